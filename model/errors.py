@@ -1,0 +1,43 @@
+"""The one root of every error that inkstream raises on purpose.
+
+Each error has a stable `code` (what programs compare) and a message that says what came and what is
+allowed (what people read). `service/errors.py` maps codes to closing codes and HTTP statuses.
+"""
+
+from typing import ClassVar
+
+
+class InkstreamError(Exception):
+    """Root of all errors of this product; `code` is stable, the message is safe to show."""
+
+    code: ClassVar[str] = "internal"
+
+
+class InputError(InkstreamError):
+    """The caller's input cannot be read: wrong shape, range, type or format."""
+
+    code = "bad_input"
+
+
+class ImageError(InputError):
+    """These bytes are not an image that we read, or one beyond the limits."""
+
+    code = "bad_image"
+
+
+class ConfigError(InkstreamError):
+    """A setting or training knob is out of its range."""
+
+    code = "bad_config"
+
+
+class DataError(InkstreamError):
+    """A data file is missing, damaged or not what its name promises."""
+
+    code = "bad_data"
+
+
+class CheckpointError(InkstreamError):
+    """A checkpoint file cannot be served: not ours, damaged, or of another version."""
+
+    code = "bad_checkpoint"
