@@ -1,0 +1,99 @@
+"""Logs: one line for each life-cycle event, with the id of its session or request.
+
+In a terminal the lines are for people; `json` writes one object a line for machines. uvicorn's own
+lines take the same road, so that a server speaks with one voice. Traffic is not logged, and what a
+user wrote or knows (pixels, keys) cannot be: values are shortened and secrets struck out here, at
+the last door.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final, Literal, TextIO
+
+import structlog
+
+Format = Literal["terminal", "json"]
+Logger = structlog.stdlib.BoundLogger
+
+SECRET_WORDS: Final = ("key", "token", "authorization", "secret", "password", "cookie")
+MAX_TEXT: Final = 300  # characters: a name or an error fits, an image in base 64 does not
+
+
+def get_logger(**context: object) -> Logger:
+    """A logger whose lines all carry `context`, for instance `session="..."`."""
+    logger: Logger = structlog.stdlib.get_logger("inkstream", **context)
+    return logger
+
+
+def configure(
+    log_format: Format = "terminal", level: str = "info", stream: TextIO | None = None
+) -> None:
+    """Send all logs of the process to `stream` (standard error) in one format.
+
+    Args:
+        log_format: "terminal" (colours only where a terminal reads them) or "json".
+        level: the least level that is written: debug, info, warning, error.
+        stream: where to; standard error if None, so that output stays clean.
+    """
+    target = stream or sys.stderr
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        protect,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(log_format, target),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error"):  # theirs pass through the root handler, once
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    logging.getLogger("uvicorn.access").disabled = True  # it prints query strings
+
+
+def protect(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Strike out secrets by their name, and give bytes and arrays by their size alone."""
+    return {name: _safe(name, value) for name, value in event.items()}
+
+
+def _safe(name: str, value: object) -> object:
+    if any(word in name.lower() for word in SECRET_WORDS):
+        return "***"
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{len(value)} bytes>"
+    if hasattr(value, "__array_interface__"):
+        return f"<array {getattr(value, 'shape', '')}>"
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return f"{value[:MAX_TEXT]}... ({len(value)} characters)"
+    return value
+
+
+def _renderers(log_format: Format, target: TextIO) -> list[structlog.typing.Processor]:
+    if log_format == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    ]

@@ -1,0 +1,106 @@
+"""Logs: one line a life-cycle event, in two formats, without pixels or keys."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service import logs
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """Logging is the process's: put back what each test changes."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    logging.getLogger("uvicorn.access").disabled = False
+
+
+def written(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_json_writes_one_object_a_line_with_context_and_time() -> None:
+    stream = io.StringIO()
+    logs.configure("json", stream=stream)
+    logs.get_logger(session="s1").info("session opened", model="digits")
+    (line,) = written(stream)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "session opened",
+        "level": "info",
+        "session": "s1",
+        "model": "digits",
+    }
+
+
+def test_terminal_lines_are_plain_text_where_no_terminal_reads() -> None:
+    stream = io.StringIO()
+    logs.configure("terminal", stream=stream)
+    logs.get_logger(session="s1").warning("session refused", reason="full")
+    (line,) = stream.getvalue().splitlines()
+    assert "session refused" in line
+    assert "reason=full" in line
+    assert "\x1b" not in line
+
+
+def test_the_level_is_kept() -> None:
+    stream = io.StringIO()
+    logs.configure("json", "warning", stream)
+    logs.get_logger().info("quiet")
+    logs.get_logger().warning("loud")
+    assert [line["event"] for line in written(stream)] == ["loud"]
+
+
+@pytest.mark.parametrize("name", ["key", "api_keys", "Authorization", "resume_token"])
+def test_secrets_are_struck_out_by_name(name: str) -> None:
+    stream = io.StringIO()
+    logs.configure("json", stream=stream)
+    logs.get_logger().info("refused", **{name: "s3cret"})
+    assert "s3cret" not in stream.getvalue()
+    assert written(stream)[0][name] == "***"
+
+
+def test_pixels_appear_as_their_size_alone() -> None:
+    stream = io.StringIO()
+    logs.configure("json", stream=stream)
+    pixels = np.full((2, 28), 77, np.uint8)
+    logs.get_logger().info("got", array=pixels, raw=pixels.tobytes(), text="x" * 5_000)
+    (line,) = written(stream)
+    assert line["array"] == "<array (2, 28)>"
+    assert line["raw"] == "<56 bytes>"
+    assert len(line["text"]) < 400
+
+
+def test_an_exception_stays_one_json_line() -> None:
+    stream = io.StringIO()
+    logs.configure("json", stream=stream)
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logs.get_logger().exception("run failed")
+    (line,) = written(stream)
+    assert "ValueError: broken" in line["exception"]
+
+
+def test_lines_of_uvicorn_take_the_same_road_once() -> None:
+    stream = io.StringIO()
+    logs.configure("json", stream=stream)
+    logging.getLogger("uvicorn.error").info("Started server process [%d]", 7)
+    (line,) = written(stream)
+    assert line["event"] == "Started server process [7]"
+    assert line["level"] == "info"
+
+
+def test_the_access_log_with_its_query_strings_is_silent() -> None:
+    stream = io.StringIO()
+    logs.configure("json", stream=stream)
+    logging.getLogger("uvicorn.access").info('"GET /v1/stream?key=s3cret"')
+    assert stream.getvalue() == ""
