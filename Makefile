@@ -1,0 +1,75 @@
+# inkstream: `make run` and `make test` need Python 3.11+ and make; everything lands in .venv.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+# The index that torch comes from unless pip's own configuration has a wheel at hand: see CONTRIBUTING.md.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+ARGS ?=
+
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+BASE := $(VENV)/.base-installed
+FULL := $(VENV)/.full-installed
+
+.DEFAULT_GOAL := help
+.PHONY: run test train evaluate bench docker docker-test clean help
+
+run: $(BASE) ## Start the server, watch it read one digit, go on serving
+	@$(BIN)/inkstream serve --port $(PORT) & server=$$!; \
+	trap 'kill -TERM $$server 2>/dev/null' INT TERM; \
+	until 2>/dev/null : </dev/tcp/127.0.0.1/$(PORT); do \
+	    kill -0 $$server 2>/dev/null || { wait $$server; exit; }; sleep 0.05; \
+	done; \
+	$(BIN)/inkstream stream examples/7.png --url ws://127.0.0.1:$(PORT)/v1/stream; \
+	printf '\n%s\n' \
+	    'Serving on http://127.0.0.1:$(PORT) (Ctrl-C stops it). Try in another terminal:' \
+	    '  $(BIN)/inkstream stream examples/3.png       column by column, through the server' \
+	    '  $(BIN)/inkstream recognize examples/*.png    whole images, without a server' \
+	    '  curl --data-binary @examples/7.png -H "Content-Type: image/png" http://127.0.0.1:$(PORT)/v1/recognize' \
+	    '  and open http://127.0.0.1:$(PORT)/docs'; \
+	wait $$server || wait $$server
+
+test: $(FULL) ## Lint, check types, run all tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict
+	$(BIN)/pytest $(ARGS)
+
+train: $(FULL) ## Train the digits model (ARGS="--minutes 30 --device cuda")
+	$(BIN)/inkstream train digits $(ARGS)
+
+evaluate: $(FULL) ## Measure the digits model: report.json and plots
+	$(BIN)/inkstream evaluate digits $(ARGS)
+
+bench: $(FULL) ## Measure speed against its peers, side by side in one run
+	$(BIN)/inkstream bench $(ARGS)
+
+docker: ## Build the container image
+	docker compose build
+
+docker-test: $(FULL) ## Build the image, start it, stream ten digits, stop it
+	INKSTREAM_DOCKER_TEST=1 $(BIN)/pytest tests/test_docker.py -rA $(ARGS)
+
+clean: ## Remove what make installed
+	rm -rf $(VENV)
+
+help: ## This list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+	    printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+$(BASE): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "inkstream needs Python 3.11 or newer: make PYTHON=...")'
+	@echo 'Installing inkstream into $(VENV) (once)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --editable .
+	@touch $@
+
+# torch first and alone, so that its index serves nothing but torch.
+$(FULL): $(BASE)
+	@echo 'Installing what training and tests need into $(VENV) (once)'
+	@$(INSTALL) --no-deps --no-index torch 2>/dev/null \
+	    || $(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch
+	@$(INSTALL) --editable '.[train,test]'
+	@touch $@
