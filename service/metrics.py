@@ -1,7 +1,7 @@
 """Metrics for Prometheus: what an operator asks first, counted where it happens.
 
-One registry for one app, so that two apps in a process (tests) never share a count. `Metrics` is the
-observer that the engine and the doors tell; none of its methods may fail or wait.
+One registry for one app, so that two apps in a process (tests) never share a count. `Metrics` is
+the observer that the engine and the doors tell; none of its methods may fail or wait.
 """
 
 from typing import Final
