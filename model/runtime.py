@@ -1,0 +1,126 @@
+"""Runs a checkpoint with ONNX Runtime: columns and states in, scores and states out."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import onnxruntime as ort  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from model.checkpoint import Checkpoint
+from model.errors import CheckpointError, InputError
+
+_OUTPUTS: Final = ["scores", "state_after"]
+
+
+class Runtime:
+    """One net, ready to run. It holds no stream's state, so any number of streams may share it.
+
+    `run` may be called from any thread. Raises `CheckpointError` when the graph is not what the
+    metadata promises.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, threads: int = 1) -> None:
+        self.metadata = checkpoint.metadata
+        self.config = checkpoint.metadata.config
+        try:
+            self._session = ort.InferenceSession(
+                checkpoint.content, _options(threads), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's errors share no base but this one
+            raise CheckpointError(
+                f"{checkpoint.path.name}: ONNX Runtime {ort.__version__} refuses it: {error}"
+            ) from error
+        self._check(checkpoint.path.name)
+
+    def _check(self, name: str) -> None:
+        """Raise `CheckpointError` unless inputs and outputs are those of the metadata."""
+        config = self.config
+        expected = {
+            "columns": ("tensor(uint8)", ["T", "B", config.column_height]),
+            "state": ("tensor(float)", ["B", config.state_size]),
+            "scores": ("tensor(float)", ["T", "B", len(config.labels)]),
+            "state_after": ("tensor(float)", ["B", config.state_size]),
+        }
+        found = {
+            value.name: (value.type, list(value.shape))
+            for value in (*self._session.get_inputs(), *self._session.get_outputs())
+        }
+        if found != expected:
+            raise CheckpointError(f"{name}: the graph takes and gives {found}, expected {expected}")
+
+    def initial_state(self, batch: int) -> NDArray[np.float32]:
+        """States before any column, [B, D]: all zeros."""
+        return np.zeros((batch, self.config.state_size), np.float32)
+
+    def run(
+        self, columns: NDArray[np.uint8], state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Read T columns in each of B streams.
+
+        Args:
+            columns: [T, B, H], 0 = paper, 255 = ink; T and B at least 1.
+            state: [B, D], left as it is.
+
+        Returns:
+            Calibrated log-probabilities [T, B, K], and the states after [B, D].
+
+        Raises:
+            InputError: a shape does not fit; ONNX Runtime itself aborts on an empty batch.
+        """
+        n_columns, batch = columns.shape[:2]
+        if not n_columns or not batch:
+            raise InputError(f"{n_columns} columns in {batch} streams, expected at least 1 in 1")
+        if state.shape != (batch, self.config.state_size):
+            expected = (batch, self.config.state_size)
+            raise InputError(f"state has shape {state.shape}, expected {expected}")
+        if columns.shape[2] != self.config.column_height:
+            raise InputError(
+                f"columns have {columns.shape[2]} pixels, expected {self.config.column_height}"
+            )
+        scores, after = self._session.run(_OUTPUTS, {"columns": columns, "state": state})
+        return scores, after
+
+    def run_ragged(
+        self, columns: Sequence[NDArray[np.uint8]], state: NDArray[np.float32]
+    ) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+        """Read a different number of columns in each of B streams.
+
+        Nothing is padded (padding costs a full step of the net for each empty place): what all
+        streams have is run together, then the rest of those that have more, and so on.
+
+        Args:
+            columns: one [n_i, H] per stream, n_i at least 1.
+            state: [B, D], left as it is.
+
+        Returns:
+            For each stream its scores [n_i, K], and the states after [B, D].
+        """
+        lengths = [len(own) for own in columns]
+        if len(set(lengths)) == 1:
+            scores, after = self.run(np.stack(columns, 1), state)
+            return [scores[:, i] for i in range(len(columns))], after
+        if len(columns) != len(state):
+            raise InputError(f"{len(columns)} streams, but {len(state)} states")
+        pieces: list[list[NDArray[np.float32]]] = [[] for _ in columns]
+        after = state.copy()
+        start = 0
+        for end in sorted(set(lengths)):
+            running = [i for i, length in enumerate(lengths) if length >= end]
+            scores, after[running] = self.run(
+                np.stack([columns[i][start:end] for i in running], 1), after[running]
+            )
+            for place, i in enumerate(running):
+                pieces[i].append(scores[:, place])
+            start = end
+        return [np.concatenate(own) for own in pieces], after
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    """One thread by default and no spinning: the event loop shares the machine with the net."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return options

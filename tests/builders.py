@@ -1,0 +1,88 @@
+"""Small worlds for tests: nets with random weights, in the served format."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model import checkpoint as checkpoints
+from model.checkpoint import Checkpoint, Metadata
+from model.config import ModelConfig
+from model.runtime import Runtime
+
+DIGITS = tuple("0123456789")
+
+
+def config(labels: Sequence[str] = DIGITS, **dimensions: Any) -> ModelConfig:
+    """A net small enough for a step to take microseconds."""
+    small = ModelConfig(tuple(labels), features=12, units=16)
+    return dataclasses.replace(small, **dimensions)
+
+
+def weights(of: ModelConfig, seed: int = 0) -> dict[str, NDArray[np.float32]]:
+    """Random weights, named and shaped as `ColumnLSTM.state_dict()`, large enough to matter."""
+    rng = np.random.default_rng(seed)
+    shapes = {
+        "convolution.weight": (of.features, of.context * of.column_height),
+        "convolution.bias": (of.features,),
+        "head.weight": (len(of.labels), of.units),
+        "head.bias": (len(of.labels),),
+    }
+    for layer in range(of.layers):
+        inputs = of.units if layer else of.features
+        shapes[f"lstm.weight_ih_l{layer}"] = (4 * of.units, inputs)
+        shapes[f"lstm.weight_hh_l{layer}"] = (4 * of.units, of.units)
+        shapes[f"lstm.bias_ih_l{layer}"] = (4 * of.units,)
+        shapes[f"lstm.bias_hh_l{layer}"] = (4 * of.units,)
+    return {
+        name: rng.normal(0, 2 / shape[-1] ** 0.5, shape).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+
+
+def metadata(
+    of: ModelConfig, temperatures: Sequence[float] = (1.0,), name: str = "tiny"
+) -> Metadata:
+    """Metadata of an untrained net."""
+    return Metadata(
+        name=name,
+        version="0.0.1",
+        config=of,
+        licence="Apache-2.0",
+        data="none",
+        data_digest="0" * 64,
+        config_digest="0" * 64,
+        metrics={"accuracy": 0.1},
+        parameters=sum(value.size for value in weights(of).values()),
+        temperatures=tuple(temperatures),
+    )
+
+
+def checkpoint(
+    path: Path,
+    labels: Sequence[str] = DIGITS,
+    seed: int = 0,
+    temperatures: Sequence[float] = (1.5, 1.0, 0.8),
+    **dimensions: Any,
+) -> Checkpoint:
+    """Write a checkpoint with random weights to `path` and read it back."""
+    of = config(labels, **dimensions)
+    checkpoints.export(path, weights(of, seed), metadata(of, temperatures, path.stem))
+    return checkpoints.read(path)
+
+
+def runtime(path: Path, seed: int = 0) -> Runtime:
+    """A runtime of a small random net."""
+    return Runtime(checkpoint(path, seed=seed))
+
+
+def columns(n_columns: int, seed: int = 0, column_height: int = 28) -> NDArray[np.uint8]:
+    """Random columns [n, H], about a third of them blank, and the first two as well."""
+    rng = np.random.default_rng(seed)
+    made = rng.integers(0, 256, (n_columns, column_height), np.uint8)
+    made[rng.random(n_columns) < 1 / 3] = 0
+    made[:2] = 0
+    return made
