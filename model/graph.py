@@ -53,65 +53,65 @@ class _Graph:
 
 
 def build(config: ModelConfig, weights: Weights, temperatures: Sequence[float]) -> onnx.ModelProto:
-    """The graph of `weights` (names and shapes as in `ColumnLSTM.state_dict()`)."""
+    """The graph of `weights` (names and shapes as in `ColumnLSTM.state_dict()`).
+
+    Inside, the state is [1, B, D]: so its parts fit the axis of columns and the LSTM's axis of
+    directions as they are, and a step of one column needs no other shuffling.
+    """
     graph = _Graph()
-    height, units, layers = config.column_height, config.units, config.layers
-    sizes = [(config.context - 1) * height, *[units] * (2 * layers), 1]
-    sizes = sizes if sizes[0] else sizes[1:]
-    parts = graph.several("Split", "state", graph.integers(*sizes), outputs=len(sizes), axis=1)
-    seen = parts.pop()  # [B, 1]
-    hidden, cell = parts[-2 * layers : -layers], parts[-layers:]  # [B, U] of each layer
-    tail = parts[: -2 * layers]  # [B, (context-1)*H], or nothing where the context is one column
+    sizes = [config.column_height] * (config.context - 1)
+    sizes += [config.units] * (2 * config.layers) + [1]
+    state = graph.add("Unsqueeze", "state", graph.integers(0))
+    parts = graph.several("Split", state, graph.integers(*sizes), outputs=len(sizes), axis=2)
+    seen = parts.pop()  # [1, B, 1]
+    hidden, cell = parts[-2 * config.layers : -config.layers], parts[-config.layers :]
+    tail = parts[: -2 * config.layers]  # [1, B, H] each
 
     pixels = graph.add("Cast", "columns", to=TensorProto.FLOAT)
     pixels = graph.add("Div", pixels, graph.constant(255.0))  # [T, B, H], 1 = ink
-    windows = pixels
-    if tail:
-        windows, tail[0] = _windows(graph, config, pixels, tail[0])
-    product = graph.add("MatMul", windows, graph.constant(weights["convolution.weight"].T.copy()))
-    total = graph.add("Add", product, graph.constant(weights["convolution.bias"]))
-    sequence = graph.add("Relu", total)  # [T, B, F]
-    for layer in range(layers):
+    windows, tail = _windows(graph, pixels, tail)
+    sequence = graph.add("Relu", _linear(graph, weights, "convolution", windows))  # [T, B, F]
+    for layer in range(config.layers):
         before = (hidden[layer], cell[layer])
         sequence, hidden[layer], cell[layer] = _lstm(graph, weights, layer, sequence, before)
     count, seen = _columns_since_ink(graph, pixels, seen)
-    _scores(graph, weights, sequence, count, temperatures)
-    graph.add("Concat", *tail, *hidden, *cell, seen, output="state_after", axis=1)
+    raw = graph.add(
+        "Div", _linear(graph, weights, "head", sequence), _at(graph, temperatures, count)
+    )
+    graph.add("LogSoftmax", raw, output="scores", axis=2)
+    after = graph.add("Concat", *tail, *hidden, *cell, seen, axis=2)
+    graph.add("Squeeze", after, graph.integers(0), output="state_after")
     return _model(config, graph)
 
 
-def _windows(graph: _Graph, config: ModelConfig, pixels: str, tail: str) -> tuple[str, str]:
-    """What the convolution sees, [T, B, context*H], and the tail [B, (context-1)*H] after it."""
-    context, height = config.context, config.column_height
-    before = graph.add("Reshape", tail, graph.integers(-1, context - 1, height))
-    before = graph.add("Transpose", before, perm=[1, 0, 2])
-    padded = graph.add("Concat", before, pixels, axis=0)  # [context-1+T, B, H]
-    first_axis = graph.integers(0)
-    shifted = [
-        graph.add(
-            "Slice",
-            padded,
-            graph.integers(i),
-            graph.integers(i + 1 - context if i + 1 < context else TO_THE_END),
-            first_axis,
-        )
-        for i in range(context)
-    ]
-    windows = graph.add("Concat", *shifted, axis=2)  # [T, B, context*H]
-    after = graph.add(
-        "Slice", padded, graph.integers(1 - context), graph.integers(TO_THE_END), first_axis
-    )
-    after = graph.add("Transpose", after, perm=[1, 0, 2])
-    return windows, graph.add("Reshape", after, graph.integers(-1, (context - 1) * height))
+def _windows(graph: _Graph, pixels: str, tail: list[str]) -> tuple[str, list[str]]:
+    """What the convolution sees, [T, B, context*H], and the tail's columns after it."""
+    if not tail:
+        return pixels, []
+    padded = graph.add("Concat", *tail, pixels, axis=0)  # [context-1+T, B, H]
+    older = len(tail)
+
+    def rows(start: int, end: int) -> str:
+        limits = graph.integers(start), graph.integers(end)
+        return graph.add("Slice", padded, *limits, graph.integers(0))
+
+    shifted = [rows(i, i - older) for i in range(older)] + [rows(older, TO_THE_END)]
+    after = [rows(i - older, i - older + 1 or TO_THE_END) for i in range(older)]
+    return graph.add("Concat", *shifted, axis=2), after
+
+
+def _linear(graph: _Graph, weights: Weights, name: str, inputs: str) -> str:
+    """`inputs` [T, B, .] times a weight, plus its bias."""
+    product = graph.add("MatMul", inputs, graph.constant(weights[f"{name}.weight"].T.copy()))
+    return graph.add("Add", product, graph.constant(weights[f"{name}.bias"]))
 
 
 def _lstm(
     graph: _Graph, weights: Weights, layer: int, sequence: str, before: tuple[str, str]
 ) -> tuple[str, str, str]:
-    """One layer over `sequence` [T, B, .]: its outputs [T, B, U], hidden and cell [B, U] after."""
+    """One layer over `sequence` [T, B, .]: its outputs [T, B, U], hidden and cell [1, B, U]."""
     recurrent = weights[f"lstm.weight_hh_l{layer}"]
     bias = weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"]
-    directions = graph.integers(0)  # ONNX puts an axis of one direction in front of the batch
     outputs, hidden, cell = graph.several(
         "LSTM",
         sequence,
@@ -119,15 +119,11 @@ def _lstm(
         graph.constant(_gates(recurrent)[None]),
         graph.constant(np.concatenate([_gates(bias), np.zeros_like(bias)])[None]),
         "",
-        *(graph.add("Unsqueeze", part, directions) for part in before),
+        *before,
         outputs=3,
         hidden_size=recurrent.shape[1],
     )
-    return (
-        graph.add("Squeeze", outputs, graph.integers(1)),
-        graph.add("Squeeze", hidden, directions),
-        graph.add("Squeeze", cell, directions),
-    )
+    return graph.add("Squeeze", outputs, graph.integers(1)), hidden, cell
 
 
 def _gates(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -137,30 +133,23 @@ def _gates(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _columns_since_ink(graph: _Graph, pixels: str, seen: str) -> tuple[str, str]:
-    """Count [T, B] of columns since the first ink, that one included, and the last count [B, 1].
+    """Count [T, B, 1] of columns since the first ink, that one included, and the last [1, B, 1].
 
-    `seen` [B, 1] counts those of earlier runs: the first ink has come where it is above 0.
+    `seen` [1, B, 1] counts those of earlier runs: the first ink has come where it is above 0.
     """
     first_axis = graph.integers(0)
-    seen = graph.add("Transpose", seen, perm=[1, 0])  # [1, B]
-    ink = graph.add("ReduceMax", pixels, graph.integers(2), keepdims=0)
+    ink = graph.add("ReduceMax", pixels, graph.integers(2))  # [T, B, 1]
     ink = graph.add("Add", graph.add("CumSum", ink, first_axis), seen)  # above 0 from first ink on
     count = graph.add("Add", graph.add("CumSum", graph.add("Sign", ink), first_axis), seen)
-    last = graph.add("Slice", count, graph.integers(-1), graph.integers(TO_THE_END), first_axis)
-    return count, graph.add("Transpose", last, perm=[1, 0])
+    limits = graph.integers(-1), graph.integers(TO_THE_END)
+    return count, graph.add("Slice", count, *limits, first_axis)
 
 
-def _scores(
-    graph: _Graph, weights: Weights, sequence: str, count: str, temperatures: Sequence[float]
-) -> None:
-    """Output `scores` [T, B, K]: log-softmax of the head's answer over its temperature."""
-    product = graph.add("MatMul", sequence, graph.constant(weights["head.weight"].T.copy()))
-    raw = graph.add("Add", product, graph.constant(weights["head.bias"]))
-    index = graph.add("Min", count, graph.constant(float(len(temperatures) - 1)))
-    index = graph.add("Cast", index, to=TensorProto.INT64)
-    table = graph.constant(np.array(temperatures, np.float32)[:, None])
-    temperature = graph.add("Gather", table, index)  # [T, B, 1]
-    graph.add("LogSoftmax", graph.add("Div", raw, temperature), output="scores", axis=2)
+def _at(graph: _Graph, temperatures: Sequence[float], count: str) -> str:
+    """The temperature [T, B, 1] that holds at each count; the last one holds from there on."""
+    last = graph.constant(float(len(temperatures) - 1))
+    index = graph.add("Cast", graph.add("Min", count, last), to=TensorProto.INT64)
+    return graph.add("Gather", graph.constant(np.array(temperatures, np.float32)), index)
 
 
 def _model(config: ModelConfig, graph: _Graph) -> onnx.ModelProto:
