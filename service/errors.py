@@ -53,7 +53,7 @@ class NotOfferedError(MessageError):
 
 
 class ServiceError(InkstreamError):
-    """The service ends or refuses a session or request for a reason beside its messages' content."""
+    """Why a session or request is refused or ended, beside what its messages say."""
 
 
 class OverLimitError(ServiceError):

@@ -1,9 +1,8 @@
 """What a rewind needs: the newest columns of a line, and states among them.
 
-The state after column k cannot be computed backwards. So a copy of it is kept every
-`SNAPSHOT_SPACING` columns, and the columns since then; a rewind restores the nearest copy before its
-column and reads the few columns between once more. Memory is bounded by the reach of a rewind, not
-by the length of the line.
+A state cannot be computed backwards. So a copy of it is kept every `SNAPSHOT_SPACING` columns, and
+the columns themselves; a rewind restores the nearest copy before its column and reads the few
+columns between once more. Memory is bounded by a rewind's reach, not by the length of the line.
 """
 
 from dataclasses import dataclass

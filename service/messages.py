@@ -259,16 +259,7 @@ AnyClientMessage = Annotated[
     Columns | Configure | Rewind | Flush | Reset | Ping | End, Field(discriminator="type")
 ]
 ServerMessage = (
-    Ready
-    | Result
-    | Configured
-    | Rewound
-    | Flushed
-    | ResetDone
-    | Pong
-    | Goaway
-    | Error
-    | Done
+    Ready | Result | Configured | Rewound | Flushed | ResetDone | Pong | Goaway | Error | Done
 )
 CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(AnyClientMessage)
 SERVER: Final[TypeAdapter[ServerMessage]] = TypeAdapter(
