@@ -1,0 +1,79 @@
+"""Wiring: settings in, application out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+
+from model import checkpoint as checkpoints
+from model.runtime import Runtime
+from service.access import Access
+from service.engine import Engine
+from service.messages import ModelInfo
+from service.metrics import Metrics
+from service.observer import Observer
+from service.serving import RunningModel, Service
+from service.sessions import Sessions
+from service.settings import Settings
+from service.stream import StreamEndpoint
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application that serves what `settings` say; `app.state.service` holds its parts.
+
+    Raises `CheckpointError` when a model cannot be served.
+    """
+    service = create_service(settings, Metrics())
+    app = FastAPI(title="inkstream", lifespan=_lifespan)
+    app.state.service = service
+    app.router.routes.append(WebSocketRoute("/v1/stream", StreamEndpoint(service)))
+    return app
+
+
+def create_service(settings: Settings, observer: Observer) -> Service:
+    """The parts of a server, nothing of it running yet; raises `CheckpointError`."""
+    limits = settings.limits
+    models = [_load(name, settings, observer) for name in settings.models]
+    return Service(
+        settings=settings,
+        limits=limits,
+        models={model.info.name: model for model in models},
+        sessions=Sessions(limits, observer),
+        access=Access(settings),
+        observer=observer,
+    )
+
+
+def _load(name: str, settings: Settings, observer: Observer) -> RunningModel:
+    checkpoint = checkpoints.read(checkpoints.find(name, settings.weights))
+    metadata = checkpoint.metadata
+    info = ModelInfo(
+        name=metadata.name,
+        version=metadata.version,
+        kind=metadata.config.kind,
+        labels=metadata.config.labels,
+        column_height=metadata.config.column_height,
+        parameters=metadata.parameters,
+        licence=metadata.licence,
+        data=metadata.data,
+        metrics=metadata.metrics,
+    )
+    engine = Engine(
+        Runtime(checkpoint, settings.threads),
+        max_batch=settings.max_batch,
+        max_columns=settings.max_run_columns,
+        observer=observer,
+    )
+    return RunningModel(info, metadata, engine)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """The engines run while the application does."""
+    engines = [model.engine for model in app.state.service.models.values()]
+    for engine in engines:
+        engine.start()
+    yield
+    for engine in engines:
+        await engine.stop()

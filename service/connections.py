@@ -1,0 +1,117 @@
+"""uvicorn's connections with the deadlines that they lack.
+
+A request must arrive in time (uvicorn would wait for its headers for ever), and a WebSocket is not
+closed for a pong that lies behind columns which we do not read yet. What a client does not take is
+bounded by the kernel: see `service.server.listen`.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from service.settings import Settings
+
+MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
+REFUSAL: Final = "HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+TOO_LATE: Final = "408 Request Timeout"
+TOO_LARGE: Final = "431 Request Header Fields Too Large"
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration as `Settings` want it; the connections find theirs here."""
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        super().__init__(
+            app,
+            host=settings.host,
+            port=settings.port,
+            http=HttpConnection,
+            ws=WebSocketConnection,
+            ws_max_size=settings.max_frame_bytes,
+            ws_ping_interval=settings.ping_interval_s,
+            ws_ping_timeout=settings.ping_timeout_s,
+            ws_per_message_deflate=False,  # columns are small: it costs more than it saves
+            lifespan="on",
+            interface="asgi3",
+            access_log=False,  # it would print query strings
+            log_config=None,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+            server_header=False,
+        )
+        self.settings = settings
+
+
+class HttpConnection(HttpToolsProtocol):
+    """HTTP whose requests arrive in time, or not at all (against slow loris)."""
+
+    config: Config
+    _deadline: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+    _in_headers = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._allow(self.config.settings.headers_timeout_s)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > MAX_HEADER_BYTES:
+                self._refuse(TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_headers = True
+        self._header_bytes = 0
+        self._allow(self.config.settings.headers_timeout_s)
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = False
+        self._allow(self.config.settings.body_timeout_s)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._cancel_deadline()
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_deadline()
+        super().connection_lost(exc)
+
+    def _allow(self, seconds: float) -> None:
+        self._cancel_deadline()
+        self._deadline = self.loop.call_later(seconds, self._is_late)
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def _is_late(self) -> None:
+        if self._in_headers:
+            self._refuse(TOO_LATE)
+        else:  # the application may have begun to answer: say nothing, and it sees a disconnect
+            self.transport.close()
+
+    def _refuse(self, status: str) -> None:
+        if not self.transport.is_closing():
+            self.transport.write((REFUSAL % status).encode())
+            self.transport.close()
+
+
+class WebSocketConnection(WebSocketsSansIOProtocol):
+    """A WebSocket whose keepalive rests while the session holds it.
+
+    While nothing is read, pongs are not read either. What the session waits for is bounded: the
+    engine gets to everyone's columns, and a client that does not read is cut off by the kernel.
+    """
+
+    def keepalive_timeout(self) -> None:
+        if self.read_paused and self.ping_timeout is not None:
+            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+        else:
+            super().keepalive_timeout()

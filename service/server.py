@@ -1,0 +1,108 @@
+"""Runs the application until it is told to stop: socket, start, drain, exit code."""
+
+import resource
+import socket
+from typing import Any, Final
+
+import uvicorn
+
+from model.errors import ConfigError
+from service import logs
+from service.app import create_app
+from service.connections import Config
+from service.serving import Service
+from service.settings import Settings
+
+BACKLOG: Final = 2048  # connections that the kernel keeps until we accept them
+SEND_BUFFER_BYTES: Final = 256 * 1024  # of the kernel, per connection: bounds who never reads
+SPARE_DESCRIPTORS: Final = 64  # beside sessions: files, listeners, visitors that are turned away
+
+log = logs.get_logger()
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or Ctrl-C; gives the exit code.
+
+    Raises an `InkstreamError` if it cannot start: a port in use, a model that cannot be read.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    listeners = listen(settings)
+    app = create_app(settings)
+    raise_descriptor_limit(settings.max_sessions + SPARE_DESCRIPTORS)
+    if not settings.on_loopback and not settings.api_keys:
+        log.warning("anyone who reaches this server may use it", set="INKSTREAM_API_KEYS")
+    server = Server(Config(app, settings), app.state.service)
+    host, port = listeners[0].getsockname()[:2]
+    log.info("serving", url=f"http://{_in_url(host)}:{port}", models=list(settings.models))
+    server.run(sockets=listeners)
+    return 0
+
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """Sockets on every address of the host; raises `ConfigError` where there is none to have.
+
+    TCP_USER_TIMEOUT is inherited by the connections: the kernel cuts off a client that takes
+    nothing of what is sent to it for so long, alive or not (tcp(7)).
+    """
+    host, port = settings.host, settings.port
+    listeners: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            listener = socket.socket(family, kind, protocol)
+            listeners.append(listener)
+            _set_options(listener, settings.stall_timeout_s)
+            listener.bind((address[0], port, *address[2:]))
+            listener.listen(BACKLOG)
+            port = listener.getsockname()[1]  # where any port would do, all take the same
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        reason = error.strerror or str(error)
+        raise ConfigError(f"cannot listen on {host} port {port}: {reason}") from None
+    return listeners
+
+
+def _set_options(listener: socket.socket, stall_timeout_s: float) -> None:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    timeout_ms = round(stall_timeout_s * 1000)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+    if listener.family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def raise_descriptor_limit(needed: int) -> None:
+    """Allow this process as many open descriptors as it may need; warn if it may not have them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or soft >= needed:
+        return
+    allowed = needed if hard == unlimited else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        log.warning("few descriptors: some sessions may be refused", allowed=allowed, needed=needed)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with a farewell: told to stop, it says goaway and lets sessions end."""
+
+    def __init__(self, config: Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Stop in peace on the first signal and at once on the second; either way exit normally."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no one any more, let the sessions end, then close what is left with 1012."""
+        for server in self.servers:
+            server.close()
+        await self._service.sessions.drain(self._service.settings.drain_timeout_s)
+        await super().shutdown(sockets)

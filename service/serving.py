@@ -1,0 +1,50 @@
+"""What a running server is made of, handed to every door."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from model.checkpoint import Metadata
+from model.decode import ClassifierDecoder
+from service.access import Access
+from service.engine import Engine
+from service.errors import ModelUnknownError
+from service.messages import Limits, ModelInfo
+from service.observer import Observer
+from service.session import Session
+from service.sessions import Sessions
+from service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RunningModel:
+    """One net with the engine that runs it."""
+
+    info: ModelInfo
+    metadata: Metadata
+    engine: Engine
+
+    def new_session(self, session_id: str, limits: Limits) -> Session:
+        """A session of this model, before its first message."""
+        return Session(session_id, self.info, limits, ClassifierDecoder(self.info.labels))
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that the doors share."""
+
+    settings: Settings
+    limits: Limits
+    models: Mapping[str, RunningModel]  # by name; the first is the default
+    sessions: Sessions
+    access: Access
+    observer: Observer
+
+    def model(self, name: str | None) -> RunningModel:
+        """The model of that name, or the default for None; raises `ModelUnknownError`."""
+        if name is None:
+            return next(iter(self.models.values()))
+        try:
+            return self.models[name]
+        except KeyError:
+            known = ", ".join(self.models)
+            raise ModelUnknownError(f"no model {name[:100]!r}, served: {known}") from None

@@ -1,0 +1,233 @@
+"""A session's way through its WebSocket: the only code that awaits one.
+
+It speaks ASGI itself, below FastAPI's `WebSocket`: at one column a message every layer counts. One
+task reads and one writes. The reader asks for no more messages while its session is far behind; the
+server then stops reading the socket and TCP holds the client: back pressure without loss.
+"""
+
+import asyncio
+import json
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import ExitStack
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from model.errors import InkstreamError
+from service.errors import MEANINGS, SessionUnknownError
+from service.logs import get_logger
+from service.messages import PROTOCOL, Error, Result, ServerMessage, encode
+from service.serving import RunningModel, Service
+from service.session import Close, Effect, Send
+
+HOLD_FROM: Final = 512  # messages on their way out: from here on the client is held
+MERGE_FROM: Final = 256  # from here on a result takes the place of a result before it
+RETRY_AFTER_S: Final = 5
+NO_STATUS: Final = 1005  # RFC 6455, 7.4.1: closed without a code
+ABNORMAL: Final = 1006  # RFC 6455, 7.4.1: closed without a word
+UNAVAILABLE: Final = (429, 503)  # statuses that tell when to try again
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+SendEvent = Callable[[Event], Awaitable[None]]
+
+log = get_logger()
+
+
+class StreamEndpoint:
+    """The ASGI application behind `/v1/stream`: lets visitors in, or says why not."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Event, receive: Receive, send: SendEvent) -> None:
+        await receive()  # websocket.connect
+        with ExitStack() as stack:
+            try:
+                model = self._choose_model(scope)
+                stream = Stream(model, self._service, receive, send)
+                client = scope["client"][0] if scope["client"] else "unknown"
+                session_id = stack.enter_context(
+                    self._service.sessions.admit(client, stream.say_goodbye)
+                )
+            except InkstreamError as error:
+                await self._refuse(scope, send, error)
+                return
+            await stream.run(session_id, _subprotocol(scope), client)
+
+    def _choose_model(self, scope: Event) -> RunningModel:
+        """Check what the visitor shows and asks for; raises an `InkstreamError`."""
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        access = self._service.access
+        access.check_origin(headers.get(b"origin"), headers.get(b"host"))
+        access.check_key(headers.get(b"authorization"), scope["subprotocols"])
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if "session" in query:
+            raise SessionUnknownError("this server does not offer to resume sessions")
+        return self._service.model(query["model"][-1] if "model" in query else None)
+
+    async def _refuse(self, scope: Event, send: SendEvent, error: InkstreamError) -> None:
+        """A browser cannot see an HTTP status: who speaks our subprotocol is told inside."""
+        self._service.observer.refused(error.code)
+        log.info("session refused", code=error.code, reason=str(error))
+        meaning = MEANINGS[error.code]
+        if PROTOCOL in scope["subprotocols"]:
+            message = Error(code=error.code, message=str(error), fatal=True)
+            await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+            await send({"type": "websocket.send", "text": encode(message)})
+            await send({"type": "websocket.close", "code": meaning.closing, "reason": error.code})
+        else:
+            await _deny(send, meaning.http, error)
+
+
+async def _deny(send: SendEvent, status: int, error: InkstreamError) -> None:
+    """Answer the request for an upgrade by HTTP."""
+    detail = {"code": error.code, "message": str(error), "request_id": secrets.token_hex(8)}
+    headers = [(b"content-type", b"application/json")]
+    if status in UNAVAILABLE:
+        headers.append((b"retry-after", str(RETRY_AFTER_S).encode()))
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    body = json.dumps({"error": detail}).encode()
+    await send({"type": "websocket.http.response.body", "body": body})
+
+
+def _subprotocol(scope: Mapping[str, Any]) -> str | None:
+    return PROTOCOL if PROTOCOL in scope["subprotocols"] else None
+
+
+class Stream:
+    """One connected session: its reader, its writer and its deadlines."""
+
+    def __init__(
+        self, model: RunningModel, service: Service, receive: Receive, send: SendEvent
+    ) -> None:
+        self._model = model
+        self._engine = model.engine
+        self._limits = service.limits
+        self._observer = service.observer
+        self._receive = receive
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._outbox: deque[ServerMessage] = deque()
+        self._close: Close | None = None  # once set, nothing more is read
+        self._more: asyncio.Future[None] | None = None  # the writer waits here for messages
+        self._room: asyncio.Future[None] | None = None  # the reader waits here while held
+
+    async def run(self, session_id: str, subprotocol: str | None, client: str) -> None:
+        """Serve the session until either side closes."""
+        self._session = self._model.new_session(session_id, self._limits)
+        self._seat = self._engine.attach(self._session, self._deliver)
+        self._engine.apply(self._seat, self._session.open())
+        self._opened_s = self._heard_s = self._loop.time()
+        try:
+            await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
+            log.info("session opened", session=session_id, client=client)
+            code = await self._exchange()
+        finally:
+            self._engine.detach(self._seat)
+        seconds = round(self._loop.time() - self._opened_s, 3)
+        log.info("session closed", session=session_id, code=code, seconds=seconds)
+
+    def say_goodbye(self, time_left_s: float) -> None:
+        """Tell the client that the server is about to stop."""
+        self._engine.apply(self._seat, self._session.goaway(time_left_s))
+
+    async def _exchange(self) -> int:
+        """Read and write until either side closes; gives the closing code."""
+        writer = self._loop.create_task(self._write())
+        self._watch()
+        try:
+            code = await self._read()
+            if self._close is not None:
+                code = self._close.code
+                await writer
+        finally:
+            self._timer.cancel()
+            writer.cancel()
+        return code
+
+    async def _read(self) -> int:
+        """Hand every message to the session until one side closes; gives the client's code."""
+        receive, loop = self._receive, self._loop
+        while self._close is None:
+            if self._is_behind(self._limits.max_waiting_columns, HOLD_FROM):
+                self._room = loop.create_future()
+                await self._room
+                self._room = None
+                continue
+            event = await receive()
+            if event["type"] == "websocket.disconnect":
+                return int(event["code"])
+            self._heard_s = loop.time()
+            self._hear(event.get("text") or event["bytes"])
+        return NO_STATUS
+
+    def _hear(self, message: str | bytes) -> None:
+        try:
+            self._engine.receive(self._seat, message, self._heard_s)
+        except Exception:
+            log.exception("session failed", session=self._session.session_id)
+            self._engine.apply(self._seat, self._session.failed("the service failed"))
+
+    def _is_behind(self, columns: int, messages: int) -> bool:
+        """Whether so much waits for the engine, or for the client to read it."""
+        return len(self._outbox) >= messages or self._session.waiting_columns >= columns
+
+    def _make_room(self) -> None:
+        """Let a held reader go on once half of what it waited for is gone, or it is over."""
+        room = self._room
+        if room is not None and not room.done():
+            half = self._limits.max_waiting_columns // 2
+            if self._close is not None or not self._is_behind(half, HOLD_FROM // 2):
+                room.set_result(None)
+
+    def _deliver(self, effects: list[Effect]) -> None:
+        """Put what the session says into the outbox, results onto results where it is crowded."""
+        outbox = self._outbox
+        for effect in effects:
+            if isinstance(effect, Send):
+                message = effect.message
+                if isinstance(message, Error):
+                    self._observer.error(message.code)
+                if len(outbox) >= MERGE_FROM and type(message) is type(outbox[-1]) is Result:
+                    outbox[-1] = message
+                else:
+                    outbox.append(message)
+            elif isinstance(effect, Close):
+                self._close = effect
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+        self._make_room()
+
+    async def _write(self) -> None:
+        """Send what is in the outbox, and after the last of it the close."""
+        send, outbox = self._send, self._outbox
+        try:
+            while True:
+                while outbox:
+                    await send({"type": "websocket.send", "text": encode(outbox.popleft())})
+                    self._make_room()
+                if self._close is not None:
+                    break
+                self._more = self._loop.create_future()
+                await self._more
+            close = self._close
+            await send({"type": "websocket.close", "code": close.code, "reason": close.reason})
+        except OSError:  # the client is gone; the reader hears of it too
+            self._close = self._close or Close(ABNORMAL, "")
+            self._make_room()
+
+    def _watch(self) -> None:
+        """Close the session at its deadline; until then, look again when it may be due."""
+        now_s = self._loop.time()
+        if self._room is not None:  # held: the silence is ours
+            self._heard_s = now_s
+        expiry_s = self._opened_s + self._limits.max_session_s
+        due_s = min(expiry_s, self._heard_s + self._limits.idle_timeout_s)
+        if now_s < due_s:
+            self._timer = self._loop.call_at(due_s, self._watch)
+        else:
+            session = self._session
+            over = session.expired() if now_s >= expiry_s else session.idle()
+            self._engine.apply(self._seat, over)
