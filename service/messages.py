@@ -1,8 +1,8 @@
-"""Every message of the wire protocol: the one source that documents and pages are made from.
+"""Every message of the wire protocol: the one source that its documents are made from.
 
-Client messages are told apart by `type`; `parse_client` reads one text frame or says what came and
-what is allowed. Server messages become text by `encode`; a client reads them with `parse_server`.
-Binary frames are columns and never come here. The protocol in words: docs/protocol.md.
+Client messages are told apart by `type`; `parse_client` reads one text frame, or raises what is
+wrong with it. `encode` makes the text of a server message, `parse_server` reads it again. Binary
+frames are columns and never come here. The protocol in words: docs/protocol.md.
 """
 
 import json
@@ -10,45 +10,66 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
-from pydantic_core import from_json
 
-from service.errors import (
-    ColumnsError,
-    JsonError,
-    MessageError,
-    NotOfferedError,
-    Ref,
-    TypeUnknownError,
-    ValueRefusedError,
-)
+from service.errors import JsonError
+from service.faults import MAX_REF, MAX_REF_CHARACTERS, explain, shown
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
 
-MAX_REF_CHARACTERS: Final = 128  # an id is echoed: it stays far smaller than a frame
-MAX_REF: Final = 2**53 - 1  # the largest whole number that a browser counts exactly
-MAX_SHOWN_CHARACTERS: Final = 40  # of a faulty value that is quoted in an error
+SCHEMA: Final = ConfigDict(
+    frozen=True,
+    extra="ignore",
+    use_attribute_docstrings=True,
+    json_schema_serialization_defaults_required=True,  # the server always sends every field
+)
+
+Whole = Annotated[int, Field(strict=True, ge=0, le=MAX_REF)]
+Pixel = Annotated[int, Field(strict=True, ge=0, le=255)]
+Id = (
+    Annotated[int, Field(strict=True, ge=-MAX_REF, le=MAX_REF)]
+    | Annotated[str, Field(strict=True, max_length=MAX_REF_CHARACTERS)]
+    | None
+)
+Every = Literal["column", "message"]
+Polarity = Literal["ink-high", "ink-low"]
+Kind = Literal["classifier"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one server allows; each name is also a setting's name and stands in `ready.limits`."""
+    """What one server allows. Each name is also a setting's name and stands in `ready.limits`."""
 
-    max_frame_bytes: int  # beyond it the WebSocket layer closes with 1009
-    max_message_columns: int  # columns in one message
-    max_waiting_columns: int  # received and not yet read; beyond it the server stops reading
-    max_line_columns: int  # columns between two resets
-    max_rewind_columns: int  # how far a rewind may go back from the furthest column of the line
-    max_control_per_s: int  # messages other than columns, in the long run
-    max_bad_messages: int  # so many in a row close the stream
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(use_attribute_docstrings=True)
+
+    max_frame_bytes: int
+    """Bytes of one message; beyond it the WebSocket is closed with 1009."""
+    max_message_columns: int
+    """Columns in one message."""
+    max_waiting_columns: int
+    """Columns received and not yet read; beyond it the server takes no more until it has room."""
+    max_line_columns: int
+    """Columns of one line; one more closes with 4413."""
+    max_rewind_columns: int
+    """How far a rewind may go back from the furthest column of the line."""
+    max_control_per_s: int
+    """Messages other than columns, in the long run; more for too long close with 4429."""
+    max_bad_messages: int
+    """Bad messages in a row that close with 4400."""
     max_sessions: int
+    """Sessions in all."""
     max_sessions_per_client: int
+    """Sessions of one client address."""
     idle_timeout_s: float
+    """Longest silence of a client before it is closed with 4408."""
     max_session_s: float
-    max_body_bytes: int  # of one REST request
-    max_image_pixels: int  # read from an image's header, before decoding
+    """Longest session; then it is closed with 4440."""
+    max_body_bytes: int
+    """Bytes of one REST request's body."""
+    max_image_pixels: int
+    """Pixels of one image, by its header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +78,7 @@ class ModelInfo:
 
     name: str
     version: str
-    kind: Literal["classifier"]
+    kind: Kind
     labels: tuple[str, ...]  # K answers, in the order of the scores
     column_height: int  # H, pixels of one column
     parameters: int = 0
@@ -66,51 +87,50 @@ class ModelInfo:
     metrics: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
-Whole = Annotated[int, Field(strict=True, ge=0)]
-Pixel = Annotated[int, Field(strict=True, ge=0, le=255)]
-Id = (
-    Annotated[int, Field(strict=True, ge=-MAX_REF, le=MAX_REF)]
-    | Annotated[str, Field(strict=True, max_length=MAX_REF_CHARACTERS)]
-    | None
-)
-
-
 class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = SCHEMA
 
 
 # Client to server
 
 
 class ClientMessage(_Message):
-    """A text frame from a client; an `id` comes back in the answer or as `ref` of an error."""
+    """A text frame of a client."""
 
     id: Id = None
+    """Comes back in the answer, and as `ref` of an error."""
 
 
 class Columns(ClientMessage):
-    """Columns for people with a JSON-only client; a binary frame says the same in H bytes each."""
+    """Columns, oldest first, for clients that speak JSON only."""
 
     type: Literal["columns"]
     columns: Annotated[list[Annotated[list[Pixel], FailFast()]], FailFast()]
+    """Columns of `column_height` pixels, top to bottom, 0 = paper, 255 = ink."""
 
 
 class Configure(ClientMessage):
-    """Change what may change mid-stream, from the next column on; absent fields stay."""
+    """Change some of these from the next column on; a field that is absent stays as it is."""
 
     type: Literal["configure"]
-    every: Literal["column", "message"] = "column"
-    top_k: Annotated[int, Field(strict=True, ge=1)] | None = None
-    polarity: Literal["ink-high", "ink-low"] = "ink-high"
+    every: Every = "column"
+    """One result a column, or one a message."""
+    top_k: Annotated[int, Field(strict=True, ge=1, le=MAX_REF)] | None = None
+    """So many of the most probable labels in a result; null is all."""
+    polarity: Polarity = "ink-high"
+    """Whether ink is 255 (ink-high) or 0 (ink-low) in the columns that come."""
     characters: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    """Only what these characters spell is answered; null is every label."""
     line_end_columns: Whole = 0
+    """So many blank columns after ink end a line; 0 is never."""
 
 
 class Rewind(ClientMessage):
-    """Forget this column and all after it."""
+    """Forget a column and all after it."""
 
     type: Literal["rewind"]
     column: Whole
+    """The first column to forget: the next one that comes takes its number."""
 
 
 class Flush(ClientMessage):
@@ -145,33 +165,43 @@ class ServedModel(_Message):
 
     name: str
     version: str
-    kind: Literal["classifier"]
+    kind: Kind
 
 
 class Ready(_Message):
-    """The first message of every stream."""
+    """The first message of a stream."""
 
     type: Literal["ready"] = "ready"
     protocol: Literal["inkstream.v1"] = PROTOCOL
     session: str
+    """Names this session in the server's logs."""
     model: ServedModel
     labels: tuple[str, ...]
+    """All possible answers."""
     column_height: int
+    """Pixels, and bytes, of one column."""
     limits: Limits
     next_column: int = 0
+    """The number that the next column will have."""
     resume: None = None
+    """Resuming is not offered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the model believes after a column.
+    """What the model believes after a column."""
 
-    A plain dataclass, since one is made for every column: pydantic reads its schema all the same.
-    """
+    # Made once a column: a plain dataclass, a third of the time of a model. pydantic reads it too.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        use_attribute_docstrings=True, json_schema_serialization_defaults_required=True
+    )
 
     epoch: int
+    """Rises by one with every rewind, reset and line end."""
     column: int
+    """The newest column that this result covers, from 0."""
     probabilities: dict[str, float]
+    """Of the labels that may be answered; the most probable ones where `top_k` is set."""
     type: Literal["result"] = "result"
 
 
@@ -180,33 +210,39 @@ class Configured(_Message):
 
     type: Literal["configured"] = "configured"
     id: Id = None
-    every: Literal["column", "message"]
-    top_k: int | None
-    polarity: Literal["ink-high", "ink-low"]
-    characters: str | None
-    line_end_columns: int
+    every: Every = "column"
+    top_k: int | None = None
+    polarity: Polarity = "ink-high"
+    characters: str | None = None
+    line_end_columns: int = 0
 
 
 class Rewound(_Message):
-    """Results of `column` and after are withdrawn; the next column has this number."""
+    """The results of a column and of all after it are withdrawn."""
 
     type: Literal["rewound"] = "rewound"
     id: Id = None
     epoch: int
     column: int
+    """The first column that was forgotten."""
     label: str | None
+    """The answer for the columns that stand; null where none stand."""
     letters: int = 0
+    """How many letters stand; a classifier decides none."""
     words: int = 0
+    """How many words stand; a classifier decides none."""
 
 
 class Flushed(_Message):
-    """The answer for the line so far."""
+    """The answer for the line: after a `flush`, at `end`, or (then without id) at a line's end."""
 
     type: Literal["flushed"] = "flushed"
     id: Id = None
     epoch: int
     columns: int
+    """Columns of the line."""
     label: str | None
+    """The answer; null where no column came."""
 
 
 class ResetDone(_Message):
@@ -230,18 +266,24 @@ class Goaway(_Message):
     type: Literal["goaway"] = "goaway"
     reason: str
     time_left_ms: int
+    """Time to `end` in good order."""
     resumable: bool = False
 
 
 class Error(_Message):
-    """What came and what is allowed; a fatal one is followed by a close."""
+    """What came and what is allowed."""
 
     type: Literal["error"] = "error"
     code: str
+    """Stable, for programs."""
     message: str
+    """For people."""
     fatal: bool
+    """Whether the stream is closed now."""
     index: int | None = None
+    """Which of the client's messages is at fault, from 0; null where none is."""
     ref: Id = None
+    """That message's id."""
 
 
 class Done(_Message):
@@ -249,23 +291,26 @@ class Done(_Message):
 
     type: Literal["done"] = "done"
     columns: int
+    """Columns read in the whole session, those of rewinds included."""
     letters: int = 0
     words: int = 0
     label: str | None
+    """The answer for the last line."""
     seconds: float
+    """From the first message to `end`."""
 
 
-AnyClientMessage = Annotated[
-    Columns | Configure | Rewind | Flush | Reset | Ping | End, Field(discriminator="type")
-]
 ServerMessage = (
     Ready | Result | Configured | Rewound | Flushed | ResetDone | Pong | Goaway | Error | Done
 )
-CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(AnyClientMessage)
+CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
+    Annotated[
+        Columns | Configure | Rewind | Flush | Reset | Ping | End, Field(discriminator="type")
+    ]
+)
 SERVER: Final[TypeAdapter[ServerMessage]] = TypeAdapter(
     Annotated[ServerMessage, Field(discriminator="type")]
 )
-CLIENT_TYPES: Final = ("columns", "configure", "rewind", "flush", "reset", "ping", "end")
 
 
 def parse_client(text: str | bytes) -> ClientMessage:
@@ -273,7 +318,7 @@ def parse_client(text: str | bytes) -> ClientMessage:
     try:
         return CLIENT.validate_json(text)
     except ValidationError as error:
-        raise _explain(text, error) from None
+        raise explain(text, error) from None
 
 
 def parse_server(text: str | bytes) -> ServerMessage:
@@ -281,84 +326,19 @@ def parse_server(text: str | bytes) -> ServerMessage:
     try:
         return SERVER.validate_json(text)
     except ValidationError as error:
-        raise JsonError(f"not a message of {PROTOCOL}: {_shown(text)}") from error
+        raise JsonError(f"not a server's message of {PROTOCOL}: {shown(str(text))}") from error
 
 
 def encode(message: ServerMessage) -> str:
     """The JSON text of one server message; probabilities have six decimals."""
-    if type(message) is Result:
-        probabilities = message.probabilities
-        template = _result_template(tuple(probabilities))
-        return template % (message.epoch, message.column, *probabilities.values())
-    assert isinstance(message, BaseModel)
+    if isinstance(message, Result):
+        labels = message.probabilities
+        return _result_template(tuple(labels)) % (message.epoch, message.column, *labels.values())
     return message.model_dump_json()
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)  # `top_k` brings its labels in many orders
 def _result_template(labels: tuple[str, ...]) -> str:
-    """A result's text with places for epoch, column and the probabilities of these labels."""
-    names = [json.dumps(label).replace("%", "%%") for label in labels]
-    probabilities = ",".join(f"{name}:%.6f" for name in names)
-    return '{"type":"result","epoch":%d,"column":%d,"probabilities":{' + probabilities + "}}"
-
-
-def _explain(text: str | bytes, error: ValidationError) -> MessageError:
-    """Turn pydantic's first complaint about `text` into ours."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    try:
-        message = from_json(text)
-    except ValueError as broken:
-        return JsonError(f"text frame is not JSON: {broken}")
-    if not isinstance(message, dict):
-        return JsonError(f"message is {_shown(message)}, expected an object with a type")
-    ref = _ref(message)
-    match message.get("type"):
-        case None:
-            return TypeUnknownError(f"message has no type, {_types()}", ref)
-        case "ink":
-            return NotOfferedError("ink is not offered by this server, send columns", ref)
-        case kind if kind not in CLIENT_TYPES:
-            return TypeUnknownError(f"type is {_shown(kind)}, {_types()}", ref)
-    where, allowed = first["loc"][1:], first["msg"].removeprefix("Input should be ")
-    got = _at(message, where)
-    if where[0] == "columns":
-        return ColumnsError(_columns_text(where[1:], got), ref)
-    if first["type"] == "missing":
-        return ValueRefusedError(f"{message['type']} has no {where[0]}", ref)
-    return ValueRefusedError(f"{where[0]} is {_shown(got)}, allowed: {allowed}", ref)
-
-
-def _columns_text(where: tuple[int | str, ...], got: Any) -> str:
-    match where:
-        case (column, pixel):
-            return f"pixel {pixel} of column {column} is {_shown(got)}, allowed: whole 0..255"
-        case (column,):
-            return f"column {column} is {_shown(got)}, expected an array of pixels"
-    return f"columns is {_shown(got)}, expected an array of columns"
-
-
-def _types() -> str:
-    return f"allowed: {', '.join(CLIENT_TYPES)}"
-
-
-def _at(message: Any, where: tuple[int | str, ...]) -> Any:
-    for step in where:
-        message = message.get(step) if isinstance(message, dict) else message[step]
-    return message
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[:MAX_SHOWN_CHARACTERS] + "..."
-
-
-def _ref(message: dict[str, Any]) -> Ref:
-    """The message's id, where it is one that may be echoed."""
-    match message.get("id"):
-        case bool():
-            return None
-        case int(number) if abs(number) <= MAX_REF:
-            return number
-        case str(name) if len(name) <= MAX_REF_CHARACTERS:
-            return name
-    return None
+    """The text of a result with places for epoch, column and the probabilities of `labels`."""
+    places = ",".join(f"{json.dumps(label)}:".replace("%", "%%") + "%.6f" for label in labels)
+    return '{"type":"result","epoch":%d,"column":%d,"probabilities":{' + places + "}}"

@@ -41,9 +41,7 @@ class Session:
         self._limits = limits
         self._decoder = decoder
         self._state = State.NEW
-        self._settings = messages.Configured(
-            every="column", top_k=None, polarity="ink-high", characters=None, line_end_columns=0
-        )
+        self._settings = messages.Configured()
         self._shown: list[int] | None = None  # which of the K answers are sent; None is all
         self._inbox = Inbox(model.column_height)
         self._flight = b""  # the columns being run

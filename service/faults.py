@@ -1,0 +1,94 @@
+"""Says what is wrong with a text frame that is not one of the client's messages.
+
+pydantic finds the fault; here its first complaint is put into our words: what came and what is
+allowed.
+"""
+
+import json
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from service.errors import (
+    ColumnsError,
+    JsonError,
+    MessageError,
+    NotOfferedError,
+    Ref,
+    TypeUnknownError,
+    ValueRefusedError,
+)
+
+CLIENT_TYPES: Final = ("columns", "configure", "rewind", "flush", "reset", "ping", "end")
+MAX_REF_CHARACTERS: Final = 128  # an id is echoed: it stays far smaller than a message
+MAX_REF: Final = 2**53 - 1  # the largest whole number that a browser keeps exactly
+MAX_SHOWN_CHARACTERS: Final = 40  # of a faulty value that an error quotes
+
+
+def explain(text: str | bytes, error: ValidationError) -> MessageError:
+    """The error to answer a text frame with that gave this validation error."""
+    try:
+        message = from_json(text)
+    except ValueError as broken:
+        return JsonError(f"text frame is not JSON: {broken}")
+    if not isinstance(message, dict):
+        return JsonError(f"message is {shown(message)}, expected an object with a type")
+    fault = error.errors(include_url=False, include_input=False)[0]
+    if fault["loc"]:
+        return _explain_field(message, fault["type"], fault["loc"][1:], fault["msg"])
+    if message.get("type") == "ink":
+        return NotOfferedError("ink is not offered by this server, send columns", _ref(message))
+    got = f"type is {shown(message['type'])}" if "type" in message else "message has no type"
+    return TypeUnknownError(f"{got}, allowed: {', '.join(CLIENT_TYPES)}", _ref(message))
+
+
+def _explain_field(
+    message: dict[str, Any], fault: str, where: tuple[int | str, ...], complaint: str
+) -> MessageError:
+    name, ref = where[0], _ref(message)
+    if fault == "missing":
+        return ValueRefusedError(f"{message['type']} has no {name}", ref)
+    if name == "columns":
+        return _explain_columns(message["columns"], where[1:], ref)
+    if name == "id":
+        allowed = f"a whole number up to 2**53 - 1, a text of at most {MAX_REF_CHARACTERS}, or null"
+    else:
+        allowed = complaint.split(" should ", 1)[-1].removeprefix("be ")
+    return ValueRefusedError(f"{name} is {shown(message[name])}, allowed: {allowed}", ref)
+
+
+def _explain_columns(columns: Any, where: tuple[int | str, ...], ref: Ref) -> ColumnsError:
+    match where:
+        case (int(column), int(pixel)):
+            got = f"pixel {pixel} of column {column} is {shown(columns[column][pixel])}"
+            return ColumnsError(f"{got}, allowed: whole numbers 0..255", ref)
+        case (int(column),):
+            got = f"column {column} is {shown(columns[column])}"
+            return ColumnsError(f"{got}, expected an array of pixels", ref)
+    return ColumnsError(f"columns is {shown(columns)}, expected an array of columns", ref)
+
+
+def shown(value: Any) -> str:
+    """A few words for a value that came as JSON."""
+    match value:
+        case list():
+            return "an array"
+        case dict():
+            return "an object"
+        case str() if len(value) > MAX_SHOWN_CHARACTERS:
+            return f"{json.dumps(value[:MAX_SHOWN_CHARACTERS], ensure_ascii=False)} and so on"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
+
+
+def _ref(message: dict[str, Any]) -> Ref:
+    """The message's id, where it is one that may be echoed."""
+    match message.get("id"):
+        case bool():
+            return None
+        case int(number) if abs(number) <= MAX_REF:
+            return number
+        case str(name) if len(name) <= MAX_REF_CHARACTERS:
+            return name
+    return None
