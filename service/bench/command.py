@@ -1,0 +1,51 @@
+"""`inkstream bench`: measure the service on this machine, beside its bounds and its peers."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from service.bench.compare import MAX_SESSIONS, Plan, compare
+from service.bench.report import draw
+
+FILE: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--model", default="digits", help="name or path of a model")
+@click.option("--sessions", default=64, type=click.IntRange(1, MAX_SESSIONS), help="WebSockets")
+@click.option(
+    "--seconds", default=2.0, type=click.FloatRange(0.1, 60), help="length of each measurement"
+)
+@click.option(
+    "--rounds", default=3, type=click.IntRange(1, 100), help="how often everything is measured"
+)
+@click.option(
+    "--pace",
+    "paced_per_s",
+    default=50.0,
+    type=click.FloatRange(0.1, 10_000),
+    help="columns a second of each session, for the latency",
+)
+@click.option("--json", "json_path", type=FILE, help="write all figures to a JSON file")
+@click.option("--plot", "plot_path", type=FILE, help="draw them (needs the train extra)")
+def command(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None:
+    """Measure the service beside its bounds and its peers, all in one run.
+
+    Bounds: the matrix products of a step, ONNX Runtime, the engine without sockets. Peers: an echo
+    through FastAPI on the same uvicorn, and a server with torch as it is written in an afternoon.
+
+    \b
+    Examples:
+      inkstream bench
+      inkstream bench --rounds 5 --json bench.json --plot bench.png
+    """
+    if plot_path is not None and find_spec("matplotlib") is None:
+        raise click.UsageError("--plot needs matplotlib: pip install 'inkstream[train]'")
+    report = compare(Plan(**plan))
+    click.echo(report.text())
+    if json_path is not None:
+        json_path.write_text(report.model_dump_json(indent=2) + "\n", "utf-8")
+    if plot_path is not None:
+        draw(report, plot_path)

@@ -1,0 +1,271 @@
+"""A load of WebSockets from one process, lean enough not to be what is measured.
+
+A client library costs more a message than the server under test. So this speaks only what RFC 6455
+asks of a client that repeats one binary message and counts text answers; the mask is a constant,
+so the message is masked once.
+
+Run as a module it takes a `Load` as JSON, puts it on a server, and prints a `Measured` as JSON.
+"""
+
+import asyncio
+import base64
+import itertools
+import secrets
+import sys
+import time
+from collections import deque
+from typing import Any, Final, cast
+
+import numpy as np
+import uvloop
+from pydantic import BaseModel, ConfigDict, Field
+
+from model.errors import InkstreamError
+
+RESULT: Final = b'{"type":"result"'
+ERROR: Final = b'{"type":"error"'
+TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # whole frames: RFC 6455, 5.2
+MASK: Final = bytes(4)  # zeros: the masked message is the message
+WARM_UP_S: Final = 0.3  # connections, caches and batches settle before anything is counted
+CONNECT_TIMEOUT_S: Final = 10.0
+MAX_PAYLOAD: Final = 0xFFFF  # bytes whose length fits the frame header's two-byte form
+
+
+class LoadError(InkstreamError):
+    """The server under test refused, failed or stopped; nothing was measured."""
+
+    code = "bench_failed"
+
+
+class Load(BaseModel):
+    """What to put on a server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int
+    path: str = "/v1/stream"
+    connections: int = Field(default=64, ge=1)
+    n_columns: int = Field(default=1, ge=1)  # in one message
+    column_height: int = Field(default=28, ge=1)
+    n_results: int = Field(default=1, ge=1)  # that answer one message
+    configure: str = ""  # text that each connection sends before its first message
+    seconds: float = Field(default=2.0, gt=0)
+    messages_per_s: float | None = None  # in all; None: each connection's next follows its answer
+
+
+class Measured(BaseModel):
+    """What came of a load, the warm-up left out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    columns_per_s: float
+    p50_ms: float  # from the write of a message to its last result
+    p99_ms: float
+
+
+class Connection(asyncio.Protocol):
+    """One WebSocket that repeats one message.
+
+    `open` is done after the upgrade, `failure` (shared by all connections) gets what goes wrong.
+    """
+
+    def __init__(self, load: Load, message: bytes, failure: asyncio.Future[None]) -> None:
+        self.open = asyncio.get_running_loop().create_future()
+        self.times_ms: list[float] = []  # of each answered message
+        self._load = load
+        self._message = message
+        self._failure = failure
+        self._missing = load.n_results  # of the oldest message on its way
+        self._sent_s: deque[float] = deque()
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the upgrade."""
+        self._transport = cast(asyncio.Transport, transport)
+        key = base64.b64encode(secrets.token_bytes(16)).decode()
+        self._transport.write(
+            f"GET {self._load.path} HTTP/1.1\r\nHost: 127.0.0.1:{self._load.port}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Count the results in what came."""
+        data = self._rest + data
+        if not self.open.done():
+            head, end, data = data.partition(b"\r\n\r\n")
+            if not end:
+                self._rest = head
+                return
+            self._upgraded(head)
+        self._rest = data[self._frames(data) :]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The server has no reason to hang up before the load ends."""
+        self._fail(f"the server hung up ({error or 'no error'})")
+
+    def send(self) -> None:
+        """Send the message once."""
+        self._sent_s.append(time.perf_counter())
+        self._transport.write(self._message)
+
+    def close(self) -> None:
+        """Hang up; what comes later does not count."""
+        self._transport.abort()
+
+    def _upgraded(self, head: bytes) -> None:
+        status = head.partition(b"\r\n")[0].decode("latin-1")
+        if " 101 " not in status:
+            self._fail(f"the server answered {status!r}, expected 101")
+            return
+        if self._load.configure:
+            self._transport.write(frame(TEXT, self._load.configure.encode()))
+        self.open.set_result(None)
+
+    def _frames(self, data: bytes) -> int:
+        """Handle the whole frames in `data`; the position of the first that is not whole."""
+        position = 0
+        while len(data) - position >= 2:
+            length = data[position + 1]
+            start = position + 2
+            if length >= 126:
+                n_bytes = 2 if length == 126 else 8
+                start += n_bytes
+                if len(data) < start:
+                    break
+                length = int.from_bytes(data[start - n_bytes : start])
+            if len(data) < start + length:
+                break
+            if data.startswith(RESULT, start):
+                self._count()
+            else:
+                self._other(data[position], data[start : start + length])
+            position = start + length
+        return position
+
+    def _count(self) -> None:
+        self._missing -= 1
+        if self._missing:
+            return
+        self._missing = self._load.n_results
+        self.times_ms.append(1000 * (time.perf_counter() - self._sent_s.popleft()))
+        if self._load.messages_per_s is None:
+            self.send()
+
+    def _other(self, kind: int, payload: bytes) -> None:
+        """What is no result; `ready` and `configured` are passed over."""
+        if kind == PING:
+            self._transport.write(frame(PONG, payload))
+        elif kind == CLOSE or payload.startswith(ERROR):
+            self._fail(f"the server answered {payload.decode('utf-8', 'replace')!r}")
+
+    def _fail(self, message: str) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(LoadError(message))
+
+
+def frame(kind: int, payload: bytes) -> bytes:
+    """One whole frame of a client; `kind` is its first byte."""
+    length = len(payload)
+    if length > MAX_PAYLOAD:
+        raise LoadError(f"message of {length} bytes, allowed: up to {MAX_PAYLOAD}")
+    size = bytes([0x80 | length]) if length < 126 else b"\xfe" + length.to_bytes(2)
+    return bytes([kind]) + size + MASK + payload
+
+
+def ink(n_columns: int, column_height: int) -> bytes:
+    """The same columns [n, H] every time: a third of the pixels is ink, as in a drawn digit."""
+    rng = np.random.default_rng(0)
+    drawn = rng.random((n_columns, column_height)) < 1 / 3
+    return (rng.integers(1, 256, drawn.shape, np.uint8) * drawn).tobytes()
+
+
+async def put(load: Load) -> Measured:
+    """Put a load on a server and measure what it answers; raises `LoadError`."""
+    loop = asyncio.get_running_loop()
+    failure: asyncio.Future[None] = loop.create_future()
+    message = frame(BINARY, ink(load.n_columns, load.column_height))
+    connections: list[Connection] = []
+    try:
+        for _ in range(load.connections):
+            made = loop.create_connection(
+                lambda: Connection(load, message, failure), "127.0.0.1", load.port
+            )
+            connections.append((await made)[1])
+        await _opened(connections, failure)
+        return await _measure(load, connections, failure)
+    except OSError as error:
+        raise LoadError(f"no connection to port {load.port}: {error.strerror}") from error
+    finally:
+        for connection in connections:
+            connection.close()
+        failure.cancel()
+
+
+async def _opened(connections: list[Connection], failure: asyncio.Future[None]) -> None:
+    opened = asyncio.gather(*(connection.open for connection in connections))
+    either: list[asyncio.Future[Any]] = [opened, failure]
+    await asyncio.wait(either, timeout=CONNECT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+    if failure.done():
+        failure.result()
+    if not opened.done():
+        raise LoadError(f"not all {len(connections)} were let in within {CONNECT_TIMEOUT_S:g} s")
+
+
+async def _measure(
+    load: Load, connections: list[Connection], failure: asyncio.Future[None]
+) -> Measured:
+    pacer = asyncio.ensure_future(_send(load, connections))
+    try:
+        await _watch(failure, WARM_UP_S)
+        for connection in connections:
+            connection.times_ms.clear()
+        started_s = time.perf_counter()
+        await _watch(failure, load.seconds)
+        elapsed_s = time.perf_counter() - started_s
+    finally:
+        pacer.cancel()
+    times_ms = [time_ms for connection in connections for time_ms in connection.times_ms]
+    if not times_ms:
+        raise LoadError(f"no message was answered within {load.seconds:g} s")
+    p50_ms, p99_ms = np.percentile(times_ms, [50, 99])
+    return Measured(
+        columns_per_s=len(times_ms) * load.n_columns / elapsed_s,
+        p50_ms=float(p50_ms),
+        p99_ms=float(p99_ms),
+    )
+
+
+async def _send(load: Load, connections: list[Connection]) -> None:
+    """Send the first message of each connection, or all messages at their pace, in turn."""
+    if load.messages_per_s is None:
+        for connection in connections:
+            connection.send()
+        return
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
+    for sent in itertools.count():
+        await asyncio.sleep(started_s + sent / load.messages_per_s - loop.time())
+        connections[sent % len(connections)].send()
+
+
+async def _watch(failure: asyncio.Future[None], seconds: float) -> None:
+    """Let the load run for a while; raises what goes wrong meanwhile."""
+    done, _ = await asyncio.wait([failure], timeout=seconds)
+    if done:
+        failure.result()
+
+
+def main(args: list[str]) -> int:
+    """Put the load that `args` describe as JSON; the exit code."""
+    try:
+        measured = uvloop.run(put(Load.model_validate_json(args[0])))
+    except LoadError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(measured.model_dump_json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

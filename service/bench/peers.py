@@ -1,0 +1,91 @@
+"""What the service is measured against, on the same uvicorn: an echo, and an afternoon's server.
+
+The echo is the ceiling of FastAPI's WebSockets: the same bytes in, a constant text of a result's
+size out. The afternoon's server is what a good engineer writes in an afternoon with the same net:
+FastAPI, `torch.nn.LSTM`, one forward a message, nothing shared between sessions.
+"""
+
+import sys
+from contextlib import suppress
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+
+from model import checkpoint
+from service.messages import Result, encode
+
+PATH: Final = "/v1/stream"
+
+
+def echo(model: str) -> FastAPI:
+    """A server that answers every message with the same result."""
+    labels = checkpoint.read(checkpoint.find(model)).metadata.config.labels
+    probabilities = dict.fromkeys(labels, 0.123456)
+    answer = encode(Result(epoch=0, column=1000, probabilities=probabilities))
+    app = FastAPI()
+
+    @app.websocket(PATH)
+    async def stream(socket: WebSocket) -> None:
+        await socket.accept()
+        with suppress(WebSocketDisconnect):
+            while True:
+                await socket.receive_bytes()
+                await socket.send_text(answer)
+
+    return app
+
+
+def afternoon(model: str) -> FastAPI:
+    """A server that runs torch for each message as it comes; random weights take as long."""
+    import torch  # noqa: PLC0415 - the only peer that needs it, and it is optional
+
+    from model.network import ColumnLSTM  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    config = checkpoint.read(checkpoint.find(model)).metadata.config
+    net = ColumnLSTM(config).eval()
+    app = FastAPI()
+
+    @app.websocket(PATH)
+    async def stream(socket: WebSocket) -> None:
+        await socket.accept()
+        state, n_columns = None, 0
+        with suppress(WebSocketDisconnect):
+            while True:
+                data = bytearray(await socket.receive_bytes())
+                columns = torch.frombuffer(data, dtype=torch.uint8) / 255
+                with torch.inference_mode():
+                    scores, state = net(columns.view(1, -1, config.column_height), state)
+                    probabilities = torch.softmax(scores[0, -1], 0).tolist()
+                n_columns += scores.shape[1]
+                await socket.send_json(
+                    {
+                        "type": "result",
+                        "column": n_columns - 1,
+                        "probabilities": dict(zip(config.labels, probabilities, strict=True)),
+                    }
+                )
+
+    return app
+
+
+PEERS: Final = {"echo": echo, "afternoon": afternoon}
+
+
+def main(args: list[str]) -> None:
+    """Serve one peer: its name, the model whose dimensions it takes, the port."""
+    name, model, port = args
+    uvicorn.run(
+        PEERS[name](model),
+        port=int(port),
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        log_level="warning",
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
