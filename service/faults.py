@@ -54,7 +54,7 @@ def _explain_field(
     if name == "id":
         allowed = f"a whole number up to 2**53 - 1, a text of at most {MAX_REF_CHARACTERS}, or null"
     else:
-        allowed = complaint.split(" should ", 1)[-1].removeprefix("be ")
+        allowed = complaint.split(" should ", 1)[-1].removeprefix("be ").removeprefix("have ")
     return ValueRefusedError(f"{name} is {shown(message[name])}, allowed: {allowed}", ref)
 
 
@@ -76,8 +76,6 @@ def shown(value: Any) -> str:
             return "an array"
         case dict():
             return "an object"
-        case str() if len(value) > MAX_SHOWN_CHARACTERS:
-            return f"{json.dumps(value[:MAX_SHOWN_CHARACTERS], ensure_ascii=False)} and so on"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 

@@ -277,7 +277,7 @@ class Session:
         effects: list[Effect] = []
         while self._state is State.OPEN and (control := self._inbox.next_control()):
             effects += self._answer(control)
-        if self.ready_columns and self._column >= self._limits.max_line_columns:
+        if self._column >= self._limits.max_line_columns and self.ready_columns:
             most = self._limits.max_line_columns
             effects += self._fail(errors.OverLimitError(f"a line has {most} columns at most"))
         return effects
