@@ -90,6 +90,11 @@ class Checkpoint:
     metadata: Metadata
     content: bytes = dataclasses.field(repr=False)
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file up to its seal, in hexadecimal: it names this very net."""
+        return self.content[-_DIGEST_LENGTH:].decode()
+
 
 def find(name_or_path: str | Path, folder: Path | None = None) -> Path:
     """The file of a model: a name is sought in `folder`, then among the shipped ones.
@@ -141,15 +146,15 @@ def _verify(content: bytes) -> None:
 
 def _property(content: bytes, key: bytes) -> bytes:
     """The value of one metadata property of an encoded ModelProto."""
-    for field, entry in _fields(content):
+    for field, entry in _fields(memoryview(content)):
         if field == _METADATA_FIELD:
             pair = dict(_fields(entry))
-            if pair.get(1) == key:
-                return pair.get(2, b"")
+            if bytes(pair.get(1, b"")) == key:
+                return bytes(pair.get(2, b""))
     raise CheckpointError(f"its metadata lacks {key.decode()!r}")
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Number and content of the length-delimited fields of a protobuf message, in order."""
     position = 0
     while position < len(message):
@@ -165,7 +170,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
         position += length
 
 
-def _varint(message: bytes, position: int) -> tuple[int, int]:
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
     """A base-128 number, least significant group first, and the position after it."""
     value = shift = 0
     while position < len(message):

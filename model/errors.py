@@ -20,9 +20,15 @@ class InputError(InkstreamError):
 
 
 class ImageError(InputError):
-    """These bytes are not an image that we read, or one beyond the limits."""
+    """These bytes are not an image that we read, or one without ink."""
 
     code = "bad_image"
+
+
+class ImageSizeError(ImageError):
+    """An image with more pixels than the limit allows."""
+
+    code = "over_limit"
 
 
 class ConfigError(InkstreamError):

@@ -1,0 +1,207 @@
+"""Image files of all kinds -> grey pixels, within a bound of memory.
+
+Bytes from strangers are read here. So the size is judged by the header before anything is decoded,
+and an image is turned grey and reduced strip by strip, never as a second full copy.
+"""
+
+import io
+import math
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, JpegImagePlugin, UnidentifiedImageError
+
+from model.errors import ImageError, ImageSizeError
+
+Grey = NDArray[np.uint8]  # [h, w]
+ImageSource = str | Path | bytes | Image.Image | NDArray[Any]
+
+MAX_PIXELS: Final = 4096 * 4096
+MAX_SIDE: Final = 1024  # pixels; larger images are reduced: a digit needs 20, its page more
+FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+
+# What decoding costs at worst, in bytes a pixel, measured as the growth of the process: the pixels
+# themselves, and WebP's canvases or libtiff's strip beside them. JPEG is reckoned by `_cost`.
+DECODING_BYTES: Final = 80_000_000
+BYTES_PER_PIXEL: Final = {"PNG": 4, "GIF": 4, "BMP": 4, "PPM": 4, "TIFF": 8, "WEBP": 18}
+SLOW_BYTES_PER_PIXEL: Final = 80  # a codec that Pillow runs in Python: a megapixel takes a second
+SLOW_CODECS: Final = ("ppm", "ppm_plain", "bmp_rle")
+STRIP_PIXELS: Final = 1 << 18
+
+# Decoders of damaged bytes raise all of these; a warning where the user has made it an error.
+_DECODING_ERRORS: Final = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Warning,
+)
+
+# EXIF 2.3, tag 274: how the stored pixels must be turned to be seen upright.
+_UPRIGHT: Final[dict[int, Callable[[Grey], Grey]]] = {
+    2: np.fliplr,
+    3: lambda grey: np.rot90(grey, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda grey: np.rot90(grey, -1),
+    7: lambda grey: np.rot90(grey, 2).T,
+    8: np.rot90,
+}
+
+
+def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Grey pixels of an image, 0 = black and 255 = white, upright, at most 1024 on a side.
+
+    Of an animation the first picture counts, of a multi-page file the first page. What is
+    transparent takes the tone of the paper. More than 8 bits are stretched to the darkest and the
+    lightest pixel.
+
+    Args:
+        source: a path, the bytes of a file, a PIL image, or an array: [h, w] of any real type, or
+            [h, w, 3 or 4] of bytes.
+        max_pixels: an image with more is refused before it is decoded.
+
+    Returns:
+        [h, w]
+
+    Raises:
+        ImageError: this is not an image of a kind that we read, or it is damaged.
+        ImageSizeError: it has too many pixels.
+    """
+    if isinstance(source, np.ndarray):
+        source = _from_array(source)
+    if isinstance(source, Image.Image):
+        _check_size(source, max_pixels)
+        return _decoded(source)
+    with _opened(source) as image:
+        _check_size(image, min(max_pixels, DECODING_BYTES // _cost(image)))
+        image.draft("L", (MAX_SIDE, MAX_SIDE))  # JPEG can decode at an eighth
+        return _decoded(image)
+
+
+def _opened(source: str | Path | bytes) -> Image.Image:
+    """The image with its header read and nothing decoded."""
+    try:
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, "r", FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError(f"not an image that is read; expected {', '.join(FORMATS)}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageSizeError(f"image has too many pixels: {error}") from error
+    except _DECODING_ERRORS as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise ImageError(f"{source!s} cannot be read: {error.strerror}") from error
+        raise ImageError(f"image is damaged: {error}") from error
+
+
+def _from_array(array: NDArray[Any]) -> Image.Image:
+    """The image that an array stands for; raises `ImageError` for shapes that are no image."""
+    if array.size == 0:
+        raise ImageError(f"array has shape {array.shape}, expected at least one pixel")
+    if array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8:
+        return Image.fromarray(array)
+    if array.ndim != 2 or array.dtype.kind not in "buif":
+        raise ImageError(
+            f"array has shape {array.shape} of {array.dtype}, "
+            "expected [h, w] of numbers, or [h, w, 3 or 4] of uint8"
+        )
+    low, high = array.min(), array.max()
+    if array.dtype.kind in "bf" and low >= 0 and high <= 1:
+        return Image.fromarray(np.rint(array * np.float32(255)).astype(np.uint8))
+    if array.dtype.kind in "ui" and low >= 0 and high <= 255:
+        return Image.fromarray(array.astype(np.uint8))
+    return Image.fromarray(array.astype(np.float32))
+
+
+def _cost(image: Image.Image) -> int:
+    """Bytes that decoding may take for one pixel."""
+    if any(tile[0] in SLOW_CODECS for tile in getattr(image, "tile", [])):
+        return SLOW_BYTES_PER_PIXEL
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        # A file of several scans keeps two bytes for each coefficient until the last one.
+        blocks = [across * down for _, across, down, _ in image.layer]
+        pixel = 4 if image.mode == "CMYK" else 1
+        return math.ceil(2 * sum(blocks) / max(blocks)) + pixel
+    return BYTES_PER_PIXEL[image.format or "TIFF"]
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if not width or not height:
+        raise ImageError(f"image is {width} x {height} pixels, expected at least 1 x 1")
+    if width * height > max_pixels:
+        raise ImageSizeError(
+            f"image is {width} x {height} pixels, {width * height} in all; "
+            f"at most {max_pixels} in this format"
+        )
+
+
+def _decoded(image: Image.Image) -> NDArray[np.uint8]:
+    """Decode, turn grey, reduce, and turn upright."""
+    try:
+        grey = _grey(image)
+        upright = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DECODING_ERRORS as error:
+        raise ImageError(f"image is damaged: {error}") from error
+    return grey if upright is None else np.ascontiguousarray(upright(grey))
+
+
+def _grey(image: Image.Image) -> NDArray[np.uint8]:
+    """Grey pixels [h, w], reduced to at most `MAX_SIDE` on a side by averaging squares."""
+    width, height = image.size
+    factor = math.ceil(max(width, height) / MAX_SIDE)
+    rows = factor * max(1, STRIP_PIXELS // (width * factor))
+    deep = image.mode[0] in "IF"  # 16 or 32 bits a pixel
+    clear = image.has_transparency_data and not deep
+    strips = []
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        if deep:
+            strip = strip.convert("I").convert("F") if strip.mode != "F" else strip
+        elif clear:
+            strip = strip.convert("RGBA").convert("LA").convert("La")
+        elif strip.mode != "L":
+            strip = strip.convert("RGB").convert("L")
+        strips.append(np.asarray(strip.reduce(factor)))
+    pixels = np.concatenate(strips)
+    if deep:
+        return _stretched(pixels)
+    return _on_paper(pixels[:, :, 0], pixels[:, :, 1]) if clear else pixels
+
+
+def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Numbers of any range as bytes, the lowest 0 and the highest 255."""
+    if not np.isfinite(values).all():
+        raise ImageError("image holds numbers that are not finite")
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return np.zeros(values.shape, np.uint8)
+    stretched: Grey = np.rint((values - low) * (255 / (high - low))).astype(np.uint8)
+    return stretched
+
+
+def _on_paper(tone: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Put what is visible on paper; `tone` [h, w] is multiplied by `alpha` [h, w] already.
+
+    What covers less than half of the image is ink, and its paper is white or black, whichever is
+    further from it. Otherwise it is paper with ink, and the paper goes on where nothing is visible.
+    """
+    seen = float(alpha.mean()) / 255  # share of the image that is visible
+    if not seen:
+        return np.full(tone.shape, 255, np.uint8)
+    if seen < 0.5:
+        paper = 255.0 if float(tone.mean()) / seen < 128 else 0.0
+    else:
+        paper = float(np.median(tone[alpha > 127]))
+    filled: Grey = tone + np.rint((255 - alpha) * np.float16(paper / 255)).astype(np.uint8)
+    return filled
