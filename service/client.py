@@ -67,7 +67,7 @@ async def connect(
         key: API key, where the server wants one.
 
     Raises `NoConnectionError` if nobody answers; the server's refusal as a typed error
-    (`CredentialError`, `ServerFullError`, ...).
+    (`UnauthorizedError`, `ServerFullError`, ...).
     """
     with _explained(url):
         socket = await open_async(

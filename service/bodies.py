@@ -1,0 +1,163 @@
+"""What may come in the body of a request, and how it becomes columns.
+
+A body is read under a limit, whether its length was announced or not, and all bodies together under
+another, so that many large ones at once are refused instead of filling the memory. Decoding is done
+in threads, few at a time: one image of the largest size takes tens of megabytes.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic_core import from_json
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from model.columns import digit_columns
+from model.errors import ImageError
+from model.image import read_image
+from service.conversation import pixels
+from service.errors import (
+    ColumnsError,
+    IdleError,
+    JsonError,
+    MessageError,
+    NotOfferedError,
+    OverLimitError,
+    ServerFullError,
+    ValueRefusedError,
+)
+from service.messages import Limits
+
+BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies together may take
+DECODES_AT_ONCE: Final = 2
+MAX_FIELDS: Final = 16  # of a multipart body, beside its file
+# JSON takes up to 25 times its size once it is parsed (`[],` is 3 bytes and 64 in memory).
+MAX_JSON_BYTES: Final = 2 * 1024 * 1024
+
+ALLOWED: Final = "image/*, application/octet-stream, multipart/form-data, application/json"
+FORM: Final = "multipart/form-data"
+JSON: Final = "application/json"
+
+
+class BodyReader:
+    """Reads the bodies of one server's requests."""
+
+    def __init__(self, limits: Limits, body_timeout_s: float) -> None:
+        self._limits = limits
+        self._body_timeout_s = body_timeout_s
+        self._free_bytes = BODIES_AT_ONCE * limits.max_body_bytes
+        self._decodes = asyncio.Semaphore(DECODES_AT_ONCE)
+
+    async def columns(self, request: Request, column_height: int) -> NDArray[np.uint8]:
+        """The columns [n, H] that a request brings, as an image or as numbers.
+
+        Raises an `InputError` or a `ServiceError` that says what came and what is allowed.
+        """
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in (FORM, JSON, "", "application/octet-stream") and kind[:6] != "image/":
+            raise ImageError(f"content type is {kind[:100]}, allowed: {ALLOWED}")
+        with self._room(MAX_JSON_BYTES if kind == JSON else None) as take:
+            data = await self._receive(request, take)
+            if kind == FORM:
+                data = await file_of_form(request.headers, data)
+            decode = columns_of_json if kind == JSON else columns_of_image
+            async with self._decodes:
+                return await asyncio.to_thread(decode, data, column_height, self._limits)
+
+    @contextmanager
+    def _room(self, max_bytes: int | None) -> Iterator[Callable[[int], None]]:
+        """Counts the bytes of one body, and among those of all while the block runs.
+
+        The function that it gives takes room for so many bytes more, or raises `OverLimitError` or
+        `ServerFullError`.
+        """
+        most = min(max_bytes or self._limits.max_body_bytes, self._limits.max_body_bytes)
+        held = 0
+
+        def take(n_bytes: int) -> None:
+            nonlocal held
+            if held + n_bytes > most:
+                raise OverLimitError(f"the body has more than {most} bytes, which is the limit")
+            if n_bytes > self._free_bytes:
+                raise ServerFullError("too many large bodies at once, try again")
+            held += n_bytes
+            self._free_bytes -= n_bytes
+
+        try:
+            yield take
+        finally:
+            self._free_bytes += held
+
+    async def _receive(self, request: Request, take: Callable[[int], None]) -> bytes:
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > self._limits.max_body_bytes:
+            most = self._limits.max_body_bytes
+            raise OverLimitError(f"the body has {announced} bytes, allowed: up to {most}")
+        chunks = []
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                async for chunk in request.stream():
+                    take(len(chunk))
+                    chunks.append(chunk)
+        except TimeoutError:
+            raise IdleError(f"the body took more than {self._body_timeout_s:g} s") from None
+        if not any(chunks):
+            raise MessageError("the body is empty, expected an image or columns")
+        return b"".join(chunks)
+
+
+async def file_of_form(headers: Headers, body: bytes) -> bytes:
+    """The part `file` of a multipart body, held in memory alone; raises `MessageError`."""
+
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    parser = MultiPartParser(headers, whole(), max_files=1, max_fields=MAX_FIELDS)
+    parser.spool_max_size = len(body) + 1  # the disk may be read-only, and is slower
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise MessageError(f"the multipart body cannot be read: {error.message}") from None
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            came = ", ".join(map(repr, form)) or "nothing"
+            raise MessageError(f"the multipart body holds {came:.100}, expected a part 'file'")
+        return await file.read()
+    finally:
+        await form.close()
+
+
+def columns_of_image(data: bytes, column_height: int, limits: Limits) -> NDArray[np.uint8]:
+    """The columns [T, H] of an image file; raises `ImageError`."""
+    if not data:
+        raise MessageError("the file is empty, expected an image")
+    return digit_columns(read_image(data, limits.max_image_pixels), column_height)
+
+
+def columns_of_json(data: bytes, column_height: int, limits: Limits) -> NDArray[np.uint8]:
+    """The columns [n, H] of `{"columns": [[...], ...]}`; raises a `MessageError`."""
+    try:
+        message: Any = from_json(data)
+    except ValueError as error:
+        raise JsonError(f"the body is not JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise JsonError(f"the body is a JSON {type(message).__name__}, expected an object")
+    if "strokes" in message:
+        raise NotOfferedError("ink is not offered by this model yet, send an image or columns")
+    if "columns" not in message:
+        raise ValueRefusedError("the body has no columns")
+    if not isinstance(message["columns"], list):
+        raise ColumnsError(f"columns is {message['columns']!r:.40}, expected an array of columns")
+    columns = np.frombuffer(pixels(message["columns"], column_height), np.uint8)
+    columns = columns.reshape(-1, column_height)
+    if not len(columns):
+        raise ColumnsError("columns is empty, expected at least one column")
+    if len(columns) > limits.max_line_columns:
+        raise OverLimitError(f"{len(columns)} columns, allowed: up to {limits.max_line_columns}")
+    return columns

@@ -1,0 +1,173 @@
+"""What the OpenAPI description says beyond what FastAPI reads from the code: bodies and errors.
+
+Each error of an operation stands here with an example that the operation gives word for word or
+nearly so; a test compares the codes with those that really come.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from starlette.responses import PlainTextResponse
+
+from service.http_errors import ErrorBody
+
+Responses = dict[int | str, dict[str, Any]]
+Extra = dict[str, Any]  # keyword arguments of a FastAPI route
+
+REQUEST_ID: Final = "5d3c9fb20a7e41d8"
+
+DESCRIPTION: Final = """\
+Reads handwriting while it is being written: one image column in, one answer out.
+
+Here are the doors for whole images and for operators. Columns one by one go through the WebSocket
+/v1/stream, which /asyncapi.json describes.
+"""
+
+
+def _version() -> str:
+    try:
+        return version("inkstream")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"
+
+
+ABOUT: Final[Extra] = {
+    "title": "inkstream",
+    "summary": "Streaming recognition of handwriting.",
+    "description": DESCRIPTION,
+    "version": _version(),
+    "license_info": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+}
+
+# status -> what it means here, and examples: code -> message
+_ERRORS: Final[dict[int, tuple[str, dict[str, str]]]] = {
+    400: (
+        "The request is malformed.",
+        {
+            "bad_message": "the body is empty, expected an image or columns",
+            "bad_json": "the body is not JSON: expected value at line 1 column 1",
+        },
+    ),
+    401: (
+        "No key, or a wrong one.",
+        {"unauthorized": "the key that came is not one of this server's"},
+    ),
+    403: (
+        "A web page of an origin that is not allowed.",
+        {"forbidden_origin": "origin https://elsewhere.example is not allowed"},
+    ),
+    404: ("No such model.", {"unknown_model": "no model 'nosuch', served: digits"}),
+    408: ("The body came too slowly.", {"idle": "the body took more than 30 s"}),
+    413: (
+        "The body or the image is too large.",
+        {"over_limit": "the body has 99999999 bytes, allowed: up to 16777216"},
+    ),
+    415: (
+        "Not an image that is read here.",
+        {"bad_image": "content type is text/plain, allowed: image/*, ..."},
+    ),
+    422: (
+        "Columns or values of a wrong shape or range.",
+        {
+            "bad_columns": "column 3 has 27 pixels, expected 28",
+            "bad_value": "the body has no columns",
+            "not_offered": "ink is not offered by this model yet, send an image or columns",
+        },
+    ),
+    429: (
+        "This client has as many sessions as it may have; see Retry-After.",
+        {"too_many_sessions": "512 sessions of 192.0.2.7 are connected, all that are allowed"},
+    ),
+    500: (
+        "The service failed; the request id leads to its log.",
+        {"internal": "the service failed; its log says more under this request id"},
+    ),
+    503: (
+        "The server is full or about to stop; see Retry-After.",
+        {
+            "server_full": "1024 sessions are connected, all that are allowed",
+            "stopping": "the server is about to stop",
+        },
+    ),
+}
+
+
+def _errors(*statuses: int) -> Responses:
+    """The error responses of an operation, with an example for each code."""
+    return {status: _error(*_ERRORS[status]) for status in statuses}
+
+
+def _error(description: str, messages: dict[str, str]) -> dict[str, Any]:
+    examples = {
+        code: {"value": {"error": {"code": code, "message": text, "request_id": REQUEST_ID}}}
+        for code, text in messages.items()
+    }
+    content = {"application/json": {"examples": examples}}
+    return {"model": ErrorBody, "description": description, "content": content}
+
+
+def _success(description: str, example: Any) -> Responses:
+    return {
+        200: {"description": description, "content": {"application/json": {"example": example}}}
+    }
+
+
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+_COLUMNS_BODY: Final = {
+    "type": "object",
+    "required": ["columns"],
+    "properties": {
+        "columns": {
+            "type": "array",
+            "minItems": 1,
+            "description": "Columns, oldest first, each of the model's column_height pixels.",
+            "items": {
+                "type": "array",
+                "description": "Pixels from top to bottom: 0 = paper, 255 = ink.",
+                "items": {"type": "integer", "minimum": 0, "maximum": 255},
+            },
+        }
+    },
+}
+_STROKE: Final = [0] * 8 + [254] * 12 + [0] * 8  # a column of 28 pixels through a vertical stroke
+
+_BODY: Final = {
+    "required": True,
+    "description": "An image of any size, dark on light or light on dark; or columns.",
+    "content": {
+        "image/*": _BINARY,
+        "application/octet-stream": _BINARY,
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {"file": _BINARY["schema"]},
+            }
+        },
+        "application/json": {"schema": _COLUMNS_BODY, "example": {"columns": [_STROKE] * 3}},
+    },
+}
+
+RECOGNIZE: Final[Extra] = {
+    "tags": ["images"],
+    "openapi_extra": {"requestBody": _BODY},
+    "responses": _success(
+        "What the image was read as.",
+        {"label": "1", "probabilities": {"1": 0.9981, "7": 0.0019}, "columns": 28},
+    )
+    | _errors(*_ERRORS),
+}
+MODELS: Final[Extra] = {"tags": ["images"], "responses": _errors(401, 403, 500)}
+HEALTH: Final[Extra] = {"tags": ["operators"], "responses": _errors(500)}
+READINESS: Final[Extra] = {"tags": ["operators"], "responses": _errors(500, 503)}
+METRICS: Final[Extra] = {
+    "tags": ["operators"],
+    "response_class": PlainTextResponse,
+    "responses": {
+        200: {
+            "description": "Prometheus text.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    }
+    | _errors(401, 500),
+}

@@ -1,0 +1,75 @@
+"""One image's way through session and engine, as if its columns had come through a stream."""
+
+import asyncio
+import time
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.conversation import error_of
+from service.effects import Close, Effect, Send
+from service.errors import StoppingError
+from service.messages import Error, Flushed, Limits, Result
+from service.serving import RunningModel
+
+ONE_A_MESSAGE: Final = '{"type":"configure","every":"message"}'
+FLUSH: Final = '{"type":"flush"}'
+
+
+async def read(
+    model: RunningModel,
+    limits: Limits,
+    session_id: str,
+    columns: NDArray[np.uint8],
+    every_column: bool,
+) -> list[Result]:
+    """Have `columns` [n, H] read by a session of their own.
+
+    Their number was bounded with the body, so all of them may wait at once. Gives a result for
+    every column, or a few with the last column's among them. Raises what the session sends as an
+    error.
+    """
+    answers = _Answers()
+    session = model.new_session(session_id, limits)
+    seat = model.engine.attach(session, answers.deliver)
+    try:
+        model.engine.apply(seat, session.open())
+        messages: list[str | bytes] = [] if every_column else [ONE_A_MESSAGE]
+        step = limits.max_message_columns
+        messages += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
+        for message in [*messages, FLUSH]:
+            model.engine.receive(seat, message, time.monotonic())
+        await answers.complete
+    finally:
+        model.engine.detach(seat)
+    return answers.results
+
+
+class _Answers:
+    """What a session says, up to the answer to the flush."""
+
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+        self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def deliver(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(Result() as result):
+                    self.results.append(result)
+                case Send(Flushed()):
+                    self._settle(None)
+                case Send(Error() as error):
+                    self._settle(error_of(error.code, error.message))
+                case Close(_, reason):
+                    self._settle(StoppingError(reason))
+
+    def _settle(self, error: Exception | None) -> None:
+        """The first word counts: the close that follows an error adds nothing."""
+        if self.complete.done():
+            return
+        if error is None:
+            self.complete.set_result(None)
+        else:
+            self.complete.set_exception(error)

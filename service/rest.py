@@ -1,0 +1,196 @@
+"""The doors for whole images and for operators: `/v1/recognize`, `/v1/models`, health, metrics.
+
+`create_app` builds its FastAPI with `**ABOUT` and calls `add_rest`.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import docs_page, openapi
+from service.bodies import BodyReader
+from service.errors import StoppingError
+from service.http_errors import add_error_handlers, request_id_of
+from service.logs import get_logger
+from service.messages import ModelInfo
+from service.metrics import CONTENT_TYPE, Metrics
+from service.reading import read
+from service.serving import Service
+
+ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
+REQUEST_ID_BYTES: Final = 8
+DECIMALS: Final = 6  # as in the stream
+
+log = get_logger()
+
+
+class Recognition(BaseModel):
+    """What an image or a row of columns was read as."""
+
+    label: str
+    """The most probable label."""
+    probabilities: dict[str, float]
+    """The probability of each label, after the last column."""
+    columns: int
+    """How many columns were read."""
+    curve: list[dict[str, float]] | None = None
+    """With `curve=true`: the probabilities after every column."""
+
+
+class Models(BaseModel):
+    """The models of this server; the first is the default."""
+
+    models: list[ModelInfo]
+
+
+class Status(BaseModel):
+    """A sign of life."""
+
+    status: str
+
+
+def add_rest(app: FastAPI, service: Service, metrics: Metrics) -> None:
+    """Add all REST routes to `app`, and the shape of its errors."""
+    add_error_handlers(app, metrics)
+    app.include_router(_router_of_images(service))
+    app.include_router(_router_of_operators(app, service, metrics))
+    if service.settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(service.settings.origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    app.add_middleware(RequestLog, metrics=metrics)  # the outermost: it sees every answer
+
+
+def _router_of_images(service: Service) -> APIRouter:
+    def check_visitor(request: Request) -> None:
+        headers = request.headers
+        service.access.check_origin(headers.get("origin"), headers.get("host"))
+        service.access.check_key(headers.get("authorization"))
+
+    router = APIRouter(prefix="/v1", dependencies=[Depends(check_visitor)])
+    bodies = BodyReader(service.limits, service.settings.body_timeout_s)
+
+    @router.post("/recognize", response_model_exclude_none=True, **openapi.RECOGNIZE)
+    async def recognize(
+        request: Request,
+        model: Annotated[
+            str | None, Query(description="Name of a model; absent: the first.")
+        ] = None,
+        curve: Annotated[
+            bool, Query(description="Also give the answer after every column.")
+        ] = False,
+    ) -> Recognition:
+        """Read a whole image, or columns that are complete."""
+        running = service.model(model)
+        client = request.client.host if request.client else "unknown"
+        with service.sessions.admit(client, _stay):
+            columns = await bodies.columns(request, running.info.column_height)  # [n, H]
+            results = await read(running, service.limits, request_id_of(request), columns, curve)
+        shown = [_rounded(result.probabilities) for result in results]
+        return Recognition(
+            label=max(results[-1].probabilities.items(), key=lambda item: item[1])[0],
+            probabilities=shown[-1],
+            columns=len(columns),
+            curve=shown if curve else None,
+        )
+
+    @router.get("/models", **openapi.MODELS)
+    async def models() -> Models:
+        """List the models that this server runs."""
+        return Models(models=[running.info for running in service.models.values()])
+
+    return router
+
+
+def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
+    return {label: round(p, DECIMALS) for label, p in probabilities.items()}
+
+
+def _stay(_time_left_s: float) -> None:
+    """A request needs no goodbye: the server waits for its answer."""
+
+
+def _router_of_operators(app: FastAPI, service: Service, metrics: Metrics) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/healthz", **openapi.HEALTH)
+    async def healthz() -> Status:
+        """Say that the process is alive."""
+        return Status(status="alive")
+
+    @router.get("/readyz", **openapi.READINESS)
+    async def readyz() -> Status:
+        """Say whether the models are loaded and sessions are welcome; 503 if not."""
+        if service.sessions.stopping:
+            raise StoppingError("the server is about to stop")
+        return Status(status="ready")
+
+    @router.get("/metrics", **openapi.METRICS)
+    async def prometheus(request: Request) -> Response:
+        """Give the metrics as Prometheus text."""
+        if service.settings.metrics_need_key:
+            service.access.check_key(request.headers.get("authorization"))
+        return Response(metrics.render(), media_type=CONTENT_TYPE)
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        """The OpenAPI description as a page that loads nothing from elsewhere."""
+        headers = {"content-security-policy": docs_page.POLICY}
+        return HTMLResponse(docs_page.page(app.openapi()), headers=headers)
+
+    @router.get("/", include_in_schema=False)
+    async def home() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+    return router
+
+
+class RequestLog:
+    """Gives every request its id, and writes one line about each that asks the models."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(REQUEST_ID_BYTES)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value  # unless an answer begins
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers["x-content-type-options"] = "nosniff"
+            await send(message)
+
+        started_s = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                self._write(scope, status, time.perf_counter() - started_s)
+
+    def _write(self, scope: Scope, status: int, request_s: float) -> None:
+        if scope["path"] == "/v1/recognize":
+            self._metrics.requested(status, request_s)
+            milliseconds = round(request_s * 1000, 1)
+            log.info("request answered", status=status, milliseconds=milliseconds)
