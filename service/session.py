@@ -59,6 +59,11 @@ class Session:
         self._control_left = float(CONTROL_BURST_S * limits.max_control_per_s)
 
     @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._state
+
+    @property
     def closed(self) -> bool:
         """Whether a `Close` was given; what comes afterwards is dropped."""
         return self._state is State.CLOSED

@@ -1,0 +1,151 @@
+"""What `configure` changes in a session, line ends among it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.checkpoint import Checkpoint
+from model.runtime import Runtime
+from service.messages import (
+    Configured,
+    Flushed,
+    Result,
+)
+from tests import builders
+from tests.service.lone import (
+    BLANK,
+    INK,
+    Lone,
+    alone,
+    curve,
+    error_in,
+    kinds,
+    message,
+    only,
+    results,
+)
+
+
+@pytest.fixture(scope="module")
+def net(tiny: Checkpoint) -> Runtime:
+    return Runtime(tiny)
+
+
+# Configure
+
+
+def test_configure_answers_with_all_values_in_force(net: Runtime) -> None:
+    lone = Lone(net)
+    assert only(lone.ask(message("configure", id="a"))) == Configured(id="a")
+    assert only(lone.ask(message("configure", top_k=3, every="message"))) == Configured(
+        top_k=3, every="message"
+    )
+    assert only(lone.ask(message("configure", polarity="ink-low", top_k=None))) == Configured(
+        polarity="ink-low", every="message"
+    )
+
+
+def test_configure_holds_from_the_next_column_on(net: Runtime) -> None:
+    said = Lone(net).ask(INK * 2, message("configure", top_k=2), INK)
+    assert [len(each.probabilities) for each in results(said)] == [10, 10, 2]
+
+
+def test_one_result_a_message_covers_its_last_column(net: Runtime) -> None:
+    columns = builders.columns(90)
+    frames = [columns[:1], columns[1:40], columns[40:47], columns[47:]]
+    said = Lone(net).ask(message("configure", every="message"), *(f.tobytes() for f in frames))
+    assert [each.column for each in results(said)] == [0, 39, 46, 89]
+    whole = alone(net, columns.tobytes())
+    np.testing.assert_allclose(curve(said), whole[[0, 39, 46, 89]], atol=1e-5)
+
+
+def test_top_k_gives_the_most_probable_labels_the_best_first(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(message("configure", top_k=3))
+    result = results(lone.ask(INK))[0]
+    row = alone(net, INK)[0]
+    assert list(result.probabilities) == [str(k) for k in np.argsort(-row)[:3]]
+
+
+def test_characters_restrict_the_answers_and_add_up_to_one(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(message("configure", characters="147"))
+    said = lone.ask(INK, message("flush"))
+    probabilities = results(said)[0].probabilities
+    assert list(probabilities) == ["1", "4", "7"]
+    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert isinstance(said[-1], Flushed)
+    assert said[-1].label == max(probabilities, key=probabilities.__getitem__)
+    lone.ask(message("configure", characters=None))
+    assert len(results(lone.ask(INK))[0].probabilities) == 10
+
+
+def test_low_ink_is_read_like_high_ink(net: Runtime) -> None:
+    columns = builders.columns(20)
+    lone = Lone(net)
+    lone.ask(message("configure", polarity="ink-low"))
+    said = lone.ask((255 - columns).tobytes())
+    np.testing.assert_allclose(curve(said), alone(net, columns.tobytes()), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"top_k": 11}, "top_k is 11, allowed: 1..10"),
+        (
+            {"characters": "7x"},
+            "characters holds 'x', allowed: those of the labels 0 1 2 3 4 5 6 7 8 9",
+        ),
+        ({"every": "week"}, "every is \"week\", allowed: 'column' or 'message'"),
+    ],
+)
+def test_a_refused_configure_changes_nothing(
+    net: Runtime, fields: dict[str, Any], words: str
+) -> None:
+    lone = Lone(net)
+    good = {"polarity": "ink-low", "line_end_columns": 5}
+    error = error_in(lone.ask(message("configure", id=3, **good, **fields)))
+    assert (error.code, error.message, error.ref) == ("bad_value", words, 3)
+    assert only(lone.ask(message("configure"))) == Configured()
+    np.testing.assert_allclose(curve(lone.ask(INK)), alone(net, INK), atol=1e-5)
+
+
+# Line ends
+
+
+def test_blank_columns_after_ink_end_a_line(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(message("configure", line_end_columns=3))
+    line, following = INK * 2 + BLANK * 3, INK
+    said = lone.ask(BLANK * 5 + line + following)
+    assert kinds(said) == ["result"] * 10 + ["flushed"] + ["result"]
+    flushed, result = said[10], said[11]
+    label = str(alone(net, BLANK * 5 + line)[-1].argmax())
+    assert flushed == Flushed(epoch=0, columns=10, label=label)
+    assert isinstance(result, Result)
+    assert (result.epoch, result.column) == (1, 0)
+    np.testing.assert_allclose(curve(said[11:]), alone(net, following), atol=1e-5)
+
+
+def test_blank_columns_are_counted_over_messages_and_from_before_the_configure(
+    net: Runtime,
+) -> None:
+    lone = Lone(net)
+    said = lone.ask(INK, BLANK * 4, message("configure", line_end_columns=3), BLANK, INK)
+    assert kinds(said) == ["result"] * 5 + ["configured", "result", "flushed", "result"]
+
+
+def test_a_message_with_a_line_end_gets_a_result_for_each_line(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(message("configure", line_end_columns=2, every="message"))
+    said = lone.ask(INK + BLANK * 2 + INK * 3, BLANK * 2)
+    assert [(each.epoch, each.column) for each in results(said)] == [(0, 2), (1, 2), (1, 4)]
+    assert kinds(said) == ["result", "flushed", "result", "result", "flushed"]
+
+
+def test_low_ink_ends_lines_by_what_is_blank_to_the_eye(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(message("configure", line_end_columns=2, polarity="ink-low"))
+    paper = bytes([255]) * 28
+    assert kinds(lone.ask(BLANK, paper * 2)).count("flushed") == 1

@@ -1,0 +1,111 @@
+"""The states of a session: every cell of the table, and every call in every state."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from model.checkpoint import Checkpoint
+from model.runtime import Runtime
+from service.session import Session
+from service.states import Event, IllegalEventError, State, after
+from tests.service.lone import INK, LIMITS, Lone, message, only
+
+
+@pytest.fixture(scope="module")
+def net(tiny: Checkpoint) -> Runtime:
+    return Runtime(tiny)
+
+
+# States: every cell of the table
+
+TABLE = """
+             OPEN   RECEIVE    TAKE       STEP       REPLAYED  REWIND     NOTIFY     CLOSE
+  NEW        OPEN   -          -          -          -         -          -          CLOSED
+  OPEN       -      OPEN       RUNNING    -          -         REWINDING  OPEN       CLOSED
+  RUNNING    -      RUNNING    -          OPEN       -         -          RUNNING    CLOSED
+  REWINDING  -      REWINDING  REPLAYING  -          -         -          REWINDING  CLOSED
+  REPLAYING  -      REPLAYING  -          REWINDING  OPEN      -          REPLAYING  CLOSED
+  CLOSED     -      CLOSED     CLOSED     CLOSED     -         -          CLOSED     CLOSED
+"""
+HEADER, *ROWS = [line.split() for line in TABLE.strip().splitlines()]
+CELLS = [
+    (State[row[0]], Event[event], None if cell == "-" else State[cell])
+    for row in ROWS
+    for event, cell in zip(HEADER, row[1:], strict=True)
+]
+CALLS: dict[Event, Callable[[Session, Runtime], object]] = {
+    Event.OPEN: lambda session, net: session.open(),
+    Event.RECEIVE: lambda session, net: session.receive(INK, 0.0),
+    Event.TAKE: lambda session, net: session.take(1),
+    Event.STEP: lambda session, net: session.stepped(
+        np.zeros((1, 10), np.float32), net.initial_state(1)[0]
+    ),
+    Event.NOTIFY: lambda session, net: session.goaway(1.0),
+    Event.CLOSE: lambda session, net: session.failed("no luck"),
+}
+
+
+def in_state(state: State, net: Runtime) -> Session:
+    """A session that was led into `state`; columns wait wherever they can."""
+    lone = Lone(net)
+    session = lone.session
+    match state:
+        case State.NEW:
+            return Session("new", lone.model, LIMITS, lone.decoder)
+        case State.OPEN:
+            lone.send(INK)
+        case State.RUNNING:
+            lone.send(INK * 2)
+            session.take(1)
+        case State.REWINDING:
+            lone.ask(INK * 9)
+            lone.send(message("rewind", column=7))
+        case State.REPLAYING:
+            lone.ask(INK * 9)
+            lone.send(message("rewind", column=7))
+            session.take(1)
+        case State.CLOSED:
+            session.idle()
+    assert session.state is state
+    return session
+
+
+def test_the_table_names_every_state_and_event() -> None:
+    assert [row[0] for row in ROWS] == [state.name for state in State]
+    assert [event.name for event in Event] == HEADER
+
+
+@pytest.mark.parametrize(("state", "event", "then"), CELLS)
+def test_every_cell_of_the_table(state: State, event: Event, then: State | None) -> None:
+    if then is None:
+        with pytest.raises(IllegalEventError, match=f"{event.name} in state {state.name}, allowed"):
+            after(state, event)
+    else:
+        assert after(state, event) is then
+
+
+@pytest.mark.parametrize(("state", "event", "then"), [cell for cell in CELLS if cell[1] in CALLS])
+def test_every_call_in_every_state(
+    net: Runtime, state: State, event: Event, then: State | None
+) -> None:
+    session = in_state(state, net)
+    waiting = session.waiting_columns
+    if then is None:
+        with pytest.raises(IllegalEventError):
+            CALLS[event](session, net)
+        assert (session.state, session.waiting_columns) == (state, waiting)
+    else:
+        CALLS[event](session, net)
+        assert session.state is then
+
+
+def test_a_replay_in_two_pieces_comes_back_between_them(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(INK * 9)
+    lone.send(message("rewind", column=7))
+    states = [lone.session.state]
+    while lone.step(max_columns=4):
+        states.append(lone.session.state)
+    assert states == [State.REWINDING, State.REWINDING, State.OPEN]
+    assert only(lone.heard()).type == "rewound"
