@@ -6,6 +6,10 @@ VENV ?= .venv
 PORT ?= 8000
 # The index that torch comes from unless pip's own configuration has a wheel at hand: see CONTRIBUTING.md.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# podman instead: make docker-test DOCKER=podman COMPOSE=docker-compose, DOCKER_HOST naming its socket
+DOCKER ?= docker
+COMPOSE ?= $(DOCKER) compose
+DOCKER_BUILD ?=
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -22,7 +26,7 @@ run: $(BASE) ## Start the server, watch it read one digit, go on serving
 	until 2>/dev/null : </dev/tcp/127.0.0.1/$(PORT); do \
 	    kill -0 $$server 2>/dev/null || { wait $$server; exit; }; sleep 0.05; \
 	done; \
-	$(BIN)/inkstream stream examples/7.png --url ws://127.0.0.1:$(PORT)/v1/stream; \
+	$(BIN)/inkstream stream examples/7.png --url ws://127.0.0.1:$(PORT); \
 	printf '\n%s\n' \
 	    'Serving on http://127.0.0.1:$(PORT) (Ctrl-C stops it). Try in another terminal:' \
 	    '  $(BIN)/inkstream stream examples/3.png       column by column, through the server' \
@@ -47,10 +51,10 @@ bench: $(FULL) ## Measure speed against its peers, side by side in one run
 	$(BIN)/inkstream bench $(ARGS)
 
 docker: ## Build the container image
-	docker compose build
+	$(DOCKER) build $(DOCKER_BUILD) --file docker/Dockerfile --tag inkstream .
 
-docker-test: $(FULL) ## Build the image, start it, stream ten digits, stop it
-	INKSTREAM_DOCKER_TEST=1 $(BIN)/pytest tests/test_docker.py -rA $(ARGS)
+docker-test: docker $(FULL) ## Build the image, start it, stream ten digits, stop it
+	DOCKER='$(DOCKER)' COMPOSE='$(COMPOSE)' $(BIN)/pytest tests/test_docker.py $(ARGS)
 
 clean: ## Remove what make installed
 	rm -rf $(VENV)

@@ -1,0 +1,176 @@
+"""The container from build to stop; `make docker-test` runs it, since it needs an engine.
+
+`DOCKER` and `COMPOSE` are the commands, such as `docker` and `docker compose`, or `podman` and
+`docker-compose`. The image is built already. Tests follow the container's life, in order.
+"""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model.columns import digit_columns, read_image
+from service.client import connect_sync
+from tests import builders
+
+ROOT = Path(__file__).parent.parent
+DOCKER = shlex.split(os.environ.get("DOCKER", ""))
+COMPOSE = shlex.split(os.environ.get("COMPOSE", ""))
+IMAGE_BYTES = 200_000_000  # of the only layer above the base
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+
+pytestmark = pytest.mark.skipif(not DOCKER, reason="needs an engine: make docker-test")
+
+
+def run(*command: str, **environment: str) -> str:
+    """What a command of the engine prints; it must succeed."""
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@dataclass
+class Container:
+    """The service as compose started it."""
+
+    id: str
+    port: int
+    environment: dict[str, str]
+
+    def compose(self, *words: str) -> str:
+        return run(*COMPOSE, *words, **self.environment)
+
+    def shell(self, command: str) -> str:
+        return run(*DOCKER, "exec", self.id, "sh", "-c", command)
+
+    def inspect(self) -> Any:
+        return json.loads(run(*DOCKER, "inspect", self.id))[0]
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            body: bytes = answer.read()
+        return body
+
+
+@pytest.fixture(scope="module")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    """Start what `docker compose up` starts, beside anything that runs already."""
+    weights = tmp_path_factory.mktemp("weights")
+    builders.checkpoint(weights / "own.onnx", labels="ab")
+    for path in (weights, *weights.parents[:2], weights / "own.onnx"):
+        path.chmod(0o755)  # the container's user is not ours
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        "COMPOSE_PROJECT_NAME": f"inkstream-test-{os.getpid()}",
+        "INKSTREAM_PORT": str(port),
+        "INKSTREAM_WEIGHTS": str(weights),
+        "INKSTREAM_MODELS": "digits,own",
+    }
+    try:
+        run(*COMPOSE, "up", "--detach", "--no-build", **environment)
+        container_id = run(*COMPOSE, "ps", "--quiet", **environment).strip()
+        made = Container(container_id, port, environment)
+        wait_until_ready(made)
+        yield made
+    finally:
+        run(*COMPOSE, "down", "--volumes", "--timeout", "1", **environment)
+
+
+def wait_until_ready(container: Container) -> None:
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            container.get("/readyz")
+        except (urllib.error.URLError, ConnectionError):
+            if time.monotonic() > deadline_s:
+                pytest.fail(container.compose("logs"))
+            time.sleep(0.1)
+        else:
+            return
+
+
+def test_what_lies_above_the_base_is_small(container: Container) -> None:
+    n_bytes = int(container.shell("du --summarize --bytes /opt/inkstream").split()[0])
+    assert n_bytes < IMAGE_BYTES
+
+
+def test_serving_brings_no_torch_no_compiler_and_no_installer(container: Container) -> None:
+    found = container.shell(
+        'python -c \'import importlib.util as u; print(u.find_spec("torch"), u.find_spec("pip"))\''
+    )
+    assert found.split() == ["None", "None"]
+    assert container.shell("command -v gcc cc make git || true") == ""
+
+
+def test_its_process_has_no_root_no_capability_and_nowhere_to_write(container: Container) -> None:
+    assert container.shell("id -u").strip() not in ("", "0")
+    status = container.shell("cat /proc/1/status")
+    assert "CapEff:\t0000000000000000" in status
+    assert "CapBnd:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+    refused = container.shell("for d in / /opt/inkstream /models; do touch $d/x || true; done 2>&1")
+    assert refused.count("Read-only") == 3
+    container.shell("touch /tmp/x")
+
+
+def test_its_port_is_published_on_loopback_only(container: Container) -> None:
+    bindings = container.inspect()["NetworkSettings"]["Ports"]["8000/tcp"]
+    assert [binding["HostIp"] for binding in bindings] == ["127.0.0.1"]
+
+
+def test_its_health_check_passes(container: Container) -> None:
+    if "podman" in DOCKER[0]:  # runs it by a timer of systemd's, which a container may lack
+        run(*DOCKER, "healthcheck", "run", container.id)
+        return
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while (health := container.inspect()["State"]["Health"]["Status"]) == "starting":
+        assert time.monotonic() < deadline_s
+        time.sleep(0.2)
+    assert health == "healthy"
+
+
+def test_ten_digits_are_read_column_by_column(container: Container) -> None:
+    with connect_sync(f"ws://127.0.0.1:{container.port}") as stream:
+        for digit in range(10):
+            columns = digit_columns(read_image(ROOT / f"examples/{digit}.png"), 28)
+            results = list(stream.send(columns))
+            assert [result.column for result in results] == list(range(28))
+            assert results[-1].label == str(digit)
+            stream.reset()
+        assert stream.end().columns == 0
+
+
+def test_own_weights_are_served_from_the_mounted_folder(container: Container) -> None:
+    names = [model["name"] for model in json.loads(container.get("/v1/models"))["models"]]
+    assert names == ["digits", "own"]
+    with connect_sync(f"ws://127.0.0.1:{container.port}", model="own") as stream:
+        assert stream.ready.labels == ("a", "b")
+
+
+def test_told_to_stop_it_says_so_to_who_is_connected_and_exits_in_peace(
+    container: Container,
+) -> None:
+    started_s = time.monotonic()
+    with connect_sync(f"ws://127.0.0.1:{container.port}") as stream:
+        stopping = subprocess.Popen([*COMPOSE, "stop"], env=os.environ | container.environment)
+        while stream.going_away is None:
+            list(stream.send(bytes(28)))
+        stream.end()
+    assert stopping.wait(STOP_TIMEOUT_S) == 0
+    assert time.monotonic() - started_s < STOP_TIMEOUT_S
+    assert container.inspect()["State"]["ExitCode"] == 0
