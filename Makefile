@@ -20,14 +20,15 @@ FULL := $(VENV)/.full-installed
 .DEFAULT_GOAL := help
 .PHONY: run test train evaluate bench docker docker-test clean help
 
+# The server has a session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
 run: $(BASE) ## Start the server, watch it read one digit, go on serving
-	@$(BIN)/inkstream serve --port $(PORT) & server=$$!; \
-	trap 'kill -TERM $$server 2>/dev/null' INT TERM; \
+	@setsid $(BIN)/inkstream serve --port $(PORT) --log-level warning & server=$$!; \
+	trap 'kill $$server 2>/dev/null' HUP INT TERM; \
 	until 2>/dev/null : </dev/tcp/127.0.0.1/$(PORT); do \
 	    kill -0 $$server 2>/dev/null || { wait $$server; exit; }; sleep 0.05; \
 	done; \
 	$(BIN)/inkstream stream examples/7.png --url ws://127.0.0.1:$(PORT); \
-	printf '\n%s\n' \
+	printf '%s\n' '' \
 	    'Serving on http://127.0.0.1:$(PORT) (Ctrl-C stops it). Try in another terminal:' \
 	    '  $(BIN)/inkstream stream examples/3.png       column by column, through the server' \
 	    '  $(BIN)/inkstream recognize examples/*.png    whole images, without a server' \
