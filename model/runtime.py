@@ -96,24 +96,30 @@ class Runtime:
         Returns:
             For each stream its scores [n_i, K], and the states after [B, D].
         """
+        if not columns or len(columns) != len(state):
+            raise InputError(
+                f"{len(columns)} streams, {len(state)} states: expected one each, not 0"
+            )
         lengths = [len(own) for own in columns]
         if len(set(lengths)) == 1:
-            scores, after = self.run(np.stack(columns, 1), state)
+            scores, after = self.run(_side_by_side(columns), state)
             return [scores[:, i] for i in range(len(columns))], after
-        if len(columns) != len(state):
-            raise InputError(f"{len(columns)} streams, but {len(state)} states")
         pieces: list[list[NDArray[np.float32]]] = [[] for _ in columns]
         after = state.copy()
         start = 0
         for end in sorted(set(lengths)):
             running = [i for i, length in enumerate(lengths) if length >= end]
-            scores, after[running] = self.run(
-                np.stack([columns[i][start:end] for i in running], 1), after[running]
-            )
+            together = _side_by_side([columns[i][start:end] for i in running])
+            scores, after[running] = self.run(together, after[running])
             for place, i in enumerate(running):
                 pieces[i].append(scores[:, place])
             start = end
         return [np.concatenate(own) for own in pieces], after
+
+
+def _side_by_side(columns: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Columns [n, H] of B streams as [n, B, H]; much faster than `np.stack` where n is 1."""
+    return np.concatenate(columns).reshape(len(columns), *columns[0].shape).swapaxes(0, 1)
 
 
 def _options(threads: int) -> ort.SessionOptions:

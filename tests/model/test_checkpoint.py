@@ -1,0 +1,217 @@
+"""The checkpoint file: what goes in comes out, and whatever is wrong with it is said."""
+
+import dataclasses
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from model import checkpoint as checkpoints
+from model.checkpoint import Checkpoint, Metadata
+from model.errors import CheckpointError, ConfigError
+from tests import builders
+
+
+def resealed(body: bytes, of: Checkpoint) -> bytes:
+    """`body` with the digest that belongs to it, closed as `of` is."""
+    seal = of.content[-64 - 22 : -64]
+    return body + seal + hashlib.sha256(body).hexdigest().encode()
+
+
+def relabelled(of: Checkpoint, path: Path, old: str, new: str) -> Path:
+    """`of` with another text in its metadata, and a digest that is right."""
+    model = onnx.load_from_string(of.content)
+    entries = {entry.key: entry for entry in model.metadata_props}
+    assert old in entries["inkstream"].value
+    entries["inkstream"].value = entries["inkstream"].value.replace(old, new)
+    model.metadata_props.remove(entries["inkstream.sha256"])
+    path.write_bytes(resealed(model.SerializeToString(), of))
+    return path
+
+
+# What goes in comes out
+
+
+def test_metadata_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    config = builders.config(("a", "é", "word"), column_height=20)
+    metadata = dataclasses.replace(
+        builders.metadata(config, (2.0, 1.25)), metrics={"accuracy": 0.5, "after 12": 0.25}
+    )
+    checkpoints.export(tmp_path / "net.onnx", builders.weights(config), metadata)
+    assert checkpoints.read(tmp_path / "net.onnx").metadata == metadata
+
+
+def test_the_file_is_an_ordinary_onnx_model(tiny: Checkpoint) -> None:
+    model = onnx.load_from_string(tiny.content)
+    onnx.checker.check_model(model, full_check=True)
+    assert [value.name for value in model.graph.input] == ["columns", "state"]
+    assert [value.name for value in model.graph.output] == ["scores", "state_after"]
+    assert [entry.key for entry in model.metadata_props] == ["inkstream", "inkstream.sha256"]
+
+
+def test_the_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
+    first = builders.checkpoint(tmp_path / "net.onnx", seed=3)
+    second = builders.checkpoint(tmp_path / "net.onnx", seed=3)
+    assert first.content == second.content
+    assert first.digest != builders.checkpoint(tmp_path / "net.onnx", seed=4).digest
+
+
+def test_reading_imports_neither_torch_nor_onnx(tiny: Checkpoint) -> None:
+    program = (
+        "import sys, pathlib; from model import checkpoint, runtime;"
+        f"runtime.Runtime(checkpoint.read(pathlib.Path({str(tiny.path)!r})));"
+        "sys.exit(bool({'torch', 'onnx'} & sys.modules.keys()))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+# Files that are wrong
+
+
+def test_a_text_is_named_as_no_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_text("These are not the weights you are looking for. " * 20)
+    with pytest.raises(CheckpointError, match=r"net\.onnx: not an inkstream.*b'These are not th'"):
+        checkpoints.read(path)
+
+
+def test_an_empty_file_is_named_as_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").touch()
+    with pytest.raises(CheckpointError, match="not an inkstream checkpoint, it starts with b''"):
+        checkpoints.read(tmp_path / "net.onnx")
+
+
+def test_a_foreign_onnx_model_is_named_as_no_checkpoint(tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [value], [])
+    onnx.save(helper.make_model(graph, producer_name="pytorch"), tmp_path / "net.onnx")
+    with pytest.raises(CheckpointError, match="not an inkstream checkpoint"):
+        checkpoints.read(tmp_path / "net.onnx")
+
+
+@given(share=st.floats(0.05, 0.999))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+def test_a_truncated_file_says_that_its_end_is_missing(
+    tiny: Checkpoint, tmp_path: Path, share: float
+) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(tiny.content[: int(len(tiny.content) * share)])
+    with pytest.raises(CheckpointError, match="end is missing"):
+        checkpoints.read(path)
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_flipped_bit_is_found(tiny: Checkpoint, tmp_path: Path, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(tiny.content) - 1))
+    bit = data.draw(st.integers(0, 7))
+    content = bytearray(tiny.content)
+    content[place] ^= 1 << bit
+    path = tmp_path / "net.onnx"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"damaged|not an inkstream"):
+        checkpoints.read(path)
+
+
+def test_a_file_of_another_format_says_both(tiny: Checkpoint, tmp_path: Path) -> None:
+    path = relabelled(tiny, tmp_path / "net.onnx", '"format": 1', '"format": 2')
+    with pytest.raises(CheckpointError, match="format is 2, this version reads 1"):
+        checkpoints.read(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"labels"', '"letters"', "unknown dimensions: letters"),
+        ('"licence"', '"license"', "license"),
+        ('"temperatures": [1.5', '"temperatures": [-1.5', "positive"),
+        ('"temperatures": [', '"temperatures": ["warm", ', "warm"),
+        ('"units": 16', '"units": 0', "units is 0"),
+        ('{"name"', '["name"', "cannot be read"),
+    ],
+)
+def test_metadata_that_cannot_be_read_is_refused(
+    tiny: Checkpoint, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    with pytest.raises(CheckpointError, match=said):
+        checkpoints.read(relabelled(tiny, tmp_path / "net.onnx", old, new))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"net\.onnx cannot be read: No such file"):
+        checkpoints.read(tmp_path / "net.onnx")
+
+
+# Writing
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("head.bias", np.zeros(9, np.float32), r"head.bias is \(9,\), expected \(10,\)"),
+        ("head.bias", np.full(10, np.nan, np.float32), "not finite"),
+        ("tail.bias", np.zeros(9, np.float32), "missing or unknown: tail.bias"),
+    ],
+)
+def test_weights_that_do_not_fit_are_not_written(
+    tmp_path: Path, name: str, value: np.ndarray, said: str
+) -> None:
+    config = builders.config()
+    weights = builders.weights(config) | {name: value}
+    with pytest.raises(CheckpointError, match=said):
+        checkpoints.export(tmp_path / "net.onnx", weights, builders.metadata(config))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_write_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "net.onnx"
+    builders.checkpoint(path)
+    before = path.read_bytes()
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        builders.checkpoint(path, seed=1)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("temperatures", [(), (1.0, 0.0), (float("nan"),), (float("inf"),)])
+def test_temperatures_must_be_positive_numbers(temperatures: tuple[float, ...]) -> None:
+    with pytest.raises(ConfigError, match="temperatures"):
+        builders.metadata(builders.config(), temperatures)
+
+
+def test_json_of_metadata_is_read_back() -> None:
+    metadata = builders.metadata(builders.config(), (1.5, 0.75))
+    assert Metadata.from_json(metadata.to_json()) == metadata
+    assert checkpoints.describe(metadata)["temperatures"] == [1.5, 0.75]
+
+
+# Finding
+
+
+def test_a_name_is_found_in_the_folder_that_is_given(tiny: Checkpoint) -> None:
+    assert checkpoints.find("tiny", tiny.path.parent) == tiny.path
+
+
+def test_a_path_stands_for_itself(tiny: Checkpoint) -> None:
+    assert checkpoints.find(str(tiny.path)) == tiny.path
+    assert checkpoints.find(tiny.path) == tiny.path
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(tiny: Checkpoint) -> None:
+    with pytest.raises(CheckpointError, match=r"no model 'giant', known: .*tiny"):
+        checkpoints.find("giant", tiny.path.parent)
+    with pytest.raises(CheckpointError, match=r"no such file: weights/giant\.onnx"):
+        checkpoints.find("weights/giant.onnx")

@@ -1,0 +1,236 @@
+"""The served net is the trained net, however its columns are cut and whoever runs beside it."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from model import checkpoint as checkpoints
+from model.checkpoint import Checkpoint
+from model.errors import CheckpointError, InputError
+from model.network import ColumnLSTM
+from model.runtime import Runtime
+from tests import builders
+
+TEMPERATURES = (1.5, 1.0, 0.8)  # of `builders.checkpoint`
+
+
+@pytest.fixture(scope="module")
+def runtime(tiny: Checkpoint) -> Runtime:
+    return Runtime(tiny)
+
+
+def batch(n_columns: int, streams: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Columns [T, B, H] of streams that differ."""
+    return np.stack([builders.columns(n_columns, seed + i) for i in range(streams)], 1)
+
+
+def torch_answer(
+    checkpoint: Checkpoint, seed: int, columns: NDArray[np.uint8], state: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Calibrated log-probabilities [T, B, K] and state after [B, D], by torch and by definition."""
+    config = checkpoint.metadata.config
+    net = ColumnLSTM(config).eval()
+    weights = builders.weights(config, seed)
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    with torch.no_grad():
+        raw, after = net(
+            torch.from_numpy(columns / np.float32(255)).transpose(0, 1), torch.from_numpy(state)
+        )
+    scores = raw.transpose(0, 1).numpy().copy()
+    for stream in range(columns.shape[1]):
+        count = int(state[stream, -1])
+        for t, column in enumerate(columns[:, stream]):
+            count += count > 0 or bool(column.any())
+            scores[t, stream] /= checkpoint.metadata.temperatures[
+                min(count, len(checkpoint.metadata.temperatures) - 1)
+            ]
+    return torch.from_numpy(scores).log_softmax(2).numpy(), after.numpy()
+
+
+# Parity with torch
+
+
+@settings(max_examples=40)
+@given(
+    context=st.integers(1, 4),
+    layers=st.integers(1, 3),
+    height=st.sampled_from([1, 5, 28]),
+    temperatures=st.lists(st.floats(0.25, 4), min_size=1, max_size=6),
+    n_columns=st.integers(1, 9),
+    streams=st.integers(1, 5),
+    seed=st.integers(0, 2**20),
+)
+def test_onnx_and_torch_agree(
+    tmp_path_factory: pytest.TempPathFactory,
+    context: int,
+    layers: int,
+    height: int,
+    temperatures: list[float],
+    n_columns: int,
+    streams: int,
+    seed: int,
+) -> None:
+    checkpoint = builders.checkpoint(
+        tmp_path_factory.mktemp("net") / "net.onnx",
+        seed=seed,
+        temperatures=temperatures,
+        context=context,
+        layers=layers,
+        column_height=height,
+    )
+    rng = np.random.default_rng(seed)
+    columns = rng.integers(0, 256, (n_columns, streams, height), np.uint8)
+    columns[rng.random((n_columns, streams)) < 0.4] = 0
+    size = checkpoint.metadata.config.state_size
+    state = rng.normal(0, 0.5, (streams, size)).astype(np.float32)
+    state[:, -1] = rng.integers(0, 4, streams)
+
+    scores, after = Runtime(checkpoint).run(columns, state)
+    expected_scores, expected_after = torch_answer(checkpoint, seed, columns, state)
+
+    np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
+    np.testing.assert_allclose(after, expected_after, atol=1e-5)
+
+
+def test_a_net_of_the_shipped_size_agrees_with_torch(tmp_path: Path) -> None:
+    checkpoint = builders.checkpoint(tmp_path / "net.onnx", seed=5, features=128, units=256)
+    columns = batch(28, 8)
+    state = np.zeros((8, checkpoint.metadata.config.state_size), np.float32)
+    scores, after = Runtime(checkpoint).run(columns, state)
+    expected_scores, expected_after = torch_answer(checkpoint, 5, columns, state)
+    np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
+    np.testing.assert_allclose(after, expected_after, atol=1e-5)
+
+
+def test_scores_are_logarithms_of_probabilities(runtime: Runtime) -> None:
+    scores, _ = runtime.run(batch(9, 4), runtime.initial_state(4))
+    np.testing.assert_allclose(np.exp(scores).sum(2), 1, atol=1e-6)
+
+
+def test_the_state_counts_columns_since_the_first_ink(runtime: Runtime) -> None:
+    columns = np.zeros((6, 3, 28), np.uint8)
+    columns[2, 0, 5] = 1  # the faintest ink, in the third column
+    columns[5, 1, 0] = 255  # only the last
+    _, after = runtime.run(columns, runtime.initial_state(3))
+    assert after[:, -1].tolist() == [4, 1, 0]
+    _, after = runtime.run(np.zeros((2, 3, 28), np.uint8), after)
+    assert after[:, -1].tolist() == [6, 3, 0]
+
+
+# Streams
+
+
+@given(cuts=st.lists(st.integers(1, 6), min_size=1, max_size=6), seed=st.integers(0, 1000))
+def test_columns_may_come_in_any_pieces(runtime: Runtime, cuts: list[int], seed: int) -> None:
+    columns = batch(sum(cuts), 2, seed)
+    whole, whole_after = runtime.run(columns, runtime.initial_state(2))
+    state, pieces, start = runtime.initial_state(2), [], 0
+    for n_columns in cuts:
+        scores, state = runtime.run(columns[start : start + n_columns], state)
+        pieces.append(scores)
+        start += n_columns
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-5)
+    np.testing.assert_allclose(state, whole_after, atol=1e-5)
+
+
+@given(changed=st.integers(0, 11), seed=st.integers(0, 1000))
+def test_a_column_changes_no_score_before_it(runtime: Runtime, changed: int, seed: int) -> None:
+    columns = batch(12, 1, seed)
+    before, _ = runtime.run(columns, runtime.initial_state(1))
+    columns[changed] = 255 - columns[changed]
+    after, _ = runtime.run(columns, runtime.initial_state(1))
+    assert np.array_equal(before[:changed], after[:changed])
+    assert not np.array_equal(before[changed], after[changed])
+
+
+def test_streams_of_one_batch_do_not_hear_each_other(runtime: Runtime) -> None:
+    columns = batch(7, 5)
+    together, after = runtime.run(columns, runtime.initial_state(5))
+    for stream in range(5):
+        alone, alone_after = runtime.run(columns[:, stream : stream + 1], runtime.initial_state(1))
+        np.testing.assert_allclose(together[:, stream], alone[:, 0], atol=1e-5)
+        np.testing.assert_allclose(after[stream], alone_after[0], atol=1e-5)
+
+
+@given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=8), seed=st.integers(0, 1000))
+def test_ragged_streams_equal_lone_runs(runtime: Runtime, lengths: list[int], seed: int) -> None:
+    columns = [builders.columns(length, seed + i) for i, length in enumerate(lengths)]
+    rng = np.random.default_rng(seed)
+    state = rng.normal(0, 0.5, (len(lengths), runtime.config.state_size)).astype(np.float32)
+    state[:, -1] = rng.integers(0, 3, len(lengths))
+    before = state.copy()
+
+    scores, after = runtime.run_ragged(columns, state)
+
+    assert np.array_equal(state, before)
+    assert [len(own) for own in scores] == lengths
+    for i, own in enumerate(columns):
+        alone, alone_after = runtime.run(own[:, None], state[i : i + 1])
+        np.testing.assert_allclose(scores[i], alone[:, 0], atol=1e-5)
+        np.testing.assert_allclose(after[i], alone_after[0], atol=1e-5)
+
+
+def test_a_run_leaves_the_given_state_as_it_was(runtime: Runtime) -> None:
+    state = runtime.initial_state(3)
+    runtime.run(batch(4, 3), state)
+    assert not state.any()
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("columns", "state", "said"),
+    [
+        ((0, 1, 28), (1, 121), "0 columns in 1 streams"),
+        ((1, 0, 28), (0, 121), "1 columns in 0 streams"),
+        ((1, 1, 27), (1, 121), "columns have 27 pixels, expected 28"),
+        ((1, 2, 28), (1, 121), r"state has shape \(1, 121\), expected \(2, 121\)"),
+        ((1, 1, 28), (1, 120), r"state has shape \(1, 120\), expected \(1, 121\)"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(
+    runtime: Runtime, columns: tuple[int, ...], state: tuple[int, ...], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        runtime.run(np.zeros(columns, np.uint8), np.zeros(state, np.float32))
+
+
+def test_ragged_streams_must_have_columns_and_states(runtime: Runtime) -> None:
+    column = np.zeros((1, 28), np.uint8)
+    with pytest.raises(InputError, match="0 columns"):
+        runtime.run_ragged([column, column[:0]], runtime.initial_state(2))
+    with pytest.raises(InputError, match="0 streams"):
+        runtime.run_ragged([], runtime.initial_state(0))
+    with pytest.raises(InputError, match="2 streams, 1 states: expected one each"):
+        runtime.run_ragged([column, column], runtime.initial_state(1))
+
+
+def test_a_graph_with_other_labels_than_its_metadata_is_refused(
+    tiny: Checkpoint, tmp_path: Path
+) -> None:
+    other = builders.checkpoint(tmp_path / "net.onnx", labels="abc")
+    mixed = Checkpoint(other.path, other.metadata, tiny.content)
+    with pytest.raises(CheckpointError, match=r"\['T', 'B', 10\].*expected.*\['T', 'B', 3\]"):
+        Runtime(mixed)
+
+
+def test_a_graph_that_onnx_runtime_cannot_run_is_refused(tiny: Checkpoint, tmp_path: Path) -> None:
+    model = onnx.load_from_string(tiny.content)
+    model.graph.node[0].op_type = "Teleport"
+    with pytest.raises(CheckpointError, match=r"tiny\.onnx: ONNX Runtime .* refuses it"):
+        Runtime(Checkpoint(tiny.path, tiny.metadata, model.SerializeToString()))
+
+
+def test_checkpoints_read_back_run_alike(tiny: Checkpoint, runtime: Runtime) -> None:
+    again = Runtime(checkpoints.read(tiny.path))
+    columns = batch(5, 2)
+    first, _ = runtime.run(columns, runtime.initial_state(2))
+    second, _ = again.run(columns, again.initial_state(2))
+    assert np.array_equal(first, second)
