@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TextIO
 
-from model.columns import digit_columns, read_image
+from model.columns import digit_columns
 from service import terminal
 from service.client import Stream, connect_sync
 from service.messages import Result
@@ -30,7 +30,7 @@ def show(
     Raises `ImageError` if the image cannot be read, `ServiceError` as `connect_sync` does.
     """
     with connect_sync(url, model=model, key=key) as stream:
-        columns = digit_columns(read_image(image), stream.ready.column_height)  # [T, H]
+        columns = digit_columns(image, stream.ready.column_height)  # [T, H]
         results = _paced(stream, columns, pace_ms / 1000)
         if plain:
             leaders = _write(results, terminal.plain_line, output, "\n")
