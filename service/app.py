@@ -7,12 +7,14 @@ from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 
 from model import checkpoint as checkpoints
+from model.errors import ConfigError
 from model.runtime import Runtime
 from service.access import Access
 from service.engine import Engine
 from service.messages import ModelInfo
 from service.metrics import Metrics
 from service.observer import Observer
+from service.rest import ABOUT, add_rest
 from service.serving import RunningModel, Service
 from service.sessions import Sessions
 from service.settings import Settings
@@ -24,9 +26,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises `CheckpointError` when a model cannot be served.
     """
-    service = create_service(settings, Metrics())
-    app = FastAPI(title="inkstream", lifespan=_lifespan)
+    metrics = Metrics()
+    service = create_service(settings, metrics)
+    app = FastAPI(**ABOUT, lifespan=_lifespan)
     app.state.service = service
+    add_rest(app, service, metrics)
     app.router.routes.append(WebSocketRoute("/v1/stream", StreamEndpoint(service)))
     return app
 
@@ -34,11 +38,16 @@ def create_app(settings: Settings) -> FastAPI:
 def create_service(settings: Settings, observer: Observer) -> Service:
     """The parts of a server, nothing of it running yet; raises `CheckpointError`."""
     limits = settings.limits
-    models = [_load(name, settings, observer) for name in settings.models]
+    models = {}
+    for name in settings.models:
+        model = _load(name, settings, observer)
+        if model.info.name in models:
+            raise ConfigError(f"two of the models are called {model.info.name!r}")
+        models[model.info.name] = model
     return Service(
         settings=settings,
         limits=limits,
-        models={model.info.name: model for model in models},
+        models=models,
         sessions=Sessions(limits, observer),
         access=Access(settings),
         observer=observer,
@@ -59,8 +68,9 @@ def _load(name: str, settings: Settings, observer: Observer) -> RunningModel:
         data=metadata.data,
         metrics=metadata.metrics,
     )
+    runtime = Runtime(checkpoint, settings.threads)
     engine = Engine(
-        Runtime(checkpoint, settings.threads),
+        runtime,
         max_batch=settings.max_batch,
         max_columns=settings.max_run_columns,
         observer=observer,

@@ -9,12 +9,15 @@ import asyncio
 from typing import Any, Final
 
 import uvicorn
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from service.settings import Settings
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
+READ_AHEAD: Final = 4  # messages that a session has not asked for yet
 REFUSAL: Final = "HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 TOO_LATE: Final = "408 Request Timeout"
 TOO_LARGE: Final = "431 Request Header Fields Too Large"
@@ -104,14 +107,42 @@ class HttpConnection(HttpToolsProtocol):
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
-    """A WebSocket whose keepalive rests while the session holds it.
+    """A WebSocket for many small messages, whose keepalive rests while its session holds it."""
 
-    While nothing is read, pongs are not read either. What the session waits for is bounded: the
-    engine gets to everyone's columns, and a client that does not read is cut off by the kernel.
-    """
+    def send_receive_event_to_app(self) -> None:
+        """Queue a message; stop reading at a few, where uvicorn stops and goes on at each."""
+        if self.read_paused or self.queue.qsize() >= READ_AHEAD:
+            super().send_receive_event_to_app()
+        else:
+            self.read_paused = True  # so that nothing is left to pause
+            super().send_receive_event_to_app()
+            self.read_paused = False
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Write a text as the one frame that it is (RFC 6455, 5.2); leave all else to uvicorn."""
+        text = message.get("text")
+        if isinstance(text, str) and self.writable.is_set() and self.conn.state is State.OPEN:
+            data = text.encode()
+            self.transport.write(_text_header(len(data)) + data)
+        else:
+            await super().send(message)
 
     def keepalive_timeout(self) -> None:
+        """While nothing is read, pongs are not read either: wait on.
+
+        How long that may be is bounded: the engine gets to everyone's columns, and the kernel cuts
+        off a client that does not read.
+        """
         if self.read_paused and self.ping_timeout is not None:
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
         else:
             super().keepalive_timeout()
+
+
+def _text_header(length: int) -> bytes:
+    """What precedes a whole, unmasked text of so many bytes."""
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65_536:
+        return b"\x81\x7e" + length.to_bytes(2)
+    return b"\x81\x7f" + length.to_bytes(8)

@@ -19,14 +19,16 @@ from numpy.typing import NDArray
 
 from model.runtime import Runtime
 from model.state import StateTable
+from service.effects import Effect, Restore
 from service.logs import get_logger
 from service.observer import Observer
-from service.session import Effect, Restore, Session
+from service.session import Session
 
-FIRST_SEATS: Final = 64  # rows of the state table at the start; it doubles when they are taken
+GONE: Final = -1  # the slot of a session that has left
 
 Deliver = Callable[[list[Effect]], None]
-Answer = tuple[list[NDArray[np.float32]], NDArray[np.float32]]  # scores [n, K] each, states [B, D]
+Pieces = list[NDArray[np.uint8]]  # [n_i, H] of each session in a run
+Answer = tuple[list[NDArray[np.float32]], NDArray[np.float32]]  # scores [n_i, K], states [B, D]
 
 log = get_logger()
 
@@ -38,7 +40,7 @@ class Seat:
 
     def __init__(self, session: Session, slot: int, deliver: Deliver) -> None:
         self.session = session
-        self.slot = slot  # of the state table; -1 once the session has left
+        self.slot = slot  # of the state table, or GONE
         self.deliver = deliver
         self.queued = False  # stands in the row, or takes part in the run under way
         self.since_s = 0.0  # when it came into the row
@@ -62,10 +64,10 @@ class Engine:
         self._max_batch = max_batch
         self._max_columns = max_columns
         self._observer = observer
-        self._states = StateTable(runtime.config.state_size, FIRST_SEATS)
+        self._states = StateTable(runtime.config.state_size)
         self._row: deque[Seat] = deque()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="inkstream-engine")
         self._arrival = asyncio.Event()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="inkstream-engine")
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -85,26 +87,23 @@ class Engine:
 
     def detach(self, seat: Seat) -> None:
         """Forget the session; answers under way for it are dropped. Twice is once."""
-        if seat.slot >= 0:
+        if seat.slot != GONE:
             self._states.remove(seat.slot)
-            seat.slot = -1
+            seat.slot = GONE
 
-    def receive(self, seat: Seat, message: str | bytes, now_s: float) -> None:
-        """Take one message of the client, as `Session.receive` does, and answer what is due."""
-        self.apply(seat, seat.session.receive(message, now_s))
+    def receive(self, seat: Seat, frame: str | bytes, now_s: float) -> None:
+        """Hand one frame of the client to its session and carry out what follows."""
+        self.apply(seat, seat.session.receive(frame, now_s))
 
     def apply(self, seat: Seat, effects: list[Effect]) -> None:
-        """Carry out what a session decided: restore its state here, deliver the rest."""
-        for effect in effects:
-            if isinstance(effect, Restore):
-                self._states.restore(seat.slot, effect.state)
-        heard = [effect for effect in effects if not isinstance(effect, Restore)]
-        if heard:
-            seat.deliver(heard)
-        self._queue(seat)
-
-    def _queue(self, seat: Seat) -> None:
-        if not seat.queued and seat.slot >= 0 and seat.session.ready_columns:
+        """Carry out what a session decided: restore its state here, deliver all else."""
+        restores = [effect for effect in effects if isinstance(effect, Restore)]
+        if restores:
+            self._states.restore(seat.slot, restores[-1].state)
+            effects = [effect for effect in effects if not isinstance(effect, Restore)]
+        if effects:
+            seat.deliver(effects)
+        if not seat.queued and seat.session.ready_columns:
             seat.queued = True
             seat.since_s = time.perf_counter()
             self._row.append(seat)
@@ -119,61 +118,75 @@ class Engine:
             if not self._row:
                 self._arrival.clear()
 
-    def _schedule(self) -> tuple[list[Seat], list[NDArray[np.uint8]]]:
-        """The next batch: sessions from the head of the row, and the columns [n, H] of each."""
+    def _schedule(self) -> tuple[list[Seat], Pieces]:
+        """Take the next batch from the head of the row."""
         seats: list[Seat] = []
-        pieces: list[NDArray[np.uint8]] = []
+        pieces: Pieces = []
         while self._row and len(seats) < self._max_batch:
             seat = self._row.popleft()
-            piece = seat.session.take(self._max_columns) if seat.slot >= 0 else None
-            if piece is None:
-                seat.queued = False
-            else:
+            seat.queued = False
+            if seat.slot == GONE:
+                continue
+            piece = seat.session.take(self._max_columns)
+            if piece is not None:
+                seat.queued = True
                 seats.append(seat)
                 pieces.append(piece)
         return seats, pieces
 
-    async def _step(self, seats: list[Seat], pieces: list[NDArray[np.uint8]]) -> None:
-        """Run one batch; if it fails, each of its sessions once alone."""
+    async def _step(self, seats: list[Seat], pieces: Pieces) -> None:
+        """Run one batch and hand out its answers; if it fails, try each of its sessions alone."""
         started_s = time.perf_counter()
-        waited_s = started_s - seats[0].since_s
         try:
             answer = await self._compute(seats, pieces)
         except Exception:
             log.exception("run failed", sessions=len(seats))
             for seat, piece in zip(seats, pieces, strict=True):
-                await self._step_alone(seat, piece)
+                await self._retry(seat, piece)
             return
-        columns = sum(map(len, pieces))
-        self._observer.ran(len(seats), columns, time.perf_counter() - started_s, waited_s)
+        ended_s = time.perf_counter()
+        n_columns = sum(map(len, pieces))
+        self._observer.ran(len(seats), n_columns, ended_s - started_s, started_s - seats[0].since_s)
         self._hand_out(seats, answer)
 
-    async def _step_alone(self, seat: Seat, piece: NDArray[np.uint8]) -> None:
-        if seat.slot < 0:
+    async def _retry(self, seat: Seat, piece: NDArray[np.uint8]) -> None:
+        """Run one session of a failed batch alone; if that fails too, it is the one to end."""
+        if seat.slot == GONE:
             return
         try:
             answer = await self._compute([seat], [piece])
         except Exception:
-            log.exception("run failed again", session=seat.session.session_id)
-            self._finish(seat, seat.session.failed("the net failed on these columns"))
-            return
-        self._hand_out([seat], answer)
+            self._fail(seat)
+        else:
+            self._hand_out([seat], answer)
 
-    async def _compute(self, seats: Sequence[Seat], pieces: list[NDArray[np.uint8]]) -> Answer:
-        """The run itself, in the worker thread. A seat that left has slot -1: any row will do."""
-        rows = self._states.take([seat.slot for seat in seats])  # [B, D]
+    async def _compute(self, seats: Sequence[Seat], pieces: Pieces) -> Answer:
+        """The run itself, in the worker thread."""
+        states = self._states.take([seat.slot for seat in seats])  # [B, D]
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, self._runtime.run_ragged, pieces, rows)
+        return await loop.run_in_executor(self._worker, self._runtime.run_ragged, pieces, states)
 
     def _hand_out(self, seats: Sequence[Seat], answer: Answer) -> None:
-        """Put the states back and let each session say what follows from its scores."""
-        scores, rows = answer
-        present = [index for index, seat in enumerate(seats) if seat.slot >= 0]
-        self._states.put([seats[index].slot for index in present], rows[present])
-        for index in present:
-            seat = seats[index]
-            self._finish(seat, seat.session.stepped(scores[index], rows[index]))
+        """Put the states back and let every session that is still here say what follows."""
+        scores, states = answer
+        slots = [seat.slot for seat in seats]
+        if GONE in slots:
+            here = [index for index, slot in enumerate(slots) if slot != GONE]
+            self._states.put([slots[index] for index in here], states[here])
+        else:
+            self._states.put(slots, states)
+        for seat, own_scores, state in zip(seats, scores, states, strict=True):
+            if seat.slot == GONE:
+                continue
+            try:
+                effects = seat.session.stepped(own_scores, state)
+                seat.queued = False
+                self.apply(seat, effects)
+            except Exception:
+                self._fail(seat)
 
-    def _finish(self, seat: Seat, effects: list[Effect]) -> None:
+    def _fail(self, seat: Seat) -> None:
+        """End a session for a fault of ours, told to the log; all others go on."""
+        log.exception("session failed", session=seat.session.session_id)
         seat.queued = False
-        self.apply(seat, effects)
+        self.apply(seat, seat.session.failed("the net could not read these columns"))

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from service.errors import ClientFullError, ServerFullError, StoppingError
@@ -17,7 +17,9 @@ from service.observer import Observer
 
 ID_BYTES: Final = 9  # 72 random bits: ids of a server's whole life do not collide
 
-Goodbye = Callable[[float], None]  # told the seconds that are left
+FAREWELL_S: Final = 1.0  # for the last messages and the close
+
+Goodbye = Callable[[float], None]  # told the seconds that are left; 0: end now
 
 
 class Sessions:
@@ -41,7 +43,7 @@ class Sessions:
         """Count one session of the address `client` while the block runs; gives its id.
 
         Raises `ServerFullError`, `ClientFullError` or `StoppingError`; then nothing counts.
-        `goodbye` is called when the server is about to stop.
+        `goodbye` is called when the server is about to stop, and again when it stops.
         """
         self._check(client)
         session_id = secrets.token_urlsafe(ID_BYTES)
@@ -74,12 +76,14 @@ class Sessions:
             self._empty.set()
 
     async def drain(self, time_left_s: float) -> None:
-        """Let nobody in any more, tell everyone, and wait until all have left or time is up."""
+        """Let nobody in any more and tell everyone; returns when all have left.
+
+        Who is still here when the time is up is told to end now.
+        """
         self.stopping = True
-        for goodbye in list(self._goodbyes.values()):
-            goodbye(time_left_s)
-        try:
-            async with asyncio.timeout(time_left_s):
-                await self._empty.wait()
-        except TimeoutError:
-            pass
+        for left_s, patience_s in ((time_left_s, time_left_s), (0.0, FAREWELL_S)):
+            for goodbye in list(self._goodbyes.values()):
+                goodbye(left_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience_s):
+                    await self._empty.wait()

@@ -151,6 +151,8 @@ class Settings(BaseSettings):
     @classmethod
     def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for number, key in enumerate(keys, 1):
+            if key.get_secret_value() == MASK:
+                raise ValueError(f"key {number} was masked when it was printed: put the key there")
             if not key.get_secret_value() or not TOKEN_CHARACTERS.issuperset(
                 key.get_secret_value()
             ):
@@ -213,7 +215,7 @@ class Settings(BaseSettings):
                 value = (MASK,) * len(value)
             text = json.dumps(value, default=str)
             lines.append(f"# {field.description}")
-            lines.append(f"# {name} =" if value is None else f"{name} = {text}")
+            lines.append(f"# {name} =" if value is None or name == "config" else f"{name} = {text}")
         return "\n".join(lines) + "\n"
 
 

@@ -15,11 +15,11 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from model.errors import InkstreamError
+from service.effects import Close, Effect, Send
 from service.errors import MEANINGS, SessionUnknownError
 from service.logs import get_logger
 from service.messages import PROTOCOL, Error, Result, ServerMessage, encode
 from service.serving import RunningModel, Service
-from service.session import Close, Effect, Send
 
 HOLD_FROM: Final = 512  # messages on their way out: from here on the client is held
 MERGE_FROM: Final = 256  # from here on a result takes the place of a result before it
@@ -130,21 +130,27 @@ class Stream:
         log.info("session closed", session=session_id, code=code, seconds=seconds)
 
     def say_goodbye(self, time_left_s: float) -> None:
-        """Tell the client that the server is about to stop."""
-        self._engine.apply(self._seat, self._session.goaway(time_left_s))
+        """Tell the client that the server is about to stop, or end now if no time is left."""
+        session = self._session
+        effects = session.goaway(time_left_s) if time_left_s > 0 else session.stopped()
+        self._engine.apply(self._seat, effects)
 
     async def _exchange(self) -> int:
         """Read and write until either side closes; gives the closing code."""
         writer = self._loop.create_task(self._write())
+        reader = self._loop.create_task(
+            self._read()
+        )  # its own: woken for each message, it is shallow
         self._watch()
         try:
-            code = await self._read()
+            code = await reader
             if self._close is not None:
                 code = self._close.code
                 await writer
         finally:
             self._timer.cancel()
             writer.cancel()
+            reader.cancel()
         return code
 
     async def _read(self) -> int:
@@ -160,7 +166,8 @@ class Stream:
             if event["type"] == "websocket.disconnect":
                 return int(event["code"])
             self._heard_s = loop.time()
-            self._hear(event.get("text") or event["bytes"])
+            text = event.get("text")
+            self._hear(event["bytes"] if text is None else text)
         return NO_STATUS
 
     def _hear(self, message: str | bytes) -> None:
