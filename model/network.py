@@ -2,9 +2,9 @@
 
     columns [B, T, H] -> convolution [B, T, F] -> LSTM [B, T, U] -> head [B, T, K]
 
-The LSTM is Hochreiter and Schmidhuber's (Neural Computation 9(8), 1997) with the forget gate of Gers
-et al. (2000). Result t depends on columns 0..t and on nothing later, so the same weights read a whole
-image at once or one column at a time.
+The LSTM is Hochreiter and Schmidhuber's (Neural Computation 9(8), 1997) with the forget gate of
+Gers et al. (2000). Result t depends on columns 0..t and on nothing later, so the same weights read
+a whole image at once or one column at a time.
 """
 
 import torch
@@ -13,6 +13,15 @@ from torch import Tensor, nn
 from model.config import ModelConfig
 
 FORGET_BIAS = 1.0  # cells start by remembering: Jozefowicz et al., ICML 2015
+
+
+def set_forget_bias(lstm: nn.LSTM) -> None:
+    """Let the cells of every layer start by remembering."""
+    forget = slice(lstm.hidden_size, 2 * lstm.hidden_size)  # gates stand as i, f, g, o
+    with torch.no_grad():
+        for name, bias in lstm.named_parameters():
+            if name.startswith("bias"):  # two of a layer, which are added
+                bias[forget] = FORGET_BIAS if name.startswith("bias_ih") else 0.0
 
 
 class ColumnLSTM(nn.Module):
@@ -36,10 +45,7 @@ class ColumnLSTM(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(config.units, len(config.labels))
-        with torch.no_grad():
-            for layer in range(config.layers):  # the two biases are added; gates stand as i, f, g, o
-                getattr(self.lstm, f"bias_ih_l{layer}")[config.units : 2 * config.units] = FORGET_BIAS
-                getattr(self.lstm, f"bias_hh_l{layer}")[config.units : 2 * config.units] = 0.0
+        set_forget_bias(self.lstm)
 
     def initial_state(self, batch: int) -> Tensor:
         """The state before any column, [B, D]: all zeros."""
@@ -60,7 +66,8 @@ class ColumnLSTM(nn.Module):
         if state is None:
             state = self.initial_state(batch)
         cells = config.layers * config.units
-        tail, hidden, cell, seen = state.split([(config.context - 1) * height, cells, cells, 1], 1)
+        sizes = [(config.context - 1) * height, cells, cells, 1]
+        tail, hidden, cell, seen = torch.split(state, sizes, 1)
         padded = torch.cat([tail.view(batch, -1, height), columns], 1)  # [B, context-1+T, H]
         windows = torch.cat([padded[:, i : i + n_columns] for i in range(config.context)], 2)
         features = torch.relu(self.convolution(windows))  # [B, T, F]

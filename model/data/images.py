@@ -1,0 +1,72 @@
+"""A user's own labelled images: a folder with one folder a class, or a CSV file of pixels.
+
+Labels are what the folders or the first CSV field say, so any alphabet can be trained. Images go
+through the same preprocessing as those that will be recognised.
+"""
+
+import csv
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.columns import digit_columns
+from model.data.dataset import Dataset
+from model.errors import DataError, ImageError
+
+COLUMN_HEIGHT: Final = 28  # as MNIST, so that a net can start from either
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
+
+
+def load(source: Path) -> Dataset:
+    """Read `source`, a folder or a CSV file; raises `DataError` naming what can't be used."""
+    if source.is_dir():
+        samples = list(_folder(source))
+    elif source.suffix.lower() == ".csv" and source.is_file():
+        samples = list(_csv(source))
+    else:
+        raise DataError(f"{source} is neither a folder nor a CSV file")
+    labels = tuple(sorted({label for label, _ in samples}))
+    if len(labels) < 2:
+        raise DataError(
+            f"{source} has {len(samples)} images of {len(labels)} classes, expected 2 classes or "
+            f"more: a folder for each class with {', '.join(SUFFIXES)} files, or a CSV of "
+            "label,pixel,pixel,..."
+        )
+    index = {label: number for number, label in enumerate(labels)}
+    answers = np.array([index[label] for label, _ in samples], np.int64)
+    return Dataset(source.name, np.stack([columns for _, columns in samples]), answers, labels)
+
+
+def _folder(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    for path in sorted(source.glob("*/*")):
+        if path.suffix.lower() in SUFFIXES:
+            try:
+                yield path.parent.name, digit_columns(path, COLUMN_HEIGHT)
+            except ImageError as error:
+                raise DataError(f"{path}: {error}") from error
+
+
+def _csv(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Rows of a label and a square image's pixels, row by row, 0 = paper; a header is skipped."""
+    with source.open(newline="") as file:
+        for number, (label, *pixels) in enumerate(filter(None, csv.reader(file)), 1):
+            side = math.isqrt(len(pixels))
+            if side == 0 or side * side != len(pixels):
+                raise DataError(
+                    f"{source}, row {number}: {len(pixels)} pixels, expected a square image's"
+                )
+            try:
+                image = np.array([int(pixel) for pixel in pixels])
+            except ValueError as error:
+                if number == 1:
+                    continue
+                raise DataError(f"{source}, row {number}: {error}") from error
+            if image.min() < 0 or image.max() > 255:
+                raise DataError(
+                    f"{source}, row {number}: pixels {image.min()}..{image.max()}, allowed: 0..255"
+                )
+            yield label, digit_columns(image.astype(np.uint8).reshape(side, side), COLUMN_HEIGHT)

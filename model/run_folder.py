@@ -1,0 +1,120 @@
+"""The folder of a training run: configuration, metrics as JSON lines, curve, and the saved state.
+
+Everything is written beside its place, synced, and renamed into it, so that a full disk or a power
+cut leaves the last good file. Tensors lie in safetensors files: nothing is ever unpickled.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from model import plots
+from model.errors import DataError
+
+STATE = "state.safetensors"
+NETWORK = "network.safetensors"
+METRICS = "metrics.jsonl"
+CURVE = "curve.png"
+
+
+class RunFolder:
+    """One run on disk; raises `DataError` when the folder can't be written or fits no such run."""
+
+    def __init__(self, path: Path, configuration: Mapping[str, Any], *, resume: bool) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"run folder {path} cannot be made: {error.strerror}") from error
+        file = path / "config.json"
+        if resume:
+            if not (path / STATE).is_file():
+                raise DataError(f"{path} has no {STATE}: there is no run to resume")
+            self._check(json.loads(file.read_text()), configuration)
+        elif (path / STATE).exists():
+            raise DataError(
+                f"{path} holds a run already: resume it (--resume) or name another folder"
+            )
+        else:
+            self._write(file, json.dumps(configuration, indent=2).encode())
+
+    def _check(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        for name in before.keys() | now.keys():
+            if before.get(name) != now.get(name):
+                raise DataError(
+                    f"cannot resume {self.path}: {name} was {before.get(name)}, now {now.get(name)}"
+                )
+
+    def save(self, tensors: Mapping[str, Tensor], place: Mapping[str, int]) -> None:
+        """Keep all that `load` needs to go on exactly."""
+        self._write(self.path / STATE, _packed(tensors, {key: str(place[key]) for key in place}))
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, int]]:
+        """What `save` kept last."""
+        try:
+            with safe_open(self.path / STATE, "pt") as file:
+                place = {name: int(value) for name, value in (file.metadata() or {}).items()}
+                return {name: file.get_tensor(name) for name in file.keys()}, place  # noqa: SIM118
+        except SafetensorError as error:
+            raise DataError(f"{self.path / STATE} is damaged: {error}") from error
+
+    def save_network(self, tensors: Mapping[str, Tensor]) -> None:
+        """Keep the weights that the run is for (the moving average)."""
+        self._write(self.path / NETWORK, _packed(tensors))
+
+    def log(self, values: Mapping[str, Any]) -> None:
+        """Append one line of metrics."""
+        with (self.path / METRICS).open("a") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All lines of metrics so far."""
+        file = self.path / METRICS
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def draw_curve(self) -> None:
+        """Draw the held-out error so far into curve.png."""
+        figure = plots.training_curve(self.metrics())
+        figure.savefig(self.path / CURVE, dpi=plots.RESOLUTION)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        partial = path.with_name(path.name + ".partial")
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise DataError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _packed(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """As safetensors wants them: on the CPU, in plain order (images may lie channels last)."""
+    plain = {name: value.contiguous().cpu() for name, value in tensors.items()}
+    return safetensors.torch.save(plain, metadata)
+
+
+def network_weights(path: Path) -> dict[str, Tensor]:
+    """The weights that a finished run left; raises `DataError` when there are none."""
+    file = path / NETWORK
+    if not file.is_file():
+        raise DataError(f"{path} has no {NETWORK}: train it first")
+    try:
+        return safetensors.torch.load_file(file)
+    except SafetensorError as error:
+        raise DataError(f"{file} is damaged: {error}") from error
+
+
+def network_digest(path: Path) -> str:
+    """SHA-256 of the weights that a finished run left."""
+    network_weights(path)
+    return hashlib.sha256((path / NETWORK).read_bytes()).hexdigest()
