@@ -37,15 +37,22 @@ def run(args: Sequence[str]) -> int:
         sys.stdout.flush()
     except click.Abort:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader has seen enough; nothing may be flushed into it at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (BrokenPipeError, SystemExit) as left:  # click exits so when it meets a closed pipe
+        return _leave(left)
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "inkstream"
         return _fail(f"{error.format_message()} (see {where} --help)", 2)
     except (click.ClickException, InkstreamError, OSError) as error:
         return _fail(_text(error), 1)
     return code if isinstance(code, int) else 0
+
+
+def _leave(left: BaseException) -> int:
+    """The reader of a pipe has seen enough: that is no error, but nothing more may be written."""
+    if isinstance(left, SystemExit) and not isinstance(left.__context__, BrokenPipeError):
+        raise left
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _text(error: Exception) -> str:
@@ -61,9 +68,9 @@ def _fail(message: str, code: int) -> int:
 
 
 @click.group(invoke_without_command=True)
-@click.version_option(package_name="inkstream", message="%(prog)s %(version)s")
+@click.option("--version", is_flag=True, is_eager=True, help="print the version and stop")
 @click.pass_context
-def cli(context: click.Context) -> None:
+def cli(context: click.Context, version: bool) -> None:
     """Read handwriting while it is being written.
 
     \b
@@ -72,6 +79,11 @@ def cli(context: click.Context) -> None:
       inkstream stream examples/7.png      watch an answer grow, column by column
       inkstream recognize examples/*.png   read images, no server needed
     """
+    if version:
+        from service.version import installed_version
+
+        click.echo(f"inkstream {installed_version()}")
+        context.exit()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
         context.exit(2)
@@ -158,9 +170,11 @@ def recognize(*, images: tuple[str, ...], model: str, as_json: bool, as_csv: boo
     ) as bar:
         for path in bar:
             try:
-                click.echo(write(path, recognizer.recognize(path)))
-            except (InkstreamError, OSError) as error:
-                code = _fail(f"{path}: {_text(error)}", 1)
+                answer = recognizer.recognize(path)
+            except InkstreamError as error:
+                code = _fail(f"{path}: {error}", 1)
+            else:
+                click.echo(write(path, answer))
     return code
 
 
@@ -238,12 +252,16 @@ def stream(
       inkstream stream examples/3.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """
+    from service.conversation import NoConnectionError
     from service.show import show
 
     plain = plain or not sys.stdout.isatty()
     if pace is None:
         pace = 0.0 if plain else DEFAULT_PACE_MS
-    show(image, url, model=model, key=key, pace_ms=pace, plain=plain, output=sys.stdout)
+    try:
+        show(image, url, model=model, key=key, pace_ms=pace, plain=plain, output=sys.stdout)
+    except NoConnectionError as error:
+        raise click.ClickException(f"{error}; start a server with: inkstream serve") from None
 
 
 @cli.command()
@@ -266,7 +284,10 @@ def models(as_json: bool, weights: Path | None) -> None:
     from model import checkpoint
 
     folder = weights or checkpoint.WEIGHTS_FOLDER
-    for path in sorted(folder.rglob(f"*{checkpoint.SUFFIX}")):
+    found = sorted(folder.rglob(f"*{checkpoint.SUFFIX}"))
+    if not found:
+        raise click.ClickException(f"no models in {folder}")
+    for path in found:
         metadata = checkpoint.read(path).metadata
         if as_json:
             known = {"path": str(path), **checkpoint.describe(metadata)}

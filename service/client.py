@@ -130,7 +130,7 @@ def _explained(url: str) -> Iterator[None]:
     except InvalidStatus as refusal:
         raise error_of_http(refusal.response.status_code, refusal.response.body) from refusal
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
-        reason = str(error) or "it did not answer in time"
+        reason = getattr(error, "strerror", None) or str(error) or "it did not answer in time"
         raise NoConnectionError(f"cannot reach {url}: {reason}") from error
 
 

@@ -66,10 +66,14 @@ def configure(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in ("uvicorn", "uvicorn.error"):  # theirs pass through the root handler, once
-        logging.getLogger(name).handlers = []
-        logging.getLogger(name).propagate = True
-    logging.getLogger("uvicorn.access").disabled = True  # it prints query strings
+    uvicorn = logging.getLogger("uvicorn")
+    uvicorn.setLevel(max(logging.WARNING, root.level))  # below, it prints query strings
+    for logger in (
+        uvicorn,
+        logging.getLogger("uvicorn.error"),
+    ):  # heard once, by the root's handler
+        logger.handlers = []
+        logger.propagate = True
 
 
 def protect(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -4,12 +4,12 @@ Each error of an operation stands here with an example that the operation gives 
 nearly so; a test compares the codes with those that really come.
 """
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from starlette.responses import PlainTextResponse
 
 from service.http_errors import ErrorBody
+from service.version import installed_version
 
 Responses = dict[int | str, dict[str, Any]]
 Extra = dict[str, Any]  # keyword arguments of a FastAPI route
@@ -24,18 +24,11 @@ Here are the doors for whole images and for operators. Columns one by one go thr
 """
 
 
-def _version() -> str:
-    try:
-        return version("inkstream")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "0"
-
-
 ABOUT: Final[Extra] = {
     "title": "inkstream",
     "summary": "Streaming recognition of handwriting.",
     "description": DESCRIPTION,
-    "version": _version(),
+    "version": installed_version(),
     "license_info": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
 

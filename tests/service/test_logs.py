@@ -20,7 +20,7 @@ def restored() -> Iterator[None]:
     yield
     root.handlers = handlers
     root.setLevel(level)
-    logging.getLogger("uvicorn.access").disabled = False
+    logging.getLogger("uvicorn").setLevel(logging.NOTSET)
 
 
 def written(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -93,14 +93,15 @@ def test_an_exception_stays_one_json_line() -> None:
 def test_lines_of_uvicorn_take_the_same_road_once() -> None:
     stream = io.StringIO()
     logs.configure("json", stream=stream)
-    logging.getLogger("uvicorn.error").info("Started server process [%d]", 7)
+    logging.getLogger("uvicorn.error").error("Exception in %s", "ASGI application")
     (line,) = written(stream)
-    assert line["event"] == "Started server process [7]"
-    assert line["level"] == "info"
+    assert line["event"] == "Exception in ASGI application"
+    assert line["level"] == "error"
 
 
-def test_the_access_log_with_its_query_strings_is_silent() -> None:
+@pytest.mark.parametrize("name", ["uvicorn.access", "uvicorn.error"])
+def test_lines_of_uvicorn_that_hold_query_strings_are_silent(name: str) -> None:
     stream = io.StringIO()
     logs.configure("json", stream=stream)
-    logging.getLogger("uvicorn.access").info('"GET /v1/stream?key=s3cret"')
+    logging.getLogger(name).info('"WebSocket /v1/stream?key=s3cret" [accepted]')
     assert stream.getvalue() == ""
