@@ -7,7 +7,7 @@ WebSocket in its place.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ from model.decode import ClassifierDecoder
 from model.runtime import Runtime
 
 AFTER: Final = (8, 12, 16, 20, 24, 28)  # columns after which figures are given
-BLANKS: Final = (0, 4, 10)  # blank columns before, and after, the digit
+BLANKS: Final = (4, 10)  # blank columns before, and after, the digit
 BATCH: Final = 64
 
 Road = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # [N, T, H] -> probabilities [N, T, K]
@@ -59,8 +59,7 @@ def measure(road: Road, dataset: Dataset) -> Measurement:
     """Accuracy after each column, with blank columns around, calibration and confusion."""
     probabilities = road(dataset.columns)
     right = probabilities.argmax(2) == dataset.answers[:, None]  # [N, T]
-    n_columns = right.shape[1]
-    after = [k for k in AFTER if k <= n_columns]
+    after = [k for k in AFTER if k <= right.shape[1]]
     confusion = np.zeros((len(dataset.labels),) * 2, int)
     np.add.at(confusion, (dataset.answers, probabilities[:, -1].argmax(1)), 1)
     figures = {
@@ -141,6 +140,27 @@ class Report:
     contents: dict[str, Any]
     probabilities: NDArray[np.float32]  # [N, T, K]
     dataset: Dataset
+
+    def lines(self) -> Iterator[str]:
+        """The figures for a reader, a line each."""
+        contents = self.contents
+        yield f"{contents['model']} {contents['version']}, {contents['parameters']:,} parameters"
+        yield f"checkpoint {contents['checkpoint_sha256']}"
+        yield f"data {contents['data']} {contents['data_digest']}, {contents['images']:,} images"
+        yield f"read through the {contents['road']}"
+        seeds = contents["seeds"]
+        for k, share in contents["accuracy_after"].items():
+            error = contents["expected_calibration_error_after"][k]
+            spread = seeds["spread_after"][k]
+            among = (
+                ""
+                if spread is None
+                else f", {seeds['n']} seeds {seeds['mean_after'][k]:.2%} +- {spread:.2%}"
+            )
+            yield f"after {k} columns: {share:.2%} right, calibration error {error:.4f}{among}"
+        for place in ("before", "after"):
+            for blanks, share in contents[f"accuracy_with_blank_{place}"].items():
+                yield f"with {blanks} blank columns {place}: {share:.2%} right"
 
     def save(self, folder: Path) -> None:
         """Write report.json and the plots into `folder`."""

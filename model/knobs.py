@@ -16,27 +16,11 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 MOST_THREADS: Final = 1024
 
-RANGES: Final[dict[str, tuple[float, float]]] = {
-    "epochs": (1, 10_000),
-    "batch": (1, 65_536),
-    "learning_rate": (1e-7, 1.0),
-    "weight_decay": (0.0, 1.0),
-    "warm_up": (0.0, 0.5),
-    "gradient_norm": (1e-3, 1e3),
-    "dropout": (0.0, 0.9),
-    "ema": (0.0, 0.999999),
-    "context": (1, MAX_CONTEXT),
-    "features": (1, MAX_UNITS),
-    "layers": (1, MAX_LAYERS),
-    "units": (1, MAX_UNITS),
-    "distortion": (0.0, 5.0),
-    "calm": (0.0, 1.0),
-    "blank_share": (0.0, 1.0),
-    "teacher_share": (0.0, 1.0),
-    "temperature": (0.1, 100.0),
-    "held_out": (1, 1_000_000),
-    "seed": (0, 2**31 - 1),
-}
+
+def knob(default: float, least: float, most: float, words: str) -> Any:
+    """A number of `Knobs` with its range, both ends allowed, and what it means."""
+    metadata = {"least": least, "most": most, "words": words}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,39 +31,40 @@ class Knobs:
     """
 
     task: Task = "digits"
-    # the net (ignored by the teacher, whose shape is fixed)
-    context: int = 3  # columns that the causal convolution sees
-    features: int = 128  # its outputs
-    layers: int = 2  # LSTM layers
-    units: int = 256  # cells of each
-    dropout: float = 0.25  # between LSTM layers and before the head
+    # the net (the teacher's shape is fixed)
+    context: int = knob(3, 1, MAX_CONTEXT, "columns that the causal convolution sees")
+    features: int = knob(128, 1, MAX_UNITS, "outputs of the convolution")
+    layers: int = knob(2, 1, MAX_LAYERS, "LSTM layers")
+    units: int = knob(256, 1, MAX_UNITS, "cells of each LSTM layer")
+    dropout: float = knob(0.25, 0, 0.9, "between LSTM layers and before the head")
     # optimisation
-    epochs: int = 30
-    batch: int = 256  # images a step
-    learning_rate: float = 2.5e-3  # of AdamW, at its highest
-    weight_decay: float = 3e-3  # of AdamW, on matrices only
-    warm_up: float = 0.02  # share of the steps in which the rate rises; then it falls as a cosine
-    gradient_norm: float = 1.0  # longest gradient
-    ema: float = 0.999  # decay of the moving average of the weights, which is what ships
-    # data
-    held_out: int = 5_000  # training images that only choose and calibrate
-    distortion: float = 1.0  # strength, see data/augment.py
-    calm: float = 0.07  # last share of the steps, with a third of the distortion
-    blank_share: float = 0.25  # batches with blank columns before (and as many with some after)
-    # loss
-    teacher_share: float = 0.5  # of the teacher's answer against the label
-    temperature: float = 2.0  # that softens the teacher's answer
-    # how it runs
-    seed: int = 0
-    precision: Precision = (
-        "auto"  # of products; auto takes bfloat16 where the hardware multiplies it
+    epochs: int = knob(30, 1, 10_000, "passes over the training images")
+    batch: int = knob(256, 1, 65_536, "images a step")
+    learning_rate: float = knob(2.5e-3, 1e-7, 1, "of AdamW, at its highest")
+    weight_decay: float = knob(3e-3, 0, 1, "of AdamW, on matrices only")
+    warm_up: float = knob(0.02, 0, 0.5, "share of the steps in which the rate rises")
+    gradient_norm: float = knob(1.0, 1e-3, 1e3, "longest gradient that is taken as it is")
+    ema: float = knob(
+        0.999, 0, 0.999999, "decay of the average of the weights, which is what ships"
     )
+    # data
+    held_out: int = knob(5_000, 1, 1_000_000, "training images that only choose and calibrate")
+    distortion: float = knob(1.0, 0, 5, "strength of the distortion of images")
+    calm: float = knob(0.07, 0, 1, "last share of the steps, with a third of the distortion")
+    blank_share: float = knob(0.25, 0, 1, "share of batches with blank columns before, and after")
+    # loss
+    teacher_share: float = knob(0.5, 0, 1, "of the teacher's answer, against the label's")
+    temperature: float = knob(2.0, 0.1, 100, "that softens the teacher's answer")
+    # how it runs
+    seed: int = knob(0, 0, 2**31 - 1, "of weights, order, distortion and dropout")
+    precision: Precision = "auto"  # of products; auto takes bfloat16 where hardware multiplies it
 
     def __post_init__(self) -> None:
-        for name, (least, most) in RANGES.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise ConfigError(f"{name} is {value}, allowed: {least:g}..{most:g}")
+        for field in dataclasses.fields(self):
+            value, bounds = getattr(self, field.name), field.metadata
+            if bounds and not bounds["least"] <= value <= bounds["most"]:
+                allowed = f"{bounds['least']:g}..{bounds['most']:g}"
+                raise ConfigError(f"{field.name} is {value}, allowed: {allowed}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -1,0 +1,194 @@
+"""`inkstream train` and `inkstream evaluate`: the command lines of the training module.
+
+torch and its kin are imported by the commands, not by their help.
+"""
+
+import dataclasses
+import functools
+import json
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from model.knobs import PRESETS, Device, Knobs, Place, Task
+
+RUNS: Final = Path("runs")
+REPORTS: Final = Path("docs/reports")
+PATH: Final = click.Path(path_type=Path)
+Command = Callable[..., Any]
+
+
+@click.group(name="train")
+def train() -> None:
+    """Train a net.
+
+    \b
+    Examples:
+      inkstream train digits --minutes 60     stop after an hour, and save
+      inkstream train digits --resume         go on exactly there
+      inkstream train digits --data letters/  your own images, a folder for each class
+      inkstream train document                the book chapter's example
+    """
+
+
+def place_options(command: Command) -> Command:
+    """Where a run reads and writes, and how long it may take."""
+    for option in (
+        click.option("--threads", type=int, default=0, help="of the processor  [torch's choice]"),
+        click.option(
+            "--device",
+            type=click.Choice(typing.get_args(Device)),
+            default="auto",
+            show_default=True,
+            help="where to compute",
+        ),
+        click.option("--resume", is_flag=True, help="go on where the run folder stands"),
+        click.option("--minutes", type=float, help="stop and save after so long"),
+        click.option(
+            "--data",
+            type=PATH,
+            help="a folder with one folder of images a class, a CSV of label and pixels, or a"
+            " folder of MNIST's IDX files  [MNIST, fetched once]",
+        ),
+        click.option("--run", type=PATH, help="run folder  [runs/ and the command's name]"),
+    ):
+        command = option(command)
+    return command
+
+
+def knob_options(task: Task) -> Callable[[Command], Command]:
+    """A flag for each knob, with the preset's value as its default."""
+
+    def decorate(command: Command) -> Command:
+        for field in reversed(dataclasses.fields(Knobs)):
+            if field.name == "task":
+                continue
+            choices = typing.get_args(field.type)
+            command = click.option(
+                "--" + field.name.replace("_", "-"),
+                type=click.Choice(choices) if choices else field.type,
+                default=getattr(PRESETS[task], field.name),
+                show_default=True,
+                help=field.metadata.get("words", "of products"),
+            )(command)
+        return command
+
+    return decorate
+
+
+@train.command()
+@place_options
+@click.option("--teacher", type=PATH, multiple=True, help="run folder of a teacher, once for each")
+@knob_options("digits")
+def digits(teacher: tuple[Path, ...], **options: Any) -> int:
+    """Train the causal LSTM that is served; without --teacher it trains one first.
+
+    \b
+    Examples:
+      inkstream train digits --seed 1 --run runs/seed1 --teacher runs/digits/teacher
+      inkstream train digits --data my_letters/ --teacher-share 0 --held-out 200 --epochs 10
+    """
+    return _train("digits", options, teachers=teacher)
+
+
+@train.command()
+@place_options
+@knob_options("teacher")
+def teacher(**options: Any) -> int:
+    """Train a convolutional net that sees the whole image, for `train digits` to learn from.
+
+    \b
+    Example:
+      inkstream train teacher --run runs/teacher --minutes 20
+    """
+    return _train("teacher", options)
+
+
+def _train(task: Task, options: dict[str, Any], **more: Any) -> int:
+    names = {field.name for field in dataclasses.fields(Place)}
+    place = {name: value for name, value in options.items() if name in names} | more
+    knobs = {name: value for name, value in options.items() if name not in names}
+    run = place.pop("run") or RUNS / task
+    chosen = Knobs(task=task, **knobs), Place(run=run, **place)
+    from model.train import train as train_net
+
+    made = train_net(*chosen)
+    if made is None:
+        click.echo(f"the time was up; go on with: inkstream train {task} --run {run} --resume")
+    else:
+        click.echo(made)
+    return 0
+
+
+@train.command()
+@click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
+@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--out", type=PATH, help="a JSON file for the test accuracy")
+def document(data: Path | None, epochs: int, seed: int, out: Path | None) -> int:
+    """Train the book chapter's example as it stands there, and tell its test accuracy.
+
+    \b
+    Example:
+      inkstream train document
+    """
+    from model.document import train_document
+
+    accuracy = train_document(data, epochs, seed)
+    if out is not None:
+        found = {"test_accuracy": accuracy, "epochs": epochs, "seed": seed}
+        out.write_text(json.dumps(found) + "\n")
+    return 0
+
+
+@click.group(name="evaluate")
+def evaluate() -> None:
+    """Measure a net on images it has never seen, and draw what it knows.
+
+    \b
+    Example:
+      inkstream evaluate digits --out docs/reports/digits
+    """
+
+
+@evaluate.command(name="digits")
+@click.option(
+    "--checkpoint",
+    multiple=True,
+    default=("digits",),
+    show_default=True,
+    help="name or path; the first is reported in full, others as seeds beside it",
+)
+@click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
+@click.option("--url", help="measure through the WebSocket of a server, e.g. ws://127.0.0.1:8000")
+@click.option("--key", help="API key, where the server wants one")
+@click.option("--out", type=PATH, default=REPORTS / "digits", show_default=True)
+def evaluate_digits(
+    checkpoint: tuple[str, ...], data: Path | None, url: str | None, key: str | None, out: Path
+) -> int:
+    """Accuracy after each column, calibration, confusion and the worst mistakes, on MNIST's test.
+
+    \b
+    Examples:
+      inkstream evaluate digits
+      inkstream evaluate digits --checkpoint runs/a/digits.onnx --checkpoint runs/b/digits.onnx
+      inkstream evaluate digits --url ws://127.0.0.1:8000
+    """
+    from model.checkpoint import find
+    from model.data import mnist
+    from model.evaluate import report
+
+    road = None
+    if url is not None:
+        from service.road import websocket_road
+
+        road = functools.partial(websocket_road, url, key=key)
+    made = report([find(name) for name in checkpoint], mnist.load("t10k", data), road)
+    made.save(out)
+    for line in made.lines():
+        click.echo(line)
+    click.echo(f"written: {out}")
+    return 0
