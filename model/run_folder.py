@@ -74,6 +74,11 @@ class RunFolder:
         with (self.path / METRICS).open("a") as file:
             file.write(json.dumps(values) + "\n")
 
+    def forget_after(self, step: int) -> None:
+        """Drop the metrics of steps that the saved state does not know: they come again."""
+        lines = [json.dumps(line) + "\n" for line in self.metrics() if line["step"] <= step]
+        self._write(self.path / METRICS, "".join(lines).encode())
+
     def metrics(self) -> list[dict[str, Any]]:
         """All lines of metrics so far."""
         file = self.path / METRICS

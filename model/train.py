@@ -260,3 +260,4 @@ class Trainer:
             torch.cuda.set_rng_state(tensors["random.cuda"])
         self.order = tensors["order"]
         self.step = place["step"]
+        self.folder.forget_after(self.step)

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from model import checkpoint as checkpoints
 from model.checkpoint import Checkpoint, Metadata
 from model.config import ModelConfig
+from model.data.dataset import Dataset
 from model.runtime import Runtime
 
 DIGITS = tuple("0123456789")
+EXCERPT = Path(__file__).parent / "data" / "mnist-excerpt.npz"
 
 
 def config(labels: Sequence[str] = DIGITS, **dimensions: Any) -> ModelConfig:
@@ -86,3 +88,10 @@ def columns(n_columns: int, seed: int = 0, column_height: int = 28) -> NDArray[n
     made[rng.random(n_columns) < 1 / 3] = 0
     made[:2] = 0
     return made
+
+
+def excerpt(n: int) -> Dataset:
+    """The first `n` (400 at most) training images of MNIST."""
+    with np.load(EXCERPT) as file:
+        columns, answers = file["columns"][:n], file["answers"][:n]
+    return Dataset("MNIST excerpt", columns, answers.astype(np.int64), DIGITS)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from model.columns import digit_columns
 from model.data.dataset import Dataset
 from model.errors import DataError, ImageError
+from model.image import ImageSource
 
 COLUMN_HEIGHT: Final = 28  # as MNIST, so that a net can start from either
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
@@ -44,29 +45,31 @@ def load(source: Path) -> Dataset:
 def _folder(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     for path in sorted(source.glob("*/*")):
         if path.suffix.lower() in SUFFIXES:
-            try:
-                yield path.parent.name, digit_columns(path, COLUMN_HEIGHT)
-            except ImageError as error:
-                raise DataError(f"{path}: {error}") from error
+            yield path.parent.name, _columns(path, str(path))
 
 
 def _csv(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Rows of a label and a square image's pixels, row by row, 0 = paper; a header is skipped."""
     with source.open(newline="") as file:
         for number, (label, *pixels) in enumerate(filter(None, csv.reader(file)), 1):
+            place = f"{source}, row {number}"
             side = math.isqrt(len(pixels))
             if side == 0 or side * side != len(pixels):
-                raise DataError(
-                    f"{source}, row {number}: {len(pixels)} pixels, expected a square image's"
-                )
+                raise DataError(f"{place}: {len(pixels)} pixels, expected a square image's")
             try:
                 image = np.array([int(pixel) for pixel in pixels])
             except ValueError as error:
                 if number == 1:
                     continue
-                raise DataError(f"{source}, row {number}: {error}") from error
+                raise DataError(f"{place}: {error}") from error
             if image.min() < 0 or image.max() > 255:
-                raise DataError(
-                    f"{source}, row {number}: pixels {image.min()}..{image.max()}, allowed: 0..255"
-                )
-            yield label, digit_columns(image.astype(np.uint8).reshape(side, side), COLUMN_HEIGHT)
+                raise DataError(f"{place}: pixels {image.min()}..{image.max()}, allowed: 0..255")
+            yield label, _columns(image.astype(np.uint8).reshape(side, side), place)
+
+
+def _columns(image: ImageSource, place: str) -> NDArray[np.uint8]:
+    """The columns of one sample; a fault is told with the place where it stands."""
+    try:
+        return digit_columns(image, COLUMN_HEIGHT)
+    except ImageError as error:
+        raise DataError(f"{place}: {error}") from error

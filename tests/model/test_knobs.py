@@ -1,0 +1,43 @@
+"""Knobs: their ranges and their digest."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+
+from model.errors import ConfigError
+from model.knobs import PRESETS, Knobs, Place
+
+NUMBERS = [field for field in dataclasses.fields(Knobs) if field.metadata]
+
+
+@pytest.mark.parametrize("field", NUMBERS, ids=lambda field: field.name)
+def test_a_knob_takes_both_ends_of_its_range_and_nothing_beyond(
+    field: "dataclasses.Field[float]",
+) -> None:
+    least, most = field.metadata["least"], field.metadata["most"]
+    for value in (least, most):
+        assert getattr(dataclasses.replace(Knobs(), **{field.name: value}), field.name) == value
+    for value in (least - 1, most * 2 + 1, math.nan):
+        with pytest.raises(ConfigError, match=f"{field.name} is .*, allowed: "):
+            dataclasses.replace(Knobs(), **{field.name: value})
+
+
+def test_every_number_has_its_words() -> None:
+    assert all(field.metadata["words"] for field in NUMBERS)
+
+
+def test_each_knob_is_part_of_the_digest() -> None:
+    digests = {Knobs().digest, PRESETS["teacher"].digest}
+    for field in NUMBERS:
+        digests.add(dataclasses.replace(Knobs(), **{field.name: field.metadata["most"]}).digest)
+    assert len(digests) == 2 + len(NUMBERS)
+
+
+@pytest.mark.parametrize(
+    "values", [{"minutes": 0}, {"minutes": -1}, {"minutes": math.nan}, {"threads": -1}]
+)
+def test_a_place_that_cannot_be_is_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(values))):
+        Place(run=Path("runs"), **values)  # type: ignore[arg-type]  # several fields' values
