@@ -1,0 +1,212 @@
+"""Training: it learns, it stops and goes on exactly, and it never loses the last good state."""
+
+import dataclasses
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from model import load
+from model import train as training
+from model.columns import digit_columns
+from model.errors import DataError
+from model.evaluate import report
+from model.knobs import Knobs, Place
+from model.run_folder import METRICS, STATE, network_weights
+from service.client import connect_sync
+from tests import builders
+from tests.service.running import server
+
+SMALL = Knobs(
+    epochs=4, batch=32, held_out=100, features=8, units=12, teacher_share=0.0, precision="float32"
+)
+# Learns what little data can teach within seconds.
+QUICK = dataclasses.replace(
+    SMALL, batch=16, learning_rate=0.01, dropout=0.0, distortion=0.3, ema=0.9, blank_share=0.1
+)
+
+
+@pytest.fixture(autouse=True)
+def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """400 real digits in the place of 60,000; everything else is as it is."""
+    monkeypatch.setattr(training.mnist, "load", lambda part, folder: builders.excerpt(400))
+
+
+def trainer(run: Path, knobs: Knobs = SMALL, **place: object) -> training.Trainer:
+    chosen = Place(run=run, threads=1, **place)  # type: ignore[arg-type]  # several fields' values
+    return training.Trainer(knobs, chosen, builders.excerpt(400), ())
+
+
+def assert_same(first: Path, second: Path) -> None:
+    ours, theirs = network_weights(first), network_weights(second)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
+
+
+def epochs(run: Path) -> list[int]:
+    return [json.loads(line)["epoch"] for line in (run / METRICS).read_text().splitlines()]
+
+
+def test_two_epochs_and_two_more_equal_four(tmp_path: Path) -> None:
+    assert trainer(tmp_path / "four").run()
+    half = trainer(tmp_path / "half")
+    for _ in range(2 * half.steps_an_epoch):
+        half.train_step()
+    half.save()
+    torch.rand(100)  # whatever happens in between
+    assert trainer(tmp_path / "half", resume=True).run()
+    assert_same(tmp_path / "half", tmp_path / "four")
+
+
+def test_a_run_stopped_by_ctrl_c_in_the_middle_of_an_epoch_goes_on_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert trainer(tmp_path / "whole").run()
+    step = training.Trainer.train_step
+
+    def interrupted(self: training.Trainer) -> torch.Tensor:
+        if self.step == self.steps_an_epoch + 3:
+            raise KeyboardInterrupt
+        return step(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Trainer, "train_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trainer(tmp_path / "stopped").run()
+    assert trainer(tmp_path / "stopped", resume=True).run()
+    assert_same(tmp_path / "stopped", tmp_path / "whole")
+    assert epochs(tmp_path / "stopped") == [1, 2, 3, 4]
+
+
+def test_epochs_that_a_crash_undid_are_written_down_once(tmp_path: Path) -> None:
+    crashed = trainer(tmp_path / "run")
+    crashed.save()
+    for _ in range(crashed.steps_an_epoch):
+        loss = crashed.train_step()
+    crashed.finish_epoch(loss, tqdm(disable=True))  # and no more: the state is that of step 0
+    assert epochs(tmp_path / "run") == [1]
+    assert trainer(tmp_path / "run", resume=True).run()
+    assert epochs(tmp_path / "run") == [1, 2, 3, 4]
+
+
+def test_time_that_is_up_stops_the_run_and_saves_it(tmp_path: Path) -> None:
+    place = Place(run=tmp_path / "run", minutes=1e-6, threads=1)
+    assert training.train(SMALL, place) is None
+    resumed = dataclasses.replace(place, minutes=None, resume=True)
+    assert training.train(SMALL, resumed) == tmp_path / "run" / "digits.onnx"
+
+
+def test_another_configuration_is_not_resumed(tmp_path: Path) -> None:
+    trainer(tmp_path / "run").save()
+    other = dataclasses.replace(SMALL, learning_rate=0.01)
+    with pytest.raises(DataError, match=r"cannot resume .*: \w+ was .*, now "):
+        trainer(tmp_path / "run", other, resume=True)
+
+
+def test_a_run_is_not_overwritten_by_another_one(tmp_path: Path) -> None:
+    trainer(tmp_path / "run").save()
+    with pytest.raises(DataError, match="holds a run already"):
+        trainer(tmp_path / "run")
+
+
+def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no run to resume"):
+        trainer(tmp_path / "run", resume=True)
+
+
+def test_a_full_disk_leaves_the_last_good_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trainer(tmp_path / "run")
+    run.train_step()
+    run.save()
+    good = (tmp_path / "run" / STATE).read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run.train_step()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match=f"{STATE} cannot be written: No space left on device"):
+        run.save()
+    assert (tmp_path / "run" / STATE).read_bytes() == good
+    assert [file.suffix for file in (tmp_path / "run").iterdir() if "partial" in file.name] == []
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    trainer(tmp_path / "run").save()
+    file = tmp_path / "run" / STATE
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(DataError, match=f"{STATE} is damaged"):
+        trainer(tmp_path / "run", resume=True)
+
+
+def test_the_rate_rises_then_falls_to_nothing() -> None:
+    rates = [training.learning_rate(step, 1000, SMALL) for step in range(1001)]
+    top = rates.index(max(rates))
+    assert rates[top] == pytest.approx(SMALL.learning_rate)
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[1000] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_run_of_digits_trains_its_teacher_first_and_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = dataclasses.replace(training.PRESETS["teacher"], epochs=5, batch=16)
+    monkeypatch.setitem(training.PRESETS, "teacher", short)
+    knobs = dataclasses.replace(QUICK, epochs=20, units=48, features=32, teacher_share=0.3)
+    path = training.train(knobs, Place(run=tmp_path / "run", threads=1))
+    assert path == tmp_path / "run" / "digits.onnx"
+    assert (tmp_path / "run" / "teacher" / "network.safetensors").exists()
+    assert (tmp_path / "run" / "curve.png").exists()
+    # Of 300 images and in seconds: far from good, and further from the 0.1 of guessing.
+    made = report([path], builders.excerpt(400))
+    assert made.contents["accuracy"] > 0.5
+    assert load(path).metadata.metrics["held_out_accuracy"] > 0.4
+
+
+STROKES = {
+    "é": [
+        [(8, 36), (44, 32), (36, 20), (16, 22), (8, 40), (20, 54), (42, 50)],
+        [(24, 12), (34, 4)],
+    ],
+    "ß": [[(16, 60), (16, 14), (30, 6), (40, 16), (24, 28), (42, 40), (36, 54), (22, 54)]],
+    "λ": [[(12, 8), (20, 8), (44, 56)], [(30, 30), (10, 56)]],
+}
+
+
+def draw_letters(folder: Path) -> None:
+    for letter, strokes in STROKES.items():
+        (folder / letter).mkdir(parents=True)
+        for number in range(40):
+            image = Image.new("L", (64, 64), 255)
+            for points in strokes:
+                moved = [(x + 3 + number % 7, y * (1 - number / 200)) for x, y in points]
+                ImageDraw.Draw(image).line(moved, fill=20, width=4 + number % 4)
+            image.save(folder / letter / f"{number}.png")
+
+
+def test_another_alphabet_goes_through_training_serving_and_client(tmp_path: Path) -> None:
+    draw_letters(tmp_path / "letters")
+    knobs = dataclasses.replace(QUICK, held_out=30, epochs=20, batch=8)
+    place = Place(run=tmp_path / "run", data=tmp_path / "letters", threads=1)
+    path = training.train(knobs, place)
+    assert path is not None
+    recognizer = load(path)
+    assert recognizer.labels == ("ß", "é", "λ")
+    sample = tmp_path / "letters" / "λ" / "7.png"
+    offline = recognizer.recognize(sample)
+    assert offline.label == "λ"
+    with (
+        server(tmp_path, models="digits", weights=path.parent) as running,
+        connect_sync(running.url) as stream,
+    ):
+        assert stream.ready.labels == ("ß", "é", "λ")
+        results = list(stream.send(digit_columns(sample, 28)))
+        assert results[-1].label == "λ"
+        assert results[-1].probabilities == pytest.approx(offline.probabilities, abs=1e-4)
