@@ -238,6 +238,15 @@ def test_a_rewind_into_the_future_is_refused(net: Runtime) -> None:
     assert error.message == "column is 4, allowed: 0..3"
 
 
+def test_a_rewind_to_before_the_ink_leaves_a_line_that_blank_columns_do_not_end(
+    net: Runtime,
+) -> None:
+    lone = Lone(net)
+    lone.ask(message("configure", line_end_columns=3))
+    said = lone.ask(BLANK * 2 + INK, message("rewind", column=2), BLANK * 10)
+    assert "flushed" not in kinds(said)
+
+
 def test_a_rewind_forgets_the_blank_columns_that_it_withdraws(net: Runtime) -> None:
     lone = Lone(net)
     lone.ask(message("configure", line_end_columns=4))
