@@ -9,16 +9,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 DEFAULT_MODEL: Final = "digits"
 DEFAULT_PACE_MS: Final = 60.0  # a digit is drawn in under two seconds: slow enough to follow
-IMAGE_SUFFIXES: Final = frozenset(
-    {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
-)
 TRAIN_PACKAGES: Final = frozenset({"torch", "onnx", "matplotlib", "tqdm", "safetensors"})
 INTERRUPTED: Final = 130  # what shells expect after Ctrl-C: 128 + SIGINT
 
@@ -37,22 +35,18 @@ def run(args: Sequence[str]) -> int:
         sys.stdout.flush()
     except click.Abort:
         return INTERRUPTED
-    except (BrokenPipeError, SystemExit) as left:  # click exits so when it meets a closed pipe
-        return _leave(left)
+    except (BrokenPipeError, SystemExit):  # click leaves by the latter when a pipe was closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more goes there
+        return 0
+    except NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return 2
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "inkstream"
         return _fail(f"{error.format_message()} (see {where} --help)", 2)
     except (click.ClickException, InkstreamError, OSError) as error:
         return _fail(_text(error), 1)
     return code if isinstance(code, int) else 0
-
-
-def _leave(left: BaseException) -> int:
-    """The reader of a pipe has seen enough: that is no error, but nothing more may be written."""
-    if isinstance(left, SystemExit) and not isinstance(left.__context__, BrokenPipeError):
-        raise left
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 def _text(error: Exception) -> str:
@@ -67,10 +61,24 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-@click.group(invoke_without_command=True)
-@click.option("--version", is_flag=True, is_eager=True, help="print the version and stop")
-@click.pass_context
-def cli(context: click.Context, version: bool) -> None:
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from service.version import installed_version
+
+        click.echo(f"inkstream {installed_version()}")
+        context.exit()
+
+
+@click.group()
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="print the version and stop",
+)
+def cli() -> None:
     """Read handwriting while it is being written.
 
     \b
@@ -79,14 +87,6 @@ def cli(context: click.Context, version: bool) -> None:
       inkstream stream examples/7.png      watch an answer grow, column by column
       inkstream recognize examples/*.png   read images, no server needed
     """
-    if version:
-        from service.version import installed_version
-
-        click.echo(f"inkstream {installed_version()}")
-        context.exit()
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
-        context.exit(2)
 
 
 class SettingsCommand(click.Command):
@@ -156,77 +156,13 @@ def recognize(*, images: tuple[str, ...], model: str, as_json: bool, as_csv: boo
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other", click.get_current_context())
-    paths = [path for image in images for path in _expand(image)]
-    from model import load
-    from model.errors import InkstreamError
+    from service.offline import expand, recognize_all
 
-    recognizer = load(model)
-    write = _json_line if as_json else _csv_line if as_csv else _text_line
-    if as_csv:
-        click.echo("image,label,probability")
-    code = 0
-    with click.progressbar(
-        paths, file=sys.stderr, label="reading", hidden=not _wants_progress(len(paths))
-    ) as bar:
-        for path in bar:
-            try:
-                answer = recognizer.recognize(path)
-            except InkstreamError as error:
-                code = _fail(f"{path}: {error}", 1)
-            else:
-                click.echo(write(path, answer))
-    return code
-
-
-def _expand(image: str) -> list[Path]:
-    """The files that one argument names, sorted."""
-    path = Path(image)
-    if path.is_dir():
-        inside = (file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
-        found = sorted(file for file in inside if file.is_file())
-    elif path.exists():
-        return [path]
-    else:
-        import glob
-
-        found = sorted(Path(name) for name in glob.glob(image, recursive=True))  # noqa: PTH207
-    if not found:
-        raise click.BadParameter(f"no image at {image!r}", param_hint="IMAGE")
-    return found
-
-
-def _wants_progress(n_images: int) -> bool:
-    """A bar helps where the answers go elsewhere; on a terminal they are the progress."""
-    return n_images > 1 and sys.stderr.isatty() and not sys.stdout.isatty()
-
-
-def _text_line(path: Path, answer: Any) -> str:
-    return f"{path}  {answer.label}  {answer.probabilities[answer.label]:.2%}"
-
-
-def _json_line(path: Path, answer: Any) -> str:
-    import json
-
-    probabilities = {label: round(p, 6) for label, p in answer.probabilities.items()}
-    return json.dumps(
-        {
-            "image": str(path),
-            "label": answer.label,
-            "probabilities": probabilities,
-            "columns": answer.columns,
-        },
-        ensure_ascii=False,
-    )
-
-
-def _csv_line(path: Path, answer: Any) -> str:
-    import csv
-    import io
-
-    line = io.StringIO()
-    probability = f"{answer.probabilities[answer.label]:.6f}"
-    csv.writer(line, lineterminator="").writerow([path, answer.label, probability])
-    return line.getvalue()
+    form: Literal["text", "json", "csv"] = "json" if as_json else "csv" if as_csv else "text"
+    paths = [path for image in images for path in expand(image)]
+    if not recognize_all(paths, model, form, complain=lambda text: _fail(text, 1)):
+        return 1
+    return 0
 
 
 @cli.command()
@@ -306,35 +242,36 @@ _FORWARDED: Final = {"ignore_unknown_options": True, "help_option_names": []}
 @cli.command(context_settings=_FORWARDED)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def train(args: tuple[str, ...]) -> int:
-    """Train a net (needs the train extra). Example: inkstream train digits --minutes 60"""
-    return _forward("model.train", args)
+    """Train a net (train extra). Example: inkstream train digits --minutes 60"""
+    return _forward("service.training", "train", args)
 
 
 @cli.command(context_settings=_FORWARDED)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def evaluate(args: tuple[str, ...]) -> int:
-    """Measure a net and draw its plots (train extra). Example: inkstream evaluate digits"""
-    return _forward("model.evaluate", args)
+    """Measure a net and draw plots (train extra). Example: inkstream evaluate digits"""
+    return _forward("service.training", "evaluate", args)
 
 
 @cli.command(context_settings=_FORWARDED)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def bench(args: tuple[str, ...]) -> int:
-    """Measure the service on this machine. Example: inkstream bench --seconds 5"""
-    return _forward("service.bench", args)
+    """Measure speed on this machine (train extra). Example: inkstream bench --rounds 1"""
+    return _forward("service.bench.command", "command", args)
 
 
-def _forward(module: str, args: Sequence[str]) -> int:
-    """Hand the rest of the line to `main(args)` of a module that is imported only now."""
+def _forward(module: str, name: str, args: Sequence[str]) -> int:
+    """Hand the rest of the line to a command whose module is imported only now."""
+    context = click.get_current_context()
     try:
-        entry = importlib.import_module(module).main
+        command: click.Command = getattr(importlib.import_module(module), name)
+        code = command.main(list(args), prog_name=context.command_path, standalone_mode=False)
     except ModuleNotFoundError as error:
         if error.name not in TRAIN_PACKAGES:
             raise
         raise click.ClickException(
             f"{error.name} is not installed; it comes with: pip install 'inkstream[train]'"
         ) from None
-    code = entry(list(args))
     return code if isinstance(code, int) else 0
 
 

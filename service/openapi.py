@@ -99,6 +99,14 @@ def _error(description: str, messages: dict[str, str]) -> dict[str, Any]:
     return {"model": ErrorBody, "description": description, "content": content}
 
 
+def _named(answer: dict[str, Any]) -> dict[str, Any]:
+    """An error of a route whose answers are no JSON: FastAPI would give its schema their type."""
+    schema = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
+    (media,) = answer["content"].values()
+    content = {"application/json": media | {"schema": schema}}
+    return {"description": answer["description"], "content": content}
+
+
 def _success(description: str, example: Any) -> Responses:
     return {
         200: {"description": description, "content": {"application/json": {"example": example}}}
@@ -162,5 +170,5 @@ METRICS: Final[Extra] = {
             "content": {"text/plain": {"schema": {"type": "string"}}},
         }
     }
-    | _errors(401, 500),
+    | {status: _named(answer) for status, answer in _errors(401, 500).items()},
 }

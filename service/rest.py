@@ -17,7 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import docs_page, openapi
+from service import asyncapi, docs_page, openapi
 from service.bodies import BodyReader
 from service.errors import StoppingError
 from service.http_errors import add_error_handlers, request_id_of
@@ -150,6 +150,11 @@ def _router_of_operators(app: FastAPI, service: Service, metrics: Metrics) -> AP
         """The OpenAPI description as a page that loads nothing from elsewhere."""
         headers = {"content-security-policy": docs_page.POLICY}
         return HTMLResponse(docs_page.page(app.openapi()), headers=headers)
+
+    @router.get("/asyncapi.json", include_in_schema=False)
+    async def stream_description() -> dict[str, Any]:
+        """The WebSocket's messages, described by AsyncAPI 3."""
+        return asyncapi.document()
 
     @router.get("/", include_in_schema=False)
     async def home() -> RedirectResponse:

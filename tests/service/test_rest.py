@@ -8,6 +8,7 @@ import select
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -359,16 +360,16 @@ def test_more_columns_than_a_line_may_have_are_refused(tmp_path: Path) -> None:
 def test_large_bodies_at_once_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
     head = b"POST /v1/recognize HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
     with server(tmp_path, max_body_bytes=100_000) as running, client_of(running) as client:
-        held = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(5)]
-        for raw in held[:4]:
-            raw.sendall(head + bytes(99_999))
-        held[4].sendall(head + bytes(99_999))
-        answer = held[4].recv(1000)
-        for raw in held[:4]:
-            raw.close()
-        assert b"503" in answer.splitlines()[0]
-        assert b"retry-after" in answer.lower()
-        held[4].close()
+        with ExitStack() as stack:
+            address = ("127.0.0.1", running.port)
+            held = [stack.enter_context(socket.create_connection(address)) for _ in range(5)]
+            for raw in held:
+                raw.sendall(head + bytes(99_999))
+            refused, _, _ = select.select(held, [], [], 10)
+            assert len(refused) == 1  # the others are waited for
+            answer = refused[0].recv(1000)
+            assert b"503" in answer.splitlines()[0]
+            assert b"retry-after" in answer.lower()
         wait_for_no_sessions(client)
         assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
 
