@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 LEAST, MOST = 0.2, 5.0  # temperatures that are looked at
 STEPS: Final = 40  # of the golden-section search: the interval shrinks to 1e-8 of its width
 GOLDEN: Final = (np.sqrt(5) - 1) / 2
-ENOUGH: Final = 200  # answers from which a temperature can be told; with fewer the last one holds
+ENOUGH: Final = 1000  # answers from which the temperature of a count can be told
 BINS: Final = 15
 
 Floats = NDArray[np.float64]
@@ -54,18 +54,20 @@ def fit_temperatures(
 ) -> tuple[float, ...]:
     """One temperature for each count of columns since the first ink, from 0 (no ink yet) on.
 
+    A count that few answers have takes the temperature that fits all inked columns together.
+
     Args:
         scores: [M, K] before the softmax, at M columns of held-out images.
         counts: [M], see `columns_since_ink`.
         answers: [M], what each column's image shows.
     """
-    temperatures: list[float] = []
+    inked = counts > 0
+    usual = fit_temperature(scores[inked], answers[inked])
+    temperatures = []
     for count in range(int(counts.max()) + 1):
         chosen = counts == count
-        if chosen.sum() >= ENOUGH:
-            temperatures.append(fit_temperature(scores[chosen], answers[chosen]))
-        else:
-            temperatures.append(temperatures[-1] if temperatures else 1.0)
+        enough = chosen.sum() >= ENOUGH
+        temperatures.append(fit_temperature(scores[chosen], answers[chosen]) if enough else usual)
     return tuple(temperatures)
 
 

@@ -21,14 +21,14 @@ def test_the_temperature_that_made_the_answers_is_found(temperature: float) -> N
     assert calibrate.fit_temperature(scores, answers) == pytest.approx(temperature, rel=0.05)
 
 
-def test_each_count_of_columns_gets_its_own_temperature_and_a_rare_one_the_last() -> None:
-    first, second = sample(20_000, 0.5), sample(20_000, 2.0, seed=1)
-    scores = np.concatenate([first[0], second[0], second[0][:5]])
-    answers = np.concatenate([first[1], second[1], second[1][:5]])
-    counts = np.repeat([0, 1, 2], [20_000, 20_000, 5])
+def test_each_count_of_columns_gets_its_own_temperature_and_a_rare_one_that_of_all_ink() -> None:
+    blank, first, second = sample(20_000, 0.5), sample(20_000, 1.0, 1), sample(20_000, 2.0, 2)
+    parts = (blank, first, second, (second[0][:5], second[1][:5]))
+    scores, answers = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+    counts = np.repeat([0, 1, 2, 3], [len(part[1]) for part in parts])
     temperatures = calibrate.fit_temperatures(scores, counts, answers)
-    assert temperatures[:2] == pytest.approx((0.5, 2.0), rel=0.05)
-    assert temperatures[2] == temperatures[1]
+    assert temperatures[:3] == pytest.approx((0.5, 1.0, 2.0), rel=0.05)
+    assert temperatures[1] < temperatures[3] < temperatures[2]
 
 
 def test_columns_are_counted_from_the_first_ink_on() -> None:

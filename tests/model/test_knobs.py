@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,16 +13,20 @@ from model.knobs import PRESETS, Knobs, Place
 NUMBERS = [field for field in dataclasses.fields(Knobs) if field.metadata]
 
 
+def turned(name: str, value: Any) -> Knobs:
+    return dataclasses.replace(Knobs(), **{name: value})
+
+
 @pytest.mark.parametrize("field", NUMBERS, ids=lambda field: field.name)
 def test_a_knob_takes_both_ends_of_its_range_and_nothing_beyond(
     field: "dataclasses.Field[float]",
 ) -> None:
     least, most = field.metadata["least"], field.metadata["most"]
     for value in (least, most):
-        assert getattr(dataclasses.replace(Knobs(), **{field.name: value}), field.name) == value
+        assert getattr(turned(field.name, value), field.name) == value
     for value in (least - 1, most * 2 + 1, math.nan):
         with pytest.raises(ConfigError, match=f"{field.name} is .*, allowed: "):
-            dataclasses.replace(Knobs(), **{field.name: value})
+            turned(field.name, value)
 
 
 def test_every_number_has_its_words() -> None:
@@ -31,7 +36,7 @@ def test_every_number_has_its_words() -> None:
 def test_each_knob_is_part_of_the_digest() -> None:
     digests = {Knobs().digest, PRESETS["teacher"].digest}
     for field in NUMBERS:
-        digests.add(dataclasses.replace(Knobs(), **{field.name: field.metadata["most"]}).digest)
+        digests.add(turned(field.name, field.metadata["most"]).digest)
     assert len(digests) == 2 + len(NUMBERS)
 
 

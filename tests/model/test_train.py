@@ -16,7 +16,7 @@ from model import train as training
 from model.columns import digit_columns
 from model.errors import DataError
 from model.evaluate import report
-from model.knobs import Knobs, Place
+from model.knobs import PRESETS, Knobs, Place
 from model.run_folder import METRICS, STATE, network_weights
 from service.client import connect_sync
 from tests import builders
@@ -34,7 +34,7 @@ QUICK = dataclasses.replace(
 @pytest.fixture(autouse=True)
 def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     """400 real digits in the place of 60,000; everything else is as it is."""
-    monkeypatch.setattr(training.mnist, "load", lambda part, folder: builders.excerpt(400))
+    monkeypatch.setattr("model.data.mnist.load", lambda part, folder: builders.excerpt(400))
 
 
 def trainer(run: Path, knobs: Knobs = SMALL, **place: object) -> training.Trainer:
@@ -157,8 +157,8 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
 def test_a_run_of_digits_trains_its_teacher_first_and_learns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = dataclasses.replace(training.PRESETS["teacher"], epochs=5, batch=16)
-    monkeypatch.setitem(training.PRESETS, "teacher", short)
+    short = dataclasses.replace(PRESETS["teacher"], epochs=5, batch=16)
+    monkeypatch.setitem(PRESETS, "teacher", short)
     knobs = dataclasses.replace(QUICK, epochs=20, units=48, features=32, teacher_share=0.3)
     path = training.train(knobs, Place(run=tmp_path / "run", threads=1))
     assert path == tmp_path / "run" / "digits.onnx"
