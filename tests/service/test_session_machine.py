@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from model.checkpoint import Checkpoint
 from model.runtime import Runtime
 from service import messages
+from service.history import SNAPSHOT_SPACING
 from service.messages import Configured, Limits, ServerMessage
 from service.session import Close
 from tests.service.lone import LIMITS, Lone
@@ -272,9 +273,11 @@ class SessionMachine(RuleBasedStateMachine):
         self.oracle.configure(self._send("configure", **changes), changes)
 
     @precondition(open_still)
-    @rule(back=st.one_of(st.integers(-2, 120), st.just(0)))
-    def rewind(self, back: int) -> None:
+    @rule(back=st.integers(-2, 120), at_snapshot=st.booleans())
+    def rewind(self, back: int, at_snapshot: bool) -> None:
         column = max(0, len(self.oracle.line) - back)
+        if at_snapshot:
+            column -= column % SNAPSHOT_SPACING
         self.oracle.rewind(self._send("rewind", column=column), column)
 
     @precondition(open_still)

@@ -1,0 +1,120 @@
+"""Imports point one way. They are read from the source, so those inside functions count too."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for package in ("model", "service")
+    for path in (ROOT / package).rglob("*.py")
+)
+
+# Each row may import from the rows above it, not from its own and not from those below.
+MODEL_ROWS = (
+    {"errors"},
+    {"config"},
+    {"columns", "decode", "network", "state"},
+    {"checkpoint"},
+    {"runtime"},
+    {"recognizer"},
+    {"train", "evaluate"},
+)
+SERVICE_ROWS = (
+    {"errors"},
+    {"faults"},
+    {"messages"},
+    {"effects", "history", "inbox", "states"},
+    {"session"},
+    {"engine", "sessions"},
+    {"rest", "stream"},
+    {"app"},
+    {"server"},
+    {"cli"},
+)
+ARROWS = [
+    (f"{package}.{name}", {f"{package}.{later}" for row in rows[place:] for later in row})
+    for package, rows in (("model", MODEL_ROWS), ("service", SERVICE_ROWS))
+    for place, row in enumerate(rows)
+    for name in sorted(row)
+]
+
+PURE = [
+    *("model.columns", "model.decode", "model.state"),
+    *("service.effects", "service.errors", "service.faults", "service.history", "service.inbox"),
+    *("service.messages", "service.session", "service.states"),
+]
+IMPURE = {"asyncio", "logging", "os", "random", "secrets", "socket", "threading", "time"}
+HEAVY = {"torch", "onnx", "onnxruntime", "fastapi", "starlette", "uvicorn", "matplotlib", "tqdm"}
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """What one statement imports, as full names."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are written in full"
+        assert node.module is not None
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    path = ROOT.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(path.read_text("utf-8"))
+
+
+def imports(module: str) -> set[str]:
+    """Everything that a module imports, anywhere in it."""
+    return {name for node in ast.walk(_tree(module)) for name in _names(node)}
+
+
+def imports_at_once(module: str) -> set[str]:
+    """What a module imports when it is imported itself."""
+    return {name for node in _tree(module).body for name in _names(node)}
+
+
+def roots(names: set[str]) -> set[str]:
+    """The packages that these names begin with."""
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("model")])
+def test_numbers_know_nothing_of_the_service(module: str) -> None:
+    assert "service" not in roots(imports(module))
+
+
+@pytest.mark.parametrize(("module", "later"), ARROWS, ids=[module for module, _ in ARROWS])
+def test_arrows_point_one_way(module: str, later: set[str]) -> None:
+    assert not imports(module) & later
+
+
+def test_no_module_needs_itself() -> None:
+    graph = {module: imports_at_once(module) & set(MODULES) - {module} for module in MODULES}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)  # or CycleError
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_cores_have_no_clock_no_chance_no_io_and_nothing_heavy(module: str) -> None:
+    assert not roots(imports(module)) & (IMPURE | HEAVY)
+
+
+@pytest.mark.parametrize("module", ["service.client", "service.conversation"])
+def test_the_client_needs_messages_and_errors_alone(module: str) -> None:
+    ours = {name for name in imports(module) if name in MODULES}
+    assert ours <= {
+        *("model.errors", "service", "service.conversation", "service.errors", "service.messages")
+    }
+    assert not roots(imports(module)) & HEAVY
+
+
+def test_only_the_server_and_the_command_line_know_the_application() -> None:
+    knowing = {module for module in MODULES if "service.app" in imports(module)}
+    assert knowing <= {"service.cli", "service.server"}
