@@ -7,7 +7,7 @@ WebSocket in its place.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -141,31 +141,38 @@ class Report:
     probabilities: NDArray[np.float32]  # [N, T, K]
     dataset: Dataset
 
-    def lines(self) -> Iterator[str]:
-        """The figures for a reader, a line each."""
-        contents = self.contents
-        yield f"{contents['model']} {contents['version']}, {contents['parameters']:,} parameters"
-        yield f"checkpoint {contents['checkpoint_sha256']}"
-        yield f"data {contents['data']} {contents['data_digest']}, {contents['images']:,} images"
-        yield f"read through the {contents['road']}"
-        seeds = contents["seeds"]
+    def table(self) -> str:
+        """The figures as a Markdown table."""
+        contents, seeds = self.contents, self.contents["seeds"]
+        lines = [
+            f"| {contents['data']}, {contents['images']:,} images | right |"
+            f" mean and spread of {seeds['n']} seeds | calibration error |",
+            "| --- | --- | --- | --- |",
+        ]
         for k, share in contents["accuracy_after"].items():
             error = contents["expected_calibration_error_after"][k]
-            spread = seeds["spread_after"][k]
-            among = (
-                ""
-                if spread is None
-                else f", {seeds['n']} seeds {seeds['mean_after'][k]:.2%} +- {spread:.2%}"
-            )
-            yield f"after {k} columns: {share:.2%} right, calibration error {error:.4f}{among}"
+            mean, spread = seeds["mean_after"][k], seeds["spread_after"][k]
+            among = f"{mean:.2%}" + ("" if spread is None else f" ± {100 * spread:.2f}")
+            lines.append(f"| after {k} columns | {share:.2%} | {among} | {error:.4f} |")
         for place in ("before", "after"):
             for blanks, share in contents[f"accuracy_with_blank_{place}"].items():
-                yield f"with {blanks} blank columns {place}: {share:.2%} right"
+                lines.append(f"| whole, {blanks} blank columns {place} it | {share:.2%} | | |")
+        return "\n".join(lines) + "\n"
+
+    def heading(self) -> str:
+        """What was measured, and on which road."""
+        contents = self.contents
+        return (
+            f"{contents['model']} {contents['version']}, {contents['parameters']:,} parameters\n"
+            f"checkpoint {contents['checkpoint_sha256']}\n"
+            f"data {contents['data_digest']}, read through the {contents['road']}\n"
+        )
 
     def save(self, folder: Path) -> None:
-        """Write report.json and the plots into `folder`."""
+        """Write report.json, figures.md and the plots into `folder`."""
         from model import plots  # noqa: PLC0415  # needs matplotlib, which measuring does not
 
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(json.dumps(self.contents, indent=2) + "\n")
+        (folder / "figures.md").write_text(self.table())
         plots.draw_report(self.contents, self.probabilities, self.dataset, folder)

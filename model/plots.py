@@ -31,6 +31,8 @@ def draw_report(
     _save(reliability_panels(report, probabilities, dataset), folder / "reliability.png")
     _save(confusion(report, dataset.labels), folder / "confusion.png")
     _save(mistakes(probabilities, dataset), folder / "mistakes.png")
+    told = telling(probabilities, dataset)
+    _save(ribbon(dataset.columns[told], probabilities[told], dataset), folder / "ribbon.png")
 
 
 def accuracy_curve(report: Mapping[str, Any]) -> Figure:
@@ -138,6 +140,13 @@ def mistakes(probabilities: NDArray[np.float32], dataset: Dataset) -> Figure:
         part.suptitle(f"{written} read as {said}, {100 * final[index].max():.0f} %", fontsize=8)
         draw_ribbon(part.subplots(2, 1), dataset.columns[index], probabilities[index], dataset)
     return figure
+
+
+def telling(probabilities: NDArray[np.float32], dataset: Dataset) -> int:
+    """The image, rightly read, on which the net was surest of most different answers."""
+    said = probabilities.max(1)  # [N, K], the highest probability that each label ever had
+    right = probabilities[:, -1].argmax(1) == dataset.answers
+    return int(np.where(right, (said**2).sum(1), -1).argmax())
 
 
 def ribbon(columns: NDArray[np.uint8], probabilities: NDArray[np.float32], data: Dataset) -> Figure:

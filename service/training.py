@@ -188,7 +188,5 @@ def evaluate_digits(
         road = functools.partial(websocket_road, url, key=key)
     made = report([find(name) for name in checkpoint], mnist.load("t10k", data), road)
     made.save(out)
-    for line in made.lines():
-        click.echo(line)
-    click.echo(f"written: {out}")
+    click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}")
     return 0

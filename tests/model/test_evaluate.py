@@ -66,9 +66,15 @@ def test_a_report_holds_all_seeds_and_draws_its_plots(tmp_path: Path) -> None:
     )
     assert written["model"] == "seed0"
     plots = {path.name for path in (tmp_path / "report").glob("*.png")}
-    assert plots == {"accuracy_curve.png", "reliability.png", "confusion.png", "mistakes.png"}
-    text = "\n".join(made.lines())
-    assert f"after 28 columns: {written['accuracy']:.2%} right" in text
+    assert plots == {
+        "accuracy_curve.png",
+        "reliability.png",
+        "confusion.png",
+        "mistakes.png",
+        "ribbon.png",
+    }
+    assert f"| after 28 columns | {written['accuracy']:.2%} |" in made.table()
+    assert written["checkpoint_sha256"] in made.heading()
 
 
 def test_the_documents_net_prints_what_the_chapter_prints(
