@@ -126,9 +126,14 @@ def serve(print_settings: bool, **flags: str | bool | None) -> int:
       INKSTREAM_API_KEYS=one,two inkstream serve --host 0.0.0.0
       inkstream serve --print-settings > inkstream.toml
     """
+    from model.errors import ConfigError
     from service.settings import Settings
 
-    settings = Settings.load(**{name: value for name, value in flags.items() if value is not None})
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = Settings.load(**given)
+    except ConfigError as error:
+        raise click.UsageError(str(error), click.get_current_context()) from None
     if print_settings:
         click.echo(settings.render(), nl=False)
         return 0

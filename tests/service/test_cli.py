@@ -1,0 +1,389 @@
+"""The command line: what it prints, its exit codes, and errors of one line."""
+
+import csv
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from model.checkpoint import Checkpoint
+from service import cli
+from service.settings import Settings
+from service.terminal import HIDE_CURSOR, SHOW_CURSOR
+from tests.service.running import Running, server
+
+ROOT: Final = Path(__file__).parents[2]
+EXAMPLES: Final = ROOT / "examples"
+COMMANDS: Final = ("serve", "recognize", "stream", "train", "evaluate", "models", "bench")
+INKSTREAM: Final = [sys.executable, "-m", "service.cli"]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with server(tmp_path_factory.mktemp("weights")) as running:
+        yield running
+
+
+def inkstream(*args: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    command = [*INKSTREAM, *map(str, args)]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **options
+    )
+
+
+def one_line(text: str) -> str:
+    """Check that an error is one line of ours; that line."""
+    (line,) = text.splitlines()
+    assert line.startswith("inkstream: ")
+    assert "Traceback" not in line
+    return line
+
+
+# Help
+
+
+def test_help_names_every_command_and_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from service import cli; cli.run(['--help']);"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert all(f"\n  {command} " in done.stdout for command in COMMANDS)
+    loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    heavy = {"numpy", "PIL", "pydantic", "onnxruntime", "fastapi", "torch", "websockets", "asyncio"}
+    assert loaded.isdisjoint(heavy)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_an_example(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Example" in text
+    assert f"inkstream {command}" in text
+
+
+def test_without_a_command_the_help_goes_to_standard_error() -> None:
+    done = inkstream()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Start here" in done.stderr
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("inkstream ")
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["nosuch"], "No such command 'nosuch'"),
+        (["recognize"], "Missing argument 'IMAGE...'"),
+        (["recognize", "--jason", "x.png"], "No such option '--jason'"),
+        (["recognize", "examples", "--json", "--csv"], "exclude each other"),
+        (["recognize", "nosuch.png"], "no image at 'nosuch.png'"),
+        (["recognize", "nosuch/*.png"], "no image at 'nosuch/*.png'"),
+        (["stream", "nosuch.png"], "'nosuch.png' does not exist"),
+        (["stream", "examples/7.png", "--pace", "-1"], "--pace"),
+        (["serve", "--pot", "1"], "--port"),
+        (["serve", "--port", "high"], "port is 'high'"),
+        (["serve", "--port", "99999"], "port is '99999'"),
+        (["serve", "--config", "nosuch.toml"], "nosuch.toml"),
+        (["models", "--weights", "nosuch"], "nosuch"),
+    ],
+)
+def test_what_is_not_understood_is_one_line_and_code_2(
+    args: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.run(args) == 2
+    written = capsys.readouterr()
+    line = one_line(written.err)
+    assert says in line
+    assert line.endswith("--help)")
+    assert written.out == ""
+
+
+# recognize
+
+
+def test_recognize_writes_a_line_for_each_image(tiny: Checkpoint) -> None:
+    done = inkstream("recognize", "examples/7.png", "examples/3.png", "--model", tiny.path)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    first, second = done.stdout.splitlines()
+    assert first.startswith("examples/7.png  ")
+    assert second.startswith("examples/3.png  ")
+    assert first.endswith("%")
+
+
+def test_recognize_reads_folders_and_patterns(
+    tiny: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "below").mkdir()
+    for name in ("b.PNG", "a.png", "below/c.png"):
+        (tmp_path / name).write_bytes((EXAMPLES / "1.png").read_bytes())
+    (tmp_path / "notes.txt").write_text("no image")
+    assert cli.run(["recognize", str(tmp_path), "--model", str(tiny.path)]) == 0
+    names = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [str(tmp_path / name) for name in ("a.png", "b.PNG", "below/c.png")]
+    pattern = str(tmp_path / "**" / "*.png")
+    assert cli.run(["recognize", pattern, "--model", str(tiny.path)]) == 0
+    names = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [str(tmp_path / name) for name in ("a.png", "below/c.png")]
+
+
+def test_recognize_writes_json_lines(tiny: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["recognize", str(EXAMPLES), "--json", "--model", str(tiny.path)]
+    assert cli.run(args) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(line["image"]).name for line in lines] == [f"{digit}.png" for digit in range(10)]
+    for line in lines:
+        assert line["columns"] == 28
+        assert line["label"] == max(line["probabilities"], key=line["probabilities"].get)
+
+
+def test_recognize_writes_csv(
+    tiny: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / 'with, comma and "quotes".png'
+    path.write_bytes((EXAMPLES / "1.png").read_bytes())
+    assert cli.run(["recognize", str(path), "--csv", "--model", str(tiny.path)]) == 0
+    header, row = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header == ["image", "label", "probability"]
+    assert row[0] == str(path)
+    assert 0 <= float(row[2]) <= 1
+
+
+def test_recognize_goes_on_after_an_image_that_cannot_be_read(
+    tiny: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_text("no image")
+    images = [str(bad), str(EXAMPLES / "1.png")]
+    assert cli.run(["recognize", *images, "--model", str(tiny.path)]) == 1
+    written = capsys.readouterr()
+    assert f"{bad}: not an image" in one_line(written.err)
+    assert len(written.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("model", ["nosuch", "pyproject.toml", "nosuch.onnx"])
+def test_a_model_that_cannot_be_used_is_one_line_and_code_1(
+    model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.run(["recognize", "examples/1.png", "--model", model]) == 1
+    assert Path(model).stem in one_line(capsys.readouterr().err)
+
+
+def test_a_pipe_that_is_closed_early_is_no_error(tiny: Checkpoint) -> None:
+    args = ["recognize", *["examples"] * 200, "--json", "--model", str(tiny.path)]
+    with subprocess.Popen(
+        [*INKSTREAM, *args], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b"{")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+
+
+# models
+
+
+def test_models_lists_what_lies_in_a_folder(
+    tiny: Checkpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["models", "--weights", str(tiny.path.parent)]) == 0
+    assert capsys.readouterr().out.startswith("tiny 0.0.1: classifier of 0 1 2 3 4 5 6 7 8 9, ")
+    assert cli.run(["models", "--weights", str(tiny.path.parent), "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["config"]["labels"] == list("0123456789")
+
+
+def test_a_folder_without_models_is_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["models", "--weights", str(tmp_path)]) == 1
+    assert "no models in" in one_line(capsys.readouterr().err)
+
+
+# serve
+
+
+def test_every_setting_has_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["serve", "--help"]) == 0
+    text = capsys.readouterr().out
+    for name, field in Settings.model_fields.items():
+        assert f"--{name.replace('_', '-')}" in text
+        assert field.description
+        assert field.description.split()[0] in text
+
+
+def test_printed_settings_are_a_file_that_can_be_read_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--port", "0", "--origins", "https://a.example,https://b.example"]
+    flags += ["--max-batch", "7", "--metrics-need-key", "--no-metrics-need-key"]
+    assert cli.run(["serve", "--print-settings", *flags]) == 0
+    printed = capsys.readouterr().out
+    values = tomllib.loads(printed)
+    assert values["port"] == 0
+    assert values["origins"] == ["https://a.example", "https://b.example"]
+    file = tmp_path / "inkstream.toml"
+    file.write_text(printed)
+    assert cli.run(["serve", "--print-settings", "--config", str(file)]) == 0
+    again = tomllib.loads(capsys.readouterr().out)
+    assert again | {"config": None} == values | {"config": None}
+
+
+def test_printed_settings_hide_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["serve", "--print-settings", "--api-keys", "sesame"]) == 0
+    assert "sesame" not in capsys.readouterr().out
+
+
+def test_a_port_in_use_is_one_line_and_code_1(running: Running, tiny: Checkpoint) -> None:
+    done = inkstream("serve", "--port", running.port, "--models", tiny.path)
+    assert done.returncode == 1
+    assert str(running.port) in one_line(done.stderr)
+
+
+def test_serve_serves_until_it_is_told_to_stop(tiny: Checkpoint) -> None:
+    command = [*INKSTREAM, "serve", "--port", "0", "--models", str(tiny.path)]
+    command += ["--log-format", "json"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        started = json.loads(process.stderr.readline())
+        done = inkstream("stream", "examples/7.png", "--url", started["url"])
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0
+    assert "Traceback" not in rest
+    assert all(json.loads(line) for line in rest.splitlines())
+
+
+# stream
+
+
+def test_stream_writes_a_line_for_each_column_where_no_terminal_reads(running: Running) -> None:
+    done = inkstream("stream", "examples/7.png", "--url", running.url)
+    *lines, last = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[:2] for line in lines] == [["column", str(n)] for n in range(28)]
+    assert "after 28 columns" in last
+    assert "\x1b" not in done.stdout
+
+
+@contextmanager
+def terminal(*args: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The command in a terminal of its own, and the terminal's other end."""
+    ours, theirs = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [*INKSTREAM, *map(str, args)], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs
+        ) as process:
+            os.close(theirs)
+            yield process, ours
+    finally:
+        os.close(ours)
+
+
+def read_all(end: int) -> str:
+    parts = []
+    try:
+        while part := os.read(end, 65_536):
+            parts.append(part)
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    return b"".join(parts).decode()
+
+
+def test_stream_draws_in_a_terminal(running: Running) -> None:
+    with terminal("stream", "examples/7.png", "--url", running.url, "--pace", 0) as (process, end):
+        text = read_all(end)
+        assert process.wait(60) == 0
+    assert text.count("\x1b[17A") == 27  # 28 pictures in one place
+    assert "▀" in text
+    assert "█" in text
+    assert text.index(HIDE_CURSOR) < text.index(SHOW_CURSOR)
+
+
+def test_an_interrupted_drawing_gives_the_cursor_back(running: Running) -> None:
+    with terminal("stream", EXAMPLES / "7.png", "--url", running.url, "--pace", 9_999) as (
+        process,
+        end,
+    ):
+        text = ""
+        while "▀" not in text:
+            text += os.read(end, 65_536).decode("utf-8", "ignore")
+        process.send_signal(signal.SIGINT)
+        text += read_all(end)
+        assert process.wait(60) == 130
+    assert SHOW_CURSOR in text
+    assert "Traceback" not in text
+
+
+def test_recognize_shows_its_progress_where_only_errors_go_to_a_terminal(
+    tiny: Checkpoint,
+) -> None:
+    ours, theirs = pty.openpty()
+    args = [*INKSTREAM, "recognize", "examples", "--json", "--model", str(tiny.path)]
+    with subprocess.Popen(args, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        assert process.stdout is not None
+        assert len(process.stdout.read().splitlines()) == 10
+        shown = read_all(ours)
+        os.close(ours)
+    assert "reading" in shown
+    assert "100%" in shown
+
+
+def test_stream_without_a_server_says_how_to_start_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["stream", str(EXAMPLES / "7.png"), "--url", "ws://127.0.0.1:9"]) == 1
+    assert "inkstream serve" in one_line(capsys.readouterr().err)
+
+
+def test_stream_shows_its_key_or_is_turned_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with server(tmp_path, api_keys="sesame") as running:
+        args = ["stream", str(EXAMPLES / "7.png"), "--url", running.url]
+        assert cli.run([*args, "--key", "wrong"]) == 1
+        assert "wrong" not in one_line(capsys.readouterr().err)
+        assert cli.run([*args, "--key", "sesame"]) == 0
+
+
+def test_stream_of_what_is_no_image_is_one_line_and_code_1(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["stream", str(ROOT / "pyproject.toml"), "--url", running.url]) == 1
+    assert "not an image" in one_line(capsys.readouterr().err)
+
+
+# train, evaluate, bench
+
+
+def test_without_torch_one_line_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = inkstream("train", "document", env=os.environ | {"PYTHONPATH": path})
+    assert done.returncode == 1
+    assert "pip install 'inkstream[train]'" in one_line(done.stderr)
