@@ -122,12 +122,6 @@ class StoppingError(ServiceError):
     code = "stopping"
 
 
-class NotReadyError(ServiceError):
-    """The server has not loaded its model yet."""
-
-    code = "not_ready"
-
-
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What a code becomes on the wire."""
@@ -159,6 +153,5 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "too_many_sessions": Meaning(4429, 429),
     "session_expired": Meaning(4440, 408),
     "server_full": Meaning(1013, 503),
-    "not_ready": Meaning(1013, 503),
     "stopping": Meaning(1001, 503),
 }
