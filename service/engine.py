@@ -57,7 +57,8 @@ class Engine:
         Args:
             runtime: the net.
             max_batch: most sessions in one run.
-            max_columns: most columns that one session may bring to a run.
+            max_columns: most columns in one run, of all its sessions together: the time of a run,
+                and so the wait of a newcomer, is bounded.
             observer: told of every run.
         """
         self._runtime = runtime
@@ -120,19 +121,28 @@ class Engine:
 
     def _schedule(self) -> tuple[list[Seat], Pieces]:
         """Take the next batch from the head of the row."""
-        seats: list[Seat] = []
-        pieces: Pieces = []
-        while self._row and len(seats) < self._max_batch:
+        waiting: list[Seat] = []
+        while self._row and len(waiting) < self._max_batch:
             seat = self._row.popleft()
             seat.queued = False
-            if seat.slot == GONE:
-                continue
-            piece = seat.session.take(self._max_columns)
+            if seat.slot != GONE:
+                waiting.append(seat)
+        depth = self._depth(waiting)
+        seats: list[Seat] = []
+        pieces: Pieces = []
+        for seat in waiting:
+            piece = seat.session.take(depth)
             if piece is not None:
                 seat.queued = True
                 seats.append(seat)
                 pieces.append(piece)
         return seats, pieces
+
+    def _depth(self, seats: Sequence[Seat]) -> int:
+        """How many columns each may bring: what half of them have, so that no flood holds many."""
+        ready = sorted(seat.session.ready_columns for seat in seats)
+        usual = ready[len(ready) // 2] if ready else 0
+        return max(1, min(usual, self._max_columns // max(1, len(seats))))
 
     async def _step(self, seats: list[Seat], pieces: Pieces) -> None:
         """Run one batch and hand out its answers; if it fails, try each of its sessions alone."""

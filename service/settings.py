@@ -87,7 +87,7 @@ class Settings(BaseSettings):
 
     max_batch: int = Field(64, ge=1, le=4096, description="sessions that share one run")
     max_run_columns: int = Field(
-        64, ge=1, le=4096, description="columns that one session may bring to a run"
+        512, ge=1, le=65_536, description="columns in one run, of all its sessions together"
     )
 
     max_frame_bytes: Count = Field(256 * 1024, description="bytes of one WebSocket message")
