@@ -18,7 +18,7 @@ BASE := $(VENV)/.base-installed
 FULL := $(VENV)/.full-installed
 
 .DEFAULT_GOAL := help
-.PHONY: run test train evaluate bench docker docker-test clean help
+.PHONY: run test train evaluate bench figures docker docker-test clean help
 
 # The server has a session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
 run: $(BASE) ## Start the server, watch it read one digit, go on serving
@@ -50,6 +50,9 @@ evaluate: $(FULL) ## Measure the digits model: report.json and plots
 
 bench: $(FULL) ## Measure speed against its peers, side by side in one run
 	$(BIN)/inkstream bench $(ARGS)
+
+figures: $(FULL) ## Put the reports' figures into README and the model card
+	$(BIN)/python -m tests.figures
 
 docker: ## Build the container image
 	$(DOCKER) build $(DOCKER_BUILD) --file docker/Dockerfile --tag inkstream .

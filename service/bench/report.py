@@ -77,6 +77,16 @@ class Report(BaseModel):
         blocks = [[title, machine], [*self._rates()], [*self._ratios()], [*self._latencies()]]
         return "\n\n".join("\n".join(block) for block in [*blocks, [self.skipped]] if block[0])
 
+    def table(self) -> str:
+        """The ratios as a Markdown table."""
+        lines = ["| ratio of columns a second, paired by round | median | from | to |"]
+        lines.append("| --- | --- | --- | --- |")
+        for name, _, values in self.ratios():
+            above, _, below = name.partition(" / ")
+            spread = f"{median(values):.2f} | {min(values):.2f} | {max(values):.2f}"
+            lines.append(f"| {TITLES[above]} / {TITLES[below]} | {spread} |")
+        return "\n".join(lines) + "\n"
+
     def _rates(self) -> Iterator[str]:
         yield _row("median of the rounds", "columns/s", "us/column")
         for name, rates in self.rates.items():

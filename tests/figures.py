@@ -1,0 +1,40 @@
+"""Puts the reports' figures into the documents, between their markers: `make figures`.
+
+`tests/test_readme.py` holds that nobody typed one by hand.
+"""
+
+import json
+from pathlib import Path
+
+from service.bench.report import Report
+
+ROOT = Path(__file__).parent.parent
+REPORTS = ROOT / "docs" / "reports"
+DOCUMENTS = (ROOT / "README.md", ROOT / "model" / "weights" / "MODEL_CARD.md")
+
+
+def figures() -> dict[str, str]:
+    """What stands between the markers of each name."""
+    digits = (REPORTS / "digits" / "figures.md").read_text()
+    document = json.loads((REPORTS / "document.json").read_text())
+    bench = Report.model_validate_json((REPORTS / "bench.json").read_text())
+    return {
+        "figures": f"\n{digits}",
+        "document": f"{document['test_accuracy']:.2%}",
+        "bench": f"\n{bench.table()}",
+    }
+
+
+def fill(text: str) -> str:
+    """The document with the figures of today's reports."""
+    for name, content in figures().items():
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if start in text:
+            before, _, rest = text.partition(start)
+            text = before + start + content + end + rest.partition(end)[2]
+    return text
+
+
+if __name__ == "__main__":
+    for document in DOCUMENTS:
+        document.write_text(fill(document.read_text()))
