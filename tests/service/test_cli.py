@@ -131,6 +131,13 @@ def test_recognize_writes_a_line_for_each_image(tiny: Checkpoint) -> None:
     assert first.endswith("%")
 
 
+def test_the_net_that_ships_reads_every_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["recognize", str(EXAMPLES), "--json"]) == 0
+    for line in map(json.loads, capsys.readouterr().out.splitlines()):
+        assert line["label"] == Path(line["image"]).stem
+        assert line["probabilities"][line["label"]] > 0.9
+
+
 def test_recognize_reads_folders_and_patterns(
     tiny: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
