@@ -151,14 +151,11 @@ class Settings(BaseSettings):
     @classmethod
     def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for number, key in enumerate(keys, 1):
-            if key.get_secret_value() == MASK:
+            text = key.get_secret_value()
+            if text == MASK:
                 raise ValueError(f"key {number} was masked when it was printed: put the key there")
-            if not key.get_secret_value() or not TOKEN_CHARACTERS.issuperset(
-                key.get_secret_value()
-            ):
-                raise ValueError(
-                    f"key {number} has characters other than letters, digits, -._~+ ..."
-                )
+            if not text or not TOKEN_CHARACTERS.issuperset(text):
+                raise ValueError(f"key {number} is not of letters, digits and !#$%&'*+-.^_`|~")
         return keys
 
     @field_validator("trusted_proxies")

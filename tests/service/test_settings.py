@@ -1,0 +1,185 @@
+"""Settings: three sources, one object, no typo unnoticed, no key shown."""
+
+from pathlib import Path
+
+import pytest
+
+from model.errors import ConfigError
+from service.settings import MASK, Settings
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine that runs the tests."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"INKSTREAM_{name.upper()}", raising=False)
+
+
+def toml(folder: Path, text: str) -> Path:
+    path = folder / "inkstream.toml"
+    path.write_text(text)
+    return path
+
+
+# Sources
+
+
+def test_without_any_source_the_defaults_hold() -> None:
+    settings = Settings.load()
+    assert (settings.host, settings.port, settings.models) == ("127.0.0.1", 8000, ("digits",))
+
+
+def test_flags_win_over_the_environment_and_it_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = toml(tmp_path, "port = 1\nmax_batch = 2\nmax_sessions = 3\n")
+    monkeypatch.setenv("INKSTREAM_PORT", "4")
+    monkeypatch.setenv("INKSTREAM_MAX_BATCH", "5")
+    settings = Settings.load(config=path, port="6")
+    assert (settings.port, settings.max_batch, settings.max_sessions) == (6, 5, 3)
+
+
+def test_the_environment_may_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INKSTREAM_CONFIG", str(toml(tmp_path, "port = 1234\n")))
+    assert Settings.load().port == 1234
+
+
+def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INKSTREAM_API_KEYS", "one, two,")
+    settings = Settings.load(origins="https://a.example,https://b.example:8443")
+    assert [key.get_secret_value() for key in settings.api_keys] == ["one", "two"]
+    assert settings.origins == ("https://a.example", "https://b.example:8443")
+
+
+def test_a_file_may_hold_real_lists(tmp_path: Path) -> None:
+    settings = Settings.load(config=toml(tmp_path, 'models = ["digits", "letters"]\n'))
+    assert settings.models == ("digits", "letters")
+
+
+# What is refused
+
+
+def test_an_unknown_variable_is_refused_with_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INKSTREAM_MAX_SESSION", "5")
+    with pytest.raises(ConfigError, match=r"unknown setting INKSTREAM_MAX_SESSION in environment"):
+        Settings.load()
+    with pytest.raises(ConfigError, match=r"did you mean INKSTREAM_MAX_SESSIONS\?"):
+        Settings.load()
+
+
+def test_an_unknown_name_in_the_file_is_refused_with_a_guess(tmp_path: Path) -> None:
+    path = toml(tmp_path, "prot = 8000\n")
+    with pytest.raises(ConfigError, match=r"unknown setting prot in .*did you mean port\?"):
+        Settings.load(config=path)
+
+
+def test_an_unknown_flag_is_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown setting colour in flags"):
+        Settings.load(colour="red")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("port", "65536", "port is '65536': Input should be less than or equal to 65535"),
+        ("port", "eighty", "port is 'eighty': Input should be a valid integer"),
+        ("max_batch", "0", "max_batch is '0': Input should be greater than or equal to 1"),
+        ("idle_timeout_s", "-1", "idle_timeout_s is '-1': Input should be greater than 0"),
+        ("idle_timeout_s", "inf", "idle_timeout_s is 'inf': Input should be a finite number"),
+        ("log_format", "xml", "log_format is 'xml': Input should be 'terminal' or 'json'"),
+        ("trusted_proxies", "proxy", "'proxy' does not appear to be an IPv4 or IPv6 network"),
+        ("origins", "example.org", "'example.org' is no origin such as https://example.org"),
+        ("origins", "https://example.org/", "is no origin such as https://example.org"),
+        ("models", "", "expected at least one model, each once"),
+        ("models", "digits,digits", "expected at least one model, each once"),
+        ("max_waiting_columns", "1", "max_message_columns is 2048, allowed: up to"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_what_is_allowed(
+    name: str, value: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.load(**{name: value})
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"port is .*; max_batch is "):
+        Settings.load(port="x", max_batch="y")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read settings file .*none\.toml: No such file"):
+        Settings.load(config=tmp_path / "none.toml")
+
+
+def test_a_file_that_is_not_toml_is_named_with_the_place(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"inkstream\.toml is not TOML: .*line 1"):
+        Settings.load(config=toml(tmp_path, "port: 8000\n"))
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings.load().port = 1  # type: ignore[misc]
+
+
+# Keys
+
+
+@pytest.mark.parametrize("key", ["with space", "sl/ash", "umläut"])
+def test_a_key_that_no_browser_could_show_is_refused_and_not_repeated(key: str) -> None:
+    with pytest.raises(ConfigError, match="key 2 is not of letters, digits and") as caught:
+        Settings.load(api_keys=f"good,{key}")
+    assert key not in str(caught.value)
+    assert "good" not in str(caught.value)
+
+
+def test_printed_settings_hold_all_and_mask_keys() -> None:
+    text = Settings.load(api_keys="hush-hush,two", port=9000, weights="/srv/weights").render()
+    assert "port = 9000\n" in text
+    assert 'weights = "/srv/weights"\n' in text
+    assert f'api_keys = ["{MASK}", "{MASK}"]\n' in text
+    assert "hush-hush" not in text
+
+
+def test_printed_settings_are_a_file_that_says_the_same(tmp_path: Path) -> None:
+    settings = Settings.load(origins="https://a.example", max_session_s=60, metrics_need_key=True)
+    again = Settings.load(config=toml(tmp_path, settings.render()))
+    assert again.model_dump(exclude={"config"}) == settings.model_dump(exclude={"config"})
+
+
+def test_a_key_that_was_masked_is_no_key(tmp_path: Path) -> None:
+    text = Settings.load(api_keys="hush-hush").render()
+    with pytest.raises(ConfigError, match="key 1 was masked when it was printed"):
+        Settings.load(config=toml(tmp_path, text))
+
+
+# What follows from them
+
+
+def test_limits_carry_the_settings_of_their_names() -> None:
+    settings = Settings.load(max_rewind_columns=77, idle_timeout_s=1.5)
+    assert settings.limits.max_rewind_columns == 77
+    assert settings.limits.idle_timeout_s == 1.5
+
+
+def test_default_limits_let_300_sessions_in_from_one_address() -> None:
+    limits = Settings.load().limits
+    assert limits.max_sessions >= limits.max_sessions_per_client >= 300
+
+
+@pytest.mark.parametrize(
+    ("host", "on_loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("example.org", False),
+    ],
+)
+def test_only_loopback_addresses_are_out_of_reach(host: str, on_loopback: bool) -> None:
+    assert Settings.load(host=host).on_loopback is on_loopback
