@@ -1,6 +1,8 @@
 """Every error of the REST door in one shape, with a request id that also stands in the log."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -18,6 +20,8 @@ from service.metrics import Metrics
 RETRY_AFTER_S: Final = 5  # a busy server has answered those who were there by then
 TRY_AGAIN: Final = (429, 503)
 REFUSALS: Final = (401, 403, 404, 429, 503)  # turned away at the door, whatever was brought
+REQUEST_ID_HEADER: Final = "x-request-id"
+NONE: Final[Mapping[str, str]] = MappingProxyType({})
 CLIENT_LEFT: Final = 499  # nobody reads it; proxies write it into their logs
 
 log = get_logger()
@@ -49,19 +53,18 @@ def add_error_handlers(app: FastAPI, metrics: Metrics) -> None:
     """Make `app` answer everything that goes wrong in our shape, and count it."""
 
     def answer(
-        request: Request,
-        status: int,
-        code: str,
-        message: str,
-        headers: dict[str, str] | None = None,
+        request: Request, status: int, code: str, message: str, headers: Mapping[str, str] = NONE
     ) -> JSONResponse:
         (metrics.refused if status in REFUSALS else metrics.error)(code)
-        log.info("request failed", code=code, status=int(status), reason=message)
-        detail = ErrorDetail(code=code, message=message, request_id=request_id_of(request))
-        known = {"retry-after": str(RETRY_AFTER_S)} if status in TRY_AGAIN else {}
-        known |= {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
-        body = ErrorBody(error=detail).model_dump()
-        return JSONResponse(body, status, known | (headers or {}))
+        request.state.failure = {"code": code, "reason": message}  # for the request's line of log
+        request_id = request_id_of(request)
+        known = {REQUEST_ID_HEADER: request_id}
+        if status in TRY_AGAIN:
+            known["retry-after"] = str(RETRY_AFTER_S)
+        if status == HTTPStatus.UNAUTHORIZED:
+            known["www-authenticate"] = "Bearer"
+        detail = ErrorDetail(code=code, message=message, request_id=request_id)
+        return JSONResponse(ErrorBody(error=detail).model_dump(), status, {**known, **headers})
 
     async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, InkstreamError)
@@ -71,7 +74,7 @@ def add_error_handlers(app: FastAPI, metrics: Metrics) -> None:
         assert isinstance(error, HTTPException)
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         message = f"{request.method} {request.url.path}: {error.detail}"
-        return answer(request, error.status_code, code, message, dict(error.headers or {}))
+        return answer(request, error.status_code, code, message, error.headers or NONE)
 
     async def of_values(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

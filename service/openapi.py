@@ -50,7 +50,7 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, str]]]] = {
         {"forbidden_origin": "origin https://elsewhere.example is not allowed"},
     ),
     404: ("No such model.", {"unknown_model": "no model 'nosuch', served: digits"}),
-    408: ("The body came too slowly.", {"idle": "the body took more than 30 s"}),
+    408: ("The body came too slowly.", {"idle": "the body took more than 24 s"}),
     413: (
         "The body or the image is too large.",
         {"over_limit": "the body has 99999999 bytes, allowed: up to 16777216"},

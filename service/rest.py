@@ -3,15 +3,18 @@
 `create_app` builds its FastAPI with `**ABOUT` and calls `add_rest`.
 """
 
+import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.exceptions import HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
@@ -20,16 +23,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import asyncapi, docs_page, openapi
 from service.bodies import BodyReader
 from service.errors import StoppingError
-from service.http_errors import add_error_handlers, request_id_of
+from service.http_errors import REQUEST_ID_HEADER, add_error_handlers, request_id_of
 from service.logs import get_logger
-from service.messages import ModelInfo
+from service.messages import ModelInfo, Result
 from service.metrics import CONTENT_TYPE, Metrics
 from service.reading import read
 from service.serving import Service
 
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
 REQUEST_ID_BYTES: Final = 8
+RECOGNIZE: Final = "/v1/recognize"
 DECIMALS: Final = 6  # as in the stream
+
+# Describes the header; `Access` reads it.
+_SHOWN_KEY: Final = HTTPBearer(auto_error=False, description="An API key, where keys are set.")
 
 log = get_logger()
 
@@ -80,10 +87,10 @@ def _router_of_images(service: Service) -> APIRouter:
         service.access.check_origin(headers.get("origin"), headers.get("host"))
         service.access.check_key(headers.get("authorization"))
 
-    router = APIRouter(prefix="/v1", dependencies=[Depends(check_visitor)])
+    router = APIRouter(dependencies=[Depends(check_visitor), Depends(_SHOWN_KEY)])
     bodies = BodyReader(service.limits, service.settings.body_timeout_s)
 
-    @router.post("/recognize", response_model_exclude_none=True, **openapi.RECOGNIZE)
+    @router.post(RECOGNIZE, response_model=Recognition, **openapi.RECOGNIZE)
     async def recognize(
         request: Request,
         model: Annotated[
@@ -92,27 +99,33 @@ def _router_of_images(service: Service) -> APIRouter:
         curve: Annotated[
             bool, Query(description="Also give the answer after every column.")
         ] = False,
-    ) -> Recognition:
+    ) -> Response:
         """Read a whole image, or columns that are complete."""
         running = service.model(model)
         client = request.client.host if request.client else "unknown"
         with service.sessions.admit(client, _stay):
             columns = await bodies.columns(request, running.info.column_height)  # [n, H]
             results = await read(running, service.limits, request_id_of(request), columns, curve)
-        shown = [_rounded(result.probabilities) for result in results]
-        return Recognition(
-            label=max(results[-1].probabilities.items(), key=lambda item: item[1])[0],
-            probabilities=shown[-1],
-            columns=len(columns),
-            curve=shown if curve else None,
-        )
+            body = await asyncio.to_thread(_answer, results, len(columns), curve)
+        return Response(body, media_type="application/json")
 
-    @router.get("/models", **openapi.MODELS)
+    @router.get("/v1/models", **openapi.MODELS)
     async def models() -> Models:
         """List the models that this server runs."""
         return Models(models=[running.info for running in service.models.values()])
 
     return router
+
+
+def _answer(results: Sequence[Result], n_columns: int, with_curve: bool) -> str:
+    """The JSON text of a recognition; a long curve takes a while, so not on the event loop."""
+    shown = [_rounded(result.probabilities) for result in results]
+    return Recognition(
+        label=max(results[-1].probabilities.items(), key=lambda item: item[1])[0],
+        probabilities=shown[-1],
+        columns=n_columns,
+        curve=shown if with_curve else None,
+    ).model_dump_json(exclude_none=True)
 
 
 def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
@@ -126,11 +139,13 @@ def _stay(_time_left_s: float) -> None:
 def _router_of_operators(app: FastAPI, service: Service, metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz", **openapi.HEALTH)
     async def healthz() -> Status:
         """Say that the process is alive."""
         return Status(status="alive")
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", **openapi.READINESS)
     async def readyz() -> Status:
         """Say whether the models are loaded and sessions are welcome; 503 if not."""
@@ -155,6 +170,12 @@ def _router_of_operators(app: FastAPI, service: Service, metrics: Metrics) -> AP
     async def stream_description() -> dict[str, Any]:
         """The WebSocket's messages, described by AsyncAPI 3."""
         return asyncapi.document()
+
+    @router.get("/v1/stream", include_in_schema=False)
+    async def stream() -> None:
+        """Tell those who ask here by HTTP."""
+        text = "this is a WebSocket, ask for an upgrade; /asyncapi.json describes it"
+        raise HTTPException(HTTPStatus.UPGRADE_REQUIRED, text, {"upgrade": "websocket"})
 
     @router.get("/", include_in_schema=False)
     async def home() -> RedirectResponse:
@@ -183,7 +204,7 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
+                headers[REQUEST_ID_HEADER] = request_id
                 headers["x-content-type-options"] = "nosniff"
             await send(message)
 
@@ -195,7 +216,9 @@ class RequestLog:
                 self._write(scope, status, time.perf_counter() - started_s)
 
     def _write(self, scope: Scope, status: int, request_s: float) -> None:
-        if scope["path"] == "/v1/recognize":
+        failure = scope["state"].get("failure", {})
+        if scope["path"] == RECOGNIZE:
             self._metrics.requested(status, request_s)
+        if scope["path"] == RECOGNIZE or failure:
             milliseconds = round(request_s * 1000, 1)
-            log.info("request answered", status=status, milliseconds=milliseconds)
+            log.info("request", path=scope["path"], status=status, ms=milliseconds, **failure)

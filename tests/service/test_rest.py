@@ -20,6 +20,7 @@ from PIL import Image
 from model.columns import digit_columns
 from model.runtime import Runtime
 from service import logs
+from service.bodies import BodyReader
 from service.client import connect_sync
 from service.errors import MEANINGS
 from tests import builders
@@ -170,6 +171,7 @@ def test_requests_at_once_do_not_mix(running: Running) -> None:
 def test_health_and_readiness_are_told(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
+    assert client.head("/healthz").status_code == client.head("/readyz").status_code == 200
 
 
 def test_a_server_about_to_stop_is_alive_but_not_ready(tmp_path: Path) -> None:
@@ -207,7 +209,7 @@ def test_a_request_is_one_line_of_the_log_with_its_id(
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     (line,) = [line for line in lines if "request" in line]
     assert line["request"] == response.headers["x-request-id"]
-    assert (line["event"], line["status"]) == ("request answered", 200)
+    assert (line["event"], line["path"], line["status"]) == ("request", "/v1/recognize", 200)
 
 
 # What is malformed: 400
@@ -421,7 +423,7 @@ def test_another_content_type_is_answered_with_those_allowed(
         ("GET", "/v1/recognize", 405, "method_not_allowed"),
         ("DELETE", "/v1/models", 405, "method_not_allowed"),
         ("POST", "/metrics", 405, "method_not_allowed"),
-        ("GET", "/v1/stream", 404, "not_found"),
+        ("GET", "/v1/stream", 426, "upgrade_required"),
         ("POST", "/v1/recognize?model=nosuch", 404, "unknown_model"),
         ("POST", "/v1/recognize?model=", 404, "unknown_model"),
         ("POST", "/v1/recognize?model=../../etc/passwd%00", 404, "unknown_model"),
@@ -517,6 +519,40 @@ def test_a_failing_net_is_a_500_in_shape_that_tells_nothing_of_the_inside(
             response = client.post("/v1/recognize", content=PNG.read_bytes())
         assert "secret" not in error(response, 500, "internal")
         assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
+
+
+def test_a_crash_is_a_500_in_shape_whose_traceback_stands_in_the_log_with_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(*_: Any) -> Any:
+        raise RuntimeError("secret of the inside")
+
+    monkeypatch.setattr(logging.root, "handlers", logging.root.handlers)
+    monkeypatch.setattr(logging.root, "level", logging.root.level)
+    written = io.StringIO()
+    logs.configure("json", stream=written)
+    with server(tmp_path) as running, client_of(running) as client:
+        with monkeypatch.context() as broken:
+            broken.setattr(BodyReader, "columns", crash)
+            response = client.post("/v1/recognize", content=b"x")
+        assert "secret" not in error(response, 500, "internal")
+        assert client.get("/healthz").status_code == 200
+        wait_for_no_sessions(client)
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    (line,) = [line for line in lines if line["event"] == "request crashed"]
+    assert line["request"] == response.headers["x-request-id"]
+    assert "secret of the inside" in line["exception"]
+
+
+def test_a_body_that_comes_too_slowly_is_a_408(tmp_path: Path) -> None:
+    with (
+        server(tmp_path, body_timeout_s=2) as running,
+        socket.create_connection(("127.0.0.1", running.port), 10) as raw,
+    ):
+        raw.sendall(b"POST /v1/recognize HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx")
+        answer = raw.recv(10_000)
+    assert b" 408 " in answer.splitlines()[0]
+    assert b'"code":"idle"' in answer
 
 
 def test_every_code_has_a_status_that_http_knows() -> None:
