@@ -14,7 +14,7 @@ from service.serving import Service
 from service.settings import Settings
 
 BACKLOG: Final = 2048  # connections that the kernel keeps until we accept them
-SEND_BUFFER_BYTES: Final = 256 * 1024  # of the kernel, per connection: bounds who never reads
+BUFFER_BYTES: Final = 128 * 1024  # of the kernel, each way of a connection: bounds a flood
 SPARE_DESCRIPTORS: Final = 64  # beside sessions: files, listeners, visitors that are turned away
 
 log = logs.get_logger()
@@ -65,7 +65,8 @@ def listen(settings: Settings) -> list[socket.socket]:
 
 def _set_options(listener: socket.socket, stall_timeout_s: float) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
     timeout_ms = round(stall_timeout_s * 1000)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
     if listener.family == socket.AF_INET6:

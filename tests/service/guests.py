@@ -31,6 +31,14 @@ class Tally:
         self.connected: list[int] = []
         self.errors: list[str] = []
         self.refusals: list[str] = []
+        self._news = asyncio.Event()
+
+    async def until(self, n_columns: int) -> None:
+        """Wait until so many columns were run in all."""
+        async with asyncio.timeout(DEADLINE_S):
+            while sum(columns for _, columns in self.runs) < n_columns:
+                self._news.clear()
+                await self._news.wait()
 
     def sessions(self, count: int) -> None:
         self.connected.append(count)
@@ -39,6 +47,7 @@ class Tally:
         assert run_s >= 0
         assert wait_s >= 0
         self.runs.append((sessions, columns))
+        self._news.set()
 
     def error(self, code: str) -> None:
         self.errors.append(code)

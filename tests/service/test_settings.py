@@ -121,7 +121,7 @@ def test_a_file_that_is_not_toml_is_named_with_the_place(tmp_path: Path) -> None
 
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Settings.load().port = 1  # type: ignore[misc]
+        Settings.load().port = 1
 
 
 # Keys

@@ -1,0 +1,124 @@
+"""The server's end of a WebSocket as ASGI has it: what comes in, what goes out, and when."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from model.checkpoint import Checkpoint
+from service.access import Access
+from service.engine import Engine
+from service.messages import ModelInfo
+from service.serving import RunningModel, Service
+from service.sessions import Sessions
+from service.settings import Settings
+from service.stream import StreamEndpoint
+from tests.service.guests import DEADLINE_S, Net, Tally
+
+Event = MutableMapping[str, Any]
+
+
+class Wire:
+    """One client's connection; what it is sent lies in `events`."""
+
+    def __init__(
+        self,
+        service: Service,
+        query: str = "",
+        headers: Sequence[tuple[str, str]] = (),
+        subprotocols: Sequence[str] = (),
+        client: str = "192.0.2.1",
+    ) -> None:
+        self.events: list[Event] = []
+        self.may_send = asyncio.Event()  # cleared: the client reads nothing
+        self.may_send.set()
+        self.asked = 0  # messages that the server wanted
+        self._incoming: asyncio.Queue[Event] = asyncio.Queue()
+        self._changed = asyncio.Event()
+        self._lost = False
+        scope = {
+            "type": "websocket",
+            "client": (client, 1),
+            "query_string": query.encode(),
+            "headers": [(name.encode(), value.encode()) for name, value in headers],
+            "subprotocols": list(subprotocols),
+        }
+        self._incoming.put_nowait({"type": "websocket.connect"})
+        self.task = asyncio.ensure_future(StreamEndpoint(service)(scope, self._receive, self._send))
+
+    def put(self, *messages: str | bytes) -> None:
+        """Let messages of the client come in."""
+        for message in messages:
+            kind = "text" if isinstance(message, str) else "bytes"
+            self._incoming.put_nowait({"type": "websocket.receive", kind: message})
+
+    def vanish(self) -> None:
+        """Cut the connection."""
+        self._lost = True
+        self.may_send.set()
+        self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1006})
+
+    @property
+    def said(self) -> list[dict[str, Any]]:
+        """The messages that the client got."""
+        return [json.loads(event["text"]) for event in self.events if "text" in event]
+
+    @property
+    def close(self) -> int | None:
+        """The closing code that the client got."""
+        codes = [event["code"] for event in self.events if event["type"] == "websocket.close"]
+        return codes[0] if codes else None
+
+    async def until(self, enough: Callable[["Wire"], bool]) -> None:
+        """Wait until what was asked or sent is enough."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not enough(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def hear(self, count: int) -> list[dict[str, Any]]:
+        """Wait for `count` messages beside `ready`."""
+        await self.until(lambda wire: len(wire.said) > count or wire.close is not None)
+        return self.said[1:]
+
+    async def ended(self) -> int | None:
+        """Wait until the server is done with this client; gives the closing code."""
+        async with asyncio.timeout(DEADLINE_S):
+            await self.task
+        return self.close
+
+    async def _receive(self) -> Event:
+        self.asked += 1
+        self._changed.set()
+        return await self._incoming.get()
+
+    async def _send(self, event: Event) -> None:
+        await self.may_send.wait()
+        if self._lost:
+            raise ConnectionResetError
+        self.events.append(event)
+        self._changed.set()
+        if event["type"] == "websocket.close":  # as uvicorn does
+            self._incoming.put_nowait({"type": "websocket.disconnect", "code": event["code"]})
+
+
+@asynccontextmanager
+async def serving(
+    checkpoint: Checkpoint, tally: Tally | None = None, **settings: Any
+) -> AsyncIterator[tuple[Service, Net]]:
+    """A service of one model, and its net, which can be held; runs while the block does."""
+    tally = tally or Tally()
+    net, chosen = Net(checkpoint), Settings.load(**settings)
+    config = net.config
+    info = ModelInfo("tiny", "1", "classifier", config.labels, config.column_height)
+    engine = Engine(net, max_batch=8, max_columns=64, observer=tally)
+    models = {"tiny": RunningModel(info, net.metadata, engine)}
+    sessions = Sessions(chosen.limits, tally)
+    service = Service(chosen, chosen.limits, models, sessions, Access(chosen), tally)
+    engine.start()
+    try:
+        yield service, net
+    finally:
+        net.may_run.set()
+        await engine.stop()
