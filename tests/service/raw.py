@@ -1,0 +1,90 @@
+"""A WebSocket client that may misbehave: it writes any bytes, reads when it likes, hangs up."""
+
+import base64
+import contextlib
+import os
+import socket
+import struct
+from types import TracebackType
+
+from tests.service.guests import DEADLINE_S
+
+BINARY, TEXT = 0x82, 0x81
+MASK = bytes(4)  # zeros: the masked payload is the payload
+
+
+def frame(payload: bytes, kind: int = BINARY) -> bytes:
+    """One whole frame of a client, RFC 6455, 5.2."""
+    length = len(payload)
+    if length < 126:
+        size = bytes([0x80 | length])
+    elif length < 65_536:
+        size = b"\xfe" + length.to_bytes(2)
+    else:
+        size = b"\xff" + length.to_bytes(8)
+    return bytes([kind]) + size + MASK + payload
+
+
+class RawClient:
+    """A connection that has been upgraded."""
+
+    def __init__(self, port: int, query: str = "", receive_buffer_bytes: int = 0) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(DEADLINE_S)
+        if receive_buffer_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        self.socket.connect(("127.0.0.1", port))
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.socket.sendall(
+            f"GET /v1/stream{query} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
+        )
+        self._unread = b""
+        while b"\r\n\r\n" not in self._unread:
+            self._unread += self.socket.recv(65_536)
+        head, _, self._unread = self._unread.partition(b"\r\n\r\n")
+        assert b" 101 " in head, head
+
+    def __enter__(self) -> "RawClient":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Write bytes, whatever they are."""
+        self.socket.sendall(data)
+
+    def read(self) -> bytes:
+        """The payload of the server's next frame; raises `EOFError` at the end."""
+        head = self._exactly(2)
+        length = head[1]
+        if length == 126:
+            length = int.from_bytes(self._exactly(2))
+        return self._exactly(length)
+
+    def read_to_the_end(self) -> None:
+        """Read until the server hangs up, in whatever manner."""
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                self.read()
+
+    def reset(self) -> None:
+        """Hang up with a TCP reset: no close frame, no farewell."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def _exactly(self, n_bytes: int) -> bytes:
+        while len(self._unread) < n_bytes:
+            data = self.socket.recv(65_536)
+            if not data:
+                raise EOFError
+            self._unread += data
+        data, self._unread = self._unread[:n_bytes], self._unread[n_bytes:]
+        return data
