@@ -59,8 +59,10 @@ class Lone:
             return False
         for _ in range(runs):
             scores, after = self._runtime.run(piece[:, None], self._state)
-        self._state = after
-        self.apply(self.session.stepped(scores[:, 0], after[0]))
+        self._state = after.copy()
+        effects = self.session.stepped(scores[:, 0], after[0])
+        after.fill(np.nan)  # what the session keeps of it must be its own
+        self.apply(effects)
         return True
 
     def drain(self) -> None:

@@ -82,6 +82,15 @@ def test_the_engine_gets_no_more_columns_than_it_asks_for(net: Runtime) -> None:
     assert lone.session.ready_columns == 0  # until these are answered
 
 
+def test_pieces_end_where_a_snapshot_is_due(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.send(INK * 5, INK * 70)
+    pieces = []
+    while (ready := lone.session.ready_columns) and lone.step(max_columns=50):
+        pieces.append(ready - lone.session.ready_columns)
+    assert pieces == [32, 32, 11]
+
+
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
