@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
 
 from model.checkpoint import Checkpoint
 from model.runtime import Runtime
@@ -21,6 +22,7 @@ from tests.service.lone import INK, alone, message
 from tests.service.raw import RawClient, frame
 from tests.service.running import Running, server
 
+PROTOCOL = Subprotocol("inkstream.v1")
 N_HEALTHY = 24  # columns of the healthy session
 
 
@@ -263,7 +265,7 @@ async def test_a_visitor_who_is_not_let_in_is_told_why(
         assert caught.value.response.status_code == status
         assert json.loads(caught.value.response.body)["error"]["code"] == code
         async with connect(
-            place.url + query, additional_headers=headers, subprotocols=["inkstream.v1"]
+            place.url + query, additional_headers=headers, subprotocols=[PROTOCOL]
         ) as stream:
             error = json.loads(await stream.recv())
             assert (error["code"], error["fatal"]) == (code, True)
@@ -282,12 +284,14 @@ async def test_keys_are_asked_for_in_each_place(tiny: Checkpoint) -> None:
             with pytest.raises(InvalidStatus) as caught:
                 await connect(running.url + "?key=good-key", additional_headers=headers)
             assert caught.value.response.status_code == 401
-        async with connect(running.url, subprotocols=["inkstream.v1", "key.bad"]) as stream:
+        async with connect(running.url, subprotocols=[PROTOCOL, Subprotocol("key.bad")]) as stream:
             assert json.loads(await stream.recv())["code"] == "unauthorized"
             assert await closing(stream) == 4401
-        async with connect(running.url, subprotocols=["inkstream.v1", "key.good-key"]) as stream:
+        async with connect(
+            running.url, subprotocols=[PROTOCOL, Subprotocol("key.good-key")]
+        ) as stream:
             assert json.loads(await stream.recv())["type"] == "ready"
-            assert stream.subprotocol == "inkstream.v1"
+            assert stream.subprotocol == PROTOCOL
         async with session(running, additional_headers={"Authorization": "Bearer good-key"}):
             pass
 
@@ -302,7 +306,7 @@ async def test_more_sessions_than_allowed_are_sent_away_and_may_come_later(
                     await connect(running.url)
                 assert caught.value.response.status_code == 429
                 assert int(caught.value.response.headers["Retry-After"]) > 0
-                async with connect(running.url, subprotocols=["inkstream.v1"]) as stream:
+                async with connect(running.url, subprotocols=[PROTOCOL]) as stream:
                     assert await closing(stream) == 4429
             async with session(running):
                 pass

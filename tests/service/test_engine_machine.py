@@ -168,9 +168,11 @@ class EngineMachine(RuleBasedStateMachine):
             await asyncio.sleep(0)
 
     def teardown(self) -> None:
-        self.run(_settled(self.pairs))
-        self.run(self.context.__aexit__(None, None, None))
-        self.loop.close()
+        try:
+            self.run(_settled(self.pairs))
+        finally:
+            self.run(self.context.__aexit__(None, None, None))
+            self.loop.close()
         for pair in self.pairs:
             pair.check()
 
