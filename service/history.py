@@ -48,12 +48,10 @@ class History:
         """The first column that a rewind may go back to."""
         return max(0, self._furthest - self._reach)
 
-    def append(self, data: bytes) -> int:
-        """Add read columns, one after another in `data`; gives the columns of the line so far."""
+    def append(self, data: bytes, column: int) -> None:
+        """Add read columns, one after another in `data`; `column` is their line's length now."""
         self._columns += data
-        column = self._snapshots[0].column + len(self._columns) // self._column_height
         self._furthest = max(self._furthest, column)
-        return column
 
     def keep(self, snapshot: Snapshot) -> None:
         """Add a snapshot of the newest column, and let go of what no rewind can need."""

@@ -190,7 +190,7 @@ class Session:
         if self._state is State.REWINDING:
             return []
         self._bad_in_a_row = 0
-        self._history.append(self._flight)
+        self._history.append(self._flight, self._column)
         if not self._column % SNAPSHOT_SPACING:
             self._history.keep(Snapshot(self._column, state.copy(), self._ink_end))
         ended = self._line_ended()

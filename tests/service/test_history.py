@@ -11,8 +11,8 @@ from service.history import SNAPSHOT_SPACING, History, Snapshot
 def read(history: History, n_columns: int, first: int = 0) -> None:
     """Add columns first, first + 1, ... of two pixels each, and the snapshots that are due."""
     for column in range(first, first + n_columns):
-        so_far = history.append(bytes([column % 256, column // 256]))
-        assert so_far == column + 1
+        so_far = column + 1
+        history.append(bytes([column % 256, column // 256]), so_far)
         if not so_far % SNAPSHOT_SPACING:
             history.keep(Snapshot(so_far, np.full(3, so_far, np.float32), so_far))
 
