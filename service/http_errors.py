@@ -17,11 +17,13 @@ from service.errors import MEANINGS
 from service.logs import get_logger
 from service.metrics import Metrics
 
+Headers = Mapping[str, str]
+
 RETRY_AFTER_S: Final = 5  # a busy server has answered those who were there by then
 TRY_AGAIN: Final = (429, 503)
 REFUSALS: Final = (401, 403, 404, 429, 503)  # turned away at the door, whatever was brought
 REQUEST_ID_HEADER: Final = "x-request-id"
-NONE: Final[Mapping[str, str]] = MappingProxyType({})
+NONE: Final[Headers] = MappingProxyType({})
 CLIENT_LEFT: Final = 499  # nobody reads it; proxies write it into their logs
 
 log = get_logger()
@@ -51,47 +53,59 @@ def request_id_of(request: Request) -> str:
 
 def add_error_handlers(app: FastAPI, metrics: Metrics) -> None:
     """Make `app` answer everything that goes wrong in our shape, and count it."""
+    answers = _ErrorAnswers(metrics)
+    app.add_exception_handler(InkstreamError, answers.to_ours)
+    app.add_exception_handler(HTTPException, answers.to_routing)
+    app.add_exception_handler(RequestValidationError, answers.to_values)
+    app.add_exception_handler(ClientDisconnect, answers.to_nobody)
+    app.add_exception_handler(Exception, answers.to_crash)
 
-    def answer(
-        request: Request, status: int, code: str, message: str, headers: Mapping[str, str] = NONE
+
+class _ErrorAnswers:
+    """What each kind of exception is answered with."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def to_ours(self, request: Request, error: Exception) -> Response:
+        """An error that was raised on purpose: its code says what it means for HTTP."""
+        assert isinstance(error, InkstreamError)
+        return self._answer(request, MEANINGS[error.code].http, error.code, str(error))
+
+    async def to_routing(self, request: Request, error: Exception) -> Response:
+        """No such path, or not by this method."""
+        assert isinstance(error, HTTPException)
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        message = f"{request.method} {request.url.path}: {error.detail}"
+        return self._answer(request, error.status_code, code, message, error.headers or NONE)
+
+    async def to_values(self, request: Request, error: Exception) -> Response:
+        """A query that cannot be read."""
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        message = f"{first['loc'][-1]} is {first['input']!r:.100}: {first['msg'].lower()}"
+        return self._answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, "bad_value", message)
+
+    async def to_nobody(self, _request: Request, _error: Exception) -> Response:
+        """The client left while its body was read."""
+        return Response(status_code=CLIENT_LEFT)
+
+    async def to_crash(self, request: Request, error: Exception) -> Response:
+        """A fault of ours: all of it to the log, nothing of it to the client."""
+        log.error("request crashed", request=request_id_of(request), exc_info=error)
+        message = "the service failed; its log says more under this request id"
+        return self._answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)
+
+    def _answer(
+        self, request: Request, status: int, code: str, text: str, headers: Headers = NONE
     ) -> JSONResponse:
-        (metrics.refused if status in REFUSALS else metrics.error)(code)
-        request.state.failure = {"code": code, "reason": message}  # for the request's line of log
+        (self._metrics.refused if status in REFUSALS else self._metrics.error)(code)
+        request.state.failure = {"code": code, "reason": text}  # for the request's line of log
         request_id = request_id_of(request)
         known = {REQUEST_ID_HEADER: request_id}
         if status in TRY_AGAIN:
             known["retry-after"] = str(RETRY_AFTER_S)
         if status == HTTPStatus.UNAUTHORIZED:
             known["www-authenticate"] = "Bearer"
-        detail = ErrorDetail(code=code, message=message, request_id=request_id)
+        detail = ErrorDetail(code=code, message=text, request_id=request_id)
         return JSONResponse(ErrorBody(error=detail).model_dump(), status, {**known, **headers})
-
-    async def ours(request: Request, error: Exception) -> Response:
-        assert isinstance(error, InkstreamError)
-        return answer(request, MEANINGS[error.code].http, error.code, str(error))
-
-    async def of_routes(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-        message = f"{request.method} {request.url.path}: {error.detail}"
-        return answer(request, error.status_code, code, message, error.headers or NONE)
-
-    async def of_values(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        message = f"{first['loc'][-1]} is {first['input']!r:.100}: {first['msg'].lower()}"
-        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, "bad_value", message)
-
-    async def unforeseen(request: Request, error: Exception) -> Response:
-        log.error("request crashed", request=request_id_of(request), exc_info=error)
-        message = "the service failed; its log says more under this request id"
-        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)
-
-    async def left(_: Request, __: Exception) -> Response:
-        return Response(status_code=CLIENT_LEFT)
-
-    app.add_exception_handler(InkstreamError, ours)
-    app.add_exception_handler(HTTPException, of_routes)
-    app.add_exception_handler(RequestValidationError, of_values)
-    app.add_exception_handler(ClientDisconnect, left)
-    app.add_exception_handler(Exception, unforeseen)

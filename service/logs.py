@@ -63,15 +63,16 @@ def configure(
             ],
         )
     )
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level.upper())
+    logging.root.handlers = [handler]
+    logging.root.setLevel(level.upper())
+    _hear_uvicorn()
+
+
+def _hear_uvicorn() -> None:
+    """uvicorn's warnings come through the root's handler, once; below, it prints query strings."""
     uvicorn = logging.getLogger("uvicorn")
-    uvicorn.setLevel(max(logging.WARNING, root.level))  # below, it prints query strings
-    for logger in (
-        uvicorn,
-        logging.getLogger("uvicorn.error"),
-    ):  # heard once, by the root's handler
+    uvicorn.setLevel(max(logging.WARNING, logging.root.level))
+    for logger in (uvicorn, logging.getLogger("uvicorn.error")):
         logger.handlers = []
         logger.propagate = True
 

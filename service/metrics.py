@@ -4,11 +4,13 @@ One registry for one app, so that two apps in a process (tests) never share a co
 the observer that the engine and the doors tell; none of its methods may fail or wait.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+PREFIX: Final = "inkstream_"
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
 BATCH_SESSIONS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -23,45 +25,34 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        registry = self.registry
-        self._sessions = Gauge("inkstream_sessions", "Sessions connected now.", registry=registry)
-        self._columns = Counter(
-            "inkstream_columns", "Columns answered by the net.", registry=registry
+        self._sessions = self._gauge("sessions", "Sessions connected now.")
+        self._columns = self._counter("columns", "Columns answered by the net.")
+        self._errors = self._counter("errors", "Errors sent to clients, by code.", "code")
+        self._refused = self._counter("refused", "Visitors turned away, by reason.", "reason")
+        self._batch_sessions = self._histogram(
+            "batch_sessions", "Sessions that shared one run of the net.", BATCH_SESSIONS
         )
-        self._batch_sessions = Histogram(
-            "inkstream_batch_sessions",
-            "Sessions that shared one run of the net.",
-            buckets=BATCH_SESSIONS,
-            registry=registry,
+        self._run_seconds = self._histogram(
+            "run_seconds", "Time of one run of the net, in its thread.", RUN_SECONDS
         )
-        self._run_seconds = Histogram(
-            "inkstream_run_seconds",
-            "Time of one run of the net, in its thread.",
-            buckets=RUN_SECONDS,
-            registry=registry,
+        self._wait_seconds = self._histogram(
+            "queue_wait_seconds", "Wait of the oldest session of a run for its turn.", WAIT_SECONDS
         )
-        self._wait_seconds = Histogram(
-            "inkstream_queue_wait_seconds",
-            "Time for which the oldest session of a run had waited for its turn.",
-            buckets=WAIT_SECONDS,
-            registry=registry,
+        self._requests = self._histogram(
+            "request_seconds",
+            "Time of an image by REST, by status.",
+            REQUEST_SECONDS,
+            "status",
         )
-        self._requests = Histogram(
-            "inkstream_request_seconds",
-            "Time of one call of /v1/recognize, by HTTP status.",
-            ["status"],
-            buckets=REQUEST_SECONDS,
-            registry=registry,
-        )
-        self._errors = Counter(
-            "inkstream_errors", "Errors sent to clients, by code.", ["code"], registry=registry
-        )
-        self._refused = Counter(
-            "inkstream_refused",
-            "Sessions and requests turned away at the door, by reason.",
-            ["reason"],
-            registry=registry,
-        )
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(PREFIX + name, text, registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(PREFIX + name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.registry)
 
     def sessions(self, count: int) -> None:
         """So many sessions are connected now: told as a state, so that it cannot drift."""

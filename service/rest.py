@@ -70,7 +70,8 @@ def add_rest(app: FastAPI, service: Service, metrics: Metrics) -> None:
     """Add all REST routes to `app`, and the shape of its errors."""
     add_error_handlers(app, metrics)
     app.include_router(_router_of_images(service))
-    app.include_router(_router_of_operators(app, service, metrics))
+    app.include_router(_router_of_operators(service, metrics))
+    app.include_router(_router_of_pages(app))
     if service.settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -82,7 +83,7 @@ def add_rest(app: FastAPI, service: Service, metrics: Metrics) -> None:
 
 
 def _router_of_images(service: Service) -> APIRouter:
-    def check_visitor(request: Request) -> None:
+    async def check_visitor(request: Request) -> None:
         headers = request.headers
         service.access.check_origin(headers.get("origin"), headers.get("host"))
         service.access.check_key(headers.get("authorization"))
@@ -136,7 +137,7 @@ def _stay(_time_left_s: float) -> None:
     """A request needs no goodbye: the server waits for its answer."""
 
 
-def _router_of_operators(app: FastAPI, service: Service, metrics: Metrics) -> APIRouter:
+def _router_of_operators(service: Service, metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
     @router.head("/healthz", include_in_schema=False)
@@ -160,24 +161,31 @@ def _router_of_operators(app: FastAPI, service: Service, metrics: Metrics) -> AP
             service.access.check_key(request.headers.get("authorization"))
         return Response(metrics.render(), media_type=CONTENT_TYPE)
 
-    @router.get("/docs", include_in_schema=False)
+    return router
+
+
+def _router_of_pages(app: FastAPI) -> APIRouter:
+    """For people and programs that come to look."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/docs")
     async def docs() -> HTMLResponse:
         """The OpenAPI description as a page that loads nothing from elsewhere."""
         headers = {"content-security-policy": docs_page.POLICY}
         return HTMLResponse(docs_page.page(app.openapi()), headers=headers)
 
-    @router.get("/asyncapi.json", include_in_schema=False)
+    @router.get("/asyncapi.json")
     async def stream_description() -> dict[str, Any]:
         """The WebSocket's messages, described by AsyncAPI 3."""
         return asyncapi.document()
 
-    @router.get("/v1/stream", include_in_schema=False)
+    @router.get("/v1/stream")
     async def stream() -> None:
         """Tell those who ask here by HTTP."""
         text = "this is a WebSocket, ask for an upgrade; /asyncapi.json describes it"
         raise HTTPException(HTTPStatus.UPGRADE_REQUIRED, text, {"upgrade": "websocket"})
 
-    @router.get("/", include_in_schema=False)
+    @router.get("/")
     async def home() -> RedirectResponse:
         return RedirectResponse("/docs")
 

@@ -24,8 +24,8 @@ from PIL import Image
 from model.runtime import Runtime
 from service.client import connect_sync
 from tests import builders
+from tests.service.asking import client_of, error
 from tests.service.running import Running, server
-from tests.service.test_rest import client_of, error
 
 ROOT: Final = Path(__file__).parents[2]
 DIGIT: Final = np.asarray(Image.open(ROOT / "examples" / "7.png"))  # [28, 28], ink is light

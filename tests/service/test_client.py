@@ -3,33 +3,24 @@
 import asyncio
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from websockets.sync.server import ServerConnection, serve
-from websockets.typing import Subprotocol
 
 from model.errors import InkstreamError
 from model.runtime import Runtime
-from service.client import NoConnectionError, connect, connect_sync, stream_url
-from service.conversation import WINDOW_COLUMNS, error_of, error_of_closing, pixels
+from service.client import NoConnectionError, connect, connect_sync
+from service.conversation import WINDOW_COLUMNS
 from service.errors import (
     ClientFullError,
-    ColumnsError,
     ModelUnknownError,
-    OverLimitError,
     ServerFullError,
-    ServiceError,
-    StoppingError,
     UnauthorizedError,
     ValueRefusedError,
 )
-from service.messages import Ready, ServedModel, encode
-from service.settings import Settings
 from tests import builders
 from tests.service.running import Running, server
 
@@ -198,29 +189,6 @@ async def test_the_asynchronous_client_asks_the_same(running: Running) -> None:
 # What goes wrong
 
 
-@pytest.mark.parametrize(
-    ("columns", "says"),
-    [
-        (bytes(27), "27 bytes, expected a multiple of 28"),
-        (np.zeros((2, 27), np.uint8), r"shape \(2, 27\), expected \(n, 28\)"),
-        (np.zeros((2, 28), np.float32), "expected bytes"),
-        (np.zeros((1, 2, 28), np.uint8), "shape"),
-        ([[0] * 28, [0] * 27], "column 1 has 27 pixels, expected 28"),
-        ([[0] * 27 + [300]], "pixel 27 of column 0 is 300, allowed: whole numbers 0..255"),
-        ([[0] * 27 + [-1]], "is -1"),
-        ([[0] * 27 + [0.5]], "is 0.5"),
-        ([[0] * 27 + [True]], "is True"),
-        ([[0] * 27 + [None]], "is None"),
-        ([0] * 28, "column 0 is 0, expected a row of pixels"),
-        ("text", "columns are str"),
-        (None, "columns are NoneType"),
-    ],
-)
-def test_columns_that_do_not_fit_are_refused_before_they_are_sent(columns: Any, says: str) -> None:
-    with pytest.raises(ColumnsError, match=says):
-        pixels(columns, 28)
-
-
 def test_a_refused_request_leaves_the_stream_usable(running: Running) -> None:
     with connect_sync(running.url) as stream:
         with pytest.raises(ValueRefusedError, match="every"):
@@ -263,121 +231,6 @@ def test_nobody_at_the_address_is_said_in_one_line() -> None:
     with pytest.raises(NoConnectionError, match=r"cannot reach ws://127\.0\.0\.1:9"):  # noqa: SIM117
         with connect_sync("ws://127.0.0.1:9"):
             pass
-
-
-@pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://127.0.0.1", "ws://"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ValueRefusedError, match="expected one such as"):
-        stream_url(url, None)
-
-
-@pytest.mark.parametrize(
-    ("url", "model", "full"),
-    [
-        ("ws://h:1", None, "ws://h:1/v1/stream"),
-        ("http://h:1/", "digits", "ws://h:1/v1/stream?model=digits"),
-        ("https://h/below", None, "wss://h/below/v1/stream"),
-        ("wss://h/v1/stream?model=a", "b c", "wss://h/v1/stream?model=b+c"),
-    ],
-)
-def test_an_address_may_be_short(url: str, model: str | None, full: str) -> None:
-    assert stream_url(url, model) == full
-
-
-def test_every_code_has_its_class_and_an_unknown_one_is_kept() -> None:
-    assert type(error_of("server_full", "x")) is ServerFullError
-    assert type(error_of("internal", "x")) is ServiceError
-    assert str(error_of("new_in_2030", "x")) == "new_in_2030: x"
-
-
-@pytest.mark.parametrize(
-    ("closing", "kind"),
-    [
-        (1001, StoppingError),
-        (1013, ServerFullError),
-        (4401, UnauthorizedError),
-        (4413, OverLimitError),
-        (1000, NoConnectionError),
-        (4999, NoConnectionError),
-    ],
-)
-def test_a_close_that_nothing_explained_is_a_typed_error(
-    closing: int, kind: type[InkstreamError]
-) -> None:
-    assert type(error_of_closing(closing, "")) is kind
-
-
-READY = encode(
-    Ready(
-        session="s",
-        model=ServedModel(name="m", version="1", kind="classifier"),
-        labels=("a", "b"),
-        column_height=28,
-        limits=Settings.load().limits,
-    )
-)
-
-
-def answering(handler: Any) -> tuple[Any, str]:
-    """A WebSocket server that does what `handler` does; gives it and its address."""
-    made = serve(handler, "127.0.0.1", 0, subprotocols=[Subprotocol("inkstream.v1")])
-    threading.Thread(target=made.serve_forever).start()
-    return made, f"ws://127.0.0.1:{made.socket.getsockname()[1]}"
-
-
-def test_a_connection_that_breaks_off_is_a_typed_error() -> None:
-    def vanish(socket: ServerConnection) -> None:
-        socket.send(READY)
-        socket.recv()
-        socket.socket.close()
-
-    made, url = answering(vanish)
-    try:
-        with pytest.raises(NoConnectionError, match="broke off"), connect_sync(url) as stream:
-            list(stream.send(bytes(28)))
-    finally:
-        made.shutdown()
-
-
-def test_what_a_server_says_before_it_closes_is_heard() -> None:
-    def refuse(socket: ServerConnection) -> None:
-        socket.send(READY)
-        socket.send('{"type":"error","code":"over_limit","message":"enough","fatal":true}')
-        socket.close(4413)
-
-    made, url = answering(refuse)
-    try:
-        with pytest.raises(OverLimitError, match="enough"), connect_sync(url) as stream:
-            list(stream.send(bytes(28)))
-    finally:
-        made.shutdown()
-
-
-def test_something_else_behind_the_address_is_said_so() -> None:
-    made, url = answering(lambda socket: socket.send('{"type":"pong"}'))
-    try:
-        with pytest.raises(ServiceError, match="expected ready"), connect_sync(url):
-            pass
-    finally:
-        made.shutdown()
-
-
-def test_goaway_can_be_seen() -> None:
-    def leave(socket: ServerConnection) -> None:
-        socket.send(READY)
-        socket.send('{"type":"goaway","reason":"stopping","time_left_ms":5000}')
-        socket.recv()
-        socket.send('{"type":"pong","id":1}')
-
-    made, url = answering(leave)
-    try:
-        with connect_sync(url) as stream:
-            assert stream.going_away is None
-            stream.ping()
-            assert stream.going_away is not None
-            assert stream.going_away.time_left_ms == 5_000
-    finally:
-        made.shutdown()
 
 
 def test_the_client_needs_websockets_and_pydantic_alone() -> None:

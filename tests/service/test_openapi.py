@@ -11,8 +11,8 @@ import pytest
 from service.errors import MEANINGS
 from service.messages import ModelInfo
 from service.rest import Recognition
+from tests.service.asking import client_of
 from tests.service.running import Running, server
-from tests.service.test_rest import client_of
 
 # Codes that a request cannot meet: they belong to streams, or stop a server before it listens.
 ELSEWHERE = {

@@ -4,11 +4,8 @@ import io
 import json
 import logging
 import re
-import select
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +19,9 @@ from model.runtime import Runtime
 from service import logs
 from service.bodies import BodyReader
 from service.client import connect_sync
-from service.errors import MEANINGS
 from tests import builders
+from tests.service.asking import AS_PNG, PNG, client_of, error, wait_for_no_sessions
 from tests.service.running import Running, server
-
-PNG = Path(__file__).parents[2] / "examples" / "7.png"
-AS_PNG = {"content-type": "image/png"}
 
 
 @pytest.fixture(scope="module")
@@ -40,24 +34,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def client(running: Running) -> Iterator[httpx.Client]:
     with client_of(running) as client:
         yield client
-
-
-def client_of(running: Running) -> httpx.Client:
-    return httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=30)
-
-
-def error(response: httpx.Response, status: int, code: str) -> str:
-    """Check an error's status, code and shape; its message."""
-    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
-    body = response.json()
-    assert body.keys() == {"error"}
-    assert body["error"].keys() == {"code", "message", "request_id"}
-    assert body["error"]["request_id"] == response.headers["x-request-id"]
-    message = body["error"]["message"]
-    assert isinstance(message, str)
-    assert message
-    assert "\n" not in message
-    return message
 
 
 # Answers
@@ -212,232 +188,6 @@ def test_a_request_is_one_line_of_the_log_with_its_id(
     assert (line["event"], line["path"], line["status"]) == ("request", "/v1/recognize", 200)
 
 
-# What is malformed: 400
-
-BOUNDARY = {"content-type": "multipart/form-data; boundary=xyz"}
-PART = (
-    b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n%s\r\n--xyz--\r\n'
-)
-
-
-@pytest.mark.parametrize(
-    ("headers", "body", "says"),
-    [
-        (AS_PNG, b"", "the body is empty"),
-        ({}, b"", "the body is empty"),
-        (BOUNDARY, b"", "the body is empty"),
-        ({"content-type": "multipart/form-data"}, b"x", "boundary"),
-        (BOUNDARY, b"no boundary in sight", "multipart"),
-        (BOUNDARY, PART[:-30], "multipart"),
-        (BOUNDARY, PART.replace(b"xyz", b"abc"), "multipart"),
-        (BOUNDARY, b"--xyz\r\nbroken header\r\n\r\nx\r\n--xyz--\r\n", "multipart"),
-        (BOUNDARY, b"--xyz--\r\n", "expected a part 'file'"),
-        (BOUNDARY, PART.replace(b'"file"', b'"image"'), "'image', expected a part 'file'"),
-        (BOUNDARY, PART.replace(b'; filename="a"', b""), "expected a part 'file'"),
-        (BOUNDARY, PART % b"", "the file is empty"),
-        (BOUNDARY, PART[:-9] % b"a" + b"\r\n" + PART % b"b", "Too many files"),
-    ],
-)
-def test_a_malformed_body_says_what_is_wrong_with_it(
-    client: httpx.Client, headers: dict[str, str], body: bytes, says: str
-) -> None:
-    response = client.post("/v1/recognize", content=body, headers=headers)
-    assert says in error(response, 400, "bad_message")
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"{'columns': []}",
-        b"[]",
-        b"null",
-        b"7",
-        b'"columns"',
-        b"\xff\xfe",
-        b"[" * 50_000,
-        b'{"columns": [[' + b"9" * 5_000 + b"]]}",
-        b'{"columns": ' + b"[" * 50_000,
-    ],
-)
-def test_what_is_no_json_object_is_said_so(client: httpx.Client, body: bytes) -> None:
-    response = client.post(
-        "/v1/recognize", content=body, headers={"content-type": "application/json"}
-    )
-    error(response, 400, "bad_json" if body else "bad_message")
-
-
-# Columns of a wrong shape: 422
-
-
-@pytest.mark.parametrize(
-    ("columns", "says"),
-    [
-        ("[]", "expected at least one column"),
-        ("7", "columns is 7, expected an array"),
-        ("null", "columns is None"),
-        ('"text"', "columns is 'text'"),
-        ("[7]", "column 0 is 7, expected a row of pixels"),
-        ("[[]]", "column 0 has 0 pixels, expected 28"),
-        ([[0] * 27], "column 0 has 27 pixels, expected 28"),
-        ([[0] * 28, [0] * 29], "column 1 has 29 pixels, expected 28"),
-        ([[0] * 28, None], "column 1 is None"),
-        ([0] * 28, "column 0 is 0"),
-        ([[0] * 27 + [300]], "pixel 27 of column 0 is 300, allowed: whole numbers 0..255"),
-        ([[0] * 27 + [-1]], "is -1"),
-        ([[0] * 27 + [0.5]], "is 0.5"),
-        ([[0] * 27 + [1.0]], "is 1.0"),
-        ([[0] * 27 + [None]], "is None"),
-        ([[0] * 27 + ["9"]], "is '9'"),
-        ([[0] * 27 + [True]], "is True"),
-        ([[0] * 27 + [[]]], "is []"),
-        ("[[" + "0," * 27 + "NaN]]", "is nan"),
-        ("[[" + "0," * 27 + "Infinity]]", "is inf"),
-        ("[[" + "0," * 27 + "1e400]]", "is inf"),
-    ],
-)
-def test_columns_that_do_not_fit_name_the_first_fault(
-    client: httpx.Client, columns: Any, says: str
-) -> None:
-    text = columns if isinstance(columns, str) else json.dumps(columns)
-    response = client.post(
-        "/v1/recognize",
-        content=f'{{"columns": {text}}}',
-        headers={"content-type": "application/json"},
-    )
-    assert says in error(response, 422, "bad_columns")
-
-
-def test_json_without_columns_is_said_so(client: httpx.Client) -> None:
-    assert "no columns" in error(client.post("/v1/recognize", json={}), 422, "bad_value")
-
-
-def test_ink_is_not_offered_yet(client: httpx.Client) -> None:
-    body = {"strokes": [{"id": 0, "points": [[1, 2]], "last": True}], "height": 100}
-    said = error(client.post("/v1/recognize", json=body), 422, "not_offered")
-    assert "ink is not offered by this model yet" in said
-
-
-def test_a_query_that_is_no_truth_value_is_said_so(client: httpx.Client) -> None:
-    response = client.post("/v1/recognize?curve=maybe", content=PNG.read_bytes())
-    assert "curve is 'maybe'" in error(response, 422, "bad_value")
-
-
-# What is too much: 413
-
-
-def test_a_body_over_the_limit_is_refused_by_its_announced_length(client: httpx.Client) -> None:
-    response = client.post("/v1/recognize", content=bytes(4_000_001), headers=AS_PNG)
-    assert "4000001 bytes, allowed: up to 4000000" in error(response, 413, "over_limit")
-
-
-def test_a_body_over_the_limit_is_refused_while_it_comes_in_chunks(running: Running) -> None:
-    with socket.create_connection(("127.0.0.1", running.port), 10) as raw:
-        raw.sendall(b"POST /v1/recognize HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
-        sent = 0
-        while not select.select([raw], [], [], 0)[0]:
-            assert sent < 100_000_000
-            raw.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
-            sent += 0x10000
-        assert b" 413 " in raw.recv(100)
-
-
-def test_json_is_held_shorter_since_it_swells_in_memory(client: httpx.Client) -> None:
-    body = b'{"columns":[' + b"[]," * 1_000_000 + b"[]]}"
-    response = client.post(
-        "/v1/recognize", content=body, headers={"content-type": "application/json"}
-    )
-    assert "2097152" in error(response, 413, "over_limit")
-
-
-def test_more_columns_than_a_line_may_have_are_refused(tmp_path: Path) -> None:
-    with server(tmp_path, max_line_columns=100) as running, client_of(running) as client:
-        body = {"columns": [[0] * 28] * 101}
-        said = error(client.post("/v1/recognize", json=body), 413, "over_limit")
-        assert "101 columns, allowed: up to 100" in said
-        assert client.post("/v1/recognize", json={"columns": [[0] * 28] * 100}).is_success
-
-
-def test_large_bodies_at_once_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
-    head = b"POST /v1/recognize HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
-    with server(tmp_path, max_body_bytes=100_000) as running, client_of(running) as client:
-        with ExitStack() as stack:
-            address = ("127.0.0.1", running.port)
-            held = [stack.enter_context(socket.create_connection(address)) for _ in range(5)]
-            for raw in held:
-                raw.sendall(head + bytes(99_999))
-            refused, _, _ = select.select(held, [], [], 10)
-            assert len(refused) == 1  # the others are waited for
-            answer = refused[0].recv(1000)
-            assert b"503" in answer.splitlines()[0]
-            assert b"retry-after" in answer.lower()
-        wait_for_no_sessions(client)
-        assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
-
-
-def wait_for_no_sessions(client: httpx.Client) -> None:
-    """Every request waits for the event loop, which has dealt with the closed ones by then."""
-    for _ in range(1_000):
-        if "inkstream_sessions 0.0" in client.get("/metrics").text:
-            return
-    raise AssertionError("sessions are left")
-
-
-def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing_behind(
-    client: httpx.Client, running: Running
-) -> None:
-    for _ in range(3):
-        with socket.create_connection(("127.0.0.1", running.port)) as raw:
-            raw.sendall(
-                b"POST /v1/recognize HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n12345"
-            )
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    wait_for_no_sessions(client)
-    assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
-
-
-# Other media, routes and methods
-
-
-@pytest.mark.parametrize(
-    "kind",
-    ["text/plain", "application/pdf", "application/x-www-form-urlencoded", "video/mp4", "x" * 999],
-)
-def test_another_content_type_is_answered_with_those_allowed(
-    client: httpx.Client, kind: str
-) -> None:
-    response = client.post(
-        "/v1/recognize", content=PNG.read_bytes(), headers={"content-type": kind}
-    )
-    said = error(response, 415, "bad_image")
-    assert kind[:100] in said
-    assert "allowed: image/*" in said
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status", "code"),
-    [
-        ("GET", "/nosuch", 404, "not_found"),
-        ("POST", "/v1/recognise", 404, "not_found"),
-        ("GET", "/v1/recognize", 405, "method_not_allowed"),
-        ("DELETE", "/v1/models", 405, "method_not_allowed"),
-        ("POST", "/metrics", 405, "method_not_allowed"),
-        ("GET", "/v1/stream", 426, "upgrade_required"),
-        ("POST", "/v1/recognize?model=nosuch", 404, "unknown_model"),
-        ("POST", "/v1/recognize?model=", 404, "unknown_model"),
-        ("POST", "/v1/recognize?model=../../etc/passwd%00", 404, "unknown_model"),
-    ],
-)
-def test_what_is_not_there_is_said_in_the_same_shape(
-    client: httpx.Client, method: str, path: str, status: int, code: str
-) -> None:
-    response = client.request(method, path)
-    error(response, status, code)
-    if status == 405:
-        assert response.headers["allow"]
-
-
 # Who may come in
 
 
@@ -536,27 +286,13 @@ def test_a_crash_is_a_500_in_shape_whose_traceback_stands_in_the_log_with_its_id
             broken.setattr(BodyReader, "columns", crash)
             response = client.post("/v1/recognize", content=b"x")
         assert "secret" not in error(response, 500, "internal")
-        assert client.get("/healthz").status_code == 200
-        wait_for_no_sessions(client)
+        with client_of(running) as another:  # uvicorn closes the connection
+            wait_for_no_sessions(another)
+            assert another.get("/readyz").status_code == 200
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     (line,) = [line for line in lines if line["event"] == "request crashed"]
     assert line["request"] == response.headers["x-request-id"]
     assert "secret of the inside" in line["exception"]
-
-
-def test_a_body_that_comes_too_slowly_is_a_408(tmp_path: Path) -> None:
-    with (
-        server(tmp_path, body_timeout_s=2) as running,
-        socket.create_connection(("127.0.0.1", running.port), 10) as raw,
-    ):
-        raw.sendall(b"POST /v1/recognize HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx")
-        answer = raw.recv(10_000)
-    assert b" 408 " in answer.splitlines()[0]
-    assert b'"code":"idle"' in answer
-
-
-def test_every_code_has_a_status_that_http_knows() -> None:
-    assert all(400 <= meaning.http < 600 for meaning in MEANINGS.values())
 
 
 def test_a_16_megapixel_page_is_read(client: httpx.Client) -> None:

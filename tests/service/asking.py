@@ -1,0 +1,37 @@
+"""Asking a running server by HTTP, and what every one of its errors must look like."""
+
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from tests.service.running import Running
+
+PNG: Final = Path(__file__).parents[2] / "examples" / "7.png"
+AS_PNG: Final = {"content-type": "image/png"}
+
+
+def client_of(running: Running) -> httpx.Client:
+    return httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=30)
+
+
+def error(response: httpx.Response, status: int, code: str) -> str:
+    """Check an error's status, code and shape; its message."""
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    body = response.json()
+    assert body.keys() == {"error"}
+    assert body["error"].keys() == {"code", "message", "request_id"}
+    assert body["error"]["request_id"] == response.headers["x-request-id"]
+    message = body["error"]["message"]
+    assert isinstance(message, str)
+    assert message
+    assert "\n" not in message
+    return message
+
+
+def wait_for_no_sessions(client: httpx.Client) -> None:
+    """Every request waits for the event loop, which has dealt with the closed ones by then."""
+    for _ in range(1_000):
+        if "inkstream_sessions 0.0" in client.get("/metrics").text:
+            return
+    raise AssertionError("sessions are left")
