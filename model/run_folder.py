@@ -6,7 +6,6 @@ cut leaves the last good file. Tensors lie in safetensors files: nothing is ever
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from model import plots
+from model.checkpoint import write_whole
 from model.errors import DataError
 
 STATE = "state.safetensors"
@@ -90,15 +90,9 @@ class RunFolder:
         figure.savefig(self.path / CURVE, dpi=plots.RESOLUTION)
 
     def _write(self, path: Path, content: bytes) -> None:
-        partial = path.with_name(path.name + ".partial")
         try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
+            write_whole(path, content)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise DataError(f"{path} cannot be written: {error.strerror}") from error
 
 

@@ -134,7 +134,7 @@ def test_a_full_disk_leaves_the_last_good_state(
     with pytest.raises(DataError, match=f"{STATE} cannot be written: No space left on device"):
         run.save()
     assert (tmp_path / "run" / STATE).read_bytes() == good
-    assert [file.suffix for file in (tmp_path / "run").iterdir() if "partial" in file.name] == []
+    assert {file.name for file in (tmp_path / "run").iterdir()} == {"config.json", STATE}
 
 
 def test_a_damaged_state_is_named(tmp_path: Path) -> None:
