@@ -17,6 +17,7 @@ from websockets.protocol import State
 from service.settings import Settings
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
+LAST_WORDS_S: Final = 2  # for closing handshakes, after the sessions had their time
 READ_AHEAD: Final = 4  # messages that a session has not asked for yet
 REFUSAL: Final = "HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 TOO_LATE: Final = "408 Request Timeout"
@@ -44,6 +45,7 @@ class Config(uvicorn.Config):
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
             server_header=False,
+            timeout_graceful_shutdown=LAST_WORDS_S,
         )
         self.settings = settings
 

@@ -1,5 +1,6 @@
 """Runs the application until it is told to stop: socket, start, drain, exit code."""
 
+import asyncio
 import resource
 import socket
 from typing import Any, Final
@@ -15,6 +16,7 @@ from service.settings import Settings
 
 BACKLOG: Final = 2048  # connections that the kernel keeps until we accept them
 BUFFER_BYTES: Final = 128 * 1024  # of the kernel, each way of a connection: bounds a flood
+SIGNAL_CHECK_S: Final = 0.1
 SPARE_DESCRIPTORS: Final = 64  # beside sessions: files, listeners, visitors that are turned away
 
 log = logs.get_logger()
@@ -31,10 +33,7 @@ def serve(settings: Settings) -> int:
     raise_descriptor_limit(settings.max_sessions + SPARE_DESCRIPTORS)
     if not settings.on_loopback and not settings.api_keys:
         log.warning("anyone who reaches this server may use it", set="INKSTREAM_API_KEYS")
-    server = Server(Config(app, settings), app.state.service)
-    host, port = listeners[0].getsockname()[:2]
-    log.info("serving", url=f"http://{_in_url(host)}:{port}", models=list(settings.models))
-    server.run(sockets=listeners)
+    Server(Config(app, settings), app.state.service).run(sockets=listeners)
     return 0
 
 
@@ -95,6 +94,15 @@ class Server(uvicorn.Server):
     def __init__(self, config: Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+        self._drain_timeout_s = service.settings.drain_timeout_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, and say where."""
+        await super().startup(sockets)
+        for server in self.servers:
+            for listener in server.sockets:
+                host, port = listener.getsockname()[:2]
+                log.info("serving", url=f"http://{_in_url(host)}:{port}")
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Stop in peace on the first signal and at once on the second; either way exit normally."""
@@ -102,8 +110,13 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no one any more, let the sessions end, then close what is left with 1012."""
+        """Accept no one any more, let the sessions end, then close what is left."""
         for server in self.servers:
             server.close()
-        await self._service.sessions.drain(self._service.settings.drain_timeout_s)
+        drain = asyncio.ensure_future(self._service.sessions.drain(self._drain_timeout_s))
+        while (
+            not drain.done() and not self.force_exit
+        ):  # a signal sets a flag: look, as uvicorn does
+            await asyncio.wait([drain], timeout=SIGNAL_CHECK_S)
+        drain.cancel()
         await super().shutdown(sockets)

@@ -75,6 +75,10 @@ class Sessions:
         else:
             self._empty.set()
 
+    async def emptied(self) -> None:
+        """Wait until nobody is connected."""
+        await self._empty.wait()
+
     async def drain(self, time_left_s: float) -> None:
         """Let nobody in any more and tell everyone; returns when all have left.
 
@@ -86,4 +90,4 @@ class Sessions:
                 goodbye(left_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
-                    await self._empty.wait()
+                    await self.emptied()

@@ -1,7 +1,10 @@
 """A real server on a free port of this machine, in a thread of its own."""
 
+import asyncio
+import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,7 @@ from service.server import Server, listen
 from service.serving import Service
 from service.settings import Settings
 from tests import builders
+from tests.service.guests import DEADLINE_S
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,12 @@ class Running:
     port: int
     service: Service
     server: Server
+    loop: asyncio.AbstractEventLoop
+
+    def wait_until_empty(self, within_s: float = DEADLINE_S) -> None:
+        """Wait until no session is connected."""
+        emptied = self.service.sessions.emptied()
+        asyncio.run_coroutine_threadsafe(emptied, self.loop).result(within_s)
 
     @property
     def url(self) -> str:
@@ -36,20 +46,20 @@ def server(folder: Path, **settings: Any) -> Iterator[Running]:
     chosen = Settings.load(**{"port": 0, "models": "tiny", "weights": folder} | settings)
     listeners = listen(chosen)
     app = create_app(chosen)
-    started = threading.Event()
+    started: Future[asyncio.AbstractEventLoop] = Future()
 
     class Announcing(Server):
-        async def startup(self, sockets: Any = None) -> None:
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            started.set()
+            started.set_result(asyncio.get_running_loop())
 
     running = Announcing(Config(app, chosen), app.state.service)
     thread = threading.Thread(target=running.run, args=[listeners])
     thread.start()
     try:
-        assert started.wait(10)
-        yield Running(listeners[0].getsockname()[1], app.state.service, running)
+        loop = started.result(DEADLINE_S)
+        yield Running(listeners[0].getsockname()[1], app.state.service, running, loop)
     finally:
         running.should_exit = True
-        thread.join(20)
+        thread.join(DEADLINE_S)
         assert not thread.is_alive()

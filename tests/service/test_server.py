@@ -1,0 +1,349 @@
+"""The server as a process and as a listener: start, refusals, deadlines of connections, the end."""
+
+import json
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from model.checkpoint import Checkpoint
+from model.errors import ConfigError
+from service.server import listen, raise_descriptor_limit
+from service.settings import Settings
+from tests.service.guests import DEADLINE_S, Net
+from tests.service.lone import INK, message
+from tests.service.raw import RawClient, frame
+from tests.service.running import server
+
+INKSTREAM = [sys.executable, "-c", "from service.cli import main; main()"]
+
+
+class Process:
+    """`inkstream serve` on a free port; `log` has its lines once it has ended."""
+
+    def __init__(self, checkpoint: Checkpoint, *flags: str, environment: dict[str, str]) -> None:
+        folder = str(checkpoint.path.parent)
+        model = ["--models", "tiny", "--weights", folder]
+        self.child = subprocess.Popen(
+            [*INKSTREAM, "serve", "--port", "0", "--log-format", "json", *model, *flags],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.lines: list[dict[str, Any]] = []
+        port = str(self.wait_for("serving")["url"]).rpartition(":")[2]
+        self.url = f"ws://127.0.0.1:{port}/v1/stream"
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """Read the log up to the line of this event."""
+        assert self.child.stderr is not None
+        for line in self.child.stderr:
+            self.lines.append(json.loads(line))
+            if self.lines[-1]["event"] == event:
+                return self.lines[-1]
+        raise AssertionError(f"no {event!r} in {self.lines}")
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
+        """Signal, and wait for the exit code."""
+        self.child.send_signal(sign)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the exit code, and read the rest of the log."""
+        assert self.child.stderr is not None
+        self.lines += [json.loads(line) for line in self.child.stderr]
+        return self.child.wait(DEADLINE_S)
+
+    @property
+    def log(self) -> str:
+        """All lines so far."""
+        return json.dumps(self.lines)
+
+
+@contextmanager
+def process(checkpoint: Checkpoint, *flags: str, **environment: str) -> Iterator[Process]:
+    running = Process(checkpoint, *flags, environment=environment)
+    try:
+        yield running
+    finally:
+        running.child.kill()
+        running.child.wait()
+        assert running.child.stderr is not None
+        running.child.stderr.close()
+
+
+# The end
+
+
+def test_told_to_stop_the_server_says_goaway_lets_sessions_end_and_exits_with_0(
+    tiny: Checkpoint,
+) -> None:
+    with process(tiny) as running, connect(running.url) as stream:
+        stream.recv()
+        stream.send(INK)
+        stream.recv()
+        running.child.send_signal(signal.SIGTERM)
+        goaway = json.loads(stream.recv())
+        stream.send(INK)
+        stream.send(message("end"))
+        said = [json.loads(text)["type"] for text in stream]
+        assert running.wait() == 0
+    assert goaway["type"] == "goaway"
+    assert (goaway["time_left_ms"], goaway["resumable"]) == (5000, False)
+    assert said == ["result", "flushed", "done"]
+    assert stream.protocol.close_code == 1000
+
+
+def test_who_stays_when_the_time_is_up_is_closed_1001(tiny: Checkpoint) -> None:
+    said = []
+    with process(tiny, "--drain-timeout-s", "0.3") as running, connect(running.url) as stream:
+        stream.recv()
+        running.child.send_signal(signal.SIGTERM)
+        with suppress(ConnectionClosed):
+            said += [json.loads(text) for text in stream]
+        assert running.wait() == 0
+    assert [each["type"] for each in said] == ["goaway", "error"]
+    assert stream.protocol.close_code == 1001
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_drain(tiny: Checkpoint, sign: signal.Signals) -> None:
+    with process(tiny, "--drain-timeout-s", "3600") as running, connect(running.url) as stream:
+        stream.recv()
+        running.child.send_signal(sign)
+        stream.recv()
+        assert running.stop(sign) == 0
+
+
+def test_an_idle_server_stops_at_once(tiny: Checkpoint) -> None:
+    with process(tiny, "--drain-timeout-s", "3600") as running:
+        assert running.stop() == 0
+
+
+# The start
+
+
+def test_a_port_in_use_is_said_in_one_line(tiny: Checkpoint) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        folder = str(tiny.path.parent)
+        ended = subprocess.run(
+            [*INKSTREAM, "serve", "--models", "tiny", "--weights", folder, "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+    assert ended.returncode == 1
+    expected = f"inkstream: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    assert ended.stderr == expected
+    assert ended.stdout == ""
+
+
+def test_a_host_that_does_not_exist_is_said_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"cannot listen on nowhere\.invalid port 8000: "):
+        listen(Settings.load(host="nowhere.invalid"))
+
+
+def test_all_addresses_of_a_host_are_listened_on_at_one_port() -> None:
+    listeners = listen(Settings.load(host="localhost", port=0))
+    ports = {listener.getsockname()[1] for listener in listeners}
+    for listener in listeners:
+        listener.close()
+    assert len(ports) == 1
+    assert ports != {0}
+
+
+def test_a_server_within_reach_of_others_and_without_keys_warns(tiny: Checkpoint) -> None:
+    with process(tiny, "--host", "0.0.0.0") as running:
+        running.stop()
+        assert "anyone who reaches this server may use it" in running.log
+    with process(tiny, "--host", "0.0.0.0", INKSTREAM_API_KEYS="hush") as running:
+        running.stop()
+        assert "anyone who reaches this server may use it" not in running.log
+
+
+def test_neither_keys_nor_queries_are_logged(tiny: Checkpoint) -> None:
+    with process(tiny, INKSTREAM_API_KEYS="hush-key") as running:
+        headers = {"Authorization": "Bearer hush-key"}
+        url = running.url + "?model=tiny&note=private"
+        with connect(url, additional_headers=headers) as stream:
+            stream.recv()
+        with pytest.raises(Exception, match="401"):
+            connect(url, additional_headers={"Authorization": "Bearer wrong-key"})
+        running.stop()
+    assert "session closed" in running.log
+    assert "session refused" in running.log
+    for secret in ("hush-key", "wrong-key", "private"):
+        assert secret not in running.log
+
+
+def test_serving_imports_nothing_of_the_training(tiny: Checkpoint) -> None:
+    script = """
+import os, signal, sys, threading
+from websockets.sync.client import connect
+from service import server
+from service.settings import Settings
+
+def stream(port):
+    with connect(f"ws://127.0.0.1:{port}/v1/stream") as client:
+        client.recv(); client.send(bytes(28)); client.recv()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+settings = Settings.load(port=0, models="tiny", weights=sys.argv[1])
+listeners = server.listen(settings)
+port = listeners[0].getsockname()[1]
+server.listen = lambda _: listeners
+threading.Thread(target=stream, args=[port]).start()
+assert server.serve(settings) == 0
+heavy = {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "pytest"}
+print(sorted(heavy & sys.modules.keys()))
+"""
+    command = [sys.executable, "-c", script, str(tiny.path.parent)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    assert ended.stdout == "[]\n"
+
+
+# Descriptors
+
+
+class Limit:
+    """The operating system's limit of descriptors."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, soft: int, hard: int) -> None:
+        self.soft, self.hard = soft, hard
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (self.soft, self.hard))
+        monkeypatch.setattr(resource, "setrlimit", self.set)
+
+    def set(self, which: int, limits: tuple[int, int]) -> None:
+        assert which == resource.RLIMIT_NOFILE
+        self.soft, self.hard = limits
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "raised", "warned"),
+    [
+        (256, 4096, 1000, False),
+        (256, resource.RLIM_INFINITY, 1000, False),
+        (256, 512, 512, True),
+        (2000, 4096, 2000, False),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY, False),
+    ],
+)
+def test_descriptors_are_allowed_as_needed_or_their_lack_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    soft: int,
+    hard: int,
+    raised: int,
+    warned: bool,
+) -> None:
+    limit = Limit(monkeypatch, soft, hard)
+    raise_descriptor_limit(1000)
+    assert (limit.soft, limit.hard) == (raised, hard)
+    assert ("few descriptors" in "".join(capfd.readouterr())) is warned
+
+
+# Requests that come slowly, or too large
+
+
+def http(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.settimeout(DEADLINE_S)
+    return connection
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """Read until the server hangs up."""
+    data = b""
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(65_536):
+            data += piece
+    return data
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+def test_headers_that_do_not_arrive_in_time_are_not_waited_for(
+    tiny: Checkpoint, begun: bytes
+) -> None:
+    with server(tiny.path.parent, headers_timeout_s=0.1) as running, http(running.port) as slow:
+        slow.sendall(begun)
+        assert all_of(slow).startswith(b"HTTP/1.1 408 ")
+
+
+def test_slow_headers_of_a_second_request_are_not_waited_for_either(tiny: Checkpoint) -> None:
+    with server(tiny.path.parent, headers_timeout_s=0.3) as running, http(running.port) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal")
+        answers = all_of(slow)
+    assert answers.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in answers
+
+
+def test_a_body_that_does_not_arrive_in_time_is_not_waited_for(tiny: Checkpoint) -> None:
+    with server(tiny.path.parent, body_timeout_s=0.1) as running, http(running.port) as slow:
+        slow.sendall(
+            b"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+        assert b" 200 " not in all_of(slow)
+
+
+def test_headers_without_end_are_refused(tiny: Checkpoint) -> None:
+    with server(tiny.path.parent) as running, http(running.port) as greedy:
+        with suppress(ConnectionError):
+            greedy.sendall(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 1_000_000)
+        assert all_of(greedy)[:13] in (b"HTTP/1.1 431 ", b"")
+
+
+def test_a_patient_session_outlives_the_deadlines_of_requests(tiny: Checkpoint) -> None:
+    limits = {"headers_timeout_s": 0.1, "body_timeout_s": 0.1}
+    with server(tiny.path.parent, **limits) as running, RawClient(running.port) as client:
+        client.read()
+        with http(running.port) as slow:  # its deadline passes meanwhile
+            all_of(slow)
+        client.send(frame(INK))
+        assert json.loads(client.read())["type"] == "result"
+
+
+# WebSockets that are held
+
+
+def test_the_keepalive_rests_while_a_session_is_held(
+    tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nets: list[Net] = []
+
+    def net(checkpoint: Checkpoint, _threads: int) -> Net:
+        nets.append(Net(checkpoint))
+        return nets[-1]
+
+    monkeypatch.setattr("service.app.Runtime", net)
+    pings = {"ping_interval_s": 0.05, "ping_timeout_s": 0.05}
+    limits = {"max_waiting_columns": 2, "max_message_columns": 2}
+    folder = tiny.path.parent
+    with server(folder, **pings, **limits) as running, connect(running.url) as stream:
+        stream.recv()
+        nets[0].may_run.clear()
+        for _ in range(50):
+            stream.send(INK)
+        assert nets[0].entered.acquire(timeout=DEADLINE_S)
+        with RawClient(running.port) as silent:  # cut off after one interval and one timeout
+            silent.read_to_the_end()
+        nets[0].may_run.set()
+        results = [json.loads(stream.recv())["column"] for _ in range(50)]
+    assert results == list(range(50))
+
+
+def test_a_client_that_answers_no_ping_is_cut_off(tiny: Checkpoint) -> None:
+    pings = {"ping_interval_s": 0.05, "ping_timeout_s": 0.05}
+    with server(tiny.path.parent, **pings) as running, RawClient(running.port) as silent:
+        silent.read_to_the_end()
+        running.wait_until_empty()
