@@ -4,6 +4,8 @@ import json
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from service import messages
@@ -232,6 +234,29 @@ def test_an_id_that_cannot_be_echoed_is_refused_and_not_echoed(ref: object) -> N
 @pytest.mark.parametrize("ref", [0, -5, 2**53 - 1, "", "x" * 128, 'é"\\', None])
 def test_an_id_comes_through_as_it_is(ref: int | str | None) -> None:
     assert parse_client(json.dumps({"type": "ping", "id": ref})).id == ref
+
+
+# Whatever comes
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+NEARLY = st.fixed_dictionaries(
+    {"type": st.sampled_from(CLIENT_TYPES) | VALUES},
+    optional=dict.fromkeys(("id", "columns", "column", "top_k", "every", "characters"), VALUES),
+)
+
+
+@given(text=st.text() | st.binary() | VALUES.map(json.dumps) | NEARLY.map(json.dumps))
+def test_whatever_comes_is_a_message_or_a_fault_in_words(text: str | bytes) -> None:
+    answer: messages.ClientMessage | messages.Error
+    try:
+        answer = parse_client(text)
+    except MessageError as error:
+        answer = messages.Error(code=error.code, message=str(error), fatal=False, ref=error.ref)
+    assert isinstance(answer, messages.ClientMessage) or 80 < len(encode(answer)) < 500
 
 
 # What the server says
