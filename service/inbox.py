@@ -3,8 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 
-from service.errors import MessageError
-from service.messages import ClientMessage
+from service.errors import ColumnsError, MessageError
+from service.messages import ClientMessage, Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,25 @@ class Control:
 
     index: int  # of all messages of this client, from 0
     message: ClientMessage | MessageError
+
+
+def unpack(message: bytes | Columns, column_height: int, max_columns: int) -> bytes:
+    """The columns of one message, one after another; raises `ColumnsError`."""
+    if isinstance(message, bytes):
+        data, ref = message, None
+    else:
+        ref = message.id
+        for number, column in enumerate(message.columns):
+            if len(column) != column_height:
+                got = f"column {number} has {len(column)} pixels"
+                raise ColumnsError(f"{got}, expected {column_height}", ref)
+        data = b"".join(map(bytes, message.columns))
+    n_columns, rest = divmod(len(data), column_height)
+    if rest or not data:
+        raise ColumnsError(f"{len(data)} bytes, expected {column_height} for each column", ref)
+    if n_columns > max_columns:
+        raise ColumnsError(f"{n_columns} columns in one message, allowed: 1..{max_columns}", ref)
+    return data
 
 
 class Inbox:

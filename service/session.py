@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 from model.decode import ClassifierDecoder
 from model.errors import InkstreamError, InputError
 from service import errors, messages
+from service.choices import Choices
 from service.effects import Close, Effect, Restore, Send
-from service.errors import MEANINGS, ColumnsError, MessageError, Ref, ValueRefusedError
+from service.errors import MEANINGS, MessageError, Ref, ValueRefusedError
 from service.history import SNAPSHOT_SPACING, History, Snapshot
-from service.inbox import Control, Inbox
+from service.inbox import Control, Inbox, unpack
 from service.messages import ClientMessage, Limits, ModelInfo, Result, parse_client
 from service.states import Event, State, after
 
 __all__ = ["Close", "Effect", "Restore", "Send", "Session"]
 
 CONTROL_BURST_S: Final = 5  # "for too long": control messages of so many seconds may come at once
-INVERSE: Final = bytes(range(255, -1, -1))  # for bytes.translate: ink-low to ink-high
+COLUMNS: Final = (bytes, messages.Columns)  # the two ways in which columns come
 NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
 
 
@@ -41,8 +42,7 @@ class Session:
         self._limits = limits
         self._decoder = decoder
         self._state = State.NEW
-        self._settings = messages.Configured()
-        self._shown: list[int] | None = None  # which of the K answers are sent; None is all
+        self._choices = Choices(model.labels, model.column_height)
         self._inbox = Inbox(model.column_height)
         self._flight = b""  # the columns being run
         self._message_ends: list[int] = []  # which of those are the last of a message
@@ -109,8 +109,9 @@ class Session:
             self._started_s = self._control_s = now_s
         try:
             message = frame if isinstance(frame, bytes) else parse_client(frame)
-            if isinstance(message, bytes | messages.Columns):
-                self._inbox.add_columns(self._columns(message))
+            if isinstance(message, COLUMNS):
+                most = self._limits.max_message_columns
+                self._inbox.add_columns(unpack(message, self._model.column_height, most))
                 return self._advance()
         except MessageError as error:
             return self._receive_control(Control(index, error), now_s)
@@ -167,7 +168,7 @@ class Session:
             data = bytes(self._replay[: n_columns * height])
             del self._replay[: len(data)]
         else:
-            data = self._cut(self._inbox.peek(n_columns))
+            data = self._choices.cut(self._inbox.peek(n_columns), self._column, self._ink_end)
             self._message_ends = self._inbox.take(len(data) // height)
         self._state = state
         self._flight = data
@@ -182,9 +183,9 @@ class Session:
         probabilities = self._decoder.step(scores)
         first = self._column
         self._column += len(scores)
-        inked = len(self._flight.rstrip(b"\0"))
-        if inked:
-            self._ink_end = first - -inked // self._model.column_height
+        ink_bytes = len(self._flight.rstrip(b"\0"))
+        if ink_bytes:
+            self._ink_end = first + -(-ink_bytes // self._model.column_height)  # rounded up
         if replayed:
             return [self._rewound(), *self._advance()]
         if self._state is State.REWINDING:
@@ -193,75 +194,22 @@ class Session:
         self._history.append(self._flight, self._column)
         if not self._column % SNAPSHOT_SPACING:
             self._history.keep(Snapshot(self._column, state.copy(), self._ink_end))
-        ended = self._line_ended()
+        ended = self._choices.line_ends(self._column, self._ink_end)
         effects = self._results(probabilities, ended)
         if ended:
             effects += [self._flushed(None), self._new_line()]
         return effects + self._advance()
 
-    # Columns
-
-    def _columns(self, message: bytes | messages.Columns) -> bytes:
-        """The bytes of a message's columns, one after another; raises `ColumnsError`."""
-        height = self._model.column_height
-        if isinstance(message, bytes):
-            data, ref = message, None
-        else:
-            ref = message.id
-            for number, column in enumerate(message.columns):
-                if len(column) != height:
-                    got = f"column {number} has {len(column)} pixels"
-                    raise ColumnsError(f"{got}, expected {height}", ref)
-            data = b"".join(map(bytes, message.columns))
-        n_columns, rest = divmod(len(data), height)
-        if rest or not data:
-            raise ColumnsError(f"{len(data)} bytes, expected {height} for each column", ref)
-        if n_columns > self._limits.max_message_columns:
-            most = self._limits.max_message_columns
-            raise ColumnsError(f"{n_columns} columns in one message, allowed: 1..{most}", ref)
-        return data
-
-    def _cut(self, data: bytes) -> bytes:
-        """These new columns with high ink, up to the one that ends the line."""
-        if self._settings.polarity == "ink-low":
-            data = data.translate(INVERSE)
-        blanks = self._settings.line_end_columns
-        if not blanks:
-            return data
-        height, ink_end = self._model.column_height, self._ink_end
-        for start in range(0, len(data), height):
-            column = self._column + start // height
-            if any(data[start : start + height]):
-                ink_end = column + 1
-            elif ink_end and column + 1 - ink_end >= blanks:
-                return data[: start + height]
-        return data
-
-    def _line_ended(self) -> bool:
-        """Whether the newest column is the last of so many blank ones after ink that end a line."""
-        blanks = self._settings.line_end_columns
-        return 0 < blanks <= self._column - self._ink_end and self._ink_end > 0
-
     def _results(self, probabilities: NDArray[np.float32], ended: bool) -> list[Effect]:
         """One result a column, or one a message; where a line ends in a message, one there too."""
-        rows = probabilities.tolist()
+        rows, named = probabilities.tolist(), self._choices.named
         first = self._column - len(rows)
         picked: Sequence[int] = range(len(rows))
-        if self._settings.every == "message":
+        if self._choices.in_force.every == "message":
             picked = self._message_ends
             if ended and (not picked or picked[-1] != len(rows) - 1):
                 picked = [*picked, len(rows) - 1]
-        return [Send(Result(self._epoch, first + i, self._named(rows[i]))) for i in picked]
-
-    def _named(self, row: list[float]) -> dict[str, float]:
-        """The probabilities that are sent of one column's K."""
-        labels = self._model.labels
-        if self._shown is None:
-            return dict(zip(labels, row, strict=True))
-        shown, most = self._shown, self._settings.top_k
-        if most is not None and most < len(shown):
-            shown = sorted(shown, key=row.__getitem__, reverse=True)[:most]
-        return {labels[k]: row[k] for k in shown}
+        return [Send(Result(self._epoch, first + i, named(rows[i]))) for i in picked]
 
     # Control messages
 
@@ -301,7 +249,8 @@ class Session:
             case MessageError():
                 raise message
             case messages.Configure():
-                return self._configure(message)
+                self._choices.change(message, self._decoder)
+                return [Send(self._choices.in_force)]
             case messages.Rewind():
                 return self._rewind(message)
             case messages.Flush():
@@ -313,23 +262,6 @@ class Session:
                 return [Send(messages.Pong(id=message.id))]
             case _:
                 return self._end()
-
-    def _configure(self, message: messages.Configure) -> list[Effect]:
-        changes = {name: getattr(message, name) for name in message.model_fields_set}
-        labels = self._model.labels
-        if (message.top_k or 0) > len(labels):
-            raise ValueRefusedError(f"top_k is {message.top_k}, allowed: 1..{len(labels)}")
-        settings = self._settings.model_copy(update={"id": None, **changes, "type": "configured"})
-        try:
-            self._decoder.allow(settings.characters)
-        except InputError as error:
-            raise ValueRefusedError(str(error)) from error
-        self._settings = settings
-        self._shown = None
-        if settings.characters is not None or settings.top_k is not None:
-            spelt = set(settings.characters or "".join(labels))
-            self._shown = [k for k, label in enumerate(labels) if set(label) <= spelt]
-        return [Send(settings)]
 
     def _rewind(self, message: messages.Rewind) -> list[Effect]:
         column, oldest = message.column, self._history.oldest

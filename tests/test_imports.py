@@ -29,7 +29,7 @@ SERVICE_ROWS = (
     {"errors"},
     {"faults"},
     {"messages"},
-    {"effects", "history", "inbox", "states"},
+    {"choices", "effects", "history", "inbox", "states"},
     {"session"},
     {"engine", "sessions"},
     {"rest", "stream"},
@@ -46,8 +46,8 @@ ARROWS = [
 
 PURE = [
     *("model.columns", "model.decode", "model.state"),
-    *("service.effects", "service.errors", "service.faults", "service.history", "service.inbox"),
-    *("service.messages", "service.session", "service.states"),
+    *("service.choices", "service.effects", "service.errors", "service.faults", "service.history"),
+    *("service.inbox", "service.messages", "service.session", "service.states"),
 ]
 IMPURE = {"asyncio", "logging", "os", "random", "secrets", "socket", "threading", "time"}
 HEAVY = {"torch", "onnx", "onnxruntime", "fastapi", "starlette", "uvicorn", "matplotlib", "tqdm"}
