@@ -99,17 +99,17 @@ class BodyReader:
         if announced.isdecimal() and int(announced) > self._limits.max_body_bytes:
             most = self._limits.max_body_bytes
             raise OverLimitError(f"the body has {announced} bytes, allowed: up to {most}")
-        chunks = []
+        body = bytearray()  # not a list: chunks may be of one byte each
         try:
             async with asyncio.timeout(self._timeout_s):
                 async for chunk in request.stream():
                     take(len(chunk))
-                    chunks.append(chunk)
+                    body += chunk
         except TimeoutError:
             raise IdleError(f"the body took more than {self._timeout_s:g} s") from None
-        if not any(chunks):
+        if not body:
             raise MessageError("the body is empty, expected an image or columns")
-        return b"".join(chunks)
+        return bytes(body)
 
 
 async def file_of_form(headers: Headers, body: bytes) -> bytes:

@@ -78,6 +78,7 @@ def add_rest(app: FastAPI, service: Service, metrics: Metrics) -> None:
             allow_origins=list(service.settings.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
+            expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
         )
     app.add_middleware(RequestLog, metrics=metrics)  # the outermost: it sees every answer
 
