@@ -85,26 +85,38 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, str]]]] = {
 }
 
 
+_RETRY_AFTER: Final = {
+    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
+}
+_HEADERS: Final[dict[int, dict[str, Any]]] = {
+    401: {"WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}}},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
+
+
 def _errors(*statuses: int) -> Responses:
     """The error responses of an operation, with an example for each code."""
-    return {status: _error(*_ERRORS[status]) for status in statuses}
+    return {status: _error(status, *_ERRORS[status]) for status in statuses}
 
 
-def _error(description: str, messages: dict[str, str]) -> dict[str, Any]:
+def _error(status: int, description: str, messages: dict[str, str]) -> dict[str, Any]:
     examples = {
         code: {"value": {"error": {"code": code, "message": text, "request_id": REQUEST_ID}}}
         for code, text in messages.items()
     }
     content = {"application/json": {"examples": examples}}
-    return {"model": ErrorBody, "description": description, "content": content}
+    error = {"model": ErrorBody, "description": description, "content": content}
+    return error | {"headers": _HEADERS[status]} if status in _HEADERS else error
 
 
 def _named(answer: dict[str, Any]) -> dict[str, Any]:
     """An error of a route whose answers are no JSON: FastAPI would give its schema their type."""
     schema = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
     (media,) = answer["content"].values()
-    content = {"application/json": media | {"schema": schema}}
-    return {"description": answer["description"], "content": content}
+    named = answer | {"content": {"application/json": media | {"schema": schema}}}
+    del named["model"]
+    return named
 
 
 def _success(description: str, example: Any) -> Responses:
