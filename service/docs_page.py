@@ -39,6 +39,10 @@ TRY_IT: Final = """<form method="post" action="/v1/recognize" enctype="multipart
 <pre>curl --data-binary @examples/7.png -H 'Content-Type: image/png' \\
      'http://127.0.0.1:8000/v1/recognize?curve=true'</pre>"""
 
+ERRORS: Final = """<p>Every error has one shape. Compare <code>code</code>; the message is for people
+and says what came and what is allowed; the request id also stands in the server's log.</p>
+<pre>{"error": {"code": "...", "message": "...", "request_id": "..."}}</pre>"""
+
 
 def page(description: dict[str, Any]) -> str:
     """Render an OpenAPI 3.1 description as HTML."""
@@ -56,7 +60,7 @@ def page(description: dict[str, Any]) -> str:
         f"<h1>{escape(about['title'])} <small>{escape(about['version'])}</small></h1>{text}"
         '<p>As files: <a href="/openapi.json">openapi.json</a>,'
         ' <a href="/asyncapi.json">asyncapi.json</a>.</p>'
-        f"{operations}</body></html>"
+        f"{ERRORS}{operations}</body></html>"
     )
 
 
@@ -85,19 +89,24 @@ def _row(name: str, text: str = "", *blocks: str) -> str:
 
 
 def _content(answer: dict[str, Any], whole: dict[str, Any]) -> Iterator[str]:
+    """An error's codes, each with its message; of any other answer what its body looks like."""
     for media in answer.get("content", {}).values():
-        yield from _media(media, whole)[1:]
+        if "examples" in media:
+            for code, example in media["examples"].items():
+                message = example["value"]["error"]["message"]
+                yield f"<p><code>{escape(code)}</code> {escape(message)}</p>"
+        else:
+            yield from _media(media, whole)[1:]
 
 
 def _media(media: dict[str, Any], whole: dict[str, Any]) -> tuple[str, ...]:
-    """A line about a body, then its examples and its schema as blocks."""
+    """A line about a body, then its example and its schema as blocks."""
     schema = _resolved(media.get("schema", {}), whole)
-    blocks = [_json("example", example["value"]) for example in media.get("examples", {}).values()]
-    if "example" in media:
-        blocks.append(_json("example", media["example"]))
+    line = "the bytes of the file" if schema.get("format") == "binary" else ""
+    blocks = [_json("example", media["example"])] if "example" in media else []
     if "properties" in schema:
         blocks.append(_json("schema", schema))
-    return ("the bytes of the file" if schema.get("format") == "binary" else "", *blocks)
+    return (line, *blocks)
 
 
 def _resolved(schema: Any, whole: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -31,6 +31,8 @@ log = get_logger()
 
 class ErrorDetail(BaseModel):
     """What went wrong."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     code: str
     """Stable; compare this one."""
