@@ -39,8 +39,8 @@ TRY_IT: Final = """<form method="post" action="/v1/recognize" enctype="multipart
 <pre>curl --data-binary @examples/7.png -H 'Content-Type: image/png' \\
      'http://127.0.0.1:8000/v1/recognize?curve=true'</pre>"""
 
-ERRORS: Final = """<p>Every error has one shape. Compare <code>code</code>; the message is for people
-and says what came and what is allowed; the request id also stands in the server's log.</p>
+ERRORS: Final = """<p>Every error has one shape. Compare <code>code</code>; the message is for
+people, it says what came and what is allowed; the request id stands in the server's log, too.</p>
 <pre>{"error": {"code": "...", "message": "...", "request_id": "..."}}</pre>"""
 
 
