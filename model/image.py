@@ -84,20 +84,20 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.
     if isinstance(source, Image.Image):
         _check_size(source, max_pixels)
         return _decoded(source)
-    with _opened(source) as image:
+    with _opened(source, max_pixels) as image:
         _check_size(image, min(max_pixels, DECODING_BYTES // _cost(image)))
         image.draft("L", (MAX_SIDE, MAX_SIDE))  # JPEG can decode at an eighth
         return _decoded(image)
 
 
-def _opened(source: str | Path | bytes) -> Image.Image:
+def _opened(source: str | Path | bytes, max_pixels: int) -> Image.Image:
     """The image with its header read and nothing decoded."""
     try:
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, "r", FORMATS)
     except UnidentifiedImageError as error:
         raise ImageError(f"not an image that is read; expected {', '.join(FORMATS)}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageSizeError(f"image has too many pixels: {error}") from error
+        raise ImageSizeError(f"image has far too many pixels, at most {max_pixels}") from error
     except _DECODING_ERRORS as error:
         if isinstance(error, OSError) and error.strerror:
             raise ImageError(f"{source!s} cannot be read: {error.strerror}") from error

@@ -1,0 +1,196 @@
+"""The library's face: images and streams, and states that can be kept and forked."""
+
+import copy
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import model
+from model import Recognizer, State, load
+from model.checkpoint import Checkpoint
+from model.columns import digit_columns
+from model.errors import CheckpointError, ImageError, InputError
+from model.image import ImageSource
+from tests import builders
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "7.png"
+
+
+@pytest.fixture(scope="module")
+def recognizer(tiny: Checkpoint) -> Recognizer:
+    return load(tiny.path)
+
+
+# Images
+
+
+def test_an_image_gives_a_label_its_probabilities_and_their_curve(recognizer: Recognizer) -> None:
+    answer = recognizer.recognize(EXAMPLE)
+    assert answer.columns == 28
+    assert answer.curve.shape == (28, 10)
+    assert list(answer.probabilities) == list("0123456789")
+    assert answer.probabilities[answer.label] == max(answer.probabilities.values())
+    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(answer.curve[-1], list(answer.probabilities.values()))
+
+
+def test_a_path_bytes_an_image_and_an_array_are_the_same_image(recognizer: Recognizer) -> None:
+    image = Image.open(EXAMPLE)
+    sources: list[ImageSource] = [
+        EXAMPLE,
+        str(EXAMPLE),
+        EXAMPLE.read_bytes(),
+        image,
+        np.asarray(image),
+    ]
+    answers = [recognizer.recognize(source).curve for source in sources]
+    for answer in answers[1:]:
+        assert np.array_equal(answer, answers[0])
+
+
+def test_what_is_no_image_is_an_error(recognizer: Recognizer) -> None:
+    with pytest.raises(ImageError, match="not an image"):
+        recognizer.recognize(b"a seven")
+
+
+def test_labels_may_be_anything(tmp_path: Path) -> None:
+    checkpoint = builders.checkpoint(tmp_path / "animals.onnx", ("cat", "dog", "ape"))
+    recognizer = load(checkpoint.path)
+    assert recognizer.labels == ("cat", "dog", "ape")
+    assert recognizer.recognize(EXAMPLE).label in recognizer.labels
+
+
+# Streams
+
+
+def test_a_stream_gives_the_curve_column_by_column(recognizer: Recognizer) -> None:
+    results = list(recognizer.stream(digit_columns(EXAMPLE, 28)))
+    curve = recognizer.recognize(EXAMPLE).curve
+    assert [result.column for result in results] == list(range(28))
+    for result, expected in zip(results, curve, strict=True):
+        np.testing.assert_allclose(list(result.probabilities.values()), expected, atol=1e-5)
+        assert result.label == recognizer.labels[int(expected.argmax())]
+
+
+def test_a_column_is_read_when_its_result_is_asked_for(recognizer: Recognizer) -> None:
+    asked = []
+
+    def source() -> Iterator[list[int]]:
+        for index in range(3):
+            asked.append(index)
+            yield [0] * 28
+
+    stream = recognizer.stream(source())
+    assert asked == []
+    next(stream)
+    assert asked == [0]
+
+
+def test_two_streams_never_share_state(recognizer: Recognizer) -> None:
+    first_columns, second_columns = builders.columns(12, seed=1), builders.columns(12, seed=2)
+    first, second = recognizer.stream(), recognizer.stream()
+    for one, other in zip(first_columns, second_columns, strict=True):
+        first.push(one)
+        second.push(other)
+    assert np.array_equal(first.state.row, _after(recognizer, first_columns).row)
+    assert np.array_equal(second.state.row, _after(recognizer, second_columns).row)
+
+
+def test_a_state_forks_a_stream(recognizer: Recognizer) -> None:
+    columns = builders.columns(10)
+    state = _after(recognizer, columns[:6])
+    kept = state.row.copy()
+    forks = [list(recognizer.stream(columns[6:], state)) for _ in range(2)]
+    expected = list(recognizer.stream(columns))[6:]
+    assert forks == [expected, expected]
+    assert np.array_equal(state.row, kept)
+    assert copy.copy(state).columns == 6
+
+
+def test_a_state_cannot_be_changed(recognizer: Recognizer) -> None:
+    state = _after(recognizer, builders.columns(3))
+    with pytest.raises(ValueError, match="read-only"):
+        state.row[0] = 1
+
+
+def test_a_saved_state_goes_on(recognizer: Recognizer, tmp_path: Path) -> None:
+    columns = builders.columns(10)
+    _after(recognizer, columns[:6]).save(tmp_path / "state")
+    state = State.load(tmp_path / "state")
+    assert list(recognizer.stream(columns[6:], state)) == list(recognizer.stream(columns))[6:]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ([0] * 27, r"shape \(27,\), expected \(28,\)"),
+        ([[0] * 28], r"shape \(1, 28\)"),
+        ([0.5] * 28, "holds float64, expected whole numbers 0..255"),
+        ([256] * 28, "whole numbers 0..255"),
+        ([-1] * 28, "whole numbers 0..255"),
+        (["a"] * 28, "whole numbers 0..255"),
+        ([[0], [0, 1]], "no row of numbers"),
+        (None, r"shape \(\)"),
+    ],
+)
+def test_a_faulty_column_is_refused_and_the_stream_stands(
+    recognizer: Recognizer, column: object, said: str
+) -> None:
+    stream = recognizer.stream()
+    stream.push([0] * 28)
+    with pytest.raises(InputError, match=said):
+        stream.push(column)  # type: ignore[arg-type]
+    assert stream.state.columns == 1
+
+
+def test_a_state_of_another_net_is_refused(recognizer: Recognizer, tmp_path: Path) -> None:
+    other = load(builders.checkpoint(tmp_path / "other.onnx", seed=9).path)
+    with pytest.raises(InputError, match="state belongs to the net"):
+        other.stream(state=recognizer.stream().state)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "no saved state"),
+        (b"\x80\x04pickled", "no saved state"),
+        (b"inkstream state 1\n", "damaged"),
+        (b'inkstream state 1\n{"columns": 3}\n', "damaged"),
+        (b'inkstream state 1\n{"columns": 3, "model": "a"}\n\0\0\0', "damaged"),
+        (b"inkstream state 1\n[]\n", "damaged"),
+    ],
+)
+def test_a_damaged_state_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "state").write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        State.load(tmp_path / "state")
+
+
+# Loading
+
+
+def test_an_unknown_name_is_an_error() -> None:
+    with pytest.raises(CheckpointError, match="no model 'giant'"):
+        load("giant")
+
+
+def test_importing_the_package_loads_no_runtime() -> None:
+    program = (
+        "import sys, model; sys.exit(bool({'onnxruntime', 'PIL', 'numpy'} & sys.modules.keys()))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        model.nothing  # noqa: B018
+
+
+def _after(recognizer: Recognizer, columns: NDArray[np.uint8]) -> State:
+    stream = recognizer.stream(columns)
+    for _ in stream:
+        pass
+    return stream.state
