@@ -46,7 +46,7 @@ def explain(text: str | bytes, error: ValidationError) -> MessageError:
 def _explain_field(
     message: dict[str, Any], fault: str, where: tuple[int | str, ...], complaint: str
 ) -> MessageError:
-    name, ref = where[0], _ref(message)
+    name, ref = str(where[0]), _ref(message)
     if fault == "missing":
         return ValueRefusedError(f"{message['type']} has no {name}", ref)
     if name == "columns":
