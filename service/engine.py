@@ -33,6 +33,10 @@ Answer = tuple[list[NDArray[np.float32]], NDArray[np.float32]]  # scores [n_i, K
 log = get_logger()
 
 
+def _to_nobody(_effects: list[Effect]) -> None:
+    """What a session that has left says."""
+
+
 class Seat:
     """One session in the engine: where its state lies and who hears its answers."""
 
@@ -91,6 +95,7 @@ class Engine:
         if seat.slot != GONE:
             self._states.remove(seat.slot)
             seat.slot = GONE
+            seat.deliver = _to_nobody  # whoever heard it holds the seat: this frees both at once
 
     def receive(self, seat: Seat, frame: str | bytes, now_s: float) -> None:
         """Hand one frame of the client to its session and carry out what follows."""

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from tests.service.guests import DEADLINE_S
 
-BINARY, TEXT = 0x82, 0x81
+BINARY, TEXT, CLOSE = 0x82, 0x81, 0x88
 MASK = bytes(4)  # zeros: the masked payload is the payload
 
 
@@ -40,6 +40,7 @@ class RawClient:
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
         )
+        self.kind = 0
         self._unread = b""
         while b"\r\n\r\n" not in self._unread:
             self._unread += self.socket.recv(65_536)
@@ -62,17 +63,16 @@ class RawClient:
         self.socket.sendall(data)
 
     def read(self) -> bytes:
-        """The payload of the server's next frame; raises `EOFError` at the end."""
-        head = self._exactly(2)
-        length = head[1]
+        """The payload of the server's next frame, `kind` its first byte; `EOFError` at the end."""
+        self.kind, length = self._exactly(2)
         if length == 126:
             length = int.from_bytes(self._exactly(2))
         return self._exactly(length)
 
     def read_to_the_end(self) -> None:
-        """Read until the server hangs up, in whatever manner."""
+        """Read until the server closes or hangs up, in whatever manner."""
         with contextlib.suppress(EOFError, ConnectionError):
-            while True:
+            while self.kind != CLOSE:
                 self.read()
 
     def reset(self) -> None:

@@ -1,7 +1,9 @@
 """The engine: sessions share runs, and nobody notices but by the speed."""
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -238,6 +240,17 @@ async def test_leaving_twice_is_leaving_once(net: Net) -> None:
         guest.leave()
         newcomers = [Guest(engine, net), Guest(engine, net)]
         assert newcomers[0].seat.slot != newcomers[1].seat.slot
+
+
+async def test_a_session_that_left_is_freed_at_once(net: Net) -> None:
+    async with running(net) as engine:
+        guest = Guest(engine, net)
+        guest.leave()
+        remembered = weakref.ref(guest)
+        gc.disable()
+        del guest
+        gc.enable()
+        assert remembered() is None
 
 
 async def test_a_closed_session_is_run_no_more(net: Net) -> None:
