@@ -4,7 +4,6 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
 
 from service.errors import OriginError, UnauthorizedError
 from service.settings import Settings
@@ -53,7 +52,7 @@ class Access:
         """
         if origin is None or "*" in self._origins or origin.lower() in self._origins:
             return
-        if host is not None and urlsplit(origin).netloc.lower() == host.lower():
+        if host and origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}"):
             return
         raise OriginError(
             f"origin {origin[:100]} is not allowed; INKSTREAM_ORIGINS lists those that are"

@@ -1,0 +1,78 @@
+"""Keys and origins, seen from inside: what the doors ask."""
+
+import pytest
+
+from service.access import Access
+from service.errors import OriginError, UnauthorizedError
+from service.settings import Settings
+
+
+def access(**settings: str) -> Access:
+    return Access(Settings.load(**settings))
+
+
+def test_without_keys_everybody_may_come() -> None:
+    access().check_key(None)
+    access().check_key("Bearer whatever", ["key.whatever"])
+
+
+@pytest.mark.parametrize("key", ["one", "two"])
+def test_each_of_the_keys_opens(key: str) -> None:
+    access(api_keys="one,two").check_key(f"Bearer {key}")
+    access(api_keys="one,two").check_key(None, ["inkstream.v1", f"key.{key}"])
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer ", "Bearer on", "Bearer onetwo", "Basic one", "one"]
+)
+def test_nothing_else_opens(authorization: str) -> None:
+    with pytest.raises(UnauthorizedError):
+        access(api_keys="one,two").check_key(authorization)
+
+
+def test_a_key_is_never_repeated_in_an_error() -> None:
+    with pytest.raises(UnauthorizedError) as caught:
+        access(api_keys="right").check_key("Bearer wrong-key", ["key.another"])
+    assert "wrong-key" not in str(caught.value)
+    assert "another" not in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_a_wrong_key() -> None:
+    with pytest.raises(UnauthorizedError):
+        access(api_keys="right").check_key(b"Bearer \xff\xfe".decode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        (None, "ink.example"),
+        ("https://a.example", "ink.example"),
+        ("HTTPS://A.example", "ink.example"),
+        ("http://ink.example:8000", "ink.example:8000"),
+        ("https://ink.example", "Ink.Example"),
+    ],
+)
+def test_pages_of_listed_origins_and_of_this_server_may_ask(origin: str | None, host: str) -> None:
+    access(origins="https://a.example").check_origin(origin, host)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("https://b.example", "ink.example"),
+        ("http://a.example", "ink.example"),
+        ("https://a.example.evil.example", "ink.example"),
+        ("http://ink.example:8001", "ink.example:8000"),
+        ("null", "ink.example"),
+        ("", ""),
+        ("https://b.example", None),
+        ("http://[", "ink.example"),
+    ],
+)
+def test_pages_of_other_origins_may_not(origin: str, host: str | None) -> None:
+    with pytest.raises(OriginError, match="is not allowed; INKSTREAM_ORIGINS lists"):
+        access(origins="https://a.example").check_origin(origin, host)
+
+
+def test_a_star_lets_all_origins_in() -> None:
+    access(origins="*").check_origin("null", None)
