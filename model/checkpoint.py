@@ -72,9 +72,11 @@ class Metadata:
         """Read `to_json`'s text; raises `CheckpointError` if it is anything else."""
         try:
             values = json.loads(text)
-            found = values["format"]
-            if found != FORMAT:
-                raise CheckpointError(f"format is {found!r}, this version reads {FORMAT}")
+            for name, readable in (("format", FORMAT), ("opset", OPSET)):
+                if values[name] != readable:
+                    raise CheckpointError(
+                        f"{name} is {values[name]!r}, this version reads {readable}"
+                    )
             config = ModelConfig.from_dict(values.pop("config"))
             temperatures = tuple(map(float, values.pop("temperatures")))
             return cls(config=config, temperatures=temperatures, **values)

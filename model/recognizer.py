@@ -61,7 +61,7 @@ class State:
 
     @classmethod
     def load(cls, path: str | Path) -> "State":
-        """Read what `save` wrote; raises `InputError` if it is anything else."""
+        """Read what `save` wrote; raises `InputError` for anything else, `OSError` for no file."""
         magic, _, rest = Path(path).read_bytes().partition(b"\n")
         head, _, numbers = rest.partition(b"\n")
         if magic + b"\n" != _STATE_MAGIC:

@@ -6,11 +6,22 @@ from typing import Final
 import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors  # type: ignore[import-untyped]
 
 from model.checkpoint import Checkpoint
 from model.errors import CheckpointError, InputError
 
 _OUTPUTS: Final = ["scores", "state_after"]
+
+# What ONNX Runtime raises for a model that it cannot run; they share no base but Exception.
+_MODEL_ERRORS: Final = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
 
 
 class Runtime:
@@ -27,7 +38,7 @@ class Runtime:
             self._session = ort.InferenceSession(
                 checkpoint.content, _options(threads), providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # ONNX Runtime's errors share no base but this one
+        except _MODEL_ERRORS as error:
             raise CheckpointError(
                 f"{checkpoint.path.name}: ONNX Runtime {ort.__version__} refuses it: {error}"
             ) from error

@@ -120,9 +120,12 @@ def test_any_flipped_bit_is_found(tiny: Checkpoint, tmp_path: Path, data: st.Dat
         checkpoints.read(path)
 
 
-def test_a_file_of_another_format_says_both(tiny: Checkpoint, tmp_path: Path) -> None:
-    path = relabelled(tiny, tmp_path / "net.onnx", '"format": 1', '"format": 2')
-    with pytest.raises(CheckpointError, match="format is 2, this version reads 1"):
+@pytest.mark.parametrize(("name", "readable"), [("format", 1), ("opset", 18)])
+def test_a_file_of_another_version_says_both(
+    tiny: Checkpoint, tmp_path: Path, name: str, readable: int
+) -> None:
+    path = relabelled(tiny, tmp_path / "net.onnx", f'"{name}": {readable}', f'"{name}": 99')
+    with pytest.raises(CheckpointError, match=f"{name} is 99, this version reads {readable}"):
         checkpoints.read(path)
 
 

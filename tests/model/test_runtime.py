@@ -224,8 +224,9 @@ def test_a_graph_with_other_labels_than_its_metadata_is_refused(
 def test_a_graph_that_onnx_runtime_cannot_run_is_refused(tiny: Checkpoint, tmp_path: Path) -> None:
     model = onnx.load_from_string(tiny.content)
     model.graph.node[0].op_type = "Teleport"
-    with pytest.raises(CheckpointError, match=r"tiny\.onnx: ONNX Runtime .* refuses it"):
-        Runtime(Checkpoint(tiny.path, tiny.metadata, model.SerializeToString()))
+    for content in (model.SerializeToString(), b"", b"no model", tiny.content[:1000]):
+        with pytest.raises(CheckpointError, match=r"tiny\.onnx: ONNX Runtime .* refuses it"):
+            Runtime(Checkpoint(tiny.path, tiny.metadata, content))
 
 
 def test_checkpoints_read_back_run_alike(tiny: Checkpoint, runtime: Runtime) -> None:
