@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, JpegImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from model.errors import ImageError, ImageSizeError
 
@@ -26,9 +26,10 @@ MAX_SIDE: Final = 1024  # pixels; larger images are reduced: a digit needs 20, i
 FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 
 # What decoding costs at worst, in bytes a pixel, measured as the growth of the process: the pixels
-# themselves, and WebP's canvases or libtiff's strip beside them. JPEG is reckoned by `_cost`.
+# themselves, and beside them WebP's canvases. JPEG and TIFF are reckoned by `_cost`.
 DECODING_BYTES: Final = 80_000_000
-BYTES_PER_PIXEL: Final = {"PNG": 4, "GIF": 4, "BMP": 4, "PPM": 4, "TIFF": 8, "WEBP": 18}
+BYTES_PER_PIXEL: Final = {"WEBP": 18}
+STORED_BYTES_PER_PIXEL: Final = 4  # Pillow's own, in most of its modes
 SLOW_BYTES_PER_PIXEL: Final = 80  # a codec that Pillow runs in Python: a megapixel takes a second
 SLOW_CODECS: Final = ("ppm", "ppm_plain", "bmp_rle")
 STRIP_PIXELS: Final = 1 << 18
@@ -82,10 +83,14 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.
     if isinstance(source, np.ndarray):
         source = _from_array(source)
     if isinstance(source, Image.Image):
-        _check_size(source, max_pixels)
+        _check_size(*source.size, max_pixels)
         return _decoded(source)
     with _opened(source, max_pixels) as image:
-        _check_size(image, min(max_pixels, DECODING_BYTES // _cost(image)))
+        try:
+            width, height, cost = _demand(image)
+        except _DECODING_ERRORS as error:
+            raise ImageError(f"image is damaged: {error}") from error
+        _check_size(width, height, min(max_pixels, DECODING_BYTES // cost))
         image.draft("L", (MAX_SIDE, MAX_SIDE))  # JPEG can decode at an eighth
         return _decoded(image)
 
@@ -123,20 +128,28 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
     return Image.fromarray(array.astype(np.float32))
 
 
-def _cost(image: Image.Image) -> int:
-    """Bytes that decoding may take for one pixel."""
+def _demand(image: Image.Image) -> tuple[int, int, int]:
+    """Width and height of what is decoded at once, and the bytes that it takes for one pixel."""
+    width, height = image.size
     if any(tile[0] in SLOW_CODECS for tile in getattr(image, "tile", [])):
-        return SLOW_BYTES_PER_PIXEL
+        return width, height, SLOW_BYTES_PER_PIXEL
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         # A file of several scans keeps two bytes for each coefficient until the last one.
         blocks = [across * down for _, across, down, _ in image.layer]
-        pixel = 4 if image.mode == "CMYK" else 1
-        return math.ceil(2 * sum(blocks) / max(blocks)) + pixel
-    return BYTES_PER_PIXEL[image.format or "TIFF"]
+        pixel = STORED_BYTES_PER_PIXEL if image.mode == "CMYK" else 1
+        return width, height, math.ceil(2 * sum(blocks) / max(blocks)) + pixel
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        # Beside the image lies a strip, maybe as large, or a tile, maybe larger.
+        tags = image.tag_v2
+        bits = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
+        bits *= max(tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
+        width = max(width, tags.get(TiffImagePlugin.TILEWIDTH, 1))
+        height = max(height, tags.get(TiffImagePlugin.TILELENGTH, 1))
+        return width, height, math.ceil(bits / 8) + STORED_BYTES_PER_PIXEL
+    return width, height, BYTES_PER_PIXEL.get(str(image.format), STORED_BYTES_PER_PIXEL)
 
 
-def _check_size(image: Image.Image, max_pixels: int) -> None:
-    width, height = image.size
+def _check_size(width: int, height: int, max_pixels: int) -> None:
     if not width or not height:
         raise ImageError(f"image is {width} x {height} pixels, expected at least 1 x 1")
     if width * height > max_pixels:

@@ -305,12 +305,23 @@ def test_large_images_are_reduced_by_averaging(width: int, height: int) -> None:
     assert abs(float(found.mean()) - float(grey.mean())) < 2
 
 
+def test_a_tile_larger_than_its_image_counts_as_the_image() -> None:
+    side, data = 8192, zlib.compress(bytes(8192 * 8192))
+    tags = {256: 1, 257: 1, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side}
+    tags |= {324: 8 + 2 + 12 * 10 + 4, 325: len(data)}  # where the tile starts, and its bytes
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    file = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + data
+    with pytest.raises(ImageSizeError, match="8192 x 8192 pixels"):
+        read_image(file)
+
+
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "rgba.png": ("RGBA", "PNG", {"compress_level": 1}),
     "rgb.bmp": ("RGB", "BMP", {}),
     "progressive.jpg": ("RGB", "JPEG", {"progressive": True, "quality": 30}),
     "4:4:4.jpg": ("RGB", "JPEG", {"progressive": True, "quality": 30, "subsampling": 0}),
     "cmyk.jpg": ("CMYK", "JPEG", {"progressive": True, "quality": 30}),
+    "deep strip.tiff": ("I;16", "TIFF", {"compression": "tiff_lzw", "strip_size": 1 << 27}),
     "one strip.tiff": ("RGBA", "TIFF", {"compression": "tiff_deflate", "strip_size": 1 << 27}),
     "rgb.webp": ("RGB", "WEBP", {"quality": 1, "method": 0}),
     "palette.gif": ("P", "GIF", {}),
