@@ -6,19 +6,21 @@ bounded by the kernel: see `service.server.listen`.
 """
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, cast
 
 import uvicorn
-from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 from websockets.protocol import State
 
 from service.settings import Settings
+from service.stream import PUSH
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
 LAST_WORDS_S: Final = 2  # for closing handshakes, after the sessions had their time
-READ_AHEAD: Final = 4  # messages that a session has not asked for yet
 REFUSAL: Final = "HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 TOO_LATE: Final = "408 Request Timeout"
 TOO_LARGE: Final = "431 Request Header Fields Too Large"
@@ -109,25 +111,58 @@ class HttpConnection(HttpToolsProtocol):
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
-    """A WebSocket for many small messages, whose keepalive rests while its session holds it."""
+    """A WebSocket for many small messages: what `service.stream.Pushing` asks of a connection.
+
+    uvicorn queues each message, wakes a task and stops and starts reading for it. Who has set
+    `listener` gets messages at once instead, and says itself when reading is to stop.
+    """
+
+    listener: Callable[[str | bytes], None] | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            extensions = cast(dict[str, Any], self.scope["extensions"])
+            extensions[PUSH] = self
 
     def send_receive_event_to_app(self) -> None:
-        """Queue a message; stop reading at a few, where uvicorn stops and goes on at each."""
-        if self.read_paused or self.queue.qsize() >= READ_AHEAD:
+        """A message has come whole."""
+        if self.listener is None or self.close_sent:
             super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        if self.curr_msg_data_type == "bytes":
+            self.listener(data)
+            return
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            super().send_receive_event_to_app()  # which fails alike, and closes
         else:
-            self.read_paused = True  # so that nothing is left to pause
-            super().send_receive_event_to_app()
-            self.read_paused = False
+            self.listener(text)
 
-    async def send(self, message: ASGISendEvent) -> None:
-        """Write a text as the one frame that it is (RFC 6455, 5.2); leave all else to uvicorn."""
-        text = message.get("text")
-        if isinstance(text, str) and self.writable.is_set() and self.conn.state is State.OPEN:
-            data = text.encode()
-            self.transport.write(_text_header(len(data)) + data)
-        else:
-            await super().send(message)
+    def push(self, text: str) -> bool:
+        """Write a text as the one frame that it is (RFC 6455, 5.2), unless writing has to wait."""
+        if (
+            self.conn.state is not State.OPEN
+            or not self.writable.is_set()
+            or self.transport.is_closing()
+        ):
+            return False
+        data = text.encode()
+        self.transport.write(_text_header(len(data)) + data)
+        return True
+
+    def hold(self) -> None:
+        """Read nothing more."""
+        self.read_paused = True
+        self.transport.pause_reading()
+
+    def release(self) -> None:
+        """Read on."""
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
 
     def keepalive_timeout(self) -> None:
         """While nothing is read, pongs are not read either: wait on.

@@ -1,10 +1,11 @@
 """The batching loop: waiting columns of all sessions -> one run of the net -> answers back.
 
 A session that has columns waiting stands in one row, oldest first. The loop takes the head of the
-row, runs the net once for all of them in its one worker thread, hands out the answers, and takes
-again. While a run is under way the next batch collects in the row: an idle server answers at once,
-a loaded one batches by itself, and there is no timer, no sleep and no poll. New states are put back
-only after a run that succeeded. All but the run happens on the event loop: no lock is needed.
+row, runs the net once for all of them in its one worker thread, and takes again. While a run is
+under way the answers of the one before are handed out and the next batch collects in the row: an
+idle server answers at once, a loaded one batches by itself, and there is no timer, no sleep and no
+poll. New states are put back only after a run that succeeded. All but the run happens on the event
+loop, so no lock is needed.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -40,14 +42,25 @@ def _to_nobody(_effects: list[Effect]) -> None:
 class Seat:
     """One session in the engine: where its state lies and who hears its answers."""
 
-    __slots__ = ("deliver", "queued", "session", "since_s", "slot")
+    __slots__ = ("deliver", "queued", "ready", "session", "since_s", "slot")
 
     def __init__(self, session: Session, slot: int, deliver: Deliver) -> None:
         self.session = session
         self.slot = slot  # of the state table, or GONE
         self.deliver = deliver
         self.queued = False  # stands in the row, or takes part in the run under way
+        self.ready = 0  # columns that it had ready when it came into the row
         self.since_s = 0.0  # when it came into the row
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the net, under way or done."""
+
+    seats: list[Seat]
+    pieces: Pieces
+    answer: asyncio.Future[Answer]
+    started_s: float
 
 
 class Engine:
@@ -109,20 +122,25 @@ class Engine:
             effects = [effect for effect in effects if not isinstance(effect, Restore)]
         if effects:
             seat.deliver(effects)
-        if not seat.queued and seat.session.ready_columns:
-            seat.queued = True
-            seat.since_s = time.perf_counter()
-            self._row.append(seat)
-            self._arrival.set()
+        if not seat.queued:
+            seat.ready = seat.session.ready_columns
+            if seat.ready:
+                seat.queued = True
+                seat.since_s = time.perf_counter()
+                self._row.append(seat)
+                self._arrival.set()
 
     async def _run(self) -> None:
+        """One run after another; what a run answered is handed out while the next is under way."""
+        answered: Run | None = None
         while True:
-            await self._arrival.wait()
-            seats, pieces = self._schedule()
-            if seats:
-                await self._step(seats, pieces)
-            if not self._row:
+            run = self._start()
+            if answered is not None:
+                self._hand_out(answered)
+            elif run is None:
                 self._arrival.clear()
+                await self._arrival.wait()
+            answered = await self._finish(run) if run is not None else None
 
     def _schedule(self) -> tuple[list[Seat], Pieces]:
         """Take the next batch from the head of the row."""
@@ -145,52 +163,57 @@ class Engine:
 
     def _depth(self, seats: Sequence[Seat]) -> int:
         """How many columns each may bring: what half of them have, so that no flood holds many."""
-        ready = sorted(seat.session.ready_columns for seat in seats)
+        ready = sorted([seat.ready for seat in seats])
         usual = ready[len(ready) // 2] if ready else 0
         return max(1, min(usual, self._max_columns // max(1, len(seats))))
 
-    async def _step(self, seats: list[Seat], pieces: Pieces) -> None:
-        """Run one batch and hand out its answers; if it fails, try each of its sessions alone."""
-        started_s = time.perf_counter()
+    def _start(self) -> Run | None:
+        """Begin a run of the next batch in the worker thread; None if no session waits."""
+        seats, pieces = self._schedule()
+        return self._submit(seats, pieces) if seats else None
+
+    def _submit(self, seats: list[Seat], pieces: Pieces) -> Run:
+        states = self._states.take([seat.slot for seat in seats])  # [B, D]
+        loop = asyncio.get_running_loop()
+        answer = loop.run_in_executor(self._worker, self._runtime.run_ragged, pieces, states)
+        return Run(seats, pieces, answer, time.perf_counter())
+
+    async def _finish(self, run: Run) -> Run | None:
+        """Wait for a run; if it failed, try each of its sessions once alone and give None."""
         try:
-            answer = await self._compute(seats, pieces)
+            await run.answer
         except Exception:
-            log.exception("run failed", sessions=len(seats))
-            for seat, piece in zip(seats, pieces, strict=True):
+            log.exception("run failed", sessions=len(run.seats))
+            for seat, piece in zip(run.seats, run.pieces, strict=True):
                 await self._retry(seat, piece)
-            return
-        ended_s = time.perf_counter()
-        n_columns = sum(map(len, pieces))
-        self._observer.ran(len(seats), n_columns, ended_s - started_s, started_s - seats[0].since_s)
-        self._hand_out(seats, answer)
+            return None
+        run_s = time.perf_counter() - run.started_s
+        wait_s = run.started_s - run.seats[0].since_s
+        self._observer.ran(len(run.seats), sum(map(len, run.pieces)), run_s, wait_s)
+        return run
 
     async def _retry(self, seat: Seat, piece: NDArray[np.uint8]) -> None:
         """Run one session of a failed batch alone; if that fails too, it is the one to end."""
         if seat.slot == GONE:
             return
+        run = self._submit([seat], [piece])
         try:
-            answer = await self._compute([seat], [piece])
+            await run.answer
         except Exception:
             self._fail(seat)
         else:
-            self._hand_out([seat], answer)
+            self._hand_out(run)
 
-    async def _compute(self, seats: Sequence[Seat], pieces: Pieces) -> Answer:
-        """The run itself, in the worker thread."""
-        states = self._states.take([seat.slot for seat in seats])  # [B, D]
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, self._runtime.run_ragged, pieces, states)
-
-    def _hand_out(self, seats: Sequence[Seat], answer: Answer) -> None:
+    def _hand_out(self, run: Run) -> None:
         """Put the states back and let every session that is still here say what follows."""
-        scores, states = answer
-        slots = [seat.slot for seat in seats]
+        scores, states = run.answer.result()
+        slots = [seat.slot for seat in run.seats]
         if GONE in slots:
             here = [index for index, slot in enumerate(slots) if slot != GONE]
             self._states.put([slots[index] for index in here], states[here])
         else:
             self._states.put(slots, states)
-        for seat, own_scores, state in zip(seats, scores, states, strict=True):
+        for seat, own_scores, state in zip(run.seats, scores, states, strict=True):
             if seat.slot == GONE:
                 continue
             try:
@@ -204,4 +227,7 @@ class Engine:
         """End a session for a fault of ours, told to the log; all others go on."""
         log.exception("session failed", session=seat.session.session_id)
         seat.queued = False
-        self.apply(seat, seat.session.failed("the net could not read these columns"))
+        try:
+            self.apply(seat, seat.session.failed("the net could not read these columns"))
+        except Exception:
+            log.exception("session could not be told", session=seat.session.session_id)

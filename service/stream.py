@@ -1,8 +1,8 @@
 """A session's way through its WebSocket: the only code that awaits one.
 
-It speaks ASGI itself, below FastAPI's `WebSocket`: at one column a message every layer counts. One
-task reads and one writes. The reader asks for no more messages while its session is far behind; the
-server then stops reading the socket and TCP holds the client: back pressure without loss.
+It speaks ASGI itself, below FastAPI's `WebSocket`, and on our own server it is pushed to: at one
+column a message every layer and every wake-up counts. Who is far ahead is held: the server stops
+reading that socket, and TCP stops the client. Back pressure, and no loss.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
 from model.errors import InkstreamError
@@ -21,11 +21,10 @@ from service.logs import get_logger
 from service.messages import PROTOCOL, Error, Result, ServerMessage, encode
 from service.serving import RunningModel, Service
 
+PUSH: Final = "inkstream.push"  # the ASGI extension that a `Pushing` connection is offered as
 HOLD_FROM: Final = 512  # messages on their way out: from here on the client is held
 MERGE_FROM: Final = 256  # from here on a result takes the place of a result before it
 RETRY_AFTER_S: Final = 5
-NO_STATUS: Final = 1005  # RFC 6455, 7.4.1: closed without a code
-ABNORMAL: Final = 1006  # RFC 6455, 7.4.1: closed without a word
 UNAVAILABLE: Final = (429, 503)  # statuses that tell when to try again
 
 Event = MutableMapping[str, Any]
@@ -33,6 +32,21 @@ Receive = Callable[[], Awaitable[Event]]
 SendEvent = Callable[[Event], Awaitable[None]]
 
 log = get_logger()
+
+
+class Pushing(Protocol):
+    """A connection that spares `receive` and `send` their detours through queues and tasks."""
+
+    listener: Callable[[str | bytes], None] | None  # gets each message, as soon as it is set
+
+    def push(self, text: str) -> bool:
+        """Send a text if that can be done at once, and say whether."""
+
+    def hold(self) -> None:
+        """Read nothing more from the client."""
+
+    def release(self) -> None:
+        """Read on."""
 
 
 class StreamEndpoint:
@@ -54,7 +68,7 @@ class StreamEndpoint:
             except InkstreamError as error:
                 await self._refuse(scope, send, error)
                 return
-            await stream.run(session_id, _subprotocol(scope), client)
+            await stream.run(session_id, scope, client)
 
     def _choose_model(self, scope: Event) -> RunningModel:
         """Check what the visitor shows and asks for; raises an `InkstreamError`."""
@@ -97,7 +111,7 @@ def _subprotocol(scope: Mapping[str, Any]) -> str | None:
 
 
 class Stream:
-    """One connected session: its reader, its writer and its deadlines."""
+    """One connected session: what comes in, what goes out, and its deadlines."""
 
     def __init__(
         self, model: RunningModel, service: Service, receive: Receive, send: SendEvent
@@ -109,19 +123,22 @@ class Stream:
         self._receive = receive
         self._send = send
         self._loop = asyncio.get_running_loop()
-        self._outbox: deque[ServerMessage] = deque()
-        self._close: Close | None = None  # once set, nothing more is read
+        self._pushing: Pushing | None = None
+        self._outbox: deque[ServerMessage] = deque()  # what could not be pushed
         self._more: asyncio.Future[None] | None = None  # the writer waits here for messages
-        self._room: asyncio.Future[None] | None = None  # the reader waits here while held
+        self._close: Close | None = None  # once set, it is the last to be sent
+        self._room = asyncio.Event()  # cleared while the client is held
+        self._room.set()
 
-    async def run(self, session_id: str, subprotocol: str | None, client: str) -> None:
+    async def run(self, session_id: str, scope: Event, client: str) -> None:
         """Serve the session until either side closes."""
         self._session = self._model.new_session(session_id, self._limits)
         self._seat = self._engine.attach(self._session, self._deliver)
         self._engine.apply(self._seat, self._session.open())
         self._opened_s = self._heard_s = self._loop.time()
+        self._pushing = scope.get("extensions", {}).get(PUSH)
         try:
-            await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
+            await self._send({"type": "websocket.accept", "subprotocol": _subprotocol(scope)})
             log.info("session opened", session=session_id, client=client)
             code = await self._exchange()
         finally:
@@ -137,98 +154,112 @@ class Stream:
 
     async def _exchange(self) -> int:
         """Read and write until either side closes; gives the closing code."""
+        if self._pushing is not None:
+            self._pushing.listener = self._hear
         writer = self._loop.create_task(self._write())
-        reader = self._loop.create_task(
-            self._read()
-        )  # its own: woken for each message, it is shallow
+        reader = self._loop.create_task(self._read())
         self._watch()
         try:
-            code = await reader
-            if self._close is not None:
-                code = self._close.code
-                await writer
+            await asyncio.wait([writer, reader], return_when=asyncio.FIRST_COMPLETED)
+            if writer.done():
+                writer.result()  # raises a fault of ours
+            return await reader
         finally:
             self._timer.cancel()
             writer.cancel()
             reader.cancel()
-        return code
+
+    # In
 
     async def _read(self) -> int:
-        """Hand every message to the session until one side closes; gives the client's code."""
-        receive, loop = self._receive, self._loop
-        while self._close is None:
-            if self._is_behind(self._limits.max_waiting_columns, HOLD_FROM):
-                self._room = loop.create_future()
-                await self._room
-                self._room = None
-                continue
-            event = await receive()
+        """Hand over what is not pushed, until the connection ends; gives the closing code."""
+        while True:
+            await self._room.wait()
+            event = await self._receive()
             if event["type"] == "websocket.disconnect":
                 return int(event["code"])
-            self._heard_s = loop.time()
             text = event.get("text")
             self._hear(event["bytes"] if text is None else text)
-        return NO_STATUS
 
     def _hear(self, message: str | bytes) -> None:
+        """Take one message of the client, and hold it if it is too far ahead."""
+        self._heard_s = self._loop.time()
         try:
             self._engine.receive(self._seat, message, self._heard_s)
         except Exception:
             log.exception("session failed", session=self._session.session_id)
             self._engine.apply(self._seat, self._session.failed("the service failed"))
+        if self._is_behind(self._limits.max_waiting_columns, HOLD_FROM) and self._room.is_set():
+            self._room.clear()
+            if self._pushing is not None:
+                self._pushing.hold()
 
     def _is_behind(self, columns: int, messages: int) -> bool:
         """Whether so much waits for the engine, or for the client to read it."""
-        return len(self._outbox) >= messages or self._session.waiting_columns >= columns
+        return self._session.waiting_columns >= columns or len(self._outbox) >= messages
 
     def _make_room(self) -> None:
-        """Let a held reader go on once half of what it waited for is gone, or it is over."""
-        room = self._room
-        if room is not None and not room.done():
-            half = self._limits.max_waiting_columns // 2
-            if self._close is not None or not self._is_behind(half, HOLD_FROM // 2):
-                room.set_result(None)
+        """Let a held client go on once half of what it waited for is gone, or all is over."""
+        half = self._limits.max_waiting_columns // 2
+        if self._close is not None or not self._is_behind(half, HOLD_FROM // 2):
+            self._room.set()
+            if self._pushing is not None:
+                self._pushing.release()
+
+    # Out
 
     def _deliver(self, effects: list[Effect]) -> None:
-        """Put what the session says into the outbox, results onto results where it is crowded."""
-        outbox = self._outbox
+        """Send what the session says, at once if possible."""
         for effect in effects:
             if isinstance(effect, Send):
-                message = effect.message
-                if isinstance(message, Error):
-                    self._observer.error(message.code)
-                if len(outbox) >= MERGE_FROM and type(message) is type(outbox[-1]) is Result:
-                    outbox[-1] = message
-                else:
-                    outbox.append(message)
+                self._post(effect.message)
             elif isinstance(effect, Close):
                 self._close = effect
-        if self._more is not None and not self._more.done():
-            self._more.set_result(None)
-        self._make_room()
+        waiting = self._more
+        if waiting is not None and (self._outbox or self._close) and not waiting.done():
+            waiting.set_result(None)
+        if not self._room.is_set():
+            self._make_room()
+
+    def _post(self, message: ServerMessage) -> None:
+        """Push a message, or leave it to the writer; where many wait, results give way to newer."""
+        outbox = self._outbox
+        if isinstance(message, Error):
+            self._observer.error(message.code)
+        if (
+            self._pushing is not None
+            and self._more is not None  # the writer has nothing left
+            and not outbox
+            and self._pushing.push(encode(message))
+        ):
+            return
+        if len(outbox) >= MERGE_FROM and type(message) is type(outbox[-1]) is Result:
+            outbox[-1] = message
+        else:
+            outbox.append(message)
 
     async def _write(self) -> None:
-        """Send what is in the outbox, and after the last of it the close."""
+        """Send what is in the outbox whenever there is something, and in the end the close."""
         send, outbox = self._send, self._outbox
         try:
-            while True:
-                while outbox:
+            while self._close is None or outbox:
+                if outbox:
                     await send({"type": "websocket.send", "text": encode(outbox.popleft())})
-                    self._make_room()
-                if self._close is not None:
-                    break
-                self._more = self._loop.create_future()
-                await self._more
-            close = self._close
-            await send({"type": "websocket.close", "code": close.code, "reason": close.reason})
-        except OSError:  # the client is gone; the reader hears of it too
-            self._close = self._close or Close(ABNORMAL, "")
-            self._make_room()
+                    if not self._room.is_set():
+                        self._make_room()
+                else:
+                    self._more = self._loop.create_future()
+                    await self._more
+                    self._more = None
+            code, reason = self._close.code, self._close.reason
+            await send({"type": "websocket.close", "code": code, "reason": reason})
+        except OSError:
+            self._room.set()  # the client is gone: let the reader hear of it
 
     def _watch(self) -> None:
         """Close the session at its deadline; until then, look again when it may be due."""
         now_s = self._loop.time()
-        if self._room is not None:  # held: the silence is ours
+        if not self._room.is_set():  # held: the silence is ours
             self._heard_s = now_s
         expiry_s = self._opened_s + self._limits.max_session_s
         due_s = min(expiry_s, self._heard_s + self._limits.idle_timeout_s)

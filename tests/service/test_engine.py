@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from model.checkpoint import Checkpoint
+from service.effects import Effect
 from service.messages import Error, Flushed, Rewound
 from tests import builders
 from tests.service.guests import DEADLINE_S, POISON, Guest, Net, Tally, running
@@ -195,6 +196,21 @@ async def test_the_engine_outlives_a_session_that_breaks(
         assert results(await healthy.hear(1))
     assert broken.close is not None
     assert broken.close.code == 1011
+
+
+async def test_the_engine_outlives_a_listener_that_breaks(net: Net) -> None:
+    def deaf(_effects: list[Effect]) -> None:
+        raise ZeroDivisionError
+
+    async with running(net) as engine:
+        broken, healthy = Guest(engine, net), Guest(engine, net)
+        broken.seat.deliver = deaf
+        broken.send(INK)
+        healthy.send(INK)
+        await healthy.hear(1)
+        healthy.send(INK)
+        assert len(results(await healthy.hear(2))) == 2
+    assert broken.session.closed
 
 
 # Coming and going
