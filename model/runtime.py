@@ -1,15 +1,22 @@
 """Runs a checkpoint with ONNX Runtime: columns and states in, scores and states out."""
 
+import os
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors  # type: ignore[import-untyped]
 
 from model.checkpoint import Checkpoint
 from model.errors import CheckpointError, InputError
+
+# ONNX Runtime sends usage data to its maker unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime as ort  # type: ignore[import-untyped]  # noqa: E402
+from onnxruntime.capi import (  # type: ignore[import-untyped]  # noqa: E402
+    onnxruntime_pybind11_state as ort_errors,
+)
 
 _OUTPUTS: Final = ["scores", "state_after"]
 

