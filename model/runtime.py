@@ -13,8 +13,8 @@ from model.errors import CheckpointError, InputError
 # ONNX Runtime sends usage data to its maker unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-import onnxruntime as ort  # type: ignore[import-untyped]  # noqa: E402
-from onnxruntime.capi import (  # type: ignore[import-untyped]  # noqa: E402
+import onnxruntime as ort  # type: ignore[import-untyped]
+from onnxruntime.capi import (  # type: ignore[import-untyped]
     onnxruntime_pybind11_state as ort_errors,
 )
 
