@@ -25,6 +25,7 @@ PUSH: Final = "inkstream.push"  # the ASGI extension that a `Pushing` connection
 HOLD_FROM: Final = 512  # messages on their way out: from here on the client is held
 MERGE_FROM: Final = 256  # from here on a result takes the place of a result before it
 RETRY_AFTER_S: Final = 5
+ABNORMAL: Final = 1006  # RFC 6455, 7.4.1: closed without a word
 UNAVAILABLE: Final = (429, 503)  # statuses that tell when to try again
 
 Event = MutableMapping[str, Any]
@@ -183,6 +184,8 @@ class Stream:
 
     def _hear(self, message: str | bytes) -> None:
         """Take one message of the client, and hold it if it is too far ahead."""
+        if self._close is not None:
+            return
         self._heard_s = self._loop.time()
         try:
             self._engine.receive(self._seat, message, self._heard_s)
@@ -254,7 +257,8 @@ class Stream:
             code, reason = self._close.code, self._close.reason
             await send({"type": "websocket.close", "code": code, "reason": reason})
         except OSError:
-            self._room.set()  # the client is gone: let the reader hear of it
+            self._close = Close(ABNORMAL, "")  # the client is gone: let the reader hear of it
+            self._make_room()
 
     def _watch(self) -> None:
         """Close the session at its deadline; until then, look again when it may be due."""
