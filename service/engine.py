@@ -4,8 +4,10 @@ A session that has columns waiting stands in one row, oldest first. The loop tak
 row, runs the net once for all of them in its one worker thread, and takes again. While a run is
 under way the answers of the one before are handed out and the next batch collects in the row: an
 idle server answers at once, a loaded one batches by itself, and there is no timer, no sleep and no
-poll. New states are put back only after a run that succeeded. All but the run happens on the event
-loop, so no lock is needed.
+poll.
+
+Two threads and no lock: the net and the states belong to the worker, all else to the event loop.
+States are put back only after a run that succeeded.
 """
 
 import asyncio
@@ -14,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +28,9 @@ from service.logs import get_logger
 from service.observer import Observer
 from service.session import Session
 
-GONE: Final = -1  # the slot of a session that has left
-
 Deliver = Callable[[list[Effect]], None]
 Pieces = list[NDArray[np.uint8]]  # [n_i, H] of each session in a run
+State = NDArray[np.float32] | None  # [D] of one session; None is the start of a stream
 Answer = tuple[list[NDArray[np.float32]], NDArray[np.float32]]  # scores [n_i, K], states [B, D]
 
 log = get_logger()
@@ -39,16 +40,27 @@ def _to_nobody(_effects: list[Effect]) -> None:
     """What a session that has left says."""
 
 
+class Slot:
+    """A row of the state table, taken when it is first needed. Only the worker reads or sets it."""
+
+    __slots__ = ("row",)
+
+    def __init__(self) -> None:
+        self.row: int | None = None
+
+
 class Seat:
-    """One session in the engine: where its state lies and who hears its answers."""
+    """One session in the engine."""
 
-    __slots__ = ("deliver", "queued", "ready", "session", "since_s", "slot")
+    __slots__ = ("deliver", "gone", "queued", "ran", "ready", "session", "since_s", "slot")
 
-    def __init__(self, session: Session, slot: int, deliver: Deliver) -> None:
+    def __init__(self, session: Session, deliver: Deliver) -> None:
         self.session = session
-        self.slot = slot  # of the state table, or GONE
-        self.deliver = deliver
-        self.queued = False  # stands in the row, or takes part in the run under way
+        self.deliver = deliver  # hears what the session says
+        self.slot = Slot()  # of its state
+        self.ran = False  # its slot may be in use
+        self.gone = False  # the session has left
+        self.queued = False  # it stands in the row, or takes part in the run under way
         self.ready = 0  # columns that it had ready when it came into the row
         self.since_s = 0.0  # when it came into the row
 
@@ -84,6 +96,8 @@ class Engine:
         self._observer = observer
         self._states = StateTable(runtime.config.state_size)
         self._row: deque[Seat] = deque()
+        self._leaving: list[Slot] = []  # that the next run frees
+        self._restores: list[tuple[Slot, State]] = []  # that the next run begins with
         self._arrival = asyncio.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="inkstream-engine")
         self._task: asyncio.Task[None] | None = None
@@ -100,15 +114,17 @@ class Engine:
         self._worker.shutdown()
 
     def attach(self, session: Session, deliver: Deliver) -> Seat:
-        """Give `session` a fresh state; `deliver` gets its effects, on the event loop."""
-        return Seat(session, self._states.add(), deliver)
+        """Let `session` in, at the start of a stream; `deliver` gets its effects, on the loop."""
+        return Seat(session, deliver)
 
     def detach(self, seat: Seat) -> None:
         """Forget the session; answers under way for it are dropped. Twice is once."""
-        if seat.slot != GONE:
-            self._states.remove(seat.slot)
-            seat.slot = GONE
-            seat.deliver = _to_nobody  # whoever heard it holds the seat: this frees both at once
+        if seat.gone:
+            return
+        seat.gone = True
+        seat.deliver = _to_nobody  # whoever heard it holds the seat: this frees both at once
+        if seat.ran:
+            self._leaving.append(seat.slot)
 
     def receive(self, seat: Seat, frame: str | bytes, now_s: float) -> None:
         """Hand one frame of the client to its session and carry out what follows."""
@@ -118,7 +134,7 @@ class Engine:
         """Carry out what a session decided: restore its state here, deliver all else."""
         restores = [effect for effect in effects if isinstance(effect, Restore)]
         if restores:
-            self._states.restore(seat.slot, restores[-1].state)
+            self._restores.append((seat.slot, restores[-1].state))
             effects = [effect for effect in effects if not isinstance(effect, Restore)]
         if effects:
             seat.deliver(effects)
@@ -148,7 +164,7 @@ class Engine:
         while self._row and len(waiting) < self._max_batch:
             seat = self._row.popleft()
             seat.queued = False
-            if seat.slot != GONE:
+            if not seat.gone:
                 waiting.append(seat)
         depth = self._depth(waiting)
         seats: list[Seat] = []
@@ -173,10 +189,35 @@ class Engine:
         return self._submit(seats, pieces) if seats else None
 
     def _submit(self, seats: list[Seat], pieces: Pieces) -> Run:
-        states = self._states.take([seat.slot for seat in seats])  # [B, D]
-        loop = asyncio.get_running_loop()
-        answer = loop.run_in_executor(self._worker, self._runtime.run_ragged, pieces, states)
+        for seat in seats:
+            seat.ran = True
+        slots = [seat.slot for seat in seats]
+        work = partial(self._work, self._restores, self._leaving, slots, pieces)
+        self._restores, self._leaving = [], []
+        answer = asyncio.get_running_loop().run_in_executor(self._worker, work)
         return Run(seats, pieces, answer, time.perf_counter())
+
+    def _work(
+        self,
+        restores: list[tuple[Slot, State]],
+        leaving: list[Slot],
+        slots: list[Slot],
+        pieces: Pieces,
+    ) -> Answer:
+        """In the worker: what has happened to the states since the last run, then a run."""
+        for slot, state in restores:
+            if slot.row is not None:
+                self._states.restore(slot.row, state)
+        for slot in leaving:
+            if slot.row is not None:
+                self._states.remove(slot.row)
+        for slot in slots:
+            if slot.row is None:
+                slot.row = self._states.add()
+        rows = [slot.row for slot in slots if slot.row is not None]  # all of them
+        scores, states = self._runtime.run_ragged(pieces, self._states.take(rows))
+        self._states.put(rows, states)
+        return scores, states
 
     async def _finish(self, run: Run) -> Run | None:
         """Wait for a run; if it failed, try each of its sessions once alone and give None."""
@@ -194,7 +235,7 @@ class Engine:
 
     async def _retry(self, seat: Seat, piece: NDArray[np.uint8]) -> None:
         """Run one session of a failed batch alone; if that fails too, it is the one to end."""
-        if seat.slot == GONE:
+        if seat.gone:
             return
         run = self._submit([seat], [piece])
         try:
@@ -205,16 +246,10 @@ class Engine:
             self._hand_out(run)
 
     def _hand_out(self, run: Run) -> None:
-        """Put the states back and let every session that is still here say what follows."""
+        """Let every session that is still here say what follows from its scores."""
         scores, states = run.answer.result()
-        slots = [seat.slot for seat in run.seats]
-        if GONE in slots:
-            here = [index for index, slot in enumerate(slots) if slot != GONE]
-            self._states.put([slots[index] for index in here], states[here])
-        else:
-            self._states.put(slots, states)
         for seat, own_scores, state in zip(run.seats, scores, states, strict=True):
-            if seat.slot == GONE:
+            if seat.gone:
                 continue
             try:
                 effects = seat.session.stepped(own_scores, state)

@@ -252,10 +252,29 @@ async def test_a_session_that_leaves_before_its_retry_is_not_run(net: Net) -> No
 async def test_leaving_twice_is_leaving_once(net: Net) -> None:
     async with running(net) as engine:
         guest = Guest(engine, net)
+        guest.send(INK)
+        await guest.hear(1)
         guest.leave()
         guest.leave()
         newcomers = [Guest(engine, net), Guest(engine, net)]
-        assert newcomers[0].seat.slot != newcomers[1].seat.slot
+        for seed, newcomer in enumerate(newcomers):
+            newcomer.send(line(3, seed))
+        said = [await newcomer.hear(3) for newcomer in newcomers]
+    for seed, own in enumerate(said):
+        assert np.abs(curve(own) - alone(net, line(3, seed))).max() < 1e-5
+
+
+async def test_a_session_may_leave_right_after_it_asked_for_a_rewind(net: Net) -> None:
+    async with running(net) as engine:
+        leaving, staying = Guest(engine, net), Guest(engine, net)
+        for guest in (leaving, staying):
+            guest.send(line(3, seed=1))
+            await guest.hear(3)
+        leaving.send(message("rewind", column=0))
+        leaving.leave()
+        staying.send(message("rewind", column=1), line(3, seed=1)[28:])
+        said = await staying.hear(6)
+    assert np.abs(curve(said[4:]) - alone(net, line(3, seed=1))[1:]).max() < 1e-5
 
 
 async def test_a_session_that_left_is_freed_at_once(net: Net) -> None:
