@@ -18,7 +18,7 @@ BASE := $(VENV)/.base-installed
 FULL := $(VENV)/.full-installed
 
 .DEFAULT_GOAL := help
-.PHONY: run test train evaluate bench figures docker docker-test clean help
+.PHONY: run test train evaluate bench footprint figures docker docker-test clean help
 
 # The server has a session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
 run: $(BASE) ## Start the server, watch it read one digit, go on serving
@@ -49,7 +49,10 @@ evaluate: $(FULL) ## Measure the digits model: report.json and plots
 	$(BIN)/inkstream evaluate digits $(ARGS)
 
 bench: $(FULL) ## Measure speed against its peers, side by side in one run
-	$(BIN)/inkstream bench $(ARGS)
+	$(BIN)/inkstream bench --json docs/reports/bench.json --plot docs/reports/bench.png $(ARGS)
+
+footprint: $(FULL) ## Measure the base install, the idle server's memory, its start
+	$(BIN)/python -m tests.footprint
 
 figures: $(FULL) ## Put the reports' figures into README and the model card
 	$(BIN)/python -m tests.figures

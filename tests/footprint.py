@@ -1,0 +1,83 @@
+"""How much room the base install takes, and the idle server: `make footprint`.
+
+Installs the package into a fresh environment, starts the server there a few times, and prints what
+it found; the first start, with a cold file cache, does not count.
+"""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).parent.parent
+REPORT = ROOT / "docs" / "reports" / "footprint.json"
+STARTS = 5
+PATIENCE_S = 30
+MB = 1_000_000
+
+
+def install(folder: Path) -> float:
+    """Make an environment with the base package in it; gives its size in MB without byte code."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = f"--python={folder / 'bin' / 'python'}"
+    pip = [sys.executable, "-m", "pip", python, "--disable-pip-version-check", "install", "--quiet"]
+    subprocess.run([*pip, "--constraint", ROOT / "constraints.txt", ROOT], check=True)
+    files = (file for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+    return sum(file.stat().st_size for file in files if "__pycache__" not in file.parts) / MB
+
+
+def start(folder: Path) -> tuple[float, float]:
+    """Start the server: seconds until it is ready, and its resident memory then in MB."""
+    command = [str(folder / "bin" / "inkstream"), "serve", "--port", "0", "--log-format", "json"]
+    begun_s = time.perf_counter()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        try:
+            assert server.stderr is not None
+            port = re.search(rb"http://127.0.0.1:(\d+)", server.stderr.readline())
+            assert port is not None
+            await_ready(f"http://127.0.0.1:{port[1].decode()}/readyz", begun_s)
+            ready_s = time.perf_counter() - begun_s
+            status = Path(f"/proc/{server.pid}/status").read_text()
+            resident_kb = int(status.split("VmRSS:")[1].split()[0])
+            return ready_s, resident_kb * 1024 / MB
+        finally:
+            server.send_signal(signal.SIGTERM)
+
+
+def await_ready(url: str, begun_s: float) -> None:
+    """Return once `url` answers 200; raises `TimeoutError` when it takes too long."""
+    while time.perf_counter() - begun_s < PATIENCE_S:
+        try:
+            urllib.request.urlopen(url, timeout=PATIENCE_S).close()
+        except urllib.error.URLError:
+            time.sleep(0.01)
+        else:
+            return
+    raise TimeoutError(f"{url} did not answer 200 within {PATIENCE_S} s")
+
+
+def main() -> None:
+    """Measure, print and write down."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        size_mb = install(folder)
+        start(folder)  # writes byte code, fills the file cache
+        starts = [start(folder) for _ in range(STARTS)]
+    found = {
+        "install_mb": round(size_mb, 1),
+        "resident_mb": round(median(resident_mb for _, resident_mb in starts), 1),
+        "ready_s": round(median(ready_s for ready_s, _ in starts), 2),
+    }
+    print(json.dumps(found))
+    REPORT.write_text(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()
