@@ -20,8 +20,11 @@ def figures() -> dict[str, str]:
     bench = Report.model_validate_json((REPORTS / "bench.json").read_text())
     footprint = json.loads((REPORTS / "footprint.json").read_text())
     return {
-        "footprint": "{install_mb:.0f} MB installed without byte code, {resident_mb:.0f} MB of memory"
-        " when idle, {ready_s:.2f} s from start to ready".format(**footprint),
+        "footprint": (
+            f"{footprint['install_mb']:.0f} MB installed without byte code, "
+            f"{footprint['resident_mb']:.0f} MB of memory when idle, "
+            f"{footprint['ready_s']:.2f} s from start to ready"
+        ),
         "figures": f"\n{digits}",
         "document": f"{document['test_accuracy']:.2%}",
         "bench": f"\n{bench.table()}",
