@@ -1,6 +1,7 @@
 """Runs the application until it is told to stop: socket, start, drain, exit code."""
 
 import asyncio
+import gc
 import resource
 import socket
 from typing import Any, Final
@@ -99,6 +100,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve, and say where."""
         await super().startup(sockets)
+        gc.freeze()  # what is loaded stays: collections need not walk over it again
         for server in self.servers:
             for listener in server.sockets:
                 host, port = listener.getsockname()[:2]

@@ -184,12 +184,13 @@ async def test_a_session_that_fails_alone_is_ended_and_its_neighbours_go_on(net:
     assert np.abs(curve(both[1]) - alone(net, line(2, seed=2))).max() < 1e-5
 
 
+@pytest.mark.parametrize("method", ["take", "stepped"])
 async def test_the_engine_outlives_a_session_that_breaks(
-    net: Net, monkeypatch: pytest.MonkeyPatch
+    net: Net, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     async with running(net) as engine:
         broken, healthy = Guest(engine, net), Guest(engine, net)
-        monkeypatch.setattr(broken.session, "_results", None)
+        monkeypatch.setattr(broken.session, method, None)
         broken.send(INK)
         healthy.send(INK)
         await broken.hear(1)
