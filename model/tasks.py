@@ -95,7 +95,7 @@ class DigitsTask:
             return None
         answers = [
             (teacher(columns).float() / self.knobs.temperature).softmax(1)
-            for teacher in self.teachers
+            for teacher in self.teachers.to(columns.device)
         ]
         return torch.stack(answers).mean(0)
 

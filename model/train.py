@@ -99,6 +99,25 @@ def choose_device(knobs: Knobs, place: Place) -> tuple[torch.device, bool]:
     return torch.device(name), torch.cpu._is_avx512_bf16_supported()
 
 
+def make_task(knobs: Knobs, dataset: Dataset, teachers: tuple[Path, ...]) -> Task:
+    """The net that a run trains, and how."""
+    if knobs.task == "teacher":
+        return TeacherTask(dataset.labels)
+    return DigitsTask(knobs, dataset.labels, dataset.columns.shape[2], teachers)
+
+
+def make_optimiser(network: nn.Module, knobs: Knobs) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, ICLR 2019), whose decay leaves biases and scales alone."""
+    matrices = [weight for weight in network.parameters() if weight.ndim > 1]
+    vectors = [weight for weight in network.parameters() if weight.ndim <= 1]
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": knobs.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+    )
+
+
 class Trainer:
     """One run: everything that changes while it goes on, and so must be saved."""
 
@@ -116,41 +135,32 @@ class Trainer:
         self.held_out = [
             torch.from_numpy(part).to(self.device) for part in (held_out.columns, held_out.answers)
         ]
-        self.task: Task = (
-            TeacherTask(dataset.labels)
-            if knobs.task == "teacher"
-            else DigitsTask(knobs, dataset.labels, dataset.columns.shape[2], teachers)
-        )
+        self.task = make_task(knobs, dataset, teachers)
         self.network = self.task.network.to(self.device)
         self.average = copy.deepcopy(self.network).eval()
-        matrices = [weight for weight in self.network.parameters() if weight.ndim > 1]
-        vectors = [weight for weight in self.network.parameters() if weight.ndim <= 1]
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": knobs.weight_decay},
-                {"params": vectors, "weight_decay": 0.0},
-            ]
-        )
+        self.optimiser = make_optimiser(self.network, knobs)
         self.random = torch.Generator().manual_seed(knobs.seed)  # order, distortion, blanks
         self.order = torch.empty(0, dtype=torch.int64)  # of the images, in this epoch
         self.steps_an_epoch = math.ceil(len(training) / knobs.batch)
         self.n_steps = knobs.epochs * self.steps_an_epoch
         self.step = 0
-        self.folder = RunFolder(
-            place.run,
-            {
-                "knobs": knobs.to_dict(),
-                "config_digest": knobs.digest,
-                "data": dataset.name,
-                "data_digest": dataset.digest,
-                "labels": list(dataset.labels),
-                "teachers": [network_digest(teacher) for teacher in teachers],
-            },
-            resume=place.resume,
-        )
-        tqdm.write(f"data {dataset.name} {dataset.digest}\nconfiguration {knobs.digest}")
+        self.folder = self.open_folder(dataset, teachers)
         if place.resume:
             self.load()
+
+    def open_folder(self, dataset: Dataset, teachers: tuple[Path, ...]) -> RunFolder:
+        """The run folder, with all that decides the result written into it and printed."""
+        configuration = {
+            "knobs": self.knobs.to_dict(),
+            "config_digest": self.knobs.digest,
+            "data": dataset.name,
+            "data_digest": dataset.digest,
+            "labels": list(dataset.labels),
+            "teachers": [network_digest(teacher) for teacher in teachers],
+        }
+        tqdm.write(f"data {dataset.name} {configuration['data_digest']}")
+        tqdm.write(f"configuration {self.knobs.digest}")
+        return RunFolder(self.place.run, configuration, resume=self.place.resume)
 
     def run(self) -> bool:
         """The loop; False when the time it was given ended before its steps."""
