@@ -142,12 +142,13 @@ class Engine:
 
     def apply(self, seat: Seat, effects: list[Effect]) -> None:
         """Carry out what a session decided: restore its state here, deliver all else."""
-        if effects:
-            restores = [effect for effect in effects if isinstance(effect, Restore)]
-            if restores:
-                self._restores.append((seat.slot, restores[-1].state))
-                effects = [effect for effect in effects if not isinstance(effect, Restore)]
-            seat.deliver(effects)
+        told = effects
+        for effect in effects:
+            if isinstance(effect, Restore):
+                self._restores.append((seat.slot, effect.state))
+                told = [effect for effect in told if not isinstance(effect, Restore)]
+        if told:
+            seat.deliver(told)
         if not seat.queued:
             seat.ready = seat.session.ready_columns
             if seat.ready:
@@ -224,13 +225,14 @@ class Engine:
         for slot in leaving:
             if slot.row is not None:
                 self._states.remove(slot.row)
-        for slot in slots:
-            if slot.row is None:
-                slot.row = self._states.add()
-        rows = [slot.row for slot in slots if slot.row is not None]  # all of them
+        rows = [slot.row if slot.row is not None else self._settle(slot) for slot in slots]
         scores, states = self._runtime.run_ragged(pieces, self._states.take(rows))
         self._states.put(rows, states)
         return scores, states
+
+    def _settle(self, slot: Slot) -> int:
+        slot.row = self._states.add()
+        return slot.row
 
     async def _finish(self, run: Run) -> Run | None:
         """Wait for a run; if it failed, try each of its sessions once alone and give None."""

@@ -212,10 +212,13 @@ class Stream:
     # Out
 
     def _deliver(self, effects: list[Effect]) -> None:
-        """Send what the session says, at once if possible."""
+        """Send what the session says, at once where that can be done."""
         for effect in effects:
             if isinstance(effect, Send):
-                self._post(effect.message)
+                if isinstance(effect.message, Error):
+                    self._observer.error(effect.message.code)
+                if not self._push(effect.message):
+                    self._post(effect.message)
             elif isinstance(effect, Close):
                 self._close = effect
         waiting = self._more
@@ -224,18 +227,15 @@ class Stream:
         if not self._room.is_set():
             self._make_room()
 
+    def _push(self, message: ServerMessage) -> bool:
+        """Send a message past the writer, where it has nothing left to do; say whether."""
+        if self._pushing is None or self._more is None or self._outbox:
+            return False
+        return self._pushing.push(encode(message))
+
     def _post(self, message: ServerMessage) -> None:
-        """Push a message, or leave it to the writer; where many wait, results give way to newer."""
+        """Leave a message to the writer; where many wait, a result gives way to a newer one."""
         outbox = self._outbox
-        if isinstance(message, Error):
-            self._observer.error(message.code)
-        if (
-            self._pushing is not None
-            and self._more is not None  # the writer has nothing left
-            and not outbox
-            and self._pushing.push(encode(message))
-        ):
-            return
         if len(outbox) >= MERGE_FROM and type(message) is type(outbox[-1]) is Result:
             outbox[-1] = message
         else:
