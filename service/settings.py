@@ -90,7 +90,7 @@ class Settings(BaseSettings):
         512, ge=1, le=65_536, description="columns in one run, of all its sessions together"
     )
 
-    max_frame_bytes: Count = Field(256 * 1024, description="bytes of one WebSocket message")
+    max_frame_bytes: int = Field(256 * 1024, ge=1024, description="bytes of one WebSocket message")
     max_message_columns: Count = Field(2048, description="columns in one message")
     max_waiting_columns: Count = Field(
         4096, description="columns waiting in a session; beyond it the server reads no more"
