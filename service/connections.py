@@ -177,12 +177,13 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     def hold(self) -> None:
         """Read nothing more."""
-        self.read_paused = True
-        self.transport.pause_reading()
+        if not self.read_paused and not self.transport.is_closing():
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def release(self) -> None:
         """Read on."""
-        if self.read_paused:
+        if self.read_paused and not self.transport.is_closing():
             self.read_paused = False
             self.transport.resume_reading()
 
