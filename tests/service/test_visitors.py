@@ -1,4 +1,4 @@
-"""Visitors at real connections: those who are slow, who send too much, who are held, who are far."""
+"""Visitors at real connections: slow ones, greedy ones, held ones, and those behind a proxy."""
 
 import json
 import socket
