@@ -1,4 +1,4 @@
-"""uvicorn's connections with the deadlines that they lack.
+"""uvicorn's connections, with the deadlines that they lack and a short way for short messages.
 
 A request must arrive in time (uvicorn would wait for its headers for ever), and a WebSocket is not
 closed for a pong that lies behind columns which we do not read yet. What a client does not take is
@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import apply_mask  # type: ignore[attr-defined]
+from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C where it can be
 from websockets.http11 import Request
 from websockets.protocol import State
 

@@ -17,7 +17,7 @@ from service.settings import Settings
 
 BACKLOG: Final = 2048  # connections that the kernel keeps until we accept them
 BUFFER_BYTES: Final = 128 * 1024  # of the kernel, each way of a connection: bounds a flood
-SIGNAL_CHECK_S: Final = 0.1
+SIGNAL_CHECK_S: Final = 0.1  # a signal sets a flag and no more: we look, as uvicorn does
 SPARE_DESCRIPTORS: Final = 64  # beside sessions: files, listeners, visitors that are turned away
 
 log = logs.get_logger()
@@ -116,9 +116,7 @@ class Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         drain = asyncio.ensure_future(self._service.sessions.drain(self._drain_timeout_s))
-        while (
-            not drain.done() and not self.force_exit
-        ):  # a signal sets a flag: look, as uvicorn does
+        while not drain.done() and not self.force_exit:
             await asyncio.wait([drain], timeout=SIGNAL_CHECK_S)
         drain.cancel()
         await super().shutdown(sockets)

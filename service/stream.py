@@ -6,17 +6,24 @@ reading that socket, and TCP stops the client. Back pressure, and no loss.
 """
 
 import asyncio
-import json
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import ExitStack
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
 from model.errors import InkstreamError
 from service.effects import Close, Effect, Send
 from service.errors import MEANINGS, SessionUnknownError
+from service.http_errors import (
+    REQUEST_ID_HEADER,
+    RETRY_AFTER_S,
+    TRY_AGAIN,
+    ErrorBody,
+    ErrorDetail,
+)
 from service.logs import get_logger
 from service.messages import PROTOCOL, Error, Result, ServerMessage, encode
 from service.serving import RunningModel, Service
@@ -24,9 +31,8 @@ from service.serving import RunningModel, Service
 PUSH: Final = "inkstream.push"  # the ASGI extension that a `Pushing` connection is offered as
 HOLD_FROM: Final = 512  # messages on their way out: from here on the client is held
 MERGE_FROM: Final = 256  # from here on a result takes the place of a result before it
-RETRY_AFTER_S: Final = 5
+REQUEST_ID_BYTES: Final = 8
 ABNORMAL: Final = 1006  # RFC 6455, 7.4.1: closed without a word
-UNAVAILABLE: Final = (429, 503)  # statuses that tell when to try again
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -84,26 +90,31 @@ class StreamEndpoint:
 
     async def _refuse(self, scope: Event, send: SendEvent, error: InkstreamError) -> None:
         """A browser cannot see an HTTP status: who speaks our subprotocol is told inside."""
+        request_id = secrets.token_hex(REQUEST_ID_BYTES)
         self._service.observer.refused(error.code)
-        log.info("session refused", code=error.code, reason=str(error))
-        meaning = MEANINGS[error.code]
+        log.info("session refused", request=request_id, code=error.code, reason=str(error))
         if PROTOCOL in scope["subprotocols"]:
             message = Error(code=error.code, message=str(error), fatal=True)
+            closing = MEANINGS[error.code].closing
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
             await send({"type": "websocket.send", "text": encode(message)})
-            await send({"type": "websocket.close", "code": meaning.closing, "reason": error.code})
+            await send({"type": "websocket.close", "code": closing, "reason": error.code})
         else:
-            await _deny(send, meaning.http, error)
+            await _deny(send, error, request_id)
 
 
-async def _deny(send: SendEvent, status: int, error: InkstreamError) -> None:
-    """Answer the request for an upgrade by HTTP."""
-    detail = {"code": error.code, "message": str(error), "request_id": secrets.token_hex(8)}
-    headers = [(b"content-type", b"application/json")]
-    if status in UNAVAILABLE:
-        headers.append((b"retry-after", str(RETRY_AFTER_S).encode()))
-    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-    body = json.dumps({"error": detail}).encode()
+async def _deny(send: SendEvent, error: InkstreamError, request_id: str) -> None:
+    """Answer the request for an upgrade by HTTP, as REST answers."""
+    status = MEANINGS[error.code].http
+    headers = {"content-type": "application/json", REQUEST_ID_HEADER: request_id}
+    if status in TRY_AGAIN:
+        headers["retry-after"] = str(RETRY_AFTER_S)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": pairs})
+    detail = ErrorDetail(code=error.code, message=str(error), request_id=request_id)
+    body = ErrorBody(error=detail).model_dump_json().encode()
     await send({"type": "websocket.http.response.body", "body": body})
 
 
@@ -126,7 +137,7 @@ class Stream:
         self._loop = asyncio.get_running_loop()
         self._pushing: Pushing | None = None
         self._outbox: deque[ServerMessage] = deque()  # what could not be pushed
-        self._more: asyncio.Future[None] | None = None  # the writer waits here for messages
+        self._more: asyncio.Future[None] | None = None  # what the writer waits for; None: it writes
         self._close: Close | None = None  # once set, it is the last to be sent
         self._room = asyncio.Event()  # cleared while the client is held
         self._room.set()

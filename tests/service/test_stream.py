@@ -1,6 +1,7 @@
 """A session's WebSocket: the door, the order of answers, back pressure, deadlines, farewells."""
 
 import asyncio
+import json
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,8 @@ async def test_who_cannot_be_let_in_is_told_why(
     headers = dict(start["headers"])
     assert (start["type"], start["status"]) == ("websocket.http.response.start", status)
     assert (b"retry-after" in headers) == (status in (429, 503))
-    assert f'"code": "{code}"'.encode() in body["body"]
+    assert json.loads(body["body"])["error"]["code"] == code
+    assert json.loads(body["body"])["error"]["request_id"] == headers[b"x-request-id"].decode()
     accept, _, close = browser.events
     assert accept["subprotocol"] == "inkstream.v1"
     assert browser.said[0]["code"] == code
