@@ -144,19 +144,23 @@ class Report:
     def table(self) -> str:
         """The figures as a Markdown table."""
         contents, seeds = self.contents, self.contents["seeds"]
+        several = seeds["n"] > 1
+        among = f" mean and spread of {seeds['n']} seeds |" if several else ""
         lines = [
-            f"| {contents['data']}, {contents['images']:,} images | right |"
-            f" mean and spread of {seeds['n']} seeds | calibration error |",
-            "| --- | --- | --- | --- |",
+            f"| {contents['data']}, {contents['images']:,} images | right | calibration error |{among}",
+            "| --- | --- | --- |" + " --- |" * several,
         ]
         for k, share in contents["accuracy_after"].items():
             error = contents["expected_calibration_error_after"][k]
-            mean, spread = seeds["mean_after"][k], seeds["spread_after"][k]
-            among = f"{mean:.2%}" + ("" if spread is None else f" ± {100 * spread:.2f}")
-            lines.append(f"| after {k} columns | {share:.2%} | {among} | {error:.4f} |")
+            if several:
+                mean, spread = seeds["mean_after"][k], seeds["spread_after"][k]
+                among = f" {mean:.2%} ± {100 * spread:.2f} |"
+            lines.append(f"| after {k} columns | {share:.2%} | {error:.4f} |{among}")
         for place in ("before", "after"):
             for blanks, share in contents[f"accuracy_with_blank_{place}"].items():
-                lines.append(f"| whole, {blanks} blank columns {place} it | {share:.2%} | | |")
+                lines.append(
+                    f"| whole, {blanks} blank columns {place} it | {share:.2%} | |" + " |" * several
+                )
         return "\n".join(lines) + "\n"
 
     def heading(self) -> str:
