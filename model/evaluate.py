@@ -146,8 +146,9 @@ class Report:
         contents, seeds = self.contents, self.contents["seeds"]
         several = seeds["n"] > 1
         among = f" mean and spread of {seeds['n']} seeds |" if several else ""
+        measured = f"{contents['data']}, {contents['images']:,} images"
         lines = [
-            f"| {contents['data']}, {contents['images']:,} images | right | calibration error |{among}",
+            f"| {measured} | right | calibration error |{among}",
             "| --- | --- | --- |" + " --- |" * several,
         ]
         for k, share in contents["accuracy_after"].items():
