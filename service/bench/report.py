@@ -177,7 +177,7 @@ def _draw_latencies(report: Report, axes: "Axes") -> None:
     _scale(axes, shown)
     offered_per_s = report.latencies["stream_1"][0].offered_per_s
     axes.set_xlabel(f"milliseconds to the result (logarithmic), at {offered_per_s:,.0f} columns/s")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper right")
 
 
 def _scale(axes: "Axes", values: list[float]) -> None:
