@@ -347,7 +347,6 @@ print((peak() - before) * 1024)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("side", [2000, 4096])
 def test_no_image_takes_more_than_90_megabytes(tmp_path: Path, kind: str, side: int) -> None:
