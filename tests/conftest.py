@@ -1,5 +1,6 @@
 """What all tests share: hypothesis without time limits, and one small net."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from tests import builders
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no failure
 settings.load_profile("steady")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every process that they
+# start as well; the commands under test must hear it as they do in a terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
