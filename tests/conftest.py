@@ -12,8 +12,8 @@ from tests import builders
 settings.register_profile("steady", deadline=None)  # a busy machine is no failure
 settings.load_profile("steady")
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and every process that they
-# start as well; the commands under test must hear it as they do in a terminal.
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every process that
+# they start as well; the commands under test must hear it as they do in a terminal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
