@@ -15,12 +15,12 @@ class ClassifierDecoder:
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = tuple(labels)
         self._allowed: NDArray[np.float32] | None = None  # [K], 0 or minus infinity; None is all
-        self._label: str | None = None
+        self._newest: NDArray[np.float32] | None = None  # [K], probabilities; None before any
 
     @property
     def label(self) -> str | None:
         """The most probable label after the newest column; None before any column."""
-        return self._label
+        return None if self._newest is None else self._labels[self._newest.argmax()]
 
     def allow(self, characters: str | None) -> None:
         """From now on answer only labels that `characters` can spell; None allows all.
@@ -52,12 +52,12 @@ class ClassifierDecoder:
             probabilities /= probabilities.sum(1, keepdims=True)
         else:
             probabilities = np.exp(scores)
-        self._label = self._labels[probabilities[-1].argmax()]
+        self._newest = probabilities[-1]
         return probabilities
 
     def reset(self) -> None:
         """Forget the answer; what is allowed stays."""
-        self._label = None
+        self._newest = None
 
     def copy(self) -> "ClassifierDecoder":
         """An independent decoder in the same state."""

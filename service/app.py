@@ -86,4 +86,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine.start()
     yield
     for engine in engines:
-        await engine.stop()
+        engine.stop()

@@ -36,27 +36,28 @@ class Choices:
             spelt = set(chosen.characters or "".join(labels))
             self._shown = [k for k, label in enumerate(labels) if set(label) <= spelt]
 
-    def cut(self, data: bytes, column: int, ink_end: int) -> bytes:
-        """The columns in `data` with high ink, up to the one that ends the line.
+    def as_ink(self, data: bytes) -> bytes:
+        """Columns as they came, with high ink."""
+        return data if self.in_force.polarity == "ink-high" else data.translate(INVERSE)
+
+    def until_line_end(self, data: bytes, column: int, ink_end: int) -> int:
+        """How many of the columns in `data`, as they came, belong to the line: all, or fewer.
 
         `column` is the number of the first of them, `ink_end` that after the last one with ink.
         """
-        if self.in_force.polarity == "ink-low":
-            data = data.translate(INVERSE)
-        if not self.in_force.line_end_columns:
-            return data
-        height = self._column_height
+        data, height = self.as_ink(data), self._column_height
         for end in range(height, len(data) + 1, height):
             column += 1
             if any(data[end - height : end]):
                 ink_end = column
             elif self.line_ends(column, ink_end):
-                return data[:end]
-        return data
+                return end // height
+        return len(data) // height
 
     def line_ends(self, column: int, ink_end: int) -> bool:
         """Whether a line of `column` columns has so many blank ones after its ink as end it."""
-        return 0 < self.in_force.line_end_columns <= column - ink_end and ink_end > 0
+        blank = self.in_force.line_end_columns
+        return blank > 0 and 0 < ink_end <= column - blank
 
     def named(self, row: list[float]) -> dict[str, float]:
         """The probabilities that are sent of one column's K."""

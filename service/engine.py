@@ -1,10 +1,10 @@
 """The batching loop: waiting columns of all sessions -> one run of the net -> answers back.
 
-A session that has columns waiting stands in one row, oldest first. The loop takes the head of the
+A session that has columns waiting stands in one row, oldest first. The engine takes the head of the
 row, runs the net once for all of them in its one worker thread, and takes again. While a run is
-under way the answers of the one before are handed out and the next batch collects in the row: an
-idle server answers at once, a loaded one batches by itself, and there is no timer, no sleep and no
-poll.
+under way the answers of the one before are handed out and the next batch collects in the row; a
+full batch is lined up behind the run, so that the worker need not wait for the event loop. An idle
+server answers at once, a loaded one batches by itself, and there is no timer, no sleep and no poll.
 
 Two threads and no lock: the net and the states belong to the worker, all else to the event loop.
 States are put back only after a run that succeeded.
@@ -38,7 +38,8 @@ SWITCH_INTERVAL_S: Final = 5e-6
 Deliver = Callable[[list[Effect]], None]
 Pieces = list[NDArray[np.uint8]]  # [n_i, H] of each session in a run
 State = NDArray[np.float32] | None  # [D] of one session; None is the start of a stream
-Answer = tuple[list[NDArray[np.float32]], NDArray[np.float32]]  # scores [n_i, K], states [B, D]
+Scores = NDArray[np.float32]  # [n_i, K] of one session
+Answer = tuple[list[Scores], NDArray[np.float32]]  # of each session in a run, and states [B, D]
 
 log = get_logger()
 
@@ -74,12 +75,12 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the net, under way or done."""
+    """One run of the net, under way or lined up."""
 
     seats: list[Seat]
     pieces: Pieces
-    answer: asyncio.Future[Answer]
     started_s: float
+    again: bool = False  # a second try of one session alone
 
 
 class Engine:
@@ -105,23 +106,19 @@ class Engine:
         self._row: deque[Seat] = deque()
         self._leaving: list[Slot] = []  # that the next run frees
         self._restores: list[tuple[Slot, State]] = []  # that the next run begins with
-        self._arrival = asyncio.Event()
+        self._runs: deque[Run] = deque()  # in the worker: one under way, at most one lined up
+        self._waking = False  # a run will be started as soon as the event loop has heard everyone
         self._worker = Worker()
-        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to serve, on the running loop; threads of this process take turns more often."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        self._worker.start()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="engine")
+        self._loop = asyncio.get_running_loop()
+        self._worker.start(self._loop)
 
-    async def stop(self) -> None:
-        """End after the run under way; sessions get no more answers."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._worker.stop()
-            self._task = None
+    def stop(self) -> None:
+        """End after the run under way; sessions get no more answers. Twice is once."""
+        self._worker.stop()
 
     def attach(self, session: Session, deliver: Deliver) -> Seat:
         """Let `session` in, at the start of a stream; `deliver` gets its effects, on the loop."""
@@ -155,19 +152,21 @@ class Engine:
                 seat.queued = True
                 seat.since_s = time.perf_counter()
                 self._row.append(seat)
-                self._arrival.set()
+                self._expect()
 
-    async def _run(self) -> None:
-        """One run after another; what a run answered is handed out while the next is under way."""
-        answered: Run | None = None
-        while True:
-            run = self._start()
-            if answered is not None:
-                self._hand_out(answered)
-            elif run is None:
-                self._arrival.clear()
-                await self._arrival.wait()
-            answered = await self._finish(run) if run is not None else None
+    def _expect(self) -> None:
+        """See to it that whoever stands in the row has its run."""
+        if not self._runs:
+            if not self._waking:  # whoever else was heard by then shares the run
+                self._waking = True
+                self._loop.call_soon(self._wake)
+        elif len(self._runs) == 1 and len(self._row) >= self._max_batch:
+            self._start()
+
+    def _wake(self) -> None:
+        self._waking = False
+        if not self._runs:
+            self._start()
 
     def _schedule(self) -> tuple[list[Seat], Pieces]:
         """Take the next batch from the head of the row."""
@@ -183,8 +182,8 @@ class Engine:
         for seat in waiting:
             try:
                 piece = seat.session.take(depth)
-            except Exception:
-                self._fail(seat)
+            except Exception as error:
+                self._end(seat, error)
                 continue
             if piece is not None:
                 seat.queued = True
@@ -198,18 +197,20 @@ class Engine:
         usual = ready[len(ready) // 2] if ready else 0
         return max(1, min(usual, self._max_columns // max(1, len(seats))))
 
-    def _start(self) -> Run | None:
-        """Begin a run of the next batch in the worker thread; None if no session waits."""
+    def _start(self) -> None:
+        """Order a run of the next batch, if any session waits."""
         seats, pieces = self._schedule()
-        return self._submit(seats, pieces) if seats else None
+        if seats:
+            self._submit(Run(seats, pieces, time.perf_counter()))
 
-    def _submit(self, seats: list[Seat], pieces: Pieces) -> Run:
-        for seat in seats:
+    def _submit(self, run: Run) -> None:
+        for seat in run.seats:
             seat.ran = True
-        slots = [seat.slot for seat in seats]
-        work = partial(self._work, self._restores, self._leaving, slots, pieces)
+        slots = [seat.slot for seat in run.seats]
+        work = partial(self._work, self._restores, self._leaving, slots, run.pieces)
         self._restores, self._leaving = [], []
-        return Run(seats, pieces, self._worker.submit(work), time.perf_counter())
+        self._runs.append(run)
+        self._worker.submit(work, self._answered, self._failed)
 
     def _work(
         self,
@@ -234,35 +235,32 @@ class Engine:
         slot.row = self._states.add()
         return slot.row
 
-    async def _finish(self, run: Run) -> Run | None:
-        """Wait for a run; if it failed, try each of its sessions once alone and give None."""
-        try:
-            await run.answer
-        except Exception:
-            log.exception("run failed", sessions=len(run.seats))
-            for seat, piece in zip(run.seats, run.pieces, strict=True):
-                await self._retry(seat, piece)
-            return None
+    def _answered(self, answer: Answer) -> None:
+        """A run is done: start the next one if none is lined up, then hand out the answers."""
+        run = self._runs.popleft()
         run_s = time.perf_counter() - run.started_s
         wait_s = run.started_s - run.seats[0].since_s
         self._observer.ran(len(run.seats), sum(map(len, run.pieces)), run_s, wait_s)
-        return run
+        if not self._runs:
+            self._start()
+        self._hand_out(run, *answer)
 
-    async def _retry(self, seat: Seat, piece: NDArray[np.uint8]) -> None:
-        """Run one session of a failed batch alone; if that fails too, it is the one to end."""
-        if seat.gone:
-            return
-        run = self._submit([seat], [piece])
-        try:
-            await run.answer
-        except Exception:
-            self._fail(seat)
-        else:
-            self._hand_out(run)
+    def _failed(self, error: Exception) -> None:
+        """A run failed: try each of its sessions once alone; one that fails again ends."""
+        run = self._runs.popleft()
+        log.error("run failed", sessions=len(run.seats), exc_info=error)
+        for seat, piece in zip(run.seats, run.pieces, strict=True):
+            if seat.gone:
+                continue
+            if run.again:
+                self._end(seat, error)
+            else:
+                self._submit(Run([seat], [piece], time.perf_counter(), again=True))
+        if not self._runs:
+            self._start()
 
-    def _hand_out(self, run: Run) -> None:
+    def _hand_out(self, run: Run, scores: Sequence[Scores], states: NDArray[np.float32]) -> None:
         """Let every session that is still here say what follows from its scores."""
-        scores, states = run.answer.result()
         for seat, own_scores, state in zip(run.seats, scores, states, strict=True):
             if seat.gone:
                 continue
@@ -270,12 +268,12 @@ class Engine:
                 effects = seat.session.stepped(own_scores, state)
                 seat.queued = False
                 self.apply(seat, effects)
-            except Exception:
-                self._fail(seat)
+            except Exception as error:
+                self._end(seat, error)
 
-    def _fail(self, seat: Seat) -> None:
+    def _end(self, seat: Seat, error: Exception) -> None:
         """End a session for a fault of ours, told to the log; all others go on."""
-        log.exception("session failed", session=seat.session.session_id)
+        log.error("session failed", session=seat.session.session_id, exc_info=error)
         seat.queued = False
         try:
             self.apply(seat, seat.session.failed("the net could not read these columns"))

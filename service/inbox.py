@@ -1,7 +1,10 @@
 """What a client sent and its session has not worked off yet, in the order in which it came."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
+from typing import cast
 
 from service.errors import ColumnsError, MessageError
 from service.messages import ClientMessage, Columns
@@ -35,76 +38,71 @@ def unpack(message: bytes | Columns, column_height: int, max_columns: int) -> by
 
 
 class Inbox:
-    """One queue of columns and control messages.
-
-    Columns that follow one another lie in one row of bytes, whatever messages brought them; only
-    where each message ends is remembered.
-    """
+    """One queue of columns and control messages; what is asked for with every column is counted."""
 
     def __init__(self, column_height: int) -> None:
         self.taken = 0  # columns taken, ever
-        self._received = 0  # columns received, ever
-        self._ends: deque[int] = deque()  # `_received` after each message that is not taken whole
-        self._queue: deque[bytearray | Control] = deque()
+        self.waiting_columns = 0  # not taken yet, wherever they stand
+        self.head_columns = 0  # at the head, up to the next control message
+        self._queue: deque[bytes | Control] = deque()  # columns of one message, or another message
+        self._controls = 0  # in the queue
         self._column_height = column_height
-
-    @property
-    def waiting_columns(self) -> int:
-        """Columns not taken yet, wherever they stand."""
-        return self._received - self.taken
-
-    @property
-    def head_columns(self) -> int:
-        """Columns at the head, up to the next control message."""
-        queue = self._queue
-        if queue and isinstance(head := queue[0], bytearray):
-            return len(head) // self._column_height
-        return 0
 
     def add_columns(self, data: bytes) -> None:
         """Queue the columns of one message."""
-        self._received += len(data) // self._column_height
-        self._ends.append(self._received)
-        queue = self._queue
-        if queue and isinstance(tail := queue[-1], bytearray):
-            tail += data
-        else:
-            queue.append(bytearray(data))
+        n_columns = len(data) // self._column_height
+        self._queue.append(data)
+        self.waiting_columns += n_columns
+        if not self._controls:
+            self.head_columns += n_columns
 
     def add_control(self, control: Control) -> None:
         """Queue anything else."""
         self._queue.append(control)
+        self._controls += 1
 
     def next_control(self) -> Control | None:
         """Take the control message at the head, if one stands there."""
-        queue = self._queue
-        if queue and isinstance(head := queue[0], Control):
-            queue.popleft()
-            return head
-        return None
+        if not self._controls or not isinstance(head := self._queue[0], Control):
+            return None
+        self._queue.popleft()
+        self._controls -= 1
+        messages = takewhile(lambda message: isinstance(message, bytes), self._queue)
+        self.head_columns = sum(map(len, cast(Iterator[bytes], messages))) // self._column_height
+        return head
 
     def peek(self, n_columns: int) -> bytes:
         """The first columns of the head, at most `head_columns` of them."""
-        head = self._queue[0]
-        assert isinstance(head, bytearray)
-        return bytes(head[: n_columns * self._column_height])
+        size, data = n_columns * self._column_height, b""
+        for message in cast(Iterator[bytes], iter(self._queue)):
+            data += message[: size - len(data)]
+            if len(data) == size:
+                break
+        return data
 
-    def take(self, n_columns: int) -> list[int]:
-        """Remove what `peek` showed; gives which of these columns were the last of a message."""
-        head = self._queue[0]
-        assert isinstance(head, bytearray)
-        del head[: n_columns * self._column_height]
-        if not head:
-            self._queue.popleft()
-        first = self.taken
+    def take(self, n_columns: int) -> tuple[bytes, list[int]]:
+        """Remove the first columns of the head, at most `head_columns` of them.
+
+        Gives them, and which of them, counted from 0, were the last of a message.
+        """
         self.taken += n_columns
+        self.waiting_columns -= n_columns
+        self.head_columns -= n_columns
+        size = n_columns * self._column_height
+        data = cast(bytes, self._queue.popleft())
+        if len(data) == size:  # the usual case: one message of one column
+            return data, [n_columns - 1]
         last = []
-        while self._ends and self._ends[0] <= self.taken:
-            last.append(self._ends.popleft() - first - 1)
-        return last
+        while len(data) < size:
+            last.append(len(data) // self._column_height - 1)
+            data += cast(bytes, self._queue.popleft())
+        if len(data) == size:
+            last.append(n_columns - 1)
+        else:
+            self._queue.appendleft(data[size:])
+        return data[:size], last
 
     def clear(self) -> None:
         """Forget everything that waits."""
         self._queue.clear()
-        self._ends.clear()
-        self._received = self.taken
+        self.waiting_columns = self.head_columns = self._controls = 0

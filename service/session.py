@@ -112,7 +112,7 @@ class Session:
             if isinstance(message, COLUMNS):
                 most = self._limits.max_message_columns
                 self._inbox.add_columns(unpack(message, self._model.column_height, most))
-                return self._advance()
+                return self._check_length()
         except MessageError as error:
             return self._receive_control(Control(index, error), now_s)
         return self._receive_control(Control(index, message), now_s)
@@ -168,8 +168,11 @@ class Session:
             data = bytes(self._replay[: n_columns * height])
             del self._replay[: len(data)]
         else:
-            data = self._choices.cut(self._inbox.peek(n_columns), self._column, self._ink_end)
-            self._message_ends = self._inbox.take(len(data) // height)
+            if self._choices.in_force.line_end_columns:
+                ahead = self._inbox.peek(n_columns)
+                n_columns = self._choices.until_line_end(ahead, self._column, self._ink_end)
+            data, self._message_ends = self._inbox.take(n_columns)
+            data = self._choices.as_ink(data)
         self._state = state
         self._flight = data
         return np.frombuffer(data, np.uint8).reshape(-1, height)
@@ -230,10 +233,14 @@ class Session:
         effects: list[Effect] = []
         while self._state is State.OPEN and (control := self._inbox.next_control()):
             effects += self._answer(control)
-        if self._column >= self._limits.max_line_columns and self.ready_columns:
-            most = self._limits.max_line_columns
-            effects += self._fail(errors.OverLimitError(f"a line has {most} columns at most"))
-        return effects
+        return effects + self._check_length()
+
+    def _check_length(self) -> list[Effect]:
+        """End a session whose line goes on beyond its limit."""
+        most = self._limits.max_line_columns
+        if self._column < most or not self.ready_columns:
+            return []
+        return self._fail(errors.OverLimitError(f"a line has {most} columns at most"))
 
     def _answer(self, control: Control) -> list[Effect]:
         """Carry out one control message, or say what is wrong with it."""

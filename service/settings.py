@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         "info", description="least level that is logged"
     )
 
-    max_batch: int = Field(32, ge=1, le=4096, description="sessions that share one run")
+    max_batch: int = Field(24, ge=1, le=4096, description="sessions that share one run")
     max_run_columns: int = Field(
         512, ge=1, le=65_536, description="columns in one run, of all its sessions together"
     )

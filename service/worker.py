@@ -12,47 +12,44 @@ from collections.abc import Callable
 from typing import Any
 
 Job = Callable[[], Any]
-Order = tuple[asyncio.Future[Any], Job]
+Done = Callable[[Any], None]  # hears what the job returned
+Failed = Callable[[Exception], None]  # hears what it raised
+Order = tuple[Job, Done, Failed]
 
 
 class Worker:
-    """Does one job after another and tells the event loop the outcome."""
+    """Does one job after another, and tells the event loop the outcome in the same order."""
 
     def __init__(self) -> None:
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="inkstream-net", daemon=True)
+        self._stopped = False
 
-    def start(self) -> None:
-        """Begin to work."""
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to work; outcomes are told on `loop`."""
+        self._loop = loop
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the job at hand, and wait for that; what was ordered later is not done."""
+        """End after the job at hand, and wait for that; no outcome is told any more."""
+        self._stopped = True
         self._orders.put(None)
         self._thread.join()
 
-    def submit(self, job: Job) -> asyncio.Future[Any]:
-        """Order a job; the future of the running loop gets what it returns or raises."""
-        future = asyncio.get_running_loop().create_future()
-        self._orders.put((future, job))
-        return future
+    def submit(self, job: Job, done: Done, failed: Failed) -> None:
+        """Order a job; the loop calls `done` with what it returns, or `failed` with its error."""
+        self._orders.put((job, done, failed))
 
     def _serve(self) -> None:
-        while (order := self._orders.get()) is not None:
-            future, job = order
+        while (order := self._orders.get()) is not None and not self._stopped:
+            job, done, failed = order
             try:
                 outcome = job()
             except Exception as error:
-                future.get_loop().call_soon_threadsafe(_fail, future, error)
+                self._loop.call_soon_threadsafe(self._tell, failed, error)
             else:
-                future.get_loop().call_soon_threadsafe(_settle, future, outcome)
+                self._loop.call_soon_threadsafe(self._tell, done, outcome)
 
-
-def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
-    if not future.done():  # nobody waits any more
-        future.set_result(outcome)
-
-
-def _fail(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
+    def _tell(self, listener: Callable[[Any], None], outcome: Any) -> None:
+        if not self._stopped:
+            listener(outcome)

@@ -125,7 +125,7 @@ class Writers:
         answered, started_s = self.answered, time.perf_counter()
         await asyncio.sleep(seconds)
         answered, elapsed_s = self.answered - answered, time.perf_counter() - started_s
-        await self._engine.stop()
+        self._engine.stop()
         return answered / elapsed_s
 
     def _begin(self, session_id: str) -> None:

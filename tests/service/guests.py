@@ -146,4 +146,4 @@ async def running(
     try:
         yield engine
     finally:
-        await engine.stop()
+        engine.stop()

@@ -121,4 +121,4 @@ async def serving(
         yield service, net
     finally:
         net.may_run.set()
-        await engine.stop()
+        engine.stop()
