@@ -1,0 +1,72 @@
+"""Who trains, who chooses, who reports: pieces of ink divided by the person who wrote them.
+
+One person's ink stands in one part alone, under whatever category or donor it was given. A tenth of
+each donor's persons choose among nets and a tenth are for the report. Which ones is settled by
+hashes of their names alone: it depends on no order, no random number and no other donor.
+"""
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.data.inkset import InkSet
+
+Part = Literal["train", "choose", "report"]
+PARTS: Final[tuple[Part, ...]] = ("train", "choose", "report")
+FOLDS: Final = 10  # a tenth of the persons each
+CHOOSE_FOLD: Final = 4
+REPORT_FOLD: Final = 9
+
+# Sessions of one person: Chuck_Chaffee_1 and _2, KNKE4574.A and .B.
+SESSION: Final = re.compile(r"(_\d|\.[a-z])$")
+
+
+def person(writer: str) -> str:
+    """Who a writer named "donor/writer" is: some wrote for several donors, or more than once."""
+    name = SESSION.sub("", writer.partition("/")[2].lower())
+    return re.sub(r"[^a-z0-9]", "", name)
+
+
+def part_of_writer(writers: Iterable[str]) -> dict[str, Part]:
+    """The part that each writer belongs to; `writers` are all of the data, as "donor/writer"."""
+    names = sorted(set(writers))
+    home: dict[str, str] = {}  # a person of several donors counts with the first
+    for name in names:
+        home.setdefault(person(name), name.partition("/")[0])
+    persons: dict[str, list[str]] = defaultdict(list)
+    for who, donor in home.items():
+        persons[donor].append(who)
+    parts: dict[str, Part] = {}
+    for donor, members in persons.items():
+        members.sort(key=_hash)
+        for place, who in enumerate(members, _hash(donor) % FOLDS):
+            fold = place % FOLDS
+            parts[who] = (
+                "report" if fold == REPORT_FOLD else "choose" if fold == CHOOSE_FOLD else "train"
+            )
+    return {name: parts[person(name)] for name in names}
+
+
+def parts(ink: InkSet) -> dict[Part, NDArray[np.int64]]:
+    """Indices of the pieces of each part, ascending."""
+    part = part_of_writer(ink.writer_names)
+    of_writer = np.array([PARTS.index(part[name]) for name in ink.writer_names], np.int64)
+    of_piece = of_writer[ink.writers]
+    return {name: np.flatnonzero(of_piece == index) for index, name in enumerate(PARTS)}
+
+
+def write_table(parts_: Mapping[str, Part], path: Path) -> str:
+    """Write who belongs where, a line for each writer, and return the SHA-256 of the file."""
+    table = "".join(f"{part}\t{writer}\n" for writer, part in sorted(parts_.items()))
+    path.write_text(table)
+    return hashlib.sha256(table.encode()).hexdigest()
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
