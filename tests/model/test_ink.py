@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -85,6 +85,10 @@ def test_ink_that_begins_after_the_last_column_leaves_them_blank(n_columns: int)
     assert not columns.any()
 
 
+def test_a_pen_may_be_wider_than_the_rows() -> None:
+    assert drawn([[(500, 7)]], 900)[60:940].min() == 255
+
+
 # What changes nothing
 
 
@@ -112,6 +116,7 @@ def test_to_split_a_stroke_at_a_point_changes_nothing(stroke: Stroke, data: st.D
 
 
 @given(any_strokes)
+@example([[(1.5, 1.5), (0.0, 0.0)]])  # the end of the segment and a dot there round differently
 def test_repeated_points_and_strokes_without_points_change_nothing(strokes: list[Stroke]) -> None:
     repeated = [[point for point in stroke for _ in range(3)] for stroke in strokes]
     between = [part for stroke in repeated for part in ([], stroke, [])]
