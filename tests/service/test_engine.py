@@ -12,7 +12,7 @@ from model.checkpoint import Checkpoint
 from service.effects import Effect
 from service.messages import Error, Flushed, Rewound
 from tests import builders
-from tests.service.guests import DEADLINE_S, POISON, Guest, Net, Tally, running
+from tests.service.guests import POISON, Guest, Net, Tally, running
 from tests.service.lone import INK, alone, curve, kinds, message, results
 
 
