@@ -55,7 +55,9 @@ class Metadata:
     config_digest: str  # SHA-256 of the training's configuration
     metrics: dict[str, float]  # measured figures, by name
     parameters: int  # trained numbers
-    temperatures: tuple[float, ...]  # by columns since the first ink; the last holds from there on
+    # A classifier's by columns since the first ink, the last one for all that follow; a
+    # transcriber's two, of its labels and of its letter ends.
+    temperatures: tuple[float, ...]
     opset: int = OPSET
     format: int = FORMAT
 
@@ -190,36 +192,26 @@ def export(path: Path, weights: Mapping[str, NDArray[np.float32]], metadata: Met
 
     Args:
         path: where the file goes.
-        weights: `ColumnLSTM.state_dict()` as arrays.
+        weights: the net's `state_dict()` as arrays.
         metadata: its `config` gives the dimensions, its `temperatures` the calibration.
 
     Raises:
         CheckpointError: the weights do not fit the dimensions or are not finite.
         OSError: the file cannot be written.
     """
-    from model import graph  # noqa: PLC0415 - needs onnx, which serving is free of
+    from model import graph, line_graph  # noqa: PLC0415 - need onnx, which serving is free of
 
     _check_weights(weights, metadata.config)
-    model = graph.build(metadata.config, weights, metadata.temperatures)
+    build = line_graph.build if metadata.config.kind == "transcriber" else graph.build
+    model = build(metadata.config, weights, metadata.temperatures)
     model.metadata_props.add(key=_PROPERTY.decode(), value=metadata.to_json())
     body: bytes = model.SerializeToString(deterministic=True)
     write_whole(path, body + _SEAL + hashlib.sha256(body).hexdigest().encode())
 
 
 def _check_weights(weights: Mapping[str, NDArray[np.float32]], config: ModelConfig) -> None:
-    """Raise `CheckpointError` unless names, shapes and values are those of a `ColumnLSTM`."""
-    expected: dict[str, tuple[int, ...]] = {
-        "convolution.weight": (config.features, config.context * config.column_height),
-        "convolution.bias": (config.features,),
-        "head.weight": (len(config.labels), config.units),
-        "head.bias": (len(config.labels),),
-    }
-    for layer in range(config.layers):
-        inputs = config.units if layer else config.features
-        expected[f"lstm.weight_ih_l{layer}"] = (4 * config.units, inputs)
-        expected[f"lstm.weight_hh_l{layer}"] = (4 * config.units, config.units)
-        expected[f"lstm.bias_ih_l{layer}"] = (4 * config.units,)
-        expected[f"lstm.bias_hh_l{layer}"] = (4 * config.units,)
+    """Raise `CheckpointError` unless names, shapes and values are those of the config's net."""
+    expected = config.weight_shapes()
     if wrong := weights.keys() ^ expected.keys():
         raise CheckpointError(f"weights are missing or unknown: {', '.join(sorted(wrong))}")
     for name, shape in expected.items():

@@ -1,6 +1,4 @@
-"""The net: a causal convolution over the newest columns, an LSTM, and a linear head.
-
-    columns [B, T, H] -> convolution [B, T, F] -> LSTM [B, T, U] -> head [B, T, K]
+"""The nets: both read columns from left to right, and know nothing of those to come.
 
 The LSTM is Hochreiter and Schmidhuber's (Neural Computation 9(8), 1997) with the forget gate of
 Gers et al. (2000). Result t depends on columns 0..t and on nothing later, so the same weights read
@@ -9,10 +7,12 @@ a whole image at once or one column at a time.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from model.config import ModelConfig
+from model.config import KERNEL_ROWS, KERNEL_STEPS, STEP_COLUMNS, ModelConfig
 
 FORGET_BIAS = 1.0  # cells start by remembering: Jozefowicz et al., ICML 2015
+END_DELAY = 2  # steps from a letter's last column to the answer that it has ended
 
 
 def set_forget_bias(lstm: nn.LSTM) -> None:
@@ -25,7 +25,9 @@ def set_forget_bias(lstm: nn.LSTM) -> None:
 
 
 class ColumnLSTM(nn.Module):
-    """Causal column reader.
+    """Causal reader of single characters.
+
+        columns [B, T, H] -> convolution [B, T, F] -> LSTM [B, T, U] -> head [B, T, K]
 
     State of one session, D numbers in this order: the last `context - 1` columns, oldest first;
     hidden states of all layers; cell states of all layers; the number of columns since the first
@@ -91,3 +93,78 @@ class ColumnLSTM(nn.Module):
             1,
         )
         return scores, after
+
+
+class LineLSTM(nn.Module):
+    """Causal reader of lines: strided convolutions, LSTM layers, two heads.
+
+        columns [B, T, H] -> convolutions [B, T/2, C * rows] -> features [B, T/2, F]
+          -> LSTM layers [B, T/2, U] -> scores [B, T/2, 1 + K] and letter ends [B, T/2]
+
+    It takes two columns a step and answers after each pair. The scores are those of CTC (Graves et
+    al., ICML 2006), the blank first. A letter end is the score that a letter ended `END_DELAY`
+    steps ago: what follows a letter tells that it has ended. The convolutions, causal in time,
+    halve the rows: pixels by themselves have no tolerance for the height at which a hand writes.
+
+    Parts of its state, in this order: for each convolution the last two steps of what it reads
+    (columns, or maps of channels by rows); hidden states of all layers; cell states of all layers.
+    """
+
+    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.config = config
+        self.dropout = dropout
+        self.convolutions = nn.ModuleList()
+        inputs, rows = 1, config.column_height
+        for channels in config.channels:
+            step = 1 if self.convolutions else STEP_COLUMNS
+            kernel = (KERNEL_ROWS, KERNEL_STEPS - 1 + step)
+            self.convolutions.append(
+                nn.Conv2d(inputs, channels, kernel, stride=(2, step), padding=(1, 0))
+            )
+            inputs, rows = channels, rows // 2
+        self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.features = nn.Linear(inputs * rows, config.features)
+        self.lstm = nn.ModuleList()
+        for layer in range(config.layers):
+            inputs = config.units if layer else config.features
+            lstm = nn.LSTM(inputs, config.units, batch_first=True)
+            set_forget_bias(lstm)
+            self.lstm.append(lstm)
+        self.head = nn.Linear(config.units, 1 + len(config.labels))
+        self.ends = nn.Linear(config.units, 1)
+
+    def forward(
+        self, columns: Tensor, random: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Read whole lines from their start.
+
+        Args:
+            columns: [B, T, H], 0 = paper, 1 = ink, T even.
+            random: draws what is dropped out in training.
+
+        Returns:
+            Scores [B, T/2, 1 + K] and letter ends [B, T/2], both before their softmax or sigmoid.
+        """
+        maps = columns.transpose(1, 2).unsqueeze(1)  # [B, 1, H, T]
+        maps = maps.contiguous(memory_format=torch.channels_last)
+        for convolution in self.convolutions:
+            before = functional.pad(maps, (KERNEL_STEPS - 1, 0))
+            maps = torch.relu(convolution(before))  # [B, C, rows, T/2]
+        steps = maps.permute(0, 3, 1, 2).flatten(2)  # [B, T/2, C * rows]
+        steps = torch.relu(self.features(steps))
+        for layer in self.lstm:
+            steps = dropped(layer(steps)[0], self.dropout, random if self.training else None)
+        return self.head(steps), self.ends(steps).squeeze(2)
+
+
+def dropped(values: Tensor, share: float, random: torch.Generator | None) -> Tensor:
+    """Values [B, T, U] with a share of them set to 0 and the others raised; all without `random`.
+
+    torch's own dropout draws from one generator for all threads, so that two of them together
+    would make no run repeatable.
+    """
+    if random is None or not share:
+        return values
+    kept = torch.rand(values.shape, generator=random) >= share
+    return values * kept / (1 - share)

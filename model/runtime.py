@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoint import Checkpoint
+from model.config import STEP_COLUMNS
 from model.errors import CheckpointError, InputError
+from model.pairs import run_pairs
 
 # ONNX Runtime sends usage data to its maker unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -54,11 +56,13 @@ class Runtime:
     def _check(self, name: str) -> None:
         """Raise `CheckpointError` unless inputs and outputs are those of the metadata."""
         config = self.config
+        step = STEP_COLUMNS if config.kind == "transcriber" else 1
+        state_size = sum(config.state_parts)
         expected = {
-            "columns": ("tensor(uint8)", ["T", "B", config.column_height]),
-            "state": ("tensor(float)", ["B", config.state_size]),
-            "scores": ("tensor(float)", ["T", "B", len(config.labels)]),
-            "state_after": ("tensor(float)", ["B", config.state_size]),
+            "columns": ("tensor(uint8)", ["T", "B", step * config.column_height]),
+            "state": ("tensor(float)", ["B", state_size]),
+            "scores": ("tensor(float)", ["T", "B", config.n_scores]),
+            "state_after": ("tensor(float)", ["B", state_size]),
         }
         found = {
             value.name: (value.type, list(value.shape))
@@ -81,7 +85,8 @@ class Runtime:
             state: [B, D], left as it is.
 
         Returns:
-            Calibrated log-probabilities [T, B, K], and the states after [B, D].
+            Calibrated log-probabilities [T, B, S], and the states after [B, D]. A classifier gives
+            the K of its labels, a transcriber those of the blank, of K labels, and of a letter end.
 
         Raises:
             InputError: a shape does not fit; ONNX Runtime itself aborts on an empty batch.
@@ -96,6 +101,13 @@ class Runtime:
             raise InputError(
                 f"columns have {columns.shape[2]} pixels, expected {self.config.column_height}"
             )
+        if self.config.kind == "transcriber":
+            return run_pairs(self._step, self.config, columns, state)
+        return self._step(columns, state)
+
+    def _step(
+        self, columns: NDArray[np.uint8], state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         scores, after = self._session.run(_OUTPUTS, {"columns": columns, "state": state})
         return scores, after
 
@@ -112,7 +124,7 @@ class Runtime:
             state: [B, D], left as it is.
 
         Returns:
-            For each stream its scores [n_i, K], and the states after [B, D].
+            For each stream its scores [n_i, S], and the states after [B, D].
         """
         if not columns or len(columns) != len(state):
             raise InputError(

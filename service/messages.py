@@ -35,7 +35,7 @@ Id = (
 )
 Every = Literal["column", "message"]
 Polarity = Literal["ink-high", "ink-low"]
-Kind = Literal["classifier"]
+Kind = Literal["classifier", "transcriber"]
 
 
 @dataclass(frozen=True, slots=True)

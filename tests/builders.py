@@ -15,6 +15,7 @@ from model.data.dataset import Dataset
 from model.runtime import Runtime
 
 DIGITS = tuple("0123456789")
+LETTERS = tuple(" abc.")
 EXCERPT = Path(__file__).parent / "data" / "mnist-excerpt.npz"
 
 
@@ -24,24 +25,26 @@ def config(labels: Sequence[str] = DIGITS, **dimensions: Any) -> ModelConfig:
     return dataclasses.replace(small, **dimensions)
 
 
+def line_config(labels: Sequence[str] = LETTERS, **dimensions: Any) -> ModelConfig:
+    """The same, of a transcriber."""
+    small = ModelConfig(
+        tuple(labels),
+        "transcriber",
+        column_height=16,
+        features=12,
+        units=16,
+        channels=(4, 6),
+        flush_columns=4,
+    )
+    return dataclasses.replace(small, **dimensions)
+
+
 def weights(of: ModelConfig, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Random weights, named and shaped as `ColumnLSTM.state_dict()`, large enough to matter."""
+    """Random weights, named and shaped as the net's `state_dict()`, large enough to matter."""
     rng = np.random.default_rng(seed)
-    shapes = {
-        "convolution.weight": (of.features, of.context * of.column_height),
-        "convolution.bias": (of.features,),
-        "head.weight": (len(of.labels), of.units),
-        "head.bias": (len(of.labels),),
-    }
-    for layer in range(of.layers):
-        inputs = of.units if layer else of.features
-        shapes[f"lstm.weight_ih_l{layer}"] = (4 * of.units, inputs)
-        shapes[f"lstm.weight_hh_l{layer}"] = (4 * of.units, of.units)
-        shapes[f"lstm.bias_ih_l{layer}"] = (4 * of.units,)
-        shapes[f"lstm.bias_hh_l{layer}"] = (4 * of.units,)
     return {
         name: rng.normal(0, 2 / shape[-1] ** 0.5, shape).astype(np.float32)
-        for name, shape in shapes.items()
+        for name, shape in of.weight_shapes().items()
     }
 
 

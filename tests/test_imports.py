@@ -19,7 +19,7 @@ MODULES = sorted(
 MODEL_ROWS = (
     {"errors"},
     {"config"},
-    {"columns", "decode", "network", "state"},
+    {"columns", "decode", "ink", "network", "pairs", "state"},
     {"checkpoint"},
     {"runtime"},
     {"recognizer"},
@@ -45,7 +45,7 @@ ARROWS = [
 ]
 
 PURE = [
-    *("model.columns", "model.decode", "model.state"),
+    *("model.columns", "model.decode", "model.ink", "model.pairs", "model.state"),
     *("service.choices", "service.effects", "service.errors", "service.faults", "service.history"),
     *("service.inbox", "service.messages", "service.session", "service.states"),
 ]
