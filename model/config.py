@@ -82,7 +82,7 @@ class ModelConfig:
 
     @property
     def n_scores(self) -> int:
-        """Scores after a column, S: K labels' and, of a transcriber, a blank's and a letter end's."""
+        """Scores after a column, S: of K labels, and a transcriber's blank and letter end."""
         return len(self.labels) + (2 if self.kind == "transcriber" else 0)
 
     @property
