@@ -1,0 +1,137 @@
+"""Texts for made-up lines: words as labels have them, new words like them, numbers, marks."""
+
+import re
+import string
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Set
+from itertools import accumulate
+from typing import Final
+
+import numpy as np
+
+from model.errors import DataError
+
+WORD: Final = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
+LONGEST: Final = 14  # letters of a new word, which ends there at the latest
+
+DIGITS: Final = frozenset(string.digits)
+
+# Numbers, dates, times, prices and the like, each with its marks; a 0 stands for any digit.
+_NUMBERS: Final = (
+    *("0", "00", "000", "0000", "00000", "000000", "0,000", "00,000", "0,000,000"),
+    *("0.0", "0.00", "00.0", "0.000", "-0", "+00", "00%", "0.0%", "#0", "#00"),
+    *("$0", "$00", "$0.00", "$00.00", "$0,000", "$000.00", "00.-"),
+    *("0/00/00", "00/00/00", "00/00/0000", "00.0.0000", "00.00.00", "0000-00-00", "00-00-00"),
+    *("0:00", "00:00", "00:00:00", "000-0000", "(000) 000-0000", "00-00", "0000-0000", "'00"),
+    *("0/0", "0 + 0 = 0", "00 - 0 = 0", "0 * 0 = 00", "0 = 00", "0 < 00", "00 > 0", "(0)", "[00]"),
+)
+NUMBERS: Final = {form: frozenset(form) - {"0", " "} for form in _NUMBERS}
+
+# Marks as English uses them: how often one follows a word within a sentence, and its end; what
+# embraces words; and what stands before "s" or between two words. Shares of all places.
+WITHIN: Final = {",": 0.1, ";": 0.015, ":": 0.015, ".": 0.03, "!": 0.01, "?": 0.01}
+AT_END: Final = {".": 0.4, "?": 0.1, "!": 0.07, ",": 0.08, ":": 0.02, ";": 0.02}
+EMBRACING: Final = {'""': 0.07, "()": 0.05, "''": 0.02, "[]": 0.01}
+GENITIVE: Final = 0.03
+HYPHEN: Final = 0.04
+DASH: Final = 0.02
+
+
+class Choice:
+    """Draws one of some texts, each as often as its weight says."""
+
+    def __init__(self, weights: Iterable[tuple[str, float]]) -> None:
+        pairs = list(weights)
+        self._texts = [text for text, _ in pairs]
+        self._sums = list(accumulate(weight for _, weight in pairs))
+
+    def __call__(self, chance: float) -> str:
+        """The text at `chance`, from 0 up to 1, of the sum of all weights."""
+        return self._texts[bisect_right(self._sums, chance * self._sums[-1])]
+
+
+class Words:
+    """Words in the proportions of labels, each weighed by the root of how often it stands there."""
+
+    def __init__(self, labels: Iterable[str]) -> None:
+        counts = Counter(word for label in labels for word in WORD.findall(label))
+        if not counts:
+            raise DataError("there is no word in any label: made-up text needs some")
+        weights = {word: count**0.5 for word, count in sorted(counts.items())}
+        self._known = Choice(weights.items())
+        following: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        for word, weight in weights.items():
+            text = f"  {word} "
+            for place in range(len(word) + 1):
+                following[text[place : place + 2]][text[place + 2]] += weight
+        self._following = {pair: Choice(third.items()) for pair, third in following.items()}
+
+    def known(self, random: np.random.Generator) -> str:
+        """A word of the labels."""
+        return self._known(random.random())
+
+    def new(self, random: np.random.Generator) -> str:
+        """A word of a Markov chain in which two characters tell the third."""
+        text = "  "
+        for chance in random.random(LONGEST).tolist():
+            text += self._following[text[-2:]](chance)
+            if text[-1] == " ":
+                break
+        return text.strip()
+
+
+def number(random: np.random.Generator, characters: Set[str]) -> str:
+    """A number or the like, of these characters, which hold one digit at least."""
+    digits = sorted(characters & DIGITS)
+    forms = [form for form, of in NUMBERS.items() if of <= characters]
+    form = forms[int(random.integers(len(forms)))]
+    drawn = random.integers(len(digits), size=len(form)).tolist()
+    return "".join(
+        digits[at] if place == "0" else place for place, at in zip(form, drawn, strict=True)
+    )
+
+
+def marks(
+    n_words: int, characters: Set[str], random: np.random.Generator
+) -> list[tuple[str, str, bool]]:
+    """Marks for the words of a line, of these characters.
+
+    Returns:
+        For each word: what stands before it, what after it, and whether a space follows. A dash
+        stands after a space.
+    """
+    chances = random.random((n_words + 1, 4)).tolist()
+    opening, closing, first, last = _embrace(n_words, characters, chances.pop())
+    found = []
+    for place, (genitive, hyphen, dash, mark) in enumerate(chances):
+        before = opening if place == first else ""
+        after = "'s" if genitive < GENITIVE and characters >= {"'", "s"} else ""
+        after += closing if place == last else ""
+        spaced = True
+        if place == n_words - 1:
+            after += _one_of(AT_END, mark, characters)
+        elif hyphen < HYPHEN and "-" in characters:
+            after, spaced = after + "-", False
+        elif dash < DASH and "-" in characters:
+            after += " -"
+        else:
+            after += _one_of(WITHIN, mark, characters)
+        found.append((before, after, spaced))
+    return found
+
+
+def _embrace(n_words: int, characters: Set[str], chances: list[float]) -> tuple[str, str, int, int]:
+    """What opens, what closes, and the first and last word between them."""
+    first, last = sorted(int(chance * n_words) for chance in chances[:2])
+    pair = _one_of(EMBRACING, chances[2], characters)
+    return pair[:1], pair[1:], first, last
+
+
+def _one_of(shares: dict[str, float], chance: float, characters: Set[str]) -> str:
+    """The text whose share of 0 to 1 the chance falls into, if its characters are among these."""
+    for text, share in shares.items():
+        chance -= share
+        if chance < 0:
+            return text if characters >= set(text) else ""
+    return ""
