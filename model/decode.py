@@ -1,20 +1,43 @@
-"""Scores -> answers, column by column."""
+"""Scores -> answers of a classifier, column by column; what may be answered, of any net."""
 
 import copy
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import InputError
 
+Allowed = NDArray[np.float32] | None  # [K], 0 for what may be answered, else minus infinity
+
+MAX_SHOWN: Final = 40  # characters of a text that an error quotes
+
+
+def allowed_labels(labels: Sequence[str], characters: str | None) -> Allowed:
+    """What is added to the log-probabilities [K] so that `characters` can spell what is answered.
+
+    None allows all. Raises `InputError` if a character is in no label or no label is left.
+    """
+    if characters is None:
+        return None
+    if unknown := set(characters) - set("".join(labels)):
+        raise InputError(
+            f"characters holds {''.join(sorted(unknown))[:MAX_SHOWN]!r}, "
+            f"allowed: those of the labels {' '.join(labels)}"
+        )
+    spelt = [set(label) <= set(characters) for label in labels]
+    if not any(spelt):
+        raise InputError(f"characters is {characters[:MAX_SHOWN]!r}, which spells no label")
+    return np.where(spelt, 0, -np.inf).astype(np.float32)
+
 
 class ClassifierDecoder:
     """Reads the scores of one stream and remembers its newest answer."""
 
     def __init__(self, labels: Sequence[str]) -> None:
+        self.allowed: Allowed = None  # what may be answered from now on
         self._labels = tuple(labels)
-        self._allowed: NDArray[np.float32] | None = None  # [K], 0 or minus infinity; None is all
         self._newest: NDArray[np.float32] | None = None  # [K], probabilities; None before any
 
     @property
@@ -25,28 +48,17 @@ class ClassifierDecoder:
     def allow(self, characters: str | None) -> None:
         """From now on answer only labels that `characters` can spell; None allows all.
 
-        Raises `InputError`, and changes nothing, if a character is in no label or no label is left.
+        Raises `InputError`, and changes nothing, as `allowed_labels` does.
         """
-        if characters is None:
-            self._allowed = None
-            return
-        if unknown := set(characters) - set("".join(self._labels)):
-            raise InputError(
-                f"characters holds {''.join(sorted(unknown))!r}, "
-                f"allowed: those of the labels {' '.join(self._labels)}"
-            )
-        spelt = [set(label) <= set(characters) for label in self._labels]
-        if not any(spelt):
-            raise InputError(f"characters is {characters!r}, which spells no label")
-        self._allowed = np.where(spelt, 0, -np.inf).astype(np.float32)
+        self.allowed = allowed_labels(self._labels, characters)
 
     def step(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take the log-probabilities [n, K] of n new columns and give their probabilities [n, K].
 
         Those of allowed labels sum to 1; the others are 0.
         """
-        if self._allowed is not None:
-            scores = scores + self._allowed
+        if self.allowed is not None:
+            scores = scores + self.allowed
             scores -= scores.max(1, keepdims=True)
             probabilities = np.exp(scores)
             probabilities /= probabilities.sum(1, keepdims=True)

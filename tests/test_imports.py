@@ -19,7 +19,8 @@ MODULES = sorted(
 MODEL_ROWS = (
     {"errors"},
     {"config"},
-    {"columns", "decode", "ink", "network", "pairs", "state"},
+    {"columns", "decode", "events", "ink", "network", "pairs", "state"},
+    {"transcript"},
     {"checkpoint"},
     {"runtime"},
     {"recognizer"},
@@ -45,7 +46,8 @@ ARROWS = [
 ]
 
 PURE = [
-    *("model.columns", "model.decode", "model.ink", "model.pairs", "model.state"),
+    *("model.columns", "model.decode", "model.events", "model.ink", "model.pairs", "model.state"),
+    *("model.transcript",),
     *("service.choices", "service.effects", "service.errors", "service.faults", "service.history"),
     *("service.inbox", "service.messages", "service.session", "service.states"),
 ]

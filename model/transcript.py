@@ -1,0 +1,291 @@
+"""Scores -> letters, marks and words of a line, while it is being read.
+
+Greedy best path of CTC (Graves et al., ICML 2006): a run of steps whose most probable symbol is the
+same label is one letter. It is *decided*, an event that is never taken back, when its symbol is
+certain or its run is over; `text` shows it from the run's first step on. Where a letter ends, the
+net's score for letter ends says, and where that says nothing the place of the run.
+
+All that a decoder knows is small and never changed in place, so a copy costs next to nothing.
+"""
+
+import copy
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.config import STEP_COLUMNS
+from model.decode import Allowed, allowed_labels
+from model.events import (
+    LEAST_ALTERNATIVE,
+    N_ALTERNATIVES,
+    SPACE,
+    Event,
+    Letter,
+    OpenWord,
+    Spelling,
+    extended,
+)
+
+Scores = NDArray[np.float32]  # [n, S] log-probabilities: blank, K labels, letter end
+
+BLANK: Final = 0  # the first of the symbols; label k is symbol 1 + k
+END_DELAY: Final = 2  # steps from a letter's last one to the score that says so
+
+SURE: Final = math.log(0.9)  # a symbol as probable as this is decided at once
+LIKELY_END: Final = math.log(0.3)  # from this score on the end of a letter counts as seen
+END_REACH: Final = 5  # steps before a run's first one in which its letter may have ended
+
+LEAST: Final = 1e-30  # stands for no probability where a logarithm is taken
+
+RECENT_STEPS: Final = 16  # whose end scores are kept: more than are ever looked back on
+RECENT_COLUMNS: Final = 64  # whose ink is remembered: no end is found further back
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What follows from n columns."""
+
+    events: list[Event]  # in the order of their decision
+    texts: list[str]  # [n], the line's text after each column
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """Steps whose most probable symbol is the same label."""
+
+    symbol: int
+    step: int  # the first one
+    weights: NDArray[np.float32]  # [1 + K], probabilities of the symbols, added up over its steps
+
+
+class TranscriptDecoder:
+    """Reads the scores of one line, of which every second column brings a new step."""
+
+    def __init__(self, labels: Sequence[str], flush_columns: int = STEP_COLUMNS) -> None:
+        """Begin a line.
+
+        Args:
+            labels: K characters, in the order of the scores.
+            flush_columns: blank columns that make the net say what it holds back, even.
+        """
+        self.allowed: Allowed = None  # what may be answered from now on
+        self.flush_columns = max(flush_columns, STEP_COLUMNS)
+        self._labels = tuple(labels)
+        self._space = 1 + self._labels.index(SPACE) if SPACE in self._labels else -1
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new line; what is allowed stays."""
+        self.letters = 0  # decided, marks among them
+        self.words = 0  # decided
+        self._columns = 0  # of the line
+        self._beyond = 0  # blank ones behind them, of the flush under way
+        self._flushed = 0  # columns of the line at its last flush
+        self._committed = ""  # text that is decided
+        self._word: OpenWord | None = None
+        self._symbol = BLANK  # the most probable one of the newest step
+        self._run: _Run | None = None  # that is not decided yet
+        self._end = 0  # of the newest letter
+        self._start: int | None = None  # the first column from there on that has ink
+        self._ink: list[int] = []  # recent columns that have ink
+        self._ends: list[float] = []  # end scores of recent steps
+        self._ends_start = 0  # the step of the first one
+
+    def copy(self) -> "TranscriptDecoder":
+        """An independent decoder in the same state."""
+        return copy.copy(self)
+
+    def allow(self, characters: str | None) -> None:
+        """From now on answer only with `characters`; None allows all labels.
+
+        The space is one of them: where it is left out, no words are told apart. Raises
+        `InputError`, and changes nothing, as `allowed_labels` does.
+        """
+        self.allowed = allowed_labels(self._labels, characters)
+
+    @property
+    def text(self) -> str:
+        """Everything so far: what is decided, and what may still change."""
+        symbol = BLANK if self._run is None else self._answer(self._run)
+        if symbol == BLANK or (symbol == self._space and not self._takes_space):
+            return self._committed
+        return self._committed + self._labels[symbol - 1]
+
+    @property
+    def settled(self) -> bool:
+        """Whether no column has come since the line began or was flushed."""
+        return self._columns == self._flushed
+
+    def shares(self, scores: Scores) -> NDArray[np.float32]:
+        """Probabilities [n, K] of the labels, the blank left out; those not allowed are 0."""
+        labels = scores[:, 1:-1]
+        if self.allowed is not None:
+            labels = labels + self.allowed
+        shares: NDArray[np.float32] = np.exp(labels - labels.max(1, keepdims=True))
+        shares /= shares.sum(1, keepdims=True)
+        return shares
+
+    def step(self, scores: Scores, columns: NDArray[np.uint8]) -> Heard:
+        """Take the scores [n, S] of n new columns [n, H], 0 = paper, and say what follows."""
+        first, text = self._columns, self.text
+        self._columns += len(scores)
+        self._ink = self._ink + (np.flatnonzero(columns.any(1)) + first).tolist()
+        events, changes = self._advance(scores, first)
+        texts: list[str] = []
+        for column, changed in changes:
+            texts += [text] * (column - first - len(texts))
+            text = changed
+        texts += [text] * (len(scores) - len(texts))
+        if self._start is None:
+            self._start = self._first_ink(self._columns)
+        self._ink = self._ink[bisect_left(self._ink, self._columns - RECENT_COLUMNS) :]
+        return Heard(events, texts)
+
+    def step_beyond(self, scores: Scores) -> list[Event]:
+        """Take the scores of blank columns that are no part of the line: a flush brings them."""
+        first = self._columns + self._beyond
+        self._beyond += len(scores)
+        return self._advance(scores, first)[0]
+
+    def flush(self) -> list[Event]:
+        """Decide all that is open, after `flush_columns` blank ones; the next word begins."""
+        last = self._columns - 1
+        step = (self._columns + self._beyond) // STEP_COLUMNS
+        events = self._decide(step, last) + self._close_word(last)
+        self._beyond, self._flushed, self._symbol = 0, self._columns, BLANK
+        self._end, self._start, self._ends = self._columns, None, []
+        return events
+
+    # Step by step
+
+    def _advance(self, scores: Scores, first: int) -> tuple[list[Event], list[tuple[int, str]]]:
+        """Take the new steps among columns from `first` on.
+
+        Gives what was decided, and the columns after which the text is another one.
+        """
+        events: list[Event] = []
+        changes: list[tuple[int, str]] = []
+        symbols = self._new_steps(scores, first)  # [m, 1 + K]
+        step = first // STEP_COLUMNS - 1
+        for row, symbol in zip(symbols, symbols.argmax(1).tolist(), strict=True):
+            step += 1
+            if symbol == self._symbol and self._run is None:  # most steps: nothing happens
+                continue
+            column = min(STEP_COLUMNS * (step + 1), self._columns) - 1
+            if self._run is not None and symbol == self._symbol:
+                self._run = _Run(symbol, self._run.step, self._run.weights + np.exp(row))
+            else:
+                events += self._decide(step, column)
+                if symbol != BLANK:
+                    self._run = _Run(symbol, step, np.exp(row))
+                    changes.append((column, self.text))
+                self._symbol = symbol
+            if row[symbol] >= SURE:
+                events += self._decide(step, column)
+        self._ends_start += max(0, len(self._ends) - RECENT_STEPS)
+        self._ends = self._ends[-RECENT_STEPS:]
+        return events, changes
+
+    def _new_steps(self, scores: Scores, first: int) -> NDArray[np.float32]:
+        """Log-probabilities [m, 1 + K] of the symbols at the steps that columns from `first` end.
+
+        Letters that are not allowed leave their probability to those that are, and a space that is
+        not allowed to the blank.
+        """
+        steps = scores[(first + 1) % STEP_COLUMNS :: STEP_COLUMNS]
+        if not self._ends:
+            self._ends_start = first // STEP_COLUMNS
+        self._ends = self._ends + steps[:, -1].tolist()
+        symbols = steps[:, :-1]
+        if self.allowed is None:
+            return symbols
+        chances = np.exp(symbols, dtype=np.float64)
+        letters = np.arange(1, chances.shape[1]) != self._space
+        before = chances[:, 1:][:, letters].sum(1, keepdims=True)
+        chances[:, 1:][:, self.allowed < 0] = 0
+        after = chances[:, 1:][:, letters].sum(1, keepdims=True)
+        chances[:, 1:][:, letters] *= before / np.maximum(after, LEAST)
+        chances[:, BLANK] = 1 - chances[:, 1:].sum(1)
+        return np.log(np.maximum(chances, LEAST)).astype(np.float32)
+
+    # Deciding
+
+    def _decide(self, step: int, column: int) -> list[Event]:
+        """Give the letter or the word's end that the run is, if there is one."""
+        run, self._run = self._run, None
+        symbol = BLANK if run is None else self._answer(run)
+        if run is None or symbol == BLANK:
+            return []
+        if symbol == self._space:
+            words = self._close_word(column)
+            if self._takes_space:
+                self._committed += SPACE
+            return words
+        start = self._start if self._start is not None else self._first_ink(column + 1)
+        start = min(self._end if start is None else start, column)
+        end = min(max(self._end_of(run, step), self._end, start + 1), column + 1)
+        confidence, alternatives = self._weighed(run, symbol)
+        char = self._labels[symbol - 1]
+        letter = Letter(self.letters, char, start, end, column, confidence, alternatives)
+        self._end, self._start = end, None
+        self.letters += 1
+        self._committed += char
+        self._word = extended(self._word, letter)
+        return [letter]
+
+    def _answer(self, run: _Run) -> int:
+        """The symbol that a run stands for, the blank if it may stand for none."""
+        if self.allowed is None or self.allowed[run.symbol - 1] == 0:
+            return run.symbol
+        chances = np.where(self.allowed == 0, run.weights[1:], 0)
+        if self._space > 0:
+            chances[self._space - 1] = 0
+        return int(chances.argmax()) + 1 if run.symbol != self._space and chances.any() else BLANK
+
+    def _weighed(self, run: _Run, symbol: int) -> tuple[float, tuple[Spelling, ...]]:
+        """How probable the symbol of a run is among all labels, and which others are."""
+        chances = run.weights[1:] if self.allowed is None else run.weights[1:] * (self.allowed == 0)
+        chances = chances / chances.sum()
+        best = np.argsort(-chances)[: N_ALTERNATIVES + 2].tolist()  # with itself and the space
+        others = [
+            (self._labels[k], float(chances[k]))
+            for k in best
+            if k + 1 not in (symbol, self._space) and chances[k] >= LEAST_ALTERNATIVE
+        ]
+        return float(chances[symbol - 1]), tuple(others[:N_ALTERNATIVES])
+
+    def _end_of(self, run: _Run, step: int) -> int:
+        """The column after a run's letter, by what is known at `step`."""
+        first = max(run.step - END_REACH, self._end // STEP_COLUMNS) + END_DELAY
+        first = max(first - self._ends_start, 0)
+        scores = self._ends[first : step + 1 - self._ends_start]
+        best = max(scores, default=-math.inf)
+        if best < LIKELY_END:
+            return STEP_COLUMNS * run.step
+        last = self._ends_start + first + scores.index(best) - END_DELAY  # step of the letter
+        return STEP_COLUMNS * (last + 1)
+
+    def _first_ink(self, before: int) -> int | None:
+        """The first column from the newest letter's end on that has ink, if one before `before`."""
+        place = bisect_left(self._ink, self._end)
+        found = self._ink[place] if place < len(self._ink) else before
+        return found if found < before else None
+
+    # Words
+
+    @property
+    def _takes_space(self) -> bool:
+        return bool(self._committed) and self._committed[-1] != SPACE
+
+    def _close_word(self, column: int) -> list[Event]:
+        """Give the word that is being written, if there is one."""
+        word, self._word = self._word, None
+        if word is None:
+            return []
+        self.words += 1
+        return [word.closed(self.words - 1, column)]
