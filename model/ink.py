@@ -125,7 +125,7 @@ class Canvas:
         self._columns = columns
         if len(changed):
             self._taken = min(self._taken, first + int(changed[0]))
-        self._behind = max(0, _touched(float(points[-1, 0]), self._pen_width)[0])
+        self._behind = max(self._behind, _touched(float(points[-1, 0]), self._pen_width)[0])
 
     def take(self, everything: bool = False) -> tuple[int, NDArray[np.uint8]]:
         """What the stream lacks: where it must go back to, and all columns [n, H] from there on.
@@ -144,6 +144,11 @@ class Canvas:
         if before > self._first:
             self._columns = self._columns[before - self._first :].copy()
             self._first = before
+
+    def cut(self, column: int) -> None:
+        """Wipe out the ink on this column and all after it; none before it may be forgotten."""
+        self._columns = self._columns[: max(0, column - self._first)]
+        self._behind, self._taken = min(self._behind, column), min(self._taken, column)
 
     def copy(self) -> "Canvas":
         """An independent canvas with the same ink."""

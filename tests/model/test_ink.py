@@ -245,6 +245,29 @@ def test_a_late_dot_takes_the_stream_back_to_the_first_column_that_it_changes() 
     assert len(stream) == 41
 
 
+def test_a_pen_that_goes_back_keeps_nothing_from_the_stream_that_this_had() -> None:
+    canvas, stream = Canvas(HEIGHT), list[list[int]]()
+    canvas.draw(*flatten([[(12, 8), (12, 18)], [(30, 8), (40, 18)]]))
+    pour(stream, canvas)
+    canvas.draw(*flatten([[(12, 4)]]))
+    assert pour(stream, canvas) == 11
+    assert len(stream) == 39
+
+
+def test_ink_that_is_wiped_out_leaves_no_trace() -> None:
+    canvas, stream = Canvas(HEIGHT), list[list[int]]()
+    canvas.draw(*flatten([[(5, 8), (40, 18)]]))
+    pour(stream, canvas)
+    canvas.cut(20)
+    del stream[20:]
+    assert canvas.n_columns == 20
+    canvas.draw(*flatten([[(25, 4), (30, 4)]]))
+    assert pour(stream, canvas, everything=True) == 20
+    expected = drawn([[(25, 4), (30, 4)]])
+    expected[:20] = drawn([[(5, 8), (40, 18)]])[:20]
+    assert stream == expected.tolist()
+
+
 def test_ink_on_ink_takes_nothing_back() -> None:
     canvas = Canvas(HEIGHT)
     canvas.draw(*flatten([[(5, 8), (50, 8)]]))
