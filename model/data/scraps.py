@@ -14,18 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.cuttings import LETTER, WORD, Cuttings, cuttings, stroke_begins
-from model.data.inkset import InkSet, spread
-from model.data.shapes import SEATED, SIZED, held, lower_turns, medians, seats, shapes_of
+from model.data.inkset import CATEGORIES, InkSet, spread
+from model.data.shapes import SEATED, SIZED, THIN, held, lower_turns, medians, seats, shapes_of
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-LARGEST: Final = 4.5  # x-heights that a character is wide or high at most: more is a slip
-LARGEST_WORD: Final = 6.0  # x-heights that a word is high at most
+# Words and lines are of one scale with each other; a writer's single characters may be of another.
+OF_TEXT: Final = [CATEGORIES.index(name) for name in ("7", "8")]
+
+USUAL: Final = (0.4, 2.2)  # times the usual height of its text: what is beyond is a slip
+WIDEST_THIN: Final = 1.2  # x-heights that a mark of little width is wide at most
+LARGEST: Final = 4.5  # x-heights that a character is wide at most, or high, if none is usual
 WORD_EXCESS: Final = 1.13  # times the usual height: a word's letters do not stand quite in line
 TURNS_RISE: Final = 0.13  # x-heights by which the lower turns of a word lie above its baseline
 DESCENDS: Final = 0.3  # x-heights below the baseline: where it is, a word's lower bound can't tell
 TOO_FAR: Final = 0.9  # x-heights between letters that are no run any more: each stood in its box
+STRAY: Final = 1.0  # x-heights from its usual place: a letter that does not share that baseline
 NEXT_ROW: Final = 4.0  # x-heights back to the left: another row of writing
 
 
@@ -47,6 +52,7 @@ class Scribe:
     words: list[Run] = field(default_factory=list)
     letter_gap: float = np.nan  # x-heights between letters of a word; NaN where not known
     word_gap: float = np.nan  # between words
+    widest_gap: float = 0.0  # that 9 of 10 words have inside at most, of those that are no runs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,17 +91,24 @@ def _usable(ink: InkSet, found: Cuttings) -> tuple[Cuttings, Floats]:
     """Cuttings of a known and likely size, and the x-height of each."""
     bounds, shapes = found.bounds(), shapes_of(found.texts)
     height, width = bounds[:, 3] - bounds[:, 1], bounds[:, 2] - bounds[:, 0]
-    is_word = found.sources == WORD
-    guess = height / (shapes[:, 1] - shapes[:, 0]) / np.where(is_word, WORD_EXCESS, 1)
+    guess = height / (shapes[:, 1] - shapes[:, 0])
+    guess[found.sources == WORD] /= WORD_EXCESS
     tells = np.array([not SIZED.isdisjoint(text) for text in found.texts], np.bool_)
-    hand = ink.writers[found.pieces].astype(np.int64) * (WORD + 1) + found.sources
-    n_hands = len(ink.writer_names) * (WORD + 1)
-    x_height = medians(guess[tells], hand[tells], n_hands)[hand]
+    x_height = _x_heights(ink, found.pieces, guess, tells)
+    least, most = np.multiply.outer(USUAL, x_height)
     lengths = np.array([len(text) for text in found.texts])
-    likely = height < np.where(is_word, LARGEST_WORD, LARGEST) * x_height
-    likely &= (width < LARGEST * x_height * lengths) & (x_height > 0)
-    chosen = np.flatnonzero(likely)
+    widest = np.where(np.isin(found.texts, THIN), WIDEST_THIN, LARGEST * lengths) * x_height
+    likely = np.where(tells, (guess > least) & (guess < most), height < LARGEST * x_height)
+    chosen = np.flatnonzero(likely & (width < widest))
     return found.take(chosen), x_height[chosen]
+
+
+def _x_heights(ink: InkSet, pieces: Indices, guess: Floats, tells: NDArray[np.bool_]) -> Floats:
+    """Of the writer of each cutting [R], the median of what his cuttings tell; NaN if none does."""
+    hand = 2 * ink.writers[pieces].astype(np.int64) + np.isin(ink.categories[pieces], OF_TEXT)
+    x_height = medians(guess[tells], hand[tells], 2 * len(ink.writer_names))
+    other = x_height.reshape(-1, 2)[:, ::-1].ravel()  # better than nothing
+    return np.where(np.isnan(x_height), other, x_height)[hand]
 
 
 def _baselines(ink: InkSet, found: Cuttings, bounds: Floats, x_height: Floats) -> Floats:
@@ -108,7 +121,8 @@ def _baselines(ink: InkSet, found: Cuttings, bounds: Floats, x_height: Floats) -
         back = np.diff(bounds[cut, 0], prepend=0) < -NEXT_ROW * x_height[cut]
         row = np.cumsum(back | (np.diff(found.pieces[cut], prepend=-1) != 0))
         told = seats(np.where(seated, bounds[cut, 3], np.nan), row)
-        baseline[cut] = np.where(np.isfinite(told), told, baseline[cut])
+        likely = abs(told - baseline[cut]) < STRAY * x_height[cut]  # False where it is NaN
+        baseline[cut] = np.where(likely, told, baseline[cut])
     words = np.flatnonzero(found.sources == WORD)
     if len(words):
         turns = _lower_turns(ink, found.pieces[words])
@@ -133,16 +147,32 @@ def _lower_turns(ink: InkSet, pieces: Indices) -> Floats:
 
 
 def _scribes(ink: InkSet, found: Cuttings, bounds: Floats, x_height: Floats) -> dict[int, Scribe]:
+    """Who has which scraps."""
     scribes: dict[int, Scribe] = defaultdict(Scribe)
-    writers = ink.writers[found.pieces].tolist()
-    for index, (writer, text) in enumerate(zip(writers, found.texts, strict=True)):
-        scribe = scribes[writer]
+    writers = ink.writers[found.pieces]
+    for index, (writer, text) in enumerate(zip(writers.tolist(), found.texts, strict=True)):
         if found.sources[index] == WORD:
-            scribe.words.append(Run(text, index, 1))
+            scribes[writer].words.append(Run(text, index, 1))
         else:
-            scribe.letters[text].append(index)
+            scribes[writer].letters[text].append(index)
+    words = np.flatnonzero(found.sources == WORD)
+    widest = _widest_gaps(found.take(words)) / x_height[words]
+    for writer in np.unique(writers[words]).tolist():
+        scribes[writer].widest_gap = float(np.quantile(widest[writers[words] == writer], 0.9))
     _add_runs(ink, found, bounds, x_height, scribes)
     return dict(scribes)
+
+
+def _widest_gaps(words: Cuttings) -> Floats:
+    """The widest gap between the strokes of each word [n], in units of the points."""
+    word = np.repeat(np.arange(len(words.texts)), np.diff(words.range_starts))
+    apart = 2.0 * np.iinfo(np.int16).max * word  # sets each word to the right of the one before
+    left, right = words.range_bounds[:, 0] + apart, words.range_bounds[:, 2] + apart
+    order = np.argsort(left)
+    gap = np.zeros(len(word))
+    gap[1:] = left[order][1:] - np.maximum.accumulate(right[order])[:-1]
+    gap[words.range_starts[:-1]] = 0
+    return np.maximum.reduceat(gap, words.range_starts[:-1]) if len(gap) else gap
 
 
 def _add_runs(
@@ -150,20 +180,24 @@ def _add_runs(
 ) -> None:
     """Add the runs of letters, the words that they make up, and how far apart they are."""
     cut = np.flatnonzero(found.sources == LETTER)
+    pieces, places = found.pieces[cut], found.places[cut]
     gap = (bounds[cut[1:], 0] - bounds[cut[:-1], 2]) / x_height[cut[1:]]
-    same = np.diff(found.pieces[cut]) == 0
-    step = np.diff(found.places[cut])
-    onward = np.diff(bounds[cut, 2]) > 0
-    joined = same & (step == 1) & onward & (gap < TOO_FAR)
-    writers = ink.writers[found.pieces[cut]]
-    apart = same & (step == 2) & onward & (gap > 0)
+    onward = (np.diff(pieces) == 0) & (np.diff(bounds[cut, 2]) > 0)
+    joined = onward & (np.diff(places) == 1) & (gap < TOO_FAR)
+    spaced = [
+        ink.labels[piece][place - 1] == " "
+        for piece, place in zip(pieces[1:], places[1:], strict=True)
+    ]
+    apart = onward & (np.diff(places) == 2) & np.array(spaced, np.bool_)
+    writers = ink.writers[pieces]
     for writer in np.unique(writers).tolist():
         mine = writers[1:] == writer
-        for name, pairs in (("letter_gap", joined), ("word_gap", apart)):
-            if (mine & pairs).any():
-                setattr(scribes[writer], name, float(np.median(gap[mine & pairs])))
-    starts = np.append(np.flatnonzero(~np.append(False, joined)), len(cut)).tolist()
-    for start, stop in pairwise(starts):
+        if (mine & joined).any():
+            scribes[writer].letter_gap = float(np.median(gap[mine & joined]))
+        if (mine & apart).any():
+            scribes[writer].word_gap = float(np.median(gap[mine & apart]))
+    starts = np.flatnonzero(~np.append(False, joined)[: len(cut)])
+    for start, stop in pairwise([*starts.tolist(), len(cut)]):
         _add_run(ink, found, cut[start:stop], scribes[int(writers[start])])
 
 

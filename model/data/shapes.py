@@ -53,9 +53,9 @@ _OTHER: Final = Shape(-1.75, 0.0, 1)
 # Whose height tells how large a hand is, and whose bottom where the line is.
 SIZED: Final = frozenset("abcdeghklmnopqrstuvwxyzABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
 SEATED: Final = frozenset("abcdehiklmnorstuvwxABCDEFGHIKLMNOPRSTUVWXZ")
+THIN: Final = tuple(".,:;'`!|\"")  # marks, of little width
 
 AROUND: Final = 5  # letters to both sides that tell where a letter's baseline is
-TURNS_RISE: Final = 0.13  # x-heights by which the lower turns of a word lie above its baseline
 
 
 def shapes_of(texts: Sequence[str]) -> Floats:

@@ -81,7 +81,7 @@ class Words:
         return text.strip()
 
 
-def number(random: np.random.Generator, characters: Set[str]) -> str:
+def number(characters: Set[str], random: np.random.Generator) -> str:
     """A number or the like, of these characters, which hold one digit at least."""
     digits = sorted(characters & DIGITS)
     forms = [form for form, of in NUMBERS.items() if of <= characters]
