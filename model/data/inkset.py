@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,7 @@ ARRAYS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
     "styles": (np.uint8, ()),
     "guides": (np.float32, (2,)),
 }
+LARGEST: Final = np.iinfo(np.int16).max
 TEXTS: Final = ("labels", "writer_names")
 
 
@@ -153,6 +155,80 @@ class InkSet:
             == {n_pieces}
         ):
             raise DataError(f"{path}: its arrays are of different lengths")
+
+
+class Builder:
+    """Collects pieces one by one into an `InkSet`."""
+
+    def __init__(self) -> None:
+        self._points: list[NDArray[np.int32]] = []
+        self._letters: list[NDArray[np.int16]] = []
+        self._stroke_lengths: list[int] = []
+        self._n_strokes: list[int] = []
+        self._labels: list[str] = []
+        self._writers: list[str] = []
+        self._categories: list[int] = []
+        self._styles: list[int] = []
+        self._guides: list[NDArray[np.float64]] = []
+
+    def add(
+        self,
+        points: NDArray[np.int64] | NDArray[np.float64],
+        stroke_lengths: Sequence[int],
+        letters: NDArray[np.int16],
+        guides: Sequence[float],
+        *,
+        label: str,
+        category: str,
+        writer: str,
+        style: str = STYLES[0],
+    ) -> None:
+        """Add a piece, moved to the origin.
+
+        Args:
+            points: [P, 2], x right, y down, anywhere.
+            stroke_lengths: how many of them each of the S strokes has.
+            letters: [P], see `InkSet.letter_of_point`.
+            guides: y of (x-height line, baseline), NaN where not known.
+        """
+        origin = points.min(0)
+        self._points.append(np.rint(points - origin).astype(np.int32))
+        self._letters.append(letters)
+        self._stroke_lengths.extend(stroke_lengths)
+        self._n_strokes.append(len(stroke_lengths))
+        self._labels.append(label)
+        self._categories.append(CATEGORIES.index(category))
+        self._writers.append(writer)
+        self._styles.append(STYLES.index(style))
+        self._guides.append(np.asarray(guides) - origin[1])
+
+    def ink(self) -> InkSet:
+        """All pieces, in the order in which they came.
+
+        The ink of a writer who has a piece larger than 16 bits is halved until that fits.
+        """
+        names = tuple(sorted(set(self._writers)))
+        index = {name: number for number, name in enumerate(names)}
+        writers = np.array([index[name] for name in self._writers], np.int32)
+        largest = np.zeros(len(names))
+        np.maximum.at(largest, writers, [points.max() for points in self._points])
+        scales = 0.5 ** np.ceil(np.log2(np.maximum(largest / LARGEST, 1)))[writers]
+        scaled = [
+            (points if scale == 1 else np.rint(points * scale)).astype(np.int16)
+            for points, scale in zip(self._points, scales, strict=True)
+        ]
+        return InkSet(
+            points=np.concatenate([np.empty((0, 2), np.int16), *scaled]),
+            letter_of_point=np.concatenate([np.empty(0, np.int16), *self._letters]),
+            stroke_starts=np.cumsum([0, *self._stroke_lengths], dtype=np.int64),
+            piece_starts=np.cumsum([0, *self._n_strokes], dtype=np.int64),
+            labels=tuple(self._labels),
+            categories=np.array(self._categories, np.uint8),
+            writers=writers,
+            writer_names=names,
+            styles=np.array(self._styles, np.uint8),
+            guides=(np.array(self._guides).reshape(-1, 2) * scales[:, None]).astype(np.float32),
+        )
 
 
 def _spans(starts: NDArray[np.int64], count: int, end: int) -> bool:

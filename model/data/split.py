@@ -22,15 +22,26 @@ PARTS: Final[tuple[Part, ...]] = ("train", "choose", "report")
 FOLDS: Final = 10  # a tenth of the persons each
 CHOOSE_FOLD: Final = 4
 REPORT_FOLD: Final = 9
+LEAST_POINTS: Final = 25  # of a piece that is not alike by chance, as dots are
 
-# Sessions of one person: Chuck_Chaffee_1 and _2, KNKE4574.A and .B.
-SESSION: Final = re.compile(r"(_\d|\.[a-z])$")
+# Sessions of one person, told by the writer's name: Chuck_Chaffee_1 and _2, KNKE4574.A and .B.
+# ibm names a session bam11, or r02-07 for form 2 and person 7: the same ink stands under several.
+SESSIONS: Final = tuple(
+    (re.compile(pattern), person)
+    for pattern, person in (
+        (r"^ibm/r\d\d-(\d\d)$", r"ibm/r\1"),
+        (r"^ibm/([a-z]{3})\d\d$", r"ibm/\1"),
+        (r"_\d$|\.[a-z]$", ""),
+    )
+)
 
 
 def person(writer: str) -> str:
     """Who a writer named "donor/writer" is: some wrote for several donors, or more than once."""
-    name = SESSION.sub("", writer.partition("/")[2].lower())
-    return re.sub(r"[^a-z0-9]", "", name)
+    name = writer.lower()
+    for pattern, replacement in SESSIONS:
+        name = pattern.sub(replacement, name)
+    return re.sub(r"[^a-z0-9]", "", name.partition("/")[2])
 
 
 def part_of_writer(writers: Iterable[str]) -> dict[str, Part]:
@@ -59,6 +70,18 @@ def parts(ink: InkSet) -> dict[Part, NDArray[np.int64]]:
     of_writer = np.array([PARTS.index(part[name]) for name in ink.writer_names], np.int64)
     of_piece = of_writer[ink.writers]
     return {name: np.flatnonzero(of_piece == index) for index, name in enumerate(PARTS)}
+
+
+def torn(ink: InkSet) -> int:
+    """How many pieces have the very ink of a piece in another part; anything but 0 is a leak."""
+    first_part: dict[bytes, Part] = {}
+    starts = ink.stroke_starts[ink.piece_starts]
+    n_torn = 0
+    for part, indices in parts(ink).items():
+        for index in indices[np.diff(starts)[indices] >= LEAST_POINTS]:
+            points = ink.points[starts[index] : starts[index + 1]].tobytes()
+            n_torn += first_part.setdefault(points, part) != part
+    return n_torn
 
 
 def write_table(parts_: Mapping[str, Part], path: Path) -> str:

@@ -6,20 +6,27 @@ Below its top folder, `data/CATEGORY/DONOR/...` holds labels, which include ink 
 import os
 import tarfile
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Final
 
-from model.data.inkset import CATEGORIES, InkSet
+import numpy as np
+from numpy.typing import NDArray
+
+from model.data.inkset import CATEGORIES, Builder, InkSet
 from model.data.unipen_census import Census
+from model.data.unipen_cut import Source, Tally
 from model.data.unipen_format import includes, read_page, read_segments
-from model.data.unipen_pieces import Collector, Source
+from model.data.unipen_pieces import add_page
 from model.errors import DataError
 
 __all__ = ["Census", "cache_folder", "keep", "read"]
 
 INK: Final = "unipen.npz"
 CENSUS: Final = "census.json"
+
+LEAST_LETTERS: Final = 3  # in a label that can be called longer than its ink
+SHORT_SHARE: Final = 0.3  # of the usual ink a letter: below are wrong labels and broken ink alone
 
 
 def cache_folder() -> Path:
@@ -71,7 +78,7 @@ def _read_folder(folder: Path) -> tuple[InkSet, Census]:
 
 def _read_release(root: Path) -> tuple[InkSet, Census]:
     """Each page of ink is read once, for the label files of all categories that include it."""
-    collector = Collector()
+    builder, tally = Builder(), Tally()
     label_files: dict[tuple[str, ...], list[Path]] = defaultdict(list)
     for path in sorted(root.glob("data/*/*/**/*.dat")):
         label_files[includes(path.read_bytes())].append(path)
@@ -87,7 +94,36 @@ def _read_release(root: Path) -> tuple[InkSet, Census]:
             page = read_page(text, lambda name: (root / "include" / name).read_bytes())
         except FileNotFoundError:
             for source in sources:
-                collector.skip("an included file is missing", source)
+                tally.skip("an included file is missing", source)
             continue
-        collector.add_page(page, sources)
-    return collector.ink(), collector.census()
+        add_page(page, sources, builder, tally)
+    ink = builder.ink()
+    fits = ~_is_cut_short(ink)
+    for index in np.flatnonzero(~fits).tolist():
+        category, donor = _key(ink, index)
+        tally.skipped["label longer than its ink", category, donor] += 1
+    ink = ink.take(np.flatnonzero(fits))
+    pieces = Counter(_key(ink, index) for index in range(len(ink)))
+    return ink, Census(pieces, tally.skipped, tally.changed)
+
+
+def _key(ink: InkSet, index: int) -> tuple[str, str]:
+    """Category and donor of a piece."""
+    writer = ink.writer_names[ink.writers[index]]
+    return CATEGORIES[ink.categories[index]], writer.partition("/")[0]
+
+
+def _is_cut_short(ink: InkSet) -> NDArray[np.bool_]:
+    """Whether a piece's ink is far shorter than its writer's is for as many characters, [N]."""
+    steps = np.hypot(*np.diff(ink.points.astype(np.float32), axis=0, prepend=ink.points[:1]).T)
+    steps[ink.stroke_starts[:-1]] = 0
+    lengths = np.add.reduceat(steps, ink.stroke_starts[ink.piece_starts[:-1]], dtype=np.float64)
+    n_letters = np.array([sum(map(str.isalnum, label)) for label in ink.labels])
+    per_letter = lengths / np.maximum(n_letters, 1)
+    judged = n_letters >= LEAST_LETTERS
+    order = np.argsort(ink.writers[judged], kind="stable")
+    writers, starts = np.unique(ink.writers[judged][order], return_index=True)
+    usual = np.zeros(len(ink.writer_names))
+    usual[writers] = [np.median(part) for part in np.split(per_letter[judged][order], starts[1:])]
+    short: NDArray[np.bool_] = judged & (per_letter < SHORT_SHARE * usual[ink.writers])
+    return short

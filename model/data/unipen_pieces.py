@@ -1,150 +1,104 @@
-"""Segments and the ink that they name -> pieces: cut, turned so that y grows down, collected."""
+"""A page of UNIPEN's ink and the segments that name it -> pieces with letters, lines and guides."""
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.inkset import CATEGORIES, STYLES, InkSet, spread
-from model.data.unipen_census import Census, PieceKey, WhyKey
-from model.data.unipen_format import Header, Page, Segment
-from model.data.unipen_labels import UnfitLabelError, clean, letters_of_points
+from model.data.inkset import STYLES, Builder
+from model.data.unipen_cut import CHARACTERS, WORDS, Cut, Source, Tally, cut_out
+from model.data.unipen_format import Page
+from model.data.unipen_guides import guides
+from model.data.unipen_letters import fit, has_line_break, line_of_words
 from model.errors import DataError
 
-CHARACTERS: Final = ("1a", "1b", "1c", "1d", "3")
-LARGEST: Final = np.iinfo(np.int16).max
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One segment of a label file, and where that file stands."""
-
-    category: str
-    donor: str
-    segment: Segment
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A segment that can be used: its plain label and its strokes as ranges of points."""
-
-    source: Source
-    label: str
-    strokes: NDArray[np.int64]  # [S, 2]
-
-
-@dataclass(slots=True)
-class Collector:
-    """What has been read so far: arrays for each piece, and the counts."""
-
-    points: list[NDArray[np.int16]] = field(default_factory=list)
-    letters: list[NDArray[np.int16]] = field(default_factory=list)
-    stroke_lengths: list[int] = field(default_factory=list)
-    n_strokes: list[int] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    categories: list[int] = field(default_factory=list)
-    writers: list[str] = field(default_factory=list)
-    styles: list[int] = field(default_factory=list)
-    guides: list[tuple[float, float]] = field(default_factory=list)
-    pieces: Counter[PieceKey] = field(default_factory=Counter)
-    skipped: Counter[WhyKey] = field(default_factory=Counter)
-    changed: Counter[WhyKey] = field(default_factory=Counter)
-
-    def skip(self, reason: str, source: Source) -> None:
-        """Count a segment that gives no piece."""
-        self.skipped[reason, source.category, source.donor] += 1
-
-    def add_page(self, page: Page, sources: Iterable[Source]) -> None:
-        """Add the pieces that the segments name in the ink of a page."""
-        cuts = list(filter(None, (self._cut(page, source) for source in sources)))
-        characters = [cut for cut in cuts if cut.source.category in CHARACTERS]
-        character_of_point = np.full(len(page.points), -1, np.int64)
-        for number, cut in enumerate(characters):
-            for start, stop in cut.strokes:
-                character_of_point[start:stop] = number
-        names = [cut.label for cut in characters]
-        is_new = page.is_new()
-        for cut in cuts:
-            kept, lengths = _kept(cut.strokes, is_new)
-            if cut.source.category in CHARACTERS:
-                letters = np.zeros(len(kept), np.int16)
-            else:
-                letters = letters_of_points(character_of_point[kept], names, cut.label)
-            self._add(cut, page.points[kept], lengths, letters, page.header(int(kept[0])))
-
-    def _cut(self, page: Page, source: Source) -> Cut | None:
-        """The segment's label and strokes; None, and counted, when it can't be used."""
+def add_page(page: Page, sources: Iterable[Source], out: Builder, tally: Tally) -> None:
+    """Add the pieces that the segments name in the ink of a page; what can't be used is counted."""
+    is_new = page.is_new()
+    whole = []
+    for source in sources:
         try:
-            if source.segment.quality == "BAD":
-                raise UnfitLabelError("quality BAD")
-            label, rules = clean(source.segment.label)
-            if source.category in CHARACTERS and len(label) != 1:
-                raise UnfitLabelError("several characters, not one")
-            strokes = page.strokes(source.segment.delineation)
-            if not strokes:
-                raise UnfitLabelError("no ink with the pen down")
-        except (UnfitLabelError, DataError) as error:
-            self.skip(str(error), source)
-            return None
-        self.changed.update((rule, source.category, source.donor) for rule in rules)
-        return Cut(source, label, np.array(strokes, np.int64))
-
-    def _add(
-        self,
-        cut: Cut,
-        points: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        letters: NDArray[np.int16],
-        header: Header,
-    ) -> None:
-        """Add one piece, its origin moved to its left and upper bound."""
-        points = points * (1, -1)
-        points -= points.min(0)
-        if points.max() > LARGEST:
-            self.skip("larger than 16 bits", cut.source)
-            return
-        style = header.style.lower()
-        self.points.append(points.astype(np.int16))
-        self.letters.append(letters)
-        self.stroke_lengths.extend(lengths.tolist())
-        self.n_strokes.append(len(lengths))
-        self.labels.append(cut.label)
-        self.categories.append(CATEGORIES.index(cut.source.category))
-        self.writers.append(f"{cut.source.donor}/{header.writer}")
-        self.styles.append(STYLES.index(style) if style in STYLES else 0)
-        self.guides.append((np.nan, np.nan))
-        self.pieces[cut.source.category, cut.source.donor] += 1
-
-    def census(self) -> Census:
-        """The counts."""
-        return Census(dict(self.pieces), dict(self.skipped), dict(self.changed))
-
-    def ink(self) -> InkSet:
-        """All pieces, in the order in which they came."""
-        names = tuple(sorted(set(self.writers)))
-        index = {name: number for number, name in enumerate(names)}
-        return InkSet(
-            points=np.concatenate([np.empty((0, 2), np.int16), *self.points]),
-            letter_of_point=np.concatenate([np.empty(0, np.int16), *self.letters]),
-            stroke_starts=np.cumsum([0, *self.stroke_lengths], dtype=np.int64),
-            piece_starts=np.cumsum([0, *self.n_strokes], dtype=np.int64),
-            labels=tuple(self.labels),
-            categories=np.array(self.categories, np.uint8),
-            writers=np.array([index[name] for name in self.writers], np.int32),
-            writer_names=names,
-            styles=np.array(self.styles, np.uint8),
-            guides=np.array(self.guides, np.float32).reshape(-1, 2),
+            whole.append(cut_out(page, source, is_new, tally))
+        except DataError as reason:
+            tally.skip(str(reason), source)
+    cuts = list(_with_letters(whole, len(page.points), tally))
+    for cut, pair in zip(cuts, guides(cuts), strict=True):
+        style = cut.header.style.lower()
+        out.add(
+            cut.points,
+            cut.lengths.tolist(),
+            cut.letters,
+            pair,
+            label=cut.label,
+            category=cut.source.category,
+            writer=cut.writer,
+            style=style if style in STYLES else STYLES[0],
         )
 
 
-def _kept(
-    strokes: NDArray[np.int64], is_new: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The points of strokes that differ from the one before, and how many each stroke has."""
-    points, starts = spread(strokes[:, 0], strokes[:, 1])
-    keep = is_new[points]
-    keep[starts[:-1]] = True
-    return points[keep], np.add.reduceat(keep, starts[:-1], dtype=np.int64)
+def _with_letters(cuts: Sequence[Cut], n_points: int, tally: Tally) -> Iterator[Cut]:
+    """The pieces, with letters in words and texts, and texts of several lines taken apart."""
+    segment_of_point = _segments(cuts, n_points)
+    texts = [cut.label for cut in cuts]
+    lengths = np.array([len(text) for text in texts])
+    for cut in cuts:
+        if len(cut.label) == 1:
+            yield cut
+            continue
+        segments = segment_of_point[cut.index]
+        found = fit(segments, cut.points, texts, cut.label)
+        if (segments >= 0).all() and not found.is_of(cut.label):
+            tally.skip("label differs from those within it", cut.source)
+        elif not found.is_sure():
+            tally.change("letters in doubt left out", cut.source)
+            yield from _lines(cut, np.full(len(segments), -1), tally)
+        else:
+            letters = np.where(lengths[segments] == 1, found.place_of_point, -1)
+            lettered = replace(cut, letters=letters.astype(np.int16))
+            yield from _lines(lettered, found.place_of_point, tally)
+
+
+def _segments(cuts: Sequence[Cut], n_points: int) -> NDArray[np.int64]:
+    """Which word or character, as an index into `cuts`, each point of the page is in; or -1.
+
+    Characters count before the word that they are in; what they leave of it is in none.
+    """
+    characters, words = np.full((2, n_points), -1)
+    for number, cut in enumerate(cuts):
+        for owner, categories in ((characters, CHARACTERS), (words, WORDS)):
+            if cut.source.category in categories:
+                for start, stop in cut.strokes:
+                    owner[start:stop] = number
+    is_parted = np.isin(words, words[characters >= 0])
+    return np.where((characters >= 0) | is_parted, characters, words)
+
+
+def _lines(cut: Cut, place_of_point: NDArray[np.int64], tally: Tally) -> Iterator[Cut]:
+    """The lines of a text; ink of several lines is left out where its words are not known."""
+    words = cut.label.split(" ")
+    word_of_character = np.cumsum([character == " " for character in cut.label])
+    starts = np.cumsum(cut.lengths) - cut.lengths
+    place_of_stroke = np.maximum.reduceat(place_of_point, starts)
+    word_of_stroke = np.where(place_of_stroke < 0, -1, word_of_character[place_of_stroke])
+    if len(words) > 1 and set(word_of_stroke.tolist()) == set(range(len(words))):
+        line_of_word = line_of_words(np.repeat(word_of_stroke, cut.lengths), cut.points)
+        if line_of_word.any():
+            tally.change("lines taken apart", cut.source)
+            for line in range(line_of_word[-1] + 1):
+                yield _part(cut, word_of_stroke, np.flatnonzero(line_of_word == line))
+            return
+    if has_line_break(np.split(cut.points, starts[1:]), cut.label):
+        tally.skip("several lines of ink, words not known", cut.source)
+    else:
+        yield cut
+
+
+def _part(cut: Cut, word_of_stroke: NDArray[np.int64], numbers: NDArray[np.int64]) -> Cut:
+    """Some successive words of a text, by their numbers."""
+    words = cut.label.split(" ")
+    first_character = sum(len(word) + 1 for word in words[: numbers[0]])
+    part = cut.take(np.isin(word_of_stroke, numbers))
+    letters = np.where(part.letters < 0, -1, part.letters - first_character).astype(np.int16)
+    return replace(part, label=" ".join(words[number] for number in numbers), letters=letters)
