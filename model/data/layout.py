@@ -21,6 +21,7 @@ WORD_GAP: Final = (1.7, 0.4)
 GAP_JITTER: Final = 0.12  # standard deviation between letters, and as a share between words
 LEAST_WORD_GAP: Final = 0.6  # more than within words
 OVERLAP: Final = 0.5  # share of a run's width that may lie below the one before
+ONWARD: Final = 0.02  # that a run ends behind the one before at least, however narrow it is
 SIZE_JITTER: Final = 0.05  # standard deviation, as a share
 BASELINE_JITTER: Final = 0.05  # standard deviation
 
@@ -65,7 +66,7 @@ def _gaps(
     if not np.isfinite(word_gap):
         word_gap = WORD_GAP[0] + WORD_GAP[1] * of_words
     jitter = GAP_JITTER * np.clip(random.standard_normal(len(width)), -2, 2)
-    gap = np.maximum(letter_gap + jitter, -OVERLAP * width)
+    gap = np.maximum(letter_gap + jitter, ONWARD - OVERLAP * width)
     starts = list(accumulate(runs_of_word[:-1]))
     least = LEAST_WORD_GAP + max(letter_gap, scribe.widest_gap)
     gap[starts] = np.maximum(word_gap * (1 + jitter[starts]), least)

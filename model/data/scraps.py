@@ -112,25 +112,22 @@ def _x_heights(ink: InkSet, pieces: Indices, guess: Floats, tells: NDArray[np.bo
 
 
 def _baselines(ink: InkSet, found: Cuttings, bounds: Floats, x_height: Floats) -> Floats:
-    """Where the baseline is: as the letters around tell, as the word does, or as is usual."""
+    """Where the baseline is [R]: as the data, the letters around or the word tell, or as usual."""
     shapes = shapes_of(found.texts)
-    baseline = held(bounds[:, 1], bounds[:, 3], shapes, x_height)
+    usual = held(bounds[:, 1], bounds[:, 3], shapes, x_height)
+    told = ink.guides[found.pieces, 1].astype(np.float64)
     cut = np.flatnonzero(found.sources == LETTER)
-    if len(cut):
-        seated = np.array([found.texts[index] in SEATED for index in cut])
-        back = np.diff(bounds[cut, 0], prepend=0) < -NEXT_ROW * x_height[cut]
-        row = np.cumsum(back | (np.diff(found.pieces[cut], prepend=-1) != 0))
-        told = seats(np.where(seated, bounds[cut, 3], np.nan), row)
-        likely = abs(told - baseline[cut]) < STRAY * x_height[cut]  # False where it is NaN
-        baseline[cut] = np.where(likely, told, baseline[cut])
-    words = np.flatnonzero(found.sources == WORD)
-    if len(words):
-        turns = _lower_turns(ink, found.pieces[words])
-        risen = turns + TURNS_RISE * x_height[words]
-        descends = shapes[words, 1] > DESCENDS
-        told = np.where(descends, risen, (turns + baseline[words]) / 2)
-        baseline[words] = np.where(np.isfinite(told), told, baseline[words])
-    return baseline
+    seated = np.array([found.texts[index] in SEATED for index in cut], np.bool_)
+    back = np.diff(bounds[cut, 0], prepend=0) < -NEXT_ROW * x_height[cut]
+    row = np.cumsum(back | (np.diff(found.pieces[cut], prepend=-1) != 0))
+    told[cut] = seats(np.where(seated, bounds[cut, 3], np.nan), row)
+    words = np.flatnonzero((found.sources == WORD) & np.isnan(told))
+    turns = _lower_turns(ink, found.pieces[words])
+    risen = turns + TURNS_RISE * x_height[words]
+    descends = shapes[words, 1] > DESCENDS
+    told[words] = np.where(descends, risen, (turns + usual[words]) / 2)
+    likely = (found.sources == WORD) | (abs(told - usual) < STRAY * x_height)
+    return np.where(likely & np.isfinite(told), told, usual)
 
 
 def _lower_turns(ink: InkSet, pieces: Indices) -> Floats:

@@ -89,6 +89,8 @@ def seats(bottom: Floats, group: NDArray[np.int64]) -> Floats:
     Returns:
         [n], NaN where no letter near by tells.
     """
+    if not len(bottom):
+        return bottom
     padded = np.pad(bottom, AROUND, constant_values=np.nan)
     groups = np.pad(group, AROUND, constant_values=-1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1)
