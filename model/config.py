@@ -77,6 +77,8 @@ class ModelConfig:
             raise ConfigError(
                 f"flush_columns is {self.flush_columns}, allowed: 0..{MAX_FLUSH_COLUMNS}, even"
             )
+        if self.features != self.units:
+            raise ConfigError(f"features are {self.features}, expected as many as units")
         if any(len(label) != 1 for label in self.labels):
             raise ConfigError("labels of a transcriber are single characters")
 
@@ -123,6 +125,7 @@ class ModelConfig:
                 inputs = channels
             rows = self.column_height >> len(self.channels)
             shapes |= _linear("features", self.features, inputs * rows)
+            shapes |= {"norm.weight": (self.features,), "norm.bias": (self.features,)}
             shapes |= _linear("head", 1 + len(self.labels), self.units)
             shapes |= _linear("ends", 1, self.units)
             layer_names = [f"lstm.{layer}.{{}}_l0" for layer in range(self.layers)]

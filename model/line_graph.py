@@ -9,6 +9,7 @@ is several times as fast as the operator `Conv`.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import onnx
@@ -17,6 +18,8 @@ from onnx import TensorProto
 
 from model.config import KERNEL_STEPS, STEP_COLUMNS, ModelConfig
 from model.nodes import Graph, Weights
+
+EPSILON: Final = 1e-5  # torch's, of a layer normalisation
 
 
 def build(config: ModelConfig, weights: Weights, temperatures: Sequence[float]) -> onnx.ModelProto:
@@ -44,11 +47,15 @@ def build(config: ModelConfig, weights: Weights, temperatures: Sequence[float]) 
         shifted, after = graph.delayed(sequence, [next(past) for _ in range(steps)])
         sequence = _convolution(graph, config, weights, index, shifted)  # [T, B, rows * C]
         kept += after
-    sequence = graph.add("Relu", graph.product(sequence, *_features(config, weights)))
+    features = graph.product(sequence, *_features(config, weights))
+    scale, shift = (graph.constant(weights[f"norm.{name}"]) for name in ("weight", "bias"))
+    normal = graph.add("LayerNormalization", features, scale, shift, axis=-1, epsilon=EPSILON)
+    sequence = graph.add("Relu", normal)
     for layer in range(config.layers):
         before = (hidden[layer], cell[layer])
         names = f"lstm.{layer}.{{}}_l0"
-        sequence, hidden[layer], cell[layer] = graph.lstm(weights, names, sequence, before)
+        more, hidden[layer], cell[layer] = graph.lstm(weights, names, sequence, before)
+        sequence = graph.add("Add", sequence, more)
     _scores(graph, weights, sequence, temperatures)
     state = graph.add("Concat", *kept, *hidden, *cell, axis=2)
     graph.add("Squeeze", state, graph.integers(0), output="state_after")

@@ -98,13 +98,16 @@ class ColumnLSTM(nn.Module):
 class LineLSTM(nn.Module):
     """Causal reader of lines: strided convolutions, LSTM layers, two heads.
 
-        columns [B, T, H] -> convolutions [B, T/2, C * rows] -> features [B, T/2, F]
+        columns [B, T, H] -> convolutions [B, T/2, C * rows] -> features [B, T/2, U]
           -> LSTM layers [B, T/2, U] -> scores [B, T/2, 1 + K] and letter ends [B, T/2]
 
     It takes two columns a step and answers after each pair. The scores are those of CTC (Graves et
     al., ICML 2006), the blank first. A letter end is the score that a letter ended `END_DELAY`
     steps ago: what follows a letter tells that it has ended. The convolutions, causal in time,
     halve the rows: pixels by themselves have no tolerance for the height at which a hand writes.
+    Features are normalised (Ba et al., arXiv 1607.06450): without it they grew until the first
+    layer's cells were saturated, and nothing more was learned. Each layer adds to what it reads (He
+    et al., CVPR 2016): without it three layers learn slower at first than one.
 
     Parts of its state, in this order: for each convolution the last two steps of what it reads
     (columns, or maps of channels by rows); hidden states of all layers; cell states of all layers.
@@ -119,16 +122,17 @@ class LineLSTM(nn.Module):
         for channels in config.channels:
             step = 1 if self.convolutions else STEP_COLUMNS
             kernel = (KERNEL_ROWS, KERNEL_STEPS - 1 + step)
-            self.convolutions.append(
-                nn.Conv2d(inputs, channels, kernel, stride=(2, step), padding=(1, 0))
-            )
+            convolution = nn.Conv2d(inputs, channels, kernel, stride=(2, step), padding=(1, 0))
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            nn.init.zeros_(convolution.bias)  # torch's own start lets biases drown the ink
+            self.convolutions.append(convolution)
             inputs, rows = channels, rows // 2
         self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.features = nn.Linear(inputs * rows, config.features)
+        self.norm = nn.LayerNorm(config.features)
         self.lstm = nn.ModuleList()
-        for layer in range(config.layers):
-            inputs = config.units if layer else config.features
-            lstm = nn.LSTM(inputs, config.units, batch_first=True)
+        for _ in range(config.layers):
+            lstm = nn.LSTM(config.units, config.units, batch_first=True)
             set_forget_bias(lstm)
             self.lstm.append(lstm)
         self.head = nn.Linear(config.units, 1 + len(config.labels))
@@ -152,9 +156,10 @@ class LineLSTM(nn.Module):
             before = functional.pad(maps, (KERNEL_STEPS - 1, 0))
             maps = torch.relu(convolution(before))  # [B, C, rows, T/2]
         steps = maps.permute(0, 3, 1, 2).flatten(2)  # [B, T/2, C * rows]
-        steps = torch.relu(self.features(steps))
+        steps = torch.relu(self.norm(self.features(steps)))
         for layer in self.lstm:
-            steps = dropped(layer(steps)[0], self.dropout, random if self.training else None)
+            more = layer(steps)[0]
+            steps = steps + dropped(more, self.dropout, random if self.training else None)
         return self.head(steps), self.ends(steps).squeeze(2)
 
 

@@ -31,7 +31,7 @@ def line_config(labels: Sequence[str] = LETTERS, **dimensions: Any) -> ModelConf
         tuple(labels),
         "transcriber",
         column_height=16,
-        features=12,
+        features=16,
         units=16,
         channels=(4, 6),
         flush_columns=4,
