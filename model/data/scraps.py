@@ -29,7 +29,9 @@ LARGEST: Final = 4.5  # x-heights that a character is wide at most, or high, if 
 WORD_EXCESS: Final = 1.13  # times the usual height: a word's letters do not stand quite in line
 TURNS_RISE: Final = 0.13  # x-heights by which the lower turns of a word lie above its baseline
 DESCENDS: Final = 0.3  # x-heights below the baseline: where it is, a word's lower bound can't tell
+TORN: Final = 3.0  # x-heights between parts of a word that is none
 TOO_FAR: Final = 0.9  # x-heights between letters that are no run any more: each stood in its box
+FIELDS: Final = 4.0  # x-heights between words that stand in fields of a form, not in a line
 STRAY: Final = 1.0  # x-heights from its usual place: a letter that does not share that baseline
 NEXT_ROW: Final = 4.0  # x-heights back to the left: another row of writing
 
@@ -147,13 +149,13 @@ def _scribes(ink: InkSet, found: Cuttings, bounds: Floats, x_height: Floats) -> 
     """Who has which scraps."""
     scribes: dict[int, Scribe] = defaultdict(Scribe)
     writers = ink.writers[found.pieces]
-    for index, (writer, text) in enumerate(zip(writers.tolist(), found.texts, strict=True)):
-        if found.sources[index] == WORD:
-            scribes[writer].words.append(Run(text, index, 1))
-        else:
-            scribes[writer].letters[text].append(index)
+    for index in np.flatnonzero(found.sources != WORD).tolist():
+        scribes[int(writers[index])].letters[found.texts[index]].append(index)
     words = np.flatnonzero(found.sources == WORD)
     widest = _widest_gaps(found.take(words)) / x_height[words]
+    words, widest = words[widest < TORN], widest[widest < TORN]
+    for index in words.tolist():
+        scribes[int(writers[index])].words.append(Run(found.texts[index], index, 1))
     for writer in np.unique(writers[words]).tolist():
         scribes[writer].widest_gap = float(np.quantile(widest[writers[words] == writer], 0.9))
     _add_runs(ink, found, bounds, x_height, scribes)
@@ -185,7 +187,7 @@ def _add_runs(
         ink.labels[piece][place - 1] == " "
         for piece, place in zip(pieces[1:], places[1:], strict=True)
     ]
-    apart = onward & (np.diff(places) == 2) & np.array(spaced, np.bool_)
+    apart = onward & (np.diff(places) == 2) & np.array(spaced, np.bool_) & (gap < FIELDS)
     writers = ink.writers[pieces]
     for writer in np.unique(writers).tolist():
         mine = writers[1:] == writer
