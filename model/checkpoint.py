@@ -11,16 +11,19 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.config import ModelConfig
 from model.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    import onnx
 
 FORMAT: Final = 1  # of the metadata and of the graph's inputs and outputs
 OPSET: Final = 18  # of the graph's operators
@@ -199,14 +202,21 @@ def export(path: Path, weights: Mapping[str, NDArray[np.float32]], metadata: Met
         CheckpointError: the weights do not fit the dimensions or are not finite.
         OSError: the file cannot be written.
     """
-    from model import graph, line_graph  # noqa: PLC0415 - need onnx, which serving is free of
-
     _check_weights(weights, metadata.config)
-    build = line_graph.build if metadata.config.kind == "transcriber" else graph.build
-    model = build(metadata.config, weights, metadata.temperatures)
+    model = build_graph(metadata.config, weights, metadata.temperatures)
     model.metadata_props.add(key=_PROPERTY.decode(), value=metadata.to_json())
     body: bytes = model.SerializeToString(deterministic=True)
     write_whole(path, body + _SEAL + hashlib.sha256(body).hexdigest().encode())
+
+
+def build_graph(
+    config: ModelConfig, weights: Mapping[str, NDArray[np.float32]], temperatures: Sequence[float]
+) -> "onnx.ModelProto":
+    """The ONNX graph of a net of either kind; its metadata are not in it yet."""
+    from model import graph, line_graph  # noqa: PLC0415 - need onnx, which serving is free of
+
+    build = line_graph.build if config.kind == "transcriber" else graph.build
+    return build(config, weights, temperatures)
 
 
 def _check_weights(weights: Mapping[str, NDArray[np.float32]], config: ModelConfig) -> None:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from model.config import MAX_CONTEXT, MAX_LAYERS, MAX_UNITS
+from model.config import MAX_CHANNELS, MAX_CONTEXT, MAX_LAYERS, MAX_UNITS
 from model.errors import ConfigError
 
-Task = Literal["digits", "teacher"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -25,21 +24,18 @@ def knob(default: float, least: float, most: float, words: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Knobs:
-    """All that decides what a run computes; `digest` names that.
+    """What every run has to know; with a task's own it is all that decides what is computed.
 
     Raises `ConfigError` on construction when a knob is out of its range, before any data is read.
     """
 
-    task: Task = "digits"
-    # the net (the teacher's shape is fixed)
-    context: int = knob(3, 1, MAX_CONTEXT, "columns that the causal convolution sees")
-    features: int = knob(128, 1, MAX_UNITS, "outputs of the convolution")
+    task: str
+    # the net
+    features: int = knob(128, 1, MAX_UNITS, "inputs of the first LSTM layer")
     layers: int = knob(2, 1, MAX_LAYERS, "LSTM layers")
     units: int = knob(256, 1, MAX_UNITS, "cells of each LSTM layer")
     dropout: float = knob(0.25, 0, 0.9, "between LSTM layers and before the head")
     # optimisation
-    epochs: int = knob(30, 1, 10_000, "passes over the training images")
-    batch: int = knob(256, 1, 65_536, "images a step")
     learning_rate: float = knob(2.5e-3, 1e-7, 1, "of AdamW, at its highest")
     weight_decay: float = knob(3e-3, 0, 1, "of AdamW, on matrices only")
     warm_up: float = knob(0.02, 0, 0.5, "share of the steps in which the rate rises")
@@ -47,14 +43,6 @@ class Knobs:
     ema: float = knob(
         0.999, 0, 0.999999, "decay of the average of the weights, which is what ships"
     )
-    # data
-    held_out: int = knob(5_000, 1, 1_000_000, "training images that only choose and calibrate")
-    distortion: float = knob(1.0, 0, 5, "strength of the distortion of images")
-    calm: float = knob(0.07, 0, 1, "last share of the steps, with a third of the distortion")
-    blank_share: float = knob(0.25, 0, 1, "share of batches with blank columns before, and after")
-    # loss
-    teacher_share: float = knob(0.5, 0, 1, "of the teacher's answer, against the label's")
-    temperature: float = knob(2.0, 0.1, 100, "that softens the teacher's answer")
     # how it runs
     seed: int = knob(0, 0, 2**31 - 1, "of weights, order, distortion and dropout")
     precision: Precision = "auto"  # of products; auto takes bfloat16 where hardware multiplies it
@@ -76,13 +64,51 @@ class Knobs:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
-PRESETS: Final[dict[Task, Knobs]] = {
-    "digits": Knobs(),
-    "teacher": Knobs(
-        task="teacher", epochs=16, learning_rate=2e-3, weight_decay=2e-2, blank_share=0.0,
-        teacher_share=0.0,
-    ),
-}  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class ImageKnobs(Knobs):
+    """Knobs of a classifier of images, and of its teacher, whose shape is fixed."""
+
+    task: Literal["digits", "teacher"] = "digits"
+    context: int = knob(3, 1, MAX_CONTEXT, "columns that the causal convolution sees")
+    epochs: int = knob(30, 1, 10_000, "passes over the training images")
+    batch: int = knob(256, 1, 65_536, "images a step")
+    # data
+    held_out: int = knob(5_000, 1, 1_000_000, "training images that only choose and calibrate")
+    distortion: float = knob(1.0, 0, 5, "strength of the distortion of images")
+    calm: float = knob(0.07, 0, 1, "last share of the steps, with a third of the distortion")
+    blank_share: float = knob(0.25, 0, 1, "share of batches with blank columns before, and after")
+    # loss
+    teacher_share: float = knob(0.5, 0, 1, "of the teacher's answer, against the label's")
+    temperature: float = knob(2.0, 0.1, 100, "that softens the teacher's answer")
+
+
+@dataclass(frozen=True, slots=True)
+class LineKnobs(Knobs):
+    """Knobs of a transcriber. Shares are of the columns that are read, and need not sum to 1."""
+
+    task: Literal["lines"] = "lines"
+    column_height: int = knob(32, 8, 256, "pixels of a column")
+    channels: int = knob(64, 1, MAX_CHANNELS // 2, "of the convolutions; of the first one half")
+    steps: int = knob(40_000, 1, 10_000_000, "batches")
+    columns: int = knob(9_200, 100, 1_000_000, "columns of a batch, about")
+    framewise: int = knob(1_500, 0, 1_000_000, "steps before CTC, on letters whose place is known")
+    end_share: float = knob(0.15, 0, 10, "of the loss on letter ends, against that on text")
+    strength: float = knob(1.0, 0, 1, "of the change of hands")
+    characters: float = knob(8, 0, 100, "share of single characters")
+    words: float = knob(14, 0, 100, "share of words")
+    text: float = knob(8, 0, 100, "share of lines")
+    made: float = knob(6, 0, 100, "share of made-up words and lines")
+
+
+TEACHER: Final = ImageKnobs(
+    task="teacher", epochs=16, learning_rate=2e-3, weight_decay=2e-2, blank_share=0.0,
+    teacher_share=0.0,
+)  # fmt: skip
+LINES: Final = LineKnobs(
+    features=320, layers=3, units=320, dropout=0.2, learning_rate=1.5e-3, weight_decay=1e-2,
+    ema=0.9995,
+)  # fmt: skip
+PRESETS: Final[dict[str, Knobs]] = {"digits": ImageKnobs(), "teacher": TEACHER, "lines": LINES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +119,9 @@ class Place:
     """
 
     run: Path  # the run folder
-    data: Path | None = None  # the user's images, or a folder of MNIST's IDX files; None fetches
+    data: Path | None = None  # the user's images or ink; None is the data that we ship on
     teachers: tuple[Path, ...] = ()  # run folders of teachers
+    init: Path | None = None  # a run folder or a checkpoint, whose weights the run begins with
     minutes: float | None = None  # stop and save after so long
     resume: bool = False  # go on where the run folder stands
     device: Device = "auto"

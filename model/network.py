@@ -124,6 +124,7 @@ class LineLSTM(nn.Module):
             kernel = (KERNEL_ROWS, KERNEL_STEPS - 1 + step)
             convolution = nn.Conv2d(inputs, channels, kernel, stride=(2, step), padding=(1, 0))
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            assert convolution.bias is not None
             nn.init.zeros_(convolution.bias)  # torch's own start lets biases drown the ink
             self.convolutions.append(convolution)
             inputs, rows = channels, rows // 2

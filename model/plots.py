@@ -20,6 +20,7 @@ INK: Final = "#1f2933"
 ACCENT: Final = "#2563eb"
 WORST: Final = 24  # mistakes on the page
 RESOLUTION: Final = 130  # dots an inch
+LEAST_ERROR: Final = 0.01  # percent, drawn for none: a logarithm has no zero
 COLOURS: Final = [mpl.colormaps["tab10"](k) for k in range(10)]
 
 
@@ -60,23 +61,30 @@ def accuracy_curve(report: Mapping[str, Any]) -> Figure:
 
 
 def training_curve(metrics: Sequence[Mapping[str, Any]]) -> Figure:
-    """Held-out error over the epochs of a run (lines of its metrics.jsonl)."""
+    """Held-out error over the steps of a run (lines of its metrics.jsonl)."""
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.subplots()
-    epochs = [line["epoch"] for line in metrics]
-    curves = 100 * (1 - np.array([line["held_out"] for line in metrics]))  # [epoch, T]
-    for k in (12, 16, 20, curves.shape[1]):
-        if k <= curves.shape[1]:
-            axes.plot(epochs, curves[:, k - 1], label=f"after {k} columns")
+    steps = [line["step"] for line in metrics]
+    errors = [_held_out_errors(line["held_out"]) for line in metrics]
+    for name in errors[0]:
+        axes.plot(steps, [max(error[name], LEAST_ERROR) for error in errors], label=name)
     axes.set(
         title="Held-out error while training",
-        xlabel="epoch",
+        xlabel="step",
         ylabel="wrong answers (%)",
         yscale="log",
     )
     axes.grid(alpha=0.25, which="both")
     axes.legend(frameon=False)
     return figure
+
+
+def _held_out_errors(figures: Sequence[float] | Mapping[str, float]) -> dict[str, float]:
+    """Errors in percent by name, of errors by name or of the accuracy after each column."""
+    if isinstance(figures, Mapping):
+        return {name: 100 * error for name, error in figures.items()}
+    after = [k for k in (12, 16, 20, len(figures)) if k <= len(figures)]
+    return {f"after {k} columns": 100 * (1 - figures[k - 1]) for k in after}
 
 
 def reliability_panels(

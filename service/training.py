@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from model.knobs import PRESETS, Device, Knobs, Place, Task
+from model.knobs import PRESETS, Device, Place
 
 RUNS: Final = Path("runs")
 REPORTS: Final = Path("docs/reports")
@@ -59,11 +59,11 @@ def place_options(command: Command) -> Command:
     return command
 
 
-def knob_options(task: Task) -> Callable[[Command], Command]:
+def knob_options(task: str) -> Callable[[Command], Command]:
     """A flag for each knob, with the preset's value as its default."""
 
     def decorate(command: Command) -> Command:
-        for field in reversed(dataclasses.fields(Knobs)):
+        for field in reversed(dataclasses.fields(PRESETS[task])):
             if field.name == "task":
                 continue
             choices = typing.get_args(field.type)
@@ -107,12 +107,28 @@ def teacher(**options: Any) -> int:
     return _train("teacher", options)
 
 
-def _train(task: Task, options: dict[str, Any], **more: Any) -> int:
+@train.command()
+@place_options
+@click.option("--init", type=PATH, help="begin with these weights: a run folder, a name or a path")
+@knob_options("lines")
+def lines(init: Path | None, **options: Any) -> int:
+    """Train the causal net that reads lines of handwriting.
+
+    \b
+    Examples:
+      inkstream data unipen unipen-train.tar.xz     read the archive, once
+      inkstream train lines --minutes 600
+      inkstream train lines --init lines --framewise 0 --steps 20000
+    """
+    return _train("lines", options, init=init)
+
+
+def _train(task: str, options: dict[str, Any], **more: Any) -> int:
     names = {field.name for field in dataclasses.fields(Place)}
     place = {name: value for name, value in options.items() if name in names} | more
     knobs = {name: value for name, value in options.items() if name not in names}
     run = place.pop("run") or RUNS / task
-    chosen = Knobs(task=task, **knobs), Place(run=run, **place)
+    chosen = dataclasses.replace(PRESETS[task], **knobs), Place(run=run, **place)
     from model.train import train as train_net
 
     made = train_net(*chosen)

@@ -8,36 +8,41 @@ from typing import Any
 import pytest
 
 from model.errors import ConfigError
-from model.knobs import PRESETS, Knobs, Place
+from model.knobs import PRESETS, ImageKnobs, Knobs, LineKnobs, Place
 
-NUMBERS = [field for field in dataclasses.fields(Knobs) if field.metadata]
+NUMBERS = [
+    (knobs, field)
+    for knobs in (ImageKnobs(), LineKnobs())
+    for field in dataclasses.fields(knobs)
+    if field.metadata
+]
 
 
-def turned(name: str, value: Any) -> Knobs:
-    return dataclasses.replace(Knobs(), **{name: value})
+def turned(knobs: Knobs, name: str, value: Any) -> Knobs:
+    return dataclasses.replace(knobs, **{name: value})
 
 
-@pytest.mark.parametrize("field", NUMBERS, ids=lambda field: field.name)
+@pytest.mark.parametrize(("knobs", "field"), NUMBERS)
 def test_a_knob_takes_both_ends_of_its_range_and_nothing_beyond(
-    field: "dataclasses.Field[float]",
+    knobs: Knobs, field: "dataclasses.Field[float]"
 ) -> None:
     least, most = field.metadata["least"], field.metadata["most"]
     for value in (least, most):
-        assert getattr(turned(field.name, value), field.name) == value
+        assert getattr(turned(knobs, field.name, value), field.name) == value
     for value in (least - 1, most * 2 + 1, math.nan):
         with pytest.raises(ConfigError, match=f"{field.name} is .*, allowed: "):
-            turned(field.name, value)
+            turned(knobs, field.name, value)
 
 
 def test_every_number_has_its_words() -> None:
-    assert all(field.metadata["words"] for field in NUMBERS)
+    assert all(field.metadata["words"] for _, field in NUMBERS)
 
 
 def test_each_knob_is_part_of_the_digest() -> None:
-    digests = {Knobs().digest, PRESETS["teacher"].digest}
-    for field in NUMBERS:
-        digests.add(turned(field.name, field.metadata["most"]).digest)
-    assert len(digests) == 2 + len(NUMBERS)
+    digests = {preset.digest for preset in PRESETS.values()}
+    for knobs, field in NUMBERS:
+        digests.add(turned(knobs, field.name, 0.9 * field.metadata["most"]).digest)
+    assert len(digests) == len(PRESETS) + len(NUMBERS)
 
 
 @pytest.mark.parametrize(

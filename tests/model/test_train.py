@@ -16,13 +16,13 @@ from model import train as training
 from model.columns import digit_columns
 from model.errors import DataError
 from model.evaluate import report
-from model.knobs import PRESETS, Knobs, Place
+from model.knobs import PRESETS, TEACHER, ImageKnobs, Place
 from model.run_folder import METRICS, STATE, network_weights
 from service.client import connect_sync
 from tests import builders
 from tests.service.running import server
 
-SMALL = Knobs(
+SMALL = ImageKnobs(
     epochs=4, batch=32, held_out=100, features=8, units=12, teacher_share=0.0, precision="float32"
 )
 # Learns what little data can teach within seconds.
@@ -37,9 +37,9 @@ def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.data.mnist.load", lambda part, folder: builders.excerpt(400))
 
 
-def trainer(run: Path, knobs: Knobs = SMALL, **place: object) -> training.Trainer:
+def trainer(run: Path, knobs: ImageKnobs = SMALL, **place: object) -> training.Trainer:
     chosen = Place(run=run, threads=1, **place)  # type: ignore[arg-type]  # several fields' values
-    return training.Trainer(knobs, chosen, builders.excerpt(400), ())
+    return training.Trainer(knobs, chosen, training.image_task(knobs, builders.excerpt(400), ()))
 
 
 def assert_same(first: Path, second: Path) -> None:
@@ -54,7 +54,7 @@ def epochs(run: Path) -> list[int]:
 def test_two_epochs_and_two_more_equal_four(tmp_path: Path) -> None:
     assert trainer(tmp_path / "four").run()
     half = trainer(tmp_path / "half")
-    for _ in range(2 * half.steps_an_epoch):
+    for _ in range(2 * half.task.steps_a_round):
         half.train_step()
     half.save()
     torch.rand(100)  # whatever happens in between
@@ -69,7 +69,7 @@ def test_a_run_stopped_by_ctrl_c_in_the_middle_of_an_epoch_goes_on_exactly(
     step = training.Trainer.train_step
 
     def interrupted(self: training.Trainer) -> torch.Tensor:
-        if self.step == self.steps_an_epoch + 3:
+        if self.step == self.task.steps_a_round + 3:
             raise KeyboardInterrupt
         return step(self)
 
@@ -85,9 +85,9 @@ def test_a_run_stopped_by_ctrl_c_in_the_middle_of_an_epoch_goes_on_exactly(
 def test_epochs_that_a_crash_undid_are_written_down_once(tmp_path: Path) -> None:
     crashed = trainer(tmp_path / "run")
     crashed.save()
-    for _ in range(crashed.steps_an_epoch):
+    for _ in range(crashed.task.steps_a_round):
         loss = crashed.train_step()
-    crashed.finish_epoch(loss, tqdm(disable=True))  # and no more: the state is that of step 0
+    crashed.finish_round(loss, tqdm(disable=True))  # and no more: the state is that of step 0
     assert epochs(tmp_path / "run") == [1]
     assert trainer(tmp_path / "run", resume=True).run()
     assert epochs(tmp_path / "run") == [1, 2, 3, 4]
@@ -157,7 +157,7 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
 def test_a_run_of_digits_trains_its_teacher_first_and_learns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = dataclasses.replace(PRESETS["teacher"], epochs=5, batch=16)
+    short = dataclasses.replace(TEACHER, epochs=5, batch=16)
     monkeypatch.setitem(PRESETS, "teacher", short)
     knobs = dataclasses.replace(QUICK, epochs=20, units=48, features=32, teacher_share=0.3)
     path = training.train(knobs, Place(run=tmp_path / "run", threads=1))

@@ -1,0 +1,284 @@
+"""Batches of lines for training: real ink and made-up ink, each time in another hand, as columns.
+
+What a batch holds follows from its random numbers alone, so a run needs no memory of what it has
+read. Pieces of one batch have about the same width, so that little of it is padding.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.config import STEP_COLUMNS
+from model.data.inkset import CATEGORIES, InkSet
+from model.data.lines import LineMaker
+from model.data.pen import Frame, Hand, fit, frame_of
+from model.errors import DataError
+from model.ink import PEN_WIDTH, rasterise
+
+Indices = NDArray[np.int64]
+Shares = dict[str, float]  # of the columns, by source
+
+# Sources of columns: the categories of ink that belong to each; made-up ink has none.
+SOURCES: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": ("7",), "text": ("8",)}
+MADE: Final = "made"
+
+FLUSH_COLUMNS: Final = 16  # blank ones behind every line: by then its last letter must be told
+LEAD_COLUMNS: Final = (2, 40)  # blank ones before it, at least and at most
+USUAL_LEAD: Final = 6  # of two lines in three, at most
+WIDEST: Final = 1500  # columns; few lines are wider, and their gradients take as much as 20 words
+LEAST_WIDTH: Final = 2.2  # columns of a letter: a narrower one is ink that lacks some of its label
+WINDOW: Final = 0.02  # share of the pieces, sorted by width, that a batch is drawn from
+USUAL_HEIGHT: Final = 0.7  # quantile of a writer's single characters: about a capital's
+LEAST_SHARE: Final = 0.75  # of that height: a smaller character does not fill its frame
+PITCH: Final = 0.8  # least height of a frame, in mean widths of its letters
+MEAN_WIDENING: Final = 1.05  # of the columns, by the hands
+MADE_FRAME: Final = 2.6  # x-heights: the least frame of made-up ink, from ascenders to the baseline
+
+
+@dataclass(frozen=True, slots=True)
+class LineBatch:
+    """B lines of up to T columns, in steps of two."""
+
+    columns: NDArray[np.uint8]  # [B, T, H]
+    steps: Indices  # [B], of each line, blank columns before and behind included
+    labels: tuple[str, ...]  # B
+    letters: NDArray[np.float32]  # [B, L], column where each letter ends; NaN = not known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """One line as its pen points."""
+
+    points: NDArray[np.float32]  # [P, 2]
+    stroke_starts: Indices  # [S + 1]
+    letter_of_point: NDArray[np.int16]  # [P]
+    label: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """One line in pixels."""
+
+    columns: NDArray[np.uint8]  # [T, H]
+    label: str
+    ends: NDArray[np.float32]  # [letters]
+
+
+class Pieces:
+    """Real ink that may be read: its widths and frames, known beforehand."""
+
+    def __init__(self, ink: InkSet, indices: Indices, labels: Sequence[str]) -> None:
+        """Of the pieces at `indices` those whose label the net can spell and whose ink holds it."""
+        self.ink = ink
+        known = set(labels)
+        indices = np.array([i for i in indices if known.issuperset(ink.labels[i])], np.int64)
+        taken = ink.take(indices)
+        first = taken.stroke_starts[taken.piece_starts[:-1]]
+        self.extent = np.maximum.reduceat(taken.points, first).astype(np.float32)  # [N, 2]
+        lengths = np.array([len(label) for label in taken.labels])
+        self.least_height = np.maximum(_usual_heights(taken, self.extent[:, 1]), 1)
+        single = np.isin(taken.categories, [CATEGORIES.index(c) for c in SOURCES["characters"]])
+        pitch = PITCH * self.extent[:, 0] / lengths
+        self.least_height = np.where(single, self.least_height, np.maximum(pitch, 1))
+        heights = np.maximum(self.extent[:, 1], self.least_height)
+        self.aspect = self.extent[:, 0] / heights  # width in heights of the frame
+        self.indices, self.lengths = indices, lengths
+        self.categories = taken.categories
+        donors = np.array([name.split("/")[0] for name in ink.writer_names])
+        self.donors = np.unique(donors, return_inverse=True)[1][taken.writers]
+
+    def widths(self, column_height: int) -> NDArray[np.float32]:
+        """Columns that each piece is wide when it fills the rows, blanks included."""
+        blanks = USUAL_LEAD + FLUSH_COLUMNS
+        return (self.aspect * column_height + blanks).astype(np.float32)
+
+    def frame(self, place: int) -> Frame:
+        """The frame of one of these pieces, in its own units."""
+        top, bottom = 0.0, float(self.extent[place, 1])
+        missing = max(0.0, float(self.least_height[place]) - (bottom - top))
+        return top - missing / 2, bottom + missing / 2
+
+
+def _usual_heights(ink: InkSet, heights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For each piece, the least height of a single character's frame in its writer's hand."""
+    single = np.isin(ink.categories, [CATEGORIES.index(c) for c in SOURCES["characters"]])
+    usual = np.zeros(len(ink.writer_names), np.float32)
+    for writer in np.unique(ink.writers[single]):
+        own = heights[single & (ink.writers == writer)]
+        usual[writer] = LEAST_SHARE * np.quantile(own, USUAL_HEIGHT)
+    return usual[ink.writers]
+
+
+class LineBatches:
+    """Draws batches of about `columns` columns from several sources."""
+
+    def __init__(
+        self,
+        pieces: Pieces,
+        made: LineMaker | None,
+        shares: Shares,
+        *,
+        column_height: int,
+        columns: int,
+        strength: float = 1.0,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            pieces: real ink.
+            made: makes up more; None where `shares` gives it nothing.
+            shares: of each source of `SOURCES`, and of `MADE`, in the columns that are read.
+            column_height: H.
+            columns: of a batch, about.
+            strength: of the hands, 0 to 1.
+
+        Raises `DataError` when no source has ink.
+        """
+        self._pieces, self._made = pieces, made
+        self._height, self._columns, self._strength = column_height, columns, strength
+        self._hand = Hand()
+        widths = pieces.widths(column_height)
+        fits = (widths < WIDEST) & (widths > LEAST_WIDTH * pieces.lengths)
+        self._sorted: dict[str, Indices] = {}
+        self._weights: dict[str, NDArray[np.float64]] = {}
+        for name, categories in SOURCES.items():
+            own = np.isin(pieces.categories, [CATEGORIES.index(c) for c in categories])
+            places = np.flatnonzero(own & fits)
+            places = places[np.argsort(widths[places], kind="stable")]
+            group = pieces.categories[places].astype(np.int64) * (1 + pieces.donors.max())
+            _, group, sizes = np.unique(
+                group + pieces.donors[places], return_inverse=True, return_counts=True
+            )
+            self._sorted[name] = places
+            self._weights[name] = 1 / np.sqrt(sizes[group])  # root of a donor's size in all
+        self._widths = widths
+        there = {name for name, places in self._sorted.items() if len(places)} | {MADE}
+        self._sources = [name for name, share in shares.items() if share > 0 and name in there]
+        if not self._sources:
+            raise DataError("no ink to train on is left")
+        self._shares = np.cumsum([shares[name] for name in self._sources])
+
+    def draw(
+        self, random: np.random.Generator, source: str | None = None, share: float = 1.0
+    ) -> LineBatch:
+        """One batch, of the source named if it has ink, else of one drawn by its share.
+
+        `share` is that of the usual columns which it shall have.
+        """
+        if source not in self._sources:
+            at = random.random() * self._shares[-1]
+            source = self._sources[int(np.searchsorted(self._shares, at, "right"))]
+        columns = share * self._columns
+        draw = self._draw_made if source == MADE else partial(self._draw_real, source)
+        return join(draw(columns, random))
+
+    def _draw_real(self, source: str, columns: float, random: np.random.Generator) -> list[Drawn]:
+        """Pieces of about one width: near one that is drawn in proportion to its width."""
+        places, weights = self._sorted[source], self._weights[source]
+        widths = self._widths[places]
+        sums = np.cumsum(weights * widths)
+        anchor = int(np.searchsorted(sums, random.random() * sums[-1], "right"))
+        reach = max(1, round(WINDOW * len(places) / 2))
+        low, high = max(0, anchor - reach), min(len(places), anchor + reach + 1)
+        n_pieces = max(1, int(columns / (MEAN_WIDENING * widths[anchor])))
+        chance = weights[low:high] / weights[low:high].sum()
+        chosen = places[low + random.choice(high - low, n_pieces, p=chance)]
+        return [self._write(place, random) for place in chosen]
+
+    def _write(self, place: int, random: np.random.Generator) -> Drawn:
+        ink = self._pieces.ink
+        index = self._pieces.indices[place]
+        first, end = ink.piece_starts[index : index + 2]
+        starts = ink.stroke_starts[first : end + 1]
+        cut = slice(starts[0], starts[-1])
+        written = Written(
+            ink.points[cut].astype(np.float32),
+            starts - starts[0],
+            ink.letter_of_point[cut],
+            ink.labels[index],
+        )
+        return self._in_another_hand(written, self._pieces.frame(place), random)
+
+    def _draw_made(self, columns: float, random: np.random.Generator) -> list[Drawn]:
+        """Made-up lines of one width: a part of twice as many, sorted."""
+        assert self._made is not None
+        drawn: list[Drawn] = []
+        while sum(len(line.columns) + FLUSH_COLUMNS for line in drawn) < 2 * columns:
+            line = self._made.draw(random)
+            written = Written(line.points, line.stroke_starts, line.letter_of_point, line.label)
+            frame = frame_of(line.points, MADE_FRAME)
+            drawn.append(self._in_another_hand(written, frame, random))
+        drawn.sort(key=lambda line: len(line.columns))
+        start = int(random.integers(1 + len(drawn) // 2))
+        for end in range(start + 1, len(drawn) + 1):
+            if (end - start) * len(drawn[end - 1].columns) > columns:
+                return drawn[start : max(start + 1, end - 1)]
+        return drawn[start:]
+
+    def _in_another_hand(
+        self, written: Written, frame: Frame, random: np.random.Generator
+    ) -> Drawn:
+        usual = random.random() < 2 / 3
+        left = int(random.integers(LEAD_COLUMNS[0], USUAL_LEAD if usual else LEAD_COLUMNS[1]))
+        points, pen_width = self._hand(
+            written.points,
+            written.stroke_starts,
+            frame,
+            self._height,
+            random,
+            strength=self._strength,
+            left=left,
+        )
+        columns = rasterise(points, written.stroke_starts, self._height, pen_width)
+        ends = letter_ends(points, written.letter_of_point, written.label)
+        return Drawn(columns, written.label, ends)
+
+
+def plain(
+    pieces: Pieces, place: int, column_height: int, *, size: float = 1.0, at: float = 0.5
+) -> Drawn:
+    """A piece as it is, brought into rows: what every evaluation reads.
+
+    Args:
+        pieces: the pieces.
+        place: of the piece among them.
+        column_height: H.
+        size: share of the rows that it fills.
+        at: where it lies in them, from 0 for the top to 1 for the bottom.
+    """
+    piece = pieces.ink.piece(int(pieces.indices[place]))
+    points = np.concatenate(piece.strokes).astype(np.float32)
+    starts = np.cumsum([0, *map(len, piece.strokes)])
+    fitted = fit(points, pieces.frame(place), column_height, size=size, place=at)
+    columns = rasterise(fitted, starts, column_height, PEN_WIDTH)
+    return Drawn(
+        columns, piece.label, letter_ends(fitted, np.concatenate(piece.letters), piece.label)
+    )
+
+
+def letter_ends(
+    points: NDArray[np.float32], letter_of_point: NDArray[np.int16], label: str
+) -> NDArray[np.float32]:
+    """The column in which each letter's ink ends, [letters]; NaN where that is not known."""
+    ends = np.full(len(label), -np.inf, np.float32)
+    known = letter_of_point >= 0
+    np.maximum.at(ends, letter_of_point[known], points[known, 0])
+    return np.where(np.isfinite(ends), np.floor(ends), np.float32(np.nan))
+
+
+def join(drawn: Sequence[Drawn]) -> LineBatch:
+    """Lines side by side, with the blank columns that each needs behind it."""
+    steps = [math.ceil((len(line.columns) + FLUSH_COLUMNS) / STEP_COLUMNS) for line in drawn]
+    height = drawn[0].columns.shape[1]
+    columns = np.zeros((len(drawn), STEP_COLUMNS * max(steps), height), np.uint8)
+    letters = np.full((len(drawn), max(len(line.label) for line in drawn)), np.nan, np.float32)
+    for row, line in enumerate(drawn):
+        columns[row, : len(line.columns)] = line.columns
+        letters[row, : len(line.ends)] = line.ends
+    labels = tuple(line.label for line in drawn)
+    return LineBatch(columns, np.array(steps, np.int64), labels, letters)

@@ -1,0 +1,267 @@
+"""The net for lines: what its run minimises and measures.
+
+The loss is CTC's (Graves et al., ICML 2006), and beside it the cross entropy of letter ends where
+the data tell them. CTC from scratch stands for thousands of steps on a plateau of nothing but
+blanks; so a run begins framewise, with single characters whose place is known.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.config import STEP_COLUMNS, ModelConfig
+from model.data import split, unipen
+from model.data.inkset import CATEGORIES
+from model.data.line_batches import (
+    FLUSH_COLUMNS,
+    MADE,
+    SOURCES,
+    Drawn,
+    LineBatch,
+    LineBatches,
+    Pieces,
+    join,
+    plain,
+)
+from model.data.lines import LineMaker
+from model.knobs import LineKnobs, Place
+from model.line_release import release_lines
+from model.network import END_DELAY, LineLSTM
+from model.run_folder import RunFolder, initial_weights
+
+LABELS: Final = tuple(map(chr, range(32, 127)))  # printable ASCII: what UNIPEN's labels are made of
+N_SHARDS: Final = 2
+STEPS_A_ROUND: Final = 1_000
+TOLD_STEPS: Final = 2  # after a letter's end in which the framewise loss wants its symbol
+BLANK_WEIGHT: Final = 0.15  # of a blank step in the framewise loss: most steps are blank
+EAGER: Final = 0.35  # share of the framewise steps that want a symbol from its first ink on
+FADE: Final = 0.6  # share of the framewise steps after which CTC comes in
+HELD_OUT: Final = {"characters": 600, "words": 400, "text": 60}  # pieces measured in a run
+HELD_OUT_SEED: Final = 0
+Places = NDArray[np.int64]
+
+FRAMEWISE_SHARE: Final = 0.4  # of a batch's columns: single characters are many in few columns
+IGNORED: Final = -100  # as a target
+EVALUATION_COLUMNS: Final = 20_000  # at once
+
+
+class LineTask:
+    """Batches of lines in ever new hands, and the held-out writers' error."""
+
+    n_shards = N_SHARDS
+    steps_a_round = STEPS_A_ROUND
+
+    def __init__(self, knobs: LineKnobs, place: Place) -> None:
+        self.knobs = knobs
+        self.n_steps = knobs.steps
+        ink, _ = unipen.read(place.data)
+        parts = split.parts(ink)
+        self.labels = LABELS
+        self.config = ModelConfig(
+            labels=self.labels,
+            kind="transcriber",
+            column_height=knobs.column_height,
+            features=knobs.units,
+            layers=knobs.layers,
+            units=knobs.units,
+            channels=(knobs.channels // 2, knobs.channels, knobs.channels),
+            flush_columns=FLUSH_COLUMNS,
+        )
+        self.network: nn.Module = LineLSTM(self.config, knobs.dropout)
+        self.init = ""
+        if place.init is not None:
+            weights, self.init = initial_weights(place.init)
+            self.network.load_state_dict(weights)
+        self._digest = ink.digest
+        shares = {name: getattr(knobs, name) for name in (*SOURCES, MADE)}
+        made = LineMaker(ink, parts["train"]) if knobs.made else None
+        self.batches = LineBatches(
+            Pieces(ink, parts["train"], self.labels),
+            made,
+            shares,
+            column_height=knobs.column_height,
+            columns=knobs.columns // N_SHARDS,
+            strength=knobs.strength,
+        )
+        self.held_out = Pieces(ink, parts["choose"], self.labels)
+        self.groups = _held_out_groups(self.held_out)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What decides the result beside the knobs."""
+        return {
+            "data": "UNIPEN train_r01_v07",
+            "data_digest": self._digest,
+            "labels": list(self.labels),
+            "init": self.init,
+        }
+
+    def loss(self, step: int, shard: int) -> Tensor:
+        """What a step minimises, of one shard; all chance comes from seed, step and shard."""
+        random = np.random.default_rng((self.knobs.seed, step, shard))
+        framewise = self._framewise(step)
+        if framewise == 1:
+            batch = self.batches.draw(random, "characters", FRAMEWISE_SHARE)
+        else:
+            batch = self.batches.draw(random)
+        device = next(self.network.parameters()).device
+        columns = torch.from_numpy(batch.columns).to(device).float() / 255
+        dropout = torch.Generator(device).manual_seed(int(random.integers(2**62)))
+        scores, ends = self.network(columns, dropout)
+        log_probabilities = scores.float().log_softmax(2)  # [B, T/2, 1 + K]
+        loss = self.knobs.end_share * end_loss(ends.float(), batch)
+        if framewise < 1:
+            loss = loss + (1 - framewise) * ctc_loss(log_probabilities, batch, self.labels)
+        if framewise > 0:
+            eager = step < EAGER * self.knobs.framewise
+            told = framewise_loss(log_probabilities, batch, self.labels, eager=eager)
+            loss = loss + framewise * told
+        return loss
+
+    def _framewise(self, step: int) -> float:
+        """The weight of the framewise loss: 1 at first, then down to 0, where CTC takes over."""
+        if self.init or step >= self.knobs.framewise:
+            return 0.0
+        return min(1.0, (1 - step / self.knobs.framewise) / (1 - FADE))
+
+    @torch.no_grad()
+    def measure(self, network: nn.Module) -> dict[str, Any]:
+        """Share of wrong characters among the held-out writers', by source."""
+        errors = {}
+        for name, places in self.groups.items():
+            drawn = [plain(self.held_out, place, self.knobs.column_height) for place in places]
+            texts = transcribe(network, drawn, self.labels)
+            wrong = sum(
+                Levenshtein.distance(text, line.label)
+                for text, line in zip(texts, drawn, strict=True)
+            )
+            errors[name] = wrong / sum(len(line.label) for line in drawn)
+        return {"held_out": errors}
+
+    def finish(self, folder: RunFolder) -> Path:
+        """Calibrate and export the net."""
+        return release_lines(folder, self.config, self.held_out, self.groups)
+
+
+def _held_out_groups(pieces: Pieces) -> dict[str, list[int]]:
+    """Places of the pieces that a run is measured by, narrow ones first."""
+    random = np.random.default_rng(HELD_OUT_SEED)
+    groups = {}
+    for name, categories in SOURCES.items():
+        own = np.isin(pieces.categories, [CATEGORIES.index(c) for c in categories])
+        places = np.flatnonzero(own)
+        chosen = random.permutation(places)[: HELD_OUT[name]]
+        if len(chosen):
+            groups[name] = sorted(chosen.tolist(), key=lambda place: float(pieces.aspect[place]))
+    return groups
+
+
+def step_mask(batch: LineBatch) -> NDArray[np.bool_]:
+    """[B, T/2], where a line has its steps and not its padding."""
+    n_steps = batch.columns.shape[1] // STEP_COLUMNS
+    mask: NDArray[np.bool_] = np.arange(n_steps) < batch.steps[:, None]
+    return mask
+
+
+def ctc_loss(log_probabilities: Tensor, batch: LineBatch, labels: Sequence[str]) -> Tensor:
+    """Nats a character, of log-probabilities [B, T/2, 1 + K], the blank first."""
+    index = {label: number for number, label in enumerate(labels, 1)}
+    targets = torch.tensor([index[letter] for label in batch.labels for letter in label])
+    lengths = torch.tensor([len(label) for label in batch.labels])
+    total: Tensor = functional.ctc_loss(
+        log_probabilities.transpose(0, 1),
+        targets,
+        torch.from_numpy(batch.steps),
+        lengths,
+        reduction="sum",
+        zero_infinity=True,  # a line with more letters than steps teaches nothing
+    )
+    return total / len(targets)
+
+
+def end_steps(batch: LineBatch, delay: int) -> tuple[Places, Places, NDArray[np.bool_]]:
+    """Where letters end, of lines that tell all of theirs.
+
+    Returns:
+        Row and step of each, `delay` steps late; and which lines [B] tell.
+    """
+    known = np.isfinite(batch.letters)
+    padded = (label.ljust(known.shape[1]) for label in batch.labels)
+    spoken = np.array([[letter != " " for letter in label] for label in padded])
+    told = (known | ~spoken).all(1) & known.any(1)
+    rows, places = np.nonzero(known & told[:, None])
+    steps = batch.letters[rows, places].astype(np.int64) // STEP_COLUMNS + delay
+    last = batch.columns.shape[1] // STEP_COLUMNS - 1
+    return rows, np.minimum(steps, last), told
+
+
+def end_loss(ends: Tensor, batch: LineBatch) -> Tensor:
+    """Cross entropy of letter ends [B, T/2], for each letter, of lines that tell where they are."""
+    rows, steps, told = end_steps(batch, END_DELAY)
+    counted = (step_mask(batch) & told[:, None]).astype(np.float32)
+    wanted = np.zeros(counted.shape, np.float32)
+    wanted[rows, steps] = 1
+    total: Tensor = functional.binary_cross_entropy_with_logits(
+        ends,
+        torch.from_numpy(wanted).to(ends.device),
+        torch.from_numpy(counted).to(ends.device),
+        reduction="sum",
+    )
+    return total / float(wanted.sum() + 1)
+
+
+def framewise_loss(
+    log_probabilities: Tensor, batch: LineBatch, labels: Sequence[str], *, eager: bool
+) -> Tensor:
+    """Cross entropy of each step of lines that tell their letters' places; 0 where none does.
+
+    A letter's symbol is wanted right after its end. `eager` wants that of a single character from
+    its first ink on, which teaches the net sooner to tell characters apart.
+    """
+    index = {label: number for number, label in enumerate(labels, 1)}
+    rows, steps, told = end_steps(batch, 1)
+    known = np.isfinite(batch.letters) & told[:, None]
+    symbols = [
+        index[batch.labels[row][place]] for row, place in zip(*np.nonzero(known), strict=True)
+    ]
+    wanted = np.where(step_mask(batch) & told[:, None], 0, IGNORED)
+    for late in range(TOLD_STEPS):
+        wanted[rows, np.minimum(steps + late, wanted.shape[1] - 1)] = symbols
+    if eager:
+        ink = np.asarray(batch.columns.any(2))  # [B, T]
+        for row, step, symbol in zip(rows, steps, symbols, strict=True):
+            if len(batch.labels[row]) == 1:
+                wanted[row, ink[row].argmax() // STEP_COLUMNS : step] = symbol
+    device = log_probabilities.device
+    weights = torch.ones(log_probabilities.shape[2], device=device)
+    weights[0] = BLANK_WEIGHT
+    target = torch.from_numpy(wanted).to(device).flatten()
+    if not symbols:
+        return log_probabilities.sum() * 0
+    return functional.nll_loss(
+        log_probabilities.flatten(0, 1), target, weights, ignore_index=IGNORED
+    )
+
+
+def transcribe(network: nn.Module, drawn: Sequence[Drawn], labels: Sequence[str]) -> list[str]:
+    """The texts of lines by the best path: repeats merged, blanks left out."""
+    texts, start = [], 0
+    while start < len(drawn):
+        end = start + 1
+        while end < len(drawn) and (end + 1 - start) * len(drawn[end].columns) < EVALUATION_COLUMNS:
+            end += 1
+        batch = join(drawn[start:end])
+        scores = network(torch.from_numpy(batch.columns).float() / 255)[0]
+        for best, steps in zip(scores.argmax(2).numpy(), batch.steps, strict=True):
+            path = best[:steps]
+            symbols = path[np.flatnonzero(np.diff(path, prepend=0))]
+            texts.append("".join(labels[symbol - 1] for symbol in symbols if symbol))
+        start = end
+    return texts

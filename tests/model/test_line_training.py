@@ -1,0 +1,196 @@
+"""Training lines: it learns, goes on exactly, and ends with a checkpoint that reads."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from model import train as training
+from model.checkpoint import read
+from model.data.inkset import CATEGORIES, InkSet
+from model.data.line_batches import FLUSH_COLUMNS, LineBatches, Pieces, plain
+from model.data.split import parts
+from model.knobs import LineKnobs, Place
+from model.line_task import ctc_loss, end_loss, framewise_loss
+from model.run_folder import network_weights
+from model.runtime import Runtime
+from model.transcript import TranscriptDecoder
+
+SMALL = LineKnobs(
+    layers=1, features=24, units=24, channels=8, column_height=16, dropout=0.1, steps=6,
+    columns=600, framewise=4, made=0, precision="float32",
+)  # fmt: skip
+
+# Three letters that differ at a glance, in units of an x-height of 100.
+SHAPES: dict[str, list[list[tuple[int, int]]]] = {
+    "o": [
+        [(50 + round(50 * math.cos(a / 2)), 50 - round(50 * math.sin(a / 2))) for a in range(14)]
+    ],
+    "l": [[(10, -100), (10, 0), (10, 100)]],
+    "z": [[(0, 0), (60, 0), (0, 100), (60, 100)]],
+}
+
+
+def ink(n_pieces: int = 240, n_writers: int = 40) -> InkSet:
+    """Words of one to four letters by several writers."""
+    random = np.random.default_rng(0)
+    points: list[tuple[float, float]] = []
+    letters: list[int] = []
+    stroke_starts, piece_starts, labels, categories = [0], [0], [], []
+    for _ in range(n_pieces):
+        label = "".join(random.choice(list(SHAPES), random.integers(1, 5)))
+        own: list[tuple[float, float]] = []
+        left = 0.0
+        for place, letter in enumerate(label):
+            for stroke in SHAPES[letter]:
+                own += [(left + x, y) for x, y in stroke]
+                letters += [place] * len(stroke)
+                stroke_starts.append(len(points) + len(own))
+            left = max(x for x, _ in own) + 40
+        top = min(y for _, y in own)
+        points += [(x, y - top) for x, y in own]
+        piece_starts.append(len(stroke_starts) - 1)
+        labels.append(label)
+        categories.append(CATEGORIES.index("1c" if len(label) == 1 else "7"))
+    return InkSet(
+        points=np.array(points, np.int16),
+        letter_of_point=np.array(letters, np.int16),
+        stroke_starts=np.array(stroke_starts, np.int64),
+        piece_starts=np.array(piece_starts, np.int64),
+        labels=tuple(labels),
+        categories=np.array(categories, np.uint8),
+        writers=np.arange(n_pieces, dtype=np.int32) % n_writers,
+        writer_names=tuple(f"donor/w{number:02}x" for number in range(n_writers)),
+        styles=np.zeros(n_pieces, np.uint8),
+        guides=np.full((n_pieces, 2), np.nan, np.float32),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _ink_for_unipen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A little ink in the place of UNIPEN's; everything else is as it is."""
+    monkeypatch.setattr("model.data.unipen.read", lambda source: (ink(), None))
+
+
+def batches(columns: int = 600) -> LineBatches:
+    everything = ink()
+    pieces = Pieces(everything, np.arange(len(everything)), tuple("loz"))
+    shares = {"characters": 1.0, "words": 1.0}
+    return LineBatches(pieces, None, shares, column_height=16, columns=columns)
+
+
+def test_a_batch_follows_from_its_random_numbers(tmp_path: Path) -> None:
+    first, second, other = (
+        batches().draw(np.random.default_rng(seed), "words") for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first.columns, second.columns)
+    assert first.labels == second.labels
+    assert first.labels != other.labels
+
+
+def test_a_batch_has_about_the_columns_asked_for_and_little_padding() -> None:
+    drawer, random = batches(900), np.random.default_rng(0)
+    sizes, full = [], []
+    for _ in range(30):
+        batch = drawer.draw(random, "words")
+        sizes.append(batch.columns.shape[0] * batch.columns.shape[1])
+        full.append(2 * batch.steps.sum() / sizes[-1])
+    assert 450 < np.mean(sizes) < 1800
+    assert np.mean(full) > 0.6
+
+
+def test_every_line_has_blank_columns_behind_it_and_knows_where_letters_end() -> None:
+    batch = batches().draw(np.random.default_rng(3), "words")
+    for row, (label, steps) in enumerate(zip(batch.labels, batch.steps, strict=True)):
+        inked = np.flatnonzero(batch.columns[row].any(1))
+        assert inked[-1] <= 2 * steps - FLUSH_COLUMNS
+        ends = batch.letters[row, : len(label)]
+        assert (np.diff(ends) > 0).all()
+        assert abs(ends[-1] - inked[-1]) <= 3
+
+
+def one_answer(n_steps: int, spoken: dict[int, int]) -> torch.Tensor:
+    """Log-probabilities [1, n, 4] of a net that is sure: these symbols, else the blank."""
+    scores = torch.full((1, n_steps, 4), -20.0)
+    scores[0, :, 0] = 0
+    for step, symbol in spoken.items():
+        scores[0, step, 0], scores[0, step, symbol] = -20.0, 0.0
+    return scores.log_softmax(2)
+
+
+def test_losses_are_least_for_the_right_answer() -> None:
+    batch = batches(40).draw(np.random.default_rng(0), "words")
+    row = 0
+    label, ends = batch.labels[row], batch.letters[row]
+    one = dataclasses.replace(
+        batch, columns=batch.columns[:1], steps=batch.steps[:1], labels=batch.labels[:1],
+        letters=batch.letters[:1, : len(label)],
+    )  # fmt: skip
+    n_steps, alphabet = int(batch.steps[row]), tuple("loz")
+    one = dataclasses.replace(one, columns=one.columns[:, : 2 * n_steps])
+    steps = (ends[: len(label)] // 2).astype(int)
+    symbols = [alphabet.index(letter) + 1 for letter in label]
+    right = dict(zip((steps + 1).tolist(), symbols, strict=True))
+    wrong = dict.fromkeys(right, 1 + symbols[0] % 3)
+    assert ctc_loss(one_answer(n_steps, right), one, alphabet) < 0.01
+    assert ctc_loss(one_answer(n_steps, wrong), one, alphabet) > 1
+    told = right | {step + 1: symbol for step, symbol in right.items()}
+    assert framewise_loss(one_answer(n_steps, told), one, alphabet, eager=False) < 0.01
+    assert framewise_loss(one_answer(n_steps, {}), one, alphabet, eager=False) > 1
+    scores = torch.full((1, n_steps), -20.0)
+    scores[0, steps + 2] = 20
+    assert end_loss(scores, one) < 0.01
+    assert end_loss(-scores, one) > 1
+
+
+def test_three_steps_and_three_more_equal_six(tmp_path: Path) -> None:
+    def trainer(name: str, *, resume: bool = False) -> training.Trainer:
+        at = Place(run=tmp_path / name, threads=1, resume=resume)
+        return training.Trainer(SMALL, at, training.line_task(SMALL, at))
+
+    assert trainer("six").run()
+    half = trainer("half")
+    for _ in range(3):
+        half.train_step()
+    half.save()
+    assert trainer("half", resume=True).run()
+    ours, theirs = network_weights(tmp_path / "half"), network_weights(tmp_path / "six")
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
+
+
+def transcribed(path: Path, columns: NDArray[np.uint8]) -> str:
+    runtime = Runtime(read(path))
+    decoder = TranscriptDecoder(runtime.config.labels, runtime.config.flush_columns)
+    scores, state = runtime.run(columns[:, None], runtime.initial_state(1))
+    decoder.step(scores[:, 0], columns)
+    blank = np.zeros((runtime.config.flush_columns, 1, columns.shape[1]), np.uint8)
+    decoder.step_beyond(runtime.run(blank, state)[0][:, 0])
+    decoder.flush()
+    return decoder.text
+
+
+def test_a_run_learns_to_read_words_and_another_run_goes_on_from_its_checkpoint(
+    tmp_path: Path,
+) -> None:
+    knobs = dataclasses.replace(
+        SMALL, steps=260, framewise=120, learning_rate=0.01, strength=0.3, ema=0.95, dropout=0.0
+    )
+    path = training.train(knobs, Place(run=tmp_path / "run", threads=1))
+    assert path == tmp_path / "run" / "lines.onnx"
+    metadata = read(path).metadata
+    assert metadata.metrics["held_out_words_error"] < 0.3
+    everything = ink()
+    held_out = Pieces(everything, parts(everything)["report"], tuple("loz"))
+    lines = [plain(held_out, place, 16) for place in range(20)]
+    right = sum(transcribed(path, line.columns) == line.label for line in lines)
+    assert right >= 12
+    onward = dataclasses.replace(knobs, steps=2, learning_rate=1e-6, framewise=0)
+    again = training.train(onward, Place(run=tmp_path / "more", init=path, threads=1))
+    assert again is not None
+    assert read(again).metadata.metrics["held_out_words_error"] == pytest.approx(
+        metadata.metrics["held_out_words_error"], abs=0.02
+    )
