@@ -118,11 +118,11 @@ class InkSet:
     def load(cls, path: Path) -> "InkSet":
         """Read what `save` wrote; raises `DataError` when the file is not that."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                stored = {name: file[name] for name in file.files}
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                stored = dict(arrays)
             fields: dict[str, Any] = {name: stored[name] for name in ARRAYS}
             fields |= {name: _texts(stored, name) for name in TEXTS}
-        except (BadZipFile, KeyError, ValueError, OSError) as error:
+        except (BadZipFile, EOFError, KeyError, ValueError, TypeError, OSError) as error:
             raise DataError(f"{path} is no file of ink: {error}") from error
         ink = cls(**fields)
         ink._check(path)
@@ -155,6 +155,14 @@ class InkSet:
             == {n_pieces}
         ):
             raise DataError(f"{path}: its arrays are of different lengths")
+        for name, allowed in (
+            ("categories", len(CATEGORIES)),
+            ("styles", len(STYLES)),
+            ("writers", len(self.writer_names)),
+        ):
+            index = getattr(self, name)
+            if n_pieces and not 0 <= index.min() <= index.max() < allowed:
+                raise DataError(f"{path}: {name} up to {index.max()}, expected less than {allowed}")
 
 
 class Builder:

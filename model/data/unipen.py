@@ -7,6 +7,7 @@ import os
 import tarfile
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.inkset import CATEGORIES, Builder, InkSet
-from model.data.unipen_census import Census
+from model.data.unipen_census import Census, PieceKey
 from model.data.unipen_cut import Source, Tally
 from model.data.unipen_format import includes, read_page, read_segments
 from model.data.unipen_pieces import add_page
@@ -80,50 +81,52 @@ def _read_release(root: Path) -> tuple[InkSet, Census]:
     """Each page of ink is read once, for the label files of all categories that include it."""
     builder, tally = Builder(), Tally()
     label_files: dict[tuple[str, ...], list[Path]] = defaultdict(list)
-    for path in sorted(root.glob("data/*/*/**/*.dat")):
-        label_files[includes(path.read_bytes())].append(path)
+    for category in CATEGORIES:
+        for path in sorted(root.glob(f"data/{category}/*/**/*.dat")):
+            label_files[includes(path.read_bytes())].append(path)
     for paths in label_files.values():
-        sources = []
-        for path in paths:
-            category, donor = path.relative_to(root / "data").parts[:2]
-            if category in CATEGORIES:
-                segments = read_segments(path.read_bytes())
-                sources += [Source(category, donor, segment) for segment in segments]
+        sources = [source for path in paths for source in _sources(root / "data", path)]
         try:
-            text = paths[0].read_bytes()
-            page = read_page(text, lambda name: (root / "include" / name).read_bytes())
+            page = read_page(
+                paths[0].read_bytes(), lambda name: (root / "include" / name).read_bytes()
+            )
         except FileNotFoundError:
             for source in sources:
                 tally.skip("an included file is missing", source)
             continue
         add_page(page, sources, builder, tally)
     ink = builder.ink()
-    fits = ~_is_cut_short(ink)
-    for index in np.flatnonzero(~fits).tolist():
-        category, donor = _key(ink, index)
-        tally.skipped["label longer than its ink", category, donor] += 1
-    ink = ink.take(np.flatnonzero(fits))
-    pieces = Counter(_key(ink, index) for index in range(len(ink)))
-    return ink, Census(pieces, tally.skipped, tally.changed)
+    short = _is_cut_short(ink)
+    tally.skipped.update(("label longer than its ink", *key) for key in _keys(ink, short))
+    ink = ink.take(np.flatnonzero(~short))
+    return ink, Census(Counter(_keys(ink)), tally.skipped, tally.changed)
 
 
-def _key(ink: InkSet, index: int) -> tuple[str, str]:
-    """Category and donor of a piece."""
-    writer = ink.writer_names[ink.writers[index]]
-    return CATEGORIES[ink.categories[index]], writer.partition("/")[0]
+def _sources(data: Path, path: Path) -> Iterator[Source]:
+    """The segments of a label file below the folder `data`."""
+    category, donor = path.relative_to(data).parts[:2]
+    for segment in read_segments(path.read_bytes()):
+        yield Source(category, donor, segment)
+
+
+def _keys(ink: InkSet, chosen: NDArray[np.bool_] | slice = slice(None)) -> Iterator[PieceKey]:
+    """Category and donor of each piece that is chosen."""
+    donors = [name.partition("/")[0] for name in ink.writer_names]
+    for category, writer in zip(ink.categories[chosen], ink.writers[chosen], strict=True):
+        yield CATEGORIES[category], donors[writer]
 
 
 def _is_cut_short(ink: InkSet) -> NDArray[np.bool_]:
     """Whether a piece's ink is far shorter than its writer's is for as many characters, [N]."""
-    steps = np.hypot(*np.diff(ink.points.astype(np.float32), axis=0, prepend=ink.points[:1]).T)
+    steps = np.hypot(*np.diff(ink.points.astype(np.float32), axis=0, prepend=0).T)
     steps[ink.stroke_starts[:-1]] = 0
-    lengths = np.add.reduceat(steps, ink.stroke_starts[ink.piece_starts[:-1]], dtype=np.float64)
-    n_letters = np.array([sum(map(str.isalnum, label)) for label in ink.labels])
+    walked = np.concatenate([[0], np.cumsum(steps, dtype=np.float64)])
+    lengths = np.diff(walked[ink.stroke_starts[ink.piece_starts]])
+    n_letters = np.array([sum(map(str.isalnum, label)) for label in ink.labels], np.int64)
     per_letter = lengths / np.maximum(n_letters, 1)
     judged = n_letters >= LEAST_LETTERS
-    order = np.argsort(ink.writers[judged], kind="stable")
-    writers, starts = np.unique(ink.writers[judged][order], return_index=True)
-    usual = np.zeros(len(ink.writer_names))
-    usual[writers] = [np.median(part) for part in np.split(per_letter[judged][order], starts[1:])]
-    short: NDArray[np.bool_] = judged & (per_letter < SHORT_SHARE * usual[ink.writers])
+    short = np.zeros(len(ink), np.bool_)
+    for writer in np.unique(ink.writers[judged]):
+        own = judged & (ink.writers == writer)
+        short[own] = per_letter[own] < SHORT_SHARE * np.median(per_letter[own])
     return short

@@ -1,6 +1,6 @@
 """A page of UNIPEN's ink and the segments that name it -> pieces with letters, lines and guides."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +14,10 @@ from model.data.unipen_letters import fit, has_line_break, line_of_words
 from model.errors import DataError
 
 
-def add_page(page: Page, sources: Iterable[Source], out: Builder, tally: Tally) -> None:
+def add_page(page: Page, sources: Sequence[Source], out: Builder, tally: Tally) -> None:
     """Add the pieces that the segments name in the ink of a page; what can't be used is counted."""
+    for _ in range(page.unreadable_lines if sources else 0):
+        tally.change("unreadable points left out", sources[0])
     is_new = page.is_new()
     whole = []
     for source in sources:

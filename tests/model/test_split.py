@@ -1,0 +1,129 @@
+"""Who trains, who chooses, who reports: a person's ink stands in one part alone."""
+
+import hashlib
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.data import split
+from model.data.inkset import CATEGORIES, Builder, InkSet
+
+WRITERS = [f"{donor}/w{number}" for donor in ("abc", "def", "ghi") for number in range(40)]
+
+
+def ink_of(writers: list[str], seed: int = 0) -> InkSet:
+    """A piece of each category of every writer, no two alike."""
+    rng = np.random.default_rng(seed)
+    builder = Builder()
+    for writer in writers:
+        for category in CATEGORIES:
+            points = rng.integers(0, 1000, (30, 2))
+            letters = np.zeros(30, np.int16)
+            builder.add(points, [30], letters, (0, 9), label="a", category=category, writer=writer)
+    return builder.ink()
+
+
+def test_no_writer_stands_in_two_parts_under_any_category() -> None:
+    ink = ink_of(WRITERS)
+    writers = {part: set(ink.writers[pieces]) for part, pieces in split.parts(ink).items()}
+    assert not writers["report"] & (writers["train"] | writers["choose"])
+    assert not writers["choose"] & writers["train"]
+
+
+def test_every_piece_stands_in_one_part() -> None:
+    ink = ink_of(WRITERS)
+    pieces = np.concatenate(list(split.parts(ink).values()))
+    assert sorted(pieces) == list(range(len(ink)))
+
+
+def test_a_tenth_of_each_donors_writers_chooses_and_a_tenth_is_for_the_report() -> None:
+    parts = split.part_of_writer(WRITERS)
+    count = Counter((writer[:3], part) for writer, part in parts.items())
+    for donor in ("abc", "def", "ghi"):
+        assert count[donor, "choose"] == count[donor, "report"] == 4
+        assert count[donor, "train"] == 32
+
+
+def test_the_parts_depend_neither_on_the_order_nor_on_other_donors() -> None:
+    shuffled = random.Random(5).sample(WRITERS, len(WRITERS))
+    parts = split.part_of_writer(WRITERS)
+    assert split.part_of_writer(shuffled) == parts
+    abc = [writer for writer in WRITERS if writer.startswith("abc")]
+    assert split.part_of_writer(abc) == {writer: parts[writer] for writer in abc}
+
+
+def test_the_parts_are_the_same_on_every_machine() -> None:
+    parts = split.part_of_writer(WRITERS)
+    report = sorted(writer for writer in WRITERS if parts[writer] == "report")
+    assert report[:4] == ["abc/w12", "abc/w22", "abc/w30", "abc/w6"]
+
+
+def test_pieces_that_are_taken_out_move_no_writer() -> None:
+    ink = ink_of(WRITERS)
+    some = ink.take(np.arange(0, len(ink), 3))
+    part = {
+        ink.writer_names[ink.writers[piece]]: name
+        for name, pieces in split.parts(ink).items()
+        for piece in pieces
+    }
+    for name, pieces in split.parts(some).items():
+        assert {part[some.writer_names[some.writers[piece]]] for piece in pieces} == {name}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("apb/Jon_Klein", "apd/Jon_Klein"),
+        ("cea/gb2911", "cec/GB2911"),
+        ("apd/Chuck_Chaffee_1", "apd/Chuck_Chaffee_2"),
+        ("cee/KNKE4574.A", "ced/KNKE4574.B"),
+        ("ibm/bam11", "ibm/bam12"),
+        ("ibm/r00-07", "ibm/r02-07"),
+    ],
+)
+def test_one_person_is_known_under_several_names(one: str, other: str) -> None:
+    assert split.person(one) == split.person(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ibm/r00-07", "ibm/r00-11"),
+        ("mot/bb2", "mot/bs2"),
+        ("kar/mjh_0055", "kar/mjh_0056"),
+        ("rim/wd136.dat", "rim/wd137.dat"),
+        ("lex/rounc1", "lex/rounp1"),
+    ],
+)
+def test_different_persons_are_told_apart(one: str, other: str) -> None:
+    assert split.person(one) != split.person(other)
+
+
+def test_a_person_of_two_donors_stands_in_one_part() -> None:
+    writers = [
+        f"{donor}/Name_{letter}" for donor in ("apb", "apd") for letter in "abcdefghijklmnop"
+    ]
+    parts = split.part_of_writer(writers)
+    assert all(
+        parts[f"apb/Name_{letter}"] == parts[f"apd/Name_{letter}"] for letter in "abcdefghijklmnop"
+    )
+    assert set(parts.values()) == {"train", "choose", "report"}
+
+
+def test_the_same_ink_in_two_parts_is_found() -> None:
+    ink = ink_of(WRITERS)
+    parts = split.parts(ink)
+    assert split.torn(ink) == 0
+    twice = ink.take(np.concatenate([np.arange(len(ink)), parts["train"][:3]]))
+    twice.writers[-3:] = ink.writers[parts["report"][0]]
+    assert split.torn(twice) == 3
+
+
+def test_the_table_of_writers_is_written_with_its_digest(tmp_path: Path) -> None:
+    path = tmp_path / "writers.tsv"
+    digest = split.write_table({"b/y": "report", "a/x": "train"}, path)
+    assert path.read_text() == "train\ta/x\nreport\tb/y\n"
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
