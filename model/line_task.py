@@ -34,7 +34,7 @@ from model.data.lines import LineMaker
 from model.knobs import LineKnobs, Place
 from model.line_release import release_lines
 from model.network import END_DELAY, LineLSTM
-from model.run_folder import RunFolder, initial_weights
+from model.run_folder import NETWORK, RunFolder, initial_weights
 
 LABELS: Final = tuple(map(chr, range(32, 127)))  # printable ASCII: what UNIPEN's labels are made of
 N_SHARDS: Final = 2
@@ -74,7 +74,7 @@ class LineTask:
             channels=(knobs.channels // 2, knobs.channels, knobs.channels),
             flush_columns=FLUSH_COLUMNS,
         )
-        self.network: nn.Module = LineLSTM(self.config, knobs.dropout)
+        self.network: nn.Module = LineLSTM(self.config, knobs.dropout, both_ways=knobs.both_ways)
         self.init = ""
         if place.init is not None:
             weights, self.init = initial_weights(place.init)
@@ -146,7 +146,9 @@ class LineTask:
         return {"held_out": errors}
 
     def finish(self, folder: RunFolder) -> Path:
-        """Calibrate and export the net."""
+        """Calibrate and export the net; of one that cannot stream the weights are all."""
+        if self.knobs.both_ways:
+            return folder.path / NETWORK
         return release_lines(folder, self.config, self.held_out, self.groups)
 
 

@@ -5,6 +5,8 @@ Gers et al. (2000). Result t depends on columns 0..t and on nothing later, so th
 a whole image at once or one column at a time.
 """
 
+from itertools import zip_longest
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -109,11 +111,16 @@ class LineLSTM(nn.Module):
     layer's cells were saturated, and nothing more was learned. Each layer adds to what it reads (He
     et al., CVPR 2016): without it three layers learn slower at first than one.
 
+    `both_ways` gives each layer a second LSTM that reads from the end of the line: a net that knows
+    the future, to learn from and to compare with. It cannot stream and is never served.
+
     Parts of its state, in this order: for each convolution the last two steps of what it reads
     (columns, or maps of channels by rows); hidden states of all layers; cell states of all layers.
     """
 
-    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
+    def __init__(
+        self, config: ModelConfig, dropout: float = 0.0, *, both_ways: bool = False
+    ) -> None:
         super().__init__()
         self.config = config
         self.dropout = dropout
@@ -131,11 +138,9 @@ class LineLSTM(nn.Module):
         self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.features = nn.Linear(inputs * rows, config.features)
         self.norm = nn.LayerNorm(config.features)
-        self.lstm = nn.ModuleList()
-        for _ in range(config.layers):
-            lstm = nn.LSTM(config.units, config.units, batch_first=True)
-            set_forget_bias(lstm)
-            self.lstm.append(lstm)
+        self.lstm = nn.ModuleList(_layer(config.units) for _ in range(config.layers))
+        n_backwards = config.layers if both_ways else 0
+        self.backwards = nn.ModuleList(_layer(config.units) for _ in range(n_backwards))
         self.head = nn.Linear(config.units, 1 + len(config.labels))
         self.ends = nn.Linear(config.units, 1)
 
@@ -158,10 +163,19 @@ class LineLSTM(nn.Module):
             maps = torch.relu(convolution(before))  # [B, C, rows, T/2]
         steps = maps.permute(0, 3, 1, 2).flatten(2)  # [B, T/2, C * rows]
         steps = torch.relu(self.norm(self.features(steps)))
-        for layer in self.lstm:
+        for layer, backwards in zip_longest(self.lstm, self.backwards):
             more = layer(steps)[0]
+            if backwards is not None:
+                more = more + backwards(steps.flip(1))[0].flip(1)
             steps = steps + dropped(more, self.dropout, random if self.training else None)
         return self.head(steps), self.ends(steps).squeeze(2)
+
+
+def _layer(units: int) -> nn.LSTM:
+    """One LSTM layer as wide as what it reads, whose cells start by remembering."""
+    lstm = nn.LSTM(units, units, batch_first=True)
+    set_forget_bias(lstm)
+    return lstm
 
 
 def dropped(values: Tensor, share: float, random: torch.Generator | None) -> Tensor:

@@ -20,6 +20,11 @@ REPORTS: Final = Path("docs/reports")
 PATH: Final = click.Path(path_type=Path)
 Command = Callable[..., Any]
 
+WORDS: Final = {  # for knobs that are no numbers
+    "precision": "of products",
+    "both_ways": "read from the end too: to compare with",
+}
+
 
 @click.group(name="train")
 def train() -> None:
@@ -66,13 +71,14 @@ def knob_options(task: str) -> Callable[[Command], Command]:
         for field in reversed(dataclasses.fields(PRESETS[task])):
             if field.name == "task":
                 continue
+            flag = "--" + field.name.replace("_", "-")
             choices = typing.get_args(field.type)
             command = click.option(
-                "--" + field.name.replace("_", "-"),
+                f"{flag}/--no-{flag[2:]}" if field.type is bool else flag,
                 type=click.Choice(choices) if choices else field.type,
                 default=getattr(PRESETS[task], field.name),
                 show_default=True,
-                help=field.metadata.get("words", "of products"),
+                help=field.metadata.get("words", WORDS.get(field.name)),
             )(command)
         return command
 

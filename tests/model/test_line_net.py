@@ -102,6 +102,18 @@ def test_a_column_changes_no_answer_before_it(runtime: Runtime) -> None:
         np.testing.assert_array_equal(after[:index], before[:index])
 
 
+def test_a_net_that_reads_both_ways_knows_the_future_and_one_that_does_not_does_not() -> None:
+    columns = torch.from_numpy(drawn(20, seed=4) / np.float32(255))[None]
+    changed = columns.clone()
+    changed[0, -1] = 1 - changed[0, -1]
+    for both_ways in (False, True):
+        torch.manual_seed(0)
+        net = LineLSTM(builders.line_config(), both_ways=both_ways).eval()
+        with torch.no_grad():
+            same = torch.equal(net(columns)[0][:, :9], net(changed)[0][:, :9])
+        assert same is not both_ways
+
+
 def test_a_fresh_stream_says_blank(runtime: Runtime) -> None:
     scores, _ = runtime.run(drawn(1, 0)[:, None], runtime.initial_state(1))
     assert scores[0, 0, 0] == 0
