@@ -99,6 +99,7 @@ class LineKnobs(Knobs):
     words: float = knob(14, 0, 100, "share of words")
     text: float = knob(8, 0, 100, "share of lines")
     made: float = knob(6, 0, 100, "share of made-up words and lines")
+    images: float = knob(1, 0, 100, "share of numbers made of MNIST's images")
 
 
 TEACHER: Final = ImageKnobs(

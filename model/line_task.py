@@ -6,6 +6,7 @@ blanks; so a run begins framewise, with single characters whose place is known.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,18 +18,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.config import STEP_COLUMNS, ModelConfig
-from model.data import split, unipen
+from model.data import mnist, split, unipen
+from model.data.digit_lines import DigitLines
 from model.data.inkset import CATEGORIES
 from model.data.line_batches import (
     FLUSH_COLUMNS,
+    IMAGES,
     MADE,
     SOURCES,
     Drawn,
     LineBatch,
     LineBatches,
+    Maker,
+    OtherHands,
     Pieces,
     join,
     plain,
+    rewritten,
 )
 from model.data.lines import LineMaker
 from model.knobs import LineKnobs, Place
@@ -80,16 +86,16 @@ class LineTask:
             weights, self.init = initial_weights(place.init)
             self.network.load_state_dict(weights)
         self._digest = ink.digest
-        shares = {name: getattr(knobs, name) for name in (*SOURCES, MADE)}
-        made = LineMaker(ink, parts["train"]) if knobs.made else None
-        self.batches = LineBatches(
-            Pieces(ink, parts["train"], self.labels),
-            made,
-            shares,
-            column_height=knobs.column_height,
-            columns=knobs.columns // N_SHARDS,
-            strength=knobs.strength,
-        )
+        pen = OtherHands(knobs.column_height, knobs.strength)
+        makers: dict[str, Maker] = {}
+        if knobs.made:
+            makers[MADE] = partial(rewritten, LineMaker(ink, parts["train"]), pen)
+        if knobs.images:
+            digits = DigitLines(mnist.load("train"))
+            makers[IMAGES] = partial(digits.draw, column_height=knobs.column_height)
+        shares = {name: getattr(knobs, name) for name in (*SOURCES, MADE, IMAGES)}
+        pieces = Pieces(ink, parts["train"], self.labels)
+        self.batches = LineBatches(pieces, pen, shares, knobs.columns // N_SHARDS, makers)
         self.held_out = Pieces(ink, parts["choose"], self.labels)
         self.groups = _held_out_groups(self.held_out)
 

@@ -5,9 +5,8 @@ read. Pieces of one batch have about the same width, so that little of it is pad
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -21,11 +20,11 @@ from model.errors import DataError
 from model.ink import PEN_WIDTH, rasterise
 
 Indices = NDArray[np.int64]
-Shares = dict[str, float]  # of the columns, by source
 
-# Sources of columns: the categories of ink that belong to each; made-up ink has none.
+# Sources of columns: the categories of ink that belong to each; what is made up has none.
 SOURCES: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": ("7",), "text": ("8",)}
 MADE: Final = "made"
+IMAGES: Final = "images"
 
 FLUSH_COLUMNS: Final = 16  # blank ones behind every line: by then its last letter must be told
 LEAD_COLUMNS: Final = (2, 40)  # blank ones before it, at least and at most
@@ -67,6 +66,35 @@ class Drawn:
     columns: NDArray[np.uint8]  # [T, H]
     label: str
     ends: NDArray[np.float32]  # [letters]
+
+
+Maker = Callable[[np.random.Generator], Drawn]
+
+
+class OtherHands:
+    """Writes a line as another hand would, each time another one, and draws it."""
+
+    def __init__(self, column_height: int, strength: float = 1.0) -> None:
+        self.column_height = column_height
+        self._strength = strength  # of the change, 0 to 1
+        self._hand = Hand()
+
+    def __call__(self, written: Written, frame: Frame, random: np.random.Generator) -> Drawn:
+        """Draw `written`, whose frame is brought into the rows."""
+        usual = random.random() < 2 / 3
+        left = int(random.integers(LEAD_COLUMNS[0], USUAL_LEAD if usual else LEAD_COLUMNS[1]))
+        points, pen_width = self._hand(
+            written.points,
+            written.stroke_starts,
+            frame,
+            self.column_height,
+            random,
+            strength=self._strength,
+            left=left,
+        )
+        columns = rasterise(points, written.stroke_starts, self.column_height, pen_width)
+        ends = letter_ends(points, written.letter_of_point, written.label)
+        return Drawn(columns, written.label, ends)
 
 
 class Pieces:
@@ -120,29 +148,25 @@ class LineBatches:
     def __init__(
         self,
         pieces: Pieces,
-        made: LineMaker | None,
-        shares: Shares,
-        *,
-        column_height: int,
+        pen: OtherHands,
+        shares: Mapping[str, float],
         columns: int,
-        strength: float = 1.0,
+        makers: Mapping[str, Maker],
     ) -> None:
         """Prepare.
 
         Args:
             pieces: real ink.
-            made: makes up more; None where `shares` gives it nothing.
-            shares: of each source of `SOURCES`, and of `MADE`, in the columns that are read.
-            column_height: H.
+            pen: writes it in other hands.
+            shares: of each source of `SOURCES` and of each maker, in the columns that are read.
             columns: of a batch, about.
-            strength: of the hands, 0 to 1.
+            makers: make up lines, by the name of their source.
 
         Raises `DataError` when no source has ink.
         """
-        self._pieces, self._made = pieces, made
-        self._height, self._columns, self._strength = column_height, columns, strength
-        self._hand = Hand()
-        widths = pieces.widths(column_height)
+        self._pieces, self._pen, self._makers = pieces, pen, makers
+        self._columns = columns
+        widths = pieces.widths(pen.column_height)
         fits = (widths < WIDEST) & (widths > LEAST_WIDTH * pieces.lengths)
         self._sorted: dict[str, Indices] = {}
         self._weights: dict[str, NDArray[np.float64]] = {}
@@ -157,7 +181,7 @@ class LineBatches:
             self._sorted[name] = places
             self._weights[name] = 1 / np.sqrt(sizes[group])  # root of a donor's size in all
         self._widths = widths
-        there = {name for name, places in self._sorted.items() if len(places)} | {MADE}
+        there = {name for name, places in self._sorted.items() if len(places)} | makers.keys()
         self._sources = [name for name, share in shares.items() if share > 0 and name in there]
         if not self._sources:
             raise DataError("no ink to train on is left")
@@ -174,10 +198,11 @@ class LineBatches:
             at = random.random() * self._shares[-1]
             source = self._sources[int(np.searchsorted(self._shares, at, "right"))]
         columns = share * self._columns
-        draw = self._draw_made if source == MADE else partial(self._draw_real, source)
-        return join(draw(columns, random))
+        if source in self._makers:
+            return join(_made(self._makers[source], columns, random))
+        return join(self._real(source, columns, random))
 
-    def _draw_real(self, source: str, columns: float, random: np.random.Generator) -> list[Drawn]:
+    def _real(self, source: str, columns: float, random: np.random.Generator) -> list[Drawn]:
         """Pieces of about one width: near one that is drawn in proportion to its width."""
         places, weights = self._sorted[source], self._weights[source]
         widths = self._widths[places]
@@ -202,41 +227,27 @@ class LineBatches:
             ink.letter_of_point[cut],
             ink.labels[index],
         )
-        return self._in_another_hand(written, self._pieces.frame(place), random)
+        return self._pen(written, self._pieces.frame(place), random)
 
-    def _draw_made(self, columns: float, random: np.random.Generator) -> list[Drawn]:
-        """Made-up lines of one width: a part of twice as many, sorted."""
-        assert self._made is not None
-        drawn: list[Drawn] = []
-        while sum(len(line.columns) + FLUSH_COLUMNS for line in drawn) < 2 * columns:
-            line = self._made.draw(random)
-            written = Written(line.points, line.stroke_starts, line.letter_of_point, line.label)
-            frame = frame_of(line.points, MADE_FRAME)
-            drawn.append(self._in_another_hand(written, frame, random))
-        drawn.sort(key=lambda line: len(line.columns))
-        start = int(random.integers(1 + len(drawn) // 2))
-        for end in range(start + 1, len(drawn) + 1):
-            if (end - start) * len(drawn[end - 1].columns) > columns:
-                return drawn[start : max(start + 1, end - 1)]
-        return drawn[start:]
 
-    def _in_another_hand(
-        self, written: Written, frame: Frame, random: np.random.Generator
-    ) -> Drawn:
-        usual = random.random() < 2 / 3
-        left = int(random.integers(LEAD_COLUMNS[0], USUAL_LEAD if usual else LEAD_COLUMNS[1]))
-        points, pen_width = self._hand(
-            written.points,
-            written.stroke_starts,
-            frame,
-            self._height,
-            random,
-            strength=self._strength,
-            left=left,
-        )
-        columns = rasterise(points, written.stroke_starts, self._height, pen_width)
-        ends = letter_ends(points, written.letter_of_point, written.label)
-        return Drawn(columns, written.label, ends)
+def _made(make: Maker, columns: float, random: np.random.Generator) -> list[Drawn]:
+    """Made-up lines of about one width: a part of twice as many, sorted."""
+    drawn: list[Drawn] = []
+    while sum(len(line.columns) + FLUSH_COLUMNS for line in drawn) < 2 * columns:
+        drawn.append(make(random))
+    drawn.sort(key=lambda line: len(line.columns))
+    start = int(random.integers(1 + len(drawn) // 2))
+    for end in range(start + 1, len(drawn) + 1):
+        if (end - start) * len(drawn[end - 1].columns) > columns:
+            return drawn[start : max(start + 1, end - 1)]
+    return drawn[start:]
+
+
+def rewritten(maker: LineMaker, pen: OtherHands, random: np.random.Generator) -> Drawn:
+    """A made-up line in another hand."""
+    line = maker.draw(random)
+    written = Written(line.points, line.stroke_starts, line.letter_of_point, line.label)
+    return pen(written, frame_of(line.points, MADE_FRAME), random)
 
 
 def plain(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model import train as training
 from model.checkpoint import read
 from model.data.inkset import CATEGORIES, InkSet
-from model.data.line_batches import FLUSH_COLUMNS, LineBatches, Pieces, plain
+from model.data.line_batches import FLUSH_COLUMNS, LineBatches, OtherHands, Pieces, plain
 from model.data.split import parts
 from model.knobs import LineKnobs, Place
 from model.line_task import ctc_loss, end_loss, framewise_loss
@@ -22,7 +22,7 @@ from model.transcript import TranscriptDecoder
 
 SMALL = LineKnobs(
     layers=1, features=24, units=24, channels=8, column_height=16, dropout=0.1, steps=6,
-    columns=600, framewise=4, made=0, precision="float32",
+    columns=600, framewise=4, made=0, images=0, precision="float32",
 )  # fmt: skip
 
 # Three letters that differ at a glance, in units of an x-height of 100.
@@ -80,7 +80,7 @@ def batches(columns: int = 600) -> LineBatches:
     everything = ink()
     pieces = Pieces(everything, np.arange(len(everything)), tuple("loz"))
     shares = {"characters": 1.0, "words": 1.0}
-    return LineBatches(pieces, None, shares, column_height=16, columns=columns)
+    return LineBatches(pieces, OtherHands(16), shares, columns, {})
 
 
 def test_a_batch_follows_from_its_random_numbers(tmp_path: Path) -> None:

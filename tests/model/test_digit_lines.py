@@ -1,0 +1,29 @@
+"""Numbers made of images of digits."""
+
+import numpy as np
+
+from model.data.digit_lines import DigitLines
+from tests import builders
+
+
+def test_a_number_is_drawn_within_the_rows_and_tells_where_its_digits_end() -> None:
+    digits, random = DigitLines(builders.excerpt(50)), np.random.default_rng(0)
+    lengths = set()
+    for _ in range(60):
+        line = digits.draw(random, 24)
+        assert line.columns.shape == (line.ends[-1] + 1, 24)
+        assert len(line.ends) == len(line.label)
+        assert (np.diff(line.ends) > 0).all()
+        assert set(line.label) <= set("0123456789")
+        for start, end in zip([0, *line.ends[:-1].astype(int) + 1], line.ends, strict=True):
+            assert line.columns[start : int(end) + 1].max() > 128
+            assert line.columns[int(end)].any()
+        lengths.add(len(line.label))
+    assert lengths == {1, 2, 3, 4, 5, 6}
+
+
+def test_a_number_follows_from_its_random_numbers() -> None:
+    digits = DigitLines(builders.excerpt(50))
+    first, second = (digits.draw(np.random.default_rng(3), 24) for _ in range(2))
+    np.testing.assert_array_equal(first.columns, second.columns)
+    assert first.label == second.label
