@@ -1,4 +1,4 @@
-"""What a read of UNIPEN found, skipped and changed: counted, kept as JSON, told as tables."""
+"""What a read of ink found, skipped and changed: counted, kept as JSON, told as tables."""
 
 import json
 from collections import Counter
@@ -24,9 +24,9 @@ class Census:
         skipped, changed = (_by_reason(counts) for counts in (self.skipped, self.changed))
         return "\n\n".join(
             (
-                _table("pieces", self.pieces),
-                _table("skipped, and why", skipped),
-                _table("labels changed, and by which rule", changed),
+                table("pieces", self.pieces),
+                table("skipped, and why", skipped),
+                table("labels changed, and by which rule", changed),
             )
         )
 
@@ -60,8 +60,8 @@ def _by_reason(counts: Mapping[WhyKey, int]) -> Counter[PieceKey]:
     return summed
 
 
-def _table(title: str, counts: Mapping[PieceKey, int]) -> str:
-    """A row for each second part of the key, a column for each first part, and sums."""
+def table(title: str, counts: Mapping[PieceKey, int]) -> str:
+    """A row for each second part of the keys, a column for each first part, and sums."""
     columns = sorted({column for column, _ in counts})
     rows = sorted({row for _, row in counts})
     width = max(map(len, [title, *rows]))

@@ -1,0 +1,53 @@
+"""`inkstream data`: read labelled ink once, tell what there is, and draw it."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from model.data import split
+from model.data import unipen as release
+from model.data.ink_overview import overview
+
+PATH: Final = click.Path(path_type=Path)
+
+
+@click.group(name="data")
+def data() -> None:
+    """Read labelled ink, and look at it.
+
+    \b
+    Examples:
+      inkstream data unipen unipen-train.tar.xz     read the archive, once
+      inkstream data unipen --plots plots/          draw what was read
+    """
+
+
+@data.command()
+@click.argument("source", type=PATH, required=False)
+@click.option("--plots", type=PATH, help="a folder for pictures: counts, samples, letters on ink")
+@click.option("--writers", type=PATH, help="a file for the table of who trains and who reports")
+def unipen(source: Path | None, plots: Path | None, writers: Path | None) -> None:
+    """Read UNIPEN's training release and keep it for training; without SOURCE, what was kept.
+
+    SOURCE is its archive or unpacked folder (Zenodo record 1195803).
+
+    \b
+    Examples:
+      inkstream data unipen unipen-train.tar.xz
+      inkstream data unipen --plots plots/ --writers writers.tsv
+    """
+    ink, census = release.read(source)
+    folder = release.cache_folder()
+    if source is not None:
+        release.keep(ink, census, folder)
+    click.echo(f"{census}\n\n{overview(ink)}")
+    click.echo(f"SHA-256 of the ink: {ink.digest}\nkept in {folder}")
+    if writers is not None:
+        digest = split.write_table(split.part_of_writer(ink.writer_names), writers)
+        click.echo(f"written: {writers} (SHA-256 {digest})")
+    if plots is not None:
+        from model.ink_plots import draw_ink  # noqa: PLC0415 - needs matplotlib
+
+        for path in draw_ink(ink, plots):
+            click.echo(f"written: {path}")

@@ -1,0 +1,81 @@
+"""`inkstream data`: ink is read once, told and drawn."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from model.data import unipen
+from model.errors import DataError
+from service.data_command import data
+
+LABELS = {
+    "7": '.SEGMENT WORD 0-1 OK "it"\n.SEGMENT WORD 0 BAD "i"\n',
+    "8": '.SEGMENT TEXT 0-2 OK "it ."\n',
+    "1c": '.SEGMENT CHARACTER 0 OK "i"\n.SEGMENT CHARACTER 1 OK "t"\n',
+}
+INK = ".PEN_DOWN\n0 0\n3 9\n.PEN_DOWN\n9 0\n9 9\n.PEN_UP\n.PEN_DOWN\n15 0\n16 1\n"
+
+
+@pytest.fixture
+def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A release of twenty writers, and a cache folder that is empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for number in range(20):
+        name = f"sta/w{number}.dat"
+        for path, text in {
+            f"include/{name}": f".WRITER_ID w{number}\n{INK}",
+            **{
+                f"data/{category}/{name}": f".INCLUDE {name}\n{labels}"
+                for category, labels in LABELS.items()
+            },
+        }.items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(text)
+    return tmp_path
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(data, ["unipen", *map(str, arguments)])
+
+
+def test_what_is_read_is_counted_by_donor_reason_rule_and_part(release: Path) -> None:
+    told = invoke(release)
+    assert told.exception is None
+    lines = {" ".join(line.split()) for line in told.output.splitlines()}
+    assert "pieces 1c 7 8 all" in lines
+    assert "sta 40 20 20 80" in lines
+    assert "quality BAD 20 20" in lines
+    assert "marks closed up 20 20" in lines
+    assert "report 4 2 2 8" in lines
+    assert "train 32 16 16 64" in lines
+    assert "writers: 16 train, 2 choose, 2 report" in lines
+
+
+def test_ink_that_was_read_once_is_told_again_without_a_source(release: Path) -> None:
+    first = invoke(release)
+    assert invoke().output == first.output
+    assert len(unipen.read()[0]) == 80
+
+
+def test_ink_that_was_never_read_is_missed(release: Path) -> None:
+    done = invoke()
+    assert isinstance(done.exception, DataError)
+    assert "is not there: read UNIPEN's archive or folder first" in str(done.exception)
+
+
+def test_the_table_of_writers_is_written(release: Path) -> None:
+    told = invoke(release, "--writers", release / "writers.tsv")
+    table = (release / "writers.tsv").read_text().splitlines()
+    assert len(table) == 20
+    assert sum(line.startswith("report\tsta/") for line in table) == 2
+    assert f"written: {release / 'writers.tsv'} (SHA-256 " in told.output
+
+
+def test_pictures_are_drawn(release: Path) -> None:
+    told = invoke(release, "--plots", release / "plots")
+    names = ["donors", "sizes", "symbols", "characters", "words", "lines", "letters"]
+    paths = [release / "plots" / f"{name}.png" for name in names]
+    assert told.exception is None
+    assert [f"written: {path}" for path in paths] == told.output.splitlines()[-7:]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
