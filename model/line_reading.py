@@ -1,0 +1,143 @@
+"""Reads lines as the service does, many at once: runtime, decoder, blank columns at their end."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.checkpoint import Checkpoint
+from model.config import STEP_COLUMNS
+from model.data.line_batches import Drawn
+from model.events import Event, Letter, Word
+from model.runtime import Runtime
+from model.transcript import Heard, TranscriptDecoder
+
+Scores = NDArray[np.float32]  # [T, S], see `Runtime.run`
+
+STREAMS: Final = 64  # read side by side
+COLUMNS_AT_ONCE: Final = 100_000  # of all of them, padding included: bounds the memory
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What is said of one line."""
+
+    line: Drawn
+    text: str
+    events: list[Event]  # as they come when the line is flushed right behind its ink
+    ends: NDArray[np.float32]  # [steps], probability that a letter ended `END_DELAY` steps before
+    live: (
+        Heard | None
+    )  # the same where blank columns follow, of lines that tell their letters' ends
+
+    @property
+    def letters(self) -> list[Letter]:
+        """Letters and marks, in their order."""
+        return [event for event in self.events if isinstance(event, Letter)]
+
+    @property
+    def words(self) -> list[Word]:
+        """Words, in their order."""
+        return [event for event in self.events if isinstance(event, Word)]
+
+
+def told(line: Drawn) -> bool:
+    """Whether the data tell where all of a line's letters end."""
+    spoken = spoken_places(line.label)
+    return len(line.ends) == len(line.label) > 0 and bool(np.isfinite(line.ends[spoken]).all())
+
+
+def spoken_places(label: str) -> NDArray[np.int64]:
+    """Places of a label's letters and marks: all but the spaces."""
+    return np.array([place for place, char in enumerate(label) if char != " "], np.int64)
+
+
+class Reader:
+    """One net, and the decoder that is served with it."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.runtime = Runtime(checkpoint)
+        self.config = self.runtime.config
+
+    def read(self, lines: Sequence[Drawn], characters: str | None = None) -> list[Reading]:
+        """Read lines, quickest where neighbours are about as wide.
+
+        `characters` are those that may be answered; None allows all.
+        """
+        decoder = TranscriptDecoder(self.config.labels, self.config.flush_columns)
+        decoder.allow(characters)
+        readings = []
+        for batch in batches(lines):
+            scores = self.scores(batch)
+            readings += [
+                _decoded(decoder, line, own) for line, own in zip(batch, scores, strict=True)
+            ]
+        return readings
+
+    def scores(self, batch: Sequence[Drawn]) -> list[Scores]:
+        """Scores [T + flush_columns, S] of each line and of the blank columns that flush it."""
+        lengths = [len(line.columns) + self.config.flush_columns for line in batch]
+        columns = np.zeros((max(lengths), len(batch), self.config.column_height), np.uint8)
+        for place, line in enumerate(batch):
+            columns[: len(line.columns), place] = line.columns
+        scores, _ = self.runtime.run(columns, self.runtime.initial_state(len(batch)))
+        return [scores[:length, place] for place, length in enumerate(lengths)]
+
+    def portions(
+        self, batch: Sequence[Drawn], sizes: Iterator[int], characters: str | None = None
+    ) -> list[list[Event]]:
+        """The events of lines that come in portions of so many columns, and are then flushed."""
+        decoders = [TranscriptDecoder(self.config.labels, self.config.flush_columns) for _ in batch]
+        for decoder in decoders:
+            decoder.allow(characters)
+        events: list[list[Event]] = [[] for _ in batch]
+        padded = max(len(line.columns) for line in batch) + self.config.flush_columns
+        state, first = self.runtime.initial_state(len(batch)), 0
+        while first < padded:
+            end = min(first + next(sizes), padded)
+            columns = np.zeros((end - first, len(batch), self.config.column_height), np.uint8)
+            for place, line in enumerate(batch):
+                own = line.columns[first:end]
+                columns[: len(own), place] = own
+            scores, state = self.runtime.run(columns, state)
+            for place, line in enumerate(batch):
+                own = line.columns[first:end]
+                beyond = min(end, len(line.columns) + self.config.flush_columns) - first
+                if len(own):
+                    events[place] += decoders[place].step(scores[: len(own), place], own).events
+                if beyond > len(own):
+                    events[place] += decoders[place].step_beyond(scores[len(own) : beyond, place])
+            first = end
+        return [own + decoder.flush() for own, decoder in zip(events, decoders, strict=True)]
+
+
+def batches(lines: Sequence[Drawn]) -> Iterator[Sequence[Drawn]]:
+    """Lines in their order, so many together as are read at once."""
+    start = 0
+    while start < len(lines):
+        end, widest = start, 0
+        while end < min(len(lines), start + STREAMS):
+            widest = max(widest, len(lines[end].columns))
+            if end > start and (end + 1 - start) * widest > COLUMNS_AT_ONCE:
+                break
+            end += 1
+        yield lines[start:end]
+        start = end
+
+
+def _decoded(decoder: TranscriptDecoder, line: Drawn, scores: Scores) -> Reading:
+    """What the decoder makes of a line's scores [T + flush_columns, S]; it is reset first."""
+    n_columns = len(line.columns)
+    decoder.reset()
+    events = decoder.step(scores[:n_columns], line.columns).events
+    events += decoder.step_beyond(scores[n_columns:]) + decoder.flush()
+    text, live = decoder.text, None
+    if told(line):
+        blank = np.zeros((len(scores) - n_columns, line.columns.shape[1]), np.uint8)
+        decoder.reset()
+        live = decoder.step(scores, np.concatenate([line.columns, blank]))
+        live.events.extend(decoder.flush())
+    ends = np.exp(scores[STEP_COLUMNS - 1 :: STEP_COLUMNS, -1])
+    return Reading(line, text, events, ends, live)

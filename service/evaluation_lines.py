@@ -1,0 +1,44 @@
+"""`inkstream evaluate lines`: the command line of the report on lines."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from model.checkpoint import find, read
+from model.data import mnist, unipen
+from model.data.split import Part
+
+PATH: Final = click.Path(path_type=Path)
+REPORT: Final = Path("docs/reports/lines")
+
+
+@click.command(name="lines")
+@click.option("--checkpoint", default="lines", show_default=True, help="name or path")
+@click.option("--data", type=PATH, help="UNIPEN's archive or folder  [what was kept of it]")
+@click.option("--mnist", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
+@click.option(
+    "--part",
+    type=click.Choice(("choose", "report")),
+    default="report",
+    show_default=True,
+    help="whose writing is read; choose while anything is still being chosen",
+)
+@click.option("--limit", type=click.IntRange(1), help="pieces of a category at most")
+@click.option("--out", type=PATH, default=REPORT, show_default=True)
+def lines(part: Part, limit: int | None, out: Path, **places: Any) -> int:
+    """Errors, letter ends, lateness and calibration on writers whom nothing was chosen by.
+
+    \b
+    Examples:
+      inkstream evaluate lines
+      inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part choose --limit 300
+    """
+    from model.line_report import report  # noqa: PLC0415 - needs rapidfuzz
+
+    ink, _ = unipen.read(places["data"])
+    digits = mnist.load("t10k", places["mnist"])
+    made = report(read(find(places["checkpoint"])), ink, digits, part, limit)
+    made.save(out)
+    click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}")
+    return 0
