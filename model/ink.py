@@ -105,6 +105,11 @@ class Canvas:
         """One more than the last column that has been touched."""
         return self._first + len(self._columns)
 
+    @property
+    def n_taken(self) -> int:
+        """Columns that the stream has, as they are now."""
+        return self._taken
+
     def draw(self, points: NDArray[Any], stroke_starts: NDArray[Any]) -> None:
         """Draw strokes, as `rasterise` takes them; to go on with one, start at its last point.
 
@@ -133,8 +138,9 @@ class Canvas:
         The first number is what the stream has had of columns that still stand. Columns that the
         pen still touches are kept back unless `everything` is asked for.
         """
-        start = self._taken
-        end = self.n_columns if everything else min(self._behind, self.n_columns)
+        if everything:
+            self._behind = self.n_columns
+        start, end = self._taken, min(self._behind, self.n_columns)
         self._taken = max(start, end)
         return start, self._columns[start - self._first : self._taken - self._first]
 

@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import STEP_COLUMNS
-from model.decode import Allowed, allowed_labels
+from model.config import STEP_COLUMNS, ModelConfig
+from model.decode import Allowed, ClassifierDecoder, allowed_labels
 from model.events import (
     LEAST_ALTERNATIVE,
     N_ALTERNATIVES,
@@ -289,3 +289,13 @@ class TranscriptDecoder:
             return []
         self.words += 1
         return [word.closed(self.words - 1, column)]
+
+
+Decoder = ClassifierDecoder | TranscriptDecoder
+
+
+def decoder_of(config: ModelConfig) -> Decoder:
+    """A decoder for the scores of such a net, at the start of a line."""
+    if config.kind == "classifier":
+        return ClassifierDecoder(config.labels)
+    return TranscriptDecoder(config.labels, config.flush_columns)

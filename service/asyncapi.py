@@ -13,8 +13,9 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from service import messages
-from service.messages import PROTOCOL, ClientMessage, Limits, ServerMessage, encode
+from service import events, messages, requests
+from service.messages import PROTOCOL, Limits, ServerMessage, encode
+from service.requests import ClientMessage
 from service.settings import Settings
 
 Document = dict[str, Any]
@@ -32,13 +33,18 @@ DEFAULT_LIMITS: Final = Limits(
 PROBABILITIES: Final = dict(zip("0123456789", [0.002] * 7 + [0.982, 0.002, 0.002], strict=True))
 
 FROM_CLIENT: Final[dict[str, ClientMessage]] = {
-    "columns": messages.Columns(type="columns", columns=[[0] * 8 + [255] * 12 + [0] * 8]),
-    "configure": messages.Configure(type="configure", id="c1", every="message", top_k=3),
-    "rewind": messages.Rewind(type="rewind", id="r1", column=12),
-    "flush": messages.Flush(type="flush", id=7),
-    "reset": messages.Reset(type="reset", id=8),
-    "ping": messages.Ping(type="ping", id="are you there"),
-    "end": messages.End(type="end"),
+    "columns": requests.Columns(type="columns", columns=[[0] * 8 + [255] * 12 + [0] * 8]),
+    "ink": requests.Ink(
+        type="ink",
+        strokes=[requests.Stroke(id=0, points=[(12.0, 20.0), (14.5, 61.0), (16.0, 99.5)])],
+        height=120.0,
+    ),
+    "configure": requests.Configure(type="configure", id="c1", every="message", top_k=3),
+    "rewind": requests.Rewind(type="rewind", id="r1", column=12),
+    "flush": requests.Flush(type="flush", id=7),
+    "reset": requests.Reset(type="reset", id=8),
+    "ping": requests.Ping(type="ping", id="are you there"),
+    "end": requests.End(type="end"),
 }
 FROM_SERVER: Final[dict[str, ServerMessage]] = {
     "ready": messages.Ready(
@@ -49,6 +55,27 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
         limits=DEFAULT_LIMITS,
     ),
     "result": messages.Result(epoch=0, column=27, probabilities=PROBABILITIES),
+    "letter": events.Letter(
+        id=4,
+        char="o",
+        start=61,
+        end=74,
+        column=77,
+        confidence=0.962,
+        alternatives=(events.Character(char="a", p=0.021), events.Character(char="0", p=0.009)),
+    ),
+    "punctuation": events.Punctuation(
+        id=5, char=",", start=76, end=80, column=85, confidence=0.904, alternatives=()
+    ),
+    "word": events.Word(
+        id=0,
+        text="Hello,",
+        start=2,
+        end=80,
+        column=91,
+        confidence=0.811,
+        alternatives=(events.Spelling(text="Hella,", p=0.018),),
+    ),
     "configured": messages.Configured(id="c1", every="message", top_k=3),
     "rewound": messages.Rewound(id="r1", epoch=1, column=12, label="7"),
     "flushed": messages.Flushed(id=7, epoch=1, columns=28, label="7"),
@@ -62,6 +89,19 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
         index=5,
     ),
     "done": messages.Done(columns=56, label="7", seconds=1.25),
+}
+# A classifier answers with a label, a transcriber with a text; the other examples are of digits.
+OF_A_TRANSCRIBER: Final[dict[str, ServerMessage]] = {
+    "result": messages.Result(
+        epoch=0,
+        column=77,
+        probabilities={"o": 0.962, "a": 0.021},
+        letter_end=0.874,
+        text="Hello",
+    ),
+    "rewound": messages.Rewound(id="r1", epoch=1, column=70, text="Hell", letters=4, words=0),
+    "flushed": messages.Flushed(id=7, epoch=1, columns=83, text="Hello,"),
+    "done": messages.Done(columns=196, letters=6, words=1, text="Hello,", seconds=3.5),
 }
 
 BINARY: Final[Document] = {
@@ -123,10 +163,15 @@ def _described(
             "title": type(example).__name__,
             "summary": type(example).__doc__,
             "payload": payloads[name, mode],
-            "examples": [{"payload": _payload(example)}],
+            "examples": [{"payload": _payload(shown)} for shown in (example, *_also(name))],
         }
         for name, example in examples.items()
     }
+
+
+def _also(name: str) -> list[ServerMessage]:
+    """A second example where the two kinds of model differ."""
+    return [OF_A_TRANSCRIBER[name]] if name in OF_A_TRANSCRIBER else []
 
 
 def _payload(example: ClientMessage | ServerMessage) -> Document:

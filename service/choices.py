@@ -1,25 +1,32 @@
 """What a client chose by `configure`, and how it bears on columns and answers."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from model.decode import ClassifierDecoder
+import numpy as np
+from numpy.typing import NDArray
+
+from model.decode import Allowed, allowed_labels
 from model.errors import InputError
 from service.errors import ValueRefusedError
-from service.messages import Configure, Configured
+from service.messages import Configured, Kind
+from service.requests import Configure
 
 INVERSE: Final = bytes(range(255, -1, -1))  # for bytes.translate: ink-low to ink-high
+TRANSCRIBERS_TOP_K: Final = 5  # at first: of a hundred labels the others are next to impossible
 
 
 class Choices:
     """The values in force for one session; they outlast lines and rewinds."""
 
-    def __init__(self, labels: tuple[str, ...], column_height: int) -> None:
-        self.in_force = Configured()
+    def __init__(self, kind: Kind, labels: tuple[str, ...], column_height: int) -> None:
+        most = min(TRANSCRIBERS_TOP_K, len(labels)) if kind == "transcriber" else None
+        self.in_force = Configured(top_k=most)
+        self.allowed: Allowed = None  # what may be answered
         self._labels = labels
         self._column_height = column_height
-        self._shown: list[int] | None = None  # which of the K answers are sent; None is all
 
-    def change(self, message: Configure, decoder: ClassifierDecoder) -> None:
+    def change(self, message: Configure) -> None:
         """Put what the message gives in force, or raise `ValueRefusedError` and change nothing."""
         labels = self._labels
         if (message.top_k or 0) > len(labels):
@@ -27,14 +34,20 @@ class Choices:
         given = {name: getattr(message, name) for name in message.model_fields_set - {"type"}}
         chosen = self.in_force.model_copy(update={"id": None} | given)
         try:
-            decoder.allow(chosen.characters)
+            if chosen.characters != self.in_force.characters:
+                self.allowed = allowed_labels(labels, chosen.characters)
         except InputError as error:
             raise ValueRefusedError(str(error)) from error
         self.in_force = chosen
-        self._shown = None
-        if chosen.characters is not None or chosen.top_k is not None:
-            spelt = set(chosen.characters or "".join(labels))
-            self._shown = [k for k, label in enumerate(labels) if set(label) <= spelt]
+
+    def picked(self, n_columns: int, message_ends: list[int], line_ends: bool) -> Sequence[int]:
+        """Which of so many columns get a result: each, or the last ones of messages and a line."""
+        if self.in_force.every == "column":
+            return range(n_columns)
+        last = n_columns - 1
+        if line_ends and (not message_ends or message_ends[-1] != last):
+            return [*message_ends, last]
+        return message_ends
 
     def as_ink(self, data: bytes) -> bytes:
         """Columns as they came, with high ink."""
@@ -59,12 +72,20 @@ class Choices:
         blank = self.in_force.line_end_columns
         return blank > 0 and 0 < ink_end <= column - blank
 
-    def named(self, row: list[float]) -> dict[str, float]:
-        """The probabilities that are sent of one column's K."""
-        labels, shown = self._labels, self._shown
-        if shown is None:
-            return dict(zip(labels, row, strict=True))
-        most = self.in_force.top_k
-        if most is not None and most < len(shown):
-            shown = sorted(shown, key=row.__getitem__, reverse=True)[:most]
-        return {labels[k]: row[k] for k in shown}
+    def named(self, rows: NDArray[np.float32]) -> list[dict[str, float]]:
+        """The probabilities that are sent, of those [n, K] after n columns."""
+        labels, most = self._labels, self.in_force.top_k
+        if self.allowed is None and most is None:
+            return [dict(zip(labels, row, strict=True)) for row in rows.tolist()]
+        if most is None:
+            shown = np.flatnonzero(self.allowed == 0)
+            names = [labels[k] for k in shown.tolist()]
+            return [dict(zip(names, row, strict=True)) for row in rows[:, shown].tolist()]
+        if self.allowed is not None:
+            most = min(most, int((self.allowed == 0).sum()))
+        best = np.argsort(-rows, axis=1, kind="stable")[:, :most]
+        shares = np.take_along_axis(rows, best, 1)
+        return [
+            {labels[k]: share for k, share in zip(places, row, strict=True)}
+            for places, row in zip(best.tolist(), shares.tolist(), strict=True)
+        ]

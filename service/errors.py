@@ -40,6 +40,12 @@ class ColumnsError(MessageError):
     code = "bad_columns"
 
 
+class InkError(MessageError):
+    """Strokes that cannot be drawn."""
+
+    code = "bad_ink"
+
+
 class ValueRefusedError(MessageError):
     """A field is missing or beyond what is allowed."""
 
@@ -141,6 +147,7 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "bad_json": Meaning(4400, 400),
     "unknown_type": Meaning(4400, 400),
     "bad_columns": Meaning(4400, 422),
+    "bad_ink": Meaning(4400, 422),
     "bad_value": Meaning(4400, 422),
     "not_offered": Meaning(4400, 422),
     "unauthorized": Meaning(4401, 401),

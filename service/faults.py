@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from service.errors import (
     ColumnsError,
+    InkError,
     JsonError,
     MessageError,
     NotOfferedError,
@@ -20,9 +21,12 @@ from service.errors import (
     ValueRefusedError,
 )
 
-CLIENT_TYPES: Final = ("columns", "configure", "rewind", "flush", "reset", "ping", "end")
+CLIENT_TYPES: Final = ("columns", "ink", "configure", "rewind", "flush", "reset", "ping", "end")
 MAX_REF_CHARACTERS: Final = 128  # an id is echoed: it stays far smaller than a message
 MAX_REF: Final = 2**53 - 1  # the largest whole number that a browser keeps exactly
+ID_ALLOWED: Final = (
+    f"a whole number up to 2**53 - 1, a text of at most {MAX_REF_CHARACTERS}, or null"
+)
 MAX_SHOWN_CHARACTERS: Final = 40  # of a faulty value that an error quotes
 
 
@@ -37,8 +41,6 @@ def explain(text: str | bytes, error: ValidationError) -> MessageError:
     fault = error.errors(include_url=False, include_input=False)[0]
     if fault["loc"]:
         return _explain_field(message, fault["type"], fault["loc"][1:], fault["msg"])
-    if message.get("type") == "ink":
-        return NotOfferedError("ink is not offered by this server, send columns", _ref(message))
     got = f"type is {shown(message['type'])}" if "type" in message else "message has no type"
     return TypeUnknownError(f"{got}, allowed: {', '.join(CLIENT_TYPES)}", _ref(message))
 
@@ -47,12 +49,16 @@ def _explain_field(
     message: dict[str, Any], fault: str, where: tuple[int | str, ...], complaint: str
 ) -> MessageError:
     name, ref = str(where[0]), _ref(message)
-    if fault == "missing":
+    if message["type"] == "ink" and "undo" in message:
+        return NotOfferedError("undo is not offered yet; a rewind is", ref)
+    if fault == "missing" and len(where) == 1:
         return ValueRefusedError(f"{message['type']} has no {name}", ref)
     if name == "columns":
         return _explain_columns(message["columns"], where[1:], ref)
+    if name == "strokes":
+        return _explain_strokes(message["strokes"], where[1:], ref)
     if name == "id":
-        allowed = f"a whole number up to 2**53 - 1, a text of at most {MAX_REF_CHARACTERS}, or null"
+        allowed = ID_ALLOWED
     else:
         allowed = complaint.split(" should ", 1)[-1].removeprefix("be ").removeprefix("have ")
     return ValueRefusedError(f"{name} is {shown(message[name])}, allowed: {allowed}", ref)
@@ -69,6 +75,24 @@ def _explain_columns(columns: Any, where: tuple[int | str, ...], ref: Ref) -> Co
     return ColumnsError(f"columns is {shown(columns)}, expected an array of columns", ref)
 
 
+def _explain_strokes(strokes: Any, where: tuple[int | str, ...], ref: Ref) -> MessageError:
+    match where:
+        case (int(stroke), "last"):
+            got = f"last of stroke {stroke} is {shown(strokes[stroke]['last'])}"
+            return NotOfferedError(f"{got}: pieces of strokes are not offered yet", ref)
+        case (int(stroke), "points", int(point), *_):
+            got = f"point {point} of stroke {stroke} is {_spelt(strokes[stroke]['points'][point])}"
+            return InkError(f"{got}, expected [x, y], two finite numbers", ref)
+        case (int(stroke), str(name), *_):
+            got = f"{name} of stroke {stroke} is {shown(strokes[stroke].get(name))}"
+            allowed = "an array of points" if name == "points" else ID_ALLOWED
+            return InkError(f"{got}, allowed: {allowed}", ref)
+        case (int(stroke),):
+            got = f"stroke {stroke} is {shown(strokes[stroke])}"
+            return InkError(f"{got}, expected an object with points", ref)
+    return InkError(f"strokes is {shown(strokes)}, expected an array of strokes", ref)
+
+
 def shown(value: Any) -> str:
     """A few words for a value that came as JSON."""
     match value:
@@ -76,6 +100,10 @@ def shown(value: Any) -> str:
             return "an array"
         case dict():
             return "an object"
+    return _spelt(value)
+
+
+def _spelt(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 

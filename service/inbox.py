@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import cast
 
-from service.errors import ColumnsError, MessageError
-from service.messages import ClientMessage, Columns
+from service.errors import ColumnsError, InkError, MessageError, Ref
+from service.requests import ClientMessage, Columns, Ink, Reset
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,22 @@ class Control:
 
     index: int  # of all messages of this client, from 0
     message: ClientMessage | MessageError
+
+    @property
+    def ref(self) -> Ref:
+        """The id that the client gave the message."""
+        message = self.message
+        return message.ref if isinstance(message, MessageError) else message.id
+
+    @property
+    def weight(self) -> int:
+        """How many columns it counts for while it waits: as many as it brings points."""
+        return n_points(self.message) if isinstance(self.message, Ink) else 0
+
+
+def n_points(ink: Ink) -> int:
+    """Points of all strokes of a message."""
+    return sum(len(stroke.points) for stroke in ink.strokes)
 
 
 def unpack(message: bytes | Columns, column_height: int, max_columns: int) -> bytes:
@@ -46,20 +62,37 @@ class Inbox:
         self.head_columns = 0  # at the head, up to the next control message
         self._queue: deque[bytes | Control] = deque()  # columns of one message, or another message
         self._controls = 0  # in the queue
+        self._comes_as: type[Columns | Ink] | None = None  # since the newest reset
         self._column_height = column_height
 
-    def add_columns(self, data: bytes) -> None:
-        """Queue the columns of one message."""
+    def add_columns(self, data: bytes, ref: Ref = None) -> None:
+        """Queue the columns of one message; raises `ColumnsError` if the line is written in ink."""
+        if self._comes_as is Ink:
+            raise ColumnsError("columns in a line of ink, allowed: after a reset", ref)
+        self._comes_as = Columns
         n_columns = len(data) // self._column_height
         self._queue.append(data)
         self.waiting_columns += n_columns
         if not self._controls:
             self.head_columns += n_columns
 
+    def expect(self, message: ClientMessage, max_points: int) -> None:
+        """Look at a message before it is queued; raises `InkError` for ink that cannot be taken."""
+        if isinstance(message, Reset):
+            self._comes_as = None
+        elif isinstance(message, Ink):
+            if n_points(message) > max_points:
+                got = f"{n_points(message)} points in one message"
+                raise InkError(f"{got}, allowed: up to {max_points}", message.id)
+            if self._comes_as is Columns:
+                raise InkError("ink in a line of columns, allowed: after a reset", message.id)
+            self._comes_as = Ink
+
     def add_control(self, control: Control) -> None:
         """Queue anything else."""
         self._queue.append(control)
         self._controls += 1
+        self.waiting_columns += control.weight
 
     def next_control(self) -> Control | None:
         """Take the control message at the head, if one stands there."""
@@ -67,9 +100,26 @@ class Inbox:
             return None
         self._queue.popleft()
         self._controls -= 1
+        self.waiting_columns -= head.weight
         messages = takewhile(lambda message: isinstance(message, bytes), self._queue)
         self.head_columns = sum(map(len, cast(Iterator[bytes], messages))) // self._column_height
         return head
+
+    def put_back(self, control: Control) -> None:
+        """Put the control message that was taken last at the head again."""
+        self._queue.appendleft(control)
+        self._controls += 1
+        self.waiting_columns += control.weight
+        self.head_columns = 0
+
+    def insert(self, data: bytes) -> None:
+        """Put columns at the head: those that a control message stands for."""
+        if not data:
+            return
+        n_columns = len(data) // self._column_height
+        self._queue.appendleft(data)
+        self.waiting_columns += n_columns
+        self.head_columns += n_columns
 
     def peek(self, n_columns: int) -> bytes:
         """The first columns of the head, at most `head_columns` of them."""

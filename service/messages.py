@@ -1,8 +1,7 @@
-"""Every message of the wire protocol: the one source that its documents are made from.
+"""Every message that a server may send; with service/requests.py the one source of the documents.
 
-Client messages are told apart by `type`; `parse_client` reads one text frame, or raises what is
-wrong with it. `encode` makes the text of a server message, `parse_server` reads it again. Binary
-frames are columns and never come here. The protocol in words: docs/protocol.md.
+`encode` makes the text of a message, `parse_server` reads it again. The protocol in words:
+docs/protocol.md.
 """
 
 import json
@@ -10,31 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from service.errors import JsonError
-from service.faults import MAX_REF, MAX_REF_CHARACTERS, explain, shown
+from service.events import Event
+from service.faults import shown
+from service.requests import SCHEMA, Every, Id, Message, Polarity
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
 
-SCHEMA: Final = ConfigDict(
-    frozen=True,
-    extra="ignore",
-    use_attribute_docstrings=True,
-    json_schema_serialization_defaults_required=True,  # the server always sends every field
-)
-
-Whole = Annotated[int, Field(strict=True, ge=0, le=MAX_REF)]
-Pixel = Annotated[int, Field(strict=True, ge=0, le=255)]
-Id = (
-    Annotated[int, Field(strict=True, ge=-MAX_REF, le=MAX_REF)]
-    | Annotated[str, Field(strict=True, max_length=MAX_REF_CHARACTERS)]
-    | None
-)
-Every = Literal["column", "message"]
-Polarity = Literal["ink-high", "ink-low"]
 Kind = Literal["classifier", "transcriber"]
 
 
@@ -56,6 +41,8 @@ class Limits:
     """How far a rewind may go back from the furthest column of the line."""
     max_control_per_s: int
     """Messages other than columns, in the long run; more for too long close with 4429."""
+    max_message_points: int
+    """Points of the pen in one message."""
     max_bad_messages: int
     """Bad messages in a row that close with 4400."""
     max_sessions: int
@@ -87,80 +74,19 @@ class ModelInfo:
     metrics: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
-class _Message(BaseModel):
-    model_config = SCHEMA
+def _some_of_a_transcriber(schema: dict[str, Any]) -> None:
+    """A classifier's results lack these."""
+    schema["required"] = [n for n in schema["required"] if n not in ("letter_end", "text")]
 
 
-# Client to server
+def _label_or_text(schema: dict[str, Any]) -> None:
+    """A classifier answers with a label, a transcriber with a text; the other field is left out."""
+    names = ("label", "text")
+    schema["required"] = [name for name in schema["required"] if name not in names]
+    schema["oneOf"] = [{"required": [name]} for name in names]
 
 
-class ClientMessage(_Message):
-    """A text frame of a client."""
-
-    id: Id = None
-    """Comes back in the answer, and as `ref` of an error."""
-
-
-class Columns(ClientMessage):
-    """Columns, oldest first, for clients that speak JSON only."""
-
-    type: Literal["columns"]
-    columns: Annotated[list[Annotated[list[Pixel], FailFast()]], FailFast()]
-    """Columns of `column_height` pixels, top to bottom, 0 = paper, 255 = ink."""
-
-
-class Configure(ClientMessage):
-    """Change some of these from the next column on; a field that is absent stays as it is."""
-
-    type: Literal["configure"]
-    every: Every = "column"
-    """One result a column, or one a message."""
-    top_k: Annotated[int, Field(strict=True, ge=1, le=MAX_REF)] | None = None
-    """So many of the most probable labels in a result; null is all."""
-    polarity: Polarity = "ink-high"
-    """Whether ink is 255 (ink-high) or 0 (ink-low) in the columns that come."""
-    characters: Annotated[str, Field(strict=True, min_length=1)] | None = None
-    """Only what these characters spell is answered; null is every label."""
-    line_end_columns: Whole = 0
-    """So many blank columns after ink end a line; 0 is never."""
-
-
-class Rewind(ClientMessage):
-    """Forget a column and all after it."""
-
-    type: Literal["rewind"]
-    column: Whole
-    """The first column to forget: the next one that comes takes its number."""
-
-
-class Flush(ClientMessage):
-    """Decide everything that is still open."""
-
-    type: Literal["flush"]
-
-
-class Reset(ClientMessage):
-    """Start a new line in the same session."""
-
-    type: Literal["reset"]
-
-
-class Ping(ClientMessage):
-    """Ask for a `pong`."""
-
-    type: Literal["ping"]
-
-
-class End(ClientMessage):
-    """Flush, then `done`, then close."""
-
-    type: Literal["end"]
-
-
-# Server to client
-
-
-class ServedModel(_Message):
+class ServedModel(Message):
     """Which model answers."""
 
     name: str
@@ -168,7 +94,7 @@ class ServedModel(_Message):
     kind: Kind
 
 
-class Ready(_Message):
+class Ready(Message):
     """The first message of a stream."""
 
     type: Literal["ready"] = "ready"
@@ -187,13 +113,16 @@ class Ready(_Message):
     """Resuming is not offered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """What the model believes after a column."""
 
-    # Made once a column: a plain dataclass, a third of the time of a model. pydantic reads it too.
+    # Made once a column: a plain dataclass takes a tenth of the time of a model, and if it were
+    # frozen three times as long. pydantic reads it too. Nobody changes it.
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
-        use_attribute_docstrings=True, json_schema_serialization_defaults_required=True
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
+        json_schema_extra=_some_of_a_transcriber,
     )
 
     epoch: int
@@ -202,10 +131,14 @@ class Result:
     """The newest column that this result covers, from 0."""
     probabilities: dict[str, float]
     """Of the labels that may be answered; the most probable ones where `top_k` is set."""
+    letter_end: float | None = None
+    """A transcriber's: the probability that a letter has just ended."""
+    text: str | None = None
+    """A transcriber's: everything so far, what may still change included."""
     type: Literal["result"] = "result"
 
 
-class Configured(_Message):
+class Configured(Message):
     """The values in force after a `configure`."""
 
     type: Literal["configured"] = "configured"
@@ -217,35 +150,46 @@ class Configured(_Message):
     line_end_columns: int = 0
 
 
-class Rewound(_Message):
+_EITHER: Final = SCHEMA | ConfigDict(json_schema_extra=_label_or_text)
+
+
+class Rewound(Message):
     """The results of a column and of all after it are withdrawn."""
+
+    model_config = _EITHER
 
     type: Literal["rewound"] = "rewound"
     id: Id = None
     epoch: int
     column: int
     """The first column that was forgotten."""
-    label: str | None
-    """The answer for the columns that stand; null where none stand."""
+    label: str | None = None
+    """A classifier's answer for the columns that stand; null where none stand."""
+    text: str | None = None
+    """A transcriber's text of the columns that stand."""
     letters: int = 0
-    """How many letters stand; a classifier decides none."""
+    """How many letters and marks stand: those from this number on are withdrawn."""
     words: int = 0
-    """How many words stand; a classifier decides none."""
+    """How many words stand: those from this number on are withdrawn."""
 
 
-class Flushed(_Message):
+class Flushed(Message):
     """The answer for the line: after a `flush`, at `end`, or (then without id) at a line's end."""
+
+    model_config = _EITHER
 
     type: Literal["flushed"] = "flushed"
     id: Id = None
     epoch: int
     columns: int
     """Columns of the line."""
-    label: str | None
-    """The answer; null where no column came."""
+    label: str | None = None
+    """A classifier's answer; null where no column came."""
+    text: str | None = None
+    """A transcriber's text of the whole line."""
 
 
-class ResetDone(_Message):
+class ResetDone(Message):
     """A new line begins at column 0."""
 
     type: Literal["reset_done"] = "reset_done"
@@ -253,14 +197,14 @@ class ResetDone(_Message):
     epoch: int
 
 
-class Pong(_Message):
+class Pong(Message):
     """The answer to `ping`."""
 
     type: Literal["pong"] = "pong"
     id: Id = None
 
 
-class Goaway(_Message):
+class Goaway(Message):
     """The server is about to stop."""
 
     type: Literal["goaway"] = "goaway"
@@ -270,7 +214,7 @@ class Goaway(_Message):
     resumable: bool = False
 
 
-class Error(_Message):
+class Error(Message):
     """What came and what is allowed."""
 
     type: Literal["error"] = "error"
@@ -286,39 +230,53 @@ class Error(_Message):
     """That message's id."""
 
 
-class Done(_Message):
+class Done(Message):
     """The last message after `end`."""
+
+    model_config = _EITHER
 
     type: Literal["done"] = "done"
     columns: int
     """Columns read in the whole session, those of rewinds included."""
     letters: int = 0
+    """Letters and marks that were decided in the whole session and stand."""
     words: int = 0
-    label: str | None
-    """The answer for the last line."""
+    """Words that were decided in the whole session and stand."""
+    label: str | None = None
+    """A classifier's answer for the last line."""
+    text: str | None = None
+    """A transcriber's text of the last line."""
     seconds: float
     """From the first message to `end`."""
 
 
 ServerMessage = (
-    Ready | Result | Configured | Rewound | Flushed | ResetDone | Pong | Goaway | Error | Done
-)
-CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
-    Annotated[
-        Columns | Configure | Rewind | Flush | Reset | Ping | End, Field(discriminator="type")
-    ]
+    Ready
+    | Result
+    | Event
+    | Configured
+    | Rewound
+    | Flushed
+    | ResetDone
+    | Pong
+    | Goaway
+    | Error
+    | Done
 )
 SERVER: Final[TypeAdapter[ServerMessage]] = TypeAdapter(
     Annotated[ServerMessage, Field(discriminator="type")]
 )
 
 
-def parse_client(text: str | bytes) -> ClientMessage:
-    """Read one text frame; raises a `MessageError` that says what came and what is allowed."""
-    try:
-        return CLIENT.validate_json(text)
-    except ValidationError as error:
-        raise explain(text, error) from None
+def ready(session_id: str, model: ModelInfo, limits: Limits) -> Ready:
+    """The first message of a stream."""
+    return Ready(
+        session=session_id,
+        model=ServedModel(name=model.name, version=model.version, kind=model.kind),
+        labels=model.labels,
+        column_height=model.column_height,
+        limits=limits,
+    )
 
 
 def parse_server(text: str | bytes) -> ServerMessage:
@@ -332,13 +290,32 @@ def parse_server(text: str | bytes) -> ServerMessage:
 def encode(message: ServerMessage) -> str:
     """The JSON text of one server message; probabilities have six decimals."""
     if isinstance(message, Result):
+        if message.text is not None:
+            return _transcribed(message, message.text)
         labels = message.probabilities
         return _result_template(tuple(labels)) % (message.epoch, message.column, *labels.values())
+    if isinstance(message, Rewound | Flushed | Done):
+        return message.model_dump_json(exclude={"text" if message.text is None else "label"})
     return message.model_dump_json()
 
 
 @lru_cache(maxsize=1024)  # `top_k` brings its labels in many orders
 def _result_template(labels: tuple[str, ...]) -> str:
     """The text of a result with places for epoch, column and the probabilities of `labels`."""
-    places = ",".join(f"{json.dumps(label)}:".replace("%", "%%") + "%.6f" for label in labels)
+    places = ",".join(_key(label).replace("%", "%%") + "%.6f" for label in labels)
     return '{"type":"result","epoch":%d,"column":%d,"probabilities":{' + places + "}}"
+
+
+@lru_cache(maxsize=1024)
+def _key(label: str) -> str:
+    return f"{json.dumps(label)}:"
+
+
+def _transcribed(result: Result, text: str) -> str:
+    """The text of a transcriber's result."""
+    named = ",".join([f"{_key(label)}{p:.6f}" for label, p in result.probabilities.items()])
+    return (
+        f'{{"type":"result","epoch":{result.epoch},"column":{result.column},'
+        f'"probabilities":{{{named}}},"letter_end":{result.letter_end:.6f},'
+        f'"text":{json.dumps(text)}}}'
+    )

@@ -63,7 +63,8 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, str]]]] = {
         "Columns or values of a wrong shape or range.",
         {
             "bad_columns": "column 3 has 27 pixels, expected 28",
-            "bad_value": "the body has no columns",
+            "bad_ink": "point 3 of stroke 0 is [1], expected [x, y], two finite numbers",
+            "bad_value": "the body has neither columns nor strokes",
             "not_offered": "ink is not offered by this model yet, send an image or columns",
         },
     ),

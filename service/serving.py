@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from model.checkpoint import Metadata
-from model.decode import ClassifierDecoder
+from model.transcript import decoder_of
 from service.access import Access
 from service.engine import Engine
 from service.errors import ModelUnknownError
@@ -25,7 +25,7 @@ class RunningModel:
 
     def new_session(self, session_id: str, limits: Limits) -> Session:
         """A session of this model, before its first message."""
-        return Session(session_id, self.info, limits, ClassifierDecoder(self.info.labels))
+        return Session(session_id, self.info, limits, decoder_of(self.metadata.config))
 
 
 @dataclass(frozen=True, slots=True)

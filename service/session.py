@@ -4,59 +4,59 @@ The whole idea: everything that a client sends waits in one queue, faulty messag
 `_advance` works off its head until columns are there; those wait for the engine, which takes them
 (`take`), runs the net and gives the scores back (`stepped`). So every message gets its answers in
 the order of the messages, and no clock, lock or task is needed here. `service/states.py` says what
-may happen when.
+may happen when, `service/line.py` keeps what is known of the line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.decode import ClassifierDecoder
 from model.errors import InkstreamError, InputError
-from service import errors, messages
+from model.transcript import Decoder
+from service import errors, messages, requests
 from service.choices import Choices
 from service.effects import Close, Effect, Restore, Send
 from service.errors import MEANINGS, MessageError, Ref, ValueRefusedError
-from service.history import SNAPSHOT_SPACING, History, Snapshot
 from service.inbox import Control, Inbox, unpack
-from service.messages import ClientMessage, Limits, ModelInfo, Result, parse_client
+from service.line import Line
+from service.messages import Limits, ModelInfo
+from service.pace import Pace
+from service.pen import Pen
+from service.requests import parse_client
 from service.states import Event, State, after
+from service.voices import voice_of
 
 __all__ = ["Close", "Effect", "Restore", "Send", "Session"]
 
-CONTROL_BURST_S: Final = 5  # "for too long": control messages of so many seconds may come at once
-COLUMNS: Final = (bytes, messages.Columns)  # the two ways in which columns come
+COLUMNS: Final = (bytes, requests.Columns)  # the two ways in which columns come
 NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
+
+OPEN, RUNNING = State.OPEN, State.RUNNING  # to name an Enum's member takes time: 50 ns
 
 
 class Session:
     """One stream: `open` it, then frames go in by `receive` and columns out by `take`."""
 
-    def __init__(
-        self, session_id: str, model: ModelInfo, limits: Limits, decoder: ClassifierDecoder
-    ) -> None:
+    def __init__(self, session_id: str, model: ModelInfo, limits: Limits, decoder: Decoder) -> None:
         self.session_id = session_id
         self._model = model
         self._limits = limits
-        self._decoder = decoder
         self._state = State.NEW
-        self._choices = Choices(model.labels, model.column_height)
+        self._choices = Choices(model.kind, model.labels, model.column_height)
         self._inbox = Inbox(model.column_height)
+        voice = voice_of(decoder, self._choices)
+        self._line = Line(voice, model.column_height, limits.max_rewind_columns)
+        self._pen = Pen(model.column_height, limits)
         self._flight = b""  # the columns being run
         self._message_ends: list[int] = []  # which of those are the last of a message
-        self._epoch = 0
-        self._column = 0  # columns of the line that were read: the number of the next one
-        self._ink_end = 0  # columns of the line up to the last one with ink; 0 before any
-        self._history = History(model.column_height, limits.max_rewind_columns)
-        self._replay = bytearray()  # columns to be read once more
-        self._rewind_ref: Ref = None  # of the rewind under way
+        self._then: Callable[[], list[Effect]] = list  # once a rewind or a flush is done
         self._next_index = 0  # of the client's messages
         self._bad_in_a_row = 0
-        self._started_s = 0.0  # when the first message came
-        self._control_s = 0.0  # when the newest control message came
-        self._control_left = float(CONTROL_BURST_S * limits.max_control_per_s)
+        self._pace = Pace(limits.max_control_per_s)
+        self._started_s = self._newest_s = 0.0  # when the first and the newest message came
 
     @property
     def state(self) -> State:
@@ -76,10 +76,10 @@ class Session:
     @property
     def ready_columns(self) -> int:
         """Columns that the engine may take now."""
-        if self._state is State.OPEN:
+        if self._state is OPEN:
             return self._inbox.head_columns
-        if self._state is State.REWINDING:
-            return len(self._replay) // self._model.column_height
+        if self._state is State.REWINDING or self._state is State.FLUSHING:
+            return self._line.aside_columns
         return 0
 
     # What comes from outside
@@ -87,16 +87,7 @@ class Session:
     def open(self) -> list[Effect]:
         """Begin; gives `ready`."""
         self._state = after(self._state, Event.OPEN)
-        model = self._model
-        served = messages.ServedModel(name=model.name, version=model.version, kind=model.kind)
-        ready = messages.Ready(
-            session=self.session_id,
-            model=served,
-            labels=model.labels,
-            column_height=model.column_height,
-            limits=self._limits,
-        )
-        return [Send(ready)]
+        return [Send(messages.ready(self.session_id, self._model, self._limits))]
 
     def receive(self, frame: str | bytes, now_s: float) -> list[Effect]:
         """Take one frame, text or columns, that came at `now_s`; gives what is due at once."""
@@ -106,13 +97,15 @@ class Session:
         index = self._next_index
         self._next_index = index + 1
         if not index:
-            self._started_s = self._control_s = now_s
+            self._started_s = now_s
         try:
             message = frame if isinstance(frame, bytes) else parse_client(frame)
             if isinstance(message, COLUMNS):
                 most = self._limits.max_message_columns
-                self._inbox.add_columns(unpack(message, self._model.column_height, most))
+                data = unpack(message, self._model.column_height, most)
+                self._inbox.add_columns(data, None if isinstance(message, bytes) else message.id)
                 return self._check_length()
+            self._inbox.expect(message, self._limits.max_message_points)
         except MessageError as error:
             return self._receive_control(Control(index, error), now_s)
         return self._receive_control(Control(index, message), now_s)
@@ -132,16 +125,14 @@ class Session:
     def idle(self) -> list[Effect]:
         """Nothing came for too long."""
         most = self._limits.idle_timeout_s
-        return self._fail(
-            errors.IdleError(f"no message for {most:g} s, the longest that is allowed")
-        )
+        text = f"no message for {most:g} s, the longest that is allowed"
+        return self._fail(errors.IdleError(text))
 
     def expired(self) -> list[Effect]:
         """The session is too old."""
         most = self._limits.max_session_s
-        return self._fail(
-            errors.SessionExpiredError(f"the session is {most:g} s old, the most that is allowed")
-        )
+        text = f"the session is {most:g} s old, the most that is allowed"
+        return self._fail(errors.SessionExpiredError(text))
 
     def failed(self, request_note: str) -> list[Effect]:
         """The server could not do what the client may expect; `request_note` is shown."""
@@ -155,74 +146,65 @@ class Session:
         They end where a snapshot is due, where a line ends, and before a control message.
         """
         state = after(self._state, Event.TAKE)
-        n_columns = min(
-            self.ready_columns,
-            max_columns,
-            SNAPSHOT_SPACING - self._column % SNAPSHOT_SPACING,
-            self._limits.max_line_columns - self._column,
-        )
-        if n_columns <= 0:
-            return None
-        height = self._model.column_height
-        if state is State.REPLAYING:
-            data = bytes(self._replay[: n_columns * height])
-            del self._replay[: len(data)]
+        if state is RUNNING:
+            data = self._take_new(max_columns)
         else:
-            if self._choices.in_force.line_end_columns:
-                ahead = self._inbox.peek(n_columns)
-                n_columns = self._choices.until_line_end(ahead, self._column, self._ink_end)
-            data, self._message_ends = self._inbox.take(n_columns)
-            data = self._choices.as_ink(data)
-        self._state = state
-        self._flight = data
-        return np.frombuffer(data, np.uint8).reshape(-1, height)
+            data = b"" if self.closed else self._line.take_aside(max_columns)
+        if not data:
+            return None
+        self._state, self._flight = state, data
+        return np.frombuffer(data, np.uint8).reshape(-1, self._model.column_height)
+
+    def _take_new(self, max_columns: int) -> bytes:
+        """The next columns of the line."""
+        line, inbox, choices = self._line, self._inbox, self._choices
+        left = self._limits.max_line_columns - line.column
+        n_columns = min(inbox.head_columns, max_columns, line.until_snapshot, left)
+        if n_columns <= 0:
+            return b""
+        if self._pen.writes:  # what is blank in ink is no end, and it is never inverse
+            data, self._message_ends = inbox.take(n_columns)
+            return data
+        if choices.in_force.line_end_columns:
+            ahead = inbox.peek(n_columns)
+            n_columns = choices.until_line_end(ahead, line.column, line.ink_end)
+        data, self._message_ends = inbox.take(n_columns)
+        return choices.as_ink(data)
 
     def stepped(self, scores: NDArray[np.float32], state: NDArray[np.float32]) -> list[Effect]:
-        """The columns in flight were run: their scores [n, K], and the state [D] after them."""
-        replayed = self._state is State.REPLAYING and not self._replay
-        self._state = after(self._state, Event.REPLAYED if replayed else Event.STEP)
-        if self.closed:
-            return []
-        probabilities = self._decoder.step(scores)
-        first = self._column
-        self._column += len(scores)
-        ink_bytes = len(self._flight.rstrip(b"\0"))
-        if ink_bytes:
-            self._ink_end = first + -(-ink_bytes // self._model.column_height)  # rounded up
-        if replayed:
-            return [self._rewound(), *self._advance()]
-        if self._state is State.REWINDING:
-            return []
+        """The columns in flight were run: their scores [n, S], and the state [D] after them."""
+        if self._state is not RUNNING:
+            return self._stepped_aside(scores)
+        self._state = after(self._state, Event.STEP)
         self._bad_in_a_row = 0
-        self._history.append(self._flight, self._column)
-        if not self._column % SNAPSHOT_SPACING:
-            self._history.keep(Snapshot(self._column, state.copy(), self._ink_end))
-        ended = self._choices.line_ends(self._column, self._ink_end)
-        effects = self._results(probabilities, ended)
+        line, choices = self._line, self._choices
+        first = line.column
+        line.read(scores, state, self._flight)
+        ended = choices.line_ends(line.column, line.ink_end) and not self._pen.writes
+        picked = choices.picked(len(scores), self._message_ends, ended)
+        effects = line.voice.said(line.epoch, first, picked)
         if ended:
-            effects += [self._flushed(None), self._new_line()]
+            effects += self._flush(self._line_ended)
         return effects + self._advance()
 
-    def _results(self, probabilities: NDArray[np.float32], ended: bool) -> list[Effect]:
-        """One result a column, or one a message; where a line ends in a message, one there too."""
-        rows, named = probabilities.tolist(), self._choices.named
-        first = self._column - len(rows)
-        picked: Sequence[int] = range(len(rows))
-        if self._choices.in_force.every == "message":
-            picked = self._message_ends
-            if ended and (not picked or picked[-1] != len(rows) - 1):
-                picked = [*picked, len(rows) - 1]
-        return [Send(Result(self._epoch, first + i, named(rows[i]))) for i in picked]
+    def _stepped_aside(self, scores: NDArray[np.float32]) -> list[Effect]:
+        """The same, for columns that a rewind or a flush has run."""
+        silent = self._state is State.REPLAYING
+        last = not self._line.aside_columns
+        self._state = after(self._state, Event.LAST_STEP if last else Event.STEP)
+        if self.closed:
+            return []
+        decided = self._line.read_aside(scores, self._flight)
+        effects = [] if silent else decided
+        return [*effects, *self._then(), *self._advance()] if last else effects
 
     # Control messages
 
     def _receive_control(self, control: Control, now_s: float) -> list[Effect]:
-        """Queue what is not columns; a token bucket finds who sends too many of these."""
-        rate = self._limits.max_control_per_s
-        earned = (now_s - self._control_s) * rate
-        self._control_left = min(self._control_left + earned, CONTROL_BURST_S * rate) - 1
-        self._control_s = now_s
-        if self._control_left < 0:
+        """Queue what is not columns, unless too many came."""
+        self._newest_s = now_s
+        if not self._pace.keeps(now_s):
+            rate = self._limits.max_control_per_s
             text = f"too many messages other than columns, allowed: {rate} a second"
             return self._fail(errors.TooManyControlError(text), control)
         self._inbox.add_control(control)
@@ -231,91 +213,115 @@ class Session:
     def _advance(self) -> list[Effect]:
         """Work off the inbox until columns stand at its head that must be read first."""
         effects: list[Effect] = []
-        while self._state is State.OPEN and (control := self._inbox.next_control()):
+        while self._state is OPEN and (control := self._inbox.next_control()):
             effects += self._answer(control)
         return effects + self._check_length()
 
     def _check_length(self) -> list[Effect]:
         """End a session whose line goes on beyond its limit."""
         most = self._limits.max_line_columns
-        if self._column < most or not self.ready_columns:
+        if self._line.column < most or self._state is not OPEN or not self.ready_columns:
             return []
         return self._fail(errors.OverLimitError(f"a line has {most} columns at most"))
 
     def _answer(self, control: Control) -> list[Effect]:
         """Carry out one control message, or say what is wrong with it."""
         try:
-            effects = self._carry_out(control.message)
+            effects = self._carry_out(control)
         except InputError as error:
             return self._fault(error, control)
         self._bad_in_a_row = 0
         return effects
 
-    def _carry_out(self, message: ClientMessage | MessageError) -> list[Effect]:
-        match message:
-            case MessageError():
-                raise message
-            case messages.Configure():
-                self._choices.change(message, self._decoder)
-                return [Send(self._choices.in_force)]
-            case messages.Rewind():
-                return self._rewind(message)
-            case messages.Flush():
-                return [self._flushed(message.id)]
-            case messages.Reset():
+    def _carry_out(self, control: Control) -> list[Effect]:
+        match control.message:
+            case MessageError() as fault:
+                raise fault
+            case requests.Ink() as ink:
+                effects = self._draw(*self._pen.draw(ink, self._line.oldest, self._line.column))
+            case requests.Configure() as message:
+                effects = self._configure(message)
+            case requests.Rewind() as message:
+                effects = self._rewind(message)
+            case requests.Reset() as message:
                 restore = self._new_line()
-                return [restore, Send(messages.ResetDone(id=message.id, epoch=self._epoch))]
-            case messages.Ping():
-                return [Send(messages.Pong(id=message.id))]
+                effects = [restore, Send(messages.ResetDone(id=message.id, epoch=self._line.epoch))]
+            case requests.Ping() as message:
+                effects = [Send(messages.Pong(id=message.id))]
+            case _ if self._pen.holds_back:
+                self._inbox.put_back(control)  # behind the columns that it must wait for
+                effects = self._draw(*self._pen.rest())
+            case requests.Flush() as message:
+                effects = self._flush(partial(self._flushed, message.id))
             case _:
-                return self._end()
+                effects = self._flush(self._ended)
+        return effects
 
-    def _rewind(self, message: messages.Rewind) -> list[Effect]:
-        column, oldest = message.column, self._history.oldest
-        if not oldest <= column <= self._column:
-            raise ValueRefusedError(f"column is {column}, allowed: {oldest}..{self._column}")
-        self._epoch += 1
-        self._rewind_ref = message.id
-        if column == self._column:
-            return [self._rewound()]
-        snapshot, self._replay = self._history.rewind(column)
-        self._column, self._ink_end = snapshot.column, snapshot.ink_end
-        self._decoder.reset()
-        if not self._replay:
-            return [Restore(None), self._rewound()]
+    def _configure(self, message: requests.Configure) -> list[Effect]:
+        self._choices.change(message)
+        self._line.allow(self._choices.allowed)
+        return [Send(self._choices.in_force)]
+
+    def _draw(self, start: int, data: bytes) -> list[Effect]:
+        """Have columns of ink read next; those from `start` on are changed where they were read."""
+        self._inbox.insert(data)
+        return self._go_back(start, None) if start < self._line.column else []
+
+    def _rewind(self, message: requests.Rewind) -> list[Effect]:
+        column, oldest = message.column, self._line.oldest
+        if not oldest <= column <= self._line.column:
+            raise ValueRefusedError(f"column is {column}, allowed: {oldest}..{self._line.column}")
+        self._pen.wipe(column)
+        return self._go_back(column, message.id)
+
+    def _go_back(self, column: int, ref: Ref) -> list[Effect]:
+        """Forget `column` and all after it, then tell what stands."""
+        self._line.epoch += 1
+        self._then = partial(self._rewound, ref)
+        if column == self._line.column:
+            return self._then()
+        restore = Restore(self._line.rewind(column))
+        if not self._line.aside_columns:
+            return [restore, *self._then()]
         self._state = after(self._state, Event.REWIND)
-        return [Restore(snapshot.state)]
+        return [restore]
 
-    def _rewound(self) -> Send:
-        return Send(
-            messages.Rewound(
-                id=self._rewind_ref,
-                epoch=self._epoch,
-                column=self._column,
-                label=self._decoder.label,
-            )
-        )
+    def _rewound(self, ref: Ref) -> list[Effect]:
+        self._line.allow(self._choices.allowed)
+        line, voice = self._line, self._line.voice
+        stands = voice.answer | voice.counts
+        return [Send(messages.Rewound(id=ref, epoch=line.epoch, column=line.column, **stands))]
 
-    def _flushed(self, ref: Ref) -> Send:
-        label = self._decoder.label
-        return Send(messages.Flushed(id=ref, epoch=self._epoch, columns=self._column, label=label))
+    def _flush(self, then: Callable[[], list[Effect]]) -> list[Effect]:
+        """Have the net say all that it holds back, then do what waits for that."""
+        if self._line.voice.settled:
+            return then()
+        self._then = then
+        self._line.flush()
+        self._state = after(self._state, Event.FLUSH)
+        return []
+
+    def _flushed(self, ref: Ref) -> list[Effect]:
+        line, answer = self._line, self._line.voice.answer
+        return [Send(messages.Flushed(id=ref, epoch=line.epoch, columns=line.column, **answer))]
+
+    def _line_ended(self) -> list[Effect]:
+        return [*self._flushed(None), self._new_line()]
 
     def _new_line(self) -> Restore:
-        self._epoch += 1
-        self._column = self._ink_end = 0
-        self._history.clear()
-        self._decoder.reset()
+        self._line.begin()
+        self._pen.lift()
         return Restore(None)
 
     # Ends
 
-    def _end(self) -> list[Effect]:
+    def _ended(self) -> list[Effect]:
         done = messages.Done(
             columns=self._inbox.taken,
-            label=self._decoder.label,
-            seconds=round(self._control_s - self._started_s, 3),
+            seconds=round(self._newest_s - self._started_s, 3),
+            **self._line.voice.answer | self._line.totals,
         )
-        return [self._flushed(None), Send(done), *self._close(NORMAL_CLOSURE, "end")]
+        return [*self._flushed(None), Send(done), *self._close(NORMAL_CLOSURE, "end")]
 
     def _fault(self, error: InputError, control: Control) -> list[Effect]:
         """Say what is wrong with a message; too many in a row are fatal."""
@@ -328,10 +334,8 @@ class Session:
         """Say why the session ends, and end it."""
         if self.closed:
             return []
-        return [
-            _error(error, True, control),
-            *self._close(MEANINGS[error.code].closing, error.code),
-        ]
+        said = _error(error, True, control)
+        return [said, *self._close(MEANINGS[error.code].closing, error.code)]
 
     def _close(self, code: int, reason: str) -> list[Effect]:
         self._state = after(self._state, Event.CLOSE)
@@ -341,10 +345,6 @@ class Session:
 
 def _error(error: InkstreamError, fatal: bool, control: Control | None) -> Send:
     """The `error` message; the index and ref are those of the message at fault, where one is."""
-    index = ref = None
-    if control is not None:
-        index, faulty = control.index, control.message
-        ref = faulty.ref if isinstance(faulty, MessageError) else faulty.id
-    return Send(
-        messages.Error(code=error.code, message=str(error), fatal=fatal, index=index, ref=ref)
-    )
+    index, ref = (None, None) if control is None else (control.index, control.ref)
+    text = str(error)
+    return Send(messages.Error(code=error.code, message=text, fatal=fatal, index=index, ref=ref))

@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     max_line_columns: Count = Field(100_000, description="columns of one line")
     max_rewind_columns: Count = Field(512, description="columns that a rewind may go back")
     max_control_per_s: Count = Field(50, description="control messages a second, in the long run")
+    max_message_points: Count = Field(8192, description="points of the pen in one message")
     max_bad_messages: Count = Field(16, description="bad messages in a row until a session closes")
     max_sessions: Count = Field(1024, description="sessions in all")
     max_sessions_per_client: Count = Field(512, description="sessions of one client address")

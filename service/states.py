@@ -5,7 +5,8 @@
 
 A session runs at most one piece of columns at a time (`RUNNING`). A rewind puts an earlier state
 back; the kept columns since then are read once more, silently and before anything else, in one or
-several pieces (`REWINDING`, `REPLAYING`).
+several pieces (`REWINDING`, `REPLAYING`). A flush has blank columns run, likewise, until the net
+has said all that it held back (`FLUSHING`, `SETTLING`).
 """
 
 from enum import IntEnum
@@ -22,7 +23,9 @@ class State(IntEnum):
     RUNNING = 2  # new columns are being run
     REWINDING = 3  # kept columns wait for being run once more
     REPLAYING = 4  # kept columns are being run once more
-    CLOSED = 5
+    FLUSHING = 5  # blank columns wait for being run
+    SETTLING = 6  # blank columns are being run
+    CLOSED = 7
 
 
 class Event(IntEnum):
@@ -32,10 +35,11 @@ class Event(IntEnum):
     RECEIVE = 1  # a frame came
     TAKE = 2  # columns went to the engine
     STEP = 3  # their scores came back
-    REPLAYED = 4  # the same, and these were the last columns of a rewind
+    LAST_STEP = 4  # the same, and these were the last columns of a rewind or a flush
     REWIND = 5  # an earlier state is put back
-    NOTIFY = 6  # the client is told what it did not ask for
-    CLOSE = 7
+    FLUSH = 6  # the net is to say what it holds back
+    NOTIFY = 7  # the client is told what it did not ask for
+    CLOSE = 8
 
 
 TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
@@ -44,6 +48,7 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
         Event.RECEIVE: State.OPEN,
         Event.TAKE: State.RUNNING,
         Event.REWIND: State.REWINDING,
+        Event.FLUSH: State.FLUSHING,
         Event.NOTIFY: State.OPEN,
         Event.CLOSE: State.CLOSED,
     },
@@ -62,14 +67,28 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
     State.REPLAYING: {
         Event.RECEIVE: State.REPLAYING,
         Event.STEP: State.REWINDING,
-        Event.REPLAYED: State.OPEN,
+        Event.LAST_STEP: State.OPEN,
         Event.NOTIFY: State.REPLAYING,
+        Event.CLOSE: State.CLOSED,
+    },
+    State.FLUSHING: {
+        Event.RECEIVE: State.FLUSHING,
+        Event.TAKE: State.SETTLING,
+        Event.NOTIFY: State.FLUSHING,
+        Event.CLOSE: State.CLOSED,
+    },
+    State.SETTLING: {
+        Event.RECEIVE: State.SETTLING,
+        Event.STEP: State.FLUSHING,
+        Event.LAST_STEP: State.OPEN,
+        Event.NOTIFY: State.SETTLING,
         Event.CLOSE: State.CLOSED,
     },
     State.CLOSED: {  # what was under way may still arrive, and is dropped
         Event.RECEIVE: State.CLOSED,
         Event.TAKE: State.CLOSED,
         Event.STEP: State.CLOSED,
+        Event.LAST_STEP: State.CLOSED,
         Event.NOTIFY: State.CLOSED,
         Event.CLOSE: State.CLOSED,
     },

@@ -29,8 +29,13 @@ MODEL_ROWS = (
 SERVICE_ROWS = (
     {"errors"},
     {"faults"},
+    {"requests"},
+    {"events"},
     {"messages"},
-    {"choices", "effects", "history", "inbox", "states"},
+    {"choices", "effects", "inbox", "pace", "pen", "states"},
+    {"voices"},
+    {"history"},
+    {"line"},
     {"session"},
     {"engine", "sessions"},
     {"rest", "stream"},
@@ -48,8 +53,9 @@ ARROWS = [
 PURE = [
     *("model.columns", "model.decode", "model.events", "model.ink", "model.pairs", "model.state"),
     *("model.transcript",),
-    *("service.choices", "service.effects", "service.errors", "service.faults", "service.history"),
-    *("service.inbox", "service.messages", "service.session", "service.states"),
+    *("service.choices", "service.effects", "service.errors", "service.events", "service.faults"),
+    *("service.history", "service.inbox", "service.line", "service.messages", "service.pace"),
+    *("service.pen", "service.requests", "service.session", "service.states", "service.voices"),
 ]
 IMPURE = {"asyncio", "logging", "os", "random", "secrets", "socket", "threading", "time"}
 HEAVY = {"torch", "onnx", "onnxruntime", "fastapi", "starlette", "uvicorn", "matplotlib", "tqdm"}
@@ -112,7 +118,8 @@ def test_cores_have_no_clock_no_chance_no_io_and_nothing_heavy(module: str) -> N
 def test_the_client_needs_messages_and_errors_alone(module: str) -> None:
     ours = {name for name in imports(module) if name in MODULES}
     assert ours <= {
-        *("model.errors", "service", "service.conversation", "service.errors", "service.messages")
+        *("model.errors", "service", "service.conversation", "service.errors", "service.events"),
+        *("service.messages", "service.requests"),
     }
     assert not roots(imports(module)) & HEAVY
 

@@ -252,6 +252,10 @@ def test_a_pen_that_goes_back_keeps_nothing_from_the_stream_that_this_had() -> N
     canvas.draw(*flatten([[(12, 4)]]))
     assert pour(stream, canvas) == 11
     assert len(stream) == 39
+    pour(stream, canvas, everything=True)
+    canvas.draw(*flatten([[(12, 2)]]))
+    assert pour(stream, canvas) == 11
+    assert len(stream) == canvas.n_taken == 41
 
 
 def test_ink_that_is_wiped_out_leaves_no_trace() -> None:

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.decode import ClassifierDecoder
 from model.runtime import Runtime
+from model.transcript import decoder_of
 from service.messages import Error, Limits, ModelInfo, Result, ServerMessage
 from service.session import Close, Effect, Restore, Session
 
 BLANK = bytes(28)
 INK = bytes([0, 9, 200, 255] * 7)
+LINE_BLANK = bytes(16)  # of the small transcriber
+LINE_INK = bytes([0, 9, 200, 255] * 4)
 
 LIMITS = Limits(
     max_frame_bytes=65_536,
@@ -21,6 +23,7 @@ LIMITS = Limits(
     max_line_columns=1000,
     max_rewind_columns=100,
     max_control_per_s=10,
+    max_message_points=1000,
     max_bad_messages=3,
     max_sessions=4,
     max_sessions_per_client=2,
@@ -36,8 +39,8 @@ class Lone:
 
     def __init__(self, runtime: Runtime, limits: Limits = LIMITS) -> None:
         config = runtime.config
-        self.model = ModelInfo("tiny", "1", "classifier", config.labels, config.column_height)
-        self.decoder = ClassifierDecoder(config.labels)
+        self.model = ModelInfo("tiny", "1", config.kind, config.labels, config.column_height)
+        self.decoder = decoder_of(config)
         self.session = Session("lone", self.model, limits, self.decoder)
         self.said: list[ServerMessage] = []
         self.close: Close | None = None

@@ -87,7 +87,7 @@ MESSAGES = [
     ("{}", "unknown_type", "message has no type, allowed: columns"),
     ('{"type":7}', "unknown_type", "type is 7, allowed: columns"),
     ('{"type":"sing"}', "unknown_type", 'type is "sing", allowed: columns'),
-    ('{"type":"ink","strokes":[],"height":28}', "not_offered", "ink is not offered"),
+    (message("ink", strokes=[], height=28), "bad_ink", "ink in a line of columns"),
     ("[" * 50_000, "bad_json", "text frame is not JSON"),
     ("[" * 50_000 + "]" * 50_000, "bad_json", "text frame is not JSON"),
     (

@@ -111,8 +111,8 @@ class ClientMachine(RuleBasedStateMachine):
             self.line = self.line[: 28 * column]
 
     def _furthest(self) -> int:
-        history: Any = self.wire.lone.session
-        return int(history._history.oldest) + LIMITS.max_rewind_columns
+        session: Any = self.wire.lone.session
+        return int(session._line.oldest) + LIMITS.max_rewind_columns
 
     @rule()
     def reset(self) -> None:

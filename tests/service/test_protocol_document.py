@@ -8,7 +8,8 @@ import pytest
 
 from service.errors import MEANINGS
 from service.faults import CLIENT_TYPES
-from service.messages import Limits, encode, parse_client, parse_server
+from service.messages import Limits, encode, parse_server
+from service.requests import parse_client
 
 TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^([<>]) (\{.*\})$", TEXT, re.MULTILINE)
@@ -28,6 +29,7 @@ def test_what_the_server_says_in_the_document_is_written_like_that(text: str) ->
 def test_every_message_of_both_sides_has_an_example() -> None:
     shown = {match for _, text in EXAMPLES for match in re.findall(r'^\{"type":"(\w+)"', text)}
     answers = {"ready", "result", "configured", "rewound", "flushed", "reset_done", "pong"}
+    answers |= {"letter", "punctuation", "word"}
     assert shown == {*CLIENT_TYPES, *answers, "goaway", "error", "done"}
 
 

@@ -73,6 +73,7 @@ class Oracle:
         self.expected: list[Expected] = []
         self.close: int | None = None
         self.line: list[NDArray[np.uint8]] = []
+        self._allowed: list[str | None] = []  # at each of its columns
         self._net = net
         self._limits = limits
         self._settings = Configured()
@@ -102,6 +103,7 @@ class Oracle:
             self._bad_in_a_row = 0
             self._total += 1
             self.line.append(column)
+            self._allowed.append(self._settings.characters)
             self._furthest = max(self._furthest, len(self.line))
             if self._line_ends():
                 self._results(first, True)
@@ -126,7 +128,7 @@ class Oracle:
         self._good()
         self._epoch += 1
         if column < last:
-            del self.line[column:]
+            del self.line[column:], self._allowed[column:]
             self._belief = self._run()[-1] if column else None
         self._say("rewound", id=ref, column=column, letters=0, words=0)
 
@@ -179,7 +181,7 @@ class Oracle:
         self.close = closing
 
     def _new_line(self) -> None:
-        self.line = []
+        self.line, self._allowed = [], []
         self._furthest = 0
         self._epoch += 1
         self._belief = None
@@ -206,11 +208,10 @@ class Oracle:
         pixels = np.array(self.line)[:, None]
         scores = self._net.run(pixels, self._net.initial_state(1))[0][:, 0]
         beliefs = np.exp(scores.astype(np.float64))
-        if self._settings.characters is not None:
-            answerable = [str(k) in self._settings.characters for k in range(beliefs.shape[1])]
-            beliefs = np.where(answerable, beliefs, 0)
-            beliefs /= beliefs.sum(1, keepdims=True)
-        return beliefs
+        for number, allowed in enumerate(self._allowed):
+            if allowed is not None:
+                beliefs[number, [str(k) not in allowed for k in range(beliefs.shape[1])]] = 0
+        return beliefs / beliefs.sum(1, keepdims=True)
 
 
 class SessionMachine(RuleBasedStateMachine):

@@ -9,24 +9,26 @@ from model.checkpoint import Checkpoint
 from model.runtime import Runtime
 from service.session import Session
 from service.states import Event, IllegalEventError, State, after
-from tests.service.lone import INK, LIMITS, Lone, message, only
+from tests.service.lone import LIMITS, LINE_INK, Lone, message, only
 
 
 @pytest.fixture(scope="module")
-def net(tiny: Checkpoint) -> Runtime:
-    return Runtime(tiny)
+def net(tiny_lines: Checkpoint) -> Runtime:
+    return Runtime(tiny_lines)
 
 
 # States: every cell of the table
 
 TABLE = """
-             OPEN   RECEIVE    TAKE       STEP       REPLAYED  REWIND     NOTIFY     CLOSE
-  NEW        OPEN   -          -          -          -         -          -          CLOSED
-  OPEN       -      OPEN       RUNNING    -          -         REWINDING  OPEN       CLOSED
-  RUNNING    -      RUNNING    -          OPEN       -         -          RUNNING    CLOSED
-  REWINDING  -      REWINDING  REPLAYING  -          -         -          REWINDING  CLOSED
-  REPLAYING  -      REPLAYING  -          REWINDING  OPEN      -          REPLAYING  CLOSED
-  CLOSED     -      CLOSED     CLOSED     CLOSED     -         -          CLOSED     CLOSED
+            OPEN  RECEIVE    TAKE       STEP       LAST_STEP  REWIND     FLUSH     NOTIFY     CLOSE
+  NEW       OPEN  -          -          -          -          -          -         -          CLOSED
+  OPEN      -     OPEN       RUNNING    -          -          REWINDING  FLUSHING  OPEN       CLOSED
+  RUNNING   -     RUNNING    -          OPEN       -          -          -         RUNNING    CLOSED
+  REWINDING -     REWINDING  REPLAYING  -          -          -          -         REWINDING  CLOSED
+  REPLAYING -     REPLAYING  -          REWINDING  OPEN       -          -         REPLAYING  CLOSED
+  FLUSHING  -     FLUSHING   SETTLING   -          -          -          -         FLUSHING   CLOSED
+  SETTLING  -     SETTLING   -          FLUSHING   OPEN       -          -         SETTLING   CLOSED
+  CLOSED    -     CLOSED     CLOSED     CLOSED     CLOSED     -          -         CLOSED     CLOSED
 """
 HEADER, *ROWS = [line.split() for line in TABLE.strip().splitlines()]
 CELLS = [
@@ -36,10 +38,10 @@ CELLS = [
 ]
 CALLS: dict[Event, Callable[[Session, Runtime], object]] = {
     Event.OPEN: lambda session, net: session.open(),
-    Event.RECEIVE: lambda session, net: session.receive(INK, 0.0),
+    Event.RECEIVE: lambda session, net: session.receive(LINE_INK, 0.0),
     Event.TAKE: lambda session, net: session.take(1),
     Event.STEP: lambda session, net: session.stepped(
-        np.zeros((1, 10), np.float32), net.initial_state(1)[0]
+        np.zeros((1, 7), np.float32), net.initial_state(1)[0]
     ),
     Event.NOTIFY: lambda session, net: session.goaway(1.0),
     Event.CLOSE: lambda session, net: session.failed("no luck"),
@@ -54,16 +56,23 @@ def in_state(state: State, net: Runtime) -> Session:
         case State.NEW:
             return Session("new", lone.model, LIMITS, lone.decoder)
         case State.OPEN:
-            lone.send(INK)
+            lone.send(LINE_INK)
         case State.RUNNING:
-            lone.send(INK * 2)
+            lone.send(LINE_INK * 2)
             session.take(1)
         case State.REWINDING:
-            lone.ask(INK * 9)
+            lone.ask(LINE_INK * 9)
             lone.send(message("rewind", column=7))
         case State.REPLAYING:
-            lone.ask(INK * 9)
+            lone.ask(LINE_INK * 9)
             lone.send(message("rewind", column=7))
+            session.take(1)
+        case State.FLUSHING:
+            lone.ask(LINE_INK * 2)
+            lone.send(message("flush"))
+        case State.SETTLING:
+            lone.ask(LINE_INK * 2)
+            lone.send(message("flush"))
             session.take(1)
         case State.CLOSED:
             session.idle()
@@ -102,7 +111,7 @@ def test_every_call_in_every_state(
 
 def test_a_replay_in_two_pieces_comes_back_between_them(net: Runtime) -> None:
     lone = Lone(net)
-    lone.ask(INK * 9)
+    lone.ask(LINE_INK * 9)
     lone.send(message("rewind", column=7))
     states = [lone.session.state]
     while lone.step(max_columns=4):

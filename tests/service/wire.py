@@ -111,7 +111,7 @@ async def serving(
     tally = tally or Tally()
     net, chosen = Net(checkpoint), Settings.load(**settings)
     config = net.config
-    info = ModelInfo("tiny", "1", "classifier", config.labels, config.column_height)
+    info = ModelInfo("tiny", "1", config.kind, config.labels, config.column_height)
     engine = Engine(net, max_batch=8, max_columns=64, observer=tally)
     models = {"tiny": RunningModel(info, net.metadata, engine)}
     sessions = Sessions(chosen.limits, tally)

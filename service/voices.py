@@ -1,0 +1,158 @@
+"""What a session says of its columns: one voice for each kind of model, around its decoder.
+
+A voice hears scores and gives messages. A copy of it is a decoder at an earlier place of the line,
+which a rewind goes back to.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model import events
+from model.config import STEP_COLUMNS
+from model.decode import ClassifierDecoder
+from model.transcript import Decoder, Heard, TranscriptDecoder
+from service.choices import Choices
+from service.effects import Effect, Send
+from service.events import Character, Event, Letter, Punctuation, Spelling, Word
+from service.messages import Result
+
+DECIMALS: Final = 6  # of probabilities
+
+Scores = NDArray[np.float32]  # [n, S]
+
+
+class ClassifierVoice:
+    """Says in which labels a classifier believes after every column."""
+
+    flush_columns: Final = 0  # it holds nothing back
+
+    def __init__(self, decoder: ClassifierDecoder, choices: Choices) -> None:
+        self.decoder = decoder
+        self._choices = choices
+
+    def copy(self) -> "ClassifierVoice":
+        """An independent voice at the same place of the line."""
+        return ClassifierVoice(self.decoder.copy(), self._choices)
+
+    @property
+    def settled(self) -> bool:
+        """Whether a flush would decide nothing."""
+        return True
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """What is believed of the line."""
+        return {"label": self.decoder.label}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How much of the line is decided."""
+        return {"letters": 0, "words": 0}
+
+    def hear(self, scores: Scores, data: bytes) -> None:
+        """Take the scores of new columns, whose pixels are `data`."""
+        self._probabilities = self.decoder.step(scores)
+
+    def hear_beyond(self, scores: Scores, last: bool) -> list[Effect]:
+        """Take the scores of a flush's blank columns, which a classifier never asks for."""
+        return []
+
+    def said(self, epoch: int, first: int, picked: Sequence[int]) -> list[Effect]:
+        """What is said of them, with results of those that are picked; `first` is their number."""
+        rows = self._probabilities
+        if len(picked) != len(rows):
+            rows = rows[list(picked)]
+        named = zip(picked, self._choices.named(rows), strict=True)
+        return [Send(Result(epoch, first + i, shares)) for i, shares in named]
+
+
+class TranscriberVoice:
+    """Says what is written so far, after every column, and what has ended."""
+
+    def __init__(self, decoder: TranscriptDecoder, choices: Choices) -> None:
+        self.decoder = decoder
+        self.flush_columns: Final = decoder.flush_columns
+        self._choices = choices
+
+    def copy(self) -> "TranscriberVoice":
+        """An independent voice at the same place of the line."""
+        return TranscriberVoice(self.decoder.copy(), self._choices)
+
+    @property
+    def settled(self) -> bool:
+        """Whether a flush would decide nothing."""
+        return self.decoder.settled
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """What is believed of the line."""
+        return {"text": self.decoder.text}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How much of the line is decided."""
+        return {"letters": self.decoder.letters, "words": self.decoder.words}
+
+    def hear(self, scores: Scores, data: bytes) -> None:
+        """Take the scores of new columns, whose pixels are `data`."""
+        columns = np.frombuffer(data, np.uint8).reshape(len(scores), -1)
+        self._scores, self._heard = scores, self.decoder.step(scores, columns)
+
+    def hear_beyond(self, scores: Scores, last: bool) -> list[Effect]:
+        """Take the scores of a flush's blank columns, the last ones or not; what is decided."""
+        events = self.decoder.step_beyond(scores) + (self.decoder.flush() if last else [])
+        return [Send(message_of(event)) for event in events]
+
+    def said(self, epoch: int, first: int, picked: Sequence[int]) -> list[Effect]:
+        """What is said of them, with results of those that are picked; `first` is their number."""
+        effects: list[Effect] = []
+        events, texts = deque(self._heard.events), self._heard.texts
+        self._heard = Heard([], [])  # a text for each column is not kept
+        named = self._named(first, picked)
+        for i, shares in zip(picked, named, strict=True):
+            while events and events[0].column <= first + i:
+                effects.append(Send(message_of(events.popleft())))
+            ended = math.exp(self._scores[i, -1])
+            effects.append(Send(Result(epoch, first + i, shares, ended, texts[i])))
+        return effects + [Send(message_of(event)) for event in events]
+
+    def _named(self, first: int, picked: Sequence[int]) -> list[dict[str, float]]:
+        """The probabilities after columns; those of one step are named once."""
+        steps = [(first + i + 1) // STEP_COLUMNS for i in picked]
+        places = dict(zip(steps, picked, strict=True))  # one column of each step
+        shares = self.decoder.shares(self._scores[list(places.values())])
+        named = dict(zip(places, self._choices.named(shares), strict=True))
+        return [named[step] for step in steps]
+
+
+Voice = ClassifierVoice | TranscriberVoice
+
+
+def voice_of(decoder: Decoder, choices: Choices) -> Voice:
+    """The voice that suits a decoder."""
+    if isinstance(decoder, TranscriptDecoder):
+        return TranscriberVoice(decoder, choices)
+    return ClassifierVoice(decoder, choices)
+
+
+def message_of(event: events.Event) -> Event:
+    """The message that tells of a letter, a mark or a word."""
+    common: dict[str, Any] = {
+        "id": event.id,
+        "start": event.start,
+        "end": event.end,
+        "column": event.column,
+        "confidence": round(event.confidence, DECIMALS),
+    }
+    others = [(text, round(p, DECIMALS)) for text, p in event.alternatives]
+    if isinstance(event, events.Word):
+        spellings = tuple(Spelling(text=text, p=p) for text, p in others)
+        return Word(text=event.text, alternatives=spellings, **common)
+    kind = Punctuation if event.is_mark else Letter
+    characters = tuple(Character(char=char, p=p) for char, p in others)
+    return kind(char=event.char, alternatives=characters, **common)

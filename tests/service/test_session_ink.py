@@ -1,0 +1,290 @@
+"""Strokes of a pen in a session: they become columns, and late ones are read by going back."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from model.checkpoint import Checkpoint
+from model.ink import flatten, rasterise
+from model.runtime import Runtime
+from service.messages import Error, Flushed, Rewound, ServerMessage
+from service.session import Close
+from tests.service.lone import (
+    LIMITS,
+    LINE_INK,
+    Lone,
+    curve,
+    error_in,
+    kinds,
+    message,
+    only,
+    results,
+)
+
+Stroke = list[tuple[float, float]]
+H = 16
+HEIGHT = 160.0  # of the frame: ten units a pixel
+
+DOWN: Stroke = [(60, 20), (62, 80), (65, 140)]
+WAVE: Stroke = [(100, 80), (160, 30), (220, 120), (300, 60), (420, 90)]
+DOT: Stroke = [(150, 10)]
+FAR: Stroke = [(500, 30), (560, 120)]
+
+
+@pytest.fixture(scope="module")
+def net(tiny_lines: Checkpoint) -> Runtime:
+    return Runtime(tiny_lines)
+
+
+def ink(*strokes: Stroke, height: float = HEIGHT, **fields: Any) -> str:
+    """A message with whole strokes."""
+    spelt = [{"id": i, "points": stroke, "last": True} for i, stroke in enumerate(strokes)]
+    return message("ink", strokes=spelt, height=height, **fields)
+
+
+def drawn(*strokes: Stroke) -> NDArray[np.uint8]:
+    """Columns [T, H] that the pen touches, drawn all at once."""
+    points, starts = flatten(strokes)
+    return rasterise(points * (H / HEIGHT), starts, H)
+
+
+def text_of(said: list[ServerMessage]) -> str | None:
+    flushed = said[-1]
+    assert isinstance(flushed, Flushed)
+    return flushed.text
+
+
+# As columns
+
+
+def test_ink_says_what_its_columns_say(net: Runtime) -> None:
+    columns = drawn(DOWN, WAVE, FAR).tobytes()
+    expected = Lone(net).ask(columns, message("flush"))
+    said = Lone(net).ask(ink(DOWN), ink(WAVE, FAR), message("flush"))
+    assert [(each.column, each.text) for each in results(said)] == [
+        (each.column, each.text) for each in results(expected)
+    ]
+    np.testing.assert_allclose(curve(said), curve(expected), atol=1e-5)
+    assert kinds(said) == kinds(expected)
+    assert said[-1] == expected[-1]
+
+
+def test_columns_that_the_pen_still_touches_wait_until_it_has_left_them(net: Runtime) -> None:
+    lone = Lone(net)
+    said = lone.ask(ink(DOWN))
+    assert [result.column for result in results(said)] == list(range(5))
+    said = lone.ask(ink(WAVE))
+    assert [result.column for result in results(said)] == list(range(5, 41))
+    flushed = lone.ask(message("flush"))[-1]
+    assert isinstance(flushed, Flushed)
+    assert flushed.columns == len(drawn(DOWN, WAVE)) == 43
+
+
+def test_the_end_reads_what_the_pen_still_touches(net: Runtime) -> None:
+    said = Lone(net).ask(ink(DOWN), message("end"))
+    assert kinds(said)[-2:] == ["flushed", "done"]
+    assert [result.column for result in results(said)] == list(range(len(drawn(DOWN))))
+
+
+def test_one_point_is_a_dot_and_no_points_are_nothing(net: Runtime) -> None:
+    lone = Lone(net)
+    assert lone.ask(ink(), ink([]), ink([], [])) == []
+    said = lone.ask(ink(DOT), message("flush"))
+    assert [result.column for result in results(said)] == list(range(len(drawn(DOT))))
+
+
+def test_whether_low_or_high_is_ink_is_not_asked_of_strokes(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(message("configure", polarity="ink-low", line_end_columns=2))
+    said = lone.ask(ink(DOWN, FAR), message("flush"))
+    assert said == Lone(net).ask(ink(DOWN, FAR), message("flush"))
+
+
+def test_one_result_a_message_stands_for_the_columns_of_its_ink(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(message("configure", every="message"))
+    said = lone.ask(ink(DOWN), ink(WAVE), message("flush"))
+    assert [result.column for result in results(said)] == [4, 40, 42]
+
+
+# Late strokes
+
+
+def test_a_late_stroke_takes_the_session_back_to_the_first_column_that_it_changes(
+    net: Runtime,
+) -> None:
+    lone = Lone(net)
+    before = lone.ask(ink(WAVE))
+    said = lone.ask(ink(DOT))
+    rewound = said[0]
+    assert isinstance(rewound, Rewound)
+    first = int(np.flatnonzero((drawn(WAVE) != _padded(drawn(WAVE, DOT))).any(1))[0])
+    assert (rewound.id, rewound.epoch, rewound.column) == (None, 1, first)
+    assert rewound.text == results(before)[first - 1].text
+    assert [(each.epoch, each.column) for each in results(said)] == [
+        (1, column) for column in range(first, 41)
+    ]
+    whole = Lone(net).ask(drawn(WAVE, DOT).tobytes(), message("flush"))
+    assert text_of(lone.ask(message("flush"))) == text_of(whole)
+
+
+def _padded(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return columns[: len(drawn(WAVE))]
+
+
+def test_a_late_stroke_after_a_flush_takes_the_session_back_past_it(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(ink(WAVE), message("flush"))
+    said = lone.ask(ink(DOT), message("flush"))
+    assert kinds(said).count("rewound") == 1
+    assert text_of(said) == text_of(Lone(net).ask(drawn(WAVE, DOT).tobytes(), message("flush")))
+
+
+def test_ink_upon_ink_changes_nothing(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(ink(WAVE))
+    assert lone.ask(ink(WAVE[:3])) == []
+
+
+def test_ink_too_far_back_is_refused_and_changes_nothing(net: Runtime) -> None:
+    lone = Lone(net, dataclasses.replace(LIMITS, max_rewind_columns=20))
+    lone.ask(ink(WAVE))
+    error = error_in(lone.ask(ink(DOT, id="late")))
+    assert (error.code, error.fatal, error.ref) == ("bad_ink", False, "late")
+    assert error.message == "ink reaches back to column 14, allowed: from 21 on"
+    whole = Lone(net).ask(drawn(WAVE).tobytes(), message("flush"))
+    assert text_of(lone.ask(message("flush"))) == text_of(whole)
+
+
+@given(
+    strokes=st.lists(
+        st.lists(
+            st.tuples(st.floats(0, 900, width=32), st.floats(-20, 180, width=32)),
+            min_size=1,
+            max_size=5,
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    pauses=st.sets(st.integers(0, 5)),
+    run=st.integers(1, 64),
+    steps=st.integers(0, 6),
+)
+def test_strokes_in_any_order_and_at_any_pace_are_read_as_if_written_at_once(
+    net: Runtime, strokes: list[Stroke], pauses: set[int], run: int, steps: int
+) -> None:
+    lone = Lone(net)
+    for number, stroke in enumerate(strokes):
+        lone.send(ink(stroke))
+        for _ in range(steps):
+            lone.step(run)
+        if number in pauses:
+            lone.send(message("ping"))
+    said = lone.ask(message("flush"))
+    columns = drawn(*strokes).tobytes()
+    expected = Lone(net).ask(columns, message("flush"))
+    assert text_of(said) == text_of(expected)
+    flushed = said[-1]
+    assert isinstance(flushed, Flushed)
+    assert flushed.columns * H == len(columns)
+    assert lone.session.waiting_columns == 0
+
+
+# Rewind and reset
+
+
+def test_a_rewind_wipes_the_ink_from_its_column_on(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(ink(DOWN, WAVE))
+    rewound = only(lone.ask(message("rewind", column=12, id=1)))
+    assert isinstance(rewound, Rewound)
+    said = lone.ask(ink(FAR), message("flush"))
+    columns = drawn(FAR)
+    columns[:12] = drawn(DOWN, WAVE)[:12]
+    assert text_of(said) == text_of(Lone(net).ask(columns.tobytes(), message("flush")))
+    assert results(said)[0].column == 12
+
+
+def test_a_reset_begins_an_empty_line(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(ink(DOWN, WAVE), message("reset"))
+    said = lone.ask(ink(FAR, height=320.0), message("flush"))
+    assert {result.epoch for result in results(said)} == {1}
+    assert results(said)[0].column == 0
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("strokes", "words"),
+    [
+        ([[(-1, 5)]], "x is from -0.1 to -0.1, allowed: 0 to"),
+        ([[(1e300, 5)]], "x is from 1e+299 to 1e+299, allowed: 0 to"),
+        ([[(5, 1e300)]], "y is from 1e+299 to 1e+299, allowed: "),
+        ([[(5, 5), (20_000, 5)]], "ink reaches column 2000, allowed: 0..999"),
+        ([[(0, 0), (9_000, 0)]], "ink brings 896 new columns, allowed: up to 300"),
+        ([[(5, 5)] * 1001], "1001 points in one message, allowed: up to 1000"),
+        ([[(5, 5), (6, 6)] * 501], "1002 points in one message, allowed: up to 1000"),
+        ([[(0, 0), (2_000, 0)] * 400], "the pen goes 159800 pixels, allowed in one message: 65536"),
+    ],
+)
+def test_ink_that_cannot_be_drawn_is_refused_and_changes_nothing(
+    net: Runtime, strokes: list[Stroke], words: str
+) -> None:
+    lone = Lone(net)
+    lone.ask(ink(DOWN))
+    error = error_in(lone.ask(ink(*strokes, id=4)))
+    assert (error.code, error.fatal, error.index, error.ref) == ("bad_ink", False, 1, 4)
+    assert error.message.startswith(words)
+    whole = Lone(net).ask(drawn(DOWN, FAR).tobytes(), message("flush"))
+    assert text_of(lone.ask(ink(FAR), message("flush"))) == text_of(whole)
+
+
+def test_the_frame_of_a_line_cannot_change(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(ink(DOWN))
+    error = error_in(lone.ask(ink(WAVE, height=100)))
+    assert error.message == "height is 100, expected 160 as before in this line"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (ink(DOWN), LINE_INK, "columns in a line of ink, allowed: after a reset"),
+        (LINE_INK, ink(DOWN), "ink in a line of columns, allowed: after a reset"),
+        (
+            ink(DOWN),
+            message("columns", columns=[[0] * H], id=3),
+            "columns in a line of ink, allowed: after a reset",
+        ),
+    ],
+)
+def test_ink_and_columns_do_not_mix_within_a_line(
+    net: Runtime, first: str | bytes, second: str | bytes, words: str
+) -> None:
+    lone = Lone(net)
+    lone.ask(first)
+    error = error_in(lone.ask(second))
+    assert (error.message, error.fatal) == (words, False)
+    said = lone.ask(message("reset"), second, message("flush"))
+    assert not any(isinstance(each, Error) for each in said)
+
+
+def test_a_row_of_bad_ink_closes(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.ask(*[ink([(-1, 5)])] * 3)
+    assert lone.close == Close(4400, "bad_ink")
+
+
+def test_strokes_count_as_waiting_until_they_are_drawn(net: Runtime) -> None:
+    lone = Lone(net)
+    lone.send(ink(WAVE), ink(FAR * 100))
+    assert lone.session.waiting_columns > 200
+    lone.drain()
+    assert lone.session.waiting_columns == 0
