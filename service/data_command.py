@@ -5,9 +5,11 @@ from typing import Final
 
 import click
 
-from model.data import split
+from model.data import inkfiles, split
 from model.data import unipen as release
 from model.data.ink_overview import overview
+from model.data.inkset import InkSet
+from model.data.unipen_census import Census
 
 PATH: Final = click.Path(path_type=Path)
 
@@ -20,6 +22,7 @@ def data() -> None:
     Examples:
       inkstream data unipen unipen-train.tar.xz     read the archive, once
       inkstream data unipen --plots plots/          draw what was read
+      inkstream data ink my_hand.jsonl              look at your own
     """
 
 
@@ -41,11 +44,32 @@ def unipen(source: Path | None, plots: Path | None, writers: Path | None) -> Non
     folder = release.cache_folder()
     if source is not None:
         release.keep(ink, census, folder)
-    click.echo(f"{census}\n\n{overview(ink)}")
-    click.echo(f"SHA-256 of the ink: {ink.digest}\nkept in {folder}")
+    _tell(ink, census, plots)
+    click.echo(f"kept in {folder}")
     if writers is not None:
         digest = split.write_table(split.part_of_writer(ink.writer_names), writers)
         click.echo(f"written: {writers} (SHA-256 {digest})")
+
+
+@data.command(name="ink")
+@click.argument("source", type=PATH)
+@click.option("--plots", type=PATH, help="a folder for pictures: counts and samples")
+def any_ink(source: Path, plots: Path | None) -> None:
+    """Look at your own labelled ink before you train on it.
+
+    SOURCE is an .inkml file, a .jsonl file, or a folder of such files. A line of JSON is
+    {"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name, or left out"}.
+
+    \b
+    Example:
+      inkstream data ink my_hand.jsonl --plots plots/
+    """
+    _tell(*inkfiles.read(source), plots)
+
+
+def _tell(ink: InkSet, census: Census, plots: Path | None) -> None:
+    """Print what there is, and draw it when there is a folder for it."""
+    click.echo(f"{census}\n\n{overview(ink)}\nSHA-256 of the ink: {ink.digest}")
     if plots is not None:
         from model.ink_plots import draw_ink  # noqa: PLC0415 - needs matplotlib
 

@@ -35,8 +35,8 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(data, ["unipen", *map(str, arguments)])
+def invoke(*arguments: str | Path, command: str = "unipen") -> Result:
+    return CliRunner().invoke(data, [command, *map(str, arguments)])
 
 
 def test_what_is_read_is_counted_by_donor_reason_rule_and_part(release: Path) -> None:
@@ -77,5 +77,21 @@ def test_pictures_are_drawn(release: Path) -> None:
     names = ["donors", "sizes", "symbols", "characters", "words", "lines", "letters"]
     paths = [release / "plots" / f"{name}.png" for name in names]
     assert told.exception is None
-    assert [f"written: {path}" for path in paths] == told.output.splitlines()[-7:]
+    assert [f"written: {path}" for path in paths] == told.output.splitlines()[-8:-1]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+def test_anyones_ink_is_told_and_drawn(tmp_path: Path) -> None:
+    lines = [f'{{"strokes": [[[0, 0], [{x}, 9]]], "label": "né"}}' for x in range(300, 320)]
+    (tmp_path / "hand.jsonl").write_text("\n".join(lines))
+    told = invoke(tmp_path / "hand.jsonl", "--plots", tmp_path / "plots", command="ink")
+    assert told.exception is None
+    assert "hand 20 20" in {" ".join(line.split()) for line in told.output.splitlines()}
+    assert (tmp_path / "plots" / "words.png").is_file()
+
+
+def test_ink_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "hand.jsonl").write_text("hello")
+    done = invoke(tmp_path / "hand.jsonl", command="ink")
+    assert isinstance(done.exception, DataError)
+    assert "hand.jsonl, line 1: no JSON" in str(done.exception)

@@ -1,0 +1,223 @@
+"""InkML (W3C Recommendation, 2011): traces, and what the labelled groups of them say.
+
+A group is labelled by an `<annotation>` in it: a `<traceGroup>`, a `<traceView>` that refers to
+traces, or the whole `<ink>`. A labelled group may hold others, as a line holds its words.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+from xml.parsers import expat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import DataError
+
+GROUPS: Final = ("ink", "traceGroup", "traceView")
+LABELS: Final = ("truth", "transcription", "label")  # types of annotation that say what is written
+WRITERS: Final = ("writer", "writerid")
+CHANNELS: Final = ("X", "Y")  # of a trace without a traceFormat
+VALUE: Final = re.compile(r"""(['"!]?)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[*?TF])""")
+ORDERS: Final = {"!": 0, "'": 1, '"': 2}  # a value itself, its difference, the difference of that
+
+
+@dataclass(slots=True, eq=False)
+class Element:
+    """An element of XML, and the line on which it begins."""
+
+    name: str
+    attributes: dict[str, str]
+    line: int
+    text: str = ""
+    children: list["Element"] = field(default_factory=list)
+
+    def all(self, name: str) -> Iterator["Element"]:
+        """All elements of a name in it, itself included, in the order of the file."""
+        if self.name == name:
+            yield self
+        for child in self.children:
+            yield from child.all(name)
+
+    def annotation(self, types: tuple[str, ...]) -> str | None:
+        """The text of its first annotation of one of these types."""
+        for child in self.children:
+            if child.name == "annotation" and child.attributes.get("type", "").lower() in types:
+                return child.text.strip()
+        return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """A labelled group of S strokes."""
+
+    label: str
+    writer: str | None
+    strokes: list[NDArray[np.float64]]  # S arrays [n, 2], x right, y down
+    line: int  # where it begins
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Where a coordinate stands in a trace's points, and which way it grows."""
+
+    channel: int
+    sign: int
+
+
+def read(content: bytes) -> list[Group]:
+    """The labelled groups of an InkML file, in the order in which they begin.
+
+    Raises `DataError`, which gives the line, when something in it can't be read.
+    """
+    ink = _parse(content)
+    if ink.name != "ink":
+        raise DataError(f"line {ink.line}: the root is <{ink.name}>, expected <ink>")
+    axes = _axes(ink)
+    points = {trace: _points(trace, axes) for trace in ink.all("trace")}
+    named = {_id(e): e for name in ("trace", "traceGroup") for e in ink.all(name)}
+    writer = ink.annotation(WRITERS)
+    groups = []
+    for element in (e for name in GROUPS for e in ink.all(name)):
+        label = element.annotation(LABELS)
+        if label is not None:
+            traces = _traces(element, named)
+            strokes = [points[trace][part] for trace, part in traces if _is_down(trace)]
+            if not all(map(len, strokes)):
+                raise DataError(f"line {element.line}: a view of points that its trace has not")
+            own = element.annotation(WRITERS)
+            groups.append(Group(label, own or writer, strokes, element.line))
+    return sorted(groups, key=lambda group: group.line)
+
+
+def _parse(content: bytes) -> Element:
+    """The root of a document; one with a document type is refused, for entities can explode."""
+    parser = expat.ParserCreate()
+    root = Element("", {}, 0)
+    stack = [root]
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        local = name.rpartition(":")[2]
+        element = Element(local, attributes, parser.CurrentLineNumber)
+        stack[-1].children.append(element)
+        stack.append(element)
+
+    def end(_: str) -> None:
+        stack.pop()
+
+    def characters(text: str) -> None:
+        stack[-1].text += text
+
+    def doctype(*_: object) -> None:
+        raise DataError(f"line {parser.CurrentLineNumber}: document types are not read")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = characters
+    parser.StartDoctypeDeclHandler = doctype
+    parser.buffer_text = True
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError as error:
+        raise DataError(f"line {error.lineno}: {expat.ErrorString(error.code)}") from error
+    except LookupError as error:
+        raise DataError(f"line 1: {error}") from error
+    return root.children[0]
+
+
+def _is_down(trace: Element) -> bool:
+    return trace.attributes.get("type") != "penUp"
+
+
+def _id(element: Element) -> str:
+    attributes = element.attributes
+    return attributes.get("xml:id") or attributes.get("id") or ""
+
+
+def _axes(ink: Element) -> tuple[Axis, Axis]:
+    """Where X and Y stand in the points of all traces."""
+    found = set()
+    for trace_format in ink.all("traceFormat"):
+        channels = [child for child in trace_format.children if child.name == "channel"]
+        names = [channel.attributes.get("name") for channel in channels]
+        if not set(CHANNELS) <= set(names):
+            raise DataError(
+                f"line {trace_format.line}: the channels are {names}, expected X and Y among them"
+            )
+        x, y = (
+            Axis(place, -1 if channels[place].attributes.get("orientation") == "-ve" else 1)
+            for place in map(names.index, CHANNELS)
+        )
+        found.add((x, y))
+    if len(found) > 1:
+        raise DataError("traces of different formats in one file, expected one format")
+    return found.pop() if found else (Axis(0, 1), Axis(1, 1))
+
+
+def _traces(group: Element, named: dict[str, Element]) -> Iterator[tuple[Element, slice]]:
+    """The traces of a group, and which of their points."""
+    if group.name == "ink":
+        for trace in group.all("trace"):
+            yield trace, slice(None)
+    elif group.name == "trace":
+        yield group, slice(None)
+    elif "traceDataRef" in group.attributes:
+        reference = group.attributes["traceDataRef"]
+        target = named.get(reference.removeprefix("#"))
+        if not reference or target is None:
+            raise DataError(f"line {group.line}: traceDataRef {reference!r} is not in the file")
+        for trace in target.all("trace"):
+            yield trace, _part(group)
+    else:
+        for child in group.children:
+            if child.name in (*GROUPS, "trace"):
+                yield from _traces(child, named)
+
+
+def _part(view: Element) -> slice:
+    """Which points of a trace a view shows: `from` and `to` count from 1 and both belong to it."""
+    first, last = view.attributes.get("from", "1"), view.attributes.get("to")
+    if not first.isdecimal() or int(first) < 1 or not (last is None or last.isdecimal()):
+        raise DataError(f"line {view.line}: from {first!r} to {last!r}, expected counts of points")
+    return slice(int(first) - 1, None if last is None else int(last))
+
+
+def _points(trace: Element, axes: tuple[Axis, Axis]) -> NDArray[np.float64]:
+    """The points [n, 2] of a trace."""
+    n_channels = max(axis.channel for axis in axes) + 1
+    rows = []
+    for number, text in enumerate(trace.text.split(",")):
+        regular = text.partition(":")[0]  # what follows are channels that some points lack
+        row = VALUE.findall(regular)
+        if len(row) < n_channels or VALUE.sub("", regular).strip():
+            raise DataError(
+                f"line {trace.line}: point {number} of the trace is {text.strip()[:40]!r}, "
+                f"expected {n_channels} values or more"
+            )
+        rows.append(row)
+    try:
+        columns = [_decoded([row[axis.channel] for row in rows]) for axis in axes]
+    except ValueError as error:
+        raise DataError(f"line {trace.line}: in X or Y of the trace, {error}") from error
+    return np.array(columns).T * [axis.sign for axis in axes]
+
+
+def _decoded(values: list[tuple[str, str]]) -> list[float]:
+    """The numbers of one channel: each is a value, or a first or second difference of values."""
+    order, value, step, change = 0, 0.0, 0.0, 0.0
+    decoded = []
+    for prefix, text in values:
+        order = ORDERS.get(prefix, order)
+        number = None if text == "*" else float(text)  # "*": as it was
+        if order == 0:
+            step, value = (0.0, value) if number is None else (number - value, number)
+        else:
+            if order == 1:
+                step = step if number is None else number
+            else:
+                change = change if number is None else number
+                step += change
+            value += step
+        decoded.append(value)
+    return decoded
