@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.config import STEP_COLUMNS, ModelConfig
-from model.data import mnist, split, unipen
+from model.data import mnist
 from model.data.digit_lines import DigitLines
 from model.data.inkset import CATEGORIES
 from model.data.line_batches import (
@@ -36,13 +36,14 @@ from model.data.line_batches import (
     plain,
     rewritten,
 )
+from model.data.line_data import LineData
 from model.data.lines import LineMaker
-from model.knobs import LineKnobs, Place
+from model.knobs import LineKnobs
 from model.line_release import release_lines
+from model.line_start import Start, begin_with
 from model.network import END_DELAY, LineLSTM
-from model.run_folder import NETWORK, RunFolder, initial_weights
+from model.run_folder import NETWORK, RunFolder
 
-LABELS: Final = tuple(map(chr, range(32, 127)))  # printable ASCII: what UNIPEN's labels are made of
 N_SHARDS: Final = 2
 STEPS_A_ROUND: Final = 1_000
 TOLD_STEPS: Final = 2  # after a letter's end in which the framewise loss wants its symbol
@@ -64,12 +65,12 @@ class LineTask:
     n_shards = N_SHARDS
     steps_a_round = STEPS_A_ROUND
 
-    def __init__(self, knobs: LineKnobs, place: Place) -> None:
-        self.knobs = knobs
+    def __init__(self, knobs: LineKnobs, data: LineData, start: Start | None = None) -> None:
+        """Draw the weights, or begin with those of `start`, whose labels it keeps."""
+        self.knobs, self.data = knobs, data
         self.n_steps = knobs.steps
-        ink, _ = unipen.read(place.data)
-        parts = split.parts(ink)
-        self.labels = LABELS
+        known = () if start is None else start.labels
+        self.labels = (*known, *(label for label in data.characters if label not in known))
         self.config = ModelConfig(
             labels=self.labels,
             kind="transcriber",
@@ -80,31 +81,30 @@ class LineTask:
             channels=(knobs.channels // 2, knobs.channels, knobs.channels),
             flush_columns=FLUSH_COLUMNS,
         )
-        self.network: nn.Module = LineLSTM(self.config, knobs.dropout, both_ways=knobs.both_ways)
-        self.init = ""
-        if place.init is not None:
-            weights, self.init = initial_weights(place.init)
-            self.network.load_state_dict(weights)
-        self._digest = ink.digest
+        network = LineLSTM(self.config, knobs.dropout, both_ways=knobs.both_ways)
+        if start is not None:
+            begin_with(network, start)
+        self.network: nn.Module = network
+        self.init = "" if start is None else start.digest
         pen = OtherHands(knobs.column_height, knobs.strength)
         makers: dict[str, Maker] = {}
         if knobs.made:
-            makers[MADE] = partial(rewritten, LineMaker(ink, parts["train"]), pen)
+            makers[MADE] = partial(rewritten, LineMaker(data.ink, data.training), pen)
         if knobs.images:
             digits = DigitLines(mnist.load("train"))
             makers[IMAGES] = partial(digits.draw, column_height=knobs.column_height)
         shares = {name: getattr(knobs, name) for name in (*SOURCES, MADE, IMAGES)}
-        pieces = Pieces(ink, parts["train"], self.labels)
+        pieces = Pieces(data.ink, data.training, self.labels)
         self.batches = LineBatches(pieces, pen, shares, knobs.columns // N_SHARDS, makers)
-        self.held_out = Pieces(ink, parts["choose"], self.labels)
+        self.held_out = Pieces(data.ink, data.choosing, self.labels)
         self.groups = _held_out_groups(self.held_out)
 
     @property
     def description(self) -> dict[str, Any]:
         """What decides the result beside the knobs."""
         return {
-            "data": "UNIPEN train_r01_v07",
-            "data_digest": self._digest,
+            "data": self.data.name,
+            "data_digest": self.data.ink.digest,
             "labels": list(self.labels),
             "init": self.init,
         }

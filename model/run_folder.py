@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from model import plots
-from model.checkpoint import find, read, write_whole
+from model.checkpoint import write_whole
 from model.errors import DataError
-from model.restore import weights_of
 
 STATE = "state.safetensors"
 NETWORK = "network.safetensors"
@@ -119,16 +117,3 @@ def network_digest(path: Path) -> str:
     """SHA-256 of the weights that a finished run left."""
     network_weights(path)
     return hashlib.sha256((path / NETWORK).read_bytes()).hexdigest()
-
-
-def initial_weights(path: Path) -> tuple[dict[str, Tensor], str]:
-    """The weights that another run begins with, and their SHA-256.
-
-    Args:
-        path: a run folder, or a checkpoint that is served.
-    """
-    if path.is_dir():
-        return network_weights(path), network_digest(path)
-    checkpoint = read(find(path))
-    weights = weights_of(checkpoint)
-    return {name: torch.from_numpy(value) for name, value in weights.items()}, checkpoint.digest

@@ -1,6 +1,7 @@
 """Training lines: it learns, goes on exactly, and ends with a checkpoint that reads."""
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 
 from model import train as training
 from model.checkpoint import read
+from model.data import line_data
 from model.data.inkset import CATEGORIES, InkSet
 from model.data.line_batches import FLUSH_COLUMNS, LineBatches, OtherHands, Pieces, plain
 from model.data.split import parts
+from model.errors import DataError
 from model.knobs import LineKnobs, Place
-from model.line_task import ctc_loss, end_loss, framewise_loss
+from model.line_start import Start
+from model.line_task import LineTask, ctc_loss, end_loss, framewise_loss
 from model.run_folder import network_weights
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
@@ -160,6 +164,56 @@ def test_three_steps_and_three_more_equal_six(tmp_path: Path) -> None:
     assert trainer("half", resume=True).run()
     ours, theirs = network_weights(tmp_path / "half"), network_weights(tmp_path / "six")
     assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
+
+
+def write_json_lines(path: Path, renamed: dict[str, str]) -> Path:
+    """The same ink as a user's file, with some letters called otherwise."""
+    everything, lines = ink(), []
+    for index in range(len(everything)):
+        piece = everything.piece(index)
+        label = "".join(renamed.get(letter, letter) for letter in piece.label)
+        strokes = [stroke.tolist() for stroke in piece.strokes]
+        lines.append(json.dumps({"strokes": strokes, "label": label}))
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_a_users_own_ink_with_new_letters_goes_on_from_a_net_that_lacks_them(
+    tmp_path: Path,
+) -> None:
+    known = line_data.own("known", ink())
+    assert known.characters == (" ", "l", "o", "z")
+    torch.manual_seed(0)
+    first = LineTask(SMALL, known)
+    start = Start(first.labels, first.network.state_dict(), "digest")
+    data = line_data.load(write_json_lines(tmp_path / "mine.jsonl", {"z": "ß"}))
+    task = LineTask(SMALL, data, start)
+    assert task.labels == (" ", "l", "o", "z", "ß")
+    assert torch.equal(task.network.state_dict()["head.weight"][:5], start.weights["head.weight"])
+    assert torch.isfinite(task.loss(0, 0))
+    assert task.measure(task.network)["held_out"]["words"] >= 0
+
+
+def test_a_net_of_other_dimensions_cannot_be_gone_on_from() -> None:
+    data = line_data.own("ink", ink())
+    small = LineTask(SMALL, data)
+    start = Start(small.labels, small.network.state_dict(), "digest")
+    with pytest.raises(DataError, match=r"the net to begin with has other dimensions: .*lstm"):
+        LineTask(dataclasses.replace(SMALL, units=32), data, start)
+
+
+@pytest.mark.parametrize("n_writers", [2, 40])
+def test_some_of_a_users_ink_is_held_out(n_writers: int) -> None:
+    data = line_data.own("ink", ink(n_writers=n_writers))
+    assert not set(data.training) & set(data.choosing)
+    assert len(data.training) + len(data.choosing) == len(data.ink)
+    writers = [set(data.ink.writers[part]) for part in (data.training, data.choosing)]
+    assert bool(writers[0] & writers[1]) is (n_writers == 2)
+
+
+def test_too_little_ink_is_refused() -> None:
+    with pytest.raises(DataError, match="ink has 9 labelled pieces, expected at least 10"):
+        line_data.own("ink", ink(n_pieces=9, n_writers=1))
 
 
 def transcribed(path: Path, columns: NDArray[np.uint8]) -> str:

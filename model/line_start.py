@@ -1,0 +1,58 @@
+"""Weights that a run on lines begins with: a net that reads already, of these labels or others."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model.checkpoint import find, read
+from model.errors import DataError
+from model.network import LineLSTM
+from model.restore import weights_of
+from model.run_folder import network_digest, network_weights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """A net to begin with."""
+
+    labels: tuple[str, ...]
+    weights: dict[str, Tensor]
+    digest: str  # SHA-256 of its file
+
+
+def start_from(source: Path) -> Start:
+    """The net of a run folder, or of a checkpoint by its name or path.
+
+    Raises `DataError` or `CheckpointError` if there is none that can be used.
+    """
+    if source.is_dir():
+        labels = json.loads((source / "config.json").read_text())["labels"]
+        return Start(tuple(labels), network_weights(source), network_digest(source))
+    checkpoint = read(find(source))
+    weights = {name: torch.from_numpy(value) for name, value in weights_of(checkpoint).items()}
+    return Start(checkpoint.metadata.config.labels, weights, checkpoint.digest)
+
+
+def begin_with(network: LineLSTM, start: Start) -> None:
+    """Give `network` the weights of `start`; rows of labels that it did not know stay drawn.
+
+    Raises `DataError` if its dimensions are others.
+    """
+    own = network.state_dict()
+    rows = [0, *(1 + network.config.labels.index(label) for label in start.labels)]  # 0: the blank
+    weights = dict(start.weights)
+    for name in ("head.weight", "head.bias"):
+        if name in weights and weights[name].shape[1:] == own[name].shape[1:]:
+            widened = own[name].clone()
+            widened[rows] = weights[name]
+            weights[name] = widened
+    wrong = [
+        name for name in own.keys() | weights.keys()
+        if name not in own or name not in weights or own[name].shape != weights[name].shape
+    ]  # fmt: skip
+    if wrong:
+        raise DataError(f"the net to begin with has other dimensions: {', '.join(sorted(wrong))}")
+    network.load_state_dict(weights)
