@@ -31,7 +31,6 @@ class Knobs:
 
     task: str
     # the net
-    features: int = knob(128, 1, MAX_UNITS, "inputs of the first LSTM layer")
     layers: int = knob(2, 1, MAX_LAYERS, "LSTM layers")
     units: int = knob(256, 1, MAX_UNITS, "cells of each LSTM layer")
     dropout: float = knob(0.25, 0, 0.9, "between LSTM layers and before the head")
@@ -70,6 +69,7 @@ class ImageKnobs(Knobs):
 
     task: Literal["digits", "teacher"] = "digits"
     context: int = knob(3, 1, MAX_CONTEXT, "columns that the causal convolution sees")
+    features: int = knob(128, 1, MAX_UNITS, "outputs of the convolution")
     epochs: int = knob(30, 1, 10_000, "passes over the training images")
     batch: int = knob(256, 1, 65_536, "images a step")
     # data
@@ -107,7 +107,7 @@ TEACHER: Final = ImageKnobs(
     teacher_share=0.0,
 )  # fmt: skip
 LINES: Final = LineKnobs(
-    features=320, layers=3, units=320, dropout=0.2, learning_rate=1.5e-3, weight_decay=1e-2,
+    layers=3, units=320, dropout=0.2, learning_rate=1.5e-3, weight_decay=1e-2,
     ema=0.9995,
 )  # fmt: skip
 PRESETS: Final[dict[str, Knobs]] = {"digits": ImageKnobs(), "teacher": TEACHER, "lines": LINES}

@@ -17,7 +17,9 @@ from click.exceptions import NoArgsIsHelpError
 DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 DEFAULT_MODEL: Final = "digits"
 DEFAULT_PACE_MS: Final = 60.0  # a digit is drawn in under two seconds: slow enough to follow
-TRAIN_PACKAGES: Final = frozenset({"torch", "onnx", "matplotlib", "tqdm", "safetensors"})
+TRAIN_PACKAGES: Final = frozenset(
+    {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "rapidfuzz"}
+)
 INTERRUPTED: Final = 130  # what shells expect after Ctrl-C: 128 + SIGINT
 
 
@@ -256,6 +258,13 @@ def train(args: tuple[str, ...]) -> int:
 def evaluate(args: tuple[str, ...]) -> int:
     """Measure a net and draw plots (train extra). Example: inkstream evaluate digits"""
     return _forward("service.training", "evaluate", args)
+
+
+@cli.command(context_settings=_FORWARDED)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def data(args: tuple[str, ...]) -> int:
+    """Read labelled ink (train extra). Example: inkstream data unipen unipen-train.tar.xz"""
+    return _forward("service.data_command", "data", args)
 
 
 @cli.command(context_settings=_FORWARDED)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from model.knobs import PRESETS, Device, Place
+from service.evaluation_lines import lines as evaluate_lines
 
 RUNS: Final = Path("runs")
 REPORTS: Final = Path("docs/reports")
@@ -39,9 +40,18 @@ def train() -> None:
     """
 
 
-def place_options(command: Command) -> Command:
+IMAGES: Final = (
+    "a folder with one folder of images a class, a CSV of label and pixels, or a folder of MNIST's"
+    " IDX files  [MNIST, fetched once]"
+)
+INK: Final = (
+    "your own ink: .jsonl, .inkml or a folder of them; or UNIPEN's archive  [what was kept of it]"
+)
+
+
+def place_options(data_words: str) -> Callable[[Command], Command]:
     """Where a run reads and writes, and how long it may take."""
-    for option in (
+    options = (
         click.option("--threads", type=int, default=0, help="of the processor  [torch's choice]"),
         click.option(
             "--device",
@@ -52,16 +62,16 @@ def place_options(command: Command) -> Command:
         ),
         click.option("--resume", is_flag=True, help="go on where the run folder stands"),
         click.option("--minutes", type=float, help="stop and save after so long"),
-        click.option(
-            "--data",
-            type=PATH,
-            help="a folder with one folder of images a class, a CSV of label and pixels, or a"
-            " folder of MNIST's IDX files  [MNIST, fetched once]",
-        ),
+        click.option("--data", type=PATH, help=data_words),
         click.option("--run", type=PATH, help="run folder  [runs/ and the command's name]"),
-    ):
-        command = option(command)
-    return command
+    )
+
+    def decorate(command: Command) -> Command:
+        for option in options:
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def knob_options(task: str) -> Callable[[Command], Command]:
@@ -86,7 +96,7 @@ def knob_options(task: str) -> Callable[[Command], Command]:
 
 
 @train.command()
-@place_options
+@place_options(IMAGES)
 @click.option("--teacher", type=PATH, multiple=True, help="run folder of a teacher, once for each")
 @knob_options("digits")
 def digits(teacher: tuple[Path, ...], **options: Any) -> int:
@@ -101,7 +111,7 @@ def digits(teacher: tuple[Path, ...], **options: Any) -> int:
 
 
 @train.command()
-@place_options
+@place_options(IMAGES)
 @knob_options("teacher")
 def teacher(**options: Any) -> int:
     """Train a convolutional net that sees the whole image, for `train digits` to learn from.
@@ -114,7 +124,7 @@ def teacher(**options: Any) -> int:
 
 
 @train.command()
-@place_options
+@place_options(INK)
 @click.option("--init", type=PATH, help="begin with these weights: a run folder, a name or a path")
 @knob_options("lines")
 def lines(init: Path | None, **options: Any) -> int:
@@ -124,7 +134,8 @@ def lines(init: Path | None, **options: Any) -> int:
     Examples:
       inkstream data unipen unipen-train.tar.xz     read the archive, once
       inkstream train lines --minutes 600
-      inkstream train lines --init lines --framewise 0 --steps 20000
+      inkstream train lines --init lines --steps 20000           on from what is shipped
+      inkstream train lines --init lines --data my_hand.jsonl --steps 500 --made 0 --images 0
     """
     return _train("lines", options, init=init)
 
@@ -212,3 +223,6 @@ def evaluate_digits(
     made.save(out)
     click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}")
     return 0
+
+
+evaluate.add_command(evaluate_lines)

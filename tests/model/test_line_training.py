@@ -25,7 +25,7 @@ from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
 
 SMALL = LineKnobs(
-    layers=1, features=24, units=24, channels=8, column_height=16, dropout=0.1, steps=6,
+    layers=1, units=24, channels=8, column_height=16, dropout=0.1, steps=6,
     columns=600, framewise=4, made=0, images=0, precision="float32",
 )  # fmt: skip
 
