@@ -1,12 +1,14 @@
 """Images -> columns: what is done to a picture before the net sees it.
 
-MNIST's own recipe (LeCun et al., Proc. IEEE 86(11), 1998), made fit for photos and scans: find the
-paper, take what differs from it as ink, fit the ink into a box of 20 pixels in a field of 28, and
-put its centre of mass in the middle. Training, `recognize` and the REST endpoint share this code.
+A digit goes MNIST's own way (LeCun et al., Proc. IEEE 86(11), 1998), made fit for photos and scans:
+find the paper, take what differs from it as ink, fit the ink into a box of 20 pixels in a field of
+28, and put its centre of mass in the middle. A line of writing is found in the same way and fitted
+into the rows. Training, `recognize` and the REST endpoint share this code.
 """
 
 import math
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from PIL import Image, ImageFilter
 from model.errors import ImageError
 from model.image import Grey, ImageSource, read_image
 
-__all__ = ["digit_columns", "read_image", "to_columns"]
+__all__ = ["digit_columns", "line_columns", "read_image", "to_columns"]
 
 Ink = NDArray[np.float32]  # [h, w], 0 = paper
 
@@ -44,6 +46,15 @@ SPECK_SHARE: Final = 0.05  # of the largest piece's ink: a smaller piece is dirt
 LEAST_STROKE: Final = 1.65
 FINE: Final = 4  # the box is drawn so many times finer while its strokes are measured and widened
 
+# A line's ink fills so much of the rows, as in training, and stands in their middle: 29 of 32.
+LINE_SHARE: Final = 29 / 32
+LINE_MARGIN: Final = 2  # blank columns before and behind it
+LINE_SIDE: Final = 1 << 14  # pixels: an image of a line that is longer is reduced
+MAX_LINE_COLUMNS: Final = 1 << 14
+FLAT_STROKES: Final = 5.0  # strokes: what is less high, a dash or a dot, is no measure of the rows
+DUST_SHARE: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
+LINE_CELLS: Final = 32  # that pieces are told apart by, from the top to the bottom of the image
+
 
 def to_columns(ink: Grey) -> NDArray[np.uint8]:
     """Columns [T, H], oldest first, of ink [H, T]: column t is `ink[:, t]`."""
@@ -66,8 +77,34 @@ def digit_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     ink, threshold = _ink(_halved(read_image(image)))
     if _fits(ink, column_height):
         return to_columns(np.rint(ink).astype(np.uint8))
-    ink = _without_specks(_saturated(ink, threshold))
+    ink = _saturated(ink, threshold)
+    cell = math.ceil(max(ink.shape) / PIECE_CELLS)
+    ink = _without_specks(ink, cell, lambda mass: SPECK_SHARE * float(mass.max()))
     return to_columns(_centred(_boxed(ink, round(column_height * BOX_SHARE)), column_height))
+
+
+def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
+    """Columns of an image of one line of writing, dark on light or light on dark, of any size.
+
+    Args:
+        image: anything that `read_image` reads.
+        column_height: H, pixels.
+
+    Returns:
+        [T, H], 0 = paper, 255 = ink. What is as high as H and fills the rows comes back unchanged.
+
+    Raises:
+        ImageError: this is no image, nothing on it stands out from the paper, or it is too long.
+    """
+    ink, threshold = _ink(read_image(image, max_side=LINE_SIDE))
+    top, bottom, *_ = _bounds(ink)
+    if len(ink) == column_height and bottom - top >= round(column_height * LINE_SHARE) - 1:
+        return to_columns(np.rint(ink).astype(np.uint8))
+    ink = _saturated(ink, threshold)
+    dot = _stroke_width(ink) ** 2
+    cell = math.ceil(len(ink) / LINE_CELLS)
+    ink = _without_specks(ink, cell, lambda _: DUST_SHARE * dot)
+    return to_columns(_in_rows(ink, column_height))
 
 
 def _halved(grey: Grey) -> Grey:
@@ -153,9 +190,14 @@ def _saturated(ink: Ink, threshold: float) -> Ink:
     return ((ink - low) / (0.8 * dark - low)).clip(0, 1)
 
 
-def _without_specks(ink: Ink) -> Ink:
-    """The ink without small pieces of dirt that would stretch its bounds."""
-    cell = math.ceil(max(ink.shape) / PIECE_CELLS)
+def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float]) -> Ink:
+    """The ink without small pieces of dirt that would stretch its bounds.
+
+    Args:
+        ink: [h, w], 0..1.
+        cell: pixels a side of the squares that pieces are made of.
+        least: the ink that a piece must have, given the ink of all pieces.
+    """
     height, width = (math.ceil(length / cell) for length in ink.shape)
     padded = np.zeros((height * cell, width * cell), np.float32)
     padded[: ink.shape[0], : ink.shape[1]] = ink
@@ -163,7 +205,7 @@ def _without_specks(ink: Ink) -> Ink:
     pieces = _pieces(cells.max((1, 3)) > 0.5)
     mass = np.bincount(pieces.ravel(), cells.sum((1, 3)).ravel())
     mass[0] = 0
-    kept = (mass >= SPECK_SHARE * mass.max())[pieces].astype(np.int64)
+    kept = (mass >= least(mass))[pieces].astype(np.int64)
     kept = _spread(kept)  # the faint rim of a stroke may lie in the next cell
     whole = np.kron(kept, np.ones((cell, cell)))[: ink.shape[0], : ink.shape[1]]
     return np.where(whole > 0, ink, np.float32(0))
@@ -206,18 +248,41 @@ def _centre(ink: Ink) -> tuple[float, float]:
 
 def _boxed(ink: Ink, box: int) -> Grey:
     """The part that holds ink, scaled so that its longer side is `box` pixels."""
+    part = _part(ink)
+    return _redrawn(part, lambda image: box / max(image.size))
+
+
+def _in_rows(ink: Ink, column_height: int) -> Grey:
+    """The part that holds ink, scaled so that it fills the rows, with blank columns around it."""
+    part, rows = _part(ink), LINE_SHARE * column_height
+    flat = FLAT_STROKES * _stroke_width(np.asarray(part, np.float32) / np.float32(255))
+    share = min(1.0, part.height / flat)  # of the rows: a dash stays one
+    if (columns := part.width * share * rows / part.height) > MAX_LINE_COLUMNS:
+        raise ImageError(f"the line is {columns:.0f} columns long, at most {MAX_LINE_COLUMNS}")
+    drawn = _redrawn(part, lambda image: share * rows / image.height)
+    field = np.zeros((column_height, drawn.shape[1] + 2 * LINE_MARGIN), np.uint8)
+    top = (column_height - len(drawn)) // 2
+    field[top : top + len(drawn), LINE_MARGIN:-LINE_MARGIN] = drawn
+    return field
+
+
+def _part(ink: Ink) -> Image.Image:
+    """The part that holds ink."""
     top, bottom, left, right = _bounds(ink)
-    part = Image.fromarray(np.rint(ink[top:bottom, left:right] * 255).astype(np.uint8))
-    fine = part.resize(_scaled(part.size, FINE * box), Image.Resampling.BILINEAR)
+    return Image.fromarray(np.rint(ink[top:bottom, left:right] * 255).astype(np.uint8))
+
+
+def _redrawn(part: Image.Image, scale: Callable[[Image.Image], float]) -> Grey:
+    """The ink at another scale, `scale` of the image, none of its strokes too thin."""
+    fine = part.resize(_scaled(part.size, FINE * scale(part)), Image.Resampling.BILINEAR)
     wide = _widened(fine)
-    boxed = np.asarray(wide.resize(_scaled(wide.size, box), Image.Resampling.BOX))
-    darkest: Grey = np.rint(boxed * (255 / boxed.max())).astype(np.uint8)
+    drawn = np.asarray(wide.resize(_scaled(wide.size, scale(wide)), Image.Resampling.BOX))
+    darkest: Grey = np.rint(drawn * (255 / drawn.max())).astype(np.uint8)
     return darkest
 
 
-def _scaled(size: tuple[int, int], longer: int) -> tuple[int, int]:
-    """Width and height in the same proportion, the longer one `longer`, both at least 1."""
-    scale = longer / max(size)
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Width and height at another scale, both at least 1."""
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 

@@ -23,6 +23,7 @@ ImageSource = str | Path | bytes | Image.Image | NDArray[Any]
 
 MAX_PIXELS: Final = 4096 * 4096
 MAX_SIDE: Final = 1024  # pixels; larger images are reduced: a digit needs 20, its page more
+MAX_KEPT: Final = 1 << 21  # pixels in all after that, where a longer side is asked for
 FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 
 # What decoding costs at worst, in bytes a pixel, measured as the growth of the process: the pixels
@@ -61,8 +62,10 @@ _UPRIGHT: Final[dict[int, Callable[[Grey], Grey]]] = {
 }
 
 
-def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Grey pixels of an image, 0 = black and 255 = white, upright, at most 1024 on a side.
+def read_image(
+    source: ImageSource, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE
+) -> NDArray[np.uint8]:
+    """Grey pixels of an image, 0 = black and 255 = white, upright.
 
     Of an animation the first picture counts, of a multi-page file the first page. What is
     transparent takes the tone of the paper. More than 8 bits are stretched to the darkest and the
@@ -72,6 +75,8 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.
         source: a path, the bytes of a file, a PIL image, or an array: [h, w] of any real type, or
             [h, w, 3 or 4] of bytes.
         max_pixels: an image with more is refused before it is decoded.
+        max_side: pixels; an image that is longer or higher is reduced until it fits, and so is one
+            of more than two million pixels.
 
     Returns:
         [h, w]
@@ -84,15 +89,15 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.
         source = _from_array(source)
     if isinstance(source, Image.Image):
         _check_size(*source.size, max_pixels)
-        return _decoded(source)
+        return _decoded(source, max_side)
     with _opened(source, max_pixels) as image:
         try:
             width, height, cost = _demand(image)
         except _DECODING_ERRORS as error:
             raise ImageError(f"image is damaged: {error}") from error
         _check_size(width, height, min(max_pixels, DECODING_BYTES // cost))
-        image.draft("L", (MAX_SIDE, MAX_SIDE))  # JPEG can decode at an eighth
-        return _decoded(image)
+        image.draft("L", (max_side, max_side))  # JPEG can decode at an eighth
+        return _decoded(image, max_side)
 
 
 def _opened(source: str | Path | bytes, max_pixels: int) -> Image.Image:
@@ -159,20 +164,20 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _decoded(image: Image.Image) -> NDArray[np.uint8]:
+def _decoded(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
     """Decode, turn grey, reduce, and turn upright."""
     try:
-        grey = _grey(image)
+        grey = _grey(image, max_side)
         upright = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _DECODING_ERRORS as error:
         raise ImageError(f"image is damaged: {error}") from error
     return grey if upright is None else np.ascontiguousarray(upright(grey))
 
 
-def _grey(image: Image.Image) -> NDArray[np.uint8]:
-    """Grey pixels [h, w], reduced to at most `MAX_SIDE` on a side by averaging squares."""
+def _grey(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
+    """Grey pixels [h, w], reduced to at most `max_side` on a side by averaging squares."""
     width, height = image.size
-    factor = math.ceil(max(width, height) / MAX_SIDE)
+    factor = math.ceil(max(max(width, height) / max_side, math.sqrt(width * height / MAX_KEPT)))
     rows = factor * max(1, STRIP_PIXELS // (width * factor))
     deep = image.mode[0] in "IF"  # 16 or 32 bits a pixel
     clear = image.has_transparency_data and not deep

@@ -1,13 +1,16 @@
 """The face of the library: load a net, read an image, or follow a stream column by column.
 
-recognizer = load("digits")
-print(recognizer.recognize("examples/7.png").label)
-for result in recognizer.stream(columns):
-    print(result.column, result.label)
+print(load("digits").recognize("examples/7.png").label)
+
+lines = load("lines")
+print(lines.recognize("line.png").text)
+for result in lines.stream(columns):
+    print(result.column, result.text, result.events)
 """
 
 import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from model import checkpoint as checkpoints
 from model.checkpoint import Checkpoint, Metadata
-from model.columns import digit_columns
-from model.decode import ClassifierDecoder
+from model.columns import digit_columns, line_columns
 from model.errors import InputError
+from model.events import Event, Letter, Word
 from model.image import ImageSource
 from model.runtime import Runtime
+from model.transcript import Decoder, TranscriptDecoder, decoder_of
 
 _STATE_MAGIC: Final = b"inkstream state 1\n"  # first line of a saved state
 
@@ -33,16 +37,33 @@ class Result:
     column: int  # its index, from 0
     label: str  # the most probable one
     probabilities: dict[str, float]  # of all labels
+    text: str = ""  # of a transcriber: everything so far
+    letter_end: float = 0.0  # of a transcriber: the probability that a letter has just ended
+    events: tuple[Event, ...] = ()  # of a transcriber: what was decided at this column
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recognition:
     """What the net says of a whole image, and how it came to it."""
 
-    label: str
+    label: str  # of a transcriber: the whole text
     probabilities: dict[str, float]  # of all labels, after the last column
     columns: int  # how many were read
     curve: NDArray[np.float32]  # [T, K], the probabilities after every column
+    letters: tuple[Letter, ...] = ()  # of a transcriber, marks among them
+    words: tuple[Word, ...] = ()  # of a transcriber
+
+    @property
+    def text(self) -> str:
+        """What is written on the image."""
+        return self.label
+
+    @property
+    def confidence(self) -> float:
+        """How probable that is; of a line the product of its words' confidences."""
+        if self.words:
+            return math.prod(word.confidence for word in self.words)
+        return self.probabilities.get(self.label, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,10 +73,12 @@ class State:
     row: NDArray[np.float32] = field(repr=False)  # [D], as `ColumnLSTM` says
     columns: int  # read so far
     model: str  # digest of the checkpoint that it belongs to
+    heard: Mapping[str, Any] | None = field(default=None, repr=False)  # by a transcriber's decoder
 
     def save(self, path: str | Path) -> None:
         """Write the state to a file; raises `OSError` if that fails."""
-        head = json.dumps({"model": self.model, "columns": self.columns}).encode()
+        known = {"model": self.model, "columns": self.columns, "heard": self.heard}
+        head = json.dumps(known).encode()
         content = _STATE_MAGIC + head + b"\n" + self.row.astype("<f4").tobytes()
         checkpoints.write_whole(Path(path), content)
 
@@ -69,8 +92,8 @@ class State:
         try:
             known = json.loads(head)
             row = np.frombuffer(numbers, "<f4").astype(np.float32)
-            return cls(row, int(known["columns"]), str(known["model"]))
-        except (ValueError, TypeError, KeyError) as error:
+            return cls(row, int(known["columns"]), str(known["model"]), known.get("heard"))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{path} is a damaged state: {error}") from error
 
 
@@ -82,7 +105,9 @@ class Stream(Iterator[Result]):
 
     def __init__(self, runtime: Runtime, columns: Iterable[ArrayLike], state: State) -> None:
         self._runtime = runtime
-        self._decoder = ClassifierDecoder(runtime.config.labels)
+        self._decoder = decoder_of(runtime.config)
+        if isinstance(self._decoder, TranscriptDecoder) and state.heard is not None:
+            self._decoder.restore(state.heard)
         self._columns = iter(columns)
         self.state = state
 
@@ -94,16 +119,33 @@ class Stream(Iterator[Result]):
 
         Raises `InputError` for anything else; the stream then stands where it stood.
         """
-        pixels = _pixels(column, self._runtime.config.column_height)
-        scores, after = self._runtime.run(pixels[None, None], self.state.row[None])
-        probabilities = self._decoder.step(scores[:, 0])[0]
-        result = Result(
-            self.state.columns,
-            str(self._decoder.label),
-            _by_label(self._runtime.config.labels, probabilities),
+        pixels = _pixels(column, self._runtime.config.column_height)[None]
+        scores, after = self._runtime.run(pixels[:, None], self.state.row[None])
+        result = _result(
+            self._decoder, self._runtime.config.labels, self.state.columns, scores[:, 0], pixels
         )
-        self.state = State(_frozen(after[0]), self.state.columns + 1, self.state.model)
+        self._stand(after[0], self.state.columns + 1)
         return result
+
+    def flush(self) -> tuple[Event, ...]:
+        """Decide everything that is still open, and give it; a classifier has nothing open.
+
+        A transcriber holds its last letters back until it has seen what follows. Columns may
+        follow: a new word begins with them.
+        """
+        events, row = _flushed(self._runtime, self._decoder, self.state.row)
+        self._stand(row, self.state.columns)
+        return events
+
+    @property
+    def text(self) -> str:
+        """All that a transcriber has read; of a classifier the label, "" before any column."""
+        return _text(self._decoder)
+
+    def _stand(self, row: NDArray[np.float32], columns: int) -> None:
+        decoder = self._decoder
+        heard = decoder.to_dict() if isinstance(decoder, TranscriptDecoder) else None
+        self.state = State(_frozen(row), columns, self.state.model, heard)
 
 
 class Recognizer:
@@ -129,7 +171,7 @@ class Recognizer:
         return self._runtime.config.column_height
 
     def recognize(self, image: ImageSource) -> Recognition:
-        """Read one image of one character.
+        """Read one image: of one character if the net is a classifier, else of one line.
 
         Args:
             image: a path, the bytes of a file, a PIL image, or an array [h, w]; dark on light or
@@ -138,12 +180,28 @@ class Recognizer:
         Raises:
             ImageError: it cannot be read, or nothing is on it.
         """
-        columns = digit_columns(image, self.column_height)  # [T, H]
-        scores, _ = self._runtime.run(columns[:, None], self._runtime.initial_state(1))
-        decoder = ClassifierDecoder(self.labels)
-        curve = decoder.step(scores[:, 0])  # [T, K]
+        transcribes = self._runtime.config.kind == "transcriber"
+        to_columns = line_columns if transcribes else digit_columns
+        return self.read(to_columns(image, self.column_height))
+
+    def read(self, columns: NDArray[np.uint8]) -> Recognition:
+        """Read columns [T, H] that are complete, at least one."""
+        scores, state = self._runtime.run(columns[:, None], self._runtime.initial_state(1))
+        decoder, scores = decoder_of(self._runtime.config), scores[:, 0]
+        events: list[Event] = []
+        if isinstance(decoder, TranscriptDecoder):
+            curve = decoder.shares(scores)
+            events += decoder.step(scores, columns).events
+            events += _flushed(self._runtime, decoder, state[0])[0]
+        else:
+            curve = decoder.step(scores)  # [T, K]
         return Recognition(
-            str(decoder.label), _by_label(self.labels, curve[-1]), len(columns), curve
+            _text(decoder),
+            _by_label(self.labels, curve[-1]),
+            len(columns),
+            curve,
+            tuple(event for event in events if isinstance(event, Letter)),
+            tuple(event for event in events if isinstance(event, Word)),
         )
 
     def stream(self, columns: Iterable[ArrayLike] = (), state: State | None = None) -> Stream:
@@ -188,6 +246,43 @@ def _pixels(column: ArrayLike, height: int) -> NDArray[np.uint8]:
     if pixels.dtype.kind not in "ui" or pixels.min() < 0 or pixels.max() > 255:
         raise InputError(f"column holds {pixels.dtype}, expected whole numbers 0..255")
     return pixels.astype(np.uint8)
+
+
+def _result(
+    decoder: Decoder,
+    labels: tuple[str, ...],
+    number: int,
+    scores: NDArray[np.float32],
+    columns: NDArray[np.uint8],
+) -> Result:
+    """What follows from one column [1, H], the `number`-th, and its scores [1, S]."""
+    if not isinstance(decoder, TranscriptDecoder):
+        shares = decoder.step(scores)[0]
+        return Result(number, labels[shares.argmax()], _by_label(labels, shares))
+    heard, shares = decoder.step(scores, columns), decoder.shares(scores)[0]
+    return Result(
+        number,
+        labels[shares.argmax()],
+        _by_label(labels, shares),
+        heard.texts[0],
+        float(np.exp(scores[0, -1])),
+        tuple(heard.events),
+    )
+
+
+def _flushed(
+    runtime: Runtime, decoder: Decoder, row: NDArray[np.float32]
+) -> tuple[tuple[Event, ...], NDArray[np.float32]]:
+    """What a flush decides after the state [D], and the state after it."""
+    if not isinstance(decoder, TranscriptDecoder) or decoder.settled:
+        return (), row
+    blank = np.zeros((decoder.flush_columns, 1, runtime.config.column_height), np.uint8)
+    scores, after = runtime.run(blank, row[None])
+    return (*decoder.step_beyond(scores[:, 0]), *decoder.flush()), after[0]
+
+
+def _text(decoder: Decoder) -> str:
+    return decoder.text if isinstance(decoder, TranscriptDecoder) else decoder.label or ""
 
 
 def _by_label(labels: tuple[str, ...], probabilities: NDArray[np.float32]) -> dict[str, float]:

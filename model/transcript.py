@@ -11,15 +11,16 @@ All that a decoder knows is small and never changed in place, so a copy costs ne
 import copy
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.config import STEP_COLUMNS, ModelConfig
 from model.decode import Allowed, ClassifierDecoder, allowed_labels
+from model.errors import InputError
 from model.events import (
     LEAST_ALTERNATIVE,
     N_ALTERNATIVES,
@@ -63,6 +64,13 @@ class _Run:
     weights: NDArray[np.float32]  # [1 + K], probabilities of the symbols, added up over its steps
 
 
+# Attributes of a decoder that `reset` sets: what it knows of its line.
+_KNOWN: Final = (
+    *("letters", "words", "_columns", "_beyond", "_flushed", "_committed", "_word", "_symbol"),
+    *("_run", "_end", "_start", "_ink", "_ends", "_ends_start"),
+)
+
+
 class TranscriptDecoder:
     """Reads the scores of one line, of which every second column brings a new step."""
 
@@ -95,6 +103,27 @@ class TranscriptDecoder:
         self._ink: list[int] = []  # recent columns that have ink
         self._ends: list[float] = []  # end scores of recent steps
         self._ends_start = 0  # the step of the first one
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that it knows of the line, in plain values for JSON; `restore` takes them back."""
+        known = {name: getattr(self, name) for name in _KNOWN}
+        run, word = self._run, self._word
+        known["_run"] = run and [run.symbol, run.step, run.weights.tolist()]
+        known["_word"] = word and [word.start, word.end, word.spellings]
+        return known
+
+    def restore(self, known: Mapping[str, Any]) -> None:
+        """Go on where another decoder stood; raises `InputError` for what isn't `to_dict`'s."""
+        try:
+            values = {name: known[name] for name in _KNOWN}
+            if run := values["_run"]:
+                values["_run"] = _Run(run[0], run[1], np.array(run[2], np.float32))
+            if word := values["_word"]:
+                spellings = tuple((text, p) for text, p in word[2])
+                values["_word"] = OpenWord(word[0], word[1], spellings)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise InputError(f"a decoder cannot go on from this: {error!r}") from error
+        vars(self).update(values)
 
     def copy(self) -> "TranscriptDecoder":
         """An independent decoder in the same state."""

@@ -1,4 +1,4 @@
-"""What may come in the body of a request, and how it becomes columns.
+"""What may come in the body of a request, and how it becomes columns: image, columns or strokes.
 
 A body is read under a limit, whether its length was announced or not, and all bodies together under
 another, so that many large ones at once are refused instead of filling the memory. Decoding is done
@@ -8,30 +8,35 @@ in threads, few at a time: one image of the largest size takes tens of megabytes
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import FailFast, TypeAdapter, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from model.columns import digit_columns
-from model.errors import ImageError
+from model.columns import LINE_SIDE, digit_columns, line_columns
+from model.config import ModelConfig
+from model.errors import ImageError, InputError
 from model.image import read_image
+from model.strokes import stroke_columns
 from service.conversation import pixels
 from service.errors import (
     ColumnsError,
     IdleError,
+    InkError,
     JsonError,
     MessageError,
-    NotOfferedError,
     OverLimitError,
     ServerFullError,
     ValueRefusedError,
 )
+from service.faults import shown, spelt
 from service.messages import Limits
+from service.requests import Height, Points
 
 BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies together may take
 DECODES_AT_ONCE: Final = 2
@@ -41,6 +46,8 @@ MAX_FIELDS: Final = 16  # of a multipart body, beside its file
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
 
 ALLOWED: Final = "image/*, application/octet-stream, multipart/form-data, application/json"
+STROKES: Final = TypeAdapter(Annotated[list[Points], FailFast()])
+HEIGHT: Final = TypeAdapter(Height | None)
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
 
@@ -54,8 +61,8 @@ class BodyReader:
         self._free_bytes = BODIES_AT_ONCE * limits.max_body_bytes
         self._decodes = asyncio.Semaphore(DECODES_AT_ONCE)
 
-    async def columns(self, request: Request, column_height: int) -> NDArray[np.uint8]:
-        """The columns [n, H] that a request brings, as an image or as numbers.
+    async def columns(self, request: Request, config: ModelConfig) -> NDArray[np.uint8]:
+        """The columns [n, H] that a request brings for a net: an image, columns or strokes.
 
         Raises an `InputError` or a `ServiceError` that says what came and what is allowed.
         """
@@ -68,7 +75,7 @@ class BodyReader:
                 data = await file_of_form(request.headers, data)
             decode = columns_of_json if kind == JSON else columns_of_image
             async with self._decodes:
-                return await asyncio.to_thread(decode, data, column_height, self._limits)
+                return await asyncio.to_thread(decode, data, config, self._limits)
 
     @contextmanager
     def _room(self, max_bytes: int | None) -> Iterator[Callable[[int], None]]:
@@ -108,7 +115,7 @@ class BodyReader:
         except TimeoutError:
             raise IdleError(f"the body took more than {self._timeout_s:g} s") from None
         if not body:
-            raise MessageError("the body is empty, expected an image or columns")
+            raise MessageError("the body is empty, expected an image, columns or strokes")
         return bytes(body)
 
 
@@ -134,15 +141,21 @@ async def file_of_form(headers: Headers, body: bytes) -> bytes:
         await form.close()
 
 
-def columns_of_image(data: bytes, column_height: int, limits: Limits) -> NDArray[np.uint8]:
+def columns_of_image(data: bytes, config: ModelConfig, limits: Limits) -> NDArray[np.uint8]:
     """The columns [T, H] of an image file; raises `ImageError`."""
     if not data:
         raise MessageError("the file is empty, expected an image")
-    return digit_columns(read_image(data, limits.max_image_pixels), column_height)
+    if config.kind == "classifier":
+        return digit_columns(read_image(data, limits.max_image_pixels), config.column_height)
+    image = read_image(data, limits.max_image_pixels, LINE_SIDE)
+    return _bounded(line_columns(image, config.column_height), limits)
 
 
-def columns_of_json(data: bytes, column_height: int, limits: Limits) -> NDArray[np.uint8]:
-    """The columns [n, H] of `{"columns": [[...], ...]}`; raises a `MessageError`."""
+def columns_of_json(data: bytes, config: ModelConfig, limits: Limits) -> NDArray[np.uint8]:
+    """The columns [n, H] of `{"columns": [...]}` or `{"strokes": [...]}`.
+
+    Raises a `MessageError`, or `OverLimitError`.
+    """
     try:
         message: Any = from_json(data)
     except ValueError as error:
@@ -150,15 +163,46 @@ def columns_of_json(data: bytes, column_height: int, limits: Limits) -> NDArray[
     if not isinstance(message, dict):
         raise JsonError(f"the body is a JSON {type(message).__name__}, expected an object")
     if "strokes" in message:
-        raise NotOfferedError("ink is not offered by this model yet, send an image or columns")
+        return _bounded(_columns_of_strokes(message, config), limits)
     if "columns" not in message:
-        raise ValueRefusedError("the body has no columns")
+        raise ValueRefusedError("the body has neither columns nor strokes")
     if not isinstance(message["columns"], list):
         raise ColumnsError(f"columns is {message['columns']!r:.40}, expected an array of columns")
-    columns = np.frombuffer(pixels(message["columns"], column_height), np.uint8)
-    columns = columns.reshape(-1, column_height)
+    columns = np.frombuffer(pixels(message["columns"], config.column_height), np.uint8)
+    columns = columns.reshape(-1, config.column_height)
     if not len(columns):
         raise ColumnsError("columns is empty, expected at least one column")
+    return _bounded(columns, limits)
+
+
+def _columns_of_strokes(message: dict[str, Any], config: ModelConfig) -> NDArray[np.uint8]:
+    try:
+        height = HEIGHT.validate_python(message.get("height"))
+    except ValidationError:
+        got = f"height is {shown(message['height'])}"
+        raise ValueRefusedError(f"{got}, allowed: a number above 0, or null") from None
+    try:
+        strokes = STROKES.validate_python(message["strokes"])
+        return stroke_columns(strokes, config, height)
+    except ValidationError as error:
+        raise InkError(_place(message["strokes"], error.errors()[0]["loc"])) from None
+    except InputError as error:
+        raise InkError(str(error)) from error
+
+
+def _place(strokes: Any, where: tuple[int | str, ...]) -> str:
+    """What is wrong with strokes that came as JSON."""
+    match where:
+        case (int(stroke), int(point), *_):
+            got = f"point {point} of stroke {stroke} is {spelt(strokes[stroke][point])}"
+            return f"{got}, expected [x, y], two finite numbers"
+        case (int(stroke), *_):
+            return f"stroke {stroke} is {shown(strokes[stroke])}, expected an array of points"
+    return f"strokes is {shown(strokes)}, expected an array of strokes"
+
+
+def _bounded(columns: NDArray[np.uint8], limits: Limits) -> NDArray[np.uint8]:
+    """The same; raises `OverLimitError` for more than a line may have."""
     if len(columns) > limits.max_line_columns:
         raise OverLimitError(f"{len(columns)} columns, allowed: up to {limits.max_line_columns}")
     return columns

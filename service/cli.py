@@ -16,7 +16,7 @@ from click.exceptions import NoArgsIsHelpError
 
 DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 DEFAULT_MODEL: Final = "digits"
-DEFAULT_PACE_MS: Final = 60.0  # a digit is drawn in under two seconds: slow enough to follow
+MAX_SHOWN: Final = 12  # labels that a model's line names
 TRAIN_PACKAGES: Final = frozenset(
     {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "rapidfuzz"}
 )
@@ -150,7 +150,7 @@ def serve(print_settings: bool, **flags: str | bool | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
 @click.option("--csv", "as_csv", is_flag=True, help="comma-separated values with a header")
 def recognize(*, images: tuple[str, ...], model: str, as_json: bool, as_csv: bool) -> int:
-    """Read images of one digit each, here, without a server.
+    """Read images of one digit or one line of writing each, here, without a server.
 
     IMAGE is a file, a folder (all images in it and below), or a quoted pattern. One that cannot be
     read is named on standard error, the others are read all the same, and the exit code is 1.
@@ -158,6 +158,7 @@ def recognize(*, images: tuple[str, ...], model: str, as_json: bool, as_csv: boo
     \b
     Examples:
       inkstream recognize examples/7.png
+      inkstream recognize line.png --model lines
       inkstream recognize scans/ --csv > scans.csv
       inkstream recognize 'scans/**/*.jpg' --json | jq .label
     """
@@ -181,9 +182,11 @@ def recognize(*, images: tuple[str, ...], model: str, as_json: bool, as_csv: boo
     "--pace",
     type=click.FloatRange(0, 10_000),
     metavar="MS",
-    help=f"milliseconds between columns  [{DEFAULT_PACE_MS:g} in a terminal, else 0]",
+    help="milliseconds between columns  [in a terminal 60, for lines 15; else 0]",
 )
-@click.option("--plain", is_flag=True, help="a line for each column, as when output is a pipe")
+@click.option(
+    "--plain", is_flag=True, help="a line for each column and event, as when output is a pipe"
+)
 def stream(
     *, image: Path, url: str, model: str | None, key: str | None, pace: float | None, plain: bool
 ) -> None:
@@ -192,6 +195,7 @@ def stream(
     \b
     Examples:
       inkstream stream examples/7.png
+      inkstream stream line.png --model lines
       inkstream stream examples/3.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """
@@ -199,8 +203,6 @@ def stream(
     from service.show import show
 
     plain = plain or not sys.stdout.isatty()
-    if pace is None:
-        pace = 0.0 if plain else DEFAULT_PACE_MS
     try:
         show(image, url, model=model, key=key, pace_ms=pace, plain=plain, output=sys.stdout)
     except NoConnectionError as error:
@@ -233,12 +235,13 @@ def models(as_json: bool, weights: Path | None) -> None:
     for path in found:
         metadata = checkpoint.read(path).metadata
         if as_json:
-            known = {"path": str(path), **checkpoint.describe(metadata)}
-            click.echo(json.dumps(known, ensure_ascii=False))
+            described = {"path": str(path), **checkpoint.describe(metadata)}
+            click.echo(json.dumps(described, ensure_ascii=False))
         else:
-            labels = " ".join(metadata.config.labels)
+            labels = metadata.config.labels
+            known = " ".join(labels) if len(labels) <= MAX_SHOWN else f"{len(labels)} labels"
             click.echo(
-                f"{metadata.name} {metadata.version}: {metadata.config.kind} of {labels},"
+                f"{metadata.name} {metadata.version}: {metadata.config.kind} of {known},"
                 f" {metadata.parameters:,} parameters, trained on {metadata.data}  ({path})"
             )
 

@@ -4,9 +4,10 @@
         async for result in stream.send(columns):
             print(result.column, result.label)
 
-    with connect_sync("ws://127.0.0.1:8000") as stream:
+    with connect_sync("ws://127.0.0.1:8000", model="lines") as stream:
         for result in stream.send(columns):
-            print(result.column, result.label)
+            print(result.column, result.text, result.events)
+        print(stream.flush().text)
 
 What is said and what it means is `service/conversation.py`'s; here are its two shells, which wait
 for sockets. It needs websockets and pydantic; numpy arrays are welcome, numpy is not needed.
@@ -28,9 +29,12 @@ from model.errors import InkstreamError
 from service.conversation import (
     Answer,
     Conversation,
+    Done,
+    Flushed,
     NoConnectionError,
     Result,
     Sending,
+    Writing,
     error_of_closing,
     error_of_http,
 )
@@ -38,8 +42,6 @@ from service.errors import ValueRefusedError
 from service.messages import (
     PROTOCOL,
     Configured,
-    Done,
-    Flushed,
     Goaway,
     Pong,
     Ready,
@@ -158,6 +160,11 @@ class AsyncStream:
         """The server's notice that it is about to stop, once it came."""
         return self._conversation.going_away
 
+    @property
+    def ended_line(self) -> Flushed | None:
+        """The newest line that ended by itself or with the stream, once one did."""
+        return self._conversation.ended_line
+
     async def send(self, columns: Any) -> AsyncIterator[Result]:
         """Send columns and give their results as they come.
 
@@ -176,8 +183,28 @@ class AsyncStream:
             if result is not None:
                 yield result
 
+    async def write(self, strokes: Any, height: float) -> AsyncIterator[Result]:
+        """Send strokes of a pen and give the results of their columns as they come.
+
+        Args:
+            strokes: whole ones, each a row of points (x, y), x to the right and y downwards.
+            height: of the writing's frame in the same units; the same for the whole line.
+
+        Columns that the pen still touches have their results with later strokes or a flush, and
+        a stroke that reaches back gives the results of all columns from there on anew, of a higher
+        `epoch`. Raises the server's errors as they come.
+        """
+        writing = Writing(self._conversation, strokes, height)
+        for messages in writing.portions():
+            for message in messages:
+                await self._write(message)
+            while not writing.answered:
+                result = writing.take(await self._read())
+                if result is not None:
+                    yield result
+
     async def flush(self) -> Flushed:
-        """Ask for the line's answer; `label` is None before any column."""
+        """Have everything decided and give the line's answer: a `label` or a `text`, and events."""
         return await self._ask(Flushed, "flush")
 
     async def reset(self) -> ResetDone:
@@ -234,6 +261,11 @@ class Stream:
         """The server's notice that it is about to stop, once it came."""
         return self._conversation.going_away
 
+    @property
+    def ended_line(self) -> Flushed | None:
+        """The newest line that ended by itself or with the stream, once one did."""
+        return self._conversation.ended_line
+
     def send(self, columns: Any) -> Iterator[Result]:
         """Send columns and give their results as they come; see `AsyncStream.send`."""
         sending = Sending(self._conversation, columns)
@@ -244,8 +276,19 @@ class Stream:
             if result is not None:
                 yield result
 
+    def write(self, strokes: Any, height: float) -> Iterator[Result]:
+        """Send strokes of a pen and give the results of their columns; see `AsyncStream.write`."""
+        writing = Writing(self._conversation, strokes, height)
+        for messages in writing.portions():
+            for message in messages:
+                self._write(message)
+            while not writing.answered:
+                result = writing.take(self._read())
+                if result is not None:
+                    yield result
+
     def flush(self) -> Flushed:
-        """Ask for the line's answer; `label` is None before any column."""
+        """Have everything decided and give the line's answer: a `label` or a `text`, and events."""
         return self._ask(Flushed, "flush")
 
     def reset(self) -> ResetDone:

@@ -6,16 +6,16 @@ The clients in `service/client.py` are two thin shells around it. It needs pydan
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
 from model.errors import InkstreamError
 from service import messages
 from service.errors import MEANINGS, ColumnsError, ServiceError
+from service.events import Event, Letter, Punctuation, Word
 from service.messages import (
     Configured,
-    Done,
     Error,
-    Flushed,
     Goaway,
     Pong,
     Ready,
@@ -27,8 +27,6 @@ from service.messages import (
 CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the rest is still being sent
 WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills
 
-Answer = TypeVar("Answer", Configured, Done, Flushed, Pong, ResetDone, Rewound)
-
 
 class NoConnectionError(ServiceError):
     """The server cannot be reached, or the connection broke off."""
@@ -36,13 +34,34 @@ class NoConnectionError(ServiceError):
     code: ClassVar[str] = "no_connection"
 
 
+@dataclass(slots=True)
 class Result(messages.Result):
     """What the model believes after a column."""
+
+    events: tuple[Event, ...] = ()  # what a transcriber decided since the result before
 
     @property
     def label(self) -> str:
         """The most probable label."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
+
+
+class Flushed(messages.Flushed):
+    """The answer for a line."""
+
+    events: tuple[Event, ...] = ()
+    """What a transcriber decided since the newest result."""
+
+
+class Done(messages.Done):
+    """The summary at the end."""
+
+    events: tuple[Event, ...] = ()
+    """What a transcriber decided since the newest result."""
+
+
+Points = list[tuple[float, float]]  # of one stroke
+Answer = TypeVar("Answer", Configured, Done, Flushed, Pong, ResetDone, Rewound)
 
 
 class Conversation:
@@ -55,9 +74,12 @@ class Conversation:
     def __init__(self, first: str | bytes) -> None:
         """Begin with the server's first message; raises the error that it is instead of `ready`."""
         self.going_away: Goaway | None = None
+        self.ended_line: Flushed | None = None  # the newest that ended by itself, or at the end
+        self.barrier: int | None = None  # id of a ping behind ink that is not answered yet
         self.sent = 0  # columns, less those taken back by a rewind
         self.line_start = 0  # the count at column 0 of this line
-        self._asked = 0
+        self.asked = 0  # the newest id
+        self._events: list[Event] = []  # that no result has been given with yet
         ready = self.hear(first)
         if not isinstance(ready, Ready):
             raise NoConnectionError(f"the server began with {ready.type}, expected ready")
@@ -66,24 +88,60 @@ class Conversation:
     def hear(self, text: str | bytes) -> ServerMessage:
         """Read one of the server's messages; raises the error that it carries."""
         message = messages.parse_server(text)
+        if isinstance(message, messages.Result):
+            return message
         if isinstance(message, Error):
             raise error_of(message.code, message.message)
-        if isinstance(message, Goaway):
-            self.going_away = message
-        if isinstance(message, Flushed) and message.id is None:  # the line ended by itself
-            self.line_start += message.columns
+        return self._noted(message)
+
+    def _noted(self, message: ServerMessage) -> ServerMessage:
+        """Note what a message other than a result changes here; an answer gets its events."""
+        match message:
+            case Letter() | Punctuation() | Word():
+                self._events.append(message)
+            case Goaway():
+                self.going_away = message
+            case Pong(id=self.barrier):
+                self.barrier = None
+            case ResetDone():
+                self._events = []
+            case messages.Rewound(column=column):
+                self._events = [event for event in self._events if event.column < column]
+            case messages.Flushed():
+                message = Flushed.model_construct(events=self.take_events(), **dict(message))
+                if message.id is None:
+                    self.ended_line = message
+                    self.line_start += message.columns
+            case messages.Done() if self.ended_line is not None:
+                message = Done.model_construct(events=self.ended_line.events, **dict(message))
         return message
+
+    def with_events(self, result: messages.Result) -> Result:
+        """A result, with what was decided since the one before."""
+        return Result(
+            result.epoch,
+            result.column,
+            result.probabilities,
+            result.letter_end,
+            result.text,
+            events=self.take_events(),
+        )
+
+    def take_events(self) -> tuple[Event, ...]:
+        """What was decided since this was asked last."""
+        events, self._events = tuple(self._events), []
+        return events
 
     def ask(self, kind: str, **fields: Any) -> str:
         """A message with an id of its own; `answers` knows the answer by it."""
-        self._asked += 1
-        return json.dumps({"type": kind, "id": self._asked, **fields})
+        self.asked += 1
+        return json.dumps({"type": kind, "id": self.asked, **fields})
 
     def answers(self, message: ServerMessage, expected: type[Answer]) -> Answer | None:
         """The message, if it is the answer to the newest `ask`; else None."""
         if not isinstance(message, expected):
             return None
-        if not isinstance(message, Done) and message.id != self._asked:
+        if not isinstance(message, Done) and message.id != self.asked:
             return None
         if isinstance(message, Rewound):
             self.sent = self.line_start + message.column
@@ -128,7 +186,59 @@ class Sending:
         if count <= self._answered:
             return None
         self._answered = count
-        return Result(message.epoch, message.column, message.probabilities)
+        return self._conversation.with_events(message)
+
+
+class Writing:
+    """Ink on its way, in portions: what is said up to the answer to a ping belongs to the ink."""
+
+    def __init__(self, conversation: Conversation, strokes: Any, height: float) -> None:
+        self._conversation = conversation
+        self._strokes = [[(float(x), float(y)) for x, y in stroke] for stroke in strokes]
+        self._height = float(height)
+        self._earlier = conversation.barrier  # of ink whose results were not waited for
+
+    def portions(self) -> Iterator[list[str]]:
+        """The messages to send, so many at a time; the next ones when these are answered."""
+        said = self._conversation
+        for portion in _portions(self._strokes, said.ready.limits.max_message_points):
+            strokes = [{"points": points} for points in portion]
+            messages = [said.ask("ink", strokes=strokes, height=self._height), said.ask("ping")]
+            self._own = said.barrier = said.asked
+            yield messages
+
+    @property
+    def answered(self) -> bool:
+        """Whether all that is about the newest portion was said."""
+        return self._conversation.barrier != self._own
+
+    def take(self, message: ServerMessage) -> Result | None:
+        """The result that `message` is, if it is about this ink."""
+        if isinstance(message, Pong) and message.id == self._earlier:
+            self._earlier = None
+        if self._earlier is None and isinstance(message, messages.Result):
+            return self._conversation.with_events(message)
+        return None
+
+
+def _portions(strokes: list[Points], most: int) -> Iterator[list[Points]]:
+    """Strokes for one message after the other, at most so many points in each, but two may be.
+
+    One that is cut goes on where it ended, which leaves its ink as it is.
+    """
+    portion: list[Points] = []
+    most = room = max(most, 2)
+    for stroke in strokes:
+        rest = stroke
+        while len(rest) > room:
+            if room > 1:
+                portion.append(rest[:room])
+                rest = rest[room - 1 :]
+            yield portion
+            portion, room = [], most
+        portion.append(rest)
+        room -= len(rest)
+    yield portion
 
 
 def pixels(columns: Any, column_height: int) -> bytes:

@@ -91,20 +91,23 @@ def _row(name: str, text: str = "", *blocks: str) -> str:
 def _content(answer: dict[str, Any], whole: dict[str, Any]) -> Iterator[str]:
     """An error's codes, each with its message; of any other answer what its body looks like."""
     for media in answer.get("content", {}).values():
-        if "examples" in media:
-            for code, example in media["examples"].items():
-                message = example["value"]["error"]["message"]
-                yield f"<p><code>{escape(code)}</code> {escape(message)}</p>"
-        else:
+        examples = media.get("examples", {})
+        errors = {
+            code: e["value"]["error"] for code, e in examples.items() if "error" in e["value"]
+        }
+        for code, said in errors.items():
+            yield f"<p><code>{escape(code)}</code> {escape(said['message'])}</p>"
+        if not errors:
             yield from _media(media, whole)[1:]
 
 
 def _media(media: dict[str, Any], whole: dict[str, Any]) -> tuple[str, ...]:
-    """A line about a body, then its example and its schema as blocks."""
+    """A line about a body, then its examples and its schema as blocks."""
     schema = _resolved(media.get("schema", {}), whole)
     line = "the bytes of the file" if schema.get("format") == "binary" else ""
-    blocks = [_json("example", media["example"])] if "example" in media else []
-    if "properties" in schema:
+    examples = media.get("examples", {})
+    blocks = [_json(f"example: {name}", example["value"]) for name, example in examples.items()]
+    if "properties" in schema or "anyOf" in schema:
         blocks.append(_json("schema", schema))
     return (line, *blocks)
 

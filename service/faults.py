@@ -81,7 +81,7 @@ def _explain_strokes(strokes: Any, where: tuple[int | str, ...], ref: Ref) -> Me
             got = f"last of stroke {stroke} is {shown(strokes[stroke]['last'])}"
             return NotOfferedError(f"{got}: pieces of strokes are not offered yet", ref)
         case (int(stroke), "points", int(point), *_):
-            got = f"point {point} of stroke {stroke} is {_spelt(strokes[stroke]['points'][point])}"
+            got = f"point {point} of stroke {stroke} is {spelt(strokes[stroke]['points'][point])}"
             return InkError(f"{got}, expected [x, y], two finite numbers", ref)
         case (int(stroke), str(name), *_):
             got = f"{name} of stroke {stroke} is {shown(strokes[stroke].get(name))}"
@@ -100,10 +100,11 @@ def shown(value: Any) -> str:
             return "an array"
         case dict():
             return "an object"
-    return _spelt(value)
+    return spelt(value)
 
 
-def _spelt(value: Any) -> str:
+def spelt(value: Any) -> str:
+    """The beginning of a value that came as JSON."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 

@@ -13,6 +13,7 @@ import click
 
 from model.errors import InkstreamError
 from model.recognizer import Recognition, load
+from service.voices import message_of
 
 Form = Literal["text", "json", "csv"]
 
@@ -54,9 +55,10 @@ def recognize_all(
     Raises `CheckpointError` if the model cannot be used.
     """
     recognizer = load(model)
-    write = {"text": _text, "json": _json, "csv": _csv}[form]
+    transcribes = recognizer.metadata.config.kind == "transcriber"
+    write = {"text": _text, "json": _json_of_a_line if transcribes else _json, "csv": _csv}[form]
     if form == "csv":
-        click.echo(_row(["image", "label", "probability"]))
+        click.echo(_row(["image", "text" if transcribes else "label", "probability"]))
     all_read = True
     # A bar helps where the answers go elsewhere; in a terminal they are the progress.
     hidden = len(paths) < 2 or sys.stdout.isatty() or not sys.stderr.isatty()
@@ -73,7 +75,7 @@ def recognize_all(
 
 
 def _text(path: Path, answer: Recognition) -> str:
-    return f"{path}  {answer.label}  {answer.probabilities[answer.label]:.2%}"
+    return f"{path}  {answer.text}  {answer.confidence:.2%}"
 
 
 def _json(path: Path, answer: Recognition) -> str:
@@ -88,9 +90,21 @@ def _json(path: Path, answer: Recognition) -> str:
     )
 
 
+def _json_of_a_line(path: Path, answer: Recognition) -> str:
+    return json.dumps(
+        {
+            "image": str(path),
+            "text": answer.text,
+            "letters": [message_of(letter).model_dump(mode="json") for letter in answer.letters],
+            "words": [message_of(word).model_dump(mode="json") for word in answer.words],
+            "columns": answer.columns,
+        },
+        ensure_ascii=False,
+    )
+
+
 def _csv(path: Path, answer: Recognition) -> str:
-    probability = answer.probabilities[answer.label]
-    return _row([str(path), answer.label, f"{probability:.{DECIMALS}f}"])
+    return _row([str(path), answer.text, f"{answer.confidence:.{DECIMALS}f}"])
 
 
 def _row(cells: Iterable[str]) -> str:

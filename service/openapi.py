@@ -37,7 +37,7 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, str]]]] = {
     400: (
         "The request is malformed.",
         {
-            "bad_message": "the body is empty, expected an image or columns",
+            "bad_message": "the body is empty, expected an image, columns or strokes",
             "bad_json": "the body is not JSON: expected value at line 1 column 1",
         },
     ),
@@ -65,7 +65,6 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, str]]]] = {
             "bad_columns": "column 3 has 27 pixels, expected 28",
             "bad_ink": "point 3 of stroke 0 is [1], expected [x, y], two finite numbers",
             "bad_value": "the body has neither columns nor strokes",
-            "not_offered": "ink is not offered by this model yet, send an image or columns",
         },
     ),
     429: (
@@ -120,34 +119,54 @@ def _named(answer: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _success(description: str, example: Any) -> Responses:
-    return {
-        200: {"description": description, "content": {"application/json": {"example": example}}}
-    }
+def _success(description: str, examples: dict[str, Any]) -> Responses:
+    shown = {name: {"value": example} for name, example in examples.items()}
+    return {200: {"description": description, "content": {"application/json": {"examples": shown}}}}
 
 
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
-_COLUMNS_BODY: Final = {
-    "type": "object",
-    "required": ["columns"],
-    "properties": {
-        "columns": {
-            "type": "array",
-            "minItems": 1,
-            "description": "Columns, oldest first, each of the model's column_height pixels.",
-            "items": {
-                "type": "array",
-                "description": "Pixels from top to bottom: 0 = paper, 255 = ink.",
-                "items": {"type": "integer", "minimum": 0, "maximum": 255},
-            },
-        }
+_COLUMNS: Final = {
+    "type": "array",
+    "minItems": 1,
+    "description": "Columns, oldest first, each of the model's column_height pixels.",
+    "items": {
+        "type": "array",
+        "description": "Pixels from top to bottom: 0 = paper, 255 = ink.",
+        "items": {"type": "integer", "minimum": 0, "maximum": 255},
     },
+}
+_STROKES: Final = {
+    "type": "array",
+    "description": "Whole strokes of a pen, each a row of points.",
+    "items": {
+        "type": "array",
+        "items": {
+            "type": "array",
+            "description": "x to the right, y downwards.",
+            "minItems": 2,
+            "maxItems": 2,
+            "items": {"type": "number"},
+        },
+    },
+}
+_HEIGHT: Final = {
+    "type": ["number", "null"],
+    "exclusiveMinimum": 0,
+    "description": "Of the writing's frame, from y = 0 on; absent: the ink's own bounds.",
+}
+_JSON_BODY: Final = {
+    "type": "object",
+    "properties": {"columns": _COLUMNS, "strokes": _STROKES, "height": _HEIGHT},
+    "oneOf": [{"required": ["columns"]}, {"required": ["strokes"]}],
 }
 _STROKE: Final = [0] * 8 + [254] * 12 + [0] * 8  # a column of 28 pixels through a vertical stroke
 
 _BODY: Final = {
     "required": True,
-    "description": "An image of any size, dark on light or light on dark; or columns.",
+    "description": (
+        "An image of any size, dark on light or light on dark, of one character for a classifier"
+        " and of one line of writing for a transcriber; or columns; or strokes of a pen."
+    ),
     "content": {
         "image/*": _BINARY,
         "application/octet-stream": _BINARY,
@@ -158,16 +177,37 @@ _BODY: Final = {
                 "properties": {"file": _BINARY["schema"]},
             }
         },
-        "application/json": {"schema": _COLUMNS_BODY, "example": {"columns": [_STROKE] * 3}},
+        "application/json": {
+            "schema": _JSON_BODY,
+            "examples": {
+                "columns": {"value": {"columns": [_STROKE] * 3}},
+                "strokes": {"value": {"strokes": [[[12, 20], [14.5, 61], [16, 99.5]]]}},
+            },
+        },
     },
 }
+
+_SPAN: Final = {"id": 0, "start": 2, "end": 9, "column": 11, "confidence": 0.957}
+_LETTER: Final = {
+    "type": "letter",
+    "char": "I",
+    "alternatives": [{"char": "l", "p": 0.031}],
+} | _SPAN
+_WORD: Final = {"type": "word", "text": "I", "alternatives": [{"text": "l", "p": 0.031}]} | _SPAN
 
 RECOGNIZE: Final[Extra] = {
     "tags": ["images"],
     "openapi_extra": {"requestBody": _BODY},
     "responses": _success(
-        "What the image was read as.",
-        {"label": "1", "probabilities": {"1": 0.9981, "7": 0.0019}, "columns": 28},
+        "What was read.",
+        {
+            "classifier": {
+                "label": "1",
+                "probabilities": {"1": 0.9981, "7": 0.0019},
+                "columns": 28,
+            },
+            "transcriber": {"text": "I", "letters": [_LETTER], "words": [_WORD], "columns": 12},
+        },
     )
     | _errors(*_ERRORS),
 }

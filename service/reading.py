@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from service.conversation import error_of
 from service.effects import Close, Effect, Send
 from service.errors import StoppingError
+from service.events import Event
 from service.messages import Error, Flushed, Limits, Result
 from service.serving import RunningModel
 
@@ -17,51 +18,28 @@ ONE_A_MESSAGE: Final = '{"type":"configure","every":"message"}'
 FLUSH: Final = '{"type":"flush"}'
 
 
-async def read(
-    model: RunningModel,
-    limits: Limits,
-    session_id: str,
-    columns: NDArray[np.uint8],
-    every_column: bool,
-) -> list[Result]:
-    """Have `columns` [n, H] read by a session of their own.
-
-    Their number was bounded with the body, so all of them may wait at once. Gives a result for
-    every column, or a few with the last column's among them. Raises what the session sends as an
-    error.
-    """
-    answers = _Answers()
-    session = model.new_session(session_id, limits)
-    seat = model.engine.attach(session, answers.deliver)
-    try:
-        model.engine.apply(seat, session.open())
-        messages: list[str | bytes] = [] if every_column else [ONE_A_MESSAGE]
-        step = limits.max_message_columns
-        messages += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
-        for message in [*messages, FLUSH]:
-            model.engine.receive(seat, message, time.monotonic())
-        await answers.complete
-    finally:
-        model.engine.detach(seat)
-    return answers.results
-
-
-class _Answers:
-    """What a session says, up to the answer to the flush."""
+class Reading:
+    """What a session says of columns, up to the answer to a flush."""
 
     def __init__(self) -> None:
-        self.results: list[Result] = []
+        self.results: list[Result] = []  # of every column, or a few with the last one's among them
+        self.events: list[Event] = []
+        self.text: str | None = None  # a transcriber's
         self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def deliver(self, effects: list[Effect]) -> None:
+        """Hear what the session says."""
         for effect in effects:
             match effect:
                 case Send(Result() as result):
                     self.results.append(result)
-                case Send(Flushed()):
+                case Send(Flushed() as flushed):
+                    self.text = flushed.text
                     self._settle(None)
                 case Send(Error() as error):
                     self._settle(error_of(error.code, error.message))
+                case Send(message) if isinstance(message, Event):
+                    self.events.append(message)
                 case Close(_, reason):
                     self._settle(StoppingError(reason))
 
@@ -73,3 +51,31 @@ class _Answers:
             self.complete.set_result(None)
         else:
             self.complete.set_exception(error)
+
+
+async def read(
+    model: RunningModel,
+    limits: Limits,
+    session_id: str,
+    columns: NDArray[np.uint8],
+    every_column: bool,
+) -> Reading:
+    """Have `columns` [n, H] read by a session of their own, with a result for each if wanted.
+
+    Their number was bounded with the body, so all of them may wait at once. Raises what the session
+    sends as an error.
+    """
+    reading = Reading()
+    session = model.new_session(session_id, limits)
+    seat = model.engine.attach(session, reading.deliver)
+    try:
+        model.engine.apply(seat, session.open())
+        messages: list[str | bytes] = [] if every_column else [ONE_A_MESSAGE]
+        step = limits.max_message_columns
+        messages += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
+        for message in [*messages, FLUSH]:
+            model.engine.receive(seat, message, time.monotonic())
+        await reading.complete
+    finally:
+        model.engine.detach(seat)
+    return reading

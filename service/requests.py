@@ -20,6 +20,9 @@ SCHEMA: Final = ConfigDict(
 Whole = Annotated[int, Field(strict=True, ge=0, le=MAX_REF)]
 Pixel = Annotated[int, Field(strict=True, ge=0, le=255)]
 Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Point = Annotated[tuple[Coordinate, Coordinate], FailFast()]
+Points = Annotated[list[Point], FailFast()]
+Height = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Id = (
     Annotated[int, Field(strict=True, ge=-MAX_REF, le=MAX_REF)]
     | Annotated[str, Field(strict=True, max_length=MAX_REF_CHARACTERS)]
@@ -55,7 +58,7 @@ class Stroke(Message):
 
     id: Id = None
     """Names the stroke."""
-    points: Annotated[list[Annotated[tuple[Coordinate, Coordinate], FailFast()]], FailFast()]
+    points: Points
     """Places of the pen, x to the right and y downwards, in units of the client's choice."""
     last: Literal[True] = True
     """Whether the stroke is complete: pieces of strokes are not offered yet."""
@@ -67,7 +70,7 @@ class Ink(ClientMessage):
     type: Literal["ink"]
     strokes: Annotated[list[Stroke], FailFast()]
     """Whole strokes, in the order in which they were written."""
-    height: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+    height: Height
     """Height of the writing's frame in the units of the points; the same for the whole line."""
     undo: None = None
     """Taking a stroke back is not offered yet."""

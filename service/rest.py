@@ -6,7 +6,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -22,12 +22,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import asyncapi, docs_page, openapi
 from service.bodies import BodyReader
-from service.errors import StoppingError
+from service.errors import StoppingError, ValueRefusedError
+from service.events import Letter, Punctuation, Word
 from service.http_errors import REQUEST_ID_HEADER, add_error_handlers, request_id_of
 from service.logs import get_logger
-from service.messages import ModelInfo, Result
+from service.messages import ModelInfo
 from service.metrics import CONTENT_TYPE, Metrics
-from service.reading import read
+from service.reading import Reading, read
 from service.serving import Service
 
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
@@ -42,7 +43,7 @@ log = get_logger()
 
 
 class Recognition(BaseModel):
-    """What an image or a row of columns was read as."""
+    """What a classifier read in an image, columns or strokes."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -54,6 +55,21 @@ class Recognition(BaseModel):
     """How many columns were read."""
     curve: list[dict[str, float]] | None = None
     """With `curve=true`: the probabilities after every column."""
+
+
+class Transcription(BaseModel):
+    """What a transcriber read in an image, columns or strokes."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    text: str
+    """All that is written."""
+    letters: list[Letter | Punctuation]
+    """Its letters and marks, in the order of the line."""
+    words: list[Word]
+    """Its words."""
+    columns: int
+    """How many columns were read."""
 
 
 class Models(BaseModel):
@@ -94,23 +110,25 @@ def _router_of_images(service: Service) -> APIRouter:
     router = APIRouter(dependencies=[Depends(check_visitor), Depends(_SHOWN_KEY)])
     bodies = BodyReader(service.limits, service.settings.body_timeout_s)
 
-    @router.post(RECOGNIZE, response_model=Recognition, **openapi.RECOGNIZE)
+    @router.post(RECOGNIZE, response_model=Recognition | Transcription, **openapi.RECOGNIZE)
     async def recognize(
         request: Request,
         model: Annotated[
             str | None, Query(description="Name of a model; absent: the first.")
         ] = None,
         curve: Annotated[
-            bool, Query(description="Also give the answer after every column.")
+            bool, Query(description="Also give a classifier's answer after every column.")
         ] = False,
     ) -> Response:
-        """Read a whole image, or columns that are complete."""
+        """Read a whole image, or columns or strokes that are complete."""
         running = service.model(model)
+        if curve and running.info.kind == "transcriber":
+            raise ValueRefusedError("curve is true, allowed: of a classifier alone")
         client = request.client.host if request.client else "unknown"
         with service.sessions.admit(client, _stay):
-            columns = await bodies.columns(request, running.info.column_height)  # [n, H]
-            results = await read(running, service.limits, request_id_of(request), columns, curve)
-            body = await asyncio.to_thread(_answer, results, len(columns), curve)
+            columns = await bodies.columns(request, running.metadata.config)  # [n, H]
+            said = await read(running, service.limits, request_id_of(request), columns, curve)
+            body = await asyncio.to_thread(_answer, said, len(columns), curve)
         return Response(body, media_type="application/json")
 
     @router.get("/v1/models", **openapi.MODELS)
@@ -121,11 +139,18 @@ def _router_of_images(service: Service) -> APIRouter:
     return router
 
 
-def _answer(results: Sequence[Result], n_columns: int, with_curve: bool) -> str:
-    """The JSON text of a recognition; a long curve takes a while, so not on the event loop."""
-    shown = [_rounded(result.probabilities) for result in results]
+def _answer(said: Reading, n_columns: int, with_curve: bool) -> str:
+    """The JSON text of an answer; a long one takes a while, so not on the event loop."""
+    if said.text is not None:
+        return Transcription(
+            text=said.text,
+            letters=[event for event in said.events if not isinstance(event, Word)],
+            words=[event for event in said.events if isinstance(event, Word)],
+            columns=n_columns,
+        ).model_dump_json()
+    shown = [_rounded(result.probabilities) for result in said.results]
     return Recognition(
-        label=max(results[-1].probabilities.items(), key=lambda item: item[1])[0],
+        label=max(said.results[-1].probabilities.items(), key=lambda item: item[1])[0],
         probabilities=shown[-1],
         columns=n_columns,
         curve=shown if with_curve else None,

@@ -1,14 +1,24 @@
 """Sends one image through a server, column by column, and shows how the answer grows."""
 
+import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
-from model.columns import digit_columns
+import numpy as np
+from numpy.typing import NDArray
+
+from model.columns import digit_columns, line_columns
 from service import terminal
 from service.client import Stream, connect_sync
-from service.messages import Result
+from service.conversation import Result
+
+DIGIT_PACE_MS: Final = 60.0  # a digit is drawn in under two seconds: slow enough to follow
+LINE_PACE_MS: Final = 15.0  # and a word in one or two
+
+Columns = NDArray[np.uint8]  # [T, H]
 
 
 def show(
@@ -17,50 +27,88 @@ def show(
     *,
     model: str | None,
     key: str | None,
-    pace_ms: float,
+    pace_ms: float | None,
     plain: bool,
     output: TextIO,
 ) -> None:
     """Stream `image` to the server at `url` and write to `output` what it answers.
 
     Args:
-        pace_ms: milliseconds between two columns.
-        plain: one line of text for each column instead of a drawing.
+        pace_ms: milliseconds between two columns; None is a pace that can be followed, or none at
+            all if plain.
+        plain: one line of text for each column and event instead of a drawing.
 
     Raises `ImageError` if the image cannot be read, `ServiceError` as `connect_sync` does.
     """
     with connect_sync(url, model=model, key=key) as stream:
-        columns = digit_columns(image, stream.ready.column_height)  # [T, H]
+        transcribes = stream.ready.model.kind == "transcriber"
+        if pace_ms is None:
+            pace_ms = 0.0 if plain else LINE_PACE_MS if transcribes else DIGIT_PACE_MS
+        read, show_results = (
+            (line_columns, _show_line) if transcribes else (digit_columns, _show_digit)
+        )
+        columns = read(image, stream.ready.column_height)
         results = _paced(stream, columns, pace_ms / 1000)
+        with _cursor_hidden(output, not plain):
+            summary = show_results(stream, columns, results, plain, output)
+    output.write(f"{summary}\n")
+
+
+def _show_digit(
+    stream: Stream, columns: Columns, results: Iterable[Result], plain: bool, output: TextIO
+) -> str:
+    """Write the results of a classifier; gives its last word."""
+    drawing = terminal.Drawing(columns, stream.ready.labels)
+    leaders = []
+    for result in results:
+        column, probabilities = result.column, result.probabilities
+        drawn = terminal.plain_line if plain else drawing.update
+        _write(output, drawn(column, probabilities) + "\n" * plain)
+        leaders.append((result.label, probabilities[result.label]))
+    return terminal.summary(leaders)
+
+
+def _show_line(
+    stream: Stream, columns: Columns, results: Iterable[Result], plain: bool, output: TextIO
+) -> str:
+    """Write the results and events of a transcriber, and what a flush decides; gives the text."""
+    drawing = terminal.LineDrawing(columns, shutil.get_terminal_size().columns)
+    text = ""
+    for result in results:
+        text = result.text or ""
         if plain:
-            leaders = _write(results, terminal.plain_line, output, "\n")
+            said = [*map(terminal.event_line, result.events), f"column {result.column:>4}  {text}"]
+            _write(output, "".join(f"{line}\n" for line in said))
         else:
-            drawing = terminal.Drawing(columns, stream.ready.labels)
-            output.write(terminal.HIDE_CURSOR)
-            try:
-                leaders = _write(results, drawing.update, output, "")
-            finally:
-                output.write(terminal.SHOW_CURSOR)
-    output.write(f"{terminal.summary(leaders)}\n")
+            _write(output, drawing.update(result.column + 1, text, result.events))
+    flushed = stream.flush()
+    if plain:
+        _write(output, "".join(f"{terminal.event_line(event)}\n" for event in flushed.events))
+    else:
+        _write(output, drawing.update(flushed.columns, flushed.text or "", flushed.events))
+    return f"{terminal.MARGIN}{flushed.text}"
 
 
-def _paced(stream: Stream, columns: Iterable[bytes], pace_s: float) -> Iterable[Result]:
+def _paced(stream: Stream, columns: Iterable[bytes], pace_s: float) -> Iterator[Result]:
     """Results of all columns, each column sent `pace_s` after the one before was answered."""
     for column in columns:
         yield from stream.send(column)
         time.sleep(pace_s)
 
 
-def _write(
-    results: Iterable[Result],
-    render: Callable[[int, dict[str, float]], str],
-    output: TextIO,
-    end: str,
-) -> list[tuple[str, float]]:
-    """Write each result as `render` says; returns the leading label and its probability of each."""
-    leaders = []
-    for result in results:
-        output.write(render(result.column, result.probabilities) + end)
-        output.flush()
-        leaders.append(max(result.probabilities.items(), key=lambda item: item[1]))
-    return leaders
+def _write(output: TextIO, text: str) -> None:
+    output.write(text)
+    output.flush()
+
+
+@contextmanager
+def _cursor_hidden(output: TextIO, wanted: bool) -> Iterator[None]:
+    """No cursor while the block draws."""
+    if not wanted:
+        yield
+        return
+    output.write(terminal.HIDE_CURSOR)
+    try:
+        yield
+    finally:
+        output.write(terminal.SHOW_CURSOR)

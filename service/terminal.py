@@ -1,8 +1,9 @@
 """Draws in a terminal how an answer grows: the ink that has come, and what the net believes.
 
 Two rows of pixels share one line of text by half blocks, so a pixel is about square. Under each
-column stands the label that led when it arrived, as bright as it was probable: a ribbon that shows
-at a glance from where on the net was sure. Pure: strings come out, nothing is printed here.
+column of a digit stands the label that led when it arrived, as bright as it was probable: a ribbon
+that shows at a glance from where on the net was sure. Under a line stands each letter where it was
+found. Pure: strings come out, nothing is printed here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from service.events import Event, Spelling, Word
 
 HIDE_CURSOR: Final = "\x1b[?25l"
 SHOW_CURSOR: Final = "\x1b[?25h"
@@ -37,8 +40,6 @@ class Drawing:
     """
 
     def __init__(self, columns: NDArray[np.uint8], labels: Sequence[str]) -> None:
-        if len(columns[0]) % 2:
-            columns = np.pad(columns, ((0, 0), (0, 1)))
         self._columns = columns
         self._labels = tuple(labels)
         self._ribbon: list[str] = []
@@ -48,26 +49,15 @@ class Drawing:
         """The picture once `column` (0-based) is answered; overwrites the picture before."""
         while len(self._ribbon) <= column:  # a merged result stands for the columns it covers
             self._ribbon.append(ribbon_cell(probabilities))
-        ink = self._ink(column + 1)
+        ink = ink_lines(self._columns[: column + 1], len(self._columns))
         bars = self._bars(probabilities, len(ink))
         lines = [
             "",
             *(f"{MARGIN}{left}{MARGIN}{right}" for left, right in zip(ink, bars, strict=True)),
         ]
         lines += [f"{MARGIN}{''.join(self._ribbon)}{RESET}", ""]
-        up = f"\x1b[{self._lines}A\r" if self._lines else ""
-        self._lines = len(lines)
-        return up + "".join(f"{line}{CLEAR_LINE}\n" for line in lines)
-
-    def _ink(self, n_columns: int) -> list[str]:
-        """The first `n_columns` as lines of half blocks, blank where nothing has come."""
-        shades = DARKEST_GREY + self._columns[:n_columns].astype(int) * GREYS // 255  # [n, H]
-        blank = " " * (len(self._columns) - n_columns)
-        lines = []
-        for upper, lower in zip(shades.T[::2], shades.T[1::2], strict=True):
-            cells = (f"\x1b[38;5;{a};48;5;{b}m▀" for a, b in zip(upper, lower, strict=True))
-            lines.append("".join(cells) + RESET + blank)
-        return lines
+        above, self._lines = self._lines, len(lines)
+        return redrawn(lines, above)
 
     def _bars(self, probabilities: Mapping[str, float], n_lines: int) -> list[str]:
         """One bar a label, centred in `n_lines` lines."""
@@ -83,6 +73,69 @@ class Drawing:
             bars.append(f"{colour}{label:>{width}} {cells} {probabilities[label]:7.2%}{RESET}")
         above = (n_lines - len(bars)) // 2
         return [""] * above + bars + [""] * (n_lines - above - len(bars))
+
+
+class LineDrawing:
+    """A line of writing on the screen, redrawn in place after every result.
+
+    Args:
+        columns: [T, H] uint8, 0 = paper, 255 = ink: all that will be sent.
+        width: cells of the screen; of a longer line its end is shown.
+    """
+
+    def __init__(self, columns: NDArray[np.uint8], width: int) -> None:
+        self._columns = columns
+        self._width = max(1, width - 2 * len(MARGIN))
+        self._ribbon: dict[int, str] = {}  # a letter in colour, by its column
+        self._lines = 0
+
+    def update(self, n_columns: int, text: str, events: Sequence[Event]) -> str:
+        """The picture once so many columns are answered; overwrites the picture before."""
+        for event in events:
+            if not isinstance(event, Word):
+                place = (event.start + event.end - 1) // 2
+                while place in self._ribbon:
+                    place += 1
+                self._ribbon[place] = f"{lead_colour(event.confidence)}{event.char}{RESET}"
+        first = max(0, n_columns - self._width)
+        shown = min(self._width, len(self._columns))
+        ink = ink_lines(self._columns[first:n_columns], shown)
+        ribbon = "".join(self._ribbon.get(column, " ") for column in range(first, n_columns))
+        lines = ["", *ink, ribbon, "", text[-self._width :], ""]
+        above, self._lines = self._lines, len(lines)
+        return redrawn([f"{MARGIN}{line}" for line in lines], above)
+
+
+def ink_lines(columns: NDArray[np.uint8], width: int) -> list[str]:
+    """Columns [n, H] as lines of half blocks, blank from there up to `width` cells."""
+    if columns.shape[1] % 2:
+        columns = np.pad(columns, ((0, 0), (0, 1)))
+    shades = DARKEST_GREY + columns.astype(int) * GREYS // 255  # [n, H]
+    blank = " " * (width - len(columns))
+    lines = []
+    for upper, lower in zip(shades.T[::2], shades.T[1::2], strict=True):
+        cells = (f"\x1b[38;5;{a};48;5;{b}m▀" for a, b in zip(upper, lower, strict=True))
+        lines.append("".join(cells) + RESET + blank)
+    return lines
+
+
+def redrawn(lines: Sequence[str], above: int) -> str:
+    """Lines over a picture of so many lines."""
+    up = f"\x1b[{above}A\r" if above else ""
+    return up + "".join(f"{line}{CLEAR_LINE}\n" for line in lines)
+
+
+def event_line(event: Event) -> str:
+    """One event as one line of text: `letter       o  96.20%  columns 61..73  (a 2.10%)`."""
+    said = event.text if isinstance(event, Word) else event.char
+    others = ", ".join(
+        f"{other.text if isinstance(other, Spelling) else other.char} {other.p:.2%}"
+        for other in event.alternatives
+    )
+    line = (
+        f"{event.type:<11}  {said}  {event.confidence:.2%}  columns {event.start}..{event.end - 1}"
+    )
+    return f"{line}  ({others})" if others else line
 
 
 def plain_line(column: int, probabilities: Mapping[str, float], n_best: int = 3) -> str:

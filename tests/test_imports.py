@@ -20,7 +20,7 @@ MODEL_ROWS = (
     {"errors"},
     {"config"},
     {"columns", "decode", "events", "ink", "network", "pairs", "state"},
-    {"transcript"},
+    {"strokes", "transcript"},
     {"checkpoint"},
     {"runtime"},
     {"recognizer"},
@@ -52,7 +52,7 @@ ARROWS = [
 
 PURE = [
     *("model.columns", "model.decode", "model.events", "model.ink", "model.pairs", "model.state"),
-    *("model.transcript",),
+    *("model.strokes", "model.transcript"),
     *("service.choices", "service.effects", "service.errors", "service.events", "service.faults"),
     *("service.history", "service.inbox", "service.line", "service.messages", "service.pace"),
     *("service.pen", "service.requests", "service.session", "service.states", "service.voices"),

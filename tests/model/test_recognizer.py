@@ -14,9 +14,11 @@ from PIL import Image
 import model
 from model import Recognizer, State, load
 from model.checkpoint import Checkpoint
-from model.columns import digit_columns
+from model.columns import digit_columns, line_columns
 from model.errors import CheckpointError, ImageError, InputError
+from model.events import Letter, Word
 from model.image import ImageSource
+from model.ink import rasterise
 from tests import builders
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "7.png"
@@ -170,6 +172,94 @@ def test_a_damaged_state_is_refused(tmp_path: Path, content: bytes, said: str) -
     (tmp_path / "state").write_bytes(content)
     with pytest.raises(InputError, match=said):
         State.load(tmp_path / "state")
+
+
+# Lines
+
+
+@pytest.fixture(scope="module")
+def transcriber(tiny_lines: Checkpoint) -> Recognizer:
+    return load(tiny_lines.path)
+
+
+@pytest.fixture(scope="module")
+def line() -> NDArray[np.uint8]:
+    """An image [h, w] of a line."""
+    share = np.linspace(0, 1, 300)
+    points = np.stack([20 + 500 * share + 9 * np.sin(90 * share), 60 + 40 * np.sin(70 * share)], 1)
+    return 255 - rasterise(points, np.array([0, 150, 300]), 120, 6.0, 540).T
+
+
+def test_the_image_of_a_line_gives_text_letters_and_words(
+    transcriber: Recognizer, line: NDArray[np.uint8]
+) -> None:
+    answer = transcriber.recognize(line)
+    assert answer.text == answer.label
+    assert len(answer.letters) > 5
+    assert "".join(letter.char for letter in answer.letters) == answer.text.replace(" ", "")
+    assert [word.text for word in answer.words] == answer.text.split()
+    assert answer.columns == len(answer.curve) == len(line_columns(line, 16))
+    np.testing.assert_allclose(answer.curve.sum(1), 1, atol=1e-5)
+
+
+def test_a_stream_decides_what_the_image_gives(
+    transcriber: Recognizer, line: NDArray[np.uint8]
+) -> None:
+    answer = transcriber.recognize(line)
+    stream = transcriber.stream(line_columns(line, 16))
+    results = list(stream)
+    events = [event for result in results for event in result.events]
+    for result in results:
+        assert all(event.column == result.column for event in result.events)
+        assert 0 <= result.letter_end <= 1
+    assert stream.text == results[-1].text
+    events += stream.flush()
+    assert stream.text == answer.text
+    spans = [(e.char, e.start, e.end) for e in events if isinstance(e, Letter)]
+    assert spans == [(e.char, e.start, e.end) for e in answer.letters]
+    assert [e.text for e in events if isinstance(e, Word)] == [e.text for e in answer.words]
+    assert stream.flush() == ()
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 33, 50])
+def test_a_state_of_a_line_can_be_kept_and_forked(
+    transcriber: Recognizer, tmp_path: Path, line: NDArray[np.uint8], at: int
+) -> None:
+    columns = line_columns(line, 16)
+    before = _after(transcriber, columns[:at])
+    before.save(tmp_path / "state")
+    expected = list(transcriber.stream(columns))[at:]
+    for state in (before, before, State.load(tmp_path / "state")):
+        assert list(transcriber.stream(columns[at:], state)) == expected
+
+
+def test_a_state_after_a_flush_goes_on_with_a_new_word(
+    transcriber: Recognizer, tmp_path: Path, line: NDArray[np.uint8]
+) -> None:
+    columns = line_columns(line, 16)
+    stream = transcriber.stream(columns[:40])
+    list(stream)
+    stream.flush()
+    stream.state.save(tmp_path / "state")
+    fork = transcriber.stream(columns[40:], State.load(tmp_path / "state"))
+    assert list(fork) == [stream.push(column) for column in columns[40:]]
+    assert fork.flush() == stream.flush()
+
+
+def test_a_state_whose_line_is_damaged_is_refused(transcriber: Recognizer, tmp_path: Path) -> None:
+    _after(transcriber, builders.columns(9, column_height=16)).save(tmp_path / "state")
+    content = (tmp_path / "state").read_bytes().replace(b'"letters"', b'"ladders"')
+    (tmp_path / "state").write_bytes(content)
+    with pytest.raises(InputError, match="cannot go on"):
+        transcriber.stream(state=State.load(tmp_path / "state"))
+
+
+def test_a_classifier_has_nothing_to_flush(recognizer: Recognizer) -> None:
+    stream = recognizer.stream()
+    assert (stream.text, stream.flush()) == ("", ())
+    result = stream.push([0] * 28)
+    assert stream.flush() == ()
+    assert stream.text == result.label
 
 
 # Loading

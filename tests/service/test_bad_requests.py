@@ -124,14 +124,54 @@ def test_columns_that_do_not_fit_name_the_first_fault(
     assert says in error(response, 422, "bad_columns")
 
 
-def test_json_without_columns_is_said_so(client: httpx.Client) -> None:
-    assert "no columns" in error(client.post("/v1/recognize", json={}), 422, "bad_value")
+def test_json_without_columns_or_strokes_is_said_so(client: httpx.Client) -> None:
+    response = client.post("/v1/recognize", json={})
+    assert "neither columns nor strokes" in error(response, 422, "bad_value")
 
 
-def test_ink_is_not_offered_yet(client: httpx.Client) -> None:
-    body = {"strokes": [{"id": 0, "points": [[1, 2]], "last": True}], "height": 100}
-    said = error(client.post("/v1/recognize", json=body), 422, "not_offered")
-    assert "ink is not offered by this model yet" in said
+@pytest.mark.parametrize(
+    ("strokes", "says"),
+    [
+        ("7", "strokes is 7, expected an array of strokes"),
+        ("null", "strokes is null"),
+        ("[]", "there is no ink: no stroke has a point"),
+        ("[[],[]]", "there is no ink: no stroke has a point"),
+        ("[7]", "stroke 0 is 7, expected an array of points"),
+        ('[{"points":[[1,2]]}]', "stroke 0 is an object, expected an array of points"),
+        ("[[7]]", "point 0 of stroke 0 is 7, expected [x, y], two finite numbers"),
+        ("[[[1,2]],[[1,2],[1]]]", "point 1 of stroke 1 is [1], expected"),
+        ("[[[1,2,3]]]", "point 0 of stroke 0 is [1, 2, 3]"),
+        ("[[[1,NaN]]]", "point 0 of stroke 0 is [1, NaN]"),
+        ("[[[1,1e400]]]", "point 0 of stroke 0 is [1, Infinity]"),
+        ('[[[1,"2"]]]', 'point 0 of stroke 0 is [1, "2"]'),
+        ("[[[1,null]]]", "point 0 of stroke 0 is [1, null]"),
+        ("[[[0,0],[1e300,5]]]", "points lie beyond what can be drawn"),
+    ],
+)
+def test_strokes_that_cannot_be_drawn_name_the_first_fault(
+    client: httpx.Client, strokes: str, says: str
+) -> None:
+    response = client.post(
+        "/v1/recognize",
+        content=f'{{"strokes": {strokes}}}',
+        headers={"content-type": "application/json"},
+    )
+    assert says in error(response, 422, "bad_ink")
+
+
+@pytest.mark.parametrize("height", [0, -1, "9", True, [], 1e400])
+def test_a_height_that_is_none_is_said_so(client: httpx.Client, height: object) -> None:
+    text = json.dumps({"strokes": [[[1, 2]]], "height": height})
+    response = client.post(
+        "/v1/recognize", content=text, headers={"content-type": "application/json"}
+    )
+    assert "height is " in error(response, 422, "bad_value")
+
+
+def test_strokes_left_of_their_frame_are_said_so(client: httpx.Client) -> None:
+    body = {"strokes": [[[-3, 2], [5, 9]]], "height": 28}
+    said = error(client.post("/v1/recognize", json=body), 422, "bad_ink")
+    assert said.startswith("x is from -3 to 5")
 
 
 def test_a_query_that_is_no_truth_value_is_said_so(client: httpx.Client) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import MEANINGS
 from service.messages import ModelInfo
-from service.rest import Recognition
+from service.rest import Recognition, Transcription
 from tests.service.asking import client_of
 from tests.service.running import Running, server
 
@@ -24,6 +24,7 @@ ELSEWHERE = {
     "bad_data",
     "bad_checkpoint",
     "bad_input",
+    "not_offered",
     "not_ready",
 }
 
@@ -103,13 +104,17 @@ def test_the_body_may_be_what_the_door_takes(
         "multipart/form-data",
         "application/json",
     }
-    example = content["application/json"]["example"]
-    assert client.post("/v1/recognize", json=example).status_code == 200
+    examples = content["application/json"]["examples"]
+    assert examples.keys() == {"columns", "strokes"}
+    for example in examples.values():
+        assert client.post("/v1/recognize", json=example["value"]).status_code == 200
 
 
 def test_examples_of_answers_are_answers(description: dict[str, Any], client: httpx.Client) -> None:
     answer = description["paths"]["/v1/recognize"]["post"]["responses"]["200"]
-    Recognition.model_validate(answer["content"]["application/json"]["example"])
+    examples = answer["content"]["application/json"]["examples"]
+    Recognition.model_validate(examples["classifier"]["value"])
+    Transcription.model_validate(examples["transcriber"]["value"])
     listed = description["components"]["schemas"][ModelInfo.__name__]["properties"]
     (model,) = client.get("/v1/models").json()["models"]
     assert model.keys() == listed.keys()

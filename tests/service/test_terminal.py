@@ -5,7 +5,17 @@ import re
 import numpy as np
 import pytest
 
-from service.terminal import BAR_CELLS, Drawing, bar, plain_line, summary, sure_since
+from service.events import Character, Letter, Punctuation, Word
+from service.terminal import (
+    BAR_CELLS,
+    Drawing,
+    LineDrawing,
+    bar,
+    event_line,
+    plain_line,
+    summary,
+    sure_since,
+)
 
 COLUMNS = np.array([[0, 255, 0], [255, 0, 0]], np.uint8)  # two columns of three pixels
 
@@ -80,3 +90,59 @@ def test_the_summary_says_since_when_the_answer_stood() -> None:
     assert summary(leaders) == "  7  99.00% after 4 columns, sure since column 3"
     assert sure_since([("7", 0.5)]) is None
     assert summary([("7", 0.5)]) == "  7  50.00% after 1 columns"
+
+
+# Lines
+
+
+def letter(char: str, start: int, end: int, confidence: float = 0.99) -> Letter:
+    others = (Character(char="o", p=0.0125),)
+    return Letter(
+        id=0,
+        char=char,
+        start=start,
+        end=end,
+        column=end,
+        confidence=confidence,
+        alternatives=others,
+    )
+
+
+WORD = Word(id=0, text="ab", start=0, end=9, column=9, confidence=0.5, alternatives=())
+
+
+def test_a_line_grows_with_its_letters_below_and_its_text() -> None:
+    drawing = LineDrawing(np.full((9, 2), 255, np.uint8), 80)
+    first = plain(drawing.update(4, "a", [letter("a", 0, 3)]))
+    second = plain(drawing.update(9, "ab", [letter("b", 4, 8), WORD]))
+    assert (first[1], first[2], first[4]) == ("  ▀▀▀▀", "   a", "  a")
+    assert (second[1], second[2], second[4]) == ("  ▀▀▀▀▀▀▀▀▀", "   a   b", "  ab")
+
+
+def test_of_a_line_longer_than_the_screen_the_end_is_shown() -> None:
+    drawing = LineDrawing(np.full((100, 2), 255, np.uint8), 14)
+    drawing.update(40, "x" * 30, [letter("a", 0, 3)])
+    picture = plain(drawing.update(60, "abcdefghijklmno", [letter("b", 58, 60)]))
+    assert picture[1] == "  " + "▀" * 10
+    assert picture[2] == "          b"
+    assert picture[4] == "  fghijklmno"
+
+
+def test_letters_of_one_place_stand_side_by_side() -> None:
+    drawing = LineDrawing(np.zeros((9, 2), np.uint8), 80)
+    picture = plain(drawing.update(9, "ab", [letter("a", 2, 5), letter("b", 3, 5)]))
+    assert picture[2] == "     ab"
+
+
+def test_letters_are_coloured_by_their_confidence() -> None:
+    drawing = LineDrawing(np.zeros((9, 2), np.uint8), 80)
+    picture = drawing.update(9, "ab", [letter("a", 0, 3, 0.96), letter("b", 4, 8, 0.6)])
+    assert "\x1b[1;32ma" in picture
+    assert "\x1b[1;33mb" in picture
+
+
+def test_an_event_is_one_line_of_text() -> None:
+    assert event_line(letter("a", 3, 9)) == "letter       a  99.00%  columns 3..8  (o 1.25%)"
+    assert event_line(WORD) == "word         ab  50.00%  columns 0..8"
+    mark = Punctuation(id=1, char=",", start=9, end=10, column=12, confidence=0.5, alternatives=())
+    assert event_line(mark) == "punctuation  ,  50.00%  columns 9..9"

@@ -1,0 +1,68 @@
+"""Whole strokes of a pen -> columns, with or without a known frame."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from model.columns import LINE_SHARE, digit_columns
+from model.config import ModelConfig
+from model.errors import InputError
+from model.ink import PEN_WIDTH, flatten, rasterise
+
+Points = NDArray[np.float64]  # [P, 2], x to the right, y downwards
+
+FURTHEST: Final = 1e9  # units of the points
+MARGIN: Final = 2  # blank columns before ink whose frame is its own bounds
+# Ink whose pen went no further than so many times its width is a dash or a dot: how high it is says
+# nothing of the frame, which is taken to be so many times as high as the dash is wide.
+FLAT_WAY: Final = 1.3
+FLAT_FRAME: Final = 0.7
+FINE: Final = 8  # a digit's ink is drawn so many times finer before it goes the way of images
+
+
+def stroke_columns(
+    strokes: Sequence[ArrayLike], config: ModelConfig, height: float | None = None
+) -> NDArray[np.uint8]:
+    """Columns of strokes that are all there.
+
+    Args:
+        strokes: each [n, 2], x to the right and y downwards; a stroke of one point is a dot.
+        config: of the net that will read them.
+        height: of the writing's frame, in the units of the points: its top is y = 0, its left end
+            x = 0. None takes the ink's own bounds.
+
+    Returns:
+        [T, H], 0 = paper, 255 = ink.
+
+    Raises:
+        InputError: no row of points, none at all, or numbers that cannot be drawn.
+    """
+    points, starts = flatten([stroke for stroke in strokes if len(np.asarray(stroke))])
+    if not len(points):
+        raise InputError("there is no ink: no stroke has a point")
+    if not (abs(points) <= FURTHEST).all():  # not a number is not, either
+        raise InputError(f"points lie beyond what can be drawn, allowed: up to {FURTHEST:g}")
+    rows = config.column_height
+    if height is not None:
+        with np.errstate(over="ignore", invalid="ignore"):  # `rasterise` says what is too far
+            return rasterise(points * (rows / height), starts, rows)
+    if config.kind == "classifier":
+        fine = _fitted(points, starts, FINE * rows, FINE * PEN_WIDTH)
+        return digit_columns(rasterise(fine, starts, FINE * rows, FINE * PEN_WIDTH).T, rows)
+    return rasterise(_fitted(points, starts, rows, PEN_WIDTH), starts, rows)
+
+
+def _fitted(points: Points, starts: NDArray[np.int64], rows: int, pen_width: float) -> Points:
+    """Points in pixels, so that their ink fills the rows as a line's does."""
+    low, high = points.min(0), points.max(0)
+    width, height = (high - low).tolist()
+    steps = np.hypot(*np.diff(points, axis=0).T)
+    steps[starts[1:-1] - 1] = 0  # the pen was in the air
+    if steps.sum() <= FLAT_WAY * width:
+        height = max(height, FLAT_FRAME * width)
+    scale = (LINE_SHARE * rows - pen_width) / (height or 1.0)
+    origin = np.array([low[0], (low[1] + high[1]) / 2])  # the left end, half way up
+    fitted: Points = (points - origin) * scale + np.array([MARGIN + pen_width / 2, rows / 2])
+    return fitted

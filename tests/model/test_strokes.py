@@ -1,0 +1,101 @@
+"""Whole strokes become columns, in a frame that is given or in the one that their ink gives."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.errors import InputError
+from model.ink import flatten, rasterise
+from model.strokes import stroke_columns
+from tests import builders
+
+LINES = builders.line_config(column_height=32)
+DIGITS = builders.config()
+WAVE = [(float(x), 50 + 40 * float(np.sin(x / 7))) for x in range(100, 300, 3)]
+BAR = [(190.0, 0.0), (200.0, 110.0)]
+
+Stroke = list[tuple[float, float]]
+
+
+def test_in_a_given_frame_ink_lies_where_it_was_written() -> None:
+    points, starts = flatten([WAVE, BAR])
+    columns = stroke_columns([WAVE, BAR], LINES, height=128.0)
+    assert np.array_equal(columns, rasterise(points / 4, starts, 32))
+
+
+def test_without_a_frame_the_ink_fills_the_rows() -> None:
+    columns = stroke_columns([WAVE, BAR], LINES)
+    rows, inked = np.flatnonzero(columns.max(0)), np.flatnonzero(columns.max(1))
+    assert 28 <= len(rows) <= 30
+    assert abs(rows.mean() - 15.5) <= 1
+    assert 1 <= inked[0] <= 3
+
+
+@given(
+    scale=st.floats(0.01, 100),
+    x=st.floats(-1000, 1000),
+    y=st.floats(-1000, 1000),
+)
+def test_without_a_frame_size_and_place_make_no_difference(
+    scale: float, x: float, y: float
+) -> None:
+    moved = [[(scale * px + x, scale * py + y) for px, py in stroke] for stroke in (WAVE, BAR)]
+    got = stroke_columns(moved, LINES).astype(int)
+    assert np.abs(got - stroke_columns([WAVE, BAR], LINES)).max() <= 3
+
+
+@pytest.mark.parametrize(
+    "stroke", [[(3.0, 4.0)], [(0.0, 5.0), (40.0, 5.0)], [(0.0, 5.0), (20.0, 7.0), (40.0, 5.5)]]
+)
+def test_a_dot_or_a_dash_keeps_its_shape(stroke: Stroke) -> None:
+    columns = stroke_columns([stroke], LINES)
+    rows = np.flatnonzero(columns.max(0))
+    assert len(rows) <= 8
+    assert abs(rows.mean() - 15.5) <= 1.5
+    assert len(columns) < 60
+
+
+def test_strokes_without_points_are_passed_over() -> None:
+    expected = stroke_columns([WAVE, BAR], LINES)
+    assert np.array_equal(stroke_columns([[], WAVE, [], BAR, []], LINES), expected)
+
+
+def test_a_classifier_gets_an_image_as_it_was_trained_on() -> None:
+    columns = stroke_columns([WAVE, BAR], DIGITS)
+    assert columns.shape == (28, 28)
+    assert columns.max() == 255
+
+
+def test_a_hundred_thousand_points_are_drawn() -> None:
+    x = np.linspace(0, 5000, 100_000)
+    stroke = np.stack([x, 50 + 40 * np.sin(x / 9)], 1)
+    assert len(stroke_columns([stroke], LINES)) > 1000
+
+
+@pytest.mark.parametrize(
+    ("strokes", "said"),
+    [
+        ([], "no stroke has a point"),
+        ([[], []], "no stroke has a point"),
+        ([[(1, float("nan"))]], "beyond what can be drawn"),
+        ([[(1, float("inf"))]], "beyond what can be drawn"),
+        ([[(-1e300, 0), (1e300, 1)]], "beyond what can be drawn"),
+        ([[(0, 0), (1e8, 0), (1e8, 1)], [(0, 1)] * 9 + [(0, 0), (1e8, 0)]], "x is from"),
+        ([[1, 2, 3]], "expected \\[points, 2\\]"),
+    ],
+)
+def test_strokes_that_cannot_be_drawn_say_why(strokes: list[Stroke], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        stroke_columns(strokes, LINES)
+
+
+@pytest.mark.parametrize(
+    ("point", "height", "said"),
+    [((-1, 3), 32, "x is from -1 to -1"), ((0, 3), 1e-320, "is from"), ((9, 9), 1e-320, "is from")],
+)
+def test_ink_outside_of_its_frame_is_refused(
+    point: tuple[float, float], height: float, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        stroke_columns([[point]], LINES, height=height)

@@ -1,0 +1,236 @@
+"""The Python clients and a transcriber: events with their results, flushes, and ink."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.columns import line_columns
+from model.ink import flatten, rasterise
+from model.recognizer import Recognizer, load
+from service.client import Result, Stream, connect, connect_sync
+from service.errors import InkError
+from service.events import Event
+from service.terminal import HIDE_CURSOR, SHOW_CURSOR
+from tests import builders
+from tests.service.commands import inkstream, read_all, terminal
+from tests.service.running import Running, server
+
+Stroke = list[tuple[float, float]]
+WAVE: Stroke = [(float(x), 80 + 70 * float(np.sin(x / 30))) for x in range(30, 900, 9)]
+DOT: Stroke = [(400, 10)]
+BAR: Stroke = [(950, 10), (960, 150)]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("weights")
+    builders.line_checkpoint(folder / "tiny_lines.onnx")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(weights: Path) -> Iterator[Running]:
+    with server(weights, models="tiny,tiny_lines", max_message_points=60) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def alone(weights: Path) -> Recognizer:
+    return load(weights / "tiny_lines.onnx")
+
+
+@pytest.fixture
+def stream(running: Running) -> Iterator[Stream]:
+    with connect_sync(running.url, model="tiny_lines") as stream:
+        yield stream
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scan of a line."""
+    path: Path = tmp_path_factory.mktemp("scans") / "line.png"
+    points, starts = flatten([WAVE, DOT, BAR])
+    Image.fromarray(255 - rasterise(points, starts, 170, 9.0, 1000).T).save(path)
+    return path
+
+
+def drawn(*strokes: Stroke) -> Any:
+    points, starts = flatten(strokes)
+    return rasterise(points / 10, starts, 16)
+
+
+def spans(events: list[Event]) -> list[tuple[str, int, int]]:
+    return [(event.type, event.start, event.end) for event in events]
+
+
+def decided(results: list[Result]) -> list[Event]:
+    return [event for result in results for event in result.events]
+
+
+def expected(alone: Recognizer, columns: Any) -> list[tuple[str, int, int]]:
+    """Letters and marks of a line with a flush behind it."""
+    return [
+        ("punctuation" if letter.is_mark else "letter", letter.start, letter.end)
+        for letter in alone.read(columns).letters
+    ]
+
+
+# Columns
+
+
+def test_events_come_with_the_result_of_their_column(stream: Stream, alone: Recognizer) -> None:
+    columns = builders.columns(300, 3, 16)
+    results = list(stream.send(columns))
+    flushed = stream.flush()
+    assert [result.column for result in results] == list(range(300))
+    for result in results:
+        assert all(event.column == result.column for event in result.events)
+        assert result.text is not None
+        assert 0 <= (result.letter_end or 0) <= 1
+    events = decided(results) + list(flushed.events)
+    assert spans([e for e in events if e.type != "word"]) == expected(alone, columns)
+    assert flushed.text == alone.read(columns).text
+
+
+async def test_the_asynchronous_client_hears_the_same(running: Running, alone: Recognizer) -> None:
+    columns = builders.columns(300, 3, 16)
+    async with connect(running.url, model="tiny_lines") as stream:
+        results = [result async for result in stream.send(columns)]
+        done = await stream.end()
+    events = decided(results) + list(done.events)
+    assert spans([e for e in events if e.type != "word"]) == expected(alone, columns)
+    assert (done.letters, done.text) == (len(expected(alone, columns)), alone.read(columns).text)
+
+
+def test_a_line_that_ends_by_itself_is_told_with_its_last_events(
+    stream: Stream, alone: Recognizer
+) -> None:
+    stream.configure(line_end_columns=5)
+    first = np.concatenate([builders.columns(41, 4, 16), np.zeros((5, 16), np.uint8)])
+    first[40] = 99
+    assert stream.ended_line is None
+    results = list(stream.send(first))
+    following = list(stream.send(builders.columns(20, 5, 16)))
+    ended = stream.ended_line
+    assert ended is not None
+    assert ended.text == alone.read(first).text
+    events = decided(results) + list(ended.events)
+    assert spans([e for e in events if e.type != "word"]) == expected(alone, first)
+    assert {result.epoch for result in following} == {1}
+    assert all(event.start < 20 for event in decided(following))
+
+
+def test_what_a_rewind_withdraws_is_not_told_later(stream: Stream) -> None:
+    columns = builders.columns(120, 3, 16)
+    for result in stream.send(columns):
+        if result.column == 10:
+            break
+    rewound = stream.rewind(8)
+    assert rewound.text is not None
+    results = list(stream.send(columns[8:]))
+    assert all(event.column >= 8 for event in decided(results))
+    ids = [event.id for event in decided(results) if event.type != "word"]
+    assert ids == list(range(rewound.letters, rewound.letters + len(ids)))
+
+
+# Ink
+
+
+def test_strokes_give_the_results_of_their_columns(stream: Stream, alone: Recognizer) -> None:
+    results = list(stream.write([WAVE], 160))
+    results += stream.write([BAR], 160)
+    assert [result.column for result in results] == list(range(len(results)))
+    flushed = stream.flush()
+    assert flushed.text == alone.read(drawn(WAVE, BAR)).text
+
+
+def test_a_late_stroke_gives_changed_columns_anew(stream: Stream, alone: Recognizer) -> None:
+    before = list(stream.write([WAVE, BAR], 160))
+    again = list(stream.write([DOT], 160))
+    assert {result.epoch for result in before} == {0}
+    assert {result.epoch for result in again} == {1}
+    assert again[0].column < 40
+    assert again[-1].column == before[-1].column
+    assert stream.flush().text == alone.read(drawn(WAVE, BAR, DOT)).text
+
+
+async def test_the_asynchronous_client_writes_too(running: Running, alone: Recognizer) -> None:
+    async with connect(running.url, model="tiny_lines") as stream:
+        results = [result async for result in stream.write([WAVE, DOT], 160)]
+        flushed = await stream.flush()
+    assert results
+    assert flushed.text == alone.read(drawn(WAVE, DOT)).text
+
+
+def test_many_points_go_in_several_messages(running: Running, alone: Recognizer) -> None:
+    x = np.linspace(30, 900, 1000)
+    fine = np.stack([x, 80 + 70 * np.sin(x / 30)], 1)
+    with connect_sync(running.url, model="tiny_lines") as stream:
+        list(stream.write([fine, DOT, []], 160))
+        assert stream.flush().text == alone.read(drawn(fine.tolist(), DOT)).text
+
+
+def test_what_is_left_early_does_not_show_up_later(stream: Stream) -> None:
+    for _ in stream.write([WAVE[:50]], 160):
+        break
+    results = list(stream.write([BAR], 160))
+    assert results[0].column == 46  # the pen had left those before behind
+
+
+def test_ink_that_is_refused_is_a_typed_error(stream: Stream) -> None:
+    with pytest.raises(InkError, match="x is from"):
+        list(stream.write([[(-5, 3)]], 160))
+
+
+# The command line
+
+
+def test_stream_writes_columns_and_events_where_no_terminal_reads(
+    running: Running, picture: Path, alone: Recognizer
+) -> None:
+    done = inkstream("stream", picture, "--url", running.url, "--model", "tiny_lines")
+    assert (done.returncode, done.stderr) == (0, "")
+    *lines, last = done.stdout.splitlines()
+    answer = alone.recognize(picture)
+    assert last == f"  {answer.text}"
+    kinds = [line.split()[0] for line in lines]
+    assert kinds.count("column") == len(line_columns(picture, 16))
+    assert kinds.count("letter") + kinds.count("punctuation") == len(answer.letters)
+    assert kinds.count("word") == len(answer.words)
+
+
+def test_stream_draws_a_line_in_a_terminal(running: Running, picture: Path) -> None:
+    args = ["stream", picture, "--url", running.url, "--model", "tiny_lines", "--pace", 0]
+    with terminal(*args) as (process, end):
+        text = read_all(end)
+        assert process.wait(60) == 0
+    assert "▀" in text
+    assert text.index(HIDE_CURSOR) < text.index(SHOW_CURSOR)
+
+
+def test_recognize_reads_the_pictures_of_lines(weights: Path, picture: Path) -> None:
+    model = str(weights / "tiny_lines.onnx")
+    answer = load(model).recognize(picture)
+
+    def said(*args: str) -> str:
+        done: subprocess.CompletedProcess[str] = inkstream(
+            "recognize", picture, "--model", model, *args
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    assert said() == f"{picture}  {answer.text}  {answer.confidence:.2%}\n"
+    header, row = said("--csv").splitlines()
+    assert header == "image,text,probability"
+    assert row.endswith(f"{answer.confidence:.6f}")
+
+    line = json.loads(said("--json"))
+    assert line.keys() == {"image", "text", "letters", "words", "columns"}
+    assert [each["char"] for each in line["letters"]] == [each.char for each in answer.letters]
+    assert [each["text"] for each in line["words"]] == [each.text for each in answer.words]
