@@ -37,8 +37,10 @@ Scores = NDArray[np.float32]  # [n, S] log-probabilities: blank, K labels, lette
 BLANK: Final = 0  # the first of the symbols; label k is symbol 1 + k
 END_DELAY: Final = 2  # steps from a letter's last one to the score that says so
 
-SURE: Final = math.log(0.9)  # a symbol as probable as this is decided at once
-LIKELY_END: Final = math.log(0.3)  # from this score on the end of a letter counts as seen
+# Chosen on writers who choose, with an early net: later decisions (0.9) made events one to two
+# columns later and their ends no better; of scores, even weak ones tell more than the run's place.
+SURE: Final = math.log(0.5)  # a symbol as probable as this is decided at once
+LIKELY_END: Final = math.log(0.1)  # from this score on the end of a letter counts as seen
 END_REACH: Final = 5  # steps before a run's first one in which its letter may have ended
 
 LEAST: Final = 1e-30  # stands for no probability where a logarithm is taken

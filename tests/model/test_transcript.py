@@ -26,16 +26,17 @@ def line(steps: str, unsure: str = "", ends: dict[int, float] | None = None) -> 
 
     Args:
         steps: the most probable symbol of each step.
-        unsure: where not a space, the symbol that is nearly as probable.
+        unsure: where not a space, the label that is half as probable; neither is certain then.
         ends: steps at which the score of a letter's end is this probability.
     """
     scores = np.full((len(steps), 2 + len(LABELS)), 1e-6)
     symbols = "-" + LABELS
     for step, symbol in enumerate(steps):
         other = unsure[step] if step < len(unsure) else " "
-        scores[step, symbols.index(symbol)] = 0.99 if other == " " else 0.6
+        scores[step, symbols.index(symbol)] = 0.99 if other == " " else 0.48
         if other != " ":
-            scores[step, symbols.index(other)] = 0.3
+            scores[step, symbols.index(other)] = 0.24
+            scores[step, 0] = 0.28
         scores[step, -1] = (ends or {}).get(step, 0.01)
     scores[:, :-1] /= scores[:, :-1].sum(1, keepdims=True)
     shown = np.concatenate([np.full((1, scores.shape[1]), 1e-9), scores])
