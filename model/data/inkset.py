@@ -169,7 +169,7 @@ class Builder:
     """Collects pieces one by one into an `InkSet`."""
 
     def __init__(self) -> None:
-        self._points: list[NDArray[np.int32]] = []
+        self._points: list[NDArray[np.int16] | NDArray[np.int32]] = []
         self._letters: list[NDArray[np.int16]] = []
         self._stroke_lengths: list[int] = []
         self._n_strokes: list[int] = []
@@ -200,7 +200,8 @@ class Builder:
             guides: y of (x-height line, baseline), NaN where not known.
         """
         origin = points.min(0)
-        self._points.append(np.rint(points - origin).astype(np.int32))
+        moved = np.rint(points - origin)
+        self._points.append(moved.astype(np.int16 if moved.max() <= LARGEST else np.int32))
         self._letters.append(letters)
         self._stroke_lengths.extend(stroke_lengths)
         self._n_strokes.append(len(stroke_lengths))
@@ -222,7 +223,7 @@ class Builder:
         np.maximum.at(largest, writers, [points.max() for points in self._points])
         scales = 0.5 ** np.ceil(np.log2(np.maximum(largest / LARGEST, 1)))[writers]
         scaled = [
-            (points if scale == 1 else np.rint(points * scale)).astype(np.int16)
+            (points if scale == 1 else np.rint(points * scale)).astype(np.int16, copy=False)
             for points, scale in zip(self._points, scales, strict=True)
         ]
         return InkSet(

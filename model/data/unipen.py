@@ -26,6 +26,7 @@ __all__ = ["Census", "cache_folder", "keep", "read"]
 INK: Final = "unipen.npz"
 CENSUS: Final = "census.json"
 
+BLOCK: Final = 10_000  # pieces measured at once
 LEAST_LETTERS: Final = 3  # in a label that can be called longer than its ink
 SHORT_SHARE: Final = 0.3  # of the usual ink a letter: below are wrong labels and broken ink alone
 
@@ -78,8 +79,17 @@ def _read_folder(folder: Path) -> tuple[InkSet, Census]:
 
 
 def _read_release(root: Path) -> tuple[InkSet, Census]:
+    tally = Tally()
+    ink = _read_pages(root, tally)
+    short = _is_cut_short(ink)
+    tally.skipped.update(("label longer than its ink", *key) for key in _keys(ink, short))
+    ink = ink.take(np.flatnonzero(~short))
+    return ink, Census(Counter(_keys(ink)), tally.skipped, tally.changed)
+
+
+def _read_pages(root: Path, tally: Tally) -> InkSet:
     """Each page of ink is read once, for the label files of all categories that include it."""
-    builder, tally = Builder(), Tally()
+    builder = Builder()
     label_files: dict[tuple[str, ...], list[Path]] = defaultdict(list)
     for category in CATEGORIES:
         for path in sorted(root.glob(f"data/{category}/*/**/*.dat")):
@@ -95,11 +105,7 @@ def _read_release(root: Path) -> tuple[InkSet, Census]:
                 tally.skip("an included file is missing", source)
             continue
         add_page(page, sources, builder, tally)
-    ink = builder.ink()
-    short = _is_cut_short(ink)
-    tally.skipped.update(("label longer than its ink", *key) for key in _keys(ink, short))
-    ink = ink.take(np.flatnonzero(~short))
-    return ink, Census(Counter(_keys(ink)), tally.skipped, tally.changed)
+    return builder.ink()
 
 
 def _sources(data: Path, path: Path) -> Iterator[Source]:
@@ -118,10 +124,8 @@ def _keys(ink: InkSet, chosen: NDArray[np.bool_] | slice = slice(None)) -> Itera
 
 def _is_cut_short(ink: InkSet) -> NDArray[np.bool_]:
     """Whether a piece's ink is far shorter than its writer's is for as many characters, [N]."""
-    steps = np.hypot(*np.diff(ink.points.astype(np.float32), axis=0, prepend=0).T)
-    steps[ink.stroke_starts[:-1]] = 0
-    walked = np.concatenate([[0], np.cumsum(steps, dtype=np.float64)])
-    lengths = np.diff(walked[ink.stroke_starts[ink.piece_starts]])
+    blocks = np.array_split(np.arange(len(ink)), len(ink) // BLOCK + 1)
+    lengths = np.concatenate([_path_lengths(ink.take(block)) for block in blocks])
     n_letters = np.array([sum(map(str.isalnum, label)) for label in ink.labels], np.int64)
     per_letter = lengths / np.maximum(n_letters, 1)
     judged = n_letters >= LEAST_LETTERS
@@ -130,3 +134,11 @@ def _is_cut_short(ink: InkSet) -> NDArray[np.bool_]:
         own = judged & (ink.writers == writer)
         short[own] = per_letter[own] < SHORT_SHARE * np.median(per_letter[own])
     return short
+
+
+def _path_lengths(ink: InkSet) -> NDArray[np.float64]:
+    """How far the pen went on paper in each piece, [N]."""
+    steps = np.hypot(*np.diff(ink.points.astype(np.float32), axis=0, prepend=0).T)
+    steps[ink.stroke_starts[:-1]] = 0
+    walked = np.concatenate([[0.0], np.cumsum(steps, dtype=np.float64)])
+    return np.diff(walked[ink.stroke_starts[ink.piece_starts]])
