@@ -6,6 +6,7 @@ spaces count.
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from model.data.dataset import Dataset
 from model.data.inkset import STYLES, InkSet
 from model.data.split import Part
 from model.line_checks import drift, finality
+from model.line_document import accuracy
 from model.line_events import (
     REACH,
     end_calibration,
@@ -31,6 +33,8 @@ from model.line_events import (
 from model.line_material import CHARACTERS, TEXT, WORDS, Material, digit_lines
 from model.line_measures import Figures, confusions, errors, errors_by
 from model.line_reading import Reader, Reading
+from model.line_samples import Sample, pages
+from model.line_speed import speed
 from model.line_tables import table
 
 SIZES: Final = (1.0, 0.75, 0.5)  # of the rows
@@ -43,6 +47,8 @@ class Report:
     """What was found; `contents` is plain JSON."""
 
     contents: dict[str, Any]
+    samples: dict[str, list[list[Sample]]]  # best, median and worst words and lines
+    labels: tuple[str, ...]
 
     def heading(self) -> str:
         """What was measured."""
@@ -59,11 +65,16 @@ class Report:
         """The figures as a Markdown table."""
         return table(self.contents)
 
-    def save(self, folder: Path) -> None:
-        """Write report.json and figures.md into `folder`."""
+    def save(self, folder: Path, document: Path) -> None:
+        """Write report.json, figures.md and the plots into `folder`, and the document."""
+        from model import line_pages, line_plots  # noqa: PLC0415  # need matplotlib
+
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(json.dumps(self.contents, indent=2) + "\n")
         (folder / "figures.md").write_text(self.table())
+        line_plots.draw_report(self.contents, folder)
+        line_pages.draw_pages(self.samples, self.labels, folder)
+        document.write_text(accuracy(self.contents, os.path.relpath(folder, document.parent)))
 
 
 def report(
@@ -87,12 +98,24 @@ def report(
     words, word_readings = _read(reader, material, WORDS)
     text, text_readings = _read(reader, material, TEXT)
     readings = word_readings + text_readings
-    styles = material.styles(material.places(WORDS) + material.places(TEXT))
+    places = material.places(WORDS)
     contents = _provenance(checkpoint, material, part, limit) | {
         "words": words,
         "text": text,
         "characters": _characters(reader, material),
         "digits": _digits(reader, digits, limit),
+        **_events(readings, material.styles(places + material.places(TEXT))),
+        "finality": finality(reader, readings),
+        "drift": drift(reader, material, places, limit or len(places)),
+        "speed": speed(reader, material, places),
+    }
+    samples = pages(reader, {"words": word_readings, "lines": text_readings})
+    return Report(contents, samples, reader.config.labels)
+
+
+def _events(readings: Sequence[Reading], styles: Sequence[str]) -> Figures:
+    """What is found out about events, of all that was read."""
+    return {
         "letter_ends": _by_style(readings, styles),
         "letter_end_scores": end_calibration(readings),
         "lateness": lateness(readings),
@@ -105,10 +128,7 @@ def report(
             (reading.line.label for reading in readings),
             CONFUSIONS,
         ),
-        "finality": finality(reader, readings),
-        "drift": drift(reader, material, material.places(WORDS), limit or len(readings)),
     }
-    return Report(contents)
 
 
 def _provenance(
@@ -129,6 +149,7 @@ def _provenance(
         "split_digest": material.split_digest,
         "part": part,
         "limit": limit,
+        "writers": len(material.by_writer(material.places(WORDS) + material.places(TEXT))),
         "left_out": material.n_left_out,
     }
 
@@ -160,7 +181,7 @@ def _length_groups(labels: Sequence[str], lasts: Sequence[int]) -> tuple[list[st
     """The group of lengths that each label is in, and all groups in their order."""
     firsts = (1, *(last + 1 for last in lasts))
     names = [f"{first}-{last}" for first, last in zip(firsts, lasts, strict=False)]
-    names.append(f"{firsts[-1]}-")
+    names.append(f"{firsts[-1]}+")
     return [names[sum(len(label) > last for last in lasts)] for label in labels], names
 
 

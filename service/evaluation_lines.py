@@ -11,6 +11,7 @@ from model.data.split import Part
 
 PATH: Final = click.Path(path_type=Path)
 REPORT: Final = Path("docs/reports/lines")
+DOCUMENT: Final = Path("docs/accuracy.md")
 
 
 @click.command(name="lines")
@@ -25,20 +26,22 @@ REPORT: Final = Path("docs/reports/lines")
     help="whose writing is read; choose while anything is still being chosen",
 )
 @click.option("--limit", type=click.IntRange(1), help="pieces of a category at most")
-@click.option("--out", type=PATH, default=REPORT, show_default=True)
-def lines(part: Part, limit: int | None, out: Path, **places: Any) -> int:
+@click.option("--out", type=PATH, default=REPORT, show_default=True, help="for JSON and plots")
+@click.option("--document", type=PATH, default=DOCUMENT, show_default=True, help="for people")
+def lines(part: Part, limit: int | None, out: Path, document: Path, **places: Any) -> int:
     """Errors, letter ends, lateness and calibration on writers whom nothing was chosen by.
 
     \b
     Examples:
       inkstream evaluate lines
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part choose --limit 300
+          --out /tmp/lines --document /tmp/lines/accuracy.md
     """
     from model.line_report import report  # noqa: PLC0415 - needs rapidfuzz
 
     ink, _ = unipen.read(places["data"])
     digits = mnist.load("t10k", places["mnist"])
     made = report(read(find(places["checkpoint"])), ink, digits, part, limit)
-    made.save(out)
-    click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}")
+    made.save(out, document)
+    click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}, {document}")
     return 0

@@ -1,32 +1,29 @@
 """The report on lines: its figures are those of what is served, and worked out by hand."""
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rapidfuzz.distance import Levenshtein
 
-from model import checkpoint as checkpoints
+from model.checkpoint import Checkpoint
 from model.data.dataset import Dataset
 from model.data.inkset import Builder, InkSet
 from model.data.line_batches import Drawn
 from model.data.split import part_of_writer, person
-from model.events import Letter, Word
+from model.errors import InputError
 from model.line_checks import drift, errors_from, finality
-from model.line_events import (
-    DELAYS,
-    end_calibration,
-    error_by_delay,
-    lateness,
-    letter_calibration,
-    letter_ends,
-    word_ends,
-)
+from model.line_document import accuracy
 from model.line_material import Material, digit_lines, one_behind_the_other
-from model.line_reading import Reader, Reading, batches, told
-from model.line_report import report
+from model.line_reading import Reader, batches, told
+from model.line_report import Report, report
+from model.line_samples import pages
+from model.line_tables import table
 from model.runtime import Runtime
-from model.transcript import Heard, TranscriptDecoder
+from model.transcript import TranscriptDecoder
 from tests import builders
 
 HEIGHT = 16
@@ -36,7 +33,7 @@ def ink() -> InkSet:
     """By each of 40 writers of two donors: six words, three lines and a character of each kind."""
     random, builder = np.random.default_rng(0), Builder()
     for number in range(40):
-        labels = ["".join(random.choice(list("abc"), 3)) for _ in range(6)]
+        labels = ["".join(random.choice(list("abc"), 5)) for _ in range(6)]
         labels += ["ab c.", "b. ca", f"a{'b' * (number % 5)} c"]
         for label, category in zip(
             [*labels, "a", "b"], ["7"] * 6 + ["8"] * 3 + ["1c", "1c"], strict=True
@@ -64,25 +61,6 @@ def lines(n: int) -> list[Drawn]:
         Drawn(builders.columns(20 + 7 * k, k, HEIGHT), "ab c", np.empty(0, np.float32))
         for k in range(n)
     ]
-
-
-def letter(number: int, char: str, end: int, column: int, confidence: float = 0.9) -> Letter:
-    return Letter(number, char, end - 4, end, column, confidence, ())
-
-
-def reading(
-    label: str,
-    text: str,
-    true_ends: list[float],
-    said: list[tuple[int, int]],
-    texts: list[str] | None = None,
-) -> Reading:
-    """A line of 40 columns: letters' true last columns; ends and columns of their events."""
-    chars = text.replace(" ", "")
-    events = [letter(k, chars[k], end, column) for k, (end, column) in enumerate(said)]
-    line = Drawn(np.zeros((40, HEIGHT), np.uint8), label, np.array(true_ends, np.float32))
-    live = Heard(list(events), texts or [text] * 40)
-    return Reading(line, text, list(events), np.zeros(20, np.float32), live)
 
 
 # What is read
@@ -139,71 +117,6 @@ def test_batches_keep_the_order_and_stay_small() -> None:
     together = [[len(line.columns) for line in batch] for batch in batches(wide)]
     assert together == [[9, 50_000], [60_000], [5]]
     assert [len(batch) for batch in batches(lines(130))] == [64, 64, 2]
-
-
-# Events, by hand
-
-
-def test_letter_ends_are_right_within_two_columns() -> None:
-    one = reading("ab c", "ab c", [9, 19, np.nan, 29], [(10, 11), (23, 24), (28, 30)])
-    found = letter_ends([one])["events"]  # last columns 9, 22, 27 against 9, 19, 29
-    assert (found["found"], found["wanted"]) == (3, 3)
-    assert found["f1"] == pytest.approx(2 / 3)
-
-
-def test_a_peak_of_the_score_says_that_a_letter_ended_two_steps_before() -> None:
-    one = reading("ab", "ab", [9, 19], [(10, 11), (20, 21)])
-    ends = one.ends
-    ends[9 // 2 + 2] = 0.8
-    ends[19 // 2 + 2 + 2] = 0.7  # two steps late: four columns
-    found = letter_ends([one])["scores"]
-    assert (found["found"], found["wanted"]) == (2, 2)
-    assert found["recall"] == 0.5
-    honest = end_calibration([one])
-    assert honest["n"] == 20
-    assert honest["brier"] == pytest.approx((0.2**2 + 1 + 0.7**2) / 20, rel=1e-5)
-    assert honest["brier_of_the_share"] == pytest.approx(0.1 * 0.9)
-
-
-def test_lateness_counts_from_the_true_end_of_letters_that_are_right() -> None:
-    one = reading("abc", "axc", [9, 19, 29], [(10, 13), (20, 39), (30, 35)])
-    assert lateness([one]) == {"n": 2, "median": 5.0, "90 %": pytest.approx(5.8)}
-
-
-def test_the_error_by_delay_counts_letters_that_are_not_there_yet() -> None:
-    texts = [""] * 10 + ["a"] * 12 + ["ab"] * 18
-    one = reading("ab", "ab", [9, 19], [(10, 13), (20, 25)], texts)
-    found = error_by_delay([one])
-    events = dict(zip(DELAYS, found["events"], strict=True))
-    shown = dict(zip(DELAYS, found["text"], strict=True))
-    assert [events[delay] for delay in (0, 2, 4, 6)] == [1, 1, 0.5, 0]
-    assert [shown[delay] for delay in (0, 2, 4)] == [1, 0.5, 0]  # a at 10, b at 22
-
-
-def test_word_ends_are_spaces_and_places() -> None:
-    one = reading("ab c", "ab c", [9, 19, np.nan, 29], [(10, 11), (20, 22), (30, 31)])
-    one.events[:] = [Word(0, "ab", 0, 21, 25, 0.9, ()), Word(1, "c", 21, 36, 36, 0.9, ())]
-    two = reading("abc", "ab c", [9, 19, 29], [(10, 11), (20, 22), (30, 31)])
-    found = word_ends([one, two])
-    assert found["spaces"]["precision"] == 0.5
-    assert found["spaces"]["recall"] == 1
-    assert (found["placed"]["found"], found["placed"]["wanted"]) == (2, 3)
-    assert found["placed"]["precision"] == 0.5
-
-
-def test_letters_confidence_is_held_against_the_alignment() -> None:
-    one = reading("ab", "axb", [9, 19], [(10, 11), (20, 21), (30, 31)])
-    found = letter_calibration([one])
-    assert found["n"] == 3
-    assert found["expected_calibration_error"] == pytest.approx(0.9 - 2 / 3)
-
-
-def test_lines_that_do_not_tell_their_ends_are_left_out() -> None:
-    one = Reading(lines(1)[0], "ab", [], np.zeros(9, np.float32), None)
-    assert letter_ends([one])["events"]["f1"] is None
-    assert lateness([one])["n"] == 0
-    assert error_by_delay([one])["events"] is None
-    assert end_calibration([one])["n"] == 0
 
 
 # Checks
@@ -287,28 +200,88 @@ def test_material_is_of_its_part_alone_and_knows_fresh_texts() -> None:
     assert set(few.places("7")) < set(places)
 
 
-def test_a_report_holds_every_figure_and_is_the_same_again(tmp_path: Path) -> None:
-    net = checkpoints.read(builders.line_checkpoint(tmp_path / "tiny.onnx").path)
-    images = builders.excerpt(12)
-    with pytest.raises(Exception, match="characters"):
-        report(net, ink(), images)  # it cannot spell digits
-    labels = tuple(" .abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-    net = checkpoints.read(builders.line_checkpoint(tmp_path / "wide.onnx", labels=labels).path)
-    made, again = (report(net, ink(), images) for _ in range(2))
-    assert made.contents == again.contents
-    made.save(tmp_path / "report")
-    written = json.loads((tmp_path / "report" / "report.json").read_text())
-    words = written["words"]
-    assert words["pieces"] == sum(own["pieces"] for own in words["by_donor"].values())
-    assert words["pieces"] == sum(own["pieces"] for own in words["by_length"].values())
+ALL_KINDS = tuple(" .abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return builders.line_checkpoint(tmp_path_factory.mktemp("wide") / "wide.onnx", labels=ALL_KINDS)
+
+
+@pytest.fixture(scope="module")
+def made(net: Checkpoint) -> Report:
+    return report(net, ink(), builders.excerpt(12))
+
+
+def test_a_report_counts_every_piece_once(made: Report) -> None:
+    words, contents = made.contents["words"], made.contents
+    assert words["pieces"] == len(Material(ink(), "report", ALL_KINDS, HEIGHT).places("7"))
+    for key in ("by_donor", "by_style", "by_length"):
+        assert words["pieces"] == sum(own["pieces"] for own in words[key].values())
+    assert words["pieces"] == words["fresh"]["pieces"] + words["seen"]["pieces"]
     assert set(words["by_size"]) == {"100%", "75%", "50%"}
     assert words["by_size"]["100%"]["error"] == words["error"]
-    assert written["letter_ends"]["printed"]["events"]["wanted"] > 0
-    assert written["finality"]["changed"] == 0
-    assert written["digits"]["pieces"] == 12
-    assert written["characters"]["1c"]["pieces"] > 0
-    assert f"| words: character error; right | {words['error']:.1%}" in made.table()
-    assert (tmp_path / "report" / "figures.md").read_text() == made.table()
-    assert written["checkpoint_sha256"] in made.heading()
-    counts = [count for _, _, count in written["confusions"]]
+    assert contents["letter_ends"]["printed"]["events"]["wanted"] > 0
+    assert contents["finality"]["changed"] == 0
+    assert contents["digits"]["pieces"] == 12
+    assert contents["characters"]["1c"]["pieces"] > 0
+    counts = [count for _, _, count in contents["confusions"]]
     assert counts == sorted(counts, reverse=True)
+
+
+def test_a_report_is_the_same_again_but_for_its_times(net: Checkpoint, made: Report) -> None:
+    again = report(net, ink(), builders.excerpt(12)).contents
+    assert again.keys() == made.contents.keys()
+    assert all(again[key] == made.contents[key] for key in again.keys() - {"speed"})
+
+
+def test_a_report_names_what_was_measured(net: Checkpoint, made: Report) -> None:
+    assert hashlib.sha256(net.path.read_bytes()).hexdigest() in made.heading()
+    assert made.contents["data_digest"] == ink().digest
+    words = made.contents["words"]
+    assert f"| words: character error; right | {words['error']:.1%}" in made.table()
+
+
+def test_a_report_writes_figures_plots_and_a_document_made_of_its_json(
+    made: Report, tmp_path: Path
+) -> None:
+    made.save(tmp_path / "reports" / "lines", tmp_path / "accuracy.md")
+    folder = tmp_path / "reports" / "lines"
+    written = json.loads((folder / "report.json").read_text())
+    assert (folder / "figures.md").read_text() == table(written)
+    document = (tmp_path / "accuracy.md").read_text()
+    assert document == accuracy(written, "reports/lines")
+    images = re.findall(r"!\[.+\]\((.+)\)", document)
+    assert {tmp_path / image for image in images} == set(folder.glob("*.png"))
+    assert table(written) in document
+
+
+def test_a_net_that_cannot_answer_a_kind_of_character_is_refused(reader: Reader) -> None:
+    with pytest.raises(InputError, match="characters"):
+        reader.read(lines(1), "0123456789")
+
+
+def test_a_report_of_few_pieces_says_so(net: Checkpoint) -> None:
+    few = report(net, ink(), builders.excerpt(12), "choose", limit=2)
+    assert few.contents["words"]["pieces"] == few.contents["digits"]["pieces"] == 2
+    assert "2 of a kind" in few.heading()
+    assert "trial" in accuracy(few.contents, "plots")
+
+
+# Samples
+
+
+def test_samples_are_the_best_the_median_and_the_worst(reader: Reader) -> None:
+    wide = [
+        Drawn(builders.columns(60 + k, k, HEIGHT), "ab c", np.empty(0, np.float32))
+        for k in range(40)
+    ]
+    readings = reader.read(wide)
+    best, median, worst = (
+        [Levenshtein.distance(s.reading.text, s.reading.line.label) for s in part]
+        for part in pages(reader, {"words": readings})["words"]
+    )
+    everything = sorted(Levenshtein.distance(r.text, r.line.label) for r in readings)
+    assert best == everything[:6]
+    assert median == everything[17:23]
+    assert worst == everything[-6:]
