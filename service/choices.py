@@ -83,9 +83,9 @@ class Choices:
             return [dict(zip(names, row, strict=True)) for row in rows[:, shown].tolist()]
         if self.allowed is not None:
             most = min(most, int((self.allowed == 0).sum()))
-        best = np.argsort(-rows, axis=1, kind="stable")[:, :most]
-        shares = np.take_along_axis(rows, best, 1)
+        best = (-rows).argsort(1, kind="stable")[:, :most]
+        shares = rows[np.arange(len(rows))[:, None], best].tolist()
         return [
-            {labels[k]: share for k, share in zip(places, row, strict=True)}
-            for places, row in zip(best.tolist(), shares.tolist(), strict=True)
+            dict(zip([labels[k] for k in places], row, strict=True))
+            for places, row in zip(best.tolist(), shares, strict=True)
         ]

@@ -78,6 +78,7 @@ class TranscriberVoice:
         self.decoder = decoder
         self.flush_columns: Final = decoder.flush_columns
         self._choices = choices
+        self._newest = b"", choices.in_force  # scores that were named, and how
 
     def copy(self) -> "TranscriberVoice":
         """An independent voice at the same place of the line."""
@@ -122,12 +123,24 @@ class TranscriberVoice:
         return effects + [Send(message_of(event)) for event in events]
 
     def _named(self, first: int, picked: Sequence[int]) -> list[dict[str, float]]:
-        """The probabilities after columns; those of one step are named once."""
+        """The probabilities after columns; a step that two columns share is named once."""
+        if not picked:
+            return []
+        if len(picked) == 1:
+            return [self._named_alone(self._scores[picked[0]])]
         steps = [(first + i + 1) // STEP_COLUMNS for i in picked]
         places = dict(zip(steps, picked, strict=True))  # one column of each step
         shares = self.decoder.shares(self._scores[list(places.values())])
         named = dict(zip(places, self._choices.named(shares), strict=True))
         return [named[step] for step in steps]
+
+    def _named_alone(self, row: Scores) -> dict[str, float]:
+        """The probabilities of one row [S], which is often the one before."""
+        newest = row.tobytes(), self._choices.in_force
+        if newest[0] != self._newest[0] or newest[1] is not self._newest[1]:
+            self._newest = newest
+            (self._newest_shares,) = self._choices.named(self.decoder.shares(row[None]))
+        return self._newest_shares
 
 
 Voice = ClassifierVoice | TranscriberVoice

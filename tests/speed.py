@@ -1,16 +1,37 @@
-"""How fast the rasteriser is, on one core: `python -m tests.speed`."""
+"""How fast the rasteriser, the decoder and a session are, on one core: `python -m tests.speed`."""
 
+import dataclasses
 import json
 import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.decode import ClassifierDecoder
 from model.ink import rasterise
+from model.transcript import Decoder, TranscriptDecoder
+from service.messages import Kind, ModelInfo, encode
+from service.session import Close, Restore, Session
+from tests.service.lone import LIMITS
 
 WORDS = 200
 ROUNDS = 20  # the fastest counts, in time of the processor: others share the machine
 COLUMN_HEIGHT = 32
+CHARACTERS = tuple(map(chr, range(32, 127)))
+DIGITS = tuple("0123456789")
+COLUMNS = 4_000  # of a line with a letter in every 10 and a space in every 60
+AT_ONCE = 32  # columns of one call, where they do not come one by one
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """The least time of the processor that `work` takes."""
+    times_s = []
+    for _ in range(ROUNDS):
+        begun_s = time.process_time()
+        work()
+        times_s.append(time.process_time() - begun_s)
+    return min(times_s)
 
 
 def word(random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -26,14 +47,72 @@ def words_per_s() -> float:
     """Words of 32 rows that `rasterise` draws in a second."""
     random = np.random.default_rng(0)
     words = [word(random) for _ in range(WORDS)]
-    times_s = []
-    for _ in range(ROUNDS):
-        begun_s = time.process_time()
+
+    def draw() -> None:
         for points, stroke_starts in words:
             rasterise(points, stroke_starts, COLUMN_HEIGHT)
-        times_s.append(time.process_time() - begun_s)
-    return WORDS / min(times_s)
+
+    return WORDS / seconds(draw)
+
+
+def line() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Scores [T, S] of a net that reads a line, and columns [T, H] to go with them."""
+    random = np.random.default_rng(0)
+    n_steps = COLUMNS // 2
+    raw = random.normal(0, 1, (n_steps, 1 + len(CHARACTERS)))
+    raw[:, 0] += 9
+    letters, spaces = np.arange(0, n_steps, 5), np.arange(2, n_steps, 30)
+    raw[letters, random.integers(1, raw.shape[1], len(letters))] += 18
+    raw[spaces, 1] += 18
+    symbols = raw - np.log(np.exp(raw).sum(1, keepdims=True))
+    steps = np.concatenate([symbols, np.log(random.random((n_steps, 1)) ** 4)], 1)
+    scores = steps[np.arange(COLUMNS) // 2].astype(np.float32)
+    return scores, random.integers(0, 256, (COLUMNS, COLUMN_HEIGHT), np.uint8)
+
+
+def decoded_per_s(at_once: int) -> float:
+    """Columns of a line that the greedy decoder reads in a second, so many in one call."""
+    scores, columns = line()
+
+    def decode() -> None:
+        decoder = TranscriptDecoder(CHARACTERS)
+        for start in range(0, COLUMNS, at_once):
+            decoder.step(scores[start : start + at_once], columns[start : start + at_once])
+
+    return COLUMNS / seconds(decode)
+
+
+def column_us(kind: Kind) -> float:
+    """Microseconds of a column on its way through a session and into JSON, the net left out."""
+    labels = DIGITS if kind == "classifier" else CHARACTERS
+    height = 28 if kind == "classifier" else COLUMN_HEIGHT
+    info = ModelInfo("speed", "1", kind, labels, height)
+    limits = dataclasses.replace(LIMITS, max_line_columns=1_000_000)
+    scores = np.full((COLUMNS, 10), -2.3, np.float32) if kind == "classifier" else line()[0]
+    state, column = np.zeros(1000, np.float32), bytes([0, 9, 200, 255] * (height // 4))
+
+    def serve() -> None:
+        decoder: Decoder = (
+            ClassifierDecoder(labels) if kind == "classifier" else TranscriptDecoder(labels)
+        )
+        session = Session("speed", info, limits, decoder)
+        session.open()
+        for row in range(COLUMNS):
+            session.receive(column, 0.0)
+            session.take(1)
+            for effect in session.stepped(scores[row : row + 1], state):
+                assert not isinstance(effect, Restore | Close)
+                encode(effect.message)
+
+    return seconds(serve) / COLUMNS * 1e6
 
 
 if __name__ == "__main__":
-    print(json.dumps({"rasteriser_words_per_s": round(words_per_s())}))
+    figures = {
+        "rasteriser_words_per_s": round(words_per_s()),
+        "decoder_columns_per_s": round(decoded_per_s(AT_ONCE)),
+        "decoder_columns_per_s_one_by_one": round(decoded_per_s(1)),
+        "classifier_session_column_us": round(column_us("classifier"), 1),
+        "transcriber_session_column_us": round(column_us("transcriber"), 1),
+    }
+    print(json.dumps(figures))

@@ -19,6 +19,7 @@ from tests.service.lone import LIMITS
 
 DEADLINE_S = 20.0  # far beyond what anything here takes, on the busiest machine
 POISON = bytes([13] * 28)  # a column on which the net fails
+LINE_POISON = bytes([13] * 16)  # the same, of the small transcriber
 
 Answer = tuple[list[NDArray[np.float32]], NDArray[np.float32]]
 

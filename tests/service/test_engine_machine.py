@@ -11,20 +11,26 @@ from collections.abc import Coroutine
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from model.checkpoint import Checkpoint
+from service.events import Event
 from service.messages import Error, Pong, Result, ServerMessage, encode
 from tests.service import lone
-from tests.service.guests import POISON, Guest, Net, Tally
+from tests.service.guests import LINE_POISON, POISON, Guest, Net, Tally
 from tests.service.guests import running as running_engine
 from tests.service.lone import Lone, message
 
 TOLERANCE = 1e-4
 LIMITS = dataclasses.replace(lone.LIMITS, max_control_per_s=10_000)  # no clock in this world
-POOL = np.random.default_rng(0).integers(14, 256, (64, 28), np.uint8)  # no poison among them
+POOLS = {  # columns of each height, no poison among them
+    height: np.random.default_rng(0).integers(14, 256, (64, height), np.uint8)
+    for height in (28, 16)
+}
+POISONS = {28: POISON, 16: LINE_POISON}
 LAST = message("ping", id="last")
 BAD = (b"", b"x" * 27, "", "[]", '{"type":"sing"}')
 
@@ -69,14 +75,22 @@ class Pair:
 
 
 def _check(heard: ServerMessage, due: ServerMessage) -> None:
+    if isinstance(heard, Event):
+        assert isinstance(due, Event)
+        assert (heard.type, heard.id, heard.start, heard.end) == (
+            *(due.type, due.id, due.start, due.end),
+        )
+        assert abs(heard.confidence - due.confidence) < TOLERANCE
+        return
     if not isinstance(heard, Result):
         assert heard == due
         return
     assert isinstance(due, Result)
-    assert (heard.epoch, heard.column) == (due.epoch, due.column)
-    assert heard.probabilities.keys() == due.probabilities.keys()
+    assert (heard.epoch, heard.column, heard.text) == (due.epoch, due.column, due.text)
     for label, probability in heard.probabilities.items():
-        assert abs(probability - due.probabilities[label]) < TOLERANCE, encode(heard)
+        assert abs(probability - due.probabilities.get(label, probability)) < TOLERANCE, encode(
+            heard
+        )
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -88,6 +102,8 @@ class EngineMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.net = Net(self.checkpoint)
+        self.pool = POOLS[self.net.config.column_height]
+        self.poison = POISONS[self.net.config.column_height]
         self.tally = Tally()
         self.context = running_engine(self.net, max_batch=8, max_columns=32, tally=self.tally)
         self.engine = self.run(self.context.__aenter__())
@@ -107,19 +123,19 @@ class EngineMachine(RuleBasedStateMachine):
         for _ in range(count):
             pair = Pair(Guest(self.engine, self.net, LIMITS), Lone(self.net, LIMITS))
             self.pairs.append(pair)
-            pair.send(POOL[rng.integers(0, 64, rng.integers(1, 5))].tobytes())
+            pair.send(self.pool[rng.integers(0, 64, rng.integers(1, 5))].tobytes())
 
     @rule(data=st.data(), picked=st.lists(st.integers(0, 63), min_size=1, max_size=70))
     def columns(self, data: st.DataObject, picked: list[int]) -> None:
         if pair := self.pick(data):
-            pair.send(POOL[picked].tobytes())
+            pair.send(self.pool[picked].tobytes())
 
     @rule(data=st.data(), picked=st.lists(st.integers(0, 63), min_size=1, max_size=20))
     def trickle(self, data: st.DataObject, picked: list[int]) -> None:
         """One column a message, to one session after another."""
         for number in picked:
             if pair := self.pick(data):
-                pair.send(POOL[number].tobytes())
+                pair.send(self.pool[number].tobytes())
 
     @rule(data=st.data(), column=st.integers(0, 90), ref=st.integers(0, 9))
     def rewind(self, data: st.DataObject, column: int, ref: int) -> None:
@@ -131,7 +147,7 @@ class EngineMachine(RuleBasedStateMachine):
         if pair := self.pick(data):
             pair.send(message(kind, id=1))
 
-    @rule(data=st.data(), changes=st.sampled_from([{"every": "message"}, {"characters": "123"}]))
+    @rule(data=st.data(), changes=st.sampled_from([{"every": "message"}, {"top_k": 3}]))
     def configure(self, data: st.DataObject, changes: dict[str, Any]) -> None:
         if pair := self.pick(data):
             pair.send(message("configure", **changes))
@@ -151,7 +167,7 @@ class EngineMachine(RuleBasedStateMachine):
     def break_off(self, data: st.DataObject) -> None:
         """The net fails on this session's columns, however often they are tried."""
         if pair := self.pick(data):
-            pair.send(POISON)
+            pair.send(self.poison)
             pair.poisoned = True
 
     @rule()
@@ -187,10 +203,13 @@ async def _settled(pairs: list[Pair]) -> None:
             await pair.guest.hear_until(lambda said: said == Pong(id="last"))
 
 
-def test_every_session_hears_what_it_would_hear_alone(tiny: Checkpoint) -> None:
-    EngineMachine.checkpoint = tiny
+@pytest.mark.parametrize("kind", ["tiny", "tiny_lines"])
+def test_every_session_hears_what_it_would_hear_alone(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    machine = type("Machine", (EngineMachine,), {"checkpoint": request.getfixturevalue(kind)})
     run_state_machine_as_test(
-        EngineMachine,
+        machine,
         settings=settings(
             max_examples=25,
             stateful_step_count=50,
@@ -199,10 +218,13 @@ def test_every_session_hears_what_it_would_hear_alone(tiny: Checkpoint) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["tiny", "tiny_lines"])
 async def test_thousands_of_sessions_at_once_hear_what_they_would_hear_alone(
-    tiny: Checkpoint,
+    kind: str, request: pytest.FixtureRequest
 ) -> None:
-    net, rng, tally = Net(tiny), np.random.default_rng(1), Tally()
+    checkpoint: Checkpoint = request.getfixturevalue(kind)
+    net, rng, tally = Net(checkpoint), np.random.default_rng(1), Tally()
+    pool = POOLS[net.config.column_height]
     async with running_engine(net, tally=tally) as engine:
         pairs = [Pair(Guest(engine, net, LIMITS), Lone(net, LIMITS)) for _ in range(2000)]
         for _ in range(6):
@@ -210,9 +232,11 @@ async def test_thousands_of_sessions_at_once_hear_what_they_would_hear_alone(
                 pair = pairs[number]
                 if pair.over:
                     continue
-                pair.send(POOL[rng.integers(0, 64, rng.integers(1, 4))].tobytes())
+                pair.send(pool[rng.integers(0, 64, rng.integers(1, 4))].tobytes())
                 if rng.random() < 0.05:
                     pair.send(message("rewind", column=1, id=2))
+                if rng.random() < 0.05:
+                    pair.send(message("flush", id=3))
                 if rng.random() < 0.02:
                     pair.guest.leave()
                     pair.gone = True
