@@ -276,6 +276,12 @@ def test_ink_and_columns_do_not_mix_within_a_line(
     assert not any(isinstance(each, Error) for each in said)
 
 
+@pytest.mark.parametrize("height", [1e-5, 1e-300, 1e-320])
+def test_a_frame_of_next_to_no_height_is_refused_in_words(net: Runtime, height: float) -> None:
+    error = error_in(Lone(net).ask(ink([(0, 0), (1e300, 2)], height=height)))
+    assert (error.code, error.fatal) == ("bad_ink", False)
+
+
 def test_a_row_of_bad_ink_closes(net: Runtime) -> None:
     lone = Lone(net)
     lone.ask(*[ink([(-1, 5)])] * 3)
