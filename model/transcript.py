@@ -9,6 +9,7 @@ All that a decoder knows is small and never changed in place, so a copy costs ne
 """
 
 import copy
+import dataclasses
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ from model.events import (
     Spelling,
     extended,
 )
+from model.starts import Start
 
 Scores = NDArray[np.float32]  # [n, S] log-probabilities: blank, K labels, letter end
 
@@ -69,7 +71,7 @@ class _Run:
 # Attributes of a decoder that `reset` sets: what it knows of its line.
 _KNOWN: Final = (
     *("letters", "words", "_columns", "_beyond", "_flushed", "_committed", "_word", "_symbol"),
-    *("_run", "_end", "_start", "_ink", "_ends", "_ends_start"),
+    *("_run", "_start", "_ink", "_ends", "_ends_start"),
 )
 
 
@@ -100,8 +102,7 @@ class TranscriptDecoder:
         self._word: OpenWord | None = None
         self._symbol = BLANK  # the most probable one of the newest step
         self._run: _Run | None = None  # that is not decided yet
-        self._end = 0  # of the newest letter
-        self._start: int | None = None  # the first column from there on that has ink
+        self._start = Start.anew(0)  # of the next letter
         self._ink: list[int] = []  # recent columns that have ink
         self._ends: list[float] = []  # end scores of recent steps
         self._ends_start = 0  # the step of the first one
@@ -112,12 +113,14 @@ class TranscriptDecoder:
         run, word = self._run, self._word
         known["_run"] = run and [run.symbol, run.step, run.weights.tolist()]
         known["_word"] = word and [word.start, word.end, word.spellings]
+        known["_start"] = dataclasses.astuple(self._start)
         return known
 
     def restore(self, known: Mapping[str, Any]) -> None:
         """Go on where another decoder stood; raises `InputError` for what isn't `to_dict`'s."""
         try:
             values = {name: known[name] for name in _KNOWN}
+            values["_start"] = Start(*values["_start"])
             if run := values["_run"]:
                 values["_run"] = _Run(run[0], run[1], np.array(run[2], np.float32))
             if word := values["_word"]:
@@ -172,8 +175,7 @@ class TranscriptDecoder:
             texts += [text] * (column - first - len(texts))
             text = changed
         texts += [text] * (len(scores) - len(texts))
-        if self._start is None:
-            self._start = self._first_ink(self._columns)
+        self._start = self._start.seen(self._ink, self._columns)
         self._ink = self._ink[bisect_left(self._ink, self._columns - RECENT_COLUMNS) :]
         return Heard(events, texts)
 
@@ -189,7 +191,7 @@ class TranscriptDecoder:
         step = (self._columns + self._beyond) // STEP_COLUMNS
         events = self._decide(step, last) + self._close_word(last)
         self._beyond, self._flushed, self._symbol = 0, self._columns, BLANK
-        self._end, self._start, self._ends = self._columns, None, []
+        self._start, self._ends = Start.anew(self._columns), []
         return events
 
     # Step by step
@@ -257,13 +259,13 @@ class TranscriptDecoder:
             if self._takes_space:
                 self._committed += SPACE
             return words
-        start = self._start if self._start is not None else self._first_ink(column + 1)
-        start = min(self._end if start is None else start, column)
-        end = min(max(self._end_of(run, step), self._end, start + 1), column + 1)
+        before, end = self._start.seen(self._ink, column + 1), self._end_of(run, step)
+        start = min(before.column(end, is_word=self._word is None), column)
+        end = min(max(end, before.end, start + 1), column + 1)
         confidence, alternatives = self._weighed(run, symbol)
         char = self._labels[symbol - 1]
         letter = Letter(self.letters, char, start, end, column, confidence, alternatives)
-        self._end, self._start = end, None
+        self._start = Start.behind(end)
         self.letters += 1
         self._committed += char
         self._word = extended(self._word, letter)
@@ -292,7 +294,7 @@ class TranscriptDecoder:
 
     def _end_of(self, run: _Run, step: int) -> int:
         """The column after a run's letter, by what is known at `step`."""
-        first = max(run.step - END_REACH, self._end // STEP_COLUMNS) + END_DELAY
+        first = max(run.step - END_REACH, self._start.end // STEP_COLUMNS) + END_DELAY
         first = max(first - self._ends_start, 0)
         scores = self._ends[first : step + 1 - self._ends_start]
         best = max(scores, default=-math.inf)
@@ -300,12 +302,6 @@ class TranscriptDecoder:
             return STEP_COLUMNS * run.step
         last = self._ends_start + first + scores.index(best) - END_DELAY  # step of the letter
         return STEP_COLUMNS * (last + 1)
-
-    def _first_ink(self, before: int) -> int | None:
-        """The first column from the newest letter's end on that has ink, if one before `before`."""
-        place = bisect_left(self._ink, self._end)
-        found = self._ink[place] if place < len(self._ink) else before
-        return found if found < before else None
 
     # Words
 

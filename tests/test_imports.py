@@ -19,7 +19,7 @@ MODULES = sorted(
 MODEL_ROWS = (
     {"errors"},
     {"config"},
-    {"columns", "decode", "events", "ink", "network", "pairs", "state"},
+    {"columns", "decode", "events", "ink", "network", "pairs", "starts", "state"},
     {"strokes", "transcript"},
     {"checkpoint"},
     {"runtime"},
@@ -52,7 +52,7 @@ ARROWS = [
 
 PURE = [
     *("model.columns", "model.decode", "model.events", "model.ink", "model.pairs", "model.state"),
-    *("model.strokes", "model.transcript"),
+    *("model.starts", "model.strokes", "model.transcript"),
     *("service.choices", "service.effects", "service.errors", "service.events", "service.faults"),
     *("service.history", "service.inbox", "service.line", "service.messages", "service.pace"),
     *("service.pen", "service.requests", "service.session", "service.states", "service.voices"),

@@ -151,6 +151,29 @@ def test_without_a_gap_a_letter_starts_where_the_one_before_ends() -> None:
     assert second.start == first.end == 8
 
 
+@pytest.mark.parametrize(("tail", "start"), [("xxx", 15), ("xxxxxxx", 8)])
+def test_the_rest_of_a_letter_before_a_gap_is_not_the_next_ones_but_long_ink_is(
+    tail: str, start: int
+) -> None:
+    scores = line("------a-----b--", ends={5: 0.9, 11: 0.8})
+    columns = ink(30, blank=("xxxxxxxx" + tail).ljust(15) + "xxxxx")
+    first, second = read(decoder(), scores, columns)
+    assert (first.end, second.start) == (8, start)
+
+
+def test_a_word_starts_behind_the_gap_even_if_the_letter_before_ended_later() -> None:
+    scores = line("------a-- -----b--", ends={5: 0.9, 14: 0.8})
+    columns = ink(36, blank="xxxxxxxx" + "xxxxxxx" + "      " + "xxxxxxxx")
+    said = read(decoder(), scores, columns)
+    assert texts(said) == ["a", "a", "b"]
+    assert said[2].start == 21
+
+
+def test_ink_in_the_first_column_is_the_first_letters() -> None:
+    (letter,) = read(decoder(), line("------a---"), ink(20, blank="xx    xxxx"))
+    assert letter.start == 0
+
+
 def test_ink_is_found_again_after_a_long_gap_whatever_the_pieces() -> None:
     gap = 400
     scores = line("--a" + "-" * gap + "b-")
