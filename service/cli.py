@@ -87,7 +87,7 @@ def cli() -> None:
     Start here:
       inkstream serve                      serve on 127.0.0.1:8000
       inkstream stream examples/7.png      watch an answer grow, column by column
-      inkstream recognize examples/*.png   read images, no server needed
+      inkstream recognize examples/?.png   read images, no server needed
     """
 
 
@@ -158,7 +158,7 @@ def recognize(*, images: tuple[str, ...], model: str, as_json: bool, as_csv: boo
     \b
     Examples:
       inkstream recognize examples/7.png
-      inkstream recognize line.png --model lines
+      inkstream recognize examples/hello.png --model lines
       inkstream recognize scans/ --csv > scans.csv
       inkstream recognize 'scans/**/*.jpg' --json | jq .label
     """
@@ -195,7 +195,7 @@ def stream(
     \b
     Examples:
       inkstream stream examples/7.png
-      inkstream stream line.png --model lines
+      inkstream stream examples/hello.png --model lines
       inkstream stream examples/3.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """

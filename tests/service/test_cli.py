@@ -13,7 +13,7 @@ import pytest
 
 from model.checkpoint import Checkpoint
 from service import cli
-from tests.service.commands import EXAMPLES, INKSTREAM, ROOT, inkstream, one_line
+from tests.service.commands import DIGITS, EXAMPLES, INKSTREAM, ROOT, inkstream, one_line
 
 COMMANDS: Final = ("serve", "recognize", "stream", "train", "evaluate", "models", "bench")
 
@@ -100,7 +100,7 @@ def test_recognize_writes_a_line_for_each_image(tiny: Checkpoint) -> None:
 
 
 def test_the_net_that_ships_reads_every_example(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["recognize", str(EXAMPLES), "--json"]) == 0
+    assert cli.run(["recognize", str(DIGITS), "--json"]) == 0
     for line in map(json.loads, capsys.readouterr().out.splitlines()):
         assert line["label"] == Path(line["image"]).stem
         assert line["probabilities"][line["label"]] > 0.9
@@ -123,7 +123,7 @@ def test_recognize_reads_folders_and_patterns(
 
 
 def test_recognize_writes_json_lines(tiny: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
-    args = ["recognize", str(EXAMPLES), "--json", "--model", str(tiny.path)]
+    args = ["recognize", str(DIGITS), "--json", "--model", str(tiny.path)]
     assert cli.run(args) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(line["image"]).name for line in lines] == [f"{digit}.png" for digit in range(10)]

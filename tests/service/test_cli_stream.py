@@ -16,6 +16,7 @@ from service import cli
 from service.settings import Settings
 from service.terminal import HIDE_CURSOR, SHOW_CURSOR
 from tests.service.commands import (
+    DIGITS,
     EXAMPLES,
     INKSTREAM,
     ROOT,
@@ -129,7 +130,7 @@ def test_recognize_shows_its_progress_where_only_errors_go_to_a_terminal(
     tiny: Checkpoint,
 ) -> None:
     ours, theirs = pty.openpty()
-    args = [*INKSTREAM, "recognize", "examples", "--json", "--model", str(tiny.path)]
+    args = [*INKSTREAM, "recognize", str(DIGITS), "--json", "--model", str(tiny.path)]
     with subprocess.Popen(args, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
         assert process.stdout is not None
