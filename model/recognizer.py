@@ -10,7 +10,7 @@ for result in lines.stream(columns):
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from model.errors import InputError
 from model.events import Event, Letter, Word
 from model.image import ImageSource
 from model.runtime import Runtime
+from model.strokes import stroke_columns
 from model.transcript import Decoder, TranscriptDecoder, decoder_of
 
 _STATE_MAGIC: Final = b"inkstream state 1\n"  # first line of a saved state
@@ -183,6 +184,18 @@ class Recognizer:
         transcribes = self._runtime.config.kind == "transcriber"
         to_columns = line_columns if transcribes else digit_columns
         return self.read(to_columns(image, self.column_height))
+
+    def read_ink(self, strokes: Sequence[ArrayLike], height: float | None = None) -> Recognition:
+        """Read whole strokes of a pen.
+
+        Args:
+            strokes: each [n, 2], x to the right and y downwards.
+            height: of the writing's frame, from y = 0 on; None takes the ink's own bounds.
+
+        Raises:
+            InputError: there is no ink, or it cannot be drawn.
+        """
+        return self.read(stroke_columns(strokes, self._runtime.config, height))
 
     def read(self, columns: NDArray[np.uint8]) -> Recognition:
         """Read columns [T, H] that are complete, at least one."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-# Columns of a letter's ink that may lie behind its end, before a blank one: within a word, and at its
-# end, where the next letter's own ink seldom comes so soon.
+# Columns of a letter's ink that may lie behind its end, before a blank one: within a word, and at
+# the end of one, where the next letter's own ink seldom comes so soon.
 TAIL_COLUMNS: Final = 4
 LAST_TAIL_COLUMNS: Final = 12
 

@@ -8,11 +8,10 @@ in threads, few at a time: one image of the largest size takes tens of megabytes
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import FailFast, TypeAdapter, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -34,9 +33,8 @@ from service.errors import (
     ServerFullError,
     ValueRefusedError,
 )
-from service.faults import shown, spelt
 from service.messages import Limits
-from service.requests import Height, Points
+from service.strokes import strokes_of
 
 BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies together may take
 DECODES_AT_ONCE: Final = 2
@@ -46,8 +44,6 @@ MAX_FIELDS: Final = 16  # of a multipart body, beside its file
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
 
 ALLOWED: Final = "image/*, application/octet-stream, multipart/form-data, application/json"
-STROKES: Final = TypeAdapter(Annotated[list[Points], FailFast()])
-HEIGHT: Final = TypeAdapter(Height | None)
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
 
@@ -163,7 +159,11 @@ def columns_of_json(data: bytes, config: ModelConfig, limits: Limits) -> NDArray
     if not isinstance(message, dict):
         raise JsonError(f"the body is a JSON {type(message).__name__}, expected an object")
     if "strokes" in message:
-        return _bounded(_columns_of_strokes(message, config), limits)
+        strokes, height = strokes_of(message)
+        try:
+            return _bounded(stroke_columns(strokes, config, height), limits)
+        except InputError as error:
+            raise InkError(str(error)) from error
     if "columns" not in message:
         raise ValueRefusedError("the body has neither columns nor strokes")
     if not isinstance(message["columns"], list):
@@ -173,32 +173,6 @@ def columns_of_json(data: bytes, config: ModelConfig, limits: Limits) -> NDArray
     if not len(columns):
         raise ColumnsError("columns is empty, expected at least one column")
     return _bounded(columns, limits)
-
-
-def _columns_of_strokes(message: dict[str, Any], config: ModelConfig) -> NDArray[np.uint8]:
-    try:
-        height = HEIGHT.validate_python(message.get("height"))
-    except ValidationError:
-        got = f"height is {shown(message['height'])}"
-        raise ValueRefusedError(f"{got}, allowed: a number above 0, or null") from None
-    try:
-        strokes = STROKES.validate_python(message["strokes"])
-        return stroke_columns(strokes, config, height)
-    except ValidationError as error:
-        raise InkError(_place(message["strokes"], error.errors()[0]["loc"])) from None
-    except InputError as error:
-        raise InkError(str(error)) from error
-
-
-def _place(strokes: Any, where: tuple[int | str, ...]) -> str:
-    """What is wrong with strokes that came as JSON."""
-    match where:
-        case (int(stroke), int(point), *_):
-            got = f"point {point} of stroke {stroke} is {spelt(strokes[stroke][point])}"
-            return f"{got}, expected [x, y], two finite numbers"
-        case (int(stroke), *_):
-            return f"stroke {stroke} is {shown(strokes[stroke])}, expected an array of points"
-    return f"strokes is {shown(strokes)}, expected an array of strokes"
 
 
 def _bounded(columns: NDArray[np.uint8], limits: Limits) -> NDArray[np.uint8]:

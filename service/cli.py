@@ -153,12 +153,13 @@ def recognize(*, images: tuple[str, ...], model: str, as_json: bool, as_csv: boo
     """Read images of one digit or one line of writing each, here, without a server.
 
     IMAGE is a file, a folder (all images in it and below), or a quoted pattern. One that cannot be
-    read is named on standard error, the others are read all the same, and the exit code is 1.
+    read is named on standard error, the others are read all the same, and the exit code is 1. Ink
+    is read too: each line of a .jsonl file with strokes, each labelled group of an .inkml file.
 
     \b
     Examples:
       inkstream recognize examples/7.png
-      inkstream recognize examples/hello.png --model lines
+      inkstream recognize examples/hello.png examples/hello.jsonl --model lines
       inkstream recognize scans/ --csv > scans.csv
       inkstream recognize 'scans/**/*.jpg' --json | jq .label
     """

@@ -1,56 +1,67 @@
-"""Reads many images here, without a server, and writes a line about each."""
+"""Reads many images and files of ink here, without a server, and writes a line about each.
+
+A file of ink holds pieces: each line of a `.jsonl` file, `{"strokes": [[[x, y], ...], ...]}` with a
+`height` or none, and each labelled group of an `.inkml` file.
+"""
 
 import csv
 import glob
 import io
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, ParamSpec, TypeVar
 
 import click
 
-from model.errors import InkstreamError
-from model.recognizer import Recognition, load
+from model.data import inkml
+from model.errors import DataError, InkstreamError
+from model.recognizer import Recognition, Recognizer, load
+from service.strokes import strokes_of
 from service.voices import message_of
 
 Form = Literal["text", "json", "csv"]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 )
+JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
+INKML_SUFFIX: Final = ".inkml"
+SUFFIXES: Final = IMAGE_SUFFIXES | JSON_SUFFIXES | {INKML_SUFFIX}
 DECIMALS: Final = 6  # of probabilities, as on the wire
 
 
 def expand(image: str) -> list[Path]:
-    """The files that an argument names, sorted: a file, a folder's images, or a pattern's matches.
+    """The files that an argument names, sorted: a file, a folder's, or a pattern's matches.
 
     Raises `click.BadParameter` if there are none.
     """
     path = Path(image)
     if path.is_dir():
-        inside = (file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+        inside = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
         found = sorted(file for file in inside if file.is_file())
     elif path.exists():
         return [path]
     else:
         found = sorted(Path(name) for name in glob.glob(image, recursive=True))  # noqa: PTH207
     if not found:
-        raise click.BadParameter(f"no image at {image!r}", param_hint="IMAGE")
+        raise click.BadParameter(f"no image or ink at {image!r}", param_hint="IMAGE")
     return found
 
 
 def recognize_all(
     paths: Sequence[Path], model: str, form: Form, complain: Callable[[str], object]
 ) -> bool:
-    """Write what each image is read as; gives whether all could be read.
+    """Write what each image or piece of ink is read as; gives whether all could be read.
 
     Args:
-        paths: image files.
+        paths: files of images or ink.
         model: name or path of a model.
         form: of the lines on standard output.
-        complain: called with a sentence about each image that cannot be read.
+        complain: called with a sentence about each that cannot be read.
 
     Raises `CheckpointError` if the model cannot be used.
     """
@@ -64,24 +75,65 @@ def recognize_all(
     hidden = len(paths) < 2 or sys.stdout.isatty() or not sys.stderr.isatty()
     with click.progressbar(paths, label="reading", file=sys.stderr, hidden=hidden) as bar:
         for path in bar:
-            try:
-                answer = recognizer.recognize(path)
-            except InkstreamError as error:
-                all_read = False
-                complain(f"{path}: {error}")
-            else:
-                click.echo(write(path, answer))
+            for name, answer in _answers(path, recognizer):
+                if isinstance(answer, Recognition):
+                    click.echo(write(name, answer))
+                else:
+                    all_read = False
+                    complain(f"{name}: {answer}")
     return all_read
 
 
-def _text(path: Path, answer: Recognition) -> str:
-    return f"{path}  {answer.text}  {answer.confidence:.2%}"
+def _answers(
+    path: Path, recognizer: Recognizer
+) -> Iterator[tuple[str, Recognition | InkstreamError]]:
+    """What the pieces of a file are read as, or why not; each with its name."""
+    suffix = path.suffix.lower()
+    if suffix in JSON_SUFFIXES:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield f"{path}:{number}", _tried(_read_line, recognizer, line)
+    elif suffix == INKML_SUFFIX:
+        groups = _tried(inkml.read, path.read_bytes())
+        if isinstance(groups, InkstreamError):
+            yield str(path), groups
+        elif not groups:
+            yield str(path), DataError("no group of traces in it is labelled")
+        else:
+            for group in groups:
+                yield f"{path}:{group.line}", _tried(recognizer.read_ink, group.strokes)
+    else:
+        yield str(path), _tried(recognizer.recognize, path)
 
 
-def _json(path: Path, answer: Recognition) -> str:
+def _tried(read: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | InkstreamError:
+    """What a call gives, or the error that it raises."""
+    try:
+        return read(*args, **named)
+    except InkstreamError as error:
+        return error
+
+
+def _read_line(recognizer: Recognizer, line: bytes) -> Recognition:
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
+        raise DataError(f"no JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise DataError(f"a JSON {type(message).__name__}, expected an object with strokes")
+    strokes, height = strokes_of(message)
+    return recognizer.read_ink(strokes, height)
+
+
+def _text(name: str, answer: Recognition) -> str:
+    return f"{name}  {answer.text}  {answer.confidence:.2%}"
+
+
+def _json(name: str, answer: Recognition) -> str:
     return json.dumps(
         {
-            "image": str(path),
+            "image": name,
             "label": answer.label,
             "probabilities": {k: round(p, DECIMALS) for k, p in answer.probabilities.items()},
             "columns": answer.columns,
@@ -90,10 +142,10 @@ def _json(path: Path, answer: Recognition) -> str:
     )
 
 
-def _json_of_a_line(path: Path, answer: Recognition) -> str:
+def _json_of_a_line(name: str, answer: Recognition) -> str:
     return json.dumps(
         {
-            "image": str(path),
+            "image": name,
             "text": answer.text,
             "letters": [message_of(letter).model_dump(mode="json") for letter in answer.letters],
             "words": [message_of(word).model_dump(mode="json") for word in answer.words],
@@ -103,8 +155,8 @@ def _json_of_a_line(path: Path, answer: Recognition) -> str:
     )
 
 
-def _csv(path: Path, answer: Recognition) -> str:
-    return _row([str(path), answer.text, f"{answer.confidence:.{DECIMALS}f}"])
+def _csv(name: str, answer: Recognition) -> str:
+    return _row([name, answer.text, f"{answer.confidence:.{DECIMALS}f}"])
 
 
 def _row(cells: Iterable[str]) -> str:
