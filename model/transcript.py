@@ -295,7 +295,7 @@ class TranscriptDecoder:
     def _end_of(self, run: _Run, step: int) -> int:
         """The column after a run's letter, by what is known at `step`."""
         first = max(run.step - END_REACH, self._start.end // STEP_COLUMNS) + END_DELAY
-        first = max(first - self._ends_start, 0)
+        first = max(first, step + 1 - RECENT_STEPS) - self._ends_start
         scores = self._ends[first : step + 1 - self._ends_start]
         best = max(scores, default=-math.inf)
         if best < LIKELY_END:

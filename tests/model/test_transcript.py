@@ -334,7 +334,8 @@ def noises(draw: st.DrawFn) -> tuple[Scores, Columns]:
     raw[:, 0] += draw(st.sampled_from([0, 3]))
     symbols = raw - np.log(np.exp(raw).sum(1, keepdims=True))
     ends = np.log(random.random((n_steps, 1)) ** 3)
-    steps = np.concatenate([line("-")[:1], np.concatenate([symbols, ends], 1)])
+    lasting = np.arange(n_steps) // draw(st.sampled_from([1, 1, 3, 30]))  # long runs, too
+    steps = np.concatenate([line("-")[:1], np.concatenate([symbols[lasting], ends], 1)])
     columns = ink(2 * n_steps) * (random.random((2 * n_steps, 1)) < 0.6).astype(np.uint8)
     shown = steps[(np.arange(2 * n_steps) + 1) // 2].astype(np.float32)
     n_columns = draw(st.integers(1, 2 * n_steps))
@@ -363,6 +364,16 @@ def test_pieces_of_any_length_say_what_the_whole_says(
     assert said == expected.texts
     assert pieces.text == whole.text == said[-1]
     assert flushed(pieces) == flushed(whole)
+
+
+def test_a_symbol_that_lasts_for_long_is_the_same_letter_whatever_the_pieces() -> None:
+    scores = line("-" + "a" * 30 + "-", " " + "c" * 30, ends={3: 0.9, 25: 0.5})
+    columns = ink(len(scores))
+    (whole,) = read(decoder(), scores, columns)
+    reader, pieces = decoder(), list[Event]()
+    for i in range(len(scores)):
+        pieces += read(reader, scores[i : i + 1], columns[i : i + 1])
+    assert pieces == [whole]
 
 
 @given(noise=noises(), characters=CHARACTERS, late=noises())
