@@ -218,7 +218,9 @@ class LineMachine(RuleBasedStateMachine):
 
     @initialize(rewind=st.sampled_from([100, 5, 40]), ends=st.booleans())
     def open(self, rewind: int, ends: bool) -> None:
-        limits = dataclasses.replace(LIMITS, max_rewind_columns=rewind, max_bad_messages=1000)
+        limits = dataclasses.replace(
+            LIMITS, max_rewind_columns=rewind, max_bad_messages=1000, max_line_columns=10_000
+        )
         self.lone = Lone(self.net, limits)
         self.lone.heard()
         self.oracle = Oracle(self.net, limits)
