@@ -8,8 +8,12 @@ from numpy.typing import NDArray
 
 from model import load
 from model.checkpoint import find, read
+from model.data.line_batches import Drawn
 from model.evaluate import runtime_road
+from model.ink import flatten, rasterise
+from model.line_reading import Reader
 from service.client import connect
+from service.events import Event
 from service.road import websocket_road
 from tests import builders
 from tests.service.asking import client_of
@@ -59,3 +63,63 @@ def test_64_interleaved_sessions_equal_lone_runs_rest_and_evaluation(tmp_path: P
         largest = float(np.abs(probabilities - lone).max())
         print(f"largest difference of {name} from lone runs: {largest:.1e}")
         assert largest < ALLOWED
+
+
+# Lines
+
+
+def written(seed: int) -> NDArray[np.uint8]:
+    """Columns [T, 32] of loops that a hand might write, in two words."""
+    random = np.random.default_rng(seed)
+    strokes = []
+    for word in range(2):
+        share = np.linspace(0, 1, 90)
+        x = 3 + 70 * word + 55 * share + 3 * np.sin(random.uniform(50, 70) * share)
+        y = 16 + 12 * np.sin(random.uniform(30, 50) * share) * np.cos(random.uniform(5, 9) * share)
+        strokes.append(np.stack([x, y], 1))
+    return rasterise(*flatten(strokes), 32)
+
+
+async def transcribe(url: str, lines: list[NDArray[np.uint8]]) -> list[list[tuple[str, int, int]]]:
+    """The events of all lines at once, one stream each, one column of each after the other."""
+
+    async def read(columns: NDArray[np.uint8]) -> list[tuple[str, int, int]]:
+        async with connect(url, model="lines") as stream:
+            events: list[Event] = []
+            for column in columns:
+                async for result in stream.send(column.tobytes()):
+                    events += result.events
+            flushed = await stream.flush()
+        return [spelt(event) for event in (*events, *flushed.events)]
+
+    return await asyncio.gather(*map(read, lines))
+
+
+def spelt(event: Event) -> tuple[str, int, int]:
+    said = event.text if event.type == "word" else event.char
+    return said, event.start, event.end
+
+
+def test_interleaved_lines_equal_whole_lines_rest_and_evaluation(tmp_path: Path) -> None:
+    lines = [written(seed) for seed in range(24)]
+    recognizer = load("lines")
+    whole = [recognizer.read(columns) for columns in lines]
+    expected = [
+        {(e.char, e.start, e.end) for e in each.letters}
+        | {(e.text, e.start, e.end) for e in each.words}
+        for each in whole
+    ]
+    assert sum(map(len, expected)) > 100
+    with server(tmp_path, models="lines") as running:
+        streamed = asyncio.run(transcribe(running.url, lines))
+        with client_of(running) as client:
+            posted = [
+                client.post("/v1/recognize", json={"columns": columns.tolist()}).json()
+                for columns in lines
+            ]
+    assert [set(each) for each in streamed] == expected
+    assert [answer["text"] for answer in posted] == [each.text for each in whole]
+    pieces = [Drawn(columns, "", np.empty(0, np.float32)) for columns in lines]
+    assert [reading.text for reading in Reader(read(find("lines"))).read(pieces)] == [
+        each.text for each in whole
+    ]
