@@ -64,7 +64,8 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     models: Names = Field(
-        ("digits",), description="models to serve, by name or path; the first is the default"
+        ("digits", "lines"),
+        description="models to serve, by name or path; the first is the default",
     )
     weights: Path | None = Field(None, description="folder in which models are looked up first")
     threads: int = Field(1, ge=1, le=64, description="threads that one run of a net may use")

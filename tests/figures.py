@@ -25,7 +25,12 @@ def figures() -> dict[str, str]:
             f"{footprint['resident_mb']:.0f} MB of memory when idle, "
             f"{footprint['ready_s']:.2f} s from start to ready"
         ),
+        "both": (
+            f"{footprint['both_resident_mb']:.0f} MB when idle, "
+            f"{footprint['both_ready_s']:.2f} s from start to ready"
+        ),
         "figures": f"\n{digits}",
+        "lines": f"\n{(REPORTS / 'lines' / 'figures.md').read_text()}",
         "document": f"{document['test_accuracy']:.2%}",
         "bench": f"\n{bench.table()}",
     }

@@ -27,7 +27,7 @@ def blocks(language: str) -> list[str]:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with the shipped weights; examples name its port in the place of 8000."""
     folder = tmp_path_factory.mktemp("readme")
-    with server(folder, models="digits") as running:
+    with server(folder, models="digits,lines") as running:
         yield f"127.0.0.1:{running.port}"
 
 
@@ -88,7 +88,8 @@ def test_the_commands_run_as_they_stand(command: str, url: str) -> None:
 
 @pytest.mark.parametrize("command", commands("inkstream stream"))
 def test_the_streaming_commands_run_with_the_servers_address(command: str, url: str) -> None:
-    assert "3" in run(["bash", "-c", f"{command} --url ws://{url}"], url)
+    answer = "hello" if "hello" in command else "3"
+    assert answer in run(["bash", "-c", f"{command} --url ws://{url}"], url)
 
 
 @pytest.mark.parametrize("command", commands("inkstream train", "inkstream serve --models"))
@@ -114,6 +115,13 @@ def test_links_lead_somewhere() -> None:
 @pytest.mark.parametrize("document", figures.DOCUMENTS, ids=lambda path: path.name)
 def test_every_figure_is_that_of_its_report(document: Path) -> None:
     assert figures.fill(document.read_text()) == document.read_text()
+
+
+def test_the_report_on_lines_is_of_the_weights_that_are_shipped() -> None:
+    report = json.loads((REPORTS / "lines" / "report.json").read_text())
+    weights = (ROOT / "model" / "weights" / "lines.onnx").read_bytes()
+    assert report["checkpoint_sha256"] == hashlib.sha256(weights).hexdigest()
+    assert f"{report['parameters']:,} parameters" in README
 
 
 def test_the_report_is_of_the_weights_that_are_shipped() -> None:

@@ -26,7 +26,8 @@ def toml(folder: Path, text: str) -> Path:
 
 def test_without_any_source_the_defaults_hold() -> None:
     settings = Settings.load()
-    assert (settings.host, settings.port, settings.models) == ("127.0.0.1", 8000, ("digits",))
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.models == ("digits", "lines")
 
 
 def test_flags_win_over_the_environment_and_it_over_the_file(
