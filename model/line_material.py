@@ -107,7 +107,7 @@ class Material:
 
     def _writer(self, place: int) -> str:
         ink = self.pieces.ink
-        return ink.writer_names[ink.writers[self.pieces.indices[place]]]
+        return str(ink.writer_names[ink.writers[self.pieces.indices[place]]])
 
 
 def one_behind_the_other(lines: Sequence[Drawn]) -> Drawn:

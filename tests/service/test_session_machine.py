@@ -211,7 +211,8 @@ class Oracle:
         for number, allowed in enumerate(self._allowed):
             if allowed is not None:
                 beliefs[number, [str(k) not in allowed for k in range(beliefs.shape[1])]] = 0
-        return beliefs / beliefs.sum(1, keepdims=True)
+        beliefs /= beliefs.sum(1, keepdims=True)
+        return beliefs
 
 
 class SessionMachine(RuleBasedStateMachine):
