@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from model.columns import digit_columns, to_columns
 from model.errors import ImageError
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.png"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("[0-9].png"))
 SEVEN = [(0.0, 0.0), (0.6, 0.0), (0.2, 1.0)]  # pen points, in heights of the digit
 
 
