@@ -33,7 +33,7 @@ run: $(BASE) ## Start the server, watch it read one digit, go on serving
 	    'Serving on http://127.0.0.1:$(PORT) (Ctrl-C stops it). Try in another terminal:' \
 	    '  $(BIN)/inkstream stream examples/3.png       column by column, through the server' \
 	    '  $(BIN)/inkstream stream examples/hello.png --model lines' \
-	    '  $(BIN)/inkstream recognize examples/*.png    whole images, without a server' \
+	    '  $(BIN)/inkstream recognize examples/?.png    whole images, without a server' \
 	    '  curl --data-binary @examples/7.png -H "Content-Type: image/png" http://127.0.0.1:$(PORT)/v1/recognize' \
 	    '  and open http://127.0.0.1:$(PORT)/docs'; \
 	wait $$server || wait $$server
