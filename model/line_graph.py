@@ -4,8 +4,7 @@
 
 A step reads two columns that lie one behind the other, the older one first. `scores` are
 log-probabilities: of the blank, of the K labels, and, by itself, of a letter's end. Convolutions
-are written as one matrix product each, over all streams and rows at once, which for a single step
-is several times as fast as the operator `Conv`.
+are written as one matrix product each, over all streams and rows at once.
 """
 
 from collections.abc import Sequence
