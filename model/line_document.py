@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from model.line_tables import Contents, markdown, number, percent, table
+from model.line_tables import Contents, errors_of, markdown, number, percent, table
 
 COMMAND: Final = "inkstream evaluate lines"
 CATEGORIES: Final = {"1a": "digits", "1b": "capitals", "1c": "small letters"}
@@ -23,6 +23,7 @@ def accuracy(contents: Contents, plots: str | os.PathLike[str]) -> str:
         _confidence,
         _promises,
         _speed,
+        _peers,
         _samples,
         _provenance,
     )
@@ -223,6 +224,45 @@ def _speed(contents: Contents, _: str) -> Iterator[str]:
             ("net and decoder, one stream, for each column", f"{speed['single_column_us']:.0f} µs"),
             ("model file", f"{contents['checkpoint_bytes'] / 1e6:.1f} MB"),
         ],
+    )
+
+
+def _peers(contents: Contents, _: str) -> Iterator[str]:
+    peers = contents["peers"]
+    if not peers:
+        return
+    yield "## Beside others"
+    yield (
+        "The same ink, read in the same run by others that may see more: "
+        + "; ".join(f"{name} sees {own['sees']}" for name, own in peers.items())
+        + f". {contents['model']} answers after each column and knows nothing of those to come."
+        " Case and spaces count for all; single characters are limited to their category for all."
+        " Each gets the ink at the size and with the margins that it reads best. Times are those of"
+        " one core, for a column of the ink as our net reads it: ours one column at a time, theirs"
+        " over whole images."
+    )
+    own = {**contents, "us_per_column": contents["speed"].get("single_column_us")}
+    yield markdown(
+        (
+            "",
+            "words: error; right",
+            "fresh",
+            "lines: error; right",
+            "fresh",
+            *(f"{category}, right" for category in CATEGORIES),
+            "µs a column",
+        ),
+        [_peer_row(name, figures) for name, figures in {contents["model"]: own, **peers}.items()],
+    )
+
+
+def _peer_row(name: str, own: Contents) -> Sequence[str]:
+    sides = [figures for side in SIDES for figures in (own[side], own[side].get("fresh"))]
+    return (
+        name,
+        *(errors_of(figures) for figures in sides),
+        *(percent(own["characters"][category]["right"]) for category in CATEGORIES),
+        number(own["us_per_column"], 0),
     )
 
 

@@ -25,7 +25,7 @@ from model.transcript import END_DELAY
 
 REACH: Final = 2  # columns by which the end of a letter may be missed
 LIKELY: Final = 0.5  # a peak of the score for letter ends from which on it says that one ended
-DELAYS: Final = tuple(range(0, 41, 2))  # columns behind a letter's end
+DELAYS: Final = tuple(range(21))  # columns behind a letter's end
 
 
 def letter_ends(readings: Sequence[Reading]) -> Figures:

@@ -82,6 +82,10 @@ class Material:
             for place in places
         ]
 
+    def columns(self, place: int, rows: int) -> NDArray[np.uint8]:
+        """One piece in so many rows, [T, rows]."""
+        return plain(self.pieces, place, rows).columns
+
     def labels(self, places: Sequence[int]) -> list[str]:
         """What each piece says."""
         return [self.pieces.ink.labels[self.pieces.indices[place]] for place in places]

@@ -62,7 +62,7 @@ def _draw(
     ink, band = cell.subplots(2, 1, height_ratios=(1.15, 1), sharex=True)
     _draw_ink(ink, reading)
     _draw_ribbon(band, sample.scores, labels)
-    band.set(xlim=(0, n_columns), ylim=(0, 1), yticks=[0, 1])
+    band.set(xlim=(0, n_columns), ylim=(0, 1.3), yticks=[0, 1])
     band.tick_params(labelsize=6)
     band.set_xlabel("columns", fontsize=6, labelpad=1)
 
@@ -107,10 +107,9 @@ def _draw_ribbon(axes: Axes, scores: Scores, labels: Sequence[str]) -> None:
         colour = COLOURS[k % len(COLOURS)]
         axes.stairs(floor + own, edges, baseline=floor, fill=True, color=colour, linewidth=0)
         for start, end in _runs(own >= SHOWN):
-            top = start + int(own[start:end].argmax())
             axes.text(
-                (start + end) / 2, floor[top] + own[top] / 2, labels[k], ha="center", va="center",
-                fontsize=6, color="white", fontweight="bold",
+                (start + end) / 2, 1.05, labels[k], ha="center", va="bottom",
+                fontsize=6, color=colour, fontweight="bold",
             )  # fmt: skip
         floor += own
     axes.stairs(np.exp(scores[:, -1]), edges, baseline=None, color=INK, linewidth=0.7)

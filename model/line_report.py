@@ -32,10 +32,12 @@ from model.line_events import (
 )
 from model.line_material import CHARACTERS, TEXT, WORDS, Material, digit_lines
 from model.line_measures import Figures, confusions, errors, errors_by
+from model.line_peers import compare
 from model.line_reading import Reader, Reading
 from model.line_samples import Sample, pages
 from model.line_speed import speed
 from model.line_tables import table
+from model.peers import Peer
 
 SIZES: Final = (1.0, 0.75, 0.5)  # of the rows
 LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # last ones of their groups
@@ -81,8 +83,10 @@ def report(
     checkpoint: Checkpoint,
     ink: InkSet,
     digits: Dataset,
+    *,
     part: Part = "report",
     limit: int | None = None,
+    peers: Sequence[Peer] = (),
 ) -> Report:
     """Measure a net.
 
@@ -92,6 +96,7 @@ def report(
         digits: images of digits that no choice has seen.
         part: whose pieces are read; "choose" while anything is still being chosen.
         limit: pieces of a category at most, and lines of other checks; None is all.
+        peers: others that read the same ink.
     """
     reader = Reader(checkpoint)
     material = Material(ink, part, reader.config.labels, reader.config.column_height, limit)
@@ -99,6 +104,7 @@ def report(
     text, text_readings = _read(reader, material, TEXT)
     readings = word_readings + text_readings
     places = material.places(WORDS)
+    n_columns = sum(len(reading.line.columns) for reading in readings)
     contents = _provenance(checkpoint, material, part, limit) | {
         "words": words,
         "text": text,
@@ -108,6 +114,7 @@ def report(
         "finality": finality(reader, readings),
         "drift": drift(reader, material, places, limit or len(places)),
         "speed": speed(reader, material, places),
+        "peers": compare(material, peers, reader.config.labels, n_columns),
     }
     samples = pages(reader, {"words": word_readings, "lines": text_readings})
     return Report(contents, samples, reader.config.labels)

@@ -14,10 +14,10 @@ def table(contents: Contents) -> str:
     kinds, ends = contents["characters"], contents["letter_ends"]
     late, word_ends = contents["lateness"], contents["word_ends"]
     rows = [
-        ("words: character error; right", _errors(words)),
-        ("words with fresh texts: character error; right", _errors(words.get("fresh"))),
-        ("lines of text: character error; right", _errors(text)),
-        ("lines with fresh texts: character error; right", _errors(text.get("fresh"))),
+        ("words: character error; right", errors_of(words)),
+        ("words with fresh texts: character error; right", errors_of(words.get("fresh"))),
+        ("lines of text: character error; right", errors_of(text)),
+        ("lines with fresh texts: character error; right", errors_of(text.get("fresh"))),
         (
             f"single characters {' / '.join(kinds)}, right",
             " / ".join(percent(own["right"]) for own in kinds.values()),
@@ -47,7 +47,8 @@ def table(contents: Contents) -> str:
     return markdown((f"UNIPEN, {measured} by unseen writers", "measured"), rows)
 
 
-def _errors(figures: Contents | None) -> str:
+def errors_of(figures: Contents | None) -> str:
+    """Character error, and share right, of pieces that may be none."""
     if figures is None:
         return NONE
     return f"{percent(figures['error'])}; {percent(figures['right'])}"

@@ -26,9 +26,12 @@ DOCUMENT: Final = Path("docs/accuracy.md")
     help="whose writing is read; choose while anything is still being chosen",
 )
 @click.option("--limit", type=click.IntRange(1), help="pieces of a category at most")
+@click.option("--peers", is_flag=True, help="read the same ink with RapidOCR and Tesseract too")
 @click.option("--out", type=PATH, default=REPORT, show_default=True, help="for JSON and plots")
 @click.option("--document", type=PATH, default=DOCUMENT, show_default=True, help="for people")
-def lines(part: Part, limit: int | None, out: Path, document: Path, **places: Any) -> int:
+def lines(
+    part: Part, limit: int | None, peers: bool, out: Path, document: Path, **places: Any
+) -> int:
     """Errors, letter ends, lateness and calibration on writers whom nothing was chosen by.
 
     \b
@@ -38,10 +41,13 @@ def lines(part: Part, limit: int | None, out: Path, document: Path, **places: An
           --out /tmp/lines --document /tmp/lines/accuracy.md
     """
     from model.line_report import report  # noqa: PLC0415 - needs rapidfuzz
+    from model.peers import installed  # noqa: PLC0415
 
     ink, _ = unipen.read(places["data"])
     digits = mnist.load("t10k", places["mnist"])
-    made = report(read(find(places["checkpoint"])), ink, digits, part, limit)
+    others = installed() if peers else []
+    checkpoint = read(find(places["checkpoint"]))
+    made = report(checkpoint, ink, digits, part=part, limit=limit, peers=others)
     made.save(out, document)
     click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}, {document}")
     return 0

@@ -11,7 +11,6 @@ from rapidfuzz.distance import Levenshtein
 
 from model.checkpoint import Checkpoint
 from model.data.dataset import Dataset
-from model.data.inkset import Builder, InkSet
 from model.data.line_batches import Drawn
 from model.data.split import part_of_writer, person
 from model.errors import InputError
@@ -25,29 +24,7 @@ from model.line_tables import table
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
 from tests import builders
-
-HEIGHT = 16
-
-
-def ink() -> InkSet:
-    """By each of 40 writers of two donors: six words, three lines and a character of each kind."""
-    random, builder = np.random.default_rng(0), Builder()
-    for number in range(40):
-        labels = ["".join(random.choice(list("abc"), 5)) for _ in range(6)]
-        labels += ["ab c.", "b. ca", f"a{'b' * (number % 5)} c"]
-        for label, category in zip(
-            [*labels, "a", "b"], ["7"] * 6 + ["8"] * 3 + ["1c", "1c"], strict=True
-        ):
-            spoken = [place for place, char in enumerate(label) if char != " "]
-            points = np.array(
-                [(60 * p + dx, dy) for p in spoken for dx, dy in ((0, 0), (30, 80), (5, 90))]
-            )
-            builder.add(
-                points, [3] * len(spoken), np.repeat(spoken, 3).astype(np.int16), (20.0, 70.0),
-                label=label, category=category, writer=f"{'xy'[number % 2]}/w{number:02}k",
-                style=("printed", "cursive")[number % 2],
-            )  # fmt: skip
-    return builder.ink()
+from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
 
 
 @pytest.fixture(scope="module")
@@ -200,9 +177,6 @@ def test_material_is_of_its_part_alone_and_knows_fresh_texts() -> None:
     assert set(few.places("7")) < set(places)
 
 
-ALL_KINDS = tuple(" .abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-
-
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     return builders.line_checkpoint(tmp_path_factory.mktemp("wide") / "wide.onnx", labels=ALL_KINDS)
@@ -262,7 +236,7 @@ def test_a_net_that_cannot_answer_a_kind_of_character_is_refused(reader: Reader)
 
 
 def test_a_report_of_few_pieces_says_so(net: Checkpoint) -> None:
-    few = report(net, ink(), builders.excerpt(12), "choose", limit=2)
+    few = report(net, ink(), builders.excerpt(12), part="choose", limit=2)
     assert few.contents["words"]["pieces"] == few.contents["digits"]["pieces"] == 2
     assert "2 of a kind" in few.heading()
     assert "trial" in accuracy(few.contents, "plots")
