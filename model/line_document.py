@@ -193,8 +193,9 @@ def _promises(contents: Contents, _: str) -> Iterator[str]:
     )
     if drift["lines"]:
         yield (
-            f"An open line does not tire the net: the same {drift['characters']:,} characters in"
-            f" {drift['lines']:,} lines, each behind other ink of its writer, have these errors."
+            f"The error must not drift while a line goes on: the same {drift['characters']:,}"
+            f" characters in {drift['lines']:,} lines, behind more and more other words of their"
+            " writers, are read with these errors."
         )
         rows = [
             (f"{place:,}", percent(error, 2))
@@ -237,9 +238,9 @@ def _peers(contents: Contents, _: str) -> Iterator[str]:
         + "; ".join(f"{name} sees {own['sees']}" for name, own in peers.items())
         + f". {contents['model']} answers after each column and knows nothing of those to come."
         " Case and spaces count for all; single characters are limited to their category for all."
-        " Each gets the ink at the size and with the margins that it reads best. Times are those of"
-        " one core, for a column of the ink as our net reads it: ours one column at a time, theirs"
-        " over whole images."
+        " Each gets the ink at the size and with the margins with which it read the ink of the"
+        " writers who choose best. Times are those of one core, for a column of the ink as our net"
+        " reads it: ours one column at a time, theirs over whole images."
     )
     own = {**contents, "us_per_column": contents["speed"].get("single_column_us")}
     yield markdown(

@@ -46,7 +46,7 @@ def end_calibration(readings: Sequence[Reading]) -> Figures:
     for reading in _told(readings):
         ended = np.zeros(len(reading.ends), bool)
         columns = reading.line.ends[spoken_places(reading.line.label)].astype(np.int64)
-        ended[columns // STEP_COLUMNS + END_DELAY] = True
+        ended[np.minimum(columns // STEP_COLUMNS + END_DELAY, len(ended) - 1)] = True
         said.append(reading.ends.astype(np.float64))
         happened.append(ended)
     return calibration(np.concatenate(said), np.concatenate(happened))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from model.events import Letter
+from model.events import SPACE, Letter
 from model.line_measures import same
 from model.line_plots import SECOND
 from model.line_reading import Reading, Scores, spoken_places
@@ -20,7 +20,8 @@ RIGHT: Final = "#059669"
 WRONG: Final = "#dc2626"
 FAINT: Final = "#6b7280"
 
-SHOWN: Final = 0.25  # a label that is as probable is named in the ribbon
+SHOWN: Final = 0.25  # a label that is as probable, and most so, is named in the ribbon
+SPACE_NAME: Final = "␣"
 LEAST_SHARE: Final = 0.1  # a label that never is as probable is not drawn
 ALTERNATIVES: Final = 2  # of a letter
 LEAST_ALTERNATIVE: Final = 0.05
@@ -101,15 +102,16 @@ def _alternatives(letter: Letter) -> str:
 def _draw_ribbon(axes: Axes, scores: Scores, labels: Sequence[str]) -> None:
     """Probabilities of the labels after each column, one on top of the other."""
     probabilities = np.exp(scores[:, 1:-1])
+    highest = probabilities.max(1)
     edges, floor = np.arange(len(scores) + 1), np.zeros(len(scores))
     for k in np.flatnonzero(probabilities.max(0) >= LEAST_SHARE).tolist():
         own = probabilities[:, k]
         colour = COLOURS[k % len(COLOURS)]
         axes.stairs(floor + own, edges, baseline=floor, fill=True, color=colour, linewidth=0)
-        for start, end in _runs(own >= SHOWN):
+        for start, end in _runs((own >= SHOWN) & (own == highest)):
             axes.text(
-                (start + end) / 2, 1.05, labels[k], ha="center", va="bottom",
-                fontsize=6, color=colour, fontweight="bold",
+                (start + end) / 2, 1.05, SPACE_NAME if labels[k] == SPACE else labels[k],
+                ha="center", va="bottom", fontsize=6, color=colour, fontweight="bold",
             )  # fmt: skip
         floor += own
     axes.stairs(np.exp(scores[:, -1]), edges, baseline=None, color=INK, linewidth=0.7)

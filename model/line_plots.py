@@ -102,6 +102,7 @@ def delay(contents: Contents) -> Figure:
         xlabel="columns after a letter's end",
         ylabel="missing or wrong (%)",
         ylim=(0, 104),
+        xticks=curves["columns"][::2],
     )
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)

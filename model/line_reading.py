@@ -78,39 +78,40 @@ class Reader:
 
     def scores(self, batch: Sequence[Drawn]) -> list[Scores]:
         """Scores [T + flush_columns, S] of each line and of the blank columns that flush it."""
-        lengths = [len(line.columns) + self.config.flush_columns for line in batch]
-        columns = np.zeros((max(lengths), len(batch), self.config.column_height), np.uint8)
-        for place, line in enumerate(batch):
-            columns[: len(line.columns), place] = line.columns
+        columns = self._side_by_side(batch)
         scores, _ = self.runtime.run(columns, self.runtime.initial_state(len(batch)))
-        return [scores[:length, place] for place, length in enumerate(lengths)]
+        return [scores[: self._length(line), place] for place, line in enumerate(batch)]
 
-    def portions(
-        self, batch: Sequence[Drawn], sizes: Iterator[int], characters: str | None = None
-    ) -> list[list[Event]]:
+    def portions(self, batch: Sequence[Drawn], sizes: Iterator[int]) -> list[list[Event]]:
         """The events of lines that come in portions of so many columns, and are then flushed."""
         decoders = [TranscriptDecoder(self.config.labels, self.config.flush_columns) for _ in batch]
-        for decoder in decoders:
-            decoder.allow(characters)
         events: list[list[Event]] = [[] for _ in batch]
-        padded = max(len(line.columns) for line in batch) + self.config.flush_columns
+        columns = self._side_by_side(batch)
         state, first = self.runtime.initial_state(len(batch)), 0
-        while first < padded:
-            end = min(first + next(sizes), padded)
-            columns = np.zeros((end - first, len(batch), self.config.column_height), np.uint8)
+        while first < len(columns):
+            portion = columns[first : first + next(sizes)]
+            scores, state = self.runtime.run(portion, state)
             for place, line in enumerate(batch):
-                own = line.columns[first:end]
-                columns[: len(own), place] = own
-            scores, state = self.runtime.run(columns, state)
-            for place, line in enumerate(batch):
-                own = line.columns[first:end]
-                beyond = min(end, len(line.columns) + self.config.flush_columns) - first
+                own = line.columns[first : first + len(portion)]
+                beyond = scores[len(own) : max(self._length(line) - first, 0), place]
                 if len(own):
                     events[place] += decoders[place].step(scores[: len(own), place], own).events
-                if beyond > len(own):
-                    events[place] += decoders[place].step_beyond(scores[len(own) : beyond, place])
-            first = end
+                if len(beyond):
+                    events[place] += decoders[place].step_beyond(beyond)
+            first += len(portion)
         return [own + decoder.flush() for own, decoder in zip(events, decoders, strict=True)]
+
+    def _length(self, line: Drawn) -> int:
+        """Columns of a line and of the blank ones that flush it."""
+        return len(line.columns) + self.config.flush_columns
+
+    def _side_by_side(self, batch: Sequence[Drawn]) -> NDArray[np.uint8]:
+        """Lines with blank columns behind them, all as long as the longest: [T, B, H]."""
+        shape = (max(map(self._length, batch)), len(batch), self.config.column_height)
+        columns = np.zeros(shape, np.uint8)
+        for place, line in enumerate(batch):
+            columns[: len(line.columns), place] = line.columns
+        return columns
 
 
 def batches(lines: Sequence[Drawn]) -> Iterator[Sequence[Drawn]]:
