@@ -1,7 +1,7 @@
 """What must hold of a stream of lines: events are final, and the error does not drift."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -28,11 +28,10 @@ def finality(reader: Reader, readings: Sequence[Reading]) -> Figures:
     """
     random = np.random.default_rng(SEED)
     sample = random.permutation(len(readings))[:SINGLY].tolist()
-    portions = (int(size) for size in iter(lambda: random.integers(1, MOST_PORTION + 1), 0))
     again = [
         events
         for batch in batches([reading.line for reading in readings])
-        for events in reader.portions(batch, portions)
+        for events in reader.portions(batch, _portions(random))
     ]
     singly = [
         events
@@ -50,6 +49,12 @@ def finality(reader: Reader, readings: Sequence[Reading]) -> Figures:
         "changed": sum(_changes(whole, parts) for whole, parts in pairs),
         "ids_rise": all(_ids_rise(reading.events) for reading in readings),
     }
+
+
+def _portions(random: np.random.Generator) -> Iterator[int]:
+    """Sizes of portions without end, in columns."""
+    while True:
+        yield int(random.integers(1, MOST_PORTION + 1))
 
 
 def _changes(whole: Sequence[Event], parts: Sequence[Event]) -> int:

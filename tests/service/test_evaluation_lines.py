@@ -28,8 +28,7 @@ def test_evaluating_lines_prints_the_figures_and_writes_the_report(
     assert document.read_text().startswith("# How well lines are read")
 
 
-def test_nothing_is_read_by_default_but_the_report_writers() -> None:
+def test_the_report_writers_are_read_unless_others_are_asked_for() -> None:
     defaults = {option.name: option.default for option in lines.params}
     assert defaults["part"] == "report"
     assert defaults["checkpoint"] == "lines"
-    assert not defaults["peers"]
