@@ -40,8 +40,8 @@ def lines(
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part choose --limit 300
           --out /tmp/lines --document /tmp/lines/accuracy.md
     """
-    from model.line_report import report  # noqa: PLC0415 - needs rapidfuzz
-    from model.peers import installed  # noqa: PLC0415
+    from model.report.lines import report  # noqa: PLC0415 - needs rapidfuzz
+    from model.report.recognisers import installed  # noqa: PLC0415
 
     ink, _ = unipen.read(places["data"])
     digits = mnist.load("t10k", places["mnist"])

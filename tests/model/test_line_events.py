@@ -5,7 +5,8 @@ import pytest
 
 from model.data.line_batches import Drawn
 from model.events import Letter, Word
-from model.line_events import (
+from model.line_reading import Reading
+from model.report.endings import (
     DELAYS,
     end_calibration,
     error_by_delay,
@@ -15,7 +16,6 @@ from model.line_events import (
     marks,
     word_ends,
 )
-from model.line_reading import Reading
 from model.transcript import Heard
 
 HEIGHT = 16

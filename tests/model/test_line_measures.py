@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.line_measures import (
+from model.report.measures import (
     calibration,
     confusions,
     errors,

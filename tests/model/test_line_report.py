@@ -14,13 +14,13 @@ from model.data.dataset import Dataset
 from model.data.line_batches import Drawn
 from model.data.split import part_of_writer, person
 from model.errors import InputError
-from model.line_checks import drift, errors_from, finality
-from model.line_document import accuracy
-from model.line_material import Material, digit_lines, one_behind_the_other
 from model.line_reading import Reader, batches, told
-from model.line_report import Report, report
-from model.line_samples import pages
-from model.line_tables import table
+from model.report.checks import drift, errors_from, finality
+from model.report.document import accuracy
+from model.report.lines import Report, report
+from model.report.material import Material, digit_lines, one_behind_the_other
+from model.report.samples import pages
+from model.report.tables import table
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
 from tests import builders

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from model.line_document import accuracy
-from model.line_material import Material
-from model.line_peers import compare, image
-from model.line_report import report
-from model.peers import Grey, Kind, Peer, RapidOCR, Rendering, Tesseract
+from model.report.document import accuracy
+from model.report.lines import report
+from model.report.material import Material
+from model.report.peers import compare, image
+from model.report.recognisers import Grey, Kind, Peer, RapidOCR, Rendering, Tesseract
 from tests import builders
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
 

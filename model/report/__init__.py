@@ -1,0 +1,1 @@
+"""The report on lines: `inkstream evaluate lines`."""

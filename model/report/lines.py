@@ -1,0 +1,224 @@
+"""Measure a net for lines on writers whom no choice has seen: `inkstream evaluate lines`.
+
+What is measured is what is served: runtime, decoder, and a flush behind every line. Case and
+spaces count.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from model.checkpoint import Checkpoint
+from model.data.dataset import Dataset
+from model.data.inkset import STYLES, InkSet
+from model.data.split import Part
+from model.line_reading import Reader, Reading
+from model.report.checks import drift, finality
+from model.report.document import accuracy
+from model.report.endings import (
+    REACH,
+    end_calibration,
+    error_by_delay,
+    lateness,
+    letter_calibration,
+    letter_ends,
+    marks,
+    word_ends,
+)
+from model.report.material import CHARACTERS, TEXT, WORDS, Material, digit_lines
+from model.report.measures import Figures, confusions, errors, errors_by
+from model.report.peers import compare
+from model.report.recognisers import Peer
+from model.report.samples import Sample, pages
+from model.report.speed import speed
+from model.report.tables import table
+
+SIZES: Final = (1.0, 0.75, 0.5)  # of the rows
+LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # last ones of their groups
+CONFUSIONS: Final = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found; `contents` is plain JSON."""
+
+    contents: dict[str, Any]
+    samples: dict[str, list[list[Sample]]]  # best, median and worst words and lines
+    labels: tuple[str, ...]
+
+    def heading(self) -> str:
+        """What was measured."""
+        contents = self.contents
+        limited = "" if contents["limit"] is None else f", {contents['limit']} of a kind at most"
+        return (
+            f"{contents['model']} {contents['version']}, {contents['parameters']:,} parameters\n"
+            f"checkpoint {contents['checkpoint_sha256']}\n"
+            f"data {contents['data_digest']}, writers {contents['split_digest']}\n"
+            f"part {contents['part']}{limited}\n"
+        )
+
+    def table(self) -> str:
+        """The figures as a Markdown table."""
+        return table(self.contents)
+
+    def save(self, folder: Path, document: Path) -> None:
+        """Write report.json, figures.md and the plots into `folder`, and the document."""
+        from model.report import pages, plots  # noqa: PLC0415  # need matplotlib
+
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(json.dumps(self.contents, indent=2) + "\n")
+        (folder / "figures.md").write_text(self.table())
+        plots.draw_report(self.contents, folder)
+        pages.draw_pages(self.samples, self.labels, folder)
+        document.write_text(accuracy(self.contents, os.path.relpath(folder, document.parent)))
+
+
+def report(
+    checkpoint: Checkpoint,
+    ink: InkSet,
+    digits: Dataset,
+    *,
+    part: Part = "report",
+    limit: int | None = None,
+    peers: Sequence[Peer] = (),
+) -> Report:
+    """Measure a net.
+
+    Args:
+        checkpoint: of a transcriber.
+        ink: all of UNIPEN.
+        digits: images of digits that no choice has seen.
+        part: whose pieces are read; "choose" while anything is still being chosen.
+        limit: pieces of a category at most, and lines of other checks; None is all.
+        peers: others that read the same ink.
+    """
+    reader = Reader(checkpoint)
+    material = Material(ink, part, reader.config.labels, reader.config.column_height, limit)
+    words, word_readings = _read(reader, material, WORDS)
+    text, text_readings = _read(reader, material, TEXT)
+    readings = word_readings + text_readings
+    places = material.places(WORDS)
+    n_columns = sum(len(reading.line.columns) for reading in readings)
+    contents = _provenance(checkpoint, material, part, limit) | {
+        "words": words,
+        "text": text,
+        "characters": _characters(reader, material),
+        "digits": _digits(reader, digits, limit),
+        **_events(readings, material.styles(places + material.places(TEXT))),
+        "finality": finality(reader, readings),
+        "drift": drift(reader, material, places, limit or len(places)),
+        "speed": speed(reader, material, places),
+        "peers": compare(material, peers, reader.config.labels, n_columns),
+    }
+    samples = pages(reader, {"words": word_readings, "lines": text_readings})
+    return Report(contents, samples, reader.config.labels)
+
+
+def _events(readings: Sequence[Reading], styles: Sequence[str]) -> Figures:
+    """What is found out about events, of all that was read."""
+    return {
+        "letter_ends": _by_style(readings, styles),
+        "letter_end_scores": end_calibration(readings),
+        "lateness": lateness(readings),
+        "error_by_delay": error_by_delay(readings),
+        "word_ends": word_ends(readings),
+        "marks": marks(readings),
+        "letter_calibration": letter_calibration(readings),
+        "confusions": confusions(
+            (reading.text for reading in readings),
+            (reading.line.label for reading in readings),
+            CONFUSIONS,
+        ),
+    }
+
+
+def _provenance(
+    checkpoint: Checkpoint, material: Material, part: Part, limit: int | None
+) -> Figures:
+    """What was measured, and with what."""
+    metadata = checkpoint.metadata
+    return {
+        "model": metadata.name,
+        "version": metadata.version,
+        "parameters": metadata.parameters,
+        "column_height": metadata.config.column_height,
+        "checkpoint_sha256": hashlib.sha256(checkpoint.content).hexdigest(),
+        "checkpoint_bytes": len(checkpoint.content),
+        "config_digest": metadata.config_digest,
+        "data": metadata.data,
+        "data_digest": material.data_digest,
+        "split_digest": material.split_digest,
+        "part": part,
+        "limit": limit,
+        "writers": len(material.by_writer(material.places(WORDS) + material.places(TEXT))),
+        "left_out": material.n_left_out,
+    }
+
+
+def _read(reader: Reader, material: Material, category: str) -> tuple[Figures, list[Reading]]:
+    """Errors of the pieces of a category in all their parts, and what was read of each."""
+    places = material.places(category)
+    labels = material.labels(places)
+    readings = reader.read(material.drawn(places))
+    texts = [reading.text for reading in readings]
+    fresh = ["fresh" if own else "seen" for own in material.fresh(places)]
+    groups, order = _length_groups(labels, LENGTHS[category])
+    found = errors(texts, labels)
+    found |= errors_by(fresh, texts, labels, ("fresh", "seen"))
+    found["by_donor"] = errors_by(material.donors(places), texts, labels)
+    found["by_style"] = errors_by(material.styles(places), texts, labels, STYLES)
+    found["by_length"] = errors_by(groups, texts, labels, order)
+    found["by_size"] = {
+        f"{size:.0%}": errors(
+            texts if size == 1 else [r.text for r in reader.read(material.drawn(places, size))],
+            labels,
+        )
+        for size in SIZES
+    }
+    return found, readings
+
+
+def _length_groups(labels: Sequence[str], lasts: Sequence[int]) -> tuple[list[str], list[str]]:
+    """The group of lengths that each label is in, and all groups in their order."""
+    firsts = (1, *(last + 1 for last in lasts))
+    names = [f"{first}-{last}" for first, last in zip(firsts, lasts, strict=False)]
+    names.append(f"{firsts[-1]}+")
+    return [names[sum(len(label) > last for last in lasts)] for label in labels], names
+
+
+def _characters(reader: Reader, material: Material) -> dict[str, Figures]:
+    """How many single characters are read rightly when only those of their kind may be said."""
+    found = {}
+    for category, characters in CHARACTERS.items():
+        places = material.places(category)
+        texts = [r.text for r in reader.read(material.drawn(places), characters)]
+        labels = material.labels(places)
+        found[category] = errors(texts, labels) | {
+            "characters_allowed": characters,
+            "by_donor": errors_by(material.donors(places), texts, labels),
+        }
+    return found
+
+
+def _digits(reader: Reader, digits: Dataset, limit: int | None) -> Figures:
+    """The same of images of digits."""
+    dataset = digits if limit is None else digits.take(np.arange(min(limit, len(digits))))
+    lines = digit_lines(dataset, reader.config.column_height)
+    readings = reader.read(lines, CHARACTERS["1a"])
+    found = errors([r.text for r in readings], [line.label for line in lines])
+    return {"data": dataset.name, "data_digest": dataset.digest, **found}
+
+
+def _by_style(readings: Sequence[Reading], styles: Sequence[str]) -> Figures:
+    """Letter ends of all lines that tell them, and of those in each style."""
+    found: Figures = {"reach_columns": REACH, "all": letter_ends(readings)}
+    for style in STYLES:
+        own = [r for r, other in zip(readings, styles, strict=True) if other == style]
+        found[style] = letter_ends(own)
+    return found

@@ -1,0 +1,158 @@
+"""Open recognisers that finished lines are read with, to compare: RapidOCR and Tesseract.
+
+They are optional: `pip install 'inkstream[peers]'`, and Debian's package tesseract-ocr. Each sees
+the whole image at once, and each gets its ink as it likes it best: found on writers who choose.
+"""
+
+import importlib
+import tempfile
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.errors import ConfigError
+
+Kind = Literal["word", "text", "character"]
+Grey = NDArray[np.uint8]  # [h, w], dark on light
+
+TYPOGRAPHIC: Final = str.maketrans("‘’“”–—", "''\"\"--")  # what they say for what ASCII has
+LEAST: Final = 1e-30  # stands for no probability where it is divided by
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How a peer wants its ink."""
+
+    rows: int  # that the writing's frame fills
+    above: int  # blank rows above and below it
+    beside: int  # blank columns left and right of it
+
+
+class Peer(Protocol):
+    """Something that reads images of lines."""
+
+    name: str  # with its version
+    sees: str  # what it may look at
+
+    def rendering(self, kind: Kind) -> Rendering:
+        """How it wants its ink."""
+        ...
+
+    def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
+        """The text of each image, one at least, of `characters` alone if it can be told that."""
+        ...
+
+
+class RapidOCR:
+    """PP-OCR's recognition by RapidOCR, with the model that its wheel ships."""
+
+    sees = "the finished image of the line"
+    renderings: Final[dict[Kind, Rendering]] = {
+        "word": Rendering(64, 8, 8),
+        "text": Rendering(64, 4, 16),
+        "character": Rendering(64, 16, 16),
+    }
+
+    def __init__(self) -> None:
+        rapidocr: Any = importlib.import_module("rapidocr")
+        engine = rapidocr.RapidOCR(
+            params={
+                "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+                "Global.log_level": "error",
+            }
+        )
+        engine(np.full((48, 96, 3), 255, np.uint8), use_det=False, use_cls=False)  # loads it
+        recognition = engine.cfg.Rec
+        self.name = (
+            f"RapidOCR {version('rapidocr')}"
+            f" ({recognition.ocr_version.value} {recognition.model_type.value})"
+        )
+        self._input = importlib.import_module("rapidocr.ch_ppocr_rec").TextRecInput
+        self._recognise = engine.text_rec
+        self._decode = _Limited(engine.text_rec.postprocess_op)
+        self._recognise.postprocess_op = self._decode
+
+    def rendering(self, kind: Kind) -> Rendering:
+        """64 rows, which it scales to 48; the longer the writing, the narrower its margins."""
+        return self.renderings[kind]
+
+    def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
+        """See `Peer`."""
+        self._decode.limit(characters)
+        coloured = [np.repeat(image[:, :, None], 3, 2) for image in images]
+        return [_plain(text) for text in self._recognise(self._input(img=coloured)).txts]
+
+
+class _Limited:
+    """RapidOCR's own decoding of CTC, with what is not allowed left out, as our decoder does it."""
+
+    def __init__(self, decode: Any) -> None:
+        self._decode = decode
+        self._symbols: Sequence[str] = decode.character  # the blank first
+        self._allowed = np.ones(len(self._symbols), bool)
+
+    def limit(self, characters: str) -> None:
+        """From now on answer with these alone."""
+        self._allowed = np.array([symbol in set(characters) for symbol in self._symbols])
+        self._allowed[0] = True
+
+    def __call__(self, probabilities: NDArray[np.float32], *args: Any, **options: Any) -> Any:
+        """Letters that are not allowed leave their probability to those that are."""
+        limited = np.where(self._allowed, probabilities, 0)
+        before, after = (p[..., 1:].sum(-1, keepdims=True) for p in (probabilities, limited))
+        limited[..., 1:] *= before / np.maximum(after, LEAST)
+        return self._decode(limited, *args, **options)
+
+
+class Tesseract:
+    """Tesseract's LSTM for English."""
+
+    sees = "the finished image of the line, and English words"
+    modes: Final[dict[Kind, int]] = {"word": 8, "text": 7, "character": 10}  # of the page
+
+    def __init__(self) -> None:
+        self._tesseract: Any = importlib.import_module("pytesseract")
+        self.name = f"Tesseract {self._tesseract.get_tesseract_version().base_version}"
+
+    def rendering(self, kind: Kind) -> Rendering:
+        """As print is scanned: small, in strokes that are broad for it."""
+        return Rendering(24, 8, 8)
+
+    def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
+        """See `Peer`; single characters alone are limited."""
+        settings = f"--psm {self.modes[kind]}"
+        if kind == "character":
+            settings += f" -c tessedit_char_whitelist={characters}"
+        with tempfile.TemporaryDirectory() as name:
+            paths = [Path(name) / f"{number}.png" for number in range(len(images))]
+            for path, image in zip(paths, images, strict=True):
+                Image.fromarray(image).save(path)
+            listed = Path(name) / "all.txt"
+            listed.write_text("".join(f"{path}\n" for path in paths))
+            pages = self._tesseract.image_to_string(str(listed), lang="eng", config=settings)
+        return [_plain(page) for page in pages.split("\f")[: len(images)]]
+
+
+def installed() -> list[Peer]:
+    """The peers that are there; raises `ConfigError` when none is."""
+    found: list[Peer] = []
+    for peer in (RapidOCR, Tesseract):
+        try:
+            found.append(peer())
+        except (ImportError, OSError):  # the package is not there, or its program is not
+            continue
+    if not found:
+        raise ConfigError("no peer is installed: pip install 'inkstream[peers]'")
+    return found
+
+
+def _plain(text: str) -> str:
+    """A text in ASCII's characters where it has such, without blanks around it."""
+    return unicodedata.normalize("NFKC", text).translate(TYPOGRAPHIC).strip()

@@ -1,0 +1,77 @@
+"""The figures of a report on lines as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+Contents = Mapping[str, Any]
+
+NONE: Final = "-"  # stands for a figure that there is no ink for
+
+
+def table(contents: Contents) -> str:
+    """The figures that goals are set for."""
+    words, text = contents["words"], contents["text"]
+    kinds, ends = contents["characters"], contents["letter_ends"]
+    late, word_ends = contents["lateness"], contents["word_ends"]
+    rows = [
+        ("words: character error; right", errors_of(words)),
+        ("words with fresh texts: character error; right", errors_of(words.get("fresh"))),
+        ("lines of text: character error; right", errors_of(text)),
+        ("lines with fresh texts: character error; right", errors_of(text.get("fresh"))),
+        (
+            f"single characters {' / '.join(kinds)}, right",
+            " / ".join(percent(own["right"]) for own in kinds.values()),
+        ),
+        (f"{contents['digits']['data']}, right", percent(contents["digits"]["right"])),
+        (
+            f"letter ends within {ends['reach_columns']} columns, F1, printed / cursive",
+            " / ".join(number(ends[style]["events"]["f1"]) for style in ("printed", "cursive")),
+        ),
+        (
+            "columns from a letter's end to its event, median / 90 %",
+            f"{number(late['median'], 0)} / {number(late['90 %'], 0)}",
+        ),
+        (
+            "word ends; punctuation, F1",
+            f"{number(word_ends['spaces']['f1'])}; {number(contents['marks']['f1'])}",
+        ),
+        (
+            "calibration error of letters' confidence",
+            number(contents["letter_calibration"]["expected_calibration_error"], 4),
+        ),
+        ("events changed without a rewind", f"{contents['finality']['changed']:,}"),
+        *_drift(contents["drift"]),
+        ("model file", f"{contents['checkpoint_bytes'] / 1e6:.1f} MB"),
+    ]
+    measured = f"{words['pieces']:,} words, {text['pieces']:,} lines"
+    return markdown((f"UNIPEN, {measured} by unseen writers", "measured"), rows)
+
+
+def errors_of(figures: Contents | None) -> str:
+    """Character error, and share right, of pieces that may be none."""
+    if figures is None:
+        return NONE
+    return f"{percent(figures['error'])}; {percent(figures['right'])}"
+
+
+def _drift(figures: Contents) -> list[tuple[str, str]]:
+    """Errors of the same ink at all places of a line."""
+    columns = " / ".join(f"{place:,}" for place in figures["columns"])
+    errors = " / ".join(map(percent, figures["error"]))
+    return [(f"character error of the same ink from column {columns} of a line on", errors)]
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as a percentage."""
+    return NONE if share is None else f"{share:.{digits}%}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with so many digits after its point."""
+    return NONE if value is None else f"{value:.{digits}f}"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
