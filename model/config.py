@@ -21,6 +21,7 @@ LATER: Final = {"channels", "flush_columns"}  # dimensions that the first checkp
 
 STEP_COLUMNS: Final = 2  # that a transcriber takes at a time
 KERNEL_STEPS: Final = 3  # that each of its convolutions sees, the newest included
+END_DELAY: Final = 2  # steps from a letter's last one to its score that says it has ended
 KERNEL_ROWS: Final = 4  # that each of them sees, at every second row
 
 

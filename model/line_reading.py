@@ -28,9 +28,7 @@ class Reading:
     text: str
     events: list[Event]  # as they come when the line is flushed right behind its ink
     ends: NDArray[np.float32]  # [steps], probability that a letter ended `END_DELAY` steps before
-    live: (
-        Heard | None
-    )  # the same where blank columns follow, of lines that tell their letters' ends
+    live: Heard | None  # where blank columns follow instead, of lines that tell their letters' ends
 
     @property
     def letters(self) -> list[Letter]:
@@ -128,15 +126,20 @@ def batches(lines: Sequence[Drawn]) -> Iterator[Sequence[Drawn]]:
         start = end
 
 
-def _decoded(decoder: TranscriptDecoder, line: Drawn, scores: Scores) -> Reading:
-    """What the decoder makes of a line's scores [T + flush_columns, S]; it is reset first."""
+def flushed(decoder: TranscriptDecoder, line: Drawn, scores: Scores) -> list[Event]:
+    """The events of a line with scores [T + flush_columns, S]; the decoder is reset first."""
     n_columns = len(line.columns)
     decoder.reset()
     events = decoder.step(scores[:n_columns], line.columns).events
-    events += decoder.step_beyond(scores[n_columns:]) + decoder.flush()
+    return events + decoder.step_beyond(scores[n_columns:]) + decoder.flush()
+
+
+def _decoded(decoder: TranscriptDecoder, line: Drawn, scores: Scores) -> Reading:
+    """What the decoder makes of a line's scores [T + flush_columns, S]; it is reset first."""
+    events = flushed(decoder, line, scores)
     text, live = decoder.text, None
     if told(line):
-        blank = np.zeros((len(scores) - n_columns, line.columns.shape[1]), np.uint8)
+        blank = np.zeros((len(scores) - len(line.columns), line.columns.shape[1]), np.uint8)
         decoder.reset()
         live = decoder.step(scores, np.concatenate([line.columns, blank]))
         live.events.extend(decoder.flush())

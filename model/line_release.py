@@ -1,26 +1,29 @@
-"""From a training run of lines to a checkpoint that can be served: calibrate, describe, export."""
+"""From a training run of lines to a checkpoint that can be served: calibrate, describe, export.
 
-import json
+It is calibrated as it is served: the net is exported without calibration first, and read by the
+runtime and the decoder.
+"""
+
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from tempfile import TemporaryDirectory
+from typing import Final
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from rapidfuzz.distance import Levenshtein
 
 from model import checkpoint
-from model.config import STEP_COLUMNS, ModelConfig
-from model.data.line_batches import Drawn, Pieces, join, plain
+from model.config import END_DELAY, STEP_COLUMNS, ModelConfig
+from model.data.line_batches import Drawn, Pieces, plain
 from model.events import Letter
-from model.network import END_DELAY, LineLSTM
-from model.pairs import NEVER
-from model.run_folder import RunFolder, network_weights
+from model.line_reading import Reader, Scores, batches, flushed, spoken_places, told
+from model.release import describe_run, write
+from model.report.measures import same
+from model.run_folder import RunFolder
 from model.transcript import TranscriptDecoder
 
-VERSION: Final = "1"
-LICENCE: Final = "Apache-2.0"
+NAME: Final = "lines"
+RAW: Final = (1.0, 1.0)  # temperatures that change nothing
 TEMPERATURES: Final = tuple(np.geomspace(0.5, 3.0, 19).tolist())  # tried, in steps of a tenth
 LEAST_PROBABILITY: Final = 1e-6  # counted for an answer that was given as impossible
 
@@ -36,33 +39,20 @@ def release_lines(
         held_out: pieces of writers who choose.
         groups: places of those that calibrate, by source.
     """
-    network = LineLSTM(config)
-    weights = network_weights(folder.path)
-    network.load_state_dict(weights)
-    network.eval()
-    drawn = [
+    newest = folder.metrics()[-1]["held_out"]
+    errors = {f"held_out_{name}_error": float(error) for name, error in newest.items()}
+    raw = describe_run(folder, NAME, config, errors, RAW)
+    with TemporaryDirectory() as scratch:
+        reader = Reader(checkpoint.read(write(folder, raw, Path(scratch))))
+    lines = [
         plain(held_out, place, config.column_height) for name in groups for place in groups[name]
     ]
-    answers = read_all(network, drawn)
-    configuration: dict[str, Any] = json.loads((folder.path / "config.json").read_text())
-    metadata = checkpoint.Metadata(
-        name="lines",
-        version=VERSION,
-        config=config,
-        licence=LICENCE,
-        data=configuration["data"],
-        data_digest=configuration["data_digest"],
-        config_digest=configuration["config_digest"],
-        metrics=_held_out_errors(folder),
-        parameters=sum(weight.numel() for weight in network.parameters()),
-        temperatures=(
-            best_temperature([letter_surprise(answers, drawn, config, t) for t in TEMPERATURES]),
-            best_temperature([end_surprise(answers, drawn, t) for t in TEMPERATURES]),
-        ),
+    scores = [own for batch in batches(lines) for own in reader.scores(batch)]
+    temperatures = (
+        best_temperature([letter_surprise(scores, lines, config, t) for t in TEMPERATURES]),
+        best_temperature([end_surprise(scores, lines, t) for t in TEMPERATURES]),
     )
-    path = folder.path / f"lines{checkpoint.SUFFIX}"
-    checkpoint.export(path, {key: value.numpy() for key, value in weights.items()}, metadata)
-    return path
+    return write(folder, dataclasses.replace(raw, temperatures=temperatures))
 
 
 def best_temperature(surprises: Sequence[float]) -> float:
@@ -70,86 +60,43 @@ def best_temperature(surprises: Sequence[float]) -> float:
     return float(TEMPERATURES[int(np.argmin(surprises))])
 
 
-def _held_out_errors(folder: RunFolder) -> dict[str, float]:
-    newest = folder.metrics()[-1]["held_out"]
-    return {f"held_out_{name}_error": float(error) for name, error in newest.items()}
-
-
-@torch.no_grad()
-def read_all(network: LineLSTM, drawn: Sequence[Drawn]) -> list[NDArray[np.float32]]:
-    """What the net says of each line at each of its steps, raw: [steps, 1 + K + 1]."""
-    answers = []
-    for line in drawn:
-        batch = join([line])
-        scores, ends = network(torch.from_numpy(batch.columns).float() / 255)
-        answers.append(torch.cat([scores[0], ends[0][:, None]], 1).numpy())
-    return answers
-
-
-def column_scores(answer: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Log-probabilities [2 * steps, S] as the served net gives them, column by column."""
-    raw = torch.from_numpy(answer)
-    labels = (raw[:, :-1] / temperature).log_softmax(1)
-    ends = torch.nn.functional.logsigmoid(raw[:, -1:])
-    steps = torch.cat([labels, ends], 1).numpy()
-    first = np.full((1, steps.shape[1]), NEVER, np.float32)
-    first[0, 0] = 0
-    which = (np.arange(STEP_COLUMNS * len(steps)) + 1) // STEP_COLUMNS
-    scores: NDArray[np.float32] = np.concatenate([first, steps])[which]
-    return scores
-
-
-def letters_of(
-    answer: NDArray[np.float32], line: Drawn, config: ModelConfig, temperature: float
-) -> list[Letter]:
-    """The letters that the decoder gives for a line."""
-    decoder = TranscriptDecoder(config.labels, config.flush_columns)
-    scores = column_scores(answer, temperature)
-    n_columns = len(line.columns)
-    events = decoder.step(scores[:n_columns], line.columns).events
-    events += decoder.step_beyond(scores[n_columns:]) + decoder.flush()
-    return [event for event in events if isinstance(event, Letter)]
-
-
-def right_letters(letters: Sequence[Letter], label: str) -> NDArray[np.bool_]:
-    """Which letters stand in the label, by the alignment of fewest changes."""
-    text = "".join(letter.char for letter in letters)
-    right = np.zeros(len(letters), bool)
-    for block in Levenshtein.editops(text, label.replace(" ", "")).as_matching_blocks():
-        right[block.a : block.a + block.size] = True
-    return right
+def tempered(scores: Scores, temperature: float) -> Scores:
+    """Scores [T, S] whose log-probabilities of the symbols are taken at a temperature."""
+    symbols = scores[:, :-1] / np.float32(temperature)
+    symbols -= np.log(np.exp(symbols).sum(1, keepdims=True))
+    return np.concatenate([symbols, scores[:, -1:]], 1)
 
 
 def letter_surprise(
-    answers: Sequence[NDArray[np.float32]],
-    drawn: Sequence[Drawn],
-    config: ModelConfig,
-    temperature: float,
+    scores: Sequence[Scores], lines: Sequence[Drawn], config: ModelConfig, temperature: float
 ) -> float:
     """Mean surprise, in nats, at a letter's being right or wrong, after its confidence."""
-    surprises = []
-    for answer, line in zip(answers, drawn, strict=True):
-        letters = letters_of(answer, line, config, temperature)
+    decoder, surprises = TranscriptDecoder(config.labels, config.flush_columns), [np.empty(0)]
+    for own, line in zip(scores, lines, strict=True):
+        events = flushed(decoder, line, tempered(own, temperature))
+        letters = [event for event in events if isinstance(event, Letter)]
         confidence = np.array([letter.confidence for letter in letters])
-        right = right_letters(letters, line.label)
-        surprises.append(
-            -np.log(np.maximum(np.where(right, confidence, 1 - confidence), LEAST_PROBABILITY))
-        )
+        right = np.zeros(len(letters), bool)
+        text = "".join(letter.char for letter in letters)
+        right[[place for place, _ in same(text, line.label.replace(" ", ""))]] = True
+        given = np.where(right, confidence, 1 - confidence)
+        surprises.append(-np.log(np.maximum(given, LEAST_PROBABILITY)))
     return float(np.concatenate(surprises).mean())
 
 
-def end_surprise(
-    answers: Sequence[NDArray[np.float32]], drawn: Sequence[Drawn], temperature: float
-) -> float:
-    """Mean surprise, in nats, at whether a letter ended, at every step of lines that tell it."""
+def end_surprise(scores: Sequence[Scores], lines: Sequence[Drawn], temperature: float) -> float:
+    """Mean surprise, in nats, at whether a letter ended, at every step of lines that tell it.
+
+    0 where none does.
+    """
     surprises = []
-    for answer, line in zip(answers, drawn, strict=True):
-        spoken = np.array([letter != " " for letter in line.label])
-        if not np.isfinite(line.ends[spoken]).all():
+    for own, line in zip(scores, lines, strict=True):
+        if not told(line):
             continue
-        ended = np.zeros(len(answer), bool)
-        steps = line.ends[spoken].astype(np.int64) // STEP_COLUMNS + END_DELAY
-        ended[np.minimum(steps, len(answer) - 1)] = True
-        scores = np.where(ended, 1, -1) * answer[:, -1] / temperature
-        surprises.append(np.logaddexp(0, -scores))
+        log_probability = own[STEP_COLUMNS - 1 :: STEP_COLUMNS, -1].astype(np.float64)
+        odds = log_probability - np.log(np.maximum(-np.expm1(log_probability), LEAST_PROBABILITY))
+        ended = np.zeros(len(odds), bool)
+        steps = line.ends[spoken_places(line.label)].astype(np.int64) // STEP_COLUMNS + END_DELAY
+        ended[np.minimum(steps, len(odds) - 1)] = True
+        surprises.append(np.logaddexp(0, np.where(ended, -1, 1) * odds / temperature))
     return float(np.concatenate(surprises).mean()) if surprises else 0.0

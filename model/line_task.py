@@ -17,7 +17,7 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.config import STEP_COLUMNS, ModelConfig
+from model.config import END_DELAY, STEP_COLUMNS, ModelConfig
 from model.data import mnist
 from model.data.digit_lines import DigitLines
 from model.data.inkset import CATEGORIES
@@ -41,7 +41,7 @@ from model.data.lines import LineMaker
 from model.knobs import LineKnobs
 from model.line_release import release_lines
 from model.line_start import Start, begin_with
-from model.network import END_DELAY, LineLSTM
+from model.network import LineLSTM
 from model.run_folder import NETWORK, RunFolder
 
 N_SHARDS: Final = 2

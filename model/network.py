@@ -14,7 +14,6 @@ from torch.nn import functional
 from model.config import KERNEL_ROWS, KERNEL_STEPS, STEP_COLUMNS, ModelConfig
 
 FORGET_BIAS = 1.0  # cells start by remembering: Jozefowicz et al., ICML 2015
-END_DELAY = 2  # steps from a letter's last column to the answer that it has ended
 
 
 def set_forget_bias(lstm: nn.LSTM) -> None:

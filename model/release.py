@@ -32,8 +32,21 @@ def release(folder: RunFolder, config: ModelConfig, held_out: Dataset, name: str
     network.load_state_dict(weights)
     network.eval()
     right = run(network, held_out.columns)[:, -1].argmax(1) == held_out.answers
+    metrics = {"held_out_accuracy": float(right.mean())}
+    metadata = describe_run(folder, name, config, metrics, calibration(network, held_out))
+    return write(folder, metadata)
+
+
+def describe_run(
+    folder: RunFolder,
+    name: str,
+    config: ModelConfig,
+    metrics: dict[str, float],
+    temperatures: tuple[float, ...],
+) -> checkpoint.Metadata:
+    """What a checkpoint of the run's net says of itself."""
     configuration: dict[str, Any] = json.loads((folder.path / "config.json").read_text())
-    metadata = checkpoint.Metadata(
+    return checkpoint.Metadata(
         name=name,
         version=VERSION,
         config=config,
@@ -41,12 +54,17 @@ def release(folder: RunFolder, config: ModelConfig, held_out: Dataset, name: str
         data=configuration["data"],
         data_digest=configuration["data_digest"],
         config_digest=configuration["config_digest"],
-        metrics={"held_out_accuracy": float(right.mean())},
-        parameters=sum(weight.numel() for weight in network.parameters()),
-        temperatures=calibration(network, held_out),
+        metrics=metrics,
+        parameters=sum(weight.numel() for weight in network_weights(folder.path).values()),
+        temperatures=temperatures,
     )
-    path = folder.path / f"{name}{checkpoint.SUFFIX}"
-    checkpoint.export(path, {key: value.numpy() for key, value in weights.items()}, metadata)
+
+
+def write(folder: RunFolder, metadata: checkpoint.Metadata, to: Path | None = None) -> Path:
+    """Export the run's net into its folder, or another, and return the checkpoint's path."""
+    path = (to or folder.path) / f"{metadata.name}{checkpoint.SUFFIX}"
+    weights = {name: value.numpy() for name, value in network_weights(folder.path).items()}
+    checkpoint.export(path, weights, metadata)
     return path
 
 

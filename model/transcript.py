@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import STEP_COLUMNS, ModelConfig
+from model.config import END_DELAY, STEP_COLUMNS, ModelConfig
 from model.decode import Allowed, ClassifierDecoder, allowed_labels
 from model.errors import InputError
 from model.events import (
@@ -37,7 +37,6 @@ from model.starts import Start
 Scores = NDArray[np.float32]  # [n, S] log-probabilities: blank, K labels, letter end
 
 BLANK: Final = 0  # the first of the symbols; label k is symbol 1 + k
-END_DELAY: Final = 2  # steps from a letter's last one to the score that says so
 
 # Chosen on writers who choose, with an early net: later decisions (0.9) made events one to two
 # columns later and their ends no better; of scores, even weak ones tell more than the run's place.

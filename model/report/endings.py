@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import STEP_COLUMNS
+from model.config import END_DELAY, STEP_COLUMNS
 from model.events import Letter
 from model.line_reading import Reading, spoken_places
 from model.report.measures import (
@@ -21,7 +21,6 @@ from model.report.measures import (
     told_apart,
     within,
 )
-from model.transcript import END_DELAY
 
 REACH: Final = 2  # columns by which the end of a letter may be missed
 LIKELY: Final = 0.5  # a peak of the score for letter ends from which on it says that one ended

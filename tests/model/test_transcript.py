@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from model import network
+from model.config import END_DELAY
 from model.errors import InputError
 from model.events import Event, Letter, Word
-from model.transcript import END_DELAY, SURE, TranscriptDecoder
+from model.transcript import SURE, TranscriptDecoder
 
 LABELS = " abcd.5"
 PATIENCE = 4  # blank columns of a flush
@@ -127,10 +127,6 @@ def test_a_letter_ends_where_the_score_of_ends_says_so() -> None:
     first, second = read(decoder(), scores)
     assert first.end == 2 * (5 - END_DELAY + 1)
     assert second.end == 2 * (10 - END_DELAY + 1)
-
-
-def test_the_delay_of_that_score_is_the_one_that_the_net_is_trained_with() -> None:
-    assert network.END_DELAY == END_DELAY
 
 
 def test_without_such_a_score_a_letter_ends_where_its_symbol_begins() -> None:
