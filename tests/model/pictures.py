@@ -1,0 +1,36 @@
+"""A small picture, and image files that hold it or next to nothing."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def picture(height: int = 30, width: int = 40) -> NDArray[np.uint8]:
+    """Dark ink in the upper left quarter of light paper: every turn of it looks different."""
+    grey = np.full((height, width), 240, np.uint8)
+    grey[2 : height // 2, 3 : width // 4] = 16
+    return grey
+
+
+def encoded(image: Image.Image, format_name: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format_name, **options)
+    return buffer.getvalue()
+
+
+def png_without_pixels(width: int, height: int) -> bytes:
+    """A PNG file that says its size, begins its pixels, and ends."""
+    return png(b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), b"IDAT")
+
+
+def png(*chunks: bytes) -> bytes:
+    """A PNG file of chunks that are given as their type and content."""
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        for chunk in chunks
+    )
