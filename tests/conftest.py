@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis without time limits, and one small net."""
+"""What all tests share: hypothesis without time limits, small nets, and what some tests need."""
 
 import signal
 from pathlib import Path
@@ -15,6 +15,18 @@ settings.load_profile("steady")
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every process that
 # they start as well; the commands under test must hear it as they do in a terminal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker of tests that need more than `make test` installs."""
+    config.addinivalue_line("markers", "needs(there): is deselected where what it needs is not")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what cannot be run here: a test that is skipped looks as if it had passed."""
+    missing = [item for item in items if not all(m.args[0] for m in item.iter_markers("needs"))]
+    items[:] = [item for item in items if item not in missing]
+    config.hook.pytest_deselected(items=missing)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ IMAGE_BYTES = 200_000_000  # of the only layer above the base
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 
-pytestmark = pytest.mark.skipif(not DOCKER, reason="needs an engine: make docker-test")
+pytestmark = pytest.mark.needs(bool(DOCKER))
 
 
 def run(*command: str, **environment: str) -> str:

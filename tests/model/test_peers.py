@@ -1,8 +1,8 @@
 """Others that read the same ink: their images, their limits, and the comparison."""
 
-import importlib.util
 import shutil
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,8 @@ from model.report.recognisers import Grey, Kind, Peer, RapidOCR, Rendering, Tess
 from tests import builders
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
 
-needs_rapidocr = pytest.mark.skipif(
-    importlib.util.find_spec("rapidocr") is None, reason="rapidocr is not installed"
-)
-needs_tesseract = pytest.mark.skipif(
-    importlib.util.find_spec("pytesseract") is None or shutil.which("tesseract") is None,
-    reason="tesseract is not installed",
-)
+needs_rapidocr = pytest.mark.needs(find_spec("rapidocr") is not None)
+needs_tesseract = pytest.mark.needs(find_spec("pytesseract") and shutil.which("tesseract"))
 
 
 class Parrot:
