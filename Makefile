@@ -21,7 +21,7 @@ FULL := $(VENV)/.full-installed
 .PHONY: run test train evaluate bench footprint figures docker docker-test clean help
 
 # The server has a session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
-run: $(BASE) ## Start the server, watch it read one digit, go on serving
+run: $(BASE) ## Start the server, watch it read a digit and a line, go on serving
 	@setsid $(BIN)/inkstream serve --port $(PORT) --log-level warning & server=$$!; \
 	trap 'kill $$server 2>/dev/null' HUP INT TERM; \
 	until 2>/dev/null : </dev/tcp/127.0.0.1/$(PORT); do \

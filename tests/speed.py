@@ -2,14 +2,13 @@
 
 import dataclasses
 import json
-import time
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.decode import ClassifierDecoder
 from model.ink import rasterise
+from model.report.speed import least_s
 from model.transcript import Decoder, TranscriptDecoder
 from service.messages import Kind, ModelInfo, encode
 from service.session import Close, Restore, Session
@@ -22,16 +21,6 @@ CHARACTERS = tuple(map(chr, range(32, 127)))
 DIGITS = tuple("0123456789")
 COLUMNS = 4_000  # of a line with a letter in every 10 and a space in every 60
 AT_ONCE = 32  # columns of one call, where they do not come one by one
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """The least time of the processor that `work` takes."""
-    times_s = []
-    for _ in range(ROUNDS):
-        begun_s = time.process_time()
-        work()
-        times_s.append(time.process_time() - begun_s)
-    return min(times_s)
 
 
 def word(random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -52,7 +41,7 @@ def words_per_s() -> float:
         for points, stroke_starts in words:
             rasterise(points, stroke_starts, COLUMN_HEIGHT)
 
-    return WORDS / seconds(draw)
+    return WORDS / least_s(draw, ROUNDS)
 
 
 def line() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -79,7 +68,7 @@ def decoded_per_s(at_once: int) -> float:
         for start in range(0, COLUMNS, at_once):
             decoder.step(scores[start : start + at_once], columns[start : start + at_once])
 
-    return COLUMNS / seconds(decode)
+    return COLUMNS / least_s(decode, ROUNDS)
 
 
 def column_us(kind: Kind) -> float:
@@ -104,7 +93,7 @@ def column_us(kind: Kind) -> float:
                 assert not isinstance(effect, Restore | Close)
                 encode(effect.message)
 
-    return seconds(serve) / COLUMNS * 1e6
+    return least_s(serve, ROUNDS) / COLUMNS * 1e6
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from model.report.document import accuracy
+from model.report.tables import table
 from tests import figures
 from tests.figures import REPORTS, ROOT
 from tests.service.running import server
@@ -115,6 +117,12 @@ def test_links_lead_somewhere() -> None:
 @pytest.mark.parametrize("document", figures.DOCUMENTS, ids=lambda path: path.name)
 def test_every_figure_is_that_of_its_report(document: Path) -> None:
     assert figures.fill(document.read_text()) == document.read_text()
+
+
+def test_the_words_about_lines_are_those_of_the_report() -> None:
+    report = json.loads((REPORTS / "lines" / "report.json").read_text())
+    assert table(report) == (REPORTS / "lines" / "figures.md").read_text()
+    assert accuracy(report, "reports/lines") == (ROOT / "docs" / "accuracy.md").read_text()
 
 
 def test_the_report_on_lines_is_of_the_weights_that_are_shipped() -> None:

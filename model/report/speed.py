@@ -33,12 +33,12 @@ def speed(reader: Reader, material: Material, places: Sequence[int]) -> Figures:
     batch = next(batches(drawn))
     scores = reader.scores(batch)
     n_padded = len(batch) * max(map(len, scores))
-    whole_s = _least_s(lambda: _decode(reader, batch, scores, MANY))
-    singly_s = _least_s(lambda: _decode(reader, batch, scores, 1))
+    whole_s = least_s(lambda: _decode(reader, batch, scores, MANY))
+    singly_s = least_s(lambda: _decode(reader, batch, scores, 1))
     n_columns = sum(map(len, scores))
     return {
-        "drawn_pieces_per_s": len(chosen) / _least_s(lambda: material.drawn(chosen)),
-        "net_columns_per_s": n_padded / _least_s(lambda: reader.scores(batch)),
+        "drawn_pieces_per_s": len(chosen) / least_s(lambda: material.drawn(chosen)),
+        "net_columns_per_s": n_padded / least_s(lambda: reader.scores(batch)),
         "net_streams": len(batch),
         "decoder_columns_per_s": n_columns / whole_s,
         "decoder_columns_per_s_singly": n_columns / singly_s,
@@ -70,13 +70,13 @@ def _single_column_s(reader: Reader, lines: Sequence[Drawn]) -> float:
             scores, state = reader.runtime.run(column[None, None], state)
             decoder.step(scores[:, 0], column[None])
 
-    return _least_s(read) / len(columns)
+    return least_s(read) / len(columns)
 
 
-def _least_s(work: Callable[[], object]) -> float:
+def least_s(work: Callable[[], object], rounds: int = ROUNDS) -> float:
     """Seconds of the processor that some work takes, the least of several rounds."""
     times_s = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         begun_s = time.process_time()
         work()
         times_s.append(time.process_time() - begun_s)

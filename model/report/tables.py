@@ -41,7 +41,9 @@ def table(contents: Contents) -> str:
         ),
         ("events changed without a rewind", f"{contents['finality']['changed']:,}"),
         *_drift(contents["drift"]),
+        *_speed(contents["speed"]),
         ("model file", f"{contents['checkpoint_bytes'] / 1e6:.1f} MB"),
+        *_peers(contents["peers"]),
     ]
     measured = f"{words['pieces']:,} words, {text['pieces']:,} lines"
     return markdown((f"UNIPEN, {measured} by unseen writers", "measured"), rows)
@@ -59,6 +61,26 @@ def _drift(figures: Contents) -> list[tuple[str, str]]:
     columns = " / ".join(f"{place:,}" for place in figures["columns"])
     errors = " / ".join(map(percent, figures["error"]))
     return [(f"character error of the same ink from column {columns} of a line on", errors)]
+
+
+def _speed(figures: Contents) -> list[tuple[str, str]]:
+    """What one core does in a second."""
+    if not figures:
+        return []
+    drawn, decoded = figures["drawn_pieces_per_s"], figures["decoder_columns_per_s"]
+    return [("words drawn; columns decoded, a second", f"{drawn:,.0f}; {decoded:,.0f}")]
+
+
+def _peers(peers: Contents) -> list[tuple[str, str]]:
+    """What others make of the same ink."""
+    return [
+        (
+            f"{name}, {what}: character error; right, all / fresh",
+            f"{errors_of(own[side])} / {errors_of(own[side].get('fresh'))}",
+        )
+        for name, own in peers.items()
+        for side, what in (("words", "words"), ("text", "lines"))
+    ]
 
 
 def percent(share: float | None, digits: int = 1) -> str:
