@@ -64,7 +64,7 @@ class HttpConnection(HttpToolsProtocol):
     _header_bytes = 0
     _in_headers = True
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self._allow(self.config.settings.headers_timeout_s)
 

@@ -45,7 +45,7 @@ class Worker:
             job, done, failed = order
             try:
                 outcome = job()
-            except Exception as error:
+            except Exception as error:  # any: the engine logs it and tries each session alone
                 self._loop.call_soon_threadsafe(self._tell, failed, error)
             else:
                 self._loop.call_soon_threadsafe(self._tell, done, outcome)

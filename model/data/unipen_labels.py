@@ -13,7 +13,7 @@ AT_SIGN: Final = "@_SigN"  # hpp's name of it
 JOIN_MARK: Final = r"\@"  # kai's sign for the ink between two letters
 ESCAPE: Final = re.compile(r"\\(.)")
 ESCAPED: Final = frozenset('"\\')
-CROSSED_OUT: Final = re.compile(r"(?<!\S)XXX(?!\S)")
+CROSSED_OUT: Final = re.compile(r"(?<!\S)XXX(?!\S)")  # a word that its writer took back
 LOST_UMLAUT: Final = re.compile(r"Grunschnabel|Ladenschlusgesetz|lauft")
 QUOTES_IN_DOUBT: Final = '" "'  # side by side: cec has them where one or none is written
 
