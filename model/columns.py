@@ -94,7 +94,8 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
         [T, H], 0 = paper, 255 = ink. What is as high as H and fills the rows comes back unchanged.
 
     Raises:
-        ImageError: this is no image, nothing on it stands out from the paper, or it is too long.
+        ImageError: this is no image, nothing on it stands out from the paper, its strokes vanish at
+            the scale of the rows, or it is too long.
     """
     ink, threshold = _ink(read_image(image, max_side=LINE_SIDE))
     top, bottom, *_ = _bounds(ink)
@@ -212,13 +213,21 @@ def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float])
 
 
 def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """A number for each piece of `mask` that hangs together, corners included; 0 outside."""
+    """A number for each piece of `mask` that hangs together, corners included; 0 outside.
+
+    Each number gives way to the largest that it touches, and that one to its own (Shiloach and
+    Vishkin, J. Algorithms 3, 1982): two rounds halve a piece's numbers, however it winds.
+    """
     numbers = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while True:
         spread = np.where(mask, _spread(numbers), 0)
         if np.array_equal(spread, numbers):
             return numbers
-        numbers = spread
+        larger = np.arange(mask.size + 1)
+        np.maximum.at(larger, numbers, spread)
+        while not np.array_equal(larger, following := larger[larger]):
+            larger = following
+        numbers = larger[numbers]
 
 
 def _spread(cells: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -275,6 +284,9 @@ def _part(ink: Ink) -> Image.Image:
 def _redrawn(part: Image.Image, scale: Callable[[Image.Image], float]) -> Grey:
     """The ink at another scale, `scale` of the image, none of its strokes too thin."""
     fine = part.resize(_scaled(part.size, FINE * scale(part)), Image.Resampling.BILINEAR)
+    if not fine.getbbox():
+        size = f"{fine.width} x {fine.height} pixels"
+        raise ImageError(f"the ink is too fine: of its strokes nothing is left at {size}")
     wide = _widened(fine)
     drawn = np.asarray(wide.resize(_scaled(wide.size, scale(wide)), Image.Resampling.BOX))
     darkest: Grey = np.rint(drawn * (255 / drawn.max())).astype(np.uint8)

@@ -1,0 +1,57 @@
+"""Pictures that no one writes: what is done to them is still bounded, and told in words."""
+
+import time
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model.columns import line_columns
+from model.errors import ImageError
+
+H = 32
+LONG_S = 5.0  # of the processor; either picture takes a fifth of a second
+
+
+def paper(height: int, width: int) -> NDArray[np.uint8]:
+    return np.full((height, width), 255, np.uint8)
+
+
+def winding(width: int) -> NDArray[np.uint8]:
+    """One stroke of the finest pen, up and down from the left end to the right."""
+    picture = paper(H, width)
+    picture[4:28, 4:-4:4] = 0
+    for left in range(4, width - 12, 8):
+        picture[27, left : left + 4] = picture[4, left + 4 : left + 8] = 0
+    return picture
+
+
+def underlined(width: int) -> NDArray[np.uint8]:
+    """Dashes on a line."""
+    picture = paper(H, width)
+    picture[25] = 0
+    picture[5:22, ::9] = 0
+    return picture
+
+
+@pytest.mark.parametrize("picture", [winding(4_000), underlined(10_000)], ids=["winding", "line"])
+def test_ink_that_hangs_together_over_a_long_way_is_not_slow(picture: NDArray[np.uint8]) -> None:
+    begun_s = time.process_time()
+    columns = line_columns(picture, H)
+    assert time.process_time() - begun_s < LONG_S
+    assert columns.max() == 255
+
+
+@pytest.mark.parametrize(("height", "width"), [(2_000, 1_000), (16_384, 100)])
+def test_specks_far_apart_that_vanish_in_the_rows_are_refused(height: int, width: int) -> None:
+    picture = paper(height, width)
+    picture[5, 5] = picture[-5, -5] = 0
+    with pytest.raises(ImageError, match="too fine"):
+        line_columns(picture, H)
+
+
+def test_the_ink_of_a_line_beyond_the_longest_is_refused() -> None:
+    picture = paper(H, 20_000)
+    picture[4:28, ::7] = 0
+    with pytest.raises(ImageError, match="at most 16384"):
+        line_columns(picture, H)
