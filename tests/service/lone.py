@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.runtime import Runtime
-from model.transcript import decoder_of
+from model.transcript import TranscriptDecoder, decoder_of
+from service.events import Event, Letter, Punctuation, Word
 from service.messages import Error, Limits, ModelInfo, Result, ServerMessage
 from service.session import Close, Effect, Restore, Session
+from tests import builders
 
 BLANK = bytes(28)
 INK = bytes([0, 9, 200, 255] * 7)
@@ -128,6 +130,21 @@ def results(said: list[ServerMessage]) -> list[Result]:
     return [each for each in said if isinstance(each, Result)]
 
 
+def events_in(said: list[ServerMessage]) -> list[Event]:
+    """The letters, marks and words alone."""
+    return [each for each in said if isinstance(each, Event)]
+
+
+def letters_in(said: list[ServerMessage]) -> list[Letter | Punctuation]:
+    """The letters and marks alone."""
+    return [each for each in said if isinstance(each, Letter | Punctuation)]
+
+
+def words_in(said: list[ServerMessage]) -> list[Word]:
+    """The words alone."""
+    return [each for each in said if isinstance(each, Word)]
+
+
 def curve(said: list[ServerMessage]) -> NDArray[np.float64]:
     """The probabilities of all results, [n, K]."""
     return np.array([list(each.probabilities.values()) for each in results(said)])
@@ -137,3 +154,20 @@ def alone(net: Runtime, columns: bytes) -> NDArray[np.float32]:
     """The probabilities after each column of a line that nothing interrupts, [n, K]."""
     pixels = np.frombuffer(columns, np.uint8).reshape(-1, 1, 28)
     return np.exp(net.run(pixels, net.initial_state(1))[0][:, 0])
+
+
+def line(n_columns: int, seed: int = 0) -> bytes:
+    """Columns of the small transcriber."""
+    return builders.columns(n_columns, seed, 16).tobytes()
+
+
+def read_by_decoder(net: Runtime, columns: bytes) -> tuple[list[str], str]:
+    """Texts after each column, and after a flush: net and decoder without a session."""
+    decoder = TranscriptDecoder(net.config.labels, net.config.flush_columns)
+    pixels = np.frombuffer(columns, np.uint8).reshape(-1, 16)
+    scores, state = net.run(pixels[:, None], net.initial_state(1))
+    heard = decoder.step(scores[:, 0], pixels)
+    blank = np.zeros((net.config.flush_columns, 1, 16), np.uint8)
+    decoder.step_beyond(net.run(blank, state)[0][:, 0])
+    decoder.flush()
+    return heard.texts, decoder.text

@@ -28,21 +28,9 @@ BAR: Stroke = [(950, 10), (960, 150)]
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("weights")
-    builders.line_checkpoint(folder / "tiny_lines.onnx")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def running(weights: Path) -> Iterator[Running]:
-    with server(weights, models="tiny,tiny_lines", max_message_points=60) as running:
+def running(line_weights: Path) -> Iterator[Running]:
+    with server(line_weights, models="tiny,tiny_lines", max_message_points=60) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def alone(weights: Path) -> Recognizer:
-    return load(weights / "tiny_lines.onnx")
 
 
 @pytest.fixture
@@ -73,18 +61,18 @@ def decided(results: list[Result]) -> list[Event]:
     return [event for result in results for event in result.events]
 
 
-def expected(alone: Recognizer, columns: Any) -> list[tuple[str, int, int]]:
+def expected(reader: Recognizer, columns: Any) -> list[tuple[str, int, int]]:
     """Letters and marks of a line with a flush behind it."""
     return [
         ("punctuation" if letter.is_mark else "letter", letter.start, letter.end)
-        for letter in alone.read(columns).letters
+        for letter in reader.read(columns).letters
     ]
 
 
 # Columns
 
 
-def test_events_come_with_the_result_of_their_column(stream: Stream, alone: Recognizer) -> None:
+def test_events_come_with_the_result_of_their_column(stream: Stream, reader: Recognizer) -> None:
     columns = builders.columns(300, 3, 16)
     results = list(stream.send(columns))
     flushed = stream.flush()
@@ -94,22 +82,22 @@ def test_events_come_with_the_result_of_their_column(stream: Stream, alone: Reco
         assert result.text is not None
         assert 0 <= (result.letter_end or 0) <= 1
     events = decided(results) + list(flushed.events)
-    assert spans([e for e in events if e.type != "word"]) == expected(alone, columns)
-    assert flushed.text == alone.read(columns).text
+    assert spans([e for e in events if e.type != "word"]) == expected(reader, columns)
+    assert flushed.text == reader.read(columns).text
 
 
-async def test_the_asynchronous_client_hears_the_same(running: Running, alone: Recognizer) -> None:
+async def test_the_asynchronous_client_hears_the_same(running: Running, reader: Recognizer) -> None:
     columns = builders.columns(300, 3, 16)
     async with connect(running.url, model="tiny_lines") as stream:
         results = [result async for result in stream.send(columns)]
         done = await stream.end()
     events = decided(results) + list(done.events)
-    assert spans([e for e in events if e.type != "word"]) == expected(alone, columns)
-    assert (done.letters, done.text) == (len(expected(alone, columns)), alone.read(columns).text)
+    assert spans([e for e in events if e.type != "word"]) == expected(reader, columns)
+    assert (done.letters, done.text) == (len(expected(reader, columns)), reader.read(columns).text)
 
 
 def test_a_line_that_ends_by_itself_is_told_with_its_last_events(
-    stream: Stream, alone: Recognizer
+    stream: Stream, reader: Recognizer
 ) -> None:
     stream.configure(line_end_columns=5)
     first = np.concatenate([builders.columns(41, 4, 16), np.zeros((5, 16), np.uint8)])
@@ -119,9 +107,9 @@ def test_a_line_that_ends_by_itself_is_told_with_its_last_events(
     following = list(stream.send(builders.columns(20, 5, 16)))
     ended = stream.ended_line
     assert ended is not None
-    assert ended.text == alone.read(first).text
+    assert ended.text == reader.read(first).text
     events = decided(results) + list(ended.events)
-    assert spans([e for e in events if e.type != "word"]) == expected(alone, first)
+    assert spans([e for e in events if e.type != "word"]) == expected(reader, first)
     assert {result.epoch for result in following} == {1}
     assert all(event.start < 20 for event in decided(following))
 
@@ -142,38 +130,38 @@ def test_what_a_rewind_withdraws_is_not_told_later(stream: Stream) -> None:
 # Ink
 
 
-def test_strokes_give_the_results_of_their_columns(stream: Stream, alone: Recognizer) -> None:
+def test_strokes_give_the_results_of_their_columns(stream: Stream, reader: Recognizer) -> None:
     results = list(stream.write([WAVE], 160))
     results += stream.write([BAR], 160)
     assert [result.column for result in results] == list(range(len(results)))
     flushed = stream.flush()
-    assert flushed.text == alone.read(drawn(WAVE, BAR)).text
+    assert flushed.text == reader.read(drawn(WAVE, BAR)).text
 
 
-def test_a_late_stroke_gives_changed_columns_anew(stream: Stream, alone: Recognizer) -> None:
+def test_a_late_stroke_gives_changed_columns_anew(stream: Stream, reader: Recognizer) -> None:
     before = list(stream.write([WAVE, BAR], 160))
     again = list(stream.write([DOT], 160))
     assert {result.epoch for result in before} == {0}
     assert {result.epoch for result in again} == {1}
     assert again[0].column < 40
     assert again[-1].column == before[-1].column
-    assert stream.flush().text == alone.read(drawn(WAVE, BAR, DOT)).text
+    assert stream.flush().text == reader.read(drawn(WAVE, BAR, DOT)).text
 
 
-async def test_the_asynchronous_client_writes_too(running: Running, alone: Recognizer) -> None:
+async def test_the_asynchronous_client_writes_too(running: Running, reader: Recognizer) -> None:
     async with connect(running.url, model="tiny_lines") as stream:
         results = [result async for result in stream.write([WAVE, DOT], 160)]
         flushed = await stream.flush()
     assert results
-    assert flushed.text == alone.read(drawn(WAVE, DOT)).text
+    assert flushed.text == reader.read(drawn(WAVE, DOT)).text
 
 
-def test_many_points_go_in_several_messages(running: Running, alone: Recognizer) -> None:
+def test_many_points_go_in_several_messages(running: Running, reader: Recognizer) -> None:
     x = np.linspace(30, 900, 1000)
     fine = np.stack([x, 80 + 70 * np.sin(x / 30)], 1)
     with connect_sync(running.url, model="tiny_lines") as stream:
         list(stream.write([fine, DOT, []], 160))
-        assert stream.flush().text == alone.read(drawn(fine.tolist(), DOT)).text
+        assert stream.flush().text == reader.read(drawn(fine.tolist(), DOT)).text
 
 
 def test_what_is_left_early_does_not_show_up_later(stream: Stream) -> None:
@@ -192,12 +180,12 @@ def test_ink_that_is_refused_is_a_typed_error(stream: Stream) -> None:
 
 
 def test_stream_writes_columns_and_events_where_no_terminal_reads(
-    running: Running, picture: Path, alone: Recognizer
+    running: Running, picture: Path, reader: Recognizer
 ) -> None:
     done = inkstream("stream", picture, "--url", running.url, "--model", "tiny_lines")
     assert (done.returncode, done.stderr) == (0, "")
     *lines, last = done.stdout.splitlines()
-    answer = alone.recognize(picture)
+    answer = reader.recognize(picture)
     assert last == f"  {answer.text}"
     kinds = [line.split()[0] for line in lines]
     assert kinds.count("column") == len(line_columns(picture, 16))
@@ -214,8 +202,8 @@ def test_stream_draws_a_line_in_a_terminal(running: Running, picture: Path) -> N
     assert text.index(HIDE_CURSOR) < text.index(SHOW_CURSOR)
 
 
-def test_recognize_reads_the_pictures_of_lines(weights: Path, picture: Path) -> None:
-    model = str(weights / "tiny_lines.onnx")
+def test_recognize_reads_the_pictures_of_lines(line_weights: Path, picture: Path) -> None:
+    model = str(line_weights / "tiny_lines.onnx")
     answer = load(model).recognize(picture)
 
     def said(*args: str) -> str:
@@ -242,8 +230,8 @@ INKML = """<ink xmlns="http://www.w3.org/2003/InkML"><traceGroup>
 </traceGroup></ink>"""
 
 
-def test_recognize_reads_files_of_ink(weights: Path, tmp_path: Path) -> None:
-    model = str(weights / "tiny_lines.onnx")
+def test_recognize_reads_files_of_ink(line_weights: Path, tmp_path: Path) -> None:
+    model = str(line_weights / "tiny_lines.onnx")
     expected = load(model).read_ink([WAVE, BAR])
     framed = load(model).read_ink([WAVE, BAR], 200.0)
     lines = [
@@ -276,11 +264,11 @@ def test_recognize_reads_files_of_ink(weights: Path, tmp_path: Path) -> None:
     ],
 )
 def test_ink_that_cannot_be_read_is_named_and_the_rest_is_read(
-    weights: Path, tmp_path: Path, name: str, content: str, says: str
+    line_weights: Path, tmp_path: Path, name: str, content: str, says: str
 ) -> None:
     (tmp_path / name).write_text(content)
     (tmp_path / "z.jsonl").write_text(json.dumps({"strokes": [WAVE]}))
-    done = inkstream("recognize", tmp_path, "--model", weights / "tiny_lines.onnx")
+    done = inkstream("recognize", tmp_path, "--model", line_weights / "tiny_lines.onnx")
     assert done.returncode == 1
     assert says in one_line(done.stderr)
     assert len(done.stdout.splitlines()) == 1

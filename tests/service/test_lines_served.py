@@ -28,21 +28,9 @@ N_HEALTHY = 60  # columns of the healthy session
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("weights")
-    builders.line_checkpoint(folder / "tiny_lines.onnx")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def place(weights: Path) -> Iterator[Running]:
-    with server(weights, models="tiny,tiny_lines", max_frame_bytes=4_000_000) as running:
+def place(line_weights: Path) -> Iterator[Running]:
+    with server(line_weights, models="tiny,tiny_lines", max_frame_bytes=4_000_000) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def alone(weights: Path) -> Recognizer:
-    return load(weights / "tiny_lines.onnx")
 
 
 @asynccontextmanager
@@ -61,7 +49,7 @@ async def heard(stream: ClientConnection, last: str) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def beside_a_healthy_session(running: Running, alone: Recognizer) -> AsyncIterator[None]:
+async def beside_a_healthy_session(running: Running, reader: Recognizer) -> AsyncIterator[None]:
     """A session that is half through when the block begins, and must be right in the end."""
     columns = builders.columns(N_HEALTHY, 5, 16)
     async with connect(running.url, model="tiny_lines") as healthy:
@@ -70,7 +58,7 @@ async def beside_a_healthy_session(running: Running, alone: Recognizer) -> Async
         rest = [result async for result in healthy.send(columns[N_HEALTHY // 2 :])]
         flushed = await healthy.flush()
     assert [result.column for result in first + rest] == list(range(N_HEALTHY))
-    assert flushed.text == alone.read(columns).text
+    assert flushed.text == reader.read(columns).text
 
 
 def ink(points: Any, height: Any = 160) -> str:
@@ -103,11 +91,11 @@ BAD_INK = [
 
 @pytest.mark.parametrize(("bad", "code", "words"), BAD_INK)
 async def test_ink_that_cannot_be_used_gets_a_clear_error_and_harms_nothing(
-    place: Running, alone: Recognizer, bad: str, code: str, words: str
+    place: Running, reader: Recognizer, bad: str, code: str, words: str
 ) -> None:
     stroke = [[10 + 3 * i, 80 + 60 * float(np.sin(i))] for i in range(40)]
     async with (
-        beside_a_healthy_session(place, alone),
+        beside_a_healthy_session(place, reader),
         session(place) as stream,
         session(place) as untroubled,
     ):
@@ -136,9 +124,9 @@ async def test_no_strokes_one_point_and_many_points_are_all_answered(place: Runn
 
 
 async def test_sessions_of_both_models_interleaved_hear_what_they_would_hear_alone(
-    place: Running, weights: Path, alone: Recognizer
+    place: Running, line_weights: Path, reader: Recognizer
 ) -> None:
-    digits = load(weights / "tiny.onnx")
+    digits = load(line_weights / "tiny.onnx")
     lines = [builders.columns(90, seed, 16) for seed in range(24)]
     images = [builders.columns(28, seed) for seed in range(24)]
 
@@ -159,12 +147,12 @@ async def test_sessions_of_both_models_interleaved_hear_what_they_would_hear_alo
     texts, labels = await asyncio.gather(
         asyncio.gather(*map(read_line, lines)), asyncio.gather(*map(read_image, images))
     )
-    assert list(texts) == [alone.read(columns).text for columns in lines]
+    assert list(texts) == [reader.read(columns).text for columns in lines]
     assert list(labels) == [digits.read(columns).label for columns in images]
 
 
 async def test_to_a_slow_reader_results_are_merged_and_events_are_not(
-    tiny_lines: Checkpoint, alone: Recognizer
+    tiny_lines: Checkpoint, reader: Recognizer
 ) -> None:
     n_columns = 3 * MERGE_FROM
     columns = builders.columns(n_columns, 3, 16)
@@ -180,7 +168,7 @@ async def test_to_a_slow_reader_results_are_merged_and_events_are_not(
         wire.vanish()
         await wire.ended()
     said = wire.said[1:]
-    expected = alone.read(columns)
+    expected = reader.read(columns)
     results = [each for each in said if each["type"] == "result"]
     letters = [each for each in said if each["type"] in ("letter", "punctuation")]
     assert [(each["char"], each["end"]) for each in letters] == [

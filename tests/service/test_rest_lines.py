@@ -14,9 +14,8 @@ from PIL import Image
 
 from model.columns import line_columns
 from model.ink import flatten, rasterise
-from model.recognizer import load
+from model.recognizer import Recognizer
 from service.client import connect_sync
-from tests import builders
 from tests.service.asking import PNG, client_of, error
 from tests.service.running import Running, server
 
@@ -29,15 +28,8 @@ STROKES: list[list[list[float]]] = [
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("weights")
-    builders.line_checkpoint(folder / "tiny_lines.onnx")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def running(weights: Path) -> Iterator[Running]:
-    with server(weights, models="tiny,tiny_lines") as running:
+def running(line_weights: Path) -> Iterator[Running]:
+    with server(line_weights, models="tiny,tiny_lines") as running:
         yield running
 
 
@@ -72,7 +64,7 @@ def test_the_picture_of_a_line_gets_its_text_letters_and_words(
 
 
 def test_a_picture_is_read_as_a_stream_and_as_the_library_reads_it(
-    client: httpx.Client, running: Running, weights: Path, picture: bytes
+    client: httpx.Client, running: Running, reader: Recognizer, picture: bytes
 ) -> None:
     answer = client.post(LINES, content=picture).json()
     with connect_sync(running.url, model="tiny_lines") as stream:
@@ -83,7 +75,7 @@ def test_a_picture_is_read_as_a_stream_and_as_the_library_reads_it(
     assert answer["letters"] == [event for event in spelt if event["type"] != "word"]
     assert answer["words"] == [event for event in spelt if event["type"] == "word"]
     assert answer["text"] == flushed.text
-    read = load(weights / "tiny_lines.onnx").recognize(picture)
+    read = reader.recognize(picture)
     assert read.text == answer["text"]
     assert [(each.char, each.start, each.end) for each in read.letters] == [
         (each["char"], each["start"], each["end"]) for each in answer["letters"]
@@ -157,9 +149,9 @@ def test_a_blank_picture_is_one_clear_error(client: httpx.Client) -> None:
     assert "blank" in error(client.post(LINES, content=data.getvalue()), 415, "bad_image")
 
 
-def test_a_line_beyond_the_limit_is_refused(weights: Path) -> None:
+def test_a_line_beyond_the_limit_is_refused(line_weights: Path) -> None:
     with (
-        server(weights, models="tiny_lines", max_line_columns=60) as running,
+        server(line_weights, models="tiny_lines", max_line_columns=60) as running,
         client_of(running) as client,
     ):
         body = {"strokes": STROKES, "height": 110}

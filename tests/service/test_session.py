@@ -5,17 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from model.checkpoint import Checkpoint
 from model.runtime import Runtime
-from service.messages import (
-    Done,
-    Error,
-    Flushed,
-    Pong,
-    Ready,
-    ResetDone,
-    Rewound,
-)
+from service.messages import Done, Error, Flushed, Pong, Ready, ResetDone, Rewound
 from service.session import Close
 from tests import builders
 from tests.service.lone import (
@@ -31,12 +22,6 @@ from tests.service.lone import (
     only,
     results,
 )
-
-
-@pytest.fixture(scope="module")
-def net(tiny: Checkpoint) -> Runtime:
-    return Runtime(tiny)
-
 
 # Ready
 

@@ -6,20 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.checkpoint import Checkpoint
 from model.runtime import Runtime
-from service.messages import (
-    Error,
-    Goaway,
-)
+from service.messages import Error, Goaway
 from service.session import Close, Session
 from tests.service.lone import INK, Lone, error_in, kinds, message, only, results
-
-
-@pytest.fixture(scope="module")
-def net(tiny: Checkpoint) -> Runtime:
-    return Runtime(tiny)
-
 
 # Bad messages in a row, and too many of any kind
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from model.checkpoint import Checkpoint
 from model.ink import flatten, rasterise
 from model.runtime import Runtime
 from service.messages import Error, Flushed, Rewound, ServerMessage
@@ -36,11 +35,6 @@ DOT: Stroke = [(150, 10)]
 FAR: Stroke = [(500, 30), (560, 120)]
 
 
-@pytest.fixture(scope="module")
-def net(tiny_lines: Checkpoint) -> Runtime:
-    return Runtime(tiny_lines)
-
-
 def ink(*strokes: Stroke, height: float = HEIGHT, **fields: Any) -> str:
     """A message with whole strokes."""
     spelt = [{"id": i, "points": stroke, "last": True} for i, stroke in enumerate(strokes)]
@@ -62,10 +56,10 @@ def text_of(said: list[ServerMessage]) -> str | None:
 # As columns
 
 
-def test_ink_says_what_its_columns_say(net: Runtime) -> None:
+def test_ink_says_what_its_columns_say(line_net: Runtime) -> None:
     columns = drawn(DOWN, WAVE, FAR).tobytes()
-    expected = Lone(net).ask(columns, message("flush"))
-    said = Lone(net).ask(ink(DOWN), ink(WAVE, FAR), message("flush"))
+    expected = Lone(line_net).ask(columns, message("flush"))
+    said = Lone(line_net).ask(ink(DOWN), ink(WAVE, FAR), message("flush"))
     assert [(each.column, each.text) for each in results(said)] == [
         (each.column, each.text) for each in results(expected)
     ]
@@ -74,8 +68,8 @@ def test_ink_says_what_its_columns_say(net: Runtime) -> None:
     assert said[-1] == expected[-1]
 
 
-def test_columns_that_the_pen_still_touches_wait_until_it_has_left_them(net: Runtime) -> None:
-    lone = Lone(net)
+def test_columns_that_the_pen_still_touches_wait_until_it_has_left_them(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     said = lone.ask(ink(DOWN))
     assert [result.column for result in results(said)] == list(range(5))
     said = lone.ask(ink(WAVE))
@@ -85,28 +79,28 @@ def test_columns_that_the_pen_still_touches_wait_until_it_has_left_them(net: Run
     assert flushed.columns == len(drawn(DOWN, WAVE)) == 43
 
 
-def test_the_end_reads_what_the_pen_still_touches(net: Runtime) -> None:
-    said = Lone(net).ask(ink(DOWN), message("end"))
+def test_the_end_reads_what_the_pen_still_touches(line_net: Runtime) -> None:
+    said = Lone(line_net).ask(ink(DOWN), message("end"))
     assert kinds(said)[-2:] == ["flushed", "done"]
     assert [result.column for result in results(said)] == list(range(len(drawn(DOWN))))
 
 
-def test_one_point_is_a_dot_and_no_points_are_nothing(net: Runtime) -> None:
-    lone = Lone(net)
+def test_one_point_is_a_dot_and_no_points_are_nothing(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     assert lone.ask(ink(), ink([]), ink([], [])) == []
     said = lone.ask(ink(DOT), message("flush"))
     assert [result.column for result in results(said)] == list(range(len(drawn(DOT))))
 
 
-def test_whether_low_or_high_is_ink_is_not_asked_of_strokes(net: Runtime) -> None:
-    lone = Lone(net)
+def test_whether_low_or_high_is_ink_is_not_asked_of_strokes(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     lone.ask(message("configure", polarity="ink-low", line_end_columns=2))
     said = lone.ask(ink(DOWN, FAR), message("flush"))
-    assert said == Lone(net).ask(ink(DOWN, FAR), message("flush"))
+    assert said == Lone(line_net).ask(ink(DOWN, FAR), message("flush"))
 
 
-def test_one_result_a_message_stands_for_the_columns_of_its_ink(net: Runtime) -> None:
-    lone = Lone(net)
+def test_one_result_a_message_stands_for_the_columns_of_its_ink(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     lone.ask(message("configure", every="message"))
     said = lone.ask(ink(DOWN), ink(WAVE), message("flush"))
     assert [result.column for result in results(said)] == [4, 40, 42]
@@ -116,9 +110,9 @@ def test_one_result_a_message_stands_for_the_columns_of_its_ink(net: Runtime) ->
 
 
 def test_a_late_stroke_takes_the_session_back_to_the_first_column_that_it_changes(
-    net: Runtime,
+    line_net: Runtime,
 ) -> None:
-    lone = Lone(net)
+    lone = Lone(line_net)
     before = lone.ask(ink(WAVE))
     said = lone.ask(ink(DOT))
     rewound = said[0]
@@ -129,7 +123,7 @@ def test_a_late_stroke_takes_the_session_back_to_the_first_column_that_it_change
     assert [(each.epoch, each.column) for each in results(said)] == [
         (1, column) for column in range(first, 41)
     ]
-    whole = Lone(net).ask(drawn(WAVE, DOT).tobytes(), message("flush"))
+    whole = Lone(line_net).ask(drawn(WAVE, DOT).tobytes(), message("flush"))
     assert text_of(lone.ask(message("flush"))) == text_of(whole)
 
 
@@ -137,27 +131,29 @@ def _padded(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return columns[: len(drawn(WAVE))]
 
 
-def test_a_late_stroke_after_a_flush_takes_the_session_back_past_it(net: Runtime) -> None:
-    lone = Lone(net)
+def test_a_late_stroke_after_a_flush_takes_the_session_back_past_it(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     lone.ask(ink(WAVE), message("flush"))
     said = lone.ask(ink(DOT), message("flush"))
     assert kinds(said).count("rewound") == 1
-    assert text_of(said) == text_of(Lone(net).ask(drawn(WAVE, DOT).tobytes(), message("flush")))
+    assert text_of(said) == text_of(
+        Lone(line_net).ask(drawn(WAVE, DOT).tobytes(), message("flush"))
+    )
 
 
-def test_ink_upon_ink_changes_nothing(net: Runtime) -> None:
-    lone = Lone(net)
+def test_ink_upon_ink_changes_nothing(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     lone.ask(ink(WAVE))
     assert lone.ask(ink(WAVE[:3])) == []
 
 
-def test_ink_too_far_back_is_refused_and_changes_nothing(net: Runtime) -> None:
-    lone = Lone(net, dataclasses.replace(LIMITS, max_rewind_columns=20))
+def test_ink_too_far_back_is_refused_and_changes_nothing(line_net: Runtime) -> None:
+    lone = Lone(line_net, dataclasses.replace(LIMITS, max_rewind_columns=20))
     lone.ask(ink(WAVE))
     error = error_in(lone.ask(ink(DOT, id="late")))
     assert (error.code, error.fatal, error.ref) == ("bad_ink", False, "late")
     assert error.message == "ink reaches back to column 14, allowed: from 21 on"
-    whole = Lone(net).ask(drawn(WAVE).tobytes(), message("flush"))
+    whole = Lone(line_net).ask(drawn(WAVE).tobytes(), message("flush"))
     assert text_of(lone.ask(message("flush"))) == text_of(whole)
 
 
@@ -173,9 +169,9 @@ STROKES = st.lists(
     steps=st.integers(0, 6),
 )
 def test_strokes_in_any_order_and_at_any_pace_are_read_as_if_written_at_once(
-    net: Runtime, strokes: list[Stroke], wipes: dict[int, float], run: int, steps: int
+    line_net: Runtime, strokes: list[Stroke], wipes: dict[int, float], run: int, steps: int
 ) -> None:
-    lone, expected = Lone(net), np.zeros((0, H), np.uint8)
+    lone, expected = Lone(line_net), np.zeros((0, H), np.uint8)
     for number, stroke in enumerate(strokes):
         lone.send(ink(stroke))
         for _ in range(steps):
@@ -197,26 +193,26 @@ def test_strokes_in_any_order_and_at_any_pace_are_read_as_if_written_at_once(
     assert flushed.columns == len(expected)
     assert lone.session.waiting_columns == 0
     if len(expected):
-        assert flushed.text == text_of(Lone(net).ask(expected.tobytes(), message("flush")))
+        assert flushed.text == text_of(Lone(line_net).ask(expected.tobytes(), message("flush")))
 
 
 # Rewind and reset
 
 
-def test_a_rewind_wipes_the_ink_from_its_column_on(net: Runtime) -> None:
-    lone = Lone(net)
+def test_a_rewind_wipes_the_ink_from_its_column_on(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     lone.ask(ink(DOWN, WAVE))
     rewound = only(lone.ask(message("rewind", column=12, id=1)))
     assert isinstance(rewound, Rewound)
     said = lone.ask(ink(FAR), message("flush"))
     columns = drawn(FAR)
     columns[:12] = drawn(DOWN, WAVE)[:12]
-    assert text_of(said) == text_of(Lone(net).ask(columns.tobytes(), message("flush")))
+    assert text_of(said) == text_of(Lone(line_net).ask(columns.tobytes(), message("flush")))
     assert results(said)[0].column == 12
 
 
-def test_a_reset_begins_an_empty_line(net: Runtime) -> None:
-    lone = Lone(net)
+def test_a_reset_begins_an_empty_line(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     lone.ask(ink(DOWN, WAVE), message("reset"))
     said = lone.ask(ink(FAR, height=320.0), message("flush"))
     assert {result.epoch for result in results(said)} == {1}
@@ -240,19 +236,19 @@ def test_a_reset_begins_an_empty_line(net: Runtime) -> None:
     ],
 )
 def test_ink_that_cannot_be_drawn_is_refused_and_changes_nothing(
-    net: Runtime, strokes: list[Stroke], words: str
+    line_net: Runtime, strokes: list[Stroke], words: str
 ) -> None:
-    lone = Lone(net)
+    lone = Lone(line_net)
     lone.ask(ink(DOWN))
     error = error_in(lone.ask(ink(*strokes, id=4)))
     assert (error.code, error.fatal, error.index, error.ref) == ("bad_ink", False, 1, 4)
     assert error.message.startswith(words)
-    whole = Lone(net).ask(drawn(DOWN, FAR).tobytes(), message("flush"))
+    whole = Lone(line_net).ask(drawn(DOWN, FAR).tobytes(), message("flush"))
     assert text_of(lone.ask(ink(FAR), message("flush"))) == text_of(whole)
 
 
-def test_the_frame_of_a_line_cannot_change(net: Runtime) -> None:
-    lone = Lone(net)
+def test_the_frame_of_a_line_cannot_change(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     lone.ask(ink(DOWN))
     error = error_in(lone.ask(ink(WAVE, height=100)))
     assert error.message == "height is 100, expected 160 as before in this line"
@@ -271,9 +267,9 @@ def test_the_frame_of_a_line_cannot_change(net: Runtime) -> None:
     ],
 )
 def test_ink_and_columns_do_not_mix_within_a_line(
-    net: Runtime, first: str | bytes, second: str | bytes, words: str
+    line_net: Runtime, first: str | bytes, second: str | bytes, words: str
 ) -> None:
-    lone = Lone(net)
+    lone = Lone(line_net)
     lone.ask(first)
     error = error_in(lone.ask(second))
     assert (error.message, error.fatal) == (words, False)
@@ -282,19 +278,19 @@ def test_ink_and_columns_do_not_mix_within_a_line(
 
 
 @pytest.mark.parametrize("height", [1e-5, 1e-300, 1e-320])
-def test_a_frame_of_next_to_no_height_is_refused_in_words(net: Runtime, height: float) -> None:
-    error = error_in(Lone(net).ask(ink([(0, 0), (1e300, 2)], height=height)))
+def test_a_frame_of_next_to_no_height_is_refused_in_words(line_net: Runtime, height: float) -> None:
+    error = error_in(Lone(line_net).ask(ink([(0, 0), (1e300, 2)], height=height)))
     assert (error.code, error.fatal) == ("bad_ink", False)
 
 
-def test_a_row_of_bad_ink_closes(net: Runtime) -> None:
-    lone = Lone(net)
+def test_a_row_of_bad_ink_closes(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     lone.ask(*[ink([(-1, 5)])] * 3)
     assert lone.close == Close(4400, "bad_ink")
 
 
-def test_strokes_count_as_waiting_until_they_are_drawn(net: Runtime) -> None:
-    lone = Lone(net)
+def test_strokes_count_as_waiting_until_they_are_drawn(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     lone.send(ink(WAVE), ink(FAR * 100))
     assert lone.session.waiting_columns > 200
     lone.drain()

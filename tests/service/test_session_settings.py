@@ -5,13 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.checkpoint import Checkpoint
 from model.runtime import Runtime
-from service.messages import (
-    Configured,
-    Flushed,
-    Result,
-)
+from service.messages import Configured, Flushed, Result
 from tests import builders
 from tests.service.lone import (
     BLANK,
@@ -25,12 +20,6 @@ from tests.service.lone import (
     only,
     results,
 )
-
-
-@pytest.fixture(scope="module")
-def net(tiny: Checkpoint) -> Runtime:
-    return Runtime(tiny)
-
 
 # Configure
 

@@ -5,17 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from model.checkpoint import Checkpoint
 from model.runtime import Runtime
 from service.session import Session
 from service.states import Event, IllegalEventError, State, after
 from tests.service.lone import LIMITS, LINE_INK, Lone, message, only
-
-
-@pytest.fixture(scope="module")
-def net(tiny_lines: Checkpoint) -> Runtime:
-    return Runtime(tiny_lines)
-
 
 # States: every cell of the table
 
@@ -96,21 +89,21 @@ def test_every_cell_of_the_table(state: State, event: Event, then: State | None)
 
 @pytest.mark.parametrize(("state", "event", "then"), [cell for cell in CELLS if cell[1] in CALLS])
 def test_every_call_in_every_state(
-    net: Runtime, state: State, event: Event, then: State | None
+    line_net: Runtime, state: State, event: Event, then: State | None
 ) -> None:
-    session = in_state(state, net)
+    session = in_state(state, line_net)
     waiting = session.waiting_columns
     if then is None:
         with pytest.raises(IllegalEventError):
-            CALLS[event](session, net)
+            CALLS[event](session, line_net)
         assert (session.state, session.waiting_columns) == (state, waiting)
     else:
-        CALLS[event](session, net)
+        CALLS[event](session, line_net)
         assert session.state is then
 
 
-def test_a_replay_in_two_pieces_comes_back_between_them(net: Runtime) -> None:
-    lone = Lone(net)
+def test_a_replay_in_two_pieces_comes_back_between_them(line_net: Runtime) -> None:
+    lone = Lone(line_net)
     lone.ask(LINE_INK * 9)
     lone.send(message("rewind", column=7))
     states = [lone.session.state]
