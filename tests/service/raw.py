@@ -13,8 +13,8 @@ BINARY, TEXT, CLOSE = 0x82, 0x81, 0x88
 MASK = bytes(4)  # zeros: the masked payload is the payload
 
 
-def frame(payload: bytes, kind: int = BINARY) -> bytes:
-    """One whole frame of a client, RFC 6455, 5.2."""
+def frame(payload: bytes, kind: int = BINARY, mask: bytes = MASK) -> bytes:
+    """One frame of a client, as RFC 6455, 5.2 has it."""
     length = len(payload)
     if length < 126:
         size = bytes([0x80 | length])
@@ -22,7 +22,8 @@ def frame(payload: bytes, kind: int = BINARY) -> bytes:
         size = b"\xfe" + length.to_bytes(2)
     else:
         size = b"\xff" + length.to_bytes(8)
-    return bytes([kind]) + size + MASK + payload
+    masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+    return bytes([kind]) + size + mask + masked
 
 
 class RawClient:

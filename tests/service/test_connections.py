@@ -11,25 +11,13 @@ from hypothesis import strategies as st
 
 from service.connections import LOST, Config, WebSocketConnection, next_frame, short_message
 from service.settings import Settings
-from tests.service.raw import BINARY, TEXT
+from tests.service.raw import BINARY, TEXT, frame
 
 CONTINUATION, PING = 0x80, 0x89
 HANDSHAKE = (
     b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-
-
-def masked(kind: int, payload: bytes, mask: bytes) -> bytes:
-    """One frame of a client, as RFC 6455, 5.2 has it."""
-    length = len(payload)
-    if length < 126:
-        size = bytes([0x80 | length])
-    elif length < 65_536:
-        size = b"\xfe" + length.to_bytes(2)
-    else:
-        size = b"\xff" + length.to_bytes(8)
-    return bytes([kind]) + size + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
 
 
 class Wire(asyncio.Transport):
@@ -88,16 +76,16 @@ messages = st.one_of(
 
 def frames_of(message: Any, mask: bytes) -> list[bytes]:
     if message == PING:
-        return [masked(PING, b"are you there?", mask)]
+        return [frame(b"are you there?", PING, mask)]
     if isinstance(message, str):
-        return [masked(TEXT, message.encode(), mask)]
+        return [frame(message.encode(), TEXT, mask)]
     if isinstance(message, bytes):
-        return [masked(BINARY, message, mask)]
+        return [frame(message, BINARY, mask)]
     first, *middle, last = message
     return [
-        masked(BINARY & 0x7F, first, mask),
-        *(masked(CONTINUATION & 0x7F, part, mask) for part in middle),
-        masked(CONTINUATION, last, mask),
+        frame(first, BINARY & 0x7F, mask),
+        *(frame(part, CONTINUATION & 0x7F, mask) for part in middle),
+        frame(last, CONTINUATION, mask),
     ]
 
 
@@ -125,37 +113,37 @@ async def test_however_frames_are_cut_into_chunks_the_messages_are_the_same(
 @pytest.mark.parametrize("length", [0, 1, 28, 125])
 def test_a_short_message_is_one_whole_binary_frame(length: int) -> None:
     payload = os.urandom(length)
-    whole = masked(BINARY, payload, b"\x01\x80\xff\x00")
+    whole = frame(payload, BINARY, b"\x01\x80\xff\x00")
     assert short_message(whole) == payload
     assert short_message(whole + b"\x82") is None
     assert short_message(whole[:-1]) is None
 
 
 @pytest.mark.parametrize(
-    "frame",
+    "data",
     [
         b"",
         b"\x82",
-        masked(TEXT, b"{}", b"abcd"),
-        masked(PING, b"", b"abcd"),
-        masked(BINARY & 0x7F, b"x", b"abcd"),  # to be continued
-        b"\xc2" + masked(BINARY, b"x", b"abcd")[1:],  # compressed
+        frame(b"{}", TEXT, b"abcd"),
+        frame(b"", PING, b"abcd"),
+        frame(b"x", BINARY & 0x7F, b"abcd"),  # to be continued
+        b"\xc2" + frame(b"x", BINARY, b"abcd")[1:],  # compressed
         b"\x82\x05hello",  # not masked
-        masked(BINARY, bytes(126), b"abcd"),
+        frame(bytes(126), BINARY, b"abcd"),
     ],
 )
-def test_nothing_else_is_a_short_message(frame: bytes) -> None:
-    assert short_message(frame) is None
+def test_nothing_else_is_a_short_message(data: bytes) -> None:
+    assert short_message(data) is None
 
 
 @given(lengths=st.lists(st.sampled_from([0, 5, 125, 126, 400, 65_535, 65_536]), max_size=5))
 def test_the_next_frame_is_known_wherever_its_header_came_whole(lengths: list[int]) -> None:
-    frames = [masked(BINARY, bytes(length), b"abcd") for length in lengths]
-    assert next_frame(b"".join(frames), 0) == 0
-    for frame in frames:
-        for cut in {1, 2, 5, min(10, len(frame)), len(frame) - 1}:
-            ahead = next_frame(frame[:cut], 0)
+    wire = [frame(bytes(length), BINARY, b"abcd") for length in lengths]
+    assert next_frame(b"".join(wire), 0) == 0
+    for data in wire:
+        for cut in {1, 2, 5, min(10, len(data)), len(data) - 1}:
+            ahead = next_frame(data[:cut], 0)
             if ahead != LOST:
-                assert ahead == len(frame) - cut
-                assert next_frame(frame[cut:] + frame, ahead) == 0
+                assert ahead == len(data) - cut
+                assert next_frame(data[cut:] + data, ahead) == 0
     assert next_frame(b"anything", LOST) == LOST
