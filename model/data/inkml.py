@@ -20,6 +20,7 @@ LABELS: Final = ("truth", "transcription", "label")  # types of annotation that 
 WRITERS: Final = ("writer", "writerid")
 CHANNELS: Final = ("X", "Y")  # of a trace without a traceFormat
 VALUE: Final = re.compile(r"""(['"!]?)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[*?TF])""")
+MAX_DEPTH: Final = 100  # elements in each other: files have six, and Python goes down a thousand
 ORDERS: Final = {"!": 0, "'": 1, '"': 2}  # a value itself, its difference, the difference of that
 
 
@@ -100,6 +101,8 @@ def _parse(content: bytes) -> Element:
     def start(name: str, attributes: dict[str, str]) -> None:
         local = name.rpartition(":")[2]
         element = Element(local, attributes, parser.CurrentLineNumber)
+        if len(stack) > MAX_DEPTH:
+            raise DataError(f"line {element.line}: more than {MAX_DEPTH} elements in each other")
         stack[-1].children.append(element)
         stack.append(element)
 
