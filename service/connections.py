@@ -22,6 +22,7 @@ from service.stream import PUSH
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
 LAST_WORDS_S: Final = 2  # for closing handshakes, after the sessions had their time
+REPLY_S: Final = 1.0  # of these, for the client's reply to a close
 SHORT_HEADER_BYTES: Final = 6  # of a client's frame up to 125 bytes long: kind, length, mask
 LONGEST_SIZE_BYTES: Final = 10  # of a frame: kind, length, and eight bytes of a larger length
 LOST: Final = -1
@@ -162,6 +163,18 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             super().send_receive_event_to_app()  # which fails alike, and closes
         else:
             self.listener(text)
+
+    def shutdown(self) -> None:
+        """The server stops: a client that was sent a close may still reply.
+
+        uvicorn would hang up at once, and TCP takes the last messages from a client that is just
+        sending something.
+        """
+        if self.close_timer is None:
+            super().shutdown()
+        else:
+            self.close_timer.cancel()
+            self.close_timer = self.loop.call_later(REPLY_S, self.transport.close)
 
     def push(self, text: str) -> bool:
         """Write a text as the one frame that it is (RFC 6455, 5.2), unless writing has to wait."""
