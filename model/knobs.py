@@ -12,6 +12,7 @@ from model.errors import ConfigError
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Optimiser = Literal["adamw", "muon"]
 
 MOST_THREADS: Final = 1024
 
@@ -35,8 +36,9 @@ class Knobs:
     units: int = knob(256, 1, MAX_UNITS, "cells of each LSTM layer")
     dropout: float = knob(0.25, 0, 0.9, "between LSTM layers and before the head")
     # optimisation
-    learning_rate: float = knob(2.5e-3, 1e-7, 1, "of AdamW, at its highest")
-    weight_decay: float = knob(3e-3, 0, 1, "of AdamW, on matrices only")
+    optimiser: Optimiser = "adamw"  # of hidden matrices; the rest is always moved by AdamW
+    learning_rate: float = knob(2.5e-3, 1e-7, 1, "of the optimiser, at its highest")
+    weight_decay: float = knob(3e-3, 0, 1, "of the optimiser, on matrices only")
     warm_up: float = knob(0.02, 0, 0.5, "share of the steps in which the rate rises")
     gradient_norm: float = knob(1.0, 1e-3, 1e3, "longest gradient that is taken as it is")
     ema: float = knob(
@@ -107,7 +109,7 @@ TEACHER: Final = ImageKnobs(
     teacher_share=0.0,
 )  # fmt: skip
 LINES: Final = LineKnobs(
-    layers=3, units=320, dropout=0.2, learning_rate=1.5e-3, weight_decay=1e-2,
+    layers=3, units=320, dropout=0.2, optimiser="muon", learning_rate=1.5e-3, weight_decay=1e-2,
     ema=0.9995,
 )  # fmt: skip
 PRESETS: Final[dict[str, Knobs]] = {"digits": ImageKnobs(), "teacher": TEACHER, "lines": LINES}

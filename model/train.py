@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ from model.line_task import LineTask
 from model.run_folder import STATE, RunFolder
 
 SAVE_EVERY_S = 300  # seconds of work that a crash may cost at most
+HEADS = ("head", "ends")  # of either net; names that their weights begin with
 MINUTES_AFTER_TEACHER = 0.1  # what a run gets at least when its teacher took the rest
 
 
@@ -135,16 +137,35 @@ def choose_device(knobs: Knobs, place: Place) -> tuple[torch.device, bool]:
     return torch.device(name), torch.cpu._is_avx512_bf16_supported()
 
 
-def make_optimiser(network: nn.Module, knobs: Knobs) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, ICLR 2019), whose decay leaves biases and scales alone."""
-    matrices = [weight for weight in network.parameters() if weight.ndim > 1]
-    vectors = [weight for weight in network.parameters() if weight.ndim <= 1]
-    return torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": knobs.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
-    )
+def make_optimisers(
+    network: nn.Module, knobs: Knobs, n_threads: int
+) -> list[torch.optim.Optimizer]:
+    """What moves the weights; several optimisers, which may step side by side.
+
+    AdamW (Loshchilov and Hutter, ICLR 2019), whose decay leaves biases and scales alone. With
+    `optimiser="muon"` hidden matrices are moved by Muon (Jordan, 2024, kellerjordan.github.io/posts
+    /muon), its steps as long as AdamW's (Liu et al., arXiv 2502.16982) so that one rate does for
+    both. It takes a good part of a step's time, so `n_threads` of them share the matrices.
+    """
+    named = dict(network.named_parameters())
+    hidden = [
+        name for name, weight in named.items()
+        if knobs.optimiser == "muon" and weight.ndim == 2 and not name.startswith(HEADS)
+    ]  # fmt: skip
+    others = [weight for name, weight in named.items() if name not in hidden]
+    groups = [
+        {"params": [w for w in others if w.ndim > 1], "weight_decay": knobs.weight_decay},
+        {"params": [w for w in others if w.ndim <= 1], "weight_decay": 0.0},
+    ]
+    muons = [
+        torch.optim.Muon(
+            [named[name] for name in hidden[part::n_threads]],
+            weight_decay=knobs.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        for part in range(min(n_threads, len(hidden)))
+    ]
+    return [torch.optim.AdamW(groups), *muons]
 
 
 class Trainer:
@@ -158,7 +179,8 @@ class Trainer:
         self.network = task.network.to(self.device)
         self.parameters = list(self.network.parameters())
         self.average = copy.deepcopy(self.network).eval()
-        self.optimiser = make_optimiser(self.network, knobs)
+        self.optimisers = make_optimisers(self.network, knobs, task.n_shards)
+        self.threads = ThreadPoolExecutor(task.n_shards)
         self.step = 0
         self.folder = self.open_folder()
         if place.resume:
@@ -197,21 +219,17 @@ class Trainer:
 
     def train_step(self) -> Tensor:
         """One batch: gradients of its parts, step, average; the loss, still on its device."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, self.task.n_steps, self.knobs)
+        rate = learning_rate(self.step, self.task.n_steps, self.knobs)
+        for group in chain.from_iterable(o.param_groups for o in self.optimisers):
+            group["lr"] = rate
         self.network.train()
-        shards = range(self.task.n_shards)
-        if len(shards) == 1:
-            parts = [self.gradients(0)]
-        else:
-            with ThreadPoolExecutor(len(shards)) as threads:
-                parts = list(threads.map(self.gradients, shards))
+        parts = list(self.threads.map(self.gradients, range(self.task.n_shards)))
         for parameter, *gradients in zip(
             self.parameters, *(part[1] for part in parts), strict=True
         ):
-            parameter.grad = torch.stack(gradients).mean(0) if len(shards) > 1 else gradients[0]
+            parameter.grad = torch.stack(gradients).mean(0)
         nn.utils.clip_grad_norm_(self.parameters, self.knobs.gradient_norm)
-        self.optimiser.step()
+        list(self.threads.map(lambda optimiser: optimiser.step(), self.optimisers))
         self.step += 1
         self.update_average()
         return torch.stack([part[0] for part in parts]).mean()
@@ -249,8 +267,10 @@ class Trainer:
         """Keep weights, average, optimiser and place."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
-        for index, values in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
+        for number, optimiser in enumerate(self.optimisers):
+            for index, values in optimiser.state_dict()["state"].items():
+                prefix = f"optimiser.{number}.{index}"
+                tensors |= {f"{prefix}.{name}": value for name, value in values.items()}
         self.folder.save(tensors, {"step": self.step})
 
     def load(self) -> None:
@@ -266,11 +286,12 @@ class Trainer:
 
         self.network.load_state_dict(below("network."))
         self.average.load_state_dict(below("average."))
-        state: dict[int, dict[str, Tensor]] = {}
-        for path, value in below("optimiser.").items():
-            index, name = path.split(".")
-            state.setdefault(int(index), {})[name] = value
-        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": state})
+        for number, optimiser in enumerate(self.optimisers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for path, value in below(f"optimiser.{number}.").items():
+                index, name = path.split(".")
+                state.setdefault(int(index), {})[name] = value
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
         self.step = place["step"]
         self.folder.forget_after(self.step)
 

@@ -27,8 +27,8 @@ MADE: Final = "made"
 IMAGES: Final = "images"
 
 FLUSH_COLUMNS: Final = 16  # blank ones behind every line: by then its last letter must be told
-LEAD_COLUMNS: Final = (2, 40)  # blank ones before it, at least and at most
-USUAL_LEAD: Final = 6  # of two lines in three, at most
+LEAD_COLUMNS: Final = (0, 32)  # blank ones before it, at least and at most
+USUAL_LEAD: Final = 4  # of two lines in three, at most
 WIDEST: Final = 1500  # columns; few lines are wider, and their gradients take as much as 20 words
 LEAST_WIDTH: Final = 2.2  # columns of a letter: a narrower one is ink that lacks some of its label
 WINDOW: Final = 0.02  # share of the pieces, sorted by width, that a batch is drawn from

@@ -17,7 +17,7 @@ from model.data.inkset import CATEGORIES, InkSet
 from model.data.line_batches import FLUSH_COLUMNS, LineBatches, OtherHands, Pieces, plain
 from model.data.split import parts
 from model.errors import DataError
-from model.knobs import LineKnobs, Place
+from model.knobs import LineKnobs, Optimiser, Place
 from model.line_start import Start
 from model.line_task import LineTask, ctc_loss, end_loss, framewise_loss
 from model.run_folder import network_weights
@@ -151,10 +151,13 @@ def test_losses_are_least_for_the_right_answer() -> None:
     assert end_loss(-scores, one) > 1
 
 
-def test_three_steps_and_three_more_equal_six(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_three_steps_and_three_more_equal_six(tmp_path: Path, optimiser: Optimiser) -> None:
+    knobs = dataclasses.replace(SMALL, optimiser=optimiser)
+
     def trainer(name: str, *, resume: bool = False) -> training.Trainer:
         at = Place(run=tmp_path / name, threads=1, resume=resume)
-        return training.Trainer(SMALL, at, training.line_task(SMALL, at))
+        return training.Trainer(knobs, at, training.line_task(knobs, at))
 
     assert trainer("six").run()
     half = trainer("half")
