@@ -112,7 +112,13 @@ LINES: Final = LineKnobs(
     layers=3, units=320, dropout=0.2, optimiser="muon", learning_rate=1.5e-3, weight_decay=1e-2,
     ema=0.9995,
 )  # fmt: skip
-PRESETS: Final[dict[str, Knobs]] = {"digits": ImageKnobs(), "teacher": TEACHER, "lines": LINES}
+HAND: Final = dataclasses.replace(
+    LINES, steps=150, learning_rate=5e-4, columns=3_000, ema=0.98, strength=0.6, framewise=0,
+    made=0, images=0,
+)  # fmt: skip
+PRESETS: Final[dict[str, Knobs]] = {
+    "digits": ImageKnobs(), "teacher": TEACHER, "lines": LINES, "hand": HAND
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

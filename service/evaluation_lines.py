@@ -27,16 +27,31 @@ DOCUMENT: Final = Path("docs/accuracy.md")
 )
 @click.option("--limit", type=click.IntRange(1), help="pieces of a category at most")
 @click.option("--peers", is_flag=True, help="read the same ink with RapidOCR and Tesseract too")
+@click.option(
+    "--hands",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="writers whose hand the net is taught with half of their words",
+)
 @click.option("--out", type=PATH, default=REPORT, show_default=True, help="for JSON and plots")
 @click.option("--document", type=PATH, default=DOCUMENT, show_default=True, help="for people")
 def lines(
-    part: Part, limit: int | None, peers: bool, out: Path, document: Path, **places: Any
+    *,
+    part: Part,
+    limit: int | None,
+    peers: bool,
+    hands: int,
+    out: Path,
+    document: Path,
+    **places: Any,
 ) -> int:
     """Errors, letter ends, lateness and calibration on writers whom nothing was chosen by.
 
     \b
     Examples:
       inkstream evaluate lines
+      inkstream evaluate lines --peers --hands 12
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part choose --limit 300
           --out /tmp/lines --document /tmp/lines/accuracy.md
     """
@@ -47,7 +62,7 @@ def lines(
     digits = mnist.load("t10k", places["mnist"])
     others = installed() if peers else []
     checkpoint = read(find(places["checkpoint"]))
-    made = report(checkpoint, ink, digits, part=part, limit=limit, peers=others)
+    made = report(checkpoint, ink, digits, part=part, limit=limit, peers=others, n_hands=hands)
     made.save(out, document)
     click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}, {document}")
     return 0

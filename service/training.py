@@ -22,6 +22,7 @@ PATH: Final = click.Path(path_type=Path)
 Command = Callable[..., Any]
 
 WORDS: Final = {  # for knobs that are no numbers
+    "optimiser": "of hidden matrices; AdamW moves the rest",
     "precision": "of products",
     "both_ways": "read from the end too: to compare with",
 }
@@ -135,9 +136,29 @@ def lines(init: Path | None, **options: Any) -> int:
       inkstream data unipen unipen-train.tar.xz     read the archive, once
       inkstream train lines --minutes 600
       inkstream train lines --init lines --steps 20000           on from what is shipped
-      inkstream train lines --init lines --data my_hand.jsonl --steps 500 --made 0 --images 0
     """
     return _train("lines", options, init=init)
+
+
+@train.command()
+@place_options(INK)
+@click.option(
+    "--init",
+    type=PATH,
+    default="lines",
+    show_default=True,
+    help="begin with these weights: a run folder, a name or a path",
+)
+@knob_options("hand")
+def hand(init: Path, **options: Any) -> int:
+    """Teach a net one person's hand: some minutes, and a hundred words or more.
+
+    \b
+    Examples:
+      inkstream train hand --data my_hand.jsonl
+      inkstream serve --models runs/hand/lines.onnx
+    """
+    return _train("hand", options, init=init)
 
 
 def _train(task: str, options: dict[str, Any], **more: Any) -> int:

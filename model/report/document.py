@@ -23,6 +23,7 @@ def accuracy(contents: Contents, plots: str | os.PathLike[str]) -> str:
         _confidence,
         _promises,
         _speed,
+        _hands,
         _peers,
         _samples,
         _provenance,
@@ -224,6 +225,36 @@ def _speed(contents: Contents, _: str) -> Iterator[str]:
             ),
             ("net and decoder, one stream, for each column", f"{speed['single_column_us']:.0f} µs"),
             ("model file", f"{contents['checkpoint_bytes'] / 1e6:.1f} MB"),
+        ],
+    )
+
+
+def _hands(contents: Contents, _: str) -> Iterator[str]:
+    hands = contents["hands"]
+    if not hands:
+        return
+    yield "## One person's hand"
+    yield (
+        "`inkstream train hand` on the first half of a writer's words; the error on the second half"
+        " before and after. *New* are words that the first half does not have."
+    )
+    rows = [(own["donor"], f"{own['trained_on']:,}", own) for own in hands["writers"]]
+    rows.append(("all", f"{sum(own['trained_on'] for own in hands['writers']):,}", hands))
+    head = ("donor", "words to learn from", "words read", "before", "after", "new, before", "after")
+    yield markdown(
+        head,
+        [
+            (
+                donor,
+                learnt_from,
+                f"{own['all']['before']['pieces']:,}",
+                *(
+                    percent(own[which][when]["error"])
+                    for which in ("all", "new_texts")
+                    for when in ("before", "after")
+                ),
+            )
+            for donor, learnt_from, own in rows
         ],
     )
 

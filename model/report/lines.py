@@ -31,6 +31,7 @@ from model.report.endings import (
     marks,
     word_ends,
 )
+from model.report.hands import hands
 from model.report.material import CHARACTERS, TEXT, WORDS, Material, digit_lines
 from model.report.measures import Figures, confusions, errors, errors_by
 from model.report.peers import compare
@@ -87,6 +88,7 @@ def report(
     part: Part = "report",
     limit: int | None = None,
     peers: Sequence[Peer] = (),
+    n_hands: int = 0,
 ) -> Report:
     """Measure a net.
 
@@ -97,6 +99,7 @@ def report(
         part: whose pieces are read; "choose" while anything is still being chosen.
         limit: pieces of a category at most, and lines of other checks; None is all.
         peers: others that read the same ink.
+        n_hands: writers whose hands the net is taught, one by one.
     """
     reader = Reader(checkpoint)
     material = Material(ink, part, reader.config.labels, reader.config.column_height, limit)
@@ -114,6 +117,7 @@ def report(
         "finality": finality(reader, readings),
         "drift": drift(reader, material, places, limit or len(places)),
         "speed": speed(reader, material, places),
+        "hands": hands(checkpoint, material, n_hands) if n_hands else {},
         "peers": compare(material, peers, reader.config.labels, n_columns),
     }
     samples = pages(reader, {"words": word_readings, "lines": text_readings})

@@ -42,6 +42,7 @@ def table(contents: Contents) -> str:
         ("events changed without a rewind", f"{contents['finality']['changed']:,}"),
         *_drift(contents["drift"]),
         *_speed(contents["speed"]),
+        *_hands(contents["hands"]),
         ("model file", f"{contents['checkpoint_bytes'] / 1e6:.1f} MB"),
         *_peers(contents["peers"]),
     ]
@@ -69,6 +70,15 @@ def _speed(figures: Contents) -> list[tuple[str, str]]:
         return []
     drawn, decoded = figures["drawn_pieces_per_s"], figures["decoder_columns_per_s"]
     return [("words drawn; columns decoded, a second", f"{drawn:,.0f}; {decoded:,.0f}")]
+
+
+def _hands(figures: Contents) -> list[tuple[str, str]]:
+    """What one's own ink teaches."""
+    if not figures:
+        return []
+    before, after = (figures["all"][key]["error"] for key in ("before", "after"))
+    name = f"one person's hand, {len(figures['writers'])} of them: error before / after training"
+    return [(name, f"{percent(before)} / {percent(after)} (-{percent(figures['all']['fall'])})")]
 
 
 def _peers(peers: Contents) -> list[tuple[str, str]]:
