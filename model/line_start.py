@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from model.errors import DataError
 from model.network import LineLSTM
 from model.restore import weights_of
 from model.run_folder import network_digest, network_weights
+
+BACKWARDS: Final = "backwards."  # names of the weights of layers that read from the end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +42,14 @@ def start_from(source: Path) -> Start:
 def begin_with(network: LineLSTM, start: Start) -> None:
     """Give `network` the weights of `start`; rows of labels that it did not know stay drawn.
 
+    So do layers that read from the end, which a net that reads one way lacks.
+
     Raises `DataError` if its dimensions are others.
     """
     own = network.state_dict()
     rows = [0, *(1 + network.config.labels.index(label) for label in start.labels)]  # 0: the blank
-    weights = dict(start.weights)
+    weights = {name: value for name, value in own.items() if name.startswith(BACKWARDS)}
+    weights |= start.weights
     for name in ("head.weight", "head.bias"):
         if name in weights and weights[name].shape[1:] == own[name].shape[1:]:
             widened = own[name].clone()

@@ -71,16 +71,7 @@ class LineTask:
         self.n_steps = knobs.steps
         known = () if start is None else start.labels
         self.labels = (*known, *(label for label in data.characters if label not in known))
-        self.config = ModelConfig(
-            labels=self.labels,
-            kind="transcriber",
-            column_height=knobs.column_height,
-            features=knobs.units,
-            layers=knobs.layers,
-            units=knobs.units,
-            channels=(knobs.channels // 2, knobs.channels, knobs.channels),
-            flush_columns=FLUSH_COLUMNS,
-        )
+        self.config = line_config(knobs, self.labels)
         network = LineLSTM(self.config, knobs.dropout, both_ways=knobs.both_ways)
         if start is not None:
             begin_with(network, start)
@@ -156,6 +147,20 @@ class LineTask:
         if self.knobs.both_ways:
             return folder.path / NETWORK
         return release_lines(folder, self.config, self.held_out, self.groups)
+
+
+def line_config(knobs: LineKnobs, labels: Sequence[str]) -> ModelConfig:
+    """The dimensions of the net that these knobs name."""
+    return ModelConfig(
+        labels=tuple(labels),
+        kind="transcriber",
+        column_height=knobs.column_height,
+        features=knobs.units,
+        layers=knobs.layers,
+        units=knobs.units,
+        channels=(knobs.channels // 2, knobs.channels, knobs.channels),
+        flush_columns=FLUSH_COLUMNS,
+    )
 
 
 def _held_out_groups(pieces: Pieces) -> dict[str, list[int]]:

@@ -34,6 +34,7 @@ DOCUMENT: Final = Path("docs/accuracy.md")
     show_default=True,
     help="writers whose hand the net is taught with half of their words",
 )
+@click.option("--both-ways", type=PATH, help="run folder of a net that reads both ways")
 @click.option("--out", type=PATH, default=REPORT, show_default=True, help="for JSON and plots")
 @click.option("--document", type=PATH, default=DOCUMENT, show_default=True, help="for people")
 def lines(
@@ -42,6 +43,7 @@ def lines(
     limit: int | None,
     peers: bool,
     hands: int,
+    both_ways: Path | None,
     out: Path,
     document: Path,
     **places: Any,
@@ -62,7 +64,10 @@ def lines(
     digits = mnist.load("t10k", places["mnist"])
     others = installed() if peers else []
     checkpoint = read(find(places["checkpoint"]))
-    made = report(checkpoint, ink, digits, part=part, limit=limit, peers=others, n_hands=hands)
+    made = report(
+        checkpoint, ink, digits,
+        part=part, limit=limit, peers=others, n_hands=hands, twin=both_ways,
+    )  # fmt: skip
     made.save(out, document)
     click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}, {document}")
     return 0

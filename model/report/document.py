@@ -4,11 +4,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from model.report.tables import Contents, errors_of, markdown, number, percent, table
+from model.report.comparisons import both_ways, hands, peers
+from model.report.tables import CATEGORIES, SIDES, Contents, markdown, number, percent, table
 
 COMMAND: Final = "inkstream evaluate lines"
-CATEGORIES: Final = {"1a": "digits", "1b": "capitals", "1c": "small letters"}
-SIDES: Final = {"words": "words", "text": "lines of text"}
 
 
 def accuracy(contents: Contents, plots: str | os.PathLike[str]) -> str:
@@ -23,8 +22,9 @@ def accuracy(contents: Contents, plots: str | os.PathLike[str]) -> str:
         _confidence,
         _promises,
         _speed,
-        _hands,
-        _peers,
+        both_ways,
+        hands,
+        peers,
         _samples,
         _provenance,
     )
@@ -226,75 +226,6 @@ def _speed(contents: Contents, _: str) -> Iterator[str]:
             ("net and decoder, one stream, for each column", f"{speed['single_column_us']:.0f} µs"),
             ("model file", f"{contents['checkpoint_bytes'] / 1e6:.1f} MB"),
         ],
-    )
-
-
-def _hands(contents: Contents, _: str) -> Iterator[str]:
-    hands = contents["hands"]
-    if not hands:
-        return
-    yield "## One person's hand"
-    yield (
-        "`inkstream train hand` on the first half of a writer's words; the error on the second half"
-        " before and after. *New* are words that the first half does not have."
-    )
-    rows = [(own["donor"], f"{own['trained_on']:,}", own) for own in hands["writers"]]
-    rows.append(("all", f"{sum(own['trained_on'] for own in hands['writers']):,}", hands))
-    head = ("donor", "words to learn from", "words read", "before", "after", "new, before", "after")
-    yield markdown(
-        head,
-        [
-            (
-                donor,
-                learnt_from,
-                f"{own['all']['before']['pieces']:,}",
-                *(
-                    percent(own[which][when]["error"])
-                    for which in ("all", "new_texts")
-                    for when in ("before", "after")
-                ),
-            )
-            for donor, learnt_from, own in rows
-        ],
-    )
-
-
-def _peers(contents: Contents, _: str) -> Iterator[str]:
-    peers = contents["peers"]
-    if not peers:
-        return
-    yield "## Beside others"
-    yield (
-        "The same ink, read in the same run by others that may see more: "
-        + "; ".join(f"{name} sees {own['sees']}" for name, own in peers.items())
-        + f". {contents['model']} answers after each column and knows nothing of those to come."
-        " Case and spaces count for all; single characters are limited to their category for all."
-        " Each gets the ink at the size and with the margins with which it read the ink of the"
-        " writers who choose best. Times are those of one core, for a column of the ink as our net"
-        " reads it: ours one column at a time, theirs over whole images."
-    )
-    own = {**contents, "us_per_column": contents["speed"].get("single_column_us")}
-    yield markdown(
-        (
-            "",
-            "words: error; right",
-            "fresh",
-            "lines: error; right",
-            "fresh",
-            *(f"{category}, right" for category in CATEGORIES),
-            "µs a column",
-        ),
-        [_peer_row(name, figures) for name, figures in {contents["model"]: own, **peers}.items()],
-    )
-
-
-def _peer_row(name: str, own: Contents) -> Sequence[str]:
-    sides = [figures for side in SIDES for figures in (own[side], own[side].get("fresh"))]
-    return (
-        name,
-        *(errors_of(figures) for figures in sides),
-        *(percent(own["characters"][category]["right"]) for category in CATEGORIES),
-        number(own["us_per_column"], 0),
     )
 
 

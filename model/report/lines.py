@@ -31,6 +31,7 @@ from model.report.endings import (
     marks,
     word_ends,
 )
+from model.report.future import both_ways
 from model.report.hands import hands
 from model.report.material import CHARACTERS, TEXT, WORDS, Material, digit_lines
 from model.report.measures import Figures, confusions, errors, errors_by
@@ -89,6 +90,7 @@ def report(
     limit: int | None = None,
     peers: Sequence[Peer] = (),
     n_hands: int = 0,
+    twin: Path | None = None,
 ) -> Report:
     """Measure a net.
 
@@ -100,6 +102,7 @@ def report(
         limit: pieces of a category at most, and lines of other checks; None is all.
         peers: others that read the same ink.
         n_hands: writers whose hands the net is taught, one by one.
+        twin: run folder of a net that reads both ways, to compare with.
     """
     reader = Reader(checkpoint)
     material = Material(ink, part, reader.config.labels, reader.config.column_height, limit)
@@ -117,6 +120,7 @@ def report(
         "finality": finality(reader, readings),
         "drift": drift(reader, material, places, limit or len(places)),
         "speed": speed(reader, material, places),
+        "both_ways": both_ways(twin, material) if twin else {},
         "hands": hands(checkpoint, material, n_hands) if n_hands else {},
         "peers": compare(material, peers, reader.config.labels, n_columns),
     }

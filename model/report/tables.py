@@ -5,6 +5,8 @@ from typing import Any, Final
 
 Contents = Mapping[str, Any]
 
+CATEGORIES: Final = {"1a": "digits", "1b": "capitals", "1c": "small letters"}
+SIDES: Final = {"words": "words", "text": "lines of text"}
 NONE: Final = "-"  # stands for a figure that there is no ink for
 
 
@@ -42,6 +44,7 @@ def table(contents: Contents) -> str:
         ("events changed without a rewind", f"{contents['finality']['changed']:,}"),
         *_drift(contents["drift"]),
         *_speed(contents["speed"]),
+        *_both_ways(contents),
         *_hands(contents["hands"]),
         ("model file", f"{contents['checkpoint_bytes'] / 1e6:.1f} MB"),
         *_peers(contents["peers"]),
@@ -70,6 +73,20 @@ def _speed(figures: Contents) -> list[tuple[str, str]]:
         return []
     drawn, decoded = figures["drawn_pieces_per_s"], figures["decoder_columns_per_s"]
     return [("words drawn; columns decoded, a second", f"{drawn:,.0f}; {decoded:,.0f}")]
+
+
+def _both_ways(contents: Contents) -> list[tuple[str, str]]:
+    """What it costs not to see the future."""
+    both = contents["both_ways"]
+    if not both:
+        return []
+    prices = (percent(price(contents[side]["error"], both[side]["error"])) for side in SIDES)
+    return [("error more than the same net reading both ways: words / lines", " / ".join(prices))]
+
+
+def price(causal: float, both: float) -> float | None:
+    """How much more a net errs that knows nothing of the columns to come, as a share."""
+    return causal / both - 1 if both else None
 
 
 def _hands(figures: Contents) -> list[tuple[str, str]]:

@@ -205,6 +205,16 @@ def test_a_net_of_other_dimensions_cannot_be_gone_on_from() -> None:
         LineTask(dataclasses.replace(SMALL, units=32), data, start)
 
 
+def test_a_net_that_reads_both_ways_begins_with_one_that_reads_one_way() -> None:
+    data = line_data.own("ink", ink())
+    small = LineTask(SMALL, data)
+    start = Start(small.labels, small.network.state_dict(), "digest")
+    both = LineTask(dataclasses.replace(SMALL, both_ways=True), data, start)
+    weights = both.network.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in start.weights.items())
+    assert any(name.startswith("backwards.") for name in weights)
+
+
 @pytest.mark.parametrize("n_writers", [2, 40])
 def test_some_of_a_users_ink_is_held_out(n_writers: int) -> None:
     data = line_data.own("ink", ink(n_writers=n_writers))
