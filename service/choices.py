@@ -32,6 +32,8 @@ class Choices:
         if (message.top_k or 0) > len(labels):
             raise ValueRefusedError(f"top_k is {message.top_k}, allowed: 1..{len(labels)}")
         given = {name: getattr(message, name) for name in message.model_fields_set - {"type"}}
+        if message.characters is not None:  # each once: what is kept and echoed stays short
+            given["characters"] = "".join(dict.fromkeys(message.characters))
         chosen = self.in_force.model_copy(update={"id": None} | given)
         try:
             if chosen.characters != self.in_force.characters:

@@ -7,7 +7,8 @@ from itertools import takewhile
 from typing import cast
 
 from service.errors import ColumnsError, InkError, MessageError, Ref
-from service.requests import ClientMessage, Columns, Ink, Reset
+from service.pen import cost
+from service.requests import ClientMessage, Columns, Configure, Ink, Reset
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Control:
 
     index: int  # of all messages of this client, from 0
     message: ClientMessage | MessageError
+    cost: int = 1  # messages that it counts for in the client's pace
 
     @property
     def ref(self) -> Ref:
@@ -25,13 +27,18 @@ class Control:
 
     @property
     def weight(self) -> int:
-        """How many columns it counts for while it waits: as many as it brings points."""
-        return n_points(self.message) if isinstance(self.message, Ink) else 0
+        """How many columns it counts for while it waits: as many as it brings points or letters."""
+        match self.message:
+            case Ink() as ink:
+                return n_points(ink)
+            case Configure(characters=str(characters)):
+                return len(characters)
+        return 0
 
 
 def n_points(ink: Ink) -> int:
-    """Points of all strokes of a message."""
-    return sum(len(stroke.points) for stroke in ink.strokes)
+    """Points of all strokes of a message; a stroke without any counts for one."""
+    return sum([len(stroke.points) or 1 for stroke in ink.strokes])
 
 
 def unpack(message: bytes | Columns, column_height: int, max_columns: int) -> bytes:
@@ -76,8 +83,11 @@ class Inbox:
         if not self._controls:
             self.head_columns += n_columns
 
-    def expect(self, message: ClientMessage, max_points: int) -> None:
-        """Look at a message before it is queued; raises `InkError` for ink that cannot be taken."""
+    def expect(self, message: ClientMessage, max_points: int) -> int:
+        """Look at a message before it is queued; gives as how many messages it counts.
+
+        Raises `InkError` for ink that cannot be taken.
+        """
         if isinstance(message, Reset):
             self._comes_as = None
         elif isinstance(message, Ink):
@@ -87,6 +97,8 @@ class Inbox:
             if self._comes_as is Columns:
                 raise InkError("ink in a line of columns, allowed: after a reset", message.id)
             self._comes_as = Ink
+            return cost(message, self._column_height)
+        return 1
 
     def add_control(self, control: Control) -> None:
         """Queue anything else."""

@@ -49,13 +49,15 @@ class Line:
         """How many letters and words were decided, in this line and those before."""
         return {name: self._before[name] + n for name, n in self.voice.counts.items()}
 
-    def begin(self) -> None:
-        """Begin a new line."""
+    def begin(self) -> bool:
+        """Begin a new line; gives whether there were columns that the net's state must forget."""
+        begun = self.column > 0
         self._before = self.totals
         self.epoch += 1
         self.column = self.ink_end = 0
         self.voice.decoder.reset()
         self._history.begin(self.voice)
+        return begun
 
     def allow(self, allowed: Allowed) -> None:
         """Change what may be answered from the next column on."""

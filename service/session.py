@@ -105,10 +105,10 @@ class Session:
                 data = unpack(message, self._model.column_height, most)
                 self._inbox.add_columns(data, None if isinstance(message, bytes) else message.id)
                 return self._check_length()
-            self._inbox.expect(message, self._limits.max_message_points)
+            cost = self._inbox.expect(message, self._limits.max_message_points)
         except MessageError as error:
             return self._receive_control(Control(index, error), now_s)
-        return self._receive_control(Control(index, message), now_s)
+        return self._receive_control(Control(index, message, cost), now_s)
 
     def goaway(self, time_left_s: float) -> list[Effect]:
         """Tell the client that the server is about to stop."""
@@ -203,9 +203,9 @@ class Session:
     def _receive_control(self, control: Control, now_s: float) -> list[Effect]:
         """Queue what is not columns, unless too many came."""
         self._newest_s = now_s
-        if not self._pace.keeps(now_s):
+        if not self._pace.keeps(now_s, control.cost):
             rate = self._limits.max_control_per_s
-            text = f"too many messages other than columns, allowed: {rate} a second"
+            text = f"too many messages other than columns or too much ink, allowed: {rate} a second"
             return self._fail(errors.TooManyControlError(text), control)
         self._inbox.add_control(control)
         return self._advance()
@@ -244,8 +244,8 @@ class Session:
             case requests.Rewind() as message:
                 effects = self._rewind(message)
             case requests.Reset() as message:
-                restore = self._new_line()
-                effects = [restore, Send(messages.ResetDone(id=message.id, epoch=self._line.epoch))]
+                effects = self._new_line()
+                effects += [Send(messages.ResetDone(id=message.id, epoch=self._line.epoch))]
             case requests.Ping() as message:
                 effects = [Send(messages.Pong(id=message.id))]
             case _ if self._pen.holds_back:
@@ -306,12 +306,11 @@ class Session:
         return [Send(messages.Flushed(id=ref, epoch=line.epoch, columns=line.column, **answer))]
 
     def _line_ended(self) -> list[Effect]:
-        return [*self._flushed(None), self._new_line()]
+        return [*self._flushed(None), *self._new_line()]
 
-    def _new_line(self) -> Restore:
-        self._line.begin()
+    def _new_line(self) -> list[Effect]:
         self._pen.lift()
-        return Restore(None)
+        return [Restore(None)] if self._line.begin() else []
 
     # Ends
 

@@ -51,7 +51,9 @@ def test_too_many_control_messages_close_at_once_even_behind_columns(net: Runtim
     lone.send(INK, *["{"] * 51, pace_s=0.0)
     error = error_in(lone.heard())
     assert (error.code, error.fatal, error.index) == ("too_many_messages", True, 51)
-    assert error.message == "too many messages other than columns, allowed: 10 a second"
+    assert error.message == (
+        "too many messages other than columns or too much ink, allowed: 10 a second"
+    )
     assert lone.close == Close(4429, "too_many_messages")
 
 
