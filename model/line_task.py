@@ -8,6 +8,7 @@ blanks; so a run begins framewise, with single characters whose place is known.
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +33,7 @@ from model.data.line_batches import (
     Maker,
     OtherHands,
     Pieces,
+    halves,
     join,
     plain,
     rewritten,
@@ -44,7 +46,8 @@ from model.line_start import Start, begin_with
 from model.network import LineLSTM
 from model.run_folder import NETWORK, RunFolder
 
-N_SHARDS: Final = 2
+N_SHARDS: Final = 2  # halves of a batch
+NEVER: Final = -1  # no step
 STEPS_A_ROUND: Final = 1_000
 TOLD_STEPS: Final = 2  # after a letter's end in which the framewise loss wants its symbol
 BLANK_WEIGHT: Final = 0.15  # of a blank step in the framewise loss: most steps are blank
@@ -86,7 +89,9 @@ class LineTask:
             makers[IMAGES] = partial(digits.draw, column_height=knobs.column_height)
         shares = {name: getattr(knobs, name) for name in (*SOURCES, MADE, IMAGES)}
         pieces = Pieces(data.ink, data.training, self.labels)
-        self.batches = LineBatches(pieces, pen, shares, knobs.columns // N_SHARDS, makers)
+        self.batches = LineBatches(pieces, pen, shares, knobs.columns, makers)
+        self._drawn: tuple[int, Sequence[LineBatch]] = (NEVER, ())
+        self._drawing = Lock()
         self.held_out = Pieces(data.ink, data.choosing, self.labels)
         self.groups = _held_out_groups(self.held_out)
 
@@ -104,10 +109,7 @@ class LineTask:
         """What a step minimises, of one shard; all chance comes from seed, step and shard."""
         random = np.random.default_rng((self.knobs.seed, step, shard))
         framewise = self._framewise(step)
-        if framewise == 1:
-            batch = self.batches.draw(random, "characters", FRAMEWISE_SHARE)
-        else:
-            batch = self.batches.draw(random)
+        batch = self.batch(step)[shard]
         device = next(self.network.parameters()).device
         columns = torch.from_numpy(batch.columns).to(device).float() / 255
         dropout = torch.Generator(device).manual_seed(int(random.integers(2**62)))
@@ -121,6 +123,18 @@ class LineTask:
             told = framewise_loss(log_probabilities, batch, self.labels, eager=eager)
             loss = loss + framewise * told
         return loss
+
+    def batch(self, step: int) -> Sequence[LineBatch]:
+        """The parts of a step's batch; whichever is asked for first, all are drawn at once."""
+        with self._drawing:
+            if self._drawn[0] != step:
+                random = np.random.default_rng((self.knobs.seed, step))
+                if self._framewise(step) == 1:
+                    lines = self.batches.draw(random, "characters", FRAMEWISE_SHARE)
+                else:
+                    lines = self.batches.draw(random)
+                self._drawn = step, halves(lines)
+            return self._drawn[1]
 
     def _framewise(self, step: int) -> float:
         """The weight of the framewise loss: 1 at first, then down to 0, where CTC takes over."""

@@ -189,18 +189,19 @@ class LineBatches:
 
     def draw(
         self, random: np.random.Generator, source: str | None = None, share: float = 1.0
-    ) -> LineBatch:
-        """One batch, of the source named if it has ink, else of one drawn by its share.
+    ) -> list[Drawn]:
+        """Lines of a batch, narrow ones first.
 
-        `share` is that of the usual columns which it shall have.
+        They are of the source named if it has ink, else of one drawn by its share; `share` is that
+        of the usual columns which they shall have.
         """
         if source not in self._sources:
             at = random.random() * self._shares[-1]
             source = self._sources[int(np.searchsorted(self._shares, at, "right"))]
         columns = share * self._columns
         if source in self._makers:
-            return join(_made(self._makers[source], columns, random))
-        return join(self._real(source, columns, random))
+            return _made(self._makers[source], columns, random)
+        return sorted(self._real(source, columns, random), key=_width)
 
     def _real(self, source: str, columns: float, random: np.random.Generator) -> list[Drawn]:
         """Pieces of about one width: near one that is drawn in proportion to its width."""
@@ -233,14 +234,32 @@ class LineBatches:
 def _made(make: Maker, columns: float, random: np.random.Generator) -> list[Drawn]:
     """Made-up lines of about one width: a part of twice as many, sorted."""
     drawn: list[Drawn] = []
-    while sum(len(line.columns) + FLUSH_COLUMNS for line in drawn) < 2 * columns:
+    while sum(map(_width, drawn)) < 2 * columns:
         drawn.append(make(random))
-    drawn.sort(key=lambda line: len(line.columns))
+    drawn.sort(key=_width)
     start = int(random.integers(1 + len(drawn) // 2))
     for end in range(start + 1, len(drawn) + 1):
-        if (end - start) * len(drawn[end - 1].columns) > columns:
+        if (end - start) * _width(drawn[end - 1]) > columns:
             return drawn[start : max(start + 1, end - 1)]
     return drawn[start:]
+
+
+def _width(line: Drawn) -> int:
+    return len(line.columns) + FLUSH_COLUMNS
+
+
+def halves(drawn: Sequence[Drawn]) -> tuple[LineBatch, LineBatch]:
+    """Lines, narrow ones first, as two batches of about one size: the narrow ones and the wide.
+
+    Lines of about one width in one hand are not so in others: in one batch a third of the columns
+    would be padding. A single line is both.
+    """
+    n, widest = len(drawn), _width(drawn[-1])
+    if n == 1:
+        return join(drawn), join(drawn)
+    sizes = [max(k * _width(drawn[k - 1]), (n - k) * widest) for k in range(1, n)]
+    cut = 1 + int(np.argmin(sizes))
+    return join(drawn[:cut]), join(drawn[cut:])
 
 
 def rewritten(maker: LineMaker, pen: OtherHands, random: np.random.Generator) -> Drawn:

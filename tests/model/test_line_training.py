@@ -14,7 +14,15 @@ from model import train as training
 from model.checkpoint import read
 from model.data import line_data
 from model.data.inkset import CATEGORIES, InkSet
-from model.data.line_batches import FLUSH_COLUMNS, LineBatches, OtherHands, Pieces, plain
+from model.data.line_batches import (
+    FLUSH_COLUMNS,
+    LineBatches,
+    OtherHands,
+    Pieces,
+    halves,
+    join,
+    plain,
+)
 from model.data.split import parts
 from model.errors import DataError
 from model.knobs import LineKnobs, Optimiser, Place
@@ -89,7 +97,7 @@ def batches(columns: int = 600) -> LineBatches:
 
 def test_a_batch_follows_from_its_random_numbers(tmp_path: Path) -> None:
     first, second, other = (
-        batches().draw(np.random.default_rng(seed), "words") for seed in (1, 1, 2)
+        join(batches().draw(np.random.default_rng(seed), "words")) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first.columns, second.columns)
     assert first.labels == second.labels
@@ -100,15 +108,22 @@ def test_a_batch_has_about_the_columns_asked_for_and_little_padding() -> None:
     drawer, random = batches(900), np.random.default_rng(0)
     sizes, full = [], []
     for _ in range(30):
-        batch = drawer.draw(random, "words")
-        sizes.append(batch.columns.shape[0] * batch.columns.shape[1])
-        full.append(2 * batch.steps.sum() / sizes[-1])
-    assert 450 < np.mean(sizes) < 1800
-    assert np.mean(full) > 0.6
+        parts = halves(drawer.draw(random, "words"))
+        sizes += [part.columns[..., 0].size for part in parts]
+        full.append(2 * sum(part.steps.sum() for part in parts) / sum(sizes[-2:]))
+        assert max(sizes[-2:]) < 2 * min(sizes[-2:])
+    assert 300 < np.mean(sizes) < 900
+    assert np.mean(full) > 0.8
+
+
+def test_a_single_line_is_both_halves_of_its_batch() -> None:
+    line, *_ = batches().draw(np.random.default_rng(0), "words")
+    narrow, wide = halves([line])
+    assert narrow.labels == wide.labels == (line.label,)
 
 
 def test_every_line_has_blank_columns_behind_it_and_knows_where_letters_end() -> None:
-    batch = batches().draw(np.random.default_rng(3), "words")
+    batch = join(batches().draw(np.random.default_rng(3), "words"))
     for row, (label, steps) in enumerate(zip(batch.labels, batch.steps, strict=True)):
         inked = np.flatnonzero(batch.columns[row].any(1))
         assert inked[-1] <= 2 * steps - FLUSH_COLUMNS
@@ -127,7 +142,7 @@ def one_answer(n_steps: int, spoken: dict[int, int]) -> torch.Tensor:
 
 
 def test_losses_are_least_for_the_right_answer() -> None:
-    batch = batches(40).draw(np.random.default_rng(0), "words")
+    batch = join(batches(40).draw(np.random.default_rng(0), "words"))
     row = 0
     label, ends = batch.labels[row], batch.letters[row]
     one = dataclasses.replace(
