@@ -6,6 +6,7 @@ torch and its kin are imported by the commands, not by their help.
 import dataclasses
 import functools
 import json
+import signal
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -169,6 +170,8 @@ def _train(task: str, options: dict[str, Any], **more: Any) -> int:
     chosen = dataclasses.replace(PRESETS[task], **knobs), Place(run=run, **place)
     from model.train import train as train_net
 
+    for number in (signal.SIGTERM, signal.SIGINT):  # shells let background jobs ignore Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     made = train_net(*chosen)
     if made is None:
         click.echo(f"the time was up; go on with: inkstream train {task} --run {run} --resume")

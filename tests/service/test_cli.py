@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -207,3 +208,30 @@ def test_without_torch_one_line_says_what_to_install(tmp_path: Path) -> None:
     done = inkstream("train", "document", env=os.environ | {"PYTHONPATH": path})
     assert done.returncode == 1
     assert "pip install 'inkstream[train]'" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_training_and_all_is_saved_even_of_a_background_job(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    ink, run = tmp_path / "ink.jsonl", tmp_path / "run"
+    strokes = [[[10 * x, 40 * (x % 2)] for x in range(9)]]
+    ink.write_text((json.dumps({"strokes": strokes, "label": "www"}) + "\n") * 20)
+    small = ("--layers", "1", "--units", "8", "--channels", "4", "--columns", "200")
+    made = ("--made", "0", "--images", "0")
+    background = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell's `&` hands it on
+    try:
+        training = subprocess.Popen(
+            [*INKSTREAM, "train", "lines", "--data", ink, "--run", run, *small, *made], cwd=ROOT,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, background)
+    with training:
+        assert training.stderr is not None
+        while b"step/s" not in training.stderr.read(200):
+            assert training.poll() is None
+        training.send_signal(number)
+        training.communicate(timeout=60)
+    assert training.returncode == cli.INTERRUPTED
+    assert (run / "state.safetensors").exists()
