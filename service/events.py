@@ -19,7 +19,9 @@ class Spelling(Message):
     p: float
 
 
-class _Event(Message):
+class Event(Message):
+    """Something decided, and final."""
+
     type: str
     id: int
     """From 0 in every line. Letters and marks share one row, words have their own."""
@@ -33,7 +35,7 @@ class _Event(Message):
     """How probable it is."""
 
 
-class Letter(_Event):
+class Letter(Event):
     """A letter or digit that has ended: final, only a rewind withdraws it."""
 
     type: Literal["letter"] = "letter"
@@ -42,7 +44,7 @@ class Letter(_Event):
     """What else it may be, the most probable first."""
 
 
-class Punctuation(_Event):
+class Punctuation(Event):
     """A mark, which is neither letter nor digit."""
 
     type: Literal["punctuation"] = "punctuation"
@@ -51,7 +53,7 @@ class Punctuation(_Event):
     """What else it may be, the most probable first."""
 
 
-class Word(_Event):
+class Word(Event):
     """A word that has ended, by a space or a flush; marks that touch it belong to it."""
 
     type: Literal["word"] = "word"

@@ -40,7 +40,7 @@ class Limits:
     max_rewind_columns: int
     """How far a rewind may go back from the furthest column of the line."""
     max_control_per_s: int
-    """Messages other than columns, in the long run; more for too long close with 4429."""
+    """Messages other than columns, in the long run; more, or too much ink, close with 4429."""
     max_message_points: int
     """Points of the pen in one message."""
     max_bad_messages: int

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 from model.errors import InkstreamError
 from service.effects import Close, Effect, Send
 from service.errors import MEANINGS, SessionUnknownError
+from service.events import Event as Decided
 from service.http_errors import (
     REQUEST_ID_HEADER,
     RETRY_AFTER_S,
@@ -245,12 +246,18 @@ class Stream:
         return self._pushing.push(encode(message))
 
     def _post(self, message: ServerMessage) -> None:
-        """Leave a message to the writer; where many wait, a result gives way to a newer one."""
+        """Leave a message to the writer; where many wait, a result gives way to a newer one.
+
+        Only events may stand between the two, which stay as they are.
+        """
         outbox = self._outbox
-        if len(outbox) >= MERGE_FROM and type(message) is type(outbox[-1]) is Result:
-            outbox[-1] = message
-        else:
-            outbox.append(message)
+        if len(outbox) >= MERGE_FROM and type(message) is Result:
+            place = len(outbox) - 1
+            while place and isinstance(outbox[place], Decided):
+                place -= 1
+            if type(outbox[place]) is Result:
+                del outbox[place]
+        outbox.append(message)
 
     async def _write(self) -> None:
         """Send what is in the outbox whenever there is something, and in the end the close."""
