@@ -73,6 +73,10 @@ class ImageTask(ABC):
     def _scores(self, network: nn.Module, columns: Tensor) -> Tensor:
         """Scores [B, T, K] (T = 1 for a net that answers once)."""
 
+    def settled(self, average: nn.Module) -> nn.Module:
+        """The averaged net as it is."""
+        return average
+
     @torch.no_grad()
     def measure(self, network: nn.Module) -> dict[str, Any]:
         """Share of right answers after each column of the held-out images."""

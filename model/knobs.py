@@ -97,6 +97,7 @@ class LineKnobs(Knobs):
     framewise: int = knob(1_500, 0, 1_000_000, "steps before CTC, on letters whose place is known")
     end_share: float = knob(0.15, 0, 10, "of the loss on letter ends, against that on text")
     strength: float = knob(1.0, 0, 1, "of the change of hands")
+    keep: float = knob(0, 0, 1, "share of the weights it begins with that the trained ones keep")
     characters: float = knob(8, 0, 100, "share of single characters")
     words: float = knob(14, 0, 100, "share of words")
     text: float = knob(8, 0, 100, "share of lines")
@@ -113,8 +114,8 @@ LINES: Final = LineKnobs(
     ema=0.9995,
 )  # fmt: skip
 HAND: Final = dataclasses.replace(
-    LINES, steps=150, learning_rate=5e-4, columns=3_000, ema=0.98, strength=0.6, framewise=0,
-    made=0, images=0,
+    LINES, steps=120, learning_rate=1e-3, columns=3_000, ema=0.9, strength=0.6, framewise=0,
+    made=0, images=0, keep=0.3, optimiser="adamw",
 )  # fmt: skip
 PRESETS: Final[dict[str, Knobs]] = {
     "digits": ImageKnobs(), "teacher": TEACHER, "lines": LINES, "hand": HAND

@@ -5,6 +5,7 @@ the data tell them. CTC from scratch stands for thousands of steps on a plateau 
 blanks; so a run begins framewise, with single characters whose place is known.
 """
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,7 @@ from model.data.line_batches import (
 )
 from model.data.line_data import LineData
 from model.data.lines import LineMaker
+from model.errors import ConfigError
 from model.knobs import LineKnobs
 from model.line_release import release_lines
 from model.line_start import Start, begin_with
@@ -78,7 +80,10 @@ class LineTask:
         network = LineLSTM(self.config, knobs.dropout, both_ways=knobs.both_ways)
         if start is not None:
             begin_with(network, start)
+        elif knobs.keep:
+            raise ConfigError(f"keep is {knobs.keep:g}, but there are no weights to begin with")
         self.network: nn.Module = network
+        self._begun = copy.deepcopy(network.state_dict())
         self.init = "" if start is None else start.digest
         pen = OtherHands(knobs.column_height, knobs.strength)
         makers: dict[str, Maker] = {}
@@ -141,6 +146,20 @@ class LineTask:
         if self.init or step >= self.knobs.framewise:
             return 0.0
         return min(1.0, (1 - step / self.knobs.framewise) / (1 - FADE))
+
+    @torch.no_grad()
+    def settled(self, average: nn.Module) -> nn.Module:
+        """The averaged net, or what lies between it and the one that the run began with.
+
+        A few words teach their letters, and let a net forget those that they lack: between the two
+        nets lies one that knows both (Wortsman et al., CVPR 2022).
+        """
+        if not self.knobs.keep:
+            return average
+        between = copy.deepcopy(average)
+        for name, value in between.state_dict().items():
+            value.lerp_(self._begun[name].to(value.device), self.knobs.keep)
+        return between
 
     @torch.no_grad()
     def measure(self, network: nn.Module) -> dict[str, Any]:

@@ -48,6 +48,9 @@ class Task(Protocol):
     def loss(self, step: int, shard: int) -> Tensor:
         """What a step minimises, of one part of its batch."""
 
+    def settled(self, average: nn.Module) -> nn.Module:
+        """The net that the run is for, made of the averaged one."""
+
     def measure(self, network: nn.Module) -> dict[str, Any]:
         """Figures of the held-out data, for the log; `held_out` among them."""
 
@@ -256,11 +259,12 @@ class Trainer:
 
     def finish_round(self, loss: Tensor, bar: "tqdm[Any]") -> None:
         """Measure the averaged net on the held-out data, and write it all down."""
-        figures = self.task.measure(self.average.eval())
+        network = self.task.settled(self.average.eval())
+        figures = self.task.measure(network)
         bar.set_postfix(loss=f"{loss.item():.4f}", held_out=_shown(figures["held_out"]))
         number = math.ceil(self.step / self.task.steps_a_round)
         self.folder.log({"epoch": number, "step": self.step, "loss": loss.item(), **figures})
-        self.folder.save_network(self.average.state_dict())
+        self.folder.save_network(network.state_dict())
         self.folder.draw_curve()
 
     def save(self) -> None:

@@ -24,7 +24,7 @@ from model.data.line_batches import (
     plain,
 )
 from model.data.split import parts
-from model.errors import DataError
+from model.errors import ConfigError, DataError
 from model.knobs import LineKnobs, Optimiser, Place
 from model.line_start import Start
 from model.line_task import LineTask, ctc_loss, end_loss, framewise_loss
@@ -210,6 +210,20 @@ def test_a_users_own_ink_with_new_letters_goes_on_from_a_net_that_lacks_them(
     assert torch.equal(task.network.state_dict()["head.weight"][:5], start.weights["head.weight"])
     assert torch.isfinite(task.loss(0, 0))
     assert task.measure(task.network)["held_out"]["words"] >= 0
+
+
+def test_a_run_keeps_a_share_of_the_weights_that_it_begins_with() -> None:
+    data = line_data.own("ink", ink())
+    begun = LineTask(SMALL, data)
+    start = Start(begun.labels, begun.network.state_dict(), "digest")
+    task = LineTask(dataclasses.replace(SMALL, keep=0.25), data, start)
+    other = LineTask(dataclasses.replace(SMALL, seed=1), data).network
+    for name, value in task.settled(other).state_dict().items():
+        expected = 0.25 * start.weights[name] + 0.75 * other.state_dict()[name]
+        torch.testing.assert_close(value, expected)
+    assert begun.settled(other) is other
+    with pytest.raises(ConfigError, match=r"keep is 0.25, but there are no weights to begin with"):
+        LineTask(dataclasses.replace(SMALL, keep=0.25), data)
 
 
 def test_a_net_of_other_dimensions_cannot_be_gone_on_from() -> None:
