@@ -9,7 +9,6 @@ import copy
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +18,7 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.ahead import Ahead
 from model.config import END_DELAY, STEP_COLUMNS, ModelConfig
 from model.data import mnist
 from model.data.digit_lines import DigitLines
@@ -49,7 +49,6 @@ from model.network import LineLSTM
 from model.run_folder import NETWORK, RunFolder
 
 N_SHARDS: Final = 2  # halves of a batch
-NEVER: Final = -1  # no step
 STEPS_A_ROUND: Final = 1_000
 TOLD_STEPS: Final = 2  # after a letter's end in which the framewise loss wants its symbol
 BLANK_WEIGHT: Final = 0.15  # of a blank step in the framewise loss: most steps are blank
@@ -95,8 +94,7 @@ class LineTask:
         shares = {name: getattr(knobs, name) for name in (*SOURCES, MADE, IMAGES)}
         pieces = Pieces(data.ink, data.training, self.labels)
         self.batches = LineBatches(pieces, pen, shares, knobs.columns, makers)
-        self._drawn: tuple[int, Sequence[LineBatch]] = (NEVER, ())
-        self._drawing = Lock()
+        self.halves = Ahead(self._halves)
         self.held_out = Pieces(data.ink, data.choosing, self.labels)
         self.groups = _held_out_groups(self.held_out)
 
@@ -114,7 +112,7 @@ class LineTask:
         """What a step minimises, of one shard; all chance comes from seed, step and shard."""
         random = np.random.default_rng((self.knobs.seed, step, shard))
         framewise = self._framewise(step)
-        batch = self.batch(step)[shard]
+        batch = self.halves(step)[shard]
         device = next(self.network.parameters()).device
         columns = torch.from_numpy(batch.columns).to(device).float() / 255
         dropout = torch.Generator(device).manual_seed(int(random.integers(2**62)))
@@ -129,17 +127,14 @@ class LineTask:
             loss = loss + framewise * told
         return loss
 
-    def batch(self, step: int) -> Sequence[LineBatch]:
-        """The parts of a step's batch; whichever is asked for first, all are drawn at once."""
-        with self._drawing:
-            if self._drawn[0] != step:
-                random = np.random.default_rng((self.knobs.seed, step))
-                if self._framewise(step) == 1:
-                    lines = self.batches.draw(random, "characters", FRAMEWISE_SHARE)
-                else:
-                    lines = self.batches.draw(random)
-                self._drawn = step, halves(lines)
-            return self._drawn[1]
+    def _halves(self, step: int) -> Sequence[LineBatch]:
+        """The parts of a step's batch."""
+        random = np.random.default_rng((self.knobs.seed, step))
+        if self._framewise(step) == 1:
+            lines = self.batches.draw(random, "characters", FRAMEWISE_SHARE)
+        else:
+            lines = self.batches.draw(random)
+        return halves(lines)
 
     def _framewise(self, step: int) -> float:
         """The weight of the framewise loss: 1 at first, then down to 0, where CTC takes over."""
