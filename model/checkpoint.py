@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import ModelConfig
+from model.config import OPSET, ModelConfig
 from model.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     import onnx
 
 FORMAT: Final = 1  # of the metadata and of the graph's inputs and outputs
-OPSET: Final = 18  # of the graph's operators
 SUFFIX: Final = ".onnx"
 WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
 

@@ -19,6 +19,8 @@ MAX_CONVOLUTIONS: Final = 4
 MAX_FLUSH_COLUMNS: Final = 64
 LATER: Final = {"channels", "flush_columns"}  # dimensions that the first checkpoints do not name
 
+OPSET: Final = 18  # of the operators of its graph
+
 STEP_COLUMNS: Final = 2  # that a transcriber takes at a time
 KERNEL_STEPS: Final = 3  # that each of its convolutions sees, the newest included
 END_DELAY: Final = 2  # steps from a letter's last one to its score that says it has ended

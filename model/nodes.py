@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from model.checkpoint import OPSET
+from model.config import OPSET
 
 IR_VERSION: Final = 9  # of the file; ONNX Runtime 1.16 and newer read it
 TO_THE_END: Final = np.iinfo(np.int64).max

@@ -21,6 +21,8 @@ MODEL_ROWS = (
     {"config"},
     {"columns", "decode", "events", "ink", "network", "pairs", "starts", "state"},
     {"strokes", "transcript"},
+    {"nodes"},
+    {"graph", "line_graph"},
     {"checkpoint"},
     {"runtime"},
     {"recognizer"},

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from model.alignment import same
 from model.config import END_DELAY, STEP_COLUMNS
 from model.events import Letter
 from model.line_reading import Reading, spoken_places
@@ -17,7 +18,6 @@ from model.report.measures import (
     is_mark,
     peaks,
     quantiles,
-    same,
     told_apart,
     within,
 )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from model.alignment import same
 from model.report.measures import (
     calibration,
     confusions,
@@ -12,7 +13,6 @@ from model.report.measures import (
     is_mark,
     peaks,
     quantiles,
-    same,
     told_apart,
     within,
 )
