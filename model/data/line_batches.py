@@ -32,9 +32,10 @@ USUAL_LEAD: Final = 4  # of two lines in three, at most
 WIDEST: Final = 1500  # columns; few lines are wider, and their gradients take as much as 20 words
 LEAST_WIDTH: Final = 2.2  # columns of a letter: a narrower one is ink that lacks some of its label
 WINDOW: Final = 0.02  # share of the pieces, sorted by width, that a batch is drawn from
-USUAL_HEIGHT: Final = 0.7  # quantile of a writer's single characters: about a capital's
-LEAST_SHARE: Final = 0.75  # of that height: a smaller character does not fill its frame
-PITCH: Final = 0.8  # least height of a frame, in mean widths of its letters
+USUAL_HEIGHT: Final = 0.7  # quantile of a writer's words: of a tall one; of characters: a capital
+LEAST_SHARES: Final = {"characters": 0.75, "words": 0.9, "text": 0.9}  # of that: a frame's height
+FLATTEST: Final = 60  # heights that a frame is wide at most, where a writer left nothing but dashes
+TIGHT: Final = 0.25  # share of the pieces whose frame is their ink's, as of a picture cut out
 MEAN_WIDENING: Final = 1.05  # of the columns, by the hands
 MADE_FRAME: Final = 2.6  # x-heights: the least frame of made-up ink, from ascenders to the baseline
 
@@ -108,14 +109,13 @@ class Pieces:
         taken = ink.take(indices)
         first = taken.stroke_starts[taken.piece_starts[:-1]]
         self.extent = np.maximum.reduceat(taken.points, first).astype(np.float32)  # [N, 2]
-        lengths = np.array([len(label) for label in taken.labels])
-        self.least_height = np.maximum(_usual_heights(taken, self.extent[:, 1]), 1)
-        single = np.isin(taken.categories, [CATEGORIES.index(c) for c in SOURCES["characters"]])
-        pitch = PITCH * self.extent[:, 0] / lengths
-        self.least_height = np.where(single, self.least_height, np.maximum(pitch, 1))
-        heights = np.maximum(self.extent[:, 1], self.least_height)
-        self.aspect = self.extent[:, 0] / heights  # width in heights of the frame
-        self.indices, self.lengths = indices, lengths
+        self.lengths = np.array([len(label) for label in taken.labels])
+        flat = np.maximum(self.extent[:, 0] / FLATTEST, 1)
+        self.flat_height = np.maximum(self.extent[:, 1], flat)  # of a frame as tight as can be
+        usual = _least_heights(taken, self.extent[:, 1])
+        self.height = np.maximum(self.flat_height, usual)  # of the frame
+        self.aspect = self.extent[:, 0] / self.height
+        self.indices = indices
         self.categories = taken.categories
         donors = np.array([name.split("/")[0] for name in ink.writer_names])
         self.donors = np.unique(donors, return_inverse=True)[1][taken.writers]
@@ -125,21 +125,26 @@ class Pieces:
         blanks = USUAL_LEAD + FLUSH_COLUMNS
         return (self.aspect * column_height + blanks).astype(np.float32)
 
-    def frame(self, place: int) -> Frame:
-        """The frame of one of these pieces, in its own units."""
-        top, bottom = 0.0, float(self.extent[place, 1])
-        missing = max(0.0, float(self.least_height[place]) - (bottom - top))
-        return top - missing / 2, bottom + missing / 2
+    def frame(self, place: int, *, tight: bool = False) -> Frame:
+        """The frame of one of these pieces, in its own units; `tight` is that of its ink alone."""
+        height = self.flat_height if tight else self.height
+        beyond = (height[place] - self.extent[place, 1]) / 2
+        return -float(beyond), float(self.extent[place, 1] + beyond)
 
 
-def _usual_heights(ink: InkSet, heights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """For each piece, the least height of a single character's frame in its writer's hand."""
-    single = np.isin(ink.categories, [CATEGORIES.index(c) for c in SOURCES["characters"]])
-    usual = np.zeros(len(ink.writer_names), np.float32)
-    for writer in np.unique(ink.writers[single]):
-        own = heights[single & (ink.writers == writer)]
-        usual[writer] = LEAST_SHARE * np.quantile(own, USUAL_HEIGHT)
-    return usual[ink.writers]
+def _least_heights(ink: InkSet, heights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For each piece, the least height of its frame: about what its writer's others are high.
+
+    So a dot, a dash, and a word without tall letters are as small as they were written; a pad's
+    ruled frame tells as much.
+    """
+    least = np.zeros(len(ink), np.float32)
+    for name, categories in SOURCES.items():
+        kind = np.isin(ink.categories, [CATEGORIES.index(c) for c in categories])
+        for writer in np.unique(ink.writers[kind]):
+            own = kind & (ink.writers == writer)
+            least[own] = LEAST_SHARES[name] * np.quantile(heights[own], USUAL_HEIGHT)
+    return least
 
 
 class LineBatches:
@@ -228,7 +233,8 @@ class LineBatches:
             ink.letter_of_point[cut],
             ink.labels[index],
         )
-        return self._pen(written, self._pieces.frame(place), random)
+        frame = self._pieces.frame(place, tight=random.random() < TIGHT)
+        return self._pen(written, frame, random)
 
 
 def _made(make: Maker, columns: float, random: np.random.Generator) -> list[Drawn]:
@@ -270,7 +276,13 @@ def rewritten(maker: LineMaker, pen: OtherHands, random: np.random.Generator) ->
 
 
 def plain(
-    pieces: Pieces, place: int, column_height: int, *, size: float = 1.0, at: float = 0.5
+    pieces: Pieces,
+    place: int,
+    column_height: int,
+    *,
+    size: float = 1.0,
+    at: float = 0.5,
+    tight: bool = False,
 ) -> Drawn:
     """A piece as it is, brought into rows: what every evaluation reads.
 
@@ -280,11 +292,13 @@ def plain(
         column_height: H.
         size: share of the rows that it fills.
         at: where it lies in them, from 0 for the top to 1 for the bottom.
+        tight: whether its frame is its ink's, as of a picture cut out, and not its writer's.
     """
     piece = pieces.ink.piece(int(pieces.indices[place]))
     points = np.concatenate(piece.strokes).astype(np.float32)
     starts = np.cumsum([0, *map(len, piece.strokes)])
-    fitted = fit(points, pieces.frame(place), column_height, size=size, place=at)
+    frame = pieces.frame(place, tight=tight)
+    fitted = fit(points, frame, column_height, size=size, place=at)
     columns = rasterise(fitted, starts, column_height, PEN_WIDTH)
     return Drawn(
         columns, piece.label, letter_ends(fitted, np.concatenate(piece.letters), piece.label)

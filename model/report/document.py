@@ -5,7 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from model.report.comparisons import both_ways, hands, peers
-from model.report.tables import CATEGORIES, SIDES, Contents, markdown, number, percent, table
+from model.report.tables import (
+    CATEGORIES,
+    CUT_OUT,
+    SIDES,
+    Contents,
+    markdown,
+    number,
+    percent,
+    table,
+)
 
 COMMAND: Final = "inkstream evaluate lines"
 
@@ -61,7 +70,9 @@ def _errors(contents: Contents, plots: str) -> Iterator[str]:
     yield "## Words and lines of text"
     yield (
         "A character error is the number of characters to change, add or leave out so that the text"
-        " is right, over the number written; a piece is right when nothing is to be changed."
+        " is right, over the number written; a piece is right when nothing is to be changed. The"
+        " rows are those of a ruled frame: its ink's height, and nine tenths of what its writer's"
+        " tall pieces are high at least."
     )
     head = ("", "pieces", "characters", "character error", "right")
     for side, name in SIDES.items():
@@ -70,7 +81,10 @@ def _errors(contents: Contents, plots: str) -> Iterator[str]:
         rows |= {f"{key} texts": own[key] for key in ("fresh", "seen") if key in own}
         rows |= own["by_style"]
         rows |= {f"{key} characters long": figures for key, figures in own["by_length"].items()}
-        rows |= {f"filling {key} of the rows": v for key, v in own["by_size"].items()}
+        rows |= {
+            "cut out, so that its ink fills the rows" if key == CUT_OUT else f"{key} of the rows": v
+            for key, v in own["by_size"].items()
+        }
         yield f"### {name.capitalize()}"
         yield markdown(head, [_error_row(key, figures) for key, figures in rows.items()])
     yield _image(plots, "groups", "Character error by style, length and size")

@@ -39,9 +39,9 @@ from model.report.peers import compare
 from model.report.recognisers import Peer
 from model.report.samples import Sample, pages
 from model.report.speed import speed
-from model.report.tables import table
+from model.report.tables import CUT_OUT, table
 
-SIZES: Final = (1.0, 0.75, 0.5)  # of the rows
+SMALLER: Final = (0.75, 0.5)  # shares of the rows that a frame takes
 LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # last ones of their groups
 CONFUSIONS: Final = 25
 
@@ -182,12 +182,11 @@ def _read(reader: Reader, material: Material, category: str) -> tuple[Figures, l
     found["by_donor"] = errors_by(material.donors(places), texts, labels)
     found["by_style"] = errors_by(material.styles(places), texts, labels, STYLES)
     found["by_length"] = errors_by(groups, texts, labels, order)
-    found["by_size"] = {
-        f"{size:.0%}": errors(
-            texts if size == 1 else [r.text for r in reader.read(material.drawn(places, size))],
-            labels,
-        )
-        for size in SIZES
+    smaller = {f"{size:.0%}": material.drawn(places, size) for size in SMALLER}
+    others = smaller | {CUT_OUT: material.drawn(places, tight=True)}
+    found["by_size"] = {"100%": errors(texts, labels)} | {
+        name: errors([reading.text for reading in reader.read(lines)], labels)
+        for name, lines in others.items()
     }
     return found, readings
 

@@ -74,11 +74,14 @@ class Material:
         chosen = np.random.default_rng(SEED).permutation(own)[: self._limit]
         return sorted(chosen.tolist(), key=lambda place: float(self.pieces.aspect[place]))
 
-    def drawn(self, places: Sequence[int], size: float = 1.0) -> list[Drawn]:
-        """Pieces in rows; smaller ones lie anywhere in them."""
+    def drawn(
+        self, places: Sequence[int], size: float = 1.0, *, tight: bool = False
+    ) -> list[Drawn]:
+        """Pieces in rows; smaller ones lie anywhere in them. `tight` ones fill them with ink."""
         random = np.random.default_rng(SEED)
+        height = self.column_height
         return [
-            plain(self.pieces, place, self.column_height, size=size, at=random.random())
+            plain(self.pieces, place, height, size=size, at=random.random(), tight=tight)
             for place in places
         ]
 

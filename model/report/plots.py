@@ -23,7 +23,7 @@ SIDES: Final = {"words": "words", "text": "lines of text"}
 GROUPS: Final = {
     "by_style": "style",
     "by_length": "length in characters",
-    "by_size": "share of the rows filled",
+    "by_size": "frame's share of the rows",
 }
 SHOWN: Final = {" ": "space", NOTHING: "nothing"}
 

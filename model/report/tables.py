@@ -7,6 +7,7 @@ Contents = Mapping[str, Any]
 
 CATEGORIES: Final = {"1a": "digits", "1b": "capitals", "1c": "small letters"}
 SIDES: Final = {"words": "words", "text": "lines of text"}
+CUT_OUT: Final = "cut out"  # a size: ink that fills the rows, whatever its writer's others are like
 NONE: Final = "-"  # stands for a figure that there is no ink for
 
 

@@ -193,7 +193,7 @@ def test_a_report_counts_every_piece_once(made: Report) -> None:
     for key in ("by_donor", "by_style", "by_length"):
         assert words["pieces"] == sum(own["pieces"] for own in words[key].values())
     assert words["pieces"] == words["fresh"]["pieces"] + words["seen"]["pieces"]
-    assert set(words["by_size"]) == {"100%", "75%", "50%"}
+    assert set(words["by_size"]) == {"100%", "75%", "50%", "cut out"}
     assert words["by_size"]["100%"]["error"] == words["error"]
     assert contents["letter_ends"]["printed"]["events"]["wanted"] > 0
     assert contents["finality"]["changed"] == 0
