@@ -19,6 +19,8 @@ from model.ink import PEN_WIDTH
 Points = NDArray[np.float32]  # [P, 2], x right, y down
 Frame = tuple[float, float]  # top and bottom of the writing's frame, in the units of its points
 
+MOST_SMOOTHED: Final = 6  # times that strokes are smoothed, each time over three points
+DOT: Final = 0.15  # heights of a stroke that strays about half as far as a dot
 TURN: Final = 2 * math.pi
 
 # Waves that move ink: along the line those that stretch it (as long as a letter, up to a word) and
@@ -95,9 +97,13 @@ class Hand:
     widest: float = 1.35
     stretch: float = 0.3  # share by which a part is wider or narrower than the rest
     drift: float = 0.12  # heights by which the line wanders
-    elastic: float = 0.12  # heights by which shapes bend
+    elastic: float = 0.24  # heights by which shapes bend
+    zones: float = 0.3  # share by which what is high and low is longer or shorter than the middle
+    roundest: float = 1.0  # how much of a stroke's corners and small loops is smoothed away
+    sharpest: float = 0.6  # how much of them is added
     stray: float = 0.03  # heights by which each stroke is out of place
-    smallest: float = 0.45  # of the rows that the frame takes, 1 for none
+    stray_dot: float = 0.12  # heights by which a dot is
+    smallest: float = 0.5  # of the rows that the frame takes, 1 for none
     usual_size: float = 0.85  # every second piece takes so much or more
     thinnest: float = 1.3  # pixels of the pen's width
     thickest: float = 3.2
@@ -164,8 +170,10 @@ class Hand:
         width = max((right - left) / height, 1.0)
         way = self._affine(width, random, strength) @ from_centre
         way += self._swayed(from_centre, random, strength)
-        strays = strength * self.stray * random.uniform(-1, 1, (2, len(stroke_starts) - 1))
-        way += np.repeat(strays.astype(np.float32), np.diff(stroke_starts), 1)
+        way += self._rounded(from_centre, stroke_starts, random, strength)
+        way += self._strayed(from_centre, stroke_starts, random, strength)
+        zone = 2 * self.zones * strength * random.uniform(-1, 1)
+        way[1] += np.float32(zone) * from_centre[1] * np.abs(from_centre[1])
         moved = places + way * height
         top = frame[0] + float(moved[1].min() - places[1].min())
         bottom = frame[1] + float(moved[1].max() - places[1].max())
@@ -191,6 +199,39 @@ class Hand:
         angle = wave.T.astype(np.float32) @ places + phase.astype(np.float32)[:, None]  # [K, P]
         moved: Points = sway.astype(np.float32) @ np.sin(angle)
         return moved
+
+    def _rounded(
+        self,
+        places: Points,
+        stroke_starts: NDArray[np.int64],
+        random: np.random.Generator,
+        strength: float,
+    ) -> Points:
+        """How far smoothing moves places [2, P] of strokes, or the opposite; ends stay."""
+        share, times = random.uniform(-1, 1), int(random.integers(1, MOST_SMOOTHED + 1))
+        smooth, ends = places, np.concatenate([stroke_starts[:-1], stroke_starts[1:] - 1])
+        for _ in range(times):
+            around = np.roll(smooth, 1, 1) + np.roll(smooth, -1, 1)
+            around[:, ends] = 2 * smooth[:, ends]
+            smooth = ((2 * smooth + around) / 4).astype(np.float32)
+        amount = strength * share * (self.roundest if share > 0 else self.sharpest)
+        moved: Points = np.float32(amount) * (smooth - places)
+        return moved
+
+    def _strayed(
+        self,
+        places: Points,
+        stroke_starts: NDArray[np.int64],
+        random: np.random.Generator,
+        strength: float,
+    ) -> Points:
+        """How far each stroke of places [2, P] is out of place: the smaller, the more."""
+        first = stroke_starts[:-1]
+        extent = np.maximum.reduceat(places, first, 1) - np.minimum.reduceat(places, first, 1)
+        small = np.exp(-extent.max(0) / DOT)
+        most = strength * (self.stray + (self.stray_dot - self.stray) * small)
+        strays = most * random.uniform(-1, 1, (2, len(first)))
+        return np.repeat(strays.astype(np.float32), np.diff(stroke_starts), 1)
 
 
 def _height(frame: Frame) -> float:

@@ -19,6 +19,7 @@ WORD = np.array(
     ]
 )
 FRAME = frame_of(WORD, 1.0)
+SHAPES_STAY = {"elastic": 0.0, "zones": 0.0, "roundest": 0.0, "sharpest": 0.0, "stray_dot": 0.0}
 
 
 def hands(n: int, strength: float, points: NDArray[np.float64] = WORD) -> list[NDArray[np.float32]]:
@@ -83,8 +84,8 @@ def test_no_strength_leaves_nothing_to_chance(seed: int) -> None:
 
 def test_a_hand_that_differs_in_nothing_leaves_nothing_to_chance() -> None:
     plain = Hand(
-        shear_deg=0, slope_deg=0, narrowest=1, widest=1, stretch=0, drift=0, elastic=0, stray=0,
-        smallest=1, usual_size=1, thinnest=PEN_WIDTH, thickest=PEN_WIDTH,
+        shear_deg=0, slope_deg=0, narrowest=1, widest=1, stretch=0, drift=0, stray=0,
+        smallest=1, usual_size=1, thinnest=PEN_WIDTH, thickest=PEN_WIDTH, **SHAPES_STAY,
     )  # fmt: skip
     points, pen_width = plain(WORD, STARTS, FRAME, HEIGHT, np.random.default_rng(0))
     assert np.array_equal(points, fit(WORD, FRAME, HEIGHT))
@@ -112,7 +113,7 @@ def test_most_pieces_are_large_and_none_is_smaller_than_the_smallest() -> None:
     random = np.random.default_rng(0)
     drawn = [Hand()(WORD, STARTS, FRAME, HEIGHT, random) for _ in range(1000)]
     sizes = [(np.ptp(points[:, 1]) + pen_width) / HEIGHT for points, pen_width in drawn]
-    assert min(sizes) == pytest.approx(0.45, abs=0.02)
+    assert min(sizes) == pytest.approx(0.5, abs=0.02)
     assert max(sizes) == pytest.approx(1, abs=0.02)
     assert 0.55 < np.mean(np.array(sizes) > 0.85) < 0.7
 
@@ -121,7 +122,7 @@ def test_letters_are_as_wide_and_slanted_as_the_knobs_allow() -> None:
     stem = np.array([(0, 0), (0, 50), (0, 100), (200, 50), (400, 50)])
     shears, widths = [], []
     for seed in range(500):
-        hand = Hand(slope_deg=0, stretch=0, drift=0, elastic=0, stray=0)
+        hand = Hand(slope_deg=0, stretch=0, drift=0, stray=0, **SHAPES_STAY)
         random = np.random.default_rng(seed)
         points, _ = hand(stem, np.array([0, 3, 5]), (0.0, 100.0), HEIGHT, random)
         height = np.ptp(points[:3, 1])
@@ -137,9 +138,36 @@ def test_a_little_chance_keeps_letters_in_their_order() -> None:
         assert (np.diff(middles) > 0).all()
 
 
+def test_a_round_hand_smooths_corners_and_a_sharp_one_adds_to_them() -> None:
+    zigzag = np.array([(10 * k, 100 * (k % 2)) for k in range(41)], float)
+    others = SHAPES_STAY | {"shear_deg": 0, "slope_deg": 0, "stretch": 0, "drift": 0, "stray": 0}
+    whole = {"smallest": 1, "usual_size": 1, "thinnest": PEN_WIDTH, "thickest": PEN_WIDTH}
+    lengths = []
+    for more in ({"roundest": 1}, {"sharpest": 0.6}):
+        hand, random = Hand(**(others | whole | more)), np.random.default_rng(0)
+        drawn = [hand(zigzag, np.array([0, 41]), (0, 100), 32, random)[0] for _ in range(40)]
+        heights = [float(np.abs(np.diff(points[1:-1, 1])).mean()) for points in drawn]
+        lengths.append((min(heights), max(heights)))
+    plain = float(np.abs(np.diff(fit(zigzag, (0, 100), 32)[1:-1, 1])).mean())
+    (roundest, _), (_, sharpest) = lengths
+    assert roundest < 0.3 * plain
+    assert sharpest == pytest.approx(plain)  # its frame grows with it
+
+
+def test_a_dot_strays_further_than_a_letter() -> None:
+    points = np.concatenate([WORD, [(400, 340), (401, 341)]])
+    starts = np.append(STARTS, len(points))
+    still = SHAPES_STAY | {"shear_deg": 0, "slope_deg": 0, "stretch": 0, "drift": 0}
+    whole = {"smallest": 1, "usual_size": 1, "narrowest": 1, "widest": 1}
+    hand, random = Hand(**(still | whole | {"stray_dot": 0.2})), np.random.default_rng(0)
+    drawn = [hand(points, starts, FRAME, HEIGHT, random)[0] for _ in range(100)]
+    spread = np.std(np.array(drawn) - np.mean(drawn, 0), 0)[:, 0]
+    assert spread[-1] > 1.5 * spread[10:60].mean()
+
+
 def test_a_long_line_rises_no_further_than_a_word() -> None:
     line = np.stack([np.linspace(0, 6000, 60), 50 + 50 * np.cos(np.arange(60))], 1)
-    hand = Hand(smallest=1, usual_size=1, narrowest=1, widest=1)
+    hand = Hand(smallest=1, usual_size=1, narrowest=1, widest=1, **SHAPES_STAY)
     plain = np.ptp(fit(line, (0, 100), HEIGHT)[:, 0])
     random = np.random.default_rng(0)
     for _ in range(300):
