@@ -98,11 +98,11 @@ class LineKnobs(Knobs):
     end_share: float = knob(0.15, 0, 10, "of the loss on letter ends, against that on text")
     strength: float = knob(1.0, 0, 1, "of the change of hands")
     keep: float = knob(0, 0, 1, "share of the weights it begins with that the trained ones keep")
-    characters: float = knob(8, 0, 100, "share of single characters")
+    characters: float = knob(7, 0, 100, "share of single characters")
     words: float = knob(14, 0, 100, "share of words")
-    text: float = knob(8, 0, 100, "share of lines")
-    made: float = knob(6, 0, 100, "share of made-up words and lines")
-    images: float = knob(1, 0, 100, "share of numbers made of MNIST's images")
+    text: float = knob(9, 0, 100, "share of lines")
+    made: float = knob(9, 0, 100, "share of made-up words and lines")
+    images: float = knob(1.5, 0, 100, "share of numbers made of MNIST's images")
 
 
 TEACHER: Final = ImageKnobs(
@@ -110,12 +110,12 @@ TEACHER: Final = ImageKnobs(
     teacher_share=0.0,
 )  # fmt: skip
 LINES: Final = LineKnobs(
-    layers=3, units=320, dropout=0.2, optimiser="muon", learning_rate=1.5e-3, weight_decay=1e-2,
+    layers=3, units=320, dropout=0.25, optimiser="muon", learning_rate=1.5e-3, weight_decay=5e-2,
     ema=0.9995,
 )  # fmt: skip
 HAND: Final = dataclasses.replace(
     LINES, steps=120, learning_rate=1e-3, columns=3_000, ema=0.9, strength=0.6, framewise=0,
-    made=0, images=0, keep=0.3, optimiser="adamw",
+    made=0, images=0, keep=0.3, optimiser="adamw", dropout=0.2, weight_decay=1e-2,
 )  # fmt: skip
 PRESETS: Final[dict[str, Knobs]] = {
     "digits": ImageKnobs(), "teacher": TEACHER, "lines": LINES, "hand": HAND
