@@ -12,7 +12,7 @@ from model.checkpoint import find, read
 from model.errors import DataError
 from model.network import LineLSTM
 from model.restore import weights_of
-from model.run_folder import network_digest, network_weights
+from model.run_folder import CONFIGURATION, network_digest, network_weights
 
 BACKWARDS: Final = "backwards."  # names of the weights of layers that read from the end
 
@@ -31,8 +31,8 @@ def start_from(source: Path) -> Start:
 
     Raises `DataError` or `CheckpointError` if there is none that can be used.
     """
-    if source.is_dir():
-        labels = json.loads((source / "config.json").read_text())["labels"]
+    if (source / CONFIGURATION).is_file():
+        labels = json.loads((source / CONFIGURATION).read_text())["labels"]
         return Start(tuple(labels), network_weights(source), network_digest(source))
     checkpoint = read(find(source))
     weights = {name: torch.from_numpy(value) for name, value in weights_of(checkpoint).items()}

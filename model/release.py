@@ -13,7 +13,7 @@ from model.calibrate import columns_since_ink, fit_temperatures
 from model.config import ModelConfig
 from model.data.dataset import Dataset
 from model.network import ColumnLSTM
-from model.run_folder import RunFolder, network_weights
+from model.run_folder import CONFIGURATION, RunFolder, network_weights
 
 VERSION: Final = "1"  # of the recipe; a retrained net with other figures gets another one
 LICENCE: Final = "Apache-2.0"
@@ -45,7 +45,7 @@ def describe_run(
     temperatures: tuple[float, ...],
 ) -> checkpoint.Metadata:
     """What a checkpoint of the run's net says of itself."""
-    configuration: dict[str, Any] = json.loads((folder.path / "config.json").read_text())
+    configuration: dict[str, Any] = json.loads((folder.path / CONFIGURATION).read_text())
     return checkpoint.Metadata(
         name=name,
         version=VERSION,

@@ -18,6 +18,7 @@ from model import plots
 from model.checkpoint import write_whole
 from model.errors import DataError
 
+CONFIGURATION = "config.json"
 STATE = "state.safetensors"
 NETWORK = "network.safetensors"
 METRICS = "metrics.jsonl"
@@ -33,7 +34,7 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(f"run folder {path} cannot be made: {error.strerror}") from error
-        file = path / "config.json"
+        file = path / CONFIGURATION
         if resume:
             if not (path / STATE).is_file():
                 raise DataError(f"{path} has no {STATE}: there is no run to resume")

@@ -51,7 +51,7 @@ INK: Final = (
 )
 
 
-def place_options(data_words: str) -> Callable[[Command], Command]:
+def place_options(data_words: str, *, data_required: bool = False) -> Callable[[Command], Command]:
     """Where a run reads and writes, and how long it may take."""
     options = (
         click.option("--threads", type=int, default=0, help="of the processor  [torch's choice]"),
@@ -64,7 +64,7 @@ def place_options(data_words: str) -> Callable[[Command], Command]:
         ),
         click.option("--resume", is_flag=True, help="go on where the run folder stands"),
         click.option("--minutes", type=float, help="stop and save after so long"),
-        click.option("--data", type=PATH, help=data_words),
+        click.option("--data", type=PATH, required=data_required, help=data_words),
         click.option("--run", type=PATH, help="run folder  [runs/ and the command's name]"),
     )
 
@@ -142,7 +142,7 @@ def lines(init: Path | None, **options: Any) -> int:
 
 
 @train.command()
-@place_options(INK)
+@place_options("your own ink: .jsonl, .inkml or a folder of them", data_required=True)
 @click.option(
     "--init",
     type=PATH,

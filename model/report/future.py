@@ -12,7 +12,7 @@ from model.line_task import line_config, transcribe
 from model.network import LineLSTM
 from model.report.material import TEXT, WORDS, Material
 from model.report.measures import Figures, errors
-from model.run_folder import network_digest, network_weights
+from model.run_folder import CONFIGURATION, network_digest, network_weights
 
 SIDES: Final = {"words": WORDS, "text": TEXT}
 
@@ -23,7 +23,7 @@ def both_ways(run: Path, material: Material) -> Figures:
     Raises `DataError` when the folder has no such net.
     """
     weights = network_weights(run)
-    configuration = json.loads((run / "config.json").read_text())
+    configuration = json.loads((run / CONFIGURATION).read_text())
     knobs = LineKnobs(**configuration["knobs"])
     if not knobs.both_ways:
         raise DataError(f"{run} holds a net that reads one way, expected one of --both-ways")

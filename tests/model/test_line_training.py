@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from model import train as training
-from model.checkpoint import read
+from model.checkpoint import find, read
 from model.data import line_data
 from model.data.inkset import CATEGORIES, InkSet
 from model.data.line_batches import (
@@ -26,7 +26,7 @@ from model.data.line_batches import (
 from model.data.split import parts
 from model.errors import ConfigError, DataError
 from model.knobs import LineKnobs, Optimiser, Place
-from model.line_start import Start
+from model.line_start import Start, start_from
 from model.line_task import LineTask, ctc_loss, end_loss, framewise_loss
 from model.run_folder import network_weights
 from model.runtime import Runtime
@@ -290,3 +290,12 @@ def test_a_run_learns_to_read_words_and_another_run_goes_on_from_its_checkpoint(
     assert read(again).metadata.metrics["held_out_words_error"] == pytest.approx(
         metadata.metrics["held_out_words_error"], abs=0.02
     )
+
+
+def test_a_net_is_named_even_where_a_folder_has_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lines").mkdir()
+    monkeypatch.chdir(tmp_path)
+    shipped = start_from(Path("lines"))
+    assert shipped.digest == read(find("lines")).digest
