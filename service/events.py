@@ -19,7 +19,7 @@ class Spelling(Message):
     p: float
 
 
-class Event(Message):
+class Decided(Message):
     """Something decided, and final."""
 
     type: str
@@ -35,7 +35,7 @@ class Event(Message):
     """How probable it is."""
 
 
-class Letter(Event):
+class Letter(Decided):
     """A letter or digit that has ended: final, only a rewind withdraws it."""
 
     type: Literal["letter"] = "letter"
@@ -44,7 +44,7 @@ class Letter(Event):
     """What else it may be, the most probable first."""
 
 
-class Punctuation(Event):
+class Punctuation(Decided):
     """A mark, which is neither letter nor digit."""
 
     type: Literal["punctuation"] = "punctuation"
@@ -53,7 +53,7 @@ class Punctuation(Event):
     """What else it may be, the most probable first."""
 
 
-class Word(Event):
+class Word(Decided):
     """A word that has ended, by a space or a flush; marks that touch it belong to it."""
 
     type: Literal["word"] = "word"

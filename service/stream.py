@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 from model.errors import InkstreamError
 from service.effects import Close, Effect, Send
 from service.errors import MEANINGS, SessionUnknownError
-from service.events import Event as Decided
+from service.events import Decided
 from service.http_errors import (
     REQUEST_ID_HEADER,
     RETRY_AFTER_S,
