@@ -66,7 +66,7 @@ def test_a_run_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_help_names_every_knob_with_its_default() -> None:
-    output = invoke("train", "digits", "--help").output
+    output = " ".join(invoke("train", "digits", "--help").output.split())
     assert "--learning-rate" in output
     assert "[default: 0.0025]" in output
     assert {"train", "evaluate"} <= cli.commands.keys()
