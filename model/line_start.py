@@ -35,8 +35,11 @@ def start_from(source: Path) -> Start:
         labels = json.loads((source / CONFIGURATION).read_text())["labels"]
         return Start(tuple(labels), network_weights(source), network_digest(source))
     checkpoint = read(find(source))
+    metadata = checkpoint.metadata
+    if metadata.config.kind != "transcriber":
+        raise DataError(f"{metadata.name} is a {metadata.config.kind}, expected a transcriber")
     weights = {name: torch.from_numpy(value) for name, value in weights_of(checkpoint).items()}
-    return Start(checkpoint.metadata.config.labels, weights, checkpoint.digest)
+    return Start(metadata.config.labels, weights, checkpoint.digest)
 
 
 def begin_with(network: LineLSTM, start: Start) -> None:

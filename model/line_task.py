@@ -82,7 +82,7 @@ class LineTask:
         elif knobs.keep:
             raise ConfigError(f"keep is {knobs.keep:g}, but there are no weights to begin with")
         self.network: nn.Module = network
-        self._begun = copy.deepcopy(network.state_dict())
+        self._begun = copy.deepcopy(network.state_dict()) if knobs.keep else {}
         self.init = "" if start is None else start.digest
         pen = OtherHands(knobs.column_height, knobs.strength)
         makers: dict[str, Maker] = {}

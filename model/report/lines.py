@@ -106,6 +106,7 @@ def report(
     """
     reader = Reader(checkpoint)
     material = Material(ink, part, reader.config.labels, reader.config.column_height, limit)
+    future = both_ways(twin, material) if twin else {}  # first, lest a wrong folder cost minutes
     words, word_readings = _read(reader, material, WORDS)
     text, text_readings = _read(reader, material, TEXT)
     readings = word_readings + text_readings
@@ -120,7 +121,7 @@ def report(
         "finality": finality(reader, readings),
         "drift": drift(reader, material, places, limit or len(places)),
         "speed": speed(reader, material, places),
-        "both_ways": both_ways(twin, material) if twin else {},
+        "both_ways": future,
         "hands": hands(checkpoint, material, n_hands) if n_hands else {},
         "peers": compare(material, peers, reader.config.labels, n_columns),
     }

@@ -299,3 +299,8 @@ def test_a_net_is_named_even_where_a_folder_has_the_same_name(
     monkeypatch.chdir(tmp_path)
     shipped = start_from(Path("lines"))
     assert shipped.digest == read(find("lines")).digest
+
+
+def test_a_classifier_is_nothing_to_begin_with() -> None:
+    with pytest.raises(DataError, match=r"digits is a classifier, expected a transcriber"):
+        start_from(Path("digits"))

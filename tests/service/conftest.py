@@ -7,6 +7,7 @@ import pytest
 from model.checkpoint import Checkpoint
 from model.recognizer import Recognizer, load
 from model.runtime import Runtime
+from tests.service.guests import Net
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +32,16 @@ def line_weights(tiny_lines: Checkpoint) -> Path:
 def reader(line_weights: Path) -> Recognizer:
     """Reads lines without a server, as `tiny_lines` must be read with one."""
     return load(line_weights / "tiny_lines.onnx")
+
+
+@pytest.fixture
+def nets(monkeypatch: pytest.MonkeyPatch) -> list[Net]:
+    """The nets of the servers that the test starts, which can be held."""
+    made: list[Net] = []
+
+    def net(checkpoint: Checkpoint, _threads: int) -> Net:
+        made.append(Net(checkpoint))
+        return made[-1]
+
+    monkeypatch.setattr("service.app.Runtime", net)
+    return made

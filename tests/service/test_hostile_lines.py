@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from model.checkpoint import Checkpoint
 from model.recognizer import Recognizer
 from model.runtime import Runtime
 from service.effects import Restore
@@ -91,19 +90,6 @@ def test_resets_of_empty_lines_leave_nothing_to_do(line_net: Runtime) -> None:
 
 
 # What neighbours notice
-
-
-@pytest.fixture
-def nets(monkeypatch: pytest.MonkeyPatch) -> list[Net]:
-    """The nets of the server that the test starts, which can be held."""
-    made: list[Net] = []
-
-    def net(checkpoint: Checkpoint, _threads: int) -> Net:
-        made.append(Net(checkpoint))
-        return made[-1]
-
-    monkeypatch.setattr("service.app.Runtime", net)
-    return made
 
 
 @pytest.fixture

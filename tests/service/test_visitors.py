@@ -78,19 +78,6 @@ def test_a_patient_session_outlives_the_deadlines_of_requests(tiny: Checkpoint) 
 # WebSockets that are held
 
 
-@pytest.fixture
-def nets(monkeypatch: pytest.MonkeyPatch) -> list[Net]:
-    """The nets of the servers that the test starts, which can be held."""
-    made: list[Net] = []
-
-    def net(checkpoint: Checkpoint, _threads: int) -> Net:
-        made.append(Net(checkpoint))
-        return made[-1]
-
-    monkeypatch.setattr("service.app.Runtime", net)
-    return made
-
-
 FEW_WAITING = {"max_waiting_columns": 2, "max_message_columns": 2}
 QUICK_PINGS = {"ping_interval_s": 0.05, "ping_timeout_s": 0.05}
 
