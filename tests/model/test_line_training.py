@@ -234,6 +234,27 @@ def test_a_net_of_other_dimensions_cannot_be_gone_on_from() -> None:
         LineTask(dataclasses.replace(SMALL, units=32), data, start)
 
 
+def test_a_deeper_net_begins_by_reading_as_the_shallower_one_and_learns_in_all_layers() -> None:
+    data = line_data.own("ink", ink())
+    small = LineTask(SMALL, data)
+    start = Start(small.labels, small.network.state_dict(), "digest")
+    deeper = LineTask(dataclasses.replace(SMALL, layers=3), data, start)
+    columns = torch.rand(2, 40, SMALL.column_height)
+    small.network.eval()
+    deeper.network.eval()
+    for said, before in zip(deeper.network(columns), small.network(columns), strict=True):
+        assert torch.equal(said, before)
+    deeper.network.train()
+    deeper.loss(0, 0).backward()
+    for layer in (1, 2):
+        slopes = dict(deeper.network.named_parameters())[f"lstm.{layer}.weight_ih_l0"].grad
+        assert slopes is not None
+        assert slopes.abs().sum() > 0
+    again = Start(deeper.labels, deeper.network.state_dict(), "digest")
+    with pytest.raises(DataError, match=r"the net to begin with has other dimensions: lstm\.1"):
+        LineTask(SMALL, data, again)
+
+
 def test_a_net_that_reads_both_ways_begins_with_one_that_reads_one_way() -> None:
     data = line_data.own("ink", ink())
     small = LineTask(SMALL, data)
