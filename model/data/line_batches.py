@@ -38,6 +38,8 @@ FLATTEST: Final = 60  # heights that a frame is wide at most, where a writer lef
 TIGHT: Final = 0.25  # share of the pieces whose frame is their ink's, as of a picture cut out
 MEAN_WIDENING: Final = 1.05  # of the columns, by the hands
 MADE_FRAME: Final = 2.6  # x-heights: the least frame of made-up ink, from ascenders to the baseline
+BLOCK_FRAME: Final = 1.5  # the same, of who writes nothing but block capitals and figures
+BLOCK: Final = 0.5  # share of made-up ink without small letters that is by such a one
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +274,8 @@ def rewritten(maker: LineMaker, pen: OtherHands, random: np.random.Generator) ->
     """A made-up line in another hand."""
     line = maker.draw(random)
     written = Written(line.points, line.stroke_starts, line.letter_of_point, line.label)
-    return pen(written, frame_of(line.points, MADE_FRAME), random)
+    block = line.label == line.label.upper() and random.random() < BLOCK
+    return pen(written, frame_of(line.points, BLOCK_FRAME if block else MADE_FRAME), random)
 
 
 def plain(

@@ -5,7 +5,7 @@ hand comes in one size; `model.data.pen` brings them into rows, as it does any o
 """
 
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal, get_args
@@ -26,7 +26,7 @@ TRIES: Final = 30  # words drawn until the writer has all letters of one
 
 # What a writer must have for a kind.
 ENOUGH_LETTERS: Final = 18  # different ones, small or large
-ENOUGH_WORDS: Final = 12
+ENOUGH_WORDS: Final = 12  # in block capitals too, for lines of them
 ENOUGH_DIGITS: Final = 8
 ENOUGH_CHARACTERS: Final = 12
 
@@ -45,7 +45,8 @@ class Recipe:
     random_space: float = 0.15  # share of places between them that are a space
     new: float = 0.5  # share of spelt words that no label has
     capital: float = 0.12  # share of spelt words that are given a capital
-    capitals: float = 0.08  # share of those that are all capitals
+    capitals: float = 0.05  # share of those that are all capitals
+    block: float = 0.2  # share of texts in block capitals, of writers who have enough of them
     sentence: float = 0.5  # share of lines that begin with a capital, if the writer has it
     long_runs: float = 0.8  # share of runs that are as long as the writer has them
 
@@ -75,10 +76,8 @@ class LineMaker:
         self._scraps = collect(ink, indices)
         scribes = self._scraps.scribes
         self._characters = {writer: frozenset(scribe.letters) for writer, scribe in scribes.items()}
-        self._capitals = {
-            writer: [word for word in scribe.words if word.text[0].isupper()]
-            for writer, scribe in scribes.items()
-        }
+        self._capitals = _words(scribes, lambda text: text[0].isupper())
+        self._block = _words(scribes, str.isupper)
         self._shares = np.cumsum([getattr(self._recipe, kind) for kind in KINDS])
         self._writers = {kind: self._able(kind) for kind in KINDS}
         self._compose: dict[Kind, Callable[[int, np.random.Generator], list[list[Run]]]] = {
@@ -120,7 +119,7 @@ class LineMaker:
         match kind:
             case "spelt":
                 alphabets = (string.ascii_lowercase, string.ascii_uppercase)
-                return any(len(characters & set(of)) >= ENOUGH_LETTERS for of in alphabets)
+                return any(_have(characters, alphabet) for alphabet in alphabets)
             case "words":
                 return len(self._scraps.scribes[writer].words) >= ENOUGH_WORDS
             case "numbers":
@@ -130,7 +129,8 @@ class LineMaker:
 
     def _spelt(self, writer: int, random: np.random.Generator) -> list[list[Run]]:
         characters = self._characters[writer]
-        words = [self._word(characters, random) for _ in range(self._n_words(random))]
+        block = random.random() < self._recipe.block and _have(characters, string.ascii_uppercase)
+        words = [self._word(characters, random, block=block) for _ in range(self._n_words(random))]
         begun = words[0][0].upper() + words[0][1:]
         if len(words) > 1 and random.random() < self._recipe.sentence and characters >= set(begun):
             words[0] = begun
@@ -138,6 +138,8 @@ class LineMaker:
 
     def _lined_up(self, writer: int, random: np.random.Generator) -> list[list[Run]]:
         known, capitals = self._scraps.scribes[writer].words, self._capitals[writer]
+        if len(self._block[writer]) >= ENOUGH_WORDS and random.random() < self._recipe.block:
+            known = self._block[writer]
         n_words = int(random.integers(2, self._recipe.most_words + 1))
         words = [known[at] for at in random.integers(len(known), size=n_words)]
         if capitals and random.random() < self._recipe.sentence:
@@ -180,12 +182,14 @@ class LineMaker:
             return 1
         return int(random.integers(2, self._recipe.most_words + 1))
 
-    def _word(self, characters: frozenset[str], random: np.random.Generator) -> str:
-        """A word that the writer has the letters for."""
+    def _word(
+        self, characters: frozenset[str], random: np.random.Generator, *, block: bool = False
+    ) -> str:
+        """A word that the writer has the letters for, in block capitals or not."""
         recipe = self._recipe
         for new, case in random.random((TRIES, 2)).tolist():
             word = self._words.new(random) if new < recipe.new else self._words.known(random)
-            if case < recipe.capitals:
+            if block or case < recipe.capitals:
                 word = word.upper()
             elif case < recipe.capitals + recipe.capital:
                 word = word[0].upper() + word[1:]
@@ -194,6 +198,19 @@ class LineMaker:
                     return cased
         letters = sorted(characters & set(string.ascii_letters))
         return letters[int(random.integers(len(letters)))]
+
+
+def _have(characters: frozenset[str], alphabet: str) -> bool:
+    """Whether there are enough of an alphabet's letters to spell words."""
+    return len(characters & set(alphabet)) >= ENOUGH_LETTERS
+
+
+def _words(scribes: Mapping[int, Scribe], like: Callable[[str], bool]) -> dict[int, list[Run]]:
+    """Each writer's words whose text is like that."""
+    return {
+        writer: [word for word in scribe.words if like(word.text)]
+        for writer, scribe in scribes.items()
+    }
 
 
 def spell(
