@@ -165,10 +165,14 @@ class LineMaker:
     ) -> list[list[Run]]:
         """Words, to be spelt or as they are, with marks between them."""
         scribe, long_runs = self._scraps.scribes[writer], self._recipe.long_runs
-        around = marks(len(words), self._characters[writer], random)
+        characters = self._characters[writer]
+        around = marks(len(words), characters, random)
         written: list[list[Run]] = [[]]
         for word, (before, after, spaced) in zip(words, around, strict=True):
             close, _, dash = after.partition(" ")
+            text = word if isinstance(word, str) else word.text
+            if text.isupper() and characters >= set(close.upper()):  # DOG'S
+                close = close.upper()
             if isinstance(word, str):
                 written[-1] += spell(scribe, before + word + close, random, long_runs)
             else:

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model.data.inkset import CATEGORIES, InkSet
+from model.data.line_batches import OtherHands, rewritten
 from model.data.lines import KINDS, Kind, LineMaker, MadeLine, Recipe, spell
 from model.data.pen import Hand, frame_of
 from model.data.scraps import collect
@@ -245,6 +246,30 @@ def test_half_of_the_lines_begin_with_a_capital() -> None:
     assert 0.45 < np.mean(capitals) < 0.65
 
 
+def test_texts_in_block_capitals_are_so_throughout_if_the_writer_has_them() -> None:
+    made = drawn(200, maker=only(USED, spelt=1.0, block=1.0))
+    block = [line.label == line.label.upper() for line in made if line.writer == LETTERS]
+    assert len(block) > 50
+    assert all(block)
+    small = [line.label for line in made if line.writer == LINES]
+    assert any(label == label.lower() for label in small)
+
+
+def test_some_lines_of_words_are_of_words_in_block_capitals() -> None:
+    words = [*{*" ".join(TEXTS).lower().split()} - {"a"}]
+    shout = [(WORDS, "7", line(word.upper(), WORDS, cut=False)) for word in words]
+    ink = ink_set([*shout, *((WORDS, "7", line(word, WORDS, cut=False)) for word in words)])
+
+    def share(block: float) -> float:
+        recipe = Recipe(spelt=0, numbers=0, random=0, block=block)
+        made = drawn(200, "words", LineMaker(ink, np.arange(len(ink)), recipe))
+        return float(np.mean([line.label.isupper() for line in made]))
+
+    assert len(words) >= 12
+    assert share(0.0) < 0.2
+    assert share(1.0) == 1.0
+
+
 def test_numbers_have_no_letters() -> None:
     labels = [made.label for made in drawn(200, "numbers")]
     assert not {*"".join(labels)} & {*string.ascii_letters}
@@ -261,6 +286,22 @@ def test_random_texts_show_all_characters_that_a_writer_has_alike() -> None:
 
 
 # How it is written
+
+
+def test_who_writes_nothing_but_block_capitals_fills_the_frame_with_them() -> None:
+    pen, random = OtherHands(32, strength=0.0), np.random.default_rng(0)
+    maker = only(USED, spelt=1.0, block=0.5, single=1.0)
+    lines = [rewritten(maker, pen, random) for _ in range(150)]
+
+    def full(labels: str) -> list[bool]:
+        """Whether words of these letters alone, of two or more, fill the rows."""
+        own = [line for line in lines if {*line.label} <= {*labels} and len(line.label) > 1]
+        return [bool(np.ptp(np.flatnonzero(line.columns.any(0))) > 28) for line in own]
+
+    assert 0.25 < np.mean(full(string.ascii_uppercase)) < 0.75
+    without_descenders = full("abcdefhiklmnorstuvwxz")
+    assert len(without_descenders) > 10
+    assert not any(without_descenders)
 
 
 def test_every_hand_comes_in_one_size_and_on_the_baseline() -> None:
