@@ -47,6 +47,7 @@ from model.line_release import release_lines
 from model.line_start import Start, begin_with
 from model.network import LineLSTM
 from model.run_folder import NETWORK, RunFolder
+from model.transcript import TranscriptDecoder
 
 N_SHARDS: Final = 2  # halves of a batch
 STEPS_A_ROUND: Final = 1_000
@@ -292,17 +293,20 @@ def framewise_loss(
 
 
 def transcribe(network: nn.Module, drawn: Sequence[Drawn], labels: Sequence[str]) -> list[str]:
-    """The texts of lines by the best path: repeats merged, blanks left out."""
+    """The texts of lines, by the decoder that is served."""
+    decoder = TranscriptDecoder(labels)
     texts, start = [], 0
     while start < len(drawn):
         end = start + 1
         while end < len(drawn) and (end + 1 - start) * len(drawn[end].columns) < EVALUATION_COLUMNS:
             end += 1
         batch = join(drawn[start:end])
-        scores = network(torch.from_numpy(batch.columns).float() / 255)[0]
-        for best, steps in zip(scores.argmax(2).numpy(), batch.steps, strict=True):
-            path = best[:steps]
-            symbols = path[np.flatnonzero(np.diff(path, prepend=0))]
-            texts.append("".join(labels[symbol - 1] for symbol in symbols if symbol))
+        scores, ends = network(torch.from_numpy(batch.columns).float() / 255)
+        said = torch.cat([scores.log_softmax(2), functional.logsigmoid(ends).unsqueeze(2)], 2)
+        for own, columns, steps in zip(said.numpy(), batch.columns, batch.steps, strict=True):
+            decoder.reset()
+            decoder.step(own[:steps].repeat(STEP_COLUMNS, 0), columns[: STEP_COLUMNS * steps])
+            decoder.flush()
+            texts.append(decoder.text)
         start = end
     return texts

@@ -1,9 +1,11 @@
 """Scores -> letters, marks and words of a line, while it is being read.
 
 Greedy best path of CTC (Graves et al., ICML 2006): a run of steps whose most probable symbol is the
-same label is one letter. It is *decided*, an event that is never taken back, when its symbol is
-certain or its run is over; `text` shows it from the run's first step on. Where a letter ends, the
-net's score for letter ends says, and where that says nothing the place of the run.
+same label is one letter. A symbol that the blank outdoes at each step, but not at all of them
+together, is one too: best path loses those, spaces above all. A letter is *decided*, an event that
+is never taken back, when its symbol is certain or its run is over; `text` shows it from the run's
+first step on. Where a letter ends, the net's score for letter ends says, and where that says
+nothing the place of the run.
 
 All that a decoder knows is small and never changed in place, so a copy costs next to nothing.
 """
@@ -41,10 +43,14 @@ BLANK: Final = 0  # the first of the symbols; label k is symbol 1 + k
 # Chosen on writers who choose, with an early net: later decisions (0.9) made events one to two
 # columns later and their ends no better; of scores, even weak ones tell more than the run's place.
 SURE: Final = math.log(0.5)  # a symbol as probable as this is decided at once
+QUIET: Final = math.log(0.99)  # a step whose blank is as probable as this says nothing else
+ENOUGH: Final = 0.7  # odds against the blank, summed over steps, from which on a symbol was said
 LIKELY_END: Final = math.log(0.1)  # from this score on the end of a letter counts as seen
 END_REACH: Final = 5  # steps before a run's first one in which its letter may have ended
 
 LEAST: Final = 1e-30  # stands for no probability where a logarithm is taken
+
+NONE: Final = np.zeros(1, np.float32)  # odds before any
 
 RECENT_STEPS: Final = 16  # whose end scores are kept: more than are ever looked back on
 RECENT_COLUMNS: Final = 64  # whose ink is remembered: no end is found further back
@@ -70,7 +76,7 @@ class _Run:
 # Attributes of a decoder that `reset` sets: what it knows of its line.
 _KNOWN: Final = (
     *("letters", "words", "_columns", "_beyond", "_flushed", "_committed", "_word", "_symbol"),
-    *("_run", "_start", "_ink", "_ends", "_ends_start"),
+    *("_said", "_odds", "_run", "_start", "_ink", "_ends", "_ends_start"),
 )
 
 
@@ -99,7 +105,9 @@ class TranscriptDecoder:
         self._flushed = 0  # columns of the line at its last flush
         self._committed = ""  # text that is decided
         self._word: OpenWord | None = None
-        self._symbol = BLANK  # the most probable one of the newest step
+        self._symbol = BLANK  # of the newest step
+        self._said = BLANK  # the newest symbol that was another one
+        self._odds = NONE  # [1 + K], of each symbol against the blank, summed up since then
         self._run: _Run | None = None  # that is not decided yet
         self._start = Start.anew(0)  # of the next letter
         self._ink: list[int] = []  # recent columns that have ink
@@ -110,6 +118,7 @@ class TranscriptDecoder:
         """All that it knows of the line, in plain values for JSON; `restore` takes them back."""
         known = {name: getattr(self, name) for name in _KNOWN}
         run, word = self._run, self._word
+        known["_odds"] = self._odds.tolist()
         known["_run"] = run and [run.symbol, run.step, run.weights.tolist()]
         known["_word"] = word and [word.start, word.end, word.spellings]
         known["_start"] = dataclasses.astuple(self._start)
@@ -120,6 +129,7 @@ class TranscriptDecoder:
         try:
             values = {name: known[name] for name in _KNOWN}
             values["_start"] = Start(*values["_start"])
+            values["_odds"] = np.array(values["_odds"], np.float32)
             if run := values["_run"]:
                 values["_run"] = _Run(run[0], run[1], np.array(run[2], np.float32))
             if word := values["_word"]:
@@ -189,7 +199,8 @@ class TranscriptDecoder:
         last = self._columns - 1
         step = (self._columns + self._beyond) // STEP_COLUMNS
         events = self._decide(step, last) + self._close_word(last)
-        self._beyond, self._flushed, self._symbol = 0, self._columns, BLANK
+        self._beyond, self._flushed = 0, self._columns
+        self._symbol, self._said, self._odds = BLANK, BLANK, NONE
         self._start, self._ends = Start.anew(self._columns), []
         return events
 
@@ -203,9 +214,13 @@ class TranscriptDecoder:
         events: list[Event] = []
         changes: list[tuple[int, str]] = []
         symbols = self._new_steps(scores, first)  # [m, 1 + K]
+        quiet = (symbols[:, BLANK] > QUIET).tolist()
         step = first // STEP_COLUMNS - 1
-        for row, symbol in zip(symbols, symbols.argmax(1).tolist(), strict=True):
+        for row, best, is_quiet in zip(symbols, symbols.argmax(1).tolist(), quiet, strict=True):
             step += 1
+            symbol, weights = best, None
+            if best == BLANK and not is_quiet:
+                symbol, weights = self._weigh_against_blank(row)
             if symbol == self._symbol and self._run is None:  # most steps: nothing happens
                 continue
             column = min(STEP_COLUMNS * (step + 1), self._columns) - 1
@@ -214,7 +229,8 @@ class TranscriptDecoder:
             else:
                 events += self._decide(step, column)
                 if symbol != BLANK:
-                    self._run = _Run(symbol, step, np.exp(row))
+                    self._run = _Run(symbol, step, np.exp(row) if weights is None else weights)
+                    self._said, self._odds = symbol, NONE
                     changes.append((column, self.text))
                 self._symbol = symbol
             if row[symbol] >= SURE:
@@ -244,6 +260,14 @@ class TranscriptDecoder:
         chances[:, 1:][:, letters] *= before / np.maximum(after, LEAST)
         chances[:, BLANK] = 1 - chances[:, 1:].sum(1)
         return np.log(np.maximum(chances, LEAST)).astype(np.float32)
+
+    def _weigh_against_blank(self, row: Scores) -> tuple[int, Scores]:
+        """The symbol of a step whose blank leads by little, and all odds [1 + K] up to it."""
+        odds = np.exp(row - row[BLANK])
+        odds[[BLANK, self._said]] = 0  # what was said last lingers: it is no other letter
+        self._odds = self._odds + odds
+        likely = int(self._odds.argmax())
+        return (likely if self._odds[likely] > ENOUGH else BLANK), self._odds
 
     # Deciding
 

@@ -18,7 +18,7 @@ SIDES: Final = {"words": WORDS, "text": TEXT}
 
 
 def both_ways(run: Path, material: Material) -> Figures:
-    """Errors of the net that `train lines --both-ways` left in a run folder, by the best path.
+    """Errors of the net that `train lines --both-ways` left, read by the decoder that is served.
 
     Raises `DataError` when the folder has no such net.
     """

@@ -6,7 +6,7 @@ import pytest
 from model.errors import InputError
 from model.events import Letter, Word
 from model.transcript import SURE
-from tests.model.transcripts import LABELS, decoder, flushed, ink, line, read, texts
+from tests.model.transcripts import LABELS, Scores, decoder, flushed, ink, line, read, texts
 
 # Letters
 
@@ -33,6 +33,38 @@ def test_what_is_not_decided_is_in_the_text_alone() -> None:
     assert texts(heard.events) == ["a"]
     assert heard.texts == ["", "", "", "a", "a", "a", "a", "ab", "ab", "ab"]
     assert reader.letters == 1
+
+
+def faint(steps: str, heard: dict[int, str], probability: float = 0.3) -> Scores:
+    """The scores of `line`, where at some steps a label has this probability and the blank most."""
+    scores = line(steps)
+    for step, label in heard.items():
+        own = scores[2 * step + 1 : 2 * step + 3]
+        own[:, :-1] = np.log(1e-6)
+        own[:, 0], own[:, 1 + LABELS.index(label)] = np.log(1 - probability), np.log(probability)
+    return scores
+
+
+def test_a_symbol_that_the_blank_outdoes_at_each_step_but_not_at_all_of_them_is_said() -> None:
+    assert read(decoder(), faint("---" * 3, {1: "b", 5: "a"})) == []
+    reader = decoder()
+    said = read(reader, faint("-" * 8, {1: "b", 2: "b", 5: "a", 6: "a"}))
+    assert texts(said) == ["b", "a"]
+    assert [event.column for event in said] == [7, 15]
+    assert all(event.confidence > 0.99 for event in said)
+
+
+def test_odds_are_between_symbols_a_new_one_begins_anew() -> None:
+    assert texts(read(decoder(), faint("--c--", {1: "b", 3: "b"}))) == ["c"]
+    reader = decoder()
+    read(reader, faint("--", {1: "b"}))
+    flushed(reader)
+    assert read(reader, faint("---", {1: "b"})[1:]) == []
+
+
+def test_what_lingers_of_the_newest_symbol_is_no_other_letter() -> None:
+    lingering = {1: "a", 2: "a", 3: "a", 5: "a"}
+    assert texts(read(decoder(), faint("a-----", lingering, 0.45))) == ["a"]
 
 
 def test_letters_name_the_characters_that_were_nearly_as_probable() -> None:
