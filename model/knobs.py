@@ -110,12 +110,12 @@ TEACHER: Final = ImageKnobs(
     teacher_share=0.0,
 )  # fmt: skip
 LINES: Final = LineKnobs(
-    layers=3, units=320, dropout=0.25, optimiser="muon", learning_rate=1.5e-3, weight_decay=5e-2,
-    ema=0.9995,
+    layers=4, units=320, dropout=0.2, optimiser="muon", learning_rate=1.5e-3, weight_decay=5e-2,
+    ema=0.9995, strength=0.7, characters=5, made=13, images=1,
 )  # fmt: skip
 HAND: Final = dataclasses.replace(
     LINES, steps=120, learning_rate=1e-3, columns=3_000, ema=0.9, strength=0.6, framewise=0,
-    made=0, images=0, keep=0.3, optimiser="adamw", dropout=0.2, weight_decay=1e-2,
+    made=0, images=0, keep=0.3, optimiser="adamw", weight_decay=1e-2,
 )  # fmt: skip
 PRESETS: Final[dict[str, Knobs]] = {
     "digits": ImageKnobs(), "teacher": TEACHER, "lines": LINES, "hand": HAND
