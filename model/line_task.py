@@ -6,6 +6,7 @@ blanks; so a run begins framewise, with single characters whose place is known.
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,18 +14,14 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
-from torch.nn import functional
 
 from model.ahead import Ahead
-from model.config import END_DELAY, STEP_COLUMNS, ModelConfig
 from model.data import mnist
 from model.data.digit_lines import DigitLines
 from model.data.inkset import CATEGORIES
 from model.data.line_batches import (
-    FLUSH_COLUMNS,
     IMAGES,
     MADE,
     SOURCES,
@@ -41,9 +38,11 @@ from model.data.line_batches import (
 )
 from model.data.line_data import LineData
 from model.data.lines import LineMaker
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 from model.knobs import LineKnobs
+from model.line_loss import ctc_loss, end_loss, framewise_loss, taught_loss
 from model.line_release import release_lines
+from model.line_runs import Trained, line_config
 from model.line_start import Start, begin_with
 from model.network import LineLSTM
 from model.run_folder import NETWORK, RunFolder
@@ -51,16 +50,12 @@ from model.transcript import TranscriptDecoder
 
 N_SHARDS: Final = 2  # halves of a batch
 STEPS_A_ROUND: Final = 1_000
-TOLD_STEPS: Final = 2  # after a letter's end in which the framewise loss wants its symbol
-BLANK_WEIGHT: Final = 0.15  # of a blank step in the framewise loss: most steps are blank
 EAGER: Final = 0.35  # share of the framewise steps that want a symbol from its first ink on
 FADE: Final = 0.6  # share of the framewise steps after which CTC comes in
 HELD_OUT: Final = {"characters": 600, "words": 400, "text": 60}  # pieces measured in a run
 HELD_OUT_SEED: Final = 0
-Places = NDArray[np.int64]
 
 FRAMEWISE_SHARE: Final = 0.4  # of a batch's columns: single characters are many in few columns
-IGNORED: Final = -100  # as a target
 EVALUATION_COLUMNS: Final = 20_000  # at once
 
 
@@ -70,9 +65,18 @@ class LineTask:
     n_shards = N_SHARDS
     steps_a_round = STEPS_A_ROUND
 
-    def __init__(self, knobs: LineKnobs, data: LineData, start: Start | None = None) -> None:
-        """Draw the weights, or begin with those of `start`, whose labels it keeps."""
-        self.knobs, self.data = knobs, data
+    def __init__(
+        self,
+        knobs: LineKnobs,
+        data: LineData,
+        start: Start | None = None,
+        teachers: Sequence[Trained] = (),
+    ) -> None:
+        """Draw the weights, or begin with those of `start`, whose labels it keeps.
+
+        Raises `DataError` for a teacher of other labels or rows.
+        """
+        self.knobs, self.data, self.teachers = knobs, data, teachers
         self.n_steps = knobs.steps
         known = () if start is None else start.labels
         self.labels = (*known, *(label for label in data.characters if label not in known))
@@ -83,6 +87,9 @@ class LineTask:
         elif knobs.keep:
             raise ConfigError(f"keep is {knobs.keep:g}, but there are no weights to begin with")
         self.network: nn.Module = network
+        for teacher in teachers:
+            if teacher.labels != self.labels or teacher.knobs.column_height != knobs.column_height:
+                raise DataError("a teacher has other labels or rows than the net that it teaches")
         self._begun = copy.deepcopy(network.state_dict()) if knobs.keep else {}
         self.init = "" if start is None else start.digest
         pen = OtherHands(knobs.column_height, knobs.strength)
@@ -107,6 +114,7 @@ class LineTask:
             "data_digest": self.data.ink.digest,
             "labels": list(self.labels),
             "init": self.init,
+            "teachers": [teacher.digest for teacher in self.teachers],
         }
 
     def loss(self, step: int, shard: int) -> Tensor:
@@ -121,12 +129,26 @@ class LineTask:
         log_probabilities = scores.float().log_softmax(2)  # [B, T/2, 1 + K]
         loss = self.knobs.end_share * end_loss(ends.float(), batch)
         if framewise < 1:
-            loss = loss + (1 - framewise) * ctc_loss(log_probabilities, batch, self.labels)
+            told = ctc_loss(log_probabilities, batch, self.labels)
+            if self.teachers:
+                answers, share = self._answers(columns), self.knobs.teacher_share
+                taught = taught_loss(log_probabilities, answers, batch, self.knobs.teacher_lag)
+                told = (1 - share) * told + share * taught
+            loss = loss + (1 - framewise) * told
         if framewise > 0:
             eager = step < EAGER * self.knobs.framewise
             told = framewise_loss(log_probabilities, batch, self.labels, eager=eager)
             loss = loss + framewise * told
         return loss
+
+    @torch.no_grad()
+    def _answers(self, columns: Tensor) -> Tensor:
+        """The teachers' mean answer, log-probabilities [B, T/2, 1 + K]."""
+        said = [
+            teacher.network.to(columns.device)(columns)[0].float().log_softmax(2)
+            for teacher in self.teachers
+        ]
+        return torch.stack(said).logsumexp(0) - math.log(len(said))
 
     def _halves(self, step: int) -> Sequence[LineBatch]:
         """The parts of a step's batch."""
@@ -178,20 +200,6 @@ class LineTask:
         return release_lines(folder, self.config, self.held_out, self.groups)
 
 
-def line_config(knobs: LineKnobs, labels: Sequence[str]) -> ModelConfig:
-    """The dimensions of the net that these knobs name."""
-    return ModelConfig(
-        labels=tuple(labels),
-        kind="transcriber",
-        column_height=knobs.column_height,
-        features=knobs.units,
-        layers=knobs.layers,
-        units=knobs.units,
-        channels=(knobs.channels // 2, knobs.channels, knobs.channels),
-        flush_columns=FLUSH_COLUMNS,
-    )
-
-
 def _held_out_groups(pieces: Pieces) -> dict[str, list[int]]:
     """Places of the pieces that a run is measured by, narrow ones first."""
     random = np.random.default_rng(HELD_OUT_SEED)
@@ -203,93 +211,6 @@ def _held_out_groups(pieces: Pieces) -> dict[str, list[int]]:
         if len(chosen):
             groups[name] = sorted(chosen.tolist(), key=lambda place: float(pieces.aspect[place]))
     return groups
-
-
-def step_mask(batch: LineBatch) -> NDArray[np.bool_]:
-    """[B, T/2], where a line has its steps and not its padding."""
-    n_steps = batch.columns.shape[1] // STEP_COLUMNS
-    mask: NDArray[np.bool_] = np.arange(n_steps) < batch.steps[:, None]
-    return mask
-
-
-def ctc_loss(log_probabilities: Tensor, batch: LineBatch, labels: Sequence[str]) -> Tensor:
-    """Nats a character, of log-probabilities [B, T/2, 1 + K], the blank first."""
-    index = {label: number for number, label in enumerate(labels, 1)}
-    targets = torch.tensor([index[letter] for label in batch.labels for letter in label])
-    lengths = torch.tensor([len(label) for label in batch.labels])
-    total: Tensor = functional.ctc_loss(
-        log_probabilities.transpose(0, 1),
-        targets,
-        torch.from_numpy(batch.steps),
-        lengths,
-        reduction="sum",
-        zero_infinity=True,  # a line with more letters than steps teaches nothing
-    )
-    return total / len(targets)
-
-
-def end_steps(batch: LineBatch, delay: int) -> tuple[Places, Places, NDArray[np.bool_]]:
-    """Where letters end, of lines that tell all of theirs.
-
-    Returns:
-        Row and step of each, `delay` steps late; and which lines [B] tell.
-    """
-    known = np.isfinite(batch.letters)
-    padded = (label.ljust(known.shape[1]) for label in batch.labels)
-    spoken = np.array([[letter != " " for letter in label] for label in padded])
-    told = (known | ~spoken).all(1) & known.any(1)
-    rows, places = np.nonzero(known & told[:, None])
-    steps = batch.letters[rows, places].astype(np.int64) // STEP_COLUMNS + delay
-    last = batch.columns.shape[1] // STEP_COLUMNS - 1
-    return rows, np.minimum(steps, last), told
-
-
-def end_loss(ends: Tensor, batch: LineBatch) -> Tensor:
-    """Cross entropy of letter ends [B, T/2], for each letter, of lines that tell where they are."""
-    rows, steps, told = end_steps(batch, END_DELAY)
-    counted = (step_mask(batch) & told[:, None]).astype(np.float32)
-    wanted = np.zeros(counted.shape, np.float32)
-    wanted[rows, steps] = 1
-    total: Tensor = functional.binary_cross_entropy_with_logits(
-        ends,
-        torch.from_numpy(wanted).to(ends.device),
-        torch.from_numpy(counted).to(ends.device),
-        reduction="sum",
-    )
-    return total / float(wanted.sum() + 1)
-
-
-def framewise_loss(
-    log_probabilities: Tensor, batch: LineBatch, labels: Sequence[str], *, eager: bool
-) -> Tensor:
-    """Cross entropy of each step of lines that tell their letters' places; 0 where none does.
-
-    A letter's symbol is wanted right after its end. `eager` wants that of a single character from
-    its first ink on, which teaches the net sooner to tell characters apart.
-    """
-    index = {label: number for number, label in enumerate(labels, 1)}
-    rows, steps, told = end_steps(batch, 1)
-    known = np.isfinite(batch.letters) & told[:, None]
-    symbols = [
-        index[batch.labels[row][place]] for row, place in zip(*np.nonzero(known), strict=True)
-    ]
-    wanted = np.where(step_mask(batch) & told[:, None], 0, IGNORED)
-    for late in range(TOLD_STEPS):
-        wanted[rows, np.minimum(steps + late, wanted.shape[1] - 1)] = symbols
-    if eager:
-        ink = np.asarray(batch.columns.any(2))  # [B, T]
-        for row, step, symbol in zip(rows, steps, symbols, strict=True):
-            if len(batch.labels[row]) == 1:
-                wanted[row, ink[row].argmax() // STEP_COLUMNS : step] = symbol
-    device = log_probabilities.device
-    weights = torch.ones(log_probabilities.shape[2], device=device)
-    weights[0] = BLANK_WEIGHT
-    target = torch.from_numpy(wanted).to(device).flatten()
-    if not symbols:
-        return log_probabilities.sum() * 0
-    return functional.nll_loss(
-        log_probabilities.flatten(0, 1), target, weights, ignore_index=IGNORED
-    )
 
 
 def transcribe(network: nn.Module, drawn: Sequence[Drawn], labels: Sequence[str]) -> list[str]:

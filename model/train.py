@@ -24,6 +24,7 @@ from model.data import images, line_data, mnist
 from model.data.dataset import Dataset
 from model.image_tasks import DigitsTask, TeacherTask
 from model.knobs import TEACHER, ImageKnobs, Knobs, LineKnobs, Place
+from model.line_runs import trained
 from model.line_start import start_from
 from model.line_task import LineTask
 from model.run_folder import STATE, RunFolder
@@ -98,9 +99,10 @@ def load_images(folder: Path | None) -> Dataset:
 def line_task(knobs: LineKnobs, place: Place) -> Task:
     """What a run on lines trains; its weights are drawn now, or those that it begins with."""
     start = None if place.init is None else start_from(place.init)
+    teachers = [trained(run) for run in place.teachers]
     data = line_data.load(place.data)
     torch.manual_seed(seeded(knobs.seed).initial_seed())
-    return LineTask(knobs, data, start)
+    return LineTask(knobs, data, start, teachers)
 
 
 def image_task(knobs: ImageKnobs, dataset: Dataset, teachers: Sequence[Path]) -> Task:

@@ -128,8 +128,9 @@ def teacher(**options: Any) -> int:
 @train.command()
 @place_options(INK)
 @click.option("--init", type=PATH, help="begin with these weights: a run folder, a name or a path")
+@click.option("--teacher", type=PATH, multiple=True, help="run folder of a net to learn from")
 @knob_options("lines")
-def lines(init: Path | None, **options: Any) -> int:
+def lines(init: Path | None, teacher: tuple[Path, ...], **options: Any) -> int:
     """Train the causal net that reads lines of handwriting.
 
     \b
@@ -137,8 +138,10 @@ def lines(init: Path | None, **options: Any) -> int:
       inkstream data unipen unipen-train.tar.xz     read the archive, once
       inkstream train lines --minutes 600
       inkstream train lines --init lines --steps 20000           on from what is shipped
+      inkstream train lines --init lines --both-ways --run runs/both
+      inkstream train lines --init lines --teacher runs/both     learn from what it sees
     """
-    return _train("lines", options, init=init)
+    return _train("lines", options, init=init, teachers=teacher)
 
 
 @train.command()

@@ -26,8 +26,9 @@ from model.data.line_batches import (
 from model.data.split import parts
 from model.errors import ConfigError, DataError
 from model.knobs import LineKnobs, Optimiser, Place
+from model.line_loss import ctc_loss, end_loss, framewise_loss
 from model.line_start import Start, start_from
-from model.line_task import LineTask, ctc_loss, end_loss, framewise_loss
+from model.line_task import LineTask
 from model.run_folder import network_weights
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder

@@ -1,0 +1,47 @@
+"""Nets for lines as runs leave them: to learn from and to compare with."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.config import ModelConfig
+from model.data.line_batches import FLUSH_COLUMNS
+from model.knobs import LineKnobs
+from model.network import LineLSTM
+from model.run_folder import CONFIGURATION, network_digest, network_weights
+
+
+def line_config(knobs: LineKnobs, labels: Sequence[str]) -> ModelConfig:
+    """The dimensions of the net that these knobs name."""
+    return ModelConfig(
+        labels=tuple(labels),
+        kind="transcriber",
+        column_height=knobs.column_height,
+        features=knobs.units,
+        layers=knobs.layers,
+        units=knobs.units,
+        channels=(knobs.channels // 2, knobs.channels, knobs.channels),
+        flush_columns=FLUSH_COLUMNS,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """The averaged net of a run."""
+
+    network: LineLSTM
+    labels: tuple[str, ...]
+    knobs: LineKnobs
+    init: str  # digest of what the run began with; "" where its weights were drawn
+    digest: str  # SHA-256 of its weights
+
+
+def trained(run: Path) -> Trained:
+    """What a run of `train lines` left; raises `DataError` if there is nothing."""
+    weights = network_weights(run)
+    configuration = json.loads((run / CONFIGURATION).read_text())
+    knobs, labels = LineKnobs(**configuration["knobs"]), tuple(configuration["labels"])
+    network = LineLSTM(line_config(knobs, labels), both_ways=knobs.both_ways)
+    network.load_state_dict(weights)
+    return Trained(network.eval(), labels, knobs, configuration["init"], network_digest(run))
