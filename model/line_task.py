@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
+from torch.nn import functional
 
 from model.ahead import Ahead
+from model.config import STEP_COLUMNS
 from model.data import mnist
 from model.data.digit_lines import DigitLines
 from model.data.inkset import CATEGORIES
