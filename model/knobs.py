@@ -116,8 +116,8 @@ LINES: Final = LineKnobs(
     ema=0.9995, strength=0.7, characters=5, made=13, images=1,
 )  # fmt: skip
 HAND: Final = dataclasses.replace(
-    LINES, steps=120, learning_rate=1e-3, columns=3_000, ema=0.9, strength=0.6, framewise=0,
-    made=0, images=0, keep=0.3, optimiser="adamw", weight_decay=1e-2,
+    LINES, steps=120, learning_rate=3e-4, columns=3_000, ema=0.9, strength=0.6, framewise=0,
+    made=0, images=0, keep=0.4, optimiser="adamw", weight_decay=1e-2,
 )  # fmt: skip
 PRESETS: Final[dict[str, Knobs]] = {
     "digits": ImageKnobs(), "teacher": TEACHER, "lines": LINES, "hand": HAND

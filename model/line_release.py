@@ -18,18 +18,23 @@ from model.config import END_DELAY, STEP_COLUMNS, ModelConfig
 from model.data.line_batches import Drawn, Pieces, plain
 from model.events import Letter
 from model.line_reading import Reader, Scores, batches, flushed, spoken_places, told
+from model.line_start import UNCHANGED, Temperatures
 from model.release import describe_run, write
 from model.run_folder import RunFolder
 from model.transcript import TranscriptDecoder
 
 NAME: Final = "lines"
-RAW: Final = (1.0, 1.0)  # temperatures that change nothing
+ENOUGH: Final = 1_000  # letters from which a temperature can be told
 TEMPERATURES: Final = tuple(np.geomspace(0.5, 3.0, 19).tolist())  # tried, in steps of a tenth
 LEAST_PROBABILITY: Final = 1e-6  # counted for an answer that was given as impossible
 
 
 def release_lines(
-    folder: RunFolder, config: ModelConfig, held_out: Pieces, groups: dict[str, list[int]]
+    folder: RunFolder,
+    config: ModelConfig,
+    held_out: Pieces,
+    groups: dict[str, list[int]],
+    before: Temperatures,
 ) -> Path:
     """Write lines.onnx into the run folder and return its path.
 
@@ -38,21 +43,25 @@ def release_lines(
         config: of its net.
         held_out: pieces of writers who choose.
         groups: places of those that calibrate, by source.
+        before: temperatures that stay where too few letters are held out to tell others.
     """
     newest = folder.metrics()[-1]["held_out"]
     errors = {f"held_out_{name}_error": float(error) for name, error in newest.items()}
-    raw = describe_run(folder, NAME, config, errors, RAW)
+    raw = describe_run(folder, NAME, config, errors, UNCHANGED)
     with TemporaryDirectory() as scratch:
         reader = Reader(checkpoint.read(write(folder, raw, Path(scratch))))
     lines = [
         plain(held_out, place, config.column_height) for name in groups for place in groups[name]
     ]
     scores = [own for batch in batches(lines) for own in reader.scores(batch)]
-    temperatures = (
-        best_temperature([letter_surprise(scores, lines, config, t) for t in TEMPERATURES]),
-        best_temperature([end_surprise(scores, lines, t) for t in TEMPERATURES]),
-    )
-    return write(folder, dataclasses.replace(raw, temperatures=temperatures))
+    of_letters, of_ends = before
+    if sum(len(line.label) for line in lines) >= ENOUGH:
+        of_letters = best_temperature(
+            [letter_surprise(scores, lines, config, t) for t in TEMPERATURES]
+        )
+    if sum(len(line.label) for line in lines if told(line)) >= ENOUGH:
+        of_ends = best_temperature([end_surprise(scores, lines, t) for t in TEMPERATURES])
+    return write(folder, dataclasses.replace(raw, temperatures=(of_letters, of_ends)))
 
 
 def best_temperature(surprises: Sequence[float]) -> float:

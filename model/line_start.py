@@ -18,6 +18,10 @@ BACKWARDS: Final = "backwards."  # names of the weights of layers that read from
 FORWARDS: Final = "lstm."  # of those that read from the start
 
 
+Temperatures = tuple[float, float]  # of the letters and of their ends
+UNCHANGED: Final = (1.0, 1.0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
     """A net to begin with."""
@@ -25,6 +29,7 @@ class Start:
     labels: tuple[str, ...]
     weights: dict[str, Tensor]
     digest: str  # SHA-256 of its file
+    temperatures: Temperatures = UNCHANGED
 
     @property
     def layers(self) -> int:
@@ -45,7 +50,8 @@ def start_from(source: Path) -> Start:
     if metadata.config.kind != "transcriber":
         raise DataError(f"{metadata.name} is a {metadata.config.kind}, expected a transcriber")
     weights = {name: torch.from_numpy(value) for name, value in weights_of(checkpoint).items()}
-    return Start(metadata.config.labels, weights, checkpoint.digest)
+    of_letters, of_ends = metadata.temperatures
+    return Start(metadata.config.labels, weights, checkpoint.digest, (of_letters, of_ends))
 
 
 def begin_with(network: LineLSTM, start: Start) -> None:

@@ -45,7 +45,7 @@ from model.knobs import LineKnobs
 from model.line_loss import ctc_loss, end_loss, framewise_loss, taught_loss
 from model.line_release import release_lines
 from model.line_runs import Trained, line_config
-from model.line_start import Start, begin_with
+from model.line_start import UNCHANGED, Start, begin_with
 from model.network import LineLSTM
 from model.run_folder import NETWORK, RunFolder
 from model.transcript import TranscriptDecoder
@@ -94,6 +94,7 @@ class LineTask:
                 raise DataError("a teacher has other labels or rows than the net that it teaches")
         self._begun = copy.deepcopy(network.state_dict()) if knobs.keep else {}
         self.init = "" if start is None else start.digest
+        self._temperatures = UNCHANGED if start is None else start.temperatures
         pen = OtherHands(knobs.column_height, knobs.strength)
         makers: dict[str, Maker] = {}
         if knobs.made:
@@ -199,7 +200,7 @@ class LineTask:
         """Calibrate and export the net; of one that cannot stream the weights are all."""
         if self.knobs.both_ways:
             return folder.path / NETWORK
-        return release_lines(folder, self.config, self.held_out, self.groups)
+        return release_lines(folder, self.config, self.held_out, self.groups, self._temperatures)
 
 
 def _held_out_groups(pieces: Pieces) -> dict[str, list[int]]:

@@ -58,9 +58,8 @@ def test_the_second_halves_are_read_before_and_after(
     assert [own["trained_on"] for own in found["writers"]] == [N_WORDS // 2] * 2
     assert found["all"]["before"]["pieces"] == N_WORDS
     assert 0 < found["new_texts"]["before"]["pieces"] < N_WORDS
-    after, before = (found["all"][when]["error"] for when in ("after", "before"))
-    assert after == pytest.approx(before, rel=0.25)  # nothing is learnt but a temperature
-    assert found["all"]["fall"] == pytest.approx(1 - after / before)
+    assert found["all"]["after"] == found["all"]["before"]  # at this rate nothing is learnt
+    assert found["all"]["fall"] == 0
     halves = [
         sorted(own)[N_WORDS // 2 :]
         for own in material.by_writer(material.places("7")).values()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from model import line_release
 from model import train as training
 from model.checkpoint import find, read
 from model.data import line_data
@@ -311,6 +312,22 @@ def test_a_run_learns_to_read_words_and_another_run_goes_on_from_its_checkpoint(
     assert read(again).metadata.metrics["held_out_words_error"] == pytest.approx(
         metadata.metrics["held_out_words_error"], abs=0.02
     )
+
+
+@pytest.mark.parametrize("enough", [10, 1_000])
+def test_few_letters_leave_the_temperatures_that_a_run_begins_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int
+) -> None:
+    monkeypatch.setattr(line_release, "ENOUGH", enough)
+    data = line_data.own("ink", ink())
+    begun = LineTask(SMALL, data)
+    start = Start(begun.labels, begun.network.state_dict(), "digest", (1.7, 0.6))
+    knobs = dataclasses.replace(SMALL, steps=1, learning_rate=1e-7)
+    task = LineTask(knobs, data, start)
+    trainer = training.Trainer(knobs, Place(run=tmp_path, threads=1), task)
+    assert trainer.run()
+    temperatures = read(task.finish(trainer.folder)).metadata.temperatures
+    assert (temperatures == (1.7, 0.6)) is (enough == 1_000)
 
 
 def test_a_net_is_named_even_where_a_folder_has_the_same_name(
