@@ -70,7 +70,7 @@ class _Run:
 
     symbol: int
     step: int  # the first one
-    weights: NDArray[np.float32]  # [1 + K], probabilities of the symbols, added up over its steps
+    weights: NDArray[np.float32]  # [1 + K], probabilities or odds of symbols, added up over it
 
 
 # Attributes of a decoder that `reset` sets: what it knows of its line.
@@ -218,9 +218,8 @@ class TranscriptDecoder:
         step = first // STEP_COLUMNS - 1
         for row, best, is_quiet in zip(symbols, symbols.argmax(1).tolist(), quiet, strict=True):
             step += 1
-            symbol, weights = best, None
-            if best == BLANK and not is_quiet:
-                symbol, weights = self._weigh_against_blank(row)
+            heard = best != BLANK or is_quiet
+            symbol, weights = (best, None) if heard else self._weigh_against_blank(row)
             if symbol == self._symbol and self._run is None:  # most steps: nothing happens
                 continue
             column = min(STEP_COLUMNS * (step + 1), self._columns) - 1

@@ -46,6 +46,9 @@ IMAGES: Final = (
     "a folder with one folder of images a class, a CSV of label and pixels, or a folder of MNIST's"
     " IDX files  [MNIST, fetched once]"
 )
+TEACHERS: Final = click.option(
+    "--teacher", type=PATH, multiple=True, help="run folder of a net to learn from, once for each"
+)
 INK: Final = (
     "your own ink: .jsonl, .inkml or a folder of them; or UNIPEN's archive  [what was kept of it]"
 )
@@ -99,7 +102,7 @@ def knob_options(task: str) -> Callable[[Command], Command]:
 
 @train.command()
 @place_options(IMAGES)
-@click.option("--teacher", type=PATH, multiple=True, help="run folder of a teacher, once for each")
+@TEACHERS
 @knob_options("digits")
 def digits(teacher: tuple[Path, ...], **options: Any) -> int:
     """Train the causal LSTM that is served; without --teacher it trains one first.
@@ -128,7 +131,7 @@ def teacher(**options: Any) -> int:
 @train.command()
 @place_options(INK)
 @click.option("--init", type=PATH, help="begin with these weights: a run folder, a name or a path")
-@click.option("--teacher", type=PATH, multiple=True, help="run folder of a net to learn from")
+@TEACHERS
 @knob_options("lines")
 def lines(init: Path | None, teacher: tuple[Path, ...], **options: Any) -> int:
     """Train the causal net that reads lines of handwriting.
@@ -153,8 +156,9 @@ def lines(init: Path | None, teacher: tuple[Path, ...], **options: Any) -> int:
     show_default=True,
     help="begin with these weights: a run folder, a name or a path",
 )
+@TEACHERS
 @knob_options("hand")
-def hand(init: Path, **options: Any) -> int:
+def hand(init: Path, teacher: tuple[Path, ...], **options: Any) -> int:
     """Teach a net one person's hand: some minutes, and a hundred words or more.
 
     \b
@@ -162,7 +166,7 @@ def hand(init: Path, **options: Any) -> int:
       inkstream train hand --data my_hand.jsonl
       inkstream serve --models runs/hand/lines.onnx
     """
-    return _train("hand", options, init=init)
+    return _train("hand", options, init=init, teachers=teacher)
 
 
 def _train(task: str, options: dict[str, Any], **more: Any) -> int:

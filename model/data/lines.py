@@ -139,7 +139,7 @@ class LineMaker:
     def _lined_up(self, writer: int, random: np.random.Generator) -> list[list[Run]]:
         known, capitals = self._scraps.scribes[writer].words, self._capitals[writer]
         if len(self._block[writer]) >= ENOUGH_WORDS and random.random() < self._recipe.block:
-            known = self._block[writer]
+            known = capitals = self._block[writer]
         n_words = int(random.integers(2, self._recipe.most_words + 1))
         words = [known[at] for at in random.integers(len(known), size=n_words)]
         if capitals and random.random() < self._recipe.sentence:

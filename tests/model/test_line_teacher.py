@@ -10,7 +10,7 @@ from torch import Tensor
 
 from model import train as training
 from model.data import line_data
-from model.data.line_batches import LineBatch
+from model.data.line_batches import Drawn, LineBatch, join
 from model.errors import DataError
 from model.knobs import LineKnobs, Place
 from model.line_loss import taught_loss
@@ -43,6 +43,14 @@ def test_it_is_taught_to_say_the_same_as_much_later_as_the_lag_says() -> None:
     assert taught_loss(teacher, teacher, batch_of(8)) == pytest.approx(0, abs=1e-6)
     assert taught_loss(late, teacher, batch_of(8)) > 5
     assert taught_loss(late, teacher, batch_of(8), lag=2) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_lag_leaves_something_of_the_shortest_line() -> None:
+    longest = LineKnobs.__dataclass_fields__["teacher_lag"].metadata["most"]
+    shortest = join([Drawn(np.ones((1, HEIGHT), np.uint8), "a", np.zeros(1, np.float32))])
+    said = torch.zeros(1, int(shortest.steps[0]), 3).log_softmax(2)
+    other = sure_of([1] * int(shortest.steps[0]))
+    assert taught_loss(said, other, shortest, lag=longest) > 0
 
 
 def test_it_is_taught_nothing_about_padding() -> None:
