@@ -91,6 +91,7 @@ class LineKnobs(Knobs):
     task: Literal["lines"] = "lines"
     column_height: int = knob(32, 8, 256, "pixels of a column")
     channels: int = knob(64, 1, MAX_CHANNELS // 2, "of the convolutions; of the first one half")
+    masked: float = knob(0.0, 0, 0.9, "share of the steps that the net may not see in training")
     both_ways: bool = False  # a net that also reads from the end: to compare with, never served
     steps: int = knob(40_000, 1, 10_000_000, "batches")
     columns: int = knob(9_200, 100, 1_000_000, "columns of a batch, about")

@@ -57,21 +57,20 @@ def start_from(source: Path) -> Start:
 def begin_with(network: LineLSTM, start: Start) -> None:
     """Give `network` the weights of `start`; rows of labels that it did not know stay drawn.
 
-    So do layers that read from the end, which a net that reads one way lacks. Layers above those
-    of `start` begin by adding nothing to what they read: the deeper net reads as the other did
-    (Chen et al., Net2Net, ICLR 2016).
+    Layers that `start` lacks, above its own or reading from the end, begin by adding nothing to
+    what they read: the larger net reads as the other did (Chen et al., Net2Net, ICLR 2016).
 
     Raises `DataError` if its dimensions are others.
     """
     own = network.state_dict()
     rows = [0, *(1 + network.config.labels.index(label) for label in start.labels)]  # 0: the blank
-    weights = {name: value for name, value in own.items() if name.startswith(BACKWARDS)}
+    deeper = [f"{FORWARDS}{layer}." for layer in range(start.layers, network.config.layers)]
     units = network.config.units
-    for layer in range(start.layers, network.config.layers):
-        for name, value in own.items():
-            if name.startswith(f"{FORWARDS}{layer}."):
-                weights[name] = value.clone()
-                weights[name][2 * units : 3 * units] = 0  # what a cell would take in
+    weights = {}
+    for name, value in own.items():
+        if name.startswith((BACKWARDS, *deeper)):
+            weights[name] = value.clone()
+            weights[name][2 * units : 3 * units] = 0  # what a cell would take in
     weights |= start.weights
     for name in ("head.weight", "head.bias"):
         if name in weights and weights[name].shape[1:] == own[name].shape[1:]:

@@ -83,7 +83,9 @@ class LineTask:
         known = () if start is None else start.labels
         self.labels = (*known, *(label for label in data.characters if label not in known))
         self.config = line_config(knobs, self.labels)
-        network = LineLSTM(self.config, knobs.dropout, both_ways=knobs.both_ways)
+        network = LineLSTM(
+            self.config, knobs.dropout, masked=knobs.masked, both_ways=knobs.both_ways
+        )
         if start is not None:
             begin_with(network, start)
         elif knobs.keep:

@@ -14,7 +14,7 @@ from model import checkpoint as checkpoints
 from model.checkpoint import Checkpoint
 from model.config import ModelConfig
 from model.errors import ConfigError
-from model.network import LineLSTM
+from model.network import LONGEST_MASK, LineLSTM, masked
 from model.pairs import NEVER
 from model.runtime import Runtime
 from tests import builders
@@ -112,6 +112,31 @@ def test_a_net_that_reads_both_ways_knows_the_future_and_one_that_does_not_does_
         with torch.no_grad():
             same = torch.equal(net(columns)[0][:, :9], net(changed)[0][:, :9])
         assert same is not both_ways
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_masks_hide_their_share_of_the_steps_in_spans(share: float) -> None:
+    seen = torch.ones(8, 500, 3)
+    shares, shortest = [], set()
+    for seed in range(40):
+        hidden = masked(seen, share, torch.Generator().manual_seed(seed)) == 0  # [B, T, U]
+        assert torch.equal(hidden.all(2), hidden.any(2))
+        shares.append(hidden.float().mean())
+        rows = ["".join(map(str, row)) for row in hidden.all(2).int().tolist()]
+        spans = [len(span) for row in rows for span in row.split("0")[1:-1] if span]
+        shortest.add(min(spans))
+    assert np.mean(shares) == pytest.approx(share, rel=0.03)
+    assert shortest == set(range(1, LONGEST_MASK + 1))
+
+
+def test_nothing_is_masked_but_in_training() -> None:
+    net = LineLSTM(builders.line_config(), masked=0.5)
+    columns = torch.from_numpy(drawn(40, seed=1) / np.float32(255))[None]
+    with torch.no_grad():
+        whole = net(columns)[0]
+        random = torch.Generator().manual_seed(0)
+        assert not torch.equal(net(columns, random)[0], whole)
+        assert torch.equal(net.eval()(columns, random)[0], whole)
 
 
 def test_a_fresh_stream_says_blank(runtime: Runtime) -> None:

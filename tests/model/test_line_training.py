@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -236,34 +237,30 @@ def test_a_net_of_other_dimensions_cannot_be_gone_on_from() -> None:
         LineTask(dataclasses.replace(SMALL, units=32), data, start)
 
 
-def test_a_deeper_net_begins_by_reading_as_the_shallower_one_and_learns_in_all_layers() -> None:
+@pytest.mark.parametrize(
+    ("larger", "added"),
+    [({"layers": 3}, ["lstm.1", "lstm.2"]), ({"both_ways": True}, ["backwards.0"])],
+)
+def test_a_larger_net_begins_by_reading_as_the_smaller_one_and_learns_in_all_layers(
+    larger: dict[str, Any], added: list[str]
+) -> None:
     data = line_data.own("ink", ink())
     small = LineTask(SMALL, data)
     start = Start(small.labels, small.network.state_dict(), "digest")
-    deeper = LineTask(dataclasses.replace(SMALL, layers=3), data, start)
+    large = LineTask(dataclasses.replace(SMALL, **larger), data, start)
     columns = torch.rand(2, 40, SMALL.column_height)
     small.network.eval()
-    deeper.network.eval()
-    for said, before in zip(deeper.network(columns), small.network(columns), strict=True):
+    large.network.eval()
+    for said, before in zip(large.network(columns), small.network(columns), strict=True):
         assert torch.equal(said, before)
-    deeper.network.train()
-    weights = dict(deeper.network.named_parameters())
-    above = [weights[f"lstm.{layer}.weight_ih_l0"] for layer in (1, 2)]
-    for slopes in torch.autograd.grad(deeper.loss(0, 0), above):
+    large.network.train()
+    weights = dict(large.network.named_parameters())
+    new = [weights[f"{layer}.weight_ih_l0"] for layer in added]
+    for slopes in torch.autograd.grad(large.loss(0, 0), new):
         assert slopes.abs().sum() > 0
-    again = Start(deeper.labels, deeper.network.state_dict(), "digest")
-    with pytest.raises(DataError, match=r"the net to begin with has other dimensions: lstm\.1"):
+    again = Start(large.labels, large.network.state_dict(), "digest")
+    with pytest.raises(DataError, match=f"net to begin with has other dimensions: {added[0]}"):
         LineTask(SMALL, data, again)
-
-
-def test_a_net_that_reads_both_ways_begins_with_one_that_reads_one_way() -> None:
-    data = line_data.own("ink", ink())
-    small = LineTask(SMALL, data)
-    start = Start(small.labels, small.network.state_dict(), "digest")
-    both = LineTask(dataclasses.replace(SMALL, both_ways=True), data, start)
-    weights = both.network.state_dict()
-    assert all(torch.equal(weights[name], value) for name, value in start.weights.items())
-    assert any(name.startswith("backwards.") for name in weights)
 
 
 @pytest.mark.parametrize("n_writers", [2, 40])
