@@ -12,7 +12,7 @@ off.
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model.errors import InputError
 
-__all__ = ["MAX_COLUMNS", "PEN_WIDTH", "Canvas", "flatten", "rasterise"]
+__all__ = ["MAX_COLUMNS", "PEN_WIDTH", "Canvas", "flatten", "rasterise", "touched"]
 
 Floats = NDArray[np.float32]
 Boxes = tuple[Floats, NDArray[np.uint8]]  # lowest column and row [2, n], ink [box, box, n]
@@ -85,6 +85,17 @@ def rasterise(
     return columns
 
 
+def touched(points: NDArray[Any], pen_width: float = PEN_WIDTH) -> tuple[int, int]:
+    """The first column that a pen at these points [P, 2] touches, and the last, plus 1.
+
+    (0, 0) where there are none.
+    """
+    if not len(points):
+        return 0, 0
+    x = points[:, 0]
+    return max(0, _touched(float(x.min()), pen_width)[0]), _touched(float(x.max()), pen_width)[1]
+
+
 class Canvas:
     """Ink that is still being written, as a stream of columns.
 
@@ -93,8 +104,10 @@ class Canvas:
     are those of `rasterise` for all of it.
     """
 
-    def __init__(self, column_height: int, pen_width: float = PEN_WIDTH) -> None:
+    def __init__(self, column_height: int, pen_width: float = PEN_WIDTH, margin: int = 0) -> None:
+        """Prepare; columns are given once the pen is `margin` columns beyond them."""
         self._pen_width = pen_width
+        self._margin = margin
         self._first = 0  # columns before this one are forgotten
         self._columns = np.zeros((0, column_height), np.uint8)  # never written to: copies share it
         self._behind = 0  # columns that the pen has left behind
@@ -119,8 +132,7 @@ class Canvas:
         first, ink = _draw(points, stroke_starts, self._columns.shape[1], self._pen_width)
         if not len(ink):
             return
-        if first < self._first:
-            raise InputError(f"ink reaches back to column {first}, allowed: from {self._first} on")
+        self._check_known(first)
         end = max(first + len(ink), self.n_columns)
         columns = np.zeros((end - self._first, ink.shape[1]), np.uint8)
         columns[: len(self._columns)] = self._columns
@@ -130,7 +142,44 @@ class Canvas:
         self._columns = columns
         if len(changed):
             self._taken = min(self._taken, first + int(changed[0]))
-        self._behind = max(self._behind, _touched(float(points[-1, 0]), self._pen_width)[0])
+        pen = _touched(float(points[-1, 0]), self._pen_width)[0]
+        self._behind = max(self._behind, pen - self._margin)
+
+    def redraw(
+        self, first: int, end: int, n_columns: int, strokes: Iterable[tuple[NDArray[Any], float]]
+    ) -> None:
+        """Draw columns `first` to `end` anew, for a stroke that was taken back.
+
+        Args:
+            first: the first of them; none before it may be forgotten.
+            end: the one behind the last of them.
+            n_columns: how many columns are touched from now on.
+            strokes: all that stand: points [P, 2], and the column from which on they are wiped out.
+
+        Raises `InputError`, and changes nothing, when a column would change that is forgotten.
+        """
+        self._check_known(first)
+        ink = np.zeros((end - first, self._columns.shape[1]), np.uint8)
+        for points, wiped_from in strokes:
+            for part in _parts_near(points, first, end, self._pen_width):
+                start, drawn = _draw(part, np.array([0, len(part)]), ink.shape[1], self._pen_width)
+                low, high = max(first, start), min(end, start + len(drawn), wiped_from)
+                if low < high:
+                    here = ink[low - first : int(high) - first]
+                    np.maximum(here, drawn[low - start :][: len(here)], out=here)
+        columns = self._columns.copy()
+        here = columns[first - self._first :][: len(ink)]
+        changed = np.flatnonzero((ink[: len(here)] != here).any(1))
+        here[:] = ink[: len(here)]
+        self._columns = columns[: n_columns - self._first]
+        if len(changed):
+            self._taken = min(self._taken, first + int(changed[0]))
+        self._behind, self._taken = min(self._behind, n_columns), min(self._taken, n_columns)
+
+    def _check_known(self, first: int) -> None:
+        """Raise `InputError` if this column is forgotten."""
+        if first < self._first:
+            raise InputError(f"ink reaches back to column {first}, allowed: from {self._first} on")
 
     def take(self, everything: bool = False) -> tuple[int, NDArray[np.uint8]]:
         """What the stream lacks: where it must go back to, and all columns [n, H] from there on.
@@ -201,6 +250,21 @@ def _checked(places: NDArray[Any]) -> tuple[float, float]:
             f"y is from {top:g} to {bottom:g}, allowed: {-MAX_COLUMNS} to {MAX_COLUMNS} rows"
         )
     return left, right
+
+
+def _parts_near(
+    points: NDArray[Any], first: int, end: int, pen_width: float
+) -> Iterator[NDArray[Any]]:
+    """The parts of a stroke [P, 2] that may leave ink on columns `first` to `end`."""
+    if len(points) == 1:
+        yield points
+        return
+    x, reach = points[:, 0], pen_width / 2 + 1
+    right = np.maximum(x[:-1], x[1:]) > first - reach
+    near = right & (np.minimum(x[:-1], x[1:]) < end + reach)
+    edges = np.flatnonzero(np.diff(near, prepend=False, append=False))
+    for start, stop in edges.reshape(-1, 2).tolist():
+        yield points[start : stop + 1]
 
 
 def _parts(n: int, at_once: int) -> Iterator[slice]:

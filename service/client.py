@@ -143,12 +143,10 @@ def error_of_close(closed: ConnectionClosed) -> InkstreamError:
     return error_of_closing(closed.rcvd.code, closed.rcvd.reason)
 
 
-class AsyncStream:
-    """A stream for asyncio; `connect` opens one."""
+class _Heard:
+    """What the server said that nobody waited for."""
 
-    def __init__(self, socket: AsyncConnection, conversation: Conversation) -> None:
-        self._socket = socket
-        self._conversation = conversation
+    _conversation: Conversation
 
     @property
     def ready(self) -> Ready:
@@ -164,6 +162,22 @@ class AsyncStream:
     def ended_line(self) -> Flushed | None:
         """The newest line that ended by itself or with the stream, once one did."""
         return self._conversation.ended_line
+
+    @property
+    def rewound(self) -> Rewound | None:
+        """The newest way back that a late stroke or an undo brought, once one did.
+
+        Events from its `letters` and `words` on are withdrawn, and its `text` is what stands.
+        """
+        return self._conversation.rewound
+
+
+class AsyncStream(_Heard):
+    """A stream for asyncio; `connect` opens one."""
+
+    def __init__(self, socket: AsyncConnection, conversation: Conversation) -> None:
+        self._socket = socket
+        self._conversation = conversation
 
     async def send(self, columns: Any) -> AsyncIterator[Result]:
         """Send columns and give their results as they come.
@@ -183,18 +197,33 @@ class AsyncStream:
             if result is not None:
                 yield result
 
-    async def write(self, strokes: Any, height: float) -> AsyncIterator[Result]:
+    async def ink(
+        self, strokes: Any, height: float, *, pause: bool = False
+    ) -> AsyncIterator[Result]:
         """Send strokes of a pen and give the results of their columns as they come.
 
         Args:
-            strokes: whole ones, each a row of points (x, y), x to the right and y downwards.
+            strokes: each a row of points (x, y), x to the right and y downwards; or a mapping with
+                `points`, an `id`, by which events and `undo` name it, and `last`: where that is
+                False, more points of this `id` go on from there.
             height: of the writing's frame in the same units; the same for the whole line.
+            pause: whether the pen rests, so that what it still touches is read too.
 
-        Columns that the pen still touches have their results with later strokes or a flush, and
-        a stroke that reaches back gives the results of all columns from there on anew, of a higher
-        `epoch`. Raises the server's errors as they come.
+        Other columns that the pen still touches have their results with later strokes or a flush,
+        and a stroke that reaches back gives the results of all columns from there on anew, of a
+        higher `epoch`. Raises the server's errors as they come.
         """
-        writing = Writing(self._conversation, strokes, height)
+        async for result in self._written(
+            Writing(self._conversation, strokes, height, pause=pause)
+        ):
+            yield result
+
+    async def undo(self, stroke: int | str) -> AsyncIterator[Result]:
+        """Take back the stroke of that id; gives the results of the columns that it changes."""
+        async for result in self._written(Writing(self._conversation, undo=stroke)):
+            yield result
+
+    async def _written(self, writing: Writing) -> AsyncIterator[Result]:
         for messages in writing.portions():
             for message in messages:
                 await self._write(message)
@@ -244,27 +273,12 @@ class AsyncStream:
             raise error_of_close(closed) from closed
 
 
-class Stream:
+class Stream(_Heard):
     """A stream without asyncio; `connect_sync` opens one."""
 
     def __init__(self, socket: SyncConnection, conversation: Conversation) -> None:
         self._socket = socket
         self._conversation = conversation
-
-    @property
-    def ready(self) -> Ready:
-        """What the server said first: session, model, labels, column height, limits."""
-        return self._conversation.ready
-
-    @property
-    def going_away(self) -> Goaway | None:
-        """The server's notice that it is about to stop, once it came."""
-        return self._conversation.going_away
-
-    @property
-    def ended_line(self) -> Flushed | None:
-        """The newest line that ended by itself or with the stream, once one did."""
-        return self._conversation.ended_line
 
     def send(self, columns: Any) -> Iterator[Result]:
         """Send columns and give their results as they come; see `AsyncStream.send`."""
@@ -276,9 +290,15 @@ class Stream:
             if result is not None:
                 yield result
 
-    def write(self, strokes: Any, height: float) -> Iterator[Result]:
-        """Send strokes of a pen and give the results of their columns; see `AsyncStream.write`."""
-        writing = Writing(self._conversation, strokes, height)
+    def ink(self, strokes: Any, height: float, *, pause: bool = False) -> Iterator[Result]:
+        """Send strokes of a pen and give the results of their columns; see `AsyncStream.ink`."""
+        return self._written(Writing(self._conversation, strokes, height, pause=pause))
+
+    def undo(self, stroke: int | str) -> Iterator[Result]:
+        """Take back the stroke of that id; gives the results of the columns that it changes."""
+        return self._written(Writing(self._conversation, undo=stroke))
+
+    def _written(self, writing: Writing) -> Iterator[Result]:
         for messages in writing.portions():
             for message in messages:
                 self._write(message)

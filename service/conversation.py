@@ -4,7 +4,7 @@ The clients in `service/client.py` are two thin shells around it. It needs pydan
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
@@ -60,7 +60,6 @@ class Done(messages.Done):
     """What a transcriber decided since the newest result."""
 
 
-Points = list[tuple[float, float]]  # of one stroke
 Answer = TypeVar("Answer", Configured, Done, Flushed, Pong, ResetDone, Rewound)
 
 
@@ -75,6 +74,7 @@ class Conversation:
         """Begin with the server's first message; raises the error that it is instead of `ready`."""
         self.going_away: Goaway | None = None
         self.ended_line: Flushed | None = None  # the newest that ended by itself, or at the end
+        self.rewound: Rewound | None = None  # the newest way back that ink brought
         self.barrier: int | None = None  # id of a ping behind ink that is not answered yet
         self.sent = 0  # columns, less those taken back by a rewind
         self.line_start = 0  # the count at column 0 of this line
@@ -105,8 +105,10 @@ class Conversation:
                 self.barrier = None
             case ResetDone():
                 self._events = []
-            case messages.Rewound(column=column):
+            case Rewound(column=column):
                 self._events = [event for event in self._events if event.column < column]
+                if message.id is None:
+                    self.rewound = message
             case messages.Flushed():
                 message = Flushed.model_construct(events=self.take_events(), **dict(message))
                 if message.id is None:
@@ -192,18 +194,31 @@ class Sending:
 class Writing:
     """Ink on its way, in portions: what is said up to the answer to a ping belongs to the ink."""
 
-    def __init__(self, conversation: Conversation, strokes: Any, height: float) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        strokes: Any = (),
+        height: float | None = None,
+        *,
+        undo: int | str | None = None,
+        pause: bool = False,
+    ) -> None:
         self._conversation = conversation
-        self._strokes = [[(float(x), float(y)) for x, y in stroke] for stroke in strokes]
-        self._height = float(height)
+        self._strokes = [_stroke_of(stroke) for stroke in strokes]
+        self._frame = {} if height is None else {"height": float(height)}
+        self._first = {} if undo is None else {"undo": undo}
+        self._last = {"pause": True} if pause else {}
         self._earlier = conversation.barrier  # of ink whose results were not waited for
 
     def portions(self) -> Iterator[list[str]]:
         """The messages to send, so many at a time; the next ones when these are answered."""
         said = self._conversation
-        for portion in _portions(self._strokes, said.ready.limits.max_message_points):
-            strokes = [{"points": points} for points in portion]
-            messages = [said.ask("ink", strokes=strokes, height=self._height), said.ask("ping")]
+        portions = list(_portions(self._strokes, said.ready.limits.max_message_points))
+        for number, strokes in enumerate(portions):
+            fields = {"strokes": strokes, **self._frame}
+            fields |= self._first if not number else {}
+            fields |= self._last if number == len(portions) - 1 else {}
+            messages = [said.ask("ink", **fields), said.ask("ping")]
             self._own = said.barrier = said.asked
             yield messages
 
@@ -221,22 +236,30 @@ class Writing:
         return None
 
 
-def _portions(strokes: list[Points], most: int) -> Iterator[list[Points]]:
+def _stroke_of(stroke: Any) -> dict[str, Any]:
+    """A stroke as it is sent: of a row of points, or of a mapping with points, id and last."""
+    fields = dict(stroke) if isinstance(stroke, Mapping) else {"points": stroke}
+    return fields | {"points": [(float(x), float(y)) for x, y in fields["points"]]}
+
+
+def _portions(strokes: list[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
     """Strokes for one message after the other, at most so many points in each, but two may be.
 
-    One that is cut goes on where it ended, which leaves its ink as it is.
+    One that is cut goes on by its name, or, if it has none, where it ended: its ink is the same.
     """
-    portion: list[Points] = []
+    portion: list[dict[str, Any]] = []
     most = room = max(most, 2)
     for stroke in strokes:
-        rest = stroke
+        named, rest = stroke.get("id") is not None, stroke["points"]
         while len(rest) > room:
             if room > 1:
-                portion.append(rest[:room])
-                rest = rest[room - 1 :]
+                portion.append(
+                    stroke | {"points": rest[:room]} | ({"last": False} if named else {})
+                )
+                rest = rest[room if named else room - 1 :]
             yield portion
             portion, room = [], most
-        portion.append(rest)
+        portion.append(stroke | {"points": rest})
         room -= len(rest)
     yield portion
 

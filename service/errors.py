@@ -52,12 +52,6 @@ class ValueRefusedError(MessageError):
     code = "bad_value"
 
 
-class NotOfferedError(MessageError):
-    """The protocol knows it, this server or model does not offer it."""
-
-    code = "not_offered"
-
-
 class ServiceError(InkstreamError):
     """Why a session or request is refused or ended, beside what its messages say."""
 
@@ -149,7 +143,6 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "bad_columns": Meaning(4400, 422),
     "bad_ink": Meaning(4400, 422),
     "bad_value": Meaning(4400, 422),
-    "not_offered": Meaning(4400, 422),
     "unauthorized": Meaning(4401, 401),
     "forbidden_origin": Meaning(4403, 403),
     "unknown_model": Meaning(4404, 404),

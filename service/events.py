@@ -19,6 +19,17 @@ class Spelling(Message):
     p: float
 
 
+class Span(Message):
+    """A part of a stroke of the pen."""
+
+    id: int | str
+    """The stroke's, as the client gave it."""
+    start: int
+    """Its first point, from 0."""
+    end: int
+    """The point after the last one."""
+
+
 class Decided(Message):
     """Something decided, and final."""
 
@@ -33,6 +44,8 @@ class Decided(Message):
     """Where it was decided: a rewind to this column or before withdraws it."""
     confidence: float
     """How probable it is."""
+    strokes: tuple[Span, ...] | None = None
+    """What the pen wrote of it, as far as strokes have ids; null in a line of columns."""
 
 
 class Letter(Decided):

@@ -15,7 +15,6 @@ from service.errors import (
     InkError,
     JsonError,
     MessageError,
-    NotOfferedError,
     Ref,
     TypeUnknownError,
     ValueRefusedError,
@@ -49,16 +48,16 @@ def _explain_field(
     message: dict[str, Any], fault: str, where: tuple[int | str, ...], complaint: str
 ) -> MessageError:
     name, ref = str(where[0]), _ref(message)
-    if message["type"] == "ink" and "undo" in message:
-        return NotOfferedError("undo is not offered yet; a rewind is", ref)
     if fault == "missing" and len(where) == 1:
         return ValueRefusedError(f"{message['type']} has no {name}", ref)
     if name == "columns":
         return _explain_columns(message["columns"], where[1:], ref)
     if name == "strokes":
         return _explain_strokes(message["strokes"], where[1:], ref)
-    if name == "id":
+    if name in ("id", "undo"):
         allowed = ID_ALLOWED
+    elif name == "pause":
+        allowed = "true or false"
     else:
         allowed = complaint.split(" should ", 1)[-1].removeprefix("be ").removeprefix("have ")
     return ValueRefusedError(f"{name} is {shown(message[name])}, allowed: {allowed}", ref)
@@ -79,7 +78,7 @@ def _explain_strokes(strokes: Any, where: tuple[int | str, ...], ref: Ref) -> Me
     match where:
         case (int(stroke), "last"):
             got = f"last of stroke {stroke} is {shown(strokes[stroke]['last'])}"
-            return NotOfferedError(f"{got}: pieces of strokes are not offered yet", ref)
+            return InkError(f"{got}, allowed: true or false", ref)
         case (int(stroke), "points", int(point), *_):
             got = f"point {point} of stroke {stroke} is {spelt(strokes[stroke]['points'][point])}"
             return InkError(f"{got}, expected [x, y], two finite numbers", ref)

@@ -7,7 +7,6 @@ from itertools import takewhile
 from typing import cast
 
 from service.errors import ColumnsError, InkError, MessageError, Ref
-from service.pen import cost
 from service.requests import ClientMessage, Columns, Configure, Ink, Reset
 
 
@@ -17,7 +16,6 @@ class Control:
 
     index: int  # of all messages of this client, from 0
     message: ClientMessage | MessageError
-    cost: int = 1  # messages that it counts for in the client's pace
 
     @property
     def ref(self) -> Ref:
@@ -83,11 +81,8 @@ class Inbox:
         if not self._controls:
             self.head_columns += n_columns
 
-    def expect(self, message: ClientMessage, max_points: int) -> int:
-        """Look at a message before it is queued; gives as how many messages it counts.
-
-        Raises `InkError` for ink that cannot be taken.
-        """
+    def expect(self, message: ClientMessage, max_points: int) -> None:
+        """Look at a message before it is queued; raises `InkError` for ink that cannot be taken."""
         if isinstance(message, Reset):
             self._comes_as = None
         elif isinstance(message, Ink):
@@ -97,8 +92,6 @@ class Inbox:
             if self._comes_as is Columns:
                 raise InkError("ink in a line of columns, allowed: after a reset", message.id)
             self._comes_as = Ink
-            return cost(message, self._column_height)
-        return 1
 
     def add_control(self, control: Control) -> None:
         """Queue anything else."""

@@ -43,6 +43,12 @@ class Limits:
     """Messages other than columns, in the long run; more, or too much ink, close with 4429."""
     max_message_points: int
     """Points of the pen in one message."""
+    ink_margin_columns: int
+    """How far the pen must be beyond a column for this to be read."""
+    max_ink_strokes: int
+    """Strokes that a rewind may still reach."""
+    max_ink_points: int
+    """Points of these strokes together."""
     max_bad_messages: int
     """Bad messages in a row that close with 4400."""
     max_sessions: int

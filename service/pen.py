@@ -1,12 +1,18 @@
 """The ink of one line: strokes of the pen in, columns out, by the code that training used."""
 
-from typing import Final
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.errors import InputError
-from model.ink import Canvas, flatten
+from model.ink import PEN_WIDTH, Canvas, flatten, touched
 from service.errors import InkError
+from service.events import Span
+from service.faults import spelt
 from service.messages import Limits
 from service.requests import Ink
 
@@ -16,16 +22,53 @@ MAX_WAY: Final = 65_536
 # 0.1 us a pixel and 0.4 to 0.9 us a point. At 50 messages a second that is a fiftieth of the time.
 MESSAGE_WAY: Final = 4096
 POINT_WAY: Final = 8
+UNDO_MESSAGES: Final = 8  # that taking a stroke back counts for: what crosses it is drawn anew
+MOST_SPANS: Final = 16  # of a stroke in one letter; who goes to and fro more often has one
+
+Points = NDArray[np.float64]  # [n, 2], pixels
 
 
-def cost(ink: Ink, column_height: int) -> int:
-    """As how many messages ink counts, by what it takes to draw; raises `InkError` if too much."""
-    points, _ = flatten([stroke.points for stroke in ink.strokes])
-    with np.errstate(over="ignore"):  # what is too large is too far
-        way = float(abs(np.diff(points, axis=0)).max(1).sum()) * column_height / ink.height
-    if way > MAX_WAY:
-        raise InkError(f"the pen goes {way:.0f} pixels, allowed in one message: {MAX_WAY}", ink.id)
-    return 1 + int(way + POINT_WAY * len(points)) // MESSAGE_WAY
+@dataclass(frozen=True, eq=False)
+class Stroke:
+    """What the pen wrote from its touching the paper on."""
+
+    points: NDArray[np.float32]  # [n, 2], pixels
+    complete: bool  # whether no more of them may come
+    wiped_from: float = math.inf  # the column from which on its ink was wiped out
+
+    @cached_property
+    def columns(self) -> tuple[int, int]:
+        """The first column that its ink touches, and the one after the last."""
+        first, end = touched(self.points)
+        return first, int(min(end, self.wiped_from))
+
+    def wiped(self, column: int) -> "Stroke":
+        """The stroke without the ink on this column and all after it; it is complete then."""
+        return replace(self, complete=True, wiped_from=min(self.wiped_from, column))
+
+
+NEW: Final = Stroke(np.zeros((0, 2), np.float32), complete=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Portion:
+    """What one message of ink brings."""
+
+    ink: Ink
+    strokes: dict[Any, Stroke]  # all of the line's, once this is drawn
+    pieces: list[Points]  # what is new of them, each from where its stroke stood
+    undone: Stroke | None
+
+    @property
+    def cost(self) -> int:
+        """As how many messages it counts; raises `InkError` for a way that is too long."""
+        with np.errstate(over="ignore"):  # what is too large is too far
+            way = sum(float(abs(np.diff(piece, axis=0)).max(1).sum()) for piece in self.pieces)
+        if not way <= MAX_WAY:  # nor not a number
+            got = f"the pen goes {way:.0f} pixels"
+            raise InkError(f"{got}, allowed in one message: {MAX_WAY}", self.ink.id)
+        way += POINT_WAY * sum(map(len, self.pieces))
+        return 1 + int(way) // MESSAGE_WAY + UNDO_MESSAGES * (self.undone is not None)
 
 
 class Pen:
@@ -39,49 +82,97 @@ class Pen:
     def lift(self) -> None:
         """Begin a new line."""
         self.writes = False  # whether this line is written in ink
-        self._canvas = Canvas(self._column_height)
-        self._height = 0.0  # of the line's frame
+        self._canvas = Canvas(self._column_height, PEN_WIDTH, self._limits.ink_margin_columns)
+        self._height: float | None = None  # of the line's frame
+        # Those whose ink may still change, in their order, by id; those without by a mere object.
+        self._strokes: dict[Any, Stroke] = {}
 
-    def draw(self, ink: Ink, oldest: int, read: int) -> tuple[int, bytes]:
-        """Draw strokes.
+    def portion(self, ink: Ink) -> Portion:
+        """See what a message brings; nothing is drawn yet.
+
+        Raises `InkError` for strokes that cannot go on, or one that cannot be taken back.
+        """
+        strokes, undone, pieces = dict(self._strokes), None, []
+        if ink.undo is not None:
+            undone = strokes.pop(ink.undo, None)
+            if undone is None:
+                got = f"undo is {spelt(ink.undo)}"
+                raise InkError(f"{got}, allowed: the id of a stroke that may still change", ink.id)
+        scale = self._scale(ink)
+        for number, stroke in enumerate(ink.strokes):
+            if stroke.id is None and not stroke.last:
+                raise InkError(f"stroke {number} has no id, and is not complete", ink.id)
+            key = object() if stroke.id is None else stroke.id
+            before = strokes.get(key, NEW)
+            if before.complete:
+                raise InkError(f"stroke {spelt(key)} is complete, allowed: a new id", ink.id)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is too large is found later
+                more = np.array(stroke.points, np.float64).reshape(-1, 2) * scale
+                points = np.concatenate([before.points, more.astype(np.float32)])
+            strokes[key] = Stroke(points, stroke.last)
+            if len(more):
+                pieces.append(np.concatenate([before.points[-1:], more]))
+        return Portion(ink, strokes, pieces, undone)
+
+    def _scale(self, ink: Ink) -> float:
+        """Pixels for a unit of its points."""
+        if ink.height is None:
+            if ink.strokes:
+                raise InkError("ink has no height", ink.id)
+            return 1.0
+        if self._height not in (None, ink.height):
+            got = f"height is {ink.height:g}, expected {self._height:g}"
+            raise InkError(f"{got} as before in this line", ink.id)
+        with np.errstate(over="ignore"):
+            return float(np.float64(self._column_height) / ink.height)
+
+    def draw(self, portion: Portion, oldest: int, read: int) -> tuple[int, bytes]:
+        """Draw what the newest message brings.
 
         Args:
-            ink: the message that brings them.
+            portion: of that message.
             oldest: the first column that may still change.
             read: columns of the line that were given before.
 
         Returns:
-            Which of those still stand, and all columns from there on that the pen has left behind.
+            How many of those still stand, and all from there on that the pen has left behind.
 
         Raises:
-            InkError: they cannot be drawn; nothing of them is.
+            InkError: it cannot be drawn; nothing of it is.
         """
-        if self.writes and ink.height != self._height:
-            got = f"height is {ink.height:g}, expected {self._height:g}"
-            raise InkError(f"{got} as before in this line", ink.id)
-        points, stroke_starts = flatten([stroke.points for stroke in ink.strokes])
-        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is found below
-            points *= self._column_height / ink.height
-        canvas = self._canvas.copy()
+        ink, canvas = portion.ink, self._canvas.copy()
         canvas.forget(oldest)
         try:
-            canvas.draw(points, stroke_starts)
+            canvas.draw(*flatten(portion.pieces))
+            if portion.undone is not None:
+                _take_back(portion.undone, portion.strokes, canvas)
         except InputError as error:
             raise InkError(str(error), ink.id) from error
-        self._check_length(canvas.n_columns, read, ink)
-        self.writes, self._height, self._canvas = True, ink.height, canvas
-        start, columns = canvas.take()
+        strokes = {
+            key: stroke
+            for key, stroke in portion.strokes.items()
+            if stroke.columns[1] > oldest or not stroke.complete
+        }
+        self._check(canvas.n_columns, read, strokes, ink)
+        self.writes, self._canvas, self._strokes = True, canvas, strokes
+        self._height = ink.height or self._height
+        start, columns = canvas.take(everything=ink.pause)
         return start, columns.tobytes()
 
-    def _check_length(self, n_columns: int, read: int, ink: Ink) -> None:
-        """Raise `InkError` unless a message may make a line of `read` columns as long as this."""
-        most = self._limits.max_line_columns
+    def _check(self, n_columns: int, read: int, strokes: dict[Any, Stroke], ink: Ink) -> None:
+        """Raise `InkError` unless a message may make a line of `read` columns become this one."""
+        limits = self._limits
+        most = limits.max_line_columns
         if n_columns > most:
             raise InkError(f"ink reaches column {n_columns - 1}, allowed: 0..{most - 1}", ink.id)
-        most = self._limits.max_message_columns
-        if n_columns - read > most:
-            got = f"ink brings {n_columns - read} new columns"
-            raise InkError(f"{got}, allowed: up to {most}", ink.id)
+        n_points = sum([len(stroke.points) for stroke in strokes.values()])
+        for name, got, most in (
+            ("ink brings {} new columns", n_columns - read, limits.max_message_columns),
+            ("{} strokes may still change", len(strokes), limits.max_ink_strokes),
+            ("{} points of strokes may still change", n_points, limits.max_ink_points),
+        ):
+            if got > most:
+                raise InkError(f"{name.format(got)}, allowed: up to {most}", ink.id)
 
     @property
     def holds_back(self) -> bool:
@@ -94,5 +185,34 @@ class Pen:
         return start, columns.tobytes()
 
     def wipe(self, column: int) -> None:
-        """Take the ink off this column and all after it."""
+        """Take the ink off this column and all after it; no stroke goes on from there."""
         self._canvas.cut(column)
+        self._strokes = {key: stroke.wiped(column) for key, stroke in self._strokes.items()}
+
+    def spans(self, start: int, end: int) -> tuple[Span, ...] | None:
+        """Which strokes' points lie on columns `start` to `end`; None in a line of columns."""
+        if not self.writes:
+            return None
+        spans: list[Span] = []
+        for key, stroke in self._strokes.items():
+            first, after = stroke.columns
+            if first < end and start < after and isinstance(key, int | str):
+                places = np.floor(stroke.points[:, 0])
+                inside = (places >= start) & (places < min(end, stroke.wiped_from))
+                edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).tolist()
+                if len(edges) > 2 * MOST_SPANS:
+                    edges = [edges[0], edges[-1]]
+                spans += [
+                    Span(id=key, start=i, end=j)
+                    for i, j in zip(edges[::2], edges[1::2], strict=True)
+                ]
+        return tuple(spans)
+
+
+def _take_back(undone: Stroke, strokes: dict[Any, Stroke], canvas: Canvas) -> None:
+    """Take the ink of a stroke off the canvas, and leave that of the others."""
+    first, end = undone.columns
+    if first < end:
+        n_columns = max([stroke.columns[1] for stroke in strokes.values()], default=0)
+        others = [(stroke.points, stroke.wiped_from) for stroke in strokes.values()]
+        canvas.redraw(first, end, n_columns, others)

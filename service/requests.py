@@ -54,26 +54,28 @@ class Columns(ClientMessage):
 
 
 class Stroke(Message):
-    """What the pen wrote from its touching the paper to its leaving it."""
+    """What the pen wrote from its touching the paper to its leaving it, or a piece of that."""
 
     id: Id = None
-    """Names the stroke."""
+    """Names the stroke; more points may come for it, it can be undone, and events tell of it."""
     points: Points
     """Places of the pen, x to the right and y downwards, in units of the client's choice."""
-    last: Literal[True] = True
-    """Whether the stroke is complete: pieces of strokes are not offered yet."""
+    last: Annotated[bool, Field(strict=True)] = True
+    """Whether the stroke is complete; else its next points go on from here."""
 
 
 class Ink(ClientMessage):
     """Strokes of a pen, which the server turns into columns."""
 
     type: Literal["ink"]
-    strokes: Annotated[list[Stroke], FailFast()]
-    """Whole strokes, in the order in which they were written."""
-    height: Height
+    strokes: Annotated[list[Stroke], FailFast()] = []
+    """Strokes and pieces of them, in the order in which they were written."""
+    height: Height | None = None
     """Height of the writing's frame in the units of the points; the same for the whole line."""
-    undo: None = None
-    """Taking a stroke back is not offered yet."""
+    undo: Id = None
+    """The id of a stroke that is taken back first."""
+    pause: Annotated[bool, Field(strict=True)] = False
+    """Whether the pen rests: columns that it still touches are read too."""
 
 
 class Configure(ClientMessage):

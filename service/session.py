@@ -1,10 +1,9 @@
 """One writer's stream as a state machine without I/O: frames in, effects out.
 
-The whole idea: everything that a client sends waits in one queue, faulty messages included.
-`_advance` works off its head until columns are there; those wait for the engine, which takes them
-(`take`), runs the net and gives the scores back (`stepped`). So every message gets its answers in
-the order of the messages, and no clock, lock or task is needed here. `service/states.py` says what
-may happen when, `service/line.py` keeps what is known of the line.
+All that a client sends waits in one queue, faulty messages included. `_advance` works off its head
+until columns are there; those wait for the engine, which takes them (`take`), runs the net and
+gives the scores back (`stepped`). So every message gets its answers in the order of the messages,
+and no clock, lock or task is needed. What may happen when: `service/states.py`.
 """
 
 from collections.abc import Callable
@@ -47,9 +46,9 @@ class Session:
         self._state = State.NEW
         self._choices = Choices(model.kind, model.labels, model.column_height)
         self._inbox = Inbox(model.column_height)
-        voice = voice_of(decoder, self._choices)
-        self._line = Line(voice, model.column_height, limits.max_rewind_columns)
         self._pen = Pen(model.column_height, limits)
+        voice = voice_of(decoder, self._choices, self._pen.spans)
+        self._line = Line(voice, model.column_height, limits.max_rewind_columns)
         self._flight = b""  # the columns being run
         self._message_ends: list[int] = []  # which of those are the last of a message
         self._then: Callable[[], list[Effect]] = list  # once a rewind or a flush is done
@@ -105,10 +104,10 @@ class Session:
                 data = unpack(message, self._model.column_height, most)
                 self._inbox.add_columns(data, None if isinstance(message, bytes) else message.id)
                 return self._check_length()
-            cost = self._inbox.expect(message, self._limits.max_message_points)
+            self._inbox.expect(message, self._limits.max_message_points)
         except MessageError as error:
             return self._receive_control(Control(index, error), now_s)
-        return self._receive_control(Control(index, message, cost), now_s)
+        return self._receive_control(Control(index, message), now_s)
 
     def goaway(self, time_left_s: float) -> list[Effect]:
         """Tell the client that the server is about to stop."""
@@ -203,12 +202,10 @@ class Session:
     def _receive_control(self, control: Control, now_s: float) -> list[Effect]:
         """Queue what is not columns, unless too many came."""
         self._newest_s = now_s
-        if not self._pace.keeps(now_s, control.cost):
-            rate = self._limits.max_control_per_s
-            text = f"too many messages other than columns or too much ink, allowed: {rate} a second"
-            return self._fail(errors.TooManyControlError(text), control)
-        self._inbox.add_control(control)
-        return self._advance()
+        if self._pace.keeps(now_s):
+            self._inbox.add_control(control)
+            return self._advance()
+        return self._fail(self._pace.error, control)
 
     def _advance(self) -> list[Effect]:
         """Work off the inbox until columns stand at its head that must be read first."""
@@ -238,7 +235,11 @@ class Session:
             case MessageError() as fault:
                 raise fault
             case requests.Ink() as ink:
-                effects = self._draw(*self._pen.draw(ink, self._line.oldest, self._line.column))
+                portion = self._pen.portion(ink)
+                if self._pace.keeps(self._newest_s, portion.cost - 1):
+                    line = self._line
+                    return self._draw(*self._pen.draw(portion, line.oldest, line.column))
+                effects = self._fail(self._pace.error, control)
             case requests.Configure() as message:
                 effects = self._configure(message)
             case requests.Rewind() as message:

@@ -100,6 +100,11 @@ class Settings(BaseSettings):
     max_rewind_columns: Count = Field(512, description="columns that a rewind may go back")
     max_control_per_s: Count = Field(50, description="control messages a second, in the long run")
     max_message_points: Count = Field(8192, description="points of the pen in one message")
+    ink_margin_columns: int = Field(
+        0, ge=0, le=256, description="how far the pen must be beyond a column for this to be read"
+    )
+    max_ink_strokes: Count = Field(4096, description="strokes that a rewind may still reach")
+    max_ink_points: Count = Field(65_536, description="points of these strokes together")
     max_bad_messages: Count = Field(16, description="bad messages in a row until a session closes")
     max_sessions: Count = Field(1024, description="sessions in all")
     max_sessions_per_client: Count = Field(512, description="sessions of one client address")

@@ -6,7 +6,7 @@ which a rewind goes back to.
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,12 +18,13 @@ from model.decode import ClassifierDecoder
 from model.transcript import Decoder, Heard, TranscriptDecoder
 from service.choices import Choices
 from service.effects import Effect, Send
-from service.events import Character, Event, Letter, Punctuation, Spelling, Word
+from service.events import Character, Event, Letter, Punctuation, Span, Spelling, Word
 from service.messages import Result
 
 DECIMALS: Final = 6  # of probabilities
 
 Scores = NDArray[np.float32]  # [n, S]
+Spans = Callable[[int, int], tuple[Span, ...] | None]
 
 
 class ClassifierVoice:
@@ -74,15 +75,15 @@ class ClassifierVoice:
 class TranscriberVoice:
     """Says what is written so far, after every column, and what has ended."""
 
-    def __init__(self, decoder: TranscriptDecoder, choices: Choices) -> None:
+    def __init__(self, decoder: TranscriptDecoder, choices: Choices, spans: Spans) -> None:
         self.decoder = decoder
         self.flush_columns: Final = decoder.flush_columns
-        self._choices = choices
+        self._choices, self._spans = choices, spans
         self._newest = b"", choices.in_force  # scores that were named, and how
 
     def copy(self) -> "TranscriberVoice":
         """An independent voice at the same place of the line."""
-        return TranscriberVoice(self.decoder.copy(), self._choices)
+        return TranscriberVoice(self.decoder.copy(), self._choices, self._spans)
 
     @property
     def settled(self) -> bool:
@@ -107,7 +108,7 @@ class TranscriberVoice:
     def hear_beyond(self, scores: Scores, last: bool) -> list[Effect]:
         """Take the scores of a flush's blank columns, the last ones or not; what is decided."""
         events = self.decoder.step_beyond(scores) + (self.decoder.flush() if last else [])
-        return [Send(message_of(event)) for event in events]
+        return [self._told(event) for event in events]
 
     def said(self, epoch: int, first: int, picked: Sequence[int]) -> list[Effect]:
         """What is said of them, with results of those that are picked; `first` is their number."""
@@ -117,10 +118,13 @@ class TranscriberVoice:
         named = self._named(first, picked)
         for i, shares in zip(picked, named, strict=True):
             while events and events[0].column <= first + i:
-                effects.append(Send(message_of(events.popleft())))
+                effects.append(self._told(events.popleft()))
             ended = math.exp(self._scores[i, -1])
             effects.append(Send(Result(epoch, first + i, shares, ended, texts[i])))
-        return effects + [Send(message_of(event)) for event in events]
+        return effects + [self._told(event) for event in events]
+
+    def _told(self, event: events.Event) -> Send:
+        return Send(message_of(event, self._spans(event.start, event.end)))
 
     def _named(self, first: int, picked: Sequence[int]) -> list[dict[str, float]]:
         """The probabilities after columns; a step that two columns share is named once."""
@@ -146,21 +150,22 @@ class TranscriberVoice:
 Voice = ClassifierVoice | TranscriberVoice
 
 
-def voice_of(decoder: Decoder, choices: Choices) -> Voice:
-    """The voice that suits a decoder."""
+def voice_of(decoder: Decoder, choices: Choices, spans: Spans) -> Voice:
+    """The voice that suits a decoder; `spans` tells what the pen wrote from a column to another."""
     if isinstance(decoder, TranscriptDecoder):
-        return TranscriberVoice(decoder, choices)
+        return TranscriberVoice(decoder, choices, spans)
     return ClassifierVoice(decoder, choices)
 
 
-def message_of(event: events.Event) -> Event:
-    """The message that tells of a letter, a mark or a word."""
+def message_of(event: events.Event, strokes: tuple[Span, ...] | None = None) -> Event:
+    """The message that tells of a letter, a mark or a word, and what the pen wrote of it."""
     common: dict[str, Any] = {
         "id": event.id,
         "start": event.start,
         "end": event.end,
         "column": event.column,
         "confidence": round(event.confidence, DECIMALS),
+        "strokes": strokes,
     }
     others = [(text, round(p, DECIMALS)) for text, p in event.alternatives]
     if isinstance(event, events.Word):

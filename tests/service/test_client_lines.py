@@ -131,16 +131,16 @@ def test_what_a_rewind_withdraws_is_not_told_later(stream: Stream) -> None:
 
 
 def test_strokes_give_the_results_of_their_columns(stream: Stream, reader: Recognizer) -> None:
-    results = list(stream.write([WAVE], 160))
-    results += stream.write([BAR], 160)
+    results = list(stream.ink([WAVE], 160))
+    results += stream.ink([BAR], 160)
     assert [result.column for result in results] == list(range(len(results)))
     flushed = stream.flush()
     assert flushed.text == reader.read(drawn(WAVE, BAR)).text
 
 
 def test_a_late_stroke_gives_changed_columns_anew(stream: Stream, reader: Recognizer) -> None:
-    before = list(stream.write([WAVE, BAR], 160))
-    again = list(stream.write([DOT], 160))
+    before = list(stream.ink([WAVE, BAR], 160))
+    again = list(stream.ink([DOT], 160))
     assert {result.epoch for result in before} == {0}
     assert {result.epoch for result in again} == {1}
     assert again[0].column < 40
@@ -150,7 +150,7 @@ def test_a_late_stroke_gives_changed_columns_anew(stream: Stream, reader: Recogn
 
 async def test_the_asynchronous_client_writes_too(running: Running, reader: Recognizer) -> None:
     async with connect(running.url, model="tiny_lines") as stream:
-        results = [result async for result in stream.write([WAVE, DOT], 160)]
+        results = [result async for result in stream.ink([WAVE, DOT], 160)]
         flushed = await stream.flush()
     assert results
     assert flushed.text == reader.read(drawn(WAVE, DOT)).text
@@ -160,20 +160,41 @@ def test_many_points_go_in_several_messages(running: Running, reader: Recognizer
     x = np.linspace(30, 900, 1000)
     fine = np.stack([x, 80 + 70 * np.sin(x / 30)], 1)
     with connect_sync(running.url, model="tiny_lines") as stream:
-        list(stream.write([fine, DOT, []], 160))
+        list(stream.ink([fine, DOT, []], 160))
         assert stream.flush().text == reader.read(drawn(fine.tolist(), DOT)).text
 
 
+def test_a_named_stroke_comes_in_pieces_and_is_taken_back(
+    running: Running, reader: Recognizer
+) -> None:
+    x = np.linspace(30, 900, 1000)
+    fine = np.stack([x, 80 + 70 * np.sin(x / 30)], 1).tolist()
+    with connect_sync(running.url, model="tiny_lines") as stream:
+        results = list(stream.ink([{"id": "f", "points": fine[:900], "last": False}], 160))
+        results += stream.ink([{"id": "f", "points": fine[900:]}], 160, pause=True)
+        assert results[-1].column == len(drawn(fine)) - 1
+        named = {span.id for event in decided(results) for span in event.strokes or ()}
+        assert named == {"f"}
+        assert stream.rewound is None
+        list(stream.ink([{"id": 2, "points": [(200, 2), (300, 158)]}], 160))
+        assert stream.rewound is not None
+        first = stream.rewound.column
+        again = list(stream.undo(2))
+        assert again[0].column == stream.rewound.column == first
+        assert {result.epoch for result in again} == {stream.rewound.epoch} == {2}
+        assert stream.flush().text == reader.read(drawn(fine)).text
+
+
 def test_what_is_left_early_does_not_show_up_later(stream: Stream) -> None:
-    for _ in stream.write([WAVE[:50]], 160):
+    for _ in stream.ink([WAVE[:50]], 160):
         break
-    results = list(stream.write([BAR], 160))
+    results = list(stream.ink([BAR], 160))
     assert results[0].column == 46  # the pen had left those before behind
 
 
 def test_ink_that_is_refused_is_a_typed_error(stream: Stream) -> None:
     with pytest.raises(InkError, match="x is from"):
-        list(stream.write([[(-5, 3)]], 160))
+        list(stream.ink([[(-5, 3)]], 160))
 
 
 # The command line

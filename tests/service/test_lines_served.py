@@ -62,7 +62,7 @@ async def beside_a_healthy_session(running: Running, reader: Recognizer) -> Asyn
 
 
 def ink(points: Any, height: Any = 160) -> str:
-    return message("ink", strokes=[{"id": 0, "points": points}], height=height, id=7)
+    return message("ink", strokes=[{"points": points}], height=height, id=7)
 
 
 BAD_INK = [
@@ -79,12 +79,19 @@ BAD_INK = [
     (ink([[0, 0], [9_000, 0]] * 400), "bad_ink", "the pen goes 719100 pixels"),
     (ink([[1, 2]], height=0), "bad_value", "height is 0"),
     (ink([[1, 2]], height=99), "bad_ink", "height is 99, expected 160"),
-    (message("ink", id=7), "bad_value", "ink has no strokes"),
-    (message("ink", undo=3, id=7), "not_offered", "undo is not offered yet"),
+    (message("ink", strokes=[{"points": [[1, 2]]}], id=7), "bad_ink", "ink has no height"),
+    (message("ink", undo=3, id=7), "bad_ink", "undo is 3, allowed: the id of a stroke"),
+    (message("ink", undo=[3], id=7), "bad_value", "undo is an array, allowed: a whole number"),
+    (message("ink", pause=1, id=7), "bad_value", "pause is 1, allowed: true or false"),
     (
-        message("ink", strokes=[{"id": 0, "points": [[1, 2]], "last": False}], height=160, id=7),
-        "not_offered",
-        "last of stroke 0 is false",
+        message("ink", strokes=[{"id": 0, "points": []}] * 2, height=160, id=7),
+        "bad_ink",
+        "stroke 0 is complete, allowed: a new id",
+    ),
+    (
+        message("ink", strokes=[{"id": 1, "points": [], "last": 1}], height=160, id=7),
+        "bad_ink",
+        "last of stroke 0 is 1, allowed: true or false",
     ),
 ]
 

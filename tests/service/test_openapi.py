@@ -24,7 +24,6 @@ ELSEWHERE = {
     "bad_data",
     "bad_checkpoint",
     "bad_input",
-    "not_offered",
     "not_ready",
 }
 

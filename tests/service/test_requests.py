@@ -13,11 +13,10 @@ from service.errors import (
     InkError,
     JsonError,
     MessageError,
-    NotOfferedError,
     TypeUnknownError,
     ValueRefusedError,
 )
-from service.faults import CLIENT_TYPES
+from service.faults import CLIENT_TYPES, ID_ALLOWED
 from service.messages import encode
 from service.requests import parse_client
 
@@ -134,26 +133,6 @@ def test_a_missing_or_unknown_type_lists_the_known_ones(message: object, got: st
     assert str(error) == f"{got}, allowed: {known}"
 
 
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({"undo": 3}, "undo is not offered yet; a rewind is"),
-        ({"undo": 3, "strokes": [], "height": 1}, "undo is not offered yet; a rewind is"),
-        (
-            {"strokes": [{"id": 1, "points": [[0, 0]], "last": False}], "height": 1},
-            "last of stroke 0 is false: pieces of strokes are not offered yet",
-        ),
-    ],
-)
-def test_what_the_protocol_knows_of_ink_but_is_not_offered_is_said_so(
-    fields: dict[str, Any], words: str
-) -> None:
-    error = refusal(json.dumps({"type": "ink", "id": 5, **fields}))
-    assert type(error) is NotOfferedError
-    assert error.ref == 5
-    assert str(error) == words
-
-
 # Faulty fields
 
 
@@ -196,8 +175,6 @@ def test_only_the_first_of_many_faulty_pixels_is_looked_at() -> None:
     [
         ({"type": "columns"}, "columns has no columns"),
         ({"type": "rewind"}, "rewind has no column"),
-        ({"type": "ink"}, "ink has no strokes"),
-        ({"type": "ink", "strokes": []}, "ink has no height"),
         ({"type": "rewind", "column": -1}, "column is -1, allowed: greater than or equal to 0"),
         ({"type": "rewind", "column": "3"}, 'column is "3", allowed: a valid integer'),
         ({"type": "rewind", "column": 1.5}, "column is 1.5, allowed: a valid integer"),
@@ -215,6 +192,8 @@ def test_only_the_first_of_many_faulty_pixels_is_looked_at() -> None:
             {"type": "configure", "polarity": "negative"},
             "polarity is \"negative\", allowed: 'ink-high' or 'ink-low'",
         ),
+        ({"type": "ink", "undo": 1.5}, f"undo is 1.5, allowed: {ID_ALLOWED}"),
+        ({"type": "ink", "pause": "yes"}, 'pause is "yes", allowed: true or false'),
         ({"type": "configure", "top_k": 0}, "top_k is 0, allowed: greater than or equal to 1"),
         ({"type": "configure", "top_k": "all"}, 'top_k is "all", allowed: a valid integer'),
         (
@@ -258,6 +237,8 @@ def test_a_faulty_field_says_what_came_and_what_is_allowed(
         ('[{"points":[null]}]', "point 0 of stroke 0 is null"),
         ('[{"points":["%s"]}]' % ("x" * 99), 'point 0 of stroke 0 is "' + "x" * 39 + "..."),
         ('[{"points":[],"id":[]}]', "id of stroke 0 is an array, allowed: a whole number"),
+        ('[{"points":[],"last":null}]', "last of stroke 0 is null, allowed: true or false"),
+        ('[{"points":[],"last":0}]', "last of stroke 0 is 0, allowed: true or false"),
     ],
 )
 def test_a_faulty_stroke_or_point_is_named_with_its_place(strokes: str, words: str) -> None:
@@ -267,7 +248,7 @@ def test_a_faulty_stroke_or_point_is_named_with_its_place(strokes: str, words: s
     assert error.ref == "i"
 
 
-@pytest.mark.parametrize("height", ["0", "-3", "NaN", "1e400", '"9"', "null", "true"])
+@pytest.mark.parametrize("height", ["0", "-3", "NaN", "1e400", '"9"', "true"])
 def test_a_height_that_is_none_is_refused(height: str) -> None:
     error = refusal('{"type":"ink","strokes":[],"height":' + height + "}")
     assert type(error) is ValueRefusedError

@@ -36,8 +36,8 @@ FAR: Stroke = [(500, 30), (560, 120)]
 
 
 def ink(*strokes: Stroke, height: float = HEIGHT, **fields: Any) -> str:
-    """A message with whole strokes."""
-    spelt = [{"id": i, "points": stroke, "last": True} for i, stroke in enumerate(strokes)]
+    """A message with whole strokes, which have no names."""
+    spelt = [{"points": stroke} for stroke in strokes]
     return message("ink", strokes=spelt, height=height, **fields)
 
 
