@@ -35,6 +35,7 @@ class ImageTask(ABC):
     def __init__(self, knobs: ImageKnobs, dataset: Dataset, network: nn.Module) -> None:
         self.knobs = knobs
         self.network = network
+        self.teachers = nn.ModuleList()
         self.dataset = dataset
         training, self.held_out = dataset.split(knobs.held_out, SPLIT_SEED)
         self.columns = torch.from_numpy(training.columns)  # uint8 [N, T, H]
@@ -126,7 +127,6 @@ class DigitsTask(ImageTask):
         )
         super().__init__(knobs, dataset, ColumnLSTM(self.config, knobs.dropout))
         self.teacher_digests = [network_digest(path) for path in teachers]
-        self.teachers = nn.ModuleList()
         for path in teachers:
             teacher = Teacher(len(dataset.labels))
             teacher.load_state_dict(network_weights(path))
@@ -162,7 +162,7 @@ class DigitsTask(ImageTask):
             return None
         answers = [
             (teacher(columns).float() / self.knobs.temperature).softmax(1)
-            for teacher in self.teachers.to(columns.device)
+            for teacher in self.teachers
         ]
         return torch.stack(answers).mean(0)
 

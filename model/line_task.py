@@ -78,7 +78,7 @@ class LineTask:
 
         Raises `DataError` for a teacher of other labels or rows.
         """
-        self.knobs, self.data, self.teachers = knobs, data, teachers
+        self.knobs, self.data = knobs, data
         self.n_steps = knobs.steps
         known = () if start is None else start.labels
         self.labels = (*known, *(label for label in data.characters if label not in known))
@@ -91,6 +91,8 @@ class LineTask:
         elif knobs.keep:
             raise ConfigError(f"keep is {knobs.keep:g}, but there are no weights to begin with")
         self.network: nn.Module = network
+        self.teachers = nn.ModuleList(teacher.network for teacher in teachers)
+        self._teacher_digests = [teacher.digest for teacher in teachers]
         for teacher in teachers:
             if teacher.labels != self.labels or teacher.knobs.column_height != knobs.column_height:
                 raise DataError("a teacher has other labels or rows than the net that it teaches")
@@ -119,7 +121,7 @@ class LineTask:
             "data_digest": self.data.ink.digest,
             "labels": list(self.labels),
             "init": self.init,
-            "teachers": [teacher.digest for teacher in self.teachers],
+            "teachers": self._teacher_digests,
         }
 
     def loss(self, step: int, shard: int) -> Tensor:
@@ -149,10 +151,7 @@ class LineTask:
     @torch.no_grad()
     def _answers(self, columns: Tensor) -> Tensor:
         """The teachers' mean answer, log-probabilities [B, T/2, 1 + K]."""
-        said = [
-            teacher.network.to(columns.device)(columns)[0].float().log_softmax(2)
-            for teacher in self.teachers
-        ]
+        said = [teacher(columns)[0].float().log_softmax(2) for teacher in self.teachers]
         return torch.stack(said).logsumexp(0) - math.log(len(said))
 
     def _halves(self, step: int) -> Sequence[LineBatch]:

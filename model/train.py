@@ -38,6 +38,7 @@ class Task(Protocol):
     """One net, how it is trained, and what it gets right."""
 
     network: nn.Module
+    teachers: nn.ModuleList  # whose answers it learns from; they stay as they are
     n_steps: int
     steps_a_round: int  # between two measurements
     n_shards: int  # parts of a batch, whose gradients may be computed side by side
@@ -182,6 +183,7 @@ class Trainer:
         self.knobs, self.place, self.task = knobs, place, task
         self.device, self.bfloat16 = choose_device(knobs, place)
         self.network = task.network.to(self.device)
+        task.teachers.to(self.device)
         self.parameters = list(self.network.parameters())
         self.average = copy.deepcopy(self.network).eval()
         self.optimisers = make_optimisers(self.network, knobs, task.n_shards)

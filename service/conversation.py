@@ -105,8 +105,8 @@ class Conversation:
                 self.barrier = None
             case ResetDone():
                 self._events = []
-            case Rewound(column=column):
-                self._events = [event for event in self._events if event.column < column]
+            case Rewound():
+                self._events = [event for event in self._events if _stands(event, message)]
                 if message.id is None:
                     self.rewound = message
             case messages.Flushed():
@@ -150,6 +150,11 @@ class Conversation:
         if isinstance(message, ResetDone):
             self.line_start = self.sent
         return message
+
+
+def _stands(event: Event, rewound: Rewound) -> bool:
+    """Whether a way back leaves an event as it was told."""
+    return event.id < (rewound.words if isinstance(event, Word) else rewound.letters)
 
 
 class Sending:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.messages import ServerMessage
+from model.errors import InkstreamError
+from service.errors import Ref
+from service.messages import Error, ServerMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +33,9 @@ class Restore:
 
 
 Effect = Send | Close | Restore
+
+
+def failure(error: InkstreamError, fatal: bool, index: int | None = None, ref: Ref = None) -> Send:
+    """The `error` message; index and ref are those of the message at fault, where one is."""
+    text = str(error)
+    return Send(Error(code=error.code, message=text, fatal=fatal, index=index, ref=ref))

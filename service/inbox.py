@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import cast
+from typing import Any, cast
 
 from service.errors import ColumnsError, InkError, MessageError, Ref
 from service.requests import ClientMessage, Columns, Configure, Ink, Reset
@@ -22,6 +22,11 @@ class Control:
         """The id that the client gave the message."""
         message = self.message
         return message.ref if isinstance(message, MessageError) else message.id
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What an error says of where it comes from."""
+        return {"index": self.index, "ref": self.ref}
 
     @property
     def weight(self) -> int:

@@ -44,7 +44,7 @@ class Limits:
     max_message_points: int
     """Points of the pen in one message."""
     ink_margin_columns: int
-    """How far the pen must be beyond a column for this to be read."""
+    """How far the pen must be beyond a column for a transcriber to read it."""
     max_ink_strokes: int
     """Strokes that a rewind may still reach."""
     max_ink_points: int

@@ -74,15 +74,17 @@ class Portion:
 class Pen:
     """Draws what a client writes; `lift` ends a line."""
 
-    def __init__(self, column_height: int, limits: Limits) -> None:
+    def __init__(self, column_height: int, limits: Limits, *, ahead: bool) -> None:
+        """Prepare; `ahead` asks for the margin between the pen and what is read."""
         self._column_height = column_height
         self._limits = limits
+        self._margin = limits.ink_margin_columns if ahead else 0
         self.lift()
 
     def lift(self) -> None:
         """Begin a new line."""
         self.writes = False  # whether this line is written in ink
-        self._canvas = Canvas(self._column_height, PEN_WIDTH, self._limits.ink_margin_columns)
+        self._canvas = Canvas(self._column_height, PEN_WIDTH, self._margin)
         self._height: float | None = None  # of the line's frame
         # Those whose ink may still change, in their order, by id; those without by a mere object.
         self._strokes: dict[Any, Stroke] = {}

@@ -17,7 +17,7 @@ from model.errors import InkstreamError, InputError
 from model.transcript import Decoder
 from service import errors, messages, requests
 from service.choices import Choices
-from service.effects import Close, Effect, Restore, Send
+from service.effects import Close, Effect, Restore, Send, failure
 from service.errors import MEANINGS, MessageError, Ref, ValueRefusedError
 from service.inbox import Control, Inbox, unpack
 from service.line import Line
@@ -26,6 +26,7 @@ from service.pace import Pace
 from service.pen import Pen
 from service.requests import parse_client
 from service.states import Event, State, after
+from service.told import Told
 from service.voices import voice_of
 
 __all__ = ["Close", "Effect", "Restore", "Send", "Session"]
@@ -46,9 +47,10 @@ class Session:
         self._state = State.NEW
         self._choices = Choices(model.kind, model.labels, model.column_height)
         self._inbox = Inbox(model.column_height)
-        self._pen = Pen(model.column_height, limits)
+        self._pen = Pen(model.column_height, limits, ahead=model.kind == "transcriber")
         voice = voice_of(decoder, self._choices, self._pen.spans)
         self._line = Line(voice, model.column_height, limits.max_rewind_columns)
+        self._told = Told(limits.max_rewind_columns)
         self._flight = b""  # the columns being run
         self._message_ends: list[int] = []  # which of those are the last of a message
         self._then: Callable[[], list[Effect]] = list  # once a rewind or a flush is done
@@ -182,6 +184,8 @@ class Session:
         ended = choices.line_ends(line.column, line.ink_end) and not self._pen.writes
         picked = choices.picked(len(scores), self._message_ends, ended)
         effects = line.voice.said(line.epoch, first, picked)
+        if self._pen.writes:
+            effects = self._told.pass_on(effects, line.column)
         if ended:
             effects += self._flush(self._line_ended)
         return effects + self._advance()
@@ -194,7 +198,7 @@ class Session:
         if self.closed:
             return []
         decided = self._line.read_aside(scores, self._flight)
-        effects = [] if silent else decided
+        effects = [] if silent else self._told.pass_on(decided, self._line.column)
         return [*effects, *self._then(), *self._advance()] if last else effects
 
     # Control messages
@@ -266,19 +270,20 @@ class Session:
     def _draw(self, start: int, data: bytes) -> list[Effect]:
         """Have columns of ink read next; those from `start` on are changed where they were read."""
         self._inbox.insert(data)
-        return self._go_back(start, None) if start < self._line.column else []
+        until = min(self._line.column, start + self._inbox.head_columns)
+        return self._go_back(start, None, until) if start < self._line.column else []
 
     def _rewind(self, message: requests.Rewind) -> list[Effect]:
         column, oldest = message.column, self._line.oldest
         if not oldest <= column <= self._line.column:
             raise ValueRefusedError(f"column is {column}, allowed: {oldest}..{self._line.column}")
         self._pen.wipe(column)
-        return self._go_back(column, message.id)
+        return self._go_back(column, message.id, column)
 
-    def _go_back(self, column: int, ref: Ref) -> list[Effect]:
-        """Forget `column` and all after it, then tell what stands."""
+    def _go_back(self, column: int, ref: Ref, until: int) -> list[Effect]:
+        """Forget `column` and all after it; tell what stands when they are read up to `until`."""
         self._line.epoch += 1
-        self._then = partial(self._rewound, ref)
+        self._then = partial(self._rewound, ref, until)
         if column == self._line.column:
             return self._then()
         restore = Restore(self._line.rewind(column))
@@ -287,11 +292,12 @@ class Session:
         self._state = after(self._state, Event.REWIND)
         return [restore]
 
-    def _rewound(self, ref: Ref) -> list[Effect]:
+    def _rewound(self, ref: Ref, until: int) -> list[Effect]:
         self._line.allow(self._choices.allowed)
         line, voice = self._line, self._line.voice
         stands = voice.answer | voice.counts
-        return [Send(messages.Rewound(id=ref, epoch=line.epoch, column=line.column, **stands))]
+        rewound = messages.Rewound(id=ref, epoch=line.epoch, column=line.column, **stands)
+        return self._told.go_back(rewound, until)
 
     def _flush(self, then: Callable[[], list[Effect]]) -> list[Effect]:
         """Have the net say all that it holds back, then do what waits for that."""
@@ -311,6 +317,7 @@ class Session:
 
     def _new_line(self) -> list[Effect]:
         self._pen.lift()
+        self._told.begin()
         return [Restore(None)] if self._line.begin() else []
 
     # Ends
@@ -327,24 +334,17 @@ class Session:
         """Say what is wrong with a message; too many in a row are fatal."""
         self._bad_in_a_row += 1
         fatal = self._bad_in_a_row >= self._limits.max_bad_messages
-        said = _error(error, fatal, control)
+        said = failure(error, fatal, **control.source)
         return [said, *self._close(MEANINGS[error.code].closing, error.code)] if fatal else [said]
 
     def _fail(self, error: InkstreamError, control: Control | None = None) -> list[Effect]:
         """Say why the session ends, and end it."""
         if self.closed:
             return []
-        said = _error(error, True, control)
+        said = failure(error, True, **({} if control is None else control.source))
         return [said, *self._close(MEANINGS[error.code].closing, error.code)]
 
     def _close(self, code: int, reason: str) -> list[Effect]:
         self._state = after(self._state, Event.CLOSE)
         self._inbox.clear()
         return [Close(code, reason)]
-
-
-def _error(error: InkstreamError, fatal: bool, control: Control | None) -> Send:
-    """The `error` message; the index and ref are those of the message at fault, where one is."""
-    index, ref = (None, None) if control is None else (control.index, control.ref)
-    text = str(error)
-    return Send(messages.Error(code=error.code, message=text, fatal=fatal, index=index, ref=ref))

@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 
 from model.knobs import PRESETS, Device, Place
+from service.evaluation_ink import ink as evaluate_ink
 from service.evaluation_lines import lines as evaluate_lines
 
 RUNS: Final = Path("runs")
@@ -257,3 +258,4 @@ def evaluate_digits(
 
 
 evaluate.add_command(evaluate_lines)
+evaluate.add_command(evaluate_ink)

@@ -35,7 +35,7 @@ SERVICE_ROWS = (
     {"events"},
     {"messages"},
     {"choices", "effects", "pace", "pen", "states"},
-    {"inbox"},
+    {"inbox", "told"},
     {"voices"},
     {"history"},
     {"line"},
@@ -58,7 +58,14 @@ PURE = [
     *("model.starts", "model.strokes", "model.transcript"),
     *("service.choices", "service.effects", "service.errors", "service.events", "service.faults"),
     *("service.history", "service.inbox", "service.line", "service.messages", "service.pace"),
-    *("service.pen", "service.requests", "service.session", "service.states", "service.voices"),
+    *(
+        "service.pen",
+        "service.requests",
+        "service.session",
+        "service.states",
+        "service.told",
+        "service.voices",
+    ),
 ]
 IMPURE = {"asyncio", "logging", "os", "random", "secrets", "socket", "threading", "time"}
 HEAVY = {"torch", "onnx", "onnxruntime", "fastapi", "starlette", "uvicorn", "matplotlib", "tqdm"}

@@ -15,6 +15,7 @@ from model.data import split
 from model.data.dataset import Dataset
 from model.data.inkset import CATEGORIES, STYLES, InkSet
 from model.data.line_batches import Drawn, Pieces, plain
+from model.data.pen import fit
 
 WORDS: Final = "7"
 TEXT: Final = "8"
@@ -88,6 +89,13 @@ class Material:
     def columns(self, place: int, rows: int) -> NDArray[np.uint8]:
         """One piece in so many rows, [T, rows]."""
         return plain(self.pieces, place, rows).columns
+
+    def strokes(self, place: int) -> list[NDArray[np.float32]]:
+        """The strokes of one piece as they were written, each [n, 2], in pixels of the rows."""
+        piece = self.pieces.ink.piece(int(self.pieces.indices[place]))
+        points = np.concatenate(piece.strokes).astype(np.float32)
+        fitted = fit(points, self.pieces.frame(place), self.column_height)
+        return np.split(fitted, np.cumsum([len(stroke) for stroke in piece.strokes])[:-1])
 
     def labels(self, places: Sequence[int]) -> list[str]:
         """What each piece says."""

@@ -65,7 +65,7 @@ def run_of(folder: Path, knobs: LineKnobs, *teachers: Trained) -> Path:
     """A run folder with a net of these knobs."""
     data = dataclasses.replace(line_data.own("ink", ink()), characters=ALL_KINDS)
     task = LineTask(knobs, data, teachers=teachers)
-    assert training.Trainer(knobs, Place(run=folder, threads=1), task).run()
+    assert training.Trainer(knobs, Place(run=folder, threads=2), task).run()
     return folder
 
 

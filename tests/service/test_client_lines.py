@@ -29,7 +29,9 @@ BAR: Stroke = [(950, 10), (960, 150)]
 
 @pytest.fixture(scope="module")
 def running(line_weights: Path) -> Iterator[Running]:
-    with server(line_weights, models="tiny,tiny_lines", max_message_points=60) as running:
+    with server(
+        line_weights, models="tiny,tiny_lines", max_message_points=60, ink_margin_columns=0
+    ) as running:
         yield running
 
 

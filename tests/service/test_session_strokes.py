@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from model.ink import flatten, rasterise
 from model.runtime import Runtime
-from service.events import Event
+from service.events import Event, Word
 from service.messages import Flushed, Rewound, ServerMessage
-from tests.service.lone import LIMITS, Lone, error_in, events_in, message, results
+from tests.service.lone import LIMITS, Lone, error_in, events_in, letters_in, message, results
 
 Stroke = list[tuple[float, float]]
 H = 16
@@ -48,14 +48,15 @@ def flushed(lone: Lone) -> Flushed:
 
 
 def standing(said: list[ServerMessage]) -> list[dict[str, Any]]:
-    """The events that no rewind withdrew."""
-    stand: list[Event] = []
+    """The events that a client knows in the end: each in the place of its id."""
+    letters, words = dict[int, Event](), dict[int, Event]()
     for each in said:
         if isinstance(each, Event):
-            stand.append(each)
+            (words if isinstance(each, Word) else letters)[each.id] = each
         elif isinstance(each, Rewound):
-            stand = [event for event in stand if event.column < each.column]
-    return [event.model_dump() for event in stand]
+            letters = {i: event for i, event in letters.items() if i < each.letters}
+            words = {i: event for i, event in words.items() if i < each.words}
+    return [event.model_dump() for row in (letters, words) for _, event in sorted(row.items())]
 
 
 # Pieces
@@ -127,7 +128,13 @@ def test_a_stroke_that_is_taken_back_was_never_there(line_net: Runtime) -> None:
     assert rewound.text == results(before)[rewound.column - 1].text
     whole = Lone(line_net)
     expected = whole.ask(ink(piece("w", WAVE), piece("f", FAR)))
-    assert standing(before + said) == standing(expected)
+    ours, theirs = standing(before + said), standing(expected)
+    assert [event["id"] for event in ours] == [event["id"] for event in theirs]
+    for own, other in zip(ours, theirs, strict=True):
+        assert own["confidence"] == pytest.approx(other["confidence"], abs=0.01)
+        for event in (own, other):
+            del event["confidence"], event["alternatives"]
+    assert ours == theirs
     assert flushed(lone).text == flushed(whole).text
 
 
@@ -178,6 +185,62 @@ def test_taking_back_counts_as_some_messages(line_net: Runtime) -> None:
         lone.drain()
     assert lone.close is not None
     assert lone.close.reason == "too_many_messages"
+
+
+# What a late stroke withdraws
+
+
+def withdrawn(lone: Lone, *frames: str) -> tuple[Rewound, list[ServerMessage]]:
+    """What is said of columns that ink changes: the way back, and events in the place of others."""
+    rewound, *said = lone.ask(*frames)
+    assert isinstance(rewound, Rewound)
+    return rewound, said
+
+
+def test_what_reads_the_same_stands(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    known = standing(lone.ask(ink(piece("w", WAVE), piece("f", FAR))))
+    rewound, said = withdrawn(lone, ink(piece("d", DOT)))
+    whole = Lone(line_net)
+    expected = standing(whole.ask(ink(piece("w", WAVE), piece("d", DOT), piece("f", FAR))))
+    letters = [event for event in known if event["type"] != "word"]
+    n_same = rewound.letters
+    assert n_same > sum(event["column"] < rewound.column for event in letters)
+    assert [event["char"] for event in letters[:n_same]] == [
+        event["char"] for event in expected[:n_same]
+    ]
+    assert letters[n_same : n_same + 1] != expected[n_same : n_same + 1]
+    assert [event.id for event in letters_in(said) if event.id >= n_same] == list(
+        range(n_same, sum(event["type"] != "word" for event in expected))
+    )
+
+
+def test_an_event_that_stands_is_told_again_if_the_pen_wrote_more_of_it(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    known = standing(lone.ask(ink(piece("w", WAVE))))
+    upon = [(x, y) for x, y in WAVE if x < 400]
+    assert lone.ask(ink(piece("u", upon))) == []  # no column changed
+    rewound, said = withdrawn(lone, ink(piece("d", DOT)))
+    again = [event for event in letters_in(said) if event.id < rewound.letters]
+    assert again
+    for event in again:
+        before = known[event.id]
+        assert (event.type, event.char) == (before["type"], before["char"])
+    told = [{span.id for span in event.strokes or ()} for event in again]
+    assert {"w", "u"} in told
+
+
+def test_nothing_is_said_of_changed_columns_before_all_are_read(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    lone.ask(ink(piece("w", WAVE), piece("f", FAR)))
+    lone.send(ink(piece("d", DOT)))
+    n_steps = 0
+    while not lone.said:
+        assert lone.step(4)
+        n_steps += 1
+    assert n_steps > 5
+    assert lone.said[0].type == "rewound"
+    assert not lone.session.ready_columns
 
 
 # Strokes and rewinds
