@@ -14,6 +14,7 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+NPM_INSTALL := npm install --prefix $(VENV)/npm --no-save --no-audit --no-fund --silent
 BASE := $(VENV)/.base-installed
 FULL := $(VENV)/.full-installed
 
@@ -80,9 +81,11 @@ $(BASE): pyproject.toml constraints.txt
 	@touch $@
 
 # torch first and alone, so that its index serves nothing but torch.
-$(FULL): $(BASE)
+$(FULL): $(BASE) service/web/package.json
 	@echo 'Installing what training and tests need into $(VENV) (once)'
 	@$(INSTALL) --no-deps --no-index torch 2>/dev/null \
 	    || $(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch
 	@$(INSTALL) --editable '.[train,test]'
+	@if command -v npm >/dev/null; then $(NPM_INSTALL) 'typescript@>=5.9' '@types/node@>=22' \
+	    || echo 'The types of the JavaScript client go unchecked'; fi
 	@touch $@

@@ -1,0 +1,114 @@
+"""The JavaScript client: its types, its own tests in Node against a real server, its package."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter
+
+from service.messages import SERVER, Limits
+from tests.service.commands import INKSTREAM, ROOT
+
+WEB = ROOT / "service" / "web"
+TESTS = ROOT / "tests" / "service" / "web"
+PACKAGE = json.loads((WEB / "package.json").read_text())
+TYPES = (WEB / "protocol.d.ts").read_text()
+
+NODE = shutil.which("node")
+NPM = shutil.which("npm")
+TOOLS = Path(sys.prefix) / "npm" / "node_modules"  # where `make` installs TypeScript
+TSC = TOOLS / ".bin" / "tsc"
+
+NODE_OPTIONS = ["--experimental-websocket", "--no-warnings"]  # the first for Node 20
+
+
+def run(command: list[str], **options: object) -> str:
+    done = subprocess.run(  # type: ignore[call-overload]
+        command, capture_output=True, text=True, timeout=300, check=False, **options
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(done.stdout)
+
+
+@pytest.mark.needs(NODE)
+@pytest.mark.parametrize("file", sorted(TESTS.glob("*.test.js")), ids=lambda file: file.name)
+def test_its_tests_pass_against_a_real_server(file: Path) -> None:
+    command = [str(NODE), *NODE_OPTIONS, "--test", "--test-reporter=tap", str(file)]
+    said = run(command, cwd=ROOT, env={"INKSTREAM": " ".join(INKSTREAM), "PATH": "/usr/bin:/bin"})
+    (passed,) = re.findall(r"^# pass (\d+)$", said, re.MULTILINE)
+    assert int(passed) > 5
+    for kind in ("fail", "cancelled", "skipped", "todo"):
+        assert f"\n# {kind} 0\n" in said
+
+
+@pytest.mark.needs(NODE and TSC.exists())
+@pytest.mark.parametrize("folder", [WEB, TESTS], ids=["client", "tests"])
+def test_its_types_are_sound(folder: Path) -> None:
+    roots = ["--typeRoots", str(TOOLS / "@types")]
+    run([str(NODE), str(TSC), "--project", str(folder), *roots])
+
+
+def declared(name: str) -> dict[str, str]:
+    """The fields of an interface and of those that it extends, with their types."""
+    pattern = rf"interface {name}(?: extends ([\w<>, ]+?))? \{{\n(.*?)^\}}"
+    match = re.search(pattern, TYPES, re.DOTALL | re.MULTILINE)
+    assert match is not None, name
+    parents, body = match.groups()
+    found: dict[str, str] = {}
+    for parent in (parents or "").split(", "):
+        found |= declared(re.sub(r"Required<(\w+)>", r"\1", parent)) if parent else {}
+    own = re.findall(r"^  (\w+)\??: (.+);$", body, re.MULTILINE)
+    return found | dict(own)
+
+
+NAMES = {"error": "Failure", "punctuation": "Letter"}  # of the others: that of the type
+SCHEMA = SERVER.json_schema(mode="serialization")["$defs"]
+MESSAGES = {
+    schema["properties"]["type"]["const"]: set(schema["properties"])
+    for schema in SCHEMA.values()
+    if "const" in schema.get("properties", {}).get("type", {})
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_its_messages_are_those_of_the_protocol(kind: str) -> None:
+    name = NAMES.get(kind, "".join(part.title() for part in kind.split("_")))
+    assert set(declared(name)) == MESSAGES[kind]
+
+
+def test_its_limits_are_those_of_the_protocol() -> None:
+    assert list(declared("Limits")) == [field.name for field in fields(Limits)]
+    schema = TypeAdapter(Limits).json_schema()["properties"]
+    assert {entry["type"] for entry in schema.values()} == {"integer", "number"}
+
+
+def test_it_is_of_the_same_version_as_the_service() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert PACKAGE["version"] == project["version"]
+    assert PACKAGE["license"] == project["license"]
+
+
+@pytest.mark.needs(NODE and NPM)
+def test_its_package_is_usable(tmp_path: Path) -> None:
+    run([str(NPM), "pack", str(WEB), "--pack-destination", str(tmp_path)], cwd=tmp_path)
+    (packed,) = tmp_path.glob("*.tgz")
+    run([str(NPM), "install", "--offline", "--no-audit", "--no-fund", str(packed)], cwd=tmp_path)
+    script = """
+        import { connect, InkstreamError } from "inkstream";
+        import { HandwritingStroke } from "inkstream/handwriting";
+        new HandwritingStroke().addPoint({ x: 1, y: 2 });
+        await connect("ftp://nowhere").catch((error) => {
+          if (!(error instanceof InkstreamError)) throw error;
+          console.log(error.code);
+        });
+    """
+    command = [str(NODE), *NODE_OPTIONS, "--input-type=module", "--eval", script]
+    assert run(command, cwd=tmp_path) == "bad_value\n"
+    installed = {path.name for path in (tmp_path / "node_modules" / "inkstream").iterdir()}
+    assert installed == {"package.json", *PACKAGE["files"]}

@@ -1,0 +1,257 @@
+/** The JavaScript client against a real server: what is said, what is answered, what goes wrong. */
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { InkstreamError, connect } from "../../../service/web/inkstream.js";
+import { freePort, serve } from "./server.js";
+
+/** @import { Point } from "../../../service/web/protocol.d.ts" */
+/** @import { Message, Stream } from "../../../service/web/inkstream.js" */
+
+/** A wave as wide as a word. @type {Point[]} */
+const WAVE = Array.from({ length: 200 }, (_, i) => [10 + 2 * i, 60 + 40 * Math.sin(i / 9)]);
+/** @type {Point[]} */
+const BAR = [[100, 5], [180, 118]];
+const HEIGHT = 120;
+
+/** @type {Awaited<ReturnType<typeof serve>>} */
+let server;
+
+before(async () => {
+  server = await serve(await freePort());
+});
+
+after(() => server.stop());
+
+/**
+ * What a stream says up to the first message of a type.
+ * @param {Stream} stream @param {Message["type"]} type
+ */
+async function until(stream, type) {
+  /** @type {Message[]} */
+  const messages = [];
+  for await (const message of stream) {
+    messages.push(message);
+    if (message.type === type) return messages;
+  }
+  throw new Error(`the stream ended before ${type}`);
+}
+
+/** All messages to the end of a stream. @param {Stream} stream */
+async function rest(stream) {
+  /** @type {Message[]} */
+  const messages = [];
+  for await (const message of stream) messages.push(message);
+  return messages;
+}
+
+/** @template {Message["type"]} T @param {Message[]} messages @param {T} type */
+function only(messages, type) {
+  return messages.filter(
+    /** @returns {message is Extract<Message, { type: T }>} */ (message) => message.type === type,
+  );
+}
+
+describe("what a client says", () => {
+  test("columns give a result each, in order", async () => {
+    const stream = await connect(server.url, { model: "digits" });
+    assert.equal(stream.ready.column_height, 28);
+    const pixels = new Uint8Array(28 * 28).map((_, i) => (i % 28 > 8 && i % 28 < 20 ? 255 : 0));
+    await stream.columns(pixels);
+    const { label, columns } = await stream.flush();
+    const results = only(await until(stream, "flushed"), "result");
+    assert.deepEqual(results.map(({ column }) => column), [...Array(28).keys()]);
+    assert.equal(columns, 28);
+    assert.ok(label != null && stream.ready.labels.includes(label));
+    stream.close();
+  });
+
+  test("columns that are more than one message may bring go in several", async () => {
+    const stream = await connect(server.url, { model: "digits" });
+    await stream.columns(new Uint8Array(28 * 5000));
+    assert.equal((await stream.flush()).columns, 5000);
+    stream.close();
+  });
+
+  test("bytes that are no columns are refused before they are sent", async () => {
+    const stream = await connect(server.url, { model: "digits" });
+    await assert.rejects(stream.columns(new Uint8Array(29)), {
+      code: "bad_columns",
+      message: "29 bytes, expected a multiple of 28",
+    });
+    assert.equal((await stream.flush()).columns, 0);
+    stream.close();
+  });
+
+  test("a stroke in pieces reads as the whole one", async () => {
+    const texts = [];
+    for (const pieces of [[WAVE], [WAVE.slice(0, 50), WAVE.slice(50, 51), WAVE.slice(51)]]) {
+      const stream = await connect(server.url, { model: "lines" });
+      for (const [number, points] of pieces.entries()) {
+        stream.ink([{ id: "w", points, last: number === pieces.length - 1 }], HEIGHT);
+      }
+      texts.push((await stream.flush()).text);
+      stream.close();
+    }
+    assert.equal(texts[0], texts[1]);
+  });
+
+  test("a stroke of more points than a message may bring goes in several", async () => {
+    const fine = Array.from(
+      { length: 20_000 },
+      (_, i) => /** @type {Point} */ ([10 + i / 40, 60 + 40 * Math.sin(i / 900)]),
+    );
+    for (const id of ["named", null]) {
+      const stream = await connect(server.url, { model: "lines" });
+      await stream.ink([{ id, points: fine }, { points: BAR }], HEIGHT);
+      const { columns } = await stream.flush();
+      assert.equal(columns, Math.ceil((10 + 19_999 / 40) * (32 / HEIGHT) + 1));
+      stream.close();
+    }
+  });
+
+  test("what is taken back was never there, and a pause has the rest read", async () => {
+    const stream = await connect(server.url, { model: "lines" });
+    await stream.ink([{ id: 1, points: WAVE }], HEIGHT, { pause: true });
+    const { text } = await stream.flush();
+    const results = only(await until(stream, "flushed"), "result");
+    await stream.ink([{ id: 2, points: BAR }], HEIGHT);
+    await stream.undo(2);
+    await stream.pause();
+    assert.equal((await stream.flush()).text, text);
+    const back = only(await until(stream, "flushed"), "rewound");
+    assert.equal(back.length, 2);
+    assert.equal(results.at(-1)?.column, results.length - 1);
+    stream.close();
+  });
+
+  test("choices, ways back, resets and signs of life are answered", async () => {
+    const stream = await connect(server.url, { model: "digits" });
+    const answers = await Promise.all([
+      stream.configure({ every: "message", top_k: 2 }),
+      stream.columns(new Uint8Array(280)),
+      stream.rewind(4),
+      stream.reset(),
+      stream.ping(),
+    ]);
+    assert.equal(answers[0].top_k, 2);
+    assert.equal(answers[2].column, 4);
+    assert.equal(answers[3].epoch, 2);
+    assert.ok(answers[4] > 0);
+    stream.close();
+  });
+});
+
+describe("what the server says", () => {
+  test("letters and words come with the strokes that they cover", async () => {
+    const stream = await connect(server.url, { model: "lines" });
+    await stream.ink([{ id: "w", points: WAVE }], HEIGHT);
+    await stream.flush();
+    const messages = await until(stream, "flushed");
+    const [word] = only(messages, "word");
+    assert.deepEqual(word?.strokes, [{ id: "w", start: 0, end: WAVE.length }]);
+    stream.close();
+  });
+
+  test("the end is answered, and ends the messages", async () => {
+    const stream = await connect(server.url, { model: "digits" });
+    await stream.columns(new Uint8Array(280));
+    const done = await stream.end();
+    assert.equal(done.columns, 10);
+    const types = (await rest(stream)).map(({ type }) => type);
+    assert.deepEqual(types, [...Array(10).fill("result"), "flushed", "done"]);
+    await assert.rejects(stream.flush(), { code: "no_connection" });
+  });
+
+  test("results that nobody takes are merged, and the newest is there", async () => {
+    const stream = await connect(server.url, { model: "digits" });
+    await stream.columns(new Uint8Array(28 * 2000));
+    await stream.flush();
+    const results = only(await until(stream, "flushed"), "result");
+    assert.ok(results.length < 400, `${results.length} results`);
+    assert.equal(results.at(-1)?.column, 1999);
+    stream.close();
+  });
+
+  test("a message at fault is an error that says what is allowed, and the stream goes on", async () => {
+    const stream = await connect(server.url, { model: "digits" });
+    await assert.rejects(stream.rewind(7), (error) => {
+      assert.ok(error instanceof InkstreamError);
+      assert.equal(error.code, "bad_value");
+      assert.match(error.message, /column is 7, allowed: 0\.\.0/);
+      return true;
+    });
+    await stream.ink([{ points: [[-4, 2]] }], 28);
+    await stream.flush();
+    const [said] = only(await until(stream, "flushed"), "error");
+    assert.equal(said?.code, "bad_ink");
+    stream.close();
+  });
+
+  test("closing ends the messages and what waits for an answer", async () => {
+    const stream = await connect(server.url, { model: "digits" });
+    const waiting = assert.rejects(stream.flush(), { code: "no_connection" });
+    stream.close();
+    await waiting;
+    await rest(stream);
+  });
+});
+
+describe("what goes wrong", () => {
+  test("a refusal is a typed error", async () => {
+    await assert.rejects(connect(server.url, { model: "nobody" }), { code: "unknown_model" });
+    const { url, stop } = await serve(await freePort(), "--api-keys", "secret-key");
+    try {
+      await assert.rejects(connect(url), { code: "unauthorized" });
+      await assert.rejects(connect(url, { key: "wrong" }), { code: "unauthorized" });
+      const stream = await connect(url, { key: "secret-key" });
+      assert.equal(stream.ready.model.name, "digits");
+      stream.close();
+    } finally {
+      await stop();
+    }
+  });
+
+  test("an address where nobody is, and one that is none", async () => {
+    const port = await freePort();
+    await assert.rejects(connect(`http://127.0.0.1:${port}`), { code: "no_connection" });
+    await assert.rejects(connect("ftp://127.0.0.1"), { code: "bad_value" });
+    await assert.rejects(connect("somewhere"), { code: "bad_value" });
+  });
+
+  test("a server that goes away ends a stream that does not want to connect again", async () => {
+    const { url, stop } = await serve(await freePort());
+    const stream = await connect(url);
+    await stop("SIGKILL");
+    await assert.rejects(rest(stream), { code: "no_connection" });
+    await assert.rejects(stream.columns(new Uint8Array(28)), { code: "no_connection" });
+  });
+
+  test("one that wants to says so, and begins a new session when the server is back", async () => {
+    const port = await freePort();
+    const first = await serve(port);
+    const stream = await connect(first.url, { reconnect: true });
+    const session = stream.ready.session;
+    await first.stop("SIGKILL");
+    await until(stream, "disconnected");
+    await assert.rejects(stream.ping(), { code: "no_connection" });
+    const second = await serve(port);
+    const messages = await until(stream, "reconnected");
+    for (const { retry_ms } of only(messages, "disconnected")) assert.ok(retry_ms > 0);
+    assert.notEqual(stream.ready.session, session);
+    await stream.columns(new Uint8Array(28));
+    assert.equal((await stream.flush()).columns, 1);
+    stream.close();
+    await second.stop();
+  });
+
+  test("a closed stream does not connect again", async () => {
+    const { url, stop } = await serve(await freePort());
+    const stream = await connect(url, { reconnect: true });
+    await stop("SIGKILL");
+    await until(stream, "disconnected");
+    stream.close();
+    await rest(stream);
+  });
+});

@@ -1,0 +1,45 @@
+/** A real server on a free port of this machine, as a process of its own. */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+
+const DEADLINE_MS = 30_000;
+
+/** @returns {Promise<number>} a port that nobody listens on */
+export async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/**
+ * Serve the weights of the repository.
+ *
+ * @param {number} port
+ * @param {string[]} options of `inkstream serve`
+ * @returns {Promise<{ url: string, stop: (signal?: NodeJS.Signals) => Promise<void> }>} once it is ready
+ */
+export async function serve(port, ...options) {
+  const [command = "", ...first] = (process.env["INKSTREAM"] ?? "inkstream").split(" ");
+  const where = ["serve", "--port", String(port), "--log-level", "error"];
+  const server = spawn(command, [...first, ...where, ...options], { stdio: "inherit" });
+  const gone = once(server, "exit");
+  const url = `http://127.0.0.1:${port}`;
+  for (const deadline = Date.now() + DEADLINE_MS; ; ) {
+    const ready = await fetch(`${url}/readyz`).catch(() => undefined);
+    if (ready?.ok) break;
+    if (server.exitCode !== null || Date.now() > deadline) throw new Error("the server did not start");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return {
+    url,
+    async stop(signal = "SIGTERM") {
+      server.kill(signal);
+      await gone;
+    },
+  };
+}
