@@ -36,7 +36,7 @@ run: $(BASE) ## Start the server, watch it read a digit and a line, go on servin
 	    '  $(BIN)/inkstream stream examples/hello.png --model lines' \
 	    '  $(BIN)/inkstream recognize examples/?.png    whole images, without a server' \
 	    '  curl --data-binary @examples/7.png -H "Content-Type: image/png" http://127.0.0.1:$(PORT)/v1/recognize' \
-	    '  and open http://127.0.0.1:$(PORT)/docs'; \
+	    '  and open http://127.0.0.1:$(PORT) and write'; \
 	wait $$server || wait $$server
 
 test: $(FULL) ## Lint, check types, run all tests

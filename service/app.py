@@ -14,6 +14,7 @@ from service.engine import Engine
 from service.messages import ModelInfo
 from service.metrics import Metrics
 from service.observer import Observer
+from service.pages import add_pages
 from service.rest import ABOUT, add_rest
 from service.serving import RunningModel, Service
 from service.sessions import Sessions
@@ -31,6 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(**ABOUT, lifespan=_lifespan)
     app.state.service = service
     add_rest(app, service, metrics)
+    add_pages(app)
     app.router.routes.append(WebSocketRoute("/v1/stream", StreamEndpoint(service)))
     return app
 

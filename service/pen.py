@@ -19,7 +19,7 @@ from service.requests import Ink
 # Pixels that the pen may go in one message: forty words, drawn in 15 ms while everyone waits.
 MAX_WAY: Final = 65_536
 # So many pixels count as one message, and a point of the pen as so many pixels: drawing takes
-# 0.1 us a pixel and 0.4 to 0.9 us a point. At 50 messages a second that is a fiftieth of the time.
+# 0.1 us a pixel and 0.4 to 0.9 us a point. At 100 messages a second that is 1/25 of the time.
 MESSAGE_WAY: Final = 4096
 POINT_WAY: Final = 8
 UNDO_MESSAGES: Final = 8  # that taking a stroke back counts for: what crosses it is drawn anew

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import HTTPException
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import MutableHeaders
@@ -212,10 +212,6 @@ def _router_of_pages(app: FastAPI) -> APIRouter:
         """Tell those who ask here by HTTP."""
         text = "this is a WebSocket, ask for an upgrade; /asyncapi.json describes it"
         raise HTTPException(HTTPStatus.UPGRADE_REQUIRED, text, {"upgrade": "websocket"})
-
-    @router.get("/")
-    async def home() -> RedirectResponse:
-        return RedirectResponse("/docs")
 
     return router
 

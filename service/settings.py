@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     )
     max_line_columns: Count = Field(100_000, description="columns of one line")
     max_rewind_columns: Count = Field(512, description="columns that a rewind may go back")
-    max_control_per_s: Count = Field(50, description="control messages a second, in the long run")
+    max_control_per_s: Count = Field(100, description="control messages a second, in the long run")
     max_message_points: Count = Field(8192, description="points of the pen in one message")
     ink_margin_columns: int = Field(
         10, ge=0, le=256, description="how far the pen must be beyond a column for this to be read"

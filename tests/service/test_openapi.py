@@ -174,7 +174,3 @@ def test_the_style_is_the_one_that_the_policy_allows(client: httpx.Client) -> No
     (style,) = re.findall("<style>(.*?)</style>", answer.text, re.S)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"'sha256-{digest}'" in answer.headers["content-security-policy"]
-
-
-def test_the_root_leads_to_the_page(client: httpx.Client) -> None:
-    assert client.get("/", follow_redirects=True).text == client.get("/docs").text

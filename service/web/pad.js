@@ -1,0 +1,212 @@
+/**
+ * The pad: pointers in, strokes out, and their ink on a canvas.
+ *
+ * @import { Point, Stroke } from "./protocol.d.ts"
+ */
+
+const SEND_EVERY_MS = 16; // points that come meanwhile go together
+const NIB = 2.4; // CSS pixels of the pen at half pressure
+const FULL = 0.8; // of the width: beyond it the paper moves on when the pen is lifted
+const KEPT = 0.3; // of the width: what is still to be seen then
+
+/**
+ * @typedef {object} Written
+ * @property {number} id
+ * @property {Point[]} points
+ * @property {number[]} pressures
+ * @property {number} sent how many points were given to `onInk`
+ * @property {boolean} done
+ */
+
+/**
+ * @typedef {object} Listener
+ * @property {(pieces: Stroke[], since: number) => void} onInk pieces, and when their first point came
+ * @property {() => void} onLift the pen left the paper
+ * @property {() => void} onMove the paper moved on
+ */
+
+export class Pad {
+  /** Strokes of this line, in their order. @type {Written[]} */
+  strokes = [];
+  /** CSS pixels by which the paper has moved to the left. */
+  offset = 0;
+
+  #canvas;
+  #context;
+  #listener;
+  #newestId = 0;
+  /** @type {number | undefined} */
+  #pointer; // that is writing
+  #penSeen = false; // from then on a touch is a palm
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #since = 0; // when the first point came that was not given yet
+
+  /** @param {HTMLCanvasElement} canvas @param {Listener} listener */
+  constructor(canvas, listener) {
+    this.#canvas = canvas;
+    this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    this.#listener = listener;
+    canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    canvas.addEventListener("pointerup", (event) => this.#up(event));
+    canvas.addEventListener("pointercancel", (event) => this.#up(event));
+    new ResizeObserver(() => this.draw()).observe(canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+  }
+
+  /** Height of the writing's frame, in CSS pixels. */
+  get height() {
+    return this.#canvas.clientHeight;
+  }
+
+  /** Everything that is written, as if it had not been given yet. @returns {Stroke[]} */
+  all() {
+    for (const stroke of this.strokes) stroke.sent = 0;
+    return this.#pieces();
+  }
+
+  /** Take the newest stroke back. @returns {number | undefined} its id */
+  undo() {
+    const newest = this.strokes.findLast(({ done }) => done);
+    if (newest === undefined) return undefined;
+    this.strokes = this.strokes.filter((stroke) => stroke !== newest);
+    this.draw();
+    return newest.id;
+  }
+
+  /** Take new paper. */
+  clear() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#pointer = undefined;
+    this.strokes = [];
+    this.offset = 0;
+    this.draw();
+  }
+
+  /** @param {PointerEvent} event */
+  #down(event) {
+    if (event.pointerType === "pen") this.#penSeen = true;
+    const isPalm = event.pointerType === "touch" && this.#penSeen;
+    if (this.#pointer !== undefined || isPalm || event.button > 0) return;
+    this.#pointer = event.pointerId;
+    this.#canvas.setPointerCapture(event.pointerId);
+    this.#newestId += 1;
+    this.strokes.push({ id: this.#newestId, points: [], pressures: [], sent: 0, done: false });
+    this.#add([event]);
+  }
+
+  /** @param {PointerEvent} event */
+  #move(event) {
+    if (event.pointerId !== this.#pointer) return;
+    const all = event.getCoalescedEvents?.() ?? [];
+    this.#add(all.length > 0 ? all : [event]);
+  }
+
+  /** @param {PointerEvent} event */
+  #up(event) {
+    if (event.pointerId !== this.#pointer) return;
+    this.#pointer = undefined;
+    const stroke = this.strokes.at(-1);
+    if (stroke !== undefined) stroke.done = true;
+    this.#give();
+    this.#moveOn();
+    this.#listener.onLift();
+  }
+
+  /** @param {readonly PointerEvent[]} events */
+  #add(events) {
+    const stroke = this.strokes.at(-1);
+    if (stroke === undefined) return;
+    const box = this.#canvas.getBoundingClientRect();
+    const before = stroke.points.length;
+    for (const { clientX, clientY, pressure } of events) {
+      const x = Math.max(0, clientX - box.left - this.#canvas.clientLeft + this.offset);
+      stroke.points.push([x, clientY - box.top - this.#canvas.clientTop]);
+      stroke.pressures.push(pressure || 0.5);
+    }
+    this.#drawFrom(stroke, before);
+    if (this.#timer === undefined) {
+      this.#since = performance.now();
+      this.#timer = setTimeout(() => this.#give(), SEND_EVERY_MS);
+    }
+  }
+
+  #give() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const pieces = this.#pieces();
+    if (pieces.length > 0) this.#listener.onInk(pieces, this.#since);
+  }
+
+  /** What was not given yet. @returns {Stroke[]} */
+  #pieces() {
+    const pieces = [];
+    for (const stroke of this.strokes) {
+      const { id, points, sent, done } = stroke;
+      if (sent === points.length + Number(done)) continue;
+      pieces.push({ id, points: points.slice(sent), last: done });
+      stroke.sent = points.length + Number(done); // the end is given too
+    }
+    return pieces;
+  }
+
+  #moveOn() {
+    const width = this.#canvas.clientWidth;
+    const right = Math.max(...this.strokes.map(({ points }) => Math.max(...points.map(([x]) => x))));
+    if (right - this.offset < FULL * width) return;
+    this.offset = Math.round(right - KEPT * width);
+    this.draw();
+    this.#listener.onMove();
+  }
+
+  // On the canvas
+
+  /** Draw everything anew. */
+  draw() {
+    const { clientWidth, clientHeight } = this.#canvas;
+    fit(this.#canvas, this.#context);
+    const style = getComputedStyle(this.#canvas);
+    this.#context.strokeStyle = style.getPropertyValue("--rule");
+    this.#context.lineWidth = 1;
+    for (const share of [0.3, 0.7]) {
+      const y = Math.round(share * clientHeight) + 0.5;
+      this.#context.beginPath();
+      this.#context.moveTo(0, y);
+      this.#context.lineTo(clientWidth, y);
+      this.#context.stroke();
+    }
+    for (const stroke of this.strokes) this.#drawFrom(stroke, 0);
+  }
+
+  /** Draw a stroke from one of its points on. @param {Written} stroke @param {number} first */
+  #drawFrom({ points, pressures }, first) {
+    const context = this.#context;
+    const colour = getComputedStyle(this.#canvas).getPropertyValue("--ink");
+    context.strokeStyle = context.fillStyle = colour;
+    context.lineCap = context.lineJoin = "round";
+    for (let i = Math.max(first, 0); i < points.length; i += 1) {
+      const [x, y] = /** @type {Point} */ (points[i]);
+      const [fromX, fromY] = points[i - 1] ?? [x, y];
+      context.lineWidth = NIB * (0.6 + 0.8 * (pressures[i] ?? 0.5));
+      context.beginPath();
+      context.moveTo(fromX - this.offset, fromY);
+      context.lineTo(x - this.offset + (x === fromX && y === fromY ? 0.01 : 0), y); // a dot is seen
+      context.stroke();
+    }
+  }
+}
+
+/**
+ * Give a canvas as many pixels as the screen has for it, blank, to be drawn on in CSS pixels.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {CanvasRenderingContext2D} context
+ */
+export function fit(canvas, context) {
+  const scale = devicePixelRatio;
+  canvas.width = Math.round(canvas.clientWidth * scale);
+  canvas.height = Math.round(canvas.clientHeight * scale);
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+}
