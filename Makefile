@@ -87,5 +87,5 @@ $(FULL): $(BASE) service/web/package.json
 	    || $(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch
 	@$(INSTALL) --editable '.[train,test]'
 	@if command -v npm >/dev/null; then $(NPM_INSTALL) 'typescript@>=5.9' '@types/node@>=22' \
-	    || echo 'The types of the JavaScript client go unchecked'; fi
+	    'axe-core@>=4.10' || echo 'Types and accessibility of the web pages go unchecked'; fi
 	@touch $@

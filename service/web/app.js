@@ -50,7 +50,7 @@ const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), line);
 const letters = new Letters(element("letters", HTMLElement), line, correctLetter);
 const bars = new Bars(element("bars", HTMLElement));
 const samples = new Samples(element("download", HTMLButtonElement));
-const pad = new Pad(element("pad", HTMLCanvasElement), { onInk, onLift, onMove: align });
+const pad = new Pad(element("pad", HTMLCanvasElement), { onInk, onLift: schedule });
 const correct = element("correct", HTMLInputElement);
 
 /** @type {Stream | undefined} */
@@ -150,18 +150,14 @@ function onInk(pieces, since) {
   clearTimeout(flushing);
   element("hint", HTMLElement).hidden = true;
   if (isFinished) {
-    const strokes = pad.strokes.slice(-1);
+    const newest = pad.strokes.at(-1);
     newLine();
-    pad.strokes = strokes;
+    if (newest?.done) pad.strokes = [newest]; // a dot is done at once
     pad.draw();
     pieces = pad.all();
   }
   waitingSince ??= since;
   stream?.ink(pieces, pad.height).catch(() => {}); // the messages tell of it
-}
-
-function onLift() {
-  schedule();
 }
 
 /** Read on when the pen rests, and decide when nobody goes on. */
@@ -170,7 +166,11 @@ function schedule() {
   clearTimeout(flushing);
   if (pad.strokes.length === 0) return;
   pausing = setTimeout(() => stream?.pause().catch(() => {}), PAUSE_MS);
-  flushing = setTimeout(() => stream?.flush().catch(() => {}), FLUSH_MS);
+  flushing = setTimeout(() => {
+    stream?.flush().catch(() => {});
+    pad.moveOn();
+    align();
+  }, FLUSH_MS);
 }
 
 function undo() {
@@ -195,10 +195,11 @@ async function next() {
   if (pad.strokes.length === 0) return;
   clearTimeout(pausing);
   clearTimeout(flushing);
-  await stream?.flush().catch(() => {});
-  if (line.text !== "") {
+  const flushed = await stream?.flush().catch(() => undefined);
+  const text = flushed?.text ?? flushed?.label ?? line.text;
+  if (text !== "") {
     const item = document.createElement("li");
-    item.textContent = line.text;
+    item.textContent = text;
     element("lines", HTMLElement).append(item);
   }
   newLine();

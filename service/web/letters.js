@@ -40,7 +40,9 @@ export class Letters {
   draw() {
     if (!this.#line.changedLetters) return;
     this.#line.changedLetters = false;
-    const shown = this.#line.letters.map((letter) => this.#button(letter));
+    const shown = this.#line.letters
+      .filter(({ end }) => end * this.#pixelsPerColumn > this.#offset) // what the paper still shows
+      .map((letter) => this.#button(letter));
     const brackets = this.#line.words.map(({ start, end }) => {
       const bracket = document.createElement("i");
       this.#place(bracket, start, end);

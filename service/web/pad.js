@@ -6,8 +6,8 @@
 
 const SEND_EVERY_MS = 16; // points that come meanwhile go together
 const NIB = 2.4; // CSS pixels of the pen at half pressure
-const FULL = 0.8; // of the width: beyond it the paper moves on when the pen is lifted
-const KEPT = 0.3; // of the width: what is still to be seen then
+const FULL = 0.8; // of the width: beyond it the paper moves on
+const KEPT = 0.4; // of the width: what is still to be seen then
 
 /**
  * @typedef {object} Written
@@ -22,7 +22,6 @@ const KEPT = 0.3; // of the width: what is still to be seen then
  * @typedef {object} Listener
  * @property {(pieces: Stroke[], since: number) => void} onInk pieces, and when their first point came
  * @property {() => void} onLift the pen left the paper
- * @property {() => void} onMove the paper moved on
  */
 
 export class Pad {
@@ -75,12 +74,9 @@ export class Pad {
     return newest.id;
   }
 
-  /** Take new paper. */
+  /** Take new paper; a stroke that is being written stays, as the first one on it. */
   clear() {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#pointer = undefined;
-    this.strokes = [];
+    this.strokes = this.strokes.filter(({ done }) => !done);
     this.offset = 0;
     this.draw();
   }
@@ -111,7 +107,6 @@ export class Pad {
     const stroke = this.strokes.at(-1);
     if (stroke !== undefined) stroke.done = true;
     this.#give();
-    this.#moveOn();
     this.#listener.onLift();
   }
 
@@ -152,13 +147,13 @@ export class Pad {
     return pieces;
   }
 
-  #moveOn() {
+  /** Move the paper on if little of it is left. Not while a hand writes: it would miss its place. */
+  moveOn() {
     const width = this.#canvas.clientWidth;
     const right = Math.max(...this.strokes.map(({ points }) => Math.max(...points.map(([x]) => x))));
     if (right - this.offset < FULL * width) return;
     this.offset = Math.round(right - KEPT * width);
     this.draw();
-    this.#listener.onMove();
   }
 
   // On the canvas
