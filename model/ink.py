@@ -159,6 +159,7 @@ class Canvas:
         Raises `InputError`, and changes nothing, when a column would change that is forgotten.
         """
         self._check_known(first)
+        n_columns = max(n_columns, self._first)  # what is forgotten stands
         ink = np.zeros((end - first, self._columns.shape[1]), np.uint8)
         for points, wiped_from in strokes:
             for part in _parts_near(points, first, end, self._pen_width):

@@ -146,6 +146,19 @@ def test_the_last_stroke_taken_back_makes_the_line_shorter(line_net: Runtime) ->
     assert flushed(lone) == Flushed(epoch=2, columns=0, text="")
 
 
+def test_the_last_stroke_behind_a_long_line_is_taken_back(line_net: Runtime) -> None:
+    lone = Lone(line_net, dataclasses.replace(LIMITS, max_rewind_columns=20))
+    for name in range(8):
+        x = 300.0 * name
+        lone.ask(ink(piece(name, [(x, 40), (x + 90, 90)]), pause=True))
+    lone.ask(message("ink", undo=7), ink(piece(8, [(2150, 20), (2200, 99)])))
+    strokes = [[(300.0 * name, 40.0), (300.0 * name + 90, 90.0)] for name in range(7)]
+    whole = Lone(line_net)
+    whole.ask(drawn(*strokes, [(2150, 20), (2200, 99)]).tobytes())
+    assert flushed(lone).text == flushed(whole).text
+    assert lone.session._line.column == whole.session._line.column
+
+
 def test_a_stroke_is_replaced_in_one_message(line_net: Runtime) -> None:
     lone = Lone(line_net)
     lone.ask(ink(piece(1, WAVE), piece(2, BAR)))
