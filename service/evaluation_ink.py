@@ -82,7 +82,10 @@ def ink(
         "margins": {},
     }
     click.echo(f"{net.metadata.name} {net.digest}\ndata {written.digest}, writers: {part}\n")
-    click.echo("margin  kind   letters  withdrawn  changed  in time  ahead: median  90 %")
+    click.echo(
+        "margin  kind   letters  withdrawn  most in one  pieces without  changed  in time"
+        "  ahead: median  90 %"
+    )
     for columns in margin:
         found = {
             kind: _summed([replay(runtime, strokes, columns) for strokes in own])
@@ -111,6 +114,8 @@ def _summed(told: Sequence[Told]) -> dict[str, float]:
     return {
         "letters": letters,
         "withdrawn_per_100": 100 * sum(one.withdrawn for one in told) / letters,
+        "most_withdrawn_in_a_piece": max((one.withdrawn for one in told), default=0),
+        "pieces_without": sum(not one.withdrawn for one in told) / max(1, len(told)),
         "changed_per_100": 100 * sum(one.changed for one in told) / letters,
         "told_while_written": len(ahead) / letters,
         "ahead_median": median,
@@ -121,6 +126,7 @@ def _summed(told: Sequence[Told]) -> dict[str, float]:
 def _row(columns: int, kind: str, figures: Mapping[str, float]) -> str:
     return (
         f"{columns:6d}  {kind:5s}  {figures['letters']:7.0f}  {figures['withdrawn_per_100']:8.1f} %"
+        f"  {figures['most_withdrawn_in_a_piece']:11.0f}  {figures['pieces_without']:14.0%}"
         f"  {figures['changed_per_100']:5.1f} %  {figures['told_while_written']:7.0%}"
         f"  {figures['ahead_median']:13.0f}  {figures['ahead_90']:4.0f}"
     )
