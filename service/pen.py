@@ -22,7 +22,8 @@ MAX_WAY: Final = 65_536
 # 0.1 us a pixel and 0.4 to 0.9 us a point. At 100 messages a second that is 1/25 of the time.
 MESSAGE_WAY: Final = 4096
 POINT_WAY: Final = 8
-UNDO_MESSAGES: Final = 8  # that taking a stroke back counts for: what crosses it is drawn anew
+# Pixels of strokes that may still change: all of them may have to be drawn when one is taken back.
+MAX_KEPT_WAY: Final = 24 * MAX_WAY
 MOST_SPANS: Final = 16  # of a stroke in one letter; who goes to and fro more often has one
 
 Points = NDArray[np.float64]  # [n, 2], pixels
@@ -41,6 +42,11 @@ class Stroke:
         """The first column that its ink touches, and the one after the last."""
         first, end = touched(self.points)
         return first, int(min(end, self.wiped_from))
+
+    @cached_property
+    def way(self) -> float:
+        """Pixels that it takes to draw, a point being as good as some."""
+        return _way(self.points) + POINT_WAY * len(self.points)
 
     def wiped(self, column: int) -> "Stroke":
         """The stroke without the ink on this column and all after it; it is complete then."""
@@ -62,13 +68,14 @@ class Portion:
     @property
     def cost(self) -> int:
         """As how many messages it counts; raises `InkError` for a way that is too long."""
-        with np.errstate(over="ignore"):  # what is too large is too far
-            way = sum(float(abs(np.diff(piece, axis=0)).max(1).sum()) for piece in self.pieces)
+        way = sum(map(_way, self.pieces))
         if not way <= MAX_WAY:  # nor not a number
             got = f"the pen goes {way:.0f} pixels"
             raise InkError(f"{got}, allowed in one message: {MAX_WAY}", self.ink.id)
         way += POINT_WAY * sum(map(len, self.pieces))
-        return 1 + int(way) // MESSAGE_WAY + UNDO_MESSAGES * (self.undone is not None)
+        if self.undone is not None:  # what crosses it is drawn anew
+            way += sum([stroke.way for stroke in self.strokes.values()])
+        return 1 + int(min(way, MAX_KEPT_WAY)) // MESSAGE_WAY
 
 
 class Pen:
@@ -168,10 +175,12 @@ class Pen:
         if n_columns > most:
             raise InkError(f"ink reaches column {n_columns - 1}, allowed: 0..{most - 1}", ink.id)
         n_points = sum([len(stroke.points) for stroke in strokes.values()])
+        way = sum([stroke.way for stroke in strokes.values()])
         for name, got, most in (
             ("ink brings {} new columns", n_columns - read, limits.max_message_columns),
             ("{} strokes may still change", len(strokes), limits.max_ink_strokes),
             ("{} points of strokes may still change", n_points, limits.max_ink_points),
+            ("{:.0f} pixels of strokes may still change", way, MAX_KEPT_WAY),
         ):
             if got > most:
                 raise InkError(f"{name.format(got)}, allowed: up to {most}", ink.id)
@@ -209,6 +218,12 @@ class Pen:
                     for i, j in zip(edges[::2], edges[1::2], strict=True)
                 ]
         return tuple(spans)
+
+
+def _way(points: NDArray[Any]) -> float:
+    """Pixels that the pen goes along points [n, 2]."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is too far
+        return float(abs(np.diff(points, axis=0)).max(1, initial=0).sum())
 
 
 def _take_back(undone: Stroke, strokes: dict[Any, Stroke], canvas: Canvas) -> None:

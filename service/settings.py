@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     ink_margin_columns: int = Field(
         10, ge=0, le=256, description="how far the pen must be beyond a column for this to be read"
     )
-    max_ink_strokes: Count = Field(4096, description="strokes that a rewind may still reach")
+    max_ink_strokes: Count = Field(1024, description="strokes that a rewind may still reach")
     max_ink_points: Count = Field(65_536, description="points of these strokes together")
     max_bad_messages: Count = Field(16, description="bad messages in a row until a session closes")
     max_sessions: Count = Field(1024, description="sessions in all")
