@@ -10,6 +10,7 @@ from model.checkpoint import Checkpoint
 from tests import builders
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no failure
+settings.register_profile("thorough", deadline=None, max_examples=5_000)  # --hypothesis-profile
 settings.load_profile("steady")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every process that

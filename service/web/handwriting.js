@@ -147,11 +147,14 @@ export class HandwritingRecognizer {
     const stream = this.#stream;
     const { labels } = stream.ready;
     const characters = spaces ? null : labels.filter((label) => label !== " ").join("");
-    stream.configure({ every: "message", characters });
-    stream.reset();
     const { points, height } = framed(strokes);
-    stream.ink(points.map((own, id) => ({ id, points: own })), height);
-    stream.flush().catch(() => {}); // the messages end with what went wrong
+    const asked = Promise.all([
+      stream.configure({ every: "message", characters }),
+      stream.reset(),
+      stream.ink(points.map((own, id) => ({ id, points: own })), height),
+      stream.flush(),
+    ]);
+    asked.catch(() => {}); // the messages end with what went wrong
     /** @type {Letter[]} */
     let letters = [];
     for await (const message of stream) {

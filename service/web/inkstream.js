@@ -2,7 +2,7 @@
  * Client of inkstream for browsers and Node 22: reads handwriting while it is being written.
  *
  *     const stream = await connect("http://127.0.0.1:8000", { model: "lines" });
- *     stream.ink([{ id: 1, points: [[12, 20], [14, 61]] }], 120);
+ *     await stream.ink([{ id: 1, points: [[12, 20], [14, 61]] }], 120);
  *     for await (const message of stream) {
  *       if (message.type === "result") console.log(message.text);
  *     }

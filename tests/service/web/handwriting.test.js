@@ -134,6 +134,18 @@ describe("a recognizer", () => {
     });
   });
 
+  test("whose server goes away says so, and harms nothing else", async () => {
+    const { url, stop } = await serve(await freePort());
+    const recognizer = await createHandwritingRecognizer(ENGLISH, { url });
+    const drawing = recognizer.startDrawing();
+    for (const stroke of hello) drawing.addStroke(stroke);
+    await drawing.getPrediction();
+    await stop("SIGKILL");
+    for (let tries = 0; tries < 2; tries += 1) {
+      await assert.rejects(drawing.getPrediction(), { code: "no_connection" });
+    }
+  });
+
   test("that is finished reads no more", async () => {
     const recognizer = await createHandwritingRecognizer(ENGLISH, { url: server.url });
     const drawing = recognizer.startDrawing();
