@@ -39,6 +39,7 @@ class Config(uvicorn.Config):
             app,
             host=settings.host,
             port=settings.port,
+            root_path=settings.root_path,
             http=HttpConnection,
             ws=WebSocketConnection,
             ws_max_size=settings.max_frame_bytes,

@@ -33,7 +33,7 @@ POLICY: Final = (
     " base-uri 'none'; frame-ancestors 'none'"
 )
 
-TRY_IT: Final = """<form method="post" action="/v1/recognize" enctype="multipart/form-data">
+TRY_IT: Final = """<form method="post" action="v1/recognize" enctype="multipart/form-data">
 <label>Try it: <input type="file" name="file" accept="image/*" required></label>
 <button>Recognize</button></form>
 <pre>curl --data-binary @examples/7.png -H 'Content-Type: image/png' \\
@@ -58,8 +58,8 @@ def page(description: dict[str, Any]) -> str:
         '<meta name="viewport" content="width=device-width">'
         f"<title>{escape(about['title'])}</title><style>{STYLE}</style></head><body>"
         f"<h1>{escape(about['title'])} <small>{escape(about['version'])}</small></h1>{text}"
-        '<p>As files: <a href="/openapi.json">openapi.json</a>,'
-        ' <a href="/asyncapi.json">asyncapi.json</a>.</p>'
+        '<p>As files: <a href="openapi.json">openapi.json</a>,'
+        ' <a href="asyncapi.json">asyncapi.json</a>.</p>'
         f"{ERRORS}{operations}</body></html>"
     )
 

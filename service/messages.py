@@ -174,9 +174,9 @@ class Rewound(Message):
     text: str | None = None
     """A transcriber's text of the columns that stand."""
     letters: int = 0
-    """How many letters and marks stand: those from this number on are withdrawn."""
+    """How many letters and marks are left: ids from this number on are withdrawn."""
     words: int = 0
-    """How many words stand: those from this number on are withdrawn."""
+    """How many words are left: ids from this number on are withdrawn."""
 
 
 class Flushed(Message):

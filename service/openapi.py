@@ -211,6 +211,20 @@ RECOGNIZE: Final[Extra] = {
     )
     | _errors(*_ERRORS),
 }
+COLUMNS: Final[Extra] = {
+    "tags": ["images"],
+    "openapi_extra": {"requestBody": _BODY},
+    "responses": {
+        200: {
+            "description": (
+                "The columns, oldest first, each of the model's column_height bytes, top to"
+                " bottom: 0 = paper, 255 = ink."
+            ),
+            "content": {"application/octet-stream": _BINARY},
+        }
+    }
+    | {status: _named(answer) for status, answer in _errors(*_ERRORS).items()},
+}
 MODELS: Final[Extra] = {"tags": ["images"], "responses": _errors(401, 403, 500)}
 HEALTH: Final[Extra] = {"tags": ["operators"], "responses": _errors(500)}
 READINESS: Final[Extra] = {"tags": ["operators"], "responses": _errors(500, 503)}

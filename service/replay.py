@@ -53,7 +53,10 @@ def replay(runtime: Runtime, strokes: Strokes, margin: int) -> Told:
                 withdrawn += enumerate(gone, said.letters)
                 del standing[said.letters :]
             elif isinstance(said, Letter | Punctuation):
-                standing[said.id :] = [said.char, *standing[said.id + 1 :]]
+                before = standing[said.id : said.id + 1]
+                if before not in ([], [said.char]):  # another one in its place
+                    withdrawn.append((said.id, before[0]))
+                standing[said.id : said.id + 1] = [said.char]
                 first_told.setdefault(said.id, pen - said.end)
     n_while_written = len(standing)
     for said in session.hear({"type": "flush"}):

@@ -1,4 +1,4 @@
-"""The doors for whole images and for operators: `/v1/recognize`, `/v1/models`, health, metrics.
+"""The doors for whole images and for operators: `/v1/recognize` and its like, health, metrics.
 
 `create_app` builds its FastAPI with `**ABOUT` and calls `add_rest`.
 """
@@ -34,6 +34,7 @@ from service.serving import Service
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
 REQUEST_ID_BYTES: Final = 8
 RECOGNIZE: Final = "/v1/recognize"
+ModelName = Annotated[str | None, Query(description="Name of a model; absent: the first.")]
 DECIMALS: Final = 6  # as in the stream
 
 # Describes the header; `Access` reads it.
@@ -113,9 +114,7 @@ def _router_of_images(service: Service) -> APIRouter:
     @router.post(RECOGNIZE, response_model=Recognition | Transcription, **openapi.RECOGNIZE)
     async def recognize(
         request: Request,
-        model: Annotated[
-            str | None, Query(description="Name of a model; absent: the first.")
-        ] = None,
+        model: ModelName = None,
         curve: Annotated[
             bool, Query(description="Also give a classifier's answer after every column.")
         ] = False,
@@ -124,12 +123,19 @@ def _router_of_images(service: Service) -> APIRouter:
         running = service.model(model)
         if curve and running.info.kind == "transcriber":
             raise ValueRefusedError("curve is true, allowed: of a classifier alone")
-        client = request.client.host if request.client else "unknown"
-        with service.sessions.admit(client, _stay):
+        with service.sessions.admit(_address(request), _stay):
             columns = await bodies.columns(request, running.metadata.config)  # [n, H]
             said = await read(running, service.limits, request_id_of(request), columns, curve)
             body = await asyncio.to_thread(_answer, said, len(columns), curve)
         return Response(body, media_type="application/json")
+
+    @router.post("/v1/columns", response_class=Response, **openapi.COLUMNS)
+    async def columns(request: Request, model: ModelName = None) -> Response:
+        """Give the columns that an image or strokes become, as a stream takes them."""
+        config = service.model(model).metadata.config
+        with service.sessions.admit(_address(request), _stay):
+            columns = await bodies.columns(request, config)  # [n, H]
+        return Response(columns.tobytes(), media_type="application/octet-stream")
 
     @router.get("/v1/models", **openapi.MODELS)
     async def models() -> Models:
@@ -159,6 +165,10 @@ def _answer(said: Reading, n_columns: int, with_curve: bool) -> str:
 
 def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
     return {label: round(p, DECIMALS) for label, p in probabilities.items()}
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
 
 
 def _stay(_time_left_s: float) -> None:
@@ -249,8 +259,9 @@ class RequestLog:
 
     def _write(self, scope: Scope, status: int, request_s: float) -> None:
         failure = scope["state"].get("failure", {})
-        if scope["path"] == RECOGNIZE:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path == RECOGNIZE:
             self._metrics.requested(status, request_s)
-        if scope["path"] == RECOGNIZE or failure:
+        if path == RECOGNIZE or failure:
             milliseconds = round(request_s * 1000, 1)
-            log.info("request", path=scope["path"], status=status, ms=milliseconds, **failure)
+            log.info("request", path=path, status=status, ms=milliseconds, **failure)

@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     config: Path | None = Field(None, description="TOML file to read settings from")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    root_path: str = Field(
+        "",
+        pattern=r"^(/[\w.~-]+)*$",
+        description="path below which a proxy shows this server; the proxy takes it off",
+    )
     models: Names = Field(
         ("digits", "lines"),
         description="models to serve, by name or path; the first is the default",

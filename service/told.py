@@ -1,9 +1,10 @@
 """What a client knows of a line's events, and what of it stands when ink changes columns.
 
-A late dot changes a few columns, and most letters behind it come out as they were. To withdraw and
-tell them again would flicker. So nothing is said of changed columns until they are read anew; then
-events are withdrawn from the first one on that reads differently. One that reads the same, but lies
-on other columns or strokes or is more or less sure, is told again in its place.
+A late bar makes a t of an l, and most letters behind it come out as they were. To withdraw and tell
+them all again would flicker. So nothing is said of changed columns until they are read anew; then
+an event that differs from the one with its id is told in its place, whether it says something else
+or only lies on other columns or strokes, or is more or less sure. What has none in its place is
+withdrawn.
 """
 
 from collections import deque
@@ -86,14 +87,9 @@ class Told:
                 and isinstance(effect.message, Decided)
                 and _row(effect.message) == row
             ]
-            n_same = 0
-            for before, after in zip(gone, new, strict=False):
-                if _says(before) != _says(after):
-                    break
-                n_same += 1
-                if _is_like(before, after):
-                    unchanged.add(id(after))
-            stands[row] = getattr(again.rewound, row) + n_same
+            pairs = zip(gone, new, strict=False)
+            unchanged |= {id(after) for before, after in pairs if _is_like(before, after)}
+            stands[row] = getattr(again.rewound, row) + min(len(gone), len(new))
             self._known[row].extend(new)
         rewound = again.rewound.model_copy(update=stands)
         said = [
@@ -121,8 +117,12 @@ def _says(event: Event) -> str:
 
 
 def _is_like(before: Event, after: Event) -> bool:
-    """Whether an event need not be told again in the place of one that says the same."""
-    return abs(before.confidence - after.confidence) < NEGLIGIBLE and all(
-        getattr(before, name) == getattr(after, name)
-        for name in ("start", "end", "column", "strokes")
+    """Whether an event need not be told in the place of the one that had its id."""
+    return (
+        _says(before) == _says(after)
+        and abs(before.confidence - after.confidence) < NEGLIGIBLE
+        and all(
+            getattr(before, name) == getattr(after, name)
+            for name in ("type", "start", "end", "column", "strokes")
+        )
     )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.columns import line_columns
+from model.columns import digit_columns, line_columns
 from model.ink import flatten, rasterise
 from model.recognizer import Recognizer
 from service.client import connect_sync
@@ -94,6 +94,21 @@ def test_every_way_to_bring_a_line_gets_the_same_answer(
     ]
     assert {answer.text for answer in answers} == {answers[0].text}
     assert answers[0].status_code == 200
+
+
+def test_the_columns_of_a_picture_are_those_that_are_read(
+    client: httpx.Client, picture: bytes
+) -> None:
+    answer = client.post("/v1/columns?model=tiny_lines", content=picture)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.content == line_columns(picture, 16).tobytes()
+    digit = client.post("/v1/columns", content=PNG.read_bytes())
+    assert digit.content == digit_columns(PNG, 28).tobytes()
+    strokes = client.post("/v1/columns?model=tiny_lines", json={"strokes": STROKES})
+    columns = np.frombuffer(strokes.content, np.uint8).reshape(-1, 16).tolist()
+    loose = client.post(LINES, json={"strokes": STROKES}).json()
+    assert client.post(LINES, json={"columns": columns}).json() == loose
+    error(client.post("/v1/columns", content=b"text"), 415, "bad_image")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "GIF", "BMP", "TIFF", "WEBP"])

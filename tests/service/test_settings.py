@@ -90,6 +90,8 @@ def test_an_unknown_flag_is_refused() -> None:
         ("log_format", "xml", "log_format is 'xml': Input should be 'terminal' or 'json'"),
         ("trusted_proxies", "proxy", "'proxy' does not appear to be an IPv4 or IPv6 network"),
         ("origins", "example.org", "'example.org' is no origin such as https://example.org"),
+        ("root_path", "ink", "String should match pattern"),
+        ("root_path", "/ink/", "String should match pattern"),
         ("origins", "https://example.org/", "is no origin such as https://example.org"),
         ("models", "", "expected at least one model, each once"),
         ("models", "digits,digits", "expected at least one model, each once"),
