@@ -8,6 +8,7 @@ from typing import Final
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 WEB: Final = Path(__file__).parent / "web"
@@ -33,4 +34,4 @@ def add_pages(app: FastAPI) -> None:
     async def pad() -> FileResponse:
         return FileResponse(WEB / "index.html", headers=HEADERS)
 
-    app.mount("/web", StaticFiles(directory=WEB))
+    app.mount("/web", GZipMiddleware(StaticFiles(directory=WEB)))

@@ -6,37 +6,22 @@
  */
 
 import { Bars } from "./bars.js";
+import { Curve } from "./curve.js";
+import { Figures } from "./figures.js";
 import { InkstreamError, connect } from "./inkstream.js";
 import { Letters } from "./letters.js";
 import { Line } from "./line.js";
 import { Pad } from "./pad.js";
+import { Picture } from "./picture.js";
+import { Player } from "./player.js";
 import { Ribbon } from "./ribbon.js";
 import { Samples } from "./samples.js";
+import { Status } from "./status.js";
 
 const PAUSE_MS = 350; // the pen rests: what it still touches is read
 const FLUSH_MS = 1200; // nobody goes on: all is decided
-const PING_EVERY_MS = 3000;
+const SHOW_EVERY_MS = 2000; // figures; each time the server is asked for a sign of life
 const RETRY_MS = 2000;
-const MEDIAN_OF = 50; // newest times from pen to answer
-
-/** What to do about an error. @type {Record<string, string>} */
-const ADVICE = {
-  no_connection: "The server does not answer. Is it running? It is tried again by itself.",
-  stopping: "The server stops. It is tried again by itself.",
-  server_full: "The server has as many writers as it takes. It is tried again by itself.",
-  too_many_sessions: "Too many pages of yours are open: close one, and load this one again.",
-  unknown_model: "The server does not have this model: choose the other one.",
-  forbidden_origin: "The server does not let this address's pages in.",
-  idle: "Nothing was written for long. Load the page again to go on.",
-  session_expired: "This session was open for as long as one may be. Load the page again.",
-};
-
-/** What the figures of `v1/models` are called here, where they are for people. @type {Record<string, string>} */
-const FIGURES = {
-  held_out_accuracy: "right on images held out",
-  held_out_words_error: "wrong characters in words of writers held out",
-  held_out_text_error: "in their lines",
-};
 
 /** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
 function element(id, kind) {
@@ -49,9 +34,32 @@ const line = new Line();
 const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), line);
 const letters = new Letters(element("letters", HTMLElement), line, correctLetter);
 const bars = new Bars(element("bars", HTMLElement));
+const curve = new Curve(element("curve", HTMLCanvasElement), line);
+const figures = new Figures((name) => element(name, HTMLElement));
 const samples = new Samples(element("download", HTMLButtonElement));
 const pad = new Pad(element("pad", HTMLCanvasElement), { onInk, onLift: schedule });
+const status = new Status({
+  state: element("state", HTMLElement),
+  words: element("state-words", HTMLElement),
+  problem: element("problem", HTMLElement),
+  keyForm: element("key-form", HTMLElement),
+});
 const correct = element("correct", HTMLInputElement);
+const player = new Player(
+  {
+    play: element("play", HTMLElement),
+    step: element("step", HTMLButtonElement),
+    pace: element("pace", HTMLSelectElement),
+    place: element("place", HTMLElement),
+  },
+  {
+    onImage: (file) => void readImage(file),
+    onColumns: (pixels) => stream?.columns(pixels).catch(() => {}),
+    onPlace: showPicture,
+    onOver: () => stream?.flush().catch(() => {}),
+    onAgain: () => play(player.pixels, player.height),
+  },
+);
 
 /** @type {Stream | undefined} */
 let stream;
@@ -72,7 +80,7 @@ async function converse() {
   const own = ++run;
   stream?.close();
   stream = undefined;
-  show("waiting", "connecting");
+  status.wait("connecting");
   while (own === run) {
     try {
       const opened = await connect(new URL(".", location.href), {
@@ -93,8 +101,11 @@ async function converse() {
     } catch (error) {
       if (!(error instanceof InkstreamError)) throw error;
       if (own !== run) return;
-      complain(error);
-      if (error.code === "unauthorized") return;
+      if (error.code === "unauthorized") {
+        status.askForKey(key !== undefined);
+        return;
+      }
+      status.complain(error);
       if (error.code !== "no_connection" && error.code !== "server_full") return;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
@@ -110,15 +121,16 @@ function begin(opened) {
 /** A session begins, with what stands on the pad. @param {Ready} ready */
 function startSession(ready) {
   line.begin();
-  show("open", "connected");
-  element("problem", HTMLElement).hidden = true;
-  element("key-form", HTMLElement).hidden = true;
+  status.open();
   const isDigits = ready.model.kind === "classifier";
   document.body.dataset["model"] = isDigits ? "digits" : "lines";
-  element("bars", HTMLElement).hidden = !isDigits;
   if (isDigits) bars.begin(ready.labels);
-  element("model", HTMLElement).textContent = `${ready.model.name} ${ready.model.version}`;
+  figures.name(ready.model);
   align();
+  if (pad.picture !== undefined) {
+    stream?.columns(player.played).catch(() => {});
+    if (player.place === pad.picture.length) stream?.flush().catch(() => {});
+  }
   const pieces = pad.all();
   if (pieces.length > 0) onInk(pieces, performance.now());
   schedule();
@@ -127,16 +139,16 @@ function startSession(ready) {
 /** @param {Message} message */
 function hear(message) {
   if (message.type === "disconnected") {
-    complain(message.error);
-    show("waiting", "connecting again");
+    status.complain(message.error);
+    status.wait("connecting again");
   } else if (message.type === "reconnected") {
     startSession(message.ready);
   } else if (message.type === "goaway") {
-    show("waiting", "the server is about to stop");
+    status.wait("the server is about to stop");
   } else if (message.type === "error") {
-    complain(new InkstreamError(message.code, message.message));
+    status.complain(new InkstreamError(message.code, message.message));
   } else if (line.hear(message)) {
-    if (message.type === "result") measure();
+    if (message.type === "result") figures.answered();
     if (message.type === "flushed") isFinished = model === "digits";
     redraw();
   }
@@ -149,14 +161,14 @@ function onInk(pieces, since) {
   clearTimeout(pausing);
   clearTimeout(flushing);
   element("hint", HTMLElement).hidden = true;
-  if (isFinished) {
+  if (isFinished || pad.picture !== undefined) {
     const newest = pad.strokes.at(-1);
     newLine();
     if (newest?.done) pad.strokes = [newest]; // a dot is done at once
     pad.draw();
     pieces = pad.all();
   }
-  waitingSince ??= since;
+  figures.asked(since);
   stream?.ink(pieces, pad.height).catch(() => {}); // the messages tell of it
 }
 
@@ -182,7 +194,10 @@ function undo() {
 
 function newLine() {
   isFinished = false;
+  player.hold();
   pad.clear();
+  document.body.dataset["shows"] = "ink";
+  element("hint", HTMLElement).hidden = pad.strokes.length > 0;
   stream?.reset().catch(() => {});
   line.begin();
   correct.value = "";
@@ -192,7 +207,7 @@ function newLine() {
 
 /** Put the line away, decided, and begin another one. */
 async function next() {
-  if (pad.strokes.length === 0) return;
+  if (pad.strokes.length === 0 && pad.picture === undefined) return;
   clearTimeout(pausing);
   clearTimeout(flushing);
   const flushed = await stream?.flush().catch(() => undefined);
@@ -203,6 +218,49 @@ async function next() {
     element("lines", HTMLElement).append(item);
   }
   newLine();
+}
+
+// An image
+
+/** Have an image made into columns, and play them. @param {Blob} file */
+async function readImage(file) {
+  const { model: { name }, column_height } = stream?.ready ?? { model: { name: model }, column_height: 0 };
+  const answer = await fetch(`v1/columns?model=${encodeURIComponent(name)}`, {
+    method: "POST",
+    headers: { ...credentials(), "content-type": file.type || "application/octet-stream" },
+    body: file,
+  }).catch(() => undefined);
+  if (answer === undefined) {
+    status.complain(new InkstreamError("no_connection", ""));
+  } else if (!answer.ok) {
+    const { error } = await answer.json();
+    status.complain(new InkstreamError(error.code, error.message));
+  } else {
+    play(new Uint8Array(await answer.arrayBuffer()), column_height);
+  }
+}
+
+/** @param {Uint8Array} pixels columns @param {number} height of each */
+function play(pixels, height) {
+  newLine();
+  status.calm();
+  element("hint", HTMLElement).hidden = true;
+  document.body.dataset["shows"] = "image";
+  pad.picture = new Picture(pixels, height);
+  player.load(pixels, height);
+  showPicture();
+}
+
+function showPicture() {
+  if (pad.picture === undefined) return;
+  const before = pad.offset;
+  pad.show(pad.picture, player.place);
+  if (pad.offset !== before) align();
+}
+
+/** Of the key, for requests. @returns {Record<string, string>} */
+function credentials() {
+  return key === undefined ? {} : { authorization: `Bearer ${key}` };
 }
 
 // What is shown
@@ -222,6 +280,7 @@ function redraw() {
     ribbon.draw();
     letters.draw();
     bars.draw(line.results.at(-1));
+    if (model === "digits") curve.draw();
     const [decided, tentative] = model === "digits" ? [line.text, ""] : line.parts;
     element("decided", HTMLElement).textContent = decided;
     element("tentative", HTMLElement).textContent = tentative;
@@ -239,64 +298,7 @@ function correctLetter(letter, char) {
   correct.focus();
 }
 
-/** @param {"open" | "waiting" | "over"} state @param {string} words */
-function show(state, words) {
-  element("state", HTMLElement).dataset["state"] = state;
-  element("state-words", HTMLElement).textContent = words;
-}
-
-/** @param {InkstreamError} error */
-function complain(error) {
-  const problem = element("problem", HTMLElement);
-  problem.textContent = ADVICE[error.code] ?? error.message;
-  problem.hidden = false;
-  if (error.code === "unauthorized") {
-    element("key-form", HTMLElement).hidden = false;
-    problem.textContent = key === undefined ? "This server asks for a key." : "The key is not known.";
-    show("over", "not connected");
-  }
-}
-
-// Figures
-
-/** @type {number | undefined} */
-let waitingSince; // when the first point came that no result answered yet
-/** @type {number[]} */
-const delays = [];
-let columns = 0;
-
-function measure() {
-  columns += 1;
-  if (waitingSince === undefined) return;
-  delays.push(performance.now() - waitingSince);
-  waitingSince = undefined;
-  if (delays.length > MEDIAN_OF) delays.shift();
-  const median = delays.toSorted((one, other) => one - other)[delays.length >> 1] ?? 0;
-  element("delay", HTMLElement).textContent = `${Math.round(median)} ms`;
-}
-
-setInterval(async () => {
-  element("rate", HTMLElement).textContent = columns.toLocaleString();
-  const milliseconds = await stream?.ping().catch(() => undefined);
-  const words = milliseconds === undefined ? "–" : `${milliseconds.toFixed(1)} ms`;
-  element("round-trip", HTMLElement).textContent = words;
-}, PING_EVERY_MS);
-
-async function showMeasured() {
-  const answer = await fetch("v1/models", key === undefined ? {} : {
-    headers: { authorization: `Bearer ${key}` },
-  }).catch(() => undefined);
-  if (!answer?.ok) return;
-  const { models } = await answer.json();
-  /** @type {{ name: string, metrics: Record<string, number> }[]} */
-  const known = models;
-  const metrics = known.find(({ name }) => name === model)?.metrics ?? {};
-  const figures = Object.entries(FIGURES).flatMap(([name, words]) => {
-    const share = metrics[name];
-    return share === undefined ? [] : [`${(100 * share).toFixed(1)} % ${words}`];
-  });
-  element("measured", HTMLElement).textContent = figures.join(", ") || "–";
-}
+setInterval(async () => figures.show(await stream?.ping().catch(() => undefined)), SHOW_EVERY_MS);
 
 // The page's controls
 
@@ -309,13 +311,13 @@ element("models", HTMLElement).addEventListener("change", ({ target }) => {
   document.body.dataset["model"] = model;
   newLine();
   void converse();
-  void showMeasured();
+  void figures.measured(model, credentials());
 });
 element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   key = element("key", HTMLInputElement).value;
   void converse();
-  void showMeasured();
+  void figures.measured(model, credentials());
 });
 element("correct-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
@@ -323,8 +325,15 @@ element("correct-form", HTMLFormElement).addEventListener("submit", (event) => {
   samples.keep(pad.strokes.map(({ points }) => points), pad.height, correct.value);
   void next();
 });
+element("image", HTMLElement).addEventListener("click", () => element("file", HTMLInputElement).click());
+element("file", HTMLInputElement).addEventListener("change", ({ target }) => {
+  const [file] = /** @type {HTMLInputElement} */ (target).files ?? [];
+  if (file !== undefined) void readImage(file);
+  element("file", HTMLInputElement).value = ""; // so that the same one may be chosen again
+});
 addEventListener("keydown", (event) => {
-  if (event.target instanceof HTMLInputElement || event.target instanceof HTMLButtonElement) return;
+  const { target } = event;
+  if (target instanceof Element && target.closest("input, button, select") !== null) return;
   if (event.key === "z" && (event.ctrlKey || event.metaKey)) undo();
   else if (event.key === "Escape") newLine();
   else if (event.key === "Enter") void next();
@@ -334,4 +343,4 @@ addEventListener("keydown", (event) => {
 addEventListener("resize", align);
 
 void converse();
-void showMeasured();
+void figures.measured(model, credentials());

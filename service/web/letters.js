@@ -6,6 +6,7 @@
  */
 
 const SURE = 0.8; // confidence from which on a letter is not marked
+const LEAVE_MS = 250; // a mouse that left a letter may still reach what is said of it
 
 export class Letters {
   #row;
@@ -14,6 +15,8 @@ export class Letters {
   #pixelsPerColumn = 1;
   #offset = 0;
   #popover = document.createElement("div");
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #leaving;
 
   /**
    * @param {HTMLElement} row
@@ -25,6 +28,8 @@ export class Letters {
     this.#line = line;
     this.#onCorrect = onCorrect;
     this.#popover.popover = "auto";
+    this.#popover.addEventListener("pointerenter", () => clearTimeout(this.#leaving));
+    this.#popover.addEventListener("pointerleave", () => this.#leave());
     document.body.append(this.#popover);
   }
 
@@ -73,12 +78,23 @@ export class Letters {
     if (letter.confidence < SURE) button.dataset["unsure"] = "";
     this.#place(button, letter.start, letter.end);
     button.addEventListener("click", () => this.#explain(letter, button));
+    button.addEventListener("pointerenter", ({ pointerType }) => {
+      if (pointerType === "mouse") this.#explain(letter, button);
+    });
+    button.addEventListener("pointerleave", () => this.#leave());
     item.append(button);
     return item;
   }
 
+  /** The mouse is on its way, perhaps to the explanation. */
+  #leave() {
+    clearTimeout(this.#leaving);
+    this.#leaving = setTimeout(() => this.#popover.hidePopover(), LEAVE_MS);
+  }
+
   /** @param {Letter} letter @param {HTMLElement} button */
   #explain(letter, button) {
+    clearTimeout(this.#leaving);
     const words = document.createElement("p");
     words.textContent = `${letter.char}: ${percent(letter.confidence)} sure. It may be:`;
     const others = letter.alternatives.map(({ char, p }) => {

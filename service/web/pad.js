@@ -1,6 +1,7 @@
 /**
  * The pad: pointers in, strokes out, and their ink on a canvas.
  *
+ * @import { Picture } from "./picture.js"
  * @import { Point, Stroke } from "./protocol.d.ts"
  */
 
@@ -29,6 +30,10 @@ export class Pad {
   strokes = [];
   /** CSS pixels by which the paper has moved to the left. */
   offset = 0;
+  /** An image that lies on the paper instead. @type {Picture | undefined} */
+  picture;
+  /** How many of its columns were read. */
+  place = 0;
 
   #canvas;
   #context;
@@ -77,6 +82,7 @@ export class Pad {
   /** Take new paper; a stroke that is being written stays, as the first one on it. */
   clear() {
     this.strokes = this.strokes.filter(({ done }) => !done);
+    this.picture = undefined;
     this.offset = 0;
     this.draw();
   }
@@ -149,8 +155,22 @@ export class Pad {
 
   /** Move the paper on if little of it is left. Not while a hand writes: it would miss its place. */
   moveOn() {
+    this.#moveOn(Math.max(...this.strokes.map(({ points }) => Math.max(...points.map(([x]) => x)))));
+  }
+
+  /** Show an image, of which so many columns were read. @param {Picture} picture @param {number} place */
+  show(picture, place) {
+    this.picture = picture;
+    this.place = place;
+    const wide = picture.wide(this.height);
+    if (place === 0) this.offset = 0;
+    if (wide * picture.length > this.#canvas.clientWidth + 1) this.#moveOn(wide * place);
+    this.draw();
+  }
+
+  /** @param {number} right CSS pixels on the paper: up to there it is used */
+  #moveOn(right) {
     const width = this.#canvas.clientWidth;
-    const right = Math.max(...this.strokes.map(({ points }) => Math.max(...points.map(([x]) => x))));
     if (right - this.offset < FULL * width) return;
     this.offset = Math.round(right - KEPT * width);
     this.draw();
@@ -173,6 +193,12 @@ export class Pad {
       this.#context.stroke();
     }
     for (const stroke of this.strokes) this.#drawFrom(stroke, 0);
+    this.picture?.draw(this.#context, {
+      height: clientHeight,
+      offset: this.offset,
+      place: this.place,
+      colour: style.getPropertyValue("--ink"),
+    });
   }
 
   /** Draw a stroke from one of its points on. @param {Written} stroke @param {number} first */

@@ -60,10 +60,16 @@ def test_what_the_page_is_made_of_is_served_as_what_it_is(url: str, file: Path) 
     assert answer.headers["content-type"].split(";")[0] == KINDS[file.suffix]
 
 
-def test_the_page_weighs_little() -> None:
+def test_the_page_weighs_little_and_less_on_its_way(url: str) -> None:
     files = needed()
     assert {"app.js", "inkstream.js", "style.css"} <= {file.name for file in files}
-    assert sum(file.stat().st_size for file in files) < MOST_BYTES
+    whole = sum(file.stat().st_size for file in files)
+    assert whole < MOST_BYTES
+    sent = 0
+    for file in files:
+        with httpx.stream("GET", f"{url}/web/{file.name}") as answer:
+            sent += sum(map(len, answer.iter_raw()))
+    assert sent < whole / 2
 
 
 def test_nothing_in_the_page_leads_elsewhere_or_stands_inline() -> None:

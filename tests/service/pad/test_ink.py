@@ -1,134 +1,19 @@
 """The writing pad in a real browser: what it shows is what the server says of the same ink."""
 
-import json
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from model.data import inkfiles
-from service.client import connect_sync
-from tests.service.commands import EXAMPLES
+from tests.service.pad.hand import CHROMIUM, HELLO, Pad, read_in_one_piece
 from tests.service.running import Running, server
 
-CHROMIUM = shutil.which("chromium")
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-QUIET += ["--disable-component-update", "--disable-sync"]
-
-DEADLINE_MS = 20_000
-HELLO: list[list[list[float]]] = json.loads((EXAMPLES / "hello.jsonl").read_text())["strokes"]
-TALL = 175.0  # units of the example from its top to its bottom
 
 pytestmark = pytest.mark.needs(CHROMIUM)
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with server(tmp_path_factory.mktemp("weights"), models="lines,digits") as place:
-        yield place
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield opened
-        opened.close()
-
-
-class Pad:
-    """The page, a hand that writes on it, and what went over the wire."""
-
-    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
-        self.page: Page = browser.new_page(**options)
-        self.complaints: list[str] = []  # of the browser
-        self.asked: list[str] = []  # addresses
-        self.sent: list[dict[str, Any]] = []  # messages of the newest stream
-        self.heard: list[dict[str, Any]] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("websocket", self._opened)
-        self.page.goto(url)
-        expect(self.page.locator("#state-words")).to_have_text("connected")
-
-    def _opened(self, socket: WebSocket) -> None:
-        self.asked.append(socket.url)
-        self.sent.clear()
-        self.heard.clear()
-        socket.on("framesent", lambda payload: self.sent.append(json.loads(payload)))
-        socket.on("framereceived", lambda payload: self.heard.append(json.loads(payload)))
-
-    @property
-    def text(self) -> str:
-        return self.page.locator("#text").inner_text()
-
-    def write(self, *strokes: list[list[float]], left: float = 20, scale: float = 0.85) -> None:
-        """Write strokes of the example with the mouse."""
-        box = self.page.locator("#pad").bounding_box()
-        assert box is not None
-        size = scale * box["height"] / TALL
-        for stroke in strokes:
-            for number, (x, y) in enumerate(stroke):
-                self.page.mouse.move(box["x"] + left + size * x, box["y"] + 8 + size * y)
-                if not number:
-                    self.page.mouse.down()
-            self.page.mouse.up()
-
-    def settle(self) -> None:
-        """Wait until all is decided and shown: a flush behind the newest ink is answered."""
-        for _ in range(DEADLINE_MS // 50):
-            self.page.wait_for_timeout(50)
-            said = [message for message in self.sent if message["type"] in ("ink", "flush")]
-            answered = {m["id"] for m in self.heard if m["type"] == "flushed"}
-            if said and said[-1]["type"] == "flush" and said[-1]["id"] in answered:
-                self.page.wait_for_timeout(100)  # a frame or two
-                return
-        raise AssertionError("the ink was not decided")
-
-    def strokes(self) -> tuple[list[dict[str, Any]], float]:
-        """The ink of this line as the page sent it, in one piece."""
-        strokes: dict[int, dict[str, Any]] = {}
-        height = 0.0
-        for message in self.sent:
-            if message["type"] == "reset":
-                strokes = {}
-            if message["type"] == "ink":
-                if "undo" in message:
-                    del strokes[message["undo"]]
-                height = message.get("height", height)
-                for piece in message.get("strokes", []):
-                    whole = strokes.setdefault(piece["id"], {"id": piece["id"], "points": []})
-                    whole["points"] += piece["points"]
-        return list(strokes.values()), height
-
-
-def read_in_one_piece(running: Running, pad: Pad, model: str = "lines") -> str:
-    """What the Python client hears of the same ink."""
-    strokes, height = pad.strokes()
-    with connect_sync(running.url, model=model) as stream:
-        list(stream.ink(strokes, height))
-        flushed = stream.flush()
-    return flushed.text if flushed.text is not None else str(flushed.label)
-
-
-@pytest.fixture
-def url(running: Running) -> str:
-    return f"http://127.0.0.1:{running.port}/"
-
-
-@pytest.fixture
-def pad(browser: Browser, url: str) -> Iterator[Pad]:
-    opened = Pad(browser, url, viewport={"width": 1100, "height": 800})
-    yield opened
-    opened.page.close()
-    assert not opened.complaints
-    assert all("127.0.0.1" in address for address in opened.asked)
 
 
 def test_the_page_shows_what_the_server_says_of_the_same_ink(running: Running, pad: Pad) -> None:

@@ -1,0 +1,122 @@
+/**
+ * An image that is read as if a scanner's line saw it: it is chosen, dropped or pasted, becomes
+ * columns on the server, and these are played to the stream at a pace, held, and stepped through.
+ */
+
+const ALL = "all"; // the pace that waits for nothing
+const TYPES = /^image\//;
+
+/**
+ * @typedef {object} Listener
+ * @property {(file: Blob) => void} onImage one was chosen, dropped or pasted
+ * @property {(pixels: Uint8Array) => void} onColumns the next ones
+ * @property {() => void} onPlace so many are played now
+ * @property {() => void} onOver all are played
+ * @property {() => void} onAgain the image is to be played from its beginning
+ */
+
+/** @typedef {{ play: HTMLElement, step: HTMLButtonElement, pace: HTMLSelectElement, place: HTMLElement }} Controls */
+
+export class Player {
+  /** Columns that were played. */
+  place = 0;
+
+  /** Columns of the newest image. @type {Uint8Array} */
+  pixels = new Uint8Array(0);
+  /** Height of each of them. */
+  height = 1;
+
+  #controls;
+  #listener;
+  #running = false;
+  #due = 0; // columns, and the part of one
+  #before = 0; // when it was so, milliseconds
+
+  /** @param {Controls} controls @param {Listener} listener */
+  constructor(controls, listener) {
+    this.#controls = controls;
+    this.#listener = listener;
+    controls.play.addEventListener("click", () => {
+      if (this.place === this.#length) listener.onAgain();
+      else if (this.#running) this.hold();
+      else this.#run();
+    });
+    controls.step.addEventListener("click", () => {
+      this.hold();
+      this.#advance(this.place + 1);
+    });
+    addEventListener("dragover", (event) => event.preventDefault());
+    addEventListener("drop", (event) => {
+      event.preventDefault();
+      this.#take(event.dataTransfer?.files);
+    });
+    addEventListener("paste", (event) => this.#take(event.clipboardData?.files));
+  }
+
+  get #length() {
+    return this.pixels.length / this.height;
+  }
+
+  /** What was played, to be played again to a new session. */
+  get played() {
+    return this.pixels.subarray(0, this.place * this.height);
+  }
+
+  /** Begin to play. @param {Uint8Array} pixels columns @param {number} height of each */
+  load(pixels, height) {
+    this.pixels = pixels;
+    this.height = height;
+    this.place = 0;
+    this.#run();
+  }
+
+  /** Play no further. */
+  hold() {
+    this.#running = false;
+    this.#show();
+  }
+
+  /** @param {FileList | undefined} files */
+  #take(files) {
+    const image = [...(files ?? [])].find(({ type }) => TYPES.test(type));
+    if (image !== undefined) this.#listener.onImage(image);
+  }
+
+  #run() {
+    this.#running = true;
+    this.#due = this.place;
+    this.#before = performance.now();
+    this.#show();
+    requestAnimationFrame(() => this.#tick());
+  }
+
+  #tick() {
+    if (!this.#running) return;
+    const now = performance.now();
+    const pace = this.#controls.pace.value;
+    this.#due += pace === ALL ? this.#length : (Number(pace) * (now - this.#before)) / 1000;
+    this.#before = now;
+    this.#advance(Math.min(Math.floor(this.#due), this.#length));
+    requestAnimationFrame(() => this.#tick());
+  }
+
+  /** Play up to a column. @param {number} place */
+  #advance(place) {
+    if (place === this.place) return;
+    const columns = this.pixels.subarray(this.place * this.height, place * this.height);
+    this.place = place;
+    this.#running &&= place < this.#length;
+    this.#show();
+    this.#listener.onColumns(columns);
+    this.#listener.onPlace();
+    if (place === this.#length) this.#listener.onOver();
+  }
+
+  #show() {
+    const { play, step, place } = this.#controls;
+    const over = this.place === this.#length;
+    play.textContent = over ? "Again" : this.#running ? "Pause" : "Play";
+    step.disabled = over;
+    place.textContent = `${this.place} of ${this.#length} columns`;
+  }
+}

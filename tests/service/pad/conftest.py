@@ -1,0 +1,35 @@
+"""A server, a browser, and the writing pad in it."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.service.pad.hand import Pad, chromium
+from tests.service.running import Running, server
+
+
+@pytest.fixture(scope="package")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with server(tmp_path_factory.mktemp("weights"), models="lines,digits") as place:
+        yield place
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def url(running: Running) -> str:
+    return f"http://127.0.0.1:{running.port}/"
+
+
+@pytest.fixture
+def pad(browser: Browser, url: str) -> Iterator[Pad]:
+    opened = Pad(browser, url, viewport={"width": 1100, "height": 800})
+    yield opened
+    opened.page.close()
+    assert not opened.complaints
+    assert all("127.0.0.1" in address for address in opened.asked)

@@ -1,0 +1,121 @@
+"""The writing pad in a browser, a hand that writes on it, and what went over the wire."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwright
+
+from service.client import connect_sync
+from tests.service.commands import EXAMPLES
+from tests.service.running import Running
+
+CHROMIUM: Final = shutil.which("chromium")
+QUIET: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+DEADLINE_MS: Final = 20_000
+HELLO: Final[list[list[list[float]]]] = json.loads((EXAMPLES / "hello.jsonl").read_text())[
+    "strokes"
+]
+TALL: Final = 175.0  # units of the example from its top to its bottom
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser, while the block runs."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield opened
+        opened.close()
+
+
+class Pad:
+    """The page, a hand that writes on it, and what went over the wire."""
+
+    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
+        self.page: Page = browser.new_page(**options)
+        self.complaints: list[str] = []  # of the browser
+        self.asked: list[str] = []  # addresses
+        self.sent: list[dict[str, Any]] = []  # messages of the newest stream
+        self.heard: list[dict[str, Any]] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("websocket", self._opened)
+        self.page.goto(url)
+        expect(self.page.locator("#state-words")).to_have_text("connected")
+
+    def _opened(self, socket: WebSocket) -> None:
+        self.asked.append(socket.url)
+        self.sent.clear()
+        self.heard.clear()
+        socket.on("framesent", lambda payload: self.sent.append(_message(payload)))
+        socket.on("framereceived", lambda payload: self.heard.append(json.loads(payload)))
+
+    @property
+    def text(self) -> str:
+        return self.page.locator("#text").inner_text()
+
+    def write(self, *strokes: list[list[float]], left: float = 20, scale: float = 0.85) -> None:
+        """Write strokes of the example with the mouse."""
+        box = self.page.locator("#pad").bounding_box()
+        assert box is not None
+        size = scale * box["height"] / TALL
+        for stroke in strokes:
+            for number, (x, y) in enumerate(stroke):
+                self.page.mouse.move(box["x"] + left + size * x, box["y"] + 8 + size * y)
+                if not number:
+                    self.page.mouse.down()
+            self.page.mouse.up()
+
+    def settle(self) -> None:
+        """Wait until all is decided and shown: a flush behind the newest ink is answered."""
+        for _ in range(DEADLINE_MS // 50):
+            self.page.wait_for_timeout(50)
+            said = [message for message in self.sent if message["type"] in ("ink", "flush")]
+            answered = {m["id"] for m in self.heard if m["type"] == "flushed"}
+            if said and said[-1]["type"] == "flush" and said[-1]["id"] in answered:
+                self.page.wait_for_timeout(100)  # a frame or two
+                return
+        raise AssertionError("the ink was not decided")
+
+    def strokes(self) -> tuple[list[dict[str, Any]], float]:
+        """The ink of this line as the page sent it, in one piece."""
+        strokes: dict[int, dict[str, Any]] = {}
+        height = 0.0
+        for message in self.sent:
+            if message["type"] == "reset":
+                strokes = {}
+            if message["type"] == "ink":
+                if "undo" in message:
+                    del strokes[message["undo"]]
+                height = message.get("height", height)
+                for piece in message.get("strokes", []):
+                    whole = strokes.setdefault(piece["id"], {"id": piece["id"], "points": []})
+                    whole["points"] += piece["points"]
+        return list(strokes.values()), height
+
+
+def _message(payload: str | bytes) -> dict[str, Any]:
+    if isinstance(payload, bytes):
+        return {"type": "columns", "pixels": payload}
+    message: dict[str, Any] = json.loads(payload)
+    return message
+
+
+def read_in_one_piece(running: Running, pad: Pad, model: str = "lines") -> str:
+    """What the Python client hears of the same ink."""
+    strokes, height = pad.strokes()
+    with connect_sync(running.url, model=model) as stream:
+        list(stream.ink(strokes, height))
+        flushed = stream.flush()
+    return flushed.text if flushed.text is not None else str(flushed.label)

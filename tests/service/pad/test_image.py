@@ -1,0 +1,111 @@
+"""Images on the writing pad: they are played to the stream as a scanner would, and can be held."""
+
+import base64
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.service.commands import EXAMPLES
+from tests.service.pad.hand import CHROMIUM, HELLO, Pad, read_in_one_piece
+from tests.service.running import Running
+
+pytestmark = pytest.mark.needs(CHROMIUM)
+
+LINE = EXAMPLES / "hello.png"
+DIGIT = EXAMPLES / "7.png"
+
+HAND_OVER = """([name, type, data, kind]) => {
+  const files = new DataTransfer();
+  const bytes = Uint8Array.from(atob(data), (char) => char.codePointAt(0));
+  files.items.add(new File([bytes], name, { type }));
+  const options = { bubbles: true, cancelable: true, dataTransfer: files, clipboardData: files };
+  const event = kind === "drop" ? new DragEvent(kind, options) : new ClipboardEvent(kind, options);
+  document.querySelector("#pad").dispatchEvent(event);
+}"""
+
+
+def answer(running: Running, image: Path, model: str) -> dict[str, object]:
+    """What the server says of a whole image."""
+    url = f"http://127.0.0.1:{running.port}/v1/recognize?model={model}"
+    said: dict[str, object] = httpx.post(url, content=image.read_bytes()).json()
+    return said
+
+
+def hand_over(pad: Pad, image: Path, kind: str) -> None:
+    """Drop an image on the pad, or paste it."""
+    data = base64.b64encode(image.read_bytes()).decode()
+    pad.page.evaluate(HAND_OVER, [image.name, "image/png", data, kind])
+
+
+def played(pad: Pad) -> bytes:
+    return b"".join(each["pixels"] for each in pad.sent if each["type"] == "columns")
+
+
+def test_an_image_of_a_line_is_read_as_the_server_reads_it_whole(
+    running: Running, pad: Pad
+) -> None:
+    pad.page.evaluate("document.querySelector('#pace').value = 'all'")
+    hand_over(pad, LINE, "drop")
+    expected = answer(running, LINE, "lines")
+    expect(pad.page.locator("#text")).to_have_text(str(expected["text"]))
+    assert len(played(pad)) == 32 * int(str(expected["columns"]))
+    n = expected["columns"]
+    expect(pad.page.locator("#place")).to_have_text(f"{n} of {n} columns")
+
+
+def test_an_image_of_a_digit_can_be_pasted(running: Running, pad: Pad) -> None:
+    pad.page.get_by_label("A digit").check()
+    expect(pad.page.locator("#model")).to_have_text("digits 1")
+    hand_over(pad, DIGIT, "paste")
+    expect(pad.page.locator("#place")).to_have_text("28 of 28 columns")
+    expect(pad.page.locator("#text")).to_have_text(str(answer(running, DIGIT, "digits")["label"]))
+
+
+def test_playing_is_held_and_goes_on_column_by_column(pad: Pad) -> None:
+    pad.page.evaluate("document.querySelector('#pace').value = '5'")
+    pad.page.locator("#file").set_input_files(LINE)
+    play, step = pad.page.locator("#play"), pad.page.locator("#step")
+    expect(play).to_have_text("Pause")
+    step.click()
+    expect(play).to_have_text("Play")
+    before = len(played(pad))
+    for number in range(1, 4):
+        step.click()
+        assert len(played(pad)) == before + 32 * number
+    pad.page.wait_for_timeout(500)
+    assert len(played(pad)) == before + 32 * 3
+    pad.page.locator("#pace").select_option("all")
+    play.click()
+    expect(play).to_have_text("Again")
+    expect(step).to_be_disabled()
+    text = pad.page.locator("#text")
+    expect(text).not_to_have_text("")
+    pad.page.wait_for_timeout(300)
+    said = text.inner_text()
+    play.click()
+    expect(play).to_have_text("Again")
+    expect(text).to_have_text(said)
+
+
+def test_who_writes_takes_the_image_away(running: Running, pad: Pad) -> None:
+    pad.page.locator("#file").set_input_files(LINE)
+    expect(pad.page.locator("#player")).to_be_visible()
+    pad.write(*HELLO)
+    expect(pad.page.locator("#player")).to_be_hidden()
+    pad.settle()
+    assert pad.text == read_in_one_piece(running, pad) != ""
+
+
+def test_what_is_no_image_is_refused_in_words_and_disturbs_nothing(
+    pad: Pad, tmp_path: Path
+) -> None:
+    pad.write(*HELLO)
+    pad.settle()
+    before = pad.text
+    (tmp_path / "no.png").write_text("text")
+    pad.page.locator("#file").set_input_files(tmp_path / "no.png")
+    expect(pad.page.locator("#problem")).to_contain_text("not an image")
+    assert pad.text == before
+    pad.complaints = [each for each in pad.complaints if "415" not in each]  # the browser's own
