@@ -19,7 +19,7 @@ BASE := $(VENV)/.base-installed
 FULL := $(VENV)/.full-installed
 
 .DEFAULT_GOAL := help
-.PHONY: run test train evaluate bench footprint figures docker docker-test clean help
+.PHONY: run test train evaluate bench footprint pad figures docker docker-test clean help
 
 # The server has a session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
 run: $(BASE) ## Start the server, watch it read a digit and a line, go on serving
@@ -56,6 +56,9 @@ bench: $(FULL) ## Measure speed against its peers, side by side in one run
 
 footprint: $(FULL) ## Measure the base install, the idle server's memory, its start
 	$(BIN)/python -m tests.footprint
+
+pad: $(FULL) ## Measure the writing pad in a browser, and take its pictures
+	$(BIN)/python -m tests.pad
 
 figures: $(FULL) ## Put the reports' figures into README and the model card
 	$(BIN)/python -m tests.figures

@@ -15,14 +15,14 @@ from model.checkpoint import find, read
 from model.data import unipen
 from model.data.split import Part
 from model.runtime import Runtime
-from service.replay import POINTS, Strokes, Told, replay
 
 if TYPE_CHECKING:
     from model.report.material import Material
+    from service.replay import Strokes, Told
 
 PATH: Final = click.Path(path_type=Path)
 REPORT: Final = Path("docs/reports/ink")
-MARGINS: Final = (0, 4, 8, 10, 12, 16)  # columns
+MARGINS: Final = (0, 2, 4, 6, 8, 10, 12)  # columns
 KINDS: Final = {"words": "7", "lines": "8"}  # categories of UNIPEN
 COUNT: Final = click.IntRange(1)
 
@@ -64,6 +64,7 @@ def ink(
       inkstream evaluate ink --part choose --words 100 --lines 20 --out /tmp/ink
     """
     from model.report.material import Material  # noqa: PLC0415 - needs the train extra
+    from service.replay import POINTS, replay  # noqa: PLC0415 - needs rapidfuzz
 
     net = read(find(checkpoint))
     runtime, written = Runtime(net), unipen.read(data)[0]
@@ -83,7 +84,7 @@ def ink(
     }
     click.echo(f"{net.metadata.name} {net.digest}\ndata {written.digest}, writers: {part}\n")
     click.echo(
-        "margin  kind   letters  withdrawn  most in one  pieces without  changed  in time"
+        "margin  kind   letters  withdrawn     gone  most in one  pieces without  in time"
         "  ahead: median  90 %"
     )
     for columns in margin:
@@ -101,12 +102,12 @@ def ink(
     return 0
 
 
-def _strokes(material: "Material", category: str) -> list[Strokes]:
+def _strokes(material: "Material", category: str) -> "list[Strokes]":
     """Pieces of ink in the net's rows, their strokes in the order in which they were written."""
     return [material.strokes(place) for place in material.places(category)]
 
 
-def _summed(told: Sequence[Told]) -> dict[str, float]:
+def _summed(told: "Sequence[Told]") -> dict[str, float]:
     """Figures of all pieces together."""
     letters = max(1, sum(one.letters for one in told))
     ahead = [columns for one in told for columns in one.ahead]
@@ -116,7 +117,7 @@ def _summed(told: Sequence[Told]) -> dict[str, float]:
         "withdrawn_per_100": 100 * sum(one.withdrawn for one in told) / letters,
         "most_withdrawn_in_a_piece": max((one.withdrawn for one in told), default=0),
         "pieces_without": sum(not one.withdrawn for one in told) / max(1, len(told)),
-        "changed_per_100": 100 * sum(one.changed for one in told) / letters,
+        "gone_per_100": 100 * sum(one.gone for one in told) / letters,
         "told_while_written": len(ahead) / letters,
         "ahead_median": median,
         "ahead_90": nine_tenths,
@@ -126,8 +127,8 @@ def _summed(told: Sequence[Told]) -> dict[str, float]:
 def _row(columns: int, kind: str, figures: Mapping[str, float]) -> str:
     return (
         f"{columns:6d}  {kind:5s}  {figures['letters']:7.0f}  {figures['withdrawn_per_100']:8.1f} %"
-        f"  {figures['most_withdrawn_in_a_piece']:11.0f}  {figures['pieces_without']:14.0%}"
-        f"  {figures['changed_per_100']:5.1f} %  {figures['told_while_written']:7.0%}"
+        f"  {figures['gone_per_100']:5.1f} %  {figures['most_withdrawn_in_a_piece']:11.0f}"
+        f"  {figures['pieces_without']:14.0%}  {figures['told_while_written']:7.0%}"
         f"  {figures['ahead_median']:13.0f}  {figures['ahead_90']:4.0f}"
     )
 

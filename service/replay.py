@@ -8,10 +8,12 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from rapidfuzz.distance import LCSseq
 
 from model.runtime import Runtime
 from model.transcript import decoder_of
@@ -32,8 +34,8 @@ class Told:
     """What was told of one piece of ink while it was written."""
 
     letters: int  # that stand in the end, marks among them
-    withdrawn: int  # letters, each as often as it was
-    changed: int  # of these, such as are another letter in the end, or none
+    withdrawn: int  # letters whose id was withdrawn or given to another one, each time
+    gone: int  # of these, such as were no longer in the text at all: others only moved in it
     ahead: list[int]  # columns from each letter's end to the pen, when it was first told
     text: str
 
@@ -43,21 +45,17 @@ def replay(runtime: Runtime, strokes: Strokes, margin: int) -> Told:
     limits = dataclasses.replace(Settings.model_construct().limits, ink_margin_columns=margin)
     session, standing = _Alone(runtime, limits), list[str]()
     first_told: dict[int, int] = {}
-    withdrawn: list[tuple[int, str]] = []
-    pen, text = 0, ""
+    pen, withdrawn, gone, text = 0, 0, 0, ""
     for message, furthest in _messages(strokes, runtime.config.column_height):
-        pen = max(pen, furthest)
+        pen, before = max(pen, furthest), list(standing)
         for said in session.hear(message):
             if isinstance(said, Rewound):
-                gone = standing[said.letters :]
-                withdrawn += enumerate(gone, said.letters)
                 del standing[said.letters :]
             elif isinstance(said, Letter | Punctuation):
-                before = standing[said.id : said.id + 1]
-                if before not in ([], [said.char]):  # another one in its place
-                    withdrawn.append((said.id, before[0]))
                 standing[said.id : said.id + 1] = [said.char]
                 first_told.setdefault(said.id, pen - said.end)
+        withdrawn += sum(old != new for old, new in zip_longest(before, standing[: len(before)]))
+        gone += len(before) - LCSseq.similarity(before, standing)
     n_while_written = len(standing)
     for said in session.hear({"type": "flush"}):
         if isinstance(said, Letter | Punctuation):
@@ -65,8 +63,8 @@ def replay(runtime: Runtime, strokes: Strokes, margin: int) -> Told:
         text = getattr(said, "text", text)
     return Told(
         letters=len(standing),
-        withdrawn=len(withdrawn),
-        changed=sum(standing[i : i + 1] != [char] for i, char in withdrawn),
+        withdrawn=withdrawn,
+        gone=gone,
         ahead=[ahead for i, ahead in first_told.items() if i < n_while_written],
         text=text,
     )

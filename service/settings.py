@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     max_control_per_s: Count = Field(100, description="control messages a second, in the long run")
     max_message_points: Count = Field(8192, description="points of the pen in one message")
     ink_margin_columns: int = Field(
-        10, ge=0, le=256, description="how far the pen must be beyond a column for this to be read"
+        8, ge=0, le=256, description="how far the pen must be beyond a column for this to be read"
     )
     max_ink_strokes: Count = Field(1024, description="strokes that a rewind may still reach")
     max_ink_points: Count = Field(65_536, description="points of these strokes together")

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from service.bench.report import Report
+from service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "docs" / "reports"
@@ -31,9 +32,46 @@ def figures() -> dict[str, str]:
         ),
         "figures": f"\n{digits}",
         "lines": f"\n{(REPORTS / 'lines' / 'figures.md').read_text()}",
+        "pad": f"\n{_pad()}",
         "document": f"{document['test_accuracy']:.2%}",
         "bench": f"\n{bench.table()}",
     }
+
+
+def _pad() -> str:
+    """The table of the pad, from the reports of `tests.pad` and `inkstream evaluate ink`."""
+    pad = json.loads((REPORTS / "pad" / "report.json").read_text())
+    margin = Settings.model_fields["ink_margin_columns"].default
+    ink = json.loads((REPORTS / "ink" / "report.json").read_text())["margins"][str(margin)]
+    rows = {
+        "words by unseen writers with the text that the Python client hears of the same ink": (
+            f"{pad['words_same']} of {pad['words']}"
+        ),
+        "words with late dots and bars with the text of their ink at once": (
+            f"{pad['late_same']} of {pad['late']}"
+        ),
+        "letters withdrawn of 100, in words; in lines": (
+            f"{ink['words']['withdrawn_per_100']:.1f}; {ink['lines']['withdrawn_per_100']:.1f}"
+        ),
+        "columns from a letter's end to the pen when it is told, median": (
+            f"{ink['words']['ahead_median']:.0f}; {ink['lines']['ahead_median']:.0f}"
+        ),
+        "from a point of the pen to the ribbon, median; 90 %": (
+            f"{pad['ribbon_ms']:.0f} ms; {pad['ribbon_ms_90']:.0f} ms"
+        ),
+        "from the first ink to the first answer": f"{pad['first_answer_ms']:.0f} ms",
+        f"frames a second while writing beyond column {pad['at_column']:,}": (
+            f"{pad['frames_per_s']:.0f}"
+        ),
+        "page; as it is sent": (
+            f"{pad['page_bytes'] / 1000:.0f} kB; {pad['page_bytes_sent'] / 1000:.0f} kB"
+        ),
+        "requests to elsewhere; console errors; violations that axe-core finds": (
+            f"{pad['requests_elsewhere']}; {pad['complaints']}; {pad['violations']}"
+        ),
+    }
+    head = f"| the pad in Chromium {pad['browser'].split('.')[0]} | measured |\n| --- | --- |\n"
+    return head + "".join(f"| {name} | {value} |\n" for name, value in rows.items())
 
 
 def fill(text: str) -> str:

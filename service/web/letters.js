@@ -6,6 +6,7 @@
  */
 
 const SURE = 0.8; // confidence from which on a letter is not marked
+const LEAST = 0.005; // probability of an alternative that is shown
 const LEAVE_MS = 250; // a mouse that left a letter may still reach what is said of it
 
 export class Letters {
@@ -97,7 +98,8 @@ export class Letters {
     clearTimeout(this.#leaving);
     const words = document.createElement("p");
     words.textContent = `${letter.char}: ${percent(letter.confidence)} sure. It may be:`;
-    const others = letter.alternatives.map(({ char, p }) => {
+    const likely = letter.alternatives.filter(({ p }) => p >= LEAST);
+    const others = likely.map(({ char, p }) => {
       const other = document.createElement("button");
       other.type = "button";
       other.textContent = `${char} ${percent(p)}`;

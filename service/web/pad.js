@@ -7,6 +7,7 @@
 
 const SEND_EVERY_MS = 16; // points that come meanwhile go together
 const NIB = 2.4; // CSS pixels of the pen at half pressure
+const WIDTHS = 0.25; // CSS pixels between the widths of a line
 const FULL = 0.8; // of the width: beyond it the paper moves on
 const KEPT = 0.4; // of the width: what is still to be seen then
 
@@ -201,19 +202,28 @@ export class Pad {
     });
   }
 
-  /** Draw a stroke from one of its points on. @param {Written} stroke @param {number} first */
+  /**
+   * Draw a stroke from one of its points on: pieces of even pressure as one path each, since
+   * where paths overlap their edges darken.
+   *
+   * @param {Written} stroke
+   * @param {number} first
+   */
   #drawFrom({ points, pressures }, first) {
     const context = this.#context;
-    const colour = getComputedStyle(this.#canvas).getPropertyValue("--ink");
-    context.strokeStyle = context.fillStyle = colour;
+    context.strokeStyle = getComputedStyle(this.#canvas).getPropertyValue("--ink");
     context.lineCap = context.lineJoin = "round";
-    for (let i = Math.max(first, 0); i < points.length; i += 1) {
-      const [x, y] = /** @type {Point} */ (points[i]);
-      const [fromX, fromY] = points[i - 1] ?? [x, y];
-      context.lineWidth = NIB * (0.6 + 0.8 * (pressures[i] ?? 0.5));
+    const width = (/** @type {number} */ i) =>
+      Math.round((NIB * (0.6 + 0.8 * (pressures[i] ?? 0.5))) / WIDTHS) * WIDTHS;
+    for (let i = first, next; i < points.length; i = next) {
+      context.lineWidth = width(i);
       context.beginPath();
-      context.moveTo(fromX - this.offset, fromY);
-      context.lineTo(x - this.offset + (x === fromX && y === fromY ? 0.01 : 0), y); // a dot is seen
+      for (next = Math.max(0, i - 1); next < points.length; next += 1) {
+        if (next > i && width(next) !== context.lineWidth) break;
+        const [x, y] = /** @type {Point} */ (points[next]);
+        context.lineTo(x - this.offset, y);
+        if (points.length === 1) context.lineTo(x - this.offset + 0.01, y); // a dot is seen
+      }
       context.stroke();
     }
   }

@@ -19,6 +19,7 @@ Points = list[tuple[float, float]]
 
 WAVE: Points = [(10 + x, 8 + 6 * float(np.sin(x / 3))) for x in range(60)]
 BAR: Points = [(30, 3), (34, 12), (38, 3)]
+BLOT: Points = [(12 + x, 1 + 13 * (x % 2)) for x in range(50)]
 FAR: Points = [(90, 2), (95, 14), (110, 8)]
 
 
@@ -39,11 +40,12 @@ def test_what_stands_in_the_end_is_what_ink_in_one_piece_says(line_net: Runtime)
 
 
 def test_a_late_stroke_withdraws_letters_and_one_in_its_turn_does_not(line_net: Runtime) -> None:
-    late, in_turn = (
-        replay(line_net, strokes(*each), 8) for each in ((WAVE, FAR, BAR), (WAVE, FAR))
+    moving, blotting, in_turn = (
+        replay(line_net, strokes(WAVE, FAR, *each), 8) for each in ([BAR], [BLOT], [])
     )
-    assert late.withdrawn >= late.changed > 0
-    assert in_turn.withdrawn == in_turn.changed == 0
+    assert moving.withdrawn > moving.gone
+    assert blotting.withdrawn >= blotting.gone > 0
+    assert in_turn.withdrawn == in_turn.gone == 0
 
 
 def test_a_margin_keeps_letters_back_by_so_many_columns(line_net: Runtime) -> None:

@@ -2,10 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwright
 
 from service.client import connect_sync
@@ -26,6 +29,9 @@ DEADLINE_MS: Final = 20_000
 HELLO: Final[list[list[list[float]]]] = json.loads((EXAMPLES / "hello.jsonl").read_text())[
     "strokes"
 ]
+POINTS_PER_S: Final = 100  # of a pen
+LIFT_S: Final = 0.1  # from a stroke's end to the next one's beginning
+LEFT: Final = 20.0  # CSS pixels from the pad's left side
 TALL: Final = 175.0  # units of the example from its top to its bottom
 
 
@@ -41,8 +47,10 @@ def chromium() -> Iterator[Browser]:
 class Pad:
     """The page, a hand that writes on it, and what went over the wire."""
 
-    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
+    def __init__(self, browser: Browser, url: str, script: str = "", **options: Any) -> None:
+        """Open the page; `script` runs before its own."""
         self.page: Page = browser.new_page(**options)
+        self.page.add_init_script(script)
         self.complaints: list[str] = []  # of the browser
         self.asked: list[str] = []  # addresses
         self.sent: list[dict[str, Any]] = []  # messages of the newest stream
@@ -65,17 +73,52 @@ class Pad:
     def text(self) -> str:
         return self.page.locator("#text").inner_text()
 
-    def write(self, *strokes: list[list[float]], left: float = 20, scale: float = 0.85) -> None:
-        """Write strokes of the example with the mouse."""
+    @property
+    def column(self) -> int:
+        """The newest column that was read."""
+        found = (each["column"] for each in reversed(self.heard) if each["type"] == "result")
+        return next(found, 0)
+
+    def write(
+        self,
+        *strokes: list[list[float]],
+        left: float = LEFT,
+        scale: float = 0.85,
+        steps: int = 1,
+    ) -> None:
+        """Write strokes of the example with the mouse, with so many steps from point to point."""
         box = self.page.locator("#pad").bounding_box()
         assert box is not None
         size = scale * box["height"] / TALL
         for stroke in strokes:
             for number, (x, y) in enumerate(stroke):
-                self.page.mouse.move(box["x"] + left + size * x, box["y"] + 8 + size * y)
+                place = box["x"] + left + size * x, box["y"] + 8 + size * y
+                self.page.mouse.move(*place, steps=steps if number else 1)
                 if not number:
                     self.page.mouse.down()
             self.page.mouse.up()
+
+    def write_at_speed(
+        self, strokes: Sequence[NDArray[np.float32]], rows: int, left: float = LEFT
+    ) -> float:
+        """Write strokes, each [n, 2] in pixels of so many rows, as fast as a hand does.
+
+        They begin `left` CSS pixels from the pad's left side; gives where they end.
+        """
+        box = self.page.locator("#pad").bounding_box()
+        assert box is not None
+        size, mouse = (box["height"] - 2) / rows, self.page.mouse
+        due_s = time.perf_counter()
+        for stroke in strokes:
+            due_s = max(due_s, time.perf_counter()) + LIFT_S
+            for number, (x, y) in enumerate(stroke.tolist()):
+                time.sleep(max(0.0, due_s - time.perf_counter()))
+                due_s += 1 / POINTS_PER_S
+                mouse.move(box["x"] + left + size * x, box["y"] + 1 + size * y)
+                if not number:
+                    mouse.down()
+            mouse.up()
+        return left + size * float(max(stroke[:, 0].max() for stroke in strokes))
 
     def settle(self) -> None:
         """Wait until all is decided and shown: a flush behind the newest ink is answered."""
