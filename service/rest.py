@@ -30,6 +30,7 @@ from service.messages import ModelInfo
 from service.metrics import CONTENT_TYPE, Metrics
 from service.reading import Reading, read
 from service.serving import Service
+from service.version import installed_version
 
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
 REQUEST_ID_BYTES: Final = 8
@@ -74,9 +75,14 @@ class Transcription(BaseModel):
 
 
 class Models(BaseModel):
-    """The models of this server; the first is the default."""
+    """This server and its models."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    version: str
+    """Of the server."""
     models: list[ModelInfo]
+    """The first is the default."""
 
 
 class Status(BaseModel):
@@ -140,7 +146,8 @@ def _router_of_images(service: Service) -> APIRouter:
     @router.get("/v1/models", **openapi.MODELS)
     async def models() -> Models:
         """List the models that this server runs."""
-        return Models(models=[running.info for running in service.models.values()])
+        infos = [running.info for running in service.models.values()]
+        return Models(version=installed_version(), models=infos)
 
     return router
 

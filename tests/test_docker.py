@@ -21,6 +21,7 @@ import pytest
 
 from model.columns import digit_columns, read_image
 from service.client import connect_sync
+from service.pages import WEB
 from tests import builders
 
 ROOT = Path(__file__).parent.parent
@@ -153,6 +154,12 @@ def test_ten_digits_are_read_column_by_column(container: Container) -> None:
             assert results[-1].label == str(digit)
             stream.reset()
         assert stream.end().columns == 280
+
+
+def test_the_writing_pad_is_served(container: Container) -> None:
+    for file in (WEB / "index.html", *WEB.glob("*.js"), *WEB.glob("*.css"), *WEB.glob("*.svg")):
+        path = "/" if file.name == "index.html" else f"/web/{file.name}"
+        assert container.get(path) == file.read_bytes()
 
 
 def test_own_weights_are_served_from_the_mounted_folder(container: Container) -> None:

@@ -14,7 +14,7 @@ const NAMES = {
   held_out_text_error: "in their lines",
 };
 
-/** @typedef {"model" | "measured" | "round-trip" | "rate" | "delay"} Name */
+/** @typedef {"version" | "model" | "measured" | "round-trip" | "rate" | "delay"} Name */
 
 export class Figures {
   #places;
@@ -67,7 +67,8 @@ export class Figures {
   async measured(model, headers) {
     const answer = await fetch("v1/models", { headers }).catch(() => undefined);
     if (!answer?.ok) return;
-    const { models } = await answer.json();
+    const { version, models } = await answer.json();
+    this.#put("version", version);
     /** @type {{ name: string, metrics: Record<string, number> }[]} */
     const known = models;
     const metrics = known.find(({ name }) => name === model)?.metrics ?? {};

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from model.data import inkfiles
+from service.version import installed_version
 from tests.service.pad.hand import CHROMIUM, HELLO, Pad, read_in_one_piece
 from tests.service.running import Running, server
 
@@ -23,6 +24,7 @@ def test_the_page_shows_what_the_server_says_of_the_same_ink(running: Running, p
     letters = pad.page.locator("#letters button").all_inner_texts()
     assert pad.text.replace(" ", "").endswith("".join(letters) or "none")
     assert pad.page.locator("#letters i").count() == len(pad.text.split())
+    expect(pad.page.locator("#version")).to_have_text(installed_version())
 
 
 def test_a_late_stroke_and_one_that_is_taken_back(running: Running, pad: Pad) -> None:
