@@ -18,7 +18,7 @@ DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 DEFAULT_MODEL: Final = "digits"
 MAX_SHOWN: Final = 12  # labels that a model's line names
 TRAIN_PACKAGES: Final = frozenset(
-    {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "rapidfuzz"}
+    {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "rapidfuzz", "wordfreq"}
 )
 INTERRUPTED: Final = 130  # what shells expect after Ctrl-C: 128 + SIGINT
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model.data.inkset import InkSet
 from model.data.layout import lay_out
 from model.data.scraps import Run, Scribe, collect
-from model.data.words import DIGITS, Words, marks, number
+from model.data.words import DIGITS, Words, english, marks, number
 from model.errors import DataError
 
 Kind = Literal["spelt", "words", "numbers", "random"]
@@ -43,7 +43,8 @@ class Recipe:
     most_words: int = 8  # of the others
     most_random: int = 14  # characters of a random text
     random_space: float = 0.15  # share of places between them that are a space
-    new: float = 0.5  # share of spelt words that no label has
+    new: float = 0.2  # share of spelt words that are made up, like those of labels
+    english: float = 0.4  # share of spelt words that are English, whether a label has them or not
     capital: float = 0.12  # share of spelt words that are given a capital
     capitals: float = 0.05  # share of those that are all capitals
     block: float = 0.2  # share of texts in block capitals, of writers who have enough of them
@@ -72,7 +73,8 @@ class LineMaker:
         Raises `DataError` when no writer has enough ink for a kind that the recipe asks for.
         """
         self._recipe = recipe or Recipe()
-        self._words = Words(ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
+        labels = (ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
+        self._words = Words(labels, english())
         self._scraps = collect(ink, indices)
         scribes = self._scraps.scribes
         self._characters = {writer: frozenset(scribe.letters) for writer, scribe in scribes.items()}
@@ -192,7 +194,12 @@ class LineMaker:
         """A word that the writer has the letters for, in block capitals or not."""
         recipe = self._recipe
         for new, case in random.random((TRIES, 2)).tolist():
-            word = self._words.new(random) if new < recipe.new else self._words.known(random)
+            if new < recipe.new:
+                word = self._words.new(random)
+            elif new < recipe.new + recipe.english:
+                word = self._words.of_language(random)
+            else:
+                word = self._words.known(random)
             if block or case < recipe.capitals:
                 word = word.upper()
             elif case < recipe.capitals + recipe.capital:

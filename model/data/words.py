@@ -1,19 +1,22 @@
-"""Texts for made-up lines: words as labels have them, new words like them, numbers, marks."""
+"""Texts for made-up lines: words of labels and of English, words like them, numbers, marks."""
 
 import re
 import string
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Set
-from itertools import accumulate
+from collections.abc import Iterable, Mapping, Set
+from functools import cache
+from itertools import accumulate, islice
 from typing import Final
 
 import numpy as np
+from wordfreq import get_frequency_dict
 
 from model.errors import DataError
 
 WORD: Final = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
 LONGEST: Final = 14  # letters of a new word, which ends there at the latest
+MOST_ENGLISH: Final = 60_000  # words: beyond these there are more names and typing errors
 
 DIGITS: Final = frozenset(string.digits)
 
@@ -51,15 +54,30 @@ class Choice:
         return self._texts[bisect_right(self._sums, chance * self._sums[-1])]
 
 
-class Words:
-    """Words in the proportions of labels, each weighed by the root of how often it stands there."""
+@cache
+def english() -> Mapping[str, float]:
+    """The most frequent words of English, in small letters, and how frequent each is.
 
-    def __init__(self, labels: Iterable[str]) -> None:
+    Source: wordfreq's list (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0).
+    """
+    frequencies = get_frequency_dict("en", wordlist="large")  # the most frequent first
+    words = (word for word in frequencies if len(word) <= LONGEST and WORD.fullmatch(word))
+    return {word: frequencies[word] for word in islice(words, MOST_ENGLISH)}
+
+
+class Words:
+    """Words in the proportions of labels, each weighed by the root of how often it stands there.
+
+    So are those of a language beside them.
+    """
+
+    def __init__(self, labels: Iterable[str], language: Mapping[str, float]) -> None:
         counts = Counter(word for label in labels for word in WORD.findall(label))
         if not counts:
             raise DataError("there is no word in any label: made-up text needs some")
         weights = {word: count**0.5 for word, count in sorted(counts.items())}
         self._known = Choice(weights.items())
+        self._of_language = Choice((word, share**0.5) for word, share in language.items())
         following: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for word, weight in weights.items():
             text = f"  {word} "
@@ -70,6 +88,10 @@ class Words:
     def known(self, random: np.random.Generator) -> str:
         """A word of the labels."""
         return self._known(random.random())
+
+    def of_language(self, random: np.random.Generator) -> str:
+        """A word of the language."""
+        return self._of_language(random.random())
 
     def new(self, random: np.random.Generator) -> str:
         """A word of a Markov chain in which two characters tell the third."""

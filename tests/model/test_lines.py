@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from model.data.lines import KINDS, Kind, LineMaker, Recipe
+from model.data.words import english
 from model.data.scraps import collect
 from tests.model.little_writers import (
     CHARACTERS,
@@ -130,13 +131,16 @@ def test_kinds_come_as_often_as_the_recipe_says() -> None:
 def test_spelt_words_are_those_of_the_labels_unless_new_ones_are_asked_for() -> None:
     known = {*" ".join(TEXTS).lower().split(), "vexing"}
 
-    def words(new: float) -> set[str]:
-        made = drawn(200, maker=only(USED, spelt=1.0, new=new))
+    def words(**shares: float) -> set[str]:
+        made = drawn(200, maker=only(USED, spelt=1.0, **({"new": 0.0, "english": 0.0} | shares)))
         found = "".join(one if one.isalpha() else " " for line in made for one in line.label + " ")
         return {*found.lower().split()} - {"s"}
 
-    assert words(0.0) == known
-    assert words(1.0) - known >= {"withe", "fiver"}
+    assert words() == known
+    assert words(new=1.0) - known >= {"withe", "fiver"}
+    of_language = words(english=1.0)
+    assert len(of_language - known) > 30
+    assert {word for word in of_language if len(word) > 1} <= english().keys()
 
 
 def test_lines_of_words_hold_the_writers_own_with_marks_between() -> None:

@@ -27,7 +27,7 @@ from tests.model.little_writers import (
 
 def test_who_writes_nothing_but_block_capitals_fills_the_frame_with_them() -> None:
     pen, random = OtherHands(32, strength=0.0), np.random.default_rng(0)
-    maker = only(USED, spelt=1.0, block=0.5, single=1.0)
+    maker = only(USED, spelt=1.0, block=0.5, single=1.0, english=0.0)
     lines = [rewritten(maker, pen, random) for _ in range(150)]
 
     def full(labels: str) -> list[bool]:

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from model.data.words import NUMBERS, Words, marks, number
+from model.data.words import NUMBERS, Words, english, marks, number
 from model.errors import DataError
 
 LABELS = ("The canal's 14 well-known bananas.", "canals, and a bandana", "Alabama, Panama; PAN")
 KNOWN = {"The", "canal's", "well-known", "bananas", "canals", "and", "a", "bandana"}
 KNOWN |= {"Alabama", "Panama", "PAN"}
+ENGLISH = {"the": 0.09, "canal": 0.01}
 ALL = set(map(chr, range(33, 127)))
 
 
@@ -17,18 +18,32 @@ def random(seed: int = 0) -> np.random.Generator:
 
 
 def test_known_words_are_those_of_the_labels_without_their_marks() -> None:
-    words, chance = Words(LABELS), random()
+    words, chance = Words(LABELS, ENGLISH), random()
     assert {words.known(chance) for _ in range(2000)} == KNOWN
 
 
 def test_a_word_comes_as_often_as_the_root_of_its_count() -> None:
-    words, chance = Words(["one two two two two"] * 4), random()
+    words, chance = Words(["one two two two two"] * 4, ENGLISH), random()
     drawn = [words.known(chance) for _ in range(3000)]
     assert drawn.count("two") / drawn.count("one") == pytest.approx(2, rel=0.15)
 
 
+def test_words_of_the_language_come_as_often_as_the_root_of_their_frequency() -> None:
+    words, chance = Words(LABELS, ENGLISH), random()
+    drawn = [words.of_language(chance) for _ in range(3000)]
+    assert drawn.count("the") / drawn.count("canal") == pytest.approx(3, rel=0.15)
+
+
+def test_english_has_its_words_the_most_frequent_first() -> None:
+    words = english()
+    assert len(words) == 60_000
+    assert list(words.values()) == sorted(words.values(), reverse=True)
+    assert {"the", "don't", "hydroponic", "well-known"} - words.keys() <= {"well-known"}
+    assert not {word for word in words if not word.isascii() or word != word.lower()}
+
+
 def test_new_words_are_made_of_what_follows_what_in_known_ones() -> None:
-    words, chance = Words(LABELS), random()
+    words, chance = Words(LABELS, ENGLISH), random()
     triples = {
         f"  {word} "[at : at + 3] for word in KNOWN for at in range(len(word) + 1)
     }  # fmt: skip
@@ -41,7 +56,7 @@ def test_new_words_are_made_of_what_follows_what_in_known_ones() -> None:
 
 def test_text_without_words_is_refused() -> None:
     with pytest.raises(DataError, match="no word"):
-        Words(["12", "?"])
+        Words(["12", "?"], ENGLISH)
 
 
 def test_numbers_come_in_all_forms_and_with_the_characters_that_there_are() -> None:
