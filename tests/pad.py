@@ -102,10 +102,11 @@ def frames(browser: Browser, pad: Pad, pieces: Iterator[Strokes], rows: int) -> 
             pad.settle()
             right = 0.4 * width
     pad.settle()
+    pad.page.evaluate("(function each() { requestAnimationFrame(each); })()")  # also in pauses
     browser.start_tracing(page=pad.page, categories=FRAMES)
     pad.write_at_speed(next(pieces), rows, right + GAP)
     events = json.loads(browser.stop_tracing())["traceEvents"]
-    drawn = sorted(event["ts"] for event in events if event["name"] == "DrawFrame")
+    drawn = sorted(event["ts"] for event in events if event["name"] == "BeginMainThreadFrame")
     assert pad.column > column
     return {"frames_per_s": 1e6 * (len(drawn) - 1) / (drawn[-1] - drawn[0]), "at_column": column}
 

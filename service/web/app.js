@@ -7,6 +7,7 @@
 
 import { Bars } from "./bars.js";
 import { Curve } from "./curve.js";
+import { element, put } from "./dom.js";
 import { Figures } from "./figures.js";
 import { InkstreamError, connect } from "./inkstream.js";
 import { Letters } from "./letters.js";
@@ -22,13 +23,6 @@ const PAUSE_MS = 350; // the pen rests: what it still touches is read
 const FLUSH_MS = 1200; // nobody goes on: all is decided
 const SHOW_EVERY_MS = 2000; // figures; each time the server is asked for a sign of life
 const RETRY_MS = 2000;
-
-/** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
-function element(id, kind) {
-  const found = document.getElementById(id);
-  if (!(found instanceof kind)) throw new TypeError(`no such ${kind.name}: ${id}`);
-  return found;
-}
 
 const line = new Line();
 const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), line);
@@ -282,9 +276,9 @@ function redraw() {
     bars.draw(line.results.at(-1));
     if (model === "digits") curve.draw();
     const [decided, tentative] = model === "digits" ? [line.text, ""] : line.parts;
-    element("decided", HTMLElement).textContent = decided;
-    element("tentative", HTMLElement).textContent = tentative;
-    if (document.activeElement !== correct) correct.value = line.text;
+    put(element("decided", HTMLElement), decided);
+    put(element("tentative", HTMLElement), tentative);
+    if (document.activeElement !== correct && correct.value !== line.text) correct.value = line.text;
   });
 }
 

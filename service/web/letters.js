@@ -49,11 +49,13 @@ export class Letters {
     const shown = this.#line.letters
       .filter(({ end }) => end * this.#pixelsPerColumn > this.#offset) // what the paper still shows
       .map((letter) => this.#button(letter));
-    const brackets = this.#line.words.map(({ start, end }) => {
-      const bracket = document.createElement("i");
-      this.#place(bracket, start, end);
-      return bracket;
-    });
+    const brackets = this.#line.words
+      .filter(({ end }) => end * this.#pixelsPerColumn > this.#offset)
+      .map(({ start, end }) => {
+        const bracket = document.createElement("i");
+        this.#place(bracket, start, end);
+        return bracket;
+      });
     const held = document.activeElement?.getAttribute("data-id");
     this.#row.replaceChildren(...shown, ...brackets);
     if (held !== null && held !== undefined) {
