@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PATH: Final = click.Path(path_type=Path)
 REPORT: Final = Path("docs/reports/ink")
-MARGINS: Final = (0, 2, 4, 6, 8, 10, 12)  # columns
+MARGINS: Final = (0, 4, 8, 12)  # columns
 KINDS: Final = {"words": "7", "lines": "8"}  # categories of UNIPEN
 COUNT: Final = click.IntRange(1)
 
@@ -45,8 +45,8 @@ COUNT: Final = click.IntRange(1)
     show_default=True,
     help="columns that the pen must be ahead",
 )
-@click.option("--words", type=COUNT, default=300, show_default=True, help="at most")
-@click.option("--lines", type=COUNT, default=60, show_default=True, help="at most")
+@click.option("--words", type=COUNT, default=1000, show_default=True, help="at most")
+@click.option("--lines", type=COUNT, default=500, show_default=True, help="at most")
 @click.option("--out", type=PATH, default=REPORT, show_default=True, help="for JSON and plot")
 def ink(
     *,

@@ -50,8 +50,9 @@ def _pad() -> str:
         "words with late dots and bars with the text of their ink at once": (
             f"{pad['late_same']} of {pad['late']}"
         ),
-        "letters withdrawn of 100, in words; in lines": (
-            f"{ink['words']['withdrawn_per_100']:.1f}; {ink['lines']['withdrawn_per_100']:.1f}"
+        "letters withdrawn of 100 (no longer in the text), in words; in lines": "; ".join(
+            f"{ink[kind]['withdrawn_per_100']:.1f} ({ink[kind]['gone_per_100']:.1f})"
+            for kind in ("words", "lines")
         ),
         "columns from a letter's end to the pen when it is told, median": (
             f"{ink['words']['ahead_median']:.0f}; {ink['lines']['ahead_median']:.0f}"

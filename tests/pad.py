@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Response
@@ -133,38 +134,49 @@ def violations(pad: Pad) -> int:
     return len(pad.page.evaluate("axe.run()")["violations"])
 
 
-def main() -> None:
-    """Measure, print and write down."""
-    material, pieces = words()
-    rows = material.column_height
-    late = [strokes for strokes in pieces if goes_back(strokes)][:N_LATE]
-    short = [each for each in pieces if max(s[:, 0].max() for s in each) < SHORT]
+@click.command()
+@click.option("--pictures", "only_pictures", is_flag=True, help="measure nothing")
+def main(*, only_pictures: bool) -> None:
+    """Measure the pad, print and write down; take its pictures."""
     REPORT.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
         server(Path(folder), models="lines,digits") as running,
         chromium() as browser,
     ):
-        url = f"http://127.0.0.1:{running.port}/"
-        pad = Pad(browser, url, PROBE, viewport=SCREEN)
-        found: dict[str, Any] = {
-            "model_digest": read(find("lines")).digest,
-            "data_digest": material.data_digest,
-            "browser": browser.version,
-            "words": N_WORDS,
-            "words_same": same_text(running, pad, pieces[:N_WORDS], rows),
-            "late": len(late),
-            "late_same": same_text(running, pad, late, rows),
-        }
-        found |= delays(pad) | frames(browser, pad, iter(short), rows) | weight(browser, url)
-        found["first_answer_ms"] = first_answer_ms(browser, url, pieces[0], rows)
-        found["violations"] = violations(pad)
-        found["complaints"] = len(pad.complaints)
-        pad.page.close()
-        pictures.take(browser, url, REPORT)
-    text = json.dumps(found, indent=2)
-    (REPORT / "report.json").write_text(text + "\n")
-    print(text)
+        if not only_pictures:
+            text = json.dumps(measured(running, browser), indent=2)
+            (REPORT / "report.json").write_text(text + "\n")
+            print(text)
+        pictures.take(browser, url_of(running), REPORT)
+
+
+def url_of(running: Running) -> str:
+    """The page's address."""
+    return f"http://127.0.0.1:{running.port}/"
+
+
+def measured(running: Running, browser: Browser) -> dict[str, Any]:
+    """All figures."""
+    material, pieces = words()
+    rows, url = material.column_height, url_of(running)
+    late = [strokes for strokes in pieces if goes_back(strokes)][:N_LATE]
+    short = [each for each in pieces if max(stroke[:, 0].max() for stroke in each) < SHORT]
+    pad = Pad(browser, url, PROBE, viewport=SCREEN)
+    found: dict[str, Any] = {
+        "model_digest": read(find("lines")).digest,
+        "data_digest": material.data_digest,
+        "browser": browser.version,
+        "words": N_WORDS,
+        "words_same": same_text(running, pad, pieces[:N_WORDS], rows),
+        "late": len(late),
+        "late_same": same_text(running, pad, late, rows),
+    }
+    found |= delays(pad) | frames(browser, pad, iter(short), rows) | weight(browser, url)
+    found["first_answer_ms"] = first_answer_ms(browser, url, pieces[0], rows)
+    found |= {"violations": violations(pad), "complaints": len(pad.complaints)}
+    pad.page.close()
+    return found
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from model.data.lines import KINDS, Kind, LineMaker, Recipe
-from model.data.words import english
 from model.data.scraps import collect
+from model.data.words import english
 from tests.model.little_writers import (
     CHARACTERS,
     INK,

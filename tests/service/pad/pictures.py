@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.service.pad.hand import HELLO, TALL, Pad
 WIDE: Final = {"width": 1000, "height": 640}
 PHONE: Final = {"width": 360, "height": 740}
 RECORDED: Final = {"width": 900, "height": 430}
-COLOURS: Final = 128
+FRAMES: Final = 4  # of the browser, to one that is recorded
 BETWEEN: Final = 3  # points of the recorded pen in the place of each of the example
 LAST_MS: Final = 3000  # for which the last picture of the recording stands
 SEVEN: Final = [[[50.0, 40.0], [110.0, 40.0], [80.0, 145.0]], [[62.0, 95.0], [112.0, 92.0]]]
@@ -90,7 +91,7 @@ STATES: Final[dict[str, Callable[[Browser, str], Pad]]] = {
 def record(browser: Browser, url: str, path: Path) -> None:
     """Record a line being written, as a GIF."""
     pad = Pad(browser, url, viewport=RECORDED)
-    taken: list[tuple[float, bytes]] = []  # seconds, JPEG
+    taken: list[tuple[float, bytes]] = []  # seconds, PNG
 
     def keep(frame: dict[str, Any]) -> None:
         taken.append((frame["metadata"]["timestamp"], base64.b64decode(frame["data"])))
@@ -98,14 +99,15 @@ def record(browser: Browser, url: str, path: Path) -> None:
 
     devtools = pad.page.context.new_cdp_session(pad.page)
     devtools.on("Page.screencastFrame", keep)
-    devtools.send("Page.startScreencast", {"format": "png", "everyNthFrame": 4})
+    devtools.send("Page.startScreencast", {"format": "png", "everyNthFrame": FRAMES})
     pad.write_at_speed([_denser(stroke) for stroke in HELLO], rows=round(TALL / 0.65))
     pad.settle()
     devtools.send("Page.stopScreencast")
+    taken.append((time.time(), pad.page.screenshot()))  # what was decided last
     pad.page.close()
     times_ms = [1000 * seconds for seconds, _ in taken]
     lasting = [after - before for before, after in pairwise(times_ms)]
-    shown = [Image.open(io.BytesIO(data)).convert("RGB").quantize(COLOURS) for _, data in taken]
+    shown = [Image.open(io.BytesIO(data)).convert("RGB").quantize() for _, data in taken]
     shown[0].save(
         path,
         save_all=True,
