@@ -45,6 +45,14 @@ Event = Letter | Word
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What follows from n columns."""
+
+    events: list[Event]  # in the order of their decision
+    texts: list[str]  # [n], the line's text after each column
+
+
+@dataclass(frozen=True, slots=True)
 class OpenWord:
     """The word that is being written."""
 
@@ -62,12 +70,13 @@ class OpenWord:
 def extended(word: OpenWord | None, letter: Letter) -> OpenWord:
     """The word with one letter more; None is no letter yet.
 
-    Of the texts that letters and their alternatives spell, the most probable ones are kept: letters
-    are taken to be independent, so no longer text can come from one that was left out.
+    Beside its text, of the others that letters and their alternatives spell the most probable ones
+    are kept: letters are taken to be independent, so no longer text can come from one that was left
+    out.
     """
     spellings = (("", 1.0),) if word is None else word.spellings
     options = ((letter.char, letter.confidence), *letter.alternatives)
-    longer = [(text + char, p * q) for text, p in spellings for char, q in options]
-    longer.sort(key=lambda spelling: -spelling[1])  # stable: the text stays first
+    own, *others = [(text + char, p * q) for text, p in spellings for char, q in options]
+    others.sort(key=lambda spelling: -spelling[1])
     start = letter.start if word is None else word.start
-    return OpenWord(start, letter.end, tuple(longer[: N_ALTERNATIVES + 1]))
+    return OpenWord(start, letter.end, (own, *others[:N_ALTERNATIVES]))

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from model.checkpoint import Checkpoint
 from model.config import STEP_COLUMNS
 from model.data.line_batches import Drawn
-from model.events import Event, Letter, Word
+from model.events import Event, Heard, Letter, Word
+from model.guided import new_decoder
+from model.language import Language
 from model.runtime import Runtime
-from model.transcript import Heard, TranscriptDecoder
+from model.transcript import TranscriptDecoder
 
 Scores = NDArray[np.float32]  # [T, S], see `Runtime.run`
 
@@ -53,18 +55,25 @@ def spoken_places(label: str) -> NDArray[np.int64]:
 
 
 class Reader:
-    """One net, and the decoder that is served with it."""
+    """One net, and the decoder that is served with it, with a language or without."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, language: Language | None = None) -> None:
         self.runtime = Runtime(checkpoint)
         self.config = self.runtime.config
+        self._language = language
+
+    def decoder(self) -> TranscriptDecoder:
+        """A decoder at the start of a line."""
+        decoder = new_decoder(self.config, self._language)
+        assert isinstance(decoder, TranscriptDecoder)
+        return decoder
 
     def read(self, lines: Sequence[Drawn], characters: str | None = None) -> list[Reading]:
         """Read lines, quickest where neighbours are about as wide.
 
         `characters` are those that may be answered; None allows all.
         """
-        decoder = TranscriptDecoder(self.config.labels, self.config.flush_columns)
+        decoder = self.decoder()
         decoder.allow(characters)
         readings = []
         for batch in batches(lines):
@@ -82,7 +91,7 @@ class Reader:
 
     def portions(self, batch: Sequence[Drawn], sizes: Iterator[int]) -> list[list[Event]]:
         """The events of lines that come in portions of so many columns, and are then flushed."""
-        decoders = [TranscriptDecoder(self.config.labels, self.config.flush_columns) for _ in batch]
+        decoders = [self.decoder() for _ in batch]
         events: list[list[Event]] = [[] for _ in batch]
         columns = self._side_by_side(batch)
         state, first = self.runtime.initial_state(len(batch)), 0

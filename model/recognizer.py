@@ -19,14 +19,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model import checkpoint as checkpoints
+from model import language as languages
 from model.checkpoint import Checkpoint, Metadata
 from model.columns import digit_columns, line_columns
 from model.errors import InputError
 from model.events import Event, Letter, Word
+from model.guided import new_decoder
 from model.image import ImageSource
+from model.language import Language
 from model.runtime import Runtime
 from model.strokes import stroke_columns
-from model.transcript import Decoder, TranscriptDecoder, decoder_of
+from model.transcript import Decoder, TranscriptDecoder
 
 _STATE_MAGIC: Final = b"inkstream state 1\n"  # first line of a saved state
 
@@ -104,9 +107,11 @@ class Stream(Iterator[Result]):
     `state` is where the stream stands after the newest result. Made by `Recognizer.stream`.
     """
 
-    def __init__(self, runtime: Runtime, columns: Iterable[ArrayLike], state: State) -> None:
+    def __init__(
+        self, runtime: Runtime, decoder: Decoder, columns: Iterable[ArrayLike], state: State
+    ) -> None:
         self._runtime = runtime
-        self._decoder = decoder_of(runtime.config)
+        self._decoder = decoder
         if isinstance(self._decoder, TranscriptDecoder) and state.heard is not None:
             self._decoder.restore(state.heard)
         self._columns = iter(columns)
@@ -152,9 +157,12 @@ class Stream(Iterator[Result]):
 class Recognizer:
     """A loaded net. Its streams are independent of each other and may run in several threads."""
 
-    def __init__(self, checkpoint: Checkpoint, threads: int = 1) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, threads: int = 1, language: Language | None = None
+    ) -> None:
         self._runtime = Runtime(checkpoint, threads)
         self._digest = checkpoint.digest
+        self._decoder = new_decoder(self._runtime.config, language)
 
     @property
     def metadata(self) -> Metadata:
@@ -200,7 +208,7 @@ class Recognizer:
     def read(self, columns: NDArray[np.uint8]) -> Recognition:
         """Read columns [T, H] that are complete, at least one."""
         scores, state = self._runtime.run(columns[:, None], self._runtime.initial_state(1))
-        decoder, scores = decoder_of(self._runtime.config), scores[:, 0]
+        decoder, scores = self._decoder.copy(), scores[:, 0]
         events: list[Event] = []
         if isinstance(decoder, TranscriptDecoder):
             curve = decoder.shares(scores)
@@ -235,15 +243,28 @@ class Recognizer:
             raise InputError(
                 f"state belongs to the net {state.model[:16]}, this one is {self._digest[:16]}"
             )
-        return Stream(self._runtime, columns, state)
+        return Stream(self._runtime, self._decoder.copy(), columns, state)
 
 
-def load(name_or_path: str | Path = "digits", threads: int = 1) -> Recognizer:
+def load(
+    name_or_path: str | Path = "digits",
+    threads: int = 1,
+    language: str | Path | None = None,
+) -> Recognizer:
     """Load a net by its name, or a checkpoint by its path.
 
-    Raises `CheckpointError` if there is none, or it cannot be used.
+    Args:
+        name_or_path: of the net.
+        threads: that it may use.
+        language: name or path of a language model, which a net that reads lines then follows.
+
+    Raises:
+        CheckpointError: there is no such net, or it cannot be used.
+        DataError: there is no such language model.
+        InputError: a classifier has no use for one.
     """
-    return Recognizer(checkpoints.read(checkpoints.find(name_or_path)), threads)
+    checkpoint = checkpoints.read(checkpoints.find(name_or_path))
+    return Recognizer(checkpoint, threads, None if language is None else languages.load(language))
 
 
 def _pixels(column: ArrayLike, height: int) -> NDArray[np.uint8]:

@@ -29,6 +29,7 @@ from model.events import (
     N_ALTERNATIVES,
     SPACE,
     Event,
+    Heard,
     Letter,
     OpenWord,
     Spelling,
@@ -52,20 +53,11 @@ LEAST: Final = 1e-30  # stands for no probability where a logarithm is taken
 
 NONE: Final = np.zeros(1, np.float32)  # odds before any
 
-RECENT_STEPS: Final = 16  # whose end scores are kept: more than are ever looked back on
 RECENT_COLUMNS: Final = 64  # whose ink is remembered: no end is found further back
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What follows from n columns."""
-
-    events: list[Event]  # in the order of their decision
-    texts: list[str]  # [n], the line's text after each column
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Run:
+class Run:
     """Steps whose most probable symbol is the same label."""
 
     symbol: int
@@ -82,6 +74,8 @@ _KNOWN: Final = (
 
 class TranscriptDecoder:
     """Reads the scores of one line, of which every second column brings a new step."""
+
+    recent_steps = 16  # whose end scores are kept: more than are ever looked back on
 
     def __init__(self, labels: Sequence[str], flush_columns: int = STEP_COLUMNS) -> None:
         """Begin a line.
@@ -108,7 +102,7 @@ class TranscriptDecoder:
         self._symbol = BLANK  # of the newest step
         self._said = BLANK  # the newest symbol that was another one
         self._odds = NONE  # [1 + K], of each symbol against the blank, summed up since then
-        self._run: _Run | None = None  # that is not decided yet
+        self._run: Run | None = None  # that is not decided yet
         self._start = Start.anew(0)  # of the next letter
         self._ink: list[int] = []  # recent columns that have ink
         self._ends: list[float] = []  # end scores of recent steps
@@ -131,7 +125,7 @@ class TranscriptDecoder:
             values["_start"] = Start(*values["_start"])
             values["_odds"] = np.array(values["_odds"], np.float32)
             if run := values["_run"]:
-                values["_run"] = _Run(run[0], run[1], np.array(run[2], np.float32))
+                values["_run"] = Run(run[0], run[1], np.array(run[2], np.float32))
             if word := values["_word"]:
                 spellings = tuple((text, p) for text, p in word[2])
                 values["_word"] = OpenWord(word[0], word[1], spellings)
@@ -224,19 +218,23 @@ class TranscriptDecoder:
                 continue
             column = min(STEP_COLUMNS * (step + 1), self._columns) - 1
             if self._run is not None and symbol == self._symbol:
-                self._run = _Run(symbol, self._run.step, self._run.weights + np.exp(row))
+                self._run = Run(symbol, self._run.step, self._run.weights + np.exp(row))
             else:
                 events += self._decide(step, column)
                 if symbol != BLANK:
-                    self._run = _Run(symbol, step, np.exp(row) if weights is None else weights)
+                    self._run = Run(symbol, step, np.exp(row) if weights is None else weights)
                     self._said, self._odds = symbol, NONE
                     changes.append((column, self.text))
                 self._symbol = symbol
             if row[symbol] >= SURE:
                 events += self._decide(step, column)
-        self._ends_start += max(0, len(self._ends) - RECENT_STEPS)
-        self._ends = self._ends[-RECENT_STEPS:]
+        self._forget_ends()
         return events, changes
+
+    def _forget_ends(self) -> None:
+        """Forget end scores that are too old to be looked at."""
+        self._ends_start += max(0, len(self._ends) - self.recent_steps)
+        self._ends = self._ends[-self.recent_steps :]
 
     def _new_steps(self, scores: Scores, first: int) -> NDArray[np.float32]:
         """Log-probabilities [m, 1 + K] of the symbols at the steps that columns from `first` end.
@@ -274,8 +272,10 @@ class TranscriptDecoder:
         """Give the letter or the word's end that the run is, if there is one."""
         run, self._run = self._run, None
         symbol = BLANK if run is None else self._answer(run)
-        if run is None or symbol == BLANK:
-            return []
+        return [] if run is None or symbol == BLANK else self._say(run, symbol, step, column)
+
+    def _say(self, run: Run, symbol: int, step: int, column: int) -> list[Event]:
+        """Give the symbol that a run is, by what is known of its end at `step`."""
         if symbol == self._space:
             words = self._close_word(column)
             if self._takes_space:
@@ -293,7 +293,7 @@ class TranscriptDecoder:
         self._word = extended(self._word, letter)
         return [letter]
 
-    def _answer(self, run: _Run) -> int:
+    def _answer(self, run: Run) -> int:
         """The symbol that a run stands for, the blank if it may stand for none."""
         if self.allowed is None or self.allowed[run.symbol - 1] == 0:
             return run.symbol
@@ -302,7 +302,7 @@ class TranscriptDecoder:
             chances[self._space - 1] = 0
         return int(chances.argmax()) + 1 if run.symbol != self._space and chances.any() else BLANK
 
-    def _weighed(self, run: _Run, symbol: int) -> tuple[float, tuple[Spelling, ...]]:
+    def _weighed(self, run: Run, symbol: int) -> tuple[float, tuple[Spelling, ...]]:
         """How probable the symbol of a run is among all labels, and which others are."""
         chances = run.weights[1:] if self.allowed is None else run.weights[1:] * (self.allowed == 0)
         chances = chances / chances.sum()
@@ -314,10 +314,10 @@ class TranscriptDecoder:
         ]
         return float(chances[symbol - 1]), tuple(others[:N_ALTERNATIVES])
 
-    def _end_of(self, run: _Run, step: int) -> int:
+    def _end_of(self, run: Run, step: int) -> int:
         """The column after a run's letter, by what is known at `step`."""
         first = max(run.step - END_REACH, self._start.end // STEP_COLUMNS) + END_DELAY
-        first = max(first, step + 1 - RECENT_STEPS) - self._ends_start
+        first = max(first, step + 1 - self.recent_steps) - self._ends_start
         scores = self._ends[first : step + 1 - self._ends_start]
         best = max(scores, default=-math.inf)
         if best < LIKELY_END:

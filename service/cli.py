@@ -147,9 +147,12 @@ def serve(print_settings: bool, **flags: str | bool | None) -> int:
 @cli.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="name or path of a model")
+@click.option("--language", help="name or path of a language model that lines are read with")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
 @click.option("--csv", "as_csv", is_flag=True, help="comma-separated values with a header")
-def recognize(*, images: tuple[str, ...], model: str, as_json: bool, as_csv: bool) -> int:
+def recognize(
+    *, images: tuple[str, ...], model: str, language: str | None, as_json: bool, as_csv: bool
+) -> int:
     """Read images of one digit or one line of writing each, here, without a server.
 
     IMAGE is a file, a folder (all images in it and below), or a quoted pattern. One that cannot be
@@ -160,16 +163,19 @@ def recognize(*, images: tuple[str, ...], model: str, as_json: bool, as_csv: boo
     Examples:
       inkstream recognize examples/7.png
       inkstream recognize examples/hello.png examples/hello.jsonl --model lines
+      inkstream recognize examples/hello.png --model lines --language english
       inkstream recognize scans/ --csv > scans.csv
       inkstream recognize 'scans/**/*.jpg' --json | jq .label
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other", click.get_current_context())
+    from model.recognizer import load
     from service.offline import expand, recognize_all
 
     form: Literal["text", "json", "csv"] = "json" if as_json else "csv" if as_csv else "text"
     paths = [path for image in images for path in expand(image)]
-    if not recognize_all(paths, model, form, complain=lambda text: _fail(text, 1)):
+    recognizer = load(model, language=language)
+    if not recognize_all(paths, recognizer, form, complain=lambda text: _fail(text, 1)):
         return 1
     return 0
 

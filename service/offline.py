@@ -17,7 +17,7 @@ import click
 
 from model.data import inkml
 from model.errors import DataError, InkstreamError
-from model.recognizer import Recognition, Recognizer, load
+from model.recognizer import Recognition, Recognizer
 from service.strokes import strokes_of
 from service.voices import message_of
 
@@ -53,19 +53,16 @@ def expand(image: str) -> list[Path]:
 
 
 def recognize_all(
-    paths: Sequence[Path], model: str, form: Form, complain: Callable[[str], object]
+    paths: Sequence[Path], recognizer: Recognizer, form: Form, complain: Callable[[str], object]
 ) -> bool:
     """Write what each image or piece of ink is read as; gives whether all could be read.
 
     Args:
         paths: files of images or ink.
-        model: name or path of a model.
+        recognizer: a net, with a language model or without.
         form: of the lines on standard output.
         complain: called with a sentence about each that cannot be read.
-
-    Raises `CheckpointError` if the model cannot be used.
     """
-    recognizer = load(model)
     transcribes = recognizer.metadata.config.kind == "transcriber"
     write = {"text": _text, "json": _json_of_a_line if transcribes else _json, "csv": _csv}[form]
     if form == "csv":

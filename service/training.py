@@ -16,6 +16,7 @@ import click
 
 from model.knobs import PRESETS, Device, Place
 from service.evaluation_ink import ink as evaluate_ink
+from service.evaluation_language import language as evaluate_language
 from service.evaluation_lines import lines as evaluate_lines
 
 RUNS: Final = Path("runs")
@@ -189,6 +190,32 @@ def _train(task: str, options: dict[str, Any], **more: Any) -> int:
 
 
 @train.command()
+@click.option(
+    "--text", type=PATH, multiple=True, help="a UTF-8 file of lines, as often as they are written"
+)
+@click.option("--text-weight", type=float, default=10.0, show_default=True, help="of these lines")
+@click.option("--english/--no-english", default=True, help="words and made-up sentences of English")
+@click.option("--order", type=click.IntRange(2, 9), default=6, show_default=True, help="characters")
+@click.option(
+    "--most", type=click.IntRange(1000), default=600_000, show_default=True, help="n-grams kept"
+)
+@click.option("--out", type=PATH, default=Path("runs/english.ngrams"), show_default=True)
+def language(*, text: tuple[Path, ...], text_weight: float, english: bool, **options: Any) -> int:
+    """Count characters of a language, for a net that reads lines to follow.
+
+    \b
+    Examples:
+      inkstream train language
+      inkstream train language --text letters.txt --out runs/mine.ngrams
+      inkstream recognize line.png --model lines --language runs/mine.ngrams
+    """
+    from model.language_texts import train_language
+
+    click.echo(train_language(text, text_weight, english=english, **options))
+    return 0
+
+
+@train.command()
 @click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -259,3 +286,4 @@ def evaluate_digits(
 
 evaluate.add_command(evaluate_lines)
 evaluate.add_command(evaluate_ink)
+evaluate.add_command(evaluate_language)

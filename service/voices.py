@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from model import events
 from model.config import STEP_COLUMNS
 from model.decode import ClassifierDecoder
-from model.transcript import Decoder, Heard, TranscriptDecoder
+from model.events import Heard
+from model.transcript import Decoder, TranscriptDecoder
 from service.choices import Choices
 from service.effects import Effect, Send
 from service.events import Character, Event, Letter, Punctuation, Span, Spelling, Word

@@ -19,8 +19,9 @@ MODULES = sorted(
 MODEL_ROWS = (
     {"errors"},
     {"config"},
-    {"columns", "decode", "events", "ink", "network", "pairs", "starts", "state"},
-    {"strokes", "transcript"},
+    {"columns", "decode", "events", "ink", "language", "network", "pairs", "starts", "state"},
+    {"beam", "guide", "language_counts", "strokes", "transcript"},
+    {"guided"},
     {"nodes"},
     {"graph", "line_graph"},
     {"checkpoint"},
@@ -55,6 +56,7 @@ ARROWS = [
 
 PURE = [
     *("model.columns", "model.decode", "model.events", "model.ink", "model.pairs", "model.state"),
+    *("model.beam", "model.guide", "model.guided", "model.language", "model.language_counts"),
     *("model.starts", "model.strokes", "model.transcript"),
     *("service.choices", "service.effects", "service.errors", "service.events", "service.faults"),
     *("service.history", "service.inbox", "service.line", "service.messages", "service.pace"),

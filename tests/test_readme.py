@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from model import language as languages
 from model.report.document import accuracy
 from model.report.tables import table
+from service.evaluation_language import table as language_table
 from tests import figures
 from tests.figures import REPORTS, ROOT
 from tests.service.running import server
@@ -130,6 +132,14 @@ def test_the_report_on_lines_is_of_the_weights_that_are_shipped() -> None:
     weights = (ROOT / "model" / "weights" / "lines.onnx").read_bytes()
     assert report["checkpoint_sha256"] == hashlib.sha256(weights).hexdigest()
     assert f"{report['parameters']:,} parameters" in README
+
+
+def test_the_words_about_the_language_are_those_of_the_report() -> None:
+    report = json.loads((REPORTS / "language" / "report.json").read_text())
+    assert language_table(report) == (REPORTS / "language" / "figures.md").read_text()
+    assert report["ngrams"] == len(languages.load("english"))
+    weights = (ROOT / "model" / "weights" / "lines.onnx").read_bytes()
+    assert report["model_digest"] == hashlib.sha256(weights).hexdigest()
 
 
 def test_the_report_is_of_the_weights_that_are_shipped() -> None:

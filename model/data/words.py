@@ -16,7 +16,7 @@ from model.errors import DataError
 
 WORD: Final = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
 LONGEST: Final = 14  # letters of a new word, which ends there at the latest
-MOST_ENGLISH: Final = 60_000  # words: beyond these there are more names and typing errors
+MOST_ENGLISH: Final = 60_000  # words in made-up lines: then come more names and typing errors
 
 DIGITS: Final = frozenset(string.digits)
 
@@ -54,15 +54,20 @@ class Choice:
         return self._texts[bisect_right(self._sums, chance * self._sums[-1])]
 
 
+ENGLISH_SOURCE: Final = (
+    "wordfreq 3.1, large English list (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0)"
+)
+
+
 @cache
-def english() -> Mapping[str, float]:
+def english(most: int = MOST_ENGLISH, longest: int = LONGEST) -> Mapping[str, float]:
     """The most frequent words of English, in small letters, and how frequent each is.
 
-    Source: wordfreq's list (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0).
+    So many of them, none with more letters than `longest`. Source: `ENGLISH_SOURCE`.
     """
     frequencies = get_frequency_dict("en", wordlist="large")  # the most frequent first
-    words = (word for word in frequencies if len(word) <= LONGEST and WORD.fullmatch(word))
-    return {word: frequencies[word] for word in islice(words, MOST_ENGLISH)}
+    words = (word for word in frequencies if len(word) <= longest and WORD.fullmatch(word))
+    return {word: frequencies[word] for word in islice(words, most)}
 
 
 class Words:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.data.line_batches import Drawn
-from model.events import Letter, Word
+from model.events import Heard, Letter, Word
 from model.line_reading import Reading
 from model.report.endings import (
     DELAYS,
@@ -16,7 +16,6 @@ from model.report.endings import (
     marks,
     word_ends,
 )
-from model.transcript import Heard
 
 HEIGHT = 16
 

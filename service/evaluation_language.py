@@ -1,0 +1,83 @@
+"""`inkstream evaluate language`: what a language model brings to a net that reads lines."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from model import language as languages
+from model.checkpoint import find, read
+from model.data import unipen
+from model.data.split import Part
+
+PATH: Final = click.Path(path_type=Path)
+REPORT: Final = Path("docs/reports/language")
+GROUPS: Final = {"all": "", "fresh": " with fresh texts", "outside": " outside the list"}
+
+
+@click.command(name="language")
+@click.option("--checkpoint", default="lines", show_default=True, help="name or path")
+@click.option("--language", default="english", show_default=True, help="name or path")
+@click.option("--data", type=PATH, help="UNIPEN's archive or folder  [what was kept of it]")
+@click.option(
+    "--part",
+    type=click.Choice(("choose", "report")),
+    default="report",
+    show_default=True,
+    help="whose writing is read; choose while anything is still being chosen",
+)
+@click.option("--limit", type=click.IntRange(1), help="pieces of a category at most")
+@click.option("--out", type=PATH, default=REPORT, show_default=True, help="for the JSON")
+def language(
+    *,
+    checkpoint: str,
+    language: str,
+    data: Path | None,
+    part: Part,
+    limit: int | None,
+    out: Path,
+) -> int:
+    """Errors with a language model and without it, of the same scores.
+
+    \b
+    Example:
+      inkstream evaluate language --part choose --limit 500 --out /tmp/language
+    """
+    from model.report.language import report  # noqa: PLC0415 - needs the train extra
+
+    ink, _ = unipen.read(data)
+    model = languages.load(language)
+    found = report(read(find(checkpoint)), ink, model, part, limit)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_text(json.dumps(found, indent=2) + "\n")
+    (out / "figures.md").write_text(table(found))
+    click.echo(f"{found['model']} {found['model_digest']}\ndata {found['data_digest']}, {part}")
+    click.echo(f"{table(found)}written: {out}")
+    return 0
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The figures for people."""
+    rows = [f"| {found['language']}, {found['ngrams']:,} n-grams | without it | with it |"]
+    rows.append("| --- | --- | --- |")
+    for kind in ("words", "lines"):
+        both = found[kind]["plain"], found[kind]["guided"]
+        for group, name in GROUPS.items():
+            if both[0][group]["characters"]:
+                said = " | ".join(
+                    f"{each[group]['error']:.1%}; {each[group]['right']:.1%}" for each in both
+                )
+                rows.append(f"| {kind}{name}: character error; right | {said} |")
+    words = found["words"]["plain"], found["words"]["guided"]
+    if all(each["lateness"]["n"] for each in words):  # letters whose ends the data tell
+        late = (each["lateness"] for each in words)
+        said = " | ".join(f"{each['median']:.0f} / {each['90 %']:.0f}" for each in late)
+        rows.append(f"| columns from a letter's end to its event, median / 90 % | {said} |")
+    said = " | ".join(f"{each['calibration']:.4f}" for each in words)
+    rows.append(f"| calibration error of letters' confidence, words | {said} |")
+    speeds = (found[f"{name}_columns_per_s"] for name in ("plain", "guided"))
+    said = " | ".join(f"{speed:,.0f}" for speed in speeds)
+    rows.append(f"| columns decoded in a second, one core | {said} |")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,54 @@
+"""The face of the library with a language model."""
+
+from pathlib import Path
+
+import pytest
+
+from model import load
+from model.columns import line_columns
+from model.errors import DataError, InputError
+from model.recognizer import Recognizer, State
+
+HELLO = Path(__file__).parents[2] / "examples" / "hello.png"
+
+
+@pytest.fixture(scope="module")
+def reader() -> Recognizer:
+    return load("lines", language="english")
+
+
+def test_a_line_is_read_with_the_shipped_language(reader: Recognizer) -> None:
+    read, plain = reader.recognize(HELLO), load("lines").recognize(HELLO)
+    assert read.text == plain.text == "hello, world!"
+    assert [letter.char for letter in read.letters] == [*"hello,world!"]
+    assert [word.text for word in read.words] == ["hello,", "world!"]
+
+
+def test_a_stream_says_column_by_column_what_the_whole_says(
+    reader: Recognizer, tmp_path: Path
+) -> None:
+    columns = line_columns(HELLO, reader.column_height)
+    whole = reader.read(columns)
+    stream = reader.stream(columns[:70])
+    events = [event for result in stream for event in result.events]
+    stream.state.save(tmp_path / "state")
+    again = reader.stream(columns[70:], State.load(tmp_path / "state"))
+    events += [event for result in again for event in result.events]
+    events += again.flush()
+    assert again.text == whole.text
+    assert [event for event in events if hasattr(event, "char")] == list(whole.letters)
+
+
+def test_a_state_of_another_way_of_reading_is_refused(reader: Recognizer) -> None:
+    columns = line_columns(HELLO, reader.column_height)
+    plain = load("lines").stream(columns[:70])
+    list(plain)
+    with pytest.raises(InputError, match="without a language model"):
+        reader.stream(columns[70:], plain.state)
+
+
+def test_what_does_not_go_together_is_one_clear_error() -> None:
+    with pytest.raises(InputError, match="for nets that read lines"):
+        load("digits", language="english")
+    with pytest.raises(DataError, match="no language model klingon"):
+        load("lines", language="klingon")
