@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from model import language as languages
+from model.checkpoint import find, read
 from model.report.document import accuracy
 from model.report.tables import table
 from service.evaluation_language import table as language_table
@@ -138,8 +139,7 @@ def test_the_words_about_the_language_are_those_of_the_report() -> None:
     report = json.loads((REPORTS / "language" / "report.json").read_text())
     assert language_table(report) == (REPORTS / "language" / "figures.md").read_text()
     assert report["ngrams"] == len(languages.load("english"))
-    weights = (ROOT / "model" / "weights" / "lines.onnx").read_bytes()
-    assert report["model_digest"] == hashlib.sha256(weights).hexdigest()
+    assert report["model_digest"] == read(find("lines")).digest
 
 
 def test_the_report_is_of_the_weights_that_are_shipped() -> None:

@@ -18,11 +18,11 @@ pytestmark = pytest.mark.needs(CHROMIUM)
 
 
 def test_the_page_shows_what_the_server_says_of_the_same_ink(running: Running, pad: Pad) -> None:
-    pad.write(*HELLO)
+    pad.write(*HELLO, scale=0.6)  # so that the paper need not move
     pad.settle()
     assert pad.text == read_in_one_piece(running, pad) != ""
     letters = pad.page.locator("#letters button").all_inner_texts()
-    assert pad.text.replace(" ", "").endswith("".join(letters) or "none")
+    assert pad.text.replace(" ", "") == "".join(letters)
     assert pad.page.locator("#letters i").count() == len(pad.text.split())
     expect(pad.page.locator("#version")).to_have_text(installed_version())
 
@@ -168,7 +168,7 @@ def test_a_touch_writes_unless_a_pen_does(browser: Browser, url: str) -> None:
     assert box is not None
     pad.page.touchscreen.tap(box["x"] + 50, box["y"] + 50)
     pad.page.wait_for_timeout(100)
-    assert sum(message["type"] == "ink" for message in pad.sent) == 1
+    assert len(pad.strokes()[0]) == 1
     devtools = pad.page.context.new_cdp_session(pad.page)
     pen = {"x": box["x"] + 90, "y": box["y"] + 60, "button": "left", "pointerType": "pen"}
     for kind in ("mousePressed", "mouseReleased"):
