@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 from model.data import inkfiles
 from service.version import installed_version
 from tests.service.pad.hand import CHROMIUM, HELLO, Pad, read_in_one_piece
+from tests.service.proxy import proxy
 from tests.service.running import Running, server
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
@@ -100,6 +101,20 @@ def test_a_server_that_comes_back_reads_what_stands_on_the_pad(
         expect(pad.page.locator("#problem")).to_be_hidden()
         pad.settle()
         assert pad.text == before
+        pad.page.close()
+
+
+def test_it_works_below_a_proxys_path(browser: Browser, tmp_path: Path) -> None:
+    with (
+        server(tmp_path, models="lines", root_path="/ink") as place,
+        proxy(place.port, "/ink") as address,
+    ):
+        pad = Pad(browser, f"{address}/")
+        pad.write(*HELLO, scale=0.6)
+        pad.settle()
+        assert pad.text == read_in_one_piece(place, pad) != ""
+        assert all("/ink/" in asked for asked in pad.asked)
+        assert not pad.complaints
         pad.page.close()
 
 
