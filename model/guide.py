@@ -1,5 +1,6 @@
 """What a language model says to a beam of hypotheses."""
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -12,20 +13,20 @@ from model.language import ROOT, Language
 WEIGHT: Final = 0.5  # of the language's log-probabilities, against the net's
 BONUS: Final = 1.0  # for each character, without which short texts would win
 LEAST: Final = -9.0  # log-probability of a character, at the least: nothing is impossible
-MOST_ROWS: Final = 20_000  # kept: 25 MB; they are made anew in no time
+MOST_ROWS: Final = 20_000  # kept: 25 MB
 
 
 class LanguageGuide:
     """Weighs the labels of a net by a language; a state is a node of the language's trie."""
 
     def __init__(self, language: Language, labels: tuple[str, ...]) -> None:
-        self.language = language
+        self._language = language
         places = {character: i for i, character in enumerate(language.about.characters)}
         self._places = np.array([places.get(label, -1) for label in labels])  # [K]
         self._known = self._places >= 0
         self._begin = language.after(SPACE)
         self._space = labels.index(SPACE) if SPACE in labels else None
-        self._rows: dict[int, tuple[NDArray[np.float32], list[int]]] = {}
+        self._kept_rows = lru_cache(MOST_ROWS)(self._rows)
 
     def begin(self) -> int:
         """Behind a space."""
@@ -33,16 +34,13 @@ class LanguageGuide:
 
     def rows(self, state: int) -> tuple[NDArray[np.float32], list[int]]:
         """What is added to the log-probability of each label [K], and the states behind them."""
-        found = self._rows.get(state)
-        if found is None:
-            log_p, following = self.language.rows(state)
-            log_p = np.where(self._known, np.maximum(log_p[self._places], LEAST), LEAST)
-            states = np.where(self._known, following[self._places], ROOT).tolist()
-            found = (WEIGHT * log_p + BONUS).astype(np.float32), states
-            if len(self._rows) >= MOST_ROWS:
-                self._rows.clear()
-            self._rows[state] = found
-        return found
+        return self._kept_rows(state)
+
+    def _rows(self, state: int) -> tuple[NDArray[np.float32], list[int]]:
+        log_p, following = self._language.rows(state)
+        log_p = np.where(self._known, np.maximum(log_p[self._places], LEAST), LEAST)
+        states: list[int] = np.where(self._known, following[self._places], ROOT).tolist()
+        return (WEIGHT * log_p + BONUS).astype(np.float32), states
 
     def end(self, state: int) -> float:
         """What is added where a word ends."""

@@ -75,6 +75,7 @@ class Language:
                 raise ValueError("it is of another kind")
             nodes = np.memmap(path, NODE, "r", start, (header.pop("nodes"),))
             about = About(**header | {"sources": tuple(header["sources"])})
+            _check(nodes, len(about.characters))
         except OSError as error:
             raise DataError(f"cannot read language model {path}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -133,6 +134,18 @@ class Language:
             log_p, following = self.rows(node)
             yield float(log_p[index])
             node = int(following[index])
+
+
+def _check(nodes: NDArray[Any], n_characters: int) -> None:
+    """Raise `ValueError` for nodes that lead nowhere, or in a circle: 5 ms for half a million."""
+    places, first = np.arange(len(nodes)), nodes["children"].astype(np.int64)
+    ordered = len(nodes) > 1 and (np.diff(first) >= 0).all() and first[-1] == len(nodes) - 1
+    if not ordered or (first[:-1] <= places[:-1]).any():
+        raise ValueError("its nodes are not in their order")
+    if (nodes["suffix"][1:-1] >= places[1:-1]).any():
+        raise ValueError("a node's suffix is not before it")
+    if (nodes["character"] >= n_characters).any():
+        raise ValueError("a node has a character that the alphabet lacks")
 
 
 def load(name_or_path: str | Path) -> Language:

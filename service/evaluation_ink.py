@@ -15,12 +15,12 @@ from model.checkpoint import find, read
 from model.data import unipen
 from model.data.split import Part
 from model.runtime import Runtime
+from service.evaluation_options import CHECKPOINT, DATA, PART, PATH
 
 if TYPE_CHECKING:
     from model.report.material import Material
     from service.replay import Strokes, Told
 
-PATH: Final = click.Path(path_type=Path)
 REPORT: Final = Path("docs/reports/ink")
 MARGINS: Final = (0, 4, 8, 12)  # columns
 KINDS: Final = {"words": "7", "lines": "8"}  # categories of UNIPEN
@@ -28,15 +28,9 @@ COUNT: Final = click.IntRange(1)
 
 
 @click.command(name="ink")
-@click.option("--checkpoint", default="lines", show_default=True, help="name or path")
-@click.option("--data", type=PATH, help="UNIPEN's archive or folder  [what was kept of it]")
-@click.option(
-    "--part",
-    type=click.Choice(("choose", "report")),
-    default="report",
-    show_default=True,
-    help="whose writing is replayed; choose while anything is still being chosen",
-)
+@CHECKPOINT
+@DATA
+@PART
 @click.option(
     "--margin",
     type=click.IntRange(0),

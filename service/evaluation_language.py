@@ -11,23 +11,17 @@ from model import language as languages
 from model.checkpoint import find, read
 from model.data import unipen
 from model.data.split import Part
+from service.evaluation_options import CHECKPOINT, DATA, PART, PATH
 
-PATH: Final = click.Path(path_type=Path)
 REPORT: Final = Path("docs/reports/language")
 GROUPS: Final = {"all": "", "fresh": " with fresh texts", "outside": " outside the list"}
 
 
 @click.command(name="language")
-@click.option("--checkpoint", default="lines", show_default=True, help="name or path")
+@CHECKPOINT
 @click.option("--language", default="english", show_default=True, help="name or path")
-@click.option("--data", type=PATH, help="UNIPEN's archive or folder  [what was kept of it]")
-@click.option(
-    "--part",
-    type=click.Choice(("choose", "report")),
-    default="report",
-    show_default=True,
-    help="whose writing is read; choose while anything is still being chosen",
-)
+@DATA
+@PART
 @click.option("--limit", type=click.IntRange(1), help="pieces of a category at most")
 @click.option("--out", type=PATH, default=REPORT, show_default=True, help="for the JSON")
 def language(

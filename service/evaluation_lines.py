@@ -8,23 +8,17 @@ import click
 from model.checkpoint import find, read
 from model.data import mnist, unipen
 from model.data.split import Part
+from service.evaluation_options import CHECKPOINT, DATA, PART, PATH
 
-PATH: Final = click.Path(path_type=Path)
 REPORT: Final = Path("docs/reports/lines")
 DOCUMENT: Final = Path("docs/accuracy.md")
 
 
 @click.command(name="lines")
-@click.option("--checkpoint", default="lines", show_default=True, help="name or path")
-@click.option("--data", type=PATH, help="UNIPEN's archive or folder  [what was kept of it]")
+@CHECKPOINT
+@DATA
 @click.option("--mnist", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
-@click.option(
-    "--part",
-    type=click.Choice(("choose", "report")),
-    default="report",
-    show_default=True,
-    help="whose writing is read; choose while anything is still being chosen",
-)
+@PART
 @click.option("--limit", type=click.IntRange(1), help="pieces of a category at most")
 @click.option("--peers", is_flag=True, help="read the same ink with RapidOCR and Tesseract too")
 @click.option(

@@ -9,6 +9,7 @@ import { Bars } from "./bars.js";
 import { Curve } from "./curve.js";
 import { element, put } from "./dom.js";
 import { Figures } from "./figures.js";
+import { columnsOf } from "./image.js";
 import { InkstreamError, connect } from "./inkstream.js";
 import { Letters } from "./letters.js";
 import { Line } from "./line.js";
@@ -218,19 +219,15 @@ async function next() {
 
 /** Have an image made into columns, and play them. @param {Blob} file */
 async function readImage(file) {
-  const { model: { name }, column_height } = stream?.ready ?? { model: { name: model }, column_height: 0 };
-  const answer = await fetch(`v1/columns?model=${encodeURIComponent(name)}`, {
-    method: "POST",
-    headers: { ...credentials(), "content-type": file.type || "application/octet-stream" },
-    body: file,
-  }).catch(() => undefined);
-  if (answer === undefined) {
-    status.complain(new InkstreamError("no_connection", ""));
-  } else if (!answer.ok) {
-    const { error } = await answer.json();
-    status.complain(new InkstreamError(error.code, error.message));
-  } else {
-    play(new Uint8Array(await answer.arrayBuffer()), column_height);
+  if (stream === undefined) return; // the page says so already
+  const { model: { name }, column_height } = stream.ready;
+  const own = run;
+  try {
+    const pixels = await columnsOf(file, name, credentials());
+    if (own === run) play(pixels, column_height); // else another model was chosen meanwhile
+  } catch (error) {
+    if (!(error instanceof InkstreamError)) throw error;
+    status.complain(error);
   }
 }
 

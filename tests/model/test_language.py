@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from model import language as languages
 from model.errors import DataError
-from model.language import ALIGNMENT, ROOT, About, Language
+from model.language import ALIGNMENT, NODE, ROOT, About, Language
 from model.language_counts import build
 
 ALPHABET = " abcd"
@@ -123,12 +123,25 @@ def test_a_file_gives_the_same_model_back(language: Language, tmp_path: Path) ->
     assert start + -start % ALIGNMENT < start + ALIGNMENT
 
 
+def with_nodes(data: bytes, name: str, place: int, value: int) -> bytes:
+    """The file with another number in one of its nodes."""
+    line = data.index(b"\n") + 1
+    start = line + -line % ALIGNMENT
+    nodes = np.frombuffer(data[start:], NODE).copy()
+    nodes[name][place] = value
+    return data[:start] + nodes.tobytes()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         lambda data: b"",
         lambda data: b"text\n" + data,
         lambda data: data[: len(data) // 2],
+        lambda data: data[: -NODE.itemsize] + bytes(NODE.itemsize),  # where is the end?
+        lambda data: with_nodes(data, "suffix", 7, 7),  # a circle
+        lambda data: with_nodes(data, "children", 5, 1),
+        lambda data: with_nodes(data, "character", 3, 200),
         lambda data: data.replace(b"language 1", b"language 9"),
         lambda data: b"[1]\n" + data,
         lambda data: json.dumps({"format": "inkstream language 1"}).encode() + b"\n" + data,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.service.commands import EXAMPLES
 from tests.service.pad.hand import CHROMIUM, HELLO, Pad, read_in_one_piece
@@ -87,6 +87,27 @@ def test_playing_is_held_and_goes_on_column_by_column(pad: Pad) -> None:
     play.click()
     expect(play).to_have_text("Again")
     expect(text).to_have_text(said)
+
+
+def test_a_proxys_refusal_is_told_in_words_too(pad: Pad) -> None:
+    pad.page.route("**/v1/columns*", lambda route: route.fulfill(status=502, body="<html>"))
+    pad.page.locator("#file").set_input_files(LINE)
+    expect(pad.page.locator("#problem")).to_contain_text("answer was 502")
+    pad.complaints = [each for each in pad.complaints if "502" not in each]  # the browser's own
+
+
+def test_an_image_for_a_model_that_was_left_meanwhile_is_not_played(pad: Pad) -> None:
+    def late(route: Route) -> None:
+        pad.page.get_by_label("A digit").check()
+        expect(pad.page.locator("#model")).to_have_text("digits 1")
+        route.continue_()
+
+    pad.page.route("**/v1/columns*", late)
+    with pad.page.expect_response("**/v1/columns*"):
+        pad.page.locator("#file").set_input_files(LINE)
+    pad.page.wait_for_timeout(300)
+    expect(pad.page.locator("#player")).to_be_hidden()
+    assert not played(pad)
 
 
 def test_who_writes_takes_the_image_away(running: Running, pad: Pad) -> None:
