@@ -1,6 +1,7 @@
 """Character n-grams: what may follow adds up to 1, what was seen is likelier, and files hold it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -148,11 +149,11 @@ def with_nodes(data: bytes, name: str, place: int, value: int) -> bytes:
     ],
 )
 def test_what_is_no_model_is_one_clear_error(
-    language: Language, tmp_path: Path, damage: object
+    language: Language, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     path = tmp_path / "bad.ngrams"
     language.save(path)
-    path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
+    path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError, match="is no language model of ours"):
         Language.load(path)
 
