@@ -11,10 +11,12 @@ import copy
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from model.decode import Allowed
 
 Scores = NDArray[np.float32]  # [1 + K], log-probabilities of blank and labels at a step
 Floats = NDArray[np.float64]  # [B], of each hypothesis
@@ -26,20 +28,28 @@ QUIET: Final = math.log(0.99)  # a step whose blank is as probable as this says 
 NARROW: Final = math.log(1e-4)  # a symbol that is so much less probable than the best is not tried
 MOST_SYMBOLS: Final = 8  # tried at a step
 FAR: Final = 1e6  # nats: as good as infinity
+MOST_RIVALS: Final = 4  # that are told of at a time
 WIDE: Final = 12.0  # nats by which a hypothesis may be worse than the best
 
 
 class Guide(Protocol):
-    """Weighs what may follow a text; its states are small and never changed."""
+    """Weighs what may follow a text; its states are small, plain and never changed."""
 
-    def begin(self) -> Hashable:
-        """The state before any text of a line, or behind a flush."""
+    @property
+    def spells(self) -> Allowed:
+        """The labels that it allows anywhere; None is all."""
 
-    def rows(self, state: Any) -> tuple[NDArray[np.float32], Sequence[Any]]:
-        """What each of the K labels adds to the logarithm of a text's weight, and the next states.
+    def begin(self, text: str) -> Hashable:
+        """The state behind the text of a line, at which a new word begins."""
+
+    def row(self, state: Any) -> NDArray[np.float32]:
+        """What each of the K labels adds to the logarithm of a text's weight.
 
         Minus infinity is never.
         """
+
+    def follow(self, state: Any, label: int) -> Hashable:
+        """The state behind a label, by its index, that may follow."""
 
     def end(self, state: Any) -> float:
         """What it adds that the text ends here."""
@@ -64,6 +74,21 @@ class Said:
         return weights
 
 
+class Rival(NamedTuple):
+    """A text that was given up for another one."""
+
+    symbols: tuple[int, ...]  # beyond what is decided
+    own: tuple[int, ...]  # those of the text that was preferred
+    share: float  # of its weight in that of all
+
+
+class Decided(NamedTuple):
+    """A symbol that is never taken back, and what was given up for it."""
+
+    said: Said
+    rivals: tuple[Rival, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Options:
     """What may become of each hypothesis at a step."""
@@ -71,34 +96,41 @@ class _Options:
     step: int
     scores: Scores
     symbols: NDArray[np.int64]  # [C], with which it may go on
-    rows: list[tuple[NDArray[np.float32], Sequence[Any]]]  # of the guide, for each hypothesis
+    rows: NDArray[np.float32]  # [B, K], of the guide
     longer: NDArray[Any]  # [B, C], of all ways that end in a new symbol
     blank: Floats  # of all that add nothing, and end in a blank
     label: Floats  # and in the newest symbol
 
     def said(self, hypothesis: int, place: int) -> Said:
-        return Said(int(self.symbols[place]), self.step, self.scores, self.rows[hypothesis][0])
+        return Said(int(self.symbols[place]), self.step, self.scores, self.rows[hypothesis])
 
 
 class Beam:
     """The most probable texts of what was not decided yet."""
 
-    def __init__(self, guide: Guide, space: int, width: int) -> None:
-        """Begin a line; `space` is the space's symbol, `width` the hypotheses that are kept."""
+    def __init__(self, guide: Guide, space: int, width: int, text: str = "") -> None:
+        """Begin behind the text of a line.
+
+        Args:
+            guide: weighs what may follow.
+            space: its symbol.
+            width: hypotheses that are kept.
+            text: of the line, up to its last flush.
+        """
         self._guide = guide
         self._space = space
         self._width = width
         self._open: list[tuple[Said, ...]] = [()]
         self._texts = [""]  # the same as characters, to find one
         self._last = np.array([space])  # symbol of each: a space stands before any
-        self._states: list[Any] = [guide.begin()]
+        self._states: list[Any] = [guide.begin(text)]
         self._guided = np.zeros(1)  # what the guide added to each
         self._blank = np.zeros(1)
         self._label = np.full(1, NEVER)
 
-    def anew(self) -> "Beam":
-        """A beam with the same guide at the beginning of a line, or behind a flush."""
-        return Beam(self._guide, self._space, self._width)
+    def anew(self, text: str = "") -> "Beam":
+        """A beam with the same guide at the beginning of a line, or behind a flush of its text."""
+        return Beam(self._guide, self._space, self._width, text)
 
     def copy(self) -> "Beam":
         """An independent beam in the same state."""
@@ -131,7 +163,7 @@ class Beam:
         ]
         made._open = [tuple(said[number] for number in each) for each in known["open"]]
         made._texts = ["".join(chr(each.symbol) for each in own) for own in made._open]
-        made._states = list(known["states"])
+        made._states = [_hashable(state) for state in known["states"]]
         made._last = np.array(known["last"])
         for name in ("guided", "blank", "label"):
             setattr(made, f"_{name}", np.array(known[name], np.float64))
@@ -150,7 +182,8 @@ class Beam:
         if scores[BLANK] > QUIET:
             self._blank, self._label = blank, label
             return False
-        symbols = _likely(scores)
+        rows = np.stack([self._guide.row(state) for state in self._states])  # [B, K]
+        symbols = _likely(scores, rows.max(0))
         longer = either[:, None] + scores[symbols]  # [B, C]
         again = symbols == self._last[:, None]
         longer = np.where(again, self._blank[:, None] + scores[symbols], longer)
@@ -159,7 +192,6 @@ class Beam:
             spaced = self._last == self._space
             blank[spaced] = np.logaddexp(blank[spaced], longer[spaced, place])
             longer[spaced, place] = NEVER
-        rows = [self._guide.rows(state) for state in self._states]
         options = _Options(step, scores, symbols, rows, longer, blank, label)
         self._listen(scores)
         self._merge(options)
@@ -190,8 +222,7 @@ class Beam:
 
     def _keep_best(self, options: "_Options") -> None:
         longer, blank, label = options.longer, options.blank, options.label
-        added = np.stack([row for row, _ in options.rows])[:, options.symbols - 1]
-        guided = self._guided[:, None] + added
+        guided = self._guided[:, None] + options.rows[:, options.symbols - 1]
         kept = np.logaddexp(blank, label) + self._guided
         ranks = np.concatenate([kept, (longer + guided).ravel()])
         best = np.argsort(-ranks, kind="stable")[: self._width]
@@ -203,8 +234,8 @@ class Beam:
                 continue
             i, place = divmod(at - len(kept), len(options.symbols))
             said = options.said(i, place)
-            text, state = self._texts[i] + chr(said.symbol), options.rows[i][1][said.symbol - 1]
-            known = (*self._open[i], said), text, state, said.symbol
+            state = self._guide.follow(self._states[i], said.symbol - 1)
+            known = (*self._open[i], said), self._texts[i] + chr(said.symbol), state, said.symbol
             parts.append((*known, NEVER, longer[i, place], guided[i, place]))
         self._take(parts)
 
@@ -217,41 +248,68 @@ class Beam:
         top = np.logaddexp(blank[0], label[0])
         self._blank, self._label = np.array(blank) - top, np.array(label) - top
 
-    def decided(self, sure: float, latest: int) -> list[Said]:
+    def decided(self, sure: float, latest: float) -> list[Decided]:
         """What is certain now, or was said at the step `latest` or before: it is never taken back.
 
         `sure` is the share of the hypotheses' weight that must agree.
         """
-        found: list[Said] = []
+        found: list[Decided] = []
         while len(self._open[0]):
             first = self._open[0][0]
             agree = [len(each) > 0 and each[0].symbol == first.symbol for each in self._open]
+            rivals: tuple[Rival, ...] = ()
             if not all(agree):
                 weights = np.exp(np.logaddexp(self._blank, self._label) + self._guided)
-                if weights[agree].sum() < sure * weights.sum() and first.step > latest:
+                shares = weights / weights.sum()
+                if shares[agree].sum() < sure and first.step > latest:
                     break
-            found.append(first)
-            self._cut([i for i, own in enumerate(agree) if own])
+                rivals = self._rivals(agree, shares)
+            found.append(Decided(first, rivals))
+            self._keep([i for i, own in enumerate(agree) if own])
+            self._open = [own[1:] for own in self._open]
+            self._texts = [text[1:] for text in self._texts]
         return found
 
-    def _cut(self, own: Sequence[int]) -> None:
-        """Go on with these hypotheses alone, without the symbol that they all begin with."""
-        self._open = [self._open[i][1:] for i in own]
-        self._texts = [self._texts[i][1:] for i in own]
+    def _rivals(self, agree: Sequence[bool], shares: Floats) -> tuple[Rival, ...]:
+        """The most probable of the hypotheses that do not agree."""
+        best = np.argsort(-shares, kind="stable").tolist()
+        others = [i for i in best if not agree[i]][:MOST_RIVALS]
+        own = _symbols(self._texts[0])
+        return tuple(Rival(_symbols(self._texts[i]), own, float(shares[i])) for i in others)
+
+    def _keep(self, own: Sequence[int]) -> None:
+        """Go on with these hypotheses alone, in this order."""
+        self._open = [self._open[i] for i in own]
+        self._texts = [self._texts[i] for i in own]
         self._states = [self._states[i] for i in own]
         self._last, self._guided = self._last[own], self._guided[own]
         self._blank, self._label = self._blank[own], self._label[own]
 
-    def finished(self) -> list[Said]:
-        """What the best hypothesis says, now that the text ends."""
+    def finished(self) -> list[Decided]:
+        """What the best hypothesis says, now that the text ends.
+
+        Where none may end here, it is the best one nevertheless.
+        """
         ends = np.array([self._guide.end(state) for state in self._states])
-        weights = np.logaddexp(self._blank, self._label) + self._guided + ends
-        return list(self._open[int(weights.argmax())])
+        if np.isfinite(ends).any():
+            self._guided = self._guided + ends
+            weights = np.logaddexp(self._blank, self._label) + self._guided
+            self._keep(np.argsort(-weights, kind="stable").tolist())
+        return self.decided(0, math.inf)
 
 
-def _likely(scores: Scores) -> NDArray[np.int64]:
-    """The most probable symbols of a step but the blank."""
-    labels = scores[1:]
+def _symbols(text: str) -> tuple[int, ...]:
+    return tuple(map(ord, text))
+
+
+def _hashable(state: Any) -> Hashable:
+    """A guide's state as it was before JSON made lists of its tuples."""
+    return tuple(_hashable(part) for part in state) if isinstance(state, list) else state
+
+
+def _likely(scores: Scores, guided: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The most probable symbols of a step but the blank, of those that the guide lets through."""
+    labels = np.where(guided > NEVER, scores[1:], NEVER)
     best = np.argsort(-labels, kind="stable")[:MOST_SYMBOLS]
     likely: NDArray[np.int64] = best[labels[best] > scores.max() + NARROW] + 1
     return likely if len(likely) else best[:1] + 1

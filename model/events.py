@@ -60,6 +60,11 @@ class OpenWord:
     end: int
     spellings: tuple[Spelling, ...]  # its text, then the most probable others
 
+    @property
+    def text(self) -> str:
+        """What is written of it."""
+        return self.spellings[0][0]
+
     def closed(self, number: int, column: int) -> Word:
         """The word as an event, the `number`-th of its line, decided at `column`."""
         (text, confidence), *others = self.spellings

@@ -1,52 +1,83 @@
 """Scores -> letters, marks and words, with a guide that knows what may follow what.
 
 Where `model.transcript` takes the best path, this decoder follows a beam of texts. A letter is
-decided when nearly all of the beam's weight agrees on it, and `LATEST` steps after it was said in
-any case; like all events it is never taken back.
+decided when nearly all of the beam's weight agrees on it, and some steps after it was said in any
+case; like all events it is never taken back.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.beam import Beam, Guide, Said
+from model.beam import Beam, Decided, Guide, Rival
 from model.config import STEP_COLUMNS, ModelConfig
+from model.decode import Allowed, ClassifierDecoder
 from model.errors import InputError
-from model.events import SPACE, Event, Spelling
-from model.guide import LanguageGuide
-from model.language import Language
-from model.transcript import Decoder, Run, TranscriptDecoder, decoder_of
+from model.events import (
+    LEAST_ALTERNATIVE,
+    N_ALTERNATIVES,
+    SPACE,
+    Event,
+    Spelling,
+    Word,
+)
+from model.hints import NO_HINTS, Hints, guide_of
+from model.transcript import Decoder, Run, TranscriptDecoder
 
 Scores = NDArray[np.float32]  # [n, S], as of `TranscriptDecoder`
 
-WIDTH: Final = 16  # hypotheses
-# Chosen on writers who choose: with 0.9 letters are decided too early, 0.999 brings nothing more.
-AGREED: Final = 0.95  # share of the hypotheses' weight that agrees on what is decided
-LATEST: Final = 20  # steps after which a symbol is decided in any case
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How wide a beam is, and how long it waits."""
+
+    width: int  # hypotheses
+    agreed: float  # share of their weight that agrees on what is decided
+    latest: int  # steps after which a symbol is decided in any case
+
+
+# Chosen on writers who choose: `docs/experiments.md`. Where anything may follow, 0.9 decides
+# letters too early and 0.999 brings nothing more. In a closed list what was decided too early leads
+# to few other words, so that one mistake brings the next.
+SWIFT: Final = Search(width=16, agreed=0.95, latest=20)
+PATIENT: Final = Search(width=32, agreed=0.999, latest=60)
+
 # A letter that the beam agrees on although the net alone finds another one likelier is right six
 # times in ten, however unlikely it was by itself.
 AGAINST: Final = 0.6  # the least confidence
 END_STEPS: Final = 2  # after a symbol was said: its letter's end has been seen by then
 
 
+class _Rival(NamedTuple):
+    """What a word was given up for."""
+
+    begun: str  # the other text of it
+    going_on: int  # characters of the word from which on both are alike
+    share: float  # of the other one in the weight of all
+
+
 class GuidedDecoder(TranscriptDecoder):
     """Reads the scores of one line with a guide."""
 
-    recent_steps = 64
+    recent_steps = 96  # more than `PATIENT` waits for
 
     def __init__(self, labels: Sequence[str], flush_columns: int, guide: Guide) -> None:
         """Begin a line; see `TranscriptDecoder`. The labels hold a space."""
         if SPACE not in labels:
             raise InputError("a guide needs a net whose labels hold the space")
-        self._beam = Beam(guide, 1 + labels.index(SPACE), WIDTH)
+        self._search = SWIFT if guide.spells is None else PATIENT
+        self._beam = Beam(guide, 1 + labels.index(SPACE), self._search.width)
+        self._spells = guide.spells
         super().__init__(labels, flush_columns)
 
     def reset(self) -> None:
         """Begin a new line; what is allowed stays."""
         super().reset()
         self._beam = self._beam.anew()
+        self._rivals: tuple[_Rival, ...] = ()  # of the word that is being written
 
     def copy(self) -> "GuidedDecoder":
         """An independent decoder in the same state."""
@@ -57,7 +88,7 @@ class GuidedDecoder(TranscriptDecoder):
 
     def to_dict(self) -> dict[str, Any]:
         """All that it knows of the line, in plain values for JSON; `restore` takes them back."""
-        return super().to_dict() | {"beam": self._beam.to_dict()}
+        return super().to_dict() | {"beam": self._beam.to_dict(), "rivals": self._rivals}
 
     def restore(self, known: Mapping[str, Any]) -> None:
         """Go on where another decoder stood; raises `InputError` for what isn't `to_dict`'s."""
@@ -66,8 +97,17 @@ class GuidedDecoder(TranscriptDecoder):
         super().restore(known)
         try:
             self._beam = self._beam.restored(known["beam"])
+            self._rivals = tuple(_Rival(*each) for each in known["rivals"])
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError(f"a decoder cannot go on from this: {error!r}") from error
+
+    @property
+    def mask(self) -> Allowed:
+        """What is added to the labels' log-probabilities: minus infinity for what is not said."""
+        if self.allowed is None or self._spells is None:
+            return self._spells if self.allowed is None else self.allowed
+        both: Allowed = self.allowed + self._spells
+        return self.allowed if both is None or both.max() < 0 else both
 
     @property
     def text(self) -> str:
@@ -79,8 +119,9 @@ class GuidedDecoder(TranscriptDecoder):
         """Decide all that is open, after `flush_columns` blank ones; the next word begins."""
         step, last = (self._columns + self._beyond) // STEP_COLUMNS, self._columns - 1
         events = self._tell(self._beam.finished(), step, last)
-        self._beam = self._beam.anew()
-        return events + super().flush()
+        events += super().flush()
+        self._beam = self._beam.anew(self._committed)
+        return events
 
     def _advance(self, scores: Scores, first: int) -> tuple[list[Event], list[tuple[int, str]]]:
         events: list[Event] = []
@@ -90,7 +131,7 @@ class GuidedDecoder(TranscriptDecoder):
             step += 1
             column = min(STEP_COLUMNS * (step + 1), self._columns) - 1
             changed = self._beam.step(row, step)
-            decided = self._beam.decided(AGREED, step - LATEST)
+            decided = self._beam.decided(self._search.agreed, step - self._search.latest)
             events += self._tell(decided, step, column)
             if changed or decided:
                 changes.append((column, self.text))
@@ -104,23 +145,57 @@ class GuidedDecoder(TranscriptDecoder):
         share = (1 - AGAINST) / (1 - confidence)
         return AGAINST, tuple((char, share * p) for char, p in others)
 
-    def _tell(self, decided: Sequence[Said], step: int, column: int) -> list[Event]:
+    def _tell(self, decided: Sequence[Decided], step: int, column: int) -> list[Event]:
         """Give the letters and the words' ends that symbols are."""
         events: list[Event] = []
-        for said in decided:
+        for said, rivals in decided:
+            self._rivals += tuple(self._rival(rival) for rival in rivals)
             run = Run(said.symbol, said.step, said.weights)
             events += self._say(run, said.symbol, min(step, said.step + END_STEPS), column)
         return events
 
+    # Words
 
-def new_decoder(config: ModelConfig, language: Language | None = None) -> Decoder:
-    """A decoder for a net's scores, at the start of a line, with a language to follow or without.
+    def _rival(self, rival: Rival) -> _Rival:
+        """What the word would have been, up to where it goes on like the text that is preferred."""
+        begun = "" if self._word is None else self._word.text
+        own, other = (self._spelt(symbols) for symbols in (rival.own, rival.symbols))
+        if SPACE in own:  # the word is complete
+            own, other = own.split(SPACE)[0], other.split(SPACE)[0]
+        return _Rival(begun + other, len(begun + own), rival.share)
 
-    Raises `InputError` for a classifier with a language.
+    def _spelt(self, symbols: Sequence[int]) -> str:
+        return "".join(self._labels[symbol - 1] for symbol in symbols)
+
+    def _close_word(self, column: int) -> list[Word]:
+        """Give the word with what the beam gave up for it, and what its letters might be."""
+        rivals, self._rivals = self._rivals, ()
+        events = super()._close_word(column)
+        return [replace(word, alternatives=_others(word, rivals)) for word in events]
+
+
+def _others(word: Word, rivals: Sequence[_Rival]) -> tuple[Spelling, ...]:
+    """The most probable other texts of a word; together with it they have a probability of 1."""
+    found = dict(word.alternatives)
+    for begun, going_on, share in rivals:
+        text = (begun + word.text[going_on:]).strip()
+        if text not in ("", word.text):
+            found[text] = max(share, found.get(text, 0.0))
+    left = min(1.0, (1 - word.confidence) / max(sum(found.values()), LEAST_ALTERNATIVE))
+    best = sorted(found.items(), key=lambda spelling: -spelling[1])[:N_ALTERNATIVES]
+    return tuple((text, left * p) for text, p in best if left * p >= LEAST_ALTERNATIVE)
+
+
+def new_decoder(config: ModelConfig, hints: Hints = NO_HINTS) -> Decoder:
+    """A decoder for a net's scores, at the start of a line, with hints of its text or none.
+
+    Raises `InputError` for a classifier with hints, and for hints that `guide_of` refuses.
     """
-    if language is None:
-        return decoder_of(config)
     if config.kind == "classifier":
-        raise InputError("a language model is for nets that read lines")
-    guide = LanguageGuide(language, config.labels)
+        if hints != NO_HINTS:
+            raise InputError("hints such as a language model are for nets that read lines")
+        return ClassifierDecoder(config.labels)
+    guide = guide_of(hints, config.labels)
+    if guide is None:
+        return TranscriptDecoder(config.labels, config.flush_columns)
     return GuidedDecoder(config.labels, config.flush_columns, guide)

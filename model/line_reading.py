@@ -12,7 +12,7 @@ from model.config import STEP_COLUMNS
 from model.data.line_batches import Drawn
 from model.events import Event, Heard, Letter, Word
 from model.guided import new_decoder
-from model.language import Language
+from model.hints import NO_HINTS, Hints
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
 
@@ -55,16 +55,16 @@ def spoken_places(label: str) -> NDArray[np.int64]:
 
 
 class Reader:
-    """One net, and the decoder that is served with it, with a language or without."""
+    """One net, and the decoder that is served with it, with hints or none."""
 
-    def __init__(self, checkpoint: Checkpoint, language: Language | None = None) -> None:
+    def __init__(self, checkpoint: Checkpoint, hints: Hints = NO_HINTS) -> None:
         self.runtime = Runtime(checkpoint)
         self.config = self.runtime.config
-        self._language = language
+        self._hints = hints
 
     def decoder(self) -> TranscriptDecoder:
         """A decoder at the start of a line."""
-        decoder = new_decoder(self.config, self._language)
+        decoder = new_decoder(self.config, self._hints)
         assert isinstance(decoder, TranscriptDecoder)
         return decoder
 
@@ -75,12 +75,17 @@ class Reader:
         """
         decoder = self.decoder()
         decoder.allow(characters)
-        readings = []
+        return self.read_by([decoder], lines)[0]
+
+    def read_by(
+        self, decoders: Sequence[TranscriptDecoder], lines: Sequence[Drawn]
+    ) -> list[list[Reading]]:
+        """What each decoder makes of the same scores of lines."""
+        readings: list[list[Reading]] = [[] for _ in decoders]
         for batch in batches(lines):
             scores = self.scores(batch)
-            readings += [
-                _decoded(decoder, line, own) for line, own in zip(batch, scores, strict=True)
-            ]
+            for own, decoder in zip(readings, decoders, strict=True):
+                own += [_decoded(decoder, *each) for each in zip(batch, scores, strict=True)]
         return readings
 
     def scores(self, batch: Sequence[Drawn]) -> list[Scores]:

@@ -25,8 +25,8 @@ from model.columns import digit_columns, line_columns
 from model.errors import InputError
 from model.events import Event, Letter, Word
 from model.guided import new_decoder
+from model.hints import NO_HINTS, Hints
 from model.image import ImageSource
-from model.language import Language
 from model.runtime import Runtime
 from model.strokes import stroke_columns
 from model.transcript import Decoder, TranscriptDecoder
@@ -157,12 +157,10 @@ class Stream(Iterator[Result]):
 class Recognizer:
     """A loaded net. Its streams are independent of each other and may run in several threads."""
 
-    def __init__(
-        self, checkpoint: Checkpoint, threads: int = 1, language: Language | None = None
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, threads: int = 1, hints: Hints = NO_HINTS) -> None:
         self._runtime = Runtime(checkpoint, threads)
         self._digest = checkpoint.digest
-        self._decoder = new_decoder(self._runtime.config, language)
+        self._decoder = new_decoder(self._runtime.config, hints)
 
     @property
     def metadata(self) -> Metadata:
@@ -250,6 +248,7 @@ def load(
     name_or_path: str | Path = "digits",
     threads: int = 1,
     language: str | Path | None = None,
+    **known: Any,
 ) -> Recognizer:
     """Load a net by its name, or a checkpoint by its path.
 
@@ -257,14 +256,17 @@ def load(
         name_or_path: of the net.
         threads: that it may use.
         language: name or path of a language model, which a net that reads lines then follows.
+        known: what else is known of the lines that it will read, as of `Hints`: `words` that they
+            may well hold, a `lexicon` that they consist of, a `pattern` that they fulfil.
 
     Raises:
         CheckpointError: there is no such net, or it cannot be used.
         DataError: there is no such language model.
-        InputError: a classifier has no use for one.
+        InputError: a classifier has no use for hints, or they cannot be used.
     """
     checkpoint = checkpoints.read(checkpoints.find(name_or_path))
-    return Recognizer(checkpoint, threads, None if language is None else languages.load(language))
+    model = None if language is None else languages.load(language)
+    return Recognizer(checkpoint, threads, Hints(model, **known))
 
 
 def _pixels(column: ArrayLike, height: int) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import END_DELAY, STEP_COLUMNS, ModelConfig
+from model.config import END_DELAY, STEP_COLUMNS
 from model.decode import Allowed, ClassifierDecoder, allowed_labels
 from model.errors import InputError
 from model.events import (
@@ -33,6 +33,7 @@ from model.events import (
     Letter,
     OpenWord,
     Spelling,
+    Word,
     extended,
 )
 from model.starts import Start
@@ -146,6 +147,11 @@ class TranscriptDecoder:
         self.allowed = allowed_labels(self._labels, characters)
 
     @property
+    def mask(self) -> Allowed:
+        """What is added to the labels' log-probabilities: minus infinity for what is not said."""
+        return self.allowed
+
+    @property
     def text(self) -> str:
         """Everything so far: what is decided, and what may still change."""
         symbol = BLANK if self._run is None else self._answer(self._run)
@@ -161,8 +167,8 @@ class TranscriptDecoder:
     def shares(self, scores: Scores) -> NDArray[np.float32]:
         """Probabilities [n, K] of the labels, the blank left out; those not allowed are 0."""
         labels = scores[:, 1:-1]
-        if self.allowed is not None:
-            labels = labels + self.allowed
+        if self.mask is not None:
+            labels = labels + self.mask
         shares: NDArray[np.float32] = np.exp(labels - labels.max(1, keepdims=True))
         shares /= shares.sum(1, keepdims=True)
         return shares
@@ -192,7 +198,7 @@ class TranscriptDecoder:
         """Decide all that is open, after `flush_columns` blank ones; the next word begins."""
         last = self._columns - 1
         step = (self._columns + self._beyond) // STEP_COLUMNS
-        events = self._decide(step, last) + self._close_word(last)
+        events = [*self._decide(step, last), *self._close_word(last)]
         self._beyond, self._flushed = 0, self._columns
         self._symbol, self._said, self._odds = BLANK, BLANK, NONE
         self._start, self._ends = Start.anew(self._columns), []
@@ -247,12 +253,12 @@ class TranscriptDecoder:
             self._ends_start = first // STEP_COLUMNS
         self._ends = self._ends + steps[:, -1].tolist()
         symbols = steps[:, :-1]
-        if self.allowed is None:
+        if self.mask is None:
             return symbols
         chances = np.exp(symbols, dtype=np.float64)
         letters = np.arange(1, chances.shape[1]) != self._space
         before = chances[:, 1:][:, letters].sum(1, keepdims=True)
-        chances[:, 1:][:, self.allowed < 0] = 0
+        chances[:, 1:][:, self.mask < 0] = 0
         after = chances[:, 1:][:, letters].sum(1, keepdims=True)
         chances[:, 1:][:, letters] *= before / np.maximum(after, LEAST)
         chances[:, BLANK] = 1 - chances[:, 1:].sum(1)
@@ -280,7 +286,7 @@ class TranscriptDecoder:
             words = self._close_word(column)
             if self._takes_space:
                 self._committed += SPACE
-            return words
+            return [*words]
         before, end = self._start.seen(self._ink, column + 1), self._end_of(run, step)
         start = min(before.column(end, is_word=self._word is None), column)
         end = min(max(end, before.end, start + 1), column + 1)
@@ -295,16 +301,16 @@ class TranscriptDecoder:
 
     def _answer(self, run: Run) -> int:
         """The symbol that a run stands for, the blank if it may stand for none."""
-        if self.allowed is None or self.allowed[run.symbol - 1] == 0:
+        if self.mask is None or self.mask[run.symbol - 1] == 0:
             return run.symbol
-        chances = np.where(self.allowed == 0, run.weights[1:], 0)
+        chances = np.where(self.mask == 0, run.weights[1:], 0)
         if self._space > 0:
             chances[self._space - 1] = 0
         return int(chances.argmax()) + 1 if run.symbol != self._space and chances.any() else BLANK
 
     def _weighed(self, run: Run, symbol: int) -> tuple[float, tuple[Spelling, ...]]:
         """How probable the symbol of a run is among all labels, and which others are."""
-        chances = run.weights[1:] if self.allowed is None else run.weights[1:] * (self.allowed == 0)
+        chances = run.weights[1:] if self.mask is None else run.weights[1:] * (self.mask == 0)
         chances = chances / chances.sum()
         best = np.argsort(-chances)[: N_ALTERNATIVES + 2].tolist()  # with itself and the space
         others = [
@@ -331,7 +337,7 @@ class TranscriptDecoder:
     def _takes_space(self) -> bool:
         return bool(self._committed) and self._committed[-1] != SPACE
 
-    def _close_word(self, column: int) -> list[Event]:
+    def _close_word(self, column: int) -> list[Word]:
         """Give the word that is being written, if there is one."""
         word, self._word = self._word, None
         if word is None:
@@ -341,10 +347,3 @@ class TranscriptDecoder:
 
 
 Decoder = ClassifierDecoder | TranscriptDecoder
-
-
-def decoder_of(config: ModelConfig) -> Decoder:
-    """A decoder for the scores of such a net, at the start of a line."""
-    if config.kind == "classifier":
-        return ClassifierDecoder(config.labels)
-    return TranscriptDecoder(config.labels, config.flush_columns)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from model.checkpoint import Metadata
-from model.transcript import decoder_of
+from model.guided import new_decoder
 from service.access import Access
 from service.engine import Engine
 from service.errors import ModelUnknownError
@@ -25,7 +25,7 @@ class RunningModel:
 
     def new_session(self, session_id: str, limits: Limits) -> Session:
         """A session of this model, before its first message."""
-        return Session(session_id, self.info, limits, decoder_of(self.metadata.config))
+        return Session(session_id, self.info, limits, new_decoder(self.metadata.config))
 
 
 @dataclass(frozen=True, slots=True)

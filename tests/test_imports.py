@@ -20,7 +20,9 @@ MODEL_ROWS = (
     {"errors"},
     {"config"},
     {"columns", "decode", "events", "ink", "language", "network", "pairs", "starts", "state"},
-    {"beam", "guide", "language_counts", "strokes", "transcript"},
+    {"beam", "language_counts", "strokes", "transcript"},
+    {"guide", "lexicon", "pattern"},
+    {"hints"},
     {"guided"},
     {"nodes"},
     {"graph", "line_graph"},
@@ -57,6 +59,7 @@ ARROWS = [
 PURE = [
     *("model.columns", "model.decode", "model.events", "model.ink", "model.pairs", "model.state"),
     *("model.beam", "model.guide", "model.guided", "model.language", "model.language_counts"),
+    *("model.hints", "model.lexicon", "model.pattern"),
     *("model.starts", "model.strokes", "model.transcript"),
     *("service.choices", "service.effects", "service.errors", "service.events", "service.faults"),
     *("service.history", "service.inbox", "service.line", "service.messages", "service.pace"),

@@ -5,7 +5,7 @@ hand comes in one size; `model.data.pen` brings them into rows, as it does any o
 """
 
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal, get_args
@@ -101,6 +101,16 @@ class LineMaker:
         ink = lay_out(self._scraps, self._scraps.scribes[writer], words, random)
         label = " ".join("".join(run.text for run in word) for word in words)
         return MadeLine(*ink, label, writer, kind)
+
+    def writers(self, characters: Set[str]) -> list[int]:
+        """Those who wrote each of these characters at least once."""
+        return [writer for writer, own in sorted(self._characters.items()) if characters <= own]
+
+    def write(self, text: str, writer: int, random: np.random.Generator) -> MadeLine:
+        """Have a writer, who must have all its characters, write a text."""
+        scribe = self._scraps.scribes[writer]
+        words = [spell(scribe, word, random, self._recipe.long_runs) for word in text.split()]
+        return MadeLine(*lay_out(self._scraps, scribe, words, random), text, writer, "spelt")
 
     def _able(self, kind: Kind) -> tuple[list[int], NDArray[np.float64]]:
         """Writers who have enough, and the running sum of the roots of how much they have."""

@@ -10,6 +10,7 @@ from model.data.inkset import InkSet
 from model.data.line_batches import Drawn
 from model.data.split import Part
 from model.data.words import english
+from model.hints import Hints
 from model.language import Language
 from model.language_texts import LONGEST, MOST_WORDS
 from model.line_reading import Reader, Reading, Scores, batches, flushed
@@ -37,7 +38,7 @@ def report(
     """
     config = checkpoint.metadata.config
     material = Material(ink, part, config.labels, config.column_height, limit)
-    plain, guided = Reader(checkpoint), Reader(checkpoint, language)
+    plain, guided = Reader(checkpoint), Reader(checkpoint, Hints(language))
     found: dict[str, Any] = {
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,

@@ -24,11 +24,17 @@ class Prefers:
         self.table = table  # [1 + K, K], by the symbol before
         self.ends = table.sum(1)
 
-    def begin(self) -> int:
+    spells = None
+
+    def begin(self, text: str) -> int:
         return SPACE
 
-    def rows(self, state: int) -> tuple[NDArray[np.float32], list[int]]:
-        return self.table[state], [1, 2, 3]
+    def row(self, state: int) -> NDArray[np.float32]:
+        row: NDArray[np.float32] = self.table[state]
+        return row
+
+    def follow(self, state: int, label: int) -> int:
+        return 1 + label
 
     def end(self, state: int) -> float:
         return float(self.ends[state])
@@ -81,7 +87,7 @@ def run(beam: Beam, scores: NDArray[np.float32], first: int = 0) -> None:
 
 
 def text_of(said: Any) -> tuple[int, ...]:
-    return tuple(each.symbol for each in said)
+    return tuple(each.said.symbol for each in said)
 
 
 @given(scores=st.integers(1, 5).flatmap(lambda n: numbers(n, N_SYMBOLS)).map(normalised),
@@ -153,7 +159,7 @@ def test_a_symbol_knows_where_it_was_said_and_what_else_it_might_be() -> None:
     certain[4, 1] = -1.5
     beam = Beam(INDIFFERENT, SPACE, 8)
     run(beam, normalised(certain))
-    first, second = beam.finished()
+    first, second = (each.said for each in beam.finished())
     assert (first.symbol, first.step, second.symbol, second.step) == (1, 1, 2, 4)
     assert second.weights[2] > second.weights[1] > 0.1
     assert second.weights.sum() == pytest.approx(1)

@@ -13,7 +13,8 @@ from model.decode import ClassifierDecoder
 from model.errors import InputError
 from model.events import Event, Letter, Word
 from model.guide import LanguageGuide
-from model.guided import LATEST, GuidedDecoder, new_decoder
+from model.guided import SWIFT, GuidedDecoder, new_decoder
+from model.hints import Hints
 from model.language import About, Language
 from model.language_counts import build
 from model.transcript import TranscriptDecoder
@@ -58,7 +59,7 @@ def test_what_is_uncertain_is_decided_after_some_steps_at_the_latest() -> None:
         own[:, 1 + LABELS.index("a")] = own[:, 1 + LABELS.index("c")] = np.log(0.4)
     heard = reader.step(scores, ink(len(scores)))
     (letter,) = heard.events
-    assert letter.column <= 2 * (2 + LATEST) + 1
+    assert letter.column <= 2 * (2 + SWIFT.latest) + 1
     assert heard.texts[4] != ""  # it stands in the text from the beginning
 
 
@@ -155,6 +156,33 @@ def test_only_nets_that_read_lines_with_spaces_follow_a_language() -> None:
     digits = ModelConfig(labels=tuple("0123456789"))
     assert isinstance(new_decoder(digits), ClassifierDecoder)
     with pytest.raises(InputError, match="for nets that read lines"):
-        new_decoder(digits, LANGUAGE)
+        new_decoder(digits, Hints(LANGUAGE))
     with pytest.raises(InputError, match="hold the space"):
         GuidedDecoder("ab", 4, LanguageGuide(LANGUAGE, ("a", "b")))
+
+
+def test_a_word_tells_what_the_beam_gave_up_for_it() -> None:
+    reader = guided()
+    scores = line("-a-b-b-a- -c-")
+    for label, p in (("a", 0.4), ("b", 0.55)):  # of the third one
+        scores[9:11, 1 + LABELS.index(label)] = np.log(p)
+    words = [each for each in read(reader, scores) + flushed(reader) if isinstance(each, Word)]
+    assert [word.text for word in words] == ["abba", "c"]
+    others = dict(words[0].alternatives)
+    assert "abaa" in others
+    assert words[0].confidence + sum(others.values()) <= 1 + 1e-6
+    assert list(others.values()) == sorted(others.values(), reverse=True)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_alternatives_are_other_texts_and_leave_room_for_the_word(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    reader = guided()
+    scores = some_scores(random, 80)
+    events = reader.step(scores, np.ones((80, 1), np.uint8)).events + flushed(reader)
+    for word in (event for event in events if isinstance(event, Word)):
+        others = dict(word.alternatives)
+        assert word.text not in others
+        assert "" not in others
+        assert len(others) == len(word.alternatives) <= 4
+        assert word.confidence + sum(others.values()) <= 1 + 1e-6

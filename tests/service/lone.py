@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.guided import new_decoder
 from model.runtime import Runtime
-from model.transcript import TranscriptDecoder, decoder_of
+from model.transcript import TranscriptDecoder
 from service.events import Event, Letter, Punctuation, Word
 from service.messages import Error, Limits, ModelInfo, Result, ServerMessage
 from service.session import Close, Effect, Restore, Session
@@ -45,7 +46,7 @@ class Lone:
     def __init__(self, runtime: Runtime, limits: Limits = LIMITS) -> None:
         config = runtime.config
         self.model = ModelInfo("tiny", "1", config.kind, config.labels, config.column_height)
-        self.decoder = decoder_of(config)
+        self.decoder = new_decoder(config)
         self.session = Session("lone", self.model, limits, self.decoder)
         self.said: list[ServerMessage] = []
         self.close: Close | None = None
