@@ -86,7 +86,8 @@ class Decided(NamedTuple):
     """A symbol that is never taken back, and what was given up for it."""
 
     said: Said
-    rivals: tuple[Rival, ...]
+    share: float  # of the texts that agree, in the weight of all
+    rivals: tuple[Rival, ...]  # the most probable of the others
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -257,14 +258,15 @@ class Beam:
         while len(self._open[0]):
             first = self._open[0][0]
             agree = [len(each) > 0 and each[0].symbol == first.symbol for each in self._open]
-            rivals: tuple[Rival, ...] = ()
+            share, rivals = 1.0, tuple[Rival, ...]()
             if not all(agree):
                 weights = np.exp(np.logaddexp(self._blank, self._label) + self._guided)
                 shares = weights / weights.sum()
-                if shares[agree].sum() < sure and first.step > latest:
+                share = float(shares[agree].sum())
+                if share < sure and first.step > latest:
                     break
                 rivals = self._rivals(agree, shares)
-            found.append(Decided(first, rivals))
+            found.append(Decided(first, share, rivals))
             self._keep([i for i, own in enumerate(agree) if own])
             self._open = [own[1:] for own in self._open]
             self._texts = [text[1:] for text in self._texts]

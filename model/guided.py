@@ -56,7 +56,10 @@ class _Rival(NamedTuple):
 
     begun: str  # the other text of it
     going_on: int  # characters of the word from which on both are alike
-    share: float  # of the other one in the weight of all
+    share: float  # of the other one in the weight of all texts
+
+
+NO_RIVALS: Final[tuple[_Rival, ...]] = ()
 
 
 class GuidedDecoder(TranscriptDecoder):
@@ -77,7 +80,7 @@ class GuidedDecoder(TranscriptDecoder):
         """Begin a new line; what is allowed stays."""
         super().reset()
         self._beam = self._beam.anew()
-        self._rivals: tuple[_Rival, ...] = ()  # of the word that is being written
+        self._open_word()
 
     def copy(self) -> "GuidedDecoder":
         """An independent decoder in the same state."""
@@ -88,7 +91,11 @@ class GuidedDecoder(TranscriptDecoder):
 
     def to_dict(self) -> dict[str, Any]:
         """All that it knows of the line, in plain values for JSON; `restore` takes them back."""
-        return super().to_dict() | {"beam": self._beam.to_dict(), "rivals": self._rivals}
+        return super().to_dict() | {
+            "beam": self._beam.to_dict(),
+            "rivals": self._rivals,
+            "share": self._share,
+        }
 
     def restore(self, known: Mapping[str, Any]) -> None:
         """Go on where another decoder stood; raises `InputError` for what isn't `to_dict`'s."""
@@ -98,6 +105,7 @@ class GuidedDecoder(TranscriptDecoder):
         try:
             self._beam = self._beam.restored(known["beam"])
             self._rivals = tuple(_Rival(*each) for each in known["rivals"])
+            self._share = float(known["share"])
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError(f"a decoder cannot go on from this: {error!r}") from error
 
@@ -148,13 +156,18 @@ class GuidedDecoder(TranscriptDecoder):
     def _tell(self, decided: Sequence[Decided], step: int, column: int) -> list[Event]:
         """Give the letters and the words' ends that symbols are."""
         events: list[Event] = []
-        for said, rivals in decided:
+        for said, share, rivals in decided:
             self._rivals += tuple(self._rival(rival) for rival in rivals)
+            self._share *= share
             run = Run(said.symbol, said.step, said.weights)
             events += self._say(run, said.symbol, min(step, said.step + END_STEPS), column)
         return events
 
     # Words
+
+    def _open_word(self) -> None:
+        self._share = 1.0  # of the texts that were not given up for the word that is being written
+        self._rivals = NO_RIVALS  # the most probable others
 
     def _rival(self, rival: Rival) -> _Rival:
         """What the word would have been, up to where it goes on like the text that is preferred."""
@@ -162,20 +175,21 @@ class GuidedDecoder(TranscriptDecoder):
         own, other = (self._spelt(symbols) for symbols in (rival.own, rival.symbols))
         if SPACE in own:  # the word is complete
             own, other = own.split(SPACE)[0], other.split(SPACE)[0]
-        return _Rival(begun + other, len(begun + own), rival.share)
+        return _Rival(begun + other, len(begun + own), self._share * rival.share)
 
     def _spelt(self, symbols: Sequence[int]) -> str:
         return "".join(self._labels[symbol - 1] for symbol in symbols)
 
     def _close_word(self, column: int) -> list[Word]:
         """Give the word with what the beam gave up for it, and what its letters might be."""
-        rivals, self._rivals = self._rivals, ()
-        events = super()._close_word(column)
-        return [replace(word, alternatives=_others(word, rivals)) for word in events]
+        share, rivals = self._share, self._rivals
+        self._open_word()
+        words = (replace(word, confidence=share) for word in super()._close_word(column))
+        return [replace(word, alternatives=_others(word, rivals)) for word in words]
 
 
 def _others(word: Word, rivals: Sequence[_Rival]) -> tuple[Spelling, ...]:
-    """The most probable other texts of a word; together with it they have a probability of 1."""
+    """The most probable other texts of a word; with it they have a probability of 1 at most."""
     found = dict(word.alternatives)
     for begun, going_on, share in rivals:
         text = (begun + word.text[going_on:]).strip()

@@ -14,7 +14,7 @@ from model.errors import InputError
 from model.events import Event, Letter, Word
 from model.guide import LanguageGuide
 from model.guided import SWIFT, GuidedDecoder, new_decoder
-from model.hints import Hints
+from model.hints import Hints, guide_of
 from model.language import About, Language
 from model.language_counts import build
 from model.transcript import TranscriptDecoder
@@ -162,10 +162,12 @@ def test_only_nets_that_read_lines_with_spaces_follow_a_language() -> None:
 
 
 def test_a_word_tells_what_the_beam_gave_up_for_it() -> None:
-    reader = guided()
+    guide = guide_of(Hints(words=("cab",)), tuple(LABELS))
+    assert guide is not None
+    reader = GuidedDecoder(LABELS, 4, guide)
     scores = line("-a-b-b-a- -c-")
     for label, p in (("a", 0.4), ("b", 0.55)):  # of the third one
-        scores[9:11, 1 + LABELS.index(label)] = np.log(p)
+        scores[11:13, 1 + LABELS.index(label)] = np.log(p)
     words = [each for each in read(reader, scores) + flushed(reader) if isinstance(each, Word)]
     assert [word.text for word in words] == ["abba", "c"]
     others = dict(words[0].alternatives)
