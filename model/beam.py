@@ -183,6 +183,7 @@ class Beam:
         if scores[BLANK] > QUIET:
             self._blank, self._label = blank, label
             return False
+        scores = scores.copy()  # what is kept of it keeps no others
         rows = np.stack([self._guide.row(state) for state in self._states])  # [B, K]
         symbols = _likely(scores, rows.max(0))
         longer = either[:, None] + scores[symbols]  # [B, C]

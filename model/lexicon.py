@@ -16,7 +16,7 @@ from model.events import SPACE
 Row = NDArray[np.float32]  # [K]
 State = tuple[int, int, int]  # words from the first to before the second begin alike so far
 
-KEPT: Final = 4096  # rows of a list: 3 MB for a hundred labels
+KEPT: Final = 1024  # rows of a list: half a MB for a hundred labels
 LAST: Final = chr(0x10FFFF)  # above any character
 
 # Chosen on writers who choose: `docs/experiments.md`.

@@ -24,7 +24,7 @@ from model.errors import InputError
 Row = NDArray[np.float32]  # [K]
 
 LONGEST: Final = 256  # characters of an expression
-MOST_POSITIONS: Final = 512  # in it, each repetition counted
+MOST_POSITIONS: Final = 256  # in it, each repetition counted
 KEPT: Final = 256  # states whose rows are kept
 BEGINNING: Final = 1  # the state before any character: position 0
 

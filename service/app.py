@@ -1,6 +1,6 @@
 """Wiring: settings in, application out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -8,9 +8,12 @@ from starlette.routing import WebSocketRoute
 
 from model import checkpoint as checkpoints
 from model.errors import ConfigError
+from model.language import Language
+from model.language import load as load_language
 from model.runtime import Runtime
 from service.access import Access
 from service.engine import Engine
+from service.hints import NO_LANGUAGES
 from service.messages import ModelInfo
 from service.metrics import Metrics
 from service.observer import Observer
@@ -25,7 +28,7 @@ from service.stream import StreamEndpoint
 def create_app(settings: Settings) -> FastAPI:
     """The application that serves what `settings` say; `app.state.service` holds its parts.
 
-    Raises `CheckpointError` when a model cannot be served.
+    Raises `CheckpointError` or `DataError` when a model cannot be served.
     """
     metrics = Metrics()
     service = create_service(settings, metrics)
@@ -38,11 +41,12 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def create_service(settings: Settings, observer: Observer) -> Service:
-    """The parts of a server, nothing of it running yet; raises `CheckpointError`."""
+    """The parts of a server, nothing of it running yet; raises as `create_app`."""
     limits = settings.limits
     models = {}
+    languages = _languages(settings)
     for name in settings.models:
-        model = _load(name, settings, observer)
+        model = _load(name, settings, observer, languages)
         if model.info.name in models:
             raise ConfigError(f"two of the models are called {model.info.name!r}")
         models[model.info.name] = model
@@ -56,9 +60,24 @@ def create_service(settings: Settings, observer: Observer) -> Service:
     )
 
 
-def _load(name: str, settings: Settings, observer: Observer) -> RunningModel:
+def _languages(settings: Settings) -> dict[str, Language]:
+    """The language models by their names; raises `DataError` for one that cannot be used."""
+    languages: dict[str, Language] = {}
+    for name in settings.languages:
+        language = load_language(name)
+        if language.about.name in languages:
+            raise ConfigError(f"two of the language models are called {language.about.name!r}")
+        languages[language.about.name] = language
+    return languages
+
+
+def _load(
+    name: str, settings: Settings, observer: Observer, languages: Mapping[str, Language]
+) -> RunningModel:
     checkpoint = checkpoints.read(checkpoints.find(name, settings.weights))
     metadata = checkpoint.metadata
+    if metadata.config.kind == "classifier":
+        languages = NO_LANGUAGES
     info = ModelInfo(
         name=metadata.name,
         version=metadata.version,
@@ -69,6 +88,7 @@ def _load(name: str, settings: Settings, observer: Observer) -> RunningModel:
         licence=metadata.licence,
         data=metadata.data,
         metrics=metadata.metrics,
+        languages=tuple(languages),
     )
     runtime = Runtime(checkpoint, settings.threads)
     engine = Engine(
@@ -77,7 +97,7 @@ def _load(name: str, settings: Settings, observer: Observer) -> RunningModel:
         max_columns=settings.max_run_columns,
         observer=observer,
     )
-    return RunningModel(info, metadata, engine)
+    return RunningModel(info, metadata, engine, languages)
 
 
 @asynccontextmanager

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from model.decode import Allowed, allowed_labels
 from model.errors import InputError
+from model.transcript import Decoder
 from service.errors import ValueRefusedError
-from service.messages import Configured, Kind
+from service.hints import HINTS, Decoders
+from service.messages import Configured, ModelInfo
 from service.requests import Configure
 
 INVERSE: Final = bytes(range(255, -1, -1))  # for bytes.translate: ink-low to ink-high
@@ -19,15 +21,27 @@ TRANSCRIBERS_TOP_K: Final = 5  # at first: of a hundred labels the others are ne
 class Choices:
     """The values in force for one session; they outlast lines and rewinds."""
 
-    def __init__(self, kind: Kind, labels: tuple[str, ...], column_height: int) -> None:
-        most = min(TRANSCRIBERS_TOP_K, len(labels)) if kind == "transcriber" else None
+    def __init__(self, model: ModelInfo, decoders: Decoders) -> None:
+        labels = model.labels
+        most = min(TRANSCRIBERS_TOP_K, len(labels)) if model.kind == "transcriber" else None
         self.in_force = Configured(top_k=most)
         self.allowed: Allowed = None  # what may be answered
         self._labels = labels
-        self._column_height = column_height
+        self._column_height = model.column_height
+        self._decoders = decoders
+        self._anew = decoders(self.in_force)
 
-    def change(self, message: Configure) -> None:
-        """Put what the message gives in force, or raise `ValueRefusedError` and change nothing."""
+    def decoder(self) -> Decoder:
+        """A decoder for the next line, by what was told of it."""
+        decoder = self._anew.copy()
+        decoder.allowed = self.allowed
+        return decoder
+
+    def change(self, message: Configure) -> bool:
+        """Put what the message gives in force; gives whether the next line has another decoder.
+
+        Raises `ValueRefusedError`, and changes nothing, for what cannot be.
+        """
         labels = self._labels
         if (message.top_k or 0) > len(labels):
             raise ValueRefusedError(f"top_k is {message.top_k}, allowed: 1..{len(labels)}")
@@ -35,12 +49,17 @@ class Choices:
         if message.characters is not None:  # each once: what is kept and echoed stays short
             given["characters"] = "".join(dict.fromkeys(message.characters))
         chosen = self.in_force.model_copy(update={"id": None} | given)
+        hinted = any(getattr(chosen, name) != getattr(self.in_force, name) for name in HINTS)
+        anew, allowed = self._anew, self.allowed
         try:
             if chosen.characters != self.in_force.characters:
-                self.allowed = allowed_labels(labels, chosen.characters)
+                allowed = allowed_labels(labels, chosen.characters)
         except InputError as error:
             raise ValueRefusedError(str(error)) from error
-        self.in_force = chosen
+        if hinted:
+            anew = self._decoders(chosen)
+        self.in_force, self.allowed, self._anew = chosen, allowed, anew
+        return hinted
 
     def picked(self, n_columns: int, message_ends: list[int], line_ends: bool) -> Sequence[int]:
         """Which of so many columns get a result: each, or the last ones of messages and a line."""

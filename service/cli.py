@@ -14,6 +14,8 @@ from typing import Any, Final, Literal
 import click
 from click.exceptions import NoArgsIsHelpError
 
+from service.hint_options import hint_options, known
+
 DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 DEFAULT_MODEL: Final = "digits"
 MAX_SHOWN: Final = 12  # labels that a model's line names
@@ -147,11 +149,11 @@ def serve(print_settings: bool, **flags: str | bool | None) -> int:
 @cli.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="name or path of a model")
-@click.option("--language", help="name or path of a language model that lines are read with")
+@hint_options
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
 @click.option("--csv", "as_csv", is_flag=True, help="comma-separated values with a header")
 def recognize(
-    *, images: tuple[str, ...], model: str, language: str | None, as_json: bool, as_csv: bool
+    *, images: tuple[str, ...], model: str, as_json: bool, as_csv: bool, **hints: Any
 ) -> int:
     """Read images of one digit or one line of writing each, here, without a server.
 
@@ -164,6 +166,7 @@ def recognize(
       inkstream recognize examples/7.png
       inkstream recognize examples/hello.png examples/hello.jsonl --model lines
       inkstream recognize examples/hello.png --model lines --language english
+      inkstream recognize dates/ --model lines --pattern '\\d{2}/\\d{2}/\\d{4}'
       inkstream recognize scans/ --csv > scans.csv
       inkstream recognize 'scans/**/*.jpg' --json | jq .label
     """
@@ -174,7 +177,7 @@ def recognize(
 
     form: Literal["text", "json", "csv"] = "json" if as_json else "csv" if as_csv else "text"
     paths = [path for image in images for path in expand(image)]
-    recognizer = load(model, language=language)
+    recognizer = load(model, **known(**hints))
     if not recognize_all(paths, recognizer, form, complain=lambda text: _fail(text, 1)):
         return 1
     return 0
@@ -185,6 +188,8 @@ def recognize(
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="the server")
 @click.option("--model", help="model to ask for  [the server's first]")
 @click.option("--key", help="API key, where the server wants one")
+@click.option("--language", help="language model of the server to read lines with")
+@click.option("--pattern", metavar="REGEX", help="regular expression that lines fulfil")
 @click.option(
     "--pace",
     type=click.FloatRange(0, 10_000),
@@ -195,14 +200,22 @@ def recognize(
     "--plain", is_flag=True, help="a line for each column and event, as when output is a pipe"
 )
 def stream(
-    *, image: Path, url: str, model: str | None, key: str | None, pace: float | None, plain: bool
+    *,
+    image: Path,
+    url: str,
+    model: str | None,
+    key: str | None,
+    language: str | None,
+    pattern: str | None,
+    pace: float | None,
+    plain: bool,
 ) -> None:
     """Send an image through a server, column by column, and watch the answer grow.
 
     \b
     Examples:
       inkstream stream examples/7.png
-      inkstream stream examples/hello.png --model lines
+      inkstream stream examples/hello.png --model lines --language english
       inkstream stream examples/3.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """
@@ -210,8 +223,10 @@ def stream(
     from service.show import show
 
     plain = plain or not sys.stdout.isatty()
+    said = {"language_model": language, "pattern": pattern}
+    hints = {name: value for name, value in said.items() if value is not None}
     try:
-        show(image, url, model=model, key=key, pace_ms=pace, plain=plain, output=sys.stdout)
+        show(image, url, model, key, hints, pace_ms=pace, plain=plain, output=sys.stdout)
     except NoConnectionError as error:
         raise click.ClickException(f"{error}; start a server with: inkstream serve") from None
 

@@ -245,7 +245,7 @@ class AsyncStream(_Heard):
         return await self._ask(Rewound, "rewind", column=column)
 
     async def configure(self, **values: Any) -> Configured:
-        """Change `every`, `top_k`, `polarity`, `characters` or `line_end_columns` from here on."""
+        """Change what a `configure` of the protocol can, such as `every` or `language_model`."""
         return await self._ask(Configured, "configure", **values)
 
     async def ping(self) -> Pong:
@@ -320,7 +320,7 @@ class Stream(_Heard):
         return self._ask(Rewound, "rewind", column=column)
 
     def configure(self, **values: Any) -> Configured:
-        """Change `every`, `top_k`, `polarity`, `characters` or `line_end_columns` from here on."""
+        """Change what a `configure` of the protocol can, such as `every` or `language_model`."""
         return self._ask(Configured, "configure", **values)
 
     def ping(self) -> Pong:

@@ -4,10 +4,13 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from service.errors import ColumnsError, InkError, MessageError, Ref
+from service.errors import ColumnsError, InkError, MessageError, Ref, ValueRefusedError
+from service.messages import Limits
 from service.requests import ClientMessage, Columns, Configure, Ink, Reset
+
+PATTERN_COST: Final = 25  # ordinary messages that take as long as the dearest pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,23 @@ class Control:
         match self.message:
             case Ink() as ink:
                 return n_points(ink)
-            case Configure(characters=str(characters)):
-                return len(characters)
+            case Configure() as chosen:
+                return n_hinted(chosen) + len(chosen.characters or "")
         return 0
+
+    @property
+    def cost(self) -> int:
+        """As how many messages it counts at once; what ink costs is told when it is drawn."""
+        match self.message:
+            case Configure() as chosen:
+                return 1 if chosen.pattern is None else PATTERN_COST
+        return 1
+
+
+def n_hinted(chosen: Configure) -> int:
+    """Characters of what is told of lines before they are written; a word without any counts."""
+    words = sum([len(word) or 1 for word in chosen.words])
+    return words + len(chosen.context) + len(chosen.pattern or "")
 
 
 def n_points(ink: Ink) -> int:
@@ -86,17 +103,24 @@ class Inbox:
         if not self._controls:
             self.head_columns += n_columns
 
-    def expect(self, message: ClientMessage, max_points: int) -> None:
-        """Look at a message before it is queued; raises `InkError` for ink that cannot be taken."""
+    def expect(self, message: ClientMessage, limits: Limits) -> None:
+        """Look at a message before it is queued.
+
+        Raises `InkError` for ink that cannot be taken, `ValueRefusedError` for too many hints.
+        """
         if isinstance(message, Reset):
             self._comes_as = None
         elif isinstance(message, Ink):
-            if n_points(message) > max_points:
+            if n_points(message) > limits.max_message_points:
                 got = f"{n_points(message)} points in one message"
-                raise InkError(f"{got}, allowed: up to {max_points}", message.id)
+                raise InkError(f"{got}, allowed: up to {limits.max_message_points}", message.id)
             if self._comes_as is Columns:
                 raise InkError("ink in a line of columns, allowed: after a reset", message.id)
             self._comes_as = Ink
+        elif isinstance(message, Configure) and n_hinted(message) > limits.max_hint_characters:
+            got = f"words, context and pattern have {n_hinted(message)} characters"
+            most = limits.max_hint_characters
+            raise ValueRefusedError(f"{got}, allowed: up to {most}", message.id)
 
     def add_control(self, control: Control) -> None:
         """Queue anything else."""

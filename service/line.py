@@ -5,6 +5,7 @@ and what a rewind has to go through once more.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +22,16 @@ State = NDArray[np.float32]  # [D]
 class Line:
     """One line after the other: `begin` starts the next one."""
 
-    def __init__(self, voice: Voice, column_height: int, reach: int) -> None:
+    def __init__(self, new_voice: Callable[[], Voice], column_height: int, reach: int) -> None:
         """Begin the first line; rewinds go back at most `reach` columns."""
-        self.voice = voice  # what has heard the line so far
+        self._new_voice = new_voice  # hears a line from its beginning
         self.epoch = 0  # rises whenever what was said is not the line's any more
         self.column = 0  # columns that were read: the number of the next one
         self.ink_end = 0  # columns up to the last one with ink; 0 before any
-        self._before = dict(voice.counts)  # of the lines before this one
         self._column_height = column_height
         self._history = History(column_height, reach)
-        self._history.begin(voice)
+        self.listen_anew()
+        self._before = dict(self.voice.counts)  # of the lines before this one
         self._aside: deque[Piece] = deque()
         self._flush_left: int | None = None  # blank columns still to come; None if none are run
 
@@ -55,9 +56,14 @@ class Line:
         self._before = self.totals
         self.epoch += 1
         self.column = self.ink_end = 0
-        self.voice.decoder.reset()
-        self._history.begin(self.voice)
+        self.listen_anew()
         return begun
+
+    def listen_anew(self) -> None:
+        """Hear the line with a new voice, if nothing of it was read; else the next one has it."""
+        if not self.column:
+            self.voice = self._new_voice()
+            self._history.begin(self.voice)
 
     def allow(self, allowed: Allowed) -> None:
         """Change what may be answered from the next column on."""

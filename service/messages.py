@@ -41,6 +41,8 @@ class Limits:
     """How far a rewind may go back from the furthest column of the line."""
     max_control_per_s: int
     """Messages other than columns, in the long run; more, or too much ink, close with 4429."""
+    max_hint_characters: int
+    """Characters of `words`, `context` and `pattern` in one `configure`."""
     max_message_points: int
     """Points of the pen in one message."""
     ink_margin_columns: int
@@ -78,6 +80,7 @@ class ModelInfo:
     licence: str = ""
     data: str = ""  # name of the training data
     metrics: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    languages: tuple[str, ...] = ()  # language models that its lines can be read with
 
 
 def _some_of_a_transcriber(schema: dict[str, Any]) -> None:
@@ -112,6 +115,8 @@ class Ready(Message):
     """All possible answers."""
     column_height: int
     """Pixels, and bytes, of one column."""
+    languages: tuple[str, ...] = ()
+    """Language models that `configure` can choose."""
     limits: Limits
     next_column: int = 0
     """The number that the next column will have."""
@@ -154,6 +159,10 @@ class Configured(Message):
     polarity: Polarity = "ink-high"
     characters: str | None = None
     line_end_columns: int = 0
+    language_model: str | None = None
+    words: tuple[str, ...] = ()
+    context: str = ""
+    pattern: str | None = None
 
 
 _EITHER: Final = SCHEMA | ConfigDict(json_schema_extra=_label_or_text)
@@ -281,6 +290,7 @@ def ready(session_id: str, model: ModelInfo, limits: Limits) -> Ready:
         model=ServedModel(name=model.name, version=model.version, kind=model.kind),
         labels=model.labels,
         column_height=model.column_height,
+        languages=model.languages,
         limits=limits,
     )
 

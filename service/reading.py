@@ -1,8 +1,10 @@
 """One image's way through session and engine, as if its columns had come through a stream."""
 
 import asyncio
+import json
 import time
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,6 @@ from service.events import Event
 from service.messages import Error, Flushed, Limits, Result
 from service.serving import RunningModel
 
-ONE_A_MESSAGE: Final = '{"type":"configure","every":"message"}'
 FLUSH: Final = '{"type":"flush"}'
 
 
@@ -58,9 +59,9 @@ async def read(
     limits: Limits,
     session_id: str,
     columns: NDArray[np.uint8],
-    every_column: bool,
+    choices: Mapping[str, Any],
 ) -> Reading:
-    """Have `columns` [n, H] read by a session of their own, with a result for each if wanted.
+    """Have `columns` [n, H] read by a session of their own, by what a `configure` may choose.
 
     Their number was bounded with the body, so all of them may wait at once. Raises what the session
     sends as an error.
@@ -70,7 +71,7 @@ async def read(
     seat = model.engine.attach(session, reading.deliver)
     try:
         model.engine.apply(seat, session.open())
-        messages: list[str | bytes] = [] if every_column else [ONE_A_MESSAGE]
+        messages: list[str | bytes] = [json.dumps({"type": "configure", **choices})]
         step = limits.max_message_columns
         messages += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
         for message in [*messages, FLUSH]:

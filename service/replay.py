@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 
-from model.guided import new_decoder
 from model.runtime import Runtime
 from service.effects import Close, Effect, Restore
 from service.events import Letter, Punctuation
+from service.hints import decoders_of
 from service.messages import Limits, ModelInfo, Rewound, ServerMessage
 from service.session import Session
 from service.settings import Settings
@@ -87,7 +87,7 @@ class _Alone:
         config = runtime.config
         model = ModelInfo("replay", "1", config.kind, config.labels, config.column_height)
         self._runtime = runtime
-        self._session = Session("replay", model, limits, new_decoder(config))
+        self._session = Session("replay", model, limits, decoders_of(config))
         self._state = runtime.initial_state(1)  # [1, D]
         self._now_s = 0.0
         self._session.open()

@@ -92,6 +92,14 @@ class Configure(ClientMessage):
     """Only what these characters spell is answered; null is every label."""
     line_end_columns: Whole = 0
     """So many blank columns after ink end a line; 0 is never."""
+    language_model: Annotated[str, Field(strict=True)] | None = None
+    """Of the next lines, one of the `languages` of `ready`; null is none."""
+    words: Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False)] = ()
+    """That the next lines may well hold: names, terms."""
+    context: Annotated[str, Field(strict=True)] = ""
+    """The text before the next line, for a language model."""
+    pattern: Annotated[str, Field(strict=True)] | None = None
+    """A regular expression that the next lines fulfil from end to end; null is none."""
 
 
 class Rewind(ClientMessage):

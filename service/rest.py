@@ -21,6 +21,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import asyncapi, docs_page, openapi
+from service.asked import asked
 from service.bodies import BodyReader
 from service.errors import StoppingError, ValueRefusedError
 from service.events import Letter, Punctuation, Word
@@ -120,6 +121,7 @@ def _router_of_images(service: Service) -> APIRouter:
     @router.post(RECOGNIZE, response_model=Recognition | Transcription, **openapi.RECOGNIZE)
     async def recognize(
         request: Request,
+        choices: Annotated[dict[str, Any], Depends(asked)],
         model: ModelName = None,
         curve: Annotated[
             bool, Query(description="Also give a classifier's answer after every column.")
@@ -131,7 +133,8 @@ def _router_of_images(service: Service) -> APIRouter:
             raise ValueRefusedError("curve is true, allowed: of a classifier alone")
         with service.sessions.admit(_address(request), _stay):
             columns = await bodies.columns(request, running.metadata.config)  # [n, H]
-            said = await read(running, service.limits, request_id_of(request), columns, curve)
+            choices["every"] = "column" if curve else "message"
+            said = await read(running, service.limits, request_id_of(request), columns, choices)
             body = await asyncio.to_thread(_answer, said, len(columns), curve)
         return Response(body, media_type="application/json")
 

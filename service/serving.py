@@ -1,13 +1,14 @@
 """What a running server is made of, handed to every door."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from model.checkpoint import Metadata
-from model.guided import new_decoder
+from model.language import Language
 from service.access import Access
 from service.engine import Engine
 from service.errors import ModelUnknownError
+from service.hints import NO_LANGUAGES, decoders_of
 from service.messages import Limits, ModelInfo
 from service.observer import Observer
 from service.session import Session
@@ -22,10 +23,12 @@ class RunningModel:
     info: ModelInfo
     metadata: Metadata
     engine: Engine
+    languages: Mapping[str, Language] = field(default_factory=lambda: NO_LANGUAGES)  # by name
 
     def new_session(self, session_id: str, limits: Limits) -> Session:
         """A session of this model, before its first message."""
-        return Session(session_id, self.info, limits, new_decoder(self.metadata.config))
+        decoders = decoders_of(self.metadata.config, self.languages)
+        return Session(session_id, self.info, limits, decoders)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import InkstreamError, InputError
-from model.transcript import Decoder
 from service import errors, messages, requests
 from service.choices import Choices
 from service.effects import Close, Effect, Restore, Send, failure
 from service.errors import MEANINGS, MessageError, Ref, ValueRefusedError
+from service.hints import Decoders
 from service.inbox import Control, Inbox, unpack
 from service.line import Line
 from service.messages import Limits, ModelInfo
@@ -27,7 +27,7 @@ from service.pen import Pen
 from service.requests import parse_client
 from service.states import Event, State, after
 from service.told import Told
-from service.voices import voice_of
+from service.voices import Voice, voice_of
 
 __all__ = ["Close", "Effect", "Restore", "Send", "Session"]
 
@@ -40,16 +40,15 @@ OPEN, RUNNING = State.OPEN, State.RUNNING  # to name an Enum's member takes time
 class Session:
     """One stream: `open` it, then frames go in by `receive` and columns out by `take`."""
 
-    def __init__(self, session_id: str, model: ModelInfo, limits: Limits, decoder: Decoder) -> None:
+    def __init__(self, session_id: str, model: ModelInfo, limits: Limits, decoders: Decoders):
         self.session_id = session_id
         self._model = model
         self._limits = limits
         self._state = State.NEW
-        self._choices = Choices(model.kind, model.labels, model.column_height)
+        self._choices = Choices(model, decoders)
         self._inbox = Inbox(model.column_height)
         self._pen = Pen(model.column_height, limits, ahead=model.kind == "transcriber")
-        voice = voice_of(decoder, self._choices, self._pen.spans)
-        self._line = Line(voice, model.column_height, limits.max_rewind_columns)
+        self._line = Line(self._voice, model.column_height, limits.max_rewind_columns)
         self._told = Told(limits.max_rewind_columns)
         self._flight = b""  # the columns being run
         self._message_ends: list[int] = []  # which of those are the last of a message
@@ -106,7 +105,7 @@ class Session:
                 data = unpack(message, self._model.column_height, most)
                 self._inbox.add_columns(data, None if isinstance(message, bytes) else message.id)
                 return self._check_length()
-            self._inbox.expect(message, self._limits.max_message_points)
+            self._inbox.expect(message, self._limits)
         except MessageError as error:
             return self._receive_control(Control(index, error), now_s)
         return self._receive_control(Control(index, message), now_s)
@@ -126,8 +125,7 @@ class Session:
     def idle(self) -> list[Effect]:
         """Nothing came for too long."""
         most = self._limits.idle_timeout_s
-        text = f"no message for {most:g} s, the longest that is allowed"
-        return self._fail(errors.IdleError(text))
+        return self._fail(errors.IdleError(f"no message for {most:g} s, the longest allowed"))
 
     def expired(self) -> list[Effect]:
         """The session is too old."""
@@ -206,7 +204,7 @@ class Session:
     def _receive_control(self, control: Control, now_s: float) -> list[Effect]:
         """Queue what is not columns, unless too many came."""
         self._newest_s = now_s
-        if self._pace.keeps(now_s):
+        if self._pace.keeps(now_s, control.cost):
             self._inbox.add_control(control)
             return self._advance()
         return self._fail(self._pace.error, control)
@@ -263,7 +261,8 @@ class Session:
         return effects
 
     def _configure(self, message: requests.Configure) -> list[Effect]:
-        self._choices.change(message)
+        if self._choices.change(message):
+            self._line.listen_anew()
         self._line.allow(self._choices.allowed)
         return [Send(self._choices.in_force)]
 
@@ -320,14 +319,15 @@ class Session:
         self._told.begin()
         return [Restore(None)] if self._line.begin() else []
 
+    def _voice(self) -> Voice:
+        return voice_of(self._choices.decoder(), self._choices, self._pen.spans)
+
     # Ends
 
     def _ended(self) -> list[Effect]:
-        done = messages.Done(
-            columns=self._inbox.taken,
-            seconds=round(self._newest_s - self._started_s, 3),
-            **self._line.voice.answer | self._line.totals,
-        )
+        answer = self._line.voice.answer | self._line.totals
+        seconds = round(self._newest_s - self._started_s, 3)
+        done = messages.Done(columns=self._inbox.taken, seconds=seconds, **answer)
         return [*self._flushed(None), Send(done), *self._close(NORMAL_CLOSURE, "end")]
 
     def _fault(self, error: InputError, control: Control) -> list[Effect]:

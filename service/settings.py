@@ -73,6 +73,9 @@ class Settings(BaseSettings):
         description="models to serve, by name or path; the first is the default",
     )
     weights: Path | None = Field(None, description="folder in which models are looked up first")
+    languages: Names = Field(
+        ("english",), description="language models that lines may be read with, by name or path"
+    )
     threads: int = Field(1, ge=1, le=64, description="threads that one run of a net may use")
 
     api_keys: Secrets = Field((), description="keys that clients must show; none: all may come")
@@ -104,6 +107,9 @@ class Settings(BaseSettings):
     max_line_columns: Count = Field(100_000, description="columns of one line")
     max_rewind_columns: Count = Field(512, description="columns that a rewind may go back")
     max_control_per_s: Count = Field(100, description="control messages a second, in the long run")
+    max_hint_characters: Count = Field(
+        4096, description="characters of words, context and pattern in one message"
+    )
     max_message_points: Count = Field(8192, description="points of the pen in one message")
     ink_margin_columns: int = Field(
         8, ge=0, le=256, description="how far the pen must be beyond a column for this to be read"
@@ -183,6 +189,13 @@ class Settings(BaseSettings):
         if not models or len(set(models)) != len(models):
             raise ValueError("expected at least one model, each once")
         return models
+
+    @field_validator("languages")
+    @classmethod
+    def _check_languages(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(languages)) != len(languages):
+            raise ValueError("expected each language model once")
+        return languages
 
     @field_validator("origins")
     @classmethod

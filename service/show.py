@@ -2,10 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,10 @@ Columns = NDArray[np.uint8]  # [T, H]
 def show(
     image: Path,
     url: str,
-    *,
     model: str | None,
     key: str | None,
+    hints: Mapping[str, Any],
+    *,
     pace_ms: float | None,
     plain: bool,
     output: TextIO,
@@ -34,13 +35,17 @@ def show(
     """Stream `image` to the server at `url` and write to `output` what it answers.
 
     Args:
+        hints: what a `configure` tells of the line.
         pace_ms: milliseconds between two columns; None is a pace that can be followed, or none at
             all if plain.
         plain: one line of text for each column and event instead of a drawing.
 
-    Raises `ImageError` if the image cannot be read, `ServiceError` as `connect_sync` does.
+    Raises `ImageError` if the image cannot be read, `ServiceError` as `connect_sync` does and for
+    hints that the server refuses.
     """
     with connect_sync(url, model=model, key=key) as stream:
+        if hints:
+            stream.configure(**hints)
         transcribes = stream.ready.model.kind == "transcriber"
         if pace_ms is None:
             pace_ms = 0.0 if plain else LINE_PACE_MS if transcribes else DIGIT_PACE_MS

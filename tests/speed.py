@@ -76,15 +76,15 @@ def column_us(kind: Kind) -> float:
     labels = DIGITS if kind == "classifier" else CHARACTERS
     height = 28 if kind == "classifier" else COLUMN_HEIGHT
     info = ModelInfo("speed", "1", kind, labels, height)
+    decoder: Decoder = (
+        ClassifierDecoder(labels) if kind == "classifier" else TranscriptDecoder(labels)
+    )
     limits = dataclasses.replace(LIMITS, max_line_columns=1_000_000)
     scores = np.full((COLUMNS, 10), -2.3, np.float32) if kind == "classifier" else line()[0]
     state, column = np.zeros(1000, np.float32), bytes([0, 9, 200, 255] * (height // 4))
 
     def serve() -> None:
-        decoder: Decoder = (
-            ClassifierDecoder(labels) if kind == "classifier" else TranscriptDecoder(labels)
-        )
-        session = Session("speed", info, limits, decoder)
+        session = Session("speed", info, limits, lambda _: decoder.copy())
         session.open()
         for row in range(COLUMNS):
             session.receive(column, 0.0)

@@ -20,10 +20,10 @@ from pydantic import BaseModel, ConfigDict
 
 from model import checkpoint
 from model.config import ModelConfig
-from model.decode import ClassifierDecoder
 from model.runtime import Runtime
 from service.bench.load import ink
 from service.engine import Engine
+from service.hints import decoders_of
 from service.messages import ModelInfo, Result
 from service.metrics import Metrics
 from service.session import Effect, Send, Session
@@ -134,7 +134,7 @@ class Writers:
         info = ModelInfo(
             metadata.name, metadata.version, config.kind, config.labels, config.column_height
         )
-        session = Session(session_id, info, self._limits, ClassifierDecoder(config.labels))
+        session = Session(session_id, info, self._limits, decoders_of(config))
         missing = self._n_columns
 
         def deliver(effects: list[Effect]) -> None:

@@ -19,6 +19,14 @@ export interface Choices {
   polarity?: "ink-high" | "ink-low";
   characters?: string | null;
   line_end_columns?: number;
+  /** One of the `languages` of `ready`; this and what follows is of the next lines. */
+  language_model?: string | null;
+  /** That may well come: names, terms. */
+  words?: readonly string[];
+  /** The text before the line, for a language model. */
+  context?: string;
+  /** A regular expression that the line fulfils. */
+  pattern?: string | null;
 }
 
 export interface Limits {
@@ -28,6 +36,7 @@ export interface Limits {
   max_line_columns: number;
   max_rewind_columns: number;
   max_control_per_s: number;
+  max_hint_characters: number;
   max_message_points: number;
   ink_margin_columns: number;
   max_ink_strokes: number;
@@ -48,6 +57,7 @@ export interface Ready {
   model: { name: string; version: string; kind: "classifier" | "transcriber" };
   labels: string[];
   column_height: number;
+  languages: string[];
   limits: Limits;
   next_column: number;
   resume: null;

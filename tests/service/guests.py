@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoint import Checkpoint
-from model.guided import new_decoder
 from model.runtime import Runtime
 from service.effects import Close, Effect, Send
 from service.engine import Engine
+from service.hints import decoders_of
 from service.messages import Limits, ModelInfo, ServerMessage
 from service.session import Session
 from tests.service.lone import LIMITS
@@ -92,7 +92,7 @@ class Guest:
     def __init__(self, engine: Engine, net: Runtime, limits: Limits = LIMITS) -> None:
         config = net.config
         model = ModelInfo("tiny", "1", config.kind, config.labels, config.column_height)
-        self.session = Session("guest", model, limits, new_decoder(config))
+        self.session = Session("guest", model, limits, decoders_of(config))
         self.said: list[ServerMessage] = []
         self.close: Close | None = None
         self._engine = engine

@@ -1,15 +1,19 @@
 """One session served alone: what the engine does, without its loop, threads and neighbours."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.guided import new_decoder
+from model.hints import NO_HINTS, Hints
+from model.language import Language
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
 from service.events import Event, Letter, Punctuation, Word
+from service.hints import NO_LANGUAGES, decoders_of
 from service.messages import Error, Limits, ModelInfo, Result, ServerMessage
 from service.session import Close, Effect, Restore, Session
 from tests import builders
@@ -26,6 +30,7 @@ LIMITS = Limits(
     max_line_columns=1000,
     max_rewind_columns=100,
     max_control_per_s=10,
+    max_hint_characters=60,
     max_message_points=1000,
     ink_margin_columns=0,
     max_ink_strokes=50,
@@ -43,11 +48,16 @@ LIMITS = Limits(
 class Lone:
     """An opened session and its own row of state; keeps what the session says, in order."""
 
-    def __init__(self, runtime: Runtime, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        limits: Limits = LIMITS,
+        languages: Mapping[str, Language] = NO_LANGUAGES,
+    ) -> None:
         config = runtime.config
         self.model = ModelInfo("tiny", "1", config.kind, config.labels, config.column_height)
-        self.decoder = new_decoder(config)
-        self.session = Session("lone", self.model, limits, self.decoder)
+        self.decoders = decoders_of(config, languages)
+        self.session = Session("lone", self.model, limits, self.decoders)
         self.said: list[ServerMessage] = []
         self.close: Close | None = None
         self._runtime = runtime
@@ -165,9 +175,10 @@ def line(n_columns: int, seed: int = 0) -> bytes:
     return builders.columns(n_columns, seed, 16).tobytes()
 
 
-def read_by_decoder(net: Runtime, columns: bytes) -> tuple[list[str], str]:
+def read_by_decoder(net: Runtime, columns: bytes, hints: Hints = NO_HINTS) -> tuple[list[str], str]:
     """Texts after each column, and after a flush: net and decoder without a session."""
-    decoder = TranscriptDecoder(net.config.labels, net.config.flush_columns)
+    decoder = new_decoder(net.config, hints)
+    assert isinstance(decoder, TranscriptDecoder)
     pixels = np.frombuffer(columns, np.uint8).reshape(-1, 16)
     scores, state = net.run(pixels[:, None], net.initial_state(1))
     heard = decoder.step(scores[:, 0], pixels)

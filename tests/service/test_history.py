@@ -9,9 +9,13 @@ import pytest
 from model.decode import ClassifierDecoder
 from service.choices import Choices
 from service.history import SNAPSHOT_SPACING, Allow, Flush, History, Piece, Snapshot
+from service.messages import ModelInfo
 from service.voices import ClassifierVoice
 
-VOICE = ClassifierVoice(ClassifierDecoder("ab"), Choices("classifier", ("a", "b"), 2))
+CHOICES = Choices(
+    ModelInfo("ab", "1", "classifier", ("a", "b"), 2), lambda _: ClassifierDecoder("ab")
+)
+VOICE = ClassifierVoice(ClassifierDecoder("ab"), CHOICES)
 
 
 def begun(reach: int) -> History:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.service.asking import PNG, client_of, error
 from tests.service.running import Running, server
 
 LINES = "/v1/recognize?model=tiny_lines"
+MODEL: dict[str, Any] = {"model": "tiny_lines"}
 STROKES: list[list[list[float]]] = [
     [[10 + 2 * i, 50 + 40 * float(np.sin(i / 3))] for i in range(200)],
     [[200, 5], [210, 100]],
@@ -211,3 +213,42 @@ def test_requests_to_both_models_at_once_do_not_mix(running: Running, picture: b
             assert answer["text"] == alone[1]["text"]
         else:
             assert answer["probabilities"] == pytest.approx(alone[0]["probabilities"], abs=1e-5)
+
+
+def test_a_request_may_tell_of_its_text_before_it_is_read(
+    client: httpx.Client, running: Running, picture: bytes
+) -> None:
+    for told in ({"pattern": "[ab]{2,9}c?"}, {"words": ["abc", "cab"]}, {"characters": "ab"}):
+        answer = client.post("/v1/recognize", params=MODEL | told, content=picture).json()
+        with connect_sync(running.url, model="tiny_lines") as stream:
+            stream.configure(**told)
+            list(stream.send(line_columns(picture, 16)))
+            assert answer["text"] == stream.flush().text
+        plain = client.post(LINES, content=picture).json()
+        assert answer["text"] != plain["text"]
+    with_pattern = client.post(LINES + "&pattern=[ab]{2,9}c?", content=picture).json()
+    assert re.match("[ab]", with_pattern["text"])
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"language_model": "latin"}, "language_model is 'latin', allowed: null, english"),
+        ({"pattern": "("}, "cannot be understood"),
+        ({"words": "é"}, "word 'é' cannot be read"),
+        ({"context": "a" * 5000}, "5000 characters, allowed: up to 4096"),
+    ],
+)
+def test_what_cannot_be_told_of_a_text_is_refused(
+    client: httpx.Client, picture: bytes, told: dict[str, str], said: str
+) -> None:
+    answer = client.post("/v1/recognize", params=MODEL | told, content=picture)
+    assert said in error(answer, 422, "bad_value")
+
+
+def test_the_models_name_their_languages(client: httpx.Client) -> None:
+    models = client.get("/v1/models").json()["models"]
+    assert {each["name"]: each["languages"] for each in models} == {
+        "tiny": [],
+        "tiny_lines": ["english"],
+    }

@@ -98,7 +98,7 @@ def test_goaway_leaves_the_session_open(net: Runtime) -> None:
 @pytest.mark.parametrize(
     ("call", "code", "words", "closing"),
     [
-        (Session.idle, "idle", "no message for 60 s, the longest that is allowed", 4408),
+        (Session.idle, "idle", "no message for 60 s, the longest allowed", 4408),
         (
             Session.expired,
             "session_expired",

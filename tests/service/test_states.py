@@ -47,7 +47,7 @@ def in_state(state: State, net: Runtime) -> Session:
     session = lone.session
     match state:
         case State.NEW:
-            return Session("new", lone.model, LIMITS, lone.decoder)
+            return Session("new", lone.model, LIMITS, lone.decoders)
         case State.OPEN:
             lone.send(LINE_INK)
         case State.RUNNING:

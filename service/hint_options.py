@@ -1,0 +1,47 @@
+"""Options of the command line that tell of lines before they are read."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from model.errors import DataError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def hint_options(command: Command) -> Command:
+    """Add `--language`, `--words`, `--lexicon` and `--pattern`, which `known` understands."""
+    options = (
+        click.option("--language", help="name or path of a language model to read lines with"),
+        click.option("--words", type=FILE, help="words that may well come, one a line of a file"),
+        click.option("--lexicon", type=FILE, help="the only words that come, one a line of a file"),
+        click.option("--pattern", metavar="REGEX", help="regular expression that lines fulfil"),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def known(
+    language: str | None, words: Path | None, lexicon: Path | None, pattern: str | None
+) -> dict[str, Any]:
+    """Arguments of `model.load`; raises `DataError` for a file without words."""
+    return {
+        "language": language,
+        "words": () if words is None else _words(words),
+        "lexicon": () if lexicon is None else _words(lexicon),
+        "pattern": pattern,
+    }
+
+
+def _words(file: Path) -> tuple[str, ...]:
+    try:
+        words = tuple(file.read_text("utf-8").split())
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8 at byte {error.start}") from None
+    if not words:
+        raise DataError(f"{file} has no words, expected one a line")
+    return words
