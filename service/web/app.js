@@ -40,6 +40,7 @@ const status = new Status({
   keyForm: element("key-form", HTMLElement),
 });
 const correct = element("correct", HTMLInputElement);
+const language = element("language", HTMLSelectElement);
 const player = new Player(
   {
     play: element("play", HTMLElement),
@@ -121,6 +122,8 @@ function startSession(ready) {
   document.body.dataset["model"] = isDigits ? "digits" : "lines";
   if (isDigits) bars.begin(ready.labels);
   figures.name(ready.model);
+  offer(ready.languages);
+  if (language.value !== "") expectLanguage();
   align();
   if (pad.picture !== undefined) {
     stream?.columns(player.played).catch(() => {});
@@ -129,6 +132,20 @@ function startSession(ready) {
   const pieces = pad.all();
   if (pieces.length > 0) onInk(pieces, performance.now());
   schedule();
+}
+
+/** Languages to choose from. @param {string[]} names */
+function offer(names) {
+  const chosen = language.value;
+  const options = names.map((name) => new Option(name[0]?.toUpperCase() + name.slice(1), name));
+  language.replaceChildren(new Option("any text", ""), ...options);
+  language.value = names.includes(chosen) ? chosen : "";
+  element("expect", HTMLElement).hidden = names.length === 0;
+}
+
+/** Of the next line. */
+function expectLanguage() {
+  stream?.configure({ language_model: language.value || null }).catch(() => {});
 }
 
 /** @param {Message} message */
@@ -303,6 +320,12 @@ element("models", HTMLElement).addEventListener("change", ({ target }) => {
   newLine();
   void converse();
   void figures.measured(model, credentials());
+});
+language.addEventListener("change", () => {
+  if (stream === undefined) return;
+  expectLanguage();
+  stream.reset().catch(() => {});
+  startSession(stream.ready); // what stands there is read again
 });
 element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();

@@ -7,12 +7,13 @@
  *     drawing.addStroke(stroke);
  *     const [best] = await drawing.getPrediction();
  *
- * @import { Letter, Point } from "./protocol.d.ts"
+ * @import { Choices, Letter, Point, Ready } from "./protocol.d.ts"
  */
 
 import { connect } from "./inkstream.js";
 
 const LANGUAGES = ["en"]; // whose letters and words the net was trained on
+const LANGUAGE_MODEL = "english"; // which is followed where the server has it
 const FRAME = 1.1; // heights of the drawing that its frame has, so that no ink lies on its edge
 // Ink whose pen went no further than so many times its width is a dash or a dot: how high it is says
 // nothing of the frame, which is taken to be so many times as high as the dash is wide.
@@ -26,7 +27,7 @@ const ALTERNATIVES = 3;
  * @typedef {object} Hints
  * @property {string} [recognitionType] "text", or "per-character": without words
  * @property {string} [inputType] of no matter here: all pens draw alike
- * @property {string} [textContext] not used
+ * @property {string} [textContext] the text before the drawing
  * @property {number} [alternatives] predictions at most
  */
 
@@ -58,7 +59,7 @@ export async function queryHandwritingRecognizer({ languages }) {
     hints: {
       recognitionType: ["text", "per-character"],
       inputType: ["mouse", "stylus", "touch"],
-      textContext: false,
+      textContext: true,
       alternatives: true,
     },
   };
@@ -120,9 +121,9 @@ export class HandwritingRecognizer {
   /** @param {Hints} [hints] @returns {HandwritingDrawing} */
   startDrawing(hints = {}) {
     this.#check();
-    return new HandwritingDrawing(hints, (strokes, spaces) => {
+    return new HandwritingDrawing(hints, (strokes) => {
       this.#check();
-      const reading = this.#newest.catch(() => {}).then(() => this.#read(strokes, spaces));
+      const reading = this.#newest.catch(() => {}).then(() => this.#read(strokes, hints));
       this.#newest = reading;
       return reading;
     });
@@ -140,16 +141,14 @@ export class HandwritingRecognizer {
 
   /**
    * @param {Point[][]} strokes
-   * @param {boolean} spaces whether words are told apart
+   * @param {Hints} hints
    * @returns {Promise<{ text: string, letters: Letter[] }>}
    */
-  async #read(strokes, spaces) {
+  async #read(strokes, hints) {
     const stream = this.#stream;
-    const { labels } = stream.ready;
-    const characters = spaces ? null : labels.filter((label) => label !== " ").join("");
     const { points, height } = framed(strokes);
     const asked = Promise.all([
-      stream.configure({ every: "message", characters }),
+      stream.configure({ every: "message", ...choicesOf(hints, stream.ready) }),
       stream.reset(),
       stream.ink(points.map((own, id) => ({ id, points: own })), height),
       stream.flush(),
@@ -177,7 +176,7 @@ export class HandwritingDrawing {
   /**
    * Made by `startDrawing`.
    * @param {Hints} hints
-   * @param {(strokes: Point[][], spaces: boolean) => Promise<{ text: string, letters: Letter[] }>} read
+   * @param {(strokes: Point[][]) => Promise<{ text: string, letters: Letter[] }>} read
    */
   constructor(hints, read) {
     this.#hints = hints;
@@ -208,10 +207,25 @@ export class HandwritingDrawing {
       stroke.getPoints().map(({ x, y }) => /** @type {Point} */ ([x, y])),
     );
     if (strokes.every((points) => points.length === 0)) return [];
-    const spaces = this.#hints.recognitionType !== "per-character";
-    const { text, letters } = await this.#read(strokes, spaces);
+    const { text, letters } = await this.#read(strokes);
     return predictionsOf(text, letters, this.#hints.alternatives ?? ALTERNATIVES);
   }
+}
+
+/**
+ * What a server is told of a drawing: single characters have neither spaces nor a language.
+ *
+ * @param {Hints} hints
+ * @param {Ready} ready
+ * @returns {Choices}
+ */
+function choicesOf({ recognitionType, textContext = "" }, { labels, languages, limits }) {
+  if (recognitionType === "per-character") {
+    return { characters: labels.filter((label) => label !== " ").join(""), language_model: null };
+  }
+  const language_model = languages.includes(LANGUAGE_MODEL) ? LANGUAGE_MODEL : null;
+  const context = [...textContext].slice(-limits.max_hint_characters).join("");
+  return { characters: null, language_model, context };
 }
 
 /**

@@ -155,10 +155,11 @@ def _message(payload: str | bytes) -> dict[str, Any]:
     return message
 
 
-def read_in_one_piece(running: Running, pad: Pad, model: str = "lines") -> str:
-    """What the Python client hears of the same ink."""
+def read_in_one_piece(running: Running, pad: Pad, model: str = "lines", **choices: Any) -> str:
+    """What the Python client hears of the same ink, by what a `configure` may choose."""
     strokes, height = pad.strokes()
     with connect_sync(running.url, model=model) as stream:
+        stream.configure(**choices)
         list(stream.ink(strokes, height))
         flushed = stream.flush()
     return flushed.text if flushed.text is not None else str(flushed.label)

@@ -41,6 +41,28 @@ def test_a_late_stroke_and_one_that_is_taken_back(running: Running, pad: Pad) ->
     assert pad.text == before
 
 
+def test_what_stands_on_the_pad_is_read_again_in_the_language_that_is_expected(
+    running: Running, pad: Pad
+) -> None:
+    choice = pad.page.get_by_label("Expect")
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    as_written = pad.text
+    choice.select_option("English")
+    pad.settle()
+    assert pad.text == read_in_one_piece(running, pad, language_model="english")
+    choice.select_option("any text")
+    pad.settle()
+    assert pad.text == as_written
+    choice.select_option("English")
+    pad.page.get_by_label("A digit").check()
+    expect(choice).to_be_hidden()
+    pad.page.get_by_label("Words").check()
+    expect(choice).to_be_visible()
+    pad.write(*HELLO[:1])
+    pad.settle()
+
+
 def test_a_new_line_puts_the_old_one_away(running: Running, pad: Pad) -> None:
     pad.write(*HELLO)
     pad.page.get_by_role("button", name="New line").click()

@@ -111,6 +111,18 @@ describe("a drawing", () => {
       assert.doesNotMatch((await drawing.getPrediction())[0]?.text ?? " ", / /);
     }));
 
+  test("goes on from the text before it, and from nothing in a later one", () =>
+    withRecognizer(async (recognizer) => {
+      const texts = [];
+      for (const textContext of ["", "He said: ", "x".repeat(9000), ""]) {
+        const drawing = recognizer.startDrawing({ textContext, alternatives: 1 });
+        for (const stroke of hello) drawing.addStroke(stroke);
+        texts.push((await drawing.getPrediction())[0]?.text);
+      }
+      assert.equal(texts[3], texts[0]);
+      for (const text of texts) assert.match(text ?? "", /hello/i);
+    }));
+
   test("waits for its turn among others", () =>
     withRecognizer(async (recognizer) => {
       const drawings = [1, 2, 3].map((n) => {
