@@ -67,11 +67,20 @@ class GuidedDecoder(TranscriptDecoder):
 
     recent_steps = 96  # more than `PATIENT` waits for
 
-    def __init__(self, labels: Sequence[str], flush_columns: int, guide: Guide) -> None:
-        """Begin a line; see `TranscriptDecoder`. The labels hold a space."""
+    def __init__(
+        self,
+        labels: Sequence[str],
+        flush_columns: int,
+        guide: Guide,
+        search: Search | None = None,
+    ) -> None:
+        """Begin a line; see `TranscriptDecoder`. The labels hold a space.
+
+        `search` is what suits the guide where it is None.
+        """
         if SPACE not in labels:
             raise InputError("a guide needs a net whose labels hold the space")
-        self._search = SWIFT if guide.spells is None else PATIENT
+        self._search = search or (SWIFT if guide.spells is None else PATIENT)
         self._beam = Beam(guide, 1 + labels.index(SPACE), self._search.width)
         self._spells = guide.spells
         super().__init__(labels, flush_columns)

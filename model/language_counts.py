@@ -25,16 +25,16 @@ LEAST: Final = 1e-9  # probability: where a weight would be of nothing or by not
 
 
 @dataclass(frozen=True, slots=True)
-class _Level:
+class Level:
     """N-grams of one length, in the order of their keys."""
 
     keys: Keys  # characters, the newest lowest; 0 is none
     weights: Floats  # how often each was seen
     log_p: Floats  # probability of its last character after the others
 
-    def kept(self, least: float) -> "_Level":
+    def kept(self, least: float) -> "Level":
         keep = self.weights >= least
-        return _Level(self.keys[keep], self.weights[keep], self.log_p[keep])
+        return Level(self.keys[keep], self.weights[keep], self.log_p[keep])
 
 
 def build(
@@ -58,7 +58,7 @@ def build(
     if not 2 <= order <= MOST_ORDER:
         raise DataError(f"order is {order}, allowed: 2..{MOST_ORDER}")
     codes, weights, places = _encoded(texts, characters)
-    levels: list[_Level] = []
+    levels: list[Level] = []
     for length in range(1, order + 1):
         keys, seen = _counted(codes, weights, places, length)
         if not len(keys):  # no text is so long
@@ -66,8 +66,8 @@ def build(
         lower = levels[-1] if levels else None
         if lower is None:
             keys, seen = _with_all(keys, seen, len(characters))
-        levels.append(_Level(keys, seen, np.log(_smoothed(keys, seen, lower, len(characters)))))
-    return _laid_out(_pruned(levels, most))
+        levels.append(Level(keys, seen, np.log(_smoothed(keys, seen, lower, len(characters)))))
+    return laid_out(_pruned(levels, most))
 
 
 def _encoded(
@@ -113,7 +113,7 @@ def _with_all(keys: Keys, seen: Floats, n_characters: int) -> tuple[Keys, Floats
     return np.arange(1, n_characters + 1), every
 
 
-def _smoothed(keys: Keys, seen: Floats, lower: _Level | None, n_characters: int) -> Floats:
+def _smoothed(keys: Keys, seen: Floats, lower: Level | None, n_characters: int) -> Floats:
     """The probability of each n-gram's last character after the others."""
     contexts, index = np.unique(keys >> BITS, return_inverse=True)
     totals = np.bincount(index, seen, len(contexts))[index]
@@ -132,7 +132,7 @@ def _suffixes(keys: Keys) -> Keys:
     return keys & ((1 << top) - 1)
 
 
-def _pruned(levels: list[_Level], most: int) -> list[_Level]:
+def _pruned(levels: list[Level], most: int) -> list[Level]:
     """The n-grams that are seen most often, and all single characters."""
     longer = np.concatenate([level.weights for level in levels[1:]])
     room = most - len(levels[0].keys)
@@ -143,8 +143,12 @@ def _pruned(levels: list[_Level], most: int) -> list[_Level]:
     return [levels[0], *(level.kept(least) for level in levels[1:])]
 
 
-def _laid_out(levels: list[_Level]) -> NDArray[Any]:
-    """The trie of n-grams, in the order of their lengths and keys, between root and end."""
+def laid_out(levels: list[Level]) -> NDArray[Any]:
+    """The trie of n-grams, in the order of their lengths and keys, between root and end.
+
+    The first level holds every character, and each other one's n-grams begin and end with n-grams
+    of the level before. Back-off weights follow from the probabilities.
+    """
     levels = [level for level in levels if len(level.keys)]
     offsets = np.cumsum([1, *(len(level.keys) for level in levels)])
     nodes = np.zeros(offsets[-1] + 1, NODE)
@@ -166,7 +170,7 @@ def _laid_out(levels: list[_Level]) -> NDArray[Any]:
     return nodes
 
 
-def _back_off(parents: NDArray[Any], level: _Level, lower: _Level, places: Keys) -> None:
+def _back_off(parents: NDArray[Any], level: Level, lower: Level, places: Keys) -> None:
     """Set the weights of what is no child of the nodes of one level."""
     index = np.searchsorted(lower.keys, level.keys >> BITS)
     own = np.bincount(index, _as_written(level.log_p), len(parents))

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from model.arpa import read_arpa
 from model.data.english import CHARACTERS, texts
 from model.data.words import ENGLISH_SOURCE, english
 from model.errors import DataError
@@ -48,6 +49,19 @@ def train_language(
     language.save(out)
     told = [f"{out}: {len(language):,} n-grams of up to {order} characters, counted in"]
     return "\n  ".join(told + sources)
+
+
+def convert_arpa(file: Path, out: Path) -> str:
+    """Write a model of characters in ARPA's format as one of ours; gives what to say of it.
+
+    Raises `DataError` as `read_arpa` does.
+    """
+    alphabet, order, nodes = read_arpa(file)
+    source = f"{file.name}, sha256 {_digest(file)}"
+    language = Language(About(out.stem, alphabet, order, (source,)), nodes)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    language.save(out)
+    return f"{out}: {len(language):,} n-grams of up to {order} characters, of\n  {source}"
 
 
 def _english_texts() -> Iterator[tuple[str, float]]:

@@ -14,6 +14,12 @@ from model.data.split import Part
 from service.evaluation_options import CHECKPOINT, DATA, PART, PATH
 
 REPORT: Final = Path("docs/reports/language")
+DATES: Final = {
+    "nothing": "nothing known",
+    "characters": "digits and the mark",
+    "look": "two, two and four digits",
+    "date": "days of 1900 to 2099",
+}
 GROUPS: Final = {"all": "", "fresh": " with fresh texts", "outside": " outside the list"}
 
 
@@ -71,7 +77,38 @@ def table(found: Mapping[str, Any]) -> str:
         rows.append(f"| columns from a letter's end to its event, median / 90 % | {said} |")
     said = " | ".join(f"{each['calibration']:.4f}" for each in words)
     rows.append(f"| calibration error of letters' confidence, words | {said} |")
+    rows += _lists(found)
     speeds = (found[f"{name}_columns_per_s"] for name in ("plain", "guided"))
     said = " | ".join(f"{speed:,.0f}" for speed in speeds)
     rows.append(f"| columns decoded in a second, one core | {said} |")
     return "\n".join(rows) + "\n"
+
+
+def _lists(found: Mapping[str, Any]) -> list[str]:
+    """Rows of what is known beside a language, or instead of one."""
+    rows = []
+    for size in (5_000, 20_000, 50_000):
+        alone, both = (
+            found["lexicons"][name]["all"] for name in (f"{size}", f"{size} and language")
+        )
+        said = f"{_shown(alone)} | {_shown(both)}"
+        rows.append(f"| words of a closed list of {size:,}: character error; right | {said} |")
+    own = found["own_words"]
+    for group, name in (("listed", "words of a list of one's own"), ("others", "other words")):
+        said = " | ".join(_shown(own[way][group]) for way in ("language", "language and list"))
+        rows.append(f"| {name}, without the list and with it | {said} |")
+    for known, name in DATES.items():
+        rows.append(f"| dates, {name} | {_shown(found['dates'][known])} | |")
+    for columns, each in found["lag"].items():
+        late = each["lateness"]
+        said = _shown(each)
+        if late["n"]:
+            said += f", {late['median']:.0f} / {late['90 %']:.0f} columns late"
+        rows.append(f"| words, letters decided {columns} columns after they were seen | | {said} |")
+    return rows
+
+
+def _shown(figures: Mapping[str, Any]) -> str:
+    if figures["error"] is None:
+        return "none written"
+    return f"{figures['error']:.1%}; {figures['right']:.1%}"

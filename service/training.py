@@ -193,6 +193,7 @@ def _train(task: str, options: dict[str, Any], **more: Any) -> int:
 @click.option(
     "--text", type=PATH, multiple=True, help="a UTF-8 file of lines, as often as they are written"
 )
+@click.option("--arpa", type=PATH, help="a model of characters to convert instead, as of KenLM")
 @click.option("--text-weight", type=float, default=10.0, show_default=True, help="of these lines")
 @click.option("--english/--no-english", default=True, help="words and made-up sentences of English")
 @click.option("--order", type=click.IntRange(2, 9), default=6, show_default=True, help="characters")
@@ -200,17 +201,25 @@ def _train(task: str, options: dict[str, Any], **more: Any) -> int:
     "--most", type=click.IntRange(1000), default=600_000, show_default=True, help="n-grams kept"
 )
 @click.option("--out", type=PATH, default=Path("runs/english.ngrams"), show_default=True)
-def language(*, text: tuple[Path, ...], text_weight: float, english: bool, **options: Any) -> int:
+def language(
+    *, text: tuple[Path, ...], arpa: Path | None, text_weight: float, english: bool, **options: Any
+) -> int:
     """Count characters of a language, for a net that reads lines to follow.
 
     \b
     Examples:
       inkstream train language
       inkstream train language --text letters.txt --out runs/mine.ngrams
+      inkstream train language --arpa kenlm.arpa.gz --out runs/kenlm.ngrams
       inkstream recognize line.png --model lines --language runs/mine.ngrams
     """
-    from model.language_texts import train_language
+    from model.language_texts import convert_arpa, train_language
 
+    if arpa is not None:
+        if text:
+            raise click.UsageError("--arpa and --text exclude each other")
+        click.echo(convert_arpa(arpa, options["out"]))
+        return 0
     click.echo(train_language(text, text_weight, english=english, **options))
     return 0
 

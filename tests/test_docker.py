@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from model.columns import digit_columns, read_image
+from model.columns import digit_columns, line_columns, read_image
 from service.client import connect_sync
 from service.pages import WEB
 from tests import builders
@@ -80,7 +80,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
         "COMPOSE_PROJECT_NAME": f"inkstream-test-{os.getpid()}",
         "INKSTREAM_PORT": str(port),
         "INKSTREAM_WEIGHTS": str(weights),
-        "INKSTREAM_MODELS": "digits,own",
+        "INKSTREAM_MODELS": "digits,lines,own",
     }
     try:
         run(*COMPOSE, "up", "--detach", "--no-build", **environment)
@@ -156,6 +156,13 @@ def test_ten_digits_are_read_column_by_column(container: Container) -> None:
         assert stream.end().columns == 280
 
 
+def test_a_line_is_read_in_a_language(container: Container) -> None:
+    with connect_sync(f"ws://127.0.0.1:{container.port}", model="lines") as stream:
+        stream.configure(every="message", language_model="english")
+        list(stream.send(line_columns(ROOT / "examples/hello.png", stream.ready.column_height)))
+        assert stream.flush().text == "hello, world!"
+
+
 def test_the_writing_pad_is_served(container: Container) -> None:
     for file in (WEB / "index.html", *WEB.glob("*.js"), *WEB.glob("*.css"), *WEB.glob("*.svg")):
         path = "/" if file.name == "index.html" else f"/web/{file.name}"
@@ -164,7 +171,7 @@ def test_the_writing_pad_is_served(container: Container) -> None:
 
 def test_own_weights_are_served_from_the_mounted_folder(container: Container) -> None:
     names = [model["name"] for model in json.loads(container.get("/v1/models"))["models"]]
-    assert names == ["digits", "own"]
+    assert names == ["digits", "lines", "own"]
     with connect_sync(f"ws://127.0.0.1:{container.port}", model="own") as stream:
         assert stream.ready.labels == ("a", "b")
 

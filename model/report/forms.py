@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model.checkpoint import Checkpoint
 from model.data.inkset import InkSet
 from model.data.line_batches import MADE_FRAME, Drawn
-from model.data.lines import LineMaker, MadeLine
+from model.data.lines import LineMaker, MadeLine, Recipe
 from model.data.pen import fit, frame_of
 from model.data.split import Part, parts
 from model.data.words import DIGITS
@@ -27,6 +27,7 @@ DATE: Final = "(0[1-9]|[12][0-9]|3[01]){0}(0[1-9]|1[0-2]){0}(19|20)[0-9]{{2}}"
 DATES_EACH: Final = 20  # of each writer with each separator
 DAYS: Final = 73_049  # from the beginning of 1900 to the end of 2099
 FIRST: Final = np.datetime64("1900-01-01")
+NOTHING_DRAWN: Final = Recipe(spelt=0, words=0, numbers=0, random=0)  # dates are told what to be
 SEED: Final = 0
 
 
@@ -36,13 +37,14 @@ def dates(checkpoint: Checkpoint, ink: InkSet, part: Part) -> dict[str, Any]:
     With nothing known, with what they are made of as `characters`, and with two patterns.
     """
     config = checkpoint.metadata.config
-    made = _written(ink, parts(ink)[part])
+    separators = [mark for mark in SEPARATORS if mark in config.labels]
+    made = _written(ink, parts(ink)[part], separators)
     lines = [_drawn(line, config.column_height) for line in made]
     found: dict[str, Any] = {"writers": len({line.writer for line in made})}
     for name in ("nothing", "characters", "look", "date"):
         texts: list[str] = []
         labels: list[str] = []
-        for separator in SEPARATORS:
+        for separator in separators:
             own = [line for line in lines if separator in line.label]
             pattern = {"look": LOOK, "date": DATE}.get(name)
             hints = Hints(pattern=pattern and pattern.format(re.escape(separator)))
@@ -54,11 +56,13 @@ def dates(checkpoint: Checkpoint, ink: InkSet, part: Part) -> dict[str, Any]:
     return found
 
 
-def _written(ink: InkSet, indices: NDArray[np.int64]) -> Sequence[MadeLine]:
+def _written(
+    ink: InkSet, indices: NDArray[np.int64], separators: Sequence[str]
+) -> Sequence[MadeLine]:
     """Days drawn at random, by everyone who wrote all digits and a separator."""
-    maker, random = LineMaker(ink, indices), np.random.default_rng(SEED)
+    maker, random = LineMaker(ink, indices, NOTHING_DRAWN), np.random.default_rng(SEED)
     made = []
-    for separator in SEPARATORS:
+    for separator in separators:
         for writer in maker.writers(DIGITS | {separator}):
             for day in random.integers(DAYS, size=DATES_EACH).tolist():
                 year, month, date = str(FIRST + np.timedelta64(day, "D")).split("-")

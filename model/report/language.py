@@ -3,24 +3,31 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from model.checkpoint import Checkpoint
+from model.config import STEP_COLUMNS
 from model.data.inkset import InkSet
 from model.data.line_batches import Drawn
 from model.data.split import Part
 from model.data.words import english
+from model.guide import LanguageGuide
+from model.guided import SWIFT, GuidedDecoder
 from model.hints import Hints
 from model.language import Language
 from model.language_texts import LONGEST, MOST_WORDS
 from model.line_reading import Reader, Reading, Scores, batches, flushed
 from model.report.endings import lateness, letter_calibration
+from model.report.forms import dates
+from model.report.lexicons import lexicons, own_words
 from model.report.material import TEXT, WORDS, Material
 from model.report.measures import Figures, errors
 from model.transcript import TranscriptDecoder
 
 KINDS: Final = {"words": WORDS, "lines": TEXT}
 LETTERS: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
+LAGS: Final = (4, 8, 12, 20, 40)  # steps that a letter may wait at most
 TIMED: Final = 200  # pieces that are decoded against the clock
 
 
@@ -61,6 +68,10 @@ def report(
             "plain": _figures(plain.read(drawn), groups),
             "guided": _figures(guided.read(drawn), groups),
         }
+    found["lag"] = _lag(plain, material, language)
+    found["lexicons"] = lexicons(plain, material, language)
+    found["own_words"] = own_words(plain, material, language)
+    found["dates"] = dates(checkpoint, ink, part)
     lines = material.drawn(material.places(WORDS)[:TIMED])
     scored: list[tuple[Drawn, Scores]] = []
     for batch in batches(lines):
@@ -84,6 +95,24 @@ def _figures(readings: Sequence[Reading], groups: Mapping[str, Sequence[bool]]) 
         figures[name] = errors(texts, labels)
     calibrated = letter_calibration(readings)["expected_calibration_error"]
     return figures | {"lateness": lateness(readings), "calibration": calibrated}
+
+
+def _lag(reader: Reader, material: Material, language: Language) -> dict[str, Any]:
+    """Errors in words and lateness of their letters, by how many columns a letter may wait."""
+    config = reader.config
+    guide = LanguageGuide(language, config.labels)
+    decoders = [
+        GuidedDecoder(config.labels, config.flush_columns, guide, replace(SWIFT, latest=steps))
+        for steps in LAGS
+    ]
+    read = reader.read_by(decoders, material.drawn(material.places(WORDS)))
+    return {
+        f"{STEP_COLUMNS * steps}": {
+            **errors([each.text for each in own], [each.line.label for each in own]),
+            "lateness": lateness(own),
+        }
+        for steps, own in zip(LAGS, read, strict=True)
+    }
 
 
 def _columns_per_s(decoder: TranscriptDecoder, scored: Sequence[tuple[Drawn, Scores]]) -> float:

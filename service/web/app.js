@@ -9,19 +9,20 @@ import { Bars } from "./bars.js";
 import { Curve } from "./curve.js";
 import { element, put } from "./dom.js";
 import { Figures } from "./figures.js";
-import { columnsOf } from "./image.js";
+import { linesOf } from "./image.js";
 import { InkstreamError, connect } from "./inkstream.js";
+import { listenToKeys } from "./keys.js";
+import { Languages } from "./languages.js";
 import { Letters } from "./letters.js";
 import { Line } from "./line.js";
 import { Pad } from "./pad.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
+import { Rest } from "./rest.js";
 import { Ribbon } from "./ribbon.js";
 import { Samples } from "./samples.js";
 import { Status } from "./status.js";
 
-const PAUSE_MS = 350; // the pen rests: what it still touches is read
-const FLUSH_MS = 1200; // nobody goes on: all is decided
 const SHOW_EVERY_MS = 2000; // figures; each time the server is asked for a sign of life
 const RETRY_MS = 2000;
 
@@ -40,9 +41,23 @@ const status = new Status({
   keyForm: element("key-form", HTMLElement),
 });
 const correct = element("correct", HTMLInputElement);
-const language = element("language", HTMLSelectElement);
+const languages = new Languages(
+  element("expect", HTMLElement),
+  element("language", HTMLSelectElement),
+  readAgain,
+);
+const rest = new Rest({
+  onPause: () => stream?.pause().catch(() => {}),
+  onFlush() {
+    stream?.flush().catch(() => {});
+    pad.moveOn();
+    align();
+  },
+});
 const player = new Player(
   {
+    choose: element("image", HTMLElement),
+    file: element("file", HTMLInputElement),
     play: element("play", HTMLElement),
     step: element("step", HTMLButtonElement),
     pace: element("pace", HTMLSelectElement),
@@ -52,8 +67,8 @@ const player = new Player(
     onImage: (file) => void readImage(file),
     onColumns: (pixels) => stream?.columns(pixels).catch(() => {}),
     onPlace: showPicture,
-    onOver: () => stream?.flush().catch(() => {}),
-    onAgain: () => play(player.pixels, player.height),
+    onOver: () => void turnOver(),
+    onAgain: () => play(player.lines, player.height),
   },
 );
 
@@ -64,10 +79,6 @@ let key;
 let model = "lines";
 let run = 0; // of the connection: an older one's messages are dropped
 let isDrawing = false; // a frame is asked for
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let pausing;
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let flushing;
 let isFinished = false; // a digit is read, and the next stroke begins another one
 
 // The conversation
@@ -88,7 +99,8 @@ async function converse() {
         opened.close();
         return;
       }
-      begin(opened);
+      stream = opened;
+      startSession(opened.ready);
       for await (const message of opened) {
         if (own !== run) return;
         hear(message);
@@ -108,12 +120,6 @@ async function converse() {
   }
 }
 
-/** @param {Stream} opened */
-function begin(opened) {
-  stream = opened;
-  startSession(opened.ready);
-}
-
 /** A session begins, with what stands on the pad. @param {Ready} ready */
 function startSession(ready) {
   line.begin();
@@ -122,8 +128,8 @@ function startSession(ready) {
   document.body.dataset["model"] = isDigits ? "digits" : "lines";
   if (isDigits) bars.begin(ready.labels);
   figures.name(ready.model);
-  offer(ready.languages);
-  if (language.value !== "") expectLanguage();
+  languages.offer(ready.languages);
+  if (languages.chosen !== null) expectLanguage();
   align();
   if (pad.picture !== undefined) {
     stream?.columns(player.played).catch(() => {});
@@ -134,18 +140,17 @@ function startSession(ready) {
   schedule();
 }
 
-/** Languages to choose from. @param {string[]} names */
-function offer(names) {
-  const chosen = language.value;
-  const options = names.map((name) => new Option(name[0]?.toUpperCase() + name.slice(1), name));
-  language.replaceChildren(new Option("any text", ""), ...options);
-  language.value = names.includes(chosen) ? chosen : "";
-  element("expect", HTMLElement).hidden = names.length === 0;
-}
-
 /** Of the next line. */
 function expectLanguage() {
-  stream?.configure({ language_model: language.value || null }).catch(() => {});
+  stream?.configure({ language_model: languages.chosen }).catch(() => {});
+}
+
+/** Read what stands there in the language that is expected now. */
+function readAgain() {
+  if (stream === undefined) return;
+  expectLanguage();
+  stream.reset().catch(() => {});
+  startSession(stream.ready);
 }
 
 /** @param {Message} message */
@@ -170,8 +175,7 @@ function hear(message) {
 
 /** @param {import("./protocol.d.ts").Stroke[]} pieces @param {number} since */
 function onInk(pieces, since) {
-  clearTimeout(pausing);
-  clearTimeout(flushing);
+  rest.end();
   element("hint", HTMLElement).hidden = true;
   if (isFinished || pad.picture !== undefined) {
     const newest = pad.strokes.at(-1);
@@ -184,17 +188,10 @@ function onInk(pieces, since) {
   stream?.ink(pieces, pad.height).catch(() => {}); // the messages tell of it
 }
 
-/** Read on when the pen rests, and decide when nobody goes on. */
+/** The pen was lifted. */
 function schedule() {
-  clearTimeout(pausing);
-  clearTimeout(flushing);
-  if (pad.strokes.length === 0) return;
-  pausing = setTimeout(() => stream?.pause().catch(() => {}), PAUSE_MS);
-  flushing = setTimeout(() => {
-    stream?.flush().catch(() => {});
-    pad.moveOn();
-    align();
-  }, FLUSH_MS);
+  if (pad.strokes.length > 0) rest.begin();
+  else rest.end();
 }
 
 function undo() {
@@ -220,16 +217,18 @@ function newLine() {
 /** Put the line away, decided, and begin another one. */
 async function next() {
   if (pad.strokes.length === 0 && pad.picture === undefined) return;
-  clearTimeout(pausing);
-  clearTimeout(flushing);
+  rest.end();
   const flushed = await stream?.flush().catch(() => undefined);
-  const text = flushed?.text ?? flushed?.label ?? line.text;
-  if (text !== "") {
-    const item = document.createElement("li");
-    item.textContent = text;
-    element("lines", HTMLElement).append(item);
-  }
+  putAway(flushed?.text ?? flushed?.label ?? line.text);
   newLine();
+}
+
+/** Show a text among the lines before. @param {string} text */
+function putAway(text) {
+  if (text === "") return;
+  const item = document.createElement("li");
+  item.textContent = text;
+  element("lines", HTMLElement).append(item);
 }
 
 // An image
@@ -237,26 +236,36 @@ async function next() {
 /** Have an image made into columns, and play them. @param {Blob} file */
 async function readImage(file) {
   if (stream === undefined) return; // the page says so already
-  const { model: { name }, column_height } = stream.ready;
+  const { model: { name, kind }, column_height } = stream.ready;
   const own = run;
   try {
-    const pixels = await columnsOf(file, name, credentials());
-    if (own === run) play(pixels, column_height); // else another model was chosen meanwhile
+    const how = { model: name, isPage: kind === "transcriber" && figures.readsPages };
+    const lines = await linesOf(file, how, credentials());
+    if (own === run) play(lines, column_height); // else another model was chosen meanwhile
   } catch (error) {
     if (!(error instanceof InkstreamError)) throw error;
     status.complain(error);
   }
 }
 
-/** @param {Uint8Array} pixels columns @param {number} height of each */
-function play(pixels, height) {
+/** @param {Uint8Array[]} lines columns of each @param {number} height of a column @param {number} [number] */
+function play(lines, height, number = 0) {
   newLine();
   status.calm();
   element("hint", HTMLElement).hidden = true;
   document.body.dataset["shows"] = "image";
-  pad.picture = new Picture(pixels, height);
-  player.load(pixels, height);
+  player.load(lines, height, number);
+  pad.picture = new Picture(player.pixels, height);
   showPicture();
+}
+
+/** A line of an image is over: it is decided, put away where others follow, and the next one begins. */
+async function turnOver() {
+  const { picture } = pad;
+  const flushed = await stream?.flush().catch(() => undefined);
+  if (pad.picture !== picture || flushed === undefined || player.isLast) return;
+  putAway(flushed.text ?? "");
+  play(player.lines, player.height, player.number + 1);
 }
 
 function showPicture() {
@@ -321,12 +330,6 @@ element("models", HTMLElement).addEventListener("change", ({ target }) => {
   void converse();
   void figures.measured(model, credentials());
 });
-language.addEventListener("change", () => {
-  if (stream === undefined) return;
-  expectLanguage();
-  stream.reset().catch(() => {});
-  startSession(stream.ready); // what stands there is read again
-});
 element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   key = element("key", HTMLInputElement).value;
@@ -339,21 +342,7 @@ element("correct-form", HTMLFormElement).addEventListener("submit", (event) => {
   samples.keep(pad.strokes.map(({ points }) => points), pad.height, correct.value);
   void next();
 });
-element("image", HTMLElement).addEventListener("click", () => element("file", HTMLInputElement).click());
-element("file", HTMLInputElement).addEventListener("change", ({ target }) => {
-  const [file] = /** @type {HTMLInputElement} */ (target).files ?? [];
-  if (file !== undefined) void readImage(file);
-  element("file", HTMLInputElement).value = ""; // so that the same one may be chosen again
-});
-addEventListener("keydown", (event) => {
-  const { target } = event;
-  if (target instanceof Element && target.closest("input, button, select") !== null) return;
-  if (event.key === "z" && (event.ctrlKey || event.metaKey)) undo();
-  else if (event.key === "Escape") newLine();
-  else if (event.key === "Enter") void next();
-  else return;
-  event.preventDefault();
-});
+listenToKeys({ undo, clear: newLine, next: () => void next() });
 addEventListener("resize", align);
 
 void converse();

@@ -17,6 +17,8 @@ const NAMES = {
 /** @typedef {"version" | "model" | "measured" | "round-trip" | "rate" | "delay"} Name */
 
 export class Figures {
+  /** Whether the server finds the lines of a page. */
+  readsPages = false;
   #places;
   /** @type {number | undefined} */
   #waitingSince; // when the first point came that no result answered yet
@@ -67,7 +69,8 @@ export class Figures {
   async measured(model, headers) {
     const answer = await fetch("v1/models", { headers }).catch(() => undefined);
     if (!answer?.ok) return;
-    const { version, models } = await answer.json();
+    const { version, models, pages } = await answer.json();
+    this.readsPages = pages;
     this.#put("version", version);
     /** @type {{ name: string, metrics: Record<string, number> }[]} */
     const known = models;

@@ -3,16 +3,32 @@
 import { InkstreamError } from "./inkstream.js";
 
 /**
- * The columns of an image.
+ * The lines of an image: a page has many, any other image one.
  *
  * @param {Blob} file
- * @param {string} model that they are for
+ * @param {{ model: string, isPage: boolean }} how model that they are for, and whether to look for lines
  * @param {Record<string, string>} headers of the request
- * @returns {Promise<Uint8Array>} one after another, each top to bottom: 0 = paper, 255 = ink
+ * @returns {Promise<Uint8Array[]>} columns of each, one after another, each top to bottom: 0 = paper,
+ *   255 = ink
  * @throws {InkstreamError} the server's refusal, or "no_connection"
  */
-export async function columnsOf(file, model, headers) {
-  const answer = await fetch(`v1/columns?model=${encodeURIComponent(model)}`, {
+export async function linesOf(file, { model, isPage }, headers) {
+  if (isPage) {
+    /** @type {{ lines: { columns: string }[] }} */
+    const page = JSON.parse(new TextDecoder().decode(await ask(file, { model, page: "true" }, headers)));
+    if (page.lines.length > 1) return page.lines.map(({ columns }) => bytesOf(columns));
+  }
+  return [await ask(file, { model }, headers)];
+}
+
+/** @param {string} base64 */
+function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
+/** @param {Blob} file @param {Record<string, string>} query @param {Record<string, string>} headers */
+async function ask(file, query, headers) {
+  const answer = await fetch(`v1/columns?${new URLSearchParams(query)}`, {
     method: "POST",
     headers: { ...headers, "content-type": file.type || "application/octet-stream" },
     body: file,

@@ -15,15 +15,25 @@ const TYPES = /^image\//;
  * @property {() => void} onAgain the image is to be played from its beginning
  */
 
-/** @typedef {{ play: HTMLElement, step: HTMLButtonElement, pace: HTMLSelectElement, place: HTMLElement }} Controls */
+/**
+ * @typedef {object} Controls
+ * @property {HTMLElement} choose opens the choice of a file
+ * @property {HTMLInputElement} file
+ * @property {HTMLElement} play
+ * @property {HTMLButtonElement} step
+ * @property {HTMLSelectElement} pace
+ * @property {HTMLElement} place tells how much was played
+ */
 
 export class Player {
   /** Columns that were played. */
   place = 0;
 
-  /** Columns of the newest image. @type {Uint8Array} */
-  pixels = new Uint8Array(0);
-  /** Height of each of them. */
+  /** Columns of each line of the newest image. @type {Uint8Array[]} */
+  lines = [new Uint8Array(0)];
+  /** Which line is played. */
+  number = 0;
+  /** Height of each column. */
   height = 1;
 
   #controls;
@@ -36,6 +46,13 @@ export class Player {
   constructor(controls, listener) {
     this.#controls = controls;
     this.#listener = listener;
+    const { file } = controls;
+    controls.choose.addEventListener("click", () => file.click());
+    file.addEventListener("change", () => {
+      const [chosen] = file.files ?? [];
+      if (chosen !== undefined) listener.onImage(chosen);
+      file.value = ""; // so that the same one may be chosen again
+    });
     controls.play.addEventListener("click", () => {
       if (this.place === this.#length) listener.onAgain();
       else if (this.#running) this.hold();
@@ -53,6 +70,16 @@ export class Player {
     addEventListener("paste", (event) => this.#take(event.clipboardData?.files));
   }
 
+  /** Columns of the line that is played. */
+  get pixels() {
+    return /** @type {Uint8Array} */ (this.lines[this.number]);
+  }
+
+  /** Whether no line follows. */
+  get isLast() {
+    return this.number + 1 === this.lines.length;
+  }
+
   get #length() {
     return this.pixels.length / this.height;
   }
@@ -62,9 +89,16 @@ export class Player {
     return this.pixels.subarray(0, this.place * this.height);
   }
 
-  /** Begin to play. @param {Uint8Array} pixels columns @param {number} height of each */
-  load(pixels, height) {
-    this.pixels = pixels;
+  /**
+   * Begin to play.
+   *
+   * @param {Uint8Array[]} lines columns of each
+   * @param {number} height of a column
+   * @param {number} number of the line to begin with, from 0
+   */
+  load(lines, height, number) {
+    this.lines = lines;
+    this.number = number;
     this.height = height;
     this.place = 0;
     this.#run();
@@ -117,6 +151,7 @@ export class Player {
     const over = this.place === this.#length;
     play.textContent = over ? "Again" : this.#running ? "Pause" : "Play";
     step.disabled = over;
-    place.textContent = `${this.place} of ${this.#length} columns`;
+    const line = this.lines.length > 1 ? `Line ${this.number + 1} of ${this.lines.length}, ` : "";
+    place.textContent = `${line}${this.place} of ${this.#length} columns`;
   }
 }

@@ -63,6 +63,8 @@ def test_evaluating_prints_both_ways_of_reading(
     for kind in ("words", "lines"):
         for way in ("plain", "guided"):
             assert report[kind][way]["all"]["pieces"] > 0
+    assert report["lexicons"]["5000"]["all"]["pieces"] == report["words"]["plain"]["all"]["pieces"]
+    assert report["dates"]["date"]["pieces"] == report["dates"]["nothing"]["pieces"]
     assert (out / "figures.md").read_text() in result.output
     assert "| without it | with it |" in result.output
 
