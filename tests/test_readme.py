@@ -53,8 +53,10 @@ def run(command: list[str], url: str, text: str | None = None) -> str:
 
 
 def test_the_python_examples_run(url: str) -> None:
-    local, streamed = (run([sys.executable, "-"], url, block) for block in blocks("python"))
-    assert local == "7\n"
+    local, streamed, hinted = (
+        run([sys.executable, "-"], url, block) for block in blocks("python")
+    )  # fmt: skip
+    assert (local, hinted) == ("7\n", "hello, world!\n")
     results = streamed.splitlines()
     assert [int(line.split()[0]) for line in results] == list(range(28))
     assert results[-1].split()[1] == "7"
