@@ -66,10 +66,20 @@ def test_strokes_without_points_are_counted_too(line_net: Runtime) -> None:
     assert error.message == "1001 points in one message, allowed: up to 1000"
 
 
-def test_long_settings_count_as_waiting_until_they_hold(line_net: Runtime) -> None:
+@pytest.mark.parametrize(
+    ("told", "weight"),
+    [
+        ({"characters": "ab" * 1000}, 2000),
+        ({"words": ["abc"] * 10 + [""] * 5}, 35),
+        ({"context": "a b c", "pattern": "(a|b)*"}, 11),
+    ],
+)
+def test_long_settings_count_as_waiting_until_they_hold(
+    line_net: Runtime, told: dict[str, Any], weight: int
+) -> None:
     lone = Lone(line_net)
-    lone.send(line(20), message("configure", characters="ab" * 1000))
-    assert lone.session.waiting_columns == 2020
+    lone.send(line(20), message("configure", **told))
+    assert lone.session.waiting_columns == 20 + weight
     lone.drain()
     assert lone.session.waiting_columns == 0
 
@@ -127,6 +137,18 @@ def test_a_flood_of_ink_is_cut_off_and_its_neighbour_reads_on(
     def flood() -> None:
         with RawClient(place.port, LINES) as client:
             client.send(wire(ink(TALL)) * 400)
+            said = all_of(client)
+        assert (said[-1]["code"], said[-1]["fatal"]) == ("too_many_messages", True)
+
+    assert text_beside(place, flood) == reader.read(HEALTHY).text
+
+
+def test_a_flood_of_patterns_is_cut_off_and_its_neighbour_reads_on(
+    place: Running, reader: Recognizer
+) -> None:
+    def flood() -> None:
+        with RawClient(place.port, LINES) as client:
+            client.send(wire(message("configure", pattern="((((a?)*)*)*){250}")) * 400)
             said = all_of(client)
         assert (said[-1]["code"], said[-1]["fatal"]) == ("too_many_messages", True)
 
