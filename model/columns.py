@@ -102,7 +102,7 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     if len(ink) == column_height and bottom - top >= round(column_height * LINE_SHARE) - 1:
         return to_columns(np.rint(ink).astype(np.uint8))
     ink = _saturated(ink, threshold)
-    dot = _stroke_width(ink) ** 2
+    dot = stroke_width(ink) ** 2
     cell = math.ceil(len(ink) / LINE_CELLS)
     ink = _without_specks(ink, cell, lambda _: DUST_SHARE * dot)
     return to_columns(_in_rows(ink, column_height))
@@ -264,7 +264,7 @@ def _boxed(ink: Ink, box: int) -> Grey:
 def _in_rows(ink: Ink, column_height: int) -> Grey:
     """The part that holds ink, scaled so that it fills the rows, with blank columns around it."""
     part, rows = _part(ink), LINE_SHARE * column_height
-    flat = FLAT_STROKES * _stroke_width(np.asarray(part, np.float32) / np.float32(255))
+    flat = FLAT_STROKES * stroke_width(np.asarray(part, np.float32) / np.float32(255))
     share = min(1.0, part.height / flat)  # of the rows: a dash stays one
     if (columns := part.width * share * rows / part.height) > MAX_LINE_COLUMNS:
         raise ImageError(f"the line is {columns:.0f} columns long, at most {MAX_LINE_COLUMNS}")
@@ -300,7 +300,7 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 def _widened(ink: Image.Image) -> Image.Image:
     """The shape, grown at its rim until its strokes have the least width."""
-    missing = FINE * LEAST_STROKE - _stroke_width(np.asarray(ink, np.float32))
+    missing = FINE * LEAST_STROKE - stroke_width(np.asarray(ink, np.float32))
     margin = max(0, round(missing / 2))
     if not margin:
         return ink
@@ -309,7 +309,7 @@ def _widened(ink: Image.Image) -> Image.Image:
     return wide.filter(ImageFilter.MaxFilter(2 * margin + 1))
 
 
-def _stroke_width(ink: Ink) -> float:
+def stroke_width(ink: Ink) -> float:
     """Mean width of the strokes, in pixels: twice their area over the length of their outline."""
     padded = np.pad(ink, 1)
     across, down = np.diff(padded, axis=1)[1:], np.diff(padded, axis=0)[:, 1:]

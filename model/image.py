@@ -4,6 +4,7 @@ Bytes from strangers are read here. So the size is judged by the header before a
 and an image is turned grey and reduced strip by strip, never as a second full copy.
 """
 
+import contextlib
 import io
 import math
 import struct
@@ -60,10 +61,14 @@ _UPRIGHT: Final[dict[int, Callable[[Grey], Grey]]] = {
     7: lambda grey: np.rot90(grey, 2).T,
     8: np.rot90,
 }
+_ON_ITS_SIDE: Final = (5, 6, 7, 8)
 
 
 def read_image(
-    source: ImageSource, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE
+    source: ImageSource,
+    max_pixels: int = MAX_PIXELS,
+    max_side: int = MAX_SIDE,
+    max_kept: int = MAX_KEPT,
 ) -> NDArray[np.uint8]:
     """Grey pixels of an image, 0 = black and 255 = white, upright.
 
@@ -75,8 +80,8 @@ def read_image(
         source: a path, the bytes of a file, a PIL image, or an array: [h, w] of any real type, or
             [h, w, 3 or 4] of bytes.
         max_pixels: an image with more is refused before it is decoded.
-        max_side: pixels; an image that is longer or higher is reduced until it fits, and so is one
-            of more than two million pixels.
+        max_side: pixels; an image that is longer or higher is reduced until it fits.
+        max_kept: pixels in all; an image that has more is reduced until it fits.
 
     Returns:
         [h, w]
@@ -89,7 +94,7 @@ def read_image(
         source = _from_array(source)
     if isinstance(source, Image.Image):
         _check_size(*source.size, max_pixels)
-        return _decoded(source, max_side)
+        return _decoded(source, max_side, max_kept)
     with _opened(source, max_pixels) as image:
         try:
             width, height, cost = _demand(image)
@@ -97,7 +102,25 @@ def read_image(
             raise ImageError(f"image is damaged: {error}") from error
         _check_size(width, height, min(max_pixels, DECODING_BYTES // cost))
         image.draft("L", (max_side, max_side))  # JPEG can decode at an eighth
-        return _decoded(image, max_side)
+        return _decoded(image, max_side, max_kept)
+
+
+def upright_size(source: ImageSource) -> tuple[int, int]:
+    """Width and height in pixels of an image as `read_image` sees it, before it is reduced.
+
+    Raises `ImageError` if it is none.
+    """
+    if isinstance(source, np.ndarray):
+        source = _from_array(source)
+    try:
+        with contextlib.ExitStack() as opened:
+            if not isinstance(source, Image.Image):
+                source = opened.enter_context(_opened(source, MAX_PIXELS))
+            width, height = source.size
+            is_turned = source.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
+    except _DECODING_ERRORS as error:
+        raise ImageError(f"image is damaged: {error}") from error
+    return (height, width) if is_turned else (width, height)
 
 
 def _opened(source: str | Path | bytes, max_pixels: int) -> Image.Image:
@@ -164,20 +187,20 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _decoded(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
+def _decoded(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]:
     """Decode, turn grey, reduce, and turn upright."""
     try:
-        grey = _grey(image, max_side)
+        grey = _grey(image, max_side, max_kept)
         upright = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _DECODING_ERRORS as error:
         raise ImageError(f"image is damaged: {error}") from error
     return grey if upright is None else np.ascontiguousarray(upright(grey))
 
 
-def _grey(image: Image.Image, max_side: int) -> NDArray[np.uint8]:
+def _grey(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]:
     """Grey pixels [h, w], reduced to at most `max_side` on a side by averaging squares."""
     width, height = image.size
-    factor = math.ceil(max(max(width, height) / max_side, math.sqrt(width * height / MAX_KEPT)))
+    factor = math.ceil(max(max(width, height) / max_side, math.sqrt(width * height / max_kept)))
     rows = factor * max(1, STRIP_PIXELS // (width * factor))
     deep = image.mode[0] in "IF"  # 16 or 32 bits a pixel
     clear = image.has_transparency_data and not deep

@@ -205,13 +205,23 @@ class Recognizer:
 
     def read(self, columns: NDArray[np.uint8]) -> Recognition:
         """Read columns [T, H] that are complete, at least one."""
-        scores, state = self._runtime.run(columns[:, None], self._runtime.initial_state(1))
-        decoder, scores = self._decoder.copy(), scores[:, 0]
+        return self.read_all([columns])[0]
+
+    def read_all(self, lines: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
+        """Read several rows of columns side by side, as many sessions are: each [T, H], T > 0."""
+        scores, states = self._runtime.run_ragged(lines, self._runtime.initial_state(len(lines)))
+        return [self._decoded(*own) for own in zip(lines, scores, states, strict=True)]
+
+    def _decoded(
+        self, columns: NDArray[np.uint8], scores: NDArray[np.float32], state: NDArray[np.float32]
+    ) -> Recognition:
+        """What follows from columns [T, H], their scores [T, S] and the state after them [D]."""
+        decoder = self._decoder.copy()
         events: list[Event] = []
         if isinstance(decoder, TranscriptDecoder):
             curve = decoder.shares(scores)
             events += decoder.step(scores, columns).events
-            events += _flushed(self._runtime, decoder, state[0])[0]
+            events += _flushed(self._runtime, decoder, state)[0]
         else:
             curve = decoder.step(scores)  # [T, K]
         return Recognition(

@@ -1,0 +1,330 @@
+"""Where the lines of a page run, which ink is whose, and in which order they are read.
+
+Blocks of text are told apart by white corridors between them. In a block, ink blurred far along the
+lines and little across them has a ridge on each line (Bukhari, Shafait and Breuel, ICDAR 2009);
+ridges are linked into lines, and every piece of ink goes to the line that it is nearest to. Needs
+the `scan` extra.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]  # [h, w]
+Labels = NDArray[np.int32]  # [h, w]
+Curve = NDArray[np.float64]  # coefficients of a polynomial, as `np.polyval` takes them
+
+LEAST_HEIGHT: Final = 6  # pixels of a piece of ink that says how large the writing is
+LARGEST_SHARE: Final = 0.25  # of the page's height: a higher piece is no writing
+SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
+SCALE: Final = 14.0  # pixels that the writing is high where ridges are looked for
+
+ALONG: Final = 1.3  # heights of the writing that ink is blurred along the lines
+ACROSS: Final = 0.22  # and across them
+RIDGE: Final = 0.12  # of the ridges' usual ink that a ridge has at least
+LEAST_RIDGE: Final = 0.3  # heights that a ridge is long
+LINK_GAP: Final = 4.0  # heights between two parts of a line, at most
+LINK_STEP: Final = 0.45  # heights that one part lies above the other there
+SLOPE_LENGTH: Final = 4.0  # heights: a shorter line is taken to be level, as the page is
+BEND_LENGTH: Final = 12.0  # heights: a line as long may bend
+LEAST_INK: Final = 0.1  # of a usual line's ink for each of its columns
+
+CORRIDOR: Final = 1.1  # heights that a corridor between blocks is wide at least
+CORRIDOR_TALL: Final = 4.0  # heights that both its blocks are high at least
+CORRIDOR_INK: Final = 0.12  # of all ink that stands on each side
+CORRIDOR_TILTS: Final = np.arange(-0.12, 0.121, 0.02)  # columns that it moves aside, a row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """Where a line runs, as far as its ink tells: the middle of its small letters."""
+
+    curve: Curve  # y by x
+    left: float
+    right: float
+
+    @property
+    def middle(self) -> float:
+        """Between its ends."""
+        return (self.left + self.right) / 2
+
+    def y(self, x: Any) -> Any:
+        """Its middle at `x`; beyond its ends it goes straight on."""
+        inside = np.clip(x, self.left, self.right)
+        slope = np.polyval(np.polyder(self.curve), inside)
+        return np.polyval(self.curve, inside) + slope * (x - inside)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundLine:
+    """One line on the upright page."""
+
+    course: Course
+    number: int  # of its pieces in the page's labels
+    block: int
+    bounds: tuple[int, int, int, int]  # left, top, right, bottom of its ink
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundLines:
+    """All lines of a page, as they are read."""
+
+    lines: list[FoundLine]
+    owners: Labels  # [h, w], number of the line that a pixel's ink belongs to, 0 where none
+    height: float  # pixels of a usual piece of writing
+
+
+def find_lines(mask: Mask) -> FoundLines:
+    """The lines of an upright page's ink."""
+    pieces = _Pieces(mask)
+    lines: list[FoundLine] = []
+    owners = np.zeros(mask.shape, np.int32)
+    if pieces.height:
+        for number, block in enumerate(_blocks(pieces)):
+            lines += _lines_of(pieces, block, number, owners, len(lines))
+    return FoundLines(lines, owners, pieces.height)
+
+
+class _Pieces:
+    """The pieces of ink that hang together, without dirt."""
+
+    def __init__(self, mask: Mask) -> None:
+        _, labels, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+        self.labels: Labels = np.asarray(labels, np.int32)
+        self.left, self.top, self.width, self.tall, self.ink = np.asarray(stats).T
+        self.x, self.y = np.asarray(centres).T
+        high = (self.tall >= LEAST_HEIGHT) & (self.tall <= LARGEST_SHARE * mask.shape[0])
+        high[0] = False
+        self.height = _middle(self.tall[high], self.width[high])
+        self.kept = self.ink >= SPECK * _stroke_width(mask) ** 2
+        self.kept &= self.tall <= LARGEST_SHARE * mask.shape[0]
+        self.kept[0] = False
+
+    def mask(self, chosen: Mask) -> Mask:
+        """Where the ink of the chosen pieces is."""
+        return chosen[self.labels]
+
+
+def _stroke_width(mask: Mask) -> float:
+    """Mean width of the strokes, in pixels: twice their area over the length of their outline."""
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+    outline = int(mask.sum()) - int(inner.sum())
+    return 2 * float(mask.sum()) / max(1, outline)
+
+
+def _middle(values: NDArray[Any], weights: NDArray[Any]) -> float:
+    """The weighted median, 0 of nothing."""
+    if not len(values):
+        return 0.0
+    order = np.argsort(values)
+    walked = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(walked, walked[-1] / 2)])
+
+
+def _blocks(pieces: _Pieces) -> list[Mask]:
+    """Which pieces belong to each block, from left to right."""
+    waiting, done = [pieces.kept], []
+    while waiting:
+        block = waiting.pop(0)
+        parts = _parted(pieces, block)
+        if parts is None:
+            done.append(block)
+        else:
+            waiting = [*parts, *waiting]
+    return done
+
+
+def _parted(pieces: _Pieces, block: Mask) -> tuple[Mask, Mask] | None:
+    """The pieces on both sides of the widest corridor through a block, None if it has none."""
+    places = np.flatnonzero(block)
+    if not len(places):
+        return None
+    ink, y = pieces.ink[places], pieces.y[places]
+    best, parts = CORRIDOR * pieces.height, None
+    for tilt in CORRIDOR_TILTS.tolist():
+        shift = tilt * (y - y.mean())
+        left = pieces.left[places] - shift
+        right = left + pieces.width[places]
+        order = np.argsort(left)
+        reached = np.maximum.accumulate(right[order])[:-1]
+        gaps = left[order][1:] - reached
+        for at in np.flatnonzero(gaps > best).tolist():
+            aside = left <= reached[at]
+            if _are_blocks(ink, y, aside, pieces.height):
+                best, cut = float(gaps[at]), np.zeros_like(block)
+                cut[places[aside]] = True
+                parts = cut, block & ~cut
+    return parts
+
+
+def _are_blocks(ink: NDArray[Any], y: NDArray[Any], aside: Mask, height: float) -> bool:
+    """Whether both sides of a corridor are high enough, side by side, and hold enough ink."""
+    share = float(ink[aside].sum() / ink.sum())
+    if not CORRIDOR_INK <= share <= 1 - CORRIDOR_INK:
+        return False
+    one, other = y[aside], y[~aside]
+    beside = min(one.max(), other.max()) - max(one.min(), other.min())
+    return bool(beside >= CORRIDOR_TALL * height)
+
+
+def _lines_of(
+    pieces: _Pieces, block: Mask, number: int, owners: Labels, n_before: int
+) -> list[FoundLine]:
+    """The lines of one block, from the top down; marks their ink in `owners`."""
+    mask = pieces.mask(block)
+    scale = min(1.0, SCALE / pieces.height)
+    size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
+    small = np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+    height = pieces.height * scale
+    courses = _linked(_ridges(small, height), height)
+    if not courses:
+        return []
+    courses = [_scaled(course, 1 / scale) for course in courses]
+    courses = _with_enough_ink(courses, pieces, block)
+    courses.sort(key=lambda each: float(each.y(each.middle)))
+    _assign(pieces, block, courses, owners, n_before)
+    found = []
+    for place, course in enumerate(courses, n_before + 1):
+        bounds = _bounds(owners == place)
+        if bounds is not None:
+            found.append(FoundLine(course, place, number, bounds))
+    return found
+
+
+def _scaled(course: Course, factor: float) -> Course:
+    """The same on a larger page."""
+    degree = len(self_curve := course.curve) - 1
+    powers = factor ** (1 - np.arange(degree, -1, -1, dtype=np.float64))
+    return Course(self_curve * powers, course.left * factor, course.right * factor)
+
+
+def _ridges(ink: NDArray[np.float32], height: float) -> list[NDArray[np.int64]]:
+    """The ridges of blurred ink, each [n, 2]: x and y of its pixels."""
+    blurred = np.asarray(cv2.GaussianBlur(ink, (0, 0), ALONG * height, sigmaY=ACROSS * height))
+    top = np.zeros(ink.shape, bool)
+    inner = blurred[1:-1]
+    top[1:-1] = (inner > blurred[:-2]) & (inner >= blurred[2:])
+    if not top.any():
+        return []
+    usual = float(np.percentile(blurred[top], 75))
+    top &= blurred > RIDGE * usual
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(top.astype(np.uint8))
+    long = np.asarray(stats)[:, cv2.CC_STAT_WIDTH] >= LEAST_RIDGE * height
+    long[0] = False
+    y, x = np.nonzero(top)
+    own = np.asarray(labels)[y, x]
+    order = np.argsort(own, kind="stable")
+    cuts = np.searchsorted(own[order], np.arange(1, len(long)))
+    parts = np.split(np.stack([x, y], 1)[order], cuts)[1:]
+    return [part for part, is_long in zip(parts, long[1:], strict=True) if is_long]
+
+
+def _linked(ridges: list[NDArray[np.int64]], height: float) -> list[Course]:
+    """Ridges that go on in each other, as lines; the longest are linked first."""
+    lines = sorted(ridges, key=lambda ridge: -len(ridge))
+    linked = True
+    while linked:
+        linked = False
+        courses = [_course(line, height) for line in lines]
+        pairs = [
+            (cost, one, other)
+            for one in range(len(lines))
+            for other in range(one + 1, len(lines))
+            if (cost := _step(courses[one], courses[other], height)) is not None
+        ]
+        taken: set[int] = set()
+        for _, one, other in sorted(pairs):
+            if not {one, other} & taken:
+                taken |= {one, other}
+                lines[one] = np.concatenate([lines[one], lines[other]])
+                lines[other] = lines[other][:0]
+                linked = True
+        lines = [line for line in lines if len(line)]
+    return [_course(line, height) for line in lines]
+
+
+def _course(points: NDArray[np.int64], height: float) -> Course:
+    """A curve through points that bends where they are many."""
+    x, y = points.T.astype(np.float64)
+    left, right = float(x.min()), float(x.max())
+    n_bends = (right - left) / height
+    degree = 0 if n_bends < SLOPE_LENGTH else 1 if n_bends < BEND_LENGTH else 2
+    return Course(np.polyfit(x, y, degree), left, right)
+
+
+def _step(one: Course, other: Course, height: float) -> float | None:
+    """How badly one part of a line goes on in another, None if it does not."""
+    if one.left > other.left:
+        one, other = other, one
+    gap = other.left - one.right
+    if gap > LINK_GAP * height:
+        return None
+    if gap >= 0:
+        x = one.right + gap / 2
+        step = abs(one.y(x) - other.y(x))
+    else:
+        x = np.linspace(other.left, min(one.right, other.right), 5)
+        step = float(np.abs(one.y(x) - other.y(x)).max())
+    if step > LINK_STEP * height:
+        return None
+    return float(step / height + max(gap, 0) / (4 * height))
+
+
+def _with_enough_ink(courses: list[Course], pieces: _Pieces, block: Mask) -> list[Course]:
+    """The lines without those that hardly any ink lies nearest to, such as a row of tails."""
+    while len(courses) > 1:
+        nearest = _nearest(courses, pieces.x, pieces.y)
+        ink = np.bincount(nearest[block], pieces.ink[block], len(courses))
+        density = ink / np.array([c.right - c.left + pieces.height for c in courses])
+        usual = float(np.median(density))
+        worst = int(density.argmin())
+        if density[worst] >= LEAST_INK * usual:
+            break
+        del courses[worst]
+    return courses
+
+
+def _nearest(courses: list[Course], x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:
+    """Which line each place is nearest to; beyond a line's ends it counts as further."""
+    distances = []
+    for course in courses:
+        beyond = np.maximum(course.left - x, 0) + np.maximum(x - course.right, 0)
+        distances.append(np.abs(course.y(x) - y) + 0.3 * beyond)
+    return np.argmin(distances, 0)
+
+
+def _assign(
+    pieces: _Pieces, block: Mask, courses: list[Course], owners: Labels, n_before: int
+) -> None:
+    """Give each piece to its nearest line; one that hangs together with two is cut between them."""
+    owner = np.zeros(len(pieces.kept), np.int32)
+    owner[block] = 1 + n_before + _nearest(courses, pieces.x[block], pieces.y[block])
+    owned = owner[pieces.labels]
+    np.maximum(owners, owned, out=owners)
+    tall = block & (pieces.tall > 1.7 * pieces.height)
+    for place in np.flatnonzero(tall).tolist():
+        left, top = int(pieces.left[place]), int(pieces.top[place])
+        box = np.s_[top : top + pieces.tall[place], left : left + pieces.width[place]]
+        x = pieces.x[place]
+        crossed = [
+            number
+            for number, course in enumerate(courses)
+            if course.left - pieces.height <= x <= course.right + pieces.height
+            and top + 0.2 * pieces.height < course.y(x) < top + pieces.tall[place] - 0.2 * pieces.height
+        ]
+        if len(crossed) < 2:
+            continue
+        y, x_inside = np.nonzero(pieces.labels[box] == place)
+        nearest = _nearest([courses[n] for n in crossed], x_inside + left, y + top)
+        owners[y + top, x_inside + left] = 1 + n_before + np.array(crossed)[nearest]
+
+
+def _bounds(mask: Mask) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom of what is set."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
