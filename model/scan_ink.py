@@ -42,6 +42,8 @@ RULE_RUN: Final = 0.04  # of the page's longer side: how far a rule is looked at
 RULE_COVER: Final = 0.8  # of a run is dark where a rule is
 RULE_BESIDE: Final = 0.65  # at most, just above and below it
 RULE_SHARE: Final = 0.45  # of the page's width or height that a rule goes on for: no bar of a t does
+SHORT_RULE_SHARE: Final = 0.12  # the same, once so many rules were found
+MANY_RULES: Final = 4
 RULE_GAP: Final = 5  # pixels from a rule's middle to what lies beside it
 RULE_NOISE: Final = 2.5  # deviations of the paper that show a rule, which is long
 
@@ -62,6 +64,7 @@ def page_ink(grey: Grey) -> PageInk | None:
     if sheet is not None:
         tone = tone * sheet
     noise = _noise(tone)
+    tone = tone.clip(0, 1)
     first = tone > max(LEAST_CONTRAST, NOISE_FACTOR * noise)
     if not first.any():
         return None
@@ -119,7 +122,7 @@ def _contrast(grey: Grey) -> Tone:
     light = np.maximum(_resized(light, (width, height)), 1)
     tone = 1 - pixels / light
     tone -= float(np.median(tone))
-    return tone.clip(0, 1)
+    return tone
 
 
 def _resized(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
@@ -130,9 +133,9 @@ def _resized(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 
 def _noise(tone: Tone) -> float:
-    """The deviation of the paper's own pixels, by the half of them that are clipped at 0."""
-    positive = tone[tone > 0]
-    return float(np.median(positive)) / 0.6745 if len(positive) else 0.0
+    """The deviation of the paper's own pixels, by how much neighbours differ."""
+    steps = np.abs(np.diff(tone[::2], axis=1))
+    return float(np.median(steps)) / (0.6745 * math.sqrt(2))
 
 
 def _sheet(grey: Grey) -> Tone | None:
@@ -237,7 +240,7 @@ def _without_level_rules(tone: Tone, noise: float) -> Tone:
     beside[RULE_GAP:] = cover[:-RULE_GAP]
     np.maximum(beside[:-RULE_GAP], cover[RULE_GAP:], out=beside[:-RULE_GAP])
     found = ((cover > RULE_COVER) & (beside < RULE_BESIDE)).astype(np.uint8)
-    rules = _long(found, run, round(RULE_SHARE * tone.shape[1])) & (thick > 0)
+    rules = _long(found, run, tone.shape[1]) & (thick > 0)
     if not rules.any():
         return tone
     level = float(np.median(tone[rules & (dark > 0)])) if (rules & (dark > 0)).any() else 0.0
@@ -248,10 +251,16 @@ def _without_level_rules(tone: Tone, noise: float) -> Tone:
     return np.where(wide, np.maximum(rest, crossed), rest)
 
 
-def _long(found: Grey, run: int, least: int) -> Mask:
-    """Those pixels of rules that belong to one at least so many pixels long."""
+def _long(found: Grey, run: int, width: int) -> Mask:
+    """Those pixels of rules that belong to a long one; where there are several, to a shorter one.
+
+    Writing may hide a part of a rule, but a page with one long rule in it has no other short ones.
+    """
     joined = np.asarray(cv2.dilate(found, np.ones((3, run // 2), np.uint8)))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
-    long = stats[:, cv2.CC_STAT_WIDTH] >= least
+    widths = np.asarray(stats)[:, cv2.CC_STAT_WIDTH]
+    widths[0] = 0
+    n_long = int((widths >= RULE_SHARE * width).sum())
+    long = widths >= width * (RULE_SHARE if n_long < MANY_RULES else SHORT_RULE_SHARE)
     long[0] = False
     return long[labels] & (np.asarray(cv2.dilate(found, np.ones((1, run), np.uint8))) > 0)

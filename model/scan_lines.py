@@ -22,8 +22,9 @@ LARGEST_SHARE: Final = 0.25  # of the page's height: a higher piece is no writin
 SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
 SCALE: Final = 14.0  # pixels that the writing is high where ridges are looked for
 
+FILLED: Final = 0.5  # heights between two strokes, one above the other, that are filled in
 ALONG: Final = 1.3  # heights of the writing that ink is blurred along the lines
-ACROSS: Final = 0.22  # and across them
+ACROSS: Final = 0.3  # and across them
 RIDGE: Final = 0.12  # of the ridges' usual ink that a ridge has at least
 LEAST_RIDGE: Final = 0.3  # heights that a ridge is long
 LINK_GAP: Final = 4.0  # heights between two parts of a line, at most
@@ -203,6 +204,8 @@ def _scaled(course: Course, factor: float) -> Course:
 
 def _ridges(ink: NDArray[np.float32], height: float) -> list[NDArray[np.int64]]:
     """The ridges of blurred ink, each [n, 2]: x and y of its pixels."""
+    filled = np.ones((max(1, round(FILLED * height)), 1), np.uint8)
+    ink = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, filled))
     blurred = np.asarray(cv2.GaussianBlur(ink, (0, 0), ALONG * height, sigmaY=ACROSS * height))
     top = np.zeros(ink.shape, bool)
     inner = blurred[1:-1]

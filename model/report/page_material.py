@@ -20,6 +20,7 @@ from model.report.material import GAP, NO_ENDS, TEXT, WORDS, Material
 SEED: Final = 0
 LEAST_LETTERS: Final = 2  # of a piece: a mark alone says nothing of where its line runs
 WIDEST: Final = 18.0  # frames, of a piece
+WIDEST_GAP: Final = 1.5  # frames: some pieces are fields of forms, further apart than two columns
 LEAST_LINES: Final = 4  # of a page
 MOST_LINES: Final = 25
 PAGES_A_WRITER: Final = 2
@@ -61,7 +62,17 @@ def pages(material: Material, limit: int | None = None) -> Iterator[Page]:
 def _is_fit(material: Material, place: int) -> bool:
     (label,) = material.labels([place])
     letters = sum(map(str.isalnum, label))
-    return letters >= LEAST_LETTERS and float(material.pieces.aspect[place]) <= WIDEST
+    wide = float(material.pieces.aspect[place]) > WIDEST
+    return letters >= LEAST_LETTERS and not wide and _widest_gap(material, place) <= WIDEST_GAP
+
+
+def _widest_gap(material: Material, place: int) -> float:
+    """Frames without ink between two strokes of a piece."""
+    piece = material.pieces.ink.piece(int(material.pieces.indices[place]))
+    bounds = np.array(sorted((s[:, 0].min(), s[:, 0].max()) for s in piece.strokes), np.float64)
+    reached = np.maximum.accumulate(bounds[:, 1])
+    gaps = bounds[1:, 0] - reached[:-1]
+    return float(gaps.max(initial=0)) / float(material.pieces.height[place])
 
 
 def _blocks(
