@@ -8,7 +8,7 @@ in threads, few at a time: one image of the largest size takes tens of megabytes
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from model.columns import LINE_SIDE, digit_columns, line_columns
 from model.config import ModelConfig
 from model.errors import ImageError, InputError
 from model.image import read_image
+from model.page import Page
 from model.strokes import stroke_columns
 from service.conversation import pixels
 from service.errors import (
@@ -38,10 +39,13 @@ from service.strokes import strokes_of
 
 BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies together may take
 DECODES_AT_ONCE: Final = 2
+PAGES_AT_ONCE: Final = 1  # whose lines are being found: each takes a core and much memory
 TIME_SHARE: Final = 0.8  # of a body's time: after the whole of it the connection is cut in silence
 MAX_FIELDS: Final = 16  # of a multipart body, beside its file
 # JSON takes up to 25 times its size once it is parsed (`[],` is 3 bytes and 64 in memory).
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
+
+T = TypeVar("T")
 
 ALLOWED: Final = "image/*, application/octet-stream, multipart/form-data, application/json"
 FORM: Final = "multipart/form-data"
@@ -56,12 +60,36 @@ class BodyReader:
         self._timeout_s = TIME_SHARE * body_timeout_s
         self._free_bytes = BODIES_AT_ONCE * limits.max_body_bytes
         self._decodes = asyncio.Semaphore(DECODES_AT_ONCE)
+        self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
 
     async def columns(self, request: Request, config: ModelConfig) -> NDArray[np.uint8]:
         """The columns [n, H] that a request brings for a net: an image, columns or strokes.
 
         Raises an `InputError` or a `ServiceError` that says what came and what is allowed.
         """
+
+        def decoded(data: bytes, kind: str) -> NDArray[np.uint8]:
+            decode = columns_of_json if kind == JSON else columns_of_image
+            return decode(data, config, self._limits)
+
+        return await self._decoded(request, decoded, self._decodes)
+
+    async def page(self, request: Request, find: Callable[[bytes], Page]) -> Page:
+        """The page that a request brings as an image; raises as `columns` does."""
+
+        def decoded(data: bytes, kind: str) -> Page:
+            if kind == JSON:
+                raise ValueRefusedError("page is true, allowed: of an image alone")
+            if not data:
+                raise MessageError("the file is empty, expected an image")
+            return find(data)
+
+        return await self._decoded(request, decoded, self._pages)
+
+    async def _decoded(
+        self, request: Request, decode: Callable[[bytes, str], T], turns: asyncio.Semaphore
+    ) -> T:
+        """What a body of a kind that may come is decoded to, in a thread, when its turn comes."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in (FORM, JSON, "", "application/octet-stream") and kind[:6] != "image/":
             raise ImageError(f"content type is {kind[:100]}, allowed: {ALLOWED}")
@@ -69,9 +97,8 @@ class BodyReader:
             data = await self._receive(request, take)
             if kind == FORM:
                 data = await file_of_form(request.headers, data)
-            decode = columns_of_json if kind == JSON else columns_of_image
-            async with self._decodes:
-                return await asyncio.to_thread(decode, data, config, self._limits)
+            async with turns:
+                return await asyncio.to_thread(decode, data, kind)
 
     @contextmanager
     def _room(self, max_bytes: int | None) -> Iterator[Callable[[int], None]]:

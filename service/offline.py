@@ -10,18 +10,22 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal, ParamSpec, TypeVar
+from typing import Any, Final, Literal, ParamSpec, TypeVar
 
 import click
 
 from model.data import inkml
 from model.errors import DataError, InkstreamError
+from model.page import find_page
 from model.recognizer import Recognition, Recognizer
+from service import page_formats
+from service.page_messages import PageTranscription, read_line, transcription
 from service.strokes import strokes_of
 from service.voices import message_of
 
-Form = Literal["text", "json", "csv"]
+Form = Literal["text", "json", "csv", "hocr", "alto"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -64,7 +68,8 @@ def recognize_all(
         complain: called with a sentence about each that cannot be read.
     """
     transcribes = recognizer.metadata.config.kind == "transcriber"
-    write = {"text": _text, "json": _json_of_a_line if transcribes else _json, "csv": _csv}[form]
+    writers = {"text": _text, "json": partial(_json, recognizer), "csv": _csv}
+    write = writers[form]
     if form == "csv":
         click.echo(_row(["image", "text" if transcribes else "label", "probability"]))
     all_read = True
@@ -127,29 +132,74 @@ def _text(name: str, answer: Recognition) -> str:
     return f"{name}  {answer.text}  {answer.confidence:.2%}"
 
 
-def _json(name: str, answer: Recognition) -> str:
-    return json.dumps(
-        {
+def _json(recognizer: Recognizer, name: str, answer: Recognition) -> str:
+    return json.dumps(line_fields(name, answer, recognizer), ensure_ascii=False)
+
+
+def line_fields(name: str, answer: Recognition, recognizer: Recognizer) -> dict[str, Any]:
+    """What is told of one image or piece of ink, as plain JSON."""
+    if recognizer.metadata.config.kind == "classifier":
+        return {
             "image": name,
             "label": answer.label,
             "probabilities": {k: round(p, DECIMALS) for k, p in answer.probabilities.items()},
             "columns": answer.columns,
-        },
-        ensure_ascii=False,
-    )
+        }
+    return {
+        "image": name,
+        "text": answer.text,
+        "letters": [message_of(letter).model_dump(mode="json") for letter in answer.letters],
+        "words": [message_of(word).model_dump(mode="json") for word in answer.words],
+        "columns": answer.columns,
+    }
 
 
-def _json_of_a_line(name: str, answer: Recognition) -> str:
-    return json.dumps(
-        {
-            "image": name,
-            "text": answer.text,
-            "letters": [message_of(letter).model_dump(mode="json") for letter in answer.letters],
-            "words": [message_of(word).model_dump(mode="json") for word in answer.words],
-            "columns": answer.columns,
-        },
-        ensure_ascii=False,
-    )
+def recognize_pages(
+    paths: Sequence[Path], recognizer: Recognizer, form: Form, complain: Callable[[str], object]
+) -> bool:
+    """Write what each image of a page is read as; gives whether all could be read."""
+    if form == "csv":
+        click.echo(_row(["image", "block", "line", "text", "probability"]))
+    all_read = True
+    for path in paths:
+        page = _tried(page_of, path, recognizer)
+        if isinstance(page, InkstreamError):
+            all_read = False
+            complain(f"{path}: {page}")
+        else:
+            click.echo(_page_text(str(path), page, form))
+    return all_read
+
+
+def page_of(path: Path, recognizer: Recognizer) -> PageTranscription:
+    """What is read on the image of a page; raises an `InkstreamError` if it cannot be."""
+    page = find_page(path, recognizer.column_height)
+    said = recognizer.read_all([line.columns for line in page.lines]) if page.lines else []
+    lines = [
+        read_line(line, own.text, [message_of(each) for each in (*own.letters, *own.words)])
+        for line, own in zip(page.lines, said, strict=True)
+    ]
+    return transcription(page, lines)
+
+
+def _page_text(name: str, page: PageTranscription, form: Form) -> str:
+    """A page in the form that is asked for."""
+    match form:
+        case "json":
+            fields = {"image": name, **page.model_dump(mode="json")}
+            return json.dumps(fields, ensure_ascii=False)
+        case "csv":
+            rows = [
+                [name, str(line.block), str(place), line.text, f"{line.confidence:.{DECIMALS}f}"]
+                for place, line in enumerate(page.lines)
+            ]
+            return "\n".join(map(_row, rows))
+        case "hocr":
+            return page_formats.hocr(page, name)
+        case "alto":
+            return page_formats.alto(page, name)
+        case "text":
+            return page.text
 
 
 def _csv(name: str, answer: Recognition) -> str:

@@ -29,6 +29,8 @@ from service.http_errors import REQUEST_ID_HEADER, add_error_handlers, request_i
 from service.logs import get_logger
 from service.messages import ModelInfo
 from service.metrics import CONTENT_TYPE, Metrics
+from service.page_door import PageDoor, PageForm
+from service.page_messages import PageTranscription
 from service.reading import Reading, read
 from service.serving import Service
 from service.version import installed_version
@@ -37,6 +39,7 @@ ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": N
 REQUEST_ID_BYTES: Final = 8
 RECOGNIZE: Final = "/v1/recognize"
 ModelName = Annotated[str | None, Query(description="Name of a model; absent: the first.")]
+IsPage = Annotated[bool, Query(description="Whether the image is a page, of many lines.")]
 DECIMALS: Final = 6  # as in the stream
 
 # Describes the header; `Access` reads it.
@@ -73,6 +76,9 @@ class Transcription(BaseModel):
     """Its words."""
     columns: int
     """How many columns were read."""
+
+
+READ: Final = Recognition | Transcription | PageTranscription  # what a request may be answered
 
 
 class Models(BaseModel):
@@ -117,8 +123,9 @@ def _router_of_images(service: Service) -> APIRouter:
 
     router = APIRouter(dependencies=[Depends(check_visitor), Depends(_SHOWN_KEY)])
     bodies = BodyReader(service.limits, service.settings.body_timeout_s)
+    pages = PageDoor(service, bodies)
 
-    @router.post(RECOGNIZE, response_model=Recognition | Transcription, **openapi.RECOGNIZE)
+    @router.post(RECOGNIZE, response_model=READ, **openapi.RECOGNIZE)
     async def recognize(
         request: Request,
         choices: Annotated[dict[str, Any], Depends(asked)],
@@ -126,9 +133,18 @@ def _router_of_images(service: Service) -> APIRouter:
         curve: Annotated[
             bool, Query(description="Also give a classifier's answer after every column.")
         ] = False,
+        page: IsPage = False,
+        form: Annotated[
+            PageForm, Query(alias="format", description="Of the answer about a page.")
+        ] = "json",
     ) -> Response:
         """Read a whole image, or columns or strokes that are complete."""
         running = service.model(model)
+        if page:
+            with service.sessions.admit(_address(request), _stay):
+                return await pages.recognize(request, running, form)
+        if form != "json":
+            raise ValueRefusedError(f"format is {form}, allowed: of a page alone")
         if curve and running.info.kind == "transcriber":
             raise ValueRefusedError("curve is true, allowed: of a classifier alone")
         with service.sessions.admit(_address(request), _stay):
@@ -139,10 +155,15 @@ def _router_of_images(service: Service) -> APIRouter:
         return Response(body, media_type="application/json")
 
     @router.post("/v1/columns", response_class=Response, **openapi.COLUMNS)
-    async def columns(request: Request, model: ModelName = None) -> Response:
+    async def columns(
+        request: Request, model: ModelName = None, page: IsPage = False
+    ) -> Response:
         """Give the columns that an image or strokes become, as a stream takes them."""
-        config = service.model(model).metadata.config
+        running = service.model(model)
+        config = running.metadata.config
         with service.sessions.admit(_address(request), _stay):
+            if page:
+                return await pages.columns(request, running)
             columns = await bodies.columns(request, config)  # [n, H]
         return Response(columns.tobytes(), media_type="application/octet-stream")
 
