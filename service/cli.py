@@ -9,15 +9,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from service.hint_options import hint_options, known
+from service.recognize_command import recognize
 
 DEFAULT_URL: Final = "ws://127.0.0.1:8000"
-DEFAULT_MODEL: Final = "digits"
 MAX_SHOWN: Final = 12  # labels that a model's line names
 TRAIN_PACKAGES: Final = frozenset(
     {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "rapidfuzz", "wordfreq"}
@@ -146,41 +145,7 @@ def serve(print_settings: bool, **flags: str | bool | None) -> int:
     return serve_until_stopped(settings)
 
 
-@cli.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="name or path of a model")
-@hint_options
-@click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
-@click.option("--csv", "as_csv", is_flag=True, help="comma-separated values with a header")
-def recognize(
-    *, images: tuple[str, ...], model: str, as_json: bool, as_csv: bool, **hints: Any
-) -> int:
-    """Read images of one digit or one line of writing each, here, without a server.
-
-    IMAGE is a file, a folder (all images in it and below), or a quoted pattern. One that cannot be
-    read is named on standard error, the others are read all the same, and the exit code is 1. Ink
-    is read too: each line of a .jsonl file with strokes, each labelled group of an .inkml file.
-
-    \b
-    Examples:
-      inkstream recognize examples/7.png
-      inkstream recognize examples/hello.png examples/hello.jsonl --model lines
-      inkstream recognize examples/hello.png --model lines --language english
-      inkstream recognize dates/ --model lines --pattern '\\d{2}/\\d{2}/\\d{4}'
-      inkstream recognize scans/ --csv > scans.csv
-      inkstream recognize 'scans/**/*.jpg' --json | jq .label
-    """
-    if as_json and as_csv:
-        raise click.UsageError("--json and --csv exclude each other", click.get_current_context())
-    from model.recognizer import load
-    from service.offline import expand, recognize_all
-
-    form: Literal["text", "json", "csv"] = "json" if as_json else "csv" if as_csv else "text"
-    paths = [path for image in images for path in expand(image)]
-    recognizer = load(model, **known(**hints))
-    if not recognize_all(paths, recognizer, form, complain=lambda text: _fail(text, 1)):
-        return 1
-    return 0
+cli.add_command(recognize)
 
 
 @cli.command()

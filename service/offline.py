@@ -20,7 +20,7 @@ from model.data import inkml
 from model.errors import DataError, InkstreamError
 from model.page import find_page
 from model.recognizer import Recognition, Recognizer
-from service import page_formats
+from service import page_formats, page_picture
 from service.page_messages import PageTranscription, read_line, transcription
 from service.strokes import strokes_of
 from service.voices import message_of
@@ -155,9 +155,17 @@ def line_fields(name: str, answer: Recognition, recognizer: Recognizer) -> dict[
 
 
 def recognize_pages(
-    paths: Sequence[Path], recognizer: Recognizer, form: Form, complain: Callable[[str], object]
+    paths: Sequence[Path],
+    recognizer: Recognizer,
+    form: Form,
+    complain: Callable[[str], object],
+    show: Path | None = None,
 ) -> bool:
-    """Write what each image of a page is read as; gives whether all could be read."""
+    """Write what each image of a page is read as; gives whether all could be read.
+
+    Args:
+        show: where the last one is drawn with its boxes and its text.
+    """
     if form == "csv":
         click.echo(_row(["image", "block", "line", "text", "probability"]))
     all_read = True
@@ -168,6 +176,8 @@ def recognize_pages(
             complain(f"{path}: {page}")
         else:
             click.echo(_page_text(str(path), page, form))
+            if show is not None:
+                page_picture.draw(path, page, show)
     return all_read
 
 
