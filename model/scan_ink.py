@@ -240,27 +240,38 @@ def _without_level_rules(tone: Tone, noise: float) -> Tone:
     beside[RULE_GAP:] = cover[:-RULE_GAP]
     np.maximum(beside[:-RULE_GAP], cover[RULE_GAP:], out=beside[:-RULE_GAP])
     found = ((cover > RULE_COVER) & (beside < RULE_BESIDE)).astype(np.uint8)
-    rules = _long(found, run, tone.shape[1]) & (thick > 0)
-    if not rules.any():
+    rules = _drawn_rules(found, run)
+    seen = tone[rules & (found > 0) & (dark > 0)]
+    if not len(seen):
         return tone
-    level = float(np.median(tone[rules & (dark > 0)])) if (rules & (dark > 0)).any() else 0.0
-    wide = np.asarray(cv2.dilate(rules.astype(np.uint8), np.ones((3, 1), np.uint8))) > 0
-    rest = np.where(wide, np.maximum(tone - 1.2 * level - noise, 0), tone)
-    bridge = np.ones((2 * RULE_GAP - 1, 1), np.uint8)
-    crossed = np.minimum(np.asarray(cv2.morphologyEx(rest, cv2.MORPH_CLOSE, bridge)), tone)
-    return np.where(wide, np.maximum(rest, crossed), rest)
+    level = float(np.median(seen))
+    rest = np.where(rules, np.maximum(tone - level - 2 * noise, 0), tone)
+    # Ink that a rule runs through, or along, has more ink right beside it.
+    grown = np.asarray(cv2.dilate(rest, np.ones((RULE_GAP, 1), np.uint8)))
+    return np.where(rules, np.minimum(grown, tone), tone)
 
 
-def _long(found: Grey, run: int, width: int) -> Mask:
-    """Those pixels of rules that belong to a long one; where there are several, to a shorter one.
+def _drawn_rules(found: Grey, run: int) -> Mask:
+    """Where long rules run, also below the writing that hides a part of them.
 
-    Writing may hide a part of a rule, but a page with one long rule in it has no other short ones.
+    Writing may hide much of a rule, so once there are several a shorter part is enough.
     """
     joined = np.asarray(cv2.dilate(found, np.ones((3, run // 2), np.uint8)))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
     widths = np.asarray(stats)[:, cv2.CC_STAT_WIDTH]
-    widths[0] = 0
-    n_long = int((widths >= RULE_SHARE * width).sum())
-    long = widths >= width * (RULE_SHARE if n_long < MANY_RULES else SHORT_RULE_SHARE)
-    long[0] = False
-    return long[labels] & (np.asarray(cv2.dilate(found, np.ones((1, run), np.uint8))) > 0)
+    height, width = found.shape
+    n_long = int((widths[1:] >= RULE_SHARE * width).sum())
+    least = width * (RULE_SHARE if n_long < MANY_RULES else SHORT_RULE_SHARE)
+    rules = np.zeros(found.shape, bool)
+    y, x = np.nonzero(found)
+    own = np.asarray(labels)[y, x]
+    for number in (1 + np.flatnonzero(widths[1:] >= least)).tolist():
+        own_x, own_y = x[own == number], y[own == number]
+        curve = np.polyfit(own_x, own_y, 2 if np.ptp(own_x) > width / 2 else 1)
+        left, right = max(0, own_x.min() - 2 * run), min(width, own_x.max() + 2 * run)
+        along = np.arange(left, right)
+        across = np.rint(np.polyval(curve, along)).astype(np.int64)
+        reach = min(RULE_GAP // 2, math.ceil(len(own_x) / max(1, np.ptp(own_x)) / 2))
+        for beside in range(-reach, reach + 1):
+            rules[(across + beside).clip(0, height - 1), along] = True
+    return rules

@@ -20,6 +20,8 @@ Curve = NDArray[np.float64]  # coefficients of a polynomial, as `np.polyval` tak
 LEAST_HEIGHT: Final = 6  # pixels of a piece of ink that says how large the writing is
 LARGEST_SHARE: Final = 0.25  # of the page's height: a higher piece is no writing
 SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
+LARGE: Final = 5.0  # of it too: a smaller piece is a dot, or dirt
+DOT_GAP: Final = 1.2  # heights from a dot to the next larger piece of its line
 SCALE: Final = 14.0  # pixels that the writing is high where ridges are looked for
 
 FILLED: Final = 0.5  # heights between two strokes, one above the other, that are filled in
@@ -100,7 +102,9 @@ class _Pieces:
         high = (self.tall >= LEAST_HEIGHT) & (self.tall <= LARGEST_SHARE * mask.shape[0])
         high[0] = False
         self.height = _middle(self.tall[high], self.width[high])
-        self.kept = self.ink >= SPECK * _stroke_width(mask) ** 2
+        dot = _stroke_width(mask) ** 2
+        self.kept = self.ink >= SPECK * dot
+        self.large = self.ink >= LARGE * dot
         self.kept &= self.tall <= LARGEST_SHARE * mask.shape[0]
         self.kept[0] = False
 
@@ -305,6 +309,8 @@ def _assign(
     """Give each piece to its nearest line; one that hangs together with two is cut between them."""
     owner = np.zeros(len(pieces.kept), np.int32)
     owner[block] = 1 + n_before + _nearest(courses, pieces.x[block], pieces.y[block])
+    for number in range(1 + n_before, 1 + n_before + len(courses)):
+        owner[_alone(pieces, owner == number)] = 0
     owned = owner[pieces.labels]
     np.maximum(owners, owned, out=owners)
     tall = block & (pieces.tall > 1.7 * pieces.height)
@@ -323,6 +329,19 @@ def _assign(
         y, x_inside = np.nonzero(pieces.labels[box] == place)
         nearest = _nearest([courses[n] for n in crossed], x_inside + left, y + top)
         owners[y + top, x_inside + left] = 1 + n_before + np.array(crossed)[nearest]
+
+
+def _alone(pieces: _Pieces, own: Mask) -> Mask:
+    """Those dots of a line that stand far from anything larger: dirt."""
+    large, small = own & pieces.large, np.flatnonzero(own & ~pieces.large)
+    alone = np.zeros_like(own)
+    if not len(small):
+        return alone
+    left, right = pieces.left[large], pieces.left[large] + pieces.width[large]
+    x = pieces.x[small, None]
+    gaps = np.maximum(left - x, x - right).clip(0)
+    alone[small[gaps.min(1, initial=np.inf) > DOT_GAP * pieces.height]] = True
+    return alone
 
 
 def _bounds(mask: Mask) -> tuple[int, int, int, int] | None:
