@@ -21,6 +21,8 @@ LEAST_HEIGHT: Final = 6  # pixels of a piece of ink that says how large the writ
 LARGEST_SHARE: Final = 0.25  # of the page's height: a higher piece is no writing
 SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
 LARGE: Final = 5.0  # of it too: a smaller piece is a dot, or dirt
+LONG_DASH: Final = 2.0  # heights: a piece as long is what is left of a rule
+THIN_DASH: Final = 0.12  # of its length, if it is no higher
 DOT_GAP: Final = 1.2  # heights from a dot to the next larger piece of its line
 SCALE: Final = 14.0  # pixels that the writing is high where ridges are looked for
 
@@ -33,10 +35,13 @@ LINK_GAP: Final = 4.0  # heights between two parts of a line, at most
 LINK_STEP: Final = 0.45  # heights that one part lies above the other there
 SLOPE_LENGTH: Final = 4.0  # heights: a shorter line is taken to be level, as the page is
 BEND_LENGTH: Final = 12.0  # heights: a line as long may bend
+LEAST_PITCH: Final = 0.8  # heights from a line to the next
 LEAST_INK: Final = 0.1  # of a usual line's ink for each of its columns
 
 CORRIDOR: Final = 1.1  # heights that a corridor between blocks is wide at least
 CORRIDOR_TALL: Final = 4.0  # heights that both its blocks are high at least
+CORRIDOR_ROWS: Final = 3  # lines on each side of it, at least
+ROW_GAP: Final = 0.35  # heights between the middles of pieces that stand in two rows
 CORRIDOR_INK: Final = 0.12  # of all ink that stands on each side
 CORRIDOR_TILTS: Final = np.arange(-0.12, 0.121, 0.02)  # columns that it moves aside, a row
 
@@ -106,6 +111,8 @@ class _Pieces:
         self.kept = self.ink >= SPECK * dot
         self.large = self.ink >= LARGE * dot
         self.kept &= self.tall <= LARGEST_SHARE * mask.shape[0]
+        level = (self.width >= LONG_DASH * self.height) & (self.tall <= THIN_DASH * self.width)
+        self.kept &= ~level
         self.kept[0] = False
 
     def mask(self, chosen: Mask) -> Mask:
@@ -172,7 +179,10 @@ def _are_blocks(ink: NDArray[Any], y: NDArray[Any], aside: Mask, height: float) 
         return False
     one, other = y[aside], y[~aside]
     beside = min(one.max(), other.max()) - max(one.min(), other.min())
-    return bool(beside >= CORRIDOR_TALL * height)
+    if beside < CORRIDOR_TALL * height:
+        return False
+    gaps = [np.diff(np.sort(side)) > ROW_GAP * height for side in (one, other)]
+    return all(int(own.sum()) + 1 >= CORRIDOR_ROWS for own in gaps)
 
 
 def _lines_of(
@@ -188,6 +198,7 @@ def _lines_of(
     if not courses:
         return []
     courses = [_scaled(course, 1 / scale) for course in courses]
+    courses = _apart(courses, pieces.height)
     courses = _with_enough_ink(courses, pieces, block)
     courses.sort(key=lambda each: float(each.y(each.middle)))
     _assign(pieces, block, courses, owners, n_before)
@@ -278,6 +289,24 @@ def _step(one: Course, other: Course, height: float) -> float | None:
     if step > LINK_STEP * height:
         return None
     return float(step / height + max(gap, 0) / (4 * height))
+
+
+def _apart(courses: list[Course], height: float) -> list[Course]:
+    """The lines without shorter ones that run through their letters: bars, or tails."""
+    kept: list[Course] = []
+    for course in sorted(courses, key=lambda each: each.left - each.right):
+        if all(_pitch(course, other) >= LEAST_PITCH * height for other in kept):
+            kept.append(course)
+    return kept
+
+
+def _pitch(one: Course, other: Course) -> float:
+    """How far two lines are apart where both have ink, infinity where they never do."""
+    left, right = max(one.left, other.left), min(one.right, other.right)
+    if left >= right:
+        return np.inf
+    x = np.linspace(left, right, 5)
+    return float(np.abs(one.y(x) - other.y(x)).mean())
 
 
 def _with_enough_ink(courses: list[Course], pieces: _Pieces, block: Mask) -> list[Course]:
