@@ -26,7 +26,7 @@ MOST_SHARE: Final = 1.8  # of that, at most: what is higher is a neighbour's tai
 ROWS_SHARE: Final = 1.0  # of the rows that the frame fills
 RIM: Final = 2  # pixels around a line's ink where its strokes fade
 DARK_PERCENTILE: Final = 90.0  # of the tones of a line's ink: the body of a stroke
-DARK_SHARES: Final = (0.2, 0.8)  # of that: paper up to there, the body of a stroke from there on
+DARK_SHARES: Final = (0.2, 0.6)  # of that: paper up to there, the body of a stroke from there on
 
 
 def page_columns(grey: Grey, column_height: int) -> list[Found]:

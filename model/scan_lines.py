@@ -23,7 +23,7 @@ SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less i
 LARGE: Final = 5.0  # of it too: a smaller piece is a dot, or dirt
 LONG_DASH: Final = 2.0  # heights: a piece as long is what is left of a rule
 THIN_DASH: Final = 0.12  # of its length, if it is no higher
-DOT_GAP: Final = 1.2  # heights from a dot to the next larger piece of its line
+DOT_GAP: Final = 1.0  # heights from a dot to the line that it belongs to
 SCALE: Final = 14.0  # pixels that the writing is high where ridges are looked for
 
 FILLED: Final = 0.5  # heights between two strokes, one above the other, that are filled in
@@ -361,16 +361,14 @@ def _assign(
 
 
 def _alone(pieces: _Pieces, own: Mask) -> Mask:
-    """Those dots of a line that stand far from anything larger: dirt."""
-    large, small = own & pieces.large, np.flatnonzero(own & ~pieces.large)
-    alone = np.zeros_like(own)
-    if not len(small):
-        return alone
-    left, right = pieces.left[large], pieces.left[large] + pieces.width[large]
-    x = pieces.x[small, None]
-    gaps = np.maximum(left - x, x - right).clip(0)
-    alone[small[gaps.min(1, initial=np.inf) > DOT_GAP * pieces.height]] = True
-    return alone
+    """Those dots of a line that lie far beyond its first or its last letter: dirt."""
+    large, small = own & pieces.large, own & ~pieces.large
+    if not large.any():
+        return small
+    left = pieces.left[large].min()
+    right = (pieces.left[large] + pieces.width[large]).max()
+    beyond = np.maximum(left - pieces.x, pieces.x - right)
+    return small & (beyond > DOT_GAP * pieces.height)
 
 
 def _bounds(mask: Mask) -> tuple[int, int, int, int] | None:
