@@ -104,13 +104,17 @@ def _drawn(
     rows = top - margin + (np.arange(height * FINE, dtype=np.float32) + 0.5) / fine
     places_x = np.broadcast_to((x - own[0] - 0.5).astype(np.float32), (len(rows), len(x)))
     places_y = (y[None] + rows[:, None] - own[1] - 0.5).astype(np.float32)
-    straight = np.asarray(cv2.remap(tone, np.ascontiguousarray(places_x), places_y, cv2.INTER_LINEAR))
+    straight = np.asarray(
+        cv2.remap(tone, np.ascontiguousarray(places_x), places_y, cv2.INTER_LINEAR)
+    )
     if not straight.any():
         return None
     return _in_rows(straight, height), begin, scale
 
 
-def _own(ink: PageInk, found: FoundLines, line: FoundLine) -> tuple[tuple[int, int], NDArray[np.float32]]:
+def _own(
+    ink: PageInk, found: FoundLines, line: FoundLine
+) -> tuple[tuple[int, int], NDArray[np.float32]]:
     """The place and the tones, 0..1, of the part of the page that holds a line's ink alone."""
     h, w = ink.tone.shape
     left, top, right, bottom = line.bounds

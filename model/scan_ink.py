@@ -18,7 +18,9 @@ Mask = NDArray[np.bool_]  # [h, w]
 Matrix = NDArray[np.float64]
 
 PAPER_SIDE: Final = 640  # pixels: the paper's light is found on an image reduced to this
-PAPER_REACH: Final = 0.03  # of that side: ink is narrower than so much, and the paper seen around it
+PAPER_REACH: Final = (
+    0.03  # of that side: ink is narrower than so much, and the paper seen around it
+)
 LEAST_CONTRAST: Final = 0.05  # less than this beside the paper is none
 NOISE_FACTOR: Final = 4.0  # deviations of the paper that are no ink
 EVEN: Final = 0.7  # pixels over which tone is evened out before it is judged
@@ -41,7 +43,9 @@ SKEW_ROWS: Final = 3.0  # pixels of a row of the profile, on an image of PAPER_S
 RULE_RUN: Final = 0.04  # of the page's longer side: how far a rule is looked at in one go
 RULE_COVER: Final = 0.8  # of a run is dark where a rule is
 RULE_BESIDE: Final = 0.65  # at most, just above and below it
-RULE_SHARE: Final = 0.45  # of the page's width or height that a rule goes on for: no bar of a t does
+RULE_SHARE: Final = (
+    0.45  # of the page's width or height that a rule goes on for: no bar of a t does
+)
 SHORT_RULE_SHARE: Final = 0.12  # the same, once so many rules were found
 MANY_RULES: Final = 4
 RULE_GAP: Final = 5  # pixels from a rule's middle to what lies beside it

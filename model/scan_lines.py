@@ -351,7 +351,9 @@ def _assign(
             number
             for number, course in enumerate(courses)
             if course.left - pieces.height <= x <= course.right + pieces.height
-            and top + 0.2 * pieces.height < course.y(x) < top + pieces.tall[place] - 0.2 * pieces.height
+            and top + 0.2 * pieces.height
+            < course.y(x)
+            < top + pieces.tall[place] - 0.2 * pieces.height
         ]
         if len(crossed) < 2:
             continue

@@ -76,7 +76,9 @@ class PageDoor:
         most = self._limits.max_line_columns
         for line in page.lines:
             if len(line.columns) > most:
-                raise OverLimitError(f"a line of {len(line.columns)} columns, allowed: up to {most}")
+                raise OverLimitError(
+                    f"a line of {len(line.columns)} columns, allowed: up to {most}"
+                )
         return page
 
 

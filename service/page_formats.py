@@ -10,7 +10,14 @@ from itertools import groupby
 from typing import Final
 from xml.etree import ElementTree as Tree
 
-from service.page_messages import Box, BoxedLetter, BoxedMark, BoxedWord, PageTranscription, ReadLine
+from service.page_messages import (
+    Box,
+    BoxedLetter,
+    BoxedMark,
+    BoxedWord,
+    PageTranscription,
+    ReadLine,
+)
 from service.version import installed_version
 
 XHTML: Final = "http://www.w3.org/1999/xhtml"
@@ -18,15 +25,12 @@ ALTO: Final = "http://www.loc.gov/standards/alto/ns-v4#"
 ALTO_VERSION: Final = "4.2"
 SCHEMA_PLACE: Final = f"{ALTO} http://www.loc.gov/standards/alto/v4/alto-4-2.xsd"
 INSTANCE: Final = "http://www.w3.org/2001/XMLSchema-instance"
-CAPABILITIES: Final = (
-    "ocr_page ocr_carea ocr_par ocr_line ocrx_word ocrx_cinfo ocrp_wconf"
-)
+CAPABILITIES: Final = "ocr_page ocr_carea ocr_par ocr_line ocrx_word ocrx_cinfo ocrp_wconf"
 HOCR_TYPE: Final = "text/vnd.hocr+html; charset=utf-8"
 ALTO_TYPE: Final = "application/xml; charset=utf-8"
 DOCTYPE: Final = "<!DOCTYPE html>\n"
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 LONGEST_VARIANT: Final = 3  # characters, by ALTO's schema
-
 
 
 def hocr(page: PageTranscription, name: str = "") -> str:
@@ -63,7 +67,9 @@ def _hocr_line(parent: Tree.Element, line: ReadLine, place: int) -> None:
         marked = _marked(own, "span", "ocrx_word", f"word_1_{place}_{number}", title)
         for letter in _letters(line, word):
             title = f"x_bboxes {_spelt(_bounds(letter.box))}; x_conf {_percent(letter.confidence)}"
-            Tree.SubElement(marked, "span", {"class": "ocrx_cinfo", "title": title}).text = letter.char
+            Tree.SubElement(
+                marked, "span", {"class": "ocrx_cinfo", "title": title}
+            ).text = letter.char
         marked.tail = " " if number < len(line.words) else None
     own.tail = "\n"
 

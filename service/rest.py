@@ -155,9 +155,7 @@ def _router_of_images(service: Service) -> APIRouter:
         return Response(body, media_type="application/json")
 
     @router.post("/v1/columns", response_class=Response, **openapi.COLUMNS)
-    async def columns(
-        request: Request, model: ModelName = None, page: IsPage = False
-    ) -> Response:
+    async def columns(request: Request, model: ModelName = None, page: IsPage = False) -> Response:
         """Give the columns that an image or strokes become, as a stream takes them."""
         running = service.model(model)
         config = running.metadata.config

@@ -18,6 +18,7 @@ from model.knobs import PRESETS, Device, Place
 from service.evaluation_ink import ink as evaluate_ink
 from service.evaluation_language import language as evaluate_language
 from service.evaluation_lines import lines as evaluate_lines
+from service.evaluation_pages import pages as evaluate_pages
 
 RUNS: Final = Path("runs")
 REPORTS: Final = Path("docs/reports")
@@ -296,3 +297,4 @@ def evaluate_digits(
 evaluate.add_command(evaluate_lines)
 evaluate.add_command(evaluate_ink)
 evaluate.add_command(evaluate_language)
+evaluate.add_command(evaluate_pages)

@@ -96,7 +96,9 @@ def any_look(random: np.random.Generator) -> Look:
     return Look(take, ruling, pen, desk, float(random.uniform(-most, most)))
 
 
-def sheet(blocks: Sequence[Sequence[WrittenLine]], look: Look, random: np.random.Generator) -> Sheet:
+def sheet(
+    blocks: Sequence[Sequence[WrittenLine]], look: Look, random: np.random.Generator
+) -> Sheet:
     """Lay out blocks of lines side by side on one page, and take its picture.
 
     Args:
@@ -296,7 +298,9 @@ def _photographed(
     """Paper, rules and ink in colour, in the light of the room, as a camera or scanner sees it."""
     shape = ink.shape
     tone = np.array(PAPERS[int(random.integers(len(PAPERS)))], np.float32)
-    texture = 1 + random.uniform(0.005, 0.02) * (_clouds(shape, 3, random) + _clouds(shape, 40, random))
+    texture = 1 + random.uniform(0.005, 0.02) * (
+        _clouds(shape, 3, random) + _clouds(shape, 40, random)
+    )
     colour = tone * texture[:, :, None]
     if rules is not None:
         rule = np.array(RULES[int(random.integers(len(RULES)))], np.float32)

@@ -27,19 +27,25 @@ PAGES_A_WRITER: Final = 2
 ONE_BLOCK: Final = (8.0, 15.0)  # frames, of a line that is filled up
 TWO_BLOCKS: Final = (6.0, 9.0)
 TWO_SHARE: Final = 0.3  # of pages, with two columns of text
+FULL_LINE: Final = 6.0  # frames, of a line on the page that is timed
 BAND: Final = 0.4  # frames: about what small letters are high
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Page:
+class WrittenPage:
     """A page and the lines that stand on it, as they are read as strokes."""
 
     sheet: Sheet
     drawn: list[Drawn]
     writer: str
 
+    @property
+    def n_blocks(self) -> int:
+        """How many columns of text stand on it."""
+        return 1 + max(line.block for line in self.sheet.lines)
 
-def pages(material: Material, limit: int | None = None) -> Iterator[Page]:
+
+def pages(material: Material, limit: int | None = None) -> Iterator[WrittenPage]:
     """Pages of each writer who left enough ink, always the same ones."""
     places = material.places(TEXT) + material.places(WORDS)
     by_writer = material.by_writer(sorted(places))
@@ -53,10 +59,31 @@ def pages(material: Material, limit: int | None = None) -> Iterator[Page]:
             blocks = _blocks(material, own, random)
             if sum(map(len, blocks)) < LEAST_LINES:
                 break
-            written = [[_written(material, line) for line in block] for block in blocks]
-            taken = sheet([[each for each, _ in block] for block in written], any_look(random), random)
-            yield Page(taken, [drawn for block in written for _, drawn in block], writer)
+            yield _on_paper(material, blocks, writer, random)
             made += 1
+
+
+def full_page(material: Material, n_lines: int) -> WrittenPage | None:
+    """A page of so many lines of one block, None where no writer left enough ink for it."""
+    by_writer = material.by_writer(sorted(material.places(TEXT)))
+    for writer in sorted(by_writer, key=lambda name: (-len(by_writer[name]), name)):
+        own = [place for place in by_writer[writer] if _is_fit(material, place)]
+        own = [place for place in own if material.pieces.aspect[place] >= FULL_LINE]
+        if len(own) >= n_lines:
+            lines = [[place] for place in own[:n_lines]]
+            return _on_paper(material, [lines], writer, np.random.default_rng(SEED))
+    return None
+
+
+def _on_paper(
+    material: Material,
+    blocks: Sequence[Sequence[Sequence[int]]],
+    writer: str,
+    random: np.random.Generator,
+) -> WrittenPage:
+    written = [[_written(material, line) for line in block] for block in blocks]
+    taken = sheet([[each for each, _ in block] for block in written], any_look(random), random)
+    return WrittenPage(taken, [drawn for block in written for _, drawn in block], writer)
 
 
 def _is_fit(material: Material, place: int) -> bool:

@@ -87,7 +87,7 @@ class RapidOCR:
         """See `Peer`."""
         self._decode.limit(characters)
         coloured = [np.repeat(image[:, :, None], 3, 2) for image in images]
-        return [_plain(text) for text in self._recognise(self._input(img=coloured)).txts]
+        return [plain_text(text) for text in self._recognise(self._input(img=coloured)).txts]
 
 
 class _Limited:
@@ -137,7 +137,7 @@ class Tesseract:
             listed = Path(name) / "all.txt"
             listed.write_text("".join(f"{path}\n" for path in paths))
             pages = self._tesseract.image_to_string(str(listed), lang="eng", config=settings)
-        return [_plain(page) for page in pages.split("\f")[: len(images)]]
+        return [plain_text(page) for page in pages.split("\f")[: len(images)]]
 
 
 def installed() -> list[Peer]:
@@ -153,6 +153,6 @@ def installed() -> list[Peer]:
     return found
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """A text in ASCII's characters where it has such, without blanks around it."""
     return unicodedata.normalize("NFKC", text).translate(TYPOGRAPHIC).strip()
