@@ -45,10 +45,10 @@ def page_columns(grey: Grey, column_height: int) -> list[Found]:
         return []
     found = find_lines(ink.mask)
     frames = _frames(found)
-    back = np.asarray(cv2.invertAffineTransform(ink.turn))
+    back = np.asarray(cv2.invertAffineTransform(ink.turn), np.float64)
     lines = []
     for line, (top, bottom) in zip(found.lines, frames, strict=True):
-        drawn = _drawn(ink, found, line, top, bottom, column_height)
+        drawn = _drawn(ink, found, line, (top, bottom), column_height)
         if drawn is not None:
             columns, left, scale = drawn
             x = left + np.arange(len(columns) + 1) / scale
@@ -87,9 +87,10 @@ def _extents(found: FoundLines) -> Iterator[tuple[float, float]]:
 
 
 def _drawn(
-    ink: PageInk, found: FoundLines, line: FoundLine, top: float, bottom: float, height: int
+    ink: PageInk, found: FoundLines, line: FoundLine, frame: tuple[float, float], height: int
 ) -> tuple[NDArray[np.uint8], float, float] | None:
     """One line's columns, where the first one begins, and columns for each pixel; None for dust."""
+    top, bottom = frame
     scale = ROWS_SHARE * height / (bottom - top)
     left, _, right, _ = line.bounds
     n_columns = math.ceil((right - left) * scale) + 2 * LINE_MARGIN
@@ -104,9 +105,8 @@ def _drawn(
     rows = top - margin + (np.arange(height * FINE, dtype=np.float32) + 0.5) / fine
     places_x = np.broadcast_to((x - own[0] - 0.5).astype(np.float32), (len(rows), len(x)))
     places_y = (y[None] + rows[:, None] - own[1] - 0.5).astype(np.float32)
-    straight = np.asarray(
-        cv2.remap(tone, np.ascontiguousarray(places_x), places_y, cv2.INTER_LINEAR)
-    )
+    places_x = np.ascontiguousarray(places_x)
+    straight = np.asarray(cv2.remap(tone, places_x, places_y, cv2.INTER_LINEAR), np.float32)
     if not straight.any():
         return None
     return _in_rows(straight, height), begin, scale

@@ -79,7 +79,7 @@ def page_ink(grey: Grey) -> PageInk | None:
     if not len(inked):
         return None
     dark = float(np.percentile(inked, DARK_PERCENTILE))
-    even = np.asarray(cv2.GaussianBlur(tone, (0, 0), EVEN))
+    even = np.asarray(cv2.GaussianBlur(tone, (0, 0), EVEN), np.float32)
     mask = _hung_together(even, INK_SHARE * dark, max(least, SURE_SHARE * dark))
     if sheet is not None:
         mask &= ~_at_edge(mask, sheet, turn)
@@ -87,7 +87,7 @@ def page_ink(grey: Grey) -> PageInk | None:
 
 
 def _at_edge(mask: Mask, sheet: Tone, turn: Matrix) -> Mask:
-    """Those pieces of the upright page's ink that touch the sheet's edge: its shadow, or its rim."""
+    """Those pieces of the upright page's ink that touch the edge of the sheet."""
     height, width = mask.shape
     inside = np.asarray(cv2.warpAffine(sheet, turn, (width, height))) > 0.99
     rim = ~np.asarray(cv2.erode(inside.astype(np.uint8), np.ones((7, 7), np.uint8))).astype(bool)
@@ -124,9 +124,8 @@ def _contrast(grey: Grey) -> Tone:
         above, pixels = 255 - below, 255 - pixels
     light = np.asarray(cv2.GaussianBlur(above, (0, 0), reach / 4), np.float32)
     light = np.maximum(_resized(light, (width, height)), 1)
-    tone = 1 - pixels / light
-    tone -= float(np.median(tone))
-    return tone
+    tone: Tone = 1 - pixels / light
+    return tone - np.float32(np.median(tone))
 
 
 def _resized(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
@@ -216,7 +215,8 @@ def _sharpness(x: NDArray[Any], y: NDArray[Any], angle_deg: float) -> float:
 def _upright(tone: Tone, skew_deg: float) -> tuple[Tone, Matrix]:
     """The page turned back by its skew, nothing of it cut off, and how places moved."""
     height, width = tone.shape
-    turn = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), skew_deg, 1.0))
+    middle = (width / 2, height / 2)
+    turn = np.asarray(cv2.getRotationMatrix2D(middle, skew_deg, 1.0), np.float64)
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
     seen = corners @ turn.T
     turn[:, 2] -= seen.min(0)

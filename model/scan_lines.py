@@ -1,6 +1,6 @@
 """Where the lines of a page run, which ink is whose, and in which order they are read.
 
-Blocks of text are told apart by white corridors between them. In a block, ink blurred far along the
+In a block of text, ink blurred far along the
 lines and little across them has a ridge on each line (Bukhari, Shafait and Breuel, ICDAR 2009);
 ridges are linked into lines, and every piece of ink goes to the line that it is nearest to. Needs
 the `scan` extra.
@@ -13,16 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]  # [h, w]
-Labels = NDArray[np.int32]  # [h, w]
+from model.scan_pieces import Labels, Mask, Pieces, blocks_of
+
 Curve = NDArray[np.float64]  # coefficients of a polynomial, as `np.polyval` takes them
 
-LEAST_HEIGHT: Final = 6  # pixels of a piece of ink that says how large the writing is
-LARGEST_SHARE: Final = 0.25  # of the page's height: a higher piece is no writing
-SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
-LARGE: Final = 5.0  # of it too: a smaller piece is a dot, or dirt
-LONG_DASH: Final = 2.0  # heights: a piece as long is what is left of a rule
-THIN_DASH: Final = 0.12  # of its length, if it is no higher
 DOT_GAP: Final = 1.0  # heights from a dot to the line that it belongs to
 SCALE: Final = 14.0  # pixels that the writing is high where ridges are looked for
 
@@ -37,13 +31,6 @@ SLOPE_LENGTH: Final = 4.0  # heights: a shorter line is taken to be level, as th
 BEND_LENGTH: Final = 12.0  # heights: a line as long may bend
 LEAST_PITCH: Final = 0.8  # heights from a line to the next
 LEAST_INK: Final = 0.1  # of a usual line's ink for each of its columns
-
-CORRIDOR: Final = 1.1  # heights that a corridor between blocks is wide at least
-CORRIDOR_TALL: Final = 4.0  # heights that both its blocks are high at least
-CORRIDOR_ROWS: Final = 3  # lines on each side of it, at least
-ROW_GAP: Final = 0.35  # heights between the middles of pieces that stand in two rows
-CORRIDOR_INK: Final = 0.12  # of all ink that stands on each side
-CORRIDOR_TILTS: Final = np.arange(-0.12, 0.121, 0.02)  # columns that it moves aside, a row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,112 +74,25 @@ class FoundLines:
 
 def find_lines(mask: Mask) -> FoundLines:
     """The lines of an upright page's ink."""
-    pieces = _Pieces(mask)
+    pieces = Pieces(mask)
     lines: list[FoundLine] = []
     owners = np.zeros(mask.shape, np.int32)
     if pieces.height:
-        for number, block in enumerate(_blocks(pieces)):
+        for number, block in enumerate(blocks_of(pieces)):
             lines += _lines_of(pieces, block, number, owners, len(lines))
     return FoundLines(lines, owners, pieces.height)
 
 
-class _Pieces:
-    """The pieces of ink that hang together, without dirt."""
-
-    def __init__(self, mask: Mask) -> None:
-        _, labels, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-        self.labels: Labels = np.asarray(labels, np.int32)
-        self.left, self.top, self.width, self.tall, self.ink = np.asarray(stats).T
-        self.x, self.y = np.asarray(centres).T
-        high = (self.tall >= LEAST_HEIGHT) & (self.tall <= LARGEST_SHARE * mask.shape[0])
-        high[0] = False
-        self.height = _middle(self.tall[high], self.width[high])
-        dot = _stroke_width(mask) ** 2
-        self.kept = self.ink >= SPECK * dot
-        self.large = self.ink >= LARGE * dot
-        self.kept &= self.tall <= LARGEST_SHARE * mask.shape[0]
-        level = (self.width >= LONG_DASH * self.height) & (self.tall <= THIN_DASH * self.width)
-        self.kept &= ~level
-        self.kept[0] = False
-
-    def mask(self, chosen: Mask) -> Mask:
-        """Where the ink of the chosen pieces is."""
-        return chosen[self.labels]
-
-
-def _stroke_width(mask: Mask) -> float:
-    """Mean width of the strokes, in pixels: twice their area over the length of their outline."""
-    inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
-    outline = int(mask.sum()) - int(inner.sum())
-    return 2 * float(mask.sum()) / max(1, outline)
-
-
-def _middle(values: NDArray[Any], weights: NDArray[Any]) -> float:
-    """The weighted median, 0 of nothing."""
-    if not len(values):
-        return 0.0
-    order = np.argsort(values)
-    walked = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(walked, walked[-1] / 2)])
-
-
-def _blocks(pieces: _Pieces) -> list[Mask]:
-    """Which pieces belong to each block, from left to right."""
-    waiting, done = [pieces.kept], []
-    while waiting:
-        block = waiting.pop(0)
-        parts = _parted(pieces, block)
-        if parts is None:
-            done.append(block)
-        else:
-            waiting = [*parts, *waiting]
-    return done
-
-
-def _parted(pieces: _Pieces, block: Mask) -> tuple[Mask, Mask] | None:
-    """The pieces on both sides of the widest corridor through a block, None if it has none."""
-    places = np.flatnonzero(block)
-    if not len(places):
-        return None
-    ink, y = pieces.ink[places], pieces.y[places]
-    best, parts = CORRIDOR * pieces.height, None
-    for tilt in CORRIDOR_TILTS.tolist():
-        shift = tilt * (y - y.mean())
-        left = pieces.left[places] - shift
-        right = left + pieces.width[places]
-        order = np.argsort(left)
-        reached = np.maximum.accumulate(right[order])[:-1]
-        gaps = left[order][1:] - reached
-        for at in np.flatnonzero(gaps > best).tolist():
-            aside = left <= reached[at]
-            if _are_blocks(ink, y, aside, pieces.height):
-                best, cut = float(gaps[at]), np.zeros_like(block)
-                cut[places[aside]] = True
-                parts = cut, block & ~cut
-    return parts
-
-
-def _are_blocks(ink: NDArray[Any], y: NDArray[Any], aside: Mask, height: float) -> bool:
-    """Whether both sides of a corridor are high enough, side by side, and hold enough ink."""
-    share = float(ink[aside].sum() / ink.sum())
-    if not CORRIDOR_INK <= share <= 1 - CORRIDOR_INK:
-        return False
-    one, other = y[aside], y[~aside]
-    beside = min(one.max(), other.max()) - max(one.min(), other.min())
-    if beside < CORRIDOR_TALL * height:
-        return False
-    gaps = [np.diff(np.sort(side)) > ROW_GAP * height for side in (one, other)]
-    return all(int(own.sum()) + 1 >= CORRIDOR_ROWS for own in gaps)
-
-
 def _lines_of(
-    pieces: _Pieces, block: Mask, number: int, owners: Labels, n_before: int
+    pieces: Pieces, block: Mask, number: int, owners: Labels, n_before: int
 ) -> list[FoundLine]:
     """The lines of one block, from the top down; marks their ink in `owners`."""
     mask = pieces.mask(block)
     scale = min(1.0, SCALE / pieces.height)
     size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
-    small = np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+    small = np.asarray(
+        cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32
+    )
     height = pieces.height * scale
     courses = _linked(_ridges(small, height), height)
     if not courses:
@@ -280,15 +180,12 @@ def _step(one: Course, other: Course, height: float) -> float | None:
     gap = other.left - one.right
     if gap > LINK_GAP * height:
         return None
-    if gap >= 0:
-        x = one.right + gap / 2
-        step = abs(one.y(x) - other.y(x))
-    else:
-        x = np.linspace(other.left, min(one.right, other.right), 5)
-        step = float(np.abs(one.y(x) - other.y(x)).max())
+    end = one.right + gap / 2 if gap >= 0 else min(one.right, other.right)
+    x = np.linspace(end if gap >= 0 else other.left, end, 5)
+    step = float(np.abs(one.y(x) - other.y(x)).max())
     if step > LINK_STEP * height:
         return None
-    return float(step / height + max(gap, 0) / (4 * height))
+    return step / height + max(gap, 0) / (LINK_GAP * height)
 
 
 def _apart(courses: list[Course], height: float) -> list[Course]:
@@ -309,7 +206,7 @@ def _pitch(one: Course, other: Course) -> float:
     return float(np.abs(one.y(x) - other.y(x)).mean())
 
 
-def _with_enough_ink(courses: list[Course], pieces: _Pieces, block: Mask) -> list[Course]:
+def _with_enough_ink(courses: list[Course], pieces: Pieces, block: Mask) -> list[Course]:
     """The lines without those that hardly any ink lies nearest to, such as a row of tails."""
     while len(courses) > 1:
         nearest = _nearest(courses, pieces.x, pieces.y)
@@ -329,11 +226,12 @@ def _nearest(courses: list[Course], x: NDArray[Any], y: NDArray[Any]) -> NDArray
     for course in courses:
         beyond = np.maximum(course.left - x, 0) + np.maximum(x - course.right, 0)
         distances.append(np.abs(course.y(x) - y) + 0.3 * beyond)
-    return np.argmin(distances, 0)
+    nearest: NDArray[np.int64] = np.argmin(distances, 0)
+    return nearest
 
 
 def _assign(
-    pieces: _Pieces, block: Mask, courses: list[Course], owners: Labels, n_before: int
+    pieces: Pieces, block: Mask, courses: list[Course], owners: Labels, n_before: int
 ) -> None:
     """Give each piece to its nearest line; one that hangs together with two is cut between them."""
     owner = np.zeros(len(pieces.kept), np.int32)
@@ -362,7 +260,7 @@ def _assign(
         owners[y + top, x_inside + left] = 1 + n_before + np.array(crossed)[nearest]
 
 
-def _alone(pieces: _Pieces, own: Mask) -> Mask:
+def _alone(pieces: Pieces, own: Mask) -> Mask:
     """Those dots of a line that lie far beyond its first or its last letter: dirt."""
     large, small = own & pieces.large, own & ~pieces.large
     if not large.any():
@@ -370,7 +268,8 @@ def _alone(pieces: _Pieces, own: Mask) -> Mask:
     left = pieces.left[large].min()
     right = (pieces.left[large] + pieces.width[large]).max()
     beyond = np.maximum(left - pieces.x, pieces.x - right)
-    return small & (beyond > DOT_GAP * pieces.height)
+    alone: Mask = small & (beyond > DOT_GAP * pieces.height)
+    return alone
 
 
 def _bounds(mask: Mask) -> tuple[int, int, int, int] | None:

@@ -18,6 +18,7 @@ import click
 
 from model.data import inkml
 from model.errors import DataError, InkstreamError
+from model.events import Event
 from model.page import find_page
 from model.recognizer import Recognition, Recognizer
 from service import page_formats, page_picture
@@ -68,8 +69,7 @@ def recognize_all(
         complain: called with a sentence about each that cannot be read.
     """
     transcribes = recognizer.metadata.config.kind == "transcriber"
-    writers = {"text": _text, "json": partial(_json, recognizer), "csv": _csv}
-    write = writers[form]
+    write = _text if form == "text" else _csv if form == "csv" else partial(_json, recognizer)
     if form == "csv":
         click.echo(_row(["image", "text" if transcribes else "label", "probability"]))
     all_read = True
@@ -185,10 +185,10 @@ def page_of(path: Path, recognizer: Recognizer) -> PageTranscription:
     """What is read on the image of a page; raises an `InkstreamError` if it cannot be."""
     page = find_page(path, recognizer.column_height)
     said = recognizer.read_all([line.columns for line in page.lines]) if page.lines else []
-    lines = [
-        read_line(line, own.text, [message_of(each) for each in (*own.letters, *own.words)])
-        for line, own in zip(page.lines, said, strict=True)
-    ]
+    lines = []
+    for line, own in zip(page.lines, said, strict=True):
+        events: list[Event] = [*own.letters, *own.words]
+        lines.append(read_line(line, own.text, [message_of(event) for event in events]))
     return transcription(page, lines)
 
 

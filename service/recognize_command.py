@@ -1,6 +1,5 @@
 """`inkstream recognize`: images of digits, lines and pages, and files of ink, read here."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -69,25 +68,15 @@ def recognize(
         from service.folder import Task, read_folder  # noqa: PLC0415
 
         return 0 if read_folder(paths, jsonl, Task(model, language, page), processes) else 1
-    return 0 if _read(paths, model, language, page, form, show) else 1
-
-
-def _read(
-    paths: Sequence[Path],
-    model: str,
-    language: str | None,
-    page: bool,
-    form: "Form",
-    show: Path | None,
-) -> bool:
-    """Write what is read to standard output; gives whether all could be read."""
     from model.recognizer import load  # noqa: PLC0415
     from service.offline import recognize_all, recognize_pages  # noqa: PLC0415
 
     recognizer = load(model, language=language)
     if page:
-        return recognize_pages(paths, recognizer, form, _complain, show)
-    return recognize_all(paths, recognizer, form, _complain)
+        all_read = recognize_pages(paths, recognizer, form, _complain, show)
+    else:
+        all_read = recognize_all(paths, recognizer, form, _complain)
+    return 0 if all_read else 1
 
 
 def _form(forms: tuple[str, ...]) -> "Form":

@@ -86,18 +86,13 @@ def _parts(contents: Contents, plots: str) -> Iterator[str]:
             "Each reads the whole picture with its own pipeline. Two blocks side by side are read"
             " line by line across both by some, so pages of one block stand apart."
         )
-        rows = [
-            (
-                name,
-                own["way"],
-                percent(own["error"]),
-                percent(own["one_block"]["error"]),
-            )
+        others = [
+            (name, own["way"], percent(own["error"]), percent(own["one_block"]["error"]))
             for name, own in contents["peers"].items()
         ]
         ours = next(iter(contents["peers"].values()))["ours_one_block"]["error"]
-        rows.append(("inkstream", "", percent(contents["page"]["error"]), percent(ours)))
-        yield markdown(("", "", "all pages", "pages of one block"), rows)
+        others.append(("inkstream", "", percent(contents["page"]["error"]), percent(ours)))
+        yield markdown(("", "", "all pages", "pages of one block"), others)
     yield "## Pages"
     yield "Green: lines that were found; red: those that were not; blue: what is no line."
     yield f"![Pages with the best, the median and the worst reading]({plots}/pages.jpg)"

@@ -115,7 +115,8 @@ def _blocks(
         pool = [place for place in pool if material.pieces.aspect[place] <= width]
     lines: list[list[int]] = []
     while pool and len(lines) < n_lines * (1 + two):
-        line, filled = [], 0.0
+        line: list[int] = []
+        filled = 0.0
         goal = width * random.uniform(0.6, 1) if random.random() < 0.85 else width * 0.3
         while pool and (not line or filled + float(material.pieces.aspect[pool[-1]]) < goal):
             filled += float(material.pieces.aspect[pool[-1]]) + GAP
@@ -136,9 +137,9 @@ def _written(material: Material, places: Sequence[int]) -> tuple[WrittenLine, Dr
     for place in places:
         piece = material.pieces.ink.piece(int(material.pieces.indices[place]))
         own = [stroke.astype(np.float64) for stroke in piece.strokes]
-        line = float(piece.guides[1])
-        middle = line if np.isfinite(line) else _body(own, least) + BAND / 2 * least
-        own = [stroke + [left, -middle] for stroke in own]
+        baseline = float(piece.guides[1])
+        middle = baseline if np.isfinite(baseline) else _body(own, least) + BAND / 2 * least
+        own = [stroke + np.array([left, -middle]) for stroke in own]
         strokes += own
         left = max(float(stroke[:, 0].max()) for stroke in own) + GAP * least
     label = " ".join(material.labels(places))

@@ -2,7 +2,7 @@
 
 import importlib
 from importlib.metadata import version
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class PagePeer(Protocol):
 class RapidPages:
     """PP-OCR's whole pipeline by RapidOCR: finds lines, turns them, reads them."""
 
-    way: Final = "its own detector, classifier of direction and recognition"
+    way = "its own detector, classifier of direction and recognition"
 
     def __init__(self) -> None:
         rapidocr: Any = importlib.import_module("rapidocr")
@@ -48,7 +48,7 @@ class RapidPages:
 class TesseractPages:
     """Tesseract's LSTM for English, with its own page segmentation."""
 
-    way: Final = "its own page segmentation (mode 3), English words"
+    way = "its own page segmentation (mode 3), English words"
 
     def __init__(self) -> None:
         self._tesseract: Any = importlib.import_module("pytesseract")

@@ -1,0 +1,116 @@
+"""The pieces of ink on a page, and the blocks of text that they stand in.
+
+Needs the `scan` extra.
+"""
+
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]  # [h, w], or [n] of pieces
+Labels = NDArray[np.int32]  # [h, w]
+
+LEAST_HEIGHT: Final = 6  # pixels of a piece of ink that says how large the writing is
+LARGEST_SHARE: Final = 0.25  # of the page's height: a higher piece is no writing
+SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
+LARGE: Final = 5.0  # of it too: a smaller piece is a dot, or dirt
+LONG_DASH: Final = 2.0  # heights: a piece as long is what is left of a rule
+THIN_DASH: Final = 0.12  # of its length, if it is no higher
+
+CORRIDOR: Final = 1.1  # heights that a corridor between blocks is wide at least
+CORRIDOR_TALL: Final = 4.0  # heights that both its blocks are high at least
+CORRIDOR_ROWS: Final = 3  # lines on each side of it, at least
+ROW_GAP: Final = 0.35  # heights between the middles of pieces that stand in two rows
+CORRIDOR_INK: Final = 0.12  # of all ink that stands on each side
+CORRIDOR_TILTS: Final = np.arange(-0.12, 0.121, 0.02)  # columns that it moves aside, a row
+
+
+class Pieces:
+    """The pieces of ink that hang together, without dirt."""
+
+    def __init__(self, mask: Mask) -> None:
+        _, labels, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+        self.labels: Labels = np.asarray(labels, np.int32)
+        self.left, self.top, self.width, self.tall, self.ink = np.asarray(stats).T
+        self.x, self.y = np.asarray(centres).T
+        high = (self.tall >= LEAST_HEIGHT) & (self.tall <= LARGEST_SHARE * mask.shape[0])
+        high[0] = False
+        self.height = weighted_median(self.tall[high], self.width[high])
+        dot = stroke_width_of(mask) ** 2
+        self.kept = self.ink >= SPECK * dot
+        self.large = self.ink >= LARGE * dot
+        self.kept &= self.tall <= LARGEST_SHARE * mask.shape[0]
+        level = (self.width >= LONG_DASH * self.height) & (self.tall <= THIN_DASH * self.width)
+        self.kept &= ~level
+        self.kept[0] = False
+
+    def mask(self, chosen: Mask) -> Mask:
+        """Where the ink of the chosen pieces is."""
+        return chosen[self.labels]
+
+
+def stroke_width_of(mask: Mask) -> float:
+    """Mean width of the strokes, in pixels: twice their area over the length of their outline."""
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+    outline = int(mask.sum()) - int(inner.sum())
+    return 2 * float(mask.sum()) / max(1, outline)
+
+
+def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
+    """The weighted median, 0 of nothing."""
+    if not len(values):
+        return 0.0
+    order = np.argsort(values)
+    walked = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(walked, walked[-1] / 2)])
+
+
+def blocks_of(pieces: Pieces) -> list[Mask]:
+    """Which pieces belong to each block, from left to right."""
+    waiting, done = [pieces.kept], []
+    while waiting:
+        block = waiting.pop(0)
+        parts = _parted(pieces, block)
+        if parts is None:
+            done.append(block)
+        else:
+            waiting = [*parts, *waiting]
+    return done
+
+
+def _parted(pieces: Pieces, block: Mask) -> tuple[Mask, Mask] | None:
+    """The pieces on both sides of the widest corridor through a block, None if it has none."""
+    places = np.flatnonzero(block)
+    if not len(places):
+        return None
+    ink, y = pieces.ink[places], pieces.y[places]
+    best, parts = CORRIDOR * pieces.height, None
+    for tilt in CORRIDOR_TILTS.tolist():
+        shift = tilt * (y - y.mean())
+        left = pieces.left[places] - shift
+        right = left + pieces.width[places]
+        order = np.argsort(left)
+        reached = np.maximum.accumulate(right[order])[:-1]
+        gaps = left[order][1:] - reached
+        for at in np.flatnonzero(gaps > best).tolist():
+            aside = left <= reached[at]
+            if _are_blocks(ink, y, aside, pieces.height):
+                best, cut = float(gaps[at]), np.zeros_like(block)
+                cut[places[aside]] = True
+                parts = cut, block & ~cut
+    return parts
+
+
+def _are_blocks(ink: NDArray[Any], y: NDArray[Any], aside: Mask, height: float) -> bool:
+    """Whether both sides of a corridor are high enough, side by side, and hold enough ink."""
+    share = float(ink[aside].sum() / ink.sum())
+    if not CORRIDOR_INK <= share <= 1 - CORRIDOR_INK:
+        return False
+    one, other = y[aside], y[~aside]
+    beside = min(one.max(), other.max()) - max(one.min(), other.min())
+    if beside < CORRIDOR_TALL * height:
+        return False
+    gaps = [np.diff(np.sort(side)) > ROW_GAP * height for side in (one, other)]
+    return all(int(own.sum()) + 1 >= CORRIDOR_ROWS for own in gaps)
