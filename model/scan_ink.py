@@ -33,6 +33,7 @@ SHEET_SHARES: Final = (0.25, 0.97)  # of the image that a sheet covers whose edg
 SHEET_SOLID: Final = 0.93  # of the hull of a sheet is sheet
 SHEET_EDGE: Final = 0.95  # of its outline lies beside something darker
 SHEET_DROP: Final = 0.75  # of the sheet's light is there beyond its edge, at most
+RIM_SHARE: Final = 0.025  # of the page's longer side: a piece of ink as near to an edge is none
 SHEET_STEPS: Final = 12  # tones that are tried for the border between sheet and desk
 
 MOST_SKEW_DEG: Final = 20.0
@@ -87,14 +88,16 @@ def page_ink(grey: Grey) -> PageInk | None:
 
 
 def _at_edge(mask: Mask, sheet: Tone, turn: Matrix) -> Mask:
-    """Those pieces of the upright page's ink that touch the edge of the sheet."""
+    """Those pieces of the upright page's ink that lie for the most part at the sheet's edge."""
     height, width = mask.shape
     inside = np.asarray(cv2.warpAffine(sheet, turn, (width, height))) > 0.99
-    rim = ~np.asarray(cv2.erode(inside.astype(np.uint8), np.ones((7, 7), np.uint8))).astype(bool)
+    reach = round(RIM_SHARE * max(mask.shape)) | 1
+    inner = np.asarray(cv2.erode(inside.astype(np.uint8), np.ones((reach, reach), np.uint8)))
     _, labels = cv2.connectedComponents(mask.astype(np.uint8))
     labels = np.asarray(labels)
-    touching = np.bincount(labels[rim & mask], minlength=int(labels.max()) + 1) > 0
-    return np.asarray(touching[labels]) & mask
+    ink = np.bincount(labels[mask], minlength=int(labels.max()) + 1)
+    outer = np.bincount(labels[mask & (inner == 0)], minlength=len(ink))
+    return np.asarray((outer > ink / 2)[labels]) & mask
 
 
 def _hung_together(tone: Tone, least: float, sure: float) -> Mask:
@@ -244,7 +247,8 @@ def _without_level_rules(tone: Tone, noise: float) -> Tone:
     beside[RULE_GAP:] = cover[:-RULE_GAP]
     np.maximum(beside[:-RULE_GAP], cover[RULE_GAP:], out=beside[:-RULE_GAP])
     found = ((cover > RULE_COVER) & (beside < RULE_BESIDE)).astype(np.uint8)
-    rules = _drawn_rules(found, run)
+    across = np.flatnonzero((tone > 0).any(0))
+    rules = _drawn_rules(found, run, len(across))
     seen = tone[rules & (found > 0) & (dark > 0)]
     if not len(seen):
         return tone
@@ -255,7 +259,7 @@ def _without_level_rules(tone: Tone, noise: float) -> Tone:
     return np.where(rules, np.minimum(grown, tone), tone)
 
 
-def _drawn_rules(found: Grey, run: int) -> Mask:
+def _drawn_rules(found: Grey, run: int, page_width: int) -> Mask:
     """Where long rules run, also below the writing that hides a part of them.
 
     Writing may hide much of a rule, so once there are several a shorter part is enough.
@@ -264,14 +268,14 @@ def _drawn_rules(found: Grey, run: int) -> Mask:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
     widths = np.asarray(stats)[:, cv2.CC_STAT_WIDTH]
     height, width = found.shape
-    n_long = int((widths[1:] >= RULE_SHARE * width).sum())
-    least = width * (RULE_SHARE if n_long < MANY_RULES else SHORT_RULE_SHARE)
+    n_long = int((widths[1:] >= RULE_SHARE * page_width).sum())
+    least = page_width * (RULE_SHARE if n_long < MANY_RULES else SHORT_RULE_SHARE)
     rules = np.zeros(found.shape, bool)
     y, x = np.nonzero(found)
     own = np.asarray(labels)[y, x]
     for number in (1 + np.flatnonzero(widths[1:] >= least)).tolist():
         own_x, own_y = x[own == number], y[own == number]
-        curve = np.polyfit(own_x, own_y, 2 if np.ptp(own_x) > width / 2 else 1)
+        curve = np.polyfit(own_x, own_y, 2 if np.ptp(own_x) > page_width / 2 else 1)
         left, right = max(0, own_x.min() - 2 * run), min(width, own_x.max() + 2 * run)
         along = np.arange(left, right)
         across = np.rint(np.polyval(curve, along)).astype(np.int64)

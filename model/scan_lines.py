@@ -26,10 +26,10 @@ ACROSS: Final = 0.3  # and across them
 RIDGE: Final = 0.12  # of the ridges' usual ink that a ridge has at least
 LEAST_RIDGE: Final = 0.3  # heights that a ridge is long
 LINK_GAP: Final = 4.0  # heights between two parts of a line, at most
-LINK_STEP: Final = 0.45  # heights that one part lies above the other there
+LINK_STEP: Final = 0.6  # heights that one part lies above the other there
 SLOPE_LENGTH: Final = 4.0  # heights: a shorter line is taken to be level, as the page is
 BEND_LENGTH: Final = 12.0  # heights: a line as long may bend
-LEAST_PITCH: Final = 0.8  # heights from a line to the next
+LEAST_PITCH: Final = 0.55  # heights from a line to the next
 LEAST_INK: Final = 0.1  # of a usual line's ink for each of its columns
 
 
