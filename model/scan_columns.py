@@ -25,6 +25,8 @@ LEAST_SHARE: Final = 0.9  # of that: a line's frame is as high at least, as in t
 MOST_SHARE: Final = 1.8  # of that, at most: what is higher is a neighbour's tail
 ROWS_SHARE: Final = 1.0  # of the rows that the frame fills
 RIM: Final = 2  # pixels around a line's ink where its strokes fade
+BLUR: Final = 1.0  # pixels over which a lens spreads ink, about
+SHARPER: Final = 0.7  # how much of what it takes from a stroke's edge is given back
 DARK_PERCENTILE: Final = 90.0  # of the tones of a line's ink: the body of a stroke
 DARK_SHARES: Final = (0.2, 0.6)  # of that: paper up to there, the body of a stroke from there on
 
@@ -106,7 +108,8 @@ def _drawn(
     places_x = np.broadcast_to((x - own[0] - 0.5).astype(np.float32), (len(rows), len(x)))
     places_y = (y[None] + rows[:, None] - own[1] - 0.5).astype(np.float32)
     places_x = np.ascontiguousarray(places_x)
-    straight = np.asarray(cv2.remap(tone, places_x, places_y, cv2.INTER_LINEAR), np.float32)
+    straight = np.asarray(cv2.remap(tone, places_x, places_y, cv2.INTER_CUBIC), np.float32)
+    straight = straight.clip(0, 1)
     if not straight.any():
         return None
     return _in_rows(straight, height), begin, scale
@@ -123,6 +126,8 @@ def _own(
     owners, tone = found.owners[top:bottom, left:right], ink.tone[top:bottom, left:right]
     own = (owners == line.number).astype(np.uint8)
     dark = float(np.percentile(tone[own > 0], DARK_PERCENTILE))
+    soft = np.asarray(cv2.GaussianBlur(tone, (0, 0), BLUR), np.float32)
+    tone = tone + np.float32(SHARPER) * (tone - soft)
     low, high = (share * dark for share in DARK_SHARES)
     grown = np.asarray(cv2.dilate(own, np.ones((3, 3), np.uint8), iterations=RIM)) > 0
     grown &= (owners == line.number) | (owners == 0)

@@ -224,8 +224,8 @@ def _upright(tone: Tone, skew_deg: float) -> tuple[Tone, Matrix]:
     seen = corners @ turn.T
     turn[:, 2] -= seen.min(0)
     size = np.ceil(seen.max(0) - seen.min(0)).astype(int).tolist()
-    turned = cv2.warpAffine(tone, turn, (size[0], size[1]), flags=cv2.INTER_LINEAR)
-    return np.asarray(turned), turn
+    turned = cv2.warpAffine(tone, turn, (size[0], size[1]), flags=cv2.INTER_CUBIC)
+    return np.asarray(turned, np.float32).clip(0, 1), turn
 
 
 def without_rules(tone: Tone, noise: float) -> Tone:

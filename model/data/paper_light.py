@@ -1,4 +1,4 @@
-"""What a camera or a scanner makes of a page: paper, rules and ink in colour, light, blur, noise."""
+"""What a camera or a scanner makes of a page: paper, rules and ink in the light of a room."""
 
 import math
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from model.checkpoint import Checkpoint
 from model.data.inkset import InkSet
-from model.data.paper import Look
+from model.data.paper_light import Look
 from model.data.split import Part
 from model.line_reading import Reader
 from model.page import Page, find_page
