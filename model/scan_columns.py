@@ -20,6 +20,8 @@ Grey = NDArray[np.uint8]  # [h, w]
 Points = NDArray[np.float64]  # [n, 2]
 Found = tuple[NDArray[np.uint8], Points, Points, int]  # columns, upper, lower, block
 
+MOST_INK: Final = 0.22  # of the area around all ink; writing covers 0.17 at most, a cat's fur more
+FEW_LINES: Final = 3  # so many may be cut out as tightly as one likes
 USUAL_HEIGHT: Final = 0.7  # quantile of a page's lines: of one with tall letters and tails
 LEAST_SHARE: Final = 0.9  # of that: a line's frame is as high at least, as in training
 MOST_SHARE: Final = 1.8  # of that, at most: what is higher is a neighbour's tail
@@ -46,6 +48,8 @@ def page_columns(grey: Grey, column_height: int) -> list[Found]:
     if ink is None:
         return []
     found = find_lines(ink.mask)
+    if len(found.lines) > FEW_LINES and _covered(ink.mask) > MOST_INK:
+        return []
     frames = _frames(found)
     back = np.asarray(cv2.invertAffineTransform(ink.turn), np.float64)
     lines = []
@@ -58,6 +62,12 @@ def page_columns(grey: Grey, column_height: int) -> list[Found]:
             upper, lower = np.stack([x, y + top], 1), np.stack([x, y + bottom], 1)
             lines.append((columns, _moved(upper, back), _moved(lower, back), line.block))
     return lines
+
+
+def _covered(mask: NDArray[np.bool_]) -> float:
+    """The share of the area around all ink that is ink."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return float(mask.sum()) / float((np.ptp(rows) + 1) * (np.ptp(columns) + 1))
 
 
 def _moved(points: Points, matrix: Matrix) -> Points:

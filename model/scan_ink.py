@@ -74,7 +74,8 @@ def page_ink(grey: Grey) -> PageInk | None:
     if not first.any():
         return None
     tone, turn = _upright(tone, _skew_deg(first))
-    tone = without_rules(tone, noise)
+    inside = None if sheet is None else _turned(sheet, turn, tone.shape)
+    tone = without_rules(tone, noise, inside)
     least = max(LEAST_CONTRAST, NOISE_FACTOR * noise)
     inked = tone[tone > least]
     if not len(inked):
@@ -82,15 +83,18 @@ def page_ink(grey: Grey) -> PageInk | None:
     dark = float(np.percentile(inked, DARK_PERCENTILE))
     even = np.asarray(cv2.GaussianBlur(tone, (0, 0), EVEN), np.float32)
     mask = _hung_together(even, INK_SHARE * dark, max(least, SURE_SHARE * dark))
-    if sheet is not None:
-        mask &= ~_at_edge(mask, sheet, turn)
+    if inside is not None:
+        mask &= ~_at_edge(mask, inside)
     return PageInk(tone, mask, turn)
 
 
-def _at_edge(mask: Mask, sheet: Tone, turn: Matrix) -> Mask:
+def _turned(sheet: Tone, turn: Matrix, shape: tuple[int, ...]) -> Mask:
+    """Where the sheet is on the upright page."""
+    return np.asarray(cv2.warpAffine(sheet, turn, (shape[1], shape[0]))) > 0.99
+
+
+def _at_edge(mask: Mask, inside: Mask) -> Mask:
     """Those pieces of the upright page's ink that lie for the most part at the sheet's edge."""
-    height, width = mask.shape
-    inside = np.asarray(cv2.warpAffine(sheet, turn, (width, height))) > 0.99
     reach = round(RIM_SHARE * max(mask.shape)) | 1
     inner = np.asarray(cv2.erode(inside.astype(np.uint8), np.ones((reach, reach), np.uint8)))
     _, labels = cv2.connectedComponents(mask.astype(np.uint8))
@@ -141,6 +145,8 @@ def _resized(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 def _noise(tone: Tone) -> float:
     """The deviation of the paper's own pixels, by how much neighbours differ."""
     steps = np.abs(np.diff(tone[::2], axis=1))
+    if not steps.size:  # a single column
+        return 0.0
     return float(np.median(steps)) / (0.6745 * math.sqrt(2))
 
 
@@ -228,17 +234,25 @@ def _upright(tone: Tone, skew_deg: float) -> tuple[Tone, Matrix]:
     return np.asarray(turned, np.float32).clip(0, 1), turn
 
 
-def without_rules(tone: Tone, noise: float) -> Tone:
+def without_rules(tone: Tone, noise: float, inside: Mask | None = None) -> Tone:
     """The ink without the paper's printed rules, which are nearly level and upright.
 
     What is darker than its rule stays, and a stroke that crosses one is drawn across it.
+
+    Args:
+        tone: of an upright page.
+        noise: deviation of its paper.
+        inside: where the sheet is; None is everywhere.
     """
-    for _ in range(2):
-        tone = np.ascontiguousarray(_without_level_rules(tone, noise).T)
+    height, width = tone.shape
+    if inside is not None:
+        height, width = int(inside.any(1).sum()), int(inside.any(0).sum())
+    for length in (width, height):
+        tone = np.ascontiguousarray(_without_level_rules(tone, noise, length).T)
     return tone
 
 
-def _without_level_rules(tone: Tone, noise: float) -> Tone:
+def _without_level_rules(tone: Tone, noise: float, page_width: int) -> Tone:
     dark = (tone > max(LEAST_CONTRAST / 2, RULE_NOISE * noise)).astype(np.uint8)
     thick = np.asarray(cv2.dilate(dark, np.ones((3, 1), np.uint8)), np.float32)
     run = max(25, round(RULE_RUN * max(tone.shape)))
@@ -247,8 +261,7 @@ def _without_level_rules(tone: Tone, noise: float) -> Tone:
     beside[RULE_GAP:] = cover[:-RULE_GAP]
     np.maximum(beside[:-RULE_GAP], cover[RULE_GAP:], out=beside[:-RULE_GAP])
     found = ((cover > RULE_COVER) & (beside < RULE_BESIDE)).astype(np.uint8)
-    across = np.flatnonzero((tone > 0).any(0))
-    rules = _drawn_rules(found, run, len(across))
+    rules = _drawn_rules(found, run, page_width)
     seen = tone[rules & (found > 0) & (dark > 0)]
     if not len(seen):
         return tone
@@ -275,6 +288,8 @@ def _drawn_rules(found: Grey, run: int, page_width: int) -> Mask:
     own = np.asarray(labels)[y, x]
     for number in (1 + np.flatnonzero(widths[1:] >= least)).tolist():
         own_x, own_y = x[own == number], y[own == number]
+        if np.ptp(own_x) < run:
+            continue
         curve = np.polyfit(own_x, own_y, 2 if np.ptp(own_x) > page_width / 2 else 1)
         left, right = max(0, own_x.min() - 2 * run), min(width, own_x.max() + 2 * run)
         along = np.arange(left, right)

@@ -262,7 +262,8 @@ def _assign(
 
 def _alone(pieces: Pieces, own: Mask) -> Mask:
     """Those dots of a line that lie far beyond its first or its last letter: dirt."""
-    large, small = own & pieces.large, own & ~pieces.large
+    large: Mask = own & pieces.large
+    small: Mask = own & ~pieces.large
     if not large.any():
         return small
     left = pieces.left[large].min()

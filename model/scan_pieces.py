@@ -13,7 +13,7 @@ Mask = NDArray[np.bool_]  # [h, w], or [n] of pieces
 Labels = NDArray[np.int32]  # [h, w]
 
 LEAST_HEIGHT: Final = 6  # pixels of a piece of ink that says how large the writing is
-LARGEST_SHARE: Final = 0.25  # of the page's height: a higher piece is no writing
+LARGEST_SHARE: Final = 0.25  # of the page's longer side: a higher piece is no writing
 SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
 LARGE: Final = 5.0  # of it too: a smaller piece is a dot, or dirt
 LONG_DASH: Final = 2.0  # heights: a piece as long is what is left of a rule
@@ -35,13 +35,13 @@ class Pieces:
         self.labels: Labels = np.asarray(labels, np.int32)
         self.left, self.top, self.width, self.tall, self.ink = np.asarray(stats).T
         self.x, self.y = np.asarray(centres).T
-        high = (self.tall >= LEAST_HEIGHT) & (self.tall <= LARGEST_SHARE * mask.shape[0])
+        high = (self.tall >= LEAST_HEIGHT) & (self.tall <= LARGEST_SHARE * max(mask.shape))
         high[0] = False
         self.height = weighted_median(self.tall[high], self.width[high])
         dot = stroke_width_of(mask) ** 2
         self.kept = self.ink >= SPECK * dot
         self.large = self.ink >= LARGE * dot
-        self.kept &= self.tall <= LARGEST_SHARE * mask.shape[0]
+        self.kept &= self.tall <= LARGEST_SHARE * max(mask.shape)
         level = (self.width >= LONG_DASH * self.height) & (self.tall <= THIN_DASH * self.width)
         self.kept &= ~level
         self.kept[0] = False
