@@ -70,9 +70,7 @@ def _mended(out: Path) -> set[str]:
     if not out.exists():
         return set()
     content = out.read_bytes()
-    whole, newline, torn = content.rpartition(b"\n")
-    if torn:
-        out.write_bytes(whole + newline)
+    whole = content.rpartition(b"\n")[0]
     images, kept = set(), []
     for number, text in enumerate(whole.splitlines(), 1):
         try:
@@ -85,8 +83,9 @@ def _mended(out: Path) -> set[str]:
         if not is_error:
             images.add(image)
             kept.append(text)
-    if len(kept) < len(whole.splitlines()):  # what failed is tried again
-        out.write_bytes(b"".join(line + b"\n" for line in kept))
+    mended = b"".join(line + b"\n" for line in kept)
+    if mended != content:  # what failed is tried again
+        out.write_bytes(mended)
     return images
 
 

@@ -22,6 +22,7 @@ from service.version import installed_version
 
 XHTML: Final = "http://www.w3.org/1999/xhtml"
 ALTO: Final = "http://www.loc.gov/standards/alto/ns-v4#"
+XLINK: Final = "http://www.w3.org/1999/xlink"
 ALTO_VERSION: Final = "4.2"
 SCHEMA_PLACE: Final = f"{ALTO} http://www.loc.gov/standards/alto/v4/alto-4-2.xsd"
 INSTANCE: Final = "http://www.w3.org/2001/XMLSchema-instance"

@@ -4,6 +4,7 @@ A box is four corners and not x, y, width and height: a page lies askew by up to
 upright boxes around its lines would cover their neighbours.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -49,7 +50,7 @@ class ReadLine(Message):
     text: str
     """What is written on it; "" where nothing was read."""
     confidence: float
-    """How probable that is: the product of its words' confidences."""
+    """How probable that is: the product of its words' confidences, 0 where there are none."""
     box: Box
     """Corners of its ink on the image, clockwise from the writing's upper left."""
     block: int
@@ -105,7 +106,7 @@ def read_line(line: PageLine, text: str, events: Sequence[Event]) -> ReadLine:
     letters = [event for event in events if not isinstance(event, Word)]
     return ReadLine(
         text=text,
-        confidence=round(float(np.prod([word.confidence for word in words])), DECIMALS),
+        confidence=round(math.prod(word.confidence for word in words), DECIMALS) if words else 0.0,
         box=corners(line.box),
         block=line.block,
         letters=tuple(_boxed_letter(line, letter) for letter in letters),

@@ -91,9 +91,7 @@ def test_lines_read_side_by_side_say_what_they_say_alone(recognizer: Recognizer)
 
 
 @pytest.mark.parametrize("look", [PLAIN, LOOKS[2]], ids=str)
-def test_the_boxes_of_letters_lie_in_that_of_their_line(
-    look: Look, recognizer: Recognizer
-) -> None:
+def test_the_boxes_of_letters_lie_in_that_of_their_line(look: Look, recognizer: Recognizer) -> None:
     sheet = page(look)
     for line in find_page(sheet.image, H).lines:
         low, high = line.box.min(0) - 2, line.box.max(0) + 2

@@ -2,17 +2,18 @@
 
 import base64
 import io
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+from model.checkpoint import WEIGHTS_FOLDER
 from model.page import find_page
 from model.recognizer import Recognizer
 from service import page_door
@@ -59,7 +60,9 @@ def test_a_page_gets_its_lines_words_and_letters_with_their_places(
         assert [word.text for word in line.words] == [word.text for word in alone.words]
         for letter, heard in zip(line.letters, alone.letters, strict=True):
             assert letter.char == heard.char
-            assert np.array(letter.box) == pytest.approx(own.box_of(heard.start, heard.end), abs=0.06)
+            assert np.array(letter.box) == pytest.approx(
+                own.box_of(heard.start, heard.end), abs=0.06
+            )
     first, second = said.text.split("\n\n")
     assert first.split("\n") == [line.text for line in said.lines[:4]]
     assert second.split("\n") == [line.text for line in said.lines[4:]]
@@ -199,25 +202,21 @@ def test_streams_of_others_go_on_while_pages_are_read(running: Running) -> None:
     assert max(waits) < 2.0
 
 
-def strip(lines: list[Any], blank: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Lines as a scanner of lines sees them: one strip of columns, blank paper between."""
-    gap = np.zeros((blank, 16), np.uint8)
-    return np.concatenate([part for line in lines for part in (line.columns, gap)])
-
-
-def test_a_scanner_of_lines_pushes_a_strip_and_hears_line_after_line(
-    running: Running, picture: bytes, reader: Recognizer
-) -> None:
-    lines = list(find_page(picture, 16).lines[:3])
-    alone = [reader.read(line.columns).text for line in lines]
-    with connect_sync(running.url, model="tiny_lines") as stream:
+def test_a_scanner_of_lines_pushes_a_strip_and_hears_line_after_line(tmp_path: Path) -> None:
+    shutil.copy(WEIGHTS_FOLDER / "lines.onnx", tmp_path)
+    sheet = page(n_lines=3)
+    gap = np.zeros((80, 32), np.uint8)  # blank paper, as the scanner's strip has it between lines
+    parts = [part for line in find_page(sheet.image, 32).lines for part in (line.columns, gap)]
+    texts: dict[int, str] = {}
+    with (
+        server(tmp_path, models="lines") as running,
+        connect_sync(running.url, model="lines") as stream,
+    ):
         stream.configure(line_end_columns=60)
-        texts: dict[int, str] = {}
-        for result in stream.send(strip(lines, 80)):
+        for result in stream.send(np.concatenate(parts)):
             if result.text:
-                texts[result.epoch] = result.text
-    assert len(texts) == 3
-    assert list(texts.values()) == alone
+                texts[result.epoch] = result.text.lower()
+    assert list(texts.values()) == [line.label for line in sheet.lines]
 
 
 def test_an_image_file_of_any_kind_is_a_page(client: httpx.Client, picture: bytes) -> None:
