@@ -33,6 +33,7 @@ def figures() -> dict[str, str]:
         "figures": f"\n{digits}",
         "lines": f"\n{(REPORTS / 'lines' / 'figures.md').read_text()}",
         "pad": f"\n{_pad()}",
+        "pages": f"\n{(REPORTS / 'pages' / 'figures.md').read_text()}",
         "language": f"\n{(REPORTS / 'language' / 'figures.md').read_text()}",
         "document": f"{document['test_accuracy']:.2%}",
         "bench": f"\n{bench.table()}",
