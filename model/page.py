@@ -5,6 +5,7 @@ a stream of its own. Finding lines needs the `scan` extra, which is imported onl
 """
 
 import importlib
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -88,6 +89,11 @@ def find_page(image: ImageSource, column_height: int, max_pixels: int = MAX_PIXE
         for columns, upper, lower, block in scan.page_columns(grey, column_height)
     ]
     return Page(width, height, lines)
+
+
+def reads_pages() -> bool:
+    """Whether the `scan` extra is installed."""
+    return importlib.util.find_spec("cv2") is not None
 
 
 def _scan() -> Any:

@@ -7,7 +7,7 @@ image that cannot be read gets a line with its `error` and spoils nothing.
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -28,7 +28,7 @@ class Task:
     """How files are read."""
 
     model: str
-    language: str | None
+    hints: Mapping[str, Any]  # arguments of `load`
     page: bool
 
 
@@ -44,7 +44,7 @@ def read_folder(paths: Sequence[Path], out: Path, task: Task, processes: int | N
     Raises:
         InkstreamError: a model is not there, or `out` holds something else.
     """
-    load(task.model, language=task.language)  # here, so that its error is told once
+    load(task.model, **task.hints)  # here, so that its error is told once
     done = _mended(out)
     left = [path for path in paths if str(path) not in done]
     all_read = True
@@ -92,7 +92,7 @@ def _mended(out: Path) -> set[str]:
 def _read(paths: Sequence[Path], task: Task, processes: int) -> Iterator[dict[str, Any]]:
     """A line about each file, as they are done."""
     if processes == 1 or len(paths) == 1:
-        recognizer = load(task.model, language=task.language)
+        recognizer = load(task.model, **task.hints)
         for path in paths:
             yield _line(path, recognizer, task)
         return
@@ -113,7 +113,7 @@ _reader: tuple[Recognizer, Task] | None = None  # of this process
 def _begin(task: Task) -> None:
     """Load what a process reads with, once."""
     global _reader  # noqa: PLW0603 - a pool's process is begun so
-    _reader = load(task.model, language=task.language), task
+    _reader = load(task.model, **task.hints), task
 
 
 def _line_of(path: Path) -> dict[str, Any]:

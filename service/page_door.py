@@ -5,7 +5,8 @@ its share of the server and no more.
 """
 
 import asyncio
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from fastapi.responses import Response
 from starlette.requests import Request
@@ -34,15 +35,20 @@ class PageDoor:
         self._limits = service.limits
         self._bodies = bodies
 
-    async def recognize(self, request: Request, model: RunningModel, form: PageForm) -> Response:
-        """Read a page; raises an `InkstreamError` that says what came and what is allowed."""
+    async def recognize(
+        self, request: Request, model: RunningModel, choices: Mapping[str, Any], form: PageForm
+    ) -> Response:
+        """Read a page, each line by what a `configure` may choose.
+
+        Raises an `InkstreamError` that says what came and what is allowed.
+        """
         page = await self._page(request, model)
         turns = asyncio.Semaphore(LINES_AT_ONCE)
 
         async def read_in_turn(number: int, line: PageLine) -> ReadLine:
             async with turns:
                 name = f"{request_id_of(request)}.{number}"
-                said = await read(model, self._limits, name, line.columns, every_column=False)
+                said = await read(model, self._limits, name, line.columns, choices)
             return read_line(line, said.text or "", said.events)
 
         async with asyncio.TaskGroup() as group:

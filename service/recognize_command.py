@@ -1,9 +1,11 @@
 """`inkstream recognize`: images of digits, lines and pages, and files of ink, read here."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from service.hint_options import hint_options, known
 
 if TYPE_CHECKING:
     from service.offline import Form
@@ -16,7 +18,7 @@ PATH: Final = click.Path(path_type=Path)
 @click.command(name="recognize")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--model", help=f"name or path of a model  [{DEFAULT_MODEL}; of pages {PAGE_MODEL}]")
-@click.option("--language", help="name or path of a language model that lines are read with")
+@hint_options
 @click.option("--page", is_flag=True, help="each image is a page of many lines (scan extra)")
 @click.option("--json", "forms", flag_value="json", multiple=True, help="one JSON object a line")
 @click.option(
@@ -31,12 +33,12 @@ def recognize(
     *,
     images: tuple[str, ...],
     model: str | None,
-    language: str | None,
     page: bool,
     forms: tuple[str, ...],
     show: Path | None,
     jsonl: Path | None,
     processes: int | None,
+    **hints: Any,
 ) -> int:
     """Read images of one digit, one line of writing or one page each, here, without a server.
 
@@ -50,6 +52,7 @@ def recognize(
       inkstream recognize examples/7.png
       inkstream recognize examples/hello.png examples/hello.jsonl --model lines
       inkstream recognize examples/hello.png --model lines --language english
+      inkstream recognize dates/ --model lines --pattern '\\d{2}/\\d{2}/\\d{4}'
       inkstream recognize examples/page.jpg --page --show page.png
       inkstream recognize examples/page.jpg --page --alto > page.xml
       inkstream recognize scans/ --page --jsonl scans.jsonl
@@ -67,11 +70,11 @@ def recognize(
     if jsonl is not None:
         from service.folder import Task, read_folder  # noqa: PLC0415
 
-        return 0 if read_folder(paths, jsonl, Task(model, language, page), processes) else 1
+        return 0 if read_folder(paths, jsonl, Task(model, known(**hints), page), processes) else 1
     from model.recognizer import load  # noqa: PLC0415
     from service.offline import recognize_all, recognize_pages  # noqa: PLC0415
 
-    recognizer = load(model, language=language)
+    recognizer = load(model, **known(**hints))
     if page:
         all_read = recognize_pages(paths, recognizer, form, _complain, show)
     else:

@@ -20,6 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from model.page import reads_pages
 from service import asyncapi, docs_page, openapi
 from service.asked import asked
 from service.bodies import BodyReader
@@ -90,6 +91,8 @@ class Models(BaseModel):
     """Of the server."""
     models: list[ModelInfo]
     """The first is the default."""
+    pages: bool
+    """Whether whole pages are read, for which the server needs the `scan` extra."""
 
 
 class Status(BaseModel):
@@ -128,6 +131,7 @@ def _router_of_images(service: Service) -> APIRouter:
     @router.post(RECOGNIZE, response_model=READ, **openapi.RECOGNIZE)
     async def recognize(
         request: Request,
+        *,
         choices: Annotated[dict[str, Any], Depends(asked)],
         model: ModelName = None,
         curve: Annotated[
@@ -142,7 +146,8 @@ def _router_of_images(service: Service) -> APIRouter:
         running = service.model(model)
         if page:
             with service.sessions.admit(_address(request), _stay):
-                return await pages.recognize(request, running, form)
+                choices["every"] = "message"
+                return await pages.recognize(request, running, choices, form)
         if form != "json":
             raise ValueRefusedError(f"format is {form}, allowed: of a page alone")
         if curve and running.info.kind == "transcriber":
@@ -169,7 +174,7 @@ def _router_of_images(service: Service) -> APIRouter:
     async def models() -> Models:
         """List the models that this server runs."""
         infos = [running.info for running in service.models.values()]
-        return Models(version=installed_version(), models=infos)
+        return Models(version=installed_version(), models=infos, pages=reads_pages())
 
     return router
 

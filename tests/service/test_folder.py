@@ -51,7 +51,7 @@ def test_a_folder_is_read_in_processes_and_a_bad_file_spoils_nothing(
 def test_what_was_read_is_not_read_again_and_what_failed_is(
     scans: Path, tmp_path: Path, tiny_lines: Checkpoint
 ) -> None:
-    out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), None, page=False)
+    out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page=False)
     kept = json.dumps({"image": str(scans / "a.png"), "text": "kept as it was"})
     failed = json.dumps({"image": str(scans / "bad.png"), "error": "gone", "code": "bad_image"})
     torn = '{"image": "' + str(scans / "deep" / "b.png") + '", "te'
@@ -73,7 +73,7 @@ def test_pages_are_read_in_folders_too(tmp_path: Path, tiny_lines: Checkpoint) -
     for seed in (1, 2):
         (folder / f"{seed}.png").write_bytes(encoded(page(seed=seed, n_lines=3).image, "PNG"))
     out = tmp_path / "out.jsonl"
-    task = Task(str(tiny_lines.path), None, page=True)
+    task = Task(str(tiny_lines.path), {}, page=True)
     assert read_folder(sorted(folder.iterdir()), out, task, processes=1)
     for line in lines(out).values():
         assert len(line["lines"]) == 3
@@ -86,7 +86,7 @@ def test_a_file_that_is_something_else_is_left_alone(
     out = tmp_path / "notes.txt"
     out.write_text("my notes\nand more")
     with pytest.raises(InkstreamError, match="line 1 tells of no image"):
-        read_folder([scans / "a.png"], out, Task(str(tiny_lines.path), None, page=False), 1)
+        read_folder([scans / "a.png"], out, Task(str(tiny_lines.path), {}, page=False), 1)
     assert out.read_text() == "my notes\nand more"
 
 

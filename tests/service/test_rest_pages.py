@@ -174,6 +174,16 @@ def test_a_server_without_the_extra_says_so(
     assert "pip install 'inkstream[scan]'" in said
 
 
+def test_who_asks_for_models_hears_whether_pages_are_read(client: httpx.Client) -> None:
+    assert client.get("/v1/models").json()["pages"] is True
+
+
+def test_hints_hold_for_every_line_of_a_page(client: httpx.Client, picture: bytes) -> None:
+    answer = client.post(f"{PAGE}&characters=ab", content=picture).json()
+    assert set(answer["text"]) <= set("ab \n")
+    assert {"a", "b"} & set(answer["text"])
+
+
 def test_streams_of_others_go_on_while_pages_are_read(running: Running) -> None:
     large = np.asarray(Image.fromarray(page(n_lines=6).image).resize((1500, 2000)))
     content, stop, answers = encoded(large), threading.Event(), []
