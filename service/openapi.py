@@ -165,7 +165,8 @@ _BODY: Final = {
     "required": True,
     "description": (
         "An image of any size, dark on light or light on dark, of one character for a classifier"
-        " and of one line of writing for a transcriber; or columns; or strokes of a pen."
+        " and of one line of writing, or with page=true of a page, for a transcriber; or columns;"
+        " or strokes of a pen."
     ),
     "content": {
         "image/*": _BINARY,
@@ -195,21 +196,38 @@ _LETTER: Final = {
 } | _SPAN
 _WORD: Final = {"type": "word", "text": "I", "alternatives": [{"text": "l", "p": 0.031}]} | _SPAN
 
+_BOX: Final = [[101.0, 40.5], [108.2, 41.0], [106.9, 60.3], [99.7, 59.8]]
+_LINE: Final = {
+    "text": "I",
+    "confidence": 0.957,
+    "box": _BOX,
+    "block": 0,
+    "letters": [_LETTER | {"box": _BOX}],
+    "words": [_WORD | {"box": _BOX}],
+    "columns": 12,
+}
+_PAGE: Final = {"width": 1240, "height": 1754}
+_LINE_COLUMNS: Final = {"box": _BOX, "block": 0, "columns": "AAAAAP7+/v4="}  # one of 8 pixels
+_TEXT: Final = {"schema": {"type": "string"}}
+
+_READ: Final = _success(
+    "What was read; of a page in the form that was asked for.",
+    {
+        "classifier": {
+            "label": "1",
+            "probabilities": {"1": 0.9981, "7": 0.0019},
+            "columns": 28,
+        },
+        "transcriber": {"text": "I", "letters": [_LETTER], "words": [_WORD], "columns": 12},
+        "page": {"text": "I", **_PAGE, "lines": [_LINE]},
+    },
+)
+_READ[200]["content"] |= {"text/vnd.hocr+html": _TEXT, "application/xml": _TEXT}
+
 RECOGNIZE: Final[Extra] = {
     "tags": ["images"],
     "openapi_extra": {"requestBody": _BODY},
-    "responses": _success(
-        "What was read.",
-        {
-            "classifier": {
-                "label": "1",
-                "probabilities": {"1": 0.9981, "7": 0.0019},
-                "columns": 28,
-            },
-            "transcriber": {"text": "I", "letters": [_LETTER], "words": [_WORD], "columns": 12},
-        },
-    )
-    | _errors(*_ERRORS),
+    "responses": _READ | _errors(*_ERRORS),
 }
 COLUMNS: Final[Extra] = {
     "tags": ["images"],
@@ -218,9 +236,14 @@ COLUMNS: Final[Extra] = {
         200: {
             "description": (
                 "The columns, oldest first, each of the model's column_height bytes, top to"
-                " bottom: 0 = paper, 255 = ink."
+                " bottom: 0 = paper, 255 = ink. Of a page its lines, each with columns in base64."
             ),
-            "content": {"application/octet-stream": _BINARY},
+            "content": {
+                "application/octet-stream": _BINARY,
+                "application/json": {
+                    "example": {**_PAGE, "column_height": 8, "lines": [_LINE_COLUMNS]}
+                },
+            },
         }
     }
     | {status: _named(answer) for status, answer in _errors(*_ERRORS).items()},

@@ -5,7 +5,7 @@ its share of the server and no more.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from fastapi.responses import Response
@@ -51,12 +51,8 @@ class PageDoor:
                 said = await read(model, self._limits, name, line.columns, choices)
             return read_line(line, said.text or "", said.events)
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(read_in_turn(number, line))
-                for number, line in enumerate(page.lines)
-            ]
-        lines = [task.result() for task in tasks]
+        reading = [read_in_turn(number, line) for number, line in enumerate(page.lines)]
+        lines = await _all(reading)
         body, kind = await asyncio.to_thread(rendered, transcription(page, lines), form)
         return Response(body, media_type=kind)
 
@@ -86,6 +82,16 @@ class PageDoor:
                     f"a line of {len(line.columns)} columns, allowed: up to {most}"
                 )
         return page
+
+
+async def _all(reading: Sequence[Coroutine[Any, Any, ReadLine]]) -> list[ReadLine]:
+    """What all of them give; when one fails the others are given up, and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in reading]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 def rendered(page: PageTranscription, form: PageForm, name: str = "") -> tuple[str, str]:

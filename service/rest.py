@@ -144,14 +144,14 @@ def _router_of_images(service: Service) -> APIRouter:
     ) -> Response:
         """Read a whole image, or columns or strokes that are complete."""
         running = service.model(model)
+        if curve and running.info.kind == "transcriber":
+            raise ValueRefusedError("curve is true, allowed: of a classifier alone")
         if page:
             with service.sessions.admit(_address(request), _stay):
                 choices["every"] = "message"
                 return await pages.recognize(request, running, choices, form)
         if form != "json":
             raise ValueRefusedError(f"format is {form}, allowed: of a page alone")
-        if curve and running.info.kind == "transcriber":
-            raise ValueRefusedError("curve is true, allowed: of a classifier alone")
         with service.sessions.admit(_address(request), _stay):
             columns = await bodies.columns(request, running.metadata.config)  # [n, H]
             choices["every"] = "column" if curve else "message"

@@ -10,6 +10,7 @@ import pytest
 
 from service.errors import MEANINGS
 from service.messages import ModelInfo
+from service.page_messages import PageColumns, PageTranscription
 from service.rest import Recognition, Transcription
 from tests.service.asking import client_of
 from tests.service.running import Running, server
@@ -118,6 +119,11 @@ def test_examples_of_answers_are_answers(description: dict[str, Any], client: ht
     examples = answer["content"]["application/json"]["examples"]
     Recognition.model_validate(examples["classifier"]["value"])
     Transcription.model_validate(examples["transcriber"]["value"])
+    PageTranscription.model_validate(examples["page"]["value"])
+    columns = description["paths"]["/v1/columns"]["post"]["responses"]["200"]
+    example = columns["content"]["application/json"]["example"]
+    (line,) = PageColumns.model_validate(example).lines
+    assert len(line.columns) == example["column_height"]
     listed = description["components"]["schemas"][ModelInfo.__name__]["properties"]
     (model,) = client.get("/v1/models").json()["models"]
     assert model.keys() == listed.keys()

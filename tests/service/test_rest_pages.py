@@ -122,6 +122,7 @@ def test_a_photo_of_something_else_is_no_failure(client: httpx.Client) -> None:
         ("/v1/recognize?model=tiny&page=true", "page is true, allowed: of a transcriber alone"),
         ("/v1/columns?model=tiny&page=true", "page is true, allowed: of a transcriber alone"),
         ("/v1/recognize?model=tiny_lines&format=alto", "format is alto, allowed: of a page alone"),
+        (PAGE + "&curve=true", "curve is true, allowed: of a classifier alone"),
     ],
 )
 def test_what_does_not_go_together_is_one_clear_error(
@@ -182,6 +183,7 @@ def test_hints_hold_for_every_line_of_a_page(client: httpx.Client, picture: byte
     answer = client.post(f"{PAGE}&characters=ab", content=picture).json()
     assert set(answer["text"]) <= set("ab \n")
     assert {"a", "b"} & set(answer["text"])
+    error(client.post(f"{PAGE}&pattern=(", content=picture), 422, "bad_value")
 
 
 def test_streams_of_others_go_on_while_pages_are_read(running: Running) -> None:
