@@ -15,6 +15,8 @@ import pytest
 from model import language as languages
 from model.checkpoint import find, read
 from model.report.document import accuracy
+from model.report.page_document import document as page_document
+from model.report.page_document import table as page_table
 from model.report.tables import table
 from service.evaluation_language import table as language_table
 from tests import figures
@@ -142,6 +144,14 @@ def test_the_words_about_the_language_are_those_of_the_report() -> None:
     assert language_table(report) == (REPORTS / "language" / "figures.md").read_text()
     assert report["ngrams"] == len(languages.load("english"))
     assert report["model_digest"] == read(find("lines")).digest
+
+
+def test_the_words_about_pages_are_those_of_the_report() -> None:
+    report = json.loads((REPORTS / "pages" / "report.json").read_text())
+    assert page_table(report) == (REPORTS / "pages" / "figures.md").read_text()
+    assert page_document(report, "reports/pages") == (ROOT / "docs" / "pages.md").read_text()
+    assert report["model_digest"] == read(find("lines")).digest
+    assert (report["part"], report["limit"]) == ("report", None)
 
 
 def test_the_report_is_of_the_weights_that_are_shipped() -> None:
