@@ -15,6 +15,7 @@ pytestmark = pytest.mark.needs(CHROMIUM)
 
 LINE = EXAMPLES / "hello.png"
 DIGIT = EXAMPLES / "7.png"
+PAGE = EXAMPLES / "page.jpg"
 
 HAND_OVER = """([name, type, data, kind]) => {
   const files = new DataTransfer();
@@ -130,3 +131,34 @@ def test_what_is_no_image_is_refused_in_words_and_disturbs_nothing(
     expect(pad.page.locator("#problem")).to_contain_text("not an image")
     assert pad.text == before
     pad.complaints = [each for each in pad.complaints if "415" not in each]  # the browser's own
+
+
+def test_a_page_is_played_line_by_line(running: Running, pad: Pad) -> None:
+    expect(pad.page.locator("#version")).not_to_have_text("–")  # it knows what the server can do
+    url = f"http://127.0.0.1:{running.port}/v1/recognize?model=lines&page=true"
+    lines = httpx.post(url, content=PAGE.read_bytes(), timeout=60).json()["lines"]
+    assert len(lines) > 3
+    pad.page.evaluate("document.querySelector('#pace').value = 'all'")
+    pad.page.locator("#file").set_input_files(PAGE)
+    before, last = lines[:-1], lines[-1]
+    expect(pad.page.locator("#lines li")).to_have_text([each["text"] for each in before])
+    expect(pad.page.locator("#text")).to_have_text(last["text"])
+    place, n = pad.page.locator("#place"), last["columns"]
+    expect(place).to_have_text(f"Line {len(lines)} of {len(lines)}, {n} of {n} columns")
+    assert len(played(pad)) == 32 * sum(each["columns"] for each in lines)
+    pad.page.locator("#play").click()
+    expect(pad.page.locator("#lines li")).to_have_count(2 * len(before))
+
+
+def test_who_writes_leaves_the_rest_of_a_page_unread(pad: Pad) -> None:
+    expect(pad.page.locator("#version")).not_to_have_text("–")
+    pad.page.evaluate("document.querySelector('#pace').value = '200'")
+    pad.page.locator("#file").set_input_files(PAGE)
+    expect(pad.page.locator("#place")).to_contain_text("Line 1 of ")
+    pad.write(*HELLO[:2])
+    pad.settle()
+    text = pad.text
+    pad.page.wait_for_timeout(500)
+    assert pad.text == text
+    expect(pad.page.locator("#lines li")).to_have_count(0)
+    expect(pad.page.locator("#player")).to_be_hidden()
