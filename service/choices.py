@@ -37,11 +37,8 @@ class Choices:
         decoder.allowed = self.allowed
         return decoder
 
-    def change(self, message: Configure) -> bool:
-        """Put what the message gives in force; gives whether the next line has another decoder.
-
-        Raises `ValueRefusedError`, and changes nothing, for what cannot be.
-        """
+    def change(self, message: Configure) -> None:
+        """Put what the message gives in force, or raise `ValueRefusedError` and change nothing."""
         labels = self._labels
         if (message.top_k or 0) > len(labels):
             raise ValueRefusedError(f"top_k is {message.top_k}, allowed: 1..{len(labels)}")
@@ -49,17 +46,15 @@ class Choices:
         if message.characters is not None:  # each once: what is kept and echoed stays short
             given["characters"] = "".join(dict.fromkeys(message.characters))
         chosen = self.in_force.model_copy(update={"id": None} | given)
-        hinted = any(getattr(chosen, name) != getattr(self.in_force, name) for name in HINTS)
         anew, allowed = self._anew, self.allowed
         try:
             if chosen.characters != self.in_force.characters:
                 allowed = allowed_labels(labels, chosen.characters)
         except InputError as error:
             raise ValueRefusedError(str(error)) from error
-        if hinted:
+        if any(getattr(chosen, name) != getattr(self.in_force, name) for name in HINTS):
             anew = self._decoders(chosen)
         self.in_force, self.allowed, self._anew = chosen, allowed, anew
-        return hinted
 
     def picked(self, n_columns: int, message_ends: list[int], line_ends: bool) -> Sequence[int]:
         """Which of so many columns get a result: each, or the last ones of messages and a line."""

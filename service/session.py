@@ -261,8 +261,8 @@ class Session:
         return effects
 
     def _configure(self, message: requests.Configure) -> list[Effect]:
-        if self._choices.change(message):
-            self._line.listen_anew()
+        self._choices.change(message)
+        self._line.listen_anew()
         self._line.allow(self._choices.allowed)
         return [Send(self._choices.in_force)]
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from model.guided import new_decoder
 from model.hints import NO_HINTS, Hints
-from model.language import Language
+from model.language import About, Language
+from model.language_counts import build
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
 from service.events import Event, Letter, Punctuation, Word
@@ -43,6 +44,13 @@ LIMITS = Limits(
     max_body_bytes=65_536,
     max_image_pixels=10_000,
 )
+
+
+LITTLE = Language(
+    About("little", " abc.", 4, ("ours",)),
+    build([("abba", 50.0), ("ab.", 9.0), ("cab", 3.0)], " abc.", 4, most=1000),
+)
+LANGUAGES = {"little": LITTLE}
 
 
 class Lone:

@@ -25,7 +25,7 @@ from model.runtime import Runtime
 from service.history import SNAPSHOT_SPACING
 from service.messages import Configured, Limits, ServerMessage, encode
 from service.session import Close
-from tests.service.lone import Lone
+from tests.service.lone import LANGUAGES, Lone
 
 TOLERANCE = 1e-4
 
@@ -125,8 +125,8 @@ class Oracle(ABC):
     def configure(self, ref: int, changes: Message) -> None:
         """Settings change from the next column on."""
         self._good()
-        self._settings = self._settings.model_copy(update=changes)
-        said = self._settings.model_dump(exclude={"type", "id"})
+        self._settings = Configured.model_validate(self._settings.model_dump() | changes)
+        said = self._settings.model_dump(mode="json", exclude={"type", "id"})
         self.expected.append({"type": "configured", "id": ref} | said)
 
     def rewind(self, ref: int, column: int) -> None:
@@ -219,7 +219,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     def begin(self, oracle: Oracle, limits: Limits, ends: bool) -> None:
         """Open a session; `ends` says whether its client takes its leave."""
-        self.lone = Lone(self.net, limits)
+        self.lone = Lone(self.net, limits, LANGUAGES)
         self.lone.heard()
         self.oracle = oracle
         self.ends = ends

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from model.checkpoint import Checkpoint
 from model.hints import Hints
-from model.language import About, Language
-from model.language_counts import build
 from model.runtime import Runtime
 from service.messages import Configured, Flushed, Ready, ServerMessage
 from tests.service.lone import (
+    LANGUAGES,
     LINE_BLANK,
     LINE_INK,
+    LITTLE,
     Lone,
     error_in,
     kinds,
@@ -27,11 +27,6 @@ from tests.service.lone import (
     words_in,
 )
 
-LITTLE = Language(
-    About("little", " abc.", 4, ("ours",)),
-    build([("abba", 50.0), ("ab.", 9.0), ("cab", 3.0)], " abc.", 4, most=1000),
-)
-LANGUAGES = {"little": LITTLE}
 HINTED: list[tuple[dict[str, Any], Hints]] = [
     ({"language_model": "little"}, Hints(LITTLE)),
     ({"language_model": "little", "context": "a cab"}, Hints(LITTLE, "a cab")),

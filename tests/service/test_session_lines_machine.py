@@ -11,9 +11,10 @@ from hypothesis.stateful import initialize, precondition, rule
 from model.checkpoint import Checkpoint
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
+from service.hints import decoders_of
 from service.messages import Configured, Limits
 from service.voices import message_of
-from tests.service.lone import LIMITS
+from tests.service.lone import LANGUAGES, LIMITS
 from tests.service.machine import (
     TOLERANCE,
     Message,
@@ -47,6 +48,7 @@ class LineOracle(Oracle):
     def __init__(self, net: Runtime, limits: Limits) -> None:
         super().__init__(net, limits, Configured(top_k=5))
         self._items: list[Column | Flush] = []
+        self._told = self._settings  # before the line began
         self._read()
 
     @property
@@ -74,6 +76,17 @@ class LineOracle(Oracle):
             assert abs(heard.pop("confidence") - due.pop("confidence")) < TOLERANCE
             del heard["alternatives"], due["alternatives"]  # near ties may fall either way
         assert heard.items() >= due.items(), (heard, due)
+
+    def configure(self, ref: int, changes: Message) -> None:
+        super().configure(ref, changes)
+        if not self._items:
+            self._told = self._settings
+            self._read()
+
+    def _new_line(self) -> None:
+        super()._new_line()
+        self._told = self._settings
+        self._read()
 
     def _write(self, column: Pixels) -> None:
         self._items.append(Column(column, self._settings.characters))
@@ -103,7 +116,9 @@ class LineOracle(Oracle):
     def _read(self) -> None:
         """Have the whole line read; `_said` is what follows from each of its items."""
         config = self._net.config
-        self._decoder = TranscriptDecoder(config.labels, config.flush_columns)
+        decoder = decoders_of(config, LANGUAGES)(self._told)
+        assert isinstance(decoder, TranscriptDecoder)
+        self._decoder = decoder
         self._said: list[list[Message]] = []
         state = self._net.initial_state(1)
         blank = np.zeros((config.flush_columns, 1, config.column_height), np.uint8)
@@ -124,7 +139,7 @@ class LineOracle(Oracle):
 
 
 class LineMachine(SessionMachine):
-    """Columns and many flushes, with characters that come and go."""
+    """Columns and many flushes, with characters and hints that come and go."""
 
     @initialize(rewind=st.sampled_from([100, 5, 40]), ends=st.booleans())
     def open(self, rewind: int, ends: bool) -> None:
@@ -153,6 +168,9 @@ class LineMachine(SessionMachine):
                 "top_k": st.one_of(st.none(), st.integers(1, 5)),
                 "characters": st.sampled_from([None, "ab ", "abc", "c.", " "]),
                 "line_end_columns": st.sampled_from([0, 0, 3]),
+                "language_model": st.sampled_from([None, "little"]),
+                "words": st.sampled_from([[], ["cab", "abc"]]),
+                "pattern": st.sampled_from([None, None, "[abc. ]*", "(ab|c)+( a)*"]),
             },
         )
     )
