@@ -48,6 +48,7 @@ PATIENT: Final = Search(width=32, agreed=0.999, latest=60)
 # A letter that the beam agrees on although the net alone finds another one likelier is right six
 # times in ten, however unlikely it was by itself.
 AGAINST: Final = 0.6  # the least confidence
+MOST_RIVALS: Final = 2 * N_ALTERNATIVES  # of a word, that are kept while it is written
 END_STEPS: Final = 2  # after a symbol was said: its letter's end has been seen by then
 
 
@@ -166,7 +167,9 @@ class GuidedDecoder(TranscriptDecoder):
         """Give the letters and the words' ends that symbols are."""
         events: list[Event] = []
         for said, share, rivals in decided:
-            self._rivals += tuple(self._rival(rival) for rival in rivals)
+            if rivals:
+                known = [*self._rivals, *map(self._rival, rivals)]
+                self._rivals = tuple(sorted(known, key=lambda rival: -rival.share)[:MOST_RIVALS])
             self._share *= share
             run = Run(said.symbol, said.step, said.weights)
             events += self._say(run, said.symbol, min(step, said.step + END_STEPS), column)

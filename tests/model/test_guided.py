@@ -176,6 +176,19 @@ def test_a_word_tells_what_the_beam_gave_up_for_it() -> None:
     assert list(others.values()) == sorted(others.values(), reverse=True)
 
 
+def test_a_word_that_never_ends_keeps_no_more_than_a_short_one() -> None:
+    random = np.random.default_rng(3)
+    reader = guided()
+    reader.allow("abc")
+    sizes = []
+    for _ in range(6):
+        reader.step(some_scores(random, 400), np.ones((400, 1), np.uint8))
+        known = reader.to_dict()
+        assert len(known["rivals"]) <= 8
+        sizes.append(len(json.dumps(known["beam"])))
+    assert max(sizes[3:]) < 3 * max(sizes[:3])
+
+
 @given(seed=st.integers(0, 10_000))
 def test_alternatives_are_other_texts_and_leave_room_for_the_word(seed: int) -> None:
     random = np.random.default_rng(seed)
