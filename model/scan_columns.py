@@ -23,14 +23,14 @@ Found = tuple[NDArray[np.uint8], Points, Points, int]  # columns, upper, lower, 
 MOST_INK: Final = 0.22  # of the area around all ink; writing covers 0.17 at most, a cat's fur more
 FEW_LINES: Final = 3  # so many may be cut out as tightly as one likes
 USUAL_HEIGHT: Final = 0.7  # quantile of a page's lines: of one with tall letters and tails
-LEAST_SHARE: Final = 0.9  # of that: a line's frame is as high at least, as in training
+LEAST_SHARE: Final = 1.0  # of that: a line's frame is as high at least
 MOST_SHARE: Final = 1.8  # of that, at most: what is higher is a neighbour's tail
 ROWS_SHARE: Final = 1.0  # of the rows that the frame fills
 RIM: Final = 2  # pixels around a line's ink where its strokes fade
 BLUR: Final = 1.0  # pixels over which a lens spreads ink, about
 SHARPER: Final = 0.7  # how much of what it takes from a stroke's edge is given back
 DARK_PERCENTILE: Final = 90.0  # of the tones of a line's ink: the body of a stroke
-DARK_SHARES: Final = (0.2, 0.6)  # of that: paper up to there, the body of a stroke from there on
+DARK_SHARES: Final = (0.15, 0.6)  # of that: paper up to there, the body of a stroke from there on
 
 
 def page_columns(grey: Grey, column_height: int) -> list[Found]:

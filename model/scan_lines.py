@@ -30,6 +30,10 @@ LINK_STEP: Final = 0.6  # heights that one part lies above the other there
 SLOPE_LENGTH: Final = 4.0  # heights: a shorter line is taken to be level, as the page is
 BEND_LENGTH: Final = 12.0  # heights: a line as long may bend
 LEAST_PITCH: Final = 0.55  # heights from a line to the next
+FAR: Final = 2.5  # heights from a line's middle to a piece of ink that is none of it: dirt
+SHORT: Final = 3.5  # heights: a line as short may be a letter of another one, a large or a low one
+SHORT_PITCH: Final = 1.1  # heights from that line, if it is none
+SHORT_REACH: Final = 1.0  # heights beside it in which it is looked for
 LEAST_INK: Final = 0.1  # of a usual line's ink for each of its columns
 
 
@@ -192,14 +196,19 @@ def _apart(courses: list[Course], height: float) -> list[Course]:
     """The lines without shorter ones that run through their letters: bars, or tails."""
     kept: list[Course] = []
     for course in sorted(courses, key=lambda each: each.left - each.right):
-        if all(_pitch(course, other) >= LEAST_PITCH * height for other in kept):
+        is_short = course.right - course.left < SHORT * height
+        least, reach = (SHORT_PITCH, SHORT_REACH) if is_short else (LEAST_PITCH, 0.0)
+        if all(_pitch(course, other, reach * height) >= least * height for other in kept):
             kept.append(course)
     return kept
 
 
-def _pitch(one: Course, other: Course) -> float:
-    """How far two lines are apart where both have ink, infinity where they never do."""
-    left, right = max(one.left, other.left), min(one.right, other.right)
+def _pitch(one: Course, other: Course, reach: float) -> float:
+    """How far two lines are apart where both are, infinity where they never are.
+
+    `reach` is how far the first one is taken to go on beyond its ends.
+    """
+    left, right = max(one.left - reach, other.left), min(one.right + reach, other.right)
     if left >= right:
         return np.inf
     x = np.linspace(left, right, 5)
@@ -209,7 +218,7 @@ def _pitch(one: Course, other: Course) -> float:
 def _with_enough_ink(courses: list[Course], pieces: Pieces, block: Mask) -> list[Course]:
     """The lines without those that hardly any ink lies nearest to, such as a row of tails."""
     while len(courses) > 1:
-        nearest = _nearest(courses, pieces.x, pieces.y)
+        nearest, _ = _nearest(courses, pieces.x, pieces.y)
         ink = np.bincount(nearest[block], pieces.ink[block], len(courses))
         density = ink / np.array([c.right - c.left + pieces.height for c in courses])
         usual = float(np.median(density))
@@ -220,14 +229,16 @@ def _with_enough_ink(courses: list[Course], pieces: Pieces, block: Mask) -> list
     return courses
 
 
-def _nearest(courses: list[Course], x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:
-    """Which line each place is nearest to; beyond a line's ends it counts as further."""
+def _nearest(
+    courses: list[Course], x: NDArray[Any], y: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Which line each place is nearest to, and how far; beyond a line's ends it is further."""
     distances = []
     for course in courses:
         beyond = np.maximum(course.left - x, 0) + np.maximum(x - course.right, 0)
         distances.append(np.abs(course.y(x) - y) + 0.3 * beyond)
     nearest: NDArray[np.int64] = np.argmin(distances, 0)
-    return nearest
+    return nearest, np.min(distances, 0)
 
 
 def _assign(
@@ -235,7 +246,8 @@ def _assign(
 ) -> None:
     """Give each piece to its nearest line; one that hangs together with two is cut between them."""
     owner = np.zeros(len(pieces.kept), np.int32)
-    owner[block] = 1 + n_before + _nearest(courses, pieces.x[block], pieces.y[block])
+    nearest, away = _nearest(courses, pieces.x[block], pieces.y[block])
+    owner[block] = np.where(away > FAR * pieces.height, 0, 1 + n_before + nearest)
     for number in range(1 + n_before, 1 + n_before + len(courses)):
         owner[_alone(pieces, owner == number)] = 0
     owned = owner[pieces.labels]
@@ -256,7 +268,7 @@ def _assign(
         if len(crossed) < 2:
             continue
         y, x_inside = np.nonzero(pieces.labels[box] == place)
-        nearest = _nearest([courses[n] for n in crossed], x_inside + left, y + top)
+        nearest, _ = _nearest([courses[n] for n in crossed], x_inside + left, y + top)
         owners[y + top, x_inside + left] = 1 + n_before + np.array(crossed)[nearest]
 
 

@@ -20,7 +20,7 @@ LONG_DASH: Final = 2.0  # heights: a piece as long is what is left of a rule
 THIN_DASH: Final = 0.12  # of its length, if it is no higher
 
 CORRIDOR: Final = 1.1  # heights that a corridor between blocks is wide at least
-CORRIDOR_TALL: Final = 4.0  # heights that both its blocks are high at least
+CORRIDOR_TALL: Final = 2.5  # heights that both its blocks are high at least
 CORRIDOR_ROWS: Final = 3  # lines on each side of it, at least
 ROW_GAP: Final = 0.35  # heights between the middles of pieces that stand in two rows
 CORRIDOR_INK: Final = 0.12  # of all ink that stands on each side
