@@ -67,6 +67,7 @@ class GuidedDecoder(TranscriptDecoder):
     """Reads the scores of one line with a guide."""
 
     recent_steps = 96  # more than `PATIENT` waits for
+    recent_columns = STEP_COLUMNS * recent_steps
 
     def __init__(
         self,
@@ -155,6 +156,9 @@ class GuidedDecoder(TranscriptDecoder):
                 changes.append((column, self.text))
         self._forget_ends()
         return events, changes
+
+    def _chances(self, run: Run) -> NDArray[np.float32]:
+        return run.weights[1:]  # by what was allowed when it was said
 
     def _weighed(self, run: Run, symbol: int) -> tuple[float, tuple[Spelling, ...]]:
         confidence, others = super()._weighed(run, symbol)

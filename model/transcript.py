@@ -54,8 +54,6 @@ LEAST: Final = 1e-30  # stands for no probability where a logarithm is taken
 
 NONE: Final = np.zeros(1, np.float32)  # odds before any
 
-RECENT_COLUMNS: Final = 64  # whose ink is remembered: no end is found further back
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
@@ -77,6 +75,7 @@ class TranscriptDecoder:
     """Reads the scores of one line, of which every second column brings a new step."""
 
     recent_steps = 16  # whose end scores are kept: more than are ever looked back on
+    recent_columns = 64  # whose ink is remembered: no end is found further back
 
     def __init__(self, labels: Sequence[str], flush_columns: int = STEP_COLUMNS) -> None:
         """Begin a line.
@@ -185,7 +184,7 @@ class TranscriptDecoder:
             text = changed
         texts += [text] * (len(scores) - len(texts))
         self._start = self._start.seen(self._ink, self._columns)
-        self._ink = self._ink[bisect_left(self._ink, self._columns - RECENT_COLUMNS) :]
+        self._ink = self._ink[bisect_left(self._ink, self._columns - self.recent_columns) :]
         return Heard(events, texts)
 
     def step_beyond(self, scores: Scores) -> list[Event]:
@@ -308,9 +307,12 @@ class TranscriptDecoder:
             chances[self._space - 1] = 0
         return int(chances.argmax()) + 1 if run.symbol != self._space and chances.any() else BLANK
 
+    def _chances(self, run: Run) -> NDArray[np.float32]:
+        return run.weights[1:] if self.mask is None else run.weights[1:] * (self.mask == 0)
+
     def _weighed(self, run: Run, symbol: int) -> tuple[float, tuple[Spelling, ...]]:
         """How probable the symbol of a run is among all labels, and which others are."""
-        chances = run.weights[1:] if self.mask is None else run.weights[1:] * (self.mask == 0)
+        chances = self._chances(run)
         chances = chances / chances.sum()
         best = np.argsort(-chances)[: N_ALTERNATIVES + 2].tolist()  # with itself and the space
         others = [
@@ -330,8 +332,6 @@ class TranscriptDecoder:
             return STEP_COLUMNS * run.step
         last = self._ends_start + first + scores.index(best) - END_DELAY  # step of the letter
         return STEP_COLUMNS * (last + 1)
-
-    # Words
 
     @property
     def _takes_space(self) -> bool:

@@ -176,6 +176,20 @@ def test_a_word_tells_what_the_beam_gave_up_for_it() -> None:
     assert list(others.values()) == sorted(others.values(), reverse=True)
 
 
+def test_a_letter_that_was_said_stays_as_sure_when_others_alone_are_allowed_from_then_on() -> None:
+    guide = guide_of(Hints(pattern="[abc]*"), tuple(LABELS))
+    assert guide is not None
+    plain, reader = (GuidedDecoder(LABELS, 4, guide) for _ in range(2))
+    for decoder, characters in ((plain, None), (reader, " ")):
+        scores = line("-a-", unsure=" c ")
+        events = read(decoder, scores)
+        decoder.allow(characters)
+        events += flushed(decoder)
+        (letter,) = (event for event in events if isinstance(event, Letter))
+        assert letter.char == "a"
+        assert 0.5 < letter.confidence < 0.8
+
+
 def test_a_word_that_never_ends_keeps_no_more_than_a_short_one() -> None:
     random = np.random.default_rng(3)
     reader = guided()

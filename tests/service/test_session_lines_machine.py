@@ -144,7 +144,11 @@ class LineMachine(SessionMachine):
     @initialize(rewind=st.sampled_from([100, 5, 40]), ends=st.booleans())
     def open(self, rewind: int, ends: bool) -> None:
         limits = dataclasses.replace(
-            LIMITS, max_rewind_columns=rewind, max_bad_messages=1000, max_line_columns=10_000
+            LIMITS,
+            max_rewind_columns=rewind,
+            max_bad_messages=1000,
+            max_line_columns=10_000,
+            max_control_per_s=1000,  # patterns cost more of it
         )
         self.begin(LineOracle(self.net, limits), limits, ends)
 
