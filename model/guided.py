@@ -76,7 +76,7 @@ class GuidedDecoder(TranscriptDecoder):
         guide: Guide,
         search: Search | None = None,
     ) -> None:
-        """Begin a line; see `TranscriptDecoder`. The labels hold a space.
+        """Begin a line; see `TranscriptDecoder`. The labels must hold the space.
 
         `search` is what suits the guide where it is None.
         """
@@ -84,7 +84,7 @@ class GuidedDecoder(TranscriptDecoder):
             raise InputError("a guide needs a net whose labels hold the space")
         self._search = search or (SWIFT if guide.spells is None else PATIENT)
         self._beam = Beam(guide, 1 + labels.index(SPACE), self._search.width)
-        self._spells = guide.spells
+        self.spells = guide.spells
         super().__init__(labels, flush_columns)
 
     def reset(self) -> None:
@@ -123,9 +123,9 @@ class GuidedDecoder(TranscriptDecoder):
     @property
     def mask(self) -> Allowed:
         """What is added to the labels' log-probabilities: minus infinity for what is not said."""
-        if self.allowed is None or self._spells is None:
-            return self._spells if self.allowed is None else self.allowed
-        both: Allowed = self.allowed + self._spells
+        if self.allowed is None or self.spells is None:
+            return self.spells if self.allowed is None else self.allowed
+        both: Allowed = self.allowed + self.spells
         return self.allowed if both is None or both.max() < 0 else both
 
     @property

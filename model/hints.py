@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from model.beam import Guide
+from model.errors import InputError
+from model.events import SPACE
 from model.guide import LanguageGuide, Together
 from model.language import Language
 from model.lexicon import LexiconGuide, WordsGuide
@@ -27,9 +29,11 @@ NO_HINTS: Final = Hints()
 def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
     """The guide that follows from hints, or None from none.
 
-    Raises `InputError` for words that the labels cannot spell, and for a pattern that cannot be
-    understood or fulfilled.
+    Raises `InputError` for labels without the space, for words that they cannot spell, and for a
+    pattern that cannot be understood or fulfilled.
     """
+    if hints != NO_HINTS and SPACE not in labels:
+        raise InputError("hints need a net whose labels hold the space")
     guides: list[Guide] = []
     if hints.language is not None:
         guides.append(LanguageGuide(hints.language, labels, hints.context))

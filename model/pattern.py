@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import greenery  # type: ignore[import-untyped]
 import numpy as np
 from greenery.charclass import Charclass  # type: ignore[import-untyped]
+from greenery.parse import NoMatch  # type: ignore[import-untyped]
 from greenery.rxelems import Conc, Mult, Pattern  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
@@ -91,6 +92,8 @@ class _Positions:
         whole = NOTHING
         for time in range(times):
             part = self.one(mult.multiplicand)
+            if not part.first:  # nothing, however often
+                return part
             if endless and time == times - 1:
                 self.follow(part.last, part.first)
             if time >= least:
@@ -180,9 +183,7 @@ def _understood(expression: str) -> tuple[_Positions, _Part]:
         return positions, positions.pattern(greenery.parse(_plain(expression)))
     except RecursionError:
         raise InputError(f"pattern {shown!r} is nested too deep") from None
-    except InputError:
-        raise
-    except Exception as error:  # greenery has no exception of its own for all that it refuses
+    except (NoMatch, ValueError, IndexError) as error:  # the others: {3,2}, and an end too early
         raise InputError(
             f"pattern {shown!r} cannot be understood, allowed: characters, classes like [0-9] or "
             r"\d, groups, |, ?, *, + and {2,4}"

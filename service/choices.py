@@ -54,6 +54,8 @@ class Choices:
             raise ValueRefusedError(str(error)) from error
         if any(getattr(chosen, name) != getattr(self.in_force, name) for name in HINTS):
             anew = self._decoders(chosen)
+        if allowed is not None and anew.spells is not None and (allowed + anew.spells).max() < 0:
+            raise ValueRefusedError("no character of the pattern is one of characters")
         self.in_force, self.allowed, self._anew = chosen, allowed, anew
 
     def picked(self, n_columns: int, message_ends: list[int], line_ends: bool) -> Sequence[int]:

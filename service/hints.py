@@ -35,7 +35,9 @@ def decoders_of(config: ModelConfig, languages: Mapping[str, Language] = NO_LANG
         # A text before the line says something to a language alone.
         context = "" if language is None else chosen.context
         try:
-            return new_decoder(config, Hints(language, context, chosen.words, (), chosen.pattern))
+            return new_decoder(
+                config, Hints(language, context, chosen.words, pattern=chosen.pattern)
+            )
         except InputError as error:
             raise ValueRefusedError(str(error)) from error
 

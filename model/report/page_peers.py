@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.errors import ConfigError
-from model.report.recognisers import plain_text
+from model.report.recognisers import plain_text, those_there
 
 Picture = NDArray[np.uint8]  # [h, w, 3], red, green, blue
 
@@ -62,12 +61,4 @@ class TesseractPages:
 
 def installed() -> list[PagePeer]:
     """The peers that are there; raises `ConfigError` when none is."""
-    there: list[PagePeer] = []
-    for peer in (RapidPages, TesseractPages):
-        try:
-            there.append(peer())
-        except (ImportError, OSError):  # the package is not there, or its program is not
-            continue
-    if not there:
-        raise ConfigError("no peer is installed: pip install 'inkstream[peers]'")
-    return there
+    return those_there(RapidPages, TesseractPages)

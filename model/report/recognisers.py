@@ -1,17 +1,17 @@
 """Open recognisers that finished lines are read with, to compare: RapidOCR and Tesseract.
 
-They are optional: `pip install 'inkstream[peers]'`, and Debian's package tesseract-ocr. Each sees
+They are optional: `pip install rapidocr pytesseract`, and Debian's package tesseract-ocr. Each sees
 the whole image at once, and each gets its ink as it likes it best: found on writers who choose.
 """
 
 import importlib
 import tempfile
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from PIL import Image
 
 from model.errors import ConfigError
 
+P = TypeVar("P")
 Kind = Literal["word", "text", "character"]
 Grey = NDArray[np.uint8]  # [h, w], dark on light
 
@@ -142,14 +143,19 @@ class Tesseract:
 
 def installed() -> list[Peer]:
     """The peers that are there; raises `ConfigError` when none is."""
-    found: list[Peer] = []
-    for peer in (RapidOCR, Tesseract):
+    return those_there(RapidOCR, Tesseract)
+
+
+def those_there(*peers: Callable[[], P]) -> list[P]:
+    """Those of some peers that are installed; raises `ConfigError` when none is."""
+    found: list[P] = []
+    for peer in peers:
         try:
             found.append(peer())
         except (ImportError, OSError):  # the package is not there, or its program is not
             continue
     if not found:
-        raise ConfigError("no peer is installed: pip install 'inkstream[peers]'")
+        raise ConfigError("no peer is installed: pip install rapidocr pytesseract")
     return found
 
 

@@ -42,6 +42,22 @@ def test_what_the_net_leaves_open_the_language_decides() -> None:
     assert (plain.text, reader.text) == ("bbba", "abba")
 
 
+def test_a_language_goes_on_from_the_text_before_a_line() -> None:
+    language = Language(
+        About("pairs", ALPHABET, 5, ("ours",)),
+        build([("a bb", 50.0), ("c aa", 50.0)], ALPHABET, 5, most=1000),
+    )
+    found = []
+    for context in ("a", "c"):
+        reader = GuidedDecoder(LABELS, 4, LanguageGuide(language, tuple(LABELS), context))
+        scores = line("-a-", unsure=" b ")
+        scores[:, 1 + LABELS.index("b")] = scores[:, 1 + LABELS.index("a")]
+        read(reader, scores)
+        flushed(reader)
+        found.append(reader.text)
+    assert found == ["b", "a"]
+
+
 def test_what_the_net_is_certain_of_no_language_changes() -> None:
     reader = guided()
     said = read(reader, line("-c-c-c- -c-")) + flushed(reader)
@@ -157,6 +173,9 @@ def test_only_nets_that_read_lines_with_spaces_follow_a_language() -> None:
     assert isinstance(new_decoder(digits), ClassifierDecoder)
     with pytest.raises(InputError, match="for nets that read lines"):
         new_decoder(digits, Hints(LANGUAGE))
+    for hints in (Hints(words=("a",)), Hints(pattern="a")):
+        with pytest.raises(InputError, match="hold the space"):
+            guide_of(hints, ("a", "b"))
     with pytest.raises(InputError, match="hold the space"):
         GuidedDecoder("ab", 4, LanguageGuide(LANGUAGE, ("a", "b")))
 

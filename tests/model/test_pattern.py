@@ -68,8 +68,28 @@ def test_whatever_a_pattern_lets_through_can_be_brought_to_an_end(expression: st
 
 
 @pytest.mark.parametrize(
+    ("expression", "text"),
+    [("(){9999999999}a", "a"), ("((){9}){9999999999}", ""), ("(a{0}|){999999999}b", "b")],
+)
+def test_nothing_may_be_repeated_ever_so_often(expression: str, text: str) -> None:
+    assert fulfils(PatternGuide(expression, PRINTABLE), text)
+
+
+@given(st.text(r"ab[](){}|*+?.^$-\\,0129dsw" + "é\0", max_size=14))
+def test_whatever_comes_is_a_pattern_or_is_refused(expression: str) -> None:
+    try:
+        guide = PatternGuide(expression, PRINTABLE)
+    except InputError:
+        return
+    assert len(guide.row(guide.begin(""))) == len(PRINTABLE)
+
+
+@pytest.mark.parametrize(
     ("expression", "said"),
     [
+        ("a{3,2}", "cannot be understood"),
+        ("[a", "cannot be understood"),
+        ("a{9999999999}", "more than 256"),
         ("(", "cannot be understood"),
         ("[", "cannot be understood"),
         ("(?=a)", "cannot be understood"),

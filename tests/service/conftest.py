@@ -1,13 +1,17 @@
 """Nets that sessions are served with, and a folder of weights with a transcriber in it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from model.checkpoint import Checkpoint
 from model.recognizer import Recognizer, load
 from model.runtime import Runtime
+from tests.service.asking import client_of
 from tests.service.guests import Net
+from tests.service.running import Running, server
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +36,20 @@ def line_weights(tiny_lines: Checkpoint) -> Path:
 def reader(line_weights: Path) -> Recognizer:
     """Reads lines without a server, as `tiny_lines` must be read with one."""
     return load(line_weights / "tiny_lines.onnx")
+
+
+@pytest.fixture(scope="module")
+def running(line_weights: Path) -> Iterator[Running]:
+    """A server of both; modules that ask for another one have a fixture of their own."""
+    with server(line_weights, models="tiny,tiny_lines") as running:
+        yield running
+
+
+@pytest.fixture
+def client(running: Running) -> Iterator[httpx.Client]:
+    """Who asks it by HTTP."""
+    with client_of(running) as client:
+        yield client
 
 
 @pytest.fixture

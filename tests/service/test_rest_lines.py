@@ -4,7 +4,6 @@ import io
 import json
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +26,6 @@ STROKES: list[list[list[float]]] = [
     [[200, 5], [210, 100]],
     [[300, 8]],
 ]
-
-
-@pytest.fixture(scope="module")
-def running(line_weights: Path) -> Iterator[Running]:
-    with server(line_weights, models="tiny,tiny_lines") as running:
-        yield running
-
-
-@pytest.fixture
-def client(running: Running) -> Iterator[httpx.Client]:
-    with client_of(running) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

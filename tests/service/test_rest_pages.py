@@ -5,7 +5,6 @@ import io
 import shutil
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -26,18 +25,6 @@ from tests.service.running import Running, server
 
 PAGE = "/v1/recognize?model=tiny_lines&page=true"
 COLUMNS = "/v1/columns?model=tiny_lines&page=true"
-
-
-@pytest.fixture(scope="module")
-def running(line_weights: Path) -> Iterator[Running]:
-    with server(line_weights, models="tiny,tiny_lines") as running:
-        yield running
-
-
-@pytest.fixture
-def client(running: Running) -> Iterator[httpx.Client]:
-    with client_of(running) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -147,6 +147,19 @@ def test_what_cannot_be_told_is_refused_and_changes_nothing(
     assert texts(lone.ask(line(60))) == read_by_decoder(line_net, line(60), hints)[0]
 
 
+def test_a_pattern_and_characters_that_have_nothing_in_common_are_refused(
+    line_net: Runtime,
+) -> None:
+    lone = Lone(line_net)
+    for first, second in (("characters", "pattern"), ("pattern", "characters")):
+        told = {"characters": "c ", "pattern": "[ab]+"}
+        lone.ask(message("configure", **{first: told[first]}))
+        error = error_in(lone.ask(message("configure", **{second: told[second]})))
+        assert error.code == "bad_value"
+        assert "no character of the pattern is one of characters" in error.message
+        lone.ask(message("configure", characters=None, pattern=None))
+
+
 @pytest.mark.parametrize("told", [{"words": ["7"]}, {"pattern": "7"}, {"language_model": "little"}])
 def test_a_net_that_reads_no_lines_is_told_nothing(net: Runtime, told: dict[str, Any]) -> None:
     error = error_in(Lone(net).ask(message("configure", **told)))
