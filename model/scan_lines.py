@@ -25,6 +25,8 @@ ALONG: Final = 1.3  # heights of the writing that ink is blurred along the lines
 ACROSS: Final = 0.3  # and across them
 RIDGE: Final = 0.12  # of the ridges' usual ink that a ridge has at least
 LEAST_RIDGE: Final = 0.3  # heights that a ridge is long
+MOST_LINES: Final = 500  # of a page: what has more is no writing
+MOST_RIDGES: Final = 1000  # of a block, which has a few for each line
 LINK_GAP: Final = 4.0  # heights between two parts of a line, at most
 LINK_STEP: Final = 0.6  # heights that one part lies above the other there
 SLOPE_LENGTH: Final = 4.0  # heights: a shorter line is taken to be level, as the page is
@@ -84,6 +86,8 @@ def find_lines(mask: Mask) -> FoundLines:
     if pieces.height:
         for number, block in enumerate(blocks_of(pieces)):
             lines += _lines_of(pieces, block, number, owners, len(lines))
+            if len(lines) > MOST_LINES:
+                return FoundLines([], owners, pieces.height)
     return FoundLines(lines, owners, pieces.height)
 
 
@@ -98,9 +102,10 @@ def _lines_of(
         cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32
     )
     height = pieces.height * scale
-    courses = _linked(_ridges(small, height), height)
-    if not courses:
+    ridges = _ridges(small, height)
+    if not 0 < len(ridges) <= MOST_RIDGES:
         return []
+    courses = _linked(ridges, height)
     courses = [_scaled(course, 1 / scale) for course in courses]
     courses = _apart(courses, pieces.height)
     courses = _with_enough_ink(courses, pieces, block)
@@ -153,8 +158,7 @@ def _linked(ridges: list[NDArray[np.int64]], height: float) -> list[Course]:
         courses = [_course(line, height) for line in lines]
         pairs = [
             (cost, one, other)
-            for one in range(len(lines))
-            for other in range(one + 1, len(lines))
+            for one, other in _close(courses, height)
             if (cost := _step(courses[one], courses[other], height)) is not None
         ]
         taken: set[int] = set()
@@ -166,6 +170,20 @@ def _linked(ridges: list[NDArray[np.int64]], height: float) -> list[Course]:
                 linked = True
         lines = [line for line in lines if len(line)]
     return [_course(line, height) for line in lines]
+
+
+def _close(courses: list[Course], height: float) -> list[tuple[int, int]]:
+    """Pairs of parts that may go on in each other, by where each is and goes on to."""
+    left, right = (
+        np.array(ends) for ends in zip(*((c.left, c.right) for c in courses), strict=True)
+    )
+    reach = LINK_GAP * height
+    y = np.array([c.y(np.linspace(c.left - reach, c.right + reach, 9)) for c in courses])  # [n, 9]
+    top, bottom = y.min(1) - LINK_STEP * height, y.max(1) + LINK_STEP * height
+    beside = np.maximum(left[:, None], left) - np.minimum(right[:, None], right) <= reach
+    level = np.maximum(top[:, None], top) <= np.minimum(bottom[:, None], bottom)
+    one, other = np.nonzero(np.triu(beside & level, 1))
+    return list(zip(one.tolist(), other.tolist(), strict=True))
 
 
 def _course(points: NDArray[np.int64], height: float) -> Course:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,6 +163,7 @@ def test_a_file_and_its_pixels_are_the_same_page() -> None:
 
 MISSING = """
 import sys
+import time
 sys.modules["cv2"] = None
 sys.path.insert(0, ".")
 import model, service.cli, service.app
@@ -190,3 +192,24 @@ def test_the_base_imports_nothing_of_the_extra() -> None:
         cwd=EXAMPLES.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "False"
+
+
+def seconds(image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> float:
+    started_s = time.perf_counter()
+    find_page(image, H)
+    return time.perf_counter() - started_s
+
+
+def test_images_of_thousands_of_specks_or_dashes_take_no_more_than_some_pages_do() -> None:
+    random = np.random.default_rng(0)
+    specks = np.full((600, 600), 255, np.uint8)
+    specks[random.random(specks.shape) < 0.02] = 0
+    dashes = np.full((1500, 1500), 255, np.uint8)
+    for y in range(10, 1490, 25):
+        for x in range(10, 1480, 25):
+            dashes[y : y + 12, x : x + 3] = dashes[y + 4 : y + 7, x : x + 9] = 0
+    assert len(find_page(dashes, H).lines) == 0
+    full = page(Look("scan", "plain", "black"), n_lines=30).image
+    usual_s = min(seconds(full) for _ in range(3))
+    assert min(seconds(specks) for _ in range(2)) < 100 * usual_s
+    assert seconds(dashes) < 100 * usual_s
