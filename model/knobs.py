@@ -51,6 +51,8 @@ class Knobs:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value, bounds = getattr(self, field.name), field.metadata
+            if field.type is float:  # 5 and 5.0 are one knob, and so must be their digests
+                object.__setattr__(self, field.name, float(value))
             if bounds and not bounds["least"] <= value <= bounds["most"]:
                 allowed = f"{bounds['least']:g}..{bounds['most']:g}"
                 raise ConfigError(f"{field.name} is {value}, allowed: {allowed}")
@@ -93,7 +95,7 @@ class LineKnobs(Knobs):
     channels: int = knob(64, 1, MAX_CHANNELS // 2, "of the convolutions; of the first one half")
     masked: float = knob(0.0, 0, 0.9, "share of the steps that the net may not see in training")
     both_ways: bool = False  # a net that also reads from the end: to compare with, never served
-    steps: int = knob(40_000, 1, 10_000_000, "batches")
+    steps: int = knob(24_000, 1, 10_000_000, "batches")
     columns: int = knob(9_200, 100, 1_000_000, "columns of a batch, about")
     framewise: int = knob(1_500, 0, 1_000_000, "steps before CTC, on letters whose place is known")
     end_share: float = knob(0.15, 0, 10, "of the loss on letter ends, against that on text")

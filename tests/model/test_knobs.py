@@ -45,6 +45,10 @@ def test_each_knob_is_part_of_the_digest() -> None:
     assert len(digests) == len(PRESETS) + len(NUMBERS)
 
 
+def test_how_a_number_is_written_is_no_part_of_the_digest() -> None:
+    assert LineKnobs(words=3).digest == LineKnobs(words=3.0).digest
+
+
 @pytest.mark.parametrize(
     "values", [{"minutes": 0}, {"minutes": -1}, {"minutes": math.nan}, {"threads": -1}]
 )
