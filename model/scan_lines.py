@@ -1,9 +1,8 @@
 """Where the lines of a page run, which ink is whose, and in which order they are read.
 
-In a block of text, ink blurred far along the
-lines and little across them has a ridge on each line (Bukhari, Shafait and Breuel, ICDAR 2009);
-ridges are linked into lines, and every piece of ink goes to the line that it is nearest to. Needs
-the `scan` extra.
+In a block of text, ink blurred far along the lines and little across them has a ridge on each line
+(Bukhari, Shafait and Breuel, ICDAR 2009); ridges are linked into lines, and every piece of ink goes
+to the line that it is nearest to. Needs the `scan` extra.
 """
 
 from dataclasses import dataclass
@@ -121,9 +120,9 @@ def _lines_of(
 
 def _scaled(course: Course, factor: float) -> Course:
     """The same on a larger page."""
-    degree = len(self_curve := course.curve) - 1
-    powers = factor ** (1 - np.arange(degree, -1, -1, dtype=np.float64))
-    return Course(self_curve * powers, course.left * factor, course.right * factor)
+    powers = np.arange(len(course.curve) - 1, -1, -1, dtype=np.float64)  # of each coefficient
+    curve = course.curve * factor ** (1 - powers)
+    return Course(curve, course.left * factor, course.right * factor)
 
 
 def _ridges(ink: NDArray[np.float32], height: float) -> list[NDArray[np.int64]]:
