@@ -163,7 +163,6 @@ def test_a_file_and_its_pixels_are_the_same_page() -> None:
 
 MISSING = """
 import sys
-import time
 sys.modules["cv2"] = None
 sys.path.insert(0, ".")
 import model, service.cli, service.app
