@@ -100,6 +100,7 @@ class LineKnobs(Knobs):
     framewise: int = knob(1_500, 0, 1_000_000, "steps before CTC, on letters whose place is known")
     end_share: float = knob(0.15, 0, 10, "of the loss on letter ends, against that on text")
     teacher_share: float = knob(0.5, 0, 1, "of the teacher's answer, against the label's")
+    consistency: float = knob(0.0, 0, 10, "of what two masked views of a line answer differently")
     teacher_lag: int = knob(0, 0, 8, "steps that a letter comes later than from the teacher")
     strength: float = knob(1.0, 0, 1, "of the change of hands")
     keep: float = knob(0, 0, 1, "share of the weights it begins with that the trained ones keep")

@@ -127,3 +127,22 @@ def taught_loss(
     )
     total: Tensor = (apart.sum(2) * mask).sum() / sum(map(len, batch.labels))
     return total
+
+
+def consistency_loss(log_probabilities: Tensor, batch: LineBatch) -> Tensor:
+    """How far the answers to two views of each line lie apart, in nats a character.
+
+    Each view, masked and dropped out in its own way, learns from what the other answers: a letter
+    that is hidden in one is told by the other, and peaks grow less sure of themselves (Yao et al.,
+    "CR-CTC", ICLR 2025, arXiv 2410.05101).
+
+    Args:
+        log_probabilities: [2 B, T/2, 1 + K], the first views of all lines before the second ones.
+        batch: the B lines.
+    """
+    one, other = log_probabilities.chunk(2)
+    mask = torch.from_numpy(step_mask(batch)).to(one.device)
+    apart = functional.kl_div(one, other.detach(), reduction="none", log_target=True)
+    apart = apart + functional.kl_div(other, one.detach(), reduction="none", log_target=True)
+    total: Tensor = (apart.sum(2) * mask).sum() / (2 * sum(map(len, batch.labels)))
+    return total

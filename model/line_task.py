@@ -37,12 +37,13 @@ from model.data.line_batches import (
     join,
     plain,
     rewritten,
+    twice,
 )
 from model.data.line_data import LineData
 from model.data.lines import LineMaker
 from model.errors import ConfigError, DataError
 from model.knobs import LineKnobs
-from model.line_loss import ctc_loss, end_loss, framewise_loss, taught_loss
+from model.line_loss import consistency_loss, ctc_loss, end_loss, framewise_loss, taught_loss
 from model.line_release import release_lines
 from model.line_runs import Trained, line_config
 from model.line_start import UNCHANGED, Start, begin_with
@@ -108,7 +109,8 @@ class LineTask:
             makers[IMAGES] = partial(digits.draw, column_height=knobs.column_height)
         shares = {name: getattr(knobs, name) for name in (*SOURCES, MADE, IMAGES)}
         pieces = Pieces(data.ink, data.training, self.labels)
-        self.batches = LineBatches(pieces, pen, shares, knobs.columns, makers)
+        n_columns = knobs.columns // (2 if knobs.consistency else 1)
+        self.batches = LineBatches(pieces, pen, shares, n_columns, makers)
         self.halves = Ahead(self._halves)
         self.held_out = Pieces(data.ink, data.choosing, self.labels)
         self.groups = _held_out_groups(self.held_out)
@@ -128,7 +130,8 @@ class LineTask:
         """What a step minimises, of one shard; all chance comes from seed, step and shard."""
         random = np.random.default_rng((self.knobs.seed, step, shard))
         framewise = self._framewise(step)
-        batch = self.halves(step)[shard]
+        lines = self.halves(step)[shard]
+        batch = twice(lines) if self.knobs.consistency else lines
         device = next(self.network.parameters()).device
         columns = torch.from_numpy(batch.columns).to(device).float() / 255
         dropout = torch.Generator(device).manual_seed(int(random.integers(2**62)))
@@ -141,6 +144,9 @@ class LineTask:
                 answers, share = self._answers(columns), self.knobs.teacher_share
                 taught = taught_loss(log_probabilities, answers, batch, self.knobs.teacher_lag)
                 told = (1 - share) * told + share * taught
+            if self.knobs.consistency:
+                apart = consistency_loss(log_probabilities, lines)
+                told = told + self.knobs.consistency * apart
             loss = loss + (1 - framewise) * told
         if framewise > 0:
             eager = step < EAGER * self.knobs.framewise

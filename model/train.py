@@ -29,6 +29,7 @@ from model.line_start import start_from
 from model.line_task import LineTask
 from model.run_folder import STATE, RunFolder
 
+THREADS = torch.get_num_threads()  # that torch takes by itself, before any run divides them
 SAVE_EVERY_S = 300  # seconds of work that a crash may cost at most
 HEADS = ("head", "ends")  # of either net; names that their weights begin with
 MINUTES_AFTER_TEACHER = 0.1  # what a run gets at least when its teacher took the rest
@@ -178,8 +179,8 @@ class Trainer:
     """One run: everything that changes while it goes on, and so must be saved."""
 
     def __init__(self, knobs: Knobs, place: Place, task: Task) -> None:
-        if place.threads:
-            torch.set_num_threads(max(1, place.threads // task.n_shards))
+        # Each shard has its thread: together they shall have no more than there are.
+        torch.set_num_threads(max(1, (place.threads or THREADS) // task.n_shards))
         self.knobs, self.place, self.task = knobs, place, task
         self.device, self.bfloat16 = choose_device(knobs, place)
         self.network = task.network.to(self.device)

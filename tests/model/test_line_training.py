@@ -30,7 +30,7 @@ from model.errors import ConfigError, DataError
 from model.knobs import LineKnobs, Optimiser, Place
 from model.line_loss import ctc_loss, end_loss, framewise_loss
 from model.line_start import Start, start_from
-from model.line_task import LineTask
+from model.line_task import N_SHARDS, LineTask
 from model.run_folder import network_weights
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
@@ -185,6 +185,13 @@ def test_three_steps_and_three_more_equal_six(tmp_path: Path, optimiser: Optimis
     assert trainer("half", resume=True).run()
     ours, theirs = network_weights(tmp_path / "half"), network_weights(tmp_path / "six")
     assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
+
+
+def test_the_parts_of_a_batch_share_the_threads_again_in_every_run(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        place = Place(run=tmp_path / name)
+        training.Trainer(SMALL, place, training.line_task(SMALL, place))
+        assert torch.get_num_threads() == max(1, training.THREADS // N_SHARDS)
 
 
 def write_json_lines(path: Path, renamed: dict[str, str]) -> Path:
