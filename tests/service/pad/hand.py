@@ -131,6 +131,15 @@ class Pad:
                 return
         raise AssertionError("the ink was not decided")
 
+    def first_sent(self, field: str) -> dict[str, Any]:
+        """The first message that has this field; waits for it, since frames are told late."""
+        for _ in range(DEADLINE_MS // 50):
+            found = next((message for message in self.sent if field in message), None)
+            if found is not None:
+                return found
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"no message with {field} was sent")
+
     def strokes(self) -> tuple[list[dict[str, Any]], float]:
         """The ink of this line as the page sent it, in one piece."""
         strokes: dict[int, dict[str, Any]] = {}
