@@ -110,6 +110,14 @@ class LineKnobs(Knobs):
     made: float = knob(9, 0, 100, "share of made-up words and lines")
     images: float = knob(1.5, 0, 100, "share of numbers made of MNIST's images")
 
+    def __post_init__(self) -> None:
+        Knobs.__post_init__(self)  # not by super(): slots make another class of this one
+        if self.consistency and not (self.masked or self.dropout):
+            raise ConfigError(
+                f"consistency is {self.consistency:g}, but masked and dropout are 0: "
+                "both views would be one"
+            )
+
 
 TEACHER: Final = ImageKnobs(
     task="teacher", epochs=16, learning_rate=2e-3, weight_decay=2e-2, blank_share=0.0,

@@ -6,34 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from model import train as training
 from model.data import line_data
-from model.data.line_batches import LineBatch, twice
+from model.data.line_batches import twice
+from model.errors import ConfigError
 from model.knobs import LineKnobs, Place
 from model.line_loss import consistency_loss
 from model.line_runs import trained
 from model.line_task import LineTask
 from tests.model.little_ink import HEIGHT, ink
+from tests.model.said import batch_of, sure_of
 
-N_STEPS = 6
 ONE = [0, 1, 0, 2, 0, 0]
 OTHER = [0, 1, 0, 1, 0, 0]
-
-
-def sure_of(*views: list[int]) -> Tensor:
-    """Log-probabilities [views, n, 3] of a net that is nearly sure of these symbols."""
-    scores = torch.zeros(len(views), len(views[0]), 3)
-    for view, symbols in enumerate(views):
-        scores[view, range(len(symbols)), symbols] = 8.0
-    return scores.log_softmax(2)
-
-
-def batch_of(*steps: int) -> LineBatch:
-    """Lines of two letters and of so many steps."""
-    columns = np.zeros((len(steps), 2 * N_STEPS, HEIGHT), np.uint8)
-    return LineBatch(columns, np.array(steps), ("ab",) * len(steps), np.full((len(steps), 2), 1.0))
 
 
 def test_what_both_views_answer_alike_costs_nothing() -> None:
@@ -58,7 +44,7 @@ def test_a_view_is_compared_with_the_other_of_its_own_line() -> None:
 
 
 def test_each_view_is_drawn_towards_the_other() -> None:
-    scores = torch.stack([torch.zeros(N_STEPS, 3), torch.zeros(N_STEPS, 3)])
+    scores = torch.zeros(2, 6, 3)
     scores[0, 3, 1] = scores[1, 3, 2] = 4.0
     scores.requires_grad_()
     loss = consistency_loss(scores.log_softmax(2), batch_of(6))
@@ -72,7 +58,7 @@ def test_each_view_is_drawn_towards_the_other() -> None:
 
 def test_padding_is_not_compared() -> None:
     late = sure_of([0, 1, 0, 2, 1, 1], [0, 1, 0, 2, 2, 2])
-    assert consistency_loss(late, batch_of(4)) == pytest.approx(0, abs=1e-6)
+    assert consistency_loss(late, batch_of(4, width=6)) == pytest.approx(0, abs=1e-6)
     assert consistency_loss(late, batch_of(6)) > 1
 
 
@@ -107,3 +93,9 @@ def views_apart(folder: Path, consistency: float) -> float:
 def test_a_net_that_is_trained_so_answers_more_alike(tmp_path: Path) -> None:
     alone = views_apart(tmp_path / "alone", 0)
     assert views_apart(tmp_path / "alike", 2) < 0.7 * alone
+
+
+def test_views_that_cannot_differ_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"consistency is 0.2, but masked and dropout are 0"):
+        LineKnobs(consistency=0.2, masked=0, dropout=0)
+    assert LineKnobs(consistency=0.2, masked=0, dropout=0.1).consistency == 0.2

@@ -6,35 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from model import train as training
 from model.data import line_data
-from model.data.line_batches import Drawn, LineBatch, join
+from model.data.line_batches import Drawn, join
 from model.errors import DataError
 from model.knobs import LineKnobs, Place
 from model.line_loss import taught_loss
 from model.line_runs import Trained, trained
 from model.line_task import LineTask
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
+from tests.model.said import batch_of, sure_of
 
 SMALL = LineKnobs(
     layers=1, units=16, channels=4, column_height=HEIGHT, steps=40, columns=400, framewise=0,
     made=0, images=0, precision="float32", learning_rate=1e-2, dropout=0, ema=0,
 )  # fmt: skip
-
-
-def sure_of(symbols: list[int]) -> Tensor:
-    """Log-probabilities [1, n, 3] of a net that is nearly sure of these symbols, step by step."""
-    scores = torch.zeros(1, len(symbols), 3)
-    scores[0, range(len(symbols)), symbols] = 8.0
-    return scores.log_softmax(2)
-
-
-def batch_of(*steps: int) -> LineBatch:
-    """Lines of two letters and of so many steps."""
-    columns = np.zeros((len(steps), 2 * max(steps), HEIGHT), np.uint8)
-    return LineBatch(columns, np.array(steps), ("ab",) * len(steps), np.full((len(steps), 2), 1.0))
 
 
 def test_it_is_taught_to_say_the_same_as_much_later_as_the_lag_says() -> None:
@@ -56,9 +43,7 @@ def test_a_lag_leaves_something_of_the_shortest_line() -> None:
 def test_it_is_taught_nothing_about_padding() -> None:
     teacher, other = sure_of([0, 1, 0, 2, 0, 0]), sure_of([0, 1, 0, 2, 1, 1])
     assert taught_loss(other, teacher, batch_of(6)) > 5
-    shorter = batch_of(4)
-    padded = dataclasses.replace(shorter, columns=np.zeros((1, 12, HEIGHT), np.uint8))
-    assert taught_loss(other, teacher, padded) == pytest.approx(0, abs=1e-6)
+    assert taught_loss(other, teacher, batch_of(4, width=6)) == pytest.approx(0, abs=1e-6)
 
 
 def run_of(folder: Path, knobs: LineKnobs, *teachers: Trained) -> Path:

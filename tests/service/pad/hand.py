@@ -131,12 +131,11 @@ class Pad:
                 return
         raise AssertionError("the ink was not decided")
 
-    def first_sent(self, field: str) -> dict[str, Any]:
-        """The first message that has this field; waits for it, since frames are told late."""
+    def wait_to_send(self, field: str) -> None:
+        """Wait until a message with this field was sent: the browser tells of frames late."""
         for _ in range(DEADLINE_MS // 50):
-            found = next((message for message in self.sent if field in message), None)
-            if found is not None:
-                return found
+            if any(field in message for message in self.sent):
+                return
             self.page.wait_for_timeout(50)
         raise AssertionError(f"no message with {field} was sent")
 
