@@ -10,6 +10,7 @@ import signal
 import typing
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import click
@@ -180,9 +181,21 @@ def _train(task: str, options: dict[str, Any], **more: Any) -> int:
     chosen = dataclasses.replace(PRESETS[task], **knobs), Place(run=run, **place)
     from model.train import train as train_net
 
+    came: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
     for number in (signal.SIGTERM, signal.SIGINT):  # shells let background jobs ignore Ctrl-C
-        signal.signal(number, signal.default_int_handler)
-    made = train_net(*chosen)
+        signal.signal(number, interrupt)
+    try:
+        made = train_net(*chosen)
+    except RuntimeError as error:
+        if not came:
+            raise
+        # Python waits for threads by a lock that an interrupt may leave open; it then complains.
+        raise KeyboardInterrupt from error
     if made is None:
         click.echo(f"the time was up; go on with: inkstream train {task} --run {run} --resume")
     else:
