@@ -72,23 +72,39 @@ def train(knobs: Knobs, place: Place) -> Path | None:
         KeyboardInterrupt: on Ctrl-C, after saving.
     """
     started = time.monotonic()
+    needed = run_before(knobs, place)
+    if needed is not None:
+        if train(*needed) is None:
+            return None
+        place = place_after(needed[1].run, place, started)
     if isinstance(knobs, LineKnobs):
         task = line_task(knobs, place)
     else:
         assert isinstance(knobs, ImageKnobs)
-        dataset = load_images(place.data)
-        teachers = place.teachers
-        if knobs.task == "digits" and knobs.teacher_share > 0 and not teachers:
-            teacher = train_teacher(knobs, place)
-            if teacher is None:
-                return None
-            teachers = (teacher.parent,)
-            if place.minutes is not None:
-                left = place.minutes - (time.monotonic() - started) / 60
-                place = dataclasses.replace(place, minutes=max(left, MINUTES_AFTER_TEACHER))
-        task = image_task(knobs, dataset, teachers)
+        task = image_task(knobs, load_images(place.data), place.teachers)
     trainer = Trainer(knobs, place, task)
     return task.finish(trainer.folder) if trainer.run() else None
+
+
+def run_before(knobs: Knobs, place: Place) -> tuple[Knobs, Place] | None:
+    """The teacher's run, in a folder within this one's, where one is needed and none was given."""
+    if not isinstance(knobs, ImageKnobs) or knobs.task == "teacher":
+        return None
+    if not knobs.teacher_share or place.teachers:
+        return None
+    run = place.run / "teacher"
+    own = {name: getattr(knobs, name) for name in ("seed", "held_out", "precision")}
+    preset = dataclasses.replace(TEACHER, **own)
+    return preset, dataclasses.replace(place, run=run, resume=(run / STATE).exists())
+
+
+def place_after(teacher: Path, place: Place, started: float) -> Place:
+    """The place of a run whose teacher is trained now, with the minutes that are left."""
+    minutes = place.minutes
+    if minutes is not None:
+        minutes = max(minutes - (time.monotonic() - started) / 60, MINUTES_AFTER_TEACHER)
+    resume = place.resume and (place.run / STATE).exists()  # it may have stopped in the teacher's
+    return dataclasses.replace(place, teachers=(teacher,), minutes=minutes, resume=resume)
 
 
 def load_images(folder: Path | None) -> Dataset:
@@ -113,14 +129,6 @@ def image_task(knobs: ImageKnobs, dataset: Dataset, teachers: Sequence[Path]) ->
     if knobs.task == "teacher":
         return TeacherTask(knobs, dataset)
     return DigitsTask(knobs, dataset, teachers)
-
-
-def train_teacher(knobs: ImageKnobs, place: Place) -> Path | None:
-    """Train the teacher of a run of digits, or go on with it; the same answer as `train`."""
-    run = place.run / "teacher"
-    own = {name: getattr(knobs, name) for name in ("seed", "held_out", "precision")}
-    preset = dataclasses.replace(TEACHER, **own)
-    return train(preset, dataclasses.replace(place, run=run, resume=(run / STATE).exists()))
 
 
 def learning_rate(step: int, n_steps: int, knobs: Knobs) -> float:

@@ -16,7 +16,7 @@ from model import train as training
 from model.columns import digit_columns
 from model.errors import DataError
 from model.evaluate import report
-from model.knobs import PRESETS, TEACHER, ImageKnobs, Place
+from model.knobs import TEACHER, ImageKnobs, Place
 from model.run_folder import METRICS, STATE, network_weights
 from service.client import connect_sync
 from tests import builders
@@ -158,7 +158,7 @@ def test_a_run_of_digits_trains_its_teacher_first_and_learns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = dataclasses.replace(TEACHER, epochs=5, batch=16)
-    monkeypatch.setitem(PRESETS, "teacher", short)
+    monkeypatch.setattr(training, "TEACHER", short)
     knobs = dataclasses.replace(QUICK, epochs=20, units=48, features=32, teacher_share=0.3)
     path = training.train(knobs, Place(run=tmp_path / "run", threads=1))
     assert path == tmp_path / "run" / "digits.onnx"
@@ -168,6 +168,23 @@ def test_a_run_of_digits_trains_its_teacher_first_and_learns(
     made = report([path], builders.excerpt(400))
     assert made.contents["accuracy"] > 0.5
     assert load(path).metadata.metrics["held_out_accuracy"] > 0.4
+
+
+def test_a_stop_in_the_teachers_run_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "TEACHER", dataclasses.replace(TEACHER, epochs=1))
+    knobs = dataclasses.replace(SMALL, epochs=1, teacher_share=0.5)
+    at_once, stopped = (Place(run=tmp_path / name, threads=1) for name in ("once", "stopped"))
+    assert training.train(knobs, at_once) == at_once.run / "digits.onnx"
+    assert training.train(knobs, dataclasses.replace(stopped, minutes=1e-9)) is None
+    assert not (stopped.run / STATE).exists()
+    resumed = dataclasses.replace(stopped, resume=True)
+    for _ in range(2):  # what is finished is not trained again
+        assert training.train(knobs, resumed) == stopped.run / "digits.onnx"
+        for part in ("", "teacher"):
+            assert_same(at_once.run / part, stopped.run / part)
+            assert epochs(stopped.run / part) == [1]
 
 
 STROKES = {
