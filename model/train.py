@@ -95,7 +95,8 @@ def run_before(knobs: Knobs, place: Place) -> tuple[Knobs, Place] | None:
     run = place.run / "teacher"
     own = {name: getattr(knobs, name) for name in ("seed", "held_out", "precision")}
     preset = dataclasses.replace(TEACHER, **own)
-    return preset, dataclasses.replace(place, run=run, resume=(run / STATE).exists())
+    resume = place.resume or (run / STATE).exists()
+    return preset, dataclasses.replace(place, run=run, resume=resume)
 
 
 def place_after(teacher: Path, place: Place, started: float) -> Place:

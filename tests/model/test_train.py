@@ -187,6 +187,12 @@ def test_a_stop_in_the_teachers_run_changes_nothing(
             assert epochs(stopped.run / part) == [1]
 
 
+def test_where_nothing_was_begun_nothing_is_resumed(tmp_path: Path) -> None:
+    knobs = dataclasses.replace(SMALL, teacher_share=0.5)
+    with pytest.raises(DataError, match=r"there is no run to resume"):
+        training.train(knobs, Place(run=tmp_path / "mistyped", resume=True))
+
+
 STROKES = {
     "é": [
         [(8, 36), (44, 32), (36, 20), (16, 22), (8, 40), (20, 54), (42, 50)],
