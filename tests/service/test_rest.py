@@ -188,6 +188,18 @@ def test_a_request_is_one_line_of_the_log_with_its_id(
     assert (line["event"], line["path"], line["status"]) == ("request", "/v1/recognize", 200)
 
 
+def test_a_status_is_logged_as_a_number(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.root, "handlers", logging.root.handlers)
+    monkeypatch.setattr(logging.root, "level", logging.root.level)
+    written = io.StringIO()
+    logs.configure("terminal", stream=written)
+    error(client.post("/v1/recognize?curve=perhaps", content=b"x"), 422, "bad_value")
+    (line,) = [line for line in written.getvalue().splitlines() if "code=bad_value" in line]
+    assert "status=422" in line
+
+
 # Who may come in
 
 
