@@ -120,3 +120,5 @@ class Server(uvicorn.Server):
             await asyncio.wait([drain], timeout=SIGNAL_CHECK_S)
         drain.cancel()
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn then leaves the application to fail as its loop is closed
+            await self.lifespan.shutdown()

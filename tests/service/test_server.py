@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -120,6 +121,18 @@ def test_a_second_signal_ends_the_drain(tiny: Checkpoint, sign: signal.Signals) 
         running.child.send_signal(sign)
         stream.recv()
         assert running.stop(sign) == 0
+    assert [line for line in running.lines if line["level"] == "error"] == []
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_server_that_is_told_twice_stops_without_a_complaint(
+    tiny: Checkpoint, sign: signal.Signals
+) -> None:
+    with process(tiny) as running:
+        running.child.send_signal(sign)
+        time.sleep(0.01)  # two at the same moment would be one
+        assert running.stop(sign) == 0
+    assert [line for line in running.lines if line["level"] == "error"] == []
 
 
 def test_an_idle_server_stops_at_once(tiny: Checkpoint) -> None:
