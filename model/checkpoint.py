@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import OPSET, ModelConfig
+from model.config import OPSET, Kind, ModelConfig
 from model.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -121,15 +121,21 @@ def find(name_or_path: str | Path, folder: Path | None = None) -> Path:
     raise CheckpointError(f"no model {str(name_or_path)!r}, known: {', '.join(known) or 'none'}")
 
 
-def read(path: Path) -> Checkpoint:
-    """Read and verify a checkpoint; raises `CheckpointError` that says what is wrong with it."""
+def read(path: Path, kind: Kind | None = None) -> Checkpoint:
+    """Read and verify a checkpoint, of any kind or of the one that is needed.
+
+    Raises `CheckpointError` that says what is wrong with it.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     try:
         _verify(content)
-        return Checkpoint(path, Metadata.from_json(_property(content, _PROPERTY)), content)
+        metadata = Metadata.from_json(_property(content, _PROPERTY))
+        if kind is not None and metadata.config.kind != kind:
+            raise CheckpointError(f"it is a {metadata.config.kind}, expected a {kind}")
+        return Checkpoint(path, metadata, content)
     except CheckpointError as error:
         raise CheckpointError(f"{path.name}: {error}") from error
 

@@ -98,7 +98,7 @@ def report(checkpoints: Sequence[Path], dataset: Dataset, road: Road | None = No
         dataset: images that no choice has seen.
         road: how to reach the first net; None runs it here.
     """
-    nets = [read(path) for path in checkpoints]
+    nets = [read(path, "classifier") for path in checkpoints]
     first = measure(road or runtime_road(nets[0]), dataset)
     others = [measure(runtime_road(net), dataset).figures for net in nets[1:]]
     metadata = nets[0].metadata

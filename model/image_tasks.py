@@ -14,10 +14,17 @@ from model.chance import seeded
 from model.config import ModelConfig
 from model.data.augment import Distortion, blank_columns
 from model.data.dataset import Dataset
+from model.errors import DataError
 from model.knobs import ImageKnobs
 from model.network import ColumnLSTM
 from model.release import release
-from model.run_folder import NETWORK, RunFolder, network_digest, network_weights
+from model.run_folder import (
+    NETWORK,
+    RunFolder,
+    configuration_of,
+    network_digest,
+    network_weights,
+)
 from model.teacher import Teacher
 
 SPLIT_SEED = 0  # the held-out images are the same ones for every seed of training
@@ -117,6 +124,7 @@ class DigitsTask(ImageTask):
     """The causal net: at every column since the first ink, labels and the teachers' answer."""
 
     def __init__(self, knobs: ImageKnobs, dataset: Dataset, teachers: Sequence[Path]) -> None:
+        """Draw the weights; raises `DataError` for teachers that are none, or of other labels."""
         self.config = ModelConfig(
             labels=dataset.labels,
             column_height=dataset.columns.shape[2],
@@ -126,11 +134,13 @@ class DigitsTask(ImageTask):
             units=knobs.units,
         )
         super().__init__(knobs, dataset, ColumnLSTM(self.config, knobs.dropout))
-        self.teacher_digests = [network_digest(path) for path in teachers]
         for path in teachers:
+            if configuration_of(path, "teacher")["labels"] != list(dataset.labels):
+                raise DataError("a teacher has other labels than the net that it teaches")
             teacher = Teacher(len(dataset.labels))
             teacher.load_state_dict(network_weights(path))
             self.teachers.append(teacher.eval().requires_grad_(False))
+        self.teacher_digests = [network_digest(path) for path in teachers]
 
     @property
     def description(self) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def train_language(
     Raises:
         DataError: there is nothing to count, or a file cannot be read.
     """
+    out.parent.mkdir(parents=True, exist_ok=True)  # before the work, lest it fail at the end
     lines = [line for file in files for line in _lines(file)]
     sources = [f"{file.name}, sha256 {_digest(file)}" for file in files]
     characters = CHARACTERS | {SPACE} | set("".join(lines))
@@ -45,7 +46,6 @@ def train_language(
     alphabet = "".join(sorted(characters))
     nodes = build(counted, alphabet, order, most)
     language = Language(About(out.stem, alphabet, order, tuple(sources)), nodes)
-    out.parent.mkdir(parents=True, exist_ok=True)
     language.save(out)
     told = [f"{out}: {len(language):,} n-grams of up to {order} characters, counted in"]
     return "\n  ".join(told + sources)

@@ -1,6 +1,5 @@
 """Nets for lines as runs leave them: to learn from and to compare with."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from model.config import ModelConfig
 from model.data.line_batches import FLUSH_COLUMNS
 from model.knobs import LineKnobs
 from model.network import LineLSTM
-from model.run_folder import CONFIGURATION, network_digest, network_weights
+from model.run_folder import configuration_of, network_digest, network_weights
 
 
 def line_config(knobs: LineKnobs, labels: Sequence[str]) -> ModelConfig:
@@ -39,9 +38,8 @@ class Trained:
 
 def trained(run: Path) -> Trained:
     """What a run of `train lines` left; raises `DataError` if there is nothing."""
-    weights = network_weights(run)
-    configuration = json.loads((run / CONFIGURATION).read_text())
+    configuration = configuration_of(run, "lines")
     knobs, labels = LineKnobs(**configuration["knobs"]), tuple(configuration["labels"])
     network = LineLSTM(line_config(knobs, labels), both_ways=knobs.both_ways)
-    network.load_state_dict(weights)
+    network.load_state_dict(network_weights(run))
     return Trained(network.eval(), labels, knobs, configuration["init"], network_digest(run))

@@ -1,6 +1,5 @@
 """Weights that a run on lines begins with: a net that reads already, of these labels or others."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,7 +11,7 @@ from model.checkpoint import find, read
 from model.errors import DataError
 from model.network import LineLSTM
 from model.restore import weights_of
-from model.run_folder import CONFIGURATION, network_digest, network_weights
+from model.run_folder import CONFIGURATION, configuration_of, network_digest, network_weights
 
 BACKWARDS: Final = "backwards."  # names of the weights of layers that read from the end
 FORWARDS: Final = "lstm."  # of those that read from the start
@@ -43,13 +42,11 @@ def start_from(source: Path) -> Start:
     Raises `DataError` or `CheckpointError` if there is none that can be used.
     """
     if (source / CONFIGURATION).is_file():
-        labels = json.loads((source / CONFIGURATION).read_text())["labels"]
+        labels = configuration_of(source, "lines")["labels"]
         return Start(tuple(labels), network_weights(source), network_digest(source))
-    checkpoint = read(find(source))
-    metadata = checkpoint.metadata
-    if metadata.config.kind != "transcriber":
-        raise DataError(f"{metadata.name} is a {metadata.config.kind}, expected a transcriber")
+    checkpoint = read(find(source), "transcriber")
     weights = {name: torch.from_numpy(value) for name, value in weights_of(checkpoint).items()}
+    metadata = checkpoint.metadata
     of_letters, of_ends = metadata.temperatures
     return Start(metadata.config.labels, weights, checkpoint.digest, (of_letters, of_ends))
 

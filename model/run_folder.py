@@ -103,6 +103,17 @@ def _packed(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = Non
     return safetensors.torch.save(plain, metadata)
 
 
+def configuration_of(path: Path, task: str) -> dict[str, Any]:
+    """What decided the result of a finished run of `task`; raises `DataError` if it is none."""
+    if not (path / NETWORK).is_file():
+        raise DataError(f"{path} has no {NETWORK}: train it first")
+    configuration: dict[str, Any] = json.loads((path / CONFIGURATION).read_text())
+    found = configuration["knobs"]["task"]
+    if found != task:
+        raise DataError(f"{path} holds a run of {found}, expected one of {task}")
+    return configuration
+
+
 def network_weights(path: Path) -> dict[str, Tensor]:
     """The weights that a finished run left; raises `DataError` when there are none."""
     file = path / NETWORK

@@ -15,7 +15,7 @@ from model.checkpoint import find, read
 from model.data import unipen
 from model.data.split import Part
 from model.runtime import Runtime
-from service.evaluation_options import CHECKPOINT, DATA, PART, PATH
+from service.evaluation_options import CHECKPOINT, DATA, PART, PATH, make_folders
 
 if TYPE_CHECKING:
     from model.report.material import Material
@@ -60,7 +60,8 @@ def ink(
     from model.report.material import Material  # noqa: PLC0415 - needs the train extra
     from service.replay import POINTS, replay  # noqa: PLC0415 - needs rapidfuzz
 
-    net = read(find(checkpoint))
+    net = read(find(checkpoint), "transcriber")
+    make_folders(out)
     runtime, written = Runtime(net), unipen.read(data)[0]
     labels, height = runtime.config.labels, runtime.config.column_height
     pieces = {
@@ -89,7 +90,6 @@ def ink(
         contents["margins"][str(columns)] = found
         for kind, figures in found.items():
             click.echo(_row(columns, kind, figures))
-    out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(contents, indent=2) + "\n")
     _plot(contents["margins"], out / "margin.png")
     click.echo(f"written: {out}")

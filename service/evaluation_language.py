@@ -11,7 +11,7 @@ from model import language as languages
 from model.checkpoint import find, read
 from model.data import unipen
 from model.data.split import Part
-from service.evaluation_options import CHECKPOINT, DATA, PART, PATH
+from service.evaluation_options import CHECKPOINT, DATA, PART, PATH, make_folders
 
 REPORT: Final = Path("docs/reports/language")
 DATES: Final = {
@@ -47,10 +47,11 @@ def language(
     """
     from model.report.language import report  # noqa: PLC0415 - needs the train extra
 
+    net = read(find(checkpoint), "transcriber")
+    make_folders(out)
     ink, _ = unipen.read(data)
     model = languages.load(language)
-    found = report(read(find(checkpoint)), ink, model, part, limit)
-    out.mkdir(parents=True, exist_ok=True)
+    found = report(net, ink, model, part, limit)
     (out / "report.json").write_text(json.dumps(found, indent=2) + "\n")
     (out / "figures.md").write_text(table(found))
     click.echo(f"{found['model']} {found['model_digest']}\ndata {found['data_digest']}, {part}")

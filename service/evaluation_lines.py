@@ -8,7 +8,7 @@ import click
 from model.checkpoint import find, read
 from model.data import mnist, unipen
 from model.data.split import Part
-from service.evaluation_options import CHECKPOINT, DATA, PART, PATH
+from service.evaluation_options import CHECKPOINT, DATA, PART, PATH, make_folders
 
 REPORT: Final = Path("docs/reports/lines")
 DOCUMENT: Final = Path("docs/accuracy.md")
@@ -54,10 +54,11 @@ def lines(
     from model.report.lines import report  # noqa: PLC0415 - needs rapidfuzz
     from model.report.recognisers import installed  # noqa: PLC0415
 
+    checkpoint = read(find(places["checkpoint"]), "transcriber")
+    make_folders(out, document.parent)
     ink, _ = unipen.read(places["data"])
     digits = mnist.load("t10k", places["mnist"])
     others = installed() if peers else []
-    checkpoint = read(find(places["checkpoint"]))
     made = report(
         checkpoint, ink, digits,
         part=part, limit=limit, peers=others, n_hands=hands, twin=both_ways,

@@ -1,4 +1,4 @@
-"""Options that several evaluations share."""
+"""Options that several evaluations share, and the folders that they write to."""
 
 from pathlib import Path
 from typing import Final
@@ -20,3 +20,9 @@ PART: Final = click.option(
     show_default=True,
     help="whose writing is read; choose while anything is still being chosen",
 )
+
+
+def make_folders(*folders: Path) -> None:
+    """Make what results will be written to, so that an hour's work does not fail at its end."""
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import click
 from model.checkpoint import find, read
 from model.data import unipen
 from model.data.split import Part
-from service.evaluation_options import CHECKPOINT, DATA, PART, PATH
+from service.evaluation_options import CHECKPOINT, DATA, PART, PATH, make_folders
 
 REPORT: Final = Path("docs/reports/pages")
 DOCUMENT: Final = Path("docs/pages.md")
@@ -43,9 +43,11 @@ def pages(
     from model.report.page_peers import installed  # noqa: PLC0415
     from model.report.page_report import report  # noqa: PLC0415
 
+    net = read(find(checkpoint), "transcriber")
+    make_folders(out, document.parent)
     ink, _ = unipen.read(data)
     others = installed() if peers else []
-    made = report(read(find(checkpoint)), ink, part=part, limit=limit, peers=others)
+    made = report(net, ink, part=part, limit=limit, peers=others)
     made.save(out, document)
     found = made.contents
     click.echo(f"{found['model']} {found['model_digest']}\ndata {found['data_digest']}, {part}\n")

@@ -19,6 +19,7 @@ from model.knobs import PRESETS, Device, Place
 from service.evaluation_ink import ink as evaluate_ink
 from service.evaluation_language import language as evaluate_language
 from service.evaluation_lines import lines as evaluate_lines
+from service.evaluation_options import make_folders
 from service.evaluation_pages import pages as evaluate_pages
 
 RUNS: Final = Path("runs")
@@ -252,6 +253,8 @@ def document(data: Path | None, epochs: int, seed: int, out: Path | None) -> int
     """
     from model.document import train_document
 
+    if out is not None:
+        make_folders(out.parent)
     accuracy = train_document(data, epochs, seed)
     if out is not None:
         found = {"test_accuracy": accuracy, "epochs": epochs, "seed": seed}
@@ -296,6 +299,7 @@ def evaluate_digits(
     from model.data import mnist
     from model.evaluate import report
 
+    make_folders(out)
     road = None
     if url is not None:
         from service.road import websocket_road

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from model import checkpoint as checkpoints
-from model.checkpoint import Checkpoint, Metadata
+from model.checkpoint import Checkpoint, Metadata, read
 from model.errors import CheckpointError, ConfigError
 from tests import builders
 
@@ -145,6 +145,12 @@ def test_metadata_that_cannot_be_read_is_refused(
 ) -> None:
     with pytest.raises(CheckpointError, match=said):
         checkpoints.read(relabelled(tiny, tmp_path / "net.onnx", old, new))
+
+
+def test_a_net_of_another_kind_than_needed_is_refused(tiny: Checkpoint) -> None:
+    assert read(tiny.path, "classifier").digest == tiny.digest
+    with pytest.raises(CheckpointError, match=r"tiny.onnx: it is a classifier, expected a trans"):
+        read(tiny.path, "transcriber")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from model import train as training
 from model.data import line_data
 from model.data.line_batches import Drawn, join
 from model.errors import DataError
-from model.knobs import LineKnobs, Place
+from model.knobs import ImageKnobs, LineKnobs, Place
 from model.line_loss import taught_loss
 from model.line_runs import Trained, trained
+from model.line_start import start_from
 from model.line_task import LineTask
+from tests import builders
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
 from tests.model.said import batch_of, sure_of
 
@@ -76,6 +78,18 @@ def test_a_teacher_must_know_the_same_labels(tmp_path: Path) -> None:
     teacher = trained(run_of(tmp_path / "teacher", dataclasses.replace(SMALL, steps=1)))
     with pytest.raises(DataError, match="a teacher has other labels"):
         LineTask(SMALL, line_data.own("ink", ink()), teachers=[teacher])
+
+
+def test_a_net_that_reads_images_teaches_no_lines(tmp_path: Path) -> None:
+    knobs = ImageKnobs(task="teacher", epochs=1, held_out=100)
+    place = Place(run=tmp_path / "images")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("model.data.mnist.load", lambda part, folder: builders.excerpt(400))
+        training.train(knobs, place)
+    with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):
+        trained(place.run)
+    with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):
+        start_from(place.run)
 
 
 def test_a_folder_without_a_net_teaches_nobody(tmp_path: Path) -> None:

@@ -187,6 +187,19 @@ def test_a_stop_in_the_teachers_run_changes_nothing(
             assert epochs(stopped.run / part) == [1]
 
 
+def test_a_teacher_is_a_teachers_run_with_the_same_labels(tmp_path: Path) -> None:
+    teacher = dataclasses.replace(TEACHER, epochs=1, held_out=100)
+    training.train(teacher, Place(run=tmp_path / "teacher"))
+    other = trainer(tmp_path / "digits")
+    other.folder.save_network(other.network.state_dict())
+    knobs = dataclasses.replace(SMALL, teacher_share=0.5)
+    with pytest.raises(DataError, match="digits holds a run of digits, expected one of teacher"):
+        training.image_task(knobs, builders.excerpt(400), [tmp_path / "digits"])
+    letters = dataclasses.replace(builders.excerpt(400), labels=tuple("abcdefghij"))
+    with pytest.raises(DataError, match="a teacher has other labels"):
+        training.image_task(knobs, letters, [tmp_path / "teacher"])
+
+
 def test_where_nothing_was_begun_nothing_is_resumed(tmp_path: Path) -> None:
     knobs = dataclasses.replace(SMALL, teacher_share=0.5)
     with pytest.raises(DataError, match=r"there is no run to resume"):

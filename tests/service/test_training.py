@@ -48,6 +48,36 @@ def test_a_knob_out_of_range_fails_before_any_data_is_read(tmp_path: Path) -> No
     assert done.stderr == "inkstream: epochs is 0, allowed: 1..10000\n"
 
 
+@pytest.mark.parametrize(
+    ("report", "given", "needed"),
+    [
+        ("digits", "lines", "classifier"),
+        ("lines", "digits", "transcriber"),
+        ("ink", "digits", "transcriber"),
+        ("language", "digits", "transcriber"),
+        ("pages", "digits", "transcriber"),
+    ],
+)
+def test_a_net_of_the_other_kind_is_not_measured(
+    tmp_path: Path, report: str, given: str, needed: str
+) -> None:
+    out = tmp_path / "report"
+    done = inkstream("evaluate", report, "--checkpoint", given, "--out", out)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"inkstream: {given}.onnx: it is a ")
+    assert done.stderr.endswith(f", expected a {needed}\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("report", ["digits", "lines", "ink", "language", "pages"])
+def test_where_no_report_can_be_written_nothing_is_measured(tmp_path: Path, report: str) -> None:
+    out = tmp_path / "file"
+    out.write_text("not a folder")
+    done = inkstream("evaluate", report, "--out", out, "--data", tmp_path / "nothing")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"inkstream: {out}: File exists\n"
+
+
 def test_data_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     done = inkstream("train", "digits", "--data", str(tmp_path / "nothing"))
     assert done.returncode == 1
