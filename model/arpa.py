@@ -8,6 +8,7 @@ left out, and so are its back-off weights: they follow from the probabilities.
 import gzip
 import math
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +35,7 @@ def read_arpa(path: Path) -> tuple[str, int, NDArray[Any]]:
     """
     try:
         levels = _levels(path)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"cannot read ARPA file {path}: {error}") from None
     tokens = sorted(token for (token,) in levels[0])
     space = next((name for name in SPACES if name in tokens), None)

@@ -36,7 +36,9 @@ def run(args: Sequence[str]) -> int:
     try:
         code = cli.main(list(args), prog_name="inkstream", standalone_mode=False)
         sys.stdout.flush()
-    except click.Abort:
+    except click.Abort as error:
+        if isinstance(error.__cause__, EOFError):  # click thinks of a prompt, and we have none
+            raise error.__cause__ from None
         return INTERRUPTED
     except (BrokenPipeError, SystemExit):  # click leaves by the latter when a pipe was closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more goes there

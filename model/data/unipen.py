@@ -3,9 +3,11 @@
 Below its top folder, `data/CATEGORY/DONOR/...` holds labels, which include ink from `include/...`.
 """
 
+import lzma
 import os
 import tarfile
 import tempfile
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,24 +46,33 @@ def read(source: Path | None = None) -> tuple[InkSet, Census]:
         source: the archive (.tar, .tar.gz, .tar.xz), its unpacked folder, or a folder that `keep`
             wrote; None is the cache.
 
-    Raises `DataError` when the source is none of these.
+    Raises `DataError` when the source is none of these, or broken off.
     """
     if source is None:
         source = cache_folder()
         if not (source / INK).is_file():
-            raise DataError(f"{source / INK} is not there: read UNIPEN's archive or folder first")
+            raise DataError(f"{source / INK} is not there: inkstream data unipen ARCHIVE reads it")
     if (source / INK).is_file():
         return InkSet.load(source / INK), Census.load(source / CENSUS)
     if source.is_dir():
         return _read_folder(source)
+    with tempfile.TemporaryDirectory() as folder:
+        _unpack(source, folder)
+        return _read_folder(Path(folder))
+
+
+def _unpack(source: Path, folder: str) -> None:
     try:
-        with tempfile.TemporaryDirectory() as folder, tarfile.open(source) as archive:
-            archive.extractall(folder, filter="data")
-            return _read_folder(Path(folder))
+        archive = tarfile.open(source)  # noqa: SIM115 - closed below
     except tarfile.TarError as error:
         raise DataError(
             f"{source} is neither an archive nor a folder of UNIPEN: {error}"
         ) from error
+    with archive:
+        try:
+            archive.extractall(folder, filter="data")
+        except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
+            raise DataError(f"{source} is incomplete or damaged: {error}") from error
 
 
 def keep(ink: InkSet, census: Census, folder: Path) -> None:

@@ -100,6 +100,11 @@ def test_what_is_no_model_of_characters_is_refused(tmp_path: Path, text: str, sa
 def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read ARPA file"):
         read_arpa(tmp_path / "none.arpa")
+    whole = gzip.compress(b"\n" * 999)
+    for broken in (whole[:-9], whole[:10] + b"\xff" + whole[11:]):  # no kind of block is 3
+        (tmp_path / "bad.arpa.gz").write_bytes(broken)
+        with pytest.raises(DataError, match="cannot read ARPA file"):
+            read_arpa(tmp_path / "bad.arpa.gz")
     (tmp_path / "bad.arpa.gz").write_bytes(b"no gzip")
     with pytest.raises(DataError, match="cannot read ARPA file"):
         read_arpa(tmp_path / "bad.arpa.gz")

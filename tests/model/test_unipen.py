@@ -338,7 +338,7 @@ def test_a_cache_that_is_not_there_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(DataError, match=r"unipen\.npz is not there: read UNIPEN's archive"):
+    with pytest.raises(DataError, match=r"unipen\.npz is not there: inkstream data"):
         unipen.read()
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import click
 import pytest
 
 from model.checkpoint import Checkpoint
@@ -235,3 +236,15 @@ def test_a_signal_ends_training_and_all_is_saved_even_of_a_background_job(
         training.communicate(timeout=60)
     assert training.returncode == cli.INTERRUPTED
     assert (run / "state.safetensors").exists()
+
+
+def test_a_fault_that_looks_like_the_end_of_a_prompt_is_not_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @click.command
+    def broken() -> None:
+        raise EOFError("a file ended")
+
+    monkeypatch.setitem(cli.cli.commands, "broken", broken)
+    with pytest.raises(EOFError, match="a file ended"):
+        cli.run(["broken"])

@@ -1,13 +1,16 @@
 """`inkstream data`: ink is read once, told and drawn."""
 
+import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from model.data import unipen
 from model.errors import DataError
 from service.data_command import data
+from tests.service.commands import inkstream, one_line
 
 LABELS = {
     "7": '.SEGMENT WORD 0-1 OK "it"\n.SEGMENT WORD 0 BAD "i"\n',
@@ -61,7 +64,31 @@ def test_ink_that_was_read_once_is_told_again_without_a_source(release: Path) ->
 def test_ink_that_was_never_read_is_missed(release: Path) -> None:
     done = invoke()
     assert isinstance(done.exception, DataError)
-    assert "is not there: read UNIPEN's archive or folder first" in str(done.exception)
+    assert "is not there: inkstream data unipen ARCHIVE reads it" in str(done.exception)
+
+
+@pytest.mark.parametrize("form", ["", "gz", "xz"])
+def test_an_archive_that_is_broken_off_is_named(release: Path, form: str) -> None:
+    (release / "include" / "noise").write_bytes(np.random.default_rng(0).bytes(500_000))
+    archive = release / "unipen.tar"
+    with tarfile.open(archive, f"w:{form}") as file:  # type: ignore[call-overload]  # a literal
+        file.add(release / "include", "unipen/include")
+    archive.write_bytes(archive.read_bytes()[:-100_000])
+    done = inkstream("data", "unipen", archive)
+    assert done.returncode == 1
+    assert f"{archive} is incomplete or damaged: " in one_line(done.stderr)
+
+
+def test_an_archive_that_is_damaged_is_named(release: Path) -> None:
+    archive = release / "unipen.tar.xz"
+    with tarfile.open(archive, "w:xz") as file:
+        file.add(release / "include", "unipen/include")
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 255
+    archive.write_bytes(content)
+    done = inkstream("data", "unipen", archive)
+    assert done.returncode == 1
+    assert one_line(done.stderr).startswith(f"inkstream: {archive} is ")
 
 
 def test_the_table_of_writers_is_written(release: Path) -> None:
