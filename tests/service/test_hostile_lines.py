@@ -131,28 +131,23 @@ def all_of(client: RawClient) -> list[dict[str, Any]]:
     return said
 
 
-def test_a_flood_of_ink_is_cut_off_and_its_neighbour_reads_on(
-    place: Running, reader: Recognizer
+@pytest.mark.parametrize(
+    "costly",
+    [ink(TALL), message("configure", pattern="((((a?)*)*)*){250}")],
+    ids=["ink", "pattern"],
+)
+def test_a_flood_is_cut_off_and_its_neighbour_reads_on(
+    line_weights: Path, reader: Recognizer, costly: str
 ) -> None:
     def flood() -> None:
-        with RawClient(place.port, LINES) as client:
-            client.send(wire(ink(TALL)) * 400)
+        with RawClient(strict.port, LINES) as client:
+            client.send(wire(costly) * 400)
             said = all_of(client)
         assert (said[-1]["code"], said[-1]["fatal"]) == ("too_many_messages", True)
 
-    assert text_beside(place, flood) == reader.read(HEALTHY).text
-
-
-def test_a_flood_of_patterns_is_cut_off_and_its_neighbour_reads_on(
-    place: Running, reader: Recognizer
-) -> None:
-    def flood() -> None:
-        with RawClient(place.port, LINES) as client:
-            client.send(wire(message("configure", pattern="((((a?)*)*)*){250}")) * 400)
-            said = all_of(client)
-        assert (said[-1]["code"], said[-1]["fatal"]) == ("too_many_messages", True)
-
-    assert text_beside(place, flood) == reader.read(HEALTHY).text
+    # At more than one a second a machine that is slow in answering would let the flood keep pace.
+    with server(line_weights, models="tiny_lines", max_control_per_s=1) as strict:
+        assert text_beside(strict, flood) == reader.read(HEALTHY).text
 
 
 def test_a_client_that_vanishes_in_the_middle_of_a_flush_harms_nobody(
