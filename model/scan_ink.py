@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.scan_pieces import FEW_LETTERS, n_letters_of
+
 Grey = NDArray[np.uint8]  # [h, w]
 Tone = NDArray[np.float32]  # [h, w], 0 = paper, 1 = no light at all
 Mask = NDArray[np.bool_]  # [h, w]
@@ -39,6 +41,9 @@ SHEET_STEPS: Final = 12  # tones that are tried for the border between sheet and
 MOST_SKEW_DEG: Final = 20.0
 SKEW_STEPS_DEG: Final = (0.5, 0.1)
 SKEW_POINTS: Final = 30_000  # pixels of ink that the skew is found from
+SMALL_SKEW_DEG: Final = 5.0  # that few letters may have
+SURE_SKEW: Final = 3.0  # times as sharp as level they must be to have more
+SKEW_EXTENT: Final = (0.01, 0.99)  # of the ink, from above, between which its rows are counted
 SKEW_ROWS: Final = 3.0  # pixels of a row of the profile, on an image of PAPER_SIDE
 
 RULE_RUN: Final = 0.04  # of the page's longer side: how far a rule is looked at in one go
@@ -47,6 +52,7 @@ RULE_BESIDE: Final = 0.65  # at most, just above and below it
 RULE_SHARE: Final = (
     0.45  # of the page's width or height that a rule goes on for: no bar of a t does
 )
+LONE_RULE_SHARE: Final = 0.9  # the same where so few letters stand that they may be as large
 SHORT_RULE_SHARE: Final = 0.12  # the same, once so many rules were found
 MANY_RULES: Final = 4
 RULE_GAP: Final = 5  # pixels from a rule's middle to what lies beside it
@@ -60,6 +66,15 @@ class PageInk:
     tone: Tone  # [h, w]
     mask: Mask  # [h, w], where ink is
     turn: Matrix  # [2, 3], from places of the image to these: x, y, in pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How long rules are, in pixels."""
+
+    short: float  # what is seen of each, where there are many
+    long: float  # what is seen of those that tell that there are many
+    lone: float  # what is seen of each, where there are few
 
 
 def page_ink(grey: Grey) -> PageInk | None:
@@ -205,20 +220,27 @@ def _skew_deg(mask: Mask) -> float:
     step = math.ceil(len(y) / SKEW_POINTS)
     scale = min(1.0, PAPER_SIDE / max(mask.shape)) / SKEW_ROWS
     y, x = y[::step] * scale, x[::step] * scale
-    best, reach = 0.0, MOST_SKEW_DEG
+    best, reach, found = 0.0, MOST_SKEW_DEG, 0.0
     for fine in SKEW_STEPS_DEG:
         angles = np.arange(best - reach, best + reach + fine / 2, fine)
-        best = float(angles[int(np.argmax([_sharpness(x, y, angle) for angle in angles]))])
+        sharpness = [_sharpness(x, y, angle) for angle in angles]
+        best, found = float(angles[int(np.argmax(sharpness))]), max(sharpness)
         reach = fine
-    return best
+    is_sure = abs(best) <= SMALL_SKEW_DEG or found > SURE_SKEW * _sharpness(x, y, 0.0)
+    return best if is_sure or n_letters_of(mask) > FEW_LETTERS else 0.0
 
 
 def _sharpness(x: NDArray[Any], y: NDArray[Any], angle_deg: float) -> float:
-    """How much neighbouring rows differ in ink once the page is turned back by an angle."""
+    """How much neighbouring rows differ in ink once the page is turned back by an angle.
+
+    It is shared out over the rows that the ink takes: a word turned until its strokes stand upright
+    has as sharp a profile, but on more of them.
+    """
     angle = math.radians(angle_deg)
     rows = np.rint(y * math.cos(angle) - x * math.sin(angle)).astype(np.int64)
     profile = np.bincount(rows - rows.min()).astype(np.float64)
-    return float((np.diff(profile) ** 2).sum())
+    low, high = np.searchsorted(np.cumsum(profile), np.multiply(SKEW_EXTENT, len(rows)))
+    return float((np.diff(profile) ** 2).sum()) / float(high - low + 1)
 
 
 def _upright(tone: Tone, skew_deg: float) -> tuple[Tone, Matrix]:
@@ -247,12 +269,22 @@ def without_rules(tone: Tone, noise: float, inside: Mask | None = None) -> Tone:
     height, width = tone.shape
     if inside is not None:
         height, width = int(inside.any(1).sum()), int(inside.any(0).sum())
-    for length in (width, height):
-        tone = np.ascontiguousarray(_without_level_rules(tone, noise, length).T)
-    return tone
+    for share in (RULE_SHARE, LONE_RULE_SHARE):
+        level = Rules(SHORT_RULE_SHARE * width, RULE_SHARE * width, share * width)
+        left, are_many = _without_level_rules(tone, noise, level)
+        # In a picture that is wide and low a stem is no rule, however much of the height it takes.
+        side = height if are_many else max(width, height)
+        long = min(RULE_SHARE * side, LONE_RULE_SHARE * height)
+        upright = Rules(SHORT_RULE_SHARE * height, long, share * side)
+        turned, _ = _without_level_rules(np.ascontiguousarray(left.T), noise, upright)
+        left = np.ascontiguousarray(turned.T)
+        if n_letters_of(left > max(LEAST_CONTRAST, NOISE_FACTOR * noise)) > FEW_LETTERS:
+            break
+    return left
 
 
-def _without_level_rules(tone: Tone, noise: float, page_width: int) -> Tone:
+def _without_level_rules(tone: Tone, noise: float, lengths: Rules) -> tuple[Tone, bool]:
+    """The ink without its level rules, and whether these are many."""
     dark = (tone > max(LEAST_CONTRAST / 2, RULE_NOISE * noise)).astype(np.uint8)
     thick = np.asarray(cv2.dilate(dark, np.ones((3, 1), np.uint8)), np.float32)
     run = max(25, round(RULE_RUN * max(tone.shape)))
@@ -261,19 +293,19 @@ def _without_level_rules(tone: Tone, noise: float, page_width: int) -> Tone:
     beside[RULE_GAP:] = cover[:-RULE_GAP]
     np.maximum(beside[:-RULE_GAP], cover[RULE_GAP:], out=beside[:-RULE_GAP])
     found = ((cover > RULE_COVER) & (beside < RULE_BESIDE)).astype(np.uint8)
-    rules = _drawn_rules(found, run, page_width)
+    rules, are_many = _drawn_rules(found, run, lengths)
     seen = tone[rules & (found > 0) & (dark > 0)]
     if not len(seen):
-        return tone
+        return tone, are_many
     level = float(np.median(seen))
     rest = np.where(rules, np.maximum(tone - level - 2 * noise, 0), tone)
     # Ink that a rule runs through, or along, has more ink right beside it.
     grown = np.asarray(cv2.dilate(rest, np.ones((RULE_GAP, 1), np.uint8)))
-    return np.where(rules, np.minimum(grown, tone), tone)
+    return np.where(rules, np.minimum(grown, tone), tone), are_many
 
 
-def _drawn_rules(found: Grey, run: int, page_width: int) -> Mask:
-    """Where long rules run, also below the writing that hides a part of them.
+def _drawn_rules(found: Grey, run: int, lengths: Rules) -> tuple[Mask, bool]:
+    """Where long rules run, also below the writing that hides a part of them; are they many?
 
     Writing may hide much of a rule, so once there are several a shorter part is enough.
     """
@@ -281,8 +313,8 @@ def _drawn_rules(found: Grey, run: int, page_width: int) -> Mask:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
     widths = np.asarray(stats)[:, cv2.CC_STAT_WIDTH]
     height, width = found.shape
-    n_long = int((widths[1:] >= RULE_SHARE * page_width).sum())
-    least = page_width * (RULE_SHARE if n_long < MANY_RULES else SHORT_RULE_SHARE)
+    are_many = int((widths[1:] >= lengths.long).sum()) >= MANY_RULES
+    least = lengths.short if are_many else lengths.lone
     rules = np.zeros(found.shape, bool)
     y, x = np.nonzero(found)
     own = np.asarray(labels)[y, x]
@@ -290,11 +322,11 @@ def _drawn_rules(found: Grey, run: int, page_width: int) -> Mask:
         own_x, own_y = x[own == number], y[own == number]
         if np.ptp(own_x) < run:
             continue
-        curve = np.polyfit(own_x, own_y, 2 if np.ptp(own_x) > page_width / 2 else 1)
+        curve = np.polyfit(own_x, own_y, 2 if np.ptp(own_x) > lengths.long else 1)
         left, right = max(0, own_x.min() - 2 * run), min(width, own_x.max() + 2 * run)
         along = np.arange(left, right)
         across = np.rint(np.polyval(curve, along)).astype(np.int64)
         reach = min(RULE_GAP // 2, math.ceil(len(own_x) / max(1, np.ptp(own_x)) / 2))
         for beside in range(-reach, reach + 1):
             rules[(across + beside).clip(0, height - 1), along] = True
-    return rules
+    return rules, are_many

@@ -129,7 +129,11 @@ def _ridges(ink: NDArray[np.float32], height: float) -> list[NDArray[np.int64]]:
     """The ridges of blurred ink, each [n, 2]: x and y of its pixels."""
     filled = np.ones((max(1, round(FILLED * height)), 1), np.uint8)
     ink = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, filled))
-    blurred = np.asarray(cv2.GaussianBlur(ink, (0, 0), ALONG * height, sigmaY=ACROSS * height))
+    blurred = np.asarray(
+        cv2.GaussianBlur(
+            ink, (0, 0), ALONG * height, sigmaY=ACROSS * height, borderType=cv2.BORDER_CONSTANT
+        )
+    )
     top = np.zeros(ink.shape, bool)
     inner = blurred[1:-1]
     top[1:-1] = (inner > blurred[:-2]) & (inner >= blurred[2:])

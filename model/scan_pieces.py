@@ -14,6 +14,8 @@ Labels = NDArray[np.int32]  # [h, w]
 
 LEAST_HEIGHT: Final = 6  # pixels of a piece of ink that says how large the writing is
 LARGEST_SHARE: Final = 0.25  # of the page's longer side: a higher piece is no writing
+FEW_LETTERS: Final = 8  # pieces: a picture with so few may show a word that fills it
+TALLEST: Final = 2.5  # of the others' height, a piece of such a word, if most ink is in lower ones
 SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
 LARGE: Final = 5.0  # of it too: a smaller piece is a dot, or dirt
 LONG_DASH: Final = 2.0  # heights: a piece as long is what is left of a rule
@@ -35,20 +37,38 @@ class Pieces:
         self.labels: Labels = np.asarray(labels, np.int32)
         self.left, self.top, self.width, self.tall, self.ink = np.asarray(stats).T
         self.x, self.y = np.asarray(centres).T
-        high = (self.tall >= LEAST_HEIGHT) & (self.tall <= LARGEST_SHARE * max(mask.shape))
-        high[0] = False
+        usual = self._usual(mask)
+        high = usual & (self.tall >= LEAST_HEIGHT)
         self.height = weighted_median(self.tall[high], self.width[high])
         dot = stroke_width_of(mask) ** 2
-        self.kept = self.ink >= SPECK * dot
+        self.kept = usual & (self.ink >= SPECK * dot)
         self.large = self.ink >= LARGE * dot
-        self.kept &= self.tall <= LARGEST_SHARE * max(mask.shape)
         level = (self.width >= LONG_DASH * self.height) & (self.tall <= THIN_DASH * self.width)
         self.kept &= ~level
-        self.kept[0] = False
+
+    def _usual(self, mask: Mask) -> Mask:
+        """Which pieces are no larger than writing is: on a page, or in the picture of a word."""
+        low: Mask = self.tall <= LARGEST_SHARE * max(mask.shape)
+        low[0] = False
+        high = low & (self.tall >= LEAST_HEIGHT)
+        if high.sum() > FEW_LETTERS:
+            return low
+        usual = np.ones_like(low)
+        if self.ink[low].sum() >= self.ink[1:].sum() / 2:
+            most = TALLEST * weighted_median(self.tall[high], self.ink[high])
+            usual = low | (self.tall <= most)
+        usual[0] = False
+        return usual
 
     def mask(self, chosen: Mask) -> Mask:
         """Where the ink of the chosen pieces is."""
         return chosen[self.labels]
+
+
+def n_letters_of(mask: Mask) -> int:
+    """How many pieces are as high as a letter at least."""
+    stats = cv2.connectedComponentsWithStats(mask.astype(np.uint8))[2]
+    return int((np.asarray(stats)[1:, cv2.CC_STAT_HEIGHT] >= LEAST_HEIGHT).sum())
 
 
 def stroke_width_of(mask: Mask) -> float:

@@ -33,6 +33,13 @@ def table(contents: Contents) -> str:
             )
             if own
         ),
+        *(
+            (
+                f"pictures of one {name}: character error as pages; as lines",
+                f"{percent(own['pages']['error'])}; {percent(own['lines']['error'])}",
+            )
+            for name, own in contents["alone"].items()
+        ),
         *_speed(contents["speed"]),
         *(
             (

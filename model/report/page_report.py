@@ -20,7 +20,7 @@ from model.data.split import Part
 from model.line_reading import Reader
 from model.page import Page, find_page
 from model.recognizer import Recognizer
-from model.report.material import Material
+from model.report.material import TEXT, WORDS, Material
 from model.report.measures import Figures, f1
 from model.report.page_document import document, table
 from model.report.page_material import WrittenPage, full_page, pages
@@ -28,6 +28,9 @@ from model.report.page_measures import found, page_error, share_wrong
 from model.report.page_peers import PagePeer
 
 OVERLAP: Final = 0.5  # of a line's box and the one that was found, over both
+ALONE: Final = {"word": WORDS, "line": TEXT}
+N_ALONE: Final = 300  # pictures of each, about
+ALONE_ROWS: Final = 96
 TIMED: Final = 5  # times that a page of many lines is read
 TIMED_LINES: Final = 25
 
@@ -111,6 +114,7 @@ def report(
         "overlap": OVERLAP,
         **_figures(read),
         "by": {name: _by(read, key) for name, key in GROUPS.items()},
+        "alone": _alone(recognizer, material),
         "speed": _speed(recognizer, material),
         "peers": {peer.name: _peer(peer, read) for peer in peers},
     }
@@ -159,6 +163,24 @@ def _peer(peer: PagePeer, read: Sequence[ReadPage]) -> Figures:
         "one_block": share_wrong(whole),
         "ours_one_block": share_wrong(ours),
     }
+
+
+def _alone(recognizer: Recognizer, material: Material) -> Figures:
+    """Errors of pictures of one word or line each, read as pages and as the lines that they are."""
+    figures = {}
+    for name, category in ALONE.items():
+        places = material.places(category)
+        places = places[:: max(1, len(places) // N_ALONE)]
+        pictures = [255 - material.columns(place, ALONE_ROWS).T for place in places]  # [h, w]
+        counts: dict[str, list[tuple[int, int]]] = {"pages": [], "lines": []}
+        for picture, label in zip(pictures, material.labels(places), strict=True):
+            lines = find_page(picture, recognizer.column_height).lines
+            said = recognizer.read_all([line.columns for line in lines]) if lines else []
+            counts["pages"].append(page_error([each.text for each in said], [label]))
+            whole = recognizer.recognize(picture)
+            counts["lines"].append(page_error([whole.text], [label]))
+        figures[name] = {way: share_wrong(own) for way, own in counts.items()}
+    return figures
 
 
 def _speed(recognizer: Recognizer, material: Material) -> Figures:

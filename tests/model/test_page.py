@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 from model.columns import line_columns
 from model.data.paper import Sheet
@@ -119,6 +119,31 @@ def test_the_smallest_images_are_pages_too(shape: tuple[int, int]) -> None:
 
 def test_a_photo_of_something_else_has_few_lines() -> None:
     assert len(find_page(textured(), H).lines) <= 3
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+@pytest.mark.parametrize("margin", [0, 40])
+@pytest.mark.parametrize(
+    ("left", "right", "text"),
+    [(0, 342, "hello, world!"), (0, 150, "hello,"), (165, 342, "world!"), (0, 74, "he")],
+)
+def test_a_picture_of_a_line_or_a_word_alone_is_a_page_of_one_line(
+    recognizer: Recognizer, scale: int, margin: int, left: int, right: int, text: str
+) -> None:
+    image = Image.open(EXAMPLES / "hello.png").convert("L").crop((left, 0, right, 80))
+    image = ImageOps.expand(image, margin, fill=255)
+    image = image.resize((scale * image.width, scale * image.height), Image.Resampling.BICUBIC)
+    (line,) = find_page(image, H).lines
+    assert recognizer.read(line.columns).text.lower() == text
+
+
+def test_a_word_on_squared_paper_is_found_and_its_squares_are_not() -> None:
+    word = np.asarray(Image.open(EXAMPLES / "hello.png").convert("L"))[:, :150]
+    paper = np.full((260, 700), 255, np.uint8)
+    paper[::22], paper[:, ::22] = 190, 190
+    paper[90:170, 200:350] = np.minimum(paper[90:170, 200:350], word)
+    (line,) = find_page(paper, H).lines
+    assert overlap(line.box, np.array([[207, 98], [342, 98], [342, 162], [207, 162]])) > 0.8
 
 
 def test_a_bar_and_a_stem_stay_where_rules_are_taken_away() -> None:

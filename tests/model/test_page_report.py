@@ -72,6 +72,8 @@ def test_a_report_is_plain_json_with_errors_lines_and_peers(made: PageReport) ->
     assert 0 < contents["found"]["f1"] <= 1
     assert contents["found"]["wanted"] == contents["lines"]
     assert contents["peers"]["Echo 1.0"]["error"] > 0
+    for own in contents["alone"].values():
+        assert own["pages"]["pages"] == own["lines"]["pages"] > 0
     for kinds in contents["by"].values():
         assert sum(own["page"]["pages"] for own in kinds.values()) == 2
 
