@@ -26,7 +26,7 @@ from model.data.line_batches import (
     plain,
 )
 from model.data.split import parts
-from model.errors import ConfigError, DataError
+from model.errors import CheckpointError, ConfigError, DataError
 from model.knobs import LineKnobs, Optimiser, Place
 from model.line_loss import ctc_loss, end_loss, framewise_loss
 from model.line_start import Start, start_from
@@ -344,5 +344,5 @@ def test_a_net_is_named_even_where_a_folder_has_the_same_name(
 
 
 def test_a_classifier_is_nothing_to_begin_with() -> None:
-    with pytest.raises(DataError, match=r"digits is a classifier, expected a transcriber"):
+    with pytest.raises(CheckpointError, match="digits.onnx: it is a classifier, expected a transc"):
         start_from(Path("digits"))
