@@ -344,5 +344,5 @@ def test_a_net_is_named_even_where_a_folder_has_the_same_name(
 
 
 def test_a_classifier_is_nothing_to_begin_with() -> None:
-    with pytest.raises(CheckpointError, match="digits.onnx: it is a classifier, expected a transc"):
+    with pytest.raises(CheckpointError, match=r"digits.onnx: it is a classifier, expected a tra"):
         start_from(Path("digits"))
