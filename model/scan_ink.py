@@ -85,13 +85,13 @@ def page_ink(grey: Grey) -> PageInk | None:
         tone = tone * sheet
     noise = _noise(tone)
     tone = tone.clip(0, 1)
-    first = tone > max(LEAST_CONTRAST, NOISE_FACTOR * noise)
+    first = tone > _least_ink(noise)
     if not first.any():
         return None
     tone, turn = _upright(tone, _skew_deg(first))
     inside = None if sheet is None else _turned(sheet, turn, tone.shape)
     tone = without_rules(tone, noise, inside)
-    least = max(LEAST_CONTRAST, NOISE_FACTOR * noise)
+    least = _least_ink(noise)
     inked = tone[tone > least]
     if not len(inked):
         return None
@@ -163,6 +163,11 @@ def _noise(tone: Tone) -> float:
     if not steps.size:  # a single column
         return 0.0
     return float(np.median(steps)) / (0.6745 * math.sqrt(2))
+
+
+def _least_ink(noise: float) -> float:
+    """The tone from which on a pixel is no noise of the paper."""
+    return max(LEAST_CONTRAST, NOISE_FACTOR * noise)
 
 
 def _sheet(grey: Grey) -> Tone | None:
@@ -278,7 +283,7 @@ def without_rules(tone: Tone, noise: float, inside: Mask | None = None) -> Tone:
         upright = Rules(SHORT_RULE_SHARE * height, long, share * side)
         turned, _ = _without_level_rules(np.ascontiguousarray(left.T), noise, upright)
         left = np.ascontiguousarray(turned.T)
-        if n_letters_of(left > max(LEAST_CONTRAST, NOISE_FACTOR * noise)) > FEW_LETTERS:
+        if n_letters_of(left > _least_ink(noise)) > FEW_LETTERS:
             break
     return left
 

@@ -36,6 +36,14 @@ def client(running: Running) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """For a log; logging is the process's, and is put back afterwards."""
+    monkeypatch.setattr(logging.root, "handlers", logging.root.handlers)
+    monkeypatch.setattr(logging.root, "level", logging.root.level)
+    return io.StringIO()
+
+
 # Answers
 
 
@@ -174,11 +182,8 @@ def test_metrics_count_what_happened(tmp_path: Path) -> None:
 
 
 def test_a_request_is_one_line_of_the_log_with_its_id(
-    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    client: httpx.Client, written: io.StringIO
 ) -> None:
-    monkeypatch.setattr(logging.root, "handlers", logging.root.handlers)
-    monkeypatch.setattr(logging.root, "level", logging.root.level)
-    written = io.StringIO()
     logs.configure("json", stream=written)
     response = client.post("/v1/recognize?model=tiny", content=PNG.read_bytes())
     client.get("/healthz")
@@ -188,12 +193,7 @@ def test_a_request_is_one_line_of_the_log_with_its_id(
     assert (line["event"], line["path"], line["status"]) == ("request", "/v1/recognize", 200)
 
 
-def test_a_status_is_logged_as_a_number(
-    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logging.root, "handlers", logging.root.handlers)
-    monkeypatch.setattr(logging.root, "level", logging.root.level)
-    written = io.StringIO()
+def test_a_status_is_logged_as_a_number(client: httpx.Client, written: io.StringIO) -> None:
     logs.configure("terminal", stream=written)
     error(client.post("/v1/recognize?curve=perhaps", content=b"x"), 422, "bad_value")
     (line,) = [line for line in written.getvalue().splitlines() if "code=bad_value" in line]
@@ -284,14 +284,11 @@ def test_a_failing_net_is_a_500_in_shape_that_tells_nothing_of_the_inside(
 
 
 def test_a_crash_is_a_500_in_shape_whose_traceback_stands_in_the_log_with_its_id(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
 ) -> None:
     async def crash(*_: Any) -> Any:
         raise RuntimeError("secret of the inside")
 
-    monkeypatch.setattr(logging.root, "handlers", logging.root.handlers)
-    monkeypatch.setattr(logging.root, "level", logging.root.level)
-    written = io.StringIO()
     logs.configure("json", stream=written)
     with server(tmp_path) as running, client_of(running) as client:
         with monkeypatch.context() as broken:
