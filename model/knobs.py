@@ -39,7 +39,10 @@ class Knobs:
     optimiser: Optimiser = "adamw"  # of hidden matrices; the rest is always moved by AdamW
     learning_rate: float = knob(2.5e-3, 1e-7, 1, "of the optimiser, at its highest")
     weight_decay: float = knob(3e-3, 0, 1, "of the optimiser, on matrices only")
-    warm_up: float = knob(0.02, 0, 0.5, "share of the steps in which the rate rises")
+    cycles: int = knob(
+        1, 1, 100, "times that the rate falls to 0; the nets of their ends are averaged"
+    )
+    warm_up: float = knob(0.02, 0, 0.5, "share of a cycle's steps in which the rate rises")
     gradient_norm: float = knob(1.0, 1e-3, 1e3, "longest gradient that is taken as it is")
     ema: float = knob(
         0.999, 0, 0.999999, "decay of the average of the weights, which is what ships"

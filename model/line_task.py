@@ -21,6 +21,7 @@ from torch.nn import functional
 from model.ahead import Ahead
 from model.config import STEP_COLUMNS
 from model.data import mnist
+from model.data.dealing import deal
 from model.data.digit_lines import DigitLines
 from model.data.inkset import CATEGORIES
 from model.data.line_batches import (
@@ -33,7 +34,6 @@ from model.data.line_batches import (
     Maker,
     OtherHands,
     Pieces,
-    halves,
     join,
     plain,
     rewritten,
@@ -51,7 +51,8 @@ from model.network import LineLSTM
 from model.run_folder import NETWORK, RunFolder
 from model.transcript import TranscriptDecoder
 
-N_SHARDS: Final = 2  # halves of a batch
+N_SHARDS: Final = 2  # parts of a batch
+STEPS_A_DEAL: Final = 8  # whose lines are dealt together: a ninth of their columns is padding
 STEPS_A_ROUND: Final = 1_000
 EAGER: Final = 0.35  # share of the framewise steps that want a symbol from its first ink on
 FADE: Final = 0.6  # share of the framewise steps after which CTC comes in
@@ -111,7 +112,7 @@ class LineTask:
         pieces = Pieces(data.ink, data.training, self.labels)
         n_columns = knobs.columns // (2 if knobs.consistency else 1)
         self.batches = LineBatches(pieces, pen, shares, n_columns, makers)
-        self.halves = Ahead(self._halves)
+        self._deals = Ahead(self._deal)
         self.held_out = Pieces(data.ink, data.choosing, self.labels)
         self.groups = _held_out_groups(self.held_out)
 
@@ -130,7 +131,7 @@ class LineTask:
         """What a step minimises, of one shard; all chance comes from seed, step and shard."""
         random = np.random.default_rng((self.knobs.seed, step, shard))
         framewise = self._framewise(step)
-        lines = self.halves(step)[shard]
+        lines = self.part(step, shard)
         batch = twice(lines) if self.knobs.consistency else lines
         device = next(self.network.parameters()).device
         columns = torch.from_numpy(batch.columns).to(device).float() / 255
@@ -160,14 +161,22 @@ class LineTask:
         said = [teacher(columns)[0].float().log_softmax(2) for teacher in self.teachers]
         return torch.stack(said).logsumexp(0) - math.log(len(said))
 
-    def _halves(self, step: int) -> Sequence[LineBatch]:
-        """The parts of a step's batch."""
-        random = np.random.default_rng((self.knobs.seed, step))
-        if self._framewise(step) == 1:
-            lines = self.batches.draw(random, "characters", FRAMEWISE_SHARE)
-        else:
-            lines = self.batches.draw(random)
-        return halves(lines)
+    def part(self, step: int, shard: int) -> LineBatch:
+        """What a step reads, one of its parts."""
+        number, place = divmod(step, STEPS_A_DEAL)
+        return self._deals(number)[N_SHARDS * place + shard]
+
+    def _deal(self, number: int) -> Sequence[LineBatch]:
+        """The parts of several steps, those of one step neighbours in width."""
+        random = np.random.default_rng((self.knobs.seed, number))
+        usual = self._framewise(number * STEPS_A_DEAL) < 1
+        source, share = (None, 1.0) if usual else ("characters", FRAMEWISE_SHARE)
+        lines: list[Drawn] = []
+        for _ in range(STEPS_A_DEAL):
+            lines += self.batches.draw(random, source, share)
+        parts = deal(lines, N_SHARDS * STEPS_A_DEAL)
+        places = random.permutation(STEPS_A_DEAL)
+        return [parts[N_SHARDS * place + shard] for place in places for shard in range(N_SHARDS)]
 
     def _framewise(self, step: int) -> float:
         """The weight of the framewise loss: 1 at first, then down to 0, where CTC takes over."""

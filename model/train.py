@@ -133,12 +133,19 @@ def image_task(knobs: ImageKnobs, dataset: Dataset, teachers: Sequence[Path]) ->
 
 
 def learning_rate(step: int, n_steps: int, knobs: Knobs) -> float:
-    """Linear warm-up, then a cosine down to zero (Loshchilov and Hutter, arXiv 1608.03983)."""
-    warm_up = max(1, round(knobs.warm_up * n_steps))
+    """Linear warm-up, then a cosine down to zero, each cycle (Loshchilov and Hutter, ICLR 2017)."""
+    length = n_steps / knobs.cycles
+    step -= math.ceil(min(n_cycles(step, n_steps, knobs), knobs.cycles - 1) * length)
+    warm_up = max(1, round(knobs.warm_up * length))
     if step < warm_up:
         return knobs.learning_rate * (step + 1) / warm_up
-    done = (step - warm_up) / max(1, n_steps - warm_up)
+    done = (step - warm_up) / max(1, length - warm_up)
     return knobs.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def n_cycles(step: int, n_steps: int, knobs: Knobs) -> int:
+    """Cycles of the rate that have ended after so many steps."""
+    return step * knobs.cycles // n_steps
 
 
 def choose_device(knobs: Knobs, place: Place) -> tuple[torch.device, bool]:
@@ -196,6 +203,7 @@ class Trainer:
         task.teachers.to(self.device)
         self.parameters = list(self.network.parameters())
         self.average = copy.deepcopy(self.network).eval()
+        self.cycles = copy.deepcopy(self.average)  # the mean of what the cycles until now have left
         self.optimisers = make_optimisers(self.network, knobs, task.n_shards)
         self.threads = ThreadPoolExecutor(task.n_shards)
         self.step = 0
@@ -249,6 +257,8 @@ class Trainer:
         list(self.threads.map(lambda optimiser: optimiser.step(), self.optimisers))
         self.step += 1
         self.update_average()
+        if self.n_cycles > n_cycles(self.step - 1, self.task.n_steps, self.knobs):
+            move(self.cycles, self.average, 1 / self.n_cycles)
         return torch.stack([part[0] for part in parts]).mean()
 
     def gradients(self, shard: int) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -260,20 +270,20 @@ class Trainer:
             loss = self.task.loss(self.step, shard)
         return loss.detach(), torch.autograd.grad(loss, self.parameters)
 
-    @torch.no_grad()
+    @property
+    def n_cycles(self) -> int:
+        """Cycles of the rate that have ended."""
+        return n_cycles(self.step, self.task.n_steps, self.knobs)
+
     def update_average(self) -> None:
         """Move the average towards the weights; early on it follows fast."""
         decay = min(self.knobs.ema, (1 + self.step) / (10 + self.step))
-        now = self.network.state_dict()
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(now[name], 1 - decay)
-            else:
-                value.copy_(now[name])
+        move(self.average, self.network, 1 - decay)
 
     def finish_round(self, loss: Tensor, bar: "tqdm[Any]") -> None:
         """Measure the averaged net on the held-out data, and write it all down."""
-        network = self.task.settled(self.average.eval())
+        ended = self.step == self.task.n_steps
+        network = self.task.settled(self.cycles if ended else self.average)
         figures = self.task.measure(network)
         bar.set_postfix(loss=f"{loss.item():.4f}", held_out=_shown(figures["held_out"]))
         number = math.ceil(self.step / self.task.steps_a_round)
@@ -285,6 +295,7 @@ class Trainer:
         """Keep weights, average, optimiser and place."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        tensors |= {f"cycles.{name}": value for name, value in self.cycles.state_dict().items()}
         for number, optimiser in enumerate(self.optimisers):
             for index, values in optimiser.state_dict()["state"].items():
                 prefix = f"optimiser.{number}.{index}"
@@ -304,6 +315,7 @@ class Trainer:
 
         self.network.load_state_dict(below("network."))
         self.average.load_state_dict(below("average."))
+        self.cycles.load_state_dict(below("cycles."))
         for number, optimiser in enumerate(self.optimisers):
             state: dict[int, dict[str, Tensor]] = {}
             for path, value in below(f"optimiser.{number}.").items():
@@ -312,6 +324,17 @@ class Trainer:
             optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
         self.step = place["step"]
         self.folder.forget_after(self.step)
+
+
+@torch.no_grad()
+def move(network: nn.Module, towards: nn.Module, share: float) -> None:
+    """Bring all weights of a net a share of the way to those of another; counts are taken over."""
+    there = towards.state_dict()
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(there[name], share)
+        else:
+            value.copy_(there[name])
 
 
 def _shown(held_out: list[float] | dict[str, float]) -> str:

@@ -1,7 +1,7 @@
 """Batches of lines for training: real ink and made-up ink, each time in another hand, as columns.
 
 What a batch holds follows from its random numbers alone, so a run needs no memory of what it has
-read. Pieces of one batch have about the same width, so that little of it is padding.
+read. Pieces of one batch have about the same width; `dealing` makes parts of several batches.
 """
 
 import math
@@ -197,7 +197,7 @@ class LineBatches:
     def draw(
         self, random: np.random.Generator, source: str | None = None, share: float = 1.0
     ) -> list[Drawn]:
-        """Lines of a batch, narrow ones first.
+        """Lines of a batch, of about one width before other hands write them.
 
         They are of the source named if it has ink, else of one drawn by its share; `share` is that
         of the usual columns which they shall have.
@@ -208,7 +208,7 @@ class LineBatches:
         columns = share * self._columns
         if source in self._makers:
             return _made(self._makers[source], columns, random)
-        return sorted(self._real(source, columns, random), key=_width)
+        return self._real(source, columns, random)
 
     def _real(self, source: str, columns: float, random: np.random.Generator) -> list[Drawn]:
         """Pieces of about one width: near one that is drawn in proportion to its width."""
@@ -240,34 +240,16 @@ class LineBatches:
 
 
 def _made(make: Maker, columns: float, random: np.random.Generator) -> list[Drawn]:
-    """Made-up lines of about one width: a part of twice as many, sorted."""
+    """Made-up lines of all widths."""
     drawn: list[Drawn] = []
-    while sum(map(_width, drawn)) < 2 * columns:
+    while sum(map(width, drawn)) < columns:
         drawn.append(make(random))
-    drawn.sort(key=_width)
-    start = int(random.integers(1 + len(drawn) // 2))
-    for end in range(start + 1, len(drawn) + 1):
-        if (end - start) * _width(drawn[end - 1]) > columns:
-            return drawn[start : max(start + 1, end - 1)]
-    return drawn[start:]
+    return drawn
 
 
-def _width(line: Drawn) -> int:
+def width(line: Drawn) -> int:
+    """Columns of a line, with the blank ones that it needs behind it."""
     return len(line.columns) + FLUSH_COLUMNS
-
-
-def halves(drawn: Sequence[Drawn]) -> tuple[LineBatch, LineBatch]:
-    """Lines, narrow ones first, as two batches of about one size: the narrow ones and the wide.
-
-    Lines of about one width in one hand are not so in others: in one batch a third of the columns
-    would be padding. A single line is both.
-    """
-    n, widest = len(drawn), _width(drawn[-1])
-    if n == 1:
-        return join(drawn), join(drawn)
-    sizes = [max(k * _width(drawn[k - 1]), (n - k) * widest) for k in range(1, n)]
-    cut = 1 + int(np.argmin(sizes))
-    return join(drawn[:cut]), join(drawn[cut:])
 
 
 def rewritten(maker: LineMaker, pen: OtherHands, random: np.random.Generator) -> Drawn:

@@ -83,7 +83,7 @@ def views_apart(folder: Path, consistency: float) -> float:
     assert training.Trainer(knobs, Place(run=folder, threads=2), task).run()
     network = trained(folder).network.train()
     network.masked, network.dropout = knobs.masked, knobs.dropout
-    lines = task.halves(0)[0]
+    lines = task.part(0, 0)
     columns = torch.from_numpy(twice(lines).columns).float() / 255
     with torch.no_grad():
         scores, _ = network(columns, torch.Generator().manual_seed(0))

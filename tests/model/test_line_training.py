@@ -16,15 +16,7 @@ from model import train as training
 from model.checkpoint import find, read
 from model.data import line_data
 from model.data.inkset import CATEGORIES, InkSet
-from model.data.line_batches import (
-    FLUSH_COLUMNS,
-    LineBatches,
-    OtherHands,
-    Pieces,
-    halves,
-    join,
-    plain,
-)
+from model.data.line_batches import FLUSH_COLUMNS, LineBatches, OtherHands, Pieces, join, plain
 from model.data.split import parts
 from model.errors import CheckpointError, ConfigError, DataError
 from model.knobs import LineKnobs, Optimiser, Place
@@ -105,24 +97,6 @@ def test_a_batch_follows_from_its_random_numbers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.columns, second.columns)
     assert first.labels == second.labels
     assert first.labels != other.labels
-
-
-def test_a_batch_has_about_the_columns_asked_for_and_little_padding() -> None:
-    drawer, random = batches(900), np.random.default_rng(0)
-    sizes, full = [], []
-    for _ in range(30):
-        parts = halves(drawer.draw(random, "words"))
-        sizes += [part.columns[..., 0].size for part in parts]
-        full.append(2 * sum(part.steps.sum() for part in parts) / sum(sizes[-2:]))
-        assert max(sizes[-2:]) < 2 * min(sizes[-2:])
-    assert 300 < np.mean(sizes) < 900
-    assert np.mean(full) > 0.8
-
-
-def test_a_single_line_is_both_halves_of_its_batch() -> None:
-    line, *_ = batches().draw(np.random.default_rng(0), "words")
-    narrow, wide = halves([line])
-    assert narrow.labels == wide.labels == (line.label,)
 
 
 def test_every_line_has_blank_columns_behind_it_and_knows_where_letters_end() -> None:

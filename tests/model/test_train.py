@@ -1,5 +1,6 @@
 """Training: it learns, it stops and goes on exactly, and it never loses the last good state."""
 
+import copy
 import dataclasses
 import errno
 import json
@@ -51,14 +52,16 @@ def epochs(run: Path) -> list[int]:
     return [json.loads(line)["epoch"] for line in (run / METRICS).read_text().splitlines()]
 
 
-def test_two_epochs_and_two_more_equal_four(tmp_path: Path) -> None:
-    assert trainer(tmp_path / "four").run()
-    half = trainer(tmp_path / "half")
+@pytest.mark.parametrize("cycles", [1, 3])
+def test_two_epochs_and_two_more_equal_four(tmp_path: Path, cycles: int) -> None:
+    knobs = dataclasses.replace(SMALL, cycles=cycles)
+    assert trainer(tmp_path / "four", knobs).run()
+    half = trainer(tmp_path / "half", knobs)
     for _ in range(2 * half.task.steps_a_round):
         half.train_step()
     half.save()
     torch.rand(100)  # whatever happens in between
-    assert trainer(tmp_path / "half", resume=True).run()
+    assert trainer(tmp_path / "half", knobs, resume=True).run()
     assert_same(tmp_path / "half", tmp_path / "four")
 
 
@@ -152,6 +155,26 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert rates[1000] == pytest.approx(0, abs=1e-9)
+
+
+def test_in_cycles_the_rate_does_so_as_often() -> None:
+    once = [training.learning_rate(step, 500, SMALL) for step in range(500)]
+    knobs = dataclasses.replace(SMALL, cycles=2)
+    assert [training.learning_rate(step, 1000, knobs) for step in range(1000)] == 2 * once
+
+
+def test_what_cycles_leave_is_the_mean_of_the_nets_at_their_ends(tmp_path: Path) -> None:
+    running = trainer(tmp_path / "run", dataclasses.replace(SMALL, cycles=3))
+    ends: list[dict[str, torch.Tensor]] = []
+    for step in range(1, running.task.n_steps + 1):
+        running.train_step()
+        if step * 3 // running.task.n_steps > len(ends):
+            ends.append(copy.deepcopy(running.average.state_dict()))
+    running.finish_round(torch.tensor(0.0), tqdm(disable=True))
+    left = network_weights(running.folder.path)
+    assert len(ends) == 3
+    for name, value in left.items():
+        torch.testing.assert_close(value, torch.stack([end[name] for end in ends]).mean(0))
 
 
 def test_a_run_of_digits_trains_its_teacher_first_and_learns(
