@@ -23,6 +23,29 @@ STATE = "state.safetensors"
 NETWORK = "network.safetensors"
 METRICS = "metrics.jsonl"
 CURVE = "curve.png"
+LONGEST_VALUE = 60  # characters of a value in a message
+
+
+def _configuration(path: Path) -> dict[str, Any]:
+    """What is written in a run folder; raises `DataError` when it cannot be read."""
+    try:
+        configuration: dict[str, Any] = json.loads((path / CONFIGURATION).read_bytes())
+    except OSError as error:
+        raise DataError(f"{path / CONFIGURATION} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{path / CONFIGURATION} is damaged: {error}") from error
+    return configuration
+
+
+def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides a run, each knob by itself; their digest says nothing more."""
+    others = {name: value for name, value in configuration.items() if name != "config_digest"}
+    return {**others.pop("knobs", {}), **others}
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 class RunFolder:
@@ -38,7 +61,7 @@ class RunFolder:
         if resume:
             if not (path / STATE).is_file():
                 raise DataError(f"{path} has no {STATE}: there is no run to resume")
-            self._check(json.loads(file.read_text()), configuration)
+            self._check(_configuration(path), configuration)
         elif (path / STATE).exists():
             raise DataError(
                 f"{path} holds a run already: resume it (--resume) or name another folder"
@@ -47,11 +70,17 @@ class RunFolder:
             self._write(file, json.dumps(configuration, indent=2).encode())
 
     def _check(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        for name in before.keys() | now.keys():
-            if before.get(name) != now.get(name):
-                raise DataError(
-                    f"cannot resume {self.path}: {name} was {before.get(name)}, now {now.get(name)}"
-                )
+        then, here = _flat(before), _flat(now)
+        changed = [
+            f"{name} was {_short(then.get(name))}, now {_short(here.get(name))}"
+            for name in then | here
+            if then.get(name) != here.get(name)
+        ]
+        if changed:
+            raise DataError(
+                f"cannot resume {self.path}: {'; '.join(changed)} "
+                "(ask for what it was begun with, or name another folder)"
+            )
 
     def save(self, tensors: Mapping[str, Tensor], place: Mapping[str, int]) -> None:
         """Keep all that `load` needs to go on exactly."""
@@ -107,7 +136,7 @@ def configuration_of(path: Path, task: str) -> dict[str, Any]:
     """What decided the result of a finished run of `task`; raises `DataError` if it is none."""
     if not (path / NETWORK).is_file():
         raise DataError(f"{path} has no {NETWORK}: train it first")
-    configuration: dict[str, Any] = json.loads((path / CONFIGURATION).read_text())
+    configuration = _configuration(path)
     found = configuration["knobs"]["task"]
     if found != task:
         raise DataError(f"{path} holds a run of {found}, expected one of {task}")

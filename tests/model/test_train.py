@@ -18,7 +18,7 @@ from model.columns import digit_columns
 from model.errors import DataError
 from model.evaluate import report
 from model.knobs import TEACHER, ImageKnobs, Place
-from model.run_folder import METRICS, STATE, network_weights
+from model.run_folder import CONFIGURATION, METRICS, STATE, network_weights
 from service.client import connect_sync
 from tests import builders
 from tests.service.running import server
@@ -105,9 +105,23 @@ def test_time_that_is_up_stops_the_run_and_saves_it(tmp_path: Path) -> None:
 
 def test_another_configuration_is_not_resumed(tmp_path: Path) -> None:
     trainer(tmp_path / "run").save()
-    other = dataclasses.replace(SMALL, learning_rate=0.01)
-    with pytest.raises(DataError, match=r"cannot resume .*: \w+ was .*, now "):
+    other = dataclasses.replace(SMALL, learning_rate=0.01, units=16)
+    said = r"run: units was 12, now 16; learning_rate was 0.0025, now 0.01 \(ask for"
+    with pytest.raises(DataError, match=said):
         trainer(tmp_path / "run", other, resume=True)
+
+
+@pytest.mark.parametrize(("left", "said"), [(None, "cannot be read: No such"), ("{", "is damaged")])
+def test_a_run_without_its_configuration_is_not_resumed(
+    tmp_path: Path, left: str | None, said: str
+) -> None:
+    trainer(tmp_path / "run").save()
+    file = tmp_path / "run" / CONFIGURATION
+    file.unlink()
+    if left is not None:
+        file.write_text(left)
+    with pytest.raises(DataError, match=f"config.json {said}"):
+        trainer(tmp_path / "run", resume=True)
 
 
 def test_a_run_is_not_overwritten_by_another_one(tmp_path: Path) -> None:
