@@ -52,7 +52,7 @@ from model.run_folder import NETWORK, RunFolder
 from model.transcript import TranscriptDecoder
 
 N_SHARDS: Final = 2  # parts of a batch
-STEPS_A_DEAL: Final = 8  # whose lines are dealt together: a ninth of their columns is padding
+STEPS_A_DEAL: Final = 8  # whose lines are dealt together: a tenth of their columns is padding
 STEPS_A_ROUND: Final = 1_000
 EAGER: Final = 0.35  # share of the framewise steps that want a symbol from its first ink on
 FADE: Final = 0.6  # share of the framewise steps after which CTC comes in

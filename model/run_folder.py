@@ -30,9 +30,10 @@ def _configuration(path: Path) -> dict[str, Any]:
     """What is written in a run folder; raises `DataError` when it cannot be read."""
     try:
         configuration: dict[str, Any] = json.loads((path / CONFIGURATION).read_bytes())
+        configuration["knobs"]["task"]
     except OSError as error:
         raise DataError(f"{path / CONFIGURATION} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path / CONFIGURATION} is damaged: {error}") from error
     return configuration
 

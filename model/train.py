@@ -22,6 +22,7 @@ from tqdm import tqdm
 from model.chance import seeded
 from model.data import images, line_data, mnist
 from model.data.dataset import Dataset
+from model.errors import ConfigError
 from model.image_tasks import DigitsTask, TeacherTask
 from model.knobs import TEACHER, ImageKnobs, Knobs, LineKnobs, Place
 from model.line_runs import trained
@@ -135,7 +136,8 @@ def image_task(knobs: ImageKnobs, dataset: Dataset, teachers: Sequence[Path]) ->
 def learning_rate(step: int, n_steps: int, knobs: Knobs) -> float:
     """Linear warm-up, then a cosine down to zero, each cycle (Loshchilov and Hutter, ICLR 2017)."""
     length = n_steps / knobs.cycles
-    step -= math.ceil(min(n_cycles(step, n_steps, knobs), knobs.cycles - 1) * length)
+    begun = min(n_cycles(step, n_steps, knobs), knobs.cycles - 1)
+    step -= -(-begun * n_steps // knobs.cycles)  # rounded up
     warm_up = max(1, round(knobs.warm_up * length))
     if step < warm_up:
         return knobs.learning_rate * (step + 1) / warm_up
@@ -195,6 +197,8 @@ class Trainer:
     """One run: everything that changes while it goes on, and so must be saved."""
 
     def __init__(self, knobs: Knobs, place: Place, task: Task) -> None:
+        if knobs.cycles > task.n_steps:
+            raise ConfigError(f"cycles is {knobs.cycles}, but the run has {task.n_steps} steps")
         # Each shard has its thread: together they shall have no more than there are.
         torch.set_num_threads(max(1, (place.threads or THREADS) // task.n_shards))
         self.knobs, self.place, self.task = knobs, place, task

@@ -197,7 +197,7 @@ class LineBatches:
     def draw(
         self, random: np.random.Generator, source: str | None = None, share: float = 1.0
     ) -> list[Drawn]:
-        """Lines of a batch, of about one width before other hands write them.
+        """Lines of a batch; those of real ink were of about one width before another hand's.
 
         They are of the source named if it has ink, else of one drawn by its share; `share` is that
         of the usual columns which they shall have.

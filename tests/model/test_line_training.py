@@ -15,6 +15,7 @@ from model import line_release
 from model import train as training
 from model.checkpoint import find, read
 from model.data import line_data
+from model.data.dealing import deal
 from model.data.inkset import CATEGORIES, InkSet
 from model.data.line_batches import FLUSH_COLUMNS, LineBatches, OtherHands, Pieces, join, plain
 from model.data.split import parts
@@ -97,6 +98,15 @@ def test_a_batch_follows_from_its_random_numbers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.columns, second.columns)
     assert first.labels == second.labels
     assert first.labels != other.labels
+
+
+def test_batches_have_about_the_columns_asked_for_and_little_padding() -> None:
+    drawer, random = batches(900), np.random.default_rng(0)
+    dealt = deal([line for _ in range(8) for line in drawer.draw(random, "words")], 16)
+    sizes = [part.columns[..., 0].size for part in dealt]
+    assert max(sizes) < 2 * min(sizes)
+    assert 300 < np.mean(sizes) < 900
+    assert 2 * sum(part.steps.sum() for part in dealt) > 0.8 * sum(sizes)
 
 
 def test_every_line_has_blank_columns_behind_it_and_knows_where_letters_end() -> None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from model import load
 from model import train as training
 from model.columns import digit_columns
-from model.errors import DataError
+from model.errors import ConfigError, DataError
 from model.evaluate import report
 from model.knobs import TEACHER, ImageKnobs, Place
 from model.run_folder import CONFIGURATION, METRICS, STATE, network_weights
@@ -111,7 +111,10 @@ def test_another_configuration_is_not_resumed(tmp_path: Path) -> None:
         trainer(tmp_path / "run", other, resume=True)
 
 
-@pytest.mark.parametrize(("left", "said"), [(None, "cannot be read: No such"), ("{", "is damaged")])
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [(None, "cannot be read: No such"), ("{", "is damaged"), ("[]", "is damaged")],
+)
 def test_a_run_without_its_configuration_is_not_resumed(
     tmp_path: Path, left: str | None, said: str
 ) -> None:
@@ -175,6 +178,11 @@ def test_in_cycles_the_rate_does_so_as_often() -> None:
     once = [training.learning_rate(step, 500, SMALL) for step in range(500)]
     knobs = dataclasses.replace(SMALL, cycles=2)
     assert [training.learning_rate(step, 1000, knobs) for step in range(1000)] == 2 * once
+
+
+def test_more_cycles_than_steps_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cycles is 100, but the run has \d+ steps"):
+        trainer(tmp_path / "run", dataclasses.replace(SMALL, epochs=1, cycles=100))
 
 
 def test_what_cycles_leave_is_the_mean_of_the_nets_at_their_ends(tmp_path: Path) -> None:

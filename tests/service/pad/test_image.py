@@ -1,6 +1,7 @@
 """Images on the writing pad: they are played to the stream as a scanner would, and can be held."""
 
 import base64
+import re
 from pathlib import Path
 
 import httpx
@@ -155,10 +156,13 @@ def test_who_writes_leaves_the_rest_of_a_page_unread(pad: Pad) -> None:
     pad.page.evaluate("document.querySelector('#pace').value = '200'")
     pad.page.locator("#file").set_input_files(PAGE)
     expect(pad.page.locator("#place")).to_contain_text("Line 1 of ")
+    place = re.search(r"Line 1 of (\d+)", pad.page.locator("#place").inner_text())
+    assert place
     pad.write(*HELLO[:2])
     pad.settle()
     expect(pad.page.locator("#player")).to_be_hidden()
     text, read = pad.text, pad.page.locator("#lines li").count()
+    assert read < int(place[1])
     pad.page.wait_for_timeout(500)
     assert pad.text == text
     expect(pad.page.locator("#lines li")).to_have_count(read)
