@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from service.recognize_command import recognize
+from service.commands.recognize import recognize
 
 DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 MAX_SHOWN: Final = 12  # labels that a model's line names
@@ -186,8 +186,8 @@ def stream(
       inkstream stream examples/3.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """
+    from service.commands.show import show
     from service.conversation import NoConnectionError
-    from service.show import show
 
     plain = plain or not sys.stdout.isatty()
     said = {"language_model": language, "pattern": pattern}
@@ -242,21 +242,21 @@ _FORWARDED: Final = {"ignore_unknown_options": True, "help_option_names": []}
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def train(args: tuple[str, ...]) -> int:
     """Train a net (train extra). Example: inkstream train digits --minutes 60"""
-    return _forward("service.training", "train", args)
+    return _forward("service.commands.train", "train", args)
 
 
 @cli.command(context_settings=_FORWARDED)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def evaluate(args: tuple[str, ...]) -> int:
     """Measure a net and draw plots (train extra). Example: inkstream evaluate digits"""
-    return _forward("service.training", "evaluate", args)
+    return _forward("service.commands.evaluate", "evaluate", args)
 
 
 @cli.command(context_settings=_FORWARDED)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def data(args: tuple[str, ...]) -> int:
     """Read labelled ink (train extra). Example: inkstream data unipen unipen-train.tar.xz"""
-    return _forward("service.data_command", "data", args)
+    return _forward("service.commands.data", "data", args)
 
 
 @cli.command(context_settings=_FORWARDED)

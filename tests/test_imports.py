@@ -56,8 +56,8 @@ SERVICE_ROWS = (
     {"line"},
     {"session"},
     {"engine", "sessions"},
-    {"bodies", "offline", "reading"},
-    {"folder", "page_door"},
+    {"bodies", "commands.offline", "reading"},
+    {"commands.folder", "page_door"},
     {"rest", "stream"},
     {"app"},
     {"server"},
@@ -125,6 +125,11 @@ def imports_at_once(module: str) -> set[str]:
     return {name for node in _tree(module).body for name in _names(node)}
 
 
+def _packages(names: set[str]) -> set[str]:
+    """All packages that these names lie in."""
+    return {name.rpartition(".")[0] for name in names}
+
+
 def roots(names: set[str]) -> set[str]:
     """The packages that these names begin with."""
     return {name.partition(".")[0] for name in names}
@@ -163,3 +168,8 @@ def test_the_client_needs_messages_and_errors_alone(module: str) -> None:
 def test_only_the_server_and_the_command_line_know_the_application() -> None:
     knowing = {module for module in MODULES if "service.app" in imports(module)}
     assert knowing <= {"service.cli", "service.server"}
+
+
+def test_only_the_command_line_knows_its_commands() -> None:
+    others = [name for name in MODULES if not name.startswith(("service.commands", "service.cli"))]
+    assert not [name for name in others if "service.commands" in _packages(imports(name))]

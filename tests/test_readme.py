@@ -18,7 +18,7 @@ from model.report.document import accuracy
 from model.report.page_document import document as page_document
 from model.report.page_document import table as page_table
 from model.report.tables import table
-from service.evaluation_language import table as language_table
+from service.commands.evaluate_language import table as language_table
 from tests import figures
 from tests.figures import REPORTS, ROOT
 from tests.service.running import server

@@ -13,8 +13,8 @@ import pytest
 
 from model.checkpoint import Checkpoint
 from service import cli
+from service.commands.terminal import HIDE_CURSOR, SHOW_CURSOR
 from service.settings import Settings
-from service.terminal import HIDE_CURSOR, SHOW_CURSOR
 from tests.service.commands import (
     DIGITS,
     EXAMPLES,

@@ -14,9 +14,9 @@ from model.columns import line_columns
 from model.ink import flatten, rasterise
 from model.recognizer import Recognizer, load
 from service.client import Result, Stream, connect, connect_sync
+from service.commands.terminal import HIDE_CURSOR, SHOW_CURSOR
 from service.errors import InkError
 from service.events import Event
-from service.terminal import HIDE_CURSOR, SHOW_CURSOR
 from tests import builders
 from tests.service.commands import inkstream, one_line, read_all, terminal
 from tests.service.running import Running, server

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from model.data import unipen
 from model.errors import DataError
-from service.data_command import data
+from service.commands.data import data
 from tests.service.commands import inkstream, one_line
 
 LABELS = {

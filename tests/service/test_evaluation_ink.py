@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from model.runtime import Runtime
-from service.evaluation_ink import ink as evaluate_ink
-from service.replay import replay
+from service.commands.evaluate_ink import ink as evaluate_ink
+from service.commands.replay import replay
 from tests import builders
 from tests.model.little_ink import ALL_KINDS, ink
 from tests.service.lone import Lone, message

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from service.evaluation_lines import lines
+from service.commands.evaluate_lines import lines
 from tests import builders
 from tests.model.little_ink import ALL_KINDS, ink
 

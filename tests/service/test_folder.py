@@ -12,7 +12,7 @@ from model.checkpoint import Checkpoint
 from model.errors import InkstreamError
 from model.recognizer import load
 from service import cli
-from service.folder import Task, read_folder
+from service.commands.folder import Task, read_folder
 from tests.pages import EXAMPLES, encoded, page
 from tests.service.commands import one_line
 

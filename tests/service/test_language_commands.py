@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from service import cli
-from service.evaluation_language import language as evaluate_language
+from service.commands.evaluate_language import language as evaluate_language
 from tests import builders
 from tests.model.little_ink import ALL_KINDS, ink
 from tests.service.commands import EXAMPLES, inkstream, one_line

@@ -13,8 +13,8 @@ from model.evaluate import runtime_road
 from model.ink import flatten, rasterise
 from model.line_reading import Reader
 from service.client import connect
+from service.commands.road import websocket_road
 from service.events import Event
-from service.road import websocket_road
 from tests import builders
 from tests.service.asking import client_of
 from tests.service.running import Running, server

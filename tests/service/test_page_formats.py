@@ -11,7 +11,7 @@ import xmlschema
 from model.page import find_page
 from model.recognizer import load
 from service import page_formats
-from service.offline import page_of
+from service.commands.offline import page_of
 from service.page_messages import PageTranscription, transcription
 from tests.pages import encoded, page
 

@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from service.events import Character, Letter, Punctuation, Word
-from service.terminal import (
+from service.commands.terminal import (
     BAR_CELLS,
     Drawing,
     LineDrawing,
@@ -16,6 +15,7 @@ from service.terminal import (
     summary,
     sure_since,
 )
+from service.events import Character, Letter, Punctuation, Word
 
 COLUMNS = np.array([[0, 255, 0], [255, 0, 0]], np.uint8)  # two columns of three pixels
 

@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.cli import cli
-from service.training import evaluate, train
+from service.commands.evaluate import evaluate
+from service.commands.train import train
 from tests import builders
 from tests.service.commands import inkstream
 

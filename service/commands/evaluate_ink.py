@@ -15,11 +15,11 @@ from model.checkpoint import find, read
 from model.data import unipen
 from model.data.split import Part
 from model.runtime import Runtime
-from service.evaluation_options import CHECKPOINT, DATA, PART, PATH, make_folders
+from service.commands.options import CHECKPOINT, DATA, PART, PATH, make_folders
 
 if TYPE_CHECKING:
     from model.report.material import Material
-    from service.replay import Strokes, Told
+    from service.commands.replay import Strokes, Told
 
 REPORT: Final = Path("docs/reports/ink")
 MARGINS: Final = (0, 4, 8, 12)  # columns
@@ -57,8 +57,8 @@ def ink(
     Example:
       inkstream evaluate ink --part choose --words 100 --lines 20 --out /tmp/ink
     """
-    from model.report.material import Material  # noqa: PLC0415 - needs the train extra
-    from service.replay import POINTS, replay  # noqa: PLC0415 - needs rapidfuzz
+    from model.report.material import Material  # needs the train extra
+    from service.commands.replay import POINTS, replay  # needs rapidfuzz
 
     net = read(find(checkpoint), "transcriber")
     make_folders(out)
@@ -129,7 +129,7 @@ def _row(columns: int, kind: str, figures: Mapping[str, float]) -> str:
 
 def _plot(margins: Mapping[str, Any], path: Path) -> None:
     """Withdrawn letters against the median of how far the pen is ahead, a point for each margin."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - needs the train extra
+    from matplotlib.figure import Figure  # needs the train extra
 
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.subplots()

@@ -1,7 +1,6 @@
 """`inkstream data`: read labelled ink once, tell what there is, and draw it."""
 
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -10,8 +9,7 @@ from model.data import unipen as release
 from model.data.ink_overview import overview
 from model.data.inkset import InkSet
 from model.data.unipen_census import Census
-
-PATH: Final = click.Path(path_type=Path)
+from service.commands.options import PATH
 
 
 @click.group(name="data")
@@ -71,7 +69,7 @@ def _tell(ink: InkSet, census: Census, plots: Path | None) -> None:
     """Print what there is, and draw it when there is a folder for it."""
     click.echo(f"{census}\n\n{overview(ink)}\nSHA-256 of the ink: {ink.digest}")
     if plots is not None:
-        from model.ink_plots import draw_ink  # noqa: PLC0415 - needs matplotlib
+        from model.ink_plots import draw_ink  # needs matplotlib
 
         for path in draw_ink(ink, plots):
             click.echo(f"written: {path}")

@@ -1,10 +1,9 @@
-"""`inkstream train` and `inkstream evaluate`: the command lines of the training module.
+"""`inkstream train`: the command lines of the training module.
 
 torch and its kin are imported by the commands, not by their help.
 """
 
 import dataclasses
-import functools
 import json
 import signal
 import typing
@@ -16,15 +15,9 @@ from typing import Any, Final
 import click
 
 from model.knobs import PRESETS, Device, Place
-from service.evaluation_ink import ink as evaluate_ink
-from service.evaluation_language import language as evaluate_language
-from service.evaluation_lines import lines as evaluate_lines
-from service.evaluation_options import make_folders
-from service.evaluation_pages import pages as evaluate_pages
+from service.commands.options import PATH, make_folders
 
 RUNS: Final = Path("runs")
-REPORTS: Final = Path("docs/reports")
-PATH: Final = click.Path(path_type=Path)
 Command = Callable[..., Any]
 
 WORDS: Final = {  # for knobs that are no numbers
@@ -260,58 +253,3 @@ def document(data: Path | None, epochs: int, seed: int, out: Path | None) -> int
         found = {"test_accuracy": accuracy, "epochs": epochs, "seed": seed}
         out.write_text(json.dumps(found) + "\n")
     return 0
-
-
-@click.group(name="evaluate")
-def evaluate() -> None:
-    """Measure a net on images it has never seen, and draw what it knows.
-
-    \b
-    Example:
-      inkstream evaluate digits --out docs/reports/digits
-    """
-
-
-@evaluate.command(name="digits")
-@click.option(
-    "--checkpoint",
-    multiple=True,
-    default=("digits",),
-    show_default=True,
-    help="name or path; the first is reported in full, others as seeds beside it",
-)
-@click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
-@click.option("--url", help="measure through the WebSocket of a server, e.g. ws://127.0.0.1:8000")
-@click.option("--key", help="API key, where the server wants one")
-@click.option("--out", type=PATH, default=REPORTS / "digits", show_default=True)
-def evaluate_digits(
-    checkpoint: tuple[str, ...], data: Path | None, url: str | None, key: str | None, out: Path
-) -> int:
-    """Accuracy after each column, calibration, confusion and the worst mistakes, on MNIST's test.
-
-    \b
-    Examples:
-      inkstream evaluate digits
-      inkstream evaluate digits --checkpoint runs/a/digits.onnx --checkpoint runs/b/digits.onnx
-      inkstream evaluate digits --url ws://127.0.0.1:8000
-    """
-    from model.checkpoint import find
-    from model.data import mnist
-    from model.evaluate import report
-
-    make_folders(out)
-    road = None
-    if url is not None:
-        from service.road import websocket_road
-
-        road = functools.partial(websocket_road, url, key=key)
-    made = report([find(name) for name in checkpoint], mnist.load("t10k", data), road)
-    made.save(out)
-    click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}")
-    return 0
-
-
-evaluate.add_command(evaluate_lines)
-evaluate.add_command(evaluate_ink)
-evaluate.add_command(evaluate_language)
-evaluate.add_command(evaluate_pages)

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from service.hint_options import hint_options, known
+from service.commands.hint_options import hint_options, known
+from service.commands.options import PATH
 
 if TYPE_CHECKING:
-    from service.offline import Form
+    from service.commands.offline import Form
 
 DEFAULT_MODEL: Final = "digits"
 PAGE_MODEL: Final = "lines"
-PATH: Final = click.Path(path_type=Path)
 
 
 @click.command(name="recognize")
@@ -61,18 +61,18 @@ def recognize(
     """
     form = _form(forms)
     _check(page, form, show, jsonl)
-    from service.offline import expand  # noqa: PLC0415 - so that help is instant
+    from service.commands.offline import expand  # so that help is instant
 
     paths = [path for image in images for path in expand(image)]
     if len(paths) > 1 and (show or form in ("hocr", "alto")):
         _refuse(f"--show, --hocr and --alto take one image, {len(paths)} came")
     model = model or (PAGE_MODEL if page else DEFAULT_MODEL)
     if jsonl is not None:
-        from service.folder import Task, read_folder  # noqa: PLC0415
+        from service.commands.folder import Task, read_folder
 
         return 0 if read_folder(paths, jsonl, Task(model, known(**hints), page), processes) else 1
-    from model.recognizer import load  # noqa: PLC0415
-    from service.offline import recognize_all, recognize_pages  # noqa: PLC0415
+    from model.recognizer import load
+    from service.commands.offline import recognize_all, recognize_pages
 
     recognizer = load(model, **known(**hints))
     if page:

@@ -1,4 +1,4 @@
-"""Options that several evaluations share, and the folders that they write to."""
+"""Options that several commands share, and the folders that they write to."""
 
 from pathlib import Path
 from typing import Final

@@ -8,7 +8,7 @@ import click
 from model.checkpoint import find, read
 from model.data import unipen
 from model.data.split import Part
-from service.evaluation_options import CHECKPOINT, DATA, PART, PATH, make_folders
+from service.commands.options import CHECKPOINT, DATA, PART, PATH, make_folders
 
 REPORT: Final = Path("docs/reports/pages")
 DOCUMENT: Final = Path("docs/pages.md")
@@ -39,9 +39,9 @@ def pages(
       inkstream evaluate pages --peers
       inkstream evaluate pages --part choose --limit 20 --out /tmp/pages --document /tmp/pages.md
     """
-    from model.report.page_document import table  # noqa: PLC0415 - needs rapidfuzz
-    from model.report.page_peers import installed  # noqa: PLC0415
-    from model.report.page_report import report  # noqa: PLC0415
+    from model.report.page_document import table  # needs rapidfuzz
+    from model.report.page_peers import installed
+    from model.report.page_report import report
 
     net = read(find(checkpoint), "transcriber")
     make_folders(out, document.parent)

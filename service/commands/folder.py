@@ -18,7 +18,7 @@ import click
 
 from model.errors import InkstreamError
 from model.recognizer import Recognizer, load
-from service.offline import IMAGE_SUFFIXES, line_fields, page_of
+from service.commands.offline import IMAGE_SUFFIXES, line_fields, page_of
 
 WAITING: Final = 4  # files for each process that lie ready, so that none has to wait
 

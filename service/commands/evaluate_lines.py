@@ -8,7 +8,7 @@ import click
 from model.checkpoint import find, read
 from model.data import mnist, unipen
 from model.data.split import Part
-from service.evaluation_options import CHECKPOINT, DATA, PART, PATH, make_folders
+from service.commands.options import CHECKPOINT, DATA, PART, PATH, make_folders
 
 REPORT: Final = Path("docs/reports/lines")
 DOCUMENT: Final = Path("docs/accuracy.md")
@@ -51,8 +51,8 @@ def lines(
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part choose --limit 300
           --out /tmp/lines --document /tmp/lines/accuracy.md
     """
-    from model.report.lines import report  # noqa: PLC0415 - needs rapidfuzz
-    from model.report.recognisers import installed  # noqa: PLC0415
+    from model.report.lines import report  # needs rapidfuzz
+    from model.report.recognisers import installed
 
     checkpoint = read(find(places["checkpoint"]), "transcriber")
     make_folders(out, document.parent)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.columns import digit_columns, line_columns
-from service import terminal
 from service.client import Stream, connect_sync
+from service.commands import terminal
 from service.conversation import Result
 
 DIGIT_PACE_MS: Final = 60.0  # a digit is drawn in under two seconds: slow enough to follow

@@ -11,7 +11,7 @@ from model import language as languages
 from model.checkpoint import find, read
 from model.data import unipen
 from model.data.split import Part
-from service.evaluation_options import CHECKPOINT, DATA, PART, PATH, make_folders
+from service.commands.options import CHECKPOINT, DATA, PART, PATH, make_folders
 
 REPORT: Final = Path("docs/reports/language")
 DATES: Final = {
@@ -45,7 +45,7 @@ def language(
     Example:
       inkstream evaluate language --part choose --limit 500 --out /tmp/language
     """
-    from model.report.language import report  # noqa: PLC0415 - needs the train extra
+    from model.report.language import report  # needs the train extra
 
     net = read(find(checkpoint), "transcriber")
     make_folders(out)
