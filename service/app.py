@@ -13,13 +13,13 @@ from model.language import load as load_language
 from model.runtime import Runtime
 from service.access import Access
 from service.engine import Engine
-from service.hints import NO_LANGUAGES
 from service.messages import ModelInfo
 from service.metrics import Metrics
 from service.observer import Observer
 from service.pages import add_pages
 from service.rest import ABOUT, add_rest
 from service.serving import RunningModel, Service
+from service.session import NO_LANGUAGES
 from service.sessions import Sessions
 from service.settings import Settings
 from service.stream import StreamEndpoint

@@ -24,10 +24,9 @@ from numpy.typing import NDArray
 
 from model.runtime import Runtime
 from model.state import StateTable
-from service.effects import Effect, Restore
 from service.logs import get_logger
 from service.observer import Observer
-from service.session import Session
+from service.session import Effect, Restore, Session
 from service.worker import Worker
 
 # Python's 5 ms suit threads that compute for long. The worker needs the interpreter twice a run,

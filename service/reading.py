@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.conversation import error_of
-from service.effects import Close, Effect, Send
 from service.errors import StoppingError
 from service.events import Event
 from service.messages import Error, Flushed, Limits, Result
 from service.serving import RunningModel
+from service.session import Close, Effect, Send
 
 FLUSH: Final = '{"type":"flush"}'
 

@@ -8,10 +8,9 @@ from model.language import Language
 from service.access import Access
 from service.engine import Engine
 from service.errors import ModelUnknownError
-from service.hints import NO_LANGUAGES, decoders_of
 from service.messages import Limits, ModelInfo
 from service.observer import Observer
-from service.session import Session
+from service.session import NO_LANGUAGES, Session, decoders_of
 from service.sessions import Sessions
 from service.settings import Settings
 

@@ -15,7 +15,6 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
 from model.errors import InkstreamError
-from service.effects import Close, Effect, Send
 from service.errors import MEANINGS, SessionUnknownError
 from service.events import Decided
 from service.http_errors import (
@@ -28,6 +27,7 @@ from service.http_errors import (
 from service.logs import get_logger
 from service.messages import PROTOCOL, Error, Result, ServerMessage, encode
 from service.serving import RunningModel, Service
+from service.session import Close, Effect, Send
 
 PUSH: Final = "inkstream.push"  # the ASGI extension that a `Pushing` connection is offered as
 HOLD_FROM: Final = 512  # messages on their way out: from here on the client is held

@@ -48,12 +48,12 @@ SERVICE_ROWS = (
     {"requests"},
     {"events"},
     {"messages", "page_messages"},
-    {"effects", "hints", "pace", "page_formats", "pen", "states"},
-    {"choices"},
-    {"inbox", "told"},
-    {"voices"},
-    {"history"},
-    {"line"},
+    {"page_formats", "session.effects", "session.hints", "session.pace", "session.pen"},
+    {"session.choices", "session.states"},
+    {"session.inbox", "session.told", "session.voices"},
+    {"session.history"},
+    {"session.line"},
+    {"session.machine"},
     {"session"},
     {"engine", "sessions"},
     {"bodies", "commands.offline", "reading"},
@@ -70,28 +70,15 @@ ARROWS = [
     for name in sorted(row)
 ]
 
+SESSION = [name for name in MODULES if name.startswith("service.session.")]
 PURE = [
     *("model.columns", "model.decode", "model.events", "model.ink", "model.pairs", "model.state"),
     *("model.beam", "model.guide", "model.guided", "model.language", "model.language_counts"),
     *("model.hints", "model.lexicon", "model.pattern"),
     *("model.starts", "model.strokes", "model.transcript"),
-    *("service.choices", "service.effects", "service.errors", "service.events", "service.faults"),
-    *(
-        "service.hints",
-        "service.history",
-        "service.inbox",
-        "service.line",
-        "service.messages",
-        "service.pace",
-    ),
-    *(
-        "service.pen",
-        "service.requests",
-        "service.session",
-        "service.states",
-        "service.told",
-        "service.voices",
-    ),
+    *("service.errors", "service.events", "service.faults", "service.messages", "service.requests"),
+    "service.session",
+    *SESSION,
 ]
 IMPURE = {"asyncio", "logging", "os", "random", "secrets", "socket", "threading", "time"}
 HEAVY = {"torch", "onnx", "onnxruntime", "fastapi", "starlette", "uvicorn", "matplotlib", "tqdm"}
@@ -173,3 +160,9 @@ def test_only_the_server_and_the_command_line_know_the_application() -> None:
 def test_only_the_command_line_knows_its_commands() -> None:
     others = [name for name in MODULES if not name.startswith(("service.commands", "service.cli"))]
     assert not [name for name in others if "service.commands" in _packages(imports(name))]
+
+
+def test_a_session_is_entered_by_its_door() -> None:
+    others = [name for name in MODULES if not name.startswith("service.session.")]
+    others.remove("service.session")
+    assert not [name for name in others if imports(name) & set(SESSION)]

@@ -23,10 +23,9 @@ from model.config import ModelConfig
 from model.runtime import Runtime
 from service.bench.load import ink
 from service.engine import Engine
-from service.hints import decoders_of
 from service.messages import ModelInfo, Result
 from service.metrics import Metrics
-from service.session import Effect, Send, Session
+from service.session import Effect, Send, Session, decoders_of
 from service.settings import Settings
 
 WARM_UP_STEPS: Final = 20

@@ -23,8 +23,8 @@ from model.page import find_page
 from model.recognizer import Recognition, Recognizer
 from service import page_formats, page_picture
 from service.page_messages import PageTranscription, read_line, transcription
+from service.session import message_of
 from service.strokes import strokes_of
-from service.voices import message_of
 
 Form = Literal["text", "json", "csv", "hocr", "alto"]
 P = ParamSpec("P")

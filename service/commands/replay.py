@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 
 from model.runtime import Runtime
-from service.effects import Close, Effect, Restore
 from service.events import Letter, Punctuation
-from service.hints import decoders_of
 from service.messages import Limits, ModelInfo, Rewound, ServerMessage
-from service.session import Session
+from service.session import Close, Effect, Restore, Session, decoders_of
 from service.settings import Settings
 
 POINTS: Final = 4  # in a message, as of a pen of a hundred points a second, 25 times a second

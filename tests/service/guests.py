@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from model.checkpoint import Checkpoint
 from model.runtime import Runtime
-from service.effects import Close, Effect, Send
 from service.engine import Engine
-from service.hints import decoders_of
 from service.messages import Limits, ModelInfo, ServerMessage
-from service.session import Session
+from service.session import Close, Effect, Send, Session, decoders_of
 from tests.service.lone import LIMITS
 
 DEADLINE_S = 20.0  # far beyond what anything here takes, on the busiest machine

@@ -14,9 +14,8 @@ from model.language_counts import build
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
 from service.events import Event, Letter, Punctuation, Word
-from service.hints import NO_LANGUAGES, decoders_of
 from service.messages import Error, Limits, ModelInfo, Result, ServerMessage
-from service.session import Close, Effect, Restore, Session
+from service.session import NO_LANGUAGES, Close, Effect, Restore, Session, decoders_of
 from tests import builders
 
 BLANK = bytes(28)

@@ -22,9 +22,9 @@ from hypothesis.stateful import (
 from numpy.typing import NDArray
 
 from model.runtime import Runtime
-from service.history import SNAPSHOT_SPACING
 from service.messages import Configured, Limits, ServerMessage, encode
 from service.session import Close
+from service.session.history import SNAPSHOT_SPACING
 from tests.service.lone import LANGUAGES, Lone
 
 TOLERANCE = 1e-4

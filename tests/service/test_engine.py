@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from model.checkpoint import Checkpoint
-from service.effects import Effect
 from service.messages import Error, Flushed, Rewound
+from service.session import Effect
 from tests import builders
 from tests.service.guests import POISON, Guest, Net, Tally, running
 from tests.service.lone import INK, alone, curve, kinds, message, results

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from model.errors import InkstreamError, InputError
-from service import app, cli, client, states
+from service import app, cli, client, session
 from service.errors import MEANINGS, MessageError, ServiceError
 
-ROOMS = (app, cli, client, states)  # importing them defines every error there is
+ROOMS = (app, cli, client, session)  # importing them defines every error there is
 NOT_ON_THE_WIRE = {"no_connection", "bench_failed"}  # the client's own, and the bench's
 NORMAL = {1001, 1011, 1013}  # RFC 6455, and the IANA registry of closing codes
 OWN = {4400, 4401, 4403, 4404, 4408, 4413, 4429, 4440}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from model.decode import ClassifierDecoder
-from service.choices import Choices
-from service.history import SNAPSHOT_SPACING, Allow, Flush, History, Piece, Snapshot
 from service.messages import ModelInfo
-from service.voices import ClassifierVoice
+from service.session.choices import Choices
+from service.session.history import SNAPSHOT_SPACING, Allow, Flush, History, Piece, Snapshot
+from service.session.voices import ClassifierVoice
 
 CHOICES = Choices(
     ModelInfo("ab", "1", "classifier", ("a", "b"), 2), lambda _: ClassifierDecoder("ab")

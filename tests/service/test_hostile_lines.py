@@ -14,9 +14,8 @@ from websockets.sync.client import connect
 
 from model.recognizer import Recognizer
 from model.runtime import Runtime
-from service.effects import Restore
 from service.messages import Configured, Done, Flushed, Rewound
-from service.session import Close
+from service.session import Close, Restore
 from tests import builders
 from tests.service.guests import DEADLINE_S, Net
 from tests.service.lone import LIMITS, Lone, error_in, kinds, line, message, only

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from model.runtime import Runtime
-from service.history import SNAPSHOT_SPACING
+from service.session.history import SNAPSHOT_SPACING
 from tests.service.lone import LIMITS, LINE_BLANK, LINE_INK, Lone, line, message, results
 
 

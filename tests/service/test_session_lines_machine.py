@@ -11,9 +11,8 @@ from hypothesis.stateful import initialize, precondition, rule
 from model.checkpoint import Checkpoint
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
-from service.hints import decoders_of
 from service.messages import Configured, Limits
-from service.voices import message_of
+from service.session import decoders_of, message_of
 from tests.service.lone import LANGUAGES, LIMITS
 from tests.service.machine import (
     TOLERANCE,

@@ -7,7 +7,7 @@ import pytest
 
 from model.runtime import Runtime
 from service.session import Session
-from service.states import Event, IllegalEventError, State, after
+from service.session.states import Event, IllegalEventError, State, after
 from tests.service.lone import LIMITS, LINE_INK, Lone, message, only
 
 # States: every cell of the table

@@ -66,7 +66,7 @@ async def test_a_fault_of_ours_ends_this_session_alone(
         healthy, broken = Wire(service), Wire(service)
         await broken.hear(0)
         with monkeypatch.context() as patch:
-            patch.setattr("service.session.parse_client", None)
+            patch.setattr("service.session.machine.parse_client", None)
             broken.put(message("ping"))
             assert await broken.ended() == 1011
         healthy.put(message("ping"))

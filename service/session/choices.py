@@ -10,9 +10,9 @@ from model.decode import Allowed, allowed_labels
 from model.errors import InputError
 from model.transcript import Decoder
 from service.errors import ValueRefusedError
-from service.hints import HINTS, Decoders
 from service.messages import Configured, ModelInfo
 from service.requests import Configure
+from service.session.hints import HINTS, Decoders
 
 INVERSE: Final = bytes(range(255, -1, -1))  # for bytes.translate: ink-low to ink-high
 TRANSCRIBERS_TOP_K: Final = 5  # at first: of a hundred labels the others are next to impossible

@@ -3,7 +3,7 @@
 All that a client sends waits in one queue, faulty messages included. `_advance` works off its head
 until columns are there; those wait for the engine, which takes them (`take`), runs the net and
 gives the scores back (`stepped`). So every message gets its answers in the order of the messages,
-and no clock, lock or task is needed. What may happen when: `service/states.py`.
+and no clock, lock or task is needed. What may happen when: `states.py`.
 """
 
 from collections.abc import Callable
@@ -15,21 +15,19 @@ from numpy.typing import NDArray
 
 from model.errors import InkstreamError, InputError
 from service import errors, messages, requests
-from service.choices import Choices
-from service.effects import Close, Effect, Restore, Send, failure
 from service.errors import MEANINGS, MessageError, Ref, ValueRefusedError
-from service.hints import Decoders
-from service.inbox import Control, Inbox, unpack
-from service.line import Line
 from service.messages import Limits, ModelInfo
-from service.pace import Pace
-from service.pen import Pen
 from service.requests import parse_client
-from service.states import Event, State, after
-from service.told import Told
-from service.voices import Voice, voice_of
-
-__all__ = ["Close", "Effect", "Restore", "Send", "Session"]
+from service.session.choices import Choices
+from service.session.effects import Close, Effect, Restore, Send, failure
+from service.session.hints import Decoders
+from service.session.inbox import Control, Inbox, unpack
+from service.session.line import Line
+from service.session.pace import Pace
+from service.session.pen import Pen
+from service.session.states import Event, State, after
+from service.session.told import Told
+from service.session.voices import Voice, voice_of
 
 COLUMNS: Final = (bytes, requests.Columns)  # the two ways in which columns come
 NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1

@@ -17,10 +17,10 @@ from model.config import STEP_COLUMNS
 from model.decode import ClassifierDecoder
 from model.events import Heard
 from model.transcript import Decoder, TranscriptDecoder
-from service.choices import Choices
-from service.effects import Effect, Send
 from service.events import Character, Event, Letter, Punctuation, Span, Spelling, Word
 from service.messages import Result
+from service.session.choices import Choices
+from service.session.effects import Effect, Send
 
 DECIMALS: Final = 6  # of probabilities
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.decode import Allowed
-from service.effects import Effect
-from service.history import SNAPSHOT_SPACING, Allow, Flush, History, Piece, Snapshot
-from service.voices import Voice
+from service.session.effects import Effect
+from service.session.history import SNAPSHOT_SPACING, Allow, Flush, History, Piece, Snapshot
+from service.session.voices import Voice
 
 Scores = NDArray[np.float32]  # [n, S]
 State = NDArray[np.float32]  # [D]

@@ -11,9 +11,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from service.effects import Effect, Send
 from service.events import Decided, Event, Word
 from service.messages import Rewound
+from service.session.effects import Effect, Send
 
 NEGLIGIBLE: Final = 0.01  # of a confidence: in batches of other sizes its last digits differ
 

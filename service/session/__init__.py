@@ -1,0 +1,29 @@
+"""One client's stream: what it says goes in, and what is to be done comes out.
+
+machine -> inbox, pace, states    messages in their order, and what may happen when
+        -> choices, hints         what holds: the model, `configure`, what is known of a line
+        -> pen                    strokes to columns
+        -> line -> history        a line's columns, its snapshots, rewind and flush
+                -> voices         what the net's scores say, as results and events
+        -> told                   which letters and words strokes became
+        -> effects                what the rooms around it shall do
+
+The rooms around it import the names below and nothing further in.
+"""
+
+from service.session.effects import Close, Effect, Restore, Send
+from service.session.hints import NO_LANGUAGES, Decoders, decoders_of
+from service.session.machine import Session
+from service.session.voices import message_of
+
+__all__ = [
+    "NO_LANGUAGES",
+    "Close",
+    "Decoders",
+    "Effect",
+    "Restore",
+    "Send",
+    "Session",
+    "decoders_of",
+    "message_of",
+]
