@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-if TYPE_CHECKING:
-    from model.report.page_report import ReadPage
+from model.report.page_reading import ReadPage
 
 FOUND: Final = (5, 150, 105)
 MISSED: Final = (220, 38, 38)
@@ -19,7 +18,7 @@ HEIGHT: Final = 640  # pixels, of each page
 QUALITY: Final = 80
 
 
-def draw_pages(read: "Sequence[ReadPage]", folder: Path) -> None:
+def draw_pages(read: Sequence[ReadPage], folder: Path) -> None:
     """Write pages.jpg into `folder`: from the page that is read best to the worst."""
     ordered = sorted(read, key=lambda each: each.error[0] / max(1, each.error[1]))
     if not ordered:
@@ -34,7 +33,7 @@ def draw_pages(read: "Sequence[ReadPage]", folder: Path) -> None:
     sheet.save(folder / "pages.jpg", quality=QUALITY)
 
 
-def _drawn(page: "ReadPage") -> Image.Image:
+def _drawn(page: ReadPage) -> Image.Image:
     image = Image.fromarray(page.written.sheet.image)
     pen = ImageDraw.Draw(image)
     width = max(2, image.height // 400)

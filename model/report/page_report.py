@@ -18,16 +18,17 @@ from model.data.inkset import InkSet
 from model.data.paper_light import Look
 from model.data.split import Part
 from model.line_reading import Reader
-from model.page import Page, find_page
+from model.page import find_page
 from model.recognizer import Recognizer
 from model.report.material import TEXT, WORDS, Material
 from model.report.measures import Figures, f1
 from model.report.page_document import document, table
-from model.report.page_material import WrittenPage, full_page, pages
-from model.report.page_measures import found, page_error, share_wrong
+from model.report.page_material import full_page, pages
+from model.report.page_measures import page_error, share_wrong
 from model.report.page_peers import PagePeer
+from model.report.page_pictures import draw_pages
+from model.report.page_reading import OVERLAP, ReadPage, read_page
 
-OVERLAP: Final = 0.5  # of a line's box and the one that was found, over both
 ALONE: Final = {"word": WORDS, "line": TEXT}
 N_ALONE: Final = 300  # pictures of each, about
 ALONE_ROWS: Final = 96
@@ -43,27 +44,6 @@ GROUPS: Final[dict[str, Callable[[Look, int], str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReadPage:
-    """One page and all that was read of it."""
-
-    written: WrittenPage
-    page: Page
-    texts: list[str]  # of the lines that were found
-    strokes: list[str]  # of the lines that were written, read as ink
-    hits: dict[int, int]  # lines that were found, by those that were written
-
-    @property
-    def labels(self) -> list[str]:
-        """What stands on its lines."""
-        return [line.label for line in self.written.sheet.lines]
-
-    @property
-    def error(self) -> tuple[int, int]:
-        """Characters wrong, and written."""
-        return page_error(self.texts, self.labels)
-
-
 @dataclass(frozen=True, slots=True)
 class PageReport:
     """What was found; `contents` is plain JSON."""
@@ -73,8 +53,6 @@ class PageReport:
 
     def save(self, folder: Path, path: Path) -> None:
         """Write report.json, figures.md and pictures into `folder`, and the document."""
-        from model.report.page_pictures import draw_pages  # noqa: PLC0415 - pictures alone need it
-
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(json.dumps(self.contents, indent=2) + "\n")
         (folder / "figures.md").write_text(table(self.contents))
@@ -102,7 +80,7 @@ def report(
     config = checkpoint.metadata.config
     material = Material(ink, part, config.labels, config.column_height)
     recognizer, reader = Recognizer(checkpoint), Reader(checkpoint)
-    read = [_read(recognizer, reader, each) for each in pages(material, limit)]
+    read = [read_page(recognizer, reader, each) for each in pages(material, limit)]
     contents: dict[str, Any] = {
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,
@@ -119,19 +97,6 @@ def report(
         "peers": {peer.name: _peer(peer, read) for peer in peers},
     }
     return PageReport(contents, read)
-
-
-def _read(recognizer: Recognizer, reader: Reader, written: WrittenPage) -> ReadPage:
-    page = find_page(written.sheet.image, recognizer.column_height)
-    said = recognizer.read_all([line.columns for line in page.lines]) if page.lines else []
-    boxes, wanted = [line.box for line in page.lines], [line.box for line in written.sheet.lines]
-    return ReadPage(
-        written,
-        page,
-        [each.text for each in said],
-        [each.text for each in reader.read(written.drawn)],
-        found(boxes, wanted, OVERLAP),
-    )
 
 
 def _figures(read: Sequence[ReadPage]) -> Figures:
