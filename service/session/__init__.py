@@ -12,14 +12,13 @@ The rooms around it import the names below and nothing further in.
 """
 
 from service.session.effects import Close, Effect, Restore, Send
-from service.session.hints import NO_LANGUAGES, Decoders, decoders_of
+from service.session.hints import NO_LANGUAGES, decoders_of
 from service.session.machine import Session
 from service.session.voices import message_of
 
 __all__ = [
     "NO_LANGUAGES",
     "Close",
-    "Decoders",
     "Effect",
     "Restore",
     "Send",
