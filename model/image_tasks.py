@@ -48,7 +48,7 @@ class ImageTask(ABC):
         self.columns = torch.from_numpy(training.columns)  # uint8 [N, T, H]
         self.answers = torch.from_numpy(training.answers)
         self.steps_a_round = math.ceil(len(training) / knobs.batch)
-        self.n_steps = knobs.epochs * self.steps_a_round
+        self.cycle_steps = knobs.epochs * self.steps_a_round
 
     @property
     def description(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class ImageTask(ABC):
         order = torch.randperm(len(self.answers), generator=seeded(knobs.seed, epoch))
         chosen = order[place * knobs.batch : (place + 1) * knobs.batch]
         columns = self.columns[chosen].to(device).float() / 255
-        calm = step >= (1 - knobs.calm) * self.n_steps
+        calm = step % self.cycle_steps >= (1 - knobs.calm) * self.cycle_steps
         strength = knobs.distortion * (CALM_DISTORTION if calm else 1)
         columns = Distortion()(columns, strength, random)
         return self._loss_of(columns, self.answers[chosen].to(device), random)

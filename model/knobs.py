@@ -77,12 +77,12 @@ class ImageKnobs(Knobs):
     task: Literal["digits", "teacher"] = "digits"
     context: int = knob(3, 1, MAX_CONTEXT, "columns that the causal convolution sees")
     features: int = knob(128, 1, MAX_UNITS, "outputs of the convolution")
-    epochs: int = knob(30, 1, 10_000, "passes over the training images")
+    epochs: int = knob(30, 1, 10_000, "passes over the training images, each cycle")
     batch: int = knob(256, 1, 65_536, "images a step")
     # data
     held_out: int = knob(5_000, 1, 1_000_000, "training images that only choose and calibrate")
     distortion: float = knob(1.0, 0, 5, "strength of the distortion of images")
-    calm: float = knob(0.07, 0, 1, "last share of the steps, with a third of the distortion")
+    calm: float = knob(0.07, 0, 1, "last share of a cycle, with a third of the distortion")
     blank_share: float = knob(0.25, 0, 1, "share of batches with blank columns before, and after")
     # loss
     teacher_share: float = knob(0.5, 0, 1, "of the teacher's answer, against the label's")
@@ -98,7 +98,7 @@ class LineKnobs(Knobs):
     channels: int = knob(64, 1, MAX_CHANNELS // 2, "of the convolutions; of the first one half")
     masked: float = knob(0.0, 0, 0.9, "share of the steps that the net may not see in training")
     both_ways: bool = False  # a net that also reads from the end: to compare with, never served
-    steps: int = knob(24_000, 1, 10_000_000, "batches")
+    steps: int = knob(24_000, 1, 10_000_000, "batches, each cycle")
     columns: int = knob(9_200, 100, 1_000_000, "columns of a batch, about")
     framewise: int = knob(1_500, 0, 1_000_000, "steps before CTC, on letters whose place is known")
     end_share: float = knob(0.15, 0, 10, "of the loss on letter ends, against that on text")

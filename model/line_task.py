@@ -81,7 +81,7 @@ class LineTask:
         Raises `DataError` for a teacher of other labels or rows.
         """
         self.knobs, self.data = knobs, data
-        self.n_steps = knobs.steps
+        self.cycle_steps = knobs.steps
         known = () if start is None else start.labels
         self.labels = (*known, *(label for label in data.characters if label not in known))
         self.config = line_config(knobs, self.labels)

@@ -6,6 +6,7 @@ cut leaves the last good file. Tensors lie in safetensors files: nothing is ever
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,12 @@ class RunFolder:
             raise DataError(
                 f"{path} holds a run already: resume it (--resume) or name another folder"
             )
-        else:
-            self._write(file, json.dumps(configuration, indent=2).encode())
+        self._write(file, json.dumps(configuration, indent=2).encode())
 
     def _check(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         then, here = _flat(before), _flat(now)
+        if here["cycles"] > then.get("cycles", math.inf):  # a run may go on beyond its end
+            then["cycles"] = here["cycles"]
         changed = [
             f"{name} was {_short(then.get(name))}, now {_short(here.get(name))}"
             for name in then | here

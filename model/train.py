@@ -22,7 +22,6 @@ from tqdm import tqdm
 from model.chance import seeded
 from model.data import images, line_data, mnist
 from model.data.dataset import Dataset
-from model.errors import ConfigError
 from model.image_tasks import DigitsTask, TeacherTask
 from model.knobs import TEACHER, ImageKnobs, Knobs, LineKnobs, Place
 from model.line_runs import trained
@@ -41,7 +40,7 @@ class Task(Protocol):
 
     network: nn.Module
     teachers: nn.ModuleList  # whose answers it learns from; they stay as they are
-    n_steps: int
+    cycle_steps: int  # in which the rate rises and falls
     steps_a_round: int  # between two measurements
     n_shards: int  # parts of a batch, whose gradients may be computed side by side
 
@@ -133,21 +132,14 @@ def image_task(knobs: ImageKnobs, dataset: Dataset, teachers: Sequence[Path]) ->
     return DigitsTask(knobs, dataset, teachers)
 
 
-def learning_rate(step: int, n_steps: int, knobs: Knobs) -> float:
+def learning_rate(step: int, cycle_steps: int, knobs: Knobs) -> float:
     """Linear warm-up, then a cosine down to zero, each cycle (Loshchilov and Hutter, ICLR 2017)."""
-    length = n_steps / knobs.cycles
-    begun = min(n_cycles(step, n_steps, knobs), knobs.cycles - 1)
-    step -= -(-begun * n_steps // knobs.cycles)  # rounded up
-    warm_up = max(1, round(knobs.warm_up * length))
+    step %= cycle_steps
+    warm_up = max(1, round(knobs.warm_up * cycle_steps))
     if step < warm_up:
         return knobs.learning_rate * (step + 1) / warm_up
-    done = (step - warm_up) / max(1, length - warm_up)
+    done = (step - warm_up) / max(1, cycle_steps - warm_up)
     return knobs.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def n_cycles(step: int, n_steps: int, knobs: Knobs) -> int:
-    """Cycles of the rate that have ended after so many steps."""
-    return step * knobs.cycles // n_steps
 
 
 def choose_device(knobs: Knobs, place: Place) -> tuple[torch.device, bool]:
@@ -197,8 +189,6 @@ class Trainer:
     """One run: everything that changes while it goes on, and so must be saved."""
 
     def __init__(self, knobs: Knobs, place: Place, task: Task) -> None:
-        if knobs.cycles > task.n_steps:
-            raise ConfigError(f"cycles is {knobs.cycles}, but the run has {task.n_steps} steps")
         # Each shard has its thread: together they shall have no more than there are.
         torch.set_num_threads(max(1, (place.threads or THREADS) // task.n_shards))
         self.knobs, self.place, self.task = knobs, place, task
@@ -208,6 +198,7 @@ class Trainer:
         self.parameters = list(self.network.parameters())
         self.average = copy.deepcopy(self.network).eval()
         self.cycles = copy.deepcopy(self.average)  # the mean of what the cycles until now have left
+        self.n_steps = knobs.cycles * task.cycle_steps
         self.optimisers = make_optimisers(self.network, knobs, task.n_shards)
         self.threads = ThreadPoolExecutor(task.n_shards)
         self.step = 0
@@ -231,12 +222,12 @@ class Trainer:
         task, started = self.task, time.monotonic()
         saved = started
         limit = math.inf if self.place.minutes is None else 60 * self.place.minutes
-        bar = tqdm(total=task.n_steps, initial=self.step, unit="step", desc=self.knobs.task)
+        bar = tqdm(total=self.n_steps, initial=self.step, unit="step", desc=self.knobs.task)
         try:
-            while self.step < task.n_steps and time.monotonic() - started < limit:
+            while self.step < self.n_steps and time.monotonic() - started < limit:
                 loss = self.train_step()
                 bar.update()
-                if self.step % task.steps_a_round == 0 or self.step == task.n_steps:
+                if self.step % task.steps_a_round == 0 or self.cycle_ends:
                     self.finish_round(loss, bar)
                 if time.monotonic() - saved > SAVE_EVERY_S:
                     self.save()
@@ -244,11 +235,11 @@ class Trainer:
         finally:  # Ctrl-C as well: nothing of the work is lost
             bar.close()
             self.save()
-        return self.step == task.n_steps
+        return self.step == self.n_steps
 
     def train_step(self) -> Tensor:
         """One batch: gradients of its parts, step, average; the loss, still on its device."""
-        rate = learning_rate(self.step, self.task.n_steps, self.knobs)
+        rate = learning_rate(self.step, self.task.cycle_steps, self.knobs)
         for group in chain.from_iterable(o.param_groups for o in self.optimisers):
             group["lr"] = rate
         self.network.train()
@@ -261,8 +252,8 @@ class Trainer:
         list(self.threads.map(lambda optimiser: optimiser.step(), self.optimisers))
         self.step += 1
         self.update_average()
-        if self.n_cycles > n_cycles(self.step - 1, self.task.n_steps, self.knobs):
-            move(self.cycles, self.average, 1 / self.n_cycles)
+        if self.cycle_ends:
+            move(self.cycles, self.average, self.task.cycle_steps / self.step)
         return torch.stack([part[0] for part in parts]).mean()
 
     def gradients(self, shard: int) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -275,9 +266,9 @@ class Trainer:
         return loss.detach(), torch.autograd.grad(loss, self.parameters)
 
     @property
-    def n_cycles(self) -> int:
-        """Cycles of the rate that have ended."""
-        return n_cycles(self.step, self.task.n_steps, self.knobs)
+    def cycle_ends(self) -> bool:
+        """Whether the rate has just fallen to 0."""
+        return self.step % self.task.cycle_steps == 0
 
     def update_average(self) -> None:
         """Move the average towards the weights; early on it follows fast."""
@@ -286,8 +277,7 @@ class Trainer:
 
     def finish_round(self, loss: Tensor, bar: "tqdm[Any]") -> None:
         """Measure the averaged net on the held-out data, and write it all down."""
-        ended = self.step == self.task.n_steps
-        network = self.task.settled(self.cycles if ended else self.average)
+        network = self.task.settled(self.cycles if self.cycle_ends else self.average)
         figures = self.task.measure(network)
         bar.set_postfix(loss=f"{loss.item():.4f}", held_out=_shown(figures["held_out"]))
         number = math.ceil(self.step / self.task.steps_a_round)

@@ -35,6 +35,7 @@ def train() -> None:
     Examples:
       inkstream train digits --minutes 60     stop after an hour, and save
       inkstream train digits --resume         go on exactly there
+      inkstream train lines --resume --cycles 2   beyond its end: as long again
       inkstream train digits --data letters/  your own images, a folder for each class
       inkstream train document                the book chapter's example
     """
