@@ -186,6 +186,7 @@ def stream(
       inkstream stream examples/3.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """
+    from model.errors import ImageError
     from service.commands.show import show
     from service.conversation import NoConnectionError
 
@@ -196,6 +197,8 @@ def stream(
         show(image, url, model, key, hints, pace_ms=pace, plain=plain, output=sys.stdout)
     except NoConnectionError as error:
         raise click.ClickException(f"{error}; start a server with: inkstream serve") from None
+    except ImageError as error:
+        raise click.ClickException(f"{image}: {error}") from None
 
 
 @cli.command()

@@ -162,4 +162,4 @@ def test_stream_of_what_is_no_image_is_one_line_and_code_1(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["stream", str(ROOT / "pyproject.toml"), "--url", running.url]) == 1
-    assert "not an image" in one_line(capsys.readouterr().err)
+    assert "pyproject.toml: not an image" in one_line(capsys.readouterr().err)
