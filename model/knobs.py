@@ -40,7 +40,7 @@ class Knobs:
     learning_rate: float = knob(2.5e-3, 1e-7, 1, "of the optimiser, at its highest")
     weight_decay: float = knob(3e-3, 0, 1, "of the optimiser, on matrices only")
     cycles: int = knob(
-        1, 1, 100, "times that the rate falls to 0; the nets of their ends are averaged"
+        1, 1, 100, "times that the rate falls to 0; the ends of all but the first are averaged"
     )
     warm_up: float = knob(0.02, 0, 0.5, "share of a cycle's steps in which the rate rises")
     gradient_norm: float = knob(1.0, 1e-3, 1e3, "longest gradient that is taken as it is")

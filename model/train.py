@@ -197,7 +197,7 @@ class Trainer:
         task.teachers.to(self.device)
         self.parameters = list(self.network.parameters())
         self.average = copy.deepcopy(self.network).eval()
-        self.cycles = copy.deepcopy(self.average)  # the mean of what the cycles until now have left
+        self.cycles = copy.deepcopy(self.average)  # the mean of their ends, from the second one on
         self.n_steps = knobs.cycles * task.cycle_steps
         self.optimisers = make_optimisers(self.network, knobs, task.n_shards)
         self.threads = ThreadPoolExecutor(task.n_shards)
@@ -253,7 +253,8 @@ class Trainer:
         self.step += 1
         self.update_average()
         if self.cycle_ends:
-            move(self.cycles, self.average, self.task.cycle_steps / self.step)
+            ended = self.step // self.task.cycle_steps
+            move(self.cycles, self.average, 1 / max(1, ended - 1))
         return torch.stack([part[0] for part in parts]).mean()
 
     def gradients(self, shard: int) -> tuple[Tensor, tuple[Tensor, ...]]:
