@@ -98,7 +98,7 @@ class LineKnobs(Knobs):
     channels: int = knob(64, 1, MAX_CHANNELS // 2, "of the convolutions; of the first one half")
     masked: float = knob(0.0, 0, 0.9, "share of the steps that the net may not see in training")
     both_ways: bool = False  # a net that also reads from the end: to compare with, never served
-    steps: int = knob(24_000, 1, 10_000_000, "batches, each cycle")
+    steps: int = knob(13_000, 1, 10_000_000, "batches, each cycle")
     columns: int = knob(9_200, 100, 1_000_000, "columns of a batch, about")
     framewise: int = knob(1_500, 0, 1_000_000, "steps before CTC, on letters whose place is known")
     end_share: float = knob(0.15, 0, 10, "of the loss on letter ends, against that on text")
@@ -128,11 +128,11 @@ TEACHER: Final = ImageKnobs(
 )  # fmt: skip
 LINES: Final = LineKnobs(
     layers=4, units=320, dropout=0.2, optimiser="muon", learning_rate=1.5e-3, weight_decay=5e-2,
-    ema=0.9995, strength=0.7, characters=5, made=13, images=1,
+    cycles=2, ema=0.9995, strength=0.7, characters=5, made=13, images=1,
 )  # fmt: skip
 HAND: Final = dataclasses.replace(
-    LINES, steps=120, learning_rate=3e-4, columns=3_000, ema=0.9, strength=0.6, framewise=0,
-    made=0, images=0, keep=0.4, optimiser="adamw", weight_decay=1e-2,
+    LINES, steps=120, cycles=1, learning_rate=3e-4, columns=3_000, ema=0.9, strength=0.6,
+    framewise=0, made=0, images=0, keep=0.4, optimiser="adamw", weight_decay=1e-2,
 )  # fmt: skip
 PRESETS: Final[dict[str, Knobs]] = {
     "digits": ImageKnobs(), "teacher": TEACHER, "lines": LINES, "hand": HAND

@@ -35,7 +35,7 @@ def train() -> None:
     Examples:
       inkstream train digits --minutes 60     stop after an hour, and save
       inkstream train digits --resume         go on exactly there
-      inkstream train lines --resume --cycles 2   beyond its end: as long again
+      inkstream train lines --resume --cycles 3   beyond its end: one cycle more
       inkstream train digits --data letters/  your own images, a folder for each class
       inkstream train document                the book chapter's example
     """
@@ -139,9 +139,9 @@ def lines(init: Path | None, teacher: tuple[Path, ...], **options: Any) -> int:
     Examples:
       inkstream data unipen unipen-train.tar.xz     read the archive, once
       inkstream train lines --minutes 600
-      inkstream train lines --init lines --steps 20000           on from what is shipped
+      inkstream train lines --init lines --steps 9000 --cycles 1     on from what is shipped
       inkstream train lines --init lines --both-ways --run runs/both
-      inkstream train lines --init lines --teacher runs/both     learn from what it sees
+      inkstream train lines --init lines --teacher runs/both         learn from what it sees
     """
     return _train("lines", options, init=init, teachers=teacher)
 
