@@ -102,12 +102,7 @@ class LineTask:
         self.init = "" if start is None else start.digest
         self._temperatures = UNCHANGED if start is None else start.temperatures
         pen = OtherHands(knobs.column_height, knobs.strength)
-        makers: dict[str, Maker] = {}
-        if knobs.made:
-            makers[MADE] = partial(rewritten, LineMaker(data.ink, data.training), pen)
-        if knobs.images:
-            digits = DigitLines(mnist.load("train"))
-            makers[IMAGES] = partial(digits.draw, column_height=knobs.column_height)
+        makers = _makers(knobs, data, self.labels, pen)
         shares = {name: getattr(knobs, name) for name in (*SOURCES, MADE, IMAGES)}
         pieces = Pieces(data.ink, data.training, self.labels)
         n_columns = knobs.columns // (2 if knobs.consistency else 1)
@@ -217,6 +212,29 @@ class LineTask:
         if self.knobs.both_ways:
             return folder.path / NETWORK
         return release_lines(folder, self.config, self.held_out, self.groups, self._temperatures)
+
+
+def _makers(
+    knobs: LineKnobs, data: LineData, labels: Sequence[str], pen: OtherHands
+) -> dict[str, Maker]:
+    """What makes up lines, by the name of its source.
+
+    Raises `DataError` when they cannot be spelt with these labels.
+    """
+    makers: dict[str, Maker] = {}
+    if knobs.made:
+        makers[MADE] = partial(rewritten, LineMaker(data.ink, data.training), pen)
+    if knobs.images:
+        digits = mnist.load("train")
+        missing = set(digits.labels) - set(labels)
+        if missing:
+            raise DataError(
+                f"images is {knobs.images:g}, but {data.name} has no {' '.join(sorted(missing))}: "
+                "numbers need all digits, 0 does without them"
+            )
+        draw = DigitLines(digits).draw
+        makers[IMAGES] = partial(draw, column_height=knobs.column_height)
+    return makers
 
 
 def _held_out_groups(pieces: Pieces) -> dict[str, list[int]]:

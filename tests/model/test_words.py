@@ -55,7 +55,7 @@ def test_new_words_are_made_of_what_follows_what_in_known_ones() -> None:
 
 
 def test_text_without_words_is_refused() -> None:
-    with pytest.raises(DataError, match="no word"):
+    with pytest.raises(DataError, match="no label has a word"):
         Words(["12", "?"], ENGLISH)
 
 
