@@ -116,7 +116,7 @@ def test_a_kind_for_which_no_writer_has_enough_is_refused() -> None:
         LineMaker(INK, words)
     with pytest.raises(DataError, match="'numbers'"):
         only(words, words=1.0).draw(np.random.default_rng(0), "numbers")
-    with pytest.raises(DataError, match="no word"):
+    with pytest.raises(DataError, match="no label has a word"):
         LineMaker(INK, np.flatnonzero(INK.writers == LETTERS))
 
 
