@@ -225,14 +225,13 @@ def _makers(
     if knobs.made:
         makers[MADE] = partial(rewritten, LineMaker(data.ink, data.training), pen)
     if knobs.images:
-        digits = mnist.load("train")
-        missing = set(digits.labels) - set(labels)
+        missing = set(mnist.LABELS) - set(labels)
         if missing:
             raise DataError(
                 f"images is {knobs.images:g}, but {data.name} has no {' '.join(sorted(missing))}: "
                 "numbers need all digits, 0 does without them"
             )
-        draw = DigitLines(digits).draw
+        draw = DigitLines(mnist.load("train")).draw
         makers[IMAGES] = partial(draw, column_height=knobs.column_height)
     return makers
 

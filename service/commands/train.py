@@ -139,9 +139,9 @@ def lines(init: Path | None, teacher: tuple[Path, ...], **options: Any) -> int:
     Examples:
       inkstream data unipen unipen-train.tar.xz     read the archive, once
       inkstream train lines --minutes 600
-      inkstream train lines --init lines --steps 9000 --cycles 1     on from what is shipped
+      inkstream train lines --init lines --steps 9000 --cycles 1 --run runs/on
       inkstream train lines --init lines --both-ways --steps 5000 --cycles 1 --run runs/both
-      inkstream train lines --init lines --teacher runs/both         learn from what it sees
+      inkstream train lines --init lines --teacher runs/both --run runs/taught
     """
     return _train("lines", options, init=init, teachers=teacher)
 
