@@ -15,6 +15,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Optimiser = Literal["adamw", "muon"]
 
 MOST_THREADS: Final = 1024
+HEIGHT_UNIT: Final = 8  # pixels: each of a transcriber's three convolutions halves the rows
 
 
 def knob(default: float, least: float, most: float, words: str) -> Any:
@@ -95,7 +96,7 @@ class LineKnobs(Knobs):
 
     task: Literal["lines"] = "lines"
     column_height: int = knob(32, 8, 256, "pixels of a column")
-    channels: int = knob(64, 1, MAX_CHANNELS // 2, "of the convolutions; of the first one half")
+    channels: int = knob(64, 2, MAX_CHANNELS // 2, "of the convolutions; of the first one half")
     masked: float = knob(0.0, 0, 0.9, "share of the steps that the net may not see in training")
     both_ways: bool = False  # a net that also reads from the end: to compare with, never served
     steps: int = knob(13_000, 1, 10_000_000, "batches, each cycle")
@@ -115,6 +116,10 @@ class LineKnobs(Knobs):
 
     def __post_init__(self) -> None:
         Knobs.__post_init__(self)  # not by super(): slots make another class of this one
+        if self.column_height % HEIGHT_UNIT:
+            raise ConfigError(
+                f"column_height is {self.column_height}, allowed: multiples of {HEIGHT_UNIT}"
+            )
         if self.consistency and not (self.masked or self.dropout):
             raise ConfigError(
                 f"consistency is {self.consistency:g}, but masked and dropout are 0: "

@@ -45,7 +45,7 @@ def release_lines(
         groups: places of those that calibrate, by source.
         before: temperatures that stay where too few letters are held out to tell others.
     """
-    newest = folder.metrics()[-1]["held_out"]
+    newest = folder.newest()["held_out"]
     errors = {f"held_out_{name}_error": float(error) for name, error in newest.items()}
     raw = describe_run(folder, NAME, config, errors, UNCHANGED)
     with TemporaryDirectory() as scratch:

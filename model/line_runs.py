@@ -6,6 +6,7 @@ from pathlib import Path
 
 from model.config import ModelConfig
 from model.data.line_batches import FLUSH_COLUMNS
+from model.errors import DataError
 from model.knobs import LineKnobs
 from model.network import LineLSTM
 from model.run_folder import configuration_of, network_digest, network_weights
@@ -39,7 +40,11 @@ class Trained:
 def trained(run: Path) -> Trained:
     """What a run of `train lines` left; raises `DataError` if there is nothing."""
     configuration = configuration_of(run, "lines")
-    knobs, labels = LineKnobs(**configuration["knobs"]), tuple(configuration["labels"])
-    network = LineLSTM(line_config(knobs, labels), both_ways=knobs.both_ways)
-    network.load_state_dict(network_weights(run))
-    return Trained(network.eval(), labels, knobs, configuration["init"], network_digest(run))
+    try:
+        knobs, init = LineKnobs(**configuration["knobs"]), configuration["init"]
+        labels = tuple(configuration["labels"])
+        network = LineLSTM(line_config(knobs, labels), both_ways=knobs.both_ways)
+        network.load_state_dict(network_weights(run))
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise DataError(f"{run} holds a run of another version: {error}") from error
+    return Trained(network.eval(), labels, knobs, init, network_digest(run))

@@ -4,10 +4,13 @@ Everything is written beside its place, synced, and renamed into it, so that a f
 cut leaves the last good file. Tensors lie in safetensors files: nothing is ever unpickled.
 """
 
+import fcntl
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +34,11 @@ def _configuration(path: Path) -> dict[str, Any]:
     """What is written in a run folder; raises `DataError` when it cannot be read."""
     try:
         configuration: dict[str, Any] = json.loads((path / CONFIGURATION).read_bytes())
-        configuration["knobs"]["task"]
+        configuration["knobs"]["task"], configuration["labels"]
     except OSError as error:
         raise DataError(f"{path / CONFIGURATION} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path / CONFIGURATION} is damaged: {error}") from error
+        raise DataError(f"{path / CONFIGURATION} is damaged: {error!r}") from error
     return configuration
 
 
@@ -68,6 +71,8 @@ class RunFolder:
             raise DataError(
                 f"{path} holds a run already: resume it (--resume) or name another folder"
             )
+        else:
+            (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
         self._write(file, json.dumps(configuration, indent=2).encode())
 
     def _check(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -84,6 +89,22 @@ class RunFolder:
                 f"cannot resume {self.path}: {'; '.join(changed)} "
                 "(ask for what it was begun with, or name another folder)"
             )
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While it lasts the folder is this run's alone; raises `DataError` if it is another's."""
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            self._lock(folder)
+            yield
+        finally:
+            os.close(folder)
+
+    def _lock(self, folder: int) -> None:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(f"{self.path} is in use: another run writes into it") from error
 
     def save(self, tensors: Mapping[str, Tensor], place: Mapping[str, int]) -> None:
         """Keep all that `load` needs to go on exactly."""
@@ -104,18 +125,31 @@ class RunFolder:
 
     def log(self, values: Mapping[str, Any]) -> None:
         """Append one line of metrics."""
-        with (self.path / METRICS).open("a") as file:
-            file.write(json.dumps(values) + "\n")
+        self._write_metrics([*self.metrics(), values])
 
     def forget_after(self, step: int) -> None:
         """Drop the metrics of steps that the saved state does not know: they come again."""
-        lines = [json.dumps(line) + "\n" for line in self.metrics() if line["step"] <= step]
-        self._write(self.path / METRICS, "".join(lines).encode())
+        self._write_metrics([line for line in self.metrics() if line["step"] <= step])
 
     def metrics(self) -> list[dict[str, Any]]:
-        """All lines of metrics so far."""
+        """All lines of metrics so far; raises `DataError` when they cannot be read."""
         file = self.path / METRICS
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        try:
+            lines = file.read_text().splitlines() if file.exists() else []
+            return [json.loads(line) for line in lines]
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file} is damaged: {error}") from error
+
+    def newest(self) -> dict[str, Any]:
+        """The last line of metrics; raises `DataError` when there is none."""
+        lines = self.metrics()
+        if not lines:
+            raise DataError(f"{self.path / METRICS} has no figures: they are lost")
+        return lines[-1]
+
+    def _write_metrics(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        self._write(self.path / METRICS, text.encode())
 
     def draw_curve(self) -> None:
         """Draw the held-out error so far into curve.png."""

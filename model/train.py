@@ -22,16 +22,19 @@ from tqdm import tqdm
 from model.chance import seeded
 from model.data import images, line_data, mnist
 from model.data.dataset import Dataset
+from model.errors import DataError
 from model.image_tasks import DigitsTask, TeacherTask
 from model.knobs import TEACHER, ImageKnobs, Knobs, LineKnobs, Place
 from model.line_runs import trained
 from model.line_start import start_from
 from model.line_task import LineTask
+from model.optimisers import make_optimisers
 from model.run_folder import STATE, RunFolder
+from model.stop import Stop
 
 THREADS = torch.get_num_threads()  # that torch takes by itself, before any run divides them
 SAVE_EVERY_S = 300  # seconds of work that a crash may cost at most
-HEADS = ("head", "ends")  # of either net; names that their weights begin with
+NETS = ("network", "average", "cycles")  # of a trainer, which are saved
 MINUTES_AFTER_TEACHER = 0.1  # what a run gets at least when its teacher took the rest
 
 
@@ -69,7 +72,8 @@ def train(knobs: Knobs, place: Place) -> Path | None:
 
     Raises:
         DataError: data or folders that can't be used.
-        KeyboardInterrupt: on Ctrl-C, after saving.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM, after the step that is under way was saved; on the
+            second one at once.
     """
     started = time.monotonic()
     needed = run_before(knobs, place)
@@ -147,42 +151,13 @@ def choose_device(knobs: Knobs, place: Place) -> tuple[torch.device, bool]:
     name = place.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DataError("device is cuda, which torch does not find here, allowed: auto, cpu")
     if knobs.precision != "auto":
         return torch.device(name), knobs.precision == "bfloat16"
     if name == "cuda":
         return torch.device(name), torch.cuda.is_bf16_supported()
     return torch.device(name), torch.cpu._is_avx512_bf16_supported()
-
-
-def make_optimisers(
-    network: nn.Module, knobs: Knobs, n_threads: int
-) -> list[torch.optim.Optimizer]:
-    """What moves the weights; several optimisers, which may step side by side.
-
-    AdamW (Loshchilov and Hutter, ICLR 2019), whose decay leaves biases and scales alone. With
-    `optimiser="muon"` hidden matrices are moved by Muon (Jordan, 2024, kellerjordan.github.io/posts
-    /muon), its steps as long as AdamW's (Liu et al., arXiv 2502.16982) so that one rate does for
-    both. It takes a good part of a step's time, so `n_threads` of them share the matrices.
-    """
-    named = dict(network.named_parameters())
-    hidden = [
-        name for name, weight in named.items()
-        if knobs.optimiser == "muon" and weight.ndim == 2 and not name.startswith(HEADS)
-    ]  # fmt: skip
-    others = [weight for name, weight in named.items() if name not in hidden]
-    groups = [
-        {"params": [w for w in others if w.ndim > 1], "weight_decay": knobs.weight_decay},
-        {"params": [w for w in others if w.ndim <= 1], "weight_decay": 0.0},
-    ]
-    muons = [
-        torch.optim.Muon(
-            [named[name] for name in hidden[part::n_threads]],
-            weight_decay=knobs.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        )
-        for part in range(min(n_threads, len(hidden)))
-    ]
-    return [torch.optim.AdamW(groups), *muons]
 
 
 class Trainer:
@@ -218,23 +193,30 @@ class Trainer:
         return RunFolder(self.place.run, configuration, resume=self.place.resume)
 
     def run(self) -> bool:
-        """The loop; False when the time it was given ended before its steps."""
+        """The loop; False when the time it was given ended before its steps.
+
+        Only what is whole is saved, a step with its average and measurement; what breaks off in the
+        middle of one goes on from before it.
+        """
         task, started = self.task, time.monotonic()
-        saved = started
         limit = math.inf if self.place.minutes is None else 60 * self.place.minutes
         bar = tqdm(total=self.n_steps, initial=self.step, unit="step", desc=self.knobs.task)
-        try:
+        with self.folder.held(), Stop() as stop, bar:
+            self.save()
+            saved = time.monotonic()
             while self.step < self.n_steps and time.monotonic() - started < limit:
                 loss = self.train_step()
                 bar.update()
                 if self.step % task.steps_a_round == 0 or self.cycle_ends:
                     self.finish_round(loss, bar)
+                if stop.asked:
+                    break
                 if time.monotonic() - saved > SAVE_EVERY_S:
                     self.save()
                     saved = time.monotonic()
-        finally:  # Ctrl-C as well: nothing of the work is lost
-            bar.close()
             self.save()
+        if stop.asked:
+            raise KeyboardInterrupt
         return self.step == self.n_steps
 
     def train_step(self) -> Tensor:
@@ -288,9 +270,10 @@ class Trainer:
 
     def save(self) -> None:
         """Keep weights, average, optimiser and place."""
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
-        tensors |= {f"cycles.{name}": value for name, value in self.cycles.state_dict().items()}
+        tensors: dict[str, Tensor] = {}
+        for net in NETS:
+            weights = getattr(self, net).state_dict()
+            tensors |= {f"{net}.{name}": value for name, value in weights.items()}
         for number, optimiser in enumerate(self.optimisers):
             for index, values in optimiser.state_dict()["state"].items():
                 prefix = f"optimiser.{number}.{index}"
@@ -308,9 +291,11 @@ class Trainer:
                 if name.startswith(prefix)
             }
 
-        self.network.load_state_dict(below("network."))
-        self.average.load_state_dict(below("average."))
-        self.cycles.load_state_dict(below("cycles."))
+        try:
+            for net in NETS:
+                getattr(self, net).load_state_dict(below(f"{net}."))
+        except RuntimeError as error:
+            raise DataError(f"{self.folder.path / STATE} is of another net: {error}") from error
         for number, optimiser in enumerate(self.optimisers):
             state: dict[int, dict[str, Tensor]] = {}
             for path, value in below(f"optimiser.{number}.").items():

@@ -5,6 +5,8 @@ import dataclasses
 import errno
 import json
 import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -80,24 +82,65 @@ def test_a_finished_run_goes_on_with_another_cycle(tmp_path: Path) -> None:
         trainer(tmp_path / "in parts", once, resume=True)
 
 
-def test_a_run_stopped_by_ctrl_c_in_the_middle_of_an_epoch_goes_on_exactly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("place", ["train_step", "update_average", "finish_round", "save"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_run_stopped_by_ctrl_c_anywhere_goes_on_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, times: int
 ) -> None:
     assert trainer(tmp_path / "whole").run()
-    step = training.Trainer.train_step
+    original = getattr(training.Trainer, place)
 
-    def interrupted(self: training.Trainer) -> torch.Tensor:
-        if self.step == self.task.steps_a_round + 3:
-            raise KeyboardInterrupt
-        return step(self)
+    def interrupted(self: training.Trainer, *given: object) -> object:
+        if self.step >= self.n_steps - 1:
+            for _ in range(times):  # the second one does not wait
+                signal.raise_signal(signal.SIGINT)
+        return original(self, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Trainer, "train_step", interrupted)
+        patch.setattr(training.Trainer, place, interrupted)
         with pytest.raises(KeyboardInterrupt):
             trainer(tmp_path / "stopped").run()
     assert trainer(tmp_path / "stopped", resume=True).run()
     assert_same(tmp_path / "stopped", tmp_path / "whole")
     assert epochs(tmp_path / "stopped") == [1, 2, 3, 4]
+
+
+def test_a_folder_is_of_one_run_at_a_time(tmp_path: Path) -> None:
+    first = trainer(tmp_path / "run")
+    first.save()
+    with first.folder.held(), pytest.raises(DataError, match="run is in use: another run writes"):
+        trainer(tmp_path / "run", resume=True).run()
+    assert trainer(tmp_path / "run", resume=True).run()
+
+
+def test_figures_of_a_run_that_left_nothing_else_are_forgotten(tmp_path: Path) -> None:
+    (tmp_path / METRICS).write_text('{"epoch": 7}\n')
+    assert trainer(tmp_path).run()
+    assert epochs(tmp_path) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("left", "said"), [('{"step": 1}\n{"st', "is damaged"), ("", "has no figures")]
+)
+def test_figures_that_cannot_be_read_are_named(tmp_path: Path, left: str, said: str) -> None:
+    run = trainer(tmp_path)
+    (tmp_path / METRICS).write_text(left)
+    with pytest.raises(DataError, match=f"{METRICS} {said}"):
+        run.folder.newest()
+
+
+def test_a_state_of_another_net_is_named(tmp_path: Path) -> None:
+    trainer(tmp_path / "run").save()
+    trainer(tmp_path / "other", dataclasses.replace(SMALL, units=16)).save()
+    shutil.copy(tmp_path / "other" / STATE, tmp_path / "run" / STATE)
+    with pytest.raises(DataError, match=f"{STATE} is of another net"):
+        trainer(tmp_path / "run", resume=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_a_gpu_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="device is cuda, which torch does not find here"):
+        trainer(tmp_path / "run", device="cuda")
 
 
 def test_epochs_that_a_crash_undid_are_written_down_once(tmp_path: Path) -> None:
