@@ -103,6 +103,8 @@ def _error_row(name: str, figures: Contents) -> Sequence[str]:
 
 
 def _characters(contents: Contents, _: str) -> Iterator[str]:
+    if not contents["characters"]:
+        return
     yield "## Single characters"
     yield (
         "`characters` is set to the category, as a form's field would; right is an answer that is"
@@ -113,8 +115,8 @@ def _characters(contents: Contents, _: str) -> Iterator[str]:
         (f"{category} {CATEGORIES[category]}", f"{own['pieces']:,}", percent(own["right"], 2))
         for category, own in contents["characters"].items()
     ]
-    digits = contents["digits"]
-    rows.append((digits["data"], f"{digits['pieces']:,}", percent(digits["right"], 2)))
+    if digits := contents["digits"]:
+        rows.append((digits["data"], f"{digits['pieces']:,}", percent(digits["right"], 2)))
     yield markdown(("", "pieces", "right"), rows)
 
 
@@ -122,23 +124,27 @@ def _letter_ends(contents: Contents, _: str) -> Iterator[str]:
     ends, scores = contents["letter_ends"], contents["letter_end_scores"]
     yield "## Where letters end"
     yield (
-        "Against the last column of each letter's ink, in those words and lines whose data tell"
-        f" which ink belongs to which letter; right is an end within {ends['reach_columns']}"
-        " columns, each end once. *Events* are the `end` of letters and marks, *scores* the peaks"
-        " of `letter_end` from 0.5 on, less its delay."
+        "Against the last column of each letter's ink, in those words and lines of two letters or"
+        " more whose data tell which ink belongs to which letter; right is an end within"
+        f" {ends['reach_columns']} columns, each end once. *Events* are the `end` of letters and"
+        " marks, *scores* the peaks of `letter_end` from 0.5 on, less its delay. Letters are joined"
+        " where a stroke goes on from one to the next, in at least one place of the piece. Few"
+        " writers' joined letters were ever cut: no folds over writers were trained for them."
     )
     rows = [
         (
-            style,
+            kind,
+            f"{own['pieces']:,}",
+            f"{own['writers']:,}",
             f"{own['events']['wanted']:,}",
             *(number(own["events"][key]) for key in ("f1", "precision", "recall")),
             number(own["scores"]["f1"]),
         )
-        for style, own in ends.items()
-        if style != "reach_columns" and own["events"]["wanted"]
+        for kind, own in ends.items()
+        if kind != "reach_columns" and own["events"]["wanted"]
     ]
-    head = ("style", "letters", "F1 of events", "precision", "recall", "F1 of scores")
-    yield markdown(head, rows)
+    head = ("letters are", "pieces", "writers", "letters", "F1 of events", "precision", "recall")
+    yield markdown((*head, "F1 of scores"), rows)
     if scores["n"]:
         yield (
             f"As a probability, over {scores['n']:,} steps of two columns, `letter_end` has a Brier"

@@ -40,13 +40,18 @@ def letter_ends(readings: Sequence[Reading]) -> Figures:
 
 
 def end_calibration(readings: Sequence[Reading]) -> Figures:
-    """Whether the score for letter ends is honest as a probability, at every step."""
+    """Whether the score for letter ends is honest as a probability, at every step.
+
+    Of the blank columns behind a line those count after which its last letter may be told.
+    """
     said, happened = [np.empty(0)], [np.empty(0, bool)]
     for reading in _told(readings):
-        ended = np.zeros(len(reading.ends), bool)
+        n_steps = -(-len(reading.line.columns) // STEP_COLUMNS) + END_DELAY
+        ends = reading.ends[:n_steps].astype(np.float64)
+        ended = np.zeros(len(ends), bool)
         columns = reading.line.ends[spoken_places(reading.line.label)].astype(np.int64)
         ended[np.minimum(columns // STEP_COLUMNS + END_DELAY, len(ended) - 1)] = True
-        said.append(reading.ends.astype(np.float64))
+        said.append(ends)
         happened.append(ended)
     return calibration(np.concatenate(said), np.concatenate(happened))
 
@@ -114,8 +119,16 @@ def error_by_delay(readings: Sequence[Reading]) -> Figures:
     }
 
 
+def tells(reading: Reading) -> bool:
+    """Whether the data tell where the letters end, of which there are two or more.
+
+    A single one ends where all ink does.
+    """
+    return reading.live is not None and len(spoken_places(reading.line.label)) > 1
+
+
 def _told(readings: Sequence[Reading]) -> Iterator[Reading]:
-    return (reading for reading in readings if reading.live is not None)
+    return filter(tells, readings)
 
 
 def _late(reading: Reading) -> Numbers:

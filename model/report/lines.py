@@ -18,6 +18,7 @@ from model.checkpoint import Checkpoint
 from model.data.dataset import Dataset
 from model.data.inkset import STYLES, InkSet
 from model.data.split import Part
+from model.errors import DataError
 from model.line_reading import Reader, Reading
 from model.report.checks import drift, finality
 from model.report.document import accuracy
@@ -29,6 +30,7 @@ from model.report.endings import (
     letter_calibration,
     letter_ends,
     marks,
+    tells,
     word_ends,
 )
 from model.report.future import both_ways
@@ -39,11 +41,14 @@ from model.report.peers import compare
 from model.report.recognisers import Peer
 from model.report.samples import Sample, pages
 from model.report.speed import speed
-from model.report.tables import CUT_OUT, table
+from model.report.tables import CUT_OUT, FULL, Contents, table
 
 SMALLER: Final = (0.75, 0.5)  # shares of the rows that a frame takes
 LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # last ones of their groups
 CONFUSIONS: Final = 25
+REPORT: Final = "report.json"
+ASKED: Final = ("both_ways", "hands", "peers")  # measured only where they are asked for
+SAME: Final = ("checkpoint_sha256", "data_digest", "split_digest", "part", "limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Report:
             f"checkpoint {contents['checkpoint_sha256']}\n"
             f"data {contents['data_digest']}, writers {contents['split_digest']}\n"
             f"part {contents['part']}{limited}\n"
+            + (f"kept from before: {', '.join(contents['kept'])}\n" if contents["kept"] else "")
         )
 
     def table(self) -> str:
@@ -74,11 +80,21 @@ class Report:
         from model.report import pages, plots  # noqa: PLC0415  # need matplotlib
 
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.json").write_text(json.dumps(self.contents, indent=2) + "\n")
+        (folder / REPORT).write_text(json.dumps(self.contents, indent=2) + "\n")
         (folder / "figures.md").write_text(self.table())
         plots.draw_report(self.contents, folder)
         pages.draw_pages(self.samples, self.labels, folder)
         document.write_text(accuracy(self.contents, os.path.relpath(folder, document.parent)))
+
+
+def contents_of(folder: Path) -> Contents | None:
+    """The contents of the report that was saved into `folder`; None if there is none."""
+    file = folder / REPORT
+    try:
+        contents: Contents | None = json.loads(file.read_bytes()) if file.exists() else None
+    except ValueError as error:
+        raise DataError(f"{file} is damaged: {error}") from error
+    return contents
 
 
 def report(
@@ -91,6 +107,7 @@ def report(
     peers: Sequence[Peer] = (),
     n_hands: int = 0,
     twin: Path | None = None,
+    earlier: Contents | None = None,
 ) -> Report:
     """Measure a net.
 
@@ -103,6 +120,8 @@ def report(
         peers: others that read the same ink.
         n_hands: writers whose hands the net is taught, one by one.
         twin: run folder of a net that reads both ways, to compare with.
+        earlier: contents of a report; what is not asked for now is kept from it, if it is of the
+            same net, ink and pieces.
     """
     reader = Reader(checkpoint)
     material = Material(ink, part, reader.config.labels, reader.config.column_height, limit)
@@ -117,7 +136,8 @@ def report(
         "text": text,
         "characters": _characters(reader, material),
         "digits": _digits(reader, digits, limit),
-        **_events(readings, material.styles(places + material.places(TEXT))),
+        "letter_ends": _letter_ends(readings, material, places + material.places(TEXT)),
+        **_events(readings),
         "finality": finality(reader, readings),
         "drift": drift(reader, material, places, limit or len(places)),
         "speed": speed(reader, material, places),
@@ -125,14 +145,21 @@ def report(
         "hands": hands(checkpoint, material, n_hands) if n_hands else {},
         "peers": compare(material, peers, reader.config.labels, n_columns),
     }
+    contents |= _kept(contents, earlier or {})
     samples = pages(reader, {"words": word_readings, "lines": text_readings})
     return Report(contents, samples, reader.config.labels)
 
 
-def _events(readings: Sequence[Reading], styles: Sequence[str]) -> Figures:
+def _kept(contents: Contents, earlier: Contents) -> Figures:
+    """What `contents` lacks, from an earlier report on the same net, ink and pieces."""
+    same = all(contents[key] == earlier.get(key) for key in SAME)
+    kept = {key: earlier[key] for key in ASKED if same and not contents[key] and earlier[key]}
+    return kept | {"kept": sorted(kept)}
+
+
+def _events(readings: Sequence[Reading]) -> Figures:
     """What is found out about events, of all that was read."""
     return {
-        "letter_ends": _by_style(readings, styles),
         "letter_end_scores": end_calibration(readings),
         "lateness": lateness(readings),
         "error_by_delay": error_by_delay(readings),
@@ -185,7 +212,7 @@ def _read(reader: Reader, material: Material, category: str) -> tuple[Figures, l
     found["by_length"] = errors_by(groups, texts, labels, order)
     smaller = {f"{size:.0%}": material.drawn(places, size) for size in SMALLER}
     others = smaller | {CUT_OUT: material.drawn(places, tight=True)}
-    found["by_size"] = {"100%": errors(texts, labels)} | {
+    found["by_size"] = {FULL: errors(texts, labels)} | {
         name: errors([reading.text for reading in reader.read(lines)], labels)
         for name, lines in others.items()
     }
@@ -201,9 +228,14 @@ def _length_groups(labels: Sequence[str], lasts: Sequence[int]) -> tuple[list[st
 
 
 def _characters(reader: Reader, material: Material) -> dict[str, Figures]:
-    """How many single characters are read rightly when only those of their kind may be said."""
+    """How many single characters are read rightly when only those of their kind may be said.
+
+    Kinds that the net has no labels for are left out.
+    """
     found = {}
     for category, characters in CHARACTERS.items():
+        if not set(characters) <= set(reader.config.labels):
+            continue
         places = material.places(category)
         texts = [r.text for r in reader.read(material.drawn(places), characters)]
         labels = material.labels(places)
@@ -215,7 +247,9 @@ def _characters(reader: Reader, material: Material) -> dict[str, Figures]:
 
 
 def _digits(reader: Reader, digits: Dataset, limit: int | None) -> Figures:
-    """The same of images of digits."""
+    """The same of images of digits; nothing where the net has no labels for them."""
+    if not set(CHARACTERS["1a"]) <= set(reader.config.labels):
+        return {}
     dataset = digits if limit is None else digits.take(np.arange(min(limit, len(digits))))
     lines = digit_lines(dataset, reader.config.column_height)
     readings = reader.read(lines, CHARACTERS["1a"])
@@ -223,10 +257,19 @@ def _digits(reader: Reader, digits: Dataset, limit: int | None) -> Figures:
     return {"data": dataset.name, "data_digest": dataset.digest, **found}
 
 
-def _by_style(readings: Sequence[Reading], styles: Sequence[str]) -> Figures:
-    """Letter ends of all lines that tell them, and of those in each style."""
-    found: Figures = {"reach_columns": REACH, "all": letter_ends(readings)}
-    for style in STYLES:
-        own = [r for r, other in zip(readings, styles, strict=True) if other == style]
-        found[style] = letter_ends(own)
+def _letter_ends(readings: Sequence[Reading], material: Material, places: Sequence[int]) -> Figures:
+    """Letter ends of pieces that tell them: of all, and of those whose letters are apart or joined.
+
+    The data's own words for styles tell less: they call few joined pieces cursive.
+    """
+    found: Figures = {"reach_columns": REACH}
+    told = [each for each in zip(readings, places, strict=True) if tells(each[0])]
+    joined = material.joined([place for _, place in told])
+    for name, kinds in {"all": (False, True), "apart": (False,), "joined": (True,)}.items():
+        own = [each for each, kind in zip(told, joined, strict=True) if kind in kinds]
+        found[name] = {
+            "pieces": len(own),
+            "writers": len(material.by_writer([place for _, place in own])),
+            **letter_ends([reading for reading, _ in own]),
+        }
     return found

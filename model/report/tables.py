@@ -8,6 +8,7 @@ Contents = Mapping[str, Any]
 CATEGORIES: Final = {"1a": "digits", "1b": "capitals", "1c": "small letters"}
 SIDES: Final = {"words": "words", "text": "lines of text"}
 CUT_OUT: Final = "cut out"  # a size: ink that fills the rows, whatever its writer's others are like
+FULL: Final = "100%"  # the size that all other figures are of
 NONE: Final = "-"  # stands for a figure that there is no ink for
 
 
@@ -21,14 +22,12 @@ def table(contents: Contents) -> str:
         ("words with fresh texts: character error; right", errors_of(words.get("fresh"))),
         ("lines of text: character error; right", errors_of(text)),
         ("lines with fresh texts: character error; right", errors_of(text.get("fresh"))),
+        *_smaller(contents),
+        *_kinds(kinds),
+        *((f"{own['data']}, right", percent(own["right"])) for own in [contents["digits"]] if own),
         (
-            f"single characters {' / '.join(kinds)}, right",
-            " / ".join(percent(own["right"]) for own in kinds.values()),
-        ),
-        (f"{contents['digits']['data']}, right", percent(contents["digits"]["right"])),
-        (
-            f"letter ends within {ends['reach_columns']} columns, F1, printed / cursive",
-            " / ".join(number(ends[style]["events"]["f1"]) for style in ("printed", "cursive")),
+            f"letter ends within {ends['reach_columns']} columns, F1: letters apart / joined",
+            " / ".join(number(ends[kind]["events"]["f1"]) for kind in ("apart", "joined")),
         ),
         (
             "columns from a letter's end to its event, median / 90 %",
@@ -61,6 +60,23 @@ def errors_of(figures: Contents | None) -> str:
     return f"{percent(figures['error'])}; {percent(figures['right'])}"
 
 
+def _smaller(contents: Contents) -> list[tuple[str, str]]:
+    """Errors of the same ink where the writing fills less of the rows."""
+    sizes = [size for size in contents["words"]["by_size"] if size not in (FULL, CUT_OUT)]
+    errors = (
+        " / ".join(percent(contents[side]["by_size"][size]["error"]) for size in sizes)
+        for side in SIDES
+    )
+    name = f"words; lines that fill {' / '.join(sizes)} of the rows: character error"
+    return [(name, "; ".join(errors))]
+
+
+def _kinds(kinds: Contents) -> list[tuple[str, str]]:
+    """Single characters, of the kinds that the net has labels for."""
+    right = " / ".join(percent(own["right"]) for own in kinds.values())
+    return [(f"single characters {' / '.join(kinds)}, right", right)] if kinds else []
+
+
 def _drift(figures: Contents) -> list[tuple[str, str]]:
     """Errors of the same ink at all places of a line."""
     columns = " / ".join(f"{place:,}" for place in figures["columns"])
@@ -82,7 +98,8 @@ def _both_ways(contents: Contents) -> list[tuple[str, str]]:
     if not both:
         return []
     prices = (percent(price(contents[side]["error"], both[side]["error"])) for side in SIDES)
-    return [("error more than the same net reading both ways: words / lines", " / ".join(prices))]
+    twin = f"a twin that reads both ways, trained {both['steps']:,} steps"
+    return [(f"error more than {twin}: words / lines", " / ".join(prices))]
 
 
 def price(causal: float, both: float) -> float | None:
@@ -96,7 +113,12 @@ def _hands(figures: Contents) -> list[tuple[str, str]]:
         return []
     before, after = (figures["all"][key]["error"] for key in ("before", "after"))
     name = f"one person's hand, {len(figures['writers'])} of them: error before / after training"
-    return [(name, f"{percent(before)} / {percent(after)} (-{percent(figures['all']['fall'])})")]
+    return [(name, f"{percent(before)} / {percent(after)} ({_change(figures['all']['fall'])})")]
+
+
+def _change(fall: float | None) -> str:
+    """By how much an error changed, with its sign."""
+    return NONE if fall is None else f"{-fall:+.1%}"
 
 
 def _peers(peers: Contents) -> list[tuple[str, str]]:

@@ -44,14 +44,17 @@ def lines(
 ) -> int:
     """Errors, letter ends, lateness and calibration on writers whom nothing was chosen by.
 
+    Peers, hands and a net that reads both ways are measured where they are asked for, and else kept
+    from the report in --out, if it is of the same weights, ink and pieces.
+
     \b
     Examples:
       inkstream evaluate lines
-      inkstream evaluate lines --peers --hands 12
+      inkstream evaluate lines --peers --hands 12 --both-ways runs/twin
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part choose --limit 300
           --out /tmp/lines --document /tmp/lines/accuracy.md
     """
-    from model.report.lines import report  # needs rapidfuzz
+    from model.report.lines import contents_of, report  # needs rapidfuzz
     from model.report.recognisers import installed
 
     checkpoint = read(find(places["checkpoint"]), "transcriber")
@@ -62,6 +65,7 @@ def lines(
     made = report(
         checkpoint, ink, digits,
         part=part, limit=limit, peers=others, n_hands=hands, twin=both_ways,
+        earlier=contents_of(out),
     )  # fmt: skip
     made.save(out, document)
     click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}, {document}")

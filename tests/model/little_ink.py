@@ -9,7 +9,10 @@ ALL_KINDS = tuple(" .abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 
 
 def ink() -> InkSet:
-    """By each of 40 writers of two donors: six words, three lines, two characters."""
+    """By each of 40 writers of two donors: six words, three lines, two characters.
+
+    Letters of the second line are joined.
+    """
     random, builder = np.random.default_rng(0), Builder()
     for number in range(40):
         labels = ["".join(random.choice(list("abc"), 5)) for _ in range(6)]
@@ -22,7 +25,8 @@ def ink() -> InkSet:
                 [(60 * p + dx, dy) for p in spoken for dx, dy in ((0, 0), (30, 80), (5, 90))]
             )
             builder.add(
-                points, [3] * len(spoken), np.repeat(spoken, 3).astype(np.int16), (20.0, 70.0),
+                points, [3 * len(spoken)] if label == "b. ca" else [3] * len(spoken),
+                np.repeat(spoken, 3).astype(np.int16), (20.0, 70.0),
                 label=label, category=category, writer=f"{'xy'[number % 2]}/w{number:02}k",
                 style=("printed", "cursive")[number % 2],
             )  # fmt: skip

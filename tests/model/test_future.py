@@ -43,7 +43,7 @@ def test_the_report_sets_the_net_that_knows_the_future_beside_the_other(tmp_path
     assert found["text"]["pieces"] == len(material.places(TEXT))
     document = accuracy(contents, "plots")
     assert "for 2 steps from chance" in document
-    assert "same net reading both ways" in document
+    assert "a twin that reads both ways, trained 2 steps" in document
 
 
 def test_the_price_is_how_much_more_the_causal_net_errs() -> None:

@@ -1,5 +1,7 @@
 """How well events fit the ink, worked out by hand on lines of 40 columns."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -100,6 +102,15 @@ def test_lines_that_do_not_tell_their_ends_are_left_out() -> None:
     assert lateness([one])["n"] == 0
     assert error_by_delay([one])["events"] is None
     assert end_calibration([one])["n"] == 0
+
+
+def test_a_single_letter_tells_no_end_and_blank_columns_behind_no_more_than_they_must() -> None:
+    single = reading("a", "a", [9], [(10, 11)])
+    assert letter_ends([single])["events"]["wanted"] == 0
+    assert lateness([single])["n"] == 0
+    flushed = reading("ab", "ab", [9, 39], [(10, 11), (40, 41)])
+    flushed = dataclasses.replace(flushed, ends=np.zeros(28, np.float32))  # 16 blank columns
+    assert end_calibration([single, flushed])["n"] == 22
 
 
 def test_marks_are_held_against_the_alignment() -> None:

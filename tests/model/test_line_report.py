@@ -13,11 +13,11 @@ from model.checkpoint import Checkpoint
 from model.data.dataset import Dataset
 from model.data.line_batches import Drawn
 from model.data.split import part_of_writer, person
-from model.errors import InputError
+from model.errors import DataError, InputError
 from model.line_reading import Reader, batches, told
 from model.report.checks import drift, errors_from, finality
 from model.report.document import accuracy
-from model.report.lines import Report, report
+from model.report.lines import Report, contents_of, report
 from model.report.material import Material, digit_lines, one_behind_the_other
 from model.report.samples import pages
 from model.report.tables import table
@@ -195,7 +195,13 @@ def test_a_report_counts_every_piece_once(made: Report) -> None:
     assert words["pieces"] == words["fresh"]["pieces"] + words["seen"]["pieces"]
     assert set(words["by_size"]) == {"100%", "75%", "50%", "cut out"}
     assert words["by_size"]["100%"]["error"] == words["error"]
-    assert contents["letter_ends"]["printed"]["events"]["wanted"] > 0
+    ends, material = contents["letter_ends"], Material(ink(), "report", ALL_KINDS, HEIGHT)
+    lines = [place for place in material.places("8") if len(material.labels([place])[0]) > 1]
+    assert ends["joined"]["pieces"] == material.labels(lines).count("b. ca") > 0
+    assert ends["apart"]["pieces"] == words["pieces"] + len(lines) - ends["joined"]["pieces"]
+    assert ends["all"]["pieces"] == ends["apart"]["pieces"] + ends["joined"]["pieces"]
+    assert ends["joined"]["writers"] == len(material.by_writer(lines))
+    assert 0 < ends["joined"]["events"]["wanted"] < ends["all"]["events"]["wanted"]
     assert contents["finality"]["changed"] == 0
     assert contents["digits"]["pieces"] == 12
     assert contents["characters"]["1c"]["pieces"] > 0
@@ -207,6 +213,30 @@ def test_a_report_is_the_same_again_but_for_its_times(net: Checkpoint, made: Rep
     again = report(net, ink(), builders.excerpt(12)).contents
     assert again.keys() == made.contents.keys()
     assert all(again[key] == made.contents[key] for key in again.keys() - {"speed"})
+
+
+def test_what_is_not_asked_for_is_kept_of_an_earlier_report_on_the_same(
+    net: Checkpoint, made: Report, tmp_path: Path
+) -> None:
+    some = {"part": "choose", "limit": 2}
+    made.save(tmp_path, tmp_path / "accuracy.md")
+    earlier = dict(contents_of(tmp_path) or {}) | some | {"hands": {"all": 1}}
+    digits = builders.excerpt(12)
+    again = report(net, ink(), digits, part="choose", limit=2, earlier=earlier)
+    assert again.contents["hands"] == {"all": 1}
+    assert again.contents["kept"] == ["hands"]
+    assert "kept from before: hands" in again.heading()
+    other = earlier | {"checkpoint_sha256": "another"}
+    anew = report(net, ink(), digits, part="choose", limit=2, earlier=other)
+    assert (anew.contents["hands"], anew.contents["kept"]) == ({}, [])
+    assert "kept" not in anew.heading()
+
+
+def test_no_earlier_report_and_a_damaged_one(tmp_path: Path) -> None:
+    assert contents_of(tmp_path) is None
+    (tmp_path / "report.json").write_text("{")
+    with pytest.raises(DataError, match=r"report.json is damaged"):
+        contents_of(tmp_path)
 
 
 def test_a_report_names_what_was_measured(net: Checkpoint, made: Report) -> None:
@@ -233,6 +263,14 @@ def test_a_report_writes_figures_plots_and_a_document_made_of_its_json(
 def test_a_net_that_cannot_answer_a_kind_of_character_is_refused(reader: Reader) -> None:
     with pytest.raises(InputError, match="characters"):
         reader.read(lines(1), "0123456789")
+
+
+def test_kinds_of_characters_that_a_net_has_no_labels_for_are_left_out(tmp_path: Path) -> None:
+    few_labels = builders.line_checkpoint(tmp_path / "few.onnx")
+    few = report(few_labels, ink(), builders.excerpt(12), limit=2)
+    assert (few.contents["characters"], few.contents["digits"]) == ({}, {})
+    assert "single characters" not in few.table()
+    assert "Single characters" not in accuracy(few.contents, "plots")
 
 
 def test_a_report_of_few_pieces_says_so(net: Checkpoint) -> None:
