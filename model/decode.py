@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from model.errors import InputError
 
+Scores = NDArray[np.float32]  # log-probabilities, columns or steps first
 Allowed = NDArray[np.float32] | None  # [K], 0 for what may be answered, else minus infinity
 
 MAX_SHOWN: Final = 40  # characters of a text that an error quotes
+LEAST: Final = 1e-30  # stands for no probability where a logarithm is taken
 
 
 def allowed_labels(labels: Sequence[str], characters: str | None) -> Allowed:
@@ -30,6 +32,31 @@ def allowed_labels(labels: Sequence[str], characters: str | None) -> Allowed:
     if not any(spelt):
         raise InputError(f"characters is {characters[:MAX_SHOWN]!r}, which spells no label")
     return np.where(spelt, 0, -np.inf).astype(np.float32)
+
+
+def shares(scores: Scores, mask: Allowed) -> NDArray[np.float32]:
+    """Probabilities [n, K] that sum to 1, of labels' log-probabilities with a mask on them."""
+    if mask is not None:
+        scores = scores + mask
+    chances: NDArray[np.float32] = np.exp(scores - scores.max(1, keepdims=True))
+    chances /= chances.sum(1, keepdims=True)
+    return chances
+
+
+def masked(symbols: Scores, mask: NDArray[np.float32], space: int) -> Scores:
+    """Log-probabilities [m, 1 + K] of blank and labels when only labels whose `mask` is 0 are said.
+
+    Letters that are not leave their probability to those that are, and a space, the symbol of this
+    number, leaves its own to the blank.
+    """
+    chances = np.exp(symbols, dtype=np.float64)
+    letters = np.arange(1, chances.shape[1]) != space
+    before = chances[:, 1:][:, letters].sum(1, keepdims=True)
+    chances[:, 1:][:, mask < 0] = 0
+    after = chances[:, 1:][:, letters].sum(1, keepdims=True)
+    chances[:, 1:][:, letters] *= before / np.maximum(after, LEAST)
+    chances[:, 0] = 1 - chances[:, 1:].sum(1)
+    return np.log(np.maximum(chances, LEAST)).astype(np.float32)
 
 
 class ClassifierDecoder:
@@ -59,13 +86,7 @@ class ClassifierDecoder:
 
         Those of allowed labels sum to 1; the others are 0.
         """
-        if self.allowed is not None:
-            scores = scores + self.allowed
-            scores -= scores.max(1, keepdims=True)
-            probabilities = np.exp(scores)
-            probabilities /= probabilities.sum(1, keepdims=True)
-        else:
-            probabilities = np.exp(scores)
+        probabilities = np.exp(scores) if self.allowed is None else shares(scores, self.allowed)
         self._newest = probabilities[-1]
         return probabilities
 

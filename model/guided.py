@@ -128,11 +128,8 @@ class GuidedDecoder(TranscriptDecoder):
         both: Allowed = self.allowed + self.spells
         return self.allowed if both is None or both.max() < 0 else both
 
-    @property
-    def text(self) -> str:
-        """Everything so far: what is decided, and what may still change."""
-        tentative = "".join(self._labels[said.symbol - 1] for said in self._beam.best)
-        return self._committed + tentative
+    def _tentative(self, column: int) -> str:
+        return "".join(self._labels[said.symbol - 1] for said in self._beam.best)
 
     def flush(self) -> list[Event]:
         """Decide all that is open, after `flush_columns` blank ones; the next word begins."""
@@ -153,7 +150,7 @@ class GuidedDecoder(TranscriptDecoder):
             decided = self._beam.decided(self._search.agreed, step - self._search.latest)
             events += self._tell(decided, step, column)
             if changed or decided:
-                changes.append((column, self.text))
+                changes.append((column, self._text_at(column)))
         self._forget_ends()
         return events, changes
 

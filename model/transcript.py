@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.config import END_DELAY, STEP_COLUMNS
-from model.decode import Allowed, ClassifierDecoder, allowed_labels
+from model.decode import Allowed, ClassifierDecoder, allowed_labels, masked, shares
 from model.errors import InputError
 from model.events import (
     LEAST_ALTERNATIVE,
@@ -49,8 +49,6 @@ QUIET: Final = math.log(0.99)  # a step whose blank is as probable as this says 
 ENOUGH: Final = 0.7  # odds against the blank, summed over steps, from which on a symbol was said
 LIKELY_END: Final = math.log(0.1)  # from this score on the end of a letter counts as seen
 END_REACH: Final = 5  # steps before a run's first one in which its letter may have ended
-
-LEAST: Final = 1e-30  # stands for no probability where a logarithm is taken
 
 NONE: Final = np.zeros(1, np.float32)  # odds before any
 
@@ -154,10 +152,17 @@ class TranscriptDecoder:
     @property
     def text(self) -> str:
         """Everything so far: what is decided, and what may still change."""
-        symbol = BLANK if self._run is None else self._answer(self._run)
-        if symbol == BLANK or (symbol == self._space and not self._takes_space):
-            return self._committed
-        return self._committed + self._labels[symbol - 1]
+        return self._text_at(self._columns - 1)
+
+    def _text_at(self, column: int) -> str:
+        rest = self._tentative(column)
+        return self._committed + (self._space_at(column) + rest if rest else "")
+
+    def _tentative(self, column: int) -> str:
+        if (run := self._run) is None or (symbol := self._answer(run)) == BLANK:
+            return ""
+        is_letter = symbol != self._space or self._takes_space(run.step, column)
+        return self._labels[symbol - 1] if is_letter else ""
 
     @property
     def settled(self) -> bool:
@@ -166,12 +171,7 @@ class TranscriptDecoder:
 
     def shares(self, scores: Scores) -> NDArray[np.float32]:
         """Probabilities [n, K] of the labels, the blank left out; those not allowed are 0."""
-        labels = scores[:, 1:-1]
-        if self.mask is not None:
-            labels = labels + self.mask
-        shares: NDArray[np.float32] = np.exp(labels - labels.max(1, keepdims=True))
-        shares /= shares.sum(1, keepdims=True)
-        return shares
+        return shares(scores[:, 1:-1], self.mask)
 
     def step(self, scores: Scores, columns: NDArray[np.uint8]) -> Heard:
         """Take the scores [n, S] of n new columns [n, H], 0 = paper, and say what follows."""
@@ -201,7 +201,8 @@ class TranscriptDecoder:
         events = [*self._decide(step, last), *self._close_word(last)]
         self._beyond, self._flushed = 0, self._columns
         self._symbol, self._said, self._odds = BLANK, BLANK, NONE
-        self._start, self._ends = Start.anew(self._columns), []
+        self._start = self._start.flushed(self._ink, self._columns, self.recent_columns)
+        self._ends = []
         return events
 
     # Step by step
@@ -230,7 +231,7 @@ class TranscriptDecoder:
                 if symbol != BLANK:
                     self._run = Run(symbol, step, np.exp(row) if weights is None else weights)
                     self._said, self._odds = symbol, NONE
-                    changes.append((column, self.text))
+                    changes.append((column, self._text_at(column)))
                 self._symbol = symbol
             if row[symbol] >= SURE:
                 events += self._decide(step, column)
@@ -243,26 +244,13 @@ class TranscriptDecoder:
         self._ends = self._ends[-self.recent_steps :]
 
     def _new_steps(self, scores: Scores, first: int) -> NDArray[np.float32]:
-        """Log-probabilities [m, 1 + K] of the symbols at the steps that columns from `first` end.
-
-        Letters that are not allowed leave their probability to those that are, and a space that is
-        not allowed to the blank.
-        """
+        """Log-probabilities [m, 1 + K] of symbols at the steps that columns from `first` end."""
         steps = scores[(first + 1) % STEP_COLUMNS :: STEP_COLUMNS]
         if not self._ends:
             self._ends_start = first // STEP_COLUMNS
         self._ends = self._ends + steps[:, -1].tolist()
         symbols = steps[:, :-1]
-        if self.mask is None:
-            return symbols
-        chances = np.exp(symbols, dtype=np.float64)
-        letters = np.arange(1, chances.shape[1]) != self._space
-        before = chances[:, 1:][:, letters].sum(1, keepdims=True)
-        chances[:, 1:][:, self.mask < 0] = 0
-        after = chances[:, 1:][:, letters].sum(1, keepdims=True)
-        chances[:, 1:][:, letters] *= before / np.maximum(after, LEAST)
-        chances[:, BLANK] = 1 - chances[:, 1:].sum(1)
-        return np.log(np.maximum(chances, LEAST)).astype(np.float32)
+        return symbols if self.mask is None else masked(symbols, self.mask, self._space)
 
     def _weigh_against_blank(self, row: Scores) -> tuple[int, Scores]:
         """The symbol of a step whose blank leads by little, and all odds [1 + K] up to it."""
@@ -284,7 +272,7 @@ class TranscriptDecoder:
         """Give the symbol that a run is, by what is known of its end at `step`."""
         if symbol == self._space:
             words = self._close_word(column)
-            if self._takes_space:
+            if self._takes_space(run.step, column):
                 self._committed += SPACE
             return [*words]
         before, end = self._start.seen(self._ink, column + 1), self._end_of(run, step)
@@ -293,9 +281,9 @@ class TranscriptDecoder:
         confidence, alternatives = self._weighed(run, symbol)
         char = self._labels[symbol - 1]
         letter = Letter(self.letters, char, start, end, column, confidence, alternatives)
+        self._committed += self._space_at(column) + char
         self._start = Start.behind(end)
         self.letters += 1
-        self._committed += char
         self._word = extended(self._word, letter)
         return [letter]
 
@@ -334,9 +322,20 @@ class TranscriptDecoder:
         last = self._ends_start + first + scores.index(best) - END_DELAY  # step of the letter
         return STEP_COLUMNS * (last + 1)
 
+    def _takes_space(self, step: int, column: int) -> bool:
+        """Whether a space that the net says at a step is one, and not what it makes of a flush."""
+        own = STEP_COLUMNS * step < self._columns and self._start.parted(self._ink, column + 1)
+        return own and not self._spaced
+
     @property
-    def _takes_space(self) -> bool:
-        return bool(self._committed) and self._committed[-1] != SPACE
+    def _spaced(self) -> bool:
+        return self._committed[-1:] in ("", SPACE)
+
+    def _space_at(self, column: int) -> str:
+        """The space before a letter that is the first one behind a flush, if there is one."""
+        spelt = self._space > 0 and (self.mask is None or self.mask[self._space - 1] == 0)
+        wide = self._start.seen(self._ink, column + 1).spaced
+        return SPACE if spelt and wide and not self._spaced else ""
 
     def _close_word(self, column: int) -> list[Word]:
         """Give the word that is being written, if there is one."""

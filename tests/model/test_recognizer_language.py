@@ -52,3 +52,21 @@ def test_what_does_not_go_together_is_one_clear_error() -> None:
         load("digits", language="english")
     with pytest.raises(DataError, match="no language model klingon"):
         load("lines", language="klingon")
+
+
+@pytest.mark.parametrize("language", [None, "english"])
+def test_a_flush_between_two_letters_makes_no_space_and_takes_none_away(
+    language: str | None,
+) -> None:
+    lines = load("lines", language=language)
+    columns = line_columns(HELLO, lines.column_height)
+    blank = [k for k in range(1, len(columns)) if not columns[k].any() and columns[:k].any()]
+    assert len(blank) > 10
+    for place in blank:
+        stream = lines.stream()
+        for part in (columns[:place], columns[place:]):
+            for column in part:
+                stream.push(column)
+            stream.flush()
+        assert stream.text.count(" ") == 1, place
+        assert language or stream.text.lower() == "hello, world!", place

@@ -5,7 +5,7 @@ import pytest
 
 from model.errors import InputError
 from model.events import Letter, Word
-from model.transcript import SURE
+from model.transcript import SURE, TranscriptDecoder
 from tests.model.transcripts import LABELS, Scores, decoder, flushed, ink, line, read, texts
 
 # Letters
@@ -218,3 +218,50 @@ def test_characters_that_no_label_has_are_refused_and_change_nothing() -> None:
     with pytest.raises(InputError, match="characters holds 'z'"):
         reader.allow("az")
     assert texts(read(reader, line("-a-", " c "))) == ["c"]
+
+
+# The space behind a flush, whose blank columns the net takes for a gap
+
+
+def behind_a_flush(before: str, blank: str, characters: str | None = None) -> TranscriptDecoder:
+    """Reads a letter and paper, is flushed, and reads paper and two letters after a space."""
+    reader = decoder(characters)
+    read(reader, line("-a" + "-" * (len(before) // 2)), ink(4 + len(before), "xxxx" + before))
+    flushed(reader)
+    read(reader, line(" " + "-" * (len(blank) // 2) + "-b-c-"), ink(12 + len(blank), "  " + blank))
+    return reader
+
+
+@pytest.mark.parametrize(
+    ("before", "blank", "text"),
+    [("", "", "abc"), ("  ", "  ", "abc"), ("    ", "", "abc"), ("", "    ", "abc"),
+     ("    ", "  ", "a bc"), ("", "      ", "a bc"), (" " * 80, "", "a bc")],
+)  # fmt: skip
+def test_a_space_behind_a_flush_is_one_where_the_paper_of_the_line_makes_it(
+    before: str, blank: str, text: str
+) -> None:
+    """Two columns more are blank, those of the step at which the net says the space."""
+    reader = behind_a_flush(before, blank)
+    assert reader.text == text
+    flushed(reader)
+    assert reader.text == text
+
+
+def test_no_space_stands_behind_a_flush_where_none_is_allowed() -> None:
+    assert behind_a_flush(" " * 20, "", "abc").text == "abc"
+
+
+def test_a_space_that_the_blank_columns_of_a_flush_make_is_none() -> None:
+    reader = decoder()
+    read(reader, line("-a-"))
+    flushed(reader, line("- "))
+    assert reader.text == "a"
+
+
+def test_the_space_behind_a_flush_is_in_the_text_before_its_letter_is_decided() -> None:
+    reader = decoder()
+    read(reader, line("-a-----"), ink(14, "xxxx" + " " * 10))
+    flushed(reader)
+    heard = reader.step(line("--b", "  c"), ink(6))
+    assert heard.texts[-1] == "a b"
+    assert heard.events == []
