@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 1  # of the metadata and of the graph's inputs and outputs
 SUFFIX: Final = ".onnx"
 WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
+FIGURES: Final = WEIGHTS_FOLDER / "figures.json"
 
 _PROPERTY: Final = b"inkstream"
 _PRODUCER: Final = b"\x12\x09inkstream"  # field 2 of a ModelProto
@@ -100,6 +102,18 @@ class Checkpoint:
     def digest(self) -> str:
         """SHA-256 of the file up to its seal, in hexadecimal: it names this very net."""
         return self.content[-_DIGEST_LENGTH:].decode()
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Measured figures: what training held out tells, and of shipped nets the reports."""
+        return self.metadata.metrics | _reported().get(self.digest, {})
+
+
+@cache
+def _reported() -> dict[str, dict[str, float]]:
+    """The reports' figures of shipped nets, by digest; `make figures` writes them."""
+    figures: dict[str, dict[str, float]] = json.loads(FIGURES.read_bytes())
+    return figures
 
 
 def find(name_or_path: str | Path, folder: Path | None = None) -> Path:
@@ -249,7 +263,7 @@ def write_whole(path: Path, content: bytes) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def describe(metadata: Metadata) -> dict[str, Any]:
-    """Plain values of everything in `metadata`, for JSON and for tables."""
-    values: dict[str, Any] = json.loads(metadata.to_json())
-    return values
+def describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Plain values of everything that is known about it, for JSON and for tables."""
+    values: dict[str, Any] = json.loads(checkpoint.metadata.to_json())
+    return values | {"metrics": checkpoint.metrics}

@@ -87,7 +87,7 @@ def _load(
         parameters=metadata.parameters,
         licence=metadata.licence,
         data=metadata.data,
-        metrics=metadata.metrics,
+        metrics=checkpoint.metrics,
         languages=tuple(languages),
     )
     runtime = Runtime(checkpoint, settings.threads)

@@ -225,9 +225,10 @@ def models(as_json: bool, weights: Path | None) -> None:
     if not found:
         raise click.ClickException(f"no models in {folder}")
     for path in found:
-        metadata = checkpoint.read(path).metadata
+        read = checkpoint.read(path)
+        metadata = read.metadata
         if as_json:
-            described = {"path": str(path), **checkpoint.describe(metadata)}
+            described = {"path": str(path), **checkpoint.describe(read)}
             click.echo(json.dumps(described, ensure_ascii=False))
         else:
             labels = metadata.config.labels

@@ -1,11 +1,12 @@
-"""Puts the reports' figures into the documents, between their markers: `make figures`.
+"""Puts the reports' figures into the documents, between their markers, and beside the weights.
 
-`tests/test_readme.py` holds that nobody typed one by hand.
+`make figures` does so; `tests/test_readme.py` holds that nobody typed one by hand.
 """
 
 import json
 from pathlib import Path
 
+from model.checkpoint import FIGURES, find, read
 from service.bench.report import Report
 from service.settings import Settings
 
@@ -87,6 +88,24 @@ def fill(text: str) -> str:
     return text
 
 
+def of_shipped() -> dict[str, dict[str, float]]:
+    """Figures of the shipped nets by digest: what `GET /v1/models` adds to training's own."""
+    digits = json.loads((REPORTS / "digits" / "report.json").read_text())
+    lines = json.loads((REPORTS / "lines" / "report.json").read_text())
+    found = {"mnist_test_accuracy": lines["digits"]["right"]}
+    for side in ("words", "text"):
+        found[f"report_writers_{side}_error"] = lines[side]["error"]
+        found[f"report_writers_{side}_right"] = lines[side]["right"]
+        found[f"report_writers_fresh_{side}_error"] = lines[side]["fresh"]["error"]
+    for category, own in lines["characters"].items():
+        found[f"report_writers_{category}_accuracy"] = own["right"]
+    return {
+        read(find("digits")).digest: {"mnist_test_accuracy": digits["accuracy"]},
+        read(find("lines")).digest: found,
+    }
+
+
 if __name__ == "__main__":
+    FIGURES.write_text(json.dumps(of_shipped(), indent=2) + "\n")
     for document in DOCUMENTS:
         document.write_text(fill(document.read_text()))

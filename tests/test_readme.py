@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from model import language as languages
-from model.checkpoint import find, read
+from model.checkpoint import FIGURES, find, read
 from model.report.document import accuracy
 from model.report.page_document import document as page_document
 from model.report.page_document import table as page_table
@@ -124,6 +124,14 @@ def test_links_lead_somewhere() -> None:
 @pytest.mark.parametrize("document", figures.DOCUMENTS, ids=lambda path: path.name)
 def test_every_figure_is_that_of_its_report(document: Path) -> None:
     assert figures.fill(document.read_text()) == document.read_text()
+
+
+def test_the_figures_beside_the_weights_are_those_of_the_reports() -> None:
+    assert json.loads(FIGURES.read_text()) == figures.of_shipped()
+    digits = json.loads((REPORTS / "digits" / "report.json").read_text())
+    lines = json.loads((REPORTS / "lines" / "report.json").read_text())
+    assert read(find("digits")).metrics["mnist_test_accuracy"] == digits["accuracy"]
+    assert read(find("lines")).metrics["report_writers_words_error"] == lines["words"]["error"]
 
 
 def test_the_words_about_lines_are_those_of_the_report() -> None:

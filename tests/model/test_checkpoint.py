@@ -201,10 +201,13 @@ def test_temperatures_must_be_positive_numbers(temperatures: tuple[float, ...]) 
         builders.metadata(builders.config(), temperatures)
 
 
-def test_json_of_metadata_is_read_back() -> None:
+def test_json_of_metadata_is_read_back(tmp_path: Path) -> None:
     metadata = builders.metadata(builders.config(), (1.5, 0.75))
     assert Metadata.from_json(metadata.to_json()) == metadata
-    assert checkpoints.describe(metadata)["temperatures"] == [1.5, 0.75]
+    made = builders.checkpoint(tmp_path / "net.onnx")
+    described = checkpoints.describe(made)
+    assert described["temperatures"] == list(made.metadata.temperatures)
+    assert described["metrics"] == made.metadata.metrics  # no report is of this net
 
 
 # Finding
