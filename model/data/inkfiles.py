@@ -5,11 +5,12 @@ may be left out. x grows to the right and y downwards, in any unit; what else a 
 holds is not read. Each labelled group of an InkML file is a piece.
 """
 
+import hashlib
 import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 
 from model.data import inkml
 from model.data.inkset import CATEGORIES, Builder, InkSet
+from model.data.own_split import together
+from model.data.split import LEAST_POINTS
 from model.data.unipen_census import Census, WhyKey
 from model.errors import DataError
 
@@ -43,6 +46,24 @@ class Labelled:
     writer: str
     strokes: list[NDArray[np.float64]]  # S arrays [n, 2], n >= 1
     place: str  # where it stands, for messages
+    traces: frozenset[Hashable] = frozenset()  # of which others may have points too
+
+    @property
+    def keys(self) -> frozenset[Hashable]:
+        """Keys of its ink: pieces that have one in common have the same ink, or some of it."""
+        points = np.concatenate(self.strokes)
+        if len(points) < LEAST_POINTS:
+            return self.traces
+        return self.traces | {hashlib.sha256(points.tobytes()).digest()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What files of ink hold: N pieces."""
+
+    ink: InkSet
+    census: Census
+    kin: NDArray[np.int64]  # [N], the same number where pieces have ink in common
 
 
 def holds(source: Path) -> bool:
@@ -50,7 +71,7 @@ def holds(source: Path) -> bool:
     return bool(_files(source))
 
 
-def read(source: Path) -> tuple[InkSet, Census]:
+def read(source: Path) -> Found:
     """Read a file of labelled ink, or all such files of a folder and of those in it.
 
     Writers are named "source/writer", where the source is the name without its ending.
@@ -71,7 +92,8 @@ def read(source: Path) -> tuple[InkSet, Census]:
         raise DataError(f"{source} has no labelled ink that can be used")
     ink = _collected(pieces, source.stem)
     counts = Counter((CATEGORIES[index], source.stem) for index in ink.categories)
-    return ink, Census(counts, skipped, {})
+    kin = together([piece.keys for piece in pieces])
+    return Found(ink, Census(counts, skipped, {}), kin)
 
 
 def category(label: str) -> str:
@@ -132,6 +154,7 @@ def _inkml(path: Path) -> Iterator[Labelled]:
             writer=_text(group.writer or ANONYMOUS, "writer", place),
             strokes=group.strokes,
             place=place,
+            traces=frozenset((path, trace) for trace in group.traces),
         )
 
 

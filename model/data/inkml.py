@@ -57,6 +57,7 @@ class Group:
     writer: str | None
     strokes: list[NDArray[np.float64]]  # S arrays [n, 2], x right, y down
     line: int  # where it begins
+    traces: frozenset[int]  # places, in the file, of the traces that it has points of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +78,20 @@ def read(content: bytes) -> list[Group]:
         raise DataError(f"line {ink.line}: the root is <{ink.name}>, expected <ink>")
     axes = _axes(ink)
     points = {trace: _points(trace, axes) for trace in ink.all("trace")}
+    places = {trace: place for place, trace in enumerate(points)}
     named = {_id(e): e for name in ("trace", "traceGroup") for e in ink.all(name)}
     writer = ink.annotation(WRITERS)
     groups = []
     for element in (e for name in GROUPS for e in ink.all(name)):
         label = element.annotation(LABELS)
         if label is not None:
-            traces = _traces(element, named)
-            strokes = [points[trace][part] for trace, part in traces if _is_down(trace)]
+            traces = [(trace, part) for trace, part in _traces(element, named) if _is_down(trace)]
+            strokes = [points[trace][part] for trace, part in traces]
             if not all(map(len, strokes)):
                 raise DataError(f"line {element.line}: a view of points that its trace has not")
             own = element.annotation(WRITERS)
-            groups.append(Group(label, own or writer, strokes, element.line))
+            shared = frozenset(places[trace] for trace, _ in traces)
+            groups.append(Group(label, own or writer, strokes, element.line, shared))
     return sorted(groups, key=lambda group: group.line)
 
 

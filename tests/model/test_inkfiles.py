@@ -15,7 +15,7 @@ WORD = {"strokes": [[[10, 20], [510, 320]], [[60, 10]]], "label": "né"}
 def read(tmp_path: Path, text: str, name: str = "mine.jsonl") -> InkSet:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
-    return inkfiles.read(path)[0]
+    return inkfiles.read(path).ink
 
 
 def only(ink: InkSet) -> Piece:
@@ -193,10 +193,10 @@ def test_formulas_in_tex_are_skipped_and_counted_and_their_symbols_are_read(tmp_
             f"{symbol('2', 0)}{symbol(chr(92) + 'pi', 1)}</traceGroup>"
         )
     )
-    ink, census = inkfiles.read(path)
-    assert (only(ink).label, only(ink).writer) == ("2", "crohme/w7")
-    assert sum(census.skipped.values()) == 3
-    assert census.pieces == {("1a", "crohme"): 1}
+    found = inkfiles.read(path)
+    assert (only(found.ink).label, only(found.ink).writer) == ("2", "crohme/w7")
+    assert sum(found.census.skipped.values()) == 3
+    assert found.census.pieces == {("1a", "crohme"): 1}
 
 
 @pytest.mark.parametrize(
@@ -320,10 +320,10 @@ def test_a_folder_is_read_with_all_its_files(tmp_path: Path) -> None:
         inkml('<annotation type="truth">hi</annotation><trace>0 0, 300 0</trace>')
     )
     (tmp_path / "hand" / "readme.txt").write_text("not ink")
-    ink, census = inkfiles.read(tmp_path / "hand")
-    assert ink.labels == ("né", "hi")
-    assert ink.writer_names == ("hand/unknown",)
-    assert census.pieces == {("7", "hand"): 2}
+    found = inkfiles.read(tmp_path / "hand")
+    assert found.ink.labels == ("né", "hi")
+    assert found.ink.writer_names == ("hand/unknown",)
+    assert found.census.pieces == {("7", "hand"): 2}
 
 
 def test_it_can_be_asked_whether_a_path_holds_ink(tmp_path: Path) -> None:
