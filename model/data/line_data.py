@@ -31,12 +31,17 @@ def load(source: Path | None) -> LineData:
 
     Raises `DataError` when it can't be read, or is too little to hold some out.
     """
-    if source is None or not inkfiles.holds(source):
+    if source is not None and inkfiles.holds(source):
+        found = inkfiles.read(source)
+        return own(source.name, found.ink, found.kin)
+    try:
         ink, _ = unipen.read(source)
-        parts = split.parts(ink)
-        return LineData(UNIPEN, ink, parts["train"], parts["choose"], ASCII)
-    found = inkfiles.read(source)
-    return own(source.name, found.ink, found.kin)
+    except DataError as error:
+        if source is None or not source.is_dir():
+            raise
+        raise DataError(f"{error}, and no {' or '.join(inkfiles.SUFFIXES)} file") from error
+    parts = split.parts(ink)
+    return LineData(UNIPEN, ink, parts["train"], parts["choose"], ASCII)
 
 
 def own(name: str, ink: InkSet, kin: NDArray[np.int64] | None = None) -> LineData:

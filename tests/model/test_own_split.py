@@ -110,6 +110,11 @@ def test_chains_of_common_keys_hold_together() -> None:
     assert numbers[3] not in numbers[[0, 1, 2, 4, 5]]
 
 
+def test_a_folder_with_nothing_to_train_on_is_told_all_that_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no folders data and include, .*, and no \.jsonl or"):
+        line_data.load(tmp_path)
+
+
 def test_a_writer_of_two_files_is_one(tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
         line = {"strokes": [[[0, 0], [300, 9]]], "label": "l", "writer": "ann"}
