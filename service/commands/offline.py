@@ -1,7 +1,7 @@
 """Reads many images and files of ink here, without a server, and writes a line about each.
 
 A file of ink holds pieces: each line of a `.jsonl` file, `{"strokes": [[[x, y], ...], ...]}` with a
-`height` or none, and each labelled group of an `.inkml` file.
+`height` or none, and each group of an `.inkml` file as `inkml.read` finds them.
 """
 
 import csv
@@ -73,11 +73,11 @@ def _answers(
                 if line.strip():
                     yield f"{path}:{number}", _tried(_read_line, recognizer, line)
     elif suffix == INKML_SUFFIX:
-        groups = _tried(inkml.read, path.read_bytes())
+        groups = _tried(inkml.read, path.read_bytes(), only_labelled=False)
         if isinstance(groups, InkstreamError):
             yield str(path), groups
         elif not groups:
-            yield str(path), DataError("no group of traces in it is labelled")
+            yield str(path), DataError("there is no ink in it: no trace has points")
         else:
             for group in groups:
                 yield f"{path}:{group.line}", _tried(recognizer.read_ink, group.strokes)
