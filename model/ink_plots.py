@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from model.data import split
 from model.data.ink_overview import LETTERED_SHARE, donors, is_text, letter_share, widths
 from model.data.inkset import CATEGORIES, InkSet, Piece
 
@@ -33,10 +32,9 @@ SHAPES: Final = {"characters": (16, 3.0), "words": (5, 7.0), "lines": (2, 12.0)}
 LETTERS_WIDTH: Final = 7.0
 
 
-def draw_ink(ink: InkSet, folder: Path) -> list[Path]:
-    """All pictures of a set of ink as PNG files; samples are of training writers alone."""
+def draw_ink(ink: InkSet, training: InkSet, folder: Path) -> list[Path]:
+    """All pictures of a set of ink as PNG files; samples are of the pieces that train alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    training = ink.take(split.parts(ink)["train"])
     figures = {"donors": counts(ink), "sizes": sizes(ink), "symbols": symbols(ink)}
     for kind in KINDS:
         if _of_kind(training, kind).any():

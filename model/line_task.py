@@ -17,6 +17,7 @@ import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 from torch.nn import functional
+from tqdm import tqdm
 
 from model.ahead import Ahead
 from model.config import STEP_COLUMNS
@@ -217,22 +218,28 @@ class LineTask:
 def _makers(
     knobs: LineKnobs, data: LineData, labels: Sequence[str], pen: OtherHands
 ) -> dict[str, Maker]:
-    """What makes up lines, by the name of its source.
+    """What makes up lines, by the name of its source; what a user's ink is too little for is told.
 
-    Raises `DataError` when they cannot be spelt with these labels.
+    A hundred words by one hand are enough to train on, but not to spell others of their letters.
     """
     makers: dict[str, Maker] = {}
     if knobs.made:
-        makers[MADE] = partial(rewritten, LineMaker(data.ink, data.training), pen)
+        try:
+            maker = LineMaker(data.ink, data.training)
+        except DataError as error:
+            tqdm.write(f"made is left out: {error}")
+        else:
+            makers[MADE] = partial(rewritten, maker, pen)
+            if maker.missing:
+                tqdm.write(f"made is without {', '.join(maker.missing)}: no writer has enough ink")
     if knobs.images:
         missing = set(mnist.LABELS) - set(labels)
         if missing:
-            raise DataError(
-                f"images is {knobs.images:g}, but {data.name} has no {' '.join(sorted(missing))}: "
-                "numbers need all digits, 0 does without them"
-            )
-        draw = DigitLines(mnist.load("train")).draw
-        makers[IMAGES] = partial(draw, column_height=knobs.column_height)
+            digits = " ".join(sorted(missing))
+            tqdm.write(f"images is left out: numbers need all digits, {data.name} has no {digits}")
+        else:
+            draw = DigitLines(mnist.load("train")).draw
+            makers[IMAGES] = partial(draw, column_height=knobs.column_height)
     return makers
 
 

@@ -153,7 +153,7 @@ cli.add_command(recognize)
 @cli.command()
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="the server")
-@click.option("--model", help="model to ask for  [the server's first]")
+@click.option("--model", help="model to ask for  [what suits the image: see above]")
 @click.option("--key", help="API key, where the server wants one")
 @click.option("--language", help="language model of the server to read lines with")
 @click.option("--pattern", metavar="REGEX", help="regular expression that lines fulfil")
@@ -179,10 +179,13 @@ def stream(
 ) -> None:
     """Send an image through a server, column by column, and watch the answer grow.
 
+    Without --model an image at least twice as wide as high, or one with hints, is read by the net
+    lines, if the server has it; all else by the server's first.
+
     \b
     Examples:
       inkstream stream examples/7.png
-      inkstream stream examples/hello.png --model lines --language english
+      inkstream stream examples/hello.png --language english
       inkstream stream examples/3.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """

@@ -6,35 +6,35 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data import split
 from model.data.inkset import CATEGORIES, InkSet
+from model.data.split import Parts, torn
 from model.data.unipen_census import table
 
 LETTERED_SHARE: Final = 0.7  # of the points; joins between letters may be of none
 PERCENTILES: Final = (5, 50, 95)
 
 
-def overview(ink: InkSet) -> str:
+def overview(ink: InkSet, parts: Parts) -> str:
     """Pieces of each part, pieces whose letters are known, and how wide they are."""
-    parts = split.parts(ink)
     by_part = {
         (category, str(part)): int((ink.categories[pieces] == index).sum())
         for part, pieces in parts.items()
         for index, category in enumerate(CATEGORIES)
     }
-    writers = Counter(split.part_of_writer(ink.writer_names).values())
     lettered = np.flatnonzero((letter_share(ink) >= LETTERED_SHARE) & is_text(ink))
     by_donor = Counter(
         (CATEGORIES[ink.categories[index]], str(donor))
         for index, donor in zip(lettered, donors(ink)[lettered], strict=True)
     )
-    told = ", ".join(f"{writers[part]} {part}" for part in split.PARTS)
+    told = ", ".join(
+        f"{len(np.unique(ink.writers[pieces]))} {part}" for part, pieces in parts.items()
+    )
     return "\n\n".join(
         (
             table("parts", by_part),
             table("texts with known letters", by_donor),
             _sizes(ink),
-            f"writers: {told}\npieces of the same ink in two parts: {split.torn(ink)}",
+            f"writers: {told}\npieces of the same ink in two parts: {torn(ink, parts)}",
         )
     )
 

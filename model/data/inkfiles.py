@@ -2,14 +2,16 @@
 
 A JSON line is `{"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name"}`; the writer
 may be left out. x grows to the right and y downwards, in any unit; what else a point or a line
-holds is not read. Each labelled group of an InkML file is a piece.
+holds is not read. Each labelled group of an InkML file is a piece. A file that breaks these rules
+is refused; a piece that keeps them and can't be trained on is skipped, and counted.
 """
 
+import hashlib
 import json
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data import inkml
-from model.data.inkset import CATEGORIES, Builder, InkSet
+from model.data.inkset import CATEGORIES, LARGEST, Builder, InkSet
+from model.data.own_split import together
+from model.data.split import LEAST_POINTS
 from model.data.unipen_census import Census, WhyKey
 from model.errors import DataError
 
@@ -31,8 +35,9 @@ ANONYMOUS: Final = "unknown"
 NOT_WRITTEN: Final = re.compile(r"\$.+\$|\\([A-Za-z]+|.)|Segmentation|From ITF")
 
 FURTHEST: Final = 1e12  # of a coordinate, either way
-LEAST_SIZE: Final = 256  # units of a median piece: coarser ink, as in inches, is scaled up
-LARGEST: Final = 1 << 30  # units of any piece, before a writer's ink is made to fit 16 bits
+LEAST_SIZE: Final = 256  # units of a writer's median piece: coarser ink, in inches, is scaled up
+OUTSIZE: Final = 400  # times that: a stray point, beside which 16 bits leave the others 80 units
+UNSEEN: Final = frozenset({"Cc", "Cn", "Cs"})  # categories of what no text has: controls, unknown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +46,36 @@ class Labelled:
 
     label: str
     writer: str
-    strokes: list[NDArray[np.float64]]  # S arrays [n, 2], n >= 1
-    place: str  # where it stands, for messages
+    strokes: list[NDArray[np.float64]]  # S arrays [n, 2], n >= 1; none if it has no ink
+    traces: frozenset[Hashable] = frozenset()  # of which others may have points too
+    in_tex: bool = False  # whether its label may be TeX
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """All points [P, 2]."""
+        return np.concatenate([np.empty((0, 2)), *self.strokes])
+
+    @property
+    def size(self) -> float:
+        """The larger of its width and its height."""
+        return float(np.ptp(self.points, axis=0).max()) if self.strokes else 0.0
+
+    @property
+    def keys(self) -> frozenset[Hashable]:
+        """Keys of its ink: pieces that have one in common have the same ink, or some of it."""
+        points = self.points
+        if len(points) < LEAST_POINTS:
+            return self.traces
+        return self.traces | {hashlib.sha256(points.tobytes()).digest()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What files of ink hold: N pieces."""
+
+    ink: InkSet
+    census: Census
+    kin: NDArray[np.int64]  # [N], the same number where pieces have ink in common
 
 
 def holds(source: Path) -> bool:
@@ -50,7 +83,7 @@ def holds(source: Path) -> bool:
     return bool(_files(source))
 
 
-def read(source: Path) -> tuple[InkSet, Census]:
+def read(source: Path) -> Found:
     """Read a file of labelled ink, or all such files of a folder and of those in it.
 
     Writers are named "source/writer", where the source is the name without its ending.
@@ -60,24 +93,29 @@ def read(source: Path) -> tuple[InkSet, Census]:
     files = _files(source)
     if not files:
         raise DataError(f"{source} is no {' or '.join(SUFFIXES)} file, and no folder with any")
+    given = [piece for path in files for piece in _pieces(path)]
+    medians = _median_sizes(given)
     pieces, skipped = [], Counter[WhyKey]()
-    for path in files:
-        for piece in _json_lines(path) if path.suffix in JSON_SUFFIXES else _inkml(path):
-            if path.suffix == INKML_SUFFIX and NOT_WRITTEN.fullmatch(piece.label):
-                skipped["label is not what is written", category(piece.label), source.stem] += 1
-            else:
-                pieces.append(piece)
+    for piece in given:
+        if reason := _fault(piece, medians):
+            skipped[reason, category(piece.label), source.stem] += 1
+        else:
+            pieces.append(piece)
     if not pieces:
-        raise DataError(f"{source} has no labelled ink that can be used")
+        reasons = ", ".join(f"{count} {reason}" for (reason, *_), count in skipped.items())
+        raise DataError(
+            f"{source} has no labelled ink that can be used{reasons and f': {reasons}'}"
+        )
     ink = _collected(pieces, source.stem)
     counts = Counter((CATEGORIES[index], source.stem) for index in ink.categories)
-    return ink, Census(counts, skipped, {})
+    kin = together([piece.keys for piece in pieces])
+    return Found(ink, Census(counts, skipped, {}), kin)
 
 
 def category(label: str) -> str:
     """Which of UNIPEN's categories a label would be in."""
     if len(label) > 1:
-        return "8" if " " in label else "7"
+        return "8" if len(label.split()) > 1 else "7"
     if label.isdecimal():
         return "1a"
     if label.isalpha():
@@ -86,9 +124,44 @@ def category(label: str) -> str:
 
 
 def _files(source: Path) -> list[Path]:
-    if source.is_dir():
-        return sorted(path for path in source.rglob("*") if path.suffix in SUFFIXES)
-    return [source] if source.is_file() and source.suffix in SUFFIXES else []
+    """The files of ink; hidden ones of a folder are not: other systems leave such of theirs."""
+    if not source.is_dir():
+        return [source] if source.is_file() and source.suffix.lower() in SUFFIXES else []
+    return sorted(
+        path
+        for path in source.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+    )
+
+
+def _pieces(path: Path) -> Iterator[Labelled]:
+    return _inkml(path) if path.suffix.lower() == INKML_SUFFIX else _json_lines(path)
+
+
+def _fault(piece: Labelled, medians: Mapping[str, float]) -> str:
+    """Why a piece can't be trained on; "" if it can."""
+    if not piece.strokes:
+        return "no ink"
+    if "\n" in piece.label:
+        return "label of several lines"
+    if piece.in_tex and NOT_WRITTEN.fullmatch(piece.label):
+        return "label is not what is written"
+    if piece.size > OUTSIZE * medians[piece.writer]:
+        return f"ink {OUTSIZE} times larger than its writer's other pieces"
+    return ""
+
+
+def _median_sizes(pieces: list[Labelled]) -> dict[str, float]:
+    """How large each writer's pieces usually are, those aside that have no size."""
+    sizes: dict[str, list[float]] = defaultdict(list)
+    for piece in pieces:
+        sizes[piece.writer] += [piece.size] if piece.size else []
+    return {
+        writer: float(np.quantile(own, 0.5, method="lower")) if own else LEAST_SIZE
+        for writer, own in sizes.items()
+    }
 
 
 def _json_lines(path: Path) -> Iterator[Labelled]:
@@ -105,14 +178,19 @@ def _json_piece(line: bytes, place: str) -> Labelled:
         raise DataError(f"{place}: no JSON: {error}") from error
     if not isinstance(entry, dict) or not {"strokes", "label"} <= entry.keys():
         raise DataError(f"{place}: {line[:60]!r}, expected an object with strokes and label")
-    strokes = entry["strokes"]
-    if not isinstance(strokes, list) or not strokes:
+    strokes, writer = entry["strokes"], entry.get("writer")
+    if not isinstance(strokes, list):
         raise DataError(f"{place}: strokes is {str(strokes)[:40]}, expected a list of strokes")
+    if isinstance(writer, int | float) and not isinstance(writer, bool):
+        writer = str(writer)
     return Labelled(
-        label=_text(entry["label"], "label", place),
-        writer=_text(entry.get("writer", ANONYMOUS), "writer", place),
-        strokes=[_stroke(stroke, f"{place}, stroke {k}") for k, stroke in enumerate(strokes)],
-        place=place,
+        label=_lines(entry["label"], "label", place),
+        writer=_name(writer, place),
+        strokes=[
+            _stroke(stroke, f"{place}, stroke {number}")
+            for number, stroke in enumerate(strokes)
+            if stroke != []
+        ],
     )
 
 
@@ -123,24 +201,30 @@ def _inkml(path: Path) -> Iterator[Labelled]:
         raise DataError(f"{path}, {error}") from error
     for group in groups:
         place = f"{path}, line {group.line}"
-        if not group.strokes:
-            raise DataError(f"{place}: the group labelled {group.label!r} has no traces")
-        if max(np.abs(stroke).max() for stroke in group.strokes) > FURTHEST:
+        if not all((np.abs(stroke) <= FURTHEST).all() for stroke in group.strokes):
             raise DataError(f"{place}: a coordinate beyond {FURTHEST:g}")
         yield Labelled(
-            label=_text(group.label, "label", place),
-            writer=_text(group.writer or ANONYMOUS, "writer", place),
+            label=_lines(group.label, "label", place),
+            writer=_name(group.writer or None, place),
             strokes=group.strokes,
-            place=place,
+            traces=frozenset((path, trace) for trace in group.traces),
+            in_tex=True,
         )
 
 
-def _text(given: object, name: str, place: str) -> str:
-    """A label or a writer's name, composed (NFC) and with single spaces."""
-    text = " ".join(unicodedata.normalize("NFC", given).split()) if isinstance(given, str) else ""
-    if not text or not text.isprintable():
+def _name(given: object, place: str) -> str:
+    """A writer's name in one line; None is who has none."""
+    return ANONYMOUS if given is None else _lines(given, "writer", place).replace("\n", " ")
+
+
+def _lines(given: object, name: str, place: str) -> str:
+    """The lines of a text, composed (NFC) and with single spaces, without empty ones."""
+    text = unicodedata.normalize("NFC", given) if isinstance(given, str) else ""
+    lines = [" ".join(words) for line in text.splitlines() if (words := line.split())]
+    kinds = {unicodedata.category(character) for character in "".join(lines)}
+    if kinds & UNSEEN or kinds <= {"Cf", "Zs"}:  # Cf joins or parts letters, and is none itself
         raise DataError(f"{place}: {name} is {given!r}, expected text that can be printed")
-    return text
+    return "\n".join(lines)
 
 
 def _stroke(given: object, place: str) -> NDArray[np.float64]:
@@ -166,23 +250,19 @@ def _is_number(value: object) -> bool:
 
 
 def _collected(pieces: list[Labelled], donor: str) -> InkSet:
-    """All pieces in units that 16 bits can tell apart."""
-    points = [np.concatenate(piece.strokes) for piece in pieces]
-    sizes = np.array([np.ptp(ink, axis=0).max() for ink in points])
-    median = float(np.median(sizes[sizes > 0])) if sizes.any() else LEAST_SIZE
-    scale = max(1.0, LEAST_SIZE / median)
-    largest = int(sizes.argmax())
-    if not sizes[largest] * scale < LARGEST:
-        raise DataError(
-            f"{pieces[largest].place}: ink of size {sizes[largest]:.3g} beside pieces of"
-            f" {median:.3g}, allowed: {LARGEST / scale:.3g}"
-        )
-    builder = Builder()
-    for piece, ink in zip(pieces, points, strict=True):
+    """All pieces, each writer's in units that 16 bits can tell apart."""
+    largest: dict[str, float] = defaultdict(float)
+    for piece in pieces:
+        largest[piece.writer] = max(largest[piece.writer], piece.size)
+    medians, builder = _median_sizes(pieces), Builder()
+    for piece in pieces:
+        scale = max(1.0, LEAST_SIZE / medians[piece.writer])
+        if largest[piece.writer] * scale > LARGEST:
+            scale = LARGEST / largest[piece.writer]
         builder.add(
-            ink * scale,
+            piece.points * scale,
             [len(stroke) for stroke in piece.strokes],
-            np.full(len(ink), 0 if len(piece.label) == 1 else -1, np.int16),
+            np.full(len(piece.points), 0 if len(piece.label) == 1 else -1, np.int16),
             (np.nan, np.nan),
             label=piece.label,
             category=category(piece.label),

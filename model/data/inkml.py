@@ -1,7 +1,8 @@
 """InkML (W3C Recommendation, 2011): traces, and what the labelled groups of them say.
 
 A group is labelled by an `<annotation>` in it: a `<traceGroup>`, a `<traceView>` that refers to
-traces, or the whole `<ink>`. A labelled group may hold others, as a line holds its words.
+traces, or the whole `<ink>`. A labelled group may hold others, as a line holds its words. Ink that
+is yet to be read may have no label at all.
 """
 
 import re
@@ -51,12 +52,13 @@ class Element:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """A labelled group of S strokes."""
+    """A group of S strokes."""
 
-    label: str
+    label: str  # "" where none is labelled
     writer: str | None
     strokes: list[NDArray[np.float64]]  # S arrays [n, 2], x right, y down
     line: int  # where it begins
+    traces: frozenset[int]  # places, in the file, of the traces that it has points of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,13 @@ class Axis:
     sign: int
 
 
-def read(content: bytes) -> list[Group]:
+def read(content: bytes, *, only_labelled: bool = True) -> list[Group]:
     """The labelled groups of an InkML file, in the order in which they begin.
+
+    Args:
+        content: of the file.
+        only_labelled: whether there is nothing else; otherwise, where no group is labelled, those
+            come that have strokes and lie in no other one, and as one more all traces outside.
 
     Raises `DataError`, which gives the line, when something in it can't be read.
     """
@@ -77,19 +84,33 @@ def read(content: bytes) -> list[Group]:
         raise DataError(f"line {ink.line}: the root is <{ink.name}>, expected <ink>")
     axes = _axes(ink)
     points = {trace: _points(trace, axes) for trace in ink.all("trace")}
+    places = {trace: place for place, trace in enumerate(points)}
     named = {_id(e): e for name in ("trace", "traceGroup") for e in ink.all(name)}
     writer = ink.annotation(WRITERS)
-    groups = []
-    for element in (e for name in GROUPS for e in ink.all(name)):
-        label = element.annotation(LABELS)
-        if label is not None:
-            traces = _traces(element, named)
-            strokes = [points[trace][part] for trace, part in traces if _is_down(trace)]
-            if not all(map(len, strokes)):
-                raise DataError(f"line {element.line}: a view of points that its trace has not")
-            own = element.annotation(WRITERS)
-            groups.append(Group(label, own or writer, strokes, element.line))
+
+    def group(element: Element) -> Group:
+        traces = [(trace, part) for trace, part in _traces(element, named) if _is_down(trace)]
+        strokes = [points[trace][part] for trace, part in traces]
+        if not all(map(len, strokes)):
+            raise DataError(f"line {element.line}: a view of points that its trace has not")
+        label, own = element.annotation(LABELS), element.annotation(WRITERS)
+        shared = frozenset(places[trace] for trace, _ in traces)
+        return Group(label or "", own or writer, strokes, element.line, shared)
+
+    elements = [e for name in GROUPS for e in ink.all(name) if e.annotation(LABELS) is not None]
+    groups = [group(element) for element in elements]
+    if not elements and not only_labelled:
+        groups = [found for found in map(group, _outermost(ink)) if found.strokes]
     return sorted(groups, key=lambda group: group.line)
+
+
+def _outermost(ink: Element) -> list[Element]:
+    """The groups that lie in no other one, and one more of the traces that lie in none."""
+    groups = [child for child in ink.children if child.name == "traceGroup"]
+    loose = [child for child in ink.children if child.name == "trace"]
+    if loose:
+        groups.append(Element("traceGroup", {}, loose[0].line, children=loose))
+    return groups or [ink]
 
 
 def _parse(content: bytes) -> Element:

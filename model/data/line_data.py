@@ -7,14 +7,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data import inkfiles, split, unipen
+from model.data import inkfiles, own_split, split, unipen
 from model.data.inkset import InkSet
 from model.errors import DataError
 
 ASCII: Final = tuple(map(chr, range(32, 127)))  # printable: what UNIPEN's labels are made of
 UNIPEN: Final = "UNIPEN train_r01_v07"
-ENOUGH_WRITERS: Final = 20  # from here on whole writers choose; of fewer, pieces do
-ONE_IN: Final = 10  # pieces chooses
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,24 +31,33 @@ def load(source: Path | None) -> LineData:
 
     Raises `DataError` when it can't be read, or is too little to hold some out.
     """
-    if source is None or not inkfiles.holds(source):
+    if source is not None and inkfiles.holds(source):
+        found = inkfiles.read(source)
+        return own(source.name, found.ink, found.kin)
+    try:
         ink, _ = unipen.read(source)
-        parts = split.parts(ink)
-        return LineData(UNIPEN, ink, parts["train"], parts["choose"], ASCII)
-    ink, _ = inkfiles.read(source)
-    return own(source.name, ink)
+    except DataError as error:
+        if source is None or not source.is_dir():
+            raise
+        raise DataError(f"{error}, and no {' or '.join(inkfiles.SUFFIXES)} file") from error
+    parts = split.parts(ink)
+    return LineData(UNIPEN, ink, parts["train"], parts["choose"], ASCII)
 
 
-def own(name: str, ink: InkSet) -> LineData:
-    """A user's ink: of many writers a tenth choose, of few a tenth of the pieces."""
-    if len(set(ink.writers.tolist())) >= ENOUGH_WRITERS:
-        parts = split.parts(ink)
-        training, choosing = np.concatenate([parts["train"], parts["report"]]), parts["choose"]
-    else:
-        every = np.arange(len(ink))
-        choosing = every[every % ONE_IN == ONE_IN - 1]
-        training = every[every % ONE_IN != ONE_IN - 1]
-    if not len(choosing) or not len(training):
-        raise DataError(f"{name} has {len(ink)} labelled pieces, expected at least {ONE_IN}")
+def own(name: str, ink: InkSet, kin: NDArray[np.int64] | None = None) -> LineData:
+    """A user's ink, of which a tenth chooses; `kin` is as in `own_split.parts`, None no two.
+
+    Raises `DataError` when it is too little to hold some out.
+    """
+    if len(ink) < own_split.ONE_IN:
+        raise DataError(
+            f"{name} has {len(ink)} labelled pieces, expected at least {own_split.ONE_IN}"
+        )
+    parts = own_split.parts(ink, np.arange(len(ink)) if kin is None else kin)
+    if not len(parts["choose"]):
+        raise DataError(
+            f"{name} has {len(ink)} labelled pieces that all have ink in common,"
+            " expected some apart from the others, to hold out"
+        )
     characters = tuple(sorted({" ", *"".join(ink.labels)}))
-    return LineData(name, ink, np.sort(training), choosing, characters)
+    return LineData(name, ink, parts["train"], parts["choose"], characters)

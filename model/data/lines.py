@@ -70,7 +70,10 @@ class LineMaker:
     def __init__(self, ink: InkSet, indices: NDArray[np.int64], recipe: Recipe | None = None):
         """Take ink and words from the pieces at `indices` alone: seconds for all of UNIPEN.
 
-        Raises `DataError` when no writer has enough ink for a kind that the recipe asks for.
+        A kind that no writer has enough ink for is never drawn: `missing` names those that the
+        recipe asks for.
+
+        Raises `DataError` when the recipe asks for nothing else, or no label has a word.
         """
         self._recipe = recipe or Recipe()
         labels = (ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
@@ -80,8 +83,14 @@ class LineMaker:
         self._characters = {writer: frozenset(scribe.letters) for writer, scribe in scribes.items()}
         self._capitals = _words(scribes, lambda text: text[0].isupper())
         self._block = _words(scribes, str.isupper)
-        self._shares = np.cumsum([getattr(self._recipe, kind) for kind in KINDS])
         self._writers = {kind: self._able(kind) for kind in KINDS}
+        asked = {kind: share for kind in KINDS if (share := getattr(self._recipe, kind))}
+        self.missing = tuple(kind for kind in asked if not self._writers[kind][0])
+        if asked and len(self.missing) == len(asked):
+            raise DataError(f"no writer has enough ink to make up {', '.join(self.missing)}")
+        self._shares = np.cumsum(
+            [0.0 if kind in self.missing else asked.get(kind, 0.0) for kind in KINDS]
+        )
         self._compose: dict[Kind, Callable[[int, np.random.Generator], list[list[Run]]]] = {
             "spelt": self._spelt,
             "words": self._lined_up,
@@ -116,8 +125,6 @@ class LineMaker:
         """Writers who have enough, and the running sum of the roots of how much they have."""
         scribes = self._scraps.scribes
         writers = [writer for writer in sorted(scribes) if self._has_enough(writer, kind)]
-        if not writers and getattr(self._recipe, kind):
-            raise DataError(f"no writer has enough ink to make up {kind!r}")
         amounts = [
             len(scribes[writer].words)
             if kind == "words"

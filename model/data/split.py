@@ -19,6 +19,7 @@ from model.data.inkset import InkSet
 
 Part = Literal["train", "choose", "report"]
 PARTS: Final[tuple[Part, ...]] = ("train", "choose", "report")
+Parts = Mapping[Part, NDArray[np.int64]]  # indices of the pieces of each, ascending
 FOLDS: Final = 10  # a tenth of the persons each
 CHOOSE_FOLD: Final = 4
 REPORT_FOLD: Final = 9
@@ -64,7 +65,7 @@ def part_of_writer(writers: Iterable[str]) -> dict[str, Part]:
     return {name: parts[person(name)] for name in names}
 
 
-def parts(ink: InkSet) -> dict[Part, NDArray[np.int64]]:
+def parts(ink: InkSet) -> Parts:
     """Indices of the pieces of each part, ascending."""
     part = part_of_writer(ink.writer_names)
     of_writer = np.array([PARTS.index(part[name]) for name in ink.writer_names], np.int64)
@@ -72,12 +73,12 @@ def parts(ink: InkSet) -> dict[Part, NDArray[np.int64]]:
     return {name: np.flatnonzero(of_piece == index) for index, name in enumerate(PARTS)}
 
 
-def torn(ink: InkSet) -> int:
+def torn(ink: InkSet, parts_: Parts) -> int:
     """How many pieces have the very ink of a piece in another part; anything but 0 is a leak."""
     first_part: dict[bytes, Part] = {}
     starts = ink.stroke_starts[ink.piece_starts]
     n_torn = 0
-    for part, indices in parts(ink).items():
+    for part, indices in parts_.items():
         for index in indices[np.diff(starts)[indices] >= LEAST_POINTS]:
             points = ink.points[starts[index] : starts[index + 1]].tobytes()
             n_torn += first_part.setdefault(points, part) != part

@@ -79,9 +79,7 @@ class Words:
     def __init__(self, labels: Iterable[str], language: Mapping[str, float]) -> None:
         counts = Counter(word for label in labels for word in WORD.findall(label))
         if not counts:
-            raise DataError(
-                "no label has a word of a to z: made-up text needs some, made 0 does without"
-            )
+            raise DataError("no label has a word of a to z, and made-up text is made of some")
         weights = {word: count**0.5 for word, count in sorted(counts.items())}
         self._known = Choice(weights.items())
         self._of_language = Choice((word, share**0.5) for word, share in language.items())

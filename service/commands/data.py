@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from model.data import inkfiles, split
+from model.data import inkfiles, own_split, split
 from model.data import unipen as release
 from model.data.ink_overview import overview
 from model.data.inkset import InkSet
@@ -42,7 +42,7 @@ def unipen(source: Path | None, plots: Path | None, writers: Path | None) -> Non
     folder = release.cache_folder()
     if source is not None:
         release.keep(ink, census, folder)
-    _tell(ink, census, plots)
+    _tell(ink, census, split.parts(ink), plots)
     click.echo(f"kept in {folder}")
     if writers is not None:
         digest = split.write_table(split.part_of_writer(ink.writer_names), writers)
@@ -62,14 +62,15 @@ def any_ink(source: Path, plots: Path | None) -> None:
     Example:
       inkstream data ink my_hand.jsonl --plots plots/
     """
-    _tell(*inkfiles.read(source), plots)
+    found = inkfiles.read(source)
+    _tell(found.ink, found.census, own_split.parts(found.ink, found.kin), plots)
 
 
-def _tell(ink: InkSet, census: Census, plots: Path | None) -> None:
+def _tell(ink: InkSet, census: Census, parts: split.Parts, plots: Path | None) -> None:
     """Print what there is, and draw it when there is a folder for it."""
-    click.echo(f"{census}\n\n{overview(ink)}\nSHA-256 of the ink: {ink.digest}")
+    click.echo(f"{census}\n\n{overview(ink, parts)}\nSHA-256 of the ink: {ink.digest}")
     if plots is not None:
         from model.ink_plots import draw_ink  # needs matplotlib
 
-        for path in draw_ink(ink, plots):
+        for path in draw_ink(ink, ink.take(parts["train"]), plots):
             click.echo(f"written: {path}")

@@ -17,8 +17,9 @@ from typing import Any, Final, TextIO
 import click
 
 from model.errors import InkstreamError
-from model.recognizer import Recognizer, load
-from service.commands.offline import IMAGE_SUFFIXES, line_fields, page_of
+from service.commands.files import IMAGE_SUFFIXES
+from service.commands.nets import Nets
+from service.commands.offline import line_fields, page_of
 
 WAITING: Final = 4  # files for each process that lie ready, so that none has to wait
 
@@ -27,7 +28,7 @@ WAITING: Final = 4  # files for each process that lie ready, so that none has to
 class Task:
     """How files are read."""
 
-    model: str
+    model: str | None  # that reads all; None takes what suits each file
     hints: Mapping[str, Any]  # arguments of `load`
     page: bool
 
@@ -44,7 +45,9 @@ def read_folder(paths: Sequence[Path], out: Path, task: Task, processes: int | N
     Raises:
         InkstreamError: a model is not there, or `out` holds something else.
     """
-    load(task.model, **task.hints)  # here, so that its error is told once
+    nets = Nets(task.model, task.hints)
+    for path in paths:
+        nets.of(path)  # here, so that the error of a missing net is told once
     done = _mended(out)
     left = [path for path in paths if str(path) not in done]
     all_read = True
@@ -92,9 +95,9 @@ def _mended(out: Path) -> set[str]:
 def _read(paths: Sequence[Path], task: Task, processes: int) -> Iterator[dict[str, Any]]:
     """A line about each file, as they are done."""
     if processes == 1 or len(paths) == 1:
-        recognizer = load(task.model, **task.hints)
+        nets = Nets(task.model, task.hints)
         for path in paths:
-            yield _line(path, recognizer, task)
+            yield _line(path, nets, task)
         return
     waiting = list(reversed(paths))
     running: set[Future[dict[str, Any]]] = set()
@@ -107,23 +110,24 @@ def _read(paths: Sequence[Path], task: Task, processes: int) -> Iterator[dict[st
             yield from (future.result() for future in finished)
 
 
-_reader: tuple[Recognizer, Task] | None = None  # of this process
+_reader: tuple[Nets, Task] | None = None  # of this process
 
 
 def _begin(task: Task) -> None:
-    """Load what a process reads with, once."""
+    """Prepare what a process reads with, once."""
     global _reader  # noqa: PLW0603 - a pool's process is begun so
-    _reader = load(task.model, **task.hints), task
+    _reader = Nets(task.model, task.hints), task
 
 
 def _line_of(path: Path) -> dict[str, Any]:
     assert _reader is not None
-    recognizer, task = _reader
-    return _line(path, recognizer, task)
+    nets, task = _reader
+    return _line(path, nets, task)
 
 
-def _line(path: Path, recognizer: Recognizer, task: Task) -> dict[str, Any]:
+def _line(path: Path, nets: Nets, task: Task) -> dict[str, Any]:
     """What is told of one file."""
+    recognizer = nets.of(path)
     try:
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             raise InkstreamError(f"{path.suffix} is no image, allowed: {', '.join(IMAGE_SUFFIXES)}")

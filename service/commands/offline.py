@@ -1,16 +1,14 @@
 """Reads many images and files of ink here, without a server, and writes a line about each.
 
 A file of ink holds pieces: each line of a `.jsonl` file, `{"strokes": [[[x, y], ...], ...]}` with a
-`height` or none, and each labelled group of an `.inkml` file.
+`height` or none, and each group of an `.inkml` file as `inkml.read` finds them.
 """
 
 import csv
-import glob
 import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
@@ -22,6 +20,8 @@ from model.events import Event
 from model.page import find_page
 from model.recognizer import Recognition, Recognizer
 from service import page_formats, page_picture
+from service.commands.files import INKML_SUFFIX, JSON_SUFFIXES
+from service.commands.nets import Nets
 from service.page_messages import PageTranscription, read_line, transcription
 from service.session import message_of
 from service.strokes import strokes_of
@@ -30,56 +30,32 @@ Form = Literal["text", "json", "csv", "hocr", "alto"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-IMAGE_SUFFIXES: Final = frozenset(
-    {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
-)
-JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
-INKML_SUFFIX: Final = ".inkml"
-SUFFIXES: Final = IMAGE_SUFFIXES | JSON_SUFFIXES | {INKML_SUFFIX}
 DECIMALS: Final = 6  # of probabilities, as on the wire
 
 
-def expand(image: str) -> list[Path]:
-    """The files that an argument names, sorted: a file, a folder's, or a pattern's matches.
-
-    Raises `click.BadParameter` if there are none.
-    """
-    path = Path(image)
-    if path.is_dir():
-        inside = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-        found = sorted(file for file in inside if file.is_file())
-    elif path.exists():
-        return [path]
-    else:
-        found = sorted(Path(name) for name in glob.glob(image, recursive=True))  # noqa: PTH207
-    if not found:
-        raise click.BadParameter(f"no image or ink at {image!r}", param_hint="IMAGE")
-    return found
-
-
 def recognize_all(
-    paths: Sequence[Path], recognizer: Recognizer, form: Form, complain: Callable[[str], object]
+    paths: Sequence[Path], nets: Nets, form: Form, complain: Callable[[str], object]
 ) -> bool:
     """Write what each image or piece of ink is read as; gives whether all could be read.
 
     Args:
         paths: files of images or ink.
-        recognizer: a net, with a language model or without.
+        nets: that read them.
         form: of the lines on standard output.
         complain: called with a sentence about each that cannot be read.
     """
-    transcribes = recognizer.metadata.config.kind == "transcriber"
-    write = _text if form == "text" else _csv if form == "csv" else partial(_json, recognizer)
+    kinds = {nets.of(path).metadata.config.kind for path in paths}  # a missing net is told at once
     if form == "csv":
-        click.echo(_row(["image", "text" if transcribes else "label", "probability"]))
+        click.echo(_row(["image", "label" if kinds == {"classifier"} else "text", "probability"]))
     all_read = True
     # A bar helps where the answers go elsewhere; in a terminal they are the progress.
     hidden = len(paths) < 2 or sys.stdout.isatty() or not sys.stderr.isatty()
     with click.progressbar(paths, label="reading", file=sys.stderr, hidden=hidden) as bar:
         for path in bar:
+            recognizer = nets.of(path)
             for name, answer in _answers(path, recognizer):
                 if isinstance(answer, Recognition):
-                    click.echo(write(name, answer))
+                    click.echo(_line(name, answer, recognizer, form))
                 else:
                     all_read = False
                     complain(f"{name}: {answer}")
@@ -97,11 +73,11 @@ def _answers(
                 if line.strip():
                     yield f"{path}:{number}", _tried(_read_line, recognizer, line)
     elif suffix == INKML_SUFFIX:
-        groups = _tried(inkml.read, path.read_bytes())
+        groups = _tried(inkml.read, path.read_bytes(), only_labelled=False)
         if isinstance(groups, InkstreamError):
             yield str(path), groups
         elif not groups:
-            yield str(path), DataError("no group of traces in it is labelled")
+            yield str(path), DataError("there is no ink in it: no trace has points")
         else:
             for group in groups:
                 yield f"{path}:{group.line}", _tried(recognizer.read_ink, group.strokes)
@@ -128,12 +104,15 @@ def _read_line(recognizer: Recognizer, line: bytes) -> Recognition:
     return recognizer.read_ink(strokes, height)
 
 
-def _text(name: str, answer: Recognition) -> str:
-    return f"{name}  {answer.text}  {answer.confidence:.2%}"
-
-
-def _json(recognizer: Recognizer, name: str, answer: Recognition) -> str:
-    return json.dumps(line_fields(name, answer, recognizer), ensure_ascii=False)
+def _line(name: str, answer: Recognition, recognizer: Recognizer, form: Form) -> str:
+    """One image or piece of ink in the form that is asked for."""
+    match form:
+        case "json":
+            return json.dumps(line_fields(name, answer, recognizer), ensure_ascii=False)
+        case "csv":
+            return _row([name, answer.text, f"{answer.confidence:.{DECIMALS}f}"])
+        case _:
+            return f"{name}  {answer.text}  {answer.confidence:.2%}"
 
 
 def line_fields(name: str, answer: Recognition, recognizer: Recognizer) -> dict[str, Any]:
@@ -156,7 +135,7 @@ def line_fields(name: str, answer: Recognition, recognizer: Recognizer) -> dict[
 
 def recognize_pages(
     paths: Sequence[Path],
-    recognizer: Recognizer,
+    nets: Nets,
     form: Form,
     complain: Callable[[str], object],
     show: Path | None = None,
@@ -170,7 +149,7 @@ def recognize_pages(
         click.echo(_row(["image", "block", "line", "text", "probability"]))
     all_read = True
     for path in paths:
-        page = _tried(page_of, path, recognizer)
+        page = _tried(page_of, path, nets.of(path))
         if isinstance(page, InkstreamError):
             all_read = False
             complain(f"{path}: {page}")
@@ -210,10 +189,6 @@ def _page_text(name: str, page: PageTranscription, form: Form) -> str:
             return page_formats.alto(page, name)
         case "text":
             return page.text
-
-
-def _csv(name: str, answer: Recognition) -> str:
-    return _row([name, answer.text, f"{answer.confidence:.{DECIMALS}f}"])
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """`inkstream recognize`: images of digits, lines and pages, and files of ink, read here."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,13 +11,10 @@ from service.commands.options import PATH
 if TYPE_CHECKING:
     from service.commands.offline import Form
 
-DEFAULT_MODEL: Final = "digits"
-PAGE_MODEL: Final = "lines"
-
 
 @click.command(name="recognize")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--model", help=f"name or path of a model  [{DEFAULT_MODEL}; of pages {PAGE_MODEL}]")
+@click.option("--model", help="name or path of a model  [what suits each file: see above]")
 @hint_options
 @click.option("--page", is_flag=True, help="each image is a page of many lines (scan extra)")
 @click.option("--json", "forms", flag_value="json", multiple=True, help="one JSON object a line")
@@ -44,15 +41,20 @@ def recognize(
 
     IMAGE is a file, a folder (all images in it and below), or a quoted pattern. One that cannot be
     read is named on standard error, the others are read all the same, and the exit code is 1. Ink
-    is read too: each line of a .jsonl file with strokes, each labelled group of an .inkml file.
+    is read too: each line of a .jsonl file with strokes, and of an .inkml file each labelled group,
+    or where none is labelled, each group, and the traces outside of any as one.
+
+    Without --model, ink, pages, and images at least twice as wide as high are read by the net
+    lines, other images by digits; with hints such as --language all are read by lines.
+
     With --jsonl a run that was broken off goes on: what stands in the file is not read again.
 
     \b
     Examples:
       inkstream recognize examples/7.png
-      inkstream recognize examples/hello.png examples/hello.jsonl --model lines
-      inkstream recognize examples/hello.png --model lines --language english
-      inkstream recognize dates/ --model lines --pattern '\\d{2}/\\d{2}/\\d{4}'
+      inkstream recognize examples/hello.png examples/hello.jsonl
+      inkstream recognize examples/hello.png --language english
+      inkstream recognize dates/ --pattern '\\d{2}/\\d{2}/\\d{4}'
       inkstream recognize examples/page.jpg --page --show page.png
       inkstream recognize examples/page.jpg --page --alto > page.xml
       inkstream recognize scans/ --page --jsonl scans.jsonl
@@ -61,24 +63,29 @@ def recognize(
     """
     form = _form(forms)
     _check(page, form, show, jsonl)
-    from service.commands.offline import expand  # so that help is instant
+    from service.commands.files import LINES, expand  # so that help is instant
 
-    paths = [path for image in images for path in expand(image)]
+    found = [expand(image) for image in images]
+    paths = [path for files in found for path in files]
+    if not paths:
+        raise click.BadParameter(f"no image or ink at {images[0]!r}", param_hint="IMAGE")
     if len(paths) > 1 and (show or form in ("hocr", "alto")):
         _refuse(f"--show, --hocr and --alto take one image, {len(paths)} came")
-    model = model or (PAGE_MODEL if page else DEFAULT_MODEL)
+    told = known(**hints)
+    if model is None and (page or any(told.values())):
+        model = LINES
     if jsonl is not None:
         from service.commands.folder import Task, read_folder
 
-        return 0 if read_folder(paths, jsonl, Task(model, known(**hints), page), processes) else 1
-    from model.recognizer import load
+        return 0 if read_folder(paths, jsonl, Task(model, told, page), processes) else 1
+    from service.commands.nets import Nets
     from service.commands.offline import recognize_all, recognize_pages
 
-    recognizer = load(model, **known(**hints))
+    nets = Nets(model, told)
     if page:
-        all_read = recognize_pages(paths, recognizer, form, _complain, show)
+        all_read = recognize_pages(paths, nets, form, _complain, show)
     else:
-        all_read = recognize_all(paths, recognizer, form, _complain)
+        all_read = recognize_all(paths, nets, form, _complain)
     return 0 if all_read else 1
 
 

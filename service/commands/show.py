@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from model.columns import digit_columns, line_columns
 from service.client import Stream, connect_sync
 from service.commands import terminal
+from service.commands.files import LINES, holds_line
 from service.conversation import Result
+from service.errors import ModelUnknownError
 
 DIGIT_PACE_MS: Final = 60.0  # a digit is drawn in under two seconds: slow enough to follow
 LINE_PACE_MS: Final = 15.0  # and a word in one or two
@@ -35,6 +37,7 @@ def show(
     """Stream `image` to the server at `url` and write to `output` what it answers.
 
     Args:
+        model: of the server; None takes what suits the image if the server has it, else its first.
         hints: what a `configure` tells of the line.
         pace_ms: milliseconds between two columns; None is a pace that can be followed, or none at
             all if plain.
@@ -43,7 +46,8 @@ def show(
     Raises `ImageError` if the image cannot be read, `ServiceError` as `connect_sync` does and for
     hints that the server refuses.
     """
-    with connect_sync(url, model=model, key=key) as stream:
+    suiting = LINES if model is None and (hints or holds_line(image)) else None
+    with _connected(url, key, model, suiting) as stream:
         if hints:
             stream.configure(**hints)
         transcribes = stream.ready.model.kind == "transcriber"
@@ -57,6 +61,21 @@ def show(
         with _cursor_hidden(output, not plain):
             summary = show_results(stream, columns, results, plain, output)
     output.write(f"{summary}\n")
+
+
+@contextmanager
+def _connected(
+    url: str, key: str | None, model: str | None, suiting: str | None
+) -> Iterator[Stream]:
+    """A stream to the model that suits, if the server has it, else to `model`."""
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(connect_sync(url, model=suiting or model, key=key))
+        except ModelUnknownError:
+            if suiting is None:
+                raise
+            stream = stack.enter_context(connect_sync(url, model=model, key=key))
+        yield stream
 
 
 def _show_digit(

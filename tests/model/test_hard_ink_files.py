@@ -23,3 +23,23 @@ def test_groups_too_deep_in_each_other_are_refused(depth: int) -> None:
 def test_groups_in_groups_are_read() -> None:
     (group,) = inkml.read(nested(50))
     assert (group.label, [len(stroke) for stroke in group.strokes]) == ("a", [2])
+
+
+@pytest.mark.parametrize(
+    ("body", "lengths"),
+    [
+        (TRACE + TRACE, [[2, 2]]),
+        (b"<traceGroup>" + TRACE + b"</traceGroup>" + TRACE + b"<trace>1 2</trace>", [[2], [2, 1]]),
+        (b"<traceGroup/><definitions>" + TRACE + b"</definitions>", []),
+        (b"<definitions>" + TRACE + b"</definitions>", [[2]]),
+        (b'<trace type="penUp">1 2</trace>', []),
+        (b"<traceGroup>" + LABEL + TRACE + b"</traceGroup>" + TRACE, [[2]]),
+    ],
+    ids=["loose", "beside a group", "in no group", "defined", "in the air", "labelled"],
+)
+def test_where_no_label_is_needed_what_stands_together_is_read(
+    body: bytes, lengths: list[list[int]]
+) -> None:
+    groups = inkml.read(b"<ink>" + body + b"</ink>", only_labelled=False)
+    assert [[len(stroke) for stroke in group.strokes] for group in groups] == lengths
+    assert len(inkml.read(b"<ink>" + body + b"</ink>")) == (LABEL in body)

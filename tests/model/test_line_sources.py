@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from model.data import line_data
@@ -23,16 +24,35 @@ def task(knobs: LineKnobs, letters: str) -> LineTask:
     return LineTask(knobs, line_data.own("mine", dataclasses.replace(ink(), labels=labels)))
 
 
-def test_numbers_need_all_digits_among_the_labels() -> None:
-    knobs = dataclasses.replace(SMALL, images=1.5)
-    with pytest.raises(DataError, match=r"images is 1\.5, but mine has no 3 4 5 6 7 8 9: "):
-        task(knobs, "012")
-    assert task(dataclasses.replace(knobs, images=0), "012").labels == (" ", "0", "1", "2")
+def test_numbers_are_left_out_where_digits_are_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    some = task(dataclasses.replace(SMALL, images=1.5, words=0), "012")
+    assert capsys.readouterr().out == (
+        "images is left out: numbers need all digits, mine has no 3 4 5 6 7 8 9\n"
+    )
+    assert some.labels == (" ", "0", "1", "2")
+    assert {len(label) for label in some.part(0, 0).labels} == {1}
 
 
-def test_made_up_text_needs_words() -> None:
-    with pytest.raises(DataError, match=r"no label has a word of a to z: .* made 0 does without"):
-        task(dataclasses.replace(SMALL, made=9), "αβγ")
+def test_made_up_text_is_left_out_where_no_label_has_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    some = task(dataclasses.replace(SMALL, made=9), "αβγ")
+    assert "made is left out: no label has a word of a to z" in capsys.readouterr().out
+    assert all(set(label) <= set("αβγ") for label in some.part(0, 0).labels)
+
+
+def test_one_hands_words_are_lined_up_and_not_spelt(capsys: pytest.CaptureFixture[str]) -> None:
+    letters = np.full_like(ink().letter_of_point, -1)
+    words = dataclasses.replace(ink(n_writers=1), letter_of_point=letters)
+    some = LineTask(dataclasses.replace(SMALL, made=100), line_data.own("mine", words))
+    assert "made is without spelt, numbers, random: no writer" in capsys.readouterr().out
+    assert any(" " in label for label in some.part(8, 0).labels)
+
+
+def test_where_nothing_is_left_to_train_on_it_is_said() -> None:
+    nothing = dataclasses.replace(SMALL, made=9, characters=0, words=0, text=0)
+    with pytest.raises(DataError, match="no ink to train on is left"):
+        task(nothing, "αβγ")
 
 
 def test_numbers_are_drawn_by_their_share() -> None:

@@ -112,12 +112,18 @@ def test_a_hand_and_the_rasteriser_take_it_as_any_other_ink() -> None:
 
 def test_a_kind_for_which_no_writer_has_enough_is_refused() -> None:
     words = np.flatnonzero(INK.writers == WORDS)
-    with pytest.raises(DataError, match="'spelt'"):
-        LineMaker(INK, words)
+    with pytest.raises(DataError, match=r"enough ink to make up spelt, numbers$"):
+        only(words, spelt=1.0, numbers=1.0)
     with pytest.raises(DataError, match="'numbers'"):
         only(words, words=1.0).draw(np.random.default_rng(0), "numbers")
     with pytest.raises(DataError, match="no label has a word"):
         LineMaker(INK, np.flatnonzero(INK.writers == LETTERS))
+
+
+def test_kinds_for_which_no_writer_has_enough_are_left_out_beside_others() -> None:
+    maker = LineMaker(INK, np.flatnonzero(INK.writers == WORDS))
+    assert maker.missing == ("spelt", "numbers", "random")
+    assert {made.kind for made in drawn(20, maker=maker)} == {"words"}
 
 
 def test_hundreds_are_made_up_in_a_second() -> None:

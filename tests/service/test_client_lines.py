@@ -18,7 +18,7 @@ from service.commands.terminal import HIDE_CURSOR, SHOW_CURSOR
 from service.errors import InkError
 from service.events import Event
 from tests import builders
-from tests.service.commands import inkstream, one_line, read_all, terminal
+from tests.service.commands import inkstream, read_all, terminal
 from tests.service.running import Running, server
 
 Stroke = list[tuple[float, float]]
@@ -245,53 +245,3 @@ def test_recognize_reads_the_pictures_of_lines(line_weights: Path, picture: Path
     assert line.keys() == {"image", "text", "letters", "words", "columns"}
     assert [each["char"] for each in line["letters"]] == [each.char for each in answer.letters]
     assert [each["text"] for each in line["words"]] == [each.text for each in answer.words]
-
-
-INKML = """<ink xmlns="http://www.w3.org/2003/InkML"><traceGroup>
-<annotation type="truth">a wave</annotation>
-<trace>{wave}</trace><trace>{bar}</trace>
-</traceGroup></ink>"""
-
-
-def test_recognize_reads_files_of_ink(line_weights: Path, tmp_path: Path) -> None:
-    model = str(line_weights / "tiny_lines.onnx")
-    expected = load(model).read_ink([WAVE, BAR])
-    framed = load(model).read_ink([WAVE, BAR], 200.0)
-    lines = [
-        json.dumps({"strokes": [WAVE, BAR], "label": "a wave"}),
-        "",
-        json.dumps({"strokes": [WAVE, BAR], "height": 200}),
-    ]
-    (tmp_path / "a.jsonl").write_text("\n".join(lines))
-    spelt = [", ".join(f"{x} {y}" for x, y in stroke) for stroke in (WAVE, BAR)]
-    (tmp_path / "b.inkml").write_text(INKML.format(wave=spelt[0], bar=spelt[1]))
-    done = inkstream("recognize", tmp_path, "--model", model)
-    assert (done.returncode, done.stderr) == (0, "")
-    first, second, third = done.stdout.splitlines()
-    assert first.startswith(f"{tmp_path}/a.jsonl:1  {expected.text}  ")
-    assert second.startswith(f"{tmp_path}/a.jsonl:3  {framed.text}  ")
-    assert third.startswith(f"{tmp_path}/b.inkml:1  {expected.text}  ")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("a.jsonl", "{", "a.jsonl:1: no JSON"),
-        ("a.jsonl", "[]", "a.jsonl:1: a JSON list, expected an object with strokes"),
-        ("a.jsonl", "{}", "a.jsonl:1: strokes is null, expected an array of strokes"),
-        ("a.jsonl", '{"strokes": [[[1]]]}', "a.jsonl:1: point 0 of stroke 0 is [1]"),
-        ("a.jsonl", '{"strokes": []}', "a.jsonl:1: there is no ink"),
-        ("a.jsonl", '{"strokes": [[[1, 2]]], "height": 0}', "a.jsonl:1: height is 0"),
-        ("b.inkml", "<ink>", "b.inkml: line 1"),
-        ("b.inkml", "<ink><trace>1 2</trace></ink>", "b.inkml: no group of traces in it is label"),
-    ],
-)
-def test_ink_that_cannot_be_read_is_named_and_the_rest_is_read(
-    line_weights: Path, tmp_path: Path, name: str, content: str, says: str
-) -> None:
-    (tmp_path / name).write_text(content)
-    (tmp_path / "z.jsonl").write_text(json.dumps({"strokes": [WAVE]}))
-    done = inkstream("recognize", tmp_path, "--model", line_weights / "tiny_lines.onnx")
-    assert done.returncode == 1
-    assert says in one_line(done.stderr)
-    assert len(done.stdout.splitlines()) == 1

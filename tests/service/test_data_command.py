@@ -109,11 +109,13 @@ def test_pictures_are_drawn(release: Path) -> None:
 
 
 def test_anyones_ink_is_told_and_drawn(tmp_path: Path) -> None:
-    lines = [f'{{"strokes": [[[0, 0], [{x}, 9]]], "label": "né"}}' for x in range(300, 320)]
-    (tmp_path / "hand.jsonl").write_text("\n".join(lines))
+    pieces = [f'{{"strokes": [[[0, 0], [{x}, 9]]], "label": "né"}}' for x in range(300, 320)]
+    (tmp_path / "hand.jsonl").write_text("\n".join(pieces))
     told = invoke(tmp_path / "hand.jsonl", "--plots", tmp_path / "plots", command="ink")
     assert told.exception is None
-    assert "hand 20 20" in {" ".join(line.split()) for line in told.output.splitlines()}
+    lines = {" ".join(line.split()) for line in told.output.splitlines()}
+    assert {"hand 20 20", "train 18 18", "choose 2 2"} <= lines
+    assert "writers: 1 train, 1 choose" in lines
     assert (tmp_path / "plots" / "words.png").is_file()
 
 

@@ -87,7 +87,7 @@ def test_what_is_corrected_and_kept_can_be_trained_with(pad: Pad, tmp_path: Path
     with pad.page.expect_download() as download:
         pad.page.get_by_role("button", name="Download 1 line").click()
     download.value.save_as(tmp_path / "my_hand.jsonl")
-    ink, _ = inkfiles.read(tmp_path / "my_hand.jsonl")
+    ink = inkfiles.read(tmp_path / "my_hand.jsonl").ink
     assert list(ink.labels) == ["Hello"]
     assert len(ink.piece(0).strokes) == len(HELLO)
 

@@ -1,0 +1,122 @@
+"""Which of a user's pieces choose: a tenth, whose ink does not train, and whose letters do."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.data import inkfiles, line_data, own_split
+from model.data.inkset import Builder, InkSet
+from model.data.line_data import LineData
+from model.errors import DataError
+
+
+def ink_of(labels: Sequence[str], writers: Sequence[str] = ("mine/ann",)) -> InkSet:
+    """A piece for each label, by the writers in turn."""
+    builder = Builder()
+    for number, label in enumerate(labels):
+        builder.add(
+            np.array([[0, 0], [300, number]]), [2], np.full(2, -1, np.int16), (np.nan, np.nan),
+            label=label, category="7", writer=writers[number % len(writers)],
+        )  # fmt: skip
+    return builder.ink()
+
+
+def labels_of(data: LineData, part: str) -> Counter[str]:
+    return Counter(data.ink.labels[piece] for piece in getattr(data, part))
+
+
+def writers_of(data: LineData, part: str) -> set[str]:
+    return {data.ink.writer_names[data.ink.writers[piece]] for piece in getattr(data, part)}
+
+
+def test_labels_that_come_round_in_tens_are_all_trained_on_and_measured() -> None:
+    data = line_data.own("mine", ink_of(list("0123456789") * 12))
+    assert labels_of(data, "training").keys() == set("0123456789")
+    assert len(labels_of(data, "choosing")) >= 8
+    assert len(data.choosing) == 12
+
+
+def test_the_only_piece_that_has_a_letter_is_trained_on() -> None:
+    labels = [*["abba"] * 9, *(f"ab{rare}" for rare in "cdefghijklmno"), *["baab"] * 9]
+    data = line_data.own("mine", ink_of(labels))
+    assert labels_of(data, "choosing").keys() <= {"abba", "baab"}
+
+
+def test_where_every_piece_has_a_letter_of_its_own_one_is_held_out_nevertheless() -> None:
+    assert len(line_data.own("mine", ink_of("abcdefghij")).choosing) == 1
+
+
+def test_it_is_the_same_every_time() -> None:
+    ink = ink_of([f"word{number}" for number in range(50)])
+    first, second = (line_data.own("mine", ink) for _ in range(2))
+    np.testing.assert_array_equal(first.choosing, second.choosing)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"writer_{number}" for number in range(30)],
+        [f"{first}{second}" for first in "あいうえお" for second in "かきくけこさ"],
+    ],
+)
+def test_many_writers_are_told_apart_by_their_whole_names(names: list[str]) -> None:
+    writers = [f"mine/{name}" for name in names]
+    data = line_data.own("mine", ink_of(["word"] * 90, writers))
+    assert len(writers_of(data, "choosing")) == 3
+    assert len(writers_of(data, "training")) == 27
+
+
+def test_all_ink_of_one_trace_stands_in_one_part(tmp_path: Path) -> None:
+    def group(label: str, inner: str) -> str:
+        return f'<traceGroup><annotation type="truth">{label}</annotation>{inner}</traceGroup>'
+
+    lines = [
+        group("ab cd", "".join(
+            group(word, f"<trace>{left} {row}, {left + 300} {row + 200}</trace>")
+            for word, left in (("ab", 0), ("cd", 500))
+        ))
+        for row in range(20)
+    ]  # fmt: skip
+    path = tmp_path / "lines.inkml"
+    path.write_text(f"<ink>{''.join(lines)}</ink>")
+    data = line_data.load(path)
+    assert labels_of(data, "choosing") == {"ab cd": 2, "ab": 2, "cd": 2}
+    assert {piece // 3 for piece in data.choosing}.isdisjoint({p // 3 for p in data.training})
+
+
+def test_a_piece_that_stands_there_twice_stands_in_one_part(tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"strokes": [[[x, x * number] for x in range(40)]], "label": "word"})
+        for number in range(15)
+    ]
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text("\n".join(lines))
+    data = line_data.load(tmp_path)
+    assert {piece % 15 for piece in data.choosing}.isdisjoint({p % 15 for p in data.training})
+
+
+def test_ink_of_one_piece_alone_cannot_be_parted() -> None:
+    with pytest.raises(DataError, match="mine has 12 labelled pieces that all have ink in common"):
+        line_data.own("mine", ink_of(["a"] * 12), np.zeros(12, np.int64))
+
+
+def test_chains_of_common_keys_hold_together() -> None:
+    numbers = own_split.together([("a",), ("b",), ("c", "a"), (), ("b", "d"), ("d", "c")])
+    assert len(set(numbers.tolist())) == 2
+    assert numbers[3] not in numbers[[0, 1, 2, 4, 5]]
+
+
+def test_a_folder_with_nothing_to_train_on_is_told_all_that_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no folders data and include, .*, and no \.jsonl or"):
+        line_data.load(tmp_path)
+
+
+def test_a_writer_of_two_files_is_one(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        line = {"strokes": [[[0, 0], [300, 9]]], "label": "l", "writer": "ann"}
+        (tmp_path / name).write_text(json.dumps(line))
+    assert inkfiles.read(tmp_path).ink.writer_names == (f"{tmp_path.name}/ann",)
