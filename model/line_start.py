@@ -15,7 +15,7 @@ from model.run_folder import CONFIGURATION, configuration_of, network_digest, ne
 
 BACKWARDS: Final = "backwards."  # names of the weights of layers that read from the end
 FORWARDS: Final = "lstm."  # of those that read from the start
-
+SHOWN: Final = 4  # names of weights that an error lists
 
 Temperatures = tuple[float, float]  # of the letters and of their ends
 UNCHANGED: Final = (1.0, 1.0)
@@ -34,6 +34,11 @@ class Start:
     def layers(self) -> int:
         """LSTM layers that read from the start."""
         return len({name.split(".")[1] for name in self.weights if name.startswith(FORWARDS)})
+
+    @property
+    def units(self) -> int:
+        """Cells of each layer."""
+        return self.weights["head.weight"].shape[1]
 
 
 def start_from(source: Path) -> Start:
@@ -79,5 +84,10 @@ def begin_with(network: LineLSTM, start: Start) -> None:
         if name not in own or name not in weights or own[name].shape != weights[name].shape
     ]  # fmt: skip
     if wrong:
-        raise DataError(f"the net to begin with has other dimensions: {', '.join(sorted(wrong))}")
+        has, asked = (start.layers, start.units), (network.config.layers, units)
+        names = f"{', '.join(sorted(wrong)[:SHOWN])}{', ...' if len(wrong) > SHOWN else ''}"
+        raise DataError(
+            "the net to begin with has other dimensions (layers, units): "
+            f"{has}, asked for: {asked}; weights that do not fit: {names}"
+        )
     network.load_state_dict(weights)

@@ -101,6 +101,7 @@ class LineTask:
                 raise DataError("a teacher has other labels or rows than the net that it teaches")
         self._begun = copy.deepcopy(network.state_dict()) if knobs.keep else {}
         self.init = "" if start is None else start.digest
+        self._framewise_steps = 0 if start else _framewise_steps(knobs, data)
         self._temperatures = UNCHANGED if start is None else start.temperatures
         pen = OtherHands(knobs.column_height, knobs.strength)
         makers = _makers(knobs, data, self.labels, pen)
@@ -146,7 +147,7 @@ class LineTask:
                 told = told + self.knobs.consistency * apart
             loss = loss + (1 - framewise) * told
         if framewise > 0:
-            eager = step < EAGER * self.knobs.framewise
+            eager = step < EAGER * self._framewise_steps
             told = framewise_loss(log_probabilities, batch, self.labels, eager=eager)
             loss = loss + framewise * told
         return loss
@@ -176,9 +177,9 @@ class LineTask:
 
     def _framewise(self, step: int) -> float:
         """The weight of the framewise loss: 1 at first, then down to 0, where CTC takes over."""
-        if self.init or step >= self.knobs.framewise:
+        if step >= self._framewise_steps:
             return 0.0
-        return min(1.0, (1 - step / self.knobs.framewise) / (1 - FADE))
+        return min(1.0, (1 - step / self._framewise_steps) / (1 - FADE))
 
     @torch.no_grad()
     def settled(self, average: nn.Module) -> nn.Module:
@@ -213,6 +214,14 @@ class LineTask:
         if self.knobs.both_ways:
             return folder.path / NETWORK
         return release_lines(folder, self.config, self.held_out, self.groups, self._temperatures)
+
+
+def _framewise_steps(knobs: LineKnobs, data: LineData) -> int:
+    """Steps of a run from chance before CTC: none where the data know no letter's place."""
+    if not knobs.framewise or (data.ink.letter_of_point >= 0).any():
+        return knobs.framewise
+    tqdm.write(f"framewise is left out: {data.name} tells of no letter which ink is its own")
+    return 0
 
 
 def _makers(

@@ -190,6 +190,19 @@ def write_json_lines(path: Path, renamed: dict[str, str]) -> Path:
     return path
 
 
+def test_ink_that_knows_no_letters_place_begins_with_ctc(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    known, everything = line_data.own("known", ink()), ink()
+    nowhere = np.full_like(everything.letter_of_point, -1)
+    unknown = line_data.own("mine", dataclasses.replace(everything, letter_of_point=nowhere))
+    knobs = dataclasses.replace(SMALL, framewise=100)
+    framewise, ctc = (LineTask(knobs, data).loss(0, 0) for data in (known, unknown))
+    assert 0 < framewise < ctc
+    said = capsys.readouterr()
+    assert "framewise is left out: mine tells of no letter" in said.out + said.err
+
+
 def test_a_users_own_ink_with_new_letters_goes_on_from_a_net_that_lacks_them(
     tmp_path: Path,
 ) -> None:
@@ -224,7 +237,7 @@ def test_a_net_of_other_dimensions_cannot_be_gone_on_from() -> None:
     data = line_data.own("ink", ink())
     small = LineTask(SMALL, data)
     start = Start(small.labels, small.network.state_dict(), "digest")
-    with pytest.raises(DataError, match=r"the net to begin with has other dimensions: .*lstm"):
+    with pytest.raises(DataError, match=r"\(layers, units\): \(1, 24\), asked for: \(1, 32\); "):
         LineTask(dataclasses.replace(SMALL, units=32), data, start)
 
 
@@ -250,7 +263,7 @@ def test_a_larger_net_begins_by_reading_as_the_smaller_one_and_learns_in_all_lay
     for slopes in torch.autograd.grad(large.loss(0, 0), new):
         assert slopes.abs().sum() > 0
     again = Start(large.labels, large.network.state_dict(), "digest")
-    with pytest.raises(DataError, match=f"net to begin with has other dimensions: {added[0]}"):
+    with pytest.raises(DataError, match=f"weights that do not fit: {added[0]}"):
         LineTask(SMALL, data, again)
 
 
