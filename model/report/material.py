@@ -86,9 +86,9 @@ class Material:
             for place in places
         ]
 
-    def columns(self, place: int, rows: int) -> NDArray[np.uint8]:
-        """One piece in so many rows, [T, rows]."""
-        return plain(self.pieces, place, rows).columns
+    def columns(self, place: int, rows: int, *, tight: bool = False) -> NDArray[np.uint8]:
+        """One piece in so many rows, [T, rows], which its frame fills or, `tight`, its ink."""
+        return plain(self.pieces, place, rows, tight=tight).columns
 
     def strokes(self, place: int) -> list[NDArray[np.float32]]:
         """The strokes of one piece as they were written, each [n, 2], in pixels of the rows."""

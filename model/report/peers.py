@@ -53,7 +53,7 @@ def _measured(material: Material, peer: Peer, labels: Sequence[str], n_columns: 
 
 def image(material: Material, place: int, rendering: Rendering) -> Grey:
     """A piece as an image [h, w], dark on light, with margins."""
-    columns = material.columns(place, rendering.rows)
+    columns = material.columns(place, rendering.rows, tight=rendering.tight)
     margins = ((rendering.beside, rendering.beside), (rendering.above, rendering.above))
     return np.ascontiguousarray(PAPER - np.pad(columns, margins).T)
 

@@ -31,9 +31,10 @@ LEAST: Final = 1e-30  # stands for no probability where it is divided by
 class Rendering:
     """How a peer wants its ink."""
 
-    rows: int  # that the writing's frame fills
+    rows: int  # that the writing fills
     above: int  # blank rows above and below it
     beside: int  # blank columns left and right of it
+    tight: bool = False  # whether it is the ink that fills the rows, not the frame of its writer
 
 
 class Peer(Protocol):
