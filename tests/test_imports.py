@@ -65,7 +65,7 @@ SERVICE_ROWS = (
     {"session"},
     {"engine", "sessions"},
     {"bodies", "commands.files", "reading"},
-    {"commands.nets"},
+    {"commands.ink_files", "commands.nets"},
     {"commands.offline"},
     {"commands.folder", "page_door"},
     {"rest", "stream"},

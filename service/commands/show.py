@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from model.columns import digit_columns, line_columns
 from service.client import Stream, connect_sync
 from service.commands import terminal
-from service.commands.files import LINES, holds_line
+from service.commands.files import holds_line
+from service.commands.options import LINES
 from service.conversation import Result
 from service.errors import ModelUnknownError
 
