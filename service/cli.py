@@ -179,17 +179,18 @@ def stream(
 ) -> None:
     """Send an image through a server, column by column, and watch the answer grow.
 
-    Without --model an image at least twice as wide as high, or one with hints, is read by the net
-    lines, if the server has it; all else by the server's first.
+    IMAGE may be a file of ink, .jsonl or .inkml, whose strokes are sent. Without --model ink, an
+    image at least twice as wide as high, and one with hints are read by the net lines, if the
+    server has it, all else by the server's first.
 
     \b
     Examples:
       inkstream stream examples/7.png
       inkstream stream examples/hello.png --language english
+      inkstream stream examples/hello.jsonl
       inkstream stream examples/3.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """
-    from model.errors import ImageError
     from service.commands.show import show
     from service.conversation import NoConnectionError
 
@@ -200,8 +201,6 @@ def stream(
         show(image, url, model, key, hints, pace_ms=pace, plain=plain, output=sys.stdout)
     except NoConnectionError as error:
         raise click.ClickException(f"{error}; start a server with: inkstream serve") from None
-    except ImageError as error:
-        raise click.ClickException(f"{image}: {error}") from None
 
 
 @cli.command()
