@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from service.commands.hint_options import hint_options, known
+from service.commands.hint_options import are_of_lines, hint_options, known
 from service.commands.options import LINES, PATH
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def recognize(
       inkstream recognize examples/7.png
       inkstream recognize examples/hello.png examples/hello.jsonl
       inkstream recognize examples/hello.png --language english
+      inkstream recognize year.png --characters 0123456789
       inkstream recognize dates/ --pattern '\\d{2}/\\d{2}/\\d{4}'
       inkstream recognize examples/page.jpg --page --show page.png
       inkstream recognize examples/page.jpg --page --alto > page.xml
@@ -67,7 +68,7 @@ def recognize(
     if len(paths) > 1 and (show or form in ("hocr", "alto")):
         _refuse(f"--show, --hocr and --alto take one image, {len(paths)} came")
     told = known(**hints)
-    if model is None and (page or any(told.values())):
+    if model is None and (page or are_of_lines(told)):
         model = LINES
     if jsonl is not None:
         from service.commands.folder import Task, read_folder

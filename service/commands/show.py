@@ -19,6 +19,7 @@ from model.strokes import framed, stroke_columns
 from service.client import Stream, connect_sync
 from service.commands import terminal
 from service.commands.files import holds_ink, holds_line
+from service.commands.hint_options import are_of_lines
 from service.commands.ink_files import Piece, pieces
 from service.commands.options import LINES
 from service.conversation import Result
@@ -64,7 +65,7 @@ def show(
     Raises `DataError`, which names it, if the image or a piece of ink cannot be read, and
     `ServiceError` as `connect_sync` does and for hints that the server refuses.
     """
-    suiting = LINES if model is None and (hints or holds_line(image)) else None
+    suiting = LINES if model is None and (are_of_lines(hints) or holds_line(image)) else None
     with _connected(url, key, model, suiting) as stream:
         if hints:
             stream.configure(**hints)
