@@ -16,6 +16,7 @@ from PIL import Image, ImageFilter
 
 from model.errors import ImageError
 from model.image import Grey, ImageSource, read_image
+from model.rims import without_rims, without_rule
 
 __all__ = ["digit_columns", "line_columns", "read_image", "to_columns"]
 
@@ -97,7 +98,8 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
         ImageError: this is no image, nothing on it stands out from the paper, its strokes vanish at
             the scale of the rows, or it is too long.
     """
-    ink, threshold = _ink(read_image(image, max_side=LINE_SIDE))
+    ink, threshold = _ink(without_rims(read_image(image, max_side=LINE_SIDE)))
+    ink = without_rule(ink, threshold)
     top, bottom, *_ = _bounds(ink)
     if len(ink) == column_height and bottom - top >= round(column_height * LINE_SHARE) - 1:
         return to_columns(np.rint(ink).astype(np.uint8))

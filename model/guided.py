@@ -213,14 +213,28 @@ def _others(word: Word, rivals: Sequence[_Rival]) -> tuple[Spelling, ...]:
     return tuple((text, left * p) for text, p in best if left * p >= LEAST_ALTERNATIVE)
 
 
-def new_decoder(config: ModelConfig, hints: Hints = NO_HINTS) -> Decoder:
+def new_decoder(
+    config: ModelConfig, hints: Hints = NO_HINTS, characters: str | None = None
+) -> Decoder:
     """A decoder for a net's scores, at the start of a line, with hints of its text or none.
 
-    Raises `InputError` for a classifier with hints, and for hints that `guide_of` refuses.
+    Only what `characters` spell is answered; None allows all.
+
+    Raises `InputError` for a classifier with hints, for hints that `guide_of` refuses, and for
+    characters that `allowed_labels` refuses or of which the hints allow none.
     """
+    if config.kind == "classifier" and hints != NO_HINTS:
+        raise InputError("hints such as a language model are for nets that read lines")
+    decoder = _undecided(config, hints)
+    decoder.allow(characters)
+    allowed, spells = decoder.allowed, decoder.spells
+    if allowed is not None and spells is not None and (allowed + spells).max() < 0:
+        raise InputError("no character of the pattern or lexicon is one of characters")
+    return decoder
+
+
+def _undecided(config: ModelConfig, hints: Hints) -> Decoder:
     if config.kind == "classifier":
-        if hints != NO_HINTS:
-            raise InputError("hints such as a language model are for nets that read lines")
         return ClassifierDecoder(config.labels)
     guide = guide_of(hints, config.labels)
     if guide is None:

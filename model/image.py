@@ -35,6 +35,9 @@ STORED_BYTES_PER_PIXEL: Final = 4  # Pillow's own, in most of its modes
 SLOW_BYTES_PER_PIXEL: Final = 80  # a codec that Pillow runs in Python: a megapixel takes a second
 SLOW_CODECS: Final = ("ppm", "ppm_plain", "bmp_rle")
 STRIP_PIXELS: Final = 1 << 18
+SIXTEEN_BITS: Final = (1 << 16) - 1  # the largest number of a pixel
+HOT_SHARE: Final = 1e-4  # of the pixels at either end may be the sensor's faults
+NOISE_SPAN: Final = 32.0  # deviations of the noise that take up all bytes: ink begins at five
 
 # Decoders of damaged bytes raise all of these; a warning where the user has made it an error.
 _DECODING_ERRORS: Final = (
@@ -74,7 +77,7 @@ def read_image(
 
     Of an animation the first picture counts, of a multi-page file the first page. What is
     transparent takes the tone of the paper. More than 8 bits are stretched to the darkest and the
-    lightest pixel.
+    lightest pixels, unless these are as good as the same.
 
     Args:
         source: a path, the bytes of a file, a PIL image, or an array: [h, w] of any real type, or
@@ -216,18 +219,27 @@ def _grey(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]
         strips.append(np.asarray(strip.reduce(factor)))
     pixels = np.concatenate(strips)
     if deep:
-        return _stretched(pixels)
+        return _stretched(pixels, SIXTEEN_BITS if image.mode.startswith("I;16") else 0)
     return _on_paper(pixels[:, :, 0], pixels[:, :, 1]) if clear else pixels
 
 
-def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Numbers of any range as bytes, the lowest 0 and the highest 255."""
+def _stretched(values: NDArray[np.float32], full: float) -> NDArray[np.uint8]:
+    """Numbers of any range as bytes, the lowest 0 and the highest 255.
+
+    A few pixels that lie beyond all others count as these. Neither noise nor less than a byte's
+    step of the largest number, or of `full` where that is larger, is stretched over all bytes.
+    """
     if not np.isfinite(values).all():
         raise ImageError("image holds numbers that are not finite")
-    low, high = float(values.min()), float(values.max())
-    if low == high:
+    n_hot = min(math.ceil(HOT_SHARE * values.size), values.size // 100)
+    ends = (n_hot, values.size - 1 - n_hot)
+    low, high = np.partition(values, ends, axis=None)[list(ends)].tolist()
+    steps = abs(np.diff(values, axis=1, append=values[:, -1:]))
+    noise = float(np.median(steps)) / (0.6745 * math.sqrt(2))  # of a normal one the deviation
+    span = max(high - low, max(full, abs(low), abs(high)) / 255, NOISE_SPAN * noise)
+    if not span:
         return np.zeros(values.shape, np.uint8)
-    stretched: Grey = np.rint((values - low) * (255 / (high - low))).astype(np.uint8)
+    stretched: Grey = np.rint((values.clip(low, high) - low) * (255 / span)).astype(np.uint8)
     return stretched
 
 

@@ -157,10 +157,16 @@ class Stream(Iterator[Result]):
 class Recognizer:
     """A loaded net. Its streams are independent of each other and may run in several threads."""
 
-    def __init__(self, checkpoint: Checkpoint, threads: int = 1, hints: Hints = NO_HINTS) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        threads: int = 1,
+        hints: Hints = NO_HINTS,
+        characters: str | None = None,
+    ) -> None:
         self._runtime = Runtime(checkpoint, threads)
         self._digest = checkpoint.digest
-        self._decoder = new_decoder(self._runtime.config, hints)
+        self._decoder = new_decoder(self._runtime.config, hints, characters)
 
     @property
     def metadata(self) -> Metadata:
@@ -258,6 +264,7 @@ def load(
     name_or_path: str | Path = "digits",
     threads: int = 1,
     language: str | Path | None = None,
+    characters: str | None = None,
     **known: Any,
 ) -> Recognizer:
     """Load a net by its name, or a checkpoint by its path.
@@ -266,17 +273,18 @@ def load(
         name_or_path: of the net.
         threads: that it may use.
         language: name or path of a language model, which a net that reads lines then follows.
+        characters: only what these spell is answered, by any net; None is every label.
         known: what else is known of the lines that it will read, as of `Hints`: `words` that they
             may well hold, a `lexicon` that they consist of, a `pattern` that they fulfil.
 
     Raises:
         CheckpointError: there is no such net, or it cannot be used.
         DataError: there is no such language model.
-        InputError: a classifier has no use for hints, or they cannot be used.
+        InputError: a classifier has no use for hints, or they or `characters` cannot be used.
     """
     checkpoint = checkpoints.read(checkpoints.find(name_or_path))
     model = None if language is None else languages.load(language)
-    return Recognizer(checkpoint, threads, Hints(model, **known))
+    return Recognizer(checkpoint, threads, Hints(model, **known), characters)
 
 
 def _pixels(column: ArrayLike, height: int) -> NDArray[np.uint8]:

@@ -39,11 +39,7 @@ def stroke_columns(
     Raises:
         InputError: no row of points, none at all, or numbers that cannot be drawn.
     """
-    points, starts = flatten([stroke for stroke in strokes if len(np.asarray(stroke))])
-    if not len(points):
-        raise InputError("there is no ink: no stroke has a point")
-    if not (abs(points) <= FURTHEST).all():  # not a number is not, either
-        raise InputError(f"points lie beyond what can be drawn, allowed: up to {FURTHEST:g}")
+    points, starts = _drawable(strokes)
     rows = config.column_height
     if height is not None:
         with np.errstate(over="ignore", invalid="ignore"):  # `rasterise` says what is too far
@@ -52,6 +48,28 @@ def stroke_columns(
         fine = _fitted(points, starts, FINE * rows, FINE * PEN_WIDTH)
         return digit_columns(rasterise(fine, starts, FINE * rows, FINE * PEN_WIDTH).T, rows)
     return rasterise(_fitted(points, starts, rows, PEN_WIDTH), starts, rows)
+
+
+def framed(strokes: Sequence[ArrayLike], rows: int, height: float | None = None) -> list[Points]:
+    """Strokes of a line that are all there, in pixels of a frame of so many rows.
+
+    For arguments and errors see `stroke_columns`; a stroke without points is left out.
+    """
+    points, starts = _drawable(strokes)
+    in_pixels = (
+        _fitted(points, starts, rows, PEN_WIDTH) if height is None else points * (rows / height)
+    )
+    return np.split(in_pixels, starts[1:-1])
+
+
+def _drawable(strokes: Sequence[ArrayLike]) -> tuple[Points, NDArray[np.int64]]:
+    """Points and starts of strokes as `flatten` gives them; raises what `stroke_columns` does."""
+    points, starts = flatten([stroke for stroke in strokes if len(np.asarray(stroke))])
+    if not len(points):
+        raise InputError("there is no ink: no stroke has a point")
+    if not (abs(points) <= FURTHEST).all():  # not a number is not, either
+        raise InputError(f"points lie beyond what can be drawn, allowed: up to {FURTHEST:g}")
+    return points, starts
 
 
 def _fitted(points: Points, starts: NDArray[np.int64], rows: int, pen_width: float) -> Points:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 from click.exceptions import NoArgsIsHelpError
 
+from service.commands.hint_options import CHARACTERS
 from service.commands.recognize import recognize
 
 DEFAULT_URL: Final = "ws://127.0.0.1:8000"
@@ -155,6 +156,7 @@ cli.add_command(recognize)
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="the server")
 @click.option("--model", help="model to ask for  [what suits the image: see above]")
 @click.option("--key", help="API key, where the server wants one")
+@CHARACTERS
 @click.option("--language", help="language model of the server to read lines with")
 @click.option("--pattern", metavar="REGEX", help="regular expression that lines fulfil")
 @click.option(
@@ -172,6 +174,7 @@ def stream(
     url: str,
     model: str | None,
     key: str | None,
+    characters: str | None,
     language: str | None,
     pattern: str | None,
     pace: float | None,
@@ -179,29 +182,28 @@ def stream(
 ) -> None:
     """Send an image through a server, column by column, and watch the answer grow.
 
-    Without --model an image at least twice as wide as high, or one with hints, is read by the net
-    lines, if the server has it; all else by the server's first.
+    IMAGE may be a file of ink, .jsonl or .inkml, whose strokes are sent. Without --model ink, an
+    image at least twice as wide as high, and one with hints are read by the net lines, if the
+    server has it, all else by the server's first.
 
     \b
     Examples:
       inkstream stream examples/7.png
       inkstream stream examples/hello.png --language english
+      inkstream stream examples/hello.jsonl
       inkstream stream examples/3.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """
-    from model.errors import ImageError
     from service.commands.show import show
     from service.conversation import NoConnectionError
 
     plain = plain or not sys.stdout.isatty()
-    said = {"language_model": language, "pattern": pattern}
+    said = {"characters": characters, "language_model": language, "pattern": pattern}
     hints = {name: value for name, value in said.items() if value is not None}
     try:
         show(image, url, model, key, hints, pace_ms=pace, plain=plain, output=sys.stdout)
     except NoConnectionError as error:
         raise click.ClickException(f"{error}; start a server with: inkstream serve") from None
-    except ImageError as error:
-        raise click.ClickException(f"{image}: {error}") from None
 
 
 @cli.command()

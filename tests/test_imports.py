@@ -18,7 +18,7 @@ MODULES = sorted(
 # Each row may import from the rows above it, not from its own and not from those below.
 MODEL_ROWS = (
     {"errors"},
-    {"config"},
+    {"config", "rims"},
     {
         "columns",
         "decode",
@@ -65,7 +65,7 @@ SERVICE_ROWS = (
     {"session"},
     {"engine", "sessions"},
     {"bodies", "commands.files", "reading"},
-    {"commands.nets"},
+    {"commands.ink_files", "commands.nets"},
     {"commands.offline"},
     {"commands.folder", "page_door"},
     {"rest", "stream"},
@@ -82,10 +82,10 @@ ARROWS = [
 
 SESSION = [name for name in MODULES if name.startswith("service.session.")]
 PURE = [
-    *("model.columns", "model.decode", "model.events", "model.ink", "model.pairs", "model.state"),
+    *("model.columns", "model.decode", "model.events", "model.ink", "model.pairs", "model.rims"),
     *("model.beam", "model.guide", "model.guided", "model.language", "model.language_counts"),
     *("model.hints", "model.lexicon", "model.pattern"),
-    *("model.starts", "model.strokes", "model.transcript"),
+    *("model.starts", "model.state", "model.strokes", "model.transcript"),
     *("service.errors", "service.events", "service.faults", "service.messages", "service.requests"),
     "service.session",
     *SESSION,

@@ -16,8 +16,6 @@ INKML_SUFFIX: Final = ".inkml"
 INK_SUFFIXES: Final = JSON_SUFFIXES | {INKML_SUFFIX}
 SUFFIXES: Final = IMAGE_SUFFIXES | INK_SUFFIXES
 
-DIGITS: Final = "digits"
-LINES: Final = "lines"
 WIDE: Final = 2.0  # times as wide as high is an image of a line; photos have up to 16 : 9
 
 

@@ -1,13 +1,13 @@
-"""Reads a whole folder of images over all cores, and keeps a line of JSON about each.
+"""Reads a whole folder of images and ink over all cores, and keeps a line of JSON about each.
 
 What was read stands in the file at once, so a run that was broken off goes on where it stood. An
-image that cannot be read gets a line with its `error` and spoils nothing.
+image or a piece of ink that cannot be read gets a line with its `error` and spoils nothing.
 """
 
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -17,9 +17,11 @@ from typing import Any, Final, TextIO
 import click
 
 from model.errors import InkstreamError
-from service.commands.files import IMAGE_SUFFIXES
+from model.recognizer import Recognition
 from service.commands.nets import Nets
-from service.commands.offline import line_fields, page_of
+from service.commands.offline import answers, line_fields, page_of
+
+Lines = list[dict[str, Any]]  # about one file
 
 WAITING: Final = 4  # files for each process that lie ready, so that none has to wait
 
@@ -34,10 +36,10 @@ class Task:
 
 
 def read_folder(paths: Sequence[Path], out: Path, task: Task, processes: int | None = None) -> bool:
-    """Read images and write a line of JSON about each to `out`; gives whether all could be read.
+    """Write a line of JSON about each image or piece of ink to `out`; could all be read?
 
     Args:
-        paths: of images.
+        paths: of images, and of files of ink.
         out: what stands in it already is not read again, unless it was an error.
         task: how they are read.
         processes: that read side by side; None is one for each core.
@@ -55,21 +57,21 @@ def read_folder(paths: Sequence[Path], out: Path, task: Task, processes: int | N
         out.open("a", encoding="utf-8") as file,
         click.progressbar(length=len(left), label="reading", file=sys.stderr) as bar,
     ):
-        for line in _read(left, task, processes or os.cpu_count() or 1):
-            all_read &= "error" not in line
-            _write(file, line)
+        for lines in _read(left, task, done, processes or os.cpu_count() or 1):
+            all_read &= not any("error" in line for line in lines)
+            _write(file, lines)
             bar.update(1)
     return all_read
 
 
-def _write(file: TextIO, line: dict[str, Any]) -> None:
-    """One line, whole, before the next is read."""
-    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+def _write(file: TextIO, lines: Lines) -> None:
+    """The lines about one file, whole, before the next is read."""
+    file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     file.flush()
 
 
 def _mended(out: Path) -> set[str]:
-    """The images that a file tells of; a last line that was torn is cut off."""
+    """The names of what a file tells of; a last line that was torn is cut off."""
     if not out.exists():
         return set()
     content = out.read_bytes()
@@ -92,47 +94,53 @@ def _mended(out: Path) -> set[str]:
     return images
 
 
-def _read(paths: Sequence[Path], task: Task, processes: int) -> Iterator[dict[str, Any]]:
-    """A line about each file, as they are done."""
+def _read(paths: Sequence[Path], task: Task, done: Set[str], processes: int) -> Iterator[Lines]:
+    """The lines about each file, as they are done."""
     if processes == 1 or len(paths) == 1:
         nets = Nets(task.model, task.hints)
         for path in paths:
-            yield _line(path, nets, task)
+            yield _lines(path, nets, task, done)
         return
     waiting = list(reversed(paths))
-    running: set[Future[dict[str, Any]]] = set()
+    running: set[Future[Lines]] = set()
     # Spawned, not forked: the runtime's threads do not survive a fork.
-    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (task,)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (task, done)) as pool:
         while waiting or running:
             while waiting and len(running) < WAITING * processes:
-                running.add(pool.submit(_line_of, waiting.pop()))
+                running.add(pool.submit(_lines_of, waiting.pop()))
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in finished)
 
 
-_reader: tuple[Nets, Task] | None = None  # of this process
+_reader: tuple[Nets, Task, Set[str]] | None = None  # of this process
 
 
-def _begin(task: Task) -> None:
+def _begin(task: Task, done: Set[str]) -> None:
     """Prepare what a process reads with, once."""
     global _reader  # noqa: PLW0603 - a pool's process is begun so
-    _reader = Nets(task.model, task.hints), task
+    _reader = Nets(task.model, task.hints), task, done
 
 
-def _line_of(path: Path) -> dict[str, Any]:
+def _lines_of(path: Path) -> Lines:
     assert _reader is not None
-    nets, task = _reader
-    return _line(path, nets, task)
+    return _lines(path, *_reader)
 
 
-def _line(path: Path, nets: Nets, task: Task) -> dict[str, Any]:
-    """What is told of one file."""
+def _lines(path: Path, nets: Nets, task: Task, done: Set[str]) -> Lines:
+    """What is told of one file: a line about an image, or about each piece of ink."""
     recognizer = nets.of(path)
-    try:
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            raise InkstreamError(f"{path.suffix} is no image, allowed: {', '.join(IMAGE_SUFFIXES)}")
-        if task.page:
-            return {"image": str(path), **page_of(path, recognizer).model_dump(mode="json")}
-        return line_fields(str(path), recognizer.recognize(path), recognizer)
-    except InkstreamError as error:
-        return {"image": str(path), "error": str(error), "code": error.code}
+    if task.page:
+        try:
+            return [{"image": str(path), **page_of(path, recognizer).model_dump(mode="json")}]
+        except InkstreamError as error:
+            return [_failed(str(path), error)]
+    return [
+        line_fields(name, answer, recognizer)
+        if isinstance(answer, Recognition)
+        else _failed(name, answer)
+        for name, answer in answers(path, recognizer, done)
+    ]
+
+
+def _failed(name: str, error: InkstreamError) -> dict[str, Any]:
+    return {"image": name, "error": str(error), "code": error.code}

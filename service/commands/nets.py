@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from model.recognizer import Recognizer, load
-from service.commands.files import DIGITS, LINES, holds_line
+from service.commands.files import holds_line
+from service.commands.options import DIGITS, LINES
 
 
 class Nets:

@@ -1,30 +1,25 @@
-"""Reads many images and files of ink here, without a server, and writes a line about each.
-
-A file of ink holds pieces: each line of a `.jsonl` file, `{"strokes": [[[x, y], ...], ...]}` with a
-`height` or none, and each group of an `.inkml` file as `inkml.read` finds them.
-"""
+"""Reads many images and files of ink here, without a server, and writes a line about each."""
 
 import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
 import click
 
-from model.data import inkml
-from model.errors import DataError, InkstreamError
+from model.errors import InkstreamError
 from model.events import Event
 from model.page import find_page
 from model.recognizer import Recognition, Recognizer
 from service import page_formats, page_picture
-from service.commands.files import INKML_SUFFIX, JSON_SUFFIXES
+from service.commands.files import holds_ink
+from service.commands.ink_files import Piece, pieces
 from service.commands.nets import Nets
 from service.page_messages import PageTranscription, read_line, transcription
 from service.session import message_of
-from service.strokes import strokes_of
 
 Form = Literal["text", "json", "csv", "hocr", "alto"]
 P = ParamSpec("P")
@@ -53,7 +48,7 @@ def recognize_all(
     with click.progressbar(paths, label="reading", file=sys.stderr, hidden=hidden) as bar:
         for path in bar:
             recognizer = nets.of(path)
-            for name, answer in _answers(path, recognizer):
+            for name, answer in answers(path, recognizer):
                 if isinstance(answer, Recognition):
                     click.echo(_line(name, answer, recognizer, form))
                 else:
@@ -62,27 +57,23 @@ def recognize_all(
     return all_read
 
 
-def _answers(
-    path: Path, recognizer: Recognizer
+def answers(
+    path: Path, recognizer: Recognizer, known: Container[str] = ()
 ) -> Iterator[tuple[str, Recognition | InkstreamError]]:
-    """What the pieces of a file are read as, or why not; each with its name."""
-    suffix = path.suffix.lower()
-    if suffix in JSON_SUFFIXES:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield f"{path}:{number}", _tried(_read_line, recognizer, line)
-    elif suffix == INKML_SUFFIX:
-        groups = _tried(inkml.read, path.read_bytes(), only_labelled=False)
-        if isinstance(groups, InkstreamError):
-            yield str(path), groups
-        elif not groups:
-            yield str(path), DataError("there is no ink in it: no trace has points")
-        else:
-            for group in groups:
-                yield f"{path}:{group.line}", _tried(recognizer.read_ink, group.strokes)
-    else:
+    """What an image or the pieces of a file of ink are read as, or why not; each with its name.
+
+    Pieces whose names are `known` are left out.
+    """
+    if not holds_ink(path):
         yield str(path), _tried(recognizer.recognize, path)
+        return
+    for name, piece in pieces(path):
+        if name in known:
+            continue
+        if isinstance(piece, Piece):
+            yield name, _tried(recognizer.read_ink, piece.strokes, piece.height)
+        else:
+            yield name, piece
 
 
 def _tried(read: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | InkstreamError:
@@ -91,17 +82,6 @@ def _tried(read: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | Inkstr
         return read(*args, **named)
     except InkstreamError as error:
         return error
-
-
-def _read_line(recognizer: Recognizer, line: bytes) -> Recognition:
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
-        raise DataError(f"no JSON: {error}") from error
-    if not isinstance(message, dict):
-        raise DataError(f"a JSON {type(message).__name__}, expected an object with strokes")
-    strokes, height = strokes_of(message)
-    return recognizer.read_ink(strokes, height)
 
 
 def _line(name: str, answer: Recognition, recognizer: Recognizer, form: Form) -> str:

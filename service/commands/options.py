@@ -1,14 +1,17 @@
-"""Options that several commands share, and the folders that they write to."""
+"""Options and names of nets that several commands share, and the folders that they write to."""
 
 from pathlib import Path
 from typing import Final
 
 import click
 
+DIGITS: Final = "digits"
+LINES: Final = "lines"
+
 PATH: Final = click.Path(path_type=Path)
 
 CHECKPOINT: Final = click.option(
-    "--checkpoint", default="lines", show_default=True, help="name or path"
+    "--checkpoint", default=LINES, show_default=True, help="name or path"
 )
 DATA: Final = click.option(
     "--data", type=PATH, help="UNIPEN's archive or folder  [what was kept of it]"

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from service.commands.hint_options import hint_options, known
-from service.commands.options import PATH
+from service.commands.hint_options import are_of_lines, hint_options, known
+from service.commands.options import LINES, PATH
 
 if TYPE_CHECKING:
     from service.commands.offline import Form
@@ -54,6 +54,7 @@ def recognize(
       inkstream recognize examples/7.png
       inkstream recognize examples/hello.png examples/hello.jsonl
       inkstream recognize examples/hello.png --language english
+      inkstream recognize year.png --characters 0123456789
       inkstream recognize dates/ --pattern '\\d{2}/\\d{2}/\\d{4}'
       inkstream recognize examples/page.jpg --page --show page.png
       inkstream recognize examples/page.jpg --page --alto > page.xml
@@ -63,21 +64,17 @@ def recognize(
     """
     form = _form(forms)
     _check(page, form, show, jsonl)
-    from service.commands.files import LINES, expand  # so that help is instant
-
-    found = [expand(image) for image in images]
-    paths = [path for files in found for path in files]
-    if not paths:
-        raise click.BadParameter(f"no image or ink at {images[0]!r}", param_hint="IMAGE")
+    paths, all_found = _files(images, page, jsonl)
     if len(paths) > 1 and (show or form in ("hocr", "alto")):
         _refuse(f"--show, --hocr and --alto take one image, {len(paths)} came")
     told = known(**hints)
-    if model is None and (page or any(told.values())):
+    if model is None and (page or are_of_lines(told)):
         model = LINES
     if jsonl is not None:
         from service.commands.folder import Task, read_folder
 
-        return 0 if read_folder(paths, jsonl, Task(model, told, page), processes) else 1
+        all_read = read_folder(paths, jsonl, Task(model, told, page), processes)
+        return 0 if all_read and all_found else 1
     from service.commands.nets import Nets
     from service.commands.offline import recognize_all, recognize_pages
 
@@ -86,7 +83,26 @@ def recognize(
         all_read = recognize_pages(paths, nets, form, _complain, show)
     else:
         all_read = recognize_all(paths, nets, form, _complain)
-    return 0 if all_read else 1
+    return 0 if all_read and all_found else 1
+
+
+def _files(images: tuple[str, ...], page: bool, jsonl: Path | None) -> tuple[list[Path], bool]:
+    """The files that the arguments name, and whether each names one; `jsonl` itself is none."""
+    from service.commands.files import IMAGE_SUFFIXES, SUFFIXES, expand  # so that help is instant
+
+    suffixes = IMAGE_SUFFIXES if page else SUFFIXES
+    out = None if jsonl is None else jsonl.resolve()
+    paths, missing = [], []
+    for image in images:
+        found = [path for path in expand(image, suffixes) if path.resolve() != out]
+        if not found:
+            missing.append(f"no image or ink at {image!r}")
+        paths += found
+    if not paths:
+        raise click.BadParameter(missing[0], param_hint="IMAGE")
+    for text in missing:
+        _complain(text)
+    return paths, not missing
 
 
 def _form(forms: tuple[str, ...]) -> "Form":

@@ -1,9 +1,10 @@
-"""Sends one image through a server, column by column, and shows how the answer grows."""
+"""Sends an image or a file of ink through a server, and shows how the answer grows."""
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -11,16 +12,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.columns import digit_columns, line_columns
+from model.config import ModelConfig
+from model.errors import DataError, InkstreamError
+from model.ink import flatten, rasterise
+from model.strokes import framed, stroke_columns
 from service.client import Stream, connect_sync
 from service.commands import terminal
-from service.commands.files import LINES, holds_line
+from service.commands.files import holds_ink, holds_line
+from service.commands.hint_options import are_of_lines
+from service.commands.ink_files import Piece, pieces
+from service.commands.options import LINES
 from service.conversation import Result
 from service.errors import ModelUnknownError
+from service.messages import Ready
 
 DIGIT_PACE_MS: Final = 60.0  # a digit is drawn in under two seconds: slow enough to follow
 LINE_PACE_MS: Final = 15.0  # and a word in one or two
 
 Columns = NDArray[np.uint8]  # [T, H]
+Points = NDArray[np.float64]  # [P, 2], x to the right, y downwards
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Writing:
+    """One line or digit."""
+
+    columns: Columns  # as they are drawn
+    strokes: Sequence[Points] = ()  # that are sent, in pixels; if none, the columns are
 
 
 def show(
@@ -37,30 +55,55 @@ def show(
     """Stream `image` to the server at `url` and write to `output` what it answers.
 
     Args:
+        image: or a file of ink, the pieces of which come one after the other.
         model: of the server; None takes what suits the image if the server has it, else its first.
         hints: what a `configure` tells of the line.
         pace_ms: milliseconds between two columns; None is a pace that can be followed, or none at
             all if plain.
         plain: one line of text for each column and event instead of a drawing.
 
-    Raises `ImageError` if the image cannot be read, `ServiceError` as `connect_sync` does and for
-    hints that the server refuses.
+    Raises `DataError`, which names it, if the image or a piece of ink cannot be read, and
+    `ServiceError` as `connect_sync` does and for hints that the server refuses.
     """
-    suiting = LINES if model is None and (hints or holds_line(image)) else None
+    suiting = LINES if model is None and (are_of_lines(hints) or holds_line(image)) else None
     with _connected(url, key, model, suiting) as stream:
         if hints:
             stream.configure(**hints)
         transcribes = stream.ready.model.kind == "transcriber"
         if pace_ms is None:
             pace_ms = 0.0 if plain else LINE_PACE_MS if transcribes else DIGIT_PACE_MS
-        read, show_results = (
-            (line_columns, _show_line) if transcribes else (digit_columns, _show_digit)
-        )
-        columns = read(image, stream.ready.column_height)
-        results = _paced(stream, columns, pace_ms / 1000)
-        with _cursor_hidden(output, not plain):
-            summary = show_results(stream, columns, results, plain, output)
-    output.write(f"{summary}\n")
+        show_results = _show_line if transcribes else _show_digit
+        for number, writing in enumerate(_writings(image, stream.ready)):
+            if number:
+                stream.reset()
+            results = _paced(stream, writing, pace_ms / 1000)
+            with _cursor_hidden(output, not plain):
+                summary = show_results(stream, writing.columns, results, plain, output)
+            output.write(f"{summary}\n")
+
+
+def _writings(file: Path, ready: Ready) -> Iterator[Writing]:
+    """What an image holds, or each piece of a file of ink, for a server's model."""
+    for name, piece in pieces(file) if holds_ink(file) else [(str(file), None)]:
+        try:
+            if isinstance(piece, InkstreamError):
+                raise piece
+            yield _image(file, ready) if piece is None else _ink(piece, ready)
+        except InkstreamError as error:
+            raise DataError(f"{name}: {error}") from error
+
+
+def _image(file: Path, ready: Ready) -> Writing:
+    to_columns = line_columns if ready.model.kind == "transcriber" else digit_columns
+    return Writing(to_columns(file, ready.column_height))
+
+
+def _ink(piece: Piece, ready: Ready) -> Writing:
+    if ready.model.kind == "classifier":  # ink of unknown frame goes the way of images
+        config = ModelConfig(ready.labels, column_height=ready.column_height)
+        return Writing(stroke_columns(piece.strokes, config, piece.height))
+    strokes = framed(piece.strokes, ready.column_height, piece.height)
+    return Writing(rasterise(*flatten(strokes), ready.column_height), strokes)
 
 
 @contextmanager
@@ -97,9 +140,14 @@ def _show_line(
 ) -> str:
     """Write the results and events of a transcriber, and what a flush decides; gives the text."""
     drawing = terminal.LineDrawing(columns, shutil.get_terminal_size().columns)
-    text = ""
+    text, rewound = "", stream.rewound
     for result in results:
         text = result.text or ""
+        if stream.rewound is not None and stream.rewound is not rewound:
+            rewound = stream.rewound
+            drawing.withdraw(rewound.letters)
+            if plain:
+                _write(output, f"{terminal.rewound_line(rewound.column, rewound.text or '')}\n")
         if plain:
             said = [*map(terminal.event_line, result.events), f"column {result.column:>4}  {text}"]
             _write(output, "".join(f"{line}\n" for line in said))
@@ -113,11 +161,16 @@ def _show_line(
     return f"{terminal.MARGIN}{flushed.text}"
 
 
-def _paced(stream: Stream, columns: Iterable[bytes], pace_s: float) -> Iterator[Result]:
-    """Results of all columns, each column sent `pace_s` after the one before was answered."""
-    for column in columns:
-        yield from stream.send(column)
-        time.sleep(pace_s)
+def _paced(stream: Stream, writing: Writing, pace_s: float) -> Iterator[Result]:
+    """Results of all columns, `pace_s` after each other; columns are sent only then."""
+    sent: Iterable[Iterator[Result]] = map(stream.send, writing.columns)
+    if writing.strokes:
+        strokes = [stroke.tolist() for stroke in writing.strokes]
+        sent = [stream.ink(strokes, stream.ready.column_height, pause=True)]
+    for results in sent:
+        for result in results:
+            yield result
+            time.sleep(pace_s)
 
 
 def _write(output: TextIO, text: str) -> None:

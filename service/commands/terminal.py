@@ -86,7 +86,7 @@ class LineDrawing:
     def __init__(self, columns: NDArray[np.uint8], width: int) -> None:
         self._columns = columns
         self._width = max(1, width - 2 * len(MARGIN))
-        self._ribbon: dict[int, str] = {}  # a letter in colour, by its column
+        self._ribbon: dict[int, tuple[int, str]] = {}  # id of a letter and it in colour, by column
         self._lines = 0
 
     def update(self, n_columns: int, text: str, events: Sequence[Event]) -> str:
@@ -96,14 +96,19 @@ class LineDrawing:
                 place = (event.start + event.end - 1) // 2
                 while place in self._ribbon:
                     place += 1
-                self._ribbon[place] = f"{lead_colour(event.confidence)}{event.char}{RESET}"
+                drawn = f"{lead_colour(event.confidence)}{event.char}{RESET}"
+                self._ribbon[place] = event.id, drawn
         first = max(0, n_columns - self._width)
         shown = min(self._width, len(self._columns))
         ink = ink_lines(self._columns[first:n_columns], shown)
-        ribbon = "".join(self._ribbon.get(column, " ") for column in range(first, n_columns))
+        ribbon = "".join(self._ribbon.get(x, (0, " "))[1] for x in range(first, n_columns))
         lines = ["", *ink, ribbon, "", text[-self._width :], ""]
         above, self._lines = self._lines, len(lines)
         return redrawn([f"{MARGIN}{line}" for line in lines], above)
+
+    def withdraw(self, letters: int) -> None:
+        """Take away the letters from this id on."""
+        self._ribbon = {x: known for x, known in self._ribbon.items() if known[0] < letters}
 
 
 def ink_lines(columns: NDArray[np.uint8], width: int) -> list[str]:
@@ -136,6 +141,11 @@ def event_line(event: Event) -> str:
         f"{event.type:<11}  {said}  {event.confidence:.2%}  columns {event.start}..{event.end - 1}"
     )
     return f"{line}  ({others})" if others else line
+
+
+def rewound_line(column: int, text: str) -> str:
+    """A way back that ink brought as one line of text: `rewound      to column 61  hel`."""
+    return f"{'rewound':<11}  to column {column}  {text}"
 
 
 def plain_line(column: int, probabilities: Mapping[str, float], n_best: int = 3) -> str:

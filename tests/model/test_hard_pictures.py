@@ -27,9 +27,9 @@ def winding(width: int) -> NDArray[np.uint8]:
 
 
 def underlined(width: int) -> NDArray[np.uint8]:
-    """Dashes on a line."""
+    """Dashes on a line, which is no rule from side to side."""
     picture = paper(H, width)
-    picture[25] = 0
+    picture[25, width // 40 : -width // 40] = 0
     picture[5:22, ::9] = 0
     return picture
 

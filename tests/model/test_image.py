@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.columns import line_columns
 from model.errors import ImageError
 from model.image import ImageSource, read_image
 from tests.model.pictures import encoded, picture, png
@@ -150,6 +151,41 @@ def test_numbers_of_another_range_are_stretched() -> None:
     assert np.array_equal(read_image(picture() > 128), expected)
     assert np.array_equal(read_image(picture() * 3.5 - 1000), expected)
     assert not read_image(np.full((3, 3), -7.5)).any()
+
+
+def test_few_pixels_beyond_all_others_hide_nothing() -> None:
+    dim = np.where(picture() > 128, 3040, 1000).astype(np.uint16)
+    dim[20, 30] = 65535
+    found = read_image(encoded(Image.fromarray(dim), "PNG"))
+    assert np.array_equal(found, np.where(picture() > 128, 255, 0))
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [
+        np.random.default_rng(0).integers(60_000, 60_004, (60, 300)),
+        np.random.default_rng(0).integers(0, 4, (60, 300)),
+        np.random.default_rng(0).normal(60_000, 150, (60, 300)),
+        np.full((60, 300), 60_000) + np.arange(300) // 100,
+    ],
+    ids=["steps", "black", "noise", "shade"],
+)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "array"])
+def test_paper_of_sixteen_bits_is_as_blank_as_paper_of_eight(deep: NDArray[Any], kind: str) -> None:
+    paper = deep.astype(np.uint16)
+    source = paper if kind == "array" else encoded(Image.fromarray(paper), kind)
+    with pytest.raises(ImageError, match="blank"):
+        line_columns(source, 32)
+
+
+@pytest.mark.parametrize("deviation", [0, 20, 60])
+def test_dim_ink_of_sixteen_bits_is_seen(deviation: int) -> None:
+    ink = np.where(picture() > 128, 3040, 2000) + np.zeros((30, 40))
+    ink += np.random.default_rng(0).normal(0, deviation, ink.shape)
+    found = read_image(encoded(Image.fromarray(ink.astype(np.uint16)), "PNG")).astype(float)
+    dark, light = found[picture() <= 128], found[picture() > 128]
+    assert light.mean() - dark.mean() > 5 * light.std()
+    assert light.mean() - dark.mean() > 100
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""The face of the library with a language model."""
+"""The face of the library with a language model, and with characters that are allowed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,3 +71,48 @@ def test_a_flush_between_two_letters_makes_no_space_and_takes_none_away(
             stream.flush()
         assert stream.text.count(" ") == 1, place
         assert language or stream.text.lower() == "hello, world!", place
+
+
+# Characters
+
+
+def test_only_what_the_characters_spell_is_answered_by_the_whole_and_by_streams() -> None:
+    capitals = load("lines", characters="HELOWRD ")
+    columns = line_columns(HELLO, capitals.column_height)
+    whole, stream = capitals.read(columns), capitals.stream(columns)
+    assert whole.text
+    assert set(whole.text) <= set("HELOWRD ")
+    assert {*whole.probabilities} == {*capitals.labels}
+    assert sum(whole.probabilities[label] for label in "HELOWRD ") == pytest.approx(1)
+    for _ in stream:
+        pass
+    stream.flush()
+    assert stream.text == whole.text
+
+
+def test_a_digit_is_one_of_the_characters_too() -> None:
+    few = load("digits", characters="13")
+    assert few.recognize(HELLO.parent / "7.png").label in ("1", "3")
+
+
+def test_characters_go_together_with_hints() -> None:
+    read = load("lines", characters="helowrd ,", language="english", pattern="[a-z, !]+")
+    text = read.recognize(HELLO).text
+    assert text.startswith("hel")
+    assert set(text) <= set("helowrd ,")
+
+
+@pytest.mark.parametrize(
+    ("net", "known", "says"),
+    [
+        ("digits", {"characters": "7a"}, "characters holds 'a', allowed"),
+        ("digits", {"characters": ""}, "spells no label"),
+        ("lines", {"characters": "abc", "pattern": "[0-9]+"}, "no character of the pattern"),
+        ("lines", {"characters": "abc", "lexicon": ("xyz",)}, "no character of the pattern"),
+    ],
+)
+def test_characters_that_cannot_be_used_are_refused(
+    net: str, known: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        load(net, **known)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from model.errors import InputError
 from model.ink import flatten, rasterise
-from model.strokes import stroke_columns
+from model.strokes import framed, stroke_columns
 from tests import builders
 
 LINES = builders.line_config(column_height=32)
@@ -99,3 +99,11 @@ def test_ink_outside_of_its_frame_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=said):
         stroke_columns([[point]], LINES, height=height)
+
+
+@pytest.mark.parametrize("height", [None, 128.0])
+def test_strokes_in_pixels_are_drawn_as_columns_are(height: float | None) -> None:
+    strokes = framed([WAVE, [], BAR], 32, height)
+    assert [len(stroke) for stroke in strokes] == [len(WAVE), len(BAR)]
+    expected = stroke_columns([WAVE, BAR], LINES, height)
+    assert np.array_equal(rasterise(*flatten(strokes), 32), expected)

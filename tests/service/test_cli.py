@@ -158,6 +158,19 @@ def test_recognize_goes_on_after_an_image_that_cannot_be_read(
     assert len(written.out.splitlines()) == 1
 
 
+@pytest.mark.parametrize("jsonl", [False, True])
+def test_recognize_names_what_is_not_there_and_reads_the_others(
+    tiny: Checkpoint, tmp_path: Path, jsonl: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two, out = EXAMPLES / "1.png", EXAMPLES / "2.png", tmp_path / "out.jsonl"
+    args = ["recognize", str(one), "nofile.png", str(two), "--model", str(tiny.path)]
+    assert cli.run([*args, *(["--jsonl", str(out)] if jsonl else [])]) == 1
+    written = capsys.readouterr()
+    assert "no image or ink at 'nofile.png'" in written.err.splitlines()[0]
+    read = out.read_text() if jsonl else written.out
+    assert len(read.splitlines()) == 2
+
+
 @pytest.mark.parametrize("model", ["nosuch", "pyproject.toml", "nosuch.onnx"])
 def test_a_model_that_cannot_be_used_is_one_line_and_code_1(
     model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ from service.commands.terminal import HIDE_CURSOR, SHOW_CURSOR
 from service.errors import InkError
 from service.events import Event
 from tests import builders
-from tests.service.commands import inkstream, read_all, terminal
+from tests.service.commands import inkstream, one_line, read_all, terminal
 from tests.service.running import Running, server
 
 Stroke = list[tuple[float, float]]
@@ -214,6 +214,60 @@ def test_stream_writes_columns_and_events_where_no_terminal_reads(
     assert kinds.count("column") == len(line_columns(picture, 16))
     assert kinds.count("letter") + kinds.count("punctuation") == len(answer.letters)
     assert kinds.count("word") == len(answer.words)
+
+
+def test_stream_sends_ink_and_writes_its_columns_and_events(
+    running: Running, tmp_path: Path, reader: Recognizer
+) -> None:
+    (tmp_path / "a.jsonl").write_text(
+        f"{json.dumps({'strokes': [WAVE, BAR]})}\n"
+        f"{json.dumps({'strokes': [[], WAVE, BAR, DOT], 'height': 160})}\n"
+    )
+    args = ["--url", running.url, "--model", "tiny_lines"]
+    done = inkstream("stream", tmp_path / "a.jsonl", *args)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    answers = [reader.read_ink([WAVE, BAR]), reader.read(drawn(WAVE, BAR, DOT))]
+    assert [line[2:] for line in lines if line.startswith("  ")] == [own.text for own in answers]
+    kinds = [line.split()[0] for line in lines]
+    assert kinds.count("rewound") == 1  # the dot came late, in a message of its own
+    assert kinds.count("column") > sum(own.columns for own in answers)
+    assert "letter" in kinds
+
+
+def test_stream_draws_ink_in_a_terminal(running: Running, tmp_path: Path) -> None:
+    ink = tmp_path / "a.jsonl"
+    ink.write_text(json.dumps({"strokes": [WAVE, DOT], "height": 160}))
+    args = ["stream", ink, "--url", running.url, "--model", "tiny_lines", "--pace", 0]
+    with terminal(*args) as (process, end):
+        assert "▀" in read_all(end)
+        assert process.wait(60) == 0
+
+
+def test_stream_reads_ink_with_a_classifier_too(running: Running, tmp_path: Path) -> None:
+    ink = tmp_path / "a.inkml"
+    ink.write_text("<ink><trace>5 0, 0 50, 9 90</trace></ink>")
+    done = inkstream("stream", ink, "--url", running.url, "--model", "tiny")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "after 28 columns" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "a.jsonl: there is no ink in it"),
+        ("[]", "a.jsonl:1: a JSON list"),
+        ('{"strokes": [[]]}', "a.jsonl:1: there is no ink: no stroke has a point"),
+    ],
+)
+def test_stream_names_the_ink_that_it_cannot_read(
+    running: Running, tmp_path: Path, content: str, says: str
+) -> None:
+    (tmp_path / "a.jsonl").write_text(content)
+    args = ["--url", running.url, "--model", "tiny_lines"]
+    done = inkstream("stream", tmp_path / "a.jsonl", *args)
+    assert done.returncode == 1
+    assert says in one_line(done.stderr)
 
 
 def test_stream_draws_a_line_in_a_terminal(running: Running, picture: Path) -> None:

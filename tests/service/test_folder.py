@@ -80,6 +80,57 @@ def test_pages_are_read_in_folders_too(tmp_path: Path, tiny_lines: Checkpoint) -
         assert all(len(own["box"]) == 4 for own in line["lines"])
 
 
+def test_ink_in_a_folder_is_read_piece_by_piece_and_not_again(
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint
+) -> None:
+    (scans / "bad.png").unlink()
+    stroke = [[0, 0], [40, 60], [90, 5]]
+    piece = json.dumps({"strokes": [stroke]})
+    (scans / "ink.jsonl").write_text(f"{piece}\n{{}}\n{piece}\n")
+    out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page=False)
+    paths = sorted(path for path in scans.rglob("*") if path.is_file())
+    assert not read_folder(paths, out, task, processes=2)
+    told = lines(out)
+    assert told.keys() == {"a.png", "b.png", "ink.jsonl:1", "ink.jsonl:2", "ink.jsonl:3"}
+    assert told["ink.jsonl:1"]["text"] == load(tiny_lines.path).read_ink([stroke]).text
+    assert told["ink.jsonl:2"]["code"] == "bad_ink"
+    kept = out.read_text().replace('"columns": ', '"kept": true, "columns": ')
+    out.write_text(kept)
+    (scans / "ink.jsonl").write_text(f"{piece}\n{piece}\n{piece}\n")
+    assert read_folder(paths, out, task, processes=1)
+    told = lines(out)
+    assert [name for name, line in told.items() if "kept" not in line] == ["ink.jsonl:2"]
+
+
+def test_the_file_that_is_written_is_not_read_where_it_lies_in_the_folder(
+    scans: Path, tiny_lines: Checkpoint
+) -> None:
+    (scans / "bad.png").unlink()
+    out = scans / "out.jsonl"
+    args = ["recognize", str(scans), "--model", str(tiny_lines.path), "--jsonl", str(out)]
+    for _ in range(2):
+        assert cli.run([*args, "--processes", "1"]) == 0
+        assert lines(out).keys() == {"a.png", "b.png"}
+
+
+@pytest.mark.parametrize("page", [False, True])
+def test_a_file_that_is_no_image_is_named_with_what_is_read(
+    tmp_path: Path, tiny_lines: Checkpoint, page: bool
+) -> None:
+    (tmp_path / "notes.txt").write_text("my notes")
+    out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page)
+    assert not read_folder([tmp_path / "notes.txt"], out, task, processes=1)
+    told = lines(out)["notes.txt"]
+    assert told["code"] == "bad_image"
+    assert "expected PNG, JPEG" in told["error"]
+
+
+def test_ink_beside_scans_of_pages_is_left_alone(scans: Path) -> None:
+    (scans / "bad.png").unlink()
+    (scans / "ink.jsonl").write_text("{}")
+    assert cli.run(["recognize", str(scans), "--page"]) == 0
+
+
 def test_a_file_that_is_something_else_is_left_alone(
     scans: Path, tmp_path: Path, tiny_lines: Checkpoint
 ) -> None:

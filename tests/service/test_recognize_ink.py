@@ -68,6 +68,8 @@ def test_recognize_reads_ink_without_labels(line_weights: Path, tmp_path: Path) 
         ("a.jsonl", '{"strokes": [[[1]]]}', "a.jsonl:1: point 0 of stroke 0 is [1]"),
         ("a.jsonl", '{"strokes": []}', "a.jsonl:1: there is no ink"),
         ("a.jsonl", '{"strokes": [[[1, 2]]], "height": 0}', "a.jsonl:1: height is 0"),
+        ("a.jsonl", "", "a.jsonl: there is no ink in it"),
+        ("a.jsonl", "\n \n", "a.jsonl: there is no ink in it"),
         ("b.inkml", "<ink>", "b.inkml: line 1"),
         ("b.inkml", "<ink><traceGroup/></ink>", "b.inkml: there is no ink in it"),
     ],

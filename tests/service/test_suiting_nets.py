@@ -1,6 +1,7 @@
 """Where no model is named, each file is read by the net that suits it."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +71,16 @@ def test_what_hints_are_given_for_is_a_line(
     assert "hello, world!" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("image", [SEVEN, HELLO])
+def test_characters_leave_the_choice_to_the_file(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["recognize", str(image), "--characters", "0123"]) == 0
+    text = capsys.readouterr().out.split("  ")[1]
+    assert set(text) <= set("0123")
+    assert (len(text) > 1) == (image is HELLO)
+
+
 def test_a_folder_of_both_goes_into_one_file(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     assert cli.run(["recognize", str(SEVEN), str(HELLO), "--jsonl", str(out)]) == 0
@@ -95,6 +106,14 @@ def test_stream_asks_for_the_net_that_suits(
 ) -> None:
     assert cli.run(["stream", str(image), "--url", running.url]) == 0
     assert ("letter  " in capsys.readouterr().out) == is_line
+
+
+def test_stream_asks_for_characters(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["stream", str(SEVEN), "--url", running.url, "--characters", "03"]
+    assert cli.run(args) == 0
+    assert re.search(r"^  [03]  .* after 28 columns", capsys.readouterr().out, re.MULTILINE)
+    assert cli.run([*args[:-1], "x"]) == 1
+    assert "characters holds 'x'" in capsys.readouterr().err
 
 
 def test_stream_takes_the_servers_first_where_it_reads_no_lines(

@@ -95,10 +95,10 @@ def test_the_summary_says_since_when_the_answer_stood() -> None:
 # Lines
 
 
-def letter(char: str, start: int, end: int, confidence: float = 0.99) -> Letter:
+def letter(char: str, start: int, end: int, confidence: float = 0.99, number: int = 0) -> Letter:
     others = (Character(char="o", p=0.0125),)
     return Letter(
-        id=0,
+        id=number,
         char=char,
         start=start,
         end=end,
@@ -117,6 +117,14 @@ def test_a_line_grows_with_its_letters_below_and_its_text() -> None:
     second = plain(drawing.update(9, "ab", [letter("b", 4, 8), WORD]))
     assert (first[1], first[2], first[4]) == ("  ▀▀▀▀", "   a", "  a")
     assert (second[1], second[2], second[4]) == ("  ▀▀▀▀▀▀▀▀▀", "   a   b", "  ab")
+
+
+def test_letters_that_are_withdrawn_are_no_longer_drawn() -> None:
+    drawing = LineDrawing(np.full((9, 2), 255, np.uint8), 80)
+    drawing.update(9, "ab", [letter("a", 0, 3), letter("b", 4, 8, number=1)])
+    drawing.withdraw(1)
+    again = plain(drawing.update(9, "ac", [letter("c", 5, 9, number=1)]))
+    assert again[2] == "   a    c"
 
 
 def test_of_a_line_longer_than_the_screen_the_end_is_shown() -> None:
