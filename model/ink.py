@@ -23,7 +23,8 @@ from model.errors import InputError
 __all__ = ["MAX_COLUMNS", "PEN_WIDTH", "Canvas", "flatten", "rasterise", "touched"]
 
 Floats = NDArray[np.float32]
-Boxes = tuple[Floats, NDArray[np.uint8]]  # lowest column and row [2, n], ink [box, box, n]
+Places = NDArray[np.floating[Any]]  # float64 where points are: float32 would round far ones
+Boxes = tuple[Places, NDArray[np.uint8]]  # lowest column and row [2, n], ink [box, box, n]
 
 PEN_WIDTH: Final = 2.0  # pixels
 
@@ -223,7 +224,8 @@ def _draw(
     reach = (pen_width + 1) / 2
     margin = math.ceil(PIECE + 2 * reach)  # on all sides, for what is cut off: as wide as a box
     field = np.zeros((max(0, end - first) + 2 * margin, column_height + 2 * margin), np.uint8)
-    places = places.astype(np.float32)
+    if places.dtype != np.float64:
+        places = places.astype(np.float32)
     at_once = max(1, PIXELS // margin**2)
     for part in _parts(len(points), at_once):
         _stamp(field, margin, first, *_dots(places[:, part], reach))
@@ -272,7 +274,7 @@ def _parts(n: int, at_once: int) -> Iterator[slice]:
     return (slice(start, start + at_once) for start in range(0, n, at_once))
 
 
-def _pieces(start: Floats, stroke_starts: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
+def _pieces(start: Places, stroke_starts: NDArray[Any]) -> tuple[Places, Floats, Floats]:
     """The segments that start at [2, P], cut into n pieces.
 
     Returns:
@@ -294,17 +296,18 @@ def _pieces(start: Floats, stroke_starts: NDArray[Any]) -> tuple[Floats, Floats,
     number = np.arange(len(of)) - (np.cumsum(counts) - counts)[of]  # of the piece in its segment
     half = way.take(of, 1) / (2 * counts[of]).astype(np.float32)
     halves = (2 * number + 1 - counts[of]).astype(np.float32)  # from the segment's middle
-    return cell.take(of, 1), middle.take(of, 1) + halves * half, half
+    middles = middle.take(of, 1) + halves * half
+    return cell.take(of, 1), middles.astype(np.float32), half.astype(np.float32)
 
 
-def _dots(places: Floats, reach: float) -> Boxes:
+def _dots(places: Places, reach: float) -> Boxes:
     """The ink around each place."""
     cell = np.floor(places)
-    low, x, y = _centres(places - cell, np.float32(reach), reach)
+    low, x, y = _centres((places - cell).astype(np.float32), np.float32(reach), reach)
     return cell + low, _ink(np.sqrt((x * x)[:, None] + y * y), reach)
 
 
-def _bodies(cell: Floats, middle: Floats, half: Floats, reach: float) -> Boxes:
+def _bodies(cell: Places, middle: Floats, half: Floats, reach: float) -> Boxes:
     """The ink to both sides of each piece; none beyond its ends, where a dot or a piece follows."""
     low, x, y = _centres(middle, abs(half) + np.float32(reach), PIECE / 2 + reach)
     length = np.sqrt(half[0] * half[0] + half[1] * half[1])
@@ -334,7 +337,7 @@ def _ink(distance: Floats, reach: float) -> NDArray[np.uint8]:
 
 
 def _stamp(
-    field: NDArray[np.uint8], margin: int, first: int, corner: Floats, ink: NDArray[np.uint8]
+    field: NDArray[np.uint8], margin: int, first: int, corner: Places, ink: NDArray[np.uint8]
 ) -> None:
     """Lay boxes of ink on the field, whose column `first` and row 0 lie `margin` inside it."""
     size = np.array(field.shape)[:, None] - 2 * margin

@@ -7,7 +7,7 @@ blanks; so a run begins framewise, with single characters whose place is known.
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -109,6 +109,7 @@ class LineTask:
         pieces = Pieces(data.ink, data.training, self.labels)
         n_columns = knobs.columns // (2 if knobs.consistency else 1)
         self.batches = LineBatches(pieces, pen, shares, n_columns, makers)
+        _tell({**data.skipped, **self.batches.left_out})
         self._deals = Ahead(self._deal)
         self.held_out = Pieces(data.ink, data.choosing, self.labels)
         self.groups = _held_out_groups(self.held_out)
@@ -250,6 +251,13 @@ def _makers(
             draw = DigitLines(mnist.load("train")).draw
             makers[IMAGES] = partial(draw, column_height=knobs.column_height)
     return makers
+
+
+def _tell(left_out: Mapping[str, int]) -> None:
+    """Print how many pieces are not trained on, and why."""
+    told = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
+    if told:
+        tqdm.write(f"pieces left out: {told}")
 
 
 def _held_out_groups(pieces: Pieces) -> dict[str, list[int]]:

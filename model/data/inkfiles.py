@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +41,7 @@ OUTSIZE: Final = 400  # times that: a stray point, beside which 16 bits leave th
 UNSEEN: Final = frozenset({"Cc", "Cn", "Cs"})  # categories of what no text has: controls, unknown
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # without slots, which have no room for what is cached
 class Labelled:
     """A piece as a file has it."""
 
@@ -55,7 +56,7 @@ class Labelled:
         """All points [P, 2]."""
         return np.concatenate([np.empty((0, 2)), *self.strokes])
 
-    @property
+    @cached_property
     def size(self) -> float:
         """The larger of its width and its height."""
         return float(np.ptp(self.points, axis=0).max()) if self.strokes else 0.0

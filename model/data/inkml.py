@@ -19,8 +19,8 @@ from model.errors import DataError
 GROUPS: Final = ("ink", "traceGroup", "traceView")
 LABELS: Final = ("truth", "transcription", "label")  # types of annotation that say what is written
 WRITERS: Final = ("writer", "writerid")
-CHANNELS: Final = ("X", "Y")  # of a trace without a traceFormat
-VALUE: Final = re.compile(r"""(['"!]?)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[*?TF])""")
+CHANNELS: Final = ("X", "Y")
+VALUE: Final = re.compile(r"""(['"!]?)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[*?TF])""")
 MAX_DEPTH: Final = 100  # elements in each other: files have six, and Python goes down a thousand
 ORDERS: Final = {"!": 0, "'": 1, '"': 2}  # a value itself, its difference, the difference of that
 
@@ -35,12 +35,12 @@ class Element:
     text: str = ""
     children: list["Element"] = field(default_factory=list)
 
-    def all(self, name: str) -> Iterator["Element"]:
-        """All elements of a name in it, itself included, in the order of the file."""
-        if self.name == name:
+    def all(self, *names: str) -> Iterator["Element"]:
+        """All elements of these names in it, or of any, itself included, in the file's order."""
+        if not names or self.name in names:
             yield self
         for child in self.children:
-            yield from child.all(name)
+            yield from child.all(*names)
 
     def annotation(self, types: tuple[str, ...]) -> str | None:
         """The text of its first annotation of one of these types."""
@@ -69,6 +69,17 @@ class Axis:
     sign: int
 
 
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How the points of all traces are told."""
+
+    axes: tuple[Axis, Axis]  # of X and Y
+    n_channels: int  # values that each point has
+
+
+PLAIN: Final = Format((Axis(0, 1), Axis(1, 1)), 2)  # of traces without a traceFormat
+
+
 def read(content: bytes, *, only_labelled: bool = True) -> list[Group]:
     """The labelled groups of an InkML file, in the order in which they begin.
 
@@ -82,22 +93,27 @@ def read(content: bytes, *, only_labelled: bool = True) -> list[Group]:
     ink = _parse(content)
     if ink.name != "ink":
         raise DataError(f"line {ink.line}: the root is <{ink.name}>, expected <ink>")
-    axes = _axes(ink)
-    points = {trace: _points(trace, axes) for trace in ink.all("trace")}
+    _refuse_transforms(ink)
+    form = _format(ink)
+    points = {trace: _points(trace, form) for trace in ink.all("trace")}
     places = {trace: place for place, trace in enumerate(points)}
     named = {_id(e): e for name in ("trace", "traceGroup") for e in ink.all(name)}
-    writer = ink.annotation(WRITERS)
+    writers = dict(_writers(ink))
 
     def group(element: Element) -> Group:
-        traces = [(trace, part) for trace, part in _traces(element, named) if _is_down(trace)]
+        traces = [
+            (trace, part)
+            for trace, part in _traces(element, named)
+            if _is_down(trace) and len(points[trace])
+        ]
         strokes = [points[trace][part] for trace, part in traces]
         if not all(map(len, strokes)):
             raise DataError(f"line {element.line}: a view of points that its trace has not")
-        label, own = element.annotation(LABELS), element.annotation(WRITERS)
+        writer = writers.get(element, writers[ink])
         shared = frozenset(places[trace] for trace, _ in traces)
-        return Group(label or "", own or writer, strokes, element.line, shared)
+        return Group(element.annotation(LABELS) or "", writer, strokes, element.line, shared)
 
-    elements = [e for name in GROUPS for e in ink.all(name) if e.annotation(LABELS) is not None]
+    elements = [e for e in ink.all(*GROUPS) if e.annotation(LABELS) is not None]
     groups = [group(element) for element in elements]
     if not elements and not only_labelled:
         groups = [found for found in map(group, _outermost(ink)) if found.strokes]
@@ -145,8 +161,8 @@ def _parse(content: bytes) -> Element:
         parser.Parse(content, True)
     except expat.ExpatError as error:
         raise DataError(f"line {error.lineno}: {expat.ErrorString(error.code)}") from error
-    except LookupError as error:
-        raise DataError(f"line 1: {error}") from error
+    except (LookupError, ValueError) as error:  # an encoding that Python or expat does not know
+        raise DataError(f"line 1: {error}, expected UTF-8 or UTF-16") from error
     return root.children[0]
 
 
@@ -159,24 +175,69 @@ def _id(element: Element) -> str:
     return attributes.get("xml:id") or attributes.get("id") or ""
 
 
-def _axes(ink: Element) -> tuple[Axis, Axis]:
-    """Where X and Y stand in the points of all traces."""
-    found = set()
-    for trace_format in ink.all("traceFormat"):
+def _writers(element: Element, writer: str | None = None) -> Iterator[tuple[Element, str | None]]:
+    """Each element in it with its writer: its own, or that of what it lies in."""
+    writer = element.annotation(WRITERS) or writer
+    yield element, writer
+    for child in element.children:
+        yield from _writers(child, writer)
+
+
+def _in_use(ink: Element, name: str) -> list[Element]:
+    """The elements of a name without definitions that nothing refers to, if there are others."""
+    referred = {
+        value.removeprefix("#")
+        for element in ink.all()
+        for key, value in element.attributes.items()
+        if key.endswith("Ref")
+    }
+    idle: set[Element] = set()
+    for definitions in ink.all("definitions"):
+        for definition in definitions.children:
+            ids = set(map(_id, definition.all())) - {""}
+            if ids and ids.isdisjoint(referred):
+                idle.update(definition.all(name))
+    return [element for element in ink.all(name) if element not in idle] or list(ink.all(name))
+
+
+def _refuse_transforms(ink: Element) -> None:
+    """Raise `DataError` for ink that stands elsewhere, or is of another shape, than it is told."""
+    for transform in _in_use(ink, "canvasTransform"):
+        for mapping in transform.all("mapping"):
+            kind = mapping.attributes.get("type", "unknown")
+            if kind != "identity":
+                raise DataError(
+                    f"line {mapping.line}: a canvas transform of type {kind!r}, which is not"
+                    " applied, expected 'identity'"
+                )
+
+
+def _format(ink: Element) -> Format:
+    """The one format of all traces."""
+    found: dict[tuple[Axis, Axis], int] = {}
+    for trace_format in _in_use(ink, "traceFormat"):
         channels = [child for child in trace_format.children if child.name == "channel"]
         names = [channel.attributes.get("name") for channel in channels]
         if not set(CHANNELS) <= set(names):
             raise DataError(
                 f"line {trace_format.line}: the channels are {names}, expected X and Y among them"
             )
-        x, y = (
-            Axis(place, -1 if channels[place].attributes.get("orientation") == "-ve" else 1)
-            for place in map(names.index, CHANNELS)
-        )
-        found.add((x, y))
+        x, y = (channels[names.index(name)].attributes for name in CHANNELS)
+        units = [axis["units"] for axis in (x, y) if "units" in axis]
+        if len(set(units)) > 1:
+            raise DataError(
+                f"line {trace_format.line}: X is in {units[0]} and Y in {units[1]},"
+                " expected the same units"
+            )
+        axes = (_axis(names.index("X"), x), _axis(names.index("Y"), y))
+        found[axes] = max(len(channels), found.get(axes, 0))
     if len(found) > 1:
         raise DataError("traces of different formats in one file, expected one format")
-    return found.pop() if found else (Axis(0, 1), Axis(1, 1))
+    return Format(*found.popitem()) if found else PLAIN
+
+
+def _axis(channel: int, attributes: dict[str, str]) -> Axis:
+    return Axis(channel, -1 if attributes.get("orientation") == "-ve" else 1)
 
 
 def _traces(group: Element, named: dict[str, Element]) -> Iterator[tuple[Element, slice]]:
@@ -207,24 +268,35 @@ def _part(view: Element) -> slice:
     return slice(int(first) - 1, None if last is None else int(last))
 
 
-def _points(trace: Element, axes: tuple[Axis, Axis]) -> NDArray[np.float64]:
+def _points(trace: Element, form: Format) -> NDArray[np.float64]:
     """The points [n, 2] of a trace."""
-    n_channels = max(axis.channel for axis in axes) + 1
-    rows = []
-    for number, text in enumerate(trace.text.split(",")):
-        regular = text.partition(":")[0]  # what follows are channels that some points lack
-        row = VALUE.findall(regular)
-        if len(row) < n_channels or VALUE.sub("", regular).strip():
-            raise DataError(
-                f"line {trace.line}: point {number} of the trace is {text.strip()[:40]!r}, "
-                f"expected {n_channels} values or more"
-            )
-        rows.append(row)
+    rows = _rows(trace, max(axis.channel for axis in form.axes) + 1)
+    if len(rows) == 1 and len(rows[0]) >= 2 * form.n_channels:
+        raise DataError(
+            f"line {trace.line}: {len(rows[0])} values without a comma,"
+            f" expected one behind every point of {form.n_channels}"
+        )
     try:
-        columns = [_decoded([row[axis.channel] for row in rows]) for axis in axes]
+        columns = [_decoded([row[axis.channel] for row in rows]) for axis in form.axes]
     except ValueError as error:
         raise DataError(f"line {trace.line}: in X or Y of the trace, {error}") from error
-    return np.array(columns).T * [axis.sign for axis in axes]
+    return np.array(columns).T * [axis.sign for axis in form.axes]
+
+
+def _rows(trace: Element, least: int) -> list[list[tuple[str, str]]]:
+    """The values of each point of a trace, with their prefixes: so many at least."""
+    written = trace.text.strip().removesuffix(",")  # some end every point with one
+    rows = []
+    for number, text in enumerate(written.split(",") if written else ()):
+        regular = text.partition(":")[0]  # what follows are channels that some points lack
+        row = VALUE.findall(regular)
+        if len(row) < least or VALUE.sub("", regular).strip():
+            raise DataError(
+                f"line {trace.line}: point {number} of the trace is {text.strip()[:40]!r}, "
+                f"expected {least} values or more"
+            )
+        rows.append(row)
+    return rows
 
 
 def _decoded(values: list[tuple[str, str]]) -> list[float]:

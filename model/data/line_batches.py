@@ -175,6 +175,11 @@ class LineBatches:
         self._columns = columns
         widths = pieces.widths(pen.column_height)
         fits = (widths < WIDEST) & (widths > LEAST_WIDTH * pieces.lengths)
+        n_wide = int((widths >= WIDEST).sum())
+        self.left_out = {
+            f"wider than {WIDEST} columns": n_wide,
+            f"narrower than {LEAST_WIDTH} columns a character": int((~fits).sum()) - n_wide,
+        }
         self._sorted: dict[str, Indices] = {}
         self._weights: dict[str, NDArray[np.float64]] = {}
         for name, categories in SOURCES.items():

@@ -1,6 +1,8 @@
 """Which ink a run on lines reads: UNIPEN's, or the user's own, and who chooses."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,7 @@ class LineData:
     training: NDArray[np.int64]
     choosing: NDArray[np.int64]
     characters: tuple[str, ...]  # that its labels are made of, in order
+    skipped: Mapping[str, int] = field(default_factory=dict)  # pieces that it lacks, by reason
 
 
 def load(source: Path | None) -> LineData:
@@ -33,7 +36,10 @@ def load(source: Path | None) -> LineData:
     """
     if source is not None and inkfiles.holds(source):
         found = inkfiles.read(source)
-        return own(source.name, found.ink, found.kin)
+        skipped = Counter[str]()
+        for (reason, *_), count in found.census.skipped.items():
+            skipped[reason] += count
+        return replace(own(source.name, found.ink, found.kin), skipped=skipped)
     try:
         ink, _ = unipen.read(source)
     except DataError as error:

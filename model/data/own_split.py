@@ -34,7 +34,8 @@ def parts(ink: InkSet, kin: Indices) -> Parts:
         names = (ink.writer_names[writer] for writer in ink.writers)
         keys = [(*own, name) for own, name in zip(keys, names, strict=True)]
     number = together(keys)
-    groups = [np.flatnonzero(number == group).tolist() for group in np.unique(number)]
+    order = np.argsort(number, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
     chooses = np.zeros(len(ink), np.bool_)
     if len(ink) >= ONE_IN and len(groups) > 1:
         for group in _held_out([[ink.labels[piece] for piece in group] for group in groups]):

@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from model.data.inkset import CATEGORIES, Builder, InkSet
 from model.data.unipen_census import Census, PieceKey
 from model.data.unipen_cut import Source, Tally
-from model.data.unipen_format import includes, read_page, read_segments
+from model.data.unipen_format import includes, own_ink, read_page, read_segments
 from model.data.unipen_pieces import add_page
 from model.errors import DataError
 
@@ -76,7 +76,15 @@ def _unpack(source: Path, folder: str) -> None:
 
 
 def keep(ink: InkSet, census: Census, folder: Path) -> None:
-    """Write what was read into `folder`, so that `read` finds it there."""
+    """Write what was read into `folder`, so that `read` finds it there.
+
+    Raises `DataError`, and leaves what is kept there, when nothing was read.
+    """
+    if not len(ink):
+        raise DataError(
+            f"no labelled ink was found, {sum(census.skipped.values())} segments were skipped:"
+            f" what is kept in {folder} stays as it is"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     ink.save(folder / INK)
     census.save(folder / CENSUS)
@@ -99,24 +107,32 @@ def _read_release(root: Path) -> tuple[InkSet, Census]:
 
 
 def _read_pages(root: Path, tally: Tally) -> InkSet:
-    """Each page of ink is read once, for the label files of all categories that include it."""
+    """Each page of ink is read once, for the label files of all categories that have it."""
     builder = Builder()
-    label_files: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+    label_files: dict[Hashable, list[Path]] = defaultdict(list)
     for category in CATEGORIES:
         for path in sorted(root.glob(f"data/{category}/*/**/*.dat")):
-            label_files[includes(path.read_bytes())].append(path)
+            text = path.read_bytes()
+            label_files[includes(text), own_ink(text)].append(path)
     for paths in label_files.values():
         sources = [source for path in paths for source in _sources(root / "data", path)]
         try:
             page = read_page(
                 paths[0].read_bytes(), lambda name: (root / "include" / name).read_bytes()
             )
-        except FileNotFoundError:
+        except (DataError, OSError) as error:
             for source in sources:
-                tally.skip("an included file is missing", source)
+                tally.skip(_reason(error), source)
             continue
         add_page(page, sources, builder, tally)
     return builder.ink()
+
+
+def _reason(error: DataError | OSError) -> str:
+    """Why a page can't be read."""
+    if isinstance(error, FileNotFoundError):
+        return "an included file is missing"
+    return str(error) if isinstance(error, DataError) else "an included file can't be read"
 
 
 def _sources(data: Path, path: Path) -> Iterator[Source]:

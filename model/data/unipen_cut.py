@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.data.inkset import spread
 from model.data.unipen_census import WhyKey
-from model.data.unipen_format import Header, Page, Segment
+from model.data.unipen_format import FURTHEST, Header, Page, Segment
 from model.data.unipen_labels import clean
 from model.errors import DataError
 
@@ -105,8 +105,11 @@ def cut_out(page: Page, source: Source, is_new: NDArray[np.bool_], tally: Tally)
     kept = is_new[index]
     kept[starts[:-1]] = True
     index, lengths = index[kept], np.add.reduceat(kept, starts[:-1], dtype=np.int64)
+    points = page.points[index]
+    if points.min() < -FURTHEST or points.max() > FURTHEST:
+        raise DataError("coordinate beyond 30 bits")
     letters = np.full(len(index), 0 if len(label) == 1 else -1, np.int16)
-    cut = Cut(source, header, label, strokes, index, lengths, page.points[index] * (1, -1), letters)
+    cut = Cut(source, header, label, strokes, index, lengths, points * (1, -1), letters)
     stray = _is_stray(cut.points, lengths)
     if len(label) > 1 and stray.any():
         rules = [*rules, "stray strokes left out"]

@@ -6,6 +6,7 @@ in one count, but only those that have points. A segment names components, or po
 `3`, `3-7`, `3:5-4:10` (component:point), or several such with commas; both ends belong to it.
 """
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ SEGMENT: Final = re.compile(
 PLACE: Final = r"(\d+)(?::(\d+))?"
 RANGE: Final = re.compile(rf"{PLACE}(?:-{PLACE})?")
 PEN: Final = (b"PEN_DOWN", b"PEN_UP")
+HEADER: Final = (b"COORD", b"WRITER_ID", b"STYLE", b"H_LINE")
+FURTHEST: Final = 1 << 30  # of a coordinate: any two differ by less than 32 bits
 NUMBER_STARTS: Final = frozenset(b"+-0123456789")
 
 Points = NDArray[np.int64]
@@ -121,6 +124,13 @@ def includes(text: bytes) -> tuple[str, ...]:
     return tuple(path.decode("latin-1") for path in INCLUDE.findall(text))
 
 
+def own_ink(text: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """The keywords by which a file itself describes ink; none if all of its ink is included."""
+    keywords = [chunk for chunk in _chunks(text) if chunk[0] in (*PEN, *HEADER)]
+    has_ink = any(name in PEN and _body(argument) for name, argument in keywords)
+    return tuple(keywords) if has_ink else ()
+
+
 def read_segments(text: bytes) -> list[Segment]:
     """The segments of a file, in their order; segments of what it includes are not among them."""
     return [Segment(*(part.decode("latin-1") for part in parts)) for parts in SEGMENT.findall(text)]
@@ -132,6 +142,8 @@ def read_page(text: bytes, include: Callable[[str], bytes]) -> Page:
     Args:
         text: the file.
         include: gives the text of an included file by its path; what it raises goes through.
+
+    Raises `DataError` when files include each other or nothing, or points have no X or Y.
     """
     headers, header_of = [Header()], []
     blocks, is_down = [], []
@@ -160,15 +172,22 @@ def read_page(text: bytes, include: Callable[[str], bytes]) -> Page:
     )
 
 
+def _chunks(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Each keyword of a file with its argument."""
+    for chunk in KEYWORD.split(text)[1:]:
+        name = chunk.split(None, 1)[0]
+        yield name, chunk[len(name) :]
+
+
 def _keywords(
     text: bytes, include: Callable[[str], bytes], trail: tuple[str, ...]
 ) -> Iterator[tuple[bytes, bytes]]:
     """Each keyword with its argument; those of included files stand in the place of `.INCLUDE`."""
-    for chunk in KEYWORD.split(text)[1:]:
-        name = chunk.split(None, 1)[0]
-        argument = chunk[len(name) :]
+    for name, argument in _chunks(text):
         if name == b"INCLUDE":
-            path = argument.split(None, 1)[0].decode("latin-1")
+            path = b"".join(argument.split(None, 1)[:1]).decode("latin-1")
+            if not path:
+                raise DataError("an include without a path")
             if path in trail:
                 raise DataError(f"{' -> '.join((*trail, path))}: files that include each other")
             yield from _keywords(include(path), include, (*trail, path))
@@ -187,15 +206,34 @@ def _changed(header: Header, name: bytes, argument: bytes) -> Header:
         case b"STYLE" if words:
             return replace(header, style=words[0].decode("latin-1"))
         case b"H_LINE":
-            return replace(header, h_lines=tuple(float(word) for word in words))
+            return replace(header, h_lines=tuple(_numbers(words)))
     return header
+
+
+def _numbers(words: list[bytes]) -> Iterator[float]:
+    """The numbers among words; their unit may stand beside them."""
+    for word in words:
+        try:
+            number = float(word)
+        except ValueError:
+            continue
+        if math.isfinite(number):
+            yield number
+
+
+def _body(argument: bytes) -> bytes:
+    """The points of a component; none where a line of prose begins with its keyword."""
+    body = argument.lstrip()
+    return body if body and body[0] in NUMBER_STARTS else b""
 
 
 def _points(argument: bytes, coordinates: tuple[bytes, ...]) -> tuple[Points, int]:
     """The points [n, 2] of a component, and how many of its lines could not be read."""
-    body = argument.lstrip()
-    if not body or body[0] not in NUMBER_STARTS:  # prose in which a line begins with a keyword
+    body = _body(argument)
+    if not body:
         return np.empty((0, 2), np.int64), 0
+    if not {b"X", b"Y"} <= set(coordinates):
+        raise DataError("points without X and Y")
     axes = [coordinates.index(axis) for axis in (b"X", b"Y")]
     try:
         numbers = np.fromstring(body, np.int64, sep=" ").reshape(-1, len(coordinates))
@@ -210,10 +248,11 @@ def _points_of_lines(lines: list[bytes], width: int, axes: list[int]) -> tuple[P
     for fields in filter(None, (line.split() for line in lines)):
         try:
             numbers = [round(float(text)) for text in fields]
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter for infinity
             numbers = []
-        if len(numbers) == width:
-            points.append([numbers[axis] for axis in axes])
+        point = [numbers[axis] for axis in axes] if len(numbers) == width else []
+        if point and max(map(abs, point)) <= FURTHEST:
+            points.append(point)
         else:
             unreadable += 1
     return np.array(points, np.int64).reshape(-1, 2), unreadable

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from model.data import inkfiles, own_split, split
+from model.data import inkfiles, own_split, split, unipen_rules
 from model.data import unipen as release
 from model.data.ink_overview import overview
 from model.data.inkset import InkSet
@@ -28,7 +28,10 @@ def data() -> None:
 @click.argument("source", type=PATH, required=False)
 @click.option("--plots", type=PATH, help="a folder for pictures: counts, samples, letters on ink")
 @click.option("--writers", type=PATH, help="a file for the table of who trains and who reports")
-def unipen(source: Path | None, plots: Path | None, writers: Path | None) -> None:
+@click.option("--rules", type=PATH, help="a file for the table of rules, and what each changed")
+def unipen(
+    source: Path | None, plots: Path | None, writers: Path | None, rules: Path | None
+) -> None:
     """Read UNIPEN's training release and keep it for training; without SOURCE, what was kept.
 
     SOURCE is its archive or unpacked folder (Zenodo record 1195803).
@@ -37,6 +40,7 @@ def unipen(source: Path | None, plots: Path | None, writers: Path | None) -> Non
     Examples:
       inkstream data unipen unipen-train.tar.xz
       inkstream data unipen --plots plots/ --writers writers.tsv
+      inkstream data unipen --rules docs/data.md
     """
     ink, census = release.read(source)
     folder = release.cache_folder()
@@ -47,6 +51,9 @@ def unipen(source: Path | None, plots: Path | None, writers: Path | None) -> Non
     if writers is not None:
         digest = split.write_table(split.part_of_writer(ink.writer_names), writers)
         click.echo(f"written: {writers} (SHA-256 {digest})")
+    if rules is not None:
+        rules.write_text(unipen_rules.document(census, ink.digest))
+        click.echo(f"written: {rules}")
 
 
 @data.command(name="ink")

@@ -100,6 +100,14 @@ def test_ink_that_moves_by_whole_columns_moves_columns(strokes: list[Stroke], by
     assert np.array_equal(moved[by:], columns)
 
 
+def test_ink_of_any_fractions_is_drawn_the_same_far_from_the_first_column() -> None:
+    random = np.random.default_rng(0)
+    for by in random.integers(40_000, 65_000, 30):
+        points, starts = random.uniform(0, 40, (12, 2)), np.array([0, 6, 12])
+        near = rasterise(points, starts, HEIGHT)
+        assert np.array_equal(rasterise(points + np.array([by, 0]), starts, HEIGHT)[by:], near)
+
+
 @given(any_strokes, st.randoms())
 def test_the_order_and_direction_of_strokes_change_nothing(
     strokes: list[Stroke], random: Random

@@ -88,10 +88,58 @@ def test_formulas_in_tex_are_skipped_and_counted_and_their_symbols_are_read(tmp_
         "100 200, '300 '400",
         "100 200, !400 600",
         "100 200 : 5 7, 400 600 : 5",
+        "+100 +200, '+300 '+400",
+        "100 200, 400 600,",
     ],
 )
 def test_points_are_read_in_every_notation(tmp_path: Path, trace: str) -> None:
     assert shapes(inkml_piece(tmp_path, trace)) == [[[0, 0], [300, 400]]]
+
+
+def test_a_point_of_all_channels_needs_no_comma(tmp_path: Path) -> None:
+    head = "<traceFormat>" + "".join(f'<channel name="{name}"/>' for name in "XYFT")
+    assert shapes(inkml_piece(tmp_path, "9 9 1 2", f"{head}</traceFormat>")) == [[[0, 0]]]
+
+
+def test_a_trace_without_points_is_none(tmp_path: Path) -> None:
+    trace = "</trace><trace/><trace> 0 0, 300 0</trace><trace>"
+    assert shapes(inkml_piece(tmp_path, trace)) == [[[0, 0], [300, 0]]]
+
+
+def test_definitions_that_nothing_refers_to_are_passed_over(tmp_path: Path) -> None:
+    def context(name: str, *channels: str) -> str:
+        inner = "".join(f'<channel name="{channel}"/>' for channel in channels)
+        return f'<context xml:id="{name}"><traceFormat>{inner}</traceFormat></context>'
+
+    head = f"<definitions>{context('mine', 'Y', 'X')}{context('no', 'F')}</definitions>"
+    text = inkml(
+        '<annotation type="truth">l</annotation><trace contextRef="#mine">0 9, 300 0</trace>', head
+    )
+    assert shapes(only(read(tmp_path, text, "page.inkml"))) == [[[9, 0], [0, 300]]]
+
+
+def test_a_transform_that_changes_nothing_is_none(tmp_path: Path) -> None:
+    head = "<canvasTransform><mapping type='identity'/></canvasTransform>"
+    assert shapes(inkml_piece(tmp_path, "0 0, 300 9", head)) == [[[0, 0], [300, 9]]]
+
+
+def test_a_piece_is_by_the_writer_of_the_innermost_group_that_names_one(tmp_path: Path) -> None:
+    def group(inner: str, **annotations: str) -> str:
+        told = "".join(f'<annotation type="{k}">{v}</annotation>' for k, v in annotations.items())
+        return f"<traceGroup>{told}{inner}</traceGroup>"
+
+    trace = "<trace>0 0, 300 9</trace>"
+    text = inkml(
+        '<annotation type="writer">ann</annotation>'
+        + group(group(trace, truth="a") + group(trace, truth="b", writer="eve"), writer="bob")
+        + group(trace, truth="c")
+    )
+    ink = read(tmp_path, text, "page.inkml")
+    assert [(piece.label, piece.writer) for piece in map(ink.piece, range(3))] == [
+        ("a", "page/bob"),
+        ("b", "page/eve"),
+        ("c", "page/ann"),
+    ]
 
 
 def test_differences_go_on_until_another_prefix_comes(tmp_path: Path) -> None:
@@ -137,7 +185,21 @@ def test_traces_of_the_pen_in_the_air_are_left_out(tmp_path: Path) -> None:
         ("<trace>1 2", "line 4: mismatched tag"),
         ("<trace>1 2, 3</trace>", "line 3: point 1 of the trace is '3', expected 2 values"),
         ("<trace>1 2, a b</trace>", "line 3: point 1 of the trace is 'a b'"),
-        ("<trace></trace>", "line 3: point 0 of the trace is ''"),
+        ("<trace>1 2,, 3 4</trace>", "line 3: point 1 of the trace is ''"),
+        (
+            "<trace>\n0 0 300 5 3 300</trace>",
+            "line 3: 6 values without a comma, expected one behind every point of 2",
+        ),
+        (
+            '<traceFormat><channel name="X" units="cm"/><channel name="Y" units="mm"/>'
+            "</traceFormat>",
+            "line 3: X is in cm and Y in mm, expected the same units",
+        ),
+        (
+            "<definitions><context><canvasTransform>\n<mapping type='affine'>"
+            "<matrix>1 0 0, 0 -1 0</matrix></mapping></canvasTransform></context></definitions>",
+            "line 4: a canvas transform of type 'affine', which is not applied",
+        ),
         ("<trace>1 ?</trace>", "line 3: in X or Y of the trace, could not convert .*'\\?'"),
         (
             '<traceView><annotation type="truth">a</annotation>\n'
@@ -190,9 +252,10 @@ def test_another_document_is_refused(tmp_path: Path) -> None:
         read(tmp_path, "<svg/>", "page.inkml")
 
 
-def test_an_unknown_encoding_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="line 1: unknown encoding"):
-        read(tmp_path, '<?xml version="1.0" encoding="klingon"?><ink/>', "page.inkml")
+@pytest.mark.parametrize("encoding", ["klingon", "gb2312", "Shift_JIS", "rot13"])
+def test_an_encoding_that_is_not_read_is_refused(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(DataError, match=r"line 1: .*encoding.*, expected UTF-8 or UTF-16"):
+        read(tmp_path, f'<?xml version="1.0" encoding="{encoding}"?><ink/>', "page.inkml")
 
 
 def test_entities_are_refused_before_they_can_explode(tmp_path: Path) -> None:

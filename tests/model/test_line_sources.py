@@ -1,6 +1,8 @@
 """What lines are made up of beside ink, and what that needs."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +49,23 @@ def test_one_hands_words_are_lined_up_and_not_spelt(capsys: pytest.CaptureFixtur
     some = LineTask(dataclasses.replace(SMALL, made=100), line_data.own("mine", words))
     assert "made is without spelt, numbers, random: no writer" in capsys.readouterr().out
     assert any(" " in label for label in some.part(8, 0).labels)
+
+
+def test_pieces_that_are_not_trained_on_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def piece(label: str, *places: tuple[int, int]) -> str:
+        return json.dumps({"label": label, "strokes": [[[0, 0], *places]]})
+
+    words = [piece("word", (400, 100), (400, number)) for number in range(40)]
+    wide = [piece("wide", (20_000, 100), (9_000, number)) for number in range(3)]
+    narrow = [piece("no word of this width", (10, 100))] * 2
+    (tmp_path / "mine.jsonl").write_text("\n".join([*words, *wide, *narrow, piece("a\nb")]))
+    LineTask(dataclasses.replace(SMALL, column_height=32), line_data.load(tmp_path / "mine.jsonl"))
+    assert capsys.readouterr().out == (
+        "pieces left out: 1 label of several lines, 3 wider than 1500 columns,"
+        " 2 narrower than 2.2 columns a character\n"
+    )
 
 
 def test_where_nothing_is_left_to_train_on_it_is_said() -> None:

@@ -1,6 +1,5 @@
 """Reading a release of UNIPEN: which pieces come out, with which ink, letters, lines and guides."""
 
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,6 @@ import pytest
 from model.data import unipen
 from model.data.inkset import InkSet, Piece
 from model.data.unipen_census import Census
-from model.errors import DataError
 
 HEADER: Final = ".WRITER_ID ann\n.STYLE MIXED\n"
 
@@ -313,38 +311,3 @@ def test_the_second_ruled_line_of_pap_is_the_x_height(tmp_path: Path) -> None:
     page = ".H_LINE 50 56\n" + blocks(*(box(20 * n, 50) for n in range(5)))
     ink, _ = read(tmp_path, page, {"7": ['WORD 0-4 OK "ox"']}, donor="pap")
     assert only(ink).guides.tolist() == [4, 10]
-
-
-# Sources
-
-
-def test_an_archive_its_folder_and_the_cache_give_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    ink, census = read(
-        tmp_path / "copy", blocks(box(0, 0)), {"7": ['WORD 0 OK "a ."']}, donor="sta"
-    )
-    with tarfile.open(tmp_path / "copy.tar.xz", "w:xz") as archive:
-        archive.add(tmp_path / "copy" / "unipen", "unipen")
-    unipen.keep(ink, census, unipen.cache_folder())
-    for source in (tmp_path / "copy" / "unipen", tmp_path / "copy.tar.xz", None):
-        again, same = unipen.read(source)
-        assert again.digest == ink.digest
-        assert same == census
-
-
-def test_a_cache_that_is_not_there_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(DataError, match=r"unipen\.npz is not there: inkstream data"):
-        unipen.read()
-
-
-def test_a_source_that_is_no_release_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("hello")
-    with pytest.raises(DataError, match="neither an archive nor a folder of UNIPEN"):
-        unipen.read(tmp_path / "file")
-    with pytest.raises(DataError, match="no folders data and include"):
-        unipen.read(tmp_path)

@@ -74,6 +74,13 @@ def test_unreadable_lines_are_left_out_and_counted_and_fractions_are_rounded() -
     assert read.unreadable_lines == 3
 
 
+@pytest.mark.parametrize("far", [b"1e400 1", b"nan 1", b"1e30 1"])
+def test_numbers_that_no_tablet_has_are_unreadable(far: bytes) -> None:
+    read = page(b".PEN_DOWN\n1 1\n" + far + b"\n2 2\n")
+    assert ink(read, "0") == [[[1, 1], [2, 2]]]
+    assert read.unreadable_lines == 1
+
+
 @pytest.mark.parametrize(
     ("coordinates", "rows"),
     [
@@ -167,6 +174,23 @@ def test_each_component_has_the_header_that_stands_before_it() -> None:
     assert [read.header(point).style for point in (0, 1, 2, 3)] == ["CURSIVE"] + 3 * ["PRINTED"]
     assert [read.header(point).h_lines for point in (0, 3)] == [(100, 160), (40,)]
     assert read.header(3).writer == "ann"
+
+
+def test_ruled_lines_may_have_their_unit_beside_them() -> None:
+    read = page(b".H_LINE 10 mm 26.5 mm\n.PEN_DOWN\n1 1\n")
+    assert read.header(0).h_lines == (10, 26.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (b".COORD P T\n.PEN_DOWN\n1 2\n", "points without X and Y"),
+        (b".INCLUDE\n.PEN_DOWN\n1 2\n", "an include without a path"),
+    ],
+)
+def test_a_page_that_lacks_what_it_needs_is_refused(text: bytes, complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        page(text)
 
 
 # Segments

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from model.data import unipen
 from model.errors import DataError
 from service.commands.data import data
-from tests.service.commands import inkstream, one_line
+from tests.service.commands import ROOT, inkstream, one_line
 
 LABELS = {
     "7": '.SEGMENT WORD 0-1 OK "it"\n.SEGMENT WORD 0 BAD "i"\n',
@@ -97,6 +97,22 @@ def test_the_table_of_writers_is_written(release: Path) -> None:
     assert len(table) == 20
     assert sum(line.startswith("report\tsta/") for line in table) == 2
     assert f"written: {release / 'writers.tsv'} (SHA-256 " in told.output
+
+
+def test_the_rules_are_written_with_what_each_did(release: Path) -> None:
+    told = invoke(release, "--rules", release / "data.md")
+    document = (release / "data.md").read_text()
+    assert f"80 pieces, SHA-256 `{unipen.read()[0].digest}`" in document
+    assert "| marks closed up | `so .` becomes `so.`, of donors " in document
+    assert "| quality BAD | so says the release | 20 | sta |" in document
+    assert f"written: {release / 'data.md'}" in told.output
+
+
+def test_every_rule_that_the_document_names_says_what_it_does() -> None:
+    rows = [line.split(" | ") for line in (ROOT / "docs" / "data.md").read_text().splitlines()]
+    rules = {row[0].removeprefix("| "): row[1] for row in rows if len(row) == 4}
+    assert len(rules) > 20
+    assert all(rules.values())
 
 
 def test_pictures_are_drawn(release: Path) -> None:
