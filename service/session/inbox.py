@@ -14,11 +14,20 @@ PATTERN_COST: Final = 25  # ordinary messages that take as long as the dearest p
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Columns behind ink: only once that is drawn, or refused, is it known if they may come."""
+
+    data: bytes
+    n_columns: int
+    id: Ref
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
-    """A message that is not columns, or the fault of one that cannot be used."""
+    """Any message but columns, unless they are held, or the fault of one that cannot be used."""
 
     index: int  # of all messages of this client, from 0
-    message: ClientMessage | MessageError
+    message: ClientMessage | Held | MessageError
 
     @property
     def ref(self) -> Ref:
@@ -35,6 +44,8 @@ class Control:
     def weight(self) -> int:
         """How many columns it counts for while it waits: as many as it brings points or letters."""
         match self.message:
+            case Held() as held:
+                return held.n_columns
             case Ink() as ink:
                 return n_points(ink)
             case Configure() as chosen:
@@ -89,15 +100,17 @@ class Inbox:
         self.head_columns = 0  # at the head, up to the next control message
         self._queue: deque[bytes | Control] = deque()  # columns of one message, or another message
         self._controls = 0  # in the queue
-        self._comes_as: type[Columns | Ink] | None = None  # since the newest reset
+        self._after_ink = False  # whether ink has come since the newest reset
         self._column_height = column_height
 
-    def add_columns(self, data: bytes, ref: Ref = None) -> None:
-        """Queue the columns of one message; raises `ColumnsError` if the line is written in ink."""
-        if self._comes_as is Ink:
-            raise ColumnsError("columns in a line of ink, allowed: after a reset", ref)
-        self._comes_as = Columns
+    def add_columns(self, index: int, message: bytes | Columns, limits: Limits) -> None:
+        """Queue the columns of one message, held behind ink; raises `ColumnsError`."""
+        data = unpack(message, self._column_height, limits.max_message_columns)
         n_columns = len(data) // self._column_height
+        if self._after_ink:
+            ref = None if isinstance(message, bytes) else message.id
+            self.add_control(Control(index, Held(data, n_columns, ref)))
+            return
         self._queue.append(data)
         self.waiting_columns += n_columns
         if not self._controls:
@@ -109,14 +122,12 @@ class Inbox:
         Raises `InkError` for ink that cannot be taken, `ValueRefusedError` for too many hints.
         """
         if isinstance(message, Reset):
-            self._comes_as = None
+            self._after_ink = False
         elif isinstance(message, Ink):
             if n_points(message) > limits.max_message_points:
                 got = f"{n_points(message)} points in one message"
                 raise InkError(f"{got}, allowed: up to {limits.max_message_points}", message.id)
-            if self._comes_as is Columns:
-                raise InkError("ink in a line of columns, allowed: after a reset", message.id)
-            self._comes_as = Ink
+            self._after_ink = True
         elif isinstance(message, Configure) and n_hinted(message) > limits.max_hint_characters:
             got = f"words, context and pattern have {n_hinted(message)} characters"
             most = limits.max_hint_characters
