@@ -23,7 +23,6 @@ from model.errors import ImageError, InputError
 from model.image import read_image
 from model.page import Page
 from model.strokes import stroke_columns
-from service.conversation import pixels
 from service.errors import (
     ColumnsError,
     IdleError,
@@ -35,6 +34,7 @@ from service.errors import (
     ValueRefusedError,
 )
 from service.messages import Limits
+from service.sending import pixels
 from service.strokes import strokes_of
 
 BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies together may take

@@ -33,8 +33,6 @@ from service.conversation import (
     Flushed,
     NoConnectionError,
     Result,
-    Sending,
-    Writing,
     error_of_closing,
     error_of_http,
 )
@@ -49,6 +47,7 @@ from service.messages import (
     Rewound,
     ServerMessage,
 )
+from service.sending import Sending, Writing
 
 __all__ = ["AsyncStream", "NoConnectionError", "Result", "Stream", "connect", "connect_sync"]
 

@@ -10,7 +10,7 @@ from websockets.typing import Subprotocol
 
 from model.errors import InkstreamError
 from service.client import connect_sync, stream_url
-from service.conversation import NoConnectionError, error_of, error_of_closing, pixels
+from service.conversation import NoConnectionError, error_of, error_of_closing
 from service.errors import (
     ColumnsError,
     OverLimitError,
@@ -21,6 +21,7 @@ from service.errors import (
     ValueRefusedError,
 )
 from service.messages import Ready, ServedModel, encode
+from service.sending import pixels
 from service.settings import Settings
 
 
