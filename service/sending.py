@@ -3,6 +3,7 @@
 Without I/O, as the conversation that it is a part of.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -10,10 +11,12 @@ from typing import Any, Final
 from service import messages
 from service.conversation import Conversation, Result, error_of
 from service.errors import ColumnsError
-from service.messages import Error, Pong, ServerMessage
+from service.messages import Error, Limits, Pong, ServerMessage
 
 CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the rest is still being sent
 WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills
+POINT_BYTES: Final = 54  # as JSON at most: two numbers of 24, brackets, commas and blanks
+FRAME_BYTES: Final = 2048  # at most, of a message of ink without its strokes; nearly all for `undo`
 
 
 class Sending:
@@ -81,7 +84,7 @@ class Writing:
     def portions(self) -> Iterator[list[str]]:
         """The messages to send, so many at a time; the next ones when these are answered."""
         said = self._conversation
-        portions = list(_portions(self._strokes, said.ready.limits.max_message_points))
+        portions = list(_portions(self._strokes, said.ready.limits))
         for number, strokes in enumerate(portions):
             fields = {"strokes": strokes, **self._frame}
             fields |= self._first if not number else {}
@@ -113,23 +116,29 @@ def _stroke_of(stroke: Any) -> dict[str, Any]:
     return fields | {"points": [(float(x), float(y)) for x, y in fields["points"]]}
 
 
-def _portions(strokes: list[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
-    """Strokes for one message after the other, at most so many points in each, but two may be.
+def _portions(strokes: list[dict[str, Any]], limits: Limits) -> Iterator[list[dict[str, Any]]]:
+    """Strokes for one message after the other, as many points in each as fit, but two may be.
 
     One that is cut goes on by its name, or, if it has none, where it ended: its ink is the same.
     """
     portion: list[dict[str, Any]] = []
-    most = room = max(most, 2)
+    most = min(limits.max_message_points, (limits.max_frame_bytes - FRAME_BYTES) // POINT_BYTES)
+    room = most
     for stroke in strokes:
         named, rest = stroke.get("id") is not None, stroke["points"]
+        head_bytes = len(json.dumps(stroke | {"points": [], "last": False}))
+        head = 1 + head_bytes // POINT_BYTES  # it takes the room of so many points
+        whole = max(most - head, 2)
+        room = room - head if portion else whole
         while len(rest) > room:
             if room > 1:
                 portion.append(
                     stroke | {"points": rest[:room]} | ({"last": False} if named else {})
                 )
                 rest = rest[room if named else room - 1 :]
-            yield portion
-            portion, room = [], most
+            if portion:
+                yield portion
+            portion, room = [], whole
         portion.append(stroke | {"points": rest})
         room -= len(rest)
     yield portion
