@@ -210,7 +210,8 @@ class AsyncStream(_Heard):
 
         Other columns that the pen still touches have their results with later strokes or a flush,
         and a stroke that reaches back gives the results of all columns from there on anew, of a
-        higher `epoch`. Raises the server's errors as they come.
+        higher `epoch`. For `ready.limits.max_control_per_s` a call counts as one message, one with
+        much ink as more. Raises the server's errors as they come.
         """
         async for result in self._written(
             Writing(self._conversation, strokes, height, pause=pause)

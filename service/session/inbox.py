@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from service.errors import ColumnsError, InkError, MessageError, Ref, ValueRefusedError
 from service.messages import Limits
-from service.requests import ClientMessage, Columns, Configure, Ink, Reset
+from service.requests import ClientMessage, Columns, Configure, Ink, Ping, Reset
 
 PATTERN_COST: Final = 25  # ordinary messages that take as long as the dearest pattern
 
@@ -52,14 +52,6 @@ class Control:
                 return n_hinted(chosen) + len(chosen.characters or "")
         return 0
 
-    @property
-    def cost(self) -> int:
-        """As how many messages it counts at once; what ink costs is told when it is drawn."""
-        match self.message:
-            case Configure() as chosen:
-                return 1 if chosen.pattern is None else PATTERN_COST
-        return 1
-
 
 def n_hinted(chosen: Configure) -> int:
     """Characters of what is told of lines before they are written; a word without any counts."""
@@ -101,6 +93,7 @@ class Inbox:
         self._queue: deque[bytes | Control] = deque()  # columns of one message, or another message
         self._controls = 0  # in the queue
         self._after_ink = False  # whether ink has come since the newest reset
+        self._ping_is_free = False  # whether ink has come since the newest ping
         self._column_height = column_height
 
     def add_columns(self, index: int, message: bytes | Columns, limits: Limits) -> None:
@@ -127,11 +120,24 @@ class Inbox:
             if n_points(message) > limits.max_message_points:
                 got = f"{n_points(message)} points in one message"
                 raise InkError(f"{got}, allowed: up to {limits.max_message_points}", message.id)
-            self._after_ink = True
+            self._after_ink = self._ping_is_free = True
         elif isinstance(message, Configure) and n_hinted(message) > limits.max_hint_characters:
             got = f"words, context and pattern have {n_hinted(message)} characters"
             most = limits.max_hint_characters
             raise ValueRefusedError(f"{got}, allowed: up to {most}", message.id)
+
+    def cost(self, control: Control) -> int:
+        """As how many messages it counts at once; what ink costs is told when it is drawn.
+
+        Ink has no answer, so who needs one sends a ping behind it: that is a part of the ink.
+        """
+        match control.message:
+            case Configure() as chosen if chosen.pattern is not None:
+                return PATTERN_COST
+            case Ping() if self._ping_is_free:
+                self._ping_is_free = False
+                return 0
+        return 1
 
     def add_control(self, control: Control) -> None:
         """Queue anything else."""

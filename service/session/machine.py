@@ -200,7 +200,7 @@ class Session:
     def _receive_control(self, control: Control, now_s: float) -> list[Effect]:
         """Queue what is not columns, unless too many came."""
         self._newest_s = now_s
-        if self._pace.keeps(now_s, control.cost):
+        if self._pace.keeps(now_s, self._inbox.cost(control)):
             self._inbox.add_control(control)
             return self._advance()
         return self._fail(self._pace.error, control)
