@@ -70,7 +70,7 @@ class Portion:
         """As how many messages it counts; raises `InkError` for a way that is too long."""
         way = sum(map(_way, self.pieces))
         if not way <= MAX_WAY:  # nor not a number
-            got = f"the pen goes {way:.0f} pixels"
+            got = f"the pen goes {way:g} pixels"
             raise InkError(f"{got}, allowed in one message: {MAX_WAY}", self.ink.id)
         way += POINT_WAY * sum(map(len, self.pieces))
         if self.undone is not None:  # what crosses it is drawn anew

@@ -234,6 +234,7 @@ def test_a_reset_begins_an_empty_line(line_net: Runtime) -> None:
         ([[(5, 5)] * 1001], "1001 points in one message, allowed: up to 1000"),
         ([[(5, 5), (6, 6)] * 501], "1002 points in one message, allowed: up to 1000"),
         ([[(0, 0), (2_000, 0)] * 400], "the pen goes 159800 pixels, allowed in one message: 65536"),
+        ([[(0, 0), (1e300, 5)]], "the pen goes 1e+299 pixels, allowed in one message: 65536"),
     ],
 )
 def test_ink_that_cannot_be_drawn_is_refused_and_changes_nothing(
