@@ -23,7 +23,6 @@ from model.errors import ImageError, InputError
 from model.image import read_image
 from model.page import Page
 from model.strokes import stroke_columns
-from service.conversation import pixels
 from service.errors import (
     ColumnsError,
     IdleError,
@@ -35,6 +34,7 @@ from service.errors import (
     ValueRefusedError,
 )
 from service.messages import Limits
+from service.sending import pixels
 from service.strokes import strokes_of
 
 BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies together may take
@@ -93,7 +93,7 @@ class BodyReader:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in (FORM, JSON, "", "application/octet-stream") and kind[:6] != "image/":
             raise ImageError(f"content type is {kind[:100]}, allowed: {ALLOWED}")
-        with self._room(MAX_JSON_BYTES if kind == JSON else None) as take:
+        with self._room(request, kind) as take:
             data = await self._receive(request, take)
             if kind == FORM:
                 data = await file_of_form(request.headers, data)
@@ -101,19 +101,23 @@ class BodyReader:
                 return await asyncio.to_thread(decode, data, kind)
 
     @contextmanager
-    def _room(self, max_bytes: int | None) -> Iterator[Callable[[int], None]]:
+    def _room(self, request: Request, kind: str) -> Iterator[Callable[[int], None]]:
         """Counts the bytes of one body, and among those of all while the block runs.
 
         The function that it gives takes room for so many bytes more, or raises `OverLimitError` or
-        `ServerFullError`.
+        `ServerFullError`; a body that is announced to be too large is refused at once.
         """
-        most = min(max_bytes or self._limits.max_body_bytes, self._limits.max_body_bytes)
-        held = 0
+        most, name, held = self._limits.max_body_bytes, "body", 0
+        if kind == JSON:
+            most, name = min(most, MAX_JSON_BYTES), "JSON body"
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > most:
+            raise OverLimitError(f"the {name} has {announced} bytes, allowed: up to {most}")
 
         def take(n_bytes: int) -> None:
             nonlocal held
             if held + n_bytes > most:
-                raise OverLimitError(f"the body has more than {most} bytes, which is the limit")
+                raise OverLimitError(f"the {name} has more than {most} bytes, allowed: up to that")
             if n_bytes > self._free_bytes:
                 raise ServerFullError("too many large bodies at once, try again")
             held += n_bytes
@@ -125,10 +129,6 @@ class BodyReader:
             self._free_bytes += held
 
     async def _receive(self, request: Request, take: Callable[[int], None]) -> bytes:
-        announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._limits.max_body_bytes:
-            most = self._limits.max_body_bytes
-            raise OverLimitError(f"the body has {announced} bytes, allowed: up to {most}")
         body = bytearray()  # not a list: chunks may be of one byte each
         try:
             async with asyncio.timeout(self._timeout_s):

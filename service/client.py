@@ -33,8 +33,6 @@ from service.conversation import (
     Flushed,
     NoConnectionError,
     Result,
-    Sending,
-    Writing,
     error_of_closing,
     error_of_http,
 )
@@ -49,6 +47,7 @@ from service.messages import (
     Rewound,
     ServerMessage,
 )
+from service.sending import Sending, Writing
 
 __all__ = ["AsyncStream", "NoConnectionError", "Result", "Stream", "connect", "connect_sync"]
 
@@ -211,7 +210,8 @@ class AsyncStream(_Heard):
 
         Other columns that the pen still touches have their results with later strokes or a flush,
         and a stroke that reaches back gives the results of all columns from there on anew, of a
-        higher `epoch`. Raises the server's errors as they come.
+        higher `epoch`. For `ready.limits.max_control_per_s` a call counts as one message, one with
+        much ink as more. Raises the server's errors as they come.
         """
         async for result in self._written(
             Writing(self._conversation, strokes, height, pause=pause)

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C where it can be
+from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the mask in C
 from websockets.http11 import Request
 from websockets.protocol import State
 
@@ -155,15 +155,24 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             super().send_receive_event_to_app()
             return
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
         if self.curr_msg_data_type == "bytes":
             self.listener(data)
             return
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            super().send_receive_event_to_app()  # which fails alike, and closes
+            # uvicorn does the same, but writes what a client did wrong into the log as our fault.
+            self.conn.fail(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
         else:
             self.listener(text)
+
+    async def send(self, message: Any) -> None:
+        """Send what the application says."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # by a refusal; uvicorn would log that none was sent
 
     def shutdown(self) -> None:
         """The server stops: a client that was sent a close may still reply.

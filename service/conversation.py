@@ -1,17 +1,17 @@
 """What client and server say to each other, without I/O: text and bytes in, text and bytes out.
 
-The clients in `service/client.py` are two thin shells around it. It needs pydantic alone.
+What goes in several messages: `service/sending.py`. The clients in `service/client.py` are two
+thin shells around both. They need pydantic alone.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from model.errors import InkstreamError
 from service import messages
-from service.errors import MEANINGS, ColumnsError, ServiceError
+from service.errors import MEANINGS, ServiceError
 from service.events import Event, Letter, Punctuation, Word
 from service.messages import (
     Configured,
@@ -23,9 +23,6 @@ from service.messages import (
     Rewound,
     ServerMessage,
 )
-
-CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the rest is still being sent
-WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills
 
 
 class NoConnectionError(ServiceError):
@@ -86,11 +83,11 @@ class Conversation:
         self.ready = ready
 
     def hear(self, text: str | bytes) -> ServerMessage:
-        """Read one of the server's messages; raises the error that it carries."""
+        """Read one of the server's messages; raises the error that ends the stream."""
         message = messages.parse_server(text)
         if isinstance(message, messages.Result):
             return message
-        if isinstance(message, Error):
+        if isinstance(message, Error) and message.fatal:
             raise error_of(message.code, message.message)
         return self._noted(message)
 
@@ -140,7 +137,12 @@ class Conversation:
         return json.dumps({"type": kind, "id": self.asked, **fields})
 
     def answers(self, message: ServerMessage, expected: type[Answer]) -> Answer | None:
-        """The message, if it is the answer to the newest `ask`; else None."""
+        """The message, if it is the answer to the newest `ask`; else None.
+
+        Raises the error that it is instead; one about an earlier message is nobody's any more.
+        """
+        if isinstance(message, Error) and message.ref == self.asked:
+            raise error_of(message.code, message.message)
         if not isinstance(message, expected):
             return None
         if not isinstance(message, Done) and message.id != self.asked:
@@ -155,166 +157,6 @@ class Conversation:
 def _stands(event: Event, rewound: Rewound) -> bool:
     """Whether a way back leaves an event as it was told."""
     return event.id < (rewound.words if isinstance(event, Word) else rewound.letters)
-
-
-class Sending:
-    """Columns on their way: at most a window of them is unanswered at any time."""
-
-    def __init__(self, conversation: Conversation, columns: Any) -> None:
-        self._conversation = conversation
-        self._height = conversation.ready.column_height
-        self._data = pixels(columns, self._height)
-        self._start = self._answered = conversation.sent
-        self._end = conversation.sent + len(self._data) // self._height
-        limits = conversation.ready.limits
-        self._chunk = min(
-            CHUNK_COLUMNS, limits.max_message_columns, limits.max_frame_bytes // self._height
-        )
-
-    @property
-    def done(self) -> bool:
-        """Whether every column is answered."""
-        return self._answered >= self._end
-
-    def outgoing(self) -> Iterator[bytes]:
-        """What may be sent now."""
-        said = self._conversation
-        while said.sent < self._end and said.sent - self._answered < WINDOW_COLUMNS:
-            first = said.sent - self._start
-            said.sent = min(said.sent + self._chunk, self._end)
-            last = said.sent - self._start
-            yield self._data[first * self._height : last * self._height]
-
-    def take(self, message: ServerMessage) -> Result | None:
-        """The result that `message` is, if it belongs to these columns."""
-        if not isinstance(message, messages.Result):
-            return None
-        count = self._conversation.line_start + message.column + 1
-        if count <= self._answered:
-            return None
-        self._answered = count
-        return self._conversation.with_events(message)
-
-
-class Writing:
-    """Ink on its way, in portions: what is said up to the answer to a ping belongs to the ink."""
-
-    def __init__(
-        self,
-        conversation: Conversation,
-        strokes: Any = (),
-        height: float | None = None,
-        *,
-        undo: int | str | None = None,
-        pause: bool = False,
-    ) -> None:
-        self._conversation = conversation
-        self._strokes = [_stroke_of(stroke) for stroke in strokes]
-        self._frame = {} if height is None else {"height": float(height)}
-        self._first = {} if undo is None else {"undo": undo}
-        self._last = {"pause": True} if pause else {}
-        self._earlier = conversation.barrier  # of ink whose results were not waited for
-
-    def portions(self) -> Iterator[list[str]]:
-        """The messages to send, so many at a time; the next ones when these are answered."""
-        said = self._conversation
-        portions = list(_portions(self._strokes, said.ready.limits.max_message_points))
-        for number, strokes in enumerate(portions):
-            fields = {"strokes": strokes, **self._frame}
-            fields |= self._first if not number else {}
-            fields |= self._last if number == len(portions) - 1 else {}
-            messages = [said.ask("ink", **fields), said.ask("ping")]
-            self._own = said.barrier = said.asked
-            yield messages
-
-    @property
-    def answered(self) -> bool:
-        """Whether all that is about the newest portion was said."""
-        return self._conversation.barrier != self._own
-
-    def take(self, message: ServerMessage) -> Result | None:
-        """The result that `message` is, if it is about this ink."""
-        if isinstance(message, Pong) and message.id == self._earlier:
-            self._earlier = None
-        if self._earlier is None and isinstance(message, messages.Result):
-            return self._conversation.with_events(message)
-        return None
-
-
-def _stroke_of(stroke: Any) -> dict[str, Any]:
-    """A stroke as it is sent: of a row of points, or of a mapping with points, id and last."""
-    fields = dict(stroke) if isinstance(stroke, Mapping) else {"points": stroke}
-    return fields | {"points": [(float(x), float(y)) for x, y in fields["points"]]}
-
-
-def _portions(strokes: list[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
-    """Strokes for one message after the other, at most so many points in each, but two may be.
-
-    One that is cut goes on by its name, or, if it has none, where it ended: its ink is the same.
-    """
-    portion: list[dict[str, Any]] = []
-    most = room = max(most, 2)
-    for stroke in strokes:
-        named, rest = stroke.get("id") is not None, stroke["points"]
-        while len(rest) > room:
-            if room > 1:
-                portion.append(
-                    stroke | {"points": rest[:room]} | ({"last": False} if named else {})
-                )
-                rest = rest[room if named else room - 1 :]
-            yield portion
-            portion, room = [], most
-        portion.append(stroke | {"points": rest})
-        room -= len(rest)
-    yield portion
-
-
-def pixels(columns: Any, column_height: int) -> bytes:
-    """Columns as the bytes of a binary frame, H for each.
-
-    Args:
-        columns: bytes, a buffer [n, H] of unsigned bytes (a numpy array, say), or a list of lists.
-        column_height: H.
-
-    Raises `ColumnsError` that says what came and what is expected.
-    """
-    try:
-        view = memoryview(columns)
-    except TypeError:
-        return b"".join(_column(number, column, column_height) for number, column in _each(columns))
-    if view.format != "B":
-        raise ColumnsError(f"columns hold {view.format!r} numbers, expected bytes (uint8, 0..255)")
-    if view.ndim > 2 or (view.ndim == 2 and view.shape and view.shape[1] != column_height):
-        raise ColumnsError(f"columns have shape {view.shape}, expected (n, {column_height})")
-    if view.nbytes % column_height:
-        raise ColumnsError(f"{view.nbytes} bytes, expected a multiple of {column_height}")
-    return view.tobytes()
-
-
-def _each(columns: Any) -> Iterator[tuple[int, Any]]:
-    if not isinstance(columns, list | tuple):
-        raise ColumnsError(f"columns are {type(columns).__name__}, expected bytes, array or lists")
-    return enumerate(columns)
-
-
-def _column(number: int, column: Any, column_height: int) -> bytes:
-    try:
-        row = list(column)
-    except TypeError:
-        raise ColumnsError(f"column {number} is {column!r:.40}, expected a row of pixels") from None
-    if len(row) != column_height:
-        raise ColumnsError(f"column {number} has {len(row)} pixels, expected {column_height}")
-    if bool not in map(type, row):
-        with suppress(TypeError, ValueError):
-            return bytes(row)
-    place, pixel = next(pair for pair in enumerate(row) if not _is_pixel(pair[1]))
-    raise ColumnsError(
-        f"pixel {place} of column {number} is {pixel!r:.40}, allowed: whole numbers 0..255"
-    )
-
-
-def _is_pixel(value: Any) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool) and 0 <= value <= 255
 
 
 def error_of(code: str, message: str) -> InkstreamError:

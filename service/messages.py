@@ -62,7 +62,7 @@ class Limits:
     max_session_s: float
     """Longest session; then it is closed with 4440."""
     max_body_bytes: int
-    """Bytes of one REST request's body."""
+    """Bytes of one REST request's body; JSON has at most 2097152."""
     max_image_pixels: int
     """Pixels of one image, by its header."""
 

@@ -18,7 +18,7 @@ from service.bodies import BodyReader
 from service.errors import OverLimitError, ValueRefusedError
 from service.http_errors import request_id_of
 from service.page_messages import PageTranscription, ReadLine, columns_of, read_line, transcription
-from service.reading import read
+from service.reading import read, while_there
 from service.serving import RunningModel, Service
 
 PageForm = Literal["json", "hocr", "alto"]
@@ -52,7 +52,7 @@ class PageDoor:
             return read_line(line, said.text or "", said.events)
 
         reading = [read_in_turn(number, line) for number, line in enumerate(page.lines)]
-        lines = await _all(reading)
+        lines = await while_there(request, _all(reading))
         body, kind = await asyncio.to_thread(rendered, transcription(page, lines), form)
         return Response(body, media_type=kind)
 

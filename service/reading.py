@@ -3,11 +3,12 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from starlette.requests import ClientDisconnect, Request
 
 from service.conversation import error_of
 from service.errors import StoppingError
@@ -17,6 +18,8 @@ from service.serving import RunningModel
 from service.session import Close, Effect, Send
 
 FLUSH: Final = '{"type":"flush"}'
+
+T = TypeVar("T")
 
 
 class Reading:
@@ -80,3 +83,27 @@ async def read(
     finally:
         model.engine.detach(seat)
     return reading
+
+
+async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives for a request whose body was read; given up when the client leaves.
+
+    Raises `ClientDisconnect` then.
+    """
+    leaving = asyncio.create_task(_leave(request))
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.wait([leaving, working], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        leaving.cancel()
+        working.cancel()
+        await asyncio.wait([leaving, working])  # nothing is being read any more
+
+
+async def _leave(request: Request) -> None:
+    """Wait until the client has hung up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

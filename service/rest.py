@@ -32,7 +32,7 @@ from service.messages import ModelInfo
 from service.metrics import CONTENT_TYPE, Metrics
 from service.page_door import PageDoor, PageForm
 from service.page_messages import PageTranscription
-from service.reading import Reading, read
+from service.reading import Reading, read, while_there
 from service.serving import Service
 from service.version import installed_version
 
@@ -155,7 +155,8 @@ def _router_of_images(service: Service) -> APIRouter:
         with service.sessions.admit(_address(request), _stay):
             columns = await bodies.columns(request, running.metadata.config)  # [n, H]
             choices["every"] = "column" if curve else "message"
-            said = await read(running, service.limits, request_id_of(request), columns, choices)
+            reading = read(running, service.limits, request_id_of(request), columns, choices)
+            said = await while_there(request, reading)
             body = await asyncio.to_thread(_answer, said, len(columns), curve)
         return Response(body, media_type="application/json")
 

@@ -152,12 +152,12 @@ def test_cores_have_no_clock_no_chance_no_io_and_nothing_heavy(module: str) -> N
     assert not roots(imports(module)) & (IMPURE | HEAVY)
 
 
-@pytest.mark.parametrize("module", ["service.client", "service.conversation"])
+@pytest.mark.parametrize("module", ["service.client", "service.conversation", "service.sending"])
 def test_the_client_needs_messages_and_errors_alone(module: str) -> None:
     ours = {name for name in imports(module) if name in MODULES}
     assert ours <= {
         *("model.errors", "service", "service.conversation", "service.errors", "service.events"),
-        *("service.messages", "service.requests"),
+        *("service.messages", "service.requests", "service.sending"),
     }
     assert not roots(imports(module)) & HEAVY
 

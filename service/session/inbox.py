@@ -8,17 +8,26 @@ from typing import Any, Final, cast
 
 from service.errors import ColumnsError, InkError, MessageError, Ref, ValueRefusedError
 from service.messages import Limits
-from service.requests import ClientMessage, Columns, Configure, Ink, Reset
+from service.requests import ClientMessage, Columns, Configure, Ink, Ping, Reset
 
 PATTERN_COST: Final = 25  # ordinary messages that take as long as the dearest pattern
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Columns behind ink: only once that is drawn, or refused, is it known if they may come."""
+
+    data: bytes
+    n_columns: int
+    id: Ref
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
-    """A message that is not columns, or the fault of one that cannot be used."""
+    """Any message but columns, unless they are held, or the fault of one that cannot be used."""
 
     index: int  # of all messages of this client, from 0
-    message: ClientMessage | MessageError
+    message: ClientMessage | Held | MessageError
 
     @property
     def ref(self) -> Ref:
@@ -35,19 +44,13 @@ class Control:
     def weight(self) -> int:
         """How many columns it counts for while it waits: as many as it brings points or letters."""
         match self.message:
+            case Held() as held:
+                return held.n_columns
             case Ink() as ink:
                 return n_points(ink)
             case Configure() as chosen:
                 return n_hinted(chosen) + len(chosen.characters or "")
         return 0
-
-    @property
-    def cost(self) -> int:
-        """As how many messages it counts at once; what ink costs is told when it is drawn."""
-        match self.message:
-            case Configure() as chosen:
-                return 1 if chosen.pattern is None else PATTERN_COST
-        return 1
 
 
 def n_hinted(chosen: Configure) -> int:
@@ -89,15 +92,18 @@ class Inbox:
         self.head_columns = 0  # at the head, up to the next control message
         self._queue: deque[bytes | Control] = deque()  # columns of one message, or another message
         self._controls = 0  # in the queue
-        self._comes_as: type[Columns | Ink] | None = None  # since the newest reset
+        self._after_ink = False  # whether ink has come since the newest reset
+        self._ping_is_free = False  # whether ink has come since the newest ping
         self._column_height = column_height
 
-    def add_columns(self, data: bytes, ref: Ref = None) -> None:
-        """Queue the columns of one message; raises `ColumnsError` if the line is written in ink."""
-        if self._comes_as is Ink:
-            raise ColumnsError("columns in a line of ink, allowed: after a reset", ref)
-        self._comes_as = Columns
+    def add_columns(self, index: int, message: bytes | Columns, limits: Limits) -> None:
+        """Queue the columns of one message, held behind ink; raises `ColumnsError`."""
+        data = unpack(message, self._column_height, limits.max_message_columns)
         n_columns = len(data) // self._column_height
+        if self._after_ink:
+            ref = None if isinstance(message, bytes) else message.id
+            self.add_control(Control(index, Held(data, n_columns, ref)))
+            return
         self._queue.append(data)
         self.waiting_columns += n_columns
         if not self._controls:
@@ -109,18 +115,29 @@ class Inbox:
         Raises `InkError` for ink that cannot be taken, `ValueRefusedError` for too many hints.
         """
         if isinstance(message, Reset):
-            self._comes_as = None
+            self._after_ink = False
         elif isinstance(message, Ink):
             if n_points(message) > limits.max_message_points:
                 got = f"{n_points(message)} points in one message"
                 raise InkError(f"{got}, allowed: up to {limits.max_message_points}", message.id)
-            if self._comes_as is Columns:
-                raise InkError("ink in a line of columns, allowed: after a reset", message.id)
-            self._comes_as = Ink
+            self._after_ink = self._ping_is_free = True
         elif isinstance(message, Configure) and n_hinted(message) > limits.max_hint_characters:
             got = f"words, context and pattern have {n_hinted(message)} characters"
             most = limits.max_hint_characters
             raise ValueRefusedError(f"{got}, allowed: up to {most}", message.id)
+
+    def cost(self, control: Control) -> int:
+        """As how many messages it counts at once; what ink costs is told when it is drawn.
+
+        Ink has no answer, so who needs one sends a ping behind it: that is a part of the ink.
+        """
+        match control.message:
+            case Configure() as chosen if chosen.pattern is not None:
+                return PATTERN_COST
+            case Ping() if self._ping_is_free:
+                self._ping_is_free = False
+                return 0
+        return 1
 
     def add_control(self, control: Control) -> None:
         """Queue anything else."""

@@ -21,7 +21,7 @@ from service.requests import parse_client
 from service.session.choices import Choices
 from service.session.effects import Close, Effect, Restore, Send, failure
 from service.session.hints import Decoders
-from service.session.inbox import Control, Inbox, unpack
+from service.session.inbox import Control, Held, Inbox
 from service.session.line import Line
 from service.session.pace import Pace
 from service.session.pen import Pen
@@ -99,10 +99,8 @@ class Session:
         try:
             message = frame if isinstance(frame, bytes) else parse_client(frame)
             if isinstance(message, COLUMNS):
-                most = self._limits.max_message_columns
-                data = unpack(message, self._model.column_height, most)
-                self._inbox.add_columns(data, None if isinstance(message, bytes) else message.id)
-                return self._check_length()
+                self._inbox.add_columns(index, message, self._limits)
+                return self._advance()
             self._inbox.expect(message, self._limits)
         except MessageError as error:
             return self._receive_control(Control(index, error), now_s)
@@ -202,7 +200,7 @@ class Session:
     def _receive_control(self, control: Control, now_s: float) -> list[Effect]:
         """Queue what is not columns, unless too many came."""
         self._newest_s = now_s
-        if self._pace.keeps(now_s, control.cost):
+        if self._pace.keeps(now_s, self._inbox.cost(control)):
             self._inbox.add_control(control)
             return self._advance()
         return self._fail(self._pace.error, control)
@@ -235,11 +233,15 @@ class Session:
             case MessageError() as fault:
                 raise fault
             case requests.Ink() as ink:
-                portion = self._pen.portion(ink)
+                portion = self._pen.portion(ink, self._line.column)
                 if self._pace.keeps(self._newest_s, portion.cost - 1):
                     line = self._line
                     return self._draw(*self._pen.draw(portion, line.oldest, line.column))
                 effects = self._fail(self._pace.error, control)
+            case Held() as held:
+                self._pen.check_columns(held.id)
+                self._inbox.insert(held.data)
+                effects = []
             case requests.Configure() as message:
                 effects = self._configure(message)
             case requests.Rewind() as message:

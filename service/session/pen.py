@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from model.errors import InputError
 from model.ink import PEN_WIDTH, Canvas, flatten, touched
-from service.errors import InkError
+from service.errors import ColumnsError, InkError, Ref
 from service.events import Span
 from service.faults import spelt
 from service.messages import Limits
@@ -70,7 +70,7 @@ class Portion:
         """As how many messages it counts; raises `InkError` for a way that is too long."""
         way = sum(map(_way, self.pieces))
         if not way <= MAX_WAY:  # nor not a number
-            got = f"the pen goes {way:.0f} pixels"
+            got = f"the pen goes {way:g} pixels"
             raise InkError(f"{got}, allowed in one message: {MAX_WAY}", self.ink.id)
         way += POINT_WAY * sum(map(len, self.pieces))
         if self.undone is not None:  # what crosses it is drawn anew
@@ -96,11 +96,19 @@ class Pen:
         # Those whose ink may still change, in their order, by id; those without by a mere object.
         self._strokes: dict[Any, Stroke] = {}
 
-    def portion(self, ink: Ink) -> Portion:
+    def check_columns(self, ref: Ref) -> None:
+        """Raise `ColumnsError` if columns that come in a message `ref` do not belong here."""
+        if self.writes:
+            raise ColumnsError("columns in a line of ink, allowed: after a reset", ref)
+
+    def portion(self, ink: Ink, read: int) -> Portion:
         """See what a message brings; nothing is drawn yet.
 
-        Raises `InkError` for strokes that cannot go on, or one that cannot be taken back.
+        Raises `InkError` if `read` columns of the line came as such, for strokes that cannot go on,
+        or one that cannot be taken back.
         """
+        if read and not self.writes:
+            raise InkError("ink in a line of columns, allowed: after a reset", ink.id)
         strokes, undone, pieces = dict(self._strokes), None, []
         if ink.undo is not None:
             undone = strokes.pop(ink.undo, None)
@@ -163,8 +171,9 @@ class Pen:
             if stroke.columns[1] > oldest or not stroke.complete
         }
         self._check(canvas.n_columns, read, strokes, ink)
-        self.writes, self._canvas, self._strokes = True, canvas, strokes
-        self._height = ink.height or self._height
+        self._canvas, self._strokes = canvas, strokes
+        if ink.strokes:  # else nothing is written, and the line's frame is still open
+            self.writes, self._height = True, ink.height
         start, columns = canvas.take(everything=ink.pause)
         return start, columns.tobytes()
 

@@ -28,6 +28,9 @@ const SCHEMES = new Map([
   ["ws:", "ws:"],
   ["wss:", "wss:"],
 ]);
+const POINT_BYTES = 54; // as JSON at most: two numbers of 25 characters, brackets and commas
+const FRAME_BYTES = 2048; // at most, of a message of ink without its strokes; nearly all for `undo`
+const CHARACTER_BYTES = 3; // at most, of one of JavaScript's
 const MERGE_FROM = 256; // messages that nobody has taken: from here on results are merged
 
 /**
@@ -157,7 +160,7 @@ export class Stream {
    * @returns {Promise<void>} when they are on their way
    */
   async ink(strokes, height, { pause = false, undo = null } = {}) {
-    const portions = [...portionsOf(strokes, this.#ready.limits.max_message_points)];
+    const portions = [...portionsOf(strokes, this.#ready.limits)];
     for (const [number, portion] of portions.entries()) {
       await this.#say("ink", {
         strokes: portion,
@@ -310,29 +313,34 @@ export class Stream {
 }
 
 /**
- * Strokes for one message after the other, at most so many points in each, but two may be. One that
+ * Strokes for one message after the other, as many points in each as fit, but two may be. One that
  * is cut goes on by its name, or, if it has none, where it ended: its ink is the same.
  *
  * @param {readonly Stroke[]} strokes
- * @param {number} most
+ * @param {Ready["limits"]} limits
  * @returns {Generator<Stroke[], void, void>}
  */
-function* portionsOf(strokes, most) {
-  most = Math.max(most, 2);
+function* portionsOf(strokes, { max_message_points, max_frame_bytes }) {
+  const fitting = Math.floor((max_frame_bytes - FRAME_BYTES) / POINT_BYTES);
+  const most = Math.min(max_message_points, fitting);
   /** @type {Stroke[]} */
   let portion = [];
   let room = most;
   for (const stroke of strokes) {
     const named = stroke.id !== undefined && stroke.id !== null;
     let rest = stroke.points;
+    const headBytes = JSON.stringify({ ...stroke, points: [] }).length * CHARACTER_BYTES;
+    const head = Math.ceil(headBytes / POINT_BYTES); // it takes the room of so many points
+    const whole = Math.max(most - head, 2);
+    room = portion.length ? room - head : whole;
     while (rest.length > room) {
       if (room > 1) {
         portion.push({ ...stroke, points: rest.slice(0, room), ...(named && { last: false }) });
         rest = rest.slice(named ? room : room - 1);
       }
-      yield portion;
+      if (portion.length) yield portion;
       portion = [];
-      room = most;
+      room = whole;
     }
     portion.push({ ...stroke, points: rest });
     room -= rest.length;

@@ -13,7 +13,6 @@ import pytest
 from model.errors import InkstreamError
 from model.runtime import Runtime
 from service.client import NoConnectionError, connect, connect_sync
-from service.conversation import WINDOW_COLUMNS
 from service.errors import (
     ClientFullError,
     ModelUnknownError,
@@ -21,6 +20,7 @@ from service.errors import (
     UnauthorizedError,
     ValueRefusedError,
 )
+from service.sending import WINDOW_COLUMNS
 from tests import builders
 from tests.service.running import Running, server
 

@@ -1,5 +1,6 @@
 """The Python clients and a transcriber: events with their results, flushes, and ink."""
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from model.ink import flatten, rasterise
 from model.recognizer import Recognizer, load
 from service.client import Result, Stream, connect, connect_sync
 from service.commands.terminal import HIDE_CURSOR, SHOW_CURSOR
-from service.errors import InkError
+from service.errors import ColumnsError, InkError
 from service.events import Event
+from service.sending import CHUNK_COLUMNS
 from tests import builders
 from tests.service.commands import inkstream, one_line, read_all, terminal
 from tests.service.running import Running, server
@@ -197,6 +199,28 @@ def test_what_is_left_early_does_not_show_up_later(stream: Stream) -> None:
 def test_ink_that_is_refused_is_a_typed_error(stream: Stream) -> None:
     with pytest.raises(InkError, match="x is from"):
         list(stream.ink([[(-5, 3)]], 160))
+
+
+def test_an_error_is_raised_by_the_call_that_it_is_about(stream: Stream) -> None:
+    list(stream.ink([BAR], 160))
+    columns = builders.columns(2 * CHUNK_COLUMNS + 1, column_height=16)
+    with pytest.raises(ColumnsError, match="in a line of ink"):
+        list(stream.send(columns))
+    assert stream.reset().epoch == 1
+    assert [result.column for result in stream.send(columns)] == list(range(len(columns)))
+    with pytest.raises(InkError, match="in a line of columns"):
+        list(stream.ink([BAR], 160))
+    assert [result.column for result in stream.send(columns[:2])] == [129, 130]
+
+
+async def test_an_error_that_nobody_waited_for_is_not_raised_later(running: Running) -> None:
+    async with connect(running.url, model="tiny_lines") as stream:
+        refused = stream.configure(top_k=0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await refused
+        await stream.ping()
+        assert (await stream.configure(top_k=1)).top_k == 1
 
 
 # The command line

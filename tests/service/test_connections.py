@@ -2,16 +2,23 @@
 
 import asyncio
 import itertools
+import logging
 import os
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.exceptions import InvalidStatus
+from websockets.protocol import State
+from websockets.sync.client import connect
 
 from service.connections import LOST, Config, WebSocketConnection, next_frame, short_message
 from service.settings import Settings
-from tests.service.raw import BINARY, TEXT, frame
+from tests.service.raw import BINARY, TEXT, RawClient, frame
+from tests.service.running import server
 
 CONTINUATION, PING = 0x80, 0x89
 HANDSHAKE = (
@@ -108,6 +115,34 @@ async def test_however_frames_are_cut_into_chunks_the_messages_are_the_same(
     expected = [b"".join(each) if isinstance(each, list) else each for each in sent if each != PING]
     assert heard == expected
     connection.connection_lost(None)
+
+
+async def test_a_short_message_takes_the_short_way_behind_a_long_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[str | bytes] = []
+    connection = await open_connection(heard)
+    connection.data_received(frame(b"text", TEXT))
+    monkeypatch.setattr(connection, "conn", SimpleNamespace(state=State.OPEN))  # no parser
+    connection.data_received(frame(b"short"))
+    assert heard == ["text", b"short"]
+    connection.connection_lost(None)
+
+
+def test_what_a_client_does_wrong_is_no_error_of_ours_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server(tmp_path) as running:
+        whole, first, last = (TEXT, b"\xff\xfe"), (TEXT & 0x7F, b"\xff"), (CONTINUATION, b"\xfe")
+        for frames in ([whole], [first, last]):
+            with RawClient(running.port) as client:
+                client.read()
+                client.send(b"".join(frame(data, kind) for kind, data in frames))
+                assert client.read() == (1007).to_bytes(2)
+        with pytest.raises(InvalidStatus, match="404"):
+            connect(f"{running.url}?model=nosuch")
+        running.wait_until_empty()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize("length", [0, 1, 28, 125])

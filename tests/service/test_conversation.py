@@ -1,7 +1,8 @@
 """The conversation by itself, and with servers that are not ours or not well."""
 
+import json
 import threading
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from websockets.typing import Subprotocol
 
 from model.errors import InkstreamError
 from service.client import connect_sync, stream_url
-from service.conversation import NoConnectionError, error_of, error_of_closing, pixels
+from service.conversation import Conversation, NoConnectionError, error_of, error_of_closing
 from service.errors import (
     ColumnsError,
     OverLimitError,
@@ -21,6 +22,7 @@ from service.errors import (
     ValueRefusedError,
 )
 from service.messages import Ready, ServedModel, encode
+from service.sending import Writing, pixels
 from service.settings import Settings
 
 
@@ -89,13 +91,35 @@ def test_a_close_that_nothing_explained_is_a_typed_error(
     assert type(error_of_closing(closing, "")) is kind
 
 
+LIMITS = Settings.load().limits
+LONG: Final = (-1.2345678901234567e-300, -1.2345678901234567e-300)  # no point is longer as JSON
+
+
+@pytest.mark.parametrize("name", [None, "\U0001f58b" * 128])
+@pytest.mark.parametrize(
+    ("n_strokes", "n_points"), [(9_000, 0), (9_000, 1), (9_000, 3), (2, 9_000)]
+)
+def test_ink_goes_in_messages_that_the_server_takes(
+    name: str | None, n_strokes: int, n_points: int
+) -> None:
+    strokes = [{"id": name, "points": [LONG] * n_points}] * n_strokes
+    sent = list(Writing(Conversation(READY), strokes, 0.1, undo="\U0001f58b" * 128).portions())
+    pieces = [stroke for ink, _ in sent for stroke in json.loads(ink)["strokes"]]
+    for ink, _ in sent:
+        assert len(ink) <= LIMITS.max_frame_bytes
+        points = [len(stroke["points"]) or 1 for stroke in json.loads(ink)["strokes"]]
+        assert 0 < sum(points) <= LIMITS.max_message_points
+    n_more = 0 if name else len(pieces) - n_strokes  # those without a name go on from a point
+    assert sum(len(piece["points"]) for piece in pieces) == n_strokes * n_points + n_more
+
+
 READY = encode(
     Ready(
         session="s",
         model=ServedModel(name="m", version="1", kind="classifier"),
         labels=("a", "b"),
         column_height=28,
-        limits=Settings.load().limits,
+        limits=LIMITS,
     )
 )
 

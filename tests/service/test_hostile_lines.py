@@ -54,6 +54,16 @@ def test_ink_as_a_hand_writes_it_counts_as_one_message(line_net: Runtime) -> Non
     assert lone.close is None
 
 
+def test_a_ping_behind_ink_is_a_part_of_it(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    written = [ink([[3, 8]]), message("ping")]
+    lone.send(*written * 25, pace_s=0.0)
+    lone.send(*written * 20, pace_s=0.055)  # of ink alone 9 a second
+    assert lone.close is None
+    lone.send(*[message("ping")] * 60, pace_s=0.0)
+    assert lone.close == Close(4429, "too_many_messages")
+
+
 def test_whatever_ink_one_message_may_bring_may_come_at_any_pace(line_net: Runtime) -> None:
     lone = Lone(line_net, dataclasses.replace(LIMITS, max_control_per_s=1))
     lone.send(*[ink(TALL)] * 3, pace_s=5.0)

@@ -20,6 +20,7 @@ from tests.service.lone import (
     curve,
     error_in,
     kinds,
+    line,
     message,
     only,
     results,
@@ -233,6 +234,7 @@ def test_a_reset_begins_an_empty_line(line_net: Runtime) -> None:
         ([[(5, 5)] * 1001], "1001 points in one message, allowed: up to 1000"),
         ([[(5, 5), (6, 6)] * 501], "1002 points in one message, allowed: up to 1000"),
         ([[(0, 0), (2_000, 0)] * 400], "the pen goes 159800 pixels, allowed in one message: 65536"),
+        ([[(0, 0), (1e300, 5)]], "the pen goes 1e+299 pixels, allowed in one message: 65536"),
     ],
 )
 def test_ink_that_cannot_be_drawn_is_refused_and_changes_nothing(
@@ -275,6 +277,52 @@ def test_ink_and_columns_do_not_mix_within_a_line(
     assert (error.message, error.fatal) == (words, False)
     said = lone.ask(message("reset"), second, message("flush"))
     assert not any(isinstance(each, Error) for each in said)
+
+
+@pytest.mark.parametrize("first", [ink([(-5, 3)]), message("ink"), ink(), message("ink", undo=1)])
+def test_ink_that_writes_nothing_leaves_the_line_to_columns(line_net: Runtime, first: str) -> None:
+    lone = Lone(line_net)
+    lone.ask(first)
+    said = lone.ask(LINE_INK, LINE_INK)
+    assert [result.column for result in results(said)] == [0, 1]
+    assert error_in(lone.ask(ink(DOWN))).message == (
+        "ink in a line of columns, allowed: after a reset"
+    )
+
+
+def test_ink_that_writes_nothing_leaves_the_frame_to_others(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    lone.ask(ink(height=32.0))
+    assert lone.ask(ink(DOWN)) == Lone(line_net).ask(ink(DOWN))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 9])
+def test_what_a_line_is_written_in_is_decided_in_the_order_of_the_messages(
+    line_net: Runtime, steps: int
+) -> None:
+    lone = Lone(line_net)
+    said = []
+    for sent in (
+        *(line(40), message("reset"), ink([(-5, 3)], id=1), LINE_INK, ink(DOWN, id=2)),
+        *(message("reset"), ink(DOWN), LINE_INK, message("columns", columns=[[0] * H], id=3)),
+    ):
+        lone.send(sent)
+        for _ in range(steps):
+            lone.step(8)
+    lone.drain()
+    said = [each for each in lone.heard() if isinstance(each, Error)]
+    assert [(each.code, each.index, each.ref) for each in said] == [
+        *(("bad_ink", 2, 1), ("bad_ink", 4, 2), ("bad_columns", 7, None), ("bad_columns", 8, 3)),
+    ]
+    assert lone.session.waiting_columns == 0
+
+
+def test_columns_behind_ink_are_no_messages_that_come_too_fast(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    lone.ask(ink([(-5, 3)]))
+    lone.send(*[LINE_INK] * 400, pace_s=0.0)
+    lone.drain()
+    assert len(results(lone.heard())) == 400
 
 
 @pytest.mark.parametrize("height", [1e-5, 1e-300, 1e-320])

@@ -4,10 +4,13 @@ import asyncio
 import gc
 import json
 import resource
+import socket
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +20,8 @@ from model.checkpoint import Checkpoint
 from model.runtime import Runtime
 from service.stream import Stream
 from tests import builders
+from tests.service.asking import client_of, wait_for_no_sessions
+from tests.service.guests import DEADLINE_S
 from tests.service.lone import INK, alone, message
 from tests.service.raw import TEXT, RawClient, frame
 from tests.service.running import Running, server
@@ -120,3 +125,29 @@ async def test_a_client_that_never_writes_is_told_so_and_sent_away(tiny: Checkpo
     assert [each["type"] for each in said] == ["ready", "error"]
     assert said[1]["code"] == "idle"
     assert silent.close_code == 4408
+
+
+def test_a_client_that_leaves_ends_its_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, left, runs = threading.Event(), threading.Event(), []
+
+    def held(*args: Any) -> Any:
+        runs.append(args)
+        begun.set()
+        assert left.wait(DEADLINE_S)
+        return run(*args)
+
+    body = json.dumps({"columns": [[9] * 28] * 10_000}).encode()
+    head = f"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    with server(tmp_path) as running, client_of(running) as client:
+        run = Runtime.run_ragged
+        monkeypatch.setattr(Runtime, "run_ragged", held)
+        try:
+            with socket.create_connection(("127.0.0.1", running.port)) as leaving:
+                leaving.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+                assert begun.wait(DEADLINE_S)
+            wait_for_no_sessions(client)
+        finally:
+            left.set()
+    assert len(runs) == 1

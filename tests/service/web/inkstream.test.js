@@ -102,13 +102,25 @@ describe("what a client says", () => {
       { length: 20_000 },
       (_, i) => /** @type {Point} */ ([10 + i / 40, 60 + 40 * Math.sin(i / 900)]),
     );
-    for (const id of ["named", null]) {
+    for (const id of ["named", "\u{1f58b}".repeat(128), null]) {
       const stream = await connect(server.url, { model: "lines" });
       await stream.ink([{ id, points: fine }, { points: BAR }], HEIGHT);
       const { columns } = await stream.flush();
       assert.equal(columns, Math.ceil((10 + 19_999 / 40) * (32 / HEIGHT) + 1));
       stream.close();
     }
+  });
+
+  test("points of many digits go in messages that are not too long", async () => {
+    const stream = await connect(server.url, { model: "lines" });
+    const points = Array.from(
+      { length: 9_000 },
+      (_, i) => /** @type {Point} */ ([10 + i / 30.000001, -1.234567890123456e-6 * (1 + i / 7e8)]),
+    );
+    assert.ok(JSON.stringify(points.slice(0, 8192)).length > stream.ready.limits.max_frame_bytes);
+    await stream.ink([{ points }], HEIGHT);
+    assert.ok((await stream.flush()).columns > 70);
+    stream.close();
   });
 
   test("what is taken back was never there, and a pause has the rest read", async () => {
