@@ -10,11 +10,11 @@ from model.data import line_data
 from model.report.material import TEXT, WORDS, Material
 from model.report.measures import errors
 from model.report.peers import image
-from model.report.recognisers import Rendering, installed
+from model.report.recognisers import Kind, Rendering, installed
 from model.report.tables import markdown, percent
 
 PIECES = {WORDS: 300, TEXT: 100}
-KINDS = {WORDS: "word", TEXT: "text"}
+KINDS: dict[str, Kind] = {WORDS: "word", TEXT: "text"}
 SIZES = (24, 32, 48, 64, 96)  # rows
 MARGINS = ((0, 0), (4, 16), (8, 8), (16, 16))  # above and below, beside
 FILLS = ("frame", "ink")
