@@ -58,7 +58,7 @@ class RapidOCR:
     sees = "the finished image of the line"
     renderings: Final[dict[Kind, Rendering]] = {
         "word": Rendering(64, 8, 8),
-        "text": Rendering(64, 4, 16),
+        "text": Rendering(96, 0, 16),
         "character": Rendering(64, 16, 16),
     }
 
@@ -82,7 +82,7 @@ class RapidOCR:
         self._recognise.postprocess_op = self._decode
 
     def rendering(self, kind: Kind) -> Rendering:
-        """64 rows, which it scales to 48; the longer the writing, the narrower its margins."""
+        """More rows than it takes, which it scales to 48; lines without a margin above them."""
         return self.renderings[kind]
 
     def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
@@ -125,7 +125,7 @@ class Tesseract:
 
     def rendering(self, kind: Kind) -> Rendering:
         """As print is scanned: small, in strokes that are broad for it."""
-        return Rendering(24, 8, 8)
+        return Rendering(32 if kind == "word" else 24, 8, 8)
 
     def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
         """See `Peer`; single characters alone are limited."""

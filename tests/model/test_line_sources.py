@@ -28,7 +28,7 @@ def task(knobs: LineKnobs, letters: str) -> LineTask:
 
 def test_numbers_are_left_out_where_digits_are_missing(capsys: pytest.CaptureFixture[str]) -> None:
     some = task(dataclasses.replace(SMALL, images=1.5, words=0), "012")
-    assert capsys.readouterr().out == (
+    assert capsys.readouterr().out.endswith(
         "images is left out: numbers need all digits, mine has no 3 4 5 6 7 8 9\n"
     )
     assert some.labels == (" ", "0", "1", "2")
@@ -62,7 +62,7 @@ def test_pieces_that_are_not_trained_on_are_told(
     narrow = [piece("no word of this width", (10, 100))] * 2
     (tmp_path / "mine.jsonl").write_text("\n".join([*words, *wide, *narrow, piece("a\nb")]))
     LineTask(dataclasses.replace(SMALL, column_height=32), line_data.load(tmp_path / "mine.jsonl"))
-    assert capsys.readouterr().out == (
+    assert capsys.readouterr().out.endswith(
         "pieces left out: 1 label of several lines, 3 wider than 1500 columns,"
         " 2 narrower than 2.2 columns a character\n"
     )
