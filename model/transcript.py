@@ -271,10 +271,10 @@ class TranscriptDecoder:
     def _say(self, run: Run, symbol: int, step: int, column: int) -> list[Event]:
         """Give the symbol that a run is, by what is known of its end at `step`."""
         if symbol == self._space:
-            words = self._close_word(column)
-            if self._takes_space(run.step, column):
-                self._committed += SPACE
-            return [*words]
+            if not self._takes_space(run.step, column):
+                return []
+            self._committed += SPACE
+            return [*self._close_word(column)]
         before, end = self._start.seen(self._ink, column + 1), self._end_of(run, step)
         start = min(before.column(end, is_word=self._word is None), column)
         end = min(max(end, before.end, start + 1), column + 1)

@@ -254,8 +254,9 @@ def test_no_space_stands_behind_a_flush_where_none_is_allowed() -> None:
 def test_a_space_that_the_blank_columns_of_a_flush_make_is_none() -> None:
     reader = decoder()
     read(reader, line("-a-"))
-    flushed(reader, line("- "))
-    assert reader.text == "a"
+    said = flushed(reader, line("- --b-"))
+    assert reader.text == "ab"
+    assert texts(said) == ["b", "ab"]  # nor does it end the word
 
 
 def test_the_space_behind_a_flush_is_in_the_text_before_its_letter_is_decided() -> None:
