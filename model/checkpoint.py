@@ -232,9 +232,9 @@ def build_graph(
     config: ModelConfig, weights: Mapping[str, NDArray[np.float32]], temperatures: Sequence[float]
 ) -> "onnx.ModelProto":
     """The ONNX graph of a net of either kind; its metadata are not in it yet."""
-    from model import graph, line_graph  # noqa: PLC0415 - need onnx, which serving is free of
+    from model.graph import classifier, transcriber  # noqa: PLC0415 - need onnx, not for serving
 
-    build = line_graph.build if config.kind == "transcriber" else graph.build
+    build = transcriber.build if config.kind == "transcriber" else classifier.build
     return build(config, weights, temperatures)
 
 

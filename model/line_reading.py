@@ -11,8 +11,8 @@ from model.checkpoint import Checkpoint
 from model.config import STEP_COLUMNS
 from model.data.line_batches import Drawn
 from model.events import Event, Heard, Letter, Word
-from model.guided import new_decoder
-from model.hints import NO_HINTS, Hints
+from model.language.guided import new_decoder
+from model.language.hints import NO_HINTS, Hints
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
 

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model import checkpoint as checkpoints
-from model import language as languages
 from model.checkpoint import Checkpoint, Metadata
 from model.columns import digit_columns, line_columns
 from model.errors import InputError
 from model.events import Event, Letter, Word
-from model.guided import new_decoder
-from model.hints import NO_HINTS, Hints
 from model.image import ImageSource
+from model.language import ngrams as languages
+from model.language.guided import new_decoder
+from model.language.hints import NO_HINTS, Hints
 from model.runtime import Runtime
 from model.strokes import stroke_columns
 from model.transcript import Decoder, TranscriptDecoder

@@ -19,18 +19,18 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from model.chance import seeded
 from model.data import images, line_data, mnist
 from model.data.dataset import Dataset
 from model.errors import DataError
-from model.image_tasks import DigitsTask, TeacherTask
-from model.knobs import TEACHER, ImageKnobs, Knobs, LineKnobs, Place
-from model.line_runs import trained
-from model.line_start import start_from
-from model.line_task import LineTask
-from model.optimisers import make_optimisers
-from model.run_folder import STATE, RunFolder
-from model.stop import Stop
+from model.training.chance import seeded
+from model.training.image_tasks import DigitsTask, TeacherTask
+from model.training.knobs import TEACHER, ImageKnobs, Knobs, LineKnobs, Place
+from model.training.line_runs import trained
+from model.training.line_start import start_from
+from model.training.line_task import LineTask
+from model.training.optimisers import make_optimisers
+from model.training.run_folder import STATE, RunFolder
+from model.training.stop import Stop
 
 THREADS = torch.get_num_threads()  # that torch takes by itself, before any run divides them
 SAVE_EVERY_S = 300  # seconds of work that a crash may cost at most

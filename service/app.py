@@ -8,15 +8,15 @@ from starlette.routing import WebSocketRoute
 
 from model import checkpoint as checkpoints
 from model.errors import ConfigError
-from model.language import Language
-from model.language import load as load_language
+from model.language.ngrams import Language
+from model.language.ngrams import load as load_language
 from model.runtime import Runtime
 from service.access import Access
 from service.engine import Engine
 from service.messages import ModelInfo
 from service.metrics import Metrics
 from service.observer import Observer
-from service.pages import add_pages
+from service.pad import add_pages
 from service.rest import ABOUT, add_rest
 from service.serving import RunningModel, Service
 from service.session import NO_LANGUAGES

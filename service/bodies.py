@@ -21,7 +21,7 @@ from model.columns import LINE_SIDE, digit_columns, line_columns
 from model.config import ModelConfig
 from model.errors import ImageError, InputError
 from model.image import read_image
-from model.page import Page
+from model.scan.page import Page
 from model.strokes import stroke_columns
 from service.errors import (
     ColumnsError,

@@ -20,7 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from model.page import reads_pages
+from model.scan.page import reads_pages
 from service import asyncapi, docs_page, openapi
 from service.asked import asked
 from service.bodies import BodyReader
@@ -30,9 +30,9 @@ from service.http_errors import REQUEST_ID_HEADER, add_error_handlers, request_i
 from service.logs import get_logger
 from service.messages import ModelInfo
 from service.metrics import CONTENT_TYPE, Metrics
-from service.page_door import PageDoor, PageForm
-from service.page_messages import PageTranscription
 from service.reading import Reading, read, while_there
+from service.scan.door import PageDoor, PageForm
+from service.scan.messages import PageTranscription
 from service.serving import Service
 from service.version import installed_version
 

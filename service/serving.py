@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from model.checkpoint import Metadata
-from model.language import Language
+from model.language.ngrams import Language
 from service.access import Access
 from service.engine import Engine
 from service.errors import ModelUnknownError

@@ -21,7 +21,7 @@ import pytest
 
 from model.columns import digit_columns, line_columns, read_image
 from service.client import connect_sync
-from service.pages import WEB
+from service.pad import WEB
 from tests import builders
 
 ROOT = Path(__file__).parent.parent

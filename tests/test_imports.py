@@ -24,19 +24,19 @@ MODEL_ROWS = (
         "decode",
         "events",
         "ink",
-        "language",
+        "language.ngrams",
         "network",
         "pairs",
-        "scan_pieces",
+        "scan.pieces",
         "starts",
         "state",
     },
-    {"beam", "language_counts", "page", "scan_ink", "strokes", "transcript"},
-    {"guide", "lexicon", "pattern", "scan_lines"},
-    {"hints", "scan_columns"},
-    {"guided"},
-    {"nodes"},
-    {"graph", "line_graph"},
+    {"language.beam", "language.counts", "scan.ink", "scan.page", "strokes", "transcript"},
+    {"language.guide", "language.lexicon", "language.pattern", "scan.lines"},
+    {"language.hints", "scan.columns"},
+    {"language.guided"},
+    {"graph.nodes"},
+    {"graph.classifier", "graph.transcriber"},
     {"checkpoint"},
     {"runtime"},
     {"recognizer"},
@@ -47,9 +47,9 @@ SERVICE_ROWS = (
     {"faults"},
     {"requests"},
     {"events"},
-    {"messages", "page_messages"},
+    {"messages", "scan.messages"},
     {
-        "page_formats",
+        "scan.formats",
         "session.effects",
         "session.hints",
         "session.pace",
@@ -67,7 +67,7 @@ SERVICE_ROWS = (
     {"bodies", "commands.files", "reading"},
     {"commands.ink_files", "commands.nets"},
     {"commands.offline"},
-    {"commands.folder", "page_door"},
+    {"commands.folder", "scan.door"},
     {"rest", "stream"},
     {"app"},
     {"server"},
@@ -83,8 +83,14 @@ ARROWS = [
 SESSION = [name for name in MODULES if name.startswith("service.session.")]
 PURE = [
     *("model.columns", "model.decode", "model.events", "model.ink", "model.pairs", "model.rims"),
-    *("model.beam", "model.guide", "model.guided", "model.language", "model.language_counts"),
-    *("model.hints", "model.lexicon", "model.pattern"),
+    *(
+        "model.language.beam",
+        "model.language.guide",
+        "model.language.guided",
+        "model.language.ngrams",
+        "model.language.counts",
+    ),
+    *("model.language.hints", "model.language.lexicon", "model.language.pattern"),
     *("model.starts", "model.state", "model.strokes", "model.transcript"),
     *("service.errors", "service.events", "service.faults", "service.messages", "service.requests"),
     "service.session",
@@ -160,6 +166,12 @@ def test_the_client_needs_messages_and_errors_alone(module: str) -> None:
         *("service.messages", "service.requests", "service.sending"),
     }
     assert not roots(imports(module)) & HEAVY
+
+
+def test_what_is_served_knows_nothing_of_training() -> None:
+    trainers = ("model.train", "model.training", "model.report", "service.commands")
+    others = [name for name in MODULES if not name.startswith(trainers)]
+    assert not [name for name in others if "model.training" in _packages(imports(name))]
 
 
 def test_only_the_server_and_the_command_line_know_the_application() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from model import language as languages
 from model.checkpoint import FIGURES, find, read
+from model.language import ngrams as languages
 from model.report.document import accuracy
 from model.report.page_document import document as page_document
 from model.report.page_document import table as page_table

@@ -14,8 +14,8 @@ from model.data.lines import LineMaker, MadeLine, Recipe
 from model.data.pen import fit, frame_of
 from model.data.split import Part, parts
 from model.data.words import DIGITS
-from model.hints import Hints
 from model.ink import PEN_WIDTH, rasterise
+from model.language.hints import Hints
 from model.line_reading import Reader
 from model.report.material import NO_ENDS
 from model.report.measures import errors

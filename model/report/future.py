@@ -6,10 +6,10 @@ from typing import Final
 import torch
 
 from model.errors import DataError
-from model.line_runs import trained
-from model.line_task import transcribe
 from model.report.material import TEXT, WORDS, Material
 from model.report.measures import Figures, errors
+from model.training.line_runs import trained
+from model.training.line_task import transcribe
 
 SIDES: Final = {"words": WORDS, "text": TEXT}
 

@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 
 from model.checkpoint import Checkpoint, read
-from model.knobs import HAND, LineKnobs, Place
 from model.line_reading import Reader
 from model.report.material import SEED, WORDS, Material
 from model.report.measures import Figures, errors
 from model.train import train
+from model.training.knobs import HAND, LineKnobs, Place
 
 LEAST_WORDS: Final = 100  # of a writer
 INK: Final = "ink.jsonl"

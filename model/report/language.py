@@ -12,11 +12,11 @@ from model.data.inkset import InkSet
 from model.data.line_batches import Drawn
 from model.data.split import Part
 from model.data.words import english
-from model.guide import LanguageGuide
-from model.guided import SWIFT, GuidedDecoder
-from model.hints import Hints
-from model.language import Language
-from model.language_texts import LONGEST, MOST_WORDS
+from model.language.guide import LanguageGuide
+from model.language.guided import SWIFT, GuidedDecoder
+from model.language.hints import Hints
+from model.language.ngrams import Language
+from model.language.texts import LONGEST, MOST_WORDS
 from model.line_reading import Reader, Reading, Scores, batches, flushed
 from model.report.endings import lateness, letter_calibration
 from model.report.forms import dates

@@ -7,10 +7,10 @@ import numpy as np
 
 from model.data.words import english
 from model.errors import ConfigError
-from model.guided import new_decoder
-from model.hints import Hints
-from model.language import Language
-from model.language_texts import LONGEST, MOST_WORDS
+from model.language.guided import new_decoder
+from model.language.hints import Hints
+from model.language.ngrams import Language
+from model.language.texts import LONGEST, MOST_WORDS
 from model.line_reading import Reader, Reading
 from model.report.material import SEED, WORDS, Material
 from model.report.measures import errors

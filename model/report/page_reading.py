@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from model.line_reading import Reader
-from model.page import Page, find_page
 from model.recognizer import Recognizer
 from model.report.page_material import WrittenPage
 from model.report.page_measures import found, page_error
+from model.scan.page import Page, find_page
 
 OVERLAP: Final = 0.5  # of a line's box and the one that was found, over both
 

@@ -18,7 +18,6 @@ from model.data.inkset import InkSet
 from model.data.paper_light import Look
 from model.data.split import Part
 from model.line_reading import Reader
-from model.page import find_page
 from model.recognizer import Recognizer
 from model.report.material import TEXT, WORDS, Material
 from model.report.measures import Figures, f1
@@ -28,6 +27,7 @@ from model.report.page_measures import page_error, share_wrong
 from model.report.page_peers import PagePeer
 from model.report.page_pictures import draw_pages
 from model.report.page_reading import OVERLAP, ReadPage, read_page
+from model.scan.page import find_page
 
 ALONE: Final = {"word": WORDS, "line": TEXT}
 N_ALONE: Final = 300  # pictures of each, about

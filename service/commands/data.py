@@ -77,7 +77,7 @@ def _tell(ink: InkSet, census: Census, parts: split.Parts, plots: Path | None) -
     """Print what there is, and draw it when there is a folder for it."""
     click.echo(f"{census}\n\n{overview(ink, parts)}\nSHA-256 of the ink: {ink.digest}")
     if plots is not None:
-        from model.ink_plots import draw_ink  # needs matplotlib
+        from model.data.ink_plots import draw_ink  # needs matplotlib
 
         for path in draw_ink(ink, ink.take(parts["train"]), plots):
             click.echo(f"written: {path}")

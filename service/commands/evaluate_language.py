@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import click
 
-from model import language as languages
 from model.checkpoint import find, read
 from model.data import unipen
 from model.data.split import Part
+from model.language import ngrams as languages
 from service.commands.options import CHECKPOINT, DATA, PART, PATH, make_folders
 
 REPORT: Final = Path("docs/reports/language")

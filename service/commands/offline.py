@@ -12,13 +12,13 @@ import click
 
 from model.errors import InkstreamError
 from model.events import Event
-from model.page import find_page
 from model.recognizer import Recognition, Recognizer
-from service import page_formats, page_picture
+from model.scan.page import find_page
 from service.commands.files import holds_ink
 from service.commands.ink_files import Piece, pieces
 from service.commands.nets import Nets
-from service.page_messages import PageTranscription, read_line, transcription
+from service.scan import formats, picture
+from service.scan.messages import PageTranscription, read_line, transcription
 from service.session import message_of
 
 Form = Literal["text", "json", "csv", "hocr", "alto"]
@@ -136,7 +136,7 @@ def recognize_pages(
         else:
             click.echo(_page_text(str(path), page, form))
             if show is not None:
-                page_picture.draw(path, page, show)
+                picture.draw(path, page, show)
     return all_read
 
 
@@ -164,9 +164,9 @@ def _page_text(name: str, page: PageTranscription, form: Form) -> str:
             ]
             return "\n".join(map(_row, rows))
         case "hocr":
-            return page_formats.hocr(page, name)
+            return formats.hocr(page, name)
         case "alto":
-            return page_formats.alto(page, name)
+            return formats.alto(page, name)
         case "text":
             return page.text
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import click
 
-from model.knobs import PRESETS, Device, Place
+from model.training.knobs import PRESETS, Device, Place
 from service.commands.options import PATH, make_folders
 
 RUNS: Final = Path("runs")
@@ -222,7 +222,7 @@ def language(
       inkstream train language --arpa kenlm.arpa.gz --out runs/kenlm.ngrams
       inkstream recognize line.png --model lines --language runs/mine.ngrams
     """
-    from model.language_texts import convert_arpa, train_language
+    from model.language.texts import convert_arpa, train_language
 
     if arpa is not None:
         if text:
@@ -245,7 +245,7 @@ def document(data: Path | None, epochs: int, seed: int, out: Path | None) -> int
     Example:
       inkstream train document
     """
-    from model.document import train_document
+    from model.training.document import train_document
 
     if out is not None:
         make_folders(out.parent)

@@ -7,9 +7,9 @@ from typing import Final
 from model.config import ModelConfig
 from model.decode import MAX_SHOWN
 from model.errors import InputError
-from model.guided import new_decoder
-from model.hints import Hints
-from model.language import Language
+from model.language.guided import new_decoder
+from model.language.hints import Hints
+from model.language.ngrams import Language
 from model.transcript import Decoder
 from service.errors import ValueRefusedError
 from service.messages import Configured

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.document import train_document
 from model.evaluate import measure, report, runtime_road
 from model.recognizer import Recognizer
+from model.training.document import train_document
 from tests import builders
 
 
@@ -80,7 +80,9 @@ def test_a_report_holds_all_seeds_and_draws_its_plots(tmp_path: Path) -> None:
 def test_the_documents_net_prints_what_the_chapter_prints(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("model.document.mnist.load", lambda part, folder: builders.excerpt(400))
+    monkeypatch.setattr(
+        "model.training.document.mnist.load", lambda part, folder: builders.excerpt(400)
+    )
     accuracy = train_document(epochs=2)
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["epoch: 0", " batch: 0"]

@@ -19,8 +19,8 @@ from model import train as training
 from model.columns import digit_columns
 from model.errors import DataError
 from model.evaluate import report
-from model.knobs import TEACHER, ImageKnobs, Place
-from model.run_folder import CONFIGURATION, METRICS, STATE, network_weights
+from model.training.knobs import TEACHER, ImageKnobs, Place
+from model.training.run_folder import CONFIGURATION, METRICS, STATE, network_weights
 from service.client import connect_sync
 from tests import builders
 from tests.service.running import server

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.guided import new_decoder
-from model.hints import NO_HINTS, Hints
-from model.language import About, Language
-from model.language_counts import build
+from model.language.counts import build
+from model.language.guided import new_decoder
+from model.language.hints import NO_HINTS, Hints
+from model.language.ngrams import About, Language
 from model.runtime import Runtime
 from model.transcript import TranscriptDecoder
 from service.events import Event, Letter, Punctuation, Word

@@ -10,8 +10,8 @@ import pytest
 
 from service.errors import MEANINGS
 from service.messages import ModelInfo
-from service.page_messages import PageColumns, PageTranscription
 from service.rest import Recognition, Transcription
+from service.scan.messages import PageColumns, PageTranscription
 from tests.service.asking import client_of
 from tests.service.running import Running, server
 

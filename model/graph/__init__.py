@@ -1,0 +1,1 @@
+"""A trained net -> the ONNX graph that is served."""

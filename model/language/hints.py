@@ -1,0 +1,46 @@
+"""What is known of a text before it is written, and the guide that follows from it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from model.errors import InputError
+from model.events import SPACE
+from model.language.beam import Guide
+from model.language.guide import LanguageGuide, Together
+from model.language.lexicon import LexiconGuide, WordsGuide
+from model.language.ngrams import Language
+from model.language.pattern import PatternGuide
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """All of it; nothing is known at first."""
+
+    language: Language | None = None  # that it is written in
+    context: str = ""  # the text before it, which a language goes on from
+    words: tuple[str, ...] = ()  # that it may well hold: names, terms
+    lexicon: tuple[str, ...] = ()  # that it consists of, beside spaces; none: of any
+    pattern: str | None = None  # a regular expression that it fulfils
+
+
+NO_HINTS: Final = Hints()
+
+
+def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
+    """The guide that follows from hints, or None from none.
+
+    Raises `InputError` for labels without the space, for words that they cannot spell, and for a
+    pattern that cannot be understood or fulfilled.
+    """
+    if hints != NO_HINTS and SPACE not in labels:
+        raise InputError("hints need a net whose labels hold the space")
+    guides: list[Guide] = []
+    if hints.language is not None:
+        guides.append(LanguageGuide(hints.language, labels, hints.context))
+    if hints.words:
+        guides.append(WordsGuide(hints.words, labels))
+    if hints.lexicon:
+        guides.append(LexiconGuide(hints.lexicon, labels))
+    if hints.pattern is not None:
+        guides.append(PatternGuide(hints.pattern, labels))
+    return Together(guides) if len(guides) > 1 else next(iter(guides), None)

@@ -1,0 +1,81 @@
+"""What lines are made up of beside ink, and what that needs."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.data import line_data
+from model.errors import DataError
+from model.training.knobs import LineKnobs
+from model.training.line_task import LineTask
+from tests import builders
+from tests.model.training.test_line_training import SMALL, ink
+
+
+@pytest.fixture(autouse=True)
+def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.data.mnist.load", lambda part: builders.excerpt(100))
+
+
+def task(knobs: LineKnobs, letters: str) -> LineTask:
+    """Of ink whose labels are spelt with other letters than `o`, `l` and `z`."""
+    labels = tuple(label.translate(str.maketrans("olz", letters)) for label in ink().labels)
+    return LineTask(knobs, line_data.own("mine", dataclasses.replace(ink(), labels=labels)))
+
+
+def test_numbers_are_left_out_where_digits_are_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    some = task(dataclasses.replace(SMALL, images=1.5, words=0), "012")
+    assert capsys.readouterr().out.endswith(
+        "images is left out: numbers need all digits, mine has no 3 4 5 6 7 8 9\n"
+    )
+    assert some.labels == (" ", "0", "1", "2")
+    assert {len(label) for label in some.part(0, 0).labels} == {1}
+
+
+def test_made_up_text_is_left_out_where_no_label_has_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    some = task(dataclasses.replace(SMALL, made=9), "αβγ")
+    assert "made is left out: no label has a word of a to z" in capsys.readouterr().out
+    assert all(set(label) <= set("αβγ") for label in some.part(0, 0).labels)
+
+
+def test_one_hands_words_are_lined_up_and_not_spelt(capsys: pytest.CaptureFixture[str]) -> None:
+    letters = np.full_like(ink().letter_of_point, -1)
+    words = dataclasses.replace(ink(n_writers=1), letter_of_point=letters)
+    some = LineTask(dataclasses.replace(SMALL, made=100), line_data.own("mine", words))
+    assert "made is without spelt, numbers, random: no writer" in capsys.readouterr().out
+    assert any(" " in label for label in some.part(8, 0).labels)
+
+
+def test_pieces_that_are_not_trained_on_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def piece(label: str, *places: tuple[int, int]) -> str:
+        return json.dumps({"label": label, "strokes": [[[0, 0], *places]]})
+
+    words = [piece("word", (400, 100), (400, number)) for number in range(40)]
+    wide = [piece("wide", (20_000, 100), (9_000, number)) for number in range(3)]
+    narrow = [piece("no word of this width", (10, 100))] * 2
+    (tmp_path / "mine.jsonl").write_text("\n".join([*words, *wide, *narrow, piece("a\nb")]))
+    LineTask(dataclasses.replace(SMALL, column_height=32), line_data.load(tmp_path / "mine.jsonl"))
+    assert capsys.readouterr().out.endswith(
+        "pieces left out: 1 label of several lines, 3 wider than 1500 columns,"
+        " 2 narrower than 2.2 columns a character\n"
+    )
+
+
+def test_where_nothing_is_left_to_train_on_it_is_said() -> None:
+    nothing = dataclasses.replace(SMALL, made=9, characters=0, words=0, text=0)
+    with pytest.raises(DataError, match="no ink to train on is left"):
+        task(nothing, "αβγ")
+
+
+def test_numbers_are_drawn_by_their_share() -> None:
+    knobs = dataclasses.replace(SMALL, images=1.5, characters=0, words=0, text=0)
+    known = dataclasses.replace(ink(), labels=("0123456789", *ink().labels[1:]))
+    batch = LineTask(knobs, line_data.own("mine", known)).part(8, 0)
+    assert all(label.isdecimal() for label in batch.labels)
