@@ -1,1 +1,1 @@
-"""The report on lines: `inkstream evaluate lines`."""
+"""What the reports on lines, pages and languages measure, and how it is written down."""

@@ -16,13 +16,13 @@ from model.language.guide import LanguageGuide
 from model.language.guided import SWIFT, GuidedDecoder
 from model.language.hints import Hints
 from model.language.ngrams import Language
-from model.language.texts import LONGEST, MOST_WORDS
 from model.line_reading import Reader, Reading, Scores, batches, flushed
 from model.report.endings import lateness, letter_calibration
 from model.report.forms import dates
 from model.report.lexicons import lexicons, own_words
 from model.report.material import TEXT, WORDS, Material
 from model.report.measures import Figures, errors
+from model.training.language_texts import LONGEST, MOST_WORDS
 from model.transcript import TranscriptDecoder
 
 KINDS: Final = {"words": WORDS, "lines": TEXT}

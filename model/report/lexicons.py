@@ -10,10 +10,10 @@ from model.errors import ConfigError
 from model.language.guided import new_decoder
 from model.language.hints import Hints
 from model.language.ngrams import Language
-from model.language.texts import LONGEST, MOST_WORDS
 from model.line_reading import Reader, Reading
 from model.report.material import SEED, WORDS, Material
 from model.report.measures import errors
+from model.training.language_texts import LONGEST, MOST_WORDS
 from model.transcript import TranscriptDecoder
 
 SIZES: Final = (5_000, 20_000, 50_000)  # of closed lists

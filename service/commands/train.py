@@ -222,7 +222,7 @@ def language(
       inkstream train language --arpa kenlm.arpa.gz --out runs/kenlm.ngrams
       inkstream recognize line.png --model lines --language runs/mine.ngrams
     """
-    from model.language.texts import convert_arpa, train_language
+    from model.training.language_texts import convert_arpa, train_language
 
     if arpa is not None:
         if text:

@@ -11,7 +11,7 @@ from model.errors import DataError
 from model.language.arpa import read_arpa
 from model.language.counts import build
 from model.language.ngrams import About, Language, load
-from model.language.texts import convert_arpa
+from model.training.language_texts import convert_arpa
 
 ALPHABET = " abc|"
 TEXTS = [("abba", 5.0), ("a cab", 2.0), ("b|c", 1.0)]

@@ -8,7 +8,7 @@ import pytest
 from model.data.english import texts
 from model.errors import DataError
 from model.language.ngrams import Language
-from model.language.texts import train_language
+from model.training.language_texts import train_language
 
 WORDS = {"the": 0.05, "canal": 1e-5, "panama": 1e-9}
 
