@@ -123,7 +123,7 @@ def line_task(knobs: LineKnobs, place: Place) -> Task:
     """What a run on lines trains; its weights are drawn now, or those that it begins with."""
     start = None if place.init is None else start_from(place.init)
     teachers = [trained(run) for run in place.teachers]
-    data = line_data.load(place.data)
+    data = line_data.load(place.data, knobs.fold)
     torch.manual_seed(seeded(knobs.seed).initial_seed())
     return LineTask(knobs, data, start, teachers)
 

@@ -98,6 +98,16 @@ class InkSet:
             guides=self.guides[indices],
         )
 
+    def joined(self) -> NDArray[np.bool_]:
+        """[N], whether a stroke of a piece goes on from one letter to another, as the data tell."""
+        known = np.flatnonzero(self.letter_of_point >= 0)
+        letters = self.letter_of_point[known]
+        strokes = np.searchsorted(self.stroke_starts, known, "right") - 1
+        on = (strokes[1:] == strokes[:-1]) & (letters[1:] != letters[:-1])
+        found = np.zeros(len(self), bool)
+        found[np.searchsorted(self.piece_starts, strokes[1:][on], "right") - 1] = True
+        return found
+
     @property
     def digest(self) -> str:
         """SHA-256 of all that is in it: the same data give the same digest."""

@@ -111,8 +111,8 @@ class Material:
 
     def joined(self, places: Sequence[int]) -> list[bool]:
         """Whether a stroke of each piece goes on from one letter to another, as the data tell."""
-        pieces = [self.pieces.ink.piece(int(self.pieces.indices[place])) for place in places]
-        return [any(_letters(stroke) > 1 for stroke in piece.letters) for piece in pieces]
+        joined: list[bool] = self.pieces.ink.joined()[self.pieces.indices[places]].tolist()
+        return joined
 
     def fresh(self, places: Sequence[int]) -> list[bool]:
         """Whether no writer who trains wrote a piece's text."""
@@ -128,11 +128,6 @@ class Material:
     def _writer(self, place: int) -> str:
         ink = self.pieces.ink
         return str(ink.writer_names[ink.writers[self.pieces.indices[place]]])
-
-
-def _letters(stroke: NDArray[np.int16]) -> int:
-    """How many letters the points of a stroke are known to belong to."""
-    return len(np.unique(stroke[stroke >= 0]))
 
 
 def one_behind_the_other(lines: Sequence[Drawn]) -> Drawn:
