@@ -93,7 +93,8 @@ def joined_fold(ink: InkSet, fold: int) -> NDArray[np.int64]:
     persons = sorted(donor, key=lambda who: (donor[who], _hash(who)))
     own = set(persons[fold - 1 :: JOINED_FOLDS])
     of_writer = np.array([person(name) in own for name in ink.writer_names])
-    return training[of_writer[ink.writers[training]]]
+    found: NDArray[np.int64] = training[of_writer[ink.writers[training]]]
+    return found
 
 
 def torn(ink: InkSet, parts_: Parts) -> int:

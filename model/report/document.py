@@ -128,21 +128,14 @@ def _letter_ends(contents: Contents, _: str) -> Iterator[str]:
         " more whose data tell which ink belongs to which letter; right is an end within"
         f" {ends['reach_columns']} columns, each end once. *Events* are the `end` of letters and"
         " marks, *scores* the peaks of `letter_end` from 0.5 on, less its delay. Letters are joined"
-        " where a stroke goes on from one to the next, in at least one place of the piece. Few"
-        " writers' joined letters were ever cut: no folds over writers were trained for them."
+        " where a stroke goes on from one to the next, in at least one place of the piece."
     )
-    rows = [
-        (
-            kind,
-            f"{own['pieces']:,}",
-            f"{own['writers']:,}",
-            f"{own['events']['wanted']:,}",
-            *(number(own["events"][key]) for key in ("f1", "precision", "recall")),
-            number(own["scores"]["f1"]),
-        )
-        for kind, own in ends.items()
-        if kind != "reach_columns" and own["events"]["wanted"]
-    ]
+    kinds = {kind: ends[kind] for kind in ("all", "apart", "joined")}
+    if folds := contents["folds"]:
+        yield _of_folds(folds)
+        kinds["joined, left out of training"] = folds["left out"]
+        kinds["joined, the report's by those nets"] = folds["report"]
+    rows = [_ends_row(kind, own) for kind, own in kinds.items() if own["events"]["wanted"]]
     head = ("letters are", "pieces", "writers", "letters", "F1 of events", "precision", "recall")
     yield markdown((*head, "F1 of scores"), rows)
     if scores["n"]:
@@ -152,6 +145,26 @@ def _letter_ends(contents: Contents, _: str) -> Iterator[str]:
             f" {number(scores['brier_of_the_share'], 4)}) and a calibration error of"
             f" {number(scores['expected_calibration_error'], 4)}."
         )
+
+
+def _of_folds(folds: Contents) -> str:
+    return (
+        f"Few writers' joined letters were ever cut. {folds['left out']['writers']:,} more have"
+        f" them in training: {len(folds['config_digests']):,} nets of {folds['steps']:,} steps were"
+        " each trained without a fold of these (`inkstream train lines --fold`), and read it; and"
+        " the report's too, which tells how far they fall short of the longer trained net."
+    )
+
+
+def _ends_row(kind: str, own: Contents) -> Sequence[str]:
+    return (
+        kind,
+        f"{own['pieces']:,}",
+        f"{own['writers']:,}",
+        f"{own['events']['wanted']:,}",
+        *(number(own["events"][key]) for key in ("f1", "precision", "recall")),
+        number(own["scores"]["f1"]),
+    )
 
 
 def _delay(contents: Contents, plots: str) -> Iterator[str]:
