@@ -131,7 +131,7 @@ def _letter_ends(contents: Contents, _: str) -> Iterator[str]:
         " where a stroke goes on from one to the next, in at least one place of the piece."
     )
     kinds = {kind: ends[kind] for kind in ("all", "apart", "joined")}
-    if folds := contents["folds"]:
+    if folds := contents.get("folds"):
         yield _of_folds(folds)
         kinds["joined, left out of training"] = folds["left out"]
         kinds["joined, the report's by those nets"] = folds["report"]

@@ -80,7 +80,7 @@ def _kinds(kinds: Contents) -> list[tuple[str, str]]:
 
 def _folds(contents: Contents) -> list[tuple[str, str]]:
     """Letter ends by nets that did without the writers that they read."""
-    folds = contents["folds"]
+    folds = contents.get("folds")
     if not folds:
         return []
     nets = f"{folds['left out']['writers']:,} more writers by nets trained without them"
