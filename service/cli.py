@@ -214,7 +214,7 @@ def stream(
     help="folder to look in  [the one that came with inkstream]",
 )
 def models(as_json: bool, weights: Path | None) -> None:
-    """List the models that lie here.
+    """List the models that lie here, and what was measured of each.
 
     \b
     Examples:
@@ -242,6 +242,8 @@ def models(as_json: bool, weights: Path | None) -> None:
                 f"{metadata.name} {metadata.version}: {metadata.config.kind} of {known},"
                 f" {metadata.parameters:,} parameters, trained on {metadata.data}  ({path})"
             )
+            for name, share in read.metrics.items():
+                click.echo(f"  {name.replace('_', ' ')} {share:.2%}")
 
 
 _FORWARDED: Final = {"ignore_unknown_options": True, "help_option_names": []}

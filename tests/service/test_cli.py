@@ -13,7 +13,7 @@ from typing import Final
 import click
 import pytest
 
-from model.checkpoint import Checkpoint
+from model.checkpoint import Checkpoint, find, read
 from service import cli
 from tests.service.commands import DIGITS, EXAMPLES, INKSTREAM, ROOT, inkstream, one_line
 
@@ -204,6 +204,19 @@ def test_models_lists_what_lies_in_a_folder(
     assert cli.run(["models", "--weights", str(tiny.path.parent), "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["config"]["labels"] == list("0123456789")
+
+
+def test_models_tells_what_the_reports_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["models"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    for name in ("digits", "lines"):
+        measured = read(find(name)).metrics
+        first = next(i for i, line in enumerate(listed) if line.startswith(f"{name} ")) + 1
+        told = [line.rsplit(maxsplit=1) for line in listed[first : first + len(measured)]]
+        assert {key.strip().replace(" ", "_"): value for key, value in told} == {
+            key: f"{share:.2%}" for key, share in measured.items()
+        }
+    assert "report_writers_words_error" in read(find("lines")).metrics
 
 
 def test_a_folder_without_models_is_said_so(
