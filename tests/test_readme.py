@@ -15,8 +15,8 @@ import pytest
 from model.checkpoint import FIGURES, find, read
 from model.language import ngrams as languages
 from model.report.document import accuracy
-from model.report.page_document import document as page_document
-from model.report.page_document import table as page_table
+from model.report.scan.document import document as page_document
+from model.report.scan.document import table as page_table
 from model.report.tables import table
 from service.commands.evaluate_language import table as language_table
 from tests import figures

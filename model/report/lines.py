@@ -78,13 +78,13 @@ class Report:
 
     def save(self, folder: Path, document: Path) -> None:
         """Write report.json, figures.md and the plots into `folder`, and the document."""
-        from model.report import pages, plots  # noqa: PLC0415  # need matplotlib
+        from model.report import plots, sample_pages  # noqa: PLC0415  # need matplotlib
 
         folder.mkdir(parents=True, exist_ok=True)
         (folder / REPORT).write_text(json.dumps(self.contents, indent=2) + "\n")
         (folder / "figures.md").write_text(self.table())
         plots.draw_report(self.contents, folder)
-        pages.draw_pages(self.samples, self.labels, folder)
+        sample_pages.draw_pages(self.samples, self.labels, folder)
         document.write_text(accuracy(self.contents, os.path.relpath(folder, document.parent)))
 
 

@@ -39,9 +39,9 @@ def pages(
       inkstream evaluate pages --peers
       inkstream evaluate pages --part choose --limit 20 --out /tmp/pages --document /tmp/pages.md
     """
-    from model.report.page_document import table  # needs rapidfuzz
-    from model.report.page_peers import installed
-    from model.report.page_report import report
+    from model.report.scan.document import table  # needs rapidfuzz
+    from model.report.scan.peers import installed
+    from model.report.scan.report import report
 
     net = read(find(checkpoint), "transcriber")
     make_folders(out, document.parent)

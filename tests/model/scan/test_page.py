@@ -15,7 +15,7 @@ from model.data.paper import Sheet
 from model.data.paper_light import Look
 from model.image import upright_size
 from model.recognizer import Recognizer, load
-from model.report.page_measures import found, overlap
+from model.report.scan.measures import found, overlap
 from model.scan.ink import without_rules
 from model.scan.page import Page, find_page
 from tests.pages import EXAMPLES, PLAIN, encoded, page, textured

@@ -21,12 +21,12 @@ from model.line_reading import Reader
 from model.recognizer import Recognizer
 from model.report.material import TEXT, WORDS, Material
 from model.report.measures import Figures, f1
-from model.report.page_document import document, table
-from model.report.page_material import full_page, pages
-from model.report.page_measures import page_error, share_wrong
-from model.report.page_peers import PagePeer
-from model.report.page_pictures import draw_pages
-from model.report.page_reading import OVERLAP, ReadPage, read_page
+from model.report.scan.document import document, table
+from model.report.scan.material import full_page, pages
+from model.report.scan.measures import page_error, share_wrong
+from model.report.scan.peers import PagePeer
+from model.report.scan.pictures import draw_pages
+from model.report.scan.reading import OVERLAP, ReadPage, read_page
 from model.scan.page import find_page
 
 ALONE: Final = {"word": WORDS, "line": TEXT}

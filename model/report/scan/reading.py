@@ -5,8 +5,8 @@ from typing import Final
 
 from model.line_reading import Reader
 from model.recognizer import Recognizer
-from model.report.page_material import WrittenPage
-from model.report.page_measures import found, page_error
+from model.report.scan.material import WrittenPage
+from model.report.scan.measures import found, page_error
 from model.scan.page import Page, find_page
 
 OVERLAP: Final = 0.5  # of a line's box and the one that was found, over both

@@ -9,10 +9,10 @@ from PIL import Image
 
 from model.checkpoint import Checkpoint
 from model.report.material import Material
-from model.report.page_document import document, table
-from model.report.page_material import pages
-from model.report.page_measures import found, overlap, page_error, share_wrong
-from model.report.page_report import PageReport, report
+from model.report.scan.document import document, table
+from model.report.scan.material import pages
+from model.report.scan.measures import found, overlap, page_error, share_wrong
+from model.report.scan.report import PageReport, report
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
 
 SQUARE = np.array([[0.0, 0.0], [10, 0], [10, 10], [0, 10]])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from model.report.page_reading import ReadPage
+from model.report.scan.reading import ReadPage
 
 FOUND: Final = (5, 150, 105)
 MISSED: Final = (220, 38, 38)

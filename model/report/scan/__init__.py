@@ -1,0 +1,1 @@
+"""The report on pages: `inkstream evaluate pages`."""
