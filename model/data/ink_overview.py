@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from model.data.census import table
 from model.data.inkset import CATEGORIES, InkSet
 from model.data.split import Parts, torn
-from model.data.unipen_census import table
 
 LETTERED_SHARE: Final = 0.7  # of the points; joins between letters may be of none
 PERCENTILES: Final = (5, 50, 95)

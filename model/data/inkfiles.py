@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data import inkml
+from model.data.census import Census, WhyKey
 from model.data.inkset import CATEGORIES, LARGEST, Builder, InkSet
 from model.data.own_split import together
 from model.data.split import LEAST_POINTS
-from model.data.unipen_census import Census, WhyKey
 from model.errors import DataError
 
 JSON_SUFFIXES: Final = (".jsonl", ".ndjson")

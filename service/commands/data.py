@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from model.data import inkfiles, own_split, split, unipen_rules
+from model.data import inkfiles, own_split, split
 from model.data import unipen as release
+from model.data.census import Census
 from model.data.ink_overview import overview
 from model.data.inkset import InkSet
-from model.data.unipen_census import Census
+from model.data.unipen.rules import document as document_of_rules
 from service.commands.options import PATH
 
 
@@ -52,7 +53,7 @@ def unipen(
         digest = split.write_table(split.part_of_writer(ink.writer_names), writers)
         click.echo(f"written: {writers} (SHA-256 {digest})")
     if rules is not None:
-        rules.write_text(unipen_rules.document(census, ink.digest))
+        rules.write_text(document_of_rules(census, ink.digest))
         click.echo(f"written: {rules}")
 
 

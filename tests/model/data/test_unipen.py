@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from model.data import unipen
+from model.data.census import Census
 from model.data.inkset import InkSet, Piece
-from model.data.unipen_census import Census
 
 HEADER: Final = ".WRITER_ID ann\n.STYLE MIXED\n"
 

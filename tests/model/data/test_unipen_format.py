@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from model.data.unipen_format import Page, includes, read_page, read_segments
+from model.data.unipen.format import Page, includes, read_page, read_segments
 from model.errors import DataError
 
 

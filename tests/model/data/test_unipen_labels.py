@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.data.unipen_labels import clean
+from model.data.unipen.labels import clean
 from model.errors import DataError
 
 

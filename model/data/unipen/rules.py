@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from model.data.unipen_census import Census, WhyKey
+from model.data.census import Census, WhyKey
 
 COMMAND: Final = "inkstream data unipen --rules docs/data.md"
 FEW: Final = 6  # donors whose names are told

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from model.data.census import WhyKey
 from model.data.inkset import spread
-from model.data.unipen_census import WhyKey
-from model.data.unipen_format import FURTHEST, Header, Page, Segment
-from model.data.unipen_labels import clean
+from model.data.unipen.format import FURTHEST, Header, Page, Segment
+from model.data.unipen.labels import clean
 from model.errors import DataError
 
 CHARACTERS: Final = ("1a", "1b", "1c", "1d", "3")

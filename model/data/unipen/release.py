@@ -16,14 +16,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from model.data.census import Census, PieceKey
 from model.data.inkset import CATEGORIES, Builder, InkSet
-from model.data.unipen_census import Census, PieceKey
-from model.data.unipen_cut import Source, Tally
-from model.data.unipen_format import includes, own_ink, read_page, read_segments
-from model.data.unipen_pieces import add_page
+from model.data.unipen.cut import Source, Tally
+from model.data.unipen.format import includes, own_ink, read_page, read_segments
+from model.data.unipen.pieces import add_page
 from model.errors import DataError
-
-__all__ = ["Census", "cache_folder", "keep", "read"]
 
 INK: Final = "unipen.npz"
 CENSUS: Final = "census.json"

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from model.data.unipen_cut import LINES, WORDS, Cut
+from model.data.unipen.cut import LINES, WORDS, Cut
 
 ON_BASELINE: Final = frozenset("abcdehiklmnorstuvwxzABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
 X_HIGH: Final = frozenset("acemnorsuvwxz")

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.inkset import STYLES, Builder
-from model.data.unipen_cut import CHARACTERS, WORDS, Cut, Source, Tally, cut_out
-from model.data.unipen_format import Page
-from model.data.unipen_guides import guides
-from model.data.unipen_letters import fit, has_line_break, line_of_words
+from model.data.unipen.cut import CHARACTERS, WORDS, Cut, Source, Tally, cut_out
+from model.data.unipen.format import Page
+from model.data.unipen.guides import guides
+from model.data.unipen.letters import fit, has_line_break, line_of_words
 from model.errors import DataError
 
 
