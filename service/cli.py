@@ -5,6 +5,7 @@ was not understood, 130 interrupted. A reader that leaves early, such as `head`,
 """
 
 import importlib
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ INTERRUPTED: Final = 130  # what shells expect after Ctrl-C: 128 + SIGINT
 
 def main() -> None:
     """Entry point of `inkstream`."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # whoever began us has closed it
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -197,6 +201,8 @@ def stream(
     from service.commands.show import show
     from service.conversation import NoConnectionError
 
+    if pace is not None and math.isnan(pace):
+        raise click.BadParameter("nan is no pace, expected a number", param_hint="--pace")
     plain = plain or not sys.stdout.isatty()
     said = {"characters": characters, "language_model": language, "pattern": pattern}
     hints = {name: value for name, value in said.items() if value is not None}
