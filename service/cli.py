@@ -30,7 +30,8 @@ def main() -> None:
     """Entry point of `inkstream`."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # whoever began us has closed it
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+            setattr(sys, name, nowhere)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -22,7 +22,7 @@ WIDE: Final = 2.0  # times as wide as high is an image of a line; photos have up
 def expand(image: str, suffixes: Set[str] = SUFFIXES) -> list[Path]:
     """The files that an argument names, sorted: a file, a folder's, or a pattern's matches.
 
-    There may be none. Hidden ones are named by themselves alone: other systems leave such of theirs.
+    There may be none. Hidden ones of a folder are passed over: other systems leave such of theirs.
 
     Args:
         image: the argument.
