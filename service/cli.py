@@ -171,7 +171,9 @@ cli.add_command(recognize)
     help="milliseconds between columns  [in a terminal 60, for lines 15; else 0]",
 )
 @click.option(
-    "--plain", is_flag=True, help="a line for each column and event, as when output is a pipe"
+    "--plain",
+    is_flag=True,
+    help="a line for each column and event, as in a pipe or a small terminal",
 )
 def stream(
     *,
