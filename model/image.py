@@ -28,7 +28,7 @@ MAX_KEPT: Final = 1 << 21  # pixels in all after that, where a longer side is as
 FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 
 # What decoding costs at worst, in bytes a pixel, measured as the growth of the process: the pixels
-# themselves, and beside them WebP's canvases. JPEG and TIFF are reckoned by `_cost`.
+# themselves, and beside them WebP's canvases. JPEG and TIFF are reckoned by `_demand`.
 DECODING_BYTES: Final = 80_000_000
 BYTES_PER_PIXEL: Final = {"WEBP": 18}
 STORED_BYTES_PER_PIXEL: Final = 4  # Pillow's own, in most of its modes

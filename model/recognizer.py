@@ -97,7 +97,7 @@ class State:
             known = json.loads(head)
             row = np.frombuffer(numbers, "<f4").astype(np.float32)
             return cls(row, int(known["columns"]), str(known["model"]), known.get("heard"))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise InputError(f"{path} is a damaged state: {error}") from error
 
 
@@ -210,11 +210,13 @@ class Recognizer:
         return self.read(stroke_columns(strokes, self._runtime.config, height))
 
     def read(self, columns: NDArray[np.uint8]) -> Recognition:
-        """Read columns [T, H] that are complete, at least one."""
+        """Read columns [T, H] that are complete, at least one; raises what `read_all` does."""
         return self.read_all([columns])[0]
 
     def read_all(self, lines: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
-        """Read several rows of columns side by side, as many sessions are: each [T, H], T > 0."""
+        """Read rows of columns side by side: `InputError` unless each is [T, H] uint8, T > 0."""
+        if wrong := {str(line.dtype) for line in lines} - {"uint8"}:
+            raise InputError(f"columns hold {', '.join(sorted(wrong))}, expected uint8")
         scores, states = self._runtime.run_ragged(lines, self._runtime.initial_state(len(lines)))
         return [self._decoded(*own) for own in zip(lines, scores, states, strict=True)]
 

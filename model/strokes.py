@@ -1,5 +1,6 @@
 """Whole strokes of a pen -> columns, with or without a known frame."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -37,9 +38,9 @@ def stroke_columns(
         [T, H], 0 = paper, 255 = ink.
 
     Raises:
-        InputError: no row of points, none at all, or numbers that cannot be drawn.
+        InputError: no row of points, none at all, numbers that cannot be drawn, or no height.
     """
-    points, starts = _drawable(strokes)
+    points, starts = _drawable(strokes, height)
     rows = config.column_height
     if height is not None:
         with np.errstate(over="ignore", invalid="ignore"):  # `rasterise` says what is too far
@@ -55,21 +56,39 @@ def framed(strokes: Sequence[ArrayLike], rows: int, height: float | None = None)
 
     For arguments and errors see `stroke_columns`; a stroke without points is left out.
     """
-    points, starts = _drawable(strokes)
+    points, starts = _drawable(strokes, height)
     in_pixels = (
         _fitted(points, starts, rows, PEN_WIDTH) if height is None else points * (rows / height)
     )
     return np.split(in_pixels, starts[1:-1])
 
 
-def _drawable(strokes: Sequence[ArrayLike]) -> tuple[Points, NDArray[np.int64]]:
+def _drawable(
+    strokes: Sequence[ArrayLike], height: float | None
+) -> tuple[Points, NDArray[np.int64]]:
     """Points and starts of strokes as `flatten` gives them; raises what `stroke_columns` does."""
-    points, starts = flatten([stroke for stroke in strokes if len(np.asarray(stroke))])
+    if height is not None and not 0 < height < math.inf:
+        raise InputError(f"height is {height}, allowed: a number above 0, or None")
+    rows = [_points(stroke, number) for number, stroke in enumerate(strokes)]
+    points, starts = flatten([row for row in rows if len(row)])
     if not len(points):
         raise InputError("there is no ink: no stroke has a point")
     if not (abs(points) <= FURTHEST).all():  # not a number is not, either
         raise InputError(f"points lie beyond what can be drawn, allowed: up to {FURTHEST:g}")
     return points, starts
+
+
+def _points(stroke: ArrayLike, number: int) -> Points:
+    """The `number`-th stroke as points [n, 2]; raises `InputError` if it is no row of them."""
+    try:
+        points = np.asarray(stroke, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"stroke {number} is no row of points: {error}") from error
+    if points.shape == (0,):
+        return points.reshape(0, 2)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise InputError(f"stroke {number} has shape {points.shape}, expected [points, 2]")
+    return points
 
 
 def _fitted(points: Points, starts: NDArray[np.int64], rows: int, pen_width: float) -> Points:

@@ -5,6 +5,7 @@ was not understood, 130 interrupted. A reader that leaves early, such as `head`,
 """
 
 import importlib
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,10 @@ INTERRUPTED: Final = 130  # what shells expect after Ctrl-C: 128 + SIGINT
 
 def main() -> None:
     """Entry point of `inkstream`."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # whoever began us has closed it
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+            setattr(sys, name, nowhere)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -166,7 +171,9 @@ cli.add_command(recognize)
     help="milliseconds between columns  [in a terminal 60, for lines 15; else 0]",
 )
 @click.option(
-    "--plain", is_flag=True, help="a line for each column and event, as when output is a pipe"
+    "--plain",
+    is_flag=True,
+    help="a line for each column and event, as in a pipe or a small terminal",
 )
 def stream(
     *,
@@ -197,6 +204,8 @@ def stream(
     from service.commands.show import show
     from service.conversation import NoConnectionError
 
+    if pace is not None and math.isnan(pace):
+        raise click.BadParameter("nan is no pace, expected a number", param_hint="--pace")
     plain = plain or not sys.stdout.isatty()
     said = {"characters": characters, "language_model": language, "pattern": pattern}
     hints = {name: value for name, value in said.items() if value is not None}

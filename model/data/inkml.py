@@ -21,7 +21,9 @@ LABELS: Final = ("truth", "transcription", "label")  # types of annotation that 
 WRITERS: Final = ("writer", "writerid")
 CHANNELS: Final = ("X", "Y")
 VALUE: Final = re.compile(r"""(['"!]?)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[*?TF])""")
+COUNT: Final = re.compile(r"\d{1,9}")  # a file with more points would not fit into memory
 MAX_DEPTH: Final = 100  # elements in each other: files have six, and Python goes down a thousand
+MAX_SHOWN: Final = 40  # characters of what came
 ORDERS: Final = {"!": 0, "'": 1, '"': 2}  # a value itself, its difference, the difference of that
 
 
@@ -263,8 +265,10 @@ def _traces(group: Element, named: dict[str, Element]) -> Iterator[tuple[Element
 def _part(view: Element) -> slice:
     """Which points of a trace a view shows: `from` and `to` count from 1 and both belong to it."""
     first, last = view.attributes.get("from", "1"), view.attributes.get("to")
-    if not first.isdecimal() or int(first) < 1 or not (last is None or last.isdecimal()):
-        raise DataError(f"line {view.line}: from {first!r} to {last!r}, expected counts of points")
+    are_counts = all(map(COUNT.fullmatch, [first] if last is None else [first, last]))
+    if not are_counts or int(first) < 1:
+        shown = f"from {first[:MAX_SHOWN]!r} to {last and last[:MAX_SHOWN]!r}"
+        raise DataError(f"line {view.line}: {shown}, expected counts of points")
     return slice(int(first) - 1, None if last is None else int(last))
 
 
@@ -292,7 +296,7 @@ def _rows(trace: Element, least: int) -> list[list[tuple[str, str]]]:
         row = VALUE.findall(regular)
         if len(row) < least or VALUE.sub("", regular).strip():
             raise DataError(
-                f"line {trace.line}: point {number} of the trace is {text.strip()[:40]!r}, "
+                f"line {trace.line}: point {number} of the trace is {text.strip()[:MAX_SHOWN]!r}, "
                 f"expected {least} values or more"
             )
         rows.append(row)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from model.decode import MAX_SHOWN
 from model.errors import InputError
 from model.events import SPACE
 from model.language.beam import Guide
@@ -29,9 +30,12 @@ NO_HINTS: Final = Hints()
 def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
     """The guide that follows from hints, or None from none.
 
-    Raises `InputError` for labels without the space, for words that they cannot spell, and for a
-    pattern that cannot be understood or fulfilled.
+    Raises `InputError` for labels without the space, for words that they cannot spell, for a
+    pattern that cannot be understood or fulfilled, and for such as leave no character together.
     """
+    for name in ("words", "lexicon"):
+        if isinstance(given := getattr(hints, name), str):
+            raise InputError(f"{name} is {given[:MAX_SHOWN]!r}, expected a list of words")
     if hints != NO_HINTS and SPACE not in labels:
         raise InputError("hints need a net whose labels hold the space")
     guides: list[Guide] = []
@@ -43,4 +47,9 @@ def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
         guides.append(LexiconGuide(hints.lexicon, labels))
     if hints.pattern is not None:
         guides.append(PatternGuide(hints.pattern, labels))
-    return Together(guides) if len(guides) > 1 else next(iter(guides), None)
+    if len(guides) < 2:
+        return next(iter(guides), None)
+    together = Together(guides)
+    if together.spells is not None and together.spells.max() < 0:
+        raise InputError("no character of the pattern is one of the lexicon")
+    return together

@@ -1,6 +1,7 @@
 """Builds the character n-gram model of a language: `inkstream train language`."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Final
 
 from model.data.english import CHARACTERS, texts
 from model.data.words import ENGLISH_SOURCE, english
-from model.errors import DataError
+from model.errors import ConfigError, DataError
 from model.events import SPACE
 from model.language.arpa import read_arpa
 from model.language.counts import build
@@ -33,8 +34,11 @@ def train_language(
         out: where it is written.
 
     Raises:
+        ConfigError: the weight is not above 0, or endless.
         DataError: there is nothing to count, or a file cannot be read.
     """
+    if not 0 < weight < math.inf:
+        raise ConfigError(f"text weight is {weight}, allowed: above 0")
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work, lest it fail at the end
     lines = [line for file in files for line in _lines(file)]
     sources = [f"{file.name}, sha256 {_digest(file)}" for file in files]
@@ -71,7 +75,7 @@ def _english_texts() -> Iterator[tuple[str, float]]:
 def _lines(file: Path) -> list[str]:
     """Its lines, with single spaces and without other white space; raises `DataError`."""
     try:
-        lines = [" ".join(line.split()) for line in file.read_text("utf-8").splitlines()]
+        lines = [" ".join(line.split()) for line in file.read_text("utf-8-sig").splitlines()]
     except OSError as error:
         raise DataError(f"cannot read text {file}: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -22,7 +22,7 @@ WIDE: Final = 2.0  # times as wide as high is an image of a line; photos have up
 def expand(image: str, suffixes: Set[str] = SUFFIXES) -> list[Path]:
     """The files that an argument names, sorted: a file, a folder's, or a pattern's matches.
 
-    There may be none.
+    There may be none. Hidden ones of a folder are passed over: other systems leave such of theirs.
 
     Args:
         image: the argument.
@@ -31,10 +31,16 @@ def expand(image: str, suffixes: Set[str] = SUFFIXES) -> list[Path]:
     path = Path(image)
     if path.is_dir():
         inside = (file for file in path.rglob("*") if file.suffix.lower() in suffixes)
-        return sorted(file for file in inside if file.is_file())
+        return sorted(
+            file
+            for file in inside
+            if file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        )
     if path.exists():
         return [path]
-    return sorted(Path(name) for name in glob.glob(image, recursive=True))  # noqa: PTH207
+    matches = map(Path, glob.glob(image, recursive=True))  # noqa: PTH207
+    return sorted(match for match in matches if not match.is_dir())
 
 
 def holds_ink(path: Path) -> bool:

@@ -6,9 +6,11 @@ image or a piece of ink that cannot be read gets a line with its `error` and spo
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,6 +25,7 @@ from service.commands.offline import answers, line_fields, page_of
 
 Lines = list[dict[str, Any]]  # about one file
 
+BEGINNING: Final = b'{"image": "'  # of every line
 WAITING: Final = 4  # files for each process that lie ready, so that none has to wait
 
 
@@ -54,7 +57,8 @@ def read_folder(paths: Sequence[Path], out: Path, task: Task, processes: int | N
     left = [path for path in paths if str(path) not in done]
     all_read = True
     with (
-        out.open("a", encoding="utf-8") as file,
+        # A name that is no UTF-8 is written as JSON escapes it, and found again.
+        out.open("a", encoding="utf-8", errors="backslashreplace") as file,
         click.progressbar(length=len(left), label="reading", file=sys.stderr) as bar,
     ):
         for lines in _read(left, task, done, processes or os.cpu_count() or 1):
@@ -75,9 +79,11 @@ def _mended(out: Path) -> set[str]:
     if not out.exists():
         return set()
     content = out.read_bytes()
-    whole = content.rpartition(b"\n")[0]
+    *whole, torn = content.split(b"\n")
+    if not (torn.startswith(BEGINNING) or BEGINNING.startswith(torn)):
+        whole.append(torn)  # is told of as none of ours
     images, kept = set(), []
-    for number, text in enumerate(whole.splitlines(), 1):
+    for number, text in enumerate(whole, 1):
         try:
             line = json.loads(text)
             image, is_error = str(line["image"]), "error" in line
@@ -104,12 +110,29 @@ def _read(paths: Sequence[Path], task: Task, done: Set[str], processes: int) -> 
     waiting = list(reversed(paths))
     running: set[Future[Lines]] = set()
     # Spawned, not forked: the runtime's threads do not survive a fork.
-    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (task, done)) as pool:
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, (task, done))
+    try:
         while waiting or running:
-            while waiting and len(running) < WAITING * processes:
-                running.add(pool.submit(_lines_of, waiting.pop()))
+            with _interrupts_held():  # in processes that begin here, for good
+                while waiting and len(running) < WAITING * processes:
+                    running.add(pool.submit(_lines_of, waiting.pop()))
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in finished)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C, which a terminal sends to all processes, comes when the block is done.
+
+    A process that is begun within it inherits this, and leaves Ctrl-C to the command.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _reader: tuple[Nets, Task, Set[str]] | None = None  # of this process

@@ -53,7 +53,7 @@ def are_of_lines(hints: Mapping[str, Any]) -> bool:
 
 def _words(file: Path) -> tuple[str, ...]:
     try:
-        words = tuple(file.read_text("utf-8").split())
+        words = tuple(file.read_text("utf-8-sig").split())
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not UTF-8 at byte {error.start}") from None
     if not words:

@@ -39,10 +39,11 @@ def recognize(
 ) -> int:
     """Read images of one digit, one line of writing or one page each, here, without a server.
 
-    IMAGE is a file, a folder (all images in it and below), or a quoted pattern. One that cannot be
-    read is named on standard error, the others are read all the same, and the exit code is 1. Ink
-    is read too: each line of a .jsonl file with strokes, and of an .inkml file each labelled group,
-    or where none is labelled, each group, and the traces outside of any as one.
+    IMAGE is a file, a folder (all images in it and below that are not hidden), or a quoted pattern.
+    One that cannot be read is named on standard error, the others are read all the same, and the
+    exit code is 1. Ink is read too: each line of a .jsonl file with strokes, and of an .inkml file
+    each labelled group, or where none is labelled, each group, and the traces outside of any as
+    one.
 
     Without --model, ink, pages, and images at least twice as wide as high are read by the net
     lines, other images by digits; with hints such as --language all are read by lines.

@@ -60,7 +60,8 @@ def show(
         hints: what a `configure` tells of the line.
         pace_ms: milliseconds between two columns; None is a pace that can be followed, or none at
             all if plain.
-        plain: one line of text for each column and event instead of a drawing.
+        plain: one line of text for each column and event instead of a drawing, as where the
+            terminal has no room for one.
 
     Raises `DataError`, which names it, if the image or a piece of ink cannot be read, and
     `ServiceError` as `connect_sync` does and for hints that the server refuses.
@@ -70,6 +71,10 @@ def show(
         if hints:
             stream.configure(**hints)
         transcribes = stream.ready.model.kind == "transcriber"
+        screen, ready = shutil.get_terminal_size(), stream.ready
+        plain = plain or not terminal.has_room(
+            *screen, ready.column_height, ready.labels, is_line=transcribes
+        )
         if pace_ms is None:
             pace_ms = 0.0 if plain else LINE_PACE_MS if transcribes else DIGIT_PACE_MS
         show_results = _show_line if transcribes else _show_digit

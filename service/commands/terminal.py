@@ -23,12 +23,25 @@ DARKEST_GREY: Final = 233  # the 256-colour palette has 24 greys, 232..255
 GREYS: Final = 22
 BAR_CELLS: Final = 24
 EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+PERCENT_CELLS: Final = 9  # of a bar's number and the spaces beside it
 MARGIN: Final = "  "
+DIGIT_ROWS: Final = 4  # beside the ink, that of the cursor among them
+LINE_ROWS: Final = 6
 SURE: Final = 0.95  # from this probability on an answer is drawn as settled
 
 LEADS: Final = "\x1b[1;33m"  # bold yellow: ahead, not yet sure
 SETTLED: Final = "\x1b[1;32m"  # bold green
 OTHERS: Final = "\x1b[2m"  # dim
+
+
+def has_room(
+    width: int, height: int, column_height: int, labels: Sequence[str], *, is_line: bool
+) -> bool:
+    """Whether a screen of so many cells and lines holds a picture, which is drawn over itself."""
+    rows = (column_height + 1) // 2 + (LINE_ROWS if is_line else DIGIT_ROWS)
+    bars = max(map(len, labels)) + BAR_CELLS + PERCENT_CELLS
+    cells = 1 if is_line else 2 * len(MARGIN) + column_height + bars  # a line shows its end
+    return height >= rows and width >= cells
 
 
 class Drawing:

@@ -166,12 +166,21 @@ def test_a_state_of_another_net_is_refused(recognizer: Recognizer, tmp_path: Pat
         (b'inkstream state 1\n{"columns": 3}\n', "damaged"),
         (b'inkstream state 1\n{"columns": 3, "model": "a"}\n\0\0\0', "damaged"),
         (b"inkstream state 1\n[]\n", "damaged"),
+        (b'inkstream state 1\n{"columns": Infinity, "model": "a"}\n', "damaged"),
     ],
 )
 def test_a_damaged_state_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "state").write_bytes(content)
     with pytest.raises(InputError, match=said):
         State.load(tmp_path / "state")
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int64, np.bool_])
+def test_whole_columns_of_other_numbers_than_bytes_are_refused(
+    recognizer: Recognizer, kind: type[np.generic]
+) -> None:
+    with pytest.raises(InputError, match=r"columns hold \w+, expected uint8"):
+        recognizer.read(np.ones((5, recognizer.column_height), kind))
 
 
 # Lines

@@ -55,6 +55,18 @@ def test_what_does_not_go_together_is_one_clear_error() -> None:
         load("lines", language="klingon")
 
 
+@pytest.mark.parametrize("name", ["words", "lexicon"])
+def test_a_word_in_place_of_a_list_of_words_is_not_taken_for_its_letters(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} is 'Zschage', expected a list of words"):
+        load("lines", **dict[str, Any]({name: "Zschage"}))
+
+
+def test_a_pattern_without_any_character_of_the_lexicon_is_refused() -> None:
+    with pytest.raises(InputError, match="no character of the pattern is one of the lexicon"):
+        load("lines", lexicon=["hello"], pattern="[0-9]+")
+    assert load("lines", lexicon=["hello"], pattern="[0-9]*[a-z]+")
+
+
 @pytest.mark.parametrize("language", [None, "english"])
 def test_a_flush_between_two_letters_makes_no_space_and_takes_none_away(
     language: str | None,

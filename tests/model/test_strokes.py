@@ -1,5 +1,7 @@
 """Whole strokes become columns, in a frame that is given or in the one that their ink gives."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -82,12 +84,38 @@ def test_a_hundred_thousand_points_are_drawn() -> None:
         ([[(1, float("inf"))]], "beyond what can be drawn"),
         ([[(-1e300, 0), (1e300, 1)]], "beyond what can be drawn"),
         ([[(0, 0), (1e8, 0), (1e8, 1)], [(0, 1)] * 9 + [(0, 0), (1e8, 0)]], "x is from"),
-        ([[1, 2, 3]], "expected \\[points, 2\\]"),
     ],
 )
 def test_strokes_that_cannot_be_drawn_say_why(strokes: list[Stroke], said: str) -> None:
     with pytest.raises(InputError, match=said):
         stroke_columns(strokes, LINES)
+
+
+@pytest.mark.parametrize(
+    ("strokes", "said"),
+    [
+        ([[], [1, 2, 3]], "stroke 1 has shape \\(3,\\), expected \\[points, 2\\]"),
+        ([WAVE, [(1, 2), (3,)]], "stroke 1 is no row of points"),
+        ([[("a", "b")]], "stroke 0 is no row of points: .*'a'"),
+        ([[(1, 2j)]], "stroke 0 is no row of points"),
+        (["ink"], "stroke 0 is no row of points: .*'ink'"),
+        ([5], "stroke 0 has shape"),
+    ],
+)
+def test_what_is_no_row_of_points_is_named(strokes: list[Any], said: str) -> None:
+    for read in (lambda: stroke_columns(strokes, LINES), lambda: framed(strokes, 32)):
+        with pytest.raises(InputError, match=said):
+            read()
+
+
+@pytest.mark.parametrize("height", [0, -1.0, float("nan"), float("inf")])
+def test_a_frame_without_height_is_refused(height: float) -> None:
+    for read in (
+        lambda: stroke_columns([WAVE], LINES, height),
+        lambda: framed([WAVE], 32, height),
+    ):
+        with pytest.raises(InputError, match=f"height is {height}, allowed: a number above 0"):
+            read()
 
 
 @pytest.mark.parametrize(

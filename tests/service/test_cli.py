@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -69,6 +70,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         (["recognize", "nosuch/*.png"], "no image or ink at 'nosuch/*.png'"),
         (["stream", "nosuch.png"], "'nosuch.png' does not exist"),
         (["stream", "examples/7.png", "--pace", "-1"], "--pace"),
+        (["stream", "examples/7.png", "--pace", "nan"], "--pace: nan is no pace"),
         (["serve", "--pot", "1"], "--port"),
         (["serve", "--port", "high"], "port is 'high'"),
         (["serve", "--port", "99999"], "port is '99999'"),
@@ -122,6 +124,24 @@ def test_recognize_reads_folders_and_patterns(
     assert cli.run(["recognize", pattern, "--model", str(tiny.path)]) == 0
     names = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
     assert names == [str(tmp_path / name) for name in ("a.png", "below/c.png")]
+
+
+def test_hidden_files_of_a_folder_and_folders_of_a_pattern_are_passed_over(
+    tiny: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / ".cache").mkdir()
+    for name in ("a.png", "below/b.png"):
+        (tmp_path / name).write_bytes((EXAMPLES / "1.png").read_bytes())
+    for name in ("._a.png", ".cache/a.png"):
+        (tmp_path / name).write_text("no image")
+    for named in (tmp_path, tmp_path / "**"):
+        assert cli.run(["recognize", str(named), "--model", str(tiny.path)]) == 0
+        written = capsys.readouterr()
+        names = [line.split("  ")[0] for line in written.out.splitlines()]
+        assert names == [str(tmp_path / name) for name in ("a.png", "below/b.png")]
+        assert written.err == ""
+    assert cli.run(["recognize", str(tmp_path / "._a.png"), "--model", str(tiny.path)]) == 1
 
 
 def test_recognize_writes_json_lines(tiny: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,6 +211,13 @@ def test_a_pipe_that_is_closed_early_is_no_error(tiny: Checkpoint) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_stream_that_was_closed_before_is_no_error(closed: str) -> None:
+    command = f"{shlex.join(INKSTREAM)} models {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 # models

@@ -111,6 +111,20 @@ def test_stream_draws_in_a_terminal(running: Running) -> None:
     assert text.index(HIDE_CURSOR) < text.index(SHOW_CURSOR)
 
 
+@pytest.mark.parametrize(("name", "size"), [("COLUMNS", "40"), ("LINES", "12")])
+def test_a_terminal_without_room_for_the_picture_gets_lines(
+    running: Running, monkeypatch: pytest.MonkeyPatch, name: str, size: str
+) -> None:
+    monkeypatch.setenv(name, size)
+    with terminal("stream", "examples/7.png", "--url", running.url, "--pace", 0) as (process, end):
+        text = read_all(end)
+        assert process.wait(60) == 0
+    assert "\x1b" not in text
+    assert [line.split()[:2] for line in text.splitlines()[:-1]] == [
+        ["column", str(n)] for n in range(28)
+    ]
+
+
 def test_an_interrupted_drawing_gives_the_cursor_back(running: Running) -> None:
     with terminal("stream", EXAMPLES / "7.png", "--url", running.url, "--pace", 9_999) as (
         process,

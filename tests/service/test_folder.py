@@ -1,6 +1,10 @@
 """Folders of images: over processes, resumable, and no bad file spoils anything."""
 
 import json
+import os
+import signal
+import threading
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +143,55 @@ def test_a_file_that_is_something_else_is_left_alone(
     with pytest.raises(InkstreamError, match="line 1 tells of no image"):
         read_folder([scans / "a.png"], out, Task(str(tiny_lines.path), {}, page=False), 1)
     assert out.read_text() == "my notes\nand more"
+
+
+@pytest.mark.parametrize("note", ["my notes", '{"label": "mine"}'])
+def test_a_last_line_that_is_something_else_is_left_alone(
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint, note: str
+) -> None:
+    out = tmp_path / "notes.txt"
+    out.write_text(note)
+    with pytest.raises(InkstreamError, match="line 1 tells of no image"):
+        read_folder([scans / "a.png"], out, Task(str(tiny_lines.path), {}, page=False), 1)
+    assert out.read_text() == note
+
+
+def test_a_name_that_is_no_utf_8_is_written_and_known_again(
+    tmp_path: Path, tiny: Checkpoint
+) -> None:
+    image, out = tmp_path / os.fsdecode(b"\xff.png"), tmp_path / "out.jsonl"
+    image.write_bytes((EXAMPLES / "7.png").read_bytes())
+    task = Task(str(tiny.path), {}, page=False)
+    assert read_folder([image], out, task, processes=1)
+    assert lines(out).keys() == {image.name}
+    before = out.read_bytes()
+    assert read_folder([image], out, task, processes=1)
+    assert out.read_bytes() == before
+
+
+def test_processes_leave_an_interrupt_to_the_command(
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint
+) -> None:
+    (scans / "bad.png").unlink()
+    done, interrupted = threading.Event(), list[int]()
+
+    def interrupt() -> None:
+        while not done.is_set():
+            for process in active_children():
+                if process.pid is not None and process.pid not in interrupted:
+                    interrupted.append(process.pid)
+                    os.kill(process.pid, signal.SIGINT)
+
+    terminal = threading.Thread(target=interrupt)
+    terminal.start()
+    try:
+        out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page=False)
+        assert read_folder(sorted(scans.rglob("*.png")), out, task, processes=2)
+    finally:
+        done.set()
+        terminal.join()
+    assert interrupted
+    assert lines(out).keys() == {"a.png", "b.png"}
 
 
 # Pages on the command line

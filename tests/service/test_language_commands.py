@@ -42,6 +42,15 @@ def test_what_cannot_be_read_with_is_one_line(options: tuple[str, ...], words: s
     assert words in one_line(done.stderr)
 
 
+@pytest.mark.parametrize("option", ["--words", "--lexicon"])
+def test_the_mark_that_windows_begins_a_list_with_is_no_letter(
+    tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.txt").write_bytes(b"\xef\xbb\xbfhello,\r\nworld!\r\n")
+    assert cli.run(["recognize", str(HELLO), option, str(tmp_path / "words.txt")]) == 0
+    assert capsys.readouterr().out.split("  ")[1] == "hello, world!"
+
+
 def test_training_with_nothing_is_one_line(tmp_path: Path) -> None:
     done = inkstream("train", "language", "--no-english", "--out", tmp_path / "x")
     assert done.returncode == 1

@@ -20,6 +20,14 @@ def test_groups_too_deep_in_each_other_are_refused(depth: int) -> None:
         inkml.read(nested(depth))
 
 
+@pytest.mark.parametrize("which", ["from", "to"])
+def test_a_count_of_points_that_no_trace_has_is_refused(which: str) -> None:
+    view = b'<traceView traceDataRef="#a" %s="%s">' % (which.encode(), b"9" * 5_000)
+    with pytest.raises(DataError, match="expected counts of points") as refused:
+        inkml.read(b'<ink><trace id="a">1 2</trace>' + view + LABEL + b"</traceView></ink>")
+    assert len(str(refused.value)) < 200
+
+
 def test_groups_in_groups_are_read() -> None:
     (group,) = inkml.read(nested(50))
     assert (group.label, [len(stroke) for stroke in group.strokes]) == ("a", [2])

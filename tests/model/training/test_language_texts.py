@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from model.data.english import texts
-from model.errors import DataError
+from model.errors import ConfigError, DataError
 from model.language.ngrams import Language
 from model.training.language_texts import train_language
 
@@ -50,6 +50,18 @@ def test_ones_own_text_is_learnt_with_its_characters(tmp_path: Path) -> None:
     begin = language.after(" ")
     assert language.log_p("Grüße ", begin) > language.log_p("Gruse ", begin) + 5
     assert language.log_p("aus K", begin) > -6
+
+
+def test_the_mark_that_windows_begins_a_text_with_is_no_character(tmp_path: Path) -> None:
+    assert "\ufeff" not in train(tmp_path, "\ufeffhello, world!").about.characters
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_weight_that_is_none_is_refused(tmp_path: Path, weight: float) -> None:
+    (tmp_path / "text.txt").write_text("hello, world!")
+    files, out = [tmp_path / "text.txt"], tmp_path / "x"
+    with pytest.raises(ConfigError, match=f"text weight is {weight}, allowed: above 0"):
+        train_language(files, weight, english=False, order=3, most=100, out=out)
 
 
 def test_what_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
