@@ -4,6 +4,7 @@ Exit codes: 0 all went well, 1 something failed (said in one line on standard er
 was not understood, 130 interrupted. A reader that leaves early, such as `head`, is no error.
 """
 
+import dataclasses
 import importlib
 import math
 import os
@@ -223,7 +224,7 @@ def stream(
     help="folder to look in  [the one that came with inkstream]",
 )
 def models(as_json: bool, weights: Path | None) -> None:
-    """List the models that lie here, and what was measured of each.
+    """List the nets that lie here, what was measured of each, and the language models.
 
     \b
     Examples:
@@ -253,6 +254,25 @@ def models(as_json: bool, weights: Path | None) -> None:
             )
             for name, share in read.metrics.items():
                 click.echo(f"  {name.replace('_', ' ')} {share:.2%}")
+    _list_languages(folder, as_json=as_json)
+
+
+def _list_languages(folder: Path, *, as_json: bool) -> None:
+    import json
+
+    from model.language.ngrams import SUFFIX, Language
+
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        language = Language.load(path)
+        about = dataclasses.asdict(language.about)
+        if as_json:
+            described = {"path": str(path), **about, "n_grams": len(language)}
+            click.echo(json.dumps(described, ensure_ascii=False))
+        else:
+            click.echo(
+                f"{about['name']}: language model of {len(about['characters'])} characters,"
+                f" {len(language):,} n-grams up to {about['order']} long  ({path})"
+            )
 
 
 _FORWARDED: Final = {"ignore_unknown_options": True, "help_option_names": []}

@@ -128,12 +128,14 @@ def recognize_pages(
     if form == "csv":
         click.echo(_row(["image", "block", "line", "text", "probability"]))
     all_read = True
-    for path in paths:
+    for number, path in enumerate(paths):
         page = _tried(page_of, path, nets.of(path))
         if isinstance(page, InkstreamError):
             all_read = False
             complain(f"{path}: {page}")
         else:
+            if form == "text" and len(paths) > 1:  # as `head` tells files apart
+                click.echo(f"\n==> {path} <==" if number else f"==> {path} <==")
             click.echo(_page_text(str(path), page, form))
             if show is not None:
                 picture.draw(path, page, show)

@@ -15,6 +15,7 @@ import click
 import pytest
 
 from model.checkpoint import Checkpoint, find, read
+from model.language.ngrams import load
 from service import cli
 from tests.service.commands import DIGITS, EXAMPLES, INKSTREAM, ROOT, inkstream, one_line
 
@@ -244,6 +245,17 @@ def test_models_tells_what_the_reports_measured(capsys: pytest.CaptureFixture[st
             key: f"{share:.2%}" for key, share in measured.items()
         }
     assert "report_writers_words_error" in read(find("lines")).metrics
+
+
+def test_models_lists_languages_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["models"]) == 0
+    english = load("english")
+    told = f"english: language model of {len(english.about.characters)} characters, "
+    assert told + f"{len(english):,} n-grams" in capsys.readouterr().out
+    assert cli.run(["models", "--json"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["n_grams"] == len(english)
+    assert tuple(last["sources"]) == english.about.sources
 
 
 def test_a_folder_without_models_is_said_so(

@@ -207,6 +207,10 @@ def sheet(tmp_path: Path) -> Path:
 def test_a_page_is_read_line_by_line(sheet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["recognize", str(sheet), "--page"]) == 0
     assert capsys.readouterr().out.lower() == "hello, world!\nworld!\nworld! hello,\n"
+    assert cli.run(["recognize", str(sheet), str(sheet), "--page"]) == 0
+    text = "hello, world!\nworld!\nworld! hello,\n"
+    told = capsys.readouterr().out
+    assert told.replace(str(sheet), "page").lower() == "\n".join([f"==> page <==\n{text}"] * 2)
     assert cli.run(["recognize", str(sheet), "--page", "--csv"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head == "image,block,line,text,probability"
