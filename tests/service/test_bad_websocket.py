@@ -122,7 +122,11 @@ MESSAGES = [
     (columns_json("0,0"), "bad_columns", "column 0 has 29 pixels, expected 28"),
     ('{"type":"columns","columns":[0,1]}', "bad_columns", "column 0 is 0, expected an array"),
     ('{"type":"columns","columns":[[0],[0,1]]}', "bad_columns", "column 0 has 1 pixels"),
-    ('{"type":"columns","columns":[]}', "bad_columns", "0 bytes, expected 28"),
+    (
+        '{"type":"columns","columns":[]}',
+        "bad_columns",
+        "columns is empty, expected at least one column",
+    ),
     ('{"type":"columns","columns":null}', "bad_columns", "columns is null"),
     ('{"type":"columns"}', "bad_", "columns"),
     (message("rewind", column=-1), "bad_value", "column is -1, allowed: "),
