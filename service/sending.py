@@ -4,7 +4,7 @@ Without I/O, as the conversation that it is a part of.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -144,19 +144,26 @@ def _portions(strokes: list[dict[str, Any]], limits: Limits) -> Iterator[list[di
     yield portion
 
 
-def pixels(columns: Any, column_height: int) -> bytes:
+def _shown(value: Any) -> str:
+    """The beginning of a value as Python writes it."""
+    return f"{value!r:.40}"
+
+
+def pixels(columns: Any, column_height: int, shown: Callable[[Any], str] = _shown) -> bytes:
     """Columns as the bytes of a binary frame, H for each.
 
     Args:
         columns: bytes, a buffer [n, H] of unsigned bytes (a numpy array, say), or a list of lists.
         column_height: H.
+        shown: puts a faulty value into words.
 
     Raises `ColumnsError` that says what came and what is expected.
     """
     try:
         view = memoryview(columns)
     except TypeError:
-        return b"".join(_column(number, column, column_height) for number, column in _each(columns))
+        rows = [_column(number, column, column_height, shown) for number, column in _each(columns)]
+        return b"".join(rows)
     if view.format != "B":
         raise ColumnsError(f"columns hold {view.format!r} numbers, expected bytes (uint8, 0..255)")
     if view.ndim > 2 or (view.ndim == 2 and view.shape and view.shape[1] != column_height):
@@ -172,11 +179,13 @@ def _each(columns: Any) -> Iterator[tuple[int, Any]]:
     return enumerate(columns)
 
 
-def _column(number: int, column: Any, column_height: int) -> bytes:
+def _column(number: int, column: Any, column_height: int, shown: Callable[[Any], str]) -> bytes:
     try:
-        row = list(column)
+        row = None if isinstance(column, str | Mapping) else list(column)
     except TypeError:
-        raise ColumnsError(f"column {number} is {column!r:.40}, expected a row of pixels") from None
+        row = None
+    if row is None:
+        raise ColumnsError(f"column {number} is {shown(column)}, expected a row of pixels")
     if len(row) != column_height:
         raise ColumnsError(f"column {number} has {len(row)} pixels, expected {column_height}")
     if bool not in map(type, row):
@@ -184,7 +193,7 @@ def _column(number: int, column: Any, column_height: int) -> bytes:
             return bytes(row)
     place, pixel = next(pair for pair in enumerate(row) if not _is_pixel(pair[1]))
     raise ColumnsError(
-        f"pixel {place} of column {number} is {pixel!r:.40}, allowed: whole numbers 0..255"
+        f"pixel {place} of column {number} is {shown(pixel)}, allowed: whole numbers 0..255"
     )
 
 
