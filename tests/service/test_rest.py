@@ -184,9 +184,13 @@ def test_metrics_count_what_happened(tmp_path: Path) -> None:
         client.post("/v1/recognize", content=PNG.read_bytes())
         client.post("/v1/recognize", content=b"text")
         client.post("/v1/recognize?model=nosuch", content=b"text")
+        client.get("/v1/recognize")
+        client.post("/web/v1/recognize", content=b"text")
         text = client.get("/metrics").text
     assert "inkstream_columns_total 28.0" in text
     assert 'inkstream_request_seconds_count{status="200"} 1.0' in text
+    assert 'inkstream_request_seconds_count{status="404"} 1.0' in text
+    assert 'inkstream_request_seconds_count{status="405"}' not in text
     assert 'inkstream_errors_total{code="bad_image"} 1.0' in text
     assert 'inkstream_refused_total{reason="unknown_model"} 1.0' in text
     assert "inkstream_sessions 0.0" in text
