@@ -206,6 +206,16 @@ def test_a_request_is_one_line_of_the_log_with_its_id(
     assert (line["event"], line["path"], line["status"]) == ("request", "/v1/recognize", 200)
 
 
+def test_a_body_that_is_amiss_is_one_line_of_the_log(
+    client: httpx.Client, written: io.StringIO
+) -> None:
+    logs.configure("json", stream=written)
+    form = {"content-type": "multipart/form-data; boundary=xyz"}
+    error(client.post("/v1/recognize", content=b"amiss", headers=form), 400, "bad_message")
+    line = json.loads(the_line(client, written, '"event": "request"'))
+    assert written.getvalue().count(line["request"]) == 1
+
+
 def test_a_status_is_logged_as_a_number(client: httpx.Client, written: io.StringIO) -> None:
     logs.configure("terminal", stream=written)
     error(client.post("/v1/recognize?curve=perhaps", content=b"x"), 422, "bad_value")
