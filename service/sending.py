@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from service import messages
 from service.conversation import Conversation, Result, error_of
-from service.errors import ColumnsError
+from service.errors import ColumnsError, InkError, ValueRefusedError
 from service.messages import Error, Limits, Pong, ServerMessage
 
 CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the rest is still being sent
@@ -74,8 +74,9 @@ class Writing:
         pause: bool = False,
     ) -> None:
         self._conversation = conversation
-        self._strokes = [_stroke_of(stroke) for stroke in strokes]
-        self._frame = {} if height is None else {"height": float(height)}
+        rows = _each_of(strokes, "strokes", "strokes")
+        self._strokes = [_stroke_of(*numbered) for numbered in enumerate(rows)]
+        self._frame = {} if height is None else {"height": _height_of(height)}
         self._first = {} if undo is None else {"undo": undo}
         self._last = {"pause": True} if pause else {}
         self._refs: list[int] = []  # of its messages
@@ -110,10 +111,37 @@ class Writing:
         return None
 
 
-def _stroke_of(stroke: Any) -> dict[str, Any]:
+def _stroke_of(number: int, stroke: Any) -> dict[str, Any]:
     """A stroke as it is sent: of a row of points, or of a mapping with points, id and last."""
     fields = dict(stroke) if isinstance(stroke, Mapping) else {"points": stroke}
-    return fields | {"points": [(float(x), float(y)) for x, y in fields["points"]]}
+    if "points" not in fields:
+        raise InkError(f"stroke {number} has no points")
+    points = _each_of(fields["points"], f"stroke {number}", "points")
+    return fields | {"points": [_point_of(number, *numbered) for numbered in enumerate(points)]}
+
+
+def _each_of(values: Any, name: str, what: str) -> list[Any]:
+    """The values of a row of strokes or points."""
+    try:
+        return list(values)
+    except TypeError:
+        raise InkError(f"{name} is {_shown(values)}, expected a row of {what}") from None
+
+
+def _point_of(stroke: int, number: int, point: Any) -> tuple[float, float]:
+    try:
+        x, y = point
+        return float(x), float(y)
+    except (TypeError, ValueError):
+        got = f"point {number} of stroke {stroke} is {_shown(point)}"
+        raise InkError(f"{got}, expected (x, y), two finite numbers") from None
+
+
+def _height_of(height: Any) -> float:
+    try:
+        return float(height)
+    except (TypeError, ValueError):
+        raise ValueRefusedError(f"height is {_shown(height)}, allowed: a number above 0") from None
 
 
 def _portions(strokes: list[dict[str, Any]], limits: Limits) -> Iterator[list[dict[str, Any]]]:

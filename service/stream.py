@@ -25,11 +25,10 @@ from service.http_errors import (
     ErrorDetail,
 )
 from service.logs import get_logger
-from service.messages import PROTOCOL, Error, Result, ServerMessage, encode
+from service.messages import PATH, PROTOCOL, Error, Result, ServerMessage, encode
 from service.serving import RunningModel, Service
 from service.session import Close, Effect, Send
 
-PATH: Final = "/v1/stream"
 PUSH: Final = "inkstream.push"  # the ASGI extension that a `Pushing` connection is offered as
 HOLD_FROM: Final = 512  # messages on their way out: from here on the client is held
 MERGE_FROM: Final = 256  # from here on a result takes the place of a result before it
