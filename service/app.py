@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = service
     add_rest(app, service, metrics)
     add_pages(app)
-    app.router.routes.append(WebSocketRoute("/v1/stream", StreamEndpoint(service)))
+    app.router.routes.insert(0, WebSocketRoute("/{path:path}", StreamEndpoint(service)))
     return app
 
 

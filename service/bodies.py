@@ -33,6 +33,7 @@ from service.errors import (
     ServerFullError,
     ValueRefusedError,
 )
+from service.faults import shown
 from service.messages import Limits
 from service.sending import pixels
 from service.strokes import strokes_of
@@ -184,7 +185,9 @@ def columns_of_json(data: bytes, config: ModelConfig, limits: Limits) -> NDArray
     except ValueError as error:
         raise JsonError(f"the body is not JSON: {error}") from None
     if not isinstance(message, dict):
-        raise JsonError(f"the body is a JSON {type(message).__name__}, expected an object")
+        raise JsonError(f"the body is {shown(message)}, expected an object")
+    if "strokes" in message and "columns" in message:
+        raise ValueRefusedError("the body has columns and strokes, allowed: one of them")
     if "strokes" in message:
         strokes, height = strokes_of(message)
         try:
@@ -194,9 +197,9 @@ def columns_of_json(data: bytes, config: ModelConfig, limits: Limits) -> NDArray
     if "columns" not in message:
         raise ValueRefusedError("the body has neither columns nor strokes")
     if not isinstance(message["columns"], list):
-        raise ColumnsError(f"columns is {message['columns']!r:.40}, expected an array of columns")
-    columns = np.frombuffer(pixels(message["columns"], config.column_height), np.uint8)
-    columns = columns.reshape(-1, config.column_height)
+        raise ColumnsError(f"columns is {shown(message['columns'])}, expected an array of columns")
+    joined = pixels(message["columns"], config.column_height, shown)
+    columns = np.frombuffer(joined, np.uint8).reshape(-1, config.column_height)
     if not len(columns):
         raise ColumnsError("columns is empty, expected at least one column")
     return _bounded(columns, limits)

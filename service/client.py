@@ -16,7 +16,6 @@ for sockets. It needs websockets and pydantic; numpy arrays are welcome, numpy i
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as open_async
@@ -35,8 +34,8 @@ from service.conversation import (
     Result,
     error_of_closing,
     error_of_http,
+    stream_url,
 )
-from service.errors import ValueRefusedError
 from service.messages import (
     PROTOCOL,
     Configured,
@@ -51,9 +50,7 @@ from service.sending import Sending, Writing
 
 __all__ = ["AsyncStream", "NoConnectionError", "Result", "Stream", "connect", "connect_sync"]
 
-PATH: Final = "/v1/stream"
 OPEN_TIMEOUT_S: Final = 10.0
-SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
 @asynccontextmanager
@@ -101,20 +98,6 @@ def connect_sync(
         with _explained(url):
             first = socket.recv()
         yield Stream(socket, Conversation(first))
-
-
-def stream_url(url: str, model: str | None) -> str:
-    """The address of the stream on the server at `url`.
-
-    Raises `ValueRefusedError` if `url` isn't one of a server.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES or not parts.netloc:
-        raise ValueRefusedError(f"url is {url!r}, expected one such as ws://127.0.0.1:8000")
-    path = parts.path.rstrip("/")
-    path = path if path.endswith(PATH) else path + PATH
-    query = dict(parse_qsl(parts.query)) | ({} if model is None else {"model": model})
-    return urlunsplit((SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))
 
 
 def _headers(key: str | None) -> dict[str, str]:
@@ -211,7 +194,8 @@ class AsyncStream(_Heard):
         Other columns that the pen still touches have their results with later strokes or a flush,
         and a stroke that reaches back gives the results of all columns from there on anew, of a
         higher `epoch`. For `ready.limits.max_control_per_s` a call counts as one message, one with
-        much ink as more. Raises the server's errors as they come.
+        much ink as more. Raises an `InkError` before anything is sent if these are no strokes; the
+        server's errors as they come.
         """
         async for result in self._written(
             Writing(self._conversation, strokes, height, pause=pause)

@@ -7,13 +7,15 @@ thin shells around both. They need pydantic alone.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from model.errors import InkstreamError
 from service import messages
-from service.errors import MEANINGS, ServiceError
+from service.errors import MEANINGS, ServiceError, ValueRefusedError
 from service.events import Event, Letter, Punctuation, Word
 from service.messages import (
+    PATH,
     Configured,
     Error,
     Goaway,
@@ -23,6 +25,9 @@ from service.messages import (
     Rewound,
     ServerMessage,
 )
+
+SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+CHOICES: Final = tuple(name for name in Configured.model_fields if name not in ("type", "id"))
 
 
 class NoConnectionError(ServiceError):
@@ -132,7 +137,13 @@ class Conversation:
         return events
 
     def ask(self, kind: str, **fields: Any) -> str:
-        """A message with an id of its own; `answers` knows the answer by it."""
+        """A message with an id of its own; `answers` knows the answer by it.
+
+        Raises `ValueRefusedError` for a name that no `configure` has: the server would ignore it.
+        """
+        unknown = [name for name in fields if kind == "configure" and name not in CHOICES]
+        if unknown:
+            raise ValueRefusedError(f"{unknown[0]} came, allowed: {', '.join(CHOICES)}")
         self.asked += 1
         return json.dumps({"type": kind, "id": self.asked, **fields})
 
@@ -157,6 +168,24 @@ class Conversation:
 def _stands(event: Event, rewound: Rewound) -> bool:
     """Whether a way back leaves an event as it was told."""
     return event.id < (rewound.words if isinstance(event, Word) else rewound.letters)
+
+
+def stream_url(url: str, model: str | None) -> str:
+    """The address of the stream on the server at `url`.
+
+    Raises `ValueRefusedError` if `url` isn't one of a server.
+    """
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in SCHEMES and parts.netloc and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        is_one = False
+    if not is_one:
+        raise ValueRefusedError(f"url is {url!r}, expected one such as ws://127.0.0.1:8000")
+    path = parts.path.rstrip("/")
+    path = path if path.endswith(PATH) else path + PATH
+    query = dict(parse_qsl(parts.query)) | ({} if model is None else {"model": model})
+    return urlunsplit((SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))
 
 
 def error_of(code: str, message: str) -> InkstreamError:

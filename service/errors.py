@@ -92,6 +92,12 @@ class OriginError(ServiceError):
     code = "forbidden_origin"
 
 
+class PathUnknownError(ServiceError):
+    """Nothing is at this path."""
+
+    code = "not_found"
+
+
 class ModelUnknownError(ServiceError):
     """No model of this name is served."""
 
@@ -145,6 +151,7 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "bad_value": Meaning(4400, 422),
     "unauthorized": Meaning(4401, 401),
     "forbidden_origin": Meaning(4403, 403),
+    "not_found": Meaning(4404, 404),
     "unknown_model": Meaning(4404, 404),
     "unknown_session": Meaning(4404, 404),
     "idle": Meaning(4408, 408),

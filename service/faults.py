@@ -24,8 +24,24 @@ CLIENT_TYPES: Final = ("columns", "ink", "configure", "rewind", "flush", "reset"
 MAX_REF_CHARACTERS: Final = 128  # an id is echoed: it stays far smaller than a message
 MAX_REF: Final = 2**53 - 1  # the largest whole number that a browser keeps exactly
 ID_ALLOWED: Final = (
-    f"a whole number up to 2**53 - 1, a text of at most {MAX_REF_CHARACTERS}, or null"
+    f"a whole number up to 2**53 - 1, a text of at most {MAX_REF_CHARACTERS} characters, or null"
 )
+ALLOWED: Final = {  # in each field but columns and strokes
+    "id": ID_ALLOWED,
+    "undo": ID_ALLOWED,
+    "pause": "true or false",
+    "height": "a number above 0, or null",
+    "column": "a whole number from 0 to 2**53 - 1",
+    "every": '"column" or "message"',
+    "top_k": "a whole number from 1 to 2**53 - 1, or null",
+    "polarity": '"ink-high" or "ink-low"',
+    "characters": "a text of at least 1 character, or null",
+    "line_end_columns": "a whole number from 0 to 2**53 - 1",
+    "language_model": "a text, or null",
+    "words": "an array of texts",
+    "context": "a text",
+    "pattern": "a text, or null",
+}
 MAX_SHOWN_CHARACTERS: Final = 40  # of a faulty value that an error quotes
 
 
@@ -39,13 +55,13 @@ def explain(text: str | bytes, error: ValidationError) -> MessageError:
         return JsonError(f"message is {shown(message)}, expected an object with a type")
     fault = error.errors(include_url=False, include_input=False)[0]
     if fault["loc"]:
-        return _explain_field(message, fault["type"], fault["loc"][1:], fault["msg"])
+        return _explain_field(message, fault["type"], fault["loc"][1:])
     got = f"type is {shown(message['type'])}" if "type" in message else "message has no type"
     return TypeUnknownError(f"{got}, allowed: {', '.join(CLIENT_TYPES)}", _ref(message))
 
 
 def _explain_field(
-    message: dict[str, Any], fault: str, where: tuple[int | str, ...], complaint: str
+    message: dict[str, Any], fault: str, where: tuple[int | str, ...]
 ) -> MessageError:
     name, ref = str(where[0]), _ref(message)
     if fault == "missing" and len(where) == 1:
@@ -54,13 +70,12 @@ def _explain_field(
         return _explain_columns(message["columns"], where[1:], ref)
     if name == "strokes":
         return _explain_strokes(message["strokes"], where[1:], ref)
-    if name in ("id", "undo"):
-        allowed = ID_ALLOWED
-    elif name == "pause":
-        allowed = "true or false"
-    else:
-        allowed = complaint.split(" should ", 1)[-1].removeprefix("be ").removeprefix("have ")
-    return ValueRefusedError(f"{name} is {shown(message[name])}, allowed: {allowed}", ref)
+    if name == "words" and len(where) > 1:
+        word = int(where[1])
+        return ValueRefusedError(
+            f"word {word} is {shown(message[name][word])}, allowed: a text", ref
+        )
+    return ValueRefusedError(f"{name} is {shown(message[name])}, allowed: {ALLOWED[name]}", ref)
 
 
 def _explain_columns(columns: Any, where: tuple[int | str, ...], ref: Ref) -> ColumnsError:
@@ -82,8 +97,10 @@ def _explain_strokes(strokes: Any, where: tuple[int | str, ...], ref: Ref) -> Me
         case (int(stroke), "points", int(point), *_):
             got = f"point {point} of stroke {stroke} is {spelt(strokes[stroke]['points'][point])}"
             return InkError(f"{got}, expected [x, y], two finite numbers", ref)
+        case (int(stroke), "points") if "points" not in strokes[stroke]:
+            return InkError(f"stroke {stroke} has no points", ref)
         case (int(stroke), str(name), *_):
-            got = f"{name} of stroke {stroke} is {shown(strokes[stroke].get(name))}"
+            got = f"{name} of stroke {stroke} is {shown(strokes[stroke][name])}"
             allowed = "an array of points" if name == "points" else ID_ALLOWED
             return InkError(f"{got}, allowed: {allowed}", ref)
         case (int(stroke),):

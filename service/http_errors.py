@@ -85,7 +85,8 @@ class _ErrorAnswers:
         """A query that cannot be read."""
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        message = f"{first['loc'][-1]} is {first['input']!r:.100}: {first['msg'].lower()}"
+        allowed = first.get("ctx", {}).get("expected", "true or false")
+        message = f"{first['loc'][-1]} is {first['input']!r:.100}, allowed: {allowed}"
         return self._answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, "bad_value", message)
 
     async def to_nobody(self, _request: Request, _error: Exception) -> Response:

@@ -66,6 +66,8 @@ def configure(
     logging.root.handlers = [handler]
     logging.root.setLevel(level.upper())
     _hear_uvicorn()
+    # It warns of each body that a client wrote amiss; that is in the request's own line.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 def _hear_uvicorn() -> None:

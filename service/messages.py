@@ -19,6 +19,7 @@ from service.faults import shown
 from service.requests import SCHEMA, Every, Id, Message, Polarity
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
+PATH: Final = "/v1/stream"  # of the WebSocket
 
 Kind = Literal["classifier", "transcriber"]
 

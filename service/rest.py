@@ -285,17 +285,17 @@ class RequestLog:
                 headers["x-content-type-options"] = "nosniff"
             await send(message)
 
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # a mount changes both
         started_s = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
             finally:
-                self._write(scope, status, time.perf_counter() - started_s)
+                self._write(scope, path, status, time.perf_counter() - started_s)
 
-    def _write(self, scope: Scope, status: int, request_s: float) -> None:
+    def _write(self, scope: Scope, path: str, status: int, request_s: float) -> None:
         failure = scope["state"].get("failure", {})
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        if path == RECOGNIZE:
+        if path == RECOGNIZE and scope["method"] == "POST":
             self._metrics.requested(status, request_s)
         if path == RECOGNIZE or failure:
             milliseconds = round(request_s * 1000, 1)

@@ -4,13 +4,13 @@ Without I/O, as the conversation that it is a part of.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from service import messages
 from service.conversation import Conversation, Result, error_of
-from service.errors import ColumnsError
+from service.errors import ColumnsError, InkError, ValueRefusedError
 from service.messages import Error, Limits, Pong, ServerMessage
 
 CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the rest is still being sent
@@ -74,8 +74,9 @@ class Writing:
         pause: bool = False,
     ) -> None:
         self._conversation = conversation
-        self._strokes = [_stroke_of(stroke) for stroke in strokes]
-        self._frame = {} if height is None else {"height": float(height)}
+        rows = _each_of(strokes, "strokes", "strokes")
+        self._strokes = [_stroke_of(*numbered) for numbered in enumerate(rows)]
+        self._frame = {} if height is None else {"height": _height_of(height)}
         self._first = {} if undo is None else {"undo": undo}
         self._last = {"pause": True} if pause else {}
         self._refs: list[int] = []  # of its messages
@@ -110,10 +111,37 @@ class Writing:
         return None
 
 
-def _stroke_of(stroke: Any) -> dict[str, Any]:
+def _stroke_of(number: int, stroke: Any) -> dict[str, Any]:
     """A stroke as it is sent: of a row of points, or of a mapping with points, id and last."""
     fields = dict(stroke) if isinstance(stroke, Mapping) else {"points": stroke}
-    return fields | {"points": [(float(x), float(y)) for x, y in fields["points"]]}
+    if "points" not in fields:
+        raise InkError(f"stroke {number} has no points")
+    points = _each_of(fields["points"], f"stroke {number}", "points")
+    return fields | {"points": [_point_of(number, *numbered) for numbered in enumerate(points)]}
+
+
+def _each_of(values: Any, name: str, what: str) -> list[Any]:
+    """The values of a row of strokes or points."""
+    try:
+        return list(values)
+    except TypeError:
+        raise InkError(f"{name} is {_shown(values)}, expected a row of {what}") from None
+
+
+def _point_of(stroke: int, number: int, point: Any) -> tuple[float, float]:
+    try:
+        x, y = point
+        return float(x), float(y)
+    except (TypeError, ValueError):
+        got = f"point {number} of stroke {stroke} is {_shown(point)}"
+        raise InkError(f"{got}, expected (x, y), two finite numbers") from None
+
+
+def _height_of(height: Any) -> float:
+    try:
+        return float(height)
+    except (TypeError, ValueError):
+        raise ValueRefusedError(f"height is {_shown(height)}, allowed: a number above 0") from None
 
 
 def _portions(strokes: list[dict[str, Any]], limits: Limits) -> Iterator[list[dict[str, Any]]]:
@@ -144,19 +172,26 @@ def _portions(strokes: list[dict[str, Any]], limits: Limits) -> Iterator[list[di
     yield portion
 
 
-def pixels(columns: Any, column_height: int) -> bytes:
+def _shown(value: Any) -> str:
+    """The beginning of a value as Python writes it."""
+    return f"{value!r:.40}"
+
+
+def pixels(columns: Any, column_height: int, shown: Callable[[Any], str] = _shown) -> bytes:
     """Columns as the bytes of a binary frame, H for each.
 
     Args:
         columns: bytes, a buffer [n, H] of unsigned bytes (a numpy array, say), or a list of lists.
         column_height: H.
+        shown: puts a faulty value into words.
 
     Raises `ColumnsError` that says what came and what is expected.
     """
     try:
         view = memoryview(columns)
     except TypeError:
-        return b"".join(_column(number, column, column_height) for number, column in _each(columns))
+        rows = [_column(number, column, column_height, shown) for number, column in _each(columns)]
+        return b"".join(rows)
     if view.format != "B":
         raise ColumnsError(f"columns hold {view.format!r} numbers, expected bytes (uint8, 0..255)")
     if view.ndim > 2 or (view.ndim == 2 and view.shape and view.shape[1] != column_height):
@@ -172,11 +207,13 @@ def _each(columns: Any) -> Iterator[tuple[int, Any]]:
     return enumerate(columns)
 
 
-def _column(number: int, column: Any, column_height: int) -> bytes:
+def _column(number: int, column: Any, column_height: int, shown: Callable[[Any], str]) -> bytes:
     try:
-        row = list(column)
+        row = None if isinstance(column, str | Mapping) else list(column)
     except TypeError:
-        raise ColumnsError(f"column {number} is {column!r:.40}, expected a row of pixels") from None
+        row = None
+    if row is None:
+        raise ColumnsError(f"column {number} is {shown(column)}, expected a row of pixels")
     if len(row) != column_height:
         raise ColumnsError(f"column {number} has {len(row)} pixels, expected {column_height}")
     if bool not in map(type, row):
@@ -184,7 +221,7 @@ def _column(number: int, column: Any, column_height: int) -> bytes:
             return bytes(row)
     place, pixel = next(pair for pair in enumerate(row) if not _is_pixel(pair[1]))
     raise ColumnsError(
-        f"pixel {place} of column {number} is {pixel!r:.40}, allowed: whole numbers 0..255"
+        f"pixel {place} of column {number} is {shown(pixel)}, allowed: whole numbers 0..255"
     )
 
 

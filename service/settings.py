@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -162,8 +163,20 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, and the TOML file that one of these two names."""
         path = init_settings().get("config") or env_settings().get("config")
-        values = _read_toml(Path(path), cls.model_fields) if path else {}
+        names = cls.model_fields.keys() - {"config"}  # a file names no other
+        values = _read_toml(Path(path), names) if path else {}
         return init_settings, env_settings, InitSettingsSource(settings_cls, values)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_truth(cls, value: object, info: ValidationInfo) -> object:
+        """Python takes true for 1."""
+        if (
+            isinstance(value, bool)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
+            raise ValueError("expected no truth value")
+        return value
 
     @field_validator("api_keys")
     @classmethod
@@ -201,7 +214,8 @@ class Settings(BaseSettings):
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         for origin in origins:
-            if origin != "*" and ("://" not in origin or origin.endswith("/")):
+            scheme, separator, host = origin.partition("://")
+            if origin != "*" and not (scheme and separator and host and "/" not in host):
                 raise ValueError(f"{origin!r} is no origin such as https://example.org, nor *")
         return tuple(origin.lower() for origin in origins)
 
@@ -235,7 +249,7 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             if name == "api_keys":
                 value = (MASK,) * len(value)
-            text = json.dumps(value, default=str)
+            text = json.dumps(value, ensure_ascii=False, default=str)
             lines.append(f"# {field.description}")
             lines.append(f"# {name} =" if value is None or name == "config" else f"{name} = {text}")
         return "\n".join(lines) + "\n"

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
 from model.errors import InkstreamError
-from service.errors import MEANINGS, SessionUnknownError
+from service.errors import MEANINGS, PathUnknownError, SessionUnknownError
 from service.events import Decided
 from service.http_errors import (
     REQUEST_ID_HEADER,
@@ -25,7 +25,7 @@ from service.http_errors import (
     ErrorDetail,
 )
 from service.logs import get_logger
-from service.messages import PROTOCOL, Error, Result, ServerMessage, encode
+from service.messages import PATH, PROTOCOL, Error, Result, ServerMessage, encode
 from service.serving import RunningModel, Service
 from service.session import Close, Effect, Send
 
@@ -58,7 +58,7 @@ class Pushing(Protocol):
 
 
 class StreamEndpoint:
-    """The ASGI application behind `/v1/stream`: lets visitors in, or says why not."""
+    """The ASGI application behind all WebSockets: lets visitors in, or says why not."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -80,6 +80,9 @@ class StreamEndpoint:
 
     def _choose_model(self, scope: Event) -> RunningModel:
         """Check what the visitor shows and asks for; raises an `InkstreamError`."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path != PATH:
+            raise PathUnknownError(f"no WebSocket is at {path[:100]}, expected {PATH}")
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         access = self._service.access
         access.check_origin(headers.get(b"origin"), headers.get(b"host"))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from pydantic import FailFast, TypeAdapter, ValidationError
 
 from service.errors import InkError, ValueRefusedError
-from service.faults import shown, spelt
+from service.faults import ALLOWED, shown, spelt
 from service.requests import Height, Points
 
 STROKES: Final = TypeAdapter(Annotated[list[Points], FailFast()])
@@ -21,7 +21,7 @@ def strokes_of(message: dict[str, Any]) -> tuple[list[list[tuple[float, float]]]
         height = HEIGHT.validate_python(message.get("height"))
     except ValidationError:
         got = f"height is {shown(message['height'])}"
-        raise ValueRefusedError(f"{got}, allowed: a number above 0, or null") from None
+        raise ValueRefusedError(f"{got}, allowed: {ALLOWED['height']}") from None
     try:
         return STROKES.validate_python(message.get("strokes")), height
     except ValidationError as error:

@@ -15,6 +15,7 @@ from service.errors import ValueRefusedError
 from service.messages import Configured
 
 HINTS: Final = ("language_model", "words", "context", "pattern")  # fields of `Configured`
+NOTHING: Final = Configured()
 NO_LANGUAGES: Final[Mapping[str, Language]] = MappingProxyType({})
 
 Decoders = Callable[[Configured], Decoder]
@@ -24,7 +25,8 @@ def decoders_of(config: ModelConfig, languages: Mapping[str, Language] = NO_LANG
     """Makes the decoder of a line from what is in force where it begins.
 
     It raises `ValueRefusedError` for a language that is none of `languages`, for words that the
-    labels cannot spell, and for a pattern that cannot be understood or fulfilled.
+    labels cannot spell, for a pattern that cannot be understood or fulfilled, and for all of these
+    where a classifier answers.
     """
 
     def made(chosen: Configured) -> Decoder:
@@ -32,6 +34,8 @@ def decoders_of(config: ModelConfig, languages: Mapping[str, Language] = NO_LANG
         if name is not None and (language := languages.get(name)) is None:
             allowed = ", ".join(["null", *languages])
             raise ValueRefusedError(f"language_model is {name[:MAX_SHOWN]!r}, allowed: {allowed}")
+        if config.kind == "classifier" and (told := _told(chosen)):
+            raise ValueRefusedError(f"{told[0]} came, allowed: of a transcriber alone")
         # A text before the line says something to a language alone.
         context = "" if language is None else chosen.context
         try:
@@ -42,3 +46,8 @@ def decoders_of(config: ModelConfig, languages: Mapping[str, Language] = NO_LANG
             raise ValueRefusedError(str(error)) from error
 
     return made
+
+
+def _told(chosen: Configured) -> list[str]:
+    """The names of the hints that are in force."""
+    return [name for name in HINTS if getattr(chosen, name) != getattr(NOTHING, name)]

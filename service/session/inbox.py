@@ -70,6 +70,8 @@ def unpack(message: bytes | Columns, column_height: int, max_columns: int) -> by
         data, ref = message, None
     else:
         ref = message.id
+        if not message.columns:
+            raise ColumnsError("columns is empty, expected at least one column", ref)
         for number, column in enumerate(message.columns):
             if len(column) != column_height:
                 got = f"column {number} has {len(column)} pixels"

@@ -135,7 +135,7 @@ class Pen:
         """Pixels for a unit of its points."""
         if ink.height is None:
             if ink.strokes:
-                raise InkError("ink has no height", ink.id)
+                raise InkError("ink with strokes has no height, expected a number above 0", ink.id)
             return 1.0
         if self._height not in (None, ink.height):
             got = f"height is {ink.height:g}, expected {self._height:g}"

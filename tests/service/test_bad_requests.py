@@ -83,6 +83,14 @@ def test_what_is_no_json_object_is_said_so(client: httpx.Client, body: bytes) ->
     error(response, 400, "bad_json" if body else "bad_message")
 
 
+@pytest.mark.parametrize(("body", "got"), [("[]", "an array"), ("null", "null"), ("7", "7")])
+def test_what_came_instead_of_an_object_is_said(client: httpx.Client, body: str, got: str) -> None:
+    response = client.post(
+        "/v1/recognize", content=body, headers={"content-type": "application/json"}
+    )
+    assert error(response, 400, "bad_json") == f"the body is {got}, expected an object"
+
+
 # Columns of a wrong shape: 422
 
 
@@ -91,25 +99,28 @@ def test_what_is_no_json_object_is_said_so(client: httpx.Client, body: bytes) ->
     [
         ("[]", "expected at least one column"),
         ("7", "columns is 7, expected an array"),
-        ("null", "columns is None"),
-        ('"text"', "columns is 'text'"),
+        ("null", "columns is null"),
+        ('"text"', 'columns is "text"'),
+        ('{"a": 1}', "columns is an object, expected an array"),
         ("[7]", "column 0 is 7, expected a row of pixels"),
+        ([{str(place): 0 for place in range(28)}], "column 0 is an object, expected a row"),
+        (["a" * 28], f'column 0 is "{"a" * 28}", expected a row of pixels'),
         ("[[]]", "column 0 has 0 pixels, expected 28"),
         ([[0] * 27], "column 0 has 27 pixels, expected 28"),
         ([[0] * 28, [0] * 29], "column 1 has 29 pixels, expected 28"),
-        ([[0] * 28, None], "column 1 is None"),
+        ([[0] * 28, None], "column 1 is null"),
         ([0] * 28, "column 0 is 0"),
         ([[0] * 27 + [300]], "pixel 27 of column 0 is 300, allowed: whole numbers 0..255"),
         ([[0] * 27 + [-1]], "is -1"),
         ([[0] * 27 + [0.5]], "is 0.5"),
         ([[0] * 27 + [1.0]], "is 1.0"),
-        ([[0] * 27 + [None]], "is None"),
-        ([[0] * 27 + ["9"]], "is '9'"),
-        ([[0] * 27 + [True]], "is True"),
-        ([[0] * 27 + [[]]], "is []"),
-        ("[[" + "0," * 27 + "NaN]]", "is nan"),
-        ("[[" + "0," * 27 + "Infinity]]", "is inf"),
-        ("[[" + "0," * 27 + "1e400]]", "is inf"),
+        ([[0] * 27 + [None]], "is null"),
+        ([[0] * 27 + ["9"]], 'is "9"'),
+        ([[0] * 27 + [True]], "is true"),
+        ([[0] * 27 + [[]]], "is an array"),
+        ("[[" + "0," * 27 + "NaN]]", "is NaN"),
+        ("[[" + "0," * 27 + "Infinity]]", "is Infinity"),
+        ("[[" + "0," * 27 + "1e400]]", "is Infinity"),
     ],
 )
 def test_columns_that_do_not_fit_name_the_first_fault(
@@ -127,6 +138,12 @@ def test_columns_that_do_not_fit_name_the_first_fault(
 def test_json_without_columns_or_strokes_is_said_so(client: httpx.Client) -> None:
     response = client.post("/v1/recognize", json={})
     assert "neither columns nor strokes" in error(response, 422, "bad_value")
+
+
+def test_json_with_columns_and_strokes_is_said_so(client: httpx.Client) -> None:
+    response = client.post("/v1/recognize", json={"columns": [[0] * 28], "strokes": [[[1, 2]]]})
+    words = "the body has columns and strokes, allowed: one of them"
+    assert error(response, 422, "bad_value") == words
 
 
 @pytest.mark.parametrize(
@@ -174,9 +191,23 @@ def test_strokes_left_of_their_frame_are_said_so(client: httpx.Client) -> None:
     assert said.startswith("x is from -3 to 5")
 
 
-def test_a_query_that_is_no_truth_value_is_said_so(client: httpx.Client) -> None:
-    response = client.post("/v1/recognize?curve=maybe", content=PNG.read_bytes())
-    assert "curve is 'maybe'" in error(response, 422, "bad_value")
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("curve=maybe", "curve is 'maybe', allowed: true or false"),
+        ("page=", "page is '', allowed: true or false"),
+        ("format=pdf", "format is 'pdf', allowed: 'json', 'hocr' or 'alto'"),
+        ("words=two", "words came, allowed: of a transcriber alone"),
+        ("context=one", "context came, allowed: of a transcriber alone"),
+        ("pattern=[0-9]", "pattern came, allowed: of a transcriber alone"),
+        ("language_model=nosuch", "language_model is 'nosuch', allowed: null"),
+    ],
+)
+def test_a_query_that_cannot_be_used_says_what_is_allowed(
+    client: httpx.Client, query: str, says: str
+) -> None:
+    response = client.post(f"/v1/recognize?{query}", content=PNG.read_bytes())
+    assert error(response, 422, "bad_value") == says
 
 
 # What is too much: 413

@@ -122,7 +122,11 @@ MESSAGES = [
     (columns_json("0,0"), "bad_columns", "column 0 has 29 pixels, expected 28"),
     ('{"type":"columns","columns":[0,1]}', "bad_columns", "column 0 is 0, expected an array"),
     ('{"type":"columns","columns":[[0],[0,1]]}', "bad_columns", "column 0 has 1 pixels"),
-    ('{"type":"columns","columns":[]}', "bad_columns", "0 bytes, expected 28"),
+    (
+        '{"type":"columns","columns":[]}',
+        "bad_columns",
+        "columns is empty, expected at least one column",
+    ),
     ('{"type":"columns","columns":null}', "bad_columns", "columns is null"),
     ('{"type":"columns"}', "bad_", "columns"),
     (message("rewind", column=-1), "bad_value", "column is -1, allowed: "),
@@ -272,10 +276,21 @@ async def test_a_visitor_who_is_not_let_in_is_told_why(
             assert await closing(stream) == closed
 
 
-async def test_another_path_is_no_stream(place: Running) -> None:
+@pytest.mark.parametrize("path", ["/", "/v1/streams", "/v1/recognize", "/web", "/web/app.js"])
+async def test_at_another_path_a_visitor_is_told_where_the_stream_is(
+    place: Running, path: str
+) -> None:
+    url = f"ws://127.0.0.1:{place.port}{path}"
+    words = f"no WebSocket is at {path}, expected /v1/stream"
     with pytest.raises(InvalidStatus) as caught:
-        await connect(place.url + "s")
-    assert caught.value.response.status_code in (403, 404)
+        await connect(url)
+    assert caught.value.response.status_code == 404
+    error = json.loads(caught.value.response.body)["error"]
+    assert (error["code"], error["message"]) == ("not_found", words)
+    async with connect(url, subprotocols=[PROTOCOL]) as stream:
+        error = json.loads(await stream.recv())
+        assert (error["code"], error["message"]) == ("not_found", words)
+        assert await closing(stream) == 4404
 
 
 async def test_keys_are_asked_for_in_each_place(tiny: Checkpoint) -> None:

@@ -1,6 +1,7 @@
 """The conversation by itself, and with servers that are not ours or not well."""
 
 import json
+import re
 import threading
 from typing import Any, Final
 
@@ -10,10 +11,17 @@ from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from model.errors import InkstreamError
-from service.client import connect_sync, stream_url
-from service.conversation import Conversation, NoConnectionError, error_of, error_of_closing
+from service.client import connect_sync
+from service.conversation import (
+    Conversation,
+    NoConnectionError,
+    error_of,
+    error_of_closing,
+    stream_url,
+)
 from service.errors import (
     ColumnsError,
+    MessageError,
     OverLimitError,
     ServerFullError,
     ServiceError,
@@ -49,7 +57,44 @@ def test_columns_that_do_not_fit_are_refused_before_they_are_sent(columns: Any, 
         pixels(columns, 28)
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://127.0.0.1", "ws://"])
+@pytest.mark.parametrize(
+    ("strokes", "height", "says"),
+    [
+        (5, 32, "strokes is 5, expected a row of strokes"),
+        ([[(1, 2)], 5], 32, "stroke 1 is 5, expected a row of points"),
+        ([{"id": "a"}], 32, "stroke 0 has no points"),
+        ([[(1, 2), (1, 2, 3)]], 32, "point 1 of stroke 0 is (1, 2, 3), expected (x, y)"),
+        ([[(1, "left")]], 32, "point 0 of stroke 0 is (1, 'left'), expected (x, y)"),
+        ([{"points": [None]}], 32, "point 0 of stroke 0 is None, expected (x, y)"),
+        ([[(1, 2)]], "high", "height is 'high', allowed: a number above 0"),
+    ],
+)
+def test_ink_that_is_none_is_refused_before_it_is_sent(
+    strokes: Any, height: Any, says: str
+) -> None:
+    with pytest.raises(MessageError, match=re.escape(says)):
+        Writing(Conversation(READY), strokes, height)
+
+
+def test_a_choice_that_there_is_not_is_refused_before_it_is_sent() -> None:
+    said = Conversation(READY)
+    with pytest.raises(ValueRefusedError, match="language came, allowed: every, top_k, polarity"):
+        said.ask("configure", language="english")
+    assert json.loads(said.ask("configure", top_k=3)) == {"type": "configure", "id": 1, "top_k": 3}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "127.0.0.1:8000",
+        "ftp://127.0.0.1",
+        "ws://",
+        "ws://host:port",
+        "ws://host:99999",
+        "ws://[::1",
+    ],
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueRefusedError, match="expected one such as"):
         stream_url(url, None)

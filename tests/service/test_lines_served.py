@@ -79,7 +79,11 @@ BAD_INK = [
     (ink([[0, 0], [9_000, 0]] * 400), "bad_ink", "the pen goes 719100 pixels"),
     (ink([[1, 2]], height=0), "bad_value", "height is 0"),
     (ink([[1, 2]], height=99), "bad_ink", "height is 99, expected 160"),
-    (message("ink", strokes=[{"points": [[1, 2]]}], id=7), "bad_ink", "ink has no height"),
+    (
+        message("ink", strokes=[{"points": [[1, 2]]}], id=7),
+        "bad_ink",
+        "ink with strokes has no height",
+    ),
     (message("ink", undo=3, id=7), "bad_ink", "undo is 3, allowed: the id of a stroke"),
     (message("ink", undo=[3], id=7), "bad_value", "undo is an array, allowed: a whole number"),
     (message("ink", pause=1, id=7), "bad_value", "pause is 1, allowed: true or false"),

@@ -19,6 +19,7 @@ from tests.service.running import Running, server
 ELSEWHERE = {
     "unknown_type",
     "too_many_messages",
+    "not_found",
     "unknown_session",
     "session_expired",
     "bad_config",

@@ -16,7 +16,7 @@ from service.errors import (
     TypeUnknownError,
     ValueRefusedError,
 )
-from service.faults import CLIENT_TYPES, ID_ALLOWED
+from service.faults import ALLOWED, CLIENT_TYPES, ID_ALLOWED
 from service.messages import encode
 from service.requests import parse_client
 
@@ -65,6 +65,16 @@ def test_the_types_named_in_errors_are_those_that_are_read() -> None:
     for kind in CLIENT_TYPES:
         message = parse_client(json.dumps({"type": kind, **fields}))
         assert type(message).__name__.lower() == kind
+
+
+def test_every_field_has_words_for_what_is_allowed_in_it() -> None:
+    kinds = requests.ClientMessage.__subclasses__()
+    fields = {name for kind in kinds for name in kind.model_fields}
+    assert ALLOWED.keys() == fields - {"type", "columns", "strokes"}
+
+
+def test_an_id_may_have_so_many_characters() -> None:
+    assert "a text of at most 128 characters" in ID_ALLOWED
 
 
 # What is not a message
@@ -175,39 +185,66 @@ def test_only_the_first_of_many_faulty_pixels_is_looked_at() -> None:
     [
         ({"type": "columns"}, "columns has no columns"),
         ({"type": "rewind"}, "rewind has no column"),
-        ({"type": "rewind", "column": -1}, "column is -1, allowed: greater than or equal to 0"),
-        ({"type": "rewind", "column": "3"}, 'column is "3", allowed: a valid integer'),
-        ({"type": "rewind", "column": 1.5}, "column is 1.5, allowed: a valid integer"),
-        ({"type": "rewind", "column": None}, "column is null, allowed: a valid integer"),
+        (
+            {"type": "rewind", "column": -1},
+            "column is -1, allowed: a whole number from 0 to 2**53 - 1",
+        ),
+        (
+            {"type": "rewind", "column": "3"},
+            'column is "3", allowed: a whole number from 0 to 2**53 - 1',
+        ),
+        (
+            {"type": "rewind", "column": 1.5},
+            "column is 1.5, allowed: a whole number from 0 to 2**53 - 1",
+        ),
+        (
+            {"type": "rewind", "column": None},
+            "column is null, allowed: a whole number from 0 to 2**53 - 1",
+        ),
         (
             {"type": "rewind", "column": 10**300},
-            f"column is {'1' + '0' * 39}..., allowed: less than or equal to 9007199254740991",
+            f"column is {'1' + '0' * 39}..., allowed: a whole number from 0 to 2**53 - 1",
         ),
         (
             {"type": "configure", "every": "second"},
-            "every is \"second\", allowed: 'column' or 'message'",
+            'every is "second", allowed: "column" or "message"',
         ),
-        ({"type": "configure", "every": None}, "every is null, allowed: 'column' or 'message'"),
+        ({"type": "configure", "every": None}, 'every is null, allowed: "column" or "message"'),
         (
             {"type": "configure", "polarity": "negative"},
-            "polarity is \"negative\", allowed: 'ink-high' or 'ink-low'",
+            'polarity is "negative", allowed: "ink-high" or "ink-low"',
         ),
         ({"type": "ink", "undo": 1.5}, f"undo is 1.5, allowed: {ID_ALLOWED}"),
         ({"type": "ink", "pause": "yes"}, 'pause is "yes", allowed: true or false'),
-        ({"type": "configure", "top_k": 0}, "top_k is 0, allowed: greater than or equal to 1"),
-        ({"type": "configure", "top_k": "all"}, 'top_k is "all", allowed: a valid integer'),
+        (
+            {"type": "configure", "top_k": 0},
+            "top_k is 0, allowed: a whole number from 1 to 2**53 - 1, or null",
+        ),
+        (
+            {"type": "configure", "top_k": "all"},
+            'top_k is "all", allowed: a whole number from 1 to 2**53 - 1, or null',
+        ),
         (
             {"type": "configure", "characters": ""},
-            'characters is "", allowed: at least 1 character',
+            'characters is "", allowed: a text of at least 1 character, or null',
         ),
         (
             {"type": "configure", "characters": [1]},
-            "characters is an array, allowed: a valid string",
+            "characters is an array, allowed: a text of at least 1 character, or null",
         ),
         (
             {"type": "configure", "line_end_columns": -3},
-            "line_end_columns is -3, allowed: greater than or equal to 0",
+            "line_end_columns is -3, allowed: a whole number from 0 to 2**53 - 1",
         ),
+        (
+            {"type": "configure", "language_model": 3},
+            "language_model is 3, allowed: a text, or null",
+        ),
+        ({"type": "configure", "words": "one"}, 'words is "one", allowed: an array of texts'),
+        ({"type": "configure", "words": ["one", 2]}, "word 1 is 2, allowed: a text"),
+        ({"type": "configure", "context": None}, "context is null, allowed: a text"),
+        ({"type": "configure", "pattern": []}, "pattern is an array, allowed: a text, or null"),
+        ({"type": "ink", "height": 0}, "height is 0, allowed: a number above 0, or null"),
     ],
 )
 def test_a_faulty_field_says_what_came_and_what_is_allowed(
@@ -225,7 +262,8 @@ def test_a_faulty_field_says_what_came_and_what_is_allowed(
         ("7", "strokes is 7, expected an array of strokes"),
         ("[7]", "stroke 0 is 7, expected an object with points"),
         ("[[[1,2]]]", "stroke 0 is an array, expected an object with points"),
-        ("[{}]", "points of stroke 0 is null, allowed: an array of points"),
+        ("[{}]", "stroke 0 has no points"),
+        ('[{"points":null}]', "points of stroke 0 is null, allowed: an array of points"),
         ('[{"points":7}]', "points of stroke 0 is 7, allowed: an array of points"),
         ('[{"points":[]},{"points":[[1]]}]', "point 0 of stroke 1 is [1]"),
         ('[{"points":[[1,2],[1,2,3]]}]', "point 1 of stroke 0 is [1, 2, 3]"),
@@ -236,7 +274,7 @@ def test_a_faulty_field_says_what_came_and_what_is_allowed(
         ('[{"points":[[1,null]]}]', "point 0 of stroke 0 is [1, null]"),
         ('[{"points":[null]}]', "point 0 of stroke 0 is null"),
         ('[{"points":["%s"]}]' % ("x" * 99), 'point 0 of stroke 0 is "' + "x" * 39 + "..."),
-        ('[{"points":[],"id":[]}]', "id of stroke 0 is an array, allowed: a whole number"),
+        ('[{"points":[],"id":[]}]', f"id of stroke 0 is an array, allowed: {ID_ALLOWED}"),
         ('[{"points":[],"last":null}]', "last of stroke 0 is null, allowed: true or false"),
         ('[{"points":[],"last":0}]', "last of stroke 0 is 0, allowed: true or false"),
     ],

@@ -184,9 +184,13 @@ def test_metrics_count_what_happened(tmp_path: Path) -> None:
         client.post("/v1/recognize", content=PNG.read_bytes())
         client.post("/v1/recognize", content=b"text")
         client.post("/v1/recognize?model=nosuch", content=b"text")
+        client.get("/v1/recognize")
+        client.post("/web/v1/recognize", content=b"text")
         text = client.get("/metrics").text
     assert "inkstream_columns_total 28.0" in text
     assert 'inkstream_request_seconds_count{status="200"} 1.0' in text
+    assert 'inkstream_request_seconds_count{status="404"} 1.0' in text
+    assert 'inkstream_request_seconds_count{status="405"}' not in text
     assert 'inkstream_errors_total{code="bad_image"} 1.0' in text
     assert 'inkstream_refused_total{reason="unknown_model"} 1.0' in text
     assert "inkstream_sessions 0.0" in text
@@ -200,6 +204,16 @@ def test_a_request_is_one_line_of_the_log_with_its_id(
     line = json.loads(the_line(client, written, '"event": "request"'))
     assert line["request"] == response.headers["x-request-id"]
     assert (line["event"], line["path"], line["status"]) == ("request", "/v1/recognize", 200)
+
+
+def test_a_body_that_is_amiss_is_one_line_of_the_log(
+    client: httpx.Client, written: io.StringIO
+) -> None:
+    logs.configure("json", stream=written)
+    form = {"content-type": "multipart/form-data; boundary=xyz"}
+    error(client.post("/v1/recognize", content=b"amiss", headers=form), 400, "bad_message")
+    line = json.loads(the_line(client, written, '"event": "request"'))
+    assert written.getvalue().count(line["request"]) == 1
 
 
 def test_a_status_is_logged_as_a_number(client: httpx.Client, written: io.StringIO) -> None:

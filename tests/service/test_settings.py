@@ -93,6 +93,8 @@ def test_an_unknown_flag_is_refused() -> None:
         ("root_path", "ink", "String should match pattern"),
         ("root_path", "/ink/", "String should match pattern"),
         ("origins", "https://example.org/", "is no origin such as https://example.org"),
+        ("origins", "https://example.org/pad", "is no origin such as https://example.org"),
+        ("origins", "https://", "is no origin such as https://example.org"),
         ("models", "", "expected at least one model, each once"),
         ("models", "digits,digits", "expected at least one model, each once"),
         ("max_waiting_columns", "1", "max_message_columns is 2048, allowed: up to"),
@@ -105,6 +107,17 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(
         Settings.load(**{name: value})
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["port", "idle_timeout_s", "models", "host"])
+def test_a_truth_value_is_no_number_and_no_text(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is True: expected no truth value"):
+        Settings.load(config=toml(tmp_path, f"{name} = true"))
+
+
+def test_a_file_does_not_name_another(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown setting config in "):
+        Settings.load(config=toml(tmp_path, 'config = "/etc/other.toml"'))
 
 
 def test_all_faults_are_told_at_once() -> None:
@@ -147,7 +160,12 @@ def test_printed_settings_hold_all_and_mask_keys() -> None:
 
 
 def test_printed_settings_are_a_file_that_says_the_same(tmp_path: Path) -> None:
-    settings = Settings.load(origins="https://a.example", max_session_s=60, metrics_need_key=True)
+    settings = Settings.load(
+        origins="https://a.example",
+        max_session_s=60,
+        metrics_need_key=True,
+        weights='/srv/\N{LOWER LEFT FOUNTAIN PEN} \\"ü"',
+    )
     again = Settings.load(config=toml(tmp_path, settings.render()))
     assert again.model_dump(exclude={"config"}) == settings.model_dump(exclude={"config"})
 

@@ -39,6 +39,7 @@ class Wire:
         self._lost = False
         scope = {
             "type": "websocket",
+            "path": "/v1/stream",
             "client": (client, 1),
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in headers],

@@ -125,7 +125,7 @@ def test_after_a_rewind_a_line_goes_on_as_if_nothing_else_had_come(
         ({"words": ["a b"]}, "word 'a b' cannot be read"),
         ({"words": [""]}, "word '' cannot be read"),
         ({"words": "ab"}, "words"),
-        ({"words": [3]}, "words"),
+        ({"words": [3]}, "word 0 is 3, allowed: a text"),
         ({"pattern": "["}, "pattern '[' cannot be understood"),
         ({"pattern": "x+"}, "pattern 'x+' describes no text of the characters  abc."),
         ({"pattern": ""}, "pattern has 0 characters, allowed: 1..256"),

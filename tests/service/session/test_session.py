@@ -84,7 +84,7 @@ def test_pieces_end_where_a_snapshot_is_due(net: Runtime) -> None:
         (bytes(29), "29 bytes, expected 28 for each column"),
         (bytes(28 * 301), "301 columns in one message, allowed: 1..300"),
         (bytes(10_000_000), "10000000 bytes, expected 28 for each column"),
-        (message("columns", columns=[]), "0 bytes, expected 28 for each column"),
+        (message("columns", columns=[]), "columns is empty, expected at least one column"),
         (message("columns", columns=[[0] * 28, [0] * 27]), "column 1 has 27 pixels, expected 28"),
         (message("columns", columns=[[]]), "column 0 has 0 pixels, expected 28"),
         (

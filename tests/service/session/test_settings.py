@@ -86,7 +86,7 @@ def test_low_ink_is_read_like_high_ink(net: Runtime) -> None:
             {"characters": "7x"},
             "characters holds 'x', allowed: those of the labels 0 1 2 3 4 5 6 7 8 9",
         ),
-        ({"every": "week"}, "every is \"week\", allowed: 'column' or 'message'"),
+        ({"every": "week"}, 'every is "week", allowed: "column" or "message"'),
     ],
 )
 def test_a_refused_configure_changes_nothing(
