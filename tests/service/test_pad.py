@@ -58,6 +58,7 @@ def test_what_the_page_is_made_of_is_served_as_what_it_is(url: str, file: Path) 
     answer = httpx.get(f"{url}/web/{file.name}")
     assert answer.content == file.read_bytes()
     assert answer.headers["content-type"].split(";")[0] == KINDS[file.suffix]
+    assert answer.headers["cache-control"] == "no-cache"  # else old files are mixed with new ones
 
 
 def test_the_page_weighs_little_and_less_on_its_way(url: str) -> None:
