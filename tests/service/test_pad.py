@@ -91,7 +91,8 @@ def test_every_element_that_the_modules_ask_for_is_there() -> None:
     page = (WEB / "index.html").read_text()
     ids = re.findall(r'\bid="(.+?)"', page)
     assert len(ids) == len(set(ids))
-    asked = set(re.findall(r'\belement\("(.+?)"', (WEB / "app.js").read_text()))
+    code = "".join(file.read_text() for file in WEB.glob("*.js"))
+    asked = set(re.findall(r'\belement\("(.+?)"', code))
     assert asked <= set(ids)
 
 
