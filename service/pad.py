@@ -3,13 +3,16 @@
 There is no build step, and nothing is loaded from elsewhere: the policy says so to browsers too.
 """
 
+from os import PathLike, stat_result
 from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 WEB: Final = Path(__file__).parent / "web"
 POLICY: Final = "; ".join(
@@ -24,7 +27,24 @@ POLICY: Final = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-HEADERS: Final = {"content-security-policy": POLICY, "cache-control": "no-cache"}
+FRESH: Final = {"cache-control": "no-cache"}  # files of two versions don't go together
+HEADERS: Final = {"content-security-policy": POLICY} | FRESH
+
+
+class Files(StaticFiles):
+    """Files that a browser asks for anew, though it need not load again what has not changed."""
+
+    def file_response(
+        self,
+        full_path: str | PathLike[str],
+        stat_result: stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """Answer with a file."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers.update(FRESH)
+        return response
 
 
 def add_pages(app: FastAPI) -> None:
@@ -34,4 +54,4 @@ def add_pages(app: FastAPI) -> None:
     async def pad() -> FileResponse:
         return FileResponse(WEB / "index.html", headers=HEADERS)
 
-    app.mount("/web", GZipMiddleware(StaticFiles(directory=WEB)))
+    app.mount("/web", GZipMiddleware(Files(directory=WEB)))

@@ -29,18 +29,14 @@ const RETRY_MS = 2000;
 const line = new Line();
 const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), line);
 const letters = new Letters(element("letters", HTMLElement), line, correctLetter);
+const correct = element("correct", HTMLInputElement);
+const hint = element("hint", HTMLElement);
 const bars = new Bars(element("bars", HTMLElement));
 const curve = new Curve(element("curve", HTMLCanvasElement), line);
 const figures = new Figures((name) => element(name, HTMLElement));
 const samples = new Samples(element("download", HTMLButtonElement));
-const pad = new Pad(element("pad", HTMLCanvasElement), { onInk, onLift: schedule });
-const status = new Status({
-  state: element("state", HTMLElement),
-  words: element("state-words", HTMLElement),
-  problem: element("problem", HTMLElement),
-  keyForm: element("key-form", HTMLElement),
-});
-const correct = element("correct", HTMLInputElement);
+const pad = new Pad(element("pad", HTMLCanvasElement), { onInk, onLift: schedule, onPalm: undo });
+const status = new Status();
 const languages = new Languages(
   element("expect", HTMLElement),
   element("language", HTMLSelectElement),
@@ -54,23 +50,13 @@ const rest = new Rest({
     align();
   },
 });
-const player = new Player(
-  {
-    choose: element("image", HTMLElement),
-    file: element("file", HTMLInputElement),
-    play: element("play", HTMLElement),
-    step: element("step", HTMLButtonElement),
-    pace: element("pace", HTMLSelectElement),
-    place: element("place", HTMLElement),
-  },
-  {
-    onImage: (file) => void readImage(file),
-    onColumns: (pixels) => stream?.columns(pixels).catch(() => {}),
-    onPlace: showPicture,
-    onOver: () => void turnOver(),
-    onAgain: () => play(player.lines, player.height),
-  },
-);
+const player = new Player({
+  onImage: (file) => void readImage(file),
+  onColumns: (pixels) => stream?.columns(pixels).catch(() => {}),
+  onPlace: showPicture,
+  onOver: () => void turnOver(),
+  onAgain: () => play(player.lines, player.height),
+});
 
 /** @type {Stream | undefined} */
 let stream;
@@ -80,6 +66,8 @@ let model = "lines";
 let run = 0; // of the connection: an older one's messages are dropped
 let isDrawing = false; // a frame is asked for
 let isFinished = false; // a digit is read, and the next stroke begins another one
+let isOver = false; // until a new line begins
+let isUndone = false; // a stroke, which may lie too far back for the server
 
 // The conversation
 
@@ -87,18 +75,16 @@ async function converse() {
   const own = ++run;
   stream?.close();
   stream = undefined;
+  isOver = false;
   status.wait("connecting");
   while (own === run) {
     try {
       const opened = await connect(new URL(".", location.href), {
-        model,
+        model: await figures.choose(model, credentials()),
         reconnect: true,
         ...(key !== undefined && { key }),
       });
-      if (own !== run) {
-        opened.close();
-        return;
-      }
+      if (own !== run) return opened.close();
       stream = opened;
       startSession(opened.ready);
       for await (const message of opened) {
@@ -109,12 +95,11 @@ async function converse() {
     } catch (error) {
       if (!(error instanceof InkstreamError)) throw error;
       if (own !== run) return;
-      if (error.code === "unauthorized") {
-        status.askForKey(key !== undefined);
-        return;
-      }
+      if (error.code === "unauthorized") return status.askForKey(key !== undefined);
       status.complain(error);
-      if (error.code !== "no_connection" && error.code !== "server_full") return;
+      isOver = !["no_connection", "server_full", "idle"].includes(error.code); // who sleeps is idle
+      if (isOver) return status.close();
+      status.wait("connecting again");
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
@@ -124,20 +109,27 @@ async function converse() {
 function startSession(ready) {
   line.begin();
   status.open();
-  const isDigits = ready.model.kind === "classifier";
-  document.body.dataset["model"] = isDigits ? "digits" : "lines";
-  if (isDigits) bars.begin(ready.labels);
+  if (model === "digits") bars.begin(ready.labels);
   figures.name(ready.model);
   languages.offer(ready.languages);
   if (languages.chosen !== null) expectLanguage();
+  readAll();
+}
+
+function readAll() {
+  isFinished = false;
   align();
   if (pad.picture !== undefined) {
     stream?.columns(player.played).catch(() => {});
-    if (player.place === pad.picture.length) stream?.flush().catch(() => {});
+    if (player.place === pad.picture.length) void turnOver();
   }
+  inkAll();
+  schedule();
+}
+
+function inkAll() {
   const pieces = pad.all();
   if (pieces.length > 0) onInk(pieces, performance.now());
-  schedule();
 }
 
 /** Of the next line. */
@@ -145,12 +137,14 @@ function expectLanguage() {
   stream?.configure({ language_model: languages.chosen }).catch(() => {});
 }
 
-/** Read what stands there in the language that is expected now. */
+/** Read what stands there anew, in the language that is expected now. */
 function readAgain() {
+  isUndone = false;
   if (stream === undefined) return;
   expectLanguage();
   stream.reset().catch(() => {});
-  startSession(stream.ready);
+  line.begin(true);
+  readAll();
 }
 
 /** @param {Message} message */
@@ -163,7 +157,9 @@ function hear(message) {
   } else if (message.type === "goaway") {
     status.wait("the server is about to stop");
   } else if (message.type === "error") {
-    status.complain(new InkstreamError(message.code, message.message));
+    if (!line.isMeant) return;
+    if (isUndone && message.code === "bad_ink") readAgain();
+    else status.complain(message);
   } else if (line.hear(message)) {
     if (message.type === "result") figures.answered();
     if (message.type === "flushed") isFinished = model === "digits";
@@ -176,16 +172,10 @@ function hear(message) {
 /** @param {import("./protocol.d.ts").Stroke[]} pieces @param {number} since */
 function onInk(pieces, since) {
   rest.end();
-  element("hint", HTMLElement).hidden = true;
-  if (isFinished || pad.picture !== undefined) {
-    const newest = pad.strokes.at(-1);
-    newLine();
-    if (newest?.done) pad.strokes = [newest]; // a dot is done at once
-    pad.draw();
-    pieces = pad.all();
-  }
+  hint.hidden = true;
   figures.asked(since);
-  stream?.ink(pieces, pad.height).catch(() => {}); // the messages tell of it
+  if (isFinished || pad.picture !== undefined) newLine(pad.strokes.at(-1));
+  else stream?.ink(pieces, pad.height).catch(() => {}); // the messages tell of it
 }
 
 /** The pen was lifted. */
@@ -197,30 +187,39 @@ function schedule() {
 function undo() {
   const id = pad.undo();
   if (id === undefined) return;
+  isUndone = true;
+  isFinished = false;
+  align(); // the paper may have moved back
   stream?.undo(id).catch(() => {});
   schedule();
 }
 
-function newLine() {
+/** @param {import("./pad.js").Written} [first] stroke of it */
+function newLine(first) {
   isFinished = false;
+  status.calm();
   player.hold();
-  pad.clear();
+  pad.clear(first);
   document.body.dataset["shows"] = "ink";
-  element("hint", HTMLElement).hidden = pad.strokes.length > 0;
+  hint.hidden = pad.strokes.length > 0;
   stream?.reset().catch(() => {});
-  line.begin();
+  line.begin(stream !== undefined);
   correct.value = "";
   align();
+  inkAll();
   redraw();
+  if (isOver) void converse();
 }
 
-/** Put the line away, decided, and begin another one. */
-async function next() {
+/** Begin another line; put away what the one before says. @param {string} [label] if that is known */
+async function next(label) {
   if (pad.strokes.length === 0 && pad.picture === undefined) return;
   rest.end();
-  const flushed = await stream?.flush().catch(() => undefined);
-  putAway(flushed?.text ?? flushed?.label ?? line.text);
-  newLine();
+  const { text } = line;
+  const flushing = stream?.flush().catch(() => undefined);
+  newLine(); // the hand need not wait
+  const flushed = await flushing;
+  putAway(label ?? flushed?.text ?? flushed?.label ?? text);
 }
 
 /** Show a text among the lines before. @param {string} text */
@@ -251,8 +250,7 @@ async function readImage(file) {
 /** @param {Uint8Array[]} lines columns of each @param {number} height of a column @param {number} [number] */
 function play(lines, height, number = 0) {
   newLine();
-  status.calm();
-  element("hint", HTMLElement).hidden = true;
+  hint.hidden = true;
   document.body.dataset["shows"] = "image";
   player.load(lines, height, number);
   pad.picture = new Picture(player.pixels, height);
@@ -307,8 +305,7 @@ function redraw() {
 
 /** @param {import("./protocol.d.ts").Letter} letter @param {string} char */
 function correctLetter(letter, char) {
-  const places = [...line.text.matchAll(/\S/gu)].map(({ index }) => index);
-  const place = places[letter.id];
+  const place = [...line.text.matchAll(/\S/gu)][letter.id]?.index;
   if (place === undefined) return;
   const text = correct.value.length === line.text.length ? correct.value : line.text;
   correct.value = text.slice(0, place) + char + text.slice(place + letter.char.length);
@@ -320,7 +317,7 @@ setInterval(async () => figures.show(await stream?.ping().catch(() => undefined)
 // The page's controls
 
 element("undo", HTMLElement).addEventListener("click", undo);
-element("clear", HTMLElement).addEventListener("click", newLine);
+element("clear", HTMLElement).addEventListener("click", () => newLine());
 element("next", HTMLElement).addEventListener("click", () => void next());
 element("models", HTMLElement).addEventListener("change", ({ target }) => {
   if (!(target instanceof HTMLInputElement)) return;
@@ -328,22 +325,21 @@ element("models", HTMLElement).addEventListener("change", ({ target }) => {
   document.body.dataset["model"] = model;
   newLine();
   void converse();
-  void figures.measured(model, credentials());
 });
 element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   key = element("key", HTMLInputElement).value;
   void converse();
-  void figures.measured(model, credentials());
 });
 element("correct-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
-  if (correct.value === "" || pad.strokes.length === 0) return;
-  samples.keep(pad.strokes.map(({ points }) => points), pad.height, correct.value);
-  void next();
+  const text = correct.value.trim();
+  if (text === "" || pad.strokes.length === 0) return;
+  samples.keep(pad.strokes.map(({ points }) => points), pad.height, text);
+  void next(text);
 });
+element("pad", HTMLElement).addEventListener("pointerdown", () => correct.blur());
 listenToKeys({ undo, clear: newLine, next: () => void next() });
 addEventListener("resize", align);
 
 void converse();
-void figures.measured(model, credentials());

@@ -10,6 +10,7 @@ const LOOK_AGAIN_MS = 5; // no event tells that a WebSocket's buffer has drained
 const FIRST_DELAY_MS = 250; // before a lost connection is tried again; doubled each time
 const LONGEST_DELAY_MS = 15_000;
 const NORMAL_CLOSURE = 1000; // RFC 6455, 7.4.1
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/; // RFC 9110, 5.6.2
 
 /** What a closing code means where no `error` message came before it. @type {Map<number, string>} */
 const CODES = new Map([
@@ -27,7 +28,7 @@ const CODES = new Map([
   [4429, "too_many_messages"],
   [4440, "session_expired"],
 ]);
-const TRY_AGAIN = new Set(["no_connection", "stopping", "server_full", "internal"]);
+const TRY_AGAIN = new Set(["no_connection", "stopping", "server_full", "internal", "session_expired"]);
 
 /** What went wrong; `code` is one of the table in docs/protocol.md, or "no_connection". */
 export class InkstreamError extends Error {
@@ -80,6 +81,9 @@ export class Connection {
    * @param {Listener} listener
    */
   constructor(url, protocols, reconnect, listener) {
+    if (!protocols.every((name) => TOKEN.test(name))) {
+      throw new InkstreamError("bad_value", "no key has such characters");
+    }
     this.#url = url;
     this.#protocols = protocols;
     this.#reconnect = reconnect;

@@ -42,7 +42,7 @@ export class Curve {
     context.font = "600 14px ui-monospace, monospace";
     context.textBaseline = "middle";
     context.lineWidth = 2;
-    for (const label of Object.keys(results.at(-1)?.probabilities ?? {})) {
+    for (const [label, p] of Object.entries(results.at(-1)?.probabilities ?? {})) {
       /** @type {[number, number][]} */
       const points = [];
       results.forEach(({ probabilities }, column) => {
@@ -50,7 +50,6 @@ export class Curve {
       });
       context.strokeStyle = context.fillStyle = colourOf(label);
       polyline(context, points);
-      const p = results.at(-1)?.probabilities[label] ?? 0;
       if (p >= NAMED) context.fillText(label, results.length * step + 6, y(p));
     }
   }

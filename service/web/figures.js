@@ -20,6 +20,8 @@ export class Figures {
   /** Whether the server finds the lines of a page. */
   readsPages = false;
   #places;
+  /** @type {{ name: string, kind: string, metrics: Record<string, number> }[]} */
+  #models = []; // of the server
   /** @type {number | undefined} */
   #waitingSince; // when the first point came that no result answered yet
   /** @type {number[]} */
@@ -60,23 +62,26 @@ export class Figures {
     this.#put("round-trip", roundTrip === undefined ? "–" : `${roundTrip.toFixed(1)} ms`);
   }
 
-  /** Show which model answers. @param {Ready["model"]} model */
-  name({ name, version }) {
-    this.#put("model", `${name} ${version}`);
+  /** That name, or that of the server's first model of its kind. @param {string} name @param {HeadersInit} headers */
+  async choose(name, headers) {
+    const said = await fetch("v1/models", { headers })
+      .then((answer) => (answer.ok ? answer.json() : undefined))
+      .catch(() => undefined);
+    if (said === undefined) return name;
+    this.#models = said.models;
+    this.readsPages = said.pages;
+    this.#put("version", said.version);
+    const kind = name === "digits" ? "classifier" : "transcriber";
+    const ofKind = this.#models.filter((model) => model.kind === kind);
+    return (ofKind.find((model) => model.name === name) ?? ofKind[0])?.name ?? name;
   }
 
-  /** Show how good a model is, as the server tells. @param {string} model @param {HeadersInit} headers */
-  async measured(model, headers) {
-    const answer = await fetch("v1/models", { headers }).catch(() => undefined);
-    if (!answer?.ok) return;
-    const { version, models, pages } = await answer.json();
-    this.readsPages = pages;
-    this.#put("version", version);
-    /** @type {{ name: string, metrics: Record<string, number> }[]} */
-    const known = models;
-    const metrics = known.find(({ name }) => name === model)?.metrics ?? {};
-    const figures = Object.entries(NAMES).flatMap(([name, words]) => {
-      const share = metrics[name];
+  /** Show which model answers, and how good it is. @param {Ready["model"]} model */
+  name({ name, version }) {
+    this.#put("model", `${name} ${version}`);
+    const metrics = this.#models.find((model) => model.name === name)?.metrics ?? {};
+    const figures = Object.entries(NAMES).flatMap(([metric, words]) => {
+      const share = metrics[metric];
       return share === undefined ? [] : [`${(100 * share).toFixed(1)} % ${words}`];
     });
     this.#put("measured", figures.join(", ") || "–");

@@ -154,10 +154,11 @@ export class HandwritingRecognizer {
       stream.flush(),
     ]);
     asked.catch(() => {}); // the messages end with what went wrong
-    /** @type {Letter[]} */
-    let letters = [];
+    /** @type {Letter[] | undefined} */
+    let letters;
     for await (const message of stream) {
       if (message.type === "reset_done") letters = [];
+      if (letters === undefined) continue; // of a drawing before, that could not be read
       if (message.type === "letter" || message.type === "punctuation") letters[message.id] = message;
       if (message.type === "rewound") letters.length = Math.min(letters.length, message.letters);
       if (message.type === "error") throw new DOMException(message.message, "DataError");

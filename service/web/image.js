@@ -30,7 +30,7 @@ function bytesOf(base64) {
 async function ask(file, query, headers) {
   const answer = await fetch(`v1/columns?${new URLSearchParams(query)}`, {
     method: "POST",
-    headers: { ...headers, "content-type": file.type || "application/octet-stream" },
+    headers: { ...headers, "content-type": "application/octet-stream" },
     body: file,
   }).catch(() => undefined);
   const body = await answer?.arrayBuffer().catch(() => undefined);

@@ -265,7 +265,7 @@ export class Stream {
         this.#answered(message.id)?.answered(message);
         return;
       case "done":
-        this.#answered(this.#newestId)?.answered(message); // nothing can be said after `end`
+        this.#answered([...this.#asked.keys()][0] ?? null)?.answered(message); // all else was
         break;
       case "flushed":
       case "reset_done":

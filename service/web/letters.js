@@ -31,7 +31,6 @@ export class Letters {
     this.#popover.popover = "auto";
     this.#popover.addEventListener("pointerenter", () => clearTimeout(this.#leaving));
     this.#popover.addEventListener("pointerleave", () => this.#leave());
-    document.body.append(this.#popover);
   }
 
   /** Lie under a pad. @param {number} pixelsPerColumn @param {number} offset CSS pixels */
@@ -46,16 +45,13 @@ export class Letters {
   draw() {
     if (!this.#line.changedLetters) return;
     this.#line.changedLetters = false;
-    const shown = this.#line.letters
-      .filter(({ end }) => end * this.#pixelsPerColumn > this.#offset) // what the paper still shows
-      .map((letter) => this.#button(letter));
-    const brackets = this.#line.words
-      .filter(({ end }) => end * this.#pixelsPerColumn > this.#offset)
-      .map(({ start, end }) => {
-        const bracket = document.createElement("i");
-        this.#place(bracket, start, end);
-        return bracket;
-      });
+    const isSeen = (/** @type {{ end: number }} */ { end }) => end * this.#pixelsPerColumn > this.#offset;
+    const shown = this.#line.letters.filter(isSeen).map((letter) => this.#button(letter));
+    const brackets = this.#line.words.filter(isSeen).map(({ start, end }) => {
+      const bracket = document.createElement("i");
+      this.#place(bracket, start, end);
+      return bracket;
+    });
     const held = document.activeElement?.getAttribute("data-id");
     this.#row.replaceChildren(...shown, ...brackets);
     if (held !== null && held !== undefined) {
@@ -98,8 +94,6 @@ export class Letters {
   /** @param {Letter} letter @param {HTMLElement} button */
   #explain(letter, button) {
     clearTimeout(this.#leaving);
-    const words = document.createElement("p");
-    words.textContent = `${letter.char}: ${percent(letter.confidence)} sure. It may be:`;
     const likely = letter.alternatives.filter(({ p }) => p >= LEAST);
     const others = likely.map(({ char, p }) => {
       const other = document.createElement("button");
@@ -111,8 +105,11 @@ export class Letters {
       });
       return other;
     });
-    if (others.length === 0) words.textContent = `${letter.char}: ${percent(letter.confidence)} sure.`;
+    const words = document.createElement("p");
+    const more = others.length > 0 ? " It may be:" : "";
+    words.textContent = `${letter.char}: ${percent(letter.confidence)} sure.${more}`;
     this.#popover.replaceChildren(words, ...others);
+    button.after(this.#popover); // where the keyboard goes next
     const { left, bottom } = button.getBoundingClientRect();
     this.#popover.style.left = `${Math.min(left, innerWidth - 300)}px`;
     this.#popover.style.top = `${bottom + 4}px`;

@@ -18,9 +18,11 @@ export class Line {
   changedFrom = 0;
   /** Whether letters or words changed since they were drawn. */
   changedLetters = true;
+  #resets = 0; // that are not answered yet
 
-  /** Begin a new line. */
-  begin() {
+  /** Begin a new line. @param {boolean} [isAsked] by a reset: until its answer all is of the old one */
+  begin(isAsked = false) {
+    this.#resets = isAsked ? this.#resets + 1 : 0;
     this.results = [];
     this.letters = [];
     this.words = [];
@@ -29,8 +31,15 @@ export class Line {
     this.changedLetters = true;
   }
 
+  /** Whether what is said is of it. */
+  get isMeant() {
+    return this.#resets === 0;
+  }
+
   /** Take in what a server says. @param {Message} message @returns {boolean} whether it changes the line */
   hear(message) {
+    if (message.type === "reset_done") this.#resets -= 1;
+    if (!this.isMeant) return false;
     this.changedLetters ||= message.type !== "result";
     switch (message.type) {
       case "result":
@@ -54,10 +63,6 @@ export class Line {
         return true;
       case "flushed":
         this.text = message.text ?? message.label ?? "";
-        return true;
-      case "reset_done":
-      case "reconnected":
-        this.begin();
         return true;
       default:
         return false;

@@ -24,6 +24,7 @@ const KEPT = 0.4; // of the width: what is still to be seen then
  * @typedef {object} Listener
  * @property {(pieces: Stroke[], since: number) => void} onInk pieces, and when their first point came
  * @property {() => void} onLift the pen left the paper
+ * @property {() => void} onPalm the newest stroke is none
  */
 
 export class Pad {
@@ -40,6 +41,7 @@ export class Pad {
   #context;
   #listener;
   #newestId = 0;
+  #tall = 0; // height when the line was begun
   /** @type {number | undefined} */
   #pointer; // that is writing
   #penSeen = false; // from then on a touch is a palm
@@ -63,7 +65,7 @@ export class Pad {
 
   /** Height of the writing's frame, in CSS pixels. */
   get height() {
-    return this.#canvas.clientHeight;
+    return this.strokes.length > 0 ? this.#tall : this.#canvas.clientHeight;
   }
 
   /** Everything that is written, as if it had not been given yet. @returns {Stroke[]} */
@@ -77,13 +79,15 @@ export class Pad {
     const newest = this.strokes.findLast(({ done }) => done);
     if (newest === undefined) return undefined;
     this.strokes = this.strokes.filter((stroke) => stroke !== newest);
+    if (this.#right < this.offset) this.moveOn();
     this.draw();
     return newest.id;
   }
 
-  /** Take new paper; a stroke that is being written stays, as the first one on it. */
-  clear() {
-    this.strokes = this.strokes.filter(({ done }) => !done);
+  /** Take new paper. @param {Written} [first] stroke that stays: else what is being written */
+  clear(first = this.strokes.find(({ done }) => !done)) {
+    this.strokes = first === undefined ? [] : [first];
+    if (first !== undefined) first.points = first.points.map(([x, y]) => [Math.max(0, x - this.offset), y]);
     this.picture = undefined;
     this.offset = 0;
     this.draw();
@@ -91,12 +95,15 @@ export class Pad {
 
   /** @param {PointerEvent} event */
   #down(event) {
-    if (event.pointerType === "pen") this.#penSeen = true;
+    const isPen = event.pointerType === "pen";
+    if (isPen && !this.#penSeen && this.#pointer !== undefined) this.#lift(true);
+    this.#penSeen ||= isPen;
     const isPalm = event.pointerType === "touch" && this.#penSeen;
     if (this.#pointer !== undefined || isPalm || event.button > 0) return;
     this.#pointer = event.pointerId;
     this.#canvas.setPointerCapture(event.pointerId);
     this.#newestId += 1;
+    this.#tall = this.height;
     this.strokes.push({ id: this.#newestId, points: [], pressures: [], sent: 0, done: false });
     this.#add([event]);
   }
@@ -111,11 +118,17 @@ export class Pad {
   /** @param {PointerEvent} event */
   #up(event) {
     if (event.pointerId !== this.#pointer) return;
+    this.#lift(event.type === "pointercancel" && event.pointerType === "touch");
+  }
+
+  /** @param {boolean} isPalm that wrote */
+  #lift(isPalm) {
     this.#pointer = undefined;
     const stroke = this.strokes.at(-1);
     if (stroke !== undefined) stroke.done = true;
     this.#give();
-    this.#listener.onLift();
+    if (isPalm) this.#listener.onPalm();
+    else this.#listener.onLift();
   }
 
   /** @param {readonly PointerEvent[]} events */
@@ -157,9 +170,20 @@ export class Pad {
     return pieces;
   }
 
-  /** Move the paper on if little of it is left. Not while a hand writes: it would miss its place. */
-  moveOn() {
-    this.#moveOn(Math.max(...this.strokes.map(({ points }) => Math.max(...points.map(([x]) => x)))));
+  /** Where the ink ends, CSS pixels. */
+  get #right() {
+    return this.strokes.flatMap(({ points }) => points).reduce((most, [x]) => Math.max(most, x), 0);
+  }
+
+  /**
+   * Move the paper on if little of it is left. Not while a hand writes: it would miss its place.
+   * @param {number} right CSS pixels: up to there it is used
+   */
+  moveOn(right = this.#right) {
+    const width = this.#canvas.clientWidth;
+    if (right >= this.offset && right - this.offset < FULL * width) return;
+    this.offset = Math.max(0, Math.round(right - KEPT * width));
+    this.draw();
   }
 
   /** Show an image, of which so many columns were read. @param {Picture} picture @param {number} place */
@@ -168,15 +192,7 @@ export class Pad {
     this.place = place;
     const wide = picture.wide(this.height);
     if (place === 0) this.offset = 0;
-    if (wide * picture.length > this.#canvas.clientWidth + 1) this.#moveOn(wide * place);
-    this.draw();
-  }
-
-  /** @param {number} right CSS pixels on the paper: up to there it is used */
-  #moveOn(right) {
-    const width = this.#canvas.clientWidth;
-    if (right - this.offset < FULL * width) return;
-    this.offset = Math.round(right - KEPT * width);
+    if (wide * picture.length > this.#canvas.clientWidth + 1) this.moveOn(wide * place);
     this.draw();
   }
 

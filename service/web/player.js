@@ -3,8 +3,9 @@
  * columns on the server, and these are played to the stream at a pace, held, and stepped through.
  */
 
+import { element } from "./dom.js";
+
 const ALL = "all"; // the pace that waits for nothing
-const TYPES = /^image\//;
 
 /**
  * @typedef {object} Listener
@@ -13,16 +14,6 @@ const TYPES = /^image\//;
  * @property {() => void} onPlace so many are played now
  * @property {() => void} onOver all are played
  * @property {() => void} onAgain the image is to be played from its beginning
- */
-
-/**
- * @typedef {object} Controls
- * @property {HTMLElement} choose opens the choice of a file
- * @property {HTMLInputElement} file
- * @property {HTMLElement} play
- * @property {HTMLButtonElement} step
- * @property {HTMLSelectElement} pace
- * @property {HTMLElement} place tells how much was played
  */
 
 export class Player {
@@ -36,29 +27,29 @@ export class Player {
   /** Height of each column. */
   height = 1;
 
-  #controls;
+  #play = element("play", HTMLElement);
+  #step = element("step", HTMLButtonElement);
+  #pace = element("pace", HTMLSelectElement);
   #listener;
   #running = false;
   #due = 0; // columns, and the part of one
   #before = 0; // when it was so, milliseconds
 
-  /** @param {Controls} controls @param {Listener} listener */
-  constructor(controls, listener) {
-    this.#controls = controls;
+  /** @param {Listener} listener */
+  constructor(listener) {
     this.#listener = listener;
-    const { file } = controls;
-    controls.choose.addEventListener("click", () => file.click());
+    const file = element("file", HTMLInputElement);
+    element("image", HTMLElement).addEventListener("click", () => file.click());
     file.addEventListener("change", () => {
-      const [chosen] = file.files ?? [];
-      if (chosen !== undefined) listener.onImage(chosen);
+      this.#take(file.files);
       file.value = ""; // so that the same one may be chosen again
     });
-    controls.play.addEventListener("click", () => {
+    this.#play.addEventListener("click", () => {
       if (this.place === this.#length) listener.onAgain();
       else if (this.#running) this.hold();
       else this.#run();
     });
-    controls.step.addEventListener("click", () => {
+    this.#step.addEventListener("click", () => {
       this.hold();
       this.#advance(this.place + 1);
     });
@@ -110,10 +101,10 @@ export class Player {
     this.#show();
   }
 
-  /** @param {FileList | undefined} files */
+  /** @param {FileList | null | undefined} files */
   #take(files) {
-    const image = [...(files ?? [])].find(({ type }) => TYPES.test(type));
-    if (image !== undefined) this.#listener.onImage(image);
+    const [file] = files ?? [];
+    if (file !== undefined) this.#listener.onImage(file);
   }
 
   #run() {
@@ -127,7 +118,7 @@ export class Player {
   #tick() {
     if (!this.#running) return;
     const now = performance.now();
-    const pace = this.#controls.pace.value;
+    const pace = this.#pace.value;
     this.#due += pace === ALL ? this.#length : (Number(pace) * (now - this.#before)) / 1000;
     this.#before = now;
     this.#advance(Math.min(Math.floor(this.#due), this.#length));
@@ -147,11 +138,10 @@ export class Player {
   }
 
   #show() {
-    const { play, step, place } = this.#controls;
     const over = this.place === this.#length;
-    play.textContent = over ? "Again" : this.#running ? "Pause" : "Play";
-    step.disabled = over;
+    this.#play.textContent = over ? "Again" : this.#running ? "Pause" : "Play";
+    this.#step.disabled = over;
     const line = this.lines.length > 1 ? `Line ${this.number + 1} of ${this.lines.length}, ` : "";
-    place.textContent = `${line}${this.place} of ${this.#length} columns`;
+    element("place", HTMLElement).textContent = `${line}${this.place} of ${this.#length} columns`;
   }
 }

@@ -1,8 +1,8 @@
 /**
  * What the page says of its connection, and what to do about what went wrong.
- *
- * @import { InkstreamError } from "./inkstream.js"
  */
+
+import { element } from "./dom.js";
 
 /** What to do about an error. @type {Record<string, string>} */
 const ADVICE = {
@@ -12,24 +12,17 @@ const ADVICE = {
   too_many_sessions: "Too many pages of yours are open: close one, and load this one again.",
   unknown_model: "The server does not have this model: choose the other one.",
   forbidden_origin: "The server does not let this address's pages in.",
-  idle: "Nothing was written for long. Load the page again to go on.",
-  session_expired: "This session was open for as long as one may be. Load the page again.",
 };
 
-/** @typedef {{ state: HTMLElement, words: HTMLElement, problem: HTMLElement, keyForm: HTMLElement }} Places */
-
 export class Status {
-  #places;
-
-  /** @param {Places} places */
-  constructor(places) {
-    this.#places = places;
-  }
+  #state = element("state", HTMLElement);
+  #problem = element("problem", HTMLElement);
+  #keyForm = element("key-form", HTMLElement);
 
   /** All is well. */
   open() {
     this.#show("open", "connected");
-    this.#places.keyForm.hidden = true;
+    this.#keyForm.hidden = true;
     this.calm();
   }
 
@@ -38,28 +31,32 @@ export class Status {
     this.#show("waiting", words);
   }
 
-  /** Say what went wrong, and what to do. @param {InkstreamError} error */
+  /** Say what went wrong, and what to do. @param {{ code: string, message: string }} error */
   complain({ code, message }) {
-    this.#places.problem.textContent = ADVICE[code] ?? message;
-    this.#places.problem.hidden = false;
+    this.#problem.textContent = ADVICE[code] ?? message;
+    this.#problem.hidden = false;
   }
 
-  /** Nothing is wrong any more. */
+  /** Nothing is wrong any more, if there is a connection. */
   calm() {
-    this.#places.problem.hidden = true;
+    this.#problem.hidden ||= this.#state.dataset["state"] === "open";
+  }
+
+  /** Nothing is tried any more. */
+  close() {
+    this.#show("over", "not connected");
   }
 
   /** Ask for a key. @param {boolean} hadOne that the server does not know */
   askForKey(hadOne) {
-    const { problem, keyForm } = this.#places;
-    problem.textContent = hadOne ? "The key is not known." : "This server asks for a key.";
-    problem.hidden = keyForm.hidden = false;
-    this.#show("over", "not connected");
+    this.#problem.textContent = hadOne ? "The key is not known." : "This server asks for a key.";
+    this.#problem.hidden = this.#keyForm.hidden = false;
+    this.close();
   }
 
   /** @param {"open" | "waiting" | "over"} state @param {string} words */
   #show(state, words) {
-    this.#places.state.dataset["state"] = state;
-    this.#places.words.textContent = words;
+    this.#state.dataset["state"] = state;
+    element("state-words", HTMLElement).textContent = words;
   }
 }

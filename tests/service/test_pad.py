@@ -58,6 +58,7 @@ def test_what_the_page_is_made_of_is_served_as_what_it_is(url: str, file: Path) 
     answer = httpx.get(f"{url}/web/{file.name}")
     assert answer.content == file.read_bytes()
     assert answer.headers["content-type"].split(";")[0] == KINDS[file.suffix]
+    assert answer.headers["cache-control"] == "no-cache"  # else old files are mixed with new ones
 
 
 def test_the_page_weighs_little_and_less_on_its_way(url: str) -> None:
@@ -90,7 +91,8 @@ def test_every_element_that_the_modules_ask_for_is_there() -> None:
     page = (WEB / "index.html").read_text()
     ids = re.findall(r'\bid="(.+?)"', page)
     assert len(ids) == len(set(ids))
-    asked = set(re.findall(r'\belement\("(.+?)"', (WEB / "app.js").read_text()))
+    code = "".join(file.read_text() for file in WEB.glob("*.js"))
+    asked = set(re.findall(r'\belement\("(.+?)"', code))
     assert asked <= set(ids)
 
 

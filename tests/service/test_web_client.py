@@ -24,6 +24,7 @@ NODE = shutil.which("node")
 NPM = shutil.which("npm")
 TOOLS = Path(sys.prefix) / "npm" / "node_modules"  # where `make` installs TypeScript
 TSC = TOOLS / ".bin" / "tsc"
+DECLARATIONS = WEB / "types"  # `npm run types` makes them
 
 NODE_OPTIONS = ["--experimental-websocket", "--no-warnings"]  # the first for Node 20
 
@@ -52,6 +53,15 @@ def test_its_tests_pass_against_a_real_server(file: Path) -> None:
 def test_its_types_are_sound(folder: Path) -> None:
     roots = ["--typeRoots", str(TOOLS / "@types")]
     run([str(NODE), str(TSC), "--project", str(folder), *roots])
+
+
+@pytest.mark.needs(NODE and TSC.exists())
+def test_its_declarations_are_those_of_its_code(tmp_path: Path) -> None:
+    where = ["--typeRoots", str(TOOLS / "@types"), "--outDir", str(tmp_path)]
+    run([str(NODE), str(TSC), "--project", str(DECLARATIONS), *where])
+    for file in tmp_path.iterdir():
+        assert (DECLARATIONS / file.name).read_text() == file.read_text()
+    assert {"inkstream.d.ts", "handwriting.d.ts"} <= {file.name for file in tmp_path.iterdir()}
 
 
 def declared(name: str) -> dict[str, str]:
@@ -95,11 +105,16 @@ def test_it_is_of_the_same_version_as_the_service() -> None:
     assert (PACKAGE["license"], data) == (code, "CC-BY-SA-4.0")
 
 
+def install(folder: Path) -> None:
+    """Install the client's package in a folder."""
+    run([str(NPM), "pack", str(WEB), "--pack-destination", str(folder)], cwd=folder)
+    (packed,) = folder.glob("*.tgz")
+    run([str(NPM), "install", "--offline", "--no-audit", "--no-fund", str(packed)], cwd=folder)
+
+
 @pytest.mark.needs(NODE and NPM)
 def test_its_package_is_usable(tmp_path: Path) -> None:
-    run([str(NPM), "pack", str(WEB), "--pack-destination", str(tmp_path)], cwd=tmp_path)
-    (packed,) = tmp_path.glob("*.tgz")
-    run([str(NPM), "install", "--offline", "--no-audit", "--no-fund", str(packed)], cwd=tmp_path)
+    install(tmp_path)
     script = """
         import { connect, InkstreamError } from "inkstream";
         import { HandwritingStroke } from "inkstream/handwriting";
@@ -111,5 +126,32 @@ def test_its_package_is_usable(tmp_path: Path) -> None:
     """
     command = [str(NODE), *NODE_OPTIONS, "--input-type=module", "--eval", script]
     assert run(command, cwd=tmp_path) == "bad_value\n"
-    installed = {path.name for path in (tmp_path / "node_modules" / "inkstream").iterdir()}
-    assert installed == {"package.json", *PACKAGE["files"]}
+    package = tmp_path / "node_modules" / "inkstream"
+    installed = {str(path.relative_to(package)) for path in package.rglob("*.*")}
+    *files, types = PACKAGE["files"]
+    assert installed == {
+        "package.json",
+        *files,
+        *(str(path.relative_to(WEB)) for path in WEB.glob(types)),
+    }
+
+
+@pytest.mark.needs(NODE and NPM and TSC.exists())
+@pytest.mark.parametrize("resolution", [("nodenext", "nodenext"), ("esnext", "bundler")])
+def test_its_package_is_typed(tmp_path: Path, resolution: tuple[str, str]) -> None:
+    install(tmp_path)
+    (tmp_path / "use.mts").write_text("""
+        import { type Message, connect } from "inkstream";
+        import { createHandwritingRecognizer } from "inkstream/handwriting";
+        const stream = await connect("http://127.0.0.1:8000", { model: "lines" });
+        await stream.ink([{ points: [[1, 2]] }], 120);
+        const text: string | undefined = (await stream.flush()).text;
+        // @ts-expect-error
+        const session: number = stream.ready.session;
+        export type { Message };
+        export { createHandwritingRecognizer, session, text };
+    """)
+    module, kind = resolution
+    options = ["--noEmit", "--strict", "--target", "es2023", "--lib", "es2023,dom"]
+    resolved = ["--module", module, "--moduleResolution", kind, "--typeRoots", str(tmp_path)]
+    run([str(NODE), str(TSC), *options, *resolved, "use.mts"], cwd=tmp_path)

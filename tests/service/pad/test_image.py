@@ -134,6 +134,13 @@ def test_what_is_no_image_is_refused_in_words_and_disturbs_nothing(
     pad.complaints = [each for each in pad.complaints if "415" not in each]  # the browser's own
 
 
+def test_what_is_dropped_and_no_image_is_refused_in_words_too(pad: Pad) -> None:
+    data = base64.b64encode(b"text").decode()
+    pad.page.evaluate(HAND_OVER, ["a.txt", "text/plain", data, "drop"])
+    expect(pad.page.locator("#problem")).to_contain_text("not an image")
+    pad.complaints = [each for each in pad.complaints if "415" not in each]  # the browser's own
+
+
 def test_a_page_is_played_line_by_line(running: Running, pad: Pad) -> None:
     expect(pad.page.locator("#version")).not_to_have_text("–")  # it knows what the server can do
     url = f"http://127.0.0.1:{running.port}/v1/recognize?model=lines&page=true"

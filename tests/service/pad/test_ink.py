@@ -145,7 +145,11 @@ def test_a_server_that_wants_a_key_is_given_it(browser: Browser, tmp_path: Path)
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{place.port}/")
         expect(page.locator("#problem")).to_have_text("This server asks for a key.")
-        for key, words in (("wrong", "The key is not known."), ("secret", None)):
+        for key, words in (
+            ("of two words", "no key has such characters"),
+            ("wrong", "The key is not known."),
+            ("secret", None),
+        ):
             page.get_by_label("This server wants a key").fill(key)
             page.get_by_role("button", name="Connect").click()
             if words is not None:

@@ -123,6 +123,16 @@ describe("a drawing", () => {
       for (const text of texts) assert.match(text ?? "", /hello/i);
     }));
 
+  test("that cannot be read is refused, and the next one is read for itself", () =>
+    withRecognizer(async (recognizer) => {
+      const nowhere = recognizer.startDrawing();
+      nowhere.addStroke(strokeOf([[NaN, 1], [2, NaN]]));
+      await assert.rejects(nowhere.getPrediction(), { name: "DataError" });
+      const drawing = recognizer.startDrawing({ alternatives: 1 });
+      for (const stroke of hello) drawing.addStroke(stroke);
+      assert.match((await drawing.getPrediction())[0]?.text ?? "", /hello/i);
+    }));
+
   test("waits for its turn among others", () =>
     withRecognizer(async (recognizer) => {
       const drawings = [1, 2, 3].map((n) => {

@@ -176,6 +176,14 @@ describe("what the server says", () => {
     await assert.rejects(stream.flush(), { code: "no_connection" });
   });
 
+  test("the end is answered as the end, whatever is asked behind it", async () => {
+    const stream = await connect(server.url, { model: "digits" });
+    const ending = stream.end();
+    const asking = assert.rejects(stream.ping(), { code: "no_connection" });
+    assert.equal((await ending).type, "done");
+    await asking;
+  });
+
   test("results that nobody takes are merged, and the newest is there", async () => {
     const stream = await connect(server.url, { model: "digits" });
     await stream.columns(new Uint8Array(28 * 2000));
@@ -217,6 +225,7 @@ describe("what goes wrong", () => {
     try {
       await assert.rejects(connect(url), { code: "unauthorized" });
       await assert.rejects(connect(url, { key: "wrong" }), { code: "unauthorized" });
+      await assert.rejects(connect(url, { key: "of two words" }), { code: "bad_value" });
       const stream = await connect(url, { key: "secret-key" });
       assert.equal(stream.ready.model.name, "digits");
       stream.close();
@@ -256,6 +265,15 @@ describe("what goes wrong", () => {
     assert.equal((await stream.flush()).columns, 1);
     stream.close();
     await second.stop();
+  });
+
+  test("a session that is as old as one may be is followed by a new one", async () => {
+    const { url, stop } = await serve(await freePort(), "--max-session-s", "0.5");
+    const stream = await connect(url, { reconnect: true });
+    const [disconnected] = only(await until(stream, "reconnected"), "disconnected");
+    assert.equal(disconnected?.error.code, "session_expired");
+    stream.close();
+    await stop();
   });
 
   test("a closed stream does not connect again", async () => {

@@ -1,0 +1,84 @@
+/**
+ * The WebSocket below a stream: what goes out waits for room, and a lost connection is made anew.
+ *
+ * @import { Ready, ServerMessage } from "./protocol.d.ts"
+ */
+import type { Ready, ServerMessage } from "./protocol.d.ts";
+/** What went wrong; `code` is one of the table in docs/protocol.md, or "no_connection". */
+export declare class InkstreamError extends Error {
+    code: string;
+    /**
+     * @param {string} code stable, for programs
+     * @param {string} message what came and what is allowed, for people
+     */
+    constructor(code: string, message: string);
+}
+export type Listener = {
+    /**
+     * a message that is not `ready`
+     */
+    hear: (message: ServerMessage) => void;
+    /**
+     * what is not answered yet never will be
+     */
+    lost: (error: InkstreamError) => void;
+    /**
+     * for another try
+     */
+    waits: (error: InkstreamError, retryMs: number) => void;
+    /**
+     * a new session begins
+     */
+    again: (ready: Ready) => void;
+    /**
+     * nothing more will come
+     */
+    over: (error: InkstreamError | undefined) => void;
+};
+export type Outgoing = {
+    data: string | Uint8Array<ArrayBuffer>;
+    sent: () => void;
+    lost: (error: InkstreamError) => void;
+};
+/**
+ * @typedef {object} Listener
+ * @property {(message: ServerMessage) => void} hear a message that is not `ready`
+ * @property {(error: InkstreamError) => void} lost what is not answered yet never will be
+ * @property {(error: InkstreamError, retryMs: number) => void} waits for another try
+ * @property {(ready: Ready) => void} again a new session begins
+ * @property {(error: InkstreamError | undefined) => void} over nothing more will come
+ */
+/**
+ * @typedef {object} Outgoing what waits to be sent
+ * @property {string | Uint8Array<ArrayBuffer>} data
+ * @property {() => void} sent
+ * @property {(error: InkstreamError) => void} lost
+ */
+export declare class Connection {
+    #private;
+    /**
+     * @param {string} url
+     * @param {string[]} protocols
+     * @param {boolean} reconnect
+     * @param {Listener} listener
+     */
+    constructor(url: string, protocols: string[], reconnect: boolean, listener: Listener);
+    /**
+     * Connect.
+     *
+     * @returns {Promise<Ready>} what the server says first
+     * @throws {InkstreamError} its refusal, or "no_connection" if nobody answers
+     */
+    open(): Promise<Ready>;
+    /**
+     * Send when there is room, in the order of the calls.
+     *
+     * @param {string | Uint8Array<ArrayBuffer>} data
+     * @returns {Promise<void>} when it is on its way
+     */
+    send(data: string | Uint8Array<ArrayBuffer>): Promise<void>;
+    /** Close at once. */
+    close(): void;
+}
+/** @param {string} message */
+export declare function noConnection(message: string): InkstreamError;

@@ -1,0 +1,200 @@
+"""Pens, fingers, palms and keys on the writing pad: all ink is read where it was written."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.service.commands import EXAMPLES
+from tests.service.pad.hand import CHROMIUM, HELLO, Pad, read_in_one_piece
+from tests.service.running import Running, server
+
+pytestmark = pytest.mark.needs(CHROMIUM)
+
+# The answers and the messages of a network that takes its time.
+SLOW = """window.WebSocket = class extends WebSocket {
+  set onmessage(hear) { super.onmessage = (event) => setTimeout(() => hear(event), 300); }
+  send(data) { setTimeout(() => super.send(data), 300); }
+};"""
+
+
+def places(pad: Pad) -> list[float]:
+    """Where the points of this line lie, CSS pixels from the pad's left side."""
+    return [x for stroke in pad.strokes()[0] for x, _ in stroke["points"]]
+
+
+def draw(pad: Pad, x: float, *, key: str = "") -> None:
+    """Write a stroke downwards; a key is pressed on the way."""
+    box = pad.page.locator("#pad").bounding_box()
+    assert box is not None
+    pad.page.mouse.move(box["x"] + 1 + x, box["y"] + 20)
+    pad.page.mouse.down()
+    for number in range(1, 8):
+        pad.page.mouse.move(box["x"] + 1 + x, box["y"] + 20 + 18 * number)
+        if key and number == 4:
+            pad.page.keyboard.press(key)
+    pad.page.mouse.up()
+
+
+@pytest.fixture
+def touched(browser: Browser, url: str) -> Iterator[Pad]:
+    opened = Pad(browser, url, has_touch=True, viewport={"width": 900, "height": 800})
+    yield opened
+    opened.page.close()
+    assert not opened.complaints
+
+
+class Fingers:
+    """A finger, a palm or a pen on the pad, as the browser's own tools put them there."""
+
+    def __init__(self, pad: Pad) -> None:
+        self._devtools = pad.page.context.new_cdp_session(pad.page)
+        box = pad.page.locator("#pad").bounding_box()
+        assert box is not None
+        self._left, self._top = box["x"], box["y"]
+
+    def touch(self, kind: str, *point: float) -> None:
+        points = [{"x": self._left + point[0], "y": self._top + point[1]}] if point else []
+        what: dict[str, Any] = {"type": f"touch{kind}", "touchPoints": points}
+        self._devtools.send("Input.dispatchTouchEvent", what)
+
+    def pen(self, kind: str, x: float, y: float) -> None:
+        place = {"x": self._left + x, "y": self._top + y, "button": "left", "buttons": 1}
+        what = {"type": f"mouse{kind}", "pointerType": "pen", "clickCount": 1}
+        self._devtools.send("Input.dispatchMouseEvent", place | what)
+
+
+def test_who_takes_an_image_away_writes_where_the_pen_is(browser: Browser, url: str) -> None:
+    pad = Pad(browser, url, viewport={"width": 600, "height": 800})
+    pad.page.locator("#pace").evaluate("pace => pace.value = 'all'")
+    pad.page.locator("#file").set_input_files(EXAMPLES / "hello.png")
+    expect(pad.page.locator("#play")).to_have_text("Again")
+    draw(pad, 60)
+    pad.settle()
+    assert set(places(pad)) == {60}
+    pad.page.close()
+
+
+def test_a_digit_after_one_at_the_edge_lies_where_the_pen_is(running: Running, pad: Pad) -> None:
+    pad.page.get_by_label("A digit").check()
+    expect(pad.page.locator("#model")).to_have_text("digits 1")
+    draw(pad, 205)
+    pad.settle()
+    draw(pad, 60)
+    pad.settle()
+    assert set(places(pad)) == {60}
+    assert pad.text == read_in_one_piece(running, pad, "digits")
+
+
+def test_a_stroke_that_is_written_while_the_rest_is_cleared_is_read_whole(
+    running: Running, pad: Pad
+) -> None:
+    pad.write(*HELLO[:2])
+    draw(pad, 400, key="Escape")
+    pad.settle()
+    (stroke,), _ = pad.strokes()
+    assert [round(y) for _, y in stroke["points"]] == [*range(19, 19 + 8 * 18, 18)]
+    assert pad.text == read_in_one_piece(running, pad)
+
+
+def test_a_hand_need_not_wait_until_a_line_is_put_away(
+    running: Running, browser: Browser, url: str
+) -> None:
+    pad = Pad(browser, url, SLOW, viewport={"width": 1100, "height": 800})
+    pad.write(*HELLO[:4])
+    pad.settle()
+    texts = """() => {
+      const text = document.querySelector("#text");
+      window.texts = [];
+      const keep = () => texts.push(text.textContent);
+      new MutationObserver(keep).observe(text, { subtree: true, childList: true });
+    }"""
+    pad.page.evaluate(texts)
+    said = read_in_one_piece(running, pad)
+    expect(pad.page.locator("#text")).to_have_text(said)
+    pad.page.keyboard.press("Enter")
+    pad.page.keyboard.press("Enter")
+    pad.write(*HELLO[:2])
+    pad.settle()
+    expect(pad.page.locator("#lines li")).to_have_text([said])
+    assert len(pad.strokes()[0]) == 2
+    expect(pad.page.locator("#text")).to_have_text(read_in_one_piece(running, pad))
+    shown = pad.page.evaluate("texts")
+    assert said not in shown[shown.index("") :]
+    pad.page.close()
+
+
+def test_what_lies_too_far_back_for_the_server_can_be_taken_back(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with server(tmp_path, models="lines", max_rewind_columns=40) as place:
+        pad = Pad(
+            browser, f"http://127.0.0.1:{place.port}/", viewport={"width": 1100, "height": 800}
+        )
+        for x in (50, 400, 700):
+            draw(pad, x)
+            pad.settle()
+        for left in (2, 1, 0):
+            pad.page.keyboard.press("Control+z")
+            expect(pad.page.locator("#letters button")).to_have_count(left)
+        expect(pad.page.locator("#text")).to_have_text("")
+        expect(pad.page.locator("#problem")).to_be_hidden()
+        pad.page.close()
+
+
+def test_the_paper_moves_back_to_what_an_undo_leaves(pad: Pad) -> None:
+    for x in (50, 1000):
+        draw(pad, x)
+        pad.settle()
+    draw(pad, 600)
+    pad.settle()
+    for _ in range(2):
+        pad.page.keyboard.press("Control+z")
+    pad.settle()
+    expect(pad.page.locator("#letters button")).to_have_count(1)
+    box = pad.page.locator("#letters button").bounding_box()
+    assert box is not None
+    assert 0 < box["x"] < 120
+
+
+def test_a_page_that_is_zoomed_goes_on_with_its_line(running: Running, pad: Pad) -> None:
+    pad.write(*HELLO[:4], scale=0.6)
+    pad.page.evaluate("document.documentElement.style.zoom = 0.67")
+    pad.write(*HELLO[4:6], scale=0.6, left=330)
+    pad.settle()
+    assert not [each for each in pad.heard if each["type"] == "error"]
+    assert pad.text == read_in_one_piece(running, pad)
+
+
+def test_a_pen_takes_the_place_of_the_palm_beside_it(touched: Pad) -> None:
+    hand = Fingers(touched)
+    hand.touch("Start", 300, 150)
+    hand.pen("Pressed", 50, 50)
+    hand.pen("Moved", 60, 90)
+    hand.pen("Released", 60, 90)
+    hand.touch("End")
+    touched.settle()
+    (stroke,), _ = touched.strokes()
+    assert [round(x) for x, _ in stroke["points"]] == [49, 59]
+
+
+def test_a_touch_that_the_system_takes_for_a_palm_is_none(touched: Pad) -> None:
+    hand = Fingers(touched)
+    hand.touch("Start", 300, 100)
+    hand.touch("Move", 310, 150)
+    hand.touch("Cancel")
+    touched.wait_to_send("undo")
+    assert touched.strokes()[0] == []
+
+
+def test_a_finger_that_writes_on_leaves_no_old_text_to_be_kept(touched: Pad) -> None:
+    hand = Fingers(touched)
+    touched.page.get_by_label("What you wrote").fill("old")
+    hand.touch("Start", 100, 20)
+    for y in range(30, 160, 10):
+        hand.touch("Move", 100, y)
+    hand.touch("End")
+    touched.settle()
+    expect(touched.page.get_by_label("What you wrote")).to_have_value(touched.text)
