@@ -89,6 +89,6 @@ $(FULL): $(BASE) service/web/package.json
 	@$(INSTALL) --no-deps --no-index torch 2>/dev/null \
 	    || $(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch
 	@$(INSTALL) --editable '.[train,test]'
-	@if command -v npm >/dev/null; then $(NPM_INSTALL) 'typescript@>=5.9' '@types/node@>=22' \
+	@if command -v npm >/dev/null; then $(NPM_INSTALL) 'typescript@^7.0' '@types/node@>=22' \
 	    'axe-core@>=4.10' || echo 'Types and accessibility of the web pages go unchecked'; fi
 	@touch $@
