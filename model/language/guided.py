@@ -224,7 +224,7 @@ def new_decoder(
     characters that `allowed_labels` refuses or of which the hints allow none.
     """
     if config.kind == "classifier" and hints != NO_HINTS:
-        raise InputError("hints such as a language model are for nets that read lines")
+        raise InputError(f"{', '.join(hints.told)} came, allowed: of a net that reads lines alone")
     decoder = _undecided(config, hints)
     decoder.allow(characters)
     allowed, spells = decoder.allowed, decoder.spells

@@ -1,6 +1,6 @@
 """What is known of a text before it is written, and the guide that follows from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 from model.decode import MAX_SHOWN
@@ -22,6 +22,11 @@ class Hints:
     words: tuple[str, ...] = ()  # that it may well hold: names, terms
     lexicon: tuple[str, ...] = ()  # that it consists of, beside spaces; none: of any
     pattern: str | None = None  # a regular expression that it fulfils
+
+    @property
+    def told(self) -> list[str]:
+        """The names of those that are given."""
+        return [own.name for own in fields(self) if getattr(self, own.name) != own.default]
 
 
 NO_HINTS: Final = Hints()

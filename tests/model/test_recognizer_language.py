@@ -49,7 +49,7 @@ def test_a_state_of_another_way_of_reading_is_refused(reader: Recognizer) -> Non
 
 
 def test_what_does_not_go_together_is_one_clear_error() -> None:
-    with pytest.raises(InputError, match="for nets that read lines"):
+    with pytest.raises(InputError, match="came, allowed: of a net that reads lines alone"):
         load("digits", language="english")
     with pytest.raises(DataError, match="no language model klingon"):
         load("lines", language="klingon")

@@ -31,7 +31,10 @@ def test_a_language_is_trained_and_read_with(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--model", "digits", "--language", "english"), "for nets that read lines"),
+        (
+            ("--model", "digits", "--language", "english"),
+            "language came, allowed: of a net that reads lines alone",
+        ),
         (("--model", "lines", "--language", "klingon"), "no language model klingon"),
         (("--model", "lines", "--language", str(HELLO)), "is no language model of ours"),
     ],

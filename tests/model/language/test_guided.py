@@ -171,7 +171,7 @@ def test_a_state_without_a_beam_is_refused() -> None:
 def test_only_nets_that_read_lines_with_spaces_follow_a_language() -> None:
     digits = ModelConfig(labels=tuple("0123456789"))
     assert isinstance(new_decoder(digits), ClassifierDecoder)
-    with pytest.raises(InputError, match="for nets that read lines"):
+    with pytest.raises(InputError, match="came, allowed: of a net that reads lines alone"):
         new_decoder(digits, Hints(LANGUAGE))
     for hints in (Hints(words=("a",)), Hints(pattern="a")):
         with pytest.raises(InputError, match="hold the space"):
