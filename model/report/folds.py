@@ -17,7 +17,7 @@ from model.report.endings import letter_ends, tells
 from model.report.measures import Figures
 from model.training.knobs import LineKnobs
 from model.training.line_release import NAME
-from model.training.run_folder import configuration_of
+from model.training.line_runs import trained
 
 
 def folds(runs: Sequence[Path], ink: InkSet) -> Figures:
@@ -26,21 +26,27 @@ def folds(runs: Sequence[Path], ink: InkSet) -> Figures:
     Beside it stand those of the report's writers by the same nets: how far they fall short of a
     longer run's. Both are of pieces with joined letters.
 
-    Raises `DataError` when a folder has no such net, or two of them have the same fold.
+    Raises `DataError` when a folder has no such net, when two of them have the same fold, or when
+    one was trained for longer than another.
     """
     knobs = [_knobs(run) for run in runs]
     twice = [fold for fold, count in Counter(own.fold for own in knobs).items() if count > 1]
     if twice:
         raise DataError(f"fold {twice[0]} comes twice, expected a run of each")
+    steps = sorted({own.cycles * own.steps for own in knobs})
+    if len(steps) > 1:
+        raise DataError(
+            f"runs are of {steps[0]:,} to {steps[-1]:,} steps, expected as many of each"
+        )
     parts = {"left out": [split.joined_fold(ink, own.fold) for own in knobs]}
     parts["report"] = [split.parts(ink)["report"]] * len(knobs)
-    return {"config_digests": [own.digest for own in knobs], "steps": knobs[0].steps} | {
+    return {"config_digests": [own.digest for own in knobs], "steps": steps[0]} | {
         name: _joined(runs, own, ink) for name, own in parts.items()
     }
 
 
 def _knobs(run: Path) -> LineKnobs:
-    knobs = LineKnobs(**configuration_of(run, "lines")["knobs"])
+    knobs = trained(run).knobs
     if not knobs.fold:
         raise DataError(f"{run} holds a net that saw all folds, expected one of --fold")
     return knobs

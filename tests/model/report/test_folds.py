@@ -24,9 +24,9 @@ SMALL = LineKnobs(
 )  # fmt: skip
 
 
-def trained(folder: Path, fold: int) -> Path:
+def trained(folder: Path, fold: int, steps: int = SMALL.steps) -> Path:
     """A run folder with a net that did without a fold."""
-    everything, knobs = ink(), dataclasses.replace(SMALL, fold=fold)
+    everything, knobs = ink(), dataclasses.replace(SMALL, fold=fold, steps=steps)
     parts = split.parts(everything)
     pieces = parts["train"]
     if fold:
@@ -71,3 +71,17 @@ def test_a_net_that_saw_all_and_a_fold_that_comes_twice_are_refused(runs: list[P
         folds(runs[:1], ink())
     with pytest.raises(DataError, match="fold 2 comes twice"):
         folds([runs[1], runs[2], runs[2]], ink())
+
+
+def test_nets_that_were_not_trained_alike_and_runs_that_are_none_are_refused(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    longer = trained(tmp_path / "longer", fold=2, steps=3)
+    with pytest.raises(DataError, match="runs are of 2 to 3 steps, expected as many of each"):
+        folds([runs[1], longer], ink())
+    with pytest.raises(DataError, match=r"nothing has no network.safetensors: train it first"):
+        folds([tmp_path / "nothing"], ink())
+    config = longer / "config.json"
+    config.write_text(config.read_text().replace('"fold"', '"folder"'))
+    with pytest.raises(DataError, match="holds a run of another version"):
+        folds([longer], ink())
