@@ -11,7 +11,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from model.recognizer import Recognition, Recognizer, Result, State, Stream, load
+    from model.recognizer import Recognition, Recognizer, Result, Stream, load
+    from model.stream_state import State
 
 __all__ = ["Recognition", "Recognizer", "Result", "State", "Stream", "load"]
 

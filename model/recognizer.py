@@ -8,12 +8,11 @@ for result in lines.stream(columns):
     print(result.column, result.text, result.events)
 """
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,10 +27,9 @@ from model.language import ngrams as languages
 from model.language.guided import new_decoder
 from model.language.hints import NO_HINTS, Hints
 from model.runtime import Runtime
+from model.stream_state import State
 from model.strokes import stroke_columns
 from model.transcript import Decoder, TranscriptDecoder
-
-_STATE_MAGIC: Final = b"inkstream state 1\n"  # first line of a saved state
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +66,6 @@ class Recognition:
         if self.words:
             return math.prod(word.confidence for word in self.words)
         return self.probabilities.get(self.label, 1.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """Where a stream stands. It never changes, so any number of streams may go on from it."""
-
-    row: NDArray[np.float32] = field(repr=False)  # [D], as `ColumnLSTM` says
-    columns: int  # read so far
-    model: str  # digest of the checkpoint that it belongs to
-    heard: Mapping[str, Any] | None = field(default=None, repr=False)  # by a transcriber's decoder
-
-    def save(self, path: str | Path) -> None:
-        """Write the state to a file; raises `OSError` if that fails."""
-        known = {"model": self.model, "columns": self.columns, "heard": self.heard}
-        head = json.dumps(known).encode()
-        content = _STATE_MAGIC + head + b"\n" + self.row.astype("<f4").tobytes()
-        checkpoints.write_whole(Path(path), content)
-
-    @classmethod
-    def load(cls, path: str | Path) -> "State":
-        """Read what `save` wrote; raises `InputError` for anything else, `OSError` for no file."""
-        magic, _, rest = Path(path).read_bytes().partition(b"\n")
-        head, _, numbers = rest.partition(b"\n")
-        if magic + b"\n" != _STATE_MAGIC:
-            raise InputError(f"{path} is no saved state: it starts with {magic[:16]!r}")
-        try:
-            known = json.loads(head)
-            row = np.frombuffer(numbers, "<f4").astype(np.float32)
-            return cls(row, int(known["columns"]), str(known["model"]), known.get("heard"))
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise InputError(f"{path} is a damaged state: {error}") from error
 
 
 class Stream(Iterator[Result]):

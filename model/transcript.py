@@ -119,6 +119,8 @@ class TranscriptDecoder:
 
     def restore(self, known: Mapping[str, Any]) -> None:
         """Go on where another decoder stood; raises `InputError` for what isn't `to_dict`'s."""
+        if more := known.keys() - {*_KNOWN}:
+            raise InputError(f"the state is of a stream with hints: it holds {sorted(more)} too")
         try:
             values = {name: known[name] for name in _KNOWN}
             values["_start"] = Start(*values["_start"])
@@ -126,8 +128,7 @@ class TranscriptDecoder:
             if run := values["_run"]:
                 values["_run"] = Run(run[0], run[1], np.array(run[2], np.float32))
             if word := values["_word"]:
-                spellings = tuple((text, p) for text, p in word[2])
-                values["_word"] = OpenWord(word[0], word[1], spellings)
+                values["_word"] = OpenWord(word[0], word[1], tuple(map(tuple, word[2])))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError(f"a decoder cannot go on from this: {error!r}") from error
         vars(self).update(values)

@@ -38,7 +38,7 @@ MODEL_ROWS = (
     {"graph.nodes"},
     {"graph.classifier", "graph.transcriber"},
     {"checkpoint"},
-    {"runtime"},
+    {"runtime", "stream_state"},
     {"recognizer"},
     {"train", "evaluate"},
 )

@@ -110,13 +110,15 @@ class GuidedDecoder(TranscriptDecoder):
 
     def restore(self, known: Mapping[str, Any]) -> None:
         """Go on where another decoder stood; raises `InputError` for what isn't `to_dict`'s."""
-        if "beam" not in known:
-            raise InputError("the state is of a stream without a language model")
-        super().restore(known)
+        own = dict(known)
+        if (beam := own.pop("beam", None)) is None:
+            raise InputError("the state is of a stream without a language model or other hints")
         try:
-            self._beam = self._beam.restored(known["beam"])
-            self._rivals = tuple(_Rival(*each) for each in known["rivals"])
-            self._share = float(known["share"])
+            rivals, share = own.pop("rivals"), own.pop("share")
+            super().restore(own)
+            self._beam = self._beam.restored(beam)
+            self._rivals = tuple(_Rival(*each) for each in rivals)
+            self._share = float(share)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError(f"a decoder cannot go on from this: {error!r}") from error
 

@@ -157,24 +157,6 @@ def test_a_state_of_another_net_is_refused(recognizer: Recognizer, tmp_path: Pat
         other.stream(state=recognizer.stream().state)
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "no saved state"),
-        (b"\x80\x04pickled", "no saved state"),
-        (b"inkstream state 1\n", "damaged"),
-        (b'inkstream state 1\n{"columns": 3}\n', "damaged"),
-        (b'inkstream state 1\n{"columns": 3, "model": "a"}\n\0\0\0', "damaged"),
-        (b"inkstream state 1\n[]\n", "damaged"),
-        (b'inkstream state 1\n{"columns": Infinity, "model": "a"}\n', "damaged"),
-    ],
-)
-def test_a_damaged_state_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
-    (tmp_path / "state").write_bytes(content)
-    with pytest.raises(InputError, match=said):
-        State.load(tmp_path / "state")
-
-
 @pytest.mark.parametrize("kind", [np.float32, np.int64, np.bool_])
 def test_whole_columns_of_other_numbers_than_bytes_are_refused(
     recognizer: Recognizer, kind: type[np.generic]
@@ -253,14 +235,6 @@ def test_a_state_after_a_flush_goes_on_with_a_new_word(
     fork = transcriber.stream(columns[40:], State.load(tmp_path / "state"))
     assert list(fork) == [stream.push(column) for column in columns[40:]]
     assert fork.flush() == stream.flush()
-
-
-def test_a_state_whose_line_is_damaged_is_refused(transcriber: Recognizer, tmp_path: Path) -> None:
-    _after(transcriber, builders.columns(9, column_height=16)).save(tmp_path / "state")
-    content = (tmp_path / "state").read_bytes().replace(b'"letters"', b'"ladders"')
-    (tmp_path / "state").write_bytes(content)
-    with pytest.raises(InputError, match="cannot go on"):
-        transcriber.stream(state=State.load(tmp_path / "state"))
 
 
 def test_a_classifier_has_nothing_to_flush(recognizer: Recognizer) -> None:

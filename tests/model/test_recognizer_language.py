@@ -8,7 +8,8 @@ import pytest
 from model import load
 from model.columns import line_columns
 from model.errors import DataError, InputError
-from model.recognizer import Recognizer, State
+from model.recognizer import Recognizer
+from model.stream_state import State
 
 HELLO = Path(__file__).parents[2] / "examples" / "hello.png"
 
@@ -42,10 +43,13 @@ def test_a_stream_says_column_by_column_what_the_whole_says(
 
 def test_a_state_of_another_way_of_reading_is_refused(reader: Recognizer) -> None:
     columns = line_columns(HELLO, reader.column_height)
-    plain = load("lines").stream(columns[:70])
-    list(plain)
-    with pytest.raises(InputError, match="without a language model"):
+    lines = load("lines")
+    plain, guided = lines.stream(columns[:70]), reader.stream(columns[:70])
+    list(plain), list(guided)
+    with pytest.raises(InputError, match="of a stream without a language model or other hints"):
         reader.stream(columns[70:], plain.state)
+    with pytest.raises(InputError, match=r"of a stream with hints: it holds \['beam'"):
+        lines.stream(columns[70:], guided.state)
 
 
 def test_what_does_not_go_together_is_one_clear_error() -> None:

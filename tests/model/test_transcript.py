@@ -1,5 +1,7 @@
 """Scores of a line become letters, marks and words: as soon as they are certain, and for good."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -266,3 +268,32 @@ def test_the_space_behind_a_flush_is_in_the_text_before_its_letter_is_decided() 
     heard = reader.step(line("--b", "  c"), ink(6))
     assert heard.texts[-1] == "a b"
     assert heard.events == []
+
+
+# What it knows, kept
+
+
+def test_what_a_decoder_knows_can_be_kept_as_json_at_any_column() -> None:
+    steps, unsure = "-aab-bb-- cc-a", "    cc  a  "
+    whole, going = decoder(), decoder()
+    scores = line(steps, unsure)
+    expected = [whole.step(scores[i : i + 1], ink(1)) for i in range(len(scores))]
+    for i, heard in enumerate(expected):
+        other = decoder()
+        other.restore(json.loads(json.dumps(going.to_dict())))
+        going = other
+        assert going.step(scores[i : i + 1], ink(1)) == heard
+    assert flushed(going) == flushed(whole)
+
+
+def test_what_is_no_decoder_s_knowledge_is_refused_and_changes_nothing() -> None:
+    reader = decoder()
+    read(reader, line("-a-b"))
+    before = reader.to_dict()
+    less = {name: value for name, value in before.items() if name != "letters"}
+    for known in (less, *(before | changed for changed in ({"_run": [1]}, {"_word": [0]}))):
+        with pytest.raises(InputError, match="cannot go on from this"):
+            reader.restore(known)
+        assert reader.to_dict() == before
+    with pytest.raises(InputError, match=r"with hints: it holds \['beam'\] too"):
+        reader.restore(before | {"beam": {}})
