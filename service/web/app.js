@@ -6,6 +6,7 @@
  */
 
 import { Bars } from "./bars.js";
+import { Correction } from "./correction.js";
 import { Curve } from "./curve.js";
 import { element, put } from "./dom.js";
 import { Figures } from "./figures.js";
@@ -25,11 +26,12 @@ import { Status } from "./status.js";
 
 const SHOW_EVERY_MS = 2000; // figures; each time the server is asked for a sign of life
 const RETRY_MS = 2000;
+const SILENCE_MS = 10_000; // of a server that owes an answer: it counts as lost
 
 const line = new Line();
 const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), line);
 const letters = new Letters(element("letters", HTMLElement), line, correctLetter);
-const correct = element("correct", HTMLInputElement);
+const correction = new Correction(element("correct", HTMLInputElement));
 const hint = element("hint", HTMLElement);
 const bars = new Bars(element("bars", HTMLElement));
 const curve = new Curve(element("curve", HTMLCanvasElement), line);
@@ -82,6 +84,7 @@ async function converse() {
       const opened = await connect(new URL(".", location.href), {
         model: await figures.choose(model, credentials()),
         reconnect: true,
+        silence_ms: SILENCE_MS,
         ...(key !== undefined && { key }),
       });
       if (own !== run) return opened.close();
@@ -204,7 +207,7 @@ function newLine(first) {
   hint.hidden = pad.strokes.length > 0;
   stream?.reset().catch(() => {});
   line.begin(stream !== undefined);
-  correct.value = "";
+  correction.clear();
   align();
   inkAll();
   redraw();
@@ -237,6 +240,7 @@ async function readImage(file) {
   if (stream === undefined) return; // the page says so already
   const { model: { name, kind }, column_height } = stream.ready;
   const own = run;
+  player.wait(1);
   try {
     const how = { model: name, isPage: kind === "transcriber" && figures.readsPages };
     const lines = await linesOf(file, how, credentials());
@@ -244,6 +248,8 @@ async function readImage(file) {
   } catch (error) {
     if (!(error instanceof InkstreamError)) throw error;
     status.complain(error);
+  } finally {
+    player.wait(-1);
   }
 }
 
@@ -299,17 +305,14 @@ function redraw() {
     const [decided, tentative] = model === "digits" ? [line.text, ""] : line.parts;
     put(element("decided", HTMLElement), decided);
     put(element("tentative", HTMLElement), tentative);
-    if (document.activeElement !== correct && correct.value !== line.text) correct.value = line.text;
+    correction.follow(line.text);
   });
 }
 
 /** @param {import("./protocol.d.ts").Letter} letter @param {string} char */
 function correctLetter(letter, char) {
   const place = [...line.text.matchAll(/\S/gu)][letter.id]?.index;
-  if (place === undefined) return;
-  const text = correct.value.length === line.text.length ? correct.value : line.text;
-  correct.value = text.slice(0, place) + char + text.slice(place + letter.char.length);
-  correct.focus();
+  if (place !== undefined) correction.replace(line.text, place, letter.char, char);
 }
 
 setInterval(async () => figures.show(await stream?.ping().catch(() => undefined)), SHOW_EVERY_MS);
@@ -333,12 +336,12 @@ element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
 });
 element("correct-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
-  const text = correct.value.trim();
+  const { text } = correction;
   if (text === "" || pad.strokes.length === 0) return;
   samples.keep(pad.strokes.map(({ points }) => points), pad.height, text);
   void next(text);
 });
-element("pad", HTMLElement).addEventListener("pointerdown", () => correct.blur());
+element("pad", HTMLElement).addEventListener("pointerdown", () => correction.leave());
 listenToKeys({ undo, clear: newLine, next: () => void next() });
 addEventListener("resize", align);
 

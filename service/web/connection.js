@@ -46,6 +46,7 @@ export class InkstreamError extends Error {
 /**
  * @typedef {object} Listener
  * @property {(message: ServerMessage) => void} hear a message that is not `ready`
+ * @property {() => boolean} isOwed whether the server still has something to answer
  * @property {(error: InkstreamError) => void} lost what is not answered yet never will be
  * @property {(error: InkstreamError, retryMs: number) => void} waits for another try
  * @property {(ready: Ready) => void} again a new session begins
@@ -63,6 +64,7 @@ export class Connection {
   #url;
   #protocols;
   #reconnect;
+  #silenceMs;
   #listener;
   /** @type {WebSocket | undefined} */
   #socket;
@@ -70,6 +72,8 @@ export class Connection {
   #outbox = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer; // until the outbox is looked at again, or the next try
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #silence; // until a server that owes an answer counts as lost
   /** @type {InkstreamError | undefined} */
   #fatal; // what the server said before it closed
   #over = false;
@@ -78,15 +82,17 @@ export class Connection {
    * @param {string} url
    * @param {string[]} protocols
    * @param {boolean} reconnect
+   * @param {number} silenceMs for which a server may say nothing that owes an answer
    * @param {Listener} listener
    */
-  constructor(url, protocols, reconnect, listener) {
+  constructor(url, protocols, reconnect, silenceMs, listener) {
     if (!protocols.every((name) => TOKEN.test(name))) {
       throw new InkstreamError("bad_value", "no key has such characters");
     }
     this.#url = url;
     this.#protocols = protocols;
     this.#reconnect = reconnect;
+    this.#silenceMs = silenceMs;
     this.#listener = listener;
   }
 
@@ -115,7 +121,9 @@ export class Connection {
         } else if (message.type === "error" && message.fatal) {
           this.#fatal = new InkstreamError(message.code, message.message);
         } else {
+          this.#stopWaiting();
           this.#listener.hear(message);
+          if (this.#listener.isOwed()) this.awaitAnswer();
         }
       };
       socket.onerror = () => {
@@ -144,6 +152,15 @@ export class Connection {
     });
   }
 
+  /**
+   * Something is owed that was asked for. A network that fails tells nobody: a server that says
+   * nothing for too long counts as lost.
+   */
+  awaitAnswer() {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    this.#silence ??= setTimeout(() => this.#abandon(), this.#silenceMs);
+  }
+
   /** Close at once. */
   close() {
     this.#finish(undefined);
@@ -159,10 +176,14 @@ export class Connection {
     clearTimeout(this.#timer);
     while (socket.bufferedAmount < MOST_BUFFERED) {
       const next = this.#outbox.shift();
-      if (next === undefined) return;
+      if (next === undefined) {
+        if (!this.#listener.isOwed()) this.#stopWaiting();
+        return;
+      }
       socket.send(next.data);
       next.sent();
     }
+    this.awaitAnswer(); // of what is on its way
     this.#timer = setTimeout(() => this.#drain(), LOOK_AGAIN_MS);
   }
 
@@ -171,8 +192,22 @@ export class Connection {
     for (const { lost } of this.#outbox.splice(0)) lost(error);
   }
 
+  #stopWaiting() {
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
+  }
+
+  /** Wait for nothing any more, not even for the connection's own end. */
+  #abandon() {
+    const socket = /** @type {WebSocket} */ (this.#socket);
+    socket.onmessage = socket.onclose = null;
+    socket.close();
+    this.#closed(noConnection(`the server said nothing for ${this.#silenceMs / 1000} s`));
+  }
+
   /** The open connection is gone. @param {InkstreamError | undefined} error */
   #closed(error) {
+    this.#stopWaiting();
     const gone = error ?? noConnection("the stream has ended");
     this.#lose(gone);
     this.#listener.lost(gone);
@@ -208,6 +243,7 @@ export class Connection {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
+    this.#stopWaiting();
     this.#lose(error ?? noConnection("the stream has ended"));
     this.#listener.over(error);
   }

@@ -22,12 +22,7 @@ export { InkstreamError };
 export const PROTOCOL = "inkstream.v1";
 
 const PATH = "/v1/stream";
-const SCHEMES = new Map([
-  ["http:", "ws:"],
-  ["https:", "wss:"],
-  ["ws:", "ws:"],
-  ["wss:", "wss:"],
-]);
+const SCHEMES = new Map(Object.entries({ "http:": "ws:", "https:": "wss:", "ws:": "ws:", "wss:": "wss:" }));
 const POINT_BYTES = 54; // as JSON at most: two numbers of 25 characters, brackets and commas
 const FRAME_BYTES = 2048; // at most, of a message of ink without its strokes; nearly all for `undo`
 const CHARACTER_BYTES = 3; // at most, of one of JavaScript's
@@ -38,6 +33,7 @@ const MERGE_FROM = 256; // messages that nobody has taken: from here on results 
  * @property {string} [model] which of the server's models; its first where absent
  * @property {string} [key] API key, where the server wants one
  * @property {boolean} [reconnect] whether a lost connection is made anew, as a new session
+ * @property {number} [silence_ms] after which a server that owes an answer counts as lost; else 20,000
  */
 
 /**
@@ -104,10 +100,11 @@ export class Stream {
   #over = false;
 
   /** `connect` makes one. @param {string} url @param {Options} options */
-  constructor(url, { key, reconnect = false }) {
+  constructor(url, { key, reconnect = false, silence_ms = 20_000 }) {
     const protocols = key === undefined ? [PROTOCOL] : [PROTOCOL, `key.${key}`];
-    this.#connection = new Connection(url, protocols, reconnect, {
+    this.#connection = new Connection(url, protocols, reconnect, silence_ms, {
       hear: (message) => this.#hear(message),
+      isOwed: () => this.#asked.size > 0,
       lost: (error) => this.#lose(error),
       waits: (error, retry_ms) => this.#put({ type: "disconnected", error, retry_ms }),
       again: (ready) => this.#beginAgain(ready),
@@ -232,6 +229,7 @@ export class Stream {
       const id = this.#newestId;
       this.#asked.set(id, { answered, lost });
       sending.catch((error) => this.#answered(id)?.lost(error));
+      this.#connection.awaitAnswer();
     });
   }
 

@@ -31,6 +31,8 @@ export class Player {
   #step = element("step", HTMLButtonElement);
   #pace = element("pace", HTMLSelectElement);
   #listener;
+  #image = element("image", HTMLElement);
+  #waiting = 0; // images that become columns
   #running = false;
   #due = 0; // columns, and the part of one
   #before = 0; // when it was so, milliseconds
@@ -39,7 +41,7 @@ export class Player {
   constructor(listener) {
     this.#listener = listener;
     const file = element("file", HTMLInputElement);
-    element("image", HTMLElement).addEventListener("click", () => file.click());
+    this.#image.addEventListener("click", () => file.click());
     file.addEventListener("change", () => {
       this.#take(file.files);
       file.value = ""; // so that the same one may be chosen again
@@ -93,6 +95,12 @@ export class Player {
     this.height = height;
     this.place = 0;
     this.#run();
+  }
+
+  /** So many images more, or fewer, become columns. @param {1 | -1} more */
+  wait(more) {
+    this.#waiting += more;
+    this.#image.textContent = this.#waiting > 0 ? "Preparing …" : "Read an image";
   }
 
   /** Play no further. */

@@ -19,6 +19,10 @@ export type Listener = {
      */
     hear: (message: ServerMessage) => void;
     /**
+     * whether the server still has something to answer
+     */
+    isOwed: () => boolean;
+    /**
      * what is not answered yet never will be
      */
     lost: (error: InkstreamError) => void;
@@ -43,6 +47,7 @@ export type Outgoing = {
 /**
  * @typedef {object} Listener
  * @property {(message: ServerMessage) => void} hear a message that is not `ready`
+ * @property {() => boolean} isOwed whether the server still has something to answer
  * @property {(error: InkstreamError) => void} lost what is not answered yet never will be
  * @property {(error: InkstreamError, retryMs: number) => void} waits for another try
  * @property {(ready: Ready) => void} again a new session begins
@@ -60,9 +65,10 @@ export declare class Connection {
      * @param {string} url
      * @param {string[]} protocols
      * @param {boolean} reconnect
+     * @param {number} silenceMs for which a server may say nothing that owes an answer
      * @param {Listener} listener
      */
-    constructor(url: string, protocols: string[], reconnect: boolean, listener: Listener);
+    constructor(url: string, protocols: string[], reconnect: boolean, silenceMs: number, listener: Listener);
     /**
      * Connect.
      *
@@ -77,6 +83,11 @@ export declare class Connection {
      * @returns {Promise<void>} when it is on its way
      */
     send(data: string | Uint8Array<ArrayBuffer>): Promise<void>;
+    /**
+     * Something is owed that was asked for. A network that fails tells nobody: a server that says
+     * nothing for too long counts as lost.
+     */
+    awaitAnswer(): void;
     /** Close at once. */
     close(): void;
 }

@@ -31,6 +31,10 @@ export type Options = {
      * whether a lost connection is made anew, as a new session
      */
     reconnect?: boolean;
+    /**
+     * after which a server that owes an answer counts as lost; else 20,000
+     */
+    silence_ms?: number;
 };
 export type Disconnected = {
     type: "disconnected";
@@ -51,6 +55,7 @@ export type Asked = {
  * @property {string} [model] which of the server's models; its first where absent
  * @property {string} [key] API key, where the server wants one
  * @property {boolean} [reconnect] whether a lost connection is made anew, as a new session
+ * @property {number} [silence_ms] after which a server that owes an answer counts as lost; else 20,000
  */
 /**
  * The connection is lost; it is tried again in a while.
@@ -79,7 +84,7 @@ export declare function connect(url: string | URL, options?: Options): Promise<S
 export declare class Stream {
     #private;
     /** `connect` makes one. @param {string} url @param {Options} options */
-    constructor(url: string, { key, reconnect }: Options);
+    constructor(url: string, { key, reconnect, silence_ms }: Options);
     /** Connect, and wait for `ready`. */
     _open(): Promise<void>;
     /** What the server said first: session, model, labels, column height, limits. */

@@ -1,5 +1,6 @@
 """The writing pad's controls: keys, labels, models, and what is said of what goes wrong."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -59,6 +60,35 @@ def test_what_says_nothing_is_not_kept_and_what_is_kept_is_put_away_as_corrected
     keep.click()
     expect(pad.page.locator("#download")).to_have_text("Download 1 line")
     expect(pad.page.locator("#lines li")).to_have_text(["Hello"])
+
+
+def test_what_was_corrected_stays_while_more_is_written(pad: Pad) -> None:
+    field, half = pad.page.get_by_label("What you wrote"), len(HELLO) // 2
+    pad.write(*HELLO[:half], scale=0.6)
+    pad.settle()
+    before = pad.text
+    field.fill(f"Ju{before[1:]}")
+    pad.write(*HELLO[half:], scale=0.6)
+    pad.settle()
+    text = pad.text
+    assert text.startswith(before)
+    assert len(text) > len(before) > 1
+    expect(field).to_have_value(f"Ju{text[1:]}")
+    for letter in reversed(pad.page.locator("#letters > span > button").all()):
+        place = text.rindex(letter.inner_text())
+        letter.press("Enter")
+        other = pad.page.locator("[popover] button").first
+        if other.count():
+            break
+    assert place > 0
+    char = other.inner_text().split()[0]
+    other.click()
+    expect(field).to_have_value(f"Ju{text[1:place]}{char}{text[place + 1 :]}")
+    pad.page.get_by_role("button", name="Undo stroke").click()
+    pad.settle()
+    expect(field).to_have_value(re.compile(f"^Ju{before[1]}"))
+    pad.page.get_by_role("button", name="Clear").click()
+    expect(field).to_have_value("")
 
 
 def test_a_page_that_is_come_back_to_reads_what_it_says_it_reads(pad: Pad) -> None:

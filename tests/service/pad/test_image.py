@@ -99,7 +99,10 @@ def test_a_proxys_refusal_is_told_in_words_too(pad: Pad) -> None:
 
 
 def test_an_image_for_a_model_that_was_left_meanwhile_is_not_played(pad: Pad) -> None:
+    image = pad.page.locator("#image")
+
     def late(route: Route) -> None:
+        expect(image).to_have_text("Preparing …")
         pad.page.get_by_label("A digit").check()
         expect(pad.page.locator("#model")).to_have_text("digits 1")
         route.continue_()
@@ -107,6 +110,7 @@ def test_an_image_for_a_model_that_was_left_meanwhile_is_not_played(pad: Pad) ->
     pad.page.route("**/v1/columns*", late)
     with pad.page.expect_response("**/v1/columns*"):
         pad.page.locator("#file").set_input_files(LINE)
+    expect(image).to_have_text("Read an image")
     pad.page.wait_for_timeout(300)
     expect(pad.page.locator("#player")).to_be_hidden()
     assert not played(pad)

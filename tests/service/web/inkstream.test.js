@@ -276,6 +276,30 @@ describe("what goes wrong", () => {
     await stop();
   });
 
+  test("a server that owes an answer and says nothing counts as lost", async () => {
+    const { url, signal, stop } = await serve(await freePort());
+    const silence_ms = 300;
+    const [steady, other] = await Promise.all([
+      connect(url, { reconnect: true, silence_ms }),
+      connect(url, { silence_ms }),
+    ]);
+    await new Promise((resolve) => setTimeout(resolve, 2 * silence_ms)); // nothing is owed
+    assert.ok((await steady.ping()) > 0);
+    signal("SIGSTOP");
+    const said = /said nothing for 0\.3 s/;
+    await assert.rejects(steady.ping(), { code: "no_connection", message: said });
+    const much = other.columns(new Uint8Array(28 * 500_000)); // more than a network holds
+    await assert.rejects(much, { code: "no_connection", message: said });
+    await assert.rejects(rest(other), { code: "no_connection", message: said });
+    signal("SIGCONT");
+    const messages = await until(steady, "reconnected");
+    assert.equal(messages[0]?.type, "disconnected");
+    await steady.columns(new Uint8Array(28));
+    assert.equal((await steady.flush()).columns, 1);
+    steady.close();
+    await stop();
+  });
+
   test("a closed stream does not connect again", async () => {
     const { url, stop } = await serve(await freePort());
     const stream = await connect(url, { reconnect: true });

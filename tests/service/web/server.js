@@ -21,7 +21,8 @@ export async function freePort() {
  *
  * @param {number} port
  * @param {string[]} options of `inkstream serve`
- * @returns {Promise<{ url: string, stop: (signal?: NodeJS.Signals) => Promise<void> }>} once it is ready
+ * @returns {Promise<{ url: string, signal: (name: NodeJS.Signals) => void,
+ *   stop: (signal?: NodeJS.Signals) => Promise<void> }>} once it is ready
  */
 export async function serve(port, ...options) {
   const [command = "", ...first] = (process.env["INKSTREAM"] ?? "inkstream").split(" ");
@@ -37,6 +38,7 @@ export async function serve(port, ...options) {
   }
   return {
     url,
+    signal: (name) => void server.kill(name),
     async stop(signal = "SIGTERM") {
       server.kill(signal);
       await gone;
