@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from model.columns import LINE_SHARE, digit_columns
+from model.columns import BOX_SHARE, LINE_SHARE, digit_columns
 from model.config import ModelConfig
 from model.errors import InputError
 from model.ink import PEN_WIDTH, flatten, rasterise
@@ -20,6 +20,11 @@ MARGIN: Final = 2  # blank columns before ink whose frame is its own bounds
 # nothing of the frame, which is taken to be so many times as high as the dash is wide.
 FLAT_WAY: Final = 1.3
 FLAT_FRAME: Final = 0.7
+# Ink is read much worse that fills less of its rows than this share of what it should, or of which
+# more than such a part of the rows lies beyond them.
+LEAST_FILLED: Final = 2 / 3
+MOST_BEYOND: Final = 0.05
+LEAST_HEIGHT: Final = 0.1  # of the rows: what is flatter is a dot
 FINE: Final = 8  # a digit's ink is drawn so many times finer before it goes the way of images
 
 
@@ -91,13 +96,46 @@ def _points(stroke: ArrayLike, number: int) -> Points:
     return points
 
 
+def misfit(
+    points: NDArray[Any], starts: NDArray[np.int64], rows: int, *, transcribes: bool
+) -> tuple[float, float] | None:
+    """How ink should lie in its rows that fills too few of them, or goes beyond them.
+
+    Args:
+        points: [P, 2], at least one, in pixels of the rows.
+        starts: of the strokes, as `flatten` gives them.
+        rows: H.
+        transcribes: whether a transcriber reads it, or a classifier, in whose rows a character is
+            smaller.
+
+    Returns:
+        By how much it should be enlarged, and at which height its middle is now; None where it lies
+        well, or where it is a dash or a dot, whose height says nothing.
+    """
+    low, high = points.min(0), points.max(0)
+    width, height = (high - low).tolist()
+    if height < LEAST_HEIGHT * rows or _is_flat(points, starts, width):
+        return None
+    share = LINE_SHARE if transcribes else BOX_SHARE
+    zoom = (share * rows - PEN_WIDTH) / height
+    is_letter = transcribes and width < height  # a small one, or a comma, by itself
+    small = zoom * LEAST_FILLED > 1 and not is_letter
+    beyond = max(-low[1], high[1] - rows) > MOST_BEYOND * rows
+    return (zoom, float(low[1] + high[1]) / 2) if small or beyond else None
+
+
+def _is_flat(points: NDArray[Any], starts: NDArray[np.int64], width: float) -> bool:
+    """Whether strokes so wide are a dash or a dot."""
+    steps = np.hypot(*np.diff(points, axis=0).T)
+    steps[starts[1:-1] - 1] = 0  # the pen was in the air
+    return bool(steps.sum() <= FLAT_WAY * width)
+
+
 def _fitted(points: Points, starts: NDArray[np.int64], rows: int, pen_width: float) -> Points:
     """Points in pixels, so that their ink fills the rows as a line's does."""
     low, high = points.min(0), points.max(0)
     width, height = (high - low).tolist()
-    steps = np.hypot(*np.diff(points, axis=0).T)
-    steps[starts[1:-1] - 1] = 0  # the pen was in the air
-    if steps.sum() <= FLAT_WAY * width:
+    if _is_flat(points, starts, width):
         height = max(height, FLAT_FRAME * width)
     scale = (LINE_SHARE * rows - pen_width) / (height or 1.0)
     origin = np.array([low[0], (low[1] + high[1]) / 2])  # the left end, half way up

@@ -180,7 +180,7 @@ class AsyncStream(_Heard):
                 yield result
 
     async def ink(
-        self, strokes: Any, height: float, *, pause: bool = False
+        self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
     ) -> AsyncIterator[Result]:
         """Send strokes of a pen and give the results of their columns as they come.
 
@@ -190,6 +190,8 @@ class AsyncStream(_Heard):
                 False, more points of this `id` go on from there.
             height: of the writing's frame in the same units; the same for the whole line.
             pause: whether the pen rests, so that what it still touches is read too.
+            fit: whether a line whose ink is small in its frame, or goes beyond it, is read anew in
+                one that it fills; `rewound.frame` says which.
 
         Other columns that the pen still touches have their results with later strokes or a flush,
         and a stroke that reaches back gives the results of all columns from there on anew, of a
@@ -197,9 +199,8 @@ class AsyncStream(_Heard):
         much ink as more. Raises an `InkError` before anything is sent if these are no strokes; the
         server's errors as they come.
         """
-        async for result in self._written(
-            Writing(self._conversation, strokes, height, pause=pause)
-        ):
+        writing = Writing(self._conversation, strokes, height, pause=pause, fit=fit)
+        async for result in self._written(writing):
             yield result
 
     async def undo(self, stroke: int | str) -> AsyncIterator[Result]:
@@ -274,9 +275,12 @@ class Stream(_Heard):
             if result is not None:
                 yield result
 
-    def ink(self, strokes: Any, height: float, *, pause: bool = False) -> Iterator[Result]:
+    def ink(
+        self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
+    ) -> Iterator[Result]:
         """Send strokes of a pen and give the results of their columns; see `AsyncStream.ink`."""
-        return self._written(Writing(self._conversation, strokes, height, pause=pause))
+        writing = Writing(self._conversation, strokes, height, pause=pause, fit=fit)
+        return self._written(writing)
 
     def undo(self, stroke: int | str) -> Iterator[Result]:
         """Take back the stroke of that id; gives the results of the columns that it changes."""

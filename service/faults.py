@@ -30,6 +30,7 @@ ALLOWED: Final = {  # in each field but columns and strokes
     "id": ID_ALLOWED,
     "undo": ID_ALLOWED,
     "pause": "true or false",
+    "fit": "true or false",
     "height": "a number above 0, or null",
     "column": "a whole number from 0 to 2**53 - 1",
     "every": '"column" or "message"',

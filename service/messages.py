@@ -169,6 +169,13 @@ class Configured(Message):
 _EITHER: Final = SCHEMA | ConfigDict(json_schema_extra=_label_or_text)
 
 
+class Frame(Message):
+    """Where a line's rows lie, in the units of its ink; a column is as wide as a row is high."""
+
+    top: float
+    height: float
+
+
 class Rewound(Message):
     """The results of a column and of all after it are withdrawn."""
 
@@ -187,6 +194,8 @@ class Rewound(Message):
     """How many letters and marks are left: ids from this number on are withdrawn."""
     words: int = 0
     """How many words are left: ids from this number on are withdrawn."""
+    frame: Frame | None = None
+    """Of the line, once it was fitted to the ink; else left out."""
 
 
 class Flushed(Message):
@@ -312,7 +321,10 @@ def encode(message: ServerMessage) -> str:
         labels = message.probabilities
         return _result_template(tuple(labels)) % (message.epoch, message.column, *labels.values())
     if isinstance(message, Rewound | Flushed | Done):
-        return message.model_dump_json(exclude={"text" if message.text is None else "label"})
+        absent = {"text" if message.text is None else "label"}
+        if isinstance(message, Rewound) and message.frame is None:
+            absent.add("frame")
+        return message.model_dump_json(exclude=absent)
     return message.model_dump_json()
 
 

@@ -76,6 +76,8 @@ class Ink(ClientMessage):
     """The id of a stroke that is taken back first."""
     pause: Annotated[bool, Field(strict=True)] = False
     """Whether the pen rests: columns that it still touches are read too."""
+    fit: Annotated[bool, Field(strict=True)] = False
+    """Whether a line whose ink is small in its frame, or goes beyond it, is read in another one."""
 
 
 class Configure(ClientMessage):

@@ -72,13 +72,14 @@ class Writing:
         *,
         undo: int | str | None = None,
         pause: bool = False,
+        fit: bool = False,
     ) -> None:
         self._conversation = conversation
         rows = _each_of(strokes, "strokes", "strokes")
         self._strokes = [_stroke_of(*numbered) for numbered in enumerate(rows)]
         self._frame = {} if height is None else {"height": _height_of(height)}
         self._first = {} if undo is None else {"undo": undo}
-        self._last = {"pause": True} if pause else {}
+        self._last = {name: True for name, is_so in (("pause", pause), ("fit", fit)) if is_so}
         self._refs: list[int] = []  # of its messages
         self._earlier = conversation.barrier  # of ink whose results were not waited for
 

@@ -45,7 +45,7 @@ class Session:
         self._state = State.NEW
         self._choices = Choices(model, decoders)
         self._inbox = Inbox(model.column_height)
-        self._pen = Pen(model.column_height, limits, ahead=model.kind == "transcriber")
+        self._pen = Pen(model, limits)
         self._line = Line(self._voice, model.column_height, limits.max_rewind_columns)
         self._told = Told(limits.max_rewind_columns)
         self._flight = b""  # the columns being run
@@ -233,10 +233,10 @@ class Session:
             case MessageError() as fault:
                 raise fault
             case requests.Ink() as ink:
-                portion = self._pen.portion(ink, self._line.column)
+                oldest, read = self._line.oldest, self._line.column
+                portion = self._pen.portion(ink, oldest, read)
                 if self._pace.keeps(self._newest_s, portion.cost - 1):
-                    line = self._line
-                    return self._draw(*self._pen.draw(portion, line.oldest, line.column))
+                    return self._draw(*self._pen.draw(portion, oldest, read), portion.refits)
                 effects = self._fail(self._pace.error, control)
             case Held() as held:
                 self._pen.check_columns(held.id)
@@ -266,11 +266,11 @@ class Session:
         self._line.allow(self._choices.allowed)
         return [Send(self._choices.in_force)]
 
-    def _draw(self, start: int, data: bytes) -> list[Effect]:
+    def _draw(self, start: int, data: bytes, refits: bool = False) -> list[Effect]:
         """Have columns of ink read next; those from `start` on are changed where they were read."""
         self._inbox.insert(data)
         until = min(self._line.column, start + self._inbox.head_columns)
-        return self._go_back(start, None, until) if start < self._line.column else []
+        return self._go_back(start, None, until) if refits or start < self._line.column else []
 
     def _rewind(self, message: requests.Rewind) -> list[Effect]:
         column, oldest = message.column, self._line.oldest
@@ -294,7 +294,7 @@ class Session:
     def _rewound(self, ref: Ref, until: int) -> list[Effect]:
         self._line.allow(self._choices.allowed)
         line, voice = self._line, self._line.voice
-        stands = voice.answer | voice.counts
+        stands = voice.answer | voice.counts | {"frame": self._pen.fitted}
         rewound = messages.Rewound(id=ref, epoch=line.epoch, column=line.column, **stands)
         return self._told.go_back(rewound, until)
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from model.errors import InputError
 from model.ink import PEN_WIDTH, Canvas, flatten, touched
+from model.strokes import misfit
 from service.errors import ColumnsError, InkError, Ref
 from service.events import Span
 from service.faults import spelt
-from service.messages import Limits
+from service.messages import Frame, Limits, ModelInfo
 from service.requests import Ink
 
 # Pixels that the pen may go in one message: forty words, drawn in 15 ms while everyone waits.
@@ -24,6 +25,7 @@ MESSAGE_WAY: Final = 4096
 POINT_WAY: Final = 8
 # Pixels of strokes that may still change: all of them may have to be drawn when one is taken back.
 MAX_KEPT_WAY: Final = 24 * MAX_WAY
+SAME_FRAME: Final = 1e-3  # of its height: frames that differ by less are one
 MOST_SPANS: Final = 16  # of a stroke in one letter; who goes to and fro more often has one
 
 Points = NDArray[np.float64]  # [n, 2], pixels
@@ -52,6 +54,12 @@ class Stroke:
         """The stroke without the ink on this column and all after it; it is complete then."""
         return replace(self, complete=True, wiped_from=min(self.wiped_from, column))
 
+    def moved(self, old: Frame, new: Frame, rows: int) -> "Stroke":
+        """The same stroke in another frame of so many rows."""
+        written = self.points * (old.height / rows) + (0, old.top)
+        points = (written - (0, new.top)) * (rows / new.height)
+        return replace(self, points=points.astype(np.float32))
+
 
 NEW: Final = Stroke(np.zeros((0, 2), np.float32), complete=False)
 
@@ -64,6 +72,8 @@ class Portion:
     strokes: dict[Any, Stroke]  # all of the line's, once this is drawn
     pieces: list[Points]  # what is new of them, each from where its stroke stood
     undone: Stroke | None
+    frame: Frame | None  # of the line; None before any ink
+    refits: bool  # whether the frame is another one than before, so that all strokes are pieces
 
     @property
     def cost(self) -> int:
@@ -81,31 +91,37 @@ class Portion:
 class Pen:
     """Draws what a client writes; `lift` ends a line."""
 
-    def __init__(self, column_height: int, limits: Limits, *, ahead: bool) -> None:
-        """Prepare; `ahead` asks for the margin between the pen and what is read."""
-        self._column_height = column_height
+    def __init__(self, model: ModelInfo, limits: Limits) -> None:
+        """Prepare; for a transcriber there is a margin between the pen and what is read."""
+        self._column_height = model.column_height
+        self._transcribes = model.kind == "transcriber"
         self._limits = limits
-        self._margin = limits.ink_margin_columns if ahead else 0
+        self._margin = limits.ink_margin_columns if self._transcribes else 0
         self.lift()
 
     def lift(self) -> None:
         """Begin a new line."""
         self.writes = False  # whether this line is written in ink
-        self._canvas = Canvas(self._column_height, PEN_WIDTH, self._margin)
-        self._height: float | None = None  # of the line's frame
+        self._canvas = self._blank()
+        self._height: float | None = None  # of the line's frame, as the client says
+        self._frame: Frame | None = None  # the line's
+        self.fitted: Frame | None = None  # the same, once it was fitted to the ink
         # Those whose ink may still change, in their order, by id; those without by a mere object.
         self._strokes: dict[Any, Stroke] = {}
+
+    def _blank(self) -> Canvas:
+        return Canvas(self._column_height, PEN_WIDTH, self._margin)
 
     def check_columns(self, ref: Ref) -> None:
         """Raise `ColumnsError` if columns that come in a message `ref` do not belong here."""
         if self.writes:
             raise ColumnsError("columns in a line of ink, allowed: after a reset", ref)
 
-    def portion(self, ink: Ink, read: int) -> Portion:
-        """See what a message brings; nothing is drawn yet.
+    def portion(self, ink: Ink, oldest: int, read: int) -> Portion:
+        """See what a message brings; nothing is drawn yet. For the numbers see `draw`.
 
-        Raises `InkError` if `read` columns of the line came as such, for strokes that cannot go on,
-        or one that cannot be taken back.
+        Raises `InkError` if columns of the line came as such, for strokes that cannot go on, or one
+        that cannot be taken back.
         """
         if read and not self.writes:
             raise InkError("ink in a line of columns, allowed: after a reset", ink.id)
@@ -115,7 +131,7 @@ class Pen:
             if undone is None:
                 got = f"undo is {spelt(ink.undo)}"
                 raise InkError(f"{got}, allowed: the id of a stroke that may still change", ink.id)
-        scale = self._scale(ink)
+        frame = self._frame_of(ink)
         for number, stroke in enumerate(ink.strokes):
             if stroke.id is None and not stroke.last:
                 raise InkError(f"stroke {number} has no id, and is not complete", ink.id)
@@ -124,24 +140,69 @@ class Pen:
             if before.complete:
                 raise InkError(f"stroke {spelt(key)} is complete, allowed: a new id", ink.id)
             with np.errstate(over="ignore", invalid="ignore"):  # what is too large is found later
-                more = np.array(stroke.points, np.float64).reshape(-1, 2) * scale
+                more = self._in_pixels(stroke.points, frame)
                 points = np.concatenate([before.points, more.astype(np.float32)])
             strokes[key] = Stroke(points, stroke.last)
             if len(more):
                 pieces.append(np.concatenate([before.points[-1:], more]))
-        return Portion(ink, strokes, pieces, undone)
+        whole = Portion(ink, strokes, pieces, undone, frame, refits=False)
+        return self._fit(whole) if ink.fit and not oldest else whole
 
-    def _scale(self, ink: Ink) -> float:
-        """Pixels for a unit of its points."""
+    def _frame_of(self, ink: Ink) -> Frame | None:
+        """The frame of its points."""
         if ink.height is None:
             if ink.strokes:
                 raise InkError("ink with strokes has no height, expected a number above 0", ink.id)
-            return 1.0
-        if self._height not in (None, ink.height):
+        elif self._height not in (None, ink.height):
             got = f"height is {ink.height:g}, expected {self._height:g}"
             raise InkError(f"{got} as before in this line", ink.id)
-        with np.errstate(over="ignore"):
-            return float(np.float64(self._column_height) / ink.height)
+        elif self._frame is None:
+            return Frame(top=0.0, height=ink.height)
+        return self._frame
+
+    def _in_pixels(self, points: Any, frame: Frame | None) -> Points:
+        places = np.array(points, np.float64).reshape(-1, 2)
+        if frame is None:
+            return places
+        return (places - (0, frame.top)) * (np.float64(self._column_height) / frame.height)
+
+    def _fit(self, whole: Portion) -> Portion:
+        """The portion with all strokes in the frame that suits them, if they lie in another one.
+
+        Which one that is depends on the ink alone, not on when it was asked for. Nothing changes
+        where the line has become too long to be read anew at once.
+        """
+        strokes, old, rows = whole.strokes, whole.frame, self._column_height
+        wiped = any(stroke.wiped_from < math.inf for stroke in strokes.values())
+        if old is None or wiped or not all(np.isfinite(s.points).all() for s in strokes.values()):
+            return whole
+        new = self._suitable(whole)
+        if abs(new.height - old.height) + abs(new.top - old.top) < SAME_FRAME * old.height:
+            return whole
+        moved = {key: stroke.moved(old, new, rows) for key, stroke in strokes.items()}
+        way = sum([stroke.way for stroke in moved.values()])
+        n_columns = max([stroke.columns[1] for stroke in moved.values()])
+        if way > MAX_WAY or n_columns > self._limits.max_message_columns:
+            return whole
+        pieces = [own.points.astype(np.float64) for own in moved.values() if len(own.points)]
+        return replace(whole, strokes=moved, pieces=pieces, undone=None, frame=new, refits=True)
+
+    def _suitable(self, whole: Portion) -> Frame:
+        """The frame that suits a line's strokes: the one that the client names, or their own."""
+        frame, rows = whole.frame, self._column_height
+        height = whole.ink.height or self._height
+        assert frame is not None
+        assert height is not None
+        named = Frame(top=0.0, height=height)
+        strokes = [stroke.moved(frame, named, rows) for stroke in whole.strokes.values()]
+        points, starts = flatten([stroke.points for stroke in strokes])
+        if not len(points):
+            return named
+        found = misfit(points, starts, rows, transcribes=self._transcribes)
+        if found is None:
+            return named
+        zoom, middle = found
+        return Frame(top=height * (middle / rows - 0.5 / zoom), height=height / zoom)
 
     def draw(self, portion: Portion, oldest: int, read: int) -> tuple[int, bytes]:
         """Draw what the newest message brings.
@@ -157,7 +218,7 @@ class Pen:
         Raises:
             InkError: it cannot be drawn; nothing of it is.
         """
-        ink, canvas = portion.ink, self._canvas.copy()
+        ink, canvas = portion.ink, self._blank() if portion.refits else self._canvas.copy()
         canvas.forget(oldest)
         try:
             canvas.draw(*flatten(portion.pieces))
@@ -173,7 +234,9 @@ class Pen:
         self._check(canvas.n_columns, read, strokes, ink)
         self._canvas, self._strokes = canvas, strokes
         if ink.strokes:  # else nothing is written, and the line's frame is still open
-            self.writes, self._height = True, ink.height
+            self.writes, self._height, self._frame = True, ink.height, portion.frame
+        if portion.refits:
+            self._frame = self.fitted = portion.frame
         start, columns = canvas.take(everything=ink.pause)
         return start, columns.tobytes()
 

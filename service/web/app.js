@@ -6,6 +6,7 @@
  */
 
 import { Bars } from "./bars.js";
+import { Before } from "./before.js";
 import { Correction } from "./correction.js";
 import { Curve } from "./curve.js";
 import { element, put } from "./dom.js";
@@ -33,6 +34,7 @@ const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), line);
 const letters = new Letters(element("letters", HTMLElement), line, correctLetter);
 const correction = new Correction(element("correct", HTMLInputElement));
 const hint = element("hint", HTMLElement);
+const before = new Before(element("lines", HTMLElement));
 const bars = new Bars(element("bars", HTMLElement));
 const curve = new Curve(element("curve", HTMLCanvasElement), line);
 const figures = new Figures((name) => element(name, HTMLElement));
@@ -47,7 +49,7 @@ const languages = new Languages(
 const rest = new Rest({
   onPause: () => stream?.pause().catch(() => {}),
   onFlush() {
-    stream?.flush().catch(() => {});
+    void decide();
     pad.moveOn();
     align();
   },
@@ -165,6 +167,7 @@ function hear(message) {
     else status.complain(message);
   } else if (line.hear(message)) {
     if (message.type === "result") figures.answered();
+    if (message.type === "rewound") align(); // it may lie in another frame
     if (message.type === "flushed") isFinished = model === "digits";
     redraw();
   }
@@ -185,6 +188,12 @@ function onInk(pieces, since) {
 function schedule() {
   if (pad.strokes.length > 0) rest.begin();
   else rest.end();
+}
+
+/** Have all decided, of ink in the frame that suits it. */
+function decide() {
+  if (pad.strokes.length > 0) stream?.pause({ fit: true }).catch(() => {});
+  return stream?.flush().catch(() => undefined);
 }
 
 function undo() {
@@ -219,18 +228,10 @@ async function next(label) {
   if (pad.strokes.length === 0 && pad.picture === undefined) return;
   rest.end();
   const { text } = line;
-  const flushing = stream?.flush().catch(() => undefined);
+  const flushing = decide();
   newLine(); // the hand need not wait
   const flushed = await flushing;
-  putAway(label ?? flushed?.text ?? flushed?.label ?? text);
-}
-
-/** Show a text among the lines before. @param {string} text */
-function putAway(text) {
-  if (text === "") return;
-  const item = document.createElement("li");
-  item.textContent = text;
-  element("lines", HTMLElement).append(item);
+  before.add(label ?? flushed?.text ?? flushed?.label ?? text);
 }
 
 // An image
@@ -266,17 +267,17 @@ function play(lines, height, number = 0) {
 /** A line of an image is over: it is decided, put away where others follow, and the next one begins. */
 async function turnOver() {
   const { picture } = pad;
-  const flushed = await stream?.flush().catch(() => undefined);
+  const flushed = await decide();
   if (pad.picture !== picture || flushed === undefined || player.isLast) return;
-  putAway(flushed.text ?? "");
+  before.add(flushed.text ?? "");
   play(player.lines, player.height, player.number + 1);
 }
 
 function showPicture() {
   if (pad.picture === undefined) return;
-  const before = pad.offset;
+  const { offset } = pad;
   pad.show(pad.picture, player.place);
-  if (pad.offset !== before) align();
+  if (pad.offset !== offset) align();
 }
 
 /** Of the key, for requests. @returns {Record<string, string>} */
@@ -288,7 +289,7 @@ function credentials() {
 
 function align() {
   const { column_height } = stream?.ready ?? { column_height: 32 };
-  const pixelsPerColumn = pad.height / column_height;
+  const pixelsPerColumn = (line.height ?? pad.height) / column_height;
   ribbon.align(pixelsPerColumn, pad.offset);
   letters.align(pixelsPerColumn, pad.offset);
 }

@@ -152,18 +152,19 @@ export class Stream {
    *
    * @param {readonly Stroke[]} strokes x to the right and y downwards
    * @param {number} height of the writing's frame in the same units; the same for the whole line
-   * @param {{ pause?: boolean, undo?: Id }} [more] whether the pen rests, so that what it still
-   *   touches is read too; the id of a stroke that is taken back first
+   * @param {{ pause?: boolean, fit?: boolean, undo?: Id }} [more] whether the pen rests, so that what
+   *   it still touches is read too; whether a line that is small in its frame, or goes beyond it, is
+   *   read anew in one that it fills; the id of a stroke that is taken back first
    * @returns {Promise<void>} when they are on their way
    */
-  async ink(strokes, height, { pause = false, undo = null } = {}) {
+  async ink(strokes, height, { pause = false, fit = false, undo = null } = {}) {
     const portions = [...portionsOf(strokes, this.#ready.limits)];
     for (const [number, portion] of portions.entries()) {
       await this.#say("ink", {
         strokes: portion,
         height,
         ...(number === 0 && undo !== null && { undo }),
-        ...(number === portions.length - 1 && pause && { pause }),
+        ...(number === portions.length - 1 && { ...(pause && { pause }), ...(fit && { fit }) }),
       });
     }
   }
@@ -173,9 +174,9 @@ export class Stream {
     return this.#say("ink", { undo: stroke });
   }
 
-  /** Have read what the pen still touches: it rests. @returns {Promise<void>} */
-  pause() {
-    return this.#say("ink", { pause: true });
+  /** Have read what the pen still touches: it rests. @param {{ fit?: boolean }} [more] see `ink` */
+  pause({ fit = false } = {}) {
+    return this.#say("ink", { pause: true, ...(fit && { fit }) });
   }
 
   /** Have all that is open decided. @returns {Promise<Flushed>} */

@@ -14,6 +14,8 @@ export class Line {
   words = [];
   /** Everything so far, of a transcriber. */
   text = "";
+  /** Height of the frame that it was fitted into, if it was. @type {number | undefined} */
+  height;
   /** The first column that changed since it was drawn. */
   changedFrom = 0;
   /** Whether letters or words changed since they were drawn. */
@@ -27,6 +29,7 @@ export class Line {
     this.letters = [];
     this.words = [];
     this.text = "";
+    this.height = undefined;
     this.changedFrom = 0;
     this.changedLetters = true;
   }
@@ -59,6 +62,7 @@ export class Line {
         this.letters.length = Math.min(this.letters.length, message.letters);
         this.words.length = Math.min(this.words.length, message.words);
         this.text = message.text ?? "";
+        this.height = message.frame?.height;
         this.changedFrom = Math.min(this.changedFrom, message.column);
         return true;
       case "flushed":

@@ -120,6 +120,8 @@ export interface Rewound extends Answer {
   column: number;
   letters: number;
   words: number;
+  /** Of a line of ink that was fitted into another one: columns are as wide as its rows are high. */
+  frame?: { top: number; height: number };
 }
 
 export interface Flushed extends Answer {

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from model.errors import InputError
 from model.ink import flatten, rasterise
-from model.strokes import framed, stroke_columns
+from model.strokes import framed, misfit, stroke_columns
 from tests import builders
 
 LINES = builders.line_config(column_height=32)
@@ -135,3 +135,34 @@ def test_strokes_in_pixels_are_drawn_as_columns_are(height: float | None) -> Non
     assert [len(stroke) for stroke in strokes] == [len(WAVE), len(BAR)]
     expected = stroke_columns([WAVE, BAR], LINES, height)
     assert np.array_equal(rasterise(*flatten(strokes), 32), expected)
+
+
+# Ink that does not fit its rows
+
+
+@pytest.mark.parametrize("transcribes", [True, False])
+@given(scale=st.floats(0.05, 0.3), y=st.floats(-50, 50))
+def test_ink_that_is_brought_to_where_it_fits_lies_as_without_a_frame(
+    transcribes: bool, scale: float, y: float
+) -> None:
+    points, starts = flatten([WAVE, BAR])
+    small = points * (2 * scale, scale) + (0, y)
+    found = misfit(small, starts, 32, transcribes=transcribes)
+    height = 110 * scale
+    assume(height >= 3.2)  # else it is a dot
+    fills = height >= ((29 if transcribes else 32 * 20 / 28) - 2) * 2 / 3
+    assert (found is None) == (fills and y >= -1.6 and y + height <= 33.6)
+    if found is not None:
+        zoom, middle = found
+        fitted = (small - (0, middle)) * zoom + (0, 16)
+        assert misfit(fitted, starts, 32, transcribes=transcribes) is None
+        low, high = fitted[:, 1].min() - 1, fitted[:, 1].max() + 1  # with the pen
+        assert (low + high) / 2 == pytest.approx(16)
+        assert high - low == pytest.approx(29 if transcribes else 32 * 20 / 28)
+
+
+def test_a_small_letter_by_itself_is_not_enlarged() -> None:
+    points, starts = flatten([[(0, 0), (3, 10), (8, 0), (5, 3)]])
+    assert misfit(points, starts, 32, transcribes=True) is None
+    assert misfit(points, starts, 32, transcribes=False) is not None
+    assert misfit(points * (2, 1), starts, 32, transcribes=True) is not None

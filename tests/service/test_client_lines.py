@@ -189,6 +189,27 @@ def test_a_named_stroke_comes_in_pieces_and_is_taken_back(
         assert stream.flush().text == reader.read(drawn(fine)).text
 
 
+def test_small_ink_is_read_as_large_ink_is(running: Running) -> None:
+    x = np.linspace(0, 900, 1000)
+    large = np.stack([x + 30, 80 + 70 * np.sin(x / 30)], 1)
+    middle, small = 95.0, large * (0.3, 0.3) + (0, 71)
+    with connect_sync(running.url, model="tiny_lines") as stream:
+        list(stream.ink([large], 160, pause=True))
+        expected = stream.flush().text
+        stream.reset()
+        list(stream.ink([small], 160, pause=True, fit=True))
+        assert stream.rewound is not None
+        frame = stream.rewound.frame
+        assert frame is not None
+        assert frame.top + frame.height / 2 == pytest.approx(middle, abs=0.1)
+        assert frame.height == pytest.approx(42 / (29 / 32 - 2 / 16), rel=1e-4)
+        fitted = stream.flush().text
+        stream.reset()
+        list(stream.ink([small - (0, frame.top)], frame.height, pause=True))
+        assert stream.flush().text == fitted != ""
+        assert abs(len(fitted or "") - len(expected or "")) <= 3
+
+
 def test_what_is_left_early_does_not_show_up_later(stream: Stream) -> None:
     for _ in stream.ink([WAVE[:50]], 160):
         break

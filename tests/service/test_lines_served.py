@@ -87,6 +87,7 @@ BAD_INK = [
     (message("ink", undo=3, id=7), "bad_ink", "undo is 3, allowed: the id of a stroke"),
     (message("ink", undo=[3], id=7), "bad_value", "undo is an array, allowed: a whole number"),
     (message("ink", pause=1, id=7), "bad_value", "pause is 1, allowed: true or false"),
+    (message("ink", fit=None, id=7), "bad_value", "fit is null, allowed: true or false"),
     (
         message("ink", strokes=[{"id": 0, "points": []}] * 2, height=160, id=7),
         "bad_ink",

@@ -102,18 +102,22 @@ export declare class Stream {
      *
      * @param {readonly Stroke[]} strokes x to the right and y downwards
      * @param {number} height of the writing's frame in the same units; the same for the whole line
-     * @param {{ pause?: boolean, undo?: Id }} [more] whether the pen rests, so that what it still
-     *   touches is read too; the id of a stroke that is taken back first
+     * @param {{ pause?: boolean, fit?: boolean, undo?: Id }} [more] whether the pen rests, so that what
+     *   it still touches is read too; whether a line that is small in its frame, or goes beyond it, is
+     *   read anew in one that it fills; the id of a stroke that is taken back first
      * @returns {Promise<void>} when they are on their way
      */
-    ink(strokes: readonly Stroke[], height: number, { pause, undo }?: {
+    ink(strokes: readonly Stroke[], height: number, { pause, fit, undo }?: {
         pause?: boolean;
+        fit?: boolean;
         undo?: Id;
     }): Promise<void>;
     /** Take the stroke of that id back. @param {number | string} stroke @returns {Promise<void>} */
     undo(stroke: number | string): Promise<void>;
-    /** Have read what the pen still touches: it rests. @returns {Promise<void>} */
-    pause(): Promise<void>;
+    /** Have read what the pen still touches: it rests. @param {{ fit?: boolean }} [more] see `ink` */
+    pause({ fit }?: {
+        fit?: boolean;
+    }): Promise<void>;
     /** Have all that is open decided. @returns {Promise<Flushed>} */
     flush(): Promise<Flushed>;
     /** Start a new line at column 0. @returns {Promise<ResetDone>} */

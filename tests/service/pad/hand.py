@@ -168,6 +168,6 @@ def read_in_one_piece(running: Running, pad: Pad, model: str = "lines", **choice
     strokes, height = pad.strokes()
     with connect_sync(running.url, model=model) as stream:
         stream.configure(**choices)
-        list(stream.ink(strokes, height))
+        list(stream.ink(strokes, height, pause=True, fit=True))
         flushed = stream.flush()
     return flushed.text if flushed.text is not None else str(flushed.label)

@@ -63,6 +63,20 @@ def test_what_stands_on_the_pad_is_read_again_in_the_language_that_is_expected(
     pad.settle()
 
 
+def test_small_writing_is_read_in_a_frame_of_its_own_and_its_letters_lie_on_it(pad: Pad) -> None:
+    pad.write(*HELLO, scale=0.3, left=200)
+    pad.settle()
+    assert pad.text == "hello, world!"
+    ink = [x for stroke in pad.strokes()[0] for x, _ in stroke["points"]]
+    first, last = (pad.page.locator("#letters > span > button").nth(n) for n in (0, -1))
+    box, left, right = (each.bounding_box() for each in (pad.page.locator("#pad"), first, last))
+    assert box is not None
+    assert left is not None
+    assert right is not None
+    assert left["x"] - box["x"] == pytest.approx(min(ink), abs=8)
+    assert right["x"] + right["width"] - box["x"] == pytest.approx(max(ink), abs=25)
+
+
 def test_a_new_line_puts_the_old_one_away(running: Running, pad: Pad) -> None:
     pad.write(*HELLO)
     pad.page.get_by_role("button", name="New line").click()

@@ -1,0 +1,201 @@
+"""Ink that is small in its frame, or goes beyond it, is read in a frame of its own."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.columns import LINE_SHARE
+from model.ink import PEN_WIDTH, flatten, rasterise
+from model.runtime import Runtime
+from service.messages import Flushed, Frame, Rewound, ServerMessage
+from tests.service.lone import LIMITS, Lone, curve, error_in, kinds, message, results
+
+Stroke = list[tuple[float, float]]
+H = 16
+HEIGHT = 160.0  # of the frame: ten units a pixel
+FIT = message("ink", pause=True, fit=True)
+
+SMALL: Stroke = [(20, 100), (40, 60), (60, 100), (80, 60), (100, 100), (120, 70)]  # 4 rows high
+LATER: Stroke = [(150, 90), (170, 62), (190, 95)]
+TALL: Stroke = [(210, 10), (212, 150)]
+BEYOND: Stroke = [(210, -30), (212, 150)]
+
+
+def ink(*strokes: Stroke, **fields: object) -> str:
+    """A message with whole strokes, named by their number."""
+    spelt = [{"id": number, "points": stroke} for number, stroke in enumerate(strokes)]
+    return message("ink", strokes=spelt, height=HEIGHT, **fields)
+
+
+def piece(name: int, points: Stroke, *, last: bool = True, **fields: object) -> str:
+    return message(
+        "ink", strokes=[{"id": name, "points": points, "last": last}], height=HEIGHT, **fields
+    )
+
+
+def frame_of(*strokes: Stroke) -> Frame:
+    """That strokes fill as a line's should."""
+    y = np.concatenate(strokes)[:, 1]
+    height = (y.max() - y.min()) * H / (LINE_SHARE * H - PEN_WIDTH)
+    return Frame(top=(y.max() + y.min() - height) / 2, height=height)
+
+
+def whole(runtime: Runtime, frame: Frame, *strokes: Stroke) -> list[ServerMessage]:
+    """What is said of strokes in a frame, drawn at once."""
+    points, starts = flatten(strokes)
+    columns = rasterise((points - (0, frame.top)) * (H / frame.height), starts, H)
+    return Lone(runtime).ask(columns.tobytes(), message("flush"))
+
+
+def rewound_in(said: list[ServerMessage]) -> Rewound:
+    (rewound,) = (each for each in said if isinstance(each, Rewound))
+    return rewound
+
+
+def text_of(said: list[ServerMessage]) -> str | None:
+    flushed = said[-1]
+    assert isinstance(flushed, Flushed)
+    return flushed.text
+
+
+def near(frame: Frame | None, expected: Frame) -> bool:
+    assert frame is not None
+    return (frame.top, frame.height) == pytest.approx((expected.top, expected.height), abs=1e-4)
+
+
+def test_small_ink_is_read_anew_in_a_frame_that_it_fills(line_net: Runtime) -> None:
+    lone, frame = Lone(line_net), frame_of(SMALL)
+    lone.ask(ink(SMALL))
+    said = lone.ask(FIT)
+    assert kinds(said)[0] == "rewound"
+    rewound = rewound_in(said)
+    assert (rewound.id, rewound.epoch, rewound.column) == (None, 1, 0)
+    assert near(rewound.frame, frame)
+    expected = whole(line_net, frame, SMALL)
+    np.testing.assert_allclose(curve(said), curve(expected), atol=1e-4)
+    assert text_of(lone.ask(message("flush"))) == text_of(expected)
+
+
+def test_what_is_written_later_lies_in_the_same_frame(line_net: Runtime) -> None:
+    lone, frame = Lone(line_net), frame_of(SMALL)
+    lone.ask(ink(SMALL), FIT, piece(7, LATER[:2], last=False), piece(7, LATER[2:]))
+    assert text_of(lone.ask(FIT, message("flush"))) == text_of(whole(line_net, frame, SMALL, LATER))
+    said = lone.ask(message("ink", undo=7))
+    assert near(rewound_in(said).frame, frame)
+    assert text_of(lone.ask(message("flush"))) == text_of(whole(line_net, frame, SMALL))
+
+
+def test_a_stroke_goes_on_from_where_it_stood(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    lone.ask(piece(1, SMALL, last=False), FIT, piece(1, LATER))
+    expected = whole(line_net, frame_of(SMALL), SMALL + LATER)
+    assert text_of(lone.ask(message("flush"))) == text_of(expected)
+
+
+@pytest.mark.parametrize(
+    ("more", "frame"),
+    [
+        pytest.param(TALL, Frame(top=0, height=HEIGHT), id="that the client names"),
+        pytest.param(BEYOND, frame_of(SMALL, BEYOND), id="its own"),
+    ],
+)
+def test_ink_that_goes_beyond_its_frame_is_read_in_another_one(
+    line_net: Runtime, more: Stroke, frame: Frame
+) -> None:
+    lone = Lone(line_net)
+    lone.ask(ink(SMALL), FIT)
+    said = lone.ask(piece(5, more, pause=True, fit=True))
+    assert near(rewound_in(said).frame, frame)
+    expected = whole(line_net, frame, SMALL, more)
+    assert [each.column for each in results(said)] == [each.column for each in results(expected)]
+    assert text_of(lone.ask(message("flush"))) == text_of(expected)
+
+
+def test_the_first_message_may_ask_for_it(line_net: Runtime) -> None:
+    lone, frame = Lone(line_net), frame_of(SMALL)
+    said = lone.ask(ink(SMALL, fit=True), message("flush"))
+    assert near(rewound_in(said).frame, frame)
+    assert text_of(said) == text_of(whole(line_net, frame, SMALL))
+
+
+def test_a_line_that_was_flushed_is_read_anew_too(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    lone.ask(ink(SMALL), message("flush"))
+    said = lone.ask(FIT, message("flush"))
+    assert text_of(said) == text_of(whole(line_net, frame_of(SMALL), SMALL))
+
+
+def test_a_new_line_lies_in_the_frame_that_the_client_names(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    lone.ask(ink(SMALL), FIT, message("reset"))
+    said = lone.ask(ink(TALL, SMALL), message("flush"))
+    assert text_of(said) == text_of(whole(line_net, Frame(top=0, height=HEIGHT), TALL, SMALL))
+    error = error_in(lone.ask(message("ink", height=9)))
+    assert error.message == "height is 9, expected 160 as before in this line"
+
+
+STROKES = st.lists(
+    st.tuples(st.floats(0, 300, width=32), st.floats(-40, 200, width=32)), min_size=1, max_size=6
+)
+
+
+@given(strokes=st.lists(STROKES, min_size=1, max_size=5), asked=st.sets(st.integers(0, 4)))
+def test_the_frame_is_that_of_the_ink_whenever_it_was_asked_for(
+    line_net: Runtime, strokes: list[Stroke], asked: set[int]
+) -> None:
+    lone, expected = Lone(line_net), Lone(line_net)
+    for number, stroke in enumerate(strokes):
+        lone.ask(piece(number, stroke, fit=number in asked))
+    said = lone.ask(FIT, message("flush"))[-1]
+    whole = expected.ask(ink(*strokes, pause=True, fit=True), message("flush"))[-1]
+    assert isinstance(said, Flushed)
+    assert isinstance(whole, Flushed)
+    assert (said.columns, said.text) == (whole.columns, whole.text)
+
+
+@pytest.mark.parametrize(
+    "strokes",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([[(50, 80)]], id="a dot"),
+        pytest.param([[(50, 80), (54, 84), (51, 87)]], id="a blot"),
+        pytest.param([[(50, 80), (150, 90)]], id="a dash"),
+        pytest.param([[(50, 80), (52, 120), (60, 90)]], id="a narrow letter"),
+        pytest.param([SMALL, TALL], id="what fills the frame"),
+        pytest.param([[(20, 120), (50, 40), (80, 125), (200, 60)]], id="what nearly does"),
+    ],
+)
+def test_ink_that_lies_well_or_says_nothing_of_its_frame_stays(
+    line_net: Runtime, strokes: list[Stroke]
+) -> None:
+    lone, plain = Lone(line_net), Lone(line_net)
+    for each in (lone, plain):
+        each.ask(ink(*strokes))
+    assert lone.ask(FIT) == plain.ask(message("ink", pause=True))
+
+
+def test_a_classifier_s_character_may_be_narrow(net: Runtime) -> None:
+    lone = Lone(net)
+    rewound = rewound_in(lone.ask(ink([(80, 60), (78, 80), (79, 100)], fit=True)))
+    assert rewound.frame is not None
+    assert rewound.frame.height < HEIGHT / 2
+
+
+def test_ink_that_a_rewind_has_cut_or_that_lies_too_far_back_stays(line_net: Runtime) -> None:
+    cut = Lone(line_net)
+    cut.ask(ink(SMALL), message("rewind", column=5))
+    assert "rewound" not in kinds(cut.ask(FIT))
+    far = Lone(line_net, dataclasses.replace(LIMITS, max_rewind_columns=10))
+    far.ask(ink(SMALL, pause=True))
+    assert "rewound" not in kinds(far.ask(FIT))
+
+
+@pytest.mark.parametrize("right", [300.0, 900.0])
+def test_a_line_that_would_be_too_long_stays(line_net: Runtime, right: float) -> None:
+    lone = Lone(line_net, dataclasses.replace(LIMITS, max_message_columns=200))
+    wide = [(right * i / 40, 60.0 + 40 * (i % 2)) for i in range(41)]
+    lone.ask(ink(wide))
+    assert ("rewound" in kinds(lone.ask(FIT))) == (right < 600)
