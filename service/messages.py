@@ -92,7 +92,7 @@ def _some_of_a_transcriber(schema: dict[str, Any]) -> None:
 def _label_or_text(schema: dict[str, Any]) -> None:
     """A classifier answers with a label, a transcriber with a text; the other field is left out."""
     names = ("label", "text")
-    schema["required"] = [name for name in schema["required"] if name not in names]
+    schema["required"] = [n for n in schema["required"] if n not in (*names, "frame")]
     schema["oneOf"] = [{"required": [name]} for name in names]
 
 
