@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import InputError
-from model.ink import PEN_WIDTH, Canvas, flatten, touched
+from model.ink import MAX_COLUMNS, PEN_WIDTH, Canvas, flatten, touched
 from model.strokes import misfit
 from service.errors import ColumnsError, InkError, Ref
 from service.events import Span
@@ -56,9 +56,7 @@ class Stroke:
 
     def moved(self, old: Frame, new: Frame, rows: int) -> "Stroke":
         """The same stroke in another frame of so many rows."""
-        written = self.points * (old.height / rows) + (0, old.top)
-        points = (written - (0, new.top)) * (rows / new.height)
-        return replace(self, points=points.astype(np.float32))
+        return replace(self, points=_moved(self.points, old, new, rows).astype(np.float32))
 
 
 NEW: Final = Stroke(np.zeros((0, 2), np.float32), complete=False)
@@ -83,6 +81,8 @@ class Portion:
             got = f"the pen goes {way:g} pixels"
             raise InkError(f"{got}, allowed in one message: {MAX_WAY}", self.ink.id)
         way += POINT_WAY * sum(map(len, self.pieces))
+        if self.ink.fit:  # all of them are looked at
+            way += sum([len(stroke.points) for stroke in self.strokes.values()])
         if self.undone is not None:  # what crosses it is drawn anew
             way += sum([stroke.way for stroke in self.strokes.values()])
         return 1 + int(min(way, MAX_KEPT_WAY)) // MESSAGE_WAY
@@ -173,36 +173,39 @@ class Pen:
         where the line has become too long to be read anew at once.
         """
         strokes, old, rows = whole.strokes, whole.frame, self._column_height
-        wiped = any(stroke.wiped_from < math.inf for stroke in strokes.values())
-        if old is None or wiped or not all(np.isfinite(s.points).all() for s in strokes.values()):
+        height = whole.ink.height or self._height
+        if old is None or height is None or any(s.wiped_from < math.inf for s in strokes.values()):
             return whole
-        new = self._suitable(whole)
+        points, starts = flatten([stroke.points for stroke in strokes.values()])
+        if not _drawable(points):
+            return whole
+        new = self._suitable(points, starts, old, Frame(top=0.0, height=height))
         if abs(new.height - old.height) + abs(new.top - old.top) < SAME_FRAME * old.height:
             return whole
-        moved = {key: stroke.moved(old, new, rows) for key, stroke in strokes.items()}
+        with np.errstate(over="ignore", invalid="ignore"):  # frames of next to no height
+            points = _moved(points, old, new, rows)
+            moved = {key: stroke.moved(old, new, rows) for key, stroke in strokes.items()}
         way = sum([stroke.way for stroke in moved.values()])
-        n_columns = max([stroke.columns[1] for stroke in moved.values()])
-        if way > MAX_WAY or n_columns > self._limits.max_message_columns:
+        most = self._limits.max_message_columns
+        if not _drawable(points) or touched(points)[1] > most or way > MAX_WAY:
             return whole
         pieces = [own.points.astype(np.float64) for own in moved.values() if len(own.points)]
         return replace(whole, strokes=moved, pieces=pieces, undone=None, frame=new, refits=True)
 
-    def _suitable(self, whole: Portion) -> Frame:
-        """The frame that suits a line's strokes: the one that the client names, or their own."""
-        frame, rows = whole.frame, self._column_height
-        height = whole.ink.height or self._height
-        assert frame is not None
-        assert height is not None
-        named = Frame(top=0.0, height=height)
-        strokes = [stroke.moved(frame, named, rows) for stroke in whole.strokes.values()]
-        points, starts = flatten([stroke.points for stroke in strokes])
+    def _suitable(
+        self, points: NDArray[Any], starts: NDArray[np.int64], frame: Frame, named: Frame
+    ) -> Frame:
+        """The frame that suits strokes in `frame`: the one that the client names, or their own."""
         if not len(points):
             return named
-        found = misfit(points, starts, rows, transcribes=self._transcribes)
+        rows = self._column_height
+        there = _moved(points, frame, named, rows)
+        found = misfit(there, starts, rows, transcribes=self._transcribes)
         if found is None:
             return named
         zoom, middle = found
-        return Frame(top=height * (middle / rows - 0.5 / zoom), height=height / zoom)
+        top = named.height * (middle / rows - 0.5 / zoom)
+        return Frame(top=top, height=named.height / zoom)
 
     def draw(self, portion: Portion, oldest: int, read: int) -> tuple[int, bytes]:
         """Draw what the newest message brings.
@@ -290,6 +293,16 @@ class Pen:
                     for i, j in zip(edges[::2], edges[1::2], strict=True)
                 ]
         return tuple(spans)
+
+
+def _moved(points: NDArray[Any], old: Frame, new: Frame, rows: int) -> Points:
+    """Points [n, 2] in the pixels of another frame of so many rows."""
+    return (points * (old.height / rows) + (0, old.top - new.top)) * (rows / new.height)
+
+
+def _drawable(points: NDArray[Any]) -> bool:
+    """Whether points [n, 2] lie where a canvas takes them; not a number does not."""
+    return bool((abs(points) <= MAX_COLUMNS).all() and (points[:, 0] >= 0).all())
 
 
 def _way(points: NDArray[Any]) -> float:

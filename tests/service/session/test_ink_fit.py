@@ -121,6 +121,34 @@ def test_the_first_message_may_ask_for_it(line_net: Runtime) -> None:
     assert text_of(said) == text_of(whole(line_net, frame, SMALL))
 
 
+def test_a_line_whose_ink_is_all_taken_back_is_empty_in_the_client_s_frame(
+    line_net: Runtime,
+) -> None:
+    lone = Lone(line_net)
+    lone.ask(ink(SMALL), FIT)
+    said = lone.ask(message("ink", undo=0, fit=True))
+    assert rewound_in(said).frame == Frame(top=0, height=HEIGHT)
+    said = lone.ask(piece(1, TALL), message("flush"))
+    assert text_of(said) == text_of(whole(line_net, Frame(top=0, height=HEIGHT), TALL))
+
+
+@pytest.mark.parametrize(
+    ("strokes", "height"),
+    [
+        ([[(0, 0), (1e38, 1e37)]], HEIGHT),
+        ([[(-5, 0), (900, 9), (0, 4)]], HEIGHT),
+        ([[(0, 0), (5e-324, 5e-324), (0, 0)]], 5e-324),
+        ([[(0, 0), (1e300, 1e300)]], 1e300),
+    ],
+)
+def test_ink_that_cannot_be_drawn_is_refused_as_without_it(
+    line_net: Runtime, strokes: list[Stroke], height: float
+) -> None:
+    plain = message("ink", strokes=[{"points": each} for each in strokes], height=height)
+    asked = plain[:-1] + ', "fit": true}'
+    assert Lone(line_net).ask(asked) == Lone(line_net).ask(plain)
+
+
 def test_a_line_that_was_flushed_is_read_anew_too(line_net: Runtime) -> None:
     lone = Lone(line_net)
     lone.ask(ink(SMALL), message("flush"))
