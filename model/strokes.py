@@ -20,9 +20,12 @@ MARGIN: Final = 2  # blank columns before ink whose frame is its own bounds
 # nothing of the frame, which is taken to be so many times as high as the dash is wide.
 FLAT_WAY: Final = 1.3
 FLAT_FRAME: Final = 0.7
-# Ink is read much worse that fills less of its rows than this share of what it should, or of which
-# more than such a part of the rows lies beyond them.
+# Ink is read worse that fills less of its rows than this share of what it should, or of which more
+# than such a part of the rows lies beyond them. A word may have small letters alone and fill no more
+# by right; ink so many times as wide as high has others too. Chosen by `python -m tests.frames`.
 LEAST_FILLED: Final = 2 / 3
+LEAST_FILLED_LONG: Final = 0.9
+LONG: Final = 8
 MOST_BEYOND: Final = 0.05
 LEAST_HEIGHT: Final = 0.1  # of the rows: what is flatter is a dot
 FINE: Final = 8  # a digit's ink is drawn so many times finer before it goes the way of images
@@ -119,7 +122,8 @@ def misfit(
     share = LINE_SHARE if transcribes else BOX_SHARE
     zoom = (share * rows - PEN_WIDTH) / height
     is_letter = transcribes and width < height  # a small one, or a comma, by itself
-    small = zoom * LEAST_FILLED > 1 and not is_letter
+    least = LEAST_FILLED_LONG if width >= LONG * height else LEAST_FILLED
+    small = zoom * least > 1 and not is_letter
     beyond = max(-low[1], high[1] - rows) > MOST_BEYOND * rows
     return (zoom, float(low[1] + high[1]) / 2) if small or beyond else None
 
