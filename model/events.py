@@ -37,7 +37,7 @@ class Word:
     start: int
     end: int
     column: int  # where it was decided
-    confidence: float  # product of its letters'
+    confidence: float  # product of its letters'; with hints the share of the texts weighed
     alternatives: tuple[Spelling, ...]  # other texts, the most probable first
 
 

@@ -49,7 +49,7 @@ FROM_CLIENT: Final[dict[str, ClientMessage]] = {
 FROM_SERVER: Final[dict[str, ServerMessage]] = {
     "ready": messages.Ready(
         session="mX3vQ0bT9kLs",
-        model=messages.ServedModel(name="digits", version="1.0.0", kind="classifier"),
+        model=messages.ServedModel(name="digits", version="1", kind="classifier"),
         labels=tuple("0123456789"),
         column_height=28,
         limits=DEFAULT_LIMITS,

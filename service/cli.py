@@ -21,9 +21,16 @@ from service.commands.recognize import recognize
 
 DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 MAX_SHOWN: Final = 12  # labels that a model's line names
-TRAIN_PACKAGES: Final = frozenset(
-    {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "rapidfuzz", "wordfreq"}
+TRAIN_PACKAGES: Final = (
+    "torch",
+    "onnx",
+    "matplotlib",
+    "tqdm",
+    "safetensors",
+    "rapidfuzz",
+    "wordfreq",
 )
+EXTRAS: Final = dict.fromkeys(TRAIN_PACKAGES, "train") | {"cv2": "scan"}  # that bring a package
 INTERRUPTED: Final = 130  # what shells expect after Ctrl-C: 128 + SIGINT
 
 
@@ -191,8 +198,8 @@ def stream(
     """Send an image through a server, column by column, and watch the answer grow.
 
     IMAGE may be a file of ink, .jsonl or .inkml, whose strokes are sent. Without --model ink, an
-    image at least twice as wide as high, and one with hints are read by the net lines, if the
-    server has it, all else by the server's first.
+    image at least twice as wide as high, and one with --language or --pattern are read by the net
+    lines, if the server has it, all else by the server's first.
 
     \b
     Examples:
@@ -313,10 +320,11 @@ def _forward(module: str, name: str, args: Sequence[str]) -> int:
         command: click.Command = getattr(importlib.import_module(module), name)
         code = command.main(list(args), prog_name=context.command_path, standalone_mode=False)
     except ModuleNotFoundError as error:
-        if error.name not in TRAIN_PACKAGES:
+        if error.name not in EXTRAS:
             raise
+        name = error.name
         raise click.ClickException(
-            f"{error.name} is not installed; it comes with: pip install 'inkstream[train]'"
+            f"{name} is not installed; it comes with: pip install 'inkstream[{EXTRAS[name]}]'"
         ) from None
     return code if isinstance(code, int) else 0
 

@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         ("digits", "lines"),
         description="models to serve, by name or path; the first is the default",
     )
-    weights: Path | None = Field(None, description="folder in which models are looked up first")
+    weights: Path | None = Field(None, description="folder in which nets are looked up first")
     languages: Names = Field(
         ("english",), description="language models that lines may be read with, by name or path"
     )
@@ -89,10 +89,10 @@ class Settings(BaseSettings):
     )
 
     log_format: Literal["terminal", "json"] = Field(
-        "terminal", description="for people, or for machines"
+        "terminal", description="terminal, for people, or json, for machines"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least level that is logged"
+        "info", description="least level that is logged: debug, info, warning or error"
     )
 
     max_batch: int = Field(24, ge=1, le=4096, description="sessions that share one run")
@@ -128,7 +128,9 @@ class Settings(BaseSettings):
     ping_interval_s: Seconds = Field(20.0, description="time between WebSocket pings")
     ping_timeout_s: Seconds = Field(20.0, description="longest wait for a pong")
     headers_timeout_s: Seconds = Field(10.0, description="time for a request's headers to arrive")
-    body_timeout_s: Seconds = Field(30.0, description="time for a request's body to arrive")
+    body_timeout_s: Seconds = Field(
+        30.0, description="time for a request's body; after four fifths of it 408 is answered"
+    )
     stall_timeout_s: Seconds = Field(
         30.0, description="time for which a client may take none of what is sent to it"
     )

@@ -11,7 +11,7 @@ from service.commands.evaluate_pages import pages
 
 @click.group(name="evaluate")
 def evaluate() -> None:
-    """Measure a net on images it has never seen, and draw what it knows.
+    """Measure a net on writing it has never seen, and draw what it knows.
 
     \b
     Example:

@@ -32,7 +32,7 @@ def pages(
     out: Path,
     document: Path,
 ) -> int:
-    """Errors of pages against the same ink as strokes, and lines found.
+    """Errors of pages against the same ink as strokes, and lines found (scan extra too).
 
     \b
     Examples:

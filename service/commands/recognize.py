@@ -39,14 +39,16 @@ def recognize(
 ) -> int:
     """Read images of one digit, one line of writing or one page each, here, without a server.
 
-    IMAGE is a file, a folder (all images in it and below that are not hidden), or a quoted pattern.
+    IMAGE is a file, a folder (all images, and without --page all ink, in it and below that are not
+    hidden), or a quoted pattern.
     One that cannot be read is named on standard error, the others are read all the same, and the
     exit code is 1. Ink is read too: each line of a .jsonl file with strokes, and of an .inkml file
     each labelled group, or where none is labelled, each group, and the traces outside of any as
     one.
 
     Without --model, ink, pages, and images at least twice as wide as high are read by the net
-    lines, other images by digits; with hints such as --language all are read by lines.
+    lines, other images by digits; with --language, --words, --lexicon or --pattern all are read by
+    lines.
 
     With --jsonl a run that was broken off goes on: what stands in the file is not read again.
 
@@ -61,7 +63,7 @@ def recognize(
       inkstream recognize examples/page.jpg --page --alto > page.xml
       inkstream recognize scans/ --page --jsonl scans.jsonl
       inkstream recognize scans/ --csv > scans.csv
-      inkstream recognize 'scans/**/*.jpg' --json | jq .label
+      inkstream recognize 'scans/**/*.jpg' --json | jq '.label // .text'
     """
     form = _form(forms)
     _check(page, form, show, jsonl)

@@ -36,7 +36,7 @@ def train() -> None:
       inkstream train digits --minutes 60     stop after an hour, and save
       inkstream train digits --resume         go on exactly there
       inkstream train lines --resume --cycles 3   beyond its end: one cycle more
-      inkstream train digits --data letters/  your own images, a folder for each class
+      inkstream train digits --data letters/ --run runs/letters   your own images, a folder each
       inkstream train document                the book chapter's example
     """
 
@@ -109,7 +109,8 @@ def digits(teacher: tuple[Path, ...], **options: Any) -> int:
     \b
     Examples:
       inkstream train digits --seed 1 --run runs/seed1 --teacher runs/digits/teacher
-      inkstream train digits --data my_letters/ --teacher-share 0 --held-out 200 --epochs 10
+      inkstream train digits --data my_letters/ --teacher-share 0 --held-out 200 --epochs 10 \\
+          --run runs/letters
     """
     return _train("digits", options, teachers=teacher)
 

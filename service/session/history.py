@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from model.decode import Allowed
 from service.session.voices import Voice
 
-# A state of the digits net takes 8.4 kB, 300 times its column. At one in 32 columns a session whose
-# rewind may go back 512 columns keeps 150 kB, and a rewind costs at most one run of 32 columns.
+# A state of the digits net takes 4.3 kB, 150 times its column. At one in 32 columns a session whose
+# rewind may go back 512 columns keeps 95 kB, and a rewind costs at most one run of 32 columns.
 SNAPSHOT_SPACING: Final = 32
 
 
