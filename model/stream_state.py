@@ -49,9 +49,13 @@ class State:
         try:
             row = np.frombuffer(numbers, "<f4").astype(np.float32)
             row.flags.writeable = False
-            return cls(row, **json.loads(head))
-        except (ValueError, TypeError) as error:
+            state = cls(row, **json.loads(head))
+        except (ValueError, TypeError, RecursionError) as error:
             raise InputError(f"{path} is a damaged state: {error}") from error
+        if not (isinstance(state.columns, int) and state.columns >= 0):
+            got = f"columns is {state.columns!r}"
+            raise InputError(f"{path} is a damaged state: {got}, expected a number from 0 on")
+        return state
 
 
 def _digest(content: bytes) -> bytes:

@@ -117,29 +117,31 @@ def misfit(
     """
     low, high = points.min(0), points.max(0)
     width, height = (high - low).tolist()
-    if height < LEAST_HEIGHT * rows or _is_flat(points, starts, width):
+    if height < LEAST_HEIGHT * rows or _is_flat(points, starts):
         return None
     share = LINE_SHARE if transcribes else BOX_SHARE
     zoom = (share * rows - PEN_WIDTH) / height
-    is_letter = transcribes and width < height  # a small one, or a comma, by itself
-    least = LEAST_FILLED_LONG if width >= LONG * height else LEAST_FILLED
-    small = zoom * least > 1 and not is_letter
+    if transcribes and width < height:  # a small letter, or a comma, by itself
+        zoom = min(zoom, 1.0)
+    small = zoom * (LEAST_FILLED_LONG if width >= LONG * height else LEAST_FILLED) > 1
     beyond = max(-low[1], high[1] - rows) > MOST_BEYOND * rows
     return (zoom, float(low[1] + high[1]) / 2) if small or beyond else None
 
 
-def _is_flat(points: NDArray[Any], starts: NDArray[np.int64], width: float) -> bool:
-    """Whether strokes so wide are a dash or a dot."""
+def _is_flat(points: NDArray[Any], starts: NDArray[np.int64]) -> bool:
+    """Whether strokes are dashes and dots, or all of them together one."""
     steps = np.hypot(*np.diff(points, axis=0).T)
     steps[starts[1:-1] - 1] = 0  # the pen was in the air
-    return bool(steps.sum() <= FLAT_WAY * width)
+    x, first = points[:, 0], starts[:-1]
+    widths = np.maximum.reduceat(x, first) - np.minimum.reduceat(x, first)
+    return bool(steps.sum() <= FLAT_WAY * min(widths.sum(), x.max() - x.min()))
 
 
 def _fitted(points: Points, starts: NDArray[np.int64], rows: int, pen_width: float) -> Points:
     """Points in pixels, so that their ink fills the rows as a line's does."""
     low, high = points.min(0), points.max(0)
     width, height = (high - low).tolist()
-    if _is_flat(points, starts, width):
+    if _is_flat(points, starts):
         height = max(height, FLAT_FRAME * width)
     scale = (LINE_SHARE * rows - pen_width) / (height or 1.0)
     origin = np.array([low[0], (low[1] + high[1]) / 2])  # the left end, half way up

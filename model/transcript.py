@@ -119,8 +119,6 @@ class TranscriptDecoder:
 
     def restore(self, known: Mapping[str, Any]) -> None:
         """Go on where another decoder stood; raises `InputError` for what isn't `to_dict`'s."""
-        if more := known.keys() - {*_KNOWN}:
-            raise InputError(f"the state is of a stream with hints: it holds {sorted(more)} too")
         try:
             values = {name: known[name] for name in _KNOWN}
             values["_start"] = Start(*values["_start"])
@@ -128,9 +126,11 @@ class TranscriptDecoder:
             if run := values["_run"]:
                 values["_run"] = Run(run[0], run[1], np.array(run[2], np.float32))
             if word := values["_word"]:
-                values["_word"] = OpenWord(word[0], word[1], tuple(map(tuple, word[2])))
+                values["_word"] = OpenWord(word[0], word[1], tuple((t, p) for t, p in word[2]))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError(f"a decoder cannot go on from this: {error!r}") from error
+        if more := set(known) - {*_KNOWN}:
+            raise InputError(f"the state is of a stream with hints: it holds {sorted(more)} too")
         vars(self).update(values)
 
     def copy(self) -> "TranscriptDecoder":

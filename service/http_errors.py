@@ -103,9 +103,7 @@ class _ErrorAnswers:
         self, request: Request, status: int, code: str, text: str, headers: Headers = NONE
     ) -> JSONResponse:
         (self._metrics.refused if status in REFUSALS else self._metrics.error)(code)
-        request.state.failure = {
-            "code": code
-        }  # for the request's line of log; the text quotes what came
+        request.state.failure = {"code": code}  # for the log; the text quotes what came
         request_id = request_id_of(request)
         known = {REQUEST_ID_HEADER: request_id}
         if status in TRY_AGAIN:

@@ -1,4 +1,4 @@
-"""Every message that a server may send; with requests.py and events.py the one source of the documents.
+"""Every message that a server may send; with `requests` and `events` the documents' one source.
 
 `encode` makes the text of a message, `parse_server` reads it again. The protocol in words:
 docs/protocol.md.

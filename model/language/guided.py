@@ -110,17 +110,17 @@ class GuidedDecoder(TranscriptDecoder):
 
     def restore(self, known: Mapping[str, Any]) -> None:
         """Go on where another decoder stood; raises `InputError` for what isn't `to_dict`'s."""
-        own = dict(known)
-        if (beam := own.pop("beam", None)) is None:
-            raise InputError("the state is of a stream without a language model or other hints")
         try:
-            rivals, share = own.pop("rivals"), own.pop("share")
-            super().restore(own)
-            self._beam = self._beam.restored(beam)
-            self._rivals = tuple(_Rival(*each) for each in rivals)
-            self._share = float(share)
+            if "beam" not in known:
+                got = "the state is of a stream without a language model or other hints"
+                raise InputError(got)
+            beam = self._beam.restored(known["beam"])
+            rivals, share = tuple(_Rival(*each) for each in known["rivals"]), float(known["share"])
+            own = {name: known[name] for name in known if name not in ("beam", "rivals", "share")}
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError(f"a decoder cannot go on from this: {error!r}") from error
+        super().restore(own)
+        self._beam, self._rivals, self._share = beam, rivals, share
 
     @property
     def mask(self) -> Allowed:

@@ -52,11 +52,8 @@ class Stroke:
 
     def wiped(self, column: int) -> "Stroke":
         """The stroke without the ink on this column and all after it; it is complete then."""
-        return replace(self, complete=True, wiped_from=min(self.wiped_from, column))
-
-    def moved(self, old: Frame, new: Frame, rows: int) -> "Stroke":
-        """The same stroke in another frame of so many rows."""
-        return replace(self, points=_moved(self.points, old, new, rows).astype(np.float32))
+        is_cut = column < self.columns[1]
+        return replace(self, complete=True, wiped_from=column if is_cut else self.wiped_from)
 
 
 NEW: Final = Stroke(np.zeros((0, 2), np.float32), complete=False)
@@ -82,7 +79,8 @@ class Portion:
             raise InkError(f"{got}, allowed in one message: {MAX_WAY}", self.ink.id)
         way += POINT_WAY * sum(map(len, self.pieces))
         if self.ink.fit:  # all of them are looked at
-            way += sum([len(stroke.points) for stroke in self.strokes.values()])
+            n_points = sum([len(stroke.points) for stroke in self.strokes.values()])
+            way += n_points + POINT_WAY * len(self.strokes)
         if self.undone is not None:  # what crosses it is drawn anew
             way += sum([stroke.way for stroke in self.strokes.values()])
         return 1 + int(min(way, MAX_KEPT_WAY)) // MESSAGE_WAY
@@ -176,24 +174,28 @@ class Pen:
         height = whole.ink.height or self._height
         if old is None or height is None or any(s.wiped_from < math.inf for s in strokes.values()):
             return whole
-        points, starts = flatten([stroke.points for stroke in strokes.values()])
+        written = {key: stroke for key, stroke in strokes.items() if len(stroke.points)}
+        points, starts = flatten([stroke.points.astype(np.float64) for stroke in written.values()])
         if not _drawable(points):
             return whole
         new = self._suitable(points, starts, old, Frame(top=0.0, height=height))
         if abs(new.height - old.height) + abs(new.top - old.top) < SAME_FRAME * old.height:
             return whole
-        with np.errstate(over="ignore", invalid="ignore"):  # frames of next to no height
-            points = _moved(points, old, new, rows)
-            moved = {key: stroke.moved(old, new, rows) for key, stroke in strokes.items()}
-        way = sum([stroke.way for stroke in moved.values()])
-        most = self._limits.max_message_columns
-        if not _drawable(points) or touched(points)[1] > most or way > MAX_WAY:
+        points = _moved(points, old, new, rows)
+        most = min(self._limits.max_message_columns, self._limits.max_line_columns)
+        pieces = np.split(points, starts[1:-1]) if written else []
+        if not _drawable(points) or touched(points)[1] > most or sum(map(_way, pieces)) > MAX_WAY:
             return whole
-        pieces = [own.points.astype(np.float64) for own in moved.values() if len(own.points)]
-        return replace(whole, strokes=moved, pieces=pieces, undone=None, frame=new, refits=True)
+        moved = {
+            key: replace(stroke, points=piece.astype(np.float32))
+            for (key, stroke), piece in zip(written.items(), pieces, strict=True)
+        }
+        return replace(
+            whole, strokes=strokes | moved, pieces=pieces, undone=None, frame=new, refits=True
+        )
 
     def _suitable(
-        self, points: NDArray[Any], starts: NDArray[np.int64], frame: Frame, named: Frame
+        self, points: Points, starts: NDArray[np.int64], frame: Frame, named: Frame
     ) -> Frame:
         """The frame that suits strokes in `frame`: the one that the client names, or their own."""
         if not len(points):
@@ -205,7 +207,8 @@ class Pen:
             return named
         zoom, middle = found
         top = named.height * (middle / rows - 0.5 / zoom)
-        return Frame(top=top, height=named.height / zoom)
+        new = Frame(top=top, height=named.height / zoom)
+        return new if math.isfinite(new.top) and math.isfinite(new.height) else frame
 
     def draw(self, portion: Portion, oldest: int, read: int) -> tuple[int, bytes]:
         """Draw what the newest message brings.
@@ -240,7 +243,8 @@ class Pen:
             self.writes, self._height, self._frame = True, ink.height, portion.frame
         if portion.refits:
             self._frame = self.fitted = portion.frame
-        start, columns = canvas.take(everything=ink.pause)
+        # What was read is given again, be the pen still near or not.
+        start, columns = canvas.take(everything=ink.pause or portion.refits)
         return start, columns.tobytes()
 
     def _check(self, n_columns: int, read: int, strokes: dict[Any, Stroke], ink: Ink) -> None:
@@ -273,7 +277,8 @@ class Pen:
     def wipe(self, column: int) -> None:
         """Take the ink off this column and all after it; no stroke goes on from there."""
         self._canvas.cut(column)
-        self._strokes = {key: stroke.wiped(column) for key, stroke in self._strokes.items()}
+        wiped = {key: stroke.wiped(column) for key, stroke in self._strokes.items()}
+        self._strokes = {key: own for key, own in wiped.items() if own.columns[0] < own.columns[1]}
 
     def spans(self, start: int, end: int) -> tuple[Span, ...] | None:
         """Which strokes' points lie on columns `start` to `end`; None in a line of columns."""
@@ -295,9 +300,9 @@ class Pen:
         return tuple(spans)
 
 
-def _moved(points: NDArray[Any], old: Frame, new: Frame, rows: int) -> Points:
+def _moved(points: Points, old: Frame, new: Frame, rows: int) -> Points:
     """Points [n, 2] in the pixels of another frame of so many rows."""
-    return (points * (old.height / rows) + (0, old.top - new.top)) * (rows / new.height)
+    return points * (old.height / new.height) + (0, rows * ((old.top - new.top) / new.height))
 
 
 def _drawable(points: NDArray[Any]) -> bool:

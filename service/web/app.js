@@ -167,7 +167,7 @@ function hear(message) {
     else status.complain(message);
   } else if (line.hear(message)) {
     if (message.type === "result") figures.answered();
-    if (message.type === "rewound") align(); // it may lie in another frame
+    if (message.type === "rewound" && message.frame !== undefined) align();
     if (message.type === "flushed") isFinished = model === "digits";
     redraw();
   }

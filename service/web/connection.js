@@ -74,6 +74,7 @@ export class Connection {
   #timer; // until the outbox is looked at again, or the next try
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #silence; // until a server that owes an answer counts as lost
+  #backlog = 0; // bytes on their way out when the outbox was last looked at
   /** @type {InkstreamError | undefined} */
   #fatal; // what the server said before it closed
   #over = false;
@@ -104,7 +105,6 @@ export class Connection {
    */
   open() {
     const socket = new WebSocket(this.#url, this.#protocols);
-    this.#socket = socket;
     this.#fatal = undefined;
     return new Promise((opened, refused) => {
       let isOpen = false;
@@ -116,6 +116,7 @@ export class Connection {
         const message = /** @type {ServerMessage} */ (JSON.parse(data));
         if (message.type === "ready") {
           clearTimeout(timeout);
+          this.#socket = socket; // nothing is sent before
           isOpen = true;
           opened(message);
         } else if (message.type === "error" && message.fatal) {
@@ -183,6 +184,8 @@ export class Connection {
       socket.send(next.data);
       next.sent();
     }
+    if (socket.bufferedAmount < this.#backlog) this.#stopWaiting(); // it advances
+    this.#backlog = socket.bufferedAmount;
     this.awaitAnswer(); // of what is on its way
     this.#timer = setTimeout(() => this.#drain(), LOOK_AGAIN_MS);
   }
@@ -202,7 +205,7 @@ export class Connection {
     const socket = /** @type {WebSocket} */ (this.#socket);
     socket.onmessage = socket.onclose = null;
     socket.close();
-    this.#closed(noConnection(`the server said nothing for ${this.#silenceMs / 1000} s`));
+    this.#closed(this.#fatal ?? noConnection(`the server said nothing for ${this.#silenceMs / 1000} s`));
   }
 
   /** The open connection is gone. @param {InkstreamError | undefined} error */

@@ -50,20 +50,23 @@ export class Correction {
     this.leave();
     this.follow(text);
     const { value } = this.#field;
+    const end = place + read.length;
     const moved = value.length - text.length;
-    const isPlain = moved === 0 || place >= this.#wrong.length; // else it was corrected already
-    const at = place + moved;
+    const isBefore = value.startsWith(text.slice(0, end)); // what was corrected
+    const isPlain = isBefore || moved === 0 || place >= this.#wrong.length; // else it is gone
+    const at = isBefore ? place : place + moved;
     if (isPlain) this.#field.value = value.slice(0, at) + meant + value.slice(at + read.length);
     this.#keep();
     this.#field.focus();
   }
 
-  /** Remember what was corrected; where nothing is read yet there is nothing to correct. */
+  /** Remember what was corrected: nothing where nothing is read, or nothing is left. */
   #keep() {
     const [read, { value }] = [this.#read, this.#field];
     let tail = 0; // characters at the end that are right
     while (tail < Math.min(read.length, value.length) && read.at(-1 - tail) === value.at(-1 - tail)) tail += 1;
-    this.#wrong = read.slice(0, read.length - tail);
-    this.#right = read === "" ? "" : value.slice(0, value.length - tail);
+    const isCorrected = read !== "" && value !== "";
+    this.#wrong = isCorrected ? read.slice(0, read.length - tail) : "";
+    this.#right = isCorrected ? value.slice(0, value.length - tail) : "";
   }
 }

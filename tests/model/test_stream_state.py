@@ -41,7 +41,16 @@ def test_a_state_is_refused_when_any_byte_is_another_one_or_lost(tmp_path: Path)
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b'{"columns": 3}\n', b'{"columns": 3, "model": "a"}\n\0\0\0', b"[]\n", b'{"a": 1}\n'],
+    [
+        b"",
+        b'{"columns": 3}\n',
+        b'{"columns": 3, "model": "a"}\n\0\0\0',
+        b'{"columns": -1, "model": "a"}\n',
+        b'{"columns": "x", "model": "a"}\n',
+        b"[]\n",
+        b'{"a": 1}\n',
+        b"[" * 100_000,
+    ],
 )
 def test_a_state_that_somebody_else_wrote_is_refused(tmp_path: Path, content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest().encode()

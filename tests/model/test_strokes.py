@@ -166,3 +166,11 @@ def test_a_small_letter_by_itself_is_not_enlarged() -> None:
     assert misfit(points, starts, 32, transcribes=True) is None
     assert misfit(points, starts, 32, transcribes=False) is not None
     assert misfit(points * (2, 1), starts, 32, transcribes=True) is not None
+    below = misfit(points + np.array([0, 29]), starts, 32, transcribes=True)
+    assert below == (1.0, 34.0)  # it is brought into the rows
+
+
+def test_letters_of_straight_strokes_are_no_dash() -> None:
+    ones = [[(12.0 * n, 10.0), (12.0 * n, 18.0)] for n in range(6)]
+    points, starts = flatten(ones)
+    assert misfit(points, starts, 32, transcribes=True) is not None

@@ -1,6 +1,7 @@
 """Scores of a line become letters, marks and words: as soon as they are certain, and for good."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -290,8 +291,15 @@ def test_what_is_no_decoder_s_knowledge_is_refused_and_changes_nothing() -> None
     reader = decoder()
     read(reader, line("-a-b"))
     before = reader.to_dict()
+    nothing: list[Any] = [[], "text", 5, None]
+    for known in nothing:
+        with pytest.raises(InputError, match="cannot go on from this"):
+            reader.restore(known)
     less = {name: value for name, value in before.items() if name != "letters"}
-    for known in (less, *(before | changed for changed in ({"_run": [1]}, {"_word": [0]}))):
+    for known in (
+        less,
+        *(before | changed for changed in ({"_run": [1]}, {"_word": [0, 1, ["abc"]]})),
+    ):
         with pytest.raises(InputError, match="cannot go on from this"):
             reader.restore(known)
         assert reader.to_dict() == before

@@ -68,8 +68,8 @@ def document(census: Census, digest: str) -> str:
             "# How UNIPEN is read\n",
             f"Written by `{COMMAND}`; nothing in it is typed by hand. The rules were found by"
             " looking at the ink of training writers alone, and hold for all. What was read is"
-            f" {sum(census.pieces.values()):,} pieces, SHA-256 `{digest}`. A donor is an institution"
-            " that gave ink to UNIPEN, under its abbreviation there.\n",
+            f" {sum(census.pieces.values()):,} pieces, SHA-256 `{digest}`. A donor is an"
+            " institution that gave ink to UNIPEN, under its abbreviation there.\n",
             "## What is changed\n",
             *_table("rule", "pieces", census.changed, CHANGES),
             "\n## What is left out\n",

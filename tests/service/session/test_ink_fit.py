@@ -132,9 +132,61 @@ def test_a_line_whose_ink_is_all_taken_back_is_empty_in_the_client_s_frame(
     assert text_of(said) == text_of(whole(line_net, Frame(top=0, height=HEIGHT), TALL))
 
 
+def test_what_was_read_is_given_again_though_a_dot_came_last(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    lone.ask(ink(SMALL, LATER, pause=True))
+    said = lone.ask(piece(5, [(22, 58)]), message("ink", fit=True))
+    newest = [each.column for each in results(said) if each.epoch == 2]
+    flushed = lone.ask(message("flush"))[-1]
+    assert isinstance(flushed, Flushed)
+    assert newest == list(range(flushed.columns))
+
+
+def test_a_rewind_that_cuts_nothing_leaves_the_ink_to_be_fitted(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    n_columns = len(results(lone.ask(ink(SMALL, pause=True))))
+    lone.ask(message("rewind", column=n_columns))
+    assert near(rewound_in(lone.ask(FIT)).frame, frame_of(SMALL))
+    lone.ask(message("rewind", column=0))
+    assert near(rewound_in(lone.ask(piece(3, LATER, fit=True))).frame, frame_of(LATER))
+
+
+@pytest.mark.parametrize("limit", ["max_message_columns", "max_line_columns"])
+def test_what_would_be_too_long_is_taken_as_it_is(line_net: Runtime, limit: str) -> None:
+    lone = Lone(line_net, dataclasses.replace(LIMITS, **{limit: 25}))
+    said = lone.ask(ink(SMALL, pause=True, fit=True))
+    assert "error" not in kinds(said)
+    assert text_of(lone.ask(message("flush"))) == text_of(
+        whole(line_net, Frame(top=0, height=HEIGHT), SMALL)
+    )
+
+
+def test_asking_for_what_does_not_fit_costs_what_it_takes(line_net: Runtime) -> None:
+    lone = Lone(line_net, dataclasses.replace(LIMITS, max_message_columns=40, max_control_per_s=4))
+    strokes = [[(i / 2, 60.0), (i / 2, 62.0)] for i in range(50)] * 10
+    for start in range(0, 500, 50):
+        lone.send(ink(*strokes[start : start + 50]), pace_s=60)
+    assert lone.close is None
+
+
+@pytest.mark.parametrize("height", [1e-306, 1e-50, 1e30, 1e40, 1e300])
+def test_units_may_be_of_any_size(line_net: Runtime, height: float) -> None:
+    points = [(x / HEIGHT * height, y / HEIGHT * height) for x, y in SMALL]
+    sent = message("ink", strokes=[{"points": points}], height=height, pause=True, fit=True)
+    said = Lone(line_net).ask(sent, message("flush"))
+    frame = rewound_in(said).frame
+    assert frame is not None
+    expected = frame_of(SMALL)
+    assert (frame.top / height, frame.height / height) == pytest.approx(
+        (expected.top / HEIGHT, expected.height / HEIGHT), abs=1e-4
+    )
+    assert text_of(said) == text_of(whole(line_net, expected, SMALL))
+
+
 @pytest.mark.parametrize(
     ("strokes", "height"),
     [
+        ([[(0, 0), (1e308, 1e308), (0, 1.7e308)]], 1e308),
         ([[(0, 0), (1e38, 1e37)]], HEIGHT),
         ([[(-5, 0), (900, 9), (0, 4)]], HEIGHT),
         ([[(0, 0), (5e-324, 5e-324), (0, 0)]], 5e-324),
@@ -166,7 +218,7 @@ def test_a_new_line_lies_in_the_frame_that_the_client_names(line_net: Runtime) -
 
 
 STROKES = st.lists(
-    st.tuples(st.floats(0, 300, width=32), st.floats(-40, 200, width=32)), min_size=1, max_size=6
+    st.tuples(st.floats(0, 300, width=32), st.floats(-40, 200, width=32)), max_size=6
 )
 
 
@@ -174,7 +226,8 @@ STROKES = st.lists(
 def test_the_frame_is_that_of_the_ink_whenever_it_was_asked_for(
     line_net: Runtime, strokes: list[Stroke], asked: set[int]
 ) -> None:
-    lone, expected = Lone(line_net), Lone(line_net)
+    limits = dataclasses.replace(LIMITS, max_rewind_columns=1000)  # all can be read anew
+    lone, expected = Lone(line_net, limits), Lone(line_net, limits)
     for number, stroke in enumerate(strokes):
         lone.ask(piece(number, stroke, fit=number in asked))
     said = lone.ask(FIT, message("flush"))[-1]
