@@ -21,16 +21,9 @@ from service.commands.recognize import recognize
 
 DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 MAX_SHOWN: Final = 12  # labels that a model's line names
-TRAIN_PACKAGES: Final = (
-    "torch",
-    "onnx",
-    "matplotlib",
-    "tqdm",
-    "safetensors",
-    "rapidfuzz",
-    "wordfreq",
+EXTRAS: Final = {"cv2": "scan"} | dict.fromkeys(  # which one brings a package
+    ("torch", "onnx", "matplotlib", "tqdm", "safetensors", "rapidfuzz", "wordfreq"), "train"
 )
-EXTRAS: Final = dict.fromkeys(TRAIN_PACKAGES, "train") | {"cv2": "scan"}  # that bring a package
 INTERRUPTED: Final = 130  # what shells expect after Ctrl-C: 128 + SIGINT
 
 
