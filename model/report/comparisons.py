@@ -2,16 +2,46 @@
 
 from collections.abc import Iterator, Sequence
 
+from model.report.spread import DRAWS, QUARTERS, SHARE
 from model.report.tables import (
     CATEGORIES,
+    NONE,
     SIDES,
     Contents,
     errors_of,
+    interval,
     markdown,
     number,
     percent,
     price,
 )
+
+
+def spread(contents: Contents, _: str) -> Iterator[str]:
+    """What other writers would make of the errors."""
+    rows = [
+        (
+            f"{kind} {name}",
+            f"{len(own['wrong']):,}",
+            percent(sum(own["wrong"]) / sum(own["characters"])),
+            interval(own["interval"]),
+            *map(percent, own["quarters"]),
+        )
+        for side, name in SIDES.items()
+        for kind, own in contents[side].get("spread", {}).items()
+    ]
+    if not rows:
+        return
+    yield "## How much hangs on the writers"
+    yield (
+        "Hands differ more than what one hand writes. Were as many writers drawn from these again"
+        f" and again, {DRAWS:,} times and with replacement (the bootstrap over writers, after"
+        f" Bisani and Ney, ICASSP 2004), {SHARE:.0%} of the draws would err within these bounds."
+        " Beside them stands how a single writer is read: a quarter, a half and three quarters of"
+        " them with at most these errors."
+    )
+    quarters = [f"{share:.0%} of the writers" for share in QUARTERS]
+    yield markdown(("", "writers", "character error", f"{SHARE:.0%} of the draws", *quarters), rows)
 
 
 def both_ways(contents: Contents, _: str) -> Iterator[str]:
@@ -97,6 +127,22 @@ def peers(contents: Contents, _: str) -> Iterator[str]:
         ),
         [_peer_row(name, figures) for name, figures in {contents["model"]: own, **found}.items()],
     )
+    if any("times" in figures[side] for figures in found.values() for side in SIDES):
+        yield (
+            f"How many times as many characters as {contents['model']} they get wrong, and within"
+            f" what bounds {SHARE:.0%} of those draws of writers lie, who are the same for both:"
+        )
+        rows = [(name, *_times(figures)) for name, figures in found.items()]
+        yield markdown(("", "words", "fresh", "lines", "fresh"), rows)
+
+
+def _times(peer: Contents) -> Iterator[str]:
+    """How many times as many it gets wrong: words and lines, all and fresh."""
+    for side in SIDES:
+        for kind in ("all", "fresh"):
+            own = peer[side]["times"].get(kind)
+            low, high = own["interval"] if own else (None, None)
+            yield f"{own['times']:.2f} ({low:.2f} to {high:.2f})" if own else NONE
 
 
 def _peer_row(name: str, own: Contents) -> Sequence[str]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from model.report.comparisons import both_ways, hands, peers
+from model.report.comparisons import both_ways, hands, peers, spread
 from model.report.tables import (
     CATEGORIES,
     CUT_OUT,
@@ -24,6 +24,7 @@ def accuracy(contents: Contents, plots: str | os.PathLike[str]) -> str:
     sections: Sequence[Callable[[Contents, str], Iterator[str]]] = (
         _head,
         _errors,
+        spread,
         _characters,
         _letter_ends,
         _delay,

@@ -42,6 +42,7 @@ from model.report.peers import compare
 from model.report.recognisers import Peer
 from model.report.samples import Sample, pages
 from model.report.speed import speed
+from model.report.spread import overall
 from model.report.tables import CUT_OUT, FULL, Contents, table
 
 SMALLER: Final = (0.75, 0.5)  # shares of the rows that a frame takes
@@ -134,10 +135,10 @@ def report(
     text, text_readings = _read(reader, material, TEXT)
     readings = word_readings + text_readings
     places = material.places(WORDS)
+    sides = {"words": words, "text": text}
     n_columns = sum(len(reading.line.columns) for reading in readings)
     contents = _provenance(checkpoint, material, part, limit) | {
-        "words": words,
-        "text": text,
+        **sides,
         "characters": _characters(reader, material),
         "digits": _digits(reader, digits, limit),
         "letter_ends": _letter_ends(readings, material, places + material.places(TEXT)),
@@ -148,7 +149,7 @@ def report(
         "folds": joined,
         "both_ways": future,
         "hands": hands(checkpoint, material, n_hands) if n_hands else {},
-        "peers": compare(material, peers, reader.config.labels, n_columns),
+        "peers": compare(material, peers, reader.config.labels, sides, n_columns),
     }
     contents |= _kept(contents, earlier or {})
     samples = pages(reader, {"words": word_readings, "lines": text_readings})
@@ -208,10 +209,8 @@ def _read(reader: Reader, material: Material, category: str) -> tuple[Figures, l
     labels = material.labels(places)
     readings = reader.read(material.drawn(places))
     texts = [reading.text for reading in readings]
-    fresh = ["fresh" if own else "seen" for own in material.fresh(places)]
     groups, order = _length_groups(labels, LENGTHS[category])
-    found = errors(texts, labels)
-    found |= errors_by(fresh, texts, labels, ("fresh", "seen"))
+    found = overall(material, places, texts)
     found["by_donor"] = errors_by(material.donors(places), texts, labels)
     found["by_style"] = errors_by(material.styles(places), texts, labels, STYLES)
     found["by_length"] = errors_by(groups, texts, labels, order)

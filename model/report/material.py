@@ -103,7 +103,12 @@ class Material:
 
     def donors(self, places: Sequence[int]) -> list[str]:
         """Who collected each piece."""
-        return [self._writer(place).partition("/")[0] for place in places]
+        return [writer.partition("/")[0] for writer in self.writers(places)]
+
+    def writers(self, places: Sequence[int]) -> list[str]:
+        """Who wrote each piece, as "donor/writer"."""
+        ink = self.pieces.ink
+        return [ink.writer_names[ink.writers[self.pieces.indices[place]]] for place in places]
 
     def styles(self, places: Sequence[int]) -> list[str]:
         """How each piece is written, as the data say."""
@@ -121,13 +126,9 @@ class Material:
     def by_writer(self, places: Sequence[int]) -> dict[str, list[int]]:
         """The same places, by who wrote them."""
         found: dict[str, list[int]] = {}
-        for place in places:
-            found.setdefault(self._writer(place), []).append(place)
+        for place, writer in zip(places, self.writers(places), strict=True):
+            found.setdefault(writer, []).append(place)
         return found
-
-    def _writer(self, place: int) -> str:
-        ink = self.pieces.ink
-        return str(ink.writer_names[ink.writers[self.pieces.indices[place]]])
 
 
 def one_behind_the_other(lines: Sequence[Drawn]) -> Drawn:

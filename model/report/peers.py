@@ -1,31 +1,44 @@
 """The same ink read by others, in the same run."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from model.report.material import CHARACTERS, TEXT, WORDS, Material
-from model.report.measures import Figures, errors, errors_by
+from model.report.measures import Figures, errors
 from model.report.recognisers import Grey, Kind, Peer, Rendering
+from model.report.spread import overall, times
 
 SIDES: Final[dict[str, tuple[str, Kind]]] = {"words": (WORDS, "word"), "text": (TEXT, "text")}
 PAPER: Final = 255
 
 
 def compare(
-    material: Material, peers: Sequence[Peer], labels: Sequence[str], n_columns: int
+    material: Material,
+    peers: Sequence[Peer],
+    labels: Sequence[str],
+    ours: Mapping[str, Figures],
+    n_columns: int,
 ) -> Figures:
     """Errors of each peer on all words and lines, on fresh ones, and on single characters.
+
+    `times` beside those of words and lines are how many times as many characters it gets wrong.
 
     Args:
         material: the pieces.
         peers: who read them.
         labels: what may be answered in words and lines.
-        n_columns: of all words and lines as our net reads them: what times are given for.
+        ours: what our net makes of `words` and `text`: the `overall` figures of either.
+        n_columns: of all words and lines as our net reads them: what the processor's time is for.
     """
-    return {peer.name: _measured(material, peer, labels, n_columns) for peer in peers}
+    found = {}
+    for peer in peers:
+        own = found[peer.name] = _measured(material, peer, labels, n_columns)
+        for side in SIDES:
+            own[side]["times"] = times(own[side]["spread"], ours[side]["spread"])
+    return found
 
 
 def _measured(material: Material, peer: Peer, labels: Sequence[str], n_columns: int) -> Figures:
@@ -37,9 +50,7 @@ def _measured(material: Material, peer: Peer, labels: Sequence[str], n_columns: 
         begun_s = _processor_s()
         texts = peer.read(images, kind, "".join(labels)) if images else []
         taken_s += _processor_s() - begun_s
-        written = material.labels(places)
-        fresh = ["fresh" if own else "seen" for own in material.fresh(places)]
-        found[side] = errors(texts, written) | errors_by(fresh, texts, written)
+        found[side] = overall(material, places, texts)
     found["us_per_column"] = 1e6 * taken_s / n_columns if n_columns else None
     found["characters"] = {}
     for category, characters in CHARACTERS.items():

@@ -22,6 +22,7 @@ def table(contents: Contents) -> str:
         ("words with fresh texts: character error; right", errors_of(words.get("fresh"))),
         ("lines of text: character error; right", errors_of(text)),
         ("lines with fresh texts: character error; right", errors_of(text.get("fresh"))),
+        *_spread(contents),
         *_smaller(contents),
         *_kinds(kinds),
         *((f"{own['data']}, right", percent(own["right"])) for own in [contents["digits"]] if own),
@@ -59,6 +60,18 @@ def errors_of(figures: Contents | None) -> str:
     if figures is None:
         return NONE
     return f"{percent(figures['error'])}; {percent(figures['right'])}"
+
+
+def _spread(contents: Contents) -> list[tuple[str, str]]:
+    """Within what character errors would lie by other writers."""
+    errors = (
+        " / ".join(interval(own["interval"]) for own in contents[side]["spread"].values())
+        for side in SIDES
+        if "spread" in contents[side]
+    )
+    found = "; ".join(errors)
+    name = "95 % of draws of as many writers: words; lines, all / fresh: character error"
+    return [(name, found)] if found else []
 
 
 def _smaller(contents: Contents) -> list[tuple[str, str]]:
@@ -147,6 +160,12 @@ def _peers(peers: Contents) -> list[tuple[str, str]]:
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as a percentage."""
     return NONE if share is None else f"{share:.{digits}%}"
+
+
+def interval(bounds: Sequence[float]) -> str:
+    """The bounds of a share as percentages."""
+    low, high = bounds
+    return f"{100 * low:.1f} to {high:.1%}"
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -244,6 +244,8 @@ def test_a_report_names_what_was_measured(net: Checkpoint, made: Report) -> None
     assert made.contents["data_digest"] == ink().digest
     words = made.contents["words"]
     assert f"| words: character error; right | {words['error']:.1%}" in made.table()
+    low, high = words["spread"]["all"]["interval"]
+    assert f"all / fresh: character error | {100 * low:.1f} to {high:.1%} / " in made.table()
 
 
 def test_a_report_writes_figures_plots_and_a_document_made_of_its_json(

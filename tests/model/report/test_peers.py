@@ -15,6 +15,7 @@ from model.report.lines import report
 from model.report.material import Material
 from model.report.peers import compare, image
 from model.report.recognisers import Grey, Kind, Peer, RapidOCR, Rendering, Tesseract
+from model.report.spread import overall
 from tests import builders
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
 
@@ -63,7 +64,9 @@ def test_an_image_is_dark_on_light_and_has_its_margins() -> None:
 
 def test_peers_read_the_same_pieces_and_know_their_kind_and_limits() -> None:
     own, peer = material(), Parrot()
-    found = compare(own, [peer], builders.LETTERS, n_columns=1000)["Parrot 1"]
+    places = {"words": own.places("7"), "text": own.places("8")}
+    ours = {side: overall(own, each, ["" for _ in each]) for side, each in places.items()}
+    found = compare(own, [peer], builders.LETTERS, ours, n_columns=1000)["Parrot 1"]
     assert {rows for rows, _, _ in peer.heard} == {26}
     kinds = [kind for _, kind, _ in peer.heard]
     assert kinds.count("word") == found["words"]["pieces"] == len(own.places("7"))
@@ -78,6 +81,8 @@ def test_peers_read_the_same_pieces_and_know_their_kind_and_limits() -> None:
         found["words"][key]["pieces"] for key in ("fresh", "seen") if key in found["words"]
     )
     assert found["us_per_column"] >= 0
+    for side in places:  # each of ours is wrong, and of theirs each but an a here and there
+        assert found[side]["times"]["all"]["times"] == found[side]["error"] < 1
 
 
 def test_the_document_sets_peers_beside_the_net(tmp_path: Path) -> None:
@@ -86,7 +91,7 @@ def test_the_document_sets_peers_beside_the_net(tmp_path: Path) -> None:
     beside = report(net, ink(), images, limit=2, peers=[Parrot()]).contents
     document = accuracy(beside, "plots")
     assert "Parrot 1 sees nothing" in document
-    assert document.count("| Parrot 1 |") == 1
+    assert document.count("| Parrot 1 |") == 2  # errors, and how many times ours
     assert "Parrot" not in accuracy(beside | {"peers": {}}, "plots")
 
 
