@@ -62,8 +62,6 @@ def masked(symbols: Scores, mask: NDArray[np.float32], space: int) -> Scores:
 class ClassifierDecoder:
     """Reads the scores of one stream and remembers its newest answer."""
 
-    spells: Allowed = None  # what is said at all; None is every label
-
     def __init__(self, labels: Sequence[str]) -> None:
         self.allowed: Allowed = None  # what may be answered from now on
         self._labels = tuple(labels)

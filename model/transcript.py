@@ -73,7 +73,6 @@ class TranscriptDecoder:
     """Reads the scores of one line, of which every second column brings a new step."""
 
     recent_steps = 16  # whose end scores are kept: more than are ever looked back on
-    spells: Allowed = None  # what is said at all; None is every label
     recent_columns = 64  # whose ink is remembered: no end is found further back
 
     def __init__(self, labels: Sequence[str], flush_columns: int = STEP_COLUMNS) -> None:

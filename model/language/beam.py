@@ -39,6 +39,9 @@ class Guide(Protocol):
     def spells(self) -> Allowed:
         """The labels that it allows anywhere; None is all."""
 
+    def can_be(self, allowed: NDArray[np.float32]) -> bool:
+        """Whether a text, and not the empty one, can be of labels alone whose `allowed` is 0."""
+
     def begin(self, text: str) -> Hashable:
         """The state behind the text of a line, at which a new word begins."""
 

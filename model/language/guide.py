@@ -59,6 +59,10 @@ class LanguageGuide:
         self._rows = rows_of(language, labels)
         self._context = context
 
+    def can_be(self, allowed: Row) -> bool:
+        """Nothing is impossible."""
+        return True
+
     def begin(self, text: str) -> int:
         """Behind a space."""
         return self._rows.behind(f"{self._context} {text}".strip())
@@ -85,6 +89,10 @@ class Together:
         self._guides = tuple(guides)
         masks = [guide.spells for guide in guides if guide.spells is not None]
         self.spells: Allowed = sum(masks[1:], masks[0]) if masks else None
+
+    def can_be(self, allowed: Row) -> bool:
+        """Whether each of them alone can be, which is no promise that all can be together."""
+        return all(guide.can_be(allowed) for guide in self._guides)
 
     def begin(self, text: str) -> Hashable:
         """The states behind a text."""

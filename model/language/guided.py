@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.config import STEP_COLUMNS, ModelConfig
-from model.decode import Allowed, ClassifierDecoder
+from model.decode import MAX_SHOWN, Allowed, ClassifierDecoder
 from model.errors import InputError
 from model.events import (
     LEAST_ALTERNATIVE,
@@ -84,7 +84,7 @@ class GuidedDecoder(TranscriptDecoder):
             raise InputError("a guide needs a net whose labels hold the space")
         self._search = search or (SWIFT if guide.spells is None else PATIENT)
         self._beam = Beam(guide, 1 + labels.index(SPACE), self._search.width)
-        self.spells = guide.spells
+        self.guide = guide
         super().__init__(labels, flush_columns)
 
     def reset(self) -> None:
@@ -125,9 +125,10 @@ class GuidedDecoder(TranscriptDecoder):
     @property
     def mask(self) -> Allowed:
         """What is added to the labels' log-probabilities: minus infinity for what is not said."""
-        if self.allowed is None or self.spells is None:
-            return self.spells if self.allowed is None else self.allowed
-        both: Allowed = self.allowed + self.spells
+        spells = self.guide.spells
+        if self.allowed is None or spells is None:
+            return spells if self.allowed is None else self.allowed
+        both: Allowed = self.allowed + spells
         return self.allowed if both is None or both.max() < 0 else both
 
     def _tentative(self, column: int) -> str:
@@ -223,16 +224,24 @@ def new_decoder(
     Only what `characters` spell is answered; None allows all.
 
     Raises `InputError` for a classifier with hints, for hints that `guide_of` refuses, and for
-    characters that `allowed_labels` refuses or of which the hints allow none.
+    characters that `allowed_labels` refuses or of which no text is made that the hints allow.
     """
     if config.kind == "classifier" and hints != NO_HINTS:
         raise InputError(f"{', '.join(hints.told)} came, allowed: of a net that reads lines alone")
     decoder = _undecided(config, hints)
     decoder.allow(characters)
-    allowed, spells = decoder.allowed, decoder.spells
-    if allowed is not None and spells is not None and (allowed + spells).max() < 0:
-        raise InputError("no character of the pattern or lexicon is one of characters")
+    if characters is not None and not can_read(decoder, decoder.allowed):
+        raise InputError(
+            f"no text of the pattern or lexicon is of the characters {characters[:MAX_SHOWN]}"
+        )
     return decoder
+
+
+def can_read(decoder: Decoder, allowed: Allowed) -> bool:
+    """Whether there is a text that is allowed and that the hints of a decoder leave possible."""
+    if allowed is None or not isinstance(decoder, GuidedDecoder):
+        return True
+    return decoder.guide.can_be(allowed)
 
 
 def _undecided(config: ModelConfig, hints: Hints) -> Decoder:

@@ -36,7 +36,7 @@ def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
     """The guide that follows from hints, or None from none.
 
     Raises `InputError` for labels without the space, for words that they cannot spell, for a
-    pattern that cannot be understood or fulfilled, and for such as leave no character together.
+    pattern that cannot be understood or fulfilled, with the characters of a lexicon too.
     """
     for name in ("words", "lexicon"):
         if isinstance(given := getattr(hints, name), str):
@@ -55,6 +55,6 @@ def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
     if len(guides) < 2:
         return next(iter(guides), None)
     together = Together(guides)
-    if together.spells is not None and together.spells.max() < 0:
-        raise InputError("no character of the pattern is one of the lexicon")
+    if together.spells is not None and not together.can_be(together.spells):
+        raise InputError("no text of the pattern is made of words of the lexicon")
     return together

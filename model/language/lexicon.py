@@ -84,6 +84,11 @@ class LexiconGuide:
         self.spells: Allowed = spells
         self._row = lru_cache(KEPT)(self._made)
 
+    def can_be(self, allowed: Row) -> bool:
+        """Whether a word can."""
+        spelt = {label for label, mask in zip(self._labels, allowed, strict=True) if mask == 0}
+        return any(spelt.issuperset(word) for word in self._list.words)
+
     def begin(self, text: str) -> State:
         """Before a word."""
         return self._list.start
@@ -120,6 +125,10 @@ class WordsGuide:
         self._space = labels.index(SPACE)
         self._marks = [i for i, label in enumerate(labels) if not label.isalnum()]
         self._nothing = np.zeros(len(labels), np.float32)
+
+    def can_be(self, allowed: Row) -> bool:
+        """Other texts can."""
+        return True
 
     def begin(self, text: str) -> State:
         """Before a word."""

@@ -118,13 +118,13 @@ class PatternGuide:
         positions.follow(BEGINNING, whole.first)
         self._after = positions.after
         self._ends = whole.last | BEGINNING * whole.empty
-        at = [
+        self._at = [  # [K], positions at which a label may stand
             sum(1 << i for i, spelt in enumerate(positions.spelt) if i and spelt.accepts(label))
             for label in labels
         ]
-        useful = self._useful(_union(at))
-        self._at = [here & useful for here in at]  # [K], positions at which a label may stand
-        if not (self._ends & BEGINNING or self._ends & useful):
+        useful = self._useful(_union(self._at))
+        self._at = [here & useful for here in self._at]
+        if not self.can_be(np.zeros(len(labels), np.float32)):
             raise InputError(
                 f"pattern {expression[:MAX_SHOWN]!r} describes no text of the characters "
                 f"{''.join(labels)}"
@@ -146,6 +146,11 @@ class PatternGuide:
             if more == useful:
                 return useful
             useful = more
+
+    def can_be(self, allowed: Row) -> bool:
+        """Whether an end is reached from the beginning over such labels."""
+        spelt = _union(here for here, mask in zip(self._at, allowed, strict=True) if mask == 0)
+        return bool(self._after[0] & self._useful(spelt))
 
     def begin(self, text: str) -> int:
         """The state behind a text; 0, behind which nothing may follow, if it goes astray."""

@@ -6,8 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.decode import Allowed, allowed_labels
+from model.decode import MAX_SHOWN, Allowed, allowed_labels
 from model.errors import InputError
+from model.language.guided import can_read
 from model.transcript import Decoder
 from service.errors import ValueRefusedError
 from service.messages import Configured, ModelInfo
@@ -54,8 +55,12 @@ class Choices:
             raise ValueRefusedError(str(error)) from error
         if any(getattr(chosen, name) != getattr(self.in_force, name) for name in HINTS):
             anew = self._decoders(chosen)
-        if allowed is not None and anew.spells is not None and (allowed + anew.spells).max() < 0:
-            raise ValueRefusedError("no character of the pattern is one of characters")
+        if not can_read(anew, allowed):
+            pattern, characters = chosen.pattern or "", chosen.characters or ""
+            raise ValueRefusedError(
+                f"pattern {pattern[:MAX_SHOWN]!r} describes no text of the characters "
+                f"{characters[:MAX_SHOWN]}"
+            )
         self.in_force, self.allowed, self._anew = chosen, allowed, anew
 
     def picked(self, n_columns: int, message_ends: list[int], line_ends: bool) -> Sequence[int]:

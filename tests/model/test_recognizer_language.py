@@ -65,9 +65,10 @@ def test_a_word_in_place_of_a_list_of_words_is_not_taken_for_its_letters(name: s
         load("lines", **dict[str, Any]({name: "Zschage"}))
 
 
-def test_a_pattern_without_any_character_of_the_lexicon_is_refused() -> None:
-    with pytest.raises(InputError, match="no character of the pattern is one of the lexicon"):
-        load("lines", lexicon=["hello"], pattern="[0-9]+")
+@pytest.mark.parametrize("pattern", ["[0-9]+", "[0-9]+[a-z]+", "[a-z]+[A-Z]"])
+def test_a_pattern_that_no_text_of_the_lexicon_fulfils_is_refused(pattern: str) -> None:
+    with pytest.raises(InputError, match="no text of the pattern is made of words of the lexicon"):
+        load("lines", lexicon=["hello"], pattern=pattern)
     assert load("lines", lexicon=["hello"], pattern="[0-9]*[a-z]+")
 
 
@@ -123,8 +124,10 @@ def test_characters_go_together_with_hints() -> None:
     [
         ("digits", {"characters": "7a"}, "characters holds 'a', allowed"),
         ("digits", {"characters": ""}, "spells no label"),
-        ("lines", {"characters": "abc", "pattern": "[0-9]+"}, "no character of the pattern"),
-        ("lines", {"characters": "abc", "lexicon": ("xyz",)}, "no character of the pattern"),
+        ("lines", {"characters": "abc", "pattern": "[0-9]+"}, "no text of the pattern or lexicon"),
+        ("lines", {"characters": "0123", "pattern": r"[0-9]\.[0-9]"}, "of the characters 0123"),
+        ("lines", {"characters": "abc", "lexicon": ("xyz",)}, "no text of the pattern or lexicon"),
+        ("lines", {"characters": "ab", "lexicon": ("cab", "bad")}, "no text of the pattern or"),
     ],
 )
 def test_characters_that_cannot_be_used_are_refused(

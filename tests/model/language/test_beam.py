@@ -26,6 +26,9 @@ class Prefers:
 
     spells = None
 
+    def can_be(self, allowed: NDArray[np.float32]) -> bool:
+        return True
+
     def begin(self, text: str) -> int:
         return SPACE
 

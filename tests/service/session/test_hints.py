@@ -147,17 +147,21 @@ def test_what_cannot_be_told_is_refused_and_changes_nothing(
     assert texts(lone.ask(line(60))) == read_by_decoder(line_net, line(60), hints)[0]
 
 
-def test_a_pattern_and_characters_that_have_nothing_in_common_are_refused(
-    line_net: Runtime,
+@pytest.mark.parametrize("pattern", ["[ab]+", "c+b", "bc+", "a|b c"])
+def test_a_pattern_that_no_text_of_the_characters_fulfils_is_refused(
+    line_net: Runtime, pattern: str
 ) -> None:
     lone = Lone(line_net)
     for first, second in (("characters", "pattern"), ("pattern", "characters")):
-        told = {"characters": "c ", "pattern": "[ab]+"}
+        told = {"characters": "c ", "pattern": pattern}
         lone.ask(message("configure", **{first: told[first]}))
         error = error_in(lone.ask(message("configure", **{second: told[second]})))
         assert error.code == "bad_value"
-        assert "no character of the pattern is one of characters" in error.message
+        assert f"pattern {pattern!r} describes no text of the characters c " in error.message
         lone.ask(message("configure", characters=None, pattern=None))
+    either = f"{pattern}|c c"
+    done = only(lone.ask(message("configure", characters="c ", pattern=either)))
+    assert done == Configured(top_k=5, characters="c ", pattern=either)
 
 
 @pytest.mark.parametrize("told", [{"words": ["7"]}, {"pattern": "7"}, {"language_model": "little"}])

@@ -173,7 +173,7 @@ class LineMachine(SessionMachine):
                 "line_end_columns": st.sampled_from([0, 0, 3]),
                 "language_model": st.sampled_from([None, "little"]),
                 "words": st.sampled_from([[], ["cab", "abc"]]),
-                "pattern": st.sampled_from([None, None, "[abc. ]*", "(ab|c)+( a)*"]),
+                "pattern": st.sampled_from([None, None, "[abc. ]*", "(ab|c| )+( a)*"]),
             },
         )
     )
