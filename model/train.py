@@ -35,6 +35,7 @@ from model.training.stop import Stop
 THREADS = torch.get_num_threads()  # that torch takes by itself, before any run divides them
 SAVE_EVERY_S = 300  # seconds of work that a crash may cost at most
 NETS = ("network", "average", "cycles")  # of a trainer, which are saved
+LATER_END = 0.4  # share of the end of a cycle, from the third one on, in the mean with those before
 MINUTES_AFTER_TEACHER = 0.1  # what a run gets at least when its teacher took the rest
 
 
@@ -172,7 +173,7 @@ class Trainer:
         task.teachers.to(self.device)
         self.parameters = list(self.network.parameters())
         self.average = copy.deepcopy(self.network).eval()
-        self.cycles = copy.deepcopy(self.average)  # the mean of their ends, from the second one on
+        self.cycles = copy.deepcopy(self.average)  # a mean of their ends, from the second one on
         self.n_steps = knobs.cycles * task.cycle_steps
         self.optimisers = make_optimisers(self.network, knobs, task.n_shards)
         self.threads = ThreadPoolExecutor(task.n_shards)
@@ -236,7 +237,7 @@ class Trainer:
         self.update_average()
         if self.cycle_ends:
             ended = self.step // self.task.cycle_steps
-            move(self.cycles, self.average, 1 / max(1, ended - 1))
+            move(self.cycles, self.average, LATER_END if ended > 2 else 1)
         return torch.stack([part[0] for part in parts]).mean()
 
     def gradients(self, shard: int) -> tuple[Tensor, tuple[Tensor, ...]]:
