@@ -150,7 +150,11 @@ class PatternGuide:
     def can_be(self, allowed: Row) -> bool:
         """Whether an end is reached from the beginning over such labels."""
         spelt = _union(here for here, mask in zip(self._at, allowed, strict=True) if mask == 0)
-        return bool(self._after[0] & self._useful(spelt))
+        reached, new = 0, self._after[0] & spelt
+        while new:  # each position once: clients may ask often
+            reached |= new
+            new = self._following(new) & spelt & ~reached
+        return bool(reached & self._ends)
 
     def begin(self, text: str) -> int:
         """The state behind a text; 0, behind which nothing may follow, if it goes astray."""

@@ -24,7 +24,7 @@ def spread(contents: Contents, _: str) -> Iterator[str]:
             f"{kind} {name}",
             f"{len(own['wrong']):,}",
             percent(sum(own["wrong"]) / sum(own["characters"])),
-            interval(own["interval"]),
+            interval(own),
             *map(percent, own["quarters"]),
         )
         for side, name in SIDES.items()

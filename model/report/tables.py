@@ -64,14 +64,14 @@ def errors_of(figures: Contents | None) -> str:
 
 def _spread(contents: Contents) -> list[tuple[str, str]]:
     """Within what character errors would lie by other writers."""
-    errors = (
-        " / ".join(interval(own["interval"]) for own in contents[side]["spread"].values())
+    if "spread" not in contents["words"]:  # a report of before there were any
+        return []
+    found = (
+        " / ".join(interval(contents[side]["spread"].get(kind)) for kind in ("all", "fresh"))
         for side in SIDES
-        if "spread" in contents[side]
     )
-    found = "; ".join(errors)
     name = "95 % of draws of as many writers: words; lines, all / fresh: character error"
-    return [(name, found)] if found else []
+    return [(name, "; ".join(found))]
 
 
 def _smaller(contents: Contents) -> list[tuple[str, str]]:
@@ -162,9 +162,11 @@ def percent(share: float | None, digits: int = 1) -> str:
     return NONE if share is None else f"{share:.{digits}%}"
 
 
-def interval(bounds: Sequence[float]) -> str:
-    """The bounds of a share as percentages."""
-    low, high = bounds
+def interval(spread: Contents | None) -> str:
+    """The bounds of an error, as percentages, of pieces that may be none."""
+    if spread is None:
+        return NONE
+    low, high = spread["interval"]
     return f"{100 * low:.1f} to {high:.1%}"
 
 

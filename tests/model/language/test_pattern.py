@@ -110,6 +110,37 @@ def test_what_is_no_pattern_is_refused_with_a_reason(expression: str, said: str)
         PatternGuide(expression, PRINTABLE)
 
 
+@pytest.mark.parametrize(
+    ("expression", "characters", "can"),
+    [
+        ("(ab|c)+d?", "ab", True),
+        ("(ab|c)+d?", "c", True),
+        ("(ab|c)+d?", "bd", False),
+        ("a*b", "b", True),
+        ("a*b", "a", False),
+        ("a*", "b", False),  # the empty text is none
+        (r"\d\.\d", "0123456789", False),
+        ("[^a]{3}", "a ", True),
+    ],
+)
+def test_a_pattern_can_be_of_some_characters_alone(
+    expression: str, characters: str, can: bool
+) -> None:
+    allowed = np.where([label in characters for label in PRINTABLE], 0, -np.inf)
+    assert PatternGuide(expression, PRINTABLE).can_be(allowed.astype(np.float32)) == can
+
+
+@pytest.mark.parametrize("expression", ["a{256}", "(a?){256}", "[ab]{0,256}", "(a|b?)*a{200}"])
+def test_what_a_pattern_can_be_is_told_at_a_small_part_of_its_price(expression: str) -> None:
+    started_s = time.perf_counter()
+    guide = PatternGuide(expression, PRINTABLE)
+    made_s = time.perf_counter() - started_s
+    started_s = time.perf_counter()
+    for _ in range(10):
+        guide.can_be(np.zeros(len(PRINTABLE), np.float32))
+    assert (time.perf_counter() - started_s) / 10 < made_s / 4
+
+
 def test_an_expression_whose_automaton_would_be_huge_is_followed_at_the_usual_price() -> None:
     def seconds(expression: str) -> float:
         guide, random = PatternGuide(expression, PRINTABLE), np.random.default_rng(0)
