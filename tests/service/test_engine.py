@@ -96,6 +96,12 @@ async def test_while_a_run_is_under_way_the_next_batch_collects(net: Net) -> Non
 
 async def test_a_run_takes_no_more_sessions_than_its_limit_and_the_oldest_first(net: Net) -> None:
     tally = Tally()
+    heard: list[Guest] = []
+
+    async def listen(guest: Guest) -> None:
+        await guest.hear(1)
+        heard.append(guest)
+
     net.may_run.clear()
     async with running(net, max_batch=2, tally=tally) as engine:
         first, *others = [Guest(engine, net) for _ in range(6)]
@@ -103,10 +109,11 @@ async def test_a_run_takes_no_more_sessions_than_its_limit_and_the_oldest_first(
         await net.hold()
         for guest in others:
             guest.send(INK)
+        listening = asyncio.gather(*map(listen, others))
+        await asyncio.sleep(0)  # each of them listens before anyone is answered
         net.may_run.set()
-        await others[1].hear(1)
-        assert [len(guest.said) for guest in others] == [2, 2, 1, 1, 1]
-        await others[-1].hear(1)
+        await listening
+    assert heard == others
     assert tally.runs == [(1, 1), (2, 2), (2, 2), (1, 1)]
 
 
