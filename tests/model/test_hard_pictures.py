@@ -1,6 +1,7 @@
 """Pictures that no one writes: what is done to them is still bounded, and told in words."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from model.columns import line_columns
 from model.errors import ImageError
 
 H = 32
-LONG_S = 5.0  # of the processor; either picture takes a fifth of a second
 
 
 def paper(height: int, width: int) -> NDArray[np.uint8]:
@@ -34,12 +34,21 @@ def underlined(width: int) -> NDArray[np.uint8]:
     return picture
 
 
-@pytest.mark.parametrize("picture", [winding(4_000), underlined(10_000)], ids=["winding", "line"])
-def test_ink_that_hangs_together_over_a_long_way_is_not_slow(picture: NDArray[np.uint8]) -> None:
-    begun_s = time.process_time()
-    columns = line_columns(picture, H)
-    assert time.process_time() - begun_s < LONG_S
-    assert columns.max() == 255
+def seconds(picture: NDArray[np.uint8]) -> float:
+    """Of the processor, the least of three times."""
+    times_s = []
+    for _ in range(3):
+        begun_s = time.process_time()
+        assert line_columns(picture, H).max() == 255
+        times_s.append(time.process_time() - begun_s)
+    return min(times_s)
+
+
+@pytest.mark.parametrize(("draw", "width"), [(winding, 4_000), (underlined, 10_000)])
+def test_ink_that_hangs_together_takes_no_longer_a_column_over_a_long_way(
+    draw: Callable[[int], NDArray[np.uint8]], width: int
+) -> None:
+    assert seconds(draw(width)) < 8 * seconds(draw(width // 4))
 
 
 @pytest.mark.parametrize(("height", "width"), [(2_000, 1_000), (16_384, 100)])

@@ -3,6 +3,7 @@
 import re
 import string
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -132,13 +133,15 @@ def test_a_pattern_can_be_of_some_characters_alone(
 
 @pytest.mark.parametrize("expression", ["a{256}", "(a?){256}", "[ab]{0,256}", "(a|b?)*a{200}"])
 def test_what_a_pattern_can_be_is_told_at_a_small_part_of_its_price(expression: str) -> None:
-    started_s = time.perf_counter()
+    def seconds(work: Callable[[], object]) -> float:
+        started_s = time.perf_counter()
+        work()
+        return time.perf_counter() - started_s
+
     guide = PatternGuide(expression, PRINTABLE)
-    made_s = time.perf_counter() - started_s
-    started_s = time.perf_counter()
-    for _ in range(10):
-        guide.can_be(np.zeros(len(PRINTABLE), np.float32))
-    assert (time.perf_counter() - started_s) / 10 < made_s / 4
+    made_s = min(seconds(lambda: PatternGuide(expression, PRINTABLE)) for _ in range(3))
+    allowed = np.zeros(len(PRINTABLE), np.float32)
+    assert min(seconds(lambda: guide.can_be(allowed)) for _ in range(10)) < made_s / 4
 
 
 def test_an_expression_whose_automaton_would_be_huge_is_followed_at_the_usual_price() -> None:
@@ -151,7 +154,8 @@ def test_an_expression_whose_automaton_would_be_huge_is_followed_at_the_usual_pr
         return time.perf_counter() - started_s
 
     huge = "(a|b)*a" + "(a|b)" * 40  # 2^40 states, were all of them made
-    assert seconds(huge) < 50 * seconds("(aa?|bb?|ab|ba)*")
+    usual_s = min(seconds("(aa?|bb?|ab|ba)*") for _ in range(3))
+    assert min(seconds(huge) for _ in range(3)) < 50 * usual_s
 
 
 def test_only_texts_of_the_pattern_are_read_even_where_the_net_says_otherwise() -> None:

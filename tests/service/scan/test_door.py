@@ -175,12 +175,15 @@ def test_hints_hold_for_every_line_of_a_page(client: httpx.Client, picture: byte
 
 def test_streams_of_others_go_on_while_pages_are_read(running: Running) -> None:
     large = np.asarray(Image.fromarray(page(n_lines=6).image).resize((1500, 2000)))
-    content, stop, answers = encoded(large), threading.Event(), []
+    content, stop = encoded(large), threading.Event()
+    answers: list[tuple[int, float]] = []
 
     def ask() -> None:
         with client_of(running) as client:
             while not stop.is_set():
-                answers.append(client.post(PAGE, content=content).status_code)
+                started_s = time.monotonic()
+                status = client.post(PAGE, content=content).status_code
+                answers.append((status, time.monotonic() - started_s))
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
@@ -196,9 +199,10 @@ def test_streams_of_others_go_on_while_pages_are_read(running: Running) -> None:
         stop.set()
         for thread in threads:
             thread.join(60)
-    assert set(answers) == {200}
-    assert np.quantile(waits, 0.9) < 0.25
-    assert max(waits) < 2.0
+    statuses, pages_s = zip(*answers, strict=True)
+    assert set(statuses) == {200}
+    assert np.quantile(waits, 0.9) < min(pages_s) / 10
+    assert max(waits) < min(pages_s)
 
 
 def test_a_scanner_of_lines_pushes_a_strip_and_hears_line_after_line(tmp_path: Path) -> None:
