@@ -28,7 +28,7 @@ def spread(contents: Contents, _: str) -> Iterator[str]:
             *map(percent, own["quarters"]),
         )
         for side, name in SIDES.items()
-        for kind, own in contents[side].get("spread", {}).items()
+        for kind, own in contents[side]["spread"].items()
     ]
     if not rows:
         return
@@ -127,22 +127,23 @@ def peers(contents: Contents, _: str) -> Iterator[str]:
         ),
         [_peer_row(name, figures) for name, figures in {contents["model"]: own, **found}.items()],
     )
-    if any("times" in figures[side] for figures in found.values() for side in SIDES):
-        yield (
-            f"How many times as many characters as {contents['model']} they get wrong, and within"
-            f" what bounds {SHARE:.0%} of those draws of writers lie, who are the same for both:"
-        )
-        rows = [(name, *_times(figures)) for name, figures in found.items()]
-        yield markdown(("", "words", "fresh", "lines", "fresh"), rows)
+    yield (
+        f"How many times as many characters as {contents['model']} they get wrong, and within what"
+        f" bounds {SHARE:.0%} of those draws of writers lie, who are the same for both:"
+    )
+    rows = [(name, *_times(figures)) for name, figures in found.items()]
+    yield markdown(("", "words", "fresh", "lines", "fresh"), rows)
 
 
 def _times(peer: Contents) -> Iterator[str]:
     """How many times as many it gets wrong: words and lines, all and fresh."""
     for side in SIDES:
         for kind in ("all", "fresh"):
-            own = peer[side]["times"].get(kind)
-            low, high = own["interval"] if own else (None, None)
-            yield f"{own['times']:.2f} ({low:.2f} to {high:.2f})" if own else NONE
+            if own := peer[side]["times"].get(kind):
+                low, high = own["interval"]
+                yield f"{own['times']:.2f} ({low:.2f} to {high:.2f})"
+            else:
+                yield NONE
 
 
 def _peer_row(name: str, own: Contents) -> Sequence[str]:

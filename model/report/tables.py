@@ -64,8 +64,6 @@ def errors_of(figures: Contents | None) -> str:
 
 def _spread(contents: Contents) -> list[tuple[str, str]]:
     """Within what character errors would lie by other writers."""
-    if "spread" not in contents["words"]:  # a report of before there were any
-        return []
     found = (
         " / ".join(interval(contents[side]["spread"].get(kind)) for kind in ("all", "fresh"))
         for side in SIDES

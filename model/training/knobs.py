@@ -134,7 +134,7 @@ TEACHER: Final = ImageKnobs(
 )  # fmt: skip
 LINES: Final = LineKnobs(
     layers=4, units=320, dropout=0.2, optimiser="muon", learning_rate=1.5e-3, weight_decay=5e-2,
-    cycles=2, ema=0.9995, strength=0.7, characters=5, made=13, images=1,
+    cycles=3, ema=0.9995, strength=0.7, characters=5, made=13, images=1,
 )  # fmt: skip
 HAND: Final = dataclasses.replace(
     LINES, steps=120, cycles=1, learning_rate=3e-4, columns=3_000, ema=0.9, strength=0.6,

@@ -35,7 +35,7 @@ def train() -> None:
     Examples:
       inkstream train digits --minutes 60     stop after an hour, and save
       inkstream train digits --resume         go on exactly there
-      inkstream train lines --resume --cycles 3   beyond its end: one cycle more
+      inkstream train lines --resume --cycles 4   beyond its end: one cycle more
       inkstream train digits --data letters/ --run runs/letters   your own images, a folder each
       inkstream train document                the book chapter's example
     """
