@@ -201,7 +201,8 @@ class Pen:
         if not len(points):
             return named
         rows = self._column_height
-        there = _moved(points, frame, named, rows)
+        # What is lost on the way to a frame and back, far less than a thousandth, decides nothing.
+        there = np.round(_moved(points, frame, named, rows), 3)
         found = misfit(there, starts, rows, transcribes=self._transcribes)
         if found is None:
             return named

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from model.columns import LINE_SHARE
@@ -223,6 +223,8 @@ STROKES = st.lists(
 
 
 @given(strokes=st.lists(STROKES, min_size=1, max_size=5), asked=st.sets(st.integers(0, 4)))
+@example([[(0, 0), (35, 35)]], {0})  # as wide as high, to the last bit
+@example([[(0, -8), (0, 120)]], {0})  # as far beyond the rows as may be
 def test_the_frame_is_that_of_the_ink_whenever_it_was_asked_for(
     line_net: Runtime, strokes: list[Stroke], asked: set[int]
 ) -> None:
