@@ -1,6 +1,5 @@
 """Pictures that no one writes: what is done to them is still bounded, and told in words."""
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from model.columns import line_columns
 from model.errors import ImageError
+from model.report.speed import least_s
 
 H = 32
 
@@ -34,21 +34,13 @@ def underlined(width: int) -> NDArray[np.uint8]:
     return picture
 
 
-def seconds(picture: NDArray[np.uint8]) -> float:
-    """Of the processor, the least of three times."""
-    times_s = []
-    for _ in range(3):
-        begun_s = time.process_time()
-        assert line_columns(picture, H).max() == 255
-        times_s.append(time.process_time() - begun_s)
-    return min(times_s)
-
-
 @pytest.mark.parametrize(("draw", "width"), [(winding, 4_000), (underlined, 10_000)])
 def test_ink_that_hangs_together_takes_no_longer_a_column_over_a_long_way(
     draw: Callable[[int], NDArray[np.uint8]], width: int
 ) -> None:
-    assert seconds(draw(width)) < 8 * seconds(draw(width // 4))
+    short, long = draw(width // 4), draw(width)
+    assert line_columns(long, H).max() == 255
+    assert least_s(lambda: line_columns(long, H)) < 8 * least_s(lambda: line_columns(short, H))
 
 
 @pytest.mark.parametrize(("height", "width"), [(2_000, 1_000), (16_384, 100)])

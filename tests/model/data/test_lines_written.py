@@ -1,8 +1,6 @@
 """How made-up lines are written: size, baseline, marks, joins, frame."""
 
 import string
-import time
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from model.data.pen import Hand, frame_of
 from model.data.scraps import collect
 from model.errors import DataError
 from model.ink import rasterise
+from model.report.speed import least_s
 from tests.model.data.little_writers import (
     INK,
     LETTERS,
@@ -133,11 +132,6 @@ def test_kinds_for_which_no_writer_has_enough_are_left_out_beside_others() -> No
 
 
 def test_a_line_is_made_up_in_less_time_than_it_is_drawn_in() -> None:
-    def seconds(work: Callable[[], object]) -> float:
-        begun_s = time.process_time()
-        work()
-        return time.process_time() - begun_s
-
     made, random = drawn(300, "words"), np.random.default_rng(0)
-    drawn_s = min(seconds(lambda: [columns_of(one, random) for one in made]) for _ in range(3))
-    assert min(seconds(lambda: drawn(300, "words")) for _ in range(3)) < drawn_s
+    drawn_s = least_s(lambda: [columns_of(one, random) for one in made])
+    assert least_s(lambda: drawn(300, "words")) < drawn_s

@@ -2,8 +2,6 @@
 
 import re
 import string
-import time
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from model.errors import InputError
 from model.language.guided import GuidedDecoder
 from model.language.hints import Hints, guide_of
 from model.language.pattern import PatternGuide
+from model.report.speed import least_s
 from tests.model.transcripts import LABELS, flushed, line, read
 
 PRINTABLE = tuple(map(chr, range(32, 127)))
@@ -133,29 +132,22 @@ def test_a_pattern_can_be_of_some_characters_alone(
 
 @pytest.mark.parametrize("expression", ["a{256}", "(a?){256}", "[ab]{0,256}", "(a|b?)*a{200}"])
 def test_what_a_pattern_can_be_is_told_at_a_small_part_of_its_price(expression: str) -> None:
-    def seconds(work: Callable[[], object]) -> float:
-        started_s = time.perf_counter()
-        work()
-        return time.perf_counter() - started_s
-
     guide = PatternGuide(expression, PRINTABLE)
-    made_s = min(seconds(lambda: PatternGuide(expression, PRINTABLE)) for _ in range(3))
+    made_s = least_s(lambda: PatternGuide(expression, PRINTABLE))
     allowed = np.zeros(len(PRINTABLE), np.float32)
-    assert min(seconds(lambda: guide.can_be(allowed)) for _ in range(10)) < made_s / 4
+    assert least_s(lambda: guide.can_be(allowed)) < made_s / 4
 
 
 def test_an_expression_whose_automaton_would_be_huge_is_followed_at_the_usual_price() -> None:
-    def seconds(expression: str) -> float:
+    def follow(expression: str) -> None:
         guide, random = PatternGuide(expression, PRINTABLE), np.random.default_rng(0)
-        state, started_s = guide.begin(""), time.perf_counter()
+        state = guide.begin("")
         for bit in random.integers(2, size=400).tolist():
             guide.row(state)
             state = guide.follow(state, PRINTABLE.index("ab"[bit]))
-        return time.perf_counter() - started_s
 
     huge = "(a|b)*a" + "(a|b)" * 40  # 2^40 states, were all of them made
-    usual_s = min(seconds("(aa?|bb?|ab|ba)*") for _ in range(3))
-    assert min(seconds(huge) for _ in range(3)) < 50 * usual_s
+    assert least_s(lambda: follow(huge)) < 50 * least_s(lambda: follow("(aa?|bb?|ab|ba)*"))
 
 
 def test_only_texts_of_the_pattern_are_read_even_where_the_net_says_otherwise() -> None:

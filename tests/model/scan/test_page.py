@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from model.data.paper_light import Look
 from model.image import upright_size
 from model.recognizer import Recognizer, load
 from model.report.scan.measures import found, overlap
+from model.report.speed import least_s
 from model.scan.ink import without_rules
 from model.scan.page import Page, find_page
 from tests.pages import EXAMPLES, PLAIN, encoded, page, textured
@@ -218,12 +218,6 @@ def test_the_base_imports_nothing_of_the_extra() -> None:
     assert done.stdout.strip() == "False"
 
 
-def seconds(image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> float:
-    started_s = time.perf_counter()
-    find_page(image, H)
-    return time.perf_counter() - started_s
-
-
 def test_images_of_thousands_of_specks_or_dashes_take_no_more_than_some_pages_do() -> None:
     random = np.random.default_rng(0)
     specks = np.full((600, 600), 255, np.uint8)
@@ -234,6 +228,6 @@ def test_images_of_thousands_of_specks_or_dashes_take_no_more_than_some_pages_do
             dashes[y : y + 12, x : x + 3] = dashes[y + 4 : y + 7, x : x + 9] = 0
     assert len(find_page(dashes, H).lines) == 0
     full = page(Look("scan", "plain", "black"), n_lines=30).image
-    usual_s = min(seconds(full) for _ in range(3))
-    assert min(seconds(specks) for _ in range(2)) < 100 * usual_s
-    assert seconds(dashes) < 100 * usual_s
+    usual_s = least_s(lambda: find_page(full, H))
+    assert least_s(lambda: find_page(specks, H)) < 100 * usual_s
+    assert least_s(lambda: find_page(dashes, H)) < 100 * usual_s
