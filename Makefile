@@ -84,7 +84,7 @@ $(BASE): pyproject.toml constraints.txt
 	@touch $@
 
 # torch first and alone, so that its index serves nothing but torch.
-$(FULL): $(BASE) service/web/package.json
+$(FULL): $(BASE) service/web/client/package.json
 	@echo 'Installing what training and tests need into $(VENV) (once)'
 	@$(INSTALL) --no-deps --no-index torch 2>/dev/null \
 	    || $(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch

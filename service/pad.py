@@ -52,6 +52,6 @@ def add_pages(app: FastAPI) -> None:
 
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def pad() -> FileResponse:
-        return FileResponse(WEB / "index.html", headers=HEADERS)
+        return FileResponse(WEB / "pad" / "index.html", headers=HEADERS)
 
     app.mount("/web", GZipMiddleware(Files(directory=WEB)))

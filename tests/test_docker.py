@@ -164,9 +164,9 @@ def test_a_line_is_read_in_a_language(container: Container) -> None:
 
 
 def test_the_writing_pad_is_served(container: Container) -> None:
-    for file in (WEB / "index.html", *WEB.glob("*.js"), *WEB.glob("*.css"), *WEB.glob("*.svg")):
-        path = "/" if file.name == "index.html" else f"/web/{file.name}"
-        assert container.get(path) == file.read_bytes()
+    assert container.get("/") == (WEB / "pad" / "index.html").read_bytes()
+    for file in (path for kind in ("js", "css", "svg") for path in WEB.glob(f"*/*.{kind}")):
+        assert container.get(f"/web/{file.relative_to(WEB)}") == file.read_bytes()
 
 
 def test_own_weights_are_served_from_the_mounted_folder(container: Container) -> None:

@@ -276,7 +276,7 @@ async def test_a_visitor_who_is_not_let_in_is_told_why(
             assert await closing(stream) == closed
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/streams", "/v1/recognize", "/web", "/web/app.js"])
+@pytest.mark.parametrize("path", ["/", "/v1/streams", "/v1/recognize", "/web", "/web/pad/app.js"])
 async def test_at_another_path_a_visitor_is_told_where_the_stream_is(
     place: Running, path: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""The writing pad as it is served: a page that needs nothing but its own server."""
+"""The writing pad as the server sends it: a page that loads nothing from other servers."""
 
 import re
 from collections.abc import Iterator
@@ -10,8 +10,9 @@ import pytest
 from service.pad import WEB
 from tests.service.running import Running, server
 
-MOST_BYTES = 100_000  # of all that the page loads
-KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+MAX_BYTES = 100_000  # of all that the page loads
+CONTENT_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+PAGE = WEB / "pad" / "index.html"
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +26,27 @@ def url(running: Running) -> str:
     return f"http://127.0.0.1:{running.port}"
 
 
-def needed() -> list[Path]:
-    """The files that the page loads, and those that these import."""
-    found, waiting = dict[Path, None](), [WEB / "index.html"]
+def loaded_files() -> list[Path]:
+    """Return the files that the page loads, with all modules that these import."""
+    found, waiting = dict[Path, None](), [PAGE]
     while waiting:
         file = waiting.pop()
         if file not in found:
             found[file] = None
             text = file.read_text()
-            waiting += [WEB / name for name in re.findall(r'"web/([\w.-]+)"', text)]
-            waiting += [
-                WEB / name for name in re.findall(r'^import .* from "\./(.+)";', text, re.M)
-            ]
+            waiting += [WEB / name for name in re.findall(r'"web/([\w./-]+)"', text)]
+            imported = re.findall(r'^import .* from "(\.{1,2}/.+)";', text, re.MULTILINE)
+            waiting += [(file.parent / name).resolve() for name in imported]
     return list(found)
 
 
-def test_the_page_is_served_with_a_policy_that_lets_nothing_else_in(url: str) -> None:
+ASSETS = [file for file in loaded_files() if file != PAGE]
+
+
+def test_the_page_is_served_with_a_policy_that_allows_its_own_server_alone(url: str) -> None:
     page = httpx.get(url)
     assert page.status_code == 200
-    assert page.text == (WEB / "index.html").read_text()
+    assert page.text == PAGE.read_text()
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     policy = dict(
         part.split(" ", 1) for part in page.headers["content-security-policy"].split("; ")
@@ -53,49 +56,49 @@ def test_the_page_is_served_with_a_policy_that_lets_nothing_else_in(url: str) ->
     assert httpx.head(url).headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("file", [file for file in needed() if file.suffix != ".html"], ids=str)
-def test_what_the_page_is_made_of_is_served_as_what_it_is(url: str, file: Path) -> None:
-    answer = httpx.get(f"{url}/web/{file.name}")
+@pytest.mark.parametrize("file", ASSETS, ids=lambda file: str(file.relative_to(WEB)))
+def test_each_asset_is_served_with_its_content_type(url: str, file: Path) -> None:
+    answer = httpx.get(f"{url}/web/{file.relative_to(WEB)}")
     assert answer.content == file.read_bytes()
-    assert answer.headers["content-type"].split(";")[0] == KINDS[file.suffix]
-    assert answer.headers["cache-control"] == "no-cache"  # else old files are mixed with new ones
+    assert answer.headers["content-type"].split(";")[0] == CONTENT_TYPES[file.suffix]
+    assert answer.headers["cache-control"] == "no-cache"  # else files of two versions are mixed
 
 
-def test_the_page_weighs_little_and_less_on_its_way(url: str) -> None:
-    files = needed()
-    assert {"app.js", "inkstream.js", "style.css"} <= {file.name for file in files}
-    whole = sum(file.stat().st_size for file in files)
-    assert whole < MOST_BYTES
+def test_the_page_is_small_and_compressed(url: str) -> None:
+    assert {"app.js", "inkstream.js", "style.css"} <= {file.name for file in ASSETS}
+    size = sum(file.stat().st_size for file in loaded_files())
+    assert size < MAX_BYTES
     sent = 0
-    for file in files:
-        with httpx.stream("GET", f"{url}/web/{file.name}") as answer:
+    for path in ("", *(f"web/{file.relative_to(WEB)}" for file in ASSETS)):
+        with httpx.stream("GET", f"{url}/{path}") as answer:
             sent += sum(map(len, answer.iter_raw()))
-    assert sent < whole / 2
+    assert sent < size / 2
 
 
-def test_nothing_in_the_page_leads_elsewhere_or_stands_inline() -> None:
-    for file in needed():
+def test_the_page_names_no_other_server_and_has_no_inline_code() -> None:
+    for file in loaded_files():
         text = file.read_text()
         assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?\s*(?:https?:)?//""", text)
         assert not re.findall(r"\binnerHTML|\beval\(|\bon\w+=\"|style=\"|<style", text)
-    page = (WEB / "index.html").read_text()
-    assert re.findall(r"<script[^>]*>", page) == ['<script type="module" src="web/app.js">']
+    scripts = re.findall(r"<script[^>]*>", PAGE.read_text())
+    assert scripts == ['<script type="module" src="web/pad/app.js">']
 
 
 def test_every_address_in_the_page_is_relative() -> None:
-    page = (WEB / "index.html").read_text()
-    assert all(not address.startswith("/") for address in re.findall(r'(?:src|href)="(.+?)"', page))
+    addresses = re.findall(r'(?:src|href)="(.+?)"', PAGE.read_text())
+    assert addresses
+    assert all(not address.startswith("/") for address in addresses)
 
 
-def test_every_element_that_the_modules_ask_for_is_there() -> None:
-    page = (WEB / "index.html").read_text()
-    ids = re.findall(r'\bid="(.+?)"', page)
+def test_every_element_that_the_modules_use_exists() -> None:
+    ids = re.findall(r'\bid="(.+?)"', PAGE.read_text())
     assert len(ids) == len(set(ids))
-    code = "".join(file.read_text() for file in WEB.glob("*.js"))
-    asked = set(re.findall(r'\belement\("(.+?)"', code))
-    assert asked <= set(ids)
+    code = "".join(file.read_text() for file in PAGE.parent.glob("*.js"))
+    used = set(re.findall(r'\belement\("(.+?)"', code))
+    assert "pad" in used
+    assert used <= set(ids)
 
 
 def test_no_file_outside_of_the_folder_is_served(url: str) -> None:
-    for path in ("../pages.py", "%2e%2e/pages.py", "..%2fpages.py", "nothing.js"):
+    for path in ("../app.py", "%2e%2e/app.py", "..%2fapp.py", "nothing.js"):
         assert httpx.get(f"{url}/web/{path}").status_code == 404

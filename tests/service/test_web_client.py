@@ -15,16 +15,17 @@ from pydantic import TypeAdapter
 from service.messages import SERVER, Limits
 from tests.service.commands import INKSTREAM, ROOT
 
-WEB = ROOT / "service" / "web"
+CLIENT = ROOT / "service" / "web" / "client"
+PAD = ROOT / "service" / "web" / "pad"
 TESTS = ROOT / "tests" / "service" / "web"
-PACKAGE = json.loads((WEB / "package.json").read_text())
-TYPES = (WEB / "protocol.d.ts").read_text()
+PACKAGE = json.loads((CLIENT / "package.json").read_text())
+TYPES = (CLIENT / "protocol.d.ts").read_text()
 
 NODE = shutil.which("node")
 NPM = shutil.which("npm")
 TOOLS = Path(sys.prefix) / "npm" / "node_modules"  # where `make` installs TypeScript
 TSC = TOOLS / ".bin" / "tsc"
-DECLARATIONS = WEB / "types"  # `npm run types` makes them
+DECLARATIONS = CLIENT / "types"  # `npm run types` makes them
 
 NODE_OPTIONS = ["--experimental-websocket", "--no-warnings"]  # the first for Node 20
 
@@ -49,7 +50,7 @@ def test_its_tests_pass(file: Path) -> None:
 
 
 @pytest.mark.needs(NODE and TSC.exists())
-@pytest.mark.parametrize("folder", [WEB, TESTS], ids=["client", "tests"])
+@pytest.mark.parametrize("folder", [CLIENT, PAD, TESTS], ids=["client", "pad", "tests"])
 def test_its_types_are_sound(folder: Path) -> None:
     roots = ["--typeRoots", str(TOOLS / "@types")]
     run([str(NODE), str(TSC), "--project", str(folder), *roots])
@@ -107,7 +108,7 @@ def test_it_is_of_the_same_version_as_the_service() -> None:
 
 def install(folder: Path) -> None:
     """Install the client's package in a folder."""
-    run([str(NPM), "pack", str(WEB), "--pack-destination", str(folder)], cwd=folder)
+    run([str(NPM), "pack", str(CLIENT), "--pack-destination", str(folder)], cwd=folder)
     (packed,) = folder.glob("*.tgz")
     run([str(NPM), "install", "--offline", "--no-audit", "--no-fund", str(packed)], cwd=folder)
 
@@ -132,7 +133,7 @@ def test_its_package_is_usable(tmp_path: Path) -> None:
     assert installed == {
         "package.json",
         *files,
-        *(str(path.relative_to(WEB)) for path in WEB.glob(types)),
+        *(str(path.relative_to(CLIENT)) for path in CLIENT.glob(types)),
     }
 
 

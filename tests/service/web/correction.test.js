@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 
-import { Correction } from "../../../service/web/correction.js";
+import { Correction } from "../../../service/web/pad/correction.js";
 
 /** Stands for the page's input: a value, and the focus that it may have. */
 class Field extends EventTarget {

@@ -8,7 +8,7 @@ import {
   HandwritingStroke,
   createHandwritingRecognizer,
   queryHandwritingRecognizer,
-} from "../../../service/web/handwriting.js";
+} from "../../../service/web/client/handwriting.js";
 import { freePort, serve } from "./server.js";
 
 const EXAMPLE = new URL("../../../examples/hello.jsonl", import.meta.url);

@@ -1,7 +1,7 @@
 /**
  * Bars of a classifier's labels.
  *
- * @import { Result } from "./protocol.d.ts"
+ * @import { Result } from "../client/protocol.d.ts"
  */
 
 export class Bars {

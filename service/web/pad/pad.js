@@ -2,7 +2,7 @@
  * The pad: pointers in, strokes out, and their ink on a canvas.
  *
  * @import { Picture } from "./picture.js"
- * @import { Point, Stroke } from "./protocol.d.ts"
+ * @import { Point, Stroke } from "../client/protocol.d.ts"
  */
 
 const SEND_EVERY_MS = 12; // at the most often: points that come meanwhile go together

@@ -1,8 +1,8 @@
 /**
  * The page: what is written on the pad goes to the server, and what the server says is shown.
  *
- * @import { Ready } from "./protocol.d.ts"
- * @import { Message, Stream } from "./inkstream.js"
+ * @import { Ready } from "../client/protocol.d.ts"
+ * @import { Message, Stream } from "../client/inkstream.js"
  */
 
 import { Bars } from "./bars.js";
@@ -12,7 +12,7 @@ import { Curve } from "./curve.js";
 import { element, put } from "./dom.js";
 import { Figures } from "./figures.js";
 import { linesOf } from "./image.js";
-import { InkstreamError, connect } from "./inkstream.js";
+import { InkstreamError, connect } from "../client/inkstream.js";
 import { listenToKeys } from "./keys.js";
 import { Languages } from "./languages.js";
 import { Letters } from "./letters.js";
@@ -175,7 +175,7 @@ function hear(message) {
 
 // The pen
 
-/** @param {import("./protocol.d.ts").Stroke[]} pieces @param {number} since */
+/** @param {import("../client/protocol.d.ts").Stroke[]} pieces @param {number} since */
 function onInk(pieces, since) {
   rest.end();
   hint.hidden = true;
@@ -310,7 +310,7 @@ function redraw() {
   });
 }
 
-/** @param {import("./protocol.d.ts").Letter} letter @param {string} char */
+/** @param {import("../client/protocol.d.ts").Letter} letter @param {string} char */
 function correctLetter(letter, char) {
   const place = [...line.text.matchAll(/\S/gu)][letter.id]?.index;
   if (place !== undefined) correction.replace(line.text, place, letter.char, char);

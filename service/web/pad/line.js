@@ -1,8 +1,8 @@
 /**
  * What is known of the line that is being written: results by column, letters and words by id.
  *
- * @import { Letter, Ready, Result, Word } from "./protocol.d.ts"
- * @import { Message } from "./inkstream.js"
+ * @import { Letter, Ready, Result, Word } from "../client/protocol.d.ts"
+ * @import { Message } from "../client/inkstream.js"
  */
 
 export class Line {

@@ -1,7 +1,7 @@
 /**
  * Lines that were kept with what they say, to teach a net one's own hand. They stay in this page.
  *
- * @import { Point } from "./protocol.d.ts"
+ * @import { Point } from "../client/protocol.d.ts"
  */
 
 export class Samples {

@@ -1,7 +1,7 @@
 /**
  * The decided letters above their ink's columns, words as brackets, and what else a letter may be.
  *
- * @import { Letter } from "./protocol.d.ts"
+ * @import { Letter } from "../client/protocol.d.ts"
  * @import { Line } from "./line.js"
  */
 

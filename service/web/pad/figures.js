@@ -1,7 +1,7 @@
 /**
  * The panel of figures: which model answers, how good it is measured to be, and how fast it answers.
  *
- * @import { Ready } from "./protocol.d.ts"
+ * @import { Ready } from "../client/protocol.d.ts"
  */
 
 const MEDIAN_OF = 50; // newest times from pen to answer

@@ -1,6 +1,6 @@
 /** Images as the columns that the net would see: the server prepares them. */
 
-import { InkstreamError } from "./inkstream.js";
+import { InkstreamError } from "../client/inkstream.js";
 
 /**
  * The lines of an image: a page has many, any other image one.

@@ -2,7 +2,7 @@
  * The net's view, under the ink and aligned with it: for every column what it believes, and how sure
  * it is that a letter ended there.
  *
- * @import { Result } from "./protocol.d.ts"
+ * @import { Result } from "../client/protocol.d.ts"
  * @import { Line } from "./line.js"
  */
 
