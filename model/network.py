@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from model.config import KERNEL_ROWS, KERNEL_STEPS, STEP_COLUMNS, ModelConfig
 
-LONGEST_MASK = 4  # steps: most of a letter, or a narrow one whole
 FORGET_BIAS = 1.0  # cells start by remembering: Jozefowicz et al., ICML 2015
 
 
@@ -112,7 +111,7 @@ class LineLSTM(nn.Module):
     et al., CVPR 2016): without it three layers learn slower at first than one.
 
     `both_ways` gives each layer a second LSTM that reads from the end of the line: a net that knows
-    the future, to learn from and to compare with. It cannot stream and is never served.
+    the future, to compare with. It cannot stream and is never served.
 
     Parts of its state, in this order: for each convolution the last two steps of what it reads
     (columns, or maps of channels by rows); hidden states of all layers; cell states of all layers.
@@ -123,12 +122,11 @@ class LineLSTM(nn.Module):
         config: ModelConfig,
         dropout: float = 0.0,
         *,
-        masked: float = 0.0,
         both_ways: bool = False,
     ) -> None:
         super().__init__()
         self.config = config
-        self.dropout, self.masked = dropout, masked
+        self.dropout = dropout
         self.convolutions = nn.ModuleList()
         inputs, rows = 1, config.column_height
         for channels in config.channels:
@@ -157,7 +155,7 @@ class LineLSTM(nn.Module):
 
         Args:
             columns: [B, T, H], 0 = paper, 1 = ink, T even.
-            random: draws what is masked and dropped out in training.
+            random: draws what is dropped out in training.
 
         Returns:
             Scores [B, T/2, 1 + K] and letter ends [B, T/2], both before their softmax or sigmoid.
@@ -170,7 +168,6 @@ class LineLSTM(nn.Module):
             maps = torch.relu(convolution(before))  # [B, C, rows, T/2]
         steps = maps.permute(0, 3, 1, 2).flatten(2)  # [B, T/2, C * rows]
         steps = torch.relu(self.norm(self.features(steps)))
-        steps = masked(steps, self.masked, random)
         for layer, backwards in zip_longest(self.lstm, self.backwards):
             more = layer(steps)[0]
             if backwards is not None:
@@ -196,19 +193,3 @@ def dropped(values: Tensor, share: float, random: torch.Generator | None) -> Ten
         return values
     kept = torch.rand(values.shape, generator=random, device=random.device) >= share
     return values * kept / (1 - share)
-
-
-def masked(steps: Tensor, share: float, random: torch.Generator | None) -> Tensor:
-    """Steps [B, T, U], in training with a share of them set to 0, in spans of 1 to `LONGEST_MASK`.
-
-    What stands before and behind must do for what is hidden: time masking (Park et al.,
-    "SpecAugment", Interspeech 2019). All spans of one call are equally long, unless they touch.
-    """
-    if random is None or not share:
-        return steps
-    device = random.device
-    span = int(torch.randint(1, LONGEST_MASK + 1, (), generator=random, device=device))
-    starts = 1 - (1 - share) ** (1 / span)  # share of the steps at which a span starts
-    started = (torch.rand(steps.shape[:2], generator=random, device=device) < starts).float()
-    hidden = functional.max_pool1d(functional.pad(started, (span - 1, 0)), span, 1)  # [B, T]
-    return steps * (1 - hidden).unsqueeze(2)

@@ -25,7 +25,6 @@ from model.errors import DataError
 from model.training.chance import seeded
 from model.training.image_tasks import DigitsTask, TeacherTask
 from model.training.knobs import TEACHER, ImageKnobs, Knobs, LineKnobs, Place
-from model.training.line_runs import trained
 from model.training.line_start import start_from
 from model.training.line_task import LineTask
 from model.training.optimisers import make_optimisers
@@ -43,14 +42,13 @@ class Task(Protocol):
     """One net, how it is trained, and what it gets right."""
 
     network: nn.Module
-    teachers: nn.ModuleList  # whose answers it learns from; they stay as they are
     cycle_steps: int  # in which the rate rises and falls
     steps_a_round: int  # between two measurements
     n_shards: int  # parts of a batch, whose gradients may be computed side by side
 
     @property
     def description(self) -> dict[str, Any]:
-        """What decides the result beside the knobs: data, labels, teachers, and their digests."""
+        """What decides the result beside the knobs: data, labels, teachers, digests."""
 
     def loss(self, step: int, shard: int) -> Tensor:
         """What a step minimises, of one part of its batch."""
@@ -123,10 +121,9 @@ def load_images(folder: Path | None) -> Dataset:
 def line_task(knobs: LineKnobs, place: Place) -> Task:
     """What a run on lines trains; its weights are drawn now, or those that it begins with."""
     start = None if place.init is None else start_from(place.init)
-    teachers = [trained(run) for run in place.teachers]
     data = line_data.load(place.data, knobs.fold)
     torch.manual_seed(seeded(knobs.seed).initial_seed())
-    return LineTask(knobs, data, start, teachers)
+    return LineTask(knobs, data, start)
 
 
 def image_task(knobs: ImageKnobs, dataset: Dataset, teachers: Sequence[Path]) -> Task:
@@ -170,7 +167,6 @@ class Trainer:
         self.knobs, self.place, self.task = knobs, place, task
         self.device, self.bfloat16 = choose_device(knobs, place)
         self.network = task.network.to(self.device)
-        task.teachers.to(self.device)
         self.parameters = list(self.network.parameters())
         self.average = copy.deepcopy(self.network).eval()
         self.cycles = copy.deepcopy(self.average)  # a mean of their ends, from the second one on

@@ -316,13 +316,3 @@ def join(drawn: Sequence[Drawn]) -> LineBatch:
         letters[row, : len(line.ends)] = line.ends
     labels = tuple(line.label for line in drawn)
     return LineBatch(columns, np.array(steps, np.int64), labels, letters)
-
-
-def twice(batch: LineBatch) -> LineBatch:
-    """All lines, and all of them again."""
-    return LineBatch(
-        np.concatenate([batch.columns] * 2),
-        np.concatenate([batch.steps] * 2),
-        batch.labels * 2,
-        np.concatenate([batch.letters] * 2),
-    )

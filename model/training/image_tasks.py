@@ -42,7 +42,6 @@ class ImageTask(ABC):
     def __init__(self, knobs: ImageKnobs, dataset: Dataset, network: nn.Module) -> None:
         self.knobs = knobs
         self.network = network
-        self.teachers = nn.ModuleList()
         self.dataset = dataset
         training, self.held_out = dataset.split(knobs.held_out, SPLIT_SEED)
         self.columns = torch.from_numpy(training.columns)  # uint8 [N, T, H]
@@ -134,6 +133,7 @@ class DigitsTask(ImageTask):
             units=knobs.units,
         )
         super().__init__(knobs, dataset, ColumnLSTM(self.config, knobs.dropout))
+        self.teachers = nn.ModuleList()
         for path in teachers:
             if configuration_of(path, "teacher")["labels"] != list(dataset.labels):
                 raise DataError("a teacher has other labels than the net that it teaches")
@@ -170,6 +170,7 @@ class DigitsTask(ImageTask):
         """The teachers' mean answer [B, K] at the temperature; None without teachers."""
         if not self.teachers or self.knobs.teacher_share == 0:
             return None
+        self.teachers.to(columns.device)
         answers = [
             (teacher(columns).float() / self.knobs.temperature).softmax(1)
             for teacher in self.teachers

@@ -97,16 +97,12 @@ class LineKnobs(Knobs):
     task: Literal["lines"] = "lines"
     column_height: int = knob(32, 8, 256, "pixels of a column")
     channels: int = knob(64, 2, MAX_CHANNELS // 2, "of the convolutions; of the first one half")
-    masked: float = knob(0.0, 0, 0.9, "share of the steps that the net may not see in training")
     both_ways: bool = False  # a net that also reads from the end: to compare with, never served
     fold: int = knob(0, 0, 9, "of writers with joined letters, left out to measure by; 0 is none")
     steps: int = knob(13_000, 1, 10_000_000, "batches, each cycle")
     columns: int = knob(9_200, 100, 1_000_000, "columns of a batch, about")
     framewise: int = knob(1_500, 0, 1_000_000, "steps before CTC, on letters whose place is known")
     end_share: float = knob(0.15, 0, 10, "of the loss on letter ends, against that on text")
-    teacher_share: float = knob(0.5, 0, 1, "of the teacher's answer, against the label's")
-    consistency: float = knob(0.0, 0, 10, "of what two masked views of a line answer differently")
-    teacher_lag: int = knob(0, 0, 8, "steps that a letter comes later than from the teacher")
     strength: float = knob(1.0, 0, 1, "of the change of hands")
     keep: float = knob(0, 0, 1, "share of the weights it begins with that the trained ones keep")
     characters: float = knob(7, 0, 100, "share of single characters")
@@ -120,11 +116,6 @@ class LineKnobs(Knobs):
         if self.column_height % HEIGHT_UNIT:
             raise ConfigError(
                 f"column_height is {self.column_height}, allowed: multiples of {HEIGHT_UNIT}"
-            )
-        if self.consistency and not (self.masked or self.dropout):
-            raise ConfigError(
-                f"consistency is {self.consistency:g}, but masked and dropout are 0: "
-                "both views would be one"
             )
 
 
@@ -154,7 +145,7 @@ class Place:
 
     run: Path  # the run folder
     data: Path | None = None  # the user's images or ink; None is the data that we ship on
-    teachers: tuple[Path, ...] = ()  # run folders of teachers
+    teachers: tuple[Path, ...] = ()  # run folders of teachers, of a classifier
     init: Path | None = None  # a run folder or a checkpoint, whose weights the run begins with
     minutes: float | None = None  # stop and save after so long
     resume: bool = False  # go on where the run folder stands

@@ -1,4 +1,4 @@
-"""What a net for lines minimises: CTC, letter ends, places of single letters, a teacher's answer.
+"""What a net for lines minimises: CTC, letter ends, places of single letters.
 
 All of them are in nats a character (or a letter), so that their shares mean what they say.
 """
@@ -107,42 +107,3 @@ def framewise_loss(
     return functional.nll_loss(
         log_probabilities.flatten(0, 1), target, weights, ignore_index=IGNORED
     )
-
-
-def taught_loss(
-    log_probabilities: Tensor, answers: Tensor, batch: LineBatch, lag: int = 0
-) -> Tensor:
-    """Divergence from a teacher's answers, in nats a character (Hinton et al., 2015).
-
-    Args:
-        log_probabilities: [B, T/2, 1 + K], the net's.
-        answers: log-probabilities [B, T/2, 1 + K], the teacher's.
-        batch: what both read.
-        lag: steps by which the net answers later than its teacher.
-    """
-    mask = torch.from_numpy(step_mask(batch)[:, lag:]).to(answers.device)
-    answers = answers[:, : answers.shape[1] - lag]
-    apart = functional.kl_div(
-        log_probabilities[:, lag:], answers, reduction="none", log_target=True
-    )
-    total: Tensor = (apart.sum(2) * mask).sum() / sum(map(len, batch.labels))
-    return total
-
-
-def consistency_loss(log_probabilities: Tensor, batch: LineBatch) -> Tensor:
-    """How far the answers to two views of each line lie apart, in nats a character.
-
-    Each view, masked and dropped out in its own way, learns from what the other answers: a letter
-    that is hidden in one is told by the other, and peaks grow less sure of themselves (Yao et al.,
-    "CR-CTC", ICLR 2025, arXiv 2410.05101).
-
-    Args:
-        log_probabilities: [2 B, T/2, 1 + K], the first views of all lines before the second ones.
-        batch: the B lines.
-    """
-    one, other = log_probabilities.chunk(2)
-    mask = torch.from_numpy(step_mask(batch)).to(one.device)
-    apart = functional.kl_div(one, other.detach(), reduction="none", log_target=True)
-    apart = apart + functional.kl_div(other, one.detach(), reduction="none", log_target=True)
-    total: Tensor = (apart.sum(2) * mask).sum() / (2 * sum(map(len, batch.labels)))
-    return total

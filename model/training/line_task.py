@@ -6,7 +6,6 @@ blanks; so a run begins framewise, with single characters whose place is known.
 """
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -37,7 +36,6 @@ from model.data.line_batches import (
     join,
     plain,
     rewritten,
-    twice,
 )
 from model.data.line_data import LineData
 from model.data.lines import LineMaker
@@ -45,15 +43,9 @@ from model.errors import ConfigError, DataError
 from model.network import LineLSTM
 from model.training.ahead import Ahead
 from model.training.knobs import LineKnobs
-from model.training.line_loss import (
-    consistency_loss,
-    ctc_loss,
-    end_loss,
-    framewise_loss,
-    taught_loss,
-)
+from model.training.line_loss import ctc_loss, end_loss, framewise_loss
 from model.training.line_release import release_lines
-from model.training.line_runs import Trained, line_config
+from model.training.line_runs import line_config
 from model.training.line_start import UNCHANGED, Start, begin_with
 from model.training.run_folder import NETWORK, RunFolder
 from model.transcript import TranscriptDecoder
@@ -76,35 +68,19 @@ class LineTask:
     n_shards = N_SHARDS
     steps_a_round = STEPS_A_ROUND
 
-    def __init__(
-        self,
-        knobs: LineKnobs,
-        data: LineData,
-        start: Start | None = None,
-        teachers: Sequence[Trained] = (),
-    ) -> None:
-        """Draw the weights, or begin with those of `start`, whose labels it keeps.
-
-        Raises `DataError` for a teacher of other labels or rows.
-        """
+    def __init__(self, knobs: LineKnobs, data: LineData, start: Start | None = None) -> None:
+        """Draw the weights, or begin with those of `start`, whose labels it keeps."""
         self.knobs, self.data = knobs, data
         self.cycle_steps = knobs.steps
         known = () if start is None else start.labels
         self.labels = (*known, *(label for label in data.characters if label not in known))
         self.config = line_config(knobs, self.labels)
-        network = LineLSTM(
-            self.config, knobs.dropout, masked=knobs.masked, both_ways=knobs.both_ways
-        )
+        network = LineLSTM(self.config, knobs.dropout, both_ways=knobs.both_ways)
         if start is not None:
             begin_with(network, start)
         elif knobs.keep:
             raise ConfigError(f"keep is {knobs.keep:g}, but there are no weights to begin with")
         self.network: nn.Module = network
-        self.teachers = nn.ModuleList(teacher.network for teacher in teachers)
-        self._teacher_digests = [teacher.digest for teacher in teachers]
-        for teacher in teachers:
-            if teacher.labels != self.labels or teacher.knobs.column_height != knobs.column_height:
-                raise DataError("a teacher has other labels or rows than the net that it teaches")
         self._begun = copy.deepcopy(network.state_dict()) if knobs.keep else {}
         self.init = "" if start is None else start.digest
         self._framewise_steps = 0 if start else _framewise_steps(knobs, data)
@@ -113,8 +89,7 @@ class LineTask:
         makers = _makers(knobs, data, self.labels, pen)
         shares = {name: getattr(knobs, name) for name in (*SOURCES, MADE, IMAGES)}
         pieces = Pieces(data.ink, data.training, self.labels)
-        n_columns = knobs.columns // (2 if knobs.consistency else 1)
-        self.batches = LineBatches(pieces, pen, shares, n_columns, makers)
+        self.batches = LineBatches(pieces, pen, shares, knobs.columns, makers)
         _tell({**data.skipped, **self.batches.left_out})
         self._deals = Ahead(self._deal)
         self.held_out = Pieces(data.ink, data.choosing, self.labels)
@@ -128,15 +103,13 @@ class LineTask:
             "data_digest": self.data.ink.digest,
             "labels": list(self.labels),
             "init": self.init,
-            "teachers": self._teacher_digests,
         }
 
     def loss(self, step: int, shard: int) -> Tensor:
         """What a step minimises, of one shard; all chance comes from seed, step and shard."""
         random = np.random.default_rng((self.knobs.seed, step, shard))
         framewise = self._framewise(step)
-        lines = self.part(step, shard)
-        batch = twice(lines) if self.knobs.consistency else lines
+        batch = self.part(step, shard)
         device = next(self.network.parameters()).device
         columns = torch.from_numpy(batch.columns).to(device).float() / 255
         dropout = torch.Generator(device).manual_seed(int(random.integers(2**62)))
@@ -144,26 +117,12 @@ class LineTask:
         log_probabilities = scores.float().log_softmax(2)  # [B, T/2, 1 + K]
         loss = self.knobs.end_share * end_loss(ends.float(), batch)
         if framewise < 1:
-            told = ctc_loss(log_probabilities, batch, self.labels)
-            if self.teachers:
-                answers, share = self._answers(columns), self.knobs.teacher_share
-                taught = taught_loss(log_probabilities, answers, batch, self.knobs.teacher_lag)
-                told = (1 - share) * told + share * taught
-            if self.knobs.consistency:
-                apart = consistency_loss(log_probabilities, lines)
-                told = told + self.knobs.consistency * apart
-            loss = loss + (1 - framewise) * told
+            loss = loss + (1 - framewise) * ctc_loss(log_probabilities, batch, self.labels)
         if framewise > 0:
             eager = step < EAGER * self._framewise_steps
             told = framewise_loss(log_probabilities, batch, self.labels, eager=eager)
             loss = loss + framewise * told
         return loss
-
-    @torch.no_grad()
-    def _answers(self, columns: Tensor) -> Tensor:
-        """The teachers' mean answer, log-probabilities [B, T/2, 1 + K]."""
-        said = [teacher(columns)[0].float().log_softmax(2) for teacher in self.teachers]
-        return torch.stack(said).logsumexp(0) - math.log(len(said))
 
     def part(self, step: int, shard: int) -> LineBatch:
         """What a step reads, one of its parts."""

@@ -45,9 +45,6 @@ IMAGES: Final = (
     "a folder with one folder of images a class, a CSV of label and pixels, or a folder of MNIST's"
     " IDX files  [MNIST, fetched once]"
 )
-TEACHERS: Final = click.option(
-    "--teacher", type=PATH, multiple=True, help="run folder of a net to learn from, once for each"
-)
 INK: Final = (
     "your own ink: .jsonl, .inkml or a folder of them; or UNIPEN's archive  [what was kept of it]"
 )
@@ -101,7 +98,9 @@ def knob_options(task: str, without: Sequence[str] = ()) -> Callable[[Command], 
 
 @train.command()
 @place_options(IMAGES)
-@TEACHERS
+@click.option(
+    "--teacher", type=PATH, multiple=True, help="run folder of a net to learn from, once for each"
+)
 @knob_options("digits")
 def digits(teacher: tuple[Path, ...], **options: Any) -> int:
     """Train the causal LSTM that is served; without --teacher it trains one first.
@@ -131,9 +130,8 @@ def teacher(**options: Any) -> int:
 @train.command()
 @place_options(INK)
 @click.option("--init", type=PATH, help="begin with these weights: a run folder, a name or a path")
-@TEACHERS
 @knob_options("lines")
-def lines(init: Path | None, teacher: tuple[Path, ...], **options: Any) -> int:
+def lines(init: Path | None, **options: Any) -> int:
     """Train the causal net that reads lines of handwriting.
 
     \b
@@ -142,9 +140,8 @@ def lines(init: Path | None, teacher: tuple[Path, ...], **options: Any) -> int:
       inkstream train lines --minutes 600
       inkstream train lines --init lines --steps 9000 --cycles 1 --run runs/on
       inkstream train lines --init lines --both-ways --steps 5000 --cycles 1 --run runs/both
-      inkstream train lines --init lines --teacher runs/both --run runs/taught
     """
-    return _train("lines", options, init=init, teachers=teacher)
+    return _train("lines", options, init=init)
 
 
 @train.command()
@@ -156,9 +153,8 @@ def lines(init: Path | None, teacher: tuple[Path, ...], **options: Any) -> int:
     show_default=True,
     help="begin with these weights: a run folder, a name or a path",
 )
-@TEACHERS
 @knob_options("hand", without=("fold",))  # one's own ink has none
-def hand(init: Path, teacher: tuple[Path, ...], **options: Any) -> int:
+def hand(init: Path, **options: Any) -> int:
     """Teach a net one person's hand: some minutes, and a hundred words or more.
 
     \b
@@ -166,7 +162,7 @@ def hand(init: Path, teacher: tuple[Path, ...], **options: Any) -> int:
       inkstream train hand --data my_hand.jsonl
       inkstream serve --models runs/hand/lines.onnx
     """
-    return _train("hand", options, init=init, teachers=teacher)
+    return _train("hand", options, init=init)
 
 
 def _train(task: str, options: dict[str, Any], **more: Any) -> int:

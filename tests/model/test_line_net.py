@@ -14,7 +14,7 @@ from model import checkpoint as checkpoints
 from model.checkpoint import Checkpoint
 from model.config import ModelConfig
 from model.errors import ConfigError
-from model.network import LONGEST_MASK, LineLSTM, masked
+from model.network import LineLSTM
 from model.pairs import NEVER
 from model.runtime import Runtime
 from tests import builders
@@ -114,23 +114,8 @@ def test_a_net_that_reads_both_ways_knows_the_future_and_one_that_does_not_does_
         assert same is not both_ways
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5])
-def test_masks_hide_their_share_of_the_steps_in_spans(share: float) -> None:
-    seen = torch.ones(8, 500, 3)
-    shares, shortest = [], set()
-    for seed in range(40):
-        hidden = masked(seen, share, torch.Generator().manual_seed(seed)) == 0  # [B, T, U]
-        assert torch.equal(hidden.all(2), hidden.any(2))
-        shares.append(hidden.float().mean())
-        rows = ["".join(map(str, row)) for row in hidden.all(2).int().tolist()]
-        spans = [len(span) for row in rows for span in row.split("0")[1:-1] if span]
-        shortest.add(min(spans))
-    assert np.mean(shares) == pytest.approx(share, rel=0.03)
-    assert shortest == set(range(1, LONGEST_MASK + 1))
-
-
-def test_nothing_is_masked_but_in_training() -> None:
-    net = LineLSTM(builders.line_config(), masked=0.5)
+def test_nothing_is_dropped_out_but_in_training() -> None:
+    net = LineLSTM(builders.line_config(), dropout=0.5)
     columns = torch.from_numpy(drawn(40, seed=1) / np.float32(255))[None]
     with torch.no_grad():
         whole = net(columns)[0]

@@ -13,7 +13,8 @@ from model.report.future import both_ways
 from model.report.lines import report
 from model.report.material import TEXT, WORDS, Material
 from model.report.tables import price
-from model.training.knobs import LineKnobs, Place
+from model.training.knobs import ImageKnobs, LineKnobs, Place
+from model.training.line_start import start_from
 from model.training.line_task import LineTask
 from tests import builders
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
@@ -55,3 +56,18 @@ def test_a_net_that_reads_one_way_is_no_twin(tmp_path: Path) -> None:
     run = trained(tmp_path / "causal", dataclasses.replace(SMALL, both_ways=False))
     with pytest.raises(DataError, match="reads one way"):
         both_ways(run, Material(ink(), "report", ALL_KINDS, HEIGHT))
+
+
+def test_a_run_on_images_and_an_empty_folder_are_no_net_for_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.data.mnist.load", lambda part, folder: builders.excerpt(400))
+    run = tmp_path / "images"
+    training.train(ImageKnobs(task="teacher", epochs=1, held_out=100), Place(run=run))
+    material = Material(ink(), "report", ALL_KINDS, HEIGHT)
+    with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):
+        both_ways(run, material)
+    with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):
+        start_from(run)
+    with pytest.raises(DataError, match=r"has no network.safetensors: train it first"):
+        both_ways(tmp_path, material)
