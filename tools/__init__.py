@@ -1,0 +1,1 @@
+"""What measures the product and is no test: comparisons of two checkouts."""

@@ -1,0 +1,91 @@
+"""Draw samples of handwriting for comparisons: digits, and words and lines by test writers.
+
+The draw has a seed and depends on the data alone, so it is the same in every run.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model import load
+from model.data import mnist, split, unipen
+from model.data.inkset import CATEGORIES, InkSet
+from model.strokes import stroke_columns
+
+SEED: Final = 25
+WORDS: Final = "7"  # UNIPEN's category of words in text
+LINES: Final = "8"  # UNIPEN's category of free text
+USUAL_HEIGHT: Final = 0.7  # quantile of a writer's words: of a tall one
+FLATTEST: Final = 60  # heights that a frame is wide at most
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One word or line of ink in its frame, which begins at y = 0."""
+
+    label: str
+    strokes: list[NDArray[np.float64]]  # each [n, 2], x to the right, y downwards
+    height: float  # of the frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """All samples."""
+
+    digits: NDArray[np.uint8]  # [N, 28, 28], columns first
+    words: list[Sample]
+    lines: list[Sample]
+
+    def save(self, path: Path) -> None:
+        """Write one .npz file, with the columns of words and lines, as `read_answers` reads it."""
+        samples = [*self.words, *self.lines]
+        strokes = [stroke for sample in samples for stroke in sample.strokes]
+        config = load("lines").metadata.config
+        columns = [stroke_columns(sample.strokes, config, sample.height) for sample in samples]
+        arrays: dict[str, Any] = {
+            "digits": self.digits,
+            "n_words": len(self.words),
+            "heights": [sample.height for sample in samples],
+            "n_strokes": [len(sample.strokes) for sample in samples],
+            "stroke_lengths": [len(stroke) for stroke in strokes],
+            "points": np.concatenate(strokes),
+            "n_columns": [len(each) for each in columns],
+            "columns": np.concatenate(columns),
+        }
+        np.savez(path, allow_pickle=False, **arrays)
+
+
+def draw(n_digits: int, n_words: int, n_lines: int) -> Material:
+    """Draw so many samples; raise `DataError` where MNIST or UNIPEN is missing."""
+    random = np.random.default_rng(SEED)
+    images = mnist.load("t10k").columns
+    digits = images[np.sort(random.permutation(len(images))[:n_digits])]
+    ink = unipen.read()[0]
+    own = split.parts(ink)["report"]
+    words = _samples(ink, own, WORDS, n_words, random)
+    return Material(digits, words, _samples(ink, own, LINES, n_lines, random))
+
+
+def _samples(
+    ink: InkSet, own: NDArray[np.int64], category: str, count: int, random: np.random.Generator
+) -> list[Sample]:
+    own = own[ink.categories[own] == CATEGORIES.index(category)]
+    first = ink.stroke_starts[ink.piece_starts[:-1]]
+    heights = np.maximum.reduceat(ink.points[:, 1], first)[own].astype(np.float64)
+    usual = {
+        writer: float(np.quantile(heights[ink.writers[own] == writer], USUAL_HEIGHT))
+        for writer in np.unique(ink.writers[own]).tolist()
+    }
+    chosen = np.sort(random.permutation(own)[:count]).tolist()
+    return [_sample(ink, index, usual[int(ink.writers[index])]) for index in chosen]
+
+
+def _sample(ink: InkSet, index: int, usual_height: float) -> Sample:
+    piece = ink.piece(index)
+    width, own_height = np.concatenate(piece.strokes).max(0).tolist()
+    height = max(float(own_height), usual_height, width / FLATTEST, 1.0)
+    above = (0.0, (height - own_height) / 2)
+    return Sample(piece.label, [stroke + np.array(above) for stroke in piece.strokes], height)
