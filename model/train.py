@@ -121,7 +121,7 @@ def load_images(folder: Path | None) -> Dataset:
 def line_task(knobs: LineKnobs, place: Place) -> Task:
     """What a run on lines trains; its weights are drawn now, or those that it begins with."""
     start = None if place.init is None else start_from(place.init)
-    data = line_data.load(place.data, knobs.fold)
+    data = line_data.load(place.data)
     torch.manual_seed(seeded(knobs.seed).initial_seed())
     return LineTask(knobs, data, start)
 

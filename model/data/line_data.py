@@ -29,16 +29,12 @@ class LineData:
     skipped: Mapping[str, int] = field(default_factory=dict)  # pieces that it lacks, by reason
 
 
-def load(source: Path | None, fold: int = 0) -> LineData:
+def load(source: Path | None) -> LineData:
     """UNIPEN's ink (None, its archive, its folder), or the user's own (.jsonl, .inkml, a folder).
 
-    `fold`, if it is not 0, is one of `split.joined_fold`, which does not train.
-
-    Raises `DataError` when it can't be read, is too little to hold some out, or has no such fold.
+    Raises `DataError` when it can't be read, or is too little to hold some out.
     """
     if source is not None and inkfiles.holds(source):
-        if fold:
-            raise DataError(f"fold is {fold}, allowed: 0, as {source} is not UNIPEN")
         found = inkfiles.read(source)
         skipped = Counter[str]()
         for (reason, *_), count in found.census.skipped.items():
@@ -51,10 +47,7 @@ def load(source: Path | None, fold: int = 0) -> LineData:
             raise
         raise DataError(f"{error}, and no {' or '.join(inkfiles.SUFFIXES)} file") from error
     parts = split.parts(ink)
-    training = parts["train"]
-    if fold:
-        training = np.setdiff1d(training, split.joined_fold(ink, fold))
-    return LineData(UNIPEN, ink, training, parts["choose"], ASCII)
+    return LineData(UNIPEN, ink, parts["train"], parts["choose"], ASCII)
 
 
 def own(name: str, ink: InkSet, kin: NDArray[np.int64] | None = None) -> LineData:

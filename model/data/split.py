@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.inkset import InkSet
-from model.errors import DataError
 
 Part = Literal["train", "choose", "report"]
 PARTS: Final[tuple[Part, ...]] = ("train", "choose", "report")
@@ -24,7 +23,6 @@ Parts = Mapping[Part, NDArray[np.int64]]  # indices of the pieces of each, ascen
 FOLDS: Final = 10  # a tenth of the persons each
 CHOOSE_FOLD: Final = 4
 REPORT_FOLD: Final = 9
-JOINED_FOLDS: Final = 2  # of the few whose joined letters were cut: a net for each takes an hour
 LEAST_POINTS: Final = 25  # of a piece that is not alike by chance, as dots are
 
 # Sessions of one person, told by the writer's name: Chuck_Chaffee_1 and _2, KNKE4574.A and .B.
@@ -73,28 +71,6 @@ def parts(ink: InkSet) -> Parts:
     of_writer = np.array([PARTS.index(part[name]) for name in ink.writer_names], np.int64)
     of_piece = of_writer[ink.writers]
     return {name: np.flatnonzero(of_piece == index) for index, name in enumerate(PARTS)}
-
-
-def joined_fold(ink: InkSet, fold: int) -> NDArray[np.int64]:
-    """Indices of all pieces of a fold's persons, ascending.
-
-    The folds, from 1 on, are of those who train and of whom some joined letters were cut: so few
-    that a part for the report would have next to none. A net that is trained without a fold is
-    measured by it. Each donor's persons are dealt out by turns.
-
-    Raises `DataError` if there is no such fold.
-    """
-    if not 1 <= fold <= JOINED_FOLDS:
-        raise DataError(f"fold is {fold}, allowed: 1..{JOINED_FOLDS}")
-    training = parts(ink)["train"]
-    writers = ink.writers[training[ink.joined()[training]]]
-    names = (ink.writer_names[writer] for writer in np.unique(writers))
-    donor = {person(name): name.partition("/")[0] for name in names}
-    persons = sorted(donor, key=lambda who: (donor[who], _hash(who)))
-    own = set(persons[fold - 1 :: JOINED_FOLDS])
-    of_writer = np.array([person(name) in own for name in ink.writer_names])
-    found: NDArray[np.int64] = training[of_writer[ink.writers[training]]]
-    return found
 
 
 def torn(ink: InkSet, parts_: Parts) -> int:

@@ -132,10 +132,6 @@ def _letter_ends(contents: Contents, _: str) -> Iterator[str]:
         " where a stroke goes on from one to the next, in at least one place of the piece."
     )
     kinds = {kind: ends[kind] for kind in ("all", "apart", "joined")}
-    if folds := contents.get("folds"):
-        yield _of_folds(folds)
-        kinds["joined, left out of training"] = folds["left out"]
-        kinds["joined, the report's by those nets"] = folds["report"]
     rows = [_ends_row(kind, own) for kind, own in kinds.items() if own["events"]["wanted"]]
     head = ("letters are", "pieces", "writers", "letters", "F1 of events", "precision", "recall")
     yield markdown((*head, "F1 of scores"), rows)
@@ -146,15 +142,6 @@ def _letter_ends(contents: Contents, _: str) -> Iterator[str]:
             f" {number(scores['brier_of_the_share'], 4)}) and a calibration error of"
             f" {number(scores['expected_calibration_error'], 4)}."
         )
-
-
-def _of_folds(folds: Contents) -> str:
-    return (
-        f"Few writers' joined letters were ever cut. {folds['left out']['writers']:,} more have"
-        f" them in training: {len(folds['config_digests']):,} nets of {folds['steps']:,} steps were"
-        " each trained without a fold of these (`inkstream train lines --fold`), and read it; and"
-        " the report's too, which tells how far they fall short of the longer trained net."
-    )
 
 
 def _ends_row(kind: str, own: Contents) -> Sequence[str]:

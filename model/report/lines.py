@@ -33,7 +33,6 @@ from model.report.endings import (
     tells,
     word_ends,
 )
-from model.report.folds import folds
 from model.report.future import both_ways
 from model.report.hands import hands
 from model.report.material import CHARACTERS, TEXT, WORDS, Material, digit_lines
@@ -49,7 +48,7 @@ SMALLER: Final = (0.75, 0.5)  # shares of the rows that a frame takes
 LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # last ones of their groups
 CONFUSIONS: Final = 25
 REPORT: Final = "report.json"
-ASKED: Final = ("folds", "both_ways", "hands", "peers")  # measured only where they are asked for
+ASKED: Final = ("both_ways", "hands", "peers")  # measured only where they are asked for
 SAME: Final = ("checkpoint_sha256", "data_digest", "split_digest", "part", "limit")
 
 
@@ -109,7 +108,6 @@ def report(
     peers: Sequence[Peer] = (),
     n_hands: int = 0,
     twin: Path | None = None,
-    fold_runs: Sequence[Path] = (),
     earlier: Contents | None = None,
 ) -> Report:
     """Measure a net.
@@ -123,14 +121,12 @@ def report(
         peers: others that read the same ink.
         n_hands: writers whose hands the net is taught, one by one.
         twin: run folder of a net that reads both ways, to compare with.
-        fold_runs: run folders of nets that did without a fold each.
         earlier: contents of a report; what is not asked for now is kept from it, if it is of the
             same net, ink and pieces.
     """
     reader = Reader(checkpoint)
     material = Material(ink, part, reader.config.labels, reader.config.column_height, limit)
     future = both_ways(twin, material) if twin else {}  # first, lest a wrong folder cost minutes
-    joined = folds(fold_runs, ink) if fold_runs else {}
     words, word_readings = _read(reader, material, WORDS)
     text, text_readings = _read(reader, material, TEXT)
     readings = word_readings + text_readings
@@ -146,7 +142,6 @@ def report(
         "finality": finality(reader, readings),
         "drift": drift(reader, material, places, limit or len(places)),
         "speed": speed(reader, material, places),
-        "folds": joined,
         "both_ways": future,
         "hands": hands(checkpoint, material, n_hands) if n_hands else {},
         "peers": compare(material, peers, reader.config.labels, sides, n_columns),

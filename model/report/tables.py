@@ -30,7 +30,6 @@ def table(contents: Contents) -> str:
             f"letter ends within {ends['reach_columns']} columns, F1: letters apart / joined",
             " / ".join(number(ends[kind]["events"]["f1"]) for kind in ("apart", "joined")),
         ),
-        *_folds(contents),
         (
             "columns from a letter's end to its event, median / 90 %",
             f"{number(late['median'], 0)} / {number(late['90 %'], 0)}",
@@ -87,16 +86,6 @@ def _kinds(kinds: Contents) -> list[tuple[str, str]]:
     """Single characters, of the kinds that the net has labels for."""
     right = " / ".join(percent(own["right"]) for own in kinds.values())
     return [(f"single characters {' / '.join(kinds)}, right", right)] if kinds else []
-
-
-def _folds(contents: Contents) -> list[tuple[str, str]]:
-    """Letter ends by nets that did without the writers that they read."""
-    folds = contents.get("folds")
-    if not folds:
-        return []
-    nets = f"{folds['left out']['writers']:,} more writers by nets trained without them"
-    name = f"joined letters of {nets}, {folds['steps']:,} steps: letter ends, F1"
-    return [(name, number(folds["left out"]["events"]["f1"]))]
 
 
 def _drift(figures: Contents) -> list[tuple[str, str]]:

@@ -98,7 +98,6 @@ class LineKnobs(Knobs):
     column_height: int = knob(32, 8, 256, "pixels of a column")
     channels: int = knob(64, 2, MAX_CHANNELS // 2, "of the convolutions; of the first one half")
     both_ways: bool = False  # a net that also reads from the end: to compare with, never served
-    fold: int = knob(0, 0, 9, "of writers with joined letters, left out to measure by; 0 is none")
     steps: int = knob(13_000, 1, 10_000_000, "batches, each cycle")
     columns: int = knob(9_200, 100, 1_000_000, "columns of a batch, about")
     framewise: int = knob(1_500, 0, 1_000_000, "steps before CTC, on letters whose place is known")

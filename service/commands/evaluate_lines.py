@@ -29,9 +29,6 @@ DOCUMENT: Final = Path("docs/accuracy.md")
     help="writers whose hand the net is taught with half of their words",
 )
 @click.option("--both-ways", type=PATH, help="run folder of a net that reads both ways")
-@click.option(
-    "--fold", type=PATH, multiple=True, help="run folder of a net without a fold, once for each"
-)
 @click.option("--out", type=PATH, default=REPORT, show_default=True, help="for JSON and plots")
 @click.option("--document", type=PATH, default=DOCUMENT, show_default=True, help="for people")
 def lines(
@@ -41,21 +38,19 @@ def lines(
     peers: bool,
     hands: int,
     both_ways: Path | None,
-    fold: tuple[Path, ...],
     out: Path,
     document: Path,
     **places: Any,
 ) -> int:
     """Errors, letter ends, lateness and calibration on writers whom nothing was chosen by.
 
-    Peers, hands, a net that reads both ways and nets without a fold are measured where they are
-    asked for, and else kept from the report in --out, if it is of the same weights, ink and pieces.
+    Peers, hands and a net that reads both ways are measured where they are asked for, and else
+    kept from the report in --out, if it is of the same weights, ink and pieces.
 
     \b
     Examples:
       inkstream evaluate lines
       inkstream evaluate lines --peers --hands 12 --both-ways runs/twin
-          --fold runs/fold1 --fold runs/fold2
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part choose --limit 300
           --out /tmp/lines --document /tmp/lines/accuracy.md
     """
@@ -69,7 +64,7 @@ def lines(
     others = installed() if peers else []
     made = report(
         checkpoint, ink, digits,
-        part=part, limit=limit, peers=others, n_hands=hands, twin=both_ways, fold_runs=fold,
+        part=part, limit=limit, peers=others, n_hands=hands, twin=both_ways,
         earlier=contents_of(out),
     )  # fmt: skip
     made.save(out, document)

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import signal
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -75,12 +75,12 @@ def place_options(data_words: str, *, data_required: bool = False) -> Callable[[
     return decorate
 
 
-def knob_options(task: str, without: Sequence[str] = ()) -> Callable[[Command], Command]:
-    """A flag for each knob but those `without`, with the preset's value as its default."""
+def knob_options(task: str) -> Callable[[Command], Command]:
+    """A flag for each knob, with the preset's value as its default."""
 
     def decorate(command: Command) -> Command:
         for field in reversed(dataclasses.fields(PRESETS[task])):
-            if field.name in ("task", *without):
+            if field.name == "task":
                 continue
             flag = "--" + field.name.replace("_", "-")
             choices = typing.get_args(field.type)
@@ -153,7 +153,7 @@ def lines(init: Path | None, **options: Any) -> int:
     show_default=True,
     help="begin with these weights: a run folder, a name or a path",
 )
-@knob_options("hand", without=("fold",))  # one's own ink has none
+@knob_options("hand")
 def hand(init: Path, **options: Any) -> int:
     """Teach a net one person's hand: some minutes, and a hundred words or more.
 

@@ -96,11 +96,6 @@ def test_a_run_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert "cannot be made: Not a directory" in str(done.exception)
 
 
-def test_a_fold_is_left_out_of_unipen_alone() -> None:
-    assert "--fold INTEGER" in invoke("train", "lines", "--help").output
-    assert "--fold INTEGER" not in invoke("train", "hand", "--help").output
-
-
 def test_help_names_every_knob_with_its_default() -> None:
     output = " ".join(invoke("train", "digits", "--help").output.split())
     assert "--learning-rate" in output

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data import line_data, split, unipen
+from model.data import split
 from model.data.inkset import CATEGORIES, Builder, InkSet
-from model.errors import DataError
 
 WRITERS = [f"{donor}/w{number}" for donor in ("abc", "def", "ghi") for number in range(40)]
 
@@ -130,19 +129,6 @@ def test_the_table_of_writers_is_written_with_its_digest(tmp_path: Path) -> None
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-OTHERS = [f"{donor}/{donor}{number}" for donor in ("abc", "def", "ghi") for number in range(40)]
-
-
-def joining(writers: list[str]) -> InkSet:
-    """A word by every writer; of all but the first its two letters are joined."""
-    builder = Builder()
-    for number, writer in enumerate(writers):
-        letters = np.repeat(np.array([0, 1], np.int16), 5)
-        points, strokes = np.arange(20).reshape(10, 2), [10] if number else [5, 5]
-        builder.add(points, strokes, letters, (0, 9), label="ab", category="7", writer=writer)
-    return builder.ink()
-
-
 def test_a_stroke_that_goes_on_from_one_letter_to_another_joins_them() -> None:
     letters = np.array([0, 0, 1, -1, 0, -1, 1, -1, -1, 0], np.int16)
     builder = Builder()
@@ -158,49 +144,3 @@ def test_a_stroke_that_goes_on_from_one_letter_to_another_joins_them() -> None:
         label="ab", category="7", writer="a/b",
     )  # fmt: skip
     assert apart.ink().joined().tolist() == [False]
-
-
-def test_folds_are_of_the_persons_in_training_whose_letters_are_joined() -> None:
-    ink = joining(OTHERS)
-    training = split.parts(ink)["train"]
-    ours = [split.joined_fold(ink, fold) for fold in range(1, split.JOINED_FOLDS + 1)]
-    joined = training[ink.joined()[training]]
-    assert sorted(np.concatenate(ours)) == joined.tolist()
-    for donor in ("abc", "def", "ghi"):
-        counts = [
-            sum(ink.writer_names[ink.writers[piece]].startswith(donor) for piece in fold)
-            for fold in ours
-        ]
-        assert max(counts) - min(counts) <= 1
-
-
-def test_a_fold_holds_all_that_its_persons_wrote() -> None:
-    ink = joining([*OTHERS, *OTHERS])
-    first = set(split.joined_fold(ink, 1).tolist())
-    names = {ink.writer_names[ink.writers[piece]] for piece in first}
-    assert first == {p for p in range(len(ink)) if ink.writer_names[ink.writers[p]] in names}
-    assert len(first) == 2 * len(names)
-
-
-@pytest.mark.parametrize("fold", [0, split.JOINED_FOLDS + 1])
-def test_a_fold_that_there_is_not_is_refused(fold: int) -> None:
-    with pytest.raises(DataError, match=f"fold is {fold}, allowed: 1..{split.JOINED_FOLDS}"):
-        split.joined_fold(joining(OTHERS), fold)
-
-
-def test_a_run_without_a_fold_trains_on_all_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    ink = joining(OTHERS)
-    unipen.keep(ink, unipen.Census({}, {}, {}), unipen.cache_folder())
-    everything, less = line_data.load(None), line_data.load(None, 1)
-    fold = split.joined_fold(ink, 1).tolist()
-    assert sorted([*less.training, *fold]) == everything.training.tolist()
-    assert less.choosing.tolist() == everything.choosing.tolist()
-
-
-def test_ones_own_ink_has_no_folds(tmp_path: Path) -> None:
-    (tmp_path / "mine.jsonl").touch()
-    with pytest.raises(DataError, match=r"fold is 1, allowed: 0, as .*mine.jsonl is not UNIPEN"):
-        line_data.load(tmp_path / "mine.jsonl", 1)
