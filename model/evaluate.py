@@ -1,8 +1,6 @@
 """Measure a digits' net on images it has never seen: `inkstream evaluate digits`.
 
-What is measured is what is served: a *road* takes columns and gives the probabilities after each.
-Here it is the runtime and the decoder of the service; the command line can put the service's own
-WebSocket in its place.
+What is measured is what is served: the runtime and the decoder of the service.
 """
 
 import hashlib
@@ -90,17 +88,15 @@ def _with_blanks(road: Road, dataset: Dataset, *, before: bool) -> dict[str, flo
     return accuracies
 
 
-def report(checkpoints: Sequence[Path], dataset: Dataset, road: Road | None = None) -> "Report":
+def report(checkpoints: Sequence[Path], dataset: Dataset) -> "Report":
     """Measure each checkpoint (other seeds of the same recipe beside the first) on `dataset`.
 
     Args:
-        checkpoints: the first is the one that is reported in full; `road` belongs to it.
+        checkpoints: the first is the one that is reported in full.
         dataset: images that no choice has seen.
-        road: how to reach the first net; None runs it here.
     """
     nets = [read(path, "classifier") for path in checkpoints]
-    first = measure(road or runtime_road(nets[0]), dataset)
-    others = [measure(runtime_road(net), dataset).figures for net in nets[1:]]
+    first, *others = (measure(runtime_road(net), dataset) for net in nets)
     metadata = nets[0].metadata
     contents = {
         "model": metadata.name,
@@ -110,9 +106,8 @@ def report(checkpoints: Sequence[Path], dataset: Dataset, road: Road | None = No
         "config_digest": metadata.config_digest,
         "data": dataset.name,
         "data_digest": dataset.digest,
-        "road": "runtime" if road is None else "websocket",
         **first.figures,
-        "seeds": _spread([first.figures, *others]),
+        "seeds": _spread([first.figures, *(other.figures for other in others)]),
     }
     return Report(contents, first.probabilities, dataset)
 
@@ -165,12 +160,12 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def heading(self) -> str:
-        """What was measured, and on which road."""
+        """What was measured."""
         contents = self.contents
         return (
             f"{contents['model']} {contents['version']}, {contents['parameters']:,} parameters\n"
             f"checkpoint {contents['checkpoint_sha256']}\n"
-            f"data {contents['data_digest']}, read through the {contents['road']}\n"
+            f"data {contents['data_digest']}\n"
         )
 
     def save(self, folder: Path) -> None:

@@ -1,6 +1,5 @@
 """`inkstream evaluate digits`: the command line of the report on digits."""
 
-import functools
 from pathlib import Path
 from typing import Final
 
@@ -20,31 +19,21 @@ REPORT: Final = Path("docs/reports/digits")
     help="name or path; the first is reported in full, others as seeds beside it",
 )
 @click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
-@click.option("--url", help="measure through the WebSocket of a server, e.g. ws://127.0.0.1:8000")
-@click.option("--key", help="API key, where the server wants one")
 @click.option("--out", type=PATH, default=REPORT, show_default=True)
-def digits(
-    checkpoint: tuple[str, ...], data: Path | None, url: str | None, key: str | None, out: Path
-) -> int:
+def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> int:
     """Accuracy after each column, calibration, confusion and the worst mistakes, on MNIST's test.
 
     \b
     Examples:
       inkstream evaluate digits
       inkstream evaluate digits --checkpoint runs/a/digits.onnx --checkpoint runs/b/digits.onnx
-      inkstream evaluate digits --url ws://127.0.0.1:8000
     """
     from model.checkpoint import find
     from model.data import mnist
     from model.evaluate import report
 
     make_folders(out)
-    road = None
-    if url is not None:
-        from service.commands.road import websocket_road
-
-        road = functools.partial(websocket_road, url, key=key)
-    made = report([find(name) for name in checkpoint], mnist.load("t10k", data), road)
+    made = report([find(name) for name in checkpoint], mnist.load("t10k", data))
     made.save(out)
     click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}")
     return 0

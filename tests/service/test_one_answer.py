@@ -13,7 +13,6 @@ from model.evaluate import runtime_road
 from model.ink import flatten, rasterise
 from model.line_reading import Reader
 from service.client import connect
-from service.commands.road import websocket_road
 from service.events import Event
 from tests import builders
 from tests.service.asking import client_of
@@ -56,9 +55,8 @@ def test_64_interleaved_sessions_equal_lone_runs_rest_and_evaluation(tmp_path: P
     with server(tmp_path, models="digits") as running:
         streamed = asyncio.run(interleave(running.url, images))
         posted = np.array([curve_by_rest(running, image) for image in images])
-        shared = websocket_road(running.url, images)
     evaluated = runtime_road(read(find("digits")))(images)
-    roads = {"streams": streamed, "REST": posted, "road": shared, "evaluation": evaluated}
+    roads = {"streams": streamed, "REST": posted, "evaluation": evaluated}
     for name, probabilities in roads.items():
         largest = float(np.abs(probabilities - lone).max())
         print(f"largest difference of {name} from lone runs: {largest:.1e}")
