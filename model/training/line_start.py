@@ -64,18 +64,17 @@ def start_from(source: Path) -> Start:
 def begin_with(network: LineLSTM, start: Start) -> None:
     """Give `network` the weights of `start`; rows of labels that it did not know stay drawn.
 
-    Layers that `start` lacks, above its own or reading from the end, begin by adding nothing to
-    what they read: the larger net reads as the other did (Chen et al., Net2Net, ICLR 2016).
+    Layers that read from the end, which `start` may lack, begin by adding nothing to what they
+    read: the larger net reads as the other did (Chen et al., Net2Net, ICLR 2016).
 
     Raises `DataError` if its dimensions are others.
     """
     own = network.state_dict()
     rows = [0, *(1 + network.config.labels.index(label) for label in start.labels)]  # 0: the blank
-    deeper = [f"{FORWARDS}{layer}." for layer in range(start.layers, network.config.layers)]
     units = network.config.units
     weights = {}
     for name, value in own.items():
-        if name.startswith((BACKWARDS, *deeper)):
+        if name.startswith(BACKWARDS):
             weights[name] = value.clone()
             weights[name][2 * units : 3 * units] = 0  # what a cell would take in
     weights |= start.weights
