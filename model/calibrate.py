@@ -71,10 +71,8 @@ def fit_temperatures(
     return tuple(temperatures)
 
 
-def reliability(
-    probabilities: Floats, answers: NDArray[np.int64], bins: int = BINS
-) -> tuple[Floats, Floats, Floats]:
-    """Share of the answers, mean confidence and accuracy in each of `bins` equal bins.
+def reliability(probabilities: Floats, answers: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+    """Share of the answers, mean confidence and accuracy in each of `BINS` equal bins.
 
     Args:
         probabilities: [N, K].
@@ -82,13 +80,13 @@ def reliability(
     """
     confidence = probabilities.max(1)
     right = probabilities.argmax(1) == answers
-    index = np.minimum((confidence * bins).astype(int), bins - 1)
-    size = np.bincount(index, minlength=bins)
+    index = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    size = np.bincount(index, minlength=BINS)
     filled = np.maximum(size, 1)
     return (
         size / len(answers),
-        np.bincount(index, confidence, bins) / filled,
-        np.bincount(index, right, bins) / filled,
+        np.bincount(index, confidence, BINS) / filled,
+        np.bincount(index, right, BINS) / filled,
     )
 
 

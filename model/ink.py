@@ -86,7 +86,7 @@ def rasterise(
     return columns
 
 
-def touched(points: NDArray[Any], pen_width: float = PEN_WIDTH) -> tuple[int, int]:
+def touched(points: NDArray[Any]) -> tuple[int, int]:
     """The first column that a pen at these points [P, 2] touches, and the last, plus 1.
 
     (0, 0) where there are none.
@@ -94,7 +94,7 @@ def touched(points: NDArray[Any], pen_width: float = PEN_WIDTH) -> tuple[int, in
     if not len(points):
         return 0, 0
     x = points[:, 0]
-    return max(0, _touched(float(x.min()), pen_width)[0]), _touched(float(x.max()), pen_width)[1]
+    return max(0, _touched(float(x.min()), PEN_WIDTH)[0]), _touched(float(x.max()), PEN_WIDTH)[1]
 
 
 class Canvas:

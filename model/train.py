@@ -22,8 +22,7 @@ from tqdm import tqdm
 from model.data import images, line_data, mnist
 from model.data.dataset import Dataset
 from model.errors import DataError
-from model.training.chance import seeded
-from model.training.image_tasks import DigitsTask, TeacherTask
+from model.training.image_tasks import DigitsTask, TeacherTask, seeded
 from model.training.knobs import TEACHER, ImageKnobs, Knobs, LineKnobs, Place
 from model.training.line_start import start_from
 from model.training.line_task import LineTask

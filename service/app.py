@@ -14,8 +14,7 @@ from model.runtime import Runtime
 from service.access import Access
 from service.engine import Engine
 from service.messages import ModelInfo
-from service.metrics import Metrics
-from service.observer import Observer
+from service.metrics import Metrics, Observer
 from service.pad import add_pages
 from service.rest import ABOUT, add_rest
 from service.serving import RunningModel, Service

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from model.runtime import Runtime
 from model.state import StateTable
 from service.logs import get_logger
-from service.observer import Observer
+from service.metrics import Observer
 from service.session import Effect, Restore, Session
 from service.worker import Worker
 

@@ -5,7 +5,7 @@ the observer that the engine and the doors tell; none of its methods may fail or
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -18,6 +18,22 @@ BATCH_SESSIONS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 RUN_SECONDS: Final = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5)
 WAIT_SECONDS: Final = (1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0, 5.0)
 REQUEST_SECONDS: Final = (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Observer(Protocol):
+    """Told what happens, where it happens; no method may fail or wait."""
+
+    def sessions(self, count: int) -> None:
+        """So many sessions are connected now."""
+
+    def ran(self, sessions: int, columns: int, run_s: float, wait_s: float) -> None:
+        """One run answered `columns` columns; its oldest session had waited `wait_s` seconds."""
+
+    def error(self, code: str) -> None:
+        """An error was sent to a client."""
+
+    def refused(self, reason: str) -> None:
+        """A session or request was turned away before it began."""
 
 
 class Metrics:

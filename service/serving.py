@@ -9,7 +9,7 @@ from service.access import Access
 from service.engine import Engine
 from service.errors import ModelUnknownError
 from service.messages import Limits, ModelInfo
-from service.observer import Observer
+from service.metrics import Observer
 from service.session import NO_LANGUAGES, Session, decoders_of
 from service.sessions import Sessions
 from service.settings import Settings

@@ -13,7 +13,7 @@ from typing import Final
 
 from service.errors import ClientFullError, ServerFullError, StoppingError
 from service.messages import Limits
-from service.observer import Observer
+from service.metrics import Observer
 
 ID_BYTES: Final = 9  # 72 random bits: ids of a server's whole life do not collide
 

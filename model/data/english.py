@@ -27,21 +27,18 @@ PER_MILLION: Final = 1e6
 LEAST: Final = 0.3  # what a rare word counts, in a million words
 
 
-def texts(
-    words: Mapping[str, float], n_sentences: int, seed: int = 0
-) -> Iterator[tuple[str, float]]:
+def texts(words: Mapping[str, float], n_sentences: int) -> Iterator[tuple[str, float]]:
     """Texts, each with how much it counts: words in all cases, then sentences.
 
     Args:
         words: in small letters, and the frequency of each.
         n_sentences: how many are made up.
-        seed: of them.
     """
     for word, frequency in words.items():
         weight = max(PER_MILLION * frequency, LEAST)
         for case, share in CASES.items():
             yield _cased(word, case), share * weight
-    random, choice = np.random.default_rng(seed), Choice(words.items())
+    random, choice = np.random.default_rng(0), Choice(words.items())
     for _ in range(n_sentences):
         yield _sentence(choice, random), 1.0
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -13,11 +12,8 @@ from numpy.typing import NDArray
 
 from model.data.ink_overview import LETTERED_SHARE, donors, is_text, letter_share, widths
 from model.data.inkset import CATEGORIES, InkSet, Piece
+from model.plots import ACCENT, INK
 
-mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
-
-INK: Final = "#1f2933"
-ACCENT: Final = "#2563eb"
 FAINT: Final = "#c3cad2"
 GUIDE: Final = "#e9b949"
 LETTERS: Final = ("#2563eb", "#dc2626", "#059669")  # a letter has another one than its neighbours

@@ -6,7 +6,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.alignment import same
 from model.config import END_DELAY, STEP_COLUMNS
 from model.events import Letter
 from model.line_reading import Reading, spoken_places
@@ -18,6 +17,7 @@ from model.report.measures import (
     is_mark,
     peaks,
     quantiles,
+    same,
     told_apart,
     within,
 )

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from model.alignment import same
 from model.calibrate import expected_calibration_error, reliability
 
 Places = NDArray[np.int64]
@@ -16,6 +15,12 @@ Numbers = NDArray[np.float64]
 Figures = dict[str, Any]
 
 NOTHING: Final = ""  # stands for what was not read, and for what was not written
+
+
+def same(text: str, label: str) -> list[tuple[int, int]]:
+    """Places in both of the characters that stand in both, by the alignment of fewest changes."""
+    blocks = Levenshtein.editops(text, label).as_matching_blocks()
+    return [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
 
 
 def errors(texts: Sequence[str], labels: Sequence[str]) -> Figures:

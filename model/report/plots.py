@@ -12,14 +12,11 @@ from matplotlib.figure import Figure
 from model.calibrate import BINS
 from model.plots import ACCENT, INK, RESOLUTION
 from model.report.measures import NOTHING
+from model.report.tables import SIDES, Contents
 
-mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 mpl.rcParams["text.parse_math"] = False  # a dollar is a character that was written
 
-Contents = Mapping[str, Any]
-
 SECOND: Final = "#d97706"
-SIDES: Final = {"words": "words", "text": "lines of text"}
 GROUPS: Final = {
     "by_style": "style",
     "by_length": "length in characters",

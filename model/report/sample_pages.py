@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from model.alignment import same
 from model.events import SPACE, Letter
 from model.line_reading import Reading, Scores, spoken_places
 from model.plots import ACCENT, COLOURS, INK, RESOLUTION
+from model.report.measures import same
 from model.report.plots import SECOND
 from model.report.samples import GROUPS, PAGES, Sample
 

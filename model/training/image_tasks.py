@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from model.config import ModelConfig
-from model.data.augment import Distortion, blank_columns
+from model.data.augment import blank_columns, distorted
 from model.data.dataset import Dataset
 from model.errors import DataError
 from model.network import ColumnLSTM
-from model.training.chance import seeded
 from model.training.knobs import ImageKnobs
 from model.training.release import release
 from model.training.run_folder import (
@@ -32,6 +32,15 @@ LAST_COLUMNS = 4  # half of the loss lies on these: where a whole digit is answe
 MOST_BLANK = 12  # blank columns before or after a digit in training
 CALM_DISTORTION = 1 / 3  # of the strength, in the last steps: the test images are not distorted
 EVALUATION_BATCH = 500
+
+
+def seeded(*place: int) -> torch.Generator:
+    """A generator for one place of a run, such as seed, step and shard.
+
+    Random numbers that follow from where a run stands need not be saved with it.
+    """
+    number = np.random.SeedSequence(place).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(number >> np.uint64(1)))  # torch takes 63 bits
 
 
 class ImageTask(ABC):
@@ -69,7 +78,7 @@ class ImageTask(ABC):
         columns = self.columns[chosen].to(device).float() / 255
         calm = step % self.cycle_steps >= (1 - knobs.calm) * self.cycle_steps
         strength = knobs.distortion * (CALM_DISTORTION if calm else 1)
-        columns = Distortion()(columns, strength, random)
+        columns = distorted(columns, strength, random)
         return self._loss_of(columns, self.answers[chosen].to(device), random)
 
     @abstractmethod

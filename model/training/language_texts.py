@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from model.data.english import CHARACTERS, texts
-from model.data.words import ENGLISH_SOURCE, english
+from model.data.words import ENGLISH_SOURCE
+from model.data.words import english as english_words
 from model.errors import ConfigError, DataError
 from model.events import SPACE
 from model.language.arpa import read_arpa
@@ -46,7 +47,7 @@ def train_language(
     counted: Iterator[tuple[str, float]] = ((line, weight) for line in lines)
     if english:
         sources.insert(0, ENGLISH_SOURCE)
-        counted = chain(_english_texts(), counted)
+        counted = chain(texts(english_words(MOST_WORDS, LONGEST), N_SENTENCES), counted)
     alphabet = "".join(sorted(characters))
     nodes = build(counted, alphabet, order, most)
     language = Language(About(out.stem, alphabet, order, tuple(sources)), nodes)
@@ -66,10 +67,6 @@ def convert_arpa(file: Path, out: Path) -> str:
     out.parent.mkdir(parents=True, exist_ok=True)
     language.save(out)
     return f"{out}: {len(language):,} n-grams of up to {order} characters, of\n  {source}"
-
-
-def _english_texts() -> Iterator[tuple[str, float]]:
-    return texts(english(MOST_WORDS, LONGEST), N_SENTENCES)
 
 
 def _lines(file: Path) -> list[str]:

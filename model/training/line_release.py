@@ -13,11 +13,11 @@ from typing import Final
 import numpy as np
 
 from model import checkpoint
-from model.alignment import same
 from model.config import END_DELAY, STEP_COLUMNS, ModelConfig
 from model.data.line_batches import Drawn, Pieces, plain
 from model.events import Letter
 from model.line_reading import Reader, Scores, batches, flushed, spoken_places, told
+from model.report.measures import same
 from model.training.line_start import UNCHANGED, Temperatures
 from model.training.release import describe_run, write
 from model.training.run_folder import RunFolder

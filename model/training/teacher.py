@@ -14,11 +14,11 @@ DROPOUT = 0.3
 class Teacher(nn.Module):
     """Three blocks of two 3x3 convolutions, then the mean over the image and a linear head."""
 
-    def __init__(self, n_labels: int, width: int = WIDTH) -> None:
+    def __init__(self, n_labels: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 1
-        for block, outputs in enumerate((width, 2 * width, 4 * width)):
+        for block, outputs in enumerate((WIDTH, 2 * WIDTH, 4 * WIDTH)):
             if block:
                 layers.append(nn.MaxPool2d(2))
             for _ in range(2):

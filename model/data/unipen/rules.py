@@ -71,24 +71,22 @@ def document(census: Census, digest: str) -> str:
             f" {sum(census.pieces.values()):,} pieces, SHA-256 `{digest}`. A donor is an"
             " institution that gave ink to UNIPEN, under its abbreviation there.\n",
             "## What is changed\n",
-            *_table("rule", "pieces", census.changed, CHANGES),
+            *_table("rule", census.changed, CHANGES),
             "\n## What is left out\n",
-            *_table("reason", "pieces", census.skipped, REASONS),
+            *_table("reason", census.skipped, REASONS),
             "",
         )
     )
 
 
-def _table(
-    head: str, counted: str, counts: Mapping[WhyKey, int], words: Mapping[str, str]
-) -> Iterator[str]:
+def _table(head: str, counts: Mapping[WhyKey, int], words: Mapping[str, str]) -> Iterator[str]:
     """A row for each rule that did something, the most frequent first."""
     sums: dict[str, int] = defaultdict(int)
     donors: dict[str, set[str]] = defaultdict(set)
     for (rule, _, donor), count in counts.items():
         sums[rule] += count
         donors[rule].add(donor)
-    yield f"| {head} | what it says | {counted} | donors |"
+    yield f"| {head} | what it says | pieces | donors |"
     yield "| --- | --- | ---: | --- |"
     for rule in sorted(sums, key=lambda rule: (-sums[rule], rule)):
         names = sorted(donors[rule])

@@ -1,11 +1,9 @@
 """The report on pages as tables and as a document, written from its JSON alone."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
-from model.report.tables import markdown, number, percent
-
-Contents = Mapping[str, Any]
+from model.report.tables import Contents, markdown, number, percent
 
 COMMAND: Final = "inkstream evaluate pages --peers"
 HEAD: Final = ("", "pages", "as pages", "as strokes", "more", "lines found, F1")

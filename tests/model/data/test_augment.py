@@ -2,7 +2,7 @@
 
 import torch
 
-from model.data.augment import Distortion, blank_columns
+from model.data.augment import blank_columns, distorted
 from tests.builders import excerpt
 
 
@@ -12,19 +12,19 @@ def digits(n: int) -> torch.Tensor:
 
 def test_no_strength_leaves_images_as_they_are() -> None:
     columns = digits(8)
-    same = Distortion()(columns, 0.0, torch.Generator().manual_seed(0))
+    same = distorted(columns, 0.0, torch.Generator().manual_seed(0))
     torch.testing.assert_close(same, columns, atol=1e-4, rtol=0)
 
 
 def test_each_image_is_distorted_in_its_own_way_and_repeatably() -> None:
     columns = digits(1).expand(4, -1, -1)
-    first, second = (Distortion()(columns, 1.0, torch.Generator().manual_seed(7)) for _ in range(2))
+    first, second = (distorted(columns, 1.0, torch.Generator().manual_seed(7)) for _ in range(2))
     torch.testing.assert_close(first, second)
     assert all(not torch.allclose(first[0], other, atol=0.1) for other in first[1:])
 
 
 def test_distorted_pixels_stay_pixels() -> None:
-    moved = Distortion()(digits(64), 2.0, torch.Generator().manual_seed(1))
+    moved = distorted(digits(64), 2.0, torch.Generator().manual_seed(1))
     assert 0 <= moved.min() <= moved.max() <= 1 + 1e-6
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from model.alignment import same
 from model.report.measures import (
     calibration,
     confusions,
@@ -13,6 +12,7 @@ from model.report.measures import (
     is_mark,
     peaks,
     quantiles,
+    same,
     told_apart,
     within,
 )
