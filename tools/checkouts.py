@@ -5,16 +5,26 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import click
 
-# The import name was `model` and `service` once; both layouts can be compared.
-SERVE = """
-import importlib.util
-import sys
-name = "inkstream.service.cli" if importlib.util.find_spec("inkstream") else "service.cli"
-sys.exit(importlib.import_module(name).main())
+Process = subprocess.Popen[bytes]
+
+# Starts the command line of a checkout, whose path is the first argument. The import name was
+# `model` and `service` before it was `inkstream`; an installed package of that name is no checkout.
+COMMAND_LINE: Final = """
+import importlib, pathlib, runpy, sys
+checkout = pathlib.Path(sys.argv.pop(1))
+name = "inkstream" if (checkout / "inkstream").exists() else "service"
+found = pathlib.Path(importlib.import_module(name).__file__).resolve()
+if not found.is_relative_to(checkout):
+    sys.exit(f"{name} was imported from {found}, expected from {checkout}")
+if (checkout / "inkstream" / "__main__.py").exists():
+    runpy.run_module("inkstream", run_name="__main__", alter_sys=True)
+else:
+    prefix = "" if name == "service" else "inkstream."
+    importlib.import_module(prefix + "service.cli").main()
 """
 
 
@@ -29,27 +39,14 @@ def checked(folder: Path) -> Path:
     return folder.resolve()
 
 
-def environment(checkout: Path) -> dict[str, str]:
-    """Return the environment in which Python imports the product from this checkout.
-
-    Settings of the service that stand in the caller's environment are left out.
-    """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("INKSTREAM_")}
-    return kept | {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def start(checkout: Path, arguments: Sequence[str], errors: IO[Any] | None = None) -> "Process":
-    """Start `python ARGUMENTS` with the code of a checkout; its output goes to `errors`.
+def start(checkout: Path, arguments: Sequence[str], output: IO[Any]) -> Process:
+    """Start `python ARGUMENTS` with the code of a checkout; all that it prints goes to `output`.
 
     With -P Python puts neither the current folder nor the script's folder on its path, so that the
-    checkout is the first place in which modules are looked for.
+    checkout is the first place in which modules are looked for. Settings of the service that stand
+    in the environment are left out.
     """
-    return subprocess.Popen(
-        [sys.executable, "-P", *arguments],
-        env=environment(checkout),
-        stdout=errors,
-        stderr=errors,
-    )
-
-
-Process = subprocess.Popen[bytes]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("INKSTREAM_")}
+    environment = kept | {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-P", *arguments]
+    return subprocess.Popen(command, env=environment, stdout=output, stderr=output)

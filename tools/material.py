@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model import load
+from model.config import ModelConfig
 from model.data import mnist, split, unipen
 from model.data.inkset import CATEGORIES, InkSet
 from model.strokes import stroke_columns
@@ -29,6 +30,7 @@ class Sample:
     label: str
     strokes: list[NDArray[np.float64]]  # each [n, 2], x to the right, y downwards
     height: float  # of the frame
+    columns: NDArray[np.uint8]  # [T, 32], of the ink in its frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,11 +42,9 @@ class Material:
     lines: list[Sample]
 
     def save(self, path: Path) -> None:
-        """Write one .npz file, with the columns of words and lines, as `read_answers` reads it."""
+        """Write one .npz file, which `read_answers` reads."""
         samples = [*self.words, *self.lines]
         strokes = [stroke for sample in samples for stroke in sample.strokes]
-        config = load("lines").metadata.config
-        columns = [stroke_columns(sample.strokes, config, sample.height) for sample in samples]
         arrays: dict[str, Any] = {
             "digits": self.digits,
             "n_words": len(self.words),
@@ -52,8 +52,8 @@ class Material:
             "n_strokes": [len(sample.strokes) for sample in samples],
             "stroke_lengths": [len(stroke) for stroke in strokes],
             "points": np.concatenate(strokes),
-            "n_columns": [len(each) for each in columns],
-            "columns": np.concatenate(columns),
+            "n_columns": [len(sample.columns) for sample in samples],
+            "columns": np.concatenate([sample.columns for sample in samples]),
         }
         np.savez(path, allow_pickle=False, **arrays)
 
@@ -80,12 +80,14 @@ def _samples(
         for writer in np.unique(ink.writers[own]).tolist()
     }
     chosen = np.sort(random.permutation(own)[:count]).tolist()
-    return [_sample(ink, index, usual[int(ink.writers[index])]) for index in chosen]
+    config = load("lines").metadata.config
+    return [_sample(ink, index, usual[int(ink.writers[index])], config) for index in chosen]
 
 
-def _sample(ink: InkSet, index: int, usual_height: float) -> Sample:
+def _sample(ink: InkSet, index: int, usual_height: float, config: ModelConfig) -> Sample:
     piece = ink.piece(index)
     width, own_height = np.concatenate(piece.strokes).max(0).tolist()
     height = max(float(own_height), usual_height, width / FLATTEST, 1.0)
-    above = (0.0, (height - own_height) / 2)
-    return Sample(piece.label, [stroke + np.array(above) for stroke in piece.strokes], height)
+    above = np.array((0.0, (height - own_height) / 2))
+    strokes = [stroke + above for stroke in piece.strokes]
+    return Sample(piece.label, strokes, height, stroke_columns(strokes, config, height))

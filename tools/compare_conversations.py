@@ -1,0 +1,308 @@
+"""Compare what the servers of two checkouts answer in several hundred conversations.
+
+    python -m tools.compare_conversations OLD NEW
+
+OLD and NEW are folders of checkouts. Each serves `digits` and `lines` with the language model
+`english` on a free port of 127.0.0.1, and further servers with small limits, keys and short times.
+The conversations (see `conversations`) are made once, from a seed, and held with both servers, one
+after the other. Behind each message the client sends a `ping` and waits for its `pong` before it
+goes on, so that no answer depends on how messages were batched. All messages of the server are kept
+as they came, and the closing code and its reason; REST answers with status, headers and body.
+
+What is random by nature or a measured time is replaced by `*` before the comparison: the session's
+name in `ready`, `seconds` in `done`, request ids, and the REST headers Date and X-Request-Id.
+
+The command prints the name of each conversation that differs, and the first few differences. The
+exit code is 0 if all are equal, else 1. With --ignore-error-texts the `message` of errors is not
+compared, all else in them is. With --allow FILE differences are expected in the conversations whose
+names, or patterns such as `rest: page *`, stand in FILE, one a line; `#` begins a comment.
+
+The handwriting is drawn by the code of the repository that this command belongs to. UNIPEN must
+have been read once: `inkstream data unipen ARCHIVE`.
+"""
+
+import asyncio
+import difflib
+import hashlib
+import http.client
+import json
+import re
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+import click
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
+
+from tools.checkouts import COMMAND_LINE, CheckoutError, Process, checked, start
+from tools.conversations import SERVERS, Conversation, Frame, Request, conversations, message
+from tools.material import draw
+from tools.requests import requests
+
+COUNTS: Final = (200, 200, 60)  # digits, words and lines that are drawn
+QUICK: Final = 10  # so many times fewer conversations with --quick
+DEADLINE_S: Final = 120.0  # longest wait for one answer, and for a server's start
+POLL_S: Final = 0.05  # between two looks whether a server listens
+MOST_SHOWN: Final = 5  # differences that are printed
+MOST_LINES: Final = 30  # of one of them
+MOST_SHOWN_CHARACTERS: Final = 200  # of a message
+
+# What is random by nature, or a measured time.
+RANDOM: Final = (
+    (re.compile(r'^(< \{"type":"ready".*?"session":)"[^"]*"', re.MULTILINE), r'\1"*"'),
+    (re.compile(r'^(< \{"type":"done".*"seconds":)[0-9.e-]+', re.MULTILINE), r"\1*"),
+    (re.compile(r'("request_id": ?)"[^"]*"'), r'\1"*"'),
+)
+RANDOM_HEADERS: Final = ("date", "x-request-id")
+ERROR_TEXT: Final = (
+    re.compile(r'("code": ?"[^"]*", ?"message": ?)"(?:[^"\\]|\\.)*"'),
+    r'\1"*"',
+)
+
+Transcripts = dict[str, list[str]]  # of each conversation, by its name
+
+
+@click.command()
+@click.argument("old", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("new", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--quick", is_flag=True, help="a tenth of the conversations")
+@click.option("--ignore-error-texts", is_flag=True, help="the texts of errors may differ")
+@click.option(
+    "--allow",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="file of the names of conversations that may differ, one a line",
+)
+def main(old: Path, new: Path, quick: bool, ignore_error_texts: bool, allow: Path | None) -> None:
+    """Compare what the servers of two checkouts, OLD and NEW, answer."""
+    started_s = time.perf_counter()
+    checkouts = [checked(old), checked(new)]
+    allowed = [] if allow is None else names_in(allow.read_text())
+    material = draw(*COUNTS)
+    made = [*conversations(material), *requests(material)]
+    if quick:
+        made = made[::QUICK]
+    before, after = asyncio.run(hold_with_all(checkouts, made))
+    if transcripts is not None:
+        keep(transcripts / "old", before)
+        keep(transcripts / "new", after)
+    n_messages = sum(line.startswith("<") for lines in before.values() for line in lines)
+    click.echo(f"{len(made)} conversations, {n_messages} answers of the old server")
+    equal = compare(before, after, allowed, ignore_error_texts=ignore_error_texts)
+    click.echo(f"{'equal' if equal else 'DIFFERENT'}, {time.perf_counter() - started_s:.0f} s")
+    sys.exit(0 if equal else 1)
+
+
+def keep(folder: Path, transcripts: Transcripts) -> None:
+    """Write each transcript to a text file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, lines in transcripts.items():
+        (folder / f"{re.sub(r'[^a-zA-Z0-9]+', '-', name)}.txt").write_text("\n".join(lines) + "\n")
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names and patterns that a file lists."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def compare(
+    old: Transcripts, new: Transcripts, allowed: Sequence[str], *, ignore_error_texts: bool
+) -> bool:
+    """Print what differs; return whether nothing does that may not."""
+    different = {}
+    for name, lines in old.items():
+        pair = [normalised(lines, ignore_error_texts), normalised(new[name], ignore_error_texts)]
+        if pair[0] != pair[1]:
+            different[name] = pair
+    expected = [name for name in different if any(fnmatchcase(name, each) for each in allowed)]
+    wrong = [name for name in different if name not in expected]
+    for name in expected:
+        click.echo(f"differs as expected: {name}")
+    for name in wrong:
+        click.echo(f"DIFFERS: {name}")
+    for name in wrong[:MOST_SHOWN]:
+        click.echo(f"\n{name}")
+        for line in list(difflib.unified_diff(*different[name], "old", "new", lineterm="", n=1))[
+            :MOST_LINES
+        ]:
+            click.echo(f"  {line}")
+    return not wrong
+
+
+def normalised(lines: Sequence[str], ignore_error_texts: bool) -> list[str]:
+    """Return a transcript without what is random and, where they may differ, errors' texts."""
+    text = "\n".join(lines)
+    for pattern, replacement in (*RANDOM, *([ERROR_TEXT] if ignore_error_texts else [])):
+        text = pattern.sub(replacement, text)
+    return text.split("\n")
+
+
+async def hold_with_all(
+    checkouts: Sequence[Path], made: Sequence[Conversation | Request]
+) -> list[Transcripts]:
+    """Hold all conversations with the servers of each checkout, of which one runs at a time."""
+    return await asyncio.gather(*(hold(checkout, made) for checkout in checkouts))
+
+
+async def hold(checkout: Path, made: Sequence[Conversation | Request]) -> Transcripts:
+    """Hold all conversations with the servers of one checkout."""
+    transcripts: Transcripts = {}
+    for name, flags in SERVERS.items():
+        own = [each for each in made if each.server == name]
+        if not own:
+            continue
+        async with serving(checkout, flags) as (process, port):
+            for each in own:
+                try:
+                    async with asyncio.timeout(DEADLINE_S):
+                        if isinstance(each, Request):
+                            lines = await asyncio.to_thread(ask, each, port)
+                        else:
+                            lines = [line async for line in talk(each, port, process)]
+                except TimeoutError:
+                    text = f"no answer of {checkout} within {DEADLINE_S:g} s: {each.name}"
+                    raise CheckoutError(text) from None
+                transcripts[each.name] = lines
+    return transcripts
+
+
+@asynccontextmanager
+async def serving(checkout: Path, flags: Sequence[str]) -> AsyncIterator[tuple[Process, int]]:
+    """Run a server of a checkout, give its process and port, and stop it at the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = ("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning")
+    with tempfile.TemporaryFile() as output:
+        process = start(
+            checkout, ["-c", COMMAND_LINE, str(checkout), "serve", *address, *flags], output
+        )
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                while not await listens(port):
+                    if process.poll() is not None:
+                        output.seek(0)
+                        said = output.read().decode(errors="replace")
+                        raise CheckoutError(f"the server of {checkout} ended:\n{said}")
+                    await asyncio.sleep(POLL_S)
+            yield process, port
+        finally:
+            process.terminate()
+            process.wait(DEADLINE_S)
+
+
+async def listens(port: int) -> bool:
+    """Return whether a server listens on this port."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+async def talk(conversation: Conversation, port: int, process: Process) -> AsyncIterator[str]:
+    """Hold one conversation and yield what is said, `>` by the client and `<` by the server."""
+    yield f"> open {conversation.target}"
+    async with AsyncExitStack() as stack:
+        for address in conversation.others:
+            other = await stack.enter_async_context(opened(conversation, port, address))
+            await other.recv()
+        try:
+            client = await stack.enter_async_context(opened(conversation, port))
+        except InvalidStatus as error:
+            answer = error.response
+            for line in answered(
+                answer.status_code, list(answer.headers.raw_items()), answer.body or b""
+            ):
+                yield line
+            return
+        yield f"< accepted, subprotocol {client.subprotocol}"
+        try:
+            yield f"< {(await client.recv())!s}"
+            for number, frame in enumerate(conversation.frames):
+                yield f"> {shown(frame.data)}"
+                await client.send(frame.data, text=True if frame.as_text else None)
+                async for line in answers(client, frame, number):
+                    yield line
+            if conversation.stops_server:
+                process.terminate()
+            while conversation.waits:
+                yield f"< {(await client.recv())!s}"
+        except ConnectionClosed as closed:
+            closing = closed.rcvd
+            code = "no closing code" if closing is None else f"{closing.code} {closing.reason}"
+            yield f"< closed: {code}"
+
+
+def opened(conversation: Conversation, port: int, address: str = "") -> connect:
+    """Return the connection of a conversation's client, or of another one at `address`."""
+    return connect(
+        f"ws://127.0.0.1:{port}{conversation.target}",
+        subprotocols=[Subprotocol(name) for name in conversation.subprotocols] or None,
+        additional_headers=conversation.headers,
+        user_agent_header=None,
+        compression=None,
+        max_size=None,
+        open_timeout=DEADLINE_S,
+        ping_interval=None,
+        local_addr=(address or conversation.address, 0),
+    )
+
+
+async def answers(client: ClientConnection, frame: Frame, number: int) -> AsyncIterator[str]:
+    """Yield the server's messages up to the pong that says that all before it was answered."""
+    if not frame.answered or (isinstance(frame.data, str) and '"type": "end"' in frame.data):
+        return
+    sign = f"behind frame {number}"
+    await client.send(message("ping", id=sign))
+    while True:
+        said = await client.recv()
+        yield f"< {said!s}"
+        if sign in str(said) and json.loads(said)["type"] == "pong":
+            return
+
+
+def ask(request: Request, port: int) -> list[str]:
+    """Send one REST request and return the request and its answer as lines."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
+    try:
+        connection.request(request.method, request.target, request.body, request.headers)
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    head = f"> {request.method} {request.target} {shown(request.body)}"
+    return [head, *answered(answer.status, answer.getheaders(), body)]
+
+
+def answered(status: int, headers: Sequence[tuple[str, str]], body: bytes) -> Iterator[str]:
+    """Yield an HTTP answer as lines; a body that is no text by its size and digest."""
+    yield f"< {status}"
+    for name, value in sorted((name.lower(), value) for name, value in headers):
+        yield f"< {name}: {'*' if name in RANDOM_HEADERS else value}"
+    try:
+        yield from (f"< {line}" for line in body.decode().split("\n"))
+    except UnicodeDecodeError:
+        yield f"< {shown(body)}"
+
+
+def shown(data: str | bytes) -> str:
+    """Return the beginning of a text, or the size and digest of bytes."""
+    if isinstance(data, bytes):
+        return f"{len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}"
+    more = "..." if len(data) > MOST_SHOWN_CHARACTERS else ""
+    return repr(data[:MOST_SHOWN_CHARACTERS]) + more
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,621 @@
+"""Generate conversations with a server: WebSocket sessions and REST requests, from a seed.
+
+They cover all client messages, all options of `configure`, every error that a client can cause,
+and random sessions that mix them. What they write is real handwriting, see `material`.
+"""
+
+import itertools
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.material import Material, Sample
+
+DIGITS: Final = "/v1/stream?model=digits"
+LINES: Final = "/v1/stream?model=lines"
+KEY: Final = "a-key-of-this-comparison"
+ORIGIN: Final = "https://pen.example"
+
+# A server for each set of settings, in the order in which they are started. Limits are small where
+# conversations go beyond them. Times are short where conversations wait for them.
+SERVERS: Final[dict[str, tuple[str, ...]]] = {
+    "usual": ("--models", "digits,lines", "--languages", "english"),
+    "small": (
+        *("--models", "digits,lines", "--languages", "english", "--max-line-columns", "150"),
+        *("--max-message-columns", "60", "--max-waiting-columns", "60"),
+        *("--max-rewind-columns", "16", "--max-hint-characters", "40"),
+        *("--max-message-points", "60", "--max-ink-strokes", "6", "--max-ink-points", "150"),
+        *("--ink-margin-columns", "2", "--max-bad-messages", "3", "--max-frame-bytes", "8192"),
+        *("--max-body-bytes", "6000", "--max-image-pixels", "6000"),
+    ),
+    "guarded": (
+        *("--models", "digits", "--languages", "", "--api-keys", KEY, "--origins", ORIGIN),
+        *("--max-sessions", "2", "--max-sessions-per-client", "1", "--metrics-need-key"),
+    ),
+    "slow": ("--models", "digits", "--languages", "", "--max-control-per-s", "1"),
+    "idle": ("--models", "digits", "--languages", "", "--idle-timeout-s", "1"),
+    "expiring": ("--models", "digits", "--languages", "", "--max-session-s", "1.5"),
+    "stopping": ("--models", "lines", "--languages", "", "--drain-timeout-s", "1"),
+}
+MOST_AT_ONCE: Final = 200  # columns in a frame: results of more may be merged, as time will have it
+MOST_FRAMES: Final = 200  # in a conversation: more could go beyond the rate limit
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One WebSocket message of the client."""
+
+    data: str | bytes
+    answered: bool = True  # whether the client waits for its answers before it goes on
+    as_text: bool = False  # whether bytes go as a text frame, valid UTF-8 or not
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One WebSocket session, or the attempt to open one."""
+
+    name: str
+    frames: tuple[Frame, ...] = ()
+    target: str = LINES
+    server: str = "usual"
+    subprotocols: tuple[str, ...] = ("inkstream.v1",)
+    headers: dict[str, str] = field(default_factory=dict)
+    address: str = "127.0.0.1"  # of the client
+    others: tuple[str, ...] = ()  # addresses of clients that have a session all the while
+    waits: bool = False  # whether the server closes the session
+    stops_server: bool = False  # whether the server is told to stop behind the last frame
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One REST request."""
+
+    name: str
+    method: str
+    target: str
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    server: str = "usual"
+
+
+def message(kind: str, **fields: Any) -> str:
+    """Return a client message as JSON."""
+    return json.dumps({"type": kind, **fields}, ensure_ascii=False)
+
+
+def conversations(material: Material) -> list[Conversation]:
+    """Return all conversations, in the order of their servers."""
+    generator = Generator(material)
+    made = [*generator.all()]
+    names = [conversation.name for conversation in made]
+    assert len(set(names)) == len(names), "two conversations have one name"
+    longest = max(len(conversation.frames) for conversation in made)
+    assert longest <= MOST_FRAMES, f"a conversation has {longest} frames"
+    order = list(SERVERS)
+    return sorted(made, key=lambda conversation: order.index(conversation.server))
+
+
+Messages = list[str | bytes]
+
+
+class Generator:
+    """Makes conversations; each has random numbers of its own, which its name gives."""
+
+    def __init__(self, material: Material) -> None:
+        self._material = material
+        self._random = random.Random()
+
+    def all(self) -> Iterator[Conversation]:
+        """Yield all conversations."""
+        families = (
+            ("digits in columns", 25, DIGITS, self._digits_columns),
+            ("lines in columns", 40, LINES, self._lines_columns),
+            ("lines in ink", 50, LINES, self._lines_ink),
+            ("digits in ink", 12, DIGITS, self._digits_ink),
+            ("line ends", 20, LINES, self._line_ends),
+            ("line ends of digits", 8, DIGITS, self._line_ends_of_digits),
+            ("rewinds", 30, LINES, self._rewinds),
+            ("rewinds of digits", 8, DIGITS, self._rewinds_of_digits),
+            ("hints", 30, LINES, self._hints),
+            ("mixed", 50, LINES, self._mixed),
+            ("mixed of digits", 15, DIGITS, self._mixed_of_digits),
+            ("faults between", 30, LINES, self._faults_between),
+        )
+        for family, count, target, make in families:
+            for number in range(count):
+                name = f"{family} {number}"
+                self._random.seed(name)
+                yield ended(name, make(), target=target)
+        yield from faults()
+        yield from self._limits()
+        yield from admissions(self._material.digits[0])
+        yield from self._ends()
+
+    # Families
+
+    def _digits_columns(self) -> Messages:
+        made: Messages = []
+        for _ in range(self._random.randint(1, 3)):
+            made += self._maybe(0.7, self._choices(26))
+            made += self._in_frames(self._digit(), "digits")
+            made += self._maybe(0.5, [message("flush", id=self._id())])
+            made += self._maybe(0.6, [message("reset", id=self._id())])
+        return made
+
+    def _lines_columns(self) -> Messages:
+        made: Messages = []
+        for _ in range(self._random.randint(1, 2)):
+            made += self._maybe(0.6, self._choices(96))
+            made += self._maybe(0.5, self._some_hints())
+            made += self._in_frames(self._writing().columns, "lines")
+            made += self._maybe(0.6, [message("flush", id=self._id())] * self._random.randint(1, 2))
+            made += self._maybe(0.7, [message("reset")])
+        return made
+
+    def _lines_ink(self) -> Messages:
+        made: Messages = []
+        for number in range(self._random.randint(1, 2)):
+            made += self._maybe(0.4, self._choices(96))
+            made += self._maybe(0.4, self._some_hints())
+            made += self._ink(self._writing(), f"{number}.")
+            made += self._maybe(0.5, [message("flush", id=self._id())])
+            made += [message("reset", id=self._id())]
+        return made
+
+    def _digits_ink(self) -> Messages:
+        sample = self._word()
+        few = Sample(sample.label, sample.strokes[:2], sample.height, sample.columns)
+        made = self._maybe(0.5, self._choices(10))
+        return [*made, *self._ink(few, "s"), message("flush"), message("reset")]
+
+    def _line_ends(self) -> Messages:
+        made = [self._ends_lines()]
+        for _ in range(self._random.randint(2, 4)):
+            blank = np.zeros((self._random.randint(0, 30), 32), np.uint8)
+            made += self._in_frames(np.concatenate([self._word().columns, blank]), "lines")
+            made += self._maybe(0.3, [self._ends_lines()])
+        return made
+
+    def _line_ends_of_digits(self) -> Messages:
+        made = [self._ends_lines()]
+        for _ in range(self._random.randint(2, 5)):
+            blank = np.zeros((self._random.randint(0, 20), 28), np.uint8)
+            made += self._in_frames(np.concatenate([self._digit(), blank]), "digits")
+            made += self._maybe(0.3, [self._ends_lines()])
+        return made
+
+    def _ends_lines(self) -> str | bytes:
+        return message(
+            "configure",
+            line_end_columns=self._random.randint(1, 20),
+            every=self._random.choice(["column", "message"]),
+            polarity=self._random.choice(["ink-high", "ink-high", "ink-low"]),
+        )
+
+    def _rewinds(self) -> Messages:
+        made = self._maybe(0.5, self._choices(96)) + self._maybe(0.4, self._some_hints())
+        n_columns = 0
+        for _ in range(self._random.randint(2, 5)):
+            columns = self._word().columns
+            made += self._in_frames(columns, "lines")
+            n_columns += len(columns)
+            made += self._maybe(0.4, [message("flush")])
+            column = self._random.choice([0, n_columns, self._random.randint(0, n_columns + 5)])
+            made.append(message("rewind", id=self._id(), column=column))
+            n_columns = min(n_columns, column)
+            made += self._maybe(0.2, [message("rewind", column=n_columns // 2)])
+        return made
+
+    def _rewinds_of_digits(self) -> Messages:
+        made = self._maybe(0.5, self._choices(10))
+        for _ in range(3):
+            made += self._in_frames(self._digit(), "digits")
+            made.append(message("rewind", id=self._id(), column=self._random.randint(0, 30)))
+        return made
+
+    def _hints(self) -> Messages:
+        made: Messages = []
+        for _ in range(self._random.randint(1, 3)):
+            made += self._some_hints()
+            sample = self._word()
+            if self._random.random() < 0.5:
+                words = [sample.label.strip(), "inkstream", *self._labels(2)]
+                made.append(message("configure", id=self._id(), words=words))
+            if self._random.random() < 0.3:
+                allowed = "".join(sorted(set(sample.label + "aeinrst")))
+                made.append(message("configure", characters=allowed))
+            if self._random.random() < 0.5:
+                made += self._in_frames(sample.columns, "lines")
+            else:
+                made += self._ink(sample, self._id_text())
+            made += [message("flush"), message("reset")]
+        return made
+
+    def _mixed(self) -> Messages:
+        """Return messages of all kinds in any order, allowed or not."""
+        made: Messages = []
+        for _ in range(self._random.randint(4, 9)):
+            made += self._random.choice(
+                [
+                    lambda: self._in_frames(self._word().columns, "lines"),
+                    lambda: self._in_frames(self._word().columns[:40], "lines"),
+                    lambda: self._ink(self._word(), self._id_text()),
+                    lambda: self._ink(self._word(), ""),
+                    lambda: self._choices(96),
+                    self._some_hints,
+                    lambda: [message("rewind", column=self._random.randint(0, 80))],
+                    lambda: [message("flush", id=self._id())],
+                    lambda: [message("reset", id=self._id())],
+                    lambda: [message("ping", id=self._id())],
+                    lambda: self._random.sample(FAULTS, 2),
+                    lambda: [self._ends_lines()],
+                ]
+            )()
+        return made[: MOST_FRAMES - 1]
+
+    def _mixed_of_digits(self) -> Messages:
+        made: Messages = []
+        for _ in range(self._random.randint(5, 12)):
+            made += self._random.choice(
+                [
+                    lambda: self._in_frames(self._digit(), "digits"),
+                    lambda: self._ink(self._word(), self._id_text())[:6],
+                    lambda: self._choices(10),
+                    lambda: [message("rewind", column=self._random.randint(0, 40))],
+                    lambda: [message("flush", id=self._id()), message("reset")],
+                    lambda: self._random.sample(FAULTS, 2),
+                ]
+            )()
+        return made[: MOST_FRAMES - 1]
+
+    def _faults_between(self) -> Messages:
+        made: Messages = []
+        regular = self._in_frames(self._word().columns, "lines")
+        if self._random.random() < 0.5:
+            regular = self._ink(self._word(), "a")
+        for each in regular:
+            made += [each, *self._maybe(0.6, [self._random.choice(FAULTS)])]
+        return made[: MOST_FRAMES - 1]
+
+    def _limits(self) -> Iterator[Conversation]:
+        """Yield conversations that go beyond the small server's limits, and just up to them."""
+        self._random.seed("limits")
+        line = np.concatenate([self._word().columns for _ in range(8)])
+        few = self._word().strokes
+        points = [[x, 10 + x % 7] for x in range(300)]
+        at_limits: dict[str, Messages] = {
+            "as many columns in a message as may come": [line[:60].tobytes()],
+            "one column more in a message": [line[:61].tobytes(), line[:1].tobytes()],
+            "the longest line": [line[at : at + 50].tobytes() for at in (0, 50, 100)],
+            "a longer line": [line[at : at + 60].tobytes() for at in (0, 60, 120)],
+            "the furthest rewind": [line[:50].tobytes(), message("rewind", column=34)],
+            "a rewind that goes too far": [line[:50].tobytes(), message("rewind", column=33)],
+            "rewinds of rewinds": [
+                line[:50].tobytes(),
+                *(message("rewind", column=column) for column in (40, 38, 36, 34, 32)),
+                line[50:60].tobytes(),
+                message("rewind", column=35),
+            ],
+            "as many hints as may come": [message("configure", words=["a" * 20, "b" * 20])],
+            "more hints": [message("configure", words=["a" * 20, "b" * 20], context="c")],
+            "many points": [message("ink", height=32, strokes=[{"points": points[:60]}])],
+            "more points": [message("ink", height=32, strokes=[{"points": points[:61]}])],
+            "many strokes": [
+                message("ink", height=32, strokes=[{"id": i, "points": [[6, 9 + i]]}])
+                for i in range(9)
+            ],
+            "many points of strokes": [
+                message("ink", height=32, strokes=[{"id": i, "points": points[:50]}])
+                for i in range(5)
+            ],
+            "ink that reaches too far": [
+                message("ink", height=32, strokes=[{"points": points[:50]}]),
+                message("ink", height=32, strokes=[{"points": [[149.9, 5]]}]),
+                message("ink", height=32, strokes=[{"points": [[100, 5]]}]),
+                message("ink", height=32, strokes=[{"points": [[151, 5]]}]),
+            ],
+            "ink that brings many columns": [
+                message("ink", height=32, strokes=[{"points": [[70, 5]]}], pause=True),
+                message("ink", height=32, strokes=[{"points": [[50, 5]]}], pause=True),
+            ],
+            "an undo that comes too late": [
+                message(
+                    "ink", height=32, strokes=[{"id": i, "points": [[20 * i, 5], [20 * i, 25]]}]
+                )
+                for i in range(4)
+            ]
+            + [message("ink", undo=i) for i in (0, 1, 3, 2)],
+            "a stroke that reaches back too far": [
+                message("ink", height=32, strokes=[{"id": "a", "points": points[:50]}]),
+                message("ink", height=32, strokes=[{"id": "b", "points": [[10, 3]]}]),
+                message("ink", height=32, strokes=[{"id": "c", "points": [[40, 3]]}]),
+            ],
+            "a small frame in a small server": [
+                message("ink", height=99, strokes=[{"id": 0, "points": few[0][:60].tolist()}]),
+                message("ink", fit=True, pause=True),
+            ],
+        }
+        for name, made in at_limits.items():
+            yield ended(f"limits: {name}", made, server="small")
+        ended_by_server: dict[str, Sequence[Frame]] = {
+            "a line beyond its limit": [
+                Frame(line[at : at + 50].tobytes()) for at in range(0, 200, 50)
+            ],
+            "a frame that is too large": [Frame(bytes(8193))],
+            "three faults in a row": [Frame(fault, answered=False) for fault in FAULTS[:3]],
+            "two faults, columns, three faults": [
+                *(Frame(fault, answered=False) for fault in FAULTS[3:5]),
+                Frame(line[:8].tobytes()),
+                *(Frame(fault, answered=False) for fault in FAULTS[5:8]),
+            ],
+            "a text that is not UTF-8": [Frame(b"\xff\xfe{}", as_text=True)],
+        }
+        for name, frames in ended_by_server.items():
+            yield Conversation(f"closed: {name}", tuple(frames), server="small", waits=True)
+        for first in range(0, 48, 16):
+            sixteen = FAULTS[first : first + 16]
+            frames = [Frame(fault, answered=False) for fault in sixteen]
+            yield Conversation(f"closed: sixteen faults from {first}", tuple(frames), waits=True)
+
+    def _ends(self) -> Iterator[Conversation]:
+        """Yield conversations whose end the clock brings, or the server's."""
+        digit = Frame(self._material.digits[1].tobytes())
+        pings = tuple(Frame(message("ping", id=i), answered=False) for i in range(9))
+        yield Conversation("too many messages", (digit, *pings), DIGITS, "slow", waits=True)
+        patterns = tuple(
+            Frame(message("configure", pattern="1+"), answered=False) for _ in range(3)
+        )
+        yield Conversation("too many patterns", patterns, DIGITS, "slow", waits=True)
+        yield Conversation("nothing more comes", (digit,), DIGITS, "idle", waits=True)
+        yield Conversation("nothing comes", (), DIGITS, "idle", waits=True)
+        yield Conversation("a session that is too old", (digit,), DIGITS, "expiring", waits=True)
+        self._random.seed("stopping")
+        frames = (Frame(self._word().columns.tobytes()), Frame(message("flush")))
+        yield Conversation(
+            "the server stops", frames, server="stopping", waits=True, stops_server=True
+        )
+
+    # Parts of conversations
+
+    def _maybe(self, probability: float, made: Messages) -> Messages:
+        return list(made) if self._random.random() < probability else []
+
+    def _id(self) -> int | str | None:
+        return self._random.choice([None, self._random.randint(-9, 9), self._id_text()])
+
+    def _id_text(self) -> str:
+        return self._random.choice(["a", "ü", "two words", "☃"]) + str(self._random.randint(0, 99))
+
+    def _digit(self) -> NDArray[np.uint8]:
+        digit: NDArray[np.uint8] = self._material.digits[
+            self._random.randrange(len(self._material.digits))
+        ]
+        return digit
+
+    def _word(self) -> Sample:
+        return self._random.choice(self._material.words)
+
+    def _writing(self) -> Sample:
+        """Return a word, or seldom a line that is not very long."""
+        if self._random.random() < 0.7:
+            return self._word()
+        short = [line for line in self._material.lines if len(line.columns) < 400]
+        return self._random.choice(short)
+
+    def _labels(self, count: int) -> list[str]:
+        labels = {word for sample in self._material.words for word in sample.label.split()}
+        return self._random.sample(sorted(labels), count)
+
+    def _in_frames(self, columns: NDArray[np.uint8], model: str) -> Messages:
+        """Return columns in frames of one, a few or many columns, binary or JSON."""
+        most = self._random.choice([1, 3, 8, 30, 30, MOST_AT_ONCE, MOST_AT_ONCE])
+        if len(columns) > 60:
+            most = max(most, 8)
+        as_json = self._random.random() < (0.3 if model == "digits" else 0.15)
+        made: Messages = []
+        at = 0
+        while at < len(columns):
+            few = columns[at : at + self._random.randint((most + 1) // 2, most)]
+            at += len(few)
+            if as_json:
+                made.append(message("columns", id=self._id(), columns=few.tolist()))
+            else:
+                made.append(few.tobytes())
+        return made
+
+    def _ink(self, sample: Sample, prefix: str) -> Messages:
+        """Return a sample's strokes in messages: in pieces, late, taken back, small or fitted."""
+        strokes = [np.round(stroke, 1).tolist() for stroke in sample.strokes]
+        height = sample.height * self._random.choice([1, 1, 1, 1.5, 2.5, 0.8])
+        order = list(range(len(strokes)))
+        if self._random.random() < 0.4:  # a dot or a bar comes later
+            order.append(order.pop(self._random.randrange(len(order))))
+        style = self._random.choice(["whole", "pieces", "all at once", "no ids"])
+        made: list[dict[str, Any]] = []
+        for number in order:
+            points = strokes[number]
+            if style == "no ids":
+                made.append({"strokes": [{"points": points}], "height": height})
+                continue
+            key: int | str = f"{prefix}{number}" if prefix else number
+            cuts = [0, len(points)]
+            if style == "pieces" and len(points) > 4:
+                cuts = sorted({0, len(points), *self._random.sample(range(1, len(points)), 2)})
+            for first, end in itertools.pairwise(cuts):
+                piece = {"id": key, "points": points[first:end], "last": end == len(points)}
+                made.append({"strokes": [piece], "height": height})
+            if self._random.random() < 0.08 and style != "all at once":
+                made.append({"undo": key})
+        if style == "all at once":
+            together = [stroke for each in made for stroke in each["strokes"]]
+            made = [{"strokes": together, "height": height}]
+        for each in made:
+            if self._random.random() < 0.1:
+                each["pause"] = True
+            if self._random.random() < 0.05:
+                each["fit"] = True
+        if self._random.random() < 0.5:
+            made.append({"pause": True, "fit": self._random.random() < 0.7})
+        return [message("ink", id=self._id(), **each) for each in made[:60]]
+
+    def _choices(self, n_labels: int) -> Messages:
+        """Return a `configure` with some of its options."""
+        options: dict[str, Any] = {
+            "every": self._random.choice(["column", "message"]),
+            "top_k": self._random.choice([None, 1, 3, n_labels // 2, n_labels]),
+            "polarity": self._random.choice(["ink-high", "ink-high", "ink-low"]),
+            "characters": self._random.choice(
+                [None, "0123456789", "1274", "7", *(["abcdefghijklmnopqrstuvwxyz ", "aeiou "] * 2)]
+            ),
+            "line_end_columns": self._random.choice([0, 0, 0, 4, 12]),
+        }
+        chosen = self._random.sample(sorted(options), self._random.randint(0, 3))
+        return [message("configure", id=self._id(), **{name: options[name] for name in chosen})]
+
+    def _some_hints(self) -> Messages:
+        """Return a `configure` that tells something about the text."""
+        options: dict[str, Any] = {
+            "language_model": self._random.choice(["english", "english", None]),
+            "words": self._random.choice([[], self._labels(3), self._labels(30)]),
+            "context": self._random.choice(["", "Dear Mr", "of the "]),
+            "pattern": self._random.choice([None, None, None, "[a-z]+", "[A-Z][a-z]*( [a-z]+)?"]),
+        }
+        chosen = self._random.sample(sorted(options), self._random.randint(1, 2))
+        return [message("configure", id=self._id(), **{name: options[name] for name in chosen})]
+
+
+def ended(name: str, made: Messages, target: str = LINES, server: str = "usual") -> Conversation:
+    """Return the conversation of these messages, each of which waits for its answers, and `end`."""
+    frames = (*map(Frame, made[: MOST_FRAMES - 1]), Frame(message("end", id=name)))
+    return Conversation(name, frames, target, server, waits=True)
+
+
+def faults() -> Iterator[Conversation]:
+    """Yield a conversation for each six faults, in each model, and one for each wrong frame."""
+    for target in (DIGITS, LINES):
+        model = target.rpartition("=")[2]
+        for first in range(0, len(FAULTS), 6):
+            yield ended(f"faults of {model} from {first}", list(FAULTS[first : first + 6]), target)
+    for rows, target in ((28, DIGITS), (32, LINES)):
+        sizes = (0, 1, rows - 1, rows, rows + 1, 3 * rows - 5, 2 * rows, 2049 * rows)
+        frames: Messages = [bytes([200]) * size for size in sizes]
+        yield ended(f"frames of wrong lengths, {rows} rows", frames, target)
+
+
+def admissions(digit: NDArray[np.uint8]) -> Iterator[Conversation]:
+    """Yield sessions that are let in, or not."""
+    talk = (Frame(digit.tobytes()), Frame(message("end")))
+    bearer = {"Authorization": f"Bearer {KEY}"}
+    for kind, offered in (("protocol", ("inkstream.v1",)), ("no protocol", ())):
+        for name, target in {
+            "the first model": "/v1/stream",
+            "the last of two models": "/v1/stream?model=lines&model=digits",
+            "an unknown parameter": "/v1/stream?model=digits&colour=blue",
+            "an unknown model": "/v1/stream?model=letters",
+            "an empty model": "/v1/stream?model=",
+            "a session to resume": "/v1/stream?session=abc",
+            "another path": "/v2/stream",
+        }.items():
+            yield Conversation(f"{kind}, {name}", talk, target, "usual", offered, waits=True)
+        for name, headers in {
+            "no key": {},
+            "a wrong key": {"Authorization": "Bearer wrong"},
+            "a key": bearer,
+            "a key of another kind": {"Authorization": f"Basic {KEY}"},
+            "an origin": bearer | {"Origin": ORIGIN},
+            "another origin": bearer | {"Origin": "https://other.example"},
+        }.items():
+            yield Conversation(
+                f"{kind}, {name}", talk, DIGITS, "guarded", offered, headers, waits=True
+            )
+        for name, address, others in (
+            ("a second session", "127.0.0.1", ("127.0.0.1",)),
+            ("a session of another client", "127.0.0.2", ("127.0.0.1",)),
+            ("a full server", "127.0.0.3", ("127.0.0.1", "127.0.0.2")),
+        ):
+            yield Conversation(
+                *(f"{kind}, {name}", talk, DIGITS, "guarded", offered, bearer, address, others),
+                waits=True,
+            )
+    for name, offered in {
+        "a key as a protocol": ("inkstream.v1", f"key.{KEY}"),
+        "a wrong key as a protocol": ("inkstream.v1", "key.wrong"),
+        "another protocol": ("soap",),
+        "two protocols": ("soap", "inkstream.v1"),
+    }.items():
+        server = "guarded" if "key" in name else "usual"
+        yield Conversation(name, talk, DIGITS, server, offered, waits=True)
+
+
+def _column(value: str) -> str:
+    """Return a `columns` message for `digits` whose last pixel is this piece of JSON."""
+    return '{"type":"columns","id":"c","columns":[[' + "0," * 27 + value + "]]}"
+
+
+def _ink(strokes: Any, **fields: Any) -> str:
+    return message("ink", strokes=strokes, **({"height": 32} | fields))
+
+
+# Text frames that cannot be used, or just can.
+FAULTS: Final[tuple[str, ...]] = (
+    *("", "{", "[]", "null", "7", '"ping"', "{}", '{"type":7}', '{"type":null}', '{"type":"sing"}'),
+    *('{"type":["ping"]}', '{"type":"ping"} x', '  {"type":"ping"}  ', '{"type":"PING"}'),
+    *('{"type":"ping","id":1,"id":2}', '{"type":"ping","colour":"blue"}', '{"type":"ping",}'),
+    *('{"type":"ping","id":"\\ud800"}', '{"type":"ping","id":"\\u0000"}', "\ufeff{}", "NaN"),
+    *("[" * 300 + "]" * 300, '{"type":"ping","id":' + "[" * 300 + "]" * 300 + "}"),
+    *(message("ping", id=each) for each in (True, 1.5, 2**53, -(2**53), 2**53 - 1, "x" * 128)),
+    *(message("ping", id=each) for each in ("x" * 129, [1], {}, "", 0, None)),
+    *(message("sing", id=each) for each in ("of a fault", 12, 2**60, "x" * 200)),
+    *(message("rewind"), message("rewind", id=4), message("rewind", column=None)),
+    *(message("rewind", column=each) for each in (-1, "3", 1.0, True, 2**53, 10**30, [], 100_000)),
+    *(message("columns"), message("columns", columns=None), message("columns", columns=[])),
+    *(
+        message("columns", columns=each, id="c")
+        for each in ({}, "x", [[]], [5], [None], [[0] * 27])
+    ),
+    *(message("columns", columns=[[0] * 28, [0] * 29]), message("columns", columns=[[0] * 31] * 2)),
+    *map(_column, ("300", "-1", "0.5", '"9"', "null", "true", "NaN", "1e400", "[]", "1.0")),
+    *(message("configure"), message("configure", id=[]), message("configure", colour=1)),
+    *(message("configure", every=each) for each in ("never", None, 1, "Column")),
+    *(message("configure", top_k=each) for each in (0, -1, "3", 1.5, True, 1000, 2**60)),
+    *(message("configure", polarity=each) for each in ("ink", None, 0)),
+    *(message("configure", characters=each) for each in ("", "☃", 5, [], "\u0000", "☃ü☃" * 9)),
+    *(message("configure", line_end_columns=each) for each in (-1, None, "4", 2.5, 2**53)),
+    *(message("configure", language_model=each) for each in ("klingon", "", 5, "k" * 99)),
+    *(message("configure", words=each) for each in ("abc", None, [5], ["a b"], ["☃"], [""], {})),
+    *(message("configure", words=["a"] * 5000), message("configure", context=5)),
+    *(message("configure", context=None), message("configure", context="x" * 4097)),
+    *(message("configure", pattern=each) for each in ("(", "[", "a{999}", "\\", "x" * 257, 5, "")),
+    *(
+        message("configure", pattern=each)
+        for each in ("[z-a]", "☃", "(a", "a**", "(?:a)", "a{2,1}")
+    ),
+    *(message("configure", every="message", top_k=0), message("configure", top_k=2, words=["☃"])),
+    *map(_ink, (None, {}, "x", [5], [{}], [None], [{"points": 5}], [{"points": None}])),
+    *(
+        _ink([{"points": [each]}])
+        for each in (5, [], [1], [1, 2, 3], ["1", 2], [None, 1], [True, 1])
+    ),
+    *('{"type":"ink","height":32,"strokes":[{"points":[[NaN,1]]}]}',),
+    *('{"type":"ink","height":32,"strokes":[{"points":[[1e400,1]]}]}',),
+    *(
+        _ink([{"points": [each]}])
+        for each in ([-1, 2], [1e300, 2], [70_000, 2], [2, 1e9], [2, -1e300])
+    ),
+    *(_ink([{"points": [[1, 2]], "last": each}]) for each in ("yes", None, 1)),
+    *(_ink([{"points": [[1, 2]], "id": each}]) for each in (True, 1.5, [], "x" * 129)),
+    *(_ink([{"points": [[1, 2]], "last": False}]), _ink([{"points": [[0, 0], [60_000, 0]] * 2}])),
+    *(
+        _ink([{"points": [[1, 2]]}], height=each)
+        for each in (0, -1, "32", None, True, 1e-320, 1e308)
+    ),
+    *(_ink([], height=5), message("ink"), message("ink", height=9), message("ink", id="empty")),
+    *(message("ink", undo=each) for each in ("nothing", 5, True, 1.5, [])),
+    *(message("ink", pause=1), message("ink", pause="yes"), message("ink", fit=None)),
+    *(message("ink", fit=True), message("ink", pause=True), _ink([{"points": []}])),
+)
