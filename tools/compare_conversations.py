@@ -43,7 +43,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from tools.checkouts import COMMAND_LINE, CheckoutError, Process, checked, start
-from tools.conversations import SERVERS, Conversation, Frame, Request, conversations, message
+from tools.conversations import SERVERS, Conversation, Frame, Request, conversations
+from tools.faults import message
 from tools.material import draw
 from tools.requests import requests
 
@@ -80,13 +81,26 @@ Transcripts = dict[str, list[str]]  # of each conversation, by its name
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="file of the names of conversations that may differ, one a line",
 )
-def main(old: Path, new: Path, quick: bool, ignore_error_texts: bool, allow: Path | None) -> None:
+@click.option(
+    "--transcripts",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="folder in which all conversations are written down, a file for each",
+)
+def main(
+    old: Path,
+    new: Path,
+    *,
+    quick: bool,
+    ignore_error_texts: bool,
+    allow: Path | None,
+    transcripts: Path | None,
+) -> None:
     """Compare what the servers of two checkouts, OLD and NEW, answer."""
     started_s = time.perf_counter()
     checkouts = [checked(old), checked(new)]
     allowed = [] if allow is None else names_in(allow.read_text())
     material = draw(*COUNTS)
-    made = [*conversations(material), *requests(material)]
+    made: list[Conversation | Request] = [*conversations(material), *requests(material)]
     if quick:
         made = made[::QUICK]
     before, after = asyncio.run(hold_with_all(checkouts, made))
@@ -130,9 +144,9 @@ def compare(
         click.echo(f"DIFFERS: {name}")
     for name in wrong[:MOST_SHOWN]:
         click.echo(f"\n{name}")
-        for line in list(difflib.unified_diff(*different[name], "old", "new", lineterm="", n=1))[
-            :MOST_LINES
-        ]:
+        before, after = different[name]
+        lines = list(difflib.unified_diff(before, after, "old", "new", lineterm="", n=1))
+        for line in lines[:MOST_LINES]:
             click.echo(f"  {line}")
     return not wrong
 
@@ -222,7 +236,7 @@ async def talk(conversation: Conversation, port: int, process: Process) -> Async
         except InvalidStatus as error:
             answer = error.response
             for line in answered(
-                answer.status_code, list(answer.headers.raw_items()), answer.body or b""
+                answer.status_code, list(answer.headers.raw_items()), bytes(answer.body or b"")
             ):
                 yield line
             return

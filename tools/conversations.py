@@ -5,15 +5,15 @@ and random sessions that mix them. What they write is real handwriting, see `mat
 """
 
 import itertools
-import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.faults import FAULTS, message
 from tools.material import Material, Sample
 
 DIGITS: Final = "/v1/stream?model=digits"
@@ -42,6 +42,8 @@ SERVERS: Final[dict[str, tuple[str, ...]]] = {
     "expiring": ("--models", "digits", "--languages", "", "--max-session-s", "1.5"),
     "stopping": ("--models", "lines", "--languages", "", "--drain-timeout-s", "1"),
 }
+Messages = list[str | bytes]
+
 MOST_AT_ONCE: Final = 200  # columns in a frame: results of more may be merged, as time will have it
 MOST_FRAMES: Final = 200  # in a conversation: more could go beyond the rate limit
 
@@ -83,11 +85,6 @@ class Request:
     server: str = "usual"
 
 
-def message(kind: str, **fields: Any) -> str:
-    """Return a client message as JSON."""
-    return json.dumps({"type": kind, **fields}, ensure_ascii=False)
-
-
 def conversations(material: Material) -> list[Conversation]:
     """Return all conversations, in the order of their servers."""
     generator = Generator(material)
@@ -98,9 +95,6 @@ def conversations(material: Material) -> list[Conversation]:
     assert longest <= MOST_FRAMES, f"a conversation has {longest} frames"
     order = list(SERVERS)
     return sorted(made, key=lambda conversation: order.index(conversation.server))
-
-
-Messages = list[str | bytes]
 
 
 class Generator:
@@ -240,37 +234,35 @@ class Generator:
         """Return messages of all kinds in any order, allowed or not."""
         made: Messages = []
         for _ in range(self._random.randint(4, 9)):
-            made += self._random.choice(
-                [
-                    lambda: self._in_frames(self._word().columns, "lines"),
-                    lambda: self._in_frames(self._word().columns[:40], "lines"),
-                    lambda: self._ink(self._word(), self._id_text()),
-                    lambda: self._ink(self._word(), ""),
-                    lambda: self._choices(96),
-                    self._some_hints,
-                    lambda: [message("rewind", column=self._random.randint(0, 80))],
-                    lambda: [message("flush", id=self._id())],
-                    lambda: [message("reset", id=self._id())],
-                    lambda: [message("ping", id=self._id())],
-                    lambda: self._random.sample(FAULTS, 2),
-                    lambda: [self._ends_lines()],
-                ]
-            )()
+            kinds: list[Callable[[], Messages]] = [
+                lambda: self._in_frames(self._word().columns, "lines"),
+                lambda: self._in_frames(self._word().columns[:40], "lines"),
+                lambda: self._ink(self._word(), self._id_text()),
+                lambda: self._ink(self._word(), ""),
+                lambda: self._choices(96),
+                self._some_hints,
+                lambda: [message("rewind", column=self._random.randint(0, 80))],
+                lambda: [message("flush", id=self._id())],
+                lambda: [message("reset", id=self._id())],
+                lambda: [message("ping", id=self._id())],
+                lambda: [*self._random.sample(FAULTS, 2)],
+                lambda: [self._ends_lines()],
+            ]
+            made += self._random.choice(kinds)()
         return made[: MOST_FRAMES - 1]
 
     def _mixed_of_digits(self) -> Messages:
         made: Messages = []
         for _ in range(self._random.randint(5, 12)):
-            made += self._random.choice(
-                [
-                    lambda: self._in_frames(self._digit(), "digits"),
-                    lambda: self._ink(self._word(), self._id_text())[:6],
-                    lambda: self._choices(10),
-                    lambda: [message("rewind", column=self._random.randint(0, 40))],
-                    lambda: [message("flush", id=self._id()), message("reset")],
-                    lambda: self._random.sample(FAULTS, 2),
-                ]
-            )()
+            kinds: list[Callable[[], Messages]] = [
+                lambda: self._in_frames(self._digit(), "digits"),
+                lambda: self._ink(self._word(), self._id_text())[:6],
+                lambda: self._choices(10),
+                lambda: [message("rewind", column=self._random.randint(0, 40))],
+                lambda: [message("flush", id=self._id()), message("reset")],
+                lambda: [*self._random.sample(FAULTS, 2)],
+            ]
+            made += self._random.choice(kinds)()
         return made[: MOST_FRAMES - 1]
 
     def _faults_between(self) -> Messages:
@@ -324,12 +316,14 @@ class Generator:
                 message("ink", height=32, strokes=[{"points": [[50, 5]]}], pause=True),
             ],
             "an undo that comes too late": [
-                message(
-                    "ink", height=32, strokes=[{"id": i, "points": [[20 * i, 5], [20 * i, 25]]}]
-                )
-                for i in range(4)
-            ]
-            + [message("ink", undo=i) for i in (0, 1, 3, 2)],
+                *(
+                    message(
+                        "ink", height=32, strokes=[{"id": i, "points": [[20 * i, 5], [20 * i, 25]]}]
+                    )
+                    for i in range(4)
+                ),
+                *(message("ink", undo=i) for i in (0, 1, 3, 2)),
+            ],
             "a stroke that reaches back too far": [
                 message("ink", height=32, strokes=[{"id": "a", "points": points[:50]}]),
                 message("ink", height=32, strokes=[{"id": "b", "points": [[10, 3]]}]),
@@ -511,7 +505,8 @@ def admissions(digit: NDArray[np.uint8]) -> Iterator[Conversation]:
     """Yield sessions that are let in, or not."""
     talk = (Frame(digit.tobytes()), Frame(message("end")))
     bearer = {"Authorization": f"Bearer {KEY}"}
-    for kind, offered in (("protocol", ("inkstream.v1",)), ("no protocol", ())):
+    offers: dict[str, tuple[str, ...]] = {"protocol": ("inkstream.v1",), "no protocol": ()}
+    for kind, offered in offers.items():
         for name, target in {
             "the first model": "/v1/stream",
             "the last of two models": "/v1/stream?model=lines&model=digits",
@@ -542,80 +537,12 @@ def admissions(digit: NDArray[np.uint8]) -> Iterator[Conversation]:
                 *(f"{kind}, {name}", talk, DIGITS, "guarded", offered, bearer, address, others),
                 waits=True,
             )
-    for name, offered in {
+    protocols: dict[str, tuple[str, ...]] = {
         "a key as a protocol": ("inkstream.v1", f"key.{KEY}"),
         "a wrong key as a protocol": ("inkstream.v1", "key.wrong"),
         "another protocol": ("soap",),
         "two protocols": ("soap", "inkstream.v1"),
-    }.items():
+    }
+    for name, offered in protocols.items():
         server = "guarded" if "key" in name else "usual"
         yield Conversation(name, talk, DIGITS, server, offered, waits=True)
-
-
-def _column(value: str) -> str:
-    """Return a `columns` message for `digits` whose last pixel is this piece of JSON."""
-    return '{"type":"columns","id":"c","columns":[[' + "0," * 27 + value + "]]}"
-
-
-def _ink(strokes: Any, **fields: Any) -> str:
-    return message("ink", strokes=strokes, **({"height": 32} | fields))
-
-
-# Text frames that cannot be used, or just can.
-FAULTS: Final[tuple[str, ...]] = (
-    *("", "{", "[]", "null", "7", '"ping"', "{}", '{"type":7}', '{"type":null}', '{"type":"sing"}'),
-    *('{"type":["ping"]}', '{"type":"ping"} x', '  {"type":"ping"}  ', '{"type":"PING"}'),
-    *('{"type":"ping","id":1,"id":2}', '{"type":"ping","colour":"blue"}', '{"type":"ping",}'),
-    *('{"type":"ping","id":"\\ud800"}', '{"type":"ping","id":"\\u0000"}', "\ufeff{}", "NaN"),
-    *("[" * 300 + "]" * 300, '{"type":"ping","id":' + "[" * 300 + "]" * 300 + "}"),
-    *(message("ping", id=each) for each in (True, 1.5, 2**53, -(2**53), 2**53 - 1, "x" * 128)),
-    *(message("ping", id=each) for each in ("x" * 129, [1], {}, "", 0, None)),
-    *(message("sing", id=each) for each in ("of a fault", 12, 2**60, "x" * 200)),
-    *(message("rewind"), message("rewind", id=4), message("rewind", column=None)),
-    *(message("rewind", column=each) for each in (-1, "3", 1.0, True, 2**53, 10**30, [], 100_000)),
-    *(message("columns"), message("columns", columns=None), message("columns", columns=[])),
-    *(
-        message("columns", columns=each, id="c")
-        for each in ({}, "x", [[]], [5], [None], [[0] * 27])
-    ),
-    *(message("columns", columns=[[0] * 28, [0] * 29]), message("columns", columns=[[0] * 31] * 2)),
-    *map(_column, ("300", "-1", "0.5", '"9"', "null", "true", "NaN", "1e400", "[]", "1.0")),
-    *(message("configure"), message("configure", id=[]), message("configure", colour=1)),
-    *(message("configure", every=each) for each in ("never", None, 1, "Column")),
-    *(message("configure", top_k=each) for each in (0, -1, "3", 1.5, True, 1000, 2**60)),
-    *(message("configure", polarity=each) for each in ("ink", None, 0)),
-    *(message("configure", characters=each) for each in ("", "☃", 5, [], "\u0000", "☃ü☃" * 9)),
-    *(message("configure", line_end_columns=each) for each in (-1, None, "4", 2.5, 2**53)),
-    *(message("configure", language_model=each) for each in ("klingon", "", 5, "k" * 99)),
-    *(message("configure", words=each) for each in ("abc", None, [5], ["a b"], ["☃"], [""], {})),
-    *(message("configure", words=["a"] * 5000), message("configure", context=5)),
-    *(message("configure", context=None), message("configure", context="x" * 4097)),
-    *(message("configure", pattern=each) for each in ("(", "[", "a{999}", "\\", "x" * 257, 5, "")),
-    *(
-        message("configure", pattern=each)
-        for each in ("[z-a]", "☃", "(a", "a**", "(?:a)", "a{2,1}")
-    ),
-    *(message("configure", every="message", top_k=0), message("configure", top_k=2, words=["☃"])),
-    *map(_ink, (None, {}, "x", [5], [{}], [None], [{"points": 5}], [{"points": None}])),
-    *(
-        _ink([{"points": [each]}])
-        for each in (5, [], [1], [1, 2, 3], ["1", 2], [None, 1], [True, 1])
-    ),
-    *('{"type":"ink","height":32,"strokes":[{"points":[[NaN,1]]}]}',),
-    *('{"type":"ink","height":32,"strokes":[{"points":[[1e400,1]]}]}',),
-    *(
-        _ink([{"points": [each]}])
-        for each in ([-1, 2], [1e300, 2], [70_000, 2], [2, 1e9], [2, -1e300])
-    ),
-    *(_ink([{"points": [[1, 2]], "last": each}]) for each in ("yes", None, 1)),
-    *(_ink([{"points": [[1, 2]], "id": each}]) for each in (True, 1.5, [], "x" * 129)),
-    *(_ink([{"points": [[1, 2]], "last": False}]), _ink([{"points": [[0, 0], [60_000, 0]] * 2}])),
-    *(
-        _ink([{"points": [[1, 2]]}], height=each)
-        for each in (0, -1, "32", None, True, 1e-320, 1e308)
-    ),
-    *(_ink([], height=5), message("ink"), message("ink", height=9), message("ink", id="empty")),
-    *(message("ink", undo=each) for each in ("nothing", 5, True, 1.5, [])),
-    *(message("ink", pause=1), message("ink", pause="yes"), message("ink", fit=None)),
-    *(message("ink", fit=True), message("ink", pause=True), _ink([{"points": []}])),
-)
