@@ -50,7 +50,7 @@ from tools.requests import requests
 
 COUNTS: Final = (200, 200, 60)  # digits, words and lines that are drawn
 QUICK: Final = 10  # so many times fewer conversations with --quick
-DEADLINE_S: Final = 120.0  # longest wait for one answer, and for a server's start
+DEADLINE_S: Final = 60.0  # longest wait for one answer, and for a server's start
 POLL_S: Final = 0.05  # between two looks whether a server listens
 MOST_SHOWN: Final = 5  # differences that are printed
 MOST_LINES: Final = 30  # of one of them

@@ -351,10 +351,13 @@ class Generator:
         }
         for name, frames in ended_by_server.items():
             yield Conversation(f"closed: {name}", tuple(frames), server="small", waits=True)
-        for first in range(0, 48, 16):
-            sixteen = FAULTS[first : first + 16]
-            frames = [Frame(fault, answered=False) for fault in sixteen]
-            yield Conversation(f"closed: sixteen faults from {first}", tuple(frames), waits=True)
+        for name, sixteen in {
+            "sixteen texts that are no object": list(FAULTS[:4]) * 4,
+            "sixteen frames of one byte": [b"x"] * 16,
+            "sixteen rewinds": [message("rewind", column=-number) for number in range(1, 17)],
+        }.items():
+            frames = tuple(Frame(fault, answered=False) for fault in sixteen)
+            yield Conversation(f"closed: {name}", frames, waits=True)
 
     def _ends(self) -> Iterator[Conversation]:
         """Yield conversations whose end the clock brings, or the server's."""
