@@ -23,7 +23,7 @@ from model.checkpoint import find, read
 from model.data import unipen
 from model.report.material import WORDS, Material
 from tests.service.pad import pictures
-from tests.service.pad.hand import Pad, chromium, read_in_one_piece
+from tests.service.pad.page import Pad, chromium, recognize_at_once
 from tests.service.running import Running, server
 
 Strokes = list[NDArray[np.float32]]
@@ -71,7 +71,7 @@ def same_text(running: Running, pad: Pad, pieces: Sequence[Strokes], rows: int) 
         pad.page.get_by_role("button", name="Clear").click()
         pad.write_at_speed(strokes, rows)
         pad.settle()
-        n_same += pad.text == read_in_one_piece(running, pad)
+        n_same += pad.text == recognize_at_once(running, pad)
     return n_same
 
 
@@ -174,7 +174,7 @@ def measured(running: Running, browser: Browser) -> dict[str, Any]:
     }
     found |= delays(pad) | frames(browser, pad, iter(short), rows) | weight(browser, url)
     found["first_answer_ms"] = first_answer_ms(browser, url, pieces[0], rows)
-    found |= {"violations": violations(pad), "complaints": len(pad.complaints)}
+    found |= {"violations": violations(pad), "console_texts": len(pad.console_texts)}
     pad.page.close()
     return found
 

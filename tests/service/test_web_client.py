@@ -78,7 +78,7 @@ def declared(name: str) -> dict[str, str]:
     return found | dict(own)
 
 
-NAMES = {"error": "Failure", "punctuation": "Letter"}  # of the others: that of the type
+NAMES = {"error": "ErrorMessage", "punctuation": "Letter"}  # others have the type's name
 SCHEMA = SERVER.json_schema(mode="serialization")["$defs"]
 MESSAGES = {
     schema["properties"]["type"]["const"]: set(schema["properties"])

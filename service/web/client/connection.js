@@ -1,19 +1,19 @@
 /**
- * The WebSocket below a stream: what goes out waits for room, and a lost connection is made anew.
+ * The WebSocket of a stream: queues messages while the socket's buffer is full, and reconnects.
  *
  * @import { Ready, ServerMessage } from "./protocol.d.ts"
  */
 
 const OPEN_TIMEOUT_MS = 10_000;
-const MOST_BUFFERED = 1 << 16; // bytes on their way out: from here on the next message waits
-const LOOK_AGAIN_MS = 5; // no event tells that a WebSocket's buffer has drained
-const FIRST_DELAY_MS = 250; // before a lost connection is tried again; doubled each time
-const LONGEST_DELAY_MS = 15_000;
+const MAX_BUFFERED_BYTES = 1 << 16; // in the WebSocket; above it the next message waits
+const DRAIN_INTERVAL_MS = 5; // no event reports that a WebSocket's buffer has drained
+const FIRST_RETRY_MS = 250; // delay before the first attempt to reconnect; doubled each time
+const MAX_RETRY_MS = 15_000;
 const NORMAL_CLOSURE = 1000; // RFC 6455, 7.4.1
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/; // RFC 9110, 5.6.2
 
-/** What a closing code means where no `error` message came before it. @type {Map<number, string>} */
-const CODES = new Map([
+/** Error code of each closing code, for closures without an `error` message. @type {Map<number, string>} */
+const ERROR_CODES = new Map([
   [1001, "stopping"],
   [1009, "over_limit"],
   [1011, "internal"],
@@ -28,13 +28,13 @@ const CODES = new Map([
   [4429, "too_many_messages"],
   [4440, "session_expired"],
 ]);
-const TRY_AGAIN = new Set(["no_connection", "stopping", "server_full", "internal", "session_expired"]);
+const RETRIED_CODES = new Set(["no_connection", "stopping", "server_full", "internal", "session_expired"]);
 
-/** What went wrong; `code` is one of the table in docs/protocol.md, or "no_connection". */
+/** An error of the server or of the connection. */
 export class InkstreamError extends Error {
   /**
-   * @param {string} code stable, for programs
-   * @param {string} message what came and what is allowed, for people
+   * @param {string} code for programs: a code of the table in docs/protocol.md, or "no_connection"
+   * @param {string} message for people: what came and what is allowed
    */
   constructor(code, message) {
     super(message);
@@ -45,221 +45,222 @@ export class InkstreamError extends Error {
 
 /**
  * @typedef {object} Listener
- * @property {(message: ServerMessage) => void} hear a message that is not `ready`
- * @property {() => boolean} isOwed whether the server still has something to answer
- * @property {(error: InkstreamError) => void} lost what is not answered yet never will be
- * @property {(error: InkstreamError, retryMs: number) => void} waits for another try
- * @property {(ready: Ready) => void} again a new session begins
- * @property {(error: InkstreamError | undefined) => void} over nothing more will come
+ * @property {(message: ServerMessage) => void} onMessage a message other than `ready` has come
+ * @property {() => boolean} isAwaitingAnswer return whether a request is still unanswered
+ * @property {(error: InkstreamError) => void} onLost the connection is lost; reject the open requests
+ * @property {(error: InkstreamError, delayMs: number) => void} onRetry connect again after the delay
+ * @property {(ready: Ready) => void} onReconnect a new session has begun
+ * @property {(error: InkstreamError | undefined) => void} onEnd the connection has ended for good
  */
 
 /**
- * @typedef {object} Outgoing what waits to be sent
+ * @typedef {object} QueuedMessage
  * @property {string | Uint8Array<ArrayBuffer>} data
- * @property {() => void} sent
- * @property {(error: InkstreamError) => void} lost
+ * @property {() => void} resolve called when the message is in the WebSocket's buffer
+ * @property {(error: InkstreamError) => void} reject called when the message cannot be sent
  */
 
 export class Connection {
   #url;
   #protocols;
   #reconnect;
-  #silenceMs;
+  #answerTimeoutMs;
   #listener;
   /** @type {WebSocket | undefined} */
   #socket;
-  /** @type {Outgoing[]} */
-  #outbox = [];
+  /** @type {QueuedMessage[]} */
+  #queue = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer; // until the outbox is looked at again, or the next try
+  #timer; // for the next look at the buffer, or for the next attempt to reconnect
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #silence; // until a server that owes an answer counts as lost
-  #backlog = 0; // bytes on their way out when the outbox was last looked at
+  #answerTimer;
+  #lastBufferedBytes = 0;
   /** @type {InkstreamError | undefined} */
-  #fatal; // what the server said before it closed
-  #over = false;
+  #fatalError; // from the server's last message before it closed the connection
+  #ended = false;
 
   /**
    * @param {string} url
    * @param {string[]} protocols
    * @param {boolean} reconnect
-   * @param {number} silenceMs for which a server may say nothing that owes an answer
+   * @param {number} answerTimeoutMs how long the server may send nothing while an answer is due
    * @param {Listener} listener
    */
-  constructor(url, protocols, reconnect, silenceMs, listener) {
+  constructor(url, protocols, reconnect, answerTimeoutMs, listener) {
     if (!protocols.every((name) => TOKEN.test(name))) {
-      throw new InkstreamError("bad_value", "no key has such characters");
+      throw new InkstreamError("bad_value", "key has other characters than letters, digits and !#$%&'*+.^_`|~-");
     }
     this.#url = url;
     this.#protocols = protocols;
     this.#reconnect = reconnect;
-    this.#silenceMs = silenceMs;
+    this.#answerTimeoutMs = answerTimeoutMs;
     this.#listener = listener;
   }
 
   /**
    * Connect.
    *
-   * @returns {Promise<Ready>} what the server says first
-   * @throws {InkstreamError} its refusal, or "no_connection" if nobody answers
+   * @returns {Promise<Ready>} the server's first message
+   * @throws {InkstreamError} the server's error, or "no_connection" if the server does not answer
    */
   open() {
     const socket = new WebSocket(this.#url, this.#protocols);
-    this.#fatal = undefined;
-    return new Promise((opened, refused) => {
+    this.#fatalError = undefined;
+    return new Promise((resolve, reject) => {
       let isOpen = false;
       const timeout = setTimeout(() => {
         socket.close();
-        refused(noConnection(`no answer within ${OPEN_TIMEOUT_MS / 1000} s`));
+        reject(noConnection(`no answer within ${OPEN_TIMEOUT_MS / 1000} s`));
       }, OPEN_TIMEOUT_MS);
       socket.onmessage = ({ data }) => {
         const message = /** @type {ServerMessage} */ (JSON.parse(data));
         if (message.type === "ready") {
           clearTimeout(timeout);
-          this.#socket = socket; // nothing is sent before
+          this.#socket = socket; // not earlier: the server takes no message before `ready`
           isOpen = true;
-          opened(message);
+          resolve(message);
         } else if (message.type === "error" && message.fatal) {
-          this.#fatal = new InkstreamError(message.code, message.message);
+          this.#fatalError = new InkstreamError(message.code, message.message);
         } else {
-          this.#stopWaiting();
-          this.#listener.hear(message);
-          if (this.#listener.isOwed()) this.awaitAnswer();
+          this.#stopAnswerTimer();
+          this.#listener.onMessage(message);
+          if (this.#listener.isAwaitingAnswer()) this.startAnswerTimer();
         }
       };
       socket.onerror = () => {
         clearTimeout(timeout);
-        refused(this.#fatal ?? noConnection(`cannot reach ${socket.url}`));
+        reject(this.#fatalError ?? noConnection(`cannot reach ${socket.url}`));
       };
       socket.onclose = ({ code, reason }) => {
         clearTimeout(timeout);
-        const error = this.#fatal ?? errorOfClose(code, reason);
-        if (isOpen) this.#closed(code === NORMAL_CLOSURE ? undefined : error);
-        else refused(error);
+        const error = this.#fatalError ?? errorOfClosing(code, reason);
+        if (isOpen) this.#handleClose(code === NORMAL_CLOSURE ? undefined : error);
+        else reject(error);
       };
     });
   }
 
   /**
-   * Send when there is room, in the order of the calls.
+   * Send a message as soon as the buffer has room, in the order of the calls.
    *
    * @param {string | Uint8Array<ArrayBuffer>} data
-   * @returns {Promise<void>} when it is on its way
+   * @returns {Promise<void>} resolves when the message is in the WebSocket's buffer
    */
   send(data) {
-    return new Promise((sent, lost) => {
-      this.#outbox.push({ data, sent, lost });
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ data, resolve, reject });
       this.#drain();
     });
   }
 
   /**
-   * Something is owed that was asked for. A network that fails tells nobody: a server that says
-   * nothing for too long counts as lost.
+   * Start the timeout for the server's next message, unless it runs already. A broken network raises
+   * no event, so a server that sends nothing for too long while an answer is due counts as lost.
    */
-  awaitAnswer() {
+  startAnswerTimer() {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
-    this.#silence ??= setTimeout(() => this.#abandon(), this.#silenceMs);
+    this.#answerTimer ??= setTimeout(() => this.#abandon(), this.#answerTimeoutMs);
   }
 
-  /** Close at once. */
+  /** Close the connection at once. */
   close() {
-    this.#finish(undefined);
+    this.#end(undefined);
     this.#socket?.close(NORMAL_CLOSURE);
   }
 
   #drain() {
     const socket = this.#socket;
     if (socket?.readyState !== WebSocket.OPEN) {
-      this.#lose(noConnection("the stream is not connected"));
+      this.#rejectQueue(noConnection("the stream is not connected"));
       return;
     }
     clearTimeout(this.#timer);
-    while (socket.bufferedAmount < MOST_BUFFERED) {
-      const next = this.#outbox.shift();
+    while (socket.bufferedAmount < MAX_BUFFERED_BYTES) {
+      const next = this.#queue.shift();
       if (next === undefined) {
-        if (!this.#listener.isOwed()) this.#stopWaiting();
+        if (!this.#listener.isAwaitingAnswer()) this.#stopAnswerTimer();
         return;
       }
       socket.send(next.data);
-      next.sent();
+      next.resolve();
     }
-    if (socket.bufferedAmount < this.#backlog) this.#stopWaiting(); // it advances
-    this.#backlog = socket.bufferedAmount;
-    this.awaitAnswer(); // of what is on its way
-    this.#timer = setTimeout(() => this.#drain(), LOOK_AGAIN_MS);
+    if (socket.bufferedAmount < this.#lastBufferedBytes) this.#stopAnswerTimer(); // the network is alive
+    this.#lastBufferedBytes = socket.bufferedAmount;
+    this.startAnswerTimer();
+    this.#timer = setTimeout(() => this.#drain(), DRAIN_INTERVAL_MS);
   }
 
   /** @param {InkstreamError} error */
-  #lose(error) {
-    for (const { lost } of this.#outbox.splice(0)) lost(error);
+  #rejectQueue(error) {
+    for (const { reject } of this.#queue.splice(0)) reject(error);
   }
 
-  #stopWaiting() {
-    clearTimeout(this.#silence);
-    this.#silence = undefined;
+  #stopAnswerTimer() {
+    clearTimeout(this.#answerTimer);
+    this.#answerTimer = undefined;
   }
 
-  /** Wait for nothing any more, not even for the connection's own end. */
+  /** Give the socket up without waiting for its closing handshake. */
   #abandon() {
     const socket = /** @type {WebSocket} */ (this.#socket);
     socket.onmessage = socket.onclose = null;
     socket.close();
-    this.#closed(this.#fatal ?? noConnection(`the server said nothing for ${this.#silenceMs / 1000} s`));
+    const seconds = this.#answerTimeoutMs / 1000;
+    this.#handleClose(this.#fatalError ?? noConnection(`the server sent nothing for ${seconds} s`));
   }
 
-  /** The open connection is gone. @param {InkstreamError | undefined} error */
-  #closed(error) {
-    this.#stopWaiting();
-    const gone = error ?? noConnection("the stream has ended");
-    this.#lose(gone);
-    this.#listener.lost(gone);
-    if (this.#over) return;
-    if (error !== undefined && this.#reconnect && TRY_AGAIN.has(error.code)) {
-      this.#tryAgain(error, FIRST_DELAY_MS);
+  /** Reconnect or end after an open connection has closed. @param {InkstreamError | undefined} error */
+  #handleClose(error) {
+    this.#stopAnswerTimer();
+    const reason = error ?? noConnection("the stream has ended");
+    this.#rejectQueue(reason);
+    this.#listener.onLost(reason);
+    if (this.#ended) return;
+    if (error !== undefined && this.#reconnect && RETRIED_CODES.has(error.code)) {
+      this.#retry(error, FIRST_RETRY_MS);
     } else {
-      this.#finish(error);
+      this.#end(error);
     }
   }
 
-  /** Make the connection anew after a while. @param {InkstreamError} error @param {number} delay */
-  #tryAgain(error, delay) {
-    const wait = Math.round(delay * (0.5 + Math.random() / 2)); // not all clients at once
-    this.#listener.waits(error, wait);
+  /** Connect again after a delay. @param {InkstreamError} error @param {number} maxDelayMs */
+  #retry(error, maxDelayMs) {
+    const delayMs = Math.round(maxDelayMs * (0.5 + Math.random() / 2)); // spreads the clients' attempts
+    this.#listener.onRetry(error, delayMs);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
       try {
         const ready = await this.open();
-        if (this.#over) this.#socket?.close(NORMAL_CLOSURE);
-        else this.#listener.again(ready);
+        if (this.#ended) this.#socket?.close(NORMAL_CLOSURE);
+        else this.#listener.onReconnect(ready);
       } catch (problem) {
-        const again = /** @type {InkstreamError} */ (problem);
-        if (this.#over) return;
-        if (TRY_AGAIN.has(again.code)) this.#tryAgain(again, Math.min(2 * delay, LONGEST_DELAY_MS));
-        else this.#finish(again);
+        const next = /** @type {InkstreamError} */ (problem);
+        if (this.#ended) return;
+        if (RETRIED_CODES.has(next.code)) this.#retry(next, Math.min(2 * maxDelayMs, MAX_RETRY_MS));
+        else this.#end(next);
       }
-    }, wait);
+    }, delayMs);
   }
 
-  /** Nothing more will come. @param {InkstreamError | undefined} error */
-  #finish(error) {
-    if (this.#over) return;
-    this.#over = true;
+  /** End the connection for good. @param {InkstreamError | undefined} error */
+  #end(error) {
+    if (this.#ended) return;
+    this.#ended = true;
     clearTimeout(this.#timer);
-    this.#stopWaiting();
-    this.#lose(error ?? noConnection("the stream has ended"));
-    this.#listener.over(error);
+    this.#stopAnswerTimer();
+    this.#rejectQueue(error ?? noConnection("the stream has ended"));
+    this.#listener.onEnd(error);
   }
 }
 
 /** @param {string} message */
-export function noConnection(message) {
+function noConnection(message) {
   return new InkstreamError("no_connection", message);
 }
 
 /** @param {number} code @param {string} reason */
-function errorOfClose(code, reason) {
-  const known = CODES.get(code);
+function errorOfClosing(code, reason) {
+  const known = ERROR_CODES.get(code);
   if (known === undefined) return noConnection(reason || `the connection is lost (${code})`);
   return new InkstreamError(known, reason || `the server closed the stream (${code})`);
 }

@@ -1,34 +1,35 @@
 /**
- * The browser's Handwriting Recognition API, answered by inkstream: pages that are written for
- * `navigator.createHandwritingRecognizer` run on it (https://wicg.github.io/handwriting-recognition).
+ * The Handwriting Recognition API of browsers, with an inkstream server as the recognizer. Pages that
+ * use `navigator.createHandwritingRecognizer` can use this module instead:
+ * https://wicg.github.io/handwriting-recognition
  *
  *     const recognizer = await createHandwritingRecognizer({ languages: ["en"] }, { url });
  *     const drawing = recognizer.startDrawing({ alternatives: 3 });
  *     drawing.addStroke(stroke);
  *     const [best] = await drawing.getPrediction();
  *
- * @import { Choices, Letter, Point, Ready } from "./protocol.d.ts"
+ * @import { Letter, Point, Ready, SessionOptions } from "./protocol.d.ts"
  */
 
 import { connect } from "./inkstream.js";
 
-const LANGUAGES = ["en"]; // whose letters and words the net was trained on
-const LANGUAGE_MODEL = "english"; // which is followed where the server has it
-const FRAME = 1.1; // heights of the drawing that its frame has, so that no ink lies on its edge
-// Ink whose pen went no further than so many times its width is a dash or a dot: how high it is says
-// nothing of the frame, which is taken to be so many times as high as the dash is wide.
-const FLAT_WAY = 1.3;
-const FLAT_FRAME = 0.7;
+const LANGUAGES = ["en"]; // the languages of the model's training data
+const LANGUAGE_MODEL = "english"; // used if the server has it
+const FRAME_HEIGHT = 1.1; // in heights of the drawing, so that no ink touches the frame
+// If the strokes together are at most `FLAT_LENGTH` times as long as the drawing is wide, it is a dash
+// or a dot. Its height does not show how large the writing is, so its width gives the frame's height.
+const FLAT_LENGTH = 1.3;
+const FLAT_FRAME_HEIGHT = 0.7; // in widths of the drawing
 const ALTERNATIVES = 3;
 
 /** @typedef {{ languages: readonly string[] }} Constraint */
 
 /**
  * @typedef {object} Hints
- * @property {string} [recognitionType] "text", or "per-character": without words
- * @property {string} [inputType] of no matter here: all pens draw alike
+ * @property {string} [recognitionType] "text", or "per-character" for characters without spaces or words
+ * @property {string} [inputType] accepted but not used
  * @property {string} [textContext] the text before the drawing
- * @property {number} [alternatives] predictions at most
+ * @property {number} [alternatives] maximum number of predictions
  */
 
 /** @typedef {{ x: number, y: number, t?: number }} HandwritingPoint */
@@ -38,21 +39,21 @@ const ALTERNATIVES = 3;
 /**
  * @typedef {object} Segment
  * @property {string} grapheme
- * @property {number} beginIndex in the text
- * @property {number} endIndex the one after the last
- * @property {DrawingSegment[]} drawingSegments half open, as all of these are
+ * @property {number} beginIndex index of its first code unit in the text
+ * @property {number} endIndex index after its last code unit
+ * @property {DrawingSegment[]} drawingSegments its points; end indexes are not included
  */
 
 /** @typedef {{ text: string, segmentationResult: Segment[] }} Prediction */
 
 /**
- * What is offered for some languages.
+ * Describe the recognizer for some languages.
  *
  * @param {Constraint} constraint
- * @returns {Promise<object | null>} null where one of them is not read
+ * @returns {Promise<object | null>} null if one of the languages is not supported
  */
 export async function queryHandwritingRecognizer({ languages }) {
-  if (!languages.every(isRead)) return null;
+  if (!languages.every(isSupported)) return null;
   return {
     textAlternatives: true,
     textSegmentation: true,
@@ -66,26 +67,26 @@ export async function queryHandwritingRecognizer({ languages }) {
 }
 
 /**
- * A recognizer that asks an inkstream server.
+ * Create a recognizer that uses an inkstream server.
  *
  * @param {Constraint} constraint
  * @param {{ url: string | URL, model?: string, key?: string }} server
  * @returns {Promise<HandwritingRecognizer>}
- * @throws {DOMException} "NotSupportedError" for a language that is not read
- * @throws {import("./inkstream.js").InkstreamError} the server's refusal
+ * @throws {DOMException} "NotSupportedError" if a language is not supported
+ * @throws {import("./inkstream.js").InkstreamError} the server's error, or "no_connection"
  */
 export async function createHandwritingRecognizer({ languages }, { url, model = "lines", key }) {
-  const other = languages.find((language) => !isRead(language));
-  if (other !== undefined) {
-    const known = LANGUAGES.join(", ");
-    throw new DOMException(`language is ${other}, allowed: ${known}`, "NotSupportedError");
+  const unsupported = languages.find((language) => !isSupported(language));
+  if (unsupported !== undefined) {
+    const allowed = LANGUAGES.join(", ");
+    throw new DOMException(`language is ${unsupported}, allowed: ${allowed}`, "NotSupportedError");
   }
   const stream = await connect(url, { model, ...(key !== undefined && { key }) });
   return new HandwritingRecognizer(stream);
 }
 
 /** @param {string} language a BCP 47 tag */
-function isRead(language) {
+function isSupported(language) {
   return LANGUAGES.includes(language.toLowerCase().split("-")[0] ?? "");
 }
 
@@ -110,10 +111,10 @@ export class HandwritingStroke {
 export class HandwritingRecognizer {
   #stream;
   /** @type {Promise<unknown>} */
-  #newest = Promise.resolve(); // the reading that was asked for last: one at a time
+  #lastRecognition = Promise.resolve(); // the next one waits for it: the session has one line
   #finished = false;
 
-  /** Made by `createHandwritingRecognizer`. @param {import("./inkstream.js").Stream} stream */
+  /** Use `createHandwritingRecognizer` instead. @param {import("./inkstream.js").Stream} stream */
   constructor(stream) {
     this.#stream = stream;
   }
@@ -123,13 +124,14 @@ export class HandwritingRecognizer {
     this.#check();
     return new HandwritingDrawing(hints, (strokes) => {
       this.#check();
-      const reading = this.#newest.catch(() => {}).then(() => this.#read(strokes, hints));
-      this.#newest = reading;
-      return reading;
+      const previous = this.#lastRecognition.catch(() => {});
+      const recognition = previous.then(() => this.#recognize(strokes, hints));
+      this.#lastRecognition = recognition;
+      return recognition;
     });
   }
 
-  /** Let go of the server; nothing can be asked any more. */
+  /** Close the connection. The recognizer and its drawings cannot be used afterwards. */
   finish() {
     this.#finished = true;
     this.#stream.close();
@@ -144,21 +146,21 @@ export class HandwritingRecognizer {
    * @param {Hints} hints
    * @returns {Promise<{ text: string, letters: Letter[] }>}
    */
-  async #read(strokes, hints) {
+  async #recognize(strokes, hints) {
     const stream = this.#stream;
-    const { points, height } = framed(strokes);
-    const asked = Promise.all([
-      stream.configure({ every: "message", ...choicesOf(hints, stream.ready) }),
+    const { moved, height } = fitFrame(strokes);
+    const requests = Promise.all([
+      stream.configure({ every: "message", ...sessionOptions(hints, stream.ready) }),
       stream.reset(),
-      stream.ink(points.map((own, id) => ({ id, points: own })), height),
+      stream.ink(moved.map((points, id) => ({ id, points })), height),
       stream.flush(),
     ]);
-    asked.catch(() => {}); // the messages end with what went wrong
+    requests.catch(() => {}); // iterating over the messages throws the same error
     /** @type {Letter[] | undefined} */
     let letters;
     for await (const message of stream) {
       if (message.type === "reset_done") letters = [];
-      if (letters === undefined) continue; // of a drawing before, that could not be read
+      if (letters === undefined) continue; // messages of an earlier drawing that failed
       if (message.type === "letter" || message.type === "punctuation") letters[message.id] = message;
       if (message.type === "rewound") letters.length = Math.min(letters.length, message.letters);
       if (message.type === "error") throw new DOMException(message.message, "DataError");
@@ -170,18 +172,18 @@ export class HandwritingRecognizer {
 
 export class HandwritingDrawing {
   #hints;
-  #read;
+  #recognize;
   /** @type {HandwritingStroke[]} */
   #strokes = [];
 
   /**
-   * Made by `startDrawing`.
+   * Use `startDrawing` instead.
    * @param {Hints} hints
-   * @param {(strokes: Point[][]) => Promise<{ text: string, letters: Letter[] }>} read
+   * @param {(strokes: Point[][]) => Promise<{ text: string, letters: Letter[] }>} recognize
    */
-  constructor(hints, read) {
+  constructor(hints, recognize) {
     this.#hints = hints;
-    this.#read = read;
+    this.#recognize = recognize;
   }
 
   /** @param {HandwritingStroke} stroke */
@@ -191,7 +193,7 @@ export class HandwritingDrawing {
 
   /** @param {HandwritingStroke} stroke */
   removeStroke(stroke) {
-    this.#strokes = this.#strokes.filter((own) => own !== stroke);
+    this.#strokes = this.#strokes.filter((other) => other !== stroke);
   }
 
   clear() {
@@ -202,25 +204,25 @@ export class HandwritingDrawing {
     return [...this.#strokes];
   }
 
-  /** @returns {Promise<Prediction[]>} the most probable first; none where nothing is written */
+  /** @returns {Promise<Prediction[]>} the most probable first; empty if there are no points */
   async getPrediction() {
     const strokes = this.#strokes.map((stroke) =>
       stroke.getPoints().map(({ x, y }) => /** @type {Point} */ ([x, y])),
     );
     if (strokes.every((points) => points.length === 0)) return [];
-    const { text, letters } = await this.#read(strokes);
-    return predictionsOf(text, letters, this.#hints.alternatives ?? ALTERNATIVES);
+    const { text, letters } = await this.#recognize(strokes);
+    return makePredictions(text, letters, this.#hints.alternatives ?? ALTERNATIVES);
   }
 }
 
 /**
- * What a server is told of a drawing: single characters have neither spaces nor a language.
+ * Return the session's options for a drawing. Single characters have no spaces and no language model.
  *
  * @param {Hints} hints
  * @param {Ready} ready
- * @returns {Choices}
+ * @returns {SessionOptions}
  */
-function choicesOf({ recognitionType, textContext = "" }, { labels, languages, limits }) {
+function sessionOptions({ recognitionType, textContext = "" }, { labels, languages, limits }) {
   if (recognitionType === "per-character") {
     return { characters: labels.filter((label) => label !== " ").join(""), language_model: null };
   }
@@ -230,28 +232,29 @@ function choicesOf({ recognitionType, textContext = "" }, { labels, languages, l
 }
 
 /**
- * Strokes in the frame that they give themselves: on columns from 0 on.
+ * Choose the frame's height by the drawing, and move its points into the frame, from column 0 on.
+ *
  * @param {Point[][]} strokes
  */
-function framed(strokes) {
+function fitFrame(strokes) {
   const all = strokes.flat();
   const left = all.reduce((least, [x]) => Math.min(least, x), Infinity);
   const right = all.reduce((most, [x]) => Math.max(most, x), -Infinity);
   const top = all.reduce((least, [, y]) => Math.min(least, y), Infinity);
   const bottom = all.reduce((most, [, y]) => Math.max(most, y), -Infinity);
   const width = right - left;
-  const way = strokes.reduce((sum, own) => sum + lengthOf(own), 0);
-  const least = way <= FLAT_WAY * width ? FLAT_FRAME * width : 0;
-  const height = FRAME * Math.max(bottom - top, least) || 1;
+  const length = strokes.reduce((sum, points) => sum + strokeLength(points), 0);
+  const minHeight = length <= FLAT_LENGTH * width ? FLAT_FRAME_HEIGHT * width : 0;
+  const height = FRAME_HEIGHT * Math.max(bottom - top, minHeight) || 1;
   const middle = (top + bottom) / 2;
-  const points = strokes.map((own) =>
-    own.map(([x, y]) => /** @type {Point} */ ([x - left + height / 8, y - middle + height / 2])),
+  const moved = strokes.map((points) =>
+    points.map(([x, y]) => /** @type {Point} */ ([x - left + height / 8, y - middle + height / 2])),
   );
-  return { points, height };
+  return { moved, height };
 }
 
-/** How far the pen goes. @param {Point[]} points */
-function lengthOf(points) {
+/** @param {Point[]} points */
+function strokeLength(points) {
   return points.reduce((sum, [x, y], i) => {
     const [fromX, fromY] = points[i - 1] ?? [x, y];
     return sum + Math.hypot(x - fromX, y - fromY);
@@ -259,19 +262,20 @@ function lengthOf(points) {
 }
 
 /**
- * The text as it was read, and with the likeliest other letters in the places of the least sure.
+ * Return the text, and variants of it in each of which one letter is replaced by an alternative. The
+ * alternatives with the best odds against their letter come first.
  *
  * @param {string} text
  * @param {Letter[]} letters
- * @param {number} most
+ * @param {number} maxPredictions
  * @returns {Prediction[]}
  */
-function predictionsOf(text, letters, most) {
+function makePredictions(text, letters, maxPredictions) {
   /** @type {Segment[]} */
   const segments = [];
-  const places = [...text.matchAll(/\S/gu)].map(({ index }) => index);
-  for (const [number, letter] of letters.entries()) {
-    const beginIndex = places[number] ?? text.length;
+  const beginIndexes = [...text.matchAll(/\S/gu)].map(({ index }) => index);
+  for (const [i, letter] of letters.entries()) {
+    const beginIndex = beginIndexes[i] ?? text.length;
     segments.push({
       grapheme: letter.char,
       beginIndex,
@@ -283,16 +287,16 @@ function predictionsOf(text, letters, most) {
       })),
     });
   }
-  const others = letters.flatMap((letter, number) =>
-    letter.alternatives.map(({ char, p }) => ({ number, char, odds: p / letter.confidence })),
+  const alternatives = letters.flatMap((letter, i) =>
+    letter.alternatives.map(({ char, p }) => ({ i, char, odds: p / letter.confidence })),
   );
-  others.sort((one, other) => other.odds - one.odds);
+  alternatives.sort((one, other) => other.odds - one.odds);
   const predictions = [{ text, segmentationResult: segments }];
-  for (const { number, char } of others.slice(0, Math.max(0, most - 1))) {
-    const own = /** @type {Segment} */ (segments[number]);
-    const segmentationResult = segments.with(number, { ...own, grapheme: char });
-    const before = text.slice(0, own.beginIndex);
-    predictions.push({ text: before + char + text.slice(own.endIndex), segmentationResult });
+  for (const { i, char } of alternatives.slice(0, Math.max(0, maxPredictions - 1))) {
+    const segment = /** @type {Segment} */ (segments[i]);
+    const segmentationResult = segments.with(i, { ...segment, grapheme: char });
+    const before = text.slice(0, segment.beginIndex);
+    predictions.push({ text: before + char + text.slice(segment.endIndex), segmentationResult });
   }
-  return predictions.slice(0, Math.max(1, most));
+  return predictions.slice(0, Math.max(1, maxPredictions));
 }

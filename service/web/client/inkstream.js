@@ -1,17 +1,19 @@
 /**
- * Client of inkstream for browsers and Node 22: reads handwriting while it is being written.
+ * Client of inkstream for browsers and Node 22: sends writing and receives the text as it is read.
  *
  *     const stream = await connect("http://127.0.0.1:8000", { model: "lines" });
  *     await stream.ink([{ id: 1, points: [[12, 20], [14, 61]] }], 120);
+ *     await stream.end();
  *     for await (const message of stream) {
  *       if (message.type === "result") console.log(message.text);
  *     }
  *
- * What is sent goes out in order; who sends much awaits it, and so is held while the network or the
- * server is behind. Messages wait until they are iterated; where many wait, a newer result takes the
- * place of an older one, and nothing else is ever left out. docs/protocol.md says what they mean.
+ * Messages are sent in the order of the calls. Await each call if you send much: it resolves when the
+ * message is on its way, so it slows you down when the network or the server is behind. Messages of the
+ * server wait until you iterate over them. If more than 255 wait, a newer result replaces an older one;
+ * no other message is left out. docs/protocol.md describes the messages.
  *
- * @import { Choices, Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage,
+ * @import { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
  *   Stroke } from "./protocol.d.ts"
  */
 
@@ -23,44 +25,47 @@ export const PROTOCOL = "inkstream.v1";
 
 const PATH = "/v1/stream";
 const SCHEMES = new Map(Object.entries({ "http:": "ws:", "https:": "wss:", "ws:": "ws:", "wss:": "wss:" }));
-const POINT_BYTES = 54; // as JSON at most: two numbers of 25 characters, brackets and commas
-const FRAME_BYTES = 2048; // at most, of a message of ink without its strokes; nearly all for `undo`
-const CHARACTER_BYTES = 3; // at most, of one of JavaScript's
-const MERGE_FROM = 256; // messages that nobody has taken: from here on results are merged
+const ANSWER_TIMEOUT_MS = 20_000;
+// Upper bounds of the size of an `ink` message as JSON:
+const POINT_BYTES = 54; // a point: two numbers of 25 characters, brackets and commas
+const ENVELOPE_BYTES = 2048; // the message without its strokes; nearly all of it for `undo`
+const CHARACTER_BYTES = 3; // one UTF-16 code unit
+const MERGE_FROM = 256; // waiting messages; above this number results are merged
 
 /**
- * @typedef {object} Options
- * @property {string} [model] which of the server's models; its first where absent
- * @property {string} [key] API key, where the server wants one
- * @property {boolean} [reconnect] whether a lost connection is made anew, as a new session
- * @property {number} [silence_ms] after which a server that owes an answer counts as lost; else 20,000
+ * @typedef {object} ConnectOptions
+ * @property {string} [model] name of the model; by default the server's first one
+ * @property {string} [key] API key, if the server requires one
+ * @property {boolean} [reconnect] whether to replace a lost connection by a new session
+ * @property {number} [answer_timeout_ms] after this time without a message a server that owes an answer
+ *   counts as lost; by default 20,000
  */
 
 /**
- * The connection is lost; it is tried again in a while.
+ * The connection is lost. The client connects again after a delay.
  * @typedef {{ type: "disconnected", error: InkstreamError, retry_ms: number }} Disconnected
  */
 
 /**
- * A new session begins: of what was written before it knows nothing, nor of choices.
+ * A new session has begun. It has neither the writing nor the options of the session before.
  * @typedef {{ type: "reconnected", ready: Ready }} Reconnected
  */
 
 /** @typedef {ServerMessage | Disconnected | Reconnected} Message */
 
 /**
- * @typedef {object} Asked what waits for an answer
- * @property {(answer: any) => void} answered
- * @property {(error: InkstreamError) => void} lost
+ * @typedef {object} PendingRequest
+ * @property {(answer: any) => void} resolve
+ * @property {(error: InkstreamError) => void} reject
  */
 
 /**
  * Open a stream.
  *
- * @param {string | URL} url the server, as http or ws; below a path where it is served there
- * @param {Options} [options]
- * @returns {Promise<Stream>} once the server said `ready`
- * @throws {InkstreamError} the server's refusal, or "no_connection" if nobody answers
+ * @param {string | URL} url address of the server, http or ws, with the path under which a proxy serves it
+ * @param {ConnectOptions} [options]
+ * @returns {Promise<Stream>} resolves when the server is ready
+ * @throws {InkstreamError} the server's error, or "no_connection" if the server does not answer
  */
 export async function connect(url, options = {}) {
   const stream = new Stream(streamUrl(url, options.model), options);
@@ -84,33 +89,33 @@ function streamUrl(url, model) {
   return address.href;
 }
 
-/** A conversation with the server; `connect` opens one. */
+/** A session with the server. `connect` opens one. */
 export class Stream {
   /** @type {Ready} */
   #ready;
   #connection;
-  /** @type {Map<Id, Asked>} */
-  #asked = new Map();
-  #newestId = 0;
+  /** @type {Map<Id, PendingRequest>} */
+  #pending = new Map();
+  #lastId = 0;
   /** @type {Message[]} */
   #inbox = [];
   #wake = () => {};
   /** @type {InkstreamError | undefined} */
-  #failure; // what ended the stream, unless it ended as it should
-  #over = false;
+  #error; // why the stream ended, unless the client ended it
+  #ended = false;
 
-  /** `connect` makes one. @param {string} url @param {Options} options */
-  constructor(url, { key, reconnect = false, silence_ms = 20_000 }) {
+  /** Use `connect` instead. @param {string} url @param {ConnectOptions} options */
+  constructor(url, { key, reconnect = false, answer_timeout_ms = ANSWER_TIMEOUT_MS }) {
     const protocols = key === undefined ? [PROTOCOL] : [PROTOCOL, `key.${key}`];
-    this.#connection = new Connection(url, protocols, reconnect, silence_ms, {
-      hear: (message) => this.#hear(message),
-      isOwed: () => this.#asked.size > 0,
-      lost: (error) => this.#lose(error),
-      waits: (error, retry_ms) => this.#put({ type: "disconnected", error, retry_ms }),
-      again: (ready) => this.#beginAgain(ready),
-      over: (error) => this.#end(error),
+    this.#connection = new Connection(url, protocols, reconnect, answer_timeout_ms, {
+      onMessage: (message) => this.#receive(message),
+      isAwaitingAnswer: () => this.#pending.size > 0,
+      onLost: (error) => this.#rejectPending(error),
+      onRetry: (error, retry_ms) => this.#enqueue({ type: "disconnected", error, retry_ms }),
+      onReconnect: (ready) => this.#restart(ready),
+      onEnd: (error) => this.#finish(error),
     });
-    this.#ready = /** @type {any} */ (undefined); // until it is open
+    this.#ready = /** @type {any} */ (undefined); // until `_open` has set it
   }
 
   /** Connect, and wait for `ready`. */
@@ -118,19 +123,19 @@ export class Stream {
     this.#ready = await this.#connection.open();
   }
 
-  /** What the server said first: session, model, labels, column height, limits. */
+  /** The server's first message: session, model, labels, column height, limits. */
   get ready() {
     return this.#ready;
   }
 
-  // What a client says
+  // Client messages
 
   /**
    * Send columns.
    *
-   * @param {Uint8Array} pixels n columns of `ready.column_height` bytes, oldest first, top to bottom,
-   *   0 = paper, 255 = ink
-   * @returns {Promise<void>} when they are on their way
+   * @param {Uint8Array} pixels n columns of `ready.column_height` bytes, oldest first, each from top to
+   *   bottom, 0 = paper, 255 = ink
+   * @returns {Promise<void>} resolves when all are on their way
    */
   async columns(pixels) {
     const { column_height, limits } = this.#ready;
@@ -139,207 +144,209 @@ export class Stream {
       throw new InkstreamError("bad_columns", `${pixels.length} bytes, expected ${expected}`);
     }
     const { max_message_columns, max_frame_bytes } = limits;
-    const most = Math.min(max_message_columns, Math.floor(max_frame_bytes / column_height));
-    const size = most * column_height;
-    const copy = new Uint8Array(pixels); // the caller's may change while it waits
+    const maxColumns = Math.min(max_message_columns, Math.floor(max_frame_bytes / column_height));
+    const size = maxColumns * column_height;
+    const copy = new Uint8Array(pixels); // the caller may change its array meanwhile
     for (let start = 0; start < copy.length; start += size) {
       await this.#connection.send(copy.subarray(start, start + size));
     }
   }
 
   /**
-   * Send strokes of a pen, or pieces of them.
+   * Send strokes of a pen, or parts of them.
    *
-   * @param {readonly Stroke[]} strokes x to the right and y downwards
-   * @param {number} height of the writing's frame in the same units; the same for the whole line
-   * @param {{ pause?: boolean, fit?: boolean, undo?: Id }} [more] whether the pen rests, so that what
-   *   it still touches is read too; whether a line that is small in its frame, or goes beyond it, is
-   *   read anew in one that it fills; the id of a stroke that is taken back first
-   * @returns {Promise<void>} when they are on their way
+   * @param {readonly Stroke[]} strokes points with x to the right and y downwards
+   * @param {number} height of the writing's frame, in the units of the points; one height for a line
+   * @param {{ pause?: boolean, fit?: boolean, undo?: Id }} [options] pause: the pen rests, so read the
+   *   columns that it still touches too; fit: if the ink is small in its frame or goes beyond it, choose
+   *   another frame and read the line again; undo: id of a stroke to remove first
+   * @returns {Promise<void>} resolves when all are on their way
    */
   async ink(strokes, height, { pause = false, fit = false, undo = null } = {}) {
-    const portions = [...portionsOf(strokes, this.#ready.limits)];
-    for (const [number, portion] of portions.entries()) {
-      await this.#say("ink", {
+    const portions = [...splitStrokes(strokes, this.#ready.limits)];
+    for (const [index, portion] of portions.entries()) {
+      const isLast = index === portions.length - 1;
+      await this.#send("ink", {
         strokes: portion,
         height,
-        ...(number === 0 && undo !== null && { undo }),
-        ...(number === portions.length - 1 && { ...(pause && { pause }), ...(fit && { fit }) }),
+        ...(index === 0 && undo !== null && { undo }),
+        ...(isLast && { ...(pause && { pause }), ...(fit && { fit }) }),
       });
     }
   }
 
-  /** Take the stroke of that id back. @param {number | string} stroke @returns {Promise<void>} */
+  /** Remove a stroke. @param {number | string} stroke its id @returns {Promise<void>} */
   undo(stroke) {
-    return this.#say("ink", { undo: stroke });
+    return this.#send("ink", { undo: stroke });
   }
 
-  /** Have read what the pen still touches: it rests. @param {{ fit?: boolean }} [more] see `ink` */
+  /** Read the columns that a resting pen still touches. @param {{ fit?: boolean }} [options] see `ink` */
   pause({ fit = false } = {}) {
-    return this.#say("ink", { pause: true, ...(fit && { fit }) });
+    return this.#send("ink", { pause: true, ...(fit && { fit }) });
   }
 
-  /** Have all that is open decided. @returns {Promise<Flushed>} */
+  /** Decide everything that is still open. @returns {Promise<Flushed>} */
   flush() {
-    return this.#ask("flush");
+    return this.#request("flush");
   }
 
   /** Start a new line at column 0. @returns {Promise<ResetDone>} */
   reset() {
-    return this.#ask("reset");
+    return this.#request("reset");
   }
 
-  /** Forget `column` and all after it. @param {number} column @returns {Promise<Rewound>} */
+  /** Forget `column` and all columns after it. @param {number} column @returns {Promise<Rewound>} */
   rewind(column) {
-    return this.#ask("rewind", { column });
+    return this.#request("rewind", { column });
   }
 
-  /** Change some choices from here on. @param {Choices} choices @returns {Promise<Configured>} */
-  configure(choices) {
-    return this.#ask("configure", choices);
+  /** Change options of the session. @param {SessionOptions} options @returns {Promise<Configured>} */
+  configure(options) {
+    return this.#request("configure", options);
   }
 
-  /** Wait for the server's sign of life. @returns {Promise<number>} milliseconds there and back */
+  /** Measure the round trip to the server. @returns {Promise<number>} milliseconds */
   async ping() {
     const sent = performance.now();
-    await this.#ask("ping");
+    await this.#request("ping");
     return performance.now() - sent;
   }
 
-  /** End the stream in good order. @returns {Promise<Done>} */
+  /** Flush and end the session; iterating then stops after `done`. @returns {Promise<Done>} */
   end() {
-    return this.#ask("end");
+    return this.#request("end");
   }
 
-  /** Close the connection at once; what was not answered never will be. */
+  /** Close the connection at once and reject all unanswered requests. */
   close() {
-    this.#lose(new InkstreamError("no_connection", "the stream was closed here"));
+    this.#rejectPending(new InkstreamError("no_connection", "the client closed the stream"));
     this.#connection.close();
   }
 
   /** @param {string} type @param {object} fields @returns {Promise<void>} */
-  #say(type, fields) {
-    this.#newestId += 1;
-    return this.#connection.send(JSON.stringify({ type, id: this.#newestId, ...fields }));
+  #send(type, fields) {
+    this.#lastId += 1;
+    return this.#connection.send(JSON.stringify({ type, id: this.#lastId, ...fields }));
   }
 
   /** @param {string} type @param {object} [fields] @returns {Promise<any>} the answer */
-  #ask(type, fields = {}) {
-    return new Promise((answered, lost) => {
-      const sending = this.#say(type, fields);
-      const id = this.#newestId;
-      this.#asked.set(id, { answered, lost });
-      sending.catch((error) => this.#answered(id)?.lost(error));
-      this.#connection.awaitAnswer();
+  #request(type, fields = {}) {
+    return new Promise((resolve, reject) => {
+      const sending = this.#send(type, fields);
+      const id = this.#lastId;
+      this.#pending.set(id, { resolve, reject });
+      sending.catch((error) => this.#takePending(id)?.reject(error));
+      this.#connection.startAnswerTimer();
     });
   }
 
-  // What the server says
+  // Server messages
 
   /**
-   * The messages, in order, to the end of the stream.
+   * Iterate over the messages, in order, until the stream ends.
    *
    * @returns {AsyncGenerator<Message, void, void>}
-   * @throws {InkstreamError} where the stream does not end as it should
+   * @throws {InkstreamError} if the server or the network ends the stream
    */
   async *[Symbol.asyncIterator]() {
     for (;;) {
       for (let next; (next = this.#inbox.shift()) !== undefined; ) yield next;
-      if (this.#failure !== undefined) throw this.#failure;
-      if (this.#over) return;
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#ended) return;
       await new Promise((wake) => (this.#wake = () => wake(undefined)));
     }
   }
 
   /** @param {ServerMessage} message */
-  #hear(message) {
+  #receive(message) {
     switch (message.type) {
       case "error": {
-        const asked = this.#answered(message.ref);
-        if (asked === undefined) this.#put(message);
-        else asked.lost(new InkstreamError(message.code, message.message));
+        const request = this.#takePending(message.ref);
+        if (request === undefined) this.#enqueue(message);
+        else request.reject(new InkstreamError(message.code, message.message));
         return;
       }
       case "pong":
-        this.#answered(message.id)?.answered(message);
+        this.#takePending(message.id)?.resolve(message);
         return;
       case "done":
-        this.#answered([...this.#asked.keys()][0] ?? null)?.answered(message); // all else was
+        this.#takePending([...this.#pending.keys()][0] ?? null)?.resolve(message); // the oldest is `end`
         break;
       case "flushed":
       case "reset_done":
       case "rewound":
       case "configured":
-        this.#answered(message.id)?.answered(message);
+        this.#takePending(message.id)?.resolve(message);
     }
-    this.#put(message);
+    this.#enqueue(message);
   }
 
-  /** Who asked under this id, and need not wait any more. @param {Id} id */
-  #answered(id) {
-    const asked = this.#asked.get(id);
-    this.#asked.delete(id);
-    return asked;
+  /** Remove and return the unanswered request with an id. @param {Id} id */
+  #takePending(id) {
+    const request = this.#pending.get(id);
+    this.#pending.delete(id);
+    return request;
   }
 
   /** @param {Message} message */
-  #put(message) {
+  #enqueue(message) {
     const inbox = this.#inbox;
-    const crowded = inbox.length >= MERGE_FROM && message.type === "result";
-    if (crowded && inbox.at(-1)?.type === "result") inbox.pop();
+    const isFull = inbox.length >= MERGE_FROM && message.type === "result";
+    if (isFull && inbox.at(-1)?.type === "result") inbox.pop();
     inbox.push(message);
     this.#wake();
   }
 
   /** @param {InkstreamError} error */
-  #lose(error) {
-    for (const { lost } of this.#asked.values()) lost(error);
-    this.#asked.clear();
+  #rejectPending(error) {
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
   }
 
   /** @param {Ready} ready */
-  #beginAgain(ready) {
+  #restart(ready) {
     this.#ready = ready;
-    this.#put({ type: "reconnected", ready });
+    this.#enqueue({ type: "reconnected", ready });
   }
 
   /** @param {InkstreamError | undefined} error */
-  #end(error) {
-    this.#over = true;
-    this.#failure = error;
+  #finish(error) {
+    this.#ended = true;
+    this.#error = error;
     this.#wake();
   }
 }
 
 /**
- * Strokes for one message after the other, as many points in each as fit, but two may be. One that
- * is cut goes on by its name, or, if it has none, where it ended: its ink is the same.
+ * Split strokes into portions that fit into one message each, with as many points as possible (but at
+ * least two). A stroke that is cut continues under its id, or from its last point if it has no id, so
+ * its ink is the same.
  *
  * @param {readonly Stroke[]} strokes
  * @param {Ready["limits"]} limits
  * @returns {Generator<Stroke[], void, void>}
  */
-function* portionsOf(strokes, { max_message_points, max_frame_bytes }) {
-  const fitting = Math.floor((max_frame_bytes - FRAME_BYTES) / POINT_BYTES);
-  const most = Math.min(max_message_points, fitting);
+function* splitStrokes(strokes, { max_message_points, max_frame_bytes }) {
+  const maxPointsByBytes = Math.floor((max_frame_bytes - ENVELOPE_BYTES) / POINT_BYTES);
+  const maxPoints = Math.min(max_message_points, maxPointsByBytes);
   /** @type {Stroke[]} */
   let portion = [];
-  let room = most;
+  let room = maxPoints; // points that still fit into the portion
   for (const stroke of strokes) {
-    const named = stroke.id !== undefined && stroke.id !== null;
+    const hasId = stroke.id !== undefined && stroke.id !== null;
     let rest = stroke.points;
     const headBytes = JSON.stringify({ ...stroke, points: [] }).length * CHARACTER_BYTES;
-    const head = Math.ceil(headBytes / POINT_BYTES); // it takes the room of so many points
-    const whole = Math.max(most - head, 2);
-    room = portion.length ? room - head : whole;
+    const head = Math.ceil(headBytes / POINT_BYTES); // in points
+    const emptyRoom = Math.max(maxPoints - head, 2);
+    room = portion.length ? room - head : emptyRoom;
     while (rest.length > room) {
       if (room > 1) {
-        portion.push({ ...stroke, points: rest.slice(0, room), ...(named && { last: false }) });
-        rest = rest.slice(named ? room : room - 1);
+        portion.push({ ...stroke, points: rest.slice(0, room), ...(hasId && { last: false }) });
+        rest = rest.slice(hasId ? room : room - 1);
       }
       if (portion.length) yield portion;
       portion = [];
-      room = whole;
+      room = emptyRoom;
     }
     portion.push({ ...stroke, points: rest });
     room -= rest.length;

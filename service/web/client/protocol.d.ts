@@ -1,31 +1,31 @@
-/** The messages of inkstream's wire protocol, version 1: docs/protocol.md says what they mean. */
+/** The messages of inkstream's protocol, version 1. docs/protocol.md describes them. */
 
 export type Id = number | string | null;
 export type Point = readonly [x: number, y: number];
 
-/** Strokes of a pen, or pieces of them. */
+/** A stroke of a pen, or a part of one. */
 export interface Stroke {
-  /** Names the stroke; more points may come for it, it can be undone, and events tell of it. */
+  /** Identifies the stroke: to add points to it, to undo it, and in events. */
   id?: Id;
   points: readonly Point[];
-  /** Whether it is complete (true where absent); else its next points go on from here. */
+  /** Whether the stroke is complete (the default); if false, more points with its id follow. */
   last?: boolean;
 }
 
-/** What `configure` changes; what is absent stays as it is. */
-export interface Choices {
+/** The session's options, set by `configure`. An option that is absent keeps its value. */
+export interface SessionOptions {
   every?: "column" | "message";
   top_k?: number | null;
   polarity?: "ink-high" | "ink-low";
   characters?: string | null;
   line_end_columns?: number;
-  /** One of the `languages` of `ready`; this and what follows is of the next lines. */
+  /** One of the `languages` in `ready`. This option and those below apply from the next line on. */
   language_model?: string | null;
-  /** That may well come: names, terms. */
+  /** Words that are likely to occur, such as names and terms. */
   words?: readonly string[];
-  /** The text before the line, for a language model. */
+  /** The text before the line, for the language model. */
   context?: string;
-  /** A regular expression that the line fulfils. */
+  /** A regular expression that the line's text matches. */
   pattern?: string | null;
 }
 
@@ -68,20 +68,21 @@ export interface Result {
   epoch: number;
   column: number;
   probabilities: Record<string, number>;
-  /** A transcriber's. */
+  /** Only from a transcriber. */
   letter_end?: number;
-  /** A transcriber's. */
+  /** Only from a transcriber. */
   text?: string;
 }
 
-/** A part of a stroke: its points from `start` on, up to the one before `end`. */
+/** Part of a stroke: its points from `start` to `end`, which is not included. */
 export interface Span {
   id: number | string;
   start: number;
   end: number;
 }
 
-interface Decided {
+/** What a letter, a punctuation mark and a word have in common. */
+interface InkEvent {
   id: number;
   start: number;
   end: number;
@@ -90,41 +91,41 @@ interface Decided {
   strokes: Span[] | null;
 }
 
-export interface Letter extends Decided {
+export interface Letter extends InkEvent {
   type: "letter" | "punctuation";
   char: string;
   alternatives: { char: string; p: number }[];
 }
 
-export interface Word extends Decided {
+export interface Word extends InkEvent {
   type: "word";
   text: string;
   alternatives: { text: string; p: number }[];
 }
 
-export interface Configured extends Required<Choices> {
+export interface Configured extends Required<SessionOptions> {
   type: "configured";
   id: Id;
 }
 
-/** A classifier answers with a label, a transcriber with a text. */
-interface Answer {
+/** The line as it was recognized: a classifier gives a label, a transcriber a text. */
+interface Recognized {
   label?: string | null;
   text?: string;
 }
 
-export interface Rewound extends Answer {
+export interface Rewound extends Recognized {
   type: "rewound";
   id: Id;
   epoch: number;
   column: number;
   letters: number;
   words: number;
-  /** Of a line of ink that was fitted into another one: columns are as wide as its rows are high. */
+  /** The new frame, if `fit` changed it. A column is `height / column_height` wide. */
   frame?: { top: number; height: number };
 }
 
-export interface Flushed extends Answer {
+export interface Flushed extends Recognized {
   type: "flushed";
   id: Id;
   epoch: number;
@@ -149,7 +150,7 @@ export interface Goaway {
   resumable: boolean;
 }
 
-export interface Failure {
+export interface ErrorMessage {
   type: "error";
   code: string;
   message: string;
@@ -158,7 +159,7 @@ export interface Failure {
   ref: Id;
 }
 
-export interface Done extends Answer {
+export interface Done extends Recognized {
   type: "done";
   columns: number;
   letters: number;
@@ -177,5 +178,5 @@ export type ServerMessage =
   | ResetDone
   | Pong
   | Goaway
-  | Failure
+  | ErrorMessage
   | Done;

@@ -1,65 +1,64 @@
 /**
- * The page: what is written on the pad goes to the server, and what the server says is shown.
+ * The page: sends the ink of the pad to the server, and shows the server's messages.
  *
- * @import { Ready } from "../client/protocol.d.ts"
+ * @import { Letter, Ready, Stroke } from "../client/protocol.d.ts"
  * @import { Message, Stream } from "../client/inkstream.js"
+ * @import { PadStroke } from "./pad.js"
  */
 
+import { InkstreamError, connect } from "../client/inkstream.js";
 import { Bars } from "./bars.js";
-import { Before } from "./before.js";
 import { Correction } from "./correction.js";
 import { Curve } from "./curve.js";
-import { element, put } from "./dom.js";
-import { Figures } from "./figures.js";
-import { linesOf } from "./image.js";
-import { InkstreamError, connect } from "../client/inkstream.js";
-import { listenToKeys } from "./keys.js";
-import { Languages } from "./languages.js";
+import { element, setText } from "./dom.js";
+import { imageLines } from "./image.js";
+import { LanguageMenu } from "./languages.js";
 import { Letters } from "./letters.js";
 import { Line } from "./line.js";
+import { Metrics } from "./metrics.js";
 import { Pad } from "./pad.js";
+import { PauseTimer } from "./pause_timer.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
-import { Rest } from "./rest.js";
 import { Ribbon } from "./ribbon.js";
 import { Samples } from "./samples.js";
+import { addShortcuts } from "./shortcuts.js";
 import { Status } from "./status.js";
 
-const SHOW_EVERY_MS = 2000; // figures; each time the server is asked for a sign of life
+const METRICS_INTERVAL_MS = 2000;
 const RETRY_MS = 2000;
-const SILENCE_MS = 10_000; // of a server that owes an answer: it counts as lost
+const ANSWER_TIMEOUT_MS = 10_000;
 
 const line = new Line();
 const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), line);
 const letters = new Letters(element("letters", HTMLElement), line, correctLetter);
 const correction = new Correction(element("correct", HTMLInputElement));
 const hint = element("hint", HTMLElement);
-const before = new Before(element("lines", HTMLElement));
 const bars = new Bars(element("bars", HTMLElement));
 const curve = new Curve(element("curve", HTMLCanvasElement), line);
-const figures = new Figures((name) => element(name, HTMLElement));
+const metrics = new Metrics((field) => element(field, HTMLElement));
 const samples = new Samples(element("download", HTMLButtonElement));
-const pad = new Pad(element("pad", HTMLCanvasElement), { onInk, onLift: schedule, onPalm: undo });
+const pad = new Pad(element("pad", HTMLCanvasElement), { onInk, onLift: startPauseTimer, onPalm: undo });
 const status = new Status();
-const languages = new Languages(
-  element("expect", HTMLElement),
+const languages = new LanguageMenu(
+  element("language-label", HTMLElement),
   element("language", HTMLSelectElement),
-  readAgain,
+  recognizeAgain,
 );
-const rest = new Rest({
+const pauseTimer = new PauseTimer({
   onPause: () => stream?.pause().catch(() => {}),
   onFlush() {
-    void decide();
-    pad.moveOn();
+    void flush();
+    pad.scroll();
     align();
   },
 });
 const player = new Player({
-  onImage: (file) => void readImage(file),
+  onImage: (file) => void loadImage(file),
   onColumns: (pixels) => stream?.columns(pixels).catch(() => {}),
-  onPlace: showPicture,
-  onOver: () => void turnOver(),
-  onAgain: () => play(player.lines, player.height),
+  onAdvance: showPicture,
+  onLineEnd: () => void finishImageLine(),
+  onReplay: () => playLine(player.lines, player.columnHeight, 0),
 });
 
 /** @type {Stream | undefined} */
@@ -67,131 +66,131 @@ let stream;
 /** @type {string | undefined} */
 let key;
 let model = "lines";
-let run = 0; // of the connection: an older one's messages are dropped
-let isDrawing = false; // a frame is asked for
-let isFinished = false; // a digit is read, and the next stroke begins another one
-let isOver = false; // until a new line begins
-let isUndone = false; // a stroke, which may lie too far back for the server
+let connectionNumber = 0; // messages of an earlier connection are ignored
+let isRedrawPending = false;
+let isDigitDone = false; // a digit was flushed, so the next stroke begins another one
+let isRefused = false; // the server's error has ended the session; a new line connects again
+let isUndone = false; // a stroke was undone, perhaps one that is too far back for the server to rewind
 
-// The conversation
+// Connection
 
-async function converse() {
-  const own = ++run;
+async function run() {
+  const own = ++connectionNumber;
   stream?.close();
   stream = undefined;
-  isOver = false;
-  status.wait("connecting");
-  while (own === run) {
+  isRefused = false;
+  status.showWaiting("connecting");
+  while (own === connectionNumber) {
     try {
       const opened = await connect(new URL(".", location.href), {
-        model: await figures.choose(model, credentials()),
+        model: await metrics.chooseModel(model, credentials()),
         reconnect: true,
-        silence_ms: SILENCE_MS,
+        answer_timeout_ms: ANSWER_TIMEOUT_MS,
         ...(key !== undefined && { key }),
       });
-      if (own !== run) return opened.close();
+      if (own !== connectionNumber) return opened.close();
       stream = opened;
       startSession(opened.ready);
       for await (const message of opened) {
-        if (own !== run) return;
-        hear(message);
+        if (own !== connectionNumber) return;
+        handleMessage(message);
       }
       return;
     } catch (error) {
       if (!(error instanceof InkstreamError)) throw error;
-      if (own !== run) return;
+      if (own !== connectionNumber) return;
       if (error.code === "unauthorized") return status.askForKey(key !== undefined);
-      status.complain(error);
-      isOver = !["no_connection", "server_full", "idle"].includes(error.code); // who sleeps is idle
-      if (isOver) return status.close();
-      status.wait("connecting again");
+      status.showError(error);
+      isRefused = !["no_connection", "server_full", "idle"].includes(error.code);
+      if (isRefused) return status.showClosed();
+      status.showWaiting("reconnecting");
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 }
 
-/** A session begins, with what stands on the pad. @param {Ready} ready */
+/** Begin a session, and send it what is on the pad. @param {Ready} ready */
 function startSession(ready) {
   line.begin();
-  status.open();
-  if (model === "digits") bars.begin(ready.labels);
-  figures.name(ready.model);
-  languages.offer(ready.languages);
-  if (languages.chosen !== null) expectLanguage();
-  readAll();
+  status.showConnected();
+  if (model === "digits") bars.setLabels(ready.labels);
+  metrics.showModel(ready.model);
+  languages.setLanguages(ready.languages);
+  if (languages.chosen !== null) sendLanguage();
+  sendAll();
 }
 
-function readAll() {
-  isFinished = false;
+/** Send everything that is on the pad to a new session, or after a reset. */
+function sendAll() {
+  isDigitDone = false;
   align();
   if (pad.picture !== undefined) {
-    stream?.columns(player.played).catch(() => {});
-    if (player.place === pad.picture.length) void turnOver();
+    stream?.columns(player.playedPixels).catch(() => {});
+    if (player.nPlayed === pad.picture.nColumns) void finishImageLine();
   }
-  inkAll();
-  schedule();
+  sendAllInk();
+  startPauseTimer();
 }
 
-function inkAll() {
-  const pieces = pad.all();
-  if (pieces.length > 0) onInk(pieces, performance.now());
+function sendAllInk() {
+  const strokes = pad.takeAll();
+  if (strokes.length > 0) onInk(strokes, performance.now());
 }
 
-/** Of the next line. */
-function expectLanguage() {
+/** Set the language model, from the next line on. */
+function sendLanguage() {
   stream?.configure({ language_model: languages.chosen }).catch(() => {});
 }
 
-/** Read what stands there anew, in the language that is expected now. */
-function readAgain() {
+/** Recognize what is on the pad again, with the language model that is chosen now. */
+function recognizeAgain() {
   isUndone = false;
   if (stream === undefined) return;
-  expectLanguage();
+  sendLanguage();
   stream.reset().catch(() => {});
   line.begin(true);
-  readAll();
+  sendAll();
 }
 
 /** @param {Message} message */
-function hear(message) {
+function handleMessage(message) {
   if (message.type === "disconnected") {
-    status.complain(message.error);
-    status.wait("connecting again");
+    status.showError(message.error);
+    status.showWaiting("reconnecting");
   } else if (message.type === "reconnected") {
     startSession(message.ready);
   } else if (message.type === "goaway") {
-    status.wait("the server is about to stop");
+    status.showWaiting("the server is about to stop");
   } else if (message.type === "error") {
-    if (!line.isMeant) return;
-    if (isUndone && message.code === "bad_ink") readAgain();
-    else status.complain(message);
-  } else if (line.hear(message)) {
-    if (message.type === "result") figures.answered();
+    if (!line.isCurrent) return;
+    if (isUndone && message.code === "bad_ink") recognizeAgain();
+    else status.showError(message);
+  } else if (line.update(message)) {
+    if (message.type === "result") metrics.recordResult();
     if (message.type === "rewound" && message.frame !== undefined) align();
-    if (message.type === "flushed") isFinished = model === "digits";
+    if (message.type === "flushed") isDigitDone = model === "digits";
     redraw();
   }
 }
 
-// The pen
+// Ink
 
-/** @param {import("../client/protocol.d.ts").Stroke[]} pieces @param {number} since */
-function onInk(pieces, since) {
-  rest.end();
+/** @param {Stroke[]} strokes @param {number} since */
+function onInk(strokes, since) {
+  pauseTimer.stop();
   hint.hidden = true;
-  figures.asked(since);
-  if (isFinished || pad.picture !== undefined) newLine(pad.strokes.at(-1));
-  else stream?.ink(pieces, pad.height).catch(() => {}); // the messages tell of it
+  metrics.recordInk(since);
+  if (isDigitDone || pad.picture !== undefined) newLine(pad.strokes.at(-1));
+  else stream?.ink(strokes, pad.height).catch(() => {}); // iterating over the messages reports errors
 }
 
-/** The pen was lifted. */
-function schedule() {
-  if (pad.strokes.length > 0) rest.begin();
-  else rest.end();
+function startPauseTimer() {
+  if (pad.strokes.length > 0) pauseTimer.start();
+  else pauseTimer.stop();
 }
 
-/** Have all decided, of ink in the frame that suits it. */
-function decide() {
+/** Decide the whole line; ink in the frame that fits it. */
+function flush() {
   if (pad.strokes.length > 0) stream?.pause({ fit: true }).catch(() => {});
   return stream?.flush().catch(() => undefined);
 }
@@ -200,17 +199,17 @@ function undo() {
   const id = pad.undo();
   if (id === undefined) return;
   isUndone = true;
-  isFinished = false;
-  align(); // the paper may have moved back
+  isDigitDone = false;
+  align(); // the paper may have scrolled back
   stream?.undo(id).catch(() => {});
-  schedule();
+  startPauseTimer();
 }
 
-/** @param {import("./pad.js").Written} [first] stroke of it */
+/** Clear the pad and begin a new line. @param {PadStroke} [first] a stroke that is already written */
 function newLine(first) {
-  isFinished = false;
-  status.calm();
-  player.hold();
+  isDigitDone = false;
+  status.hideError();
+  player.pause();
   pad.clear(first);
   document.body.dataset["shows"] = "ink";
   hint.hidden = pad.strokes.length > 0;
@@ -218,75 +217,84 @@ function newLine(first) {
   line.begin(stream !== undefined);
   correction.clear();
   align();
-  inkAll();
+  sendAllInk();
   redraw();
-  if (isOver) void converse();
+  if (isRefused) void run();
 }
 
-/** Begin another line; put away what the one before says. @param {string} [label] if that is known */
-async function next(label) {
+/** Begin a new line, and list the finished one. @param {string} [label] its text, if it was corrected */
+async function nextLine(label) {
   if (pad.strokes.length === 0 && pad.picture === undefined) return;
-  rest.end();
+  pauseTimer.stop();
   const { text } = line;
-  const flushing = decide();
-  newLine(); // the hand need not wait
+  const flushing = flush();
+  newLine(); // before the answer, so that the user can write on
   const flushed = await flushing;
-  before.add(label ?? flushed?.text ?? flushed?.label ?? text);
+  listFinished(label ?? flushed?.text ?? flushed?.label ?? text);
 }
 
-// An image
+/** @param {string} text */
+function listFinished(text) {
+  if (text === "") return;
+  const item = document.createElement("li");
+  item.textContent = text;
+  element("lines", HTMLElement).append(item);
+}
 
-/** Have an image made into columns, and play them. @param {Blob} file */
-async function readImage(file) {
-  if (stream === undefined) return; // the page says so already
+// Images
+
+/** Have the server convert an image into columns, and play them. @param {Blob} file */
+async function loadImage(file) {
+  if (stream === undefined) return; // the status already says that the page is not connected
   const { model: { name, kind }, column_height } = stream.ready;
-  const own = run;
-  player.wait(1);
+  const own = connectionNumber;
+  player.countPreparing(1);
   try {
-    const how = { model: name, isPage: kind === "transcriber" && figures.readsPages };
-    const lines = await linesOf(file, how, credentials());
-    if (own === run) play(lines, column_height); // else another model was chosen meanwhile
+    const options = { model: name, isPage: kind === "transcriber" && metrics.readsPages };
+    const lines = await imageLines(file, options, credentials());
+    if (own === connectionNumber) playLine(lines, column_height, 0); // else another model was chosen
   } catch (error) {
     if (!(error instanceof InkstreamError)) throw error;
-    status.complain(error);
+    status.showError(error);
   } finally {
-    player.wait(-1);
+    player.countPreparing(-1);
   }
 }
 
-/** @param {Uint8Array[]} lines columns of each @param {number} height of a column @param {number} [number] */
-function play(lines, height, number = 0) {
+/** @param {Uint8Array[]} lines columns of each @param {number} columnHeight @param {number} lineIndex */
+function playLine(lines, columnHeight, lineIndex) {
   newLine();
   hint.hidden = true;
   document.body.dataset["shows"] = "image";
-  player.load(lines, height, number);
-  pad.picture = new Picture(player.pixels, height);
+  player.load(lines, columnHeight, lineIndex);
+  pad.picture = new Picture(player.pixels, columnHeight);
   showPicture();
 }
 
-/** A line of an image is over: it is decided, put away where others follow, and the next one begins. */
-async function turnOver() {
+/** Flush a line of an image that was played; if others follow, list it and play the next one. */
+async function finishImageLine() {
   const { picture } = pad;
-  const flushed = await decide();
-  if (pad.picture !== picture || flushed === undefined || player.isLast) return;
-  before.add(flushed.text ?? "");
-  play(player.lines, player.height, player.number + 1);
+  const flushed = await flush();
+  if (pad.picture !== picture || flushed === undefined || player.isLastLine) return;
+  listFinished(flushed.text ?? "");
+  playLine(player.lines, player.columnHeight, player.lineIndex + 1);
 }
 
 function showPicture() {
   if (pad.picture === undefined) return;
   const { offset } = pad;
-  pad.show(pad.picture, player.place);
+  pad.show(pad.picture, player.nPlayed);
   if (pad.offset !== offset) align();
 }
 
-/** Of the key, for requests. @returns {Record<string, string>} */
+/** Return the request headers that carry the key. @returns {Record<string, string>} */
 function credentials() {
   return key === undefined ? {} : { authorization: `Bearer ${key}` };
 }
 
-// What is shown
+// Display
 
+/** Align the ribbon and the letters with the ink. */
 function align() {
   const { column_height } = stream?.ready ?? { column_height: 32 };
   const pixelsPerColumn = (line.height ?? pad.height) / column_height;
@@ -294,56 +302,60 @@ function align() {
   letters.align(pixelsPerColumn, pad.offset);
 }
 
+/** Draw the line in the next animation frame. */
 function redraw() {
-  if (isDrawing) return;
-  isDrawing = true;
+  if (isRedrawPending) return;
+  isRedrawPending = true;
   requestAnimationFrame(() => {
-    isDrawing = false;
+    isRedrawPending = false;
     ribbon.draw();
     letters.draw();
     bars.draw(line.results.at(-1));
     if (model === "digits") curve.draw();
     const [decided, tentative] = model === "digits" ? [line.text, ""] : line.parts;
-    put(element("decided", HTMLElement), decided);
-    put(element("tentative", HTMLElement), tentative);
-    correction.follow(line.text);
+    setText(element("decided", HTMLElement), decided);
+    setText(element("tentative", HTMLElement), tentative);
+    correction.update(line.text);
   });
 }
 
-/** @param {import("../client/protocol.d.ts").Letter} letter @param {string} char */
+/** @param {Letter} letter @param {string} char */
 function correctLetter(letter, char) {
-  const place = [...line.text.matchAll(/\S/gu)][letter.id]?.index;
-  if (place !== undefined) correction.replace(line.text, place, letter.char, char);
+  const index = [...line.text.matchAll(/\S/gu)][letter.id]?.index;
+  if (index !== undefined) correction.replace(line.text, index, letter.char, char);
 }
 
-setInterval(async () => figures.show(await stream?.ping().catch(() => undefined)), SHOW_EVERY_MS);
+setInterval(
+  async () => metrics.show(await stream?.ping().catch(() => undefined)),
+  METRICS_INTERVAL_MS,
+);
 
-// The page's controls
+// Controls
 
 element("undo", HTMLElement).addEventListener("click", undo);
 element("clear", HTMLElement).addEventListener("click", () => newLine());
-element("next", HTMLElement).addEventListener("click", () => void next());
+element("next", HTMLElement).addEventListener("click", () => void nextLine());
 element("models", HTMLElement).addEventListener("change", ({ target }) => {
   if (!(target instanceof HTMLInputElement)) return;
   model = target.value;
   document.body.dataset["model"] = model;
   newLine();
-  void converse();
+  void run();
 });
 element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   key = element("key", HTMLInputElement).value;
-  void converse();
+  void run();
 });
 element("correct-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   const { text } = correction;
   if (text === "" || pad.strokes.length === 0) return;
-  samples.keep(pad.strokes.map(({ points }) => points), pad.height, text);
-  void next(text);
+  samples.add(pad.strokes.map(({ points }) => points), pad.height, text);
+  void nextLine(text);
 });
-element("pad", HTMLElement).addEventListener("pointerdown", () => correction.leave());
-listenToKeys({ undo, clear: newLine, next: () => void next() });
+element("pad", HTMLElement).addEventListener("pointerdown", () => correction.blur());
+addShortcuts({ undo, clear: newLine, nextLine: () => void nextLine() });
 addEventListener("resize", align);
 
-void converse();
+void run();

@@ -1,12 +1,12 @@
 /**
- * Bars of a classifier's labels.
+ * Bar chart of the probabilities of a classifier's labels.
  *
  * @import { Result } from "../client/protocol.d.ts"
  */
 
 export class Bars {
   #box;
-  /** @type {Map<string, { item: HTMLElement, bar: HTMLElement, share: HTMLElement }>} */
+  /** @type {Map<string, { item: HTMLElement, bar: HTMLElement, percentage: HTMLElement }>} */
   #bars = new Map();
 
   /** @param {HTMLElement} box */
@@ -14,36 +14,36 @@ export class Bars {
     this.#box = box;
   }
 
-  /** Show these labels. @param {readonly string[]} labels */
-  begin(labels) {
+  /** Replace the bars by empty ones for these labels. @param {readonly string[]} labels */
+  setLabels(labels) {
     this.#bars.clear();
     this.#box.replaceChildren(
       ...labels.map((label) => {
         const item = document.createElement("div");
-        const well = document.createElement("div");
+        const frame = document.createElement("div");
         const bar = document.createElement("span");
         const name = document.createElement("b");
-        const share = document.createElement("small");
+        const percentage = document.createElement("small");
         item.role = "listitem";
-        well.className = "bar";
+        frame.className = "bar";
         name.textContent = label;
-        well.append(bar);
-        item.append(well, name, document.createElement("br"), share);
-        this.#bars.set(label, { item, bar, share });
+        frame.append(bar);
+        item.append(frame, name, document.createElement("br"), percentage);
+        this.#bars.set(label, { item, bar, percentage });
         return item;
       }),
     );
     this.draw(undefined);
   }
 
-  /** Show what is believed after a column; nothing before the first. @param {Result | undefined} result */
+  /** Show a column's probabilities; undefined before the first column. @param {Result | undefined} result */
   draw(result) {
     const probabilities = result?.probabilities ?? {};
     const best = Math.max(...Object.values(probabilities));
-    for (const [label, { item, bar, share }] of this.#bars) {
+    for (const [label, { item, bar, percentage }] of this.#bars) {
       const p = probabilities[label] ?? 0;
       bar.style.height = `${100 * p}%`;
-      share.textContent = result === undefined ? "–" : `${Math.round(100 * p)} %`;
+      percentage.textContent = result === undefined ? "–" : `${Math.round(100 * p)} %`;
       item.toggleAttribute("data-best", result !== undefined && p === best);
     }
   }

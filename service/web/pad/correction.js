@@ -1,72 +1,73 @@
 /**
- * The field that says what was written: it follows what is read, and what was corrected in it stays.
+ * The field for the correct text: it shows the recognized text, and keeps the corrections made in it.
  */
 
 export class Correction {
   #field;
-  #read = ""; // the text that the field follows
-  #wrong = ""; // its beginning up to where it was corrected last
-  #right = ""; // what that should be
+  #recognized = ""; // the text that the field was filled from
+  #wrongStart = ""; // start of that text, up to the end of the last correction
+  #correctStart = ""; // what the corrections made of it
 
   /** @param {HTMLInputElement} field */
   constructor(field) {
     this.#field = field;
-    field.addEventListener("input", () => this.#keep());
+    field.addEventListener("input", () => this.#remember());
   }
 
-  /** What was written. */
+  /** The field's text. */
   get text() {
     return this.#field.value.trim();
   }
 
-  /** Begin a new line. */
+  /** Empty the field for a new line. */
   clear() {
-    this.#field.value = this.#read = this.#wrong = this.#right = "";
+    this.#field.value = this.#recognized = this.#wrongStart = this.#correctStart = "";
   }
 
-  /** Leave it to the pen. */
-  leave() {
+  /** Remove the focus from the field. */
+  blur() {
     this.#field.blur();
   }
 
-  /** Follow what is read, but not under somebody's hand. @param {string} text */
-  follow(text) {
+  /** Show the recognized text with the corrections, unless the field has the focus. @param {string} text */
+  update(text) {
     if (document.activeElement === this.#field) return;
-    const isWrong = text.startsWith(this.#wrong);
-    const value = isWrong ? this.#right + text.slice(this.#wrong.length) : text;
+    const stillApplies = text.startsWith(this.#wrongStart);
+    const value = stillApplies ? this.#correctStart + text.slice(this.#wrongStart.length) : text;
     if (this.#field.value !== value) this.#field.value = value;
-    this.#read = text;
+    this.#recognized = text;
   }
 
   /**
-   * One character of what is read is another one.
+   * Replace one character of the recognized text, unless a correction has removed it.
    *
-   * @param {string} text that is read
-   * @param {number} place of the character in it
-   * @param {string} read the character
-   * @param {string} meant the other one
+   * @param {string} text the recognized text
+   * @param {number} index of the character in it
+   * @param {string} char the character
+   * @param {string} replacement
    */
-  replace(text, place, read, meant) {
-    this.leave();
-    this.follow(text);
+  replace(text, index, char, replacement) {
+    this.blur();
+    this.update(text);
     const { value } = this.#field;
-    const end = place + read.length;
-    const moved = value.length - text.length;
-    const isBefore = value.startsWith(text.slice(0, end)); // what was corrected
-    const isPlain = isBefore || moved === 0 || place >= this.#wrong.length; // else it is gone
-    const at = isBefore ? place : place + moved;
-    if (isPlain) this.#field.value = value.slice(0, at) + meant + value.slice(at + read.length);
-    this.#keep();
+    const end = index + char.length;
+    const shift = value.length - text.length;
+    const isBeforeCorrections = value.startsWith(text.slice(0, end));
+    const isThere = isBeforeCorrections || shift === 0 || index >= this.#wrongStart.length;
+    const at = isBeforeCorrections ? index : index + shift;
+    if (isThere) this.#field.value = value.slice(0, at) + replacement + value.slice(at + char.length);
+    this.#remember();
     this.#field.focus();
   }
 
-  /** Remember what was corrected: nothing where nothing is read, or nothing is left. */
-  #keep() {
-    const [read, { value }] = [this.#read, this.#field];
-    let tail = 0; // characters at the end that are right
-    while (tail < Math.min(read.length, value.length) && read.at(-1 - tail) === value.at(-1 - tail)) tail += 1;
-    const isCorrected = read !== "" && value !== "";
-    this.#wrong = isCorrected ? read.slice(0, read.length - tail) : "";
-    this.#right = isCorrected ? value.slice(0, value.length - tail) : "";
+  /** Store the corrections: none if the recognized text or the field is empty. */
+  #remember() {
+    const [recognized, { value }] = [this.#recognized, this.#field];
+    const maxTail = Math.min(recognized.length, value.length);
+    let tail = 0; // characters at the end that both have
+    while (tail < maxTail && recognized.at(-1 - tail) === value.at(-1 - tail)) tail += 1;
+    const isCorrected = recognized !== "" && value !== "";
+    this.#wrongStart = isCorrected ? recognized.slice(0, recognized.length - tail) : "";
+    this.#correctStart = isCorrected ? value.slice(0, value.length - tail) : "";
   }
 }

@@ -1,16 +1,16 @@
 /**
- * Curves of a classifier's labels over the columns: how each one rose and fell.
+ * Curves of the probabilities of a classifier's labels over the columns.
  *
  * @import { Line } from "./line.js"
  */
 
-import { fit } from "./pad.js";
-import { colourOf } from "./ribbon.js";
+import { scaleCanvas } from "./pad.js";
+import { labelColour } from "./ribbon.js";
 
-const NAMED = 0.15; // share from which on a label is named at its curve's end
-const PAD = 9; // CSS pixels above and below
-const RIGHT = 22; // CSS pixels for the names
-const COLUMNS = 28; // that the width holds at least
+const MIN_NAMED = 0.15; // probability from which on a label is written at the end of its curve
+const MARGIN = 9; // CSS pixels above and below
+const NAME_WIDTH = 22; // CSS pixels at the right for the labels
+const MIN_COLUMNS = 28; // that the width has room for
 
 export class Curve {
   #canvas;
@@ -30,15 +30,15 @@ export class Curve {
     const { clientWidth: width, clientHeight: height } = this.#canvas;
     const { results } = this.#line;
     const context = this.#context;
-    fit(this.#canvas, context);
+    scaleCanvas(this.#canvas, context);
     const style = getComputedStyle(this.#canvas);
-    const y = (/** @type {number} */ p) => height - PAD - p * (height - 2 * PAD);
+    const y = (/** @type {number} */ p) => height - MARGIN - p * (height - 2 * MARGIN);
     context.strokeStyle = style.getPropertyValue("--rule");
     context.lineWidth = 1;
     for (const level of [0, 0.5, 1].map((p) => Math.round(y(p)) + 0.5)) {
-      polyline(context, [[0, level], [width - RIGHT, level]]);
+      polyline(context, [[0, level], [width - NAME_WIDTH, level]]);
     }
-    const step = (width - RIGHT) / Math.max(COLUMNS, results.length);
+    const columnWidth = (width - NAME_WIDTH) / Math.max(MIN_COLUMNS, results.length);
     context.font = "600 14px ui-monospace, monospace";
     context.textBaseline = "middle";
     context.lineWidth = 2;
@@ -46,11 +46,11 @@ export class Curve {
       /** @type {[number, number][]} */
       const points = [];
       results.forEach(({ probabilities }, column) => {
-        points.push([(column + 1) * step, y(probabilities[label] ?? 0)]);
+        points.push([(column + 1) * columnWidth, y(probabilities[label] ?? 0)]);
       });
-      context.strokeStyle = context.fillStyle = colourOf(label);
+      context.strokeStyle = context.fillStyle = labelColour(label);
       polyline(context, points);
-      if (p >= NAMED) context.fillText(label, results.length * step + 6, y(p));
+      if (p >= MIN_NAMED) context.fillText(label, results.length * columnWidth + 6, y(p));
     }
   }
 }

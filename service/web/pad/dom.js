@@ -1,26 +1,26 @@
-/** The page's elements. */
+/** Access to the page's elements. */
 
 /**
- * One of them.
+ * Return an element of the page.
  *
  * @template {HTMLElement} T
  * @param {string} id
- * @param {new () => T} kind
+ * @param {new () => T} type
  * @returns {T}
- * @throws {TypeError} if there is none of that kind
+ * @throws {TypeError} if there is no element of that type with that id
  */
-export function element(id, kind) {
+export function element(id, type) {
   const found = document.getElementById(id);
-  if (!(found instanceof kind)) throw new TypeError(`no such ${kind.name}: ${id}`);
+  if (!(found instanceof type)) throw new TypeError(`the page has no ${type.name} with the id ${id}`);
   return found;
 }
 
 /**
- * Change a text, if it is another one: what stays need not be laid out anew.
+ * Set an element's text. An equal text is not set again, because that would cause a new layout.
  *
- * @param {HTMLElement} place
+ * @param {HTMLElement} target
  * @param {string} text
  */
-export function put(place, text) {
-  if (place.textContent !== text) place.textContent = text;
+export function setText(target, text) {
+  if (target.textContent !== text) target.textContent = text;
 }

@@ -1,33 +1,35 @@
-/** Images as the columns that the net would see: the server prepares them. */
+/** Conversion of images into columns, done by the server. */
 
 import { InkstreamError } from "../client/inkstream.js";
 
 /**
- * The lines of an image: a page has many, any other image one.
+ * Have the server convert an image into the columns of its lines. A page has many, another image one.
  *
  * @param {Blob} file
- * @param {{ model: string, isPage: boolean }} how model that they are for, and whether to look for lines
+ * @param {{ model: string, isPage: boolean }} options the model that will read the columns; whether to
+ *   search for lines
  * @param {Record<string, string>} headers of the request
- * @returns {Promise<Uint8Array[]>} columns of each, one after another, each top to bottom: 0 = paper,
+ * @returns {Promise<Uint8Array[]>} each line's columns, oldest first, each from top to bottom: 0 = paper,
  *   255 = ink
- * @throws {InkstreamError} the server's refusal, or "no_connection"
+ * @throws {InkstreamError} the server's error, or "no_connection"
  */
-export async function linesOf(file, { model, isPage }, headers) {
+export async function imageLines(file, { model, isPage }, headers) {
   if (isPage) {
+    const body = await request(file, { model, page: "true" }, headers);
     /** @type {{ lines: { columns: string }[] }} */
-    const page = JSON.parse(new TextDecoder().decode(await ask(file, { model, page: "true" }, headers)));
-    if (page.lines.length > 1) return page.lines.map(({ columns }) => bytesOf(columns));
+    const page = JSON.parse(new TextDecoder().decode(body));
+    if (page.lines.length > 1) return page.lines.map(({ columns }) => decodeBase64(columns));
   }
-  return [await ask(file, { model }, headers)];
+  return [await request(file, { model }, headers)];
 }
 
 /** @param {string} base64 */
-function bytesOf(base64) {
+function decodeBase64(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
 /** @param {Blob} file @param {Record<string, string>} query @param {Record<string, string>} headers */
-async function ask(file, query, headers) {
+async function request(file, query, headers) {
   const answer = await fetch(`v1/columns?${new URLSearchParams(query)}`, {
     method: "POST",
     headers: { ...headers, "content-type": "application/octet-stream" },
@@ -38,11 +40,11 @@ async function ask(file, query, headers) {
     throw new InkstreamError("no_connection", "the server does not answer");
   }
   if (answer.ok) return new Uint8Array(body);
-  throw refusal(new TextDecoder().decode(body), answer.status);
+  throw parseError(new TextDecoder().decode(body), answer.status);
 }
 
-/** What a refusal says; it may be a proxy's, in any words. @param {string} text @param {number} status */
-function refusal(text, status) {
+/** Parse an error's body, which a proxy may have written. @param {string} text @param {number} status */
+function parseError(text, status) {
   try {
     const { code, message } = JSON.parse(text).error;
     return new InkstreamError(code, message);

@@ -1,6 +1,6 @@
-/** The choice of the language that a line is expected in, where the server offers any. */
+/** The menu of language models, which is hidden if the server has none. */
 
-export class Languages {
+export class LanguageMenu {
   #label;
   #select;
 
@@ -11,16 +11,16 @@ export class Languages {
     select.addEventListener("change", onChange);
   }
 
-  /** What is chosen; null is any text. */
+  /** The chosen language model, or null. */
   get chosen() {
     return this.#select.value || null;
   }
 
-  /** What there is to choose from. @param {string[]} names */
-  offer(names) {
+  /** Set the menu's language models; keep the choice if it is among them. @param {string[]} names */
+  setLanguages(names) {
     const { chosen } = this;
     const options = names.map((name) => new Option(name[0]?.toUpperCase() + name.slice(1), name));
-    this.#select.replaceChildren(new Option("any text", ""), ...options);
+    this.#select.replaceChildren(new Option("none", ""), ...options);
     this.#select.value = chosen !== null && names.includes(chosen) ? chosen : "";
     this.#label.hidden = names.length === 0;
   }

@@ -1,13 +1,13 @@
 /**
- * The decided letters above their ink's columns, words as brackets, and what else a letter may be.
+ * The row of decided letters, aligned with the ink, with words as brackets, and a popover with alternatives.
  *
  * @import { Letter } from "../client/protocol.d.ts"
  * @import { Line } from "./line.js"
  */
 
-const SURE = 0.8; // confidence from which on a letter is not marked
-const LEAST = 0.005; // probability of an alternative that is shown
-const LEAVE_MS = 250; // a mouse that left a letter may still reach what is said of it
+const SURE = 0.8; // confidence below which a letter is marked
+const MIN_SHOWN = 0.005; // probability from which on an alternative is shown
+const LEAVE_MS = 250; // until the popover closes: time for the mouse to reach it
 
 export class Letters {
   #row;
@@ -17,99 +17,99 @@ export class Letters {
   #offset = 0;
   #popover = document.createElement("div");
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #leaving;
+  #leaveTimer;
 
   /**
    * @param {HTMLElement} row
    * @param {Line} line
-   * @param {(letter: Letter, char: string) => void} onCorrect another one was chosen
+   * @param {(letter: Letter, char: string) => void} onCorrect an alternative was chosen
    */
   constructor(row, line, onCorrect) {
     this.#row = row;
     this.#line = line;
     this.#onCorrect = onCorrect;
     this.#popover.popover = "auto";
-    this.#popover.addEventListener("pointerenter", () => clearTimeout(this.#leaving));
-    this.#popover.addEventListener("pointerleave", () => this.#leave());
+    this.#popover.addEventListener("pointerenter", () => clearTimeout(this.#leaveTimer));
+    this.#popover.addEventListener("pointerleave", () => this.#hideSoon());
   }
 
-  /** Lie under a pad. @param {number} pixelsPerColumn @param {number} offset CSS pixels */
+  /** Align the letters with the pad. @param {number} pixelsPerColumn @param {number} offset CSS pixels */
   align(pixelsPerColumn, offset) {
     this.#pixelsPerColumn = pixelsPerColumn;
     this.#offset = offset;
-    this.#line.changedLetters = true;
+    this.#line.lettersChanged = true;
     this.draw();
   }
 
-  /** Show the letters, if any changed. */
+  /** Draw the letters and words if any has changed. */
   draw() {
-    if (!this.#line.changedLetters) return;
-    this.#line.changedLetters = false;
-    const isSeen = (/** @type {{ end: number }} */ { end }) => end * this.#pixelsPerColumn > this.#offset;
-    const shown = this.#line.letters.filter(isSeen).map((letter) => this.#button(letter));
-    const brackets = this.#line.words.filter(isSeen).map(({ start, end }) => {
+    if (!this.#line.lettersChanged) return;
+    this.#line.lettersChanged = false;
+    const isVisible = (/** @type {{ end: number }} */ { end }) => end * this.#pixelsPerColumn > this.#offset;
+    const letters = this.#line.letters.filter(isVisible).map((letter) => this.#createItem(letter));
+    const brackets = this.#line.words.filter(isVisible).map(({ start, end }) => {
       const bracket = document.createElement("i");
-      this.#place(bracket, start, end);
+      this.#setPosition(bracket, start, end);
       return bracket;
     });
-    const held = document.activeElement?.getAttribute("data-id");
-    this.#row.replaceChildren(...shown, ...brackets);
-    if (held !== null && held !== undefined) {
-      /** @type {HTMLElement | null} */ (this.#row.querySelector(`[data-id="${held}"]`))?.focus();
+    const focusedId = document.activeElement?.getAttribute("data-id");
+    this.#row.replaceChildren(...letters, ...brackets);
+    if (focusedId !== null && focusedId !== undefined) {
+      /** @type {HTMLElement | null} */ (this.#row.querySelector(`[data-id="${focusedId}"]`))?.focus();
     }
   }
 
   /** @param {HTMLElement} element @param {number} start @param {number} end columns */
-  #place(element, start, end) {
+  #setPosition(element, start, end) {
     element.style.left = `${start * this.#pixelsPerColumn - this.#offset}px`;
     element.style.width = `${Math.max(1, end - start) * this.#pixelsPerColumn - 2}px`;
   }
 
   /** @param {Letter} letter */
-  #button(letter) {
+  #createItem(letter) {
     const item = document.createElement("span");
     item.role = "listitem";
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = letter.char;
     button.dataset["id"] = String(letter.id);
-    button.ariaLabel = `${letter.char}, ${percent(letter.confidence)} sure; what else?`;
+    button.ariaLabel = `${letter.char}, ${percent(letter.confidence)} sure; show alternatives`;
     if (letter.confidence < SURE) button.dataset["unsure"] = "";
-    this.#place(button, letter.start, letter.end);
-    button.addEventListener("click", () => this.#explain(letter, button));
+    this.#setPosition(button, letter.start, letter.end);
+    button.addEventListener("click", () => this.#showAlternatives(letter, button));
     button.addEventListener("pointerenter", ({ pointerType }) => {
-      if (pointerType === "mouse") this.#explain(letter, button);
+      if (pointerType === "mouse") this.#showAlternatives(letter, button);
     });
-    button.addEventListener("pointerleave", () => this.#leave());
+    button.addEventListener("pointerleave", () => this.#hideSoon());
     item.append(button);
     return item;
   }
 
-  /** The mouse is on its way, perhaps to the explanation. */
-  #leave() {
-    clearTimeout(this.#leaving);
-    this.#leaving = setTimeout(() => this.#popover.hidePopover(), LEAVE_MS);
+  /** Hide the popover unless the mouse enters it or a letter in time. */
+  #hideSoon() {
+    clearTimeout(this.#leaveTimer);
+    this.#leaveTimer = setTimeout(() => this.#popover.hidePopover(), LEAVE_MS);
   }
 
   /** @param {Letter} letter @param {HTMLElement} button */
-  #explain(letter, button) {
-    clearTimeout(this.#leaving);
-    const likely = letter.alternatives.filter(({ p }) => p >= LEAST);
-    const others = likely.map(({ char, p }) => {
-      const other = document.createElement("button");
-      other.type = "button";
-      other.textContent = `${char} ${percent(p)}`;
-      other.addEventListener("click", () => {
+  #showAlternatives(letter, button) {
+    clearTimeout(this.#leaveTimer);
+    const alternatives = letter.alternatives.filter(({ p }) => p >= MIN_SHOWN);
+    const choices = alternatives.map(({ char, p }) => {
+      const choice = document.createElement("button");
+      choice.type = "button";
+      choice.textContent = `${char} ${percent(p)}`;
+      choice.addEventListener("click", () => {
         this.#popover.hidePopover();
         this.#onCorrect(letter, char);
       });
-      return other;
+      return choice;
     });
-    const words = document.createElement("p");
-    const more = others.length > 0 ? " It may be:" : "";
-    words.textContent = `${letter.char}: ${percent(letter.confidence)} sure.${more}`;
-    this.#popover.replaceChildren(words, ...others);
-    button.after(this.#popover); // where the keyboard goes next
+    const text = document.createElement("p");
+    const heading = choices.length > 0 ? " Alternatives:" : "";
+    text.textContent = `${letter.char}: ${percent(letter.confidence)} sure.${heading}`;
+    this.#popover.replaceChildren(text, ...choices);
+    button.after(this.#popover); // so that the Tab key moves from the letter into the popover
     const { left, bottom } = button.getBoundingClientRect();
     this.#popover.style.left = `${Math.min(left, innerWidth - 300)}px`;
     this.#popover.style.top = `${bottom + 4}px`;

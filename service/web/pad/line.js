@@ -1,5 +1,5 @@
 /**
- * What is known of the line that is being written: results by column, letters and words by id.
+ * The state of the current line, from the server's messages: results by column, letters and words by id.
  *
  * @import { Letter, Ready, Result, Word } from "../client/protocol.d.ts"
  * @import { Message } from "../client/inkstream.js"
@@ -12,38 +12,43 @@ export class Line {
   letters = [];
   /** @type {Word[]} */
   words = [];
-  /** Everything so far, of a transcriber. */
+  /** The recognized text; a classifier's is empty until it was flushed. */
   text = "";
-  /** Height of the frame that it was fitted into, if it was. @type {number | undefined} */
+  /** Height of the frame that `fit` has chosen, if it has. @type {number | undefined} */
   height;
-  /** The first column that changed since it was drawn. */
+  /** The first column that has changed since the last drawing. */
   changedFrom = 0;
-  /** Whether letters or words changed since they were drawn. */
-  changedLetters = true;
-  #resets = 0; // that are not answered yet
+  /** Whether letters or words have changed since the last drawing. */
+  lettersChanged = true;
+  #nPendingResets = 0;
 
-  /** Begin a new line. @param {boolean} [isAsked] by a reset: until its answer all is of the old one */
-  begin(isAsked = false) {
-    this.#resets = isAsked ? this.#resets + 1 : 0;
+  /**
+   * Begin a new line.
+   *
+   * @param {boolean} [isRequested] whether a reset was sent; until it is answered, the messages that come
+   *   belong to the old line
+   */
+  begin(isRequested = false) {
+    this.#nPendingResets = isRequested ? this.#nPendingResets + 1 : 0;
     this.results = [];
     this.letters = [];
     this.words = [];
     this.text = "";
     this.height = undefined;
     this.changedFrom = 0;
-    this.changedLetters = true;
+    this.lettersChanged = true;
   }
 
-  /** Whether what is said is of it. */
-  get isMeant() {
-    return this.#resets === 0;
+  /** Whether the server's messages belong to this line, not to one before. */
+  get isCurrent() {
+    return this.#nPendingResets === 0;
   }
 
-  /** Take in what a server says. @param {Message} message @returns {boolean} whether it changes the line */
-  hear(message) {
-    if (message.type === "reset_done") this.#resets -= 1;
-    if (!this.isMeant) return false;
-    this.changedLetters ||= message.type !== "result";
+  /** Update the line by a message. @param {Message} message @returns {boolean} whether the line has changed */
+  update(message) {
+    if (message.type === "reset_done") this.#nPendingResets -= 1;
+    if (!this.isCurrent) return false;
+    this.lettersChanged ||= message.type !== "result";
     switch (message.type) {
       case "result":
         this.results[message.column] = message;
@@ -73,7 +78,7 @@ export class Line {
     }
   }
 
-  /** The text, cut where what is decided ends. @returns {[decided: string, tentative: string]} */
+  /** The text in two parts. @returns {[decided: string, tentative: string]} */
   get parts() {
     let end = 0;
     for (let n = 0; n < this.letters.length && end < this.text.length; end += 1) {

@@ -1,54 +1,54 @@
 /**
- * The pad: pointers in, strokes out, and their ink on a canvas.
+ * The writing pad: turns pointer events into strokes and draws their ink on a canvas.
  *
  * @import { Picture } from "./picture.js"
  * @import { Point, Stroke } from "../client/protocol.d.ts"
  */
 
-const SEND_EVERY_MS = 12; // at the most often: points that come meanwhile go together
-const NIB = 2.4; // CSS pixels of the pen at half pressure
-const WIDTHS = 0.25; // CSS pixels between the widths of a line
-const FULL = 0.8; // of the width: beyond it the paper moves on
-const KEPT = 0.4; // of the width: what is still to be seen then
+const SEND_INTERVAL_MS = 12; // at least; points that come meanwhile are sent together
+const PEN_WIDTH = 2.4; // CSS pixels at half pressure
+const WIDTH_STEP = 0.25; // CSS pixels between two widths of a stroke
+const SCROLL_AT = 0.8; // of the canvas's width: ink beyond it makes the paper scroll
+const SCROLL_TO = 0.4; // of the canvas's width: where the ink ends after scrolling
 
 /**
- * @typedef {object} Written
+ * @typedef {object} PadStroke
  * @property {number} id
  * @property {Point[]} points
  * @property {number[]} pressures
- * @property {number} sent how many points were given to `onInk`
+ * @property {number} nSent points that `onInk` has received; one more when it has received the end
  * @property {boolean} done
  */
 
 /**
  * @typedef {object} Listener
- * @property {(pieces: Stroke[], since: number) => void} onInk pieces, and when their first point came
- * @property {() => void} onLift the pen left the paper
- * @property {() => void} onPalm the newest stroke is none
+ * @property {(strokes: Stroke[], since: number) => void} onInk new points, and when the first was written
+ * @property {() => void} onLift the pen has left the paper
+ * @property {() => void} onPalm the newest stroke came from the palm
  */
 
 export class Pad {
-  /** Strokes of this line, in their order. @type {Written[]} */
+  /** Strokes of this line, in their order. @type {PadStroke[]} */
   strokes = [];
-  /** CSS pixels by which the paper has moved to the left. */
+  /** CSS pixels by which the paper has scrolled to the left. */
   offset = 0;
-  /** An image that lies on the paper instead. @type {Picture | undefined} */
+  /** An image that is shown instead of ink. @type {Picture | undefined} */
   picture;
-  /** How many of its columns were read. */
-  place = 0;
+  /** How many of the image's columns were read. */
+  nRead = 0;
 
   #canvas;
   #context;
   #listener;
-  #newestId = 0;
-  #tall = 0; // height when the line was begun
+  #lastId = 0;
+  #lineHeight = 0; // height of the canvas when the line was begun
   /** @type {number | undefined} */
-  #pointer; // that is writing
-  #penSeen = false; // from then on a touch is a palm
+  #pointerId; // of the pointer that is writing
+  #penSeen = false; // if true, a touch is a palm
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  #since = 0; // when the first point came that was not given yet
-  #given = 0; // when the newest ones were
+  #unsentSince = 0; // when the first point came that was not sent yet
+  #lastSent = 0; // when points were sent last
 
   /** @param {HTMLCanvasElement} canvas @param {Listener} listener */
   constructor(canvas, listener) {
@@ -65,26 +65,26 @@ export class Pad {
 
   /** Height of the writing's frame, in CSS pixels. */
   get height() {
-    return this.strokes.length > 0 ? this.#tall : this.#canvas.clientHeight;
+    return this.strokes.length > 0 ? this.#lineHeight : this.#canvas.clientHeight;
   }
 
-  /** Everything that is written, as if it had not been given yet. @returns {Stroke[]} */
-  all() {
-    for (const stroke of this.strokes) stroke.sent = 0;
-    return this.#pieces();
+  /** Return all strokes of the line, to be sent to a new session. @returns {Stroke[]} */
+  takeAll() {
+    for (const stroke of this.strokes) stroke.nSent = 0;
+    return this.#takeUnsent();
   }
 
-  /** Take the newest stroke back. @returns {number | undefined} its id */
+  /** Remove the newest finished stroke. @returns {number | undefined} its id */
   undo() {
     const newest = this.strokes.findLast(({ done }) => done);
     if (newest === undefined) return undefined;
     this.strokes = this.strokes.filter((stroke) => stroke !== newest);
-    if (this.#right < this.offset) this.moveOn();
+    if (this.#right < this.offset) this.scroll();
     this.draw();
     return newest.id;
   }
 
-  /** Take new paper. @param {Written} [first] stroke that stays: else what is being written */
+  /** Clear the paper. @param {PadStroke} [first] a stroke to keep; by default the one being written */
   clear(first = this.strokes.find(({ done }) => !done)) {
     this.strokes = first === undefined ? [] : [first];
     if (first !== undefined) first.points = first.points.map(([x, y]) => [Math.max(0, x - this.offset), y]);
@@ -96,112 +96,113 @@ export class Pad {
   /** @param {PointerEvent} event */
   #down(event) {
     const isPen = event.pointerType === "pen";
-    if (isPen && !this.#penSeen && this.#pointer !== undefined) this.#lift(true);
+    if (isPen && !this.#penSeen && this.#pointerId !== undefined) this.#lift(true);
     this.#penSeen ||= isPen;
     const isPalm = event.pointerType === "touch" && this.#penSeen;
-    if (this.#pointer !== undefined || isPalm || event.button > 0) return;
-    this.#pointer = event.pointerId;
+    if (this.#pointerId !== undefined || isPalm || event.button > 0) return;
+    this.#pointerId = event.pointerId;
     this.#canvas.setPointerCapture(event.pointerId);
-    this.#newestId += 1;
-    this.#tall = this.height;
-    this.strokes.push({ id: this.#newestId, points: [], pressures: [], sent: 0, done: false });
-    this.#add([event]);
+    this.#lastId += 1;
+    this.#lineHeight = this.height;
+    this.strokes.push({ id: this.#lastId, points: [], pressures: [], nSent: 0, done: false });
+    this.#addPoints([event]);
   }
 
   /** @param {PointerEvent} event */
   #move(event) {
-    if (event.pointerId !== this.#pointer) return;
-    const all = event.getCoalescedEvents?.() ?? [];
-    this.#add(all.length > 0 ? all : [event]);
+    if (event.pointerId !== this.#pointerId) return;
+    const coalesced = event.getCoalescedEvents?.() ?? [];
+    this.#addPoints(coalesced.length > 0 ? coalesced : [event]);
   }
 
   /** @param {PointerEvent} event */
   #up(event) {
-    if (event.pointerId !== this.#pointer) return;
+    if (event.pointerId !== this.#pointerId) return;
     this.#lift(event.type === "pointercancel" && event.pointerType === "touch");
   }
 
-  /** @param {boolean} isPalm that wrote */
+  /** @param {boolean} isPalm whether the stroke came from the palm */
   #lift(isPalm) {
-    this.#pointer = undefined;
+    this.#pointerId = undefined;
     const stroke = this.strokes.at(-1);
     if (stroke !== undefined) stroke.done = true;
-    this.#give();
+    this.#sendUnsent();
     if (isPalm) this.#listener.onPalm();
     else this.#listener.onLift();
   }
 
   /** @param {readonly PointerEvent[]} events */
-  #add(events) {
+  #addPoints(events) {
     const stroke = this.strokes.at(-1);
     if (stroke === undefined) return;
     const box = this.#canvas.getBoundingClientRect();
-    const before = stroke.points.length;
+    const firstNew = stroke.points.length;
     for (const { clientX, clientY, pressure } of events) {
       const x = Math.max(0, clientX - box.left - this.#canvas.clientLeft + this.offset);
       stroke.points.push([x, clientY - box.top - this.#canvas.clientTop]);
       stroke.pressures.push(pressure || 0.5);
     }
-    this.#drawFrom(stroke, before);
+    this.#drawStroke(stroke, firstNew);
     if (this.#timer !== undefined) return;
-    this.#since = performance.now();
-    const wait = this.#given + SEND_EVERY_MS - this.#since;
-    if (wait <= 0) this.#give();
-    else this.#timer = setTimeout(() => this.#give(), wait);
+    this.#unsentSince = performance.now();
+    const wait = this.#lastSent + SEND_INTERVAL_MS - this.#unsentSince;
+    if (wait <= 0) this.#sendUnsent();
+    else this.#timer = setTimeout(() => this.#sendUnsent(), wait);
   }
 
-  #give() {
+  #sendUnsent() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#given = performance.now();
-    const pieces = this.#pieces();
-    if (pieces.length > 0) this.#listener.onInk(pieces, this.#since);
+    this.#lastSent = performance.now();
+    const strokes = this.#takeUnsent();
+    if (strokes.length > 0) this.#listener.onInk(strokes, this.#unsentSince);
   }
 
-  /** What was not given yet. @returns {Stroke[]} */
-  #pieces() {
-    const pieces = [];
+  /** Return the points that were not sent yet, and count them as sent. @returns {Stroke[]} */
+  #takeUnsent() {
+    const unsent = [];
     for (const stroke of this.strokes) {
-      const { id, points, sent, done } = stroke;
-      if (sent === points.length + Number(done)) continue;
-      pieces.push({ id, points: points.slice(sent), last: done });
-      stroke.sent = points.length + Number(done); // the end is given too
+      const { id, points, nSent, done } = stroke;
+      const nToSend = points.length + Number(done); // the end is sent too
+      if (nSent === nToSend) continue;
+      unsent.push({ id, points: points.slice(nSent), last: done });
+      stroke.nSent = nToSend;
     }
-    return pieces;
+    return unsent;
   }
 
-  /** Where the ink ends, CSS pixels. */
+  /** Right end of the ink, CSS pixels from the start of the line. */
   get #right() {
     return this.strokes.flatMap(({ points }) => points).reduce((most, [x]) => Math.max(most, x), 0);
   }
 
   /**
-   * Move the paper on if little of it is left. Not while a hand writes: it would miss its place.
-   * @param {number} right CSS pixels: up to there it is used
+   * Scroll the paper if it is nearly full. Call it only while the user does not write, because it moves
+   * the ink away from the pen.
+   *
+   * @param {number} right end of what is on the paper, CSS pixels
    */
-  moveOn(right = this.#right) {
+  scroll(right = this.#right) {
     const width = this.#canvas.clientWidth;
-    if (right >= this.offset && right - this.offset < FULL * width) return;
-    this.offset = Math.max(0, Math.round(right - KEPT * width));
+    if (right >= this.offset && right - this.offset < SCROLL_AT * width) return;
+    this.offset = Math.max(0, Math.round(right - SCROLL_TO * width));
     this.draw();
   }
 
-  /** Show an image, of which so many columns were read. @param {Picture} picture @param {number} place */
-  show(picture, place) {
+  /** Show an image of which some columns were read. @param {Picture} picture @param {number} nRead */
+  show(picture, nRead) {
     this.picture = picture;
-    this.place = place;
-    const wide = picture.wide(this.height);
-    if (place === 0) this.offset = 0;
-    if (wide * picture.length > this.#canvas.clientWidth + 1) this.moveOn(wide * place);
+    this.nRead = nRead;
+    const columnWidth = picture.columnWidth(this.height);
+    if (nRead === 0) this.offset = 0;
+    if (columnWidth * picture.nColumns > this.#canvas.clientWidth + 1) this.scroll(columnWidth * nRead);
     this.draw();
   }
 
-  // On the canvas
-
-  /** Draw everything anew. */
+  /** Draw everything. */
   draw() {
     const { clientWidth, clientHeight } = this.#canvas;
-    fit(this.#canvas, this.#context);
+    scaleCanvas(this.#canvas, this.#context);
     const style = getComputedStyle(this.#canvas);
     this.#context.strokeStyle = style.getPropertyValue("--rule");
     this.#context.lineWidth = 1;
@@ -212,28 +213,28 @@ export class Pad {
       this.#context.lineTo(clientWidth, y);
       this.#context.stroke();
     }
-    for (const stroke of this.strokes) this.#drawFrom(stroke, 0);
+    for (const stroke of this.strokes) this.#drawStroke(stroke, 0);
     this.picture?.draw(this.#context, {
       height: clientHeight,
       offset: this.offset,
-      place: this.place,
+      nRead: this.nRead,
       colour: style.getPropertyValue("--ink"),
     });
   }
 
   /**
-   * Draw a stroke from one of its points on: pieces of even pressure as one path each, since
-   * where paths overlap their edges darken.
+   * Draw a stroke from one of its points on. Parts of equal pressure are one path each, because edges
+   * get darker where paths overlap.
    *
-   * @param {Written} stroke
+   * @param {PadStroke} stroke
    * @param {number} first
    */
-  #drawFrom({ points, pressures }, first) {
+  #drawStroke({ points, pressures }, first) {
     const context = this.#context;
     context.strokeStyle = getComputedStyle(this.#canvas).getPropertyValue("--ink");
     context.lineCap = context.lineJoin = "round";
     const width = (/** @type {number} */ i) =>
-      Math.round((NIB * (0.6 + 0.8 * (pressures[i] ?? 0.5))) / WIDTHS) * WIDTHS;
+      Math.round((PEN_WIDTH * (0.6 + 0.8 * (pressures[i] ?? 0.5))) / WIDTH_STEP) * WIDTH_STEP;
     for (let i = first, next; i < points.length; i = next) {
       context.lineWidth = width(i);
       context.beginPath();
@@ -241,7 +242,7 @@ export class Pad {
         if (next > i && width(next) !== context.lineWidth) break;
         const [x, y] = /** @type {Point} */ (points[next]);
         context.lineTo(x - this.offset, y);
-        if (points.length === 1) context.lineTo(x - this.offset + 0.01, y); // a dot is seen
+        if (points.length === 1) context.lineTo(x - this.offset + 0.01, y); // makes a dot visible
       }
       context.stroke();
     }
@@ -249,12 +250,12 @@ export class Pad {
 }
 
 /**
- * Give a canvas as many pixels as the screen has for it, blank, to be drawn on in CSS pixels.
+ * Clear a canvas and give it one pixel for each pixel of the screen, with CSS pixels as coordinates.
  *
  * @param {HTMLCanvasElement} canvas
  * @param {CanvasRenderingContext2D} context
  */
-export function fit(canvas, context) {
+export function scaleCanvas(canvas, context) {
   const scale = devicePixelRatio;
   canvas.width = Math.round(canvas.clientWidth * scale);
   canvas.height = Math.round(canvas.clientHeight * scale);

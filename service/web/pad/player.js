@@ -1,155 +1,152 @@
 /**
- * An image that is read as if a scanner's line saw it: it is chosen, dropped or pasted, becomes
- * columns on the server, and these are played to the stream at a pace, held, and stepped through.
+ * The player of images: plays the columns of an image's lines to the stream at a chosen speed, as a line
+ * scanner would. It also has the controls with which an image is chosen, dropped or pasted.
  */
 
 import { element } from "./dom.js";
 
-const ALL = "all"; // the pace that waits for nothing
+const UNLIMITED = "all"; // the speed at which all columns are played at once
 
 /**
  * @typedef {object} Listener
- * @property {(file: Blob) => void} onImage one was chosen, dropped or pasted
- * @property {(pixels: Uint8Array) => void} onColumns the next ones
- * @property {() => void} onPlace so many are played now
- * @property {() => void} onOver all are played
- * @property {() => void} onAgain the image is to be played from its beginning
+ * @property {(file: Blob) => void} onImage an image was chosen, dropped or pasted
+ * @property {(pixels: Uint8Array) => void} onColumns columns were played
+ * @property {() => void} onAdvance `nPlayed` has changed
+ * @property {() => void} onLineEnd the whole line was played
+ * @property {() => void} onReplay the image is to be played again from its first line
  */
 
 export class Player {
-  /** Columns that were played. */
-  place = 0;
-
-  /** Columns of each line of the newest image. @type {Uint8Array[]} */
+  /** How many columns of the line were played. */
+  nPlayed = 0;
+  /** The columns of each line of the newest image. @type {Uint8Array[]} */
   lines = [new Uint8Array(0)];
-  /** Which line is played. */
-  number = 0;
-  /** Height of each column. */
-  height = 1;
+  /** Index of the line that is played. */
+  lineIndex = 0;
+  columnHeight = 1;
 
-  #play = element("play", HTMLElement);
-  #step = element("step", HTMLButtonElement);
-  #pace = element("pace", HTMLSelectElement);
+  #playButton = element("play", HTMLElement);
+  #stepButton = element("step", HTMLButtonElement);
+  #speed = element("speed", HTMLSelectElement);
   #listener;
-  #image = element("image", HTMLElement);
-  #waiting = 0; // images that become columns
-  #running = false;
-  #due = 0; // columns, and the part of one
-  #before = 0; // when it was so, milliseconds
+  #imageButton = element("image", HTMLElement);
+  #nPreparing = 0; // images that the server is converting
+  #isPlaying = false;
+  #due = 0; // columns that should have been played by now, with the fraction
+  #lastTick = 0; // milliseconds
 
   /** @param {Listener} listener */
   constructor(listener) {
     this.#listener = listener;
     const file = element("file", HTMLInputElement);
-    this.#image.addEventListener("click", () => file.click());
+    this.#imageButton.addEventListener("click", () => file.click());
     file.addEventListener("change", () => {
-      this.#take(file.files);
-      file.value = ""; // so that the same one may be chosen again
+      this.#takeFirst(file.files);
+      file.value = ""; // else choosing the same file again would raise no event
     });
-    this.#play.addEventListener("click", () => {
-      if (this.place === this.#length) listener.onAgain();
-      else if (this.#running) this.hold();
-      else this.#run();
+    this.#playButton.addEventListener("click", () => {
+      if (this.nPlayed === this.#nColumns) listener.onReplay();
+      else if (this.#isPlaying) this.pause();
+      else this.#start();
     });
-    this.#step.addEventListener("click", () => {
-      this.hold();
-      this.#advance(this.place + 1);
+    this.#stepButton.addEventListener("click", () => {
+      this.pause();
+      this.#advance(this.nPlayed + 1);
     });
     addEventListener("dragover", (event) => event.preventDefault());
     addEventListener("drop", (event) => {
       event.preventDefault();
-      this.#take(event.dataTransfer?.files);
+      this.#takeFirst(event.dataTransfer?.files);
     });
-    addEventListener("paste", (event) => this.#take(event.clipboardData?.files));
+    addEventListener("paste", (event) => this.#takeFirst(event.clipboardData?.files));
   }
 
-  /** Columns of the line that is played. */
+  /** The columns of the line that is played. */
   get pixels() {
-    return /** @type {Uint8Array} */ (this.lines[this.number]);
+    return /** @type {Uint8Array} */ (this.lines[this.lineIndex]);
   }
 
-  /** Whether no line follows. */
-  get isLast() {
-    return this.number + 1 === this.lines.length;
+  get isLastLine() {
+    return this.lineIndex + 1 === this.lines.length;
   }
 
-  get #length() {
-    return this.pixels.length / this.height;
+  get #nColumns() {
+    return this.pixels.length / this.columnHeight;
   }
 
-  /** What was played, to be played again to a new session. */
-  get played() {
-    return this.pixels.subarray(0, this.place * this.height);
+  /** The columns that were played, to be sent to a new session. */
+  get playedPixels() {
+    return this.pixels.subarray(0, this.nPlayed * this.columnHeight);
   }
 
   /**
-   * Begin to play.
+   * Load an image's lines and play one of them.
    *
    * @param {Uint8Array[]} lines columns of each
-   * @param {number} height of a column
-   * @param {number} number of the line to begin with, from 0
+   * @param {number} columnHeight
+   * @param {number} lineIndex
    */
-  load(lines, height, number) {
+  load(lines, columnHeight, lineIndex) {
     this.lines = lines;
-    this.number = number;
-    this.height = height;
-    this.place = 0;
-    this.#run();
+    this.lineIndex = lineIndex;
+    this.columnHeight = columnHeight;
+    this.nPlayed = 0;
+    this.#start();
   }
 
-  /** So many images more, or fewer, become columns. @param {1 | -1} more */
-  wait(more) {
-    this.#waiting += more;
-    this.#image.textContent = this.#waiting > 0 ? "Preparing …" : "Read an image";
+  /** Change the number of images that the server is converting. @param {1 | -1} change */
+  countPreparing(change) {
+    this.#nPreparing += change;
+    this.#imageButton.textContent = this.#nPreparing > 0 ? "Preparing …" : "Read an image";
   }
 
-  /** Play no further. */
-  hold() {
-    this.#running = false;
+  pause() {
+    this.#isPlaying = false;
     this.#show();
   }
 
   /** @param {FileList | null | undefined} files */
-  #take(files) {
+  #takeFirst(files) {
     const [file] = files ?? [];
     if (file !== undefined) this.#listener.onImage(file);
   }
 
-  #run() {
-    this.#running = true;
-    this.#due = this.place;
-    this.#before = performance.now();
+  #start() {
+    this.#isPlaying = true;
+    this.#due = this.nPlayed;
+    this.#lastTick = performance.now();
     this.#show();
     requestAnimationFrame(() => this.#tick());
   }
 
   #tick() {
-    if (!this.#running) return;
+    if (!this.#isPlaying) return;
     const now = performance.now();
-    const pace = this.#pace.value;
-    this.#due += pace === ALL ? this.#length : (Number(pace) * (now - this.#before)) / 1000;
-    this.#before = now;
-    this.#advance(Math.min(Math.floor(this.#due), this.#length));
+    const speed = this.#speed.value;
+    this.#due += speed === UNLIMITED ? this.#nColumns : (Number(speed) * (now - this.#lastTick)) / 1000;
+    this.#lastTick = now;
+    this.#advance(Math.min(Math.floor(this.#due), this.#nColumns));
     requestAnimationFrame(() => this.#tick());
   }
 
-  /** Play up to a column. @param {number} place */
-  #advance(place) {
-    if (place === this.place) return;
-    const columns = this.pixels.subarray(this.place * this.height, place * this.height);
-    this.place = place;
-    this.#running &&= place < this.#length;
+  /** Play columns until `nPlayed` were played. @param {number} nPlayed */
+  #advance(nPlayed) {
+    if (nPlayed === this.nPlayed) return;
+    const { columnHeight } = this;
+    const columns = this.pixels.subarray(this.nPlayed * columnHeight, nPlayed * columnHeight);
+    this.nPlayed = nPlayed;
+    this.#isPlaying &&= nPlayed < this.#nColumns;
     this.#show();
     this.#listener.onColumns(columns);
-    this.#listener.onPlace();
-    if (place === this.#length) this.#listener.onOver();
+    this.#listener.onAdvance();
+    if (nPlayed === this.#nColumns) this.#listener.onLineEnd();
   }
 
   #show() {
-    const over = this.place === this.#length;
-    this.#play.textContent = over ? "Again" : this.#running ? "Pause" : "Play";
-    this.#step.disabled = over;
-    const line = this.lines.length > 1 ? `Line ${this.number + 1} of ${this.lines.length}, ` : "";
-    element("place", HTMLElement).textContent = `${line}${this.place} of ${this.#length} columns`;
+    const isEnd = this.nPlayed === this.#nColumns;
+    this.#playButton.textContent = isEnd ? "Replay" : this.#isPlaying ? "Pause" : "Play";
+    this.#stepButton.disabled = isEnd;
+    const line = this.lines.length > 1 ? `Line ${this.lineIndex + 1} of ${this.lines.length}, ` : "";
+    element("position", HTMLElement).textContent = `${line}${this.nPlayed} of ${this.#nColumns} columns`;
   }
 }

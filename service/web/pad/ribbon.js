@@ -1,16 +1,16 @@
 /**
- * The net's view, under the ink and aligned with it: for every column what it believes, and how sure
- * it is that a letter ended there.
+ * The ribbon under the pad: a chart of each column's probabilities, aligned with the ink, and of the
+ * probability that a letter has ended there.
  *
  * @import { Result } from "../client/protocol.d.ts"
  * @import { Line } from "./line.js"
  */
 
-import { fit } from "./pad.js";
+import { scaleCanvas } from "./pad.js";
 
-const ENDS = 0.22; // of the height: where letter ends are shown
-const BELIEVED = 0.5; // share from which on a label is named
-const PALE = 0.35; // opacity of what is hardly believed; what is certain has 1
+const LETTER_ENDS = 0.22; // of the height: the part at the top that shows letter ends
+const MIN_NAMED = 0.5; // probability from which on a label is written into the chart
+const MIN_OPACITY = 0.35; // at probability 0; it is 1 at probability 1
 
 export class Ribbon {
   #canvas;
@@ -28,7 +28,7 @@ export class Ribbon {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.drawAll());
   }
 
-  /** Lie under a pad. @param {number} pixelsPerColumn @param {number} offset CSS pixels */
+  /** Align the ribbon with the pad. @param {number} pixelsPerColumn @param {number} offset CSS pixels */
   align(pixelsPerColumn, offset) {
     this.#pixelsPerColumn = pixelsPerColumn;
     this.#offset = offset;
@@ -36,107 +36,112 @@ export class Ribbon {
   }
 
   drawAll() {
-    fit(this.#canvas, this.#context);
+    scaleCanvas(this.#canvas, this.#context);
     this.#line.changedFrom = 0;
     this.draw();
   }
 
-  /** Draw the columns that changed. */
+  /** Draw the columns that have changed. */
   draw() {
     const { clientWidth: width, clientHeight: height } = this.#canvas;
     const { results, changedFrom } = this.#line;
-    const wide = this.#pixelsPerColumn;
-    const from = this.#runStart(Math.min(changedFrom, results.length));
-    const first = Math.max(from, Math.floor(this.#offset / wide));
-    this.#context.clearRect(first * wide - this.#offset, 0, width, height);
-    const end = Math.min(results.length, Math.ceil((this.#offset + width) / wide));
+    const columnWidth = this.#pixelsPerColumn;
+    const runStart = this.#findRunStart(Math.min(changedFrom, results.length));
+    const start = Math.max(runStart, Math.floor(this.#offset / columnWidth));
+    this.#context.clearRect(start * columnWidth - this.#offset, 0, width, height);
+    const end = Math.min(results.length, Math.ceil((this.#offset + width) / columnWidth));
     const colour = getComputedStyle(this.#canvas).getPropertyValue("--end");
-    for (let column = first; column < end; column += 1) {
+    for (let column = start; column < end; column += 1) {
       const result = results[column];
-      if (result === undefined) continue; // merged into a newer one
-      const x = column * wide - this.#offset;
-      this.#column(result, x, wide, height * (result.letter_end === undefined ? 0 : ENDS), height);
+      if (result === undefined) continue; // it was merged with a later one
+      const x = column * columnWidth - this.#offset;
+      const top = height * (result.letter_end === undefined ? 0 : LETTER_ENDS);
+      this.#drawColumn(result, x, columnWidth, top, height);
       if (result.letter_end !== undefined) {
         this.#context.fillStyle = colour;
         this.#context.globalAlpha = result.letter_end;
-        this.#context.fillRect(x, height * ENDS * (1 - result.letter_end), 2, height * ENDS);
+        this.#context.fillRect(x, height * LETTER_ENDS * (1 - result.letter_end), 2, height * LETTER_ENDS);
         this.#context.globalAlpha = 1;
       }
     }
-    this.#name(first, end, wide, height);
+    this.#drawLabels(start, end, columnWidth, height);
     this.#line.changedFrom = results.length;
   }
 
-  /** The label that is named at a column, if any. @param {number} column */
-  #believed(column) {
-    const [label, p] = best(this.#line.results[column]);
-    return p >= BELIEVED ? label : undefined;
+  /** Return the label to be written at a column, if it has one. @param {number} column */
+  #labelAt(column) {
+    const [label, p] = mostProbable(this.#line.results[column]);
+    return p >= MIN_NAMED ? label : undefined;
   }
 
-  /** Where the run of a column begins: its name stands in its middle. @param {number} column */
-  #runStart(column) {
+  /**
+   * Return the start of the run of equal labels before a column's run. A run's label is written in its
+   * middle, so it must be drawn again when the run has grown.
+   *
+   * @param {number} column
+   */
+  #findRunStart(column) {
     let start = column;
-    while (start > 0 && this.#believed(start - 1) === this.#believed(column)) start -= 1;
-    const before = this.#believed(start - 1);
-    while (start > 0 && this.#believed(start - 1) === before) start -= 1; // it may have grown
+    while (start > 0 && this.#labelAt(start - 1) === this.#labelAt(column)) start -= 1;
+    const previous = this.#labelAt(start - 1);
+    while (start > 0 && this.#labelAt(start - 1) === previous) start -= 1;
     return start;
   }
 
   /**
-   * Write into every run of columns what is believed there.
+   * Write the label of each run of columns in its middle.
    *
-   * @param {number} first
+   * @param {number} start
    * @param {number} end
-   * @param {number} wide
+   * @param {number} columnWidth
    * @param {number} height
    */
-  #name(first, end, wide, height) {
+  #drawLabels(start, end, columnWidth, height) {
     const context = this.#context;
     context.fillStyle = "#fff";
     context.font = "600 13px ui-monospace, monospace";
     context.textAlign = "center";
-    const believed = (/** @type {number} */ column) => this.#believed(column);
-    for (let start = first, next; start < end; start = next) {
-      const label = believed(start);
-      for (next = start + 1; next < end && believed(next) === label; ) next += 1;
-      if (label === undefined || label === " " || (next - start) * wide < 12) continue;
-      context.fillText(label, ((start + next) / 2) * wide - this.#offset, height - 6);
+    for (let first = start, next; first < end; first = next) {
+      const label = this.#labelAt(first);
+      for (next = first + 1; next < end && this.#labelAt(next) === label; ) next += 1;
+      if (label === undefined || label === " " || (next - first) * columnWidth < 12) continue;
+      context.fillText(label, ((first + next) / 2) * columnWidth - this.#offset, height - 6);
     }
   }
 
   /**
-   * One column's labels, the most probable at the bottom.
+   * Draw one column's labels as a stacked bar, the most probable at the bottom.
    *
    * @param {Result} result
    * @param {number} x
-   * @param {number} wide
+   * @param {number} columnWidth
    * @param {number} top
    * @param {number} height
    */
-  #column({ probabilities }, x, wide, top, height) {
+  #drawColumn({ probabilities }, x, columnWidth, top, height) {
     let y = height;
     const sorted = Object.entries(probabilities).sort(([, one], [, other]) => other - one);
     for (const [label, p] of sorted) {
-      const high = p * (height - top);
-      this.#context.fillStyle = colourOf(label);
-      this.#context.globalAlpha = PALE + (1 - PALE) * p;
-      this.#context.fillRect(x, y - high, wide - (wide > 3 ? 0.6 : 0), high);
-      y -= high;
+      const barHeight = p * (height - top);
+      this.#context.fillStyle = labelColour(label);
+      this.#context.globalAlpha = MIN_OPACITY + (1 - MIN_OPACITY) * p;
+      this.#context.fillRect(x, y - barHeight, columnWidth - (columnWidth > 3 ? 0.6 : 0), barHeight);
+      y -= barHeight;
     }
     this.#context.globalAlpha = 1;
   }
 }
 
-/** The most probable label. @param {Result | undefined} result @returns {[label: string, p: number]} */
-function best(result) {
+/** @param {Result | undefined} result @returns {[label: string, p: number]} */
+function mostProbable(result) {
   return Object.entries(result?.probabilities ?? {}).reduce(
     (one, other) => (other[1] > one[1] ? other : one),
     ["", 0],
   );
 }
 
-/** A colour for a label: neighbours in the alphabet differ. @param {string} label */
-export function colourOf(label) {
+/** Return a colour for a label; neighbours in the alphabet differ. @param {string} label */
+export function labelColour(label) {
   const code = label.codePointAt(0) ?? 0;
   return label === " " ? "#8884" : `hsl(${(code * 137.5) % 360} 55% 50%)`;
 }

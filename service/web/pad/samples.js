@@ -1,15 +1,15 @@
 /**
- * Lines that were kept with what they say, to teach a net one's own hand. They stay in this page.
+ * Labelled lines for training a model on one's own handwriting. They are stored in this page alone.
  *
  * @import { Point } from "../client/protocol.d.ts"
  */
 
 export class Samples {
   /** @type {string[]} */
-  #lines = [];
+  #lines = []; // JSON
   #button;
 
-  /** @param {HTMLButtonElement} button that downloads them */
+  /** @param {HTMLButtonElement} button that downloads the lines */
   constructor(button) {
     this.#button = button;
     button.addEventListener("click", () => this.#download());
@@ -17,7 +17,7 @@ export class Samples {
   }
 
   /** @param {readonly (readonly Point[])[]} strokes @param {number} height @param {string} label */
-  keep(strokes, height, label) {
+  add(strokes, height, label) {
     this.#lines.push(JSON.stringify({ label, height, strokes }));
     this.#show();
   }

@@ -1,60 +1,59 @@
 /**
- * What the page says of its connection, and what to do about what went wrong.
+ * The state of the connection, the newest error with advice, and the form for an API key.
  */
 
 import { element } from "./dom.js";
 
-/** What to do about an error. @type {Record<string, string>} */
+/** What the user can do about an error; for other errors its message is shown. @type {Record<string, string>} */
 const ADVICE = {
-  no_connection: "The server does not answer. Is it running? It is tried again by itself.",
-  stopping: "The server stops. It is tried again by itself.",
-  server_full: "The server has as many writers as it takes. It is tried again by itself.",
-  too_many_sessions: "Too many pages of yours are open: close one, and load this one again.",
+  no_connection: "The server does not answer. Is it running? This page connects again by itself.",
+  stopping: "The server is stopping. This page connects again by itself.",
+  server_full: "The server has no free session. This page connects again by itself.",
+  too_many_sessions: "You have too many of these pages open. Close one and reload this one.",
   unknown_model: "The server does not have this model: choose the other one.",
-  forbidden_origin: "The server does not let this address's pages in.",
+  forbidden_origin: "The server does not accept pages of this address. Its setting `origins` allows others.",
 };
 
 export class Status {
   #state = element("state", HTMLElement);
-  #problem = element("problem", HTMLElement);
+  #error = element("error", HTMLElement);
   #keyForm = element("key-form", HTMLElement);
 
-  /** All is well. */
-  open() {
+  showConnected() {
     this.#show("open", "connected");
     this.#keyForm.hidden = true;
-    this.calm();
+    this.hideError();
   }
 
-  /** It will be well again. @param {string} words */
-  wait(words) {
+  /** Show that the page is not connected at the moment. @param {string} words */
+  showWaiting(words) {
     this.#show("waiting", words);
   }
 
-  /** Say what went wrong, and what to do. @param {{ code: string, message: string }} error */
-  complain({ code, message }) {
-    this.#problem.textContent = ADVICE[code] ?? message;
-    this.#problem.hidden = false;
+  /** Show that the page is not connected and does not try again. */
+  showClosed() {
+    this.#show("closed", "not connected");
   }
 
-  /** Nothing is wrong any more, if there is a connection. */
-  calm() {
-    this.#problem.hidden ||= this.#state.dataset["state"] === "open";
+  /** @param {{ code: string, message: string }} error */
+  showError({ code, message }) {
+    this.#error.textContent = ADVICE[code] ?? message;
+    this.#error.hidden = false;
   }
 
-  /** Nothing is tried any more. */
-  close() {
-    this.#show("over", "not connected");
+  /** Hide the error if the page is connected. */
+  hideError() {
+    this.#error.hidden ||= this.#state.dataset["state"] === "open";
   }
 
-  /** Ask for a key. @param {boolean} hadOne that the server does not know */
-  askForKey(hadOne) {
-    this.#problem.textContent = hadOne ? "The key is not known." : "This server asks for a key.";
-    this.#problem.hidden = this.#keyForm.hidden = false;
-    this.close();
+  /** Show the form for an API key. @param {boolean} wasRefused whether the server refused a key */
+  askForKey(wasRefused) {
+    this.#error.textContent = wasRefused ? "The server does not accept this key." : "This server requires an API key.";
+    this.#error.hidden = this.#keyForm.hidden = false;
+    this.showClosed();
   }
 
-  /** @param {"open" | "waiting" | "over"} state @param {string} words */
+  /** @param {"open" | "waiting" | "closed"} state @param {string} words */
   #show(state, words) {
     this.#state.dataset["state"] = state;
     element("state-words", HTMLElement).textContent = words;

@@ -1,11 +1,11 @@
-"""A server, a browser, and the writing pad in it."""
+"""Fixtures: a server, a browser, and the writing pad in it."""
 
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.service.pad.hand import Pad, chromium
+from tests.service.pad.page import Pad, chromium
 from tests.service.running import Running, server
 
 
@@ -31,5 +31,5 @@ def pad(browser: Browser, url: str) -> Iterator[Pad]:
     opened = Pad(browser, url, viewport={"width": 1100, "height": 800})
     yield opened
     opened.page.close()
-    assert not opened.complaints
-    assert all("127.0.0.1" in address for address in opened.asked)
+    assert not opened.console_texts
+    assert all("127.0.0.1" in address for address in opened.requested_urls)

@@ -1,4 +1,4 @@
-"""Pictures of the writing pad: its main states, and a recording."""
+"""Pictures of the writing pad's main states, and a recording of it."""
 
 import base64
 import io
@@ -15,26 +15,26 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from tests.service.commands import EXAMPLES
-from tests.service.pad.hand import HELLO, TALL, Pad
+from tests.service.pad.page import EXAMPLE_HEIGHT, HELLO, Pad
 
 WIDE: Final = {"width": 1000, "height": 640}
 PHONE: Final = {"width": 360, "height": 740}
 RECORDED: Final = {"width": 900, "height": 430}
-FRAMES: Final = 4  # of the browser, to one that is recorded
-BETWEEN: Final = 3  # points of the recorded pen in the place of each of the example
-LAST_MS: Final = 3000  # for which the last picture of the recording stands
+EVERY_NTH_FRAME: Final = 4  # of the browser is recorded
+UPSAMPLING: Final = 3  # points of the recorded pen for each of the example
+LAST_FRAME_MS: Final = 3000  # how long the recording shows its last frame
 SEVEN: Final = [[[50.0, 40.0], [110.0, 40.0], [80.0, 145.0]], [[62.0, 95.0], [112.0, 92.0]]]
 
 
 def take(browser: Browser, url: str, folder: Path) -> None:
-    """Take all of them."""
+    """Write all pictures and the recording into a folder."""
     for name, state in STATES.items():
         state(browser, url).page.screenshot(path=folder / f"{name}.png")
     record(browser, url, folder / "writing.gif")
 
 
 def written(browser: Browser, url: str, scale: float = 0.65, **options: Any) -> Pad:
-    """A line was written and decided."""
+    """Return the page with a line that was flushed."""
     pad = Pad(browser, url, **({"viewport": WIDE} | options))
     pad.write(*HELLO, scale=scale, steps=3)
     pad.settle()
@@ -42,15 +42,15 @@ def written(browser: Browser, url: str, scale: float = 0.65, **options: Any) -> 
 
 
 def writing(browser: Browser, url: str) -> Pad:
-    """A line is being written: its end is not decided."""
+    """Return the page with a line that is being written."""
     pad = Pad(browser, url, viewport=WIDE, color_scheme="light")
     pad.write(*HELLO[:9], scale=0.65, steps=3)
     pad.page.wait_for_timeout(200)
     return pad
 
 
-def explained(browser: Browser, url: str) -> Pad:
-    """What a letter may be is shown."""
+def alternatives(browser: Browser, url: str) -> Pad:
+    """Return the page with the alternatives of a letter."""
     pad = written(browser, url)
     pad.page.locator("#letters button").nth(7).hover()
     expect(pad.page.locator("[popover] p")).to_be_visible()
@@ -58,7 +58,7 @@ def explained(browser: Browser, url: str) -> Pad:
 
 
 def digit(browser: Browser, url: str) -> Pad:
-    """A digit was written."""
+    """Return the page with a digit."""
     pad = Pad(browser, url, viewport=WIDE)
     pad.page.get_by_label("A digit").check()
     expect(pad.page.locator("#model")).to_have_text("digits 1")
@@ -68,10 +68,10 @@ def digit(browser: Browser, url: str) -> Pad:
 
 
 def image(browser: Browser, url: str) -> Pad:
-    """An image is half played."""
+    """Return the page with an image of which half was played."""
     pad = Pad(browser, url, viewport=WIDE)
     pad.page.locator("#file").set_input_files(EXAMPLES / "hello.png")
-    expect(pad.page.locator("#place")).to_have_text(re.compile(r"^(9\d|1\d\d) of"))
+    expect(pad.page.locator("#position")).to_have_text(re.compile(r"^(9\d|1\d\d) of"))
     pad.page.locator("#play").click()
     pad.page.wait_for_timeout(200)
     return pad
@@ -82,14 +82,14 @@ STATES: Final[dict[str, Callable[[Browser, str], Pad]]] = {
     "written": written,
     "written_dark": lambda browser, url: written(browser, url, color_scheme="dark"),
     "phone": lambda browser, url: written(browser, url, 0.4, viewport=PHONE),
-    "explained": explained,
+    "explained": alternatives,
     "digit": digit,
     "image": image,
 }
 
 
 def record(browser: Browser, url: str, path: Path) -> None:
-    """Record a line being written, as a GIF."""
+    """Record the writing of a line as a GIF."""
     pad = Pad(browser, url, viewport=RECORDED)
     taken: list[tuple[float, bytes]] = []  # seconds, PNG
 
@@ -99,27 +99,27 @@ def record(browser: Browser, url: str, path: Path) -> None:
 
     devtools = pad.page.context.new_cdp_session(pad.page)
     devtools.on("Page.screencastFrame", keep)
-    devtools.send("Page.startScreencast", {"format": "png", "everyNthFrame": FRAMES})
-    pad.write_at_speed([_denser(stroke) for stroke in HELLO], rows=round(TALL / 0.65))
+    devtools.send("Page.startScreencast", {"format": "png", "everyNthFrame": EVERY_NTH_FRAME})
+    pad.write_at_speed([_upsample(stroke) for stroke in HELLO], rows=round(EXAMPLE_HEIGHT / 0.65))
     pad.settle()
     devtools.send("Page.stopScreencast")
-    taken.append((time.time(), pad.page.screenshot()))  # what was decided last
+    taken.append((time.time(), pad.page.screenshot()))  # the flushed line
     pad.page.close()
     times_ms = [1000 * seconds for seconds, _ in taken]
-    lasting = [after - before for before, after in pairwise(times_ms)]
-    shown = [Image.open(io.BytesIO(data)).convert("RGB").quantize() for _, data in taken]
-    shown[0].save(
+    durations = [after - before for before, after in pairwise(times_ms)]
+    frames = [Image.open(io.BytesIO(data)).convert("RGB").quantize() for _, data in taken]
+    frames[0].save(
         path,
         save_all=True,
-        append_images=shown[1:],
-        duration=[*map(round, lasting), LAST_MS],
+        append_images=frames[1:],
+        duration=[*map(round, durations), LAST_FRAME_MS],
         loop=0,
         optimize=True,
     )
 
 
-def _denser(stroke: list[list[float]]) -> NDArray[np.float32]:
-    """A stroke [n, 2] with more points on the same way."""
+def _upsample(stroke: list[list[float]]) -> NDArray[np.float32]:
+    """Return a stroke [n, 2] with interpolated points."""
     points = np.array(stroke, np.float32)
-    places = np.linspace(0, len(points) - 1, BETWEEN * (len(points) - 1) + 1)
-    return np.stack([np.interp(places, range(len(points)), each) for each in points.T], 1)
+    positions = np.linspace(0, len(points) - 1, UPSAMPLING * (len(points) - 1) + 1)
+    return np.stack([np.interp(positions, range(len(points)), each) for each in points.T], 1)

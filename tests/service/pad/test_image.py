@@ -1,4 +1,4 @@
-"""Images on the writing pad: they are played to the stream as a scanner would, and can be held."""
+"""Images on the writing pad: their columns are played to the stream, as by a line scanner."""
 
 import base64
 import re
@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.service.commands import EXAMPLES
-from tests.service.pad.hand import CHROMIUM, HELLO, Pad, read_in_one_piece
+from tests.service.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.service.running import Running
 
 pytestmark = pytest.mark.needs(CHROMIUM)
@@ -18,7 +18,7 @@ LINE = EXAMPLES / "hello.png"
 DIGIT = EXAMPLES / "7.png"
 PAGE = EXAMPLES / "page.jpg"
 
-HAND_OVER = """([name, type, data, kind]) => {
+TRANSFER = """([name, type, data, kind]) => {
   const files = new DataTransfer();
   const bytes = Uint8Array.from(atob(data), (char) => char.codePointAt(0));
   files.items.add(new File([bytes], name, { type }));
@@ -29,44 +29,42 @@ HAND_OVER = """([name, type, data, kind]) => {
 
 
 def answer(running: Running, image: Path, model: str) -> dict[str, object]:
-    """What the server says of a whole image."""
+    """Return the server's answer for a whole image."""
     url = f"http://127.0.0.1:{running.port}/v1/recognize?model={model}"
-    said: dict[str, object] = httpx.post(url, content=image.read_bytes()).json()
-    return said
+    body: dict[str, object] = httpx.post(url, content=image.read_bytes()).json()
+    return body
 
 
-def hand_over(pad: Pad, image: Path, kind: str) -> None:
+def transfer(pad: Pad, image: Path, kind: str) -> None:
     """Drop an image on the pad, or paste it."""
     data = base64.b64encode(image.read_bytes()).decode()
-    pad.page.evaluate(HAND_OVER, [image.name, "image/png", data, kind])
+    pad.page.evaluate(TRANSFER, [image.name, "image/png", data, kind])
 
 
 def played(pad: Pad) -> bytes:
     return b"".join(each["pixels"] for each in pad.sent if each["type"] == "columns")
 
 
-def test_an_image_of_a_line_is_read_as_the_server_reads_it_whole(
-    running: Running, pad: Pad
-) -> None:
-    pad.page.evaluate("document.querySelector('#pace').value = 'all'")
-    hand_over(pad, LINE, "drop")
+def test_a_played_line_has_the_text_of_the_whole_image(running: Running, pad: Pad) -> None:
+    pad.page.evaluate("document.querySelector('#speed').value = 'all'")
+    transfer(pad, LINE, "drop")
     expected = answer(running, LINE, "lines")
     expect(pad.page.locator("#text")).to_have_text(str(expected["text"]))
     assert len(played(pad)) == 32 * int(str(expected["columns"]))
     n = expected["columns"]
-    expect(pad.page.locator("#place")).to_have_text(f"{n} of {n} columns")
+    expect(pad.page.locator("#position")).to_have_text(f"{n} of {n} columns")
 
 
 def test_an_image_of_a_digit_can_be_pasted(running: Running, pad: Pad) -> None:
     pad.page.get_by_label("A digit").check()
     expect(pad.page.locator("#model")).to_have_text("digits 1")
-    hand_over(pad, DIGIT, "paste")
-    expect(pad.page.locator("#place")).to_have_text("28 of 28 columns")
+    transfer(pad, DIGIT, "paste")
+    expect(pad.page.locator("#position")).to_have_text("28 of 28 columns")
     expect(pad.page.locator("#text")).to_have_text(str(answer(running, DIGIT, "digits")["label"]))
 
 
-def test_playing_is_held_and_goes_on_column_by_column(pad: Pad) -> None:
-    pad.page.evaluate("document.querySelector('#pace').value = '5'")
+def test_playing_can_be_paused_stepped_and_resumed(pad: Pad) -> None:
+    pad.page.evaluate("document.querySelector('#speed').value = '5'")
     pad.page.locator("#file").set_input_files(LINE)
     play, step = pad.page.locator("#play"), pad.page.locator("#step")
     expect(play).to_have_text("Pause")
@@ -78,27 +76,29 @@ def test_playing_is_held_and_goes_on_column_by_column(pad: Pad) -> None:
         assert len(played(pad)) == before + 32 * number
     pad.page.wait_for_timeout(500)
     assert len(played(pad)) == before + 32 * 3
-    pad.page.locator("#pace").select_option("all")
+    pad.page.locator("#speed").select_option("all")
     play.click()
-    expect(play).to_have_text("Again")
+    expect(play).to_have_text("Replay")
     expect(step).to_be_disabled()
     text = pad.page.locator("#text")
     expect(text).not_to_have_text("")
     pad.page.wait_for_timeout(300)
-    said = text.inner_text()
+    first = text.inner_text()
     play.click()
-    expect(play).to_have_text("Again")
-    expect(text).to_have_text(said)
+    expect(play).to_have_text("Replay")
+    expect(text).to_have_text(first)
 
 
-def test_a_proxys_refusal_is_told_in_words_too(pad: Pad) -> None:
+def test_an_error_of_a_proxy_is_shown(pad: Pad) -> None:
     pad.page.route("**/v1/columns*", lambda route: route.fulfill(status=502, body="<html>"))
     pad.page.locator("#file").set_input_files(LINE)
-    expect(pad.page.locator("#problem")).to_contain_text("answer was 502")
-    pad.complaints = [each for each in pad.complaints if "502" not in each]  # the browser's own
+    expect(pad.page.locator("#error")).to_contain_text("answer was 502")
+    pad.console_texts = [
+        each for each in pad.console_texts if "502" not in each
+    ]  # the browser's own
 
 
-def test_an_image_for_a_model_that_was_left_meanwhile_is_not_played(pad: Pad) -> None:
+def test_an_image_for_a_model_that_is_no_longer_chosen_is_not_played(pad: Pad) -> None:
     image = pad.page.locator("#image")
 
     def late(route: Route) -> None:
@@ -116,16 +116,16 @@ def test_an_image_for_a_model_that_was_left_meanwhile_is_not_played(pad: Pad) ->
     assert not played(pad)
 
 
-def test_who_writes_takes_the_image_away(running: Running, pad: Pad) -> None:
+def test_writing_removes_the_image(running: Running, pad: Pad) -> None:
     pad.page.locator("#file").set_input_files(LINE)
     expect(pad.page.locator("#player")).to_be_visible()
     pad.write(*HELLO)
     expect(pad.page.locator("#player")).to_be_hidden()
     pad.settle()
-    assert pad.text == read_in_one_piece(running, pad) != ""
+    assert pad.text == recognize_at_once(running, pad) != ""
 
 
-def test_what_is_no_image_is_refused_in_words_and_disturbs_nothing(
+def test_a_file_that_is_not_an_image_causes_an_error_and_keeps_the_line(
     pad: Pad, tmp_path: Path
 ) -> None:
     pad.write(*HELLO)
@@ -133,41 +133,45 @@ def test_what_is_no_image_is_refused_in_words_and_disturbs_nothing(
     before = pad.text
     (tmp_path / "no.png").write_text("text")
     pad.page.locator("#file").set_input_files(tmp_path / "no.png")
-    expect(pad.page.locator("#problem")).to_contain_text("not an image")
+    expect(pad.page.locator("#error")).to_contain_text("not an image")
     assert pad.text == before
-    pad.complaints = [each for each in pad.complaints if "415" not in each]  # the browser's own
+    pad.console_texts = [
+        each for each in pad.console_texts if "415" not in each
+    ]  # the browser's own
 
 
-def test_what_is_dropped_and_no_image_is_refused_in_words_too(pad: Pad) -> None:
+def test_a_dropped_file_that_is_not_an_image_causes_an_error(pad: Pad) -> None:
     data = base64.b64encode(b"text").decode()
-    pad.page.evaluate(HAND_OVER, ["a.txt", "text/plain", data, "drop"])
-    expect(pad.page.locator("#problem")).to_contain_text("not an image")
-    pad.complaints = [each for each in pad.complaints if "415" not in each]  # the browser's own
+    pad.page.evaluate(TRANSFER, ["a.txt", "text/plain", data, "drop"])
+    expect(pad.page.locator("#error")).to_contain_text("not an image")
+    pad.console_texts = [
+        each for each in pad.console_texts if "415" not in each
+    ]  # the browser's own
 
 
 def test_a_page_is_played_line_by_line(running: Running, pad: Pad) -> None:
-    expect(pad.page.locator("#version")).not_to_have_text("–")  # it knows what the server can do
+    expect(pad.page.locator("#version")).not_to_have_text("–")  # the page has the list of models
     url = f"http://127.0.0.1:{running.port}/v1/recognize?model=lines&page=true"
     lines = httpx.post(url, content=PAGE.read_bytes(), timeout=60).json()["lines"]
     assert len(lines) > 3
-    pad.page.evaluate("document.querySelector('#pace').value = 'all'")
+    pad.page.evaluate("document.querySelector('#speed').value = 'all'")
     pad.page.locator("#file").set_input_files(PAGE)
     before, last = lines[:-1], lines[-1]
     expect(pad.page.locator("#lines li")).to_have_text([each["text"] for each in before])
     expect(pad.page.locator("#text")).to_have_text(last["text"])
-    place, n = pad.page.locator("#place"), last["columns"]
+    place, n = pad.page.locator("#position"), last["columns"]
     expect(place).to_have_text(f"Line {len(lines)} of {len(lines)}, {n} of {n} columns")
     assert len(played(pad)) == 32 * sum(each["columns"] for each in lines)
     pad.page.locator("#play").click()
     expect(pad.page.locator("#lines li")).to_have_count(2 * len(before))
 
 
-def test_who_writes_leaves_the_rest_of_a_page_unread(pad: Pad) -> None:
+def test_writing_stops_the_playing_of_a_page(pad: Pad) -> None:
     expect(pad.page.locator("#version")).not_to_have_text("–")
-    pad.page.evaluate("document.querySelector('#pace').value = '200'")
+    pad.page.evaluate("document.querySelector('#speed').value = '200'")
     pad.page.locator("#file").set_input_files(PAGE)
-    expect(pad.page.locator("#place")).to_contain_text("Line 1 of ")
-    place = re.search(r"Line 1 of (\d+)", pad.page.locator("#place").inner_text())
+    expect(pad.page.locator("#position")).to_contain_text("Line 1 of ")
+    place = re.search(r"Line 1 of (\d+)", pad.page.locator("#position").inner_text())
     assert place
     pad.write(*HELLO[:2])
     pad.settle()

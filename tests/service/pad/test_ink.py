@@ -1,4 +1,4 @@
-"""The writing pad in a real browser: what it shows is what the server says of the same ink."""
+"""Ink on the writing pad in a real browser."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from model.data import inkfiles
 from service.version import installed_version
-from tests.service.pad.hand import CHROMIUM, HELLO, Pad, read_in_one_piece
+from tests.service.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.service.proxy import proxy
 from tests.service.running import Running, server
 
@@ -18,40 +18,40 @@ AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 pytestmark = pytest.mark.needs(CHROMIUM)
 
 
-def test_the_page_shows_what_the_server_says_of_the_same_ink(running: Running, pad: Pad) -> None:
+def test_the_page_shows_the_text_that_the_python_client_gets(running: Running, pad: Pad) -> None:
     pad.write(*HELLO, scale=0.6)  # so that the paper need not move
     pad.settle()
-    assert pad.text == read_in_one_piece(running, pad) != ""
+    assert pad.text == recognize_at_once(running, pad) != ""
     letters = pad.page.locator("#letters button").all_inner_texts()
     assert pad.text.replace(" ", "") == "".join(letters)
     assert pad.page.locator("#letters i").count() == len(pad.text.split())
     expect(pad.page.locator("#version")).to_have_text(installed_version())
 
 
-def test_a_late_stroke_and_one_that_is_taken_back(running: Running, pad: Pad) -> None:
+def test_a_late_stroke_changes_the_text_and_undoing_it_restores_the_text(
+    running: Running, pad: Pad
+) -> None:
     bar = [[60.0, 20.0], [200.0, 150.0]]
     pad.write(*HELLO)
     pad.settle()
     before = pad.text
     pad.write(bar)
     pad.settle()
-    assert pad.text == read_in_one_piece(running, pad)
+    assert pad.text == recognize_at_once(running, pad)
     pad.page.get_by_role("button", name="Undo stroke").click()
     pad.settle()
     assert pad.text == before
 
 
-def test_what_stands_on_the_pad_is_read_again_in_the_language_that_is_expected(
-    running: Running, pad: Pad
-) -> None:
-    choice = pad.page.get_by_label("Expect")
+def test_choosing_a_language_model_recognizes_the_ink_again(running: Running, pad: Pad) -> None:
+    choice = pad.page.get_by_label("Language model")
     pad.write(*HELLO, scale=0.6)
     pad.settle()
     as_written = pad.text
     choice.select_option("English")
     pad.settle()
-    assert pad.text == read_in_one_piece(running, pad, language_model="english")
-    choice.select_option("any text")
+    assert pad.text == recognize_at_once(running, pad, language_model="english")
+    choice.select_option("none")
     pad.settle()
     assert pad.text == as_written
     choice.select_option("English")
@@ -63,7 +63,7 @@ def test_what_stands_on_the_pad_is_read_again_in_the_language_that_is_expected(
     pad.settle()
 
 
-def test_small_writing_is_read_in_a_frame_of_its_own_and_its_letters_lie_on_it(pad: Pad) -> None:
+def test_small_writing_gets_its_own_frame_and_its_letters_stay_aligned(pad: Pad) -> None:
     pad.write(*HELLO, scale=0.3, left=200)
     pad.settle()
     assert pad.text == "hello, world!"
@@ -77,26 +77,26 @@ def test_small_writing_is_read_in_a_frame_of_its_own_and_its_letters_lie_on_it(p
     assert right["x"] + right["width"] - box["x"] == pytest.approx(max(ink), abs=25)
 
 
-def test_a_new_line_puts_the_old_one_away(running: Running, pad: Pad) -> None:
+def test_a_new_line_lists_the_finished_one(running: Running, pad: Pad) -> None:
     pad.write(*HELLO)
     pad.page.get_by_role("button", name="New line").click()
     expect(pad.page.locator("#lines li")).to_have_count(1)
     expect(pad.page.locator("#text")).to_have_text("")
     pad.write(*HELLO[:2])
     pad.settle()
-    assert pad.text == read_in_one_piece(running, pad)
+    assert pad.text == recognize_at_once(running, pad)
     pad.page.get_by_role("button", name="Clear").click()
     expect(pad.page.locator("#text")).to_have_text("")
     expect(pad.page.locator("#lines li")).to_have_count(1)
 
 
-def test_what_is_corrected_and_kept_can_be_trained_with(pad: Pad, tmp_path: Path) -> None:
+def test_a_corrected_line_is_downloaded_as_training_data(pad: Pad, tmp_path: Path) -> None:
     pad.write(*HELLO)
     pad.settle()
     pad.page.locator("#letters button").last.click()
     expect(pad.page.locator("[popover] p")).to_contain_text("sure")
     pad.page.keyboard.press("Escape")
-    pad.page.get_by_label("What you wrote").fill("Hello")
+    pad.page.get_by_label("Correct text").fill("Hello")
     pad.page.get_by_role("button", name="Keep this line").click()
     with pad.page.expect_download() as download:
         pad.page.get_by_role("button", name="Download 1 line").click()
@@ -106,41 +106,41 @@ def test_what_is_corrected_and_kept_can_be_trained_with(pad: Pad, tmp_path: Path
     assert len(ink.piece(0).strokes) == len(HELLO)
 
 
-def test_a_digit_has_bars_and_the_next_stroke_begins_another(running: Running, pad: Pad) -> None:
+def test_a_digit_has_bars_and_the_next_stroke_begins_a_new_digit(
+    running: Running, pad: Pad
+) -> None:
     pad.page.get_by_label("A digit").check()
     expect(pad.page.locator("#model")).to_have_text("digits 1")
     one = [[90.0, 20.0], [88.0, 90.0], [86.0, 155.0]]
     pad.write(one)
     pad.settle()
-    assert pad.text == read_in_one_piece(running, pad, "digits")
+    assert pad.text == recognize_at_once(running, pad, "digits")
     assert pad.page.locator("#bars [data-best] b").inner_text() == pad.text
     pad.write(one)
     pad.settle()
     strokes, _ = pad.strokes()
     assert len(strokes) == 1
-    assert pad.text == read_in_one_piece(running, pad, "digits")
+    assert pad.text == recognize_at_once(running, pad, "digits")
 
 
-def test_a_server_that_comes_back_reads_what_stands_on_the_pad(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_the_ink_is_sent_again_to_a_restarted_server(browser: Browser, tmp_path: Path) -> None:
     with server(tmp_path, models="lines") as first:
         port = first.port
         pad = Pad(browser, f"http://127.0.0.1:{port}/")
         pad.write(*HELLO)
         pad.settle()
         before = pad.text
-    expect(pad.page.locator("#problem")).to_be_visible()
+    expect(pad.page.locator("#error")).to_be_visible()
     pad.page.locator("#clear").focus()
     with server(tmp_path, models="lines", port=port):
         expect(pad.page.locator("#state-words")).to_have_text("connected", timeout=20_000)
-        expect(pad.page.locator("#problem")).to_be_hidden()
+        expect(pad.page.locator("#error")).to_be_hidden()
         pad.settle()
         assert pad.text == before
         pad.page.close()
 
 
-def test_it_works_below_a_proxys_path(browser: Browser, tmp_path: Path) -> None:
+def test_the_page_works_below_a_proxys_path(browser: Browser, tmp_path: Path) -> None:
     with (
         server(tmp_path, models="lines", root_path="/ink") as place,
         proxy(place.port, "/ink") as address,
@@ -148,31 +148,31 @@ def test_it_works_below_a_proxys_path(browser: Browser, tmp_path: Path) -> None:
         pad = Pad(browser, f"{address}/")
         pad.write(*HELLO, scale=0.6)
         pad.settle()
-        assert pad.text == read_in_one_piece(place, pad) != ""
-        assert all("/ink/" in asked for asked in pad.asked)
-        assert not pad.complaints
+        assert pad.text == recognize_at_once(place, pad) != ""
+        assert all("/ink/" in asked for asked in pad.requested_urls)
+        assert not pad.console_texts
         pad.page.close()
 
 
-def test_a_server_that_wants_a_key_is_given_it(browser: Browser, tmp_path: Path) -> None:
+def test_the_page_asks_for_the_api_key_of_a_server(browser: Browser, tmp_path: Path) -> None:
     with server(tmp_path, models="lines", api_keys=("secret",)) as place:
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{place.port}/")
-        expect(page.locator("#problem")).to_have_text("This server asks for a key.")
+        expect(page.locator("#error")).to_have_text("This server requires an API key.")
         for key, words in (
-            ("of two words", "no key has such characters"),
-            ("wrong", "The key is not known."),
+            ("of two words", "key has other characters than letters, digits and !#$%&'*+.^_`|~-"),
+            ("wrong", "The server does not accept this key."),
             ("secret", None),
         ):
-            page.get_by_label("This server wants a key").fill(key)
+            page.get_by_label("API key").fill(key)
             page.get_by_role("button", name="Connect").click()
             if words is not None:
-                expect(page.locator("#problem")).to_have_text(words)
+                expect(page.locator("#error")).to_have_text(words)
         expect(page.locator("#state-words")).to_have_text("connected")
         page.close()
 
 
-def test_the_keyboard_alone_will_do(pad: Pad) -> None:
+def test_undo_new_line_and_clear_have_keyboard_shortcuts(pad: Pad) -> None:
     pad.write(*HELLO[:3])
     pad.page.locator("#pad").focus()
     pad.page.keyboard.press("Control+z")
@@ -202,23 +202,23 @@ def screen(
     pad.settle()
     yield pad
     pad.page.close()
-    assert not pad.complaints
+    assert not pad.console_texts
 
 
-def test_it_fits_every_screen(screen: Pad) -> None:
+def test_the_page_does_not_scroll_sideways(screen: Pad) -> None:
     wide = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
     assert screen.page.evaluate(wide) == 0
 
 
 @pytest.mark.needs(AXE.exists())
-def test_it_is_for_everyone(screen: Pad) -> None:
+def test_the_page_is_accessible(screen: Pad) -> None:
     screen.page.evaluate(AXE.read_text())
     found = screen.page.evaluate("axe.run()")
     assert len(found["passes"]) > 10
     assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
 
 
-def test_a_touch_writes_unless_a_pen_does(browser: Browser, url: str) -> None:
+def test_a_touch_writes_until_a_pen_is_used(browser: Browser, url: str) -> None:
     pad = Pad(browser, url, has_touch=True)
     box = pad.page.locator("#pad").bounding_box()
     assert box is not None

@@ -1,4 +1,4 @@
-"""Pens, fingers, palms and keys on the writing pad: all ink is read where it was written."""
+"""Pens, fingers, palms and keys on the writing pad: all ink is recognized at its place."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,25 +8,25 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.service.commands import EXAMPLES
-from tests.service.pad.hand import CHROMIUM, HELLO, Pad, read_in_one_piece
+from tests.service.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.service.running import Running, server
 
 pytestmark = pytest.mark.needs(CHROMIUM)
 
-# The answers and the messages of a network that takes its time.
+# A network that delays each message by 300 ms.
 SLOW = """window.WebSocket = class extends WebSocket {
-  set onmessage(hear) { super.onmessage = (event) => setTimeout(() => hear(event), 300); }
+  set onmessage(handle) { super.onmessage = (event) => setTimeout(() => handle(event), 300); }
   send(data) { setTimeout(() => super.send(data), 300); }
 };"""
 
 
-def places(pad: Pad) -> list[float]:
-    """Where the points of this line lie, CSS pixels from the pad's left side."""
+def xs(pad: Pad) -> list[float]:
+    """Return the x of the line's points, CSS pixels from the pad's left side."""
     return [x for stroke in pad.strokes()[0] for x, _ in stroke["points"]]
 
 
 def draw(pad: Pad, x: float, *, key: str = "") -> None:
-    """Write a stroke downwards; a key is pressed on the way."""
+    """Write a stroke downwards; press a key halfway."""
     box = pad.page.locator("#pad").bounding_box()
     assert box is not None
     pad.page.mouse.move(box["x"] + 1 + x, box["y"] + 20)
@@ -43,11 +43,11 @@ def touched(browser: Browser, url: str) -> Iterator[Pad]:
     opened = Pad(browser, url, has_touch=True, viewport={"width": 900, "height": 800})
     yield opened
     opened.page.close()
-    assert not opened.complaints
+    assert not opened.console_texts
 
 
-class Fingers:
-    """A finger, a palm or a pen on the pad, as the browser's own tools put them there."""
+class Pointer:
+    """A finger, a palm or a pen on the pad, simulated by the browser's developer tools."""
 
     def __init__(self, pad: Pad) -> None:
         self._devtools = pad.page.context.new_cdp_session(pad.page)
@@ -57,38 +57,38 @@ class Fingers:
 
     def touch(self, kind: str, *point: float) -> None:
         points = [{"x": self._left + point[0], "y": self._top + point[1]}] if point else []
-        what: dict[str, Any] = {"type": f"touch{kind}", "touchPoints": points}
-        self._devtools.send("Input.dispatchTouchEvent", what)
+        event: dict[str, Any] = {"type": f"touch{kind}", "touchPoints": points}
+        self._devtools.send("Input.dispatchTouchEvent", event)
 
     def pen(self, kind: str, x: float, y: float) -> None:
         place = {"x": self._left + x, "y": self._top + y, "button": "left", "buttons": 1}
-        what = {"type": f"mouse{kind}", "pointerType": "pen", "clickCount": 1}
-        self._devtools.send("Input.dispatchMouseEvent", place | what)
+        event = {"type": f"mouse{kind}", "pointerType": "pen", "clickCount": 1}
+        self._devtools.send("Input.dispatchMouseEvent", place | event)
 
 
-def test_who_takes_an_image_away_writes_where_the_pen_is(browser: Browser, url: str) -> None:
+def test_ink_that_replaces_a_scrolled_image_is_at_the_pen(browser: Browser, url: str) -> None:
     pad = Pad(browser, url, viewport={"width": 600, "height": 800})
-    pad.page.locator("#pace").evaluate("pace => pace.value = 'all'")
+    pad.page.locator("#speed").evaluate("speed => speed.value = 'all'")
     pad.page.locator("#file").set_input_files(EXAMPLES / "hello.png")
-    expect(pad.page.locator("#play")).to_have_text("Again")
+    expect(pad.page.locator("#play")).to_have_text("Replay")
     draw(pad, 60)
     pad.settle()
-    assert set(places(pad)) == {60}
+    assert set(xs(pad)) == {60}
     pad.page.close()
 
 
-def test_a_digit_after_one_at_the_edge_lies_where_the_pen_is(running: Running, pad: Pad) -> None:
+def test_a_digit_after_one_at_the_edge_is_at_the_pen(running: Running, pad: Pad) -> None:
     pad.page.get_by_label("A digit").check()
     expect(pad.page.locator("#model")).to_have_text("digits 1")
     draw(pad, 205)
     pad.settle()
     draw(pad, 60)
     pad.settle()
-    assert set(places(pad)) == {60}
-    assert pad.text == read_in_one_piece(running, pad, "digits")
+    assert set(xs(pad)) == {60}
+    assert pad.text == recognize_at_once(running, pad, "digits")
 
 
-def test_a_stroke_that_is_written_while_the_rest_is_cleared_is_read_whole(
+def test_a_stroke_that_is_being_written_when_the_pad_is_cleared_is_kept_whole(
     running: Running, pad: Pad
 ) -> None:
     pad.write(*HELLO[:2])
@@ -96,10 +96,10 @@ def test_a_stroke_that_is_written_while_the_rest_is_cleared_is_read_whole(
     pad.settle()
     (stroke,), _ = pad.strokes()
     assert [round(y) for _, y in stroke["points"]] == [*range(19, 19 + 8 * 18, 18)]
-    assert pad.text == read_in_one_piece(running, pad)
+    assert pad.text == recognize_at_once(running, pad)
 
 
-def test_a_hand_need_not_wait_until_a_line_is_put_away(
+def test_writing_goes_on_before_the_finished_line_is_answered(
     running: Running, browser: Browser, url: str
 ) -> None:
     pad = Pad(browser, url, SLOW, viewport={"width": 1100, "height": 800})
@@ -112,23 +112,21 @@ def test_a_hand_need_not_wait_until_a_line_is_put_away(
       new MutationObserver(keep).observe(text, { subtree: true, childList: true });
     }"""
     pad.page.evaluate(texts)
-    said = read_in_one_piece(running, pad)
-    expect(pad.page.locator("#text")).to_have_text(said)
+    recognized = recognize_at_once(running, pad)
+    expect(pad.page.locator("#text")).to_have_text(recognized)
     pad.page.keyboard.press("Enter")
     pad.page.keyboard.press("Enter")
     pad.write(*HELLO[:2])
     pad.settle()
-    expect(pad.page.locator("#lines li")).to_have_text([said])
+    expect(pad.page.locator("#lines li")).to_have_text([recognized])
     assert len(pad.strokes()[0]) == 2
-    expect(pad.page.locator("#text")).to_have_text(read_in_one_piece(running, pad))
+    expect(pad.page.locator("#text")).to_have_text(recognize_at_once(running, pad))
     shown = pad.page.evaluate("texts")
-    assert said not in shown[shown.index("") :]
+    assert recognized not in shown[shown.index("") :]
     pad.page.close()
 
 
-def test_what_lies_too_far_back_for_the_server_can_be_taken_back(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_a_stroke_too_far_back_for_a_rewind_can_be_undone(browser: Browser, tmp_path: Path) -> None:
     with server(tmp_path, models="lines", max_rewind_columns=40) as place:
         pad = Pad(
             browser, f"http://127.0.0.1:{place.port}/", viewport={"width": 1100, "height": 800}
@@ -140,11 +138,11 @@ def test_what_lies_too_far_back_for_the_server_can_be_taken_back(
             pad.page.keyboard.press("Control+z")
             expect(pad.page.locator("#letters button")).to_have_count(left)
         expect(pad.page.locator("#text")).to_have_text("")
-        expect(pad.page.locator("#problem")).to_be_hidden()
+        expect(pad.page.locator("#error")).to_be_hidden()
         pad.page.close()
 
 
-def test_the_paper_moves_back_to_what_an_undo_leaves(pad: Pad) -> None:
+def test_the_paper_scrolls_back_to_the_ink_that_an_undo_leaves(pad: Pad) -> None:
     for x in (50, 1000):
         draw(pad, x)
         pad.settle()
@@ -159,42 +157,42 @@ def test_the_paper_moves_back_to_what_an_undo_leaves(pad: Pad) -> None:
     assert 0 < box["x"] < 120
 
 
-def test_a_page_that_is_zoomed_goes_on_with_its_line(running: Running, pad: Pad) -> None:
+def test_a_line_continues_after_the_page_is_zoomed(running: Running, pad: Pad) -> None:
     pad.write(*HELLO[:4], scale=0.6)
     pad.page.evaluate("document.documentElement.style.zoom = 0.67")
     pad.write(*HELLO[4:6], scale=0.6, left=330)
     pad.settle()
-    assert not [each for each in pad.heard if each["type"] == "error"]
-    assert pad.text == read_in_one_piece(running, pad)
+    assert not [each for each in pad.received if each["type"] == "error"]
+    assert pad.text == recognize_at_once(running, pad)
 
 
-def test_a_pen_takes_the_place_of_the_palm_beside_it(touched: Pad) -> None:
-    hand = Fingers(touched)
-    hand.touch("Start", 300, 150)
-    hand.pen("Pressed", 50, 50)
-    hand.pen("Moved", 60, 90)
-    hand.pen("Released", 60, 90)
-    hand.touch("End")
+def test_a_pen_replaces_the_stroke_of_the_palm_beside_it(touched: Pad) -> None:
+    pointer = Pointer(touched)
+    pointer.touch("Start", 300, 150)
+    pointer.pen("Pressed", 50, 50)
+    pointer.pen("Moved", 60, 90)
+    pointer.pen("Released", 60, 90)
+    pointer.touch("End")
     touched.settle()
     (stroke,), _ = touched.strokes()
     assert [round(x) for x, _ in stroke["points"]] == [49, 59]
 
 
-def test_a_touch_that_the_system_takes_for_a_palm_is_none(touched: Pad) -> None:
-    hand = Fingers(touched)
-    hand.touch("Start", 300, 100)
-    hand.touch("Move", 310, 150)
-    hand.touch("Cancel")
+def test_a_touch_that_the_system_cancels_is_removed(touched: Pad) -> None:
+    pointer = Pointer(touched)
+    pointer.touch("Start", 300, 100)
+    pointer.touch("Move", 310, 150)
+    pointer.touch("Cancel")
     touched.wait_to_send("undo")
     assert touched.strokes()[0] == []
 
 
-def test_a_finger_that_writes_on_leaves_no_old_text_to_be_kept(touched: Pad) -> None:
-    hand = Fingers(touched)
-    touched.page.get_by_label("What you wrote").fill("old")
-    hand.touch("Start", 100, 20)
+def test_a_touch_on_the_pad_removes_the_focus_from_the_correction(touched: Pad) -> None:
+    pointer = Pointer(touched)
+    touched.page.get_by_label("Correct text").fill("old")
+    pointer.touch("Start", 100, 20)
     for y in range(30, 160, 10):
-        hand.touch("Move", 100, y)
-    hand.touch("End")
+        pointer.touch("Move", 100, y)
+    pointer.touch("End")
     touched.settle()
-    expect(touched.page.get_by_label("What you wrote")).to_have_value(touched.text)
+    expect(touched.page.get_by_label("Correct text")).to_have_value(touched.text)

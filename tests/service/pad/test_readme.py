@@ -1,4 +1,4 @@
-"""README's lines of JavaScript run in the console of the page that it names."""
+"""README's JavaScript example runs in the browser's console."""
 
 import json
 import re
@@ -10,21 +10,21 @@ from tests.figures import ROOT
 from tests.service.running import server
 
 README = (ROOT / "README.md").read_text()
-HERE = "127.0.0.1:8000"  # where README's server is
+README_ADDRESS = "127.0.0.1:8000"
 
 
 def test_the_example_runs_in_the_console(browser: Browser, tmp_path: Path) -> None:
     (example,) = re.findall(r"```js\n(.*?)```", README, re.DOTALL)
     (address,) = re.findall(r"In the console of (http://\S+)", README)
-    said: list[str] = []
+    logged: list[str] = []
     with server(tmp_path, models="digits,lines") as running:
-        there = f"127.0.0.1:{running.port}"
+        actual = f"127.0.0.1:{running.port}"
         page = browser.new_page()
-        page.goto(address.replace(HERE, there))
-        page.on("console", lambda message: said.append(message.text))
+        page.goto(address.replace(README_ADDRESS, actual))
+        page.on("console", lambda message: logged.append(message.text))
         with page.expect_console_message(lambda message: '"done"' in message.text):
-            page.evaluate(f"() => {{ {example.replace(HERE, there)} }}")
+            page.evaluate(f"() => {{ {example.replace(README_ADDRESS, actual)} }}")
         page.close()
-    kinds = [json.loads(text)["type"] for text in said]
+    kinds = [json.loads(text)["type"] for text in logged]
     assert kinds == ["ready", *["result"] * 28, "flushed", "done"]
-    assert json.loads(said[-1])["label"] == "1"
+    assert json.loads(logged[-1])["label"] == "1"

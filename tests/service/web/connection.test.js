@@ -1,4 +1,4 @@
-/** The connection below a stream on a network that is slow or silent, as no real one is on demand. */
+/** The connection with a fake WebSocket, because no real network is slow or silent on demand. */
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, mock, test } from "node:test";
@@ -7,16 +7,16 @@ import { Connection } from "../../../service/web/client/connection.js";
 
 /** @import { InkstreamError } from "../../../service/web/client/connection.js" */
 
-const SILENCE_MS = 1000;
+const ANSWER_TIMEOUT_MS = 1000;
 const READY = { type: "ready" };
 
-/** Stands for a browser's WebSocket: the test is the network and the server. */
-class Wire {
+/** Fakes a WebSocket; the test acts as the network and the server. */
+class FakeSocket {
   static OPEN = 1;
-  /** @type {Wire[]} */
+  /** @type {FakeSocket[]} */
   static all = [];
 
-  readyState = Wire.OPEN;
+  readyState = FakeSocket.OPEN;
   bufferedAmount = 0;
   /** @type {unknown[]} */
   sent = [];
@@ -26,7 +26,7 @@ class Wire {
   onclose = null;
 
   constructor() {
-    Wire.all.push(this);
+    FakeSocket.all.push(this);
   }
 
   /** @param {unknown} data */
@@ -38,171 +38,171 @@ class Wire {
     this.readyState = 3;
   }
 
-  /** The server says something. @param {object} message */
-  say(message) {
+  /** Deliver a message of the server. @param {object} message */
+  deliver(message) {
     this.onmessage?.({ data: JSON.stringify(message) });
   }
 
-  /** The network, or the server, ends it. @param {number} code */
+  /** Close the socket from the server's side. @param {number} code */
   end(code) {
     this.close();
     this.onclose?.({ code, reason: "" });
   }
 }
 
-/** What a stream is told, and whether it is owed an answer. */
-class Ears {
-  owed = true;
+/** Records the calls of a connection. */
+class Recorder {
+  awaiting = true;
   /** @type {unknown[]} */
-  heard = [];
+  messages = [];
   /** @type {InkstreamError[]} */
-  lostBy = [];
+  errors = [];
   /** @type {number[]} */
-  waited = [];
-  again = mock.fn();
-  over = mock.fn((/** @type {InkstreamError | undefined} */ _) => undefined);
+  delays = [];
+  onReconnect = mock.fn();
+  onEnd = mock.fn((/** @type {InkstreamError | undefined} */ _) => undefined);
 
-  isOwed = () => this.owed;
-  hear = (/** @type {unknown} */ message) => void this.heard.push(message);
-  lost = (/** @type {InkstreamError} */ error) => void this.lostBy.push(error);
-  waits = (/** @type {InkstreamError} */ _, /** @type {number} */ ms) => void this.waited.push(ms);
+  isAwaitingAnswer = () => this.awaiting;
+  onMessage = (/** @type {unknown} */ message) => void this.messages.push(message);
+  onLost = (/** @type {InkstreamError} */ error) => void this.errors.push(error);
+  onRetry = (/** @type {InkstreamError} */ _, /** @type {number} */ ms) => void this.delays.push(ms);
 }
 
 const { WebSocket } = globalThis;
 
 beforeEach(() => {
-  globalThis.WebSocket = /** @type {any} */ (Wire);
+  globalThis.WebSocket = /** @type {any} */ (FakeSocket);
   mock.timers.enable({ apis: ["setTimeout"] });
 });
 
 afterEach(() => {
   globalThis.WebSocket = WebSocket;
   mock.timers.reset();
-  Wire.all.length = 0;
+  FakeSocket.all.length = 0;
 });
 
-/** The newest one that was made. */
-function wire() {
-  return /** @type {Wire} */ (Wire.all.at(-1));
+/** Return the newest socket. */
+function socket() {
+  return /** @type {FakeSocket} */ (FakeSocket.all.at(-1));
 }
 
-/** An open connection. */
+/** Open a connection. */
 async function opened(reconnect = false) {
-  const ears = new Ears();
-  const connection = new Connection("ws://pad.test", [], reconnect, SILENCE_MS, ears);
+  const recorder = new Recorder();
+  const connection = new Connection("ws://pad.test", [], reconnect, ANSWER_TIMEOUT_MS, recorder);
   const opening = connection.open();
-  wire().say(READY);
+  socket().deliver(READY);
   await opening;
-  return { connection, ears };
+  return { connection, recorder };
 }
 
-/** Time passes, in steps in which the outbox is looked at. @param {number} ms */
-function pass(ms) {
+/** Advance the clock in steps of the polling interval. @param {number} ms */
+function advance(ms) {
   for (let step = 0; step < ms; step += 5) mock.timers.tick(5);
 }
 
-/** Let promises that are settled be heard. */
+/** Run the callbacks of all settled promises. */
 async function settled() {
   for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
 }
 
-describe("what is sent", () => {
-  test("goes in its order, as soon as there is room", async () => {
+describe("sending", () => {
+  test("keeps the order, and waits until the buffer has room", async () => {
     const { connection } = await opened();
     await connection.send("first");
-    wire().bufferedAmount = 1 << 16;
+    socket().bufferedAmount = 1 << 16;
     const second = connection.send("second");
     const third = connection.send("third");
     mock.timers.tick(20);
-    assert.deepEqual(wire().sent, ["first"]);
-    wire().bufferedAmount = 0;
+    assert.deepEqual(socket().sent, ["first"]);
+    socket().bufferedAmount = 0;
     mock.timers.tick(5);
     await Promise.all([second, third]);
-    assert.deepEqual(wire().sent, ["first", "second", "third"]);
+    assert.deepEqual(socket().sent, ["first", "second", "third"]);
   });
 
-  test("is lost before the server says that it is ready, and not said to it then", async () => {
-    const { connection, ears } = await opened(true);
-    wire().end(1006);
+  test("fails while reconnecting, and the message is not sent later", async () => {
+    const { connection, recorder } = await opened(true);
+    socket().end(1006);
     mock.timers.tick(250);
-    assert.equal(Wire.all.length, 2);
+    assert.equal(FakeSocket.all.length, 2);
     await assert.rejects(connection.send("early"), { code: "no_connection" });
-    wire().say(READY);
+    socket().deliver(READY);
     await settled();
-    assert.equal(ears.again.mock.callCount(), 1);
+    assert.equal(recorder.onReconnect.mock.callCount(), 1);
     await connection.send("late");
-    assert.deepEqual(wire().sent, ["late"]);
+    assert.deepEqual(socket().sent, ["late"]);
   });
 });
 
-describe("silence", () => {
-  test("ends a connection that is owed an answer", async () => {
-    const { connection, ears } = await opened();
+describe("the answer timeout", () => {
+  test("ends a connection if an answer is due", async () => {
+    const { connection, recorder } = await opened();
     await connection.send("question");
-    connection.awaitAnswer();
-    mock.timers.tick(SILENCE_MS - 1);
-    assert.deepEqual(ears.lostBy, []);
+    connection.startAnswerTimer();
+    mock.timers.tick(ANSWER_TIMEOUT_MS - 1);
+    assert.deepEqual(recorder.errors, []);
     mock.timers.tick(1);
-    assert.match(String(ears.over.mock.calls[0]?.arguments[0]), /said nothing for 1 s/);
+    assert.match(String(recorder.onEnd.mock.calls[0]?.arguments[0]), /sent nothing for 1 s/);
   });
 
-  test("is none after each answer, nor where nothing is owed", async () => {
-    const { connection, ears } = await opened();
-    connection.awaitAnswer();
+  test("starts again after each message, and does not run if no answer is due", async () => {
+    const { connection, recorder } = await opened();
+    connection.startAnswerTimer();
     for (let answer = 0; answer < 5; answer += 1) {
-      mock.timers.tick(SILENCE_MS - 1);
-      wire().say({ type: "result" });
+      mock.timers.tick(ANSWER_TIMEOUT_MS - 1);
+      socket().deliver({ type: "result" });
     }
-    ears.owed = false;
-    wire().say({ type: "pong" });
-    mock.timers.tick(10 * SILENCE_MS);
-    assert.equal(ears.heard.length, 6);
-    assert.deepEqual(ears.lostBy, []);
+    recorder.awaiting = false;
+    socket().deliver({ type: "pong" });
+    mock.timers.tick(10 * ANSWER_TIMEOUT_MS);
+    assert.equal(recorder.messages.length, 6);
+    assert.deepEqual(recorder.errors, []);
   });
 
-  test("is none while a slow network takes what is sent, and is when it takes no more", async () => {
-    const { connection, ears } = await opened();
-    wire().bufferedAmount = 1 << 20;
+  test("does not end a slow connection before its buffer stops draining", async () => {
+    const { connection, recorder } = await opened();
+    socket().bufferedAmount = 1 << 20;
     const waiting = connection.send("much");
     for (let second = 0; second < 10; second += 1) {
-      wire().bufferedAmount -= 1;
-      pass(SILENCE_MS - 10);
+      socket().bufferedAmount -= 1;
+      advance(ANSWER_TIMEOUT_MS - 10);
     }
-    assert.deepEqual(ears.lostBy, []);
-    pass(20);
+    assert.deepEqual(recorder.errors, []);
+    advance(20);
     await assert.rejects(waiting, { code: "no_connection" });
-    assert.equal(ears.over.mock.callCount(), 1);
+    assert.equal(recorder.onEnd.mock.callCount(), 1);
   });
 
-  test("does not hide what the server said last", async () => {
-    const { connection, ears } = await opened();
-    connection.awaitAnswer();
-    wire().say({ type: "error", code: "idle", message: "no message for 60 s", fatal: true });
-    mock.timers.tick(SILENCE_MS);
-    assert.equal(ears.over.mock.calls[0]?.arguments[0]?.code, "idle");
+  test("reports the server's last error", async () => {
+    const { connection, recorder } = await opened();
+    connection.startAnswerTimer();
+    socket().deliver({ type: "error", code: "idle", message: "no message for 60 s", fatal: true });
+    mock.timers.tick(ANSWER_TIMEOUT_MS);
+    assert.equal(recorder.onEnd.mock.calls[0]?.arguments[0]?.code, "idle");
   });
 });
 
-describe("a lost connection", () => {
-  test("is tried again after waits that double, up to a quarter of a minute", async () => {
-    const { ears } = await opened(true);
-    wire().end(1012);
+describe("reconnecting", () => {
+  test("waits twice as long after each failure, up to 15 seconds", async () => {
+    const { recorder } = await opened(true);
+    socket().end(1012);
     for (let attempt = 0; attempt < 9; attempt += 1) {
-      mock.timers.tick(/** @type {number} */ (ears.waited.at(-1)));
-      wire().end(1006);
+      mock.timers.tick(/** @type {number} */ (recorder.delays.at(-1)));
+      socket().end(1006);
       await settled();
     }
-    assert.equal(Wire.all.length, 10);
-    for (const [attempt, ms] of ears.waited.entries()) {
+    assert.equal(FakeSocket.all.length, 10);
+    for (const [attempt, ms] of recorder.delays.entries()) {
       const most = Math.min(250 * 2 ** attempt, 15_000);
       assert.ok(most / 2 <= ms && ms <= most, `${ms} ms before attempt ${attempt}`);
     }
   });
 
-  test("is over where trying again would not help", async () => {
-    const { ears } = await opened(true);
-    wire().end(4429);
-    assert.deepEqual(ears.waited, []);
-    assert.equal(ears.over.mock.calls[0]?.arguments[0]?.code, "too_many_messages");
+  test("is not attempted after an error that would occur again", async () => {
+    const { recorder } = await opened(true);
+    socket().end(4429);
+    assert.deepEqual(recorder.delays, []);
+    assert.equal(recorder.onEnd.mock.calls[0]?.arguments[0]?.code, "too_many_messages");
   });
 });

@@ -1,11 +1,11 @@
-/** The field that follows what is read, and keeps what was corrected in it. */
+/** The correction field shows the recognized text and keeps the corrections made in it. */
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 
 import { Correction } from "../../../service/web/pad/correction.js";
 
-/** Stands for the page's input: a value, and the focus that it may have. */
+/** Fakes the page's input element: its value and its focus. */
 class Field extends EventTarget {
   value = "";
 
@@ -17,7 +17,7 @@ class Field extends EventTarget {
     page.activeElement = undefined;
   }
 
-  /** Somebody writes into it, and leaves it. @param {string} value */
+  /** Type a value and leave the field. @param {string} value */
   write(value) {
     this.focus();
     this.value = value;
@@ -46,35 +46,35 @@ beforeEach(() => {
   correction = new Correction(/** @type {any} */ (field));
 });
 
-test("it follows what is read, but not under somebody's hand", () => {
-  correction.follow("he");
+test("it shows the recognized text, except while it has the focus", () => {
+  correction.update("he");
   assert.equal(field.value, "he");
   field.focus();
-  correction.follow("hel");
+  correction.update("hel");
   assert.equal(field.value, "he");
   field.blur();
-  correction.follow("help");
+  correction.update("help");
   assert.equal(correction.text, "help");
 });
 
-test("what was corrected stays while more is read, and goes where it is read otherwise", () => {
-  correction.follow("cot");
+test("a correction stays when text is added, and is dropped when the corrected text changes", () => {
+  correction.update("cot");
   field.write("cat");
-  correction.follow("cots");
+  correction.update("cots");
   assert.equal(field.value, "cats");
-  correction.follow("dots");
+  correction.update("dots");
   assert.equal(field.value, "dots");
 });
 
-test("a letter is replaced where it stands", () => {
-  correction.follow("cot");
+test("a letter is replaced at its place", () => {
+  correction.update("cot");
   correction.replace("cot", 1, "o", "a");
   assert.equal(field.value, "cat");
   assert.equal(page.activeElement, field);
 });
 
-test("before an insertion a letter is replaced where it is read, behind one where it moved to", () => {
-  correction.follow("wod");
+test("a letter after an inserted one is replaced at its new place", () => {
+  correction.update("wod");
   field.write("word");
   correction.replace("wod", 0, "w", "W");
   assert.equal(field.value, "Word");
@@ -82,8 +82,8 @@ test("before an insertion a letter is replaced where it is read, behind one wher
   assert.equal(field.value, "Work");
 });
 
-test("a letter that was corrected away is not replaced in another's place", () => {
-  correction.follow("rnap on");
+test("a letter that a correction removed is not replaced", () => {
+  correction.update("rnap on");
   field.write("map on");
   correction.replace("rnap on", 1, "n", "h");
   assert.equal(field.value, "map on");
@@ -92,27 +92,27 @@ test("a letter that was corrected away is not replaced in another's place", () =
 });
 
 test("two corrections both stay", () => {
-  correction.follow("tbe cot");
+  correction.update("tbe cot");
   correction.replace("tbe cot", 1, "b", "h");
   correction.replace("tbe cot", 5, "o", "a");
   field.blur();
-  correction.follow("tbe cot sat");
+  correction.update("tbe cot sat");
   assert.equal(field.value, "the cat sat");
 });
 
-test("who empties it has what is read again", () => {
-  correction.follow("cot");
+test("emptying the field drops the corrections", () => {
+  correction.update("cot");
   field.write("cat");
   field.write("");
-  correction.follow("cots");
+  correction.update("cots");
   assert.equal(field.value, "cots");
 });
 
-test("a new line knows nothing of the last one's corrections", () => {
-  correction.follow("cot");
+test("a new line starts without corrections", () => {
+  correction.update("cot");
   field.write("cat");
   correction.clear();
   assert.equal(field.value, "");
-  correction.follow("cot");
+  correction.update("cot");
   assert.equal(field.value, "cot");
 });

@@ -1,4 +1,4 @@
-/** The Handwriting Recognition API's shape, against a real server. */
+/** The Handwriting Recognition API with a real server. */
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -45,7 +45,7 @@ async function withRecognizer(use) {
 }
 
 describe("a drawing", () => {
-  test("is read, with alternatives and the ink of every letter", () =>
+  test("has predictions, each with the ink of every letter", () =>
     withRecognizer(async (recognizer) => {
       const drawing = recognizer.startDrawing({ alternatives: 3 });
       for (const stroke of hello) drawing.addStroke(stroke);
@@ -67,7 +67,7 @@ describe("a drawing", () => {
       assert.match(predictions[0]?.text ?? "", /hello/i);
     }));
 
-  test("is read the same wherever and however large it is drawn", () =>
+  test("has the same text at every place and size", () =>
     withRecognizer(async (recognizer) => {
       const texts = [];
       for (const [scale, x0, y0] of /** @type {const} */ ([[1, 0, 0], [0.125, -512, 64]])) {
@@ -81,7 +81,7 @@ describe("a drawing", () => {
       assert.equal(texts[0], texts[1]);
     }));
 
-  test("is read anew when strokes come and go", () =>
+  test("has a new prediction after strokes are added or removed", () =>
     withRecognizer(async (recognizer) => {
       const drawing = recognizer.startDrawing();
       assert.deepEqual(await drawing.getPrediction(), []);
@@ -95,7 +95,7 @@ describe("a drawing", () => {
       assert.deepEqual(await drawing.getPrediction(), []);
     }));
 
-  test("of a dash is a dash's width and no line's height", () =>
+  test("of a dash alone has at most two characters", () =>
     withRecognizer(async (recognizer) => {
       const drawing = recognizer.startDrawing({ alternatives: 1 });
       drawing.addStroke(strokeOf([[100, 50], [130, 51]]));
@@ -104,14 +104,14 @@ describe("a drawing", () => {
       assert.ok((predictions[0]?.text.length ?? 9) <= 2);
     }));
 
-  test("has no words where characters are asked for", () =>
+  test("has no spaces if the recognition type is per-character", () =>
     withRecognizer(async (recognizer) => {
       const drawing = recognizer.startDrawing({ recognitionType: "per-character" });
       for (const stroke of hello) drawing.addStroke(stroke);
       assert.doesNotMatch((await drawing.getPrediction())[0]?.text ?? " ", / /);
     }));
 
-  test("goes on from the text before it, and from nothing in a later one", () =>
+  test("uses the text context, and the next drawing does not", () =>
     withRecognizer(async (recognizer) => {
       const texts = [];
       for (const textContext of ["", "He said: ", "x".repeat(9000), ""]) {
@@ -123,17 +123,17 @@ describe("a drawing", () => {
       for (const text of texts) assert.match(text ?? "", /hello/i);
     }));
 
-  test("that cannot be read is refused, and the next one is read for itself", () =>
+  test("with invalid points is refused, and the next one is recognized", () =>
     withRecognizer(async (recognizer) => {
-      const nowhere = recognizer.startDrawing();
-      nowhere.addStroke(strokeOf([[NaN, 1], [2, NaN]]));
-      await assert.rejects(nowhere.getPrediction(), { name: "DataError" });
+      const invalid = recognizer.startDrawing();
+      invalid.addStroke(strokeOf([[NaN, 1], [2, NaN]]));
+      await assert.rejects(invalid.getPrediction(), { name: "DataError" });
       const drawing = recognizer.startDrawing({ alternatives: 1 });
       for (const stroke of hello) drawing.addStroke(stroke);
       assert.match((await drawing.getPrediction())[0]?.text ?? "", /hello/i);
     }));
 
-  test("waits for its turn among others", () =>
+  test("waits while another one is recognized", () =>
     withRecognizer(async (recognizer) => {
       const drawings = [1, 2, 3].map((n) => {
         const drawing = recognizer.startDrawing({ alternatives: 1 });
@@ -148,7 +148,7 @@ describe("a drawing", () => {
 });
 
 describe("a recognizer", () => {
-  test("tells what it offers, and of other languages nothing", async () => {
+  test("is described for supported languages only", async () => {
     assert.ok(await queryHandwritingRecognizer({ languages: ["en", "en-US"] }));
     assert.equal(await queryHandwritingRecognizer({ languages: ["en", "ja"] }), null);
     await assert.rejects(createHandwritingRecognizer({ languages: ["ja"] }, { url: server.url }), {
@@ -156,7 +156,7 @@ describe("a recognizer", () => {
     });
   });
 
-  test("whose server goes away says so, and harms nothing else", async () => {
+  test("throws if its server is gone", async () => {
     const { url, stop } = await serve(await freePort());
     const recognizer = await createHandwritingRecognizer(ENGLISH, { url });
     const drawing = recognizer.startDrawing();
@@ -168,7 +168,7 @@ describe("a recognizer", () => {
     }
   });
 
-  test("that is finished reads no more", async () => {
+  test("cannot be used after `finish`", async () => {
     const recognizer = await createHandwritingRecognizer(ENGLISH, { url: server.url });
     const drawing = recognizer.startDrawing();
     drawing.addStroke(strokeOf([[1, 1], [9, 9]]));

@@ -1,4 +1,4 @@
-/** The JavaScript client against a real server: what is said, what is answered, what goes wrong. */
+/** The JavaScript client with a real server: messages, answers, errors. */
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -25,7 +25,7 @@ before(async () => {
 after(() => server.stop());
 
 /**
- * What a stream says up to the first message of a type.
+ * Return the messages up to the first one of a type.
  * @param {Stream} stream @param {Message["type"]} type
  */
 async function until(stream, type) {
@@ -38,8 +38,8 @@ async function until(stream, type) {
   throw new Error(`the stream ended before ${type}`);
 }
 
-/** All messages to the end of a stream. @param {Stream} stream */
-async function rest(stream) {
+/** Return all messages until the stream ends. @param {Stream} stream */
+async function untilEnd(stream) {
   /** @type {Message[]} */
   const messages = [];
   for await (const message of stream) messages.push(message);
@@ -53,7 +53,7 @@ function only(messages, type) {
   );
 }
 
-describe("what a client says", () => {
+describe("client messages", () => {
   test("columns give a result each, in order", async () => {
     const stream = await connect(server.url, { model: "digits" });
     assert.equal(stream.ready.column_height, 28);
@@ -67,14 +67,14 @@ describe("what a client says", () => {
     stream.close();
   });
 
-  test("columns that are more than one message may bring go in several", async () => {
+  test("many columns are split into several messages", async () => {
     const stream = await connect(server.url, { model: "digits" });
     await stream.columns(new Uint8Array(28 * 5000));
     assert.equal((await stream.flush()).columns, 5000);
     stream.close();
   });
 
-  test("bytes that are no columns are refused before they are sent", async () => {
+  test("bytes that are not whole columns are refused before they are sent", async () => {
     const stream = await connect(server.url, { model: "digits" });
     await assert.rejects(stream.columns(new Uint8Array(29)), {
       code: "bad_columns",
@@ -84,12 +84,12 @@ describe("what a client says", () => {
     stream.close();
   });
 
-  test("a stroke in pieces reads as the whole one", async () => {
+  test("a stroke in parts gives the same text as the whole stroke", async () => {
     const texts = [];
-    for (const pieces of [[WAVE], [WAVE.slice(0, 50), WAVE.slice(50, 51), WAVE.slice(51)]]) {
+    for (const parts of [[WAVE], [WAVE.slice(0, 50), WAVE.slice(50, 51), WAVE.slice(51)]]) {
       const stream = await connect(server.url, { model: "lines" });
-      for (const [number, points] of pieces.entries()) {
-        stream.ink([{ id: "w", points, last: number === pieces.length - 1 }], HEIGHT);
+      for (const [number, points] of parts.entries()) {
+        stream.ink([{ id: "w", points, last: number === parts.length - 1 }], HEIGHT);
       }
       texts.push((await stream.flush()).text);
       stream.close();
@@ -97,7 +97,7 @@ describe("what a client says", () => {
     assert.equal(texts[0], texts[1]);
   });
 
-  test("a stroke of more points than a message may bring goes in several", async () => {
+  test("a long stroke is split into several messages", async () => {
     const fine = Array.from(
       { length: 20_000 },
       (_, i) => /** @type {Point} */ ([10 + i / 40, 60 + 40 * Math.sin(i / 900)]),
@@ -111,7 +111,7 @@ describe("what a client says", () => {
     }
   });
 
-  test("points of many digits go in messages that are not too long", async () => {
+  test("points with many digits are split by bytes", async () => {
     const stream = await connect(server.url, { model: "lines" });
     const points = Array.from(
       { length: 9_000 },
@@ -123,7 +123,7 @@ describe("what a client says", () => {
     stream.close();
   });
 
-  test("what is taken back was never there, and a pause has the rest read", async () => {
+  test("an undone stroke has no effect, and a pause reads up to the pen", async () => {
     const stream = await connect(server.url, { model: "lines" });
     await stream.ink([{ id: 1, points: WAVE }], HEIGHT, { pause: true });
     const { text } = await stream.flush();
@@ -138,7 +138,7 @@ describe("what a client says", () => {
     stream.close();
   });
 
-  test("choices, ways back, resets and signs of life are answered", async () => {
+  test("configure, rewind, reset and ping are answered", async () => {
     const stream = await connect(server.url, { model: "digits" });
     const answers = await Promise.all([
       stream.configure({ every: "message", top_k: 2 }),
@@ -155,8 +155,8 @@ describe("what a client says", () => {
   });
 });
 
-describe("what the server says", () => {
-  test("letters and words come with the strokes that they cover", async () => {
+describe("server messages", () => {
+  test("words name the strokes that they cover", async () => {
     const stream = await connect(server.url, { model: "lines" });
     await stream.ink([{ id: "w", points: WAVE }], HEIGHT);
     await stream.flush();
@@ -166,25 +166,25 @@ describe("what the server says", () => {
     stream.close();
   });
 
-  test("the end is answered, and ends the messages", async () => {
+  test("`end` is answered, and the iteration stops after `done`", async () => {
     const stream = await connect(server.url, { model: "digits" });
     await stream.columns(new Uint8Array(280));
     const done = await stream.end();
     assert.equal(done.columns, 10);
-    const types = (await rest(stream)).map(({ type }) => type);
+    const types = (await untilEnd(stream)).map(({ type }) => type);
     assert.deepEqual(types, [...Array(10).fill("result"), "flushed", "done"]);
     await assert.rejects(stream.flush(), { code: "no_connection" });
   });
 
-  test("the end is answered as the end, whatever is asked behind it", async () => {
+  test("`end` is answered even if another request follows it", async () => {
     const stream = await connect(server.url, { model: "digits" });
     const ending = stream.end();
-    const asking = assert.rejects(stream.ping(), { code: "no_connection" });
+    const request = assert.rejects(stream.ping(), { code: "no_connection" });
     assert.equal((await ending).type, "done");
-    await asking;
+    await request;
   });
 
-  test("results that nobody takes are merged, and the newest is there", async () => {
+  test("waiting results are merged, and the newest is kept", async () => {
     const stream = await connect(server.url, { model: "digits" });
     await stream.columns(new Uint8Array(28 * 2000));
     await stream.flush();
@@ -194,7 +194,7 @@ describe("what the server says", () => {
     stream.close();
   });
 
-  test("a message at fault is an error that says what is allowed, and the stream goes on", async () => {
+  test("an error says what is allowed, and the stream continues", async () => {
     const stream = await connect(server.url, { model: "digits" });
     await assert.rejects(stream.rewind(7), (error) => {
       assert.ok(error instanceof InkstreamError);
@@ -204,22 +204,22 @@ describe("what the server says", () => {
     });
     await stream.ink([{ points: [[-4, 2]] }], 28);
     await stream.flush();
-    const [said] = only(await until(stream, "flushed"), "error");
-    assert.equal(said?.code, "bad_ink");
+    const [error] = only(await until(stream, "flushed"), "error");
+    assert.equal(error?.code, "bad_ink");
     stream.close();
   });
 
-  test("closing ends the messages and what waits for an answer", async () => {
+  test("closing stops the iteration and rejects open requests", async () => {
     const stream = await connect(server.url, { model: "digits" });
     const waiting = assert.rejects(stream.flush(), { code: "no_connection" });
     stream.close();
     await waiting;
-    await rest(stream);
+    await untilEnd(stream);
   });
 });
 
-describe("what goes wrong", () => {
-  test("a refusal is a typed error", async () => {
+describe("failures", () => {
+  test("`connect` throws the server's error", async () => {
     await assert.rejects(connect(server.url, { model: "nobody" }), { code: "unknown_model" });
     const { url, stop } = await serve(await freePort(), "--api-keys", "secret-key");
     try {
@@ -234,22 +234,22 @@ describe("what goes wrong", () => {
     }
   });
 
-  test("an address where nobody is, and one that is none", async () => {
+  test("`connect` throws if no server answers, or if the address is invalid", async () => {
     const port = await freePort();
     await assert.rejects(connect(`http://127.0.0.1:${port}`), { code: "no_connection" });
     await assert.rejects(connect("ftp://127.0.0.1"), { code: "bad_value" });
     await assert.rejects(connect("somewhere"), { code: "bad_value" });
   });
 
-  test("a server that goes away ends a stream that does not want to connect again", async () => {
+  test("without `reconnect` a lost connection ends the stream", async () => {
     const { url, stop } = await serve(await freePort());
     const stream = await connect(url);
     await stop("SIGKILL");
-    await assert.rejects(rest(stream), { code: "no_connection" });
+    await assert.rejects(untilEnd(stream), { code: "no_connection" });
     await assert.rejects(stream.columns(new Uint8Array(28)), { code: "no_connection" });
   });
 
-  test("one that wants to says so, and begins a new session when the server is back", async () => {
+  test("with `reconnect` a new session begins when the server is back", async () => {
     const port = await freePort();
     const first = await serve(port);
     const stream = await connect(first.url, { reconnect: true });
@@ -267,7 +267,7 @@ describe("what goes wrong", () => {
     await second.stop();
   });
 
-  test("a session that is as old as one may be is followed by a new one", async () => {
+  test("with `reconnect` an expired session is replaced by a new one", async () => {
     const { url, stop } = await serve(await freePort(), "--max-session-s", "0.5");
     const stream = await connect(url, { reconnect: true });
     const [disconnected] = only(await until(stream, "reconnected"), "disconnected");
@@ -276,21 +276,21 @@ describe("what goes wrong", () => {
     await stop();
   });
 
-  test("a server that owes an answer and says nothing counts as lost", async () => {
+  test("a server that does not answer in time counts as lost", async () => {
     const { url, signal, stop } = await serve(await freePort());
-    const silence_ms = 300;
+    const answer_timeout_ms = 300;
     const [steady, other] = await Promise.all([
-      connect(url, { reconnect: true, silence_ms }),
-      connect(url, { silence_ms }),
+      connect(url, { reconnect: true, answer_timeout_ms }),
+      connect(url, { answer_timeout_ms }),
     ]);
-    await new Promise((resolve) => setTimeout(resolve, 2 * silence_ms)); // nothing is owed
+    await new Promise((resolve) => setTimeout(resolve, 2 * answer_timeout_ms)); // no answer is due
     assert.ok((await steady.ping()) > 0);
     signal("SIGSTOP");
-    const said = /said nothing for 0\.3 s/;
-    await assert.rejects(steady.ping(), { code: "no_connection", message: said });
-    const much = other.columns(new Uint8Array(28 * 500_000)); // more than a network holds
-    await assert.rejects(much, { code: "no_connection", message: said });
-    await assert.rejects(rest(other), { code: "no_connection", message: said });
+    const message = /sent nothing for 0\.3 s/;
+    await assert.rejects(steady.ping(), { code: "no_connection", message });
+    const sending = other.columns(new Uint8Array(28 * 500_000)); // more than the network buffers
+    await assert.rejects(sending, { code: "no_connection", message });
+    await assert.rejects(untilEnd(other), { code: "no_connection", message });
     signal("SIGCONT");
     const messages = await until(steady, "reconnected");
     assert.equal(messages[0]?.type, "disconnected");
@@ -300,12 +300,12 @@ describe("what goes wrong", () => {
     await stop();
   });
 
-  test("a closed stream does not connect again", async () => {
+  test("a closed stream does not reconnect", async () => {
     const { url, stop } = await serve(await freePort());
     const stream = await connect(url, { reconnect: true });
     await stop("SIGKILL");
     await until(stream, "disconnected");
     stream.close();
-    await rest(stream);
+    await untilEnd(stream);
   });
 });

@@ -1,4 +1,4 @@
-/** A real server on a free port of this machine, as a process of its own. */
+/** Start a real server on a free port of this machine, in its own process. */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 
 const DEADLINE_MS = 30_000;
 
-/** @returns {Promise<number>} a port that nobody listens on */
+/** @returns {Promise<number>} a free port */
 export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -17,18 +17,18 @@ export async function freePort() {
 }
 
 /**
- * Serve the weights of the repository.
+ * Serve the models of the repository.
  *
  * @param {number} port
- * @param {string[]} options of `inkstream serve`
+ * @param {string[]} options more options of `inkstream serve`
  * @returns {Promise<{ url: string, signal: (name: NodeJS.Signals) => void,
- *   stop: (signal?: NodeJS.Signals) => Promise<void> }>} once it is ready
+ *   stop: (signal?: NodeJS.Signals) => Promise<void> }>} resolves when the server is ready
  */
 export async function serve(port, ...options) {
-  const [command = "", ...first] = (process.env["INKSTREAM"] ?? "inkstream").split(" ");
-  const where = ["serve", "--port", String(port), "--log-level", "error"];
-  const server = spawn(command, [...first, ...where, ...options], { stdio: "inherit" });
-  const gone = once(server, "exit");
+  const [command = "", ...args] = (process.env["INKSTREAM"] ?? "inkstream").split(" ");
+  const serveArgs = ["serve", "--port", String(port), "--log-level", "error"];
+  const server = spawn(command, [...args, ...serveArgs, ...options], { stdio: "inherit" });
+  const exited = once(server, "exit");
   const url = `http://127.0.0.1:${port}`;
   for (const deadline = Date.now() + DEADLINE_MS; ; ) {
     const ready = await fetch(`${url}/readyz`).catch(() => undefined);
@@ -41,7 +41,7 @@ export async function serve(port, ...options) {
     signal: (name) => void server.kill(name),
     async stop(signal = "SIGTERM") {
       server.kill(signal);
-      await gone;
+      await exited;
     },
   };
 }

@@ -1,63 +1,69 @@
 /**
- * The WebSocket below a stream: what goes out waits for room, and a lost connection is made anew.
+ * The WebSocket of a stream: queues messages while the socket's buffer is full, and reconnects.
  *
  * @import { Ready, ServerMessage } from "./protocol.d.ts"
  */
 import type { Ready, ServerMessage } from "./protocol.d.ts";
-/** What went wrong; `code` is one of the table in docs/protocol.md, or "no_connection". */
+/** An error of the server or of the connection. */
 export declare class InkstreamError extends Error {
     code: string;
     /**
-     * @param {string} code stable, for programs
-     * @param {string} message what came and what is allowed, for people
+     * @param {string} code for programs: a code of the table in docs/protocol.md, or "no_connection"
+     * @param {string} message for people: what came and what is allowed
      */
     constructor(code: string, message: string);
 }
 export type Listener = {
     /**
-     * a message that is not `ready`
+     * a message other than `ready` has come
      */
-    hear: (message: ServerMessage) => void;
+    onMessage: (message: ServerMessage) => void;
     /**
-     * whether the server still has something to answer
+     * return whether a request is still unanswered
      */
-    isOwed: () => boolean;
+    isAwaitingAnswer: () => boolean;
     /**
-     * what is not answered yet never will be
+     * the connection is lost; reject the open requests
      */
-    lost: (error: InkstreamError) => void;
+    onLost: (error: InkstreamError) => void;
     /**
-     * for another try
+     * connect again after the delay
      */
-    waits: (error: InkstreamError, retryMs: number) => void;
+    onRetry: (error: InkstreamError, delayMs: number) => void;
     /**
-     * a new session begins
+     * a new session has begun
      */
-    again: (ready: Ready) => void;
+    onReconnect: (ready: Ready) => void;
     /**
-     * nothing more will come
+     * the connection has ended for good
      */
-    over: (error: InkstreamError | undefined) => void;
+    onEnd: (error: InkstreamError | undefined) => void;
 };
-export type Outgoing = {
+export type QueuedMessage = {
     data: string | Uint8Array<ArrayBuffer>;
-    sent: () => void;
-    lost: (error: InkstreamError) => void;
+    /**
+     * called when the message is in the WebSocket's buffer
+     */
+    resolve: () => void;
+    /**
+     * called when the message cannot be sent
+     */
+    reject: (error: InkstreamError) => void;
 };
 /**
  * @typedef {object} Listener
- * @property {(message: ServerMessage) => void} hear a message that is not `ready`
- * @property {() => boolean} isOwed whether the server still has something to answer
- * @property {(error: InkstreamError) => void} lost what is not answered yet never will be
- * @property {(error: InkstreamError, retryMs: number) => void} waits for another try
- * @property {(ready: Ready) => void} again a new session begins
- * @property {(error: InkstreamError | undefined) => void} over nothing more will come
+ * @property {(message: ServerMessage) => void} onMessage a message other than `ready` has come
+ * @property {() => boolean} isAwaitingAnswer return whether a request is still unanswered
+ * @property {(error: InkstreamError) => void} onLost the connection is lost; reject the open requests
+ * @property {(error: InkstreamError, delayMs: number) => void} onRetry connect again after the delay
+ * @property {(ready: Ready) => void} onReconnect a new session has begun
+ * @property {(error: InkstreamError | undefined) => void} onEnd the connection has ended for good
  */
 /**
- * @typedef {object} Outgoing what waits to be sent
+ * @typedef {object} QueuedMessage
  * @property {string | Uint8Array<ArrayBuffer>} data
- * @property {() => void} sent
- * @property {(error: InkstreamError) => void} lost
+ * @property {() => void} resolve called when the message is in the WebSocket's buffer
+ * @property {(error: InkstreamError) => void} reject called when the message cannot be sent
  */
 export declare class Connection {
     #private;
@@ -65,31 +71,29 @@ export declare class Connection {
      * @param {string} url
      * @param {string[]} protocols
      * @param {boolean} reconnect
-     * @param {number} silenceMs for which a server may say nothing that owes an answer
+     * @param {number} answerTimeoutMs how long the server may send nothing while an answer is due
      * @param {Listener} listener
      */
-    constructor(url: string, protocols: string[], reconnect: boolean, silenceMs: number, listener: Listener);
+    constructor(url: string, protocols: string[], reconnect: boolean, answerTimeoutMs: number, listener: Listener);
     /**
      * Connect.
      *
-     * @returns {Promise<Ready>} what the server says first
-     * @throws {InkstreamError} its refusal, or "no_connection" if nobody answers
+     * @returns {Promise<Ready>} the server's first message
+     * @throws {InkstreamError} the server's error, or "no_connection" if the server does not answer
      */
     open(): Promise<Ready>;
     /**
-     * Send when there is room, in the order of the calls.
+     * Send a message as soon as the buffer has room, in the order of the calls.
      *
      * @param {string | Uint8Array<ArrayBuffer>} data
-     * @returns {Promise<void>} when it is on its way
+     * @returns {Promise<void>} resolves when the message is in the WebSocket's buffer
      */
     send(data: string | Uint8Array<ArrayBuffer>): Promise<void>;
     /**
-     * Something is owed that was asked for. A network that fails tells nobody: a server that says
-     * nothing for too long counts as lost.
+     * Start the timeout for the server's next message, unless it runs already. A broken network raises
+     * no event, so a server that sends nothing for too long while an answer is due counts as lost.
      */
-    awaitAnswer(): void;
-    /** Close at once. */
+    startAnswerTimer(): void;
+    /** Close the connection at once. */
     close(): void;
 }
-/** @param {string} message */
-export declare function noConnection(message: string): InkstreamError;

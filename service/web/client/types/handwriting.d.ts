@@ -1,13 +1,14 @@
 /**
- * The browser's Handwriting Recognition API, answered by inkstream: pages that are written for
- * `navigator.createHandwritingRecognizer` run on it (https://wicg.github.io/handwriting-recognition).
+ * The Handwriting Recognition API of browsers, with an inkstream server as the recognizer. Pages that
+ * use `navigator.createHandwritingRecognizer` can use this module instead:
+ * https://wicg.github.io/handwriting-recognition
  *
  *     const recognizer = await createHandwritingRecognizer({ languages: ["en"] }, { url });
  *     const drawing = recognizer.startDrawing({ alternatives: 3 });
  *     drawing.addStroke(stroke);
  *     const [best] = await drawing.getPrediction();
  *
- * @import { Choices, Letter, Point, Ready } from "./protocol.d.ts"
+ * @import { Letter, Point, Ready, SessionOptions } from "./protocol.d.ts"
  */
 import type { Letter, Point } from "./protocol.d.ts";
 export type Constraint = {
@@ -15,11 +16,11 @@ export type Constraint = {
 };
 export type Hints = {
     /**
-     * "text", or "per-character": without words
+     * "text", or "per-character" for characters without spaces or words
      */
     recognitionType?: string;
     /**
-     * of no matter here: all pens draw alike
+     * accepted but not used
      */
     inputType?: string;
     /**
@@ -27,7 +28,7 @@ export type Hints = {
      */
     textContext?: string;
     /**
-     * predictions at most
+     * maximum number of predictions
      */
     alternatives?: number;
 };
@@ -44,15 +45,15 @@ export type DrawingSegment = {
 export type Segment = {
     grapheme: string;
     /**
-     * in the text
+     * index of its first code unit in the text
      */
     beginIndex: number;
     /**
-     * the one after the last
+     * index after its last code unit
      */
     endIndex: number;
     /**
-     * half open, as all of these are
+     * its points; end indexes are not included
      */
     drawingSegments: DrawingSegment[];
 };
@@ -63,36 +64,36 @@ export type Prediction = {
 /** @typedef {{ languages: readonly string[] }} Constraint */
 /**
  * @typedef {object} Hints
- * @property {string} [recognitionType] "text", or "per-character": without words
- * @property {string} [inputType] of no matter here: all pens draw alike
+ * @property {string} [recognitionType] "text", or "per-character" for characters without spaces or words
+ * @property {string} [inputType] accepted but not used
  * @property {string} [textContext] the text before the drawing
- * @property {number} [alternatives] predictions at most
+ * @property {number} [alternatives] maximum number of predictions
  */
 /** @typedef {{ x: number, y: number, t?: number }} HandwritingPoint */
 /** @typedef {{ strokeIndex: number, beginPointIndex: number, endPointIndex: number }} DrawingSegment */
 /**
  * @typedef {object} Segment
  * @property {string} grapheme
- * @property {number} beginIndex in the text
- * @property {number} endIndex the one after the last
- * @property {DrawingSegment[]} drawingSegments half open, as all of these are
+ * @property {number} beginIndex index of its first code unit in the text
+ * @property {number} endIndex index after its last code unit
+ * @property {DrawingSegment[]} drawingSegments its points; end indexes are not included
  */
 /** @typedef {{ text: string, segmentationResult: Segment[] }} Prediction */
 /**
- * What is offered for some languages.
+ * Describe the recognizer for some languages.
  *
  * @param {Constraint} constraint
- * @returns {Promise<object | null>} null where one of them is not read
+ * @returns {Promise<object | null>} null if one of the languages is not supported
  */
 export declare function queryHandwritingRecognizer({ languages }: Constraint): Promise<object | null>;
 /**
- * A recognizer that asks an inkstream server.
+ * Create a recognizer that uses an inkstream server.
  *
  * @param {Constraint} constraint
  * @param {{ url: string | URL, model?: string, key?: string }} server
  * @returns {Promise<HandwritingRecognizer>}
- * @throws {DOMException} "NotSupportedError" for a language that is not read
- * @throws {import("./inkstream.js").InkstreamError} the server's refusal
+ * @throws {DOMException} "NotSupportedError" if a language is not supported
+ * @throws {import("./inkstream.js").InkstreamError} the server's error, or "no_connection"
  */
 export declare function createHandwritingRecognizer({ languages }: Constraint, { url, model, key }: {
     url: string | URL;
@@ -112,21 +113,21 @@ export declare class HandwritingStroke {
 }
 export declare class HandwritingRecognizer {
     #private;
-    /** Made by `createHandwritingRecognizer`. @param {import("./inkstream.js").Stream} stream */
+    /** Use `createHandwritingRecognizer` instead. @param {import("./inkstream.js").Stream} stream */
     constructor(stream: import("./inkstream.js").Stream);
     /** @param {Hints} [hints] @returns {HandwritingDrawing} */
     startDrawing(hints?: Hints): HandwritingDrawing;
-    /** Let go of the server; nothing can be asked any more. */
+    /** Close the connection. The recognizer and its drawings cannot be used afterwards. */
     finish(): void;
 }
 export declare class HandwritingDrawing {
     #private;
     /**
-     * Made by `startDrawing`.
+     * Use `startDrawing` instead.
      * @param {Hints} hints
-     * @param {(strokes: Point[][]) => Promise<{ text: string, letters: Letter[] }>} read
+     * @param {(strokes: Point[][]) => Promise<{ text: string, letters: Letter[] }>} recognize
      */
-    constructor(hints: Hints, read: (strokes: Point[][]) => Promise<{
+    constructor(hints: Hints, recognize: (strokes: Point[][]) => Promise<{
         text: string;
         letters: Letter[];
     }>);
@@ -136,6 +137,6 @@ export declare class HandwritingDrawing {
     removeStroke(stroke: HandwritingStroke): void;
     clear(): void;
     getStrokes(): HandwritingStroke[];
-    /** @returns {Promise<Prediction[]>} the most probable first; none where nothing is written */
+    /** @returns {Promise<Prediction[]>} the most probable first; empty if there are no points */
     getPrediction(): Promise<Prediction[]>;
 }

@@ -1,4 +1,4 @@
-"""The writing pad in a browser, a hand that writes on it, and what went over the wire."""
+"""Control of the writing pad in a browser: writes with the mouse and records the messages."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from tests.service.commands import EXAMPLES
 from tests.service.running import Running
 
 CHROMIUM: Final = shutil.which("chromium")
-QUIET: Final = (
+BROWSER_ARGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
@@ -32,42 +32,42 @@ HELLO: Final[list[list[list[float]]]] = json.loads((EXAMPLES / "hello.jsonl").re
 POINTS_PER_S: Final = 100  # of a pen
 LIFT_S: Final = 0.1  # from a stroke's end to the next one's beginning
 LEFT: Final = 20.0  # CSS pixels from the pad's left side
-TALL: Final = 175.0  # units of the example from its top to its bottom
+EXAMPLE_HEIGHT: Final = 175.0  # of the strokes of `HELLO`, in their units
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser, while the block runs."""
+    """Run a browser while the block runs."""
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(BROWSER_ARGS))
         yield opened
         opened.close()
 
 
 class Pad:
-    """The page, a hand that writes on it, and what went over the wire."""
+    """The page, with a mouse that writes on it and a record of the messages."""
 
     def __init__(self, browser: Browser, url: str, script: str = "", **options: Any) -> None:
-        """Open the page; `script` runs before its own."""
+        """Open the page; run `script` before the page's own scripts."""
         self.page: Page = browser.new_page(**options)
         self.page.add_init_script(script)
-        self.complaints: list[str] = []  # of the browser
-        self.asked: list[str] = []  # addresses
+        self.console_texts: list[str] = []  # with uncaught errors
+        self.requested_urls: list[str] = []
         self.sent: list[dict[str, Any]] = []  # messages of the newest stream
-        self.heard: list[dict[str, Any]] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.received: list[dict[str, Any]] = []
+        self.page.on("console", lambda message: self.console_texts.append(message.text))
+        self.page.on("pageerror", lambda error: self.console_texts.append(str(error)))
+        self.page.on("request", lambda request: self.requested_urls.append(request.url))
         self.page.on("websocket", self._opened)
         self.page.goto(url)
         expect(self.page.locator("#state-words")).to_have_text("connected")
 
     def _opened(self, socket: WebSocket) -> None:
-        self.asked.append(socket.url)
+        self.requested_urls.append(socket.url)
         self.sent.clear()
-        self.heard.clear()
+        self.received.clear()
         socket.on("framesent", lambda payload: self.sent.append(_message(payload)))
-        socket.on("framereceived", lambda payload: self.heard.append(json.loads(payload)))
+        socket.on("framereceived", lambda payload: self.received.append(json.loads(payload)))
 
     @property
     def text(self) -> str:
@@ -75,8 +75,8 @@ class Pad:
 
     @property
     def column(self) -> int:
-        """The newest column that was read."""
-        found = (each["column"] for each in reversed(self.heard) if each["type"] == "result")
+        """The column of the newest result."""
+        found = (each["column"] for each in reversed(self.received) if each["type"] == "result")
         return next(found, 0)
 
     def write(
@@ -86,10 +86,10 @@ class Pad:
         scale: float = 0.85,
         steps: int = 1,
     ) -> None:
-        """Write strokes of the example with the mouse, with so many steps from point to point."""
+        """Write strokes of the example with the mouse, in `steps` moves from point to point."""
         box = self.page.locator("#pad").bounding_box()
         assert box is not None
-        size = scale * box["height"] / TALL
+        size = scale * box["height"] / EXAMPLE_HEIGHT
         for stroke in strokes:
             for number, (x, y) in enumerate(stroke):
                 place = box["x"] + left + size * x, box["y"] + 8 + size * y
@@ -101,9 +101,9 @@ class Pad:
     def write_at_speed(
         self, strokes: Sequence[NDArray[np.float32]], rows: int, left: float = LEFT
     ) -> float:
-        """Write strokes, each [n, 2] in pixels of so many rows, as fast as a hand does.
+        """Write strokes, each [n, 2] in units of columns of `rows` rows, as fast as a person does.
 
-        They begin `left` CSS pixels from the pad's left side; gives where they end.
+        They begin `left` CSS pixels from the pad's left side. Return where they end.
         """
         box = self.page.locator("#pad").bounding_box()
         assert box is not None
@@ -121,18 +121,18 @@ class Pad:
         return left + size * float(max(stroke[:, 0].max() for stroke in strokes))
 
     def settle(self) -> None:
-        """Wait until all is decided and shown: a flush behind the newest ink is answered."""
+        """Wait until the flush after the newest ink is answered and the answer is shown."""
         for _ in range(DEADLINE_MS // 50):
             self.page.wait_for_timeout(50)
-            said = [message for message in self.sent if message["type"] in ("ink", "flush")]
-            answered = {m["id"] for m in self.heard if m["type"] == "flushed"}
-            if said and said[-1]["type"] == "flush" and said[-1]["id"] in answered:
+            relevant = [each for each in self.sent if each["type"] in ("ink", "flush")]
+            answered = {m["id"] for m in self.received if m["type"] == "flushed"}
+            if relevant and relevant[-1]["type"] == "flush" and relevant[-1]["id"] in answered:
                 self.page.wait_for_timeout(100)  # a frame or two
                 return
-        raise AssertionError("the ink was not decided")
+        raise AssertionError("the ink was not flushed in time")
 
     def wait_to_send(self, field: str) -> None:
-        """Wait until a message with this field was sent: the browser tells of frames late."""
+        """Wait until a message with this field is recorded: the browser reports frames late."""
         for _ in range(DEADLINE_MS // 50):
             if any(field in message for message in self.sent):
                 return
@@ -140,7 +140,7 @@ class Pad:
         raise AssertionError(f"no message with {field} was sent")
 
     def strokes(self) -> tuple[list[dict[str, Any]], float]:
-        """The ink of this line as the page sent it, in one piece."""
+        """Return the ink of this line as the page sent it, with whole strokes."""
         strokes: dict[int, dict[str, Any]] = {}
         height = 0.0
         for message in self.sent:
@@ -150,9 +150,9 @@ class Pad:
                 if "undo" in message:
                     del strokes[message["undo"]]
                 height = message.get("height", height)
-                for piece in message.get("strokes", []):
-                    whole = strokes.setdefault(piece["id"], {"id": piece["id"], "points": []})
-                    whole["points"] += piece["points"]
+                for part in message.get("strokes", []):
+                    stroke = strokes.setdefault(part["id"], {"id": part["id"], "points": []})
+                    stroke["points"] += part["points"]
         return list(strokes.values()), height
 
 
@@ -163,11 +163,11 @@ def _message(payload: str | bytes) -> dict[str, Any]:
     return message
 
 
-def read_in_one_piece(running: Running, pad: Pad, model: str = "lines", **choices: Any) -> str:
-    """What the Python client hears of the same ink, by what a `configure` may choose."""
+def recognize_at_once(running: Running, pad: Pad, model: str = "lines", **options: Any) -> str:
+    """Return the text that the Python client gets for the same ink, with options of `configure`."""
     strokes, height = pad.strokes()
     with connect_sync(running.url, model=model) as stream:
-        stream.configure(**choices)
+        stream.configure(**options)
         list(stream.ink(strokes, height, pause=True, fit=True))
         flushed = stream.flush()
     return flushed.text if flushed.text is not None else str(flushed.label)
