@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from service.messages import SERVER, Limits
 from tests.service.commands import INKSTREAM, ROOT
+from tests.service.running import server
 
 CLIENT = ROOT / "service" / "web" / "client"
 PAD = ROOT / "service" / "web" / "pad"
@@ -106,16 +107,18 @@ def test_it_is_of_the_same_version_as_the_service() -> None:
     assert (PACKAGE["license"], data) == (code, "CC-BY-SA-4.0")
 
 
-def install(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the client's package in a folder."""
+    folder = tmp_path_factory.mktemp("npm")
     run([str(NPM), "pack", str(CLIENT), "--pack-destination", str(folder)], cwd=folder)
     (packed,) = folder.glob("*.tgz")
     run([str(NPM), "install", "--offline", "--no-audit", "--no-fund", str(packed)], cwd=folder)
+    return folder
 
 
 @pytest.mark.needs(NODE and NPM)
-def test_its_package_is_usable(tmp_path: Path) -> None:
-    install(tmp_path)
+def test_its_package_is_usable(installed: Path) -> None:
     script = """
         import { connect, InkstreamError } from "inkstream";
         import { HandwritingStroke } from "inkstream/handwriting";
@@ -126,22 +129,34 @@ def test_its_package_is_usable(tmp_path: Path) -> None:
         });
     """
     command = [str(NODE), *NODE_OPTIONS, "--input-type=module", "--eval", script]
-    assert run(command, cwd=tmp_path) == "bad_value\n"
-    package = tmp_path / "node_modules" / "inkstream"
-    installed = {str(path.relative_to(package)) for path in package.rglob("*.*")}
+    assert run(command, cwd=installed) == "bad_value\n"
+    package = installed / "node_modules" / "inkstream"
     *files, types = PACKAGE["files"]
-    assert installed == {
+    assert {str(path.relative_to(package)) for path in package.rglob("*.*")} == {
+        "README.md",
         "package.json",
         *files,
         *(str(path.relative_to(CLIENT)) for path in CLIENT.glob(types)),
     }
 
 
+@pytest.mark.needs(NODE and NPM)
+def test_its_readme_examples_print_the_text_and_end(installed: Path, tmp_path: Path) -> None:
+    examples = re.findall(r"```javascript\n(.*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
+    outputs = []
+    with server(tmp_path, models="lines") as running:
+        for example in examples:
+            (installed / "example.mjs").write_text(
+                example.replace("127.0.0.1:8000", f"127.0.0.1:{running.port}")
+            )
+            outputs.append(run([str(NODE), *NODE_OPTIONS, "example.mjs"], cwd=installed))
+    assert outputs == ["Hi\n", "L\ni\nLi\n", "L\n"]
+
+
 @pytest.mark.needs(NODE and NPM and TSC.exists())
 @pytest.mark.parametrize("resolution", [("nodenext", "nodenext"), ("esnext", "bundler")])
-def test_its_package_is_typed(tmp_path: Path, resolution: tuple[str, str]) -> None:
-    install(tmp_path)
-    (tmp_path / "use.mts").write_text("""
+def test_its_package_is_typed(installed: Path, resolution: tuple[str, str]) -> None:
+    (installed / "use.mts").write_text("""
         import { type Message, connect } from "inkstream";
         import { createHandwritingRecognizer } from "inkstream/handwriting";
         const stream = await connect("http://127.0.0.1:8000", { model: "lines" });
@@ -154,5 +169,5 @@ def test_its_package_is_typed(tmp_path: Path, resolution: tuple[str, str]) -> No
     """)
     module, kind = resolution
     options = ["--noEmit", "--strict", "--target", "es2023", "--lib", "es2023,dom"]
-    resolved = ["--module", module, "--moduleResolution", kind, "--typeRoots", str(tmp_path)]
-    run([str(NODE), str(TSC), *options, *resolved, "use.mts"], cwd=tmp_path)
+    resolved = ["--module", module, "--moduleResolution", kind, "--typeRoots", str(installed)]
+    run([str(NODE), str(TSC), *options, *resolved, "use.mts"], cwd=installed)
