@@ -351,11 +351,12 @@ class Generator:
         }
         for name, frames in ended_by_server.items():
             yield Conversation(f"closed: {name}", tuple(frames), server="small", waits=True)
-        for name, sixteen in {
-            "sixteen texts that are no object": list(FAULTS[:4]) * 4,
+        rows: dict[str, Messages] = {
+            "sixteen texts that are no object": [*FAULTS[:4]] * 4,
             "sixteen frames of one byte": [b"x"] * 16,
             "sixteen rewinds": [message("rewind", column=-number) for number in range(1, 17)],
-        }.items():
+        }
+        for name, sixteen in rows.items():
             frames = tuple(Frame(fault, answered=False) for fault in sixteen)
             yield Conversation(f"closed: {name}", frames, waits=True)
 
