@@ -250,7 +250,7 @@ def _check_weights(weights: Mapping[str, NDArray[np.float32]], config: ModelConf
             raise CheckpointError(f"{name} holds numbers that are not finite")
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write, flush to the disk, rename: `path` holds the old bytes or the new, never a part."""
     unfinished = path.with_name(path.name + ".part")
     try:

@@ -98,15 +98,22 @@ def reliability_panels(
         share, confidence, accuracy = reliability(
             probabilities[:, int(k) - 1].astype(np.float64), dataset.answers
         )
-        filled = share > 0
-        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-        axes.bar(np.arange(BINS) / BINS, share, 1 / BINS, align="edge", color="0.88")
-        axes.plot(confidence[filled], accuracy[filled], color=ACCENT, marker="o", markersize=3)
+        draw_reliability(axes, share, confidence, accuracy)
         axes.set_title(f"after {k} columns: error {100 * error:.2f} %", fontsize=9)
     figure.suptitle("Calibration (bars: share of the answers; line: how many of them are right)")
     figure.supxlabel("confidence of the answer")
     figure.supylabel("share that is right")
     return figure
+
+
+def draw_reliability(
+    axes: Axes, share: NDArray[Any], confidence: NDArray[Any], right: NDArray[Any]
+) -> None:
+    """The share of the answers in each bin, and how often those are right."""
+    filled = share > 0
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    axes.bar(np.arange(BINS) / BINS, share, 1 / BINS, align="edge", color="0.88")
+    axes.plot(confidence[filled], right[filled], color=ACCENT, marker="o", markersize=3)
 
 
 def confusion(report: Mapping[str, Any], labels: Sequence[str]) -> Figure:

@@ -1,6 +1,7 @@
 """Labelled ink in flat arrays: what every reader of pen points gives; its file loads fast."""
 
 import hashlib
+import io
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from model.checkpoint import write_whole
 from model.errors import DataError
 
 CATEGORIES: Final = ("1a", "1b", "1c", "1d", "3", "7", "8")
@@ -119,10 +121,9 @@ class InkSet:
 
     def save(self, path: Path) -> None:
         """Write one .npz file, whole or not at all."""
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **self._arrays())
-        partial.replace(path)
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **self._arrays())
+        write_whole(path, content.getbuffer())
 
     @classmethod
     def load(cls, path: Path) -> "InkSet":

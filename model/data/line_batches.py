@@ -77,7 +77,7 @@ Maker = Callable[[np.random.Generator], Drawn]
 class OtherHands:
     """Writes a line as another hand would, each time another one, and draws it."""
 
-    def __init__(self, column_height: int, strength: float = 1.0) -> None:
+    def __init__(self, column_height: int, strength: float) -> None:
         self.column_height = column_height
         self._strength = strength  # of the change, 0 to 1
         self._hand = Hand()

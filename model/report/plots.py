@@ -9,8 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from model.calibrate import BINS
-from model.plots import ACCENT, INK, RESOLUTION
+from model.plots import ACCENT, INK, RESOLUTION, draw_reliability
 from model.report.measures import NOTHING
 from model.report.tables import SIDES, Contents
 
@@ -121,15 +120,11 @@ def calibration(contents: Contents) -> Figure:
         figure.subplots(1, 2), sides.items(), strict=True
     ):
         own = contents[key]
-        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         axes.set(xlabel=said, ylabel=happened, xlim=(0, 1), ylim=(0, 1.02))
         if not own["n"]:
             axes.set_title(f"{name}: none")
             continue
-        share, confidence, right = (np.array(own[k]) for k in ("share", "confidence", "right"))
-        filled = share > 0
-        axes.bar(np.arange(BINS) / BINS, share, 1 / BINS, align="edge", color="0.88")
-        axes.plot(confidence[filled], right[filled], color=ACCENT, marker="o", markersize=3)
+        draw_reliability(axes, *(np.array(own[k]) for k in ("share", "confidence", "right")))
         error = own["expected_calibration_error"]
         axes.set_title(
             f"{name}\ncalibration error {error:.4f}, Brier score {own['brier']:.4f}", fontsize=9

@@ -19,7 +19,6 @@ from model.network import set_forget_bias
 UNITS: Final = 128
 LEARNING_RATE: Final = 0.001
 BATCH: Final = 64
-EPOCHS: Final = 10
 HELD_OUT: Final = 1 / 7  # of the training images, drawn at random: the chapter's own test set
 PRINT_EVERY: Final = 100  # batches
 
@@ -38,7 +37,7 @@ class DocumentNet(nn.Module):
         return scores
 
 
-def train_document(data: Path | None = None, epochs: int = EPOCHS, seed: int = 0) -> float:
+def train_document(data: Path | None, epochs: int, seed: int) -> float:
     """Train it, print what the chapter prints, and return the accuracy on MNIST's test images."""
     torch.manual_seed(seed)
     rows, answers = _rows("train", data)

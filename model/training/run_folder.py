@@ -95,16 +95,13 @@ class RunFolder:
         """While it lasts the folder is this run's alone; raises `DataError` if it is another's."""
         folder = os.open(self.path, os.O_RDONLY)
         try:
-            self._lock(folder)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DataError(f"{self.path} is in use: another run writes into it") from error
             yield
         finally:
             os.close(folder)
-
-    def _lock(self, folder: int) -> None:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"{self.path} is in use: another run writes into it") from error
 
     def save(self, tensors: Mapping[str, Tensor], place: Mapping[str, int]) -> None:
         """Keep all that `load` needs to go on exactly."""

@@ -18,8 +18,7 @@ from model.runtime import Runtime
 from service.commands.options import CHECKPOINT, DATA, PART, PATH, make_folders
 
 if TYPE_CHECKING:
-    from model.report.material import Material
-    from service.commands.replay import Strokes, Told
+    from service.commands.replay import Told
 
 REPORT: Final = Path("docs/reports/ink")
 MARGINS: Final = (0, 4, 8, 12)  # columns
@@ -58,16 +57,16 @@ def ink(
       inkstream evaluate ink --part choose --words 100 --lines 20 --out /tmp/ink
     """
     from model.report.material import Material  # needs the train extra
-    from service.commands.replay import POINTS, replay  # needs rapidfuzz
+    from service.commands.replay import POINTS, Strokes, replay  # needs rapidfuzz
 
     net = read(find(checkpoint), "transcriber")
     make_folders(out)
     runtime, written = Runtime(net), unipen.read(data)[0]
     labels, height = runtime.config.labels, runtime.config.column_height
-    pieces = {
-        kind: _strokes(Material(written, part, labels, height, limits[kind]), category)
-        for kind, category in KINDS.items()
-    }
+    pieces: dict[str, list[Strokes]] = {}
+    for kind, category in KINDS.items():
+        material = Material(written, part, labels, height, limits[kind])
+        pieces[kind] = [material.strokes(place) for place in material.places(category)]
     contents: dict[str, Any] = {
         "model": net.metadata.name,
         "model_digest": net.digest,
@@ -94,11 +93,6 @@ def ink(
     _plot(contents["margins"], out / "margin.png")
     click.echo(f"written: {out}")
     return 0
-
-
-def _strokes(material: "Material", category: str) -> "list[Strokes]":
-    """Pieces of ink in the net's rows, their strokes in the order in which they were written."""
-    return [material.strokes(place) for place in material.places(category)]
 
 
 def _summed(told: "Sequence[Told]") -> dict[str, float]:

@@ -83,7 +83,7 @@ def test_the_documents_net_prints_what_the_chapter_prints(
     monkeypatch.setattr(
         "model.training.document.mnist.load", lambda part, folder: builders.excerpt(400)
     )
-    accuracy = train_document(epochs=2)
+    accuracy = train_document(None, epochs=2, seed=0)
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["epoch: 0", " batch: 0"]
     assert [line.split(":")[0] for line in lines[2:4]] == [" accuracy", " loss"]

@@ -87,7 +87,7 @@ def batches(columns: int = 600) -> LineBatches:
     everything = ink()
     pieces = Pieces(everything, np.arange(len(everything)), tuple("loz"))
     shares = {"characters": 1.0, "words": 1.0}
-    return LineBatches(pieces, OtherHands(16), shares, columns, {})
+    return LineBatches(pieces, OtherHands(16, strength=1.0), shares, columns, {})
 
 
 def test_a_batch_follows_from_its_random_numbers(tmp_path: Path) -> None:
