@@ -1,6 +1,6 @@
-"""The writing pad: a page, its style and its modules, as they lie in `service/web`.
+"""Serve the writing pad: the files in `service/web` as they are, without a build step.
 
-There is no build step, and nothing is loaded from elsewhere: the policy says so to browsers too.
+The page loads nothing from other servers, and its content security policy forbids it.
 """
 
 from os import PathLike, stat_result
@@ -27,12 +27,12 @@ POLICY: Final = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-FRESH: Final = {"cache-control": "no-cache"}  # files of two versions don't go together
-HEADERS: Final = {"content-security-policy": POLICY} | FRESH
+NO_CACHE: Final = {"cache-control": "no-cache"}  # files of two versions do not fit together
+HEADERS: Final = {"content-security-policy": POLICY} | NO_CACHE
 
 
 class Files(StaticFiles):
-    """Files that a browser asks for anew, though it need not load again what has not changed."""
+    """Static files that a browser may store, but must revalidate before each use."""
 
     def file_response(
         self,
@@ -41,17 +41,18 @@ class Files(StaticFiles):
         scope: Scope,
         status_code: int = 200,
     ) -> Response:
-        """Answer with a file."""
+        """Return the response for a file, with the header for caches."""
         response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers.update(FRESH)
+        response.headers.update(NO_CACHE)
         return response
 
 
 def add_pages(app: FastAPI) -> None:
-    """Serve the pad at `/` and what it is made of below `/web`."""
+    """Serve the pad at `/`, and its files and the JavaScript client below `/web`."""
 
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def pad() -> FileResponse:
         return FileResponse(WEB / "pad" / "index.html", headers=HEADERS)
 
-    app.mount("/web", GZipMiddleware(Files(directory=WEB)))
+    for folder in ("client", "pad"):
+        app.mount(f"/web/{folder}", GZipMiddleware(Files(directory=WEB / folder)))

@@ -100,5 +100,5 @@ def test_every_element_that_the_modules_use_exists() -> None:
 
 
 def test_no_file_outside_of_the_folder_is_served(url: str) -> None:
-    for path in ("../app.py", "%2e%2e/app.py", "..%2fapp.py", "nothing.js"):
-        assert httpx.get(f"{url}/web/{path}").status_code == 404
+    for path in ("../../app.py", "%2e%2e/%2e%2e/app.py", "..%2f..%2fapp.py", "nothing.js"):
+        assert httpx.get(f"{url}/web/pad/{path}").status_code == 404

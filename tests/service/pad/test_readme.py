@@ -14,7 +14,8 @@ README_ADDRESS = "127.0.0.1:8000"
 
 
 def test_the_example_runs_in_the_console(browser: Browser, tmp_path: Path) -> None:
-    (example,) = re.findall(r"```js\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```js\n(.*?)```", README, re.DOTALL)
+    (example,) = (block for block in blocks if "new WebSocket" in block)
     (address,) = re.findall(r"In the console of (http://\S+)", README)
     logged: list[str] = []
     with server(tmp_path, models="digits,lines") as running:
