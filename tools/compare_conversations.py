@@ -13,9 +13,10 @@ What is random by nature or a measured time is replaced by `*` before the compar
 name in `ready`, `seconds` in `done`, request ids, and the REST headers Date and X-Request-Id.
 
 The command prints the name of each conversation that differs, and the first few differences. The
-exit code is 0 if all are equal, else 1. With --ignore-error-texts the `message` of errors is not
-compared, all else in them is. With --allow FILE differences are expected in the conversations whose
-names, or patterns such as `rest: page *`, stand in FILE, one a line; `#` begins a comment.
+exit code is 0 if all are equal, else 1. With --ignore-error-texts neither the `message` of errors
+nor the length of a REST answer is compared, all else is. With --allow FILE differences are expected
+in the conversations whose names, or patterns such as `rest: page *`, stand in FILE, one a line; `#`
+begins a comment. With --transcripts FOLDER all conversations are written down.
 
 The handwriting is drawn by the code of the repository that this command belongs to. UNIPEN must
 have been read once: `inkstream data unipen ARCHIVE`.
@@ -35,7 +36,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 from websockets.asyncio.client import ClientConnection, connect
@@ -63,10 +64,11 @@ RANDOM: Final = (
     (re.compile(r'("request_id": ?)"[^"]*"'), r'\1"*"'),
 )
 RANDOM_HEADERS: Final = ("date", "x-request-id")
-ERROR_TEXT: Final = (
-    re.compile(r'("code": ?"[^"]*", ?"message": ?)"(?:[^"\\]|\\.)*"'),
-    r'\1"*"',
+ERROR_TEXTS: Final = (
+    (re.compile(r'("code": ?"[^"]*", ?"message": ?)"(?:[^"\\]|\\.)*"'), r'\1"*"'),
+    (re.compile(r"^(< content-length:) \d+$", re.MULTILINE), r"\1 *"),
 )
+PROSE: Final = ("description", "summary", "title", "info", "examples", "example")
 
 Transcripts = dict[str, list[str]]  # of each conversation, by its name
 
@@ -154,7 +156,7 @@ def compare(
 def normalised(lines: Sequence[str], ignore_error_texts: bool) -> list[str]:
     """Return a transcript without what is random and, where they may differ, errors' texts."""
     text = "\n".join(lines)
-    for pattern, replacement in (*RANDOM, *([ERROR_TEXT] if ignore_error_texts else [])):
+    for pattern, replacement in (*RANDOM, *(ERROR_TEXTS if ignore_error_texts else ())):
         text = pattern.sub(replacement, text)
     return text.split("\n")
 
@@ -296,7 +298,27 @@ def ask(request: Request, port: int) -> list[str]:
     finally:
         connection.close()
     head = f"> {request.method} {request.target} {shown(request.body)}"
-    return [head, *answered(answer.status, answer.getheaders(), body)]
+    if request.kept == "body":
+        return [head, *answered(answer.status, answer.getheaders(), body)]
+    if request.kept == "names of metrics":
+        names = {re.split(rb"[{ ]", line)[0].decode() for line in body.splitlines()}
+        return [head, *(f"< {name}" for name in sorted(names - {"#"}))]
+    described = json.dumps(without_prose(json.loads(body)), indent=1, sort_keys=True)
+    return [head, *(f"< {line}" for line in described.split("\n"))]
+
+
+def without_prose(described: Any) -> Any:
+    """Return a JSON value without the texts that are written for people."""
+    match described:
+        case dict():
+            return {
+                name: without_prose(value)
+                for name, value in described.items()
+                if name not in PROSE or isinstance(value, dict)
+            }
+        case list():
+            return [without_prose(value) for value in described]
+    return described
 
 
 def answered(status: int, headers: Sequence[tuple[str, str]], body: bytes) -> Iterator[str]:

@@ -8,7 +8,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ SERVERS: Final[dict[str, tuple[str, ...]]] = {
         *("--models", "digits", "--languages", "", "--api-keys", KEY, "--origins", ORIGIN),
         *("--max-sessions", "2", "--max-sessions-per-client", "1", "--metrics-need-key"),
     ),
-    "slow": ("--models", "digits", "--languages", "", "--max-control-per-s", "1"),
+    "slow": ("--models", "digits", "--languages", "", "--max-control-per-s", "2"),
     "idle": ("--models", "digits", "--languages", "", "--idle-timeout-s", "1"),
     "expiring": ("--models", "digits", "--languages", "", "--max-session-s", "1.5"),
     "stopping": ("--models", "lines", "--languages", "", "--drain-timeout-s", "1"),
@@ -83,6 +83,7 @@ class Request:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     server: str = "usual"
+    kept: Literal["body", "names of metrics", "JSON without prose"] = "body"  # of the answer
 
 
 def conversations(material: Material) -> list[Conversation]:
@@ -172,6 +173,7 @@ class Generator:
         for _ in range(self._random.randint(2, 4)):
             blank = np.zeros((self._random.randint(0, 30), 32), np.uint8)
             made += self._in_frames(np.concatenate([self._word().columns, blank]), "lines")
+            made += self._maybe(0.3, [message("rewind", column=self._random.randint(0, 40))])
             made += self._maybe(0.3, [self._ends_lines()])
         return made
 
@@ -180,6 +182,7 @@ class Generator:
         for _ in range(self._random.randint(2, 5)):
             blank = np.zeros((self._random.randint(0, 20), 28), np.uint8)
             made += self._in_frames(np.concatenate([self._digit(), blank]), "digits")
+            made += self._maybe(0.3, [message("rewind", column=self._random.randint(0, 20))])
             made += self._maybe(0.3, [self._ends_lines()])
         return made
 
@@ -362,20 +365,31 @@ class Generator:
 
     def _ends(self) -> Iterator[Conversation]:
         """Yield conversations whose end the clock brings, or the server's."""
-        digit = Frame(self._material.digits[1].tobytes())
-        pings = tuple(Frame(message("ping", id=i), answered=False) for i in range(9))
-        yield Conversation("too many messages", (digit, *pings), DIGITS, "slow", waits=True)
-        patterns = tuple(
-            Frame(message("configure", pattern="1+"), answered=False) for _ in range(3)
-        )
-        yield Conversation("too many patterns", patterns, DIGITS, "slow", waits=True)
-        yield Conversation("nothing more comes", (digit,), DIGITS, "idle", waits=True)
+        digit = self._material.digits[1].tobytes()
+        pings = [message("ping", id=number) for number in range(12)]  # more than may come at once
+        dots = [{"id": number, "points": [[5, 9]]} for number in range(600)]
+        costs: dict[str, Messages] = {
+            "pings": [],
+            "a pattern": [message("configure", pattern="1+")],
+            "two patterns": [message("configure", pattern="1+")] * 2,
+            "ink of one message": [_zigzag(40)],
+            "ink of two messages": [_zigzag(45)],
+            "ink of eight messages": [_zigzag(300)],
+            "ink that is taken back": [_zigzag(45), _zigzag(1), message("ink", undo=1)],
+            "ink that is fitted": [message("ink", height=28, strokes=dots, fit=True)],
+        }
+        for name, made in costs.items():
+            frames = tuple(Frame(each, answered=False) for each in [*made, *pings])
+            yield Conversation(f"too many messages: {name}", frames, DIGITS, "slow", waits=True)
+        yield Conversation("nothing more comes", (Frame(digit),), DIGITS, "idle", waits=True)
         yield Conversation("nothing comes", (), DIGITS, "idle", waits=True)
-        yield Conversation("a session that is too old", (digit,), DIGITS, "expiring", waits=True)
-        self._random.seed("stopping")
-        frames = (Frame(self._word().columns.tobytes()), Frame(message("flush")))
         yield Conversation(
-            "the server stops", frames, server="stopping", waits=True, stops_server=True
+            "a session that is too old", (Frame(digit),), DIGITS, "expiring", waits=True
+        )
+        self._random.seed("stopping")
+        stopped = (Frame(self._word().columns.tobytes()), Frame(message("flush")))
+        yield Conversation(
+            "the server stops", stopped, server="stopping", waits=True, stops_server=True
         )
 
     # Parts of conversations
@@ -485,6 +499,15 @@ class Generator:
         }
         chosen = self._random.sample(sorted(options), self._random.randint(1, 2))
         return [message("configure", id=self._id(), **{name: options[name] for name in chosen})]
+
+
+def _zigzag(n_segments: int) -> str:
+    """Return ink of one stroke, whose id is the number of its segments of 90 pixels.
+
+    It stays on one column, which waits for the pen to leave it, so that nothing is read.
+    """
+    points = [[5, 90 * (number % 2)] for number in range(n_segments + 1)]
+    return message("ink", height=28, strokes=[{"id": n_segments, "points": points}])
 
 
 def ended(name: str, made: Messages, target: str = LINES, server: str = "usual") -> Conversation:

@@ -31,6 +31,9 @@ def requests(material: Material) -> list[Request]:
         *_bodies(material),
         *_pages(),
         *_operators(),
+        Request("rest: GET /openapi.json", "GET", "/openapi.json", kept="JSON without prose"),
+        Request("rest: GET /asyncapi.json", "GET", "/asyncapi.json", kept="JSON without prose"),
+        Request("rest: GET /metrics", "GET", "/metrics", kept="names of metrics"),
         *_small(material),
         *_guarded(material),
     ]
