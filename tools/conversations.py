@@ -367,7 +367,7 @@ class Generator:
         """Yield conversations whose end the clock brings, or the server's."""
         digit = self._material.digits[1].tobytes()
         pings = [message("ping", id=number) for number in range(12)]  # more than may come at once
-        dots = [{"id": number, "points": [[5, 9]]} for number in range(600)]
+        dots = [{"id": number, "points": [[0, 9]]} for number in range(600)]
         costs: dict[str, Messages] = {
             "pings": [],
             "a pattern": [message("configure", pattern="1+")],
@@ -504,9 +504,9 @@ class Generator:
 def _zigzag(n_segments: int) -> str:
     """Return ink of one stroke, whose id is the number of its segments of 90 pixels.
 
-    It stays on one column, which waits for the pen to leave it, so that nothing is read.
+    It stays on the first column, which waits for the pen to leave it, so that nothing is read.
     """
-    points = [[5, 90 * (number % 2)] for number in range(n_segments + 1)]
+    points = [[0, 90 * (number % 2)] for number in range(n_segments + 1)]
     return message("ink", height=28, strokes=[{"id": n_segments, "points": points}])
 
 
