@@ -9,9 +9,9 @@ const RATE_OF = 50; // latest columns
 
 /** Captions of the metrics in `v1/models` that are shown. @type {Record<string, string>} */
 const CAPTIONS = {
-  held_out_accuracy: "of unseen images correct",
-  held_out_words_error: "character error in words of unseen writers",
-  held_out_text_error: "in their lines",
+  held_out_accuracy: "of validation images correct",
+  held_out_words_error: "CER on words of validation writers",
+  held_out_text_error: "on their lines",
 };
 
 /** @typedef {"version" | "model" | "measured" | "round-trip" | "rate" | "latency"} Field */
