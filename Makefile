@@ -55,13 +55,13 @@ bench: $(FULL) ## Measure speed against its peers, side by side in one run
 	$(BIN)/inkstream bench --json docs/reports/bench.json --plot docs/reports/bench.png $(ARGS)
 
 footprint: $(FULL) ## Measure the base install, the idle server's memory, its start
-	$(BIN)/python -m tests.footprint
+	$(BIN)/python -m tools.footprint
 
 pad: $(FULL) ## Measure the writing pad in a browser, and take its pictures
-	$(BIN)/python -m tests.pad
+	$(BIN)/python -m tools.pad
 
 figures: $(FULL) ## Put the reports' figures into README and the model card
-	$(BIN)/python -m tests.figures
+	$(BIN)/python -m tools.figures
 
 docker: ## Build the container image
 	$(DOCKER) build $(DOCKER_BUILD) --file docker/Dockerfile --tag inkstream .

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import OPSET, Kind, ModelConfig
-from model.errors import CheckpointError, ConfigError
+from inkstream.model.config import OPSET, Kind, ModelConfig
+from inkstream.model.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     import onnx
@@ -232,9 +232,11 @@ def build_graph(
     config: ModelConfig, weights: Mapping[str, NDArray[np.float32]], temperatures: Sequence[float]
 ) -> "onnx.ModelProto":
     """The ONNX graph of a net of either kind; its metadata are not in it yet."""
-    from model.graph import classifier, transcriber  # noqa: PLC0415 - need onnx, not for serving
+    from inkstream.model import export as builders  # noqa: PLC0415 - needs onnx, not for serving
 
-    build = transcriber.build if config.kind == "transcriber" else classifier.build
+    build = (
+        builders.build_transcriber if config.kind == "transcriber" else builders.build_classifier
+    )
     return build(config, weights, temperatures)
 
 

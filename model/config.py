@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from model.errors import ConfigError
+from inkstream.model.errors import ConfigError
 
 Kind = Literal["classifier", "transcriber"]
 
@@ -107,7 +107,7 @@ class ModelConfig:
         """Numbers of one session's row of state, D.
 
         Behind the net's own state a transcriber's row holds what it said last, a column that waits
-        for its partner, and two flags: see `model.pairs`.
+        for its partner, and two flags: see `inkstream.model.runtime`.
         """
         held = self.n_scores + self.column_height + 2 if self.kind == "transcriber" else 0
         return sum(self.state_parts) + held

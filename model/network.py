@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.config import KERNEL_ROWS, KERNEL_STEPS, STEP_COLUMNS, ModelConfig
+from inkstream.model.config import KERNEL_ROWS, KERNEL_STEPS, STEP_COLUMNS, ModelConfig
 
 FORGET_BIAS = 1.0  # cells start by remembering: Jozefowicz et al., ICML 2015
 

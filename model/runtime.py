@@ -1,24 +1,31 @@
-"""Runs a checkpoint with ONNX Runtime: columns and states in, scores and states out."""
+"""Runs a checkpoint with ONNX Runtime: columns and states in, scores and states out.
+
+A net that takes two columns a step, answered column by column.
+
+A session's columns come one at a time, so one may wait for its partner. A row of state therefore
+holds, behind the net's own state: what the net said last, [S]; the column that waits, [H]; whether
+one waits; and whether anything has been said. The first column of a pair repeats the answer before
+it; before any answer all is blank.
+"""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+import onnxruntime as ort  # type: ignore[import-untyped]
 from numpy.typing import NDArray
+from onnxruntime.capi import (  # type: ignore[import-untyped]
+    onnxruntime_pybind11_state as ort_errors,
+)
 
-from model.checkpoint import Checkpoint
-from model.config import STEP_COLUMNS
-from model.errors import CheckpointError, InputError
-from model.pairs import run_pairs
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.config import STEP_COLUMNS, ModelConfig
+from inkstream.model.errors import CheckpointError, InputError
 
 # ONNX Runtime sends usage data to its maker unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-import onnxruntime as ort  # type: ignore[import-untyped]
-from onnxruntime.capi import (  # type: ignore[import-untyped]
-    onnxruntime_pybind11_state as ort_errors,
-)
 
 _OUTPUTS: Final = ["scores", "state_after"]
 
@@ -166,3 +173,72 @@ def _options(threads: int) -> ort.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     return options
+
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+Net = Callable[[Bytes, Floats], tuple[Floats, Floats]]  # [T, B, 2H], [B, .] -> [T, B, S], [B, .]
+
+NEVER = -30.0  # log-probability of what a net that has seen nothing does not say
+
+
+def run_pairs(
+    net: Net, config: ModelConfig, columns: Bytes, state: Floats
+) -> tuple[Floats, Floats]:
+    """Read T columns in each of B streams.
+
+    Args:
+        net: reads pairs of columns.
+        config: its dimensions.
+        columns: [T, B, H].
+        state: [B, D], left as it is.
+
+    Returns:
+        Scores [T, B, S] after each column, and the states after [B, D].
+    """
+    waits = state[:, -2] > 0
+    scores = np.empty((*columns.shape[:2], config.n_scores), np.float32)
+    after = np.empty_like(state)
+    for waiting in (False, True):
+        chosen = np.flatnonzero(waits == waiting)
+        if len(chosen) == len(state):  # all alike: nothing to sort
+            return _run_alike(net, config, columns, state, waiting)
+        if len(chosen):
+            scores[:, chosen], after[chosen] = _run_alike(
+                net, config, columns[:, chosen], state[chosen], waiting
+            )
+    return scores, after
+
+
+def _run_alike(
+    net: Net, config: ModelConfig, columns: Bytes, state: Floats, waiting: bool
+) -> tuple[Floats, Floats]:
+    """The same, for streams that all have a column waiting, or none."""
+    n_columns, batch, height = columns.shape
+    own = sum(config.state_parts)
+    said_end = own + config.n_scores
+    after = state.copy()
+    if waiting:
+        held = state[:, said_end : said_end + height].astype(np.uint8)
+        columns = np.concatenate([held[None], columns])  # [T + 1, B, H]
+    n_pairs, rest = divmod(len(columns), STEP_COLUMNS)
+    before = np.where(state[:, -1:] > 0, state[:, own:said_end], _blank(config))
+    answers = before[None]  # [1 + n_pairs, B, S]
+    if n_pairs:
+        whole = columns[: n_pairs * STEP_COLUMNS].reshape(n_pairs, STEP_COLUMNS, batch, height)
+        pairs = whole.swapaxes(1, 2).reshape(n_pairs, batch, STEP_COLUMNS * height)
+        new, after[:, :own] = net(pairs, np.ascontiguousarray(state[:, :own]))
+        answers = np.concatenate([answers, new])
+        after[:, own:said_end] = new[-1]
+        after[:, -1] = 1
+    after[:, said_end : said_end + height] = columns[-1] if rest else 0
+    after[:, -2] = rest
+    which = (np.arange(n_columns) + waiting + 1) // STEP_COLUMNS
+    return answers[which], after
+
+
+def _blank(config: ModelConfig) -> Floats:
+    """What is said before anything is known: blank, and no letter's end."""
+    scores = np.full(config.n_scores, NEVER, np.float32)
+    scores[0] = 0
+    return scores

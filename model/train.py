@@ -19,16 +19,17 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from model.data import images, line_data, mnist
-from model.data.dataset import Dataset
-from model.errors import DataError
-from model.training.image_tasks import DigitsTask, TeacherTask, seeded
-from model.training.knobs import TEACHER, ImageKnobs, Knobs, LineKnobs, Place
-from model.training.line_start import start_from
-from model.training.line_task import LineTask
-from model.training.optimisers import make_optimisers
-from model.training.run_folder import STATE, RunFolder
-from model.training.stop import Stop
+from inkstream.model.data import images
+from inkstream.model.data.images import Dataset
+from inkstream.model.data.sources import mnist
+from inkstream.model.errors import DataError
+from inkstream.model.training import lines as line_data
+from inkstream.model.training.config import TEACHER, ImageKnobs, Knobs, LineKnobs, Place
+from inkstream.model.training.digits import DigitsTask, TeacherTask, seeded
+from inkstream.model.training.lines import LineTask, start_from
+from inkstream.model.training.optim import make_optimisers
+from inkstream.model.training.run_folder import STATE, RunFolder
+from inkstream.model.training.signals import Stop
 
 THREADS = torch.get_num_threads()  # that torch takes by itself, before any run divides them
 SAVE_EVERY_S = 300  # seconds of work that a crash may cost at most

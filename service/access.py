@@ -5,8 +5,8 @@ import hmac
 from collections.abc import Iterable
 from typing import Final
 
-from service.errors import OriginError, UnauthorizedError
-from service.settings import Settings
+from inkstream.service.protocol.errors import OriginError, UnauthorizedError
+from inkstream.service.settings import Settings
 
 BEARER: Final = "bearer "
 KEY_SUBPROTOCOL: Final = "key."

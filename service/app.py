@@ -6,22 +6,22 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 
-from model import checkpoint as checkpoints
-from model.errors import ConfigError
-from model.language.ngrams import Language
-from model.language.ngrams import load as load_language
-from model.runtime import Runtime
-from service.access import Access
-from service.engine import Engine
-from service.messages import ModelInfo
-from service.metrics import Metrics, Observer
-from service.pad import add_pages
-from service.rest import ABOUT, add_rest
-from service.serving import RunningModel, Service
-from service.session import NO_LANGUAGES
-from service.sessions import Sessions
-from service.settings import Settings
-from service.stream import StreamEndpoint
+from inkstream.model import checkpoint as checkpoints
+from inkstream.model.decoding.ngrams import Language
+from inkstream.model.decoding.ngrams import load as load_language
+from inkstream.model.errors import ConfigError
+from inkstream.model.runtime import Runtime
+from inkstream.service.access import Access
+from inkstream.service.admission import Sessions
+from inkstream.service.engine.engine import Engine
+from inkstream.service.metrics import Metrics, Observer
+from inkstream.service.protocol.server_messages import ModelInfo
+from inkstream.service.rest.routes import ABOUT, add_rest
+from inkstream.service.service import RunningModel, Service
+from inkstream.service.session import NO_LANGUAGES
+from inkstream.service.settings import Settings
+from inkstream.service.web.pages import add_pages
+from inkstream.service.websocket.stream import StreamEndpoint
 
 
 def create_app(settings: Settings) -> FastAPI:

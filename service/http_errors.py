@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from model.errors import InkstreamError
-from service.errors import MEANINGS
-from service.logs import get_logger
-from service.metrics import Metrics
+from inkstream.model.errors import InkstreamError
+from inkstream.service.logs import get_logger
+from inkstream.service.metrics import Metrics
+from inkstream.service.protocol.errors import MEANINGS
 
 Headers = Mapping[str, str]
 

@@ -32,8 +32,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from model.errors import ConfigError
-from service.messages import Limits
+from inkstream.model.errors import ConfigError
+from inkstream.service.protocol.server_messages import Limits
 
 PREFIX: Final = "INKSTREAM_"
 TOKEN_CHARACTERS: Final = frozenset(  # RFC 9110, 5.6.2: what a subprotocol may be made of

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model import checkpoint as checkpoints
-from model.checkpoint import Checkpoint, Metadata
-from model.config import ModelConfig
-from model.data.dataset import Dataset
-from model.runtime import Runtime
+from inkstream.model import checkpoint as checkpoints
+from inkstream.model.checkpoint import Checkpoint, Metadata
+from inkstream.model.config import ModelConfig
+from inkstream.model.data.images import Dataset
+from inkstream.model.runtime import Runtime
 
 DIGITS = tuple("0123456789")
 LETTERS = tuple(" abc.")

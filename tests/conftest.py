@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from model.checkpoint import Checkpoint
+from inkstream.model.checkpoint import Checkpoint
 from tests import builders
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no failure

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from model.columns import digit_columns, line_columns, read_image
-from service.client import connect_sync
-from service.pad import WEB
+from inkstream.model.preprocess.columns import digit_columns, line_columns, read_image
+from inkstream.service.client.client import connect_sync
+from inkstream.service.web.pages import WEB
 from tests import builders
 
 ROOT = Path(__file__).parent.parent

@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from model.checkpoint import FIGURES, find, read
-from model.language import ngrams as languages
-from model.report.document import accuracy
-from model.report.scan.document import document as page_document
-from model.report.scan.document import table as page_table
-from model.report.tables import table
-from service.commands.evaluate_language import table as language_table
-from tests import figures
-from tests.figures import REPORTS, ROOT
+from inkstream.model.checkpoint import FIGURES, find, read
+from inkstream.model.decoding import ngrams as languages
+from inkstream.model.evaluation.document import accuracy, table
+from inkstream.model.evaluation.pages_document import document as page_document
+from inkstream.model.evaluation.pages_document import table as page_table
+from inkstream.service.cli.evaluate import table as language_table
 from tests.service.running import server
+from tools import figures
+from tools.figures import REPORTS, ROOT
 
 README = (ROOT / "README.md").read_text()
 

@@ -24,7 +24,7 @@ if (checkout / "inkstream" / "__main__.py").exists():
     runpy.run_module("inkstream", run_name="__main__", alter_sys=True)
 else:
     prefix = "" if name == "service" else "inkstream."
-    importlib.import_module(prefix + "service.cli").main()
+    importlib.import_module(prefix + "inkstream.service.cli.main").main()
 """
 
 

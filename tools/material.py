@@ -10,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model import load
-from model.config import ModelConfig
-from model.data import mnist, split, unipen
-from model.data.inkset import CATEGORIES, InkSet
-from model.strokes import stroke_columns
+from inkstream import load
+from inkstream.model.config import ModelConfig
+from inkstream.model.data import split
+from inkstream.model.data.ink_set import CATEGORIES, InkSet
+from inkstream.model.data.sources import mnist, unipen
+from inkstream.model.preprocess.strokes import stroke_columns
 
 SEED: Final = 25
 WORDS: Final = "7"  # UNIPEN's category of words in text

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.data.dataset import Dataset
-from model.data.line_batches import Drawn
+from inkstream.model.data.batches import Drawn
+from inkstream.model.data.images import Dataset
 
 MOST_DIGITS: Final = 6  # of one number
 SMALLEST: Final = 0.45  # share of the rows that a number takes

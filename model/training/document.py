@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.data import mnist
-from model.network import set_forget_bias
+from inkstream.model.data.sources import mnist
+from inkstream.model.network import set_forget_bias
 
 UNITS: Final = 128
 LEARNING_RATE: Final = 0.001

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model import checkpoint
-from model.calibrate import columns_since_ink, fit_temperatures
-from model.config import ModelConfig
-from model.data.dataset import Dataset
-from model.network import ColumnLSTM
-from model.training.run_folder import CONFIGURATION, RunFolder, network_weights
+from inkstream.model import checkpoint
+from inkstream.model.calibration import columns_since_ink, fit_temperatures
+from inkstream.model.config import ModelConfig
+from inkstream.model.data.images import Dataset
+from inkstream.model.network import ColumnLSTM
+from inkstream.model.training.run_folder import CONFIGURATION, RunFolder, network_weights
 
 VERSION: Final = "1"  # of the recipe; a retrained net with other figures gets another one
 LICENCE: Final = "Apache-2.0"

@@ -9,6 +9,6 @@ command -> compare -> load       one process puts a load of WebSockets on a serv
 
 def main(args: list[str]) -> None:
     """Run `inkstream bench`; faults are raised for the command line that called it to tell."""
-    from service.bench.command import command  # noqa: PLC0415 - load and peers run without it
+    from inkstream.service.bench.command import command  # noqa: PLC0415 - load and peers run without it
 
     command.main(args, prog_name="inkstream bench", standalone_mode=False)

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import click
 
-from service.bench.compare import MAX_SESSIONS, Plan, compare
-from service.bench.report import draw
+from inkstream.service.bench.compare import MAX_SESSIONS, Plan, compare
+from inkstream.service.bench.report import draw
 
 FILE: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
 

@@ -13,10 +13,10 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from model import checkpoint
-from service.bench.kernels import ENDLESS_COLUMNS, Kernels
-from service.bench.load import Load, LoadError, Measured
-from service.bench.report import Latency, Report, describe_machine
+from inkstream.model import checkpoint
+from inkstream.service.bench.kernels import ENDLESS_COLUMNS, Kernels
+from inkstream.service.bench.load import Load, LoadError, Measured
+from inkstream.service.bench.report import Latency, Report, describe_machine
 
 START_TIMEOUT_S: Final = 60.0  # torch alone takes seconds to import on a busy machine
 STOP_TIMEOUT_S: Final = 10.0
@@ -93,7 +93,7 @@ def compare(plan: Plan) -> Report:
 
 def _kernels(plan: Plan) -> dict[str, float]:
     kernels = Kernels(model=plan.model, sessions=plan.sessions, seconds=plan.seconds)
-    return RATES.validate_json(_child("service.bench.kernels", kernels.model_dump_json()))
+    return RATES.validate_json(_child("inkstream.service.bench.kernels", kernels.model_dump_json()))
 
 
 def _load(
@@ -109,7 +109,9 @@ def _load(
         seconds=plan.seconds,
         messages_per_s=messages_per_s,
     )
-    return Measured.model_validate_json(_child("service.bench.load", load.model_dump_json()))
+    return Measured.model_validate_json(
+        _child("inkstream.service.bench.load", load.model_dump_json())
+    )
 
 
 def _latency(plan: Plan, way: Way, port: int, column_height: int) -> Latency:
@@ -158,7 +160,7 @@ def serving(name: str, model: str) -> Iterator[int]:
 
 def _command(name: str, model: str, port: int) -> list[str]:
     if name != "inkstream":
-        return [sys.executable, "-m", "service.bench.peers", name, model, str(port)]
+        return [sys.executable, "-m", "inkstream.service.bench.peers", name, model, str(port)]
     flags = {
         "port": port,
         "models": model,
@@ -167,7 +169,7 @@ def _command(name: str, model: str, port: int) -> list[str]:
         "max-sessions-per-client": MAX_SESSIONS,
     }
     words = [f"--{flag}={value}" for flag, value in flags.items()]
-    return [sys.executable, "-m", "service.cli", "serve", *words]
+    return [sys.executable, "-m", "inkstream.service.cli.main", "serve", *words]
 
 
 def _wait_for(process: subprocess.Popen[bytes], name: str, port: int) -> None:

@@ -18,15 +18,15 @@ import uvloop
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from model import checkpoint
-from model.config import ModelConfig
-from model.runtime import Runtime
-from service.bench.load import ink
-from service.engine import Engine
-from service.messages import ModelInfo, Result
-from service.metrics import Metrics
-from service.session import Effect, Send, Session, decoders_of
-from service.settings import Settings
+from inkstream.model import checkpoint
+from inkstream.model.config import ModelConfig
+from inkstream.model.runtime import Runtime
+from inkstream.service.bench.load import ink
+from inkstream.service.engine.engine import Engine
+from inkstream.service.metrics import Metrics
+from inkstream.service.protocol.server_messages import ModelInfo, Result
+from inkstream.service.session import Effect, Send, Session, decoders_of
+from inkstream.service.settings import Settings
 
 WARM_UP_STEPS: Final = 20
 WARM_UP_S: Final = 0.2

@@ -20,7 +20,7 @@ import numpy as np
 import uvloop
 from pydantic import BaseModel, ConfigDict, Field
 
-from model.errors import InkstreamError
+from inkstream.model.errors import InkstreamError
 
 RESULT: Final = b'{"type":"result"'
 ERROR: Final = b'{"type":"error"'

@@ -12,8 +12,8 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
-from model import checkpoint
-from service.messages import Result, encode
+from inkstream.model import checkpoint
+from inkstream.service.protocol.server_messages import Result, encode
 
 PATH: Final = "/v1/stream"
 
@@ -40,7 +40,7 @@ def afternoon(model: str) -> FastAPI:
     """A server that runs torch for each message as it comes; random weights take as long."""
     import torch  # noqa: PLC0415 - the only peer that needs it, and it is optional
 
-    from model.network import ColumnLSTM  # noqa: PLC0415
+    from inkstream.model.network import ColumnLSTM  # noqa: PLC0415
 
     torch.set_num_threads(1)
     config = checkpoint.read(checkpoint.find(model)).metadata.config

@@ -11,10 +11,10 @@ machine -> inbox, pace, states    messages in their order, and what may happen w
 The rooms around it import the names below and nothing further in.
 """
 
-from service.session.effects import Close, Effect, Restore, Send
-from service.session.hints import NO_LANGUAGES, decoders_of
-from service.session.machine import Session
-from service.session.voices import message_of
+from inkstream.service.session.effects import Close, Effect, Restore, Send
+from inkstream.service.session.options import NO_LANGUAGES, decoders_of
+from inkstream.service.session.outputs import message_of
+from inkstream.service.session.session import Session
 
 __all__ = [
     "NO_LANGUAGES",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import InkstreamError
-from service.errors import Ref
-from service.messages import Error, ServerMessage
+from inkstream.model.errors import InkstreamError
+from inkstream.service.protocol.errors import Ref
+from inkstream.service.protocol.server_messages import Error, ServerMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,22 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final, cast
 
-from service.errors import ColumnsError, InkError, MessageError, Ref, ValueRefusedError
-from service.messages import Limits
-from service.requests import ClientMessage, Columns, Configure, Ink, Ping, Reset
+from inkstream.service.protocol.client_messages import (
+    ClientMessage,
+    Columns,
+    Configure,
+    Ink,
+    Ping,
+    Reset,
+)
+from inkstream.service.protocol.errors import (
+    ColumnsError,
+    InkError,
+    MessageError,
+    Ref,
+    ValueRefusedError,
+)
+from inkstream.service.protocol.server_messages import Limits
 
 PATTERN_COST: Final = 25  # ordinary messages that take as long as the dearest pattern
 

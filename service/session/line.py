@@ -10,10 +10,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from model.decode import Allowed
-from service.session.effects import Effect
-from service.session.history import SNAPSHOT_SPACING, Allow, Flush, History, Piece, Snapshot
-from service.session.voices import Voice
+from inkstream.model.decoding.base import Allowed
+from inkstream.service.session.effects import Effect
+from inkstream.service.session.outputs import Voice
+from inkstream.service.session.rewind import (
+    SNAPSHOT_SPACING,
+    Allow,
+    Flush,
+    History,
+    Piece,
+    Snapshot,
+)
 
 Scores = NDArray[np.float32]  # [n, S]
 State = NDArray[np.float32]  # [D]

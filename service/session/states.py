@@ -12,7 +12,7 @@ has said all that it held back (`FLUSHING`, `SETTLING`).
 from enum import IntEnum
 from typing import Final
 
-from model.errors import InkstreamError
+from inkstream.model.errors import InkstreamError
 
 
 class State(IntEnum):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.data.inkset import Builder, InkSet
+from inkstream.model.data.ink_set import Builder, InkSet
 
 HEIGHT = 16  # rows of the nets that read it
 ALL_KINDS = tuple(" .abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from model import checkpoint as checkpoints
-from model.checkpoint import Checkpoint, Metadata, read
-from model.errors import CheckpointError, ConfigError
+from inkstream.model import checkpoint as checkpoints
+from inkstream.model.checkpoint import Checkpoint, Metadata, read
+from inkstream.model.errors import CheckpointError, ConfigError
 from tests import builders
 
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.network import ColumnLSTM
+from inkstream.model.network import ColumnLSTM
 from tests import builders
 
 

@@ -11,14 +11,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-import model
-from model import Recognizer, State, load
-from model.checkpoint import Checkpoint
-from model.columns import digit_columns, line_columns
-from model.errors import CheckpointError, ImageError, InputError
-from model.events import Letter, Word
-from model.image import ImageSource
-from model.ink import rasterise
+import inkstream
+from inkstream import Recognizer, State, load
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.decoding.base import Letter, Word
+from inkstream.model.errors import CheckpointError, ImageError, InputError
+from inkstream.model.preprocess.columns import digit_columns, line_columns
+from inkstream.model.preprocess.image import ImageSource
+from inkstream.model.preprocess.ink import rasterise
 from tests import builders
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "7.png"
@@ -255,11 +255,11 @@ def test_an_unknown_name_is_an_error() -> None:
 
 def test_importing_the_package_loads_no_runtime() -> None:
     program = (
-        "import sys, model; sys.exit(bool({'onnxruntime', 'PIL', 'numpy'} & sys.modules.keys()))"
+        "import sys, inkstream;sys.exit(bool({'onnxruntime', 'PIL', 'numpy'} & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        model.nothing  # noqa: B018
+        inkstream.nothing  # noqa: B018
 
 
 def _after(recognizer: Recognizer, columns: NDArray[np.uint8]) -> State:

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from model import load
-from model.columns import line_columns
-from model.errors import DataError, InputError
-from model.recognizer import Recognizer
-from model.stream_state import State
+from inkstream import load
+from inkstream.model.errors import DataError, InputError
+from inkstream.model.preprocess.columns import line_columns
+from inkstream.model.recognizer import Recognizer, State
 
 HELLO = Path(__file__).parents[2] / "examples" / "hello.png"
 

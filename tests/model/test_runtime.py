@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from model import checkpoint as checkpoints
-from model.checkpoint import Checkpoint
-from model.errors import CheckpointError, InputError
-from model.network import ColumnLSTM
-from model.runtime import Runtime
+from inkstream.model import checkpoint as checkpoints
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.errors import CheckpointError, InputError
+from inkstream.model.network import ColumnLSTM
+from inkstream.model.runtime import Runtime
 from tests import builders
 
 TEMPERATURES = (1.5, 1.0, 0.8)  # of `builders.checkpoint`
@@ -248,7 +248,7 @@ class Watch:
         if name == "onnxruntime":
             print(os.environ.get("ORT_DISABLE_TELEMETRY"))
 sys.meta_path.insert(0, Watch())
-import model.runtime
+import inkstream.model.runtime
 """
     environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
     told = subprocess.run(

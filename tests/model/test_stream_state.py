@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import State
-from model.errors import InputError
+from inkstream import State
+from inkstream.model.errors import InputError
 
 STATE = State(np.linspace(-1, 1, 7, dtype=np.float32), 12, "a1b2", {"letters": 3, "_odds": [0.5]})
 

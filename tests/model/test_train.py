@@ -14,14 +14,14 @@ import torch
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from model import load
-from model import train as training
-from model.columns import digit_columns
-from model.errors import DataError
-from model.evaluate import report
-from model.training.knobs import TEACHER, ImageKnobs, Place
-from model.training.run_folder import CONFIGURATION, METRICS, STATE, network_weights
-from service.client import connect_sync
+from inkstream import load
+from inkstream.model import train as training
+from inkstream.model.errors import DataError
+from inkstream.model.evaluation.digits import report
+from inkstream.model.preprocess.columns import digit_columns
+from inkstream.model.training.config import TEACHER, ImageKnobs, Place
+from inkstream.model.training.run_folder import CONFIGURATION, METRICS, STATE, network_weights
+from inkstream.service.client.client import connect_sync
 from tests import builders
 from tests.service.running import server
 
@@ -37,7 +37,9 @@ QUICK = dataclasses.replace(
 @pytest.fixture(autouse=True)
 def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     """400 real digits in the place of 60,000; everything else is as it is."""
-    monkeypatch.setattr("model.data.mnist.load", lambda part, folder: builders.excerpt(400))
+    monkeypatch.setattr(
+        "inkstream.model.data.sources.mnist.load", lambda part, folder: builders.excerpt(400)
+    )
 
 
 def trainer(run: Path, knobs: ImageKnobs = SMALL, **place: object) -> training.Trainer:

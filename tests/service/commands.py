@@ -12,7 +12,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples"
 DIGITS: Final = EXAMPLES / "?.png"  # a pattern: one digit each
-INKSTREAM: Final = [sys.executable, "-m", "service.cli"]
+INKSTREAM: Final = [sys.executable, "-m", "inkstream.service.cli.main"]
 
 
 def inkstream(*args: object, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from model.checkpoint import Checkpoint
-from model.recognizer import Recognizer, load
-from model.runtime import Runtime
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.recognizer import Recognizer, load
+from inkstream.model.runtime import Runtime
 from tests.service.asking import client_of
 from tests.service.guests import Net
 from tests.service.running import Running, server
@@ -61,5 +61,5 @@ def nets(monkeypatch: pytest.MonkeyPatch) -> list[Net]:
         made.append(Net(checkpoint))
         return made[-1]
 
-    monkeypatch.setattr("service.app.Runtime", net)
+    monkeypatch.setattr("inkstream.service.app.Runtime", net)
     return made

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from model.checkpoint import Checkpoint
-from model.runtime import Runtime
-from service.engine import Engine
-from service.messages import Limits, ModelInfo, ServerMessage
-from service.session import Close, Effect, Send, Session, decoders_of
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.runtime import Runtime
+from inkstream.service.engine.engine import Engine
+from inkstream.service.protocol.server_messages import Limits, ModelInfo, ServerMessage
+from inkstream.service.session import Close, Effect, Send, Session, decoders_of
 from tests.service.lone import LIMITS
 
 DEADLINE_S = 20.0  # far beyond what anything here takes, on the busiest machine

@@ -7,15 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.language.counts import build
-from model.language.guided import new_decoder
-from model.language.hints import NO_HINTS, Hints
-from model.language.ngrams import About, Language
-from model.runtime import Runtime
-from model.transcript import TranscriptDecoder
-from service.events import Event, Letter, Punctuation, Word
-from service.messages import Error, Limits, ModelInfo, Result, ServerMessage
-from service.session import NO_LANGUAGES, Close, Effect, Restore, Session, decoders_of
+from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.decoding.guided import new_decoder
+from inkstream.model.decoding.hints import NO_HINTS, Hints
+from inkstream.model.decoding.ngrams import About, Language
+from inkstream.model.runtime import Runtime
+from inkstream.model.training.ngrams import build
+from inkstream.service.protocol.events import Event, Letter, Punctuation, Word
+from inkstream.service.protocol.server_messages import (
+    Error,
+    Limits,
+    ModelInfo,
+    Result,
+    ServerMessage,
+)
+from inkstream.service.session import NO_LANGUAGES, Close, Effect, Restore, Session, decoders_of
 from tests import builders
 
 BLANK = bytes(28)

@@ -21,10 +21,10 @@ from hypothesis.stateful import (
 )
 from numpy.typing import NDArray
 
-from model.runtime import Runtime
-from service.messages import Configured, Limits, ServerMessage, encode
-from service.session import Close
-from service.session.history import SNAPSHOT_SPACING
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Configured, Limits, ServerMessage, encode
+from inkstream.service.session import Close
+from inkstream.service.session.rewind import SNAPSHOT_SPACING
 from tests.service.lone import LANGUAGES, Lone
 
 TOLERANCE = 1e-4

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.app import create_app
-from service.connections import Config
-from service.server import Server, listen
-from service.serving import Service
-from service.settings import Settings
+from inkstream.service.app import create_app
+from inkstream.service.server.connections import Config
+from inkstream.service.server.process import Server, listen
+from inkstream.service.service import Service
+from inkstream.service.settings import Settings
 from tests import builders
 from tests.service.guests import DEADLINE_S
 

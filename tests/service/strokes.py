@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.ink import flatten, rasterise
-from service.events import Event, Word
-from service.messages import Flushed, Rewound, ServerMessage
+from inkstream.model.preprocess.ink import flatten, rasterise
+from inkstream.service.protocol.events import Event, Word
+from inkstream.service.protocol.server_messages import Flushed, Rewound, ServerMessage
 from tests.service.lone import Lone, message
 
 Stroke = list[tuple[float, float]]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.access import Access
-from service.errors import OriginError, UnauthorizedError
-from service.settings import Settings
+from inkstream.service.access import Access
+from inkstream.service.protocol.errors import OriginError, UnauthorizedError
+from inkstream.service.settings import Settings
 
 
 def access(**settings: str) -> Access:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service import logs
+from inkstream.service import logs
 
 
 @pytest.fixture(autouse=True)

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model import load
-from model.checkpoint import find, read
-from model.data.line_batches import Drawn
-from model.evaluate import runtime_road
-from model.ink import flatten, rasterise
-from model.line_reading import Reader
-from service.client import connect
-from service.events import Event
+from inkstream import load
+from inkstream.model.checkpoint import find, read
+from inkstream.model.data.batches import Drawn
+from inkstream.model.evaluation.digits import runtime_road
+from inkstream.model.preprocess.ink import flatten, rasterise
+from inkstream.model.reader import Reader
+from inkstream.service.client.client import connect
+from inkstream.service.protocol.events import Event
 from tests import builders
 from tests.service.asking import client_of
 from tests.service.running import Running, server

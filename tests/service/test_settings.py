@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from model.errors import ConfigError
-from service.settings import MASK, Settings
+from inkstream.model.errors import ConfigError
+from inkstream.service.settings import MASK, Settings
 
 
 @pytest.fixture(autouse=True)

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from model.checkpoint import Checkpoint
-from service.access import Access
-from service.engine import Engine
-from service.messages import ModelInfo
-from service.serving import RunningModel, Service
-from service.sessions import Sessions
-from service.settings import Settings
-from service.stream import StreamEndpoint
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.service.access import Access
+from inkstream.service.admission import Sessions
+from inkstream.service.engine.engine import Engine
+from inkstream.service.protocol.server_messages import ModelInfo
+from inkstream.service.service import RunningModel, Service
+from inkstream.service.settings import Settings
+from inkstream.service.websocket.stream import StreamEndpoint
 from tests.service.guests import DEADLINE_S, Net, Tally
 
 Event = MutableMapping[str, Any]

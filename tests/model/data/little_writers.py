@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.inkset import CATEGORIES, InkSet
-from model.data.lines import KINDS, Kind, LineMaker, MadeLine, Recipe
+from inkstream.model.data.ink_set import CATEGORIES, InkSet
+from inkstream.model.data.synthesis.composition import KINDS, Kind, LineMaker, MadeLine, Recipe
 
 # Who writes a letter is told by the number of its points; each writes in another size.
 WRITERS = ("aaa/letters", "aaa/lines", "bbb/words", "zzz/hidden")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from model.data.inkset import Builder
-from model.data.line_batches import FLATTEST, LEAST_SHARES, Pieces, plain
+from inkstream.model.data.batches import FLATTEST, LEAST_SHARES, Pieces, plain
+from inkstream.model.data.ink_set import Builder
 
 LABELS = tuple("ao-")
 

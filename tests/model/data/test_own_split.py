@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data import inkfiles, line_data, own_split
-from model.data.inkset import Builder, InkSet
-from model.data.line_data import LineData
-from model.errors import DataError
+from inkstream.model.data import split as own_split
+from inkstream.model.data.ink_set import Builder, InkSet
+from inkstream.model.data.sources import jsonl as inkfiles
+from inkstream.model.errors import DataError
+from inkstream.model.training import lines as line_data
+from inkstream.model.training.lines import LineData
 
 
 def ink_of(labels: Sequence[str], writers: Sequence[str] = ("mine/ann",)) -> InkSet:

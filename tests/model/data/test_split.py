@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data import split
-from model.data.inkset import CATEGORIES, Builder, InkSet
+from inkstream.model.data import split
+from inkstream.model.data.ink_set import CATEGORIES, Builder, InkSet
 
 WRITERS = [f"{donor}/w{number}" for donor in ("abc", "def", "ghi") for number in range(40)]
 

@@ -7,17 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data import line_data
-from model.errors import DataError
-from model.training.knobs import LineKnobs
-from model.training.line_task import LineTask
+from inkstream.model.errors import DataError
+from inkstream.model.training import lines as line_data
+from inkstream.model.training.config import LineKnobs
+from inkstream.model.training.lines import LineTask
 from tests import builders
 from tests.model.training.test_line_training import SMALL, ink
 
 
 @pytest.fixture(autouse=True)
 def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.data.mnist.load", lambda part: builders.excerpt(100))
+    monkeypatch.setattr(
+        "inkstream.model.data.sources.mnist.load", lambda part: builders.excerpt(100)
+    )
 
 
 def task(knobs: LineKnobs, letters: str) -> LineTask:

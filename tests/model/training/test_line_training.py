@@ -10,22 +10,28 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model import train as training
-from model.checkpoint import find, read
-from model.data import line_data
-from model.data.dealing import deal
-from model.data.inkset import CATEGORIES, InkSet
-from model.data.line_batches import FLUSH_COLUMNS, LineBatches, OtherHands, Pieces, join, plain
-from model.data.split import parts
-from model.errors import CheckpointError, ConfigError, DataError
-from model.runtime import Runtime
-from model.training import line_release
-from model.training.knobs import LineKnobs, Optimiser, Place
-from model.training.line_loss import ctc_loss, end_loss, framewise_loss
-from model.training.line_start import Start, start_from
-from model.training.line_task import N_SHARDS, LineTask
-from model.training.run_folder import network_weights
-from model.transcript import TranscriptDecoder
+from inkstream.model import train as training
+from inkstream.model.checkpoint import find, read
+from inkstream.model.data.batches import (
+    FLUSH_COLUMNS,
+    LineBatches,
+    OtherHands,
+    Pieces,
+    deal,
+    join,
+    plain,
+)
+from inkstream.model.data.ink_set import CATEGORIES, InkSet
+from inkstream.model.data.split import parts
+from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.errors import CheckpointError, ConfigError, DataError
+from inkstream.model.runtime import Runtime
+from inkstream.model.training import lines as line_data
+from inkstream.model.training import lines as line_release
+from inkstream.model.training.config import LineKnobs, Optimiser, Place
+from inkstream.model.training.lines import N_SHARDS, LineTask, Start, start_from
+from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
+from inkstream.model.training.run_folder import network_weights
 
 SMALL = LineKnobs(
     layers=1, units=24, channels=8, column_height=16, dropout=0.1, steps=6,
@@ -80,7 +86,7 @@ def ink(n_pieces: int = 240, n_writers: int = 40) -> InkSet:
 @pytest.fixture(autouse=True)
 def _ink_for_unipen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A little ink in the place of UNIPEN's; everything else is as it is."""
-    monkeypatch.setattr("model.data.unipen.read", lambda source: (ink(), None))
+    monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
 
 
 def batches(columns: int = 600) -> LineBatches:

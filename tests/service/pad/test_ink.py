@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from model.data import inkfiles
-from service.version import installed_version
+from inkstream.model.data.sources import jsonl as inkfiles
+from inkstream.service.version import installed_version
 from tests.service.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.service.proxy import proxy
 from tests.service.running import Running, server

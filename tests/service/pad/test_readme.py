@@ -6,8 +6,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.figures import ROOT
 from tests.service.running import server
+from tools.figures import ROOT
 
 README = (ROOT / "README.md").read_text()
 README_ADDRESS = "127.0.0.1:8000"

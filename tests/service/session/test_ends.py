@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.runtime import Runtime
-from service.messages import Error, Goaway
-from service.session import Close, Session
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Error, Goaway
+from inkstream.service.session import Close, Session
 from tests.service.lone import INK, Lone, error_in, kinds, message, only, results
 
 # Bad messages in a row, and too many of any kind

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from model.runtime import Runtime
-from service.events import Word
-from service.messages import Done, Flushed, Result, Rewound, ServerMessage
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.events import Word
+from inkstream.service.protocol.server_messages import Done, Flushed, Result, Rewound, ServerMessage
 from tests.service.lone import (
     Lone,
     curve,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from model.runtime import Runtime
-from service.session.history import SNAPSHOT_SPACING
+from inkstream.model.runtime import Runtime
+from inkstream.service.session.rewind import SNAPSHOT_SPACING
 from tests.service.lone import LIMITS, LINE_BLANK, LINE_INK, Lone, line, message, results
 
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from model.ink import flatten, rasterise
-from model.runtime import Runtime
-from service.messages import Error, Flushed, Rewound, ServerMessage
-from service.session import Close
+from inkstream.model.preprocess.ink import flatten, rasterise
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Error, Flushed, Rewound, ServerMessage
+from inkstream.service.session import Close
 from tests.service.lone import (
     LIMITS,
     LINE_INK,

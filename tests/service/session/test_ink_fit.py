@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.columns import LINE_SHARE
-from model.ink import PEN_WIDTH, flatten, rasterise
-from model.runtime import Runtime
-from service.messages import Flushed, Frame, Rewound, ServerMessage
+from inkstream.model.preprocess.columns import LINE_SHARE
+from inkstream.model.preprocess.ink import PEN_WIDTH, flatten, rasterise
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Flushed, Frame, Rewound, ServerMessage
 from tests.service.lone import LIMITS, Lone, curve, error_in, kinds, message, results
 
 Stroke = list[tuple[float, float]]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.runtime import Runtime
-from service.messages import Rewound, ServerMessage
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Rewound, ServerMessage
 from tests.service.lone import LIMITS, Lone, error_in, events_in, letters_in, message, results
 from tests.service.strokes import (
     BAR,

@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.runtime import Runtime
-from service.events import Event, Punctuation
-from service.messages import Configured, Done, Flushed, Ready, ResetDone, Result
-from service.session import Close
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.events import Event, Punctuation
+from inkstream.service.protocol.server_messages import (
+    Configured,
+    Done,
+    Flushed,
+    Ready,
+    ResetDone,
+    Result,
+)
+from inkstream.service.session import Close
 from tests.service.lone import (
     LINE_BLANK,
     LINE_INK,

@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from model.checkpoint import Checkpoint
-from model.runtime import Runtime
-from model.transcript import TranscriptDecoder
-from service.messages import Configured, Limits
-from service.session import decoders_of, message_of
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Configured, Limits
+from inkstream.service.session import decoders_of, message_of
 from tests.service.lone import LANGUAGES, LIMITS
 from tests.service.machine import (
     TOLERANCE,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 from numpy.typing import NDArray
 
-from model.checkpoint import Checkpoint
-from model.runtime import Runtime
-from service.messages import Configured, Limits
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Configured, Limits
 from tests.service.lone import LIMITS
 from tests.service.machine import (
     TOLERANCE,

@@ -5,9 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from model.runtime import Runtime
-from service.messages import Done, Error, Flushed, Pong, Ready, ResetDone, Rewound
-from service.session import Close
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import (
+    Done,
+    Error,
+    Flushed,
+    Pong,
+    Ready,
+    ResetDone,
+    Rewound,
+)
+from inkstream.service.session import Close
 from tests import builders
 from tests.service.lone import (
     BLANK,

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.runtime import Runtime
-from service.messages import Configured, Flushed, Result
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Configured, Flushed, Result
 from tests import builders
 from tests.service.lone import (
     BLANK,

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from model.runtime import Runtime
-from service.session import Session
-from service.session.states import Event, IllegalEventError, State, after
+from inkstream.model.runtime import Runtime
+from inkstream.service.session import Session
+from inkstream.service.session.states import Event, IllegalEventError, State, after
 from tests.service.lone import LIMITS, LINE_INK, Lone, message, only
 
 # States: every cell of the table

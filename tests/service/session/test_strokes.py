@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.runtime import Runtime
-from service.messages import Flushed, Rewound
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Flushed, Rewound
 from tests.service.lone import LIMITS, Lone, error_in, message, results
 from tests.service.strokes import BAR, DOT, FAR, WAVE, drawn, flushed, ink, piece, standing
 

@@ -1,0 +1,303 @@
+"""Distortion of images while they are being trained on: the affine part of a hand, and its tremor.
+
+Elastic distortion follows Simard, Steinkraus and Platt (ICDAR 2003), on a coarse grid that is
+interpolated to the pixels.
+
+Distortion of pen points while they are being trained on: the same words in many hands.
+
+A piece of ink is brought into a frame of rows by `fit`, exactly, as in every evaluation; `Hand`
+does so with chance: another slant and width, letters that stretch, a line that drifts, a pen of
+another width, in another place. Points are moved and never added, left out or put in another order,
+so whatever is known of each point stays true.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from inkstream.model.errors import InputError
+from inkstream.model.preprocess.ink import PEN_WIDTH
+
+ELASTIC_GRID = 6  # knots a side; the field between them is bicubic
+
+
+# Standard deviations of what a hand varies.
+ROTATION_RAD = 0.13
+LOG_SCALE = 0.09  # each side of its own
+SHEAR = 0.2  # columns that the top moves for each row
+SHIFT = 0.035  # of the width
+ELASTIC = 0.028  # of the width, at each knot of the grid
+
+
+def distorted(columns: Tensor, strength: float, random: torch.Generator) -> Tensor:
+    """Distort each image by itself.
+
+    Args:
+        columns: [B, T, H], 0 = paper, 1 = ink.
+        strength: factor on all standard deviations.
+        random: where the draws come from; on the CPU, so that a run repeats on any device.
+
+    Returns:
+        Columns of the same shape, bilinear in the old ones.
+    """
+    batch, width, height = columns.shape
+    draws = torch.randn(batch, 6, generator=random) * strength
+    angle, log_x, log_y, shear, shift_x, shift_y = draws.unbind(1)
+    cos, sin = (angle * ROTATION_RAD).cos(), (angle * ROTATION_RAD).sin()
+    scale_x, scale_y = (log_x * LOG_SCALE).exp(), (log_y * LOG_SCALE).exp()
+    slant = shear * SHEAR
+    # [-1, 1] spans the width, so a share of the width counts twice.
+    row_x = torch.stack([cos * scale_x, (cos * slant - sin) * scale_x, shift_x * SHIFT * 2], 1)
+    row_y = torch.stack([sin * scale_y, (sin * slant + cos) * scale_y, shift_y * SHIFT * 2], 1)
+    theta = torch.stack([row_x, row_y], 1)  # [B, 2, 3]
+    knots = torch.randn(batch, 2, ELASTIC_GRID, ELASTIC_GRID, generator=random)
+    knots *= strength * ELASTIC * 2
+    size = (height, width)
+    field = functional.interpolate(knots, size, mode="bicubic", align_corners=True)
+    grid = functional.affine_grid(theta, [batch, 1, *size], align_corners=False)
+    grid = (grid + field.permute(0, 2, 3, 1)).to(columns.device)
+    images = columns.transpose(1, 2).unsqueeze(1)  # [B, 1, H, T]
+    moved = functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
+    return moved.squeeze(1).transpose(1, 2)
+
+
+def blank_columns(most: int, share: float, random: torch.Generator) -> int:
+    """How many blank columns a batch gets at one end: 0, but in `share` of the draws 1..most."""
+    chance, size = torch.rand(2, generator=random).tolist()
+    return math.ceil(size * most) if chance < share else 0
+
+
+Points = NDArray[np.float32]  # [P, 2], x right, y down
+Frame = tuple[float, float]  # top and bottom of the writing's frame, in the units of its points
+
+MOST_SMOOTHED: Final = 6  # times that strokes are smoothed, each time over three points
+DOT: Final = 0.15  # heights of a stroke that strays about half as far as a dot
+TURN: Final = 2 * math.pi
+
+# Waves that move ink: along the line those that stretch it (as long as a letter, up to a word) and
+# those by which it drifts; in all directions those that bend a part of a letter, up to a few.
+N_WAVES: Final = (2, 2, 6)
+LENGTHS: Final = ((1.0, 6.0), (2.0, 10.0), (0.5, 2.0))  # heights of the frame, of each kind
+
+_SHORTEST, _LONGEST = np.log(np.repeat(LENGTHS, N_WAVES, 0)).T  # [K]
+_OF_KIND = np.repeat(np.eye(3), N_WAVES, 1)  # [3, K]
+_STRETCHES, _DRIFTS, _BENDS = _OF_KIND / _OF_KIND.sum(1, keepdims=True)  # shares of the K waves
+
+
+def frame_of(points: NDArray[Any], least_height: float) -> Frame:
+    """The frame that the ink itself gives: its bounds, from top to bottom.
+
+    A dash or a dot says nothing of its frame's height: that is `least_height` at least, such as the
+    usual height of this writer's letters, and the ink lies in its middle.
+    """
+    top, bottom = float(points[:, 1].min()), float(points[:, 1].max())
+    missing = max(0.0, least_height - (bottom - top))
+    return top - missing / 2, bottom + missing / 2
+
+
+def fit(
+    points: NDArray[Any],
+    frame: Frame,
+    column_height: int,
+    *,
+    size: float = 1.0,
+    place: float = 0.5,
+    pen_width: float = PEN_WIDTH,
+    left: int = 0,
+) -> Points:
+    """Bring ink into rows, its proportions kept; nothing is left to chance.
+
+    Args:
+        points: [P, 2], at least one.
+        frame: what is brought into the rows; ink outside of it may be cut off.
+        column_height: H, pixels.
+        size: share of the rows that the frame takes, the pen's width included.
+        place: where it lies in them: 0 is at the top, 1 at the bottom.
+        pen_width: pixels, of the pen that will draw.
+        left: the first column that has ink.
+
+    Returns:
+        Points in pixels, as `inkstream.model.preprocess.ink.rasterise` takes them.
+
+    Raises:
+        InputError: the frame has no height.
+    """
+    top, bottom = frame
+    rows = size * column_height
+    scale = (rows - pen_width) / _height(frame)
+    middle = place * (column_height - rows) + rows / 2
+    fitted = np.empty((len(points), 2), np.float32)
+    x, y = points.T.astype(np.float64)
+    fitted[:, 0] = (x - x.min()) * scale + (left + pen_width / 2)
+    fitted[:, 1] = (y - (top + bottom) / 2) * scale + middle
+    return fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """What one hand does otherwise than another: the most of it, at a strength of 1, evenly drawn.
+
+    Heights are the frame's. What UNIPEN's writers do was measured on 6,000 words of five small
+    letters or more: from the 5th to the 95th in 100. The rest was judged by eye: all stays legible.
+    """
+
+    shear_deg: float = 25.0  # to both sides; words slant by -12 to 27 degrees
+    slope_deg: float = 4.0  # up and down; words rise or fall by -7 to 5 degrees
+    rise: float = 0.3  # heights that the end lies above the start at most, however long a line is
+    narrowest: float = 0.75  # times the width, 1 for none; writers have 0.7 to 1.6 of the median
+    widest: float = 1.35
+    stretch: float = 0.3  # share by which a part is wider or narrower than the rest
+    drift: float = 0.12  # heights by which the line wanders
+    elastic: float = 0.24  # heights by which shapes bend
+    zones: float = 0.3  # share by which what is high and low is longer or shorter than the middle
+    roundest: float = 1.0  # how much of a stroke's corners and small loops is smoothed away
+    sharpest: float = 0.6  # how much of them is added
+    stray: float = 0.03  # heights by which each stroke is out of place
+    stray_dot: float = 0.12  # heights by which a dot is
+    smallest: float = 0.5  # of the rows that the frame takes, 1 for none
+    usual_size: float = 0.85  # every second piece takes so much or more
+    thinnest: float = 1.3  # pixels of the pen's width
+    thickest: float = 3.2
+    thickest_share: float = 0.1  # of the rows of the frame, but the usual pen is always allowed
+
+    def __call__(
+        self,
+        points: NDArray[Any],
+        stroke_starts: NDArray[np.int64],
+        frame: Frame,
+        column_height: int,
+        random: np.random.Generator,
+        *,
+        strength: float = 1.0,
+        left: int = 0,
+    ) -> tuple[Points, float]:
+        """Write one piece in another hand.
+
+        Args:
+            points: [P, 2], at least one.
+            stroke_starts: [S + 1], into points.
+            frame: as for `fit`; it grows with the ink, so that nothing more is cut off.
+            column_height: H, pixels.
+            random: where the draws come from.
+            strength: factor on all that differs, 0 to 1; 0 is `fit` as it stands.
+            left: the first column that has ink.
+
+        Returns:
+            Points in pixels [P, 2], and the width of the pen that is to draw them.
+
+        Raises:
+            InputError: the frame has no height.
+        """
+        place, pen = strength * random.uniform(-1, 1, 2)
+        size = 1 - strength * (1 - self._size(random))
+        thickest = min(self.thickest, max(PEN_WIDTH, self.thickest_share * size * column_height))
+        pen_width = _between(pen, self.thinnest, PEN_WIDTH, thickest)
+        moved, frame = self._moved(points, stroke_starts, frame, random, strength)
+        fitted = fit(
+            moved, frame, column_height,
+            size=size, place=(1 + place) / 2, pen_width=pen_width, left=left,
+        )  # fmt: skip
+        return fitted, pen_width
+
+    def _size(self, random: np.random.Generator) -> float:
+        usual, share = random.random(2)
+        least = self.usual_size if usual < 0.5 else self.smallest
+        return float(least + (1 - least) * share)
+
+    def _moved(
+        self,
+        points: NDArray[Any],
+        stroke_starts: NDArray[np.int64],
+        frame: Frame,
+        random: np.random.Generator,
+        strength: float,
+    ) -> tuple[NDArray[np.float64], Frame]:
+        """The points, distorted where they are, and their frame, grown with them."""
+        height = _height(frame)
+        places = points.T.astype(np.float64)  # [2, P]
+        left, right = float(places[0].min()), float(places[0].max())
+        centre = np.array([[(left + right) / 2], [sum(frame) / 2]])
+        from_centre = ((places - centre) / height).astype(np.float32)
+        width = max((right - left) / height, 1.0)
+        way = self._affine(width, random, strength) @ from_centre
+        way += self._swayed(from_centre, random, strength)
+        way += self._rounded(from_centre, stroke_starts, random, strength)
+        way += self._strayed(from_centre, stroke_starts, random, strength)
+        zone = 2 * self.zones * strength * random.uniform(-1, 1)
+        way[1] += np.float32(zone) * from_centre[1] * np.abs(from_centre[1])
+        moved = places + way * height
+        top = frame[0] + float(moved[1].min() - places[1].min())
+        bottom = frame[1] + float(moved[1].max() - places[1].max())
+        return moved.T, (top, bottom)
+
+    def _affine(self, width: float, random: np.random.Generator, strength: float) -> Points:
+        """The matrix [2, 2] that slants and widens ink and tilts its line, `width` heights long."""
+        shear, slope, widening = strength * random.uniform(-1, 1, 3)
+        shear *= math.tan(math.radians(self.shear_deg))
+        slope *= min(math.tan(math.radians(self.slope_deg)), self.rise / width)
+        wider = _between(widening, self.narrowest, 1, self.widest) - 1
+        return np.array([[wider, shear], [slope, 0]], np.float32)
+
+    def _swayed(self, places: Points, random: np.random.Generator, strength: float) -> Points:
+        """How far the waves move places [2, P], in heights as these are."""
+        draws = random.random((5, len(_BENDS)))
+        length = np.exp(_SHORTEST + (_LONGEST - _SHORTEST) * draws[0]) / TURN  # of a radian
+        heading, phase = TURN * draws[1] * (_BENDS > 0), TURN * draws[2]
+        wave = np.array([np.cos(heading), np.sin(heading)]) / length  # [2, K]
+        bend = self.elastic * _BENDS
+        most = np.array([self.stretch * length * _STRETCHES + bend, self.drift * _DRIFTS + bend])
+        sway = strength * most * (2 * draws[3:] - 1)
+        angle = wave.T.astype(np.float32) @ places + phase.astype(np.float32)[:, None]  # [K, P]
+        moved: Points = sway.astype(np.float32) @ np.sin(angle)
+        return moved
+
+    def _rounded(
+        self,
+        places: Points,
+        stroke_starts: NDArray[np.int64],
+        random: np.random.Generator,
+        strength: float,
+    ) -> Points:
+        """How far smoothing moves places [2, P] of strokes, or the opposite; ends stay."""
+        share, times = random.uniform(-1, 1), int(random.integers(1, MOST_SMOOTHED + 1))
+        smooth, ends = places, np.concatenate([stroke_starts[:-1], stroke_starts[1:] - 1])
+        for _ in range(times):
+            around = np.roll(smooth, 1, 1) + np.roll(smooth, -1, 1)
+            around[:, ends] = 2 * smooth[:, ends]
+            smooth = ((2 * smooth + around) / 4).astype(np.float32)
+        amount = strength * share * (self.roundest if share > 0 else self.sharpest)
+        moved: Points = np.float32(amount) * (smooth - places)
+        return moved
+
+    def _strayed(
+        self,
+        places: Points,
+        stroke_starts: NDArray[np.int64],
+        random: np.random.Generator,
+        strength: float,
+    ) -> Points:
+        """How far each stroke of places [2, P] is out of place: the smaller, the more."""
+        first = stroke_starts[:-1]
+        extent = np.maximum.reduceat(places, first, 1) - np.minimum.reduceat(places, first, 1)
+        small = np.exp(-extent.max(0) / DOT)
+        most = strength * (self.stray + (self.stray_dot - self.stray) * small)
+        strays = most * random.uniform(-1, 1, (2, len(first)))
+        return np.repeat(strays.astype(np.float32), np.diff(stroke_starts), 1)
+
+
+def _height(frame: Frame) -> float:
+    top, bottom = frame
+    if not bottom > top:
+        raise InputError(f"frame is from {top:g} to {bottom:g}, expected a bottom below the top")
+    return bottom - top
+
+
+def _between(way: float, low: float, middle: float, high: float) -> float:
+    """From `low` at -1 through `middle` at 0 to `high` at 1."""
+    return middle + way * (high - middle if way > 0 else middle - low)

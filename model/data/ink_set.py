@@ -1,0 +1,283 @@
+"""Labelled ink in flat arrays: what every reader of pen points gives; its file loads fast."""
+
+import hashlib
+import io
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.checkpoint import write_whole
+from inkstream.model.errors import DataError
+
+CATEGORIES: Final = ("1a", "1b", "1c", "1d", "3", "7", "8")
+STYLES: Final = ("unknown", "printed", "cursive", "mixed")
+
+# Every array of an `InkSet`: its element type, and its shape after the first axis.
+ARRAYS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
+    "points": (np.int16, (2,)),
+    "letter_of_point": (np.int16, ()),
+    "stroke_starts": (np.int64, ()),
+    "piece_starts": (np.int64, ()),
+    "categories": (np.uint8, ()),
+    "writers": (np.int32, ()),
+    "styles": (np.uint8, ()),
+    "guides": (np.float32, (2,)),
+}
+LARGEST: Final = np.iinfo(np.int16).max
+TEXTS: Final = ("labels", "writer_names")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """One labelled piece of ink: a character, a word or a line."""
+
+    strokes: list[NDArray[np.int16]]  # S arrays [n, 2], x right, y down
+    letters: list[NDArray[np.int16]]  # S arrays [n], see `InkSet.letter_of_point`
+    label: str
+    category: str
+    writer: str
+    style: str
+    guides: NDArray[np.float32]  # [2], see `InkSet.guides`
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InkSet:
+    """N labelled pieces of ink, of P points in S strokes, without a Python object for each.
+
+    A point of the pen in the air is not stored. Each piece has its own origin: the left and upper
+    bound of its ink is (0, 0).
+    """
+
+    points: NDArray[np.int16]  # [P, 2], x right, y down
+    letter_of_point: NDArray[np.int16]  # [P], index into the label's characters; -1 = not known
+    stroke_starts: NDArray[np.int64]  # [S + 1], into points
+    piece_starts: NDArray[np.int64]  # [N + 1], into strokes
+    labels: tuple[str, ...]  # N
+    categories: NDArray[np.uint8]  # [N], index into CATEGORIES
+    writers: NDArray[np.int32]  # [N], index into writer_names
+    writer_names: tuple[str, ...]  # "donor/writer"
+    styles: NDArray[np.uint8]  # [N], index into STYLES
+    guides: NDArray[np.float32]  # [N, 2], y of (x-height line, baseline); NaN where not known
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def piece(self, index: int) -> Piece:
+        """The piece at `index`; its strokes are views."""
+        first, end = self.piece_starts[index : index + 2]
+        bounds = self.stroke_starts[first : end + 1]
+        cuts = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
+        return Piece(
+            strokes=[self.points[cut] for cut in cuts],
+            letters=[self.letter_of_point[cut] for cut in cuts],
+            label=self.labels[index],
+            category=CATEGORIES[self.categories[index]],
+            writer=self.writer_names[self.writers[index]],
+            style=STYLES[self.styles[index]],
+            guides=self.guides[index],
+        )
+
+    def take(self, indices: NDArray[np.int64]) -> "InkSet":
+        """The pieces at `indices`, in that order; all writer names stay."""
+        strokes, piece_starts = spread(self.piece_starts[indices], self.piece_starts[indices + 1])
+        points, stroke_starts = spread(self.stroke_starts[strokes], self.stroke_starts[strokes + 1])
+        return InkSet(
+            points=self.points[points],
+            letter_of_point=self.letter_of_point[points],
+            stroke_starts=stroke_starts,
+            piece_starts=piece_starts,
+            labels=tuple(self.labels[index] for index in indices),
+            categories=self.categories[indices],
+            writers=self.writers[indices],
+            writer_names=self.writer_names,
+            styles=self.styles[indices],
+            guides=self.guides[indices],
+        )
+
+    def joined(self) -> NDArray[np.bool_]:
+        """[N], whether a stroke of a piece goes on from one letter to another, as the data tell."""
+        known = np.flatnonzero(self.letter_of_point >= 0)
+        letters = self.letter_of_point[known]
+        strokes = np.searchsorted(self.stroke_starts, known, "right") - 1
+        on = (strokes[1:] == strokes[:-1]) & (letters[1:] != letters[:-1])
+        found = np.zeros(len(self), bool)
+        found[np.searchsorted(self.piece_starts, strokes[1:][on], "right") - 1] = True
+        return found
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that is in it: the same data give the same digest."""
+        digest = hashlib.sha256()
+        for name, array in self._arrays().items():
+            digest.update(f"{name} {array.shape} {array.dtype.str} ".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write one .npz file, whole or not at all."""
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **self._arrays())
+        write_whole(path, content.getbuffer())
+
+    @classmethod
+    def load(cls, path: Path) -> "InkSet":
+        """Read what `save` wrote; raises `DataError` when the file is not that."""
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                stored = dict(arrays)
+            fields: dict[str, Any] = {name: stored[name] for name in ARRAYS}
+            fields |= {name: _texts(stored, name) for name in TEXTS}
+        except (BadZipFile, EOFError, KeyError, ValueError, TypeError, OSError) as error:
+            raise DataError(f"{path} is no file of ink: {error}") from error
+        ink = cls(**fields)
+        ink._check(path)
+        return ink
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """All arrays as they are stored: texts as UTF-8 bytes and where each one starts."""
+        arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in ARRAYS}
+        for name in TEXTS:
+            encoded = [text.encode() for text in getattr(self, name)]
+            arrays[f"{name}_bytes"] = np.frombuffer(b"".join(encoded), np.uint8)
+            arrays[f"{name}_starts"] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        return arrays
+
+    def _check(self, path: Path) -> None:
+        """Raise `DataError` unless types, shapes and offsets agree."""
+        for name, (dtype, tail) in ARRAYS.items():
+            array = getattr(self, name)
+            if array.dtype != dtype or array.shape[1:] != tail:
+                raise DataError(
+                    f"{path}: {name} is {array.dtype}{list(array.shape)}, "
+                    f"expected {np.dtype(dtype)}{['n', *tail]}"
+                )
+        n_pieces, n_points = len(self.labels), len(self.points)
+        if not (
+            _spans(self.piece_starts, n_pieces, len(self.stroke_starts) - 1)
+            and _spans(self.stroke_starts, len(self.stroke_starts) - 1, n_points)
+            and len(self.letter_of_point) == n_points
+            and {len(self.categories), len(self.writers), len(self.styles), len(self.guides)}
+            == {n_pieces}
+        ):
+            raise DataError(f"{path}: its arrays are of different lengths")
+        for name, allowed in (
+            ("categories", len(CATEGORIES)),
+            ("styles", len(STYLES)),
+            ("writers", len(self.writer_names)),
+        ):
+            index = getattr(self, name)
+            if n_pieces and not 0 <= index.min() <= index.max() < allowed:
+                raise DataError(f"{path}: {name} up to {index.max()}, expected less than {allowed}")
+
+
+class Builder:
+    """Collects pieces one by one into an `InkSet`."""
+
+    def __init__(self) -> None:
+        self._points: list[NDArray[np.int16] | NDArray[np.int32]] = []
+        self._letters: list[NDArray[np.int16]] = []
+        self._stroke_lengths: list[int] = []
+        self._n_strokes: list[int] = []
+        self._labels: list[str] = []
+        self._writers: list[str] = []
+        self._categories: list[int] = []
+        self._styles: list[int] = []
+        self._guides: list[NDArray[np.float64]] = []
+
+    def add(
+        self,
+        points: NDArray[np.int64] | NDArray[np.float64],
+        stroke_lengths: Sequence[int],
+        letters: NDArray[np.int16],
+        guides: Sequence[float],
+        *,
+        label: str,
+        category: str,
+        writer: str,
+        style: str = STYLES[0],
+    ) -> None:
+        """Add a piece, moved to the origin.
+
+        Args:
+            points: [P, 2], x right, y down, anywhere.
+            stroke_lengths: how many of them each of the S strokes has.
+            letters: [P], see `InkSet.letter_of_point`.
+            guides: y of (x-height line, baseline), NaN where not known.
+        """
+        origin = points.min(0)
+        moved = np.rint(points - origin)
+        self._points.append(moved.astype(np.int16 if moved.max() <= LARGEST else np.int32))
+        self._letters.append(letters)
+        self._stroke_lengths.extend(stroke_lengths)
+        self._n_strokes.append(len(stroke_lengths))
+        self._labels.append(label)
+        self._categories.append(CATEGORIES.index(category))
+        self._writers.append(writer)
+        self._styles.append(STYLES.index(style))
+        self._guides.append(np.asarray(guides) - origin[1])
+
+    def ink(self) -> InkSet:
+        """All pieces, in the order in which they came.
+
+        The ink of a writer who has a piece larger than 16 bits is halved until that fits.
+        """
+        names = tuple(sorted(set(self._writers)))
+        index = {name: number for number, name in enumerate(names)}
+        writers = np.array([index[name] for name in self._writers], np.int32)
+        largest = np.zeros(len(names))
+        np.maximum.at(largest, writers, [points.max() for points in self._points])
+        scales = 0.5 ** np.ceil(np.log2(np.maximum(largest / LARGEST, 1)))[writers]
+        scaled = [
+            (points if scale == 1 else np.rint(points * scale)).astype(np.int16, copy=False)
+            for points, scale in zip(self._points, scales, strict=True)
+        ]
+        return InkSet(
+            points=np.concatenate([np.empty((0, 2), np.int16), *scaled]),
+            letter_of_point=np.concatenate([np.empty(0, np.int16), *self._letters]),
+            stroke_starts=np.cumsum([0, *self._stroke_lengths], dtype=np.int64),
+            piece_starts=np.cumsum([0, *self._n_strokes], dtype=np.int64),
+            labels=tuple(self._labels),
+            categories=np.array(self._categories, np.uint8),
+            writers=writers,
+            writer_names=names,
+            styles=np.array(self._styles, np.uint8),
+            guides=(np.array(self._guides).reshape(-1, 2) * scales[:, None]).astype(np.float32),
+        )
+
+
+def _spans(starts: NDArray[np.int64], count: int, end: int) -> bool:
+    """Whether `starts` cuts 0..end into `count` parts."""
+    return (
+        len(starts) == count + 1
+        and starts[0] == 0
+        and starts[-1] == end
+        and bool((np.diff(starts) >= 0).all())
+    )
+
+
+def _texts(stored: dict[str, NDArray[Any]], name: str) -> tuple[str, ...]:
+    """The texts that were stored as bytes and offsets."""
+    content = stored[f"{name}_bytes"].tobytes()
+    starts = stored[f"{name}_starts"].tolist()
+    return tuple(content[start:stop].decode() for start, stop in itertools.pairwise(starts))
+
+
+def spread(
+    starts: NDArray[np.int64], stops: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All numbers of the ranges `starts[i]..stops[i]`, range after range.
+
+    Returns:
+        The numbers [sum of lengths], and where each range starts among them [ranges + 1].
+    """
+    lengths = stops - starts
+    new_starts = np.zeros(len(starts) + 1, np.int64)
+    np.cumsum(lengths, out=new_starts[1:])
+    members = np.arange(new_starts[-1]) + np.repeat(starts - new_starts[:-1], lengths)
+    return members, new_starts

@@ -1,0 +1,323 @@
+"""InkML (W3C Recommendation, 2011): traces, and what the labelled groups of them say.
+
+A group is labelled by an `<annotation>` in it: a `<traceGroup>`, a `<traceView>` that refers to
+traces, or the whole `<ink>`. A labelled group may hold others, as a line holds its words. Ink that
+is yet to be read may have no label at all.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+from xml.parsers import expat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.errors import DataError
+
+GROUPS: Final = ("ink", "traceGroup", "traceView")
+LABELS: Final = ("truth", "transcription", "label")  # types of annotation that say what is written
+WRITERS: Final = ("writer", "writerid")
+CHANNELS: Final = ("X", "Y")
+VALUE: Final = re.compile(r"""(['"!]?)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[*?TF])""")
+COUNT: Final = re.compile(r"\d{1,9}")  # a file with more points would not fit into memory
+MAX_DEPTH: Final = 100  # elements in each other: files have six, and Python goes down a thousand
+MAX_SHOWN: Final = 40  # characters of what came
+ORDERS: Final = {"!": 0, "'": 1, '"': 2}  # a value itself, its difference, the difference of that
+
+
+@dataclass(slots=True, eq=False)
+class Element:
+    """An element of XML, and the line on which it begins."""
+
+    name: str
+    attributes: dict[str, str]
+    line: int
+    text: str = ""
+    children: list["Element"] = field(default_factory=list)
+
+    def all(self, *names: str) -> Iterator["Element"]:
+        """All elements of these names in it, or of any, itself included, in the file's order."""
+        if not names or self.name in names:
+            yield self
+        for child in self.children:
+            yield from child.all(*names)
+
+    def annotation(self, types: tuple[str, ...]) -> str | None:
+        """The text of its first annotation of one of these types."""
+        for child in self.children:
+            if child.name == "annotation" and child.attributes.get("type", "").lower() in types:
+                return child.text.strip()
+        return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """A group of S strokes."""
+
+    label: str  # "" where none is labelled
+    writer: str | None
+    strokes: list[NDArray[np.float64]]  # S arrays [n, 2], x right, y down
+    line: int  # where it begins
+    traces: frozenset[int]  # places, in the file, of the traces that it has points of
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Where a coordinate stands in a trace's points, and which way it grows."""
+
+    channel: int
+    sign: int
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How the points of all traces are told."""
+
+    axes: tuple[Axis, Axis]  # of X and Y
+    n_channels: int  # values that each point has
+
+
+PLAIN: Final = Format((Axis(0, 1), Axis(1, 1)), 2)  # of traces without a traceFormat
+
+
+def read(content: bytes, *, only_labelled: bool = True) -> list[Group]:
+    """The labelled groups of an InkML file, in the order in which they begin.
+
+    Args:
+        content: of the file.
+        only_labelled: whether there is nothing else; otherwise, where no group is labelled, those
+            come that have strokes and lie in no other one, and as one more all traces outside.
+
+    Raises `DataError`, which gives the line, when something in it can't be read.
+    """
+    ink = _parse(content)
+    if ink.name != "ink":
+        raise DataError(f"line {ink.line}: the root is <{ink.name}>, expected <ink>")
+    _refuse_transforms(ink)
+    form = _format(ink)
+    points = {trace: _points(trace, form) for trace in ink.all("trace")}
+    places = {trace: place for place, trace in enumerate(points)}
+    named = {_id(e): e for name in ("trace", "traceGroup") for e in ink.all(name)}
+    writers = dict(_writers(ink))
+
+    def group(element: Element) -> Group:
+        traces = [
+            (trace, part)
+            for trace, part in _traces(element, named)
+            if _is_down(trace) and len(points[trace])
+        ]
+        strokes = [points[trace][part] for trace, part in traces]
+        if not all(map(len, strokes)):
+            raise DataError(f"line {element.line}: a view of points that its trace has not")
+        writer = writers.get(element, writers[ink])
+        shared = frozenset(places[trace] for trace, _ in traces)
+        return Group(element.annotation(LABELS) or "", writer, strokes, element.line, shared)
+
+    elements = [e for e in ink.all(*GROUPS) if e.annotation(LABELS) is not None]
+    groups = [group(element) for element in elements]
+    if not elements and not only_labelled:
+        groups = [found for found in map(group, _outermost(ink)) if found.strokes]
+    return sorted(groups, key=lambda group: group.line)
+
+
+def _outermost(ink: Element) -> list[Element]:
+    """The groups that lie in no other one, and one more of the traces that lie in none."""
+    groups = [child for child in ink.children if child.name == "traceGroup"]
+    loose = [child for child in ink.children if child.name == "trace"]
+    if loose:
+        groups.append(Element("traceGroup", {}, loose[0].line, children=loose))
+    return groups or [ink]
+
+
+def _parse(content: bytes) -> Element:
+    """The root of a document; one with a document type is refused, for entities can explode."""
+    parser = expat.ParserCreate()
+    root = Element("", {}, 0)
+    stack = [root]
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        local = name.rpartition(":")[2]
+        element = Element(local, attributes, parser.CurrentLineNumber)
+        if len(stack) > MAX_DEPTH:
+            raise DataError(f"line {element.line}: more than {MAX_DEPTH} elements in each other")
+        stack[-1].children.append(element)
+        stack.append(element)
+
+    def end(_: str) -> None:
+        stack.pop()
+
+    def characters(text: str) -> None:
+        stack[-1].text += text
+
+    def doctype(*_: object) -> None:
+        raise DataError(f"line {parser.CurrentLineNumber}: document types are not read")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = characters
+    parser.StartDoctypeDeclHandler = doctype
+    parser.buffer_text = True
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError as error:
+        raise DataError(f"line {error.lineno}: {expat.ErrorString(error.code)}") from error
+    except (LookupError, ValueError) as error:  # an encoding that Python or expat does not know
+        raise DataError(f"line 1: {error}, expected UTF-8 or UTF-16") from error
+    return root.children[0]
+
+
+def _is_down(trace: Element) -> bool:
+    return trace.attributes.get("type") != "penUp"
+
+
+def _id(element: Element) -> str:
+    attributes = element.attributes
+    return attributes.get("xml:id") or attributes.get("id") or ""
+
+
+def _writers(element: Element, writer: str | None = None) -> Iterator[tuple[Element, str | None]]:
+    """Each element in it with its writer: its own, or that of what it lies in."""
+    writer = element.annotation(WRITERS) or writer
+    yield element, writer
+    for child in element.children:
+        yield from _writers(child, writer)
+
+
+def _in_use(ink: Element, name: str) -> list[Element]:
+    """The elements of a name without definitions that nothing refers to, if there are others."""
+    referred = {
+        value.removeprefix("#")
+        for element in ink.all()
+        for key, value in element.attributes.items()
+        if key.endswith("Ref")
+    }
+    idle: set[Element] = set()
+    for definitions in ink.all("definitions"):
+        for definition in definitions.children:
+            ids = set(map(_id, definition.all())) - {""}
+            if ids and ids.isdisjoint(referred):
+                idle.update(definition.all(name))
+    return [element for element in ink.all(name) if element not in idle] or list(ink.all(name))
+
+
+def _refuse_transforms(ink: Element) -> None:
+    """Raise `DataError` for ink that stands elsewhere, or is of another shape, than it is told."""
+    for transform in _in_use(ink, "canvasTransform"):
+        for mapping in transform.all("mapping"):
+            kind = mapping.attributes.get("type", "unknown")
+            if kind != "identity":
+                raise DataError(
+                    f"line {mapping.line}: a canvas transform of type {kind!r}, which is not"
+                    " applied, expected 'identity'"
+                )
+
+
+def _format(ink: Element) -> Format:
+    """The one format of all traces."""
+    found: dict[tuple[Axis, Axis], int] = {}
+    for trace_format in _in_use(ink, "traceFormat"):
+        channels = [child for child in trace_format.children if child.name == "channel"]
+        names = [channel.attributes.get("name") for channel in channels]
+        if not set(CHANNELS) <= set(names):
+            raise DataError(
+                f"line {trace_format.line}: the channels are {names}, expected X and Y among them"
+            )
+        x, y = (channels[names.index(name)].attributes for name in CHANNELS)
+        units = [axis["units"] for axis in (x, y) if "units" in axis]
+        if len(set(units)) > 1:
+            raise DataError(
+                f"line {trace_format.line}: X is in {units[0]} and Y in {units[1]},"
+                " expected the same units"
+            )
+        axes = (_axis(names.index("X"), x), _axis(names.index("Y"), y))
+        found[axes] = max(len(channels), found.get(axes, 0))
+    if len(found) > 1:
+        raise DataError("traces of different formats in one file, expected one format")
+    return Format(*found.popitem()) if found else PLAIN
+
+
+def _axis(channel: int, attributes: dict[str, str]) -> Axis:
+    return Axis(channel, -1 if attributes.get("orientation") == "-ve" else 1)
+
+
+def _traces(group: Element, named: dict[str, Element]) -> Iterator[tuple[Element, slice]]:
+    """The traces of a group, and which of their points."""
+    if group.name == "ink":
+        for trace in group.all("trace"):
+            yield trace, slice(None)
+    elif group.name == "trace":
+        yield group, slice(None)
+    elif "traceDataRef" in group.attributes:
+        reference = group.attributes["traceDataRef"]
+        target = named.get(reference.removeprefix("#"))
+        if not reference or target is None:
+            raise DataError(f"line {group.line}: traceDataRef {reference!r} is not in the file")
+        for trace in target.all("trace"):
+            yield trace, _part(group)
+    else:
+        for child in group.children:
+            if child.name in (*GROUPS, "trace"):
+                yield from _traces(child, named)
+
+
+def _part(view: Element) -> slice:
+    """Which points of a trace a view shows: `from` and `to` count from 1 and both belong to it."""
+    first, last = view.attributes.get("from", "1"), view.attributes.get("to")
+    are_counts = all(map(COUNT.fullmatch, [first] if last is None else [first, last]))
+    if not are_counts or int(first) < 1:
+        shown = f"from {first[:MAX_SHOWN]!r} to {last and last[:MAX_SHOWN]!r}"
+        raise DataError(f"line {view.line}: {shown}, expected counts of points")
+    return slice(int(first) - 1, None if last is None else int(last))
+
+
+def _points(trace: Element, form: Format) -> NDArray[np.float64]:
+    """The points [n, 2] of a trace."""
+    rows = _rows(trace, max(axis.channel for axis in form.axes) + 1)
+    if len(rows) == 1 and len(rows[0]) >= 2 * form.n_channels:
+        raise DataError(
+            f"line {trace.line}: {len(rows[0])} values without a comma,"
+            f" expected one behind every point of {form.n_channels}"
+        )
+    try:
+        columns = [_decoded([row[axis.channel] for row in rows]) for axis in form.axes]
+    except ValueError as error:
+        raise DataError(f"line {trace.line}: in X or Y of the trace, {error}") from error
+    return np.array(columns).T * [axis.sign for axis in form.axes]
+
+
+def _rows(trace: Element, least: int) -> list[list[tuple[str, str]]]:
+    """The values of each point of a trace, with their prefixes: so many at least."""
+    written = trace.text.strip().removesuffix(",")  # some end every point with one
+    rows = []
+    for number, text in enumerate(written.split(",") if written else ()):
+        regular = text.partition(":")[0]  # what follows are channels that some points lack
+        row = VALUE.findall(regular)
+        if len(row) < least or VALUE.sub("", regular).strip():
+            raise DataError(
+                f"line {trace.line}: point {number} of the trace is {text.strip()[:MAX_SHOWN]!r}, "
+                f"expected {least} values or more"
+            )
+        rows.append(row)
+    return rows
+
+
+def _decoded(values: list[tuple[str, str]]) -> list[float]:
+    """The numbers of one channel: each is a value, or a first or second difference of values."""
+    order, value, step, change = 0, 0.0, 0.0, 0.0
+    decoded = []
+    for prefix, text in values:
+        order = ORDERS.get(prefix, order)
+        number = None if text == "*" else float(text)  # "*": as it was
+        if order == 0:
+            step, value = (0.0, value) if number is None else (number - value, number)
+        else:
+            if order == 1:
+                step = step if number is None else number
+            else:
+                change = change if number is None else number
+                step += change
+            value += step
+        decoded.append(value)
+    return decoded

@@ -1,0 +1,271 @@
+"""Anyone's labelled ink: InkML files and JSON lines, any alphabet, read into an `InkSet`.
+
+A JSON line is `{"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name"}`; the writer
+may be left out. x grows to the right and y downwards, in any unit; what else a point or a line
+holds is not read. Each labelled group of an InkML file is a piece. A file that breaks these rules
+is refused; a piece that keeps them and can't be trained on is skipped, and counted.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.data.ink_set import CATEGORIES, LARGEST, Builder, InkSet
+from inkstream.model.data.sources import inkml
+from inkstream.model.data.split import LEAST_POINTS, together
+from inkstream.model.data.statistics import Census, WhyKey
+from inkstream.model.errors import DataError
+
+JSON_SUFFIXES: Final = (".jsonl", ".ndjson")
+INKML_SUFFIX: Final = ".inkml"
+SUFFIXES: Final = (*JSON_SUFFIXES, INKML_SUFFIX)
+ANONYMOUS: Final = "unknown"
+
+# CROHME labels formulas and symbols in TeX, and the group of its symbols with a heading.
+NOT_WRITTEN: Final = re.compile(r"\$.+\$|\\([A-Za-z]+|.)|Segmentation|From ITF")
+
+FURTHEST: Final = 1e12  # of a coordinate, either way
+LEAST_SIZE: Final = 256  # units of a writer's median piece: coarser ink, in inches, is scaled up
+OUTSIZE: Final = 400  # times that: a stray point, beside which 16 bits leave the others 80 units
+UNSEEN: Final = frozenset({"Cc", "Cn", "Cs"})  # categories of what no text has: controls, unknown
+
+
+@dataclass(frozen=True, eq=False)  # without slots, which have no room for what is cached
+class Labelled:
+    """A piece as a file has it."""
+
+    label: str
+    writer: str
+    strokes: list[NDArray[np.float64]]  # S arrays [n, 2], n >= 1; none if it has no ink
+    traces: frozenset[Hashable] = frozenset()  # of which others may have points too
+    in_tex: bool = False  # whether its label may be TeX
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """All points [P, 2]."""
+        return np.concatenate([np.empty((0, 2)), *self.strokes])
+
+    @cached_property
+    def size(self) -> float:
+        """The larger of its width and its height."""
+        return float(np.ptp(self.points, axis=0).max()) if self.strokes else 0.0
+
+    @property
+    def keys(self) -> frozenset[Hashable]:
+        """Keys of its ink: pieces that have one in common have the same ink, or some of it."""
+        points = self.points
+        if len(points) < LEAST_POINTS:
+            return self.traces
+        return self.traces | {hashlib.sha256(points.tobytes()).digest()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What files of ink hold: N pieces."""
+
+    ink: InkSet
+    census: Census
+    kin: NDArray[np.int64]  # [N], the same number where pieces have ink in common
+
+
+def holds(source: Path) -> bool:
+    """Whether a path is a file of labelled ink, or a folder with such files."""
+    return bool(_files(source))
+
+
+def read(source: Path) -> Found:
+    """Read a file of labelled ink, or all such files of a folder and of those in it.
+
+    Writers are named "source/writer", where the source is the name without its ending.
+
+    Raises `DataError` with file and line where something can't be read.
+    """
+    files = _files(source)
+    if not files:
+        raise DataError(f"{source} is no {' or '.join(SUFFIXES)} file, and no folder with any")
+    given = [piece for path in files for piece in _pieces(path)]
+    medians = _median_sizes(given)
+    pieces, skipped = [], Counter[WhyKey]()
+    for piece in given:
+        if reason := _fault(piece, medians):
+            skipped[reason, category(piece.label), source.stem] += 1
+        else:
+            pieces.append(piece)
+    if not pieces:
+        reasons = ", ".join(f"{count} {reason}" for (reason, *_), count in skipped.items())
+        raise DataError(
+            f"{source} has no labelled ink that can be used{reasons and f': {reasons}'}"
+        )
+    ink = _collected(pieces, source.stem)
+    counts = Counter((CATEGORIES[index], source.stem) for index in ink.categories)
+    kin = together([piece.keys for piece in pieces])
+    return Found(ink, Census(counts, skipped, {}), kin)
+
+
+def category(label: str) -> str:
+    """Which of UNIPEN's categories a label would be in."""
+    if len(label) > 1:
+        return "8" if len(label.split()) > 1 else "7"
+    if label.isdecimal():
+        return "1a"
+    if label.isalpha():
+        return "1b" if label.isupper() else "1c"
+    return "1d"
+
+
+def _files(source: Path) -> list[Path]:
+    """The files of ink; hidden ones of a folder are not: other systems leave such of theirs."""
+    if not source.is_dir():
+        return [source] if source.is_file() and source.suffix.lower() in SUFFIXES else []
+    return sorted(
+        path
+        for path in source.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+    )
+
+
+def _pieces(path: Path) -> Iterator[Labelled]:
+    return _inkml(path) if path.suffix.lower() == INKML_SUFFIX else _json_lines(path)
+
+
+def _fault(piece: Labelled, medians: Mapping[str, float]) -> str:
+    """Why a piece can't be trained on; "" if it can."""
+    if not piece.strokes:
+        return "no ink"
+    if "\n" in piece.label:
+        return "label of several lines"
+    if piece.in_tex and NOT_WRITTEN.fullmatch(piece.label):
+        return "label is not what is written"
+    if piece.size > OUTSIZE * medians[piece.writer]:
+        return f"ink {OUTSIZE} times larger than its writer's other pieces"
+    return ""
+
+
+def _median_sizes(pieces: list[Labelled]) -> dict[str, float]:
+    """How large each writer's pieces usually are, those aside that have no size."""
+    sizes: dict[str, list[float]] = defaultdict(list)
+    for piece in pieces:
+        sizes[piece.writer] += [piece.size] if piece.size else []
+    return {
+        writer: float(np.quantile(own, 0.5, method="lower")) if own else LEAST_SIZE
+        for writer, own in sizes.items()
+    }
+
+
+def _json_lines(path: Path) -> Iterator[Labelled]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield _json_piece(line, f"{path}, line {number}")
+
+
+def _json_piece(line: bytes, place: str) -> Labelled:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
+        raise DataError(f"{place}: no JSON: {error}") from error
+    if not isinstance(entry, dict) or not {"strokes", "label"} <= entry.keys():
+        raise DataError(f"{place}: {line[:60]!r}, expected an object with strokes and label")
+    strokes, writer = entry["strokes"], entry.get("writer")
+    if not isinstance(strokes, list):
+        raise DataError(f"{place}: strokes is {str(strokes)[:40]}, expected a list of strokes")
+    if isinstance(writer, int | float) and not isinstance(writer, bool):
+        writer = str(writer)
+    return Labelled(
+        label=_lines(entry["label"], "label", place),
+        writer=_name(writer, place),
+        strokes=[
+            _stroke(stroke, f"{place}, stroke {number}")
+            for number, stroke in enumerate(strokes)
+            if stroke != []
+        ],
+    )
+
+
+def _inkml(path: Path) -> Iterator[Labelled]:
+    try:
+        groups = inkml.read(path.read_bytes())
+    except DataError as error:
+        raise DataError(f"{path}, {error}") from error
+    for group in groups:
+        place = f"{path}, line {group.line}"
+        if not all((np.abs(stroke) <= FURTHEST).all() for stroke in group.strokes):
+            raise DataError(f"{place}: a coordinate beyond {FURTHEST:g}")
+        yield Labelled(
+            label=_lines(group.label, "label", place),
+            writer=_name(group.writer or None, place),
+            strokes=group.strokes,
+            traces=frozenset((path, trace) for trace in group.traces),
+            in_tex=True,
+        )
+
+
+def _name(given: object, place: str) -> str:
+    """A writer's name in one line; None is who has none."""
+    return ANONYMOUS if given is None else _lines(given, "writer", place).replace("\n", " ")
+
+
+def _lines(given: object, name: str, place: str) -> str:
+    """The lines of a text, composed (NFC) and with single spaces, without empty ones."""
+    text = unicodedata.normalize("NFC", given) if isinstance(given, str) else ""
+    lines = [" ".join(words) for line in text.splitlines() if (words := line.split())]
+    kinds = {unicodedata.category(character) for character in "".join(lines)}
+    if kinds & UNSEEN or kinds <= {"Cf", "Zs"}:  # Cf joins or parts letters, and is none itself
+        raise DataError(f"{place}: {name} is {given!r}, expected text that can be printed")
+    return "\n".join(lines)
+
+
+def _stroke(given: object, place: str) -> NDArray[np.float64]:
+    """The first two numbers of each point, [n, 2]."""
+    if not isinstance(given, list) or not given:
+        raise DataError(f"{place}: {str(given)[:40]}, expected a list of points [x, y]")
+    for number, point in enumerate(given):
+        if (
+            not isinstance(point, list)
+            or len(point) < 2
+            or not all(_is_number(value) for value in point[:2])
+        ):
+            raise DataError(f"{place}, point {number}: {str(point)[:40]}, expected [x, y]")
+    return np.array([point[:2] for point in given], np.float64)
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and -FURTHEST <= value <= FURTHEST
+    )
+
+
+def _collected(pieces: list[Labelled], donor: str) -> InkSet:
+    """All pieces, each writer's in units that 16 bits can tell apart."""
+    largest: dict[str, float] = defaultdict(float)
+    for piece in pieces:
+        largest[piece.writer] = max(largest[piece.writer], piece.size)
+    medians, builder = _median_sizes(pieces), Builder()
+    for piece in pieces:
+        scale = max(1.0, LEAST_SIZE / medians[piece.writer])
+        if largest[piece.writer] * scale > LARGEST:
+            scale = LARGEST / largest[piece.writer]
+        builder.add(
+            piece.points * scale,
+            [len(stroke) for stroke in piece.strokes],
+            np.full(len(piece.points), 0 if len(piece.label) == 1 else -1, np.int16),
+            (np.nan, np.nan),
+            label=piece.label,
+            category=category(piece.label),
+            writer=f"{donor}/{piece.writer}",
+        )
+    return builder.ink()

@@ -1,0 +1,168 @@
+"""UNIPEN's training release `train_r01_v07` (Zenodo record 1195803): found, read whole, kept.
+
+Below its top folder, `data/CATEGORY/DONOR/...` holds labels, which include ink from `include/...`.
+"""
+
+import lzma
+import os
+import tarfile
+import tempfile
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.data.ink_set import CATEGORIES, Builder, InkSet
+from inkstream.model.data.sources.unipen.format import includes, own_ink, read_page, read_segments
+from inkstream.model.data.sources.unipen.segments import Source, Tally, add_page
+from inkstream.model.data.statistics import Census, PieceKey
+from inkstream.model.errors import DataError
+
+INK: Final = "unipen.npz"
+CENSUS: Final = "census.json"
+
+BLOCK: Final = 10_000  # pieces measured at once
+LEAST_LETTERS: Final = 3  # in a label that can be called longer than its ink
+SHORT_SHARE: Final = 0.3  # of the usual ink a letter: below are wrong labels and broken ink alone
+
+
+def cache_folder() -> Path:
+    """Where the ink that was read once is kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "inkstream" / "unipen"
+
+
+def read(source: Path | None = None) -> tuple[InkSet, Census]:
+    """Read the release, whole, which takes about a minute; or what `keep` kept of it, in seconds.
+
+    Args:
+        source: the archive (.tar, .tar.gz, .tar.xz), its unpacked folder, or a folder that `keep`
+            wrote; None is the cache.
+
+    Raises `DataError` when the source is none of these, or broken off.
+    """
+    if source is None:
+        source = cache_folder()
+        if not (source / INK).is_file():
+            raise DataError(f"{source / INK} is not there: inkstream data unipen ARCHIVE reads it")
+    if (source / INK).is_file():
+        return InkSet.load(source / INK), Census.load(source / CENSUS)
+    if source.is_dir():
+        return _read_folder(source)
+    with tempfile.TemporaryDirectory() as folder:
+        _unpack(source, folder)
+        return _read_folder(Path(folder))
+
+
+def _unpack(source: Path, folder: str) -> None:
+    try:
+        archive = tarfile.open(source)  # noqa: SIM115 - closed below
+    except tarfile.TarError as error:
+        raise DataError(
+            f"{source} is neither an archive nor a folder of UNIPEN: {error}"
+        ) from error
+    with archive:
+        try:
+            archive.extractall(folder, filter="data")
+        except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
+            raise DataError(f"{source} is incomplete or damaged: {error}") from error
+
+
+def keep(ink: InkSet, census: Census, folder: Path) -> None:
+    """Write what was read into `folder`, so that `read` finds it there.
+
+    Raises `DataError`, and leaves what is kept there, when nothing was read.
+    """
+    if not len(ink):
+        raise DataError(
+            f"no labelled ink was found, {sum(census.skipped.values())} segments were skipped:"
+            f" what is kept in {folder} stays as it is"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    ink.save(folder / INK)
+    census.save(folder / CENSUS)
+
+
+def _read_folder(folder: Path) -> tuple[InkSet, Census]:
+    for root in (folder, *sorted(folder.glob("*/"))):
+        if (root / "data").is_dir() and (root / "include").is_dir():
+            return _read_release(root)
+    raise DataError(f"{folder} has no folders data and include, as UNIPEN's release has")
+
+
+def _read_release(root: Path) -> tuple[InkSet, Census]:
+    tally = Tally()
+    ink = _read_pages(root, tally)
+    short = _is_cut_short(ink)
+    tally.skipped.update(("label longer than its ink", *key) for key in _keys(ink, short))
+    ink = ink.take(np.flatnonzero(~short))
+    return ink, Census(Counter(_keys(ink)), tally.skipped, tally.changed)
+
+
+def _read_pages(root: Path, tally: Tally) -> InkSet:
+    """Each page of ink is read once, for the label files of all categories that have it."""
+    builder = Builder()
+    label_files: dict[Hashable, list[Path]] = defaultdict(list)
+    for category in CATEGORIES:
+        for path in sorted(root.glob(f"data/{category}/*/**/*.dat")):
+            text = path.read_bytes()
+            label_files[includes(text), own_ink(text)].append(path)
+    for paths in label_files.values():
+        sources = [source for path in paths for source in _sources(root / "data", path)]
+        try:
+            page = read_page(
+                paths[0].read_bytes(), lambda name: (root / "include" / name).read_bytes()
+            )
+        except (DataError, OSError) as error:
+            for source in sources:
+                tally.skip(_reason(error), source)
+            continue
+        add_page(page, sources, builder, tally)
+    return builder.ink()
+
+
+def _reason(error: DataError | OSError) -> str:
+    """Why a page can't be read."""
+    if isinstance(error, FileNotFoundError):
+        return "an included file is missing"
+    return str(error) if isinstance(error, DataError) else "an included file can't be read"
+
+
+def _sources(data: Path, path: Path) -> Iterator[Source]:
+    """The segments of a label file below the folder `data`."""
+    category, donor = path.relative_to(data).parts[:2]
+    for segment in read_segments(path.read_bytes()):
+        yield Source(category, donor, segment)
+
+
+def _keys(ink: InkSet, chosen: NDArray[np.bool_] | slice = slice(None)) -> Iterator[PieceKey]:
+    """Category and donor of each piece that is chosen."""
+    donors = [name.partition("/")[0] for name in ink.writer_names]
+    for category, writer in zip(ink.categories[chosen], ink.writers[chosen], strict=True):
+        yield CATEGORIES[category], donors[writer]
+
+
+def _is_cut_short(ink: InkSet) -> NDArray[np.bool_]:
+    """Whether a piece's ink is far shorter than its writer's is for as many characters, [N]."""
+    blocks = np.array_split(np.arange(len(ink)), len(ink) // BLOCK + 1)
+    lengths = np.concatenate([_path_lengths(ink.take(block)) for block in blocks])
+    n_letters = np.array([sum(map(str.isalnum, label)) for label in ink.labels], np.int64)
+    per_letter = lengths / np.maximum(n_letters, 1)
+    judged = n_letters >= LEAST_LETTERS
+    short = np.zeros(len(ink), np.bool_)
+    for writer in np.unique(ink.writers[judged]):
+        own = judged & (ink.writers == writer)
+        short[own] = per_letter[own] < SHORT_SHARE * np.median(per_letter[own])
+    return short
+
+
+def _path_lengths(ink: InkSet) -> NDArray[np.float64]:
+    """How far the pen went on paper in each piece, [N]."""
+    steps = np.hypot(*np.diff(ink.points.astype(np.float32), axis=0, prepend=0).T)
+    steps[ink.stroke_starts[:-1]] = 0
+    walked = np.concatenate([[0.0], np.cumsum(steps, dtype=np.float64)])
+    return np.diff(walked[ink.stroke_starts[ink.piece_starts]])

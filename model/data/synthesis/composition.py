@@ -1,0 +1,383 @@
+"""Scraps of one writer's ink set side by side on one baseline.
+
+Made-up words and lines for training, composed of one writer's own letters, runs and words.
+
+Where each letter is in them is known exactly. Points come in x-heights of the writer, so that every
+hand comes in one size; `model.data.augmentation` brings them into rows, as it does any other ink.
+"""
+
+import string
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Final, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.data.ink_set import InkSet, spread
+from inkstream.model.data.synthesis.glyphs import Run, Scraps, Scribe, collect
+from inkstream.model.data.synthesis.texts import DIGITS, Words, english, marks, number
+from inkstream.model.errors import DataError
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+WordRuns = Sequence[Sequence[Run]]  # a space between one word and the next
+
+# Distances in x-heights. Those of writers who are not known by theirs are as those of the 85 of
+# UNIPEN's training writers who are: the middle, and the standard deviation between writers.
+LETTER_GAP: Final = (0.35, 0.12)
+WORD_GAP: Final = (1.7, 0.4)
+GAP_JITTER: Final = 0.12  # standard deviation between letters, and as a share between words
+LEAST_WORD_GAP: Final = 0.6  # more than within words
+OVERLAP: Final = 0.5  # share of a run's width that may lie below the one before
+ONWARD: Final = 0.02  # that a run ends behind the one before at least, however narrow it is
+SIZE_JITTER: Final = 0.05  # standard deviation, as a share
+BASELINE_JITTER: Final = 0.05  # standard deviation
+
+
+class Ink(NamedTuple):
+    """Pen points, and what each is a part of."""
+
+    points: NDArray[np.float32]  # [P, 2], x-heights: x from the left end, y from the baseline down
+    stroke_starts: Indices  # [S + 1], into points
+    letter_of_point: NDArray[np.int16]  # [P], index into the text; -1 in a word that is not cut
+
+
+def lay_out(scraps: Scraps, scribe: Scribe, words: WordRuns, random: np.random.Generator) -> Ink:
+    """Set the runs of words side by side, as far apart as the scribe does, with a little chance.
+
+    Each run ends further right than all before it.
+    """
+    runs = [run for word in words for run in word]
+    first = np.array([run.first for run in runs], np.int64)
+    rows, row_starts = spread(first, first + np.array([run.length for run in runs], np.int64))
+    left = np.minimum.reduceat(scraps.sides[rows, 0], row_starts[:-1])
+    right = np.maximum.reduceat(scraps.sides[rows, 1], row_starts[:-1])
+    size, rise = np.clip(random.standard_normal((2, len(runs))), -2, 2)
+    scale = (1 + SIZE_JITTER * size) / scraps.x_height[first]
+    width = (right - left) * scale
+    gap = _gaps(scribe, [len(word) for word in words], width, random)
+    x = np.cumsum(gap + width) - width - left * scale
+    y = BASELINE_JITTER * rise - scraps.baseline[first] * scale
+    run = np.repeat(np.arange(len(runs)), np.diff(row_starts))
+    letter = np.where(scraps.is_letter[rows], _places(words), -1)
+    return _moved(scraps, rows, run, letter, np.stack([scale, x, y]))
+
+
+def _gaps(
+    scribe: Scribe, runs_of_word: list[int], width: Floats, random: np.random.Generator
+) -> Floats:
+    """How far from the end of the one before each run stands [runs]; 0 for the first."""
+    of_letters, of_words = random.standard_normal(2)
+    letter_gap, word_gap = scribe.letter_gap, scribe.word_gap
+    if not np.isfinite(letter_gap):
+        letter_gap = LETTER_GAP[0] + LETTER_GAP[1] * of_letters
+    if not np.isfinite(word_gap):
+        word_gap = WORD_GAP[0] + WORD_GAP[1] * of_words
+    jitter = GAP_JITTER * np.clip(random.standard_normal(len(width)), -2, 2)
+    gap = np.maximum(letter_gap + jitter, ONWARD - OVERLAP * width)
+    starts = list(accumulate(runs_of_word[:-1]))
+    least = LEAST_WORD_GAP + max(letter_gap, scribe.widest_gap)
+    gap[starts] = np.maximum(word_gap * (1 + jitter[starts]), least)
+    gap[0] = 0
+    return gap
+
+
+def _places(words: WordRuns) -> list[int]:
+    """Where in the text each scrap's own starts."""
+    places: list[int] = []
+    at = 0
+    for word in words:
+        for run in word:
+            places += range(at, at + run.length)
+            at += len(run.text)
+        at += 1
+    return places
+
+
+def _moved(scraps: Scraps, rows: Indices, run: Indices, letter: Indices, way: Floats) -> Ink:
+    """The ink of scraps, each run's in the order of writing and in its place.
+
+    Args:
+        scraps: all scraps.
+        rows: [n], the scraps.
+        run: [n], ascending, which run each belongs to.
+        letter: [n], each one's place in the text.
+        way: [3, runs], scale, then shift to the right and down.
+    """
+    ranges, range_starts = spread(scraps.range_starts[rows], scraps.range_starts[rows + 1])
+    row = np.repeat(np.arange(len(rows)), np.diff(range_starts))
+    order = np.lexsort((scraps.ranges[ranges, 0], run[row]))
+    ranges, row = ranges[order], row[order]
+    start, stop = scraps.ranges[ranges].T
+    points, starts = spread(start, stop)
+    new = scraps.begins[ranges] | (np.diff(run[row], prepend=-1) != 0)
+    new[1:] |= start[1:] != stop[:-1]  # elsewhere the pen went on from letter to letter
+    scale, right, down = way[:, np.repeat(run[row], stop - start)]
+    placed = np.empty((len(points), 2), np.float32)
+    placed[:, 0] = scraps.points[points, 0] * scale + right
+    placed[:, 1] = scraps.points[points, 1] * scale + down
+    placed[:, 0] -= placed[:, 0].min()
+    letter_of_point = np.repeat(letter[row], stop - start).astype(np.int16)
+    return Ink(placed, np.append(starts[:-1][new], len(points)), letter_of_point)
+
+
+Kind = Literal["spelt", "words", "numbers", "random"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+TRIES: Final = 30  # words drawn until the writer has all letters of one
+
+# What a writer must have for a kind.
+ENOUGH_LETTERS: Final = 18  # different ones, small or large
+ENOUGH_WORDS: Final = 12  # in block capitals too, for lines of them
+ENOUGH_DIGITS: Final = 8
+ENOUGH_CHARACTERS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is made up, and how often."""
+
+    spelt: float = 0.4  # share of words spelt of letters and runs of letters
+    words: float = 0.3  # of lines of the writer's whole words
+    numbers: float = 0.1  # of numbers, dates, prices, times
+    random: float = 0.2  # of texts of any characters that the writer has, each as often
+    single: float = 0.5  # share of spelt texts, and of numbers, that are one word
+    most_words: int = 8  # of the others
+    most_random: int = 14  # characters of a random text
+    random_space: float = 0.15  # share of places between them that are a space
+    new: float = 0.2  # share of spelt words that are made up, like those of labels
+    english: float = 0.4  # share of spelt words that are English, whether a label has them or not
+    capital: float = 0.12  # share of spelt words that are given a capital
+    capitals: float = 0.05  # share of those that are all capitals
+    block: float = 0.2  # share of texts in block capitals, of writers who have enough of them
+    sentence: float = 0.5  # share of lines that begin with a capital, if the writer has it
+    long_runs: float = 0.8  # share of runs that are as long as the writer has them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MadeLine:
+    """One made-up word or line."""
+
+    points: NDArray[np.float32]  # [P, 2], x-heights: x from the left end, y from the baseline down
+    stroke_starts: NDArray[np.int64]  # [S + 1], into points
+    letter_of_point: NDArray[np.int16]  # [P], index into the label; -1 in a word that is not cut
+    label: str
+    writer: int  # index into the ink's `writer_names`
+    kind: Kind
+
+
+class LineMaker:
+    """Makes up words and lines from pieces of ink."""
+
+    def __init__(self, ink: InkSet, indices: NDArray[np.int64], recipe: Recipe | None = None):
+        """Take ink and words from the pieces at `indices` alone: seconds for all of UNIPEN.
+
+        A kind that no writer has enough ink for is never drawn: `missing` names those that the
+        recipe asks for.
+
+        Raises `DataError` when the recipe asks for nothing else, or no label has a word.
+        """
+        self._recipe = recipe or Recipe()
+        labels = (ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
+        self._words = Words(labels, english())
+        self._scraps = collect(ink, indices)
+        scribes = self._scraps.scribes
+        self._characters = {writer: frozenset(scribe.letters) for writer, scribe in scribes.items()}
+        self._capitals = _words(scribes, lambda text: text[0].isupper())
+        self._block = _words(scribes, str.isupper)
+        self._writers = {kind: self._able(kind) for kind in KINDS}
+        asked = {kind: share for kind in KINDS if (share := getattr(self._recipe, kind))}
+        self.missing = tuple(kind for kind in asked if not self._writers[kind][0])
+        if asked and len(self.missing) == len(asked):
+            raise DataError(f"no writer has enough ink to make up {', '.join(self.missing)}")
+        self._shares = np.cumsum(
+            [0.0 if kind in self.missing else asked.get(kind, 0.0) for kind in KINDS]
+        )
+        self._compose: dict[Kind, Callable[[int, np.random.Generator], list[list[Run]]]] = {
+            "spelt": self._spelt,
+            "words": self._lined_up,
+            "numbers": self._numbers,
+            "random": self._random,
+        }
+
+    def draw(self, random: np.random.Generator, kind: Kind | None = None) -> MadeLine:
+        """Make up one, of this kind, or of any as the recipe says."""
+        if kind is None:
+            kind = KINDS[_drawn(self._shares, random)]
+        writers, amounts = self._writers[kind]
+        if not writers:
+            raise DataError(f"no writer has enough ink to make up {kind!r}")
+        writer = writers[_drawn(amounts, random)]
+        words = self._compose[kind](writer, random)
+        ink = lay_out(self._scraps, self._scraps.scribes[writer], words, random)
+        label = " ".join("".join(run.text for run in word) for word in words)
+        return MadeLine(*ink, label, writer, kind)
+
+    def writers(self, characters: Set[str]) -> list[int]:
+        """Those who wrote each of these characters at least once."""
+        return [writer for writer, own in sorted(self._characters.items()) if characters <= own]
+
+    def write(self, text: str, writer: int, random: np.random.Generator) -> MadeLine:
+        """Have a writer, who must have all its characters, write a text."""
+        scribe = self._scraps.scribes[writer]
+        words = [spell(scribe, word, random, self._recipe.long_runs) for word in text.split()]
+        return MadeLine(*lay_out(self._scraps, scribe, words, random), text, writer, "spelt")
+
+    def _able(self, kind: Kind) -> tuple[list[int], NDArray[np.float64]]:
+        """Writers who have enough, and the running sum of the roots of how much they have."""
+        scribes = self._scraps.scribes
+        writers = [writer for writer in sorted(scribes) if self._has_enough(writer, kind)]
+        amounts = [
+            len(scribes[writer].words)
+            if kind == "words"
+            else sum(map(len, scribes[writer].letters.values()))
+            for writer in writers
+        ]
+        return writers, np.cumsum(np.sqrt(amounts))
+
+    def _has_enough(self, writer: int, kind: Kind) -> bool:
+        characters = self._characters[writer]
+        match kind:
+            case "spelt":
+                alphabets = (string.ascii_lowercase, string.ascii_uppercase)
+                return any(_have(characters, alphabet) for alphabet in alphabets)
+            case "words":
+                return len(self._scraps.scribes[writer].words) >= ENOUGH_WORDS
+            case "numbers":
+                return len(characters & DIGITS) >= ENOUGH_DIGITS
+            case "random":
+                return len(characters) >= ENOUGH_CHARACTERS
+
+    def _spelt(self, writer: int, random: np.random.Generator) -> list[list[Run]]:
+        characters = self._characters[writer]
+        block = random.random() < self._recipe.block and _have(characters, string.ascii_uppercase)
+        words = [self._word(characters, random, block=block) for _ in range(self._n_words(random))]
+        begun = words[0][0].upper() + words[0][1:]
+        if len(words) > 1 and random.random() < self._recipe.sentence and characters >= set(begun):
+            words[0] = begun
+        return self._with_marks(writer, words, random)
+
+    def _lined_up(self, writer: int, random: np.random.Generator) -> list[list[Run]]:
+        known, capitals = self._scraps.scribes[writer].words, self._capitals[writer]
+        if len(self._block[writer]) >= ENOUGH_WORDS and random.random() < self._recipe.block:
+            known = capitals = self._block[writer]
+        n_words = int(random.integers(2, self._recipe.most_words + 1))
+        words = [known[at] for at in random.integers(len(known), size=n_words)]
+        if capitals and random.random() < self._recipe.sentence:
+            words[0] = capitals[int(random.integers(len(capitals)))]
+        return self._with_marks(writer, words, random)
+
+    def _numbers(self, writer: int, random: np.random.Generator) -> list[list[Run]]:
+        scribe, characters = self._scraps.scribes[writer], self._characters[writer]
+        texts = [number(characters, random) for _ in range(self._n_words(random))]
+        words = " ".join(texts).split(" ")
+        return [spell(scribe, word, random, self._recipe.long_runs) for word in words]
+
+    def _random(self, writer: int, random: np.random.Generator) -> list[list[Run]]:
+        scribe, characters = self._scraps.scribes[writer], sorted(self._characters[writer])
+        n = int(random.integers(1, self._recipe.most_random + 1))
+        text = "".join(characters[at] for at in random.integers(len(characters), size=n))
+        spaces = np.flatnonzero(random.random(n - 1) < self._recipe.random_space) + 1
+        cuts = pairwise([0, *spaces.tolist(), n])
+        return [spell(scribe, text[start:stop], random) for start, stop in cuts]
+
+    def _with_marks(
+        self, writer: int, words: Sequence[str | Run], random: np.random.Generator
+    ) -> list[list[Run]]:
+        """Words, to be spelt or as they are, with marks between them."""
+        scribe, long_runs = self._scraps.scribes[writer], self._recipe.long_runs
+        characters = self._characters[writer]
+        around = marks(len(words), characters, random)
+        written: list[list[Run]] = [[]]
+        for word, (before, after, spaced) in zip(words, around, strict=True):
+            close, _, dash = after.partition(" ")
+            text = word if isinstance(word, str) else word.text
+            if text.isupper() and characters >= set(close.upper()):  # DOG'S
+                close = close.upper()
+            if isinstance(word, str):
+                written[-1] += spell(scribe, before + word + close, random, long_runs)
+            else:
+                written[-1] += [*spell(scribe, before, random), word, *spell(scribe, close, random)]
+            written += [spell(scribe, dash, random)] if dash else []
+            written += [[]] if spaced else []
+        return [runs for runs in written if runs]
+
+    def _n_words(self, random: np.random.Generator) -> int:
+        if random.random() < self._recipe.single:
+            return 1
+        return int(random.integers(2, self._recipe.most_words + 1))
+
+    def _word(self, characters: frozenset[str], random: np.random.Generator, *, block: bool) -> str:
+        """A word that the writer has the letters for, in block capitals or not."""
+        recipe = self._recipe
+        for new, case in random.random((TRIES, 2)).tolist():
+            if new < recipe.new:
+                word = self._words.new(random)
+            elif new < recipe.new + recipe.english:
+                word = self._words.of_language(random)
+            else:
+                word = self._words.known(random)
+            if block or case < recipe.capitals:
+                word = word.upper()
+            elif case < recipe.capitals + recipe.capital:
+                word = word[0].upper() + word[1:]
+            for cased in (word, word.lower(), word.upper()):
+                if characters >= set(cased):
+                    return cased
+        letters = sorted(characters & set(string.ascii_letters))
+        return letters[int(random.integers(len(letters)))]
+
+
+def _have(characters: frozenset[str], alphabet: str) -> bool:
+    """Whether there are enough of an alphabet's letters to spell words."""
+    return len(characters & set(alphabet)) >= ENOUGH_LETTERS
+
+
+def _words(scribes: Mapping[int, Scribe], like: Callable[[str], bool]) -> dict[int, list[Run]]:
+    """Each writer's words whose text is like that."""
+    return {
+        writer: [word for word in scribe.words if like(word.text)]
+        for writer, scribe in scribes.items()
+    }
+
+
+def spell(
+    scribe: Scribe, text: str, random: np.random.Generator, long_runs: float = 0.0
+) -> list[Run]:
+    """Runs and single letters of a writer, who must have all letters of the text.
+
+    Args:
+        scribe: the writer's scraps.
+        text: without spaces.
+        random: where the draws come from.
+        long_runs: share of runs that are as long as the writer has them; the rest has any length.
+    """
+    runs = []
+    place = 0
+    while place < len(text):
+        length = 1
+        while place + length < len(text) and text[place : place + length + 1] in scribe.runs:
+            length += 1
+        if length > 1 and random.random() >= long_runs:
+            length = int(random.integers(1, length + 1))
+        runs.append(_run(scribe, text[place : place + length], random))
+        place += length
+    return runs
+
+
+def _run(scribe: Scribe, text: str, random: np.random.Generator) -> Run:
+    """One of the writer's runs, or letters, of this text."""
+    if len(text) == 1:
+        letters = scribe.letters[text]
+        return Run(text, letters[int(random.integers(len(letters)))], 1)
+    at = scribe.runs.find(text, int(random.integers(len(scribe.runs))))
+    if at < 0:
+        at = scribe.runs.find(text)
+    return Run(text, scribe.run_scraps[at], len(text))
+
+
+def _drawn(sums: NDArray[np.float64], random: np.random.Generator) -> int:
+    """An index, as often as the step that the running sum makes there."""
+    return int(np.searchsorted(sums, random.random() * sums[-1], "right"))

@@ -1,0 +1,484 @@
+"""How large letters are and where they stand in a line: for ink that came without its line.
+
+Lengths are x-heights, the height of an `x`, from the baseline, y down. The usual shapes are medians
+of 25,000 letters that 94 of UNIPEN's training writers wrote in lines.
+
+Letters and words cut out of labelled ink, each as a few ranges of its points.
+
+Scraps of ink that made-up lines are composed of: whose they are, how large, where they stand.
+
+A scrap is a letter, or a whole word that is not known letter by letter. Letters that were written
+as one follow each other, so that a run of letters, with its joins, is a row of scraps. The points
+stay where they are, in the `InkSet`: a scrap is a few ranges of them.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.data.ink_set import CATEGORIES, InkSet, spread
+
+Floats = NDArray[np.float64]
+
+
+class Shape(NamedTuple):
+    """The usual top and bottom of a character, and by which of its parts it keeps its place."""
+
+    top: float
+    bottom: float
+    held_at: float  # 0 = its top, 1 = its bottom, 0.5 = its middle
+
+
+_SHAPES: Final = {
+    "acemnorsuvwx": Shape(-1.0, 0.0, 1),
+    "bdhkl": Shape(-1.9, 0.0, 1),
+    "t": Shape(-1.75, 0.0, 1),
+    "i": Shape(-1.65, 0.0, 1),
+    "f": Shape(-2.0, 0.15, 0.5),
+    "gpqy": Shape(-1.0, 1.1, 0),
+    "j": Shape(-1.65, 0.9, 0.5),
+    "z": Shape(-1.0, 0.05, 0),
+    "ABCDEFGHIKLMNOPRSTUVWXYZ": Shape(-1.75, 0.0, 1),
+    "JQ": Shape(-1.75, 0.25, 0.5),
+    "0123456789": Shape(-1.7, 0.0, 1),
+    "!?&%#": Shape(-2.0, 0.0, 1),
+    "@": Shape(-1.5, 0.15, 0.5),
+    "$": Shape(-2.1, 0.3, 0.5),
+    "()[]{}|/\\": Shape(-2.0, 0.5, 0.5),
+    "'\"`^": Shape(-2.1, -1.45, 0),
+    "*": Shape(-2.0, -0.9, 0),
+    ".": Shape(-0.15, 0.0, 1),
+    ",": Shape(-0.15, 0.65, 0.5),
+    ";": Shape(-1.25, 0.65, 0.5),
+    ":": Shape(-1.2, -0.1, 0.5),
+    "-~": Shape(-0.7, -0.5, 0.5),
+    "=+<>": Shape(-1.2, -0.2, 0.5),
+    "_": Shape(-0.1, 0.05, 0.5),
+}
+_SHAPE_OF: Final = {character: shape for key, shape in _SHAPES.items() for character in key}
+_OTHER: Final = Shape(-1.75, 0.0, 1)
+
+# Whose height tells how large a hand is, and whose bottom where the line is.
+SIZED: Final = frozenset("abcdeghklmnopqrstuvwxyzABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
+SEATED: Final = frozenset("abcdehiklmnorstuvwxABCDEFGHIKLMNOPRSTUVWXZ")
+THIN: Final = tuple(".,:;'`!|\"")  # marks, of little width
+
+AROUND: Final = 5  # letters to both sides that tell where a letter's baseline is
+
+
+def shapes_of(texts: Sequence[str]) -> Floats:
+    """The usual shapes of texts [n, 3], as `Shape` has them; of a word that of all its letters."""
+    known = {text: _shape_of(text) for text in set(texts)}
+    return np.array([known[text] for text in texts], np.float64).reshape(-1, 3)
+
+
+def _shape_of(text: str) -> Shape:
+    shapes = [_SHAPE_OF.get(character, _OTHER) for character in text]
+    if len(shapes) == 1:
+        return shapes[0]
+    return Shape(min(shape.top for shape in shapes), max(shape.bottom for shape in shapes), 1)
+
+
+def held(top: Floats, bottom: Floats, shapes: Floats, x_height: Floats) -> Floats:
+    """Where the baseline is, [n], of ink that has only its own bounds: as usual for its shape."""
+    usual_top, usual_bottom, held_at = shapes.T
+    at = top + held_at * (bottom - top)
+    baseline: Floats = at - (usual_top + held_at * (usual_bottom - usual_top)) * x_height
+    return baseline
+
+
+def seats(bottom: Floats, group: NDArray[np.int64]) -> Floats:
+    """Where the baseline is, [n]: the median of the letters around.
+
+    Args:
+        bottom: [n], of each letter, as written; NaN for one that says nothing of the baseline.
+        group: [n], the row of writing that each letter stands in.
+
+    Returns:
+        [n], NaN where no letter near by tells.
+    """
+    if not len(bottom):
+        return bottom
+    padded = np.pad(bottom, AROUND, constant_values=np.nan)
+    groups = np.pad(group, AROUND, constant_values=-1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1)
+    same = np.lib.stride_tricks.sliding_window_view(groups, 2 * AROUND + 1) == group[:, None]
+    near = np.sort(np.where(same, windows, np.nan), 1)  # NaN comes last
+    count = np.isfinite(near).sum(1)
+    lower, upper = np.maximum(count - 1, 0) // 2, count // 2
+    each = np.arange(len(bottom))
+    median: Floats = (near[each, lower] + near[each, np.minimum(upper, 2 * AROUND)]) / 2
+    return median
+
+
+def lower_turns(y: NDArray[np.int16], stroke: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which points [P] of strokes are lower than those two before and after them."""
+    low = np.ones(len(y), np.bool_)
+    for apart in (1, 2):
+        other = stroke[apart:] != stroke[:-apart]
+        low[apart:] &= other | (y[apart:] > y[:-apart])
+        low[:-apart] &= other | (y[:-apart] >= y[apart:])
+    return low
+
+
+def medians(values: NDArray[Any], group: NDArray[Any], n_groups: int) -> Floats:
+    """The upper median of each group's values, [n_groups]; NaN for a group without any."""
+    order = np.lexsort((values, group))
+    counts = np.bincount(group, minlength=n_groups)
+    middle = np.cumsum(counts) - counts + counts // 2
+    found = counts > 0
+    median = np.full(n_groups, np.nan)
+    median[found] = values[order][middle[found]]
+    return median
+
+
+Indices = NDArray[np.int64]
+
+# Where a cutting comes from; its writer may have written each at another scale.
+LETTER, CHARACTER, WORD = range(3)  # a letter of a word or line, a piece of one character, a word
+
+WORDS: Final = CATEGORIES.index("7")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cuttings:
+    """R letters and words, of G ranges of points."""
+
+    ranges: Indices  # [G, 2], into the points
+    range_starts: Indices  # [R + 1], into ranges
+    range_bounds: Floats  # [G, 4], left, top, right, bottom
+    pieces: Indices  # [R]
+    places: Indices  # [R], of the letter in the label; 0 for what is whole
+    texts: list[str]  # R
+    sources: Indices  # [R], LETTER, CHARACTER or WORD
+
+    def take(self, chosen: Indices) -> "Cuttings":
+        """The cuttings at these indices, in that order."""
+        members, starts = spread(self.range_starts[chosen], self.range_starts[chosen + 1])
+        return Cuttings(
+            self.ranges[members],
+            starts,
+            self.range_bounds[members],
+            self.pieces[chosen],
+            self.places[chosen],
+            [self.texts[index] for index in chosen],
+            self.sources[chosen],
+        )
+
+    def bounds(self) -> Floats:
+        """Left, top, right and bottom of each, [R, 4]."""
+        if not self.texts:
+            return np.zeros((0, 4))
+        low = np.minimum.reduceat(self.range_bounds[:, :2], self.range_starts[:-1])
+        high = np.maximum.reduceat(self.range_bounds[:, 2:], self.range_starts[:-1])
+        return np.concatenate([low, high], 1)
+
+
+def cuttings(ink: InkSet, indices: Indices) -> Cuttings:
+    """All of the pieces at `indices`: the letters of words and lines that are known letter by
+    letter, in the order of their text; then single characters, and the other words.
+
+    Ink that stands under several categories comes once.
+    """
+    pieces = np.unique(indices)
+    found = _joined(_letters(ink, pieces), _whole(ink, pieces))
+    return found.take(_distinct(ink, found))
+
+
+def stroke_begins(ink: InkSet) -> NDArray[np.bool_]:
+    """Whether a stroke starts at a point, [P]."""
+    begins = np.zeros(len(ink.points), np.bool_)
+    begins[ink.stroke_starts[:-1]] = True
+    return begins
+
+
+def _lengths(ink: InkSet, pieces: Indices) -> Indices:
+    return np.array([len(ink.labels[piece]) for piece in pieces], np.int64)
+
+
+def _is_cut(ink: InkSet, pieces: Indices) -> NDArray[np.bool_]:
+    """Whether every point of a piece is known to belong to one of several letters."""
+    known = np.logical_and.reduceat(
+        ink.letter_of_point >= 0, ink.stroke_starts[ink.piece_starts[:-1]]
+    )
+    return known[pieces] & (_lengths(ink, pieces) > 1)
+
+
+def _letters(ink: InkSet, pieces: Indices) -> Cuttings:
+    pieces = pieces[_is_cut(ink, pieces)]
+    start, stop = (ink.stroke_starts[ink.piece_starts[pieces + one]] for one in (0, 1))
+    points, _ = spread(start, stop)
+    letter = ink.letter_of_point[points].astype(np.int64)
+    new = stroke_begins(ink)[points]
+    new[1:] |= np.diff(letter) != 0
+    at = np.flatnonzero(new)
+    ranges = points[at][:, None] + np.stack([0 * at, np.diff(at, append=len(points))], 1)
+    piece, letter = np.repeat(np.arange(len(pieces)), stop - start)[at], letter[at]
+    order = np.lexsort((at, letter, piece))
+    ranges, piece, letter = ranges[order], piece[order], letter[order]
+    first = np.flatnonzero((np.diff(piece, prepend=-1) != 0) | (np.diff(letter, prepend=-1) != 0))
+    pieces, places = pieces[piece[first]], letter[first]
+    members, starts = spread(ranges[:, 0], ranges[:, 1])
+    return Cuttings(
+        ranges=ranges,
+        range_starts=np.append(first, len(ranges)),
+        range_bounds=_bounds(ink.points[members], starts),
+        pieces=pieces,
+        places=places,
+        texts=[ink.labels[piece][place] for piece, place in zip(pieces, places, strict=True)],
+        sources=np.full(len(first), LETTER),
+    )
+
+
+def _whole(ink: InkSet, pieces: Indices) -> Cuttings:
+    lengths = _lengths(ink, pieces)
+    spaced = np.array([" " in ink.labels[piece] for piece in pieces], np.bool_)
+    is_word = (ink.categories[pieces] == WORDS) & ~spaced & ~_is_cut(ink, pieces)
+    used = (lengths == 1) | is_word
+    pieces, lengths = pieces[used], lengths[used]
+    strokes, starts = spread(ink.piece_starts[pieces], ink.piece_starts[pieces + 1])
+    return Cuttings(
+        ranges=np.stack([ink.stroke_starts[strokes], ink.stroke_starts[strokes + 1]], 1),
+        range_starts=starts,
+        range_bounds=_bounds(ink.points, ink.stroke_starts)[strokes],
+        pieces=pieces,
+        places=np.zeros(len(pieces), np.int64),
+        texts=[ink.labels[piece] for piece in pieces],
+        sources=np.where(lengths == 1, CHARACTER, WORD),
+    )
+
+
+def _bounds(points: NDArray[np.int16], starts: Indices) -> Floats:
+    if len(starts) == 1:
+        return np.zeros((0, 4))
+    low = np.minimum.reduceat(points, starts[:-1])
+    high = np.maximum.reduceat(points, starts[:-1])
+    return np.concatenate([low, high], 1).astype(np.float64)
+
+
+def _joined(one: Cuttings, other: Cuttings) -> Cuttings:
+    return Cuttings(
+        np.concatenate([one.ranges, other.ranges]),
+        np.append(one.range_starts, other.range_starts[1:] + len(one.ranges)),
+        np.concatenate([one.range_bounds, other.range_bounds]),
+        np.append(one.pieces, other.pieces),
+        np.append(one.places, other.places),
+        one.texts + other.texts,
+        np.append(one.sources, other.sources),
+    )
+
+
+def _distinct(ink: InkSet, found: Cuttings) -> Indices:
+    """Which of them are not the same ink as an earlier one, by what is seen of it."""
+    bounds = found.bounds()
+    numbers = {text: number for number, text in enumerate(sorted(set(found.texts)))}
+    first = found.ranges[found.range_starts[:-1], 0]
+    last = found.ranges[found.range_starts[1:] - 1, 1] - 1
+    looks = [
+        ink.writers[found.pieces][:, None],
+        np.array([numbers[text] for text in found.texts], np.int64)[:, None],
+        np.add.reduceat(np.diff(found.ranges, axis=1), found.range_starts[:-1]),
+        bounds[:, 2:] - bounds[:, :2],
+        ink.points[first] - bounds[:, :2],
+        ink.points[last] - bounds[:, :2],
+    ]
+    _, kept = np.unique(np.concatenate(looks, 1), axis=0, return_index=True)
+    return np.sort(kept).astype(np.int64)
+
+
+# Words and lines are of one scale with each other; a writer's single characters may be of another.
+OF_TEXT: Final = [CATEGORIES.index(name) for name in ("7", "8")]
+
+USUAL: Final = (0.4, 2.2)  # times the usual height of its text: what is beyond is a slip
+WIDEST_THIN: Final = 1.2  # x-heights that a mark of little width is wide at most
+LARGEST: Final = 4.5  # x-heights that a character is wide at most, or high, if none is usual
+WORD_EXCESS: Final = 1.13  # times the usual height: a word's letters do not stand quite in line
+TURNS_RISE: Final = 0.13  # x-heights by which the lower turns of a word lie above its baseline
+DESCENDS: Final = 0.3  # x-heights below the baseline: where it is, a word's lower bound can't tell
+TORN: Final = 3.0  # x-heights between parts of a word that is none
+TOO_FAR: Final = 0.9  # x-heights between letters that are no run any more: each stood in its box
+FIELDS: Final = 4.0  # x-heights between words that stand in fields of a form, not in a line
+STRAY: Final = 1.0  # x-heights from its usual place: a letter that does not share that baseline
+NEXT_ROW: Final = 4.0  # x-heights back to the left: another row of writing
+
+
+class Run(NamedTuple):
+    """Scraps that follow each other, used as they were written."""
+
+    text: str
+    first: int
+    length: int  # scraps
+
+
+@dataclass(slots=True)
+class Scribe:
+    """All scraps of one writer."""
+
+    runs: str = ""  # the letters of all runs, a line feed before each
+    run_scraps: list[int] = field(default_factory=list)  # the scrap of each character of `runs`
+    letters: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    words: list[Run] = field(default_factory=list)
+    letter_gap: float = np.nan  # x-heights between letters of a word; NaN where not known
+    word_gap: float = np.nan  # between words
+    widest_gap: float = 0.0  # that 9 of 10 words have inside at most, of those that are no runs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scraps:
+    """R scraps, of G ranges of points."""
+
+    points: NDArray[np.int16]  # [P, 2], those of the `InkSet`
+    ranges: Indices  # [G, 2], into points
+    begins: NDArray[np.bool_]  # [G], whether the pen was set down at the start of the range
+    range_starts: Indices  # [R + 1], into ranges
+    is_letter: NDArray[np.bool_]  # [R]
+    x_height: Floats  # [R], of the writer's x, in units of the points
+    baseline: Floats  # [R], y in units of the points
+    sides: Floats  # [R, 2], left and right, in units of the points
+    scribes: dict[int, Scribe]  # by writer, index into the ink's `writer_names`
+
+
+def collect(ink: InkSet, indices: Indices) -> Scraps:
+    """Find the scraps in the pieces at `indices`."""
+    found, x_height = _usable(ink, cuttings(ink, indices))
+    bounds = found.bounds()
+    return Scraps(
+        points=ink.points,
+        ranges=found.ranges,
+        begins=stroke_begins(ink)[found.ranges[:, 0]],
+        range_starts=found.range_starts,
+        is_letter=found.sources != WORD,
+        x_height=x_height,
+        baseline=_baselines(ink, found, bounds, x_height),
+        sides=bounds[:, [0, 2]],
+        scribes=_scribes(ink, found, bounds, x_height),
+    )
+
+
+def _usable(ink: InkSet, found: Cuttings) -> tuple[Cuttings, Floats]:
+    """Cuttings of a known and likely size, and the x-height of each."""
+    bounds, shapes = found.bounds(), shapes_of(found.texts)
+    height, width = bounds[:, 3] - bounds[:, 1], bounds[:, 2] - bounds[:, 0]
+    guess = height / (shapes[:, 1] - shapes[:, 0])
+    guess[found.sources == WORD] /= WORD_EXCESS
+    tells = np.array([not SIZED.isdisjoint(text) for text in found.texts], np.bool_)
+    x_height = _x_heights(ink, found.pieces, guess, tells)
+    least, most = np.multiply.outer(USUAL, x_height)
+    lengths = np.array([len(text) for text in found.texts])
+    widest = np.where(np.isin(found.texts, THIN), WIDEST_THIN, LARGEST * lengths) * x_height
+    likely = np.where(tells, (guess > least) & (guess < most), height < LARGEST * x_height)
+    chosen = np.flatnonzero(likely & (width < widest))
+    return found.take(chosen), x_height[chosen]
+
+
+def _x_heights(ink: InkSet, pieces: Indices, guess: Floats, tells: NDArray[np.bool_]) -> Floats:
+    """Of the writer of each cutting [R], the median of what his cuttings tell; NaN if none does."""
+    hand = 2 * ink.writers[pieces].astype(np.int64) + np.isin(ink.categories[pieces], OF_TEXT)
+    x_height = medians(guess[tells], hand[tells], 2 * len(ink.writer_names))
+    other = x_height.reshape(-1, 2)[:, ::-1].ravel()  # better than nothing
+    return np.where(np.isnan(x_height), other, x_height)[hand]
+
+
+def _baselines(ink: InkSet, found: Cuttings, bounds: Floats, x_height: Floats) -> Floats:
+    """Where the baseline is [R]: as the data, the letters around or the word tell, or as usual."""
+    shapes = shapes_of(found.texts)
+    usual = held(bounds[:, 1], bounds[:, 3], shapes, x_height)
+    told = ink.guides[found.pieces, 1].astype(np.float64)
+    cut = np.flatnonzero(found.sources == LETTER)
+    seated = np.array([found.texts[index] in SEATED for index in cut], np.bool_)
+    back = np.diff(bounds[cut, 0], prepend=0) < -NEXT_ROW * x_height[cut]
+    row = np.cumsum(back | (np.diff(found.pieces[cut], prepend=-1) != 0))
+    told[cut] = seats(np.where(seated, bounds[cut, 3], np.nan), row)
+    words = np.flatnonzero((found.sources == WORD) & np.isnan(told))
+    turns = _lower_turns(ink, found.pieces[words])
+    risen = turns + TURNS_RISE * x_height[words]
+    descends = shapes[words, 1] > DESCENDS
+    told[words] = np.where(descends, risen, (turns + usual[words]) / 2)
+    likely = (found.sources == WORD) | (abs(told - usual) < STRAY * x_height)
+    return np.where(likely & np.isfinite(told), told, usual)
+
+
+def _lower_turns(ink: InkSet, pieces: Indices) -> Floats:
+    """The median height of the pen's lower turns in each piece."""
+    strokes, _ = spread(ink.piece_starts[pieces], ink.piece_starts[pieces + 1])
+    points, starts = spread(ink.stroke_starts[strokes], ink.stroke_starts[strokes + 1])
+    y = ink.points[points, 1]
+    lengths = np.diff(starts)
+    turns = np.flatnonzero(lower_turns(y, np.repeat(np.arange(len(lengths)), lengths)))
+    n_strokes = ink.piece_starts[pieces + 1] - ink.piece_starts[pieces]
+    stroke_of_turn = np.searchsorted(starts, turns, "right") - 1
+    piece_of_turn = np.repeat(np.arange(len(pieces)), n_strokes)[stroke_of_turn]
+    return medians(y[turns], piece_of_turn, len(pieces))
+
+
+def _scribes(ink: InkSet, found: Cuttings, bounds: Floats, x_height: Floats) -> dict[int, Scribe]:
+    """Who has which scraps."""
+    scribes: dict[int, Scribe] = defaultdict(Scribe)
+    writers = ink.writers[found.pieces]
+    for index in np.flatnonzero(found.sources != WORD).tolist():
+        scribes[int(writers[index])].letters[found.texts[index]].append(index)
+    words = np.flatnonzero(found.sources == WORD)
+    widest = _widest_gaps(found.take(words)) / x_height[words]
+    words, widest = words[widest < TORN], widest[widest < TORN]
+    for index in words.tolist():
+        scribes[int(writers[index])].words.append(Run(found.texts[index], index, 1))
+    for writer in np.unique(writers[words]).tolist():
+        scribes[writer].widest_gap = float(np.quantile(widest[writers[words] == writer], 0.9))
+    _add_runs(ink, found, bounds, x_height, scribes)
+    return dict(scribes)
+
+
+def _widest_gaps(words: Cuttings) -> Floats:
+    """The widest gap between the strokes of each word [n], in units of the points."""
+    word = np.repeat(np.arange(len(words.texts)), np.diff(words.range_starts))
+    apart = 2.0 * np.iinfo(np.int16).max * word  # sets each word to the right of the one before
+    left, right = words.range_bounds[:, 0] + apart, words.range_bounds[:, 2] + apart
+    order = np.argsort(left)
+    gap = np.zeros(len(word))
+    gap[1:] = left[order][1:] - np.maximum.accumulate(right[order])[:-1]
+    gap[words.range_starts[:-1]] = 0
+    return np.maximum.reduceat(gap, words.range_starts[:-1]) if len(gap) else gap
+
+
+def _add_runs(
+    ink: InkSet, found: Cuttings, bounds: Floats, x_height: Floats, scribes: dict[int, Scribe]
+) -> None:
+    """Add the runs of letters, the words that they make up, and how far apart they are."""
+    cut = np.flatnonzero(found.sources == LETTER)
+    pieces, places = found.pieces[cut], found.places[cut]
+    gap = (bounds[cut[1:], 0] - bounds[cut[:-1], 2]) / x_height[cut[1:]]
+    onward = (np.diff(pieces) == 0) & (np.diff(bounds[cut, 2]) > 0)
+    joined = onward & (np.diff(places) == 1) & (gap < TOO_FAR)
+    spaced = [
+        ink.labels[piece][place - 1] == " "
+        for piece, place in zip(pieces[1:], places[1:], strict=True)
+    ]
+    apart = onward & (np.diff(places) == 2) & np.array(spaced, np.bool_) & (gap < FIELDS)
+    writers = ink.writers[pieces]
+    for writer in np.unique(writers).tolist():
+        mine = writers[1:] == writer
+        if (mine & joined).any():
+            scribes[writer].letter_gap = float(np.median(gap[mine & joined]))
+        if (mine & apart).any():
+            scribes[writer].word_gap = float(np.median(gap[mine & apart]))
+    starts = np.flatnonzero(~np.append(False, joined)[: len(cut)])
+    for start, stop in pairwise([*starts.tolist(), len(cut)]):
+        _add_run(ink, found, cut[start:stop], scribes[int(writers[start])])
+
+
+def _add_run(ink: InkSet, found: Cuttings, run: Indices, scribe: Scribe) -> None:
+    first, last = int(run[0]), int(run[-1])
+    text = "".join(found.texts[first : last + 1])
+    if len(text) == 1:
+        return
+    scribe.runs += "\n" + text
+    scribe.run_scraps += [first, *range(first, last + 1)]
+    label = f" {ink.labels[found.pieces[first]]} "
+    before, after = found.places[first], found.places[last] + 2
+    if label[before] == label[after] == " ":
+        scribe.words.append(Run(text, first, len(text)))

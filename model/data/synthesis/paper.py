@@ -1,0 +1,338 @@
+"""What a camera or a scanner makes of a page: paper, rules and ink in the light of a room.
+
+Made-up scans and photos of written pages, with what stands where known to the pixel.
+
+Real strokes are laid out in lines on plain, ruled or squared paper, which is turned, seen from the
+side and lit as chance will have it. All that is geometry happens to points, before anything is
+drawn, so the truth is exact; light, blur and noise come after. All chance comes from one generator.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from inkstream.model.preprocess.ink import flatten, rasterise
+
+Tone = NDArray[np.float32]  # [h, w], 0..1
+Take = Literal["scan", "photo"]
+Ruling = Literal["plain", "ruled", "squared"]
+Pen = Literal["black", "blue", "faint"]
+
+# Red, green, blue. Ball pens and pencils as scans of them show, not as their makers call them.
+PENS: Final[dict[Pen, tuple[float, float, float]]] = {
+    "black": (40, 38, 42),
+    "blue": (38, 58, 140),
+    "faint": (142, 142, 148),
+}
+PAPERS: Final = ((250, 250, 248), (244, 238, 222), (228, 226, 220))  # white, cream, recycled
+RULES: Final = ((150, 180, 214), (176, 176, 176), (206, 170, 178))  # blue, grey, red
+DESK: Final = (96, 72, 54)  # beside a sheet that lies askew
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What kind of page it is."""
+
+    take: Take
+    ruling: Ruling
+    pen: Pen
+    desk: bool = False  # whether its corners show what it lies on
+    skew_deg: float = 0.0  # clockwise
+
+
+def photographed(
+    ink: Tone, rules: Tone | None, paper: Tone | None, look: Look, random: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Paper, rules and ink in colour, in the light of the room, as a camera or scanner sees it."""
+    shape = ink.shape
+    tone = np.array(PAPERS[int(random.integers(len(PAPERS)))], np.float32)
+    texture = 1 + random.uniform(0.005, 0.02) * (
+        _clouds(shape, 3, random) + _clouds(shape, 40, random)
+    )
+    colour = tone * texture[:, :, None]
+    if rules is not None:
+        rule = np.array(RULES[int(random.integers(len(RULES)))], np.float32)
+        share = np.float32(random.uniform(0.5, 1)) * rules[:, :, None]
+        colour = colour * (1 - share) + rule * share
+    pen = np.array(PENS[look.pen], np.float32)
+    colour = colour * (1 - ink[:, :, None]) + pen * ink[:, :, None]
+    if paper is not None:
+        desk = np.array(DESK, np.float32) * (1 + 0.15 * _clouds(shape, 25, random))[:, :, None]
+        colour = colour * paper[:, :, None] + desk * (1 - paper[:, :, None])
+    if look.take == "photo":
+        colour = colour * _light(shape, random)[:, :, None]
+    picture = Image.fromarray(colour.clip(0, 255).astype(np.uint8))
+    blur = random.uniform(0.3, 1.0 if look.take == "photo" else 0.6)
+    picture = picture.filter(ImageFilter.GaussianBlur(blur))
+    noise = random.uniform(1, 5 if look.take == "photo" else 2.5)
+    grain = random.normal(0, noise, shape).astype(np.float32)[:, :, None]
+    noisy: NDArray[np.uint8] = (np.asarray(picture) + grain).clip(0, 255).astype(np.uint8)
+    return noisy
+
+
+def _clouds(shape: tuple[int, ...], size: float, random: np.random.Generator) -> Tone:
+    """Smooth noise, about -1..1, whose clouds are so many pixels wide."""
+    height, width = shape
+    small = random.normal(0, 0.5, (math.ceil(height / size) + 2, math.ceil(width / size) + 2))
+    image = Image.fromarray(small.astype(np.float32))
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC), np.float32)
+
+
+def _light(shape: tuple[int, ...], random: np.random.Generator) -> Tone:
+    """What share of the light falls where: it fades to one side, and a shadow may lie on it."""
+    height, width = shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    y, x = y / height - 0.5, x / width - 0.5
+    heading = random.uniform(0, 2 * math.pi)
+    fade = random.uniform(0.1, 0.45)
+    light = 1 - fade * (0.5 + x * math.cos(heading) + y * math.sin(heading)).clip(0, 1.2)
+    if random.random() < 0.6:
+        heading, place = random.uniform(0, 2 * math.pi), random.uniform(-0.3, 0.3)
+        soft = random.uniform(0.01, 0.1)
+        edge = (x * math.cos(heading) + y * math.sin(heading) - place) / soft
+        light *= 1 - random.uniform(0.15, 0.4) / (1 + np.exp(-edge.clip(-30, 30)))
+    lit: Tone = light.astype(np.float32)
+    return lit
+
+
+Points = NDArray[np.float64]  # [P, 2], x right, y down
+
+
+MOST_SKEW_DEG: Final[dict[Take, float]] = {"scan": 3.0, "photo": 15.0}
+FRAME_PX: Final = (38.0, 60.0)  # of the writing's frame: paper at about 150 dots an inch
+PITCH: Final = (1.15, 1.7)  # frames from line to line
+PEN_WIDTH: Final = (0.04, 0.075)  # frames: half a millimetre of nine is 0.055
+MOST_TILT: Final[dict[Take, float]] = {"scan": 0.0, "photo": 0.06}  # nearer at one edge, by half
+RULE_PX: Final = (1.0, 1.8)  # pixels that a rule is wide
+RULE_POINTS: Final = 400
+SQUARES: Final = (1.6, 2.4)  # for each line
+TURN: Final = 2 * math.pi
+MARGIN: Final = 1.3  # frames around the writing
+GUTTER: Final = (1.6, 2.6)  # frames between two blocks side by side
+TREND_DEG: Final = 1.5  # slope that all lines of a block share
+SLOPE_DEG: Final = 0.5  # of each line, beside it
+WAVE: Final = 0.06  # frames that a line wanders up and down
+STRONG: Final[dict[Pen, float]] = {"black": 0.8, "blue": 0.8, "faint": 0.6}  # the lightest line
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WrittenLine:
+    """One line of ink in its frame: x from 0 on, y from -0.5 to 0.5, both in frames."""
+
+    strokes: list[Points]
+    label: str
+
+    @property
+    def width(self) -> float:
+        """In frames."""
+        return max(float(stroke[:, 0].max()) for stroke in self.strokes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SheetLine:
+    """The truth of one line."""
+
+    label: str
+    box: Points  # [4, 2], pixels: corners of its ink, clockwise from the writing's upper left
+    block: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """One page."""
+
+    image: NDArray[np.uint8]  # [h, w, 3]
+    lines: tuple[SheetLine, ...]  # as they are read
+    look: Look
+
+
+def any_look(random: np.random.Generator) -> Look:
+    """A page of any kind, every second one a photo."""
+    take: Take = "photo" if random.random() < 0.5 else "scan"
+    ruling: Ruling = ("plain", "ruled", "squared")[int(random.integers(3))]
+    pen: Pen = ("black", "blue", "faint")[int(random.integers(3))]
+    most = MOST_SKEW_DEG[take]
+    desk = take == "photo" and random.random() < 0.4
+    return Look(take, ruling, pen, desk, float(random.uniform(-most, most)))
+
+
+def sheet(
+    blocks: Sequence[Sequence[WrittenLine]], look: Look, random: np.random.Generator
+) -> Sheet:
+    """Lay out blocks of lines side by side on one page, and take its picture.
+
+    Args:
+        blocks: one, or two columns of text; of each its lines from top to bottom.
+        look: of the page.
+        random: where the draws come from.
+    """
+    frame = random.uniform(*FRAME_PX)
+    laid = _Layout(blocks, frame, random)
+    view = _View(laid.size, look, random)
+    pen = frame * random.uniform(*PEN_WIDTH)
+    strengths = random.uniform(STRONG[look.pen], 1, len(laid.lines))
+    ink = np.zeros(view.shape, np.float32)
+    truth = []
+    for line, strength in zip(laid.lines, strengths.tolist(), strict=True):
+        drawn = _drawn([view(stroke) for stroke in line.strokes], view.shape, pen)
+        np.maximum(ink, drawn * np.float32(strength), out=ink)
+        truth.append(SheetLine(line.label, view(line.box(pen / 2)), line.block))
+    rules = _rules(look, laid, view, random)
+    paper = _area(view.corners, view.shape) if look.desk else None
+    return Sheet(photographed(ink, rules, paper, look, random), tuple(truth), look)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PlacedLine:
+    """A line on the flat page, in pixels."""
+
+    strokes: list[Points]
+    label: str
+    block: int
+    start: Points  # [2], of its middle's left end
+    slope: float  # radians
+
+    def box(self, beyond: float) -> Points:
+        """The corners of its ink along its own slope, a half pen `beyond` the points."""
+        along = np.array([math.cos(self.slope), math.sin(self.slope)])
+        turn = np.stack([along, [-along[1], along[0]]])  # [2, 2]: along and across
+        local = (np.concatenate(self.strokes) - self.start) @ turn.T
+        (left, top), (right, bottom) = local.min(0) - beyond, local.max(0) + beyond
+        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+        placed: Points = corners @ turn + self.start
+        return placed
+
+    def moved(self, way: Points) -> "_PlacedLine":
+        """The same line elsewhere."""
+        strokes = [stroke + way for stroke in self.strokes]
+        return _PlacedLine(strokes, self.label, self.block, self.start + way, self.slope)
+
+
+class _Layout:
+    """Blocks of lines on a flat page."""
+
+    def __init__(
+        self, blocks: Sequence[Sequence[WrittenLine]], frame: float, random: np.random.Generator
+    ) -> None:
+        self.pitch = frame * random.uniform(*PITCH)
+        self._frame, self._random = frame, random
+        lines: list[_PlacedLine] = []
+        left = MARGIN * frame
+        for number, block in enumerate(blocks):
+            trend = math.radians(random.uniform(-TREND_DEG, TREND_DEG))
+            top = MARGIN * frame + frame / 2 + self.pitch * random.uniform(0, 1) * (len(blocks) > 1)
+            for place, line in enumerate(block):
+                slope = trend + math.radians(random.uniform(-SLOPE_DEG, SLOPE_DEG))
+                start = np.array([left + frame * random.uniform(0, 0.4), top + place * self.pitch])
+                lines.append(self._placed(line, number, start, slope))
+            left += frame * (max(line.width for line in block) + random.uniform(*GUTTER))
+        points = np.concatenate([stroke for line in lines for stroke in line.strokes])
+        low = points.min(0) - MARGIN * frame  # a slope may lead beyond the margin
+        self.lines = [line.moved(-low) for line in lines]
+        self.size: Points = points.max(0) - low + MARGIN * frame  # [2], width and height
+
+    def _placed(self, line: WrittenLine, block: int, start: Points, slope: float) -> _PlacedLine:
+        """A line that starts here, rises or falls, and wanders a little."""
+        length, phase = self._random.uniform(5, 12), self._random.uniform(0, TURN)
+        wave = WAVE * self._random.uniform(0, 1)
+        cos, sin = math.cos(slope), math.sin(slope)
+        strokes = []
+        for stroke in line.strokes:
+            x, y = stroke.T.astype(np.float64)
+            y = y + wave * np.sin(x * (TURN / length) + phase)
+            placed = np.stack([cos * x - sin * y, sin * x + cos * y], 1)
+            strokes.append(self._frame * placed + start)
+        return _PlacedLine(strokes, line.label, block, start, slope)
+
+
+class _View:
+    """Turns the page and, of a photo, sees it from the side: places on it to pixels."""
+
+    def __init__(self, size: Points, look: Look, random: np.random.Generator) -> None:
+        angle = math.radians(look.skew_deg)
+        cos, sin = math.cos(angle), math.sin(angle)
+        self._middle = size / 2
+        self._turn = np.array([[cos, sin], [-sin, cos]])
+        tilt = MOST_TILT[look.take]
+        self._tilt = random.uniform(-tilt, tilt, 2) / self._middle.max()
+        self._origin = np.zeros(2)
+        width, height = size.tolist()
+        corners = self(np.array([[0, 0], [width, 0], [width, height], [0, height]]))
+        self._origin = corners.min(0)
+        self.corners: Points = corners - self._origin  # [4, 2], of the sheet
+        self.shape: tuple[int, int] = (
+            math.ceil(float(self.corners[:, 1].max())),
+            math.ceil(float(self.corners[:, 0].max())),
+        )
+
+    def __call__(self, points: Points) -> Points:
+        """Pixels of places [n, 2] on the flat page."""
+        local = (points - self._middle) @ self._turn
+        depth = 1 + local @ self._tilt
+        seen: Points = local / depth[:, None] + self._middle - self._origin
+        return seen
+
+
+def _drawn(strokes: Sequence[Points], shape: tuple[int, int], pen_width: float) -> Tone:
+    """Ink 0..1 of strokes in a picture [h, w]."""
+    height, width = shape
+    points, starts = flatten(strokes)
+    low = max(0, math.floor(float(points[:, 1].min()) - pen_width - 1))
+    high = min(height, math.ceil(float(points[:, 1].max()) + pen_width + 1))
+    field = np.zeros(shape, np.float32)
+    inside = points - np.array([0, low])
+    inside[:, 0] = inside[:, 0].clip(0, width)
+    columns = rasterise(inside, starts, max(1, high - low), pen_width, width)
+    field[low:high] = columns[:width].T[: max(0, high - low)] / np.float32(255)
+    return field
+
+
+def _area(corners: Points, shape: tuple[int, int]) -> Tone:
+    """1 within four corners, 0 outside, an edge of a pixel between."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    inside = np.ones(shape, np.float32)
+    for start, end in zip(corners, np.roll(corners, -1, 0), strict=True):
+        way = (end - start) / np.hypot(*(end - start))
+        distance = (y - start[1]) * way[0] - (x - start[0]) * way[1]
+        np.minimum(inside, (distance + 0.5).clip(0, 1), out=inside)
+    return inside
+
+
+def _rules(look: Look, laid: _Layout, view: _View, random: np.random.Generator) -> Tone | None:
+    """The paper's printed rules, 0..1."""
+    if look.ruling == "plain":
+        return None
+    width, height = laid.size.tolist()
+    step = laid.pitch if look.ruling == "ruled" else laid.pitch / random.uniform(*SQUARES)
+    beyond = 0.0 if look.desk else max(width, height)  # where no edge is seen, paper goes on
+    lines = [
+        np.array([[-beyond, y], [width + beyond, y]])
+        for y in np.arange(random.uniform(0, step) - beyond, height + beyond, step)
+    ]
+    if look.ruling == "squared":
+        lines += [
+            np.array([[x, -beyond], [x, height + beyond]])
+            for x in np.arange(random.uniform(0, step) - beyond, width + beyond, step)
+        ]
+    thick = random.uniform(*RULE_PX)
+    seen = [_within(view(_dense(line)), view.shape) for line in lines]
+    kept = [line for line in seen if len(line) > 1]
+    return _drawn(kept, view.shape, thick) if kept else None
+
+
+def _dense(line: Points) -> Points:
+    """A straight line with points enough that its far ends may be left out."""
+    share = np.linspace(0, 1, RULE_POINTS)[:, None]
+    dense: Points = line[0] * (1 - share) + line[1] * share
+    return dense
+
+
+def _within(line: Points, shape: tuple[int, int]) -> Points:
+    """The part of a line that a picture holds."""
+    inside = ((line >= 0) & (line <= shape[::-1])).all(1)
+    return line[inside]

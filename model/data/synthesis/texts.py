@@ -1,0 +1,223 @@
+"""Texts for made-up lines: words of labels and of English, words like them, numbers, marks.
+
+Texts of English to count n-grams in: words as often as they are used, and made-up sentences.
+
+A list of words tells nothing of capitals, marks and numbers, nor of what follows a word's end. So
+sentences are made of words drawn by their frequency, with the marks and numbers that made-up lines
+for training have.
+"""
+
+import re
+import string
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import cache
+from itertools import accumulate, islice
+from typing import Final
+
+import numpy as np
+from wordfreq import get_frequency_dict
+
+from inkstream.model.errors import DataError
+
+WORD: Final = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
+LONGEST: Final = 14  # letters of a new word, which ends there at the latest
+MOST_ENGLISH: Final = 60_000  # words in made-up lines: then come more names and typing errors
+
+DIGITS: Final = frozenset(string.digits)
+
+# Numbers, dates, times, prices and the like, each with its marks; a 0 stands for any digit.
+_NUMBERS: Final = (
+    *("0", "00", "000", "0000", "00000", "000000", "0,000", "00,000", "0,000,000"),
+    *("0.0", "0.00", "00.0", "0.000", "-0", "+00", "00%", "0.0%", "#0", "#00"),
+    *("$0", "$00", "$0.00", "$00.00", "$0,000", "$000.00", "00.-"),
+    *("0/00/00", "00/00/00", "00/00/0000", "00.0.0000", "00.00.00", "0000-00-00", "00-00-00"),
+    *("0:00", "00:00", "00:00:00", "000-0000", "(000) 000-0000", "00-00", "0000-0000", "'00"),
+    *("0/0", "0 + 0 = 0", "00 - 0 = 0", "0 * 0 = 00", "0 = 00", "0 < 00", "00 > 0", "(0)", "[00]"),
+)
+NUMBERS: Final = {form: frozenset(form) - {"0", " "} for form in _NUMBERS}
+
+# Marks as English uses them: how often one follows a word within a sentence, and its end; what
+# embraces words; and what stands before "s" or between two words. Shares of all places.
+WITHIN: Final = {",": 0.1, ";": 0.015, ":": 0.015, ".": 0.03, "!": 0.01, "?": 0.01}
+AT_END: Final = {".": 0.4, "?": 0.1, "!": 0.07, ",": 0.08, ":": 0.02, ";": 0.02}
+EMBRACING: Final = {'""': 0.07, "()": 0.05, "''": 0.02, "[]": 0.01}
+GENITIVE: Final = 0.03
+HYPHEN: Final = 0.04
+DASH: Final = 0.02
+
+
+class Choice:
+    """Draws one of some texts, each as often as its weight says."""
+
+    def __init__(self, weights: Iterable[tuple[str, float]]) -> None:
+        pairs = list(weights)
+        self._texts = [text for text, _ in pairs]
+        self._sums = list(accumulate(weight for _, weight in pairs))
+
+    def __call__(self, chance: float) -> str:
+        """The text at `chance`, from 0 up to 1, of the sum of all weights."""
+        return self._texts[bisect_right(self._sums, chance * self._sums[-1])]
+
+
+ENGLISH_SOURCE: Final = (
+    "wordfreq 3.1, large English list (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0)"
+)
+
+
+@cache
+def english(most: int = MOST_ENGLISH, longest: int = LONGEST) -> Mapping[str, float]:
+    """The most frequent words of English, in small letters, and how frequent each is.
+
+    So many of them, none with more letters than `longest`. Source: `ENGLISH_SOURCE`.
+    """
+    frequencies = get_frequency_dict("en", wordlist="large")  # the most frequent first
+    words = (word for word in frequencies if len(word) <= longest and WORD.fullmatch(word))
+    return {word: frequencies[word] for word in islice(words, most)}
+
+
+class Words:
+    """Words in the proportions of labels, each weighed by the root of how often it stands there.
+
+    So are those of a language beside them.
+    """
+
+    def __init__(self, labels: Iterable[str], language: Mapping[str, float]) -> None:
+        counts = Counter(word for label in labels for word in WORD.findall(label))
+        if not counts:
+            raise DataError("no label has a word of a to z, and made-up text is made of some")
+        weights = {word: count**0.5 for word, count in sorted(counts.items())}
+        self._known = Choice(weights.items())
+        self._of_language = Choice((word, share**0.5) for word, share in language.items())
+        following: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        for word, weight in weights.items():
+            text = f"  {word} "
+            for place in range(len(word) + 1):
+                following[text[place : place + 2]][text[place + 2]] += weight
+        self._following = {pair: Choice(third.items()) for pair, third in following.items()}
+
+    def known(self, random: np.random.Generator) -> str:
+        """A word of the labels."""
+        return self._known(random.random())
+
+    def of_language(self, random: np.random.Generator) -> str:
+        """A word of the language."""
+        return self._of_language(random.random())
+
+    def new(self, random: np.random.Generator) -> str:
+        """A word of a Markov chain in which two characters tell the third."""
+        text = "  "
+        for chance in random.random(LONGEST).tolist():
+            text += self._following[text[-2:]](chance)
+            if text[-1] == " ":
+                break
+        return text.strip()
+
+
+def number(characters: Set[str], random: np.random.Generator) -> str:
+    """A number or the like, of these characters, which hold one digit at least."""
+    digits = sorted(characters & DIGITS)
+    forms = [form for form, of in NUMBERS.items() if of <= characters]
+    form = forms[int(random.integers(len(forms)))]
+    drawn = random.integers(len(digits), size=len(form)).tolist()
+    return "".join(
+        digits[at] if place == "0" else place for place, at in zip(form, drawn, strict=True)
+    )
+
+
+def marks(
+    n_words: int, characters: Set[str], random: np.random.Generator
+) -> list[tuple[str, str, bool]]:
+    """Marks for the words of a line, of these characters.
+
+    Returns:
+        For each word: what stands before it, what after it, and whether a space follows. A dash
+        stands after a space.
+    """
+    chances = random.random((n_words + 1, 4)).tolist()
+    opening, closing, first, last = _embrace(n_words, characters, chances.pop())
+    found = []
+    for place, (genitive, hyphen, dash, mark) in enumerate(chances):
+        before = opening if place == first else ""
+        after = "'s" if genitive < GENITIVE and characters >= {"'", "s"} else ""
+        after += closing if place == last else ""
+        spaced = True
+        if place == n_words - 1:
+            after += _one_of(AT_END, mark, characters)
+        elif hyphen < HYPHEN and "-" in characters:
+            after, spaced = after + "-", False
+        elif dash < DASH and "-" in characters:
+            after += " -"
+        else:
+            after += _one_of(WITHIN, mark, characters)
+        found.append((before, after, spaced))
+    return found
+
+
+def _embrace(n_words: int, characters: Set[str], chances: list[float]) -> tuple[str, str, int, int]:
+    """What opens, what closes, and the first and last word between them."""
+    first, last = sorted(int(chance * n_words) for chance in chances[:2])
+    pair = _one_of(EMBRACING, chances[2], characters)
+    return pair[:1], pair[1:], first, last
+
+
+def _one_of(shares: dict[str, float], chance: float, characters: Set[str]) -> str:
+    """The text whose share of 0 to 1 the chance falls into, if its characters are among these."""
+    for text, share in shares.items():
+        chance -= share
+        if chance < 0:
+            return text if characters >= set(text) else ""
+    return ""
+
+
+CHARACTERS: Final = frozenset(string.printable) - frozenset(string.whitespace)
+
+# Shares of words in sentences, and of the ways in which a word of the list is counted.
+ENGLISH_NUMBERS: Final = 0.06
+CAPITAL: Final = 0.1
+CAPITALS: Final = 0.02
+SENTENCE: Final = 0.7  # of sentences, which begin with a capital
+CASES: Final = {"small": 0.8, "capital": 0.15, "capitals": 0.05}
+MOST_WORDS: Final = 9  # of a sentence
+
+PER_MILLION: Final = 1e6
+LEAST: Final = 0.3  # what a rare word counts, in a million words
+
+
+def texts(words: Mapping[str, float], n_sentences: int) -> Iterator[tuple[str, float]]:
+    """Texts, each with how much it counts: words in all cases, then sentences.
+
+    Args:
+        words: in small letters, and the frequency of each.
+        n_sentences: how many are made up.
+    """
+    for word, frequency in words.items():
+        weight = max(PER_MILLION * frequency, LEAST)
+        for case, share in CASES.items():
+            yield _cased(word, case), share * weight
+    random, choice = np.random.default_rng(0), Choice(words.items())
+    for _ in range(n_sentences):
+        yield _sentence(choice, random), 1.0
+
+
+def _sentence(words: Choice, random: np.random.Generator) -> str:
+    n_words = int(random.integers(2, MOST_WORDS + 1))
+    drawn = []
+    for kind, case, at in random.random((n_words, 3)).tolist():
+        word = number(CHARACTERS, random) if kind < ENGLISH_NUMBERS else words(at)
+        if case < CAPITALS + CAPITAL:
+            word = _cased(word, "capitals" if case < CAPITALS else "capital")
+        drawn.append(word)
+    if random.random() < SENTENCE:
+        drawn[0] = _cased(drawn[0], "capital")
+    text, around = "", marks(n_words, CHARACTERS, random)
+    for word, (before, after, spaced) in zip(drawn, around, strict=True):
+        text += before + word + after + (" " if spaced else "")
+    return text.strip()
+
+
+def _cased(word: str, case: str) -> str:
+    if case == "capitals":
+        return word.upper()
+    return word[0].upper() + word[1:] if case == "capital" else word

@@ -1,0 +1,154 @@
+"""Lists of words as guides: a closed one, beside whose words nothing is read, and a user's own."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.decoding.base import MAX_SHOWN, SPACE, Allowed
+from inkstream.model.decoding.beam import NEVER
+from inkstream.model.errors import InputError
+
+Row = NDArray[np.float32]  # [K]
+State = tuple[int, int, int]  # words from the first to before the second begin alike so far
+
+KEPT: Final = 1024  # rows of a list: half a MB for a hundred labels
+LAST: Final = chr(0x10FFFF)  # above any character
+
+# Chosen on writers who choose: `docs/experiments.md`.
+GAIN: Final = 1.0  # nats for each letter of a user's own word
+NOWHERE: Final = (0, 0, 0)  # in no word of the list, until the next one begins
+
+
+class WordList:
+    """Words in their order, in which those that begin alike stand side by side."""
+
+    def __init__(self, words: Iterable[str], labels: tuple[str, ...]) -> None:
+        """Keep each word once.
+
+        Raises `InputError` if there is none, or one that the labels cannot spell.
+        """
+        self.words = sorted(set(words))
+        self._labels = {label: i for i, label in enumerate(labels)}
+        spelt = self._labels.keys() - {SPACE}
+        for word in self.words:
+            if not word or not spelt.issuperset(word):
+                raise InputError(
+                    f"word {word[:MAX_SHOWN]!r} cannot be read, "
+                    f"allowed: one or more of {''.join(sorted(spelt))}"
+                )
+        if not self.words:
+            raise InputError("a list of words has none, expected at least one")
+        self.start = (0, len(self.words), 0)
+        self.following = lru_cache(KEPT)(self._following)
+
+    def complete(self, state: State) -> bool:
+        """Whether the text so far is one of the words."""
+        first, end, length = state
+        return first < end and 0 < length == len(self.words[first])
+
+    def _following(self, state: State) -> dict[int, State]:
+        """The labels, by index, with which a word of the list goes on, and the states behind."""
+        first, end, length = state
+        found: dict[int, State] = {}
+        first += self.complete(state)
+        while first < end:
+            begun = self.words[first][: length + 1]
+            after = bisect_right(self.words, begun + LAST, first, end)
+            found[self._labels[begun[-1]]] = (first, after, length + 1)
+            first = after
+        return found
+
+    def spells(self) -> Row:
+        """0 for the labels [K] of which words are made, else minus infinity."""
+        used = {self._labels[character] for word in self.words for character in word}
+        row = np.full(len(self._labels), NEVER, np.float32)
+        row[list(used)] = 0
+        return row
+
+
+class LexiconGuide:
+    """A closed list: every word of a line is one of it, letter for letter."""
+
+    def __init__(self, words: Iterable[str], labels: tuple[str, ...]) -> None:
+        """Raise `InputError` as `WordList` does."""
+        self._list = WordList(words, labels)
+        self._labels = labels
+        self._space = labels.index(SPACE)
+        spells = self._list.spells()
+        spells[self._space] = 0
+        self.spells: Allowed = spells
+        self._row = lru_cache(KEPT)(self._made)
+
+    def can_be(self, allowed: Row) -> bool:
+        """Whether a word can."""
+        spelt = {label for label, mask in zip(self._labels, allowed, strict=True) if mask == 0}
+        return any(spelt.issuperset(word) for word in self._list.words)
+
+    def begin(self, text: str) -> State:
+        """Before a word."""
+        return self._list.start
+
+    def row(self, state: State) -> Row:
+        """0 for what may follow, else minus infinity."""
+        return self._row(state)
+
+    def _made(self, state: State) -> Row:
+        row = np.full(len(self._labels), NEVER, np.float32)
+        row[list(self._list.following(state))] = 0
+        if self._list.complete(state):
+            row[self._space] = 0
+        return row
+
+    def follow(self, state: State, label: int) -> State:
+        """The words that go on with a label, or all behind a space."""
+        return self._list.start if label == self._space else self._list.following(state)[label]
+
+    def end(self, state: State) -> float:
+        """A text ends with a word, or before one."""
+        return 0.0 if self._list.complete(state) or state == self._list.start else NEVER
+
+
+class WordsGuide:
+    """A user's own words gain weight; all others stay as probable as they were."""
+
+    spells: Allowed = None
+
+    def __init__(self, words: Iterable[str], labels: tuple[str, ...]) -> None:
+        """Raise `InputError` as `WordList` does."""
+        self._list = WordList(words, labels)
+        self._labels = labels
+        self._space = labels.index(SPACE)
+        self._marks = [i for i, label in enumerate(labels) if not label.isalnum()]
+        self._nothing = np.zeros(len(labels), np.float32)
+
+    def can_be(self, allowed: Row) -> bool:
+        """Other texts can."""
+        return True
+
+    def begin(self, text: str) -> State:
+        """Before a word."""
+        return self._list.start
+
+    def row(self, state: State) -> Row:
+        """The gain of each letter that a word goes on with; what leaves them gives all back."""
+        if state == NOWHERE:
+            return self._nothing
+        row = np.full(len(self._labels), -GAIN * state[2], np.float32)
+        if self._list.complete(state):
+            row[self._marks] = 0  # the space among them
+        row[list(self._list.following(state))] = GAIN
+        return row
+
+    def follow(self, state: State, label: int) -> State:
+        """The words that go on with a label; all behind a space."""
+        if label == self._space:
+            return self._list.start
+        return NOWHERE if state == NOWHERE else self._list.following(state).get(label, NOWHERE)
+
+    def end(self, state: State) -> float:
+        """What is given back where a text ends within a word."""
+        return 0.0 if self._list.complete(state) else -GAIN * state[2]

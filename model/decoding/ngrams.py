@@ -1,0 +1,265 @@
+"""Character n-grams: how probable each character is after those before it.
+
+A model is a trie of n-grams. A node is an n-gram, its children are the n-grams that are one
+character longer, and its suffix is the n-gram without its first character. A character that is no
+child is as probable as after the suffix, times the node's back-off weight (Katz, 1987). What is
+known of a text so far is one node, the longest n-gram at its end, and so a number: small, and
+copied for nothing.
+
+The file is a line of JSON, padded with spaces to a multiple of 64 bytes, and behind it the nodes as
+one array, level by level, the children of a node side by side; it is mapped into memory, not read.
+
+What a language model says to a beam of hypotheses, and how several guides speak as one.
+"""
+
+import json
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.decoding.base import SPACE, Allowed
+from inkstream.model.decoding.beam import Guide
+from inkstream.model.errors import DataError
+
+Row = NDArray[np.float32]  # [A]
+Following = NDArray[np.int64]  # [A]
+
+WEIGHTS: Final = Path(__file__).parents[1] / "weights"
+SUFFIX: Final = ".ngrams"
+FORMAT: Final = "inkstream language 1"
+ALIGNMENT: Final = 64  # bytes
+MOST_HEADER_BYTES: Final = 1 << 16
+CACHED: Final = 4096  # nodes whose rows are kept: 3 MB for a hundred characters
+
+NODE: Final = np.dtype(
+    [
+        ("character", "u1"),  # its last one, index into the alphabet
+        ("log_p", "<f2"),  # of it after the others
+        ("back_off", "<f2"),  # logarithm of the weight of what is no child
+        ("children", "<u4"),  # the first one; the next node's first one ends them
+        ("suffix", "<u4"),
+    ]
+)
+ROOT: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a model's file says of it."""
+
+    name: str
+    characters: str  # the alphabet; the space parts words
+    order: int  # characters of the longest n-grams
+    sources: tuple[str, ...]  # what it was counted in, each with its licence
+
+
+class Language:
+    """A character n-gram model."""
+
+    def __init__(self, about: About, nodes: NDArray[Any]) -> None:
+        """Take a trie as `training.ngrams` builds it; the last node only ends the others."""
+        self.about = about
+        self._nodes = nodes
+        self._index = {character: i for i, character in enumerate(about.characters)}
+        self.rows = lru_cache(CACHED)(self._rows)
+
+    @classmethod
+    def load(cls, path: Path) -> "Language":
+        """Map a file; raises `DataError` if it is none of ours."""
+        try:
+            with path.open("rb") as file:
+                header = json.loads(file.readline(MOST_HEADER_BYTES))
+                start = file.tell() + -file.tell() % ALIGNMENT
+            if header.pop("format") != FORMAT:
+                raise ValueError("it is of another kind")
+            nodes = np.memmap(path, NODE, "r", start, (header.pop("nodes"),))
+            about = About(**header | {"sources": tuple(header["sources"])})
+            _check(nodes, len(about.characters))
+        except OSError as error:
+            raise DataError(f"cannot read language model {path}: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{path} is no language model of ours: {error}") from None
+        return cls(about, nodes)
+
+    def save(self, path: Path) -> None:
+        """Write the file."""
+        about = self.about
+        header = {
+            "format": FORMAT,
+            "nodes": len(self._nodes),
+            "name": about.name,
+            "characters": about.characters,
+            "order": about.order,
+            "sources": about.sources,
+        }
+        line = json.dumps(header).encode() + b"\n"
+        path.write_bytes(line.ljust(len(line) + -len(line) % ALIGNMENT) + self._nodes.tobytes())
+
+    def __len__(self) -> int:
+        """How many n-grams it holds."""
+        return len(self._nodes) - 2  # without root and end
+
+    def _rows(self, node: int) -> tuple[Row, Following]:
+        """Log-probabilities [A] of all characters at a node, and the nodes [A] behind them."""
+        here, end = self._nodes[node], int(self._nodes[node + 1]["children"])
+        children = self._nodes[int(here["children"]) : end]
+        if node == ROOT:
+            log_p = np.full(len(self._index), -np.inf, np.float32)
+            following = np.zeros(len(self._index), np.int64)
+        else:
+            log_p, following = self.rows(int(here["suffix"]))
+            log_p, following = log_p + np.float32(here["back_off"]), following.copy()
+        log_p[children["character"]] = children["log_p"]
+        following[children["character"]] = np.arange(int(here["children"]), end)
+        return log_p, following
+
+    def after(self, text: str, node: int = ROOT) -> int:
+        """The node at which a text ends that begins at `node`; unknown characters begin anew."""
+        for character in text:
+            index = self._index.get(character)
+            node = ROOT if index is None else int(self.rows(node)[1][index])
+        return node
+
+    def log_p(self, text: str, node: int = ROOT) -> float:
+        """Logarithm of how probable a text is after `node`; minus infinity with unknown ones."""
+        return sum(self._each(text, node))
+
+    def _each(self, text: str, node: int) -> Iterator[float]:
+        for character in text:
+            index = self._index.get(character)
+            if index is None:
+                yield -np.inf
+                return
+            log_p, following = self.rows(node)
+            yield float(log_p[index])
+            node = int(following[index])
+
+
+def _check(nodes: NDArray[Any], n_characters: int) -> None:
+    """Raise `ValueError` for nodes that lead nowhere, or in a circle: 5 ms for half a million."""
+    places, first = np.arange(len(nodes)), nodes["children"].astype(np.int64)
+    ordered = len(nodes) > 1 and (np.diff(first) >= 0).all() and first[-1] == len(nodes) - 1
+    if not ordered or (first[:-1] <= places[:-1]).any():
+        raise ValueError("its nodes are not in their order")
+    if (nodes["suffix"][1:-1] >= places[1:-1]).any():
+        raise ValueError("a node's suffix is not before it")
+    if (nodes["character"] >= n_characters).any():
+        raise ValueError("a node has a character that the alphabet lacks")
+
+
+def load(name_or_path: str | Path) -> Language:
+    """A shipped model by its name, or one by its path; raises `DataError` if there is none."""
+    path = Path(name_or_path)
+    shipped = WEIGHTS / f"{name_or_path}{SUFFIX}"
+    if not path.is_file() and shipped.is_file():
+        path = shipped
+    if not path.is_file():
+        names = ", ".join(sorted(found.stem for found in WEIGHTS.glob(f"*{SUFFIX}"))) or "none"
+        raise DataError(f"no language model {name_or_path}; a file, or one of these: {names}")
+    return Language.load(path)
+
+
+# Chosen on writers who choose: `docs/experiments.md`.
+WEIGHT: Final = 0.5  # of the language's log-probabilities, against the net's
+BONUS: Final = 1.0  # for each character, without which short texts would win
+LEAST: Final = -9.0  # log-probability of a character, at the least: nothing is impossible
+MOST_ROWS: Final = 20_000  # kept: 25 MB
+MOST_LANGUAGES: Final = 8  # whose rows are kept
+LONGEST_BEFORE: Final = 64  # characters before a text that are looked at: more than any n-gram has
+
+
+class LanguageRows:
+    """What a language says to the labels of a net, kept for all lines that follow it."""
+
+    def __init__(self, language: Language, labels: tuple[str, ...]) -> None:
+        self._language = language
+        places = {character: i for i, character in enumerate(language.about.characters)}
+        self._places = np.array([places.get(label, -1) for label in labels])  # [K]
+        self._known = self._places >= 0
+        self.space = labels.index(SPACE) if SPACE in labels else None
+        self.at = lru_cache(MOST_ROWS)(self._at)
+
+    def behind(self, text: str) -> int:
+        """The node of the language's trie at which a new word begins behind a text."""
+        return self._language.after(SPACE + text[-LONGEST_BEFORE:] + SPACE * bool(text))
+
+    def _at(self, node: int) -> tuple[Row, NDArray[np.int64]]:
+        """What is added to the log-probability of each label [K], and the nodes behind them."""
+        log_p, following = self._language.rows(node)
+        log_p = np.where(self._known, np.maximum(log_p[self._places], LEAST), LEAST)
+        nodes = np.where(self._known, following[self._places], ROOT)
+        return (WEIGHT * log_p + BONUS).astype(np.float32), nodes
+
+
+rows_of = lru_cache(MOST_LANGUAGES)(LanguageRows)
+
+
+class LanguageGuide:
+    """Weighs the labels of a net by a language; a state is a node of the language's trie."""
+
+    spells: Allowed = None
+
+    def __init__(self, language: Language, labels: tuple[str, ...], context: str = "") -> None:
+        """Follow a language; `context` is the text before a line."""
+        self._rows = rows_of(language, labels)
+        self._context = context
+
+    def can_be(self, allowed: Row) -> bool:
+        """Nothing is impossible."""
+        return True
+
+    def begin(self, text: str) -> int:
+        """Behind a space."""
+        return self._rows.behind(f"{self._context} {text}".strip())
+
+    def row(self, state: int) -> Row:
+        """What is added to the log-probability of each label."""
+        return self._rows.at(state)[0]
+
+    def follow(self, state: int, label: int) -> int:
+        """The node behind a label."""
+        return int(self._rows.at(state)[1][label])
+
+    def end(self, state: int) -> float:
+        """What is added where a word ends."""
+        space = self._rows.space
+        return 0.0 if space is None else float(self.row(state)[space]) - BONUS
+
+
+class Together:
+    """Guides that speak as one: what they add is added up; a state is one of each."""
+
+    def __init__(self, guides: Sequence[Guide]) -> None:
+        """Take one guide or more."""
+        self._guides = tuple(guides)
+        masks = [guide.spells for guide in guides if guide.spells is not None]
+        self.spells: Allowed = sum(masks[1:], masks[0]) if masks else None
+
+    def can_be(self, allowed: Row) -> bool:
+        """Whether each of them alone can be, which is no promise that all can be together."""
+        return all(guide.can_be(allowed) for guide in self._guides)
+
+    def begin(self, text: str) -> Hashable:
+        """The states behind a text."""
+        return tuple(guide.begin(text) for guide in self._guides)
+
+    def row(self, state: Any) -> Row:
+        """What all of them add to the logarithm of each label's weight."""
+        first, *others = (
+            guide.row(own) for guide, own in zip(self._guides, state, strict=True)
+        )  # fmt: skip
+        return sum(others, first)
+
+    def follow(self, state: Any, label: int) -> Hashable:
+        """The states behind a label."""
+        pairs = zip(self._guides, state, strict=True)
+        return tuple(guide.follow(own, label) for guide, own in pairs)
+
+    def end(self, state: Any) -> float:
+        """What all of them add that the text ends here."""
+        return sum(guide.end(own) for guide, own in zip(self._guides, state, strict=True))

@@ -1,1 +1,0 @@
-"""A trained net -> the ONNX graph that is served."""

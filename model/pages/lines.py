@@ -1,0 +1,314 @@
+"""Where the lines of a page run, which ink is whose, and in which order they are read.
+
+In a block of text, ink blurred far along the lines and little across them has a ridge on each line
+(Bukhari, Shafait and Breuel, ICDAR 2009); ridges are linked into lines, and every piece of ink goes
+to the line that it is nearest to. Needs the `scan` extra.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.pages.segment import Labels, Mask, Pieces, blocks_of
+
+Curve = NDArray[np.float64]  # coefficients of a polynomial, as `np.polyval` takes them
+
+DOT_GAP: Final = 1.0  # heights from a dot to the line that it belongs to
+SCALE: Final = 14.0  # pixels that the writing is high where ridges are looked for
+
+FILLED: Final = 0.5  # heights between two strokes, one above the other, that are filled in
+ALONG: Final = 1.3  # heights of the writing that ink is blurred along the lines
+ACROSS: Final = 0.3  # and across them
+RIDGE: Final = 0.12  # of the ridges' usual ink that a ridge has at least
+LEAST_RIDGE: Final = 0.3  # heights that a ridge is long
+MOST_LINES: Final = 500  # of a page: what has more is no writing
+MOST_RIDGES: Final = 1000  # of a block, which has a few for each line
+LINK_GAP: Final = 4.0  # heights between two parts of a line, at most
+LINK_STEP: Final = 0.6  # heights that one part lies above the other there
+SLOPE_LENGTH: Final = 4.0  # heights: a shorter line is taken to be level, as the page is
+BEND_LENGTH: Final = 12.0  # heights: a line as long may bend
+LEAST_PITCH: Final = 0.55  # heights from a line to the next
+FAR: Final = 2.5  # heights from a line's middle to a piece of ink that is none of it: dirt
+SHORT: Final = 3.5  # heights: a line as short may be a letter of another one, a large or a low one
+SHORT_PITCH: Final = 1.1  # heights from that line, if it is none
+SHORT_REACH: Final = 1.0  # heights beside it in which it is looked for
+LEAST_INK: Final = 0.1  # of a usual line's ink for each of its columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """Where a line runs, as far as its ink tells: the middle of its small letters."""
+
+    curve: Curve  # y by x
+    left: float
+    right: float
+
+    @property
+    def middle(self) -> float:
+        """Between its ends."""
+        return (self.left + self.right) / 2
+
+    def y(self, x: Any) -> Any:
+        """Its middle at `x`; beyond its ends it goes straight on."""
+        inside = np.clip(x, self.left, self.right)
+        slope = np.polyval(np.polyder(self.curve), inside)
+        return np.polyval(self.curve, inside) + slope * (x - inside)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundLine:
+    """One line on the upright page."""
+
+    course: Course
+    number: int  # of its pieces in the page's labels
+    block: int
+    bounds: tuple[int, int, int, int]  # left, top, right, bottom of its ink
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundLines:
+    """All lines of a page, as they are read."""
+
+    lines: list[FoundLine]
+    owners: Labels  # [h, w], number of the line that a pixel's ink belongs to, 0 where none
+    height: float  # pixels of a usual piece of writing
+
+
+def find_lines(mask: Mask) -> FoundLines:
+    """The lines of an upright page's ink."""
+    pieces = Pieces(mask)
+    lines: list[FoundLine] = []
+    owners = np.zeros(mask.shape, np.int32)
+    if pieces.height:
+        for number, block in enumerate(blocks_of(pieces)):
+            lines += _lines_of(pieces, block, number, owners, len(lines))
+            if len(lines) > MOST_LINES:
+                return FoundLines([], owners, pieces.height)
+    return FoundLines(lines, owners, pieces.height)
+
+
+def _lines_of(
+    pieces: Pieces, block: Mask, number: int, owners: Labels, n_before: int
+) -> list[FoundLine]:
+    """The lines of one block, from the top down; marks their ink in `owners`."""
+    mask = pieces.mask(block)
+    scale = min(1.0, SCALE / pieces.height)
+    size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
+    small = np.asarray(
+        cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32
+    )
+    height = pieces.height * scale
+    ridges = _ridges(small, height)
+    if not 0 < len(ridges) <= MOST_RIDGES:
+        return []
+    courses = _linked(ridges, height)
+    courses = [_scaled(course, 1 / scale) for course in courses]
+    courses = _apart(courses, pieces.height)
+    courses = _with_enough_ink(courses, pieces, block)
+    courses.sort(key=lambda each: float(each.y(each.middle)))
+    _assign(pieces, block, courses, owners, n_before)
+    found = []
+    for place, course in enumerate(courses, n_before + 1):
+        bounds = _bounds(owners == place)
+        if bounds is not None:
+            found.append(FoundLine(course, place, number, bounds))
+    return found
+
+
+def _scaled(course: Course, factor: float) -> Course:
+    """The same on a larger page."""
+    powers = np.arange(len(course.curve) - 1, -1, -1, dtype=np.float64)  # of each coefficient
+    curve = course.curve * factor ** (1 - powers)
+    return Course(curve, course.left * factor, course.right * factor)
+
+
+def _ridges(ink: NDArray[np.float32], height: float) -> list[NDArray[np.int64]]:
+    """The ridges of blurred ink, each [n, 2]: x and y of its pixels."""
+    filled = np.ones((max(1, round(FILLED * height)), 1), np.uint8)
+    ink = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, filled))
+    blurred = np.asarray(
+        cv2.GaussianBlur(
+            ink, (0, 0), ALONG * height, sigmaY=ACROSS * height, borderType=cv2.BORDER_CONSTANT
+        )
+    )
+    top = np.zeros(ink.shape, bool)
+    inner = blurred[1:-1]
+    top[1:-1] = (inner > blurred[:-2]) & (inner >= blurred[2:])
+    if not top.any():
+        return []
+    usual = float(np.percentile(blurred[top], 75))
+    top &= blurred > RIDGE * usual
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(top.astype(np.uint8))
+    long = np.asarray(stats)[:, cv2.CC_STAT_WIDTH] >= LEAST_RIDGE * height
+    long[0] = False
+    y, x = np.nonzero(top)
+    own = np.asarray(labels)[y, x]
+    order = np.argsort(own, kind="stable")
+    cuts = np.searchsorted(own[order], np.arange(1, len(long)))
+    parts = np.split(np.stack([x, y], 1)[order], cuts)[1:]
+    return [part for part, is_long in zip(parts, long[1:], strict=True) if is_long]
+
+
+def _linked(ridges: list[NDArray[np.int64]], height: float) -> list[Course]:
+    """Ridges that go on in each other, as lines; the longest are linked first."""
+    lines = sorted(ridges, key=lambda ridge: -len(ridge))
+    linked = True
+    while linked:
+        linked = False
+        courses = [_course(line, height) for line in lines]
+        pairs = [
+            (cost, one, other)
+            for one, other in _close(courses, height)
+            if (cost := _step(courses[one], courses[other], height)) is not None
+        ]
+        taken: set[int] = set()
+        for _, one, other in sorted(pairs):
+            if not {one, other} & taken:
+                taken |= {one, other}
+                lines[one] = np.concatenate([lines[one], lines[other]])
+                lines[other] = lines[other][:0]
+                linked = True
+        lines = [line for line in lines if len(line)]
+    return [_course(line, height) for line in lines]
+
+
+def _close(courses: list[Course], height: float) -> list[tuple[int, int]]:
+    """Pairs of parts that may go on in each other, by where each is and goes on to."""
+    left, right = (
+        np.array(ends) for ends in zip(*((c.left, c.right) for c in courses), strict=True)
+    )
+    reach = LINK_GAP * height
+    y = np.array([c.y(np.linspace(c.left - reach, c.right + reach, 9)) for c in courses])  # [n, 9]
+    top, bottom = y.min(1) - LINK_STEP * height, y.max(1) + LINK_STEP * height
+    beside = np.maximum(left[:, None], left) - np.minimum(right[:, None], right) <= reach
+    level = np.maximum(top[:, None], top) <= np.minimum(bottom[:, None], bottom)
+    one, other = np.nonzero(np.triu(beside & level, 1))
+    return list(zip(one.tolist(), other.tolist(), strict=True))
+
+
+def _course(points: NDArray[np.int64], height: float) -> Course:
+    """A curve through points that bends where they are many."""
+    x, y = points.T.astype(np.float64)
+    left, right = float(x.min()), float(x.max())
+    n_bends = (right - left) / height
+    degree = 0 if n_bends < SLOPE_LENGTH else 1 if n_bends < BEND_LENGTH else 2
+    return Course(np.polyfit(x, y, degree), left, right)
+
+
+def _step(one: Course, other: Course, height: float) -> float | None:
+    """How badly one part of a line goes on in another, None if it does not."""
+    if one.left > other.left:
+        one, other = other, one
+    gap = other.left - one.right
+    if gap > LINK_GAP * height:
+        return None
+    end = one.right + gap / 2 if gap >= 0 else min(one.right, other.right)
+    x = np.linspace(end if gap >= 0 else other.left, end, 5)
+    step = float(np.abs(one.y(x) - other.y(x)).max())
+    if step > LINK_STEP * height:
+        return None
+    return step / height + max(gap, 0) / (LINK_GAP * height)
+
+
+def _apart(courses: list[Course], height: float) -> list[Course]:
+    """The lines without shorter ones that run through their letters: bars, or tails."""
+    kept: list[Course] = []
+    for course in sorted(courses, key=lambda each: each.left - each.right):
+        is_short = course.right - course.left < SHORT * height
+        least, reach = (SHORT_PITCH, SHORT_REACH) if is_short else (LEAST_PITCH, 0.0)
+        if all(_pitch(course, other, reach * height) >= least * height for other in kept):
+            kept.append(course)
+    return kept
+
+
+def _pitch(one: Course, other: Course, reach: float) -> float:
+    """How far two lines are apart where both are, infinity where they never are.
+
+    `reach` is how far the first one is taken to go on beyond its ends.
+    """
+    left, right = max(one.left - reach, other.left), min(one.right + reach, other.right)
+    if left >= right:
+        return np.inf
+    x = np.linspace(left, right, 5)
+    return float(np.abs(one.y(x) - other.y(x)).mean())
+
+
+def _with_enough_ink(courses: list[Course], pieces: Pieces, block: Mask) -> list[Course]:
+    """The lines without those that hardly any ink lies nearest to, such as a row of tails."""
+    while len(courses) > 1:
+        nearest, _ = _nearest(courses, pieces.x, pieces.y)
+        ink = np.bincount(nearest[block], pieces.ink[block], len(courses))
+        density = ink / np.array([c.right - c.left + pieces.height for c in courses])
+        usual = float(np.median(density))
+        worst = int(density.argmin())
+        if density[worst] >= LEAST_INK * usual:
+            break
+        del courses[worst]
+    return courses
+
+
+def _nearest(
+    courses: list[Course], x: NDArray[Any], y: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Which line each place is nearest to, and how far; beyond a line's ends it is further."""
+    distances = []
+    for course in courses:
+        beyond = np.maximum(course.left - x, 0) + np.maximum(x - course.right, 0)
+        distances.append(np.abs(course.y(x) - y) + 0.3 * beyond)
+    nearest: NDArray[np.int64] = np.argmin(distances, 0)
+    return nearest, np.min(distances, 0)
+
+
+def _assign(
+    pieces: Pieces, block: Mask, courses: list[Course], owners: Labels, n_before: int
+) -> None:
+    """Give each piece to its nearest line; one that hangs together with two is cut between them."""
+    owner = np.zeros(len(pieces.kept), np.int32)
+    nearest, away = _nearest(courses, pieces.x[block], pieces.y[block])
+    owner[block] = np.where(away > FAR * pieces.height, 0, 1 + n_before + nearest)
+    for number in range(1 + n_before, 1 + n_before + len(courses)):
+        owner[_alone(pieces, owner == number)] = 0
+    owned = owner[pieces.labels]
+    np.maximum(owners, owned, out=owners)
+    tall = block & (pieces.tall > 1.7 * pieces.height)
+    for place in np.flatnonzero(tall).tolist():
+        left, top = int(pieces.left[place]), int(pieces.top[place])
+        box = np.s_[top : top + pieces.tall[place], left : left + pieces.width[place]]
+        x = pieces.x[place]
+        crossed = [
+            number
+            for number, course in enumerate(courses)
+            if course.left - pieces.height <= x <= course.right + pieces.height
+            and top + 0.2 * pieces.height
+            < course.y(x)
+            < top + pieces.tall[place] - 0.2 * pieces.height
+        ]
+        if len(crossed) < 2:
+            continue
+        y, x_inside = np.nonzero(pieces.labels[box] == place)
+        nearest, _ = _nearest([courses[n] for n in crossed], x_inside + left, y + top)
+        owners[y + top, x_inside + left] = 1 + n_before + np.array(crossed)[nearest]
+
+
+def _alone(pieces: Pieces, own: Mask) -> Mask:
+    """Those dots of a line that lie far beyond its first or its last letter: dirt."""
+    large: Mask = own & pieces.large
+    small: Mask = own & ~pieces.large
+    if not large.any():
+        return small
+    left = pieces.left[large].min()
+    right = (pieces.left[large] + pieces.width[large]).max()
+    beyond = np.maximum(left - pieces.x, pieces.x - right)
+    alone: Mask = small & (beyond > DOT_GAP * pieces.height)
+    return alone
+
+
+def _bounds(mask: Mask) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom of what is set."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -1,0 +1,187 @@
+"""Pictures of labelled ink: how much each donor gave, samples of each, letters drawn on ink."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from inkstream.model.data.ink_set import CATEGORIES, InkSet, Piece
+from inkstream.model.data.overview import LETTERED_SHARE, donors, is_text, letter_share, widths
+from inkstream.model.plots import ACCENT, INK
+
+FAINT: Final = "#c3cad2"
+GUIDE: Final = "#e9b949"
+LETTERS: Final = ("#2563eb", "#dc2626", "#059669")  # a letter has another one than its neighbours
+RESOLUTION: Final = 110  # dots an inch
+SHOWN_PERCENTILE: Final = 99.5  # of a histogram: the longest tail is not drawn
+HISTOGRAM_BINS: Final = 40
+SEED: Final = 0  # of the samples that are shown
+
+KINDS: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": ("7",), "lines": ("8",)}
+SHAPES: Final = {"characters": (16, 3.0), "words": (5, 7.0), "lines": (2, 12.0)}
+"""Of a contact sheet: samples of each donor, and how many heights of each are drawn."""
+LETTERS_WIDTH: Final = 7.0
+
+
+def draw_ink(ink: InkSet, training: InkSet, folder: Path) -> list[Path]:
+    """All pictures of a set of ink as PNG files; samples are of the pieces that train alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {"donors": counts(ink), "sizes": sizes(ink), "symbols": symbols(ink)}
+    for kind in KINDS:
+        if _of_kind(training, kind).any():
+            figures[kind] = contact_sheet(training, kind)
+    if _is_lettered(training).any():
+        figures["letters"] = letters(training)
+    paths = [folder / f"{name}.png" for name in figures]
+    for path, figure in zip(paths, figures.values(), strict=True):
+        figure.savefig(path, dpi=RESOLUTION)
+    return paths
+
+
+def counts(ink: InkSet) -> Figure:
+    """How many characters, words and lines each donor gave, and in how much of them letters are."""
+    names, donor = np.unique(donors(ink), return_inverse=True)
+    figure = Figure(figsize=(10, 1.2 + 0.2 * len(names)), layout="constrained")
+    lettered = _is_lettered(ink)
+    for axes, kind in zip(figure.subplots(1, len(KINDS), sharey=True), KINDS, strict=True):
+        of_kind = _of_kind(ink, kind)
+        count = np.bincount(donor[of_kind], minlength=len(names))
+        known = np.bincount(donor[of_kind & lettered], minlength=len(names))
+        axes.barh(names, count, color=FAINT)
+        axes.barh(names, known, color=ACCENT)
+        axes.bar_label(axes.containers[0], [f"{n:,}" if n else "" for n in count], padding=2)
+        axes.set(title=f"{count.sum():,} {kind}", xlim=(0, 1.2 * max(count.max(), 1)))
+        axes.margins(y=0.01)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.invert_yaxis()  # of all, since they share it
+    figure.supxlabel("pieces (blue: with known letters)")
+    return figure
+
+
+def sizes(ink: InkSet) -> Figure:
+    """How long the labels of words and lines are, and how wide their ink is for its height."""
+    figure = Figure(figsize=(8, 4.4), layout="constrained")
+    lengths = np.array([len(label) for label in ink.labels], np.int64)
+    for column, kind in zip(figure.subplots(2, 2).T, ("words", "lines"), strict=True):
+        of_kind = _of_kind(ink, kind)
+        for axes, values, name, bins in (
+            (column[0], lengths[of_kind], "characters of the label", None),
+            (column[1], widths(ink)[of_kind], "width of the ink / its height", HISTOGRAM_BINS),
+        ):
+            most = float(np.percentile(values, SHOWN_PERCENTILE)) if len(values) else 1.0
+            edges = np.arange(0.5, most + 1) if bins is None else np.linspace(0, most, bins)
+            axes.hist(values, bins=edges, color=ACCENT)
+            axes.set(xlabel=name)
+        column[0].set_title(kind)
+    return figure
+
+
+def symbols(ink: InkSet) -> Figure:
+    """How often each character is written, as a piece of its own and in words and lines."""
+    figure = Figure(figsize=(13, 4.4), layout="constrained")
+    shown = [chr(code) for code in range(33, 127)]
+    for axes, kinds in zip(
+        figure.subplots(2, 1), (("characters",), ("words", "lines")), strict=True
+    ):
+        chosen = np.flatnonzero(np.any([_of_kind(ink, kind) for kind in kinds], 0))
+        text = "".join(ink.labels[index] for index in chosen)
+        axes.bar(range(len(shown)), [text.count(symbol) for symbol in shown], color=ACCENT)
+        axes.set_xticks(range(len(shown)), shown, parse_math=False, family="monospace")
+        axes.set(yscale="symlog", title=f"in {' and '.join(kinds)}")
+        axes.margins(x=0.005)
+    return figure
+
+
+def contact_sheet(ink: InkSet, kind: str) -> Figure:
+    """A row for each donor, with some of its pieces at random, of as many writers as it has."""
+    n_columns, width = SHAPES[kind]
+    of_kind = np.flatnonzero(_of_kind(ink, kind))
+    donor = donors(ink)[of_kind]
+    names = np.unique(donor)
+    figure, grid = _grid(len(names), n_columns)
+    for row, name in zip(grid, names, strict=True):
+        samples = _samples(ink, of_kind[donor == name], n_columns)
+        for axes, index in zip(row, samples, strict=False):
+            draw_piece(axes, ink.piece(index), width)
+        _name_row(row[0], name)
+    return figure
+
+
+def letters(ink: InkSet) -> Figure:
+    """Words and lines in which letters are known, each letter in a colour of its own."""
+    lettered = np.flatnonzero(_is_lettered(ink))
+    donor = donors(ink)[lettered]
+    names = np.unique(donor)
+    figure, grid = _grid(2 * len(names), 4)
+    for number, name in enumerate(names):
+        samples = _samples(ink, lettered[donor == name], 8)
+        for axes, index in zip(grid[2 * number : 2 * number + 2].flat, samples, strict=False):
+            draw_piece(axes, ink.piece(index), LETTERS_WIDTH)
+        _name_row(grid[2 * number, 0], name)
+    return figure
+
+
+def _grid(n_rows: int, n_columns: int) -> tuple[Figure, NDArray[Any]]:
+    """A figure of cells for pieces of ink, without axes."""
+    figure = Figure(figsize=(14, 0.3 + 0.85 * n_rows), layout="constrained")
+    grid = figure.subplots(n_rows, n_columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    return figure, grid
+
+
+def _name_row(axes: Axes, name: str) -> None:
+    """Write a donor's name to the left of a row."""
+    axes.text(-0.04, 0.5, name, transform=axes.transAxes, ha="right", fontweight="bold")
+
+
+def draw_piece(axes: Axes, piece: Piece, width: float) -> None:
+    """The ink with its label above and its guides behind; not more of it than `width` heights."""
+    lines: list[NDArray[np.int16]] = []
+    colours: list[str] = []
+    for stroke, of_letter in zip(piece.strokes, piece.letters, strict=True):
+        ends = np.concatenate([stroke[1:], stroke[-1:]])
+        lines.append(np.stack([stroke, ends], 1))
+        colours.extend(_colour(int(letter), piece.label) for letter in of_letter)
+    steps = np.concatenate(lines)  # [P, 2 ends, 2]
+    axes.add_collection(LineCollection(list(steps), colors=colours, linewidths=0.9))
+    for y in piece.guides[np.isfinite(piece.guides)]:
+        axes.axhline(float(y), color=GUIDE, linewidth=0.6, zorder=0)
+    size = np.maximum(steps.max((0, 1)), 1)
+    right = min(size[0], width * size[1])
+    axes.set(xlim=(-0.02 * right, 1.02 * right), ylim=(1.05 * size[1], -0.05 * size[1]))
+    axes.set_aspect("equal")
+    label = piece.label if right == size[0] else f"{piece.label[:50]} …"
+    axes.set_title(label, fontsize=6.5, pad=1, parse_math=False, color=INK)
+
+
+def _colour(letter: int, label: str) -> str:
+    if letter < 0:
+        return INK if len(label) > 1 else ACCENT
+    return LETTERS[letter % len(LETTERS)]
+
+
+def _samples(ink: InkSet, indices: NDArray[np.int64], count: int) -> list[int]:
+    """Up to `count` of the pieces at random, of as many writers as there are."""
+    random = np.random.default_rng(SEED)
+    shuffled = random.permutation(indices)
+    _, first = np.unique(ink.writers[shuffled], return_index=True)
+    rest = np.delete(np.arange(len(shuffled)), first)
+    order = np.concatenate([random.permutation(first), rest])
+    chosen: list[int] = shuffled[order[:count]].tolist()
+    return chosen
+
+
+def _of_kind(ink: InkSet, kind: str) -> NDArray[np.bool_]:
+    """Whether each piece is of a kind, [N]."""
+    return np.isin(ink.categories, [CATEGORIES.index(category) for category in KINDS[kind]])
+
+
+def _is_lettered(ink: InkSet) -> NDArray[np.bool_]:
+    """Whether each piece is a text whose letters are known, [N]."""
+    return is_text(ink) & (letter_share(ink) >= LETTERED_SHARE)

@@ -1,0 +1,390 @@
+"""Images -> columns: what is done to a picture before the net sees it.
+
+A digit goes MNIST's own way (LeCun et al., Proc. IEEE 86(11), 1998), made fit for photos and scans:
+find the paper, take what differs from it as ink, fit the ink into a box of 20 pixels in a field of
+28, and put its centre of mass in the middle. A line of writing is found in the same way and fitted
+into the rows. Training, `recognize` and the REST endpoint share this code.
+
+What a scanner or printer adds to a picture of one line: dark rims at its sides, and a rule.
+
+Writing that touches a side covers little of it, so what covers all of a side is none.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from inkstream.model.errors import ImageError
+from inkstream.model.preprocess.image import Grey, ImageSource, read_image
+
+__all__ = ["digit_columns", "line_columns", "read_image", "to_columns"]
+
+Ink = NDArray[np.float32]  # [h, w], 0 = paper
+
+BOX_SHARE: Final = 20 / 28  # MNIST's box for the ink over its field
+
+# MNIST's images fill 19 or 20 of 28 pixels and stand within 0.52 pixels of the middle. What is as
+# near as this was prepared in that way and is left alone: to resample it could only blur it.
+FITTING_SHARES: Final = (17 / 28, 22 / 28)
+FITTING_SHIFT: Final = 1.0
+FITTING_INK: Final = 192  # of 255, at the darkest pixel
+
+WORKING_SIDE: Final = 512  # pixels: a larger image is halved until it fits
+PAPER_SAMPLES: Final = 64  # pixels a side of the grid on which the paper's tone is fitted
+# Rounds of the fit: how many terms of 1, x, y, xx, xy, yy, and how far from the fit before (of 255)
+# a pixel may be and still count as paper; at most three deviations, but always `PAPER_TOLERANCE`.
+PAPER_ROUNDS: Final = ((3, 60.0), (3, 40.0), (6, 25.0), (6, 25.0), (6, 25.0), (6, 25.0))
+PAPER_TOLERANCE: Final = 4.0
+RIDGE: Final = 1e-6  # keeps the fit solvable where an image is one pixel wide
+MIN_CONTRAST: Final = 24.0  # of 255: with less than this between paper and ink an image is blank
+NOISE_FACTOR: Final = 5.0  # ink is further from the paper than so many deviations of the paper
+PIECE_CELLS: Final = 64  # cells a side of the grid on which pieces of ink are told apart
+SPECK_SHARE: Final = 0.05  # of the largest piece's ink: a smaller piece is dirt
+
+# 95 of 100 of MNIST's digits have wider strokes than this in their box of 20; those of a ball pen
+# are brought to it. (Making a brush's strokes thinner was tried and gained nothing.)
+LEAST_STROKE: Final = 1.65
+FINE: Final = 4  # the box is drawn so many times finer while its strokes are measured and widened
+
+# A line's ink fills so much of the rows, as in training, and stands in their middle: 29 of 32.
+LINE_SHARE: Final = 29 / 32
+LINE_MARGIN: Final = 2  # blank columns before and behind it
+LINE_SIDE: Final = 1 << 14  # pixels: an image of a line that is longer is reduced
+MAX_LINE_COLUMNS: Final = 1 << 14
+FLAT_STROKES: Final = 5.0  # strokes: what is less high, a dash or a dot, is no measure of the rows
+DUST_SHARE: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
+LINE_CELLS: Final = 32  # that pieces are told apart by, from the top to the bottom of the image
+
+
+def to_columns(ink: Grey) -> NDArray[np.uint8]:
+    """Columns [T, H], oldest first, of ink [H, T]: column t is `ink[:, t]`."""
+    return np.ascontiguousarray(ink.T)
+
+
+def digit_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
+    """Columns of an image of one digit or letter, dark on light or light on dark, of any size.
+
+    Args:
+        image: anything that `read_image` reads.
+        column_height: H, pixels.
+
+    Returns:
+        [H, H], 0 = paper, 255 = ink. An image prepared as MNIST's are comes back unchanged.
+
+    Raises:
+        ImageError: this is no image, or nothing on it stands out from the paper.
+    """
+    ink, threshold = _ink(_halved(read_image(image)))
+    if _fits(ink, column_height):
+        return to_columns(np.rint(ink).astype(np.uint8))
+    ink = _saturated(ink, threshold)
+    cell = math.ceil(max(ink.shape) / PIECE_CELLS)
+    ink = _without_specks(ink, cell, lambda mass: SPECK_SHARE * float(mass.max()))
+    return to_columns(_centred(_boxed(ink, round(column_height * BOX_SHARE)), column_height))
+
+
+def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
+    """Columns of an image of one line of writing, dark on light or light on dark, of any size.
+
+    Args:
+        image: anything that `read_image` reads.
+        column_height: H, pixels.
+
+    Returns:
+        [T, H], 0 = paper, 255 = ink. What is as high as H and fills the rows comes back unchanged.
+
+    Raises:
+        ImageError: this is no image, nothing on it stands out from the paper, its strokes vanish at
+            the scale of the rows, or it is too long.
+    """
+    ink, threshold = _ink(without_rims(read_image(image, max_side=LINE_SIDE)))
+    ink = without_rule(ink, threshold)
+    top, bottom, *_ = _bounds(ink)
+    if len(ink) == column_height and bottom - top >= round(column_height * LINE_SHARE) - 1:
+        return to_columns(np.rint(ink).astype(np.uint8))
+    ink = _saturated(ink, threshold)
+    dot = stroke_width(ink) ** 2
+    cell = math.ceil(len(ink) / LINE_CELLS)
+    ink = _without_specks(ink, cell, lambda _: DUST_SHARE * dot)
+    return to_columns(_in_rows(ink, column_height))
+
+
+def _halved(grey: Grey) -> Grey:
+    """The image, halved until it fits the working size; averaging takes noise away as well."""
+    while max(grey.shape) > WORKING_SIDE:
+        grey = np.asarray(Image.fromarray(grey).reduce(2))
+    return grey
+
+
+def _ink(grey: Grey) -> tuple[Ink, float]:
+    """How far each pixel lies from the paper, on the ink's side, and from where on it is ink."""
+    paper, noise = _paper(grey)
+    difference = grey - paper
+    threshold = max(MIN_CONTRAST, NOISE_FACTOR * noise)
+    darker = float(np.maximum(-difference - threshold, 0).sum())
+    lighter = float(np.maximum(difference - threshold, 0).sum())
+    if not darker and not lighter:
+        raise ImageError("the image is blank: nothing on it stands out from the paper")
+    ink = -difference if darker >= lighter else difference
+    ink[ink < NOISE_FACTOR * noise] = 0
+    return np.maximum(ink, 0), threshold
+
+
+def _paper(grey: Grey) -> tuple[Ink, float]:
+    """The paper's tone at each pixel, and the deviation of its pixels from it (robust sigma).
+
+    Light falls unevenly on a photo, so the tone is a quadratic of the place. The fit starts from
+    the border's middle tone and narrows what it takes for paper while it gains freedom: so ink
+    stays outside even where it crowds a tight crop.
+    """
+    rows, columns = (
+        np.unique(np.linspace(0, length - 1, PAPER_SAMPLES).astype(int)) for length in grey.shape
+    )
+    sample = grey[np.ix_(rows, columns)].astype(np.float32)
+    border = np.concatenate([sample[0], sample[-1], sample[:, 0], sample[:, -1]])
+    if border.min() == border.max():  # drawn by a program, or prepared already: nothing to fit
+        return np.full(grey.shape, border[0]), 0.0
+    tone = sample.ravel().astype(np.float64)
+    y, x = _places(grey.shape[0])[:, None], _places(grey.shape[1])[None]
+    terms = _terms(y[rows], x[:, columns]).reshape(6, -1)
+    distance = abs(tone - np.sort(border)[len(border) // 2])
+    noise, weights = math.inf, np.zeros(6)
+    for n_terms, tolerance in PAPER_ROUNDS:
+        near = distance <= min(tolerance, max(PAPER_TOLERANCE, 3 * noise))
+        if not near.any():  # as much ink as paper, and all that is left of the paper is noise
+            break
+        basis = terms[:n_terms, near]
+        normal = basis @ basis.T + RIDGE * np.eye(n_terms)
+        weights[:n_terms] = np.linalg.solve(normal, basis @ tone[near])
+        distance = abs(tone - weights @ terms)
+        noise = 1.4826 * float(np.median(distance[near]))
+    a, b, c, d, e, f = weights.astype(np.float32)
+    paper: Ink = (a + b * x + d * x * x) + (c * y + f * y * y) + (e * x) * y
+    return paper, noise
+
+
+def _places(length: int) -> Ink:
+    """Pixel indices scaled to -1..1, [length]."""
+    return np.linspace(-1, 1, length, dtype=np.float32)
+
+
+def _terms(y: Ink, x: Ink) -> NDArray[np.float32]:
+    """The terms of a quadratic at rows `y` [h, 1] and columns `x` [1, w]: [6, h, w]."""
+    return np.stack(np.broadcast_arrays(np.ones_like(y), x, y, x * x, x * y, y * y))
+
+
+def _fits(ink: Ink, column_height: int) -> bool:
+    """Whether the ink already stands as MNIST's does."""
+    if ink.shape != (column_height, column_height) or ink.max() < FITTING_INK:
+        return False
+    top, bottom, left, right = _bounds(ink)
+    low, high = (share * column_height for share in FITTING_SHARES)
+    middle = column_height / 2
+    return low <= max(bottom - top, right - left) <= high and all(
+        abs(centre - middle) <= FITTING_SHIFT for centre in _centre(ink)
+    )
+
+
+def _saturated(ink: Ink, threshold: float) -> Ink:
+    """Ink as 0..1: paper's shadows become 0, the body of a stroke 1, its edges stay between."""
+    dark = float(np.percentile(ink[ink > threshold], 90))
+    low = max(threshold / 2, 0.2 * dark)
+    return ((ink - low) / (0.8 * dark - low)).clip(0, 1)
+
+
+def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float]) -> Ink:
+    """The ink without small pieces of dirt that would stretch its bounds.
+
+    Args:
+        ink: [h, w], 0..1.
+        cell: pixels a side of the squares that pieces are made of.
+        least: the ink that a piece must have, given the ink of all pieces.
+    """
+    height, width = (math.ceil(length / cell) for length in ink.shape)
+    padded = np.zeros((height * cell, width * cell), np.float32)
+    padded[: ink.shape[0], : ink.shape[1]] = ink
+    cells = padded.reshape(height, cell, width, cell)
+    pieces = _pieces(cells.max((1, 3)) > 0.5)
+    mass = np.bincount(pieces.ravel(), cells.sum((1, 3)).ravel())
+    mass[0] = 0
+    kept = (mass >= least(mass))[pieces].astype(np.int64)
+    kept = _spread(kept)  # the faint rim of a stroke may lie in the next cell
+    whole = np.kron(kept, np.ones((cell, cell)))[: ink.shape[0], : ink.shape[1]]
+    return np.where(whole > 0, ink, np.float32(0))
+
+
+def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """A number for each piece of `mask` that hangs together, corners included; 0 outside.
+
+    Each number gives way to the largest that it touches, and that one to its own (Shiloach and
+    Vishkin, J. Algorithms 3, 1982): two rounds halve a piece's numbers, however it winds.
+    """
+    numbers = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
+    while True:
+        spread = np.where(mask, _spread(numbers), 0)
+        if np.array_equal(spread, numbers):
+            return numbers
+        larger = np.arange(mask.size + 1)
+        np.maximum.at(larger, numbers, spread)
+        while not np.array_equal(larger, following := larger[larger]):
+            larger = following
+        numbers = larger[numbers]
+
+
+def _spread(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The largest number among each cell and its eight neighbours."""
+    tall = cells.copy()
+    np.maximum(tall[1:], cells[:-1], out=tall[1:])
+    np.maximum(tall[:-1], cells[1:], out=tall[:-1])
+    wide = tall.copy()
+    np.maximum(wide[:, 1:], tall[:, :-1], out=wide[:, 1:])
+    np.maximum(wide[:, :-1], tall[:, 1:], out=wide[:, :-1])
+    return wide
+
+
+def _bounds(ink: Ink) -> tuple[int, int, int, int]:
+    """First row with ink, the row after the last, and the same of columns."""
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def _centre(ink: Ink) -> tuple[float, float]:
+    """Centre of mass, row and column, in pixels."""
+    height, width = ink.shape
+    mass = float(ink.sum())
+    row = float(ink.sum(1) @ np.arange(height)) / mass
+    return row, float(ink.sum(0) @ np.arange(width)) / mass
+
+
+def _boxed(ink: Ink, box: int) -> Grey:
+    """The part that holds ink, scaled so that its longer side is `box` pixels."""
+    part = _part(ink)
+    return _redrawn(part, lambda image: box / max(image.size))
+
+
+def _in_rows(ink: Ink, column_height: int) -> Grey:
+    """The part that holds ink, scaled so that it fills the rows, with blank columns around it."""
+    part, rows = _part(ink), LINE_SHARE * column_height
+    flat = FLAT_STROKES * stroke_width(np.asarray(part, np.float32) / np.float32(255))
+    share = min(1.0, part.height / flat)  # of the rows: a dash stays one
+    if (columns := part.width * share * rows / part.height) > MAX_LINE_COLUMNS:
+        raise ImageError(f"the line is {columns:.0f} columns long, at most {MAX_LINE_COLUMNS}")
+    drawn = _redrawn(part, lambda image: share * rows / image.height)
+    field = np.zeros((column_height, drawn.shape[1] + 2 * LINE_MARGIN), np.uint8)
+    top = (column_height - len(drawn)) // 2
+    field[top : top + len(drawn), LINE_MARGIN:-LINE_MARGIN] = drawn
+    return field
+
+
+def _part(ink: Ink) -> Image.Image:
+    """The part that holds ink."""
+    top, bottom, left, right = _bounds(ink)
+    return Image.fromarray(np.rint(ink[top:bottom, left:right] * 255).astype(np.uint8))
+
+
+def _redrawn(part: Image.Image, scale: Callable[[Image.Image], float]) -> Grey:
+    """The ink at another scale, `scale` of the image, none of its strokes too thin."""
+    fine = part.resize(_scaled(part.size, FINE * scale(part)), Image.Resampling.BILINEAR)
+    if not fine.getbbox():
+        size = f"{fine.width} x {fine.height} pixels"
+        raise ImageError(f"the ink is too fine: of its strokes nothing is left at {size}")
+    wide = _widened(fine)
+    drawn = np.asarray(wide.resize(_scaled(wide.size, scale(wide)), Image.Resampling.BOX))
+    darkest: Grey = np.rint(drawn * (255 / drawn.max())).astype(np.uint8)
+    return darkest
+
+
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Width and height at another scale, both at least 1."""
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _widened(ink: Image.Image) -> Image.Image:
+    """The shape, grown at its rim until its strokes have the least width."""
+    missing = FINE * LEAST_STROKE - stroke_width(np.asarray(ink, np.float32))
+    margin = max(0, round(missing / 2))
+    if not margin:
+        return ink
+    wide = Image.new("L", (ink.width + 2 * margin, ink.height + 2 * margin))
+    wide.paste(ink, (margin, margin))
+    return wide.filter(ImageFilter.MaxFilter(2 * margin + 1))
+
+
+def stroke_width(ink: Ink) -> float:
+    """Mean width of the strokes, in pixels: twice their area over the length of their outline."""
+    padded = np.pad(ink, 1)
+    across, down = np.diff(padded, axis=1)[1:], np.diff(padded, axis=0)[:, 1:]
+    return 2 * float(ink.sum()) / float(np.hypot(across, down).sum())
+
+
+def _centred(ink: Grey, side: int) -> Grey:
+    """The ink in a field of `side` pixels, its centre of mass as near to the middle as it fits."""
+    field = np.zeros((side, side), np.uint8)
+    top, left = (
+        min(max(round(side / 2 - centre), 0), side - length)
+        for centre, length in zip(_centre(ink.astype(np.float32)), ink.shape, strict=True)
+    )
+    field[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
+    return field
+
+
+WIDE: Final = 2.0  # times as wide as high; in others one rim or rule may be a letter's stem or bar
+COVER: Final = 0.98  # of a side's pixels are the rim's, and of a row's the rule's
+
+RIM_CONTRAST: Final = 40.0  # of 255, between a rim and the paper: a shadow's edge is softer
+RIM_DEPTH: Final = 0.15  # of the picture, at most
+RIM_PERCENTILE: Final = 80.0  # of a rim's depths: it may lie askew, and writing may touch it
+RIM_BLUR: Final = 2  # pixels that its edge is spread over
+
+RULE_DEPTH: Final = 0.1  # of the height, at most
+
+
+def without_rims(grey: Grey) -> Grey:
+    """The picture without rims along whole sides of it, as of a frame or beside a scanned page."""
+    left, depths = grey, []
+    for _ in range(4):
+        depths.append(_rim(left))
+        left = np.rot90(left[depths[-1] :])
+    height, width = grey.shape
+    return np.ascontiguousarray(left) if width >= WIDE * height or all(depths) else grey
+
+
+def _rim(grey: Grey) -> int:
+    """How many rows at the top are a rim."""
+    height = len(grey)
+    far = abs(grey - np.float32(np.median(grey))) > RIM_CONTRAST
+    depths = np.where(far.all(0), height, (~far).argmax(0))  # [w]
+    if (depths > 0).mean() < COVER:
+        return 0
+    depth = round(float(np.percentile(depths, RIM_PERCENTILE)))
+    inner = depth + RIM_BLUR
+    if inner > RIM_DEPTH * height or not far[inner:].any():
+        return 0
+    step = float(np.median(grey[:depth])) - float(np.median(grey[inner : 2 * inner]))
+    return inner if abs(step) > RIM_CONTRAST else 0
+
+
+def without_rule(ink: Ink, threshold: float) -> Ink:
+    """The ink of a wide picture without a level rule from side to side; what crosses it stays.
+
+    Args:
+        ink: how far each pixel lies from the paper.
+        threshold: from where on it is ink.
+    """
+    height, width = ink.shape
+    if width < WIDE * height:
+        return ink
+    dark = ink > threshold
+    is_rule = np.pad(dark.mean(1) >= COVER, 1)
+    tops, bottoms = (np.flatnonzero(np.diff(is_rule.astype(np.int8)) == sign) for sign in (1, -1))
+    left = ink.copy()
+    for top, bottom in zip(tops, bottoms, strict=True):
+        if bottom - top <= RULE_DEPTH * height:
+            beside = [dark[row] for row in (top - 2, bottom + 1) if 0 <= row < height]
+            crossed = np.logical_or.reduce([np.zeros(width, np.bool_), *beside])
+            left[max(top - 1, 0) : bottom + 1, ~crossed] = 0
+    return left if (left > threshold).any() else ink

@@ -1,0 +1,260 @@
+"""Image files of all kinds -> grey pixels, within a bound of memory.
+
+Bytes from strangers are read here. So the size is judged by the header before anything is decoded,
+and an image is turned grey and reduced strip by strip, never as a second full copy.
+"""
+
+import contextlib
+import io
+import math
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
+
+from inkstream.model.errors import ImageError, ImageSizeError
+
+Grey = NDArray[np.uint8]  # [h, w]
+ImageSource = str | Path | bytes | Image.Image | NDArray[Any]
+
+MAX_PIXELS: Final = 4096 * 4096
+MAX_SIDE: Final = 1024  # pixels; larger images are reduced: a digit needs 20, its page more
+MAX_KEPT: Final = 1 << 21  # pixels in all after that, where a longer side is asked for
+FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+
+# What decoding costs at worst, in bytes a pixel, measured as the growth of the process: the pixels
+# themselves, and beside them WebP's canvases. JPEG and TIFF are reckoned by `_demand`.
+DECODING_BYTES: Final = 80_000_000
+BYTES_PER_PIXEL: Final = {"WEBP": 18}
+STORED_BYTES_PER_PIXEL: Final = 4  # Pillow's own, in most of its modes
+SLOW_BYTES_PER_PIXEL: Final = 80  # a codec that Pillow runs in Python: a megapixel takes a second
+SLOW_CODECS: Final = ("ppm", "ppm_plain", "bmp_rle")
+STRIP_PIXELS: Final = 1 << 18
+SIXTEEN_BITS: Final = (1 << 16) - 1  # the largest number of a pixel
+HOT_SHARE: Final = 1e-4  # of the pixels at either end may be the sensor's faults
+NOISE_SPAN: Final = 32.0  # deviations of the noise that take up all bytes: ink begins at five
+
+# Decoders of damaged bytes raise all of these; a warning where the user has made it an error.
+_DECODING_ERRORS: Final = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Warning,
+)
+
+# EXIF 2.3, tag 274: how the stored pixels must be turned to be seen upright.
+_UPRIGHT: Final[dict[int, Callable[[Grey], Grey]]] = {
+    2: np.fliplr,
+    3: lambda grey: np.rot90(grey, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda grey: np.rot90(grey, -1),
+    7: lambda grey: np.rot90(grey, 2).T,
+    8: np.rot90,
+}
+_ON_ITS_SIDE: Final = (5, 6, 7, 8)
+
+
+def read_image(
+    source: ImageSource,
+    max_pixels: int = MAX_PIXELS,
+    max_side: int = MAX_SIDE,
+    max_kept: int = MAX_KEPT,
+) -> NDArray[np.uint8]:
+    """Grey pixels of an image, 0 = black and 255 = white, upright.
+
+    Of an animation the first picture counts, of a multi-page file the first page. What is
+    transparent takes the tone of the paper. More than 8 bits are stretched to the darkest and the
+    lightest pixels, unless these are as good as the same.
+
+    Args:
+        source: a path, the bytes of a file, a PIL image, or an array: [h, w] of any real type, or
+            [h, w, 3 or 4] of bytes.
+        max_pixels: an image with more is refused before it is decoded.
+        max_side: pixels; an image that is longer or higher is reduced until it fits.
+        max_kept: pixels in all; an image that has more is reduced until it fits.
+
+    Returns:
+        [h, w]
+
+    Raises:
+        ImageError: this is not an image of a kind that we read, or it is damaged.
+        ImageSizeError: it has too many pixels.
+    """
+    if isinstance(source, np.ndarray):
+        source = _from_array(source)
+    if isinstance(source, Image.Image):
+        _check_size(*source.size, max_pixels)
+        return _decoded(source, max_side, max_kept)
+    with _opened(source, max_pixels) as image:
+        try:
+            width, height, cost = _demand(image)
+        except _DECODING_ERRORS as error:
+            raise ImageError(f"image is damaged: {error}") from error
+        _check_size(width, height, min(max_pixels, DECODING_BYTES // cost))
+        image.draft("L", (max_side, max_side))  # JPEG can decode at an eighth
+        return _decoded(image, max_side, max_kept)
+
+
+def upright_size(source: ImageSource) -> tuple[int, int]:
+    """Width and height in pixels of an image as `read_image` sees it, before it is reduced.
+
+    Raises `ImageError` if it is none.
+    """
+    if isinstance(source, np.ndarray):
+        source = _from_array(source)
+    try:
+        with contextlib.ExitStack() as opened:
+            if not isinstance(source, Image.Image):
+                source = opened.enter_context(_opened(source, MAX_PIXELS))
+            width, height = source.size
+            is_turned = source.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
+    except _DECODING_ERRORS as error:
+        raise ImageError(f"image is damaged: {error}") from error
+    return (height, width) if is_turned else (width, height)
+
+
+def _opened(source: str | Path | bytes, max_pixels: int) -> Image.Image:
+    """The image with its header read and nothing decoded."""
+    try:
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, "r", FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError(f"not an image that is read; expected {', '.join(FORMATS)}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageSizeError(f"image has far too many pixels, at most {max_pixels}") from error
+    except _DECODING_ERRORS as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise ImageError(f"{source!s} cannot be read: {error.strerror}") from error
+        raise ImageError(f"image is damaged: {error}") from error
+
+
+def _from_array(array: NDArray[Any]) -> Image.Image:
+    """The image that an array stands for; raises `ImageError` for shapes that are no image."""
+    if array.size == 0:
+        raise ImageError(f"array has shape {array.shape}, expected at least one pixel")
+    if array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8:
+        return Image.fromarray(array)
+    if array.ndim != 2 or array.dtype.kind not in "buif":
+        raise ImageError(
+            f"array has shape {array.shape} of {array.dtype}, "
+            "expected [h, w] of numbers, or [h, w, 3 or 4] of uint8"
+        )
+    low, high = array.min(), array.max()
+    if array.dtype.kind in "bf" and low >= 0 and high <= 1:
+        return Image.fromarray(np.rint(array * np.float32(255)).astype(np.uint8))
+    if array.dtype.kind in "ui" and low >= 0 and high <= 255:
+        return Image.fromarray(array.astype(np.uint8))
+    return Image.fromarray(array.astype(np.float32))
+
+
+def _demand(image: Image.Image) -> tuple[int, int, int]:
+    """Width and height of what is decoded at once, and the bytes that it takes for one pixel."""
+    width, height = image.size
+    if any(tile[0] in SLOW_CODECS for tile in getattr(image, "tile", [])):
+        return width, height, SLOW_BYTES_PER_PIXEL
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        # A file of several scans keeps two bytes for each coefficient until the last one.
+        blocks = [across * down for _, across, down, _ in image.layer]
+        pixel = STORED_BYTES_PER_PIXEL if image.mode == "CMYK" else 1
+        return width, height, math.ceil(2 * sum(blocks) / max(blocks)) + pixel
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        # Beside the image lies a strip, maybe as large, or a tile, maybe larger.
+        tags = image.tag_v2
+        bits = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
+        bits *= max(tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
+        width = max(width, tags.get(TiffImagePlugin.TILEWIDTH, 1))
+        height = max(height, tags.get(TiffImagePlugin.TILELENGTH, 1))
+        return width, height, math.ceil(bits / 8) + STORED_BYTES_PER_PIXEL
+    return width, height, BYTES_PER_PIXEL.get(str(image.format), STORED_BYTES_PER_PIXEL)
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if not width or not height:
+        raise ImageError(f"image is {width} x {height} pixels, expected at least 1 x 1")
+    if width * height > max_pixels:
+        raise ImageSizeError(
+            f"image is {width} x {height} pixels, {width * height} in all; "
+            f"at most {max_pixels} in this format"
+        )
+
+
+def _decoded(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]:
+    """Decode, turn grey, reduce, and turn upright."""
+    try:
+        grey = _grey(image, max_side, max_kept)
+        upright = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DECODING_ERRORS as error:
+        raise ImageError(f"image is damaged: {error}") from error
+    return grey if upright is None else np.ascontiguousarray(upright(grey))
+
+
+def _grey(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]:
+    """Grey pixels [h, w], reduced to at most `max_side` on a side by averaging squares."""
+    width, height = image.size
+    factor = math.ceil(max(max(width, height) / max_side, math.sqrt(width * height / max_kept)))
+    rows = factor * max(1, STRIP_PIXELS // (width * factor))
+    deep = image.mode[0] in "IF"  # 16 or 32 bits a pixel
+    clear = image.has_transparency_data and not deep
+    strips = []
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        if deep:
+            strip = strip.convert("I").convert("F") if strip.mode != "F" else strip
+        elif clear:
+            strip = strip.convert("RGBA").convert("LA").convert("La")
+        elif strip.mode != "L":
+            strip = strip.convert("RGB").convert("L")
+        strips.append(np.asarray(strip.reduce(factor)))
+    pixels = np.concatenate(strips)
+    if deep:
+        return _stretched(pixels, SIXTEEN_BITS if image.mode.startswith("I;16") else 0)
+    return _on_paper(pixels[:, :, 0], pixels[:, :, 1]) if clear else pixels
+
+
+def _stretched(values: NDArray[np.float32], full: float) -> NDArray[np.uint8]:
+    """Numbers of any range as bytes, the lowest 0 and the highest 255.
+
+    A few pixels that lie beyond all others count as these. Neither noise nor less than a byte's
+    step of the largest number, or of `full` where that is larger, is stretched over all bytes.
+    """
+    if not np.isfinite(values).all():
+        raise ImageError("image holds numbers that are not finite")
+    n_hot = min(math.ceil(HOT_SHARE * values.size), values.size // 100)
+    ends = (n_hot, values.size - 1 - n_hot)
+    low, high = np.partition(values, ends, axis=None)[list(ends)].tolist()
+    steps = abs(np.diff(values, axis=1, append=values[:, -1:]))
+    noise = float(np.median(steps)) / (0.6745 * math.sqrt(2))  # of a normal one the deviation
+    span = max(high - low, max(full, abs(low), abs(high)) / 255, NOISE_SPAN * noise)
+    if not span:
+        return np.zeros(values.shape, np.uint8)
+    stretched: Grey = np.rint((values.clip(low, high) - low) * (255 / span)).astype(np.uint8)
+    return stretched
+
+
+def _on_paper(tone: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Put what is visible on paper; `tone` [h, w] is multiplied by `alpha` [h, w] already.
+
+    What covers less than half of the image is ink, and its paper is white or black, whichever is
+    further from it. Otherwise it is paper with ink, and the paper goes on where nothing is visible.
+    """
+    seen = float(alpha.mean()) / 255  # share of the image that is visible
+    if not seen:
+        return np.full(tone.shape, 255, np.uint8)
+    if seen < 0.5:
+        paper = 255.0 if float(tone.mean()) / seen < 128 else 0.0
+    else:
+        paper = float(np.median(tone[alpha > 127]))
+    filled: Grey = tone + np.rint((255 - alpha) * np.float16(paper / 255)).astype(np.uint8)
+    return filled

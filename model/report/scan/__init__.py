@@ -1,1 +1,0 @@
-"""The report on pages: `inkstream evaluate pages`."""

@@ -1,0 +1,232 @@
+"""The AsyncAPI 3 description of the WebSocket, made from the messages themselves.
+
+`python -m inkstream.service.api_docs.asyncapi` prints it; docs/asyncapi.json holds it, and a test
+keeps the two equal.
+The specification: https://www.asyncapi.com/docs/reference/specification/v3.0.0
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+
+from inkstream.service.protocol import client_messages as requests
+from inkstream.service.protocol import events
+from inkstream.service.protocol import server_messages as messages
+from inkstream.service.protocol.client_messages import ClientMessage
+from inkstream.service.protocol.server_messages import PROTOCOL, Limits, ServerMessage, encode
+from inkstream.service.settings import Settings
+
+Document = dict[str, Any]
+
+DESCRIPTION: Final = """\
+Reads handwriting while it is being written: one image column in, one answer out.
+
+Text frames are JSON objects with a `type`; binary frames are columns and nothing else. The order of
+answers, closing codes, limits and credentials are described in docs/protocol.md.
+"""
+
+DEFAULT_LIMITS: Final = Limits(
+    **{limit.name: Settings.model_fields[limit.name].default for limit in fields(Limits)}
+)
+PROBABILITIES: Final = dict(zip("0123456789", [0.002] * 7 + [0.982, 0.002, 0.002], strict=True))
+
+FROM_CLIENT: Final[dict[str, ClientMessage]] = {
+    "columns": requests.Columns(type="columns", columns=[[0] * 8 + [255] * 12 + [0] * 8]),
+    "ink": requests.Ink(
+        type="ink",
+        strokes=[requests.Stroke(id=0, points=[(12.0, 20.0), (14.5, 61.0), (16.0, 99.5)])],
+        height=120.0,
+    ),
+    "configure": requests.Configure(type="configure", id="c1", every="message", top_k=3),
+    "rewind": requests.Rewind(type="rewind", id="r1", column=12),
+    "flush": requests.Flush(type="flush", id=7),
+    "reset": requests.Reset(type="reset", id=8),
+    "ping": requests.Ping(type="ping", id="are you there"),
+    "end": requests.End(type="end"),
+}
+FROM_SERVER: Final[dict[str, ServerMessage]] = {
+    "ready": messages.Ready(
+        session="mX3vQ0bT9kLs",
+        model=messages.ServedModel(name="digits", version="1", kind="classifier"),
+        labels=tuple("0123456789"),
+        column_height=28,
+        limits=DEFAULT_LIMITS,
+    ),
+    "result": messages.Result(epoch=0, column=27, probabilities=PROBABILITIES),
+    "letter": events.Letter(
+        id=4,
+        char="o",
+        start=61,
+        end=74,
+        column=77,
+        confidence=0.962,
+        alternatives=(events.Character(char="a", p=0.021), events.Character(char="0", p=0.009)),
+    ),
+    "punctuation": events.Punctuation(
+        id=5, char=",", start=76, end=80, column=85, confidence=0.904, alternatives=()
+    ),
+    "word": events.Word(
+        id=0,
+        text="Hello,",
+        start=2,
+        end=80,
+        column=91,
+        confidence=0.811,
+        alternatives=(events.Spelling(text="Hella,", p=0.018),),
+    ),
+    "configured": messages.Configured(id="c1", every="message", top_k=3),
+    "rewound": messages.Rewound(id="r1", epoch=1, column=12, label="7"),
+    "flushed": messages.Flushed(id=7, epoch=1, columns=28, label="7"),
+    "reset_done": messages.ResetDone(id=8, epoch=2),
+    "pong": messages.Pong(id="are you there"),
+    "goaway": messages.Goaway(reason="the server is about to stop", time_left_ms=5000),
+    "error": messages.Error(
+        code="bad_columns",
+        message="column 3 has 27 pixels, expected 28",
+        fatal=False,
+        index=5,
+    ),
+    "done": messages.Done(columns=56, label="7", seconds=1.25),
+}
+# A classifier answers with a label, a transcriber with a text; the other examples are of digits.
+OF_A_TRANSCRIBER: Final[dict[str, ServerMessage]] = {
+    "result": messages.Result(
+        epoch=0,
+        column=77,
+        probabilities={"o": 0.962, "a": 0.021},
+        letter_end=0.874,
+        text="Hello",
+    ),
+    "rewound": messages.Rewound(id="r1", epoch=1, column=70, text="Hell", letters=4, words=0),
+    "flushed": messages.Flushed(id=7, epoch=1, columns=83, text="Hello,"),
+    "done": messages.Done(columns=196, letters=6, words=1, text="Hello,", seconds=3.5),
+}
+
+BINARY: Final[Document] = {
+    "name": "binary",
+    "title": "Binary columns",
+    "summary": "Columns, oldest first: `column_height` bytes each, from top to bottom, 255 = ink.",
+    "contentType": "application/octet-stream",
+    "payload": {"type": "string", "format": "binary"},
+}
+
+
+def document() -> Document:
+    """The description as plain values for JSON."""
+    schemas: Document = {}
+    described = {"binary": BINARY}
+    described |= _described(FROM_CLIENT, "validation", schemas)
+    described |= _described(FROM_SERVER, "serialization", schemas)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "inkstream",
+            "version": PROTOCOL.rpartition(".v")[2],
+            "description": DESCRIPTION,
+            "license": {
+                "name": "Apache-2.0",
+                "url": "https://www.apache.org/licenses/LICENSE-2.0",
+            },
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "local": {
+                "host": "127.0.0.1:8000",
+                "protocol": "ws",
+                "description": "Where `inkstream serve` listens unless told otherwise.",
+            }
+        },
+        "channels": {"stream": _channel(described)},
+        "operations": {
+            "listen": _operation("receive", "What the server takes.", ["binary", *FROM_CLIENT]),
+            "answer": _operation("send", "What the server says.", FROM_SERVER),
+        },
+        "components": {"messages": described, "schemas": schemas},
+    }
+
+
+def _described(
+    examples: Mapping[str, ClientMessage | ServerMessage], mode: JsonSchemaMode, schemas: Document
+) -> Document:
+    """AsyncAPI's messages for these examples; adds the schemas of their payloads to `schemas`."""
+    adapters = {name: TypeAdapter(type(example)) for name, example in examples.items()}
+    payloads, shared = TypeAdapter.json_schemas(
+        [(name, mode, adapter) for name, adapter in adapters.items()],
+        ref_template="#/components/schemas/{model}",
+    )
+    schemas |= shared.get("$defs", {})
+    return {
+        name: {
+            "name": name,
+            "title": type(example).__name__,
+            "summary": type(example).__doc__,
+            "payload": payloads[name, mode],
+            "examples": [{"payload": _payload(shown)} for shown in (example, *_also(name))],
+        }
+        for name, example in examples.items()
+    }
+
+
+def _also(name: str) -> list[ServerMessage]:
+    """A second example where the two kinds of model differ."""
+    return [OF_A_TRANSCRIBER[name]] if name in OF_A_TRANSCRIBER else []
+
+
+def _payload(example: ClientMessage | ServerMessage) -> Document:
+    """As it stands on the wire: a client may leave fields out, the server never does."""
+    if isinstance(example, ClientMessage):
+        return example.model_dump(mode="json", exclude_unset=True)
+    payload: Document = json.loads(encode(example))
+    return payload
+
+
+def _channel(described: Document) -> Document:
+    return {
+        "address": "/v1/stream",
+        "title": "One writer's stream",
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in described},
+        "bindings": {
+            "ws": {
+                "method": "GET",
+                "query": {
+                    "type": "object",
+                    "properties": {
+                        "model": {
+                            "type": "string",
+                            "description": "Name of a served model; absent: the first.",
+                            "examples": ["digits"],
+                        }
+                    },
+                },
+                "headers": {
+                    "type": "object",
+                    "properties": {
+                        "Sec-WebSocket-Protocol": {
+                            "type": "string",
+                            "description": "Optional; browsers add their key as `key.KEY`.",
+                            "examples": [PROTOCOL, f"{PROTOCOL}, key.KEY"],
+                        }
+                    },
+                },
+            }
+        },
+    }
+
+
+def _operation(action: str, summary: str, names: Iterable[str]) -> Document:
+    return {
+        "action": action,
+        "summary": summary,
+        "channel": {"$ref": "#/channels/stream"},
+        "messages": [{"$ref": f"#/channels/stream/messages/{name}"} for name in names],
+    }
+
+
+if __name__ == "__main__":
+    json.dump(document(), sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")

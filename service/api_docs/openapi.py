@@ -1,0 +1,264 @@
+"""What the OpenAPI description says beyond what FastAPI reads from the code: bodies and errors.
+
+Each error of an operation stands here with an example that the operation gives word for word or
+nearly so; a test compares the codes with those that really come.
+"""
+
+from typing import Any, Final
+
+from starlette.responses import PlainTextResponse
+
+from inkstream.service.http_errors import ErrorBody
+from inkstream.service.version import installed_version
+
+Responses = dict[int | str, dict[str, Any]]
+Extra = dict[str, Any]  # keyword arguments of a FastAPI route
+
+REQUEST_ID: Final = "5d3c9fb20a7e41d8"
+
+DESCRIPTION: Final = """\
+Reads handwriting while it is being written: one image column in, one answer out.
+
+Here are the doors for whole images and for operators. Columns one by one go through the WebSocket
+/v1/stream, which /asyncapi.json describes.
+"""
+
+
+ABOUT: Final[Extra] = {
+    "title": "inkstream",
+    "summary": "Streaming recognition of handwriting.",
+    "description": DESCRIPTION,
+    "version": installed_version(),
+    "license_info": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+}
+
+# status -> what it means here, and examples: code -> message
+_ERRORS: Final[dict[int, tuple[str, dict[str, str]]]] = {
+    400: (
+        "The request is malformed.",
+        {
+            "bad_message": "the body is empty, expected an image, columns or strokes",
+            "bad_json": "the body is not JSON: expected value at line 1 column 1",
+        },
+    ),
+    401: (
+        "No key, or a wrong one.",
+        {"unauthorized": "the key that came is not one of this server's"},
+    ),
+    403: (
+        "A web page of an origin that is not allowed.",
+        {"forbidden_origin": "origin https://elsewhere.example is not allowed"},
+    ),
+    404: ("No such model.", {"unknown_model": "no model 'nosuch', served: digits"}),
+    408: ("The body came too slowly.", {"idle": "the body took more than 24 s"}),
+    413: (
+        "The body or the image is too large.",
+        {"over_limit": "the body has 99999999 bytes, allowed: up to 16777216"},
+    ),
+    415: (
+        "Not an image that is read here.",
+        {"bad_image": "content type is text/plain, allowed: image/*, ..."},
+    ),
+    422: (
+        "Columns or values of a wrong shape or range.",
+        {
+            "bad_columns": "column 3 has 27 pixels, expected 28",
+            "bad_ink": "point 3 of stroke 0 is [1], expected [x, y], two finite numbers",
+            "bad_value": "the body has neither columns nor strokes",
+        },
+    ),
+    429: (
+        "This client has as many sessions as it may have; see Retry-After.",
+        {"too_many_sessions": "512 sessions of 192.0.2.7 are connected, all that are allowed"},
+    ),
+    500: (
+        "The service failed; the request id leads to its log.",
+        {"internal": "the service failed; its log says more under this request id"},
+    ),
+    503: (
+        "The server is full or about to stop; see Retry-After.",
+        {
+            "server_full": "1024 sessions are connected, all that are allowed",
+            "stopping": "the server is about to stop",
+        },
+    ),
+}
+
+
+_RETRY_AFTER: Final = {
+    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
+}
+_HEADERS: Final[dict[int, dict[str, Any]]] = {
+    401: {"WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}}},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
+
+
+def _errors(*statuses: int) -> Responses:
+    """The error responses of an operation, with an example for each code."""
+    return {status: _error(status, *_ERRORS[status]) for status in statuses}
+
+
+def _error(status: int, description: str, messages: dict[str, str]) -> dict[str, Any]:
+    examples = {
+        code: {"value": {"error": {"code": code, "message": text, "request_id": REQUEST_ID}}}
+        for code, text in messages.items()
+    }
+    content = {"application/json": {"examples": examples}}
+    error = {"model": ErrorBody, "description": description, "content": content}
+    return error | {"headers": _HEADERS[status]} if status in _HEADERS else error
+
+
+def _named(answer: dict[str, Any]) -> dict[str, Any]:
+    """An error of a route whose answers are no JSON: FastAPI would give its schema their type."""
+    schema = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
+    (media,) = answer["content"].values()
+    named = answer | {"content": {"application/json": media | {"schema": schema}}}
+    del named["model"]
+    return named
+
+
+def _success(description: str, examples: dict[str, Any]) -> Responses:
+    shown = {name: {"value": example} for name, example in examples.items()}
+    return {200: {"description": description, "content": {"application/json": {"examples": shown}}}}
+
+
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+_COLUMNS: Final = {
+    "type": "array",
+    "minItems": 1,
+    "description": "Columns, oldest first, each of the model's column_height pixels.",
+    "items": {
+        "type": "array",
+        "description": "Pixels from top to bottom: 0 = paper, 255 = ink.",
+        "items": {"type": "integer", "minimum": 0, "maximum": 255},
+    },
+}
+_STROKES: Final = {
+    "type": "array",
+    "description": "Whole strokes of a pen, each a row of points.",
+    "items": {
+        "type": "array",
+        "items": {
+            "type": "array",
+            "description": "x to the right, y downwards.",
+            "minItems": 2,
+            "maxItems": 2,
+            "items": {"type": "number"},
+        },
+    },
+}
+_HEIGHT: Final = {
+    "type": ["number", "null"],
+    "exclusiveMinimum": 0,
+    "description": "Of the writing's frame, from y = 0 on; absent: the ink's own bounds.",
+}
+_JSON_BODY: Final = {
+    "type": "object",
+    "properties": {"columns": _COLUMNS, "strokes": _STROKES, "height": _HEIGHT},
+    "oneOf": [{"required": ["columns"]}, {"required": ["strokes"]}],
+}
+_STROKE: Final = [0] * 8 + [254] * 12 + [0] * 8  # a column of 28 pixels through a vertical stroke
+
+_BODY: Final = {
+    "required": True,
+    "description": (
+        "An image of any size, dark on light or light on dark, of one character for a classifier"
+        " and of one line of writing, or with page=true of a page, for a transcriber; or columns;"
+        " or strokes of a pen."
+    ),
+    "content": {
+        "image/*": _BINARY,
+        "application/octet-stream": _BINARY,
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {"file": _BINARY["schema"]},
+            }
+        },
+        "application/json": {
+            "schema": _JSON_BODY,
+            "examples": {
+                "columns": {"value": {"columns": [_STROKE] * 3}},
+                "strokes": {"value": {"strokes": [[[12, 20], [14.5, 61], [16, 99.5]]]}},
+            },
+        },
+    },
+}
+
+_SPAN: Final = {"id": 0, "start": 2, "end": 9, "column": 11, "confidence": 0.957}
+_LETTER: Final = {
+    "type": "letter",
+    "char": "I",
+    "alternatives": [{"char": "l", "p": 0.031}],
+} | _SPAN
+_WORD: Final = {"type": "word", "text": "I", "alternatives": [{"text": "l", "p": 0.031}]} | _SPAN
+
+_BOX: Final = [[101.0, 40.5], [108.2, 41.0], [106.9, 60.3], [99.7, 59.8]]
+_LINE: Final = {
+    "text": "I",
+    "confidence": 0.957,
+    "box": _BOX,
+    "block": 0,
+    "letters": [_LETTER | {"box": _BOX}],
+    "words": [_WORD | {"box": _BOX}],
+    "columns": 12,
+}
+_PAGE: Final = {"width": 1240, "height": 1754}
+_LINE_COLUMNS: Final = {"box": _BOX, "block": 0, "columns": "AAAAAP7+/v4="}  # one of 8 pixels
+_TEXT: Final = {"schema": {"type": "string"}}
+
+_READ: Final = _success(
+    "What was read; of a page in the form that was asked for.",
+    {
+        "classifier": {
+            "label": "1",
+            "probabilities": {"1": 0.9981, "7": 0.0019},
+            "columns": 28,
+        },
+        "transcriber": {"text": "I", "letters": [_LETTER], "words": [_WORD], "columns": 12},
+        "page": {"text": "I", **_PAGE, "lines": [_LINE]},
+    },
+)
+_READ[200]["content"] |= {"text/vnd.hocr+html": _TEXT, "application/xml": _TEXT}
+
+RECOGNIZE: Final[Extra] = {
+    "tags": ["images"],
+    "openapi_extra": {"requestBody": _BODY},
+    "responses": _READ | _errors(*_ERRORS),
+}
+COLUMNS: Final[Extra] = {
+    "tags": ["images"],
+    "openapi_extra": {"requestBody": _BODY},
+    "responses": {
+        200: {
+            "description": (
+                "The columns, oldest first, each of the model's column_height bytes, top to"
+                " bottom: 0 = paper, 255 = ink. Of a page its lines, each with columns in base64."
+            ),
+            "content": {
+                "application/octet-stream": _BINARY,
+                "application/json": {
+                    "example": {**_PAGE, "column_height": 8, "lines": [_LINE_COLUMNS]}
+                },
+            },
+        }
+    }
+    | {status: _named(answer) for status, answer in _errors(*_ERRORS).items()},
+}
+MODELS: Final[Extra] = {"tags": ["images"], "responses": _errors(401, 403, 500)}
+HEALTH: Final[Extra] = {"tags": ["operators"], "responses": _errors(500)}
+READINESS: Final[Extra] = {"tags": ["operators"], "responses": _errors(500, 503)}
+METRICS: Final[Extra] = {
+    "tags": ["operators"],
+    "response_class": PlainTextResponse,
+    "responses": {
+        200: {
+            "description": "Prometheus text.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    }
+    | {status: _named(answer) for status, answer in _errors(401, 500).items()},
+}

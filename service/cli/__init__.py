@@ -1,0 +1,1 @@
+"""The commands of `inkstream`, a module each; `main` holds the entry point."""

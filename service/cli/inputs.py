@@ -1,0 +1,121 @@
+"""The files that `inkstream` is given: which are read, and which of them hold writing.
+
+Files of ink, and the pieces that they hold.
+
+Each line of a `.jsonl` file is a piece, `{"strokes": [[[x, y], ...], ...]}` with a `height` or
+none, and each group of an `.inkml` file, as `inkml.read` finds them.
+"""
+
+import glob
+import json
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from numpy.typing import ArrayLike
+
+from inkstream.model.data.sources import inkml
+from inkstream.model.errors import DataError, ImageError, InkstreamError
+from inkstream.model.preprocess.image import upright_size
+from inkstream.service.protocol.strokes import strokes_of
+
+IMAGE_SUFFIXES: Final = frozenset(
+    {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+)
+JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
+INKML_SUFFIX: Final = ".inkml"
+INK_SUFFIXES: Final = JSON_SUFFIXES | {INKML_SUFFIX}
+SUFFIXES: Final = IMAGE_SUFFIXES | INK_SUFFIXES
+
+WIDE: Final = 2.0  # times as wide as high is an image of a line; photos have up to 16 : 9
+
+
+def expand(image: str, suffixes: Set[str] = SUFFIXES) -> list[Path]:
+    """The files that an argument names, sorted: a file, a folder's, or a pattern's matches.
+
+    There may be none. Hidden ones of a folder are passed over: other systems leave such of theirs.
+
+    Args:
+        image: the argument.
+        suffixes: in small letters, of the files that are taken from a folder.
+    """
+    path = Path(image)
+    if path.is_dir():
+        inside = (file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+        return sorted(
+            file
+            for file in inside
+            if file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        )
+    if path.exists():
+        return [path]
+    matches = map(Path, glob.glob(image, recursive=True))  # noqa: PTH207
+    return sorted(match for match in matches if not match.is_dir())
+
+
+def holds_ink(path: Path) -> bool:
+    """Whether a file holds strokes of a pen, by its name."""
+    return path.suffix.lower() in INK_SUFFIXES
+
+
+def holds_line(path: Path) -> bool:
+    """Whether a file holds writing: ink, or an image that is clearly wider than high."""
+    if holds_ink(path):
+        return True
+    try:
+        width, height = upright_size(path)
+    except ImageError:  # which is told when it is read
+        return False
+    return width >= WIDE * height
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Strokes that are read together."""
+
+    strokes: Sequence[ArrayLike]  # each [n, 2], x to the right, y downwards
+    height: float | None  # of the writing's frame; None is the ink's own bounds
+
+
+def pieces(path: Path) -> Iterator[tuple[str, Piece | InkstreamError]]:
+    """The pieces of a file, each with the name by which it is told of, or why there is none."""
+    found = _inkml(path) if path.suffix.lower() == INKML_SUFFIX else _json_lines(path)
+    is_empty = True
+    try:
+        for line, piece in found:
+            is_empty = False
+            yield f"{path}:{line}", piece
+    except InkstreamError as error:
+        yield str(path), error
+    except OSError as error:
+        yield str(path), DataError(f"cannot be read: {error.strerror}")
+    else:
+        if is_empty:
+            yield str(path), DataError("there is no ink in it")
+
+
+def _inkml(path: Path) -> Iterator[tuple[int, Piece]]:
+    for group in inkml.read(path.read_bytes(), only_labelled=False):
+        yield group.line, Piece(group.strokes, None)
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, Piece | InkstreamError]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    yield number, _json_piece(line)
+                except InkstreamError as error:
+                    yield number, error
+
+
+def _json_piece(line: bytes) -> Piece:
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
+        raise DataError(f"no JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise DataError(f"a JSON {type(message).__name__}, expected an object with strokes")
+    return Piece(*strokes_of(message))

@@ -1,0 +1,336 @@
+"""Python client of the stream, for asyncio and for everyone else.
+
+    async with connect("ws://127.0.0.1:8000") as stream:
+        async for result in stream.send(columns):
+            print(result.column, result.label)
+
+    with connect_sync("ws://127.0.0.1:8000", model="lines") as stream:
+        for result in stream.send(columns):
+            print(result.column, result.text, result.events)
+        print(stream.flush().text)
+
+What is said and what it means is `service/conversation.py`'s; here are its two shells, which wait
+for sockets. It needs websockets and pydantic; numpy arrays are welcome, numpy is not needed.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, Final
+
+from websockets.asyncio.client import ClientConnection as AsyncConnection
+from websockets.asyncio.client import connect as open_async
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.sync.client import ClientConnection as SyncConnection
+from websockets.sync.client import connect as open_sync
+from websockets.typing import Subprotocol
+
+from inkstream.model.errors import InkstreamError
+from inkstream.service.client.conversation import (
+    Answer,
+    Conversation,
+    Done,
+    Flushed,
+    NoConnectionError,
+    Result,
+    error_of_closing,
+    error_of_http,
+    stream_url,
+)
+from inkstream.service.client.sending import Sending, Writing
+from inkstream.service.protocol.server_messages import (
+    PROTOCOL,
+    Configured,
+    Goaway,
+    Pong,
+    Ready,
+    ResetDone,
+    Rewound,
+    ServerMessage,
+)
+
+__all__ = ["AsyncStream", "NoConnectionError", "Result", "Stream", "connect", "connect_sync"]
+
+OPEN_TIMEOUT_S: Final = 10.0
+
+
+@asynccontextmanager
+async def connect(
+    url: str, *, model: str | None = None, key: str | None = None
+) -> AsyncIterator["AsyncStream"]:
+    """Open a stream for the `async with` block.
+
+    Args:
+        url: the server, as `ws://host:port` or `https://host/below/a/path`.
+        model: which of its models; None takes its first.
+        key: API key, where the server wants one.
+
+    Raises `NoConnectionError` if nobody answers; the server's refusal as a typed error
+    (`UnauthorizedError`, `ServerFullError`, ...).
+    """
+    with _explained(url):
+        socket = await open_async(
+            stream_url(url, model),
+            subprotocols=[Subprotocol(PROTOCOL)],
+            additional_headers=_headers(key),
+            compression=None,  # deflate takes longer than it saves on so few bytes
+            open_timeout=OPEN_TIMEOUT_S,
+        )
+    async with socket:
+        with _explained(url):
+            first = await socket.recv()
+        yield AsyncStream(socket, Conversation(first))
+
+
+@contextmanager
+def connect_sync(
+    url: str, *, model: str | None = None, key: str | None = None
+) -> Iterator["Stream"]:
+    """Open a stream for the `with` block; see `connect`."""
+    with _explained(url):
+        socket = open_sync(
+            stream_url(url, model),
+            subprotocols=[Subprotocol(PROTOCOL)],
+            additional_headers=_headers(key),
+            compression=None,
+            open_timeout=OPEN_TIMEOUT_S,
+        )
+    with socket:
+        with _explained(url):
+            first = socket.recv()
+        yield Stream(socket, Conversation(first))
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Turn what goes wrong between here and the server into typed errors."""
+    try:
+        yield
+    except ConnectionClosed as closed:
+        raise error_of_close(closed) from closed
+    except InvalidStatus as refusal:
+        raise error_of_http(refusal.response.status_code, refusal.response.body) from refusal
+    except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "it did not answer in time"
+        raise NoConnectionError(f"cannot reach {url}: {reason}") from error
+
+
+def error_of_close(closed: ConnectionClosed) -> InkstreamError:
+    """The typed error of a close that came while an answer was awaited."""
+    if closed.rcvd is None:
+        return NoConnectionError("the connection broke off")
+    return error_of_closing(closed.rcvd.code, closed.rcvd.reason)
+
+
+class _Heard:
+    """What the server said that nobody waited for."""
+
+    _conversation: Conversation
+
+    @property
+    def ready(self) -> Ready:
+        """What the server said first: session, model, labels, column height, limits."""
+        return self._conversation.ready
+
+    @property
+    def going_away(self) -> Goaway | None:
+        """The server's notice that it is about to stop, once it came."""
+        return self._conversation.going_away
+
+    @property
+    def ended_line(self) -> Flushed | None:
+        """The newest line that ended by itself or with the stream, once one did."""
+        return self._conversation.ended_line
+
+    @property
+    def rewound(self) -> Rewound | None:
+        """The newest way back that a late stroke or an undo brought, once one did.
+
+        Events from its `letters` and `words` on are withdrawn, and its `text` is what stands.
+        """
+        return self._conversation.rewound
+
+
+class AsyncStream(_Heard):
+    """A stream for asyncio; `connect` opens one."""
+
+    def __init__(self, socket: AsyncConnection, conversation: Conversation) -> None:
+        self._socket = socket
+        self._conversation = conversation
+
+    async def send(self, columns: Any) -> AsyncIterator[Result]:
+        """Send columns and give their results as they come.
+
+        Args:
+            columns: n columns of H bytes, 0 = paper, 255 = ink: bytes, an array [n, H] of uint8, or
+                a list of lists. For an image array [row, column] that is `image.T`.
+
+        If the loop over the results is left early, the columns not yet sent stay unsent. Raises
+        `ColumnsError` before anything is sent if they do not fit; the server's errors as they come.
+        """
+        sending = Sending(self._conversation, columns)
+        while not sending.done:
+            for chunk in sending.outgoing():
+                await self._write(chunk)
+            result = sending.take(await self._read())
+            if result is not None:
+                yield result
+
+    async def ink(
+        self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
+    ) -> AsyncIterator[Result]:
+        """Send strokes of a pen and give the results of their columns as they come.
+
+        Args:
+            strokes: each a row of points (x, y), x to the right and y downwards; or a mapping with
+                `points`, an `id`, by which events and `undo` name it, and `last`: where that is
+                False, more points of this `id` go on from there.
+            height: of the writing's frame in the same units; the same for the whole line.
+            pause: whether the pen rests, so that what it still touches is read too.
+            fit: whether a line whose ink is small in its frame, or goes beyond it, is read anew in
+                one that it fills; `rewound.frame` says which.
+
+        Other columns that the pen still touches have their results with later strokes or a flush,
+        and a stroke that reaches back gives the results of all columns from there on anew, of a
+        higher `epoch`. For `ready.limits.max_control_per_s` a call counts as one message, one with
+        much ink as more. Raises an `InkError` before anything is sent if these are no strokes; the
+        server's errors as they come.
+        """
+        writing = Writing(self._conversation, strokes, height, pause=pause, fit=fit)
+        async for result in self._written(writing):
+            yield result
+
+    async def undo(self, stroke: int | str) -> AsyncIterator[Result]:
+        """Take back the stroke of that id; gives the results of the columns that it changes."""
+        async for result in self._written(Writing(self._conversation, undo=stroke)):
+            yield result
+
+    async def _written(self, writing: Writing) -> AsyncIterator[Result]:
+        for messages in writing.portions():
+            for message in messages:
+                await self._write(message)
+            while not writing.answered:
+                result = writing.take(await self._read())
+                if result is not None:
+                    yield result
+
+    async def flush(self) -> Flushed:
+        """Have everything decided and give the line's answer: a `label` or a `text`, and events."""
+        return await self._ask(Flushed, "flush")
+
+    async def reset(self) -> ResetDone:
+        """Start a new line at column 0."""
+        return await self._ask(ResetDone, "reset")
+
+    async def rewind(self, column: int) -> Rewound:
+        """Forget `column` and all after it; the next column sent takes its number."""
+        return await self._ask(Rewound, "rewind", column=column)
+
+    async def configure(self, **values: Any) -> Configured:
+        """Change what a `configure` of the protocol can, such as `every` or `language_model`."""
+        return await self._ask(Configured, "configure", **values)
+
+    async def ping(self) -> Pong:
+        """Wait for the server's sign of life."""
+        return await self._ask(Pong, "ping")
+
+    async def end(self) -> Done:
+        """End the stream in good order; gives its summary."""
+        return await self._ask(Done, "end")
+
+    async def _ask(self, expected: type[Answer], kind: str, **fields: Any) -> Answer:
+        await self._write(self._conversation.ask(kind, **fields))
+        while (answer := self._conversation.answers(await self._read(), expected)) is None:
+            pass
+        return answer
+
+    async def _write(self, data: str | bytes) -> None:
+        with suppress(ConnectionClosed):  # what the server said of it is still to be read
+            await self._socket.send(data)
+
+    async def _read(self) -> ServerMessage:
+        try:
+            return self._conversation.hear(await self._socket.recv())
+        except ConnectionClosed as closed:
+            raise error_of_close(closed) from closed
+
+
+class Stream(_Heard):
+    """A stream without asyncio; `connect_sync` opens one."""
+
+    def __init__(self, socket: SyncConnection, conversation: Conversation) -> None:
+        self._socket = socket
+        self._conversation = conversation
+
+    def send(self, columns: Any) -> Iterator[Result]:
+        """Send columns and give their results as they come; see `AsyncStream.send`."""
+        sending = Sending(self._conversation, columns)
+        while not sending.done:
+            for chunk in sending.outgoing():
+                self._write(chunk)
+            result = sending.take(self._read())
+            if result is not None:
+                yield result
+
+    def ink(
+        self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
+    ) -> Iterator[Result]:
+        """Send strokes of a pen and give the results of their columns; see `AsyncStream.ink`."""
+        writing = Writing(self._conversation, strokes, height, pause=pause, fit=fit)
+        return self._written(writing)
+
+    def undo(self, stroke: int | str) -> Iterator[Result]:
+        """Take back the stroke of that id; gives the results of the columns that it changes."""
+        return self._written(Writing(self._conversation, undo=stroke))
+
+    def _written(self, writing: Writing) -> Iterator[Result]:
+        for messages in writing.portions():
+            for message in messages:
+                self._write(message)
+            while not writing.answered:
+                result = writing.take(self._read())
+                if result is not None:
+                    yield result
+
+    def flush(self) -> Flushed:
+        """Have everything decided and give the line's answer: a `label` or a `text`, and events."""
+        return self._ask(Flushed, "flush")
+
+    def reset(self) -> ResetDone:
+        """Start a new line at column 0."""
+        return self._ask(ResetDone, "reset")
+
+    def rewind(self, column: int) -> Rewound:
+        """Forget `column` and all after it; the next column sent takes its number."""
+        return self._ask(Rewound, "rewind", column=column)
+
+    def configure(self, **values: Any) -> Configured:
+        """Change what a `configure` of the protocol can, such as `every` or `language_model`."""
+        return self._ask(Configured, "configure", **values)
+
+    def ping(self) -> Pong:
+        """Wait for the server's sign of life."""
+        return self._ask(Pong, "ping")
+
+    def end(self) -> Done:
+        """End the stream in good order; gives its summary."""
+        return self._ask(Done, "end")
+
+    def _ask(self, expected: type[Answer], kind: str, **fields: Any) -> Answer:
+        self._write(self._conversation.ask(kind, **fields))
+        while (answer := self._conversation.answers(self._read(), expected)) is None:
+            pass
+        return answer
+
+    def _write(self, data: str | bytes) -> None:
+        with suppress(ConnectionClosed):  # what the server said of it is still to be read
+            self._socket.send(data)
+
+    def _read(self) -> ServerMessage:
+        try:
+            return self._conversation.hear(self._socket.recv())
+        except ConnectionClosed as closed:
+            raise error_of_close(closed) from closed

@@ -1,0 +1,78 @@
+"""The messages about what has ended in a line: letters, marks and words."""
+
+from typing import Literal
+
+from inkstream.service.protocol.client_messages import Message
+
+
+class Character(Message):
+    """A character and how probable it is."""
+
+    char: str
+    p: float
+
+
+class Spelling(Message):
+    """A text and how probable it is."""
+
+    text: str
+    p: float
+
+
+class Span(Message):
+    """A part of a stroke of the pen."""
+
+    id: int | str
+    """The stroke's, as the client gave it."""
+    start: int
+    """Its first point, from 0."""
+    end: int
+    """The point after the last one."""
+
+
+class Decided(Message):
+    """Something decided, and final."""
+
+    type: str
+    id: int
+    """From 0 in every line. Letters and marks share one row, words have their own."""
+    start: int
+    """The first column."""
+    end: int
+    """The column after the last one."""
+    column: int
+    """Where it was decided: a rewind to this column or before withdraws it."""
+    confidence: float
+    """How probable it is."""
+    strokes: tuple[Span, ...] | None = None
+    """What the pen wrote of it, as far as strokes have ids; null in a line of columns."""
+
+
+class Letter(Decided):
+    """A letter or digit that has ended: final, only a rewind withdraws it."""
+
+    type: Literal["letter"] = "letter"
+    char: str
+    alternatives: tuple[Character, ...]
+    """What else it may be, the most probable first."""
+
+
+class Punctuation(Decided):
+    """A mark, which is neither letter nor digit."""
+
+    type: Literal["punctuation"] = "punctuation"
+    char: str
+    alternatives: tuple[Character, ...]
+    """What else it may be, the most probable first."""
+
+
+class Word(Decided):
+    """A word that has ended, by a space or a flush; marks that touch it belong to it."""
+
+    type: Literal["word"] = "word"
+    text: str
+    alternatives: tuple[Spelling, ...]
+    """What else it may be, the most probable first."""
+
+
+Event = Letter | Punctuation | Word

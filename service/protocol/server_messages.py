@@ -1,0 +1,350 @@
+"""Every message that a server may send; with `requests` and `events` the documents' one source.
+
+`encode` makes the text of a message, `parse_server` reads it again. The protocol in words:
+docs/protocol.md.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from inkstream.service.protocol.client_messages import SCHEMA, Every, Id, Message, Polarity
+from inkstream.service.protocol.errors import JsonError
+from inkstream.service.protocol.events import Event
+from inkstream.service.protocol.validation import shown
+
+PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
+PATH: Final = "/v1/stream"  # of the WebSocket
+
+Kind = Literal["classifier", "transcriber"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one server allows. Each name is also a setting's name and stands in `ready.limits`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(use_attribute_docstrings=True)
+
+    max_frame_bytes: int
+    """Bytes of one message; beyond it the WebSocket is closed with 1009."""
+    max_message_columns: int
+    """Columns in one message."""
+    max_waiting_columns: int
+    """Columns received and not yet read; beyond it the server takes no more until it has room."""
+    max_line_columns: int
+    """Columns of one line; one more closes with 4413."""
+    max_rewind_columns: int
+    """How far a rewind may go back from the furthest column of the line."""
+    max_control_per_s: int
+    """Messages other than columns, in the long run; more, or too much ink, close with 4429."""
+    max_hint_characters: int
+    """Characters of `words`, `context` and `pattern` in one `configure`."""
+    max_message_points: int
+    """Points of the pen in one message."""
+    ink_margin_columns: int
+    """How far the pen must be beyond a column for a transcriber to read it."""
+    max_ink_strokes: int
+    """Strokes that a rewind may still reach."""
+    max_ink_points: int
+    """Points of these strokes together."""
+    max_bad_messages: int
+    """Bad messages in a row that close with 4400."""
+    max_sessions: int
+    """Sessions in all."""
+    max_sessions_per_client: int
+    """Sessions of one client address."""
+    idle_timeout_s: float
+    """Longest silence of a client before it is closed with 4408."""
+    max_session_s: float
+    """Longest session; then it is closed with 4440."""
+    max_body_bytes: int
+    """Bytes of one REST request's body; JSON has at most 2097152."""
+    max_image_pixels: int
+    """Pixels of one image, by its header."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What clients may know of a served model."""
+
+    name: str
+    version: str
+    kind: Kind
+    labels: tuple[str, ...]  # K answers, in the order of the scores
+    column_height: int  # H, pixels of one column
+    parameters: int = 0
+    licence: str = ""
+    data: str = ""  # name of the training data
+    metrics: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    languages: tuple[str, ...] = ()  # language models that its lines can be read with
+
+
+def _some_of_a_transcriber(schema: dict[str, Any]) -> None:
+    """A classifier's results lack these."""
+    schema["required"] = [n for n in schema["required"] if n not in ("letter_end", "text")]
+
+
+def _label_or_text(schema: dict[str, Any]) -> None:
+    """A classifier answers with a label, a transcriber with a text; the other field is left out."""
+    names = ("label", "text")
+    schema["required"] = [n for n in schema["required"] if n not in (*names, "frame")]
+    schema["oneOf"] = [{"required": [name]} for name in names]
+
+
+class ServedModel(Message):
+    """Which model answers."""
+
+    name: str
+    version: str
+    kind: Kind
+
+
+class Ready(Message):
+    """The first message of a stream."""
+
+    type: Literal["ready"] = "ready"
+    protocol: Literal["inkstream.v1"] = PROTOCOL
+    session: str
+    """Names this session in the server's logs."""
+    model: ServedModel
+    labels: tuple[str, ...]
+    """All possible answers."""
+    column_height: int
+    """Pixels, and bytes, of one column."""
+    languages: tuple[str, ...] = ()
+    """Language models that `configure` can choose."""
+    limits: Limits
+    next_column: int = 0
+    """The number that the next column will have."""
+    resume: None = None
+    """Resuming is not offered."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What the model believes after a column."""
+
+    # Made once a column: a plain dataclass takes a tenth of the time of a model, and if it were
+    # frozen three times as long. pydantic reads it too. Nobody changes it.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
+        json_schema_extra=_some_of_a_transcriber,
+    )
+
+    epoch: int
+    """Rises by one with every rewind, reset and line end."""
+    column: int
+    """The newest column that this result covers, from 0."""
+    probabilities: dict[str, float]
+    """Of the labels that may be answered; the most probable ones where `top_k` is set."""
+    letter_end: float | None = None
+    """A transcriber's: the probability that a letter has just ended."""
+    text: str | None = None
+    """A transcriber's: everything so far, what may still change included."""
+    type: Literal["result"] = "result"
+
+
+class Configured(Message):
+    """The values in force after a `configure`."""
+
+    type: Literal["configured"] = "configured"
+    id: Id = None
+    every: Every = "column"
+    top_k: int | None = None
+    polarity: Polarity = "ink-high"
+    characters: str | None = None
+    line_end_columns: int = 0
+    language_model: str | None = None
+    words: tuple[str, ...] = ()
+    context: str = ""
+    pattern: str | None = None
+
+
+_EITHER: Final = SCHEMA | ConfigDict(json_schema_extra=_label_or_text)
+
+
+class Frame(Message):
+    """Where a line's rows lie, in the units of its ink; a column is as wide as a row is high."""
+
+    top: float
+    height: float
+
+
+class Rewound(Message):
+    """The results of a column and of all after it are withdrawn."""
+
+    model_config = _EITHER
+
+    type: Literal["rewound"] = "rewound"
+    id: Id = None
+    epoch: int
+    column: int
+    """The first column that was forgotten."""
+    label: str | None = None
+    """A classifier's answer for the columns that stand; null where none stand."""
+    text: str | None = None
+    """A transcriber's text of the columns that stand."""
+    letters: int = 0
+    """How many letters and marks are left: ids from this number on are withdrawn."""
+    words: int = 0
+    """How many words are left: ids from this number on are withdrawn."""
+    frame: Frame | None = None
+    """Of the line, once it was fitted to the ink; else left out."""
+
+
+class Flushed(Message):
+    """The answer for the line: after a `flush`, at `end`, or (then without id) at a line's end."""
+
+    model_config = _EITHER
+
+    type: Literal["flushed"] = "flushed"
+    id: Id = None
+    epoch: int
+    columns: int
+    """Columns of the line."""
+    label: str | None = None
+    """A classifier's answer; null where no column came."""
+    text: str | None = None
+    """A transcriber's text of the whole line."""
+
+
+class ResetDone(Message):
+    """A new line begins at column 0."""
+
+    type: Literal["reset_done"] = "reset_done"
+    id: Id = None
+    epoch: int
+
+
+class Pong(Message):
+    """The answer to `ping`."""
+
+    type: Literal["pong"] = "pong"
+    id: Id = None
+
+
+class Goaway(Message):
+    """The server is about to stop."""
+
+    type: Literal["goaway"] = "goaway"
+    reason: str
+    time_left_ms: int
+    """Time to `end` in good order."""
+    resumable: bool = False
+
+
+class Error(Message):
+    """What came and what is allowed."""
+
+    type: Literal["error"] = "error"
+    code: str
+    """Stable, for programs."""
+    message: str
+    """For people."""
+    fatal: bool
+    """Whether the stream is closed now."""
+    index: int | None = None
+    """Which of the client's messages is at fault, from 0; null where none is."""
+    ref: Id = None
+    """That message's id."""
+
+
+class Done(Message):
+    """The last message after `end`."""
+
+    model_config = _EITHER
+
+    type: Literal["done"] = "done"
+    columns: int
+    """Columns read in the whole session, those of rewinds included."""
+    letters: int = 0
+    """Letters and marks that were decided in the whole session and stand."""
+    words: int = 0
+    """Words that were decided in the whole session and stand."""
+    label: str | None = None
+    """A classifier's answer for the last line."""
+    text: str | None = None
+    """A transcriber's text of the last line."""
+    seconds: float
+    """From the first message to `end`."""
+
+
+ServerMessage = (
+    Ready
+    | Result
+    | Event
+    | Configured
+    | Rewound
+    | Flushed
+    | ResetDone
+    | Pong
+    | Goaway
+    | Error
+    | Done
+)
+SERVER: Final[TypeAdapter[ServerMessage]] = TypeAdapter(
+    Annotated[ServerMessage, Field(discriminator="type")]
+)
+
+
+def ready(session_id: str, model: ModelInfo, limits: Limits) -> Ready:
+    """The first message of a stream."""
+    return Ready(
+        session=session_id,
+        model=ServedModel(name=model.name, version=model.version, kind=model.kind),
+        labels=model.labels,
+        column_height=model.column_height,
+        languages=model.languages,
+        limits=limits,
+    )
+
+
+def parse_server(text: str | bytes) -> ServerMessage:
+    """Read one of the server's messages; raises `JsonError` for anything else."""
+    try:
+        return SERVER.validate_json(text)
+    except ValidationError as error:
+        raise JsonError(f"not a server's message of {PROTOCOL}: {shown(str(text))}") from error
+
+
+def encode(message: ServerMessage) -> str:
+    """The JSON text of one server message; probabilities have six decimals."""
+    if isinstance(message, Result):
+        if message.text is not None:
+            return _transcribed(message, message.text)
+        labels = message.probabilities
+        return _result_template(tuple(labels)) % (message.epoch, message.column, *labels.values())
+    if isinstance(message, Rewound | Flushed | Done):
+        absent = {"text" if message.text is None else "label"}
+        if isinstance(message, Rewound) and message.frame is None:
+            absent.add("frame")
+        return message.model_dump_json(exclude=absent)
+    return message.model_dump_json()
+
+
+@lru_cache(maxsize=1024)  # `top_k` brings its labels in many orders
+def _result_template(labels: tuple[str, ...]) -> str:
+    """The text of a result with places for epoch, column and the probabilities of `labels`."""
+    places = ",".join(_key(label).replace("%", "%%") + "%.6f" for label in labels)
+    return '{"type":"result","epoch":%d,"column":%d,"probabilities":{' + places + "}}"
+
+
+@lru_cache(maxsize=1024)
+def _key(label: str) -> str:
+    return f"{json.dumps(label)}:"
+
+
+def _transcribed(result: Result, text: str) -> str:
+    """The text of a transcriber's result."""
+    named = ",".join([f"{_key(label)}{p:.6f}" for label, p in result.probabilities.items()])
+    return (
+        f'{{"type":"result","epoch":{result.epoch},"column":{result.column},'
+        f'"probabilities":{{{named}}},"letter_end":{result.letter_end:.6f},'
+        f'"text":{json.dumps(text)}}}'
+    )

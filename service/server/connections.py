@@ -1,0 +1,257 @@
+"""uvicorn's connections, with the deadlines that they lack and a short way for short messages.
+
+A request must arrive in time (uvicorn would wait for its headers for ever), and a WebSocket is not
+closed for a pong that lies behind columns which we do not read yet. What a client does not take is
+bounded by the kernel: see `inkstream.service.server.process.listen`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the mask in C
+from websockets.http11 import Request
+from websockets.protocol import State
+
+from inkstream.service.settings import Settings
+from inkstream.service.websocket.stream import PUSH
+
+MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
+LAST_WORDS_S: Final = 2  # for closing handshakes, after the sessions had their time
+REPLY_S: Final = 1.0  # of these, for the client's reply to a close
+SHORT_HEADER_BYTES: Final = 6  # of a client's frame up to 125 bytes long: kind, length, mask
+LONGEST_SIZE_BYTES: Final = 10  # of a frame: kind, length, and eight bytes of a larger length
+LOST: Final = -1
+REFUSAL: Final = "HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+TOO_LATE: Final = "408 Request Timeout"
+TOO_LARGE: Final = "431 Request Header Fields Too Large"
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration as `Settings` want it; the connections find theirs here."""
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        super().__init__(
+            app,
+            host=settings.host,
+            port=settings.port,
+            root_path=settings.root_path,
+            http=HttpConnection,
+            ws=WebSocketConnection,
+            ws_max_size=settings.max_frame_bytes,
+            ws_ping_interval=settings.ping_interval_s,
+            ws_ping_timeout=settings.ping_timeout_s,
+            ws_per_message_deflate=False,  # columns are small: it costs more than it saves
+            lifespan="on",
+            interface="asgi3",
+            access_log=False,  # it would print query strings
+            log_config=None,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+            server_header=False,
+            timeout_graceful_shutdown=LAST_WORDS_S,
+        )
+        self.settings = settings
+
+
+class HttpConnection(HttpToolsProtocol):
+    """HTTP whose requests arrive in time, or not at all (against slow loris)."""
+
+    config: Config
+    _deadline: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+    _in_headers = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._allow(self.config.settings.headers_timeout_s)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > MAX_HEADER_BYTES:
+                self._refuse(TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_headers = True
+        self._header_bytes = 0
+        self._allow(self.config.settings.headers_timeout_s)
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = False
+        self._allow(self.config.settings.body_timeout_s)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._cancel_deadline()
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_deadline()
+        super().connection_lost(exc)
+
+    def _allow(self, seconds: float) -> None:
+        self._cancel_deadline()
+        self._deadline = self.loop.call_later(seconds, self._is_late)
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def _is_late(self) -> None:
+        if self._in_headers:
+            self._refuse(TOO_LATE)
+        else:  # the application may have begun to answer: say nothing, and it sees a disconnect
+            self.transport.close()
+
+    def _refuse(self, status: str) -> None:
+        if not self.transport.is_closing():
+            self.transport.write((REFUSAL % status).encode())
+            self.transport.close()
+
+
+class WebSocketConnection(WebSocketsSansIOProtocol):
+    """A WebSocket for many small messages: what `stream.Pushing` asks of a connection.
+
+    uvicorn queues each message, wakes a task and stops and starts reading for it. Who has set
+    `listener` gets messages at once instead, and says itself when reading is to stop.
+    """
+
+    listener: Callable[[str | bytes], None] | None = None
+    _ahead = 0  # bytes to come until the next frame begins; LOST if that is not known
+
+    def data_received(self, data: bytes) -> None:
+        """Take one short binary message off the wire at once; the rest is for websockets to parse.
+
+        One column is such a message, and parsing it would cost a fifth of its whole way.
+        """
+        state = self.conn.state
+        if self._ahead == 0 and state is State.OPEN and self.listener and not self.frames:
+            message = short_message(data)
+            if message is not None:
+                self.listener(message)
+                return
+        if state is not State.CONNECTING:
+            self._ahead = next_frame(data, self._ahead)
+        elif self.handshake_initiated:  # frames before our answer to the handshake
+            self._ahead = LOST
+        super().data_received(data)
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            extensions = cast(dict[str, Any], self.scope["extensions"])
+            extensions[PUSH] = self
+
+    def send_receive_event_to_app(self) -> None:
+        """A message has come whole."""
+        if self.listener is None or self.close_sent:
+            super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.curr_msg_data_type == "bytes":
+            self.listener(data)
+            return
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            # uvicorn does the same, but writes what a client did wrong into the log as our fault.
+            self.conn.fail(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
+        else:
+            self.listener(text)
+
+    async def send(self, message: Any) -> None:
+        """Send what the application says."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # by a refusal; uvicorn would log that none was sent
+
+    def shutdown(self) -> None:
+        """The server stops: a client that was sent a close may still reply.
+
+        uvicorn would hang up at once, and TCP takes the last messages from a client that is just
+        sending something.
+        """
+        if self.close_timer is None:
+            super().shutdown()
+        else:
+            self.close_timer.cancel()
+            self.close_timer = self.loop.call_later(REPLY_S, self.transport.close)
+
+    def push(self, text: str) -> bool:
+        """Write a text as the one frame that it is (RFC 6455, 5.2), unless writing has to wait."""
+        if (
+            self.conn.state is not State.OPEN
+            or not self.writable.is_set()
+            or self.transport.is_closing()
+        ):
+            return False
+        data = text.encode()
+        self.transport.write(_text_header(len(data)) + data)
+        return True
+
+    def hold(self) -> None:
+        """Read nothing more."""
+        if not self.read_paused and not self.transport.is_closing():
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def release(self) -> None:
+        """Read on."""
+        if self.read_paused and not self.transport.is_closing():
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def keepalive_timeout(self) -> None:
+        """While nothing is read, pongs are not read either: wait on.
+
+        How long that may be is bounded: the engine gets to everyone's columns, and the kernel cuts
+        off a client that does not read.
+        """
+        if self.read_paused and self.ping_timeout is not None:
+            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+        else:
+            super().keepalive_timeout()
+
+
+def short_message(data: bytes) -> bytes | None:
+    """The payload of `data`, if that is one whole binary frame of a client up to 125 bytes long."""
+    length = len(data) - SHORT_HEADER_BYTES
+    if not 0 <= length <= 125 or data[0] != 0x82 or data[1] != 0x80 | length:
+        return None
+    return apply_mask(data[SHORT_HEADER_BYTES:], data[2:SHORT_HEADER_BYTES])
+
+
+def next_frame(data: bytes, ahead: int) -> int:
+    """Bytes that are to come after `data` until a frame begins, if `ahead` were to come before it.
+
+    LOST where `data` ends within the first bytes of a frame, which tell its length.
+    """
+    position, end = ahead, len(data)
+    while 0 <= position < end:
+        header = data[position : position + LONGEST_SIZE_BYTES]
+        length = header[1] & 0x7F if len(header) > 1 else 0
+        size_bytes = {126: 2, 127: 8}.get(length, 0)  # that follow, RFC 6455, 5.2
+        if len(header) < 2 + size_bytes:
+            return LOST
+        if size_bytes:
+            length = int.from_bytes(header[2 : 2 + size_bytes])
+        position += SHORT_HEADER_BYTES + size_bytes + length
+    return position - end if position >= 0 else LOST
+
+
+def _text_header(length: int) -> bytes:
+    """What precedes a whole, unmasked text of so many bytes."""
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65_536:
+        return b"\x81\x7e" + length.to_bytes(2)
+    return b"\x81\x7f" + length.to_bytes(8)

@@ -1,0 +1,124 @@
+"""Runs the application until it is told to stop: socket, start, drain, exit code."""
+
+import asyncio
+import gc
+import resource
+import socket
+from typing import Any, Final
+
+import uvicorn
+
+from inkstream.model.errors import ConfigError
+from inkstream.service import logs
+from inkstream.service.app import create_app
+from inkstream.service.server.connections import Config
+from inkstream.service.service import Service
+from inkstream.service.settings import Settings
+
+BACKLOG: Final = 2048  # connections that the kernel keeps until we accept them
+BUFFER_BYTES: Final = 128 * 1024  # of the kernel, each way of a connection: bounds a flood
+SIGNAL_CHECK_S: Final = 0.1  # a signal sets a flag and no more: we look, as uvicorn does
+SPARE_DESCRIPTORS: Final = 64  # beside sessions: files, listeners, visitors that are turned away
+
+log = logs.get_logger()
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or Ctrl-C; gives the exit code.
+
+    Raises an `InkstreamError` if it cannot start: a port in use, a model that cannot be read.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    listeners = listen(settings)
+    app = create_app(settings)
+    raise_descriptor_limit(settings.max_sessions + SPARE_DESCRIPTORS)
+    if not settings.on_loopback and not settings.api_keys:
+        log.warning("anyone who reaches this server may use it", set="INKSTREAM_API_KEYS")
+    Server(Config(app, settings), app.state.service).run(sockets=listeners)
+    return 0
+
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """Sockets on every address of the host; raises `ConfigError` where there is none to have.
+
+    TCP_USER_TIMEOUT is inherited by the connections: the kernel cuts off a client that takes
+    nothing of what is sent to it for so long, alive or not (tcp(7)).
+    """
+    host, port = settings.host, settings.port
+    listeners: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            listener = socket.socket(family, kind, protocol)
+            listeners.append(listener)
+            _set_options(listener, settings.stall_timeout_s)
+            listener.bind((address[0], port, *address[2:]))
+            listener.listen(BACKLOG)
+            port = listener.getsockname()[1]  # where any port would do, all take the same
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        reason = error.strerror or str(error)
+        raise ConfigError(f"cannot listen on {host} port {port}: {reason}") from None
+    return listeners
+
+
+def _set_options(listener: socket.socket, stall_timeout_s: float) -> None:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    timeout_ms = round(stall_timeout_s * 1000)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+    if listener.family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def raise_descriptor_limit(needed: int) -> None:
+    """Allow this process as many open descriptors as it may need; warn if it may not have them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or soft >= needed:
+        return
+    allowed = needed if hard == unlimited else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        log.warning("few descriptors: some sessions may be refused", allowed=allowed, needed=needed)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with a farewell: told to stop, it says goaway and lets sessions end."""
+
+    def __init__(self, config: Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+        self._drain_timeout_s = service.settings.drain_timeout_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, and say where."""
+        await super().startup(sockets)
+        gc.freeze()  # what is loaded stays: collections need not walk over it again
+        for server in self.servers:
+            for listener in server.sockets:
+                host, port = listener.getsockname()[:2]
+                log.info("serving", url=f"http://{_in_url(host)}:{port}")
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Stop in peace on the first signal and at once on the second; either way exit normally."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no one any more, let the sessions end, then close what is left."""
+        for server in self.servers:
+            server.close()
+        drain = asyncio.ensure_future(self._service.sessions.drain(self._drain_timeout_s))
+        while not drain.done() and not self.force_exit:
+            await asyncio.wait([drain], timeout=SIGNAL_CHECK_S)
+        drain.cancel()
+        await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn then leaves the application to fail as its loop is closed
+            await self.lifespan.shutdown()

@@ -1,0 +1,236 @@
+"""Anyone's ink: JSON lines and InkML in, an `InkSet` out, or the file and line of what is wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inkstream.model.data.ink_set import InkSet, Piece
+from inkstream.model.data.sources import jsonl as inkfiles
+from inkstream.model.errors import DataError
+
+WORD = {"strokes": [[[10, 20], [510, 320]], [[60, 10]]], "label": "né"}
+
+
+def read(tmp_path: Path, text: str, name: str = "mine.jsonl") -> InkSet:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return inkfiles.read(path).ink
+
+
+def only(ink: InkSet) -> Piece:
+    assert len(ink) == 1
+    return ink.piece(0)
+
+
+def shapes(piece: Piece) -> list[list[list[int]]]:
+    return [stroke.tolist() for stroke in piece.strokes]
+
+
+def inkml(body: str, head: str = "") -> str:
+    return f'<ink xmlns="http://www.w3.org/2003/InkML">\n{head}\n{body}\n</ink>'
+
+
+# JSON lines
+
+
+def test_a_line_is_a_piece_with_its_strokes_label_and_writer(tmp_path: Path) -> None:
+    piece = only(read(tmp_path, json.dumps(WORD | {"writer": "Zoë"})))
+    assert shapes(piece) == [[[0, 10], [500, 310]], [[50, 0]]]
+    assert (piece.label, piece.writer) == ("né", "mine/Zoë")
+    assert [letters.tolist() for letters in piece.letters] == [[-1, -1], [-1]]
+
+
+def test_blank_lines_further_numbers_and_other_keys_are_passed_over(tmp_path: Path) -> None:
+    line = {"strokes": [[[0, 0, 17, 0.5], [300, 300, 18]]], "label": "l", "device": "pad"}
+    piece = only(read(tmp_path, f"\n{json.dumps(line)}\n\n"))
+    assert shapes(piece) == [[[0, 0], [300, 300]]]
+    assert piece.writer == "mine/unknown"
+
+
+@pytest.mark.parametrize(
+    ("label", "category"),
+    [
+        ("7", "1a"),
+        ("Ä", "1b"),
+        ("ß", "1c"),
+        ("?", "1d"),
+        ("字", "1c"),
+        ("naïve", "7"),
+        ("a b", "8"),
+    ],
+)
+def test_any_alphabet_finds_its_category(tmp_path: Path, label: str, category: str) -> None:
+    piece = only(read(tmp_path, json.dumps(WORD | {"label": label})))
+    assert (piece.label, piece.category) == (label, category)
+    assert (piece.letters[0][0] == 0) == (len(label) == 1)
+
+
+def test_labels_are_composed_and_have_single_spaces(tmp_path: Path) -> None:
+    assert only(read(tmp_path, json.dumps(WORD | {"label": " e\u0301  a "}))).label == "é a"
+
+
+def test_ink_in_coarse_units_is_scaled_up_as_a_whole(tmp_path: Path) -> None:
+    lines = [
+        {"strokes": [[[0.0, 0.0], [size, size / 4]]], "label": "w"} for size in (0.5, 1.0, 2.0)
+    ]
+    ink = read(tmp_path, "\n".join(map(json.dumps, lines)))
+    assert [ink.piece(n).strokes[0][1].tolist() for n in range(3)] == [
+        [128, 32],
+        [256, 64],
+        [512, 128],
+    ]
+
+
+def test_ink_in_fine_units_is_made_to_fit(tmp_path: Path) -> None:
+    piece = only(read(tmp_path, json.dumps({"strokes": [[[0, 0], [1e6, 1000]]], "label": "-"})))
+    assert 16_000 < piece.strokes[0][1][0] <= 32_767
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("{", "line 2: no JSON"),
+        ("[1, 2]", "line 2: .* expected an object with strokes and label"),
+        ('{"strokes": [[[0, 0]]]}', "expected an object with strokes and label"),
+        ('{"strokes": {}, "label": "a"}', r"line 2: strokes is \{\}, expected a list of strokes"),
+        ('{"strokes": [{}], "label": "a"}', r"line 2, stroke 0: \{\}, expected a list of points"),
+        ('{"strokes": [[[0, 0]], [[0, 0], [1]]], "label": "a"}', r"stroke 1, point 1: \[1\]"),
+        ('{"strokes": [[[0, "1"]]], "label": "a"}', r"stroke 0, point 0: .*expected \[x, y\]"),
+        ('{"strokes": [[[0, NaN]]], "label": "a"}', "point 0: .*nan"),
+        ('{"strokes": [[[0, Infinity]]], "label": "a"}', "point 0: .*inf"),
+        ('{"strokes": [[[0, 1e300]]], "label": "a"}', "point 0: .*1e"),
+        ('{"strokes": [[[0, true]]], "label": "a"}', "point 0: .*True"),
+        ('{"strokes": [[[0, ' + "9" * 1000 + ']]], "label": "a"}', "point 0: .*999"),
+        ('{"strokes": [[[0, 0]]], "label": ""}', "line 2: label is '', expected text"),
+        ('{"strokes": [[[0, 0]]], "label": 7}', "line 2: label is 7, expected text"),
+        ('{"strokes": [[[0, 0]]], "label": "a\\u0000"}', "line 2: label is .*expected text"),
+        ('{"strokes": [[[0, 0]]], "label": "a\\ud800"}', "line 2: label is .*expected text"),
+        ('{"strokes": [[[0, 0]]], "label": "\\u200d"}', "line 2: label is .*expected text"),
+        ('{"strokes": [[[0, 0]]], "label": "a", "writer": true}', "line 2: writer is True"),
+        ('{"strokes": [[[0, 0]]], "label": "a", "writer": ""}', "line 2: writer is ''"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_file_and_line(
+    tmp_path: Path, line: str, complaint: str
+) -> None:
+    with pytest.raises(DataError, match=rf"mine\.jsonl, .*{complaint}"):
+        read(tmp_path, f"{json.dumps(WORD)}\n{line}\n")
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="line 1: no JSON"):
+        inkfiles.read(path)
+
+
+def found(tmp_path: Path, *pieces: dict[str, Any]) -> inkfiles.Found:
+    path = tmp_path / "mine.jsonl"
+    path.write_text("\n".join(map(json.dumps, pieces)))
+    return inkfiles.read(path)
+
+
+@pytest.mark.parametrize("stray", [5e8, 1e12])
+def test_a_piece_with_a_stray_point_is_skipped_and_harms_no_other(
+    tmp_path: Path, stray: float
+) -> None:
+    large = {"strokes": [[[0, 0], [300, 9], [stray, 5]]], "label": "l"}
+    one = found(tmp_path, large, WORD, {"strokes": [[[5, 5]]], "label": "."})
+    assert one.ink.labels == ("né", ".")
+    assert shapes(one.ink.piece(0)) == [[[0, 10], [500, 310]], [[50, 0]]]
+    reason = "ink 400 times larger than its writer's other pieces"
+    assert one.census.skipped == {(reason, "1c", "mine"): 1}
+
+
+def test_each_writers_ink_has_units_of_its_own(tmp_path: Path) -> None:
+    inches = {"strokes": [[[0, 0], [0.5, 0.25]]], "label": "l", "writer": "ann"}
+    ink = found(tmp_path, inches, *[WORD] * 3).ink
+    assert [shapes(ink.piece(n))[0][1] for n in (0, 1)] == [[256, 128], [500, 310]]
+
+
+@pytest.mark.parametrize("label", ["a\nb", "a \r\n b", "a\u2028b"])
+def test_labels_of_several_lines_are_skipped_and_counted(tmp_path: Path, label: str) -> None:
+    one = found(tmp_path, WORD | {"label": label}, WORD | {"label": "\nb\n"})
+    assert one.ink.labels == ("b",)
+    assert one.census.skipped == {("label of several lines", "8", "mine"): 1}
+
+
+def test_strokes_without_points_are_none(tmp_path: Path) -> None:
+    none: list[dict[str, Any]] = [
+        {"strokes": [], "label": "a"},
+        {"strokes": [[], []], "label": "a"},
+    ]
+    one = found(tmp_path, WORD | {"strokes": [[], [[0, 0], [300, 9]], []]}, *none)
+    assert [shapes(one.ink.piece(n)) for n in range(len(one.ink))] == [[[[0, 0], [300, 9]]]]
+    assert one.census.skipped == {("no ink", "1c", "mine"): 2}
+
+
+@pytest.mark.parametrize(
+    ("writer", "name"), [(None, "unknown"), (7, "7"), ("a\nb", "a b"), ("李", "李")]
+)
+def test_a_writer_may_be_a_number_or_nobody(tmp_path: Path, writer: object, name: str) -> None:
+    assert found(tmp_path, WORD | {"writer": writer}).ink.writer_names == (f"mine/{name}",)
+
+
+@pytest.mark.parametrize("label", ["می\u200cخواهم", "क्\u200dष", "co\u00adop"])
+def test_signs_that_join_letters_or_part_them_belong_to_a_label(tmp_path: Path, label: str) -> None:
+    assert found(tmp_path, WORD | {"label": label}).ink.labels == (label,)
+
+
+# Sources
+
+
+def test_a_folder_is_read_with_all_its_files(tmp_path: Path) -> None:
+    (tmp_path / "hand" / "deep").mkdir(parents=True)
+    (tmp_path / "hand" / "a.jsonl").write_text(json.dumps(WORD))
+    (tmp_path / "hand" / "deep" / "b.inkml").write_text(
+        inkml('<annotation type="truth">hi</annotation><trace>0 0, 300 0</trace>')
+    )
+    (tmp_path / "hand" / "readme.txt").write_text("not ink")
+    found = inkfiles.read(tmp_path / "hand")
+    assert found.ink.labels == ("né", "hi")
+    assert found.ink.writer_names == ("hand/unknown",)
+    assert found.census.pieces == {("7", "hand"): 2}
+
+
+def test_endings_may_be_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "A.JSONL").write_text(json.dumps(WORD))
+    (tmp_path / "B.InkML").write_text(
+        inkml('<annotation type="truth">hi</annotation><trace>0 0, 300 0</trace>')
+    )
+    assert inkfiles.read(tmp_path).ink.labels == ("né", "hi")
+    assert inkfiles.read(tmp_path / "A.JSONL").ink.writer_names == ("A/unknown",)
+
+
+def test_hidden_files_and_folders_with_such_a_name_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "sub.jsonl").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    for name in ("._a.jsonl", ".hidden/b.jsonl"):
+        (tmp_path / name).write_bytes(b"\x00\x05\x16\x07")
+    (tmp_path / "a.jsonl").write_text(json.dumps(WORD))
+    assert inkfiles.read(tmp_path).ink.labels == ("né",)
+
+
+def test_it_can_be_asked_whether_a_path_holds_ink(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("")
+    (tmp_path / "a.txt").write_text("")
+    (tmp_path / "empty").mkdir()
+    held = [inkfiles.holds(tmp_path / name) for name in (".", "a.jsonl", "a.txt", "empty", "none")]
+    assert held == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize("name", ["none.jsonl", "a.txt", "empty"])
+def test_a_path_without_ink_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.txt").write_text("")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"is no \.jsonl or \.ndjson or \.inkml file"):
+        inkfiles.read(tmp_path / name)
+
+
+def test_a_file_without_labelled_ink_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has no labelled ink that can be used$"):
+        read(tmp_path, inkml("<trace>1 2</trace>"), "page.inkml")
+    with pytest.raises(DataError, match="ink that can be used: 1 label of several lines"):
+        read(tmp_path, json.dumps(WORD | {"label": "a\nb"}))

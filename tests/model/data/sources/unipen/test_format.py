@@ -1,0 +1,212 @@
+"""Every trap of UNIPEN's format, in small files of the same shape as the release's."""
+
+from collections.abc import Callable
+
+import pytest
+
+from inkstream.model.data.sources.unipen.format import Page, includes, read_page, read_segments
+from inkstream.model.errors import DataError
+
+
+def files(**texts: bytes) -> Callable[[str], bytes]:
+    """What `.INCLUDE` finds: the dots of names are written as `_`."""
+    named = {name.replace("_", "."): text for name, text in texts.items()}
+    return lambda name: named[name]
+
+
+def page(text: bytes) -> Page:
+    return read_page(text, files())
+
+
+def ink(page: Page, delineation: str) -> list[list[list[int]]]:
+    return [page.points[start:stop].tolist() for start, stop in page.strokes(delineation)]
+
+
+LINES = b"""
+.PEN_DOWN
+0 0
+1 10
+2 20
+.PEN_UP
+3 30
+.PEN_DOWN
+4 40
+5 50
+"""
+
+
+# Components
+
+
+def test_components_are_counted_over_pen_down_and_pen_up() -> None:
+    assert ink(page(LINES), "0") == [[[0, 0], [1, 10], [2, 20]]]
+    assert ink(page(LINES), "2") == [[[4, 40], [5, 50]]]
+
+
+def test_ink_of_the_pen_in_the_air_is_in_no_stroke() -> None:
+    assert ink(page(LINES), "1") == []
+    assert ink(page(LINES), "0-2") == ink(page(LINES), "0") + ink(page(LINES), "2")
+
+
+def test_blocks_without_points_are_not_counted() -> None:
+    text = b".PEN_DOWN\n1 1\n.PEN_UP\n.PEN_DOWN\n\n.PEN_UP\n.DT 100\n.PEN_DOWN\n2 2\n.PEN_UP\n"
+    assert ink(page(text), "1") == [[[2, 2]]]
+
+
+def test_keywords_may_be_indented_and_lines_may_end_as_on_other_systems() -> None:
+    text = b"  .PEN_DOWN\r\n\t1 1\r\n\t2 2\r\n \t.PEN_UP\r\n.PEN_DOWN\r\n3 3\r\n"
+    assert ink(page(text), "0-1") == [[[1, 1], [2, 2]], [[3, 3]]]
+
+
+def test_prose_in_which_a_line_begins_with_a_keyword_is_no_ink() -> None:
+    text = b".PAD the words .PEN_DOWN\n.PEN_DOWN and .PEN_UP.\n  are in 8 ms steps\n" + LINES
+    assert ink(page(text), "0") == [[[0, 0], [1, 10], [2, 20]]]
+
+
+def test_keywords_in_comments_are_no_keywords() -> None:
+    text = b".COMMENT previously: .WRITER_ID bob\n   .. see .COORD\n.WRITER_ID ann\n" + LINES
+    assert page(text).header(0).writer == "ann"
+
+
+def test_unreadable_lines_are_left_out_and_counted_and_fractions_are_rounded() -> None:
+    read = page(b".PEN_DOWN\n1 1\n2 x\n3\n4.6 5.4\n5 5 5\n")
+    assert ink(read, "0") == [[[1, 1], [5, 5]]]
+    assert read.unreadable_lines == 3
+
+
+@pytest.mark.parametrize("far", [b"1e400 1", b"nan 1", b"1e30 1"])
+def test_numbers_that_no_tablet_has_are_unreadable(far: bytes) -> None:
+    read = page(b".PEN_DOWN\n1 1\n" + far + b"\n2 2\n")
+    assert ink(read, "0") == [[[1, 1], [2, 2]]]
+    assert read.unreadable_lines == 1
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "rows"),
+    [
+        (b"X Y T", b"1 2 900\n3 4 910\n"),
+        (b"T P X Y", b"0 1 1 2\n9 1 3 4\n"),
+        (b"Y X", b"2 1\n4 3\n"),
+    ],
+)
+def test_x_and_y_stand_where_coord_says(coordinates: bytes, rows: bytes) -> None:
+    assert ink(page(b".COORD " + coordinates + b"\n.PEN_DOWN\n" + rows), "0") == [[[1, 2], [3, 4]]]
+
+
+# Delineations
+
+
+@pytest.mark.parametrize(
+    ("delineation", "expected"),
+    [
+        ("0:1-0:2", [[[1, 10], [2, 20]]]),
+        ("0-0:1", [[[0, 0], [1, 10]]]),
+        ("0:2", [[[2, 20]]]),
+        ("0:2-2:0", [[[2, 20]], [[4, 40]]]),
+        ("0:1-2", [[[1, 10], [2, 20]], [[4, 40], [5, 50]]]),
+        ("0:0-0:1,2", [[[0, 0], [1, 10]], [[4, 40], [5, 50]]]),
+        ("2,0:0", [[[0, 0]], [[4, 40], [5, 50]]]),
+        ("0:0,0:1-0:2", [[[0, 0], [1, 10], [2, 20]]]),
+        ("0-2,0", [[[0, 0], [1, 10], [2, 20]], [[4, 40], [5, 50]]]),
+    ],
+)
+def test_a_delineation_names_components_points_and_lists_of_them(
+    delineation: str, expected: list[list[list[int]]]
+) -> None:
+    assert ink(page(LINES), delineation) == expected
+
+
+@pytest.mark.parametrize(
+    ("delineation", "complaint"),
+    [
+        ("3", "component that is not there"),
+        ("0-3", "component that is not there"),
+        ("0:3", "point that is not there"),
+        ("0-2:2", "point that is not there"),
+        ("?", "not readable"),
+        ("0-", "not readable"),
+        ("-1", "not readable"),
+        ("0;2", "not readable"),
+    ],
+)
+def test_a_delineation_of_what_is_not_there_is_refused(delineation: str, complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        page(LINES).strokes(delineation)
+
+
+def test_a_delineation_backwards_names_no_ink() -> None:
+    assert page(LINES).strokes("2-0") == []
+
+
+# Includes and headers
+
+
+def test_nested_includes_hand_coordinates_and_writer_on() -> None:
+    text = b".INCLUDE ann.dat\n"
+    include = files(
+        ann_dat=b".INCLUDE all.doc\n.PEN_DOWN\n7 1 2\n", all_doc=b".COORD T X Y\n.WRITER_ID ann\n"
+    )
+    read = read_page(text, include)
+    assert ink(read, "0") == [[[1, 2]]]
+    assert read.header(0).writer == "ann"
+
+
+def test_several_includes_follow_each_other_in_one_count() -> None:
+    read = read_page(
+        b".INCLUDE a.dat\n.INCLUDE b.dat\n",
+        files(a_dat=b".PEN_DOWN\n1 1\n", b_dat=b".PEN_DOWN\n2 2\n"),
+    )
+    assert ink(read, "0-1") == [[[1, 1]], [[2, 2]]]
+    assert includes(b".INCLUDE a.dat\n.INCLUDE b.dat\n") == ("a.dat", "b.dat")
+
+
+def test_files_that_include_each_other_are_refused() -> None:
+    include = files(a_dat=b".INCLUDE b.dat\n", b_dat=b".INCLUDE a.dat\n")
+    with pytest.raises(DataError, match=r"a\.dat -> b\.dat -> a\.dat: .*include each other"):
+        read_page(b".INCLUDE a.dat\n", include)
+
+
+def test_each_component_has_the_header_that_stands_before_it() -> None:
+    read = page(
+        b".WRITER_ID ann\n.STYLE CURSIVE\n.H_LINE 100 160\n.PEN_DOWN\n1 1\n"
+        b".STYLE PRINTED\n.PEN_DOWN\n2 2\n3 3\n.H_LINE 40\n.WRITER_ID\n.PEN_DOWN\n4 4\n"
+    )
+    assert [read.header(point).style for point in (0, 1, 2, 3)] == ["CURSIVE"] + 3 * ["PRINTED"]
+    assert [read.header(point).h_lines for point in (0, 3)] == [(100, 160), (40,)]
+    assert read.header(3).writer == "ann"
+
+
+def test_ruled_lines_may_have_their_unit_beside_them() -> None:
+    read = page(b".H_LINE 10 mm 26.5 mm\n.PEN_DOWN\n1 1\n")
+    assert read.header(0).h_lines == (10, 26.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (b".COORD P T\n.PEN_DOWN\n1 2\n", "points without X and Y"),
+        (b".INCLUDE\n.PEN_DOWN\n1 2\n", "an include without a path"),
+    ],
+)
+def test_a_page_that_lacks_what_it_needs_is_refused(text: bytes, complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        page(text)
+
+
+# Segments
+
+
+def test_segments_are_read_as_they_stand() -> None:
+    segments = read_segments(
+        b'.VERSION 1.0\n.SEGMENT WORD 0-3 OK  "well"  \r\n\t.SEGMENT TEXT 4:1-5 ? "say \\"a\\" "\n'
+        b'.COMMENT .SEGMENT WORD 0 OK "not this"\n'
+    )
+    assert [(s.level, s.delineation, s.quality, s.label) for s in segments] == [
+        ("WORD", "0-3", "OK", '"well"'),
+        ("TEXT", "4:1-5", "?", r'"say \"a\" "'),
+    ]
+
+
+def test_points_that_repeat_the_one_before_are_told_within_each_component() -> None:
+    read = page(b".PEN_DOWN\n1 1\n1 1\n1 2\n.PEN_DOWN\n1 2\n1 2\n")
+    assert read.is_new().tolist() == [True, False, True, True, False]

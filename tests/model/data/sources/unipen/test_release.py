@@ -1,0 +1,313 @@
+"""Reading a release of UNIPEN: which pieces come out, with which ink, letters, lines and guides."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pytest
+
+from inkstream.model.data.ink_set import InkSet, Piece
+from inkstream.model.data.sources import unipen
+from inkstream.model.data.statistics import Census
+
+HEADER: Final = ".WRITER_ID ann\n.STYLE MIXED\n"
+
+Stroke = list[tuple[int, int]]
+
+
+def write(root: Path, name: str, text: str) -> None:
+    path = root / "unipen" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def blocks(*strokes: Stroke) -> str:
+    """Components with the pen down, y growing upwards; the pen is lifted without points."""
+    return "".join(
+        ".PEN_DOWN\n" + "".join(f"{x} {y}\n" for x, y in stroke) + ".PEN_UP\n" for stroke in strokes
+    )
+
+
+def box(left: int, bottom: int, width: int = 10, height: int = 10) -> Stroke:
+    """A stroke that goes round a box."""
+    right, top = left + width, bottom + height
+    return [(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)]
+
+
+def read(
+    root: Path, ink: str, labels: Mapping[str, list[str]], donor: str = "abc"
+) -> tuple[InkSet, Census]:
+    """Read a release of one page, with segments for each category."""
+    write(root, f"include/{donor}/page.dat", HEADER + ink)
+    for category, segments in labels.items():
+        lines = [f".INCLUDE {donor}/page.dat", *(f".SEGMENT {segment}" for segment in segments)]
+        write(root, f"data/{category}/{donor}/page.dat", "\n".join(lines) + "\n")
+    return unipen.read(root)
+
+
+def only(ink: InkSet) -> Piece:
+    assert len(ink) == 1
+    return ink.piece(0)
+
+
+def by_label(ink: InkSet) -> dict[str, Piece]:
+    return {label: ink.piece(index) for index, label in enumerate(ink.labels)}
+
+
+# Pieces
+
+
+def test_a_word_comes_out_with_y_downwards_and_its_own_origin(tmp_path: Path) -> None:
+    ink, _ = read(
+        tmp_path, blocks([(5, 10), (7, 40)], [(6, 50)]), {"7": ['WORD 0-1 OK "i"', 'WORD 0 ? "l"']}
+    )
+    word = ink.piece(0)
+    assert [stroke.tolist() for stroke in word.strokes] == [[[0, 40], [2, 10]], [[1, 0]]]
+    assert (word.label, word.category, word.writer, word.style) == ("i", "7", "abc/ann", "mixed")
+
+
+def test_points_that_repeat_the_one_before_are_left_out(tmp_path: Path) -> None:
+    ink, _ = read(
+        tmp_path, blocks([(1, 1), (1, 1), (2, 1), (2, 1)]), {"1d": ['CHARACTER 0 OK "-"']}
+    )
+    assert only(ink).strokes[0].tolist() == [[0, 0], [1, 0]]
+
+
+def test_the_same_ink_is_read_for_all_categories_but_those_that_repeat_others(
+    tmp_path: Path,
+) -> None:
+    ink, census = read(
+        tmp_path,
+        blocks(box(0, 0), box(20, 0)),
+        {category: ['CHARACTER 0 ? "a"'] for category in ("1c", "2", "3")}
+        | {"7": ['WORD 0-1 ? "an"']},
+    )
+    assert sorted(ink.labels) == ["a", "a", "an"]
+    assert census.pieces == {("1c", "abc"): 1, ("3", "abc"): 1, ("7", "abc"): 1}
+    assert ink.writer_names == ("abc/ann",)
+
+
+@pytest.mark.parametrize(
+    ("segment", "reason"),
+    [
+        ('CHARACTER 0 OK "ab"', "label longer than a character"),
+        ('WORD 0 BAD "word"', "quality BAD"),
+        ('WORD 1 OK "word"', "no ink with the pen down"),
+        ('WORD 7 OK "word"', "names a component that is not there"),
+        ('WORD 0:9 OK "word"', "names a point that is not there"),
+        ('WORD ? OK "word"', "delineation not readable"),
+        ('WORD 0 OK ""', "label empty"),
+    ],
+)
+def test_what_is_skipped_is_counted_by_its_reason(
+    tmp_path: Path, segment: str, reason: str
+) -> None:
+    page = blocks(box(0, 0)) + ".PEN_UP\n3 3\n"
+    category = "3" if segment.startswith("CHARACTER") else "7"
+    ink, census = read(tmp_path, page, {category: [segment]})
+    assert len(ink) == 0
+    assert census.skipped == {(reason, category, "abc"): 1}
+
+
+def test_a_missing_include_is_counted_and_the_rest_is_read(tmp_path: Path) -> None:
+    write(tmp_path, "data/7/abc/lost.dat", '.INCLUDE abc/lost.dat\n.SEGMENT WORD 0 OK "a"\n')
+    ink, census = read(tmp_path, blocks(box(0, 0)), {"7": ['WORD 0 OK "on"']})
+    assert ink.labels == ("on",)
+    assert census.skipped == {("an included file is missing", "7", "abc"): 1}
+
+
+def test_cleaned_labels_are_counted_by_rule(tmp_path: Path) -> None:
+    ink, census = read(tmp_path, blocks(box(0, 0)), {"8": ['TEXT 0 OK "so ."']}, donor="sta")
+    assert ink.labels == ("so.",)
+    assert census.changed == {("marks closed up", "8", "sta"): 1}
+
+
+def test_points_that_cannot_be_read_are_left_out_and_counted(tmp_path: Path) -> None:
+    ink, census = read(tmp_path, ".PEN_DOWN\n0 0\n5 ?\n9 9\n", {"7": ['WORD 0 OK "l"']})
+    assert only(ink).strokes[0].tolist() == [[0, 9], [9, 0]]
+    assert census.changed == {("unreadable points left out", "7", "abc"): 1}
+
+
+def test_a_tap_of_the_pen_far_off_the_word_is_left_out(tmp_path: Path) -> None:
+    page = blocks(box(0, 0, 40), box(50, 0), [(90, 60), (91, 60)])
+    ink, census = read(tmp_path, page, {"7": ['WORD 0-2 OK "in"']})
+    assert len(only(ink).strokes) == 2
+    assert census.changed == {("stray strokes left out", "7", "abc"): 1}
+
+
+@pytest.mark.parametrize("mark", [(45, 14), (90, 0), (5, 30), (-30, 2)])
+def test_dots_marks_and_accents_are_no_stray_taps(tmp_path: Path, mark: tuple[int, int]) -> None:
+    page = blocks(box(0, 0, 40), box(50, 0), [mark])
+    ink, _ = read(tmp_path, page, {"7": ['WORD 0-2 OK "in"']})
+    assert len(only(ink).strokes) == 3
+
+
+def test_a_label_much_longer_than_its_ink_is_skipped(tmp_path: Path) -> None:
+    words = [[(0, 0), (50 * n, 10), (100 * n, 0)] for n in (4, 5, 6, 7)]
+    page = blocks(*words, [(0, 0), (50, 0)])
+    segments = [f'WORD {n} OK "{"x" * (n + 4)}"' for n in range(4)] + ['WORD 4 OK "houston"']
+    ink, census = read(tmp_path, page, {"7": segments})
+    assert "houston" not in ink.labels
+    assert len(ink) == 4
+    assert census.skipped == {("label longer than its ink", "7", "abc"): 1}
+    assert census.pieces == {("7", "abc"): 4}
+
+
+# Letters
+
+
+def test_a_characters_own_points_are_all_of_its_letter(tmp_path: Path) -> None:
+    ink, _ = read(tmp_path, blocks(box(0, 0)), {"1c": ['CHARACTER 0 ? "o"']})
+    assert only(ink).letters[0].tolist() == [0] * 5
+
+
+def test_characters_tell_the_letters_of_the_word_they_lie_in(tmp_path: Path) -> None:
+    stroke = [(0, 0), (5, 5), (10, 0), (15, 5), (20, 0), (25, 5)]
+    ink, _ = read(
+        tmp_path,
+        blocks(stroke, [(12, 20)]),
+        {
+            "7": ['WORD 0-1 ? "aim"'],
+            "3": ['CHARACTER 0-0:1 ? "a"', 'CHARACTER 0:2-0:3,1 ? "i"', 'CHARACTER 0:4-0:5 ? "m"'],
+        },
+    )
+    word = by_label(ink)["aim"]
+    assert [letters.tolist() for letters in word.letters] == [[0, 0, 1, 1, 2, 2], [1]]
+
+
+def test_letters_are_counted_with_the_spaces_of_a_text(tmp_path: Path) -> None:
+    ink, _ = read(
+        tmp_path,
+        blocks(box(0, 0), box(30, 0), box(45, 0)),
+        {
+            "8": ['TEXT 0-2 ? "A be"'],
+            "1b": ['CHARACTER 0 ? "A"'],
+            "1c": ['CHARACTER 1 ? "b"', 'CHARACTER 2 ? "e"'],
+        },
+    )
+    assert [letters[0] for letters in by_label(ink)["A be"].letters] == [0, 2, 3]
+
+
+def test_a_letter_written_later_is_found_where_it_stands(tmp_path: Path) -> None:
+    ink, _ = read(
+        tmp_path,
+        blocks(box(0, 0), box(40, 0), box(20, 0)),
+        {
+            "7": ['WORD 0-2 ? "bad"'],
+            "3": ['CHARACTER 0 ? "b"', 'CHARACTER 1 ? "d"', 'CHARACTER 2 ? "a"'],
+        },
+    )
+    assert [letters[0] for letters in by_label(ink)["bad"].letters] == [0, 2, 1]
+
+
+def test_ink_that_no_character_covers_has_no_letter(tmp_path: Path) -> None:
+    ink, _ = read(
+        tmp_path,
+        blocks(box(0, 0), box(20, 0), box(40, 0)),
+        {"7": ['WORD 0-2 ? "sea"'], "3": ['CHARACTER 0 ? "s"', 'CHARACTER 2 ? "a"']},
+    )
+    assert [letters[0] for letters in by_label(ink)["sea"].letters] == [0, -1, 2]
+
+
+def test_words_tell_which_mark_of_a_text_is_which(tmp_path: Path) -> None:
+    ink, _ = read(
+        tmp_path,
+        blocks(box(0, 0, 40), box(50, 0, 3), box(70, 0, 40), box(120, 0, 3)),
+        {
+            "8": ['TEXT 0-3 ? "yes. no."'],
+            "7": ['WORD 0 ? "yes"', 'WORD 1 ? "."', 'WORD 2 ? "no"', 'WORD 3 ? "."'],
+        },
+    )
+    assert [letters[0] for letters in by_label(ink)["yes. no."].letters] == [-1, 3, -1, 7]
+
+
+def test_letters_that_do_not_fit_the_label_are_left_out(tmp_path: Path) -> None:
+    ink, census = read(
+        tmp_path,
+        blocks(box(0, 0), box(20, 0), box(40, 0)),
+        {"7": ['WORD 0-2 ? "sea"'], "3": ['CHARACTER 0 ? "q"', 'CHARACTER 2 ? "r"']},
+    )
+    assert [letters[0] for letters in by_label(ink)["sea"].letters] == [-1, -1, -1]
+    assert census.changed == {("letters in doubt left out", "7", "abc"): 1}
+
+
+def test_a_text_that_differs_from_its_words_is_skipped(tmp_path: Path) -> None:
+    ink, census = read(
+        tmp_path,
+        blocks(box(0, 0), box(20, 0)),
+        {"8": ['TEXT 0-1 ? "Word!"'], "7": ['WORD 0 ? "works"', 'WORD 1 ? "what"']},
+    )
+    assert sorted(ink.labels) == ["what", "works"]
+    assert census.skipped == {("label differs from those within it", "8", "abc"): 1}
+
+
+# Lines
+
+
+LIST: Final = blocks(box(0, 100, 40), box(50, 100, 30), box(0, 70, 40), box(30, 40, 40))
+WORDS: Final = ['WORD 0 ? "one"', 'WORD 1 ? "a"', 'WORD 2 ? "two"', 'WORD 3 ? "six"']
+
+
+def test_a_text_of_several_lines_is_taken_apart_where_its_words_are_known(tmp_path: Path) -> None:
+    ink, census = read(tmp_path, LIST, {"8": ['TEXT 0-3 ? "one a two six"'], "7": WORDS})
+    lines = [ink.piece(n) for n in range(len(ink)) if ink.piece(n).category == "8"]
+    assert [line.label for line in lines] == ["one a", "two", "six"]
+    assert lines[1].strokes[0].min(0).tolist() == [0, 0]
+    assert [letters[0] for letters in lines[0].letters] == [-1, 4]
+    assert census.changed == {("lines taken apart", "8", "abc"): 1}
+    assert census.pieces["8", "abc"] == 3
+
+
+def test_a_text_of_several_lines_is_skipped_where_its_words_are_not_known(tmp_path: Path) -> None:
+    ink, census = read(tmp_path, LIST, {"8": ['TEXT 0-3 ? "one a two six"']})
+    assert len(ink) == 0
+    assert census.skipped == {("several lines of ink, words not known", "8", "abc"): 1}
+
+
+@pytest.mark.parametrize("fall", [-3, 0, 3])
+def test_a_line_that_climbs_or_falls_is_one_line(tmp_path: Path, fall: int) -> None:
+    page = blocks(*(box(50 * n, 100 + fall * n, 40) for n in range(8)), [(20, 115)], [(370, 95)])
+    ink, _ = read(tmp_path, page, {"8": ['TEXT 0-9 ? "in an ox at it is on us"']})
+    assert only(ink).label == "in an ox at it is on us"
+
+
+# Guides
+
+
+def test_the_letters_of_a_line_tell_its_x_height_and_baseline(tmp_path: Path) -> None:
+    page = blocks(box(0, 50, 10, 20), box(20, 50), box(40, 40, 10, 20), box(60, 50), box(80, 50))
+    ink, _ = read(
+        tmp_path,
+        page,
+        {
+            "8": ['TEXT 0-4 ? "hapax"'],
+            "3": [f'CHARACTER {n} ? "{letter}"' for n, letter in enumerate("hapax")],
+        },
+    )
+    assert by_label(ink)["hapax"].guides.tolist() == [10, 20]
+    assert by_label(ink)["p"].guides.tolist() == [0, 10]
+    assert by_label(ink)["h"].guides.tolist() == [10, 20]
+
+
+def test_a_ruled_line_that_the_writing_follows_is_its_baseline(tmp_path: Path) -> None:
+    page = ".H_LINE 500 50 -500\n" + blocks(
+        *(box(20 * n, 52) for n in range(5)), box(200, 60, 2, 2)
+    )
+    marks = ['WORD 5 OK "\'"', *(f'WORD {n} OK "ox"' for n in range(5))]
+    ink, _ = read(tmp_path, page, {"7": marks})
+    assert by_label(ink)["ox"].guides[1] == 10
+    assert by_label(ink)["'"].guides[1] == 10
+    assert np.isnan(ink.guides[:, 0]).all()
+
+
+def test_ruled_lines_that_the_writing_does_not_follow_are_no_guides(tmp_path: Path) -> None:
+    page = ".H_LINE 50\n" + blocks(*(box(20 * n, 30 * n) for n in range(5)))
+    ink, _ = read(tmp_path, page, {"7": [f'WORD {n} OK "ox"' for n in range(5)]})
+    assert np.isnan(ink.guides).all()
+
+
+def test_the_second_ruled_line_of_pap_is_the_x_height(tmp_path: Path) -> None:
+    page = ".H_LINE 50 56\n" + blocks(*(box(20 * n, 50) for n in range(5)))
+    ink, _ = read(tmp_path, page, {"7": ['WORD 0-4 OK "ox"']}, donor="pap")
+    assert only(ink).guides.tolist() == [4, 10]

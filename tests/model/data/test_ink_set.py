@@ -1,0 +1,134 @@
+"""Labelled ink in flat arrays: what goes in comes out, also through a file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inkstream.model.data.ink_set import Builder, InkSet, spread
+from inkstream.model.errors import DataError
+
+
+def add(builder: Builder, label: str, *strokes: list[tuple[float, float]], **more: Any) -> None:
+    """A word of the given strokes, with all else as a reader would say when it knows nothing."""
+    points = np.array([point for stroke in strokes for point in stroke], np.float64)
+    told = {"category": "7", "writer": "donor/ann"} | more
+    letters = np.full(len(points), -1, np.int16)
+    guides = told.pop("guides", (np.nan, np.nan))
+    builder.add(points, [len(stroke) for stroke in strokes], letters, guides, label=label, **told)
+
+
+def three_pieces() -> InkSet:
+    builder = Builder()
+    add(builder, "it", [(10, 5), (10, 9)], [(10, 2)], writer="donor/bob", style="cursive")
+    add(builder, "a", [(7, 7), (8, 8), (9, 7)], category="1c", guides=(6, 9))
+    add(builder, "we é", [(0, 0), (3, 1)], category="8")
+    return builder.ink()
+
+
+def test_a_piece_has_its_strokes_and_all_that_was_said_of_it() -> None:
+    piece = three_pieces().piece(0)
+    assert [stroke.tolist() for stroke in piece.strokes] == [[[0, 3], [0, 7]], [[0, 0]]]
+    assert [letters.tolist() for letters in piece.letters] == [[-1, -1], [-1]]
+    assert (piece.label, piece.category, piece.writer) == ("it", "7", "donor/bob")
+    assert piece.style == "cursive"
+    assert np.isnan(piece.guides).all()
+
+
+def test_guides_move_with_the_ink() -> None:
+    assert three_pieces().piece(1).guides.tolist() == [-1, 2]
+
+
+def test_strokes_of_a_piece_are_views() -> None:
+    ink = three_pieces()
+    assert np.shares_memory(ink.piece(0).strokes[0], ink.points)
+
+
+def test_pieces_are_taken_in_the_order_asked_for() -> None:
+    ink = three_pieces()
+    taken = ink.take(np.array([2, 0, 2]))
+    assert taken.labels == ("we é", "it", "we é")
+    assert [taken.piece(1).strokes[k].tolist() for k in (0, 1)] == [[[0, 3], [0, 7]], [[0, 0]]]
+    assert taken.piece(2).strokes[0].tolist() == [[0, 0], [3, 1]]
+    assert taken.writer_names == ink.writer_names
+
+
+def test_no_piece_can_be_taken() -> None:
+    assert len(three_pieces().take(np.array([], np.int64))) == 0
+
+
+def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
+    ink = three_pieces()
+    ink.save(tmp_path / "ink.npz")
+    loaded = InkSet.load(tmp_path / "ink.npz")
+    assert loaded.digest == ink.digest
+    assert loaded.labels == ("it", "a", "we é")
+    assert loaded.piece(0).strokes[0].tolist() == [[0, 3], [0, 7]]
+    assert [path.name for path in tmp_path.iterdir()] == ["ink.npz"]
+
+
+def test_a_set_without_pieces_can_be_saved(tmp_path: Path) -> None:
+    Builder().ink().save(tmp_path / "ink.npz")
+    assert len(InkSet.load(tmp_path / "ink.npz")) == 0
+
+
+def test_the_digest_tells_any_difference() -> None:
+    ink = three_pieces()
+    assert ink.digest == three_pieces().digest
+    assert ink.digest != ink.take(np.array([0, 2, 1])).digest
+
+
+def test_pickles_are_never_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "ink.npz"
+    np.savez(path, points=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(DataError, match="is no file of ink: Object arrays cannot be loaded"):
+        InkSet.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut off"])
+def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ink.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is no file of ink"):
+        InkSet.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "complaint"),
+    [
+        ("points", np.zeros((6, 2), np.float32), r"points is float32\[6, 2\], expected int16"),
+        ("letter_of_point", np.zeros(5, np.int16), "arrays are of different lengths"),
+        ("stroke_starts", np.array([0, 2, 1, 6, 8]), "arrays are of different lengths"),
+        ("piece_starts", np.array([0, 2, 3]), "arrays are of different lengths"),
+        ("writers", np.array([0, 1, 2], np.int32), "writers up to 2, expected less than 2"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused(
+    tmp_path: Path, name: str, array: np.ndarray[Any, Any], complaint: str
+) -> None:
+    path = tmp_path / "ink.npz"
+    three_pieces().save(path)
+    with np.load(path) as file:
+        stored = dict(file)
+    np.savez(path, **(stored | {name: array}))
+    with pytest.raises(DataError, match=complaint):
+        InkSet.load(path)
+
+
+def test_a_writer_whose_ink_is_larger_than_16_bits_is_halved_as_a_whole() -> None:
+    builder = Builder()
+    add(builder, "wide", [(0, 0), (100_000, 40)], writer="donor/ann", guides=(0, 20))
+    add(builder, "small", [(0, 0), (400, 40)], writer="donor/ann")
+    add(builder, "other", [(0, 0), (400, 40)], writer="donor/bob")
+    ink = builder.ink()
+    assert ink.piece(0).strokes[0].tolist() == [[0, 0], [25_000, 10]]
+    assert ink.piece(0).guides.tolist() == [0, 5]
+    assert ink.piece(1).strokes[0].tolist() == [[0, 0], [100, 10]]
+    assert ink.piece(2).strokes[0].tolist() == [[0, 0], [400, 40]]
+
+
+def test_ranges_are_spread_to_their_numbers() -> None:
+    numbers, starts = spread(np.array([5, 9, 2]), np.array([7, 9, 5]))
+    assert numbers.tolist() == [5, 6, 2, 3, 4]
+    assert starts.tolist() == [0, 2, 2, 5]

@@ -1,0 +1,234 @@
+"""Lines that are read with a language: what it changes, and all that any decoder promises."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkstream.model.config import ModelConfig
+from inkstream.model.decoding.base import ClassifierDecoder, Event, Letter, Word
+from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.decoding.guided import SWIFT, GuidedDecoder, new_decoder
+from inkstream.model.decoding.hints import Hints, guide_of
+from inkstream.model.decoding.ngrams import About, Language, LanguageGuide
+from inkstream.model.errors import InputError
+from inkstream.model.training.ngrams import build
+from tests.model.decoding.transcripts import LABELS, Scores, flushed, ink, line, read, texts
+
+ALPHABET = " abc"
+TEXTS = [("abba", 50.0), ("baba", 20.0), ("a", 5.0), ("cab", 1.0)]
+LANGUAGE = Language(
+    About("little", ALPHABET, 4, ("ours",)), build(TEXTS, ALPHABET, 4, most=1000)
+)  # fmt: skip
+
+
+def guided() -> GuidedDecoder:
+    return GuidedDecoder(LABELS, 4, LanguageGuide(LANGUAGE, tuple(LABELS)))
+
+
+def test_what_the_net_leaves_open_the_language_decides() -> None:
+    plain, reader = TranscriptDecoder(LABELS, 4), guided()
+    scores = line("-a-b-b-a-")
+    for label, p in (("a", 0.45), ("b", 0.5)):  # of the first one
+        scores[3:5, 1 + LABELS.index(label)] = np.log(p)
+    for decoder in (plain, reader):
+        read(decoder, scores)
+        flushed(decoder)
+    assert (plain.text, reader.text) == ("bbba", "abba")
+
+
+def test_a_language_goes_on_from_the_text_before_a_line() -> None:
+    language = Language(
+        About("pairs", ALPHABET, 5, ("ours",)),
+        build([("a bb", 50.0), ("c aa", 50.0)], ALPHABET, 5, most=1000),
+    )
+    found = []
+    for context in ("a", "c"):
+        reader = GuidedDecoder(LABELS, 4, LanguageGuide(language, tuple(LABELS), context))
+        scores = line("-a-", unsure=" b ")
+        scores[:, 1 + LABELS.index("b")] = scores[:, 1 + LABELS.index("a")]
+        read(reader, scores)
+        flushed(reader)
+        found.append(reader.text)
+    assert found == ["b", "a"]
+
+
+def test_what_the_net_is_certain_of_no_language_changes() -> None:
+    reader = guided()
+    said = read(reader, line("-c-c-c- -c-")) + flushed(reader)
+    assert reader.text == "ccc c"
+    assert texts(said) == ["c", "c", "c", "ccc", "c", "c"]
+
+
+def test_what_is_uncertain_is_decided_after_some_steps_at_the_latest() -> None:
+    reader = guided()
+    scores = line("-" * 40)
+    for step in (1, 2):
+        own = scores[2 * step : 2 * step + 2]
+        own[:, :-1] = np.log(1e-6)
+        own[:, 0] = np.log(0.2)
+        own[:, 1 + LABELS.index("a")] = own[:, 1 + LABELS.index("c")] = np.log(0.4)
+    heard = reader.step(scores, ink(len(scores)))
+    (letter,) = heard.events
+    assert letter.column <= 2 * (2 + SWIFT.latest) + 1
+    assert heard.texts[4] != ""  # it stands in the text from the beginning
+
+
+@given(data=st.data(), seed=st.integers(0, 10_000))
+def test_portions_copies_and_saved_states_say_the_same(data: st.DataObject, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    scores = some_scores(random, 60)
+    columns = (random.random((60, 1)) < 0.7).astype(np.uint8)
+    whole = guided()
+    expected = whole.step(scores, columns)
+    last = flushed(whole)
+    cuts = sorted(data.draw(st.sets(st.integers(1, 59), max_size=6)))
+    reader, events, shown = guided(), list[Event](), list[str]()
+    for start, end in itertools.pairwise([0, *cuts, 60]):
+        if data.draw(st.booleans()):
+            left = reader
+            reader = reader.copy()
+            left.step(some_scores(random, 7), np.ones((7, 1), np.uint8))  # disturbs nothing
+        else:
+            known = json.loads(json.dumps(reader.to_dict()))
+            reader = guided()
+            reader.restore(known)
+        heard = reader.step(scores[start:end], columns[start:end])
+        events += heard.events
+        shown += heard.texts
+    assert shown == expected.texts
+    assert [said(event) for event in events] == [said(event) for event in expected.events]
+    assert [said(event) for event in flushed(reader)] == [said(event) for event in last]
+    assert reader.text == whole.text
+
+
+def said(event: Event) -> tuple[object, ...]:
+    text = event.char if isinstance(event, Letter) else event.text
+    return type(event), event.id, text, event.start, event.end, event.column
+
+
+@given(seed=st.integers(0, 10_000), characters=st.sampled_from([None, "ab ", "abc", "c "]))
+def test_events_spell_the_text_in_order_and_are_of_what_is_allowed(
+    seed: int, characters: str | None
+) -> None:
+    random = np.random.default_rng(seed)
+    reader = guided()
+    reader.allow(characters)
+    scores, events = some_scores(random, 80), list[Event]()
+    events += reader.step(scores, np.ones((80, 1), np.uint8)).events + flushed(reader)
+    letters = [event for event in events if isinstance(event, Letter)]
+    words = [event for event in events if isinstance(event, Word)]
+    assert [letter.id for letter in letters] == list(range(reader.letters))
+    assert "".join(letter.char for letter in letters) == reader.text.replace(" ", "")
+    assert [word.text for word in words] == reader.text.split()
+    assert set(reader.text) <= set(characters or LABELS)
+    columns = [letter.column for letter in letters]
+    assert columns == sorted(columns)
+    for letter in letters:
+        assert 0 <= letter.start < letter.end <= letter.column + 1
+        assert 0 < letter.confidence <= 1
+    for before, after in itertools.pairwise(letters):
+        assert before.end <= after.start + 1
+
+
+def some_scores(random: np.random.Generator, n: int) -> Scores:
+    """Scores in which some symbols stand out, and the blank most often."""
+    logits = 2.5 * random.standard_normal((n, len(LABELS) + 1))
+    logits[:, 0] += 2
+    logits = np.repeat(logits[::2], 2, 0)[:n]
+    logits -= np.logaddexp.reduce(logits, 1, keepdims=True)
+    ends = np.log(random.random((n, 1)))
+    scores: Scores = np.concatenate([logits, ends], 1).astype(np.float32)
+    return scores
+
+
+def test_behind_a_flush_a_new_word_begins() -> None:
+    reader = guided()
+    read(reader, line("-a-b-"))
+    flushed(reader)
+    read(reader, line("-b-a-"))
+    events = flushed(reader)
+    assert reader.text == "abba"
+    assert [event.text for event in events if isinstance(event, Word)] == ["ba"]
+    assert reader.settled
+
+
+def test_a_state_without_a_beam_is_refused() -> None:
+    plain = TranscriptDecoder(LABELS, 4)
+    with pytest.raises(InputError, match="without a language model"):
+        guided().restore(plain.to_dict())
+    known = guided().to_dict()
+    known["beam"] = {"open": [[7]]}
+    with pytest.raises(InputError, match="cannot go on from this"):
+        guided().restore(known)
+
+
+def test_only_nets_that_read_lines_with_spaces_follow_a_language() -> None:
+    digits = ModelConfig(labels=tuple("0123456789"))
+    assert isinstance(new_decoder(digits), ClassifierDecoder)
+    with pytest.raises(InputError, match="came, allowed: of a net that reads lines alone"):
+        new_decoder(digits, Hints(LANGUAGE))
+    for hints in (Hints(words=("a",)), Hints(pattern="a")):
+        with pytest.raises(InputError, match="hold the space"):
+            guide_of(hints, ("a", "b"))
+    with pytest.raises(InputError, match="hold the space"):
+        GuidedDecoder("ab", 4, LanguageGuide(LANGUAGE, ("a", "b")))
+
+
+def test_a_word_tells_what_the_beam_gave_up_for_it() -> None:
+    guide = guide_of(Hints(words=("cab",)), tuple(LABELS))
+    assert guide is not None
+    reader = GuidedDecoder(LABELS, 4, guide)
+    scores = line("-a-b-b-a- -c-")
+    for label, p in (("a", 0.4), ("b", 0.55)):  # of the third one
+        scores[11:13, 1 + LABELS.index(label)] = np.log(p)
+    words = [each for each in read(reader, scores) + flushed(reader) if isinstance(each, Word)]
+    assert [word.text for word in words] == ["abba", "c"]
+    others = dict(words[0].alternatives)
+    assert "abaa" in others
+    assert words[0].confidence + sum(others.values()) <= 1 + 1e-6
+    assert list(others.values()) == sorted(others.values(), reverse=True)
+
+
+def test_a_letter_that_was_said_stays_as_sure_when_others_alone_are_allowed_from_then_on() -> None:
+    guide = guide_of(Hints(pattern="[abc]*"), tuple(LABELS))
+    assert guide is not None
+    plain, reader = (GuidedDecoder(LABELS, 4, guide) for _ in range(2))
+    for decoder, characters in ((plain, None), (reader, " ")):
+        scores = line("-a-", unsure=" c ")
+        events = read(decoder, scores)
+        decoder.allow(characters)
+        events += flushed(decoder)
+        (letter,) = (event for event in events if isinstance(event, Letter))
+        assert letter.char == "a"
+        assert 0.5 < letter.confidence < 0.8
+
+
+def test_a_word_that_never_ends_keeps_no_more_than_a_short_one() -> None:
+    random = np.random.default_rng(3)
+    reader = guided()
+    reader.allow("abc")
+    sizes = []
+    for _ in range(6):
+        reader.step(some_scores(random, 400), np.ones((400, 1), np.uint8))
+        known = reader.to_dict()
+        assert len(known["rivals"]) <= 8
+        sizes.append(len(json.dumps(known["beam"])))
+    assert max(sizes[3:]) < 3 * max(sizes[:3])
+
+
+@given(seed=st.integers(0, 10_000))
+def test_alternatives_are_other_texts_and_leave_room_for_the_word(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    reader = guided()
+    scores = some_scores(random, 80)
+    events = reader.step(scores, np.ones((80, 1), np.uint8)).events + flushed(reader)
+    for word in (event for event in events if isinstance(event, Word)):
+        others = dict(word.alternatives)
+        assert word.text not in others
+        assert "" not in others
+        assert len(others) == len(word.alternatives) <= 4
+        assert word.confidence + sum(others.values()) <= 1 + 1e-6

@@ -1,0 +1,316 @@
+"""Scores of a line become letters, marks and words: as soon as they are certain, and for good."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inkstream.model.decoding.base import Letter, Word
+from inkstream.model.decoding.greedy import SURE, TranscriptDecoder
+from inkstream.model.errors import InputError
+from tests.model.decoding.transcripts import (
+    LABELS,
+    Scores,
+    decoder,
+    flushed,
+    ink,
+    line,
+    read,
+    texts,
+)
+
+# Letters
+
+
+def test_a_run_of_one_symbol_is_one_letter_and_blanks_tell_letters_apart() -> None:
+    reader = decoder()
+    assert texts(read(reader, line("-aab-bb-"))) == ["a", "b", "b"]
+    assert reader.text == "abb"
+    assert reader.letters == 3
+
+
+def test_a_certain_letter_is_given_at_its_first_step_an_uncertain_one_when_its_run_is_over() -> (
+    None
+):
+    certain, uncertain = read(decoder(), line("-a--bb-", "    cc "))
+    assert (certain.column, uncertain.column) == (3, 13)
+    assert np.exp(SURE) < certain.confidence < 1
+    assert uncertain.confidence == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_what_is_not_decided_is_in_the_text_alone() -> None:
+    reader = decoder()
+    heard = reader.step(line("-a-bb", "   cc"), ink(10))
+    assert texts(heard.events) == ["a"]
+    assert heard.texts == ["", "", "", "a", "a", "a", "a", "ab", "ab", "ab"]
+    assert reader.letters == 1
+
+
+def faint(steps: str, heard: dict[int, str], probability: float = 0.3) -> Scores:
+    """The scores of `line`, where at some steps a label has this probability and the blank most."""
+    scores = line(steps)
+    for step, label in heard.items():
+        own = scores[2 * step + 1 : 2 * step + 3]
+        own[:, :-1] = np.log(1e-6)
+        own[:, 0], own[:, 1 + LABELS.index(label)] = np.log(1 - probability), np.log(probability)
+    return scores
+
+
+def test_a_symbol_that_the_blank_outdoes_at_each_step_but_not_at_all_of_them_is_said() -> None:
+    assert read(decoder(), faint("---" * 3, {1: "b", 5: "a"})) == []
+    reader = decoder()
+    said = read(reader, faint("-" * 8, {1: "b", 2: "b", 5: "a", 6: "a"}))
+    assert texts(said) == ["b", "a"]
+    assert [event.column for event in said] == [7, 15]
+    assert all(event.confidence > 0.99 for event in said)
+
+
+def test_odds_are_between_symbols_a_new_one_begins_anew() -> None:
+    assert texts(read(decoder(), faint("--c--", {1: "b", 3: "b"}))) == ["c"]
+    reader = decoder()
+    read(reader, faint("--", {1: "b"}))
+    flushed(reader)
+    assert read(reader, faint("---", {1: "b"})[1:]) == []
+
+
+def test_what_lingers_of_the_newest_symbol_is_no_other_letter() -> None:
+    lingering = {1: "a", 2: "a", 3: "a", 5: "a"}
+    assert texts(read(decoder(), faint("a-----", lingering, 0.45))) == ["a"]
+
+
+def test_letters_name_the_characters_that_were_nearly_as_probable() -> None:
+    (letter,) = read(decoder(), line("-a-", " c "))
+    assert isinstance(letter, Letter)
+    ((other, probability),) = letter.alternatives
+    assert other == "c"
+    assert probability == pytest.approx(1 / 3, abs=0.01)
+    assert letter.confidence + probability <= 1
+
+
+def test_marks_are_neither_letters_nor_digits_and_share_their_numbers() -> None:
+    said = read(decoder(), line("-a-.-5-"))
+    assert [(letter.id, letter.is_mark) for letter in said if isinstance(letter, Letter)] == [
+        (0, False),
+        (1, True),
+        (2, False),
+    ]
+
+
+# Words
+
+
+def test_a_space_ends_a_word() -> None:
+    reader = decoder()
+    said = read(reader, line("-ab- -c-"))
+    assert texts(said) == ["a", "b", "ab", "c"]
+    word = said[2]
+    assert isinstance(word, Word)
+    assert (word.id, word.start, word.end, word.column) == (0, said[0].start, said[1].end, 9)
+    assert word.confidence == pytest.approx(said[0].confidence * said[1].confidence)
+    assert (reader.text, reader.words) == ("ab c", 1)
+
+
+def test_a_mark_belongs_to_the_word_it_touches_and_one_alone_is_a_word() -> None:
+    assert texts(read(decoder(), line("a.b . c "))) == ["a", ".", "b", "a.b", ".", ".", "c", "c"]
+
+
+def test_spaces_before_the_first_letter_and_behind_another_space_add_nothing() -> None:
+    reader = decoder()
+    assert texts(read(reader, line(" -a- - -b"))) == ["a", "a", "b"]
+    assert reader.text == "a b"
+
+
+def test_the_alternatives_of_a_word_are_made_of_those_of_its_letters() -> None:
+    *_, word = read(decoder(), line("-a-b- ", " c d  "))
+    assert isinstance(word, Word)
+    assert word.text == "ab"
+    assert [text for text, _ in word.alternatives] in (["cb", "ad", "cd"], ["ad", "cb", "cd"])
+    for _, probability in word.alternatives:
+        assert probability < word.confidence
+    assert word.confidence == pytest.approx(4 / 9, abs=0.01)
+
+
+# Flush
+
+
+def test_a_flush_decides_the_last_letter_and_the_word() -> None:
+    reader = decoder()
+    said = read(reader, line("-a-b", "   c"))
+    assert texts(said) == ["a"]
+    said = flushed(reader)
+    assert texts(said) == ["b", "ab"]
+    assert {event.column for event in said} == {7}
+    assert reader.settled
+
+
+def test_what_the_net_holds_back_comes_with_the_blank_columns_of_a_flush() -> None:
+    reader = decoder()
+    read(reader, line("-a-"))
+    letter, word = flushed(reader, line("-b-")[1:5])
+    assert isinstance(letter, Letter)
+    assert (letter.char, letter.column, letter.end <= 6) == ("b", 5, True)
+    assert isinstance(word, Word)
+    assert word.text == reader.text == "ab"
+
+
+def test_after_a_flush_a_new_word_begins_and_no_space_is_added() -> None:
+    reader = decoder()
+    read(reader, line("-a-"))
+    flushed(reader)
+    said = read(reader, line("-b- "), ink(8, "  xx"))
+    assert texts(said) == ["b", "b"]
+    assert said[0].start == 8
+    assert (reader.text, reader.words) == ("ab ", 2)
+
+
+def test_a_symbol_that_goes_on_over_a_flush_is_two_letters() -> None:
+    reader = decoder()
+    read(reader, line("-a"))
+    assert texts(flushed(reader, line("aaa")[1:5])) == ["a"]
+    assert texts(read(reader, line("a"))) == ["a"]
+
+
+def test_a_line_is_settled_before_any_column_and_after_a_flush() -> None:
+    reader = decoder()
+    assert reader.settled
+    read(reader, line("a"))
+    assert not reader.settled
+    flushed(reader)
+    assert reader.settled
+    reader.reset()
+    assert (reader.settled, reader.text, reader.letters) == (True, "", 0)
+
+
+# Characters
+
+
+def test_letters_that_are_not_allowed_leave_their_probability_to_those_that_are() -> None:
+    reader = decoder("bc ")
+    (letter,) = read(reader, line("-a-", " c "))
+    assert isinstance(letter, Letter)
+    assert (letter.char, letter.alternatives) == ("c", ())
+    assert letter.confidence > 0.99
+    shares = reader.shares(line("-a", " c"))
+    np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
+    assert (shares[:, [LABELS.index(c) for c in "ad.5"]] == 0).all()
+
+
+def test_without_the_space_no_words_are_told_apart_and_gaps_are_no_letters() -> None:
+    reader = decoder("abcd.5")
+    said = read(reader, line("-a- -b-"))
+    assert texts(said + flushed(reader)) == ["a", "b", "ab"]
+    assert reader.text == "ab"
+
+
+def test_with_the_space_alone_nothing_is_read() -> None:
+    reader = decoder(" ")
+    assert read(reader, line("-a- -b-")) + flushed(reader) == []
+    assert reader.text == ""
+
+
+def test_what_is_open_obeys_the_characters_of_its_decision() -> None:
+    reader = decoder()
+    read(reader, line("-a", " c"))
+    assert reader.text == "a"
+    reader.allow("c ")
+    assert reader.text == "c"
+    assert texts(read(reader, line("-"))) == ["c"]
+
+
+def test_what_is_decided_stays_whatever_is_allowed_afterwards() -> None:
+    reader = decoder()
+    read(reader, line("-a-"))
+    reader.allow("c")
+    assert reader.text == "a"
+
+
+def test_characters_that_no_label_has_are_refused_and_change_nothing() -> None:
+    reader = decoder("c")
+    with pytest.raises(InputError, match="characters holds 'z'"):
+        reader.allow("az")
+    assert texts(read(reader, line("-a-", " c "))) == ["c"]
+
+
+# The space behind a flush, whose blank columns the net takes for a gap
+
+
+def behind_a_flush(before: str, blank: str, characters: str | None = None) -> TranscriptDecoder:
+    """Reads a letter and paper, is flushed, and reads paper and two letters after a space."""
+    reader = decoder(characters)
+    read(reader, line("-a" + "-" * (len(before) // 2)), ink(4 + len(before), "xxxx" + before))
+    flushed(reader)
+    read(reader, line(" " + "-" * (len(blank) // 2) + "-b-c-"), ink(12 + len(blank), "  " + blank))
+    return reader
+
+
+@pytest.mark.parametrize(
+    ("before", "blank", "text"),
+    [("", "", "abc"), ("  ", "  ", "abc"), ("    ", "", "abc"), ("", "    ", "abc"),
+     ("    ", "  ", "a bc"), ("", "      ", "a bc"), (" " * 80, "", "a bc")],
+)  # fmt: skip
+def test_a_space_behind_a_flush_is_one_where_the_paper_of_the_line_makes_it(
+    before: str, blank: str, text: str
+) -> None:
+    """Two columns more are blank, those of the step at which the net says the space."""
+    reader = behind_a_flush(before, blank)
+    assert reader.text == text
+    flushed(reader)
+    assert reader.text == text
+
+
+def test_no_space_stands_behind_a_flush_where_none_is_allowed() -> None:
+    assert behind_a_flush(" " * 20, "", "abc").text == "abc"
+
+
+def test_a_space_that_the_blank_columns_of_a_flush_make_is_none() -> None:
+    reader = decoder()
+    read(reader, line("-a-"))
+    said = flushed(reader, line("- --b-"))
+    assert reader.text == "ab"
+    assert texts(said) == ["b", "ab"]  # nor does it end the word
+
+
+def test_the_space_behind_a_flush_is_in_the_text_before_its_letter_is_decided() -> None:
+    reader = decoder()
+    read(reader, line("-a-----"), ink(14, "xxxx" + " " * 10))
+    flushed(reader)
+    heard = reader.step(line("--b", "  c"), ink(6))
+    assert heard.texts[-1] == "a b"
+    assert heard.events == []
+
+
+# What it knows, kept
+
+
+def test_what_a_decoder_knows_can_be_kept_as_json_at_any_column() -> None:
+    steps, unsure = "-aab-bb-- cc-a", "    cc  a  "
+    whole, going = decoder(), decoder()
+    scores = line(steps, unsure)
+    expected = [whole.step(scores[i : i + 1], ink(1)) for i in range(len(scores))]
+    for i, heard in enumerate(expected):
+        other = decoder()
+        other.restore(json.loads(json.dumps(going.to_dict())))
+        going = other
+        assert going.step(scores[i : i + 1], ink(1)) == heard
+    assert flushed(going) == flushed(whole)
+
+
+def test_what_is_no_decoder_s_knowledge_is_refused_and_changes_nothing() -> None:
+    reader = decoder()
+    read(reader, line("-a-b"))
+    before = reader.to_dict()
+    nothing: list[Any] = [[], "text", 5, None]
+    for known in nothing:
+        with pytest.raises(InputError, match="cannot go on from this"):
+            reader.restore(known)
+    less = {name: value for name, value in before.items() if name != "letters"}
+    for known in (
+        less,
+        *(before | changed for changed in ({"_run": [1]}, {"_word": [0, 1, ["abc"]]})),
+    ):
+        with pytest.raises(InputError, match="cannot go on from this"):
+            reader.restore(known)
+        assert reader.to_dict() == before
+    with pytest.raises(InputError, match=r"with hints: it holds \['beam'\] too"):
+        reader.restore(before | {"beam": {}})

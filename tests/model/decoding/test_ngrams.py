@@ -1,0 +1,174 @@
+"""Character n-grams: what may follow adds up to 1, what was seen is likelier, and files hold it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkstream.model.decoding import ngrams as languages
+from inkstream.model.decoding.ngrams import ALIGNMENT, NODE, ROOT, About, Language
+from inkstream.model.errors import DataError
+from inkstream.model.training.ngrams import build
+
+ALPHABET = " abcd"
+TEXTS = [("abc", 5.0), ("abd", 1.0), ("cab", 2.0), ("dad", 1.0), ("a bad cab", 1.0)]
+
+
+def made(texts: list[tuple[str, float]] = TEXTS, order: int = 4, most: int = 10_000) -> Language:
+    about = About("little", ALPHABET, order, ("ours",))
+    return Language(about, build(texts, ALPHABET, order, most))
+
+
+@pytest.fixture(scope="module")
+def language() -> Language:
+    return made()
+
+
+# Probabilities
+
+
+@given(text=st.text(ALPHABET, max_size=12), most=st.integers(5, 200))
+def test_what_may_follow_adds_up_to_1_whatever_was_left_out(text: str, most: int) -> None:
+    language = made(most=most)
+    row = language.rows(language.after(text))[0]
+    assert np.exp(row).sum() == pytest.approx(1, abs=5e-3)  # numbers of 16 bits
+
+
+def test_what_was_seen_more_often_is_likelier(language: Language) -> None:
+    row = np.exp(language.rows(language.after(" ab"))[0])
+    c, d, a = (float(row[ALPHABET.index(character)]) for character in "cda")
+    assert c > 0.6 > 0.2 > d > a > 0
+
+
+def test_probabilities_are_those_of_witten_and_bell() -> None:
+    language = made([("ab", 1.0)], order=2)
+    # Seen once each: "a", "b" and the space behind them; three kinds of five characters.
+    unigram = dict.fromkeys("ab ", (1 + 3 / 5) / 6) | {"c": (3 / 5) / 6}
+    for character, p in unigram.items():
+        found = np.exp(language.rows(ROOT)[0][ALPHABET.index(character)])
+        assert found == pytest.approx(p, rel=2e-3)
+    after_a = np.exp(language.rows(language.after("a"))[0])
+    assert after_a[ALPHABET.index("b")] == pytest.approx((1 + unigram["b"]) / 2, rel=2e-3)
+    assert after_a[ALPHABET.index("c")] == pytest.approx(unigram["c"] / 2, rel=1e-2)
+
+
+@given(text=st.text(ALPHABET, min_size=1, max_size=10))
+def test_a_texts_probability_is_the_product_of_its_characters(text: str) -> None:
+    language = made()
+    steps = [
+        language.rows(language.after(text[:place]))[0][ALPHABET.index(text[place])]
+        for place in range(len(text))
+    ]
+    assert language.log_p(text) == pytest.approx(sum(map(float, steps)), rel=1e-6)
+
+
+def test_the_weight_of_a_text_counts_it_so_often() -> None:
+    often, once = made([("ab", 3.0), ("cd", 1.0)]), made([("ab", 1.0)] * 3 + [("cd", 1.0)])
+    assert often.log_p("ab") == once.log_p("ab")
+
+
+def test_unknown_characters_are_impossible_and_begin_anew(language: Language) -> None:
+    assert language.log_p("aéb") == -np.inf
+    assert language.after("abé") == ROOT
+    assert language.after("éab") == language.after("ab")
+
+
+def test_a_character_of_another_alphabet_parts_a_text() -> None:
+    parted, apart = made([("abécd", 1.0)]), made([("ab", 1.0), ("cd", 1.0)])
+    assert parted.log_p("bc") < made([("abcd", 1.0)]).log_p("bc")
+    # what follows the foreign character is not taken for the beginning of a word
+    assert parted.log_p("c", parted.after(" ")) < apart.log_p("c", apart.after(" "))
+
+
+def test_no_more_n_grams_are_kept_than_asked_for() -> None:
+    whole = made()
+    for most in (20, 40, len(whole)):
+        assert len(ALPHABET) <= len(made(most=most)) <= most
+    assert len(made(most=1)) == len(ALPHABET)
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "order", "words"),
+    [
+        ("abc", 3, "expected 2..127 with the space"),
+        ("".join(map(chr, range(32, 200))), 3, "168 characters, expected 2..127"),
+        (ALPHABET, 1, "order is 1, allowed: 2..9"),
+        (ALPHABET, 10, "order is 10, allowed: 2..9"),
+    ],
+)
+def test_what_cannot_be_counted_is_refused(alphabet: str, order: int, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        build(TEXTS, alphabet, order, 100)
+
+
+def test_nothing_cannot_be_counted() -> None:
+    with pytest.raises(DataError, match="no text"):
+        build([("abc", 0.0)], ALPHABET, 3, 100)
+
+
+# Files
+
+
+def test_a_file_gives_the_same_model_back(language: Language, tmp_path: Path) -> None:
+    language.save(tmp_path / "little.ngrams")
+    found = Language.load(tmp_path / "little.ngrams")
+    assert found.about == language.about
+    assert len(found) == len(language)
+    for text in ("abc", "dab c", "a"):
+        assert found.log_p(text) == language.log_p(text)
+    start = (tmp_path / "little.ngrams").read_bytes().index(b"\n") + 1
+    assert start + -start % ALIGNMENT < start + ALIGNMENT
+
+
+def with_nodes(data: bytes, name: str, place: int, value: int) -> bytes:
+    """The file with another number in one of its nodes."""
+    line = data.index(b"\n") + 1
+    start = line + -line % ALIGNMENT
+    nodes = np.frombuffer(data[start:], NODE).copy()
+    nodes[name][place] = value
+    return data[:start] + nodes.tobytes()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: b"text\n" + data,
+        lambda data: data[: len(data) // 2],
+        lambda data: data[: -NODE.itemsize] + bytes(NODE.itemsize),  # where is the end?
+        lambda data: with_nodes(data, "suffix", 7, 7),  # a circle
+        lambda data: with_nodes(data, "children", 5, 1),
+        lambda data: with_nodes(data, "character", 3, 200),
+        lambda data: data.replace(b"language 1", b"language 9"),
+        lambda data: b"[1]\n" + data,
+        lambda data: json.dumps({"format": "inkstream language 1"}).encode() + b"\n" + data,
+    ],
+)
+def test_what_is_no_model_is_one_clear_error(
+    language: Language, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "bad.ngrams"
+    language.save(path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match="is no language model of ours"):
+        Language.load(path)
+
+
+def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot read language model"):
+        Language.load(tmp_path / "nosuch")
+    with pytest.raises(DataError, match=r"no language model nosuch.*english"):
+        languages.load("nosuch")
+
+
+def test_the_shipped_one_knows_english() -> None:
+    english = languages.load("english")
+    begin = english.after(" ")
+    assert english.log_p("the ", begin) > english.log_p("hte ", begin) + 5
+    assert english.log_p("Hello, ", begin) > -40
+    assert set(map(chr, range(32, 127))) == set(english.about.characters)
+    assert "CC BY-SA" in english.about.sources[0]

@@ -1,0 +1,185 @@
+"""Regular expressions as guides, against Python's own; and what cannot be one."""
+
+import re
+import string
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkstream.model.decoding.guided import GuidedDecoder
+from inkstream.model.decoding.hints import Hints, guide_of
+from inkstream.model.decoding.regex import PatternGuide
+from inkstream.model.errors import InputError
+from inkstream.model.evaluation.speed import least_s
+from tests.model.decoding.transcripts import LABELS, flushed, line, read
+
+PRINTABLE = tuple(map(chr, range(32, 127)))
+EXPRESSIONS = [
+    r"[0-9]{2}\.[0-9]{2}\.[0-9]{4}",
+    r"^\d{1,3}(,\d{3})*(\.\d\d)?$",
+    r"[-a]+",
+    r"[a-]+",
+    r"[^-]x",
+    r"(a|bc)*d?",
+    r"a\-b\/c",
+    r"[\.\-,]{2}",
+    r"[A-Z]{2}\d{2}( ?\d{4}){4}",
+    r"(yes|no|)",
+    r"a{2,}",
+    r"(ab?){0,2}c\$",
+    r"\[x\]",
+    r"(?:ab)+",
+]
+
+
+def fulfils(guide: PatternGuide, text: str) -> bool:
+    return guide.end(guide.begin(text)) == 0
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+@given(data=st.data())
+def test_a_pattern_describes_what_pythons_expressions_do(
+    expression: str, data: st.DataObject
+) -> None:
+    guide = PatternGuide(expression, PRINTABLE)
+    used = "".join(sorted(set(expression) & set(string.ascii_letters + string.digits + ",.-/ ")))
+    near = st.text(used + "ab1.", max_size=8)
+    drawn = st.from_regex(re.compile(expression, re.ASCII), fullmatch=True)
+    text = data.draw(near | drawn.filter(lambda text: text.isprintable() and text.isascii()))
+    assert fulfils(guide, text) == bool(re.fullmatch(expression, text))
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_whatever_a_pattern_lets_through_can_be_brought_to_an_end(expression: str) -> None:
+    guide, random = PatternGuide(expression, PRINTABLE), np.random.default_rng(0)
+    for _ in range(20):
+        state, text = guide.begin(""), ""
+        while len(text) < 40:
+            allowed = np.flatnonzero(guide.row(state) == 0)
+            if not len(allowed) or (guide.end(state) == 0 and random.random() < 0.2):
+                break
+            label = int(random.choice(allowed))
+            assert guide.spells is not None
+            assert guide.spells[label] == 0
+            state, text = guide.follow(state, label), text + PRINTABLE[label]
+        assert len(text) == 40 or re.fullmatch(expression, text)
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [("(){9999999999}a", "a"), ("((){9}){9999999999}b?", ""), ("(a{0}|){999999999}b", "b")],
+)
+def test_nothing_may_be_repeated_ever_so_often(expression: str, text: str) -> None:
+    assert fulfils(PatternGuide(expression, PRINTABLE), text)
+
+
+@given(st.text(r"ab[](){}|*+?.^$-\\,0129dsw" + "é\0", max_size=14))
+def test_whatever_comes_is_a_pattern_or_is_refused(expression: str) -> None:
+    try:
+        guide = PatternGuide(expression, PRINTABLE)
+    except InputError:
+        return
+    assert len(guide.row(guide.begin(""))) == len(PRINTABLE)
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("a{3,2}", "cannot be understood"),
+        ("[a", "cannot be understood"),
+        ("a{9999999999}", "more than 256"),
+        ("(", "cannot be understood"),
+        ("[", "cannot be understood"),
+        ("(?=a)", "cannot be understood"),
+        (r"(a)\1", "cannot be understood"),
+        ("", "has 0 characters, allowed: 1..256"),
+        ("a" * 300, "has 300 characters, allowed: 1..256"),
+        ("a{300}", "more than 256"),
+        ("((a{50}){50}){50}", "more than 256"),
+        ("é+", "describes no text"),
+        ("[0-9]{2}é", "describes no text"),
+        ("é[0-9]{2}", "describes no text"),
+        ("é*", "describes no text"),
+        ("(" * 125 + "a" + ")" * 125, "nested too deep"),
+    ],
+)
+def test_what_is_no_pattern_is_refused_with_a_reason(expression: str, said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        PatternGuide(expression, PRINTABLE)
+
+
+@pytest.mark.parametrize(
+    ("expression", "characters", "can"),
+    [
+        ("(ab|c)+d?", "ab", True),
+        ("(ab|c)+d?", "c", True),
+        ("(ab|c)+d?", "bd", False),
+        ("a*b", "b", True),
+        ("a*b", "a", False),
+        ("a*", "b", False),  # the empty text is none
+        (r"\d\.\d", "0123456789", False),
+        ("[^a]{3}", "a ", True),
+    ],
+)
+def test_a_pattern_can_be_of_some_characters_alone(
+    expression: str, characters: str, can: bool
+) -> None:
+    allowed = np.where([label in characters for label in PRINTABLE], 0, -np.inf)
+    assert PatternGuide(expression, PRINTABLE).can_be(allowed.astype(np.float32)) == can
+
+
+@pytest.mark.parametrize("expression", ["a{256}", "(a?){256}", "[ab]{0,256}", "(a|b?)*a{200}"])
+def test_what_a_pattern_can_be_is_told_at_a_small_part_of_its_price(expression: str) -> None:
+    guide = PatternGuide(expression, PRINTABLE)
+    made_s = least_s(lambda: PatternGuide(expression, PRINTABLE))
+    allowed = np.zeros(len(PRINTABLE), np.float32)
+    assert least_s(lambda: guide.can_be(allowed)) < made_s / 4
+
+
+def test_an_expression_whose_automaton_would_be_huge_is_followed_at_the_usual_price() -> None:
+    def follow(expression: str) -> None:
+        guide, random = PatternGuide(expression, PRINTABLE), np.random.default_rng(0)
+        state = guide.begin("")
+        for bit in random.integers(2, size=400).tolist():
+            guide.row(state)
+            state = guide.follow(state, PRINTABLE.index("ab"[bit]))
+
+    huge = "(a|b)*a" + "(a|b)" * 40  # 2^40 states, were all of them made
+    assert least_s(lambda: follow(huge)) < 50 * least_s(lambda: follow("(aa?|bb?|ab|ba)*"))
+
+
+def test_only_texts_of_the_pattern_are_read_even_where_the_net_says_otherwise() -> None:
+    guide = guide_of(Hints(pattern="a[bc]a"), tuple(LABELS))
+    assert guide is not None
+    reader = GuidedDecoder(LABELS, 4, guide)
+    read(reader, line("-b-b-a-"))
+    flushed(reader)
+    assert reader.text == "aba"
+    reader.reset()
+    read(reader, line("-a-c-"))  # it may not be complete
+    flushed(reader)
+    assert reader.text == "ac"
+
+
+def test_a_pattern_goes_on_behind_a_flush() -> None:
+    guide = guide_of(Hints(pattern="ab"), tuple(LABELS))
+    assert guide is not None
+    reader = GuidedDecoder(LABELS, 4, guide)
+    for written in ("-a-", "-a-", "-c-"):
+        read(reader, line(written))
+        flushed(reader)
+    assert reader.text == "ab"
+
+
+@given(characters=st.sampled_from(["ab ", "c", "abc"]))
+def test_characters_and_pattern_hold_together(characters: str) -> None:
+    guide = guide_of(Hints(pattern="[ab]*c?"), tuple(LABELS))
+    assert guide is not None
+    reader = GuidedDecoder(LABELS, 4, guide)
+    reader.allow(characters)
+    read(reader, line("-a-b-c-"))
+    flushed(reader)
+    assert set(reader.text) <= set(characters)
+    assert re.fullmatch("[ab]*c?", reader.text)

@@ -1,0 +1,67 @@
+"""Scores of a net that says what a test wants, and a decoder that hears them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.decoding.base import Event, Letter
+from inkstream.model.decoding.greedy import TranscriptDecoder
+
+LABELS = " abcd.5"
+PATIENCE = 4  # blank columns of a flush
+H = 3  # rows of a column
+
+Scores = NDArray[np.float32]
+Columns = NDArray[np.uint8]
+
+
+def line(steps: str, unsure: str = "", ends: dict[int, float] | None = None) -> Scores:
+    """Scores [2n, S] of a net that says one character a step, `-` for the blank.
+
+    Args:
+        steps: the most probable symbol of each step.
+        unsure: where not a space, the label that is half as probable; neither is certain then.
+        ends: steps at which the score of a letter's end is this probability.
+    """
+    scores = np.full((len(steps), 2 + len(LABELS)), 1e-6)
+    symbols = "-" + LABELS
+    for step, symbol in enumerate(steps):
+        other = unsure[step] if step < len(unsure) else " "
+        scores[step, symbols.index(symbol)] = 0.99 if other == " " else 0.48
+        if other != " ":
+            scores[step, symbols.index(other)] = 0.24
+            scores[step, 0] = 0.28
+        scores[step, -1] = (ends or {}).get(step, 0.01)
+    scores[:, :-1] /= scores[:, :-1].sum(1, keepdims=True)
+    shown = np.concatenate([np.full((1, scores.shape[1]), 1e-9), scores])
+    shown[0, 0] = 1
+    repeated: Scores = np.log(shown[(np.arange(2 * len(steps)) + 1) // 2]).astype(np.float32)
+    return repeated
+
+
+def ink(n_columns: int, blank: str = "") -> Columns:
+    """Columns [n, H] with ink everywhere, but where `blank` has a space."""
+    columns = np.full((n_columns, H), 255, np.uint8)
+    for column, mark in enumerate(blank):
+        columns[column] *= mark != " "
+    return columns
+
+
+def read(decoder: TranscriptDecoder, scores: Scores, columns: Columns | None = None) -> list[Event]:
+    """What follows from all scores at once."""
+    return decoder.step(scores, ink(len(scores)) if columns is None else columns).events
+
+
+def flushed(decoder: TranscriptDecoder, scores: Scores | None = None) -> list[Event]:
+    """What a flush decides, the net's scores of its blank columns being these."""
+    beyond = line("-" * (PATIENCE // 2))[1:] if scores is None else scores
+    return decoder.step_beyond(beyond) + decoder.flush()
+
+
+def decoder(characters: str | None = None) -> TranscriptDecoder:
+    made = TranscriptDecoder(LABELS, PATIENCE)
+    made.allow(characters)
+    return made
+
+
+def texts(events: list[Event]) -> list[str]:
+    return [event.char if isinstance(event, Letter) else event.text for event in events]

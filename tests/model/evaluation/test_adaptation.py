@@ -1,0 +1,85 @@
+"""What one person's ink teaches: half of it is learnt from, and the other half is read."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.data.batches import FLUSH_COLUMNS
+from inkstream.model.data.ink_set import Builder, InkSet
+from inkstream.model.evaluation import adaptation as hands_module
+from inkstream.model.evaluation import document as comparisons
+from inkstream.model.evaluation.adaptation import hands
+from inkstream.model.evaluation.material import Material
+from inkstream.model.metrics import errors
+from inkstream.model.reader import Reader
+from inkstream.model.training.config import HAND
+from tests import builders
+from tests.model.little_ink import HEIGHT
+
+N_WORDS = 24
+STILL = dataclasses.replace(
+    HAND, layers=1, units=24, channels=8, column_height=HEIGHT, steps=2, columns=400, dropout=0.0,
+    learning_rate=1e-7, precision="float32",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """Of the dimensions that `STILL` trains."""
+    return builders.line_checkpoint(
+        tmp_path_factory.mktemp("nets") / "tiny.onnx", layers=1, features=24, units=24,
+        channels=(4, 8, 8), flush_columns=FLUSH_COLUMNS,
+    )  # fmt: skip
+
+
+def ink() -> InkSet:
+    """Words of three or four letters by 40 writers; a letter is a hook, whichever it is."""
+    random, builder = np.random.default_rng(0), Builder()
+    for number in range(40):
+        for _ in range(N_WORDS if number % 2 else N_WORDS - 1):
+            label = "".join(random.choice(list("abc"), random.integers(3, 5)))
+            places = range(len(label))
+            points = [(60 * p + dx, dy) for p in places for dx, dy in ((0, 0), (30, 90))]
+            builder.add(
+                np.array(points), [2] * len(label), np.repeat(places, 2).astype(np.int16),
+                (20.0, 70.0), label=label, category="7", writer=f"x/w{number:02}k", style="printed",
+            )  # fmt: skip
+    return builder.ink()
+
+
+def test_the_second_halves_are_read_before_and_after(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hands_module, "LEAST_WORDS", N_WORDS)
+    material = Material(ink(), "report", builders.LETTERS, HEIGHT)
+    found = hands(checkpoint, material, 2, STILL)
+    assert [own["trained_on"] for own in found["writers"]] == [N_WORDS // 2] * 2
+    assert found["all"]["before"]["pieces"] == N_WORDS
+    assert 0 < found["new_texts"]["before"]["pieces"] < N_WORDS
+    assert found["all"]["after"] == found["all"]["before"]  # at this rate nothing is learnt
+    assert found["all"]["fall"] == 0
+    halves = [
+        sorted(own)[N_WORDS // 2 :]
+        for own in material.by_writer(material.places("7")).values()
+        if len(own) == N_WORDS
+    ]
+    by_hand = [
+        errors(
+            [reading.text for reading in Reader(checkpoint).read(material.drawn(half))],
+            material.labels(half),
+        )
+        for half in halves
+    ]
+    assert all(own["all"]["before"] in by_hand for own in found["writers"])
+    section = "".join(comparisons.hands({"hands": found}, ""))
+    assert section.count("| x |") == 2
+    assert f"| all | {N_WORDS} | {N_WORDS} |" in section
+
+
+def test_writers_with_few_words_teach_nothing(checkpoint: Checkpoint) -> None:
+    material = Material(ink(), "report", builders.LETTERS, HEIGHT)
+    found = hands(checkpoint, material, 2, STILL)
+    assert found["writers"] == []
+    assert found["all"]["fall"] is None

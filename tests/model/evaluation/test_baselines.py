@@ -1,0 +1,120 @@
+"""Others that read the same ink: their images, their limits, and the comparison."""
+
+import shutil
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from inkstream.model.evaluation.baselines import (
+    Grey,
+    Kind,
+    Peer,
+    RapidOCR,
+    Rendering,
+    Tesseract,
+    compare,
+    image,
+)
+from inkstream.model.evaluation.bootstrap import overall
+from inkstream.model.evaluation.document import accuracy
+from inkstream.model.evaluation.lines import report
+from inkstream.model.evaluation.material import Material
+from tests import builders
+from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
+
+needs_rapidocr = pytest.mark.needs(find_spec("rapidocr") is not None)
+needs_tesseract = pytest.mark.needs(find_spec("pytesseract") and shutil.which("tesseract"))
+
+
+class Parrot:
+    """Says of every image how large it was and what it was allowed to say."""
+
+    name = "Parrot 1"
+    sees = "nothing"
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[int, str, str]] = []
+
+    def rendering(self, kind: Kind) -> Rendering:
+        return Rendering(20, 3, 5)
+
+    def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
+        self.heard += [(each.shape[0], kind, characters) for each in images]
+        return ["a" for _ in images]
+
+
+def material() -> Material:
+    return Material(ink(), "report", builders.LETTERS, HEIGHT)
+
+
+def printed(text: str) -> NDArray[np.uint8]:
+    """A line of print."""
+    page = Image.new("L", (40 * len(text) + 40, 72), 255)
+    ImageDraw.Draw(page).text((20, 8), text, fill=0, font=ImageFont.load_default(44))
+    return np.asarray(page)
+
+
+def test_an_image_is_dark_on_light_and_has_its_margins() -> None:
+    own = material()
+    (place, *_) = own.places("7")
+    drawn = image(own, place, Rendering(20, 3, 5))
+    columns = own.columns(place, 20)
+    assert drawn.shape == (26, len(columns) + 10)
+    assert (drawn[:3] == 255).all()
+    assert (drawn[:, :5] == 255).all()
+    np.testing.assert_array_equal(255 - drawn[3:-3, 5:-5], columns.T)
+
+
+def test_peers_read_the_same_pieces_and_know_their_kind_and_limits() -> None:
+    own, peer = material(), Parrot()
+    places = {"words": own.places("7"), "text": own.places("8")}
+    ours = {side: overall(own, each, ["" for _ in each]) for side, each in places.items()}
+    found = compare(own, [peer], builders.LETTERS, ours, n_columns=1000)["Parrot 1"]
+    assert {rows for rows, _, _ in peer.heard} == {26}
+    kinds = [kind for _, kind, _ in peer.heard]
+    assert kinds.count("word") == found["words"]["pieces"] == len(own.places("7"))
+    assert kinds.count("text") == found["text"]["pieces"] == len(own.places("8"))
+    assert {limit for _, kind, limit in peer.heard if kind == "word"} == {" abc."}
+    assert {limit for _, kind, limit in peer.heard if kind == "character"} == {
+        "abcdefghijklmnopqrstuvwxyz"
+    }
+    assert found["characters"]["1c"]["right"] == 0.5  # every second one is an a
+    assert found["characters"]["1a"]["pieces"] == 0
+    assert found["words"]["pieces"] == sum(
+        found["words"][key]["pieces"] for key in ("fresh", "seen") if key in found["words"]
+    )
+    assert found["us_per_column"] >= 0
+    for side in places:  # each of ours is wrong, and of theirs each but an a here and there
+        assert found[side]["times"]["all"]["times"] == found[side]["error"] < 1
+
+
+def test_the_document_sets_peers_beside_the_net(tmp_path: Path) -> None:
+    net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS)
+    images = builders.excerpt(2)
+    beside = report(net, ink(), images, limit=2, peers=[Parrot()]).contents
+    document = accuracy(beside, "plots")
+    assert "Parrot 1 sees nothing" in document
+    assert document.count("| Parrot 1 |") == 2  # errors, and how many times ours
+    assert "Parrot" not in accuracy(beside | {"peers": {}}, "plots")
+
+
+@needs_rapidocr
+def test_rapidocr_reads_print_and_keeps_to_its_limits() -> None:
+    reads_print(RapidOCR(), "hello")
+
+
+@needs_tesseract
+def test_tesseract_reads_print_and_keeps_to_its_limits() -> None:
+    reads_print(Tesseract(), "hello")
+
+
+def reads_print(peer: Peer, text: str) -> None:
+    small = "abcdefghijklmnopqrstuvwxyz"
+    assert peer.read([printed(text), printed("world")], "word", small) == [text, "world"]
+    assert peer.read([printed("a")], "character", small) == ["a"]
+    assert set(peer.read([printed("a")], "character", "0123456789")[0]) <= set("0123456789")

@@ -1,0 +1,91 @@
+"""The report: its figures are those of the answers, and its plots are drawn."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inkstream.model.evaluation.digits import measure, report, runtime_road
+from inkstream.model.recognizer import Recognizer
+from inkstream.model.training.document import train_document
+from tests import builders
+
+
+def knowing_road(columns: np.ndarray) -> np.ndarray:
+    """After column k it knows the answer of the first k digits of the excerpt, 0 of the others."""
+    answers = builders.excerpt(len(columns)).answers
+    probabilities = np.zeros((len(columns), columns.shape[1], 10), np.float32)
+    for k in range(columns.shape[1]):
+        known = np.where(np.arange(len(columns)) < k, answers, 0)
+        probabilities[np.arange(len(columns)), k, known] = 1
+    return probabilities
+
+
+def test_accuracy_is_counted_after_every_column() -> None:
+    dataset = builders.excerpt(40)
+    figures = measure(knowing_road, dataset).figures
+    zeros = dataset.answers == 0
+    expected = [float((zeros | (np.arange(40) < k)).mean()) for k in range(28)]
+    assert figures["accuracy_curve"] == pytest.approx(expected)
+    assert figures["accuracy"] == pytest.approx(expected[-1])
+    assert figures["accuracy_after"]["12"] == pytest.approx(expected[11])
+    assert figures["expected_calibration_error_after"]["28"] == pytest.approx(1 - expected[-1])
+    confusion = np.array(figures["confusion"])
+    assert confusion.sum() == 40
+    assert confusion.trace() == round(40 * expected[-1])
+    assert confusion[:, 0].sum() == 40 - np.count_nonzero(dataset.answers[:27])
+
+
+def test_what_is_measured_is_what_the_library_answers(tmp_path: Path) -> None:
+    checkpoint = builders.checkpoint(tmp_path / "tiny.onnx")
+    dataset = builders.excerpt(70)
+    measured = runtime_road(checkpoint)(dataset.columns)
+    recognizer = Recognizer(checkpoint)
+    for index in (0, 30, 69):
+        streamed = [
+            list(result.probabilities.values())
+            for result in recognizer.stream(dataset.columns[index])
+        ]
+        np.testing.assert_allclose(measured[index], streamed, atol=1e-5)
+
+
+def test_a_report_holds_all_seeds_and_draws_its_plots(tmp_path: Path) -> None:
+    paths = [tmp_path / f"seed{seed}.onnx" for seed in range(3)]
+    for seed, path in enumerate(paths):
+        builders.checkpoint(path, seed=seed)
+    made = report(paths, builders.excerpt(60))
+    made.save(tmp_path / "report")
+    written = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert written["seeds"]["n"] == 3
+    assert written["seeds"]["mean_after"]["28"] == pytest.approx(
+        np.mean(written["seeds"]["accuracy"])
+    )
+    assert written["seeds"]["spread_after"]["28"] == pytest.approx(
+        np.std(written["seeds"]["accuracy"], ddof=1)
+    )
+    assert written["model"] == "seed0"
+    plots = {path.name for path in (tmp_path / "report").glob("*.png")}
+    assert plots == {
+        "accuracy_curve.png",
+        "reliability.png",
+        "confusion.png",
+        "mistakes.png",
+        "ribbon.png",
+    }
+    assert f"| after 28 columns | {written['accuracy']:.2%} |" in made.table()
+    assert written["checkpoint_sha256"] in made.heading()
+
+
+def test_the_documents_net_prints_what_the_chapter_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "inkstream.model.training.document.mnist.load", lambda part, folder: builders.excerpt(400)
+    )
+    accuracy = train_document(None, epochs=2, seed=0)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["epoch: 0", " batch: 0"]
+    assert [line.split(":")[0] for line in lines[2:4]] == [" accuracy", " loss"]
+    assert "epoch: 1" in lines
+    assert lines[-1] == f"test accuracy: {accuracy:.4f}"

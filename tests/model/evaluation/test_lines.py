@@ -1,0 +1,300 @@
+"""The report on lines: its figures are those of what is served, and worked out by hand."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rapidfuzz.distance import Levenshtein
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.data.batches import Drawn
+from inkstream.model.data.images import Dataset
+from inkstream.model.data.split import part_of_writer, person
+from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.errors import DataError, InputError
+from inkstream.model.evaluation.document import accuracy, table
+from inkstream.model.evaluation.invariants import drift, errors_from, finality
+from inkstream.model.evaluation.lines import Report, contents_of, report
+from inkstream.model.evaluation.material import Material, digit_lines, one_behind_the_other
+from inkstream.model.evaluation.samples import pages
+from inkstream.model.reader import Reader, batches, told
+from inkstream.model.runtime import Runtime
+from tests import builders
+from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    return Reader(builders.line_checkpoint(tmp_path_factory.mktemp("nets") / "tiny.onnx"))
+
+
+def lines(n: int) -> list[Drawn]:
+    """Lines of noise of many lengths."""
+    return [
+        Drawn(builders.columns(20 + 7 * k, k, HEIGHT), "ab c", np.empty(0, np.float32))
+        for k in range(n)
+    ]
+
+
+# What is read
+
+
+def test_lines_are_read_as_the_service_reads_them_one_by_one(
+    reader: Reader, tmp_path: Path
+) -> None:
+    runtime = Runtime(builders.line_checkpoint(tmp_path / "same.onnx"))
+    for line, found in zip(lines(9), reader.read(lines(9)), strict=True):
+        decoder, state = TranscriptDecoder(runtime.config.labels, 4), runtime.initial_state(1)
+        events = []
+        for column in line.columns:
+            scores, state = runtime.run(column[None, None], state)
+            events += decoder.step(scores[:, 0], column[None]).events
+        scores, _ = runtime.run(np.zeros((4, 1, HEIGHT), np.uint8), state)
+        events += decoder.step_beyond(scores[:, 0]) + decoder.flush()
+        assert found.text == decoder.text
+        assert [(event.id, event.end, event.column) for event in found.events] == [
+            (event.id, event.end, event.column) for event in events
+        ]
+        assert len(found.letters) + len(found.words) == len(events)
+
+
+def test_only_characters_that_are_asked_for_are_answered(reader: Reader) -> None:
+    texts = {r.text for r in reader.read(lines(9), "ac")}
+    assert set("".join(texts)) <= {"a", "c"}
+    assert texts != {""}
+
+
+def test_lines_whose_letters_ends_are_known_are_read_on_over_blank_columns(
+    reader: Reader,
+) -> None:
+    (line,) = lines(1)
+    (dark,) = reader.read([line])
+    assert dark.live is None
+    (known,) = reader.read([Drawn(line.columns, "ab c", np.array([3, 9, np.nan, 15], np.float32))])
+    assert known.text == dark.text
+    assert known.live is not None
+    assert len(known.live.texts) == len(line.columns) + reader.config.flush_columns
+    assert [e.id for e in known.live.events] == [e.id for e in known.events]
+
+
+def test_ends_are_told_when_every_letter_but_the_spaces_has_one() -> None:
+    columns = np.zeros((4, HEIGHT), np.uint8)
+    assert told(Drawn(columns, "a b", np.array([1, np.nan, 3], np.float32)))
+    assert not told(Drawn(columns, "a b", np.array([1, np.nan, np.nan], np.float32)))
+    assert not told(Drawn(columns, "a b", np.empty(0, np.float32)))
+
+
+def test_batches_keep_the_order_and_stay_small() -> None:
+    empty = np.empty(0, np.float32)
+    wide = [Drawn(np.zeros((n, 2), np.uint8), "", empty) for n in (9, 50_000, 60_000, 5)]
+    together = [[len(line.columns) for line in batch] for batch in batches(wide)]
+    assert together == [[9, 50_000], [60_000], [5]]
+    assert [len(batch) for batch in batches(lines(130))] == [64, 64, 2]
+
+
+# Checks
+
+
+def test_events_are_found_to_be_final_and_a_change_would_be_counted(reader: Reader) -> None:
+    readings = reader.read(lines(12))
+    found = finality(reader, readings)
+    assert found["changed"] == 0
+    assert found["ids_rise"]
+    assert found["lines"] == found["lines_column_by_column"] == 12
+    assert found["events"] == sum(len(r.events) for r in readings) > 12
+    readings[3].events.pop(0)
+    again = finality(reader, readings)
+    assert again["changed"] > 0
+    assert not again["ids_rise"]
+
+
+def test_errors_are_counted_from_a_place_of_the_label_on() -> None:
+    assert errors_from("xx cd", "ab cd", 3) == 0
+    assert errors_from("ab cx", "ab cd", 3) == 1
+    assert errors_from("ab c", "ab cd", 3) == 1
+    assert errors_from("ab cdd", "ab cd", 3) == 1
+
+
+def test_drift_measures_the_same_ink_behind_more_and_more_other_ink(reader: Reader) -> None:
+    everything = ink()
+    material = Material(everything, "train", reader.config.labels, HEIGHT)
+    places = [*material.places("7"), *material.places("8"), *material.places("1c")]
+    found = drift(reader, material, places, most=3)
+    assert found["columns"] == [0, 500, 2000, 10_000]
+    assert found["lines"] == 3
+    assert found["characters"] > 3 * 50
+    assert all(error > 0 for error in found["error"])
+
+
+def test_lines_one_behind_the_other_are_one_line() -> None:
+    first, second = lines(2)
+    whole = one_behind_the_other([first, second])
+    gap = len(whole.columns) - len(first.columns) - len(second.columns)
+    assert gap == round(0.6 * HEIGHT)
+    assert whole.label == "ab c ab c"
+    np.testing.assert_array_equal(whole.columns[: len(first.columns)], first.columns)
+    np.testing.assert_array_equal(whole.columns[-len(second.columns) :], second.columns)
+
+
+def test_the_ink_of_a_digit_fills_the_rows() -> None:
+    columns = np.zeros((1, 28, 28), np.uint8)
+    columns[0, 10:15, 4:24] = 255  # 5 wide, 20 high
+    dataset = Dataset("one", columns, np.array([1]), tuple("0123456789"))
+    (line,) = digit_lines(dataset, 40)
+    assert line.label == "1"
+    assert line.columns.shape == (11, 40)
+    assert not line.columns[0].any()
+    assert (line.columns[1:] == 255).all()
+
+
+# The whole report
+
+
+def test_material_is_of_its_part_alone_and_knows_fresh_texts() -> None:
+    everything = ink()
+    material = Material(everything, "report", builders.LETTERS, HEIGHT)
+    parts = part_of_writer(everything.writer_names)
+    owners = material.by_writer([*material.places("7"), *material.places("8")])
+    assert owners
+    assert {parts[writer] for writer in owners} == {"report"}
+    assert {person(w) for w in owners}.isdisjoint(
+        person(w) for w, part in parts.items() if part == "train"
+    )
+    places = material.places("7")
+    trained = {
+        everything.labels[i]
+        for i in range(len(everything))
+        if parts[everything.writer_names[everything.writers[i]]] == "train"
+    }
+    fresh = [label not in trained for label in material.labels(places)]
+    assert material.fresh(places) == fresh
+    few = Material(everything, "report", builders.LETTERS, HEIGHT, limit=5)
+    assert len(few.places("7")) == 5
+    assert set(few.places("7")) < set(places)
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return builders.line_checkpoint(tmp_path_factory.mktemp("wide") / "wide.onnx", labels=ALL_KINDS)
+
+
+@pytest.fixture(scope="module")
+def made(net: Checkpoint) -> Report:
+    return report(net, ink(), builders.excerpt(12))
+
+
+def test_a_report_counts_every_piece_once(made: Report) -> None:
+    words, contents = made.contents["words"], made.contents
+    assert words["pieces"] == len(Material(ink(), "report", ALL_KINDS, HEIGHT).places("7"))
+    for key in ("by_donor", "by_style", "by_length"):
+        assert words["pieces"] == sum(own["pieces"] for own in words[key].values())
+    assert words["pieces"] == words["fresh"]["pieces"] + words["seen"]["pieces"]
+    assert set(words["by_size"]) == {"100%", "75%", "50%", "cut out"}
+    assert words["by_size"]["100%"]["error"] == words["error"]
+    ends, material = contents["letter_ends"], Material(ink(), "report", ALL_KINDS, HEIGHT)
+    lines = [place for place in material.places("8") if len(material.labels([place])[0]) > 1]
+    assert ends["joined"]["pieces"] == material.labels(lines).count("b. ca") > 0
+    assert ends["apart"]["pieces"] == words["pieces"] + len(lines) - ends["joined"]["pieces"]
+    assert ends["all"]["pieces"] == ends["apart"]["pieces"] + ends["joined"]["pieces"]
+    assert ends["joined"]["writers"] == len(material.by_writer(lines))
+    assert 0 < ends["joined"]["events"]["wanted"] < ends["all"]["events"]["wanted"]
+    assert contents["finality"]["changed"] == 0
+    assert contents["digits"]["pieces"] == 12
+    assert contents["characters"]["1c"]["pieces"] > 0
+    counts = [count for _, _, count in contents["confusions"]]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_a_report_is_the_same_again_but_for_its_times(net: Checkpoint, made: Report) -> None:
+    again = report(net, ink(), builders.excerpt(12)).contents
+    assert again.keys() == made.contents.keys()
+    assert all(again[key] == made.contents[key] for key in again.keys() - {"speed"})
+
+
+def test_what_is_not_asked_for_is_kept_of_an_earlier_report_on_the_same(
+    net: Checkpoint, made: Report, tmp_path: Path
+) -> None:
+    some = {"part": "choose", "limit": 2}
+    made.save(tmp_path, tmp_path / "accuracy.md")
+    earlier = dict(contents_of(tmp_path) or {}) | some | {"hands": {"all": 1}}
+    digits = builders.excerpt(12)
+    again = report(net, ink(), digits, part="choose", limit=2, earlier=earlier)
+    assert again.contents["hands"] == {"all": 1}
+    assert again.contents["kept"] == ["hands"]
+    assert "kept from before: hands" in again.heading()
+    other = earlier | {"checkpoint_sha256": "another"}
+    anew = report(net, ink(), digits, part="choose", limit=2, earlier=other)
+    assert (anew.contents["hands"], anew.contents["kept"]) == ({}, [])
+    assert "kept" not in anew.heading()
+
+
+def test_no_earlier_report_and_a_damaged_one(tmp_path: Path) -> None:
+    assert contents_of(tmp_path) is None
+    (tmp_path / "report.json").write_text("{")
+    with pytest.raises(DataError, match=r"report.json is damaged"):
+        contents_of(tmp_path)
+
+
+def test_a_report_names_what_was_measured(net: Checkpoint, made: Report) -> None:
+    assert hashlib.sha256(net.path.read_bytes()).hexdigest() in made.heading()
+    assert made.contents["data_digest"] == ink().digest
+    words = made.contents["words"]
+    assert f"| words: character error; right | {words['error']:.1%}" in made.table()
+    low, high = words["spread"]["all"]["interval"]
+    assert f"all / fresh: character error | {100 * low:.1f} to {high:.1%} / " in made.table()
+
+
+def test_a_report_writes_figures_plots_and_a_document_made_of_its_json(
+    made: Report, tmp_path: Path
+) -> None:
+    made.save(tmp_path / "reports" / "lines", tmp_path / "accuracy.md")
+    folder = tmp_path / "reports" / "lines"
+    written = json.loads((folder / "report.json").read_text())
+    assert (folder / "figures.md").read_text() == table(written)
+    document = (tmp_path / "accuracy.md").read_text()
+    assert document == accuracy(written, "reports/lines")
+    images = re.findall(r"!\[.+\]\((.+)\)", document)
+    assert {tmp_path / image for image in images} == set(folder.glob("*.png"))
+    assert table(written) in document
+
+
+def test_a_net_that_cannot_answer_a_kind_of_character_is_refused(reader: Reader) -> None:
+    with pytest.raises(InputError, match="characters"):
+        reader.read(lines(1), "0123456789")
+
+
+def test_kinds_of_characters_that_a_net_has_no_labels_for_are_left_out(tmp_path: Path) -> None:
+    few_labels = builders.line_checkpoint(tmp_path / "few.onnx")
+    few = report(few_labels, ink(), builders.excerpt(12), limit=2)
+    assert (few.contents["characters"], few.contents["digits"]) == ({}, {})
+    assert "single characters" not in few.table()
+    assert "Single characters" not in accuracy(few.contents, "plots")
+
+
+def test_a_report_of_few_pieces_says_so(net: Checkpoint) -> None:
+    few = report(net, ink(), builders.excerpt(12), part="choose", limit=2)
+    assert few.contents["words"]["pieces"] == few.contents["digits"]["pieces"] == 2
+    assert "2 of a kind" in few.heading()
+    assert "trial" in accuracy(few.contents, "plots")
+
+
+# Samples
+
+
+def test_samples_are_the_best_the_median_and_the_worst(reader: Reader) -> None:
+    wide = [
+        Drawn(builders.columns(60 + k, k, HEIGHT), "ab c", np.empty(0, np.float32))
+        for k in range(40)
+    ]
+    readings = reader.read(wide)
+    best, median, worst = (
+        [Levenshtein.distance(s.reading.text, s.reading.line.label) for s in part]
+        for part in pages(reader, {"words": readings})["words"]
+    )
+    everything = sorted(Levenshtein.distance(r.text, r.line.label) for r in readings)
+    assert best == everything[:6]
+    assert median == everything[17:23]
+    assert worst == everything[-6:]

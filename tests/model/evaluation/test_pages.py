@@ -1,0 +1,95 @@
+"""The report on pages: what it measures, and that its documents follow from its JSON."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.evaluation.material import Material
+from inkstream.model.evaluation.pages import (
+    PageReport,
+    found,
+    overlap,
+    page_error,
+    pages,
+    report,
+    share_wrong,
+)
+from inkstream.model.evaluation.pages_document import document, table
+from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
+
+SQUARE = np.array([[0.0, 0.0], [10, 0], [10, 10], [0, 10]])
+
+
+class Echo:
+    """A peer that says the same of every page."""
+
+    name, way = "Echo 1.0", "it says what it always says"
+
+    def read_page(self, image: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]) -> list[str]:
+        assert image.ndim == 3
+        return ["abc", "cab"]
+
+
+@pytest.fixture(scope="module")
+def made(tiny_lines: Checkpoint) -> PageReport:
+    return report(tiny_lines, ink(), part="choose", limit=2, peers=[Echo()])
+
+
+def test_boxes_overlap_by_their_shared_area() -> None:
+    assert overlap(SQUARE, SQUARE) == pytest.approx(1)
+    assert overlap(SQUARE, SQUARE + np.array([5.0, 0])) == pytest.approx(1 / 3)
+    assert overlap(SQUARE, SQUARE + 20) == 0
+
+
+def test_a_box_is_found_once() -> None:
+    near = SQUARE + np.array([1.0, 0])
+    assert found([SQUARE, near], [SQUARE], 0.5) == {0: 0}
+    assert found([near], [SQUARE, near], 0.5) == {1: 0}
+    assert found([], [SQUARE], 0.5) == {}
+
+
+def test_the_errors_of_pages_are_those_of_all_their_text() -> None:
+    assert page_error(["abc", "d"], ["abc", "d"]) == (0, 5)
+    assert page_error(["abc d"], ["abc", "d"]) == (0, 5)  # where a line ends is not judged
+    assert page_error([], ["abc"]) == (3, 3)
+    assert share_wrong([(1, 4), (1, 6)])["error"] == pytest.approx(0.2)
+    assert share_wrong([])["error"] is None
+
+
+def test_pages_are_always_the_same_and_say_what_their_strokes_say() -> None:
+    material = Material(ink(), "choose", ALL_KINDS, HEIGHT)
+    one, other = list(pages(material, 2)), list(pages(material, 2))
+    assert len(one) == 2
+    for first, second in zip(one, other, strict=True):
+        assert (first.sheet.image == second.sheet.image).all()
+        labels = [line.label for line in first.sheet.lines]
+        assert [drawn.label for drawn in first.drawn] == labels
+        assert all(drawn.columns.any() for drawn in first.drawn)
+
+
+def test_a_report_is_plain_json_with_errors_lines_and_peers(made: PageReport) -> None:
+    contents = json.loads(json.dumps(made.contents))
+    assert contents == made.contents
+    assert contents["page"]["pages"] == len(made.read) == 2
+    assert 0 < contents["found"]["f1"] <= 1
+    assert contents["found"]["wanted"] == contents["lines"]
+    assert contents["peers"]["Echo 1.0"]["error"] > 0
+    for own in contents["alone"].values():
+        assert own["pages"]["pages"] == own["lines"]["pages"] > 0
+    for kinds in contents["by"].values():
+        assert sum(own["page"]["pages"] for own in kinds.values()) == 2
+
+
+def test_a_report_becomes_json_pictures_and_a_document(made: PageReport, tmp_path: Path) -> None:
+    folder, path = tmp_path / "reports" / "pages", tmp_path / "pages.md"
+    made.save(folder, path)
+    contents = json.loads((folder / "report.json").read_text())
+    assert path.read_text() == document(contents, "reports/pages")
+    assert (folder / "figures.md").read_text() == table(contents)
+    assert "Echo 1.0" in path.read_text()
+    with Image.open(folder / "pages.jpg") as picture:
+        assert picture.height == 640

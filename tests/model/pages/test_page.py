@@ -1,0 +1,234 @@
+"""Pages: their lines are found however they lie, become columns, and lie where they were."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageOps
+
+from inkstream.model.data.synthesis.paper import Look, Sheet
+from inkstream.model.evaluation.pages import found, overlap
+from inkstream.model.evaluation.speed import least_s
+from inkstream.model.pages.clean import without_rules
+from inkstream.model.pages.page import Page, find_page
+from inkstream.model.preprocess.columns import line_columns
+from inkstream.model.preprocess.image import upright_size
+from inkstream.model.recognizer import Recognizer, load
+from tools.pages import EXAMPLES, PLAIN, encoded, page, textured
+
+H = 32
+LOOKS = (
+    PLAIN,
+    replace(PLAIN, skew_deg=3.0, pen="faint"),
+    Look("photo", "plain", "blue", True, 12.0),
+    Look("photo", "ruled", "black", False, -15.0),
+    Look("photo", "ruled", "blue", True, 6.0),
+    Look("scan", "squared", "black", False, -2.0),
+    Look("photo", "squared", "blue", False, 9.0),
+)
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return load("lines")
+
+
+def hits(page: Page, sheet: Sheet) -> dict[int, int]:
+    return found([each.box for each in page.lines], [each.box for each in sheet.lines], 0.5)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_lines_of_a_page_are_found_where_they_lie_and_in_their_order(look: Look) -> None:
+    sheet = page(look)
+    lines = find_page(sheet.image, H)
+    assert hits(lines, sheet) == {place: place for place in range(5)}
+    assert len(lines.lines) == 5
+    assert (lines.width, lines.height) == (sheet.image.shape[1], sheet.image.shape[0])
+
+
+def test_two_blocks_are_read_one_after_the_other() -> None:
+    sheet = page(n_blocks=2)
+    lines = find_page(sheet.image, H)
+    assert hits(lines, sheet) == {place: place for place in range(10)}
+    assert [line.block for line in lines.lines] == [0] * 5 + [1] * 5
+
+
+def test_chalk_on_a_board_is_read_as_ink_is() -> None:
+    sheet = page()
+    dark, light = find_page(sheet.image, H), find_page(255 - sheet.image, H)
+    assert len(light.lines) == len(dark.lines) == 5
+    for one, other in zip(dark.lines, light.lines, strict=True):
+        assert overlap(one.box, other.box) > 0.8
+
+
+def test_a_page_says_what_was_written_on_it(recognizer: Recognizer) -> None:
+    sheet = page(Look("photo", "ruled", "blue", True, 6.0), n_lines=6, seed=4)
+    lines = find_page(sheet.image, H).lines
+    texts = [each.text.lower() for each in recognizer.read_all([own.columns for own in lines])]
+    assert texts == [line.label for line in sheet.lines]
+
+
+def test_a_line_of_a_page_is_prepared_as_the_picture_of_the_line_is(
+    recognizer: Recognizer,
+) -> None:
+    picture = Image.open(EXAMPLES / "hello.png").convert("L")
+    (line,) = find_page(np.pad(np.asarray(picture), 40, mode="edge"), H).lines
+    alone = line_columns(picture, H)
+    assert abs(len(line.columns) - len(alone)) < 0.2 * len(alone)
+    assert recognizer.read(line.columns).text == recognizer.read(alone).text == "hello, world!"
+
+
+def test_lines_read_side_by_side_say_what_they_say_alone(recognizer: Recognizer) -> None:
+    lines = [line.columns for line in find_page(page().image, H).lines]
+    together = recognizer.read_all(lines)
+    for columns, said in zip(lines, together, strict=True):
+        alone = recognizer.read(columns)
+        assert (said.text, said.columns) == (alone.text, len(columns))
+        assert [word.text for word in said.words] == [word.text for word in alone.words]
+
+
+@pytest.mark.parametrize("look", [PLAIN, LOOKS[2]], ids=str)
+def test_the_boxes_of_letters_lie_in_that_of_their_line(look: Look, recognizer: Recognizer) -> None:
+    sheet = page(look)
+    for line in find_page(sheet.image, H).lines:
+        low, high = line.box.min(0) - 2, line.box.max(0) + 2
+        for letter in recognizer.read(line.columns).letters:
+            box = line.box_of(letter.start, letter.end)
+            assert (box >= low).all()
+            assert (box <= high).all()
+            assert box[1, 0] > box[0, 0]  # from left to right along the writing
+
+
+def test_a_page_without_ink_has_no_lines() -> None:
+    random = np.random.default_rng(0)
+    noise = random.normal(235, 3, (400, 300)).clip(0, 255).astype(np.uint8)
+    for blank in (np.full((400, 300), 250, np.uint8), noise):
+        assert find_page(blank, H).lines == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (7, 9), (33, 2)])
+def test_the_smallest_images_are_pages_too(shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(1)
+    image = random.integers(0, 256, shape).astype(np.uint8)
+    assert len(find_page(image, H).lines) <= 3
+
+
+def test_a_photo_of_something_else_has_few_lines() -> None:
+    assert len(find_page(textured(), H).lines) <= 3
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+@pytest.mark.parametrize("margin", [0, 40])
+@pytest.mark.parametrize(
+    ("left", "right", "text"),
+    [(0, 342, "hello, world!"), (0, 150, "hello,"), (165, 342, "world!"), (0, 74, "he")],
+)
+def test_a_picture_of_a_line_or_a_word_alone_is_a_page_of_one_line(
+    recognizer: Recognizer, scale: int, margin: int, left: int, right: int, text: str
+) -> None:
+    image = Image.open(EXAMPLES / "hello.png").convert("L").crop((left, 0, right, 80))
+    image = ImageOps.expand(image, margin, fill=255)
+    image = image.resize((scale * image.width, scale * image.height), Image.Resampling.BICUBIC)
+    (line,) = find_page(image, H).lines
+    assert recognizer.read(line.columns).text.lower() == text
+
+
+def test_a_word_on_squared_paper_is_found_and_its_squares_are_not() -> None:
+    word = np.asarray(Image.open(EXAMPLES / "hello.png").convert("L"))[:, :150]
+    paper = np.full((260, 700), 255, np.uint8)
+    paper[::22], paper[:, ::22] = 190, 190
+    paper[90:170, 200:350] = np.minimum(paper[90:170, 200:350], word)
+    (line,) = find_page(paper, H).lines
+    assert overlap(line.box, np.array([[207, 98], [342, 98], [342, 162], [207, 162]])) > 0.8
+
+
+def test_a_bar_and_a_stem_stay_where_rules_are_taken_away() -> None:
+    tone = np.zeros((200, 400), np.float32)
+    tone[20::30] = 0.3  # rules
+    ruled = tone > 0
+    tone[95:99, 180:215] = 0.8  # the bar of a t
+    tone[88:146, 196:200] = 0.8  # its stem, across two rules
+    written = tone > 0.5
+    left = without_rules(tone, 0.01)
+    assert (left[written] > 0.4).all()
+    assert left[ruled & ~written].max() < 0.25
+
+
+def test_boxes_are_those_of_the_whole_image_however_far_it_was_reduced() -> None:
+    sheet = page()
+    large = np.asarray(Image.fromarray(sheet.image).resize((3000, 3926)))
+    scale = np.array([3000, 3926]) / np.array([sheet.image.shape[1], sheet.image.shape[0]])
+    lines = find_page(large, H)
+    assert (lines.width, lines.height) == (3000, 3926)
+    for line, truth in zip(lines.lines, sheet.lines, strict=True):
+        assert overlap(line.box, truth.box * scale) > 0.5
+
+
+def test_an_image_on_its_side_is_upright_in_all_that_is_told(tmp_path: Path) -> None:
+    sheet = page()
+    turned = Image.fromarray(np.rot90(sheet.image))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    path = tmp_path / "side.jpg"
+    turned.save(path, exif=exif, quality=95)
+    assert upright_size(path) == (sheet.image.shape[1], sheet.image.shape[0])
+    assert hits(find_page(path, H), sheet) == {place: place for place in range(5)}
+
+
+def test_a_file_and_its_pixels_are_the_same_page() -> None:
+    image = page().image
+    one, other = find_page(image, H), find_page(encoded(image, "PNG"), H)
+    for line, same in zip(one.lines, other.lines, strict=True):
+        assert (line.columns == same.columns).all()
+
+
+MISSING = """
+import sys
+sys.modules["cv2"] = None
+sys.path.insert(0, ".")
+import inkstream, inkstream.service.cli.main, inkstream.service.app
+from inkstream.model.pages.page import find_page
+from inkstream.model.errors import ConfigError
+import numpy as np
+try:
+    find_page(np.zeros((9, 9), np.uint8), 32)
+except ConfigError as error:
+    print(error)
+"""
+
+
+def test_without_the_extra_everything_else_is_there_and_one_sentence_says_what_is_missing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MISSING],
+        cwd=EXAMPLES.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "cv2 is not installed; it comes with: pip install 'inkstream[scan]'\n"
+
+
+def test_the_base_imports_nothing_of_the_extra() -> None:
+    script = (
+        "import sys, inkstream.service.app, inkstream.service.cli.main; print('cv2' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=EXAMPLES.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "False"
+
+
+def test_images_of_thousands_of_specks_or_dashes_take_no_more_than_some_pages_do() -> None:
+    random = np.random.default_rng(0)
+    specks = np.full((600, 600), 255, np.uint8)
+    specks[random.random(specks.shape) < 0.02] = 0
+    dashes = np.full((1500, 1500), 255, np.uint8)
+    for y in range(10, 1490, 25):
+        for x in range(10, 1480, 25):
+            dashes[y : y + 12, x : x + 3] = dashes[y + 4 : y + 7, x : x + 9] = 0
+    assert len(find_page(dashes, H).lines) == 0
+    full = page(Look("scan", "plain", "black"), n_lines=30).image
+    usual_s = least_s(lambda: find_page(full, H))
+    assert least_s(lambda: find_page(specks, H)) < 100 * usual_s
+    assert least_s(lambda: find_page(dashes, H)) < 100 * usual_s

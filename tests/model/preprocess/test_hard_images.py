@@ -1,0 +1,58 @@
+"""Pictures that no one writes: what is done to them is still bounded, and told in words."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inkstream.model.errors import ImageError
+from inkstream.model.evaluation.speed import least_s
+from inkstream.model.preprocess.columns import line_columns
+
+H = 32
+
+
+def paper(height: int, width: int) -> NDArray[np.uint8]:
+    return np.full((height, width), 255, np.uint8)
+
+
+def winding(width: int) -> NDArray[np.uint8]:
+    """One stroke of the finest pen, up and down from the left end to the right."""
+    picture = paper(H, width)
+    picture[4:28, 4:-4:4] = 0
+    for left in range(4, width - 12, 8):
+        picture[27, left : left + 4] = picture[4, left + 4 : left + 8] = 0
+    return picture
+
+
+def underlined(width: int) -> NDArray[np.uint8]:
+    """Dashes on a line, which is no rule from side to side."""
+    picture = paper(H, width)
+    picture[25, width // 40 : -width // 40] = 0
+    picture[5:22, ::9] = 0
+    return picture
+
+
+@pytest.mark.parametrize(("draw", "width"), [(winding, 4_000), (underlined, 10_000)])
+def test_ink_that_hangs_together_takes_no_longer_a_column_over_a_long_way(
+    draw: Callable[[int], NDArray[np.uint8]], width: int
+) -> None:
+    short, long = draw(width // 4), draw(width)
+    assert line_columns(long, H).max() == 255
+    assert least_s(lambda: line_columns(long, H)) < 8 * least_s(lambda: line_columns(short, H))
+
+
+@pytest.mark.parametrize(("height", "width"), [(2_000, 1_000), (16_384, 100)])
+def test_specks_far_apart_that_vanish_in_the_rows_are_refused(height: int, width: int) -> None:
+    picture = paper(height, width)
+    picture[5, 5] = picture[-5, -5] = 0
+    with pytest.raises(ImageError, match="too fine"):
+        line_columns(picture, H)
+
+
+def test_the_ink_of_a_line_beyond_the_longest_is_refused() -> None:
+    picture = paper(H, 20_000)
+    picture[4:28, ::7] = 0
+    with pytest.raises(ImageError, match="at most 16384"):
+        line_columns(picture, H)

@@ -1,0 +1,172 @@
+"""Images that are damaged, or too large: a clear error, and never much memory."""
+
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from inkstream.model.errors import ImageError, ImageSizeError
+from inkstream.model.preprocess.image import MAX_PIXELS, MAX_SIDE, read_image
+from tests.model.pictures import encoded, picture, png_without_pixels
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+
+# Damage
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello",
+        b"%PDF-1.7\n",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"\x00\x00\x01\x00\x01\x00",  # ICO: a kind that Pillow knows and we do not read
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+    ],
+)
+def test_what_is_no_image_is_answered_with_what_is_read(content: bytes) -> None:
+    with pytest.raises(ImageError, match="not an image that is read; expected PNG, JPEG"):
+        read_image(content)
+
+
+def test_a_text_that_calls_itself_png_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.png"
+    path.write_text("I am a picture")
+    with pytest.raises(ImageError, match="not an image"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
+@given(share=st.floats(0, 0.9))
+def test_a_truncated_file_is_never_read_as_half_a_picture(format_name: str, share: float) -> None:
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8))
+    content = encoded(noise, format_name)
+    with pytest.raises(ImageError):
+        read_image(content[: int(len(content) * share)])
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
+@given(data=st.data())
+def test_flipped_bytes_give_pixels_or_a_clear_error(format_name: str, data: st.DataObject) -> None:
+    content = bytearray(encoded(Image.fromarray(picture()).convert("RGB"), format_name))
+    for _ in range(data.draw(st.integers(1, 8))):
+        place = data.draw(st.one_of(st.integers(0, 64), st.integers(0, len(content) - 1)))
+        content[min(place, len(content) - 1)] = data.draw(st.integers(0, 255))
+    try:
+        grey = read_image(bytes(content))
+    except ImageError:
+        return
+    assert grey.dtype == np.uint8
+    assert grey.ndim == 2
+
+
+def test_a_png_with_nothing_but_its_header_is_refused() -> None:
+    header = png_without_pixels(28, 28)
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(header)
+    with pytest.raises(ImageError, match="not an image that is read"):
+        read_image(header[:33])
+
+
+def test_an_image_without_pixels_is_refused() -> None:
+    with pytest.raises(ImageError):
+        read_image(png_without_pixels(0, 0))
+    with pytest.raises(ImageError, match="0 x 5 pixels, expected at least 1 x 1"):
+        read_image(Image.new("L", (0, 5)))
+
+
+# Size
+
+
+@pytest.mark.parametrize("side", [4097, 12_248, 40_000])
+@pytest.mark.parametrize("bomb_warning", ["error", "ignore"])
+def test_too_many_pixels_are_refused_by_the_header(side: int, bomb_warning: Any) -> None:
+    warnings.simplefilter(bomb_warning, Image.DecompressionBombWarning)
+    with pytest.raises(ImageSizeError, match=r"at most 16777216"):
+        read_image(png_without_pixels(side, side))
+
+
+def test_the_limit_is_the_callers() -> None:
+    file = encoded(Image.fromarray(picture()), "PNG")
+    with pytest.raises(ImageSizeError, match="40 x 30 pixels, 1200 in all; at most 1199"):
+        read_image(file, max_pixels=1199)
+    assert read_image(file, max_pixels=1200).shape == (30, 40)
+    with pytest.raises(ImageSizeError):
+        read_image(picture(), max_pixels=1199)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(1, 1), (1, 2000), (2000, 1), (1025, 7), (2047, 2049), (16_384, 1024)]
+)
+def test_large_images_are_reduced_by_averaging(width: int, height: int) -> None:
+    grey = np.zeros((height, width), np.uint8)
+    grey[:, width // 2 :] = 200
+    found = read_image(encoded(Image.fromarray(grey), "PNG"))
+    assert max(found.shape) <= MAX_SIDE
+    assert abs(float(found.mean()) - float(grey.mean())) < 2
+
+
+def test_a_tile_larger_than_its_image_counts_as_the_image() -> None:
+    side, data = 8192, zlib.compress(bytes(8192 * 8192))
+    tags = {256: 1, 257: 1, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side}
+    tags |= {324: 8 + 2 + 12 * 10 + 4, 325: len(data)}  # where the tile starts, and its bytes
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    file = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + data
+    with pytest.raises(ImageSizeError, match="8192 x 8192 pixels"):
+        read_image(file)
+
+
+KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "rgba.png": ("RGBA", "PNG", {"compress_level": 1}),
+    "rgb.bmp": ("RGB", "BMP", {}),
+    "progressive.jpg": ("RGB", "JPEG", {"progressive": True, "quality": 30}),
+    "4:4:4.jpg": ("RGB", "JPEG", {"progressive": True, "quality": 30, "subsampling": 0}),
+    "cmyk.jpg": ("CMYK", "JPEG", {"progressive": True, "quality": 30}),
+    "deep strip.tiff": ("I;16", "TIFF", {"compression": "tiff_lzw", "strip_size": 1 << 27}),
+    "one strip.tiff": ("RGBA", "TIFF", {"compression": "tiff_deflate", "strip_size": 1 << 27}),
+    "rgb.webp": ("RGB", "WEBP", {"quality": 1, "method": 0}),
+    "palette.gif": ("P", "GIF", {}),
+    "deep.png": ("I;16", "PNG", {"compress_level": 1}),
+}
+
+MEASURE = """
+import sys
+from PIL import Image
+from inkstream.model.errors import ImageSizeError
+from inkstream.model.preprocess.image import read_image
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+Image.init()
+content = open(sys.argv[1], "rb").read()
+before = peak()
+try:
+    read_image(content)
+except ImageSizeError:
+    pass
+print((peak() - before) * 1024)
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("side", [2000, 4096])
+def test_no_image_takes_more_than_90_megabytes(tmp_path: Path, kind: str, side: int) -> None:
+    mode, format_name, options = KINDS[kind]
+    assert side * side <= MAX_PIXELS
+    path = tmp_path / "large"
+    Image.new(mode, (side, side)).save(path, format_name, **options)
+    command = [sys.executable, "-c", MEASURE, str(path)]
+    measured = subprocess.run(command, capture_output=True, check=True, text=True, timeout=120)
+    assert int(measured.stdout) < 90_000_000

@@ -1,0 +1,140 @@
+"""The picture of a line of writing becomes columns, whatever its size, tone and dirt."""
+
+import io
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from inkstream.model.errors import ImageError
+from inkstream.model.preprocess.columns import LINE_MARGIN, MAX_LINE_COLUMNS, line_columns
+from inkstream.model.preprocess.image import MAX_KEPT, read_image
+from inkstream.model.preprocess.ink import flatten, rasterise
+
+H = 32
+Pixels = NDArray[np.uint8]
+
+
+def wave(x: float, width: float, height: float) -> list[tuple[float, float]]:
+    """A stroke of loops in a box whose upper left corner is (x, 20)."""
+    share = np.linspace(0, 1, 60)
+    return [
+        (x + width * (s + 0.1 * np.sin(40 * s)), 20 + height * (0.5 + 0.5 * np.sin(31 * s)))
+        for s in share
+    ]
+
+
+Stroke = list[tuple[float, float]]
+STROKES: list[Stroke] = [wave(30, 300, 100), wave(380, 200, 100), [(500, 4)]]  # words and a dot
+
+
+def picture(scale: float = 1.0, pen_width: float = 8.0) -> Pixels:
+    """Ink [h, w], 0 = paper and 255 = ink, with a margin around."""
+    points, starts = flatten(STROKES)
+    rows, width = round(150 * scale), round(640 * scale)
+    columns = rasterise(points * scale, starts, rows, pen_width * scale, width)
+    return np.ascontiguousarray(columns.T)
+
+
+def likeness(one: Pixels, other: Pixels) -> float:
+    """Correlation of two pictures of the same ink, which may differ in length by a few columns."""
+    length = min(len(one), len(other))
+    assert abs(len(one) - len(other)) <= 4
+    return float(np.corrcoef(one[:length].ravel(), other[:length].ravel())[0, 1])
+
+
+EXPECTED = line_columns(picture(), H)
+
+
+def test_the_ink_fills_the_rows_and_has_blank_columns_around_it() -> None:
+    rows = np.flatnonzero(EXPECTED.max(0))
+    assert rows[-1] - rows[0] == 28
+    assert 1 <= rows[0] <= 2
+    inked = np.flatnonzero(EXPECTED.max(1))
+    assert (inked[0], inked[-1]) == (LINE_MARGIN, len(EXPECTED) - LINE_MARGIN - 1)
+    assert EXPECTED.max() == 255
+
+
+def test_the_dot_over_a_word_is_kept() -> None:
+    assert EXPECTED[:, :4].max() > 200
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0, 4.0])
+def test_size_makes_no_difference(scale: float) -> None:
+    assert likeness(line_columns(picture(scale), H), EXPECTED) > 0.88
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (0, 255), (200, 90), (40, 180), (230, 140)])
+def test_polarity_and_contrast_make_no_difference(paper: int, ink: int) -> None:
+    toned = paper + (ink - paper) * (picture() / 255)
+    assert likeness(line_columns(toned.astype(np.uint8), H), EXPECTED) > 0.97
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"])
+def test_every_kind_of_image_is_read(kind: str) -> None:
+    data = io.BytesIO()
+    Image.fromarray(255 - picture()).save(data, kind)
+    assert likeness(line_columns(data.getvalue(), H), EXPECTED) > 0.95
+
+
+def test_uneven_light_noise_and_dust_make_no_difference() -> None:
+    random = np.random.default_rng(0)
+    ink = picture()
+    light = 200 - 60 * np.linspace(0, 1, ink.shape[1])[None]
+    photo = light - ink * 0.45 + random.normal(0, 4, ink.shape)
+    photo[5:7, 5:7] = 20  # smaller than a dot of this pen
+    assert likeness(line_columns(photo.clip(0, 255).astype(np.uint8), H), EXPECTED) > 0.9
+
+
+def test_a_thin_pen_is_widened() -> None:
+    thin = line_columns(picture(4.0, pen_width=2.0), H)
+    assert thin.max() == 255
+    assert thin.mean() > 0.6 * EXPECTED.mean()
+
+
+def test_a_picture_that_is_columns_already_comes_back_as_it_is() -> None:
+    points, starts = flatten(STROKES)
+    columns = rasterise((points - (30, 4)) * (H - 3) / 116 + (4, 1.5), starts, H)
+    assert np.array_equal(line_columns(columns.T, H), columns)
+
+
+def test_a_dash_stays_a_dash_in_the_middle() -> None:
+    image = np.zeros((60, 200), np.uint8)
+    image[28:34, 40:160] = 255
+    columns = line_columns(image, H)
+    rows = np.flatnonzero(columns.max(0))
+    assert len(rows) < 10
+    assert abs(rows.mean() - (H - 1) / 2) <= 1
+
+
+def test_one_pixel_of_ink_is_ink() -> None:
+    image = np.full((40, 40), 255, np.uint8)
+    image[20, 20] = 0
+    assert line_columns(image, H).max() == 255
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (40, 300)])
+def test_a_blank_picture_is_an_error(shape: tuple[int, int]) -> None:
+    with pytest.raises(ImageError, match="blank"):
+        line_columns(np.full(shape, 128, np.uint8), H)
+
+
+def test_a_line_of_absurd_length_is_an_error() -> None:
+    image = np.zeros((2, 8000), np.uint8)
+    image[0, ::2] = 255
+    with pytest.raises(ImageError, match=f"at most {MAX_LINE_COLUMNS}"):
+        line_columns(image, H)
+
+
+def test_a_long_scan_keeps_its_rows() -> None:
+    image = Image.new("L", (9000, 200), 255)
+    image.paste(Image.fromarray(255 - picture()), (100, 20))
+    image.paste(Image.fromarray(255 - picture()), (8200, 20))
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    columns = line_columns(data.getvalue(), H)
+    part = columns[: len(EXPECTED) - LINE_MARGIN]
+    assert likeness(part, EXPECTED[:-LINE_MARGIN]) > 0.9
+    kept = read_image(data.getvalue(), max_side=16384)
+    assert kept.size <= MAX_KEPT

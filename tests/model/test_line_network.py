@@ -1,0 +1,144 @@
+"""The net for lines: the served graph is the trained net, however its columns come."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from inkstream.model import checkpoint as checkpoints
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.config import ModelConfig
+from inkstream.model.errors import ConfigError
+from inkstream.model.network import LineLSTM
+from inkstream.model.runtime import NEVER, Runtime
+from tests import builders
+
+TEMPERATURES = (1.3, 0.7)
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    path: Path = tmp_path_factory.mktemp("weights") / "lines.onnx"
+    of = builders.line_config()
+    checkpoints.export(path, builders.weights(of, 3), builders.metadata(of, TEMPERATURES, "lines"))
+    return checkpoints.read(path)
+
+
+@pytest.fixture(scope="module")
+def runtime(lines: Checkpoint) -> Runtime:
+    return Runtime(lines)
+
+
+def drawn(n_columns: int, seed: int) -> NDArray[np.uint8]:
+    """Columns [T, H] of nothing in particular."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (n_columns, 16), np.uint8)
+
+
+def by_torch(of: ModelConfig, columns: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Log-probabilities [T, S] after each of an even number of columns, by definition."""
+    net = LineLSTM(of).eval()
+    weights = builders.weights(of, 3)
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    with torch.no_grad():
+        raw, ends = net(torch.from_numpy(columns / np.float32(255))[None])
+    labels = (raw[0] / TEMPERATURES[0]).log_softmax(1)
+    ended = torch.nn.functional.logsigmoid(ends[0] / TEMPERATURES[1])
+    steps = torch.cat([labels, ended[:, None]], 1)  # [T / 2, S]
+    first = torch.full((1, steps.shape[1]), NEVER)
+    first[0, 0] = 0
+    shown = torch.cat([first, steps])[(torch.arange(len(columns)) + 1) // 2]
+    return shown.numpy()
+
+
+def test_the_served_graph_says_what_the_trained_net_says(runtime: Runtime) -> None:
+    columns = drawn(60, seed=1)
+    scores, _ = runtime.run(columns[:, None], runtime.initial_state(1))
+    assert np.abs(scores[:, 0] - by_torch(runtime.config, columns)).max() < 1e-5
+
+
+@settings(max_examples=30, deadline=None)
+@given(cuts=st.lists(st.integers(1, 7), min_size=1, max_size=12), seed=st.integers(0, 99))
+def test_pieces_of_any_length_give_what_the_whole_gives(
+    runtime: Runtime, cuts: list[int], seed: int
+) -> None:
+    columns = drawn(sum(cuts), seed)
+    whole, end = runtime.run(columns[:, None], runtime.initial_state(1))
+    state, said = runtime.initial_state(1), []
+    for part in np.split(columns, np.cumsum(cuts)[:-1]):
+        scores, state = runtime.run(part[:, None], state)
+        said.append(scores)
+    np.testing.assert_allclose(np.concatenate(said), whole, atol=1e-5)
+    np.testing.assert_allclose(state, end, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(lengths=st.lists(st.integers(1, 9), min_size=2, max_size=6), seed=st.integers(0, 99))
+def test_streams_that_wait_and_streams_that_do_not_share_a_run(
+    runtime: Runtime, lengths: list[int], seed: int
+) -> None:
+    heads = [drawn(length, seed + i) for i, length in enumerate(lengths)]
+    rests = [drawn(1 + length // 2, seed + 50 + i) for i, length in enumerate(lengths)]
+    _, state = runtime.run_ragged(heads, runtime.initial_state(len(lengths)))
+    scores, _ = runtime.run_ragged(rests, state)
+    for head, rest, own in zip(heads, rests, scores, strict=True):
+        alone, _ = runtime.run(np.concatenate([head, rest])[:, None], runtime.initial_state(1))
+        np.testing.assert_allclose(own, alone[len(head) :, 0], atol=1e-5)
+
+
+def test_a_column_changes_no_answer_before_it(runtime: Runtime) -> None:
+    columns = drawn(30, seed=4)
+    before, _ = runtime.run(columns[:, None], runtime.initial_state(1))
+    for index in (0, 1, 14, 29):
+        changed = columns.copy()
+        changed[index] = 255 - changed[index]
+        after, _ = runtime.run(changed[:, None], runtime.initial_state(1))
+        np.testing.assert_array_equal(after[:index], before[:index])
+
+
+def test_a_net_that_reads_both_ways_knows_the_future_and_one_that_does_not_does_not() -> None:
+    columns = torch.from_numpy(drawn(20, seed=4) / np.float32(255))[None]
+    changed = columns.clone()
+    changed[0, -1] = 1 - changed[0, -1]
+    for both_ways in (False, True):
+        torch.manual_seed(0)
+        net = LineLSTM(builders.line_config(), both_ways=both_ways).eval()
+        with torch.no_grad():
+            same = torch.equal(net(columns)[0][:, :9], net(changed)[0][:, :9])
+        assert same is not both_ways
+
+
+def test_nothing_is_dropped_out_but_in_training() -> None:
+    net = LineLSTM(builders.line_config(), dropout=0.5)
+    columns = torch.from_numpy(drawn(40, seed=1) / np.float32(255))[None]
+    with torch.no_grad():
+        whole = net(columns)[0]
+        random = torch.Generator().manual_seed(0)
+        assert not torch.equal(net(columns, random)[0], whole)
+        assert torch.equal(net.eval()(columns, random)[0], whole)
+
+
+def test_a_fresh_stream_says_blank(runtime: Runtime) -> None:
+    scores, _ = runtime.run(drawn(1, 0)[:, None], runtime.initial_state(1))
+    assert scores[0, 0, 0] == 0
+    assert (scores[0, 0, 1:] == NEVER).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"column_height": 18}, "column_height is 18, no multiple of 4"),
+        ({"channels": ()}, "0 convolutions, allowed: 1..4"),
+        ({"channels": (0, 4)}, "channels are 0, allowed: 1..512"),
+        ({"flush_columns": 3}, "flush_columns is 3, allowed: 0..64, even"),
+        ({"labels": ("a", "bc")}, "labels of a transcriber are single characters"),
+    ],
+)
+def test_dimensions_that_do_not_fit_are_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said.replace("..", r"\.\.")):
+        builders.line_config(**change)

@@ -1,0 +1,91 @@
+"""The AsyncAPI description is made from the messages, and the file in docs/ is that description."""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from inkstream.service.api_docs import asyncapi
+from inkstream.service.protocol.client_messages import parse_client
+from inkstream.service.protocol.server_messages import ServerMessage, parse_server
+from inkstream.service.protocol.validation import CLIENT_TYPES
+
+DOCUMENT = asyncapi.document()
+MESSAGES = DOCUMENT["components"]["messages"]
+OF_SOME = {"label", "text", "letter_end", "frame"}  # fields that other models, or lines, leave out
+FILE = Path(__file__).parents[3] / "docs" / "asyncapi.json"
+
+
+def test_the_file_is_what_the_code_describes() -> None:
+    assert json.loads(FILE.read_text("utf-8")) == DOCUMENT, (
+        "write it anew: python -m inkstream.service.api_docs.asyncapi > docs/asyncapi.json"
+    )
+
+
+def test_it_is_plain_json_of_version_3() -> None:
+    assert json.loads(json.dumps(DOCUMENT)) == DOCUMENT
+    assert DOCUMENT["asyncapi"] == "3.0.0"
+
+
+def test_every_message_of_both_sides_is_described() -> None:
+    assert tuple(asyncapi.FROM_CLIENT) == CLIENT_TYPES
+    kinds = {type(example) for example in asyncapi.FROM_SERVER.values()}
+    assert kinds == set(get_args(ServerMessage))
+    assert MESSAGES.keys() == {"binary", *asyncapi.FROM_CLIENT, *asyncapi.FROM_SERVER}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_every_message_has_a_title_and_a_summary(name: str) -> None:
+    assert MESSAGES[name]["name"] == name
+    assert MESSAGES[name]["title"]
+    assert MESSAGES[name]["summary"].endswith(".")
+
+
+@pytest.mark.parametrize("name", asyncapi.FROM_CLIENT)
+def test_a_client_example_is_a_message_that_the_server_takes(name: str) -> None:
+    (example,) = MESSAGES[name]["examples"]
+    assert parse_client(json.dumps(example["payload"])) == asyncapi.FROM_CLIENT[name]
+    assert payload_of(name)["properties"]["type"]["const"] == name
+
+
+@pytest.mark.parametrize("name", asyncapi.FROM_SERVER)
+def test_a_server_example_is_a_message_that_a_client_reads(name: str) -> None:
+    said = [asyncapi.FROM_SERVER[name]]
+    said += [asyncapi.OF_A_TRANSCRIBER[name]] if name in asyncapi.OF_A_TRANSCRIBER else []
+    payload = payload_of(name)
+    for example, message in zip(MESSAGES[name]["examples"], said, strict=True):
+        assert parse_server(json.dumps(example["payload"])) == message
+        assert set(payload["required"]) <= set(example["payload"]) <= set(payload["properties"])
+        assert set(payload["properties"]) - set(example["payload"]) <= OF_SOME
+        for either in [payload["oneOf"]] if "oneOf" in payload else []:
+            assert sum(one["required"][0] in example["payload"] for one in either) == 1
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for reference in _references(DOCUMENT):
+        target = DOCUMENT
+        for step in reference.removeprefix("#/").split("/"):
+            assert step in target, reference
+            target = target[step]
+
+
+def test_every_limit_is_described() -> None:
+    limits = DOCUMENT["components"]["schemas"]["Limits"]["properties"]
+    assert all(limit["description"] for limit in limits.values())
+
+
+def payload_of(name: str) -> dict[str, Any]:
+    """The schema of a message's payload."""
+    schema = MESSAGES[name]["payload"]["$ref"].rpartition("/")[2]
+    payload: dict[str, Any] = DOCUMENT["components"]["schemas"][schema]
+    return payload
+
+
+def _references(node: Any) -> list[str]:
+    if isinstance(node, list):
+        return [found for each in node for found in _references(each)]
+    if isinstance(node, dict):
+        own = [node["$ref"]] if "$ref" in node else []
+        return own + [found for each in node.values() for found in _references(each)]
+    return []

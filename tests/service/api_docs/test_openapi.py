@@ -1,0 +1,187 @@
+"""The OpenAPI description keeps step with the code, and its page loads nothing from elsewhere."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+
+from inkstream.service.pages.messages import PageColumns, PageTranscription
+from inkstream.service.protocol.errors import MEANINGS
+from inkstream.service.protocol.server_messages import ModelInfo
+from inkstream.service.rest.routes import Recognition, Transcription
+from tests.service.asking import client_of
+from tests.service.running import Running, server
+
+# Codes that a request cannot meet: they belong to streams, or stop a server before it listens.
+ELSEWHERE = {
+    "unknown_type",
+    "too_many_messages",
+    "not_found",
+    "unknown_session",
+    "session_expired",
+    "bad_config",
+    "bad_data",
+    "bad_checkpoint",
+    "bad_input",
+    "not_ready",
+}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with server(tmp_path_factory.mktemp("weights")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(running: Running) -> Iterator[httpx.Client]:
+    with client_of(running) as client:
+        yield client
+
+
+@pytest.fixture
+def description(client: httpx.Client) -> dict[str, Any]:
+    answer: dict[str, Any] = client.get("/openapi.json").json()
+    return answer
+
+
+def errors_of(operation: dict[str, Any]) -> dict[str, int]:
+    """Every documented error code of an operation, and its status."""
+    return {
+        code: int(status)
+        for status, answer in operation["responses"].items()
+        if status != "200"
+        for code in answer["content"]["application/json"]["examples"]
+    }
+
+
+def test_every_route_is_described(description: dict[str, Any]) -> None:
+    assert description["openapi"].startswith("3.1")
+    assert {(path, *methods) for path, methods in description["paths"].items()} == {
+        ("/v1/recognize", "post"),
+        ("/v1/columns", "post"),
+        ("/v1/models", "get"),
+        ("/healthz", "get"),
+        ("/readyz", "get"),
+        ("/metrics", "get"),
+    }
+
+
+def test_documented_errors_have_the_status_that_their_code_has(
+    description: dict[str, Any],
+) -> None:
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            for code, status in errors_of(operation).items():
+                assert MEANINGS[code].http == status
+
+
+@pytest.mark.parametrize("path", ["/v1/recognize", "/v1/columns"])
+def test_every_error_that_a_request_can_meet_is_documented(
+    description: dict[str, Any], path: str
+) -> None:
+    documented = errors_of(description["paths"][path]["post"])
+    assert documented.keys() == MEANINGS.keys() - ELSEWHERE
+
+
+def test_every_error_has_the_one_shape(description: dict[str, Any]) -> None:
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            for status, answer in operation["responses"].items():
+                if status != "200":
+                    content = answer["content"]["application/json"]
+                    assert content["schema"] == {"$ref": "#/components/schemas/ErrorBody"}
+                    for code, example in content["examples"].items():
+                        assert example["value"]["error"]["code"] == code
+    assert "HTTPValidationError" not in description["components"]["schemas"]
+
+
+def test_the_body_may_be_what_the_door_takes(
+    description: dict[str, Any], client: httpx.Client
+) -> None:
+    content = description["paths"]["/v1/recognize"]["post"]["requestBody"]["content"]
+    assert content.keys() == {
+        "image/*",
+        "application/octet-stream",
+        "multipart/form-data",
+        "application/json",
+    }
+    examples = content["application/json"]["examples"]
+    assert examples.keys() == {"columns", "strokes"}
+    for example in examples.values():
+        assert client.post("/v1/recognize", json=example["value"]).status_code == 200
+
+
+def test_examples_of_answers_are_answers(description: dict[str, Any], client: httpx.Client) -> None:
+    answer = description["paths"]["/v1/recognize"]["post"]["responses"]["200"]
+    examples = answer["content"]["application/json"]["examples"]
+    Recognition.model_validate(examples["classifier"]["value"])
+    Transcription.model_validate(examples["transcriber"]["value"])
+    PageTranscription.model_validate(examples["page"]["value"])
+    columns = description["paths"]["/v1/columns"]["post"]["responses"]["200"]
+    example = columns["content"]["application/json"]["example"]
+    (line,) = PageColumns.model_validate(example).lines
+    assert len(line.columns) == example["column_height"]
+    listed = description["components"]["schemas"][ModelInfo.__name__]["properties"]
+    (model,) = client.get("/v1/models").json()["models"]
+    assert model.keys() == listed.keys()
+
+
+# The page
+
+
+class Links(HTMLParser):
+    """Every address that a page names, and every tag that it uses."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [
+            value for name, value in attrs if value and name in ("href", "src", "action")
+        ]
+
+
+def test_the_page_loads_nothing_and_runs_nothing(client: httpx.Client) -> None:
+    answer = client.get("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not Links(answer.text).tags & {"script", "link", "img", "iframe", "object", "embed"}
+    assert "url(" not in answer.text
+    assert "@import" not in answer.text
+
+
+def test_every_link_of_the_page_leads_somewhere_on_this_server(client: httpx.Client) -> None:
+    for address in Links(client.get("/docs").text).addresses:
+        assert not address.startswith("/")  # so that it leads below a proxy's path too
+        status = client.get(f"/{address}").status_code
+        assert status == 200 or (address == "v1/recognize" and status == 405)
+
+
+def test_the_page_shows_every_route_and_every_error(
+    client: httpx.Client, description: dict[str, Any]
+) -> None:
+    page = client.get("/docs").text
+    for path, methods in description["paths"].items():
+        assert path in page
+        for operation in methods.values():
+            assert all(code in page for code in errors_of(operation))
+
+
+def test_the_style_is_the_one_that_the_policy_allows(client: httpx.Client) -> None:
+    import base64
+    import hashlib
+
+    answer = client.get("/docs")
+    (style,) = re.findall("<style>(.*?)</style>", answer.text, re.S)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in answer.headers["content-security-policy"]

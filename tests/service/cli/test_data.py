@@ -1,0 +1,142 @@
+"""`inkstream data`: ink is read once, told and drawn."""
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from inkstream.model.data.sources import unipen
+from inkstream.model.errors import DataError
+from inkstream.service.cli.data import data
+from tests.service.commands import ROOT, inkstream, one_line
+
+LABELS = {
+    "7": '.SEGMENT WORD 0-1 OK "it"\n.SEGMENT WORD 0 BAD "i"\n',
+    "8": '.SEGMENT TEXT 0-2 OK "it ."\n',
+    "1c": '.SEGMENT CHARACTER 0 OK "i"\n.SEGMENT CHARACTER 1 OK "t"\n',
+}
+INK = ".PEN_DOWN\n0 0\n3 9\n.PEN_DOWN\n9 0\n9 9\n.PEN_UP\n.PEN_DOWN\n15 0\n16 1\n"
+
+
+@pytest.fixture
+def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A release of twenty writers, and a cache folder that is empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for number in range(20):
+        name = f"sta/w{number}.dat"
+        for path, text in {
+            f"include/{name}": f".WRITER_ID w{number}\n{INK}",
+            **{
+                f"data/{category}/{name}": f".INCLUDE {name}\n{labels}"
+                for category, labels in LABELS.items()
+            },
+        }.items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(text)
+    return tmp_path
+
+
+def invoke(*arguments: str | Path, command: str = "unipen") -> Result:
+    return CliRunner().invoke(data, [command, *map(str, arguments)])
+
+
+def test_what_is_read_is_counted_by_donor_reason_rule_and_part(release: Path) -> None:
+    told = invoke(release)
+    assert told.exception is None
+    lines = {" ".join(line.split()) for line in told.output.splitlines()}
+    assert "pieces 1c 7 8 all" in lines
+    assert "sta 40 20 20 80" in lines
+    assert "quality BAD 20 20" in lines
+    assert "marks closed up 20 20" in lines
+    assert "report 4 2 2 8" in lines
+    assert "train 32 16 16 64" in lines
+    assert "writers: 16 train, 2 choose, 2 report" in lines
+
+
+def test_ink_that_was_read_once_is_told_again_without_a_source(release: Path) -> None:
+    first = invoke(release)
+    assert invoke().output == first.output
+    assert len(unipen.read()[0]) == 80
+
+
+def test_ink_that_was_never_read_is_missed(release: Path) -> None:
+    done = invoke()
+    assert isinstance(done.exception, DataError)
+    assert "is not there: inkstream data unipen ARCHIVE reads it" in str(done.exception)
+
+
+@pytest.mark.parametrize("form", ["", "gz", "xz"])
+def test_an_archive_that_is_broken_off_is_named(release: Path, form: str) -> None:
+    (release / "include" / "noise").write_bytes(np.random.default_rng(0).bytes(500_000))
+    archive = release / "unipen.tar"
+    with tarfile.open(archive, f"w:{form}") as file:  # type: ignore[call-overload]  # a literal
+        file.add(release / "include", "unipen/include")
+    archive.write_bytes(archive.read_bytes()[:-100_000])
+    done = inkstream("data", "unipen", archive)
+    assert done.returncode == 1
+    assert f"{archive} is incomplete or damaged: " in one_line(done.stderr)
+
+
+def test_an_archive_that_is_damaged_is_named(release: Path) -> None:
+    archive = release / "unipen.tar.xz"
+    with tarfile.open(archive, "w:xz") as file:
+        file.add(release / "include", "unipen/include")
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 255
+    archive.write_bytes(content)
+    done = inkstream("data", "unipen", archive)
+    assert done.returncode == 1
+    assert one_line(done.stderr).startswith(f"inkstream: {archive} is ")
+
+
+def test_the_table_of_writers_is_written(release: Path) -> None:
+    told = invoke(release, "--writers", release / "writers.tsv")
+    table = (release / "writers.tsv").read_text().splitlines()
+    assert len(table) == 20
+    assert sum(line.startswith("report\tsta/") for line in table) == 2
+    assert f"written: {release / 'writers.tsv'} (SHA-256 " in told.output
+
+
+def test_the_rules_are_written_with_what_each_did(release: Path) -> None:
+    told = invoke(release, "--rules", release / "data.md")
+    document = (release / "data.md").read_text()
+    assert f"80 pieces, SHA-256 `{unipen.read()[0].digest}`" in document
+    assert "| marks closed up | `so .` becomes `so.`, of donors " in document
+    assert "| quality BAD | so says the release | 20 | sta |" in document
+    assert f"written: {release / 'data.md'}" in told.output
+
+
+def test_every_rule_that_the_document_names_says_what_it_does() -> None:
+    rows = [line.split(" | ") for line in (ROOT / "docs" / "data.md").read_text().splitlines()]
+    rules = {row[0].removeprefix("| "): row[1] for row in rows if len(row) == 4}
+    assert len(rules) > 20
+    assert all(rules.values())
+
+
+def test_pictures_are_drawn(release: Path) -> None:
+    told = invoke(release, "--plots", release / "plots")
+    names = ["donors", "sizes", "symbols", "characters", "words", "lines", "letters"]
+    paths = [release / "plots" / f"{name}.png" for name in names]
+    assert told.exception is None
+    assert [f"written: {path}" for path in paths] == told.output.splitlines()[-8:-1]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+def test_anyones_ink_is_told_and_drawn(tmp_path: Path) -> None:
+    pieces = [f'{{"strokes": [[[0, 0], [{x}, 9]]], "label": "né"}}' for x in range(300, 320)]
+    (tmp_path / "hand.jsonl").write_text("\n".join(pieces))
+    told = invoke(tmp_path / "hand.jsonl", "--plots", tmp_path / "plots", command="ink")
+    assert told.exception is None
+    lines = {" ".join(line.split()) for line in told.output.splitlines()}
+    assert {"hand 20 20", "train 18 18", "choose 2 2"} <= lines
+    assert "writers: 1 train, 1 choose" in lines
+    assert (tmp_path / "plots" / "words.png").is_file()
+
+
+def test_ink_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "hand.jsonl").write_text("hello")
+    done = invoke(tmp_path / "hand.jsonl", command="ink")
+    assert isinstance(done.exception, DataError)
+    assert "hand.jsonl, line 1: no JSON" in str(done.exception)

@@ -1,0 +1,36 @@
+"""The command line of the report on lines."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from inkstream.service.cli.evaluate import lines
+from tests import builders
+from tests.model.little_ink import ALL_KINDS, ink
+
+
+def test_evaluating_lines_prints_the_figures_and_writes_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
+    monkeypatch.setattr(
+        "inkstream.model.data.sources.mnist.load", lambda part, folder: builders.excerpt(4)
+    )
+    net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
+    out, document = tmp_path / "lines", tmp_path / "accuracy.md"
+    where = ["--out", str(out), "--document", str(document)]
+    chosen = ["--checkpoint", str(net), "--part", "choose", "--limit", "3"]
+    result = CliRunner().invoke(lines, [*chosen, *where])
+    assert result.exception is None, result.output
+    assert (out / "figures.md").read_text() in result.output
+    written = json.loads((out / "report.json").read_text())
+    assert (written["part"], written["limit"]) == ("choose", 3)
+    assert document.read_text().startswith("# How well lines are read")
+
+
+def test_the_report_writers_are_read_unless_others_are_asked_for() -> None:
+    defaults = {option.name: option.default for option in lines.params}
+    assert defaults["part"] == "report"
+    assert defaults["checkpoint"] == "lines"

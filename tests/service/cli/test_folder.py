@@ -1,0 +1,260 @@
+"""Folders of images: over processes, resumable, and no bad file spoils anything."""
+
+import json
+import os
+import signal
+import threading
+from multiprocessing import active_children
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.errors import InkstreamError
+from inkstream.model.recognizer import load
+from inkstream.service.cli import main as cli
+from inkstream.service.cli.folder import Task, read_folder
+from tests.service.commands import one_line
+from tools.pages import EXAMPLES, encoded, page
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    """Three pictures of a line, one of which is none."""
+    folder = tmp_path / "scans"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("a.png", "deep/b.png"):
+        (folder / name).write_bytes((EXAMPLES / "hello.png").read_bytes())
+    (folder / "bad.png").write_text("no image")
+    return folder
+
+
+def lines(path: Path) -> dict[str, Any]:
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len({line["image"] for line in told}) == len(told)
+    return {Path(line["image"]).name: line for line in told}
+
+
+def test_a_folder_is_read_in_processes_and_a_bad_file_spoils_nothing(
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint
+) -> None:
+    out = tmp_path / "out.jsonl"
+    args = ["recognize", str(scans), "--model", str(tiny_lines.path), "--jsonl", str(out)]
+    assert cli.run([*args, "--processes", "2"]) == 1
+    told = lines(out)
+    assert told.keys() == {"a.png", "b.png", "bad.png"}
+    assert told["bad.png"]["code"] == "bad_image"
+    assert "not an image" in told["bad.png"]["error"]
+    alone = load(tiny_lines.path).recognize(EXAMPLES / "hello.png")
+    assert told["a.png"]["text"] == told["b.png"]["text"] == alone.text
+
+
+def test_what_was_read_is_not_read_again_and_what_failed_is(
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint
+) -> None:
+    out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page=False)
+    kept = json.dumps({"image": str(scans / "a.png"), "text": "kept as it was"})
+    failed = json.dumps({"image": str(scans / "bad.png"), "error": "gone", "code": "bad_image"})
+    torn = '{"image": "' + str(scans / "deep" / "b.png") + '", "te'
+    out.write_text(f"{kept}\n{failed}\n{torn}")
+    (scans / "bad.png").write_bytes((EXAMPLES / "hello.png").read_bytes())
+    paths = sorted(scans.rglob("*.png"))
+    assert read_folder(paths, out, task, processes=1)
+    told = lines(out)
+    assert told["a.png"]["text"] == "kept as it was"
+    assert told["bad.png"]["text"] == told["b.png"]["text"] != ""
+    before = out.read_bytes()
+    assert read_folder(paths, out, task, processes=1)
+    assert out.read_bytes() == before
+
+
+def test_pages_are_read_in_folders_too(tmp_path: Path, tiny_lines: Checkpoint) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    for seed in (1, 2):
+        (folder / f"{seed}.png").write_bytes(encoded(page(seed=seed, n_lines=3).image, "PNG"))
+    out = tmp_path / "out.jsonl"
+    task = Task(str(tiny_lines.path), {}, page=True)
+    assert read_folder(sorted(folder.iterdir()), out, task, processes=1)
+    for line in lines(out).values():
+        assert len(line["lines"]) == 3
+        assert all(len(own["box"]) == 4 for own in line["lines"])
+
+
+def test_ink_in_a_folder_is_read_piece_by_piece_and_not_again(
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint
+) -> None:
+    (scans / "bad.png").unlink()
+    stroke = [[0, 0], [40, 60], [90, 5]]
+    piece = json.dumps({"strokes": [stroke]})
+    (scans / "ink.jsonl").write_text(f"{piece}\n{{}}\n{piece}\n")
+    out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page=False)
+    paths = sorted(path for path in scans.rglob("*") if path.is_file())
+    assert not read_folder(paths, out, task, processes=2)
+    told = lines(out)
+    assert told.keys() == {"a.png", "b.png", "ink.jsonl:1", "ink.jsonl:2", "ink.jsonl:3"}
+    assert told["ink.jsonl:1"]["text"] == load(tiny_lines.path).read_ink([stroke]).text
+    assert told["ink.jsonl:2"]["code"] == "bad_ink"
+    kept = out.read_text().replace('"columns": ', '"kept": true, "columns": ')
+    out.write_text(kept)
+    (scans / "ink.jsonl").write_text(f"{piece}\n{piece}\n{piece}\n")
+    assert read_folder(paths, out, task, processes=1)
+    told = lines(out)
+    assert [name for name, line in told.items() if "kept" not in line] == ["ink.jsonl:2"]
+
+
+def test_the_file_that_is_written_is_not_read_where_it_lies_in_the_folder(
+    scans: Path, tiny_lines: Checkpoint
+) -> None:
+    (scans / "bad.png").unlink()
+    out = scans / "out.jsonl"
+    args = ["recognize", str(scans), "--model", str(tiny_lines.path), "--jsonl", str(out)]
+    for _ in range(2):
+        assert cli.run([*args, "--processes", "1"]) == 0
+        assert lines(out).keys() == {"a.png", "b.png"}
+
+
+@pytest.mark.parametrize("page", [False, True])
+def test_a_file_that_is_no_image_is_named_with_what_is_read(
+    tmp_path: Path, tiny_lines: Checkpoint, page: bool
+) -> None:
+    (tmp_path / "notes.txt").write_text("my notes")
+    out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page)
+    assert not read_folder([tmp_path / "notes.txt"], out, task, processes=1)
+    told = lines(out)["notes.txt"]
+    assert told["code"] == "bad_image"
+    assert "expected PNG, JPEG" in told["error"]
+
+
+def test_ink_beside_scans_of_pages_is_left_alone(scans: Path) -> None:
+    (scans / "bad.png").unlink()
+    (scans / "ink.jsonl").write_text("{}")
+    assert cli.run(["recognize", str(scans), "--page"]) == 0
+
+
+def test_a_file_that_is_something_else_is_left_alone(
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint
+) -> None:
+    out = tmp_path / "notes.txt"
+    out.write_text("my notes\nand more")
+    with pytest.raises(InkstreamError, match="line 1 tells of no image"):
+        read_folder([scans / "a.png"], out, Task(str(tiny_lines.path), {}, page=False), 1)
+    assert out.read_text() == "my notes\nand more"
+
+
+@pytest.mark.parametrize("note", ["my notes", '{"label": "mine"}'])
+def test_a_last_line_that_is_something_else_is_left_alone(
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint, note: str
+) -> None:
+    out = tmp_path / "notes.txt"
+    out.write_text(note)
+    with pytest.raises(InkstreamError, match="line 1 tells of no image"):
+        read_folder([scans / "a.png"], out, Task(str(tiny_lines.path), {}, page=False), 1)
+    assert out.read_text() == note
+
+
+def test_a_name_that_is_no_utf_8_is_written_and_known_again(
+    tmp_path: Path, tiny: Checkpoint
+) -> None:
+    image, out = tmp_path / os.fsdecode(b"\xff.png"), tmp_path / "out.jsonl"
+    image.write_bytes((EXAMPLES / "7.png").read_bytes())
+    task = Task(str(tiny.path), {}, page=False)
+    assert read_folder([image], out, task, processes=1)
+    assert lines(out).keys() == {image.name}
+    before = out.read_bytes()
+    assert read_folder([image], out, task, processes=1)
+    assert out.read_bytes() == before
+
+
+def test_processes_leave_an_interrupt_to_the_command(
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint
+) -> None:
+    (scans / "bad.png").unlink()
+    done, interrupted = threading.Event(), list[int]()
+
+    def interrupt() -> None:
+        while not done.is_set():
+            for process in active_children():
+                if process.pid is not None and process.pid not in interrupted:
+                    interrupted.append(process.pid)
+                    os.kill(process.pid, signal.SIGINT)
+
+    terminal = threading.Thread(target=interrupt)
+    terminal.start()
+    try:
+        out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page=False)
+        assert read_folder(sorted(scans.rglob("*.png")), out, task, processes=2)
+    finally:
+        done.set()
+        terminal.join()
+    assert interrupted
+    assert lines(out).keys() == {"a.png", "b.png"}
+
+
+# Pages on the command line
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Path:
+    path = tmp_path / "page.png"
+    path.write_bytes(encoded(page(n_lines=3).image, "PNG"))
+    return path
+
+
+def test_a_page_is_read_line_by_line(sheet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["recognize", str(sheet), "--page"]) == 0
+    assert capsys.readouterr().out.lower() == "hello, world!\nworld!\nworld! hello,\n"
+    assert cli.run(["recognize", str(sheet), str(sheet), "--page"]) == 0
+    text = "hello, world!\nworld!\nworld! hello,\n"
+    told = capsys.readouterr().out
+    assert told.replace(str(sheet), "page").lower() == "\n".join([f"==> page <==\n{text}"] * 2)
+    assert cli.run(["recognize", str(sheet), "--page", "--csv"]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head == "image,block,line,text,probability"
+    assert len(rows) == 3
+    assert cli.run(["recognize", str(sheet), "--page", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["lines"]) == 3
+
+
+def test_boxes_and_text_are_drawn(sheet: Path, tmp_path: Path) -> None:
+    shown = tmp_path / "shown.png"
+    assert cli.run(["recognize", str(sheet), "--page", "--show", str(shown)]) == 0
+    before, after = (np.asarray(Image.open(path).convert("RGB")) for path in (sheet, shown))
+    assert before.shape == after.shape
+    coloured = np.ptp(after.astype(int), axis=2) > 60
+    assert coloured.sum() > 500
+    assert (before[~coloured] == after[~coloured]).mean() > 0.95
+
+
+@pytest.mark.parametrize(("flag", "begins"), [("--hocr", "<!DOCTYPE"), ("--alto", "<?xml")])
+def test_archives_forms_go_to_standard_output(
+    sheet: Path, flag: str, begins: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["recognize", str(sheet), "--page", flag]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(begins)
+    assert str(sheet) in text
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--hocr"], "add --page"),
+        (["--show", "x.png"], "add --page"),
+        (["--page", "--hocr", "--alto"], "--hocr and --alto exclude each other"),
+        (["--page", "--jsonl", "x.jsonl", "--alto"], "--jsonl excludes"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_one_line_and_code_2(
+    sheet: Path, args: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["recognize", str(sheet), *args]) == 2
+    assert says in one_line(capsys.readouterr().err)
+
+
+def test_one_image_goes_into_one_document(sheet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["recognize", str(sheet), str(sheet), "--page", "--alto"]) == 2
+    assert "take one image, 2 came" in one_line(capsys.readouterr().err)

@@ -1,0 +1,86 @@
+"""`train language`, `recognize --language` and `evaluate language`, as they are typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from inkstream.service.cli import main as cli
+from inkstream.service.cli.evaluate import language as evaluate_language
+from tests import builders
+from tests.model.little_ink import ALL_KINDS, ink
+from tests.service.commands import EXAMPLES, inkstream, one_line
+
+HELLO = EXAMPLES / "hello.png"
+
+
+def test_a_language_is_trained_and_read_with(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("hello, world!\n")
+    out = tmp_path / "mine.ngrams"
+    done = inkstream(
+        "train", "language", "--no-english", "--text", tmp_path / "text.txt", "--out", out
+    )
+    assert done.returncode == 0
+    assert "n-grams of up to 6 characters" in done.stdout
+    for language in (out, "english"):
+        done = inkstream("recognize", HELLO, "--model", "lines", "--language", language)
+        assert done.stdout.split("  ")[1] == "hello, world!"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ("--model", "digits", "--language", "english"),
+            "language came, allowed: of a net that reads lines alone",
+        ),
+        (("--model", "lines", "--language", "klingon"), "no language model klingon"),
+        (("--model", "lines", "--language", str(HELLO)), "is no language model of ours"),
+    ],
+)
+def test_what_cannot_be_read_with_is_one_line(options: tuple[str, ...], words: str) -> None:
+    done = inkstream("recognize", HELLO, *options)
+    assert done.returncode == 1
+    assert words in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("option", ["--words", "--lexicon"])
+def test_the_mark_that_windows_begins_a_list_with_is_no_letter(
+    tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.txt").write_bytes(b"\xef\xbb\xbfhello,\r\nworld!\r\n")
+    assert cli.run(["recognize", str(HELLO), option, str(tmp_path / "words.txt")]) == 0
+    assert capsys.readouterr().out.split("  ")[1] == "hello, world!"
+
+
+def test_training_with_nothing_is_one_line(tmp_path: Path) -> None:
+    done = inkstream("train", "language", "--no-english", "--out", tmp_path / "x")
+    assert done.returncode == 1
+    assert "no text" in one_line(done.stderr)
+
+
+def test_evaluating_prints_both_ways_of_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
+    net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
+    out = tmp_path / "report"
+    result = CliRunner().invoke(
+        evaluate_language,
+        ["--checkpoint", str(net), "--part", "choose", "--limit", "20", "--out", str(out)],
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads((out / "report.json").read_text())
+    for kind in ("words", "lines"):
+        for way in ("plain", "guided"):
+            assert report[kind][way]["all"]["pieces"] > 0
+    assert report["lexicons"]["5000"]["all"]["pieces"] == report["words"]["plain"]["all"]["pieces"]
+    assert report["dates"]["date"]["pieces"] == report["dates"]["nothing"]["pieces"]
+    assert (out / "figures.md").read_text() in result.output
+    assert "| without it | with it |" in result.output
+
+
+def test_the_help_shows_how(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["train", "language", "--help"]) == 0
+    assert "--text letters.txt" in capsys.readouterr().out

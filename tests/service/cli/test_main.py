@@ -1,0 +1,315 @@
+"""The command line: what it prints, its exit codes, and errors of one line."""
+
+import csv
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+import pytest
+
+from inkstream.model.checkpoint import Checkpoint, find, read
+from inkstream.model.decoding.ngrams import load
+from inkstream.service.cli import main as cli
+from tests.service.commands import DIGITS, EXAMPLES, INKSTREAM, ROOT, inkstream, one_line
+
+COMMANDS: Final = ("serve", "recognize", "stream", "train", "evaluate", "models", "bench")
+
+
+# Help
+
+
+def test_help_names_every_command_and_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from service import cli; cli.run(['--help']);"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert all(f"\n  {command} " in done.stdout for command in COMMANDS)
+    loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    heavy = {"numpy", "PIL", "pydantic", "onnxruntime", "fastapi", "torch", "websockets", "asyncio"}
+    assert loaded.isdisjoint(heavy)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_an_example(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Example" in text
+    assert f"inkstream {command}" in text
+
+
+def test_without_a_command_the_help_goes_to_standard_error() -> None:
+    done = inkstream()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Start here" in done.stderr
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("inkstream ")
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["nosuch"], "No such command 'nosuch'"),
+        (["recognize"], "Missing argument 'IMAGE...'"),
+        (["recognize", "--jason", "x.png"], "No such option '--jason'"),
+        (["recognize", "examples", "--json", "--csv"], "exclude each other"),
+        (["recognize", "nosuch.png"], "no image or ink at 'nosuch.png'"),
+        (["recognize", "nosuch/*.png"], "no image or ink at 'nosuch/*.png'"),
+        (["stream", "nosuch.png"], "'nosuch.png' does not exist"),
+        (["stream", "examples/7.png", "--pace", "-1"], "--pace"),
+        (["stream", "examples/7.png", "--pace", "nan"], "--pace: nan is no pace"),
+        (["serve", "--pot", "1"], "--port"),
+        (["serve", "--port", "high"], "port is 'high'"),
+        (["serve", "--port", "99999"], "port is '99999'"),
+        (["serve", "--config", "nosuch.toml"], "nosuch.toml"),
+        (["models", "--weights", "nosuch"], "nosuch"),
+    ],
+)
+def test_what_is_not_understood_is_one_line_and_code_2(
+    args: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.run(args) == 2
+    written = capsys.readouterr()
+    line = one_line(written.err)
+    assert says in line
+    assert line.endswith("--help)")
+    assert written.out == ""
+
+
+# recognize
+
+
+def test_recognize_writes_a_line_for_each_image(tiny: Checkpoint) -> None:
+    done = inkstream("recognize", "examples/7.png", "examples/3.png", "--model", tiny.path)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    first, second = done.stdout.splitlines()
+    assert first.startswith("examples/7.png  ")
+    assert second.startswith("examples/3.png  ")
+    assert first.endswith("%")
+
+
+def test_the_net_that_ships_reads_every_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["recognize", str(DIGITS), "--json"]) == 0
+    for line in map(json.loads, capsys.readouterr().out.splitlines()):
+        assert line["label"] == Path(line["image"]).stem
+        assert line["probabilities"][line["label"]] > 0.9
+
+
+def test_recognize_reads_folders_and_patterns(
+    tiny: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "below").mkdir()
+    for name in ("b.PNG", "a.png", "below/c.png"):
+        (tmp_path / name).write_bytes((EXAMPLES / "1.png").read_bytes())
+    (tmp_path / "notes.txt").write_text("no image")
+    assert cli.run(["recognize", str(tmp_path), "--model", str(tiny.path)]) == 0
+    names = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [str(tmp_path / name) for name in ("a.png", "b.PNG", "below/c.png")]
+    pattern = str(tmp_path / "**" / "*.png")
+    assert cli.run(["recognize", pattern, "--model", str(tiny.path)]) == 0
+    names = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [str(tmp_path / name) for name in ("a.png", "below/c.png")]
+
+
+def test_hidden_files_of_a_folder_and_folders_of_a_pattern_are_passed_over(
+    tiny: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / ".cache").mkdir()
+    for name in ("a.png", "below/b.png"):
+        (tmp_path / name).write_bytes((EXAMPLES / "1.png").read_bytes())
+    for name in ("._a.png", ".cache/a.png"):
+        (tmp_path / name).write_text("no image")
+    for named in (tmp_path, tmp_path / "**"):
+        assert cli.run(["recognize", str(named), "--model", str(tiny.path)]) == 0
+        written = capsys.readouterr()
+        names = [line.split("  ")[0] for line in written.out.splitlines()]
+        assert names == [str(tmp_path / name) for name in ("a.png", "below/b.png")]
+        assert written.err == ""
+    assert cli.run(["recognize", str(tmp_path / "._a.png"), "--model", str(tiny.path)]) == 1
+
+
+def test_recognize_writes_json_lines(tiny: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["recognize", str(DIGITS), "--json", "--model", str(tiny.path)]
+    assert cli.run(args) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(line["image"]).name for line in lines] == [f"{digit}.png" for digit in range(10)]
+    for line in lines:
+        assert line["columns"] == 28
+        assert line["label"] == max(line["probabilities"], key=line["probabilities"].get)
+
+
+def test_recognize_writes_csv(
+    tiny: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / 'with, comma and "quotes".png'
+    path.write_bytes((EXAMPLES / "1.png").read_bytes())
+    assert cli.run(["recognize", str(path), "--csv", "--model", str(tiny.path)]) == 0
+    header, row = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header == ["image", "label", "probability"]
+    assert row[0] == str(path)
+    assert 0 <= float(row[2]) <= 1
+
+
+def test_recognize_goes_on_after_an_image_that_cannot_be_read(
+    tiny: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_text("no image")
+    images = [str(bad), str(EXAMPLES / "1.png")]
+    assert cli.run(["recognize", *images, "--model", str(tiny.path)]) == 1
+    written = capsys.readouterr()
+    assert f"{bad}: not an image" in one_line(written.err)
+    assert len(written.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("jsonl", [False, True])
+def test_recognize_names_what_is_not_there_and_reads_the_others(
+    tiny: Checkpoint, tmp_path: Path, jsonl: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two, out = EXAMPLES / "1.png", EXAMPLES / "2.png", tmp_path / "out.jsonl"
+    args = ["recognize", str(one), "nofile.png", str(two), "--model", str(tiny.path)]
+    assert cli.run([*args, *(["--jsonl", str(out)] if jsonl else [])]) == 1
+    written = capsys.readouterr()
+    assert "no image or ink at 'nofile.png'" in written.err.splitlines()[0]
+    read = out.read_text() if jsonl else written.out
+    assert len(read.splitlines()) == 2
+
+
+@pytest.mark.parametrize("model", ["nosuch", "pyproject.toml", "nosuch.onnx"])
+def test_a_model_that_cannot_be_used_is_one_line_and_code_1(
+    model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.run(["recognize", "examples/1.png", "--model", model]) == 1
+    assert Path(model).stem in one_line(capsys.readouterr().err)
+
+
+def test_a_pipe_that_is_closed_early_is_no_error(tiny: Checkpoint) -> None:
+    args = ["recognize", *["examples"] * 200, "--json", "--model", str(tiny.path)]
+    with subprocess.Popen(
+        [*INKSTREAM, *args], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b"{")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_stream_that_was_closed_before_is_no_error(closed: str) -> None:
+    command = f"{shlex.join(INKSTREAM)} models {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+# models
+
+
+def test_models_lists_what_lies_in_a_folder(
+    tiny: Checkpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["models", "--weights", str(tiny.path.parent)]) == 0
+    assert capsys.readouterr().out.startswith("tiny 0.0.1: classifier of 0 1 2 3 4 5 6 7 8 9, ")
+    assert cli.run(["models", "--weights", str(tiny.path.parent), "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["config"]["labels"] == list("0123456789")
+
+
+def test_models_tells_what_the_reports_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["models"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    for name in ("digits", "lines"):
+        measured = read(find(name)).metrics
+        first = next(i for i, line in enumerate(listed) if line.startswith(f"{name} ")) + 1
+        told = [line.rsplit(maxsplit=1) for line in listed[first : first + len(measured)]]
+        assert {key.strip().replace(" ", "_"): value for key, value in told} == {
+            key: f"{share:.2%}" for key, share in measured.items()
+        }
+    assert "report_writers_words_error" in read(find("lines")).metrics
+
+
+def test_models_lists_languages_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["models"]) == 0
+    english = load("english")
+    told = f"english: language model of {len(english.about.characters)} characters, "
+    assert told + f"{len(english):,} n-grams" in capsys.readouterr().out
+    assert cli.run(["models", "--json"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["n_grams"] == len(english)
+    assert tuple(last["sources"]) == english.about.sources
+
+
+def test_a_folder_without_models_is_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["models", "--weights", str(tmp_path)]) == 1
+    assert "no models in" in one_line(capsys.readouterr().err)
+
+
+# train, evaluate, bench
+
+
+def test_without_torch_one_line_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = inkstream("train", "document", env=os.environ | {"PYTHONPATH": path})
+    assert done.returncode == 1
+    assert "pip install 'inkstream[train]'" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_training_and_all_is_saved_even_of_a_background_job(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    ink, run = tmp_path / "ink.jsonl", tmp_path / "run"
+    strokes = [[[10 * x, 40 * (x % 2)] for x in range(9)]]
+    ink.write_text((json.dumps({"strokes": strokes, "label": "www"}) + "\n") * 20)
+    small = ("--layers", "1", "--units", "8", "--channels", "4", "--columns", "200")
+    made = ("--made", "0", "--images", "0")
+    background = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell's `&` hands it on
+    try:
+        training = subprocess.Popen(
+            [*INKSTREAM, "train", "lines", "--data", ink, "--run", run, *small, *made], cwd=ROOT,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, background)
+    with training:
+        assert training.stderr is not None
+        while b"step/s" not in training.stderr.read(200):
+            assert training.poll() is None
+        training.send_signal(number)
+        training.communicate(timeout=60)
+    assert training.returncode == cli.INTERRUPTED
+    assert (run / "state.safetensors").exists()
+
+
+def test_a_fault_that_looks_like_the_end_of_a_prompt_is_not_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @click.command
+    def broken() -> None:
+        raise EOFError("a file ended")
+
+    monkeypatch.setitem(cli.cli.commands, "broken", broken)
+    with pytest.raises(EOFError, match="a file ended"):
+        cli.run(["broken"])

@@ -1,0 +1,126 @@
+"""Where no model is named, each file is read by the net that suits it."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from inkstream.service.cli import main as cli
+from inkstream.service.cli.inputs import holds_line
+from tests import builders
+from tests.service.commands import EXAMPLES
+from tests.service.running import Running, server
+
+HELLO = EXAMPLES / "hello.png"
+INK = EXAMPLES / "hello.jsonl"
+SEVEN = EXAMPLES / "7.png"
+
+
+@pytest.mark.parametrize(
+    ("size", "is_line"), [((28, 28), False), ((1920, 1080), False), ((60, 30), True)]
+)
+def test_an_image_twice_as_wide_as_high_holds_a_line(
+    tmp_path: Path, size: tuple[int, int], is_line: bool
+) -> None:
+    Image.new("L", size).save(tmp_path / "image.png")
+    assert holds_line(tmp_path / "image.png") == is_line
+
+
+def test_a_photo_that_was_turned_is_judged_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("L", (30, 90)).save(tmp_path / "turned.jpg", exif=exif)
+    assert holds_line(tmp_path / "turned.jpg")
+
+
+def test_recognize_reads_digits_lines_and_ink_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["recognize", *map(str, (HELLO, SEVEN, INK))]) == 0
+    said = [line.split("  ")[:2] for line in capsys.readouterr().out.splitlines()]
+    assert said == [
+        [str(HELLO), "hello, world!"],
+        [str(SEVEN), "7"],
+        [f"{INK}:1", "hello, world!"],
+    ]
+
+
+def test_json_of_both_nets_has_the_fields_of_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["recognize", str(HELLO), str(SEVEN), "--json"]) == 0
+    line, digit = map(json.loads, capsys.readouterr().out.splitlines())
+    assert line["text"] == "hello, world!"
+    assert digit["label"] == "7"
+
+
+@pytest.mark.parametrize(("files", "column"), [((SEVEN,), "label"), ((SEVEN, HELLO), "text")])
+def test_the_header_of_csv_says_label_where_all_are_digits(
+    files: tuple[Path, ...], column: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["recognize", *map(str, files), "--csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"image,{column},probability"
+
+
+def test_what_hints_are_given_for_is_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    square = Image.new("L", (600, 600), 255)
+    square.paste(Image.open(HELLO), (0, 200))
+    square.save(tmp_path / "square.png")
+    assert cli.run(["recognize", str(tmp_path / "square.png"), "--language", "english"]) == 0
+    assert "hello, world!" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("image", [SEVEN, HELLO])
+def test_characters_leave_the_choice_to_the_file(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["recognize", str(image), "--characters", "0123"]) == 0
+    text = capsys.readouterr().out.split("  ")[1]
+    assert set(text) <= set("0123")
+    assert (len(text) > 1) == (image is HELLO)
+
+
+def test_a_folder_of_both_goes_into_one_file(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    assert cli.run(["recognize", str(SEVEN), str(HELLO), "--jsonl", str(out)]) == 0
+    told = {line["image"]: line for line in map(json.loads, out.read_text().splitlines())}
+    assert told[str(HELLO)]["text"] == "hello, world!"
+    assert told[str(SEVEN)]["label"] == "7"
+
+
+# Through a server
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("weights")
+    builders.line_checkpoint(folder / "lines.onnx")
+    with server(folder, models="tiny,lines") as running:
+        yield running
+
+
+@pytest.mark.parametrize(("image", "is_line"), [(HELLO, True), (SEVEN, False)])
+def test_stream_asks_for_the_net_that_suits(
+    running: Running, image: Path, is_line: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["stream", str(image), "--url", running.url]) == 0
+    assert ("letter  " in capsys.readouterr().out) == is_line
+
+
+def test_stream_asks_for_characters(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["stream", str(SEVEN), "--url", running.url, "--characters", "03"]
+    assert cli.run(args) == 0
+    assert re.search(r"^  [03]  .* after 28 columns", capsys.readouterr().out, re.MULTILINE)
+    assert cli.run([*args[:-1], "x"]) == 1
+    assert "characters holds 'x'" in capsys.readouterr().err
+
+
+def test_stream_takes_the_servers_first_where_it_reads_no_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with server(tmp_path) as running:
+        assert cli.run(["stream", str(HELLO), "--url", running.url]) == 0
+        assert "after 28 columns" in capsys.readouterr().out
+        assert cli.run(["stream", str(HELLO), "--url", running.url, "--model", "lines"]) == 1
+        assert "no model 'lines'" in capsys.readouterr().err

@@ -1,0 +1,179 @@
+"""`inkstream serve` and `inkstream stream`: a server, and how an answer is drawn."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.service.cli import main as cli
+from inkstream.service.cli.terminal import HIDE_CURSOR, SHOW_CURSOR
+from inkstream.service.settings import Settings
+from tests.service.commands import (
+    DIGITS,
+    EXAMPLES,
+    INKSTREAM,
+    ROOT,
+    inkstream,
+    one_line,
+    read_all,
+    terminal,
+)
+from tests.service.running import Running, server
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with server(tmp_path_factory.mktemp("weights")) as running:
+        yield running
+
+
+# serve
+
+
+def test_every_setting_has_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["serve", "--help"]) == 0
+    text = capsys.readouterr().out
+    for name, field in Settings.model_fields.items():
+        assert f"--{name.replace('_', '-')}" in text
+        assert field.description
+        assert field.description.split()[0] in text
+
+
+def test_printed_settings_are_a_file_that_can_be_read_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--port", "0", "--origins", "https://a.example,https://b.example"]
+    flags += ["--max-batch", "7", "--metrics-need-key", "--no-metrics-need-key"]
+    assert cli.run(["serve", "--print-settings", *flags]) == 0
+    printed = capsys.readouterr().out
+    values = tomllib.loads(printed)
+    assert values["port"] == 0
+    assert values["origins"] == ["https://a.example", "https://b.example"]
+    file = tmp_path / "inkstream.toml"
+    file.write_text(printed)
+    assert cli.run(["serve", "--print-settings", "--config", str(file)]) == 0
+    again = tomllib.loads(capsys.readouterr().out)
+    assert again | {"config": None} == values | {"config": None}
+
+
+def test_printed_settings_hide_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["serve", "--print-settings", "--api-keys", "sesame"]) == 0
+    assert "sesame" not in capsys.readouterr().out
+
+
+def test_a_port_in_use_is_one_line_and_code_1(running: Running, tiny: Checkpoint) -> None:
+    done = inkstream("serve", "--port", running.port, "--models", tiny.path)
+    assert done.returncode == 1
+    assert str(running.port) in one_line(done.stderr)
+
+
+def test_serve_serves_until_it_is_told_to_stop(tiny: Checkpoint) -> None:
+    command = [*INKSTREAM, "serve", "--port", "0", "--models", str(tiny.path)]
+    command += ["--log-format", "json"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        started = json.loads(process.stderr.readline())
+        done = inkstream("stream", "examples/7.png", "--url", started["url"])
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0
+    assert "Traceback" not in rest
+    assert all(json.loads(line) for line in rest.splitlines())
+
+
+# stream
+
+
+def test_stream_writes_a_line_for_each_column_where_no_terminal_reads(running: Running) -> None:
+    done = inkstream("stream", "examples/7.png", "--url", running.url)
+    *lines, last = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[:2] for line in lines] == [["column", str(n)] for n in range(28)]
+    assert "after 28 columns" in last
+    assert "\x1b" not in done.stdout
+
+
+def test_stream_draws_in_a_terminal(running: Running) -> None:
+    with terminal("stream", "examples/7.png", "--url", running.url, "--pace", 0) as (process, end):
+        text = read_all(end)
+        assert process.wait(60) == 0
+    assert text.count("\x1b[17A") == 27  # 28 pictures in one place
+    assert "▀" in text
+    assert "█" in text
+    assert text.index(HIDE_CURSOR) < text.index(SHOW_CURSOR)
+
+
+@pytest.mark.parametrize(("name", "size"), [("COLUMNS", "40"), ("LINES", "12")])
+def test_a_terminal_without_room_for_the_picture_gets_lines(
+    running: Running, monkeypatch: pytest.MonkeyPatch, name: str, size: str
+) -> None:
+    monkeypatch.setenv(name, size)
+    with terminal("stream", "examples/7.png", "--url", running.url, "--pace", 0) as (process, end):
+        text = read_all(end)
+        assert process.wait(60) == 0
+    assert "\x1b" not in text
+    assert [line.split()[:2] for line in text.splitlines()[:-1]] == [
+        ["column", str(n)] for n in range(28)
+    ]
+
+
+def test_an_interrupted_drawing_gives_the_cursor_back(running: Running) -> None:
+    with terminal("stream", EXAMPLES / "7.png", "--url", running.url, "--pace", 9_999) as (
+        process,
+        end,
+    ):
+        text = ""
+        while "▀" not in text:
+            text += os.read(end, 65_536).decode("utf-8", "ignore")
+        process.send_signal(signal.SIGINT)
+        text += read_all(end)
+        assert process.wait(60) == 130
+    assert SHOW_CURSOR in text
+    assert "Traceback" not in text
+
+
+def test_recognize_shows_its_progress_where_only_errors_go_to_a_terminal(
+    tiny: Checkpoint,
+) -> None:
+    ours, theirs = pty.openpty()
+    args = [*INKSTREAM, "recognize", str(DIGITS), "--json", "--model", str(tiny.path)]
+    with subprocess.Popen(args, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        assert process.stdout is not None
+        assert len(process.stdout.read().splitlines()) == 10
+        shown = read_all(ours)
+        os.close(ours)
+    assert "reading" in shown
+    assert "100%" in shown
+
+
+def test_stream_without_a_server_says_how_to_start_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["stream", str(EXAMPLES / "7.png"), "--url", "ws://127.0.0.1:9"]) == 1
+    assert "inkstream serve" in one_line(capsys.readouterr().err)
+
+
+def test_stream_shows_its_key_or_is_turned_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with server(tmp_path, api_keys="sesame") as running:
+        args = ["stream", str(EXAMPLES / "7.png"), "--url", running.url]
+        assert cli.run([*args, "--key", "wrong"]) == 1
+        assert "wrong" not in one_line(capsys.readouterr().err)
+        assert cli.run([*args, "--key", "sesame"]) == 0
+
+
+def test_stream_of_what_is_no_image_is_one_line_and_code_1(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["stream", str(ROOT / "pyproject.toml"), "--url", running.url]) == 1
+    assert "pyproject.toml: not an image" in one_line(capsys.readouterr().err)

@@ -1,0 +1,249 @@
+"""The Python clients against a real server, and the conversation without one."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inkstream.model.errors import InkstreamError
+from inkstream.model.runtime import Runtime
+from inkstream.service.client.client import NoConnectionError, connect, connect_sync
+from inkstream.service.client.sending import WINDOW_COLUMNS
+from inkstream.service.protocol.errors import (
+    ClientFullError,
+    ModelUnknownError,
+    ServerFullError,
+    UnauthorizedError,
+    ValueRefusedError,
+)
+from tests import builders
+from tests.service.running import Running, server
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with server(tmp_path_factory.mktemp("weights")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    """The same net as the server's, to compare with."""
+    return builders.runtime(tmp_path_factory.mktemp("alone") / "tiny.onnx")
+
+
+def expected(alone: Runtime, columns: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, Any]:
+    """Probabilities [n, K] after each of the columns [n, H]."""
+    scores, _ = alone.run(columns[:, None], alone.initial_state(1))
+    return np.exp(scores[:, 0])
+
+
+# Sending
+
+
+def test_every_column_gets_its_result_in_order(running: Running, alone: Runtime) -> None:
+    columns = builders.columns(300)
+    with connect_sync(running.url) as stream:
+        results = list(stream.send(columns))
+    assert [result.column for result in results] == list(range(300))
+    got = [list(result.probabilities.values()) for result in results]
+    np.testing.assert_allclose(got, expected(alone, columns), atol=1e-5)
+    assert results[-1].label == str(np.argmax(got[-1]))
+
+
+async def test_the_asynchronous_client_gets_the_same(running: Running, alone: Runtime) -> None:
+    columns = builders.columns(300, seed=1)
+    async with connect(running.url) as stream:
+        results = [result async for result in stream.send(columns)]
+    assert [result.column for result in results] == list(range(300))
+    got = [list(result.probabilities.values()) for result in results]
+    np.testing.assert_allclose(got, expected(alone, columns), atol=1e-5)
+
+
+async def test_two_streams_of_one_program_do_not_hear_each_other(
+    running: Running, alone: Runtime
+) -> None:
+    async def last(seed: int) -> list[float]:
+        async with connect(running.url) as stream:
+            probabilities: dict[str, float] = {}
+            async for result in stream.send(builders.columns(200, seed)):
+                probabilities = result.probabilities
+            return list(probabilities.values())
+
+    got = await asyncio.gather(*(last(seed) for seed in range(8)))
+    for seed, probabilities in enumerate(got):
+        np.testing.assert_allclose(
+            probabilities, expected(alone, builders.columns(200, seed))[-1], atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("kind", [bytes, memoryview, list, np.asfortranarray])
+def test_bytes_buffers_arrays_and_lists_are_the_same_columns(running: Running, kind: Any) -> None:
+    columns = builders.columns(5)
+    made = {bytes: columns.tobytes(), memoryview: columns.data, list: columns.tolist()}
+    with connect_sync(running.url) as stream:
+        got = list(stream.send(made.get(kind, np.asfortranarray(columns))))
+        stream.reset()
+        again = list(stream.send(columns))
+    assert [r.probabilities for r in got] == [r.probabilities for r in again]
+
+
+def test_no_columns_give_no_results(running: Running) -> None:
+    with connect_sync(running.url) as stream:
+        assert list(stream.send(b"")) == []
+
+
+def test_a_send_left_early_does_not_confuse_the_next(running: Running) -> None:
+    columns = builders.columns(40)
+    with connect_sync(running.url) as stream:
+        for result in stream.send(columns):
+            if result.column == 3:
+                break
+        after = list(stream.send(columns[:2]))
+        assert [result.column for result in after] == [40, 41]
+        assert stream.flush().columns == 42
+
+
+def test_leaving_early_keeps_all_but_a_window_from_being_sent(running: Running) -> None:
+    with connect_sync(running.url) as stream:
+        next(iter(stream.send(builders.columns(2_000))))
+        assert stream.flush().columns <= 2 * WINDOW_COLUMNS
+
+
+# Asking
+
+
+def test_flush_gives_the_label_and_the_number_of_columns(running: Running) -> None:
+    with connect_sync(running.url) as stream:
+        assert (stream.flush().label, stream.flush().columns) == (None, 0)
+        *_, last = stream.send(builders.columns(9))
+        flushed = stream.flush()
+    assert (flushed.label, flushed.columns) == (last.label, 9)
+
+
+def test_rewind_takes_columns_back(running: Running) -> None:
+    columns = builders.columns(60)
+    with connect_sync(running.url) as stream:
+        before = list(stream.send(columns))
+        assert stream.rewind(20).column == 20
+        again = list(stream.send(columns[20:]))
+    assert [r.column for r in again] == list(range(20, 60))
+    for one, two in zip(before[20:], again, strict=True):
+        assert one.probabilities == pytest.approx(two.probabilities, abs=1e-5)
+
+
+def test_reset_begins_again_at_column_0(running: Running) -> None:
+    with connect_sync(running.url) as stream:
+        first = list(stream.send(builders.columns(7)))
+        assert stream.reset().epoch == 1
+        second = list(stream.send(builders.columns(7)))
+    assert [r.probabilities for r in first] == [r.probabilities for r in second]
+    assert [r.column for r in second] == list(range(7))
+
+
+def test_configure_answers_with_the_values_in_force(running: Running) -> None:
+    with connect_sync(running.url) as stream:
+        values = stream.configure(characters="17", every="message")
+        assert (values.characters, values.every) == ("17", "message")
+        results = list(stream.send(builders.columns(100)))
+        assert [result.column for result in results] == [63, 99]
+        assert results[-1].label in "17"
+
+
+def test_a_line_that_ends_by_itself_goes_on_at_column_0(running: Running) -> None:
+    ink = np.full((3, 28), 200, np.uint8)
+    columns = np.concatenate([ink, np.zeros((4, 28), np.uint8), ink])
+    with connect_sync(running.url) as stream:
+        stream.configure(line_end_columns=4)
+        results = list(stream.send(columns))
+        assert [result.column for result in results] == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
+        assert [r.column for r in stream.send(ink)] == [3, 4, 5]
+        assert stream.flush().columns == 6
+
+
+def test_ping_and_end_are_answered(running: Running) -> None:
+    with connect_sync(running.url) as stream:
+        stream.ping()
+        list(stream.send(builders.columns(5)))
+        done = stream.end()
+    assert done.columns == 5
+
+
+async def test_the_asynchronous_client_asks_the_same(running: Running) -> None:
+    async with connect(running.url) as stream:
+        await stream.configure(top_k=2)
+        async for result in stream.send(builders.columns(4)):
+            assert len(result.probabilities) == 2
+        assert (await stream.rewind(2)).column == 2
+        assert (await stream.flush()).columns == 2
+        assert (await stream.reset()).epoch == 2
+        await stream.ping()
+        assert (await stream.end()).columns >= 2
+
+
+# What goes wrong
+
+
+def test_a_refused_request_leaves_the_stream_usable(running: Running) -> None:
+    with connect_sync(running.url) as stream:
+        with pytest.raises(ValueRefusedError, match="every"):
+            stream.configure(every="day")
+        with pytest.raises(InkstreamError, match="5"):
+            stream.rewind(5)
+        assert len(list(stream.send(builders.columns(3)))) == 3
+
+
+def test_an_unknown_model_is_a_typed_error(running: Running) -> None:
+    with pytest.raises(ModelUnknownError, match="tiny"), connect_sync(running.url, model="nosuch"):
+        pass
+
+
+def test_keys_are_asked_for_and_accepted(tmp_path: Path) -> None:
+    with server(tmp_path, api_keys="sesame") as running:
+        with pytest.raises(UnauthorizedError), connect_sync(running.url):
+            pass
+        with pytest.raises(UnauthorizedError), connect_sync(running.url, key="wrong"):
+            pass
+        with connect_sync(running.url, key="sesame") as stream:
+            stream.ping()
+
+
+def test_a_full_server_is_a_typed_error(tmp_path: Path) -> None:
+    with server(tmp_path, max_sessions=1) as running, connect_sync(running.url):  # noqa: SIM117
+        with pytest.raises(ServerFullError), connect_sync(running.url):
+            pass
+
+
+async def test_too_many_sessions_of_one_client_are_a_typed_error(tmp_path: Path) -> None:
+    with server(tmp_path, max_sessions_per_client=1) as running:
+        async with connect(running.url):
+            with pytest.raises(ClientFullError):
+                async with connect(running.url):
+                    pass
+
+
+def test_nobody_at_the_address_is_said_in_one_line() -> None:
+    with pytest.raises(NoConnectionError, match=r"cannot reach ws://127\.0\.0\.1:9"):  # noqa: SIM117
+        with connect_sync("ws://127.0.0.1:9"):
+            pass
+
+
+def test_the_client_needs_websockets_and_pydantic_alone() -> None:
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import inkstream.service.client.client, sys;"
+            "print(*{name.split('.')[0] for name in sys.modules})",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    heavy = {"numpy", "PIL", "onnxruntime", "torch", "onnx", "fastapi", "starlette", "uvicorn"}
+    assert heavy.isdisjoint(loaded)

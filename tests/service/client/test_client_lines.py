@@ -1,0 +1,346 @@
+"""The Python clients and a transcriber: events with their results, flushes, and ink."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkstream.model.preprocess.columns import line_columns
+from inkstream.model.preprocess.ink import flatten, rasterise
+from inkstream.model.recognizer import Recognizer, load
+from inkstream.service.cli.terminal import HIDE_CURSOR, SHOW_CURSOR
+from inkstream.service.client.client import Result, Stream, connect, connect_sync
+from inkstream.service.client.sending import CHUNK_COLUMNS
+from inkstream.service.protocol.errors import ColumnsError, InkError
+from inkstream.service.protocol.events import Event
+from tests import builders
+from tests.service.commands import inkstream, one_line, read_all, terminal
+from tests.service.running import Running, server
+
+Stroke = list[tuple[float, float]]
+WAVE: Stroke = [(float(x), 80 + 70 * float(np.sin(x / 30))) for x in range(30, 900, 9)]
+DOT: Stroke = [(400, 10)]
+BAR: Stroke = [(950, 10), (960, 150)]
+
+
+@pytest.fixture(scope="module")
+def running(line_weights: Path) -> Iterator[Running]:
+    with server(
+        line_weights, models="tiny,tiny_lines", max_message_points=60, ink_margin_columns=0
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def stream(running: Running) -> Iterator[Stream]:
+    with connect_sync(running.url, model="tiny_lines") as stream:
+        yield stream
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scan of a line."""
+    path: Path = tmp_path_factory.mktemp("scans") / "line.png"
+    points, starts = flatten([WAVE, DOT, BAR])
+    Image.fromarray(255 - rasterise(points, starts, 170, 9.0, 1000).T).save(path)
+    return path
+
+
+def drawn(*strokes: Stroke) -> Any:
+    points, starts = flatten(strokes)
+    return rasterise(points / 10, starts, 16)
+
+
+def spans(events: list[Event]) -> list[tuple[str, int, int]]:
+    return [(event.type, event.start, event.end) for event in events]
+
+
+def decided(results: list[Result]) -> list[Event]:
+    return [event for result in results for event in result.events]
+
+
+def expected(reader: Recognizer, columns: Any) -> list[tuple[str, int, int]]:
+    """Letters and marks of a line with a flush behind it."""
+    return [
+        ("punctuation" if letter.is_mark else "letter", letter.start, letter.end)
+        for letter in reader.read(columns).letters
+    ]
+
+
+# Columns
+
+
+def test_events_come_with_the_result_of_their_column(stream: Stream, reader: Recognizer) -> None:
+    columns = builders.columns(300, 3, 16)
+    results = list(stream.send(columns))
+    flushed = stream.flush()
+    assert [result.column for result in results] == list(range(300))
+    for result in results:
+        assert all(event.column == result.column for event in result.events)
+        assert result.text is not None
+        assert 0 <= (result.letter_end or 0) <= 1
+    events = decided(results) + list(flushed.events)
+    assert spans([e for e in events if e.type != "word"]) == expected(reader, columns)
+    assert flushed.text == reader.read(columns).text
+
+
+async def test_the_asynchronous_client_hears_the_same(running: Running, reader: Recognizer) -> None:
+    columns = builders.columns(300, 3, 16)
+    async with connect(running.url, model="tiny_lines") as stream:
+        results = [result async for result in stream.send(columns)]
+        done = await stream.end()
+    events = decided(results) + list(done.events)
+    assert spans([e for e in events if e.type != "word"]) == expected(reader, columns)
+    assert (done.letters, done.text) == (len(expected(reader, columns)), reader.read(columns).text)
+
+
+def test_a_line_that_ends_by_itself_is_told_with_its_last_events(
+    stream: Stream, reader: Recognizer
+) -> None:
+    stream.configure(line_end_columns=5)
+    first = np.concatenate([builders.columns(41, 4, 16), np.zeros((5, 16), np.uint8)])
+    first[40] = 99
+    assert stream.ended_line is None
+    results = list(stream.send(first))
+    following = list(stream.send(builders.columns(20, 5, 16)))
+    ended = stream.ended_line
+    assert ended is not None
+    assert ended.text == reader.read(first).text
+    events = decided(results) + list(ended.events)
+    assert spans([e for e in events if e.type != "word"]) == expected(reader, first)
+    assert {result.epoch for result in following} == {1}
+    assert all(event.start < 20 for event in decided(following))
+
+
+def test_what_a_rewind_withdraws_is_not_told_later(stream: Stream) -> None:
+    columns = builders.columns(120, 3, 16)
+    for result in stream.send(columns):
+        if result.column == 10:
+            break
+    rewound = stream.rewind(8)
+    assert rewound.text is not None
+    results = list(stream.send(columns[8:]))
+    assert all(event.column >= 8 for event in decided(results))
+    ids = [event.id for event in decided(results) if event.type != "word"]
+    assert ids == list(range(rewound.letters, rewound.letters + len(ids)))
+
+
+# Ink
+
+
+def test_strokes_give_the_results_of_their_columns(stream: Stream, reader: Recognizer) -> None:
+    results = list(stream.ink([WAVE], 160))
+    results += stream.ink([BAR], 160)
+    assert [result.column for result in results] == list(range(len(results)))
+    flushed = stream.flush()
+    assert flushed.text == reader.read(drawn(WAVE, BAR)).text
+
+
+def test_a_late_stroke_gives_changed_columns_anew(stream: Stream, reader: Recognizer) -> None:
+    before = list(stream.ink([WAVE, BAR], 160))
+    again = list(stream.ink([DOT], 160))
+    assert {result.epoch for result in before} == {0}
+    assert {result.epoch for result in again} == {1}
+    assert again[0].column < 40
+    assert again[-1].column == before[-1].column
+    assert stream.flush().text == reader.read(drawn(WAVE, BAR, DOT)).text
+
+
+async def test_the_asynchronous_client_writes_too(running: Running, reader: Recognizer) -> None:
+    async with connect(running.url, model="tiny_lines") as stream:
+        results = [result async for result in stream.ink([WAVE, DOT], 160)]
+        flushed = await stream.flush()
+    assert results
+    assert flushed.text == reader.read(drawn(WAVE, DOT)).text
+
+
+def test_many_points_go_in_several_messages(running: Running, reader: Recognizer) -> None:
+    x = np.linspace(30, 900, 1000)
+    fine = np.stack([x, 80 + 70 * np.sin(x / 30)], 1)
+    with connect_sync(running.url, model="tiny_lines") as stream:
+        list(stream.ink([fine, DOT, []], 160))
+        assert stream.flush().text == reader.read(drawn(fine.tolist(), DOT)).text
+
+
+def test_a_named_stroke_comes_in_pieces_and_is_taken_back(
+    running: Running, reader: Recognizer
+) -> None:
+    x = np.linspace(30, 900, 1000)
+    fine = np.stack([x, 80 + 70 * np.sin(x / 30)], 1).tolist()
+    with connect_sync(running.url, model="tiny_lines") as stream:
+        results = list(stream.ink([{"id": "f", "points": fine[:900], "last": False}], 160))
+        results += stream.ink([{"id": "f", "points": fine[900:]}], 160, pause=True)
+        assert results[-1].column == len(drawn(fine)) - 1
+        named = {span.id for event in decided(results) for span in event.strokes or ()}
+        assert named == {"f"}
+        assert stream.rewound is None
+        list(stream.ink([{"id": 2, "points": [(200, 2), (300, 158)]}], 160))
+        assert stream.rewound is not None
+        first = stream.rewound.column
+        again = list(stream.undo(2))
+        assert again[0].column == stream.rewound.column == first
+        assert {result.epoch for result in again} == {stream.rewound.epoch} == {2}
+        assert stream.flush().text == reader.read(drawn(fine)).text
+
+
+def test_small_ink_is_read_as_large_ink_is(running: Running) -> None:
+    x = np.linspace(0, 900, 1000)
+    large = np.stack([x + 30, 80 + 70 * np.sin(x / 30)], 1)
+    middle, small = 95.0, large * (0.3, 0.3) + (0, 71)
+    with connect_sync(running.url, model="tiny_lines") as stream:
+        list(stream.ink([large], 160, pause=True))
+        expected = stream.flush().text
+        stream.reset()
+        list(stream.ink([small], 160, pause=True, fit=True))
+        assert stream.rewound is not None
+        frame = stream.rewound.frame
+        assert frame is not None
+        assert frame.top + frame.height / 2 == pytest.approx(middle, abs=0.1)
+        assert frame.height == pytest.approx(42 / (29 / 32 - 2 / 16), rel=1e-4)
+        fitted = stream.flush().text
+        stream.reset()
+        list(stream.ink([small - (0, frame.top)], frame.height, pause=True))
+        assert stream.flush().text == fitted != ""
+        assert abs(len(fitted or "") - len(expected or "")) <= 3
+
+
+def test_what_is_left_early_does_not_show_up_later(stream: Stream) -> None:
+    for _ in stream.ink([WAVE[:50]], 160):
+        break
+    results = list(stream.ink([BAR], 160))
+    assert results[0].column == 46  # the pen had left those before behind
+
+
+def test_ink_that_is_refused_is_a_typed_error(stream: Stream) -> None:
+    with pytest.raises(InkError, match="x is from"):
+        list(stream.ink([[(-5, 3)]], 160))
+
+
+def test_an_error_is_raised_by_the_call_that_it_is_about(stream: Stream) -> None:
+    list(stream.ink([BAR], 160))
+    columns = builders.columns(2 * CHUNK_COLUMNS + 1, column_height=16)
+    with pytest.raises(ColumnsError, match="in a line of ink"):
+        list(stream.send(columns))
+    assert stream.reset().epoch == 1
+    assert [result.column for result in stream.send(columns)] == list(range(len(columns)))
+    with pytest.raises(InkError, match="in a line of columns"):
+        list(stream.ink([BAR], 160))
+    assert [result.column for result in stream.send(columns[:2])] == [129, 130]
+
+
+async def test_an_error_that_nobody_waited_for_is_not_raised_later(running: Running) -> None:
+    async with connect(running.url, model="tiny_lines") as stream:
+        refused = stream.configure(top_k=0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await refused
+        await stream.ping()
+        assert (await stream.configure(top_k=1)).top_k == 1
+
+
+# The command line
+
+
+def test_stream_writes_columns_and_events_where_no_terminal_reads(
+    running: Running, picture: Path, reader: Recognizer
+) -> None:
+    done = inkstream("stream", picture, "--url", running.url, "--model", "tiny_lines")
+    assert (done.returncode, done.stderr) == (0, "")
+    *lines, last = done.stdout.splitlines()
+    answer = reader.recognize(picture)
+    assert last == f"  {answer.text}"
+    kinds = [line.split()[0] for line in lines]
+    assert kinds.count("column") == len(line_columns(picture, 16))
+    assert kinds.count("letter") + kinds.count("punctuation") == len(answer.letters)
+    assert kinds.count("word") == len(answer.words)
+
+
+def test_stream_sends_ink_and_writes_its_columns_and_events(
+    running: Running, tmp_path: Path, reader: Recognizer
+) -> None:
+    (tmp_path / "a.jsonl").write_text(
+        f"{json.dumps({'strokes': [WAVE, BAR]})}\n"
+        f"{json.dumps({'strokes': [[], WAVE, BAR, DOT], 'height': 160})}\n"
+    )
+    args = ["--url", running.url, "--model", "tiny_lines"]
+    done = inkstream("stream", tmp_path / "a.jsonl", *args)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    answers = [reader.read_ink([WAVE, BAR]), reader.read(drawn(WAVE, BAR, DOT))]
+    assert [line[2:] for line in lines if line.startswith("  ")] == [own.text for own in answers]
+    kinds = [line.split()[0] for line in lines]
+    assert kinds.count("rewound") == 1  # the dot came late, in a message of its own
+    assert kinds.count("column") > sum(own.columns for own in answers)
+    assert "letter" in kinds
+
+
+def test_stream_draws_ink_in_a_terminal(running: Running, tmp_path: Path) -> None:
+    ink = tmp_path / "a.jsonl"
+    ink.write_text(json.dumps({"strokes": [WAVE, DOT], "height": 160}))
+    args = ["stream", ink, "--url", running.url, "--model", "tiny_lines", "--pace", 0]
+    with terminal(*args) as (process, end):
+        assert "▀" in read_all(end)
+        assert process.wait(60) == 0
+
+
+def test_stream_reads_ink_with_a_classifier_too(running: Running, tmp_path: Path) -> None:
+    ink = tmp_path / "a.inkml"
+    ink.write_text("<ink><trace>5 0, 0 50, 9 90</trace></ink>")
+    done = inkstream("stream", ink, "--url", running.url, "--model", "tiny")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "after 28 columns" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "a.jsonl: there is no ink in it"),
+        ("[]", "a.jsonl:1: a JSON list"),
+        ('{"strokes": [[]]}', "a.jsonl:1: there is no ink: no stroke has a point"),
+    ],
+)
+def test_stream_names_the_ink_that_it_cannot_read(
+    running: Running, tmp_path: Path, content: str, says: str
+) -> None:
+    (tmp_path / "a.jsonl").write_text(content)
+    args = ["--url", running.url, "--model", "tiny_lines"]
+    done = inkstream("stream", tmp_path / "a.jsonl", *args)
+    assert done.returncode == 1
+    assert says in one_line(done.stderr)
+
+
+def test_stream_draws_a_line_in_a_terminal(running: Running, picture: Path) -> None:
+    args = ["stream", picture, "--url", running.url, "--model", "tiny_lines", "--pace", 0]
+    with terminal(*args) as (process, end):
+        text = read_all(end)
+        assert process.wait(60) == 0
+    assert "▀" in text
+    assert text.index(HIDE_CURSOR) < text.index(SHOW_CURSOR)
+
+
+def test_recognize_reads_the_pictures_of_lines(line_weights: Path, picture: Path) -> None:
+    model = str(line_weights / "tiny_lines.onnx")
+    answer = load(model).recognize(picture)
+
+    def said(*args: str) -> str:
+        done: subprocess.CompletedProcess[str] = inkstream(
+            "recognize", picture, "--model", model, *args
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    assert said() == f"{picture}  {answer.text}  {answer.confidence:.2%}\n"
+    header, row = said("--csv").splitlines()
+    assert header == "image,text,probability"
+    assert row.endswith(f"{answer.confidence:.6f}")
+
+    line = json.loads(said("--json"))
+    assert line.keys() == {"image", "text", "letters", "words", "columns"}
+    assert [each["char"] for each in line["letters"]] == [each.char for each in answer.letters]
+    assert [each["text"] for each in line["words"]] == [each.text for each in answer.words]

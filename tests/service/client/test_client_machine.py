@@ -1,0 +1,144 @@
+"""The client talks with a real session over a wire that merges, delays and cuts as servers may.
+
+Whatever a program does with its stream (leaving a loop early, going back, starting anew), every
+result that it gets is that of a lone line, belongs to the columns of that very send, and comes in
+order.
+"""
+
+from collections import deque
+from typing import Any, cast
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from numpy.typing import NDArray
+from websockets.sync.client import ClientConnection
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.runtime import Runtime
+from inkstream.service.client.client import Stream
+from inkstream.service.client.conversation import Conversation, Result
+from inkstream.service.protocol.server_messages import Result as SaidResult
+from inkstream.service.protocol.server_messages import ServerMessage, encode
+from tests.service.lone import LIMITS, Lone, alone
+
+POOL = np.random.default_rng(1).integers(0, 256, (80, 28), np.uint8)
+MOST = 300  # columns of one send
+MAX_LINE = LIMITS.max_line_columns - MOST
+
+
+class Wire:
+    """A socket whose other end is a session, with columns run in pieces of a chosen size."""
+
+    def __init__(self, net: Runtime) -> None:
+        self.lone = Lone(net)
+        self.piece = 64  # columns in one run
+        self.merging = False
+        self._said: deque[ServerMessage] = deque()
+
+    def send(self, frame: str | bytes) -> None:
+        self.lone.send(frame)
+
+    def recv(self) -> str:
+        while not self._said:
+            self._said += self.lone.heard()
+            if not self._said:
+                assert self.lone.step(self.piece), "the client waits for what never comes"
+        message = self._said.popleft()
+        while self.merging and type(message) is SaidResult and self._next_is_result():
+            message = self._said.popleft()
+        return encode(message)
+
+    def _next_is_result(self) -> bool:
+        return bool(self._said) and type(self._said[0]) is SaidResult
+
+
+class ClientMachine(RuleBasedStateMachine):
+    """One program with one stream; `line` is what it has written so far."""
+
+    net: Runtime
+
+    @initialize()
+    def connect(self) -> None:
+        self.wire = Wire(self.net)
+        socket = cast(ClientConnection, self.wire)
+        self.stream = Stream(socket, Conversation(self.wire.recv()))
+        self.line = b""
+
+    @rule(piece=st.integers(1, 64), merging=st.booleans())
+    def weather(self, piece: int, merging: bool) -> None:
+        self.wire.piece, self.wire.merging = piece, merging
+
+    @precondition(lambda self: len(self.line) // 28 < MAX_LINE)
+    @rule(first=st.integers(0, 79), n_columns=st.integers(0, MOST))
+    def write(self, first: int, n_columns: int) -> None:
+        columns = np.resize(np.roll(POOL, -first, 0), (n_columns, 28))
+        before = len(self.line) // 28
+        results = list(self.stream.send(columns))
+        self.line += columns.tobytes()
+        self._check(results, before)
+        assert [r.column for r in results[-1:]] == [len(self.line) // 28 - 1][: len(columns)]
+        if not self.wire.merging:
+            assert len(results) == len(columns)
+
+    @precondition(lambda self: len(self.line) // 28 < MAX_LINE)
+    @rule(n_columns=st.integers(1, MOST), n_read=st.integers(0, 20))
+    def write_and_leave_early(self, n_columns: int, n_read: int) -> None:
+        columns = np.resize(POOL, (n_columns, 28))
+        before = len(self.line) // 28
+        results = []
+        for result in self.stream.send(columns):
+            results.append(result)
+            if len(results) > n_read:
+                break
+        n_sent = self.stream.flush().columns - before
+        self.line += columns[:n_sent].tobytes()
+        self._check(results, before)
+
+    @rule(back=st.integers(0, LIMITS.max_rewind_columns))
+    def rewind(self, back: int) -> None:
+        column = max(0, len(self.line) // 28 - back)
+        if column >= self._furthest() - LIMITS.max_rewind_columns:
+            assert self.stream.rewind(column).column == column
+            self.line = self.line[: 28 * column]
+
+    def _furthest(self) -> int:
+        session: Any = self.wire.lone.session
+        return int(session._line.oldest) + LIMITS.max_rewind_columns
+
+    @rule()
+    def reset(self) -> None:
+        self.stream.reset()
+        self.line = b""
+
+    @invariant()
+    def flush_knows_the_line(self) -> None:
+        if hasattr(self, "stream"):
+            flushed = self.stream.flush()
+            assert flushed.columns == len(self.line) // 28
+            assert (flushed.label is None) == (not self.line)
+
+    def _check(self, results: list[Result], before: int) -> None:
+        """Results rise, lie behind `before`, and are those of the line read alone."""
+        columns = [result.column for result in results]
+        assert columns == sorted(set(columns))
+        assert all(column >= before for column in columns)
+        if results:
+            expected: NDArray[np.float32] = alone(self.net, self.line)
+            got = [list(result.probabilities.values()) for result in results]
+            np.testing.assert_allclose(got, expected[columns], atol=1e-4)
+
+
+def test_a_program_hears_of_its_own_columns_alone_whatever_it_does(tiny: Checkpoint) -> None:
+    ClientMachine.net = Runtime(tiny)
+    run_state_machine_as_test(
+        ClientMachine, settings=settings(max_examples=60, stateful_step_count=20)
+    )

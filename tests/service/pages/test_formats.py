@@ -1,0 +1,137 @@
+"""hOCR and ALTO: what archives' programs find in them, and what their standards ask for."""
+
+import re
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree as Tree
+
+import pytest
+import xmlschema
+
+from inkstream.model.pages.page import find_page
+from inkstream.model.recognizer import load
+from inkstream.service.cli.recognize import page_of
+from inkstream.service.pages import formats
+from inkstream.service.pages.messages import PageTranscription, transcription
+from tools.pages import encoded, page
+
+DATA: Final = Path(__file__).parents[2] / "data"
+XHTML: Final = f"{{{formats.XHTML}}}"
+ALTO: Final = f"{{{formats.ALTO}}}"
+NUMBERS: Final = r"\d+ \d+ \d+ \d+"
+# Classes and their properties as hOCR 1.2 has them, by the pattern of `title`.
+TITLES: Final = {
+    "ocr_page": rf'(image "[^"]*"; )?bbox {NUMBERS}; ppageno \d+',
+    "ocr_carea": f"bbox {NUMBERS}",
+    "ocr_par": f"bbox {NUMBERS}",
+    "ocr_line": rf"bbox {NUMBERS}; baseline -?\d+\.\d+ -?\d+\.\d+; x_wconf \d+",
+    "ocrx_word": rf"bbox {NUMBERS}; x_wconf \d+",
+    "ocrx_cinfo": rf"x_bboxes {NUMBERS}; x_conf \d+",
+}
+ORDER: Final = tuple(TITLES)
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> PageTranscription:
+    path = tmp_path_factory.mktemp("page") / "page.png"
+    path.write_bytes(encoded(page(n_blocks=2, n_lines=4).image, "PNG"))
+    return page_of(path, load("lines"))
+
+
+@pytest.fixture(scope="module")
+def schema() -> xmlschema.XMLSchema:
+    places = [(formats.XLINK, str(DATA / "xlink.xsd"))]
+    return xmlschema.XMLSchema(str(DATA / "alto-4-2.xsd"), locations=places, allow="local")
+
+
+def test_hocr_is_well_formed_and_has_the_classes_of_the_standard(read: PageTranscription) -> None:
+    root = Tree.fromstring(formats.hocr(read, "a page.png"))
+    assert root.tag == f"{XHTML}html"
+    metas = {each.get("name"): each.get("content", "") for each in root.iter(f"{XHTML}meta")}
+    assert metas["ocr-system"].startswith("inkstream ")
+    marked = [each for each in root.iter() if each.get("class")]
+    assert {each.get("class") for each in marked} == set(TITLES)
+    assert set(TITLES) <= set(metas["ocr-capabilities"].split())
+    for each in marked:
+        assert re.fullmatch(TITLES[each.get("class", "")], each.get("title", "")), each.attrib
+    names = [each.get("id") for each in marked if each.get("id")]
+    assert len(names) == len(set(names))
+    body = root.find(f"{XHTML}body")
+    assert body is not None
+    assert " ".join("".join(body.itertext()).split()) == " ".join(read.text.split())
+
+
+def test_each_element_of_hocr_lies_in_the_one_around_it(read: PageTranscription) -> None:
+    def check(element: Tree.Element, depth: int, around: list[int] | None) -> None:
+        bounds = around
+        if element.get("class"):
+            assert ORDER.index(element.get("class", "")) == depth
+            title = element.get("title", "")
+            match = re.search(rf"bbox(?:es)? ({NUMBERS})", title)
+            assert match is not None
+            bounds = [int(number) for number in match.group(1).split()]
+            assert bounds[0] < bounds[2]
+            assert bounds[1] < bounds[3]
+            if around is not None:
+                assert around[0] - 1 <= bounds[0] <= bounds[2] <= around[2] + 1
+            depth += 1
+        for child in element:
+            check(child, depth, bounds)
+
+    body = Tree.fromstring(formats.hocr(read)).find(f"{XHTML}body")
+    assert body is not None
+    check(body, 0, None)
+
+
+def test_alto_is_valid_by_its_schema(read: PageTranscription, schema: xmlschema.XMLSchema) -> None:
+    empty = PageTranscription(text="", width=10, height=20, lines=())
+    for text in (formats.alto(read, "a <page>.png"), formats.alto(empty)):
+        schema.validate(text)
+
+
+def test_the_schema_refuses_what_is_no_alto(
+    read: PageTranscription, schema: xmlschema.XMLSchema
+) -> None:
+    text = formats.alto(read)
+    for wrong in (
+        text.replace(" PHYSICAL_IMG_NR=", " PHYSICAL="),
+        re.sub(r'GC="[^"]*"', 'GC="7"', text, count=1),
+        text.replace("<TextLine", "<Line").replace("</TextLine", "</Line"),
+    ):
+        assert not schema.is_valid(wrong)
+
+
+def test_alto_holds_every_line_word_and_letter(read: PageTranscription) -> None:
+    root = Tree.fromstring(formats.alto(read, "page.png"))
+    lines = list(root.iter(f"{ALTO}TextLine"))
+    assert len(lines) == len(read.lines) == 8
+    assert len(list(root.iter(f"{ALTO}TextBlock"))) == 2
+    for element, line in zip(lines, read.lines, strict=True):
+        words = element.findall(f"{ALTO}String")
+        assert " ".join(word.get("CONTENT", "") for word in words) == line.text
+        assert len(element.findall(f"{ALTO}SP")) == len(words) - 1
+        for string, word in zip(words, line.words, strict=True):
+            glyphs = [glyph.get("CONTENT") for glyph in string.findall(f"{ALTO}Glyph")]
+            assert "".join(filter(None, glyphs)) == word.text
+            assert float(string.get("WC", "")) == pytest.approx(word.confidence, abs=1e-4)
+    names = [each.text for each in root.iter(f"{ALTO}fileName")]
+    assert names == ["page.png"]
+
+
+def test_what_is_written_cannot_become_markup() -> None:
+    name = '"><script>alert(1)</script>'
+    nothing = PageTranscription(text="", width=1, height=1, lines=())
+    for text in (formats.hocr(nothing, name), formats.alto(nothing, name)):
+        assert "<script" not in text
+        Tree.fromstring(text)
+
+
+def test_lines_on_which_nothing_was_read_are_left_out_of_both() -> None:
+    sheet = page(n_lines=3)
+    found = find_page(sheet.image, 32)
+    from inkstream.service.pages.messages import read_line
+
+    unread = transcription(found, [read_line(line, "", ()) for line in found.lines])
+    assert "TextLine" not in formats.alto(unread)
+    assert 'ocr_line"' not in formats.hocr(unread)
+    assert unread.text == "\n\n"

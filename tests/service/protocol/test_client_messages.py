@@ -1,0 +1,333 @@
+"""A client's messages: what is read, and what is refused with which words."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkstream.service.protocol import client_messages as requests
+from inkstream.service.protocol import server_messages as messages
+from inkstream.service.protocol.client_messages import parse_client
+from inkstream.service.protocol.errors import (
+    ColumnsError,
+    InkError,
+    JsonError,
+    MessageError,
+    TypeUnknownError,
+    ValueRefusedError,
+)
+from inkstream.service.protocol.server_messages import encode
+from inkstream.service.protocol.validation import ALLOWED, CLIENT_TYPES, ID_ALLOWED
+
+
+def refusal(text: str | bytes) -> MessageError:
+    with pytest.raises(MessageError) as caught:
+        parse_client(text)
+    return caught.value
+
+
+# What a client may say
+
+
+def test_a_message_is_read_into_the_model_of_its_type() -> None:
+    assert parse_client('{"type":"rewind","column":12,"id":"r1"}') == requests.Rewind(
+        type="rewind", column=12, id="r1"
+    )
+
+
+def test_bytes_are_read_like_text() -> None:
+    assert parse_client(b'{"type":"ping","id":7}') == requests.Ping(type="ping", id=7)
+
+
+def test_unknown_fields_are_ignored() -> None:
+    assert parse_client('{"type":"flush","colour":"red"}') == requests.Flush(type="flush")
+
+
+def test_columns_are_read_as_whole_numbers() -> None:
+    message = parse_client('{"type":"columns","columns":[[0,255],[7,8]]}')
+    assert isinstance(message, requests.Columns)
+    assert message.columns == [[0, 255], [7, 8]]
+
+
+def test_configure_remembers_which_fields_were_given() -> None:
+    message = parse_client('{"type":"configure","characters":null,"top_k":3}')
+    assert message.model_fields_set == {"type", "characters", "top_k"}
+
+
+def test_messages_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        parse_client('{"type":"rewind","column":12}').column = 3  # type: ignore[attr-defined]
+
+
+def test_the_types_named_in_errors_are_those_that_are_read() -> None:
+    fields = {"column": 0, "columns": [[1]], "strokes": [], "height": 9}
+    for kind in CLIENT_TYPES:
+        message = parse_client(json.dumps({"type": kind, **fields}))
+        assert type(message).__name__.lower() == kind
+
+
+def test_every_field_has_words_for_what_is_allowed_in_it() -> None:
+    kinds = requests.ClientMessage.__subclasses__()
+    fields = {name for kind in kinds for name in kind.model_fields}
+    assert ALLOWED.keys() == fields - {"type", "columns", "strokes"}
+
+
+def test_an_id_may_have_so_many_characters() -> None:
+    assert "a text of at most 128 characters" in ID_ALLOWED
+
+
+# What is not a message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "EOF while parsing"),
+        ("{", "EOF while parsing an object"),
+        ("{'type': 'ping'}", "key must be a string"),
+        ('{"type":"ping"} and more', "trailing characters"),
+        ('{"type":"ping",}', "trailing comma"),
+        ("[" * 50_000, "recursion limit exceeded"),
+        ('{"type":"ping","x":' + "[" * 50_000 + "]" * 50_000 + "}", "recursion limit exceeded"),
+        ('{"type":' * 50_000, "recursion limit exceeded"),
+        ('{"type":"rewind","column":' + "9" * 5_000 + "}", "number out of range"),
+        ('{"type":"ping","id":"\\ud800"}', "hex escape"),
+        (b'{"type":"ping","id":"\xff"}', "invalid unicode"),
+        ("\x00", "expected value"),
+    ],
+)
+def test_broken_json_says_what_is_wrong_and_where(text: str | bytes, words: str) -> None:
+    error = refusal(text)
+    assert type(error) is JsonError
+    assert str(error).startswith("text frame is not JSON: ")
+    assert words in str(error)
+    assert len(str(error)) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        ("[]", "an array"),
+        ("3", "3"),
+        ("null", "null"),
+        ("true", "true"),
+        ('"columns"', '"columns"'),
+        ("NaN", "NaN"),
+    ],
+)
+def test_json_that_is_no_object_is_refused(text: str, got: str) -> None:
+    error = refusal(text)
+    assert type(error) is JsonError
+    assert str(error) == f"message is {got}, expected an object with a type"
+
+
+@pytest.mark.parametrize(
+    ("message", "got"),
+    [
+        ({}, "message has no type"),
+        ({"type": None}, "type is null"),
+        ({"type": 3}, "type is 3"),
+        ({"type": True}, "type is true"),
+        ({"type": ["ping"]}, "type is an array"),
+        ({"type": {"type": "ping"}}, "type is an object"),
+        ({"type": "Ping"}, 'type is "Ping"'),
+        ({"type": "z" * 999}, 'type is "' + "z" * 39 + "..."),
+        ({"type": "result"}, 'type is "result"'),
+    ],
+)
+def test_a_missing_or_unknown_type_lists_the_known_ones(message: object, got: str) -> None:
+    error = refusal(json.dumps(message))
+    assert type(error) is TypeUnknownError
+    known = "columns, ink, configure, rewind, flush, reset, ping, end"
+    assert str(error) == f"{got}, allowed: {known}"
+
+
+# Faulty fields
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ("[[1,300]]", "pixel 1 of column 0 is 300, allowed: whole numbers 0..255"),
+        ("[[1],[-1]]", "pixel 0 of column 1 is -1, allowed: whole numbers 0..255"),
+        ("[[NaN]]", "pixel 0 of column 0 is NaN, allowed: whole numbers 0..255"),
+        ("[[Infinity]]", "pixel 0 of column 0 is Infinity, allowed: whole numbers 0..255"),
+        ("[[1e400]]", "pixel 0 of column 0 is Infinity, allowed: whole numbers 0..255"),
+        ("[[0.5]]", "pixel 0 of column 0 is 0.5, allowed: whole numbers 0..255"),
+        ("[[1.0]]", "pixel 0 of column 0 is 1.0, allowed: whole numbers 0..255"),
+        ('[["7"]]', 'pixel 0 of column 0 is "7", allowed: whole numbers 0..255'),
+        ("[[null]]", "pixel 0 of column 0 is null, allowed: whole numbers 0..255"),
+        ("[[true]]", "pixel 0 of column 0 is true, allowed: whole numbers 0..255"),
+        ("[[[1]]]", "pixel 0 of column 0 is an array, allowed: whole numbers 0..255"),
+        ("[[1],2]", "column 1 is 2, expected an array of pixels"),
+        ("[1,2,3]", "column 0 is 1, expected an array of pixels"),
+        ("7", "columns is 7, expected an array of columns"),
+        ("null", "columns is null, expected an array of columns"),
+        ('"AAAA"', 'columns is "AAAA", expected an array of columns'),
+        ('{"0":[1]}', "columns is an object, expected an array of columns"),
+    ],
+)
+def test_a_faulty_pixel_or_column_is_named_with_its_place(columns: str, words: str) -> None:
+    error = refusal('{"type":"columns","id":"c","columns":' + columns + "}")
+    assert type(error) is ColumnsError
+    assert str(error) == words
+    assert error.ref == "c"
+
+
+def test_only_the_first_of_many_faulty_pixels_is_looked_at() -> None:
+    error = refusal(json.dumps({"type": "columns", "columns": [[999] * 28] * 2000}))
+    assert str(error) == "pixel 0 of column 0 is 999, allowed: whole numbers 0..255"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"type": "columns"}, "columns has no columns"),
+        ({"type": "rewind"}, "rewind has no column"),
+        (
+            {"type": "rewind", "column": -1},
+            "column is -1, allowed: a whole number from 0 to 2**53 - 1",
+        ),
+        (
+            {"type": "rewind", "column": "3"},
+            'column is "3", allowed: a whole number from 0 to 2**53 - 1',
+        ),
+        (
+            {"type": "rewind", "column": 1.5},
+            "column is 1.5, allowed: a whole number from 0 to 2**53 - 1",
+        ),
+        (
+            {"type": "rewind", "column": None},
+            "column is null, allowed: a whole number from 0 to 2**53 - 1",
+        ),
+        (
+            {"type": "rewind", "column": 10**300},
+            f"column is {'1' + '0' * 39}..., allowed: a whole number from 0 to 2**53 - 1",
+        ),
+        (
+            {"type": "configure", "every": "second"},
+            'every is "second", allowed: "column" or "message"',
+        ),
+        ({"type": "configure", "every": None}, 'every is null, allowed: "column" or "message"'),
+        (
+            {"type": "configure", "polarity": "negative"},
+            'polarity is "negative", allowed: "ink-high" or "ink-low"',
+        ),
+        ({"type": "ink", "undo": 1.5}, f"undo is 1.5, allowed: {ID_ALLOWED}"),
+        ({"type": "ink", "pause": "yes"}, 'pause is "yes", allowed: true or false'),
+        (
+            {"type": "configure", "top_k": 0},
+            "top_k is 0, allowed: a whole number from 1 to 2**53 - 1, or null",
+        ),
+        (
+            {"type": "configure", "top_k": "all"},
+            'top_k is "all", allowed: a whole number from 1 to 2**53 - 1, or null',
+        ),
+        (
+            {"type": "configure", "characters": ""},
+            'characters is "", allowed: a text of at least 1 character, or null',
+        ),
+        (
+            {"type": "configure", "characters": [1]},
+            "characters is an array, allowed: a text of at least 1 character, or null",
+        ),
+        (
+            {"type": "configure", "line_end_columns": -3},
+            "line_end_columns is -3, allowed: a whole number from 0 to 2**53 - 1",
+        ),
+        (
+            {"type": "configure", "language_model": 3},
+            "language_model is 3, allowed: a text, or null",
+        ),
+        ({"type": "configure", "words": "one"}, 'words is "one", allowed: an array of texts'),
+        ({"type": "configure", "words": ["one", 2]}, "word 1 is 2, allowed: a text"),
+        ({"type": "configure", "context": None}, "context is null, allowed: a text"),
+        ({"type": "configure", "pattern": []}, "pattern is an array, allowed: a text, or null"),
+        ({"type": "ink", "height": 0}, "height is 0, allowed: a number above 0, or null"),
+    ],
+)
+def test_a_faulty_field_says_what_came_and_what_is_allowed(
+    fields: dict[str, Any], words: str
+) -> None:
+    error = refusal(json.dumps(fields | {"id": 9}))
+    assert type(error) is ValueRefusedError
+    assert str(error) == words
+    assert error.ref == 9
+
+
+@pytest.mark.parametrize(
+    ("strokes", "words"),
+    [
+        ("7", "strokes is 7, expected an array of strokes"),
+        ("[7]", "stroke 0 is 7, expected an object with points"),
+        ("[[[1,2]]]", "stroke 0 is an array, expected an object with points"),
+        ("[{}]", "stroke 0 has no points"),
+        ('[{"points":null}]', "points of stroke 0 is null, allowed: an array of points"),
+        ('[{"points":7}]', "points of stroke 0 is 7, allowed: an array of points"),
+        ('[{"points":[]},{"points":[[1]]}]', "point 0 of stroke 1 is [1]"),
+        ('[{"points":[[1,2],[1,2,3]]}]', "point 1 of stroke 0 is [1, 2, 3]"),
+        ('[{"points":[[1,NaN]]}]', "point 0 of stroke 0 is [1, NaN]"),
+        ('[{"points":[[1,1e400]]}]', "point 0 of stroke 0 is [1, Infinity]"),
+        ('[{"points":[[1,"2"]]}]', 'point 0 of stroke 0 is [1, "2"]'),
+        ('[{"points":[[1,true]]}]', "point 0 of stroke 0 is [1, true]"),
+        ('[{"points":[[1,null]]}]', "point 0 of stroke 0 is [1, null]"),
+        ('[{"points":[null]}]', "point 0 of stroke 0 is null"),
+        ('[{"points":["%s"]}]' % ("x" * 99), 'point 0 of stroke 0 is "' + "x" * 39 + "..."),
+        ('[{"points":[],"id":[]}]', f"id of stroke 0 is an array, allowed: {ID_ALLOWED}"),
+        ('[{"points":[],"last":null}]', "last of stroke 0 is null, allowed: true or false"),
+        ('[{"points":[],"last":0}]', "last of stroke 0 is 0, allowed: true or false"),
+    ],
+)
+def test_a_faulty_stroke_or_point_is_named_with_its_place(strokes: str, words: str) -> None:
+    error = refusal('{"type":"ink","id":"i","height":9,"strokes":' + strokes + "}")
+    assert type(error) is InkError
+    assert str(error).startswith(words)
+    assert error.ref == "i"
+
+
+@pytest.mark.parametrize("height", ["0", "-3", "NaN", "1e400", '"9"', "true"])
+def test_a_height_that_is_none_is_refused(height: str) -> None:
+    error = refusal('{"type":"ink","strokes":[],"height":' + height + "}")
+    assert type(error) is ValueRefusedError
+    assert str(error).startswith("height is ")
+
+
+@pytest.mark.parametrize("ref", [True, 1.5, [], {}, 2**53, "x" * 129])
+def test_an_id_that_cannot_be_echoed_is_refused_and_not_echoed(ref: object) -> None:
+    error = refusal(json.dumps({"type": "ping", "id": ref}))
+    assert type(error) is ValueRefusedError
+    assert str(error).startswith("id is ")
+    assert error.ref is None
+
+
+@pytest.mark.parametrize("ref", [0, -5, 2**53 - 1, "", "x" * 128, 'é"\\', None])
+def test_an_id_comes_through_as_it_is(ref: int | str | None) -> None:
+    assert parse_client(json.dumps({"type": "ping", "id": ref})).id == ref
+
+
+# Whatever comes
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+NEARLY = st.fixed_dictionaries(
+    {"type": st.sampled_from(CLIENT_TYPES) | VALUES},
+    optional=dict.fromkeys(
+        ("id", "columns", "column", "strokes", "height", "undo", "top_k", "every", "characters"),
+        VALUES,
+    ),
+)
+
+
+@given(text=st.text() | st.binary() | VALUES.map(json.dumps) | NEARLY.map(json.dumps))
+def test_whatever_comes_is_a_message_or_a_fault_in_words(text: str | bytes) -> None:
+    answer: requests.ClientMessage | messages.Error
+    try:
+        answer = parse_client(text)
+    except MessageError as error:
+        answer = messages.Error(code=error.code, message=str(error), fatal=False, ref=error.ref)
+    assert isinstance(answer, requests.ClientMessage) or 80 < len(encode(answer)) < 500

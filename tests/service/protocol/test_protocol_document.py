@@ -1,0 +1,48 @@
+"""docs/protocol.md says what the code does: its examples are messages, its tables are complete."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from inkstream.service.protocol.client_messages import parse_client
+from inkstream.service.protocol.errors import MEANINGS
+from inkstream.service.protocol.server_messages import Limits, encode, parse_server
+from inkstream.service.protocol.validation import CLIENT_TYPES
+
+TEXT = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text("utf-8")
+EXAMPLES = re.findall(r"^([<>]) (\{.*\})$", TEXT, re.MULTILINE)
+ROWS = re.findall(r"^\| (.+?) \|(?: (\d+) \| (\d+) \|)?", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", [text for side, text in EXAMPLES if side == ">"])
+def test_what_a_client_says_in_the_document_is_understood(text: str) -> None:
+    assert parse_client(text)
+
+
+@pytest.mark.parametrize("text", [text for side, text in EXAMPLES if side == "<"])
+def test_what_the_server_says_in_the_document_is_written_like_that(text: str) -> None:
+    assert encode(parse_server(text)) == text
+
+
+def test_every_message_of_both_sides_has_an_example() -> None:
+    shown = {match for _, text in EXAMPLES for match in re.findall(r'^\{"type":"(\w+)"', text)}
+    answers = {"ready", "result", "configured", "rewound", "flushed", "reset_done", "pong"}
+    answers |= {"letter", "punctuation", "word"}
+    assert shown == {*CLIENT_TYPES, *answers, "goaway", "error", "done"}
+
+
+def test_every_code_stands_in_the_table_with_its_meaning() -> None:
+    said = {
+        code: (int(closing), int(http))
+        for names, closing, http in ROWS
+        if closing
+        for code in re.findall(r"`(\w+)`", names)
+    }
+    assert said == {code: (meaning.closing, meaning.http) for code, meaning in MEANINGS.items()}
+
+
+def test_every_limit_stands_in_the_table() -> None:
+    named = {name for names, _, _ in ROWS for name in re.findall(r"`(\w+)`", names)}
+    assert {limit.name for limit in fields(Limits)} <= named

@@ -1,0 +1,75 @@
+"""The server's messages: how they are written, and that a client reads them back."""
+
+import json
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel
+
+from inkstream.service.api_docs.asyncapi import FROM_SERVER, OF_A_TRANSCRIBER
+from inkstream.service.protocol import server_messages as messages
+from inkstream.service.protocol.errors import JsonError
+from inkstream.service.protocol.server_messages import Result, ServerMessage, encode, parse_server
+
+
+def test_a_result_has_six_decimals() -> None:
+    text = encode(Result(epoch=2, column=41, probabilities={"7": 0.12345678, "1": 1e-9}))
+    assert text == (
+        '{"type":"result","epoch":2,"column":41,"probabilities":{"7":0.123457,"1":0.000000}}'
+    )
+
+
+def test_a_transcribers_result_adds_a_letters_end_and_the_text() -> None:
+    result = Result(1, 7, {"a": 0.75, '"': 0.2}, letter_end=0.5, text='sa "ß%d')
+    text = encode(result)
+    assert text.startswith('{"type":"result","epoch":1,"column":7,"probabilities":{"a":0.750000,')
+    assert text.endswith('"letter_end":0.500000,"text":"sa \\"\\u00df%d"}')
+    assert parse_server(text) == result
+
+
+@pytest.mark.parametrize("label", ['"', "%", "%s", "\\", "é", "ß%d", "\n", "two words"])
+def test_any_label_survives_the_way_through_json(label: str) -> None:
+    result = Result(epoch=0, column=0, probabilities={label: 0.25, "other": 0.75})
+    assert parse_server(encode(result)) == result
+
+
+def test_every_server_message_is_read_back_as_it_was_written() -> None:
+    said: list[ServerMessage] = [
+        *FROM_SERVER.values(),
+        *OF_A_TRANSCRIBER.values(),
+        Result(epoch=0, column=3, probabilities={"a": 0.5}, letter_end=0.25, text="a\u00df"),
+        messages.Configured(top_k=1, characters="01"),
+        messages.Rewound(id=4, epoch=1, column=2, label=None),
+        messages.Rewound(id=4, epoch=1, column=2, text="", letters=3, words=1),
+        messages.Flushed(epoch=1, columns=2, label="1"),
+        messages.Flushed(epoch=1, columns=2, text="a."),
+        messages.ResetDone(epoch=2),
+        messages.Pong(id=""),
+        messages.Error(code="bad_value", message="é", fatal=False, index=0, ref="x"),
+        messages.Done(columns=2, letters=2, words=1, text="a.", seconds=0.25),
+    ]
+    assert {type(message) for message in said} == set(get_args(ServerMessage))
+    for message in said:
+        assert parse_server(encode(message)) == message
+
+
+def test_an_answer_carries_a_label_or_a_text_but_not_both() -> None:
+    label = json.loads(encode(messages.Flushed(epoch=1, columns=0)))
+    text = json.loads(encode(messages.Flushed(epoch=1, columns=0, text="")))
+    assert label == {"type": "flushed", "id": None, "epoch": 1, "columns": 0, "label": None}
+    assert text == {"type": "flushed", "id": None, "epoch": 1, "columns": 0, "text": ""}
+
+
+def test_a_server_message_carries_all_its_other_fields() -> None:
+    assert json.loads(encode(messages.Pong())) == {"type": "pong", "id": None}
+    error = messages.Error(code="idle", message="m", fatal=True)
+    assert json.loads(encode(error)).keys() == {
+        *("type", "code", "message", "fatal", "index", "ref")
+    }
+    assert all(issubclass(kind, BaseModel) or kind is Result for kind in get_args(ServerMessage))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"type":"ping"}', '{"type":"pong","id":[]}'])
+def test_what_is_no_server_message_is_refused(text: str) -> None:
+    with pytest.raises(JsonError, match=r"not a server's message of inkstream\.v1"):
+        parse_server(text)

@@ -1,0 +1,241 @@
+"""The REST door to a transcriber, and two models behind one door."""
+
+import io
+import json
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkstream.model.preprocess.columns import digit_columns, line_columns
+from inkstream.model.preprocess.ink import flatten, rasterise
+from inkstream.model.recognizer import Recognizer
+from inkstream.service.client.client import connect_sync
+from tests.service.asking import PNG, client_of, error
+from tests.service.running import Running, server
+
+LINES = "/v1/recognize?model=tiny_lines"
+MODEL: dict[str, Any] = {"model": "tiny_lines"}
+STROKES: list[list[list[float]]] = [
+    [[10 + 2 * i, 50 + 40 * float(np.sin(i / 3))] for i in range(200)],
+    [[200, 5], [210, 100]],
+    [[300, 8]],
+]
+
+
+@pytest.fixture(scope="module")
+def picture() -> bytes:
+    """A scan of a line, as a PNG."""
+    points, starts = flatten(STROKES)
+    columns = rasterise(points, starts, 110, 5.0, 440)
+    data = io.BytesIO()
+    Image.fromarray(255 - columns.T).save(data, "PNG")
+    return data.getvalue()
+
+
+def test_the_picture_of_a_line_gets_its_text_letters_and_words(
+    client: httpx.Client, picture: bytes
+) -> None:
+    answer = client.post(LINES, content=picture).json()
+    assert answer.keys() == {"text", "letters", "words", "columns"}
+    assert answer["columns"] == len(line_columns(picture, 16))
+    assert answer["text"]
+    assert "".join(each["char"] for each in answer["letters"]) == answer["text"].replace(" ", "")
+    assert [each["text"] for each in answer["words"]] == answer["text"].split()
+    assert {each["type"] for each in answer["letters"]} <= {"letter", "punctuation"}
+    for letter in answer["letters"]:
+        assert 0 <= letter["start"] < letter["end"] <= letter["column"] + 1 <= answer["columns"]
+
+
+def test_a_picture_is_read_as_a_stream_and_as_the_library_reads_it(
+    client: httpx.Client, running: Running, reader: Recognizer, picture: bytes
+) -> None:
+    answer = client.post(LINES, content=picture).json()
+    with connect_sync(running.url, model="tiny_lines") as stream:
+        results = list(stream.send(line_columns(picture, 16)))
+        flushed = stream.flush()
+    events = [event for result in results for event in result.events] + list(flushed.events)
+    spelt = [json.loads(event.model_dump_json()) for event in events]
+    assert answer["letters"] == [event for event in spelt if event["type"] != "word"]
+    assert answer["words"] == [event for event in spelt if event["type"] == "word"]
+    assert answer["text"] == flushed.text
+    read = reader.recognize(picture)
+    assert read.text == answer["text"]
+    assert [(each.char, each.start, each.end) for each in read.letters] == [
+        (each["char"], each["start"], each["end"]) for each in answer["letters"]
+    ]
+    assert [each.text for each in read.words] == [each["text"] for each in answer["words"]]
+
+
+def test_every_way_to_bring_a_line_gets_the_same_answer(
+    client: httpx.Client, picture: bytes
+) -> None:
+    columns = line_columns(picture, 16).tolist()
+    answers = [
+        client.post(LINES, content=picture, headers={"content-type": "image/png"}),
+        client.post(LINES, files={"file": ("line.png", picture, "image/png")}),
+        client.post(LINES, json={"columns": columns}),
+    ]
+    assert {answer.text for answer in answers} == {answers[0].text}
+    assert answers[0].status_code == 200
+
+
+def test_the_columns_of_a_picture_are_those_that_are_read(
+    client: httpx.Client, picture: bytes
+) -> None:
+    answer = client.post("/v1/columns?model=tiny_lines", content=picture)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.content == line_columns(picture, 16).tobytes()
+    digit = client.post("/v1/columns", content=PNG.read_bytes())
+    assert digit.content == digit_columns(PNG, 28).tobytes()
+    strokes = client.post("/v1/columns?model=tiny_lines", json={"strokes": STROKES})
+    columns = np.frombuffer(strokes.content, np.uint8).reshape(-1, 16).tolist()
+    loose = client.post(LINES, json={"strokes": STROKES}).json()
+    assert client.post(LINES, json={"columns": columns}).json() == loose
+    error(client.post("/v1/columns", content=b"text"), 415, "bad_image")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "GIF", "BMP", "TIFF", "WEBP"])
+def test_any_kind_of_image_in_any_polarity_is_read(
+    client: httpx.Client, picture: bytes, kind: str
+) -> None:
+    grey = Image.open(io.BytesIO(picture))
+    for image in (grey, Image.eval(grey, lambda value: 255 - value)):
+        data = io.BytesIO()
+        image.convert("L").save(data, kind)
+        answer = client.post(LINES, content=data.getvalue())
+        assert answer.status_code == 200
+        assert answer.json()["text"]
+
+
+def test_strokes_are_read_in_their_frame_or_in_that_of_their_ink(client: httpx.Client) -> None:
+    framed = client.post(LINES, json={"strokes": STROKES, "height": 110}).json()
+    points, starts = flatten(STROKES)
+    columns = rasterise(points * 16 / 110, starts, 16)
+    assert framed == client.post(LINES, json={"columns": columns.tolist()}).json()
+    loose = client.post(LINES, json={"strokes": STROKES}).json()
+    moved = [[[x / 7 + 900, y / 7 - 40] for x, y in stroke] for stroke in STROKES]
+    assert client.post(LINES, json={"strokes": moved, "height": None}).json() == loose
+
+
+def test_a_hundred_thousand_points_are_read(client: httpx.Client) -> None:
+    x = np.linspace(0, 5000, 100_000)
+    points = np.round(np.stack([x, 50 + 40 * np.sin(x / 9)], 1), 1)
+    answer = client.post(LINES, json={"strokes": [points.tolist()], "height": 100})
+    assert answer.status_code == 200
+    assert answer.json()["columns"] == 801
+
+
+def test_strokes_are_read_by_a_classifier_too(client: httpx.Client) -> None:
+    answer = client.post("/v1/recognize?model=tiny", json={"strokes": STROKES[:1]}).json()
+    assert answer["columns"] == 28
+    assert len(answer["probabilities"]) == 10
+
+
+def test_a_curve_is_a_classifiers(client: httpx.Client, picture: bytes) -> None:
+    said = error(client.post(LINES + "&curve=true", content=picture), 422, "bad_value")
+    assert said == "curve is true, allowed: of a classifier alone"
+
+
+@pytest.mark.parametrize("content", [b"text", b"\x89PNG\r\n\x1a\n", PNG.read_bytes()[:200]])
+def test_what_is_no_picture_is_one_clear_error(client: httpx.Client, content: bytes) -> None:
+    error(client.post(LINES, content=content), 415, "bad_image")
+
+
+def test_a_blank_picture_is_one_clear_error(client: httpx.Client) -> None:
+    data = io.BytesIO()
+    Image.new("L", (300, 40), 255).save(data, "PNG")
+    assert "blank" in error(client.post(LINES, content=data.getvalue()), 415, "bad_image")
+
+
+def test_a_line_beyond_the_limit_is_refused(line_weights: Path) -> None:
+    with (
+        server(line_weights, models="tiny_lines", max_line_columns=60) as running,
+        client_of(running) as client,
+    ):
+        body = {"strokes": STROKES, "height": 110}
+        assert "columns, allowed: up to 60" in error(
+            client.post("/v1/recognize", json=body), 413, "over_limit"
+        )
+
+
+def test_both_models_are_listed_and_the_first_is_the_default(client: httpx.Client) -> None:
+    first, second = client.get("/v1/models").json()["models"]
+    assert (first["name"], first["kind"]) == ("tiny", "classifier")
+    assert (second["name"], second["kind"], second["column_height"]) == (
+        "tiny_lines",
+        "transcriber",
+        16,
+    )
+    assert client.post("/v1/recognize", content=PNG.read_bytes()).json().keys() >= {"label"}
+
+
+def test_requests_to_both_models_at_once_do_not_mix(running: Running, picture: bytes) -> None:
+    bodies = [
+        ("tiny", PNG.read_bytes()),
+        ("tiny_lines", picture),
+    ]
+    answers: dict[int, Any] = {}
+
+    def ask(number: int) -> None:
+        model, content = bodies[number % 2]
+        with client_of(running) as client:
+            answer = client.post(f"/v1/recognize?model={model}", content=content)
+            answers[number] = answer.json()
+
+    threads = [threading.Thread(target=ask, args=[number]) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    with client_of(running) as client:
+        alone = [client.post(f"/v1/recognize?model={m}", content=c).json() for m, c in bodies]
+    for number, answer in answers.items():
+        if number % 2:
+            assert answer["text"] == alone[1]["text"]
+        else:
+            assert answer["probabilities"] == pytest.approx(alone[0]["probabilities"], abs=1e-5)
+
+
+def test_a_request_may_tell_of_its_text_before_it_is_read(
+    client: httpx.Client, running: Running, picture: bytes
+) -> None:
+    for told in ({"pattern": "[ab]{2,9}c?"}, {"words": ["abc", "cab"]}, {"characters": "ab"}):
+        answer = client.post("/v1/recognize", params=MODEL | told, content=picture).json()
+        with connect_sync(running.url, model="tiny_lines") as stream:
+            stream.configure(**told)
+            list(stream.send(line_columns(picture, 16)))
+            assert answer["text"] == stream.flush().text
+        plain = client.post(LINES, content=picture).json()
+        assert answer["text"] != plain["text"]
+    with_pattern = client.post(LINES + "&pattern=[ab]{2,9}c?", content=picture).json()
+    assert re.match("[ab]", with_pattern["text"])
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"language_model": "latin"}, "language_model is 'latin', allowed: null, english"),
+        ({"pattern": "("}, "cannot be understood"),
+        ({"words": "é"}, "word 'é' cannot be read"),
+        ({"context": "a" * 5000}, "5000 characters, allowed: up to 4096"),
+    ],
+)
+def test_what_cannot_be_told_of_a_text_is_refused(
+    client: httpx.Client, picture: bytes, told: dict[str, str], said: str
+) -> None:
+    answer = client.post("/v1/recognize", params=MODEL | told, content=picture)
+    assert said in error(answer, 422, "bad_value")
+
+
+def test_the_models_name_their_languages(client: httpx.Client) -> None:
+    models = client.get("/v1/models").json()["models"]
+    assert {each["name"]: each["languages"] for each in models} == {
+        "tiny": [],
+        "tiny_lines": ["english"],
+    }

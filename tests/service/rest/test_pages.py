@@ -1,0 +1,234 @@
+"""The REST doors for pages."""
+
+import base64
+import io
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkstream.model.checkpoint import WEIGHTS_FOLDER
+from inkstream.model.pages.page import find_page
+from inkstream.model.recognizer import Recognizer
+from inkstream.service.client.client import connect_sync
+from inkstream.service.pages.formats import ALTO_TYPE, HOCR_TYPE
+from inkstream.service.pages.messages import PageColumns, PageTranscription
+from inkstream.service.rest import pages as door
+from tests.service.asking import client_of, error
+from tests.service.running import Running, server
+from tools.pages import encoded, page, textured
+
+PAGE = "/v1/recognize?model=tiny_lines&page=true"
+COLUMNS = "/v1/columns?model=tiny_lines&page=true"
+
+
+@pytest.fixture(scope="module")
+def picture() -> bytes:
+    return encoded(page(n_blocks=2, n_lines=4).image, "PNG")
+
+
+def test_a_page_gets_its_lines_words_and_letters_with_their_places(
+    client: httpx.Client, picture: bytes, reader: Recognizer
+) -> None:
+    answer = client.post(PAGE, content=picture)
+    said = PageTranscription.model_validate(answer.json())
+    found = find_page(picture, 16)
+    assert (said.width, said.height, len(said.lines)) == (found.width, found.height, 8)
+    for line, own in zip(said.lines, found.lines, strict=True):
+        alone = reader.read(own.columns)
+        assert (line.text, line.columns, line.block) == (alone.text, len(own.columns), own.block)
+        assert line.confidence == pytest.approx(alone.confidence, abs=1e-3)
+        assert np.array(line.box) == pytest.approx(own.box, abs=0.06)
+        assert [word.text for word in line.words] == [word.text for word in alone.words]
+        for letter, heard in zip(line.letters, alone.letters, strict=True):
+            assert letter.char == heard.char
+            assert np.array(letter.box) == pytest.approx(
+                own.box_of(heard.start, heard.end), abs=0.06
+            )
+    first, second = said.text.split("\n\n")
+    assert first.split("\n") == [line.text for line in said.lines[:4]]
+    assert second.split("\n") == [line.text for line in said.lines[4:]]
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "holds"),
+    [("hocr", HOCR_TYPE, 'class="ocr_line"'), ("alto", ALTO_TYPE, "<TextLine ")],
+)
+def test_archives_get_their_forms(
+    client: httpx.Client, picture: bytes, form: str, kind: str, holds: str
+) -> None:
+    answer = client.post(f"{PAGE}&format={form}", content=picture)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == kind
+    assert holds in answer.text
+
+
+def test_the_columns_of_a_page_are_those_that_are_read_line_by_line(
+    client: httpx.Client, running: Running, picture: bytes
+) -> None:
+    answer = client.post(COLUMNS, content=picture)
+    assert answer.headers["content-type"] == "application/json"
+    page = PageColumns.model_validate(answer.json())
+    assert page.column_height == 16
+    read = client.post(PAGE, content=picture).json()["lines"]
+    with connect_sync(running.url, model="tiny_lines") as stream:
+        for line, told, raw in zip(page.lines, read, answer.json()["lines"], strict=True):
+            assert line.columns == base64.b64decode(raw["columns"])
+            assert raw["box"] == told["box"]
+            columns = np.frombuffer(line.columns, np.uint8).reshape(-1, 16)
+            for _ in stream.send(columns):
+                pass
+            assert stream.flush().text == told["text"]
+            stream.reset()
+
+
+def test_a_page_without_ink_has_no_lines(client: httpx.Client) -> None:
+    blank = encoded(np.full((300, 200, 3), 250, np.uint8), "PNG")
+    assert client.post(PAGE, content=blank).json() == {
+        "text": "", "width": 200, "height": 300, "lines": [],
+    }  # fmt: skip
+    assert client.post(COLUMNS, content=blank).json()["lines"] == []
+    for form in ("hocr", "alto"):
+        assert client.post(f"{PAGE}&format={form}", content=blank).status_code == 200
+
+
+def test_a_photo_of_something_else_is_no_failure(client: httpx.Client) -> None:
+    answer = client.post(PAGE, content=encoded(textured()))
+    assert answer.status_code == 200
+    assert len(answer.json()["lines"]) <= 3
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/v1/recognize?model=tiny&page=true", "page is true, allowed: of a transcriber alone"),
+        ("/v1/columns?model=tiny&page=true", "page is true, allowed: of a transcriber alone"),
+        ("/v1/recognize?model=tiny_lines&format=alto", "format is alto, allowed: of a page alone"),
+        (PAGE + "&curve=true", "curve is true, allowed: of a classifier alone"),
+    ],
+)
+def test_what_does_not_go_together_is_one_clear_error(
+    client: httpx.Client, picture: bytes, path: str, says: str
+) -> None:
+    assert error(client.post(path, content=picture), 422, "bad_value") == says
+
+
+def test_an_unknown_form_is_refused(client: httpx.Client, picture: bytes) -> None:
+    error(client.post(f"{PAGE}&format=pdf", content=picture), 422, "bad_value")
+
+
+def test_strokes_are_no_page(client: httpx.Client) -> None:
+    said = error(client.post(PAGE, json={"strokes": [[[1, 2]]]}), 422, "bad_value")
+    assert said == "page is true, allowed: of an image alone"
+
+
+@pytest.mark.parametrize("content", [b"text", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_image_is_one_clear_error(client: httpx.Client, content: bytes) -> None:
+    error(client.post(PAGE, content=content), 415, "bad_image")
+
+
+def test_pages_beyond_the_limits_are_refused(
+    line_weights: Path, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        server(line_weights, models="tiny_lines", max_image_pixels=1000) as running,
+        client_of(running) as client,
+    ):
+        error(client.post(PAGE, content=picture), 413, "over_limit")
+    with (
+        server(line_weights, models="tiny_lines", max_line_columns=20) as running,
+        client_of(running) as client,
+    ):
+        assert "allowed: up to 20" in error(client.post(PAGE, content=picture), 413, "over_limit")
+    monkeypatch.setattr(door, "MAX_PAGE_LINES", 7)
+    with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
+        said = error(client.post(PAGE, content=picture), 413, "over_limit")
+        assert said == "8 lines, allowed: up to 7"
+
+
+def test_a_server_without_the_extra_says_so(
+    client: httpx.Client, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "cv2", None)
+    monkeypatch.delitem(__import__("sys").modules, "inkstream.model.pages.columns", raising=False)
+    for name in (
+        "inkstream.model.pages.clean",
+        "inkstream.model.pages.lines",
+        "inkstream.model.pages.segment",
+    ):
+        monkeypatch.delitem(__import__("sys").modules, name, raising=False)
+    said = error(client.post(PAGE, content=picture), 422, "bad_value")
+    assert "pip install 'inkstream[scan]'" in said
+
+
+def test_who_asks_for_models_hears_whether_pages_are_read(client: httpx.Client) -> None:
+    assert client.get("/v1/models").json()["pages"] is True
+
+
+def test_hints_hold_for_every_line_of_a_page(client: httpx.Client, picture: bytes) -> None:
+    answer = client.post(f"{PAGE}&characters=ab", content=picture).json()
+    assert set(answer["text"]) <= set("ab \n")
+    assert {"a", "b"} & set(answer["text"])
+    error(client.post(f"{PAGE}&pattern=(", content=picture), 422, "bad_value")
+
+
+def test_streams_of_others_go_on_while_pages_are_read(running: Running) -> None:
+    large = np.asarray(Image.fromarray(page(n_lines=6).image).resize((1500, 2000)))
+    content, stop = encoded(large), threading.Event()
+    answers: list[tuple[int, float]] = []
+
+    def ask() -> None:
+        with client_of(running) as client:
+            while not stop.is_set():
+                started_s = time.monotonic()
+                status = client.post(PAGE, content=content).status_code
+                answers.append((status, time.monotonic() - started_s))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    waits = []
+    try:
+        with connect_sync(running.url, model="tiny_lines") as stream:
+            while len(answers) < 3:
+                started_s = time.monotonic()
+                list(stream.send(np.zeros((1, 16), np.uint8)))
+                waits.append(time.monotonic() - started_s)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    statuses, pages_s = zip(*answers, strict=True)
+    assert set(statuses) == {200}
+    assert np.quantile(waits, 0.9) < min(pages_s) / 10
+    assert max(waits) < min(pages_s)
+
+
+def test_a_scanner_of_lines_pushes_a_strip_and_hears_line_after_line(tmp_path: Path) -> None:
+    shutil.copy(WEIGHTS_FOLDER / "lines.onnx", tmp_path)
+    sheet = page(n_lines=3)
+    gap = np.zeros((80, 32), np.uint8)  # blank paper, as the scanner's strip has it between lines
+    parts = [part for line in find_page(sheet.image, 32).lines for part in (line.columns, gap)]
+    texts: dict[int, str] = {}
+    with (
+        server(tmp_path, models="lines") as running,
+        connect_sync(running.url, model="lines") as stream,
+    ):
+        stream.configure(line_end_columns=60)
+        for result in stream.send(np.concatenate(parts)):
+            if result.text:
+                texts[result.epoch] = result.text.lower()
+    assert list(texts.values()) == [line.label for line in sheet.lines]
+
+
+def test_an_image_file_of_any_kind_is_a_page(client: httpx.Client, picture: bytes) -> None:
+    image = Image.open(io.BytesIO(picture))
+    for kind in ("TIFF", "BMP", "WEBP"):
+        data = io.BytesIO()
+        image.save(data, kind, **({"lossless": True} if kind == "WEBP" else {}))
+        assert len(client.post(PAGE, content=data.getvalue()).json()["lines"]) == 8

@@ -1,0 +1,340 @@
+"""The REST door of a real server: answers, and one clear error for everything else."""
+
+import io
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkstream.model.preprocess.columns import digit_columns
+from inkstream.model.runtime import Runtime
+from inkstream.service import logs
+from inkstream.service.client.client import connect_sync
+from inkstream.service.rest.bodies import BodyReader
+from tests import builders
+from tests.service.asking import AS_PNG, PNG, client_of, error, wait_for_no_sessions
+from tests.service.running import Running, server
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with server(tmp_path_factory.mktemp("weights"), max_body_bytes=4_000_000) as running:
+        yield running
+
+
+@pytest.fixture
+def client(running: Running) -> Iterator[httpx.Client]:
+    with client_of(running) as client:
+        yield client
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """For a log; logging is the process's, and is put back afterwards."""
+    monkeypatch.setattr(logging.root, "handlers", logging.root.handlers)
+    monkeypatch.setattr(logging.root, "level", logging.root.level)
+    return io.StringIO()
+
+
+def the_line(client: httpx.Client, written: io.StringIO, part: str) -> str:
+    """The one line with `part`, which is written when its request has been answered."""
+    for _ in range(1_000):
+        client.get("/healthz")
+        lines = [line for line in written.getvalue().splitlines(keepends=True) if part in line]
+        if lines and lines[-1].endswith("\n"):
+            (line,) = lines
+            return line
+    raise AssertionError(f"no line of the log has {part}")
+
+
+# Answers
+
+
+def test_an_image_gets_its_label_and_probabilities(client: httpx.Client) -> None:
+    response = client.post("/v1/recognize", content=PNG.read_bytes(), headers=AS_PNG)
+    answer = response.json()
+    assert response.status_code == 200
+    assert answer.keys() == {"label", "probabilities", "columns"}
+    assert answer["columns"] == 28
+    assert answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_curve_is_what_a_stream_says_after_every_column(
+    client: httpx.Client, running: Running
+) -> None:
+    response = client.post("/v1/recognize?curve=true", content=PNG.read_bytes(), headers=AS_PNG)
+    answer = response.json()
+    with connect_sync(running.url) as stream:
+        columns = digit_columns(PNG, 28)
+        results = [result for column in columns for result in stream.send(column)]
+    assert len(answer["curve"]) == 28
+    assert answer["curve"][-1] == answer["probabilities"]
+    for ours, theirs in zip(answer["curve"], results, strict=True):
+        assert ours == pytest.approx(theirs.probabilities, abs=1e-5)
+
+
+def test_every_way_to_bring_an_image_gets_the_same_answer(client: httpx.Client) -> None:
+    data = PNG.read_bytes()
+    columns = digit_columns(PNG, 28).tolist()
+    answers = [
+        client.post("/v1/recognize", content=data, headers=AS_PNG),
+        client.post("/v1/recognize", content=data),
+        client.post(
+            "/v1/recognize", content=data, headers={"content-type": "application/octet-stream"}
+        ),
+        client.post("/v1/recognize", content=data, headers={"content-type": "IMAGE/JPEG; q=1"}),
+        client.post("/v1/recognize", files={"file": ("7.png", data, "image/png")}),
+        client.post("/v1/recognize", files={"file": data}, data={"note": "more fields are fine"}),
+        client.post("/v1/recognize", json={"columns": columns}),
+        client.post("/v1/recognize?model=tiny&unknown=1", json={"columns": columns, "more": None}),
+    ]
+    assert {answer.text for answer in answers} == {answers[0].text}
+    assert answers[0].status_code == 200
+
+
+def test_a_chunked_body_is_read_like_any_other(client: httpx.Client) -> None:
+    data = PNG.read_bytes()
+    pieces = (data[i : i + 7] for i in range(0, len(data), 7))
+    whole = client.post("/v1/recognize", content=data, headers=AS_PNG)
+    chunked = client.post("/v1/recognize", content=pieces, headers=AS_PNG)
+    assert chunked.text == whole.text
+
+
+def test_more_columns_than_a_message_may_hold_are_read_to_the_end(client: httpx.Client) -> None:
+    columns = builders.columns(5_000)
+    answer = client.post("/v1/recognize?curve=true", json={"columns": columns.tolist()}).json()
+    short = client.post("/v1/recognize", json={"columns": columns.tolist()}).json()
+    assert answer["columns"] == short["columns"] == len(answer["curve"]) == 5_000
+    assert short["probabilities"] == answer["probabilities"]
+
+
+def test_each_of_several_models_answers_under_its_name(tmp_path: Path) -> None:
+    builders.checkpoint(tmp_path / "letters.onnx", labels=("ä", "ß", "%"), seed=3)
+    with server(tmp_path, models="tiny,letters") as running, client_of(running) as client:
+        data = PNG.read_bytes()
+        default = client.post("/v1/recognize", content=data).json()
+        letters = client.post("/v1/recognize?model=letters", content=data).json()
+        assert len(default["probabilities"]) == 10
+        assert letters["probabilities"].keys() == {"ä", "ß", "%"}
+        names = [model["name"] for model in client.get("/v1/models").json()["models"]]
+        assert names == ["tiny", "letters"]
+
+
+def test_models_are_listed_with_all_that_may_be_known(client: httpx.Client) -> None:
+    (model,) = client.get("/v1/models").json()["models"]
+    assert model["labels"] == list("0123456789")
+    assert model["column_height"] == 28
+    assert model["kind"] == "classifier"
+    assert model["parameters"] > 0
+    assert model["metrics"] == {"accuracy": 0.1}
+    assert model.keys() >= {"name", "version", "data", "licence"}
+
+
+def test_requests_at_once_do_not_mix(running: Running) -> None:
+    rows = [builders.columns(30, seed) for seed in range(12)]
+    answers: dict[int, Any] = {}
+
+    def ask(number: int) -> None:
+        with client_of(running) as client:
+            body = {"columns": rows[number].tolist()}
+            answers[number] = client.post("/v1/recognize", json=body).json()["probabilities"]
+
+    threads = [threading.Thread(target=ask, args=[number]) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    with connect_sync(running.url) as stream:
+        for number, columns in enumerate(rows):
+            *_, last = stream.send(columns)
+            stream.reset()
+            assert answers[number] == pytest.approx(last.probabilities, abs=1e-5)
+
+
+# Operators
+
+
+def test_health_and_readiness_are_told(client: httpx.Client) -> None:
+    assert client.get("/healthz").json() == {"status": "alive"}
+    assert client.get("/readyz").json() == {"status": "ready"}
+    assert client.head("/healthz").status_code == client.head("/readyz").status_code == 200
+
+
+def test_a_server_about_to_stop_is_alive_but_not_ready(tmp_path: Path) -> None:
+    with server(tmp_path) as running, client_of(running) as client:
+        running.service.sessions.stopping = True
+        error(client.get("/readyz"), 503, "stopping")
+        response = client.post("/v1/recognize", content=PNG.read_bytes())
+        error(response, 503, "stopping")
+        assert int(response.headers["retry-after"]) > 0
+        assert client.get("/healthz").status_code == 200
+
+
+def test_metrics_count_what_happened(tmp_path: Path) -> None:
+    with server(tmp_path) as running, client_of(running) as client:
+        client.post("/v1/recognize", content=PNG.read_bytes())
+        client.post("/v1/recognize", content=b"text")
+        client.post("/v1/recognize?model=nosuch", content=b"text")
+        client.get("/v1/recognize")
+        client.post("/web/v1/recognize", content=b"text")
+        text = client.get("/metrics").text
+    assert "inkstream_columns_total 28.0" in text
+    assert 'inkstream_request_seconds_count{status="200"} 1.0' in text
+    assert 'inkstream_request_seconds_count{status="404"} 1.0' in text
+    assert 'inkstream_request_seconds_count{status="405"}' not in text
+    assert 'inkstream_errors_total{code="bad_image"} 1.0' in text
+    assert 'inkstream_refused_total{reason="unknown_model"} 1.0' in text
+    assert "inkstream_sessions 0.0" in text
+
+
+def test_a_request_is_one_line_of_the_log_with_its_id(
+    client: httpx.Client, written: io.StringIO
+) -> None:
+    logs.configure("json", stream=written)
+    response = client.post("/v1/recognize?model=tiny", content=PNG.read_bytes())
+    line = json.loads(the_line(client, written, '"event": "request"'))
+    assert line["request"] == response.headers["x-request-id"]
+    assert (line["event"], line["path"], line["status"]) == ("request", "/v1/recognize", 200)
+
+
+def test_a_body_that_is_amiss_is_one_line_of_the_log(
+    client: httpx.Client, written: io.StringIO
+) -> None:
+    logs.configure("json", stream=written)
+    form = {"content-type": "multipart/form-data; boundary=xyz"}
+    error(client.post("/v1/recognize", content=b"amiss", headers=form), 400, "bad_message")
+    line = json.loads(the_line(client, written, '"event": "request"'))
+    assert written.getvalue().count(line["request"]) == 1
+
+
+def test_a_status_is_logged_as_a_number(client: httpx.Client, written: io.StringIO) -> None:
+    logs.configure("terminal", stream=written)
+    error(client.post("/v1/recognize?curve=perhaps", content=b"x"), 422, "bad_value")
+    assert "status=422" in the_line(client, written, "code=bad_value")
+
+
+# Who may come in
+
+
+def test_keys_are_asked_for_where_they_are_set(tmp_path: Path) -> None:
+    with server(tmp_path, api_keys="sesame,other") as running, client_of(running) as client:
+        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "sesame"}):
+            response = client.post("/v1/recognize", content=PNG.read_bytes(), headers=headers)
+            said = error(response, 401, "unauthorized")
+            assert "wrong" not in said
+            assert response.headers["www-authenticate"] == "Bearer"
+        error(client.get("/v1/models"), 401, "unauthorized")
+        error(client.get("/v1/models?key=sesame"), 401, "unauthorized")
+        right = {"authorization": "Bearer other"}
+        answer = client.post("/v1/recognize", content=PNG.read_bytes(), headers=right)
+        assert answer.status_code == 200
+        for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"):
+            assert client.get(path).status_code == 200
+
+
+def test_metrics_ask_for_a_key_where_a_setting_says_so(tmp_path: Path) -> None:
+    with (
+        server(tmp_path, api_keys="sesame", metrics_need_key=True) as running,
+        client_of(running) as client,
+    ):
+        error(client.get("/metrics"), 401, "unauthorized")
+        right = {"authorization": "Bearer sesame"}
+        assert client.get("/metrics", headers=right).status_code == 200
+
+
+def test_pages_of_other_origins_are_turned_away(tmp_path: Path) -> None:
+    with server(tmp_path, origins="https://ink.example") as running, client_of(running) as client:
+        data = PNG.read_bytes()
+        foreign = {"origin": "https://elsewhere.example"}
+        said = error(
+            client.post("/v1/recognize", content=data, headers=foreign), 403, "forbidden_origin"
+        )
+        assert "https://elsewhere.example" in said
+        known = {"origin": "https://ink.example"}
+        answer = client.post("/v1/recognize", content=data, headers=known)
+        assert answer.headers["access-control-allow-origin"] == "https://ink.example"
+        preflight = client.options(
+            "/v1/recognize", headers=known | {"access-control-request-method": "POST"}
+        )
+        assert preflight.status_code == 200
+        own = {"origin": f"http://127.0.0.1:{running.port}"}
+        assert client.post("/v1/recognize", content=data, headers=own).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("setting", "status", "code"),
+    [("max_sessions", 503, "server_full"), ("max_sessions_per_client", 429, "too_many_sessions")],
+)
+def test_a_request_takes_a_place_like_a_stream(
+    tmp_path: Path, setting: str, status: int, code: str
+) -> None:
+    with server(tmp_path, **{setting: 1}) as running, client_of(running) as client:
+        data = PNG.read_bytes()
+        with connect_sync(running.url) as stream:
+            response = client.post("/v1/recognize", content=data)
+            error(response, status, code)
+            assert int(response.headers["retry-after"]) > 0
+            stream.end()
+        wait_for_no_sessions(client)
+        assert client.post("/v1/recognize", content=data).status_code == 200
+
+
+# Our own faults
+
+
+def test_a_failing_net_is_a_500_in_shape_that_tells_nothing_of_the_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("secret of the inside")
+
+    with server(tmp_path) as running, client_of(running) as client:
+        with monkeypatch.context() as broken:
+            broken.setattr(Runtime, "run_ragged", fail)
+            response = client.post("/v1/recognize", content=PNG.read_bytes())
+        assert "secret" not in error(response, 500, "internal")
+        assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
+
+
+def test_a_crash_is_a_500_in_shape_whose_traceback_stands_in_the_log_with_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
+) -> None:
+    async def crash(*_: Any) -> Any:
+        raise RuntimeError("secret of the inside")
+
+    logs.configure("json", stream=written)
+    with server(tmp_path) as running, client_of(running) as client:
+        with monkeypatch.context() as broken:
+            broken.setattr(BodyReader, "columns", crash)
+            response = client.post("/v1/recognize", content=b"x")
+        assert "secret" not in error(response, 500, "internal")
+        with client_of(running) as another:  # uvicorn closes the connection
+            wait_for_no_sessions(another)
+            assert another.get("/readyz").status_code == 200
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    (line,) = [line for line in lines if line["event"] == "request crashed"]
+    assert line["request"] == response.headers["x-request-id"]
+    assert "secret of the inside" in line["exception"]
+
+
+def test_a_16_megapixel_page_is_read(client: httpx.Client) -> None:
+    image = np.full((4_000, 4_000), 255, np.uint8)
+    image[1000:3000, 1900:2100] = 0
+    data = io.BytesIO()
+    Image.fromarray(image).save(data, "PNG")
+    assert client.post("/v1/recognize", content=data.getvalue()).status_code == 200
+
+
+def test_request_ids_are_never_the_same(client: httpx.Client) -> None:
+    ids = {client.get("/healthz").headers["x-request-id"] for _ in range(50)}
+    assert len(ids) == 50
+    assert all(re.fullmatch("[0-9a-f]{16}", request_id) for request_id in ids)

@@ -1,0 +1,190 @@
+"""The connection's short way for short messages: it reads what websockets would have read."""
+
+import asyncio
+import itertools
+import logging
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.exceptions import InvalidStatus
+from websockets.protocol import State
+from websockets.sync.client import connect
+
+from inkstream.service.server.connections import (
+    LOST,
+    Config,
+    WebSocketConnection,
+    next_frame,
+    short_message,
+)
+from inkstream.service.settings import Settings
+from tests.service.raw import BINARY, TEXT, RawClient, frame
+from tests.service.running import server
+
+CONTINUATION, PING = 0x80, 0x89
+HANDSHAKE = (
+    b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+class Wire(asyncio.Transport):
+    """A transport that leads nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+async def open_connection(heard: list[str | bytes]) -> WebSocketConnection:
+    """A connection whose application has accepted and listens."""
+    accepted = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["extensions"]["inkstream.push"].listener = heard.append
+        await receive()
+        await send({"type": "websocket.accept"})
+        accepted.set()
+        while (await receive())["type"] != "websocket.disconnect":
+            raise AssertionError("a message took the long way")
+
+    config = Config(app, Settings.load())
+    config.load()
+    state = type("State", (), {"connections": set(), "tasks": set(), "default_headers": []})()
+    connection = WebSocketConnection(config, state, {})
+    connection.connection_made(Wire())
+    connection.data_received(HANDSHAKE)
+    await accepted.wait()
+    return connection
+
+
+messages = st.one_of(
+    st.binary(max_size=130),
+    st.binary(min_size=65_530, max_size=65_540),
+    st.text(max_size=40),
+    st.just(PING),
+    st.lists(st.binary(max_size=40), min_size=2, max_size=3),  # fragments
+)
+
+
+def frames_of(message: Any, mask: bytes) -> list[bytes]:
+    if message == PING:
+        return [frame(b"are you there?", PING, mask)]
+    if isinstance(message, str):
+        return [frame(message.encode(), TEXT, mask)]
+    if isinstance(message, bytes):
+        return [frame(message, BINARY, mask)]
+    first, *middle, last = message
+    return [
+        frame(first, BINARY & 0x7F, mask),
+        *(frame(part, CONTINUATION & 0x7F, mask) for part in middle),
+        frame(last, CONTINUATION, mask),
+    ]
+
+
+@given(sent=st.lists(messages, max_size=8), data=st.data())
+async def test_however_frames_are_cut_into_chunks_the_messages_are_the_same(
+    sent: list[Any], data: st.DataObject
+) -> None:
+    heard: list[str | bytes] = []
+    connection = await open_connection(heard)
+    wire: list[bytes] = []
+    for message in sent:
+        wire += frames_of(message, data.draw(st.binary(min_size=4, max_size=4)))
+    if data.draw(st.booleans(), label="cut"):
+        stream = b"".join(wire)
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
+        edges = [0, *cuts, len(stream)]
+        wire = [stream[a:b] for a, b in itertools.pairwise(edges) if a < b]
+    for chunk in wire:
+        connection.data_received(chunk)
+    expected = [b"".join(each) if isinstance(each, list) else each for each in sent if each != PING]
+    assert heard == expected
+    connection.connection_lost(None)
+
+
+async def test_a_short_message_takes_the_short_way_behind_a_long_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[str | bytes] = []
+    connection = await open_connection(heard)
+    connection.data_received(frame(b"text", TEXT))
+    monkeypatch.setattr(connection, "conn", SimpleNamespace(state=State.OPEN))  # no parser
+    connection.data_received(frame(b"short"))
+    assert heard == ["text", b"short"]
+    connection.connection_lost(None)
+
+
+def test_what_a_client_does_wrong_is_no_error_of_ours_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server(tmp_path) as running:
+        whole, first, last = (TEXT, b"\xff\xfe"), (TEXT & 0x7F, b"\xff"), (CONTINUATION, b"\xfe")
+        for frames in ([whole], [first, last]):
+            with RawClient(running.port) as client:
+                client.read()
+                client.send(b"".join(frame(data, kind) for kind, data in frames))
+                assert client.read() == (1007).to_bytes(2)
+        with pytest.raises(InvalidStatus, match="404"):
+            connect(f"{running.url}?model=nosuch")
+        running.wait_until_empty()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("length", [0, 1, 28, 125])
+def test_a_short_message_is_one_whole_binary_frame(length: int) -> None:
+    payload = os.urandom(length)
+    whole = frame(payload, BINARY, b"\x01\x80\xff\x00")
+    assert short_message(whole) == payload
+    assert short_message(whole + b"\x82") is None
+    assert short_message(whole[:-1]) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x82",
+        frame(b"{}", TEXT, b"abcd"),
+        frame(b"", PING, b"abcd"),
+        frame(b"x", BINARY & 0x7F, b"abcd"),  # to be continued
+        b"\xc2" + frame(b"x", BINARY, b"abcd")[1:],  # compressed
+        b"\x82\x05hello",  # not masked
+        frame(bytes(126), BINARY, b"abcd"),
+    ],
+)
+def test_nothing_else_is_a_short_message(data: bytes) -> None:
+    assert short_message(data) is None
+
+
+@given(lengths=st.lists(st.sampled_from([0, 5, 125, 126, 400, 65_535, 65_536]), max_size=5))
+def test_the_next_frame_is_known_wherever_its_header_came_whole(lengths: list[int]) -> None:
+    wire = [frame(bytes(length), BINARY, b"abcd") for length in lengths]
+    assert next_frame(b"".join(wire), 0) == 0
+    for data in wire:
+        for cut in {1, 2, 5, min(10, len(data)), len(data) - 1}:
+            ahead = next_frame(data[:cut], 0)
+            if ahead != LOST:
+                assert ahead == len(data) - cut
+                assert next_frame(data[cut:] + data, ahead) == 0
+    assert next_frame(b"anything", LOST) == LOST

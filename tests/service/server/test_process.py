@@ -1,0 +1,264 @@
+"""The server as a process and as a listener: start, refusals, deadlines of connections, the end."""
+
+import json
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.errors import ConfigError
+from inkstream.service.server.process import listen, raise_descriptor_limit
+from inkstream.service.settings import Settings
+from tests.service.guests import DEADLINE_S
+from tests.service.lone import INK, message
+
+INKSTREAM = [sys.executable, "-c", "from inkstream.service.cli.main import main; main()"]
+
+
+class Process:
+    """`inkstream serve` on a free port; `log` has its lines once it has ended."""
+
+    def __init__(self, checkpoint: Checkpoint, *flags: str, environment: dict[str, str]) -> None:
+        folder = str(checkpoint.path.parent)
+        model = ["--models", "tiny", "--weights", folder]
+        self.child = subprocess.Popen(
+            [*INKSTREAM, "serve", "--port", "0", "--log-format", "json", *model, *flags],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.lines: list[dict[str, Any]] = []
+        port = str(self.wait_for("serving")["url"]).rpartition(":")[2]
+        self.url = f"ws://127.0.0.1:{port}/v1/stream"
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """Read the log up to the line of this event."""
+        assert self.child.stderr is not None
+        for line in self.child.stderr:
+            self.lines.append(json.loads(line))
+            if self.lines[-1]["event"] == event:
+                return self.lines[-1]
+        raise AssertionError(f"no {event!r} in {self.lines}")
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
+        """Signal, and wait for the exit code."""
+        self.child.send_signal(sign)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the exit code, and read the rest of the log."""
+        assert self.child.stderr is not None
+        self.lines += [json.loads(line) for line in self.child.stderr]
+        return self.child.wait(DEADLINE_S)
+
+    @property
+    def log(self) -> str:
+        """All lines so far."""
+        return json.dumps(self.lines)
+
+
+@contextmanager
+def process(checkpoint: Checkpoint, *flags: str, **environment: str) -> Iterator[Process]:
+    running = Process(checkpoint, *flags, environment=environment)
+    try:
+        yield running
+    finally:
+        running.child.kill()
+        running.child.wait()
+        assert running.child.stderr is not None
+        running.child.stderr.close()
+
+
+# The end
+
+
+def test_told_to_stop_the_server_says_goaway_lets_sessions_end_and_exits_with_0(
+    tiny: Checkpoint,
+) -> None:
+    with process(tiny) as running, connect(running.url) as stream:
+        stream.recv()
+        stream.send(INK)
+        stream.recv()
+        running.child.send_signal(signal.SIGTERM)
+        goaway = json.loads(stream.recv())
+        stream.send(INK)
+        stream.send(message("end"))
+        said = [json.loads(text)["type"] for text in stream]
+        assert running.wait() == 0
+    assert goaway["type"] == "goaway"
+    assert (goaway["time_left_ms"], goaway["resumable"]) == (5000, False)
+    assert said == ["result", "flushed", "done"]
+    assert stream.protocol.close_code == 1000
+
+
+def test_who_stays_when_the_time_is_up_is_closed_1001(tiny: Checkpoint) -> None:
+    said = []
+    with process(tiny, "--drain-timeout-s", "0.3") as running, connect(running.url) as stream:
+        stream.recv()
+        running.child.send_signal(signal.SIGTERM)
+        with suppress(ConnectionClosed):
+            said += [json.loads(text) for text in stream]
+        assert running.wait() == 0
+    assert [each["type"] for each in said] == ["goaway", "error"]
+    assert stream.protocol.close_code == 1001
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_drain(tiny: Checkpoint, sign: signal.Signals) -> None:
+    with process(tiny, "--drain-timeout-s", "3600") as running, connect(running.url) as stream:
+        stream.recv()
+        running.child.send_signal(sign)
+        stream.recv()
+        assert running.stop(sign) == 0
+    assert [line for line in running.lines if line["level"] == "error"] == []
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_server_that_is_told_twice_stops_without_a_complaint(
+    tiny: Checkpoint, sign: signal.Signals
+) -> None:
+    with process(tiny) as running:
+        running.child.send_signal(sign)
+        time.sleep(0.01)  # two at the same moment would be one
+        assert running.stop(sign) == 0
+    assert [line for line in running.lines if line["level"] == "error"] == []
+
+
+def test_an_idle_server_stops_at_once(tiny: Checkpoint) -> None:
+    with process(tiny, "--drain-timeout-s", "3600") as running:
+        assert running.stop() == 0
+
+
+# The start
+
+
+def test_a_port_in_use_is_said_in_one_line(tiny: Checkpoint) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        folder = str(tiny.path.parent)
+        ended = subprocess.run(
+            [*INKSTREAM, "serve", "--models", "tiny", "--weights", folder, "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+    assert ended.returncode == 1
+    expected = f"inkstream: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    assert ended.stderr == expected
+    assert ended.stdout == ""
+
+
+def test_a_host_that_does_not_exist_is_said_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"cannot listen on nowhere\.invalid port 8000: "):
+        listen(Settings.load(host="nowhere.invalid"))
+
+
+def test_all_addresses_of_a_host_are_listened_on_at_one_port() -> None:
+    listeners = listen(Settings.load(host="localhost", port=0))
+    ports = {listener.getsockname()[1] for listener in listeners}
+    for listener in listeners:
+        listener.close()
+    assert len(ports) == 1
+    assert ports != {0}
+
+
+def test_a_server_within_reach_of_others_and_without_keys_warns(tiny: Checkpoint) -> None:
+    with process(tiny, "--host", "0.0.0.0") as running:
+        running.stop()
+        assert "anyone who reaches this server may use it" in running.log
+    with process(tiny, "--host", "0.0.0.0", INKSTREAM_API_KEYS="hush") as running:
+        running.stop()
+        assert "anyone who reaches this server may use it" not in running.log
+
+
+def test_neither_keys_nor_queries_are_logged(tiny: Checkpoint) -> None:
+    with process(tiny, INKSTREAM_API_KEYS="hush-key") as running:
+        headers = {"Authorization": "Bearer hush-key"}
+        url = running.url + "?model=tiny&note=private"
+        with connect(url, additional_headers=headers) as stream:
+            stream.recv()
+        with pytest.raises(InvalidStatus, match="401"):
+            connect(url, additional_headers={"Authorization": "Bearer wrong-key"})
+        running.stop()
+    assert "session closed" in running.log
+    assert "session refused" in running.log
+    for secret in ("hush-key", "wrong-key", "private"):
+        assert secret not in running.log
+
+
+def test_serving_imports_nothing_of_the_training(tiny: Checkpoint) -> None:
+    script = """
+import os, signal, sys, threading
+from websockets.sync.client import connect
+from service import server
+from inkstream.service.settings import Settings
+
+def stream(port):
+    with connect(f"ws://127.0.0.1:{port}/v1/stream") as client:
+        client.recv(); client.send(bytes(28)); client.recv()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+settings = Settings.load(port=0, models="tiny", weights=sys.argv[1])
+listeners = server.listen(settings)
+port = listeners[0].getsockname()[1]
+server.listen = lambda _: listeners
+threading.Thread(target=stream, args=[port]).start()
+assert server.serve(settings) == 0
+heavy = {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "pytest"}
+print(sorted(heavy & sys.modules.keys()))
+"""
+    command = [sys.executable, "-c", script, str(tiny.path.parent)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    assert ended.stdout == "[]\n"
+
+
+# Descriptors
+
+
+class Limit:
+    """The operating system's limit of descriptors."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, soft: int, hard: int) -> None:
+        self.soft, self.hard = soft, hard
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (self.soft, self.hard))
+        monkeypatch.setattr(resource, "setrlimit", self.set)
+
+    def set(self, which: int, limits: tuple[int, int]) -> None:
+        assert which == resource.RLIMIT_NOFILE
+        self.soft, self.hard = limits
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "raised", "warned"),
+    [
+        (256, 4096, 1000, False),
+        (256, resource.RLIM_INFINITY, 1000, False),
+        (256, 512, 512, True),
+        (2000, 4096, 2000, False),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY, False),
+    ],
+)
+def test_descriptors_are_allowed_as_needed_or_their_lack_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    soft: int,
+    hard: int,
+    raised: int,
+    warned: bool,
+) -> None:
+    limit = Limit(monkeypatch, soft, hard)
+    with capture_logs() as lines:
+        raise_descriptor_limit(1000)
+    assert (limit.soft, limit.hard) == (raised, hard)
+    assert any("few descriptors" in line["event"] for line in lines) is warned

@@ -1,0 +1,152 @@
+"""Visitors at real connections: slow ones, greedy ones, held ones, and those behind a proxy."""
+
+import json
+import socket
+from contextlib import suppress
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from inkstream.model.checkpoint import Checkpoint
+from tests.service.guests import DEADLINE_S, Net
+from tests.service.lone import INK, message
+from tests.service.raw import RawClient, frame
+from tests.service.running import Running, server
+
+# Requests that come slowly, or too large
+
+
+def http(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.settimeout(DEADLINE_S)
+    return connection
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """Read until the server hangs up."""
+    data = b""
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(65_536):
+            data += piece
+    return data
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+def test_headers_that_do_not_arrive_in_time_are_not_waited_for(
+    tiny: Checkpoint, begun: bytes
+) -> None:
+    with server(tiny.path.parent, headers_timeout_s=0.1) as running, http(running.port) as slow:
+        slow.sendall(begun)
+        assert all_of(slow).startswith(b"HTTP/1.1 408 ")
+
+
+def test_slow_headers_of_a_second_request_are_not_waited_for_either(tiny: Checkpoint) -> None:
+    with server(tiny.path.parent, headers_timeout_s=0.3) as running, http(running.port) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal")
+        answers = all_of(slow)
+    assert answers.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in answers
+
+
+def test_a_body_that_does_not_arrive_in_time_is_not_waited_for(tiny: Checkpoint) -> None:
+    with server(tiny.path.parent, body_timeout_s=0.1) as running, http(running.port) as slow:
+        slow.sendall(
+            b"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+        assert b" 200 " not in all_of(slow)
+
+
+def test_headers_without_end_are_refused(tiny: Checkpoint) -> None:
+    with server(tiny.path.parent) as running, http(running.port) as greedy:
+        with suppress(ConnectionError):
+            greedy.sendall(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 1_000_000)
+        assert all_of(greedy)[:13] in (b"HTTP/1.1 431 ", b"")
+
+
+def test_a_patient_session_outlives_the_deadlines_of_requests(tiny: Checkpoint) -> None:
+    limits = {"headers_timeout_s": 0.1, "body_timeout_s": 0.1}
+    with server(tiny.path.parent, **limits) as running, RawClient(running.port) as client:
+        client.read()
+        with http(running.port) as slow:  # its deadline passes meanwhile
+            all_of(slow)
+        client.send(frame(INK))
+        assert json.loads(client.read())["type"] == "result"
+
+
+# WebSockets that are held
+
+
+FEW_WAITING = {"max_waiting_columns": 2, "max_message_columns": 2}
+QUICK_PINGS = {"ping_interval_s": 0.05, "ping_timeout_s": 0.05}
+
+
+def test_the_keepalive_rests_while_a_session_is_held(tiny: Checkpoint, nets: list[Net]) -> None:
+    folder = tiny.path.parent
+    with (
+        server(folder, **QUICK_PINGS, **FEW_WAITING) as running,
+        connect(running.url, ping_interval=None) as stream,
+    ):
+        stream.recv()
+        nets[0].may_run.clear()
+        for _ in range(50):
+            stream.send(INK)
+        assert nets[0].entered.acquire(timeout=DEADLINE_S)
+        with RawClient(running.port) as silent:  # cut off after one interval and one timeout
+            silent.read_to_the_end()
+        nets[0].may_run.set()
+        results = [json.loads(stream.recv())["column"] for _ in range(50)]
+    assert results == list(range(50))
+
+
+def test_a_held_client_that_hangs_up_is_forgotten_and_harms_nobody(
+    tiny: Checkpoint, nets: list[Net]
+) -> None:
+    with server(tiny.path.parent, **FEW_WAITING) as running, connect(running.url) as healthy:
+        healthy.recv()
+        with RawClient(running.port) as held:
+            held.read()
+            nets[0].may_run.clear()
+            held.send(frame(INK) * 50)
+            assert nets[0].entered.acquire(timeout=DEADLINE_S)
+            healthy.send(INK)
+            held.reset()
+        nets[0].may_run.set()
+        assert json.loads(healthy.recv())["type"] == "result"
+        healthy.send(message("end"))
+        assert [json.loads(text)["type"] for text in healthy] == ["flushed", "done"]
+        running.wait_until_empty()
+
+
+def test_a_client_that_answers_no_ping_is_cut_off(tiny: Checkpoint) -> None:
+    with server(tiny.path.parent, **QUICK_PINGS) as running, RawClient(running.port) as silent:
+        silent.read_to_the_end()
+        running.wait_until_empty()
+
+
+# Behind a proxy
+
+
+def forwarded(running: Running, address: str) -> ClientConnection:
+    return connect(running.url, additional_headers={"X-Forwarded-For": address})
+
+
+def test_a_client_behind_a_trusted_proxy_is_who_the_proxy_says(tiny: Checkpoint) -> None:
+    settings = {"trusted_proxies": "127.0.0.0/8", "max_sessions_per_client": 1}
+    with (
+        server(tiny.path.parent, **settings) as running,
+        forwarded(running, "192.0.2.1"),
+        forwarded(running, "192.0.2.2"),
+        pytest.raises(InvalidStatus, match="429"),
+    ):
+        forwarded(running, "10.0.0.1, 192.0.2.2")  # only what the trusted hop added counts
+
+
+def test_by_default_nobody_is_believed_about_his_address(tiny: Checkpoint) -> None:
+    with (
+        server(tiny.path.parent, max_sessions_per_client=1) as running,
+        forwarded(running, "192.0.2.1"),
+        pytest.raises(InvalidStatus, match="429"),
+    ):
+        forwarded(running, "192.0.2.2")

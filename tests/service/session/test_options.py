@@ -1,0 +1,183 @@
+"""What a client tells of its lines before they are written: a language, words, a pattern."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.decoding.hints import Hints
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Configured, Flushed, Ready, ServerMessage
+from tests.service.lone import (
+    LANGUAGES,
+    LINE_BLANK,
+    LINE_INK,
+    LITTLE,
+    Lone,
+    error_in,
+    kinds,
+    line,
+    message,
+    only,
+    read_by_decoder,
+    results,
+    words_in,
+)
+
+HINTED: list[tuple[dict[str, Any], Hints]] = [
+    ({"language_model": "little"}, Hints(LITTLE)),
+    ({"language_model": "little", "context": "a cab"}, Hints(LITTLE, "a cab")),
+    ({"words": ["cab", "ab."]}, Hints(words=("cab", "ab."))),
+    ({"pattern": "[ab]{3}( c+)?"}, Hints(pattern="[ab]{3}( c+)?")),
+    ({"language_model": "little", "pattern": "(a|b| )*"}, Hints(LITTLE, pattern="(a|b| )*")),
+]
+
+
+def texts(said: list[ServerMessage]) -> list[str | None]:
+    return [result.text for result in results(said)]
+
+
+def test_the_first_message_names_the_languages(line_net: Runtime, net: Runtime) -> None:
+    for lone in (Lone(line_net), Lone(net)):
+        ready = only(lone.heard())
+        assert isinstance(ready, Ready)
+        assert ready.languages == ()
+
+
+@pytest.mark.parametrize(("told", "hints"), HINTED)
+def test_a_line_is_read_by_what_was_told_before_it(
+    line_net: Runtime, told: dict[str, Any], hints: Hints
+) -> None:
+    lone = Lone(line_net, languages=LANGUAGES)
+    configured = only(lone.ask(message("configure", id=3, **told)))
+    assert isinstance(configured, Configured)
+    assert configured.id == 3
+    assert configured.model_dump(mode="json").items() >= told.items()
+    said = lone.ask(line(150), message("flush"))
+    expected, final = read_by_decoder(line_net, line(150), hints)
+    assert texts(said) == expected
+    assert said[-1] == Flushed(id=None, epoch=0, columns=150, text=final)
+    assert " ".join(word.text for word in words_in(said)) == final.strip()
+
+
+@pytest.mark.parametrize("ends_by_itself", [True, False])
+@pytest.mark.parametrize(("told", "hints"), HINTED)
+def test_what_is_told_within_a_line_counts_from_the_next_one_on(
+    line_net: Runtime, told: dict[str, Any], hints: Hints, ends_by_itself: bool
+) -> None:
+    lone = Lone(line_net, languages=LANGUAGES)
+    begun, going_on = line(40), line(60)[40 * 16 :] + LINE_INK + LINE_BLANK * 6
+    if ends_by_itself:
+        lone.ask(message("configure", line_end_columns=6))
+    said = lone.ask(begun, message("configure", **told), going_on)
+    assert texts(said)[:67] == read_by_decoder(line_net, begun + going_on)[0]
+    if ends_by_itself:
+        assert "flushed" in kinds(said)
+    else:
+        lone.ask(message("reset"))
+    for seed in (1, 2):  # and all behind it
+        said = lone.ask(line(90, seed))
+        assert texts(said) == read_by_decoder(line_net, line(90, seed), hints)[0]
+        lone.ask(message("reset"))
+
+
+@pytest.mark.parametrize(("told", "hints"), HINTED)
+def test_null_and_nothing_take_it_back(
+    line_net: Runtime, told: dict[str, Any], hints: Hints
+) -> None:
+    lone = Lone(line_net, languages=LANGUAGES)
+    lone.ask(message("configure", **told))
+    nothing: dict[str, Any] = {"language_model": None, "words": [], "context": "", "pattern": None}
+    assert only(lone.ask(message("configure", **nothing))) == Configured(top_k=5)
+    assert texts(lone.ask(line(90))) == read_by_decoder(line_net, line(90))[0]
+
+
+@given(
+    column=st.integers(20, 120), piece=st.integers(1, 40), own=st.integers(0, len(HINTED) - 1)
+)  # fmt: skip
+def test_after_a_rewind_a_line_goes_on_as_if_nothing_else_had_come(
+    tiny_lines: Checkpoint, column: int, piece: int, own: int
+) -> None:
+    told, hints = HINTED[own]
+    net = Runtime(tiny_lines)
+    lone = Lone(net, languages=LANGUAGES)
+    lone.ask(message("configure", **told))
+    columns = line(120)
+    step = piece * 16
+    lone.ask(*(columns[at : at + step] for at in range(0, len(columns), step)))
+    lone.ask(message("configure", language_model=None), message("rewind", column=column))
+    following = line(70, seed=5)
+    said = lone.ask(following, message("flush"))
+    expected, final = read_by_decoder(net, columns[: column * 16] + following, hints)
+    found = texts(said)
+    assert found == expected[column:]
+    assert said[-1].text == final  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"language_model": "latin"}, "language_model is 'latin', allowed: null, little"),
+        ({"words": ["né"]}, "word 'né' cannot be read, allowed: one or more of .abc"),
+        ({"words": ["a b"]}, "word 'a b' cannot be read"),
+        ({"words": [""]}, "word '' cannot be read"),
+        ({"words": "ab"}, "words"),
+        ({"words": [3]}, "word 0 is 3, allowed: a text"),
+        ({"pattern": "["}, "pattern '[' cannot be understood"),
+        ({"pattern": "x+"}, "pattern 'x+' describes no text of the characters  abc."),
+        ({"pattern": ""}, "pattern has 0 characters, allowed: 1..256"),
+        ({"pattern": 3}, "pattern"),
+        ({"context": "a" * 61}, "words, context and pattern have 61 characters, allowed: up to 60"),
+        ({"words": ["ab"] * 31}, "have 62 characters, allowed: up to 60"),
+    ],
+)
+def test_what_cannot_be_told_is_refused_and_changes_nothing(
+    line_net: Runtime, told: dict[str, Any], reason: str
+) -> None:
+    lone = Lone(line_net, languages=LANGUAGES)
+    lone.ask(message("configure", words=["cab"], top_k=3))
+    error = error_in(lone.ask(message("configure", id="h", top_k=2, characters="ab", **told)))
+    assert (error.code, error.fatal, error.ref) == ("bad_value", False, "h")
+    assert re.search(re.escape(reason), error.message)
+    assert only(lone.ask(message("configure"))) == Configured(top_k=3, words=("cab",))
+    hints = Hints(words=("cab",))
+    assert texts(lone.ask(line(60))) == read_by_decoder(line_net, line(60), hints)[0]
+
+
+@pytest.mark.parametrize("pattern", ["[ab]+", "c+b", "bc+", "a|b c"])
+def test_a_pattern_that_no_text_of_the_characters_fulfils_is_refused(
+    line_net: Runtime, pattern: str
+) -> None:
+    lone = Lone(line_net)
+    for first, second in (("characters", "pattern"), ("pattern", "characters")):
+        told = {"characters": "c ", "pattern": pattern}
+        lone.ask(message("configure", **{first: told[first]}))
+        error = error_in(lone.ask(message("configure", **{second: told[second]})))
+        assert error.code == "bad_value"
+        assert f"pattern {pattern!r} describes no text of the characters c " in error.message
+        lone.ask(message("configure", characters=None, pattern=None))
+    either = f"{pattern}|c c"
+    done = only(lone.ask(message("configure", characters="c ", pattern=either)))
+    assert done == Configured(top_k=5, characters="c ", pattern=either)
+
+
+@pytest.mark.parametrize("told", [{"words": ["7"]}, {"pattern": "7"}, {"language_model": "little"}])
+def test_a_net_that_reads_no_lines_is_told_nothing(net: Runtime, told: dict[str, Any]) -> None:
+    error = error_in(Lone(net).ask(message("configure", **told)))
+    assert error.code == "bad_value"
+
+
+def test_patterns_cost_more_of_the_pace_than_other_messages(line_net: Runtime) -> None:
+    lone = Lone(line_net)
+    n_taken = 0
+    while lone.close is None:
+        lone.send(message("configure", pattern="a" * (1 + n_taken)), pace_s=0.0)
+        n_taken += 1
+    assert lone.close.reason == "too_many_messages"
+    patient = Lone(line_net)
+    for _ in range(3 * n_taken):
+        patient.send(message("configure", words=["ab"]), pace_s=0.0)
+    assert patient.close is None

@@ -1,0 +1,173 @@
+"""The JavaScript client: its types, its own tests in Node, its package."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter
+
+from inkstream.service.protocol.server_messages import SERVER, Limits
+from tests.service.commands import INKSTREAM, ROOT
+from tests.service.running import server
+
+CLIENT = ROOT / "service" / "web" / "client"
+PAD = ROOT / "service" / "web" / "pad"
+TESTS = ROOT / "tests" / "service" / "web"
+PACKAGE = json.loads((CLIENT / "package.json").read_text())
+TYPES = (CLIENT / "protocol.d.ts").read_text()
+
+NODE = shutil.which("node")
+NPM = shutil.which("npm")
+TOOLS = Path(sys.prefix) / "npm" / "node_modules"  # where `make` installs TypeScript
+TSC = TOOLS / ".bin" / "tsc"
+DECLARATIONS = CLIENT / "types"  # `npm run types` makes them
+
+NODE_OPTIONS = ["--experimental-websocket", "--no-warnings"]  # the first for Node 20
+
+
+def run(command: list[str], **options: object) -> str:
+    done = subprocess.run(  # type: ignore[call-overload]
+        command, capture_output=True, text=True, timeout=300, check=False, **options
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(done.stdout)
+
+
+@pytest.mark.needs(NODE)
+@pytest.mark.parametrize("file", sorted(TESTS.glob("*.test.js")), ids=lambda file: file.name)
+def test_its_tests_pass(file: Path) -> None:
+    command = [str(NODE), *NODE_OPTIONS, "--test", "--test-reporter=tap", str(file)]
+    said = run(command, cwd=ROOT, env={"INKSTREAM": " ".join(INKSTREAM), "PATH": "/usr/bin:/bin"})
+    (passed,) = re.findall(r"^# pass (\d+)$", said, re.MULTILINE)
+    assert int(passed) > 5
+    for kind in ("fail", "cancelled", "skipped", "todo"):
+        assert f"\n# {kind} 0\n" in said
+
+
+@pytest.mark.needs(NODE and TSC.exists())
+@pytest.mark.parametrize("folder", [CLIENT, PAD, TESTS], ids=["client", "pad", "tests"])
+def test_its_types_are_sound(folder: Path) -> None:
+    roots = ["--typeRoots", str(TOOLS / "@types")]
+    run([str(NODE), str(TSC), "--project", str(folder), *roots])
+
+
+@pytest.mark.needs(NODE and TSC.exists())
+def test_its_declarations_are_those_of_its_code(tmp_path: Path) -> None:
+    where = ["--typeRoots", str(TOOLS / "@types"), "--outDir", str(tmp_path)]
+    run([str(NODE), str(TSC), "--project", str(DECLARATIONS), *where])
+    for file in tmp_path.iterdir():
+        assert (DECLARATIONS / file.name).read_text() == file.read_text()
+    assert {"inkstream.d.ts", "handwriting.d.ts"} <= {file.name for file in tmp_path.iterdir()}
+
+
+def declared(name: str) -> dict[str, str]:
+    """The fields of an interface and of those that it extends, with their types."""
+    pattern = rf"interface {name}(?: extends ([\w<>, ]+?))? \{{\n(.*?)^\}}"
+    match = re.search(pattern, TYPES, re.DOTALL | re.MULTILINE)
+    assert match is not None, name
+    parents, body = match.groups()
+    found: dict[str, str] = {}
+    for parent in (parents or "").split(", "):
+        found |= declared(re.sub(r"Required<(\w+)>", r"\1", parent)) if parent else {}
+    own = re.findall(r"^  (\w+)\??: (.+);$", body, re.MULTILINE)
+    return found | dict(own)
+
+
+NAMES = {"error": "ErrorMessage", "punctuation": "Letter"}  # others have the type's name
+SCHEMA = SERVER.json_schema(mode="serialization")["$defs"]
+MESSAGES = {
+    schema["properties"]["type"]["const"]: set(schema["properties"])
+    for schema in SCHEMA.values()
+    if "const" in schema.get("properties", {}).get("type", {})
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_its_messages_are_those_of_the_protocol(kind: str) -> None:
+    name = NAMES.get(kind, "".join(part.title() for part in kind.split("_")))
+    assert set(declared(name)) == MESSAGES[kind]
+
+
+def test_its_limits_are_those_of_the_protocol() -> None:
+    assert list(declared("Limits")) == [field.name for field in fields(Limits)]
+    schema = TypeAdapter(Limits).json_schema()["properties"]
+    assert {entry["type"] for entry in schema.values()} == {"integer", "number"}
+
+
+def test_it_is_of_the_same_version_as_the_service() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert PACKAGE["version"] == project["version"]
+    code, _, data = project["license"].partition(" AND ")  # of the service's data it has none
+    assert (PACKAGE["license"], data) == (code, "CC-BY-SA-4.0")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the client's package in a folder."""
+    folder = tmp_path_factory.mktemp("npm")
+    run([str(NPM), "pack", str(CLIENT), "--pack-destination", str(folder)], cwd=folder)
+    (packed,) = folder.glob("*.tgz")
+    run([str(NPM), "install", "--offline", "--no-audit", "--no-fund", str(packed)], cwd=folder)
+    return folder
+
+
+@pytest.mark.needs(NODE and NPM)
+def test_its_package_is_usable(installed: Path) -> None:
+    script = """
+        import { connect, InkstreamError } from "inkstream";
+        import { HandwritingStroke } from "inkstream/handwriting";
+        new HandwritingStroke().addPoint({ x: 1, y: 2 });
+        await connect("ftp://nowhere").catch((error) => {
+          if (!(error instanceof InkstreamError)) throw error;
+          console.log(error.code);
+        });
+    """
+    command = [str(NODE), *NODE_OPTIONS, "--input-type=module", "--eval", script]
+    assert run(command, cwd=installed) == "bad_value\n"
+    package = installed / "node_modules" / "inkstream"
+    *files, types = PACKAGE["files"]
+    assert {str(path.relative_to(package)) for path in package.rglob("*.*")} == {
+        "README.md",
+        "package.json",
+        *files,
+        *(str(path.relative_to(CLIENT)) for path in CLIENT.glob(types)),
+    }
+
+
+@pytest.mark.needs(NODE and NPM)
+def test_its_readme_examples_print_the_text_and_end(installed: Path, tmp_path: Path) -> None:
+    examples = re.findall(r"```javascript\n(.*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
+    outputs = []
+    with server(tmp_path, models="lines") as running:
+        for example in examples:
+            (installed / "example.mjs").write_text(
+                example.replace("127.0.0.1:8000", f"127.0.0.1:{running.port}")
+            )
+            outputs.append(run([str(NODE), *NODE_OPTIONS, "example.mjs"], cwd=installed))
+    assert outputs == ["Hi\n", "L\ni\nLi\n", "L\n"]
+
+
+@pytest.mark.needs(NODE and NPM and TSC.exists())
+@pytest.mark.parametrize("resolution", [("nodenext", "nodenext"), ("esnext", "bundler")])
+def test_its_package_is_typed(installed: Path, resolution: tuple[str, str]) -> None:
+    (installed / "use.mts").write_text("""
+        import { type Message, connect } from "inkstream";
+        import { createHandwritingRecognizer } from "inkstream/handwriting";
+        const stream = await connect("http://127.0.0.1:8000", { model: "lines" });
+        await stream.ink([{ points: [[1, 2]] }], 120);
+        const text: string | undefined = (await stream.flush()).text;
+        // @ts-expect-error
+        const session: number = stream.ready.session;
+        export type { Message };
+        export { createHandwritingRecognizer, session, text };
+    """)
+    module, kind = resolution
+    options = ["--noEmit", "--strict", "--target", "es2023", "--lib", "es2023,dom"]
+    resolved = ["--module", module, "--moduleResolution", kind, "--typeRoots", str(installed)]
+    run([str(NODE), str(TSC), *options, *resolved, "use.mts"], cwd=installed)

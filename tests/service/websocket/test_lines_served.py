@@ -1,0 +1,194 @@
+"""A transcriber behind real sockets and beside a classifier: what goes wrong, what must not mix."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_socket
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.recognizer import Recognizer, load
+from inkstream.service.client.client import connect
+from inkstream.service.websocket.stream import MERGE_FROM
+from tests import builders
+from tests.service.guests import Tally
+from tests.service.lone import message
+from tests.service.running import Running, server
+from tests.service.wire import Wire, serving
+
+LINES = "?model=tiny_lines"
+N_HEALTHY = 60  # columns of the healthy session
+
+
+@pytest.fixture(scope="module")
+def place(line_weights: Path) -> Iterator[Running]:
+    with server(line_weights, models="tiny,tiny_lines", max_frame_bytes=4_000_000) as running:
+        yield running
+
+
+@asynccontextmanager
+async def session(running: Running) -> AsyncIterator[ClientConnection]:
+    async with open_socket(running.url + LINES) as stream:
+        assert json.loads(await stream.recv())["type"] == "ready"
+        yield stream
+
+
+async def heard(stream: ClientConnection, last: str) -> list[dict[str, Any]]:
+    """What is said up to a message of type `last`."""
+    said = [json.loads(await stream.recv())]
+    while said[-1]["type"] != last:
+        said.append(json.loads(await stream.recv()))
+    return said
+
+
+@asynccontextmanager
+async def beside_a_healthy_session(running: Running, reader: Recognizer) -> AsyncIterator[None]:
+    """A session that is half through when the block begins, and must be right in the end."""
+    columns = builders.columns(N_HEALTHY, 5, 16)
+    async with connect(running.url, model="tiny_lines") as healthy:
+        first = [result async for result in healthy.send(columns[: N_HEALTHY // 2])]
+        yield
+        rest = [result async for result in healthy.send(columns[N_HEALTHY // 2 :])]
+        flushed = await healthy.flush()
+    assert [result.column for result in first + rest] == list(range(N_HEALTHY))
+    assert flushed.text == reader.read(columns).text
+
+
+def ink(points: Any, height: Any = 160) -> str:
+    return message("ink", strokes=[{"points": points}], height=height, id=7)
+
+
+BAD_INK = [
+    (ink([[1, float("nan")]]), "bad_ink", "point 0 of stroke 0 is [1, NaN]"),
+    (ink([[1, float("inf")]]), "bad_ink", "point 0 of stroke 0 is [1, Infinity]"),
+    (ink([[1, 2, 3]]), "bad_ink", "point 0 of stroke 0 is [1, 2, 3]"),
+    (ink("points"), "bad_ink", 'points of stroke 0 is "points"'),
+    (ink([[-1, 2]]), "bad_ink", "x is from -0.1 to -0.1, allowed: 0 to"),
+    (ink([[1e300, 2]]), "bad_ink", "x is from 1e+299"),
+    (ink([[2, 1e300]]), "bad_ink", "y is from 1e+299"),
+    (ink([[0, 0], [900_000, 0]]), "bad_ink", "the pen goes 90000 pixels"),
+    (ink([[0, 0], [600_000, 0]]), "bad_ink", "new columns, allowed: up to 2048"),
+    (ink([[5, 5]] * 100_000), "bad_ink", "100000 points in one message, allowed: up to 8192"),
+    (ink([[0, 0], [9_000, 0]] * 400), "bad_ink", "the pen goes 719100 pixels"),
+    (ink([[1, 2]], height=0), "bad_value", "height is 0"),
+    (ink([[1, 2]], height=99), "bad_ink", "height is 99, expected 160"),
+    (
+        message("ink", strokes=[{"points": [[1, 2]]}], id=7),
+        "bad_ink",
+        "ink with strokes has no height",
+    ),
+    (message("ink", undo=3, id=7), "bad_ink", "undo is 3, allowed: the id of a stroke"),
+    (message("ink", undo=[3], id=7), "bad_value", "undo is an array, allowed: a whole number"),
+    (message("ink", pause=1, id=7), "bad_value", "pause is 1, allowed: true or false"),
+    (message("ink", fit=None, id=7), "bad_value", "fit is null, allowed: true or false"),
+    (
+        message("ink", strokes=[{"id": 0, "points": []}] * 2, height=160, id=7),
+        "bad_ink",
+        "stroke 0 is complete, allowed: a new id",
+    ),
+    (
+        message("ink", strokes=[{"id": 1, "points": [], "last": 1}], height=160, id=7),
+        "bad_ink",
+        "last of stroke 0 is 1, allowed: true or false",
+    ),
+]
+
+
+@pytest.mark.parametrize(("bad", "code", "words"), BAD_INK)
+async def test_ink_that_cannot_be_used_gets_a_clear_error_and_harms_nothing(
+    place: Running, reader: Recognizer, bad: str, code: str, words: str
+) -> None:
+    stroke = [[10 + 3 * i, 80 + 60 * float(np.sin(i))] for i in range(40)]
+    async with (
+        beside_a_healthy_session(place, reader),
+        session(place) as stream,
+        session(place) as untroubled,
+    ):
+        for each in (stream, untroubled):
+            await each.send(ink(stroke))
+        await stream.send(bad)
+        error = (await heard(stream, "error"))[-1]
+        for each in (stream, untroubled):
+            await each.send(message("flush"))
+        texts = [(await heard(each, "flushed"))[-1]["text"] for each in (stream, untroubled)]
+    assert (error["code"], error["fatal"], error["index"], error["ref"]) == (code, False, 1, 7)
+    assert error["message"].startswith(words) or words in error["message"]
+    assert texts[0] == texts[1]
+
+
+async def test_no_strokes_one_point_and_many_points_are_all_answered(place: Running) -> None:
+    async with session(place) as stream:
+        await stream.send(message("ink", strokes=[], height=160))
+        await stream.send(ink([]))
+        await stream.send(ink([[50, 80]]))
+        await stream.send(ink([[60 + i / 10, 80 + i % 60] for i in range(8000)]))
+        await stream.send(message("end"))
+        said = await heard(stream, "done")
+    assert not [each for each in said if each["type"] == "error"]
+    assert said[-1]["columns"] == 87
+
+
+async def test_sessions_of_both_models_interleaved_hear_what_they_would_hear_alone(
+    place: Running, line_weights: Path, reader: Recognizer
+) -> None:
+    digits = load(line_weights / "tiny.onnx")
+    lines = [builders.columns(90, seed, 16) for seed in range(24)]
+    images = [builders.columns(28, seed) for seed in range(24)]
+
+    async def read_line(columns: NDArray[np.uint8]) -> str | None:
+        async with connect(place.url, model="tiny_lines") as stream:
+            for start in range(0, len(columns), 3):
+                async for _ in stream.send(columns[start : start + 3]):
+                    pass
+            return (await stream.flush()).text
+
+    async def read_image(columns: NDArray[np.uint8]) -> str | None:
+        async with connect(place.url, model="tiny") as stream:
+            for column in columns:
+                async for _ in stream.send(column.tobytes()):
+                    pass
+            return (await stream.flush()).label
+
+    texts, labels = await asyncio.gather(
+        asyncio.gather(*map(read_line, lines)), asyncio.gather(*map(read_image, images))
+    )
+    assert list(texts) == [reader.read(columns).text for columns in lines]
+    assert list(labels) == [digits.read(columns).label for columns in images]
+
+
+async def test_to_a_slow_reader_results_are_merged_and_events_are_not(
+    tiny_lines: Checkpoint, reader: Recognizer
+) -> None:
+    n_columns = 3 * MERGE_FROM
+    columns = builders.columns(n_columns, 3, 16)
+    tally = Tally()
+    async with serving(tiny_lines, tally) as (service, _):
+        wire = Wire(service)
+        await wire.hear(0)
+        wire.may_send.clear()
+        wire.put(columns.tobytes(), message("flush", id="f"))
+        await tally.until(n_columns)
+        wire.may_send.set()
+        await wire.until(lambda wire: wire.said[-1]["type"] == "flushed")
+        wire.vanish()
+        await wire.ended()
+    said = wire.said[1:]
+    expected = reader.read(columns)
+    results = [each for each in said if each["type"] == "result"]
+    letters = [each for each in said if each["type"] in ("letter", "punctuation")]
+    assert [(each["char"], each["end"]) for each in letters] == [
+        (letter.char, letter.end) for letter in expected.letters
+    ]
+    assert [each["text"] for each in said if each["type"] == "word"] == [
+        word.text for word in expected.words
+    ]
+    assert len(results) <= MERGE_FROM  # from there on each took the place of one before
+    assert results[-1]["column"] == n_columns - 1
+    assert said[-1]["text"] == expected.text

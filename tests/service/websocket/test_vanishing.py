@@ -1,0 +1,153 @@
+"""Clients that vanish, never read or never write: what they leave, and what others notice."""
+
+import asyncio
+import gc
+import json
+import resource
+import socket
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.asyncio.client import connect
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.runtime import Runtime
+from inkstream.service.websocket.stream import Stream
+from tests import builders
+from tests.service.asking import client_of, wait_for_no_sessions
+from tests.service.guests import DEADLINE_S
+from tests.service.lone import INK, alone, message
+from tests.service.raw import TEXT, RawClient, frame
+from tests.service.running import Running, server
+
+WARM_UP_ROUNDS = 5  # until allocators have what they keep
+FLOOD_BYTES = 8 * 1024 * 1024  # for one client that never reads, however much it sends
+ALLOWED_GROWTH_BYTES = 4 * 1024 * 1024  # a leaked session is some 20 kB, three rounds 18 MB
+
+
+@pytest.fixture
+def place(tiny: Checkpoint) -> Iterator[Running]:
+    with server(tiny.path.parent, stall_timeout_s=1) as running:
+        yield running
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])  # proc(5)
+    return pages * resource.getpagesize()
+
+
+def gauge(running: Running) -> float:
+    """How many sessions `/metrics` says are connected."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    (line,) = [line for line in lines if line.startswith("inkstream_sessions ")]
+    return float(line.split()[1])
+
+
+def one_round(running: Running) -> None:
+    """300 sessions; a half is cut by reset (one in the middle of a frame), a half says goodbye."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(running.port)) for _ in range(300)]
+        for client in clients:
+            client.read()
+            client.send(frame(INK) * 3)
+        assert gauge(running) == 300
+        for number, client in enumerate(clients):
+            if number % 4 == 0:
+                client.send(frame(INK)[:17])
+                client.reset()
+            elif number % 4 == 1:
+                client.reset()
+            elif number % 4 == 2:
+                client.send(frame(message("end").encode(), TEXT))
+                client.read_to_the_end()
+    running.wait_until_empty(within_s=10)
+    assert gauge(running) == 0
+
+
+def test_after_rounds_of_300_clients_half_cut_by_reset_nothing_is_left(place: Running) -> None:
+    for _ in range(WARM_UP_ROUNDS):
+        one_round(place)
+    before = resident_bytes()
+    for _ in range(3):
+        one_round(place)
+    grown = resident_bytes() - before
+    gc.collect()
+    assert not [
+        thing for thing in gc.get_objects() if type(thing) is Stream
+    ]  # isinstance asks lazy modules
+    assert grown < ALLOWED_GROWTH_BYTES
+
+
+async def test_a_client_that_floods_and_never_reads_costs_nobody_anything(
+    place: Running, tiny: Checkpoint
+) -> None:
+    before = resident_bytes()
+    columns = builders.columns(40, seed=7)
+    with RawClient(place.port, receive_buffer_bytes=4096) as flood:
+        sent = asyncio.create_task(asyncio.to_thread(flood_until_cut_off, flood))
+        results = []
+        async with connect(place.url) as healthy:
+            await healthy.recv()
+            for column in columns:
+                await healthy.send(column.tobytes())
+                results.append(json.loads(await healthy.recv()))
+        n_columns = await sent
+    place.wait_until_empty()
+    got = np.array([list(result["probabilities"].values()) for result in results])
+    assert np.abs(got - alone(Runtime(tiny), columns.tobytes())).max() < 1e-5
+    assert n_columns > 10_000
+    assert resident_bytes() - before < FLOOD_BYTES
+
+
+def flood_until_cut_off(client: RawClient) -> int:
+    """Send columns, reading nothing, until the server has enough of it; gives their number."""
+    n_columns = 0
+    try:
+        while True:
+            client.send(frame(INK * 64))
+            n_columns += 64
+    except ConnectionError:
+        return n_columns
+
+
+async def test_a_client_that_never_writes_is_told_so_and_sent_away(tiny: Checkpoint) -> None:
+    with server(tiny.path.parent, idle_timeout_s=0.2) as running:
+        async with connect(running.url) as silent:
+            said = [json.loads(await silent.recv()) for _ in range(2)]
+            await silent.wait_closed()
+    assert [each["type"] for each in said] == ["ready", "error"]
+    assert said[1]["code"] == "idle"
+    assert silent.close_code == 4408
+
+
+def test_a_client_that_leaves_ends_its_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, left, runs = threading.Event(), threading.Event(), []
+
+    def held(*args: Any) -> Any:
+        runs.append(args)
+        begun.set()
+        assert left.wait(DEADLINE_S)
+        return run(*args)
+
+    body = json.dumps({"columns": [[9] * 28] * 10_000}).encode()
+    head = f"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    with server(tmp_path) as running, client_of(running) as client:
+        run = Runtime.run_ragged
+        monkeypatch.setattr(Runtime, "run_ragged", held)
+        try:
+            with socket.create_connection(("127.0.0.1", running.port)) as leaving:
+                leaving.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+                assert begun.wait(DEADLINE_S)
+            wait_for_no_sessions(client)
+        finally:
+            left.set()
+    assert len(runs) == 1

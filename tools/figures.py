@@ -1,0 +1,207 @@
+"""Put the reports' figures into the documents, between their markers, and beside the weights.
+
+`make figures` runs this; `tests/test_readme.py` checks that the documents hold these figures.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from inkstream.model.checkpoint import FIGURES, find, read
+from inkstream.service.bench.report import Report
+from inkstream.service.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+REPORTS = ROOT / "docs" / "reports"
+SIDES = ("words", "lines")
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "model" / "weights" / "MODEL_CARD.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("digits", "language", "pad", "speed")),
+)
+
+
+def figures() -> dict[str, str]:
+    """Return the text that belongs between the markers of each name."""
+    document, footprint = _load("document.json"), _load("footprint.json")
+    return {
+        "summary": f"\n{_summary()}",
+        "footprint": (
+            f"{footprint['install_mb']:.0f} MB installed without byte code, "
+            f"{footprint['resident_mb']:.0f} MB of memory when idle, "
+            f"{footprint['ready_s']:.2f} s from start to ready"
+        ),
+        "both": (
+            f"{footprint['both_resident_mb']:.0f} MB when idle, "
+            f"{footprint['both_ready_s']:.2f} s from start to ready"
+        ),
+        "figures": f"\n{(REPORTS / 'digits' / 'figures.md').read_text()}",
+        "lines": f"\n{(REPORTS / 'lines' / 'figures.md').read_text()}",
+        "pad": f"\n{_pad()}",
+        "language": f"\n{(REPORTS / 'language' / 'figures.md').read_text()}",
+        "document": f"{document['test_accuracy']:.2%}",
+        "bench": f"\n{_bench().table()}",
+    }
+
+
+def _load(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((REPORTS / name).read_text())
+    return loaded
+
+
+def _bench() -> Report:
+    return Report.model_validate_json((REPORTS / "bench.json").read_text())
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _summary() -> str:
+    """Return README's table: figures of all reports, each with the command that measures it."""
+    digits, lines = _load("digits/report.json"), _load("lines/report.json")
+    language, pages = _load("language/report.json"), _load("pages/report.json")
+    footprint = _load("footprint.json")
+    theirs, their_errors = next(iter(lines["peers"].items()))
+    writers = lines["hands"]["all"]
+    ratios = {name: f"{median(values):.2f}" for name, _, values in _bench().ratios()}
+
+    def cer(figures: dict[str, Any]) -> str:
+        low, high = figures["spread"]["all"]["interval"]
+        return f"{figures['error']:.1%} ({100 * low:.1f} to {high:.1%}); {figures['right']:.1%}"
+
+    rows = [
+        (
+            "digits: accuracy after 16 columns; after all 28 (MNIST test)",
+            f"{digits['accuracy_after']['16']:.2%}; {digits['accuracy']:.2%}",
+            "`make evaluate`",
+        ),
+        (
+            f"{lines['words']['pieces']:,} words by unseen writers: CER; exact match",
+            cer(lines["words"]),
+            "`inkstream evaluate lines`",
+        ),
+        (
+            f"{lines['text']['pieces']:,} lines by unseen writers: CER; exact match",
+            cer(lines["text"]),
+            "`inkstream evaluate lines`",
+        ),
+        (
+            "CER with the English language model: words; lines",
+            "; ".join(f"{language[side]['guided']['all']['error']:.1%}" for side in SIDES),
+            "`inkstream evaluate language`",
+        ),
+        (
+            f"CER of {theirs}, which sees the whole image: words; lines",
+            "; ".join(f"{their_errors[side]['error']:.1%}" for side in ("words", "text")),
+            "`inkstream evaluate lines --peers`",
+        ),
+        (
+            "CER of one writer's words before; after fine-tuning to that writer",
+            f"{writers['before']['error']:.1%}; {writers['after']['error']:.1%}",
+            "`inkstream evaluate lines --hands 12`",
+        ),
+        (
+            "CER of scanned and photographed pages; of the same ink as strokes",
+            f"{pages['page']['error']:.1%}; {pages['strokes']['error']:.1%}",
+            "`inkstream evaluate pages`",
+        ),
+        (
+            "columns from a letter's end to its event: median; 90 %",
+            f"{lines['lateness']['median']:.0f}; {lines['lateness']['90 %']:.0f}",
+            "`inkstream evaluate lines`",
+        ),
+        (
+            "columns a second, 64 WebSockets: of a FastAPI echo; of a simple torch server",
+            f"{ratios['stream_1 / echo_1']} times; {ratios['stream_1 / afternoon_1']} times",
+            "`make bench`",
+        ),
+        (
+            "server: installed; memory when idle; from start to ready",
+            f"{footprint['install_mb']:.0f} MB; {footprint['resident_mb']:.0f} MB; "
+            f"{footprint['ready_s']:.2f} s",
+            "`make footprint`",
+        ),
+    ]
+    return _table(("what", "measured", "command"), rows)
+
+
+def _pad() -> str:
+    """Return the pad's table, from the reports of `make pad` and `inkstream evaluate ink`."""
+    pad = _load("pad/report.json")
+    margin = Settings.model_fields["ink_margin_columns"].default
+    ink = _load("ink/report.json")["margins"][str(margin)]
+    rows = [
+        (
+            "words by unseen writers that get the same text as from the Python client",
+            f"{pad['words_same']} of {pad['words']}",
+        ),
+        (
+            "words with late dots and bars that get the same text as without delay",
+            f"{pad['late_same']} of {pad['late']}",
+        ),
+        (
+            "letters withdrawn of 100 (and not given again), in words; in lines",
+            "; ".join(
+                f"{ink[kind]['withdrawn_per_100']:.1f} ({ink[kind]['gone_per_100']:.1f})"
+                for kind in SIDES
+            ),
+        ),
+        (
+            "columns from a letter's end to the pen when its event comes, median: words; lines",
+            f"{ink['words']['ahead_median']:.0f}; {ink['lines']['ahead_median']:.0f}",
+        ),
+        (
+            "from a pen point to the probabilities on the screen: median; 90 %",
+            f"{pad['ribbon_ms']:.0f} ms; {pad['ribbon_ms_90']:.0f} ms",
+        ),
+        ("from the first ink to the first answer", f"{pad['first_answer_ms']:.0f} ms"),
+        (
+            f"frames a second while writing beyond column {pad['at_column']:,}",
+            f"{pad['frames_per_s']:.0f}",
+        ),
+        (
+            "size of the page; compressed",
+            f"{pad['page_bytes'] / 1000:.0f} kB; {pad['page_bytes_sent'] / 1000:.0f} kB",
+        ),
+        (
+            "requests to other servers; console errors; violations that axe-core finds",
+            f"{pad['requests_elsewhere']}; {pad['complaints']}; {pad['violations']}",
+        ),
+    ]
+    return _table((f"the pad in Chromium {pad['browser'].split('.')[0]}", "measured"), rows)
+
+
+def fill(text: str) -> str:
+    """Return the document with the figures of the current reports."""
+    for name, content in figures().items():
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if start in text:
+            before, _, rest = text.partition(start)
+            text = before + start + content + end + rest.partition(end)[2]
+    return text
+
+
+def of_shipped() -> dict[str, dict[str, float]]:
+    """Return figures of the shipped models by digest; `GET /v1/models` adds them to training's."""
+    digits, lines = _load("digits/report.json"), _load("lines/report.json")
+    found = {"mnist_test_accuracy": lines["digits"]["right"]}
+    for side in ("words", "text"):
+        found[f"report_writers_{side}_error"] = lines[side]["error"]
+        found[f"report_writers_{side}_right"] = lines[side]["right"]
+        found[f"report_writers_fresh_{side}_error"] = lines[side]["fresh"]["error"]
+    for category, own in lines["characters"].items():
+        found[f"report_writers_{category}_accuracy"] = own["right"]
+    return {
+        read(find("digits")).digest: {"mnist_test_accuracy": digits["accuracy"]},
+        read(find("lines")).digest: found,
+    }
+
+
+if __name__ == "__main__":
+    FIGURES.write_text(json.dumps(of_shipped(), indent=2) + "\n")
+    for document in DOCUMENTS:
+        document.write_text(fill(document.read_text()))

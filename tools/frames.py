@@ -1,0 +1,61 @@
+"""What small ink loses, and what it gains in a frame that suits it: `python -m tools.frames`.
+
+On writers who choose; what it finds stands in docs/experiments.md.
+"""
+
+import sys
+
+import numpy as np
+
+from inkstream.model.checkpoint import find, read
+from inkstream.model.data.augmentation import fit
+from inkstream.model.data.batches import Drawn
+from inkstream.model.evaluation.document import markdown, percent
+from inkstream.model.evaluation.material import NO_ENDS, SEED, TEXT, WORDS, Material
+from inkstream.model.metrics import errors
+from inkstream.model.preprocess.ink import flatten, rasterise
+from inkstream.model.preprocess.strokes import misfit
+from inkstream.model.reader import Reader
+from inkstream.model.training import lines as line_data
+
+PIECES = {WORDS: 600, TEXT: 200}
+SIZES = (1, 0.75, 0.6, 0.5, 0.35)  # shares of the rows that a writer's frame takes
+HEAD = ("share of the rows", "words", "fitted", "lines", "fitted")
+
+
+def drawn(material: Material, place: int, size: float, at: float, *, fitted: bool) -> Drawn:
+    """A piece of this size, somewhere in its rows; `fitted` as a session does where it is asked."""
+    pieces, height = material.pieces, material.column_height
+    piece = pieces.ink.piece(int(pieces.indices[place]))
+    written, starts = flatten(piece.strokes)
+    points = fit(written, pieces.frame(place), height, size=size, place=at)
+    if fitted and (found := misfit(points, starts, height, transcribes=True)) is not None:
+        zoom, middle = found
+        points = ((points - (0, middle)) * zoom + (0, height / 2)).astype(np.float32)
+    return Drawn(rasterise(points, starts, height), piece.label, NO_ENDS)
+
+
+def main() -> None:
+    """Print the errors of characters as a table."""
+    ink, reader = line_data.load(None).ink, Reader(read(find("lines")))
+    labels, height = reader.config.labels, reader.config.column_height
+    materials = [Material(ink, "choose", labels, height, n) for n in PIECES.values()]
+    rows = []
+    for size in SIZES:
+        found = []
+        for what, material in zip(PIECES, materials, strict=True):
+            places = material.places(what)
+            for fitted in (False, True):
+                random = np.random.default_rng(SEED)
+                lines = [
+                    drawn(material, place, size, random.random(), fitted=fitted) for place in places
+                ]
+                texts = [reading.text for reading in reader.read(lines)]
+                found.append(percent(errors(texts, material.labels(places))["error"]))
+        rows.append((f"{size:.0%}", *found))
+        print(*rows[-1], file=sys.stderr, flush=True)
+    print(markdown(HEAD, rows))
+
+
+if __name__ == "__main__":
+    main()

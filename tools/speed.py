@@ -1,0 +1,107 @@
+"""How fast the rasteriser, the decoder and a session are, on one core: `python -m tools.speed`."""
+
+import dataclasses
+import json
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.decoding.base import ClassifierDecoder
+from inkstream.model.decoding.greedy import Decoder, TranscriptDecoder
+from inkstream.model.evaluation.speed import least_s
+from inkstream.model.preprocess.ink import rasterise
+from inkstream.service.protocol.server_messages import Kind, ModelInfo, encode
+from inkstream.service.session import Close, Restore, Session
+from tests.service.lone import LIMITS
+
+WORDS = 200
+ROUNDS = 20  # the fastest counts, in time of the processor: others share the machine
+COLUMN_HEIGHT = 32
+CHARACTERS = tuple(map(chr, range(32, 127)))
+DIGITS = tuple("0123456789")
+COLUMNS = 4_000  # of a line with a letter in every 10 and a space in every 60
+AT_ONCE = 32  # columns of one call, where they do not come one by one
+
+
+def word(random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Loops of the size of a word: 150 points, 5 strokes, 80 columns, 280 pixels of ink."""
+    share = np.linspace(0, 1, 150)
+    x = 3 + 74 * share + 3 * np.sin(60 * share)
+    y = 16 + 13 * np.sin(40 * share + random.uniform(0, 6)) * np.cos(7 * share)
+    cuts = random.choice(np.arange(5, 145), 4, replace=False)
+    return np.stack([x, y], 1).astype(np.float32), np.array([0, *np.sort(cuts), 150])
+
+
+def words_per_s() -> float:
+    """Words of 32 rows that `rasterise` draws in a second."""
+    random = np.random.default_rng(0)
+    words = [word(random) for _ in range(WORDS)]
+
+    def draw() -> None:
+        for points, stroke_starts in words:
+            rasterise(points, stroke_starts, COLUMN_HEIGHT)
+
+    return WORDS / least_s(draw, ROUNDS)
+
+
+def line() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Scores [T, S] of a net that reads a line, and columns [T, H] to go with them."""
+    random = np.random.default_rng(0)
+    n_steps = COLUMNS // 2
+    raw = random.normal(0, 1, (n_steps, 1 + len(CHARACTERS)))
+    raw[:, 0] += 9
+    letters, spaces = np.arange(0, n_steps, 5), np.arange(2, n_steps, 30)
+    raw[letters, random.integers(1, raw.shape[1], len(letters))] += 18
+    raw[spaces, 1] += 18
+    symbols = raw - np.log(np.exp(raw).sum(1, keepdims=True))
+    steps = np.concatenate([symbols, np.log(random.random((n_steps, 1)) ** 4)], 1)
+    scores = steps[np.arange(COLUMNS) // 2].astype(np.float32)
+    return scores, random.integers(0, 256, (COLUMNS, COLUMN_HEIGHT), np.uint8)
+
+
+def decoded_per_s(at_once: int) -> float:
+    """Columns of a line that the greedy decoder reads in a second, so many in one call."""
+    scores, columns = line()
+
+    def decode() -> None:
+        decoder = TranscriptDecoder(CHARACTERS)
+        for start in range(0, COLUMNS, at_once):
+            decoder.step(scores[start : start + at_once], columns[start : start + at_once])
+
+    return COLUMNS / least_s(decode, ROUNDS)
+
+
+def column_us(kind: Kind) -> float:
+    """Microseconds of a column on its way through a session and into JSON, the net left out."""
+    labels = DIGITS if kind == "classifier" else CHARACTERS
+    height = 28 if kind == "classifier" else COLUMN_HEIGHT
+    info = ModelInfo("speed", "1", kind, labels, height)
+    decoder: Decoder = (
+        ClassifierDecoder(labels) if kind == "classifier" else TranscriptDecoder(labels)
+    )
+    limits = dataclasses.replace(LIMITS, max_line_columns=1_000_000)
+    scores = np.full((COLUMNS, 10), -2.3, np.float32) if kind == "classifier" else line()[0]
+    state, column = np.zeros(1000, np.float32), bytes([0, 9, 200, 255] * (height // 4))
+
+    def serve() -> None:
+        session = Session("speed", info, limits, lambda _: decoder.copy())
+        session.open()
+        for row in range(COLUMNS):
+            session.receive(column, 0.0)
+            session.take(1)
+            for effect in session.stepped(scores[row : row + 1], state):
+                assert not isinstance(effect, Restore | Close)
+                encode(effect.message)
+
+    return least_s(serve, ROUNDS) / COLUMNS * 1e6
+
+
+if __name__ == "__main__":
+    figures = {
+        "rasteriser_words_per_s": round(words_per_s()),
+        "decoder_columns_per_s": round(decoded_per_s(AT_ONCE)),
+        "decoder_columns_per_s_one_by_one": round(decoded_per_s(1)),
+        "classifier_session_column_us": round(column_us("classifier"), 1),
+        "transcriber_session_column_us": round(column_us("transcriber"), 1),
+    }
+    print(json.dumps(figures))
