@@ -22,14 +22,14 @@ from playwright.sync_api import Browser, Response
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.sources import unipen
 from inkstream.model.evaluation.material import WORDS, Material
-from tests.service.pad import pictures
-from tests.service.pad.page import Pad, chromium, recognize_at_once
 from tests.service.running import Running, server
+from tests.service.web.pad import pictures
+from tests.service.web.pad.page import Pad, chromium, recognize_at_once
 
 Strokes = list[NDArray[np.float32]]
 
 REPORT: Final = Path(__file__).parent.parent / "docs" / "reports" / "pad"
-PROBE: Final = (Path(__file__).parents[1] / "tests" / "service" / "pad" / "probe.js").read_text()
+PROBE: Final = Path(pictures.__file__).with_name("probe.js").read_text()
 AXE: Final = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 SCREEN: Final = {"width": 1100, "height": 800}
 N_WORDS: Final = 50

@@ -19,8 +19,8 @@ REQUEST_ID: Final = "5d3c9fb20a7e41d8"
 DESCRIPTION: Final = """\
 Reads handwriting while it is being written: one image column in, one answer out.
 
-Here are the doors for whole images and for operators. Columns one by one go through the WebSocket
-/v1/stream, which /asyncapi.json describes.
+These calls read whole images, columns and strokes, and serve operators. The WebSocket `/v1/stream`
+reads columns and strokes while they are being written; [asyncapi.json](asyncapi.json) describes it.
 """
 
 

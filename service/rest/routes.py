@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import HTTPException
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import MutableHeaders
@@ -22,7 +22,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inkstream.model.pages.page import reads_pages
 from inkstream.service.api_docs import asyncapi, openapi
-from inkstream.service.api_docs import page as docs_page
 from inkstream.service.http_errors import REQUEST_ID_HEADER, add_error_handlers, request_id_of
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import CONTENT_TYPE, Metrics
@@ -107,7 +106,7 @@ def add_rest(app: FastAPI, service: Service, metrics: Metrics) -> None:
     add_error_handlers(app, metrics)
     app.include_router(_router_of_images(service))
     app.include_router(_router_of_operators(service, metrics))
-    app.include_router(_router_of_pages(app))
+    app.include_router(_router_of_stream())
     if service.settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -238,15 +237,9 @@ def _router_of_operators(service: Service, metrics: Metrics) -> APIRouter:
     return router
 
 
-def _router_of_pages(app: FastAPI) -> APIRouter:
-    """For people and programs that come to look."""
+def _router_of_stream() -> APIRouter:
+    """Return the routes that describe the WebSocket."""
     router = APIRouter(include_in_schema=False)
-
-    @router.get("/docs")
-    async def docs() -> HTMLResponse:
-        """The OpenAPI description as a page that loads nothing from elsewhere."""
-        headers = {"content-security-policy": docs_page.POLICY}
-        return HTMLResponse(docs_page.page(app.openapi()), headers=headers)
 
     @router.get("/asyncapi.json")
     async def stream_description() -> dict[str, Any]:

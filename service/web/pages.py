@@ -1,6 +1,6 @@
-"""Serve the writing pad: the files in `service/web` as they are, without a build step.
+"""Serve the writing pad and the API documentation: files as they are, without a build step.
 
-The page loads nothing from other servers, and its content security policy forbids it.
+The pages load nothing from other servers, and their content security policy forbids it.
 """
 
 from os import PathLike, stat_result
@@ -29,6 +29,9 @@ POLICY: Final = "; ".join(
 )
 NO_CACHE: Final = {"cache-control": "no-cache"}  # files of two versions do not fit together
 HEADERS: Final = {"content-security-policy": POLICY} | NO_CACHE
+# The icons of Swagger UI are data in its style sheet.
+DOCS_POLICY: Final = POLICY.replace("img-src 'self'", "img-src 'self' data:")
+DOCS_HEADERS: Final = {"content-security-policy": DOCS_POLICY} | NO_CACHE
 
 
 class Files(StaticFiles):
@@ -48,11 +51,17 @@ class Files(StaticFiles):
 
 
 def add_pages(app: FastAPI) -> None:
-    """Serve the pad at `/`, and its files and the JavaScript client below `/web`."""
+    """Serve the pad at `/`, Swagger UI at `/docs`, and their files below `/web`."""
 
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def pad() -> FileResponse:
         return FileResponse(WEB / "pad" / "index.html", headers=HEADERS)
 
+    @app.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(WEB / "docs" / "index.html", headers=DOCS_HEADERS)
+
     for folder in ("client", "pad"):
         app.mount(f"/web/{folder}", GZipMiddleware(Files(directory=WEB / folder)))
+    # Not compressed: that would take 0.1 s for the 1.7 MB of Swagger UI, and block the event loop.
+    app.mount("/web/docs", Files(directory=WEB / "docs"))

@@ -18,6 +18,7 @@ from tests.service.running import server
 
 CLIENT = ROOT / "service" / "web" / "client"
 PAD = ROOT / "service" / "web" / "pad"
+DOCS = ROOT / "service" / "web" / "docs"
 TESTS = ROOT / "tests" / "service" / "web"
 PACKAGE = json.loads((CLIENT / "package.json").read_text())
 TYPES = (CLIENT / "protocol.d.ts").read_text()
@@ -40,7 +41,7 @@ def run(command: list[str], **options: object) -> str:
 
 
 @pytest.mark.needs(NODE)
-@pytest.mark.parametrize("file", sorted(TESTS.glob("*.test.js")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sorted(TESTS.glob("*/*.test.js")), ids=lambda file: file.name)
 def test_its_tests_pass(file: Path) -> None:
     command = [str(NODE), *NODE_OPTIONS, "--test", "--test-reporter=tap", str(file)]
     said = run(command, cwd=ROOT, env={"INKSTREAM": " ".join(INKSTREAM), "PATH": "/usr/bin:/bin"})
@@ -51,7 +52,7 @@ def test_its_tests_pass(file: Path) -> None:
 
 
 @pytest.mark.needs(NODE and TSC.exists())
-@pytest.mark.parametrize("folder", [CLIENT, PAD, TESTS], ids=["client", "pad", "tests"])
+@pytest.mark.parametrize("folder", [CLIENT, PAD, DOCS, TESTS], ids=lambda folder: folder.name)
 def test_its_types_are_sound(folder: Path) -> None:
     roots = ["--typeRoots", str(TOOLS / "@types")]
     run([str(NODE), str(TSC), "--project", str(folder), *roots])

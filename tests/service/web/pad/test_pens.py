@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.service.commands import EXAMPLES
-from tests.service.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.service.running import Running, server
+from tests.service.web.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
 
 pytestmark = pytest.mark.needs(CHROMIUM)
 

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, mock, test } from "node:test";
 
-import { Connection } from "../../../service/web/client/connection.js";
+import { Connection } from "../../../../service/web/client/connection.js";
 
-/** @import { InkstreamError } from "../../../service/web/client/connection.js" */
+/** @import { InkstreamError } from "../../../../service/web/client/connection.js" */
 
 const ANSWER_TIMEOUT_MS = 1000;
 const READY = { type: "ready" };

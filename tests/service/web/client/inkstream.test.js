@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { InkstreamError, connect } from "../../../service/web/client/inkstream.js";
+import { InkstreamError, connect } from "../../../../service/web/client/inkstream.js";
 import { freePort, serve } from "./server.js";
 
-/** @import { Point } from "../../../service/web/client/protocol.d.ts" */
-/** @import { Message, Stream } from "../../../service/web/client/inkstream.js" */
+/** @import { Point } from "../../../../service/web/client/protocol.d.ts" */
+/** @import { Message, Stream } from "../../../../service/web/client/inkstream.js" */
 
 /** A wave as wide as a word. @type {Point[]} */
 const WAVE = Array.from({ length: 200 }, (_, i) => [10 + 2 * i, 60 + 40 * Math.sin(i / 9)]);

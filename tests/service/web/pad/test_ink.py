@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, expect
 
 from inkstream.model.data.sources import jsonl as inkfiles
 from inkstream.service.version import installed_version
-from tests.service.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.service.proxy import proxy
 from tests.service.running import Running, server
+from tests.service.web.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.service.pad.page import Pad, chromium
 from tests.service.running import Running, server
+from tests.service.web.pad.page import Pad, chromium
 
 
 @pytest.fixture(scope="package")

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 
-import { Correction } from "../../../service/web/pad/correction.js";
+import { Correction } from "../../../../service/web/pad/correction.js";
 
 /** Fakes the page's input element: its value and its focus. */
 class Field extends EventTarget {

@@ -8,10 +8,10 @@ import {
   HandwritingStroke,
   createHandwritingRecognizer,
   queryHandwritingRecognizer,
-} from "../../../service/web/client/handwriting.js";
+} from "../../../../service/web/client/handwriting.js";
 import { freePort, serve } from "./server.js";
 
-const EXAMPLE = new URL("../../../examples/hello.jsonl", import.meta.url);
+const EXAMPLE = new URL("../../../../examples/hello.jsonl", import.meta.url);
 const ENGLISH = { languages: ["en-GB"] };
 
 /** @type {Awaited<ReturnType<typeof serve>>} */

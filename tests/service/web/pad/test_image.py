@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.service.commands import EXAMPLES
-from tests.service.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.service.running import Running
+from tests.service.web.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
 
 pytestmark = pytest.mark.needs(CHROMIUM)
 
