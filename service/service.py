@@ -9,8 +9,8 @@ from inkstream.service.access import Access
 from inkstream.service.admission import Sessions
 from inkstream.service.engine.engine import Engine
 from inkstream.service.metrics import Observer
-from inkstream.service.protocol.errors import ModelUnknownError
-from inkstream.service.protocol.server_messages import Limits, ModelInfo
+from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
+from inkstream.service.protocol.server_messages import Kind, Limits, ModelInfo
 from inkstream.service.session import NO_LANGUAGES, Session, decoders_of
 from inkstream.service.settings import Settings
 
@@ -41,12 +41,25 @@ class Service:
     access: Access
     observer: Observer
 
-    def model(self, name: str | None) -> RunningModel:
-        """The model of that name, or the default for None; raises `ModelUnknownError`."""
+    def model(self, name: str | None, kind: Kind | None = None) -> RunningModel:
+        """Return the model of that name, or where none is named, the first of the kind.
+
+        Where none of the kind is served, or no kind is wanted, the first of all is the default.
+        Raises `ModelUnknownError`.
+        """
         if name is None:
-            return next(iter(self.models.values()))
+            suitable = (model for model in self.models.values() if model.info.kind == kind)
+            return next(suitable, next(iter(self.models.values())))
         try:
             return self.models[name]
         except KeyError:
             known = ", ".join(self.models)
             raise ModelUnknownError(f"no model {name[:100]!r}, served: {known}") from None
+
+    def require_kind(self, model: RunningModel, kind: Kind, parameter: str) -> None:
+        """Raise `ValueRefusedError` unless a model is of the kind that a parameter needs."""
+        if model.info.kind != kind:
+            got = f'model "{model.info.name}" is a {model.info.kind}'
+            other = self.model(None, kind).info
+            hint = f"; try model={other.name}" if other.kind == kind else ""
+            raise ValueRefusedError(f"{parameter} needs a {kind}, and {got}{hint}")

@@ -32,6 +32,8 @@ ABOUT: Final[Extra] = {
     "license_info": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
 
+_UNKNOWN_PARAMETER: Final = {"bad_value": "modle is no parameter of this route, allowed: none"}
+
 # status -> what it means here, and examples: code -> message
 _ERRORS: Final[dict[int, tuple[str, dict[str, str]]]] = {
     400: (
@@ -64,7 +66,8 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, str]]]] = {
         {
             "bad_columns": "column 3 has 27 pixels, expected 28",
             "bad_ink": "point 3 of stroke 0 is [1], expected [x, y], two finite numbers",
-            "bad_value": "the body has neither columns nor strokes",
+            "bad_value": "modle is no parameter of this route, allowed: model, page;"
+            " did you mean model?",
         },
     ),
     429: (
@@ -238,6 +241,12 @@ COLUMNS: Final[Extra] = {
                 "The columns, oldest first, each of the model's column_height bytes, top to"
                 " bottom: 0 = paper, 255 = ink. Of a page its lines, each with columns in base64."
             ),
+            "headers": {
+                "x-inkstream-model": {
+                    "schema": {"type": "string"},
+                    "description": "Name of the model that the columns are for.",
+                }
+            },
             "content": {
                 "application/octet-stream": _BINARY,
                 "application/json": {
@@ -248,7 +257,11 @@ COLUMNS: Final[Extra] = {
     }
     | {status: _named(answer) for status, answer in _errors(*_ERRORS).items()},
 }
-MODELS: Final[Extra] = {"tags": ["images"], "responses": _errors(401, 403, 500)}
+MODELS: Final[Extra] = {
+    "tags": ["images"],
+    "responses": _errors(401, 403, 500)
+    | {422: _error(422, "A query parameter, of which there are none.", _UNKNOWN_PARAMETER)},
+}
 HEALTH: Final[Extra] = {"tags": ["operators"], "responses": _errors(500)}
 READINESS: Final[Extra] = {"tags": ["operators"], "responses": _errors(500, 503)}
 METRICS: Final[Extra] = {

@@ -1,13 +1,14 @@
-"""What may come in the body of a request, and how it becomes columns: image, columns or strokes.
+"""Read a request's body and turn it into columns: an image, columns or strokes.
 
 A body is read under a limit, whether its length was announced or not, and all bodies together under
-another, so that many large ones at once are refused instead of filling the memory. Decoding is done
-in threads, few at a time: one image of the largest size takes tens of megabytes.
+another, so that many large ones at once are refused before they fill the memory. Decoding runs in
+threads, few at a time: one image of the largest size takes tens of megabytes.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -17,10 +18,9 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from inkstream.model.config import ModelConfig
 from inkstream.model.errors import ImageError, InputError
-from inkstream.model.pages.page import Page
 from inkstream.model.preprocess.columns import LINE_SIDE, digit_columns, line_columns
+from inkstream.model.preprocess.content import image_hint, ink_hint, kind_for
 from inkstream.model.preprocess.image import read_image
 from inkstream.model.preprocess.strokes import stroke_columns
 from inkstream.service.client.sending import pixels
@@ -34,88 +34,102 @@ from inkstream.service.protocol.errors import (
     ServerFullError,
     ValueRefusedError,
 )
-from inkstream.service.protocol.server_messages import Limits
 from inkstream.service.protocol.strokes import strokes_of
 from inkstream.service.protocol.validation import shown
+from inkstream.service.service import RunningModel, Service
 
 BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies together may take
 DECODES_AT_ONCE: Final = 2
 PAGES_AT_ONCE: Final = 1  # whose lines are being found: each takes a core and much memory
-TIME_SHARE: Final = 0.8  # of a body's time: after the whole of it the connection is cut in silence
+TIME_SHARE: Final = 0.8  # of a body's time limit; after all of it the connection is cut unanswered
 MAX_FIELDS: Final = 16  # of a multipart body, beside its file
 # JSON takes up to 25 times its size once it is parsed (`[],` is 3 bytes and 64 in memory).
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
 
-T = TypeVar("T")
-
-ALLOWED: Final = "image/*, application/octet-stream, multipart/form-data, application/json"
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
+ALLOWED: Final = f"image/*, application/octet-stream, {FORM}, {JSON}"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Input:
+    """The columns that a body became, and the model that they are for."""
+
+    model: RunningModel
+    columns: NDArray[np.uint8]  # [n, H]
+    hint: str | None = None  # what to try if the input looks like something else
 
 
 class BodyReader:
-    """Reads the bodies of one server's requests."""
+    """Read the bodies of one server's requests."""
 
-    def __init__(self, limits: Limits, body_timeout_s: float) -> None:
-        self._limits = limits
-        self._timeout_s = TIME_SHARE * body_timeout_s
-        self._free_bytes = BODIES_AT_ONCE * limits.max_body_bytes
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._timeout_s = TIME_SHARE * service.settings.body_timeout_s
+        self._free_bytes = BODIES_AT_ONCE * service.limits.max_body_bytes
         self._decodes = asyncio.Semaphore(DECODES_AT_ONCE)
         self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
 
-    async def columns(self, request: Request, config: ModelConfig) -> NDArray[np.uint8]:
-        """The columns [n, H] that a request brings for a net: an image, columns or strokes.
+    async def columns(self, request: Request, model: RunningModel | None) -> Input:
+        """Read an image, columns or strokes for a model, or for the one that suits them if None.
 
         Raises an `InputError` or a `ServiceError` that says what came and what is allowed.
         """
 
-        def decoded(data: bytes, kind: str) -> NDArray[np.uint8]:
-            decode = columns_of_json if kind == JSON else columns_of_image
-            return decode(data, config, self._limits)
+        def decode(data: bytes, content_type: str) -> Input:
+            from_body = self._from_json if content_type == JSON else self._from_image
+            return from_body(data, model)
 
-        return await self._decoded(request, decoded, self._decodes)
+        return await self._decoded(request, decode, self._decodes)
 
-    async def page(self, request: Request, find: Callable[[bytes], Page]) -> Page:
-        """The page that a request brings as an image; raises as `columns` does."""
+    async def page(self, request: Request, find: Callable[[bytes], T]) -> T:
+        """Read an image and return what `find` finds on it; raises as `columns` does."""
 
-        def decoded(data: bytes, kind: str) -> Page:
-            if kind == JSON:
-                raise ValueRefusedError("page is true, allowed: of an image alone")
+        def decode(data: bytes, content_type: str) -> T:
+            if content_type == JSON:
+                raise ValueRefusedError(f"page=true needs an image, {JSON} came")
             if not data:
                 raise MessageError("the file is empty, expected an image")
             return find(data)
 
-        return await self._decoded(request, decoded, self._pages)
+        return await self._decoded(request, decode, self._pages)
 
     async def _decoded(
         self, request: Request, decode: Callable[[bytes, str], T], turns: asyncio.Semaphore
     ) -> T:
-        """What a body of a kind that may come is decoded to, in a thread, when its turn comes."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in (FORM, JSON, "", "application/octet-stream") and kind[:6] != "image/":
-            raise ImageError(f"content type is {kind[:100]}, allowed: {ALLOWED}")
-        with self._room(request, kind) as take:
-            data = await self._receive(request, take)
-            if kind == FORM:
+        """Receive a body of an allowed content type and decode it in a thread, when turns allow."""
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not content_type.startswith("image/") and content_type not in (
+            FORM,
+            JSON,
+            "",
+            "application/octet-stream",
+        ):
+            raise ImageError(f"content type is {content_type[:100]}, allowed: {ALLOWED}")
+        with self._reserved(request, content_type) as reserve:
+            data = await self._receive(request, reserve)
+            if content_type == FORM:
                 data = await file_of_form(request.headers, data)
             async with turns:
-                return await asyncio.to_thread(decode, data, kind)
+                return await asyncio.to_thread(decode, data, content_type)
 
     @contextmanager
-    def _room(self, request: Request, kind: str) -> Iterator[Callable[[int], None]]:
-        """Counts the bytes of one body, and among those of all while the block runs.
+    def _reserved(self, request: Request, content_type: str) -> Iterator[Callable[[int], None]]:
+        """Yield a function that reserves memory for so many bytes; all is free after the block.
 
-        The function that it gives takes room for so many bytes more, or raises `OverLimitError` or
-        `ServerFullError`; a body that is announced to be too large is refused at once.
+        The function raises `OverLimitError` or `ServerFullError`; a body that is announced to be
+        too large is refused at once.
         """
-        most, name, held = self._limits.max_body_bytes, "body", 0
-        if kind == JSON:
+        most, name, held = self._service.limits.max_body_bytes, "body", 0
+        if content_type == JSON:
             most, name = min(most, MAX_JSON_BYTES), "JSON body"
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > most:
             raise OverLimitError(f"the {name} has {announced} bytes, allowed: up to {most}")
 
-        def take(n_bytes: int) -> None:
+        def reserve(n_bytes: int) -> None:
             nonlocal held
             if held + n_bytes > most:
                 raise OverLimitError(f"the {name} has more than {most} bytes, allowed: up to that")
@@ -125,16 +139,16 @@ class BodyReader:
             self._free_bytes -= n_bytes
 
         try:
-            yield take
+            yield reserve
         finally:
             self._free_bytes += held
 
-    async def _receive(self, request: Request, take: Callable[[int], None]) -> bytes:
+    async def _receive(self, request: Request, reserve: Callable[[int], None]) -> bytes:
         body = bytearray()  # not a list: chunks may be of one byte each
         try:
             async with asyncio.timeout(self._timeout_s):
                 async for chunk in request.stream():
-                    take(len(chunk))
+                    reserve(len(chunk))
                     body += chunk
         except TimeoutError:
             raise IdleError(f"the body took more than {self._timeout_s:g} s") from None
@@ -142,9 +156,65 @@ class BodyReader:
             raise MessageError("the body is empty, expected an image, columns or strokes")
         return bytes(body)
 
+    def _from_image(self, data: bytes, model: RunningModel | None) -> Input:
+        """Turn an image file into columns; raises `ImageError`."""
+        if not data:
+            raise MessageError("the file is empty, expected an image")
+        model = model or self._service.model(None, kind_for(data))
+        kind, height = model.info.kind, model.info.column_height
+        most = self._service.limits.max_image_pixels
+        if kind == "classifier":
+            grey = read_image(data, most)
+            columns = digit_columns(grey, height)
+        else:
+            grey = read_image(data, most, LINE_SIDE)
+            columns = self._bounded(line_columns(grey, height))
+        return Input(model, columns, image_hint(grey, kind))
+
+    def _from_json(self, data: bytes, model: RunningModel | None) -> Input:
+        """Turn `{"columns": [...]}` or `{"strokes": [...]}` into columns.
+
+        Raises a `MessageError`, or `OverLimitError`.
+        """
+        try:
+            message: Any = from_json(data)
+        except ValueError as error:
+            raise JsonError(f"the body is not JSON: {error}") from None
+        if not isinstance(message, dict):
+            raise JsonError(f"the body is {shown(message)}, expected an object")
+        if "strokes" in message and "columns" in message:
+            raise ValueRefusedError("the body has columns and strokes, allowed: one of them")
+        if "strokes" in message:
+            strokes, height = strokes_of(message)
+            model = model or self._service.model(None, kind_for(None))
+            config = model.metadata.config
+            try:
+                columns = self._bounded(stroke_columns(strokes, config, height))
+            except InputError as error:
+                raise InkError(str(error)) from error
+            return Input(model, columns, ink_hint(strokes, config.kind))
+        if "columns" not in message:
+            raise ValueRefusedError("the body has neither columns nor strokes")
+        if not isinstance(message["columns"], list):
+            got = f"columns is {shown(message['columns'])}"
+            raise ColumnsError(f"{got}, expected an array of columns")
+        model = model or self._service.model(None)
+        joined = pixels(message["columns"], model.info.column_height, shown)
+        columns = np.frombuffer(joined, np.uint8).reshape(-1, model.info.column_height)
+        if not len(columns):
+            raise ColumnsError("columns is empty, expected at least one column")
+        return Input(model, self._bounded(columns))
+
+    def _bounded(self, columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the columns; raise `OverLimitError` for more than a line may have."""
+        most = self._service.limits.max_line_columns
+        if len(columns) > most:
+            raise OverLimitError(f"{len(columns)} columns, allowed: up to {most}")
+        return columns
+
 
 async def file_of_form(headers: Headers, body: bytes) -> bytes:
-    """The part `file` of a multipart body, held in memory alone; raises `MessageError`."""
+    """Return the part `file` of a multipart body, held in memory alone; raise `MessageError`."""
 
     async def whole() -> AsyncGenerator[bytes, None]:
         yield body
@@ -163,50 +233,3 @@ async def file_of_form(headers: Headers, body: bytes) -> bytes:
         return await file.read()
     finally:
         await form.close()
-
-
-def columns_of_image(data: bytes, config: ModelConfig, limits: Limits) -> NDArray[np.uint8]:
-    """The columns [T, H] of an image file; raises `ImageError`."""
-    if not data:
-        raise MessageError("the file is empty, expected an image")
-    if config.kind == "classifier":
-        return digit_columns(read_image(data, limits.max_image_pixels), config.column_height)
-    image = read_image(data, limits.max_image_pixels, LINE_SIDE)
-    return _bounded(line_columns(image, config.column_height), limits)
-
-
-def columns_of_json(data: bytes, config: ModelConfig, limits: Limits) -> NDArray[np.uint8]:
-    """The columns [n, H] of `{"columns": [...]}` or `{"strokes": [...]}`.
-
-    Raises a `MessageError`, or `OverLimitError`.
-    """
-    try:
-        message: Any = from_json(data)
-    except ValueError as error:
-        raise JsonError(f"the body is not JSON: {error}") from None
-    if not isinstance(message, dict):
-        raise JsonError(f"the body is {shown(message)}, expected an object")
-    if "strokes" in message and "columns" in message:
-        raise ValueRefusedError("the body has columns and strokes, allowed: one of them")
-    if "strokes" in message:
-        strokes, height = strokes_of(message)
-        try:
-            return _bounded(stroke_columns(strokes, config, height), limits)
-        except InputError as error:
-            raise InkError(str(error)) from error
-    if "columns" not in message:
-        raise ValueRefusedError("the body has neither columns nor strokes")
-    if not isinstance(message["columns"], list):
-        raise ColumnsError(f"columns is {shown(message['columns'])}, expected an array of columns")
-    joined = pixels(message["columns"], config.column_height, shown)
-    columns = np.frombuffer(joined, np.uint8).reshape(-1, config.column_height)
-    if not len(columns):
-        raise ColumnsError("columns is empty, expected at least one column")
-    return _bounded(columns, limits)
-
-
-def _bounded(columns: NDArray[np.uint8], limits: Limits) -> NDArray[np.uint8]:
-    """The same; raises `OverLimitError` for more than a line may have."""
-    if len(columns) > limits.max_line_columns:
-        raise OverLimitError(f"{len(columns)} columns, allowed: up to {limits.max_line_columns}")
-    return columns

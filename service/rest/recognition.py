@@ -1,4 +1,4 @@
-"""One image's way through session and engine, as if its columns had come through a stream."""
+"""Read the columns of one request by a session and the engine, as a stream's columns are read."""
 
 import asyncio
 import json
@@ -22,75 +22,77 @@ FLUSH: Final = '{"type":"flush"}'
 T = TypeVar("T")
 
 
-class Reading:
-    """What a session says of columns, up to the answer to a flush."""
+class Answers:
+    """What a session sends for columns, up to the answer to a flush."""
 
     def __init__(self) -> None:
-        self.results: list[Result] = []  # of every column, or a few with the last one's among them
+        self.results: list[Result] = []  # of every column, or at least of the last one
         self.events: list[Event] = []
         self.text: str | None = None  # a transcriber's
         self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def deliver(self, effects: list[Effect]) -> None:
-        """Hear what the session says."""
+        """Keep what the session sends."""
         for effect in effects:
             match effect:
                 case Send(Result() as result):
                     self.results.append(result)
                 case Send(Flushed() as flushed):
                     self.text = flushed.text
-                    self._settle(None)
+                    if not self.complete.done():
+                        self.complete.set_result(None)
                 case Send(Error() as error):
-                    self._settle(error_of(error.code, error.message))
+                    self._fail(error_of(error.code, error.message))
                 case Send(message) if isinstance(message, Event):
                     self.events.append(message)
                 case Close(_, reason):
-                    self._settle(StoppingError(reason))
+                    self._fail(StoppingError(reason))
 
-    def _settle(self, error: Exception | None) -> None:
-        """The first word counts: the close that follows an error adds nothing."""
-        if self.complete.done():
-            return
-        if error is None:
-            self.complete.set_result(None)
-        else:
+    def _fail(self, error: Exception) -> None:
+        """Keep the first error: the close that follows it adds nothing."""
+        if not self.complete.done():
             self.complete.set_exception(error)
 
 
-async def read(
+async def recognize(
     model: RunningModel,
     limits: Limits,
     session_id: str,
     columns: NDArray[np.uint8],
-    choices: Mapping[str, Any],
-) -> Reading:
-    """Have `columns` [n, H] read by a session of their own, by what a `configure` may choose.
+    options: Mapping[str, Any],
+) -> Answers:
+    """Read columns [n, H] by a session of their own, under the options of a `configure`.
 
     Their number was bounded with the body, so all of them may wait at once. Raises what the session
     sends as an error.
     """
-    reading = Reading()
+    answers = Answers()
     session = model.new_session(session_id, limits)
-    seat = model.engine.attach(session, reading.deliver)
+    attached = model.engine.attach(session, answers.deliver)
     try:
-        model.engine.apply(seat, session.open())
-        messages: list[str | bytes] = [json.dumps({"type": "configure", **choices})]
+        model.engine.apply(attached, session.open())
+        messages: list[str | bytes] = [json.dumps({"type": "configure", **options})]
         step = limits.max_message_columns
         messages += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
         for message in [*messages, FLUSH]:
-            model.engine.receive(seat, message, time.monotonic())
-        await reading.complete
+            model.engine.receive(attached, message, time.monotonic())
+        await answers.complete
     finally:
-        model.engine.detach(seat)
-    return reading
+        model.engine.detach(attached)
+    return answers
 
 
-async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives for a request whose body was read; given up when the client leaves.
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` for a request whose body was read; cancel it when the client disconnects.
 
     Raises `ClientDisconnect` then.
     """
-    leaving = asyncio.create_task(_leave(request))
+
+    async def disconnected() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    leaving = asyncio.create_task(disconnected())
     working = asyncio.create_task(work)
     try:
         await asyncio.wait([leaving, working], return_when=asyncio.FIRST_COMPLETED)
@@ -101,9 +103,3 @@ async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
         leaving.cancel()
         working.cancel()
         await asyncio.wait([leaving, working])  # nothing is being read any more
-
-
-async def _leave(request: Request) -> None:
-    """Wait until the client has hung up."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -1,4 +1,4 @@
-"""The doors for whole images and for operators: `/v1/recognize` and its like, health, metrics.
+"""The REST routes: `/v1/recognize` and its like, health, metrics, and descriptions.
 
 `create_app` builds its FastAPI with `**ABOUT` and calls `add_rest`.
 """
@@ -6,7 +6,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -29,22 +29,21 @@ from inkstream.service.pages.messages import PageTranscription
 from inkstream.service.protocol.errors import StoppingError, ValueRefusedError
 from inkstream.service.protocol.events import Letter, Punctuation, Word
 from inkstream.service.protocol.server_messages import ModelInfo
-from inkstream.service.rest.bodies import BodyReader
-from inkstream.service.rest.pages import PageDoor, PageForm
-from inkstream.service.rest.query import asked
-from inkstream.service.rest.recognition import Reading, read, while_there
-from inkstream.service.service import Service
+from inkstream.service.rest.bodies import JSON, BodyReader, Input
+from inkstream.service.rest.pages import PageReader
+from inkstream.service.rest.query import ColumnsParameters, NoParameters, RecognizeParameters
+from inkstream.service.rest.recognition import Answers, recognize, while_connected
+from inkstream.service.service import RunningModel, Service
 from inkstream.service.version import installed_version
 
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
 REQUEST_ID_BYTES: Final = 8
+MODEL_HEADER: Final = "x-inkstream-model"  # whose columns an answer holds
 RECOGNIZE: Final = "/v1/recognize"
-ModelName = Annotated[str | None, Query(description="Name of a model; absent: the first.")]
-IsPage = Annotated[bool, Query(description="Whether the image is a page, of many lines.")]
-DECIMALS: Final = 6  # as in the stream
+DECIMALS: Final = 6  # of probabilities, as in the stream
 
 # Describes the header; `Access` reads it.
-_SHOWN_KEY: Final = HTTPBearer(auto_error=False, description="An API key, where keys are set.")
+_BEARER: Final = HTTPBearer(auto_error=False, description="An API key, where keys are set.")
 
 log = get_logger()
 
@@ -62,6 +61,8 @@ class Recognition(BaseModel):
     """How many columns were read."""
     curve: list[dict[str, float]] | None = None
     """With `curve=true`: the probabilities after every column."""
+    hint: str | None = None
+    """Where the input looks like a line or a page: what to try. Else left out."""
 
 
 class Transcription(BaseModel):
@@ -77,9 +78,11 @@ class Transcription(BaseModel):
     """Its words."""
     columns: int
     """How many columns were read."""
+    hint: str | None = None
+    """Where the input looks like a page: what to try. Else left out."""
 
 
-READ: Final = Recognition | Transcription | PageTranscription  # what a request may be answered
+ANSWER: Final = Recognition | Transcription | PageTranscription
 
 
 class Models(BaseModel):
@@ -104,9 +107,9 @@ class Status(BaseModel):
 def add_rest(app: FastAPI, service: Service, metrics: Metrics) -> None:
     """Add all REST routes to `app`, and the shape of its errors."""
     add_error_handlers(app, metrics)
-    app.include_router(_router_of_images(service))
-    app.include_router(_router_of_operators(service, metrics))
-    app.include_router(_router_of_stream())
+    app.include_router(_recognition_router(service))
+    app.include_router(_operators_router(service, metrics))
+    app.include_router(_stream_router())
     if service.settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -118,61 +121,55 @@ def add_rest(app: FastAPI, service: Service, metrics: Metrics) -> None:
     app.add_middleware(RequestLog, metrics=metrics)  # the outermost: it sees every answer
 
 
-def _router_of_images(service: Service) -> APIRouter:
-    async def check_visitor(request: Request) -> None:
+def _recognition_router(service: Service) -> APIRouter:
+    async def check_access(request: Request) -> None:
         headers = request.headers
         service.access.check_origin(headers.get("origin"), headers.get("host"))
         service.access.check_key(headers.get("authorization"))
 
-    router = APIRouter(dependencies=[Depends(check_visitor), Depends(_SHOWN_KEY)])
-    bodies = BodyReader(service.limits, service.settings.body_timeout_s)
-    pages = PageDoor(service, bodies)
+    router = APIRouter(dependencies=[Depends(check_access), Depends(_BEARER)])
+    bodies = BodyReader(service)
+    pages = PageReader(service, bodies)
 
-    @router.post(RECOGNIZE, response_model=READ, **openapi.RECOGNIZE)
-    async def recognize(
-        request: Request,
-        *,
-        choices: Annotated[dict[str, Any], Depends(asked)],
-        model: ModelName = None,
-        curve: Annotated[
-            bool, Query(description="Also give a classifier's answer after every column.")
-        ] = False,
-        page: IsPage = False,
-        form: Annotated[
-            PageForm, Query(alias="format", description="Of the answer about a page.")
-        ] = "json",
+    def input_of(
+        request: Request, query: ColumnsParameters, model: RunningModel
+    ) -> Awaitable[Input]:
+        decided = query.model is not None or query.kind is not None
+        return bodies.columns(request, model if decided else None)
+
+    @router.post(RECOGNIZE, name="recognize", response_model=ANSWER, **openapi.RECOGNIZE)
+    async def recognize_input(
+        request: Request, query: Annotated[RecognizeParameters, Query()]
     ) -> Response:
         """Read a whole image, or columns or strokes that are complete."""
-        running = service.model(model)
-        if curve and running.info.kind == "transcriber":
-            raise ValueRefusedError("curve is true, allowed: of a classifier alone")
-        if page:
-            with service.sessions.admit(_address(request), _stay):
-                choices["every"] = "message"
-                return await pages.recognize(request, running, choices, form)
-        if form != "json":
-            raise ValueRefusedError(f"format is {form}, allowed: of a page alone")
-        with service.sessions.admit(_address(request), _stay):
-            columns = await bodies.columns(request, running.metadata.config)  # [n, H]
-            choices["every"] = "column" if curve else "message"
-            reading = read(running, service.limits, request_id_of(request), columns, choices)
-            said = await while_there(request, reading)
-            body = await asyncio.to_thread(_answer, said, len(columns), curve)
-        return Response(body, media_type="application/json")
+        model = service.model(query.model, query.kind)
+        if query.curve:
+            service.require_kind(model, "classifier", "curve=true")
+        if query.form != "json" and not query.page:
+            raise ValueRefusedError(f"format={query.form} needs page=true")
+        with service.sessions.admit(_address(request), _no_goodbye):
+            if query.page:
+                return await pages.recognize(request, model, query.options, query.form)
+            came = await input_of(request, query, model)
+            session_id = request_id_of(request)
+            work = recognize(came.model, service.limits, session_id, came.columns, query.options)
+            answers = await while_connected(request, work)
+            body = await asyncio.to_thread(_answer, answers, came, query.curve)
+        return Response(body, media_type=JSON)
 
     @router.post("/v1/columns", response_class=Response, **openapi.COLUMNS)
-    async def columns(request: Request, model: ModelName = None, page: IsPage = False) -> Response:
+    async def columns(request: Request, query: Annotated[ColumnsParameters, Query()]) -> Response:
         """Give the columns that an image or strokes become, as a stream takes them."""
-        running = service.model(model)
-        config = running.metadata.config
-        with service.sessions.admit(_address(request), _stay):
-            if page:
-                return await pages.columns(request, running)
-            columns = await bodies.columns(request, config)  # [n, H]
-        return Response(columns.tobytes(), media_type="application/octet-stream")
+        model = service.model(query.model, query.kind)
+        with service.sessions.admit(_address(request), _no_goodbye):
+            if query.page:
+                return await pages.columns(request, model)
+            came = await input_of(request, query, model)
+        headers = {MODEL_HEADER: came.model.info.name}
+        return Response(came.columns.tobytes(), 200, headers, "application/octet-stream")
 
     @router.get("/v1/models", **openapi.MODELS)
-    async def models() -> Models:
+    async def models(_query: Annotated[NoParameters, Query()]) -> Models:
         """List the models that this server runs."""
         infos = [running.info for running in service.models.values()]
         return Models(version=installed_version(), models=infos, pages=reads_pages())
@@ -180,37 +177,40 @@ def _router_of_images(service: Service) -> APIRouter:
     return router
 
 
-def _answer(said: Reading, n_columns: int, with_curve: bool) -> str:
-    """The JSON text of an answer; a long one takes a while, so not on the event loop."""
-    if said.text is not None:
+def _answer(answers: Answers, came: Input, with_curve: bool) -> str:
+    """Return an answer as JSON; a long one takes a while, so call this in a thread."""
+    n_columns = len(came.columns)
+    if answers.text is not None:
         return Transcription(
-            text=said.text,
-            letters=[event for event in said.events if not isinstance(event, Word)],
-            words=[event for event in said.events if isinstance(event, Word)],
+            text=answers.text,
+            letters=[event for event in answers.events if not isinstance(event, Word)],
+            words=[event for event in answers.events if isinstance(event, Word)],
             columns=n_columns,
-        ).model_dump_json()
-    shown = [_rounded(result.probabilities) for result in said.results]
+            hint=came.hint,
+        ).model_dump_json(exclude=set() if came.hint else {"hint"})
+    last = answers.results[-1].probabilities
+    shown = [
+        {label: round(p, DECIMALS) for label, p in result.probabilities.items()}
+        for result in answers.results
+    ]
     return Recognition(
-        label=max(said.results[-1].probabilities.items(), key=lambda item: item[1])[0],
+        label=max(last, key=last.__getitem__),
         probabilities=shown[-1],
         columns=n_columns,
         curve=shown if with_curve else None,
+        hint=came.hint,
     ).model_dump_json(exclude_none=True)
-
-
-def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
-    return {label: round(p, DECIMALS) for label, p in probabilities.items()}
 
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _stay(_time_left_s: float) -> None:
-    """A request needs no goodbye: the server waits for its answer."""
+def _no_goodbye(_time_left_s: float) -> None:
+    """Do nothing when the server is about to stop: it waits for a request's answer."""
 
 
-def _router_of_operators(service: Service, metrics: Metrics) -> APIRouter:
+def _operators_router(service: Service, metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
     @router.head("/healthz", include_in_schema=False)
@@ -222,7 +222,7 @@ def _router_of_operators(service: Service, metrics: Metrics) -> APIRouter:
     @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", **openapi.READINESS)
     async def readyz() -> Status:
-        """Say whether the models are loaded and sessions are welcome; 503 if not."""
+        """Say whether the models are loaded and sessions are accepted; 503 if not."""
         if service.sessions.stopping:
             raise StoppingError("the server is about to stop")
         return Status(status="ready")
@@ -237,18 +237,18 @@ def _router_of_operators(service: Service, metrics: Metrics) -> APIRouter:
     return router
 
 
-def _router_of_stream() -> APIRouter:
+def _stream_router() -> APIRouter:
     """Return the routes that describe the WebSocket."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/asyncapi.json")
-    async def stream_description() -> dict[str, Any]:
-        """The WebSocket's messages, described by AsyncAPI 3."""
+    async def stream_description(_query: Annotated[NoParameters, Query()]) -> dict[str, Any]:
+        """Describe the WebSocket's messages by AsyncAPI 3."""
         return asyncapi.document()
 
     @router.get("/v1/stream")
     async def stream() -> None:
-        """Tell those who ask here by HTTP."""
+        """Explain that this path is a WebSocket."""
         text = "this is a WebSocket, ask for an upgrade; /asyncapi.json describes it"
         raise HTTPException(HTTPStatus.UPGRADE_REQUIRED, text, {"upgrade": "websocket"})
 
@@ -256,7 +256,7 @@ def _router_of_stream() -> APIRouter:
 
 
 class RequestLog:
-    """Gives every request its id, and writes one line about each that asks the models."""
+    """Give every request its id, and log one line about each that asks the models."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app

@@ -10,18 +10,11 @@ import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import ExitStack
-from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service.http_errors import (
-    REQUEST_ID_HEADER,
-    RETRY_AFTER_S,
-    TRY_AGAIN,
-    ErrorBody,
-    ErrorDetail,
-)
+from inkstream.service.http_errors import error_response
 from inkstream.service.logs import get_logger
 from inkstream.service.protocol.errors import MEANINGS, PathUnknownError, SessionUnknownError
 from inkstream.service.protocol.events import Decided
@@ -117,16 +110,10 @@ class StreamEndpoint:
 async def _deny(send: SendEvent, error: InkstreamError, request_id: str) -> None:
     """Answer the request for an upgrade by HTTP, as REST answers."""
     status = MEANINGS[error.code].http
-    headers = {"content-type": "application/json", REQUEST_ID_HEADER: request_id}
-    if status in TRY_AGAIN:
-        headers["retry-after"] = str(RETRY_AFTER_S)
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers["www-authenticate"] = "Bearer"
-    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "websocket.http.response.start", "status": status, "headers": pairs})
-    detail = ErrorDetail(code=error.code, message=str(error), request_id=request_id)
-    body = ErrorBody(error=detail).model_dump_json().encode()
-    await send({"type": "websocket.http.response.body", "body": body})
+    response = error_response(status, error.code, str(error), request_id)
+    head = {"status": status, "headers": response.raw_headers}
+    await send({"type": "websocket.http.response.start", **head})
+    await send({"type": "websocket.http.response.body", "body": response.body})
 
 
 def _subprotocol(scope: Mapping[str, Any]) -> str | None:

@@ -139,7 +139,9 @@ def test_strokes_are_read_by_a_classifier_too(client: httpx.Client) -> None:
 
 def test_a_curve_is_a_classifiers(client: httpx.Client, picture: bytes) -> None:
     said = error(client.post(LINES + "&curve=true", content=picture), 422, "bad_value")
-    assert said == "curve is true, allowed: of a classifier alone"
+    assert said == (
+        'curve=true needs a classifier, and model "tiny_lines" is a transcriber; try model=tiny'
+    )
 
 
 @pytest.mark.parametrize("content", [b"text", b"\x89PNG\r\n\x1a\n", PNG.read_bytes()[:200]])

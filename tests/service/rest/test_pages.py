@@ -106,10 +106,20 @@ def test_a_photo_of_something_else_is_no_failure(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("/v1/recognize?model=tiny&page=true", "page is true, allowed: of a transcriber alone"),
-        ("/v1/columns?model=tiny&page=true", "page is true, allowed: of a transcriber alone"),
-        ("/v1/recognize?model=tiny_lines&format=alto", "format is alto, allowed: of a page alone"),
-        (PAGE + "&curve=true", "curve is true, allowed: of a classifier alone"),
+        (
+            "/v1/recognize?model=tiny&page=true",
+            'page=true needs a transcriber, and model "tiny" is a classifier; try model=tiny_lines',
+        ),
+        (
+            "/v1/columns?model=tiny&page=true",
+            'page=true needs a transcriber, and model "tiny" is a classifier; try model=tiny_lines',
+        ),
+        ("/v1/recognize?model=tiny_lines&format=alto", "format=alto needs page=true"),
+        (
+            PAGE + "&curve=true",
+            'curve=true needs a classifier, and model "tiny_lines" is a transcriber;'
+            " try model=tiny",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_one_clear_error(
@@ -124,7 +134,7 @@ def test_an_unknown_form_is_refused(client: httpx.Client, picture: bytes) -> Non
 
 def test_strokes_are_no_page(client: httpx.Client) -> None:
     said = error(client.post(PAGE, json={"strokes": [[[1, 2]]]}), 422, "bad_value")
-    assert said == "page is true, allowed: of an image alone"
+    assert said == "page=true needs an image, application/json came"
 
 
 @pytest.mark.parametrize("content", [b"text", b"\x89PNG\r\n\x1a\n"])
