@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from inkstream.service.limits import Limits
 from inkstream.service.metrics import Observer
 from inkstream.service.protocol.errors import ClientFullError, ServerFullError, StoppingError
-from inkstream.service.protocol.server_messages import Limits
 
 ID_BYTES: Final = 9  # 72 random bits: ids of a server's whole life do not collide
 

@@ -8,9 +8,10 @@ from inkstream.model.decoding.ngrams import Language
 from inkstream.service.access import Access
 from inkstream.service.admission import Sessions
 from inkstream.service.engine.engine import Engine
+from inkstream.service.limits import Limits
 from inkstream.service.metrics import Observer
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
-from inkstream.service.protocol.server_messages import Kind, Limits, ModelInfo
+from inkstream.service.protocol.server_messages import Kind, ModelInfo
 from inkstream.service.session import NO_LANGUAGES, Session, decoders_of
 from inkstream.service.settings import Settings
 

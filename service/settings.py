@@ -5,7 +5,6 @@ Flags win over the environment (`INKSTREAM_PORT=9000`), the environment over a T
 three, so that a typo never passes for a choice. This is the only module that reads the environment.
 """
 
-import dataclasses
 import difflib
 import ipaddress
 import json
@@ -33,7 +32,7 @@ from pydantic_settings import (
 )
 
 from inkstream.model.errors import ConfigError
-from inkstream.service.protocol.server_messages import Limits
+from inkstream.service.limits import Limits, Seconds
 
 PREFIX: Final = "INKSTREAM_"
 TOKEN_CHARACTERS: Final = frozenset(  # RFC 9110, 5.6.2: what a subprotocol may be made of
@@ -50,92 +49,68 @@ def _split_commas(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_commas)]
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(BaseSettings):
-    """The service's settings; `load` is the way to one."""
+class ServerSettings(BaseSettings):
+    """The settings that no client is told of."""
+
+    model_config = SettingsConfigDict(use_attribute_docstrings=True)
+
+    config: Path | None = None
+    """TOML file to read settings from."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(8000, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+    root_path: str = Field("", pattern=r"^(/[\w.~-]+)*$")
+    """Path below which a proxy shows this server; the proxy takes it off."""
+    models: Names = ("digits", "lines")
+    """Models to serve, by name or path; the first is the default."""
+    weights: Path | None = None
+    """Folder in which models are looked up first."""
+    languages: Names = ("english",)
+    """Language models that lines may be read with, by name or path."""
+    threads: int = Field(1, ge=1, le=64)
+    """Threads that one run of a net may use."""
+
+    api_keys: Secrets = ()
+    """Keys, one of which each client must send; without keys all clients are allowed."""
+    metrics_need_key: bool = False
+    """Require a key at /metrics too."""
+    origins: Names = ()
+    """Web origins that are allowed beside the server's own, or * for all."""
+    trusted_proxies: Names = ()
+    """Addresses or networks whose X-Forwarded-For is believed."""
+
+    log_format: Literal["terminal", "json"] = "terminal"
+    """Format of the log: terminal, for people, or json, for machines."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged: debug, info, warning or error."""
+
+    max_batch: int = Field(24, ge=1, le=4096)
+    """Sessions that share one run of the net."""
+    max_run_columns: int = Field(512, ge=1, le=65_536)
+    """Columns in one run of the net, of all its sessions together."""
+
+    ping_interval_s: Seconds = 20.0
+    """Time between WebSocket pings."""
+    ping_timeout_s: Seconds = 20.0
+    """Longest wait for a pong."""
+    headers_timeout_s: Seconds = 10.0
+    """Time for a request's headers to arrive."""
+    body_timeout_s: Seconds = 30.0
+    """Time for a request's body; after four fifths of it 408 is answered."""
+    stall_timeout_s: Seconds = 30.0
+    """Time after which a client that takes none of what is sent to it is cut off."""
+    drain_timeout_s: Seconds = 5.0
+    """Time that sessions have to end when the server is stopped."""
+
+
+class Settings(Limits, ServerSettings):
+    """All settings of the service; `load` reads them."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True
-    )
-
-    config: Path | None = Field(None, description="TOML file to read settings from")
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    root_path: str = Field(
-        "",
-        pattern=r"^(/[\w.~-]+)*$",
-        description="path below which a proxy shows this server; the proxy takes it off",
-    )
-    models: Names = Field(
-        ("digits", "lines"),
-        description="models to serve, by name or path; the first is the default",
-    )
-    weights: Path | None = Field(None, description="folder in which nets are looked up first")
-    languages: Names = Field(
-        ("english",), description="language models that lines may be read with, by name or path"
-    )
-    threads: int = Field(1, ge=1, le=64, description="threads that one run of a net may use")
-
-    api_keys: Secrets = Field((), description="keys that clients must show; none: all may come")
-    metrics_need_key: bool = Field(False, description="ask for a key at /metrics too")
-    origins: Names = Field(
-        (), description="web origins let in beside the server's own, or * for all"
-    )
-    trusted_proxies: Names = Field(
-        (), description="addresses or networks whose X-Forwarded-For is believed"
-    )
-
-    log_format: Literal["terminal", "json"] = Field(
-        "terminal", description="terminal, for people, or json, for machines"
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least level that is logged: debug, info, warning or error"
-    )
-
-    max_batch: int = Field(24, ge=1, le=4096, description="sessions that share one run")
-    max_run_columns: int = Field(
-        512, ge=1, le=65_536, description="columns in one run, of all its sessions together"
-    )
-
-    max_frame_bytes: int = Field(256 * 1024, ge=1024, description="bytes of one WebSocket message")
-    max_message_columns: Count = Field(2048, description="columns in one message")
-    max_waiting_columns: Count = Field(
-        4096, description="columns waiting in a session; beyond it the server reads no more"
-    )
-    max_line_columns: Count = Field(100_000, description="columns of one line")
-    max_rewind_columns: Count = Field(512, description="columns that a rewind may go back")
-    max_control_per_s: Count = Field(100, description="control messages a second, in the long run")
-    max_hint_characters: Count = Field(
-        4096, description="characters of words, context and pattern in one message"
-    )
-    max_message_points: Count = Field(8192, description="points of the pen in one message")
-    ink_margin_columns: int = Field(
-        8, ge=0, le=256, description="how far the pen must be beyond a column for this to be read"
-    )
-    max_ink_strokes: Count = Field(1024, description="strokes that a rewind may still reach")
-    max_ink_points: Count = Field(65_536, description="points of these strokes together")
-    max_bad_messages: Count = Field(16, description="bad messages in a row until a session closes")
-    max_sessions: Count = Field(1024, description="sessions in all")
-    max_sessions_per_client: Count = Field(512, description="sessions of one client address")
-    idle_timeout_s: Seconds = Field(300.0, description="longest silence of a client")
-    max_session_s: Seconds = Field(6 * 3600.0, description="longest session")
-    max_body_bytes: Count = Field(16 * 1024 * 1024, description="bytes of one REST body")
-    max_image_pixels: Count = Field(16_000_000, description="pixels of one image, by its header")
-
-    ping_interval_s: Seconds = Field(20.0, description="time between WebSocket pings")
-    ping_timeout_s: Seconds = Field(20.0, description="longest wait for a pong")
-    headers_timeout_s: Seconds = Field(10.0, description="time for a request's headers to arrive")
-    body_timeout_s: Seconds = Field(
-        30.0, description="time for a request's body; after four fifths of it 408 is answered"
-    )
-    stall_timeout_s: Seconds = Field(
-        30.0, description="time for which a client may take none of what is sent to it"
-    )
-    drain_timeout_s: Seconds = Field(
-        5.0, description="time that sessions get to end once the server is told to stop"
     )
 
     @classmethod
@@ -233,8 +208,7 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """The part that the protocol announces."""
-        names = [field.name for field in dataclasses.fields(Limits)]
-        return Limits(**{name: getattr(self, name) for name in names})
+        return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
 
     @property
     def on_loopback(self) -> bool:

@@ -1,6 +1,5 @@
 """How fast the rasteriser, the decoder and a session are, on one core: `python -m tools.speed`."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -79,7 +78,7 @@ def column_us(kind: Kind) -> float:
     decoder: Decoder = (
         ClassifierDecoder(labels) if kind == "classifier" else TranscriptDecoder(labels)
     )
-    limits = dataclasses.replace(LIMITS, max_line_columns=1_000_000)
+    limits = LIMITS.model_copy(update={"max_line_columns": 1_000_000})
     scores = np.full((COLUMNS, 10), -2.3, np.float32) if kind == "classifier" else line()[0]
     state, column = np.zeros(1000, np.float32), bytes([0, 9, 200, 255] * (height // 4))
 

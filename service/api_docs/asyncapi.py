@@ -8,18 +8,17 @@ The specification: https://www.asyncapi.com/docs/reference/specification/v3.0.0
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from inkstream.service.limits import Limits
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import events
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import ClientMessage
-from inkstream.service.protocol.server_messages import PROTOCOL, Limits, ServerMessage, encode
-from inkstream.service.settings import Settings
+from inkstream.service.protocol.server_messages import PROTOCOL, ServerMessage, encode
 
 Document = dict[str, Any]
 
@@ -30,9 +29,6 @@ Text frames are JSON objects with a `type`; binary frames are columns and nothin
 answers, closing codes, limits and credentials are described in docs/protocol.md.
 """
 
-DEFAULT_LIMITS: Final = Limits(
-    **{limit.name: Settings.model_fields[limit.name].default for limit in fields(Limits)}
-)
 PROBABILITIES: Final = dict(zip("0123456789", [0.002] * 7 + [0.982, 0.002, 0.002], strict=True))
 
 FROM_CLIENT: Final[dict[str, ClientMessage]] = {
@@ -55,7 +51,7 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
         model=messages.ServedModel(name="digits", version="1", kind="classifier"),
         labels=tuple("0123456789"),
         column_height=28,
-        limits=DEFAULT_LIMITS,
+        limits=Limits(),
     ),
     "result": messages.Result(epoch=0, column=27, probabilities=PROBABILITIES),
     "letter": events.Letter(

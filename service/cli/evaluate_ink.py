@@ -8,7 +8,6 @@ after each message is known before the pen goes on.
 How far the pen must be beyond a column for this to be read is a setting; here it is chosen.
 """
 
-import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +25,9 @@ from inkstream.model.data.sources import unipen
 from inkstream.model.data.split import Part
 from inkstream.model.runtime import Runtime
 from inkstream.service.cli.options import CHECKPOINT, DATA, PART, PATH, make_folders
+from inkstream.service.limits import Limits
 from inkstream.service.protocol.events import Letter, Punctuation
-from inkstream.service.protocol.server_messages import Limits, ModelInfo, Rewound, ServerMessage
+from inkstream.service.protocol.server_messages import ModelInfo, Rewound, ServerMessage
 from inkstream.service.session import Close, Effect, Restore, Session, decoders_of
 from inkstream.service.settings import Settings
 
@@ -50,7 +50,7 @@ class Told:
 
 def replay(runtime: Runtime, strokes: Strokes, margin: int) -> Told:
     """Write strokes as a hand did, with `margin` columns between the pen and what is read."""
-    limits = dataclasses.replace(Settings.model_construct().limits, ink_margin_columns=margin)
+    limits = Settings.model_construct().limits.model_copy(update={"ink_margin_columns": margin})
     session, standing = _Alone(runtime, limits), list[str]()
     first_told: dict[int, int] = {}
     pen, withdrawn, gone, text = 0, 0, 0, ""

@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 from inkstream.service.client.conversation import Conversation, Result, error_of
+from inkstream.service.limits import Limits
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import ColumnsError, InkError, ValueRefusedError
-from inkstream.service.protocol.server_messages import Error, Limits, Pong, ServerMessage
+from inkstream.service.protocol.server_messages import Error, Pong, ServerMessage
 
 CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the rest is still being sent
 WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import SCHEMA, Every, Id, Message, Polarity
 from inkstream.service.protocol.errors import JsonError
 from inkstream.service.protocol.events import Event
@@ -22,50 +23,6 @@ PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
 PATH: Final = "/v1/stream"  # of the WebSocket
 
 Kind = Literal["classifier", "transcriber"]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one server allows. Each name is also a setting's name and stands in `ready.limits`."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(use_attribute_docstrings=True)
-
-    max_frame_bytes: int
-    """Bytes of one message; beyond it the WebSocket is closed with 1009."""
-    max_message_columns: int
-    """Columns in one message."""
-    max_waiting_columns: int
-    """Columns received and not yet read; beyond it the server takes no more until it has room."""
-    max_line_columns: int
-    """Columns of one line; one more closes with 4413."""
-    max_rewind_columns: int
-    """How far a rewind may go back from the furthest column of the line."""
-    max_control_per_s: int
-    """Messages other than columns, in the long run; more, or too much ink, close with 4429."""
-    max_hint_characters: int
-    """Characters of `words`, `context` and `pattern` in one `configure`."""
-    max_message_points: int
-    """Points of the pen in one message."""
-    ink_margin_columns: int
-    """How far the pen must be beyond a column for a transcriber to read it."""
-    max_ink_strokes: int
-    """Strokes that a rewind may still reach."""
-    max_ink_points: int
-    """Points of these strokes together."""
-    max_bad_messages: int
-    """Bad messages in a row that close with 4400."""
-    max_sessions: int
-    """Sessions in all."""
-    max_sessions_per_client: int
-    """Sessions of one client address."""
-    idle_timeout_s: float
-    """Longest silence of a client before it is closed with 4408."""
-    max_session_s: float
-    """Longest session; then it is closed with 4440."""
-    max_body_bytes: int
-    """Bytes of one REST request's body; JSON has at most 2097152."""
-    max_image_pixels: int
-    """Pixels of one image, by its header."""
 
 
 @dataclass(frozen=True, slots=True)

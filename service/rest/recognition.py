@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect, Request
 
 from inkstream.service.client.conversation import error_of
+from inkstream.service.limits import Limits
 from inkstream.service.protocol.errors import StoppingError
 from inkstream.service.protocol.events import Event
-from inkstream.service.protocol.server_messages import Error, Flushed, Limits, Result
+from inkstream.service.protocol.server_messages import Error, Flushed, Result
 from inkstream.service.service import RunningModel
 from inkstream.service.session import Close, Effect, Send
 

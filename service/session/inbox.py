@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final, cast
 
+from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import (
     ClientMessage,
     Columns,
@@ -21,7 +22,6 @@ from inkstream.service.protocol.errors import (
     Ref,
     ValueRefusedError,
 )
-from inkstream.service.protocol.server_messages import Limits
 
 PATTERN_COST: Final = 25  # ordinary messages that take as long as the dearest pattern
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from inkstream.model.errors import InputError
 from inkstream.model.preprocess.ink import MAX_COLUMNS, PEN_WIDTH, Canvas, flatten, touched
 from inkstream.model.preprocess.strokes import misfit
+from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import Ink
 from inkstream.service.protocol.errors import ColumnsError, InkError, Ref
 from inkstream.service.protocol.events import Span
-from inkstream.service.protocol.server_messages import Frame, Limits, ModelInfo
+from inkstream.service.protocol.server_messages import Frame, ModelInfo
 from inkstream.service.protocol.validation import spelt
 
 # Pixels that the pen may go in one message: forty words, drawn in 15 ms while everyone waits.

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.errors import InkstreamError, InputError
+from inkstream.service.limits import Limits
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import errors
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import parse_client
 from inkstream.service.protocol.errors import MEANINGS, MessageError, Ref, ValueRefusedError
-from inkstream.service.protocol.server_messages import Limits, ModelInfo
+from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.session.effects import Close, Effect, Restore, Send, failure
 from inkstream.service.session.inbox import Control, Held, Inbox
 from inkstream.service.session.ink import Pen

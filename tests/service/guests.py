@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service.engine.engine import Engine
-from inkstream.service.protocol.server_messages import Limits, ModelInfo, ServerMessage
+from inkstream.service.limits import Limits
+from inkstream.service.protocol.server_messages import ModelInfo, ServerMessage
 from inkstream.service.session import Close, Effect, Send, Session, decoders_of
 from tests.service.lone import LIMITS
 

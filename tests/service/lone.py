@@ -13,14 +13,9 @@ from inkstream.model.decoding.hints import NO_HINTS, Hints
 from inkstream.model.decoding.ngrams import About, Language
 from inkstream.model.runtime import Runtime
 from inkstream.model.training.ngrams import build
+from inkstream.service.limits import Limits
 from inkstream.service.protocol.events import Event, Letter, Punctuation, Word
-from inkstream.service.protocol.server_messages import (
-    Error,
-    Limits,
-    ModelInfo,
-    Result,
-    ServerMessage,
-)
+from inkstream.service.protocol.server_messages import Error, ModelInfo, Result, ServerMessage
 from inkstream.service.session import NO_LANGUAGES, Close, Effect, Restore, Session, decoders_of
 from tests import builders
 

@@ -1,7 +1,6 @@
 """Who is connected: counts that cannot leak, and a farewell that everyone hears."""
 
 import asyncio
-import dataclasses
 
 import pytest
 
@@ -10,7 +9,7 @@ from inkstream.service.protocol.errors import ClientFullError, ServerFullError, 
 from tests.service.guests import DEADLINE_S, Tally
 from tests.service.lone import LIMITS
 
-FEW = dataclasses.replace(LIMITS, max_sessions=3, max_sessions_per_client=2)
+FEW = LIMITS.model_copy(update={"max_sessions": 3, "max_sessions_per_client": 2})
 
 
 class Farewells:

@@ -6,7 +6,6 @@ where the net failed on its columns.
 """
 
 import asyncio
-import dataclasses
 from collections.abc import Coroutine
 from typing import Any
 
@@ -25,7 +24,7 @@ from tests.service.guests import running as running_engine
 from tests.service.lone import Lone, message
 
 TOLERANCE = 1e-4
-LIMITS = dataclasses.replace(lone.LIMITS, max_control_per_s=10_000)  # no clock in this world
+LIMITS = lone.LIMITS.model_copy(update={"max_control_per_s": 10_000})  # no clock in this world
 POOLS = {  # columns of each height, no poison among them
     height: np.random.default_rng(0).integers(14, 256, (64, height), np.uint8)
     for height in (28, 16)

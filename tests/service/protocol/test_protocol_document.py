@@ -1,14 +1,14 @@
 """docs/protocol.md says what the code does: its examples are messages, its tables are complete."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import parse_client
 from inkstream.service.protocol.errors import MEANINGS
-from inkstream.service.protocol.server_messages import Limits, encode, parse_server
+from inkstream.service.protocol.server_messages import encode, parse_server
 from inkstream.service.protocol.validation import CLIENT_TYPES
 
 TEXT = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text("utf-8")
@@ -45,4 +45,4 @@ def test_every_code_stands_in_the_table_with_its_meaning() -> None:
 
 def test_every_limit_stands_in_the_table() -> None:
     named = {name for names, _, _ in ROWS for name in re.findall(r"`(\w+)`", names)}
-    assert {limit.name for limit in fields(Limits)} <= named
+    assert Limits.model_fields.keys() <= named

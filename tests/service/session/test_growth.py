@@ -1,6 +1,5 @@
 """What a session keeps: no more for many lines than for one, and of a long line its text."""
 
-import dataclasses
 import sys
 from typing import Any
 
@@ -24,7 +23,7 @@ def test_an_open_stream_of_many_lines_does_not_grow(line_net: Runtime) -> None:
 
 
 def test_one_very_long_line_keeps_no_more_than_its_text(line_net: Runtime) -> None:
-    limits = dataclasses.replace(LIMITS, max_line_columns=100_000)
+    limits = LIMITS.model_copy(update={"max_line_columns": 100_000})
     lone = Lone(line_net, limits)
     lone.ask(message("configure", every="message"))
     sizes = []

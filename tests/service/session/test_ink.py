@@ -1,6 +1,5 @@
 """Strokes of a pen in a session: they become columns, and late ones are read by going back."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -149,7 +148,7 @@ def test_ink_upon_ink_changes_nothing(line_net: Runtime) -> None:
 
 
 def test_ink_too_far_back_is_refused_and_changes_nothing(line_net: Runtime) -> None:
-    lone = Lone(line_net, dataclasses.replace(LIMITS, max_rewind_columns=20))
+    lone = Lone(line_net, LIMITS.model_copy(update={"max_rewind_columns": 20}))
     lone.ask(ink(WAVE))
     error = error_in(lone.ask(ink(DOT, id="late")))
     assert (error.code, error.fatal, error.ref) == ("bad_ink", False, "late")

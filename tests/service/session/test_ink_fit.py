@@ -1,7 +1,5 @@
 """Ink that is small in its frame, or goes beyond it, is read in a frame of its own."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -153,7 +151,7 @@ def test_a_rewind_that_cuts_nothing_leaves_the_ink_to_be_fitted(line_net: Runtim
 
 @pytest.mark.parametrize("limit", ["max_message_columns", "max_line_columns"])
 def test_what_would_be_too_long_is_taken_as_it_is(line_net: Runtime, limit: str) -> None:
-    lone = Lone(line_net, dataclasses.replace(LIMITS, **{limit: 25}))
+    lone = Lone(line_net, LIMITS.model_copy(update={limit: 25}))
     said = lone.ask(ink(SMALL, pause=True, fit=True))
     assert "error" not in kinds(said)
     assert text_of(lone.ask(message("flush"))) == text_of(
@@ -162,7 +160,9 @@ def test_what_would_be_too_long_is_taken_as_it_is(line_net: Runtime, limit: str)
 
 
 def test_asking_for_what_does_not_fit_costs_what_it_takes(line_net: Runtime) -> None:
-    lone = Lone(line_net, dataclasses.replace(LIMITS, max_message_columns=40, max_control_per_s=4))
+    lone = Lone(
+        line_net, LIMITS.model_copy(update={"max_message_columns": 40, "max_control_per_s": 4})
+    )
     strokes = [[(i / 2, 60.0), (i / 2, 62.0)] for i in range(50)] * 10
     for start in range(0, 500, 50):
         lone.send(ink(*strokes[start : start + 50]), pace_s=60)
@@ -228,7 +228,7 @@ STROKES = st.lists(
 def test_the_frame_is_that_of_the_ink_whenever_it_was_asked_for(
     line_net: Runtime, strokes: list[Stroke], asked: set[int]
 ) -> None:
-    limits = dataclasses.replace(LIMITS, max_rewind_columns=1000)  # all can be read anew
+    limits = LIMITS.model_copy(update={"max_rewind_columns": 1000})  # all can be read anew
     lone, expected = Lone(line_net, limits), Lone(line_net, limits)
     for number, stroke in enumerate(strokes):
         lone.ask(piece(number, stroke, fit=number in asked))
@@ -271,14 +271,14 @@ def test_ink_that_a_rewind_has_cut_or_that_lies_too_far_back_stays(line_net: Run
     cut = Lone(line_net)
     cut.ask(ink(SMALL), message("rewind", column=5))
     assert "rewound" not in kinds(cut.ask(FIT))
-    far = Lone(line_net, dataclasses.replace(LIMITS, max_rewind_columns=10))
+    far = Lone(line_net, LIMITS.model_copy(update={"max_rewind_columns": 10}))
     far.ask(ink(SMALL, pause=True))
     assert "rewound" not in kinds(far.ask(FIT))
 
 
 @pytest.mark.parametrize("right", [300.0, 900.0])
 def test_a_line_that_would_be_too_long_stays(line_net: Runtime, right: float) -> None:
-    lone = Lone(line_net, dataclasses.replace(LIMITS, max_message_columns=200))
+    lone = Lone(line_net, LIMITS.model_copy(update={"max_message_columns": 200}))
     wide = [(right * i / 40, 60.0 + 40 * (i % 2)) for i in range(41)]
     lone.ask(ink(wide))
     assert ("rewound" in kinds(lone.ask(FIT))) == (right < 600)

@@ -1,6 +1,5 @@
 """What strokes change in a session: which events stand, and what the pen wrote of them."""
 
-import dataclasses
 from itertools import pairwise
 from typing import Any
 
@@ -119,7 +118,7 @@ def test_in_a_pause_columns_are_read_that_the_pen_still_touches(line_net: Runtim
 
 
 def test_a_margin_keeps_columns_back_for_longer(line_net: Runtime) -> None:
-    lone = Lone(line_net, dataclasses.replace(LIMITS, ink_margin_columns=5))
+    lone = Lone(line_net, LIMITS.model_copy(update={"ink_margin_columns": 5}))
     said = lone.ask(ink(piece(1, WAVE)))
     assert [result.column for result in results(said)] == list(range(41 - 5))
     assert flushed(lone).columns == len(drawn(WAVE))
@@ -173,7 +172,7 @@ def test_events_of_columns_tell_of_no_strokes(line_net: Runtime) -> None:
 def test_what_may_still_change_is_bounded(
     line_net: Runtime, limit: dict[str, int], words: str
 ) -> None:
-    lone = Lone(line_net, dataclasses.replace(LIMITS, **limit))
+    lone = Lone(line_net, LIMITS.model_copy(update=limit))
     lone.ask(ink(piece(1, WAVE), piece(2, DOT)))
     error = error_in(lone.ask(ink(piece(3, BAR))))
     assert (error.code, error.message) == ("bad_ink", words)
@@ -182,7 +181,9 @@ def test_what_may_still_change_is_bounded(
 
 
 def test_strokes_out_of_a_rewinds_reach_are_forgotten(line_net: Runtime) -> None:
-    lone = Lone(line_net, dataclasses.replace(LIMITS, max_ink_strokes=5, max_rewind_columns=20))
+    lone = Lone(
+        line_net, LIMITS.model_copy(update={"max_ink_strokes": 5, "max_rewind_columns": 20})
+    )
     for number in range(40):
         x = 200.0 * number
         assert not [
@@ -208,7 +209,7 @@ def test_strokes_in_any_order_and_any_pieces_end_in_the_same_columns_text_and_ev
         bounds = list(pairwise(sorted({0, len(stroke), *cuts})))
         pieces.append([piece(name, stroke[a:b], b == len(stroke)) for a, b in bounds])
     undone = [*range(len(strokes), len(pieces))]  # what was extra is taken back
-    limits = dataclasses.replace(LIMITS, ink_margin_columns=data.draw(st.integers(0, 9)))
+    limits = LIMITS.model_copy(update={"ink_margin_columns": data.draw(st.integers(0, 9))})
     lone = Lone(line_net, limits)
     while any(pieces) or undone:
         waiting = [name for name, rest in enumerate(pieces) if rest]

@@ -1,6 +1,5 @@
 """Any mixture of messages to a transcriber is answered as one line read from its start would be."""
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,8 @@ from hypothesis.stateful import initialize, precondition, rule
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.server_messages import Configured, Limits
+from inkstream.service.limits import Limits
+from inkstream.service.protocol.server_messages import Configured
 from inkstream.service.session import decoders_of, message_of
 from tests.service.lone import LANGUAGES, LIMITS
 from tests.service.machine import (
@@ -142,12 +142,13 @@ class LineMachine(SessionMachine):
 
     @initialize(rewind=st.sampled_from([100, 5, 40]), ends=st.booleans())
     def open(self, rewind: int, ends: bool) -> None:
-        limits = dataclasses.replace(
-            LIMITS,
-            max_rewind_columns=rewind,
-            max_bad_messages=1000,
-            max_line_columns=10_000,
-            max_control_per_s=1000,  # patterns cost more of it
+        limits = LIMITS.model_copy(
+            update={
+                "max_rewind_columns": rewind,
+                "max_bad_messages": 1000,
+                "max_line_columns": 10_000,
+                "max_control_per_s": 1000,  # patterns cost more of it
+            }
         )
         self.begin(LineOracle(self.net, limits), limits, ends)
 

@@ -1,6 +1,5 @@
 """Any mixture of messages, in any pieces and with any delay, is answered as a lone line is."""
 
-import dataclasses
 import json
 from typing import Any
 
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.server_messages import Configured, Limits
+from inkstream.service.limits import Limits
+from inkstream.service.protocol.server_messages import Configured
 from tests.service.lone import LIMITS
 from tests.service.machine import (
     TOLERANCE,
@@ -103,8 +103,8 @@ class DigitMachine(SessionMachine):
         ends=st.booleans(),
     )
     def open(self, line: int, rewind: int, bad: int, ends: bool) -> None:
-        limits = dataclasses.replace(
-            LIMITS, max_line_columns=line, max_rewind_columns=rewind, max_bad_messages=bad
+        limits = LIMITS.model_copy(
+            update={"max_line_columns": line, "max_rewind_columns": rewind, "max_bad_messages": bad}
         )
         self.begin(DigitOracle(self.net, limits), limits, ends)
 

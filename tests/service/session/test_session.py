@@ -1,7 +1,5 @@
 """A session: frames in, answers out. Each test is one thing that a client may rely on."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -118,7 +116,7 @@ def test_a_faulty_message_is_named_by_its_place_and_id(net: Runtime) -> None:
 
 
 def test_one_column_too_many_in_a_line_is_fatal_after_all_its_results(net: Runtime) -> None:
-    lone = Lone(net, dataclasses.replace(LIMITS, max_line_columns=50))
+    lone = Lone(net, LIMITS.model_copy(update={"max_line_columns": 50}))
     *before, last = lone.ask(INK * 48, INK * 3)
     assert [each.column for each in results(before)] == list(range(50))
     assert isinstance(last, Error)
@@ -131,7 +129,7 @@ def test_one_column_too_many_in_a_line_is_fatal_after_all_its_results(net: Runti
 
 
 def test_a_reset_in_time_makes_room_for_another_line(net: Runtime) -> None:
-    lone = Lone(net, dataclasses.replace(LIMITS, max_line_columns=50))
+    lone = Lone(net, LIMITS.model_copy(update={"max_line_columns": 50}))
     said = lone.ask(INK * 50, message("reset"), INK * 50)
     assert len(results(said)) == 100
     assert lone.close is None

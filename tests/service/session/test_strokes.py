@@ -1,6 +1,5 @@
 """Strokes by name in a session: they come in pieces and are taken back."""
 
-import dataclasses
 import json
 from typing import Any
 
@@ -100,7 +99,7 @@ def test_the_last_stroke_taken_back_makes_the_line_shorter(line_net: Runtime) ->
 
 
 def test_the_last_stroke_behind_a_long_line_is_taken_back(line_net: Runtime) -> None:
-    lone = Lone(line_net, dataclasses.replace(LIMITS, max_rewind_columns=20))
+    lone = Lone(line_net, LIMITS.model_copy(update={"max_rewind_columns": 20}))
     for name in range(8):
         x = 300.0 * name
         lone.ask(ink(piece(name, [(x, 40), (x + 90, 90)]), pause=True))
@@ -133,7 +132,7 @@ def test_what_is_not_there_cannot_be_taken_back(line_net: Runtime) -> None:
 
 
 def test_a_stroke_too_far_back_stays(line_net: Runtime) -> None:
-    lone = Lone(line_net, dataclasses.replace(LIMITS, max_rewind_columns=20))
+    lone = Lone(line_net, LIMITS.model_copy(update={"max_rewind_columns": 20}))
     lone.ask(ink(piece(1, WAVE)), ink(piece(2, FAR)))
     error = error_in(lone.ask(message("ink", undo=1)))
     assert error.message.startswith("ink reaches back to column 9, allowed: from ")

@@ -6,13 +6,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 
-from inkstream.service.protocol.server_messages import SERVER, Limits
+from inkstream.service.limits import Limits
+from inkstream.service.protocol.server_messages import SERVER
 from tests.service.commands import INKSTREAM, ROOT
 from tests.service.running import server
 
@@ -96,7 +96,7 @@ def test_its_messages_are_those_of_the_protocol(kind: str) -> None:
 
 
 def test_its_limits_are_those_of_the_protocol() -> None:
-    assert list(declared("Limits")) == [field.name for field in fields(Limits)]
+    assert list(declared("Limits")) == list(Limits.model_fields)
     schema = TypeAdapter(Limits).json_schema()["properties"]
     assert {entry["type"] for entry in schema.values()} == {"integer", "number"}
 

@@ -3,7 +3,6 @@
 A session alone tells what is counted and kept; real sockets tell what neighbours hear meanwhile.
 """
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,7 +64,7 @@ def test_a_ping_behind_ink_is_a_part_of_it(line_net: Runtime) -> None:
 
 
 def test_whatever_ink_one_message_may_bring_may_come_at_any_pace(line_net: Runtime) -> None:
-    lone = Lone(line_net, dataclasses.replace(LIMITS, max_control_per_s=1))
+    lone = Lone(line_net, LIMITS.model_copy(update={"max_control_per_s": 1}))
     lone.send(*[ink(TALL)] * 3, pace_s=5.0)
     assert lone.close is None
 
