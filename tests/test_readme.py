@@ -1,4 +1,4 @@
-"""README's examples run as they stand there, and its figures are those of the reports."""
+"""The documents' examples run as they stand there, and their figures are those of the reports."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,26 +23,45 @@ from tests.service.running import server
 from tools import figures
 from tools.figures import REPORTS, ROOT
 
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+CARD = ROOT / "model" / "weights" / "MODEL_CARD.md"
+WITH_EXAMPLES = (README, *(DOCS / f"{name}.md" for name in ("usage", "training", "deployment")))
+WITH_LINKS = (*WITH_EXAMPLES, CARD, *ROOT.glob("*.md"), *DOCS.rglob("*.md"))
+MAX_README_LINES = 150
+
+NODE = shutil.which("node")
+NPM = shutil.which("npm")
+NODE_OPTIONS = ["--experimental-websocket", "--no-warnings"]  # the first for Node 20
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", document.read_text(), re.DOTALL)
+
+
+def commands(*first_words: str) -> list[str]:
+    lines = [
+        line.partition("#")[0].strip()
+        for document in WITH_EXAMPLES
+        for block in blocks(document, "sh")
+        for line in block.splitlines()
+    ]
+    return list(dict.fromkeys(line for line in lines if line.startswith(first_words)))
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with the shipped weights; examples name its port in the place of 8000."""
+    """A server with the shipped weights, whose address replaces that of the examples."""
     folder = tmp_path_factory.mktemp("readme")
-    with server(folder, models="digits,lines") as running:
+    with server(folder, models="digits,lines", languages="english") as running:
         yield f"127.0.0.1:{running.port}"
 
 
-def run(command: list[str], url: str, text: str | None = None) -> str:
+def run(command: list[str], url: str, text: str | None = None, cwd: Path = ROOT) -> str:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
         [part.replace("127.0.0.1:8000", url) for part in command],
-        cwd=ROOT,
+        cwd=cwd,
         env=environment,
         input=None if text is None else text.replace("127.0.0.1:8000", url),
         capture_output=True,
@@ -53,71 +73,132 @@ def run(command: list[str], url: str, text: str | None = None) -> str:
     return done.stdout
 
 
-def test_the_python_examples_run(url: str) -> None:
-    local, streamed, hinted = (
-        run([sys.executable, "-"], url, block) for block in blocks("python")
-    )  # fmt: skip
-    assert (local, hinted) == ("7\n", "hello, world!\n")
-    results = streamed.splitlines()
-    assert [int(line.split()[0]) for line in results] == list(range(28))
-    assert results[-1].split()[1] == "7"
+def test_readme_fits_on_a_few_screens() -> None:
+    assert len(README.read_text().splitlines()) <= MAX_README_LINES
 
 
-def test_the_javascript_example_runs(url: str) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not installed")
-    (example,) = blocks("js")
-    command = [node, "--experimental-websocket", "--no-warnings", "--input-type=module", "-"]
-    messages = [json.loads(line) for line in run(command, url, example).splitlines()]
+def test_the_python_examples_of_readme_run(url: str) -> None:
+    local, streamed = (run([sys.executable, "-"], url, block) for block in blocks(README, "python"))
+    assert local == "7\nhello, world!\n"
+    columns, texts = zip(*(line.split(" ", 1) for line in streamed.splitlines()), strict=True)
+    assert [int(column) for column in columns] == list(range(len(columns)))
+    assert "hello, world!".startswith(texts[-1])
+    assert "hello" in texts[-1]
+
+
+def test_the_python_examples_of_the_usage_guide_run(url: str) -> None:
+    examples = blocks(DOCS / "usage.md", "python")
+    recognized, pushed, streamed, hinted = (run([sys.executable, "-"], url, it) for it in examples)
+    assert recognized.startswith("hello, world!\nhello, ")
+    assert pushed.endswith("hello, world!\n")
+    assert streamed.splitlines()[-1].startswith("27 7 ")
+    assert hinted == "hello, world!\n"
+
+
+@pytest.mark.needs(NODE)
+def test_the_javascript_console_example_runs(url: str) -> None:
+    console, _ = blocks(README, "js")
+    said = run([str(NODE), *NODE_OPTIONS, "--input-type=module", "-"], url, console)
+    messages = [json.loads(line) for line in said.splitlines()]
     kinds = [message["type"] for message in messages]
     assert kinds == ["ready", *["result"] * 28, "flushed", "done"]
     assert messages[-1]["label"] == "1"
 
 
-def test_the_curl_example_runs(url: str) -> None:
-    (command,) = [block for block in blocks("sh") if block.startswith("curl")]
-    assert json.loads(run(["bash", "-c", command], url))["label"] == "7"
+@pytest.mark.needs(NODE and NPM)
+def test_the_javascript_module_example_prints_the_word_and_ends(url: str, tmp_path: Path) -> None:
+    (pack,) = re.findall(r"`(npm pack [^`]+)`", README.read_text())
+    run(["bash", "-c", f"{pack} --pack-destination {tmp_path}"], url)
+    (package,) = tmp_path.glob("*.tgz")
+    run(
+        [str(NPM), "install", "--offline", "--no-audit", "--no-fund", str(package)],
+        url,
+        None,
+        tmp_path,
+    )
+    _, module = blocks(README, "js")
+    (tmp_path / "hi.mjs").write_text(module.replace("127.0.0.1:8000", url))
+    assert run([str(NODE), *NODE_OPTIONS, "hi.mjs"], url, None, tmp_path) == "Hi\n"
 
 
-def commands(*first_words: str) -> list[str]:
-    lines = [
-        line.partition("#")[0].strip() for block in blocks("sh") for line in block.splitlines()
-    ]
-    return [line for line in lines if line.startswith(first_words)]
+@pytest.mark.parametrize("command", commands("curl"))
+def test_the_curl_examples_answer(command: str, url: str) -> None:
+    answer = run(["bash", "-c", f"{command} --silent --fail-with-body"], url)
+    expected = {"7.png": '"label":"7"', "alto": "<alto", "json": '"text":"H"'}
+    wanted = next((text for part, text in expected.items() if part in command), "hello, world!")
+    assert wanted in answer
 
 
 @pytest.mark.parametrize(
-    "command", commands("inkstream recognize", "inkstream models", "inkstream serve --print")
+    "command",
+    commands("inkstream recognize examples", "inkstream models", "inkstream serve --print"),
 )
-def test_the_commands_run_as_they_stand(command: str, url: str) -> None:
-    assert run(["bash", "-c", command], url)
+def test_the_short_commands_run(command: str, url: str, tmp_path: Path) -> None:
+    printed = run(["bash", "-c", command.partition(" > ")[0].replace("/tmp/", f"{tmp_path}/")], url)
+    assert "hello" in printed or "recognize" not in command
 
 
 @pytest.mark.parametrize("command", commands("inkstream stream"))
 def test_the_streaming_commands_run_with_the_servers_address(command: str, url: str) -> None:
-    answer = "hello" if "hello" in command else "3"
-    assert answer in run(["bash", "-c", f"{command} --url ws://{url}"], url)
+    assert "hello" in run(["bash", "-c", f"{command} --url ws://{url}"], url)
 
 
-@pytest.mark.parametrize("command", commands("inkstream train", "inkstream serve --models"))
-def test_the_long_commands_have_the_flags_that_they_are_given(command: str, url: str) -> None:
+@pytest.mark.parametrize(
+    "command", commands("inkstream train", "inkstream data", "inkstream serve --models")
+)
+def test_the_long_commands_have_the_options_that_they_are_given(command: str, url: str) -> None:
     options = set(re.findall(r"--[a-z-]+", command))
-    words = [word for word in command.split() if not word.startswith("-")]
-    depth = 3 if "train" in words else 2
+    words = command.split()
+    depth = 3 if words[1] in ("train", "data") else 2
     assert options <= set(re.findall(r"--[a-z-]+", run([*words[:depth], "--help"], url)))
 
 
-def test_every_make_target_is_there() -> None:
-    targets = set(re.findall(r"make ([a-z-]+)", README))
-    assert targets
-    for target in targets:
-        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+@pytest.mark.parametrize(
+    "command",
+    sorted(
+        {
+            command
+            for document in (README, *DOCS.glob("*.md"), CARD)
+            for command in re.findall(r"`(inkstream evaluate [^`\n]+)`", document.read_text())
+        }
+    ),
+)
+def test_the_commands_that_measure_have_the_options_that_they_are_given(
+    command: str, url: str
+) -> None:
+    options = set(re.findall(r"--[a-z-]+", command))
+    assert options <= set(re.findall(r"--[a-z-]+", run([*command.split()[:3], "--help"], url)))
 
 
-def test_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_every_extra_that_is_installed_exists() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for document in WITH_EXAMPLES:
+        for names in re.findall(r"pip install '?\.\[([a-z,]+)\]", document.read_text()):
+            assert set(names.split(",")) <= set(extras)
+
+
+def test_every_make_target_exists() -> None:
+    for document in WITH_LINKS:
+        for target in set(re.findall(r"`make ([a-z-]+)", document.read_text())):
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+
+
+def anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "document", sorted(set(WITH_LINKS)), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_links_lead_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", document.read_text()):
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name) if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
 
 
 @pytest.mark.parametrize("document", figures.DOCUMENTS, ids=lambda path: path.name)
@@ -133,37 +214,31 @@ def test_the_figures_beside_the_weights_are_those_of_the_reports() -> None:
     assert read(find("lines")).metrics["report_writers_words_error"] == lines["words"]["error"]
 
 
-def test_the_words_about_lines_are_those_of_the_report() -> None:
+def test_the_document_on_lines_is_that_of_the_report() -> None:
     report = json.loads((REPORTS / "lines" / "report.json").read_text())
     assert table(report) == (REPORTS / "lines" / "figures.md").read_text()
-    assert accuracy(report, "reports/lines") == (ROOT / "docs" / "accuracy.md").read_text()
+    assert accuracy(report, "reports/lines") == (DOCS / "accuracy.md").read_text()
 
 
-def test_the_report_on_lines_is_of_the_weights_that_are_shipped() -> None:
-    report = json.loads((REPORTS / "lines" / "report.json").read_text())
-    weights = (ROOT / "model" / "weights" / "lines.onnx").read_bytes()
-    assert report["checkpoint_sha256"] == hashlib.sha256(weights).hexdigest()
-    assert f"{report['parameters']:,} parameters" in README
-
-
-def test_the_words_about_the_language_are_those_of_the_report() -> None:
+def test_the_table_on_the_language_model_is_that_of_the_report() -> None:
     report = json.loads((REPORTS / "language" / "report.json").read_text())
     assert language_table(report) == (REPORTS / "language" / "figures.md").read_text()
     assert report["ngrams"] == len(languages.load("english"))
     assert report["model_digest"] == read(find("lines")).digest
 
 
-def test_the_words_about_pages_are_those_of_the_report() -> None:
+def test_the_document_on_pages_is_that_of_the_report() -> None:
     report = json.loads((REPORTS / "pages" / "report.json").read_text())
     assert page_table(report) == (REPORTS / "pages" / "figures.md").read_text()
-    assert page_document(report, "reports/pages") == (ROOT / "docs" / "pages.md").read_text()
+    assert page_document(report, "reports/pages") == (DOCS / "pages.md").read_text()
     assert report["model_digest"] == read(find("lines")).digest
     assert (report["part"], report["limit"]) == ("report", None)
 
 
-def test_the_report_is_of_the_weights_that_are_shipped() -> None:
-    report = json.loads((REPORTS / "digits" / "report.json").read_text())
-    weights = (ROOT / "model" / "weights" / "digits.onnx").read_bytes()
+@pytest.mark.parametrize("name", ["digits", "lines"])
+def test_the_reports_are_of_the_shipped_weights(name: str) -> None:
+    report = json.loads((REPORTS / name / "report.json").read_text())
+    weights = (ROOT / "model" / "weights" / f"{name}.onnx").read_bytes()
     assert report["checkpoint_sha256"] == hashlib.sha256(weights).hexdigest()
-    assert f"{report['parameters']:,} parameters" in README
-    assert report["parameters"] <= 1_000_000
+    assert f"{report['parameters']:,}" in " ".join(CARD.read_text().split())
+    assert name == "lines" or report["parameters"] <= 1_000_000
