@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from inkstream.model.preprocess.columns import digit_columns, line_columns
     from inkstream.model.recognizer import Recognition, Recognizer, Result, State, Stream, load
     from inkstream.service.client.client import connect, connect_sync
 
@@ -21,15 +22,22 @@ __all__ = [
     "Stream",
     "connect",
     "connect_sync",
+    "digit_columns",
+    "line_columns",
     "load",
 ]
 
-_CLIENT: Final = ("connect", "connect_sync")
+_HOMES: Final = {  # of the names that do not come from `model.recognizer`
+    "connect": "service.client.client",
+    "connect_sync": "service.client.client",
+    "digit_columns": "model.preprocess.columns",
+    "line_columns": "model.preprocess.columns",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for on first use: a client needs no ONNX Runtime."""
+    """Import a name on first use: a client needs no ONNX Runtime."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "service.client.client" if name in _CLIENT else "model.recognizer"
+    module = _HOMES.get(name, "model.recognizer")
     return getattr(importlib.import_module(f"inkstream.{module}"), name)
