@@ -232,7 +232,7 @@ def test_the_document_on_pages_is_that_of_the_report() -> None:
     assert page_table(report) == (REPORTS / "pages" / "figures.md").read_text()
     assert page_document(report, "reports/pages") == (DOCS / "pages.md").read_text()
     assert report["model_digest"] == read(find("lines")).digest
-    assert (report["part"], report["limit"]) == ("report", None)
+    assert (report["part"], report["limit"]) == ("test", None)
 
 
 @pytest.mark.parametrize("name", ["digits", "lines"])

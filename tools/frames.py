@@ -39,7 +39,7 @@ def main() -> None:
     """Print the errors of characters as a table."""
     ink, reader = line_data.load(None).ink, Reader(read(find("lines")))
     labels, height = reader.config.labels, reader.config.column_height
-    materials = [Material(ink, "choose", labels, height, n) for n in PIECES.values()]
+    materials = [Material(ink, "validation", labels, height, n) for n in PIECES.values()]
     rows = []
     for size in SIZES:
         found = []

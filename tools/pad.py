@@ -46,7 +46,7 @@ def words() -> tuple[Material, list[Strokes]]:
     """Words of report writers that the pad holds, in random order."""
     net = read(find("lines"))
     config = net.metadata.config
-    material = Material(unipen.read(None)[0], "report", config.labels, config.column_height)
+    material = Material(unipen.read(None)[0], "test", config.labels, config.column_height)
     places = np.random.default_rng(0).permutation(material.places(WORDS))
     strokes = [material.strokes(place) for place in places[:1000].tolist()]
     return material, [

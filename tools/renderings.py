@@ -24,7 +24,7 @@ LABELS = "".join(chr(code) for code in range(32, 127))
 def main() -> None:
     """Print a table for each peer that is installed."""
     ink = line_data.load(None).ink
-    materials = {what: Material(ink, "choose", LABELS, 32, n) for what, n in PIECES.items()}
+    materials = {what: Material(ink, "validation", LABELS, 32, n) for what, n in PIECES.items()}
     for peer in line_peers():
         rows = []
         for tight, size, (above, beside) in product((False, True), SIZES, MARGINS):

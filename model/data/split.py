@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import InkSet
 
-Part = Literal["train", "choose", "report"]
-PARTS: Final[tuple[Part, ...]] = ("train", "choose", "report")
+Part = Literal["train", "validation", "test"]
+PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
 Parts = Mapping[Part, NDArray[np.int64]]  # indices of the pieces of each, ascending
 FOLDS: Final = 10  # a tenth of the persons each
-CHOOSE_FOLD: Final = 4
-REPORT_FOLD: Final = 9
+PART_OF_FOLD: Final[Mapping[int, Part]] = {4: "validation", 9: "test"}  # all others train
 LEAST_POINTS: Final = 25  # of a piece that is not alike by chance, as dots are
 
 # Sessions of one person, told by the writer's name: Chuck_Chaffee_1 and _2, KNKE4574.A and .B.
@@ -64,10 +63,7 @@ def part_of_writer(writers: Iterable[str]) -> dict[str, Part]:
     for donor, members in persons.items():
         members.sort(key=_hash)
         for place, who in enumerate(members, _hash(donor) % FOLDS):
-            fold = place % FOLDS
-            parts[who] = (
-                "report" if fold == REPORT_FOLD else "choose" if fold == CHOOSE_FOLD else "train"
-            )
+            parts[who] = PART_OF_FOLD.get(place % FOLDS, "train")
     return {name: parts[person(name)] for name in names}
 
 
@@ -127,7 +123,7 @@ def own_parts(ink: InkSet, kin: Indices) -> Parts:
     if len(ink) >= ONE_IN and len(groups) > 1:
         for group in _held_out([[ink.labels[piece] for piece in group] for group in groups]):
             chooses[groups[group]] = True
-    return {"train": np.flatnonzero(~chooses), "choose": np.flatnonzero(chooses)}
+    return {"train": np.flatnonzero(~chooses), "validation": np.flatnonzero(chooses)}
 
 
 def together(keys: Sequence[Collection[Hashable]]) -> Indices:

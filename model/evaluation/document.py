@@ -347,7 +347,7 @@ def _image(plots: str, name: str, what: str) -> str:
 
 def _head(contents: Contents, plots: str) -> Iterator[str]:
     words, text = contents["words"], contents["text"]
-    whose = "that no choice has seen" if contents["part"] == "report" else "who also choose"
+    whose = "that no choice has seen" if contents["part"] == "test" else "who also choose"
     yield "# How well lines are read"
     yield (
         f"Written by `{COMMAND}` from [report.json]({plots}/report.json); nothing in it is typed by"

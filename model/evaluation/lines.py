@@ -105,7 +105,7 @@ def report(
     ink: InkSet,
     digits: Dataset,
     *,
-    part: Part = "report",
+    part: Part = "test",
     limit: int | None = None,
     peers: Sequence[Peer] = (),
     n_hands: int = 0,
@@ -118,7 +118,7 @@ def report(
         checkpoint: of a transcriber.
         ink: all of UNIPEN.
         digits: images of digits that no choice has seen.
-        part: whose pieces are read; "choose" while anything is still being chosen.
+        part: whose pieces are read; "validation" while anything is still being chosen.
         limit: pieces of a category at most, and lines of other checks; None is all.
         peers: others that read the same ink.
         n_hands: writers whose hands the net is taught, one by one.

@@ -354,7 +354,7 @@ def report(
     checkpoint: Checkpoint,
     ink: InkSet,
     *,
-    part: Part = "report",
+    part: Part = "test",
     limit: int | None = None,
     peers: Sequence[PagePeer] = (),
 ) -> PageReport:
@@ -363,7 +363,7 @@ def report(
     Args:
         checkpoint: of a transcriber.
         ink: all of UNIPEN.
-        part: whose pieces are read; "choose" while anything is still being chosen.
+        part: whose pieces are read; "validation" while anything is still being chosen.
         limit: pages at most; None is all.
         peers: others that read the same images.
     """

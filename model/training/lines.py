@@ -114,7 +114,7 @@ def load(source: Path | None) -> LineData:
             raise
         raise DataError(f"{error}, and no {' or '.join(inkfiles.SUFFIXES)} file") from error
     parts = split.parts(ink)
-    return LineData(UNIPEN, ink, parts["train"], parts["choose"], ASCII)
+    return LineData(UNIPEN, ink, parts["train"], parts["validation"], ASCII)
 
 
 def own(name: str, ink: InkSet, kin: NDArray[np.int64] | None = None) -> LineData:
@@ -127,13 +127,13 @@ def own(name: str, ink: InkSet, kin: NDArray[np.int64] | None = None) -> LineDat
             f"{name} has {len(ink)} labelled pieces, expected at least {own_split.ONE_IN}"
         )
     parts = own_split.own_parts(ink, np.arange(len(ink)) if kin is None else kin)
-    if not len(parts["choose"]):
+    if not len(parts["validation"]):
         raise DataError(
             f"{name} has {len(ink)} labelled pieces that all have ink in common,"
             " expected some apart from the others, to hold out"
         )
     characters = tuple(sorted({" ", *"".join(ink.labels)}))
-    return LineData(name, ink, parts["train"], parts["choose"], characters)
+    return LineData(name, ink, parts["train"], parts["validation"], characters)
 
 
 def line_config(knobs: LineKnobs, labels: Sequence[str]) -> ModelConfig:

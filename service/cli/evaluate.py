@@ -99,7 +99,7 @@ def lines(
     Examples:
       inkstream evaluate lines
       inkstream evaluate lines --peers --hands 12 --both-ways runs/twin
-      inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part choose --limit 300
+      inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part validation --limit 300
           --out /tmp/lines --document /tmp/lines/accuracy.md
     """
     from inkstream.model.evaluation.lines import contents_of, report  # needs rapidfuzz
@@ -149,7 +149,7 @@ def language(
 
     \b
     Example:
-      inkstream evaluate language --part choose --limit 500 --out /tmp/language
+      inkstream evaluate language --part validation --limit 500 --out /tmp/language
     """
     from inkstream.model.evaluation.language import report  # needs the train extra
 
@@ -250,7 +250,8 @@ def pages(
     \b
     Examples:
       inkstream evaluate pages --peers
-      inkstream evaluate pages --part choose --limit 20 --out /tmp/pages --document /tmp/pages.md
+      inkstream evaluate pages --part validation --limit 20 --out /tmp/pages
+          --document /tmp/pages.md
     """
     from inkstream.model.evaluation.pages import report
     from inkstream.model.evaluation.pages_document import table  # needs rapidfuzz

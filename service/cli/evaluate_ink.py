@@ -159,7 +159,7 @@ def ink(
 
     \b
     Example:
-      inkstream evaluate ink --part choose --words 100 --lines 20 --out /tmp/ink
+      inkstream evaluate ink --part validation --words 100 --lines 20 --out /tmp/ink
     """
     from inkstream.model.evaluation.material import Material  # needs the train extra
 

@@ -28,10 +28,10 @@ DATA: Final = click.option(
 )
 PART: Final = click.option(
     "--part",
-    type=click.Choice(("choose", "report")),
-    default="report",
+    type=click.Choice(("validation", "test")),
+    default="test",
     show_default=True,
-    help="whose writing is read; choose while anything is still being chosen",
+    help="whose writing is read; validation while anything is still being chosen",
 )
 
 

@@ -29,8 +29,8 @@ def ink_of(writers: list[str], seed: int = 0) -> InkSet:
 def test_no_writer_stands_in_two_parts_under_any_category() -> None:
     ink = ink_of(WRITERS)
     writers = {part: set(ink.writers[pieces]) for part, pieces in split.parts(ink).items()}
-    assert not writers["report"] & (writers["train"] | writers["choose"])
-    assert not writers["choose"] & writers["train"]
+    assert not writers["test"] & (writers["train"] | writers["validation"])
+    assert not writers["validation"] & writers["train"]
 
 
 def test_every_piece_stands_in_one_part() -> None:
@@ -43,7 +43,7 @@ def test_a_tenth_of_each_donors_writers_chooses_and_a_tenth_is_for_the_report() 
     parts = split.part_of_writer(WRITERS)
     count = Counter((writer[:3], part) for writer, part in parts.items())
     for donor in ("abc", "def", "ghi"):
-        assert count[donor, "choose"] == count[donor, "report"] == 4
+        assert count[donor, "validation"] == count[donor, "test"] == 4
         assert count[donor, "train"] == 32
 
 
@@ -57,8 +57,8 @@ def test_the_parts_depend_neither_on_the_order_nor_on_other_donors() -> None:
 
 def test_the_parts_are_the_same_on_every_machine() -> None:
     parts = split.part_of_writer(WRITERS)
-    report = sorted(writer for writer in WRITERS if parts[writer] == "report")
-    assert report[:4] == ["abc/w12", "abc/w22", "abc/w30", "abc/w6"]
+    test = sorted(writer for writer in WRITERS if parts[writer] == "test")
+    assert test[:4] == ["abc/w12", "abc/w22", "abc/w30", "abc/w6"]
 
 
 def test_pieces_that_are_taken_out_move_no_writer() -> None:
@@ -110,7 +110,7 @@ def test_a_person_of_two_donors_stands_in_one_part() -> None:
     assert all(
         parts[f"apb/Name_{letter}"] == parts[f"apd/Name_{letter}"] for letter in "abcdefghijklmnop"
     )
-    assert set(parts.values()) == {"train", "choose", "report"}
+    assert set(parts.values()) == {"train", "validation", "test"}
 
 
 def test_the_same_ink_in_two_parts_is_found() -> None:
@@ -118,14 +118,14 @@ def test_the_same_ink_in_two_parts_is_found() -> None:
     parts = split.parts(ink)
     assert split.torn(ink, parts) == 0
     twice = ink.take(np.concatenate([np.arange(len(ink)), parts["train"][:3]]))
-    twice.writers[-3:] = ink.writers[parts["report"][0]]
+    twice.writers[-3:] = ink.writers[parts["test"][0]]
     assert split.torn(twice, split.parts(twice)) == 3
 
 
 def test_the_table_of_writers_is_written_with_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "writers.tsv"
-    digest = split.write_table({"b/y": "report", "a/x": "train"}, path)
-    assert path.read_text() == "train\ta/x\nreport\tb/y\n"
+    digest = split.write_table({"b/y": "test", "a/x": "train"}, path)
+    assert path.read_text() == "train\ta/x\ntest\tb/y\n"
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -53,7 +53,7 @@ def test_the_second_halves_are_read_before_and_after(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hands_module, "LEAST_WORDS", N_WORDS)
-    material = Material(ink(), "report", builders.LETTERS, HEIGHT)
+    material = Material(ink(), "test", builders.LETTERS, HEIGHT)
     found = hands(checkpoint, material, 2, STILL)
     assert [own["trained_on"] for own in found["writers"]] == [N_WORDS // 2] * 2
     assert found["all"]["before"]["pieces"] == N_WORDS
@@ -79,7 +79,7 @@ def test_the_second_halves_are_read_before_and_after(
 
 
 def test_writers_with_few_words_teach_nothing(checkpoint: Checkpoint) -> None:
-    material = Material(ink(), "report", builders.LETTERS, HEIGHT)
+    material = Material(ink(), "test", builders.LETTERS, HEIGHT)
     found = hands(checkpoint, material, 2, STILL)
     assert found["writers"] == []
     assert found["all"]["fall"] is None

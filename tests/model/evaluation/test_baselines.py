@@ -49,7 +49,7 @@ class Parrot:
 
 
 def material() -> Material:
-    return Material(ink(), "report", builders.LETTERS, HEIGHT)
+    return Material(ink(), "test", builders.LETTERS, HEIGHT)
 
 
 def printed(text: str) -> NDArray[np.uint8]:

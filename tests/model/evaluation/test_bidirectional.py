@@ -32,7 +32,7 @@ def trained(folder: Path, knobs: LineKnobs) -> Path:
 def test_the_report_sets_the_net_that_knows_the_future_beside_the_other(tmp_path: Path) -> None:
     run = trained(tmp_path / "both", SMALL)
     net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS)
-    material = Material(ink(), "report", ALL_KINDS, HEIGHT)
+    material = Material(ink(), "test", ALL_KINDS, HEIGHT)
     contents = report(net, ink(), builders.excerpt(2), limit=99, twin=run).contents
     found = contents["both_ways"]
     assert found == both_ways(run, material)
@@ -52,7 +52,7 @@ def test_the_price_is_how_much_more_the_causal_net_errs() -> None:
 def test_a_net_that_reads_one_way_is_no_twin(tmp_path: Path) -> None:
     run = trained(tmp_path / "causal", dataclasses.replace(SMALL, both_ways=False))
     with pytest.raises(DataError, match="reads one way"):
-        both_ways(run, Material(ink(), "report", ALL_KINDS, HEIGHT))
+        both_ways(run, Material(ink(), "test", ALL_KINDS, HEIGHT))
 
 
 def test_a_run_on_images_and_an_empty_folder_are_no_net_for_lines(
@@ -63,7 +63,7 @@ def test_a_run_on_images_and_an_empty_folder_are_no_net_for_lines(
     )
     run = tmp_path / "images"
     training.train(ImageKnobs(task="teacher", epochs=1, held_out=100), Place(run=run))
-    material = Material(ink(), "report", ALL_KINDS, HEIGHT)
+    material = Material(ink(), "test", ALL_KINDS, HEIGHT)
     with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):
         both_ways(run, material)
     with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):

@@ -59,7 +59,7 @@ def test_who_makes_no_mistake_in_some_draw_cannot_be_compared_with() -> None:
 
 
 def test_all_pieces_and_fresh_ones_are_told_apart_and_none_of_none() -> None:
-    material = Material(ink(), "report", ALL_KINDS, HEIGHT)
+    material = Material(ink(), "test", ALL_KINDS, HEIGHT)
     places = material.places(WORDS)
     labels, fresh = material.labels(places), material.fresh(places)
     texts = ["a" for _ in places]

@@ -155,11 +155,11 @@ def test_the_ink_of_a_digit_fills_the_rows() -> None:
 
 def test_material_is_of_its_part_alone_and_knows_fresh_texts() -> None:
     everything = ink()
-    material = Material(everything, "report", builders.LETTERS, HEIGHT)
+    material = Material(everything, "test", builders.LETTERS, HEIGHT)
     parts = part_of_writer(everything.writer_names)
     owners = material.by_writer([*material.places("7"), *material.places("8")])
     assert owners
-    assert {parts[writer] for writer in owners} == {"report"}
+    assert {parts[writer] for writer in owners} == {"test"}
     assert {person(w) for w in owners}.isdisjoint(
         person(w) for w, part in parts.items() if part == "train"
     )
@@ -171,7 +171,7 @@ def test_material_is_of_its_part_alone_and_knows_fresh_texts() -> None:
     }
     fresh = [label not in trained for label in material.labels(places)]
     assert material.fresh(places) == fresh
-    few = Material(everything, "report", builders.LETTERS, HEIGHT, limit=5)
+    few = Material(everything, "test", builders.LETTERS, HEIGHT, limit=5)
     assert len(few.places("7")) == 5
     assert set(few.places("7")) < set(places)
 
@@ -188,13 +188,13 @@ def made(net: Checkpoint) -> Report:
 
 def test_a_report_counts_every_piece_once(made: Report) -> None:
     words, contents = made.contents["words"], made.contents
-    assert words["pieces"] == len(Material(ink(), "report", ALL_KINDS, HEIGHT).places("7"))
+    assert words["pieces"] == len(Material(ink(), "test", ALL_KINDS, HEIGHT).places("7"))
     for key in ("by_donor", "by_style", "by_length"):
         assert words["pieces"] == sum(own["pieces"] for own in words[key].values())
     assert words["pieces"] == words["fresh"]["pieces"] + words["seen"]["pieces"]
     assert set(words["by_size"]) == {"100%", "75%", "50%", "cut out"}
     assert words["by_size"]["100%"]["error"] == words["error"]
-    ends, material = contents["letter_ends"], Material(ink(), "report", ALL_KINDS, HEIGHT)
+    ends, material = contents["letter_ends"], Material(ink(), "test", ALL_KINDS, HEIGHT)
     lines = [place for place in material.places("8") if len(material.labels([place])[0]) > 1]
     assert ends["joined"]["pieces"] == material.labels(lines).count("b. ca") > 0
     assert ends["apart"]["pieces"] == words["pieces"] + len(lines) - ends["joined"]["pieces"]
@@ -217,16 +217,16 @@ def test_a_report_is_the_same_again_but_for_its_times(net: Checkpoint, made: Rep
 def test_what_is_not_asked_for_is_kept_of_an_earlier_report_on_the_same(
     net: Checkpoint, made: Report, tmp_path: Path
 ) -> None:
-    some = {"part": "choose", "limit": 2}
+    some = {"part": "validation", "limit": 2}
     made.save(tmp_path, tmp_path / "accuracy.md")
     earlier = dict(contents_of(tmp_path) or {}) | some | {"hands": {"all": 1}}
     digits = builders.excerpt(12)
-    again = report(net, ink(), digits, part="choose", limit=2, earlier=earlier)
+    again = report(net, ink(), digits, part="validation", limit=2, earlier=earlier)
     assert again.contents["hands"] == {"all": 1}
     assert again.contents["kept"] == ["hands"]
     assert "kept from before: hands" in again.heading()
     other = earlier | {"checkpoint_sha256": "another"}
-    anew = report(net, ink(), digits, part="choose", limit=2, earlier=other)
+    anew = report(net, ink(), digits, part="validation", limit=2, earlier=other)
     assert (anew.contents["hands"], anew.contents["kept"]) == ({}, [])
     assert "kept" not in anew.heading()
 
@@ -275,7 +275,7 @@ def test_kinds_of_characters_that_a_net_has_no_labels_for_are_left_out(tmp_path:
 
 
 def test_a_report_of_few_pieces_says_so(net: Checkpoint) -> None:
-    few = report(net, ink(), builders.excerpt(12), part="choose", limit=2)
+    few = report(net, ink(), builders.excerpt(12), part="validation", limit=2)
     assert few.contents["words"]["pieces"] == few.contents["digits"]["pieces"] == 2
     assert "2 of a kind" in few.heading()
     assert "trial" in accuracy(few.contents, "plots")

@@ -36,7 +36,7 @@ class Echo:
 
 @pytest.fixture(scope="module")
 def made(tiny_lines: Checkpoint) -> PageReport:
-    return report(tiny_lines, ink(), part="choose", limit=2, peers=[Echo()])
+    return report(tiny_lines, ink(), part="validation", limit=2, peers=[Echo()])
 
 
 def test_boxes_overlap_by_their_shared_area() -> None:
@@ -61,7 +61,7 @@ def test_the_errors_of_pages_are_those_of_all_their_text() -> None:
 
 
 def test_pages_are_always_the_same_and_say_what_their_strokes_say() -> None:
-    material = Material(ink(), "choose", ALL_KINDS, HEIGHT)
+    material = Material(ink(), "validation", ALL_KINDS, HEIGHT)
     one, other = list(pages(material, 2)), list(pages(material, 2))
     assert len(one) == 2
     for first, second in zip(one, other, strict=True):

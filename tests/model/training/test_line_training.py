@@ -301,7 +301,7 @@ def test_a_run_learns_to_read_words_and_another_run_goes_on_from_its_checkpoint(
     metadata = read(path).metadata
     assert metadata.metrics["held_out_words_error"] < 0.3
     everything = ink()
-    held_out = Pieces(everything, parts(everything)["report"], tuple("loz"))
+    held_out = Pieces(everything, parts(everything)["test"], tuple("loz"))
     lines = [plain(held_out, place, 16) for place in range(20)]
     right = sum(transcribed(path, line.columns) == line.label for line in lines)
     assert right >= 12

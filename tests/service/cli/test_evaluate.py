@@ -21,16 +21,16 @@ def test_evaluating_lines_prints_the_figures_and_writes_the_report(
     net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
     out, document = tmp_path / "lines", tmp_path / "accuracy.md"
     where = ["--out", str(out), "--document", str(document)]
-    chosen = ["--checkpoint", str(net), "--part", "choose", "--limit", "3"]
+    chosen = ["--checkpoint", str(net), "--part", "validation", "--limit", "3"]
     result = CliRunner().invoke(lines, [*chosen, *where])
     assert result.exception is None, result.output
     assert (out / "figures.md").read_text() in result.output
     written = json.loads((out / "report.json").read_text())
-    assert (written["part"], written["limit"]) == ("choose", 3)
+    assert (written["part"], written["limit"]) == ("validation", 3)
     assert document.read_text().startswith("# How well lines are read")
 
 
 def test_the_report_writers_are_read_unless_others_are_asked_for() -> None:
     defaults = {option.name: option.default for option in lines.params}
-    assert defaults["part"] == "report"
+    assert defaults["part"] == "test"
     assert defaults["checkpoint"] == "lines"

@@ -60,12 +60,12 @@ def test_evaluating_ink_prints_the_figures_and_writes_report_and_plot(
 ) -> None:
     monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
     net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
-    chosen = ["--checkpoint", str(net), "--part", "choose", "--words", "3", "--lines", "2"]
+    chosen = ["--checkpoint", str(net), "--part", "validation", "--words", "3", "--lines", "2"]
     margins = ["--margin", "0", "--margin", "6", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(evaluate_ink, [*chosen, *margins])
     assert result.exception is None, result.output
     written = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert written["part"] == "choose"
+    assert written["part"] == "validation"
     assert written["pieces"] == {"words": 3, "lines": 2}
     assert written["margins"].keys() == {"0", "6"}
     for found in written["margins"]["6"].values():
@@ -75,4 +75,4 @@ def test_evaluating_ink_prints_the_figures_and_writes_report_and_plot(
 
 def test_report_writers_are_replayed_unless_others_are_asked_for() -> None:
     defaults = {option.name: option.default for option in evaluate_ink.params}
-    assert (defaults["part"], defaults["checkpoint"]) == ("report", "lines")
+    assert (defaults["part"], defaults["checkpoint"]) == ("test", "lines")

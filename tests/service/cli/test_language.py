@@ -68,7 +68,7 @@ def test_evaluating_prints_both_ways_of_reading(
     out = tmp_path / "report"
     result = CliRunner().invoke(
         evaluate_language,
-        ["--checkpoint", str(net), "--part", "choose", "--limit", "20", "--out", str(out)],
+        ["--checkpoint", str(net), "--part", "validation", "--limit", "20", "--out", str(out)],
     )
     assert result.exit_code == 0, result.output
     report = json.loads((out / "report.json").read_text())
