@@ -50,7 +50,7 @@ def test_what_is_read_is_counted_by_donor_reason_rule_and_part(release: Path) ->
     assert "sta 40 20 20 80" in lines
     assert "quality BAD 20 20" in lines
     assert "marks closed up 20 20" in lines
-    assert "report 4 2 2 8" in lines
+    assert "test 4 2 2 8" in lines
     assert "train 32 16 16 64" in lines
     assert "writers: 16 train, 2 choose, 2 report" in lines
 
@@ -130,7 +130,7 @@ def test_anyones_ink_is_told_and_drawn(tmp_path: Path) -> None:
     told = invoke(tmp_path / "hand.jsonl", "--plots", tmp_path / "plots", command="ink")
     assert told.exception is None
     lines = {" ".join(line.split()) for line in told.output.splitlines()}
-    assert {"hand 20 20", "train 18 18", "choose 2 2"} <= lines
+    assert {"hand 20 20", "train 18 18", "validation 2 2"} <= lines
     assert "writers: 1 train, 1 choose" in lines
     assert (tmp_path / "plots" / "words.png").is_file()
 
