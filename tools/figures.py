@@ -169,7 +169,7 @@ def _pad() -> str:
         ),
         (
             "requests to other servers; console errors; violations that axe-core finds",
-            f"{pad['requests_elsewhere']}; {pad['complaints']}; {pad['violations']}",
+            f"{pad['requests_elsewhere']}; {pad['console_errors']}; {pad['violations']}",
         ),
     ]
     return _table((f"the pad in Chromium {pad['browser'].split('.')[0]}", "measured"), rows)

@@ -1,10 +1,10 @@
-// Put into the page before its own scripts: how long from a point of the pen to the ribbon that
-// shows what the server said of it, in milliseconds. What is drawn is on the screen a frame later.
+// Runs in the page before its own scripts, and measures the latency from a point of the pen to the
+// drawing of its result in the ribbon, in milliseconds. The drawing is on the screen a frame later.
 {
-  const delays = [];
-  let oldest; // of the points that were not sent yet, when it came
-  let sent; // of those in the newest message
-  let answered; // of those that a result has answered, but no frame has shown
+  const latencies = [];
+  let oldest; // time of the oldest point that was not sent yet
+  let sent; // the same, of the points in the newest message
+  let answered; // the same, of the points whose result was not drawn yet
   for (const kind of ["pointerdown", "pointermove"]) {
     addEventListener(kind, ({ timeStamp }) => (oldest ??= timeStamp), { capture: true });
   }
@@ -30,10 +30,10 @@
   const { fillRect } = CanvasRenderingContext2D.prototype;
   CanvasRenderingContext2D.prototype.fillRect = function (...box) {
     if (this.canvas.id === "ribbon" && answered !== undefined) {
-      delays.push(performance.now() - answered);
+      latencies.push(performance.now() - answered);
       answered = undefined;
     }
     fillRect.apply(this, box);
   };
-  window.delays = delays;
+  window.latencies = latencies;
 }
