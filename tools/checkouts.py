@@ -11,8 +11,8 @@ import click
 
 Process = subprocess.Popen[bytes]
 
-# Starts the command line of a checkout, whose path is the first argument. The import name was
-# `model` and `service` before it was `inkstream`; an installed package of that name is no checkout.
+# Starts the command line of a checkout, whose path is the first argument. An older checkout has no
+# package `inkstream`, but two packages `model` and `service`. An installed package is no checkout.
 COMMAND_LINE: Final = """
 import importlib, pathlib, runpy, sys
 checkout = pathlib.Path(sys.argv.pop(1))
@@ -20,11 +20,10 @@ name = "inkstream" if (checkout / "inkstream").exists() else "service"
 found = pathlib.Path(importlib.import_module(name).__file__).resolve()
 if not found.is_relative_to(checkout):
     sys.exit(f"{name} was imported from {found}, expected from {checkout}")
-if (checkout / "inkstream" / "__main__.py").exists():
-    runpy.run_module("inkstream", run_name="__main__", alter_sys=True)
+if name == "inkstream":
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
 else:
-    prefix = "" if name == "service" else "inkstream."
-    importlib.import_module(prefix + "inkstream.service.cli.main").main()
+    importlib.import_module(f"{name}.cli").main()
 """
 
 

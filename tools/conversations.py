@@ -173,7 +173,7 @@ class Generator:
         for _ in range(self._random.randint(2, 4)):
             blank = np.zeros((self._random.randint(0, 30), 32), np.uint8)
             made += self._in_frames(np.concatenate([self._word().columns, blank]), "lines")
-            made += self._maybe(0.3, [message("rewind", column=self._random.randint(0, 40))])
+            made += self._maybe(0.4, self._rewound_to_paper(32))
             made += self._maybe(0.3, [self._ends_lines()])
         return made
 
@@ -182,9 +182,15 @@ class Generator:
         for _ in range(self._random.randint(2, 5)):
             blank = np.zeros((self._random.randint(0, 20), 28), np.uint8)
             made += self._in_frames(np.concatenate([self._digit(), blank]), "digits")
-            made += self._maybe(0.3, [message("rewind", column=self._random.randint(0, 20))])
+            made += self._maybe(0.4, self._rewound_to_paper(28))
             made += self._maybe(0.3, [self._ends_lines()])
         return made
+
+    def _rewound_to_paper(self, rows: int) -> Messages:
+        """Return a rewind, to a round number if that may be, and blank columns behind it."""
+        column = self._random.choice([8, 16, 24, 32, 64, self._random.randint(0, 40)])
+        blank = bytes(rows * self._random.randint(1, 24))
+        return [message("rewind", column=column), blank]
 
     def _ends_lines(self) -> str | bytes:
         return message(

@@ -1,0 +1,46 @@
+"""A difference between two servers is found unless it is random by nature or may be there."""
+
+import pytest
+
+from tools.compare_conversations import compare, names_in, without_prose
+
+READY = '< {"type":"ready","protocol":"inkstream.v1","session":"%s","labels":["a"]}'
+DONE = '< {"type":"done","columns":2,"letters":0,"words":0,"text":"","seconds":%s}'
+ERROR = '< {"type":"error","code":"%s","message":"%s","fatal":false,"index":1,"ref":null}'
+
+
+def equal(old: str, new: str, allowed: tuple[str, ...] = (), *, texts: bool = True) -> bool:
+    """Whether two transcripts of one line are equal, errors' texts included if `texts`."""
+    return compare({"a": [old]}, {"a": [new]}, allowed, ignore_error_texts=not texts)
+
+
+def test_the_names_of_sessions_and_measured_times_may_differ() -> None:
+    assert equal(READY % "mX3vQ0bT9kLs", READY % "another")
+    assert equal(DONE % "0.412", DONE % "1e-05")
+    assert equal('< {"error":{"request_id":"a1"}}', '< {"error":{"request_id":"b2"}}')
+
+
+def test_everything_else_is_compared() -> None:
+    assert not equal(READY % "a", (READY % "a").replace('"a"]', '"b"]'))
+    assert not equal(DONE % "0.1", (DONE % "0.1").replace('"columns":2', '"columns":3'))
+    assert not equal('> "seconds":1', '> "seconds":2')
+
+
+def test_the_texts_of_errors_may_differ_where_that_is_asked_for() -> None:
+    texts = (r"word \"a\" came, allowed: b", "c")
+    old, new = (ERROR % ("bad_value", text) for text in texts)
+    assert not equal(old, new)
+    assert equal(old, new, texts=False)
+    assert not equal(old, ERROR % ("bad_ink", "c"), texts=False)
+
+
+def test_what_is_expected_to_differ_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    names = names_in("# new\nb*  # all of them\n\na\n")
+    assert names == ["b*", "a"]
+    assert equal("< 1", "< 2", tuple(names))
+    assert "differs as expected: a" in capsys.readouterr().out
+
+
+def test_descriptions_are_compared_without_their_prose() -> None:
+    described = {"description": "Says it.", "properties": {"title": {"type": "string"}}}
+    assert without_prose([described]) == [{"properties": {"title": {"type": "string"}}}]

@@ -1,0 +1,59 @@
+"""The conversations are the same in every run, and cover the protocol."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inkstream.service.protocol.client_messages import Configure
+from inkstream.service.protocol.validation import CLIENT_TYPES
+from tools.conversations import Conversation, conversations
+from tools.material import Material, Sample
+from tools.requests import requests
+
+
+@pytest.fixture(scope="module")
+def material() -> Material:
+    """Made-up handwriting: 8 digits, 10 words and a line."""
+    random = np.random.default_rng(1)
+
+    def sample(width: int) -> Sample:
+        strokes = [random.uniform(0, (width, 30), (9, 2)) for _ in range(3)]
+        columns = random.integers(0, 256, (width, 32)).astype(np.uint8)
+        return Sample(
+            " ".join(f"w{n}" for n in random.integers(99, size=9)), strokes, 32.0, columns
+        )
+
+    digits = random.integers(0, 256, (8, 28, 28)).astype(np.uint8)
+    return Material(digits, [sample(40) for _ in range(10)], [sample(200)])
+
+
+def messages(made: list[Conversation]) -> list[dict[str, Any]]:
+    """All text frames that are objects with a type."""
+    found = []
+    for conversation in made:
+        for frame in conversation.frames:
+            try:
+                value = json.loads(frame.data) if isinstance(frame.data, str) else None
+            except ValueError:
+                continue
+            if isinstance(value, dict) and "type" in value:
+                found.append(value)
+    return found
+
+
+def test_conversations_are_the_same_in_every_run(material: Material) -> None:
+    assert conversations(material) == conversations(material)
+    assert requests(material) == requests(material)
+
+
+def test_three_hundred_conversations_have_every_message_of_a_client(material: Material) -> None:
+    made = conversations(material)
+    assert len(made) > 300
+    assert {str(each["type"]) for each in messages(made)} >= set(CLIENT_TYPES)
+
+
+def test_every_option_of_configure_is_chosen(material: Material) -> None:
+    chosen = {name for each in messages(conversations(material)) for name in each}
+    assert chosen >= set(Configure.model_fields)
