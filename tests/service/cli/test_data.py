@@ -52,7 +52,7 @@ def test_what_is_read_is_counted_by_donor_reason_rule_and_part(release: Path) ->
     assert "marks closed up 20 20" in lines
     assert "test 4 2 2 8" in lines
     assert "train 32 16 16 64" in lines
-    assert "writers: 16 train, 2 choose, 2 report" in lines
+    assert "writers: 16 train, 2 validation, 2 test" in lines
 
 
 def test_ink_that_was_read_once_is_told_again_without_a_source(release: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_table_of_writers_is_written(release: Path) -> None:
     told = invoke(release, "--writers", release / "writers.tsv")
     table = (release / "writers.tsv").read_text().splitlines()
     assert len(table) == 20
-    assert sum(line.startswith("report\tsta/") for line in table) == 2
+    assert sum(line.startswith("test\tsta/") for line in table) == 2
     assert f"written: {release / 'writers.tsv'} (SHA-256 " in told.output
 
 
@@ -131,7 +131,7 @@ def test_anyones_ink_is_told_and_drawn(tmp_path: Path) -> None:
     assert told.exception is None
     lines = {" ".join(line.split()) for line in told.output.splitlines()}
     assert {"hand 20 20", "train 18 18", "validation 2 2"} <= lines
-    assert "writers: 1 train, 1 choose" in lines
+    assert "writers: 1 train, 1 validation" in lines
     assert (tmp_path / "plots" / "words.png").is_file()
 
 
