@@ -1,6 +1,7 @@
 """Small worlds for tests: nets with random weights, in the served format."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from inkstream.model.runtime import Runtime
 DIGITS = tuple("0123456789")
 LETTERS = tuple(" abc.")
 EXCERPT = Path(__file__).parent / "data" / "mnist-excerpt.npz"
+REPORTS = Path(__file__).parents[1] / "docs" / "reports"
 
 
 def config(labels: Sequence[str] = DIGITS, **dimensions: Any) -> ModelConfig:
@@ -112,3 +114,9 @@ def excerpt(n: int) -> Dataset:
     with np.load(EXCERPT) as file:
         columns, answers = file["columns"][:n], file["answers"][:n]
     return Dataset("MNIST excerpt", columns, answers.astype(np.int64), DIGITS)
+
+
+def shipped_report(kind: str) -> dict[str, Any]:
+    """The contents of a shipped report."""
+    contents: dict[str, Any] = json.loads((REPORTS / kind / "report.json").read_text())
+    return contents

@@ -10,12 +10,14 @@ from statistics import median
 from typing import Any
 
 from inkstream.model.checkpoint import FIGURES, find, read
+from inkstream.model.evaluation import report
 from inkstream.service.bench.report import Report
 from inkstream.service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "docs" / "reports"
 SIDES = ("words", "lines")
+KINDS = ("digits", "lines", "pages", "language")
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "model" / "weights" / "MODEL_CARD.md",
@@ -55,7 +57,7 @@ def _bench() -> Report:
     return Report.model_validate_json((REPORTS / "bench.json").read_text())
 
 
-def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [heads, ("---",) * len(heads), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
@@ -126,7 +128,7 @@ def _summary() -> str:
             "`make footprint`",
         ),
     ]
-    return _table(("what", "measured", "command"), rows)
+    return table(("what", "measured", "command"), rows)
 
 
 def _pad() -> str:
@@ -172,7 +174,7 @@ def _pad() -> str:
             f"{pad['requests_elsewhere']}; {pad['console_errors']}; {pad['violations']}",
         ),
     ]
-    return _table((f"the pad in Chromium {pad['browser'].split('.')[0]}", "measured"), rows)
+    return table((f"the pad in Chromium {pad['browser'].split('.')[0]}", "measured"), rows)
 
 
 def fill(text: str) -> str:
@@ -201,7 +203,19 @@ def of_shipped() -> dict[str, dict[str, float]]:
     }
 
 
+def rendered() -> dict[Path, str]:
+    """Return what the reports' JSON renders to: tables of figures and documents, by path."""
+    contents = {kind: _load(f"{kind}/report.json") for kind in KINDS}
+    tables = {REPORTS / kind / "figures.md": report.figures(kind, contents[kind]) for kind in KINDS}
+    return tables | {
+        ROOT / "docs" / f"{name}.md": report.document(kind, contents[kind], f"reports/{kind}")
+        for kind, name in (("lines", "accuracy"), ("pages", "pages"))
+    }
+
+
 if __name__ == "__main__":
+    for path, text in rendered().items():
+        path.write_text(text)
     FIGURES.write_text(json.dumps(of_shipped(), indent=2) + "\n")
     for document in DOCUMENTS:
         document.write_text(fill(document.read_text()))

@@ -10,13 +10,14 @@ import numpy as np
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.augmentation import fit
 from inkstream.model.data.batches import Drawn
-from inkstream.model.evaluation.document import markdown, percent
 from inkstream.model.evaluation.material import NO_ENDS, SEED, TEXT, WORDS, Material
+from inkstream.model.evaluation.report import percent
 from inkstream.model.metrics import errors
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.preprocess.strokes import misfit
 from inkstream.model.reader import Reader
 from inkstream.model.training import lines as line_data
+from tools.figures import table
 
 PIECES = {WORDS: 600, TEXT: 200}
 SIZES = (1, 0.75, 0.6, 0.5, 0.35)  # shares of the rows that a writer's frame takes
@@ -54,7 +55,7 @@ def main() -> None:
                 found.append(percent(errors(texts, material.labels(places))["error"]))
         rows.append((f"{size:.0%}", *found))
         print(*rows[-1], file=sys.stderr, flush=True)
-    print(markdown(HEAD, rows))
+    print(table(HEAD, rows))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ import sys
 from itertools import product
 
 from inkstream.model.evaluation.baselines import Kind, Rendering, image, line_peers
-from inkstream.model.evaluation.document import markdown, percent
 from inkstream.model.evaluation.material import TEXT, WORDS, Material
+from inkstream.model.evaluation.report import percent
 from inkstream.model.metrics import errors
 from inkstream.model.training import lines as line_data
+from tools.figures import table
 
 PIECES = {WORDS: 300, TEXT: 100}
 KINDS: dict[str, Kind] = {WORDS: "word", TEXT: "text"}
@@ -38,7 +39,7 @@ def main() -> None:
             rows.append((FILLS[tight], f"{size}", f"{above}, {beside}", *found))
             print(*rows[-1], file=sys.stderr, flush=True)
         print(peer.name)
-        print(markdown(HEAD, rows))
+        print(table(HEAD, rows))
 
 
 if __name__ == "__main__":

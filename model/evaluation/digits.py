@@ -17,6 +17,7 @@ from inkstream.model.calibration import expected_calibration_error
 from inkstream.model.checkpoint import Checkpoint, read
 from inkstream.model.data.images import Dataset
 from inkstream.model.decoding.base import ClassifierDecoder
+from inkstream.model.evaluation.report import figures
 from inkstream.model.runtime import Runtime
 
 AFTER: Final = (8, 12, 16, 20, 24, 28)  # columns after which figures are given
@@ -60,7 +61,7 @@ def measure(road: Road, dataset: Dataset) -> Measurement:
     after = [k for k in AFTER if k <= right.shape[1]]
     confusion = np.zeros((len(dataset.labels),) * 2, int)
     np.add.at(confusion, (dataset.answers, probabilities[:, -1].argmax(1)), 1)
-    figures = {
+    found = {
         "images": len(dataset),
         "accuracy": float(right[:, -1].mean()),
         "accuracy_after": {str(k): float(right[:, k - 1].mean()) for k in after},
@@ -75,7 +76,7 @@ def measure(road: Road, dataset: Dataset) -> Measurement:
         },
         "confusion": confusion.tolist(),
     }
-    return Measurement(probabilities, figures)
+    return Measurement(probabilities, found)
 
 
 def _with_blanks(road: Road, dataset: Dataset, *, before: bool) -> dict[str, float]:
@@ -112,15 +113,14 @@ def report(checkpoints: Sequence[Path], dataset: Dataset) -> "Report":
     return Report(contents, first.probabilities, dataset)
 
 
-def _spread(figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _spread(nets: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Mean and standard deviation (over the nets given, N - 1) of the accuracies."""
     after = {
-        k: np.array([net["accuracy_after"][k] for net in figures])
-        for k in figures[0]["accuracy_after"]
+        k: np.array([net["accuracy_after"][k] for net in nets]) for k in nets[0]["accuracy_after"]
     }
     return {
-        "n": len(figures),
-        "accuracy": [net["accuracy"] for net in figures],
+        "n": len(nets),
+        "accuracy": [net["accuracy"] for net in nets],
         "mean_after": {k: float(values.mean()) for k, values in after.items()},
         "spread_after": {
             k: float(values.std(ddof=1)) if len(values) > 1 else None for k, values in after.items()
@@ -138,26 +138,7 @@ class Report:
 
     def table(self) -> str:
         """The figures as a Markdown table."""
-        contents, seeds = self.contents, self.contents["seeds"]
-        several = seeds["n"] > 1
-        among = f" mean and spread of {seeds['n']} seeds |" if several else ""
-        measured = f"{contents['data']}, {contents['images']:,} images"
-        lines = [
-            f"| {measured} | right | calibration error |{among}",
-            "| --- | --- | --- |" + " --- |" * several,
-        ]
-        for k, share in contents["accuracy_after"].items():
-            error = contents["expected_calibration_error_after"][k]
-            if several:
-                mean, spread = seeds["mean_after"][k], seeds["spread_after"][k]
-                among = f" {mean:.2%} ± {100 * spread:.2f} |"
-            lines.append(f"| after {k} columns | {share:.2%} | {error:.4f} |{among}")
-        for place in ("before", "after"):
-            for blanks, share in contents[f"accuracy_with_blank_{place}"].items():
-                lines.append(
-                    f"| whole, {blanks} blank columns {place} it | {share:.2%} | |" + " |" * several
-                )
-        return "\n".join(lines) + "\n"
+        return figures("digits", self.contents)
 
     def heading(self) -> str:
         """What was measured."""

@@ -36,9 +36,9 @@ from inkstream.model.evaluation.boundaries import (
     tells,
     word_ends,
 )
-from inkstream.model.evaluation.document import CUT_OUT, FULL, Contents, accuracy, table
 from inkstream.model.evaluation.invariants import drift, finality
 from inkstream.model.evaluation.material import CHARACTERS, TEXT, WORDS, Material, digit_lines
+from inkstream.model.evaluation.report import Contents, document, figures
 from inkstream.model.evaluation.samples import Sample, pages
 from inkstream.model.evaluation.speed import speed
 from inkstream.model.metrics import Figures, confusions, errors, errors_by
@@ -48,6 +48,8 @@ from inkstream.model.training.lines import trained, transcribe
 SMALLER: Final = (0.75, 0.5)  # shares of the rows that a frame takes
 LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # last ones of their groups
 CONFUSIONS: Final = 25
+CUT_OUT: Final = "cut out"  # a size: ink that fills the rows, whatever its writer's others are like
+FULL: Final = "100%"  # the size that all other figures are of
 REPORT: Final = "report.json"
 ASKED: Final = ("both_ways", "hands", "peers")  # measured only where they are asked for
 SAME: Final = ("checkpoint_sha256", "data_digest", "split_digest", "part", "limit")
@@ -75,9 +77,9 @@ class Report:
 
     def table(self) -> str:
         """The figures as a Markdown table."""
-        return table(self.contents)
+        return figures("lines", self.contents)
 
-    def save(self, folder: Path, document: Path) -> None:
+    def save(self, folder: Path, path: Path) -> None:
         """Write report.json, figures.md and the plots into `folder`, and the document."""
         from inkstream.model.evaluation import plots  # noqa: PLC0415  # need matplotlib
         from inkstream.model.evaluation import samples as sample_pages  # noqa: PLC0415
@@ -87,7 +89,7 @@ class Report:
         (folder / "figures.md").write_text(self.table())
         plots.draw_report(self.contents, folder)
         sample_pages.draw_pages(self.samples, self.labels, folder)
-        document.write_text(accuracy(self.contents, os.path.relpath(folder, document.parent)))
+        path.write_text(document("lines", self.contents, os.path.relpath(folder, path.parent)))
 
 
 def contents_of(folder: Path) -> Contents | None:

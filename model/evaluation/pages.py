@@ -38,7 +38,7 @@ from inkstream.model.data.split import Part
 from inkstream.model.data.synthesis.paper import Look, Sheet, WrittenLine, any_look, sheet
 from inkstream.model.evaluation.baselines import PagePeer
 from inkstream.model.evaluation.material import GAP, NO_ENDS, TEXT, WORDS, Material
-from inkstream.model.evaluation.pages_document import document, table
+from inkstream.model.evaluation.report import document, figures
 from inkstream.model.metrics import Figures, f1
 from inkstream.model.pages.page import Page, find_page
 from inkstream.model.preprocess.ink import PEN_WIDTH, flatten, rasterise
@@ -345,9 +345,9 @@ class PageReport:
         """Write report.json, figures.md and pictures into `folder`, and the document."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(json.dumps(self.contents, indent=2) + "\n")
-        (folder / "figures.md").write_text(table(self.contents))
+        (folder / "figures.md").write_text(figures("pages", self.contents))
         draw_pages(self.read, folder)
-        path.write_text(document(self.contents, os.path.relpath(folder, path.parent)))
+        path.write_text(document("pages", self.contents, os.path.relpath(folder, path.parent)))
 
 
 def report(
@@ -422,7 +422,7 @@ def _peer(peer: PagePeer, read: Sequence[ReadPage]) -> Figures:
 
 def _alone(recognizer: Recognizer, material: Material) -> Figures:
     """Errors of pictures of one word or line each, read as pages and as the lines that they are."""
-    figures = {}
+    measured = {}
     for name, category in ALONE.items():
         places = material.places(category)
         places = places[:: max(1, len(places) // N_ALONE)]
@@ -434,8 +434,8 @@ def _alone(recognizer: Recognizer, material: Material) -> Figures:
             counts["pages"].append(page_error([each.text for each in said], [label]))
             whole = recognizer.recognize(picture)
             counts["lines"].append(page_error([whole.text], [label]))
-        figures[name] = {way: share_wrong(own) for way, own in counts.items()}
-    return figures
+        measured[name] = {way: share_wrong(own) for way, own in counts.items()}
+    return measured
 
 
 def _speed(recognizer: Recognizer, material: Material) -> Figures:

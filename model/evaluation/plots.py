@@ -9,12 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from inkstream.model.evaluation.document import SIDES, Contents
+from inkstream.model.evaluation.report import Contents
 from inkstream.model.metrics import NOTHING
 from inkstream.model.plots import ACCENT, INK, RESOLUTION, draw_reliability
 
 mpl.rcParams["text.parse_math"] = False  # a dollar is a character that was written
 
+SIDES: Final = {"words": "words", "text": "lines of text"}
 SECOND: Final = "#d97706"
 GROUPS: Final = {
     "by_style": "style",

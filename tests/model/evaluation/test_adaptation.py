@@ -9,9 +9,9 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.batches import FLUSH_COLUMNS
 from inkstream.model.data.ink_set import Builder, InkSet
 from inkstream.model.evaluation import adaptation as hands_module
-from inkstream.model.evaluation import document as comparisons
 from inkstream.model.evaluation.adaptation import hands
 from inkstream.model.evaluation.material import Material
+from inkstream.model.evaluation.report import document
 from inkstream.model.metrics import errors
 from inkstream.model.reader import Reader
 from inkstream.model.training.config import HAND
@@ -73,7 +73,7 @@ def test_the_second_halves_are_read_before_and_after(
         for half in halves
     ]
     assert all(own["all"]["before"] in by_hand for own in found["writers"])
-    section = "".join(comparisons.hands({"hands": found}, ""))
+    section = document("lines", builders.shipped_report("lines") | {"hands": found}, "plots")
     assert section.count("| x |") == 2
     assert f"| all | {N_WORDS} | {N_WORDS} |" in section
 

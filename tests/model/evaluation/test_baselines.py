@@ -21,9 +21,9 @@ from inkstream.model.evaluation.baselines import (
     image,
 )
 from inkstream.model.evaluation.bootstrap import overall
-from inkstream.model.evaluation.document import accuracy
 from inkstream.model.evaluation.lines import report
 from inkstream.model.evaluation.material import Material
+from inkstream.model.evaluation.report import document
 from tests import builders
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
 
@@ -97,10 +97,10 @@ def test_the_document_sets_peers_beside_the_net(tmp_path: Path) -> None:
     net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS)
     images = builders.excerpt(2)
     beside = report(net, ink(), images, limit=2, peers=[Parrot()]).contents
-    document = accuracy(beside, "plots")
-    assert "Parrot 1 sees nothing" in document
-    assert document.count("| Parrot 1 |") == 2  # errors, and how many times ours
-    assert "Parrot" not in accuracy(beside | {"peers": {}}, "plots")
+    text = document("lines", beside, "plots")
+    assert "Parrot 1 sees nothing" in text
+    assert text.count("| Parrot 1 |") == 2  # errors, and how many times ours
+    assert "Parrot" not in document("lines", beside | {"peers": {}}, "plots")
 
 
 @needs_rapidocr

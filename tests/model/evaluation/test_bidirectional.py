@@ -7,9 +7,9 @@ import pytest
 
 from inkstream.model import train as training
 from inkstream.model.errors import DataError
-from inkstream.model.evaluation.document import accuracy, price
 from inkstream.model.evaluation.lines import both_ways, report
 from inkstream.model.evaluation.material import TEXT, WORDS, Material
+from inkstream.model.evaluation.report import document, increase
 from inkstream.model.training import lines as line_data
 from inkstream.model.training.config import ImageKnobs, LineKnobs, Place
 from inkstream.model.training.lines import LineTask, start_from
@@ -39,14 +39,14 @@ def test_the_report_sets_the_net_that_knows_the_future_beside_the_other(tmp_path
     assert found["steps"] == 2
     assert found["words"]["pieces"] == len(material.places(WORDS))
     assert found["text"]["pieces"] == len(material.places(TEXT))
-    document = accuracy(contents, "plots")
-    assert "for 2 steps from chance" in document
-    assert "a twin that reads both ways, trained 2 steps" in document
+    text = document("lines", contents, "plots")
+    assert "for 2 steps from chance" in text
+    assert "a twin that reads both ways, trained 2 steps" in text
 
 
 def test_the_price_is_how_much_more_the_causal_net_errs() -> None:
-    assert price(0.12, 0.1) == pytest.approx(0.2)
-    assert price(0.12, 0) is None
+    assert increase(0.12, 0.1) == "20.0%"
+    assert increase(0.12, 0) == "-"
 
 
 def test_a_net_that_reads_one_way_is_no_twin(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ import math
 import pytest
 
 from inkstream.model.evaluation.bootstrap import overall, spread, times
-from inkstream.model.evaluation.document import spread as section
 from inkstream.model.evaluation.material import WORDS, Material
+from inkstream.model.evaluation.report import document
 from inkstream.model.metrics import errors
+from tests import builders
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
 
 
@@ -80,8 +81,13 @@ def test_all_pieces_and_fresh_ones_are_told_apart_and_none_of_none() -> None:
 
 def test_the_document_and_the_table_say_how_far_errors_would_move() -> None:
     own = {"wrong": [1, 3], "characters": [10, 10], "interval": [0.1, 0.3], "quarters": [0.1] * 3}
-    contents = {side: {"spread": {"all": own, "fresh": own}} for side in ("words", "text")}
-    *_, rows = section(contents, "plots")
+    shipped = builders.shipped_report("lines")
+
+    def text(spread: dict[str, object]) -> str:
+        sides = {side: shipped[side] | {"spread": spread} for side in ("words", "text")}
+        return document("lines", shipped | sides, "plots")
+
+    rows = text({"all": own, "fresh": own})
     assert "| all words | 2 | 20.0% | 10.0 to 30.0% | 10.0% | 10.0% | 10.0% |" in rows
     assert "| fresh lines of text | 2 |" in rows
-    assert not list(section({"words": {"spread": {}}, "text": {"spread": {}}}, "plots"))
+    assert "How much hangs on the writers" not in text({})

@@ -15,10 +15,10 @@ from inkstream.model.data.images import Dataset
 from inkstream.model.data.split import part_of_writer, person
 from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.errors import DataError, InputError
-from inkstream.model.evaluation.document import accuracy, table
 from inkstream.model.evaluation.invariants import drift, errors_from, finality
 from inkstream.model.evaluation.lines import Report, contents_of, report
 from inkstream.model.evaluation.material import Material, digit_lines, one_behind_the_other
+from inkstream.model.evaluation.report import document, figures
 from inkstream.model.evaluation.samples import pages
 from inkstream.model.reader import Reader, batches, told
 from inkstream.model.runtime import Runtime
@@ -253,12 +253,12 @@ def test_a_report_writes_figures_plots_and_a_document_made_of_its_json(
     made.save(tmp_path / "reports" / "lines", tmp_path / "accuracy.md")
     folder = tmp_path / "reports" / "lines"
     written = json.loads((folder / "report.json").read_text())
-    assert (folder / "figures.md").read_text() == table(written)
-    document = (tmp_path / "accuracy.md").read_text()
-    assert document == accuracy(written, "reports/lines")
-    images = re.findall(r"!\[.+\]\((.+)\)", document)
+    assert (folder / "figures.md").read_text() == figures("lines", written)
+    text = (tmp_path / "accuracy.md").read_text()
+    assert text == document("lines", written, "reports/lines")
+    images = re.findall(r"!\[.+\]\((.+)\)", text)
     assert {tmp_path / image for image in images} == set(folder.glob("*.png"))
-    assert table(written) in document
+    assert figures("lines", written) in text
 
 
 def test_a_net_that_cannot_answer_a_kind_of_character_is_refused(reader: Reader) -> None:
@@ -271,14 +271,14 @@ def test_kinds_of_characters_that_a_net_has_no_labels_for_are_left_out(tmp_path:
     few = report(few_labels, ink(), builders.excerpt(12), limit=2)
     assert (few.contents["characters"], few.contents["digits"]) == ({}, {})
     assert "single characters" not in few.table()
-    assert "Single characters" not in accuracy(few.contents, "plots")
+    assert "Single characters" not in document("lines", few.contents, "plots")
 
 
 def test_a_report_of_few_pieces_says_so(net: Checkpoint) -> None:
     few = report(net, ink(), builders.excerpt(12), part="validation", limit=2)
     assert few.contents["words"]["pieces"] == few.contents["digits"]["pieces"] == 2
     assert "2 of a kind" in few.heading()
-    assert "trial" in accuracy(few.contents, "plots")
+    assert "trial" in document("lines", few.contents, "plots")
 
 
 # Samples

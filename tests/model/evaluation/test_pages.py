@@ -18,7 +18,7 @@ from inkstream.model.evaluation.pages import (
     report,
     share_wrong,
 )
-from inkstream.model.evaluation.pages_document import document, table
+from inkstream.model.evaluation.report import document, figures
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
 
 SQUARE = np.array([[0.0, 0.0], [10, 0], [10, 10], [0, 10]])
@@ -88,8 +88,8 @@ def test_a_report_becomes_json_pictures_and_a_document(made: PageReport, tmp_pat
     folder, path = tmp_path / "reports" / "pages", tmp_path / "pages.md"
     made.save(folder, path)
     contents = json.loads((folder / "report.json").read_text())
-    assert path.read_text() == document(contents, "reports/pages")
-    assert (folder / "figures.md").read_text() == table(contents)
+    assert path.read_text() == document("pages", contents, "reports/pages")
+    assert (folder / "figures.md").read_text() == figures("pages", contents)
     assert "Echo 1.0" in path.read_text()
     with Image.open(folder / "pages.jpg") as picture:
         assert picture.height == 640
