@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from inkstream.model.preprocess.columns import digit_columns, line_columns
     from inkstream.model.recognizer import Recognition, Recognizer, Result, State, Stream, load
-    from inkstream.service.client.client import connect, connect_sync
+    from inkstream.service.client import connect, connect_sync
 
 __all__ = [
     "Recognition",
@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 _HOMES: Final = {  # of the names that do not come from `model.recognizer`
-    "connect": "service.client.client",
-    "connect_sync": "service.client.client",
+    "connect": "service.client",
+    "connect_sync": "service.client",
     "digit_columns": "model.preprocess.columns",
     "line_columns": "model.preprocess.columns",
 }

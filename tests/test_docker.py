@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from inkstream.model.preprocess.columns import digit_columns, line_columns, read_image
-from inkstream.service.client.client import connect_sync
+from inkstream.service.client import connect_sync
 from inkstream.service.web.pages import WEB
 from tests import builders
 

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from inkstream.model.data.sources import inkml
 from inkstream.model.errors import DataError, ImageError, InkstreamError
 from inkstream.model.preprocess.image import upright_size
-from inkstream.service.protocol.strokes import strokes_of
+from inkstream.service.protocol.strokes import json_strokes
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
@@ -118,4 +118,4 @@ def _json_piece(line: bytes) -> Piece:
         raise DataError(f"no JSON: {error}") from error
     if not isinstance(message, dict):
         raise DataError(f"a JSON {type(message).__name__}, expected an object with strokes")
-    return Piece(*strokes_of(message))
+    return Piece(*json_strokes(message))

@@ -19,7 +19,7 @@ from inkstream.model.preprocess.strokes import framed, stroke_columns
 from inkstream.service.cli import terminal
 from inkstream.service.cli.inputs import Piece, holds_ink, holds_line, pieces
 from inkstream.service.cli.options import LINES, are_of_lines
-from inkstream.service.client.client import Stream, connect_sync
+from inkstream.service.client import Stream, connect_sync
 from inkstream.service.client.conversation import Result
 from inkstream.service.protocol.errors import ModelUnknownError
 from inkstream.service.protocol.server_messages import Ready

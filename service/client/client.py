@@ -1,4 +1,4 @@
-"""Python client of the stream, for asyncio and for everyone else.
+"""Python client of the stream, for asyncio and without.
 
     async with connect("ws://127.0.0.1:8000") as stream:
         async for result in stream.send(columns):
@@ -9,8 +9,8 @@
             print(result.column, result.text, result.events)
         print(stream.flush().text)
 
-What is said and what it means is `service/conversation.py`'s; here are its two shells, which wait
-for sockets. It needs websockets and pydantic; numpy arrays are welcome, numpy is not needed.
+`conversation` holds the protocol; here are the two streams that wait for sockets. They need
+websockets and pydantic; numpy arrays are accepted, numpy is not needed.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +29,7 @@ from inkstream.service.client.conversation import (
     Answer,
     Conversation,
     Done,
+    Exchange,
     Flushed,
     NoConnectionError,
     Result,
@@ -36,7 +37,6 @@ from inkstream.service.client.conversation import (
     error_of_http,
     stream_url,
 )
-from inkstream.service.client.sending import Sending, Writing
 from inkstream.service.protocol.server_messages import (
     PROTOCOL,
     Configured,
@@ -47,8 +47,6 @@ from inkstream.service.protocol.server_messages import (
     Rewound,
     ServerMessage,
 )
-
-__all__ = ["AsyncStream", "NoConnectionError", "Result", "Stream", "connect", "connect_sync"]
 
 OPEN_TIMEOUT_S: Final = 10.0
 
@@ -125,8 +123,8 @@ def error_of_close(closed: ConnectionClosed) -> InkstreamError:
     return error_of_closing(closed.rcvd.code, closed.rcvd.reason)
 
 
-class _Heard:
-    """What the server said that nobody waited for."""
+class _Stream:
+    """What both streams know of the server beside its answers."""
 
     _conversation: Conversation
 
@@ -154,7 +152,7 @@ class _Heard:
         return self._conversation.rewound
 
 
-class AsyncStream(_Heard):
+class AsyncStream(_Stream):
     """A stream for asyncio; `connect` opens one."""
 
     def __init__(self, socket: AsyncConnection, conversation: Conversation) -> None:
@@ -171,13 +169,8 @@ class AsyncStream(_Heard):
         If the loop over the results is left early, the columns not yet sent stay unsent. Raises
         `ColumnsError` before anything is sent if they do not fit; the server's errors as they come.
         """
-        sending = Sending(self._conversation, columns)
-        while not sending.done:
-            for chunk in sending.outgoing():
-                await self._write(chunk)
-            result = sending.take(await self._read())
-            if result is not None:
-                yield result
+        async for result in self._results(self._conversation.columns(columns)):
+            yield result
 
     async def ink(
         self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
@@ -199,23 +192,26 @@ class AsyncStream(_Heard):
         much ink as more. Raises an `InkError` before anything is sent if these are no strokes; the
         server's errors as they come.
         """
-        writing = Writing(self._conversation, strokes, height, pause=pause, fit=fit)
-        async for result in self._written(writing):
+        exchange = self._conversation.ink(strokes, height, pause=pause, fit=fit)
+        async for result in self._results(exchange):
             yield result
 
     async def undo(self, stroke: int | str) -> AsyncIterator[Result]:
         """Take back the stroke of that id; gives the results of the columns that it changes."""
-        async for result in self._written(Writing(self._conversation, undo=stroke)):
+        async for result in self._results(self._conversation.ink(undo=stroke)):
             yield result
 
-    async def _written(self, writing: Writing) -> AsyncIterator[Result]:
-        for messages in writing.portions():
-            for message in messages:
-                await self._write(message)
-            while not writing.answered:
-                result = writing.take(await self._read())
-                if result is not None:
-                    yield result
+    async def _results(self, exchange: Exchange) -> AsyncIterator[Result]:
+        message = None
+        with suppress(StopIteration):
+            while True:
+                step, message = exchange.send(message), None
+                if step is None:
+                    message = await self._read()
+                elif isinstance(step, Result):
+                    yield step
+                else:
+                    await self._write(step)
 
     async def flush(self) -> Flushed:
         """Have everything decided and give the line's answer: a `label` or a `text`, and events."""
@@ -248,17 +244,17 @@ class AsyncStream(_Heard):
         return answer
 
     async def _write(self, data: str | bytes) -> None:
-        with suppress(ConnectionClosed):  # what the server said of it is still to be read
+        with suppress(ConnectionClosed):  # the server's reason is still to be read
             await self._socket.send(data)
 
     async def _read(self) -> ServerMessage:
         try:
-            return self._conversation.hear(await self._socket.recv())
+            return self._conversation.read(await self._socket.recv())
         except ConnectionClosed as closed:
             raise error_of_close(closed) from closed
 
 
-class Stream(_Heard):
+class Stream(_Stream):
     """A stream without asyncio; `connect_sync` opens one."""
 
     def __init__(self, socket: SyncConnection, conversation: Conversation) -> None:
@@ -267,33 +263,29 @@ class Stream(_Heard):
 
     def send(self, columns: Any) -> Iterator[Result]:
         """Send columns and give their results as they come; see `AsyncStream.send`."""
-        sending = Sending(self._conversation, columns)
-        while not sending.done:
-            for chunk in sending.outgoing():
-                self._write(chunk)
-            result = sending.take(self._read())
-            if result is not None:
-                yield result
+        return self._results(self._conversation.columns(columns))
 
     def ink(
         self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
     ) -> Iterator[Result]:
         """Send strokes of a pen and give the results of their columns; see `AsyncStream.ink`."""
-        writing = Writing(self._conversation, strokes, height, pause=pause, fit=fit)
-        return self._written(writing)
+        return self._results(self._conversation.ink(strokes, height, pause=pause, fit=fit))
 
     def undo(self, stroke: int | str) -> Iterator[Result]:
         """Take back the stroke of that id; gives the results of the columns that it changes."""
-        return self._written(Writing(self._conversation, undo=stroke))
+        return self._results(self._conversation.ink(undo=stroke))
 
-    def _written(self, writing: Writing) -> Iterator[Result]:
-        for messages in writing.portions():
-            for message in messages:
-                self._write(message)
-            while not writing.answered:
-                result = writing.take(self._read())
-                if result is not None:
-                    yield result
+    def _results(self, exchange: Exchange) -> Iterator[Result]:
+        message = None
+        with suppress(StopIteration):
+            while True:
+                step, message = exchange.send(message), None
+                if step is None:
+                    message = self._read()
+                elif isinstance(step, Result):
+                    yield step
+                else:
+                    self._write(step)
 
     def flush(self) -> Flushed:
         """Have everything decided and give the line's answer: a `label` or a `text`, and events."""
@@ -326,11 +318,11 @@ class Stream(_Heard):
         return answer
 
     def _write(self, data: str | bytes) -> None:
-        with suppress(ConnectionClosed):  # what the server said of it is still to be read
+        with suppress(ConnectionClosed):  # the server's reason is still to be read
             self._socket.send(data)
 
     def _read(self) -> ServerMessage:
         try:
-            return self._conversation.hear(self._socket.recv())
+            return self._conversation.read(self._socket.recv())
         except ConnectionClosed as closed:
             raise error_of_close(closed) from closed

@@ -1,18 +1,26 @@
-"""What client and server say to each other, without I/O: text and bytes in, text and bytes out.
+"""What the client says to a server, without I/O: text and bytes in, text and bytes out.
 
-What goes in several messages: `service/sending.py`. The clients in `service/client.py` are two
-thin shells around both. They need pydantic alone.
+`Conversation` keeps what was sent and what is still to be answered. Sending columns or ink is an
+`Exchange`, a generator that the clients in `client` drive: they send what it yields, receive where
+it yields None, and pass results on. This module needs pydantic alone.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from inkstream.model.errors import InkstreamError
+from inkstream.service.limits import Limits
 from inkstream.service.protocol import server_messages as messages
-from inkstream.service.protocol.errors import MEANINGS, ServiceError, ValueRefusedError
+from inkstream.service.protocol.columns import python_columns, shortened
+from inkstream.service.protocol.errors import (
+    MEANINGS,
+    ServiceError,
+    ValueRefusedError,
+    error_of,
+)
 from inkstream.service.protocol.events import Event, Letter, Punctuation, Word
 from inkstream.service.protocol.server_messages import (
     PATH,
@@ -25,9 +33,15 @@ from inkstream.service.protocol.server_messages import (
     Rewound,
     ServerMessage,
 )
+from inkstream.service.protocol.strokes import python_strokes
 
 SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
-CHOICES: Final = tuple(name for name in Configured.model_fields if name not in ("type", "id"))
+OPTIONS: Final = tuple(name for name in Configured.model_fields if name not in ("type", "id"))
+
+CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the rest is still being sent
+WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills
+POINT_BYTES: Final = 54  # as JSON at most: two numbers of 24, brackets, commas and blanks
+FRAME_BYTES: Final = 2048  # at most, of a message of ink without its strokes; nearly all for `undo`
 
 
 class NoConnectionError(ServiceError):
@@ -63,41 +77,39 @@ class Done(messages.Done):
 
 
 Answer = TypeVar("Answer", Configured, Done, Flushed, Pong, ResetDone, Rewound)
+# Yields what to send, None to receive the server's next message, and results for the program.
+Exchange: TypeAlias = Generator[str | bytes | Result | None, ServerMessage | None]
 
 
 class Conversation:
     """What was sent and what is still to be answered.
 
-    Columns are counted through, over resets and line ends, so that a result can be told to belong
-    to a send that was broken off earlier.
+    Columns are counted through, over resets and line ends, so that a result of a send that was left
+    early is recognised as such.
     """
 
     def __init__(self, first: str | bytes) -> None:
-        """Begin with the server's first message; raises the error that it is instead of `ready`."""
+        """Begin with the server's first message; raise the error that it is instead of `ready`."""
         self.going_away: Goaway | None = None
         self.ended_line: Flushed | None = None  # the newest that ended by itself, or at the end
-        self.rewound: Rewound | None = None  # the newest way back that ink brought
-        self.barrier: int | None = None  # id of a ping behind ink that is not answered yet
+        self.rewound: Rewound | None = None  # the newest rewind that ink caused
+        self.barrier: int | None = None  # id of a ping after ink that is not answered yet
         self.sent = 0  # columns, less those taken back by a rewind
         self.line_start = 0  # the count at column 0 of this line
         self.asked = 0  # the newest id
         self._events: list[Event] = []  # that no result has been given with yet
-        ready = self.hear(first)
+        ready = self.read(first)
         if not isinstance(ready, Ready):
             raise NoConnectionError(f"the server began with {ready.type}, expected ready")
         self.ready = ready
 
-    def hear(self, text: str | bytes) -> ServerMessage:
-        """Read one of the server's messages; raises the error that ends the stream."""
+    def read(self, text: str | bytes) -> ServerMessage:
+        """Read one of the server's messages; raise the error that ends the stream."""
         message = messages.parse_server(text)
         if isinstance(message, messages.Result):
             return message
         if isinstance(message, Error) and message.fatal:
             raise error_of(message.code, message.message)
-        return self._noted(message)
-
-    def _noted(self, message: ServerMessage) -> ServerMessage:
-        """Note what a message other than a result changes here; an answer gets its events."""
         match message:
             case Letter() | Punctuation() | Word():
                 self._events.append(message)
@@ -108,11 +120,11 @@ class Conversation:
             case ResetDone():
                 self._events = []
             case Rewound():
-                self._events = [event for event in self._events if _stands(event, message)]
+                self._events = [event for event in self._events if _remains(event, message)]
                 if message.id is None:
                     self.rewound = message
             case messages.Flushed():
-                message = Flushed.model_construct(events=self.take_events(), **dict(message))
+                message = Flushed.model_construct(events=self._take_events(), **dict(message))
                 if message.id is None:
                     self.ended_line = message
                     self.line_start += message.columns
@@ -120,37 +132,98 @@ class Conversation:
                 message = Done.model_construct(events=self.ended_line.events, **dict(message))
         return message
 
-    def with_events(self, result: messages.Result) -> Result:
-        """A result, with what was decided since the one before."""
+    def _with_events(self, result: messages.Result) -> Result:
+        """Return a result with the events since the one before."""
         return Result(
             result.epoch,
             result.column,
             result.probabilities,
             result.letter_end,
             result.text,
-            events=self.take_events(),
+            events=self._take_events(),
         )
 
-    def take_events(self) -> tuple[Event, ...]:
-        """What was decided since this was asked last."""
+    def _take_events(self) -> tuple[Event, ...]:
         events, self._events = tuple(self._events), []
         return events
 
+    def columns(self, columns: Any) -> Exchange:
+        """Send columns, at most a window of them unanswered at any time, and yield their results.
+
+        Raises `ColumnsError` before anything is sent if they do not fit, and the server's error
+        about them.
+        """
+        height, limits = self.ready.column_height, self.ready.limits
+        data = python_columns(columns, height)
+        chunk = min(CHUNK_COLUMNS, limits.max_message_columns, limits.max_frame_bytes // height)
+        start = answered = self.sent
+        end = start + len(data) // height
+        while answered < end:
+            while self.sent < end and self.sent - answered < WINDOW_COLUMNS:
+                first, self.sent = self.sent, min(self.sent + chunk, end)
+                yield data[(first - start) * height : (self.sent - start) * height]
+            message = yield None
+            if isinstance(message, Error) and message.ref is None:
+                self.sent = answered  # the columns behind the faulty ones are refused too
+                raise error_of(message.code, message.message)
+            if isinstance(message, messages.Result):
+                count = self.line_start + message.column + 1
+                if count > answered:
+                    answered = count
+                    yield self._with_events(message)
+
+    def ink(
+        self,
+        strokes: Any = (),
+        height: float | None = None,
+        *,
+        undo: int | str | None = None,
+        pause: bool = False,
+        fit: bool = False,
+    ) -> Exchange:
+        """Send ink and yield its results: those up to the answer to a ping that follows it.
+
+        Raises `InkError` before anything is sent if these are no strokes, and the server's error
+        about them.
+        """
+        frame = {} if height is None else {"height": _height(height)}
+        portions = list(_portions(python_strokes(strokes), self.ready.limits))
+        earlier = self.barrier  # of ink whose results were not waited for
+        refs: list[int] = []
+        for number, portion in enumerate(portions):
+            fields: dict[str, Any] = {"strokes": portion, **frame}
+            if number == 0 and undo is not None:
+                fields["undo"] = undo
+            if number == len(portions) - 1:
+                fields |= ({"pause": True} if pause else {}) | ({"fit": True} if fit else {})
+            yield self.ask("ink", **fields)
+            yield self.ask("ping")
+            own = self.barrier = self.asked
+            refs += [own - 1, own]
+            while self.barrier == own:
+                message = yield None
+                if isinstance(message, Error) and message.ref in refs:
+                    raise error_of(message.code, message.message)
+                if isinstance(message, Pong) and message.id == earlier:
+                    earlier = None
+                if earlier is None and isinstance(message, messages.Result):
+                    yield self._with_events(message)
+
     def ask(self, kind: str, **fields: Any) -> str:
-        """A message with an id of its own; `answers` knows the answer by it.
+        """Return a message with a new id, by which `answers` recognises its answer.
 
         Raises `ValueRefusedError` for a name that no `configure` has: the server would ignore it.
         """
-        unknown = [name for name in fields if kind == "configure" and name not in CHOICES]
+        unknown = [name for name in fields if kind == "configure" and name not in OPTIONS]
         if unknown:
-            raise ValueRefusedError(f"{unknown[0]} came, allowed: {', '.join(CHOICES)}")
+            raise ValueRefusedError(f"{unknown[0]} came, allowed: {', '.join(OPTIONS)}")
         self.asked += 1
         return json.dumps({"type": kind, "id": self.asked, **fields})
 
     def answers(self, message: ServerMessage, expected: type[Answer]) -> Answer | None:
-        """The message, if it is the answer to the newest `ask`; else None.
+        """Return the message if it is the answer to the newest `ask`, else None.
 
-        Raises the error that it is instead; one about an earlier message is nobody's any more.
+        Raises the error that came instead; an error about an earlier message is ignored.
         """
         if isinstance(message, Error) and message.ref == self.asked:
             raise error_of(message.code, message.message)
@@ -165,15 +238,15 @@ class Conversation:
         return message
 
 
-def _stands(event: Event, rewound: Rewound) -> bool:
-    """Whether a way back leaves an event as it was told."""
+def _remains(event: Event, rewound: Rewound) -> bool:
+    """Whether an event is still valid after a rewind."""
     return event.id < (rewound.words if isinstance(event, Word) else rewound.letters)
 
 
 def stream_url(url: str, model: str | None) -> str:
-    """The address of the stream on the server at `url`.
+    """Return the address of the stream of the server at `url`.
 
-    Raises `ValueRefusedError` if `url` isn't one of a server.
+    Raises `ValueRefusedError` if `url` is no address of a server.
     """
     try:
         parts = urlsplit(url)
@@ -188,16 +261,8 @@ def stream_url(url: str, model: str | None) -> str:
     return urlunsplit((SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))
 
 
-def error_of(code: str, message: str) -> InkstreamError:
-    """The typed error of a stable code; a code that this client doesn't know stays in the text."""
-    for kind in (*_kinds(ServiceError), *_kinds(InkstreamError)):
-        if kind.code == code:
-            return kind(message)
-    return ServiceError(f"{code}: {message}")
-
-
 def error_of_http(status: int, body: bytes | bytearray) -> InkstreamError:
-    """The typed error of a refusal by HTTP: our server says which, a proxy has its status alone."""
+    """Return the typed error of a refusal by HTTP; a proxy's has a status alone."""
     try:
         error = json.loads(body)["error"]
         return error_of(error["code"], error["message"])
@@ -206,14 +271,45 @@ def error_of_http(status: int, body: bytes | bytearray) -> InkstreamError:
 
 
 def error_of_closing(closing: int, reason: str) -> InkstreamError:
-    """The typed error of a WebSocket closing code, for closes that no `error` message explained."""
+    """Return the typed error of a closing code that no `error` message explained."""
     for code, meaning in MEANINGS.items():
         if meaning.closing == closing:
             return error_of(code, reason or f"the server closed the stream ({closing})")
     return NoConnectionError(f"the stream ended ({closing}{': ' * bool(reason)}{reason})")
 
 
-def _kinds(root: type[InkstreamError]) -> Iterator[type[InkstreamError]]:
-    yield root
-    for kind in root.__subclasses__():
-        yield from _kinds(kind)
+def _height(height: Any) -> float:
+    try:
+        return float(height)
+    except (TypeError, ValueError):
+        got = f"height is {shortened(height)}"
+        raise ValueRefusedError(f"{got}, allowed: a number above 0") from None
+
+
+def _portions(strokes: list[dict[str, Any]], limits: Limits) -> Iterator[list[dict[str, Any]]]:
+    """Yield the strokes of one message after the other, with as many points in each as fit.
+
+    A stroke that is cut continues under its id, or, if it has none, as another stroke that begins
+    where it ended: the ink is the same.
+    """
+    portion: list[dict[str, Any]] = []
+    most = min(limits.max_message_points, (limits.max_frame_bytes - FRAME_BYTES) // POINT_BYTES)
+    room = most
+    for stroke in strokes:
+        named, rest = stroke.get("id") is not None, stroke["points"]
+        head_bytes = len(json.dumps(stroke | {"points": [], "last": False}))
+        head = 1 + head_bytes // POINT_BYTES  # it takes the room of so many points
+        whole = max(most - head, 2)
+        room = room - head if portion else whole
+        while len(rest) > room:
+            if room > 1:
+                portion.append(
+                    stroke | {"points": rest[:room]} | ({"last": False} if named else {})
+                )
+                rest = rest[room if named else room - 1 :]
+            if portion:
+                yield portion
+            portion, room = [], whole
+        portion.append(stroke | {"points": rest})
+        room -= len(rest)
+    yield portion

@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 
+from inkstream.service.protocol.columns import Rows
+from inkstream.service.protocol.strokes import Height, Points
 from inkstream.service.protocol.validation import MAX_REF, MAX_REF_CHARACTERS, explain
 
 SCHEMA: Final = ConfigDict(
@@ -18,11 +20,6 @@ SCHEMA: Final = ConfigDict(
 )
 
 Whole = Annotated[int, Field(strict=True, ge=0, le=MAX_REF)]
-Pixel = Annotated[int, Field(strict=True, ge=0, le=255)]
-Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Point = Annotated[tuple[Coordinate, Coordinate], FailFast()]
-Points = Annotated[list[Point], FailFast()]
-Height = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Id = (
     Annotated[int, Field(strict=True, ge=-MAX_REF, le=MAX_REF)]
     | Annotated[str, Field(strict=True, max_length=MAX_REF_CHARACTERS)]
@@ -49,7 +46,7 @@ class Columns(ClientMessage):
     """Columns, oldest first, for clients that speak JSON only."""
 
     type: Literal["columns"]
-    columns: Annotated[list[Annotated[list[Pixel], FailFast()]], FailFast()]
+    columns: Rows
     """Columns of `column_height` pixels, top to bottom, 0 = paper, 255 = ink."""
 
 

@@ -4,12 +4,32 @@
 every code, those of `inkstream.model.errors` included. docs/protocol.md lists the closing codes.
 """
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from inkstream.model.errors import InkstreamError, InputError
 
 Ref = int | str | None  # the `id` that a client gave to one of its messages
+
+MAX_QUOTED: Final = 40  # characters of a faulty value that an error quotes
+
+
+def described(value: Any) -> str:
+    """Describe in a few words a value that came as JSON."""
+    match value:
+        case list():
+            return "an array"
+        case dict():
+            return "an object"
+    return quoted(value)
+
+
+def quoted(value: Any) -> str:
+    """Return the beginning of a value that came as JSON, as JSON."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}..."
 
 
 class MessageError(InputError):
@@ -162,3 +182,17 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "server_full": Meaning(1013, 503),
     "stopping": Meaning(1001, 503),
 }
+
+
+def error_of(code: str, message: str) -> InkstreamError:
+    """Return the typed error of a code; a code that is not known here stays in the text."""
+    for kind in (*_kinds(ServiceError), *_kinds(InkstreamError)):
+        if kind.code == code:
+            return kind(message)
+    return ServiceError(f"{code}: {message}")
+
+
+def _kinds(root: type[InkstreamError]) -> Iterator[type[InkstreamError]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from _kinds(kind)

@@ -15,9 +15,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import SCHEMA, Every, Id, Message, Polarity
-from inkstream.service.protocol.errors import JsonError
+from inkstream.service.protocol.errors import JsonError, described
 from inkstream.service.protocol.events import Event
-from inkstream.service.protocol.validation import shown
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
 PATH: Final = "/v1/stream"  # of the WebSocket
@@ -267,7 +266,7 @@ def parse_server(text: str | bytes) -> ServerMessage:
     try:
         return SERVER.validate_json(text)
     except ValidationError as error:
-        raise JsonError(f"not a server's message of {PROTOCOL}: {shown(str(text))}") from error
+        raise JsonError(f"not a server's message of {PROTOCOL}: {described(str(text))}") from error
 
 
 def encode(message: ServerMessage) -> str:

@@ -1,39 +1,96 @@
-"""Strokes that are all there, as a request's body or a file has them in JSON."""
+"""Strokes of a pen as clients give them: in `ink` messages, in JSON bodies, as values of Python.
 
+What is wrong with them is said in the same words everywhere.
+"""
+
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import FailFast, TypeAdapter, ValidationError
+from pydantic import FailFast, Field, TypeAdapter, ValidationError
 
-from inkstream.service.protocol.client_messages import Height, Points
-from inkstream.service.protocol.errors import InkError, ValueRefusedError
-from inkstream.service.protocol.validation import ALLOWED, shown, spelt
+from inkstream.service.protocol.columns import shortened
+from inkstream.service.protocol.errors import InkError, ValueRefusedError, described, quoted
 
-STROKES: Final = TypeAdapter(Annotated[list[Points], FailFast()])
-HEIGHT: Final = TypeAdapter(Height | None)
+Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Point = Annotated[tuple[Coordinate, Coordinate], FailFast()]
+Points = Annotated[list[Point], FailFast()]
+Height = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+
+HEIGHT_ALLOWED: Final = "a number above 0, or null"
+_STROKES: Final = TypeAdapter(Annotated[list[Points], FailFast()])
+_HEIGHT: Final = TypeAdapter(Height | None)
 
 
-def strokes_of(message: dict[str, Any]) -> tuple[list[list[tuple[float, float]]], float | None]:
-    """The strokes of `{"strokes": [[[x, y], ...], ...], "height": h}`, and h; None where it lacks.
+def json_strokes(body: dict[str, Any]) -> tuple[list[list[tuple[float, float]]], float | None]:
+    """Return the strokes of `{"strokes": [[[x, y], ...], ...], "height": h}`, and h or None.
 
     Raises `InkError` or `ValueRefusedError`, which name the first fault.
     """
     try:
-        height = HEIGHT.validate_python(message.get("height"))
+        height = _HEIGHT.validate_python(body.get("height"))
     except ValidationError:
-        got = f"height is {shown(message['height'])}"
-        raise ValueRefusedError(f"{got}, allowed: {ALLOWED['height']}") from None
+        got = f"height is {described(body['height'])}"
+        raise ValueRefusedError(f"{got}, allowed: {HEIGHT_ALLOWED}") from None
+    strokes: Any = body.get("strokes")
     try:
-        return STROKES.validate_python(message.get("strokes")), height
+        return _STROKES.validate_python(strokes), height
     except ValidationError as error:
-        raise InkError(_fault(message.get("strokes"), error.errors()[0]["loc"])) from None
+        match error.errors()[0]["loc"]:
+            case (int(stroke), int(point), *_):
+                fault = _point_fault(point, stroke, quoted(strokes[stroke][point]))
+            case (int(stroke), *_):
+                got = f"stroke {stroke} is {described(strokes[stroke])}"
+                fault = f"{got}, expected an array of points"
+            case _:
+                fault = strokes_fault(strokes, (), "")
+        raise InkError(fault) from None
 
 
-def _fault(strokes: Any, where: tuple[int | str, ...]) -> str:
-    """What is wrong with the strokes."""
+def strokes_fault(strokes: Any, where: tuple[int | str, ...], id_allowed: str) -> str:
+    """Say what is wrong at the place `where` of the strokes of an `ink` message."""
     match where:
-        case (int(stroke), int(point), *_):
-            got = f"point {point} of stroke {stroke} is {spelt(strokes[stroke][point])}"
-            return f"{got}, expected [x, y], two finite numbers"
-        case (int(stroke), *_):
-            return f"stroke {stroke} is {shown(strokes[stroke])}, expected an array of points"
-    return f"strokes is {shown(strokes)}, expected an array of strokes"
+        case (int(stroke), "points", int(point), *_):
+            return _point_fault(point, stroke, quoted(strokes[stroke]["points"][point]))
+        case (int(stroke), "points") if "points" not in strokes[stroke]:
+            return f"stroke {stroke} has no points"
+        case (int(stroke), str(name), *_):
+            allowed = {"last": "true or false", "points": "an array of points"}
+            got = f"{name} of stroke {stroke} is {described(strokes[stroke][name])}"
+            return f"{got}, allowed: {allowed.get(name, id_allowed)}"
+        case (int(stroke),):
+            got = f"stroke {stroke} is {described(strokes[stroke])}"
+            return f"{got}, expected an object with points"
+    return f"strokes is {described(strokes)}, expected an array of strokes"
+
+
+def _point_fault(number: int, stroke: int, got: str) -> str:
+    return f"point {number} of stroke {stroke} is {got}, expected [x, y], two finite numbers"
+
+
+def python_strokes(strokes: Any) -> list[dict[str, Any]]:
+    """Return strokes as an `ink` message has them, or raise `InkError`.
+
+    Args:
+        strokes: each an array of points, or a mapping with `points` and maybe `id` and `last`.
+    """
+    made = []
+    for number, stroke in enumerate(_listed(strokes, "strokes", "strokes")):
+        fields = dict(stroke) if isinstance(stroke, Mapping) else {"points": stroke}
+        if "points" not in fields:
+            raise InkError(f"stroke {number} has no points")
+        points = []
+        for place, point in enumerate(_listed(fields["points"], f"stroke {number}", "points")):
+            try:
+                x, y = point
+                points.append((float(x), float(y)))
+            except (TypeError, ValueError):
+                raise InkError(_point_fault(place, number, shortened(point))) from None
+        made.append(fields | {"points": points})
+    return made
+
+
+def _listed(values: Any, name: str, what: str) -> list[Any]:
+    try:
+        return list(values)
+    except TypeError:
+        raise InkError(f"{name} is {shortened(values)}, expected an array of {what}") from None

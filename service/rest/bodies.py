@@ -23,9 +23,8 @@ from inkstream.model.preprocess.columns import LINE_SIDE, digit_columns, line_co
 from inkstream.model.preprocess.content import image_hint, ink_hint, kind_for
 from inkstream.model.preprocess.image import read_image
 from inkstream.model.preprocess.strokes import stroke_columns
-from inkstream.service.client.sending import pixels
+from inkstream.service.protocol.columns import json_columns
 from inkstream.service.protocol.errors import (
-    ColumnsError,
     IdleError,
     InkError,
     JsonError,
@@ -33,9 +32,9 @@ from inkstream.service.protocol.errors import (
     OverLimitError,
     ServerFullError,
     ValueRefusedError,
+    described,
 )
-from inkstream.service.protocol.strokes import strokes_of
-from inkstream.service.protocol.validation import shown
+from inkstream.service.protocol.strokes import json_strokes
 from inkstream.service.service import RunningModel, Service
 
 BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies together may take
@@ -181,11 +180,11 @@ class BodyReader:
         except ValueError as error:
             raise JsonError(f"the body is not JSON: {error}") from None
         if not isinstance(message, dict):
-            raise JsonError(f"the body is {shown(message)}, expected an object")
+            raise JsonError(f"the body is {described(message)}, expected an object")
         if "strokes" in message and "columns" in message:
             raise ValueRefusedError("the body has columns and strokes, allowed: one of them")
         if "strokes" in message:
-            strokes, height = strokes_of(message)
+            strokes, height = json_strokes(message)
             model = model or self._service.model(None, kind_for(None))
             config = model.metadata.config
             try:
@@ -195,14 +194,10 @@ class BodyReader:
             return Input(model, columns, ink_hint(strokes, config.kind))
         if "columns" not in message:
             raise ValueRefusedError("the body has neither columns nor strokes")
-        if not isinstance(message["columns"], list):
-            got = f"columns is {shown(message['columns'])}"
-            raise ColumnsError(f"{got}, expected an array of columns")
         model = model or self._service.model(None)
-        joined = pixels(message["columns"], model.info.column_height, shown)
-        columns = np.frombuffer(joined, np.uint8).reshape(-1, model.info.column_height)
-        if not len(columns):
-            raise ColumnsError("columns is empty, expected at least one column")
+        height = model.info.column_height
+        joined = json_columns(message["columns"], height)
+        columns = np.frombuffer(joined, np.uint8).reshape(-1, height)
         return Input(model, self._bounded(columns))
 
     def _bounded(self, columns: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect, Request
 
-from inkstream.service.client.conversation import error_of
 from inkstream.service.limits import Limits
-from inkstream.service.protocol.errors import StoppingError
+from inkstream.service.protocol.errors import StoppingError, error_of
 from inkstream.service.protocol.events import Event
 from inkstream.service.protocol.server_messages import Error, Flushed, Result
 from inkstream.service.service import RunningModel

@@ -15,8 +15,8 @@ from inkstream.service.protocol.client_messages import (
     Ping,
     Reset,
 )
+from inkstream.service.protocol.columns import unpack_columns
 from inkstream.service.protocol.errors import (
-    ColumnsError,
     InkError,
     MessageError,
     Ref,
@@ -77,27 +77,6 @@ def n_points(ink: Ink) -> int:
     return sum([len(stroke.points) or 1 for stroke in ink.strokes])
 
 
-def unpack(message: bytes | Columns, column_height: int, max_columns: int) -> bytes:
-    """The columns of one message, one after another; raises `ColumnsError`."""
-    if isinstance(message, bytes):
-        data, ref = message, None
-    else:
-        ref = message.id
-        if not message.columns:
-            raise ColumnsError("columns is empty, expected at least one column", ref)
-        for number, column in enumerate(message.columns):
-            if len(column) != column_height:
-                got = f"column {number} has {len(column)} pixels"
-                raise ColumnsError(f"{got}, expected {column_height}", ref)
-        data = b"".join(map(bytes, message.columns))
-    n_columns, rest = divmod(len(data), column_height)
-    if rest or not data:
-        raise ColumnsError(f"{len(data)} bytes, expected {column_height} for each column", ref)
-    if n_columns > max_columns:
-        raise ColumnsError(f"{n_columns} columns in one message, allowed: 1..{max_columns}", ref)
-    return data
-
-
 class Inbox:
     """One queue of columns and control messages; what is asked for with every column is counted."""
 
@@ -113,10 +92,10 @@ class Inbox:
 
     def add_columns(self, index: int, message: bytes | Columns, limits: Limits) -> None:
         """Queue the columns of one message, held behind ink; raises `ColumnsError`."""
-        data = unpack(message, self._column_height, limits.max_message_columns)
+        rows, ref = (message, None) if isinstance(message, bytes) else (message.columns, message.id)
+        data = unpack_columns(rows, self._column_height, limits.max_message_columns, ref)
         n_columns = len(data) // self._column_height
         if self._after_ink:
-            ref = None if isinstance(message, bytes) else message.id
             self.add_control(Control(index, Held(data, n_columns, ref)))
             return
         self._queue.append(data)

@@ -13,10 +13,9 @@ from inkstream.model.preprocess.ink import MAX_COLUMNS, PEN_WIDTH, Canvas, flatt
 from inkstream.model.preprocess.strokes import misfit
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import Ink
-from inkstream.service.protocol.errors import ColumnsError, InkError, Ref
+from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quoted
 from inkstream.service.protocol.events import Span
 from inkstream.service.protocol.server_messages import Frame, ModelInfo
-from inkstream.service.protocol.validation import spelt
 
 # Pixels that the pen may go in one message: forty words, drawn in 15 ms while everyone waits.
 MAX_WAY: Final = 65_536
@@ -128,7 +127,7 @@ class Pen:
         if ink.undo is not None:
             undone = strokes.pop(ink.undo, None)
             if undone is None:
-                got = f"undo is {spelt(ink.undo)}"
+                got = f"undo is {quoted(ink.undo)}"
                 raise InkError(f"{got}, allowed: the id of a stroke that may still change", ink.id)
         frame = self._frame_of(ink)
         for number, stroke in enumerate(ink.strokes):
@@ -137,7 +136,7 @@ class Pen:
             key = object() if stroke.id is None else stroke.id
             before = strokes.get(key, NEW)
             if before.complete:
-                raise InkError(f"stroke {spelt(key)} is complete, allowed: a new id", ink.id)
+                raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
             with np.errstate(over="ignore", invalid="ignore"):  # what is too large is found later
                 more = self._in_pixels(stroke.points, frame)
                 points = np.concatenate([before.points, more.astype(np.float32)])

@@ -21,7 +21,7 @@ from inkstream.model.evaluation.digits import report
 from inkstream.model.preprocess.columns import digit_columns
 from inkstream.model.training.config import TEACHER, ImageKnobs, Place
 from inkstream.model.training.run_folder import CONFIGURATION, METRICS, STATE, network_weights
-from inkstream.service.client.client import connect_sync
+from inkstream.service.client import connect_sync
 from tests import builders
 from tests.service.running import server
 

@@ -12,7 +12,7 @@ from inkstream.model.data.batches import Drawn
 from inkstream.model.evaluation.digits import runtime_road
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.reader import Reader
-from inkstream.service.client.client import connect
+from inkstream.service.client import connect
 from inkstream.service.protocol.events import Event
 from tests import builders
 from tests.service.asking import client_of

@@ -12,8 +12,8 @@ import pytest
 
 from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
-from inkstream.service.client.client import NoConnectionError, connect, connect_sync
-from inkstream.service.client.sending import WINDOW_COLUMNS
+from inkstream.service.client import NoConnectionError, connect, connect_sync
+from inkstream.service.client.conversation import WINDOW_COLUMNS
 from inkstream.service.protocol.errors import (
     ClientFullError,
     ModelUnknownError,

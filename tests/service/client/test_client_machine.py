@@ -24,7 +24,7 @@ from websockets.sync.client import ClientConnection
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service.client.client import Stream
+from inkstream.service.client import Stream
 from inkstream.service.client.conversation import Conversation, Result
 from inkstream.service.protocol.server_messages import Result as SaidResult
 from inkstream.service.protocol.server_messages import ServerMessage, encode

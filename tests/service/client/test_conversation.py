@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -11,15 +12,14 @@ from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service.client.client import connect_sync
+from inkstream.service.client import connect_sync
 from inkstream.service.client.conversation import (
     Conversation,
     NoConnectionError,
-    error_of,
     error_of_closing,
     stream_url,
 )
-from inkstream.service.client.sending import Writing, pixels
+from inkstream.service.protocol.columns import python_columns
 from inkstream.service.protocol.errors import (
     ColumnsError,
     MessageError,
@@ -29,6 +29,7 @@ from inkstream.service.protocol.errors import (
     StoppingError,
     UnauthorizedError,
     ValueRefusedError,
+    error_of,
 )
 from inkstream.service.protocol.server_messages import Ready, ServedModel, encode
 from inkstream.service.settings import Settings
@@ -47,25 +48,25 @@ from inkstream.service.settings import Settings
         ([[0] * 27 + [0.5]], "is 0.5"),
         ([[0] * 27 + [True]], "is True"),
         ([[0] * 27 + [None]], "is None"),
-        ([0] * 28, "column 0 is 0, expected a row of pixels"),
+        ([0] * 28, "column 0 is 0, expected an array of pixels"),
         ("text", "columns are str"),
         (None, "columns are NoneType"),
     ],
 )
 def test_columns_that_do_not_fit_are_refused_before_they_are_sent(columns: Any, says: str) -> None:
     with pytest.raises(ColumnsError, match=says):
-        pixels(columns, 28)
+        python_columns(columns, 28)
 
 
 @pytest.mark.parametrize(
     ("strokes", "height", "says"),
     [
-        (5, 32, "strokes is 5, expected a row of strokes"),
-        ([[(1, 2)], 5], 32, "stroke 1 is 5, expected a row of points"),
+        (5, 32, "strokes is 5, expected an array of strokes"),
+        ([[(1, 2)], 5], 32, "stroke 1 is 5, expected an array of points"),
         ([{"id": "a"}], 32, "stroke 0 has no points"),
-        ([[(1, 2), (1, 2, 3)]], 32, "point 1 of stroke 0 is (1, 2, 3), expected (x, y)"),
-        ([[(1, "left")]], 32, "point 0 of stroke 0 is (1, 'left'), expected (x, y)"),
-        ([{"points": [None]}], 32, "point 0 of stroke 0 is None, expected (x, y)"),
+        ([[(1, 2), (1, 2, 3)]], 32, "point 1 of stroke 0 is (1, 2, 3), expected [x, y]"),
+        ([[(1, "left")]], 32, "point 0 of stroke 0 is (1, 'left'), expected [x, y]"),
+        ([{"points": [None]}], 32, "point 0 of stroke 0 is None, expected [x, y]"),
         ([[(1, 2)]], "high", "height is 'high', allowed: a number above 0"),
     ],
 )
@@ -73,7 +74,7 @@ def test_ink_that_is_none_is_refused_before_it_is_sent(
     strokes: Any, height: Any, says: str
 ) -> None:
     with pytest.raises(MessageError, match=re.escape(says)):
-        Writing(Conversation(READY), strokes, height)
+        next(Conversation(READY).ink(strokes, height))
 
 
 def test_a_choice_that_there_is_not_is_refused_before_it_is_sent() -> None:
@@ -148,9 +149,20 @@ def test_ink_goes_in_messages_that_the_server_takes(
     name: str | None, n_strokes: int, n_points: int
 ) -> None:
     strokes = [{"id": name, "points": [LONG] * n_points}] * n_strokes
-    sent = list(Writing(Conversation(READY), strokes, 0.1, undo="\U0001f58b" * 128).portions())
-    pieces = [stroke for ink, _ in sent for stroke in json.loads(ink)["strokes"]]
-    for ink, _ in sent:
+    said = Conversation(READY)
+    exchange = said.ink(strokes, 0.1, undo="\U0001f58b" * 128)
+    sent, answer = [], None
+    with suppress(StopIteration):
+        while True:
+            message, answer = exchange.send(answer), None
+            if message is None:
+                answer = said.read(f'{{"type":"pong","id":{said.asked}}}')
+            else:
+                assert isinstance(message, str)
+                sent.append(message)
+    inks = sent[::2]  # a ping follows each
+    pieces = [stroke for ink in inks for stroke in json.loads(ink)["strokes"]]
+    for ink in inks:
         assert len(ink) <= LIMITS.max_frame_bytes
         points = [len(stroke["points"]) or 1 for stroke in json.loads(ink)["strokes"]]
         assert 0 < sum(points) <= LIMITS.max_message_points

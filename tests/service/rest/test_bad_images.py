@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.client.client import connect_sync
+from inkstream.service.client import connect_sync
 from tests import builders
 from tests.service.asking import client_of, error
 from tests.service.running import Running, server

@@ -15,7 +15,7 @@ from PIL import Image
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.recognizer import Recognizer
-from inkstream.service.client.client import connect_sync
+from inkstream.service.client import connect_sync
 from tests.service.asking import PNG, client_of, error
 from tests.service.running import Running, server
 

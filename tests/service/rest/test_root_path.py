@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
-from inkstream.service.client.client import connect_sync
+from inkstream.service.client import connect_sync
 from tests.service.proxy import proxy
 from tests.service.running import server
 

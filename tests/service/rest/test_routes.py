@@ -17,7 +17,7 @@ from PIL import Image
 from inkstream.model.preprocess.columns import digit_columns
 from inkstream.model.runtime import Runtime
 from inkstream.service import logs
-from inkstream.service.client.client import connect_sync
+from inkstream.service.client import connect_sync
 from inkstream.service.rest.bodies import BodyReader
 from tests import builders
 from tests.service.asking import AS_PNG, PNG, client_of, error, wait_for_no_sessions

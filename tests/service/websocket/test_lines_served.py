@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect as open_socket
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.recognizer import Recognizer, load
-from inkstream.service.client.client import connect
+from inkstream.service.client import connect
 from inkstream.service.websocket.stream import MERGE_FROM
 from tests import builders
 from tests.service.guests import Tally

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwright
 
-from inkstream.service.client.client import connect_sync
+from inkstream.service.client import connect_sync
 from tests.service.commands import EXAMPLES
 from tests.service.running import Running
 
