@@ -197,6 +197,21 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_the_index_of_decisions_is_complete() -> None:
+    index = DOCS / "decisions" / "README.md"
+    for page in set(index.parent.glob("*.md")) - {index}:
+        for heading in re.findall(r"^## (.+)$", page.read_text(), re.MULTILINE):
+            assert f"- [{heading}]({page.name}#" in index.read_text(), page.name
+
+
+def test_files_that_the_documents_name_exist() -> None:
+    for document in WITH_LINKS:
+        paths = re.findall(
+            r"`((?:model|service|tests|tools|docker|docs)/[\w./]*)`", document.read_text()
+        )
+        assert [path for path in paths if not (ROOT / path).exists()] == [], document
+
+
 @pytest.mark.parametrize("document", figures.DOCUMENTS, ids=lambda path: path.name)
 def test_every_figure_is_that_of_its_report(document: Path) -> None:
     assert figures.fill(document.read_text()) == document.read_text()
