@@ -16,7 +16,8 @@ The command prints the name of each conversation that differs, and the first few
 exit code is 0 if all are equal, else 1. With --ignore-error-texts neither the `message` of errors
 nor the length of a REST answer is compared, all else is. With --allow FILE differences are expected
 in the conversations whose names, or patterns such as `rest: page *`, stand in FILE, one a line; `#`
-begins a comment. With --transcripts FOLDER all conversations are written down.
+begins a comment. With --ignore-header NAME this header of REST answers is not compared. With
+--transcripts FOLDER all conversations are written down.
 
 The handwriting is drawn by the code of the repository that this command belongs to. UNIPEN must
 have been read once: `inkstream data unipen ARCHIVE`.
@@ -49,6 +50,8 @@ from tools.faults import message
 from tools.material import draw
 from tools.requests import requests
 
+Replacement = tuple[re.Pattern[str], str]  # what is found, and what stands in its place
+
 COUNTS: Final = (200, 200, 60)  # digits, words and lines that are drawn
 QUICK: Final = 10  # so many times fewer conversations with --quick
 DEADLINE_S: Final = 60.0  # longest wait for one answer, and for a server's start
@@ -58,7 +61,7 @@ MOST_LINES: Final = 30  # of one of them
 MOST_SHOWN_CHARACTERS: Final = 200  # of a message
 
 # What is random by nature, or a measured time.
-RANDOM: Final = (
+RANDOM: Final[tuple[Replacement, ...]] = (
     (re.compile(r'^(< \{"type":"ready".*?"session":)"[^"]*"', re.MULTILINE), r'\1"*"'),
     (re.compile(r'^(< \{"type":"done".*"seconds":)[0-9.e-]+', re.MULTILINE), r"\1*"),
     (re.compile(r'("request_id": ?)"[^"]*"'), r'\1"*"'),
@@ -79,6 +82,9 @@ Transcripts = dict[str, list[str]]  # of each conversation, by its name
 @click.option("--quick", is_flag=True, help="a tenth of the conversations")
 @click.option("--ignore-error-texts", is_flag=True, help="the texts of errors may differ")
 @click.option(
+    "--ignore-header", "headers", multiple=True, help="name of a REST header that is not compared"
+)
+@click.option(
     "--allow",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="file of the names of conversations that may differ, one a line",
@@ -94,6 +100,7 @@ def main(
     *,
     quick: bool,
     ignore_error_texts: bool,
+    headers: tuple[str, ...],
     allow: Path | None,
     transcripts: Path | None,
 ) -> None:
@@ -111,7 +118,8 @@ def main(
         keep(transcripts / "new", after)
     n_messages = sum(line.startswith("<") for lines in before.values() for line in lines)
     click.echo(f"{len(made)} conversations, {n_messages} answers of the old server")
-    equal = compare(before, after, allowed, ignore_error_texts=ignore_error_texts)
+    ignored = [*(ERROR_TEXTS if ignore_error_texts else ()), *map(without_header, headers)]
+    equal = compare(before, after, allowed, ignored)
     click.echo(f"{'equal' if equal else 'DIFFERENT'}, {time.perf_counter() - started_s:.0f} s")
     sys.exit(0 if equal else 1)
 
@@ -130,12 +138,19 @@ def names_in(text: str) -> list[str]:
 
 
 def compare(
-    old: Transcripts, new: Transcripts, allowed: Sequence[str], *, ignore_error_texts: bool
+    old: Transcripts,
+    new: Transcripts,
+    allowed: Sequence[str],
+    ignored: Sequence[Replacement] = (),
 ) -> bool:
-    """Print what differs; return whether nothing does that may not."""
+    """Print what differs; return whether nothing does that may not.
+
+    Differences are expected in conversations of the names or patterns `allowed`; what `ignored`
+    replaces is not compared.
+    """
     different = {}
     for name, lines in old.items():
-        pair = [normalised(lines, ignore_error_texts), normalised(new[name], ignore_error_texts)]
+        pair = [normalised(each, ignored) for each in (lines, new[name])]
         if pair[0] != pair[1]:
             different[name] = pair
     expected = [name for name in different if any(fnmatchcase(name, each) for each in allowed)]
@@ -153,12 +168,17 @@ def compare(
     return not wrong
 
 
-def normalised(lines: Sequence[str], ignore_error_texts: bool) -> list[str]:
-    """Return a transcript without what is random and, where they may differ, errors' texts."""
+def normalised(lines: Sequence[str], ignored: Sequence[Replacement]) -> list[str]:
+    """Return a transcript without what is random and what is ignored."""
     text = "\n".join(lines)
-    for pattern, replacement in (*RANDOM, *(ERROR_TEXTS if ignore_error_texts else ())):
+    for pattern, replacement in (*RANDOM, *ignored):
         text = pattern.sub(replacement, text)
     return text.split("\n")
+
+
+def without_header(name: str) -> Replacement:
+    """Return the replacement that takes a REST header out of a transcript."""
+    return re.compile(rf"^< {re.escape(name.lower())}: .*\n", re.MULTILINE), ""
 
 
 async def hold_with_all(

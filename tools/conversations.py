@@ -37,7 +37,7 @@ SERVERS: Final[dict[str, tuple[str, ...]]] = {
         *("--models", "digits", "--languages", "", "--api-keys", KEY, "--origins", ORIGIN),
         *("--max-sessions", "2", "--max-sessions-per-client", "1", "--metrics-need-key"),
     ),
-    "slow": ("--models", "digits", "--languages", "", "--max-control-per-s", "2"),
+    "slow": ("--models", "digits", "--languages", "", "--max-control-per-s", "1"),
     "idle": ("--models", "digits", "--languages", "", "--idle-timeout-s", "1"),
     "expiring": ("--models", "digits", "--languages", "", "--max-session-s", "1.5"),
     "stopping": ("--models", "lines", "--languages", "", "--drain-timeout-s", "1"),
@@ -372,15 +372,15 @@ class Generator:
     def _ends(self) -> Iterator[Conversation]:
         """Yield conversations whose end the clock brings, or the server's."""
         digit = self._material.digits[1].tobytes()
-        pings = [message("ping", id=number) for number in range(12)]  # more than may come at once
-        dots = [{"id": number, "points": [[0, 9]]} for number in range(600)]
+        pings = [message("ping", id=number) for number in range(8)]  # more than may come at once
+        dots = [{"id": number, "points": [[0, 9]]} for number in range(260)]
         costs: dict[str, Messages] = {
             "pings": [],
             "a pattern": [message("configure", pattern="1+")],
             "two patterns": [message("configure", pattern="1+")] * 2,
             "ink of one message": [_zigzag(40)],
             "ink of two messages": [_zigzag(45)],
-            "ink of eight messages": [_zigzag(300)],
+            "ink of three messages": [_zigzag(100)],
             "ink that is taken back": [_zigzag(45), _zigzag(1), message("ink", undo=1)],
             "ink that is fitted": [message("ink", height=28, strokes=dots, fit=True)],
         }
