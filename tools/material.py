@@ -65,8 +65,7 @@ def draw(n_digits: int, n_words: int, n_lines: int) -> Material:
     images = mnist.load("t10k").columns
     digits = images[np.sort(random.permutation(len(images))[:n_digits])]
     ink = unipen.read()[0]
-    parts = split.parts(ink)
-    own = parts["test"] if "test" in parts else parts["report"]  # as older checkouts call it
+    own = split.parts(ink)["test"]
     words = _samples(ink, own, WORDS, n_words, random)
     return Material(digits, words, _samples(ink, own, LINES, n_lines, random))
 
