@@ -1,12 +1,15 @@
 """What all tests share: hypothesis without time limits, small nets, and what some tests need."""
 
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from inkstream.model.checkpoint import Checkpoint
+from inkstream.service import logs
 from tests import builders
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no failure
@@ -28,6 +31,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     missing = [item for item in items if not all(m.args[0] for m in item.iter_markers("needs"))]
     items[:] = [item for item in items if item not in missing]
     config.hook.pytest_deselected(items=missing)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_log_output() -> Iterator[None]:
+    """Keep logs out of the output; between tests pytest does not capture them."""
+    with Path(os.devnull).open("w") as stream:
+        logs.configure(stream=stream)
+        yield
 
 
 @pytest.fixture(scope="session")
