@@ -27,7 +27,7 @@ COMMANDS: Final = ("serve", "recognize", "stream", "train", "evaluate", "models"
 
 def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     script = (
-        "import sys; from service import cli; cli.run(['--help']);"
+        "import sys; from inkstream.service.cli import main; main.run(['--help']);"
         "print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(

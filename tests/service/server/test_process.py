@@ -202,7 +202,7 @@ def test_serving_imports_nothing_of_the_training(tiny: Checkpoint) -> None:
     script = """
 import os, signal, sys, threading
 from websockets.sync.client import connect
-from service import server
+from inkstream.service.server import process as server
 from inkstream.service.settings import Settings
 
 def stream(port):
