@@ -2,8 +2,11 @@
 
 The file is an ordinary ONNX model. Its metadata property `inkstream` holds `Metadata` as JSON; a
 property `inkstream.sha256` closes the file and holds the SHA-256 of every byte before it (protobuf
-lets a field be appended), so a truncated file and a changed byte are found before the graph is
-parsed. Nothing is unpickled.
+lets a field be appended). `read` checks the digest before anything parses the file, so a truncated
+file and a changed byte are found first; then ONNX Runtime loads the graph and hands out the
+metadata. Nothing is unpickled.
+
+`export.py` writes checkpoints; `runtime.py` runs them.
 """
 
 import dataclasses
@@ -11,39 +14,43 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Final
 
 from inkstream.model.config import OPSET, Kind, ModelConfig
 from inkstream.model.errors import CheckpointError, ConfigError
 
-if TYPE_CHECKING:
-    import onnx
+# ONNX Runtime sends usage data to its maker unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime as ort  # type: ignore[import-untyped]
+from onnxruntime.capi import (  # type: ignore[import-untyped]
+    onnxruntime_pybind11_state as ort_errors,
+)
 
 FORMAT: Final = 1  # of the metadata and of the graph's inputs and outputs
 SUFFIX: Final = ".onnx"
 WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
 FIGURES: Final = WEIGHTS_FOLDER / "figures.json"
+METADATA_KEY: Final = "inkstream"
 
-_PROPERTY: Final = b"inkstream"
 _PRODUCER: Final = b"\x12\x09inkstream"  # field 2 of a ModelProto
-_METADATA_FIELD: Final = 14  # of a ModelProto: a list of StringStringEntryProto {1: key, 2: value}
 _DIGEST_LENGTH: Final = 64
+# The protobuf of the last property, up to its value: field 14 of a ModelProto, a message of 84
+# bytes whose field 1 is the key, of 16 bytes, and whose field 2 is the digest, of 64.
+_SEAL: Final = b"\x72\x54\x0a\x10inkstream.sha256\x12\x40"
 
-
-def _entry(key: bytes, value: bytes) -> bytes:
-    """A metadata property, encoded as protobuf; what is inside must be shorter than 128 bytes."""
-    inside = bytes([0x0A, len(key)]) + key + bytes([0x12, len(value)]) + value
-    return bytes([_METADATA_FIELD << 3 | 2, len(inside)]) + inside
-
-
-_SEAL: Final = _entry(b"inkstream.sha256", b"0" * _DIGEST_LENGTH)[:-_DIGEST_LENGTH]
+# What ONNX Runtime raises for a model that it cannot run; they share no base but Exception.
+_MODEL_ERRORS: Final = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +77,12 @@ class Metadata:
             raise ConfigError(f"temperatures are {self.temperatures}, expected positive numbers")
 
     def to_json(self) -> str:
-        """The text that lies in the file; `from_json` reads it back."""
+        """Return the text that lies in the file; `from_json` reads it back."""
         return json.dumps(dataclasses.asdict(self) | {"config": self.config.to_dict()})
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "Metadata":
-        """Read `to_json`'s text; raises `CheckpointError` if it is anything else."""
+    def from_json(cls, text: str) -> "Metadata":
+        """Read `to_json`'s text; raise `CheckpointError` if it is anything else."""
         try:
             values = json.loads(text)
             for name, readable in (("format", FORMAT), ("opset", OPSET)):
@@ -92,11 +99,12 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint file whose digest and metadata were found right; `content` is the ONNX model."""
+    """A checkpoint whose digest and metadata were found right, loaded by ONNX Runtime."""
 
     path: Path
     metadata: Metadata
-    content: bytes = dataclasses.field(repr=False)
+    content: bytes = dataclasses.field(repr=False)  # of the file, an ONNX model
+    session: ort.InferenceSession = dataclasses.field(repr=False, compare=False)
 
     @property
     def digest(self) -> str:
@@ -105,19 +113,19 @@ class Checkpoint:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Measured figures: what training held out tells, and of shipped nets the reports."""
+        """Measured figures: the metadata's, and of shipped nets the reports'."""
         return self.metadata.metrics | _reported().get(self.digest, {})
 
 
 @cache
 def _reported() -> dict[str, dict[str, float]]:
-    """The reports' figures of shipped nets, by digest; `make figures` writes them."""
+    """Return the reports' figures of shipped nets, by digest; `make figures` writes them."""
     figures: dict[str, dict[str, float]] = json.loads(FIGURES.read_bytes())
     return figures
 
 
 def find(name_or_path: str | Path, folder: Path | None = None) -> Path:
-    """The file of a model: a name is sought in `folder`, then among the shipped ones.
+    """Return the file of a model: a name is sought in `folder`, then among the shipped ones.
 
     What holds a path separator or ends in `.onnx` is a path and stands for itself. Raises
     `CheckpointError` that lists the known names if there is no such file.
@@ -135,10 +143,16 @@ def find(name_or_path: str | Path, folder: Path | None = None) -> Path:
     raise CheckpointError(f"no model {str(name_or_path)!r}, known: {', '.join(known) or 'none'}")
 
 
-def read(path: Path, kind: Kind | None = None) -> Checkpoint:
-    """Read and verify a checkpoint, of any kind or of the one that is needed.
+def read(path: Path, kind: Kind | None = None, threads: int = 1) -> Checkpoint:
+    """Read and verify a checkpoint, and load its graph.
 
-    Raises `CheckpointError` that says what is wrong with it.
+    Args:
+        path: of the file.
+        kind: of net that is needed; None is any.
+        threads: that one run of the net may use.
+
+    Raises:
+        CheckpointError: it says what is wrong with the file.
     """
     try:
         content = path.read_bytes()
@@ -146,10 +160,14 @@ def read(path: Path, kind: Kind | None = None) -> Checkpoint:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     try:
         _verify(content)
-        metadata = Metadata.from_json(_property(content, _PROPERTY))
+        session = _load(content, threads)
+        properties = session.get_modelmeta().custom_metadata_map
+        if METADATA_KEY not in properties:
+            raise CheckpointError(f"its metadata lacks {METADATA_KEY!r}")
+        metadata = Metadata.from_json(properties[METADATA_KEY])
         if kind is not None and metadata.config.kind != kind:
             raise CheckpointError(f"it is a {metadata.config.kind}, expected a {kind}")
-        return Checkpoint(path, metadata, content)
+        return Checkpoint(path, metadata, content, session)
     except CheckpointError as error:
         raise CheckpointError(f"{path.name}: {error}") from error
 
@@ -170,86 +188,29 @@ def _verify(content: bytes) -> None:
         )
 
 
-def _property(content: bytes, key: bytes) -> bytes:
-    """The value of one metadata property of an encoded ModelProto."""
-    for field, entry in _fields(memoryview(content)):
-        if field == _METADATA_FIELD:
-            pair = dict(_fields(entry))
-            if bytes(pair.get(1, b"")) == key:
-                return bytes(pair.get(2, b""))
-    raise CheckpointError(f"its metadata lacks {key.decode()!r}")
+def sealed(body: bytes) -> bytes:
+    """Return an encoded ONNX model with the digest of its bytes behind it."""
+    return body + _SEAL + hashlib.sha256(body).hexdigest().encode()
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and content of the length-delimited fields of a protobuf message, in order."""
-    position = 0
-    while position < len(message):
-        tag, position = _varint(message, position)
-        length, wire_type = 0, tag & 7
-        if wire_type == 0:
-            _, position = _varint(message, position)
-        elif wire_type == 2:
-            length, position = _varint(message, position)
-            yield tag >> 3, message[position : position + length]
-        else:
-            raise CheckpointError(f"not an ONNX model: wire type {wire_type} at byte {position}")
-        position += length
+def _load(content: bytes, threads: int) -> ort.InferenceSession:
+    """Load a graph; raise `CheckpointError` if ONNX Runtime cannot.
 
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """A base-128 number, least significant group first, and the position after it."""
-    value = shift = 0
-    while position < len(message):
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, position
-    raise CheckpointError("not an ONNX model: it ends within a number")
-
-
-def export(path: Path, weights: Mapping[str, NDArray[np.float32]], metadata: Metadata) -> None:
-    """Write a checkpoint; an older one at `path` is replaced only when the new one is on the disk.
-
-    Args:
-        path: where the file goes.
-        weights: the net's `state_dict()` as arrays.
-        metadata: its `config` gives the dimensions, its `temperatures` the calibration.
-
-    Raises:
-        CheckpointError: the weights do not fit the dimensions or are not finite.
-        OSError: the file cannot be written.
+    One thread by default and no spinning: the event loop shares the machine with the net. Without
+    arena and memory patterns nothing stays allocated after a large batch, and no plan is kept for
+    each of the many shapes that come; measured, a step takes as long as with them.
     """
-    _check_weights(weights, metadata.config)
-    model = build_graph(metadata.config, weights, metadata.temperatures)
-    model.metadata_props.add(key=_PROPERTY.decode(), value=metadata.to_json())
-    body: bytes = model.SerializeToString(deterministic=True)
-    write_whole(path, body + _SEAL + hashlib.sha256(body).hexdigest().encode())
-
-
-def build_graph(
-    config: ModelConfig, weights: Mapping[str, NDArray[np.float32]], temperatures: Sequence[float]
-) -> "onnx.ModelProto":
-    """The ONNX graph of a net of either kind; its metadata are not in it yet."""
-    from inkstream.model import export as builders  # noqa: PLC0415 - needs onnx, not for serving
-
-    build = (
-        builders.build_transcriber if config.kind == "transcriber" else builders.build_classifier
-    )
-    return build(config, weights, temperatures)
-
-
-def _check_weights(weights: Mapping[str, NDArray[np.float32]], config: ModelConfig) -> None:
-    """Raise `CheckpointError` unless names, shapes and values are those of the config's net."""
-    expected = config.weight_shapes()
-    if wrong := weights.keys() ^ expected.keys():
-        raise CheckpointError(f"weights are missing or unknown: {', '.join(sorted(wrong))}")
-    for name, shape in expected.items():
-        if weights[name].shape != shape:
-            raise CheckpointError(f"{name} is {weights[name].shape}, expected {shape}")
-        if not np.isfinite(weights[name]).all():
-            raise CheckpointError(f"{name} holds numbers that are not finite")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except _MODEL_ERRORS as error:
+        raise CheckpointError(f"ONNX Runtime {ort.__version__} refuses it: {error}") from error
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
@@ -266,6 +227,6 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Plain values of everything that is known about it, for JSON and for tables."""
+    """Return plain values of everything that is known about it, for JSON and for tables."""
     values: dict[str, Any] = json.loads(checkpoint.metadata.to_json())
     return values | {"metrics": checkpoint.metrics}

@@ -15,16 +15,17 @@ MAX_LAYERS: Final = 8
 MAX_CONTEXT: Final = 16
 MAX_CHANNELS: Final = 512
 MAX_CONVOLUTIONS: Final = 4
-
 MAX_FLUSH_COLUMNS: Final = 64
-LATER: Final = {"channels", "flush_columns"}  # dimensions that the first checkpoints do not name
 
 OPSET: Final = 18  # of the operators of its graph
 
-STEP_COLUMNS: Final = 2  # that a transcriber takes at a time
-KERNEL_STEPS: Final = 3  # that each of its convolutions sees, the newest included
-END_DELAY: Final = 2  # steps from a letter's last one to its score that says it has ended
-KERNEL_ROWS: Final = 4  # that each of them sees, at every second row
+# A transcriber's time.
+STEP_COLUMNS: Final = 2  # columns that it takes at a time
+KERNEL_STEPS: Final = 3  # steps that each of its convolutions sees, the newest included
+KERNEL_ROWS: Final = 4  # rows that each of them sees, at every second row
+END_DELAY: Final = 2  # steps from a letter's last one to the score that it has ended
+
+_OPTIONAL: Final = {"channels", "flush_columns"}  # dimensions that the first checkpoints lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class ModelConfig:
     layers: int = 2  # L
     units: int = 256  # U, cells of one LSTM layer
     channels: tuple[int, ...] = ()  # of a transcriber's convolutions, each of which halves the rows
-    flush_columns: int = 0  # blank ones that make a transcriber say what it still holds back
+    flush_columns: int = 0  # blank columns after which a transcriber holds no letter back
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -64,7 +65,7 @@ class ModelConfig:
         if self.kind == "transcriber":
             self._check_transcriber()
         elif self.channels or self.flush_columns:
-            raise ConfigError("channels and flush_columns are a transcriber's")
+            raise ConfigError("a classifier has no channels and no flush_columns")
 
     def _check_transcriber(self) -> None:
         """Raise `ConfigError` unless the convolutions fit the rows."""
@@ -86,62 +87,17 @@ class ModelConfig:
             raise ConfigError("labels of a transcriber are single characters")
 
     @property
+    def step_columns(self) -> int:
+        """Columns that the net takes at a time."""
+        return STEP_COLUMNS if self.kind == "transcriber" else 1
+
+    @property
     def n_scores(self) -> int:
         """Scores after a column, S: of K labels, and a transcriber's blank and letter end."""
         return len(self.labels) + (2 if self.kind == "transcriber" else 0)
 
-    @property
-    def state_parts(self) -> tuple[int, ...]:
-        """Sizes of what lies in the net's state, in order: see the nets for what they are."""
-        cells = self.layers * self.units
-        if self.kind == "classifier":
-            return ((self.context - 1) * self.column_height, cells, cells, 1)
-        maps = (
-            (KERNEL_STEPS - 1) * channels * (self.column_height >> index)
-            for index, channels in enumerate((1, *self.channels[:-1]))
-        )
-        return (*maps, cells, cells)
-
-    @property
-    def state_size(self) -> int:
-        """Numbers of one session's row of state, D.
-
-        Behind the net's own state a transcriber's row holds what it said last, a column that waits
-        for its partner, and two flags: see `inkstream.model.runtime`.
-        """
-        held = self.n_scores + self.column_height + 2 if self.kind == "transcriber" else 0
-        return sum(self.state_parts) + held
-
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the net's weights, those of its `state_dict()`."""
-        if self.kind == "classifier":
-            shapes = _linear("convolution", self.features, self.context * self.column_height)
-            shapes |= _linear("head", len(self.labels), self.units)
-            layer_names = [f"lstm.{{}}_l{layer}" for layer in range(self.layers)]
-        else:
-            shapes, inputs = {}, 1
-            for index, channels in enumerate(self.channels):
-                width = KERNEL_STEPS if index else KERNEL_STEPS - 1 + STEP_COLUMNS
-                name = f"convolutions.{index}"
-                shapes[f"{name}.weight"] = (channels, inputs, KERNEL_ROWS, width)
-                shapes[f"{name}.bias"] = (channels,)
-                inputs = channels
-            rows = self.column_height >> len(self.channels)
-            shapes |= _linear("features", self.features, inputs * rows)
-            shapes |= {"norm.weight": (self.features,), "norm.bias": (self.features,)}
-            shapes |= _linear("head", 1 + len(self.labels), self.units)
-            shapes |= _linear("ends", 1, self.units)
-            layer_names = [f"lstm.{layer}.{{}}_l0" for layer in range(self.layers)]
-        for layer, name in enumerate(layer_names):
-            inputs = self.units if layer else self.features
-            shapes[name.format("weight_ih")] = (4 * self.units, inputs)
-            shapes[name.format("weight_hh")] = (4 * self.units, self.units)
-            shapes[name.format("bias_ih")] = (4 * self.units,)
-            shapes[name.format("bias_hh")] = (4 * self.units,)
-        return shapes
-
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` reads them back."""
+        """Return plain values for JSON; `from_dict` reads them back."""
         return dataclasses.asdict(self) | {
             "labels": list(self.labels),
             "channels": list(self.channels),
@@ -149,18 +105,13 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
-        """Build from `to_dict`'s values; raises `ConfigError` for unknown or missing names."""
+        """Build from `to_dict`'s values; raise `ConfigError` for unknown or missing names."""
         names = {field.name for field in dataclasses.fields(cls)}
         if unknown := values.keys() - names:
             raise ConfigError(f"unknown dimensions: {', '.join(sorted(unknown))}")
-        if missing := names - values.keys() - LATER:
+        if missing := names - values.keys() - _OPTIONAL:
             raise ConfigError(f"missing dimensions: {', '.join(sorted(missing))}")
         tuples: dict[str, Any] = {
             name: tuple(values[name]) for name in ("labels", "channels") if name in values
         }
         return cls(**values | tuples)
-
-
-def _linear(name: str, outputs: int, inputs: int) -> dict[str, tuple[int, ...]]:
-    """The shapes of a linear layer's weights."""
-    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}

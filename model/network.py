@@ -1,19 +1,59 @@
-"""The nets: both read columns from left to right, and know nothing of those to come.
+"""The two nets, in torch. Both read columns from left to right and never use a later one.
 
 The LSTM is Hochreiter and Schmidhuber's (Neural Computation 9(8), 1997) with the forget gate of
-Gers et al. (2000). Result t depends on columns 0..t and on nothing later, so the same weights read
-a whole image at once or one column at a time.
+Gers et al. (2000). Answer t depends on columns 0..t alone, so the same weights read a whole image
+at once or one column at a time: `forward` takes a state and returns the state after.
+
+This file and `export.py`, which writes the same nets as ONNX graphs, are all that one edits to
+change an architecture: shapes of weights and states are asked of the nets.
 """
 
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from inkstream.model.config import KERNEL_ROWS, KERNEL_STEPS, STEP_COLUMNS, ModelConfig
 
-FORGET_BIAS = 1.0  # cells start by remembering: Jozefowicz et al., ICML 2015
+FORGET_BIAS: Final = 1.0  # cells start by remembering: Jozefowicz et al., ICML 2015
+
+
+class CausalNet(nn.Module, ABC):
+    """A net that reads streams: what it must remember of each is one row of D numbers."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    @abstractmethod
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the parts of one stream's state, in the order in which they lie in its row."""
+
+    @property
+    def state_size(self) -> int:
+        """Numbers of one stream's state, D."""
+        return sum(map(math.prod, self.state_shapes))
+
+    def initial_state(self, batch: int) -> Tensor:
+        """Return the state before any column, [B, D]: all zeros."""
+        return next(self.parameters()).new_zeros(batch, self.state_size)
+
+    def _split_state(self, state: Tensor | None, batch: int) -> list[Tensor]:
+        """Return the parts of a state [B, D], each [B, *shape]; None is the initial state."""
+        if state is None:
+            state = self.initial_state(batch)
+        parts = torch.split(state, list(map(math.prod, self.state_shapes)), 1)
+        return [part.view(batch, *own) for part, own in zip(parts, self.state_shapes, strict=True)]
+
+
+def _join_state(parts: Sequence[Tensor]) -> Tensor:
+    """Return the state [B, D] of its parts, each [B, ...]."""
+    return torch.cat([part.flatten(1) for part in parts], 1)
 
 
 def set_forget_bias(lstm: nn.LSTM) -> None:
@@ -25,19 +65,18 @@ def set_forget_bias(lstm: nn.LSTM) -> None:
                 bias[forget] = FORGET_BIAS if name.startswith("bias_ih") else 0.0
 
 
-class ColumnLSTM(nn.Module):
-    """Causal reader of single characters.
+class ColumnLSTM(CausalNet):
+    """Classifier of single characters.
 
         columns [B, T, H] -> convolution [B, T, F] -> LSTM [B, T, U] -> head [B, T, K]
 
-    State of one session, D numbers in this order: the last `context - 1` columns, oldest first;
-    hidden states of all layers; cell states of all layers; the number of columns since the first
-    ink. The last one is used by the calibration in the exported graph; the net carries it along.
+    State: the last `context - 1` columns, oldest first; hidden and cell states of all layers; the
+    number of columns since the first ink, that one included. The last is used by the calibration in
+    the exported graph; the net only counts.
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.convolution = nn.Linear(config.context * config.column_height, config.features)
         self.lstm = nn.LSTM(
             config.features,
@@ -50,9 +89,12 @@ class ColumnLSTM(nn.Module):
         self.head = nn.Linear(config.units, len(config.labels))
         set_forget_bias(self.lstm)
 
-    def initial_state(self, batch: int) -> Tensor:
-        """The state before any column, [B, D]: all zeros."""
-        return self.head.weight.new_zeros(batch, self.config.state_size)
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of: earlier columns, hidden states, cell states, columns since the first ink."""
+        config = self.config
+        cells = (config.layers, config.units)
+        return ((config.context - 1, config.column_height), cells, cells, (1,))
 
     def forward(self, columns: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Read T columns and go on from `state`.
@@ -64,40 +106,26 @@ class ColumnLSTM(nn.Module):
         Returns:
             Scores [B, T, K] before the softmax, and the state after [B, D].
         """
-        config = self.config
-        batch, n_columns, height = columns.shape
-        if state is None:
-            state = self.initial_state(batch)
-        cells = config.layers * config.units
-        sizes = [(config.context - 1) * height, cells, cells, 1]
-        tail, hidden, cell, seen = torch.split(state, sizes, 1)
-        padded = torch.cat([tail.view(batch, -1, height), columns], 1)  # [B, context-1+T, H]
-        windows = torch.cat([padded[:, i : i + n_columns] for i in range(config.context)], 2)
+        batch, n_columns, _ = columns.shape
+        earlier, hidden, cell, since_ink = self._split_state(state, batch)
+        padded = torch.cat([earlier, columns], 1)  # [B, context - 1 + T, H]
+        context = range(self.config.context)
+        windows = torch.cat([padded[:, i : i + n_columns] for i in context], 2)
         features = torch.relu(self.convolution(windows))  # [B, T, F]
-        shape = (batch, config.layers, config.units)
         outputs, (hidden, cell) = self.lstm(
-            features,
-            (
-                hidden.view(shape).transpose(0, 1).contiguous(),
-                cell.view(shape).transpose(0, 1).contiguous(),
-            ),
-        )
+            features, (hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
+        )  # [B, T, U], [L, B, U] each
         scores = self.head(self.dropout(outputs))  # [B, T, K]
-        ink = (columns.amax(2) > 0).cumsum(1) + seen  # [B, T], above 0 from the first ink on
-        after = torch.cat(
-            [
-                padded[:, n_columns:].reshape(batch, -1),
-                hidden.transpose(0, 1).reshape(batch, -1),
-                cell.transpose(0, 1).reshape(batch, -1),
-                seen + (ink > 0).sum(1, keepdim=True),
-            ],
-            1,
+        ink = (columns.amax(2) > 0).cumsum(1) + since_ink  # [B, T], above 0 from the first ink on
+        since_ink = since_ink + (ink > 0).sum(1, keepdim=True)
+        earlier = padded[:, n_columns:]
+        return scores, _join_state(
+            [earlier, hidden.transpose(0, 1), cell.transpose(0, 1), since_ink]
         )
-        return scores, after
 
 
-class LineLSTM(nn.Module):
-    """Causal reader of lines: strided convolutions, LSTM layers, two heads.
+class LineLSTM(CausalNet):
+    """Transcriber of lines: strided convolutions, LSTM layers, two heads.
 
         columns [B, T, H] -> convolutions [B, T/2, C * rows] -> features [B, T/2, U]
           -> LSTM layers [B, T/2, U] -> scores [B, T/2, 1 + K] and letter ends [B, T/2]
@@ -105,34 +133,29 @@ class LineLSTM(nn.Module):
     It takes two columns a step and answers after each pair. The scores are those of CTC (Graves et
     al., ICML 2006), the blank first. A letter end is the score that a letter ended `END_DELAY`
     steps ago: what follows a letter tells that it has ended. The convolutions, causal in time,
-    halve the rows: pixels by themselves have no tolerance for the height at which a hand writes.
+    halve the rows: pixels by themselves have no tolerance for the height at which someone writes.
     Features are normalised (Ba et al., arXiv 1607.06450): without it they grew until the first
     layer's cells were saturated, and nothing more was learned. Each layer adds to what it reads (He
     et al., CVPR 2016): without it three layers learn slower at first than one.
 
-    `both_ways` gives each layer a second LSTM that reads from the end of the line: a net that knows
-    the future, to compare with. It cannot stream and is never served.
+    `bidirectional` gives each layer a second LSTM that reads from the end of the line: a reference
+    model that knows the future. It cannot stream and is never served.
 
-    Parts of its state, in this order: for each convolution the last two steps of what it reads
-    (columns, or maps of channels by rows); hidden states of all layers; cell states of all layers.
+    State: for each convolution the last columns of what it reads, two of pixels, two of rows by
+    channels; hidden and cell states of all layers.
     """
 
     def __init__(
-        self,
-        config: ModelConfig,
-        dropout: float = 0.0,
-        *,
-        both_ways: bool = False,
+        self, config: ModelConfig, dropout: float = 0.0, *, bidirectional: bool = False
     ) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.dropout = dropout
         self.convolutions = nn.ModuleList()
         inputs, rows = 1, config.column_height
         for channels in config.channels:
-            step = 1 if self.convolutions else STEP_COLUMNS
-            kernel = (KERNEL_ROWS, KERNEL_STEPS - 1 + step)
-            convolution = nn.Conv2d(inputs, channels, kernel, stride=(2, step), padding=(1, 0))
+            stride = 1 if self.convolutions else STEP_COLUMNS
+            kernel = (KERNEL_ROWS, KERNEL_STEPS - 1 + stride)
+            convolution = nn.Conv2d(inputs, channels, kernel, stride=(2, stride), padding=(1, 0))
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
             assert convolution.bias is not None
             nn.init.zeros_(convolution.bias)  # torch's own start lets biases drown the ink
@@ -143,53 +166,84 @@ class LineLSTM(nn.Module):
         self.features = nn.Linear(inputs * rows, config.features)
         self.norm = nn.LayerNorm(config.features)
         self.lstm = nn.ModuleList(_layer(config.units) for _ in range(config.layers))
-        n_backwards = config.layers if both_ways else 0
+        n_backwards = config.layers if bidirectional else 0
         self.backwards = nn.ModuleList(_layer(config.units) for _ in range(n_backwards))
         self.head = nn.Linear(config.units, 1 + len(config.labels))
         self.ends = nn.Linear(config.units, 1)
 
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of: each convolution's earlier steps, hidden states, cell states."""
+        config = self.config
+        earlier = [
+            (KERNEL_STEPS - 1, channels * (config.column_height >> index))
+            for index, channels in enumerate(config.channels[:-1], 1)
+        ]
+        cells = (config.layers, config.units)
+        return ((1, STEP_COLUMNS * config.column_height), *earlier, cells, cells)
+
     def forward(
-        self, columns: Tensor, random: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Read whole lines from their start.
+        self, columns: Tensor, state: Tensor | None = None, rng: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Read T columns and go on from `state`; a bidirectional net reads whole lines alone.
 
         Args:
             columns: [B, T, H], 0 = paper, 1 = ink, T even.
-            random: draws what is dropped out in training.
+            state: [B, D], or None for the start of a line.
+            rng: draws what is dropped out in training.
 
         Returns:
-            Scores [B, T/2, 1 + K] and letter ends [B, T/2], both before their softmax or sigmoid.
+            Scores [B, T/2, 1 + K] and letter ends [B, T/2], both before their softmax or sigmoid,
+            and the state after [B, D].
         """
-        random = random if self.training else None
+        rng = rng if self.training else None
+        *earlier, hidden, cell = self._split_state(state, len(columns))
+        after = []
         maps = columns.transpose(1, 2).unsqueeze(1)  # [B, 1, H, T]
-        maps = maps.contiguous(memory_format=torch.channels_last)
-        for convolution in self.convolutions:
-            before = functional.pad(maps, (KERNEL_STEPS - 1, 0))
-            maps = torch.relu(convolution(before))  # [B, C, rows, T/2]
+        for convolution, past in zip(self.convolutions, earlier, strict=True):
+            maps = torch.cat([_as_maps(past, maps.shape[2]), maps], 3)  # two columns more
+            maps = maps.contiguous(memory_format=torch.channels_last)
+            after.append(maps[..., 1 - KERNEL_STEPS :].permute(0, 3, 2, 1))  # [B, 2, rows, C]
+            maps = torch.relu(convolution(maps))  # [B, C, rows, T/2]
         steps = maps.permute(0, 3, 1, 2).flatten(2)  # [B, T/2, C * rows]
         steps = torch.relu(self.norm(self.features(steps)))
-        for layer, backwards in zip_longest(self.lstm, self.backwards):
-            more = layer(steps)[0]
+        cells = []
+        for i, (layer, backwards) in enumerate(zip_longest(self.lstm, self.backwards)):
+            before_layer = (hidden[None, :, i].contiguous(), cell[None, :, i].contiguous())
+            more, after_layer = layer(steps, before_layer)  # [B, T/2, U], [1, B, U] each
+            cells.append(after_layer)
             if backwards is not None:
                 more = more + backwards(steps.flip(1))[0].flip(1)
-            steps = steps + dropped(more, self.dropout, random)
-        return self.head(steps), self.ends(steps).squeeze(2)
+            steps = steps + _dropout(more, self.dropout, rng)
+        after += [torch.cat(parts).transpose(0, 1) for parts in zip(*cells, strict=True)]
+        return self.head(steps), self.ends(steps).squeeze(2), _join_state(after)
 
 
 def _layer(units: int) -> nn.LSTM:
-    """One LSTM layer as wide as what it reads, whose cells start by remembering."""
+    """Return one LSTM layer as wide as what it reads, whose cells start by remembering."""
     lstm = nn.LSTM(units, units, batch_first=True)
     set_forget_bias(lstm)
     return lstm
 
 
-def dropped(values: Tensor, share: float, random: torch.Generator | None) -> Tensor:
-    """Values [B, T, U] with a share of them set to 0 and the others raised; all without `random`.
+def _as_maps(past: Tensor, rows: int) -> Tensor:
+    """Return earlier steps of a convolution's input, [B, ...], as maps [B, C, rows, 2]."""
+    return past.view(len(past), KERNEL_STEPS - 1, rows, -1).permute(0, 3, 2, 1)
+
+
+def _dropout(values: Tensor, share: float, rng: torch.Generator | None) -> Tensor:
+    """Return values [B, T, U] with a share of them set to 0 and the others raised; all without rng.
 
     torch's own dropout draws from one generator for all threads, so that two of them together
     would make no run repeatable.
     """
-    if random is None or not share:
+    if rng is None or not share:
         return values
-    kept = torch.rand(values.shape, generator=random, device=random.device) >= share
+    kept = torch.rand(values.shape, generator=rng, device=rng.device) >= share
     return values * kept / (1 - share)
+
+
+def empty_net(config: ModelConfig) -> CausalNet:
+    """Return the net of a config without numbers in it: for the shapes of weights and state."""
+    with torch.device("meta"):
+        return ColumnLSTM(config) if config.kind == "classifier" else LineLSTM(config)

@@ -181,11 +181,10 @@ class Recognizer:
     def __init__(
         self,
         checkpoint: Checkpoint,
-        threads: int = 1,
         hints: Hints = NO_HINTS,
         characters: str | None = None,
     ) -> None:
-        self._runtime = Runtime(checkpoint, threads)
+        self._runtime = Runtime(checkpoint)
         self._digest = checkpoint.digest
         self._decoder = new_decoder(self._runtime.config, hints, characters)
 
@@ -283,7 +282,7 @@ class Recognizer:
         if state is None:
             row = self._runtime.initial_state(1)[0]
             state = State(_frozen(row), 0, self._digest)
-        if state.model != self._digest or len(state.row) != self._runtime.config.state_size:
+        if state.model != self._digest or len(state.row) != self._runtime.state_size:
             raise InputError(
                 f"state belongs to the net {state.model[:16]}, this one is {self._digest[:16]}"
             )
@@ -312,9 +311,9 @@ def load(
         DataError: there is no such language model.
         InputError: a classifier has no use for hints, or they or `characters` cannot be used.
     """
-    checkpoint = checkpoints.read(checkpoints.find(name_or_path))
+    checkpoint = checkpoints.read(checkpoints.find(name_or_path), threads=threads)
     model = None if language is None else languages.load(language)
-    return Recognizer(checkpoint, threads, Hints(model, **known), characters)
+    return Recognizer(checkpoint, Hints(model, **known), characters)
 
 
 def _pixels(column: ArrayLike, height: int) -> NDArray[np.uint8]:

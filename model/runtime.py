@@ -1,43 +1,29 @@
-"""Runs a checkpoint with ONNX Runtime: columns and states in, scores and states out.
+"""Runs a net with ONNX Runtime: columns and states in, scores and states out.
 
-A net that takes two columns a step, answered column by column.
-
-A session's columns come one at a time, so one may wait for its partner. A row of state therefore
-holds, behind the net's own state: what the net said last, [S]; the column that waits, [H]; whether
-one waits; and whether anything has been said. The first column of a pair repeats the answer before
-it; before any answer all is blank.
+A transcriber takes two columns a step, but a stream's columns come one at a time, so one may wait
+for its partner. A stream's state therefore holds, behind the net's own: the newest scores, [S]; the
+column that waits, [H]; whether one waits; and whether there were scores before. The first column
+of a pair repeats the scores before it; before any step all is blank.
 """
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from onnxruntime.capi import (  # type: ignore[import-untyped]
-    onnxruntime_pybind11_state as ort_errors,
-)
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.config import STEP_COLUMNS, ModelConfig
 from inkstream.model.errors import CheckpointError, InputError
 
-# ONNX Runtime sends usage data to its maker unless this is set before it is imported.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+Scores = NDArray[np.float32]  # [T, B, S], see `Runtime.run`
+States = NDArray[np.float32]  # [B, D]
+Columns = NDArray[np.uint8]  # [T, B, H], 0 = paper, 255 = ink
 
+NEVER: Final = -30.0  # log-probability of all but the blank before the first step
 
 _OUTPUTS: Final = ["scores", "state_after"]
-
-# What ONNX Runtime raises for a model that it cannot run; they share no base but Exception.
-_MODEL_ERRORS: Final = (
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
+_WAITS: Final = -2  # place in a state of whether a column waits
+_ANSWERED: Final = -1  # place of whether there were scores before
 
 
 class Runtime:
@@ -47,44 +33,40 @@ class Runtime:
     metadata promises.
     """
 
-    def __init__(self, checkpoint: Checkpoint, threads: int = 1) -> None:
+    def __init__(self, checkpoint: Checkpoint) -> None:
         self.metadata = checkpoint.metadata
-        self.config = checkpoint.metadata.config
-        try:
-            self._session = ort.InferenceSession(
-                checkpoint.content, _options(threads), providers=["CPUExecutionProvider"]
-            )
-        except _MODEL_ERRORS as error:
-            raise CheckpointError(
-                f"{checkpoint.path.name}: ONNX Runtime {ort.__version__} refuses it: {error}"
-            ) from error
-        self._check(checkpoint.path.name)
+        self.config = config = checkpoint.metadata.config
+        self._session = checkpoint.session
+        self._net_size = own = self._checked_state_size(checkpoint.path.name)
+        self.state_size = own  # D
+        if config.step_columns > 1:
+            self._newest = slice(own, own + config.n_scores)
+            self._held = slice(own + config.n_scores, own + config.n_scores + config.column_height)
+            self.state_size = self._held.stop + 2
+            self._before_any = np.full(config.n_scores, NEVER, np.float32)
+            self._before_any[0] = 0  # blank, and no letter's end
 
-    def _check(self, name: str) -> None:
-        """Raise `CheckpointError` unless inputs and outputs are those of the metadata."""
+    def _checked_state_size(self, name: str) -> int:
+        """Return the size of the net's state; raise `CheckpointError` for another graph."""
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        found = {value.name: (value.type, list(value.shape)) for value in (*inputs, *outputs)}
         config = self.config
-        step = STEP_COLUMNS if config.kind == "transcriber" else 1
-        state_size = sum(config.state_parts)
+        size = inputs[-1].shape[-1] if inputs else None
         expected = {
-            "columns": ("tensor(uint8)", ["T", "B", step * config.column_height]),
-            "state": ("tensor(float)", ["B", state_size]),
+            "columns": ("tensor(uint8)", ["T", "B", config.step_columns * config.column_height]),
+            "state": ("tensor(float)", ["B", size]),
             "scores": ("tensor(float)", ["T", "B", config.n_scores]),
-            "state_after": ("tensor(float)", ["B", state_size]),
+            "state_after": ("tensor(float)", ["B", size]),
         }
-        found = {
-            value.name: (value.type, list(value.shape))
-            for value in (*self._session.get_inputs(), *self._session.get_outputs())
-        }
-        if found != expected:
+        if found != expected or not isinstance(size, int):
             raise CheckpointError(f"{name}: the graph takes and gives {found}, expected {expected}")
+        return size
 
-    def initial_state(self, batch: int) -> NDArray[np.float32]:
-        """States before any column, [B, D]: all zeros."""
-        return np.zeros((batch, self.config.state_size), np.float32)
+    def initial_state(self, batch: int) -> States:
+        """Return states before any column, [B, D]: all zeros."""
+        return np.zeros((batch, self.state_size), np.float32)
 
-    def run(
-        self, columns: NDArray[np.uint8], state: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def run(self, columns: Columns, state: States) -> tuple[Scores, States]:
         """Read T columns in each of B streams.
 
         Args:
@@ -101,26 +83,20 @@ class Runtime:
         n_columns, batch = columns.shape[:2]
         if not n_columns or not batch:
             raise InputError(f"{n_columns} columns in {batch} streams, expected at least 1 in 1")
-        if state.shape != (batch, self.config.state_size):
-            expected = (batch, self.config.state_size)
+        if state.shape != (batch, self.state_size):
+            expected = (batch, self.state_size)
             raise InputError(f"state has shape {state.shape}, expected {expected}")
         if columns.shape[2] != self.config.column_height:
             raise InputError(
                 f"columns have {columns.shape[2]} pixels, expected {self.config.column_height}"
             )
-        if self.config.kind == "transcriber":
-            return run_pairs(self._step, self.config, columns, state)
+        if self.config.step_columns > 1:
+            return self._run_strided(columns, state)
         return self._step(columns, state)
 
-    def _step(
-        self, columns: NDArray[np.uint8], state: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        scores, after = self._session.run(_OUTPUTS, {"columns": columns, "state": state})
-        return scores, after
-
     def run_ragged(
-        self, columns: Sequence[NDArray[np.uint8]], state: NDArray[np.float32]
-    ) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+        self, columns: Sequence[NDArray[np.uint8]], state: States
+    ) -> tuple[list[NDArray[np.float32]], States]:
         """Read a different number of columns in each of B streams.
 
         Nothing is padded (padding costs a full step of the net for each empty place): what all
@@ -153,92 +129,53 @@ class Runtime:
             start = end
         return [np.concatenate(own) for own in pieces], after
 
+    def _step(self, columns: Columns, state: States) -> tuple[Scores, States]:
+        """Run the net itself, of which `columns` are whole steps and `state` is its own."""
+        scores, after = self._session.run(_OUTPUTS, {"columns": columns, "state": state})
+        return scores, after
 
-def _side_by_side(columns: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Columns [n, H] of B streams as [n, B, H]; much faster than `np.stack` where n is 1."""
-    return np.concatenate(columns).reshape(len(columns), *columns[0].shape).swapaxes(0, 1)
+    # The stride adapter: columns one by one for a net that takes several a step
 
-
-def _options(threads: int) -> ort.SessionOptions:
-    """One thread by default and no spinning: the event loop shares the machine with the net.
-
-    Without arena and memory patterns nothing stays allocated after a large batch, and no plan is
-    kept for each of the many shapes that come; measured, a step takes as long as with them.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    options.enable_mem_pattern = False
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    return options
-
-
-Floats = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
-Net = Callable[[Bytes, Floats], tuple[Floats, Floats]]  # [T, B, 2H], [B, .] -> [T, B, S], [B, .]
-
-NEVER = -30.0  # log-probability of what a net that has seen nothing does not say
-
-
-def run_pairs(
-    net: Net, config: ModelConfig, columns: Bytes, state: Floats
-) -> tuple[Floats, Floats]:
-    """Read T columns in each of B streams.
-
-    Args:
-        net: reads pairs of columns.
-        config: its dimensions.
-        columns: [T, B, H].
-        state: [B, D], left as it is.
-
-    Returns:
-        Scores [T, B, S] after each column, and the states after [B, D].
-    """
-    waits = state[:, -2] > 0
-    scores = np.empty((*columns.shape[:2], config.n_scores), np.float32)
-    after = np.empty_like(state)
-    for waiting in (False, True):
-        chosen = np.flatnonzero(waits == waiting)
-        if len(chosen) == len(state):  # all alike: nothing to sort
-            return _run_alike(net, config, columns, state, waiting)
-        if len(chosen):
-            scores[:, chosen], after[chosen] = _run_alike(
-                net, config, columns[:, chosen], state[chosen], waiting
+    def _run_strided(self, columns: Columns, state: States) -> tuple[Scores, States]:
+        """Read columns as `run` does: the streams that have a column waiting, and the others."""
+        waits = state[:, _WAITS] > 0
+        if waits.all() or not waits.any():
+            return self._run_alike(columns, state, waiting=bool(waits[0]))
+        scores = np.empty((*columns.shape[:2], self.config.n_scores), np.float32)
+        after = np.empty_like(state)
+        for waiting in (False, True):
+            chosen = np.flatnonzero(waits == waiting)
+            scores[:, chosen], after[chosen] = self._run_alike(
+                columns[:, chosen], state[chosen], waiting=waiting
             )
-    return scores, after
+        return scores, after
+
+    def _run_alike(
+        self, columns: Columns, state: States, *, waiting: bool
+    ) -> tuple[Scores, States]:
+        """Read columns of streams that all have a column waiting, or none."""
+        n_columns, batch, height = columns.shape
+        stride, own = self.config.step_columns, self._net_size
+        after = state.copy()
+        if waiting:
+            held = state[:, self._held].astype(np.uint8)
+            columns = np.concatenate([held[None], columns])  # [T + 1, B, H]
+        n_steps, rest = divmod(len(columns), stride)
+        before = np.where(state[:, _ANSWERED:] > 0, state[:, self._newest], self._before_any)
+        answers = before[None]  # [1 + n_steps, B, S]
+        if n_steps:
+            whole = columns[: n_steps * stride].reshape(n_steps, stride, batch, height)
+            steps = whole.swapaxes(1, 2).reshape(n_steps, batch, stride * height)
+            new, after[:, :own] = self._step(steps, np.ascontiguousarray(state[:, :own]))
+            answers = np.concatenate([answers, new])
+            after[:, self._newest] = new[-1]
+            after[:, _ANSWERED] = 1
+        after[:, self._held] = columns[-1] if rest else 0
+        after[:, _WAITS] = rest
+        step_of_column = (np.arange(n_columns) + waiting + 1) // stride
+        return answers[step_of_column], after
 
 
-def _run_alike(
-    net: Net, config: ModelConfig, columns: Bytes, state: Floats, waiting: bool
-) -> tuple[Floats, Floats]:
-    """The same, for streams that all have a column waiting, or none."""
-    n_columns, batch, height = columns.shape
-    own = sum(config.state_parts)
-    said_end = own + config.n_scores
-    after = state.copy()
-    if waiting:
-        held = state[:, said_end : said_end + height].astype(np.uint8)
-        columns = np.concatenate([held[None], columns])  # [T + 1, B, H]
-    n_pairs, rest = divmod(len(columns), STEP_COLUMNS)
-    before = np.where(state[:, -1:] > 0, state[:, own:said_end], _blank(config))
-    answers = before[None]  # [1 + n_pairs, B, S]
-    if n_pairs:
-        whole = columns[: n_pairs * STEP_COLUMNS].reshape(n_pairs, STEP_COLUMNS, batch, height)
-        pairs = whole.swapaxes(1, 2).reshape(n_pairs, batch, STEP_COLUMNS * height)
-        new, after[:, :own] = net(pairs, np.ascontiguousarray(state[:, :own]))
-        answers = np.concatenate([answers, new])
-        after[:, own:said_end] = new[-1]
-        after[:, -1] = 1
-    after[:, said_end : said_end + height] = columns[-1] if rest else 0
-    after[:, -2] = rest
-    which = (np.arange(n_columns) + waiting + 1) // STEP_COLUMNS
-    return answers[which], after
-
-
-def _blank(config: ModelConfig) -> Floats:
-    """What is said before anything is known: blank, and no letter's end."""
-    scores = np.full(config.n_scores, NEVER, np.float32)
-    scores[0] = 0
-    return scores
+def _side_by_side(columns: Sequence[NDArray[np.uint8]]) -> Columns:
+    """Return columns [n, H] of B streams as [n, B, H]; faster than `np.stack` where n is 1."""
+    return np.concatenate(columns).reshape(len(columns), *columns[0].shape).swapaxes(0, 1)

@@ -73,7 +73,9 @@ def _languages(settings: Settings) -> dict[str, Language]:
 def _load(
     name: str, settings: Settings, observer: Observer, languages: Mapping[str, Language]
 ) -> RunningModel:
-    checkpoint = checkpoints.read(checkpoints.find(name, settings.weights))
+    checkpoint = checkpoints.read(
+        checkpoints.find(name, settings.weights), threads=settings.threads
+    )
     metadata = checkpoint.metadata
     if metadata.config.kind == "classifier":
         languages = NO_LANGUAGES
@@ -89,7 +91,7 @@ def _load(
         metrics=checkpoint.metrics,
         languages=tuple(languages),
     )
-    runtime = Runtime(checkpoint, settings.threads)
+    runtime = Runtime(checkpoint)
     engine = Engine(
         runtime,
         max_batch=settings.max_batch,

@@ -13,6 +13,7 @@ from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint, Metadata
 from inkstream.model.config import ModelConfig
 from inkstream.model.data.images import Dataset
+from inkstream.model.export import export, weight_shapes
 from inkstream.model.runtime import Runtime
 
 DIGITS = tuple("0123456789")
@@ -46,7 +47,7 @@ def weights(of: ModelConfig, seed: int = 0) -> dict[str, NDArray[np.float32]]:
     rng = np.random.default_rng(seed)
     return {
         name: rng.normal(0, 2 / shape[-1] ** 0.5, shape).astype(np.float32)
-        for name, shape in of.weight_shapes().items()
+        for name, shape in weight_shapes(of).items()
     }
 
 
@@ -77,7 +78,7 @@ def checkpoint(
 ) -> Checkpoint:
     """Write a checkpoint with random weights to `path` and read it back."""
     of = config(labels, **dimensions)
-    checkpoints.export(path, weights(of, seed), metadata(of, temperatures, path.stem))
+    export(path, weights(of, seed), metadata(of, temperatures, path.stem))
     return checkpoints.read(path)
 
 
@@ -86,12 +87,12 @@ def line_checkpoint(path: Path, seed: int = 0, **dimensions: Any) -> Checkpoint:
     of = line_config(**dimensions)
     described, random = metadata(of, (1.0, 1.0), path.stem), weights(of, seed)
     random["head.weight"] *= 3
-    checkpoints.export(path, random, described)
+    export(path, random, described)
     one_sided = Runtime(checkpoints.read(path))
     scores, _ = one_sided.run(columns(500, seed, 16)[:, None], one_sided.initial_state(1))
     random["head.bias"] -= scores[:, 0, :-1].mean(0)
     random["ends.bias"] -= scores[:, 0, -1].mean(0) + 1
-    checkpoints.export(path, random, described)
+    export(path, random, described)
     return checkpoints.read(path)
 
 

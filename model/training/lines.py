@@ -64,6 +64,7 @@ from inkstream.model.data.synthesis.composition import LineMaker
 from inkstream.model.decoding.base import Letter
 from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.errors import ConfigError, DataError
+from inkstream.model.export import weights_of
 from inkstream.model.metrics import same
 from inkstream.model.network import LineLSTM
 from inkstream.model.reader import Reader, Scores, batches, flushed, spoken_places, told
@@ -77,7 +78,6 @@ from inkstream.model.training.run_folder import (
     configuration_of,
     network_digest,
     network_weights,
-    weights_of,
 )
 
 ASCII: Final = tuple(map(chr, range(32, 127)))  # printable: what UNIPEN's labels are made of
@@ -167,7 +167,7 @@ def trained(run: Path) -> Trained:
     try:
         knobs, init = LineKnobs(**configuration["knobs"]), configuration["init"]
         labels = tuple(configuration["labels"])
-        network = LineLSTM(line_config(knobs, labels), both_ways=knobs.both_ways)
+        network = LineLSTM(line_config(knobs, labels), bidirectional=knobs.both_ways)
         network.load_state_dict(network_weights(run))
     except (KeyError, TypeError, RuntimeError) as error:
         raise DataError(f"{run} holds a run of another version: {error}") from error
@@ -366,7 +366,7 @@ class LineTask:
         known = () if start is None else start.labels
         self.labels = (*known, *(label for label in data.characters if label not in known))
         self.config = line_config(knobs, self.labels)
-        network = LineLSTM(self.config, knobs.dropout, both_ways=knobs.both_ways)
+        network = LineLSTM(self.config, knobs.dropout, bidirectional=knobs.both_ways)
         if start is not None:
             begin_with(network, start)
         elif knobs.keep:
@@ -404,7 +404,7 @@ class LineTask:
         device = next(self.network.parameters()).device
         columns = torch.from_numpy(batch.columns).to(device).float() / 255
         dropout = torch.Generator(device).manual_seed(int(random.integers(2**62)))
-        scores, ends = self.network(columns, dropout)
+        scores, ends, _ = self.network(columns, rng=dropout)
         log_probabilities = scores.float().log_softmax(2)  # [B, T/2, 1 + K]
         loss = self.knobs.end_share * end_loss(ends.float(), batch)
         if framewise < 1:
@@ -538,7 +538,7 @@ def transcribe(network: nn.Module, drawn: Sequence[Drawn], labels: Sequence[str]
         while end < len(drawn) and (end + 1 - start) * len(drawn[end].columns) < EVALUATION_COLUMNS:
             end += 1
         batch = join(drawn[start:end])
-        scores, ends = network(torch.from_numpy(batch.columns).float() / 255)
+        scores, ends, _ = network(torch.from_numpy(batch.columns).float() / 255)
         said = torch.cat([scores.log_softmax(2), functional.logsigmoid(ends).unsqueeze(2)], 2)
         for own, columns, steps in zip(said.numpy(), batch.columns, batch.steps, strict=True):
             decoder.reset()

@@ -12,6 +12,7 @@ from inkstream.model import checkpoint
 from inkstream.model.calibration import columns_since_ink, fit_temperatures
 from inkstream.model.config import ModelConfig
 from inkstream.model.data.images import Dataset
+from inkstream.model.export import export
 from inkstream.model.network import ColumnLSTM
 from inkstream.model.training.run_folder import CONFIGURATION, RunFolder, network_weights
 
@@ -64,7 +65,7 @@ def write(folder: RunFolder, metadata: checkpoint.Metadata, to: Path | None = No
     """Export the run's net into its folder, or another, and return the checkpoint's path."""
     path = (to or folder.path) / f"{metadata.name}{checkpoint.SUFFIX}"
     weights = {name: value.numpy() for name, value in network_weights(folder.path).items()}
-    checkpoint.export(path, weights, metadata)
+    export(path, weights, metadata)
     return path
 
 

@@ -101,7 +101,7 @@ class Engine:
         self._max_batch = max_batch
         self._max_columns = max_columns
         self._observer = observer
-        self._states = StateTable(runtime.config.state_size)
+        self._states = StateTable(runtime.state_size)
         self._row: deque[Seat] = deque()
         self._leaving: list[Slot] = []  # that the next run frees
         self._restores: list[tuple[Slot, State]] = []  # that the next run begins with

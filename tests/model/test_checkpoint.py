@@ -1,7 +1,7 @@
 """The checkpoint file: what goes in comes out, and whatever is wrong with it is said."""
 
 import dataclasses
-import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,15 +14,10 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from inkstream.model import checkpoint as checkpoints
-from inkstream.model.checkpoint import Checkpoint, Metadata, read
+from inkstream.model.checkpoint import Checkpoint, Metadata, read, sealed
 from inkstream.model.errors import CheckpointError, ConfigError
+from inkstream.model.export import export
 from tests import builders
-
-
-def resealed(body: bytes, of: Checkpoint) -> bytes:
-    """`body` with the digest that belongs to it, closed as `of` is."""
-    seal = of.content[-64 - 22 : -64]
-    return body + seal + hashlib.sha256(body).hexdigest().encode()
 
 
 def relabelled(of: Checkpoint, path: Path, old: str, new: str) -> Path:
@@ -32,7 +27,7 @@ def relabelled(of: Checkpoint, path: Path, old: str, new: str) -> Path:
     assert old in entries["inkstream"].value
     entries["inkstream"].value = entries["inkstream"].value.replace(old, new)
     model.metadata_props.remove(entries["inkstream.sha256"])
-    path.write_bytes(resealed(model.SerializeToString(), of))
+    path.write_bytes(sealed(model.SerializeToString()))
     return path
 
 
@@ -44,7 +39,7 @@ def test_metadata_comes_back_as_it_was_written(tmp_path: Path) -> None:
     metadata = dataclasses.replace(
         builders.metadata(config, (2.0, 1.25)), metrics={"accuracy": 0.5, "after 12": 0.25}
     )
-    checkpoints.export(tmp_path / "net.onnx", builders.weights(config), metadata)
+    export(tmp_path / "net.onnx", builders.weights(config), metadata)
     assert checkpoints.read(tmp_path / "net.onnx").metadata == metadata
 
 
@@ -147,6 +142,23 @@ def test_metadata_that_cannot_be_read_is_refused(
         checkpoints.read(relabelled(tiny, tmp_path / "net.onnx", old, new))
 
 
+def test_a_graph_that_onnx_runtime_cannot_run_is_refused(tiny: Checkpoint, tmp_path: Path) -> None:
+    model = onnx.load_from_string(tiny.content)
+    model.graph.node[0].op_type = "Teleport"
+    del model.metadata_props[1]  # the digest
+    (tmp_path / "net.onnx").write_bytes(sealed(model.SerializeToString()))
+    with pytest.raises(CheckpointError, match=r"net\.onnx: ONNX Runtime .* refuses it"):
+        checkpoints.read(tmp_path / "net.onnx")
+
+
+def test_a_model_without_metadata_is_refused(tiny: Checkpoint, tmp_path: Path) -> None:
+    model = onnx.load_from_string(tiny.content)
+    del model.metadata_props[:]
+    (tmp_path / "net.onnx").write_bytes(sealed(model.SerializeToString()))
+    with pytest.raises(CheckpointError, match=r"net\.onnx: its metadata lacks 'inkstream'"):
+        checkpoints.read(tmp_path / "net.onnx")
+
+
 def test_a_net_of_another_kind_than_needed_is_refused(tiny: Checkpoint) -> None:
     assert read(tiny.path, "classifier").digest == tiny.digest
     with pytest.raises(CheckpointError, match=r"tiny.onnx: it is a classifier, expected a trans"):
@@ -175,7 +187,7 @@ def test_weights_that_do_not_fit_are_not_written(
     config = builders.config()
     weights = builders.weights(config) | {name: value}
     with pytest.raises(CheckpointError, match=said):
-        checkpoints.export(tmp_path / "net.onnx", weights, builders.metadata(config))
+        export(tmp_path / "net.onnx", weights, builders.metadata(config))
     assert not list(tmp_path.iterdir())
 
 
@@ -227,3 +239,20 @@ def test_an_unknown_name_is_answered_with_the_known_ones(tiny: Checkpoint) -> No
         checkpoints.find("giant", tiny.path.parent)
     with pytest.raises(CheckpointError, match=r"no such file: weights/giant\.onnx"):
         checkpoints.find("weights/giant.onnx")
+
+
+def test_onnx_runtime_is_imported_with_its_telemetry_off() -> None:
+    program = """
+import os, sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "onnxruntime":
+            print(os.environ.get("ORT_DISABLE_TELEMETRY"))
+sys.meta_path.insert(0, Watch())
+import inkstream.model.checkpoint
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    told = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "1\n"

@@ -14,6 +14,7 @@ from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import ConfigError
+from inkstream.model.export import export
 from inkstream.model.network import LineLSTM
 from inkstream.model.runtime import NEVER, Runtime
 from tests import builders
@@ -25,7 +26,7 @@ TEMPERATURES = (1.3, 0.7)
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     path: Path = tmp_path_factory.mktemp("weights") / "lines.onnx"
     of = builders.line_config()
-    checkpoints.export(path, builders.weights(of, 3), builders.metadata(of, TEMPERATURES, "lines"))
+    export(path, builders.weights(of, 3), builders.metadata(of, TEMPERATURES, "lines"))
     return checkpoints.read(path)
 
 
@@ -40,13 +41,18 @@ def drawn(n_columns: int, seed: int) -> NDArray[np.uint8]:
     return rng.integers(0, 256, (n_columns, 16), np.uint8)
 
 
-def by_torch(of: ModelConfig, columns: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Log-probabilities [T, S] after each of an even number of columns, by definition."""
+def trained(of: ModelConfig) -> LineLSTM:
+    """The net whose weights the served graph has."""
     net = LineLSTM(of).eval()
     weights = builders.weights(of, 3)
     net.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return net
+
+
+def by_torch(of: ModelConfig, columns: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Log-probabilities [T, S] after each of an even number of columns, by definition."""
     with torch.no_grad():
-        raw, ends = net(torch.from_numpy(columns / np.float32(255))[None])
+        raw, ends, _ = trained(of)(torch.from_numpy(columns / np.float32(255))[None])
     labels = (raw[0] / TEMPERATURES[0]).log_softmax(1)
     ended = torch.nn.functional.logsigmoid(ends[0] / TEMPERATURES[1])
     steps = torch.cat([labels, ended[:, None]], 1)  # [T / 2, S]
@@ -60,6 +66,31 @@ def test_the_served_graph_says_what_the_trained_net_says(runtime: Runtime) -> No
     columns = drawn(60, seed=1)
     scores, _ = runtime.run(columns[:, None], runtime.initial_state(1))
     assert np.abs(scores[:, 0] - by_torch(runtime.config, columns)).max() < 1e-5
+
+
+@settings(max_examples=30)
+@given(cuts=st.lists(st.integers(1, 4), min_size=1, max_size=6), seed=st.integers(0, 99))
+def test_torch_in_pieces_torch_at_once_and_the_served_graph_column_by_column_agree(
+    runtime: Runtime, cuts: list[int], seed: int
+) -> None:
+    columns, net = drawn(2 * sum(cuts), seed), trained(runtime.config)
+    pixels = torch.from_numpy(columns / np.float32(255))[None]
+    with torch.no_grad():
+        whole = net(pixels)
+        own, pieces = None, []
+        for piece in torch.split(pixels, [2 * cut for cut in cuts], 1):
+            *answers, own = net(piece, own)
+            pieces.append(answers)
+    for at_once, in_pieces in zip(whole, zip(*pieces, strict=True), strict=False):
+        torch.testing.assert_close(torch.cat(in_pieces, 1), at_once, atol=1e-5, rtol=0)
+    torch.testing.assert_close(own, whole[2], atol=1e-5, rtol=0)
+
+    state, served = runtime.initial_state(1), []
+    for column in columns:
+        scores, state = runtime.run(column[None, None], state)
+        served.append(scores[0, 0])
+    np.testing.assert_allclose(np.array(served), by_torch(runtime.config, columns), atol=1e-5)
+    np.testing.assert_allclose(state[:, : net.state_size], whole[2].numpy(), atol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)
@@ -101,16 +132,16 @@ def test_a_column_changes_no_answer_before_it(runtime: Runtime) -> None:
         np.testing.assert_array_equal(after[:index], before[:index])
 
 
-def test_a_net_that_reads_both_ways_knows_the_future_and_one_that_does_not_does_not() -> None:
+def test_a_bidirectional_net_knows_the_future_and_a_causal_one_does_not() -> None:
     columns = torch.from_numpy(drawn(20, seed=4) / np.float32(255))[None]
     changed = columns.clone()
     changed[0, -1] = 1 - changed[0, -1]
-    for both_ways in (False, True):
+    for bidirectional in (False, True):
         torch.manual_seed(0)
-        net = LineLSTM(builders.line_config(), both_ways=both_ways).eval()
+        net = LineLSTM(builders.line_config(), bidirectional=bidirectional).eval()
         with torch.no_grad():
             same = torch.equal(net(columns)[0][:, :9], net(changed)[0][:, :9])
-        assert same is not both_ways
+        assert same is not bidirectional
 
 
 def test_nothing_is_dropped_out_but_in_training() -> None:
@@ -119,8 +150,8 @@ def test_nothing_is_dropped_out_but_in_training() -> None:
     with torch.no_grad():
         whole = net(columns)[0]
         random = torch.Generator().manual_seed(0)
-        assert not torch.equal(net(columns, random)[0], whole)
-        assert torch.equal(net.eval()(columns, random)[0], whole)
+        assert not torch.equal(net(columns, rng=random)[0], whole)
+        assert torch.equal(net.eval()(columns, rng=random)[0], whole)
 
 
 def test_a_fresh_stream_says_blank(runtime: Runtime) -> None:
