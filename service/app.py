@@ -21,7 +21,7 @@ from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import NO_LANGUAGES
 from inkstream.service.settings import Settings
 from inkstream.service.web.pages import add_pages
-from inkstream.service.websocket.stream import StreamEndpoint
+from inkstream.service.websocket.endpoint import StreamEndpoint
 
 
 def create_app(settings: Settings) -> FastAPI:

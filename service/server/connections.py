@@ -1,8 +1,9 @@
-"""uvicorn's connections, with the deadlines that they lack and a short way for short messages.
+"""uvicorn's connections with deadlines, and with direct reading and writing of short messages.
 
 A request must arrive in time (uvicorn would wait for its headers for ever), and a WebSocket is not
-closed for a pong that lies behind columns which we do not read yet. What a client does not take is
-bounded by the kernel: see `inkstream.service.server.process.listen`.
+closed for a pong that waits behind columns which are not read yet. What a client does not take is
+bounded by the kernel: see `server.process.listen`. The internals of uvicorn and websockets that are
+used here are named by a test, and pyproject.toml bounds their versions.
 """
 
 import asyncio
@@ -18,10 +19,10 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from inkstream.service.settings import Settings
-from inkstream.service.websocket.stream import PUSH
+from inkstream.service.websocket.stream import DIRECT
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
-LAST_WORDS_S: Final = 2  # for closing handshakes, after the sessions had their time
+CLOSING_S: Final = 2  # for closing handshakes, after the sessions had their time
 REPLY_S: Final = 1.0  # of these, for the client's reply to a close
 SHORT_HEADER_BYTES: Final = 6  # of a client's frame up to 125 bytes long: kind, length, mask
 LONGEST_SIZE_BYTES: Final = 10  # of a frame: kind, length, and eight bytes of a larger length
@@ -32,7 +33,7 @@ TOO_LARGE: Final = "431 Request Header Fields Too Large"
 
 
 class Config(uvicorn.Config):
-    """uvicorn's configuration as `Settings` want it; the connections find theirs here."""
+    """uvicorn's configuration from our settings, which the connections read here."""
 
     def __init__(self, app: Any, settings: Settings) -> None:
         super().__init__(
@@ -53,13 +54,13 @@ class Config(uvicorn.Config):
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
             server_header=False,
-            timeout_graceful_shutdown=LAST_WORDS_S,
+            timeout_graceful_shutdown=CLOSING_S,
         )
         self.settings = settings
 
 
 class HttpConnection(HttpToolsProtocol):
-    """HTTP whose requests arrive in time, or not at all (against slow loris)."""
+    """HTTP whose requests must arrive in time (against slow loris)."""
 
     config: Config
     _deadline: asyncio.TimerHandle | None = None
@@ -117,19 +118,19 @@ class HttpConnection(HttpToolsProtocol):
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
-    """A WebSocket for many small messages: what `stream.Pushing` asks of a connection.
+    """A WebSocket for many small messages, a `DirectConnection` of `websocket.stream`.
 
-    uvicorn queues each message, wakes a task and stops and starts reading for it. Who has set
-    `listener` gets messages at once instead, and says itself when reading is to stop.
+    uvicorn queues each message, wakes a task and pauses reading for it. A `listener` is called with
+    each message at once instead, and pauses reading itself.
     """
 
     listener: Callable[[str | bytes], None] | None = None
     _ahead = 0  # bytes to come until the next frame begins; LOST if that is not known
 
     def data_received(self, data: bytes) -> None:
-        """Take one short binary message off the wire at once; the rest is for websockets to parse.
+        """Decode one whole short binary message here; leave all else to websockets.
 
-        One column is such a message, and parsing it would cost a fifth of its whole way.
+        One column is such a message, and websockets' parser would take a fifth of its whole time.
         """
         state = self.conn.state
         if self._ahead == 0 and state is State.OPEN and self.listener and not self.frames:
@@ -147,10 +148,10 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             extensions = cast(dict[str, Any], self.scope["extensions"])
-            extensions[PUSH] = self
+            extensions[DIRECT] = self
 
     def send_receive_event_to_app(self) -> None:
-        """A message has come whole."""
+        """Call the listener with a message that is complete."""
         if self.listener is None or self.close_sent:
             super().send_receive_event_to_app()
             return
@@ -162,23 +163,23 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            # uvicorn does the same, but writes what a client did wrong into the log as our fault.
+            # uvicorn does the same, but logs the client's fault as an error of the server.
             self.conn.fail(CloseCode.INVALID_DATA)
             self.handle_parser_exception()
         else:
             self.listener(text)
 
     async def send(self, message: Any) -> None:
-        """Send what the application says."""
+        """Send an ASGI event of the application."""
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True  # by a refusal; uvicorn would log that none was sent
 
     def shutdown(self) -> None:
-        """The server stops: a client that was sent a close may still reply.
+        """Stop, but leave a client that was sent a close time to reply.
 
-        uvicorn would hang up at once, and TCP takes the last messages from a client that is just
-        sending something.
+        uvicorn would close the connection at once, and a client that is just sending something
+        would lose the last messages (RFC 1122, 4.2.2.13).
         """
         if self.close_timer is None:
             super().shutdown()
@@ -186,8 +187,8 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             self.close_timer.cancel()
             self.close_timer = self.loop.call_later(REPLY_S, self.transport.close)
 
-    def push(self, text: str) -> bool:
-        """Write a text as the one frame that it is (RFC 6455, 5.2), unless writing has to wait."""
+    def send_now(self, text: str) -> bool:
+        """Write a text as one frame (RFC 6455, 5.2), unless writing has to wait."""
         if (
             self.conn.state is not State.OPEN
             or not self.writable.is_set()
@@ -198,23 +199,23 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self.transport.write(_text_header(len(data)) + data)
         return True
 
-    def hold(self) -> None:
-        """Read nothing more."""
+    def pause_reading(self) -> None:
+        """Read nothing more from the client."""
         if not self.read_paused and not self.transport.is_closing():
             self.read_paused = True
             self.transport.pause_reading()
 
-    def release(self) -> None:
-        """Read on."""
+    def resume_reading(self) -> None:
+        """Read from the client again."""
         if self.read_paused and not self.transport.is_closing():
             self.read_paused = False
             self.transport.resume_reading()
 
     def keepalive_timeout(self) -> None:
-        """While nothing is read, pongs are not read either: wait on.
+        """Wait for a pong again if reading is paused: pongs are not read then either.
 
-        How long that may be is bounded: the engine gets to everyone's columns, and the kernel cuts
-        off a client that does not read.
+        That ends, because the engine reaches the columns of every session, and the kernel cuts off
+        a client that does not read.
         """
         if self.read_paused and self.ping_timeout is not None:
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
@@ -223,7 +224,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
 
 def short_message(data: bytes) -> bytes | None:
-    """The payload of `data`, if that is one whole binary frame of a client up to 125 bytes long."""
+    """Return the payload of one whole binary frame of a client of up to 125 bytes, else None."""
     length = len(data) - SHORT_HEADER_BYTES
     if not 0 <= length <= 125 or data[0] != 0x82 or data[1] != 0x80 | length:
         return None
@@ -231,9 +232,9 @@ def short_message(data: bytes) -> bytes | None:
 
 
 def next_frame(data: bytes, ahead: int) -> int:
-    """Bytes that are to come after `data` until a frame begins, if `ahead` were to come before it.
+    """Return how many bytes after `data` the next frame begins; `ahead` is that before `data`.
 
-    LOST where `data` ends within the first bytes of a frame, which tell its length.
+    LOST if `data` ends within the first bytes of a frame, which give its length.
     """
     position, end = ahead, len(data)
     while 0 <= position < end:
@@ -249,7 +250,7 @@ def next_frame(data: bytes, ahead: int) -> int:
 
 
 def _text_header(length: int) -> bytes:
-    """What precedes a whole, unmasked text of so many bytes."""
+    """Return the header of one whole unmasked text frame of so many bytes."""
     if length < 126:
         return bytes((0x81, length))
     if length < 65_536:

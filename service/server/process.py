@@ -1,4 +1,4 @@
-"""Runs the application until it is told to stop: socket, start, drain, exit code."""
+"""Run the application until it is told to stop: sockets, start, drain, exit code."""
 
 import asyncio
 import gc
@@ -17,14 +17,14 @@ from inkstream.service.settings import Settings
 
 BACKLOG: Final = 2048  # connections that the kernel keeps until we accept them
 BUFFER_BYTES: Final = 128 * 1024  # of the kernel, each way of a connection: bounds a flood
-SIGNAL_CHECK_S: Final = 0.1  # a signal sets a flag and no more: we look, as uvicorn does
-SPARE_DESCRIPTORS: Final = 64  # beside sessions: files, listeners, visitors that are turned away
+SIGNAL_CHECK_S: Final = 0.1  # a signal only sets a flag, which uvicorn checks as often
+SPARE_DESCRIPTORS: Final = 64  # beside sessions: files, listeners, connections to be refused
 
 log = logs.get_logger()
 
 
 def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or Ctrl-C; gives the exit code.
+    """Serve until SIGTERM or Ctrl-C; return the exit code.
 
     Raises an `InkstreamError` if it cannot start: a port in use, a model that cannot be read.
     """
@@ -33,16 +33,19 @@ def serve(settings: Settings) -> int:
     app = create_app(settings)
     raise_descriptor_limit(settings.max_sessions + SPARE_DESCRIPTORS)
     if not settings.on_loopback and not settings.api_keys:
-        log.warning("anyone who reaches this server may use it", set="INKSTREAM_API_KEYS")
+        log.warning(
+            "no API keys are set: anyone who reaches this server may use it",
+            set="INKSTREAM_API_KEYS",
+        )
     Server(Config(app, settings), app.state.service).run(sockets=listeners)
     return 0
 
 
 def listen(settings: Settings) -> list[socket.socket]:
-    """Sockets on every address of the host; raises `ConfigError` where there is none to have.
+    """Listen on every address of the host; raise `ConfigError` if that fails.
 
-    TCP_USER_TIMEOUT is inherited by the connections: the kernel cuts off a client that takes
-    nothing of what is sent to it for so long, alive or not (tcp(7)).
+    Connections inherit TCP_USER_TIMEOUT: the kernel cuts off a client that takes nothing of what is
+    sent to it for so long, alive or not (tcp(7)).
     """
     host, port = settings.host, settings.port
     listeners: list[socket.socket] = []
@@ -73,12 +76,8 @@ def _set_options(listener: socket.socket, stall_timeout_s: float) -> None:
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 
 
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
 def raise_descriptor_limit(needed: int) -> None:
-    """Allow this process as many open descriptors as it may need; warn if it may not have them."""
+    """Allow this process the open descriptors that it needs, or warn if that is not possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     if soft == unlimited or soft >= needed:
@@ -86,11 +85,13 @@ def raise_descriptor_limit(needed: int) -> None:
     allowed = needed if hard == unlimited else min(needed, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < needed:
-        log.warning("few descriptors: some sessions may be refused", allowed=allowed, needed=needed)
+        log.warning(
+            "too few descriptors: some sessions may be refused", allowed=allowed, needed=needed
+        )
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server with a farewell: told to stop, it says goaway and lets sessions end."""
+    """uvicorn's server that drains: when it stops, it sends goaway and lets sessions end."""
 
     def __init__(self, config: Config, service: Service) -> None:
         super().__init__(config)
@@ -98,21 +99,22 @@ class Server(uvicorn.Server):
         self._drain_timeout_s = service.settings.drain_timeout_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, and say where."""
+        """Begin to serve, and log where."""
         await super().startup(sockets)
         gc.freeze()  # what is loaded stays: collections need not walk over it again
         for server in self.servers:
             for listener in server.sockets:
                 host, port = listener.getsockname()[:2]
-                log.info("serving", url=f"http://{_in_url(host)}:{port}")
+                name = f"[{host}]" if ":" in host else host
+                log.info("serving", url=f"http://{name}:{port}")
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Stop in peace on the first signal and at once on the second; either way exit normally."""
+        """Drain on the first signal, stop at once on the second; either way exit normally."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no one any more, let the sessions end, then close what is left."""
+        """Accept no more connections, let the sessions end, then close what is left."""
         for server in self.servers:
             server.close()
         drain = asyncio.ensure_future(self._service.sessions.drain(self._drain_timeout_s))
@@ -120,5 +122,5 @@ class Server(uvicorn.Server):
             await asyncio.wait([drain], timeout=SIGNAL_CHECK_S)
         drain.cancel()
         await super().shutdown(sockets)
-        if self.force_exit:  # uvicorn then leaves the application to fail as its loop is closed
+        if self.force_exit:  # uvicorn would skip it, and the application would fail
             await self.lifespan.shutdown()

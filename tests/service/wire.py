@@ -13,7 +13,7 @@ from inkstream.service.engine.engine import Engine
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.settings import Settings
-from inkstream.service.websocket.stream import StreamEndpoint
+from inkstream.service.websocket.endpoint import StreamEndpoint
 from tests.service.guests import DEADLINE_S, Net, Tally
 
 Event = MutableMapping[str, Any]

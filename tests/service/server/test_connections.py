@@ -61,7 +61,7 @@ async def open_connection(heard: list[str | bytes]) -> WebSocketConnection:
     accepted = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope["extensions"]["inkstream.push"].listener = heard.append
+        scope["extensions"]["inkstream.direct"].listener = heard.append
         await receive()
         await send({"type": "websocket.accept"})
         accepted.set()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.service.websocket.stream import HOLD_FROM, MERGE_FROM
+from inkstream.service.websocket.stream import MERGE_FROM, PAUSE_FROM
 from tests import builders
 from tests.service.guests import Tally
 from tests.service.lone import INK, alone, message
@@ -245,19 +245,19 @@ async def test_a_client_that_reads_nothing_is_held_too(tiny: Checkpoint) -> None
         wire = Wire(service)
         await wire.hear(0)
         wire.may_send.clear()
-        pings = [message("ping", id=number) for number in range(2 * HOLD_FROM)]
+        pings = [message("ping", id=number) for number in range(2 * PAUSE_FROM)]
         wire.put(*pings)
-        await wire.until(lambda wire: wire.asked > HOLD_FROM)
+        await wire.until(lambda wire: wire.asked > PAUSE_FROM)
         other = Wire(service)  # served while the first is held
         other.put(INK)
         await other.hear(1)
-        assert wire.asked <= HOLD_FROM + 3
+        assert wire.asked <= PAUSE_FROM + 3
         wire.may_send.set()
         said = await wire.hear(len(pings))
         for each in (wire, other):
             each.vanish()
             await each.ended()
-    assert [pong["id"] for pong in said] == list(range(2 * HOLD_FROM))
+    assert [pong["id"] for pong in said] == list(range(2 * PAUSE_FROM))
 
 
 async def test_a_held_client_that_vanishes_is_forgotten(tiny: Checkpoint) -> None:
@@ -266,8 +266,8 @@ async def test_a_held_client_that_vanishes_is_forgotten(tiny: Checkpoint) -> Non
         wire = Wire(service)
         await wire.hear(0)
         wire.may_send.clear()
-        wire.put(*(message("ping") for _ in range(2 * HOLD_FROM)))
-        await wire.until(lambda wire: wire.asked > HOLD_FROM)
+        wire.put(*(message("ping") for _ in range(2 * PAUSE_FROM)))
+        await wire.until(lambda wire: wire.asked > PAUSE_FROM)
         wire.vanish()
         await wire.ended()
     assert tally.connected == [1, 0]
