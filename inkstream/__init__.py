@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    __version__: str
     from inkstream.model.preprocess.columns import digit_columns, line_columns
     from inkstream.model.recognizer import Recognition, Recognizer, Result, State, Stream, load
     from inkstream.service.client import connect, connect_sync
@@ -37,6 +38,8 @@ _HOMES: Final = {  # of the names that do not come from `model.recognizer`
 
 def __getattr__(name: str) -> Any:
     """Import a name on first use: a client needs no ONNX Runtime."""
+    if name == "__version__":
+        return importlib.import_module("inkstream.service").installed_version()
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = _HOMES.get(name, "model.recognizer")

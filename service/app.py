@@ -79,18 +79,7 @@ def _load(
     metadata = checkpoint.metadata
     if metadata.config.kind == "classifier":
         languages = NO_LANGUAGES
-    info = ModelInfo(
-        name=metadata.name,
-        version=metadata.version,
-        kind=metadata.config.kind,
-        labels=metadata.config.labels,
-        column_height=metadata.config.column_height,
-        parameters=metadata.parameters,
-        licence=metadata.licence,
-        data=metadata.data,
-        metrics=checkpoint.metrics,
-        languages=tuple(languages),
-    )
+    info = ModelInfo.of(metadata, checkpoint.metrics, languages)
     runtime = Runtime(checkpoint)
     engine = Engine(
         runtime,

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from starlette.responses import PlainTextResponse
 
+from inkstream.service import installed_version
 from inkstream.service.http_errors import ErrorBody
-from inkstream.service.version import installed_version
 
 Responses = dict[int | str, dict[str, Any]]
 Extra = dict[str, Any]  # keyword arguments of a FastAPI route

@@ -128,12 +128,8 @@ class Writers:
         return answered / elapsed_s
 
     def _begin(self, session_id: str) -> None:
-        metadata = self._runtime.metadata
-        config = metadata.config
-        info = ModelInfo(
-            metadata.name, metadata.version, config.kind, config.labels, config.column_height
-        )
-        session = Session(session_id, info, self._limits, decoders_of(config))
+        info = ModelInfo.of(self._runtime.metadata)
+        session = Session(session_id, info, self._limits, decoders_of(self._runtime.config))
         missing = self._n_columns
 
         def deliver(effects: list[Effect]) -> None:

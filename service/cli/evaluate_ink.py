@@ -92,10 +92,9 @@ class _Alone:
     """A session and its row of state."""
 
     def __init__(self, runtime: Runtime, limits: Limits) -> None:
-        config = runtime.config
-        model = ModelInfo("replay", "1", config.kind, config.labels, config.column_height)
+        model = ModelInfo.of(runtime.metadata)
         self._runtime = runtime
-        self._session = Session("replay", model, limits, decoders_of(config))
+        self._session = Session("replay", model, limits, decoders_of(runtime.config))
         self._state = runtime.initial_state(1)  # [1, D]
         self._now_s = 0.0
         self._session.open()

@@ -75,7 +75,7 @@ def _fail(message: str, code: int) -> int:
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from inkstream.service.version import installed_version
+        from inkstream.service import installed_version
 
         click.echo(f"inkstream {installed_version()}")
         context.exit()

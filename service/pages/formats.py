@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Final
 from xml.etree import ElementTree as Tree
 
+from inkstream.service import installed_version
 from inkstream.service.pages.messages import (
     Box,
     BoxedLetter,
@@ -18,7 +19,6 @@ from inkstream.service.pages.messages import (
     PageTranscription,
     ReadLine,
 )
-from inkstream.service.version import installed_version
 
 XHTML: Final = "http://www.w3.org/1999/xhtml"
 ALTO: Final = "http://www.loc.gov/standards/alto/ns-v4#"

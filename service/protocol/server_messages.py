@@ -5,11 +5,11 @@ docs/protocol.md.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -17,6 +17,9 @@ from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import SCHEMA, Every, Id, Message, Polarity
 from inkstream.service.protocol.errors import JsonError, described
 from inkstream.service.protocol.events import Event
+
+if TYPE_CHECKING:  # clients need neither numpy nor checkpoints
+    from inkstream.model.checkpoint import Metadata
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
 PATH: Final = "/v1/stream"  # of the WebSocket
@@ -38,6 +41,27 @@ class ModelInfo:
     data: str = ""  # name of the training data
     metrics: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     languages: tuple[str, ...] = ()  # language models that its lines can be read with
+
+    @classmethod
+    def of(
+        cls,
+        metadata: "Metadata",
+        metrics: Mapping[str, float] = MappingProxyType({}),
+        languages: Iterable[str] = (),
+    ) -> "ModelInfo":
+        """Return what clients may know of a checkpoint."""
+        return cls(
+            name=metadata.name,
+            version=metadata.version,
+            kind=metadata.config.kind,
+            labels=metadata.config.labels,
+            column_height=metadata.config.column_height,
+            parameters=metadata.parameters,
+            licence=metadata.licence,
+            data=metadata.data,
+            metrics=metrics,
+            languages=tuple(languages),
+        )
 
 
 def _some_of_a_transcriber(schema: dict[str, Any]) -> None:

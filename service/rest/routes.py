@@ -21,6 +21,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inkstream.model.pages.page import reads_pages
+from inkstream.service import installed_version
 from inkstream.service.api_docs import asyncapi, openapi
 from inkstream.service.http_errors import REQUEST_ID_HEADER, add_error_handlers, request_id_of
 from inkstream.service.logs import get_logger
@@ -34,7 +35,6 @@ from inkstream.service.rest.pages import PageReader
 from inkstream.service.rest.query import ColumnsParameters, NoParameters, RecognizeParameters
 from inkstream.service.rest.recognition import Answers, recognize, while_connected
 from inkstream.service.service import RunningModel, Service
-from inkstream.service.version import installed_version
 
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
 REQUEST_ID_BYTES: Final = 8

@@ -89,9 +89,8 @@ class Guest:
     """A session in an engine; keeps what it says, in order."""
 
     def __init__(self, engine: Engine, net: Runtime, limits: Limits = LIMITS) -> None:
-        config = net.config
-        model = ModelInfo("tiny", "1", config.kind, config.labels, config.column_height)
-        self.session = Session("guest", model, limits, decoders_of(config))
+        model = ModelInfo.of(net.metadata)
+        self.session = Session("guest", model, limits, decoders_of(net.config))
         self.said: list[ServerMessage] = []
         self.close: Close | None = None
         self._engine = engine

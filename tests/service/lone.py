@@ -62,9 +62,8 @@ class Lone:
         limits: Limits = LIMITS,
         languages: Mapping[str, Language] = NO_LANGUAGES,
     ) -> None:
-        config = runtime.config
-        self.model = ModelInfo("tiny", "1", config.kind, config.labels, config.column_height)
-        self.decoders = decoders_of(config, languages)
+        self.model = ModelInfo.of(runtime.metadata)
+        self.decoders = decoders_of(runtime.config, languages)
         self.session = Session("lone", self.model, limits, self.decoders)
         self.said: list[ServerMessage] = []
         self.close: Close | None = None

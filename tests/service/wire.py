@@ -111,10 +111,8 @@ async def serving(
     """A service of one model, and its net, which can be held; runs while the block does."""
     tally = tally or Tally()
     net, chosen = Net(checkpoint), Settings.load(**settings)
-    config = net.config
-    info = ModelInfo("tiny", "1", config.kind, config.labels, config.column_height)
     engine = Engine(net, max_batch=8, max_columns=64, observer=tally)
-    models = {"tiny": RunningModel(info, net.metadata, engine)}
+    models = {"tiny": RunningModel(ModelInfo.of(net.metadata), net.metadata, engine)}
     sessions = Sessions(chosen.limits, tally)
     service = Service(chosen, chosen.limits, models, sessions, Access(chosen), tally)
     engine.start()

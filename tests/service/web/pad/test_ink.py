@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from inkstream.model.data.sources import jsonl as inkfiles
-from inkstream.service.version import installed_version
+from inkstream.service import installed_version
 from tests.service.proxy import proxy
 from tests.service.running import Running, server
 from tests.service.web.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
