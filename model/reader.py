@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.config import STEP_COLUMNS
-from inkstream.model.data.batches import Drawn
+from inkstream.model.data.batches import LineSample
 from inkstream.model.decoding.base import Event, Heard, Letter, Word
 from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.decoding.guided import new_decoder
@@ -26,7 +26,7 @@ COLUMNS_AT_ONCE: Final = 100_000  # of all of them, padding included: bounds the
 class Reading:
     """What is said of one line."""
 
-    line: Drawn
+    line: LineSample
     text: str
     events: list[Event]  # as they come when the line is flushed right behind its ink
     ends: NDArray[np.float32]  # [steps], probability that a letter ended `END_DELAY` steps before
@@ -43,7 +43,7 @@ class Reading:
         return [event for event in self.events if isinstance(event, Word)]
 
 
-def told(line: Drawn) -> bool:
+def told(line: LineSample) -> bool:
     """Whether the data tell where all of a line's letters end."""
     spoken = spoken_places(line.label)
     return len(line.ends) == len(line.label) > 0 and bool(np.isfinite(line.ends[spoken]).all())
@@ -68,7 +68,7 @@ class Reader:
         assert isinstance(decoder, TranscriptDecoder)
         return decoder
 
-    def read(self, lines: Sequence[Drawn], characters: str | None = None) -> list[Reading]:
+    def read(self, lines: Sequence[LineSample], characters: str | None = None) -> list[Reading]:
         """Read lines, quickest where neighbours are about as wide.
 
         `characters` are those that may be answered; None allows all.
@@ -78,7 +78,7 @@ class Reader:
         return self.read_by([decoder], lines)[0]
 
     def read_by(
-        self, decoders: Sequence[TranscriptDecoder], lines: Sequence[Drawn]
+        self, decoders: Sequence[TranscriptDecoder], lines: Sequence[LineSample]
     ) -> list[list[Reading]]:
         """What each decoder makes of the same scores of lines."""
         readings: list[list[Reading]] = [[] for _ in decoders]
@@ -88,13 +88,13 @@ class Reader:
                 own += [_decoded(decoder, *each) for each in zip(batch, scores, strict=True)]
         return readings
 
-    def scores(self, batch: Sequence[Drawn]) -> list[Scores]:
+    def scores(self, batch: Sequence[LineSample]) -> list[Scores]:
         """Scores [T + flush_columns, S] of each line and of the blank columns that flush it."""
         columns = self._side_by_side(batch)
         scores, _ = self.runtime.run(columns, self.runtime.initial_state(len(batch)))
         return [scores[: self._length(line), place] for place, line in enumerate(batch)]
 
-    def portions(self, batch: Sequence[Drawn], sizes: Iterator[int]) -> list[list[Event]]:
+    def portions(self, batch: Sequence[LineSample], sizes: Iterator[int]) -> list[list[Event]]:
         """The events of lines that come in portions of so many columns, and are then flushed."""
         decoders = [self.decoder() for _ in batch]
         events: list[list[Event]] = [[] for _ in batch]
@@ -113,11 +113,11 @@ class Reader:
             first += len(portion)
         return [own + decoder.flush() for own, decoder in zip(events, decoders, strict=True)]
 
-    def _length(self, line: Drawn) -> int:
+    def _length(self, line: LineSample) -> int:
         """Columns of a line and of the blank ones that flush it."""
         return len(line.columns) + self.config.flush_columns
 
-    def _side_by_side(self, batch: Sequence[Drawn]) -> NDArray[np.uint8]:
+    def _side_by_side(self, batch: Sequence[LineSample]) -> NDArray[np.uint8]:
         """Lines with blank columns behind them, all as long as the longest: [T, B, H]."""
         shape = (max(map(self._length, batch)), len(batch), self.config.column_height)
         columns = np.zeros(shape, np.uint8)
@@ -126,7 +126,7 @@ class Reader:
         return columns
 
 
-def batches(lines: Sequence[Drawn]) -> Iterator[Sequence[Drawn]]:
+def batches(lines: Sequence[LineSample]) -> Iterator[Sequence[LineSample]]:
     """Lines in their order, so many together as are read at once."""
     start = 0
     while start < len(lines):
@@ -140,7 +140,7 @@ def batches(lines: Sequence[Drawn]) -> Iterator[Sequence[Drawn]]:
         start = end
 
 
-def flushed(decoder: TranscriptDecoder, line: Drawn, scores: Scores) -> list[Event]:
+def flushed(decoder: TranscriptDecoder, line: LineSample, scores: Scores) -> list[Event]:
     """The events of a line with scores [T + flush_columns, S]; the decoder is reset first."""
     n_columns = len(line.columns)
     decoder.reset()
@@ -148,7 +148,7 @@ def flushed(decoder: TranscriptDecoder, line: Drawn, scores: Scores) -> list[Eve
     return events + decoder.step_beyond(scores[n_columns:]) + decoder.flush()
 
 
-def _decoded(decoder: TranscriptDecoder, line: Drawn, scores: Scores) -> Reading:
+def _decoded(decoder: TranscriptDecoder, line: LineSample, scores: Scores) -> Reading:
     """What the decoder makes of a line's scores [T + flush_columns, S]; it is reset first."""
     events = flushed(decoder, line, scores)
     text, live = decoder.text, None

@@ -9,7 +9,7 @@ import numpy as np
 
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.augmentation import fit
-from inkstream.model.data.batches import Drawn
+from inkstream.model.data.batches import LineSample
 from inkstream.model.evaluation.material import NO_ENDS, SEED, TEXT, WORDS, Material
 from inkstream.model.evaluation.report import percent
 from inkstream.model.metrics import errors
@@ -24,7 +24,7 @@ SIZES = (1, 0.75, 0.6, 0.5, 0.35)  # shares of the rows that a writer's frame ta
 HEAD = ("share of the rows", "words", "fitted", "lines", "fitted")
 
 
-def drawn(material: Material, place: int, size: float, at: float, *, fitted: bool) -> Drawn:
+def drawn(material: Material, place: int, size: float, at: float, *, fitted: bool) -> LineSample:
     """A piece of this size, somewhere in its rows; `fitted` as a session does where it is asked."""
     pieces, height = material.pieces, material.column_height
     piece = pieces.ink.piece(int(pieces.indices[place]))
@@ -33,7 +33,7 @@ def drawn(material: Material, place: int, size: float, at: float, *, fitted: boo
     if fitted and (found := misfit(points, starts, height, transcribes=True)) is not None:
         zoom, middle = found
         points = ((points - (0, middle)) * zoom + (0, height / 2)).astype(np.float32)
-    return Drawn(rasterise(points, starts, height), piece.label, NO_ENDS)
+    return LineSample(rasterise(points, starts, height), piece.label, NO_ENDS)
 
 
 def main() -> None:

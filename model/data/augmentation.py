@@ -1,14 +1,12 @@
-"""Distortion of images while they are being trained on: the affine part of a hand, and its tremor.
+"""Augment training data: distort images of digits, and write ink as other writers would.
 
-Elastic distortion follows Simard, Steinkraus and Platt (ICDAR 2003), on a coarse grid that is
-interpolated to the pixels.
+Images get a random affine transform and an elastic distortion (Simard, Steinkraus and Platt, ICDAR
+2003) on a coarse grid that is interpolated to the pixels.
 
-Distortion of pen points while they are being trained on: the same words in many hands.
-
-A piece of ink is brought into a frame of rows by `fit`, exactly, as in every evaluation; `Hand`
-does so with chance: another slant and width, letters that stretch, a line that drifts, a pen of
-another width, in another place. Points are moved and never added, left out or put in another order,
-so whatever is known of each point stays true.
+Ink is brought into a frame of rows by `fit`, exactly, as in every evaluation. `InkAugmentation`
+does the same with random changes: slant and width, letters that stretch, a drifting baseline, the
+pen's width and place. Points are moved, never added, removed or reordered, so whatever is known of
+each point stays true.
 """
 
 import math
@@ -27,7 +25,7 @@ from inkstream.model.preprocess.ink import PEN_WIDTH
 ELASTIC_GRID = 6  # knots a side; the field between them is bicubic
 
 
-# Standard deviations of what a hand varies.
+# Standard deviations of the affine and elastic distortion of images.
 ROTATION_RAD = 0.13
 LOG_SCALE = 0.09  # each side of its own
 SHEAR = 0.2  # columns that the top moves for each row
@@ -68,7 +66,7 @@ def distorted(columns: Tensor, strength: float, random: torch.Generator) -> Tens
 
 
 def blank_columns(most: int, share: float, random: torch.Generator) -> int:
-    """How many blank columns a batch gets at one end: 0, but in `share` of the draws 1..most."""
+    """Draw the blank columns at one end of a batch: 1..most in `share` of the draws, else 0."""
     chance, size = torch.rand(2, generator=random).tolist()
     return math.ceil(size * most) if chance < share else 0
 
@@ -91,10 +89,10 @@ _STRETCHES, _DRIFTS, _BENDS = _OF_KIND / _OF_KIND.sum(1, keepdims=True)  # share
 
 
 def frame_of(points: NDArray[Any], least_height: float) -> Frame:
-    """The frame that the ink itself gives: its bounds, from top to bottom.
+    """Return the frame of the ink's own bounds, from top to bottom, at least `least_height` high.
 
-    A dash or a dot says nothing of its frame's height: that is `least_height` at least, such as the
-    usual height of this writer's letters, and the ink lies in its middle.
+    A dash or a dot does not show how high its line is; `least_height` is, for instance, the usual
+    height of this writer's letters. Lower ink lies in the middle of the frame.
     """
     top, bottom = float(points[:, 1].min()), float(points[:, 1].max())
     missing = max(0.0, least_height - (bottom - top))
@@ -111,7 +109,7 @@ def fit(
     pen_width: float = PEN_WIDTH,
     left: int = 0,
 ) -> Points:
-    """Bring ink into rows, its proportions kept; nothing is left to chance.
+    """Scale ink into rows, keeping its proportions, without any randomness.
 
     Args:
         points: [P, 2], at least one.
@@ -140,11 +138,12 @@ def fit(
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
-    """What one hand does otherwise than another: the most of it, at a strength of 1, evenly drawn.
+class InkAugmentation:
+    """Rewrite ink as another writer would: the bounds of uniform random changes at strength 1.
 
-    Heights are the frame's. What UNIPEN's writers do was measured on 6,000 words of five small
-    letters or more: from the 5th to the 95th in 100. The rest was judged by eye: all stays legible.
+    Heights are relative to the frame. Ranges of UNIPEN's writers (5th to 95th percentile) were
+    measured on 6,000 words of five small letters or more; the rest was judged by eye: all stays
+    legible.
     """
 
     shear_deg: float = 25.0  # to both sides; words slant by -12 to 27 degrees
@@ -177,7 +176,7 @@ class Hand:
         strength: float = 1.0,
         left: int = 0,
     ) -> tuple[Points, float]:
-        """Write one piece in another hand.
+        """Return the changed points of one piece, and the width of the pen to draw them with.
 
         Args:
             points: [P, 2], at least one.
@@ -185,7 +184,7 @@ class Hand:
             frame: as for `fit`; it grows with the ink, so that nothing more is cut off.
             column_height: H, pixels.
             random: where the draws come from.
-            strength: factor on all that differs, 0 to 1; 0 is `fit` as it stands.
+            strength: factor on all changes, 0 to 1; 0 is exactly `fit`.
             left: the first column that has ink.
 
         Returns:
@@ -218,7 +217,7 @@ class Hand:
         random: np.random.Generator,
         strength: float,
     ) -> tuple[NDArray[np.float64], Frame]:
-        """The points, distorted where they are, and their frame, grown with them."""
+        """Distort the points in place; return them and their frame, grown with them."""
         height = _height(frame)
         places = points.T.astype(np.float64)  # [2, P]
         left, right = float(places[0].min()), float(places[0].max())
@@ -237,7 +236,7 @@ class Hand:
         return moved.T, (top, bottom)
 
     def _affine(self, width: float, random: np.random.Generator, strength: float) -> Points:
-        """The matrix [2, 2] that slants and widens ink and tilts its line, `width` heights long."""
+        """Draw the matrix [2, 2] that slants, widens and tilts a line `width` heights long."""
         shear, slope, widening = strength * random.uniform(-1, 1, 3)
         shear *= math.tan(math.radians(self.shear_deg))
         slope *= min(math.tan(math.radians(self.slope_deg)), self.rise / width)
@@ -245,7 +244,7 @@ class Hand:
         return np.array([[wider, shear], [slope, 0]], np.float32)
 
     def _swayed(self, places: Points, random: np.random.Generator, strength: float) -> Points:
-        """How far the waves move places [2, P], in heights as these are."""
+        """Return how far random waves move places [2, P], in heights like these."""
         draws = random.random((5, len(_BENDS)))
         length = np.exp(_SHORTEST + (_LONGEST - _SHORTEST) * draws[0]) / TURN  # of a radian
         heading, phase = TURN * draws[1] * (_BENDS > 0), TURN * draws[2]
@@ -264,7 +263,7 @@ class Hand:
         random: np.random.Generator,
         strength: float,
     ) -> Points:
-        """How far smoothing moves places [2, P] of strokes, or the opposite; ends stay."""
+        """Return how far smoothing or sharpening moves places [2, P]; ends of strokes stay."""
         share, times = random.uniform(-1, 1), int(random.integers(1, MOST_SMOOTHED + 1))
         smooth, ends = places, np.concatenate([stroke_starts[:-1], stroke_starts[1:] - 1])
         for _ in range(times):
@@ -282,7 +281,7 @@ class Hand:
         random: np.random.Generator,
         strength: float,
     ) -> Points:
-        """How far each stroke of places [2, P] is out of place: the smaller, the more."""
+        """Return how far each stroke of places [2, P] is displaced: smaller strokes more."""
         first = stroke_starts[:-1]
         extent = np.maximum.reduceat(places, first, 1) - np.minimum.reduceat(places, first, 1)
         small = np.exp(-extent.max(0) / DOT)
@@ -299,5 +298,5 @@ def _height(frame: Frame) -> float:
 
 
 def _between(way: float, low: float, middle: float, high: float) -> float:
-    """From `low` at -1 through `middle` at 0 to `high` at 1."""
+    """Interpolate from `low` at -1 through `middle` at 0 to `high` at 1."""
     return middle + way * (high - middle if way > 0 else middle - low)

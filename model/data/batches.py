@@ -1,11 +1,9 @@
-"""Batches of lines for training: real ink and made-up ink, each time in another hand, as columns.
+"""Draw batches of lines for training: real and made-up ink, augmented anew each time, as columns.
 
-What a batch holds follows from its random numbers alone, so a run needs no memory of what it has
-read. Pieces of one batch have about the same width; `dealing` makes parts of several batches.
-
-Lines of several batches dealt into parts that hold little padding.
-
-Making what the next step needs while this one is being computed.
+A batch follows from its random numbers alone, so a run needs no record of what it has read. The
+pieces of one batch have about the same width; `split_by_width` divides the lines of several
+batches into parts with little padding, and `Prefetch` makes the next step's lines while the
+current step is computed.
 """
 
 import math
@@ -20,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.config import STEP_COLUMNS
-from inkstream.model.data.augmentation import Frame, Hand, fit, frame_of
+from inkstream.model.data.augmentation import Frame, InkAugmentation, fit, frame_of
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
-from inkstream.model.data.synthesis.composition import LineMaker
+from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.errors import DataError
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 
@@ -33,8 +31,8 @@ SOURCES: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": ("7",), 
 MADE: Final = "made"
 IMAGES: Final = "images"
 
-FLUSH_COLUMNS: Final = 16  # blank ones behind every line: by then its last letter must be told
-LEAD_COLUMNS: Final = (0, 32)  # blank ones before it, at least and at most
+FLUSH_COLUMNS: Final = 16  # blank columns after every line, in which its last letter is decided
+LEAD_COLUMNS: Final = (0, 32)  # blank columns before it, at least and at most
 USUAL_LEAD: Final = 4  # of two lines in three, at most
 WIDEST: Final = 1500  # columns; few lines are wider, and their gradients take as much as 20 words
 LEAST_WIDTH: Final = 2.2  # columns of a letter: a narrower one is ink that lacks some of its label
@@ -42,11 +40,11 @@ WINDOW: Final = 0.02  # share of the pieces, sorted by width, that a batch is dr
 USUAL_HEIGHT: Final = 0.7  # quantile of a writer's words: of a tall one; of characters: a capital
 LEAST_SHARES: Final = {"characters": 0.75, "words": 0.9, "text": 0.9}  # of that: a frame's height
 FLATTEST: Final = 60  # heights that a frame is wide at most, where a writer left nothing but dashes
-TIGHT: Final = 0.25  # share of the pieces whose frame is their ink's, as of a picture cut out
-MEAN_WIDENING: Final = 1.05  # of the columns, by the hands
+TIGHT: Final = 0.25  # share of the pieces whose frame is that of their ink, as in a cropped image
+MEAN_WIDENING: Final = 1.05  # of the columns, by augmentation
 MADE_FRAME: Final = 2.6  # x-heights: the least frame of made-up ink, from ascenders to the baseline
-BLOCK_FRAME: Final = 1.5  # the same, of who writes nothing but block capitals and figures
-BLOCK: Final = 0.5  # share of made-up ink without small letters that is by such a one
+BLOCK_FRAME: Final = 1.5  # the same, for writers of nothing but block capitals and figures
+BLOCK: Final = 0.5  # share of made-up ink without small letters that gets this frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +58,8 @@ class LineBatch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Written:
-    """One line as its pen points."""
+class InkLine:
+    """One line as its pen points, P points in S strokes."""
 
     points: NDArray[np.float32]  # [P, 2]
     stroke_starts: Indices  # [S + 1]
@@ -70,48 +68,48 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
-    """One line in pixels."""
+class LineSample:
+    """One line as columns."""
 
     columns: NDArray[np.uint8]  # [T, H]
     label: str
     ends: NDArray[np.float32]  # [letters]
 
 
-Maker = Callable[[np.random.Generator], Drawn]
+SampleSource = Callable[[np.random.Generator], LineSample]
 
 
-class OtherHands:
-    """Writes a line as another hand would, each time another one, and draws it."""
+class AugmentedRenderer:
+    """Augments a line of ink, differently each time, and draws it."""
 
     def __init__(self, column_height: int, strength: float) -> None:
         self.column_height = column_height
-        self._strength = strength  # of the change, 0 to 1
-        self._hand = Hand()
+        self._strength = strength  # of the augmentation, 0 to 1
+        self._augment = InkAugmentation()
 
-    def __call__(self, written: Written, frame: Frame, random: np.random.Generator) -> Drawn:
-        """Draw `written`, whose frame is brought into the rows."""
+    def __call__(self, line: InkLine, frame: Frame, random: np.random.Generator) -> LineSample:
+        """Augment and draw `line`, whose frame is brought into the rows."""
         usual = random.random() < 2 / 3
         left = int(random.integers(LEAD_COLUMNS[0], USUAL_LEAD if usual else LEAD_COLUMNS[1]))
-        points, pen_width = self._hand(
-            written.points,
-            written.stroke_starts,
+        points, pen_width = self._augment(
+            line.points,
+            line.stroke_starts,
             frame,
             self.column_height,
             random,
             strength=self._strength,
             left=left,
         )
-        columns = rasterise(points, written.stroke_starts, self.column_height, pen_width)
-        ends = letter_ends(points, written.letter_of_point, written.label)
-        return Drawn(columns, written.label, ends)
+        columns = rasterise(points, line.stroke_starts, self.column_height, pen_width)
+        ends = letter_ends(points, line.letter_of_point, line.label)
+        return LineSample(columns, line.label, ends)
 
 
-class Pieces:
-    """Real ink that may be read: its widths and frames, known beforehand."""
+class InkPieces:
+    """Pieces of real ink with their widths and frames, computed once."""
 
     def __init__(self, ink: InkSet, indices: Indices, labels: Sequence[str]) -> None:
-        """Of the pieces at `indices` those whose label the net can spell and whose ink holds it."""
+        """Take the pieces at `indices` whose label consists of `labels`."""
         self.ink = ink
         known = set(labels)
         indices = np.array([i for i in indices if known.issuperset(ink.labels[i])], np.int64)
@@ -130,22 +128,22 @@ class Pieces:
         self.donors = np.unique(donors, return_inverse=True)[1][taken.writers]
 
     def widths(self, column_height: int) -> NDArray[np.float32]:
-        """Columns that each piece is wide when it fills the rows, blanks included."""
+        """Return the columns that each piece takes when it fills the rows, with blank columns."""
         blanks = USUAL_LEAD + FLUSH_COLUMNS
         return (self.aspect * column_height + blanks).astype(np.float32)
 
     def frame(self, place: int, *, tight: bool = False) -> Frame:
-        """The frame of one of these pieces, in its own units; `tight` is that of its ink alone."""
+        """Return the frame of one piece in its own units; if `tight`, that of its ink alone."""
         height = self.flat_height if tight else self.height
         beyond = (height[place] - self.extent[place, 1]) / 2
         return -float(beyond), float(self.extent[place, 1] + beyond)
 
 
 def _least_heights(ink: InkSet, heights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """For each piece, the least height of its frame: about what its writer's others are high.
+    """Return the least height of each piece's frame: about the height of its writer's other pieces.
 
-    So a dot, a dash, and a word without tall letters are as small as they were written; a pad's
-    ruled frame tells as much.
+    A dot, a dash and a word without tall letters thus stay as small as they were written, as in
+    the ruled frame of a writing pad.
     """
     least = np.zeros(len(ink), np.float32)
     for name, categories in SOURCES.items():
@@ -161,26 +159,26 @@ class LineBatches:
 
     def __init__(
         self,
-        pieces: Pieces,
-        pen: OtherHands,
+        pieces: InkPieces,
+        renderer: AugmentedRenderer,
         shares: Mapping[str, float],
         columns: int,
-        makers: Mapping[str, Maker],
+        makers: Mapping[str, SampleSource],
     ) -> None:
         """Prepare.
 
         Args:
             pieces: real ink.
-            pen: writes it in other hands.
+            renderer: augments and draws it.
             shares: of each source of `SOURCES` and of each maker, in the columns that are read.
             columns: of a batch, about.
             makers: make up lines, by the name of their source.
 
         Raises `DataError` when no source has ink.
         """
-        self._pieces, self._pen, self._makers = pieces, pen, makers
+        self._pieces, self._render, self._makers = pieces, renderer, makers
         self._columns = columns
-        widths = pieces.widths(pen.column_height)
+        widths = pieces.widths(renderer.column_height)
         fits = (widths < WIDEST) & (widths > LEAST_WIDTH * pieces.lengths)
         n_wide = int((widths >= WIDEST).sum())
         self.left_out = {
@@ -208,11 +206,11 @@ class LineBatches:
 
     def draw(
         self, random: np.random.Generator, source: str | None = None, share: float = 1.0
-    ) -> list[Drawn]:
-        """Lines of a batch; those of real ink were of about one width before another hand's.
+    ) -> list[LineSample]:
+        """Draw the lines of a batch; real ink is of about one width before augmentation.
 
-        They are of the source named if it has ink, else of one drawn by its share; `share` is that
-        of the usual columns which they shall have.
+        They come from the named source if it has ink, else from one drawn by its share. `share`
+        is the part of the usual number of columns that they should have.
         """
         if source not in self._sources:
             at = random.random() * self._shares[-1]
@@ -222,8 +220,8 @@ class LineBatches:
             return _made(self._makers[source], columns, random)
         return self._real(source, columns, random)
 
-    def _real(self, source: str, columns: float, random: np.random.Generator) -> list[Drawn]:
-        """Pieces of about one width: near one that is drawn in proportion to its width."""
+    def _real(self, source: str, columns: float, random: np.random.Generator) -> list[LineSample]:
+        """Draw pieces of about one width, near one that is drawn in proportion to its width."""
         places, weights = self._sorted[source], self._weights[source]
         widths = self._widths[places]
         sums = np.cumsum(weights * widths)
@@ -235,53 +233,56 @@ class LineBatches:
         chosen = places[low + random.choice(high - low, n_pieces, p=chance)]
         return [self._write(place, random) for place in chosen]
 
-    def _write(self, place: int, random: np.random.Generator) -> Drawn:
+    def _write(self, place: int, random: np.random.Generator) -> LineSample:
         ink = self._pieces.ink
         index = self._pieces.indices[place]
         first, end = ink.piece_starts[index : index + 2]
         starts = ink.stroke_starts[first : end + 1]
         cut = slice(starts[0], starts[-1])
-        written = Written(
+        line = InkLine(
             ink.points[cut].astype(np.float32),
             starts - starts[0],
             ink.letter_of_point[cut],
             ink.labels[index],
         )
         frame = self._pieces.frame(place, tight=random.random() < TIGHT)
-        return self._pen(written, frame, random)
+        return self._render(line, frame, random)
 
 
-def _made(make: Maker, columns: float, random: np.random.Generator) -> list[Drawn]:
-    """Made-up lines of all widths."""
-    drawn: list[Drawn] = []
+def _made(make: SampleSource, columns: float, random: np.random.Generator) -> list[LineSample]:
+    """Draw made-up lines of all widths."""
+    drawn: list[LineSample] = []
     while sum(map(width, drawn)) < columns:
         drawn.append(make(random))
     return drawn
 
 
-def width(line: Drawn) -> int:
-    """Columns of a line, with the blank ones that it needs behind it."""
+def width(line: LineSample) -> int:
+    """Return the columns of a line with the blank columns that it needs after it."""
     return len(line.columns) + FLUSH_COLUMNS
 
 
-def rewritten(maker: LineMaker, pen: OtherHands, random: np.random.Generator) -> Drawn:
-    """A made-up line in another hand."""
-    line = maker.draw(random)
-    written = Written(line.points, line.stroke_starts, line.letter_of_point, line.label)
-    block = line.label == line.label.upper() and random.random() < BLOCK
-    return pen(written, frame_of(line.points, BLOCK_FRAME if block else MADE_FRAME), random)
+def render_composed(
+    composer: LineComposer, renderer: AugmentedRenderer, random: np.random.Generator
+) -> LineSample:
+    """Compose a line, augment and draw it."""
+    made = composer.draw(random)
+    line = InkLine(made.points, made.stroke_starts, made.letter_of_point, made.label)
+    block = made.label == made.label.upper() and random.random() < BLOCK
+    frame = frame_of(made.points, BLOCK_FRAME if block else MADE_FRAME)
+    return renderer(line, frame, random)
 
 
-def plain(
-    pieces: Pieces,
+def draw_piece(
+    pieces: InkPieces,
     place: int,
     column_height: int,
     *,
     size: float = 1.0,
     at: float = 0.5,
     tight: bool = False,
-) -> Drawn:
-    """A piece as it is, brought into rows: what every evaluation reads.
+) -> LineSample:
+    """Draw a piece without augmentation: what every evaluation reads.
 
     Args:
         pieces: the pieces.
@@ -289,7 +290,7 @@ def plain(
         column_height: H.
         size: share of the rows that it fills.
         at: where it lies in them, from 0 for the top to 1 for the bottom.
-        tight: whether its frame is its ink's, as of a picture cut out, and not its writer's.
+        tight: whether its frame is that of its ink alone, as in a cropped image.
     """
     piece = pieces.ink.piece(int(pieces.indices[place]))
     points = np.concatenate(piece.strokes).astype(np.float32)
@@ -297,7 +298,7 @@ def plain(
     frame = pieces.frame(place, tight=tight)
     fitted = fit(points, frame, column_height, size=size, place=at)
     columns = rasterise(fitted, starts, column_height, PEN_WIDTH)
-    return Drawn(
+    return LineSample(
         columns, piece.label, letter_ends(fitted, np.concatenate(piece.letters), piece.label)
     )
 
@@ -305,15 +306,15 @@ def plain(
 def letter_ends(
     points: NDArray[np.float32], letter_of_point: NDArray[np.int16], label: str
 ) -> NDArray[np.float32]:
-    """The column in which each letter's ink ends, [letters]; NaN where that is not known."""
+    """Return the column in which each letter's ink ends, [letters]; NaN where not known."""
     ends = np.full(len(label), -np.inf, np.float32)
     known = letter_of_point >= 0
     np.maximum.at(ends, letter_of_point[known], points[known, 0])
     return np.where(np.isfinite(ends), np.floor(ends), np.float32(np.nan))
 
 
-def join(drawn: Sequence[Drawn]) -> LineBatch:
-    """Lines side by side, with the blank columns that each needs behind it."""
+def collate(drawn: Sequence[LineSample]) -> LineBatch:
+    """Pad lines to one batch, with the blank columns that each needs after it."""
     steps = [math.ceil((len(line.columns) + FLUSH_COLUMNS) / STEP_COLUMNS) for line in drawn]
     height = drawn[0].columns.shape[1]
     columns = np.zeros((len(drawn), STEP_COLUMNS * max(steps), height), np.uint8)
@@ -325,17 +326,17 @@ def join(drawn: Sequence[Drawn]) -> LineBatch:
     return LineBatch(columns, np.array(steps, np.int64), labels, letters)
 
 
-def deal(lines: Sequence[Drawn], n_parts: int) -> list[LineBatch]:
-    """Lines as parts of about one size, narrow ones first.
+def split_by_width(lines: Sequence[LineSample], n_parts: int) -> list[LineBatch]:
+    """Split lines into parts of about the same size, narrow lines first.
 
-    A part is as wide as its widest line, so its lines are neighbours in width, and no other cuts
-    between neighbours make the largest part smaller. Of fewer lines than parts some are dealt
-    more than once.
+    A part is as wide as its widest line, so its lines are neighbours in width; no other split
+    between neighbours makes the largest part smaller. With fewer lines than parts some lines are
+    used more than once.
 
     Raises `ValueError` without lines.
     """
     if not lines:
-        raise ValueError("no lines to deal")
+        raise ValueError("no lines to split")
     ordered = sorted(lines, key=width)
     least, most = width(ordered[-1]), len(ordered) * width(ordered[-1])
     limit = least + bisect_left(
@@ -347,11 +348,11 @@ def deal(lines: Sequence[Drawn], n_parts: int) -> list[LineBatch]:
         part = parts[largest]
         middle = len(part) // 2
         parts[largest : largest + 1] = [part[:middle] or part, part[middle:]]
-    return [join(part) for part in parts]
+    return [collate(part) for part in parts]
 
 
-def _filled(ordered: Sequence[Drawn], limit: int) -> list[Sequence[Drawn]]:
-    """The fewest parts of neighbours of which none is larger than `limit` columns."""
+def _filled(ordered: Sequence[LineSample], limit: int) -> list[Sequence[LineSample]]:
+    """Split into the fewest parts of neighbours of which none exceeds `limit` columns."""
     parts, start = [], 0
     for end, line in enumerate(ordered):
         if (end + 1 - start) * width(line) > limit:
@@ -360,18 +361,18 @@ def _filled(ordered: Sequence[Drawn], limit: int) -> list[Sequence[Drawn]]:
     return [*parts, ordered[start:]]
 
 
-def _size(part: Sequence[Drawn]) -> int:
-    """Columns, padding included."""
+def _size(part: Sequence[LineSample]) -> int:
+    """Return the columns of a part, padding included."""
     return len(part) * width(part[-1])
 
 
 T = TypeVar("T")
 
 
-class Ahead(Generic[T]):
-    """What `make` makes for a step, for several threads: made once, and that of the next one too.
+class Prefetch(Generic[T]):
+    """Calls `make` once for each step, one step ahead, in a thread; several threads may ask.
 
-    The steps are to be asked for one after the other, each as often as is wanted.
+    Steps are asked for in order, each as often as wanted.
     """
 
     def __init__(self, make: Callable[[int], T]) -> None:
@@ -381,7 +382,7 @@ class Ahead(Generic[T]):
         self._lock = Lock()
 
     def __call__(self, step: int) -> T:
-        """What was made for `step`; raises what `make` raised."""
+        """Return what `make` returned for `step`, or raise what it raised."""
         with self._lock:
             self._made = {
                 near: self._made.get(near) or self._thread.submit(self._make, near)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inkstream.model.data.batches import Drawn
+from inkstream.model.data.batches import LineSample
 from inkstream.model.data.images import Dataset
 
 MOST_DIGITS: Final = 6  # of one number
@@ -27,7 +27,7 @@ class DigitLines:
         self._answers = digits.answers
         self._labels = digits.labels
 
-    def draw(self, random: np.random.Generator, column_height: int) -> Drawn:
+    def draw(self, random: np.random.Generator, column_height: int) -> LineSample:
         """One number, somewhere in the rows."""
         rows = round(column_height * (SMALLEST + (1 - SMALLEST) * random.random()))
         top = int(random.integers(column_height - rows + 1))
@@ -47,7 +47,7 @@ class DigitLines:
         for left, digit in parts:
             columns[left : left + digit.shape[1], top : top + rows] = digit.T
         label = "".join(self._labels[self._answers[index]] for index in chosen)
-        return Drawn(columns, label, np.array(ends, np.float32))
+        return LineSample(columns, label, np.array(ends, np.float32))
 
 
 def _scaled(image: NDArray[np.uint8], rows: int, wider: float, shear: float) -> NDArray[np.uint8]:

@@ -1,7 +1,4 @@
-"""What there is in a set of ink, as tables: parts, letters that are known, sizes.
-
-The rules by which UNIPEN's release is read, as a document: what each does, and to how much.
-"""
+"""Describe a set of ink in tables, and the rules by which UNIPEN is read in a document."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -11,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
-from inkstream.model.data.split import Parts, torn
-from inkstream.model.data.statistics import Census, WhyKey, table
+from inkstream.model.data.split import Parts, count_leaks
+from inkstream.model.data.statistics import Statistics, WhyKey, table
 
 LETTERED_SHARE: Final = 0.7  # of the points; joins between letters may be of none
 PERCENTILES: Final = (5, 50, 95)
 
 
 def overview(ink: InkSet, parts: Parts) -> str:
-    """Pieces of each part, pieces whose letters are known, and how wide they are."""
+    """Tabulate the pieces of each part, those with known letters, and their widths."""
     by_part = {
         (category, str(part)): int((ink.categories[pieces] == index).sum())
         for part, pieces in parts.items()
@@ -38,13 +35,13 @@ def overview(ink: InkSet, parts: Parts) -> str:
             table("parts", by_part),
             table("texts with known letters", by_donor),
             _sizes(ink),
-            f"writers: {told}\npieces of the same ink in two parts: {torn(ink, parts)}",
+            f"writers: {told}\npieces of the same ink in two parts: {count_leaks(ink, parts)}",
         )
     )
 
 
 def letter_share(ink: InkSet) -> NDArray[np.float64]:
-    """The share of each piece's points whose letter is known, [N]."""
+    """Return the share of each piece's points whose letter is known, [N]."""
     known = np.concatenate([[0], np.cumsum(ink.letter_of_point >= 0)])
     bounds = ink.stroke_starts[ink.piece_starts]
     share: NDArray[np.float64] = np.diff(known[bounds]) / np.maximum(np.diff(bounds), 1)
@@ -52,18 +49,18 @@ def letter_share(ink: InkSet) -> NDArray[np.float64]:
 
 
 def is_text(ink: InkSet) -> NDArray[np.bool_]:
-    """Whether each piece's label is longer than a character, [N]."""
+    """Mark the pieces whose label is longer than one character, [N]."""
     return np.array([len(label) > 1 for label in ink.labels], np.bool_)
 
 
 def donors(ink: InkSet) -> NDArray[np.str_]:
-    """The donor of each piece, [N]."""
+    """Return the donor of each piece, [N]."""
     names = np.array([name.partition("/")[0] for name in ink.writer_names], np.str_)
     return names[ink.writers]
 
 
 def widths(ink: InkSet) -> NDArray[np.float64]:
-    """The width of each piece's ink in heights of it, [N]."""
+    """Return the width of each piece's ink divided by its height, [N]."""
     if not len(ink):
         return np.empty(0)
     starts = ink.stroke_starts[ink.piece_starts[:-1]]
@@ -73,7 +70,7 @@ def widths(ink: InkSet) -> NDArray[np.float64]:
 
 
 def _sizes(ink: InkSet) -> str:
-    """Widths of each category at some percentiles."""
+    """Tabulate the widths of each category at some percentiles."""
     wide = widths(ink)
     rows = ["width of the ink / its height".ljust(34) + "".join(f"{p:>7} %" for p in PERCENTILES)]
     for index, category in enumerate(CATEGORIES):
@@ -85,7 +82,7 @@ def _sizes(ink: InkSet) -> str:
 
 
 COMMAND: Final = "inkstream data unipen --rules docs/data.md"
-FEW: Final = 6  # donors whose names are told
+FEW: Final = 6  # donors that are named; of more, the number is given
 
 CHANGES: Final = {
     "apostrophes closed up": "`it ' s` becomes `it's`, of donors who set all tokens apart",
@@ -134,8 +131,8 @@ REASONS: Final = {
 }
 
 
-def document(census: Census, digest: str) -> str:
-    """Markdown: what was read, what each rule changed, what was left out.
+def document(census: Statistics, digest: str) -> str:
+    """Return Markdown: what was read, what each rule changed, what was left out.
 
     Args:
         census: of the read.
@@ -158,7 +155,7 @@ def document(census: Census, digest: str) -> str:
 
 
 def _table(head: str, counts: Mapping[WhyKey, int], words: Mapping[str, str]) -> Iterator[str]:
-    """A row for each rule that did something, the most frequent first."""
+    """Yield a table row for each rule that changed or skipped something, most frequent first."""
     sums: dict[str, int] = defaultdict(int)
     donors: dict[str, set[str]] = defaultdict(set)
     for (rule, _, donor), count in counts.items():

@@ -1,13 +1,11 @@
-"""Who trains, who chooses, who reports: pieces of ink divided by the person who wrote them.
+"""Split writers, and pieces of a user's own ink, into train, validation and test.
 
-One person's ink stands in one part alone, under whatever category or donor it was given. A tenth of
-each donor's persons choose among nets and a tenth are for the report. Which ones is settled by
-hashes of their names alone: it depends on no order, no random number and no other donor.
+All ink of one person is in one part, whatever category or donor it was given to. In each donor a
+tenth of the persons are for validation and a tenth for the test. The parts follow from hashes of
+the names alone: they depend on no order, no random number and no other donor.
 
-Which pieces of a user's ink choose: a tenth, spread over the labels, of ink that does not train.
-
-Of many writers whole writers choose. A tenth is drawn by chance: who writes all digits in turn
-would find one of them in every tenth place.
+A user's own ink has no test part. With many writers, whole writers validate; with few, pieces do:
+a tenth, spread over the labels, that shares no ink with the pieces that train.
 """
 
 import hashlib
@@ -28,9 +26,9 @@ PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
 Parts = Mapping[Part, NDArray[np.int64]]  # indices of the pieces of each, ascending
 FOLDS: Final = 10  # a tenth of the persons each
 PART_OF_FOLD: Final[Mapping[int, Part]] = {4: "validation", 9: "test"}  # all others train
-LEAST_POINTS: Final = 25  # of a piece that is not alike by chance, as dots are
+LEAST_POINTS: Final = 25  # smaller pieces, such as dots, are equal by chance
 
-# Sessions of one person, told by the writer's name: Chuck_Chaffee_1 and _2, KNKE4574.A and .B.
+# One person's sessions are recognised by the name: Chuck_Chaffee_1 and _2, KNKE4574.A and .B.
 # ibm names a session bam11, or r02-07 for form 2 and person 7: the same ink stands under several.
 SESSIONS: Final = tuple(
     (re.compile(pattern), person)
@@ -43,7 +41,7 @@ SESSIONS: Final = tuple(
 
 
 def person(writer: str) -> str:
-    """Who a writer named "donor/writer" is: some wrote for several donors, or more than once."""
+    """Return the person behind a writer "donor/writer": some wrote for several donors or twice."""
     name = writer.lower()
     for pattern, replacement in SESSIONS:
         name = pattern.sub(replacement, name)
@@ -51,7 +49,7 @@ def person(writer: str) -> str:
 
 
 def part_of_writer(writers: Iterable[str]) -> dict[str, Part]:
-    """The part that each writer belongs to; `writers` are all of the data, as "donor/writer"."""
+    """Return the part of each writer; `writers` are all writers of the data, as "donor/writer"."""
     names = sorted(set(writers))
     home: dict[str, str] = {}  # a person of several donors counts with the first
     for name in names:
@@ -68,15 +66,15 @@ def part_of_writer(writers: Iterable[str]) -> dict[str, Part]:
 
 
 def parts(ink: InkSet) -> Parts:
-    """Indices of the pieces of each part, ascending."""
+    """Return the indices of the pieces of each part, ascending."""
     part = part_of_writer(ink.writer_names)
     of_writer = np.array([PARTS.index(part[name]) for name in ink.writer_names], np.int64)
     of_piece = of_writer[ink.writers]
     return {name: np.flatnonzero(of_piece == index) for index, name in enumerate(PARTS)}
 
 
-def torn(ink: InkSet, parts_: Parts) -> int:
-    """How many pieces have the very ink of a piece in another part; anything but 0 is a leak."""
+def count_leaks(ink: InkSet, parts_: Parts) -> int:
+    """Count the pieces whose ink is also in another part: anything but 0 is a leak."""
     first_part: dict[bytes, Part] = {}
     starts = ink.stroke_starts[ink.piece_starts]
     n_torn = 0
@@ -88,7 +86,7 @@ def torn(ink: InkSet, parts_: Parts) -> int:
 
 
 def write_table(parts_: Mapping[str, Part], path: Path) -> str:
-    """Write who belongs where, a line for each writer, and return the SHA-256 of the file."""
+    """Write a line with part and name for each writer; return the SHA-256 of the file."""
     table = "".join(f"{part}\t{writer}\n" for writer, part in sorted(parts_.items()))
     path.write_text(table)
     return hashlib.sha256(table.encode()).hexdigest()
@@ -100,34 +98,36 @@ def _hash(name: str) -> int:
 
 Indices = NDArray[np.int64]
 
-ENOUGH_WRITERS: Final = 20  # from here on whole writers choose; of fewer, pieces do
-ONE_IN: Final = 10  # chooses
+ENOUGH_WRITERS: Final = 20  # from here on whole writers validate; of fewer, pieces do
+ONE_IN: Final = 10  # validates
 SEED: Final = 0
 
 
-def own_parts(ink: InkSet, kin: Indices) -> Parts:
-    """Indices of the pieces that train and that choose, ascending; none choose of too few.
+def split_own_ink(ink: InkSet, groups: Indices) -> Parts:
+    """Return the indices of the pieces for training and validation, ascending.
+
+    Of fewer than ten pieces, and of one group, none validates.
 
     Args:
         ink: N pieces.
-        kin: [N], the same number where pieces have ink in common, as a line and its words.
+        groups: [N], the same number for pieces that share ink, such as a line and its words.
     """
-    keys: list[tuple[Hashable, ...]] = [(number,) for number in kin.tolist()]
+    keys: list[tuple[Hashable, ...]] = [(number,) for number in groups.tolist()]
     if len(np.unique(ink.writers)) >= ENOUGH_WRITERS:
         names = (ink.writer_names[writer] for writer in ink.writers)
         keys = [(*own, name) for own, name in zip(keys, names, strict=True)]
-    number = together(keys)
+    number = connected_groups(keys)
     order = np.argsort(number, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
-    chooses = np.zeros(len(ink), np.bool_)
-    if len(ink) >= ONE_IN and len(groups) > 1:
-        for group in _held_out([[ink.labels[piece] for piece in group] for group in groups]):
-            chooses[groups[group]] = True
-    return {"train": np.flatnonzero(~chooses), "validation": np.flatnonzero(chooses)}
+    connected = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
+    validates = np.zeros(len(ink), np.bool_)
+    if len(ink) >= ONE_IN and len(connected) > 1:
+        for group in _held_out([[ink.labels[piece] for piece in group] for group in connected]):
+            validates[connected[group]] = True
+    return {"train": np.flatnonzero(~validates), "validation": np.flatnonzero(validates)}
 
 
-def together(keys: Sequence[Collection[Hashable]]) -> Indices:
-    """A number for each collection, the same for those that a chain of common keys connects."""
+def connected_groups(keys: Sequence[Collection[Hashable]]) -> Indices:
+    """Number the collections: the same number for those that a chain of common keys connects."""
     parents = list(range(len(keys)))
 
     def root(number: int) -> int:
@@ -143,9 +143,9 @@ def together(keys: Sequence[Collection[Hashable]]) -> Indices:
 
 
 def _held_out(labels: Sequence[Sequence[str]]) -> list[int]:
-    """A tenth of the groups, by the labels of each: of ten with like labels one.
+    """Choose a tenth of the groups by their labels: one of each ten with similar labels.
 
-    None that alone has a character, as long as there are others.
+    A group that alone has some character is chosen only if there is no other.
     """
     random = np.random.default_rng(SEED)
     characters = [set().union(*own) for own in labels]

@@ -1,4 +1,4 @@
-"""What a read of ink found, skipped and changed: counted, kept as JSON, told as tables."""
+"""Count what reading ink found, skipped and changed; keep the counts as JSON and tables."""
 
 import json
 from collections import Counter
@@ -13,8 +13,8 @@ WhyKey = tuple[str, str, str]  # reason or rule, category, donor
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
-    """Counts of a read."""
+class Statistics:
+    """Counts of pieces found, skipped and changed when ink was read."""
 
     pieces: Mapping[PieceKey, int]
     skipped: Mapping[WhyKey, int]  # by reason
@@ -39,8 +39,8 @@ class Census:
         path.write_text(json.dumps(counts, indent=1) + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> "Census":
-        """Read what `save` wrote; raises `DataError` when the file is not that."""
+    def load(cls, path: Path) -> "Statistics":
+        """Read what `save` wrote; raise `DataError` for any other file."""
         try:
             counts = json.loads(path.read_text())
             return cls(
@@ -49,11 +49,11 @@ class Census:
                 changed={(why, c, d): n for why, c, d, n in counts["changed"]},
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is no census of ink: {error}") from error
+            raise DataError(f"{path} holds no statistics of ink: {error}") from error
 
 
 def _by_reason(counts: Mapping[WhyKey, int]) -> Counter[PieceKey]:
-    """The counts by category and reason."""
+    """Sum the counts by category and reason."""
     summed: Counter[PieceKey] = Counter()
     for (why, category, _), count in counts.items():
         summed[category, why] += count
@@ -61,7 +61,7 @@ def _by_reason(counts: Mapping[WhyKey, int]) -> Counter[PieceKey]:
 
 
 def table(title: str, counts: Mapping[PieceKey, int]) -> str:
-    """A row for each second part of the keys, a column for each first part, and sums."""
+    """Return a table: a row for each second part of the keys, a column for each first, and sums."""
     columns = sorted({column for column, _ in counts})
     rows = sorted({row for _, row in counts})
     width = max(map(len, [title, *rows]))

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from inkstream.model.data.batches import Drawn
+from inkstream.model.data.batches import LineSample
 from inkstream.model.decoding.base import Event, Letter
 from inkstream.model.evaluation.material import SEED, Material, one_behind_the_other
 from inkstream.model.metrics import Figures
@@ -89,7 +89,7 @@ def drift(reader: Reader, material: Material, places: Sequence[int], most: int) 
     writers = sorted(own, key=lambda writer: (-len(own[writer]), writer))
     writers = [writer for writer in writers if len(own[writer]) >= LEAST_PIECES]
     random = np.random.default_rng(SEED)
-    lines: dict[int, list[Drawn]] = {place: [] for place in PLACES}
+    lines: dict[int, list[LineSample]] = {place: [] for place in PLACES}
     lengths = []  # characters of the ink that is measured
     for writer in writers[: min(most, LONG_LINES)]:
         drawn = material.drawn(own[writer])
@@ -113,9 +113,11 @@ def drift(reader: Reader, material: Material, places: Sequence[int], most: int) 
     }
 
 
-def _some(lines: Sequence[Drawn], n_columns: int, random: np.random.Generator) -> list[Drawn]:
+def _some(
+    lines: Sequence[LineSample], n_columns: int, random: np.random.Generator
+) -> list[LineSample]:
     """Lines in an order of chance, from the first again after the last, of so many columns."""
-    chosen: list[Drawn] = []
+    chosen: list[LineSample] = []
     order = random.permutation(len(lines)).tolist()
     for place in itertools.cycle(order):
         if sum(len(line.columns) for line in chosen) >= n_columns:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.config import STEP_COLUMNS
 from inkstream.model.data.augmentation import fit, frame_of
-from inkstream.model.data.batches import MADE_FRAME, Drawn
+from inkstream.model.data.batches import MADE_FRAME, LineSample
 from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.split import Part, parts
-from inkstream.model.data.synthesis.composition import LineMaker, MadeLine, Recipe
+from inkstream.model.data.synthesis.composition import ComposedLine, LineComposer, Recipe
 from inkstream.model.data.synthesis.texts import DIGITS, english
 from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.decoding.guided import SWIFT, GuidedDecoder, new_decoder
@@ -72,9 +72,9 @@ def dates(checkpoint: Checkpoint, ink: InkSet, part: Part) -> dict[str, Any]:
 
 def _written(
     ink: InkSet, indices: NDArray[np.int64], separators: Sequence[str]
-) -> Sequence[MadeLine]:
+) -> Sequence[ComposedLine]:
     """Days drawn at random, by everyone who wrote all digits and a separator."""
-    maker, random = LineMaker(ink, indices, NOTHING_DRAWN), np.random.default_rng(DATES_SEED)
+    maker, random = LineComposer(ink, indices, NOTHING_DRAWN), np.random.default_rng(DATES_SEED)
     made = []
     for separator in separators:
         for writer in maker.writers(DIGITS | {separator}):
@@ -84,11 +84,11 @@ def _written(
     return made
 
 
-def _drawn(line: MadeLine, column_height: int) -> Drawn:
+def _drawn(line: ComposedLine, column_height: int) -> LineSample:
     """A made-up line as it is, in rows."""
     fitted = fit(line.points, frame_of(line.points, MADE_FRAME), column_height)
     columns = rasterise(fitted, line.stroke_starts, column_height, PEN_WIDTH)
-    return Drawn(columns, line.label, NO_ENDS)
+    return LineSample(columns, line.label, NO_ENDS)
 
 
 SIZES: Final = (5_000, 20_000, 50_000)  # of closed lists
@@ -219,7 +219,7 @@ def report(
     found["own_words"] = own_words(plain, material, language)
     found["dates"] = dates(checkpoint, ink, part)
     lines = material.drawn(material.places(WORDS)[:TIMED])
-    scored: list[tuple[Drawn, Scores]] = []
+    scored: list[tuple[LineSample, Scores]] = []
     for batch in batches(lines):
         scored += zip(batch, plain.scores(batch), strict=True)
     for name, reader in (("plain", plain), ("guided", guided)):
@@ -261,7 +261,9 @@ def _lag(reader: Reader, material: Material, language: Language) -> dict[str, An
     }
 
 
-def _columns_per_s(decoder: TranscriptDecoder, scored: Sequence[tuple[Drawn, Scores]]) -> float:
+def _columns_per_s(
+    decoder: TranscriptDecoder, scored: Sequence[tuple[LineSample, Scores]]
+) -> float:
     """Columns that one core decodes in a second, once everything was seen."""
     for _ in range(2):
         started_s = time.perf_counter()

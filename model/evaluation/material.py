@@ -13,7 +13,7 @@ from PIL import Image
 
 from inkstream.model.data import split
 from inkstream.model.data.augmentation import fit
-from inkstream.model.data.batches import Drawn, Pieces, plain
+from inkstream.model.data.batches import InkPieces, LineSample, draw_piece
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.ink_set import CATEGORIES, STYLES, InkSet
 
@@ -51,7 +51,7 @@ class Material:
             limit: pieces of a category at most, drawn at random; None is all.
         """
         parts = split.parts(ink)
-        self.pieces = Pieces(ink, parts[part], labels)
+        self.pieces = InkPieces(ink, parts[part], labels)
         self.column_height = column_height
         self.n_left_out = len(parts[part]) - len(self.pieces.indices)  # labels that cannot be spelt
         self._limit = limit
@@ -77,18 +77,18 @@ class Material:
 
     def drawn(
         self, places: Sequence[int], size: float = 1.0, *, tight: bool = False
-    ) -> list[Drawn]:
+    ) -> list[LineSample]:
         """Pieces in rows; smaller ones lie anywhere in them. `tight` ones fill them with ink."""
         random = np.random.default_rng(SEED)
         height = self.column_height
         return [
-            plain(self.pieces, place, height, size=size, at=random.random(), tight=tight)
+            draw_piece(self.pieces, place, height, size=size, at=random.random(), tight=tight)
             for place in places
         ]
 
     def columns(self, place: int, rows: int, *, tight: bool = False) -> NDArray[np.uint8]:
         """One piece in so many rows, [T, rows], which its frame fills or, `tight`, its ink."""
-        return plain(self.pieces, place, rows, tight=tight).columns
+        return draw_piece(self.pieces, place, rows, tight=tight).columns
 
     def strokes(self, place: int) -> list[NDArray[np.float32]]:
         """The strokes of one piece as they were written, each [n, 2], in pixels of the rows."""
@@ -131,18 +131,18 @@ class Material:
         return found
 
 
-def one_behind_the_other(lines: Sequence[Drawn]) -> Drawn:
+def one_behind_the_other(lines: Sequence[LineSample]) -> LineSample:
     """Lines as one, a gap and a space between each and the next."""
     height = lines[0].columns.shape[1]
     gap = np.zeros((round(GAP * height), height), np.uint8)
     parts = [part for line in lines for part in (gap, line.columns)]
-    return Drawn(np.concatenate(parts[1:]), " ".join(line.label for line in lines), NO_ENDS)
+    return LineSample(np.concatenate(parts[1:]), " ".join(line.label for line in lines), NO_ENDS)
 
 
-def digit_lines(dataset: Dataset, column_height: int) -> list[Drawn]:
+def digit_lines(dataset: Dataset, column_height: int) -> list[LineSample]:
     """Images of digits as lines: the box of their ink fills the rows, its proportions kept."""
     return [
-        Drawn(_filling(columns, column_height), dataset.labels[answer], NO_ENDS)
+        LineSample(_filling(columns, column_height), dataset.labels[answer], NO_ENDS)
         for columns, answer in zip(dataset.columns, dataset.answers, strict=True)
     ]
 

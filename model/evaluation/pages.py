@@ -32,7 +32,7 @@ from rapidfuzz.distance import Levenshtein
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.augmentation import frame_of
-from inkstream.model.data.batches import Drawn
+from inkstream.model.data.batches import LineSample
 from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.split import Part
 from inkstream.model.data.synthesis.paper import Look, Sheet, WrittenLine, any_look, sheet
@@ -110,7 +110,7 @@ class WrittenPage:
     """A page and the lines that stand on it, as they are read as strokes."""
 
     sheet: Sheet
-    drawn: list[Drawn]
+    drawn: list[LineSample]
     writer: str
 
     @property
@@ -202,7 +202,7 @@ def _blocks(
     return [lines[:half], lines[half:]]
 
 
-def _written(material: Material, places: Sequence[int]) -> tuple[WrittenLine, Drawn]:
+def _written(material: Material, places: Sequence[int]) -> tuple[WrittenLine, LineSample]:
     """Pieces one behind the other in one frame: for the paper, and in the net's rows."""
     heights = [float(material.pieces.height[place]) for place in places]
     least = min(heights)
@@ -224,7 +224,7 @@ def _written(material: Material, places: Sequence[int]) -> tuple[WrittenLine, Dr
     pixels = scaled * (rows - PEN_WIDTH) + [PEN_WIDTH / 2, rows / 2]
     columns = rasterise(pixels.astype(np.float32), starts, rows, PEN_WIDTH)
     written = WrittenLine(np.split(scaled, starts[1:-1]), label)
-    return written, Drawn(columns, label, NO_ENDS)
+    return written, LineSample(columns, label, NO_ENDS)
 
 
 def _body(strokes: Sequence[NDArray[np.float64]], frame: float) -> float:

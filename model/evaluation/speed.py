@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from inkstream.model.data.batches import Drawn
+from inkstream.model.data.batches import LineSample
 from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.evaluation.material import Material
 from inkstream.model.metrics import Figures
@@ -46,7 +46,9 @@ def speed(reader: Reader, material: Material, places: Sequence[int]) -> Figures:
     }
 
 
-def _decode(reader: Reader, lines: Sequence[Drawn], scores: Sequence[Scores], portion: int) -> None:
+def _decode(
+    reader: Reader, lines: Sequence[LineSample], scores: Sequence[Scores], portion: int
+) -> None:
     """Decode lines, so many columns at once."""
     decoder = TranscriptDecoder(reader.config.labels, reader.config.flush_columns)
     for line, own in zip(lines, scores, strict=True):
@@ -59,7 +61,7 @@ def _decode(reader: Reader, lines: Sequence[Drawn], scores: Sequence[Scores], po
         decoder.flush()
 
 
-def _single_column_s(reader: Reader, lines: Sequence[Drawn]) -> float:
+def _single_column_s(reader: Reader, lines: Sequence[LineSample]) -> float:
     """Seconds from a column to its answer, net and decoder, in a stream that comes singly."""
     columns = np.concatenate([line.columns for line in lines])[:SINGLE_COLUMNS]
 

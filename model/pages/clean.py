@@ -109,7 +109,7 @@ def _turned(sheet: Tone, turn: Matrix, shape: tuple[int, ...]) -> Mask:
 
 
 def _at_edge(mask: Mask, inside: Mask) -> Mask:
-    """Those pieces of the upright page's ink that lie for the most part at the sheet's edge."""
+    """Those components of the upright page's ink that lie for the most part at the sheet's edge."""
     reach = round(RIM_SHARE * max(mask.shape)) | 1
     inner = np.asarray(cv2.erode(inside.astype(np.uint8), np.ones((reach, reach), np.uint8)))
     _, labels = cv2.connectedComponents(mask.astype(np.uint8))

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.pages.segment import Labels, Mask, Pieces, blocks_of
+from inkstream.model.pages.segment import Components, Labels, Mask, blocks_of
 
 Curve = NDArray[np.float64]  # coefficients of a polynomial, as `np.polyval` takes them
 
@@ -63,7 +63,7 @@ class FoundLine:
     """One line on the upright page."""
 
     course: Course
-    number: int  # of its pieces in the page's labels
+    number: int  # of its components in the page's labels
     block: int
     bounds: tuple[int, int, int, int]  # left, top, right, bottom of its ink
 
@@ -79,37 +79,37 @@ class FoundLines:
 
 def find_lines(mask: Mask) -> FoundLines:
     """The lines of an upright page's ink."""
-    pieces = Pieces(mask)
+    components = Components(mask)
     lines: list[FoundLine] = []
     owners = np.zeros(mask.shape, np.int32)
-    if pieces.height:
-        for number, block in enumerate(blocks_of(pieces)):
-            lines += _lines_of(pieces, block, number, owners, len(lines))
+    if components.height:
+        for number, block in enumerate(blocks_of(components)):
+            lines += _lines_of(components, block, number, owners, len(lines))
             if len(lines) > MOST_LINES:
-                return FoundLines([], owners, pieces.height)
-    return FoundLines(lines, owners, pieces.height)
+                return FoundLines([], owners, components.height)
+    return FoundLines(lines, owners, components.height)
 
 
 def _lines_of(
-    pieces: Pieces, block: Mask, number: int, owners: Labels, n_before: int
+    components: Components, block: Mask, number: int, owners: Labels, n_before: int
 ) -> list[FoundLine]:
     """The lines of one block, from the top down; marks their ink in `owners`."""
-    mask = pieces.mask(block)
-    scale = min(1.0, SCALE / pieces.height)
+    mask = components.mask(block)
+    scale = min(1.0, SCALE / components.height)
     size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
     small = np.asarray(
         cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32
     )
-    height = pieces.height * scale
+    height = components.height * scale
     ridges = _ridges(small, height)
     if not 0 < len(ridges) <= MOST_RIDGES:
         return []
     courses = _linked(ridges, height)
     courses = [_scaled(course, 1 / scale) for course in courses]
-    courses = _apart(courses, pieces.height)
-    courses = _with_enough_ink(courses, pieces, block)
+    courses = _apart(courses, components.height)
+    courses = _with_enough_ink(courses, components, block)
     courses.sort(key=lambda each: float(each.y(each.middle)))
-    _assign(pieces, block, courses, owners, n_before)
+    _assign(components, block, courses, owners, n_before)
     found = []
     for place, course in enumerate(courses, n_before + 1):
         bounds = _bounds(owners == place)
@@ -236,12 +236,12 @@ def _pitch(one: Course, other: Course, reach: float) -> float:
     return float(np.abs(one.y(x) - other.y(x)).mean())
 
 
-def _with_enough_ink(courses: list[Course], pieces: Pieces, block: Mask) -> list[Course]:
+def _with_enough_ink(courses: list[Course], components: Components, block: Mask) -> list[Course]:
     """The lines without those that hardly any ink lies nearest to, such as a row of tails."""
     while len(courses) > 1:
-        nearest, _ = _nearest(courses, pieces.x, pieces.y)
-        ink = np.bincount(nearest[block], pieces.ink[block], len(courses))
-        density = ink / np.array([c.right - c.left + pieces.height for c in courses])
+        nearest, _ = _nearest(courses, components.x, components.y)
+        ink = np.bincount(nearest[block], components.ink[block], len(courses))
+        density = ink / np.array([c.right - c.left + components.height for c in courses])
         usual = float(np.median(density))
         worst = int(density.argmin())
         if density[worst] >= LEAST_INK * usual:
@@ -263,46 +263,46 @@ def _nearest(
 
 
 def _assign(
-    pieces: Pieces, block: Mask, courses: list[Course], owners: Labels, n_before: int
+    components: Components, block: Mask, courses: list[Course], owners: Labels, n_before: int
 ) -> None:
     """Give each piece to its nearest line; one that hangs together with two is cut between them."""
-    owner = np.zeros(len(pieces.kept), np.int32)
-    nearest, away = _nearest(courses, pieces.x[block], pieces.y[block])
-    owner[block] = np.where(away > FAR * pieces.height, 0, 1 + n_before + nearest)
+    owner = np.zeros(len(components.kept), np.int32)
+    nearest, away = _nearest(courses, components.x[block], components.y[block])
+    owner[block] = np.where(away > FAR * components.height, 0, 1 + n_before + nearest)
     for number in range(1 + n_before, 1 + n_before + len(courses)):
-        owner[_alone(pieces, owner == number)] = 0
-    owned = owner[pieces.labels]
+        owner[_alone(components, owner == number)] = 0
+    owned = owner[components.labels]
     np.maximum(owners, owned, out=owners)
-    tall = block & (pieces.tall > 1.7 * pieces.height)
+    tall = block & (components.tall > 1.7 * components.height)
     for place in np.flatnonzero(tall).tolist():
-        left, top = int(pieces.left[place]), int(pieces.top[place])
-        box = np.s_[top : top + pieces.tall[place], left : left + pieces.width[place]]
-        x = pieces.x[place]
+        left, top = int(components.left[place]), int(components.top[place])
+        box = np.s_[top : top + components.tall[place], left : left + components.width[place]]
+        x = components.x[place]
         crossed = [
             number
             for number, course in enumerate(courses)
-            if course.left - pieces.height <= x <= course.right + pieces.height
-            and top + 0.2 * pieces.height
+            if course.left - components.height <= x <= course.right + components.height
+            and top + 0.2 * components.height
             < course.y(x)
-            < top + pieces.tall[place] - 0.2 * pieces.height
+            < top + components.tall[place] - 0.2 * components.height
         ]
         if len(crossed) < 2:
             continue
-        y, x_inside = np.nonzero(pieces.labels[box] == place)
+        y, x_inside = np.nonzero(components.labels[box] == place)
         nearest, _ = _nearest([courses[n] for n in crossed], x_inside + left, y + top)
         owners[y + top, x_inside + left] = 1 + n_before + np.array(crossed)[nearest]
 
 
-def _alone(pieces: Pieces, own: Mask) -> Mask:
+def _alone(components: Components, own: Mask) -> Mask:
     """Those dots of a line that lie far beyond its first or its last letter: dirt."""
-    large: Mask = own & pieces.large
-    small: Mask = own & ~pieces.large
+    large: Mask = own & components.large
+    small: Mask = own & ~components.large
     if not large.any():
         return small
-    left = pieces.left[large].min()
-    right = (pieces.left[large] + pieces.width[large]).max()
-    beyond = np.maximum(left - pieces.x, pieces.x - right)
-    alone: Mask = small & (beyond > DOT_GAP * pieces.height)
+    left = components.left[large].min()
+    right = (components.left[large] + components.width[large]).max()
+    beyond = np.maximum(left - components.x, components.x - right)
+    alone: Mask = small & (beyond > DOT_GAP * components.height)
     return alone
 
 

@@ -1,4 +1,4 @@
-"""The pieces of ink on a page, and the blocks of text that they stand in.
+"""Find the connected components of a page's ink and the blocks of text that they form.
 
 Needs the `scan` extra.
 """
@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]  # [h, w], or [n] of pieces
+Mask = NDArray[np.bool_]  # [h, w], or [n] of components
 Labels = NDArray[np.int32]  # [h, w]
 
 LEAST_HEIGHT: Final = 6  # pixels of a piece of ink that says how large the writing is
 LARGEST_SHARE: Final = 0.25  # of the page's longer side: a higher piece is no writing
-FEW_LETTERS: Final = 8  # pieces: a picture with so few may show a word that fills it
+FEW_LETTERS: Final = 8  # components: a picture with so few may show a word that fills it
 TALLEST: Final = 2.5  # of the others' height, a piece of such a word, if most ink is in lower ones
 SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
 LARGE: Final = 5.0  # of it too: a smaller piece is a dot, or dirt
@@ -24,13 +24,13 @@ THIN_DASH: Final = 0.12  # of its length, if it is no higher
 CORRIDOR: Final = 1.1  # heights that a corridor between blocks is wide at least
 CORRIDOR_TALL: Final = 2.5  # heights that both its blocks are high at least
 CORRIDOR_ROWS: Final = 3  # lines on each side of it, at least
-ROW_GAP: Final = 0.35  # heights between the middles of pieces that stand in two rows
+ROW_GAP: Final = 0.35  # heights between the middles of components that stand in two rows
 CORRIDOR_INK: Final = 0.12  # of all ink that stands on each side
 CORRIDOR_TILTS: Final = np.arange(-0.12, 0.121, 0.02)  # columns that it moves aside, a row
 
 
-class Pieces:
-    """The pieces of ink that hang together, without dirt."""
+class Components:
+    """The connected components of the ink that are writing and not dirt."""
 
     def __init__(self, mask: Mask) -> None:
         _, labels, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
@@ -47,7 +47,7 @@ class Pieces:
         self.kept &= ~level
 
     def _usual(self, mask: Mask) -> Mask:
-        """Which pieces are no larger than writing is: on a page, or in the picture of a word."""
+        """Mark the components no larger than writing: on a page, or in the image of a word."""
         low: Mask = self.tall <= LARGEST_SHARE * max(mask.shape)
         low[0] = False
         high = low & (self.tall >= LEAST_HEIGHT)
@@ -61,12 +61,12 @@ class Pieces:
         return usual
 
     def mask(self, chosen: Mask) -> Mask:
-        """Where the ink of the chosen pieces is."""
+        """Where the ink of the chosen components is."""
         return chosen[self.labels]
 
 
 def n_letters_of(mask: Mask) -> int:
-    """How many pieces are as high as a letter at least."""
+    """How many components are as high as a letter at least."""
     stats = cv2.connectedComponentsWithStats(mask.astype(np.uint8))[2]
     return int((np.asarray(stats)[1:, cv2.CC_STAT_HEIGHT] >= LEAST_HEIGHT).sum())
 
@@ -87,12 +87,12 @@ def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
     return float(values[order][np.searchsorted(walked, walked[-1] / 2)])
 
 
-def blocks_of(pieces: Pieces) -> list[Mask]:
-    """Which pieces belong to each block, from left to right."""
-    waiting, done = [pieces.kept], []
+def blocks_of(components: Components) -> list[Mask]:
+    """Which components belong to each block, from left to right."""
+    waiting, done = [components.kept], []
     while waiting:
         block = waiting.pop(0)
-        parts = _parted(pieces, block)
+        parts = _parted(components, block)
         if parts is None:
             done.append(block)
         else:
@@ -100,23 +100,23 @@ def blocks_of(pieces: Pieces) -> list[Mask]:
     return done
 
 
-def _parted(pieces: Pieces, block: Mask) -> tuple[Mask, Mask] | None:
-    """The pieces on both sides of the widest corridor through a block, None if it has none."""
+def _parted(components: Components, block: Mask) -> tuple[Mask, Mask] | None:
+    """The components on both sides of the widest corridor through a block, None if it has none."""
     places = np.flatnonzero(block)
     if not len(places):
         return None
-    ink, y = pieces.ink[places], pieces.y[places]
-    best, parts = CORRIDOR * pieces.height, None
+    ink, y = components.ink[places], components.y[places]
+    best, parts = CORRIDOR * components.height, None
     for tilt in CORRIDOR_TILTS.tolist():
         shift = tilt * (y - y.mean())
-        left = pieces.left[places] - shift
-        right = left + pieces.width[places]
+        left = components.left[places] - shift
+        right = left + components.width[places]
         order = np.argsort(left)
         reached = np.maximum.accumulate(right[order])[:-1]
         gaps = left[order][1:] - reached
         for at in np.flatnonzero(gaps > best).tolist():
             aside = left <= reached[at]
-            if _are_blocks(ink, y, aside, pieces.height):
+            if _are_blocks(ink, y, aside, components.height):
                 best, cut = float(gaps[at]), np.zeros_like(block)
                 cut[places[aside]] = True
                 parts = cut, block & ~cut

@@ -44,23 +44,23 @@ from inkstream.model.data.batches import (
     IMAGES,
     MADE,
     SOURCES,
-    Ahead,
-    Drawn,
+    AugmentedRenderer,
+    InkPieces,
     LineBatch,
     LineBatches,
-    Maker,
-    OtherHands,
-    Pieces,
-    deal,
-    join,
-    plain,
-    rewritten,
+    LineSample,
+    Prefetch,
+    SampleSource,
+    collate,
+    draw_piece,
+    render_composed,
+    split_by_width,
 )
 from inkstream.model.data.digit_lines import DigitLines
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import jsonl as inkfiles
 from inkstream.model.data.sources import mnist, unipen
-from inkstream.model.data.synthesis.composition import LineMaker
+from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.decoding.base import Letter
 from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.errors import ConfigError, DataError
@@ -126,7 +126,7 @@ def own(name: str, ink: InkSet, kin: NDArray[np.int64] | None = None) -> LineDat
         raise DataError(
             f"{name} has {len(ink)} labelled pieces, expected at least {own_split.ONE_IN}"
         )
-    parts = own_split.own_parts(ink, np.arange(len(ink)) if kin is None else kin)
+    parts = own_split.split_own_ink(ink, np.arange(len(ink)) if kin is None else kin)
     if not len(parts["validation"]):
         raise DataError(
             f"{name} has {len(ink)} labelled pieces that all have ink in common,"
@@ -262,7 +262,7 @@ LEAST_PROBABILITY: Final = 1e-6  # counted for an answer that was given as impos
 def release_lines(
     folder: RunFolder,
     config: ModelConfig,
-    held_out: Pieces,
+    held_out: InkPieces,
     groups: dict[str, list[int]],
     before: Temperatures,
 ) -> Path:
@@ -281,7 +281,9 @@ def release_lines(
     with TemporaryDirectory() as scratch:
         reader = Reader(checkpoint.read(write(folder, raw, Path(scratch))))
     lines = [
-        plain(held_out, place, config.column_height) for name in groups for place in groups[name]
+        draw_piece(held_out, place, config.column_height)
+        for name in groups
+        for place in groups[name]
     ]
     scores = [own for batch in batches(lines) for own in reader.scores(batch)]
     of_letters, of_ends = before
@@ -307,7 +309,7 @@ def tempered(scores: Scores, temperature: float) -> Scores:
 
 
 def letter_surprise(
-    scores: Sequence[Scores], lines: Sequence[Drawn], config: ModelConfig, temperature: float
+    scores: Sequence[Scores], lines: Sequence[LineSample], config: ModelConfig, temperature: float
 ) -> float:
     """Mean surprise, in nats, at a letter's being right or wrong, after its confidence."""
     decoder, surprises = TranscriptDecoder(config.labels, config.flush_columns), [np.empty(0)]
@@ -323,7 +325,9 @@ def letter_surprise(
     return float(np.concatenate(surprises).mean())
 
 
-def end_surprise(scores: Sequence[Scores], lines: Sequence[Drawn], temperature: float) -> float:
+def end_surprise(
+    scores: Sequence[Scores], lines: Sequence[LineSample], temperature: float
+) -> float:
     """Mean surprise, in nats, at whether a letter ended, at every step of lines that tell it.
 
     0 where none does.
@@ -376,14 +380,14 @@ class LineTask:
         self.init = "" if start is None else start.digest
         self._framewise_steps = 0 if start else _framewise_steps(knobs, data)
         self._temperatures = UNCHANGED if start is None else start.temperatures
-        pen = OtherHands(knobs.column_height, knobs.strength)
+        pen = AugmentedRenderer(knobs.column_height, knobs.strength)
         makers = _makers(knobs, data, self.labels, pen)
         shares = {name: getattr(knobs, name) for name in (*SOURCES, MADE, IMAGES)}
-        pieces = Pieces(data.ink, data.training, self.labels)
+        pieces = InkPieces(data.ink, data.training, self.labels)
         self.batches = LineBatches(pieces, pen, shares, knobs.columns, makers)
         _tell({**data.skipped, **self.batches.left_out})
-        self._deals = Ahead(self._deal)
-        self.held_out = Pieces(data.ink, data.choosing, self.labels)
+        self._deals = Prefetch(self._deal)
+        self.held_out = InkPieces(data.ink, data.choosing, self.labels)
         self.groups = _held_out_groups(self.held_out)
 
     @property
@@ -425,10 +429,10 @@ class LineTask:
         random = np.random.default_rng((self.knobs.seed, number))
         usual = self._framewise(number * STEPS_A_DEAL) < 1
         source, share = (None, 1.0) if usual else ("characters", FRAMEWISE_SHARE)
-        lines: list[Drawn] = []
+        lines: list[LineSample] = []
         for _ in range(STEPS_A_DEAL):
             lines += self.batches.draw(random, source, share)
-        parts = deal(lines, N_SHARDS * STEPS_A_DEAL)
+        parts = split_by_width(lines, N_SHARDS * STEPS_A_DEAL)
         places = random.permutation(STEPS_A_DEAL)
         return [parts[N_SHARDS * place + shard] for place in places for shard in range(N_SHARDS)]
 
@@ -457,7 +461,7 @@ class LineTask:
         """Share of wrong characters among the held-out writers', by source."""
         errors = {}
         for name, places in self.groups.items():
-            drawn = [plain(self.held_out, place, self.knobs.column_height) for place in places]
+            drawn = [draw_piece(self.held_out, place, self.knobs.column_height) for place in places]
             texts = transcribe(network, drawn, self.labels)
             wrong = sum(
                 Levenshtein.distance(text, line.label)
@@ -482,20 +486,20 @@ def _framewise_steps(knobs: LineKnobs, data: LineData) -> int:
 
 
 def _makers(
-    knobs: LineKnobs, data: LineData, labels: Sequence[str], pen: OtherHands
-) -> dict[str, Maker]:
+    knobs: LineKnobs, data: LineData, labels: Sequence[str], pen: AugmentedRenderer
+) -> dict[str, SampleSource]:
     """What makes up lines, by the name of its source; what a user's ink is too little for is told.
 
     A hundred words by one hand are enough to train on, but not to spell others of their letters.
     """
-    makers: dict[str, Maker] = {}
+    makers: dict[str, SampleSource] = {}
     if knobs.made:
         try:
-            maker = LineMaker(data.ink, data.training)
+            maker = LineComposer(data.ink, data.training)
         except DataError as error:
             tqdm.write(f"made is left out: {error}")
         else:
-            makers[MADE] = partial(rewritten, maker, pen)
+            makers[MADE] = partial(render_composed, maker, pen)
             if maker.missing:
                 tqdm.write(f"made is without {', '.join(maker.missing)}: no writer has enough ink")
     if knobs.images:
@@ -516,7 +520,7 @@ def _tell(left_out: Mapping[str, int]) -> None:
         tqdm.write(f"pieces left out: {told}")
 
 
-def _held_out_groups(pieces: Pieces) -> dict[str, list[int]]:
+def _held_out_groups(pieces: InkPieces) -> dict[str, list[int]]:
     """Places of the pieces that a run is measured by, narrow ones first."""
     random = np.random.default_rng(HELD_OUT_SEED)
     groups = {}
@@ -529,7 +533,7 @@ def _held_out_groups(pieces: Pieces) -> dict[str, list[int]]:
     return groups
 
 
-def transcribe(network: nn.Module, drawn: Sequence[Drawn], labels: Sequence[str]) -> list[str]:
+def transcribe(network: nn.Module, drawn: Sequence[LineSample], labels: Sequence[str]) -> list[str]:
     """The texts of lines, by the decoder that is served."""
     decoder = TranscriptDecoder(labels)
     texts, start = [], 0
@@ -537,7 +541,7 @@ def transcribe(network: nn.Module, drawn: Sequence[Drawn], labels: Sequence[str]
         end = start + 1
         while end < len(drawn) and (end + 1 - start) * len(drawn[end].columns) < EVALUATION_COLUMNS:
             end += 1
-        batch = join(drawn[start:end])
+        batch = collate(drawn[start:end])
         scores, ends, _ = network(torch.from_numpy(batch.columns).float() / 255)
         said = torch.cat([scores.log_softmax(2), functional.logsigmoid(ends).unsqueeze(2)], 2)
         for own, columns, steps in zip(said.numpy(), batch.columns, batch.steps, strict=True):

@@ -11,7 +11,7 @@ from inkstream.model.data.overview import document as document_of_rules
 from inkstream.model.data.overview import overview
 from inkstream.model.data.sources import jsonl as inkfiles
 from inkstream.model.data.sources import unipen as release
-from inkstream.model.data.statistics import Census
+from inkstream.model.data.statistics import Statistics
 from inkstream.service.cli.options import PATH
 
 
@@ -73,10 +73,10 @@ def any_ink(source: Path, plots: Path | None) -> None:
       inkstream data ink my_hand.jsonl --plots plots/
     """
     found = inkfiles.read(source)
-    _tell(found.ink, found.census, own_split.own_parts(found.ink, found.kin), plots)
+    _tell(found.ink, found.census, own_split.split_own_ink(found.ink, found.kin), plots)
 
 
-def _tell(ink: InkSet, census: Census, parts: split.Parts, plots: Path | None) -> None:
+def _tell(ink: InkSet, census: Statistics, parts: split.Parts, plots: Path | None) -> None:
     """Print what there is, and draw it when there is a folder for it."""
     click.echo(f"{census}\n\n{overview(ink, parts)}\nSHA-256 of the ink: {ink.digest}")
     if plots is not None:

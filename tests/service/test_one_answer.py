@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from inkstream import load
 from inkstream.model.checkpoint import find, read
-from inkstream.model.data.batches import Drawn
+from inkstream.model.data.batches import LineSample
 from inkstream.model.evaluation.digits import runtime_road
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.reader import Reader
@@ -117,7 +117,7 @@ def test_interleaved_lines_equal_whole_lines_rest_and_evaluation(tmp_path: Path)
             ]
     assert [set(each) for each in streamed] == expected
     assert [answer["text"] for answer in posted] == [each.text for each in whole]
-    pieces = [Drawn(columns, "", np.empty(0, np.float32)) for columns in lines]
+    pieces = [LineSample(columns, "", np.empty(0, np.float32)) for columns in lines]
     assert [reading.text for reading in Reader(read(find("lines"))).read(pieces)] == [
         each.text for each in whole
     ]

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import CATEGORIES, LARGEST, Builder, InkSet
 from inkstream.model.data.sources import inkml
-from inkstream.model.data.split import LEAST_POINTS, together
-from inkstream.model.data.statistics import Census, WhyKey
+from inkstream.model.data.split import LEAST_POINTS, connected_groups
+from inkstream.model.data.statistics import Statistics, WhyKey
 from inkstream.model.errors import DataError
 
 JSON_SUFFIXES: Final = (".jsonl", ".ndjson")
@@ -74,7 +74,7 @@ class Found:
     """What files of ink hold: N pieces."""
 
     ink: InkSet
-    census: Census
+    census: Statistics
     kin: NDArray[np.int64]  # [N], the same number where pieces have ink in common
 
 
@@ -108,8 +108,8 @@ def read(source: Path) -> Found:
         )
     ink = _collected(pieces, source.stem)
     counts = Counter((CATEGORIES[index], source.stem) for index in ink.categories)
-    kin = together([piece.keys for piece in pieces])
-    return Found(ink, Census(counts, skipped, {}), kin)
+    kin = connected_groups([piece.keys for piece in pieces])
+    return Found(ink, Statistics(counts, skipped, {}), kin)
 
 
 def category(label: str) -> str:

@@ -1,9 +1,8 @@
-"""Scraps of one writer's ink set side by side on one baseline.
+"""Compose words and lines for training from one writer's own letters, runs of letters and words.
 
-Made-up words and lines for training, composed of one writer's own letters, runs and words.
-
-Where each letter is in them is known exactly. Points come in x-heights of the writer, so that every
-hand comes in one size; `model.data.augmentation` brings them into rows, as it does any other ink.
+Glyphs are set side by side on one baseline, so the place of each letter is known exactly. Points
+are in x-heights of the writer, so all writers have one size; `model.data.augmentation` brings them
+into rows like any other ink.
 """
 
 import string
@@ -16,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import InkSet, spread
-from inkstream.model.data.synthesis.glyphs import Run, Scraps, Scribe, collect
-from inkstream.model.data.synthesis.texts import DIGITS, Words, english, marks, number
+from inkstream.model.data.synthesis.glyphs import GlyphRun, Glyphs, WriterStyle, collect
+from inkstream.model.data.synthesis.texts import DIGITS, WordSampler, english, marks, number
 from inkstream.model.errors import DataError
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-WordRuns = Sequence[Sequence[Run]]  # a space between one word and the next
+WordRuns = Sequence[Sequence[GlyphRun]]  # a space between one word and the next
 
 # Distances in x-heights. Those of writers who are not known by theirs are as those of the 85 of
 # UNIPEN's training writers who are: the middle, and the standard deviation between writers.
@@ -44,33 +43,35 @@ class Ink(NamedTuple):
     letter_of_point: NDArray[np.int16]  # [P], index into the text; -1 in a word that is not cut
 
 
-def lay_out(scraps: Scraps, scribe: Scribe, words: WordRuns, random: np.random.Generator) -> Ink:
-    """Set the runs of words side by side, as far apart as the scribe does, with a little chance.
+def lay_out(
+    glyphs: Glyphs, style: WriterStyle, words: WordRuns, random: np.random.Generator
+) -> Ink:
+    """Set the runs of words side by side, as far apart as the style does, with a little chance.
 
     Each run ends further right than all before it.
     """
     runs = [run for word in words for run in word]
     first = np.array([run.first for run in runs], np.int64)
     rows, row_starts = spread(first, first + np.array([run.length for run in runs], np.int64))
-    left = np.minimum.reduceat(scraps.sides[rows, 0], row_starts[:-1])
-    right = np.maximum.reduceat(scraps.sides[rows, 1], row_starts[:-1])
+    left = np.minimum.reduceat(glyphs.sides[rows, 0], row_starts[:-1])
+    right = np.maximum.reduceat(glyphs.sides[rows, 1], row_starts[:-1])
     size, rise = np.clip(random.standard_normal((2, len(runs))), -2, 2)
-    scale = (1 + SIZE_JITTER * size) / scraps.x_height[first]
+    scale = (1 + SIZE_JITTER * size) / glyphs.x_height[first]
     width = (right - left) * scale
-    gap = _gaps(scribe, [len(word) for word in words], width, random)
+    gap = _gaps(style, [len(word) for word in words], width, random)
     x = np.cumsum(gap + width) - width - left * scale
-    y = BASELINE_JITTER * rise - scraps.baseline[first] * scale
+    y = BASELINE_JITTER * rise - glyphs.baseline[first] * scale
     run = np.repeat(np.arange(len(runs)), np.diff(row_starts))
-    letter = np.where(scraps.is_letter[rows], _places(words), -1)
-    return _moved(scraps, rows, run, letter, np.stack([scale, x, y]))
+    letter = np.where(glyphs.is_letter[rows], _places(words), -1)
+    return _moved(glyphs, rows, run, letter, np.stack([scale, x, y]))
 
 
 def _gaps(
-    scribe: Scribe, runs_of_word: list[int], width: Floats, random: np.random.Generator
+    style: WriterStyle, runs_of_word: list[int], width: Floats, random: np.random.Generator
 ) -> Floats:
     """How far from the end of the one before each run stands [runs]; 0 for the first."""
     of_letters, of_words = random.standard_normal(2)
-    letter_gap, word_gap = scribe.letter_gap, scribe.word_gap
+    letter_gap, word_gap = style.letter_gap, style.word_gap
     if not np.isfinite(letter_gap):
         letter_gap = LETTER_GAP[0] + LETTER_GAP[1] * of_letters
     if not np.isfinite(word_gap):
@@ -78,14 +79,14 @@ def _gaps(
     jitter = GAP_JITTER * np.clip(random.standard_normal(len(width)), -2, 2)
     gap = np.maximum(letter_gap + jitter, ONWARD - OVERLAP * width)
     starts = list(accumulate(runs_of_word[:-1]))
-    least = LEAST_WORD_GAP + max(letter_gap, scribe.widest_gap)
+    least = LEAST_WORD_GAP + max(letter_gap, style.widest_gap)
     gap[starts] = np.maximum(word_gap * (1 + jitter[starts]), least)
     gap[0] = 0
     return gap
 
 
 def _places(words: WordRuns) -> list[int]:
-    """Where in the text each scrap's own starts."""
+    """Where in the text each glyph's own starts."""
     places: list[int] = []
     at = 0
     for word in words:
@@ -96,28 +97,28 @@ def _places(words: WordRuns) -> list[int]:
     return places
 
 
-def _moved(scraps: Scraps, rows: Indices, run: Indices, letter: Indices, way: Floats) -> Ink:
-    """The ink of scraps, each run's in the order of writing and in its place.
+def _moved(glyphs: Glyphs, rows: Indices, run: Indices, letter: Indices, way: Floats) -> Ink:
+    """The ink of glyphs, each run's in the order of writing and in its place.
 
     Args:
-        scraps: all scraps.
-        rows: [n], the scraps.
+        glyphs: all glyphs.
+        rows: [n], the glyphs.
         run: [n], ascending, which run each belongs to.
         letter: [n], each one's place in the text.
         way: [3, runs], scale, then shift to the right and down.
     """
-    ranges, range_starts = spread(scraps.range_starts[rows], scraps.range_starts[rows + 1])
+    ranges, range_starts = spread(glyphs.range_starts[rows], glyphs.range_starts[rows + 1])
     row = np.repeat(np.arange(len(rows)), np.diff(range_starts))
-    order = np.lexsort((scraps.ranges[ranges, 0], run[row]))
+    order = np.lexsort((glyphs.ranges[ranges, 0], run[row]))
     ranges, row = ranges[order], row[order]
-    start, stop = scraps.ranges[ranges].T
+    start, stop = glyphs.ranges[ranges].T
     points, starts = spread(start, stop)
-    new = scraps.begins[ranges] | (np.diff(run[row], prepend=-1) != 0)
+    new = glyphs.begins[ranges] | (np.diff(run[row], prepend=-1) != 0)
     new[1:] |= start[1:] != stop[:-1]  # elsewhere the pen went on from letter to letter
     scale, right, down = way[:, np.repeat(run[row], stop - start)]
     placed = np.empty((len(points), 2), np.float32)
-    placed[:, 0] = scraps.points[points, 0] * scale + right
-    placed[:, 1] = scraps.points[points, 1] * scale + down
+    placed[:, 0] = glyphs.points[points, 0] * scale + right
+    placed[:, 1] = glyphs.points[points, 1] * scale + down
     placed[:, 0] -= placed[:, 0].min()
     letter_of_point = np.repeat(letter[row], stop - start).astype(np.int16)
     return Ink(placed, np.append(starts[:-1][new], len(points)), letter_of_point)
@@ -157,7 +158,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MadeLine:
+class ComposedLine:
     """One made-up word or line."""
 
     points: NDArray[np.float32]  # [P, 2], x-heights: x from the left end, y from the baseline down
@@ -168,7 +169,7 @@ class MadeLine:
     kind: Kind
 
 
-class LineMaker:
+class LineComposer:
     """Makes up words and lines from pieces of ink."""
 
     def __init__(self, ink: InkSet, indices: NDArray[np.int64], recipe: Recipe | None = None):
@@ -181,12 +182,12 @@ class LineMaker:
         """
         self._recipe = recipe or Recipe()
         labels = (ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
-        self._words = Words(labels, english())
-        self._scraps = collect(ink, indices)
-        scribes = self._scraps.scribes
-        self._characters = {writer: frozenset(scribe.letters) for writer, scribe in scribes.items()}
-        self._capitals = _words(scribes, lambda text: text[0].isupper())
-        self._block = _words(scribes, str.isupper)
+        self._words = WordSampler(labels, english())
+        self._glyphs = collect(ink, indices)
+        styles = self._glyphs.styles
+        self._characters = {writer: frozenset(style.letters) for writer, style in styles.items()}
+        self._capitals = _words(styles, lambda text: text[0].isupper())
+        self._block = _words(styles, str.isupper)
         self._writers = {kind: self._able(kind) for kind in KINDS}
         asked = {kind: share for kind in KINDS if (share := getattr(self._recipe, kind))}
         self.missing = tuple(kind for kind in asked if not self._writers[kind][0])
@@ -195,14 +196,14 @@ class LineMaker:
         self._shares = np.cumsum(
             [0.0 if kind in self.missing else asked.get(kind, 0.0) for kind in KINDS]
         )
-        self._compose: dict[Kind, Callable[[int, np.random.Generator], list[list[Run]]]] = {
+        self._compose: dict[Kind, Callable[[int, np.random.Generator], list[list[GlyphRun]]]] = {
             "spelt": self._spelt,
             "words": self._lined_up,
             "numbers": self._numbers,
             "random": self._random,
         }
 
-    def draw(self, random: np.random.Generator, kind: Kind | None = None) -> MadeLine:
+    def draw(self, random: np.random.Generator, kind: Kind | None = None) -> ComposedLine:
         """Make up one, of this kind, or of any as the recipe says."""
         if kind is None:
             kind = KINDS[_drawn(self._shares, random)]
@@ -211,28 +212,28 @@ class LineMaker:
             raise DataError(f"no writer has enough ink to make up {kind!r}")
         writer = writers[_drawn(amounts, random)]
         words = self._compose[kind](writer, random)
-        ink = lay_out(self._scraps, self._scraps.scribes[writer], words, random)
+        ink = lay_out(self._glyphs, self._glyphs.styles[writer], words, random)
         label = " ".join("".join(run.text for run in word) for word in words)
-        return MadeLine(*ink, label, writer, kind)
+        return ComposedLine(*ink, label, writer, kind)
 
     def writers(self, characters: Set[str]) -> list[int]:
         """Those who wrote each of these characters at least once."""
         return [writer for writer, own in sorted(self._characters.items()) if characters <= own]
 
-    def write(self, text: str, writer: int, random: np.random.Generator) -> MadeLine:
+    def write(self, text: str, writer: int, random: np.random.Generator) -> ComposedLine:
         """Have a writer, who must have all its characters, write a text."""
-        scribe = self._scraps.scribes[writer]
-        words = [spell(scribe, word, random, self._recipe.long_runs) for word in text.split()]
-        return MadeLine(*lay_out(self._scraps, scribe, words, random), text, writer, "spelt")
+        style = self._glyphs.styles[writer]
+        words = [spell(style, word, random, self._recipe.long_runs) for word in text.split()]
+        return ComposedLine(*lay_out(self._glyphs, style, words, random), text, writer, "spelt")
 
     def _able(self, kind: Kind) -> tuple[list[int], NDArray[np.float64]]:
         """Writers who have enough, and the running sum of the roots of how much they have."""
-        scribes = self._scraps.scribes
-        writers = [writer for writer in sorted(scribes) if self._has_enough(writer, kind)]
+        styles = self._glyphs.styles
+        writers = [writer for writer in sorted(styles) if self._has_enough(writer, kind)]
         amounts = [
-            len(scribes[writer].words)
+            len(styles[writer].words)
             if kind == "words"
-            else sum(map(len, scribes[writer].letters.values()))
+            else sum(map(len, styles[writer].letters.values()))
             for writer in writers
         ]
         return writers, np.cumsum(np.sqrt(amounts))
@@ -244,13 +245,13 @@ class LineMaker:
                 alphabets = (string.ascii_lowercase, string.ascii_uppercase)
                 return any(_have(characters, alphabet) for alphabet in alphabets)
             case "words":
-                return len(self._scraps.scribes[writer].words) >= ENOUGH_WORDS
+                return len(self._glyphs.styles[writer].words) >= ENOUGH_WORDS
             case "numbers":
                 return len(characters & DIGITS) >= ENOUGH_DIGITS
             case "random":
                 return len(characters) >= ENOUGH_CHARACTERS
 
-    def _spelt(self, writer: int, random: np.random.Generator) -> list[list[Run]]:
+    def _spelt(self, writer: int, random: np.random.Generator) -> list[list[GlyphRun]]:
         characters = self._characters[writer]
         block = random.random() < self._recipe.block and _have(characters, string.ascii_uppercase)
         words = [self._word(characters, random, block=block) for _ in range(self._n_words(random))]
@@ -259,8 +260,8 @@ class LineMaker:
             words[0] = begun
         return self._with_marks(writer, words, random)
 
-    def _lined_up(self, writer: int, random: np.random.Generator) -> list[list[Run]]:
-        known, capitals = self._scraps.scribes[writer].words, self._capitals[writer]
+    def _lined_up(self, writer: int, random: np.random.Generator) -> list[list[GlyphRun]]:
+        known, capitals = self._glyphs.styles[writer].words, self._capitals[writer]
         if len(self._block[writer]) >= ENOUGH_WORDS and random.random() < self._recipe.block:
             known = capitals = self._block[writer]
         n_words = int(random.integers(2, self._recipe.most_words + 1))
@@ -269,38 +270,38 @@ class LineMaker:
             words[0] = capitals[int(random.integers(len(capitals)))]
         return self._with_marks(writer, words, random)
 
-    def _numbers(self, writer: int, random: np.random.Generator) -> list[list[Run]]:
-        scribe, characters = self._scraps.scribes[writer], self._characters[writer]
+    def _numbers(self, writer: int, random: np.random.Generator) -> list[list[GlyphRun]]:
+        style, characters = self._glyphs.styles[writer], self._characters[writer]
         texts = [number(characters, random) for _ in range(self._n_words(random))]
         words = " ".join(texts).split(" ")
-        return [spell(scribe, word, random, self._recipe.long_runs) for word in words]
+        return [spell(style, word, random, self._recipe.long_runs) for word in words]
 
-    def _random(self, writer: int, random: np.random.Generator) -> list[list[Run]]:
-        scribe, characters = self._scraps.scribes[writer], sorted(self._characters[writer])
+    def _random(self, writer: int, random: np.random.Generator) -> list[list[GlyphRun]]:
+        style, characters = self._glyphs.styles[writer], sorted(self._characters[writer])
         n = int(random.integers(1, self._recipe.most_random + 1))
         text = "".join(characters[at] for at in random.integers(len(characters), size=n))
         spaces = np.flatnonzero(random.random(n - 1) < self._recipe.random_space) + 1
         cuts = pairwise([0, *spaces.tolist(), n])
-        return [spell(scribe, text[start:stop], random) for start, stop in cuts]
+        return [spell(style, text[start:stop], random) for start, stop in cuts]
 
     def _with_marks(
-        self, writer: int, words: Sequence[str | Run], random: np.random.Generator
-    ) -> list[list[Run]]:
+        self, writer: int, words: Sequence[str | GlyphRun], random: np.random.Generator
+    ) -> list[list[GlyphRun]]:
         """Words, to be spelt or as they are, with marks between them."""
-        scribe, long_runs = self._scraps.scribes[writer], self._recipe.long_runs
+        style, long_runs = self._glyphs.styles[writer], self._recipe.long_runs
         characters = self._characters[writer]
         around = marks(len(words), characters, random)
-        written: list[list[Run]] = [[]]
+        written: list[list[GlyphRun]] = [[]]
         for word, (before, after, spaced) in zip(words, around, strict=True):
             close, _, dash = after.partition(" ")
             text = word if isinstance(word, str) else word.text
             if text.isupper() and characters >= set(close.upper()):  # DOG'S
                 close = close.upper()
             if isinstance(word, str):
-                written[-1] += spell(scribe, before + word + close, random, long_runs)
+                written[-1] += spell(style, before + word + close, random, long_runs)
             else:
-                written[-1] += [*spell(scribe, before, random), word, *spell(scribe, close, random)]
-            written += [spell(scribe, dash, random)] if dash else []
+                written[-1] += [*spell(style, before, random), word, *spell(style, close, random)]
+            written += [spell(style, dash, random)] if dash else []
             written += [[]] if spaced else []
         return [runs for runs in written if runs]
 
@@ -335,21 +336,23 @@ def _have(characters: frozenset[str], alphabet: str) -> bool:
     return len(characters & set(alphabet)) >= ENOUGH_LETTERS
 
 
-def _words(scribes: Mapping[int, Scribe], like: Callable[[str], bool]) -> dict[int, list[Run]]:
+def _words(
+    styles: Mapping[int, WriterStyle], like: Callable[[str], bool]
+) -> dict[int, list[GlyphRun]]:
     """Each writer's words whose text is like that."""
     return {
-        writer: [word for word in scribe.words if like(word.text)]
-        for writer, scribe in scribes.items()
+        writer: [word for word in style.words if like(word.text)]
+        for writer, style in styles.items()
     }
 
 
 def spell(
-    scribe: Scribe, text: str, random: np.random.Generator, long_runs: float = 0.0
-) -> list[Run]:
+    style: WriterStyle, text: str, random: np.random.Generator, long_runs: float = 0.0
+) -> list[GlyphRun]:
     """Runs and single letters of a writer, who must have all letters of the text.
 
     Args:
-        scribe: the writer's scraps.
+        style: the writer's glyphs.
         text: without spaces.
         random: where the draws come from.
         long_runs: share of runs that are as long as the writer has them; the rest has any length.
@@ -358,24 +361,24 @@ def spell(
     place = 0
     while place < len(text):
         length = 1
-        while place + length < len(text) and text[place : place + length + 1] in scribe.runs:
+        while place + length < len(text) and text[place : place + length + 1] in style.runs:
             length += 1
         if length > 1 and random.random() >= long_runs:
             length = int(random.integers(1, length + 1))
-        runs.append(_run(scribe, text[place : place + length], random))
+        runs.append(_run(style, text[place : place + length], random))
         place += length
     return runs
 
 
-def _run(scribe: Scribe, text: str, random: np.random.Generator) -> Run:
+def _run(style: WriterStyle, text: str, random: np.random.Generator) -> GlyphRun:
     """One of the writer's runs, or letters, of this text."""
     if len(text) == 1:
-        letters = scribe.letters[text]
-        return Run(text, letters[int(random.integers(len(letters)))], 1)
-    at = scribe.runs.find(text, int(random.integers(len(scribe.runs))))
+        letters = style.letters[text]
+        return GlyphRun(text, letters[int(random.integers(len(letters)))], 1)
+    at = style.runs.find(text, int(random.integers(len(style.runs))))
     if at < 0:
-        at = scribe.runs.find(text)
-    return Run(text, scribe.run_scraps[at], len(text))
+        at = style.runs.find(text)
+    return GlyphRun(text, style.run_glyphs[at], len(text))
 
 
 def _drawn(sums: NDArray[np.float64], random: np.random.Generator) -> int:

@@ -1,15 +1,11 @@
-"""How large letters are and where they stand in a line: for ink that came without its line.
+"""Cut a writer's ink into glyphs, and measure their size and baseline.
 
-Lengths are x-heights, the height of an `x`, from the baseline, y down. The usual shapes are medians
+A glyph is a letter, or a whole word whose letters are not known one by one. Letters that were
+written one after the other follow each other, so a run of letters with its joins is a range of
+glyphs. Points stay in the `InkSet`: a glyph is a few ranges of them.
+
+Lengths are x-heights: the height of an `x`, from the baseline, y down. The usual shapes are medians
 of 25,000 letters that 94 of UNIPEN's training writers wrote in lines.
-
-Letters and words cut out of labelled ink, each as a few ranges of its points.
-
-Scraps of ink that made-up lines are composed of: whose they are, how large, where they stand.
-
-A scrap is a letter, or a whole word that is not known letter by letter. Letters that were written
-as one follow each other, so that a run of letters, with its joins, is a row of scraps. The points
-stay where they are, in the `InkSet`: a scrap is a few ranges of them.
 """
 
 from collections import defaultdict
@@ -26,81 +22,81 @@ from inkstream.model.data.ink_set import CATEGORIES, InkSet, spread
 Floats = NDArray[np.float64]
 
 
-class Shape(NamedTuple):
-    """The usual top and bottom of a character, and by which of its parts it keeps its place."""
+class GlyphShape(NamedTuple):
+    """The usual top and bottom of a character, and the part of it that fixes its place."""
 
     top: float
     bottom: float
-    held_at: float  # 0 = its top, 1 = its bottom, 0.5 = its middle
+    anchor: float  # 0 = its top, 1 = its bottom, 0.5 = its middle
 
 
 _SHAPES: Final = {
-    "acemnorsuvwx": Shape(-1.0, 0.0, 1),
-    "bdhkl": Shape(-1.9, 0.0, 1),
-    "t": Shape(-1.75, 0.0, 1),
-    "i": Shape(-1.65, 0.0, 1),
-    "f": Shape(-2.0, 0.15, 0.5),
-    "gpqy": Shape(-1.0, 1.1, 0),
-    "j": Shape(-1.65, 0.9, 0.5),
-    "z": Shape(-1.0, 0.05, 0),
-    "ABCDEFGHIKLMNOPRSTUVWXYZ": Shape(-1.75, 0.0, 1),
-    "JQ": Shape(-1.75, 0.25, 0.5),
-    "0123456789": Shape(-1.7, 0.0, 1),
-    "!?&%#": Shape(-2.0, 0.0, 1),
-    "@": Shape(-1.5, 0.15, 0.5),
-    "$": Shape(-2.1, 0.3, 0.5),
-    "()[]{}|/\\": Shape(-2.0, 0.5, 0.5),
-    "'\"`^": Shape(-2.1, -1.45, 0),
-    "*": Shape(-2.0, -0.9, 0),
-    ".": Shape(-0.15, 0.0, 1),
-    ",": Shape(-0.15, 0.65, 0.5),
-    ";": Shape(-1.25, 0.65, 0.5),
-    ":": Shape(-1.2, -0.1, 0.5),
-    "-~": Shape(-0.7, -0.5, 0.5),
-    "=+<>": Shape(-1.2, -0.2, 0.5),
-    "_": Shape(-0.1, 0.05, 0.5),
+    "acemnorsuvwx": GlyphShape(-1.0, 0.0, 1),
+    "bdhkl": GlyphShape(-1.9, 0.0, 1),
+    "t": GlyphShape(-1.75, 0.0, 1),
+    "i": GlyphShape(-1.65, 0.0, 1),
+    "f": GlyphShape(-2.0, 0.15, 0.5),
+    "gpqy": GlyphShape(-1.0, 1.1, 0),
+    "j": GlyphShape(-1.65, 0.9, 0.5),
+    "z": GlyphShape(-1.0, 0.05, 0),
+    "ABCDEFGHIKLMNOPRSTUVWXYZ": GlyphShape(-1.75, 0.0, 1),
+    "JQ": GlyphShape(-1.75, 0.25, 0.5),
+    "0123456789": GlyphShape(-1.7, 0.0, 1),
+    "!?&%#": GlyphShape(-2.0, 0.0, 1),
+    "@": GlyphShape(-1.5, 0.15, 0.5),
+    "$": GlyphShape(-2.1, 0.3, 0.5),
+    "()[]{}|/\\": GlyphShape(-2.0, 0.5, 0.5),
+    "'\"`^": GlyphShape(-2.1, -1.45, 0),
+    "*": GlyphShape(-2.0, -0.9, 0),
+    ".": GlyphShape(-0.15, 0.0, 1),
+    ",": GlyphShape(-0.15, 0.65, 0.5),
+    ";": GlyphShape(-1.25, 0.65, 0.5),
+    ":": GlyphShape(-1.2, -0.1, 0.5),
+    "-~": GlyphShape(-0.7, -0.5, 0.5),
+    "=+<>": GlyphShape(-1.2, -0.2, 0.5),
+    "_": GlyphShape(-0.1, 0.05, 0.5),
 }
 _SHAPE_OF: Final = {character: shape for key, shape in _SHAPES.items() for character in key}
-_OTHER: Final = Shape(-1.75, 0.0, 1)
+_OTHER: Final = GlyphShape(-1.75, 0.0, 1)
 
-# Whose height tells how large a hand is, and whose bottom where the line is.
-SIZED: Final = frozenset("abcdeghklmnopqrstuvwxyzABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
-SEATED: Final = frozenset("abcdehiklmnorstuvwxABCDEFGHIKLMNOPRSTUVWXZ")
+# Characters whose height shows the size of the writing, and whose bottom shows its baseline.
+OF_KNOWN_HEIGHT: Final = frozenset("abcdeghklmnopqrstuvwxyzABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
+ON_BASELINE: Final = frozenset("abcdehiklmnorstuvwxABCDEFGHIKLMNOPRSTUVWXZ")
 THIN: Final = tuple(".,:;'`!|\"")  # marks, of little width
 
 AROUND: Final = 5  # letters to both sides that tell where a letter's baseline is
 
 
 def shapes_of(texts: Sequence[str]) -> Floats:
-    """The usual shapes of texts [n, 3], as `Shape` has them; of a word that of all its letters."""
+    """Return the usual shape of each text [n, 3]; a word has that of all its letters."""
     known = {text: _shape_of(text) for text in set(texts)}
     return np.array([known[text] for text in texts], np.float64).reshape(-1, 3)
 
 
-def _shape_of(text: str) -> Shape:
+def _shape_of(text: str) -> GlyphShape:
     shapes = [_SHAPE_OF.get(character, _OTHER) for character in text]
     if len(shapes) == 1:
         return shapes[0]
-    return Shape(min(shape.top for shape in shapes), max(shape.bottom for shape in shapes), 1)
+    return GlyphShape(min(shape.top for shape in shapes), max(shape.bottom for shape in shapes), 1)
 
 
 def held(top: Floats, bottom: Floats, shapes: Floats, x_height: Floats) -> Floats:
-    """Where the baseline is, [n], of ink that has only its own bounds: as usual for its shape."""
-    usual_top, usual_bottom, held_at = shapes.T
-    at = top + held_at * (bottom - top)
-    baseline: Floats = at - (usual_top + held_at * (usual_bottom - usual_top)) * x_height
+    """Return the baseline, [n], of ink known by its bounds only: as usual for its shape."""
+    usual_top, usual_bottom, anchor = shapes.T
+    at = top + anchor * (bottom - top)
+    baseline: Floats = at - (usual_top + anchor * (usual_bottom - usual_top)) * x_height
     return baseline
 
 
 def seats(bottom: Floats, group: NDArray[np.int64]) -> Floats:
-    """Where the baseline is, [n]: the median of the letters around.
+    """Return the baseline, [n], as the median of the neighbouring letters.
 
     Args:
-        bottom: [n], of each letter, as written; NaN for one that says nothing of the baseline.
+        bottom: [n], of each letter, as written; NaN for one that does not show the baseline.
         group: [n], the row of writing that each letter stands in.
 
     Returns:
-        [n], NaN where no letter near by tells.
+        [n], NaN where no neighbouring letter shows it.
     """
     if not len(bottom):
         return bottom
@@ -117,7 +113,7 @@ def seats(bottom: Floats, group: NDArray[np.int64]) -> Floats:
 
 
 def lower_turns(y: NDArray[np.int16], stroke: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which points [P] of strokes are lower than those two before and after them."""
+    """Mark the points [P] of strokes that are lower than the two before and after them."""
     low = np.ones(len(y), np.bool_)
     for apart in (1, 2):
         other = stroke[apart:] != stroke[:-apart]
@@ -127,7 +123,7 @@ def lower_turns(y: NDArray[np.int16], stroke: NDArray[np.int64]) -> NDArray[np.b
 
 
 def medians(values: NDArray[Any], group: NDArray[Any], n_groups: int) -> Floats:
-    """The upper median of each group's values, [n_groups]; NaN for a group without any."""
+    """Return the upper median of each group's values, [n_groups]; NaN for an empty group."""
     order = np.lexsort((values, group))
     counts = np.bincount(group, minlength=n_groups)
     middle = np.cumsum(counts) - counts + counts // 2
@@ -139,14 +135,14 @@ def medians(values: NDArray[Any], group: NDArray[Any], n_groups: int) -> Floats:
 
 Indices = NDArray[np.int64]
 
-# Where a cutting comes from; its writer may have written each at another scale.
+# Where a glyph comes from; a writer may use another scale for each.
 LETTER, CHARACTER, WORD = range(3)  # a letter of a word or line, a piece of one character, a word
 
 WORDS: Final = CATEGORIES.index("7")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cuttings:
+class GlyphSegments:
     """R letters and words, of G ranges of points."""
 
     ranges: Indices  # [G, 2], into the points
@@ -157,10 +153,10 @@ class Cuttings:
     texts: list[str]  # R
     sources: Indices  # [R], LETTER, CHARACTER or WORD
 
-    def take(self, chosen: Indices) -> "Cuttings":
-        """The cuttings at these indices, in that order."""
+    def take(self, chosen: Indices) -> "GlyphSegments":
+        """Return the segments at these indices, in that order."""
         members, starts = spread(self.range_starts[chosen], self.range_starts[chosen + 1])
-        return Cuttings(
+        return GlyphSegments(
             self.ranges[members],
             starts,
             self.range_bounds[members],
@@ -171,7 +167,7 @@ class Cuttings:
         )
 
     def bounds(self) -> Floats:
-        """Left, top, right and bottom of each, [R, 4]."""
+        """Return left, top, right and bottom of each, [R, 4]."""
         if not self.texts:
             return np.zeros((0, 4))
         low = np.minimum.reduceat(self.range_bounds[:, :2], self.range_starts[:-1])
@@ -179,11 +175,11 @@ class Cuttings:
         return np.concatenate([low, high], 1)
 
 
-def cuttings(ink: InkSet, indices: Indices) -> Cuttings:
-    """All of the pieces at `indices`: the letters of words and lines that are known letter by
-    letter, in the order of their text; then single characters, and the other words.
+def segment_glyphs(ink: InkSet, indices: Indices) -> GlyphSegments:
+    """Segment the pieces at `indices` into glyphs.
 
-    Ink that stands under several categories comes once.
+    First the letters of words and lines that are known letter by letter, in the order of their
+    text; then single characters, and the other words. Ink of several categories comes once.
     """
     pieces = np.unique(indices)
     found = _joined(_letters(ink, pieces), _whole(ink, pieces))
@@ -191,7 +187,7 @@ def cuttings(ink: InkSet, indices: Indices) -> Cuttings:
 
 
 def stroke_begins(ink: InkSet) -> NDArray[np.bool_]:
-    """Whether a stroke starts at a point, [P]."""
+    """Mark the points at which a stroke starts, [P]."""
     begins = np.zeros(len(ink.points), np.bool_)
     begins[ink.stroke_starts[:-1]] = True
     return begins
@@ -202,14 +198,14 @@ def _lengths(ink: InkSet, pieces: Indices) -> Indices:
 
 
 def _is_cut(ink: InkSet, pieces: Indices) -> NDArray[np.bool_]:
-    """Whether every point of a piece is known to belong to one of several letters."""
+    """Mark the pieces of several letters whose points all belong to a known letter."""
     known = np.logical_and.reduceat(
         ink.letter_of_point >= 0, ink.stroke_starts[ink.piece_starts[:-1]]
     )
     return known[pieces] & (_lengths(ink, pieces) > 1)
 
 
-def _letters(ink: InkSet, pieces: Indices) -> Cuttings:
+def _letters(ink: InkSet, pieces: Indices) -> GlyphSegments:
     pieces = pieces[_is_cut(ink, pieces)]
     start, stop = (ink.stroke_starts[ink.piece_starts[pieces + one]] for one in (0, 1))
     points, _ = spread(start, stop)
@@ -224,7 +220,7 @@ def _letters(ink: InkSet, pieces: Indices) -> Cuttings:
     first = np.flatnonzero((np.diff(piece, prepend=-1) != 0) | (np.diff(letter, prepend=-1) != 0))
     pieces, places = pieces[piece[first]], letter[first]
     members, starts = spread(ranges[:, 0], ranges[:, 1])
-    return Cuttings(
+    return GlyphSegments(
         ranges=ranges,
         range_starts=np.append(first, len(ranges)),
         range_bounds=_bounds(ink.points[members], starts),
@@ -235,14 +231,14 @@ def _letters(ink: InkSet, pieces: Indices) -> Cuttings:
     )
 
 
-def _whole(ink: InkSet, pieces: Indices) -> Cuttings:
+def _whole(ink: InkSet, pieces: Indices) -> GlyphSegments:
     lengths = _lengths(ink, pieces)
     spaced = np.array([" " in ink.labels[piece] for piece in pieces], np.bool_)
     is_word = (ink.categories[pieces] == WORDS) & ~spaced & ~_is_cut(ink, pieces)
     used = (lengths == 1) | is_word
     pieces, lengths = pieces[used], lengths[used]
     strokes, starts = spread(ink.piece_starts[pieces], ink.piece_starts[pieces + 1])
-    return Cuttings(
+    return GlyphSegments(
         ranges=np.stack([ink.stroke_starts[strokes], ink.stroke_starts[strokes + 1]], 1),
         range_starts=starts,
         range_bounds=_bounds(ink.points, ink.stroke_starts)[strokes],
@@ -261,8 +257,8 @@ def _bounds(points: NDArray[np.int16], starts: Indices) -> Floats:
     return np.concatenate([low, high], 1).astype(np.float64)
 
 
-def _joined(one: Cuttings, other: Cuttings) -> Cuttings:
-    return Cuttings(
+def _joined(one: GlyphSegments, other: GlyphSegments) -> GlyphSegments:
+    return GlyphSegments(
         np.concatenate([one.ranges, other.ranges]),
         np.append(one.range_starts, other.range_starts[1:] + len(one.ranges)),
         np.concatenate([one.range_bounds, other.range_bounds]),
@@ -273,8 +269,8 @@ def _joined(one: Cuttings, other: Cuttings) -> Cuttings:
     )
 
 
-def _distinct(ink: InkSet, found: Cuttings) -> Indices:
-    """Which of them are not the same ink as an earlier one, by what is seen of it."""
+def _distinct(ink: InkSet, found: GlyphSegments) -> Indices:
+    """Return the indices of segments whose ink differs from all earlier ones."""
     bounds = found.bounds()
     numbers = {text: number for number, text in enumerate(sorted(set(found.texts)))}
     first = found.ranges[found.range_starts[:-1], 0]
@@ -307,30 +303,30 @@ STRAY: Final = 1.0  # x-heights from its usual place: a letter that does not sha
 NEXT_ROW: Final = 4.0  # x-heights back to the left: another row of writing
 
 
-class Run(NamedTuple):
-    """Scraps that follow each other, used as they were written."""
+class GlyphRun(NamedTuple):
+    """Consecutive glyphs, used as they were written."""
 
     text: str
     first: int
-    length: int  # scraps
+    length: int  # glyphs
 
 
 @dataclass(slots=True)
-class Scribe:
-    """All scraps of one writer."""
+class WriterStyle:
+    """All glyphs of one writer."""
 
     runs: str = ""  # the letters of all runs, a line feed before each
-    run_scraps: list[int] = field(default_factory=list)  # the scrap of each character of `runs`
+    run_glyphs: list[int] = field(default_factory=list)  # the glyph of each character of `runs`
     letters: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    words: list[Run] = field(default_factory=list)
+    words: list[GlyphRun] = field(default_factory=list)
     letter_gap: float = np.nan  # x-heights between letters of a word; NaN where not known
     word_gap: float = np.nan  # between words
     widest_gap: float = 0.0  # that 9 of 10 words have inside at most, of those that are no runs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scraps:
-    """R scraps, of G ranges of points."""
+class Glyphs:
+    """R glyphs, of G ranges of points."""
 
     points: NDArray[np.int16]  # [P, 2], those of the `InkSet`
     ranges: Indices  # [G, 2], into points
@@ -340,14 +336,14 @@ class Scraps:
     x_height: Floats  # [R], of the writer's x, in units of the points
     baseline: Floats  # [R], y in units of the points
     sides: Floats  # [R, 2], left and right, in units of the points
-    scribes: dict[int, Scribe]  # by writer, index into the ink's `writer_names`
+    styles: dict[int, WriterStyle]  # by writer, index into the ink's `writer_names`
 
 
-def collect(ink: InkSet, indices: Indices) -> Scraps:
-    """Find the scraps in the pieces at `indices`."""
-    found, x_height = _usable(ink, cuttings(ink, indices))
+def collect(ink: InkSet, indices: Indices) -> Glyphs:
+    """Collect the glyphs of the pieces at `indices`, by writer."""
+    found, x_height = _usable(ink, segment_glyphs(ink, indices))
     bounds = found.bounds()
-    return Scraps(
+    return Glyphs(
         points=ink.points,
         ranges=found.ranges,
         begins=stroke_begins(ink)[found.ranges[:, 0]],
@@ -356,17 +352,17 @@ def collect(ink: InkSet, indices: Indices) -> Scraps:
         x_height=x_height,
         baseline=_baselines(ink, found, bounds, x_height),
         sides=bounds[:, [0, 2]],
-        scribes=_scribes(ink, found, bounds, x_height),
+        styles=_styles(ink, found, bounds, x_height),
     )
 
 
-def _usable(ink: InkSet, found: Cuttings) -> tuple[Cuttings, Floats]:
-    """Cuttings of a known and likely size, and the x-height of each."""
+def _usable(ink: InkSet, found: GlyphSegments) -> tuple[GlyphSegments, Floats]:
+    """Return the segments of a known and likely size, and the x-height of each."""
     bounds, shapes = found.bounds(), shapes_of(found.texts)
     height, width = bounds[:, 3] - bounds[:, 1], bounds[:, 2] - bounds[:, 0]
     guess = height / (shapes[:, 1] - shapes[:, 0])
     guess[found.sources == WORD] /= WORD_EXCESS
-    tells = np.array([not SIZED.isdisjoint(text) for text in found.texts], np.bool_)
+    tells = np.array([not OF_KNOWN_HEIGHT.isdisjoint(text) for text in found.texts], np.bool_)
     x_height = _x_heights(ink, found.pieces, guess, tells)
     least, most = np.multiply.outer(USUAL, x_height)
     lengths = np.array([len(text) for text in found.texts])
@@ -377,20 +373,20 @@ def _usable(ink: InkSet, found: Cuttings) -> tuple[Cuttings, Floats]:
 
 
 def _x_heights(ink: InkSet, pieces: Indices, guess: Floats, tells: NDArray[np.bool_]) -> Floats:
-    """Of the writer of each cutting [R], the median of what his cuttings tell; NaN if none does."""
+    """Return each segment's x-height, [R]: the median over its writer; NaN if none is known."""
     hand = 2 * ink.writers[pieces].astype(np.int64) + np.isin(ink.categories[pieces], OF_TEXT)
     x_height = medians(guess[tells], hand[tells], 2 * len(ink.writer_names))
     other = x_height.reshape(-1, 2)[:, ::-1].ravel()  # better than nothing
     return np.where(np.isnan(x_height), other, x_height)[hand]
 
 
-def _baselines(ink: InkSet, found: Cuttings, bounds: Floats, x_height: Floats) -> Floats:
+def _baselines(ink: InkSet, found: GlyphSegments, bounds: Floats, x_height: Floats) -> Floats:
     """Where the baseline is [R]: as the data, the letters around or the word tell, or as usual."""
     shapes = shapes_of(found.texts)
     usual = held(bounds[:, 1], bounds[:, 3], shapes, x_height)
     told = ink.guides[found.pieces, 1].astype(np.float64)
     cut = np.flatnonzero(found.sources == LETTER)
-    seated = np.array([found.texts[index] in SEATED for index in cut], np.bool_)
+    seated = np.array([found.texts[index] in ON_BASELINE for index in cut], np.bool_)
     back = np.diff(bounds[cut, 0], prepend=0) < -NEXT_ROW * x_height[cut]
     row = np.cumsum(back | (np.diff(found.pieces[cut], prepend=-1) != 0))
     told[cut] = seats(np.where(seated, bounds[cut, 3], np.nan), row)
@@ -416,24 +412,26 @@ def _lower_turns(ink: InkSet, pieces: Indices) -> Floats:
     return medians(y[turns], piece_of_turn, len(pieces))
 
 
-def _scribes(ink: InkSet, found: Cuttings, bounds: Floats, x_height: Floats) -> dict[int, Scribe]:
-    """Who has which scraps."""
-    scribes: dict[int, Scribe] = defaultdict(Scribe)
+def _styles(
+    ink: InkSet, found: GlyphSegments, bounds: Floats, x_height: Floats
+) -> dict[int, WriterStyle]:
+    """Who has which glyphs."""
+    styles: dict[int, WriterStyle] = defaultdict(WriterStyle)
     writers = ink.writers[found.pieces]
     for index in np.flatnonzero(found.sources != WORD).tolist():
-        scribes[int(writers[index])].letters[found.texts[index]].append(index)
+        styles[int(writers[index])].letters[found.texts[index]].append(index)
     words = np.flatnonzero(found.sources == WORD)
     widest = _widest_gaps(found.take(words)) / x_height[words]
     words, widest = words[widest < TORN], widest[widest < TORN]
     for index in words.tolist():
-        scribes[int(writers[index])].words.append(Run(found.texts[index], index, 1))
+        styles[int(writers[index])].words.append(GlyphRun(found.texts[index], index, 1))
     for writer in np.unique(writers[words]).tolist():
-        scribes[writer].widest_gap = float(np.quantile(widest[writers[words] == writer], 0.9))
-    _add_runs(ink, found, bounds, x_height, scribes)
-    return dict(scribes)
+        styles[writer].widest_gap = float(np.quantile(widest[writers[words] == writer], 0.9))
+    _add_runs(ink, found, bounds, x_height, styles)
+    return dict(styles)
 
 
-def _widest_gaps(words: Cuttings) -> Floats:
+def _widest_gaps(words: GlyphSegments) -> Floats:
     """The widest gap between the strokes of each word [n], in units of the points."""
     word = np.repeat(np.arange(len(words.texts)), np.diff(words.range_starts))
     apart = 2.0 * np.iinfo(np.int16).max * word  # sets each word to the right of the one before
@@ -446,7 +444,11 @@ def _widest_gaps(words: Cuttings) -> Floats:
 
 
 def _add_runs(
-    ink: InkSet, found: Cuttings, bounds: Floats, x_height: Floats, scribes: dict[int, Scribe]
+    ink: InkSet,
+    found: GlyphSegments,
+    bounds: Floats,
+    x_height: Floats,
+    styles: dict[int, WriterStyle],
 ) -> None:
     """Add the runs of letters, the words that they make up, and how far apart they are."""
     cut = np.flatnonzero(found.sources == LETTER)
@@ -463,22 +465,22 @@ def _add_runs(
     for writer in np.unique(writers).tolist():
         mine = writers[1:] == writer
         if (mine & joined).any():
-            scribes[writer].letter_gap = float(np.median(gap[mine & joined]))
+            styles[writer].letter_gap = float(np.median(gap[mine & joined]))
         if (mine & apart).any():
-            scribes[writer].word_gap = float(np.median(gap[mine & apart]))
+            styles[writer].word_gap = float(np.median(gap[mine & apart]))
     starts = np.flatnonzero(~np.append(False, joined)[: len(cut)])
     for start, stop in pairwise([*starts.tolist(), len(cut)]):
-        _add_run(ink, found, cut[start:stop], scribes[int(writers[start])])
+        _add_run(ink, found, cut[start:stop], styles[int(writers[start])])
 
 
-def _add_run(ink: InkSet, found: Cuttings, run: Indices, scribe: Scribe) -> None:
+def _add_run(ink: InkSet, found: GlyphSegments, run: Indices, style: WriterStyle) -> None:
     first, last = int(run[0]), int(run[-1])
     text = "".join(found.texts[first : last + 1])
     if len(text) == 1:
         return
-    scribe.runs += "\n" + text
-    scribe.run_scraps += [first, *range(first, last + 1)]
+    style.runs += "\n" + text
+    style.run_glyphs += [first, *range(first, last + 1)]
     label = f" {ink.labels[found.pieces[first]]} "
     before, after = found.places[first], found.places[last] + 2
     if label[before] == label[after] == " ":
-        scribe.words.append(Run(text, first, len(text)))
+        style.words.append(GlyphRun(text, first, len(text)))

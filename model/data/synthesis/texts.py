@@ -1,10 +1,8 @@
-"""Texts for made-up lines: words of labels and of English, words like them, numbers, marks.
+"""Make texts: words of labels and of English, words like them, numbers and marks.
 
-Texts of English to count n-grams in: words as often as they are used, and made-up sentences.
-
-A list of words tells nothing of capitals, marks and numbers, nor of what follows a word's end. So
-sentences are made of words drawn by their frequency, with the marks and numbers that made-up lines
-for training have.
+They are the texts of made-up lines, and the sentences in which character n-grams of English are
+counted. A list of words shows no capitals, marks and numbers, and not what follows a word; so
+sentences are made of words drawn by their frequency, with the marks and numbers of made-up lines.
 """
 
 import re
@@ -48,7 +46,7 @@ HYPHEN: Final = 0.04
 DASH: Final = 0.02
 
 
-class Choice:
+class WeightedChoice:
     """Draws one of some texts, each as often as its weight says."""
 
     def __init__(self, weights: Iterable[tuple[str, float]]) -> None:
@@ -77,7 +75,7 @@ def english(most: int = MOST_ENGLISH, longest: int = LONGEST) -> Mapping[str, fl
     return {word: frequencies[word] for word in islice(words, most)}
 
 
-class Words:
+class WordSampler:
     """Words in the proportions of labels, each weighed by the root of how often it stands there.
 
     So are those of a language beside them.
@@ -88,14 +86,14 @@ class Words:
         if not counts:
             raise DataError("no label has a word of a to z, and made-up text is made of some")
         weights = {word: count**0.5 for word, count in sorted(counts.items())}
-        self._known = Choice(weights.items())
-        self._of_language = Choice((word, share**0.5) for word, share in language.items())
+        self._known = WeightedChoice(weights.items())
+        self._of_language = WeightedChoice((word, share**0.5) for word, share in language.items())
         following: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for word, weight in weights.items():
             text = f"  {word} "
             for place in range(len(word) + 1):
                 following[text[place : place + 2]][text[place + 2]] += weight
-        self._following = {pair: Choice(third.items()) for pair, third in following.items()}
+        self._following = {pair: WeightedChoice(third.items()) for pair, third in following.items()}
 
     def known(self, random: np.random.Generator) -> str:
         """A word of the labels."""
@@ -196,12 +194,12 @@ def texts(words: Mapping[str, float], n_sentences: int) -> Iterator[tuple[str, f
         weight = max(PER_MILLION * frequency, LEAST)
         for case, share in CASES.items():
             yield _cased(word, case), share * weight
-    random, choice = np.random.default_rng(0), Choice(words.items())
+    random, choice = np.random.default_rng(0), WeightedChoice(words.items())
     for _ in range(n_sentences):
         yield _sentence(choice, random), 1.0
 
 
-def _sentence(words: Choice, random: np.random.Generator) -> str:
+def _sentence(words: WeightedChoice, random: np.random.Generator) -> str:
     n_words = int(random.integers(2, MOST_WORDS + 1))
     drawn = []
     for kind, case, at in random.random((n_words, 3)).tolist():

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
-from inkstream.model.data.synthesis.composition import KINDS, Kind, LineMaker, MadeLine, Recipe
+from inkstream.model.data.synthesis.composition import (
+    KINDS,
+    ComposedLine,
+    Kind,
+    LineComposer,
+    Recipe,
+)
 
 # Who writes a letter is told by the number of its points; each writes in another size.
 WRITERS = ("aaa/letters", "aaa/lines", "bbb/words", "zzz/hidden")
@@ -92,19 +98,19 @@ def world() -> InkSet:
 
 INK = world()
 USED = np.flatnonzero(INK.writers != HIDDEN)
-MAKER = LineMaker(INK, USED)
+MAKER = LineComposer(INK, USED)
 
 
-def drawn(n: int, kind: Kind | None = None, maker: LineMaker = MAKER) -> list[MadeLine]:
+def drawn(n: int, kind: Kind | None = None, maker: LineComposer = MAKER) -> list[ComposedLine]:
     random = np.random.default_rng(0)
     return [maker.draw(random, kind) for _ in range(n)]
 
 
-def ink_of(made: MadeLine, place: int) -> NDArray[np.float32]:
+def ink_of(made: ComposedLine, place: int) -> NDArray[np.float32]:
     points: NDArray[np.float32] = made.points[made.letter_of_point == place]
     return points
 
 
-def only(indices: NDArray[np.int64], **recipe: float) -> LineMaker:
+def only(indices: NDArray[np.int64], **recipe: float) -> LineComposer:
     nothing: dict[str, float] = dict.fromkeys(KINDS, 0.0)
-    return LineMaker(INK, indices, Recipe(**(nothing | recipe)))  # type: ignore[arg-type]
+    return LineComposer(INK, indices, Recipe(**(nothing | recipe)))  # type: ignore[arg-type]

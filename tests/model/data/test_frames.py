@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from inkstream.model.data.batches import FLATTEST, LEAST_SHARES, Pieces, plain
+from inkstream.model.data.batches import FLATTEST, LEAST_SHARES, InkPieces, draw_piece
 from inkstream.model.data.ink_set import Builder
 
 LABELS = tuple("ao-")
 
 
-def pieces(*heights: float, category: str = "7", width: float = 200) -> Pieces:
+def pieces(*heights: float, category: str = "7", width: float = 200) -> InkPieces:
     """Words of these heights by one writer, each one stroke from its top to its bottom."""
     builder = Builder()
     for height in heights:
@@ -18,7 +18,7 @@ def pieces(*heights: float, category: str = "7", width: float = 200) -> Pieces:
             label="ao", category=category, writer="x/y", style="printed",
         )  # fmt: skip
     ink = builder.ink()
-    return Pieces(ink, np.arange(len(ink)), LABELS)
+    return InkPieces(ink, np.arange(len(ink)), LABELS)
 
 
 @pytest.mark.parametrize("category", ["7", "8"])
@@ -35,13 +35,13 @@ def test_a_small_word_stays_small_beside_its_writers_others(category: str) -> No
 def test_a_picture_cut_out_is_filled_by_its_ink() -> None:
     own = pieces(100, 100, 100, 100, 40)
     assert own.frame(4, tight=True) == (0, own.extent[4, 1])
-    rows = np.flatnonzero(plain(own, 4, 32, tight=True).columns.any(0))
+    rows = np.flatnonzero(draw_piece(own, 4, 32, tight=True).columns.any(0))
     assert (rows[0], rows[-1]) == (0, 31)
-    assert len(np.flatnonzero(plain(own, 4, 32).columns.any(0))) < 20
+    assert len(np.flatnonzero(draw_piece(own, 4, 32).columns.any(0))) < 20
 
 
 def test_a_dash_alone_is_not_drawn_as_wide_as_a_line() -> None:
     own = pieces(0, width=4000)
     top, bottom = own.frame(0)
     assert (bottom - top) * FLATTEST == pytest.approx(own.extent[0, 0])
-    assert len(plain(own, 0, 32).columns) < 33 * FLATTEST
+    assert len(draw_piece(own, 0, 32).columns) < 33 * FLATTEST

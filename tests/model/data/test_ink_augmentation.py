@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inkstream.model.data.augmentation import Hand, fit, frame_of
+from inkstream.model.data.augmentation import InkAugmentation, fit, frame_of
 from inkstream.model.errors import InputError
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 
@@ -25,7 +25,10 @@ SHAPES_STAY = {"elastic": 0.0, "zones": 0.0, "roundest": 0.0, "sharpest": 0.0, "
 def hands(n: int, strength: float, points: NDArray[np.float64] = WORD) -> list[NDArray[np.float32]]:
     random = np.random.default_rng(0)
     frame = frame_of(points, 1.0)
-    return [Hand()(points, STARTS, frame, HEIGHT, random, strength=strength)[0] for _ in range(n)]
+    return [
+        InkAugmentation()(points, STARTS, frame, HEIGHT, random, strength=strength)[0]
+        for _ in range(n)
+    ]
 
 
 # Exactly
@@ -77,13 +80,13 @@ def test_a_frame_without_height_is_refused() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_no_strength_leaves_nothing_to_chance(seed: int) -> None:
     random = np.random.default_rng(seed)
-    points, pen_width = Hand()(WORD, STARTS, FRAME, HEIGHT, random, strength=0, left=5)
+    points, pen_width = InkAugmentation()(WORD, STARTS, FRAME, HEIGHT, random, strength=0, left=5)
     assert np.array_equal(points, fit(WORD, FRAME, HEIGHT, left=5))
     assert pen_width == PEN_WIDTH
 
 
 def test_a_hand_that_differs_in_nothing_leaves_nothing_to_chance() -> None:
-    plain = Hand(
+    plain = InkAugmentation(
         shear_deg=0, slope_deg=0, narrowest=1, widest=1, stretch=0, drift=0, stray=0,
         smallest=1, usual_size=1, thinnest=PEN_WIDTH, thickest=PEN_WIDTH, **SHAPES_STAY,
     )  # fmt: skip
@@ -101,7 +104,7 @@ def test_a_seed_gives_the_same_hand_again_and_the_next_draw_another() -> None:
 def test_ink_stays_within_the_rows_and_begins_where_it_is_told_to() -> None:
     random = np.random.default_rng(0)
     for _ in range(300):
-        points, pen_width = Hand()(WORD, STARTS, FRAME, HEIGHT, random, left=4)
+        points, pen_width = InkAugmentation()(WORD, STARTS, FRAME, HEIGHT, random, left=4)
         assert points.shape == WORD.shape
         assert points[:, 1].min() > pen_width / 2 - 1e-3
         assert points[:, 1].max() < HEIGHT - pen_width / 2 + 1e-3
@@ -111,7 +114,7 @@ def test_ink_stays_within_the_rows_and_begins_where_it_is_told_to() -> None:
 
 def test_most_pieces_are_large_and_none_is_smaller_than_the_smallest() -> None:
     random = np.random.default_rng(0)
-    drawn = [Hand()(WORD, STARTS, FRAME, HEIGHT, random) for _ in range(1000)]
+    drawn = [InkAugmentation()(WORD, STARTS, FRAME, HEIGHT, random) for _ in range(1000)]
     sizes = [(np.ptp(points[:, 1]) + pen_width) / HEIGHT for points, pen_width in drawn]
     assert min(sizes) == pytest.approx(0.5, abs=0.02)
     assert max(sizes) == pytest.approx(1, abs=0.02)
@@ -122,7 +125,7 @@ def test_letters_are_as_wide_and_slanted_as_the_knobs_allow() -> None:
     stem = np.array([(0, 0), (0, 50), (0, 100), (200, 50), (400, 50)])
     shears, widths = [], []
     for seed in range(500):
-        hand = Hand(slope_deg=0, stretch=0, drift=0, stray=0, **SHAPES_STAY)
+        hand = InkAugmentation(slope_deg=0, stretch=0, drift=0, stray=0, **SHAPES_STAY)
         random = np.random.default_rng(seed)
         points, _ = hand(stem, np.array([0, 3, 5]), (0.0, 100.0), HEIGHT, random)
         height = np.ptp(points[:3, 1])
@@ -144,7 +147,7 @@ def test_a_round_hand_smooths_corners_and_a_sharp_one_adds_to_them() -> None:
     whole = {"smallest": 1, "usual_size": 1, "thinnest": PEN_WIDTH, "thickest": PEN_WIDTH}
     lengths = []
     for more in ({"roundest": 1}, {"sharpest": 0.6}):
-        hand, random = Hand(**(others | whole | more)), np.random.default_rng(0)
+        hand, random = InkAugmentation(**(others | whole | more)), np.random.default_rng(0)
         drawn = [hand(zigzag, np.array([0, 41]), (0, 100), 32, random)[0] for _ in range(40)]
         heights = [float(np.abs(np.diff(points[1:-1, 1])).mean()) for points in drawn]
         lengths.append((min(heights), max(heights)))
@@ -159,7 +162,7 @@ def test_a_dot_strays_further_than_a_letter() -> None:
     starts = np.append(STARTS, len(points))
     still = SHAPES_STAY | {"shear_deg": 0, "slope_deg": 0, "stretch": 0, "drift": 0}
     whole = {"smallest": 1, "usual_size": 1, "narrowest": 1, "widest": 1}
-    hand, random = Hand(**(still | whole | {"stray_dot": 0.2})), np.random.default_rng(0)
+    hand, random = InkAugmentation(**(still | whole | {"stray_dot": 0.2})), np.random.default_rng(0)
     drawn = [hand(points, starts, FRAME, HEIGHT, random)[0] for _ in range(100)]
     spread = np.std(np.array(drawn) - np.mean(drawn, 0), 0)[:, 0]
     assert spread[-1] > 1.5 * spread[10:60].mean()
@@ -167,7 +170,7 @@ def test_a_dot_strays_further_than_a_letter() -> None:
 
 def test_a_long_line_rises_no_further_than_a_word() -> None:
     line = np.stack([np.linspace(0, 6000, 60), 50 + 50 * np.cos(np.arange(60))], 1)
-    hand = Hand(smallest=1, usual_size=1, narrowest=1, widest=1, **SHAPES_STAY)
+    hand = InkAugmentation(smallest=1, usual_size=1, narrowest=1, widest=1, **SHAPES_STAY)
     plain = np.ptp(fit(line, (0, 100), HEIGHT)[:, 0])
     random = np.random.default_rng(0)
     for _ in range(300):

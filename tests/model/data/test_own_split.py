@@ -107,7 +107,7 @@ def test_ink_of_one_piece_alone_cannot_be_parted() -> None:
 
 
 def test_chains_of_common_keys_hold_together() -> None:
-    numbers = own_split.together([("a",), ("b",), ("c", "a"), (), ("b", "d"), ("d", "c")])
+    numbers = own_split.connected_groups([("a",), ("b",), ("c", "a"), (), ("b", "d"), ("d", "c")])
     assert len(set(numbers.tolist())) == 2
     assert numbers[3] not in numbers[[0, 1, 2, 4, 5]]
 

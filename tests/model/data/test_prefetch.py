@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from inkstream.model.data.batches import Ahead
+from inkstream.model.data.batches import Prefetch
 
 
 def test_each_step_is_made_once_and_the_next_one_without_being_asked_for() -> None:
@@ -17,14 +17,14 @@ def test_each_step_is_made_once_and_the_next_one_without_being_asked_for() -> No
             third.set()
         return 10 * step
 
-    ahead = Ahead(make)
+    ahead = Prefetch(make)
     assert [ahead(step) for step in (0, 0, 1, 1, 2)] == [0, 0, 10, 10, 20]
     assert third.wait(10)
     assert made == [0, 1, 2, 3]
 
 
 def test_a_run_may_begin_at_any_step_and_go_back() -> None:
-    ahead = Ahead(lambda step: step)
+    ahead = Prefetch(lambda step: step)
     assert [ahead(step) for step in (7, 8, 3, 4)] == [7, 8, 3, 4]
 
 
@@ -34,7 +34,7 @@ def test_what_cannot_be_made_says_so_when_it_is_asked_for() -> None:
             raise ValueError("no ink")
         return step
 
-    ahead = Ahead(make)
+    ahead = Prefetch(make)
     assert ahead(0) == 0
     with pytest.raises(ValueError, match="no ink"):
         ahead(1)

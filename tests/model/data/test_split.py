@@ -116,10 +116,10 @@ def test_a_person_of_two_donors_stands_in_one_part() -> None:
 def test_the_same_ink_in_two_parts_is_found() -> None:
     ink = ink_of(WRITERS)
     parts = split.parts(ink)
-    assert split.torn(ink, parts) == 0
+    assert split.count_leaks(ink, parts) == 0
     twice = ink.take(np.concatenate([np.arange(len(ink)), parts["train"][:3]]))
     twice.writers[-3:] = ink.writers[parts["test"][0]]
-    assert split.torn(twice, split.parts(twice)) == 3
+    assert split.count_leaks(twice, split.parts(twice)) == 3
 
 
 def test_the_table_of_writers_is_written_with_its_digest(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from inkstream.model.data.batches import Drawn
+from inkstream.model.data.batches import LineSample
 from inkstream.model.decoding.base import Heard, Letter, Word
 from inkstream.model.evaluation.boundaries import (
     DELAYS,
@@ -36,7 +36,7 @@ def reading(
     """A line of 40 columns: letters' true last columns; ends and columns of their events."""
     chars = text.replace(" ", "")
     events = [letter(k, chars[k], end, column) for k, (end, column) in enumerate(said)]
-    line = Drawn(np.zeros((40, HEIGHT), np.uint8), label, np.array(true_ends, np.float32))
+    line = LineSample(np.zeros((40, HEIGHT), np.uint8), label, np.array(true_ends, np.float32))
     live = Heard(list(events), texts or [text] * 40)
     return Reading(line, text, list(events), np.zeros(20, np.float32), live)
 
@@ -96,7 +96,7 @@ def test_letters_confidence_is_held_against_the_alignment() -> None:
 
 
 def test_lines_that_do_not_tell_their_ends_are_left_out() -> None:
-    line = Drawn(np.zeros((40, HEIGHT), np.uint8), "ab", np.array([9, np.nan], np.float32))
+    line = LineSample(np.zeros((40, HEIGHT), np.uint8), "ab", np.array([9, np.nan], np.float32))
     one = Reading(line, "ab", [], np.zeros(9, np.float32), None)
     assert letter_ends([one])["events"]["f1"] is None
     assert lateness([one])["n"] == 0

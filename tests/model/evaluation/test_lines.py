@@ -10,7 +10,7 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.data.batches import Drawn
+from inkstream.model.data.batches import LineSample
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.split import part_of_writer, person
 from inkstream.model.decoding.greedy import TranscriptDecoder
@@ -31,10 +31,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     return Reader(builders.line_checkpoint(tmp_path_factory.mktemp("nets") / "tiny.onnx"))
 
 
-def lines(n: int) -> list[Drawn]:
+def lines(n: int) -> list[LineSample]:
     """Lines of noise of many lengths."""
     return [
-        Drawn(builders.columns(20 + 7 * k, k, HEIGHT), "ab c", np.empty(0, np.float32))
+        LineSample(builders.columns(20 + 7 * k, k, HEIGHT), "ab c", np.empty(0, np.float32))
         for k in range(n)
     ]
 
@@ -73,7 +73,9 @@ def test_lines_whose_letters_ends_are_known_are_read_on_over_blank_columns(
     (line,) = lines(1)
     (dark,) = reader.read([line])
     assert dark.live is None
-    (known,) = reader.read([Drawn(line.columns, "ab c", np.array([3, 9, np.nan, 15], np.float32))])
+    (known,) = reader.read(
+        [LineSample(line.columns, "ab c", np.array([3, 9, np.nan, 15], np.float32))]
+    )
     assert known.text == dark.text
     assert known.live is not None
     assert len(known.live.texts) == len(line.columns) + reader.config.flush_columns
@@ -82,14 +84,14 @@ def test_lines_whose_letters_ends_are_known_are_read_on_over_blank_columns(
 
 def test_ends_are_told_when_every_letter_but_the_spaces_has_one() -> None:
     columns = np.zeros((4, HEIGHT), np.uint8)
-    assert told(Drawn(columns, "a b", np.array([1, np.nan, 3], np.float32)))
-    assert not told(Drawn(columns, "a b", np.array([1, np.nan, np.nan], np.float32)))
-    assert not told(Drawn(columns, "a b", np.empty(0, np.float32)))
+    assert told(LineSample(columns, "a b", np.array([1, np.nan, 3], np.float32)))
+    assert not told(LineSample(columns, "a b", np.array([1, np.nan, np.nan], np.float32)))
+    assert not told(LineSample(columns, "a b", np.empty(0, np.float32)))
 
 
 def test_batches_keep_the_order_and_stay_small() -> None:
     empty = np.empty(0, np.float32)
-    wide = [Drawn(np.zeros((n, 2), np.uint8), "", empty) for n in (9, 50_000, 60_000, 5)]
+    wide = [LineSample(np.zeros((n, 2), np.uint8), "", empty) for n in (9, 50_000, 60_000, 5)]
     together = [[len(line.columns) for line in batch] for batch in batches(wide)]
     assert together == [[9, 50_000], [60_000], [5]]
     assert [len(batch) for batch in batches(lines(130))] == [64, 64, 2]
@@ -286,7 +288,7 @@ def test_a_report_of_few_pieces_says_so(net: Checkpoint) -> None:
 
 def test_samples_are_the_best_the_median_and_the_worst(reader: Reader) -> None:
     wide = [
-        Drawn(builders.columns(60 + k, k, HEIGHT), "ab c", np.empty(0, np.float32))
+        LineSample(builders.columns(60 + k, k, HEIGHT), "ab c", np.empty(0, np.float32))
         for k in range(40)
     ]
     readings = reader.read(wide)

@@ -14,12 +14,12 @@ from inkstream.model import train as training
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.batches import (
     FLUSH_COLUMNS,
+    AugmentedRenderer,
+    InkPieces,
     LineBatches,
-    OtherHands,
-    Pieces,
-    deal,
-    join,
-    plain,
+    collate,
+    draw_piece,
+    split_by_width,
 )
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.split import parts
@@ -91,14 +91,14 @@ def _ink_for_unipen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def batches(columns: int = 600) -> LineBatches:
     everything = ink()
-    pieces = Pieces(everything, np.arange(len(everything)), tuple("loz"))
+    pieces = InkPieces(everything, np.arange(len(everything)), tuple("loz"))
     shares = {"characters": 1.0, "words": 1.0}
-    return LineBatches(pieces, OtherHands(16, strength=1.0), shares, columns, {})
+    return LineBatches(pieces, AugmentedRenderer(16, strength=1.0), shares, columns, {})
 
 
 def test_a_batch_follows_from_its_random_numbers(tmp_path: Path) -> None:
     first, second, other = (
-        join(batches().draw(np.random.default_rng(seed), "words")) for seed in (1, 1, 2)
+        collate(batches().draw(np.random.default_rng(seed), "words")) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first.columns, second.columns)
     assert first.labels == second.labels
@@ -107,7 +107,7 @@ def test_a_batch_follows_from_its_random_numbers(tmp_path: Path) -> None:
 
 def test_batches_have_about_the_columns_asked_for_and_little_padding() -> None:
     drawer, random = batches(900), np.random.default_rng(0)
-    dealt = deal([line for _ in range(8) for line in drawer.draw(random, "words")], 16)
+    dealt = split_by_width([line for _ in range(8) for line in drawer.draw(random, "words")], 16)
     sizes = [part.columns[..., 0].size for part in dealt]
     assert max(sizes) < 2 * min(sizes)
     assert 300 < np.mean(sizes) < 900
@@ -115,7 +115,7 @@ def test_batches_have_about_the_columns_asked_for_and_little_padding() -> None:
 
 
 def test_every_line_has_blank_columns_behind_it_and_knows_where_letters_end() -> None:
-    batch = join(batches().draw(np.random.default_rng(3), "words"))
+    batch = collate(batches().draw(np.random.default_rng(3), "words"))
     for row, (label, steps) in enumerate(zip(batch.labels, batch.steps, strict=True)):
         inked = np.flatnonzero(batch.columns[row].any(1))
         assert inked[-1] <= 2 * steps - FLUSH_COLUMNS
@@ -134,7 +134,7 @@ def one_answer(n_steps: int, spoken: dict[int, int]) -> torch.Tensor:
 
 
 def test_losses_are_least_for_the_right_answer() -> None:
-    batch = join(batches(40).draw(np.random.default_rng(0), "words"))
+    batch = collate(batches(40).draw(np.random.default_rng(0), "words"))
     row = 0
     label, ends = batch.labels[row], batch.letters[row]
     one = dataclasses.replace(
@@ -301,8 +301,8 @@ def test_a_run_learns_to_read_words_and_another_run_goes_on_from_its_checkpoint(
     metadata = read(path).metadata
     assert metadata.metrics["held_out_words_error"] < 0.3
     everything = ink()
-    held_out = Pieces(everything, parts(everything)["test"], tuple("loz"))
-    lines = [plain(held_out, place, 16) for place in range(20)]
+    held_out = InkPieces(everything, parts(everything)["test"], tuple("loz"))
+    lines = [draw_piece(held_out, place, 16) for place in range(20)]
     right = sum(transcribed(path, line.columns) == line.label for line in lines)
     assert right >= 12
     onward = dataclasses.replace(knobs, steps=2, learning_rate=1e-6, framewise=0)

@@ -7,6 +7,6 @@ rules                                   all rules and what they changed, as a do
 """
 
 from inkstream.model.data.sources.unipen.release import cache_folder, keep, read
-from inkstream.model.data.statistics import Census
+from inkstream.model.data.statistics import Statistics
 
-__all__ = ["Census", "cache_folder", "keep", "read"]
+__all__ = ["Statistics", "cache_folder", "keep", "read"]

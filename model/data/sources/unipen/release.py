@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from inkstream.model.data.ink_set import CATEGORIES, Builder, InkSet
 from inkstream.model.data.sources.unipen.format import includes, own_ink, read_page, read_segments
 from inkstream.model.data.sources.unipen.segments import Source, Tally, add_page
-from inkstream.model.data.statistics import Census, PieceKey
+from inkstream.model.data.statistics import PieceKey, Statistics
 from inkstream.model.errors import DataError
 
 INK: Final = "unipen.npz"
@@ -36,7 +36,7 @@ def cache_folder() -> Path:
     return Path(base) / "inkstream" / "unipen"
 
 
-def read(source: Path | None = None) -> tuple[InkSet, Census]:
+def read(source: Path | None = None) -> tuple[InkSet, Statistics]:
     """Read the release, whole, which takes about a minute; or what `keep` kept of it, in seconds.
 
     Args:
@@ -50,7 +50,7 @@ def read(source: Path | None = None) -> tuple[InkSet, Census]:
         if not (source / INK).is_file():
             raise DataError(f"{source / INK} is not there: inkstream data unipen ARCHIVE reads it")
     if (source / INK).is_file():
-        return InkSet.load(source / INK), Census.load(source / CENSUS)
+        return InkSet.load(source / INK), Statistics.load(source / CENSUS)
     if source.is_dir():
         return _read_folder(source)
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +72,7 @@ def _unpack(source: Path, folder: str) -> None:
             raise DataError(f"{source} is incomplete or damaged: {error}") from error
 
 
-def keep(ink: InkSet, census: Census, folder: Path) -> None:
+def keep(ink: InkSet, census: Statistics, folder: Path) -> None:
     """Write what was read into `folder`, so that `read` finds it there.
 
     Raises `DataError`, and leaves what is kept there, when nothing was read.
@@ -87,20 +87,20 @@ def keep(ink: InkSet, census: Census, folder: Path) -> None:
     census.save(folder / CENSUS)
 
 
-def _read_folder(folder: Path) -> tuple[InkSet, Census]:
+def _read_folder(folder: Path) -> tuple[InkSet, Statistics]:
     for root in (folder, *sorted(folder.glob("*/"))):
         if (root / "data").is_dir() and (root / "include").is_dir():
             return _read_release(root)
     raise DataError(f"{folder} has no folders data and include, as UNIPEN's release has")
 
 
-def _read_release(root: Path) -> tuple[InkSet, Census]:
+def _read_release(root: Path) -> tuple[InkSet, Statistics]:
     tally = Tally()
     ink = _read_pages(root, tally)
     short = _is_cut_short(ink)
     tally.skipped.update(("label longer than its ink", *key) for key in _keys(ink, short))
     ink = ink.take(np.flatnonzero(~short))
-    return ink, Census(Counter(_keys(ink)), tally.skipped, tally.changed)
+    return ink, Statistics(Counter(_keys(ink)), tally.skipped, tally.changed)
 
 
 def _read_pages(root: Path, tally: Tally) -> InkSet:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from inkstream.model.data.synthesis.composition import KINDS, Kind, LineMaker, Recipe
+from inkstream.model.data.synthesis.composition import KINDS, Kind, LineComposer, Recipe
 from inkstream.model.data.synthesis.glyphs import collect
 from inkstream.model.data.synthesis.texts import english
 from tests.model.data.little_writers import (
@@ -99,14 +99,14 @@ def test_only_the_given_pieces_are_used_for_ink_and_for_words() -> None:
 
 def test_ink_that_stands_in_two_categories_comes_once() -> None:
     pieces = [(LETTERS, "1c", letter("a", LETTERS)), (LETTERS, "3", letter("a", LETTERS))]
-    scribe = collect(ink_set(pieces), np.arange(2)).scribes[LETTERS]
-    assert [len(scribe.letters[one]) for one in "a"] == [1]
+    style = collect(ink_set(pieces), np.arange(2)).styles[LETTERS]
+    assert [len(style.letters[one]) for one in "a"] == [1]
 
 
 def test_a_letter_that_is_much_too_large_is_left_out() -> None:
     slip = Glyph("e", letter("e", LETTERS).points * 9, np.zeros(6, np.int64), 6)
     pieces = [(LETTERS, "1c", letter(one, LETTERS)) for one in "abcde"] + [(LETTERS, "1c", slip)]
-    assert collect(ink_set(pieces), np.arange(6)).scribes[LETTERS].letters["e"] == [4]
+    assert collect(ink_set(pieces), np.arange(6)).styles[LETTERS].letters["e"] == [4]
 
 
 def test_a_word_that_is_torn_apart_is_left_out() -> None:
@@ -114,7 +114,7 @@ def test_a_word_that_is_torn_apart_is_left_out() -> None:
     points = whole.points + np.repeat([[0, 0], [200, 0]], (16, 8), 0)
     torn = Glyph("ale", points, whole.letters, whole.stroke)
     pieces = [(WORDS, "7", whole), (WORDS, "7", torn)]
-    words = collect(ink_set(pieces), np.arange(2)).scribes[WORDS].words
+    words = collect(ink_set(pieces), np.arange(2)).styles[WORDS].words
     assert [(word.text, word.first) for word in words] == [("ale", 0)]
 
 
@@ -175,7 +175,7 @@ def test_some_lines_of_words_are_of_words_in_block_capitals() -> None:
 
     def share(block: float) -> float:
         recipe = Recipe(spelt=0, numbers=0, random=0, block=block)
-        made = drawn(200, "words", LineMaker(ink, np.arange(len(ink)), recipe))
+        made = drawn(200, "words", LineComposer(ink, np.arange(len(ink)), recipe))
         return float(np.mean([line.label.isupper() for line in made]))
 
     assert len(words) >= 12

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inkstream.model.data.synthesis.texts import NUMBERS, Words, english, marks, number
+from inkstream.model.data.synthesis.texts import NUMBERS, WordSampler, english, marks, number
 from inkstream.model.errors import DataError
 
 LABELS = ("The canal's 14 well-known bananas.", "canals, and a bandana", "Alabama, Panama; PAN")
@@ -18,18 +18,18 @@ def random(seed: int = 0) -> np.random.Generator:
 
 
 def test_known_words_are_those_of_the_labels_without_their_marks() -> None:
-    words, chance = Words(LABELS, ENGLISH), random()
+    words, chance = WordSampler(LABELS, ENGLISH), random()
     assert {words.known(chance) for _ in range(2000)} == KNOWN
 
 
 def test_a_word_comes_as_often_as_the_root_of_its_count() -> None:
-    words, chance = Words(["one two two two two"] * 4, ENGLISH), random()
+    words, chance = WordSampler(["one two two two two"] * 4, ENGLISH), random()
     drawn = [words.known(chance) for _ in range(3000)]
     assert drawn.count("two") / drawn.count("one") == pytest.approx(2, rel=0.15)
 
 
 def test_words_of_the_language_come_as_often_as_the_root_of_their_frequency() -> None:
-    words, chance = Words(LABELS, ENGLISH), random()
+    words, chance = WordSampler(LABELS, ENGLISH), random()
     drawn = [words.of_language(chance) for _ in range(3000)]
     assert drawn.count("the") / drawn.count("canal") == pytest.approx(3, rel=0.15)
 
@@ -43,7 +43,7 @@ def test_english_has_its_words_the_most_frequent_first() -> None:
 
 
 def test_new_words_are_made_of_what_follows_what_in_known_ones() -> None:
-    words, chance = Words(LABELS, ENGLISH), random()
+    words, chance = WordSampler(LABELS, ENGLISH), random()
     triples = {
         f"  {word} "[at : at + 3] for word in KNOWN for at in range(len(word) + 1)
     }  # fmt: skip
@@ -56,7 +56,7 @@ def test_new_words_are_made_of_what_follows_what_in_known_ones() -> None:
 
 def test_text_without_words_is_refused() -> None:
     with pytest.raises(DataError, match="no label has a word"):
-        Words(["12", "?"], ENGLISH)
+        WordSampler(["12", "?"], ENGLISH)
 
 
 def test_numbers_come_in_all_forms_and_with_the_characters_that_there_are() -> None:

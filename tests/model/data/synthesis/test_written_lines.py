@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inkstream.model.data.augmentation import Hand, frame_of
-from inkstream.model.data.batches import OtherHands, rewritten
-from inkstream.model.data.synthesis.composition import LineMaker, MadeLine, spell
+from inkstream.model.data.augmentation import InkAugmentation, frame_of
+from inkstream.model.data.batches import AugmentedRenderer, render_composed
+from inkstream.model.data.synthesis.composition import ComposedLine, LineComposer, spell
 from inkstream.model.data.synthesis.glyphs import collect
 from inkstream.model.errors import DataError
 from inkstream.model.evaluation.speed import least_s
@@ -27,9 +27,9 @@ from tests.model.data.little_writers import (
 
 
 def test_who_writes_nothing_but_block_capitals_fills_the_frame_with_them() -> None:
-    pen, random = OtherHands(32, strength=0.0), np.random.default_rng(0)
+    pen, random = AugmentedRenderer(32, strength=0.0), np.random.default_rng(0)
     maker = only(USED, spelt=1.0, block=0.5, single=1.0, english=0.0)
-    lines = [rewritten(maker, pen, random) for _ in range(150)]
+    lines = [render_composed(maker, pen, random) for _ in range(150)]
 
     def full(labels: str) -> list[bool]:
         """Whether words of these letters alone, of two or more, fill the rows."""
@@ -74,9 +74,9 @@ def test_marks_stand_where_they_belong() -> None:
 
 
 def test_letters_that_were_written_as_one_are_used_as_one_with_their_joins() -> None:
-    scraps = collect(INK, USED)
+    glyphs = collect(INK, USED)
     random = np.random.default_rng(0)
-    runs = spell(scraps.scribes[LINES], "quickvexing", random, long_runs=1.0)
+    runs = spell(glyphs.styles[LINES], "quickvexing", random, long_runs=1.0)
     assert [run.text for run in runs] == ["quick", "vexing"]
     made = next(m for m in drawn(500, "words") if "vexing" in m.label and m.writer == LINES)
     start = made.label.index("vexing")
@@ -99,8 +99,8 @@ def test_a_seed_gives_the_same_lines_again_and_the_next_draw_another() -> None:
     assert len({made.label for made in first}) > 40
 
 
-def columns_of(made: MadeLine, random: np.random.Generator) -> NDArray[np.uint8]:
-    points, pen_width = Hand()(
+def columns_of(made: ComposedLine, random: np.random.Generator) -> NDArray[np.uint8]:
+    points, pen_width = InkAugmentation()(
         made.points, made.stroke_starts, frame_of(made.points, 1.9), 32, random
     )
     return rasterise(points, made.stroke_starts, 32, pen_width)
@@ -122,11 +122,11 @@ def test_a_kind_for_which_no_writer_has_enough_is_refused() -> None:
     with pytest.raises(DataError, match="'numbers'"):
         only(words, words=1.0).draw(np.random.default_rng(0), "numbers")
     with pytest.raises(DataError, match="no label has a word"):
-        LineMaker(INK, np.flatnonzero(INK.writers == LETTERS))
+        LineComposer(INK, np.flatnonzero(INK.writers == LETTERS))
 
 
 def test_kinds_for_which_no_writer_has_enough_are_left_out_beside_others() -> None:
-    maker = LineMaker(INK, np.flatnonzero(INK.writers == WORDS))
+    maker = LineComposer(INK, np.flatnonzero(INK.writers == WORDS))
     assert maker.missing == ("spelt", "numbers", "random")
     assert {made.kind for made in drawn(20, maker=maker)} == {"words"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from inkstream.model.data.ink_set import InkSet, Piece
 from inkstream.model.data.sources import unipen
-from inkstream.model.data.statistics import Census
+from inkstream.model.data.statistics import Statistics
 
 HEADER: Final = ".WRITER_ID ann\n.STYLE MIXED\n"
 
@@ -37,7 +37,7 @@ def box(left: int, bottom: int, width: int = 10, height: int = 10) -> Stroke:
 
 def read(
     root: Path, ink: str, labels: Mapping[str, list[str]], donor: str = "abc"
-) -> tuple[InkSet, Census]:
+) -> tuple[InkSet, Statistics]:
     """Read a release of one page, with segments for each category."""
     write(root, f"include/{donor}/page.dat", HEADER + ink)
     for category, segments in labels.items():
