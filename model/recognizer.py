@@ -252,13 +252,9 @@ class Recognizer:
     ) -> Recognition:
         """What follows from columns [T, H], their scores [T, S] and the state after them [D]."""
         decoder = self._decoder.copy()
-        events: list[Event] = []
-        if isinstance(decoder, TranscriptDecoder):
-            curve = decoder.shares(scores)
-            events += decoder.step(scores, columns).events
-            events += _flushed(self._runtime, decoder, state)[0]
-        else:
-            curve = decoder.step(scores)  # [T, K]
+        curve = decoder.shares(scores)  # [T, K]
+        events = decoder.step(scores, columns).events
+        events = [*events, *_flushed(self._runtime, decoder, state)[0]]
         return Recognition(
             _text(decoder),
             _by_label(self.labels, curve[-1]),
@@ -339,10 +335,9 @@ def _result(
     columns: NDArray[np.uint8],
 ) -> Result:
     """What follows from one column [1, H], the `number`-th, and its scores [1, S]."""
-    if not isinstance(decoder, TranscriptDecoder):
-        shares = decoder.step(scores)[0]
-        return Result(number, labels[shares.argmax()], _by_label(labels, shares))
     heard, shares = decoder.step(scores, columns), decoder.shares(scores)[0]
+    if not isinstance(decoder, TranscriptDecoder):
+        return Result(number, labels[shares.argmax()], _by_label(labels, shares))
     return Result(
         number,
         labels[shares.argmax()],
@@ -357,7 +352,7 @@ def _flushed(
     runtime: Runtime, decoder: Decoder, row: NDArray[np.float32]
 ) -> tuple[tuple[Event, ...], NDArray[np.float32]]:
     """What a flush decides after the state [D], and the state after it."""
-    if not isinstance(decoder, TranscriptDecoder) or decoder.settled:
+    if decoder.settled:
         return (), row
     blank = np.zeros((decoder.flush_columns, 1, runtime.config.column_height), np.uint8)
     scores, after = runtime.run(blank, row[None])

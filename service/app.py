@@ -15,10 +15,9 @@ from inkstream.service.access import Access
 from inkstream.service.admission import Sessions
 from inkstream.service.engine.engine import Engine
 from inkstream.service.metrics import Metrics, Observer
-from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest.routes import ABOUT, add_rest
 from inkstream.service.service import RunningModel, Service
-from inkstream.service.session import NO_LANGUAGES
+from inkstream.service.session import NO_LANGUAGES, SessionModel
 from inkstream.service.settings import Settings
 from inkstream.service.web.pages import add_pages
 from inkstream.service.websocket.endpoint import StreamEndpoint
@@ -79,7 +78,7 @@ def _load(
     metadata = checkpoint.metadata
     if metadata.config.kind == "classifier":
         languages = NO_LANGUAGES
-    info = ModelInfo.of(metadata, checkpoint.metrics, languages)
+    model = SessionModel.of(metadata, settings.limits, languages, checkpoint.metrics)
     runtime = Runtime(checkpoint)
     engine = Engine(
         runtime,
@@ -87,7 +86,7 @@ def _load(
         max_columns=settings.max_run_columns,
         observer=observer,
     )
-    return RunningModel(info, metadata, engine, languages)
+    return RunningModel(model, metadata, engine)
 
 
 @asynccontextmanager

@@ -1,10 +1,9 @@
-"""What a running server is made of, handed to every door."""
+"""The parts of a running server, as every endpoint gets them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from inkstream.model.checkpoint import Metadata
-from inkstream.model.decoding.ngrams import Language
 from inkstream.service.access import Access
 from inkstream.service.admission import Sessions
 from inkstream.service.engine.engine import Engine
@@ -12,7 +11,7 @@ from inkstream.service.limits import Limits
 from inkstream.service.metrics import Observer
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Kind, ModelInfo
-from inkstream.service.session import NO_LANGUAGES, Session, decoders_of
+from inkstream.service.session import Session, SessionModel
 from inkstream.service.settings import Settings
 
 
@@ -20,20 +19,23 @@ from inkstream.service.settings import Settings
 class RunningModel:
     """One net with the engine that runs it."""
 
-    info: ModelInfo
+    session_model: SessionModel
     metadata: Metadata
     engine: Engine
-    languages: Mapping[str, Language] = field(default_factory=lambda: NO_LANGUAGES)  # by name
 
-    def new_session(self, session_id: str, limits: Limits) -> Session:
-        """A session of this model, before its first message."""
-        decoders = decoders_of(self.metadata.config, self.languages)
-        return Session(session_id, self.info, limits, decoders)
+    @property
+    def info(self) -> ModelInfo:
+        """What clients may know of it."""
+        return self.session_model.info
+
+    def new_session(self, session_id: str) -> Session:
+        """Return a session of this model, not opened yet."""
+        return Session(session_id, self.session_model)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Everything that the doors share."""
+    """Everything that the endpoints share."""
 
     settings: Settings
     limits: Limits

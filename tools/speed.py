@@ -5,12 +5,19 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import ClassifierDecoder
-from inkstream.model.decoding.greedy import Decoder, TranscriptDecoder
+from inkstream.model.config import ModelConfig
+from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.evaluation.speed import least_s
 from inkstream.model.preprocess.ink import rasterise
 from inkstream.service.protocol.server_messages import Kind, ModelInfo, encode
-from inkstream.service.session import Close, Restore, Session
+from inkstream.service.session import (
+    NO_LANGUAGES,
+    Close,
+    Restore,
+    Session,
+    SessionModel,
+    probabilities_shown,
+)
 from tests.service.lone import LIMITS
 
 WORDS = 200
@@ -72,25 +79,26 @@ def decoded_per_s(at_once: int) -> float:
 
 def column_us(kind: Kind) -> float:
     """Microseconds of a column on its way through a session and into JSON, the net left out."""
-    labels = DIGITS if kind == "classifier" else CHARACTERS
-    height = 28 if kind == "classifier" else COLUMN_HEIGHT
-    info = ModelInfo("speed", "1", kind, labels, height)
-    decoder: Decoder = (
-        ClassifierDecoder(labels) if kind == "classifier" else TranscriptDecoder(labels)
-    )
+    classifier = kind == "classifier"
+    labels, height = (DIGITS, 28) if classifier else (CHARACTERS, COLUMN_HEIGHT)
+    config = ModelConfig(labels, kind, height, features=256, channels=() if classifier else (8,))
     limits = LIMITS.model_copy(update={"max_line_columns": 1_000_000})
-    scores = np.full((COLUMNS, 10), -2.3, np.float32) if kind == "classifier" else line()[0]
+    info = ModelInfo("speed", "1", kind, labels, height)
+    model = SessionModel(info, config, limits, NO_LANGUAGES)
+    scores = np.full((COLUMNS, 10), -2.3, np.float32) if classifier else line()[0]
     state, column = np.zeros(1000, np.float32), bytes([0, 9, 200, 255] * (height // 4))
 
     def serve() -> None:
-        session = Session("speed", info, limits, lambda _: decoder.copy())
+        session = Session("speed", model)
         session.open()
         for row in range(COLUMNS):
             session.receive(column, 0.0)
             session.take(1)
-            for effect in session.stepped(scores[row : row + 1], state):
+            own = scores[row : row + 1]
+            (shown,) = probabilities_shown([session], [own])
+            for effect in session.step(own, state, shown):
                 assert not isinstance(effect, Restore | Close)
-                encode(effect.message)
+                encode(effect)
 
     return least_s(serve, ROUNDS) / COLUMNS * 1e6
 

@@ -62,6 +62,9 @@ class Heard:
     texts: list[str]  # [n], the line's text after each column
 
 
+NOTHING: Final = Heard([], [])
+
+
 @dataclass(frozen=True, slots=True)
 class OpenWord:
     """The word that is being written."""
@@ -131,6 +134,11 @@ def shares(scores: Scores, mask: Allowed) -> NDArray[np.float32]:
     return chances
 
 
+def probabilities(scores: Scores, mask: Allowed) -> NDArray[np.float32]:
+    """Return probabilities [n, K] of a classifier; those of allowed labels sum to 1."""
+    return np.exp(scores) if mask is None else shares(scores, mask)
+
+
 def masked(symbols: Scores, mask: NDArray[np.float32], space: int) -> Scores:
     """Log-probabilities [m, 1 + K] of blank and labels when only labels whose `mask` is 0 are said.
 
@@ -148,17 +156,34 @@ def masked(symbols: Scores, mask: NDArray[np.float32], space: int) -> Scores:
 
 
 class ClassifierDecoder:
-    """Reads the scores of one stream and remembers its newest answer."""
+    """Reads the scores of one stream and remembers its newest answer.
+
+    It has what the decoders of lines have, too: it decides no letters and holds nothing back.
+    """
+
+    flush_columns: Final = 0
+    settled: Final = True
+    letters: Final = 0
+    words: Final = 0
+    text: Final = None
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.allowed: Allowed = None  # what may be answered from now on
         self._labels = tuple(labels)
-        self._newest: NDArray[np.float32] | None = None  # [K], probabilities; None before any
+        self._newest: NDArray[np.float32] | None = None  # [K], scores; None before any
+        self._newest_allowed: Allowed = None  # what could be answered then
 
     @property
     def label(self) -> str | None:
         """The most probable label after the newest column; None before any column."""
-        return None if self._newest is None else self._labels[self._newest.argmax()]
+        if self._newest is None:
+            return None
+        return self._labels[probabilities(self._newest[None], self._newest_allowed).argmax()]
+
+    @property
+    def mask(self) -> Allowed:
+        """What is added to the labels' log-probabilities: 0, or minus infinity."""
+        return self.allowed
 
     def allow(self, characters: str | None) -> None:
         """From now on answer only labels that `characters` can spell; None allows all.
@@ -167,19 +192,27 @@ class ClassifierDecoder:
         """
         self.allowed = allowed_labels(self._labels, characters)
 
-    def step(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take the log-probabilities [n, K] of n new columns and give their probabilities [n, K].
+    def shares(self, scores: Scores) -> NDArray[np.float32]:
+        """Return the probabilities [n, K] of labels' scores, as `probabilities` does."""
+        return probabilities(scores, self.allowed)
 
-        Those of allowed labels sum to 1; the others are 0.
-        """
-        probabilities = np.exp(scores) if self.allowed is None else shares(scores, self.allowed)
-        self._newest = probabilities[-1]
-        return probabilities
+    def step(self, scores: Scores, columns: NDArray[np.uint8]) -> Heard:
+        """Take the log-probabilities [n, K] of n new columns; no letter or word is ever decided."""
+        self._newest, self._newest_allowed = scores[-1].copy(), self.allowed
+        return NOTHING
+
+    def step_beyond(self, scores: Scores) -> list[Event]:
+        """Take the scores of blank columns, which no flush brings."""
+        return []
+
+    def flush(self) -> list[Event]:
+        """Decide all that is open: nothing."""
+        return []
 
     def reset(self) -> None:
         """Forget the answer; what is allowed stays."""
         self._newest = None
 
     def copy(self) -> "ClassifierDecoder":
-        """An independent decoder in the same state."""
+        """Return an independent decoder in the same state."""
         return copy.copy(self)

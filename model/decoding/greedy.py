@@ -78,6 +78,7 @@ _KNOWN: Final = (
 class TranscriptDecoder:
     """Reads the scores of one line, of which every second column brings a new step."""
 
+    label: Final = None  # a line is answered by its text
     recent_steps = 16  # whose end scores are kept: more than are ever looked back on
     recent_columns = 64  # whose ink is remembered: no end is found further back
 
@@ -141,6 +142,10 @@ class TranscriptDecoder:
     def copy(self) -> "TranscriptDecoder":
         """An independent decoder in the same state."""
         return copy.copy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "TranscriptDecoder":
+        """Return a copy: nothing that a decoder knows is changed in place."""
+        return self.copy()
 
     def allow(self, characters: str | None) -> None:
         """From now on answer only with `characters`; None allows all labels.

@@ -45,7 +45,7 @@ def runtime_road(checkpoint: Checkpoint) -> Road:
             part = columns[start : start + BATCH].transpose(1, 0, 2)  # [T, B, H]
             scores, _ = runtime.run(part.copy(), runtime.initial_state(part.shape[1]))
             answers = [
-                ClassifierDecoder(runtime.config.labels).step(scores[:, i])
+                ClassifierDecoder(runtime.config.labels).shares(scores[:, i])
                 for i in range(part.shape[1])
             ]
             batches.append(np.stack(answers))  # [B, T, K]

@@ -24,8 +24,8 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.bench.load import ink
 from inkstream.service.engine.engine import Engine
 from inkstream.service.metrics import Metrics
-from inkstream.service.protocol.server_messages import ModelInfo, Result
-from inkstream.service.session import Effect, Send, Session, decoders_of
+from inkstream.service.protocol.server_messages import Result
+from inkstream.service.session import Effect, Session, SessionModel
 from inkstream.service.settings import Settings
 
 WARM_UP_STEPS: Final = 20
@@ -128,25 +128,20 @@ class Writers:
         return answered / elapsed_s
 
     def _begin(self, session_id: str) -> None:
-        info = ModelInfo.of(self._runtime.metadata)
-        session = Session(session_id, info, self._limits, decoders_of(self._runtime.config))
+        model = SessionModel.of(self._runtime.metadata, self._limits)
         missing = self._n_columns
 
         def deliver(effects: list[Effect]) -> None:
             nonlocal missing
-            results = sum(
-                isinstance(effect, Send) and isinstance(effect.message, Result)
-                for effect in effects
-            )
+            results = sum(isinstance(effect, Result) for effect in effects)
             self.answered += results
             missing -= results
             if not missing:
                 missing = self._n_columns
-                self._engine.receive(seat, self._message, time.monotonic())
+                self._engine.receive(member, self._message, time.monotonic())
 
-        seat = self._engine.attach(session, deliver)
-        self._engine.apply(seat, session.open())
-        self._engine.receive(seat, self._message, time.monotonic())
+        member = self._engine.attach(Session(session_id, model), deliver)
+        self._engine.receive(member, self._message, time.monotonic())
 
 
 def measure(kernels: Kernels) -> dict[str, float]:

@@ -25,14 +25,13 @@ from inkstream.model.data.sources import unipen
 from inkstream.model.data.split import Part
 from inkstream.model.runtime import Runtime
 from inkstream.service.cli.options import CHECKPOINT, DATA, PART, PATH, make_folders
-from inkstream.service.limits import Limits
+from inkstream.service.engine.local import LocalSession
 from inkstream.service.protocol.events import Letter, Punctuation
-from inkstream.service.protocol.server_messages import ModelInfo, Rewound, ServerMessage
-from inkstream.service.session import Close, Effect, Restore, Session, decoders_of
+from inkstream.service.protocol.server_messages import Rewound, ServerMessage
+from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
 
 POINTS: Final = 4  # in a message, as of a pen of a hundred points a second, 25 times a second
-RUN_COLUMNS: Final = 64
 
 Strokes = Sequence[NDArray[np.float32]]  # in true order, each [n, 2], pixels
 
@@ -51,12 +50,23 @@ class Told:
 def replay(runtime: Runtime, strokes: Strokes, margin: int) -> Told:
     """Write strokes as a hand did, with `margin` columns between the pen and what is read."""
     limits = Settings.model_construct().limits.model_copy(update={"ink_margin_columns": margin})
-    session, standing = _Alone(runtime, limits), list[str]()
+    session = LocalSession(runtime, SessionModel.of(runtime.metadata, limits))
+    standing: list[str] = []
+    now_s = 0.0
+
+    def sent_after(message: Mapping[str, Any]) -> list[ServerMessage]:
+        """Return what is sent after a message; raise `AssertionError` if it is an error."""
+        nonlocal now_s
+        now_s += 1.0  # below any rate limit
+        sent = session.receive(json.dumps(message), now_s)
+        assert all(each.type != "error" for each in sent), sent
+        return sent
+
     first_told: dict[int, int] = {}
     pen, withdrawn, gone, text = 0, 0, 0, ""
     for message, furthest in _messages(strokes, runtime.config.column_height):
         pen, before = max(pen, furthest), list(standing)
-        for said in session.hear(message):
+        for said in sent_after(message):
             if isinstance(said, Rewound):
                 del standing[said.letters :]
             elif isinstance(said, Letter | Punctuation):
@@ -65,7 +75,7 @@ def replay(runtime: Runtime, strokes: Strokes, margin: int) -> Told:
         withdrawn += sum(old != new for old, new in zip_longest(before, standing[: len(before)]))
         gone += len(before) - LCSseq.similarity(before, standing)
     n_while_written = len(standing)
-    for said in session.hear({"type": "flush"}):
+    for said in sent_after({"type": "flush"}):
         if isinstance(said, Letter | Punctuation):
             standing.append(said.char)
         text = getattr(said, "text", text)
@@ -86,39 +96,6 @@ def _messages(strokes: Strokes, height: int) -> Iterator[tuple[dict[str, Any], i
             last = start + POINTS >= len(stroke)
             piece = {"id": name, "points": points.astype(float).tolist(), "last": last}
             yield {"type": "ink", "strokes": [piece], "height": height}, int(points[:, 0].max())
-
-
-class _Alone:
-    """A session and its row of state."""
-
-    def __init__(self, runtime: Runtime, limits: Limits) -> None:
-        model = ModelInfo.of(runtime.metadata)
-        self._runtime = runtime
-        self._session = Session("replay", model, limits, decoders_of(runtime.config))
-        self._state = runtime.initial_state(1)  # [1, D]
-        self._now_s = 0.0
-        self._session.open()
-
-    def hear(self, message: dict[str, Any]) -> list[ServerMessage]:
-        """What the session says to one message; raises `AssertionError` if that is an error."""
-        self._now_s += 1.0  # at any pace
-        said = self._carried_out(self._session.receive(json.dumps(message), self._now_s))
-        while (columns := self._session.take(RUN_COLUMNS)) is not None:
-            scores, state = self._runtime.run(columns[:, None], self._state)
-            self._state = state
-            said += self._carried_out(self._session.stepped(scores[:, 0], state[0]))
-        assert all(each.type != "error" for each in said), said
-        return said
-
-    def _carried_out(self, effects: list[Effect]) -> list[ServerMessage]:
-        said: list[ServerMessage] = []
-        for effect in effects:
-            if isinstance(effect, Restore):
-                row = effect.state
-                self._state = self._runtime.initial_state(1) if row is None else row[None].copy()
-            elif not isinstance(effect, Close):
-                said.append(effect.message)
-        return said
 
 
 if TYPE_CHECKING:

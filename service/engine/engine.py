@@ -1,10 +1,10 @@
-"""The batching loop: waiting columns of all sessions -> one run of the net -> answers back.
+"""The batching loop: columns of all sessions -> one run of the net -> scores back to the sessions.
 
-A session that has columns waiting stands in one row, oldest first. The engine takes the head of the
-row, runs the net once for all of them in its one worker thread, and takes again. While a run is
-under way the answers of the one before are handed out and the next batch collects in the row; a
-full batch is lined up behind the run, so that the worker need not wait for the event loop. An idle
-server answers at once, a loaded one batches by itself, and there is no timer, no sleep and no poll.
+A session with columns stands in one queue, oldest first. The engine takes sessions from the head of
+the queue, runs the net once for all of them in its worker thread, and takes again. During a run the
+scores of the run before are handed out and the next batch collects in the queue; a full batch is
+submitted at once, so that the worker need not wait for the event loop. An idle server answers at
+once, a loaded one batches by itself, and there is no timer, no sleep and no poll.
 
 Two threads and no lock: the net and the states belong to the worker, all else to the event loop.
 States are put back only after a run that succeeded.
@@ -15,7 +15,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -27,59 +27,55 @@ from inkstream.service.engine.state import StateTable
 from inkstream.service.engine.worker import Worker
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import Observer
-from inkstream.service.session import Effect, Restore, Session
+from inkstream.service.session import Effect, Restore, Session, probabilities_shown
 
 # Python's 5 ms suit threads that compute for long. The worker needs the interpreter twice a run,
-# for microseconds, and would wait for it longer than for the run: who asks for it gets it soon.
+# for microseconds, and would wait for it longer than the run takes.
 # Measured over 64 WebSockets at one column a message: 1.2 times the columns a second.
 SWITCH_INTERVAL_S: Final = 5e-6
 
 Deliver = Callable[[list[Effect]], None]
-Pieces = list[NDArray[np.uint8]]  # [n_i, H] of each session in a run
-State = NDArray[np.float32] | None  # [D] of one session; None is the start of a stream
-Scores = NDArray[np.float32]  # [n_i, K] of one session
-Answer = tuple[list[Scores], NDArray[np.float32]]  # of each session in a run, and states [B, D]
+Columns = list[NDArray[np.uint8]]  # [n_i, H] of each session in a run
+State = NDArray[np.float32] | None  # [D] of one session; None is the start of a line
+Scores = NDArray[np.float32]  # [n_i, S] of one session
+RunResult = tuple[list[Scores], NDArray[np.float32]]  # of each session in a run; states [B, D]
 
 log = get_logger()
 
 
-def _to_nobody(_effects: list[Effect]) -> None:
-    """What a session that has left says."""
+def _drop(_effects: list[Effect]) -> None:
+    """Drop the effects of a session that has left."""
 
 
-class Slot:
-    """A row of the state table, taken when it is first needed. Only the worker reads or sets it."""
+@dataclass(slots=True, eq=False)
+class StateSlot:
+    """A session's row in the state table, taken at its first run. Only the worker uses it."""
 
-    __slots__ = ("row",)
-
-    def __init__(self) -> None:
-        self.row: int | None = None
+    row: int | None = None
 
 
-class Seat:
+@dataclass(slots=True, eq=False)
+class EngineSession:
     """One session in the engine."""
 
-    __slots__ = ("deliver", "gone", "queued", "ran", "ready", "session", "since_s", "slot")
-
-    def __init__(self, session: Session, deliver: Deliver) -> None:
-        self.session = session
-        self.deliver = deliver  # hears what the session says
-        self.slot = Slot()  # of its state
-        self.ran = False  # its slot may be in use
-        self.gone = False  # the session has left
-        self.queued = False  # it stands in the row, or takes part in the run under way
-        self.ready = 0  # columns that it had ready when it came into the row
-        self.since_s = 0.0  # when it came into the row
+    session: Session
+    deliver: Deliver  # gets the session's effects but `Restore`
+    slot: StateSlot = field(default_factory=StateSlot)
+    has_run: bool = False  # whether its slot may be in use
+    gone: bool = False  # whether the session has left
+    queued: bool = False  # whether it is in the queue or in a run
+    ready_columns: int = 0  # when it entered the queue
+    queued_s: float = 0.0  # when that was
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the net, under way or lined up."""
+    """One run of the net, under way or submitted."""
 
-    seats: list[Seat]
-    pieces: Pieces
+    members: list[EngineSession]
+    columns: Columns
     started_s: float
-    again: bool = False  # a second try of one session alone
+    is_retry: bool = False  # of one session alone
 
 
 class Engine:
@@ -93,188 +89,192 @@ class Engine:
         Args:
             runtime: the net.
             max_batch: most sessions in one run.
-            max_columns: most columns in one run, of all its sessions together: the time of a run,
-                and so the wait of a newcomer, is bounded.
-            observer: told of every run.
+            max_columns: most columns in one run, of all its sessions together: this bounds the time
+                of a run, and so the wait of a new session.
+            observer: notified of every run.
         """
         self._runtime = runtime
         self._max_batch = max_batch
         self._max_columns = max_columns
         self._observer = observer
         self._states = StateTable(runtime.state_size)
-        self._row: deque[Seat] = deque()
-        self._leaving: list[Slot] = []  # that the next run frees
-        self._restores: list[tuple[Slot, State]] = []  # that the next run begins with
-        self._runs: deque[Run] = deque()  # in the worker: one under way, at most one lined up
-        self._waking = False  # a run will be started as soon as the event loop has heard everyone
+        self._queue: deque[EngineSession] = deque()
+        self._freed: list[StateSlot] = []  # the next run begins by freeing these
+        self._restores: list[tuple[StateSlot, State]] = []  # and by restoring these
+        self._runs: deque[Run] = deque()  # in the worker: one under way, at most one submitted
+        self._waking = False  # whether a run will start once the event loop has read all sockets
         self._worker = Worker()
 
     def start(self) -> None:
-        """Begin to serve, on the running loop; threads of this process take turns more often."""
+        """Begin to serve on the running loop; threads of this process take turns more often."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._loop = asyncio.get_running_loop()
         self._worker.start(self._loop)
 
     def stop(self) -> None:
-        """End after the run under way; sessions get no more answers. Twice is once."""
+        """End after the run under way; sessions get no more scores. It may be called twice."""
         self._worker.stop()
 
-    def attach(self, session: Session, deliver: Deliver) -> Seat:
-        """Let `session` in, at the start of a stream; `deliver` gets its effects, on the loop."""
-        return Seat(session, deliver)
+    def attach(self, session: Session, deliver: Deliver) -> EngineSession:
+        """Add a session that was not opened yet; `deliver` gets its effects, on the loop."""
+        member = EngineSession(session, deliver)
+        self.apply(member, session.open())
+        return member
 
-    def detach(self, seat: Seat) -> None:
-        """Forget the session; answers under way for it are dropped. Twice is once."""
-        if seat.gone:
+    def detach(self, member: EngineSession) -> None:
+        """Remove a session; scores under way for it are dropped. It may be called twice."""
+        if member.gone:
             return
-        seat.gone = True
-        seat.deliver = _to_nobody  # whoever heard it holds the seat: this frees both at once
-        if seat.ran:
-            self._leaving.append(seat.slot)
+        member.gone = True
+        member.deliver = _drop  # whoever gets the effects holds `member`: this frees both at once
+        if member.has_run:
+            self._freed.append(member.slot)
 
-    def receive(self, seat: Seat, frame: str | bytes, now_s: float) -> None:
+    def receive(self, member: EngineSession, frame: str | bytes, now_s: float) -> None:
         """Hand one frame of the client to its session and carry out what follows."""
-        self.apply(seat, seat.session.receive(frame, now_s))
+        effects = member.session.receive(frame, now_s)
+        if effects:
+            self.apply(member, effects)
+        elif not member.queued:
+            self._enqueue(member)
 
-    def apply(self, seat: Seat, effects: list[Effect]) -> None:
-        """Carry out what a session decided: restore its state here, deliver all else."""
-        told = effects
+    def apply(self, member: EngineSession, effects: list[Effect]) -> None:
+        """Carry out a session's effects: restore its state here, deliver all others."""
+        delivered = effects
         for effect in effects:
             if isinstance(effect, Restore):
-                self._restores.append((seat.slot, effect.state))
-                told = [effect for effect in told if not isinstance(effect, Restore)]
-        if told:
-            seat.deliver(told)
-        if not seat.queued:
-            seat.ready = seat.session.ready_columns
-            if seat.ready:
-                seat.queued = True
-                seat.since_s = time.perf_counter()
-                self._row.append(seat)
-                self._expect()
+                self._restores.append((member.slot, effect.state))
+                delivered = [effect for effect in delivered if not isinstance(effect, Restore)]
+        if delivered:
+            member.deliver(delivered)
+        if not member.queued:
+            self._enqueue(member)
 
-    def _expect(self) -> None:
-        """See to it that whoever stands in the row has its run."""
+    def _enqueue(self, member: EngineSession) -> None:
+        """Put a session into the queue if it has columns, and see to it that a run will start."""
+        member.ready_columns = member.session.ready_columns
+        if not member.ready_columns:
+            return
+        member.queued = True
+        member.queued_s = time.perf_counter()
+        self._queue.append(member)
         if not self._runs:
-            if not self._waking:  # whoever else was heard by then shares the run
+            if not self._waking:  # sessions whose columns are read until then share the run
                 self._waking = True
                 self._loop.call_soon(self._wake)
-        elif len(self._runs) == 1 and len(self._row) >= self._max_batch:
-            self._start()
+        elif len(self._runs) == 1 and len(self._queue) >= self._max_batch:
+            self._start_run()
 
     def _wake(self) -> None:
         self._waking = False
         if not self._runs:
-            self._start()
+            self._start_run()
 
-    def _schedule(self) -> tuple[list[Seat], Pieces]:
-        """Take the next batch from the head of the row."""
-        waiting: list[Seat] = []
-        while self._row and len(waiting) < self._max_batch:
-            seat = self._row.popleft()
-            seat.queued = False
-            if not seat.gone:
-                waiting.append(seat)
-        depth = self._depth(waiting)
-        seats: list[Seat] = []
-        pieces: Pieces = []
-        for seat in waiting:
+    def _start_run(self) -> None:
+        """Submit a run of the next batch, if any session waits."""
+        waiting: list[EngineSession] = []
+        while self._queue and len(waiting) < self._max_batch:
+            member = self._queue.popleft()
+            member.queued = False
+            if not member.gone:
+                waiting.append(member)
+        most = self._columns_each(waiting)
+        members: list[EngineSession] = []
+        columns: Columns = []
+        for member in waiting:
             try:
-                piece = seat.session.take(depth)
+                own = member.session.take(most)
             except Exception as error:
-                self._end(seat, error)
+                self._end(member, error)
                 continue
-            if piece is not None:
-                seat.queued = True
-                seats.append(seat)
-                pieces.append(piece)
-        return seats, pieces
+            if own is not None:
+                member.queued = True
+                members.append(member)
+                columns.append(own)
+        if members:
+            self._submit(Run(members, columns, time.perf_counter()))
 
-    def _depth(self, seats: Sequence[Seat]) -> int:
-        """How many columns each may bring: what half of them have, so that no flood holds many."""
-        ready = sorted([seat.ready for seat in seats])
-        usual = ready[len(ready) // 2] if ready else 0
-        return max(1, min(usual, self._max_columns // max(1, len(seats))))
-
-    def _start(self) -> None:
-        """Order a run of the next batch, if any session waits."""
-        seats, pieces = self._schedule()
-        if seats:
-            self._submit(Run(seats, pieces, time.perf_counter()))
+    def _columns_each(self, members: Sequence[EngineSession]) -> int:
+        """Return how many columns each may bring: the median, so that a flood delays nobody."""
+        ready = sorted([member.ready_columns for member in members])
+        median = ready[len(ready) // 2] if ready else 0
+        return max(1, min(median, self._max_columns // max(1, len(members))))
 
     def _submit(self, run: Run) -> None:
-        for seat in run.seats:
-            seat.ran = True
-        slots = [seat.slot for seat in run.seats]
-        work = partial(self._work, self._restores, self._leaving, slots, run.pieces)
-        self._restores, self._leaving = [], []
+        for member in run.members:
+            member.has_run = True
+        slots = [member.slot for member in run.members]
+        job = partial(self._work, self._restores, self._freed, slots, run.columns)
+        self._restores, self._freed = [], []
         self._runs.append(run)
-        self._worker.submit(work, self._answered, self._failed)
+        self._worker.submit(job, self._on_result, self._on_error)
 
     def _work(
         self,
-        restores: list[tuple[Slot, State]],
-        leaving: list[Slot],
-        slots: list[Slot],
-        pieces: Pieces,
-    ) -> Answer:
-        """In the worker: what has happened to the states since the last run, then a run."""
+        restores: list[tuple[StateSlot, State]],
+        freed: list[StateSlot],
+        slots: list[StateSlot],
+        columns: Columns,
+    ) -> RunResult:
+        """In the worker: restore and free states, then run the net."""
+        states = self._states
         for slot, state in restores:
             if slot.row is not None:
-                self._states.restore(slot.row, state)
-        for slot in leaving:
+                states.restore(slot.row, state)
+        for slot in freed:
             if slot.row is not None:
-                self._states.remove(slot.row)
-        rows = [slot.row if slot.row is not None else self._settle(slot) for slot in slots]
-        scores, states = self._runtime.run_ragged(pieces, self._states.take(rows))
-        self._states.put(rows, states)
-        return scores, states
+                states.remove(slot.row)
+        rows: list[int] = []
+        for slot in slots:
+            if slot.row is None:
+                slot.row = states.add()
+            rows.append(slot.row)
+        scores, after = self._runtime.run_ragged(columns, states.take(rows))
+        states.put(rows, after)
+        return scores, after
 
-    def _settle(self, slot: Slot) -> int:
-        slot.row = self._states.add()
-        return slot.row
-
-    def _answered(self, answer: Answer) -> None:
-        """A run is done: start the next one if none is lined up, then hand out the answers."""
+    def _on_result(self, result: RunResult) -> None:
+        """Start the next run if none is submitted, then hand the scores of this one out."""
         run = self._runs.popleft()
         run_s = time.perf_counter() - run.started_s
-        wait_s = run.started_s - run.seats[0].since_s
-        self._observer.ran(len(run.seats), sum(map(len, run.pieces)), run_s, wait_s)
+        wait_s = run.started_s - run.members[0].queued_s
+        self._observer.ran(len(run.members), sum(map(len, run.columns)), run_s, wait_s)
         if not self._runs:
-            self._start()
-        self._hand_out(run, *answer)
+            self._start_run()
+        self._hand_out(run, *result)
 
-    def _failed(self, error: Exception) -> None:
-        """A run failed: try each of its sessions once alone; one that fails again ends."""
+    def _on_error(self, error: Exception) -> None:
+        """After a run that failed try each session once alone; end one that fails again."""
         run = self._runs.popleft()
-        log.error("run failed", sessions=len(run.seats), exc_info=error)
-        for seat, piece in zip(run.seats, run.pieces, strict=True):
-            if seat.gone:
+        log.error("run failed", sessions=len(run.members), exc_info=error)
+        for member, columns in zip(run.members, run.columns, strict=True):
+            if member.gone:
                 continue
-            if run.again:
-                self._end(seat, error)
+            if run.is_retry:
+                self._end(member, error)
             else:
-                self._submit(Run([seat], [piece], time.perf_counter(), again=True))
+                self._submit(Run([member], [columns], time.perf_counter(), is_retry=True))
         if not self._runs:
-            self._start()
+            self._start_run()
 
-    def _hand_out(self, run: Run, scores: Sequence[Scores], states: NDArray[np.float32]) -> None:
-        """Let every session that is still here say what follows from its scores."""
-        for seat, own_scores, state in zip(run.seats, scores, states, strict=True):
-            if seat.gone:
+    def _hand_out(self, run: Run, scores: list[Scores], states: NDArray[np.float32]) -> None:
+        """Give the sessions that are still there their scores, and apply their effects."""
+        shown = probabilities_shown([member.session for member in run.members], scores)
+        for member, own, state, its in zip(run.members, scores, states, shown, strict=True):
+            if member.gone:
                 continue
             try:
-                effects = seat.session.stepped(own_scores, state)
-                seat.queued = False
-                self.apply(seat, effects)
+                effects = member.session.step(own, state, its)
+                member.queued = False
+                self.apply(member, effects)
             except Exception as error:
-                self._end(seat, error)
+                self._end(member, error)
 
-    def _end(self, seat: Seat, error: Exception) -> None:
-        """End a session for a fault of ours, told to the log; all others go on."""
-        log.error("session failed", session=seat.session.session_id, exc_info=error)
-        seat.queued = False
+    def _end(self, member: EngineSession, error: Exception) -> None:
+        """Close a session for a fault of ours, which the log tells; all others go on."""
+        log.error("session failed", session=member.session.session_id, exc_info=error)
+        member.queued = False
         try:
-            self.apply(seat, seat.session.failed("the net could not read these columns"))
+            self.apply(member, member.session.fail("the net could not read these columns"))
         except Exception:
-            log.exception("session could not be told", session=seat.session.session_id)
+            log.exception("session could not be closed", session=member.session.session_id)

@@ -12,10 +12,10 @@ from starlette.requests import ClientDisconnect, Request
 
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.errors import StoppingError, error_of
-from inkstream.service.protocol.events import Event
+from inkstream.service.protocol.events import Event, Letter, Punctuation, Word
 from inkstream.service.protocol.server_messages import Error, Flushed, Result
 from inkstream.service.service import RunningModel
-from inkstream.service.session import Close, Effect, Send
+from inkstream.service.session import Close, Effect
 
 FLUSH: Final = '{"type":"flush"}'
 
@@ -35,16 +35,16 @@ class Answers:
         """Keep what the session sends."""
         for effect in effects:
             match effect:
-                case Send(Result() as result):
+                case Result() as result:
                     self.results.append(result)
-                case Send(Flushed() as flushed):
+                case Flushed() as flushed:
                     self.text = flushed.text
                     if not self.complete.done():
                         self.complete.set_result(None)
-                case Send(Error() as error):
+                case Error() as error:
                     self._fail(error_of(error.code, error.message))
-                case Send(message) if isinstance(message, Event):
-                    self.events.append(message)
+                case Letter() | Punctuation() | Word() as event:
+                    self.events.append(event)
                 case Close(_, reason):
                     self._fail(StoppingError(reason))
 
@@ -67,18 +67,16 @@ async def recognize(
     sends as an error.
     """
     answers = Answers()
-    session = model.new_session(session_id, limits)
-    attached = model.engine.attach(session, answers.deliver)
+    member = model.engine.attach(model.new_session(session_id), answers.deliver)
     try:
-        model.engine.apply(attached, session.open())
         messages: list[str | bytes] = [json.dumps({"type": "configure", **options})]
         step = limits.max_message_columns
         messages += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
         for message in [*messages, FLUSH]:
-            model.engine.receive(attached, message, time.monotonic())
+            model.engine.receive(member, message, time.monotonic())
         await answers.complete
     finally:
-        model.engine.detach(attached)
+        model.engine.detach(member)
     return answers
 
 

@@ -1,19 +1,19 @@
-"""One client's stream: what it says goes in, and what is to be done comes out.
+"""One client's stream: its messages go in, and effects come out.
 
-machine -> inbox, pace, states    messages in their order, and what may happen when
-        -> choices, hints         what holds: the model, `configure`, what is known of a line
-        -> pen                    strokes to columns
-        -> line -> history        a line's columns, its snapshots, rewind and flush
-                -> voices         what the net's scores say, as results and events
-        -> told                   which letters and words strokes became
-        -> effects                what the rooms around it shall do
+session -> inbox, states, rate_limit   messages in their order, and what is allowed when
+        -> options                     what `configure` chose
+        -> ink                         strokes to columns
+        -> line -> rewind              a line's columns and decoder, its snapshots, rewind and flush
+        -> outputs                     scores and decisions as results and events
+        -> revisions                   which events ink changed after they were sent
+        -> model, effects              what is handed in, and what comes out
 
-The rooms around it import the names below and nothing further in.
+The engine and the endpoints import the names below and nothing further in.
 """
 
-from inkstream.service.session.effects import Close, Effect, Restore, Send
-from inkstream.service.session.options import NO_LANGUAGES, decoders_of
-from inkstream.service.session.outputs import message_of
+from inkstream.service.session.effects import Close, Effect, Restore
+from inkstream.service.session.model import NO_LANGUAGES, SessionModel
+from inkstream.service.session.outputs import message_of, probabilities_shown
 from inkstream.service.session.session import Session
 
 __all__ = [
@@ -21,8 +21,8 @@ __all__ = [
     "Close",
     "Effect",
     "Restore",
-    "Send",
     "Session",
-    "decoders_of",
+    "SessionModel",
     "message_of",
+    "probabilities_shown",
 ]

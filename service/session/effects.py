@@ -1,20 +1,15 @@
-"""What a session asks of the rooms around it: the engine restores, the stream sends and closes."""
+"""What a session asks its surroundings to do.
+
+A message is to be sent to the client, a `Close` closes the WebSocket, and a `Restore` puts a state
+back into the engine.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.errors import InkstreamError
-from inkstream.service.protocol.errors import Ref
-from inkstream.service.protocol.server_messages import Error, ServerMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this to the client."""
-
-    message: ServerMessage
+from inkstream.service.protocol.server_messages import ServerMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +22,9 @@ class Close:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Restore:
-    """Put this row [D] into the session's slot before its next columns run; None is the start."""
+    """Put `state` [D] into the session's slot before its next run; None is the start of a line."""
 
     state: NDArray[np.float32] | None
 
 
-Effect = Send | Close | Restore
-
-
-def failure(error: InkstreamError, fatal: bool, index: int | None = None, ref: Ref = None) -> Send:
-    """The `error` message; index and ref are those of the message at fault, where one is."""
-    text = str(error)
-    return Send(Error(code=error.code, message=text, fatal=fatal, index=index, ref=ref))
+Effect = ServerMessage | Close | Restore

@@ -1,10 +1,10 @@
-"""What a client sent and its session has not worked off yet, in the order in which it came."""
+"""What a client sent and its session has not processed yet, in the order in which it came."""
 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import (
@@ -18,7 +18,6 @@ from inkstream.service.protocol.client_messages import (
 from inkstream.service.protocol.columns import unpack_columns
 from inkstream.service.protocol.errors import (
     InkError,
-    MessageError,
     Ref,
     ValueRefusedError,
 )
@@ -27,8 +26,8 @@ PATTERN_COST: Final = 25  # ordinary messages that take as long as the dearest p
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Columns behind ink: only once that is drawn, or refused, is it known if they may come."""
+class HeldColumns:
+    """Columns that came after ink: whether they are allowed is known once the ink is drawn."""
 
     data: bytes
     n_columns: int
@@ -36,77 +35,78 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a message that cannot be used."""
+
+    code: str
+    text: str
+    id: Ref
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
-    """Any message but columns, unless they are held, or the fault of one that cannot be used."""
+    """A message other than columns, columns that are held, or the fault of a message."""
 
     index: int  # of all messages of this client, from 0
-    message: ClientMessage | Held | MessageError
-
-    @property
-    def ref(self) -> Ref:
-        """The id that the client gave the message."""
-        message = self.message
-        return message.ref if isinstance(message, MessageError) else message.id
-
-    @property
-    def source(self) -> dict[str, Any]:
-        """What an error says of where it comes from."""
-        return {"index": self.index, "ref": self.ref}
+    message: ClientMessage | HeldColumns | Fault
 
     @property
     def weight(self) -> int:
-        """How many columns it counts for while it waits: as many as it brings points or letters."""
+        """As how many columns it counts while it waits: one for each point or character."""
         match self.message:
-            case Held() as held:
+            case HeldColumns() as held:
                 return held.n_columns
             case Ink() as ink:
                 return n_points(ink)
             case Configure() as chosen:
-                return n_hinted(chosen) + len(chosen.characters or "")
+                return n_hint_characters(chosen) + len(chosen.characters or "")
         return 0
 
 
-def n_hinted(chosen: Configure) -> int:
-    """Characters of what is told of lines before they are written; a word without any counts."""
+def n_hint_characters(chosen: Configure) -> int:
+    """Return the characters of the hints together; an empty word counts as one."""
     words = sum([len(word) or 1 for word in chosen.words])
     return words + len(chosen.context) + len(chosen.pattern or "")
 
 
 def n_points(ink: Ink) -> int:
-    """Points of all strokes of a message; a stroke without any counts for one."""
+    """Return the points of all strokes of a message; an empty stroke counts as one."""
     return sum([len(stroke.points) or 1 for stroke in ink.strokes])
 
 
 class Inbox:
-    """One queue of columns and control messages; what is asked for with every column is counted."""
+    """One queue of columns and control messages, with the counts that every column needs."""
 
     def __init__(self, column_height: int) -> None:
         self.taken = 0  # columns taken, ever
         self.waiting_columns = 0  # not taken yet, wherever they stand
         self.head_columns = 0  # at the head, up to the next control message
         self._queue: deque[bytes | Control] = deque()  # columns of one message, or another message
-        self._controls = 0  # in the queue
+        self.n_controls = 0  # control messages in the queue
         self._after_ink = False  # whether ink has come since the newest reset
         self._ping_is_free = False  # whether ink has come since the newest ping
         self._column_height = column_height
 
     def add_columns(self, index: int, message: bytes | Columns, limits: Limits) -> None:
-        """Queue the columns of one message, held behind ink; raises `ColumnsError`."""
+        """Queue the columns of one message; raise `ColumnsError` for bad ones.
+
+        In a line with ink they are held, as a control message.
+        """
         rows, ref = (message, None) if isinstance(message, bytes) else (message.columns, message.id)
         data = unpack_columns(rows, self._column_height, limits.max_message_columns, ref)
         n_columns = len(data) // self._column_height
         if self._after_ink:
-            self.add_control(Control(index, Held(data, n_columns, ref)))
+            self.add_control(Control(index, HeldColumns(data, n_columns, ref)))
             return
         self._queue.append(data)
         self.waiting_columns += n_columns
-        if not self._controls:
+        if not self.n_controls:
             self.head_columns += n_columns
 
-    def expect(self, message: ClientMessage, limits: Limits) -> None:
-        """Look at a message before it is queued.
+    def check(self, message: ClientMessage, limits: Limits) -> None:
+        """Check a control message before it is queued, and note whether ink has come.
 
-        Raises `InkError` for ink that cannot be taken, `ValueRefusedError` for too many hints.
+        Raises `InkError` for too many points, `ValueRefusedError` for too many hints.
         """
         if isinstance(message, Reset):
             self._after_ink = False
@@ -115,15 +115,16 @@ class Inbox:
                 got = f"{n_points(message)} points in one message"
                 raise InkError(f"{got}, allowed: up to {limits.max_message_points}", message.id)
             self._after_ink = self._ping_is_free = True
-        elif isinstance(message, Configure) and n_hinted(message) > limits.max_hint_characters:
-            got = f"words, context and pattern have {n_hinted(message)} characters"
-            most = limits.max_hint_characters
-            raise ValueRefusedError(f"{got}, allowed: up to {most}", message.id)
+        elif isinstance(message, Configure):
+            n, most = n_hint_characters(message), limits.max_hint_characters
+            if n > most:
+                got = f"words, context and pattern have {n} characters"
+                raise ValueRefusedError(f"{got}, allowed: up to {most}", message.id)
 
     def cost(self, control: Control) -> int:
-        """As how many messages it counts at once; what ink costs is told when it is drawn.
+        """Return as how many messages it counts now; ink counts again when it is drawn.
 
-        Ink has no answer, so who needs one sends a ping behind it: that is a part of the ink.
+        Ink has no answer of its own. A client that needs one sends a ping after it, which is free.
         """
         match control.message:
             case Configure() as chosen if chosen.pattern is not None:
@@ -134,31 +135,31 @@ class Inbox:
         return 1
 
     def add_control(self, control: Control) -> None:
-        """Queue anything else."""
+        """Queue a control message."""
         self._queue.append(control)
-        self._controls += 1
+        self.n_controls += 1
         self.waiting_columns += control.weight
 
     def next_control(self) -> Control | None:
-        """Take the control message at the head, if one stands there."""
-        if not self._controls or not isinstance(head := self._queue[0], Control):
+        """Remove and return the control message at the head, if one is there."""
+        if not self.n_controls or not isinstance(head := self._queue[0], Control):
             return None
         self._queue.popleft()
-        self._controls -= 1
+        self.n_controls -= 1
         self.waiting_columns -= head.weight
         messages = takewhile(lambda message: isinstance(message, bytes), self._queue)
         self.head_columns = sum(map(len, cast(Iterator[bytes], messages))) // self._column_height
         return head
 
     def put_back(self, control: Control) -> None:
-        """Put the control message that was taken last at the head again."""
+        """Put the control message that was removed last back at the head."""
         self._queue.appendleft(control)
-        self._controls += 1
+        self.n_controls += 1
         self.waiting_columns += control.weight
         self.head_columns = 0
 
     def insert(self, data: bytes) -> None:
-        """Put columns at the head: those that a control message stands for."""
+        """Put the columns that a control message brings at the head."""
         if not data:
             return
         n_columns = len(data) // self._column_height
@@ -167,7 +168,7 @@ class Inbox:
         self.head_columns += n_columns
 
     def peek(self, n_columns: int) -> bytes:
-        """The first columns of the head, at most `head_columns` of them."""
+        """Return the first columns, at most `head_columns` of them, and leave them in the queue."""
         size, data = n_columns * self._column_height, b""
         for message in cast(Iterator[bytes], iter(self._queue)):
             data += message[: size - len(data)]
@@ -176,21 +177,24 @@ class Inbox:
         return data
 
     def take(self, n_columns: int) -> tuple[bytes, list[int]]:
-        """Remove the first columns of the head, at most `head_columns` of them.
+        """Remove and return the first columns, at most `head_columns` of them.
 
-        Gives them, and which of them, counted from 0, were the last of a message.
+        The second value says which of them, counted from 0, were the last of a message.
         """
         self.taken += n_columns
         self.waiting_columns -= n_columns
         self.head_columns -= n_columns
         size = n_columns * self._column_height
-        data = cast(bytes, self._queue.popleft())
+        data = self._queue.popleft()
+        assert isinstance(data, bytes)
         if len(data) == size:  # the usual case: one message of one column
             return data, [n_columns - 1]
         last = []
         while len(data) < size:
             last.append(len(data) // self._column_height - 1)
-            data += cast(bytes, self._queue.popleft())
+            following = self._queue.popleft()
+            assert isinstance(following, bytes)
+            data += following
         if len(data) == size:
             last.append(n_columns - 1)
         else:
@@ -198,6 +202,6 @@ class Inbox:
         return data[:size], last
 
     def clear(self) -> None:
-        """Forget everything that waits."""
+        """Remove everything."""
         self._queue.clear()
-        self.waiting_columns = self.head_columns = self._controls = 0
+        self.waiting_columns = self.head_columns = self.n_controls = 0

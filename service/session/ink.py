@@ -1,4 +1,8 @@
-"""The ink of one line: strokes of the pen in, columns out, by the code that training used."""
+"""The ink of one line: strokes of the pen in, columns out, drawn as in training.
+
+A message of ink is handled in two steps: `changes` finds out what it changes and what that costs,
+`draw` draws it. Nothing is changed if either raises an error.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,33 +15,35 @@ from numpy.typing import NDArray
 from inkstream.model.errors import InputError
 from inkstream.model.preprocess.ink import MAX_COLUMNS, PEN_WIDTH, Canvas, flatten, touched
 from inkstream.model.preprocess.strokes import misfit
-from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import Ink
 from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quoted
 from inkstream.service.protocol.events import Span
-from inkstream.service.protocol.server_messages import Frame, ModelInfo
+from inkstream.service.protocol.server_messages import Frame
+from inkstream.service.session.model import SessionModel
 
-# Pixels that the pen may go in one message: forty words, drawn in 15 ms while everyone waits.
-MAX_WAY: Final = 65_536
-# So many pixels count as one message, and a point of the pen as so many pixels: drawing takes
-# 0.1 us a pixel and 0.4 to 0.9 us a point. At 100 messages a second that is 1/25 of the time.
-MESSAGE_WAY: Final = 4096
-POINT_WAY: Final = 8
-# Pixels of strokes that may still change: all of them may have to be drawn when one is taken back.
-MAX_KEPT_WAY: Final = 24 * MAX_WAY
-SAME_FRAME: Final = 1e-3  # of its height: frames that differ by less are one
-MOST_SPANS: Final = 16  # of a stroke in one letter; who goes to and fro more often has one
+# Length of the pen's path in one message, pixels: forty words, drawn in 15 ms while all sessions
+# wait.
+MAX_PATH: Final = 65_536
+# So many pixels count as one message, and a point as so many pixels: drawing takes 0.1 us a pixel
+# and 0.4 to 0.9 us a point. At 100 messages a second that is 1/25 of the time.
+MESSAGE_PATH: Final = 4096
+POINT_PATH: Final = 8
+# Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
+MAX_KEPT_PATH: Final = 24 * MAX_PATH
+SAME_FRAME: Final = 1e-3  # of a frame's height: frames that differ by less are the same
+MAX_SPANS: Final = 16  # of a stroke in one letter; if there are more, one span covers them all
 
 Points = NDArray[np.float64]  # [n, 2], pixels
+StrokeKey = int | str | tuple[int]  # a stroke's id; those without one are numbered
 
 
 @dataclass(frozen=True, eq=False)
-class Stroke:
-    """What the pen wrote from its touching the paper on."""
+class KeptStroke:
+    """A stroke, or the part of it that has come."""
 
     points: NDArray[np.float32]  # [n, 2], pixels
     complete: bool  # whether no more of them may come
-    wiped_from: float = math.inf  # the column from which on its ink was wiped out
+    wiped_from: float = math.inf  # the first column from which a rewind wiped its ink
 
     @cached_property
     def columns(self) -> tuple[int, int]:
@@ -46,82 +52,81 @@ class Stroke:
         return first, int(min(end, self.wiped_from))
 
     @cached_property
-    def way(self) -> float:
-        """Pixels that it takes to draw, a point being as good as some."""
-        return _way(self.points) + POINT_WAY * len(self.points)
+    def cost(self) -> float:
+        """What it costs to draw, in pixels."""
+        return _path(self.points) + POINT_PATH * len(self.points)
 
-    def wiped(self, column: int) -> "Stroke":
-        """The stroke without the ink on this column and all after it; it is complete then."""
+    def wiped(self, column: int) -> "KeptStroke":
+        """Return the stroke, complete, without its ink on this column and all after it."""
         is_cut = column < self.columns[1]
         return replace(self, complete=True, wiped_from=column if is_cut else self.wiped_from)
 
 
-NEW: Final = Stroke(np.zeros((0, 2), np.float32), complete=False)
+NEW: Final = KeptStroke(np.zeros((0, 2), np.float32), complete=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Portion:
-    """What one message of ink brings."""
+class InkChanges:
+    """What one message of ink changes."""
 
     ink: Ink
-    strokes: dict[Any, Stroke]  # all of the line's, once this is drawn
-    pieces: list[Points]  # what is new of them, each from where its stroke stood
-    undone: Stroke | None
+    strokes: dict[StrokeKey, KeptStroke]  # all of the line, once this is drawn
+    pieces: list[Points]  # to draw: new points, each from where its stroke stood
+    undone: KeptStroke | None
     frame: Frame | None  # of the line; None before any ink
-    refits: bool  # whether the frame is another one than before, so that all strokes are pieces
+    refits: bool  # whether the frame is a new one, so that all strokes are drawn again
 
     @property
     def cost(self) -> int:
-        """As how many messages it counts; raises `InkError` for a way that is too long."""
-        way = sum(map(_way, self.pieces))
-        if not way <= MAX_WAY:  # nor not a number
-            got = f"the pen goes {way:g} pixels"
-            raise InkError(f"{got}, allowed in one message: {MAX_WAY}", self.ink.id)
-        way += POINT_WAY * sum(map(len, self.pieces))
-        if self.ink.fit:  # all of them are looked at
+        """As how many messages it counts; raises `InkError` if the pen's path is too long."""
+        path = sum(map(_path, self.pieces))
+        if not path <= MAX_PATH:  # false for "not a number" too
+            got = f"the pen goes {path:g} pixels"
+            raise InkError(f"{got}, allowed in one message: {MAX_PATH}", self.ink.id)
+        path += POINT_PATH * sum(map(len, self.pieces))
+        if self.ink.fit:  # the frame is computed from all of them
             n_points = sum([len(stroke.points) for stroke in self.strokes.values()])
-            way += n_points + POINT_WAY * len(self.strokes)
-        if self.undone is not None:  # what crosses it is drawn anew
-            way += sum([stroke.way for stroke in self.strokes.values()])
-        return 1 + int(min(way, MAX_KEPT_WAY)) // MESSAGE_WAY
+            path += n_points + POINT_PATH * len(self.strokes)
+        if self.undone is not None:  # strokes that cross it are drawn again
+            path += sum([stroke.cost for stroke in self.strokes.values()])
+        return 1 + int(min(path, MAX_KEPT_PATH)) // MESSAGE_PATH
 
 
-class Pen:
-    """Draws what a client writes; `lift` ends a line."""
+class LineInk:
+    """The strokes of one line and the columns that they make; `begin` starts the next line."""
 
-    def __init__(self, model: ModelInfo, limits: Limits) -> None:
-        """Prepare; for a transcriber there is a margin between the pen and what is read."""
-        self._column_height = model.column_height
-        self._transcribes = model.kind == "transcriber"
-        self._limits = limits
-        self._margin = limits.ink_margin_columns if self._transcribes else 0
-        self.lift()
+    def __init__(self, model: SessionModel) -> None:
+        self._model = model
+        self.begin()
 
-    def lift(self) -> None:
+    def begin(self) -> None:
         """Begin a new line."""
-        self.writes = False  # whether this line is written in ink
-        self._canvas = self._blank()
+        self.has_strokes = False  # whether this line is written in ink
+        self._canvas = self._blank_canvas()
         self._height: float | None = None  # of the line's frame, as the client says
         self._frame: Frame | None = None  # the line's
         self.fitted: Frame | None = None  # the same, once it was fitted to the ink
-        # Those whose ink may still change, in their order, by id; those without by a mere object.
-        self._strokes: dict[Any, Stroke] = {}
+        self._strokes: dict[StrokeKey, KeptStroke] = {}  # whose ink may still change, in order
+        self._n_pieces = 0  # strokes and pieces of them that have come
 
-    def _blank(self) -> Canvas:
-        return Canvas(self._column_height, PEN_WIDTH, self._margin)
+    def _blank_canvas(self) -> Canvas:
+        """Return a canvas; a transcriber has a margin between the pen and the columns it reads."""
+        info, limits = self._model.info, self._model.limits
+        margin = limits.ink_margin_columns if info.kind == "transcriber" else 0
+        return Canvas(info.column_height, PEN_WIDTH, margin)
 
     def check_columns(self, ref: Ref) -> None:
-        """Raise `ColumnsError` if columns that come in a message `ref` do not belong here."""
-        if self.writes:
+        """Raise `ColumnsError` if columns that come in a message `ref` are not allowed here."""
+        if self.has_strokes:
             raise ColumnsError("columns in a line of ink, allowed: after a reset", ref)
 
-    def portion(self, ink: Ink, oldest: int, read: int) -> Portion:
-        """See what a message brings; nothing is drawn yet. For the numbers see `draw`.
+    def changes(self, ink: Ink, oldest: int, read: int) -> InkChanges:
+        """Return what a message changes; nothing is drawn yet. For the numbers see `draw`.
 
-        Raises `InkError` if columns of the line came as such, for strokes that cannot go on, or one
-        that cannot be taken back.
+        Raises `InkError` if columns of the line came as such, for strokes that cannot go on, or for
+        an `undo` of a stroke that may no longer change.
         """
-        if read and not self.writes:
+        if read and not self.has_strokes:
             raise InkError("ink in a line of columns, allowed: after a reset", ink.id)
         strokes, undone, pieces = dict(self._strokes), None, []
         if ink.undo is not None:
@@ -133,21 +138,21 @@ class Pen:
         for number, stroke in enumerate(ink.strokes):
             if stroke.id is None and not stroke.last:
                 raise InkError(f"stroke {number} has no id, and is not complete", ink.id)
-            key = object() if stroke.id is None else stroke.id
+            key: StrokeKey = (self._n_pieces + number,) if stroke.id is None else stroke.id
             before = strokes.get(key, NEW)
             if before.complete:
                 raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
-            with np.errstate(over="ignore", invalid="ignore"):  # what is too large is found later
+            with np.errstate(over="ignore", invalid="ignore"):  # `cost` refuses what is too large
                 more = self._in_pixels(stroke.points, frame)
                 points = np.concatenate([before.points, more.astype(np.float32)])
-            strokes[key] = Stroke(points, stroke.last)
+            strokes[key] = KeptStroke(points, stroke.last)
             if len(more):
                 pieces.append(np.concatenate([before.points[-1:], more]))
-        whole = Portion(ink, strokes, pieces, undone, frame, refits=False)
-        return self._fit(whole) if ink.fit and not oldest else whole
+        changes = InkChanges(ink, strokes, pieces, undone, frame, refits=False)
+        return self._fitted(changes) if ink.fit and not oldest else changes
 
     def _frame_of(self, ink: Ink) -> Frame | None:
-        """The frame of its points."""
+        """Return the frame of a message's points; raise `InkError` for a missing or new height."""
         if ink.height is None:
             if ink.strokes:
                 raise InkError("ink with strokes has no height, expected a number above 0", ink.id)
@@ -159,51 +164,55 @@ class Pen:
         return self._frame
 
     def _in_pixels(self, points: Any, frame: Frame | None) -> Points:
+        """Return points, in the client's units, as pixels of the frame."""
         places = np.array(points, np.float64).reshape(-1, 2)
         if frame is None:
             return places
-        return (places - (0, frame.top)) * (np.float64(self._column_height) / frame.height)
+        rows = np.float64(self._model.info.column_height)
+        return (places - (0, frame.top)) * (rows / frame.height)
 
-    def _fit(self, whole: Portion) -> Portion:
-        """The portion with all strokes in the frame that suits them, if they lie in another one.
+    def _fitted(self, changes: InkChanges) -> InkChanges:
+        """Return the changes with all strokes in the frame that suits them, if that is a new one.
 
-        Which one that is depends on the ink alone, not on when it was asked for. Nothing changes
-        where the line has become too long to be read anew at once.
+        The frame depends on the ink alone, not on when the fit was asked for. The old frame stays
+        where the line has become too long to be read again at once.
         """
-        strokes, old, rows = whole.strokes, whole.frame, self._column_height
-        height = whole.ink.height or self._height
+        strokes, old, rows = changes.strokes, changes.frame, self._model.info.column_height
+        height = changes.ink.height or self._height
         if old is None or height is None or any(s.wiped_from < math.inf for s in strokes.values()):
-            return whole
+            return changes
         written = {key: stroke for key, stroke in strokes.items() if len(stroke.points)}
         points, starts = flatten([stroke.points.astype(np.float64) for stroke in written.values()])
-        if not _drawable(points):
-            return whole
+        if not _is_drawable(points):
+            return changes
         new = self._suitable(points, starts, old, Frame(top=0.0, height=height))
         if abs(new.height - old.height) + abs(new.top - old.top) < SAME_FRAME * old.height:
-            return whole
+            return changes
         points = _moved(points, old, new, rows)
-        most = min(self._limits.max_message_columns, self._limits.max_line_columns)
+        limits = self._model.limits
+        most = min(limits.max_message_columns, limits.max_line_columns)
         pieces = np.split(points, starts[1:-1]) if written else []
-        if not _drawable(points) or touched(points)[1] > most or sum(map(_way, pieces)) > MAX_WAY:
-            return whole
+        if not _is_drawable(points) or touched(points)[1] > most:
+            return changes
+        if sum(map(_path, pieces)) > MAX_PATH:
+            return changes
         moved = {
             key: replace(stroke, points=piece.astype(np.float32))
             for (key, stroke), piece in zip(written.items(), pieces, strict=True)
         }
-        return replace(
-            whole, strokes=strokes | moved, pieces=pieces, undone=None, frame=new, refits=True
-        )
+        return InkChanges(changes.ink, strokes | moved, pieces, None, frame=new, refits=True)
 
     def _suitable(
         self, points: Points, starts: NDArray[np.int64], frame: Frame, named: Frame
     ) -> Frame:
-        """The frame that suits strokes in `frame`: the one that the client names, or their own."""
+        """Return the frame that suits strokes in `frame`: the client's, or one of their own."""
         if not len(points):
             return named
-        rows = self._column_height
-        # What is lost on the way to a frame and back, far less than a thousandth, decides nothing.
+        info = self._model.info
+        rows = info.column_height
+        # Rounding errors of a change of frames, far below a thousandth, must not decide.
         there = np.round(_moved(points, frame, named, rows), 3)
-        found = misfit(there, starts, rows, transcribes=self._transcribes)
+        found = misfit(there, starts, rows, transcribes=info.kind == "transcriber")
         if found is None:
             return named
         zoom, middle = found
@@ -211,79 +220,83 @@ class Pen:
         new = Frame(top=top, height=named.height / zoom)
         return new if math.isfinite(new.top) and math.isfinite(new.height) else frame
 
-    def draw(self, portion: Portion, oldest: int, read: int) -> tuple[int, bytes]:
-        """Draw what the newest message brings.
+    def draw(self, changes: InkChanges, oldest: int, read: int) -> tuple[int, bytes]:
+        """Draw what the newest message changes.
 
         Args:
-            portion: of that message.
+            changes: of that message.
             oldest: the first column that may still change.
-            read: columns of the line that were given before.
+            read: columns of the line that were read before.
 
         Returns:
-            How many of those still stand, and all from there on that the pen has left behind.
+            How many of those are unchanged, and the columns from there on that the pen has left.
 
         Raises:
-            InkError: it cannot be drawn; nothing of it is.
+            InkError: it cannot be drawn; nothing is changed.
         """
-        ink, canvas = portion.ink, self._blank() if portion.refits else self._canvas.copy()
+        ink = changes.ink
+        canvas = self._blank_canvas() if changes.refits else self._canvas.copy()
         canvas.forget(oldest)
         try:
-            canvas.draw(*flatten(portion.pieces))
-            if portion.undone is not None:
-                _take_back(portion.undone, portion.strokes, canvas)
+            canvas.draw(*flatten(changes.pieces))
+            if changes.undone is not None:
+                _undraw(changes.undone, changes.strokes, canvas)
         except InputError as error:
             raise InkError(str(error), ink.id) from error
         strokes = {
             key: stroke
-            for key, stroke in portion.strokes.items()
+            for key, stroke in changes.strokes.items()
             if stroke.columns[1] > oldest or not stroke.complete
         }
         self._check(canvas.n_columns, read, strokes, ink)
         self._canvas, self._strokes = canvas, strokes
+        self._n_pieces += len(ink.strokes)
         if ink.strokes:  # else nothing is written, and the line's frame is still open
-            self.writes, self._height, self._frame = True, ink.height, portion.frame
-        if portion.refits:
-            self._frame = self.fitted = portion.frame
-        # What was read is given again, be the pen still near or not.
-        start, columns = canvas.take(everything=ink.pause or portion.refits)
+            self.has_strokes, self._height, self._frame = True, ink.height, changes.frame
+        if changes.refits:
+            self._frame = self.fitted = changes.frame
+        # After a new fit all columns are read again, even those that the pen may still touch.
+        start, columns = canvas.take(everything=ink.pause or changes.refits)
         return start, columns.tobytes()
 
-    def _check(self, n_columns: int, read: int, strokes: dict[Any, Stroke], ink: Ink) -> None:
-        """Raise `InkError` unless a message may make a line of `read` columns become this one."""
-        limits = self._limits
+    def _check(
+        self, n_columns: int, read: int, strokes: dict[StrokeKey, KeptStroke], ink: Ink
+    ) -> None:
+        """Raise `InkError` if a line of `read` columns would break a limit with these strokes."""
+        limits = self._model.limits
         most = limits.max_line_columns
         if n_columns > most:
             raise InkError(f"ink reaches column {n_columns - 1}, allowed: 0..{most - 1}", ink.id)
         n_points = sum([len(stroke.points) for stroke in strokes.values()])
-        way = sum([stroke.way for stroke in strokes.values()])
+        cost = sum([stroke.cost for stroke in strokes.values()])
         for name, got, most in (
             ("ink brings {} new columns", n_columns - read, limits.max_message_columns),
             ("{} strokes may still change", len(strokes), limits.max_ink_strokes),
             ("{} points of strokes may still change", n_points, limits.max_ink_points),
-            ("{:.0f} pixels of strokes may still change", way, MAX_KEPT_WAY),
+            ("{:.0f} pixels of strokes may still change", cost, MAX_KEPT_PATH),
         ):
             if got > most:
                 raise InkError(f"{name.format(got)}, allowed: up to {most}", ink.id)
 
     @property
     def holds_back(self) -> bool:
-        """Whether there are columns that were not given, since the pen still touches them."""
+        """Whether columns are held back because the pen may still touch them."""
         return self._canvas.n_taken < self._canvas.n_columns
 
     def rest(self) -> tuple[int, bytes]:
-        """What `draw` gives, of the columns that the pen still touches."""
+        """Return what `draw` returns, for the columns that were held back."""
         start, columns = self._canvas.take(everything=True)
         return start, columns.tobytes()
 
     def wipe(self, column: int) -> None:
-        """Take the ink off this column and all after it; no stroke goes on from there."""
+        """Remove the ink on this column and all after it; no stroke goes on from there."""
         self._canvas.cut(column)
         wiped = {key: stroke.wiped(column) for key, stroke in self._strokes.items()}
         self._strokes = {key: own for key, own in wiped.items() if own.columns[0] < own.columns[1]}
 
     def spans(self, start: int, end: int) -> tuple[Span, ...] | None:
-        """Which strokes' points lie on columns `start` to `end`; None in a line of columns."""
-        if not self.writes:
+        """Return the parts of strokes on columns `start` to `end`; None in a line of columns."""
+        if not self.has_strokes:
             return None
         spans: list[Span] = []
         for key, stroke in self._strokes.items():
@@ -292,7 +305,7 @@ class Pen:
                 places = np.floor(stroke.points[:, 0])
                 inside = (places >= start) & (places < min(end, stroke.wiped_from))
                 edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).tolist()
-                if len(edges) > 2 * MOST_SPANS:
+                if len(edges) > 2 * MAX_SPANS:
                     edges = [edges[0], edges[-1]]
                 spans += [
                     Span(id=key, start=i, end=j)
@@ -302,23 +315,23 @@ class Pen:
 
 
 def _moved(points: Points, old: Frame, new: Frame, rows: int) -> Points:
-    """Points [n, 2] in the pixels of another frame of so many rows."""
+    """Return points [n, 2] in the pixels of another frame of so many rows."""
     return points * (old.height / new.height) + (0, rows * ((old.top - new.top) / new.height))
 
 
-def _drawable(points: NDArray[Any]) -> bool:
-    """Whether points [n, 2] lie where a canvas takes them; not a number does not."""
+def _is_drawable(points: NDArray[Any]) -> bool:
+    """Return whether a canvas takes points [n, 2]; it takes no "not a number"."""
     return bool((abs(points) <= MAX_COLUMNS).all() and (points[:, 0] >= 0).all())
 
 
-def _way(points: NDArray[Any]) -> float:
-    """Pixels that the pen goes along points [n, 2]."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is too far
+def _path(points: NDArray[Any]) -> float:
+    """Return the length of the pen's path along points [n, 2], in pixels."""
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity is refused as too long
         return float(abs(np.diff(points, axis=0)).max(1, initial=0).sum())
 
 
-def _take_back(undone: Stroke, strokes: dict[Any, Stroke], canvas: Canvas) -> None:
-    """Take the ink of a stroke off the canvas, and leave that of the others."""
+def _undraw(undone: KeptStroke, strokes: dict[StrokeKey, KeptStroke], canvas: Canvas) -> None:
+    """Remove the ink of a stroke from the canvas, and leave that of the others."""
     first, end = undone.columns
     if first < end:
         n_columns = max([stroke.columns[1] for stroke in strokes.values()], default=0)

@@ -1,23 +1,21 @@
-"""The line that is being read: how far it is, what a rewind needs, and what is run beside it.
+"""The line that is being read: its columns, its decoder, and what is run before new columns.
 
-New columns are read by `read`. Two things are run aside, in pieces: the blank columns of a flush,
-and what a rewind has to go through once more.
+New columns are taken by `read`. Two kinds of pieces are run before them: columns that a rewind
+keeps, and the blank columns of a flush.
 """
 
 from collections import deque
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import Allowed
-from inkstream.service.session.effects import Effect
-from inkstream.service.session.outputs import Voice
+from inkstream.model.decoding.base import Allowed, Event, Heard
+from inkstream.model.decoding.greedy import Decoder
 from inkstream.service.session.rewind import (
     SNAPSHOT_SPACING,
-    Allow,
-    Flush,
-    History,
+    AllowLabels,
+    BlankColumns,
+    ColumnLog,
     Piece,
     Snapshot,
 )
@@ -27,125 +25,118 @@ State = NDArray[np.float32]  # [D]
 
 
 class Line:
-    """One line after the other: `begin` starts the next one."""
+    """The state of one line after the other: `begin` starts the next one."""
 
-    def __init__(self, new_voice: Callable[[], Voice], column_height: int, reach: int) -> None:
+    def __init__(self, decoder: Decoder, column_height: int, reach: int) -> None:
         """Begin the first line; rewinds go back at most `reach` columns."""
-        self._new_voice = new_voice  # hears a line from its beginning
-        self.epoch = 0  # rises whenever what was said is not the line's any more
+        self.epoch = 0  # rises with every rewind and every new line
         self.column = 0  # columns that were read: the number of the next one
         self.ink_end = 0  # columns up to the last one with ink; 0 before any
         self._column_height = column_height
-        self._history = History(column_height, reach)
-        self.listen_anew()
-        self._before = dict(self.voice.counts)  # of the lines before this one
-        self._aside: deque[Piece] = deque()
-        self._flush_left: int | None = None  # blank columns still to come; None if none are run
+        self.letters_before = self.words_before = 0  # decided in earlier lines
+        self._pieces: deque[Piece] = deque()  # to run before new columns
+        self._blank_left: int | None = None  # of the flush being run; None if none is
+        self._log = ColumnLog(column_height, reach)
+        self.set_decoder(decoder)
 
     @property
     def oldest(self) -> int:
         """The first column that a rewind may go back to."""
-        return self._history.oldest
+        return self._log.oldest
 
-    @property
-    def until_snapshot(self) -> int:
-        """Columns up to where the next snapshot is due."""
-        return SNAPSHOT_SPACING - self.column % SNAPSHOT_SPACING
-
-    @property
-    def totals(self) -> dict[str, int]:
-        """How many letters and words were decided, in this line and those before."""
-        return {name: self._before[name] + n for name, n in self.voice.counts.items()}
-
-    def begin(self) -> bool:
-        """Begin a new line; gives whether there were columns that the net's state must forget."""
-        begun = self.column > 0
-        self._before = self.totals
+    def begin(self, decoder: Decoder) -> bool:
+        """Begin a new line; return whether the net's state must be set back to the start."""
+        had_columns = self.column > 0
+        self.letters_before += self.decoder.letters
+        self.words_before += self.decoder.words
         self.epoch += 1
         self.column = self.ink_end = 0
-        self.listen_anew()
-        return begun
+        self.set_decoder(decoder)
+        return had_columns
 
-    def listen_anew(self) -> None:
-        """Hear the line with a new voice, if nothing of it was read; else the next one has it."""
-        if not self.column:
-            self.voice = self._new_voice()
-            self._history.begin(self.voice)
+    def set_decoder(self, decoder: Decoder) -> None:
+        """Use this decoder for a line of which no column has been read."""
+        self.decoder = decoder
+        self._log.begin(decoder)
 
     def allow(self, allowed: Allowed) -> None:
-        """Change what may be answered from the next column on."""
-        decoder = self.voice.decoder
-        if allowed is not decoder.allowed:
-            decoder.allowed = allowed
-            self._history.mark(self.column, Allow(allowed))
+        """Change which labels may be answered from the next column on."""
+        if allowed is not self.decoder.allowed:
+            self.decoder.allowed = allowed
+            self._log.mark(self.column, AllowLabels(allowed))
 
-    def read(self, scores: Scores, state: State, data: bytes) -> None:
+    def read(self, scores: Scores, state: State, data: bytes) -> Heard:
         """Take the scores of new columns, whose pixels are `data`, and the state after them."""
-        self._hear(scores, data)
-        self._history.append(data, self.column)
+        decoded = self._decode(scores, data)
+        self._log.append(data, self.column)
         if not self.column % SNAPSHOT_SPACING:
-            voice = self.voice.copy()
-            self._history.keep(Snapshot(self.column, state.copy(), self.ink_end, voice))
+            snapshot = Snapshot(self.column, state.copy(), self.ink_end, self.decoder.copy())
+            self._log.keep(snapshot)
+        return decoded
 
-    def _hear(self, scores: Scores, data: bytes) -> None:
-        self.voice.hear(scores, data)
+    def _decode(self, scores: Scores, data: bytes) -> Heard:
         ink_bytes = len(data.rstrip(b"\0"))
         if ink_bytes:
             self.ink_end = self.column + -(-ink_bytes // self._column_height)  # rounded up
         self.column += len(scores)
+        columns = np.frombuffer(data, np.uint8).reshape(len(scores), -1)
+        return self.decoder.step(scores, columns)
 
-    # Aside
+    # Pieces that are run before new columns
 
     def flush(self) -> None:
-        """Have the blank columns run that make the net say what it holds back."""
-        self._aside.append(Flush(self.voice.flush_columns))
-        self._history.mark(self.column, Flush(self.voice.flush_columns))
+        """Add the blank columns that make the net give all that it holds back."""
+        blank = BlankColumns(self.decoder.flush_columns)
+        self._pieces.append(blank)
+        self._log.mark(self.column, blank)
 
     def rewind(self, column: int) -> State | None:
-        """Forget `column` and all after it; gives the state from which what stands is run again."""
-        snapshot, self._aside = self._history.rewind(column)
+        """Forget `column` and all after it; return the state from which the pieces are run."""
+        snapshot, self._pieces = self._log.rewind(column)
         self.column, self.ink_end = snapshot.column, snapshot.ink_end
-        self.voice = snapshot.voice.copy()
-        self._pass_marks()
+        self.decoder = snapshot.decoder.copy()
+        self._apply_marks()
         return snapshot.state
 
     @property
-    def aside_columns(self) -> int:
-        """Columns to run aside next; 0 if there are none."""
-        for piece in self._aside:
+    def piece_columns(self) -> int:
+        """Columns of the piece to run next; 0 if there is none."""
+        for piece in self._pieces:
             if isinstance(piece, bytes):
                 return len(piece) // self._column_height
-            if isinstance(piece, Flush):
+            if isinstance(piece, BlankColumns):
                 return piece.n_columns
         return 0
 
-    def take_aside(self, max_columns: int) -> bytes:
-        """The first columns to run aside, of which there are some."""
-        n_columns = min(self.aside_columns, max_columns)
-        size, rest = n_columns * self._column_height, self.aside_columns - n_columns
-        piece = self._aside.popleft()
+    def take_piece(self, max_columns: int) -> bytes:
+        """Remove and return the first columns of the pieces, of which there is one at least."""
+        n_columns = min(self.piece_columns, max_columns)
+        size, rest = n_columns * self._column_height, self.piece_columns - n_columns
+        piece = self._pieces.popleft()
         if isinstance(piece, bytes):
-            self._flush_left = None
+            self._blank_left = None
             if rest:
-                self._aside.appendleft(piece[size:])
+                self._pieces.appendleft(piece[size:])
             return piece[:size]
-        self._flush_left = rest
+        self._blank_left = rest
         if rest:
-            self._aside.appendleft(Flush(rest))
+            self._pieces.appendleft(BlankColumns(rest))
         return bytes(size)
 
-    def read_aside(self, scores: Scores, data: bytes) -> list[Effect]:
-        """Take the scores of what was taken aside; gives what a flush decided."""
-        effects: list[Effect] = []
-        if self._flush_left is None:
-            self._hear(scores, data)
+    def read_piece(self, scores: Scores, data: bytes) -> list[Event]:
+        """Take the scores of the columns of a piece; return the events that a flush decided."""
+        events: list[Event] = []
+        if self._blank_left is None:
+            self._decode(scores, data)
         else:
-            effects = self.voice.hear_beyond(scores, last=not self._flush_left)
-        self._pass_marks()
-        return effects
+            events = self.decoder.step_beyond(scores)
+            if not self._blank_left:
+                events += self.decoder.flush()
+        self._apply_marks()
+        return events
 
-    def _pass_marks(self) -> None:
-        """Allow again what was allowed at this place of the line."""
-        while self._aside and isinstance(mark := self._aside[0], Allow):
-            self.voice.decoder.allowed = mark.allowed
-            self._aside.popleft()
+    def _apply_marks(self) -> None:
+        """Allow the labels again that were allowed at this place of the line."""
+        while self._pieces and isinstance(mark := self._pieces[0], AllowLabels):
+            self.decoder.allowed = mark.allowed
+            self._pieces.popleft()

@@ -1,21 +1,19 @@
-"""What a session says of its columns: one voice for each kind of model, around its decoder.
+"""From scores to messages: results with their probabilities, and events.
 
-A voice hears scores and gives messages. A copy of it is a decoder at an earlier place of the line,
-which a rewind goes back to.
+All sessions of one run share the numpy calls that their results need (`probabilities_shown`): with
+one column a message and 64 sessions a call for each of them would take longer than the net.
 """
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.config import STEP_COLUMNS
-from inkstream.model.decoding import base as events
-from inkstream.model.decoding.base import ClassifierDecoder, Heard
-from inkstream.model.decoding.greedy import Decoder, TranscriptDecoder
+from inkstream.model.decoding import base as decoding
+from inkstream.model.decoding.base import Allowed, Heard, shares
 from inkstream.service.protocol.events import (
     Character,
     Event,
@@ -25,148 +23,120 @@ from inkstream.service.protocol.events import (
     Spelling,
     Word,
 )
-from inkstream.service.protocol.server_messages import Result
-from inkstream.service.session.effects import Effect, Send
-from inkstream.service.session.options import Choices
+from inkstream.service.protocol.server_messages import ModelInfo, Result
+from inkstream.service.session.effects import Effect
+from inkstream.service.session.ink import LineInk
+from inkstream.service.session.options import Options
+
+if TYPE_CHECKING:
+    from inkstream.service.session.session import Session
 
 DECIMALS: Final = 6  # of probabilities
 
 Scores = NDArray[np.float32]  # [n, S]
-Spans = Callable[[int, int], tuple[Span, ...] | None]
+Shown = dict[str, float]  # the probabilities in one result, by label
 
 
-class ClassifierVoice:
-    """Says in which labels a classifier believes after every column."""
+def probabilities_shown(
+    sessions: Sequence["Session"], scores: Sequence[Scores]
+) -> list[list[Shown]]:
+    """Return what the results of sessions show: for each session a list, one item a result.
 
-    flush_columns: Final = 0  # it holds nothing back
+    Args:
+        sessions: the sessions of one run, all of one model; each has `picked` columns for results.
+        scores: of each session, [n_i, S].
 
-    def __init__(self, decoder: ClassifierDecoder, choices: Choices) -> None:
-        self.decoder = decoder
-        self._choices = choices
-
-    def copy(self) -> "ClassifierVoice":
-        """An independent voice at the same place of the line."""
-        return ClassifierVoice(self.decoder.copy(), self._choices)
-
-    @property
-    def settled(self) -> bool:
-        """Whether a flush would decide nothing."""
-        return True
-
-    @property
-    def answer(self) -> dict[str, Any]:
-        """What is believed of the line."""
-        return {"label": self.decoder.label}
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How much of the line is decided."""
-        return {"letters": 0, "words": 0}
-
-    def hear(self, scores: Scores, data: bytes) -> None:
-        """Take the scores of new columns, whose pixels are `data`."""
-        self._probabilities = self.decoder.step(scores)
-
-    def hear_beyond(self, scores: Scores, last: bool) -> list[Effect]:
-        """Take the scores of a flush's blank columns, which a classifier never asks for."""
-        return []
-
-    def said(self, epoch: int, first: int, picked: Sequence[int]) -> list[Effect]:
-        """What is said of them, with results of those that are picked; `first` is their number."""
-        rows = self._probabilities
-        if len(picked) != len(rows):
-            rows = rows[list(picked)]
-        named = zip(picked, self._choices.named(rows), strict=True)
-        return [Send(Result(epoch, first + i, shares)) for i, shares in named]
+    A transcriber scores two columns at a time, so most rows come twice in a row. What the newest
+    row shows is kept in the session.
+    """
+    rows: list[Scores] = []  # each [S]
+    masks: list[Allowed] = []
+    options: list[Options] = []
+    places: list[list[int]] = []  # of each session's results in `rows`; -1 stands for the kept row
+    for session, own in zip(sessions, scores, strict=True):
+        key, place, mine = session.newest_row, -1, []
+        for i in session.picked:
+            if (row := own[i].tobytes()) != key:
+                key, place = row, len(rows)
+                rows.append(own[i])
+                masks.append(session.line.decoder.mask)
+                options.append(session.options)
+            mine.append(place)
+        session.newest_row = key
+        places.append(mine)
+    named = _named(rows, masks, options, sessions[0].model.info) if rows else []
+    shown: list[list[Shown]] = []
+    for session, mine in zip(sessions, places, strict=True):
+        if mine:
+            shown.append([named[i] if i >= 0 else session.newest_shown for i in mine])
+            session.newest_shown = shown[-1][-1]
+        else:
+            shown.append([])
+    return shown
 
 
-class TranscriberVoice:
-    """Says what is written so far, after every column, and what has ended."""
-
-    def __init__(self, decoder: TranscriptDecoder, choices: Choices, spans: Spans) -> None:
-        self.decoder = decoder
-        self.flush_columns: Final = decoder.flush_columns
-        self._choices, self._spans = choices, spans
-        self._newest = b"", choices.in_force  # scores that were named, and how
-
-    def copy(self) -> "TranscriberVoice":
-        """An independent voice at the same place of the line."""
-        return TranscriberVoice(self.decoder.copy(), self._choices, self._spans)
-
-    @property
-    def settled(self) -> bool:
-        """Whether a flush would decide nothing."""
-        return self.decoder.settled
-
-    @property
-    def answer(self) -> dict[str, Any]:
-        """What is believed of the line."""
-        return {"text": self.decoder.text}
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How much of the line is decided."""
-        return {"letters": self.decoder.letters, "words": self.decoder.words}
-
-    def hear(self, scores: Scores, data: bytes) -> None:
-        """Take the scores of new columns, whose pixels are `data`."""
-        columns = np.frombuffer(data, np.uint8).reshape(len(scores), -1)
-        self._scores, self._heard = scores, self.decoder.step(scores, columns)
-
-    def hear_beyond(self, scores: Scores, last: bool) -> list[Effect]:
-        """Take the scores of a flush's blank columns, the last ones or not; what is decided."""
-        events = self.decoder.step_beyond(scores) + (self.decoder.flush() if last else [])
-        return [self._told(event) for event in events]
-
-    def said(self, epoch: int, first: int, picked: Sequence[int]) -> list[Effect]:
-        """What is said of them, with results of those that are picked; `first` is their number."""
-        effects: list[Effect] = []
-        events, texts = deque(self._heard.events), self._heard.texts
-        self._heard = Heard([], [])  # a text for each column is not kept
-        named = self._named(first, picked)
-        for i, shares in zip(picked, named, strict=True):
-            while events and events[0].column <= first + i:
-                effects.append(self._told(events.popleft()))
-            ended = math.exp(self._scores[i, -1])
-            effects.append(Send(Result(epoch, first + i, shares, ended, texts[i])))
-        return effects + [self._told(event) for event in events]
-
-    def _told(self, event: events.Event) -> Send:
-        return Send(message_of(event, self._spans(event.start, event.end)))
-
-    def _named(self, first: int, picked: Sequence[int]) -> list[dict[str, float]]:
-        """The probabilities after columns; a step that two columns share is named once."""
-        if not picked:
-            return []
-        if len(picked) == 1:
-            return [self._named_alone(self._scores[picked[0]])]
-        steps = [(first + i + 1) // STEP_COLUMNS for i in picked]
-        places = dict(zip(steps, picked, strict=True))  # one column of each step
-        shares = self.decoder.shares(self._scores[list(places.values())])
-        named = dict(zip(places, self._choices.named(shares), strict=True))
-        return [named[step] for step in steps]
-
-    def _named_alone(self, row: Scores) -> dict[str, float]:
-        """The probabilities of one row [S], which is often the one before."""
-        newest = row.tobytes(), self._choices.in_force
-        if newest[0] != self._newest[0] or newest[1] is not self._newest[1]:
-            self._newest = newest
-            (self._newest_shares,) = self._choices.named(self.decoder.shares(row[None]))
-        return self._newest_shares
+def _named(
+    rows: Sequence[Scores], masks: Sequence[Allowed], options: Sequence[Options], info: ModelInfo
+) -> list[Shown]:
+    """Return the probabilities of rows of scores by their labels, as each row's options say."""
+    labels, together = info.labels, np.concatenate(rows).reshape(len(rows), -1)  # [N, S]
+    if info.kind == "transcriber":
+        together = together[:, 1:-1]  # [N, K]: without the blank and the letter end
+        for i, mask in enumerate(masks):
+            if mask is not None:
+                together[i] += mask
+        probabilities = shares(together, None)
+    else:
+        probabilities = np.exp(together)
+        for i, mask in enumerate(masks):
+            if mask is not None:
+                probabilities[i] = shares(together[i : i + 1], mask)
+    most = [own.in_force.top_k for own in options]
+    values = probabilities.tolist() if None in most else []
+    if n_best := max([n or 0 for n in most]):
+        order = (-probabilities).argsort(1, kind="stable")[:, :n_best]
+        best = probabilities[np.arange(len(rows))[:, None], order].tolist()
+        best_labels = [[labels[k] for k in ks] for ks in order.tolist()]
+    named: list[Shown] = []
+    for i, n in enumerate(most):
+        allowed = options[i].allowed
+        if n is not None:
+            n_shown = n if allowed is None else min(n, int((allowed == 0).sum()))
+            named.append(dict(zip(best_labels[i][:n_shown], best[i], strict=False)))
+        elif allowed is None:
+            named.append(dict(zip(labels, values[i], strict=True)))
+        else:
+            named.append({labels[k]: values[i][k] for k in np.flatnonzero(allowed == 0).tolist()})
+    return named
 
 
-Voice = ClassifierVoice | TranscriberVoice
+def results(
+    session: "Session", first: int, scores: Scores, decoded: Heard, shown: Sequence[Shown]
+) -> list[Effect]:
+    """Return the results and events that follow from new columns, in the order of the columns.
+
+    `first` is the number of the first of these columns.
+    """
+    epoch, picked = session.line.epoch, session.picked
+    if session.model.info.kind == "classifier":
+        return [Result(epoch, first + i, own) for i, own in zip(picked, shown, strict=True)]
+    texts, events = decoded.texts, deque(event_messages(decoded.events, session.ink))
+    effects: list[Effect] = []
+    for i, own in zip(picked, shown, strict=True):
+        while events and events[0].column <= first + i:
+            effects.append(events.popleft())
+        effects.append(Result(epoch, first + i, own, math.exp(scores[i, -1]), texts[i]))
+    effects += events
+    return effects
 
 
-def voice_of(decoder: Decoder, choices: Choices, spans: Spans) -> Voice:
-    """The voice that suits a decoder; `spans` tells what the pen wrote from a column to another."""
-    if isinstance(decoder, TranscriptDecoder):
-        return TranscriberVoice(decoder, choices, spans)
-    return ClassifierVoice(decoder, choices)
+def event_messages(events: Sequence[decoding.Event], ink: LineInk) -> list[Event]:
+    """Return the messages about letters, marks and words of one line."""
+    return [message_of(event, ink.spans(event.start, event.end)) for event in events]
 
 
-def message_of(event: events.Event, strokes: tuple[Span, ...] | None = None) -> Event:
-    """The message that tells of a letter, a mark or a word, and what the pen wrote of it."""
+def message_of(event: decoding.Event, strokes: tuple[Span, ...] | None = None) -> Event:
+    """Return the message about a letter, a mark or a word, with the strokes that wrote it."""
     common: dict[str, Any] = {
         "id": event.id,
         "start": event.start,
@@ -176,9 +146,9 @@ def message_of(event: events.Event, strokes: tuple[Span, ...] | None = None) -> 
         "strokes": strokes,
     }
     others = [(text, round(p, DECIMALS)) for text, p in event.alternatives]
-    if isinstance(event, events.Word):
-        spellings = tuple(Spelling(text=text, p=p) for text, p in others)
+    if isinstance(event, decoding.Word):
+        spellings = tuple([Spelling(text=text, p=p) for text, p in others])
         return Word(text=event.text, alternatives=spellings, **common)
     kind = Punctuation if event.is_mark else Letter
-    characters = tuple(Character(char=char, p=p) for char, p in others)
+    characters = tuple([Character(char=char, p=p) for char, p in others])
     return kind(char=event.char, alternatives=characters, **common)

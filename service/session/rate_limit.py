@@ -1,35 +1,32 @@
-"""How fast messages may come that are not columns."""
+"""The limit on messages other than columns: a token bucket."""
 
+from dataclasses import dataclass
 from typing import Final
 
-from inkstream.service.protocol.errors import TooManyControlError
-
-BURST_S: Final = 5  # "for too long": messages of so many seconds may come at once
+BURST_S: Final = 5  # tokens of so many seconds may be spent at once
 
 
-class Pace:
-    """A token bucket: so many a second in the long run."""
+@dataclass(slots=True)
+class TokenBucket:
+    """Holds tokens, of which `rate_per_s` a second come in the long run."""
 
-    def __init__(self, rate_per_s: int) -> None:
-        self.rate_per_s = rate_per_s
-        self._left = float(BURST_S * rate_per_s)
-        self._newest_s: float | None = None
+    rate_per_s: int
+    tokens: float
+    newest_s: float | None = None  # when tokens were last spent
 
-    @property
-    def error(self) -> TooManyControlError:
-        """What is said to who does not keep it."""
-        return TooManyControlError(
-            "too many messages other than columns or too much ink,"
-            f" allowed: {self.rate_per_s} a second"
-        )
+    @classmethod
+    def full(cls, rate_per_s: int) -> "TokenBucket":
+        """Return a bucket with the tokens of `BURST_S` seconds."""
+        return cls(rate_per_s, float(BURST_S * rate_per_s))
 
-    def keeps(self, now_s: float, cost: int = 1) -> bool:
-        """Count a message that comes now, or that it is as good as `cost` more; False if too many.
+    def spend(self, now_s: float, cost: int = 1) -> bool:
+        """Spend `cost` tokens; return False if the bucket is overdrawn.
 
-        Who has been silent for long may always send one message, whatever it costs.
+        A full bucket allows one message of any cost.
         """
-        since_s = 0.0 if self._newest_s is None else now_s - self._newest_s
-        self._newest_s = now_s
-        most = BURST_S * self.rate_per_s
-        self._left = min(self._left + since_s * self.rate_per_s, most) - min(cost, most - 1)
-        return self._left >= 0
+        since_s = 0.0 if self.newest_s is None else now_s - self.newest_s
+        self.newest_s = now_s
+        capacity = BURST_S * self.rate_per_s
+        refilled = min(self.tokens + since_s * self.rate_per_s, capacity)
+        self.tokens = refilled - min(cost, capacity - 1)
+        return self.tokens >= 0

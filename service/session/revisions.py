@@ -1,36 +1,36 @@
-"""What a client knows of a line's events, and what of it stands when ink changes columns.
+"""The events of a line of ink that the client has, and what is sent when ink changes columns.
 
-A late bar makes a t of an l, and most letters behind it come out as they were. To withdraw and tell
-them all again would flicker. So nothing is said of changed columns until they are read anew; then
-an event that differs from the one with its id is told in its place, whether it says something else
-or only lies on other columns or strokes, or is more or less sure. What has none in its place is
-withdrawn.
+A late stroke turns an l into a t, and most letters after it stay as they were. Withdrawing and
+sending them all again would make a display flicker. So nothing is sent about changed columns until
+they have been read again. Then an event is sent if it differs from the one with its id: in its
+text, its columns or strokes, or its confidence. An id that has no event any more is withdrawn.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from inkstream.service.protocol.events import Decided, Event, Word
 from inkstream.service.protocol.server_messages import Rewound
-from inkstream.service.session.effects import Effect, Send
+from inkstream.service.session.effects import Effect
 
 NEGLIGIBLE: Final = 0.01  # of a confidence: in batches of other sizes its last digits differ
 
-Row = Literal["letters", "words"]  # whose ids count together; marks are among the letters
+Numbering = Literal["letters", "words"]  # ids count within each; marks are among the letters
 
 
 @dataclass(slots=True)
-class _Again:
-    """Columns that are being read anew."""
+class Rereading:
+    """Columns that are being read again."""
 
     rewound: Rewound
     until: int  # the column after the last of them
-    gone: dict[Row, list[Event]]  # what was known of them
-    effects: list[Effect]  # what is to be said of them
+    withdrawn: dict[Numbering, list[Event]]  # the events that the client has of them
+    effects: list[Effect]  # of reading them again, not sent yet
 
 
-class Told:
+class Revisions:
     """The events of a line of ink that may still be withdrawn."""
 
     def __init__(self, reach: int) -> None:
@@ -40,89 +40,84 @@ class Told:
 
     def begin(self) -> None:
         """Begin a new line."""
-        self._known: dict[Row, deque[Event]] = {"letters": deque(), "words": deque()}
-        self._again: _Again | None = None
+        self._sent: dict[Numbering, deque[Event]] = {"letters": deque(), "words": deque()}
+        self._rereading: Rereading | None = None
 
-    def go_back(self, rewound: Rewound, until: int) -> list[Effect]:
-        """Say that columns are forgotten, at once or when they are read anew up to `until`."""
-        gone: dict[Row, list[Event]] = {
-            "letters": _cut(self._known["letters"], rewound.letters),
-            "words": _cut(self._known["words"], rewound.words),
+    def rewind(self, rewound: Rewound, until: int) -> list[Effect]:
+        """Return `rewound` to send now, or keep it until columns up to `until` are read again."""
+        withdrawn: dict[Numbering, list[Event]] = {
+            "letters": _cut(self._sent["letters"], rewound.letters),
+            "words": _cut(self._sent["words"], rewound.words),
         }
         if until <= rewound.column:
-            return [Send(rewound)]
-        self._again = _Again(rewound, until, gone, [])
+            return [rewound]
+        self._rereading = Rereading(rewound, until, withdrawn, [])
         return []
 
-    def pass_on(self, effects: list[Effect], column: int) -> list[Effect]:
-        """What is to be said now, of what is to be said of columns before `column`."""
-        again = self._again
-        if again is None:
-            self._note(effects, column - self._reach)
+    def filter(self, effects: list[Effect], column: int) -> list[Effect]:
+        """Return the effects to send now, of those about columns before `column`.
+
+        While columns are read again, hold all effects until reading reaches the last of them.
+        """
+        rereading = self._rereading
+        if rereading is None:
+            self._remember(effects, column - self._reach)
             return effects
-        again.effects += effects
-        if column < again.until:
+        rereading.effects += effects
+        if column < rereading.until:
             return []
-        self._again = None
-        return self._compared(again)
+        self._rereading = None
+        return self._differences(rereading)
 
-    def _note(self, effects: list[Effect], oldest: int) -> None:
-        """Remember events, and forget those that nothing withdraws any more."""
-        for effect in effects:
-            if isinstance(effect, Send) and isinstance(effect.message, Decided):
-                known = self._known[_row(effect.message)]
-                known.append(effect.message)
-                while known and known[0].column < oldest:
-                    known.popleft()
+    def _remember(self, effects: Sequence[Effect], oldest: int) -> None:
+        """Remember events, and forget those before `oldest`, which no rewind withdraws."""
+        for event in effects:
+            if isinstance(event, Decided):
+                sent = self._sent[_numbering(event)]
+                sent.append(event)
+                while sent and sent[0].column < oldest:
+                    sent.popleft()
 
-    def _compared(self, again: _Again) -> list[Effect]:
-        """What is to be said of columns that were read anew: what differs."""
+    def _differences(self, rereading: Rereading) -> list[Effect]:
+        """Return what to send about columns that were read again: `rewound`, then what differs."""
         stands: dict[str, int] = {}
-        unchanged: set[int] = set()  # what need not be said
-        for row, gone in again.gone.items():
+        unchanged: set[int] = set()  # the `id()` of events that need not be sent
+        for numbering, withdrawn in rereading.withdrawn.items():
             new = [
-                effect.message
-                for effect in again.effects
-                if isinstance(effect, Send)
-                and isinstance(effect.message, Decided)
-                and _row(effect.message) == row
+                event
+                for event in rereading.effects
+                if isinstance(event, Decided) and _numbering(event) == numbering
             ]
-            pairs = zip(gone, new, strict=False)
+            pairs = zip(withdrawn, new, strict=False)
             unchanged |= {id(after) for before, after in pairs if _is_like(before, after)}
-            stands[row] = getattr(again.rewound, row) + min(len(gone), len(new))
-            self._known[row].extend(new)
-        rewound = again.rewound.model_copy(update=stands)
-        said = [
-            effect
-            for effect in again.effects
-            if not (isinstance(effect, Send) and id(effect.message) in unchanged)
-        ]
-        return [Send(rewound), *said]
+            stands[numbering] = getattr(rereading.rewound, numbering) + min(
+                len(withdrawn), len(new)
+            )
+            self._sent[numbering].extend(new)
+        rewound = rereading.rewound.model_copy(update=stands)
+        return [rewound, *(each for each in rereading.effects if id(each) not in unchanged)]
 
 
-def _row(event: Event) -> Row:
+def _numbering(event: Event) -> Numbering:
     return "words" if isinstance(event, Word) else "letters"
 
 
-def _cut(known: deque[Event], n: int) -> list[Event]:
-    """Remove the events from number `n` on."""
-    gone: list[Event] = []
-    while known and known[-1].id >= n:
-        gone.append(known.pop())
-    return gone[::-1]
-
-
-def _says(event: Event) -> str:
-    return event.text if isinstance(event, Word) else event.char
+def _cut(sent: deque[Event], n: int) -> list[Event]:
+    """Remove and return the events from id `n` on."""
+    cut: list[Event] = []
+    while sent and sent[-1].id >= n:
+        cut.append(sent.pop())
+    return cut[::-1]
 
 
 def _is_like(before: Event, after: Event) -> bool:
-    """Whether an event need not be told in the place of the one that had its id."""
+    """Return whether an event need not be sent in place of the one that had its id."""
     return (
-        _says(before) == _says(after)
-        and abs(before.confidence - after.confidence) < NEGLIGIBLE
+        abs(before.confidence - after.confidence) < NEGLIGIBLE
         and all(
             getattr(before, name) == getattr(after, name)
             for name in ("type", "start", "end", "column", "strokes")
         )
+        and (before.text if isinstance(before, Word) else before.char)
+        == (after.text if isinstance(after, Word) else after.char)
     )

@@ -1,61 +1,93 @@
-"""One writer's stream as a state machine without I/O: frames in, effects out.
+"""One client's stream as a state machine without I/O: frames in, effects out.
 
-All that a client sends waits in one queue, faulty messages included. `_advance` works off its head
-until columns are there; those wait for the engine, which takes them (`take`), runs the net and
-gives the scores back (`stepped`). So every message gets its answers in the order of the messages,
-and no clock, lock or task is needed. What may happen when: `states.py`.
+All that a client sends waits in one inbox, faulty messages included. `_advance` processes the
+control messages at its head until columns are there. Those wait for the engine, which takes them
+(`take`), runs the net and hands their scores back (`step`). So every message is answered in the
+order of the messages, and no clock, lock or task is needed. What is allowed when: `states.py`.
+
+A session is plain data beside its model: it can be copied and compared at any time.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.errors import InkstreamError, InputError
-from inkstream.service.limits import Limits
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import errors
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import parse_client
 from inkstream.service.protocol.errors import MEANINGS, MessageError, Ref, ValueRefusedError
-from inkstream.service.protocol.server_messages import ModelInfo
-from inkstream.service.session.effects import Close, Effect, Restore, Send, failure
-from inkstream.service.session.inbox import Control, Held, Inbox
-from inkstream.service.session.ink import Pen
+from inkstream.service.session.effects import Close, Effect, Restore
+from inkstream.service.session.inbox import Control, Fault, HeldColumns, Inbox
+from inkstream.service.session.ink import LineInk
 from inkstream.service.session.line import Line
-from inkstream.service.session.options import Choices, Decoders
-from inkstream.service.session.outputs import Voice, voice_of
-from inkstream.service.session.rate_limit import Pace
-from inkstream.service.session.revisions import Told
-from inkstream.service.session.states import Event, State, after
+from inkstream.service.session.model import SessionModel
+from inkstream.service.session.options import Options
+from inkstream.service.session.outputs import Shown, event_messages, results
+from inkstream.service.session.rate_limit import TokenBucket
+from inkstream.service.session.revisions import Revisions
+from inkstream.service.session.rewind import SNAPSHOT_SPACING
+from inkstream.service.session.states import TRANSITIONS, State, Transition
 
 COLUMNS: Final = (bytes, requests.Columns)  # the two ways in which columns come
 NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
 
-OPEN, RUNNING = State.OPEN, State.RUNNING  # to name an Enum's member takes time: 50 ns
+# To look up an Enum's member takes 50 ns; these are needed with every column.
+OPEN, RUNNING, CLOSED = State.OPEN, State.RUNNING, State.CLOSED
+RECEIVE, TAKE, STEP = Transition.RECEIVE, Transition.TAKE, Transition.STEP
+
+
+class AfterFlush(Enum):
+    """What a flush is followed by."""
+
+    NOTHING = 0
+    NEW_LINE = 1
+    END = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFlush:
+    """A flush that waits for its blank columns."""
+
+    ref: Ref  # of the message that asked for it
+    then: AfterFlush
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRewind:
+    """A rewind that waits for the columns that it runs again."""
+
+    ref: Ref  # of the message that asked for it
+    until: int  # what changed is sent once columns up to here are read again
 
 
 class Session:
     """One stream: `open` it, then frames go in by `receive` and columns out by `take`."""
 
-    def __init__(self, session_id: str, model: ModelInfo, limits: Limits, decoders: Decoders):
+    def __init__(self, session_id: str, model: SessionModel) -> None:
+        info, limits = model.info, model.limits
         self.session_id = session_id
-        self._model = model
-        self._limits = limits
+        self.model = model
+        self.options = Options.first(model)
+        self.ink = LineInk(model)
+        self.line = Line(self.options.decoder.copy(), info.column_height, limits.max_rewind_columns)
+        self.picked: Sequence[int] = ()  # which of the columns being run get a result
+        self.newest_row = b""  # the scores whose probabilities were shown last
+        self.newest_shown: Shown = {}  # and these
         self._state = State.NEW
-        self._choices = Choices(model, decoders)
-        self._inbox = Inbox(model.column_height)
-        self._pen = Pen(model, limits)
-        self._line = Line(self._voice, model.column_height, limits.max_rewind_columns)
-        self._told = Told(limits.max_rewind_columns)
-        self._flight = b""  # the columns being run
-        self._message_ends: list[int] = []  # which of those are the last of a message
-        self._then: Callable[[], list[Effect]] = list  # once a rewind or a flush is done
+        self._inbox = Inbox(info.column_height)
+        self._revisions = Revisions(limits.max_rewind_columns)
+        self._in_flight = b""  # the columns being run
+        self._ends_line = False  # whether the line ends with them
+        self._pending: PendingFlush | PendingRewind | None = None
         self._next_index = 0  # of the client's messages
         self._bad_in_a_row = 0
-        self._pace = Pace(limits.max_control_per_s)
+        self._rate_limit = TokenBucket.full(limits.max_control_per_s)
         self._started_s = self._newest_s = 0.0  # when the first and the newest message came
 
     @property
@@ -65,8 +97,8 @@ class Session:
 
     @property
     def closed(self) -> bool:
-        """Whether a `Close` was given; what comes afterwards is dropped."""
-        return self._state is State.CLOSED
+        """Whether a `Close` was returned; what comes afterwards is dropped."""
+        return self._state is CLOSED
 
     @property
     def waiting_columns(self) -> int:
@@ -78,275 +110,318 @@ class Session:
         """Columns that the engine may take now."""
         if self._state is OPEN:
             return self._inbox.head_columns
-        if self._state is State.REWINDING or self._state is State.FLUSHING:
-            return self._line.aside_columns
+        if self._state in (State.REPLAY_DUE, State.FLUSH_DUE):
+            return self.line.piece_columns
         return 0
 
-    # What comes from outside
+    # From the client and the server
 
     def open(self) -> list[Effect]:
-        """Begin; gives `ready`."""
-        self._state = after(self._state, Event.OPEN)
-        return [Send(messages.ready(self.session_id, self._model, self._limits))]
+        """Begin; return `ready`."""
+        self._state = TRANSITIONS[self._state][Transition.OPEN]
+        return [messages.ready(self.session_id, self.model.info, self.model.limits)]
 
     def receive(self, frame: str | bytes, now_s: float) -> list[Effect]:
-        """Take one frame, text or columns, that came at `now_s`; gives what is due at once."""
-        self._state = after(self._state, Event.RECEIVE)
-        if self.closed:
+        """Take one frame, text or columns, that came at `now_s`; return what is due at once."""
+        self._state = TRANSITIONS[self._state][RECEIVE]
+        if self._state is CLOSED:
             return []
-        index = self._next_index
+        index, limits = self._next_index, self.model.limits
         self._next_index = index + 1
         if not index:
             self._started_s = now_s
         try:
             message = frame if isinstance(frame, bytes) else parse_client(frame)
             if isinstance(message, COLUMNS):
-                self._inbox.add_columns(index, message, self._limits)
+                self._inbox.add_columns(index, message, limits)
                 return self._advance()
-            self._inbox.expect(message, self._limits)
+            self._inbox.check(message, limits)
+            control = Control(index, message)
         except MessageError as error:
-            return self._receive_control(Control(index, error), now_s)
-        return self._receive_control(Control(index, message), now_s)
+            control = Control(index, Fault(error.code, str(error), error.ref))
+        self._newest_s = now_s
+        if not self._rate_limit.spend(now_s, self._inbox.cost(control)):
+            return self._fail_over_rate(control)
+        self._inbox.add_control(control)
+        return self._advance()
 
     def goaway(self, time_left_s: float) -> list[Effect]:
         """Tell the client that the server is about to stop."""
-        self._state = after(self._state, Event.NOTIFY)
+        self._state = TRANSITIONS[self._state][Transition.NOTIFY]
         if self.closed:
             return []
         reason = "the server is about to stop"
-        return [Send(messages.Goaway(reason=reason, time_left_ms=round(time_left_s * 1000)))]
+        return [messages.Goaway(reason=reason, time_left_ms=round(time_left_s * 1000))]
 
-    def stopped(self) -> list[Effect]:
-        """The server stops now."""
+    def stop(self) -> list[Effect]:
+        """Close the session because the server is stopping."""
         return self._fail(errors.StoppingError("the server has stopped"))
 
     def idle(self) -> list[Effect]:
-        """Nothing came for too long."""
-        most = self._limits.idle_timeout_s
+        """Close the session because nothing came for too long."""
+        most = self.model.limits.idle_timeout_s
         return self._fail(errors.IdleError(f"no message for {most:g} s, the longest allowed"))
 
-    def expired(self) -> list[Effect]:
-        """The session is too old."""
-        most = self._limits.max_session_s
+    def expire(self) -> list[Effect]:
+        """Close the session because it is too old."""
+        most = self.model.limits.max_session_s
         text = f"the session is {most:g} s old, the most that is allowed"
         return self._fail(errors.SessionExpiredError(text))
 
-    def failed(self, request_note: str) -> list[Effect]:
-        """The server could not do what the client may expect; `request_note` is shown."""
-        return self._fail(InkstreamError(request_note))
+    def fail(self, text: str) -> list[Effect]:
+        """Close the session because of a fault of the server; the client is sent `text`."""
+        return self._fail(InkstreamError(text))
 
     # To the engine and back
 
     def take(self, max_columns: int) -> NDArray[np.uint8] | None:
-        """Columns to run now, [n, H] and read-only, n at most `max_columns`; None if none are due.
+        """Return columns to run now, [n, H] and read-only, n at most `max_columns`; None if none.
 
         They end where a snapshot is due, where a line ends, and before a control message.
         """
-        state = after(self._state, Event.TAKE)
+        state = TRANSITIONS[self._state][TAKE]
         if state is RUNNING:
             data = self._take_new(max_columns)
         else:
-            data = b"" if self.closed else self._line.take_aside(max_columns)
+            data, self.picked = b"" if self.closed else self.line.take_piece(max_columns), ()
         if not data:
             return None
-        self._state, self._flight = state, data
-        return np.frombuffer(data, np.uint8).reshape(-1, self._model.column_height)
+        self._state, self._in_flight = state, data
+        return np.frombuffer(data, np.uint8).reshape(-1, self.model.info.column_height)
 
     def _take_new(self, max_columns: int) -> bytes:
-        """The next columns of the line."""
-        line, inbox, choices = self._line, self._inbox, self._choices
-        left = self._limits.max_line_columns - line.column
-        n_columns = min(inbox.head_columns, max_columns, line.until_snapshot, left)
+        """Remove and return the next columns of the line; note which of them get a result."""
+        line, inbox, options = self.line, self._inbox, self.options
+        n_columns = min(
+            inbox.head_columns,
+            max_columns,
+            SNAPSHOT_SPACING - line.column % SNAPSHOT_SPACING,
+            self.model.limits.max_line_columns - line.column,
+        )
         if n_columns <= 0:
             return b""
-        if self._pen.writes:  # what is blank in ink is no end, and it is never inverse
-            data, self._message_ends = inbox.take(n_columns)
-            return data
-        if choices.in_force.line_end_columns:
-            ahead = inbox.peek(n_columns)
-            n_columns = choices.until_line_end(ahead, line.column, line.ink_end)
-        data, self._message_ends = inbox.take(n_columns)
-        return choices.as_ink(data)
+        self._ends_line = False
+        # Blank columns do not end a line of ink, and the client's polarity is not its matter.
+        if options.in_force.line_end_columns and not self.ink.has_strokes:
+            ahead = options.with_high_ink(inbox.peek(n_columns))
+            n_columns, self._ends_line = options.until_line_end(
+                ahead, line.column, line.ink_end, self.model.info.column_height
+            )
+        data, message_ends = inbox.take(n_columns)
+        self.picked = range(n_columns)
+        if options.in_force.every == "message":
+            self.picked = message_ends
+            if self._ends_line and n_columns - 1 not in message_ends[-1:]:
+                self.picked = [*message_ends, n_columns - 1]
+        return data if self.ink.has_strokes else options.with_high_ink(data)
 
-    def stepped(self, scores: NDArray[np.float32], state: NDArray[np.float32]) -> list[Effect]:
-        """The columns in flight were run: their scores [n, S], and the state [D] after them."""
+    def step(
+        self, scores: NDArray[np.float32], state: NDArray[np.float32], shown: Sequence[Shown]
+    ) -> list[Effect]:
+        """Take the scores [n, S] of the columns that were run, and the state [D] after them.
+
+        `shown` are the probabilities of the `picked` columns, of `probabilities_shown`.
+        """
         if self._state is not RUNNING:
-            return self._stepped_aside(scores)
-        self._state = after(self._state, Event.STEP)
+            return self._step_piece(scores)
+        self._state = TRANSITIONS[RUNNING][STEP]
         self._bad_in_a_row = 0
-        line, choices = self._line, self._choices
+        line = self.line
         first = line.column
-        line.read(scores, state, self._flight)
-        ended = choices.line_ends(line.column, line.ink_end) and not self._pen.writes
-        picked = choices.picked(len(scores), self._message_ends, ended)
-        effects = line.voice.said(line.epoch, first, picked)
-        if self._pen.writes:
-            effects = self._told.pass_on(effects, line.column)
-        if ended:
-            effects += self._flush(self._line_ended)
+        decoded = line.read(scores, state, self._in_flight)
+        effects = results(self, first, scores, decoded, shown)
+        self.picked = ()
+        if self.ink.has_strokes:
+            effects = self._revisions.filter(effects, line.column)
+        if self._ends_line:
+            effects += self._flush(PendingFlush(None, AfterFlush.NEW_LINE))
         return effects + self._advance()
 
-    def _stepped_aside(self, scores: NDArray[np.float32]) -> list[Effect]:
-        """The same, for columns that a rewind or a flush has run."""
-        silent = self._state is State.REPLAYING
-        last = not self._line.aside_columns
-        self._state = after(self._state, Event.LAST_STEP if last else Event.STEP)
+    def _step_piece(self, scores: NDArray[np.float32]) -> list[Effect]:
+        """The same, for columns of a rewind or a flush."""
+        line, is_replay = self.line, self._state is State.REPLAYING
+        last = not line.piece_columns
+        transition = Transition.LAST_STEP if last else STEP
+        self._state = TRANSITIONS[self._state][transition]
         if self.closed:
             return []
-        decided = self._line.read_aside(scores, self._flight)
-        effects = [] if silent else self._told.pass_on(decided, self._line.column)
-        return [*effects, *self._then(), *self._advance()] if last else effects
+        events = line.read_piece(scores, self._in_flight)
+        effects: list[Effect] = []
+        if not is_replay:  # what a flush decided among replayed columns was sent before
+            effects = self._revisions.filter([*event_messages(events, self.ink)], line.column)
+        return [*effects, *self._complete(), *self._advance()] if last else effects
 
     # Control messages
 
-    def _receive_control(self, control: Control, now_s: float) -> list[Effect]:
-        """Queue what is not columns, unless too many came."""
-        self._newest_s = now_s
-        if self._pace.keeps(now_s, self._inbox.cost(control)):
-            self._inbox.add_control(control)
-            return self._advance()
-        return self._fail(self._pace.error, control)
-
     def _advance(self) -> list[Effect]:
-        """Work off the inbox until columns stand at its head that must be read first."""
+        """Process control messages at the inbox's head; close where a line becomes too long."""
         effects: list[Effect] = []
-        while self._state is OPEN and (control := self._inbox.next_control()):
+        inbox = self._inbox
+        while inbox.n_controls and self._state is OPEN and (control := inbox.next_control()):
             effects += self._answer(control)
-        return effects + self._check_length()
-
-    def _check_length(self) -> list[Effect]:
-        """End a session whose line goes on beyond its limit."""
-        most = self._limits.max_line_columns
-        if self._line.column < most or self._state is not OPEN or not self.ready_columns:
-            return []
-        return self._fail(errors.OverLimitError(f"a line has {most} columns at most"))
+        most = self.model.limits.max_line_columns
+        if self.line.column >= most and self._state is OPEN and inbox.head_columns:
+            effects += self._fail(errors.OverLimitError(f"a line has {most} columns at most"))
+        return effects
 
     def _answer(self, control: Control) -> list[Effect]:
-        """Carry out one control message, or say what is wrong with it."""
+        """Carry out one control message, or send what is wrong with it."""
         try:
-            effects = self._carry_out(control)
+            if isinstance(control.message, Fault):
+                return self._refuse(control.message, control.index)
+            effects = self._carry_out(control, control.message)
         except InputError as error:
-            return self._fault(error, control)
+            return self._refuse(Fault(error.code, str(error), control.message.id), control.index)
         self._bad_in_a_row = 0
         return effects
 
-    def _carry_out(self, control: Control) -> list[Effect]:
-        match control.message:
-            case MessageError() as fault:
-                raise fault
-            case requests.Ink() as ink:
-                oldest, read = self._line.oldest, self._line.column
-                portion = self._pen.portion(ink, oldest, read)
-                if self._pace.keeps(self._newest_s, portion.cost - 1):
-                    return self._draw(*self._pen.draw(portion, oldest, read), portion.refits)
-                effects = self._fail(self._pace.error, control)
-            case Held() as held:
-                self._pen.check_columns(held.id)
-                self._inbox.insert(held.data)
-                effects = []
-            case requests.Configure() as message:
-                effects = self._configure(message)
-            case requests.Rewind() as message:
-                effects = self._rewind(message)
-            case requests.Reset() as message:
-                effects = self._new_line()
-                effects += [Send(messages.ResetDone(id=message.id, epoch=self._line.epoch))]
-            case requests.Ping() as message:
-                effects = [Send(messages.Pong(id=message.id))]
-            case _ if self._pen.holds_back:
+    def _carry_out(
+        self, control: Control, message: requests.ClientMessage | HeldColumns
+    ) -> list[Effect]:
+        """Do what a control message asks for; raise an `InputError` if it cannot be done."""
+        effects: list[Effect] = []
+        match message:
+            case requests.Ink():
+                oldest, read = self.line.oldest, self.line.column
+                changes = self.ink.changes(message, oldest, read)
+                if not self._rate_limit.spend(self._newest_s, changes.cost - 1):
+                    return self._fail_over_rate(control)
+                start, data = self.ink.draw(changes, oldest, read)
+                effects = self._insert_columns(start, data, changes.refits)
+            case HeldColumns():
+                self.ink.check_columns(message.id)
+                self._inbox.insert(message.data)
+            case requests.Configure():
+                self.options = self.options.changed(message, self.model)
+                self.newest_row = b""
+                if not self.line.column:
+                    self.line.set_decoder(self.options.decoder.copy())
+                self.line.allow(self.options.allowed)
+                effects = [self.options.in_force]
+            case requests.Rewind():
+                effects = self._rewind_to(message)
+            case requests.Reset():
+                effects = self._begin_line()
+                effects.append(messages.ResetDone(id=message.id, epoch=self.line.epoch))
+            case requests.Ping():
+                effects = [messages.Pong(id=message.id)]
+            case _ if self.ink.holds_back:
                 self._inbox.put_back(control)  # behind the columns that it must wait for
-                effects = self._draw(*self._pen.rest())
-            case requests.Flush() as message:
-                effects = self._flush(partial(self._flushed, message.id))
+                effects = self._insert_columns(*self.ink.rest())
+            case requests.Flush():
+                effects = self._flush(PendingFlush(message.id, AfterFlush.NOTHING))
             case _:
-                effects = self._flush(self._ended)
+                effects = self._flush(PendingFlush(None, AfterFlush.END))
         return effects
 
-    def _configure(self, message: requests.Configure) -> list[Effect]:
-        self._choices.change(message)
-        self._line.listen_anew()
-        self._line.allow(self._choices.allowed)
-        return [Send(self._choices.in_force)]
-
-    def _draw(self, start: int, data: bytes, refits: bool = False) -> list[Effect]:
-        """Have columns of ink read next; those from `start` on are changed where they were read."""
+    def _insert_columns(self, start: int, data: bytes, refits: bool = False) -> list[Effect]:
+        """Let columns of ink be read next; those from `start` on replace columns that were read."""
         self._inbox.insert(data)
-        until = min(self._line.column, start + self._inbox.head_columns)
-        return self._go_back(start, None, until) if refits or start < self._line.column else []
-
-    def _rewind(self, message: requests.Rewind) -> list[Effect]:
-        column, oldest = message.column, self._line.oldest
-        if not oldest <= column <= self._line.column:
-            raise ValueRefusedError(f"column is {column}, allowed: {oldest}..{self._line.column}")
-        self._pen.wipe(column)
-        return self._go_back(column, message.id, column)
-
-    def _go_back(self, column: int, ref: Ref, until: int) -> list[Effect]:
-        """Forget `column` and all after it; tell what stands when they are read up to `until`."""
-        self._line.epoch += 1
-        self._then = partial(self._rewound, ref, until)
-        if column == self._line.column:
-            return self._then()
-        restore = Restore(self._line.rewind(column))
-        if not self._line.aside_columns:
-            return [restore, *self._then()]
-        self._state = after(self._state, Event.REWIND)
-        return [restore]
-
-    def _rewound(self, ref: Ref, until: int) -> list[Effect]:
-        self._line.allow(self._choices.allowed)
-        line, voice = self._line, self._line.voice
-        stands = voice.answer | voice.counts | {"frame": self._pen.fitted}
-        rewound = messages.Rewound(id=ref, epoch=line.epoch, column=line.column, **stands)
-        return self._told.go_back(rewound, until)
-
-    def _flush(self, then: Callable[[], list[Effect]]) -> list[Effect]:
-        """Have the net say all that it holds back, then do what waits for that."""
-        if self._line.voice.settled:
-            return then()
-        self._then = then
-        self._line.flush()
-        self._state = after(self._state, Event.FLUSH)
+        until = min(self.line.column, start + self._inbox.head_columns)
+        if refits or start < self.line.column:
+            return self._go_back(start, PendingRewind(None, until))
         return []
 
-    def _flushed(self, ref: Ref) -> list[Effect]:
-        line, answer = self._line, self._line.voice.answer
-        return [Send(messages.Flushed(id=ref, epoch=line.epoch, columns=line.column, **answer))]
+    def _rewind_to(self, message: requests.Rewind) -> list[Effect]:
+        column, oldest = message.column, self.line.oldest
+        if not oldest <= column <= self.line.column:
+            raise ValueRefusedError(f"column is {column}, allowed: {oldest}..{self.line.column}")
+        self.ink.wipe(column)
+        return self._go_back(column, PendingRewind(message.id, column))
 
-    def _line_ended(self) -> list[Effect]:
-        return [*self._flushed(None), *self._new_line()]
+    def _go_back(self, column: int, rewind: PendingRewind) -> list[Effect]:
+        """Forget `column` and all after it, and run again what a snapshot before it lacks."""
+        self.line.epoch += 1
+        self._pending = rewind
+        if column == self.line.column:
+            return self._complete()
+        restore = Restore(self.line.rewind(column))
+        if not self.line.piece_columns:
+            return [restore, *self._complete()]
+        self._state = TRANSITIONS[self._state][Transition.REWIND]
+        return [restore]
 
-    def _new_line(self) -> list[Effect]:
-        self._pen.lift()
-        self._told.begin()
-        return [Restore(None)] if self._line.begin() else []
+    def _flush(self, flush: PendingFlush) -> list[Effect]:
+        """Have blank columns run that make the net give all that it holds back."""
+        self._pending = flush
+        if self.line.decoder.settled:
+            return self._complete()
+        self.line.flush()
+        self._state = TRANSITIONS[self._state][Transition.FLUSH]
+        return []
 
-    def _voice(self) -> Voice:
-        return voice_of(self._choices.decoder(), self._choices, self._pen.spans)
+    def _complete(self) -> list[Effect]:
+        """Return the effects of the flush or rewind for which the columns have now been run."""
+        pending, self._pending = self._pending, None
+        line, decoder = self.line, self.line.decoder
+        if isinstance(pending, PendingRewind):
+            line.allow(self.options.allowed)
+            rewound = messages.Rewound(
+                id=pending.ref,
+                epoch=line.epoch,
+                column=line.column,
+                label=decoder.label,
+                text=decoder.text,
+                letters=decoder.letters,
+                words=decoder.words,
+                frame=self.ink.fitted,
+            )
+            return self._revisions.rewind(rewound, pending.until)
+        if pending is None:
+            return []
+        label, text = decoder.label, decoder.text
+        flushed = messages.Flushed(
+            id=pending.ref, epoch=line.epoch, columns=line.column, label=label, text=text
+        )
+        effects: list[Effect] = [flushed]
+        if pending.then is AfterFlush.NEW_LINE:
+            effects += self._begin_line()
+        elif pending.then is AfterFlush.END:
+            done = messages.Done(
+                columns=self._inbox.taken,
+                letters=line.letters_before + decoder.letters,
+                words=line.words_before + decoder.words,
+                label=label,
+                text=text,
+                seconds=round(self._newest_s - self._started_s, 3),
+            )
+            effects.append(done)
+            effects += self._close(NORMAL_CLOSURE, "end")
+        return effects
 
-    # Ends
+    def _begin_line(self) -> list[Effect]:
+        """Begin a new line; return the effect that sets the net's state back, if it must be."""
+        self.ink.begin()
+        self._revisions.begin()
+        self.newest_row = b""
+        return [Restore(None)] if self.line.begin(self.options.decoder.copy()) else []
 
-    def _ended(self) -> list[Effect]:
-        answer = self._line.voice.answer | self._line.totals
-        seconds = round(self._newest_s - self._started_s, 3)
-        done = messages.Done(columns=self._inbox.taken, seconds=seconds, **answer)
-        return [*self._flushed(None), Send(done), *self._close(NORMAL_CLOSURE, "end")]
+    # Errors and the end
 
-    def _fault(self, error: InputError, control: Control) -> list[Effect]:
-        """Say what is wrong with a message; too many in a row are fatal."""
+    def _refuse(self, fault: Fault, index: int) -> list[Effect]:
+        """Send what is wrong with a message; close after too many such messages in a row."""
         self._bad_in_a_row += 1
-        fatal = self._bad_in_a_row >= self._limits.max_bad_messages
-        said = failure(error, fatal, **control.source)
-        return [said, *self._close(MEANINGS[error.code].closing, error.code)] if fatal else [said]
+        fatal = self._bad_in_a_row >= self.model.limits.max_bad_messages
+        error = messages.Error(
+            code=fault.code, message=fault.text, fatal=fatal, index=index, ref=fault.id
+        )
+        return [error, *self._close(MEANINGS[fault.code].closing, fault.code)] if fatal else [error]
+
+    def _fail_over_rate(self, control: Control) -> list[Effect]:
+        """Close the session because the client is over the rate limit."""
+        rate = self._rate_limit.rate_per_s
+        text = f"too many messages other than columns or too much ink, allowed: {rate} a second"
+        return self._fail(errors.TooManyControlError(text), control)
 
     def _fail(self, error: InkstreamError, control: Control | None = None) -> list[Effect]:
-        """Say why the session ends, and end it."""
+        """Close the session, and send why; `control` is the message at fault, where one is."""
         if self.closed:
             return []
-        said = failure(error, True, **({} if control is None else control.source))
-        return [said, *self._close(MEANINGS[error.code].closing, error.code)]
+        index, ref = (None, None) if control is None else (control.index, control.message.id)
+        sent = messages.Error(code=error.code, message=str(error), fatal=True, index=index, ref=ref)
+        return [sent, *self._close(MEANINGS[error.code].closing, error.code)]
 
     def _close(self, code: int, reason: str) -> list[Effect]:
-        self._state = after(self._state, Event.CLOSE)
+        self._state = TRANSITIONS[self._state][Transition.CLOSE]
         self._inbox.clear()
         return [Close(code, reason)]

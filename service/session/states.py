@@ -1,14 +1,16 @@
-"""The states of a session and what may happen in each.
+"""The states of a session, and which transition leads from which state to which.
 
-`TRANSITIONS` is the whole rule: an event without a cell in the row of the present state raises
-`IllegalEventError` and changes nothing.
+`TRANSITIONS` is the whole rule: a transition without a cell in the row of the present state raises
+`IllegalTransitionError` and changes nothing.
 
-A session runs at most one piece of columns at a time (`RUNNING`). A rewind puts an earlier state
-back; the kept columns since then are read once more, silently and before anything else, in one or
-several pieces (`REWINDING`, `REPLAYING`). A flush has blank columns run, likewise, until the net
-has said all that it held back (`FLUSHING`, `SETTLING`).
+At most one piece of a session's columns is being run at a time (`RUNNING`). A rewind restores an
+earlier state of the net; the columns that were kept since then are run again before anything else,
+in one or several pieces, and no results are sent for them (`REPLAY_DUE`, `REPLAYING`). A
+flush runs blank columns in the same way, until the decoder has nothing left to decide
+(`FLUSH_DUE`, `FLUSHING`).
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
@@ -21,88 +23,94 @@ class State(IntEnum):
     NEW = 0  # not opened yet
     OPEN = 1  # nothing is being run
     RUNNING = 2  # new columns are being run
-    REWINDING = 3  # kept columns wait for being run once more
-    REPLAYING = 4  # kept columns are being run once more
-    FLUSHING = 5  # blank columns wait for being run
-    SETTLING = 6  # blank columns are being run
+    REPLAY_DUE = 3  # kept columns wait to be run again
+    REPLAYING = 4  # kept columns are being run again
+    FLUSH_DUE = 5  # blank columns wait to be run
+    FLUSHING = 6  # blank columns are being run
     CLOSED = 7
 
 
-class Event(IntEnum):
+class Transition(IntEnum):
     """What happens to a session."""
 
     OPEN = 0
     RECEIVE = 1  # a frame came
     TAKE = 2  # columns went to the engine
     STEP = 3  # their scores came back
-    LAST_STEP = 4  # the same, and these were the last columns of a rewind or a flush
-    REWIND = 5  # an earlier state is put back
-    FLUSH = 6  # the net is to say what it holds back
-    NOTIFY = 7  # the client is told what it did not ask for
+    LAST_STEP = 4  # the same, and these were the last columns of a replay or a flush
+    REWIND = 5  # an earlier state is restored
+    FLUSH = 6  # blank columns are to be run
+    NOTIFY = 7  # the client is sent what it did not ask for
     CLOSE = 8
 
 
-TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
-    State.NEW: {Event.OPEN: State.OPEN, Event.CLOSE: State.CLOSED},
-    State.OPEN: {
-        Event.RECEIVE: State.OPEN,
-        Event.TAKE: State.RUNNING,
-        Event.REWIND: State.REWINDING,
-        Event.FLUSH: State.FLUSHING,
-        Event.NOTIFY: State.OPEN,
-        Event.CLOSE: State.CLOSED,
-    },
-    State.RUNNING: {
-        Event.RECEIVE: State.RUNNING,
-        Event.STEP: State.OPEN,
-        Event.NOTIFY: State.RUNNING,
-        Event.CLOSE: State.CLOSED,
-    },
-    State.REWINDING: {
-        Event.RECEIVE: State.REWINDING,
-        Event.TAKE: State.REPLAYING,
-        Event.NOTIFY: State.REWINDING,
-        Event.CLOSE: State.CLOSED,
-    },
-    State.REPLAYING: {
-        Event.RECEIVE: State.REPLAYING,
-        Event.STEP: State.REWINDING,
-        Event.LAST_STEP: State.OPEN,
-        Event.NOTIFY: State.REPLAYING,
-        Event.CLOSE: State.CLOSED,
-    },
-    State.FLUSHING: {
-        Event.RECEIVE: State.FLUSHING,
-        Event.TAKE: State.SETTLING,
-        Event.NOTIFY: State.FLUSHING,
-        Event.CLOSE: State.CLOSED,
-    },
-    State.SETTLING: {
-        Event.RECEIVE: State.SETTLING,
-        Event.STEP: State.FLUSHING,
-        Event.LAST_STEP: State.OPEN,
-        Event.NOTIFY: State.SETTLING,
-        Event.CLOSE: State.CLOSED,
-    },
-    State.CLOSED: {  # what was under way may still arrive, and is dropped
-        Event.RECEIVE: State.CLOSED,
-        Event.TAKE: State.CLOSED,
-        Event.STEP: State.CLOSED,
-        Event.LAST_STEP: State.CLOSED,
-        Event.NOTIFY: State.CLOSED,
-        Event.CLOSE: State.CLOSED,
-    },
-}
-
-
-class IllegalEventError(InkstreamError):
+class IllegalTransitionError(InkstreamError):
     """The caller did what the session's state does not allow; nothing was changed."""
 
 
-def after(state: State, event: Event) -> State:
-    """The state that `event` leads to from `state`; raises `IllegalEventError` if to none."""
-    try:
-        return TRANSITIONS[state][event]
-    except KeyError:
-        allowed = ", ".join(possible.name for possible in TRANSITIONS[state])
-        raise IllegalEventError(f"{event.name} in state {state.name}, allowed: {allowed}") from None
+class Row(dict[Transition, State]):
+    """The cells of one state; looking up a transition without a cell raises the error."""
+
+    def __init__(self, state: State, cells: Mapping[Transition, State]) -> None:
+        super().__init__(cells)
+        self.state = state
+
+    def __missing__(self, transition: Transition) -> State:
+        allowed = ", ".join(possible.name for possible in self)
+        raise IllegalTransitionError(
+            f"{transition.name} in state {self.state.name}, allowed: {allowed}"
+        )
+
+
+_CELLS: Final[dict[State, dict[Transition, State]]] = {
+    State.NEW: {Transition.OPEN: State.OPEN, Transition.CLOSE: State.CLOSED},
+    State.OPEN: {
+        Transition.RECEIVE: State.OPEN,
+        Transition.TAKE: State.RUNNING,
+        Transition.REWIND: State.REPLAY_DUE,
+        Transition.FLUSH: State.FLUSH_DUE,
+        Transition.NOTIFY: State.OPEN,
+        Transition.CLOSE: State.CLOSED,
+    },
+    State.RUNNING: {
+        Transition.RECEIVE: State.RUNNING,
+        Transition.STEP: State.OPEN,
+        Transition.NOTIFY: State.RUNNING,
+        Transition.CLOSE: State.CLOSED,
+    },
+    State.REPLAY_DUE: {
+        Transition.RECEIVE: State.REPLAY_DUE,
+        Transition.TAKE: State.REPLAYING,
+        Transition.NOTIFY: State.REPLAY_DUE,
+        Transition.CLOSE: State.CLOSED,
+    },
+    State.REPLAYING: {
+        Transition.RECEIVE: State.REPLAYING,
+        Transition.STEP: State.REPLAY_DUE,
+        Transition.LAST_STEP: State.OPEN,
+        Transition.NOTIFY: State.REPLAYING,
+        Transition.CLOSE: State.CLOSED,
+    },
+    State.FLUSH_DUE: {
+        Transition.RECEIVE: State.FLUSH_DUE,
+        Transition.TAKE: State.FLUSHING,
+        Transition.NOTIFY: State.FLUSH_DUE,
+        Transition.CLOSE: State.CLOSED,
+    },
+    State.FLUSHING: {
+        Transition.RECEIVE: State.FLUSHING,
+        Transition.STEP: State.FLUSH_DUE,
+        Transition.LAST_STEP: State.OPEN,
+        Transition.NOTIFY: State.FLUSHING,
+        Transition.CLOSE: State.CLOSED,
+    },
+    State.CLOSED: {  # what was under way may still arrive, and is dropped
+        Transition.RECEIVE: State.CLOSED,
+        Transition.TAKE: State.CLOSED,
+        Transition.STEP: State.CLOSED,
+        Transition.LAST_STEP: State.CLOSED,
+        Transition.NOTIFY: State.CLOSED,
+        Transition.CLOSE: State.CLOSED,
+    },
+}
+TRANSITIONS: Final = {state: Row(state, cells) for state, cells in _CELLS.items()}

@@ -21,7 +21,7 @@ from inkstream.service.protocol.server_messages import (
     encode,
 )
 from inkstream.service.service import RunningModel, Service
-from inkstream.service.session import Close, Effect, Send
+from inkstream.service.session import Close, Effect, Restore
 
 DIRECT: Final = "inkstream.direct"  # the ASGI extension that offers a `DirectConnection`
 PAUSE_FROM: Final = 512  # messages in the outbox: from here on the client is paused
@@ -72,9 +72,8 @@ class Stream:
 
     async def run(self, session_id: str, scope: AsgiEvent, client: str) -> None:
         """Serve the session until either side closes."""
-        self._session = self._model.new_session(session_id, self._limits)
-        self._seat = self._engine.attach(self._session, self._deliver)
-        self._engine.apply(self._seat, self._session.open())
+        self._session = self._model.new_session(session_id)
+        self._member = self._engine.attach(self._session, self._deliver)
         self._opened_s = self._received_s = self._loop.time()
         self._connection = scope.get("extensions", {}).get(DIRECT)
         subprotocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None
@@ -83,15 +82,15 @@ class Stream:
             log.info("session opened", session=session_id, client=client)
             code = await self._exchange()
         finally:
-            self._engine.detach(self._seat)
+            self._engine.detach(self._member)
         seconds = round(self._loop.time() - self._opened_s, 3)
         log.info("session closed", session=session_id, code=code, seconds=seconds)
 
     def say_goodbye(self, time_left_s: float) -> None:
         """Tell the client that the server is about to stop; close now if no time is left."""
         session = self._session
-        effects = session.goaway(time_left_s) if time_left_s > 0 else session.stopped()
-        self._engine.apply(self._seat, effects)
+        effects = session.goaway(time_left_s) if time_left_s > 0 else session.stop()
+        self._engine.apply(self._member, effects)
 
     async def _exchange(self) -> int:
         """Read and write until either side closes; return the closing code."""
@@ -128,10 +127,10 @@ class Stream:
             return
         self._received_s = self._loop.time()
         try:
-            self._engine.receive(self._seat, message, self._received_s)
+            self._engine.receive(self._member, message, self._received_s)
         except Exception:
             log.exception("session failed", session=self._session.session_id)
-            self._engine.apply(self._seat, self._session.failed("the service failed"))
+            self._engine.apply(self._member, self._session.fail("the service failed"))
         if self._may_read.is_set() and self._is_behind(
             self._limits.max_waiting_columns, PAUSE_FROM
         ):
@@ -156,13 +155,13 @@ class Stream:
     def _deliver(self, effects: list[Effect]) -> None:
         """Send what the session has for the client, at once where that needs no waiting."""
         for effect in effects:
-            if isinstance(effect, Send):
-                if isinstance(effect.message, Error):
-                    self._observer.error(effect.message.code)
-                if not self._send_now(effect.message):
-                    self._post(effect.message)
-            elif isinstance(effect, Close):
+            if isinstance(effect, Close):
                 self._close = effect
+            elif not isinstance(effect, Restore):
+                if isinstance(effect, Error):
+                    self._observer.error(effect.code)
+                if not self._send_now(effect):
+                    self._post(effect)
         idle = self._posted
         if idle is not None and (self._outbox or self._close) and not idle.done():
             idle.set_result(None)
@@ -219,5 +218,5 @@ class Stream:
             self._timer = self._loop.call_at(due_s, self._check_deadlines)
         else:
             session = self._session
-            effects = session.expired() if now_s >= expiry_s else session.idle()
-            self._engine.apply(self._seat, effects)
+            effects = session.expire() if now_s >= expiry_s else session.idle()
+            self._engine.apply(self._member, effects)

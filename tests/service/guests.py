@@ -12,8 +12,8 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service.engine.engine import Engine
 from inkstream.service.limits import Limits
-from inkstream.service.protocol.server_messages import ModelInfo, ServerMessage
-from inkstream.service.session import Close, Effect, Send, Session, decoders_of
+from inkstream.service.protocol.server_messages import ServerMessage
+from inkstream.service.session import Close, Effect, Restore, Session, SessionModel
 from tests.service.lone import LIMITS
 
 DEADLINE_S = 20.0  # far beyond what anything here takes, on the busiest machine
@@ -89,23 +89,21 @@ class Guest:
     """A session in an engine; keeps what it says, in order."""
 
     def __init__(self, engine: Engine, net: Runtime, limits: Limits = LIMITS) -> None:
-        model = ModelInfo.of(net.metadata)
-        self.session = Session("guest", model, limits, decoders_of(net.config))
+        self.session = Session("guest", SessionModel.of(net.metadata, limits))
         self.said: list[ServerMessage] = []
         self.close: Close | None = None
         self._engine = engine
         self._news = asyncio.Event()
-        self.seat = engine.attach(self.session, self._deliver)
-        engine.apply(self.seat, self.session.open())
+        self.member = engine.attach(self.session, self._deliver)
 
     def send(self, *frames: str | bytes) -> None:
         """Let frames come, a second apart."""
         for frame in frames:
-            self._engine.receive(self.seat, frame, 0.0)
+            self._engine.receive(self.member, frame, 0.0)
 
     def leave(self) -> None:
         """Vanish."""
-        self._engine.detach(self.seat)
+        self._engine.detach(self.member)
 
     async def hear(self, count: int) -> list[ServerMessage]:
         """Wait until `count` messages were said beside `ready`; gives all of these."""
@@ -125,13 +123,11 @@ class Guest:
     def _deliver(self, effects: list[Effect]) -> None:
         for effect in effects:
             assert self.close is None, f"{effect} after the close"
-            match effect:
-                case Send(message):
-                    self.said.append(message)
-                case Close():
-                    self.close = effect
-                case _:
-                    raise AssertionError(f"{effect} was delivered")
+            assert not isinstance(effect, Restore), f"{effect} was delivered"
+            if isinstance(effect, Close):
+                self.close = effect
+            else:
+                self.said.append(effect)
         self._news.set()
 
 

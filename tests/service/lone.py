@@ -15,8 +15,20 @@ from inkstream.model.runtime import Runtime
 from inkstream.model.training.ngrams import build
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.events import Event, Letter, Punctuation, Word
-from inkstream.service.protocol.server_messages import Error, ModelInfo, Result, ServerMessage
-from inkstream.service.session import NO_LANGUAGES, Close, Effect, Restore, Session, decoders_of
+from inkstream.service.protocol.server_messages import (
+    Error,
+    Result,
+    ServerMessage,
+)
+from inkstream.service.session import (
+    NO_LANGUAGES,
+    Close,
+    Effect,
+    Restore,
+    Session,
+    SessionModel,
+    probabilities_shown,
+)
 from tests import builders
 
 BLANK = bytes(28)
@@ -62,9 +74,8 @@ class Lone:
         limits: Limits = LIMITS,
         languages: Mapping[str, Language] = NO_LANGUAGES,
     ) -> None:
-        self.model = ModelInfo.of(runtime.metadata)
-        self.decoders = decoders_of(runtime.config, languages)
-        self.session = Session("lone", self.model, limits, self.decoders)
+        self.model = SessionModel.of(runtime.metadata, limits, languages)
+        self.session = Session("lone", self.model)
         self.said: list[ServerMessage] = []
         self.close: Close | None = None
         self._runtime = runtime
@@ -86,7 +97,7 @@ class Lone:
         for _ in range(runs):
             scores, after = self._runtime.run(piece[:, None], self._state)
         self._state = after.copy()
-        effects = self.session.stepped(scores[:, 0], after[0])
+        effects = stepped(self.session, scores[:, 0], after[0])
         after.fill(np.nan)  # what the session keeps of it must be its own
         self.apply(effects)
         return True
@@ -105,7 +116,7 @@ class Lone:
             elif isinstance(effect, Close):
                 self.close = effect
             else:
-                self.said.append(effect.message)
+                self.said.append(effect)
 
     def heard(self) -> list[ServerMessage]:
         """What was said since the last call."""
@@ -121,6 +132,14 @@ class Lone:
 
     def _restore(self, row: NDArray[np.float32] | None) -> None:
         self._state = self._runtime.initial_state(1) if row is None else row[None].copy()
+
+
+def stepped(
+    session: Session, scores: NDArray[np.float32], state: NDArray[np.float32]
+) -> list[Effect]:
+    """What a session does when its columns were run without those of others."""
+    (shown,) = probabilities_shown([session], [scores])
+    return session.step(scores, state, shown)
 
 
 def message(kind: str, **fields: Any) -> str:

@@ -10,8 +10,8 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.service.access import Access
 from inkstream.service.admission import Sessions
 from inkstream.service.engine.engine import Engine
-from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.service import RunningModel, Service
+from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
 from inkstream.service.websocket.endpoint import StreamEndpoint
 from tests.service.guests import DEADLINE_S, Net, Tally
@@ -112,7 +112,8 @@ async def serving(
     tally = tally or Tally()
     net, chosen = Net(checkpoint), Settings.load(**settings)
     engine = Engine(net, max_batch=8, max_columns=64, observer=tally)
-    models = {"tiny": RunningModel(ModelInfo.of(net.metadata), net.metadata, engine)}
+    model = SessionModel.of(net.metadata, chosen.limits)
+    models = {"tiny": RunningModel(model, net.metadata, engine)}
     sessions = Sessions(chosen.limits, tally)
     service = Service(chosen, chosen.limits, models, sessions, Access(chosen), tally)
     engine.start()

@@ -112,7 +112,7 @@ class ClientMachine(RuleBasedStateMachine):
 
     def _furthest(self) -> int:
         session: Any = self.wire.lone.session
-        return int(session._line.oldest) + LIMITS.max_rewind_columns
+        return int(session.line.oldest) + LIMITS.max_rewind_columns
 
     @rule()
     def reset(self) -> None:

@@ -191,7 +191,7 @@ async def test_a_session_that_fails_alone_is_ended_and_its_neighbours_go_on(net:
     assert np.abs(curve(both[1]) - alone(net, line(2, seed=2))).max() < 1e-5
 
 
-@pytest.mark.parametrize("method", ["take", "stepped"])
+@pytest.mark.parametrize("method", ["take", "step"])
 async def test_the_engine_outlives_a_session_that_breaks(
     net: Net, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -212,7 +212,7 @@ async def test_the_engine_outlives_a_listener_that_breaks(net: Net) -> None:
 
     async with running(net) as engine:
         broken, healthy = Guest(engine, net), Guest(engine, net)
-        broken.seat.deliver = deaf
+        broken.member.deliver = deaf
         broken.send(INK)
         healthy.send(INK)
         await healthy.hear(1)

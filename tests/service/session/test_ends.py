@@ -9,7 +9,7 @@ import pytest
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Error, Goaway
 from inkstream.service.session import Close, Session
-from tests.service.lone import INK, Lone, error_in, kinds, message, only, results
+from tests.service.lone import INK, Lone, error_in, kinds, message, only, results, stepped
 
 # Bad messages in a row, and too many of any kind
 
@@ -80,7 +80,7 @@ def test_a_failed_run_is_our_fault_and_fatal(net: Runtime) -> None:
     lone.send(INK, message("ping"))
     lone.heard()
     lone.session.take(1)
-    lone.apply(lone.session.failed("the net failed on these columns"))
+    lone.apply(lone.session.fail("the net failed on these columns"))
     error = error_in(lone.heard())
     assert (error.code, error.message) == ("internal", "the net failed on these columns")
     assert (error.fatal, error.index) == (True, None)
@@ -100,12 +100,12 @@ def test_goaway_leaves_the_session_open(net: Runtime) -> None:
     [
         (Session.idle, "idle", "no message for 60 s, the longest allowed", 4408),
         (
-            Session.expired,
+            Session.expire,
             "session_expired",
             "the session is 600 s old, the most that is allowed",
             4440,
         ),
-        (Session.stopped, "stopping", "the server has stopped", 1001),
+        (Session.stop, "stopping", "the server has stopped", 1001),
     ],
 )
 def test_a_close_by_the_server_says_why(
@@ -126,4 +126,4 @@ def test_scores_that_come_after_the_close_are_dropped(net: Runtime) -> None:
     lone.session.take(1)
     lone.apply(lone.session.idle())
     scores, state = net.run(np.frombuffer(INK, np.uint8).reshape(1, 1, 28), net.initial_state(1))
-    assert lone.session.stepped(scores[:, 0], state[0]) == []
+    assert stepped(lone.session, scores[:, 0], state[0]) == []

@@ -183,7 +183,7 @@ def test_strokes_in_any_order_and_at_any_pace_are_read_as_if_written_at_once(
         expected = longer
         if number in wipes:
             lone.drain()
-            read = lone.session._line.column
+            read = lone.session.line.column
             column = read - int(wipes[number] * min(read, 50))
             lone.send(message("rewind", column=column))
             expected = expected[:column]

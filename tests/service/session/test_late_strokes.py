@@ -227,7 +227,7 @@ def test_strokes_in_any_order_and_any_pieces_end_in_the_same_columns_text_and_ev
     whole = Lone(line_net)
     order = data.draw(st.permutations(range(len(strokes))))
     expected = whole.ask(ink(*[piece(name, strokes[name]) for name in order]), message("flush"))
-    assert lone.session._line.column == whole.session._line.column
+    assert lone.session.line.column == whole.session.line.column
     assert said[-1].text == expected[-1].text  # type: ignore[union-attr]
     ours, theirs = standing(said), standing(expected)
     for event in ours + theirs:

@@ -12,7 +12,8 @@ from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.runtime import Runtime
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import Configured
-from inkstream.service.session import decoders_of, message_of
+from inkstream.service.session import SessionModel, message_of
+from inkstream.service.session.options import decoder_for
 from tests.service.lone import LANGUAGES, LIMITS
 from tests.service.machine import (
     TOLERANCE,
@@ -115,7 +116,7 @@ class LineOracle(Oracle):
     def _read(self) -> None:
         """Have the whole line read; `_said` is what follows from each of its items."""
         config = self._net.config
-        decoder = decoders_of(config, LANGUAGES)(self._told)
+        decoder = decoder_for(SessionModel.of(self._net.metadata, LIMITS, LANGUAGES), self._told)
         assert isinstance(decoder, TranscriptDecoder)
         self._decoder = decoder
         self._said: list[list[Message]] = []

@@ -27,6 +27,7 @@ from tests.service.lone import (
     message,
     only,
     results,
+    stepped,
 )
 
 # Ready
@@ -153,7 +154,7 @@ def test_messages_wait_while_columns_are_being_run(net: Runtime) -> None:
     lone.send(message("ping", id="p"))
     assert lone.heard() == []
     scores, state = net.run(np.frombuffer(INK, np.uint8).reshape(1, 1, 28), net.initial_state(1))
-    lone.apply(lone.session.stepped(scores[:, 0], state[0]))
+    lone.apply(stepped(lone.session, scores[:, 0], state[0]))
     assert kinds(lone.heard()) == ["result", "pong"]
 
 

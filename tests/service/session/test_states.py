@@ -7,37 +7,37 @@ import pytest
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.session import Session
-from inkstream.service.session.states import Event, IllegalEventError, State, after
-from tests.service.lone import LIMITS, LINE_INK, Lone, message, only
+from inkstream.service.session.states import TRANSITIONS, IllegalTransitionError, State, Transition
+from tests.service.lone import LINE_INK, Lone, message, only, stepped
 
 # States: every cell of the table
 
 TABLE = """
-            OPEN  RECEIVE    TAKE       STEP       LAST_STEP  REWIND     FLUSH     NOTIFY     CLOSE
-  NEW       OPEN  -          -          -          -          -          -         -          CLOSED
-  OPEN      -     OPEN       RUNNING    -          -          REWINDING  FLUSHING  OPEN       CLOSED
-  RUNNING   -     RUNNING    -          OPEN       -          -          -         RUNNING    CLOSED
-  REWINDING -     REWINDING  REPLAYING  -          -          -          -         REWINDING  CLOSED
-  REPLAYING -     REPLAYING  -          REWINDING  OPEN       -          -         REPLAYING  CLOSED
-  FLUSHING  -     FLUSHING   SETTLING   -          -          -          -         FLUSHING   CLOSED
-  SETTLING  -     SETTLING   -          FLUSHING   OPEN       -          -         SETTLING   CLOSED
-  CLOSED    -     CLOSED     CLOSED     CLOSED     CLOSED     -          -         CLOSED     CLOSED
+             OPEN RECEIVE    TAKE      STEP       LAST_STEP REWIND     FLUSH     NOTIFY     CLOSE
+  NEW        OPEN -          -         -          -         -          -         -          CLOSED
+  OPEN       -    OPEN       RUNNING   -          -         REPLAY_DUE FLUSH_DUE OPEN       CLOSED
+  RUNNING    -    RUNNING    -         OPEN       -         -          -         RUNNING    CLOSED
+  REPLAY_DUE -    REPLAY_DUE REPLAYING -          -         -          -         REPLAY_DUE CLOSED
+  REPLAYING  -    REPLAYING  -         REPLAY_DUE OPEN      -          -         REPLAYING  CLOSED
+  FLUSH_DUE  -    FLUSH_DUE  FLUSHING  -          -         -          -         FLUSH_DUE  CLOSED
+  FLUSHING   -    FLUSHING   -         FLUSH_DUE  OPEN      -          -         FLUSHING   CLOSED
+  CLOSED     -    CLOSED     CLOSED    CLOSED     CLOSED    -          -         CLOSED     CLOSED
 """
 HEADER, *ROWS = [line.split() for line in TABLE.strip().splitlines()]
 CELLS = [
-    (State[row[0]], Event[event], None if cell == "-" else State[cell])
+    (State[row[0]], Transition[event], None if cell == "-" else State[cell])
     for row in ROWS
     for event, cell in zip(HEADER, row[1:], strict=True)
 ]
-CALLS: dict[Event, Callable[[Session, Runtime], object]] = {
-    Event.OPEN: lambda session, net: session.open(),
-    Event.RECEIVE: lambda session, net: session.receive(LINE_INK, 0.0),
-    Event.TAKE: lambda session, net: session.take(1),
-    Event.STEP: lambda session, net: session.stepped(
-        np.zeros((1, 7), np.float32), net.initial_state(1)[0]
+CALLS: dict[Transition, Callable[[Session, Runtime], object]] = {
+    Transition.OPEN: lambda session, net: session.open(),
+    Transition.RECEIVE: lambda session, net: session.receive(LINE_INK, 0.0),
+    Transition.TAKE: lambda session, net: session.take(1),
+    Transition.STEP: lambda session, net: stepped(
+        session, np.zeros((1, 7), np.float32), net.initial_state(1)[0]
     ),
-    Event.NOTIFY: lambda session, net: session.goaway(1.0),
-    Event.CLOSE: lambda session, net: session.failed("no luck"),
+    Transition.NOTIFY: lambda session, net: session.goaway(1.0),
+    Transition.CLOSE: lambda session, net: session.fail("no luck"),
 }
 
 
@@ -47,23 +47,23 @@ def in_state(state: State, net: Runtime) -> Session:
     session = lone.session
     match state:
         case State.NEW:
-            return Session("new", lone.model, LIMITS, lone.decoders)
+            return Session("new", lone.model)
         case State.OPEN:
             lone.send(LINE_INK)
         case State.RUNNING:
             lone.send(LINE_INK * 2)
             session.take(1)
-        case State.REWINDING:
+        case State.REPLAY_DUE:
             lone.ask(LINE_INK * 9)
             lone.send(message("rewind", column=7))
         case State.REPLAYING:
             lone.ask(LINE_INK * 9)
             lone.send(message("rewind", column=7))
             session.take(1)
-        case State.FLUSHING:
+        case State.FLUSH_DUE:
             lone.ask(LINE_INK * 2)
             lone.send(message("flush"))
-        case State.SETTLING:
+        case State.FLUSHING:
             lone.ask(LINE_INK * 2)
             lone.send(message("flush"))
             session.take(1)
@@ -75,26 +75,28 @@ def in_state(state: State, net: Runtime) -> Session:
 
 def test_the_table_names_every_state_and_event() -> None:
     assert [row[0] for row in ROWS] == [state.name for state in State]
-    assert [event.name for event in Event] == HEADER
+    assert [event.name for event in Transition] == HEADER
 
 
 @pytest.mark.parametrize(("state", "event", "then"), CELLS)
-def test_every_cell_of_the_table(state: State, event: Event, then: State | None) -> None:
+def test_every_cell_of_the_table(state: State, event: Transition, then: State | None) -> None:
     if then is None:
-        with pytest.raises(IllegalEventError, match=f"{event.name} in state {state.name}, allowed"):
-            after(state, event)
+        with pytest.raises(
+            IllegalTransitionError, match=f"{event.name} in state {state.name}, allowed"
+        ):
+            TRANSITIONS[state][event]
     else:
-        assert after(state, event) is then
+        assert TRANSITIONS[state][event] is then
 
 
 @pytest.mark.parametrize(("state", "event", "then"), [cell for cell in CELLS if cell[1] in CALLS])
 def test_every_call_in_every_state(
-    line_net: Runtime, state: State, event: Event, then: State | None
+    line_net: Runtime, state: State, event: Transition, then: State | None
 ) -> None:
     session = in_state(state, line_net)
     waiting = session.waiting_columns
     if then is None:
-        with pytest.raises(IllegalEventError):
+        with pytest.raises(IllegalTransitionError):
             CALLS[event](session, line_net)
         assert (session.state, session.waiting_columns) == (state, waiting)
     else:
@@ -109,5 +111,5 @@ def test_a_replay_in_two_pieces_comes_back_between_them(line_net: Runtime) -> No
     states = [lone.session.state]
     while lone.step(max_columns=4):
         states.append(lone.session.state)
-    assert states == [State.REWINDING, State.REWINDING, State.OPEN]
+    assert states == [State.REPLAY_DUE, State.REPLAY_DUE, State.OPEN]
     assert only(lone.heard()).type == "rewound"

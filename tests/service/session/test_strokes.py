@@ -108,7 +108,7 @@ def test_the_last_stroke_behind_a_long_line_is_taken_back(line_net: Runtime) -> 
     whole = Lone(line_net)
     whole.ask(drawn(*strokes, [(2150, 20), (2200, 99)]).tobytes())
     assert flushed(lone).text == flushed(whole).text
-    assert lone.session._line.column == whole.session._line.column
+    assert lone.session.line.column == whole.session.line.column
 
 
 def test_a_stroke_is_replaced_in_one_message(line_net: Runtime) -> None:

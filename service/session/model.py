@@ -1,0 +1,41 @@
+"""What the sessions of one model share, and what is no part of any session's state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from inkstream.model.checkpoint import Metadata
+from inkstream.model.config import ModelConfig
+from inkstream.model.decoding.ngrams import Language
+from inkstream.service.limits import Limits
+from inkstream.service.protocol.server_messages import ModelInfo
+
+NO_LANGUAGES: Final[Mapping[str, Language]] = MappingProxyType({})
+NO_METRICS: Final[Mapping[str, float]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionModel:
+    """A model, its language models and the limits of its sessions; none of it ever changes."""
+
+    info: ModelInfo
+    config: ModelConfig
+    limits: Limits
+    languages: Mapping[str, Language]  # by name
+
+    @classmethod
+    def of(
+        cls,
+        metadata: Metadata,
+        limits: Limits,
+        languages: Mapping[str, Language] = NO_LANGUAGES,
+        metrics: Mapping[str, float] = NO_METRICS,
+    ) -> "SessionModel":
+        """Return what sessions need of a net; `metrics` are figures that clients are shown."""
+        info = ModelInfo.of(metadata, metrics, languages)
+        return cls(info, metadata.config, limits, languages)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SessionModel":
+        """Return the same object: a copy of a session has the same model."""
+        return self
