@@ -28,7 +28,7 @@ class DigitLines:
         self._labels = digits.labels
 
     def draw(self, random: np.random.Generator, column_height: int) -> LineSample:
-        """One number, somewhere in the rows."""
+        """Draw one number, somewhere in the rows."""
         rows = round(column_height * (SMALLEST + (1 - SMALLEST) * random.random()))
         top = int(random.integers(column_height - rows + 1))
         wider = math.exp(random.uniform(math.log(NARROWEST), math.log(WIDEST)))
@@ -51,7 +51,9 @@ class DigitLines:
 
 
 def _scaled(image: NDArray[np.uint8], rows: int, wider: float, shear: float) -> NDArray[np.uint8]:
-    """The part of an image that has ink, slanted and brought to so many rows: [rows, width]."""
+    """Return the part of an image that has ink, slanted and brought to so many rows: [rows,
+    width].
+    """
     down, across = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
     top, bottom, left, right = down[0], down[-1] + 1, across[0], across[-1] + 1
     scale = (bottom - top) / rows

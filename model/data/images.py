@@ -43,11 +43,12 @@ class Dataset:
         return digest.hexdigest()
 
     def take(self, indices: NDArray[np.int64]) -> "Dataset":
-        """The images at `indices`, in that order."""
+        """Return the images at `indices`, in that order."""
         return Dataset(self.name, self.columns[indices], self.answers[indices], self.labels)
 
     def split(self, held_out: int, seed: int) -> tuple["Dataset", "Dataset"]:
-        """(training, held out): `held_out` images drawn at random, the same ones for a seed.
+        """Return (training, held out): `held_out` images drawn at random, the same for the same
+        seed.
 
         Raises `DataError` when nothing would be left to train on.
         """
@@ -88,7 +89,9 @@ def _folder(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
 
 
 def _csv(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Rows of a label and a square image's pixels, row by row, 0 = paper; a header is skipped."""
+    """Yield rows of a label and a square image's pixels, row by row, 0 = paper; a header is
+    skipped.
+    """
     with source.open(newline="") as file:
         for number, (label, *pixels) in enumerate(filter(None, csv.reader(file)), 1):
             place = f"{source}, row {number}"
@@ -107,7 +110,7 @@ def _csv(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
 
 
 def _columns(image: ImageSource, place: str) -> NDArray[np.uint8]:
-    """The columns of one sample; a fault is told with the place where it stands."""
+    """Return the columns of one sample; an error names the place of the sample."""
     try:
         return digit_columns(image, COLUMN_HEIGHT)
     except ImageError as error:

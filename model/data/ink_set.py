@@ -69,7 +69,7 @@ class InkSet:
         return len(self.labels)
 
     def piece(self, index: int) -> Piece:
-        """The piece at `index`; its strokes are views."""
+        """Return the piece at `index`; its strokes are views."""
         first, end = self.piece_starts[index : index + 2]
         bounds = self.stroke_starts[first : end + 1]
         cuts = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
@@ -84,7 +84,7 @@ class InkSet:
         )
 
     def take(self, indices: NDArray[np.int64]) -> "InkSet":
-        """The pieces at `indices`, in that order; all writer names stay."""
+        """Return the pieces at `indices`, in that order; all writer names stay."""
         strokes, piece_starts = spread(self.piece_starts[indices], self.piece_starts[indices + 1])
         points, stroke_starts = spread(self.stroke_starts[strokes], self.stroke_starts[strokes + 1])
         return InkSet(
@@ -101,7 +101,7 @@ class InkSet:
         )
 
     def joined(self) -> NDArray[np.bool_]:
-        """[N], whether a stroke of a piece goes on from one letter to another, as the data tell."""
+        """Mark the pieces, [N], in which a stroke joins two letters according to the data."""
         known = np.flatnonzero(self.letter_of_point >= 0)
         letters = self.letter_of_point[known]
         strokes = np.searchsorted(self.stroke_starts, known, "right") - 1
@@ -140,7 +140,7 @@ class InkSet:
         return ink
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays as they are stored: texts as UTF-8 bytes and where each one starts."""
+        """Return all arrays as they are stored: texts as UTF-8 bytes and where each one starts."""
         arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in ARRAYS}
         for name in TEXTS:
             encoded = [text.encode() for text in getattr(self, name)]
@@ -223,7 +223,7 @@ class Builder:
         self._guides.append(np.asarray(guides) - origin[1])
 
     def ink(self) -> InkSet:
-        """All pieces, in the order in which they came.
+        """Return all pieces, in the order in which they came.
 
         The ink of a writer who has a piece larger than 16 bits is halved until that fits.
         """
@@ -252,7 +252,7 @@ class Builder:
 
 
 def _spans(starts: NDArray[np.int64], count: int, end: int) -> bool:
-    """Whether `starts` cuts 0..end into `count` parts."""
+    """Return whether `starts` cuts 0..end into `count` parts."""
     return (
         len(starts) == count + 1
         and starts[0] == 0
@@ -262,7 +262,7 @@ def _spans(starts: NDArray[np.int64], count: int, end: int) -> bool:
 
 
 def _texts(stored: dict[str, NDArray[Any]], name: str) -> tuple[str, ...]:
-    """The texts that were stored as bytes and offsets."""
+    """Return the texts that were stored as bytes and offsets."""
     content = stored[f"{name}_bytes"].tobytes()
     starts = stored[f"{name}_starts"].tolist()
     return tuple(content[start:stop].decode() for start, stop in itertools.pairwise(starts))
@@ -271,7 +271,7 @@ def _texts(stored: dict[str, NDArray[Any]], name: str) -> tuple[str, ...]:
 def spread(
     starts: NDArray[np.int64], stops: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All numbers of the ranges `starts[i]..stops[i]`, range after range.
+    """Return all numbers of the ranges `starts[i]..stops[i]`, and where each range starts.
 
     Returns:
         The numbers [sum of lengths], and where each range starts among them [ranges + 1].

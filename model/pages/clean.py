@@ -78,7 +78,7 @@ class Rules:
 
 
 def page_ink(grey: Grey) -> PageInk | None:
-    """The ink of a page, dark on light or light on dark; None where nothing stands out."""
+    """Return the ink of a page, dark on light or light on dark; None where nothing stands out."""
     tone = _contrast(grey)
     sheet = _sheet(grey)
     if sheet is not None:
@@ -104,12 +104,12 @@ def page_ink(grey: Grey) -> PageInk | None:
 
 
 def _turned(sheet: Tone, turn: Matrix, shape: tuple[int, ...]) -> Mask:
-    """Where the sheet is on the upright page."""
+    """Return where the sheet lies on the upright page."""
     return np.asarray(cv2.warpAffine(sheet, turn, (shape[1], shape[0]))) > 0.99
 
 
 def _at_edge(mask: Mask, inside: Mask) -> Mask:
-    """Those components of the upright page's ink that lie for the most part at the sheet's edge."""
+    """Mark the ink whose connected component lies mostly at the sheet's edge."""
     reach = round(RIM_SHARE * max(mask.shape)) | 1
     inner = np.asarray(cv2.erode(inside.astype(np.uint8), np.ones((reach, reach), np.uint8)))
     _, labels = cv2.connectedComponents(mask.astype(np.uint8))
@@ -120,7 +120,7 @@ def _at_edge(mask: Mask, inside: Mask) -> Mask:
 
 
 def _hung_together(tone: Tone, least: float, sure: float) -> Mask:
-    """Where there is some ink at least, and somewhere in the same piece surely so."""
+    """Mark pixels of faint ink whose connected component also has sure ink (hysteresis)."""
     some = tone > least
     _, labels = cv2.connectedComponents(some.astype(np.uint8))
     labels = np.asarray(labels)
@@ -130,7 +130,7 @@ def _hung_together(tone: Tone, least: float, sure: float) -> Mask:
 
 
 def _contrast(grey: Grey) -> Tone:
-    """The share of the paper's light that each pixel lacks."""
+    """Return the share of the paper's light that each pixel lacks."""
     height, width = grey.shape
     share = min(1.0, PAPER_SIDE / max(height, width))
     small = _resized(grey, (max(1, round(width * share)), max(1, round(height * share))))
@@ -151,14 +151,14 @@ def _contrast(grey: Grey) -> Tone:
 
 
 def _resized(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """The image in another width and height."""
+    """Return the image in another width and height."""
     smaller = size[0] < image.shape[1]
     kind = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size, interpolation=kind))
 
 
 def _noise(tone: Tone) -> float:
-    """The deviation of the paper's own pixels, by how much neighbours differ."""
+    """Estimate the paper's noise from the differences of neighbouring pixels."""
     steps = np.abs(np.diff(tone[::2], axis=1))
     if not steps.size:  # a single column
         return 0.0
@@ -166,12 +166,12 @@ def _noise(tone: Tone) -> float:
 
 
 def _least_ink(noise: float) -> float:
-    """The tone from which on a pixel is no noise of the paper."""
+    """Return the tone from which a pixel is ink rather than noise of the paper."""
     return max(LEAST_CONTRAST, NOISE_FACTOR * noise)
 
 
 def _sheet(grey: Grey) -> Tone | None:
-    """1 on the sheet and 0 on the desk that it lies on, if its edges can be seen."""
+    """Return 1 on the sheet and 0 on the desk around it, if its edges are visible."""
     height, width = grey.shape
     share = min(1.0, SHEET_SIDE / max(height, width))
     small = _resized(grey, (max(8, round(width * share)), max(8, round(height * share))))
@@ -187,7 +187,9 @@ def _sheet(grey: Grey) -> Tone | None:
 
 
 def _hull(bright: Mask) -> Grey | None:
-    """The convex hull of the largest bright area, if this nearly fills it and is a sheet's size."""
+    """Return the convex hull of the largest bright area, if this nearly fills it and is a
+    sheet's size.
+    """
     n, labels, stats, _ = cv2.connectedComponentsWithStats(bright.astype(np.uint8))
     if n < 2:
         return None
@@ -207,7 +209,7 @@ def _hull(bright: Mask) -> Grey | None:
 
 
 def _has_edge(light: Tone, hull: Grey) -> bool:
-    """Whether it is darker just outside of the hull, all around it: a shadow's edge is softer."""
+    """Tell whether it is darker just outside the hull on all sides; a shadow's edge is softer."""
     square = np.ones((3, 3), np.uint8)
     outside = np.asarray(cv2.dilate(hull, square, iterations=4))
     ring = (outside > np.asarray(cv2.dilate(hull, square, iterations=3))) & (hull == 0)
@@ -220,7 +222,7 @@ def _has_edge(light: Tone, hull: Grey) -> bool:
 
 
 def _skew_deg(mask: Mask) -> float:
-    """By how much the writing is turned clockwise: where its rows have the sharpest profile."""
+    """Estimate the clockwise skew of the writing: the angle with the sharpest row profile."""
     y, x = np.nonzero(mask)
     step = math.ceil(len(y) / SKEW_POINTS)
     scale = min(1.0, PAPER_SIDE / max(mask.shape)) / SKEW_ROWS
@@ -236,7 +238,7 @@ def _skew_deg(mask: Mask) -> float:
 
 
 def _sharpness(x: NDArray[Any], y: NDArray[Any], angle_deg: float) -> float:
-    """How much neighbouring rows differ in ink once the page is turned back by an angle.
+    """Measure how much neighbouring rows differ in ink after turning the page back by an angle.
 
     It is shared out over the rows that the ink takes: a word turned until its strokes stand upright
     has as sharp a profile, but on more of them.
@@ -249,7 +251,7 @@ def _sharpness(x: NDArray[Any], y: NDArray[Any], angle_deg: float) -> float:
 
 
 def _upright(tone: Tone, skew_deg: float) -> tuple[Tone, Matrix]:
-    """The page turned back by its skew, nothing of it cut off, and how places moved."""
+    """Return the page turned back by its skew, nothing of it cut off, and how places moved."""
     height, width = tone.shape
     middle = (width / 2, height / 2)
     turn = np.asarray(cv2.getRotationMatrix2D(middle, skew_deg, 1.0), np.float64)
@@ -262,7 +264,7 @@ def _upright(tone: Tone, skew_deg: float) -> tuple[Tone, Matrix]:
 
 
 def without_rules(tone: Tone, noise: float, inside: Mask | None = None) -> Tone:
-    """The ink without the paper's printed rules, which are nearly level and upright.
+    """Return the ink without the paper's printed rules, which are nearly level and upright.
 
     What is darker than its rule stays, and a stroke that crosses one is drawn across it.
 
@@ -289,7 +291,7 @@ def without_rules(tone: Tone, noise: float, inside: Mask | None = None) -> Tone:
 
 
 def _without_level_rules(tone: Tone, noise: float, lengths: Rules) -> tuple[Tone, bool]:
-    """The ink without its level rules, and whether these are many."""
+    """Return the ink without its level rules, and whether these are many."""
     dark = (tone > max(LEAST_CONTRAST / 2, RULE_NOISE * noise)).astype(np.uint8)
     thick = np.asarray(cv2.dilate(dark, np.ones((3, 1), np.uint8)), np.float32)
     run = max(25, round(RULE_RUN * max(tone.shape)))
@@ -310,7 +312,7 @@ def _without_level_rules(tone: Tone, noise: float, lengths: Rules) -> tuple[Tone
 
 
 def _drawn_rules(found: Grey, run: int, lengths: Rules) -> tuple[Mask, bool]:
-    """Where long rules run, also below the writing that hides a part of them; are they many?
+    """Locate long rules, also where writing hides them, and tell whether there are many.
 
     Writing may hide much of a rule, so once there are several a shorter part is enough.
     """

@@ -40,7 +40,7 @@ DARK_SHARES: Final = (0.15, 0.6)  # of that: paper up to there, the body of a st
 
 
 def page_columns(grey: Grey, column_height: int) -> list[Found]:
-    """All lines of a page's image, as they are read.
+    """Return all lines of a page's image, as they are read.
 
     Args:
         grey: [h, w].
@@ -71,7 +71,7 @@ def page_columns(grey: Grey, column_height: int) -> list[Found]:
 
 
 def _covered(mask: NDArray[np.bool_]) -> float:
-    """The share of the area around all ink that is ink."""
+    """Return the share of the area around all ink that is ink."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return float(mask.sum()) / float((np.ptp(rows) + 1) * (np.ptp(columns) + 1))
 
@@ -82,7 +82,9 @@ def _moved(points: Points, matrix: Matrix) -> Points:
 
 
 def _frames(found: FoundLines) -> list[tuple[float, float]]:
-    """Top and bottom of each line's frame, from its course: the page tells a common height."""
+    """Return top and bottom of each line's frame, from its course: the page tells a common
+    height.
+    """
     own = list(_extents(found))
     if not own:
         return []
@@ -96,7 +98,7 @@ def _frames(found: FoundLines) -> list[tuple[float, float]]:
 
 
 def _extents(found: FoundLines) -> Iterator[tuple[float, float]]:
-    """How far each line's ink reaches above and below its course."""
+    """Yield how far each line's ink reaches above and below its course."""
     for line in found.lines:
         left, top, right, bottom = line.bounds
         y, x = np.nonzero(found.owners[top:bottom, left:right] == line.number)
@@ -107,7 +109,7 @@ def _extents(found: FoundLines) -> Iterator[tuple[float, float]]:
 def _drawn(
     ink: PageInk, found: FoundLines, line: FoundLine, frame: tuple[float, float], height: int
 ) -> tuple[NDArray[np.uint8], float, float] | None:
-    """One line's columns, where the first one begins, and columns for each pixel; None for dust."""
+    """Draw one line: its columns, where the first begins, and columns per pixel; None for dust."""
     top, bottom = frame
     scale = ROWS_SHARE * height / (bottom - top)
     left, _, right, _ = line.bounds
@@ -134,7 +136,9 @@ def _drawn(
 def _own(
     ink: PageInk, found: FoundLines, line: FoundLine
 ) -> tuple[tuple[int, int], NDArray[np.float32]]:
-    """The place and the tones, 0..1, of the part of the page that holds a line's ink alone."""
+    """Return the place and the tones, 0..1, of the part of the page that holds a line's ink
+    alone.
+    """
     h, w = ink.tone.shape
     left, top, right, bottom = line.bounds
     left, top = max(0, left - RIM), max(0, top - RIM)
@@ -152,7 +156,7 @@ def _own(
 
 
 def _in_rows(fine: NDArray[np.float32], height: int) -> NDArray[np.uint8]:
-    """Columns [T, H] of a line drawn so many times finer, none of its strokes too thin."""
+    """Return columns [T, H] of a line drawn so many times finer, none of its strokes too thin."""
     missing = FINE * LEAST_STROKE - stroke_width(fine)
     margin = max(0, round(missing / 2))
     if margin:

@@ -52,7 +52,7 @@ class Course:
         return (self.left + self.right) / 2
 
     def y(self, x: Any) -> Any:
-        """Its middle at `x`; beyond its ends it goes straight on."""
+        """Return y of the line's middle at `x`; beyond its ends the line continues straight."""
         inside = np.clip(x, self.left, self.right)
         slope = np.polyval(np.polyder(self.curve), inside)
         return np.polyval(self.curve, inside) + slope * (x - inside)
@@ -78,7 +78,7 @@ class FoundLines:
 
 
 def find_lines(mask: Mask) -> FoundLines:
-    """The lines of an upright page's ink."""
+    """Return the lines of an upright page's ink."""
     components = Components(mask)
     lines: list[FoundLine] = []
     owners = np.zeros(mask.shape, np.int32)
@@ -93,7 +93,7 @@ def find_lines(mask: Mask) -> FoundLines:
 def _lines_of(
     components: Components, block: Mask, number: int, owners: Labels, n_before: int
 ) -> list[FoundLine]:
-    """The lines of one block, from the top down; marks their ink in `owners`."""
+    """Return the lines of one block, from the top down; marks their ink in `owners`."""
     mask = components.mask(block)
     scale = min(1.0, SCALE / components.height)
     size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
@@ -119,14 +119,14 @@ def _lines_of(
 
 
 def _scaled(course: Course, factor: float) -> Course:
-    """The same on a larger page."""
+    """Scale a course to a larger page."""
     powers = np.arange(len(course.curve) - 1, -1, -1, dtype=np.float64)  # of each coefficient
     curve = course.curve * factor ** (1 - powers)
     return Course(curve, course.left * factor, course.right * factor)
 
 
 def _ridges(ink: NDArray[np.float32], height: float) -> list[NDArray[np.int64]]:
-    """The ridges of blurred ink, each [n, 2]: x and y of its pixels."""
+    """Return the ridges of blurred ink, each [n, 2]: x and y of its pixels."""
     filled = np.ones((max(1, round(FILLED * height)), 1), np.uint8)
     ink = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, filled))
     blurred = np.asarray(
@@ -153,7 +153,7 @@ def _ridges(ink: NDArray[np.float32], height: float) -> list[NDArray[np.int64]]:
 
 
 def _linked(ridges: list[NDArray[np.int64]], height: float) -> list[Course]:
-    """Ridges that go on in each other, as lines; the longest are linked first."""
+    """Link ridges that continue each other into lines, the longest first."""
     lines = sorted(ridges, key=lambda ridge: -len(ridge))
     linked = True
     while linked:
@@ -176,7 +176,7 @@ def _linked(ridges: list[NDArray[np.int64]], height: float) -> list[Course]:
 
 
 def _close(courses: list[Course], height: float) -> list[tuple[int, int]]:
-    """Pairs of parts that may go on in each other, by where each is and goes on to."""
+    """Return pairs of parts that may continue each other, by their positions and directions."""
     left, right = (
         np.array(ends) for ends in zip(*((c.left, c.right) for c in courses), strict=True)
     )
@@ -190,7 +190,7 @@ def _close(courses: list[Course], height: float) -> list[tuple[int, int]]:
 
 
 def _course(points: NDArray[np.int64], height: float) -> Course:
-    """A curve through points that bends where they are many."""
+    """Fit a curve through points; its degree grows with their extent."""
     x, y = points.T.astype(np.float64)
     left, right = float(x.min()), float(x.max())
     n_bends = (right - left) / height
@@ -199,7 +199,7 @@ def _course(points: NDArray[np.int64], height: float) -> Course:
 
 
 def _step(one: Course, other: Course, height: float) -> float | None:
-    """How badly one part of a line goes on in another, None if it does not."""
+    """Return the cost of continuing one part of a line by another, or None if it cannot be."""
     if one.left > other.left:
         one, other = other, one
     gap = other.left - one.right
@@ -214,7 +214,7 @@ def _step(one: Course, other: Course, height: float) -> float | None:
 
 
 def _apart(courses: list[Course], height: float) -> list[Course]:
-    """The lines without shorter ones that run through their letters: bars, or tails."""
+    """Remove short lines that run through the letters of others, such as crossbars and tails."""
     kept: list[Course] = []
     for course in sorted(courses, key=lambda each: each.left - each.right):
         is_short = course.right - course.left < SHORT * height
@@ -225,7 +225,7 @@ def _apart(courses: list[Course], height: float) -> list[Course]:
 
 
 def _pitch(one: Course, other: Course, reach: float) -> float:
-    """How far two lines are apart where both are, infinity where they never are.
+    """Return the distance of two lines where they overlap; infinity where they do not.
 
     `reach` is how far the first one is taken to go on beyond its ends.
     """
@@ -237,7 +237,7 @@ def _pitch(one: Course, other: Course, reach: float) -> float:
 
 
 def _with_enough_ink(courses: list[Course], components: Components, block: Mask) -> list[Course]:
-    """The lines without those that hardly any ink lies nearest to, such as a row of tails."""
+    """Remove lines that hardly any ink is nearest to, such as a row of descenders."""
     while len(courses) > 1:
         nearest, _ = _nearest(courses, components.x, components.y)
         ink = np.bincount(nearest[block], components.ink[block], len(courses))
@@ -253,7 +253,9 @@ def _with_enough_ink(courses: list[Course], components: Components, block: Mask)
 def _nearest(
     courses: list[Course], x: NDArray[Any], y: NDArray[Any]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Which line each place is nearest to, and how far; beyond a line's ends it is further."""
+    """Return which line each place is nearest to, and how far; beyond a line's ends it is
+    further.
+    """
     distances = []
     for course in courses:
         beyond = np.maximum(course.left - x, 0) + np.maximum(x - course.right, 0)
@@ -294,7 +296,7 @@ def _assign(
 
 
 def _alone(components: Components, own: Mask) -> Mask:
-    """Those dots of a line that lie far beyond its first or its last letter: dirt."""
+    """Mark the dots of a line far beyond its first or last letter: dirt."""
     large: Mask = own & components.large
     small: Mask = own & ~components.large
     if not large.any():
@@ -307,7 +309,7 @@ def _alone(components: Components, own: Mask) -> Mask:
 
 
 def _bounds(mask: Mask) -> tuple[int, int, int, int] | None:
-    """Left, top, right and bottom of what is set."""
+    """Return left, top, right and bottom of the pixels that are set."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return None

@@ -38,7 +38,9 @@ class PageLine:
         return self.box_of(0, len(self.columns))
 
     def box_of(self, start: int, end: int) -> Points:
-        """The corners of the ink on columns `start` to `end`; of all rows where there is none."""
+        """Return the corners of the ink on columns `start` to `end`; of all rows where there is
+        none.
+        """
         end = max(start + 1, min(end, len(self.columns)))
         inked = self.columns[start:end] > 0
         rows = np.flatnonzero(inked.any(0))
@@ -66,7 +68,7 @@ class Page:
 
 
 def find_page(image: ImageSource, column_height: int, max_pixels: int = MAX_PIXELS) -> Page:
-    """The lines of a page, as they are read: block after block, each from the top down.
+    """Return the lines of a page, as they are read: block after block, each from the top down.
 
     Args:
         image: anything that `read_image` reads, dark on light or light on dark.
@@ -92,12 +94,12 @@ def find_page(image: ImageSource, column_height: int, max_pixels: int = MAX_PIXE
 
 
 def reads_pages() -> bool:
-    """Whether the `scan` extra is installed."""
+    """Tell whether the `scan` extra is installed."""
     return importlib.util.find_spec("cv2") is not None
 
 
 def _scan() -> Any:
-    """The module that finds lines; raises `ConfigError` where its extra is missing."""
+    """Return the module that finds lines; raises `ConfigError` where its extra is missing."""
     try:
         return importlib.import_module("inkstream.model.pages.columns")
     except ModuleNotFoundError as error:

@@ -61,25 +61,27 @@ class Components:
         return usual
 
     def mask(self, chosen: Mask) -> Mask:
-        """Where the ink of the chosen components is."""
+        """Return where the ink of the chosen components is."""
         return chosen[self.labels]
 
 
 def n_letters_of(mask: Mask) -> int:
-    """How many components are as high as a letter at least."""
+    """Return how many components are as high as a letter at least."""
     stats = cv2.connectedComponentsWithStats(mask.astype(np.uint8))[2]
     return int((np.asarray(stats)[1:, cv2.CC_STAT_HEIGHT] >= LEAST_HEIGHT).sum())
 
 
 def stroke_width_of(mask: Mask) -> float:
-    """Mean width of the strokes, in pixels: twice their area over the length of their outline."""
+    """Return mean width of the strokes, in pixels: twice their area over the length of their
+    outline.
+    """
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
     outline = int(mask.sum()) - int(inner.sum())
     return 2 * float(mask.sum()) / max(1, outline)
 
 
 def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
-    """The weighted median, 0 of nothing."""
+    """Return the weighted median, or 0 of no values."""
     if not len(values):
         return 0.0
     order = np.argsort(values)
@@ -88,7 +90,7 @@ def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
 
 
 def blocks_of(components: Components) -> list[Mask]:
-    """Which components belong to each block, from left to right."""
+    """Split the components into blocks of text, from left to right."""
     waiting, done = [components.kept], []
     while waiting:
         block = waiting.pop(0)
@@ -101,7 +103,9 @@ def blocks_of(components: Components) -> list[Mask]:
 
 
 def _parted(components: Components, block: Mask) -> tuple[Mask, Mask] | None:
-    """The components on both sides of the widest corridor through a block, None if it has none."""
+    """Return the components on both sides of the widest corridor through a block, None if it has
+    none.
+    """
     places = np.flatnonzero(block)
     if not len(places):
         return None
@@ -124,7 +128,9 @@ def _parted(components: Components, block: Mask) -> tuple[Mask, Mask] | None:
 
 
 def _are_blocks(ink: NDArray[Any], y: NDArray[Any], aside: Mask, height: float) -> bool:
-    """Whether both sides of a corridor are high enough, side by side, and hold enough ink."""
+    """Return whether both sides of a corridor are high enough, side by side, and hold enough
+    ink.
+    """
     share = float(ink[aside].sum() / ink.sum())
     if not CORRIDOR_INK <= share <= 1 - CORRIDOR_INK:
         return False

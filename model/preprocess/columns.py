@@ -61,12 +61,13 @@ LINE_CELLS: Final = 32  # that pieces are told apart by, from the top to the bot
 
 
 def to_columns(ink: Grey) -> NDArray[np.uint8]:
-    """Columns [T, H], oldest first, of ink [H, T]: column t is `ink[:, t]`."""
+    """Return columns [T, H], oldest first, of ink [H, T]: column t is `ink[:, t]`."""
     return np.ascontiguousarray(ink.T)
 
 
 def digit_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
-    """Columns of an image of one digit or letter, dark on light or light on dark, of any size.
+    """Return columns of an image of one digit or letter, dark on light or light on dark, of any
+    size.
 
     Args:
         image: anything that `read_image` reads.
@@ -88,7 +89,8 @@ def digit_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
 
 
 def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
-    """Columns of an image of one line of writing, dark on light or light on dark, of any size.
+    """Return columns of an image of one line of writing, dark on light or light on dark, of any
+    size.
 
     Args:
         image: anything that `read_image` reads.
@@ -114,14 +116,14 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
 
 
 def _halved(grey: Grey) -> Grey:
-    """The image, halved until it fits the working size; averaging takes noise away as well."""
+    """Halve the image until it fits the working size; averaging also removes noise."""
     while max(grey.shape) > WORKING_SIDE:
         grey = np.asarray(Image.fromarray(grey).reduce(2))
     return grey
 
 
 def _ink(grey: Grey) -> tuple[Ink, float]:
-    """How far each pixel lies from the paper, on the ink's side, and from where on it is ink."""
+    """Return each pixel's contrast to the paper, and the contrast from which it is ink."""
     paper, noise = _paper(grey)
     difference = grey - paper
     threshold = max(MIN_CONTRAST, NOISE_FACTOR * noise)
@@ -135,7 +137,8 @@ def _ink(grey: Grey) -> tuple[Ink, float]:
 
 
 def _paper(grey: Grey) -> tuple[Ink, float]:
-    """The paper's tone at each pixel, and the deviation of its pixels from it (robust sigma).
+    """Return the paper's tone at each pixel, and the deviation of its pixels from it (robust
+    sigma).
 
     Light falls unevenly on a photo, so the tone is a quadratic of the place. The fit starts from
     the border's middle tone and narrows what it takes for paper while it gains freedom: so ink
@@ -168,17 +171,17 @@ def _paper(grey: Grey) -> tuple[Ink, float]:
 
 
 def _places(length: int) -> Ink:
-    """Pixel indices scaled to -1..1, [length]."""
+    """Return pixel indices scaled to -1..1, [length]."""
     return np.linspace(-1, 1, length, dtype=np.float32)
 
 
 def _terms(y: Ink, x: Ink) -> NDArray[np.float32]:
-    """The terms of a quadratic at rows `y` [h, 1] and columns `x` [1, w]: [6, h, w]."""
+    """Return the terms of a quadratic at rows `y` [h, 1] and columns `x` [1, w]: [6, h, w]."""
     return np.stack(np.broadcast_arrays(np.ones_like(y), x, y, x * x, x * y, y * y))
 
 
 def _fits(ink: Ink, column_height: int) -> bool:
-    """Whether the ink already stands as MNIST's does."""
+    """Return whether the ink already stands as MNIST's does."""
     if ink.shape != (column_height, column_height) or ink.max() < FITTING_INK:
         return False
     top, bottom, left, right = _bounds(ink)
@@ -190,14 +193,14 @@ def _fits(ink: Ink, column_height: int) -> bool:
 
 
 def _saturated(ink: Ink, threshold: float) -> Ink:
-    """Ink as 0..1: paper's shadows become 0, the body of a stroke 1, its edges stay between."""
+    """Saturate ink to 0..1: shadows of the paper become 0, the body of a stroke 1."""
     dark = float(np.percentile(ink[ink > threshold], 90))
     low = max(threshold / 2, 0.2 * dark)
     return ((ink - low) / (0.8 * dark - low)).clip(0, 1)
 
 
 def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float]) -> Ink:
-    """The ink without small pieces of dirt that would stretch its bounds.
+    """Return the ink without small pieces of dirt that would stretch its bounds.
 
     Args:
         ink: [h, w], 0..1.
@@ -218,7 +221,7 @@ def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float])
 
 
 def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """A number for each piece of `mask` that hangs together, corners included; 0 outside.
+    """Return A number for each piece of `mask` that hangs together, corners included; 0 outside.
 
     Each number gives way to the largest that it touches, and that one to its own (Shiloach and
     Vishkin, J. Algorithms 3, 1982): two rounds halve a piece's numbers, however it winds.
@@ -236,7 +239,7 @@ def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _spread(cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The largest number among each cell and its eight neighbours."""
+    """Return the largest number of each cell and its eight neighbours."""
     tall = cells.copy()
     np.maximum(tall[1:], cells[:-1], out=tall[1:])
     np.maximum(tall[:-1], cells[1:], out=tall[:-1])
@@ -247,13 +250,13 @@ def _spread(cells: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _bounds(ink: Ink) -> tuple[int, int, int, int]:
-    """First row with ink, the row after the last, and the same of columns."""
+    """Return first row with ink, the row after the last, and the same of columns."""
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
 def _centre(ink: Ink) -> tuple[float, float]:
-    """Centre of mass, row and column, in pixels."""
+    """Return centre of mass, row and column, in pixels."""
     height, width = ink.shape
     mass = float(ink.sum())
     row = float(ink.sum(1) @ np.arange(height)) / mass
@@ -261,13 +264,15 @@ def _centre(ink: Ink) -> tuple[float, float]:
 
 
 def _boxed(ink: Ink, box: int) -> Grey:
-    """The part that holds ink, scaled so that its longer side is `box` pixels."""
+    """Return the part that holds ink, scaled so that its longer side is `box` pixels."""
     part = _part(ink)
     return _redrawn(part, lambda image: box / max(image.size))
 
 
 def _in_rows(ink: Ink, column_height: int) -> Grey:
-    """The part that holds ink, scaled so that it fills the rows, with blank columns around it."""
+    """Return the part that holds ink, scaled so that it fills the rows, with blank columns
+    around it.
+    """
     part, rows = _part(ink), LINE_SHARE * column_height
     flat = FLAT_STROKES * stroke_width(np.asarray(part, np.float32) / np.float32(255))
     share = min(1.0, part.height / flat)  # of the rows: a dash stays one
@@ -281,13 +286,13 @@ def _in_rows(ink: Ink, column_height: int) -> Grey:
 
 
 def _part(ink: Ink) -> Image.Image:
-    """The part that holds ink."""
+    """Return the part that holds ink."""
     top, bottom, left, right = _bounds(ink)
     return Image.fromarray(np.rint(ink[top:bottom, left:right] * 255).astype(np.uint8))
 
 
 def _redrawn(part: Image.Image, scale: Callable[[Image.Image], float]) -> Grey:
-    """The ink at another scale, `scale` of the image, none of its strokes too thin."""
+    """Return the ink at another scale, `scale` of the image, none of its strokes too thin."""
     fine = part.resize(_scaled(part.size, FINE * scale(part)), Image.Resampling.BILINEAR)
     if not fine.getbbox():
         size = f"{fine.width} x {fine.height} pixels"
@@ -299,12 +304,12 @@ def _redrawn(part: Image.Image, scale: Callable[[Image.Image], float]) -> Grey:
 
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """Width and height at another scale, both at least 1."""
+    """Return width and height at another scale, both at least 1."""
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _widened(ink: Image.Image) -> Image.Image:
-    """The shape, grown at its rim until its strokes have the least width."""
+    """Dilate the shape until its strokes have the least width."""
     missing = FINE * LEAST_STROKE - stroke_width(np.asarray(ink, np.float32))
     margin = max(0, round(missing / 2))
     if not margin:
@@ -315,14 +320,18 @@ def _widened(ink: Image.Image) -> Image.Image:
 
 
 def stroke_width(ink: Ink) -> float:
-    """Mean width of the strokes, in pixels: twice their area over the length of their outline."""
+    """Return mean width of the strokes, in pixels: twice their area over the length of their
+    outline.
+    """
     padded = np.pad(ink, 1)
     across, down = np.diff(padded, axis=1)[1:], np.diff(padded, axis=0)[:, 1:]
     return 2 * float(ink.sum()) / float(np.hypot(across, down).sum())
 
 
 def _centred(ink: Grey, side: int) -> Grey:
-    """The ink in a field of `side` pixels, its centre of mass as near to the middle as it fits."""
+    """Return the ink in a field of `side` pixels, its centre of mass as near to the middle as it
+    fits.
+    """
     field = np.zeros((side, side), np.uint8)
     top, left = (
         min(max(round(side / 2 - centre), 0), side - length)
@@ -344,7 +353,7 @@ RULE_DEPTH: Final = 0.1  # of the height, at most
 
 
 def without_rims(grey: Grey) -> Grey:
-    """The picture without rims along whole sides of it, as of a frame or beside a scanned page."""
+    """Remove dark borders along whole sides of an image, such as of a frame or a scanner's lid."""
     left, depths = grey, []
     for _ in range(4):
         depths.append(_rim(left))
@@ -354,7 +363,7 @@ def without_rims(grey: Grey) -> Grey:
 
 
 def _rim(grey: Grey) -> int:
-    """How many rows at the top are a rim."""
+    """Return how many rows at the top are a dark border."""
     height = len(grey)
     far = abs(grey - np.float32(np.median(grey))) > RIM_CONTRAST
     depths = np.where(far.all(0), height, (~far).argmax(0))  # [w]
@@ -369,7 +378,7 @@ def _rim(grey: Grey) -> int:
 
 
 def without_rule(ink: Ink, threshold: float) -> Ink:
-    """The ink of a wide picture without a level rule from side to side; what crosses it stays.
+    """Remove a level rule that runs from side to side of a wide image; keep what crosses it.
 
     Args:
         ink: how far each pixel lies from the paper.

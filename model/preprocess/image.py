@@ -73,7 +73,7 @@ def read_image(
     max_side: int = MAX_SIDE,
     max_kept: int = MAX_KEPT,
 ) -> NDArray[np.uint8]:
-    """Grey pixels of an image, 0 = black and 255 = white, upright.
+    """Return grey pixels of an image, 0 = black and 255 = white, upright.
 
     Of an animation the first picture counts, of a multi-page file the first page. What is
     transparent takes the tone of the paper. More than 8 bits are stretched to the darkest and the
@@ -109,7 +109,7 @@ def read_image(
 
 
 def upright_size(source: ImageSource) -> tuple[int, int]:
-    """Width and height in pixels of an image as `read_image` sees it, before it is reduced.
+    """Return width and height in pixels of an image as `read_image` sees it, before it is reduced.
 
     Raises `ImageError` if it is none.
     """
@@ -127,7 +127,7 @@ def upright_size(source: ImageSource) -> tuple[int, int]:
 
 
 def _opened(source: str | Path | bytes, max_pixels: int) -> Image.Image:
-    """The image with its header read and nothing decoded."""
+    """Return the image with its header read and nothing decoded."""
     try:
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, "r", FORMATS)
     except UnidentifiedImageError as error:
@@ -141,7 +141,7 @@ def _opened(source: str | Path | bytes, max_pixels: int) -> Image.Image:
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:
-    """The image that an array stands for; raises `ImageError` for shapes that are no image."""
+    """Return an array as an image; raise `ImageError` for shapes of no image."""
     if array.size == 0:
         raise ImageError(f"array has shape {array.shape}, expected at least one pixel")
     if array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8:
@@ -160,7 +160,9 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
 
 
 def _demand(image: Image.Image) -> tuple[int, int, int]:
-    """Width and height of what is decoded at once, and the bytes that it takes for one pixel."""
+    """Return width and height of what is decoded at once, and the bytes that it takes for one
+    pixel.
+    """
     width, height = image.size
     if any(tile[0] in SLOW_CODECS for tile in getattr(image, "tile", [])):
         return width, height, SLOW_BYTES_PER_PIXEL
@@ -191,7 +193,7 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 def _decoded(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]:
-    """Decode, turn grey, reduce, and turn upright."""
+    """Return decode, turn grey, reduce, and turn upright."""
     try:
         grey = _grey(image, max_side, max_kept)
         upright = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -201,7 +203,7 @@ def _decoded(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uin
 
 
 def _grey(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]:
-    """Grey pixels [h, w], reduced to at most `max_side` on a side by averaging squares."""
+    """Return grey pixels [h, w], reduced to at most `max_side` on a side by averaging squares."""
     width, height = image.size
     factor = math.ceil(max(max(width, height) / max_side, math.sqrt(width * height / max_kept)))
     rows = factor * max(1, STRIP_PIXELS // (width * factor))
@@ -224,7 +226,7 @@ def _grey(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]
 
 
 def _stretched(values: NDArray[np.float32], full: float) -> NDArray[np.uint8]:
-    """Numbers of any range as bytes, the lowest 0 and the highest 255.
+    """Return numbers of any range as bytes, the lowest 0 and the highest 255.
 
     A few pixels that lie beyond all others count as these. Neither noise nor less than a byte's
     step of the largest number, or of `full` where that is larger, is stretched over all bytes.

@@ -42,7 +42,8 @@ PIXELS: Final = 1 << 16  # drawn at once, which bounds the memory; more is no fa
 
 
 def flatten(strokes: Sequence[ArrayLike]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Strokes, each [n, 2], as one array of points [P, 2] and where each stroke starts [S + 1].
+    """Return strokes, each [n, 2], as one array of points [P, 2] and where each stroke starts [S +
+    1].
 
     Raises `InputError` for a stroke that is no row of points; one without points is none.
     """
@@ -87,7 +88,7 @@ def rasterise(
 
 
 def touched(points: NDArray[Any]) -> tuple[int, int]:
-    """The first column that a pen at these points [P, 2] touches, and the last, plus 1.
+    """Return the first column that a pen at these points [P, 2] touches, and the last, plus 1.
 
     (0, 0) where there are none.
     """
@@ -106,7 +107,7 @@ class Canvas:
     """
 
     def __init__(self, column_height: int, pen_width: float = PEN_WIDTH, margin: int = 0) -> None:
-        """Prepare; columns are given once the pen is `margin` columns beyond them."""
+        """Return prepare; columns are given once the pen is `margin` columns beyond them."""
         self._pen_width = pen_width
         self._margin = margin
         self._first = 0  # columns before this one are forgotten
@@ -184,7 +185,7 @@ class Canvas:
             raise InputError(f"ink reaches back to column {first}, allowed: from {self._first} on")
 
     def take(self, everything: bool = False) -> tuple[int, NDArray[np.uint8]]:
-        """What the stream lacks: where it must go back to, and all columns [n, H] from there on.
+        """Take what the stream lacks: the column to rewind to, and all columns [n, H] from there.
 
         The first number is what the stream has had of columns that still stand. Columns that the
         pen still touches are kept back unless `everything` is asked for.
@@ -203,19 +204,21 @@ class Canvas:
             self._first = before
 
     def cut(self, column: int) -> None:
-        """Wipe out the ink on this column and all after it; none before it may be forgotten."""
+        """Return wipe out the ink on this column and all after it; none before it may be
+        forgotten.
+        """
         self._columns = self._columns[: max(0, column - self._first)]
         self._behind, self._taken = min(self._behind, column), min(self._taken, column)
 
     def copy(self) -> "Canvas":
-        """An independent canvas with the same ink."""
+        """Return an independent canvas with the same ink."""
         return copy.copy(self)
 
 
 def _draw(
     points: NDArray[Any], stroke_starts: NDArray[Any], column_height: int, pen_width: float
 ) -> tuple[int, NDArray[np.uint8]]:
-    """The columns that strokes touch: index of the first, and their pixels [n, H]."""
+    """Draw strokes: return the index of the first column they touch, and the pixels [n, H]."""
     if not len(points):
         return 0, np.zeros((0, column_height), np.uint8)
     places = np.ascontiguousarray(points.T)  # [2, P]
@@ -236,13 +239,17 @@ def _draw(
 
 
 def _touched(x: float, pen_width: float) -> tuple[int, int]:
-    """The first column whose centre a pen at `x` is near enough to touch, and the last, plus 1."""
+    """Return the first column whose centre a pen at `x` is near enough to touch, and the last,
+    plus 1.
+    """
     reach = (pen_width + 1) / 2
     return math.floor(x - reach + 0.5), math.ceil(x + reach - 0.5)
 
 
 def _checked(places: NDArray[Any]) -> tuple[float, float]:
-    """The least and the greatest x of [2, P]; raises `InputError` unless all can be drawn."""
+    """Return the least and the greatest x of [2, P]; raises `InputError` unless all can be
+    drawn.
+    """
     if places.shape[1] > MAX_POINTS:
         raise InputError(f"ink has {places.shape[1]} points, at most {MAX_POINTS}")
     (left, top), (right, bottom) = places.min(1).tolist(), places.max(1).tolist()
@@ -258,7 +265,7 @@ def _checked(places: NDArray[Any]) -> tuple[float, float]:
 def _parts_near(
     points: NDArray[Any], first: int, end: int, pen_width: float
 ) -> Iterator[NDArray[Any]]:
-    """The parts of a stroke [P, 2] that may leave ink on columns `first` to `end`."""
+    """Yield the parts of a stroke [P, 2] that may leave ink on columns `first` to `end`."""
     if len(points) == 1:
         yield points
         return
@@ -275,7 +282,7 @@ def _parts(n: int, at_once: int) -> Iterator[slice]:
 
 
 def _pieces(start: Places, stroke_starts: NDArray[Any]) -> tuple[Places, Floats, Floats]:
-    """The segments that start at [2, P], cut into n pieces.
+    """Return the segments that start at [2, P], cut into n pieces.
 
     Returns:
         Each [2, n], x and y: the corner of the pixel that the middle of the segment lies in, the
@@ -301,14 +308,14 @@ def _pieces(start: Places, stroke_starts: NDArray[Any]) -> tuple[Places, Floats,
 
 
 def _dots(places: Places, reach: float) -> Boxes:
-    """The ink around each place."""
+    """Return the ink of a dot around each place."""
     cell = np.floor(places)
     low, x, y = _centres((places - cell).astype(np.float32), np.float32(reach), reach)
     return cell + low, _ink(np.sqrt((x * x)[:, None] + y * y), reach)
 
 
 def _bodies(cell: Places, middle: Floats, half: Floats, reach: float) -> Boxes:
-    """The ink to both sides of each piece; none beyond its ends, where a dot or a piece follows."""
+    """Return the ink beside each piece; beyond its ends a dot or another piece follows."""
     low, x, y = _centres(middle, abs(half) + np.float32(reach), PIECE / 2 + reach)
     length = np.sqrt(half[0] * half[0] + half[1] * half[1])
     unit_x, unit_y = half / length
@@ -318,7 +325,8 @@ def _bodies(cell: Places, middle: Floats, half: Floats, reach: float) -> Boxes:
 
 
 def _centres(middle: Floats, extent: Floats | np.float32, most: float) -> tuple[Floats, ...]:
-    """Boxes of the pixels whose centres are within `extent` of `middle`, which is `most` at most.
+    """Return boxes of the pixels whose centres are within `extent` of `middle`, which is `most` at
+    most.
 
     Returns:
         The lowest column and row of each box, [2, n], and the way from the middle to the centres of

@@ -34,7 +34,7 @@ FINE: Final = 8  # a digit's ink is drawn so many times finer before it goes the
 def stroke_columns(
     strokes: Sequence[ArrayLike], config: ModelConfig, height: float | None = None
 ) -> NDArray[np.uint8]:
-    """Columns of strokes that are all there.
+    """Return columns of strokes that are all there.
 
     Args:
         strokes: each [n, 2], x to the right and y downwards; a stroke of one point is a dot.
@@ -60,7 +60,7 @@ def stroke_columns(
 
 
 def framed(strokes: Sequence[ArrayLike], rows: int, height: float | None = None) -> list[Points]:
-    """Strokes of a line that are all there, in pixels of a frame of so many rows.
+    """Return strokes of a line that are all there, in pixels of a frame of so many rows.
 
     For arguments and errors see `stroke_columns`; a stroke without points is left out.
     """
@@ -74,7 +74,9 @@ def framed(strokes: Sequence[ArrayLike], rows: int, height: float | None = None)
 def _drawable(
     strokes: Sequence[ArrayLike], height: float | None
 ) -> tuple[Points, NDArray[np.int64]]:
-    """Points and starts of strokes as `flatten` gives them; raises what `stroke_columns` does."""
+    """Return points and starts of strokes as `flatten` gives them; raises what `stroke_columns`
+    does.
+    """
     if height is not None and not 0 < height < math.inf:
         raise InputError(f"height is {height}, allowed: a number above 0, or None")
     rows = [_points(stroke, number) for number, stroke in enumerate(strokes)]
@@ -87,7 +89,9 @@ def _drawable(
 
 
 def _points(stroke: ArrayLike, number: int) -> Points:
-    """The `number`-th stroke as points [n, 2]; raises `InputError` if it is no row of them."""
+    """Return the `number`-th stroke as points [n, 2]; raises `InputError` if it is no row of
+    them.
+    """
     try:
         points = np.asarray(stroke, np.float64)
     except (TypeError, ValueError) as error:
@@ -102,7 +106,7 @@ def _points(stroke: ArrayLike, number: int) -> Points:
 def misfit(
     points: NDArray[Any], starts: NDArray[np.int64], rows: int, *, transcribes: bool
 ) -> tuple[float, float] | None:
-    """How ink should lie in its rows that fills too few of them, or goes beyond them.
+    """Return the better placement of ink that fills too few rows or exceeds them; None if it fits.
 
     Args:
         points: [P, 2], at least one, in pixels of the rows.
@@ -129,7 +133,7 @@ def misfit(
 
 
 def _is_flat(points: NDArray[Any], starts: NDArray[np.int64]) -> bool:
-    """Whether strokes are dashes and dots, or all of them together one."""
+    """Tell whether strokes are dashes and dots, or together form one."""
     steps = np.hypot(*np.diff(points, axis=0).T)
     steps[starts[1:-1] - 1] = 0  # the pen was in the air
     x, first = points[:, 0], starts[:-1]
@@ -138,7 +142,7 @@ def _is_flat(points: NDArray[Any], starts: NDArray[np.int64]) -> bool:
 
 
 def _fitted(points: Points, starts: NDArray[np.int64], rows: int, pen_width: float) -> Points:
-    """Points in pixels, so that their ink fills the rows as a line's does."""
+    """Scale points to pixels so that their ink fills the rows like a line."""
     low, high = points.min(0), points.max(0)
     width, height = (high - low).tolist()
     if _is_flat(points, starts):

@@ -38,14 +38,16 @@ class Element:
     children: list["Element"] = field(default_factory=list)
 
     def all(self, *names: str) -> Iterator["Element"]:
-        """All elements of these names in it, or of any, itself included, in the file's order."""
+        """Yield all elements of these names in it, or of any, itself included, in the file's
+        order.
+        """
         if not names or self.name in names:
             yield self
         for child in self.children:
             yield from child.all(*names)
 
     def annotation(self, types: tuple[str, ...]) -> str | None:
-        """The text of its first annotation of one of these types."""
+        """Return the text of its first annotation of one of these types."""
         for child in self.children:
             if child.name == "annotation" and child.attributes.get("type", "").lower() in types:
                 return child.text.strip()
@@ -83,7 +85,7 @@ PLAIN: Final = Format((Axis(0, 1), Axis(1, 1)), 2)  # of traces without a traceF
 
 
 def read(content: bytes, *, only_labelled: bool = True) -> list[Group]:
-    """The labelled groups of an InkML file, in the order in which they begin.
+    """Return the labelled groups of an InkML file, in the order in which they begin.
 
     Args:
         content: of the file.
@@ -123,7 +125,7 @@ def read(content: bytes, *, only_labelled: bool = True) -> list[Group]:
 
 
 def _outermost(ink: Element) -> list[Element]:
-    """The groups that lie in no other one, and one more of the traces that lie in none."""
+    """Return the groups outside any other group, and one more of the traces in no group."""
     groups = [child for child in ink.children if child.name == "traceGroup"]
     loose = [child for child in ink.children if child.name == "trace"]
     if loose:
@@ -132,7 +134,7 @@ def _outermost(ink: Element) -> list[Element]:
 
 
 def _parse(content: bytes) -> Element:
-    """The root of a document; one with a document type is refused, for entities can explode."""
+    """Parse a document; refuse a document type, because entities can expand without bound."""
     parser = expat.ParserCreate()
     root = Element("", {}, 0)
     stack = [root]
@@ -178,7 +180,7 @@ def _id(element: Element) -> str:
 
 
 def _writers(element: Element, writer: str | None = None) -> Iterator[tuple[Element, str | None]]:
-    """Each element in it with its writer: its own, or that of what it lies in."""
+    """Return the writer of each element inside: its own, or that of its parent."""
     writer = element.annotation(WRITERS) or writer
     yield element, writer
     for child in element.children:
@@ -186,7 +188,7 @@ def _writers(element: Element, writer: str | None = None) -> Iterator[tuple[Elem
 
 
 def _in_use(ink: Element, name: str) -> list[Element]:
-    """The elements of a name without definitions that nothing refers to, if there are others."""
+    """Return the elements of a name, without unused definitions if there are others."""
     referred = {
         value.removeprefix("#")
         for element in ink.all()
@@ -215,7 +217,7 @@ def _refuse_transforms(ink: Element) -> None:
 
 
 def _format(ink: Element) -> Format:
-    """The one format of all traces."""
+    """Return the one format of all traces."""
     found: dict[tuple[Axis, Axis], int] = {}
     for trace_format in _in_use(ink, "traceFormat"):
         channels = [child for child in trace_format.children if child.name == "channel"]
@@ -243,7 +245,7 @@ def _axis(channel: int, attributes: dict[str, str]) -> Axis:
 
 
 def _traces(group: Element, named: dict[str, Element]) -> Iterator[tuple[Element, slice]]:
-    """The traces of a group, and which of their points."""
+    """Yield the traces of a group, and which of their points."""
     if group.name == "ink":
         for trace in group.all("trace"):
             yield trace, slice(None)
@@ -263,7 +265,7 @@ def _traces(group: Element, named: dict[str, Element]) -> Iterator[tuple[Element
 
 
 def _part(view: Element) -> slice:
-    """Which points of a trace a view shows: `from` and `to` count from 1 and both belong to it."""
+    """Return the points of a trace that a view shows: `from` and `to` count from 1, inclusive."""
     first, last = view.attributes.get("from", "1"), view.attributes.get("to")
     are_counts = all(map(COUNT.fullmatch, [first] if last is None else [first, last]))
     if not are_counts or int(first) < 1:
@@ -273,7 +275,7 @@ def _part(view: Element) -> slice:
 
 
 def _points(trace: Element, form: Format) -> NDArray[np.float64]:
-    """The points [n, 2] of a trace."""
+    """Return the points [n, 2] of a trace."""
     rows = _rows(trace, max(axis.channel for axis in form.axes) + 1)
     if len(rows) == 1 and len(rows[0]) >= 2 * form.n_channels:
         raise DataError(
@@ -288,7 +290,7 @@ def _points(trace: Element, form: Format) -> NDArray[np.float64]:
 
 
 def _rows(trace: Element, least: int) -> list[list[tuple[str, str]]]:
-    """The values of each point of a trace, with their prefixes: so many at least."""
+    """Return the values of each point of a trace with their prefixes, at least so many each."""
     written = trace.text.strip().removesuffix(",")  # some end every point with one
     rows = []
     for number, text in enumerate(written.split(",") if written else ()):
@@ -304,7 +306,9 @@ def _rows(trace: Element, least: int) -> list[list[tuple[str, str]]]:
 
 
 def _decoded(values: list[tuple[str, str]]) -> list[float]:
-    """The numbers of one channel: each is a value, or a first or second difference of values."""
+    """Return the numbers of one channel: each is a value, or a first or second difference of
+    values.
+    """
     order, value, step, change = 0, 0.0, 0.0, 0.0
     decoded = []
     for prefix, text in values:

@@ -79,7 +79,7 @@ class Found:
 
 
 def holds(source: Path) -> bool:
-    """Whether a path is a file of labelled ink, or a folder with such files."""
+    """Tell whether a path is a file of labelled ink, or a folder with such files."""
     return bool(_files(source))
 
 
@@ -113,7 +113,7 @@ def read(source: Path) -> Found:
 
 
 def category(label: str) -> str:
-    """Which of UNIPEN's categories a label would be in."""
+    """Return the UNIPEN category that fits a label."""
     if len(label) > 1:
         return "8" if len(label.split()) > 1 else "7"
     if label.isdecimal():
@@ -124,7 +124,9 @@ def category(label: str) -> str:
 
 
 def _files(source: Path) -> list[Path]:
-    """The files of ink; hidden ones of a folder are not: other systems leave such of theirs."""
+    """Return the files of ink in a folder, without hidden files, which other systems leave
+    behind.
+    """
     if not source.is_dir():
         return [source] if source.is_file() and source.suffix.lower() in SUFFIXES else []
     return sorted(
@@ -141,7 +143,7 @@ def _pieces(path: Path) -> Iterator[Labelled]:
 
 
 def _fault(piece: Labelled, medians: Mapping[str, float]) -> str:
-    """Why a piece can't be trained on; "" if it can."""
+    """Return why a piece cannot be trained on, or ""."""
     if not piece.strokes:
         return "no ink"
     if "\n" in piece.label:
@@ -154,7 +156,7 @@ def _fault(piece: Labelled, medians: Mapping[str, float]) -> str:
 
 
 def _median_sizes(pieces: list[Labelled]) -> dict[str, float]:
-    """How large each writer's pieces usually are, those aside that have no size."""
+    """Return the median size of each writer's pieces, without pieces of no size."""
     sizes: dict[str, list[float]] = defaultdict(list)
     for piece in pieces:
         sizes[piece.writer] += [piece.size] if piece.size else []
@@ -213,12 +215,12 @@ def _inkml(path: Path) -> Iterator[Labelled]:
 
 
 def _name(given: object, place: str) -> str:
-    """A writer's name in one line; None is who has none."""
+    """Return a writer's name in one line; a default name for None."""
     return ANONYMOUS if given is None else _lines(given, "writer", place).replace("\n", " ")
 
 
 def _lines(given: object, name: str, place: str) -> str:
-    """The lines of a text, composed (NFC) and with single spaces, without empty ones."""
+    """Return the lines of a text, composed (NFC) and with single spaces, without empty ones."""
     text = unicodedata.normalize("NFC", given) if isinstance(given, str) else ""
     lines = [" ".join(words) for line in text.splitlines() if (words := line.split())]
     kinds = {unicodedata.category(character) for character in "".join(lines)}
@@ -228,7 +230,7 @@ def _lines(given: object, name: str, place: str) -> str:
 
 
 def _stroke(given: object, place: str) -> NDArray[np.float64]:
-    """The first two numbers of each point, [n, 2]."""
+    """Return the first two numbers of each point, [n, 2]."""
     if not isinstance(given, list) or not given:
         raise DataError(f"{place}: {str(given)[:40]}, expected a list of points [x, y]")
     for number, point in enumerate(given):
@@ -250,7 +252,7 @@ def _is_number(value: object) -> bool:
 
 
 def _collected(pieces: list[Labelled], donor: str) -> InkSet:
-    """All pieces, each writer's in units that 16 bits can tell apart."""
+    """Collect all pieces, each writer's scaled to units that fit 16 bits."""
     largest: dict[str, float] = defaultdict(float)
     for piece in pieces:
         largest[piece.writer] = max(largest[piece.writer], piece.size)

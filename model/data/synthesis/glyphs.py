@@ -381,7 +381,7 @@ def _x_heights(ink: InkSet, pieces: Indices, guess: Floats, tells: NDArray[np.bo
 
 
 def _baselines(ink: InkSet, found: GlyphSegments, bounds: Floats, x_height: Floats) -> Floats:
-    """Where the baseline is [R]: as the data, the letters around or the word tell, or as usual."""
+    """Estimate each baseline [R]: from the data, the neighbours, the word, or the usual shape."""
     shapes = shapes_of(found.texts)
     usual = held(bounds[:, 1], bounds[:, 3], shapes, x_height)
     told = ink.guides[found.pieces, 1].astype(np.float64)
@@ -400,7 +400,7 @@ def _baselines(ink: InkSet, found: GlyphSegments, bounds: Floats, x_height: Floa
 
 
 def _lower_turns(ink: InkSet, pieces: Indices) -> Floats:
-    """The median height of the pen's lower turns in each piece."""
+    """Return the median height of the pen's lower turns in each piece."""
     strokes, _ = spread(ink.piece_starts[pieces], ink.piece_starts[pieces + 1])
     points, starts = spread(ink.stroke_starts[strokes], ink.stroke_starts[strokes + 1])
     y = ink.points[points, 1]
@@ -415,7 +415,7 @@ def _lower_turns(ink: InkSet, pieces: Indices) -> Floats:
 def _styles(
     ink: InkSet, found: GlyphSegments, bounds: Floats, x_height: Floats
 ) -> dict[int, WriterStyle]:
-    """Who has which glyphs."""
+    """Sort the glyphs by writer."""
     styles: dict[int, WriterStyle] = defaultdict(WriterStyle)
     writers = ink.writers[found.pieces]
     for index in np.flatnonzero(found.sources != WORD).tolist():
@@ -432,7 +432,7 @@ def _styles(
 
 
 def _widest_gaps(words: GlyphSegments) -> Floats:
-    """The widest gap between the strokes of each word [n], in units of the points."""
+    """Return the widest gap between the strokes of each word [n], in units of the points."""
     word = np.repeat(np.arange(len(words.texts)), np.diff(words.range_starts))
     apart = 2.0 * np.iinfo(np.int16).max * word  # sets each word to the right of the one before
     left, right = words.range_bounds[:, 0] + apart, words.range_bounds[:, 2] + apart

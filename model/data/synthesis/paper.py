@@ -48,7 +48,9 @@ class Look:
 def photographed(
     ink: Tone, rules: Tone | None, paper: Tone | None, look: Look, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Paper, rules and ink in colour, in the light of the room, as a camera or scanner sees it."""
+    """Render paper, rules and ink in colour and uneven light, as a camera or scanner records
+    them.
+    """
     shape = ink.shape
     tone = np.array(PAPERS[int(random.integers(len(PAPERS)))], np.float32)
     texture = 1 + random.uniform(0.005, 0.02) * (
@@ -76,7 +78,7 @@ def photographed(
 
 
 def _clouds(shape: tuple[int, ...], size: float, random: np.random.Generator) -> Tone:
-    """Smooth noise, about -1..1, whose clouds are so many pixels wide."""
+    """Draw smooth noise of about -1..1 with structures so many pixels wide."""
     height, width = shape
     small = random.normal(0, 0.5, (math.ceil(height / size) + 2, math.ceil(width / size) + 2))
     image = Image.fromarray(small.astype(np.float32))
@@ -84,7 +86,7 @@ def _clouds(shape: tuple[int, ...], size: float, random: np.random.Generator) ->
 
 
 def _light(shape: tuple[int, ...], random: np.random.Generator) -> Tone:
-    """What share of the light falls where: it fades to one side, and a shadow may lie on it."""
+    """Draw the light on the page: it fades to one side and may hold a shadow."""
     height, width = shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
     y, x = y / height - 0.5, x / width - 0.5
@@ -152,7 +154,7 @@ class Sheet:
 
 
 def any_look(random: np.random.Generator) -> Look:
-    """A page of any kind, every second one a photo."""
+    """Draw the kind of a page; every second one is a photo."""
     take: Take = "photo" if random.random() < 0.5 else "scan"
     ruling: Ruling = ("plain", "ruled", "squared")[int(random.integers(3))]
     pen: Pen = ("black", "blue", "faint")[int(random.integers(3))]
@@ -198,7 +200,7 @@ class _PlacedLine:
     slope: float  # radians
 
     def box(self, beyond: float) -> Points:
-        """The corners of its ink along its own slope, a half pen `beyond` the points."""
+        """Return the corners of its ink along its own slope, a half pen `beyond` the points."""
         along = np.array([math.cos(self.slope), math.sin(self.slope)])
         turn = np.stack([along, [-along[1], along[0]]])  # [2, 2]: along and across
         local = (np.concatenate(self.strokes) - self.start) @ turn.T
@@ -208,7 +210,7 @@ class _PlacedLine:
         return placed
 
     def moved(self, way: Points) -> "_PlacedLine":
-        """The same line elsewhere."""
+        """Return the same line elsewhere."""
         strokes = [stroke + way for stroke in self.strokes]
         return _PlacedLine(strokes, self.label, self.block, self.start + way, self.slope)
 
@@ -237,7 +239,7 @@ class _Layout:
         self.size: Points = points.max(0) - low + MARGIN * frame  # [2], width and height
 
     def _placed(self, line: WrittenLine, block: int, start: Points, slope: float) -> _PlacedLine:
-        """A line that starts here, rises or falls, and wanders a little."""
+        """Place a line at `start` with a random slope and a slight wave."""
         length, phase = self._random.uniform(5, 12), self._random.uniform(0, TURN)
         wave = WAVE * self._random.uniform(0, 1)
         cos, sin = math.cos(slope), math.sin(slope)
@@ -271,7 +273,7 @@ class _View:
         )
 
     def __call__(self, points: Points) -> Points:
-        """Pixels of places [n, 2] on the flat page."""
+        """Return pixels of places [n, 2] on the flat page."""
         local = (points - self._middle) @ self._turn
         depth = 1 + local @ self._tilt
         seen: Points = local / depth[:, None] + self._middle - self._origin
@@ -279,7 +281,7 @@ class _View:
 
 
 def _drawn(strokes: Sequence[Points], shape: tuple[int, int], pen_width: float) -> Tone:
-    """Ink 0..1 of strokes in a picture [h, w]."""
+    """Return ink 0..1 of strokes in a picture [h, w]."""
     height, width = shape
     points, starts = flatten(strokes)
     low = max(0, math.floor(float(points[:, 1].min()) - pen_width - 1))
@@ -293,7 +295,7 @@ def _drawn(strokes: Sequence[Points], shape: tuple[int, int], pen_width: float) 
 
 
 def _area(corners: Points, shape: tuple[int, int]) -> Tone:
-    """1 within four corners, 0 outside, an edge of a pixel between."""
+    """Return 1 inside four corners and 0 outside, with a soft edge of one pixel."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     inside = np.ones(shape, np.float32)
     for start, end in zip(corners, np.roll(corners, -1, 0), strict=True):
@@ -304,7 +306,7 @@ def _area(corners: Points, shape: tuple[int, int]) -> Tone:
 
 
 def _rules(look: Look, laid: _Layout, view: _View, random: np.random.Generator) -> Tone | None:
-    """The paper's printed rules, 0..1."""
+    """Return the paper's printed rules, 0..1."""
     if look.ruling == "plain":
         return None
     width, height = laid.size.tolist()
@@ -326,13 +328,13 @@ def _rules(look: Look, laid: _Layout, view: _View, random: np.random.Generator) 
 
 
 def _dense(line: Points) -> Points:
-    """A straight line with points enough that its far ends may be left out."""
+    """Return a straight line with enough points that its far ends may be left out."""
     share = np.linspace(0, 1, RULE_POINTS)[:, None]
     dense: Points = line[0] * (1 - share) + line[1] * share
     return dense
 
 
 def _within(line: Points, shape: tuple[int, int]) -> Points:
-    """The part of a line that a picture holds."""
+    """Return the part of a line that a picture holds."""
     inside = ((line >= 0) & (line <= shape[::-1])).all(1)
     return line[inside]

@@ -55,7 +55,7 @@ class WeightedChoice:
         self._sums = list(accumulate(weight for _, weight in pairs))
 
     def __call__(self, chance: float) -> str:
-        """The text at `chance`, from 0 up to 1, of the sum of all weights."""
+        """Return the text at the share `chance`, from 0 up to 1, of the sum of all weights."""
         return self._texts[bisect_right(self._sums, chance * self._sums[-1])]
 
 
@@ -66,7 +66,7 @@ ENGLISH_SOURCE: Final = (
 
 @cache
 def english(most: int = MOST_ENGLISH, longest: int = LONGEST) -> Mapping[str, float]:
-    """The most frequent words of English, in small letters, and how frequent each is.
+    """Return the most frequent words of English, in small letters, and how frequent each is.
 
     So many of them, none with more letters than `longest`. Source: `ENGLISH_SOURCE`.
     """
@@ -96,15 +96,15 @@ class WordSampler:
         self._following = {pair: WeightedChoice(third.items()) for pair, third in following.items()}
 
     def known(self, random: np.random.Generator) -> str:
-        """A word of the labels."""
+        """Draw a word of the labels."""
         return self._known(random.random())
 
     def of_language(self, random: np.random.Generator) -> str:
-        """A word of the language."""
+        """Draw a word of the language."""
         return self._of_language(random.random())
 
     def new(self, random: np.random.Generator) -> str:
-        """A word of a Markov chain in which two characters tell the third."""
+        """Draw a word from a Markov chain of second order over characters."""
         text = "  "
         for chance in random.random(LONGEST).tolist():
             text += self._following[text[-2:]](chance)
@@ -114,7 +114,7 @@ class WordSampler:
 
 
 def number(characters: Set[str], random: np.random.Generator) -> str:
-    """A number or the like, of these characters, which hold one digit at least."""
+    """Draw a number, date or the like of these characters, which hold at least one digit."""
     digits = sorted(characters & DIGITS)
     forms = [form for form, of in NUMBERS.items() if of <= characters]
     form = forms[int(random.integers(len(forms)))]
@@ -127,7 +127,7 @@ def number(characters: Set[str], random: np.random.Generator) -> str:
 def marks(
     n_words: int, characters: Set[str], random: np.random.Generator
 ) -> list[tuple[str, str, bool]]:
-    """Marks for the words of a line, of these characters.
+    """Draw punctuation for the words of a line, out of these characters.
 
     Returns:
         For each word: what stands before it, what after it, and whether a space follows. A dash
@@ -154,14 +154,16 @@ def marks(
 
 
 def _embrace(n_words: int, characters: Set[str], chances: list[float]) -> tuple[str, str, int, int]:
-    """What opens, what closes, and the first and last word between them."""
+    """Draw an opening mark, a closing mark, and the first and last word between them."""
     first, last = sorted(int(chance * n_words) for chance in chances[:2])
     pair = _one_of(EMBRACING, chances[2], characters)
     return pair[:1], pair[1:], first, last
 
 
 def _one_of(shares: dict[str, float], chance: float, characters: Set[str]) -> str:
-    """The text whose share of 0 to 1 the chance falls into, if its characters are among these."""
+    """Return the text whose share of 0 to 1 the chance falls into, if its characters are among
+    these.
+    """
     for text, share in shares.items():
         chance -= share
         if chance < 0:
@@ -184,7 +186,7 @@ LEAST: Final = 0.3  # what a rare word counts, in a million words
 
 
 def texts(words: Mapping[str, float], n_sentences: int) -> Iterator[tuple[str, float]]:
-    """Texts, each with how much it counts: words in all cases, then sentences.
+    """Yield texts, each with how much it counts: words in all cases, then sentences.
 
     Args:
         words: in small letters, and the frequency of each.

@@ -65,19 +65,19 @@ class Page:
     unreadable_lines: int
 
     def header(self, point: int) -> Header:
-        """The header of the component that holds a point."""
+        """Return the header of the component that holds a point."""
         component = int(np.searchsorted(self.starts, point, "right")) - 1
         return self.headers[int(self.header_of[component])]
 
     def is_new(self) -> NDArray[np.bool_]:
-        """Whether each point differs from the one before it in its component."""
+        """Return whether each point differs from the one before it in its component."""
         new = np.ones(len(self.points), np.bool_)
         new[1:] = (self.points[1:] != self.points[:-1]).any(1)
         new[self.starts[:-1]] = True
         return new
 
     def strokes(self, delineation: str) -> list[tuple[int, int]]:
-        """Ranges of points with the pen down that a segment names, in the order of the file.
+        """Return ranges of points with the pen down that a segment names, in the order of the file.
 
         Raises `DataError` when it cannot be read, or names ink that is not there.
         """
@@ -98,7 +98,9 @@ class Page:
         return _joined(sorted(cuts))
 
     def _place(self, component: int, point: int | None) -> int:
-        """Where a point of a component stands among all points; None is its last one."""
+        """Return the index of a component's point among all points; None stands for its last
+        point.
+        """
         if component >= len(self.is_down):
             raise DataError("names a component that is not there")
         start, stop = self.starts[component : component + 2].tolist()
@@ -109,7 +111,9 @@ class Page:
 
 
 def _joined(cuts: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
-    """Sorted cuts (component, start, stop) as ranges; those that meet in a component made one."""
+    """Return sorted cuts (component, start, stop) as ranges; those that meet in a component made
+    one.
+    """
     joined: list[tuple[int, int, int]] = []
     for component, start, stop in cuts:
         if joined and joined[-1][0] == component and start <= joined[-1][2]:
@@ -120,19 +124,23 @@ def _joined(cuts: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
 
 
 def includes(text: bytes) -> tuple[str, ...]:
-    """The paths that a file includes, in their order."""
+    """Return the paths that a file includes, in their order."""
     return tuple(path.decode("latin-1") for path in INCLUDE.findall(text))
 
 
 def own_ink(text: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """The keywords by which a file itself describes ink; none if all of its ink is included."""
+    """Return the keywords by which a file itself describes ink; none if all of its ink is
+    included.
+    """
     keywords = [chunk for chunk in _chunks(text) if chunk[0] in (*PEN, *HEADER)]
     has_ink = any(name in PEN and _body(argument) for name, argument in keywords)
     return tuple(keywords) if has_ink else ()
 
 
 def read_segments(text: bytes) -> list[Segment]:
-    """The segments of a file, in their order; segments of what it includes are not among them."""
+    """Return the segments of a file, in their order; segments of what it includes are not among
+    them.
+    """
     return [Segment(*(part.decode("latin-1") for part in parts)) for parts in SEGMENT.findall(text)]
 
 
@@ -173,7 +181,7 @@ def read_page(text: bytes, include: Callable[[str], bytes]) -> Page:
 
 
 def _chunks(text: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Each keyword of a file with its argument."""
+    """Yield each keyword of a file with its argument."""
     for chunk in KEYWORD.split(text)[1:]:
         name = chunk.split(None, 1)[0]
         yield name, chunk[len(name) :]
@@ -182,7 +190,9 @@ def _chunks(text: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _keywords(
     text: bytes, include: Callable[[str], bytes], trail: tuple[str, ...]
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Each keyword with its argument; those of included files stand in the place of `.INCLUDE`."""
+    """Yield each keyword with its argument; those of included files stand in the place of
+    `.INCLUDE`.
+    """
     for name, argument in _chunks(text):
         if name == b"INCLUDE":
             path = b"".join(argument.split(None, 1)[:1]).decode("latin-1")
@@ -196,7 +206,7 @@ def _keywords(
 
 
 def _changed(header: Header, name: bytes, argument: bytes) -> Header:
-    """The header after one more keyword."""
+    """Return the header after one more keyword."""
     words = argument.split()
     match name:
         case b"COORD":
@@ -211,7 +221,7 @@ def _changed(header: Header, name: bytes, argument: bytes) -> Header:
 
 
 def _numbers(words: list[bytes]) -> Iterator[float]:
-    """The numbers among words; their unit may stand beside them."""
+    """Yield the numbers among words; their unit may stand beside them."""
     for word in words:
         try:
             number = float(word)
@@ -222,13 +232,13 @@ def _numbers(words: list[bytes]) -> Iterator[float]:
 
 
 def _body(argument: bytes) -> bytes:
-    """The points of a component; none where a line of prose begins with its keyword."""
+    """Return the points of a component; none where a line of prose begins with its keyword."""
     body = argument.lstrip()
     return body if body and body[0] in NUMBER_STARTS else b""
 
 
 def _points(argument: bytes, coordinates: tuple[bytes, ...]) -> tuple[Points, int]:
-    """The points [n, 2] of a component, and how many of its lines could not be read."""
+    """Return the points [n, 2] of a component, and how many of its lines could not be read."""
     body = _body(argument)
     if not body:
         return np.empty((0, 2), np.int64), 0
@@ -243,7 +253,9 @@ def _points(argument: bytes, coordinates: tuple[bytes, ...]) -> tuple[Points, in
 
 
 def _points_of_lines(lines: list[bytes], width: int, axes: list[int]) -> tuple[Points, int]:
-    """The same, line by line: coordinates are rounded, unreadable lines left out and counted."""
+    """Return the same, line by line: coordinates are rounded, unreadable lines left out and
+    counted.
+    """
     points, unreadable = [], 0
     for fields in filter(None, (line.split() for line in lines)):
         try:

@@ -45,7 +45,7 @@ GLUE: Final = "\0"  # stands in no label
 
 
 def clean(quoted: str, writer: str) -> tuple[str, list[str]]:
-    """A label as it is written.
+    """Clean a label: return the text as it is written, and the rules that changed it.
 
     Args:
         quoted: the label as it stands in the file.
@@ -74,7 +74,9 @@ def clean(quoted: str, writer: str) -> tuple[str, list[str]]:
 
 
 def _plain(quoted: str) -> tuple[str, list[str]]:
-    """The label without the signs of the format, and the rules that changed more than those."""
+    """Return the label without the signs of the format, and the rules that changed more than
+    those.
+    """
     found = QUOTED.fullmatch(quoted)
     if found is None:
         raise DataError("label without quotes")
@@ -105,7 +107,7 @@ def _plain(quoted: str) -> tuple[str, list[str]]:
 
 
 def _closed_up(label: str, donor: str) -> list[tuple[str, str]]:
-    """The label after each of the rules that close its tokens up as a printer would."""
+    """Return the label after each of the rules that close its tokens up as a printer would."""
     if QUOTES_IN_DOUBT in label:
         raise DataError("quotes in doubt")
     steps = []
@@ -123,7 +125,7 @@ def _closed_up(label: str, donor: str) -> list[tuple[str, str]]:
 
 
 def _quoted(label: str, quote: str) -> str:
-    """Quotes that stand alone set to the words that they enclose; one without a partner closes."""
+    """Attach quotes that stand alone to the words that they enclose; an unpaired one closes."""
     tokens = label.split(" ")
     alone = [place for place, token in enumerate(tokens) if token == quote]
     for number, place in enumerate(alone):

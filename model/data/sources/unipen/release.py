@@ -31,7 +31,7 @@ SHORT_SHARE: Final = 0.3  # of the usual ink a letter: below are wrong labels an
 
 
 def cache_folder() -> Path:
-    """Where the ink that was read once is kept."""
+    """Return where the ink that was read once is kept."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "inkstream" / "unipen"
 
@@ -104,7 +104,7 @@ def _read_release(root: Path) -> tuple[InkSet, Statistics]:
 
 
 def _read_pages(root: Path, tally: Tally) -> InkSet:
-    """Each page of ink is read once, for the label files of all categories that have it."""
+    """Read each page of ink once, for the label files of all categories that refer to it."""
     builder = Builder()
     label_files: dict[Hashable, list[Path]] = defaultdict(list)
     for category in CATEGORIES:
@@ -126,28 +126,28 @@ def _read_pages(root: Path, tally: Tally) -> InkSet:
 
 
 def _reason(error: DataError | OSError) -> str:
-    """Why a page can't be read."""
+    """Return why a page can't be read."""
     if isinstance(error, FileNotFoundError):
         return "an included file is missing"
     return str(error) if isinstance(error, DataError) else "an included file can't be read"
 
 
 def _sources(data: Path, path: Path) -> Iterator[Source]:
-    """The segments of a label file below the folder `data`."""
+    """Yield the segments of a label file below the folder `data`."""
     category, donor = path.relative_to(data).parts[:2]
     for segment in read_segments(path.read_bytes()):
         yield Source(category, donor, segment)
 
 
 def _keys(ink: InkSet, chosen: NDArray[np.bool_] | slice = slice(None)) -> Iterator[PieceKey]:
-    """Category and donor of each piece that is chosen."""
+    """Yield category and donor of each piece that is chosen."""
     donors = [name.partition("/")[0] for name in ink.writer_names]
     for category, writer in zip(ink.categories[chosen], ink.writers[chosen], strict=True):
         yield CATEGORIES[category], donors[writer]
 
 
 def _is_cut_short(ink: InkSet) -> NDArray[np.bool_]:
-    """Whether a piece's ink is far shorter than its writer's is for as many characters, [N]."""
+    """Mark the pieces whose ink is far shorter than usual for the writer and the label, [N]."""
     blocks = np.array_split(np.arange(len(ink)), len(ink) // BLOCK + 1)
     lengths = np.concatenate([_path_lengths(ink.take(block)) for block in blocks])
     n_letters = np.array([sum(map(str.isalnum, label)) for label in ink.labels], np.int64)
@@ -161,7 +161,7 @@ def _is_cut_short(ink: InkSet) -> NDArray[np.bool_]:
 
 
 def _path_lengths(ink: InkSet) -> NDArray[np.float64]:
-    """How far the pen went on paper in each piece, [N]."""
+    """Return how far the pen went on paper in each piece, [N]."""
     steps = np.hypot(*np.diff(ink.points.astype(np.float32), axis=0, prepend=0).T)
     steps[ink.stroke_starts[:-1]] = 0
     walked = np.concatenate([[0.0], np.cumsum(steps, dtype=np.float64)])

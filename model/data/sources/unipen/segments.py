@@ -82,7 +82,7 @@ class Cut:
         return float(self.points[:, 0].min() + self.points[:, 0].max()) / 2
 
     def take(self, strokes: NDArray[np.bool_]) -> "Cut":
-        """The piece with some of its strokes."""
+        """Return the piece with some of its strokes."""
         points = np.repeat(strokes, self.lengths)
         return replace(
             self,
@@ -95,7 +95,7 @@ class Cut:
 
 
 def cut_out(page: Page, source: Source, is_new: NDArray[np.bool_], tally: Tally) -> Cut:
-    """The ink of a segment, and its plain label.
+    """Cut out the ink of a segment, and clean its label.
 
     Args:
         page: where the ink stands.
@@ -133,7 +133,7 @@ def cut_out(page: Page, source: Source, is_new: NDArray[np.bool_], tally: Tally)
 
 
 def _is_stray(points: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which strokes are taps beside the writing: small, and apart from it both ways, [S]."""
+    """Mark strokes that are taps beside the writing: small, and apart from it in x and y, [S]."""
     starts = np.cumsum(lengths) - lengths
     low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)  # [S, 2]
     stray = np.zeros(len(lengths), np.bool_)
@@ -169,11 +169,11 @@ class Fit:
     n_given: int  # characters of all segments
 
     def is_sure(self) -> bool:
-        """Whether the segments are of this label."""
+        """Tell whether the segments belong to this label."""
         return self.n_found >= LEAST_SHARE * self.n_given
 
     def is_of(self, label: str) -> bool:
-        """Whether they are so many characters of the label that they may be all of it."""
+        """Tell whether they hold enough of the label's characters to be all of it."""
         n_label = len(label.replace(" ", ""))
         return self.n_found >= LEAST_SHARE * max(self.n_given, n_label)
 
@@ -205,7 +205,7 @@ def fit(segment_of_point: Indices, points: Points, texts: Sequence[str], label: 
 
 
 def _match(texts: list[str], label: str) -> tuple[list[int], int]:
-    """Where in the label each text begins, or -1, and how many characters were found."""
+    """Return where in the label each text begins, or -1, and how many characters were found."""
     places = [place for place, character in enumerate(label) if character != " "]
     wanted = [label[place].casefold() for place in places]
     given = "".join(texts).casefold()
@@ -223,7 +223,7 @@ def _match(texts: list[str], label: str) -> tuple[list[int], int]:
 
 
 def line_of_words(word_of_point: Indices, points: Points) -> Indices:
-    """The line that each word stands on, from 0.
+    """Return the line of each word, from 0.
 
     Args:
         word_of_point: [P], from 0 in the order of the label; every number has points.
@@ -252,7 +252,7 @@ def line_of_words(word_of_point: Indices, points: Points) -> Indices:
 
 
 def has_line_break(strokes: Sequence[Points], label: str) -> bool:
-    """Whether the pen went back and then wrote further down, as it does after a line."""
+    """Tell whether the pen moved back and then wrote lower, as after the end of a line."""
     ink = np.concatenate(strokes)
     width, height = np.ptp(ink, axis=0).tolist()
     if " " not in label and height < TALL_WORD * width:
@@ -280,7 +280,8 @@ NO_GUIDES: Final = (np.nan, np.nan)
 
 
 def guides(cuts: Sequence[Cut]) -> list[tuple[float, float]]:
-    """y of (x-height line, baseline) at the middle of each piece of a page; NaN where not known.
+    """Return y of (x-height line, baseline) at the middle of each piece of a page; NaN where not
+    known.
 
     The letters of the line in which a piece stands tell it, else those of its word, else the ruled
     lines of the page.
@@ -310,13 +311,13 @@ class LetterGuides:
     x_height: float
 
     def at(self, x: float) -> tuple[float, float]:
-        """y of (x-height line, baseline) there; NaN where no letter tells."""
+        """Return y of (x-height line, baseline) at `x`; NaN if unknown."""
         baseline = self.baseline + self.slope * x
         return baseline - self.x_height, baseline
 
 
 def _letter_guides(cut: Cut) -> LetterGuides:
-    """What the known letters of a word or line tell."""
+    """Estimate the guides from the known letters of a word or line."""
     standing, x_high = [], []
     for letter in np.unique(cut.letters[cut.letters >= 0]).tolist():
         ink = cut.points[cut.letters == letter]
@@ -344,7 +345,7 @@ class Ruling:
     reach: float  # the writing's height; 0 when it does not follow the lines
 
     def guides(self, cut: Cut) -> tuple[float, float]:
-        """y of (x-height line, baseline); NaN where no ruled line is near."""
+        """Return y of (x-height line, baseline); NaN where no ruled line is near."""
         if not cut.header.h_lines or not self.reach:
             return NO_GUIDES
         baseline = _ruled_line(cut) + self.offset
@@ -355,7 +356,7 @@ class Ruling:
 
 
 def _ruling(cuts: Sequence[Cut]) -> Ruling:
-    """What the words and letters of a page tell of its ruled lines; a mark stands anywhere."""
+    """Estimate how writing stands on a page's ruled lines, from words and letters without marks."""
     telling = [cut for cut in cuts if cut.header.h_lines and cut.label[0].isalnum()]
     if not telling:
         return Ruling(0.0, 0.0)
@@ -367,12 +368,12 @@ def _ruling(cuts: Sequence[Cut]) -> Ruling:
 
 
 def _bottom(cut: Cut) -> float:
-    """About where the letters without descenders end."""
+    """Estimate where the letters without descenders end."""
     return float(np.percentile(cut.points[:, 1], 90))
 
 
 def _ruled_line(cut: Cut) -> float:
-    """y of the ruled line that was written on."""
+    """Return y of the ruled line that was written on."""
     lines = [-y for y in cut.header.h_lines]
     bottom = _bottom(cut)
     return lines[0] if _has_x_line(cut) else min(lines, key=lambda y: abs(y - bottom))
@@ -409,7 +410,7 @@ def add_page(page: Page, sources: Sequence[Source], out: Builder, tally: Tally) 
 
 
 def _with_letters(cuts: Sequence[Cut], n_points: int, tally: Tally) -> Iterator[Cut]:
-    """The pieces, with letters in words and texts, and texts of several lines taken apart."""
+    """Yield the pieces, with letters in words and texts, and texts of several lines taken apart."""
     segment_of_point = _segments(cuts, n_points)
     texts = [cut.label for cut in cuts]
     lengths = np.array([len(text) for text in texts])
@@ -431,7 +432,7 @@ def _with_letters(cuts: Sequence[Cut], n_points: int, tally: Tally) -> Iterator[
 
 
 def _segments(cuts: Sequence[Cut], n_points: int) -> NDArray[np.int64]:
-    """Which word or character, as an index into `cuts`, each point of the page is in; or -1.
+    """Return the word or character of each point of the page, as an index into `cuts`, or -1.
 
     Characters count before the word that they are in; what they leave of it is in none.
     """
@@ -446,7 +447,7 @@ def _segments(cuts: Sequence[Cut], n_points: int) -> NDArray[np.int64]:
 
 
 def _lines(cut: Cut, place_of_point: NDArray[np.int64], tally: Tally) -> Iterator[Cut]:
-    """The lines of a text; ink of several lines is left out where its words are not known."""
+    """Split a text into its lines; skip ink of several lines whose words are not known."""
     words = cut.label.split(" ")
     word_of_character = np.cumsum([character == " " for character in cut.label])
     starts = np.cumsum(cut.lengths) - cut.lengths
@@ -466,7 +467,7 @@ def _lines(cut: Cut, place_of_point: NDArray[np.int64], tally: Tally) -> Iterato
 
 
 def _part(cut: Cut, word_of_stroke: NDArray[np.int64], numbers: NDArray[np.int64]) -> Cut:
-    """Some successive words of a text, by their numbers."""
+    """Return some successive words of a text, by their numbers."""
     words = cut.label.split(" ")
     first_character = sum(len(word) + 1 for word in words[: numbers[0]])
     part = cut.take(np.isin(word_of_stroke, numbers))
