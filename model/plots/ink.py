@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import CATEGORIES, InkSet, Piece
-from inkstream.model.data.overview import LETTERED_SHARE, donors, is_text, letter_share, widths
+from inkstream.model.data.statistics import LETTERED_SHARE, donors, is_text, letter_share, widths
 from inkstream.model.plots import ACCENT, INK
 
 FAINT: Final = "#c3cad2"

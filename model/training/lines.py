@@ -56,11 +56,11 @@ from inkstream.model.data.batches import (
     render_composed,
     split_by_width,
 )
-from inkstream.model.data.digit_lines import DigitLines
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import jsonl as inkfiles
 from inkstream.model.data.sources import mnist, unipen
 from inkstream.model.data.synthesis.composition import LineComposer
+from inkstream.model.data.synthesis.digits import DigitLines
 from inkstream.model.decoding.base import Letter
 from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.errors import ConfigError, DataError

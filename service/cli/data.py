@@ -7,11 +7,10 @@ import click
 from inkstream.model.data import split
 from inkstream.model.data import split as own_split
 from inkstream.model.data.ink_set import InkSet
-from inkstream.model.data.overview import document as document_of_rules
-from inkstream.model.data.overview import overview
 from inkstream.model.data.sources import jsonl as inkfiles
 from inkstream.model.data.sources import unipen as release
-from inkstream.model.data.statistics import Statistics
+from inkstream.model.data.statistics import Statistics, overview
+from inkstream.model.data.statistics import document as document_of_rules
 from inkstream.service.cli.options import PATH
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from inkstream.model.data.digit_lines import DigitLines
+from inkstream.model.data.synthesis.digits import DigitLines
 from tests import builders
 
 
