@@ -1,7 +1,7 @@
-"""Who is connected: how many may come, and how all of them are told that the server stops.
+"""Which sessions are open: how many are admitted, and how they end when the server stops.
 
-A session is counted inside a `with` block and nowhere else, so that no way of leaving (an error, a
-reset connection, a cancelled task) can leave a count behind.
+A session is counted inside a `with` block and nowhere else, so that it is no longer counted however
+it ends: by an error, a lost connection or a cancelled task.
 """
 
 import asyncio
@@ -16,14 +16,13 @@ from inkstream.service.metrics import Observer
 from inkstream.service.protocol.errors import ClientFullError, ServerFullError, StoppingError
 
 ID_BYTES: Final = 9  # 72 random bits: ids of a server's whole life do not collide
+CLOSING_S: Final = 1.0  # for the last messages and the close
 
-FAREWELL_S: Final = 1.0  # for the last messages and the close
-
-Goodbye = Callable[[float], None]  # told the seconds that are left; 0: end now
+Goodbye = Callable[[float], None]  # called with the seconds that are left; 0: end now
 
 
 class Sessions:
-    """The sessions connected now."""
+    """The open sessions."""
 
     def __init__(self, limits: Limits, observer: Observer) -> None:
         self._limits = limits
@@ -35,21 +34,27 @@ class Sessions:
         self.stopping = False
 
     def __len__(self) -> int:
-        """Sessions connected now."""
         return len(self._goodbyes)
 
     @contextmanager
     def admit(self, client: str, goodbye: Goodbye) -> Iterator[str]:
-        """Count one session of the address `client` while the block runs; gives its id.
+        """Count one session of the address `client` while the block runs; yield its id.
 
-        Raises `ServerFullError`, `ClientFullError` or `StoppingError`; then nothing counts.
-        `goodbye` is called when the server is about to stop, and again when it stops.
+        `goodbye` is called when the server is about to stop, and again when it stops. Raises
+        `ServerFullError`, `ClientFullError` or `StoppingError`; then nothing is counted.
         """
-        self._check(client)
+        if self.stopping:
+            raise StoppingError("the server is about to stop")
+        if len(self) >= self._limits.max_sessions:
+            raise ServerFullError(f"{len(self)} sessions are connected, all that are allowed")
+        own = self._per_client[client]
+        if own >= self._limits.max_sessions_per_client:
+            raise ClientFullError(f"{own} sessions of {client} are connected, all that are allowed")
         session_id = secrets.token_urlsafe(ID_BYTES)
         self._goodbyes[session_id] = goodbye
         self._per_client[client] += 1
-        self._changed()
+        self._empty.clear()
+        self._observer.sessions(len(self))
         try:
             yield session_id
         finally:
@@ -57,35 +62,21 @@ class Sessions:
             self._per_client[client] -= 1
             if not self._per_client[client]:
                 del self._per_client[client]
-            self._changed()
-
-    def _check(self, client: str) -> None:
-        if self.stopping:
-            raise StoppingError("the server is about to stop")
-        if len(self) >= self._limits.max_sessions:
-            raise ServerFullError(f"{len(self)} sessions are connected, all that are allowed")
-        own = self._per_client.get(client, 0)
-        if own >= self._limits.max_sessions_per_client:
-            raise ClientFullError(f"{own} sessions of {client} are connected, all that are allowed")
-
-    def _changed(self) -> None:
-        self._observer.sessions(len(self))
-        if self._goodbyes:
-            self._empty.clear()
-        else:
-            self._empty.set()
+            if not self._goodbyes:
+                self._empty.set()
+            self._observer.sessions(len(self))
 
     async def emptied(self) -> None:
-        """Wait until nobody is connected."""
+        """Wait until no session is open."""
         await self._empty.wait()
 
     async def drain(self, time_left_s: float) -> None:
-        """Let nobody in any more and tell everyone; returns when all have left.
+        """Admit no more sessions and say goodbye to all; return when they have ended.
 
-        Who is still here when the time is up is told to end now.
+        Sessions that are still open when the time is up are ended then.
         """
         self.stopping = True
-        for left_s, patience_s in ((time_left_s, time_left_s), (0.0, FAREWELL_S)):
+        for left_s, patience_s in ((time_left_s, time_left_s), (0.0, CLOSING_S)):
             for goodbye in list(self._goodbyes.values()):
                 goodbye(left_s)
             with suppress(TimeoutError):

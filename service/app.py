@@ -1,4 +1,4 @@
-"""Wiring: settings in, application out."""
+"""Build the application from the settings."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,9 +24,9 @@ from inkstream.service.websocket.endpoint import StreamEndpoint
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application that serves what `settings` say; `app.state.service` holds its parts.
+    """Return the application; `app.state.service` holds its parts.
 
-    Raises `CheckpointError` or `DataError` when a model cannot be served.
+    Raises `CheckpointError` or `DataError` if a model cannot be served.
     """
     metrics = Metrics()
     service = create_service(settings, metrics)
@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def create_service(settings: Settings, observer: Observer) -> Service:
-    """The parts of a server, nothing of it running yet; raises as `create_app`."""
+    """Return the parts of a server, whose engines do not run yet; raise as `create_app` does."""
     limits = settings.limits
     models = {}
     languages = _languages(settings)
@@ -59,7 +59,7 @@ def create_service(settings: Settings, observer: Observer) -> Service:
 
 
 def _languages(settings: Settings) -> dict[str, Language]:
-    """The language models by their names; raises `DataError` for one that cannot be used."""
+    """Return the language models by name; raise `DataError` for one that cannot be used."""
     languages: dict[str, Language] = {}
     for name in settings.languages:
         language = load_language(name)
@@ -91,7 +91,7 @@ def _load(
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """The engines run while the application does."""
+    """Run the engines while the application runs."""
     engines = [model.engine for model in app.state.service.models.values()]
     for engine in engines:
         engine.start()

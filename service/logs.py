@@ -1,9 +1,8 @@
 """Logs: one line for each life-cycle event, with the id of its session or request.
 
-In a terminal the lines are for people; `json` writes one object a line for machines. uvicorn's own
-lines take the same road, so that a server speaks with one voice. Traffic is not logged, and what a
-user wrote or knows (pixels, keys) cannot be: values are shortened and secrets struck out here, at
-the last door.
+In a terminal the lines are for people; `json` writes one object a line for machines. uvicorn's
+warnings are written in the same format. Traffic is not logged, and neither are pixels and keys:
+the last processor shortens values and removes secrets.
 """
 
 import logging
@@ -21,7 +20,7 @@ MAX_TEXT: Final = 300  # characters: a name or an error fits, an image in base 6
 
 
 def get_logger(**context: object) -> Logger:
-    """A logger whose lines all carry `context`, for instance `session="..."`."""
+    """Return a logger whose lines all have `context`, for instance `session="..."`."""
     logger: Logger = structlog.stdlib.get_logger("inkstream", **context)
     return logger
 
@@ -34,7 +33,7 @@ def configure(
     Args:
         log_format: "terminal" (colours only where a terminal reads them) or "json".
         level: the least level that is written: debug, info, warning, error.
-        stream: where to; standard error if None, so that output stays clean.
+        stream: where to; None is standard error, so that output stays clean.
     """
     target = stream or sys.stderr
     shared: list[structlog.typing.Processor] = [
@@ -65,13 +64,9 @@ def configure(
     )
     logging.root.handlers = [handler]
     logging.root.setLevel(level.upper())
-    _hear_uvicorn()
-    # It warns of each body that a client wrote amiss; that is in the request's own line.
+    # It warns of each malformed body, which the request's own line names.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-
-
-def _hear_uvicorn() -> None:
-    """uvicorn's warnings come through the root's handler, once; below, it prints query strings."""
+    # Warnings of uvicorn go to the root's handler, once; below that level it logs query strings.
     uvicorn = logging.getLogger("uvicorn")
     uvicorn.setLevel(max(logging.WARNING, logging.root.level))
     for logger in (uvicorn, logging.getLogger("uvicorn.error")):
@@ -80,7 +75,7 @@ def _hear_uvicorn() -> None:
 
 
 def protect(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Strike out secrets by their name, and give bytes and arrays by their size alone."""
+    """Replace secrets, recognised by name, and bytes and arrays, which are given by size."""
     return {name: _safe(name, value) for name, value in event.items()}
 
 

@@ -1,7 +1,8 @@
-"""Metrics for Prometheus: what an operator asks first, counted where it happens.
+"""Metrics for Prometheus, counted where it happens.
 
-One registry for one app, so that two apps in a process (tests) never share a count. `Metrics` is
-the observer that the engine and the doors tell; none of its methods may fail or wait.
+Each app has a registry of its own, so that two apps in a process (tests) never share a count. The
+engine and the endpoints call an `Observer`, whose methods must neither fail nor wait; `Metrics` is
+the one that is served.
 """
 
 from collections.abc import Sequence
@@ -21,19 +22,19 @@ REQUEST_SECONDS: Final = (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5
 
 
 class Observer(Protocol):
-    """Told what happens, where it happens; no method may fail or wait."""
+    """Called by the engine and the endpoints with what happens."""
 
     def sessions(self, count: int) -> None:
-        """So many sessions are connected now."""
+        """Set how many sessions are open."""
 
     def ran(self, sessions: int, columns: int, run_s: float, wait_s: float) -> None:
-        """One run answered `columns` columns; its oldest session had waited `wait_s` seconds."""
+        """Count a run of the net; its oldest session had waited `wait_s` seconds."""
 
     def error(self, code: str) -> None:
-        """An error was sent to a client."""
+        """Count an error that was sent to a client."""
 
     def refused(self, reason: str) -> None:
-        """A session or request was turned away before it began."""
+        """Count a session or request that was refused before it began."""
 
 
 class Metrics:
@@ -71,28 +72,28 @@ class Metrics:
         return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.registry)
 
     def sessions(self, count: int) -> None:
-        """So many sessions are connected now: told as a state, so that it cannot drift."""
+        """Set how many sessions are open; a state and no difference, so that it cannot drift."""
         self._sessions.set(count)
 
     def ran(self, sessions: int, columns: int, run_s: float, wait_s: float) -> None:
-        """One run of the net answered `columns` columns of `sessions` sessions."""
+        """Count a run of the net for `columns` columns of `sessions` sessions."""
         self._batch_sessions.observe(sessions)
         self._columns.inc(columns)
         self._run_seconds.observe(run_s)
         self._wait_seconds.observe(wait_s)
 
     def requested(self, status: int, request_s: float) -> None:
-        """A whole image was answered by REST."""
+        """Count a request for recognition that was answered by REST."""
         self._requests.labels(str(status)).observe(request_s)
 
     def error(self, code: str) -> None:
-        """An error was sent to a client."""
+        """Count an error that was sent to a client."""
         self._errors.labels(code).inc()
 
     def refused(self, reason: str) -> None:
-        """A session or request was turned away before it began."""
+        """Count a session or request that was refused before it began."""
         self._refused.labels(reason).inc()
 
     def render(self) -> bytes:
-        """The registry in Prometheus' text format."""
+        """Return the registry in Prometheus' text format."""
         return generate_latest(self.registry)

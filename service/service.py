@@ -17,7 +17,7 @@ from inkstream.service.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class RunningModel:
-    """One net with the engine that runs it."""
+    """One model with the engine that runs it."""
 
     session_model: SessionModel
     metadata: Metadata

@@ -1,8 +1,8 @@
-"""Everything that an operator can choose, read once into one frozen object.
+"""Everything that an operator can set, read once into one frozen object.
 
 Flags win over the environment (`INKSTREAM_PORT=9000`), the environment over a TOML file
-(`port = 9000`), the file over the defaults below. A name that no setting has is an error in all
-three, so that a typo never passes for a choice. This is the only module that reads the environment.
+(`port = 9000`), the file over the defaults below. An unknown name is an error in all three, so that
+a misspelt setting is never ignored. This is the only module that reads the environment.
 """
 
 import difflib
@@ -35,7 +35,7 @@ from inkstream.model.errors import ConfigError
 from inkstream.service.limits import Limits, Seconds
 
 PREFIX: Final = "INKSTREAM_"
-TOKEN_CHARACTERS: Final = frozenset(  # RFC 9110, 5.6.2: what a subprotocol may be made of
+TOKEN_CHARACTERS: Final = frozenset(  # of a subprotocol, RFC 9110, 5.6.2
     "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 MASK: Final = "***"
@@ -117,7 +117,7 @@ class Settings(Limits, ServerSettings):
     def load(cls, **flags: Any) -> Self:
         """Read all sources; `flags` are the names and values given on the command line.
 
-        Raises `ConfigError` in one line that names each faulty setting, what came and what is
+        Raises `ConfigError` with one line that names each faulty setting, what came and what is
         allowed. Keys never appear in it.
         """
         names = cls.model_fields
@@ -138,7 +138,7 @@ class Settings(Limits, ServerSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, environment, and the TOML file that one of these two names."""
+        """Return flags, environment, and the TOML file that one of these two names."""
         path = init_settings().get("config") or env_settings().get("config")
         names = cls.model_fields.keys() - {"config"}  # a file names no other
         values = _read_toml(Path(path), names) if path else {}
@@ -147,12 +147,12 @@ class Settings(Limits, ServerSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _check_truth(cls, value: object, info: ValidationInfo) -> object:
-        """Python takes true for 1."""
+        """Refuse true and false for other types: Python takes True for 1."""
         if (
             isinstance(value, bool)
             and cls.model_fields[str(info.field_name)].annotation is not bool
         ):
-            raise ValueError("expected no truth value")
+            raise ValueError("true and false are not allowed")
         return value
 
     @field_validator("api_keys")
@@ -161,9 +161,13 @@ class Settings(Limits, ServerSettings):
         for number, key in enumerate(keys, 1):
             text = key.get_secret_value()
             if text == MASK:
-                raise ValueError(f"key {number} was masked when it was printed: put the key there")
+                raise ValueError(
+                    f"key {number} was masked when it was printed: write the key itself"
+                )
             if not text or not TOKEN_CHARACTERS.issuperset(text):
-                raise ValueError(f"key {number} is not of letters, digits and !#$%&'*+-.^_`|~")
+                raise ValueError(
+                    f"key {number} has other characters than letters, digits and !#$%&'*+-.^_`|~"
+                )
         return keys
 
     @field_validator("trusted_proxies")
@@ -207,7 +211,7 @@ class Settings(Limits, ServerSettings):
 
     @property
     def limits(self) -> Limits:
-        """The part that the protocol announces."""
+        """The limits that clients are told of."""
         return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
 
     @property
@@ -219,7 +223,7 @@ class Settings(Limits, ServerSettings):
             return self.host == "localhost"
 
     def render(self) -> str:
-        """The settings as a TOML file, each with its meaning; keys are masked."""
+        """Return the settings as a TOML file, each with its description; keys are masked."""
         lines = []
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)

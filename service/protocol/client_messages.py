@@ -1,16 +1,51 @@
-"""Every message that a client may send, read from one text frame.
+"""Every message that a client may send in a text frame, and what is wrong with any other.
 
-Messages are told apart by `type`; `parse_client` reads one, or raises what is wrong with it. Binary
-frames are columns and never come here. The protocol in words: docs/protocol.md.
+`parse_client` reads one by its `type`. pydantic finds the first fault; the error says what came and
+what is allowed. Binary frames are columns, which `columns` reads. The protocol in words:
+docs/protocol.md.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
-from inkstream.service.protocol.columns import Rows
-from inkstream.service.protocol.strokes import Height, Points
-from inkstream.service.protocol.validation import MAX_REF, MAX_REF_CHARACTERS, explain
+from inkstream.service.protocol.columns import Rows, columns_fault
+from inkstream.service.protocol.errors import (
+    ColumnsError,
+    InkError,
+    JsonError,
+    MessageError,
+    Ref,
+    TypeUnknownError,
+    ValueRefusedError,
+    described,
+)
+from inkstream.service.protocol.strokes import HEIGHT_ALLOWED, Height, Points, strokes_fault
+
+CLIENT_TYPES: Final = ("columns", "ink", "configure", "rewind", "flush", "reset", "ping", "end")
+MAX_REF_CHARACTERS: Final = 128  # an id is echoed: it stays far smaller than a message
+MAX_REF: Final = 2**53 - 1  # the largest whole number that a browser keeps exactly
+ID_ALLOWED: Final = (
+    f"a whole number up to 2**53 - 1, a text of at most {MAX_REF_CHARACTERS} characters, or null"
+)
+ALLOWED: Final = {  # in each field but columns and strokes
+    "id": ID_ALLOWED,
+    "undo": ID_ALLOWED,
+    "pause": "true or false",
+    "fit": "true or false",
+    "height": HEIGHT_ALLOWED,
+    "column": "a whole number from 0 to 2**53 - 1",
+    "every": '"column" or "message"',
+    "top_k": "a whole number from 1 to 2**53 - 1, or null",
+    "polarity": '"ink-high" or "ink-low"',
+    "characters": "a text of at least 1 character, or null",
+    "line_end_columns": "a whole number from 0 to 2**53 - 1",
+    "language_model": "a text, or null",
+    "words": "an array of texts",
+    "context": "a text",
+    "pattern": "a text, or null",
+}
 
 SCHEMA: Final = ConfigDict(
     frozen=True,
@@ -30,7 +65,7 @@ Polarity = Literal["ink-high", "ink-low"]
 
 
 class Message(BaseModel):
-    """What all messages have in common."""
+    """A message of either side."""
 
     model_config = SCHEMA
 
@@ -51,14 +86,14 @@ class Columns(ClientMessage):
 
 
 class Stroke(Message):
-    """What the pen wrote from its touching the paper to its leaving it, or a piece of that."""
+    """What the pen wrote from touching the paper to leaving it, or a piece of that."""
 
     id: Id = None
-    """Names the stroke; more points may come for it, it can be undone, and events tell of it."""
+    """Names the stroke, so that more points can be added, `undo` and events can refer to it."""
     points: Points
-    """Places of the pen, x to the right and y downwards, in units of the client's choice."""
+    """Positions of the pen, x to the right and y downwards, in units of the client's choice."""
     last: Annotated[bool, Field(strict=True)] = True
-    """Whether the stroke is complete; else its next points go on from here."""
+    """Whether the stroke is complete; else more points of it follow."""
 
 
 class Ink(ClientMessage):
@@ -68,37 +103,37 @@ class Ink(ClientMessage):
     strokes: Annotated[list[Stroke], FailFast()] = []
     """Strokes and pieces of them, in the order in which they were written."""
     height: Height | None = None
-    """Height of the writing's frame in the units of the points; the same for the whole line."""
+    """Height of the frame that is written in, in units of the points; one for the whole line."""
     undo: Id = None
-    """The id of a stroke that is taken back first."""
+    """The id of a stroke to remove before the others are added."""
     pause: Annotated[bool, Field(strict=True)] = False
-    """Whether the pen rests: columns that it still touches are read too."""
+    """Whether the pen rests: the columns that it still touches are read too."""
     fit: Annotated[bool, Field(strict=True)] = False
-    """Whether a line whose ink is small in its frame, or goes beyond it, is read in another one."""
+    """Whether a line whose ink is small in its frame, or exceeds it, is read in a fitting frame."""
 
 
 class Configure(ClientMessage):
-    """Change some of these from the next column on; a field that is absent stays as it is."""
+    """Change options from the next column on; an option that is absent stays as it is."""
 
     type: Literal["configure"]
     every: Every = "column"
-    """One result a column, or one a message."""
+    """One result for each column, or one for each message."""
     top_k: Annotated[int, Field(strict=True, ge=1, le=MAX_REF)] | None = None
-    """So many of the most probable labels in a result; null is all."""
+    """How many of the most probable labels a result has; null is all."""
     polarity: Polarity = "ink-high"
     """Whether ink is 255 (ink-high) or 0 (ink-low) in the columns that come."""
     characters: Annotated[str, Field(strict=True, min_length=1)] | None = None
-    """Only what these characters spell is answered; null is every label."""
+    """Only labels that consist of these characters are answered; null is every label."""
     line_end_columns: Whole = 0
-    """So many blank columns after ink end a line; 0 is never."""
+    """How many blank columns after ink end a line; 0 is never."""
     language_model: Annotated[str, Field(strict=True)] | None = None
-    """Of the next lines, one of the `languages` of `ready`; null is none."""
+    """The language model for the next lines, one of the `languages` of `ready`; null is none."""
     words: Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False)] = ()
-    """That the next lines may well hold: names, terms."""
+    """Words that are likely in the next lines: names, terms."""
     context: Annotated[str, Field(strict=True)] = ""
     """The text before the next line, for a language model."""
     pattern: Annotated[str, Field(strict=True)] | None = None
-    """A regular expression that the next lines fulfil from end to end; null is none."""
+    """A regular expression that the next lines match completely; null is none."""
 
 
 class Rewind(ClientMessage):
@@ -106,11 +141,11 @@ class Rewind(ClientMessage):
 
     type: Literal["rewind"]
     column: Whole
-    """The first column to forget: the next one that comes takes its number."""
+    """The first column to forget: the next column gets its number."""
 
 
 class Flush(ClientMessage):
-    """Decide everything that is still open."""
+    """Decide everything that is not decided yet."""
 
     type: Literal["flush"]
 
@@ -142,8 +177,53 @@ CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
 
 
 def parse_client(text: str | bytes) -> ClientMessage:
-    """Read one text frame; raises a `MessageError` that says what came and what is allowed."""
+    """Read one text frame; raise a `MessageError` that says what came and what is allowed."""
     try:
         return CLIENT.validate_json(text)
     except ValidationError as error:
         raise explain(text, error) from None
+
+
+def explain(text: str | bytes, error: ValidationError) -> MessageError:
+    """Return the error that answers a text frame which pydantic refused with `error`."""
+    try:
+        message = from_json(text)
+    except ValueError as broken:
+        return JsonError(f"text frame is not JSON: {broken}")
+    if not isinstance(message, dict):
+        return JsonError(f"message is {described(message)}, expected an object with a type")
+    fault = error.errors(include_url=False, include_input=False)[0]
+    if fault["loc"]:
+        return _explain_field(message, fault["type"], fault["loc"][1:])
+    got = f"type is {described(message['type'])}" if "type" in message else "message has no type"
+    return TypeUnknownError(f"{got}, allowed: {', '.join(CLIENT_TYPES)}", _ref(message))
+
+
+def _explain_field(
+    message: dict[str, Any], fault: str, where: tuple[int | str, ...]
+) -> MessageError:
+    name, ref = str(where[0]), _ref(message)
+    if fault == "missing" and len(where) == 1:
+        return ValueRefusedError(f"{message['type']} has no {name}", ref)
+    if name == "columns":
+        return ColumnsError(columns_fault(message["columns"], where[1:]), ref)
+    if name == "strokes":
+        return InkError(strokes_fault(message["strokes"], where[1:], ID_ALLOWED), ref)
+    if name == "words" and len(where) > 1:
+        word = int(where[1])
+        return ValueRefusedError(
+            f"word {word} is {described(message[name][word])}, allowed: a text", ref
+        )
+    return ValueRefusedError(f"{name} is {described(message[name])}, allowed: {ALLOWED[name]}", ref)
+
+
+def _ref(message: dict[str, Any]) -> Ref:
+    """Return the message's id if it is one that may be echoed."""
+    match message.get("id"):
+        case bool():
+            return None
+        case int(number) if abs(number) <= MAX_REF:
+            return number
+        case str(name) if len(name) <= MAX_REF_CHARACTERS:
+            return name
+    return None

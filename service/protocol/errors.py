@@ -1,7 +1,7 @@
-"""Everything that the service refuses: a class for each stable code, and what each code means.
+"""A class for each stable error code, and what each code becomes on the wire.
 
 `MEANINGS` gives the WebSocket closing code (used where the error is fatal) and the HTTP status of
-every code, those of `inkstream.model.errors` included. docs/protocol.md lists the closing codes.
+every code, including those of `model.errors`. docs/protocol.md lists the closing codes.
 """
 
 import json
@@ -33,7 +33,7 @@ def quoted(value: Any) -> str:
 
 
 class MessageError(InputError):
-    """One of the client's messages cannot be used; nothing of it is taken, the stream goes on."""
+    """One of the client's messages is refused as a whole; the stream goes on."""
 
     code: ClassVar[str] = "bad_message"
 
@@ -73,11 +73,11 @@ class ValueRefusedError(MessageError):
 
 
 class ServiceError(InkstreamError):
-    """Why a session or request is refused or ended, beside what its messages say."""
+    """A session or request is refused or ended, but not because of a malformed message."""
 
 
 class OverLimitError(ServiceError):
-    """More than one of the announced limits allows."""
+    """More came than one of the announced limits allows."""
 
     code = "over_limit"
 
@@ -89,13 +89,13 @@ class TooManyControlError(ServiceError):
 
 
 class ClientFullError(ServiceError):
-    """This client has as many sessions as one client may have."""
+    """This client has as many sessions as one client is allowed."""
 
     code = "too_many_sessions"
 
 
 class ServerFullError(ServiceError):
-    """The server has as many sessions as it takes."""
+    """The server has as many sessions as it is allowed."""
 
     code = "server_full"
 
@@ -107,13 +107,13 @@ class UnauthorizedError(ServiceError):
 
 
 class OriginError(ServiceError):
-    """A browser's page from an origin that is not allowed."""
+    """A web page of an origin that is not allowed."""
 
     code = "forbidden_origin"
 
 
 class PathUnknownError(ServiceError):
-    """Nothing is at this path."""
+    """There is nothing at this path."""
 
     code = "not_found"
 
@@ -150,7 +150,7 @@ class StoppingError(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a code becomes on the wire."""
+    """The numbers for a code."""
 
     closing: int  # WebSocket closing code, RFC 6455 section 7.4 and docs/protocol.md
     http: int  # HTTP status

@@ -1,4 +1,4 @@
-"""The messages about what has ended in a line: letters, marks and words."""
+"""The messages about decided letters, marks and words."""
 
 from typing import Literal
 
@@ -31,30 +31,30 @@ class Span(Message):
 
 
 class Decided(Message):
-    """Something decided, and final."""
+    """Something that is decided: final, only a rewind withdraws it."""
 
     type: str
     id: int
-    """From 0 in every line. Letters and marks share one row, words have their own."""
+    """From 0 in every line. Letters and marks share one numbering, words have their own."""
     start: int
     """The first column."""
     end: int
     """The column after the last one."""
     column: int
-    """Where it was decided: a rewind to this column or before withdraws it."""
+    """The column at which it was decided: a rewind to it or to one before withdraws this."""
     confidence: float
-    """How probable it is."""
+    """The probability that it is right."""
     strokes: tuple[Span, ...] | None = None
-    """What the pen wrote of it, as far as strokes have ids; null in a line of columns."""
+    """The parts of strokes with ids that it consists of; null in a line of columns."""
 
 
 class Letter(Decided):
-    """A letter or digit that has ended: final, only a rewind withdraws it."""
+    """A letter or digit that has ended."""
 
     type: Literal["letter"] = "letter"
     char: str
     alternatives: tuple[Character, ...]
-    """What else it may be, the most probable first."""
+    """Other readings, the most probable first."""
 
 
 class Punctuation(Decided):
@@ -63,16 +63,16 @@ class Punctuation(Decided):
     type: Literal["punctuation"] = "punctuation"
     char: str
     alternatives: tuple[Character, ...]
-    """What else it may be, the most probable first."""
+    """Other readings, the most probable first."""
 
 
 class Word(Decided):
-    """A word that has ended, by a space or a flush; marks that touch it belong to it."""
+    """A word that a space or a flush has ended; marks that touch it belong to it."""
 
     type: Literal["word"] = "word"
     text: str
     alternatives: tuple[Spelling, ...]
-    """What else it may be, the most probable first."""
+    """Other readings, the most probable first."""
 
 
 Event = Letter | Punctuation | Word

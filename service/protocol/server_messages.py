@@ -1,7 +1,7 @@
-"""Every message that a server may send; with `requests` and `events` the documents' one source.
+"""Every message that a server may send; `events` has those about letters and words.
 
-`encode` makes the text of a message, `parse_server` reads it again. The protocol in words:
-docs/protocol.md.
+`encode` makes the text of a message, `parse_server` reads it. The documents of the protocol are
+made from these models and from `client_messages`. The protocol in words: docs/protocol.md.
 """
 
 import json
@@ -65,12 +65,12 @@ class ModelInfo:
 
 
 def _some_of_a_transcriber(schema: dict[str, Any]) -> None:
-    """A classifier's results lack these."""
+    """Make the fields optional that a classifier's results lack."""
     schema["required"] = [n for n in schema["required"] if n not in ("letter_end", "text")]
 
 
 def _label_or_text(schema: dict[str, Any]) -> None:
-    """A classifier answers with a label, a transcriber with a text; the other field is left out."""
+    """Require either `label`, of a classifier, or `text`, of a transcriber."""
     names = ("label", "text")
     schema["required"] = [n for n in schema["required"] if n not in (*names, "frame")]
     schema["oneOf"] = [{"required": [name]} for name in names]
@@ -107,7 +107,7 @@ class Ready(Message):
 
 @dataclass(slots=True)
 class Result:
-    """What the model believes after a column."""
+    """What the model reads after a column."""
 
     # Made once a column: a plain dataclass takes a tenth of the time of a model, and if it were
     # frozen three times as long. pydantic reads it too. Nobody changes it.
@@ -118,15 +118,15 @@ class Result:
     )
 
     epoch: int
-    """Rises by one with every rewind, reset and line end."""
+    """Increases by one with every rewind, reset and line end."""
     column: int
-    """The newest column that this result covers, from 0."""
+    """The index of the newest column that this result covers, from 0."""
     probabilities: dict[str, float]
     """Of the labels that may be answered; the most probable ones where `top_k` is set."""
     letter_end: float | None = None
     """A transcriber's: the probability that a letter has just ended."""
     text: str | None = None
-    """A transcriber's: everything so far, what may still change included."""
+    """A transcriber's: the whole text so far, including what may still change."""
     type: Literal["result"] = "result"
 
 
@@ -150,7 +150,7 @@ _EITHER: Final = SCHEMA | ConfigDict(json_schema_extra=_label_or_text)
 
 
 class Frame(Message):
-    """Where a line's rows lie, in the units of its ink; a column is as wide as a row is high."""
+    """The band of a line that becomes its columns, in the units of its ink."""
 
     top: float
     height: float
@@ -167,15 +167,15 @@ class Rewound(Message):
     column: int
     """The first column that was forgotten."""
     label: str | None = None
-    """A classifier's answer for the columns that stand; null where none stand."""
+    """A classifier's answer for the columns that remain; null if none remain."""
     text: str | None = None
-    """A transcriber's text of the columns that stand."""
+    """A transcriber's text of the columns that remain."""
     letters: int = 0
-    """How many letters and marks are left: ids from this number on are withdrawn."""
+    """How many letters and marks remain: ids from this number on are withdrawn."""
     words: int = 0
-    """How many words are left: ids from this number on are withdrawn."""
+    """How many words remain: ids from this number on are withdrawn."""
     frame: Frame | None = None
-    """Of the line, once it was fitted to the ink; else left out."""
+    """The line's frame, once it was fitted to the ink; else left out."""
 
 
 class Flushed(Message):
@@ -189,7 +189,7 @@ class Flushed(Message):
     columns: int
     """Columns of the line."""
     label: str | None = None
-    """A classifier's answer; null where no column came."""
+    """A classifier's answer; null if no column came."""
     text: str | None = None
     """A transcriber's text of the whole line."""
 
@@ -215,22 +215,22 @@ class Goaway(Message):
     type: Literal["goaway"] = "goaway"
     reason: str
     time_left_ms: int
-    """Time to `end` in good order."""
+    """Time that is left to send `end`."""
     resumable: bool = False
 
 
 class Error(Message):
-    """What came and what is allowed."""
+    """A message was refused, or the stream ends: what came and what is allowed."""
 
     type: Literal["error"] = "error"
     code: str
-    """Stable, for programs."""
+    """For programs; it is stable."""
     message: str
     """For people."""
     fatal: bool
     """Whether the stream is closed now."""
     index: int | None = None
-    """Which of the client's messages is at fault, from 0; null where none is."""
+    """The index, from 0, of the client's message that was refused; null if none was."""
     ref: Id = None
     """That message's id."""
 
@@ -242,11 +242,11 @@ class Done(Message):
 
     type: Literal["done"] = "done"
     columns: int
-    """Columns read in the whole session, those of rewinds included."""
+    """Columns read in the whole session, including those of rewinds."""
     letters: int = 0
-    """Letters and marks that were decided in the whole session and stand."""
+    """Letters and marks that were decided in the whole session and not withdrawn."""
     words: int = 0
-    """Words that were decided in the whole session and stand."""
+    """Words that were decided in the whole session and not withdrawn."""
     label: str | None = None
     """A classifier's answer for the last line."""
     text: str | None = None
@@ -274,7 +274,7 @@ SERVER: Final[TypeAdapter[ServerMessage]] = TypeAdapter(
 
 
 def ready(session_id: str, model: ModelInfo, limits: Limits) -> Ready:
-    """The first message of a stream."""
+    """Return the first message of a stream."""
     return Ready(
         session=session_id,
         model=ServedModel(name=model.name, version=model.version, kind=model.kind),
@@ -286,7 +286,7 @@ def ready(session_id: str, model: ModelInfo, limits: Limits) -> Ready:
 
 
 def parse_server(text: str | bytes) -> ServerMessage:
-    """Read one of the server's messages; raises `JsonError` for anything else."""
+    """Read one of the server's messages; raise `JsonError` for anything else."""
     try:
         return SERVER.validate_json(text)
     except ValidationError as error:
@@ -294,7 +294,7 @@ def parse_server(text: str | bytes) -> ServerMessage:
 
 
 def encode(message: ServerMessage) -> str:
-    """The JSON text of one server message; probabilities have six decimals."""
+    """Return the JSON text of a message; probabilities have six decimals."""
     if isinstance(message, Result):
         if message.text is not None:
             return _transcribed(message, message.text)
@@ -310,7 +310,7 @@ def encode(message: ServerMessage) -> str:
 
 @lru_cache(maxsize=1024)  # `top_k` brings its labels in many orders
 def _result_template(labels: tuple[str, ...]) -> str:
-    """The text of a result with places for epoch, column and the probabilities of `labels`."""
+    """Return a format string for results of `labels`: epoch, column, probabilities."""
     places = ",".join(_key(label).replace("%", "%%") + "%.6f" for label in labels)
     return '{"type":"result","epoch":%d,"column":%d,"probabilities":{' + places + "}}"
 
@@ -321,7 +321,7 @@ def _key(label: str) -> str:
 
 
 def _transcribed(result: Result, text: str) -> str:
-    """The text of a transcriber's result."""
+    """Return the JSON text of a transcriber's result."""
     named = ",".join([f"{_key(label)}{p:.6f}" for label, p in result.probabilities.items()])
     return (
         f'{{"type":"result","epoch":{result.epoch},"column":{result.column},'

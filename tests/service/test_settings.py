@@ -111,7 +111,7 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(
 
 @pytest.mark.parametrize("name", ["port", "idle_timeout_s", "models", "host"])
 def test_a_truth_value_is_no_number_and_no_text(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name} is True: expected no truth value"):
+    with pytest.raises(ConfigError, match=f"{name} is True: true and false are not allowed"):
         Settings.load(config=toml(tmp_path, f"{name} = true"))
 
 
@@ -145,7 +145,7 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
 @pytest.mark.parametrize("key", ["with space", "sl/ash", "umläut"])
 def test_a_key_that_no_browser_could_show_is_refused_and_not_repeated(key: str) -> None:
-    with pytest.raises(ConfigError, match="key 2 is not of letters, digits and") as caught:
+    with pytest.raises(ConfigError, match="key 2 has other characters than") as caught:
         Settings.load(api_keys=f"good,{key}")
     assert key not in str(caught.value)
     assert "good" not in str(caught.value)

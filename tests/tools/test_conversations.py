@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inkstream.service.protocol.client_messages import Configure
-from inkstream.service.protocol.validation import CLIENT_TYPES
+from inkstream.service.protocol.client_messages import CLIENT_TYPES, Configure
 from tools.conversations import Conversation, conversations
 from tools.material import Material, Sample
 from tools.requests import requests

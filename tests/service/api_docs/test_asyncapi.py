@@ -7,9 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from inkstream.service.api_docs import asyncapi
-from inkstream.service.protocol.client_messages import parse_client
+from inkstream.service.protocol.client_messages import CLIENT_TYPES, parse_client
 from inkstream.service.protocol.server_messages import ServerMessage, parse_server
-from inkstream.service.protocol.validation import CLIENT_TYPES
 
 DOCUMENT = asyncapi.document()
 MESSAGES = DOCUMENT["components"]["messages"]

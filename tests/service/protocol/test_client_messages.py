@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import server_messages as messages
-from inkstream.service.protocol.client_messages import parse_client
+from inkstream.service.protocol.client_messages import (
+    ALLOWED,
+    CLIENT_TYPES,
+    ID_ALLOWED,
+    parse_client,
+)
 from inkstream.service.protocol.errors import (
     ColumnsError,
     InkError,
@@ -19,7 +24,6 @@ from inkstream.service.protocol.errors import (
     ValueRefusedError,
 )
 from inkstream.service.protocol.server_messages import encode
-from inkstream.service.protocol.validation import ALLOWED, CLIENT_TYPES, ID_ALLOWED
 
 
 def refusal(text: str | bytes) -> MessageError:
