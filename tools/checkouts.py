@@ -38,12 +38,12 @@ def checked(folder: Path) -> Path:
     return folder.resolve()
 
 
-def start(checkout: Path, arguments: Sequence[str], output: IO[Any]) -> Process:
+def start(checkout: Path, arguments: Sequence[str], output: IO[Any] | None = None) -> Process:
     """Start `python ARGUMENTS` with the code of a checkout; all that it prints goes to `output`.
 
-    With -P Python puts neither the current folder nor the script's folder on its path, so that the
-    checkout is the first place in which modules are looked for. Settings of the service that stand
-    in the environment are left out.
+    Without `output` it goes where the caller's goes. With -P Python puts neither the current folder
+    nor the script's folder on its path, so that the checkout is the first place in which modules
+    are looked for. Settings of the service that stand in the environment are left out.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("INKSTREAM_")}
     environment = kept | {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -34,6 +34,7 @@ from tools.material import draw
 READER: Final = Path(__file__).with_name("read_answers.py")
 COUNTS: Final = (2000, 1000, 300)  # digits, words, lines
 QUICK: Final = 10  # so many times fewer with --quick
+POLL_S: Final = 0.2  # between two looks whether the processes have ended
 MOST_SHOWN: Final = 40  # lines of the first difference
 
 Answers = dict[str, list[dict[str, Any]]]  # of each part, in the order of the samples
@@ -57,22 +58,21 @@ def main(old: Path, new: Path, quick: bool) -> None:
 
 
 def read_both(checkouts: Sequence[Path], inputs: Path, folder: Path) -> list[Answers]:
-    """Return the answers of each checkout; raise `CheckoutError` where its code fails."""
+    """Return the answers of each checkout; raise `CheckoutError` as soon as one's code fails."""
     targets = [folder / f"{number}.json" for number in range(len(checkouts))]
-    logs = [folder / f"{number}.log" for number in range(len(checkouts))]
-    processes = []
-    for checkout, target, log in zip(checkouts, targets, logs, strict=True):
-        with log.open("wb") as file:
-            arguments = [str(READER), str(checkout), str(inputs), str(target)]
-            processes.append(start(checkout, arguments, file))
+    processes = [
+        start(checkout, [str(READER), str(checkout), str(inputs), str(target)])
+        for checkout, target in zip(checkouts, targets, strict=True)
+    ]
     try:
-        codes = [process.wait() for process in processes]
+        while None in (codes := [process.poll() for process in processes]) and not any(codes):
+            time.sleep(POLL_S)
     finally:
         for process in processes:
             process.kill()
-    for checkout, code, log in zip(checkouts, codes, logs, strict=True):
+    for checkout, code in zip(checkouts, codes, strict=True):
         if code:
-            raise CheckoutError(f"the code of {checkout} failed:\n{log.read_text()}")
+            raise CheckoutError(f"the code of {checkout} failed, see above")
     return [json.loads(target.read_text()) for target in targets]
 
 

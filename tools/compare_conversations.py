@@ -12,12 +12,15 @@ as they came, and the closing code and its reason; REST answers with status, hea
 What is random by nature or a measured time is replaced by `*` before the comparison: the session's
 name in `ready`, `seconds` in `done`, request ids, and the REST headers Date and X-Request-Id.
 
-The command prints the name of each conversation that differs, and the first few differences. The
-exit code is 0 if all are equal, else 1. With --ignore-error-texts neither the `message` of errors
-nor the length of a REST answer is compared, all else is. With --allow FILE differences are expected
-in the conversations whose names, or patterns such as `rest: page *`, stand in FILE, one a line; `#`
-begins a comment. With --ignore-header NAME this header of REST answers is not compared. With
---transcripts FOLDER all conversations are written down.
+The command prints the name of each conversation that differs, and the first few differences;
+progress goes to standard error. The exit code is 0 if all are equal, else 1.
+
+    --ignore-error-texts    neither the `message` of errors nor the length of a REST answer is
+                            compared, all else is
+    --ignore-header NAME    this header of REST answers is not compared
+    --allow FILE            differences are expected in the conversations whose names, or patterns
+                            such as `rest: page *`, stand in FILE, one a line; `#` begins a comment
+    --transcripts FOLDER    all conversations are written down
 
 The handwriting is drawn by the code of the repository that this command belongs to. UNIPEN must
 have been read once: `inkstream data unipen ARCHIVE`.
@@ -195,6 +198,7 @@ async def hold(checkout: Path, made: Sequence[Conversation | Request]) -> Transc
         own = [each for each in made if each.server == name]
         if not own:
             continue
+        click.echo(f"{checkout.name}: {len(own)} conversations with the {name} server", err=True)
         async with serving(checkout, flags) as (process, port):
             for each in own:
                 try:

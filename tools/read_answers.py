@@ -188,7 +188,8 @@ def main() -> None:
     written, started_s = {}, time.perf_counter()
     for name, part in answers(inputs, product, renderer()):
         written[name] = part
-        print(f"{name} {time.perf_counter() - started_s:.1f} s", flush=True)
+        seconds = time.perf_counter() - started_s
+        print(f"{checkout.name}: {name} read after {seconds:.0f} s", file=sys.stderr, flush=True)
     target.write_text(json.dumps(written))
 
 
