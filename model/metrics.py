@@ -1,7 +1,7 @@
-"""Measures of what was read: errors, F1, lateness and calibration. Numbers in, numbers out."""
+"""Metrics of what was read: CER, F1, latency, calibration, bootstrap. Numbers in, numbers out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -10,48 +10,111 @@ from rapidfuzz.distance import Levenshtein
 
 from inkstream.model.calibration import expected_calibration_error, reliability
 
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
 Numbers = NDArray[np.float64]
 Figures = dict[str, Any]
 
-NOTHING: Final = ""  # stands for what was not read, and for what was not written
+NOTHING: Final = ""  # in a confusion: a character that was left out or added
+
+BOOTSTRAP_SAMPLES: Final = 10_000  # each of as many writers as there are, with replacement
+BOOTSTRAP_SHARE: Final = 0.95  # of the samples, within an interval
+BOOTSTRAP_SEED: Final = 0
+QUARTILES: Final = (0.25, 0.5, 0.75)
 
 
-def same(text: str, label: str) -> list[tuple[int, int]]:
-    """Places in both of the characters that stand in both, by the alignment of fewest changes."""
+def matches(text: str, label: str) -> list[tuple[int, int]]:
+    """Return the positions in both of the characters that a minimal edit alignment matches."""
     blocks = Levenshtein.editops(text, label).as_matching_blocks()
     return [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
 
 
 def errors(texts: Sequence[str], labels: Sequence[str]) -> Figures:
-    """Share of wrong characters, and of pieces that are wholly right; case and spaces count.
+    """Return the CER and the share of exact matches; case and spaces count.
 
-    A character error is the number of characters to change, add or leave out, over those written.
+    The character error rate (CER) is the number of characters to change, add or leave out, over
+    the number of characters of the labels.
     """
     wrong = [Levenshtein.distance(*pair) for pair in zip(texts, labels, strict=True)]
     n_characters = sum(map(len, labels))
     return {
         "pieces": len(labels),
         "characters": n_characters,
-        "error": sum(wrong) / n_characters if n_characters else None,
-        "right": wrong.count(0) / len(wrong) if wrong else None,
+        "cer": sum(wrong) / n_characters if n_characters else None,
+        "exact_match": wrong.count(0) / len(wrong) if wrong else None,
     }
 
 
 def errors_by(
     keys: Sequence[str], texts: Sequence[str], labels: Sequence[str], order: Sequence[str] = ()
 ) -> dict[str, Figures]:
-    """`errors` of those pieces that have the same key; keys as in `order`, or sorted."""
+    """Return the `errors` of the pieces of each key; keys as in `order`, or sorted."""
     found = {}
     for key in order or sorted(set(keys)):
-        places = [place for place, own in enumerate(keys) if own == key]
-        if places:
-            found[key] = errors([texts[p] for p in places], [labels[p] for p in places])
+        own = [index for index, other in enumerate(keys) if other == key]
+        if own:
+            found[key] = errors([texts[i] for i in own], [labels[i] for i in own])
     return found
 
 
+def bootstrap(texts: Sequence[str], labels: Sequence[str], writers: Sequence[str]) -> Figures:
+    """Estimate how far a CER would move with other writers: the bootstrap over writers.
+
+    Pieces of one writer are read alike, so writers are drawn, not pieces, as Bisani and Ney draw
+    speakers (Bootstrap estimates for confidence intervals in ASR performance evaluation, ICASSP
+    2004).
+
+    Args:
+        texts: N, as they were read; one at least.
+        labels: N.
+        writers: N, of each piece.
+
+    Returns:
+        `wrong` and `characters` of each writer, in the order of their names; `interval`: bounds of
+        the CER within which 95 % of the samples lie; `quarters`: quartiles of the writers' own CER.
+    """
+    each = errors_by(writers, texts, labels).values()
+    characters = [own["characters"] for own in each]
+    wrong = [round(own["cer"] * own["characters"]) for own in each]
+    return {
+        "wrong": wrong,
+        "characters": characters,
+        "interval": _interval(_sampled(wrong) / _sampled(characters)),
+        "quarters": np.quantile(np.divide(wrong, characters), QUARTILES).tolist(),
+    }
+
+
+def error_ratios(theirs: Mapping[str, Figures], ours: Mapping[str, Figures]) -> dict[str, Figures]:
+    """Return how many times as many characters others get wrong, from `bootstrap`s of both.
+
+    A sample has the same writers for both, as a difficult writer is difficult for both. A ratio is
+    left out where a sample has only writers without a mistake.
+    """
+    found = {}
+    for name, own in ours.items():
+        other = theirs[name]["wrong"]
+        if (sampled := _sampled(own["wrong"])).all():
+            interval = _interval(_sampled(other) / sampled)
+            found[name] = {"ratio": sum(other) / sum(own["wrong"]), "interval": interval}
+    return found
+
+
+def _sampled(values: Sequence[int]) -> Indices:
+    """Return sums over the writers of each sample: the same writers for as many values."""
+    equal = np.full(len(values), 1 / len(values))
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    sums: Indices = rng.multinomial(len(values), equal, BOOTSTRAP_SAMPLES) @ np.array(values)
+    return sums
+
+
+def _interval(values: Numbers) -> list[float]:
+    """Return the bounds of the central `BOOTSTRAP_SHARE` of the values."""
+    tail = (1 - BOOTSTRAP_SHARE) / 2
+    bounds: list[float] = np.quantile(values, [tail, 1 - tail]).tolist()
+    return bounds
+
+
 def f1(right: int, found: int, wanted: int) -> Figures:
-    """The harmonic mean of precision and recall; nothing found of nothing wanted is None."""
+    """Return precision, recall and their harmonic mean; None where there is nothing to divide."""
     return {
         "f1": 2 * right / (found + wanted) if found + wanted else None,
         "precision": right / found if found else None,
@@ -61,28 +124,28 @@ def f1(right: int, found: int, wanted: int) -> Figures:
     }
 
 
-def told_apart(
+def character_f1(
     texts: Iterable[str], labels: Iterable[str], chosen: Callable[[str], bool]
 ) -> Figures:
-    """F1 of the characters that are `chosen`, right where the alignment finds the same one."""
+    """Return the F1 of the characters that are `chosen`; right are those that `matches` finds."""
     right = found = wanted = 0
     for text, label in zip(texts, labels, strict=True):
-        right += sum(chosen(label[place]) for _, place in same(text, label))
+        right += sum(chosen(label[position]) for _, position in matches(text, label))
         found += sum(map(chosen, text))
         wanted += sum(map(chosen, label))
     return f1(right, found, wanted)
 
 
 def is_mark(char: str) -> bool:
-    """Whether a character is a punctuation mark or another sign."""
+    """Return whether a character is a punctuation mark or another sign."""
     return char != " " and not char.isalnum()
 
 
-def within(found: Iterable[float], wanted: Iterable[float], reach: float) -> int:
-    """The most pairs of a place found and a place wanted that are no further apart than `reach`.
+def count_pairs(found: Iterable[float], wanted: Iterable[float], reach: float) -> int:
+    """Return the most pairs of a found and a wanted position that are at most `reach` apart.
 
-    Each place belongs to one pair at most. Taken in their order, the first two that are near enough
-    may always be paired.
+    Each position belongs to one pair at most. In ascending order, the first two that are near
+    enough may always be paired.
     """
     ours, theirs = sorted(found), sorted(wanted)
     pairs = i = j = 0
@@ -96,15 +159,15 @@ def within(found: Iterable[float], wanted: Iterable[float], reach: float) -> int
     return pairs
 
 
-def peaks(probabilities: NDArray[np.float32], least: float) -> Places:
-    """Places of at least `least` that are higher than the one before and no lower than the next."""
+def peaks(probabilities: NDArray[np.float32], least: float) -> Indices:
+    """Return where values of at least `least` exceed the one before and reach the next."""
     padded = np.pad(probabilities, 1, constant_values=-1)
     high = (probabilities > padded[:-2]) & (probabilities >= padded[2:])
     return np.flatnonzero(high & (probabilities >= least))
 
 
 def quantiles(values: Numbers) -> Figures:
-    """Median and 90 % of values that may be none."""
+    """Return the median and the 90 % quantile; None without values."""
     if not len(values):
         return {"n": 0, "median": None, "90 %": None}
     return {
@@ -115,36 +178,36 @@ def quantiles(values: Numbers) -> Figures:
 
 
 def calibration(confidence: Numbers, right: NDArray[np.bool_]) -> Figures:
-    """How often what was said with some confidence is right, in 15 bins; [N] each.
+    """Return how often answers of some confidence are right, in 15 bins; arguments are [N].
 
-    Beside it the Brier score (Brier, Monthly Weather Review 78(1), 1950), and that of one who knows
-    nothing but the share that is right.
+    Beside it the Brier score (Brier, Monthly Weather Review 78(1), 1950), and the Brier score of a
+    predictor that knows only the share that is right.
     """
     if not len(right):
         return {"n": 0, "expected_calibration_error": None}
-    said, wrong = confidence[:, None], (~right).astype(np.int64)  # one answer: it, or none
-    share, mean, accuracy = reliability(said, wrong)
-    base = float(right.mean())
+    binary, wrong = confidence[:, None], (~right).astype(np.int64)  # a single label, or none
+    share, mean, accuracy = reliability(binary, wrong)
+    base_rate = float(right.mean())
     return {
         "n": len(right),
-        "expected_calibration_error": expected_calibration_error(said, wrong),
+        "expected_calibration_error": expected_calibration_error(binary, wrong),
         "brier": float(((confidence - right) ** 2).mean()),
-        "brier_of_the_share": base * (1 - base),
+        "brier_of_base_rate": base_rate * (1 - base_rate),
         "share": share.tolist(),
         "confidence": mean.tolist(),
-        "right": accuracy.tolist(),
+        "accuracy": accuracy.tolist(),
     }
 
 
 def confusions(
     texts: Iterable[str], labels: Iterable[str], most: int
 ) -> list[tuple[str, str, int]]:
-    """(written, read, how often) of the most frequent changes; `NOTHING` was left out or added."""
+    """Return (written, read, count) of the `most` frequent edits; see `NOTHING`."""
     counts: Counter[tuple[str, str]] = Counter()
     for text, label in zip(texts, labels, strict=True):
-        for change in Levenshtein.editops(text, label):
-            written = NOTHING if change.tag == "delete" else label[change.dest_pos]
-            read = NOTHING if change.tag == "insert" else text[change.src_pos]
+        for edit in Levenshtein.editops(text, label):
+            written = NOTHING if edit.tag == "delete" else label[edit.dest_pos]
+            read = NOTHING if edit.tag == "insert" else text[edit.src_pos]
             counts[written, read] += 1
     common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]
     return [(written, read, count) for (written, read), count in common]

@@ -1,4 +1,4 @@
-"""Reads lines as the service does, many at once: runtime, decoder, blank columns at their end."""
+"""Read many lines at once as the service does: runtime, decoder, blank columns after each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from inkstream.model.runtime import Runtime
 
 Scores = NDArray[np.float32]  # [T, S], see `Runtime.run`
 
-STREAMS: Final = 64  # read side by side
-COLUMNS_AT_ONCE: Final = 100_000  # of all of them, padding included: bounds the memory
+STREAMS: Final = 64  # lines in a batch, at most
+COLUMNS_AT_ONCE: Final = 100_000  # of a batch, padding included: bounds the memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What is said of one line."""
+    """What was read of one line."""
 
     line: LineSample
     text: str
-    events: list[Event]  # as they come when the line is flushed right behind its ink
+    events: list[Event]  # of the line, flushed right after its ink
     ends: NDArray[np.float32]  # [steps], probability that a letter ended `END_DELAY` steps before
-    live: Heard | None  # where blank columns follow instead, of lines that tell their letters' ends
+    unflushed: Heard | None  # of the line, followed by blank columns; where letter ends are known
 
     @property
     def letters(self) -> list[Letter]:
@@ -43,91 +43,93 @@ class Reading:
         return [event for event in self.events if isinstance(event, Word)]
 
 
-def told(line: LineSample) -> bool:
-    """Whether the data tell where all of a line's letters end."""
-    spoken = spoken_places(line.label)
-    return len(line.ends) == len(line.label) > 0 and bool(np.isfinite(line.ends[spoken]).all())
+def has_letter_ends(line: LineSample) -> bool:
+    """Return whether the data have the ends of all letters of a line."""
+    letters = letter_positions(line.label)
+    return len(line.ends) == len(line.label) > 0 and bool(np.isfinite(line.ends[letters]).all())
 
 
-def spoken_places(label: str) -> NDArray[np.int64]:
-    """Places of a label's letters and marks: all but the spaces."""
-    return np.array([place for place, char in enumerate(label) if char != " "], np.int64)
+def letter_positions(label: str) -> NDArray[np.int64]:
+    """Return the positions of a label's letters and marks: all but the spaces."""
+    return np.array([position for position, char in enumerate(label) if char != " "], np.int64)
 
 
 class Reader:
-    """One net, and the decoder that is served with it, with hints or none."""
+    """One net, and the decoder that is served with it, with or without hints."""
 
     def __init__(self, checkpoint: Checkpoint, hints: Hints = NO_HINTS) -> None:
         self.runtime = Runtime(checkpoint)
         self.config = self.runtime.config
         self._hints = hints
 
-    def decoder(self) -> TranscriptDecoder:
-        """A decoder at the start of a line."""
-        decoder = new_decoder(self.config, self._hints)
+    def decoder(self, hints: Hints | None = None) -> TranscriptDecoder:
+        """Return a decoder at the start of a line, by default with the reader's own hints."""
+        decoder = new_decoder(self.config, self._hints if hints is None else hints)
         assert isinstance(decoder, TranscriptDecoder)
         return decoder
 
     def read(self, lines: Sequence[LineSample], characters: str | None = None) -> list[Reading]:
-        """Read lines, quickest where neighbours are about as wide.
+        """Read lines; this is fastest where neighbours have similar widths.
 
-        `characters` are those that may be answered; None allows all.
+        Only `characters` are allowed in the text; None allows all.
         """
         decoder = self.decoder()
         decoder.allow(characters)
-        return self.read_by([decoder], lines)[0]
+        return self.read_with([decoder], lines)[0]
 
-    def read_by(
+    def read_with(
         self, decoders: Sequence[TranscriptDecoder], lines: Sequence[LineSample]
     ) -> list[list[Reading]]:
-        """What each decoder makes of the same scores of lines."""
+        """Read lines with each decoder, from the same scores."""
         readings: list[list[Reading]] = [[] for _ in decoders]
         for batch in batches(lines):
             scores = self.scores(batch)
             for own, decoder in zip(readings, decoders, strict=True):
-                own += [_decoded(decoder, *each) for each in zip(batch, scores, strict=True)]
+                own += [_reading(decoder, *each) for each in zip(batch, scores, strict=True)]
         return readings
 
     def scores(self, batch: Sequence[LineSample]) -> list[Scores]:
-        """Scores [T + flush_columns, S] of each line and of the blank columns that flush it."""
-        columns = self._side_by_side(batch)
+        """Return the scores [T + flush_columns, S] of each line and its flush columns."""
+        columns = self._padded(batch)
         scores, _ = self.runtime.run(columns, self.runtime.initial_state(len(batch)))
-        return [scores[: self._length(line), place] for place, line in enumerate(batch)]
+        return [scores[: self._length(line), index] for index, line in enumerate(batch)]
 
-    def portions(self, batch: Sequence[LineSample], sizes: Iterator[int]) -> list[list[Event]]:
-        """The events of lines that come in portions of so many columns, and are then flushed."""
+    def read_in_portions(
+        self, batch: Sequence[LineSample], sizes: Iterator[int]
+    ) -> list[list[Event]]:
+        """Return the events of lines that come in portions of `sizes` and are then flushed."""
         decoders = [self.decoder() for _ in batch]
         events: list[list[Event]] = [[] for _ in batch]
-        columns = self._side_by_side(batch)
+        columns = self._padded(batch)
         state, first = self.runtime.initial_state(len(batch)), 0
         while first < len(columns):
             portion = columns[first : first + next(sizes)]
             scores, state = self.runtime.run(portion, state)
-            for place, line in enumerate(batch):
+            for index, line in enumerate(batch):
                 own = line.columns[first : first + len(portion)]
-                beyond = scores[len(own) : max(self._length(line) - first, 0), place]
+                beyond = scores[len(own) : max(self._length(line) - first, 0), index]
                 if len(own):
-                    events[place] += decoders[place].step(scores[: len(own), place], own).events
+                    events[index] += decoders[index].step(scores[: len(own), index], own).events
                 if len(beyond):
-                    events[place] += decoders[place].step_beyond(beyond)
+                    events[index] += decoders[index].step_beyond(beyond)
             first += len(portion)
         return [own + decoder.flush() for own, decoder in zip(events, decoders, strict=True)]
 
     def _length(self, line: LineSample) -> int:
-        """Columns of a line and of the blank ones that flush it."""
+        """Return the columns of a line, its flush columns included."""
         return len(line.columns) + self.config.flush_columns
 
-    def _side_by_side(self, batch: Sequence[LineSample]) -> NDArray[np.uint8]:
-        """Lines with blank columns behind them, all as long as the longest: [T, B, H]."""
+    def _padded(self, batch: Sequence[LineSample]) -> NDArray[np.uint8]:
+        """Return lines followed by blank columns, all as long as the longest: [T, B, H]."""
         shape = (max(map(self._length, batch)), len(batch), self.config.column_height)
         columns = np.zeros(shape, np.uint8)
-        for place, line in enumerate(batch):
-            columns[: len(line.columns), place] = line.columns
+        for index, line in enumerate(batch):
+            columns[: len(line.columns), index] = line.columns
         return columns
 
 
 def batches(lines: Sequence[LineSample]) -> Iterator[Sequence[LineSample]]:
-    """Lines in their order, so many together as are read at once."""
+    """Split lines into batches, in their order."""
     start = 0
     while start < len(lines):
         end, widest = start, 0
@@ -140,22 +142,21 @@ def batches(lines: Sequence[LineSample]) -> Iterator[Sequence[LineSample]]:
         start = end
 
 
-def flushed(decoder: TranscriptDecoder, line: LineSample, scores: Scores) -> list[Event]:
-    """The events of a line with scores [T + flush_columns, S]; the decoder is reset first."""
+def decode(decoder: TranscriptDecoder, line: LineSample, scores: Scores) -> list[Event]:
+    """Return the events of a line with scores [T + flush_columns, S]; reset the decoder first."""
     n_columns = len(line.columns)
     decoder.reset()
     events = decoder.step(scores[:n_columns], line.columns).events
     return events + decoder.step_beyond(scores[n_columns:]) + decoder.flush()
 
 
-def _decoded(decoder: TranscriptDecoder, line: LineSample, scores: Scores) -> Reading:
-    """What the decoder makes of a line's scores [T + flush_columns, S]; it is reset first."""
-    events = flushed(decoder, line, scores)
-    text, live = decoder.text, None
-    if told(line):
+def _reading(decoder: TranscriptDecoder, line: LineSample, scores: Scores) -> Reading:
+    events = decode(decoder, line, scores)
+    text, unflushed = decoder.text, None
+    if has_letter_ends(line):
         blank = np.zeros((len(scores) - len(line.columns), line.columns.shape[1]), np.uint8)
         decoder.reset()
-        live = decoder.step(scores, np.concatenate([line.columns, blank]))
-        live.events.extend(decoder.flush())
+        unflushed = decoder.step(scores, np.concatenate([line.columns, blank]))
+        unflushed.events.extend(decoder.flush())
     ends = np.exp(scores[STEP_COLUMNS - 1 :: STEP_COLUMNS, -1])
-    return Reading(line, text, events, ends, live)
+    return Reading(line, text, events, ends, unflushed)

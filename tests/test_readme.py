@@ -218,7 +218,7 @@ def test_the_figures_beside_the_weights_are_those_of_the_reports() -> None:
     digits = json.loads((REPORTS / "digits" / "report.json").read_text())
     lines = json.loads((REPORTS / "lines" / "report.json").read_text())
     assert read(find("digits")).metrics["mnist_test_accuracy"] == digits["accuracy"]
-    assert read(find("lines")).metrics["report_writers_words_error"] == lines["words"]["error"]
+    assert read(find("lines")).metrics["report_writers_words_error"] == lines["words"]["cer"]
 
 
 @pytest.mark.parametrize("path", figures.rendered(), ids=lambda path: path.name)

@@ -67,13 +67,13 @@ def _summary() -> str:
     digits, lines = _load("digits/report.json"), _load("lines/report.json")
     language, pages = _load("language/report.json"), _load("pages/report.json")
     footprint = _load("footprint.json")
-    theirs, their_errors = next(iter(lines["peers"].items()))
-    writers = lines["hands"]["all"]
+    theirs, their_errors = next(iter(lines["baselines"].items()))
+    writers = lines["adaptation"]["all"]
     ratios = {name: f"{median(values):.2f}" for name, _, values in _bench().ratios()}
 
     def cer(figures: dict[str, Any]) -> str:
-        low, high = figures["spread"]["all"]["interval"]
-        return f"{figures['error']:.1%} ({100 * low:.1f} to {high:.1%}); {figures['right']:.1%}"
+        low, high = figures["bootstrap"]["all"]["interval"]
+        return f"{figures['cer']:.1%} ({100 * low:.1f} to {high:.1%}); {figures['exact_match']:.1%}"
 
     rows = [
         (
@@ -93,27 +93,27 @@ def _summary() -> str:
         ),
         (
             "CER with the English language model: words; lines",
-            "; ".join(f"{language[side]['guided']['all']['error']:.1%}" for side in SIDES),
+            "; ".join(f"{language[side]['guided']['all']['cer']:.1%}" for side in SIDES),
             "`inkstream evaluate language`",
         ),
         (
             f"CER of {theirs}, which sees the whole image: words; lines",
-            "; ".join(f"{their_errors[side]['error']:.1%}" for side in ("words", "text")),
-            "`inkstream evaluate lines --peers`",
+            "; ".join(f"{their_errors[side]['cer']:.1%}" for side in ("words", "text")),
+            "`inkstream evaluate lines --baselines`",
         ),
         (
             "CER of one writer's words before; after fine-tuning to that writer",
-            f"{writers['before']['error']:.1%}; {writers['after']['error']:.1%}",
-            "`inkstream evaluate lines --hands 12`",
+            f"{writers['before']['cer']:.1%}; {writers['after']['cer']:.1%}",
+            "`inkstream evaluate lines --adaptation 12`",
         ),
         (
             "CER of scanned and photographed pages; of the same ink as strokes",
-            f"{pages['page']['error']:.1%}; {pages['strokes']['error']:.1%}",
+            f"{pages['page']['cer']:.1%}; {pages['strokes']['cer']:.1%}",
             "`inkstream evaluate pages`",
         ),
         (
             "columns from a letter's end to its event: median; 90 %",
-            f"{lines['lateness']['median']:.0f}; {lines['lateness']['90 %']:.0f}",
+            f"{lines['latency']['median']:.0f}; {lines['latency']['90 %']:.0f}",
             "`inkstream evaluate lines`",
         ),
         (
@@ -190,13 +190,13 @@ def fill(text: str) -> str:
 def of_shipped() -> dict[str, dict[str, float]]:
     """Return figures of the shipped models by digest; `GET /v1/models` adds them to training's."""
     digits, lines = _load("digits/report.json"), _load("lines/report.json")
-    found = {"mnist_test_accuracy": lines["digits"]["right"]}
+    found = {"mnist_test_accuracy": lines["digits"]["exact_match"]}
     for side in ("words", "text"):
-        found[f"report_writers_{side}_error"] = lines[side]["error"]
-        found[f"report_writers_{side}_right"] = lines[side]["right"]
-        found[f"report_writers_fresh_{side}_error"] = lines[side]["fresh"]["error"]
+        found[f"report_writers_{side}_error"] = lines[side]["cer"]
+        found[f"report_writers_{side}_right"] = lines[side]["exact_match"]
+        found[f"report_writers_fresh_{side}_error"] = lines[side]["unseen"]["cer"]
     for category, own in lines["characters"].items():
-        found[f"report_writers_{category}_accuracy"] = own["right"]
+        found[f"report_writers_{category}_accuracy"] = own["exact_match"]
     return {
         read(find("digits")).digest: {"mnist_test_accuracy": digits["accuracy"]},
         read(find("lines")).digest: found,

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Response
 
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.sources import unipen
-from inkstream.model.evaluation.material import WORDS, Material
+from inkstream.model.evaluation.evaluation_set import WORDS, EvaluationSet
 from tests.service.running import Running, server
 from tests.service.web.pad import pictures
 from tests.service.web.pad.page import Pad, chromium, recognize_at_once
@@ -42,14 +42,16 @@ LONG_COLUMNS: Final = 2000  # of the line in which frames are counted
 TRACE_CATEGORIES: Final = ["disabled-by-default-devtools.timeline.frame", "devtools.timeline.frame"]
 
 
-def words() -> tuple[Material, list[Strokes]]:
+def words() -> tuple[EvaluationSet, list[Strokes]]:
     """Return words of test writers that fit on the pad, in random order."""
     net = read(find("lines"))
     config = net.metadata.config
-    material = Material(unipen.read(None)[0], "test", config.labels, config.column_height)
-    places = np.random.default_rng(0).permutation(material.places(WORDS))
-    strokes = [material.strokes(place) for place in places[:1000].tolist()]
-    return material, [
+    evaluation_set = EvaluationSet(
+        unipen.read(None)[0], "test", config.labels, config.column_height
+    )
+    places = np.random.default_rng(0).permutation(evaluation_set.indices(WORDS))
+    strokes = [evaluation_set.strokes(place) for place in places[:1000].tolist()]
+    return evaluation_set, [
         each for each in strokes if max(stroke[:, 0].max() for stroke in each) < MAX_COLUMNS
     ]
 
@@ -162,8 +164,8 @@ def url_of(running: Running) -> str:
 
 def measure(running: Running, browser: Browser) -> dict[str, Any]:
     """Measure all figures of the report."""
-    material, pieces = words()
-    rows, url = material.column_height, url_of(running)
+    evaluation_set, pieces = words()
+    rows, url = evaluation_set.column_height, url_of(running)
     late = [strokes for strokes in pieces if goes_back(strokes)][:N_LATE]
     short = [
         each for each in pieces if max(stroke[:, 0].max() for stroke in each) < MAX_SHORT_COLUMNS
@@ -171,7 +173,7 @@ def measure(running: Running, browser: Browser) -> dict[str, Any]:
     pad = Pad(browser, url, PROBE, viewport=SCREEN)
     found: dict[str, Any] = {
         "model_digest": read(find("lines")).digest,
-        "data_digest": material.data_digest,
+        "data_digest": evaluation_set.data_digest,
         "browser": browser.version,
         "words": N_WORDS,
         "words_same": count_same_text(running, pad, pieces[:N_WORDS], rows),

@@ -1,13 +1,13 @@
-"""At which size and with which margins peers read ink best: `python -m tools.renderings`.
+"""Find the size and margins at which each baseline reads best: `python -m tools.renderings`.
 
-On writers who choose; what it finds stands in `model/report/recognisers.py`.
+On the validation writers; the result stands in `model/evaluation/baselines.py`.
 """
 
 import sys
 from itertools import product
 
-from inkstream.model.evaluation.baselines import Kind, Rendering, image, line_peers
-from inkstream.model.evaluation.material import TEXT, WORDS, Material
+from inkstream.model.evaluation.baselines import Kind, Rendering, installed, render
+from inkstream.model.evaluation.evaluation_set import TEXT, WORDS, EvaluationSet
 from inkstream.model.evaluation.report import percent
 from inkstream.model.metrics import errors
 from inkstream.model.training import lines as line_data
@@ -23,22 +23,24 @@ LABELS = "".join(chr(code) for code in range(32, 127))
 
 
 def main() -> None:
-    """Print a table for each peer that is installed."""
+    """Print a table for each installed baseline."""
     ink = line_data.load(None).ink
-    materials = {what: Material(ink, "validation", LABELS, 32, n) for what, n in PIECES.items()}
-    for peer in line_peers():
+    evaluation_sets = {
+        what: EvaluationSet(ink, "validation", LABELS, 32, n) for what, n in PIECES.items()
+    }
+    for baseline in installed():
         rows = []
         for tight, size, (above, beside) in product((False, True), SIZES, MARGINS):
             rendering = Rendering(size, above, beside, tight)
             found = []
-            for what, material in materials.items():
-                places = material.places(what)
-                images = [image(material, place, rendering) for place in places]
-                texts = peer.read(images, KINDS[what], LABELS)
-                found.append(percent(errors(texts, material.labels(places))["error"]))
+            for what, evaluation_set in evaluation_sets.items():
+                indices = evaluation_set.indices(what)
+                images = [render(evaluation_set, place, rendering) for place in indices]
+                texts = baseline.read(images, KINDS[what], LABELS)
+                found.append(percent(errors(texts, evaluation_set.labels(indices))["cer"]))
             rows.append((FILLS[tight], f"{size}", f"{above}, {beside}", *found))
             print(*rows[-1], file=sys.stderr, flush=True)
-        print(peer.name)
+        print(baseline.name)
         print(table(HEAD, rows))
 
 

@@ -1,4 +1,1 @@
-"""What the reports on lines, pages and languages measure, and how it is written down.
-
-The report on pages: `inkstream evaluate pages`.
-"""
+"""Measure nets on unseen writing, and write reports: `inkstream evaluate`."""

@@ -1,6 +1,6 @@
-"""How well events fit the ink: where letters end, how late they come, how sure they may be."""
+"""Measure events against the ink: where letters end, the latency and the confidence of letters."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,102 +12,95 @@ from inkstream.model.metrics import (
     Figures,
     Numbers,
     calibration,
+    character_f1,
+    count_pairs,
     f1,
-    is_mark,
+    matches,
     peaks,
     quantiles,
-    same,
-    told_apart,
-    within,
 )
-from inkstream.model.reader import Reading, spoken_places
+from inkstream.model.reader import Reading, letter_positions
 
 REACH: Final = 2  # columns by which the end of a letter may be missed
-LIKELY: Final = 0.5  # a peak of the score for letter ends from which on it says that one ended
-DELAYS: Final = tuple(range(21))  # columns behind a letter's end
+LIKELY: Final = 0.5  # least height of a peak of the letter-end score that counts as an end
+DELAYS: Final = tuple(range(21))  # columns after a letter's end
 
 
 def letter_ends(readings: Sequence[Reading]) -> Figures:
-    """F1 of the ends that events give, and of the peaks of the score, in lines that tell theirs."""
+    """Return the F1 of the letter ends of events, and of the peaks of the letter-end score."""
     events, scores = np.zeros(3, int), np.zeros(3, int)
-    for reading in _told(readings):
-        wanted = reading.line.ends[spoken_places(reading.line.label)].tolist()
-        said = [letter.end - 1 for letter in reading.letters]
-        seen = STEP_COLUMNS * (peaks(reading.ends, LIKELY) - END_DELAY + 1) - 1
-        events += within(said, wanted, REACH), len(said), len(wanted)
-        scores += within(seen.tolist(), wanted, REACH), len(seen), len(wanted)
+    for reading in _with_ends(readings):
+        wanted = _true_ends(reading).tolist()
+        ends = [letter.end - 1 for letter in reading.letters]
+        peak_ends = STEP_COLUMNS * (peaks(reading.ends, LIKELY) - END_DELAY + 1) - 1
+        events += count_pairs(ends, wanted, REACH), len(ends), len(wanted)
+        scores += count_pairs(peak_ends.tolist(), wanted, REACH), len(peak_ends), len(wanted)
     return {"events": f1(*events.tolist()), "scores": f1(*scores.tolist())}
 
 
 def end_calibration(readings: Sequence[Reading]) -> Figures:
-    """Whether the score for letter ends is honest as a probability, at every step.
+    """Return the calibration of the letter-end score as a probability, at every step.
 
-    Of the blank columns behind a line those count after which its last letter may be told.
+    Of the blank columns after a line those count after which its last letter may end.
     """
-    said, happened = [np.empty(0)], [np.empty(0, bool)]
-    for reading in _told(readings):
+    scores, ended = [np.empty(0)], [np.empty(0, bool)]
+    for reading in _with_ends(readings):
         n_steps = -(-len(reading.line.columns) // STEP_COLUMNS) + END_DELAY
-        ends = reading.ends[:n_steps].astype(np.float64)
-        ended = np.zeros(len(ends), bool)
-        columns = reading.line.ends[spoken_places(reading.line.label)].astype(np.int64)
-        ended[np.minimum(columns // STEP_COLUMNS + END_DELAY, len(ended) - 1)] = True
-        said.append(ends)
-        happened.append(ended)
-    return calibration(np.concatenate(said), np.concatenate(happened))
+        own = reading.ends[:n_steps].astype(np.float64)
+        steps = _true_ends(reading).astype(np.int64) // STEP_COLUMNS + END_DELAY
+        scores.append(own)
+        ended.append(np.isin(np.arange(len(own)), np.minimum(steps, len(own) - 1)))
+    return calibration(np.concatenate(scores), np.concatenate(ended))
 
 
 def word_ends(readings: Sequence[Reading]) -> Figures:
-    """F1 of the spaces between words, and of the places of word ends where the data tell them."""
-    texts = [reading.text for reading in readings]
-    labels = [reading.line.label for reading in readings]
+    """Return the F1 of the spaces between words, and of the columns of word ends."""
     placed = np.zeros(3, int)
-    for reading in _told(readings):
+    for reading in _with_ends(readings):
         label = reading.line.label
-        last = [p for p in spoken_places(label) if label[p + 1 : p + 2] in {"", " "}]
+        last = [p for p in letter_positions(label) if label[p + 1 : p + 2] in {"", " "}]
         wanted = reading.line.ends[last].tolist()
-        said = [word.end - 1 for word in reading.words]
-        placed += within(said, wanted, REACH), len(said), len(wanted)
-    return {
-        "spaces": told_apart(texts, labels, lambda char: char == " "),
-        "placed": f1(*placed.tolist()),
-    }
+        ends = [word.end - 1 for word in reading.words]
+        placed += count_pairs(ends, wanted, REACH), len(ends), len(wanted)
+    spaces = label_f1(readings, lambda char: char == " ")
+    return {"spaces": spaces, "placed": f1(*placed.tolist())}
 
 
-def marks(readings: Sequence[Reading]) -> Figures:
-    """F1 of punctuation marks and other signs."""
-    return told_apart(
-        (reading.text for reading in readings),
-        (reading.line.label for reading in readings),
-        is_mark,
-    )
+def label_f1(readings: Sequence[Reading], chosen: Callable[[str], bool]) -> Figures:
+    """Return the F1 of the characters that are `chosen`."""
+    texts = [reading.text for reading in readings]
+    return character_f1(texts, [reading.line.label for reading in readings], chosen)
 
 
 def letter_calibration(readings: Sequence[Reading]) -> Figures:
-    """Whether letters are right as often as their confidence says."""
+    """Return the calibration of letters' confidence."""
     confidence, right = [np.empty(0)], [np.empty(0, bool)]
     for reading in readings:
-        text, letters = "".join(letter.char for letter in reading.letters), reading.letters
-        own = np.zeros(len(letters), bool)
-        own[[place for place, _ in same(text, reading.line.label.replace(" ", ""))]] = True
-        confidence.append(np.array([letter.confidence for letter in letters]))
-        right.append(own)
+        confidence.append(np.array([letter.confidence for letter in reading.letters]))
+        matched = [position for position, _ in letter_matches(reading.letters, reading.line.label)]
+        right.append(np.isin(np.arange(len(reading.letters)), matched))
     return calibration(np.concatenate(confidence), np.concatenate(right))
 
 
-def lateness(readings: Sequence[Reading]) -> Figures:
-    """Columns from the end of a letter to its event, of letters that are read rightly."""
-    late = np.concatenate([np.empty(0), *(_late(reading) for reading in _told(readings))])
+def letter_matches(letters: Sequence[Letter], label: str) -> list[tuple[int, int]]:
+    """Return the positions of `matches` among letters and among a label without its spaces."""
+    return matches("".join(letter.char for letter in letters), label.replace(" ", ""))
+
+
+def latency(readings: Sequence[Reading]) -> Figures:
+    """Return the columns from the end of a letter to its event, of letters that are right."""
+    late = np.concatenate([np.empty(0), *(_latencies(own) for own in _with_ends(readings))])
     return quantiles(late[np.isfinite(late)])
 
 
 def error_by_delay(readings: Sequence[Reading]) -> Figures:
-    """Share of letters that are not there, or not rightly, so many columns after their end.
+    """Return the share of letters that are missing or wrong, by columns after their end.
 
-    `events` counts what is decided, `text` what the result's text shows.
+    `events` counts what is final, `text` what the text of a result shows.
     """
     late, shown = [], []
-    for reading in _told(readings):
-        late.append(_late(reading))
+    for reading in _with_ends(readings):
+        late.append(_latencies(reading))
         shown.append(_shown(reading))
     if not late:
         return {"columns": list(DELAYS), "events": None, "text": None}
@@ -119,43 +112,46 @@ def error_by_delay(readings: Sequence[Reading]) -> Figures:
     }
 
 
-def tells(reading: Reading) -> bool:
-    """Whether the data tell where the letters end, of which there are two or more.
+def has_ends(reading: Reading) -> bool:
+    """Return whether the data have the ends of the letters, and there are two letters or more.
 
-    A single one ends where all ink does.
+    A single letter ends where all ink does.
     """
-    return reading.live is not None and len(spoken_places(reading.line.label)) > 1
+    return reading.unflushed is not None and len(letter_positions(reading.line.label)) > 1
 
 
-def _told(readings: Sequence[Reading]) -> Iterator[Reading]:
-    return filter(tells, readings)
+def _with_ends(readings: Sequence[Reading]) -> Iterator[Reading]:
+    return filter(has_ends, readings)
 
 
-def _late(reading: Reading) -> Numbers:
-    """Columns from each letter's end to its event, [letters]; infinite where it is read wrongly."""
-    assert reading.live is not None
-    letters = [event for event in reading.live.events if isinstance(event, Letter)]
-    label = reading.line.label
-    ends = reading.line.ends[spoken_places(label)]
+def _true_ends(reading: Reading) -> NDArray[np.float32]:
+    """Return the last column of each letter's ink."""
+    return reading.line.ends[letter_positions(reading.line.label)]
+
+
+def _latencies(reading: Reading) -> Numbers:
+    """Return the columns from each letter's end to its event, [letters]; infinite if wrong."""
+    assert reading.unflushed is not None
+    letters = [event for event in reading.unflushed.events if isinstance(event, Letter)]
+    ends = _true_ends(reading)
     late = np.full(len(ends), np.inf)
-    text = "".join(letter.char for letter in letters)
-    for said, written in same(text, label.replace(" ", "")):
-        late[written] = letters[said].column - ends[written]
+    for ours, true in letter_matches(letters, reading.line.label):
+        late[true] = letters[ours].column - ends[true]
     return late
 
 
 def _shown(reading: Reading) -> NDArray[np.bool_]:
-    """Whether the text shows each letter, [letters, delays], so many columns after its end."""
-    assert reading.live is not None
-    label, texts = reading.line.label, reading.live.texts
+    """Return whether the text has each letter after each of `DELAYS`, [letters, delays]."""
+    assert reading.unflushed is not None
+    label, texts = reading.line.label, reading.unflushed.texts
     known: dict[tuple[str, int], bool] = {}
-    spoken = spoken_places(label)
-    shown = np.zeros((len(spoken), len(DELAYS)), bool)
-    for row, place in enumerate(spoken.tolist()):
+    positions = letter_positions(label)
+    shown = np.zeros((len(positions), len(DELAYS)), bool)
+    for row, position in enumerate(positions.tolist()):
         for column, delay in enumerate(DELAYS):
-            text = texts[min(int(reading.line.ends[place]) + delay, len(texts) - 1)]
-            if (text, place) not in known:
-                pairs = same(text, label[: place + 1])
-                known[text, place] = bool(pairs) and pairs[-1][1] == place
-            shown[row, column] = known[text, place]
+            text = texts[min(int(reading.line.ends[position]) + delay, len(texts) - 1)]
+            if (text, position) not in known:
+                pairs = matches(text, label[: position + 1])
+                known[text, position] = bool(pairs) and pairs[-1][1] == position
+            shown[row, column] = known[text, position]
     return shown

@@ -1,14 +1,13 @@
-"""Fields that can only be one thing: dates, read through a pattern and without it.
+"""Measure what hints bring and cost: a language model, word lists, patterns of dates.
 
-What lists of words bring: closed ones, of several sizes, and a user's own.
-
-What a language model brings and harms: the same scores, decoded without it and with it.
+The same scores are decoded without hints and with them: `inkstream evaluate language`.
 """
 
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
@@ -23,37 +22,37 @@ from inkstream.model.data.split import Part, parts
 from inkstream.model.data.synthesis.composition import ComposedLine, LineComposer, Recipe
 from inkstream.model.data.synthesis.texts import DIGITS, english
 from inkstream.model.decoding.greedy import TranscriptDecoder
-from inkstream.model.decoding.guided import SWIFT, GuidedDecoder, new_decoder
+from inkstream.model.decoding.guided import SWIFT, GuidedDecoder
 from inkstream.model.decoding.hints import Hints
 from inkstream.model.decoding.ngrams import Language, LanguageGuide
 from inkstream.model.errors import ConfigError
-from inkstream.model.evaluation.boundaries import lateness, letter_calibration
-from inkstream.model.evaluation.material import NO_ENDS, SEED, TEXT, WORDS, Material
+from inkstream.model.evaluation.boundaries import latency, letter_calibration
+from inkstream.model.evaluation.evaluation_set import NO_ENDS, SEED, TEXT, WORDS, EvaluationSet
 from inkstream.model.metrics import Figures, errors
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
-from inkstream.model.reader import Reader, Reading, Scores, batches, flushed
+from inkstream.model.reader import Reader, Reading, Scores, batches, decode
 from inkstream.model.training.ngrams import LONGEST, MOST_WORDS
 
 SEPARATORS: Final = "./-"
-# Of dates with a separator: what they look like, and what they may be.
+# Patterns of dates with a separator: their shape, and their valid values.
 LOOK: Final = "[0-9]{{2}}{0}[0-9]{{2}}{0}[0-9]{{4}}"
 DATE: Final = "(0[1-9]|[12][0-9]|3[01]){0}(0[1-9]|1[0-2]){0}(19|20)[0-9]{{2}}"
 DATES_EACH: Final = 20  # of each writer with each separator
 DAYS: Final = 73_049  # from the beginning of 1900 to the end of 2099
 FIRST: Final = np.datetime64("1900-01-01")
-NOTHING_DRAWN: Final = Recipe(spelt=0, words=0, numbers=0, random=0)  # dates are told what to be
+NOTHING_DRAWN: Final = Recipe(spelt=0, words=0, numbers=0, random=0)  # only given texts
 DATES_SEED: Final = 0
 
 
 def dates(checkpoint: Checkpoint, ink: InkSet, part: Part) -> dict[str, Any]:
-    """Errors in dates, each spelt of one writer's own digits and marks.
+    """Return the errors in dates, each composed of one writer's own digits and marks.
 
-    With nothing known, with what they are made of as `characters`, and with two patterns.
+    They are read without hints, with `characters`, and with two patterns.
     """
     config = checkpoint.metadata.config
     separators = [mark for mark in SEPARATORS if mark in config.labels]
     made = _written(ink, parts(ink)[part], separators)
-    lines = [_drawn(line, config.column_height) for line in made]
+    lines = [_sample(line, config.column_height) for line in made]
     found: dict[str, Any] = {"writers": len({line.writer for line in made})}
     for name in ("nothing", "characters", "look", "date"):
         texts: list[str] = []
@@ -73,19 +72,19 @@ def dates(checkpoint: Checkpoint, ink: InkSet, part: Part) -> dict[str, Any]:
 def _written(
     ink: InkSet, indices: NDArray[np.int64], separators: Sequence[str]
 ) -> Sequence[ComposedLine]:
-    """Days drawn at random, by everyone who wrote all digits and a separator."""
-    maker, random = LineComposer(ink, indices, NOTHING_DRAWN), np.random.default_rng(DATES_SEED)
+    """Compose random days, by each writer with all digits and a separator."""
+    maker, rng = LineComposer(ink, indices, NOTHING_DRAWN), np.random.default_rng(DATES_SEED)
     made = []
     for separator in separators:
         for writer in maker.writers(DIGITS | {separator}):
-            for day in random.integers(DAYS, size=DATES_EACH).tolist():
+            for day in rng.integers(DAYS, size=DATES_EACH).tolist():
                 year, month, date = str(FIRST + np.timedelta64(day, "D")).split("-")
-                made.append(maker.write(separator.join((date, month, year)), writer, random))
+                made.append(maker.write(separator.join((date, month, year)), writer, rng))
     return made
 
 
-def _drawn(line: ComposedLine, column_height: int) -> LineSample:
-    """A made-up line as it is, in rows."""
+def _sample(line: ComposedLine, column_height: int) -> LineSample:
+    """Return a composed line as a line sample."""
     fitted = fit(line.points, frame_of(line.points, MADE_FRAME), column_height)
     columns = rasterise(fitted, line.stroke_starts, column_height, PEN_WIDTH)
     return LineSample(columns, line.label, NO_ENDS)
@@ -96,30 +95,31 @@ N_OWN: Final = 100  # words of a user's list
 LEAST_OWN: Final = 3  # letters of each
 
 
-def lexicons(reader: Reader, material: Material, language: Language) -> dict[str, Any]:
-    """Errors in words read with closed lists, each of which holds every word that is written.
+def lexicons(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
+    """Return the errors in words read with lexicons that hold every written word.
 
-    Its rest are the most frequent words of English. Each alone, and with a language.
+    The rest of each are the most frequent words of English. It is used alone, and with a language
+    model.
     """
-    places = material.places(WORDS)
-    written = sorted({word for label in material.labels(places) for word in label.split()})
+    indices = pieces.indices(WORDS)
+    written = sorted({word for label in pieces.labels(indices) for word in label.split()})
     hints: dict[str, Hints] = {}
     for size in SIZES:
         listed = closed(written, reader.config.labels, size)
         hints[f"{size}"] = Hints(lexicon=listed)
         hints[f"{size} and language"] = Hints(language, lexicon=listed)
-    found = _read(reader, material, places, hints)
-    fresh = material.fresh(places)
+    found = _read(reader, pieces, indices, hints)
+    unseen = pieces.unseen(indices)
     return {"written": len(written)} | {
-        name: {"all": _errors(readings), "fresh": _errors(readings, fresh)}
+        name: {"all": _errors(readings), "unseen": _errors(readings, unseen)}
         for name, readings in found.items()
     }
 
 
 def closed(written: Sequence[str], labels: Sequence[str], size: int) -> tuple[str, ...]:
-    """A list of so many words: all that are written, and the most frequent ones of English.
+    """Return `size` words: all written ones, and the most frequent ones of English.
 
-    Raises `ConfigError` for a size that cannot hold what is written.
+    Raises `ConfigError` for a size that cannot hold the written ones.
     """
     if len(written) > size:
         raise ConfigError(f"a list of {size} words cannot hold {len(written)}")
@@ -128,18 +128,18 @@ def closed(written: Sequence[str], labels: Sequence[str], size: int) -> tuple[st
     return tuple(dict.fromkeys([*written, *frequent]))[:size]
 
 
-def own_words(reader: Reader, material: Material, language: Language) -> dict[str, Any]:
-    """Errors in words of a user's list, and in others, with and without the list."""
-    places = material.places(WORDS)
-    labels = material.labels(places)
+def own_words(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
+    """Return the errors in words of a user's list and in others, without and with the list."""
+    indices = pieces.indices(WORDS)
+    labels = pieces.labels(indices)
     words = {word for label in labels for word in label.split()}
     able = sorted(word for word in words if word.isalpha() and len(word) >= LEAST_OWN)
     own = tuple(np.random.default_rng(SEED).permutation(able)[:N_OWN].tolist())
     listed = [not set(own).isdisjoint(label.split()) for label in labels]
     found = _read(
         reader,
-        material,
-        places,
+        pieces,
+        indices,
         {"language": Hints(language), "language and list": Hints(language, words=own)},
     )
     return {
@@ -152,35 +152,27 @@ def own_words(reader: Reader, material: Material, language: Language) -> dict[st
 
 
 def _read(
-    reader: Reader, material: Material, places: Sequence[int], hints: Mapping[str, Hints]
+    reader: Reader, pieces: EvaluationSet, indices: Sequence[int], hints: Mapping[str, Hints]
 ) -> dict[str, list[Reading]]:
-    decoders = []
-    for known in hints.values():
-        decoder = new_decoder(reader.config, known)
-        assert isinstance(decoder, TranscriptDecoder)
-        decoders.append(decoder)
-    return dict(zip(hints, reader.read_by(decoders, material.drawn(places)), strict=True))
+    decoders = [reader.decoder(known) for known in hints.values()]
+    return dict(zip(hints, reader.read_with(decoders, pieces.samples(indices)), strict=True))
 
 
-def _errors(readings: Sequence[Reading], chosen: Sequence[bool] | None = None) -> dict[str, Any]:
-    own = [
-        reading
-        for place, reading in enumerate(readings)
-        if chosen is None or chosen[place]
-    ]  # fmt: skip
+def _errors(readings: Sequence[Reading], chosen: Sequence[bool] | None = None) -> Figures:
+    own = readings if chosen is None else list(compress(readings, chosen))
     return errors([each.text for each in own], [each.line.label for each in own])
 
 
 KINDS: Final = {"words": WORDS, "lines": TEXT}
 LETTERS: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
-LAGS: Final = (4, 8, 12, 20, 40)  # steps that a letter may wait at most
+LAGS: Final = (4, 8, 12, 20, 40)  # steps after which a letter is final at the latest
 TIMED: Final = 200  # pieces that are decoded against the clock
 
 
 def report(
     checkpoint: Checkpoint, ink: InkSet, language: Language, part: Part, limit: int | None
 ) -> dict[str, Any]:
-    """Figures of words and lines.
+    """Return the figures of words and lines.
 
     Args:
         checkpoint: of a net that reads lines.
@@ -190,12 +182,12 @@ def report(
         limit: pieces of a category at most; None is all.
     """
     config = checkpoint.metadata.config
-    material = Material(ink, part, config.labels, config.column_height, limit)
+    pieces = EvaluationSet(ink, part, config.labels, config.column_height, limit)
     plain, guided = Reader(checkpoint), Reader(checkpoint, Hints(language))
     found: dict[str, Any] = {
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,
-        "data_digest": material.data_digest,
+        "data_digest": pieces.data_digest,
         "language": language.about.name,
         "ngrams": len(language),
         "order": language.about.order,
@@ -203,22 +195,22 @@ def report(
         "part": part,
     }
     for kind, category in KINDS.items():
-        places = material.places(category)
-        drawn = material.drawn(places)
+        indices = pieces.indices(category)
+        lines = pieces.samples(indices)
         groups = {
-            "all": [True] * len(places),
-            "fresh": material.fresh(places),
-            "outside": [_is_outside(label) for label in material.labels(places)],
+            "all": None,
+            "unseen": pieces.unseen(indices),
+            "outside": [_is_outside(label) for label in pieces.labels(indices)],
         }
         found[kind] = {
-            "plain": _figures(plain.read(drawn), groups),
-            "guided": _figures(guided.read(drawn), groups),
+            "plain": _figures(plain.read(lines), groups),
+            "guided": _figures(guided.read(lines), groups),
         }
-    found["lag"] = _lag(plain, material, language)
-    found["lexicons"] = lexicons(plain, material, language)
-    found["own_words"] = own_words(plain, material, language)
+    found["lag"] = _lag(plain, pieces, language)
+    found["lexicons"] = lexicons(plain, pieces, language)
+    found["own_words"] = own_words(plain, pieces, language)
     found["dates"] = dates(checkpoint, ink, part)
-    lines = material.drawn(material.places(WORDS)[:TIMED])
+    lines = pieces.samples(pieces.indices(WORDS)[:TIMED])
     scored: list[tuple[LineSample, Scores]] = []
     for batch in batches(lines):
         scored += zip(batch, plain.scores(batch), strict=True)
@@ -228,34 +220,30 @@ def report(
 
 
 def _is_outside(label: str) -> bool:
-    """Whether a word stands in a label that the list of English words lacks."""
+    """Return whether a label has a word that the list of English words lacks."""
     known = english(MOST_WORDS, LONGEST)
     return any(word.lower() not in known for word in LETTERS.findall(label))
 
 
-def _figures(readings: Sequence[Reading], groups: Mapping[str, Sequence[bool]]) -> Figures:
-    figures: Figures = {}
-    for name, chosen in groups.items():
-        own = [reading for reading, is_own in zip(readings, chosen, strict=True) if is_own]
-        texts, labels = [each.text for each in own], [each.line.label for each in own]
-        figures[name] = errors(texts, labels)
+def _figures(readings: Sequence[Reading], groups: Mapping[str, Sequence[bool] | None]) -> Figures:
+    figures: Figures = {name: _errors(readings, chosen) for name, chosen in groups.items()}
     calibrated = letter_calibration(readings)["expected_calibration_error"]
-    return figures | {"lateness": lateness(readings), "calibration": calibrated}
+    return figures | {"latency": latency(readings), "calibration": calibrated}
 
 
-def _lag(reader: Reader, material: Material, language: Language) -> dict[str, Any]:
-    """Errors in words and lateness of their letters, by how many columns a letter may wait."""
+def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
+    """Return the errors in words and the latency of letters, by the lag that is allowed."""
     config = reader.config
     guide = LanguageGuide(language, config.labels)
     decoders = [
         GuidedDecoder(config.labels, config.flush_columns, guide, replace(SWIFT, latest=steps))
         for steps in LAGS
     ]
-    read = reader.read_by(decoders, material.drawn(material.places(WORDS)))
+    read = reader.read_with(decoders, pieces.samples(pieces.indices(WORDS)))
     return {
         f"{STEP_COLUMNS * steps}": {
-            **errors([each.text for each in own], [each.line.label for each in own]),
-            "lateness": lateness(own),
+            **_errors(own),
+            "latency": latency(own),
         }
         for steps, own in zip(LAGS, read, strict=True)
     }
@@ -264,9 +252,9 @@ def _lag(reader: Reader, material: Material, language: Language) -> dict[str, An
 def _columns_per_s(
     decoder: TranscriptDecoder, scored: Sequence[tuple[LineSample, Scores]]
 ) -> float:
-    """Columns that one core decodes in a second, once everything was seen."""
+    """Return the columns that one core decodes in a second, after a first round."""
     for _ in range(2):
         started_s = time.perf_counter()
         for line, scores in scored:
-            flushed(decoder, line, scores)
+            decode(decoder, line, scores)
     return sum(len(scores) for _, scores in scored) / (time.perf_counter() - started_s)

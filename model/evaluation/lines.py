@@ -1,9 +1,7 @@
-"""Measure a net for lines on writers whom no choice has seen: `inkstream evaluate lines`.
+"""Measure a net for lines on unseen writers: `inkstream evaluate lines`.
 
-What is measured is what is served: runtime, decoder, and a flush behind every line. Case and
-spaces count.
-
-What it costs not to see the future: the same net, reading from both ends, on the same ink.
+The runtime and the decoder are those that are served, and every line is flushed after its ink.
+Case and spaces count.
 """
 
 import hashlib
@@ -22,49 +20,44 @@ from inkstream.model.data.images import Dataset
 from inkstream.model.data.ink_set import STYLES, InkSet
 from inkstream.model.data.split import Part
 from inkstream.model.errors import DataError
-from inkstream.model.evaluation.adaptation import hands
-from inkstream.model.evaluation.baselines import Peer, compare
-from inkstream.model.evaluation.bootstrap import overall
-from inkstream.model.evaluation.boundaries import (
-    REACH,
-    end_calibration,
-    error_by_delay,
-    lateness,
-    letter_calibration,
-    letter_ends,
-    marks,
-    tells,
-    word_ends,
+from inkstream.model.evaluation import boundaries, plots
+from inkstream.model.evaluation.adaptation import adaptation
+from inkstream.model.evaluation.baselines import Baseline, compare
+from inkstream.model.evaluation.evaluation_set import (
+    CHARACTERS,
+    TEXT,
+    WORDS,
+    EvaluationSet,
+    digit_lines,
 )
 from inkstream.model.evaluation.invariants import drift, finality
-from inkstream.model.evaluation.material import CHARACTERS, TEXT, WORDS, Material, digit_lines
 from inkstream.model.evaluation.report import Contents, document, figures
-from inkstream.model.evaluation.samples import Sample, pages
 from inkstream.model.evaluation.speed import speed
-from inkstream.model.metrics import Figures, confusions, errors, errors_by
+from inkstream.model.metrics import Figures, confusions, errors, errors_by, is_mark
 from inkstream.model.reader import Reader, Reading
 from inkstream.model.training.lines import trained, transcribe
 
+SIDES: Final = {"words": WORDS, "text": TEXT}
 SMALLER: Final = (0.75, 0.5)  # shares of the rows that a frame takes
-LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # last ones of their groups
-CONFUSIONS: Final = 25
-CUT_OUT: Final = "cut out"  # a size: ink that fills the rows, whatever its writer's others are like
 FULL: Final = "100%"  # the size that all other figures are of
+CUT_OUT: Final = "cut out"  # a size: the ink of each piece fills the rows
+LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # the longest labels of their groups
+CONFUSIONS: Final = 25
 REPORT: Final = "report.json"
-ASKED: Final = ("both_ways", "hands", "peers")  # measured only where they are asked for
+OPTIONAL: Final = ("bidirectional", "adaptation", "baselines")  # measured where they are asked for
 SAME: Final = ("checkpoint_sha256", "data_digest", "split_digest", "part", "limit")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found; `contents` is plain JSON."""
+    """What was measured; `contents` is plain JSON."""
 
     contents: dict[str, Any]
-    samples: dict[str, list[list[Sample]]]  # best, median and worst words and lines
+    samples: dict[str, list[list[plots.Sample]]]  # best, median and worst words and lines
     labels: tuple[str, ...]
 
     def heading(self) -> str:
-        """What was measured."""
+        """Return what was measured, with digests."""
         contents = self.contents
         limited = "" if contents["limit"] is None else f", {contents['limit']} of a kind at most"
         return (
@@ -76,24 +69,21 @@ class Report:
         )
 
     def table(self) -> str:
-        """The figures as a Markdown table."""
+        """Return the figures as a Markdown table."""
         return figures("lines", self.contents)
 
     def save(self, folder: Path, path: Path) -> None:
-        """Write report.json, figures.md and the plots into `folder`, and the document."""
-        from inkstream.model.evaluation import plots  # noqa: PLC0415  # need matplotlib
-        from inkstream.model.evaluation import samples as sample_pages  # noqa: PLC0415
-
+        """Write report.json, figures.md and the plots into `folder`, and the document to `path`."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / REPORT).write_text(json.dumps(self.contents, indent=2) + "\n")
         (folder / "figures.md").write_text(self.table())
-        plots.draw_report(self.contents, folder)
-        sample_pages.draw_pages(self.samples, self.labels, folder)
+        plots.draw_lines_report(self.contents, folder)
+        plots.draw_samples(self.samples, self.labels, folder)
         path.write_text(document("lines", self.contents, os.path.relpath(folder, path.parent)))
 
 
 def contents_of(folder: Path) -> Contents | None:
-    """The contents of the report that was saved into `folder`; None if there is none."""
+    """Return the contents of the report in `folder`, None if there is none."""
     file = folder / REPORT
     try:
         contents: Contents | None = json.loads(file.read_bytes()) if file.exists() else None
@@ -109,9 +99,9 @@ def report(
     *,
     part: Part = "test",
     limit: int | None = None,
-    peers: Sequence[Peer] = (),
-    n_hands: int = 0,
-    twin: Path | None = None,
+    baselines: Sequence[Baseline] = (),
+    n_writers: int = 0,
+    reference: Path | None = None,
     earlier: Contents | None = None,
 ) -> Report:
     """Measure a net.
@@ -119,70 +109,66 @@ def report(
     Args:
         checkpoint: of a transcriber.
         ink: all of UNIPEN.
-        digits: images of digits that no choice has seen.
+        digits: MNIST's test images.
         part: whose pieces are read; "validation" while anything is still being chosen.
         limit: pieces of a category at most, and lines of other checks; None is all.
-        peers: others that read the same ink.
-        n_hands: writers whose hands the net is taught, one by one.
-        twin: run folder of a net that reads both ways, to compare with.
-        earlier: contents of a report; what is not asked for now is kept from it, if it is of the
-            same net, ink and pieces.
+        baselines: other recognisers, which read the same ink.
+        n_writers: writers for whom the net is adapted, one by one.
+        reference: run folder of a bidirectional reference model.
+        earlier: contents of a report; optional measurements that are not asked for now are kept
+            from it, if it is of the same net, ink and pieces.
     """
     reader = Reader(checkpoint)
-    material = Material(ink, part, reader.config.labels, reader.config.column_height, limit)
-    future = both_ways(twin, material) if twin else {}  # first, lest a wrong folder cost minutes
-    words, word_readings = _read(reader, material, WORDS)
-    text, text_readings = _read(reader, material, TEXT)
+    pieces = EvaluationSet(ink, part, reader.config.labels, reader.config.column_height, limit)
+    # First, lest a wrong folder cost minutes.
+    ahead = bidirectional(reference, pieces) if reference else {}
+    words, word_readings = _read(reader, pieces, WORDS)
+    text, text_readings = _read(reader, pieces, TEXT)
     readings = word_readings + text_readings
-    places = material.places(WORDS)
+    indices = pieces.indices(WORDS)
     sides = {"words": words, "text": text}
     n_columns = sum(len(reading.line.columns) for reading in readings)
-    contents = _provenance(checkpoint, material, part, limit) | {
+    contents = _provenance(checkpoint, pieces, part, limit) | {
         **sides,
-        "characters": _characters(reader, material),
+        "characters": _characters(reader, pieces),
         "digits": _digits(reader, digits, limit),
-        "letter_ends": _letter_ends(readings, material, places + material.places(TEXT)),
-        **_events(readings),
+        "letter_ends": _letter_ends(readings, pieces, indices + pieces.indices(TEXT)),
+        "letter_end_scores": boundaries.end_calibration(readings),
+        "latency": boundaries.latency(readings),
+        "error_by_delay": boundaries.error_by_delay(readings),
+        "word_ends": boundaries.word_ends(readings),
+        "marks": boundaries.label_f1(readings, is_mark),
+        "letter_calibration": boundaries.letter_calibration(readings),
+        "confusions": confusions(
+            [reading.text for reading in readings],
+            [reading.line.label for reading in readings],
+            CONFUSIONS,
+        ),
         "finality": finality(reader, readings),
-        "drift": drift(reader, material, places, limit or len(places)),
-        "speed": speed(reader, material, places),
-        "both_ways": future,
-        "hands": hands(checkpoint, material, n_hands) if n_hands else {},
-        "peers": compare(material, peers, reader.config.labels, sides, n_columns),
+        "drift": drift(reader, pieces, indices, limit or len(indices)),
+        "speed": speed(reader, pieces, indices),
+        "bidirectional": ahead,
+        "adaptation": adaptation(checkpoint, pieces, n_writers) if n_writers else {},
+        "baselines": compare(pieces, baselines, reader.config.labels, sides, n_columns),
     }
     contents |= _kept(contents, earlier or {})
-    samples = pages(reader, {"words": word_readings, "lines": text_readings})
+    samples = plots.choose_samples(reader, {"words": word_readings, "lines": text_readings})
     return Report(contents, samples, reader.config.labels)
 
 
 def _kept(contents: Contents, earlier: Contents) -> Figures:
-    """What `contents` lacks, from an earlier report on the same net, ink and pieces."""
+    """Return the optional measurements that `contents` lacks, from a report of the same kind."""
     same = all(contents[key] == earlier.get(key) for key in SAME)
-    kept = {key: earlier[key] for key in ASKED if same and not contents[key] and earlier.get(key)}
+    kept = {
+        key: earlier[key] for key in OPTIONAL if same and not contents[key] and earlier.get(key)
+    }
     return kept | {"kept": sorted(kept)}
 
 
-def _events(readings: Sequence[Reading]) -> Figures:
-    """What is found out about events, of all that was read."""
-    return {
-        "letter_end_scores": end_calibration(readings),
-        "lateness": lateness(readings),
-        "error_by_delay": error_by_delay(readings),
-        "word_ends": word_ends(readings),
-        "marks": marks(readings),
-        "letter_calibration": letter_calibration(readings),
-        "confusions": confusions(
-            (reading.text for reading in readings),
-            (reading.line.label for reading in readings),
-            CONFUSIONS,
-        ),
-    }
-
-
 def _provenance(
-    checkpoint: Checkpoint, material: Material, part: Part, limit: int | None
+    checkpoint: Checkpoint, pieces: EvaluationSet, part: Part, limit: int | None
 ) -> Figures:
-    """What was measured, and with what."""
+    """Return what was measured, and with what."""
     metadata = checkpoint.metadata
     return {
         "model": metadata.name,
@@ -193,28 +179,28 @@ def _provenance(
         "checkpoint_bytes": len(checkpoint.content),
         "config_digest": metadata.config_digest,
         "data": metadata.data,
-        "data_digest": material.data_digest,
-        "split_digest": material.split_digest,
+        "data_digest": pieces.data_digest,
+        "split_digest": pieces.split_digest,
         "part": part,
         "limit": limit,
-        "writers": len(material.by_writer(material.places(WORDS) + material.places(TEXT))),
-        "left_out": material.n_left_out,
+        "writers": len(pieces.by_writer(pieces.indices(WORDS) + pieces.indices(TEXT))),
+        "left_out": pieces.n_left_out,
     }
 
 
-def _read(reader: Reader, material: Material, category: str) -> tuple[Figures, list[Reading]]:
-    """Errors of the pieces of a category in all their parts, and what was read of each."""
-    places = material.places(category)
-    labels = material.labels(places)
-    readings = reader.read(material.drawn(places))
+def _read(reader: Reader, pieces: EvaluationSet, category: str) -> tuple[Figures, list[Reading]]:
+    """Return the errors of a category as a whole and by groups, and the readings."""
+    indices = pieces.indices(category)
+    labels = pieces.labels(indices)
+    readings = reader.read(pieces.samples(indices))
     texts = [reading.text for reading in readings]
     groups, order = _length_groups(labels, LENGTHS[category])
-    found = overall(material, places, texts)
-    found["by_donor"] = errors_by(material.donors(places), texts, labels)
-    found["by_style"] = errors_by(material.styles(places), texts, labels, STYLES)
+    found = pieces.errors(indices, texts)
+    found["by_donor"] = errors_by(pieces.donors(indices), texts, labels)
+    found["by_style"] = errors_by(pieces.styles(indices), texts, labels, STYLES)
     found["by_length"] = errors_by(groups, texts, labels, order)
-    smaller = {f"{size:.0%}": material.drawn(places, size) for size in SMALLER}
-    others = smaller | {CUT_OUT: material.drawn(places, tight=True)}
+    others = {f"{size:.0%}": pieces.samples(indices, size) for size in SMALLER}
+    others[CUT_OUT] = pieces.samples(indices, tight=True)
     found["by_size"] = {FULL: errors(texts, labels)} | {
         name: errors([reading.text for reading in reader.read(lines)], labels)
         for name, lines in others.items()
@@ -223,34 +209,34 @@ def _read(reader: Reader, material: Material, category: str) -> tuple[Figures, l
 
 
 def _length_groups(labels: Sequence[str], lasts: Sequence[int]) -> tuple[list[str], list[str]]:
-    """The group of lengths that each label is in, and all groups in their order."""
+    """Return the group of lengths of each label, and all groups in their order."""
     firsts = (1, *(last + 1 for last in lasts))
     names = [f"{first}-{last}" for first, last in zip(firsts, lasts, strict=False)]
     names.append(f"{firsts[-1]}+")
     return [names[sum(len(label) > last for last in lasts)] for label in labels], names
 
 
-def _characters(reader: Reader, material: Material) -> dict[str, Figures]:
-    """How many single characters are read rightly when only those of their kind may be said.
+def _characters(reader: Reader, pieces: EvaluationSet) -> dict[str, Figures]:
+    """Return the errors of single characters when only those of their kind are allowed.
 
-    Kinds that the net has no labels for are left out.
+    Kinds that the net lacks labels for are left out.
     """
     found = {}
     for category, characters in CHARACTERS.items():
         if not set(characters) <= set(reader.config.labels):
             continue
-        places = material.places(category)
-        texts = [r.text for r in reader.read(material.drawn(places), characters)]
-        labels = material.labels(places)
+        indices = pieces.indices(category)
+        texts = [r.text for r in reader.read(pieces.samples(indices), characters)]
+        labels = pieces.labels(indices)
         found[category] = errors(texts, labels) | {
             "characters_allowed": characters,
-            "by_donor": errors_by(material.donors(places), texts, labels),
+            "by_donor": errors_by(pieces.donors(indices), texts, labels),
         }
     return found
 
 
 def _digits(reader: Reader, digits: Dataset, limit: int | None) -> Figures:
-    """The same of images of digits; nothing where the net has no labels for them."""
+    """Return the errors of images of digits; nothing where the net lacks labels for them."""
     if not set(CHARACTERS["1a"]) <= set(reader.config.labels):
         return {}
     dataset = digits if limit is None else digits.take(np.arange(min(limit, len(digits))))
@@ -260,44 +246,44 @@ def _digits(reader: Reader, digits: Dataset, limit: int | None) -> Figures:
     return {"data": dataset.name, "data_digest": dataset.digest, **found}
 
 
-def _letter_ends(readings: Sequence[Reading], material: Material, places: Sequence[int]) -> Figures:
-    """Letter ends of pieces that tell them: of all, and of those whose letters are apart or joined.
+def _letter_ends(
+    readings: Sequence[Reading], pieces: EvaluationSet, indices: Sequence[int]
+) -> Figures:
+    """Return the F1 of letter ends: of all pieces that have them, by whether letters are joined.
 
-    The data's own words for styles tell less: they call few joined pieces cursive.
+    The data's own styles say less: they call few joined pieces cursive.
     """
-    found: Figures = {"reach_columns": REACH}
-    told = [each for each in zip(readings, places, strict=True) if tells(each[0])]
-    joined = material.joined([place for _, place in told])
+    found: Figures = {"reach_columns": boundaries.REACH}
+    chosen = [pair for pair in zip(readings, indices, strict=True) if boundaries.has_ends(pair[0])]
+    joined = pieces.joined([index for _, index in chosen])
     for name, kinds in {"all": (False, True), "apart": (False,), "joined": (True,)}.items():
-        own = [each for each, kind in zip(told, joined, strict=True) if kind in kinds]
+        own = [pair for pair, kind in zip(chosen, joined, strict=True) if kind in kinds]
         found[name] = {
             "pieces": len(own),
-            "writers": len(material.by_writer([place for _, place in own])),
-            **letter_ends([reading for reading, _ in own]),
+            "writers": len(pieces.by_writer([index for _, index in own])),
+            **boundaries.letter_ends([reading for reading, _ in own]),
         }
     return found
 
 
-SIDES: Final = {"words": WORDS, "text": TEXT}
+def bidirectional(run: Path, pieces: EvaluationSet) -> Figures:
+    """Return the errors of a bidirectional net of `train lines --bidirectional`.
 
-
-def both_ways(run: Path, material: Material) -> Figures:
-    """Errors of the net that `train lines --both-ways` left, read by the decoder that is served.
-
-    Raises `DataError` when the folder has no such net.
+    They are what causality costs. The decoder is the served one. Raises `DataError` when the
+    folder has no such net.
     """
-    twin = trained(run)
-    if not twin.knobs.both_ways:
-        raise DataError(f"{run} holds a net that reads one way, expected one of --both-ways")
+    net = trained(run)
+    if not net.knobs.bidirectional:
+        raise DataError(f"{run} holds a causal net, expected one of --bidirectional")
     found: Figures = {
-        "steps": twin.knobs.steps,
-        "init": twin.init,
-        "config_digest": twin.knobs.digest,
-        "network_sha256": twin.digest,
+        "steps": net.knobs.steps,
+        "init": net.init,
+        "config_digest": net.knobs.digest,
+        "network_sha256": net.digest,
     }
     for side, category in SIDES.items():
-        places = material.places(category)
+        indices = pieces.indices(category)
         with torch.no_grad():
-            texts = transcribe(twin.network, material.drawn(places), twin.labels)
-        found[side] = errors(texts, material.labels(places))
+            texts = transcribe(net.network, pieces.samples(indices), net.labels)
+        found[side] = errors(texts, pieces.labels(indices))
     return found

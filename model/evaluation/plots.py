@@ -1,81 +1,233 @@
-"""Pictures of a report on lines: errors, delay, calibration, what is taken for what."""
+"""Draw the reports on digits and lines: errors, latency, calibration, confusions, samples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
 
+from inkstream.model.calibration import reliability
+from inkstream.model.data.images import Dataset
+from inkstream.model.decoding.base import SPACE, Letter
+from inkstream.model.evaluation.boundaries import letter_matches
 from inkstream.model.evaluation.report import Contents
 from inkstream.model.metrics import NOTHING
-from inkstream.model.plots import ACCENT, INK, RESOLUTION, draw_reliability
+from inkstream.model.plots import (
+    ACCENT,
+    COLOURS,
+    GREY,
+    INK,
+    RIGHT,
+    SECOND,
+    WRONG,
+    draw_reliability,
+    new_axes,
+    save,
+)
+from inkstream.model.reader import Reader, Reading, Scores, letter_positions
 
-mpl.rcParams["text.parse_math"] = False  # a dollar is a character that was written
+Probabilities = NDArray[np.float32]  # [N, T, K], or [T, K] of one image
+
+# Digits
+
+WORST: Final = 24  # mistakes that are drawn
+
+
+def draw_digits_report(
+    report: Contents, probabilities: Probabilities, dataset: Dataset, folder: Path
+) -> None:
+    """Write the plots of a report (see `evaluation.digits`) into `folder`."""
+    shown = most_telling(probabilities, dataset)
+    figures = {
+        "accuracy_curve": accuracy_curve(report),
+        "reliability": digit_reliability(report, probabilities, dataset),
+        "confusion": confusion_matrix(report, dataset.labels),
+        "mistakes": mistakes(probabilities, dataset),
+        "ribbon": ribbon(dataset.columns[shown], probabilities[shown], dataset),
+    }
+    save(figures, folder)
+
+
+def accuracy_curve(report: Contents) -> Figure:
+    """Plot the accuracy after each column."""
+    figure, axes = new_axes(
+        title=f"What {report['model']} knows after k columns ({report['data']})",
+        xlabel="columns seen",
+        ylabel="right answers (%)",
+        ylim=(0, 104),
+    )
+    curve = 100 * np.array(report["accuracy_curve"])
+    axes.plot(np.arange(1, len(curve) + 1), curve, color=ACCENT, marker="o", markersize=3)
+    for k, share in report["accuracy_after"].items():
+        at = (int(k), 100 * share)
+        text = f"{100 * share:.2f}"
+        axes.annotate(text, at, textcoords="offset points", xytext=(6, -12), color=INK)
+    axes.grid(alpha=0.25)
+    return figure
+
+
+def digit_reliability(report: Contents, probabilities: Probabilities, dataset: Dataset) -> Figure:
+    """Plot the calibration after several numbers of columns."""
+    errors = report["expected_calibration_error_after"]
+    figure = Figure(figsize=(9, 5.6), layout="constrained")
+    panels = figure.subplots(2, (len(errors) + 1) // 2, sharex=True, sharey=True, squeeze=False)
+    for axes, (k, error) in zip(panels.flat, errors.items(), strict=False):
+        after = probabilities[:, int(k) - 1].astype(np.float64)
+        draw_reliability(axes, *reliability(after, dataset.answers))
+        axes.set_title(f"after {k} columns: error {100 * error:.2f} %", fontsize=9)
+    figure.suptitle("Calibration (bars: share of the answers; line: how many of them are right)")
+    figure.supxlabel("confidence of the answer")
+    figure.supylabel("share that is right")
+    return figure
+
+
+def confusion_matrix(report: Contents, labels: Sequence[str]) -> Figure:
+    """Plot what was answered for what, without the right answers, which would hide the rest."""
+    counts = np.array(report["confusion"])
+    wrong = counts - np.diag(np.diag(counts))
+    side = max(4.6, 0.42 * len(labels) + 1)
+    title = f"{wrong.sum()} mistakes in {counts.sum():,} images"
+    figure, axes = new_axes(side, side, title=title, xlabel="answered", ylabel="written")
+    axes.imshow(wrong, cmap="Blues")
+    for label, answer in zip(*np.nonzero(wrong), strict=True):
+        colour = "white" if wrong[label, answer] > 0.6 * wrong.max() else INK
+        axes.text(answer, label, wrong[label, answer], ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), labels)
+    return figure
+
+
+def mistakes(probabilities: Probabilities, dataset: Dataset) -> Figure:
+    """Draw the most confident mistakes, each above the ribbon of its probabilities."""
+    final = probabilities[:, -1]
+    wrong = np.flatnonzero(final.argmax(1) != dataset.answers)
+    worst = wrong[np.argsort(-final[wrong].max(1))][:WORST]
+    figure = Figure(figsize=(9, 10), layout="constrained")
+    figure.suptitle(f"The {len(worst)} most confident of {len(wrong)} mistakes")
+    for place, index in enumerate(worst):
+        part = figure.add_subfigure(figure.add_gridspec(4, 6)[place // 6, place % 6])
+        read, written = final[index].argmax(), dataset.answers[index]
+        part.suptitle(
+            f"{dataset.labels[written]} read as {dataset.labels[read]},"
+            f" {100 * final[index].max():.0f} %",
+            fontsize=8,
+        )
+        draw_ribbon(part.subplots(2, 1), dataset.columns[index], probabilities[index], dataset)
+    return figure
+
+
+def most_telling(probabilities: Probabilities, dataset: Dataset) -> int:
+    """Return the image, read rightly, on which the most different answers were most confident."""
+    highest = probabilities.max(1)  # [N, K]
+    right = probabilities[:, -1].argmax(1) == dataset.answers
+    return int(np.where(right, (highest**2).sum(1), -1).argmax())
+
+
+def ribbon(columns: NDArray[np.uint8], probabilities: Probabilities, dataset: Dataset) -> Figure:
+    """Draw one image above the ribbon of its running probabilities, with a legend."""
+    figure = Figure(figsize=(5.2, 5.4), layout="constrained")
+    image, band = figure.subplots(2, 1, height_ratios=(1, 1), sharex=True)
+    draw_ribbon((image, band), columns, probabilities, dataset)
+    likely = probabilities.max(0).argsort()[::-1][:5]
+    handles = [Patch(color=COLOURS[k % len(COLOURS)], label=dataset.labels[k]) for k in likely]
+    band.legend(
+        handles=handles, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False
+    )
+    image.set_title("what is written, column by column")
+    band.set(xlabel="columns seen", ylabel="probability")
+    band.set_xticks(np.arange(0, len(columns) + 1, 4))
+    band.set_yticks([0, 0.5, 1])
+    return figure
+
+
+def draw_ribbon(
+    axes: Sequence[Axes],
+    columns: NDArray[np.uint8],
+    probabilities: Probabilities,
+    dataset: Dataset,
+) -> None:
+    """Draw an image [T, H] and, below each of its columns, the probabilities [T, K] after it."""
+    image, band = axes
+    n_columns, height = columns.shape
+    image.imshow(columns.T, cmap="Greys", aspect="auto", extent=(0, n_columns, height, 0))
+    image.set_axis_off()
+    left, floor = np.arange(n_columns), np.zeros(n_columns)
+    for k, label in enumerate(dataset.labels):
+        own, colour = probabilities[:, k], COLOURS[k % len(COLOURS)]
+        band.bar(left, own, 1.0, bottom=floor, align="edge", color=colour, linewidth=0)
+        widest = int(own.argmax())
+        if own[widest] > 0.3:
+            band.text(
+                widest + 0.5, floor[widest] + own[widest] / 2, label, ha="center", va="center",
+                color="white", fontsize=8, fontweight="bold",
+            )  # fmt: skip
+        floor += own
+    band.set(xlim=(0, n_columns), ylim=(0, 1), xticks=[], yticks=[])
+
+
+# Lines
 
 SIDES: Final = {"words": "words", "text": "lines of text"}
-SECOND: Final = "#d97706"
 GROUPS: Final = {
     "by_style": "style",
     "by_length": "length in characters",
     "by_size": "frame's share of the rows",
 }
-SHOWN: Final = {" ": "space", NOTHING: "nothing"}
+NAMES: Final = {SPACE: "space", NOTHING: "nothing"}
 
 
-def draw_report(contents: Contents, folder: Path) -> None:
-    """All pictures of a report (see `evaluation.lines`), as PNG files in `folder`."""
+def draw_lines_report(report: Contents, folder: Path) -> None:
+    """Write the plots of a report (see `evaluation.lines`) into `folder`."""
     figures = {
-        "donors": donors(contents),
-        "groups": groups(contents),
-        "calibration": calibration(contents),
-        "confusions": confusions(contents),
+        "donors": donors(report),
+        "groups": groups(report),
+        "calibration": calibration(report),
+        "confusions": confusions(report),
     }
-    if contents["error_by_delay"]["events"] is not None:
-        figures["delay"] = delay(contents)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=RESOLUTION)
+    if report["error_by_delay"]["events"] is not None:
+        figures["delay"] = delay(report)
+    save(figures, folder)
 
 
-def donors(contents: Contents) -> Figure:
-    """Character error of words and of lines of text, by who collected them."""
-    rows = max(len(contents[side]["by_donor"]) for side in SIDES)
+def donors(report: Contents) -> Figure:
+    """Plot the CER of words and of lines of text by donor."""
+    rows = max(len(report[side]["by_donor"]) for side in SIDES)
     figure = Figure(figsize=(9, 1.6 + 0.21 * rows), layout="constrained")
     for axes, (side, name) in zip(figure.subplots(1, 2), SIDES.items(), strict=True):
-        bars = sorted(
-            contents[side]["by_donor"].items(), key=lambda item: (-item[1]["error"], item[0])
-        )
-        errors = [100 * own["error"] for _, own in bars]
-        places = np.arange(len(bars))
-        axes.barh(places, errors, color=ACCENT, height=0.7)
-        axes.set_yticks(places, [donor for donor, _ in bars])
+        bars = sorted(report[side]["by_donor"].items(), key=lambda item: (-item[1]["cer"], item[0]))
+        errors = [100 * own["cer"] for _, own in bars]
+        axes.barh(range(len(bars)), errors, color=ACCENT, height=0.7)
+        axes.set_yticks(range(len(bars)), [donor for donor, _ in bars])
         for place, (_, own) in enumerate(bars):
             axes.text(errors[place], place, f" {own['pieces']:,}", va="center", fontsize=7)
-        if contents[side]["error"] is not None:
-            axes.axvline(100 * contents[side]["error"], color=SECOND, linewidth=1)
-        axes.set(title=f"{name} (orange: all of them)", xlabel="character error (%)")
-    figure.suptitle("Character error by donor, and how many pieces each gave")
+        if report[side]["cer"] is not None:
+            axes.axvline(100 * report[side]["cer"], color=SECOND, linewidth=1)
+        axes.set(title=f"{name} (orange: all of them)", xlabel="CER (%)")
+    figure.suptitle("CER by donor (numbers: pieces)")
     return figure
 
 
-def groups(contents: Contents) -> Figure:
-    """Character error by style, length and size."""
+def groups(report: Contents) -> Figure:
+    """Plot the CER by style, length and size."""
     figure = Figure(figsize=(9, 5.4), layout="constrained")
     panels = figure.subplots(len(SIDES), len(GROUPS), sharey="row")
     for row, (side, name) in zip(panels, SIDES.items(), strict=True):
-        for axes, (key, what) in zip(row, GROUPS.items(), strict=True):
-            _bars(axes, contents[side][key])
-            axes.set_title(f"{name}, by {what}", fontsize=9)
-        row[0].set_ylabel("character error (%)")
-    figure.suptitle("Character error by style, length and size (numbers: pieces)")
+        for axes, (key, group) in zip(row, GROUPS.items(), strict=True):
+            _draw_bars(axes, report[side][key])
+            axes.set_title(f"{name}, by {group}", fontsize=9)
+        row[0].set_ylabel("CER (%)")
+    figure.suptitle("CER by style, length and size (numbers: pieces)")
     return figure
 
 
-def _bars(axes: Axes, figures: Mapping[str, Any]) -> None:
-    """The errors of groups side by side."""
-    errors = [100 * own["error"] for own in figures.values()]
+def _draw_bars(axes: Axes, figures: Mapping[str, Any]) -> None:
+    errors = [100 * own["cer"] for own in figures.values()]
     axes.bar(range(len(errors)), errors, color=ACCENT, width=0.7)
     axes.set_xticks(range(len(errors)), list(figures))
     for place, own in enumerate(figures.values()):
@@ -83,31 +235,29 @@ def _bars(axes: Axes, figures: Mapping[str, Any]) -> None:
     axes.margins(y=0.12)
 
 
-def delay(contents: Contents) -> Figure:
-    """How many letters are not yet there, or wrong, so many columns after their end."""
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    axes = figure.subplots()
-    curves, late = contents["error_by_delay"], contents["lateness"]
-    for name, what, colour in (
-        ("text", "text so far, which may still change", SECOND),
-        ("events", "events, which are final", ACCENT),
-    ):
-        errors = 100 * np.array(curves[name])
-        axes.plot(curves["columns"], errors, color=colour, marker="o", markersize=3, label=what)
-    axes.set(
-        title=f"Letters missing or wrong, {late['n']:,} of them read rightly in the end",
+def delay(report: Contents) -> Figure:
+    """Plot the share of letters that are missing or wrong over the columns after their end."""
+    curves = report["error_by_delay"]
+    figure, axes = new_axes(
+        title=f"Letters missing or wrong, {report['latency']['n']:,} of them read rightly",
         xlabel="columns after a letter's end",
         ylabel="missing or wrong (%)",
         ylim=(0, 104),
         xticks=curves["columns"][::2],
     )
+    for name, label, colour in (
+        ("text", "text so far, which may still change", SECOND),
+        ("events", "events, which are final", ACCENT),
+    ):
+        errors = 100 * np.array(curves[name])
+        axes.plot(curves["columns"], errors, color=colour, marker="o", markersize=3, label=label)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     return figure
 
 
-def calibration(contents: Contents) -> Figure:
-    """How often a letter is right, and a letter ends, that was said with some probability."""
+def calibration(report: Contents) -> Figure:
+    """Plot the calibration of letters and of letter ends."""
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     sides = {
         "letter_calibration": ("Letters", "confidence of a letter", "share that is right"),
@@ -117,37 +267,178 @@ def calibration(contents: Contents) -> Figure:
             "share where one ended",
         ),
     }
-    for axes, (key, (name, said, happened)) in zip(
-        figure.subplots(1, 2), sides.items(), strict=True
-    ):
-        own = contents[key]
-        axes.set(xlabel=said, ylabel=happened, xlim=(0, 1), ylim=(0, 1.02))
+    panels = figure.subplots(1, 2)
+    for axes, (key, (name, confidence, accuracy)) in zip(panels, sides.items(), strict=True):
+        own = report[key]
+        axes.set(xlabel=confidence, ylabel=accuracy, xlim=(0, 1), ylim=(0, 1.02))
         if not own["n"]:
             axes.set_title(f"{name}: none")
             continue
-        draw_reliability(axes, *(np.array(own[k]) for k in ("share", "confidence", "right")))
+        draw_reliability(axes, *(np.array(own[k]) for k in ("share", "confidence", "accuracy")))
         error = own["expected_calibration_error"]
-        axes.set_title(
-            f"{name}\ncalibration error {error:.4f}, Brier score {own['brier']:.4f}", fontsize=9
-        )
-    figure.suptitle("Calibration (bars: share of what was said; line: how much of it happened)")
+        title = f"{name}\ncalibration error {error:.4f}, Brier score {own['brier']:.4f}"
+        axes.set_title(title, fontsize=9)
+    figure.suptitle("Calibration (bars: share of the answers; line: how many of them are right)")
     return figure
 
 
-def confusions(contents: Contents) -> Figure:
-    """The most frequent changes."""
-    pairs = contents["confusions"]
-    figure = Figure(figsize=(6.4, 1.2 + 0.2 * len(pairs)), layout="constrained")
-    axes = figure.subplots()
-    places = np.arange(len(pairs))
-    axes.barh(places, [count for _, _, count in pairs], color=ACCENT, height=0.7)
-    names = [
-        f"{SHOWN.get(written, written)}  read as  {SHOWN.get(read, read)}"
-        for written, read, _ in pairs
-    ]
-    axes.set_yticks(places, names, family="monospace")
+def confusions(report: Contents) -> Figure:
+    """Plot the most frequent confusions."""
+    pairs = report["confusions"]
+    figure, axes = new_axes(
+        6.4,
+        1.2 + 0.2 * len(pairs),
+        title="The most frequent mistakes in words and lines",
+        xlabel="times",
+    )
+    axes.barh(range(len(pairs)), [count for _, _, count in pairs], color=ACCENT, height=0.7)
+    names = [f"{NAMES.get(label, label)}  read as  {NAMES.get(r, r)}" for label, r, _ in pairs]
+    axes.set_yticks(range(len(pairs)), names, family="monospace")
     axes.invert_yaxis()
     for place, (_, _, count) in enumerate(pairs):
         axes.text(count, place, f" {count:,}", va="center", fontsize=7, color=INK)
-    axes.set(title="The most frequent mistakes in words and lines", xlabel="times")
     return figure
+
+
+# Samples of lines
+
+RANKS: Final = ("best", "median", "worst")
+SHEETS: Final = {"words": (3, 2), "lines": (1, 3)}  # samples side by side, and rows of each rank
+WIDTHS: Final = {"words": (50, 150), "lines": (300, 800)}  # columns that can be made out
+
+LIKELY: Final = 0.25  # least probability of a label that is named in the ribbon
+LEAST_SHARE: Final = 0.1  # a label that never is as probable is not drawn
+ALTERNATIVES: Final = 2  # of a letter
+LEAST_ALTERNATIVE: Final = 0.05
+SPACE_NAME: Final = "␣"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A reading, and the scores that it comes from."""
+
+    reading: Reading
+    scores: Scores  # [T + flush_columns, S]
+
+
+def choose_samples(
+    reader: Reader, readings: Mapping[str, Sequence[Reading]]
+) -> dict[str, list[list[Sample]]]:
+    """Return the best, median and worst readings of each sheet."""
+    found = {}
+    for name, own in readings.items():
+        n_across, n_rows = SHEETS[name]
+        chosen = _ranked(own, *WIDTHS[name])
+        n = min(n_across * n_rows, len(chosen) // len(RANKS))
+        middle = (len(chosen) - n) // 2
+        parts = [chosen[:n], chosen[middle : middle + n], chosen[len(chosen) - n :]]
+        found[name] = [[Sample(r, reader.scores([r.line])[0]) for r in part] for part in parts]
+    return found
+
+
+def _ranked(readings: Sequence[Reading], narrowest: int, widest: int) -> list[Reading]:
+    """Return readings whose widths can be shown: fewest errors first, then highest confidence."""
+
+    def rank(reading: Reading) -> tuple[float, float]:
+        wrong = Levenshtein.distance(reading.text, reading.line.label)
+        confidence = [letter.confidence for letter in reading.letters]
+        mean = float(np.mean(confidence)) if confidence else 0.0
+        return wrong / len(reading.line.label), -mean
+
+    shown = [r for r in readings if narrowest <= len(r.line.columns) <= widest]
+    return sorted(shown, key=rank)
+
+
+def draw_samples(
+    found: Mapping[str, Sequence[Sequence[Sample]]], labels: Sequence[str], folder: Path
+) -> None:
+    """Write each sheet of samples into `folder`."""
+    save({name: sheet(parts, SHEETS[name], labels) for name, parts in found.items()}, folder)
+
+
+def sheet(
+    parts: Sequence[Sequence[Sample]], shape: tuple[int, int], labels: Sequence[str]
+) -> Figure:
+    """Draw the samples of each rank below one another."""
+    n_across, n_rows = shape
+    figure = Figure(figsize=(11, 2 * n_rows * len(parts) + 0.6), layout="constrained")
+    n_columns = max((len(sample.scores) for part in parts for sample in part), default=0)
+    figure.suptitle(
+        "Letters over their ink (green: right; red: wrong), next guesses below it; blue: where"
+        " letters end, by the events;\norange: by the data. Ribbon: probability of each label after"
+        " each column; line: that a letter has ended.",
+        fontsize=9,
+    )
+    grid = figure.add_gridspec(n_rows * len(parts), n_across)
+    for number, part in enumerate(parts):
+        for place, sample in enumerate(part):
+            row, across = divmod(place, n_across)
+            cell = figure.add_subfigure(grid[number * n_rows + row, across])
+            _draw_sample(cell, sample, RANKS[number], labels, n_columns)
+    return figure
+
+
+def _draw_sample(
+    cell: SubFigure, sample: Sample, rank: str, labels: Sequence[str], n_columns: int
+) -> None:
+    reading = sample.reading
+    cell.suptitle(f"{rank}: {reading.line.label!r} read as {reading.text!r}", fontsize=8)
+    ink, band = cell.subplots(2, 1, height_ratios=(1.15, 1), sharex=True)
+    _draw_letters(ink, reading)
+    _draw_scores(band, sample.scores, labels)
+    band.set(xlim=(0, n_columns), ylim=(0, 1.3), yticks=[0, 1])
+    band.tick_params(labelsize=6)
+    band.set_xlabel("columns", fontsize=6, labelpad=1)
+
+
+def _draw_letters(axes: Axes, reading: Reading) -> None:
+    """Draw the image of a line, its letters above it, and where they end."""
+    columns = reading.line.columns
+    n_columns, height = columns.shape
+    axes.imshow(columns.T, cmap="Greys", aspect="auto", extent=(0, n_columns, height, 0))
+    right = {ours for ours, _ in letter_matches(reading.letters, reading.line.label)}
+    for place, letter in enumerate(reading.letters):
+        axes.vlines(letter.end, 0, height, color=ACCENT, linewidth=0.8)
+        middle = (letter.start + letter.end) / 2
+        axes.text(
+            middle, -1, letter.char, ha="center", va="bottom", fontweight="bold",
+            color=RIGHT if place in right else WRONG,
+        )  # fmt: skip
+        axes.text(
+            middle, height + 1, _alternatives(letter), ha="center", va="top",
+            color=GREY, fontsize=6, linespacing=0.9,
+        )  # fmt: skip
+    if reading.unflushed is not None:
+        ends = reading.line.ends[letter_positions(reading.line.label)] + 1
+        axes.vlines(ends, 0.75 * height, height, color=SECOND, linewidth=1.4)
+    axes.set_ylim(1.5 * height, -0.45 * height)
+    axes.set_axis_off()
+
+
+def _alternatives(letter: Letter) -> str:
+    """Return the next guesses for a letter, a line each."""
+    likely = [char for char, share in letter.alternatives if share >= LEAST_ALTERNATIVE]
+    return "\n".join(likely[:ALTERNATIVES])
+
+
+def _draw_scores(axes: Axes, scores: Scores, labels: Sequence[str]) -> None:
+    """Draw the probabilities of the labels after each column, stacked."""
+    probabilities = np.exp(scores[:, 1:-1])
+    highest = probabilities.max(1)
+    edges, floor = np.arange(len(scores) + 1), np.zeros(len(scores))
+    for k in np.flatnonzero(probabilities.max(0) >= LEAST_SHARE).tolist():
+        own, colour = probabilities[:, k], COLOURS[k % len(COLOURS)]
+        axes.stairs(floor + own, edges, baseline=floor, fill=True, color=colour, linewidth=0)
+        for start, end in _intervals((own >= LIKELY) & (own == highest)):
+            axes.text(
+                (start + end) / 2, 1.05, SPACE_NAME if labels[k] == SPACE else labels[k],
+                ha="center", va="bottom", fontsize=6, color=colour, fontweight="bold",
+            )  # fmt: skip
+        floor += own
+    axes.stairs(np.exp(scores[:, -1]), edges, baseline=None, color=INK, linewidth=0.7)
+
+
+def _intervals(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return (start, end) of each interval in which a mask is set."""
+    changes = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    return list(zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from inkstream.model.evaluation.bootstrap import DRAWS
+from inkstream.model.metrics import BOOTSTRAP_SAMPLES
 
 Contents = Mapping[str, Any]
 
@@ -33,27 +33,29 @@ def thousands(value: float) -> str:
 
 
 def errors(figures: Contents | None) -> str:
-    """Return character error and share right of pieces; None stands for no pieces."""
-    return NONE if figures is None else f"{percent(figures['error'])}; {percent(figures['right'])}"
-
-
-def interval(spread: Contents | None) -> str:
-    """Return the bounds of a character error; None stands for no pieces."""
-    if spread is None:
+    """Return CER and exact match of pieces; None stands for no pieces."""
+    if figures is None:
         return NONE
-    low, high = spread["interval"]
+    return f"{percent(figures['cer'])}; {percent(figures['exact_match'])}"
+
+
+def interval(bootstrap: Contents | None) -> str:
+    """Return the bounds of a CER; None stands for no pieces."""
+    if bootstrap is None:
+        return NONE
+    low, high = bootstrap["interval"]
     return f"{100 * low:.1f} to {high:.1%}"
 
 
-def times(figures: Contents | None) -> str:
+def ratio(figures: Contents | None) -> str:
     """Return a ratio of errors with its bounds."""
     if figures is None:
         return NONE
     low, high = figures["interval"]
-    return f"{figures['times']:.2f} ({low:.2f} to {high:.2f})"
+    return f"{figures['ratio']:.2f} ({low:.2f} to {high:.2f})"
 
 
-def late(figures: Contents) -> str:
+def latency(figures: Contents) -> str:
     """Return the median and the 90 % quantile of a latency in columns."""
     return f"{number(figures['median'], 0)} / {number(figures['90 %'], 0)}"
 
@@ -68,7 +70,7 @@ def increase(error: float, reference: float) -> str:
     return percent(error / reference - 1 if reference else None)
 
 
-FILTERS: Final = (percent, number, thousands, errors, interval, times, late, change, increase)
+FILTERS: Final = (percent, number, thousands, errors, interval, ratio, latency, change, increase)
 TEMPLATES: Final = Environment(
     loader=PackageLoader("inkstream.model.evaluation"),
     autoescape=select_autoescape(),  # of HTML alone
@@ -78,7 +80,7 @@ TEMPLATES: Final = Environment(
     keep_trailing_newline=True,
 )
 TEMPLATES.filters.update({each.__name__: each for each in FILTERS})
-TEMPLATES.globals.update(categories=CATEGORIES, draws=DRAWS)
+TEMPLATES.globals.update(categories=CATEGORIES, bootstrap_samples=BOOTSTRAP_SAMPLES)
 
 
 def figures(kind: str, contents: Contents) -> str:

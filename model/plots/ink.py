@@ -1,4 +1,4 @@
-"""Pictures of labelled ink: how much each donor gave, samples of each, letters drawn on ink."""
+"""Draw labelled ink: how much each donor gave, samples of each donor, letters in colours."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -11,12 +11,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import CATEGORIES, InkSet, Piece
-from inkstream.model.data.statistics import LETTERED_SHARE, donors, is_text, letter_share, widths
-from inkstream.model.plots import ACCENT, INK
+from inkstream.model.data.overview import LETTERED_SHARE, donors, is_text, letter_share, widths
+from inkstream.model.plots import ACCENT, FAINT, GUIDE, INK, RIGHT, WRONG
 
-FAINT: Final = "#c3cad2"
-GUIDE: Final = "#e9b949"
-LETTERS: Final = ("#2563eb", "#dc2626", "#059669")  # a letter has another one than its neighbours
+LETTERS: Final = (ACCENT, WRONG, RIGHT)  # a letter has another one than its neighbours
 RESOLUTION: Final = 110  # dots an inch
 SHOWN_PERCENTILE: Final = 99.5  # of a histogram: the longest tail is not drawn
 HISTOGRAM_BINS: Final = 40
@@ -29,7 +27,7 @@ LETTERS_WIDTH: Final = 7.0
 
 
 def draw_ink(ink: InkSet, training: InkSet, folder: Path) -> list[Path]:
-    """All pictures of a set of ink as PNG files; samples are of the pieces that train alone."""
+    """Write all plots of a set of ink; samples are training pieces alone."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"donors": counts(ink), "sizes": sizes(ink), "symbols": symbols(ink)}
     for kind in KINDS:
@@ -44,7 +42,7 @@ def draw_ink(ink: InkSet, training: InkSet, folder: Path) -> list[Path]:
 
 
 def counts(ink: InkSet) -> Figure:
-    """How many characters, words and lines each donor gave, and in how much of them letters are."""
+    """Plot how many characters, words and lines each donor gave, and how many have letters."""
     names, donor = np.unique(donors(ink), return_inverse=True)
     figure = Figure(figsize=(10, 1.2 + 0.2 * len(names)), layout="constrained")
     lettered = _is_lettered(ink)
@@ -64,7 +62,7 @@ def counts(ink: InkSet) -> Figure:
 
 
 def sizes(ink: InkSet) -> Figure:
-    """How long the labels of words and lines are, and how wide their ink is for its height."""
+    """Plot the lengths of the labels of words and lines, and the aspect ratios of their ink."""
     figure = Figure(figsize=(8, 4.4), layout="constrained")
     lengths = np.array([len(label) for label in ink.labels], np.int64)
     for column, kind in zip(figure.subplots(2, 2).T, ("words", "lines"), strict=True):
@@ -82,7 +80,7 @@ def sizes(ink: InkSet) -> Figure:
 
 
 def symbols(ink: InkSet) -> Figure:
-    """How often each character is written, as a piece of its own and in words and lines."""
+    """Plot how often each character is written, as a piece of its own and in words and lines."""
     figure = Figure(figsize=(13, 4.4), layout="constrained")
     shown = [chr(code) for code in range(33, 127)]
     for axes, kinds in zip(
@@ -91,14 +89,14 @@ def symbols(ink: InkSet) -> Figure:
         chosen = np.flatnonzero(np.any([_of_kind(ink, kind) for kind in kinds], 0))
         text = "".join(ink.labels[index] for index in chosen)
         axes.bar(range(len(shown)), [text.count(symbol) for symbol in shown], color=ACCENT)
-        axes.set_xticks(range(len(shown)), shown, parse_math=False, family="monospace")
+        axes.set_xticks(range(len(shown)), shown, family="monospace")
         axes.set(yscale="symlog", title=f"in {' and '.join(kinds)}")
         axes.margins(x=0.005)
     return figure
 
 
 def contact_sheet(ink: InkSet, kind: str) -> Figure:
-    """A row for each donor, with some of its pieces at random, of as many writers as it has."""
+    """Draw random pieces of each donor in a row, by as many writers as it has."""
     n_columns, width = SHAPES[kind]
     of_kind = np.flatnonzero(_of_kind(ink, kind))
     donor = donors(ink)[of_kind]
@@ -113,7 +111,7 @@ def contact_sheet(ink: InkSet, kind: str) -> Figure:
 
 
 def letters(ink: InkSet) -> Figure:
-    """Words and lines in which letters are known, each letter in a colour of its own."""
+    """Draw words and lines whose letters are known, neighbouring letters in different colours."""
     lettered = np.flatnonzero(_is_lettered(ink))
     donor = donors(ink)[lettered]
     names = np.unique(donor)
@@ -127,7 +125,7 @@ def letters(ink: InkSet) -> Figure:
 
 
 def _grid(n_rows: int, n_columns: int) -> tuple[Figure, NDArray[Any]]:
-    """A figure of cells for pieces of ink, without axes."""
+    """Return a figure of cells for pieces of ink, without axes."""
     figure = Figure(figsize=(14, 0.3 + 0.85 * n_rows), layout="constrained")
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
     for axes in grid.flat:
@@ -141,7 +139,7 @@ def _name_row(axes: Axes, name: str) -> None:
 
 
 def draw_piece(axes: Axes, piece: Piece, width: float) -> None:
-    """The ink with its label above and its guides behind; not more of it than `width` heights."""
+    """Draw ink with its label above and its guides behind it, up to a width of `width` heights."""
     lines: list[NDArray[np.int16]] = []
     colours: list[str] = []
     for stroke, of_letter in zip(piece.strokes, piece.letters, strict=True):
@@ -157,7 +155,7 @@ def draw_piece(axes: Axes, piece: Piece, width: float) -> None:
     axes.set(xlim=(-0.02 * right, 1.02 * right), ylim=(1.05 * size[1], -0.05 * size[1]))
     axes.set_aspect("equal")
     label = piece.label if right == size[0] else f"{piece.label[:50]} …"
-    axes.set_title(label, fontsize=6.5, pad=1, parse_math=False, color=INK)
+    axes.set_title(label, fontsize=6.5, pad=1, color=INK)
 
 
 def _colour(letter: int, label: str) -> str:
@@ -167,7 +165,7 @@ def _colour(letter: int, label: str) -> str:
 
 
 def _samples(ink: InkSet, indices: NDArray[np.int64], count: int) -> list[int]:
-    """Up to `count` of the pieces at random, of as many writers as there are."""
+    """Return up to `count` random pieces, by as many writers as there are."""
     random = np.random.default_rng(SEED)
     shuffled = random.permutation(indices)
     _, first = np.unique(ink.writers[shuffled], return_index=True)
@@ -178,10 +176,10 @@ def _samples(ink: InkSet, indices: NDArray[np.int64], count: int) -> list[int]:
 
 
 def _of_kind(ink: InkSet, kind: str) -> NDArray[np.bool_]:
-    """Whether each piece is of a kind, [N]."""
+    """Return whether each piece is of a kind, [N]."""
     return np.isin(ink.categories, [CATEGORIES.index(category) for category in KINDS[kind]])
 
 
 def _is_lettered(ink: InkSet) -> NDArray[np.bool_]:
-    """Whether each piece is a text whose letters are known, [N]."""
+    """Return whether each piece is a text whose letters are known, [N]."""
     return is_text(ink) & (letter_share(ink) >= LETTERED_SHARE)

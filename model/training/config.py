@@ -97,7 +97,7 @@ class LineKnobs(Knobs):
     task: Literal["lines"] = "lines"
     column_height: int = knob(32, 8, 256, "pixels of a column")
     channels: int = knob(64, 2, MAX_CHANNELS // 2, "of the convolutions; of the first one half")
-    both_ways: bool = False  # a net that also reads from the end: to compare with, never served
+    bidirectional: bool = False  # also read from the end: a reference model, never served
     steps: int = knob(13_000, 1, 10_000_000, "batches, each cycle")
     columns: int = knob(9_200, 100, 1_000_000, "columns of a batch, about")
     framewise: int = knob(1_500, 0, 1_000_000, "steps before CTC, on letters whose place is known")

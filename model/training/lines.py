@@ -65,9 +65,16 @@ from inkstream.model.decoding.base import Letter
 from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.errors import ConfigError, DataError
 from inkstream.model.export import weights_of
-from inkstream.model.metrics import same
+from inkstream.model.metrics import matches
 from inkstream.model.network import LineLSTM
-from inkstream.model.reader import Reader, Scores, batches, flushed, spoken_places, told
+from inkstream.model.reader import (
+    Reader,
+    Scores,
+    batches,
+    decode,
+    has_letter_ends,
+    letter_positions,
+)
 from inkstream.model.training.config import LineKnobs
 from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
 from inkstream.model.training.release import describe_run, write
@@ -167,7 +174,7 @@ def trained(run: Path) -> Trained:
     try:
         knobs, init = LineKnobs(**configuration["knobs"]), configuration["init"]
         labels = tuple(configuration["labels"])
-        network = LineLSTM(line_config(knobs, labels), bidirectional=knobs.both_ways)
+        network = LineLSTM(line_config(knobs, labels), bidirectional=knobs.bidirectional)
         network.load_state_dict(network_weights(run))
     except (KeyError, TypeError, RuntimeError) as error:
         raise DataError(f"{run} holds a run of another version: {error}") from error
@@ -291,7 +298,7 @@ def release_lines(
         of_letters = best_temperature(
             [letter_surprise(scores, lines, config, t) for t in TEMPERATURES]
         )
-    if sum(len(line.label) for line in lines if told(line)) >= ENOUGH:
+    if sum(len(line.label) for line in lines if has_letter_ends(line)) >= ENOUGH:
         of_ends = best_temperature([end_surprise(scores, lines, t) for t in TEMPERATURES])
     return write(folder, dataclasses.replace(raw, temperatures=(of_letters, of_ends)))
 
@@ -314,12 +321,12 @@ def letter_surprise(
     """Mean surprise, in nats, at a letter's being right or wrong, after its confidence."""
     decoder, surprises = TranscriptDecoder(config.labels, config.flush_columns), [np.empty(0)]
     for own, line in zip(scores, lines, strict=True):
-        events = flushed(decoder, line, tempered(own, temperature))
+        events = decode(decoder, line, tempered(own, temperature))
         letters = [event for event in events if isinstance(event, Letter)]
         confidence = np.array([letter.confidence for letter in letters])
         right = np.zeros(len(letters), bool)
         text = "".join(letter.char for letter in letters)
-        right[[place for place, _ in same(text, line.label.replace(" ", ""))]] = True
+        right[[place for place, _ in matches(text, line.label.replace(" ", ""))]] = True
         given = np.where(right, confidence, 1 - confidence)
         surprises.append(-np.log(np.maximum(given, LEAST_PROBABILITY)))
     return float(np.concatenate(surprises).mean())
@@ -334,12 +341,12 @@ def end_surprise(
     """
     surprises = []
     for own, line in zip(scores, lines, strict=True):
-        if not told(line):
+        if not has_letter_ends(line):
             continue
         log_probability = own[STEP_COLUMNS - 1 :: STEP_COLUMNS, -1].astype(np.float64)
         odds = log_probability - np.log(np.maximum(-np.expm1(log_probability), LEAST_PROBABILITY))
         ended = np.zeros(len(odds), bool)
-        steps = line.ends[spoken_places(line.label)].astype(np.int64) // STEP_COLUMNS + END_DELAY
+        steps = line.ends[letter_positions(line.label)].astype(np.int64) // STEP_COLUMNS + END_DELAY
         ended[np.minimum(steps, len(odds) - 1)] = True
         surprises.append(np.logaddexp(0, np.where(ended, -1, 1) * odds / temperature))
     return float(np.concatenate(surprises).mean()) if surprises else 0.0
@@ -370,7 +377,7 @@ class LineTask:
         known = () if start is None else start.labels
         self.labels = (*known, *(label for label in data.characters if label not in known))
         self.config = line_config(knobs, self.labels)
-        network = LineLSTM(self.config, knobs.dropout, bidirectional=knobs.both_ways)
+        network = LineLSTM(self.config, knobs.dropout, bidirectional=knobs.bidirectional)
         if start is not None:
             begin_with(network, start)
         elif knobs.keep:
@@ -472,7 +479,7 @@ class LineTask:
 
     def finish(self, folder: RunFolder) -> Path:
         """Calibrate and export the net; of one that cannot stream the weights are all."""
-        if self.knobs.both_ways:
+        if self.knobs.bidirectional:
             return folder.path / NETWORK
         return release_lines(folder, self.config, self.held_out, self.groups, self._temperatures)
 

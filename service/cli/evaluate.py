@@ -19,7 +19,7 @@ from inkstream.model.checkpoint import find, read
 from inkstream.model.data.sources import mnist, unipen
 from inkstream.model.data.split import Part
 from inkstream.model.decoding import ngrams as languages
-from inkstream.model.evaluation.baselines import line_peers, page_peers
+from inkstream.model.evaluation.baselines import installed
 from inkstream.service.cli.evaluate_ink import ink
 from inkstream.service.cli.options import CHECKPOINT, DATA, PART, PATH, make_folders
 
@@ -65,15 +65,15 @@ LINES_DOCUMENT: Final = Path("docs/accuracy.md")
 @click.option("--mnist", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
 @PART
 @click.option("--limit", type=click.IntRange(1), help="pieces of a category at most")
-@click.option("--peers", is_flag=True, help="read the same ink with RapidOCR and Tesseract too")
+@click.option("--baselines", is_flag=True, help="read the same ink with RapidOCR and Tesseract")
 @click.option(
-    "--hands",
+    "--adaptation",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="writers whose hand the net is taught with half of their words",
+    help="writers for whom the net is adapted with half of their words",
 )
-@click.option("--both-ways", type=PATH, help="run folder of a net that reads both ways")
+@click.option("--bidirectional", type=PATH, help="run folder of a bidirectional reference model")
 @click.option(
     "--out", type=PATH, default=LINES_REPORT, show_default=True, help="for JSON and plots"
 )
@@ -82,22 +82,22 @@ def lines(
     *,
     part: Part,
     limit: int | None,
-    peers: bool,
-    hands: int,
-    both_ways: Path | None,
+    baselines: bool,
+    adaptation: int,
+    bidirectional: Path | None,
     out: Path,
     document: Path,
     **places: Any,
 ) -> int:
-    """Errors, letter ends, lateness and calibration on writers whom nothing was chosen by.
+    """Measure CER, letter ends, latency and calibration on the test writers.
 
-    Peers, hands and a net that reads both ways are measured where they are asked for, and else
-    kept from the report in --out, if it is of the same weights, ink and pieces.
+    Baselines, adaptation and a bidirectional reference model are measured where they are asked
+    for, else kept from the report in --out, if it is of the same weights, ink and pieces.
 
     \b
     Examples:
       inkstream evaluate lines
-      inkstream evaluate lines --peers --hands 12 --both-ways runs/twin
+      inkstream evaluate lines --baselines --adaptation 12 --bidirectional runs/both
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part validation --limit 300
           --out /tmp/lines --document /tmp/lines/accuracy.md
     """
@@ -107,11 +107,10 @@ def lines(
     make_folders(out, document.parent)
     ink, _ = unipen.read(places["data"])
     digits = mnist.load("t10k", places["mnist"])
-    others = line_peers() if peers else []
     made = report(
         checkpoint, ink, digits,
-        part=part, limit=limit, peers=others, n_hands=hands, twin=both_ways,
-        earlier=contents_of(out),
+        part=part, limit=limit, baselines=installed() if baselines else (),
+        n_writers=adaptation, reference=bidirectional, earlier=contents_of(out),
     )  # fmt: skip
     made.save(out, document)
     click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}, {document}")
@@ -168,7 +167,7 @@ DOCUMENT: Final = Path("docs/pages.md")
 @DATA
 @PART
 @click.option("--limit", type=click.IntRange(1), help="pages at most")
-@click.option("--peers", is_flag=True, help="read the same images with RapidOCR and Tesseract too")
+@click.option("--baselines", is_flag=True, help="read the images with RapidOCR and Tesseract")
 @click.option(
     "--out", type=PATH, default=PAGES_REPORT, show_default=True, help="for JSON and pictures"
 )
@@ -179,7 +178,7 @@ def pages(
     data: Path | None,
     part: Part,
     limit: int | None,
-    peers: bool,
+    baselines: bool,
     out: Path,
     document: Path,
 ) -> int:
@@ -187,7 +186,7 @@ def pages(
 
     \b
     Examples:
-      inkstream evaluate pages --peers
+      inkstream evaluate pages --baselines
       inkstream evaluate pages --part validation --limit 20 --out /tmp/pages
           --document /tmp/pages.md
     """
@@ -197,8 +196,8 @@ def pages(
     net = read(find(checkpoint), "transcriber")
     make_folders(out, document.parent)
     ink, _ = unipen.read(data)
-    others = page_peers() if peers else []
-    made = report(net, ink, part=part, limit=limit, peers=others)
+    others = installed() if baselines else []
+    made = report(net, ink, part=part, limit=limit, baselines=others)
     made.save(out, document)
     found = made.contents
     click.echo(f"{found['model']} {found['model_digest']}\ndata {found['data_digest']}, {part}\n")

@@ -137,7 +137,7 @@ def ink(
     Example:
       inkstream evaluate ink --part validation --words 100 --lines 20 --out /tmp/ink
     """
-    from inkstream.model.evaluation.material import Material  # needs the train extra
+    from inkstream.model.evaluation.evaluation_set import EvaluationSet  # needs the train extra
 
     pass  # needs rapidfuzz
 
@@ -147,8 +147,8 @@ def ink(
     labels, height = runtime.config.labels, runtime.config.column_height
     pieces: dict[str, list[Strokes]] = {}
     for kind, category in KINDS.items():
-        material = Material(written, part, labels, height, limits[kind])
-        pieces[kind] = [material.strokes(place) for place in material.places(category)]
+        evaluation_set = EvaluationSet(written, part, labels, height, limits[kind])
+        pieces[kind] = [evaluation_set.strokes(place) for place in evaluation_set.indices(category)]
     contents: dict[str, Any] = {
         "model": net.metadata.name,
         "model_digest": net.digest,

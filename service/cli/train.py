@@ -23,7 +23,7 @@ Command = Callable[..., Any]
 WORDS: Final = {  # for knobs that are no numbers
     "optimiser": "of hidden matrices; AdamW moves the rest",
     "precision": "of products",
-    "both_ways": "read from the end too: to compare with",
+    "bidirectional": "also read from the end: a reference model, which cannot stream",
 }
 
 
@@ -139,7 +139,7 @@ def lines(init: Path | None, **options: Any) -> int:
       inkstream data unipen unipen-train.tar.xz     read the archive, once
       inkstream train lines --minutes 600
       inkstream train lines --init lines --steps 9000 --cycles 1 --run runs/on
-      inkstream train lines --init lines --both-ways --steps 5000 --cycles 1 --run runs/both
+      inkstream train lines --init lines --bidirectional --steps 5000 --cycles 1 --run runs/both
     """
     return _train("lines", options, init=init)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from inkstream import load
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.batches import LineSample
-from inkstream.model.evaluation.digits import runtime_road
+from inkstream.model.evaluation.digits import predictor
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.reader import Reader
 from inkstream.service.client import connect
@@ -55,7 +55,7 @@ def test_64_interleaved_sessions_equal_lone_runs_rest_and_evaluation(tmp_path: P
     with server(tmp_path, models="digits") as running:
         streamed = asyncio.run(interleave(running.url, images))
         posted = np.array([curve_by_rest(running, image) for image in images])
-    evaluated = runtime_road(read(find("digits")))(images)
+    evaluated = predictor(read(find("digits")))(images)
     roads = {"streams": streamed, "REST": posted, "evaluation": evaluated}
     for name, probabilities in roads.items():
         largest = float(np.abs(probabilities - lone).max())

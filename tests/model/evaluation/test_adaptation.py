@@ -1,4 +1,4 @@
-"""What one person's ink teaches: half of it is learnt from, and the other half is read."""
+"""Adaptation to one writer: training on one half of the words, reading the other."""
 
 import dataclasses
 
@@ -8,9 +8,9 @@ import pytest
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.batches import FLUSH_COLUMNS
 from inkstream.model.data.ink_set import Builder, InkSet
-from inkstream.model.evaluation import adaptation as hands_module
-from inkstream.model.evaluation.adaptation import hands
-from inkstream.model.evaluation.material import Material
+from inkstream.model.evaluation import adaptation as adaptation_module
+from inkstream.model.evaluation.adaptation import adaptation
+from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.report import document
 from inkstream.model.metrics import errors
 from inkstream.model.reader import Reader
@@ -52,34 +52,34 @@ def ink() -> InkSet:
 def test_the_second_halves_are_read_before_and_after(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hands_module, "LEAST_WORDS", N_WORDS)
-    material = Material(ink(), "test", builders.LETTERS, HEIGHT)
-    found = hands(checkpoint, material, 2, STILL)
+    monkeypatch.setattr(adaptation_module, "LEAST_WORDS", N_WORDS)
+    material = EvaluationSet(ink(), "test", builders.LETTERS, HEIGHT)
+    found = adaptation(checkpoint, material, 2, STILL)
     assert [own["trained_on"] for own in found["writers"]] == [N_WORDS // 2] * 2
     assert found["all"]["before"]["pieces"] == N_WORDS
-    assert 0 < found["new_texts"]["before"]["pieces"] < N_WORDS
+    assert 0 < found["new_words"]["before"]["pieces"] < N_WORDS
     assert found["all"]["after"] == found["all"]["before"]  # at this rate nothing is learnt
-    assert found["all"]["fall"] == 0
+    assert found["all"]["reduction"] == 0
     halves = [
         sorted(own)[N_WORDS // 2 :]
-        for own in material.by_writer(material.places("7")).values()
+        for own in material.by_writer(material.indices("7")).values()
         if len(own) == N_WORDS
     ]
     by_hand = [
         errors(
-            [reading.text for reading in Reader(checkpoint).read(material.drawn(half))],
+            [reading.text for reading in Reader(checkpoint).read(material.samples(half))],
             material.labels(half),
         )
         for half in halves
     ]
     assert all(own["all"]["before"] in by_hand for own in found["writers"])
-    section = document("lines", builders.shipped_report("lines") | {"hands": found}, "plots")
+    section = document("lines", builders.shipped_report("lines") | {"adaptation": found}, "plots")
     assert section.count("| x |") == 2
     assert f"| all | {N_WORDS} | {N_WORDS} |" in section
 
 
-def test_writers_with_few_words_teach_nothing(checkpoint: Checkpoint) -> None:
-    material = Material(ink(), "test", builders.LETTERS, HEIGHT)
-    found = hands(checkpoint, material, 2, STILL)
+def test_writers_with_few_words_are_not_chosen(checkpoint: Checkpoint) -> None:
+    material = EvaluationSet(ink(), "test", builders.LETTERS, HEIGHT)
+    found = adaptation(checkpoint, material, 2, STILL)
     assert found["writers"] == []
-    assert found["all"]["fall"] is None
+    assert found["all"]["reduction"] is None

@@ -1,4 +1,4 @@
-"""Others that read the same ink: their images, their limits, and the comparison."""
+"""Baselines: their images, their limits, and the comparison."""
 
 import shutil
 from collections.abc import Sequence
@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from inkstream.model.evaluation.baselines import (
+    Baseline,
     Grey,
     Kind,
-    Peer,
     RapidOCR,
     Rendering,
     Tesseract,
     compare,
-    image,
+    render,
 )
-from inkstream.model.evaluation.bootstrap import overall
+from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.lines import report
-from inkstream.model.evaluation.material import Material
 from inkstream.model.evaluation.report import document
 from tests import builders
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
@@ -36,20 +35,24 @@ class Parrot:
 
     name = "Parrot 1"
     sees = "nothing"
+    page_method = "none"
 
     def __init__(self) -> None:
-        self.heard: list[tuple[int, str, str]] = []
+        self.asked: list[tuple[int, str, str]] = []
 
     def rendering(self, kind: Kind) -> Rendering:
         return Rendering(20, 3, 5)
 
+    def read_page(self, image: NDArray[np.uint8]) -> list[str]:
+        return ["a"]
+
     def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
-        self.heard += [(each.shape[0], kind, characters) for each in images]
+        self.asked += [(each.shape[0], kind, characters) for each in images]
         return ["a" for _ in images]
 
 
-def material() -> Material:
-    return Material(ink(), "test", builders.LETTERS, HEIGHT)
+def pieces() -> EvaluationSet:
+    return EvaluationSet(ink(), "test", builders.LETTERS, HEIGHT)
 
 
 def printed(text: str) -> NDArray[np.uint8]:
@@ -60,9 +63,9 @@ def printed(text: str) -> NDArray[np.uint8]:
 
 
 def test_an_image_is_dark_on_light_and_has_its_margins() -> None:
-    own = material()
-    (place, *_) = own.places("7")
-    drawn = image(own, place, Rendering(20, 3, 5))
+    own = pieces()
+    (place, *_) = own.indices("7")
+    drawn = render(own, place, Rendering(20, 3, 5))
     columns = own.columns(place, 20)
     assert drawn.shape == (26, len(columns) + 10)
     assert (drawn[:3] == 255).all()
@@ -70,37 +73,37 @@ def test_an_image_is_dark_on_light_and_has_its_margins() -> None:
     np.testing.assert_array_equal(255 - drawn[3:-3, 5:-5], columns.T)
 
 
-def test_peers_read_the_same_pieces_and_know_their_kind_and_limits() -> None:
-    own, peer = material(), Parrot()
-    places = {"words": own.places("7"), "text": own.places("8")}
-    ours = {side: overall(own, each, ["" for _ in each]) for side, each in places.items()}
-    found = compare(own, [peer], builders.LETTERS, ours, n_columns=1000)["Parrot 1"]
-    assert {rows for rows, _, _ in peer.heard} == {26}
-    kinds = [kind for _, kind, _ in peer.heard]
-    assert kinds.count("word") == found["words"]["pieces"] == len(own.places("7"))
-    assert kinds.count("text") == found["text"]["pieces"] == len(own.places("8"))
-    assert {limit for _, kind, limit in peer.heard if kind == "word"} == {" abc."}
-    assert {limit for _, kind, limit in peer.heard if kind == "character"} == {
+def test_baselines_read_the_same_pieces_and_know_their_kind_and_limits() -> None:
+    own, baseline = pieces(), Parrot()
+    indices = {"words": own.indices("7"), "text": own.indices("8")}
+    ours = {side: own.errors(each, ["" for _ in each]) for side, each in indices.items()}
+    found = compare(own, [baseline], builders.LETTERS, ours, n_columns=1000)["Parrot 1"]
+    assert {rows for rows, _, _ in baseline.asked} == {26}
+    kinds = [kind for _, kind, _ in baseline.asked]
+    assert kinds.count("word") == found["words"]["pieces"] == len(own.indices("7"))
+    assert kinds.count("text") == found["text"]["pieces"] == len(own.indices("8"))
+    assert {limit for _, kind, limit in baseline.asked if kind == "word"} == {" abc."}
+    assert {limit for _, kind, limit in baseline.asked if kind == "character"} == {
         "abcdefghijklmnopqrstuvwxyz"
     }
-    assert found["characters"]["1c"]["right"] == 0.5  # every second one is an a
+    assert found["characters"]["1c"]["exact_match"] == 0.5  # every second one is an a
     assert found["characters"]["1a"]["pieces"] == 0
     assert found["words"]["pieces"] == sum(
-        found["words"][key]["pieces"] for key in ("fresh", "seen") if key in found["words"]
+        found["words"][key]["pieces"] for key in ("unseen", "seen") if key in found["words"]
     )
     assert found["us_per_column"] >= 0
-    for side in places:  # each of ours is wrong, and of theirs each but an a here and there
-        assert found[side]["times"]["all"]["times"] == found[side]["error"] < 1
+    for side in indices:  # each of ours is wrong, and of theirs each but an a here and there
+        assert found[side]["ratios"]["all"]["ratio"] == found[side]["cer"] < 1
 
 
-def test_the_document_sets_peers_beside_the_net(tmp_path: Path) -> None:
+def test_the_document_compares_baselines_with_the_net(tmp_path: Path) -> None:
     net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS)
     images = builders.excerpt(2)
-    beside = report(net, ink(), images, limit=2, peers=[Parrot()]).contents
+    beside = report(net, ink(), images, limit=2, baselines=[Parrot()]).contents
     text = document("lines", beside, "plots")
     assert "Parrot 1 sees nothing" in text
     assert text.count("| Parrot 1 |") == 2  # errors, and how many times ours
-    assert "Parrot" not in document("lines", beside | {"peers": {}}, "plots")
+    assert "Parrot" not in document("lines", beside | {"baselines": {}}, "plots")
 
 
 @needs_rapidocr
@@ -113,8 +116,8 @@ def test_tesseract_reads_print_and_keeps_to_its_limits() -> None:
     reads_print(Tesseract(), "hello")
 
 
-def reads_print(peer: Peer, text: str) -> None:
+def reads_print(baseline: Baseline, text: str) -> None:
     small = "abcdefghijklmnopqrstuvwxyz"
-    assert peer.read([printed(text), printed("world")], "word", small) == [text, "world"]
-    assert peer.read([printed("a")], "character", small) == ["a"]
-    assert set(peer.read([printed("a")], "character", "0123456789")[0]) <= set("0123456789")
+    assert baseline.read([printed(text), printed("world")], "word", small) == [text, "world"]
+    assert baseline.read([printed("a")], "character", small) == ["a"]
+    assert set(baseline.read([printed("a")], "character", "0123456789")[0]) <= set("0123456789")

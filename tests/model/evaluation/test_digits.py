@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inkstream.model.evaluation.digits import measure, report, runtime_road
+from inkstream.model.evaluation.digits import measure, predictor, report
 from inkstream.model.recognizer import Recognizer
 from inkstream.model.training.document import train_document
 from tests import builders
@@ -40,7 +40,7 @@ def test_accuracy_is_counted_after_every_column() -> None:
 def test_what_is_measured_is_what_the_library_answers(tmp_path: Path) -> None:
     checkpoint = builders.checkpoint(tmp_path / "tiny.onnx")
     dataset = builders.excerpt(70)
-    measured = runtime_road(checkpoint)(dataset.columns)
+    measured = predictor(checkpoint)(dataset.columns)
     recognizer = Recognizer(checkpoint)
     for index in (0, 30, 69):
         streamed = [

@@ -15,12 +15,16 @@ from inkstream.model.data.images import Dataset
 from inkstream.model.data.split import part_of_writer, person
 from inkstream.model.decoding.greedy import TranscriptDecoder
 from inkstream.model.errors import DataError, InputError
+from inkstream.model.evaluation.evaluation_set import (
+    EvaluationSet,
+    concatenated,
+    digit_lines,
+)
 from inkstream.model.evaluation.invariants import drift, errors_from, finality
 from inkstream.model.evaluation.lines import Report, contents_of, report
-from inkstream.model.evaluation.material import Material, digit_lines, one_behind_the_other
+from inkstream.model.evaluation.plots import choose_samples
 from inkstream.model.evaluation.report import document, figures
-from inkstream.model.evaluation.samples import pages
-from inkstream.model.reader import Reader, batches, told
+from inkstream.model.reader import Reader, batches, has_letter_ends
 from inkstream.model.runtime import Runtime
 from tests import builders
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
@@ -72,21 +76,23 @@ def test_lines_whose_letters_ends_are_known_are_read_on_over_blank_columns(
 ) -> None:
     (line,) = lines(1)
     (dark,) = reader.read([line])
-    assert dark.live is None
+    assert dark.unflushed is None
     (known,) = reader.read(
         [LineSample(line.columns, "ab c", np.array([3, 9, np.nan, 15], np.float32))]
     )
     assert known.text == dark.text
-    assert known.live is not None
-    assert len(known.live.texts) == len(line.columns) + reader.config.flush_columns
-    assert [e.id for e in known.live.events] == [e.id for e in known.events]
+    assert known.unflushed is not None
+    assert len(known.unflushed.texts) == len(line.columns) + reader.config.flush_columns
+    assert [e.id for e in known.unflushed.events] == [e.id for e in known.events]
 
 
 def test_ends_are_told_when_every_letter_but_the_spaces_has_one() -> None:
     columns = np.zeros((4, HEIGHT), np.uint8)
-    assert told(LineSample(columns, "a b", np.array([1, np.nan, 3], np.float32)))
-    assert not told(LineSample(columns, "a b", np.array([1, np.nan, np.nan], np.float32)))
-    assert not told(LineSample(columns, "a b", np.empty(0, np.float32)))
+    assert has_letter_ends(LineSample(columns, "a b", np.array([1, np.nan, 3], np.float32)))
+    assert not has_letter_ends(
+        LineSample(columns, "a b", np.array([1, np.nan, np.nan], np.float32))
+    )
+    assert not has_letter_ends(LineSample(columns, "a b", np.empty(0, np.float32)))
 
 
 def test_batches_keep_the_order_and_stay_small() -> None:
@@ -122,18 +128,18 @@ def test_errors_are_counted_from_a_place_of_the_label_on() -> None:
 
 def test_drift_measures_the_same_ink_behind_more_and_more_other_ink(reader: Reader) -> None:
     everything = ink()
-    material = Material(everything, "train", reader.config.labels, HEIGHT)
-    places = [*material.places("7"), *material.places("8"), *material.places("1c")]
-    found = drift(reader, material, places, most=3)
+    pieces = EvaluationSet(everything, "train", reader.config.labels, HEIGHT)
+    indices = [*pieces.indices("7"), *pieces.indices("8"), *pieces.indices("1c")]
+    found = drift(reader, pieces, indices, most=3)
     assert found["columns"] == [0, 500, 2000, 10_000]
     assert found["lines"] == 3
     assert found["characters"] > 3 * 50
-    assert all(error > 0 for error in found["error"])
+    assert all(error > 0 for error in found["cer"])
 
 
-def test_lines_one_behind_the_other_are_one_line() -> None:
+def test_lines_concatenated_are_one_line() -> None:
     first, second = lines(2)
-    whole = one_behind_the_other([first, second])
+    whole = concatenated([first, second])
     gap = len(whole.columns) - len(first.columns) - len(second.columns)
     assert gap == round(0.6 * HEIGHT)
     assert whole.label == "ab c ab c"
@@ -155,27 +161,27 @@ def test_the_ink_of_a_digit_fills_the_rows() -> None:
 # The whole report
 
 
-def test_material_is_of_its_part_alone_and_knows_fresh_texts() -> None:
+def test_an_evaluation_set_is_of_its_part_alone_and_knows_unseen_texts() -> None:
     everything = ink()
-    material = Material(everything, "test", builders.LETTERS, HEIGHT)
+    pieces = EvaluationSet(everything, "test", builders.LETTERS, HEIGHT)
     parts = part_of_writer(everything.writer_names)
-    owners = material.by_writer([*material.places("7"), *material.places("8")])
+    owners = pieces.by_writer([*pieces.indices("7"), *pieces.indices("8")])
     assert owners
     assert {parts[writer] for writer in owners} == {"test"}
     assert {person(w) for w in owners}.isdisjoint(
         person(w) for w, part in parts.items() if part == "train"
     )
-    places = material.places("7")
+    indices = pieces.indices("7")
     trained = {
         everything.labels[i]
         for i in range(len(everything))
         if parts[everything.writer_names[everything.writers[i]]] == "train"
     }
-    fresh = [label not in trained for label in material.labels(places)]
-    assert material.fresh(places) == fresh
-    few = Material(everything, "test", builders.LETTERS, HEIGHT, limit=5)
-    assert len(few.places("7")) == 5
-    assert set(few.places("7")) < set(places)
+    unseen = [label not in trained for label in pieces.labels(indices)]
+    assert pieces.unseen(indices) == unseen
+    few = EvaluationSet(everything, "test", builders.LETTERS, HEIGHT, limit=5)
+    assert len(few.indices("7")) == 5
+    assert set(few.indices("7")) < set(indices)
 
 
 @pytest.fixture(scope="module")
@@ -190,18 +196,18 @@ def made(net: Checkpoint) -> Report:
 
 def test_a_report_counts_every_piece_once(made: Report) -> None:
     words, contents = made.contents["words"], made.contents
-    assert words["pieces"] == len(Material(ink(), "test", ALL_KINDS, HEIGHT).places("7"))
+    assert words["pieces"] == len(EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT).indices("7"))
     for key in ("by_donor", "by_style", "by_length"):
         assert words["pieces"] == sum(own["pieces"] for own in words[key].values())
-    assert words["pieces"] == words["fresh"]["pieces"] + words["seen"]["pieces"]
+    assert words["pieces"] == words["unseen"]["pieces"] + words["seen"]["pieces"]
     assert set(words["by_size"]) == {"100%", "75%", "50%", "cut out"}
-    assert words["by_size"]["100%"]["error"] == words["error"]
-    ends, material = contents["letter_ends"], Material(ink(), "test", ALL_KINDS, HEIGHT)
-    lines = [place for place in material.places("8") if len(material.labels([place])[0]) > 1]
-    assert ends["joined"]["pieces"] == material.labels(lines).count("b. ca") > 0
+    assert words["by_size"]["100%"]["cer"] == words["cer"]
+    ends, pieces = contents["letter_ends"], EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT)
+    lines = [index for index in pieces.indices("8") if len(pieces.labels([index])[0]) > 1]
+    assert ends["joined"]["pieces"] == pieces.labels(lines).count("b. ca") > 0
     assert ends["apart"]["pieces"] == words["pieces"] + len(lines) - ends["joined"]["pieces"]
     assert ends["all"]["pieces"] == ends["apart"]["pieces"] + ends["joined"]["pieces"]
-    assert ends["joined"]["writers"] == len(material.by_writer(lines))
+    assert ends["joined"]["writers"] == len(pieces.by_writer(lines))
     assert 0 < ends["joined"]["events"]["wanted"] < ends["all"]["events"]["wanted"]
     assert contents["finality"]["changed"] == 0
     assert contents["digits"]["pieces"] == 12
@@ -221,15 +227,15 @@ def test_what_is_not_asked_for_is_kept_of_an_earlier_report_on_the_same(
 ) -> None:
     some = {"part": "validation", "limit": 2}
     made.save(tmp_path, tmp_path / "accuracy.md")
-    earlier = dict(contents_of(tmp_path) or {}) | some | {"hands": {"all": 1}}
+    earlier = dict(contents_of(tmp_path) or {}) | some | {"adaptation": {"all": 1}}
     digits = builders.excerpt(12)
     again = report(net, ink(), digits, part="validation", limit=2, earlier=earlier)
-    assert again.contents["hands"] == {"all": 1}
-    assert again.contents["kept"] == ["hands"]
-    assert "kept from before: hands" in again.heading()
+    assert again.contents["adaptation"] == {"all": 1}
+    assert again.contents["kept"] == ["adaptation"]
+    assert "kept from before: adaptation" in again.heading()
     other = earlier | {"checkpoint_sha256": "another"}
     anew = report(net, ink(), digits, part="validation", limit=2, earlier=other)
-    assert (anew.contents["hands"], anew.contents["kept"]) == ({}, [])
+    assert (anew.contents["adaptation"], anew.contents["kept"]) == ({}, [])
     assert "kept" not in anew.heading()
 
 
@@ -244,9 +250,9 @@ def test_a_report_names_what_was_measured(net: Checkpoint, made: Report) -> None
     assert hashlib.sha256(net.path.read_bytes()).hexdigest() in made.heading()
     assert made.contents["data_digest"] == ink().digest
     words = made.contents["words"]
-    assert f"| words: character error; right | {words['error']:.1%}" in made.table()
-    low, high = words["spread"]["all"]["interval"]
-    assert f"all / fresh: character error | {100 * low:.1f} to {high:.1%} / " in made.table()
+    assert f"| words: CER; exact match | {words['cer']:.1%}" in made.table()
+    low, high = words["bootstrap"]["all"]["interval"]
+    assert f"all / unseen texts: CER | {100 * low:.1f} to {high:.1%} / " in made.table()
 
 
 def test_a_report_writes_figures_plots_and_a_document_made_of_its_json(
@@ -294,7 +300,7 @@ def test_samples_are_the_best_the_median_and_the_worst(reader: Reader) -> None:
     readings = reader.read(wide)
     best, median, worst = (
         [Levenshtein.distance(s.reading.text, s.reading.line.label) for s in part]
-        for part in pages(reader, {"words": readings})["words"]
+        for part in choose_samples(reader, {"words": readings})["words"]
     )
     everything = sorted(Levenshtein.distance(r.text, r.line.label) for r in readings)
     assert best == everything[:6]

@@ -1,6 +1,7 @@
 """The report on pages: what it measures, and that its documents follow from its JSON."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,16 @@ import pytest
 from PIL import Image
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.evaluation.material import Material
+from inkstream.model.evaluation.baselines import Grey, Kind, Rendering
+from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.pages import (
     PageReport,
-    found,
+    cer,
+    match_boxes,
     overlap,
-    page_error,
+    page_errors,
     pages,
     report,
-    share_wrong,
 )
 from inkstream.model.evaluation.report import document, figures
 from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
@@ -25,9 +27,15 @@ SQUARE = np.array([[0.0, 0.0], [10, 0], [10, 10], [0, 10]])
 
 
 class Echo:
-    """A peer that says the same of every page."""
+    """A baseline that reads the same in every image."""
 
-    name, way = "Echo 1.0", "it says what it always says"
+    name, sees, page_method = "Echo 1.0", "nothing", "it says what it always says"
+
+    def rendering(self, kind: Kind) -> Rendering:
+        raise AssertionError(kind)
+
+    def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
+        raise AssertionError(kind)
 
     def read_page(self, image: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]) -> list[str]:
         assert image.ndim == 3
@@ -36,7 +44,7 @@ class Echo:
 
 @pytest.fixture(scope="module")
 def made(tiny_lines: Checkpoint) -> PageReport:
-    return report(tiny_lines, ink(), part="validation", limit=2, peers=[Echo()])
+    return report(tiny_lines, ink(), part="validation", limit=2, baselines=[Echo()])
 
 
 def test_boxes_overlap_by_their_shared_area() -> None:
@@ -47,37 +55,37 @@ def test_boxes_overlap_by_their_shared_area() -> None:
 
 def test_a_box_is_found_once() -> None:
     near = SQUARE + np.array([1.0, 0])
-    assert found([SQUARE, near], [SQUARE], 0.5) == {0: 0}
-    assert found([near], [SQUARE, near], 0.5) == {1: 0}
-    assert found([], [SQUARE], 0.5) == {}
+    assert match_boxes([SQUARE, near], [SQUARE], 0.5) == {0: 0}
+    assert match_boxes([near], [SQUARE, near], 0.5) == {1: 0}
+    assert match_boxes([], [SQUARE], 0.5) == {}
 
 
 def test_the_errors_of_pages_are_those_of_all_their_text() -> None:
-    assert page_error(["abc", "d"], ["abc", "d"]) == (0, 5)
-    assert page_error(["abc d"], ["abc", "d"]) == (0, 5)  # where a line ends is not judged
-    assert page_error([], ["abc"]) == (3, 3)
-    assert share_wrong([(1, 4), (1, 6)])["error"] == pytest.approx(0.2)
-    assert share_wrong([])["error"] is None
+    assert page_errors(["abc", "d"], ["abc", "d"]) == (0, 5)
+    assert page_errors(["abc d"], ["abc", "d"]) == (0, 5)  # where a line ends is not judged
+    assert page_errors([], ["abc"]) == (3, 3)
+    assert cer([(1, 4), (1, 6)])["cer"] == pytest.approx(0.2)
+    assert cer([])["cer"] is None
 
 
 def test_pages_are_always_the_same_and_say_what_their_strokes_say() -> None:
-    material = Material(ink(), "validation", ALL_KINDS, HEIGHT)
-    one, other = list(pages(material, 2)), list(pages(material, 2))
+    pieces = EvaluationSet(ink(), "validation", ALL_KINDS, HEIGHT)
+    one, other = list(pages(pieces, 2)), list(pages(pieces, 2))
     assert len(one) == 2
     for first, second in zip(one, other, strict=True):
         assert (first.sheet.image == second.sheet.image).all()
         labels = [line.label for line in first.sheet.lines]
-        assert [drawn.label for drawn in first.drawn] == labels
-        assert all(drawn.columns.any() for drawn in first.drawn)
+        assert [sample.label for sample in first.samples] == labels
+        assert all(sample.columns.any() for sample in first.samples)
 
 
-def test_a_report_is_plain_json_with_errors_lines_and_peers(made: PageReport) -> None:
+def test_a_report_is_plain_json_with_errors_lines_and_baselines(made: PageReport) -> None:
     contents = json.loads(json.dumps(made.contents))
     assert contents == made.contents
     assert contents["page"]["pages"] == len(made.read) == 2
     assert 0 < contents["found"]["f1"] <= 1
     assert contents["found"]["wanted"] == contents["lines"]
-    assert contents["peers"]["Echo 1.0"]["error"] > 0
+    assert contents["baselines"]["Echo 1.0"]["cer"] > 0
     for own in contents["alone"].values():
         assert own["pages"]["pages"] == own["lines"]["pages"] > 0
     for kinds in contents["by"].values():

@@ -10,7 +10,7 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 
 from inkstream.model.data.synthesis.paper import Look, Sheet
-from inkstream.model.evaluation.pages import found, overlap
+from inkstream.model.evaluation.pages import match_boxes, overlap
 from inkstream.model.evaluation.speed import least_s
 from inkstream.model.pages.clean import without_rules
 from inkstream.model.pages.page import Page, find_page
@@ -37,7 +37,7 @@ def recognizer() -> Recognizer:
 
 
 def hits(page: Page, sheet: Sheet) -> dict[int, int]:
-    return found([each.box for each in page.lines], [each.box for each in sheet.lines], 0.5)
+    return match_boxes([each.box for each in page.lines], [each.box for each in sheet.lines], 0.5)
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
@@ -167,7 +167,7 @@ def test_boxes_are_those_of_the_whole_image_however_far_it_was_reduced() -> None
         assert overlap(line.box, truth.box * scale) > 0.5
 
 
-def test_an_image_on_its_side_is_upright_in_all_that_is_told(tmp_path: Path) -> None:
+def test_an_image_on_its_side_is_upright_in_all_that_is_has_letter_ends(tmp_path: Path) -> None:
     sheet = page()
     turned = Image.fromarray(np.rot90(sheet.image))
     exif = Image.Exif()

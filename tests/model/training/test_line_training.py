@@ -250,7 +250,7 @@ def test_a_net_that_reads_both_ways_begins_by_reading_as_the_causal_one_and_lear
     data = line_data.own("ink", ink())
     small = LineTask(SMALL, data)
     start = Start(small.labels, small.network.state_dict(), "digest")
-    large = LineTask(dataclasses.replace(SMALL, both_ways=True), data, start)
+    large = LineTask(dataclasses.replace(SMALL, bidirectional=True), data, start)
     columns = torch.rand(2, 40, SMALL.column_height)
     small.network.eval()
     large.network.eval()

@@ -11,12 +11,13 @@ from inkstream.model.evaluation.boundaries import (
     DELAYS,
     end_calibration,
     error_by_delay,
-    lateness,
+    label_f1,
+    latency,
     letter_calibration,
     letter_ends,
-    marks,
     word_ends,
 )
+from inkstream.model.metrics import is_mark
 from inkstream.model.reader import Reading
 
 HEIGHT = 16
@@ -59,12 +60,12 @@ def test_a_peak_of_the_score_says_that_a_letter_ended_two_steps_before() -> None
     honest = end_calibration([one])
     assert honest["n"] == 20
     assert honest["brier"] == pytest.approx((0.2**2 + 1 + 0.7**2) / 20, rel=1e-5)
-    assert honest["brier_of_the_share"] == pytest.approx(0.1 * 0.9)
+    assert honest["brier_of_base_rate"] == pytest.approx(0.1 * 0.9)
 
 
-def test_lateness_counts_from_the_true_end_of_letters_that_are_right() -> None:
+def test_latency_counts_from_the_true_end_of_letters_that_are_right() -> None:
     one = reading("abc", "axc", [9, 19, 29], [(10, 13), (20, 39), (30, 35)])
-    assert lateness([one]) == {"n": 2, "median": 5.0, "90 %": pytest.approx(5.8)}
+    assert latency([one]) == {"n": 2, "median": 5.0, "90 %": pytest.approx(5.8)}
 
 
 def test_the_error_by_delay_counts_letters_that_are_not_there_yet() -> None:
@@ -99,7 +100,7 @@ def test_lines_that_do_not_tell_their_ends_are_left_out() -> None:
     line = LineSample(np.zeros((40, HEIGHT), np.uint8), "ab", np.array([9, np.nan], np.float32))
     one = Reading(line, "ab", [], np.zeros(9, np.float32), None)
     assert letter_ends([one])["events"]["f1"] is None
-    assert lateness([one])["n"] == 0
+    assert latency([one])["n"] == 0
     assert error_by_delay([one])["events"] is None
     assert end_calibration([one])["n"] == 0
 
@@ -107,7 +108,7 @@ def test_lines_that_do_not_tell_their_ends_are_left_out() -> None:
 def test_a_single_letter_tells_no_end_and_blank_columns_behind_no_more_than_they_must() -> None:
     single = reading("a", "a", [9], [(10, 11)])
     assert letter_ends([single])["events"]["wanted"] == 0
-    assert lateness([single])["n"] == 0
+    assert latency([single])["n"] == 0
     flushed = reading("ab", "ab", [9, 39], [(10, 11), (40, 41)])
     flushed = dataclasses.replace(flushed, ends=np.zeros(28, np.float32))  # 16 blank columns
     assert end_calibration([single, flushed])["n"] == 22
@@ -115,6 +116,6 @@ def test_a_single_letter_tells_no_end_and_blank_columns_behind_no_more_than_they
 
 def test_marks_are_held_against_the_alignment() -> None:
     one = reading("a, b.", "a. b.", [], [])
-    found = marks([one])
+    found = label_f1([one], is_mark)
     assert found["f1"] == 0.5
     assert (found["found"], found["wanted"]) == (2, 2)

@@ -1,0 +1,194 @@
+"""Select what the reports read: pieces by the writers of one part, as line samples for a net."""
+
+import string
+import tempfile
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import compress
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from inkstream.model.data import split
+from inkstream.model.data.augmentation import fit
+from inkstream.model.data.batches import InkPieces, LineSample, draw_piece
+from inkstream.model.data.images import Dataset
+from inkstream.model.data.ink_set import CATEGORIES, STYLES, InkSet, Piece
+from inkstream.model.metrics import Figures, bootstrap, errors, errors_by
+
+WORDS: Final = "7"  # categories of UNIPEN
+TEXT: Final = "8"
+CHARACTERS: Final = {  # labels that are allowed in the categories of single characters
+    "1a": string.digits,
+    "1b": string.ascii_uppercase,
+    "1c": string.ascii_lowercase,
+}
+
+SEED: Final = 0  # of samples, positions and portions
+GAP: Final = 0.6  # of the rows, between pieces that are concatenated: about the gap of words
+NO_ENDS: Final = np.empty(0, np.float32)
+
+
+class EvaluationSet:
+    """The pieces of one part whose labels a net can spell; a piece goes by its index."""
+
+    def __init__(
+        self,
+        ink: InkSet,
+        part: split.Part,
+        labels: Sequence[str],
+        column_height: int,
+        limit: int | None = None,
+    ) -> None:
+        """Select the pieces.
+
+        Args:
+            ink: all of it; the texts of the training writers decide which texts are unseen.
+            part: whose pieces are read.
+            labels: of the net.
+            column_height: H.
+            limit: pieces of a category at most, drawn at random; None is all.
+        """
+        parts = split.parts(ink)
+        self.pieces = InkPieces(ink, parts[part], labels)
+        self.column_height = column_height
+        self.n_left_out = len(parts[part]) - len(self.pieces.indices)  # labels that cannot be spelt
+        self._limit = limit
+        self._trained = frozenset(ink.labels[index] for index in parts["train"])
+
+    @cached_property
+    def data_digest(self) -> str:
+        """SHA-256 of all ink."""
+        return self.pieces.ink.digest
+
+    @cached_property
+    def split_digest(self) -> str:
+        """SHA-256 of the table of the writers' parts."""
+        writers = split.part_of_writer(self.pieces.ink.writer_names)
+        with tempfile.TemporaryDirectory() as folder:
+            return split.write_table(writers, Path(folder) / "writers.tsv")
+
+    @property
+    def aspect(self) -> NDArray[np.float64]:
+        """Width of each piece over the height of its frame, [N]."""
+        return self.pieces.aspect
+
+    @property
+    def frame_height(self) -> NDArray[np.float64]:
+        """Height of each piece's frame in units of its ink, [N]."""
+        return self.pieces.height
+
+    def indices(self, category: str) -> list[int]:
+        """Return the pieces of a category, narrow ones first."""
+        own = np.flatnonzero(self.pieces.categories == CATEGORIES.index(category))
+        chosen = np.random.default_rng(SEED).permutation(own)[: self._limit]
+        return sorted(chosen.tolist(), key=lambda index: float(self.pieces.aspect[index]))
+
+    def samples(
+        self, indices: Sequence[int], size: float = 1.0, *, tight: bool = False
+    ) -> list[LineSample]:
+        """Return pieces as line samples.
+
+        Args:
+            indices: of the pieces.
+            size: share of the rows that their frames fill; smaller ones lie anywhere in them.
+            tight: whether the ink fills the rows instead.
+        """
+        rng = np.random.default_rng(SEED)
+        height = self.column_height
+        return [
+            draw_piece(self.pieces, index, height, size=size, at=rng.random(), tight=tight)
+            for index in indices
+        ]
+
+    def columns(self, index: int, rows: int, *, tight: bool = False) -> NDArray[np.uint8]:
+        """Return one piece as [T, rows], which its frame fills or, if `tight`, its ink."""
+        return draw_piece(self.pieces, index, rows, tight=tight).columns
+
+    def piece(self, index: int) -> Piece:
+        """Return the ink of one piece."""
+        return self.pieces.ink.piece(int(self.pieces.indices[index]))
+
+    def strokes(self, index: int) -> list[NDArray[np.float32]]:
+        """Return the strokes of one piece, each [n, 2], in pixels of the rows."""
+        piece = self.piece(index)
+        points = np.concatenate(piece.strokes).astype(np.float32)
+        fitted = fit(points, self.pieces.frame(index), self.column_height)
+        return np.split(fitted, np.cumsum([len(stroke) for stroke in piece.strokes])[:-1])
+
+    def labels(self, indices: Sequence[int]) -> list[str]:
+        """Return the label of each piece."""
+        return [self.pieces.ink.labels[self.pieces.indices[index]] for index in indices]
+
+    def donors(self, indices: Sequence[int]) -> list[str]:
+        """Return who collected each piece."""
+        return [writer.partition("/")[0] for writer in self.writers(indices)]
+
+    def writers(self, indices: Sequence[int]) -> list[str]:
+        """Return the writer of each piece, as "donor/writer"."""
+        ink = self.pieces.ink
+        return [ink.writer_names[ink.writers[self.pieces.indices[index]]] for index in indices]
+
+    def styles(self, indices: Sequence[int]) -> list[str]:
+        """Return the style of each piece, as the data name it."""
+        return [STYLES[self.pieces.ink.styles[self.pieces.indices[index]]] for index in indices]
+
+    def joined(self, indices: Sequence[int]) -> list[bool]:
+        """Return whether a stroke of each piece goes on from one letter to another."""
+        joined: list[bool] = self.pieces.ink.joined()[self.pieces.indices[indices]].tolist()
+        return joined
+
+    def unseen(self, indices: Sequence[int]) -> list[bool]:
+        """Return whether no training writer wrote the text of each piece."""
+        return [label not in self._trained for label in self.labels(indices)]
+
+    def by_writer(self, indices: Sequence[int]) -> dict[str, list[int]]:
+        """Return the same pieces by their writers."""
+        found: dict[str, list[int]] = {}
+        for index, writer in zip(indices, self.writers(indices), strict=True):
+            found.setdefault(writer, []).append(index)
+        return found
+
+    def errors(self, indices: Sequence[int], texts: Sequence[str]) -> Figures:
+        """Return the errors of pieces that were read as `texts`: of all, of unseen and seen ones.
+
+        `bootstrap` has the bootstrap of all and of unseen ones; each is left out without pieces.
+        """
+        labels, writers = self.labels(indices), self.writers(indices)
+        unseen = self.unseen(indices)
+        kinds = ["unseen" if own else "seen" for own in unseen]
+        own = [list(compress(each, unseen)) for each in (texts, labels, writers)]
+        parts = {"all": (texts, labels, writers), "unseen": own}
+        return {
+            **errors(texts, labels),
+            **errors_by(kinds, texts, labels, ("unseen", "seen")),
+            "bootstrap": {name: bootstrap(*part) for name, part in parts.items() if part[0]},
+        }
+
+
+def concatenated(lines: Sequence[LineSample]) -> LineSample:
+    """Return lines as one, with a gap and a space between each and the next."""
+    height = lines[0].columns.shape[1]
+    gap = np.zeros((round(GAP * height), height), np.uint8)
+    parts = [part for line in lines for part in (gap, line.columns)]
+    return LineSample(np.concatenate(parts[1:]), " ".join(line.label for line in lines), NO_ENDS)
+
+
+def digit_lines(dataset: Dataset, column_height: int) -> list[LineSample]:
+    """Return images of digits as lines: the box of their ink fills the rows."""
+    return [
+        LineSample(_cropped(columns, column_height), dataset.labels[answer], NO_ENDS)
+        for columns, answer in zip(dataset.columns, dataset.answers, strict=True)
+    ]
+
+
+def _cropped(columns: NDArray[np.uint8], column_height: int) -> NDArray[np.uint8]:
+    """Crop columns [T, H] to their ink and scale them to other rows; a blank column before."""
+    x, y = np.flatnonzero(columns.any(1)), np.flatnonzero(columns.any(0))
+    ink = Image.fromarray(np.ascontiguousarray(columns[x[0] : x[-1] + 1, y[0] : y[-1] + 1]))
+    width = max(1, round(ink.height * column_height / ink.width))  # the image lies on its side
+    scaled = np.asarray(ink.resize((column_height, width), Image.Resampling.BILINEAR))
+    return np.pad(scaled, ((1, 0), (0, 0)))
