@@ -61,7 +61,7 @@ def test_a_report_holds_all_seeds_and_draws_its_plots(tmp_path: Path) -> None:
     assert written["seeds"]["mean_after"]["28"] == pytest.approx(
         np.mean(written["seeds"]["accuracy"])
     )
-    assert written["seeds"]["spread_after"]["28"] == pytest.approx(
+    assert written["seeds"]["deviation_after"]["28"] == pytest.approx(
         np.std(written["seeds"]["accuracy"], ddof=1)
     )
     assert written["model"] == "seed0"
