@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from inkstream.model.data.overview import LETTERED_SHARE, donors, is_text, letter_share, widths
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -12,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import CATEGORIES, InkSet, Piece
+from inkstream.model.data.statistics import LETTERED_SHARE, donors, is_text, letter_share, widths
 from inkstream.model.plots import ACCENT, FAINT, GUIDE, INK, RIGHT, WRONG
 
 LETTERS: Final = (ACCENT, WRONG, RIGHT)  # a letter has another one than its neighbours
