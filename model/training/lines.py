@@ -38,7 +38,6 @@ from inkstream.model import checkpoint
 from inkstream.model.checkpoint import find, read
 from inkstream.model.config import END_DELAY, STEP_COLUMNS, ModelConfig
 from inkstream.model.data import split
-from inkstream.model.data import split as own_split
 from inkstream.model.data.batches import (
     FLUSH_COLUMNS,
     IMAGES,
@@ -57,8 +56,7 @@ from inkstream.model.data.batches import (
     split_by_width,
 )
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
-from inkstream.model.data.sources import jsonl as inkfiles
-from inkstream.model.data.sources import mnist, unipen
+from inkstream.model.data.sources import ink_files, mnist, unipen
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.data.synthesis.digits import DigitLines
 from inkstream.model.decoding.base import Letter
@@ -108,32 +106,30 @@ def load(source: Path | None) -> LineData:
 
     Raises `DataError` when it can't be read, or is too little to hold some out.
     """
-    if source is not None and inkfiles.holds(source):
-        found = inkfiles.read(source)
+    if source is not None and ink_files.holds(source):
+        found = ink_files.read(source)
         skipped = Counter[str]()
-        for (reason, *_), count in found.census.skipped.items():
+        for (reason, *_), count in found.statistics.skipped.items():
             skipped[reason] += count
-        return replace(own(source.name, found.ink, found.kin), skipped=skipped)
+        return replace(own(source.name, found.ink, found.groups), skipped=skipped)
     try:
         ink, _ = unipen.read(source)
     except DataError as error:
         if source is None or not source.is_dir():
             raise
-        raise DataError(f"{error}, and no {' or '.join(inkfiles.SUFFIXES)} file") from error
+        raise DataError(f"{error}, and no {' or '.join(ink_files.SUFFIXES)} file") from error
     parts = split.parts(ink)
     return LineData(UNIPEN, ink, parts["train"], parts["validation"], ASCII)
 
 
-def own(name: str, ink: InkSet, kin: NDArray[np.int64] | None = None) -> LineData:
-    """A user's ink, of which a tenth chooses; `kin` is as in `own_split.parts`, None no two.
+def own(name: str, ink: InkSet, groups: NDArray[np.int64] | None = None) -> LineData:
+    """A user's ink, of which a tenth chooses; `kin` is as in `split.parts`, None no two.
 
     Raises `DataError` when it is too little to hold some out.
     """
-    if len(ink) < own_split.ONE_IN:
-        raise DataError(
-            f"{name} has {len(ink)} labelled pieces, expected at least {own_split.ONE_IN}"
-        )
-    parts = own_split.split_own_ink(ink, np.arange(len(ink)) if kin is None else kin)
+    if len(ink) < split.ONE_IN:
+        raise DataError(f"{name} has {len(ink)} labelled pieces, expected at least {split.ONE_IN}")
+    parts = split.split_own_ink(ink, np.arange(len(ink)) if groups is None else groups)
     if not len(parts["validation"]):
         raise DataError(
             f"{name} has {len(ink)} labelled pieces that all have ink in common,"

@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from inkstream.model.data import split
-from inkstream.model.data import split as own_split
 from inkstream.model.data.ink_set import InkSet
-from inkstream.model.data.sources import jsonl as inkfiles
+from inkstream.model.data.sources import ink_files
 from inkstream.model.data.sources import unipen as release
 from inkstream.model.data.statistics import Statistics, overview
 from inkstream.model.data.statistics import document as document_of_rules
@@ -71,8 +70,8 @@ def any_ink(source: Path, plots: Path | None) -> None:
     Example:
       inkstream data ink my_hand.jsonl --plots plots/
     """
-    found = inkfiles.read(source)
-    _tell(found.ink, found.census, own_split.split_own_ink(found.ink, found.kin), plots)
+    found = ink_files.read(source)
+    _tell(found.ink, found.statistics, split.split_own_ink(found.ink, found.groups), plots)
 
 
 def _tell(ink: InkSet, census: Statistics, parts: split.Parts, plots: Path | None) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inkstream.model.data import split as own_split
+from inkstream.model.data import split
 from inkstream.model.data.ink_set import Builder, InkSet
-from inkstream.model.data.sources import jsonl as inkfiles
+from inkstream.model.data.sources import ink_files
 from inkstream.model.errors import DataError
 from inkstream.model.training import lines as line_data
 from inkstream.model.training.lines import LineData
@@ -107,7 +107,7 @@ def test_ink_of_one_piece_alone_cannot_be_parted() -> None:
 
 
 def test_chains_of_common_keys_hold_together() -> None:
-    numbers = own_split.connected_groups([("a",), ("b",), ("c", "a"), (), ("b", "d"), ("d", "c")])
+    numbers = split.connected_groups([("a",), ("b",), ("c", "a"), (), ("b", "d"), ("d", "c")])
     assert len(set(numbers.tolist())) == 2
     assert numbers[3] not in numbers[[0, 1, 2, 4, 5]]
 
@@ -121,4 +121,4 @@ def test_a_writer_of_two_files_is_one(tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
         line = {"strokes": [[[0, 0], [300, 9]]], "label": "l", "writer": "ann"}
         (tmp_path / name).write_text(json.dumps(line))
-    assert inkfiles.read(tmp_path).ink.writer_names == (f"{tmp_path.name}/ann",)
+    assert ink_files.read(tmp_path).ink.writer_names == (f"{tmp_path.name}/ann",)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from inkstream.model.data.ink_set import Piece
-from inkstream.model.data.sources import jsonl as inkfiles
+from inkstream.model.data.sources import ink_files
 from inkstream.model.errors import DataError
 from tests.model.data.sources.test_jsonl import inkml, only, read, shapes
 
@@ -72,10 +72,10 @@ def test_formulas_in_tex_are_skipped_and_counted_and_their_symbols_are_read(tmp_
             f"{symbol('2', 0)}{symbol(chr(92) + 'pi', 1)}</traceGroup>"
         )
     )
-    found = inkfiles.read(path)
+    found = ink_files.read(path)
     assert (only(found.ink).label, only(found.ink).writer) == ("2", "crohme/w7")
-    assert sum(found.census.skipped.values()) == 3
-    assert found.census.pieces == {("1a", "crohme"): 1}
+    assert sum(found.statistics.skipped.values()) == 3
+    assert found.statistics.pieces == {("1a", "crohme"): 1}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_group_without_traces_is_skipped_and_counted(tmp_path: Path) -> None:
         for label, trace in (("a", ""), ("b", "<trace>0 0, 300 0</trace>"))
     )
     path.write_text(inkml("".join(groups)))
-    one = inkfiles.read(path)
+    one = ink_files.read(path)
     assert one.ink.labels == ("b",)
     assert one.census.skipped == {("no ink", "1c", "page"): 1}
 

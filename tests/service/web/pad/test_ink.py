@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from inkstream.model.data.sources import jsonl as inkfiles
+from inkstream.model.data.sources import ink_files
 from inkstream.service import installed_version
 from tests.service.proxy import proxy
 from tests.service.running import Running, server
@@ -101,7 +101,7 @@ def test_a_corrected_line_is_downloaded_as_training_data(pad: Pad, tmp_path: Pat
     with pad.page.expect_download() as download:
         pad.page.get_by_role("button", name="Download 1 line").click()
     download.value.save_as(tmp_path / "my_hand.jsonl")
-    ink = inkfiles.read(tmp_path / "my_hand.jsonl").ink
+    ink = ink_files.read(tmp_path / "my_hand.jsonl").ink
     assert list(ink.labels) == ["Hello"]
     assert len(ink.piece(0).strokes) == len(HELLO)
 

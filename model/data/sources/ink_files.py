@@ -1,4 +1,6 @@
-"""Anyone's labelled ink: InkML files and JSON lines, any alphabet, read into an `InkSet`.
+"""Read labelled ink of any alphabet from InkML files and JSON lines into an `InkSet`.
+
+`READERS` names the reader of each kind of file: a new kind is one more entry.
 
 A JSON line is `{"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name"}`; the writer
 may be left out. x grows to the right and y downwards, in any unit; what else a point or a line
@@ -11,7 +13,7 @@ import json
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,9 +28,6 @@ from inkstream.model.data.split import LEAST_POINTS, connected_groups
 from inkstream.model.data.statistics import Statistics, WhyKey
 from inkstream.model.errors import DataError
 
-JSON_SUFFIXES: Final = (".jsonl", ".ndjson")
-INKML_SUFFIX: Final = ".inkml"
-SUFFIXES: Final = (*JSON_SUFFIXES, INKML_SUFFIX)
 ANONYMOUS: Final = "unknown"
 
 # CROHME labels formulas and symbols in TeX, and the group of its symbols with a heading.
@@ -70,12 +69,12 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """What files of ink hold: N pieces."""
+class LabelledInk:
+    """N pieces of ink from files."""
 
     ink: InkSet
-    census: Statistics
-    kin: NDArray[np.int64]  # [N], the same number where pieces have ink in common
+    statistics: Statistics
+    groups: NDArray[np.int64]  # [N], the same number for pieces that share ink
 
 
 def holds(source: Path) -> bool:
@@ -83,7 +82,7 @@ def holds(source: Path) -> bool:
     return bool(_files(source))
 
 
-def read(source: Path) -> Found:
+def read(source: Path) -> LabelledInk:
     """Read a file of labelled ink, or all such files of a folder and of those in it.
 
     Writers are named "source/writer", where the source is the name without its ending.
@@ -93,7 +92,7 @@ def read(source: Path) -> Found:
     files = _files(source)
     if not files:
         raise DataError(f"{source} is no {' or '.join(SUFFIXES)} file, and no folder with any")
-    given = [piece for path in files for piece in _pieces(path)]
+    given = [piece for path in files for piece in READERS[path.suffix.lower()](path)]
     medians = _median_sizes(given)
     pieces, skipped = [], Counter[WhyKey]()
     for piece in given:
@@ -108,8 +107,8 @@ def read(source: Path) -> Found:
         )
     ink = _collected(pieces, source.stem)
     counts = Counter((CATEGORIES[index], source.stem) for index in ink.categories)
-    kin = connected_groups([piece.keys for piece in pieces])
-    return Found(ink, Statistics(counts, skipped, {}), kin)
+    groups = connected_groups([piece.keys for piece in pieces])
+    return LabelledInk(ink, Statistics(counts, skipped, {}), groups)
 
 
 def category(label: str) -> str:
@@ -136,10 +135,6 @@ def _files(source: Path) -> list[Path]:
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(source).parts)
     )
-
-
-def _pieces(path: Path) -> Iterator[Labelled]:
-    return _inkml(path) if path.suffix.lower() == INKML_SUFFIX else _json_lines(path)
 
 
 def _fault(piece: Labelled, medians: Mapping[str, float]) -> str:
@@ -212,6 +207,14 @@ def _inkml(path: Path) -> Iterator[Labelled]:
             traces=frozenset((path, trace) for trace in group.traces),
             in_tex=True,
         )
+
+
+READERS: Final[Mapping[str, Callable[[Path], Iterator[Labelled]]]] = {  # by suffix
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".inkml": _inkml,
+}
+SUFFIXES: Final = tuple(READERS)
 
 
 def _name(given: object, place: str) -> str:

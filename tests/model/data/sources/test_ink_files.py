@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from inkstream.model.data.ink_set import InkSet, Piece
-from inkstream.model.data.sources import jsonl as inkfiles
+from inkstream.model.data.sources import ink_files
 from inkstream.model.errors import DataError
 
 WORD = {"strokes": [[[10, 20], [510, 320]], [[60, 10]]], "label": "né"}
@@ -16,7 +16,7 @@ WORD = {"strokes": [[[10, 20], [510, 320]], [[60, 10]]], "label": "né"}
 def read(tmp_path: Path, text: str, name: str = "mine.jsonl") -> InkSet:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
-    return inkfiles.read(path).ink
+    return ink_files.read(path).ink
 
 
 def only(ink: InkSet) -> Piece:
@@ -123,13 +123,13 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="line 1: no JSON"):
-        inkfiles.read(path)
+        ink_files.read(path)
 
 
-def found(tmp_path: Path, *pieces: dict[str, Any]) -> inkfiles.Found:
+def found(tmp_path: Path, *pieces: dict[str, Any]) -> ink_files.Found:
     path = tmp_path / "mine.jsonl"
     path.write_text("\n".join(map(json.dumps, pieces)))
-    return inkfiles.read(path)
+    return ink_files.read(path)
 
 
 @pytest.mark.parametrize("stray", [5e8, 1e12])
@@ -189,10 +189,10 @@ def test_a_folder_is_read_with_all_its_files(tmp_path: Path) -> None:
         inkml('<annotation type="truth">hi</annotation><trace>0 0, 300 0</trace>')
     )
     (tmp_path / "hand" / "readme.txt").write_text("not ink")
-    found = inkfiles.read(tmp_path / "hand")
+    found = ink_files.read(tmp_path / "hand")
     assert found.ink.labels == ("né", "hi")
     assert found.ink.writer_names == ("hand/unknown",)
-    assert found.census.pieces == {("7", "hand"): 2}
+    assert found.statistics.pieces == {("7", "hand"): 2}
 
 
 def test_endings_may_be_in_capitals(tmp_path: Path) -> None:
@@ -200,8 +200,8 @@ def test_endings_may_be_in_capitals(tmp_path: Path) -> None:
     (tmp_path / "B.InkML").write_text(
         inkml('<annotation type="truth">hi</annotation><trace>0 0, 300 0</trace>')
     )
-    assert inkfiles.read(tmp_path).ink.labels == ("né", "hi")
-    assert inkfiles.read(tmp_path / "A.JSONL").ink.writer_names == ("A/unknown",)
+    assert ink_files.read(tmp_path).ink.labels == ("né", "hi")
+    assert ink_files.read(tmp_path / "A.JSONL").ink.writer_names == ("A/unknown",)
 
 
 def test_hidden_files_and_folders_with_such_a_name_are_passed_over(tmp_path: Path) -> None:
@@ -210,14 +210,14 @@ def test_hidden_files_and_folders_with_such_a_name_are_passed_over(tmp_path: Pat
     for name in ("._a.jsonl", ".hidden/b.jsonl"):
         (tmp_path / name).write_bytes(b"\x00\x05\x16\x07")
     (tmp_path / "a.jsonl").write_text(json.dumps(WORD))
-    assert inkfiles.read(tmp_path).ink.labels == ("né",)
+    assert ink_files.read(tmp_path).ink.labels == ("né",)
 
 
 def test_it_can_be_asked_whether_a_path_holds_ink(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("")
     (tmp_path / "a.txt").write_text("")
     (tmp_path / "empty").mkdir()
-    held = [inkfiles.holds(tmp_path / name) for name in (".", "a.jsonl", "a.txt", "empty", "none")]
+    held = [ink_files.holds(tmp_path / name) for name in (".", "a.jsonl", "a.txt", "empty", "none")]
     assert held == [True, True, False, False, False]
 
 
@@ -226,7 +226,7 @@ def test_a_path_without_ink_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.txt").write_text("")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"is no \.jsonl or \.ndjson or \.inkml file"):
-        inkfiles.read(tmp_path / name)
+        ink_files.read(tmp_path / name)
 
 
 def test_a_file_without_labelled_ink_is_refused(tmp_path: Path) -> None:
