@@ -19,9 +19,14 @@ from inkstream.model.pages.page import find_page
 from inkstream.model.recognizer import Recognition, Recognizer
 from inkstream.service.cli.inputs import Piece, holds_ink, pieces
 from inkstream.service.cli.options import LINES, PATH, Nets, are_of_lines, hint_options, known
-from inkstream.service.pages import drawing as picture
-from inkstream.service.pages import formats
-from inkstream.service.pages.messages import PageTranscription, read_line, transcription
+from inkstream.service.pages import (
+    PageTranscription,
+    alto,
+    draw,
+    hocr,
+    read_line,
+    transcription,
+)
 from inkstream.service.session import message_of
 
 Form = Literal["text", "json", "csv", "hocr", "alto"]
@@ -141,7 +146,7 @@ def recognize_pages(
                 click.echo(f"\n==> {path} <==" if number else f"==> {path} <==")
             click.echo(_page_text(str(path), page, form))
             if show is not None:
-                picture.draw(path, page, show)
+                draw(path, page, show)
     return all_read
 
 
@@ -169,9 +174,9 @@ def _page_text(name: str, page: PageTranscription, form: Form) -> str:
             ]
             return "\n".join(map(_row, rows))
         case "hocr":
-            return formats.hocr(page, name)
+            return hocr(page, name)
         case "alto":
-            return formats.alto(page, name)
+            return alto(page, name)
         case "text":
             return page.text
 

@@ -14,11 +14,14 @@ from starlette.requests import Request
 from inkstream.model.errors import ConfigError
 from inkstream.model.pages.page import Page, PageLine, find_page
 from inkstream.service.http_errors import request_id_of
-from inkstream.service.pages import formats
-from inkstream.service.pages.messages import (
+from inkstream.service.pages import (
+    ALTO_TYPE,
+    HOCR_TYPE,
     PageTranscription,
     ReadLine,
+    alto,
     columns_of,
+    hocr,
     read_line,
     transcription,
 )
@@ -102,8 +105,8 @@ def render(page: PageTranscription, form: PageForm) -> tuple[str, str]:
     """Return a page in the form that is asked for, and the form's media type."""
     match form:
         case "hocr":
-            return formats.hocr(page), formats.HOCR_TYPE
+            return hocr(page), HOCR_TYPE
         case "alto":
-            return formats.alto(page), formats.ALTO_TYPE
+            return alto(page), ALTO_TYPE
         case "json":
             return page.model_dump_json(), JSON

@@ -26,7 +26,7 @@ from inkstream.service.api_docs import asyncapi, openapi
 from inkstream.service.http_errors import REQUEST_ID_HEADER, add_error_handlers, request_id_of
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import CONTENT_TYPE, Metrics
-from inkstream.service.pages.messages import PageTranscription
+from inkstream.service.pages import PageTranscription
 from inkstream.service.protocol.errors import StoppingError, ValueRefusedError
 from inkstream.service.protocol.events import Letter, Punctuation, Word
 from inkstream.service.protocol.server_messages import ModelInfo

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from inkstream.service.pages.messages import PageColumns, PageTranscription
+from inkstream.service.pages import PageColumns, PageTranscription
 from inkstream.service.protocol.errors import MEANINGS
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest.routes import Recognition, Transcription

@@ -16,8 +16,7 @@ from inkstream.model.checkpoint import WEIGHTS_FOLDER
 from inkstream.model.pages.page import find_page
 from inkstream.model.recognizer import Recognizer
 from inkstream.service.client import connect_sync
-from inkstream.service.pages.formats import ALTO_TYPE, HOCR_TYPE
-from inkstream.service.pages.messages import PageColumns, PageTranscription
+from inkstream.service.pages import ALTO_TYPE, HOCR_TYPE, PageColumns, PageTranscription
 from inkstream.service.rest import pages as door
 from tests.service.asking import client_of, error
 from tests.service.running import Running, server

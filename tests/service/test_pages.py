@@ -10,14 +10,14 @@ import xmlschema
 
 from inkstream.model.pages.page import find_page
 from inkstream.model.recognizer import load
+from inkstream.service import pages
 from inkstream.service.cli.recognize import page_of
-from inkstream.service.pages import formats
-from inkstream.service.pages.messages import PageTranscription, transcription
+from inkstream.service.pages import PageTranscription, transcription
 from tools.pages import encoded, page
 
-DATA: Final = Path(__file__).parents[2] / "data"
-XHTML: Final = f"{{{formats.XHTML}}}"
-ALTO: Final = f"{{{formats.ALTO}}}"
+DATA: Final = Path(__file__).parents[1] / "data"
+XHTML: Final = f"{{{pages.XHTML}}}"
+ALTO: Final = f"{{{pages.ALTO}}}"
 NUMBERS: Final = r"\d+ \d+ \d+ \d+"
 # Classes and their properties as hOCR 1.2 has them, by the pattern of `title`.
 TITLES: Final = {
@@ -40,12 +40,12 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> PageTranscription:
 
 @pytest.fixture(scope="module")
 def schema() -> xmlschema.XMLSchema:
-    places = [(formats.XLINK, str(DATA / "xlink.xsd"))]
+    places = [(pages.XLINK, str(DATA / "xlink.xsd"))]
     return xmlschema.XMLSchema(str(DATA / "alto-4-2.xsd"), locations=places, allow="local")
 
 
 def test_hocr_is_well_formed_and_has_the_classes_of_the_standard(read: PageTranscription) -> None:
-    root = Tree.fromstring(formats.hocr(read, "a page.png"))
+    root = Tree.fromstring(pages.hocr(read, "a page.png"))
     assert root.tag == f"{XHTML}html"
     metas = {each.get("name"): each.get("content", "") for each in root.iter(f"{XHTML}meta")}
     assert metas["ocr-system"].startswith("inkstream ")
@@ -78,21 +78,21 @@ def test_each_element_of_hocr_lies_in_the_one_around_it(read: PageTranscription)
         for child in element:
             check(child, depth, bounds)
 
-    body = Tree.fromstring(formats.hocr(read)).find(f"{XHTML}body")
+    body = Tree.fromstring(pages.hocr(read)).find(f"{XHTML}body")
     assert body is not None
     check(body, 0, None)
 
 
 def test_alto_is_valid_by_its_schema(read: PageTranscription, schema: xmlschema.XMLSchema) -> None:
     empty = PageTranscription(text="", width=10, height=20, lines=())
-    for text in (formats.alto(read, "a <page>.png"), formats.alto(empty)):
+    for text in (pages.alto(read, "a <page>.png"), pages.alto(empty)):
         schema.validate(text)
 
 
 def test_the_schema_refuses_what_is_no_alto(
     read: PageTranscription, schema: xmlschema.XMLSchema
 ) -> None:
-    text = formats.alto(read)
+    text = pages.alto(read)
     for wrong in (
         text.replace(" PHYSICAL_IMG_NR=", " PHYSICAL="),
         re.sub(r'GC="[^"]*"', 'GC="7"', text, count=1),
@@ -102,7 +102,7 @@ def test_the_schema_refuses_what_is_no_alto(
 
 
 def test_alto_holds_every_line_word_and_letter(read: PageTranscription) -> None:
-    root = Tree.fromstring(formats.alto(read, "page.png"))
+    root = Tree.fromstring(pages.alto(read, "page.png"))
     lines = list(root.iter(f"{ALTO}TextLine"))
     assert len(lines) == len(read.lines) == 8
     assert len(list(root.iter(f"{ALTO}TextBlock"))) == 2
@@ -121,7 +121,7 @@ def test_alto_holds_every_line_word_and_letter(read: PageTranscription) -> None:
 def test_what_is_written_cannot_become_markup() -> None:
     name = '"><script>alert(1)</script>'
     nothing = PageTranscription(text="", width=1, height=1, lines=())
-    for text in (formats.hocr(nothing, name), formats.alto(nothing, name)):
+    for text in (pages.hocr(nothing, name), pages.alto(nothing, name)):
         assert "<script" not in text
         Tree.fromstring(text)
 
@@ -129,9 +129,9 @@ def test_what_is_written_cannot_become_markup() -> None:
 def test_lines_on_which_nothing_was_read_are_left_out_of_both() -> None:
     sheet = page(n_lines=3)
     found = find_page(sheet.image, 32)
-    from inkstream.service.pages.messages import read_line
+    from inkstream.service.pages import read_line
 
     unread = transcription(found, [read_line(line, "", ()) for line in found.lines])
-    assert "TextLine" not in formats.alto(unread)
-    assert 'ocr_line"' not in formats.hocr(unread)
+    assert "TextLine" not in pages.alto(unread)
+    assert 'ocr_line"' not in pages.hocr(unread)
     assert unread.text == "\n\n"

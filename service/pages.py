@@ -1,24 +1,174 @@
-"""What was read on a page, in the forms that archives keep: hOCR 1.2 and ALTO 4.2.
+"""Pages as answers: the text of lines with boxes, in JSON, hOCR 1.2 and ALTO 4.2, and drawn.
 
-Both have upright boxes; ALTO has the corners of lines, words and letters besides.
+A box is four corners and not x, y, width and height: a page lies askew by up to 15 degrees, and
+upright boxes around its lines would cover their neighbours. hOCR and ALTO have upright boxes; ALTO
+has the corners of lines, words and letters besides.
 hOCR: https://kba.github.io/hocr-spec/1.2/; ALTO: https://www.loc.gov/standards/alto/.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 from xml.etree import ElementTree as Tree
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+from pydantic import Base64Bytes
+
+from inkstream.model.errors import ImageError
+from inkstream.model.pages.page import Page, PageLine
+from inkstream.model.preprocess.image import MAX_PIXELS, upright_size
 from inkstream.service import installed_version
-from inkstream.service.pages.messages import (
-    Box,
-    BoxedLetter,
-    BoxedMark,
-    BoxedWord,
-    PageTranscription,
-    ReadLine,
-)
+from inkstream.service.protocol.client_messages import Message
+from inkstream.service.protocol.events import Event, Letter, Punctuation, Word
+
+Corner = tuple[float, float]
+Box = tuple[Corner, Corner, Corner, Corner]
+
+DECIMALS: Final = 6  # of probabilities, as in the stream
+PIXEL_DECIMALS: Final = 1
+
+
+class BoxedLetter(Letter):
+    """A letter and where it is."""
+
+    box: Box
+    """Corners of its ink on the image, clockwise from the writing's upper left."""
+
+
+class BoxedMark(Punctuation):
+    """A mark and where it is."""
+
+    box: Box
+    """Corners of its ink on the image, clockwise from the writing's upper left."""
+
+
+class BoxedWord(Word):
+    """A word and where it is."""
+
+    box: Box
+    """Corners of its ink on the image, clockwise from the writing's upper left."""
+
+
+class ReadLine(Message):
+    """One line of a page."""
+
+    text: str
+    """Its text; "" if nothing was read."""
+    confidence: float
+    """The product of its words' confidences; 0 if there are none."""
+    box: Box
+    """Corners of its ink on the image, clockwise from the writing's upper left."""
+    block: int
+    """The number of its block of text, from 0."""
+    letters: tuple[BoxedLetter | BoxedMark, ...]
+    """Its letters and marks."""
+    words: tuple[BoxedWord, ...]
+    """Its words."""
+    columns: int
+    """How many columns were read."""
+
+
+class PageTranscription(Message):
+    """The text of a page."""
+
+    text: str
+    """Its lines, one below the other, with a blank line between blocks of text."""
+    width: int
+    """Pixels of the image, upright."""
+    height: int
+    """Pixels of the image, upright."""
+    lines: tuple[ReadLine, ...]
+    """In the order in which they are read."""
+
+
+class LineColumns(Message):
+    """One line of a page, before it is read."""
+
+    box: Box
+    """Corners of its ink on the image, clockwise from the writing's upper left."""
+    block: int
+    """The number of its block of text, from 0."""
+    columns: Base64Bytes
+    """Its columns in base64: once decoded, a binary message of a stream."""
+
+
+class PageColumns(Message):
+    """The lines of a page, before they are read."""
+
+    width: int
+    """Pixels of the image, upright."""
+    height: int
+    """Pixels of the image, upright."""
+    column_height: int
+    """Bytes of one column."""
+    lines: tuple[LineColumns, ...]
+    """In the order in which they are read."""
+
+
+def read_line(line: PageLine, text: str, events: Sequence[Event]) -> ReadLine:
+    """Return one line of a page with its text and events."""
+    words = [event for event in events if isinstance(event, Word)]
+    letters = [event for event in events if not isinstance(event, Word)]
+    return ReadLine(
+        text=text,
+        confidence=round(math.prod(word.confidence for word in words), DECIMALS) if words else 0.0,
+        box=corners(line.box),
+        block=line.block,
+        letters=tuple(_boxed_letter(line, letter) for letter in letters),
+        words=tuple(BoxedWord(**_fields(word), box=_box(line, word)) for word in words),
+        columns=len(line.columns),
+    )
+
+
+def transcription(page: Page, lines: Sequence[ReadLine]) -> PageTranscription:
+    """Return a page whose lines were read."""
+    text = ""
+    for place, line in enumerate(lines):
+        if place:
+            text += "\n" if line.block == lines[place - 1].block else "\n\n"
+        text += line.text
+    return PageTranscription(text=text, width=page.width, height=page.height, lines=tuple(lines))
+
+
+def columns_of(page: Page, column_height: int) -> PageColumns:
+    """Return the lines of a page as columns."""
+    lines = tuple(
+        LineColumns.model_construct(
+            box=corners(line.box), block=line.block, columns=line.columns.tobytes()
+        )
+        for line in page.lines
+    )
+    return PageColumns(
+        width=page.width, height=page.height, column_height=column_height, lines=lines
+    )
+
+
+def corners(box: NDArray[np.float64]) -> Box:
+    """Return four corners [4, 2] as JSON has them."""
+    one, two, three, four = (
+        (round(x, PIXEL_DECIMALS), round(y, PIXEL_DECIMALS)) for x, y in box.tolist()
+    )
+    return one, two, three, four
+
+
+def _boxed_letter(line: PageLine, letter: Letter | Punctuation) -> BoxedLetter | BoxedMark:
+    kind = BoxedMark if isinstance(letter, Punctuation) else BoxedLetter
+    return kind(**_fields(letter), box=_box(line, letter))
+
+
+def _box(line: PageLine, event: Event) -> Box:
+    return corners(line.box_of(event.start, event.end))
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in type(event).model_fields}
+
+
+# hOCR and ALTO
 
 XHTML: Final = "http://www.w3.org/1999/xhtml"
 ALTO: Final = "http://www.loc.gov/standards/alto/ns-v4#"
@@ -35,7 +185,7 @@ LONGEST_VARIANT: Final = 3  # characters, by ALTO's schema
 
 
 def hocr(page: PageTranscription, name: str = "") -> str:
-    """The page as hOCR, which is XHTML; `name` is that of the image."""
+    """Return a page as hOCR, which is XHTML; `name` is that of the image."""
     root = Tree.Element("html", {"xmlns": XHTML, "lang": "und"})
     head = Tree.SubElement(root, "head")
     Tree.SubElement(head, "title").text = name or "page"
@@ -76,7 +226,7 @@ def _hocr_line(parent: Tree.Element, line: ReadLine, place: int) -> None:
 
 
 def alto(page: PageTranscription, name: str = "") -> str:
-    """The page as ALTO; `name` is that of the image."""
+    """Return a page as ALTO; `name` is that of the image."""
     root = Tree.Element(
         "alto",
         {
@@ -143,7 +293,7 @@ def _glyph(parent: Tree.Element, letter: BoxedLetter | BoxedMark) -> None:
 
 
 def _blocks(page: PageTranscription) -> Iterator[tuple[int, list[tuple[int, ReadLine]]]]:
-    """Blocks of the lines on which something was read, all numbered from 1."""
+    """Yield blocks of the lines on which something was read, all numbered from 1."""
     read = [(place, line) for place, line in enumerate(page.lines, 1) if line.words]
     grouped = groupby(read, key=lambda numbered: numbered[1].block)
     for number, (_, lines) in enumerate(grouped, 1):
@@ -151,7 +301,7 @@ def _blocks(page: PageTranscription) -> Iterator[tuple[int, list[tuple[int, Read
 
 
 def _letters(line: ReadLine, word: BoxedWord) -> Iterator[BoxedLetter | BoxedMark]:
-    """The letters and marks of a word."""
+    """Yield the letters and marks of a word."""
     return (each for each in line.letters if word.start <= each.start and each.end <= word.end)
 
 
@@ -169,7 +319,7 @@ def _point(corner: tuple[float, float]) -> str:
 
 
 def _place(*boxes: Box) -> dict[str, str]:
-    """The attributes of the upright box around boxes."""
+    """Return the attributes of the upright box around boxes."""
     left, top, right, bottom = _bounds(*boxes)
     return {
         "HPOS": str(left),
@@ -180,7 +330,7 @@ def _place(*boxes: Box) -> dict[str, str]:
 
 
 def _bounds(*boxes: Box) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the upright box around boxes, in whole pixels."""
+    """Return left, top, right and bottom of the upright box around boxes, in whole pixels."""
     x, y = zip(*(corner for box in boxes for corner in box), strict=True)
     return (
         max(0, math.floor(min(x))),
@@ -199,6 +349,42 @@ def _percent(share: float) -> int:
 
 
 def _slope(box: Box) -> float:
-    """How far a line falls on its way, for each pixel to the right."""
+    """Return how far a line descends for each pixel to the right."""
     (left, high), (right, low) = box[3], box[2]
     return (low - high) / (right - left) if right > left else 0.0
+
+
+# Drawing
+
+LINE_COLOUR: Final = (37, 99, 235)
+SURE_COLOUR: Final = (5, 150, 105)  # of a word that is probably right
+UNSURE_COLOUR: Final = (220, 38, 38)
+SURE_FROM: Final = 0.5  # of a word's confidence
+TEXT_SHARE: Final = 0.4  # of a line's height
+LEAST_TEXT: Final = 9  # pixels
+
+
+def draw(source: Path, page: PageTranscription, path: Path) -> None:
+    """Draw boxes around the lines and words of a page, with their text, and write it to `path`.
+
+    Raises `ImageError` if the image cannot be read, or `path` names no format of images.
+    """
+    width, height = upright_size(source)
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"image is {width} x {height} pixels, {MAX_PIXELS} at most can be drawn")
+    with Image.open(source) as opened:
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    pen = ImageDraw.Draw(image)
+    for line in page.lines:
+        pen.polygon(line.box, outline=LINE_COLOUR)
+        height = abs(line.box[3][1] - line.box[0][1])
+        size = max(LEAST_TEXT, round(TEXT_SHARE * height))
+        font = ImageFont.load_default(size)
+        for word in line.words:
+            colour = SURE_COLOUR if word.confidence >= SURE_FROM else UNSURE_COLOUR
+            pen.polygon(word.box, outline=colour)
+            pen.text(word.box[0], word.text, fill=colour, font=font, anchor="ls")
+    try:
+        image.save(path)
+    except (ValueError, KeyError) as error:  # Pillow's for an ending that it does not know
+        raise ImageError(f"{path} names no format of images: {error}") from error
