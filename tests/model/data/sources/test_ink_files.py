@@ -126,7 +126,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
         ink_files.read(path)
 
 
-def found(tmp_path: Path, *pieces: dict[str, Any]) -> ink_files.Found:
+def found(tmp_path: Path, *pieces: dict[str, Any]) -> ink_files.LabelledInk:
     path = tmp_path / "mine.jsonl"
     path.write_text("\n".join(map(json.dumps, pieces)))
     return ink_files.read(path)
@@ -141,7 +141,7 @@ def test_a_piece_with_a_stray_point_is_skipped_and_harms_no_other(
     assert one.ink.labels == ("né", ".")
     assert shapes(one.ink.piece(0)) == [[[0, 10], [500, 310]], [[50, 0]]]
     reason = "ink 400 times larger than its writer's other pieces"
-    assert one.census.skipped == {(reason, "1c", "mine"): 1}
+    assert one.statistics.skipped == {(reason, "1c", "mine"): 1}
 
 
 def test_each_writers_ink_has_units_of_its_own(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_each_writers_ink_has_units_of_its_own(tmp_path: Path) -> None:
 def test_labels_of_several_lines_are_skipped_and_counted(tmp_path: Path, label: str) -> None:
     one = found(tmp_path, WORD | {"label": label}, WORD | {"label": "\nb\n"})
     assert one.ink.labels == ("b",)
-    assert one.census.skipped == {("label of several lines", "8", "mine"): 1}
+    assert one.statistics.skipped == {("label of several lines", "8", "mine"): 1}
 
 
 def test_strokes_without_points_are_none(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_strokes_without_points_are_none(tmp_path: Path) -> None:
     ]
     one = found(tmp_path, WORD | {"strokes": [[], [[0, 0], [300, 9]], []]}, *none)
     assert [shapes(one.ink.piece(n)) for n in range(len(one.ink))] == [[[[0, 0], [300, 9]]]]
-    assert one.census.skipped == {("no ink", "1c", "mine"): 2}
+    assert one.statistics.skipped == {("no ink", "1c", "mine"): 2}
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_a_group_without_traces_is_skipped_and_counted(tmp_path: Path) -> None:
     path.write_text(inkml("".join(groups)))
     one = ink_files.read(path)
     assert one.ink.labels == ("b",)
-    assert one.census.skipped == {("no ink", "1c", "page"): 1}
+    assert one.statistics.skipped == {("no ink", "1c", "page"): 1}
 
 
 def test_traces_of_the_pen_in_the_air_are_left_out(tmp_path: Path) -> None:
