@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.service import logs
-from tests import builders
+from tests.helpers import builders
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no failure
 settings.register_profile("thorough", deadline=None, max_examples=5_000)  # --hypothesis-profile

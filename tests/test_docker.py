@@ -22,7 +22,7 @@ import pytest
 from inkstream.model.preprocess.columns import digit_columns, line_columns, read_image
 from inkstream.service.client import connect_sync
 from inkstream.service.web.pages import WEB
-from tests import builders
+from tests.helpers import builders
 
 ROOT = Path(__file__).parent.parent
 DOCKER = shlex.split(os.environ.get("DOCKER", ""))

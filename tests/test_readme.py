@@ -16,7 +16,7 @@ import pytest
 from inkstream.model.checkpoint import FIGURES, find, read
 from inkstream.model.decoding import ngrams as languages
 from inkstream.service.cli.main import run as inkstream
-from tests.service.running import server
+from tests.helpers.running_server import server
 from tools import figures
 from tools.figures import REPORTS, ROOT
 

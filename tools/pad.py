@@ -22,14 +22,14 @@ from playwright.sync_api import Browser, Response
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.sources import unipen
 from inkstream.model.evaluation.evaluation_set import WORDS, EvaluationSet
-from tests.service.running import Running, server
-from tests.service.web.pad import pictures
-from tests.service.web.pad.page import Pad, chromium, recognize_at_once
+from tests.helpers.pad_page import Pad, chromium, recognize_at_once
+from tests.helpers.running_server import Running, server
+from tools import pad_pictures
 
 Strokes = list[NDArray[np.float32]]
 
 REPORT: Final = Path(__file__).parent.parent / "docs" / "reports" / "pad"
-PROBE: Final = Path(pictures.__file__).with_name("probe.js").read_text()
+PROBE: Final = Path(__file__).with_name("pad_probe.js").read_text()
 AXE: Final = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 SCREEN: Final = {"width": 1100, "height": 800}
 N_WORDS: Final = 50
@@ -154,7 +154,7 @@ def main(*, only_pictures: bool) -> None:
             text = json.dumps(measure(running, browser), indent=2)
             (REPORT / "report.json").write_text(text + "\n")
             print(text)
-        pictures.take(browser, url_of(running), REPORT)
+        pad_pictures.take(browser, url_of(running), REPORT)
 
 
 def url_of(running: Running) -> str:

@@ -18,7 +18,7 @@ from inkstream.service.session import (
     SessionModel,
     probabilities_shown,
 )
-from tests.service.lone import LIMITS
+from tests.helpers.single_session import LIMITS
 
 WORDS = 200
 ROUNDS = 20  # the fastest counts, in time of the processor: others share the machine

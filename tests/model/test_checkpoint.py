@@ -17,7 +17,7 @@ from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint, Metadata, read, sealed
 from inkstream.model.errors import CheckpointError, ConfigError
 from inkstream.model.export import export
-from tests import builders
+from tests.helpers import builders
 
 
 def relabelled(of: Checkpoint, path: Path, old: str, new: str) -> Path:

@@ -14,7 +14,7 @@ from inkstream.model.config import ModelConfig
 from inkstream.model.errors import CheckpointError
 from inkstream.model.export import export, weight_shapes, weights_of
 from inkstream.model.network import ColumnLSTM, LineLSTM, empty_net
-from tests import builders
+from tests.helpers import builders
 
 CONFIGS = [builders.config(), builders.line_config()]
 

@@ -17,7 +17,7 @@ from inkstream.model.errors import ConfigError
 from inkstream.model.export import export
 from inkstream.model.network import LineLSTM
 from inkstream.model.runtime import NEVER, Runtime
-from tests import builders
+from tests.helpers import builders
 
 TEMPERATURES = (1.3, 0.7)
 

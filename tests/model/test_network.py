@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkstream.model.network import ColumnLSTM
-from tests import builders
+from tests.helpers import builders
 
 
 def network(seed: int) -> ColumnLSTM:

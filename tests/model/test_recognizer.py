@@ -19,7 +19,7 @@ from inkstream.model.errors import CheckpointError, ImageError, InputError
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.image import ImageSource
 from inkstream.model.preprocess.ink import rasterise
-from tests import builders
+from tests.helpers import builders
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "7.png"
 

@@ -14,7 +14,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import CheckpointError, InputError
 from inkstream.model.network import ColumnLSTM
 from inkstream.model.runtime import Runtime
-from tests import builders
+from tests.helpers import builders
 
 TEMPERATURES = (1.5, 1.0, 0.8)  # of `builders.checkpoint`
 

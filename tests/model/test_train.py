@@ -22,8 +22,8 @@ from inkstream.model.preprocess.columns import digit_columns
 from inkstream.model.training.config import TEACHER, ImageKnobs, Place
 from inkstream.model.training.run_folder import CONFIGURATION, METRICS, STATE, network_weights
 from inkstream.service.client import connect_sync
-from tests import builders
-from tests.service.running import server
+from tests.helpers import builders
+from tests.helpers.running_server import server
 
 SMALL = ImageKnobs(
     epochs=4, batch=32, held_out=100, features=8, units=12, teacher_share=0.0, precision="float32"

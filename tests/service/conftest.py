@@ -9,9 +9,9 @@ import pytest
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.recognizer import Recognizer, load
 from inkstream.model.runtime import Runtime
-from tests.service.asking import client_of
-from tests.service.guests import Net
-from tests.service.running import Running, server
+from tests.helpers.engine_sessions import Net
+from tests.helpers.http import client_of
+from tests.helpers.running_server import Running, server
 
 
 @pytest.fixture(scope="session")

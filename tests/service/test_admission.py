@@ -6,8 +6,8 @@ import pytest
 
 from inkstream.service.admission import Sessions
 from inkstream.service.protocol.errors import ClientFullError, ServerFullError, StoppingError
-from tests.service.guests import DEADLINE_S, Tally
-from tests.service.lone import LIMITS
+from tests.helpers.engine_sessions import DEADLINE_S, Tally
+from tests.helpers.single_session import LIMITS
 
 FEW = LIMITS.model_copy(update={"max_sessions": 3, "max_sessions_per_client": 2})
 

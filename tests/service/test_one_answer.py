@@ -14,9 +14,9 @@ from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.reader import Reader
 from inkstream.service.client import connect
 from inkstream.service.protocol.events import Event
-from tests import builders
-from tests.service.asking import client_of
-from tests.service.running import Running, server
+from tests.helpers import builders
+from tests.helpers.http import client_of
+from tests.helpers.running_server import Running, server
 
 SESSIONS = 64
 ALLOWED = 1e-5

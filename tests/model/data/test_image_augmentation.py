@@ -3,7 +3,7 @@
 import torch
 
 from inkstream.model.data.augmentation import blank_columns, distorted
-from tests.builders import excerpt
+from tests.helpers.builders import excerpt
 
 
 def digits(n: int) -> torch.Tensor:

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from inkstream.model.data import images
 from inkstream.model.data.images import Dataset
 from inkstream.model.errors import DataError
-from tests.builders import excerpt
+from tests.helpers.builders import excerpt
 
 
 def draw(path: Path, letter: str, shift: int = 0) -> None:

@@ -9,7 +9,7 @@ import pytest
 from inkstream.model.decoding.base import Letter, Word
 from inkstream.model.decoding.greedy import SURE, TranscriptDecoder
 from inkstream.model.errors import InputError
-from tests.model.decoding.transcripts import (
+from tests.helpers.scores import (
     LABELS,
     Scores,
     decoder,

@@ -4,7 +4,7 @@ import pytest
 
 from inkstream.model.config import END_DELAY
 from inkstream.model.decoding.base import Event
-from tests.model.decoding.transcripts import decoder, ink, line, read, texts
+from tests.helpers.scores import decoder, ink, line, read, texts
 
 
 def test_a_letter_ends_where_the_score_of_ends_says_so() -> None:

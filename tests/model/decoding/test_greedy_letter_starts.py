@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkstream.model.decoding.base import Event, Letter, Word
-from tests.model.decoding.transcripts import (
+from tests.helpers.scores import (
     LABELS,
     PATIENCE,
     Columns,

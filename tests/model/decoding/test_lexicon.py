@@ -15,7 +15,7 @@ from inkstream.model.decoding.hints import Hints, guide_of
 from inkstream.model.decoding.lexicon import GAIN, LexiconGuide, WordsGuide
 from inkstream.model.decoding.ngrams import Together
 from inkstream.model.errors import InputError
-from tests.model.decoding.transcripts import LABELS, flushed, line, read
+from tests.helpers.scores import LABELS, flushed, line, read
 
 SPELT = tuple("abc-' ")
 words = st.lists(st.text("abc-'", min_size=1, max_size=4), min_size=1, max_size=6)

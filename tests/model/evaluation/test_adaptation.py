@@ -15,8 +15,8 @@ from inkstream.model.evaluation.report import document
 from inkstream.model.metrics import errors
 from inkstream.model.reader import Reader
 from inkstream.model.training.config import HAND
-from tests import builders
-from tests.model.little_ink import HEIGHT
+from tests.helpers import builders
+from tests.helpers.small_ink_set import HEIGHT
 
 N_WORDS = 24
 STILL = dataclasses.replace(

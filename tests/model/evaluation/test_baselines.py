@@ -23,8 +23,8 @@ from inkstream.model.evaluation.baselines import (
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.lines import report
 from inkstream.model.evaluation.report import document
-from tests import builders
-from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
+from tests.helpers import builders
+from tests.helpers.small_ink_set import ALL_KINDS, HEIGHT, ink
 
 needs_rapidocr = pytest.mark.needs(find_spec("rapidocr") is not None)
 needs_tesseract = pytest.mark.needs(find_spec("pytesseract") and shutil.which("tesseract"))

@@ -13,8 +13,8 @@ from inkstream.model.evaluation.report import document, increase
 from inkstream.model.training import lines as line_data
 from inkstream.model.training.config import ImageKnobs, LineKnobs, Place
 from inkstream.model.training.lines import LineTask, start_from
-from tests import builders
-from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
+from tests.helpers import builders
+from tests.helpers.small_ink_set import ALL_KINDS, HEIGHT, ink
 
 SMALL = LineKnobs(
     layers=1, units=16, channels=4, column_height=HEIGHT, steps=2, columns=400, framewise=1,

@@ -9,7 +9,7 @@ import pytest
 from inkstream.model.evaluation.digits import measure, predictor, report
 from inkstream.model.recognizer import Recognizer
 from inkstream.model.training.document import train_document
-from tests import builders
+from tests.helpers import builders
 
 
 def knowing_road(columns: np.ndarray) -> np.ndarray:

@@ -3,8 +3,8 @@
 from inkstream.model.evaluation.evaluation_set import WORDS, EvaluationSet
 from inkstream.model.evaluation.report import document
 from inkstream.model.metrics import errors
-from tests import builders
-from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
+from tests.helpers import builders
+from tests.helpers.small_ink_set import ALL_KINDS, HEIGHT, ink
 
 
 def test_all_pieces_and_unseen_ones_are_counted_apart_and_none_of_none() -> None:

@@ -26,8 +26,8 @@ from inkstream.model.evaluation.plots import choose_samples
 from inkstream.model.evaluation.report import document, figures
 from inkstream.model.reader import Reader, batches, has_letter_ends
 from inkstream.model.runtime import Runtime
-from tests import builders
-from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
+from tests.helpers import builders
+from tests.helpers.small_ink_set import ALL_KINDS, HEIGHT, ink
 
 
 @pytest.fixture(scope="module")

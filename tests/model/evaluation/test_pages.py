@@ -21,7 +21,7 @@ from inkstream.model.evaluation.pages import (
     report,
 )
 from inkstream.model.evaluation.report import document, figures
-from tests.model.little_ink import ALL_KINDS, HEIGHT, ink
+from tests.helpers.small_ink_set import ALL_KINDS, HEIGHT, ink
 
 SQUARE = np.array([[0.0, 0.0], [10, 0], [10, 10], [0, 10]])
 

@@ -17,7 +17,7 @@ from inkstream.model.preprocess.content import (
 )
 from inkstream.model.preprocess.image import Grey, read_image
 from inkstream.model.recognizer import Recognizer
-from tests import builders
+from tests.helpers import builders
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 LINE = [[(0, 0), (10, 30)], [(60, 5), (61, 25)]]  # two strokes, twice as wide as high

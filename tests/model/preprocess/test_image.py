@@ -13,7 +13,7 @@ from PIL import Image
 from inkstream.model.errors import ImageError
 from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.preprocess.image import ImageSource, read_image
-from tests.model.pictures import encoded, picture, png
+from tests.helpers.image_files import encoded, picture, png
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from inkstream.model.errors import ImageError, ImageSizeError
 from inkstream.model.preprocess.image import MAX_PIXELS, MAX_SIDE, read_image
-from tests.model.pictures import encoded, picture, png_without_pixels
+from tests.helpers.image_files import encoded, picture, png_without_pixels
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from inkstream.model.errors import InputError
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.preprocess.strokes import framed, misfit, stroke_columns
-from tests import builders
+from tests.helpers import builders
 
 LINES = builders.line_config(column_height=32)
 DIGITS = builders.config()

@@ -11,7 +11,7 @@ from inkstream.model.errors import DataError
 from inkstream.model.training import lines as line_data
 from inkstream.model.training.config import LineKnobs
 from inkstream.model.training.lines import LineTask
-from tests import builders
+from tests.helpers import builders
 from tests.model.training.test_line_training import SMALL, ink
 
 

@@ -10,8 +10,8 @@ from inkstream.service.pages import PageColumns, PageTranscription
 from inkstream.service.protocol.errors import MEANINGS
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest.routes import Recognition, Transcription
-from tests.service.asking import client_of
-from tests.service.running import Running, server
+from tests.helpers.http import client_of
+from tests.helpers.running_server import Running, server
 
 # Codes that a request cannot meet: they belong to streams, or stop a server before it listens.
 ELSEWHERE = {

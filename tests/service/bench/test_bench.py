@@ -12,7 +12,7 @@ from inkstream.service.bench import compare, kernels
 from inkstream.service.bench.command import command
 from inkstream.service.bench.load import MASK, Connection, Load, LoadError, frame, ink, put
 from inkstream.service.bench.report import Report
-from tests import builders
+from tests.helpers import builders
 
 RESULT = b'{"type":"result","epoch":0,"column":0,"probabilities":{"a":1.000000}}'
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"

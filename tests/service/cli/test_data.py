@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from inkstream.model.data.sources import unipen
 from inkstream.model.errors import DataError
 from inkstream.service.cli.data import data
-from tests.service.commands import ROOT, inkstream, one_line
+from tests.helpers.command_line import ROOT, inkstream, one_line
 
 LABELS = {
     "7": '.SEGMENT WORD 0-1 OK "it"\n.SEGMENT WORD 0 BAD "i"\n',

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from inkstream.service.cli.evaluate import lines
-from tests import builders
-from tests.model.little_ink import ALL_KINDS, ink
+from tests.helpers import builders
+from tests.helpers.small_ink_set import ALL_KINDS, ink
 
 
 def test_evaluating_lines_prints_the_figures_and_writes_the_report(

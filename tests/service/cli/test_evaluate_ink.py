@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from inkstream.model.runtime import Runtime
 from inkstream.service.cli.evaluate_ink import ink as evaluate_ink
 from inkstream.service.cli.evaluate_ink import replay
-from tests import builders
-from tests.model.little_ink import ALL_KINDS, ink
-from tests.service.lone import Lone, message
+from tests.helpers import builders
+from tests.helpers.single_session import Lone, message
+from tests.helpers.small_ink_set import ALL_KINDS, ink
 
 Points = list[tuple[float, float]]
 

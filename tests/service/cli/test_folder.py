@@ -17,7 +17,7 @@ from inkstream.model.errors import InkstreamError
 from inkstream.model.recognizer import load
 from inkstream.service.cli import main as cli
 from inkstream.service.cli.folder import Task, read_folder
-from tests.service.commands import one_line
+from tests.helpers.command_line import one_line
 from tools.pages import EXAMPLES, encoded, page
 
 

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from inkstream.service.cli import main as cli
 from inkstream.service.cli.evaluate import language as evaluate_language
-from tests import builders
-from tests.model.little_ink import ALL_KINDS, ink
-from tests.service.commands import EXAMPLES, inkstream, one_line
+from tests.helpers import builders
+from tests.helpers.command_line import EXAMPLES, inkstream, one_line
+from tests.helpers.small_ink_set import ALL_KINDS, ink
 
 HELLO = EXAMPLES / "hello.png"
 

@@ -17,7 +17,7 @@ import pytest
 from inkstream.model.checkpoint import Checkpoint, find, read
 from inkstream.model.decoding.ngrams import load
 from inkstream.service.cli import main as cli
-from tests.service.commands import DIGITS, EXAMPLES, INKSTREAM, ROOT, inkstream, one_line
+from tests.helpers.command_line import DIGITS, EXAMPLES, INKSTREAM, ROOT, inkstream, one_line
 
 COMMANDS: Final = ("serve", "recognize", "stream", "train", "evaluate", "models", "bench")
 

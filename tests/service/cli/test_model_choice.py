@@ -10,9 +10,9 @@ from PIL import Image
 
 from inkstream.service.cli import main as cli
 from inkstream.service.cli.inputs import holds_line
-from tests import builders
-from tests.service.commands import EXAMPLES
-from tests.service.running import Running, server
+from tests.helpers import builders
+from tests.helpers.command_line import EXAMPLES
+from tests.helpers.running_server import Running, server
 
 HELLO = EXAMPLES / "hello.png"
 INK = EXAMPLES / "hello.jsonl"

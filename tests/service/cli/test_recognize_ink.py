@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.recognizer import load
-from tests.service.commands import inkstream, one_line
+from tests.helpers.command_line import inkstream, one_line
 
 Stroke = list[tuple[float, float]]
 WAVE: Stroke = [(float(x), 80 + 70 * float(np.sin(x / 30))) for x in range(30, 900, 9)]

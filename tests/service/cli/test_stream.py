@@ -15,7 +15,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.service.cli import main as cli
 from inkstream.service.cli.terminal import HIDE_CURSOR, SHOW_CURSOR
 from inkstream.service.settings import Settings
-from tests.service.commands import (
+from tests.helpers.command_line import (
     DIGITS,
     EXAMPLES,
     INKSTREAM,
@@ -25,7 +25,7 @@ from tests.service.commands import (
     read_all,
     terminal,
 )
-from tests.service.running import Running, server
+from tests.helpers.running_server import Running, server
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 from inkstream.service.cli.evaluate import evaluate
 from inkstream.service.cli.main import cli
 from inkstream.service.cli.train import train
-from tests import builders
-from tests.service.commands import inkstream
+from tests.helpers import builders
+from tests.helpers.command_line import inkstream
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from inkstream.service.protocol.errors import (
     UnauthorizedError,
     ValueRefusedError,
 )
-from tests import builders
-from tests.service.running import Running, server
+from tests.helpers import builders
+from tests.helpers.running_server import Running, server
 
 
 @pytest.fixture(scope="module")

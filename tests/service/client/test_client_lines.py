@@ -19,9 +19,9 @@ from inkstream.service.client import Result, Stream, connect, connect_sync
 from inkstream.service.client.conversation import CHUNK_COLUMNS
 from inkstream.service.protocol.errors import ColumnsError, InkError
 from inkstream.service.protocol.events import Event
-from tests import builders
-from tests.service.commands import inkstream, one_line, read_all, terminal
-from tests.service.running import Running, server
+from tests.helpers import builders
+from tests.helpers.command_line import inkstream, one_line, read_all, terminal
+from tests.helpers.running_server import Running, server
 
 Stroke = list[tuple[float, float]]
 WAVE: Stroke = [(float(x), 80 + 70 * float(np.sin(x / 30))) for x in range(30, 900, 9)]

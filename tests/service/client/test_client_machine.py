@@ -28,7 +28,7 @@ from inkstream.service.client import Stream
 from inkstream.service.client.conversation import Conversation, Result
 from inkstream.service.protocol.server_messages import Result as SaidResult
 from inkstream.service.protocol.server_messages import ServerMessage, encode
-from tests.service.lone import LIMITS, Lone, alone
+from tests.helpers.single_session import LIMITS, Lone, alone
 
 POOL = np.random.default_rng(1).integers(0, 256, (80, 28), np.uint8)
 MOST = 300  # columns of one send

@@ -11,9 +11,9 @@ import pytest
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.service.protocol.server_messages import Error, Flushed, Rewound
 from inkstream.service.session import Effect
-from tests import builders
-from tests.service.guests import POISON, Guest, Net, Tally, running
-from tests.service.lone import INK, alone, curve, kinds, message, results
+from tests.helpers import builders
+from tests.helpers.engine_sessions import POISON, Guest, Net, Tally, running
+from tests.helpers.single_session import INK, alone, curve, kinds, message, results
 
 
 @pytest.fixture

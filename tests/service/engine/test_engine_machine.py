@@ -18,13 +18,13 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.service.protocol.events import Event
 from inkstream.service.protocol.server_messages import Error, Pong, Result, ServerMessage, encode
-from tests.service import lone
-from tests.service.guests import LINE_POISON, POISON, Guest, Net, Tally
-from tests.service.guests import running as running_engine
-from tests.service.lone import Lone, message
+from tests.helpers import single_session
+from tests.helpers.engine_sessions import LINE_POISON, POISON, Guest, Net, Tally
+from tests.helpers.engine_sessions import running as running_engine
+from tests.helpers.single_session import Lone, message
 
 TOLERANCE = 1e-4
-LIMITS = lone.LIMITS.model_copy(update={"max_control_per_s": 10_000})  # no clock in this world
+LIMITS = single_session.LIMITS.model_copy(update={"max_control_per_s": 10_000})  # no clock here
 POOLS = {  # columns of each height, no poison among them
     height: np.random.default_rng(0).integers(14, 256, (64, height), np.uint8)
     for height in (28, 16)

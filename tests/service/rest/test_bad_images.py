@@ -23,9 +23,9 @@ from PIL import Image
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.client import connect_sync
-from tests import builders
-from tests.service.asking import client_of, error
-from tests.service.running import Running, server
+from tests.helpers import builders
+from tests.helpers.http import client_of, error
+from tests.helpers.running_server import Running, server
 
 ROOT: Final = Path(__file__).parents[3]
 DIGIT: Final = np.asarray(Image.open(ROOT / "examples" / "7.png"))  # [28, 28], ink is light

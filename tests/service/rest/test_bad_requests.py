@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.service.asking import AS_PNG, PNG, client_of, error, wait_for_no_sessions
-from tests.service.running import Running, server
+from tests.helpers.http import AS_PNG, PNG, client_of, error, wait_for_no_sessions
+from tests.helpers.running_server import Running, server
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.recognizer import Recognizer
 from inkstream.service.client import connect_sync
-from tests.service.asking import PNG, client_of, error
-from tests.service.running import Running, server
+from tests.helpers.http import PNG, client_of, error
+from tests.helpers.running_server import Running, server
 
 LINES = "/v1/recognize?model=tiny_lines"
 MODEL: dict[str, Any] = {"model": "tiny_lines"}

@@ -10,8 +10,8 @@ from PIL import Image
 
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.content import LOOKS_LIKE_LINE, LOOKS_LIKE_PAGE
-from tests.service.asking import PNG, client_of, error
-from tests.service.running import server
+from tests.helpers.http import PNG, client_of, error
+from tests.helpers.running_server import server
 
 EXAMPLES = PNG.parent
 LINE = (EXAMPLES / "hello.png").read_bytes()

@@ -18,8 +18,8 @@ from inkstream.model.recognizer import Recognizer
 from inkstream.service.client import connect_sync
 from inkstream.service.pages import ALTO_TYPE, HOCR_TYPE, PageColumns, PageTranscription
 from inkstream.service.rest import pages as door
-from tests.service.asking import client_of, error
-from tests.service.running import Running, server
+from tests.helpers.http import client_of, error
+from tests.helpers.running_server import Running, server
 from tools.pages import encoded, page, textured
 
 PAGE = "/v1/recognize?model=tiny_lines&page=true"

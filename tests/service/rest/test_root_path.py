@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from inkstream.service.client import connect_sync
-from tests.service.proxy import proxy
-from tests.service.running import server
+from tests.helpers.path_proxy import proxy
+from tests.helpers.running_server import server
 
 PATH = "/ink/pad"
 

@@ -19,9 +19,9 @@ from inkstream.model.runtime import Runtime
 from inkstream.service import logs
 from inkstream.service.client import connect_sync
 from inkstream.service.rest.bodies import BodyReader
-from tests import builders
-from tests.service.asking import AS_PNG, PNG, client_of, error, wait_for_no_sessions
-from tests.service.running import Running, server
+from tests.helpers import builders
+from tests.helpers.http import AS_PNG, PNG, client_of, error, wait_for_no_sessions
+from tests.helpers.running_server import Running, server
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from inkstream.service.server.connections import (
     short_message,
 )
 from inkstream.service.settings import Settings
-from tests.service.raw import BINARY, TEXT, RawClient, frame
-from tests.service.running import server
+from tests.helpers.raw_websocket import BINARY, TEXT, RawClient, frame
+from tests.helpers.running_server import server
 
 CONTINUATION, PING = 0x80, 0x89
 HANDSHAKE = (

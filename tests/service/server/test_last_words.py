@@ -4,8 +4,8 @@ import contextlib
 import json
 from pathlib import Path
 
-from tests.service.raw import CLOSE, RawClient, frame
-from tests.service.running import server
+from tests.helpers.raw_websocket import CLOSE, RawClient, frame
+from tests.helpers.running_server import server
 
 COLUMNS = bytes(28 * 64)
 GOING_AWAY = 1001

@@ -20,8 +20,8 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import ConfigError
 from inkstream.service.server.process import listen, raise_descriptor_limit
 from inkstream.service.settings import Settings
-from tests.service.guests import DEADLINE_S
-from tests.service.lone import INK, message
+from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.single_session import INK, message
 
 INKSTREAM = [sys.executable, "-c", "from inkstream.service.cli.main import main; main()"]
 

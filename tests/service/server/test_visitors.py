@@ -9,10 +9,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from inkstream.model.checkpoint import Checkpoint
-from tests.service.guests import DEADLINE_S, Net
-from tests.service.lone import INK, message
-from tests.service.raw import RawClient, frame
-from tests.service.running import Running, server
+from tests.helpers.engine_sessions import DEADLINE_S, Net
+from tests.helpers.raw_websocket import RawClient, frame
+from tests.helpers.running_server import Running, server
+from tests.helpers.single_session import INK, message
 
 # Requests that come slowly, or too large
 

@@ -9,7 +9,7 @@ import pytest
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Error, Goaway
 from inkstream.service.session import Close, Session
-from tests.service.lone import INK, Lone, error_in, kinds, message, only, results, stepped
+from tests.helpers.single_session import INK, Lone, error_in, kinds, message, only, results, stepped
 
 # Bad messages in a row, and too many of any kind
 

@@ -6,7 +6,7 @@ import pytest
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.events import Word
 from inkstream.service.protocol.server_messages import Done, Flushed, Result, Rewound, ServerMessage
-from tests.service.lone import (
+from tests.helpers.single_session import (
     Lone,
     curve,
     events_in,

@@ -7,7 +7,7 @@ import numpy as np
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.session.rewind import SNAPSHOT_SPACING
-from tests.service.lone import LIMITS, LINE_BLANK, LINE_INK, Lone, line, message, results
+from tests.helpers.single_session import LIMITS, LINE_BLANK, LINE_INK, Lone, line, message, results
 
 
 def test_an_open_stream_of_many_lines_does_not_grow(line_net: Runtime) -> None:

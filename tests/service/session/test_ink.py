@@ -12,7 +12,7 @@ from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Error, Flushed, Rewound, ServerMessage
 from inkstream.service.session import Close
-from tests.service.lone import (
+from tests.helpers.single_session import (
     LIMITS,
     LINE_INK,
     Lone,

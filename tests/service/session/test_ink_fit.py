@@ -9,7 +9,7 @@ from inkstream.model.preprocess.columns import LINE_SHARE
 from inkstream.model.preprocess.ink import PEN_WIDTH, flatten, rasterise
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Flushed, Frame, Rewound, ServerMessage
-from tests.service.lone import LIMITS, Lone, curve, error_in, kinds, message, results
+from tests.helpers.single_session import LIMITS, Lone, curve, error_in, kinds, message, results
 
 Stroke = list[tuple[float, float]]
 H = 16

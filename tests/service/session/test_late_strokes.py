@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Rewound, ServerMessage
-from tests.service.lone import LIMITS, Lone, error_in, events_in, letters_in, message, results
-from tests.service.strokes import (
+from tests.helpers.single_session import (
+    LIMITS,
+    Lone,
+    error_in,
+    events_in,
+    letters_in,
+    message,
+    results,
+)
+from tests.helpers.strokes import (
     BAR,
     DOT,
     FAR,

@@ -18,7 +18,7 @@ from inkstream.service.protocol.server_messages import (
     Result,
 )
 from inkstream.service.session import Close
-from tests.service.lone import (
+from tests.helpers.single_session import (
     LINE_BLANK,
     LINE_INK,
     Lone,

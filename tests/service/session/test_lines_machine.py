@@ -14,8 +14,7 @@ from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import Configured
 from inkstream.service.session import SessionModel, message_of
 from inkstream.service.session.options import decoder_for
-from tests.service.lone import LANGUAGES, LIMITS
-from tests.service.machine import (
+from tests.helpers.session_machine import (
     TOLERANCE,
     Message,
     Oracle,
@@ -25,6 +24,7 @@ from tests.service.machine import (
     run,
     spelt,
 )
+from tests.helpers.single_session import LANGUAGES, LIMITS
 
 
 @dataclass

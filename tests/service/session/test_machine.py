@@ -12,8 +12,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import Configured
-from tests.service.lone import LIMITS
-from tests.service.machine import (
+from tests.helpers.session_machine import (
     TOLERANCE,
     Message,
     Oracle,
@@ -22,6 +21,7 @@ from tests.service.machine import (
     open_still,
     run,
 )
+from tests.helpers.single_session import LIMITS
 
 BAD = (b"", b"x" * 27, "", "[]", '{"type":"sing"}', '{"type":"columns","columns":[[300]]}')
 

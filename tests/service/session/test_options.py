@@ -11,7 +11,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding.hints import Hints
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Configured, Flushed, Ready, ServerMessage
-from tests.service.lone import (
+from tests.helpers.single_session import (
     LANGUAGES,
     LINE_BLANK,
     LINE_INK,

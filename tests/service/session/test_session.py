@@ -14,8 +14,8 @@ from inkstream.service.protocol.server_messages import (
     Rewound,
 )
 from inkstream.service.session import Close
-from tests import builders
-from tests.service.lone import (
+from tests.helpers import builders
+from tests.helpers.single_session import (
     BLANK,
     INK,
     LIMITS,

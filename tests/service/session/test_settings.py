@@ -7,8 +7,8 @@ import pytest
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Configured, Flushed, Result
-from tests import builders
-from tests.service.lone import (
+from tests.helpers import builders
+from tests.helpers.single_session import (
     BLANK,
     INK,
     Lone,

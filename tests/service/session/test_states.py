@@ -8,7 +8,7 @@ import pytest
 from inkstream.model.runtime import Runtime
 from inkstream.service.session import Session
 from inkstream.service.session.states import TRANSITIONS, IllegalTransitionError, State, Transition
-from tests.service.lone import LINE_INK, Lone, message, only, stepped
+from tests.helpers.single_session import LINE_INK, Lone, message, only, stepped
 
 # States: every cell of the table
 

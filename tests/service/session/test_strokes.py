@@ -8,8 +8,8 @@ import pytest
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Flushed, Rewound
-from tests.service.lone import LIMITS, Lone, error_in, message, results
-from tests.service.strokes import BAR, DOT, FAR, WAVE, drawn, flushed, ink, piece, standing
+from tests.helpers.single_session import LIMITS, Lone, error_in, message, results
+from tests.helpers.strokes import BAR, DOT, FAR, WAVE, drawn, flushed, ink, piece, standing
 
 # Pieces
 

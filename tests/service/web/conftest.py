@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.service.running import Running, server
-from tests.service.web.pad.page import Pad, chromium
+from tests.helpers.pad_page import Pad, chromium
+from tests.helpers.running_server import Running, server
 
 
 @pytest.fixture(scope="package")

@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import SERVER
-from tests.service.commands import INKSTREAM, ROOT
-from tests.service.running import server
+from tests.helpers.command_line import INKSTREAM, ROOT
+from tests.helpers.running_server import server
 
 CLIENT = ROOT / "service" / "web" / "client"
 PAD = ROOT / "service" / "web" / "pad"

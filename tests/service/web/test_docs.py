@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from inkstream.service.web.pages import WEB
-from tests.service.running import Running
-from tests.service.web.pad.page import CHROMIUM
+from tests.helpers.pad_page import CHROMIUM
+from tests.helpers.running_server import Running
 
 SWAGGER_UI = WEB / "docs" / "swagger-ui"
 

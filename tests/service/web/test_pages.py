@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from inkstream.service.web.pages import WEB
-from tests.service.running import Running, server
+from tests.helpers.running_server import Running, server
 
 MAX_BYTES = 100_000  # of all that the page loads
 CONTENT_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

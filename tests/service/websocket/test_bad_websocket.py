@@ -17,10 +17,10 @@ from websockets.typing import Subprotocol
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from tests import builders
-from tests.service.lone import INK, alone, message
-from tests.service.raw import RawClient, frame
-from tests.service.running import Running, server
+from tests.helpers import builders
+from tests.helpers.raw_websocket import RawClient, frame
+from tests.helpers.running_server import Running, server
+from tests.helpers.single_session import INK, alone, message
 
 PROTOCOL = Subprotocol("inkstream.v1")
 N_HEALTHY = 24  # columns of the healthy session

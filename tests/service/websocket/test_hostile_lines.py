@@ -15,11 +15,11 @@ from inkstream.model.recognizer import Recognizer
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Configured, Done, Flushed, Rewound
 from inkstream.service.session import Close, Restore
-from tests import builders
-from tests.service.guests import DEADLINE_S, Net
-from tests.service.lone import LIMITS, Lone, error_in, kinds, line, message, only
-from tests.service.raw import CLOSE, TEXT, RawClient, frame
-from tests.service.running import Running, server
+from tests.helpers import builders
+from tests.helpers.engine_sessions import DEADLINE_S, Net
+from tests.helpers.raw_websocket import CLOSE, TEXT, RawClient, frame
+from tests.helpers.running_server import Running, server
+from tests.helpers.single_session import LIMITS, Lone, error_in, kinds, line, message, only
 
 LINES = "?model=tiny_lines"
 HEALTHY = builders.columns(60, 5, 16)

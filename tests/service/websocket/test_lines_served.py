@@ -17,11 +17,11 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.recognizer import Recognizer, load
 from inkstream.service.client import connect
 from inkstream.service.websocket.stream import MERGE_FROM
-from tests import builders
-from tests.service.guests import Tally
-from tests.service.lone import message
-from tests.service.running import Running, server
-from tests.service.wire import Wire, serving
+from tests.helpers import builders
+from tests.helpers.asgi_websocket import Wire, serving
+from tests.helpers.engine_sessions import Tally
+from tests.helpers.running_server import Running, server
+from tests.helpers.single_session import message
 
 LINES = "?model=tiny_lines"
 N_HEALTHY = 60  # columns of the healthy session

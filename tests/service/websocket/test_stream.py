@@ -9,10 +9,10 @@ import pytest
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.service.websocket.stream import MERGE_FROM, PAUSE_FROM
-from tests import builders
-from tests.service.guests import Tally
-from tests.service.lone import INK, alone, message
-from tests.service.wire import Wire, serving
+from tests.helpers import builders
+from tests.helpers.asgi_websocket import Wire, serving
+from tests.helpers.engine_sessions import Tally
+from tests.helpers.single_session import INK, alone, message
 
 # A session
 

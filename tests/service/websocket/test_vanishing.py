@@ -19,12 +19,12 @@ from websockets.asyncio.client import connect
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service.websocket.stream import Stream
-from tests import builders
-from tests.service.asking import client_of, wait_for_no_sessions
-from tests.service.guests import DEADLINE_S
-from tests.service.lone import INK, alone, message
-from tests.service.raw import TEXT, RawClient, frame
-from tests.service.running import Running, server
+from tests.helpers import builders
+from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.http import client_of, wait_for_no_sessions
+from tests.helpers.raw_websocket import TEXT, RawClient, frame
+from tests.helpers.running_server import Running, server
+from tests.helpers.single_session import INK, alone, message
 
 WARM_UP_ROUNDS = 5  # until allocators have what they keep
 FLOOD_BYTES = 8 * 1024 * 1024  # for one client that never reads, however much it sends

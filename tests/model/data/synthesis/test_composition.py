@@ -10,7 +10,7 @@ import pytest
 from inkstream.model.data.synthesis.composition import KINDS, Kind, LineComposer, Recipe
 from inkstream.model.data.synthesis.glyphs import collect
 from inkstream.model.data.synthesis.texts import english
-from tests.model.data.little_writers import (
+from tests.helpers.small_writers import (
     CHARACTERS,
     INK,
     LETTERS,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from inkstream.model.data.synthesis.digits import DigitLines
-from tests import builders
+from tests.helpers import builders
 
 
 def test_a_number_is_drawn_within_the_rows_and_tells_where_its_digits_end() -> None:

@@ -13,7 +13,7 @@ from inkstream.model.data.synthesis.glyphs import collect
 from inkstream.model.errors import DataError
 from inkstream.model.evaluation.speed import least_s
 from inkstream.model.preprocess.ink import rasterise
-from tests.model.data.little_writers import (
+from tests.helpers.small_writers import (
     INK,
     LETTERS,
     LINES,

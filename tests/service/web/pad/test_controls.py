@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.service.commands import ROOT
-from tests.service.running import server
-from tests.service.web.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
+from tests.helpers.command_line import ROOT
+from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
+from tests.helpers.running_server import server
 
 pytestmark = pytest.mark.needs(CHROMIUM)
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.service.commands import EXAMPLES
-from tests.service.running import Running
-from tests.service.web.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
+from tests.helpers.command_line import EXAMPLES
+from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
+from tests.helpers.running_server import Running
 
 pytestmark = pytest.mark.needs(CHROMIUM)
 

@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, expect
 
 from inkstream.model.data.sources import ink_files
 from inkstream.service import installed_version
-from tests.service.proxy import proxy
-from tests.service.running import Running, server
-from tests.service.web.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
+from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
+from tests.helpers.path_proxy import proxy
+from tests.helpers.running_server import Running, server
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 

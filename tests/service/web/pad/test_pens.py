@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.service.commands import EXAMPLES
-from tests.service.running import Running, server
-from tests.service.web.pad.page import CHROMIUM, HELLO, Pad, recognize_at_once
+from tests.helpers.command_line import EXAMPLES
+from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
+from tests.helpers.running_server import Running, server
 
 pytestmark = pytest.mark.needs(CHROMIUM)
 

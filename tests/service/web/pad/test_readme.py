@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.service.running import server
+from tests.helpers.running_server import server
 from tools.figures import ROOT
 
 README = (ROOT / "README.md").read_text()

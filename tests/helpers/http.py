@@ -5,7 +5,7 @@ from typing import Final
 
 import httpx
 
-from tests.service.running import Running
+from tests.helpers.running_server import Running
 
 PNG: Final = Path(__file__).parents[2] / "examples" / "7.png"
 AS_PNG: Final = {"content-type": "image/png"}

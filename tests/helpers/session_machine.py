@@ -26,7 +26,7 @@ from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import Configured, ServerMessage, encode
 from inkstream.service.session import Close
 from inkstream.service.session.rewind import SNAPSHOT_SPACING
-from tests.service.lone import LANGUAGES, Lone
+from tests.helpers.single_session import LANGUAGES, Lone
 
 TOLERANCE = 1e-4
 

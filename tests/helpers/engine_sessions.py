@@ -14,7 +14,7 @@ from inkstream.service.engine.engine import Engine
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import ServerMessage
 from inkstream.service.session import Close, Effect, Restore, Session, SessionModel
-from tests.service.lone import LIMITS
+from tests.helpers.single_session import LIMITS
 
 DEADLINE_S = 20.0  # far beyond what anything here takes, on the busiest machine
 POISON = bytes([13] * 28)  # a column on which the net fails

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from tests.service.commands import EXAMPLES
-from tests.service.web.pad.page import EXAMPLE_HEIGHT, HELLO, Pad
+from tests.helpers.command_line import EXAMPLES
+from tests.helpers.pad_page import EXAMPLE_HEIGHT, HELLO, Pad
 
 WIDE: Final = {"width": 1000, "height": 640}
 PHONE: Final = {"width": 360, "height": 740}

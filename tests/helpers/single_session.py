@@ -29,7 +29,7 @@ from inkstream.service.session import (
     SessionModel,
     probabilities_shown,
 )
-from tests import builders
+from tests.helpers import builders
 
 BLANK = bytes(28)
 INK = bytes([0, 9, 200, 255] * 7)

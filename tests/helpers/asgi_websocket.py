@@ -14,7 +14,7 @@ from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
 from inkstream.service.websocket.endpoint import StreamEndpoint
-from tests.service.guests import DEADLINE_S, Net, Tally
+from tests.helpers.engine_sessions import DEADLINE_S, Net, Tally
 
 Event = MutableMapping[str, Any]
 

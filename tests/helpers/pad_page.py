@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwright
 
 from inkstream.service.client import connect_sync
-from tests.service.commands import EXAMPLES
-from tests.service.running import Running
+from tests.helpers.command_line import EXAMPLES
+from tests.helpers.running_server import Running
 
 CHROMIUM: Final = shutil.which("chromium")
 BROWSER_ARGS: Final = (

@@ -15,8 +15,8 @@ from inkstream.service.server.connections import Config
 from inkstream.service.server.process import Server, listen
 from inkstream.service.service import Service
 from inkstream.service.settings import Settings
-from tests import builders
-from tests.service.guests import DEADLINE_S
+from tests.helpers import builders
+from tests.helpers.engine_sessions import DEADLINE_S
 
 
 @dataclass(frozen=True)

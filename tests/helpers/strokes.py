@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.service.protocol.events import Event, Word
 from inkstream.service.protocol.server_messages import Flushed, Rewound, ServerMessage
-from tests.service.lone import Lone, message
+from tests.helpers.single_session import Lone, message
 
 Stroke = list[tuple[float, float]]
 H = 16

@@ -18,8 +18,8 @@ from inkstream.model.runtime import Runtime
 
 DIGITS = tuple("0123456789")
 LETTERS = tuple(" abc.")
-EXCERPT = Path(__file__).parent / "data" / "mnist-excerpt.npz"
-REPORTS = Path(__file__).parents[1] / "docs" / "reports"
+EXCERPT = Path(__file__).parents[1] / "data" / "mnist-excerpt.npz"
+REPORTS = Path(__file__).parents[2] / "docs" / "reports"
 
 
 def config(labels: Sequence[str] = DIGITS, **dimensions: Any) -> ModelConfig:

@@ -7,7 +7,7 @@ import socket
 import struct
 from types import TracebackType
 
-from tests.service.guests import DEADLINE_S
+from tests.helpers.engine_sessions import DEADLINE_S
 
 BINARY, TEXT, CLOSE = 0x82, 0x81, 0x88
 MASK = bytes(4)  # zeros: the masked payload is the payload
