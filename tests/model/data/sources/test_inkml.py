@@ -7,7 +7,7 @@ import pytest
 from inkstream.model.data.ink_set import Piece
 from inkstream.model.data.sources import ink_files
 from inkstream.model.errors import DataError
-from tests.model.data.sources.test_jsonl import inkml, only, read, shapes
+from tests.model.data.sources.test_ink_files import inkml, only, read, shapes
 
 
 def inkml_piece(tmp_path: Path, trace: str, head: str = "") -> Piece:
