@@ -10,13 +10,19 @@ from numpy.typing import NDArray
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.config import STEP_COLUMNS
 from inkstream.model.data.batches import LineSample
-from inkstream.model.decoding.base import Event, Heard, Letter, Word
-from inkstream.model.decoding.greedy import TranscriptDecoder
-from inkstream.model.decoding.guided import new_decoder
-from inkstream.model.decoding.hints import NO_HINTS, Hints
+from inkstream.model.decoding.base import (
+    SPACE,
+    Decoded,
+    Decoder,
+    Event,
+    Letter,
+    Scores,
+    Word,
+    allowed_labels,
+    decode_line,
+)
+from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.runtime import Runtime
-
-Scores = NDArray[np.float32]  # [T, S], see `Runtime.run`
 
 STREAMS: Final = 64  # lines in a batch, at most
 COLUMNS_AT_ONCE: Final = 100_000  # of a batch, padding included: bounds the memory
@@ -30,7 +36,7 @@ class Reading:
     text: str
     events: list[Event]  # of the line, flushed right after its ink
     ends: NDArray[np.float32]  # [steps], probability that a letter ended `END_DELAY` steps before
-    unflushed: Heard | None  # of the line, followed by blank columns; where letter ends are known
+    unflushed: Decoded | None  # of the line, followed by blank columns; where letter ends are known
 
     @property
     def letters(self) -> list[Letter]:
@@ -51,7 +57,7 @@ def has_letter_ends(line: LineSample) -> bool:
 
 def letter_positions(label: str) -> NDArray[np.int64]:
     """Return the positions of a label's letters and marks: all but the spaces."""
-    return np.array([position for position, char in enumerate(label) if char != " "], np.int64)
+    return np.array([position for position, char in enumerate(label) if char != SPACE], np.int64)
 
 
 class Reader:
@@ -62,11 +68,9 @@ class Reader:
         self.config = self.runtime.config
         self._hints = hints
 
-    def decoder(self, hints: Hints | None = None) -> TranscriptDecoder:
+    def decoder(self, hints: Hints | None = None) -> Decoder:
         """Return a decoder at the start of a line, by default with the reader's own hints."""
-        decoder = new_decoder(self.config, self._hints if hints is None else hints)
-        assert isinstance(decoder, TranscriptDecoder)
-        return decoder
+        return new_decoder(self.config, self._hints if hints is None else hints)
 
     def read(self, lines: Sequence[LineSample], characters: str | None = None) -> list[Reading]:
         """Read lines; this is fastest where neighbours have similar widths.
@@ -74,11 +78,11 @@ class Reader:
         Only `characters` are allowed in the text; None allows all.
         """
         decoder = self.decoder()
-        decoder.allow(characters)
+        decoder.allowed = allowed_labels(self.config.labels, characters)
         return self.read_with([decoder], lines)[0]
 
     def read_with(
-        self, decoders: Sequence[TranscriptDecoder], lines: Sequence[LineSample]
+        self, decoders: Sequence[Decoder], lines: Sequence[LineSample]
     ) -> list[list[Reading]]:
         """Read lines with each decoder, from the same scores."""
         readings: list[list[Reading]] = [[] for _ in decoders]
@@ -110,8 +114,7 @@ class Reader:
                 beyond = scores[len(own) : max(self._length(line) - first, 0), index]
                 if len(own):
                     events[index] += decoders[index].step(scores[: len(own), index], own).events
-                if len(beyond):
-                    events[index] += decoders[index].step_beyond(beyond)
+                events[index] += decoders[index].flush(beyond, last=False)
             first += len(portion)
         return [own + decoder.flush() for own, decoder in zip(events, decoders, strict=True)]
 
@@ -142,17 +145,9 @@ def batches(lines: Sequence[LineSample]) -> Iterator[Sequence[LineSample]]:
         start = end
 
 
-def decode(decoder: TranscriptDecoder, line: LineSample, scores: Scores) -> list[Event]:
-    """Return the events of a line with scores [T + flush_columns, S]; reset the decoder first."""
-    n_columns = len(line.columns)
-    decoder.reset()
-    events = decoder.step(scores[:n_columns], line.columns).events
-    return events + decoder.step_beyond(scores[n_columns:]) + decoder.flush()
-
-
-def _reading(decoder: TranscriptDecoder, line: LineSample, scores: Scores) -> Reading:
-    events = decode(decoder, line, scores)
-    text, unflushed = decoder.text, None
+def _reading(decoder: Decoder, line: LineSample, scores: Scores) -> Reading:
+    events = decode_line(decoder, scores, line.columns)
+    text, unflushed = decoder.text or "", None
     if has_letter_ends(line):
         blank = np.zeros((len(scores) - len(line.columns), line.columns.shape[1]), np.uint8)
         decoder.reset()

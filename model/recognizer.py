@@ -1,16 +1,15 @@
-"""Where a stream stands, and the file that it is kept in.
+"""The library's face: load a net, read an image, or follow a stream column by column.
 
-The face of the library: load a net, read an image, or follow a stream column by column.
+    print(load("digits").recognize("examples/7.png").label)
 
-print(load("digits").recognize("examples/7.png").label)
+    lines = load("lines")
+    print(lines.recognize("line.png").text)
+    for result in lines.stream(columns):
+        print(result.column, result.text, result.events)
 
-lines = load("lines")
-print(lines.recognize("line.png").text)
-for result in lines.stream(columns):
-    print(result.column, result.text, result.events)
+A stream can be left and taken up again: `Stream.state` is all that it knows.
 """
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -25,53 +24,49 @@ from numpy.typing import ArrayLike, NDArray
 from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint, Metadata, write_whole
 from inkstream.model.decoding import ngrams as languages
-from inkstream.model.decoding.base import Event, Letter, Word
-from inkstream.model.decoding.greedy import Decoder, TranscriptDecoder
-from inkstream.model.decoding.guided import new_decoder
-from inkstream.model.decoding.hints import NO_HINTS, Hints
+from inkstream.model.decoding.base import Decoder, Event, Letter, Word
+from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.errors import InputError
-from inkstream.model.preprocess.columns import LINE_SIDE, digit_columns, line_columns
-from inkstream.model.preprocess.content import image_hint, ink_hint
-from inkstream.model.preprocess.image import MAX_SIDE, ImageSource, read_image
+from inkstream.model.preprocess.columns import digit_columns, line_columns
+from inkstream.model.preprocess.image import ImageSource
 from inkstream.model.preprocess.strokes import stroke_columns
 from inkstream.model.runtime import Runtime
 
-_MAGIC: Final = b"inkstream state 2"  # first line of the file
+_MAGIC: Final = b"inkstream state 3"  # first line of a state's file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
     """Where a stream stands. It never changes, so any number of streams may go on from it."""
 
-    row: NDArray[np.float32] = field(repr=False)  # [D], as `ColumnLSTM` says
+    row: NDArray[np.float32] = field(repr=False)  # [D], of the net: see `Runtime`
     columns: int  # read so far
     model: str  # digest of the checkpoint that it belongs to
-    heard: Mapping[str, Any] | None = field(default=None, repr=False)  # by a transcriber's decoder
+    decoder: Mapping[str, Any] = field(default_factory=dict, repr=False)  # see `Decoder.to_dict`
 
     def save(self, path: str | Path) -> None:
-        """Write the state to a file; raises `OSError` if that fails.
+        """Write the state to a file; raise `OSError` if that fails.
 
         Lines: the format, the SHA-256 of all that follows, the values as JSON; then the row's
         float32 numbers, little-endian.
         """
-        known = {"model": self.model, "columns": self.columns, "heard": self.heard}
+        known = {"model": self.model, "columns": self.columns, "decoder": self.decoder}
         content = json.dumps(known).encode() + b"\n" + self.row.astype("<f4").tobytes()
         write_whole(Path(path), b"\n".join([_MAGIC, _digest(content), content]))
 
     @classmethod
     def load(cls, path: str | Path) -> "State":
-        """Read what `save` wrote; raises `InputError` for anything else, `OSError` for no file."""
+        """Read what `save` wrote; raise `InputError` for anything else, `OSError` for no file."""
         magic, _, rest = Path(path).read_bytes().partition(b"\n")
         if magic != _MAGIC:
             starts = f"it starts with {magic[:20]!r}, expected {_MAGIC!r}"
             raise InputError(f"{path} is no saved state: {starts}")
         digest, _, content = rest.partition(b"\n")
         if digest != _digest(content):
-            raise InputError(f"{path} is a damaged state: its digest is another one")
+            raise InputError(f"{path} is a damaged state: its digest does not match")
         head, _, numbers = content.partition(b"\n")
         try:
-            row = np.frombuffer(numbers, "<f4").astype(np.float32)
-            row.flags.writeable = False
+            row = _frozen(np.frombuffer(numbers, "<f4").astype(np.float32))
             state = cls(row, **json.loads(head))
         except (ValueError, TypeError, RecursionError) as error:
             raise InputError(f"{path} is a damaged state: {error}") from error
@@ -85,9 +80,14 @@ def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
 
 
+def _frozen(row: NDArray[np.float32]) -> NDArray[np.float32]:
+    row.flags.writeable = False
+    return row
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the net believes after one column."""
+    """The net's answer after one column."""
 
     column: int  # its index, from 0
     label: str  # the most probable one
@@ -99,7 +99,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recognition:
-    """What the net says of a whole image, and how it came to it."""
+    """The net's answer for a whole image, and how it came to it."""
 
     label: str  # of a transcriber: the whole text
     probabilities: dict[str, float]  # of all labels, after the last column
@@ -107,7 +107,6 @@ class Recognition:
     curve: NDArray[np.float32]  # [T, K], the probabilities after every column
     letters: tuple[Letter, ...] = ()  # of a transcriber, marks among them
     words: tuple[Word, ...] = ()  # of a transcriber
-    hint: str | None = None  # what to try if the input looks like something else
 
     @property
     def text(self) -> str:
@@ -123,7 +122,7 @@ class Recognition:
 
 
 class Stream(Iterator[Result]):
-    """One writer's stream: iterate over the results of `columns`, or push columns one by one.
+    """One stream of columns: iterate over the results of `columns`, or push them one by one.
 
     `state` is where the stream stands after the newest result. Made by `Recognizer.stream`.
     """
@@ -133,8 +132,8 @@ class Stream(Iterator[Result]):
     ) -> None:
         self._runtime = runtime
         self._decoder = decoder
-        if isinstance(self._decoder, TranscriptDecoder) and state.heard is not None:
-            self._decoder.restore(state.heard)
+        if state.decoder:
+            self._decoder.restore(state.decoder)
         self._columns = iter(columns)
         self.state = state
 
@@ -144,45 +143,44 @@ class Stream(Iterator[Result]):
     def push(self, column: ArrayLike) -> Result:
         """Read one column of H whole numbers, 0 = paper and 255 = ink, top to bottom.
 
-        Raises `InputError` for anything else; the stream then stands where it stood.
+        Raises `InputError` for anything else, and leaves the stream where it was.
         """
-        pixels = _pixels(column, self._runtime.config.column_height)[None]
+        config, index = self._runtime.config, self.state.columns
+        pixels = _pixels(column, config.column_height)[None]
         scores, after = self._runtime.run(pixels[:, None], self.state.row[None])
-        result = _result(
-            self._decoder, self._runtime.config.labels, self.state.columns, scores[:, 0], pixels
-        )
-        self._stand(after[0], self.state.columns + 1)
-        return result
+        decoded = self._decoder.step(scores[:, 0], pixels)
+        probabilities = self._decoder.probabilities(scores[:, 0])[0]
+        self._go_on(after[0], index + 1)
+        label, named = config.labels[probabilities.argmax()], _named(config.labels, probabilities)
+        if config.kind == "classifier":
+            return Result(index, label, named)
+        letter_end = float(np.exp(scores[0, 0, -1]))
+        return Result(index, label, named, decoded.texts[0], letter_end, tuple(decoded.events))
 
     def flush(self) -> tuple[Event, ...]:
-        """Decide everything that is still open, and give it; a classifier has nothing open.
+        """Decide and return all that is still open; a classifier has nothing open.
 
         A transcriber holds its last letters back until it has seen what follows. Columns may
         follow: a new word begins with them.
         """
-        events, row = _flushed(self._runtime, self._decoder, self.state.row)
-        self._stand(row, self.state.columns)
+        events, row = _flush(self._runtime, self._decoder, self.state.row)
+        self._go_on(row, self.state.columns)
         return events
 
     @property
     def text(self) -> str:
         """All that a transcriber has read; of a classifier the label, "" before any column."""
-        return _text(self._decoder)
+        return _answer(self._decoder)
 
-    def _stand(self, row: NDArray[np.float32], columns: int) -> None:
-        decoder = self._decoder
-        heard = decoder.to_dict() if isinstance(decoder, TranscriptDecoder) else None
-        self.state = State(_frozen(row), columns, self.state.model, heard)
+    def _go_on(self, row: NDArray[np.float32], columns: int) -> None:
+        self.state = State(_frozen(row), columns, self.state.model, self._decoder.to_dict())
 
 
 class Recognizer:
     """A loaded net. Its streams are independent of each other and may run in several threads."""
 
     def __init__(
-        self,
-        checkpoint: Checkpoint,
-        hints: Hints = NO_HINTS,
-        characters: str | None = None,
+        self, checkpoint: Checkpoint, hints: Hints = NO_HINTS, characters: str | None = None
     ) -> None:
         self._runtime = Runtime(checkpoint)
         self._digest = checkpoint.digest
@@ -213,14 +211,9 @@ class Recognizer:
         Raises:
             ImageError: it cannot be read, or nothing is on it.
         """
-        kind = self._runtime.config.kind
-        if kind == "transcriber":
-            grey = read_image(image, max_side=LINE_SIDE)
-            columns = line_columns(grey, self.column_height)
-        else:
-            grey = read_image(image, max_side=MAX_SIDE)
-            columns = digit_columns(grey, self.column_height)
-        return dataclasses.replace(self.read(columns), hint=image_hint(grey, kind))
+        transcribes = self._runtime.config.kind == "transcriber"
+        to_columns = line_columns if transcribes else digit_columns
+        return self.read(to_columns(image, self.column_height))
 
     def read_ink(self, strokes: Sequence[ArrayLike], height: float | None = None) -> Recognition:
         """Read whole strokes of a pen.
@@ -232,32 +225,30 @@ class Recognizer:
         Raises:
             InputError: there is no ink, or it cannot be drawn.
         """
-        config = self._runtime.config
-        answer = self.read(stroke_columns(strokes, config, height))
-        return dataclasses.replace(answer, hint=ink_hint(strokes, config.kind))
+        return self.read(stroke_columns(strokes, self._runtime.config, height))
 
     def read(self, columns: NDArray[np.uint8]) -> Recognition:
-        """Read columns [T, H] that are complete, at least one; raises what `read_all` does."""
+        """Read columns [T, H] that are complete, at least one; raise what `read_all` does."""
         return self.read_all([columns])[0]
 
     def read_all(self, lines: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
-        """Read rows of columns side by side: `InputError` unless each is [T, H] uint8, T > 0."""
+        """Read several lines side by side; `InputError` unless each is [T, H] uint8, T > 0."""
         if wrong := {str(line.dtype) for line in lines} - {"uint8"}:
             raise InputError(f"columns hold {', '.join(sorted(wrong))}, expected uint8")
         scores, states = self._runtime.run_ragged(lines, self._runtime.initial_state(len(lines)))
-        return [self._decoded(*own) for own in zip(lines, scores, states, strict=True)]
+        return [self._recognition(*own) for own in zip(lines, scores, states, strict=True)]
 
-    def _decoded(
+    def _recognition(
         self, columns: NDArray[np.uint8], scores: NDArray[np.float32], state: NDArray[np.float32]
     ) -> Recognition:
-        """What follows from columns [T, H], their scores [T, S] and the state after them [D]."""
+        """Return the answer for columns [T, H], their scores [T, S] and the state after, [D]."""
         decoder = self._decoder.copy()
-        curve = decoder.shares(scores)  # [T, K]
+        curve = decoder.probabilities(scores)  # [T, K]
         events = decoder.step(scores, columns).events
-        events = [*events, *_flushed(self._runtime, decoder, state)[0]]
+        events += _flush(self._runtime, decoder, state)[0]
         return Recognition(
-            _text(decoder),
-            _by_label(self.labels, curve[-1]),
+            _answer(decoder),
+            _named(self.labels, curve[-1]),
             len(columns),
             curve,
             tuple(event for event in events if isinstance(event, Letter)),
@@ -276,8 +267,7 @@ class Recognizer:
             InputError: the state belongs to another net.
         """
         if state is None:
-            row = self._runtime.initial_state(1)[0]
-            state = State(_frozen(row), 0, self._digest)
+            state = State(_frozen(self._runtime.initial_state(1)[0]), 0, self._digest)
         if state.model != self._digest or len(state.row) != self._runtime.state_size:
             raise InputError(
                 f"state belongs to the net {state.model[:16]}, this one is {self._digest[:16]}"
@@ -300,7 +290,7 @@ def load(
         language: name or path of a language model, which a net that reads lines then follows.
         characters: only what these spell is answered, by any net; None is every label.
         known: what else is known of the lines that it will read, as of `Hints`: `words` that they
-            may well hold, a `lexicon` that they consist of, a `pattern` that they fulfil.
+            may well hold, a `lexicon` that they consist of, a `pattern` that they match.
 
     Raises:
         CheckpointError: there is no such net, or it cannot be used.
@@ -313,7 +303,7 @@ def load(
 
 
 def _pixels(column: ArrayLike, height: int) -> NDArray[np.uint8]:
-    """One column as bytes, [H]; raises `InputError` saying what came."""
+    """Return one column as bytes, [H]; raise `InputError` saying what came."""
     try:
         pixels: NDArray[Any] = np.asarray(column)
     except ValueError as error:
@@ -327,46 +317,20 @@ def _pixels(column: ArrayLike, height: int) -> NDArray[np.uint8]:
     return pixels.astype(np.uint8)
 
 
-def _result(
-    decoder: Decoder,
-    labels: tuple[str, ...],
-    number: int,
-    scores: NDArray[np.float32],
-    columns: NDArray[np.uint8],
-) -> Result:
-    """What follows from one column [1, H], the `number`-th, and its scores [1, S]."""
-    heard, shares = decoder.step(scores, columns), decoder.shares(scores)[0]
-    if not isinstance(decoder, TranscriptDecoder):
-        return Result(number, labels[shares.argmax()], _by_label(labels, shares))
-    return Result(
-        number,
-        labels[shares.argmax()],
-        _by_label(labels, shares),
-        heard.texts[0],
-        float(np.exp(scores[0, -1])),
-        tuple(heard.events),
-    )
-
-
-def _flushed(
+def _flush(
     runtime: Runtime, decoder: Decoder, row: NDArray[np.float32]
 ) -> tuple[tuple[Event, ...], NDArray[np.float32]]:
-    """What a flush decides after the state [D], and the state after it."""
+    """Flush a decoder with the net's scores of blank columns; return events and state after."""
     if decoder.settled:
         return (), row
     blank = np.zeros((decoder.flush_columns, 1, runtime.config.column_height), np.uint8)
     scores, after = runtime.run(blank, row[None])
-    return (*decoder.step_beyond(scores[:, 0]), *decoder.flush()), after[0]
+    return tuple(decoder.flush(scores[:, 0])), after[0]
 
 
-def _text(decoder: Decoder) -> str:
-    return decoder.text if isinstance(decoder, TranscriptDecoder) else decoder.label or ""
+def _answer(decoder: Decoder) -> str:
+    return decoder.label or decoder.text or ""
 
 
-def _by_label(labels: tuple[str, ...], probabilities: NDArray[np.float32]) -> dict[str, float]:
+def _named(labels: tuple[str, ...], probabilities: NDArray[np.float32]) -> dict[str, float]:
     return dict(zip(labels, map(float, probabilities), strict=True))
-
-
-def _frozen(row: NDArray[np.float32]) -> NDArray[np.float32]:
-    row.flags.writeable = False
-    return row

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
-from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.evaluation.speed import least_s
 from inkstream.model.preprocess.ink import rasterise
 from inkstream.service.protocol.server_messages import Kind, ModelInfo, encode
@@ -70,7 +70,7 @@ def decoded_per_s(at_once: int) -> float:
     scores, columns = line()
 
     def decode() -> None:
-        decoder = TranscriptDecoder(CHARACTERS)
+        decoder = GreedyDecoder(CHARACTERS)
         for start in range(0, COLUMNS, at_once):
             decoder.step(scores[start : start + at_once], columns[start : start + at_once])
 

@@ -1,30 +1,38 @@
-"""What ends while a line is being read: letters, marks and words.
+"""What a decoder is, what it returns, and what guides it.
 
-Scores -> answers of a classifier, column by column; what may be answered, of any net.
+A `Decoder` follows one line of text, or one character. It takes the net's scores of new columns and
+returns what they decide: `Letter`s and `Word`s are events and never taken back, `text` is what the
+line says so far and may still change. A `Guide` tells a decoder which texts are possible and how
+probable they are: a language model, a list of words, a regular expression.
 """
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.errors import InputError
 
+Scores = NDArray[np.float32]  # [n, S], log-probabilities of n columns: see `Runtime.run`
+Columns = NDArray[np.uint8]  # [n, H], 0 = paper, 255 = ink
+Probabilities = NDArray[np.float32]  # [n, K]
+Allowed = NDArray[np.float32] | None  # [K], 0 for an allowed label, else minus infinity; None: all
 Spelling = tuple[str, float]  # a text and its probability
 
 SPACE: Final = " "
+NEVER: Final = -np.inf  # log-probability of what is impossible
 N_ALTERNATIVES: Final = 4  # of a letter, and of a word
 LEAST_ALTERNATIVE: Final = 0.001  # probability: what is less probable is no alternative
+MAX_SHOWN: Final = 40  # characters of a text that an error quotes
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A letter or a mark that was decided; its columns are `start` <= column < `end`."""
 
-    id: int  # from 0; letters and marks share one row
+    id: int  # from 0; letters and marks are counted together
     char: str
     start: int
     end: int
@@ -47,7 +55,7 @@ class Word:
     start: int
     end: int
     column: int  # where it was decided
-    confidence: float  # product of its letters'; with hints the share of the texts weighed
+    confidence: float  # product of its letters'; of a beam search its share of the beam's weight
     alternatives: tuple[Spelling, ...]  # other texts, the most probable first
 
 
@@ -55,62 +63,115 @@ Event = Letter | Word
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Decoded:
     """What follows from n columns."""
 
     events: list[Event]  # in the order of their decision
-    texts: list[str]  # [n], the line's text after each column
+    texts: list[str]  # [n], the line's text after each column; of a classifier none
 
 
-NOTHING: Final = Heard([], [])
+class Decoder(Protocol):
+    """Follows one line: `step` takes its columns, `flush` decides what they leave open."""
 
-
-@dataclass(frozen=True, slots=True)
-class OpenWord:
-    """The word that is being written."""
-
-    start: int
-    end: int
-    spellings: tuple[Spelling, ...]  # its text, then the most probable others
+    allowed: Allowed  # labels that may be answered from now on
 
     @property
-    def text(self) -> str:
-        """What is written of it."""
-        return self.spellings[0][0]
+    def mask(self) -> Allowed:
+        """What is added to labels' log-probabilities: by `allowed`, and by what guides it."""
 
-    def closed(self, number: int, column: int) -> Word:
-        """The word as an event, the `number`-th of its line, decided at `column`."""
-        (text, confidence), *others = self.spellings
-        alternatives = tuple(spelling for spelling in others if spelling[1] >= LEAST_ALTERNATIVE)
-        return Word(number, text, self.start, self.end, column, confidence, alternatives)
+    @property
+    def flush_columns(self) -> int:
+        """Blank columns whose scores a flush takes: after them the net holds nothing back."""
+
+    @property
+    def label(self) -> str | None:
+        """Of a classifier the most probable label, None before any column; else None."""
+
+    @property
+    def text(self) -> str | None:
+        """Of a transcriber everything so far, decided or not; of a classifier None."""
+
+    @property
+    def letters(self) -> int:
+        """Letters and marks that were decided."""
+
+    @property
+    def words(self) -> int:
+        """Words that were decided."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether a flush would decide nothing: no column has come since the last one."""
+
+    def step(self, scores: Scores, columns: Columns) -> Decoded:
+        """Take the scores [n, S] of n new columns [n, H]."""
+
+    def flush(self, scores: Scores | None = None, *, last: bool = True) -> list[Event]:
+        """Decide all that is open; columns may follow, and a new word begins with them.
+
+        `scores` are those of `flush_columns` blank columns, which are no part of the line. They may
+        come in several calls, of which only the last one decides all.
+        """
+
+    def probabilities(self, scores: Scores) -> Probabilities:
+        """Return the labels' probabilities [n, K], which sum to 1; 0 for what isn't allowed."""
+
+    def can_read(self, allowed: Allowed) -> bool:
+        """Whether any text is left if only these labels are allowed."""
+
+    def reset(self) -> None:
+        """Begin a new line; what is allowed stays."""
+
+    def copy(self) -> Self:
+        """Return an independent decoder in the same state."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that it knows of the line, in plain values for JSON; {} is nothing."""
+
+    def restore(self, known: Mapping[str, Any]) -> None:
+        """Go on where another decoder stood; raise `InputError` for what isn't `to_dict`'s."""
 
 
-def extended(word: OpenWord | None, letter: Letter) -> OpenWord:
-    """The word with one letter more; None is no letter yet.
+def decode_line(decoder: Decoder, scores: Scores, columns: Columns) -> list[Event]:
+    """Decode a whole line, and flush it.
 
-    Beside its text, of the others that letters and their alternatives spell the most probable ones
-    are kept: letters are taken to be independent, so no longer text can come from one that was left
-    out.
+    Args:
+        decoder: is reset first.
+        scores: [T + flush_columns, S], of the line's columns and of the blank ones behind them.
+        columns: [T, H], of the line.
     """
-    spellings = (("", 1.0),) if word is None else word.spellings
-    options = ((letter.char, letter.confidence), *letter.alternatives)
-    own, *others = [(text + char, p * q) for text, p in spellings for char, q in options]
-    others.sort(key=lambda spelling: -spelling[1])
-    start = letter.start if word is None else word.start
-    return OpenWord(start, letter.end, (own, *others[:N_ALTERNATIVES]))
+    decoder.reset()
+    events = decoder.step(scores[: len(columns)], columns).events
+    return events + decoder.flush(scores[len(columns) :])
 
 
-Scores = NDArray[np.float32]  # log-probabilities, columns or steps first
-Allowed = NDArray[np.float32] | None  # [K], 0 for what may be answered, else minus infinity
+class Guide(Protocol):
+    """Weighs what may follow a text; its states are small, plain and never changed."""
 
-MAX_SHOWN: Final = 40  # characters of a text that an error quotes
-LEAST: Final = 1e-30  # stands for no probability where a logarithm is taken
+    @property
+    def spells(self) -> Allowed:
+        """The labels that some text of it holds; None is all."""
+
+    def can_be(self, allowed: NDArray[np.float32]) -> bool:
+        """Whether a text, and not the empty one, can be of labels alone whose `allowed` is 0."""
+
+    def begin(self, text: str) -> Hashable:
+        """Return the state behind the text of a line, at which a new word begins."""
+
+    def row(self, state: Any) -> NDArray[np.float32]:
+        """Return what each of the K labels adds to the logarithm of a text's weight, or NEVER."""
+
+    def follow(self, state: Any, label: int) -> Hashable:
+        """Return the state behind a label, by its index, that may follow."""
+
+    def end(self, state: Any) -> float:
+        """Return what it adds to the logarithm of a text's weight that the text ends here."""
 
 
 def allowed_labels(labels: Sequence[str], characters: str | None) -> Allowed:
-    """What is added to the log-probabilities [K] so that `characters` can spell what is answered.
+    """Return which labels [K] `characters` can spell; None allows all.
 
-    None allows all. Raises `InputError` if a character is in no label or no label is left.
+    Raises `InputError` if a character is in no label or no label is left.
     """
     if characters is None:
         return None
@@ -122,97 +183,13 @@ def allowed_labels(labels: Sequence[str], characters: str | None) -> Allowed:
     spelt = [set(label) <= set(characters) for label in labels]
     if not any(spelt):
         raise InputError(f"characters is {characters[:MAX_SHOWN]!r}, which spells no label")
-    return np.where(spelt, 0, -np.inf).astype(np.float32)
+    return np.where(spelt, 0, NEVER).astype(np.float32)
 
 
-def shares(scores: Scores, mask: Allowed) -> NDArray[np.float32]:
-    """Probabilities [n, K] that sum to 1, of labels' log-probabilities with a mask on them."""
-    if mask is not None:
-        scores = scores + mask
-    chances: NDArray[np.float32] = np.exp(scores - scores.max(1, keepdims=True))
-    chances /= chances.sum(1, keepdims=True)
-    return chances
-
-
-def probabilities(scores: Scores, mask: Allowed) -> NDArray[np.float32]:
-    """Return probabilities [n, K] of a classifier; those of allowed labels sum to 1."""
-    return np.exp(scores) if mask is None else shares(scores, mask)
-
-
-def masked(symbols: Scores, mask: NDArray[np.float32], space: int) -> Scores:
-    """Log-probabilities [m, 1 + K] of blank and labels when only labels whose `mask` is 0 are said.
-
-    Letters that are not leave their probability to those that are, and a space, the symbol of this
-    number, leaves its own to the blank.
-    """
-    chances = np.exp(symbols, dtype=np.float64)
-    letters = np.arange(1, chances.shape[1]) != space
-    before = chances[:, 1:][:, letters].sum(1, keepdims=True)
-    chances[:, 1:][:, mask < 0] = 0
-    after = chances[:, 1:][:, letters].sum(1, keepdims=True)
-    chances[:, 1:][:, letters] *= before / np.maximum(after, LEAST)
-    chances[:, 0] = 1 - chances[:, 1:].sum(1)
-    return np.log(np.maximum(chances, LEAST)).astype(np.float32)
-
-
-class ClassifierDecoder:
-    """Reads the scores of one stream and remembers its newest answer.
-
-    It has what the decoders of lines have, too: it decides no letters and holds nothing back.
-    """
-
-    flush_columns: Final = 0
-    settled: Final = True
-    letters: Final = 0
-    words: Final = 0
-    text: Final = None
-
-    def __init__(self, labels: Sequence[str]) -> None:
-        self.allowed: Allowed = None  # what may be answered from now on
-        self._labels = tuple(labels)
-        self._newest: NDArray[np.float32] | None = None  # [K], scores; None before any
-        self._newest_allowed: Allowed = None  # what could be answered then
-
-    @property
-    def label(self) -> str | None:
-        """The most probable label after the newest column; None before any column."""
-        if self._newest is None:
-            return None
-        return self._labels[probabilities(self._newest[None], self._newest_allowed).argmax()]
-
-    @property
-    def mask(self) -> Allowed:
-        """What is added to the labels' log-probabilities: 0, or minus infinity."""
-        return self.allowed
-
-    def allow(self, characters: str | None) -> None:
-        """From now on answer only labels that `characters` can spell; None allows all.
-
-        Raises `InputError`, and changes nothing, as `allowed_labels` does.
-        """
-        self.allowed = allowed_labels(self._labels, characters)
-
-    def shares(self, scores: Scores) -> NDArray[np.float32]:
-        """Return the probabilities [n, K] of labels' scores, as `probabilities` does."""
-        return probabilities(scores, self.allowed)
-
-    def step(self, scores: Scores, columns: NDArray[np.uint8]) -> Heard:
-        """Take the log-probabilities [n, K] of n new columns; no letter or word is ever decided."""
-        self._newest, self._newest_allowed = scores[-1].copy(), self.allowed
-        return NOTHING
-
-    def step_beyond(self, scores: Scores) -> list[Event]:
-        """Take the scores of blank columns, which no flush brings."""
-        return []
-
-    def flush(self) -> list[Event]:
-        """Decide all that is open: nothing."""
-        return []
-
-    def reset(self) -> None:
-        """Forget the answer; what is allowed stays."""
-        self._newest = None
-
-    def copy(self) -> "ClassifierDecoder":
-        """Return an independent decoder in the same state."""
-        return copy.copy(self)
+def label_probabilities(scores: Scores, allowed: Allowed) -> Probabilities:
+    """Return probabilities [n, K] that sum to 1, of labels' log-probabilities [n, K]."""
+    if allowed is not None:
+        scores = scores + allowed
+    probabilities: Probabilities = np.exp(scores - scores.max(1, keepdims=True))
+    probabilities /= probabilities.sum(1, keepdims=True)
+    return probabilities

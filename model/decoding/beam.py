@@ -1,8 +1,12 @@
-"""Prefix beam search over CTC, step by step, guided by what may follow.
+"""Beam search: scores -> letters, marks and words, guided by what is known of the text.
 
-Hannun et al., 2014 (arXiv 1408.2873): a hypothesis is a text; it adds up the probabilities of all
-ways in which the steps so far may have said it, those that end in a blank apart from those that
-end in its last symbol. A guide weighs what may follow a text: a language model, a list of words.
+Where `greedy.py` takes the best path, this decoder follows a beam of hypotheses: a prefix beam
+search over CTC (Hannun et al., 2014, arXiv 1408.2873), step by step. A hypothesis is a text; it
+adds up the probabilities of all ways in which the steps so far may spell it, those that end in a
+blank apart from those that end in its last symbol. A `Guide` weighs what may follow a text.
+
+A letter is decided when nearly all of the beam's weight agrees on it, and in any case some steps
+after it was first seen; like all events it is never taken back.
 
 What a beam knows is never changed in place, so a copy costs next to nothing.
 """
@@ -11,65 +15,248 @@ import copy
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import Allowed
+from inkstream.model.config import STEP_COLUMNS
+from inkstream.model.decoding.base import (
+    LEAST_ALTERNATIVE,
+    N_ALTERNATIVES,
+    NEVER,
+    SPACE,
+    Allowed,
+    Event,
+    Guide,
+    Scores,
+    Spelling,
+    Word,
+)
+from inkstream.model.decoding.greedy import BLANK, QUIET, GreedyDecoder, SymbolRun
+from inkstream.model.errors import InputError
 
-Scores = NDArray[np.float32]  # [1 + K], log-probabilities of blank and labels at a step
+StepScores = NDArray[np.float32]  # [1 + K], log-probabilities of blank and labels at a step
 Floats = NDArray[np.float64]  # [B], of each hypothesis
 
-BLANK: Final = 0
-NEVER: Final = -math.inf
 
-QUIET: Final = math.log(0.99)  # a step whose blank is as probable as this says nothing else
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How wide a beam is, and how long it waits."""
+
+    width: int  # hypotheses
+    agreed: float  # share of their weight that agrees on what is decided
+    latest: int  # steps after which a symbol is decided in any case
+
+
+# Chosen on the validation writers: `docs/experiments.md`. Where anything may follow, 0.9 decides
+# letters too early and 0.999 brings nothing more. In a closed list what was decided too early leads
+# to few other words, so that one mistake brings the next.
+SWIFT: Final = Search(width=16, agreed=0.95, latest=20)
+PATIENT: Final = Search(width=32, agreed=0.999, latest=60)
+
+# A letter that the beam agrees on although the net alone finds another one likelier is right six
+# times in ten, however improbable it was by itself.
+AGAINST: Final = 0.6  # the least confidence
+MOST_ALTERNATIVES: Final = 2 * N_ALTERNATIVES  # of a word, that are kept while it is written
+END_STEPS: Final = 2  # after a symbol was first seen: its letter's end has been seen by then
+
 NARROW: Final = math.log(1e-4)  # a symbol that is so much less probable than the best is not tried
 MOST_SYMBOLS: Final = 8  # tried at a step
-FAR: Final = 1e6  # nats: as good as infinity
-MOST_RIVALS: Final = 4  # that are told of at a time
+MOST_REJECTED: Final = 4  # hypotheses that a decided symbol names
 WIDE: Final = 12.0  # nats by which a hypothesis may be worse than the best
+FAR: Final = 1e6  # nats: stands for infinity, which JSON lacks
 
 
-class Guide(Protocol):
-    """Weighs what may follow a text; its states are small, plain and never changed."""
+# The decoder
+
+
+class _WordAlternative(NamedTuple):
+    """Another text of a word, which the beam rejected."""
+
+    begun: str
+    rejoins: int  # characters of the word from which on both are alike
+    share: float  # of it in the weight of all texts
+
+
+NO_ALTERNATIVES: Final[tuple[_WordAlternative, ...]] = ()
+
+
+class BeamDecoder(GreedyDecoder):
+    """Follows one line with a guide."""
+
+    recent_steps = 96  # more than `PATIENT` waits for
+    recent_columns = STEP_COLUMNS * recent_steps
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        flush_columns: int,
+        guide: Guide,
+        search: Search | None = None,
+    ) -> None:
+        """Begin a line; see `GreedyDecoder`. The labels must hold the space.
+
+        `search` None is what suits the guide.
+        """
+        if SPACE not in labels:
+            raise InputError("a guide needs a net whose labels hold the space")
+        self._search = search or (SWIFT if guide.spells is None else PATIENT)
+        self._beam = Beam(guide, 1 + labels.index(SPACE), self._search.width)
+        self._guide = guide
+        super().__init__(labels, flush_columns)
+
+    def reset(self) -> None:
+        """Begin a new line; what is allowed stays."""
+        super().reset()
+        self._beam = self._beam.restarted()
+        self._open_word()
+
+    def copy(self) -> "BeamDecoder":
+        """Return an independent decoder in the same state."""
+        made = copy.copy(self)
+        made._beam = self._beam.copy()
+        return made
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that it knows of the line, in plain values for JSON."""
+        return super().to_dict() | {
+            "beam": self._beam.to_dict(),
+            "alternatives": self._alternatives,
+            "share": self._share,
+        }
+
+    def restore(self, known: Mapping[str, Any]) -> None:
+        """Go on where another decoder stood; raise `InputError` for what isn't `to_dict`'s."""
+        own = dict(known)
+        try:
+            if "beam" not in own:
+                got = "the state is of a stream without a language model or other hints"
+                raise InputError(got)
+            beam = self._beam.restored(own.pop("beam"))
+            alternatives = tuple(_WordAlternative(*each) for each in own.pop("alternatives"))
+            share = float(own.pop("share"))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise InputError(f"a decoder cannot go on from this state: {error!r}") from error
+        super().restore(own)
+        self._beam, self._alternatives, self._share = beam, alternatives, share
 
     @property
-    def spells(self) -> Allowed:
-        """The labels that it allows anywhere; None is all."""
+    def mask(self) -> Allowed:
+        """What is added to the labels' log-probabilities, [K]: minus infinity for what may not be.
 
-    def can_be(self, allowed: NDArray[np.float32]) -> bool:
-        """Whether a text, and not the empty one, can be of labels alone whose `allowed` is 0."""
-
-    def begin(self, text: str) -> Hashable:
-        """The state behind the text of a line, at which a new word begins."""
-
-    def row(self, state: Any) -> NDArray[np.float32]:
-        """What each of the K labels adds to the logarithm of a text's weight.
-
-        Minus infinity is never.
+        Labels that no text of the guide holds may not be, unless nothing allowed is left then.
         """
+        spells = self._guide.spells
+        if self.allowed is None or spells is None:
+            return spells if self.allowed is None else self.allowed
+        both: Allowed = self.allowed + spells
+        return self.allowed if both is None or both.max() < 0 else both
 
-    def follow(self, state: Any, label: int) -> Hashable:
-        """The state behind a label, by its index, that may follow."""
+    def can_read(self, allowed: Allowed) -> bool:
+        """Whether the guide leaves a text that is made of allowed labels."""
+        return allowed is None or self._guide.can_be(allowed)
 
-    def end(self, state: Any) -> float:
-        """What it adds that the text ends here."""
+    def _undecided(self, column: int) -> str:
+        return "".join(self._labels[each.symbol - 1] for each in self._beam.best)
+
+    def _advance(self, scores: Scores, first: int) -> tuple[list[Event], list[tuple[int, str]]]:
+        events: list[Event] = []
+        changes: list[tuple[int, str]] = []
+        step = first // STEP_COLUMNS - 1
+        for row in self._new_steps(scores, first):
+            step += 1
+            column = min(STEP_COLUMNS * (step + 1), self._columns) - 1
+            changed = self._beam.step(row, step)
+            decided = self._beam.decided(self._search.agreed, step - self._search.latest)
+            events += self._emit_all(decided, step, column)
+            if changed or decided:
+                changes.append((column, self._text_at(column)))
+        self._forget_ends()
+        return events, changes
+
+    def _finish(self) -> list[Event]:
+        step, column = (self._columns + self._beyond) // STEP_COLUMNS, self._columns - 1
+        events = self._emit_all(self._beam.finished(), step, column)
+        events += super()._finish()
+        self._beam = self._beam.restarted(self._decided)
+        return events
+
+    def _emit_all(self, decided: Sequence["DecidedSymbol"], step: int, column: int) -> list[Event]:
+        """Return the letters and words that decided symbols are."""
+        events: list[Event] = []
+        for symbol, share, rejected in decided:
+            if rejected:
+                known = [*self._alternatives, *map(self._word_alternative, rejected)]
+                known.sort(key=lambda alternative: -alternative.share)
+                self._alternatives = tuple(known[:MOST_ALTERNATIVES])
+            self._share *= share
+            run = SymbolRun(symbol.symbol, symbol.step, symbol.weights)
+            events += self._emit(run, symbol.symbol, min(step, symbol.step + END_STEPS), column)
+        return events
+
+    def _label_weights(self, run: SymbolRun) -> NDArray[np.float32]:
+        return run.weights[1:]  # by what was allowed at its step
+
+    def _confidence(self, run: SymbolRun, symbol: int) -> tuple[float, tuple[Spelling, ...]]:
+        confidence, others = super()._confidence(run, symbol)
+        if confidence >= AGAINST:
+            return confidence, others
+        share = (1 - AGAINST) / (1 - confidence)
+        return AGAINST, tuple((char, share * p) for char, p in others)
+
+    # Words
+
+    def _open_word(self) -> None:
+        self._share = 1.0  # of the texts that were not rejected for the word that is being written
+        self._alternatives = NO_ALTERNATIVES  # the most probable rejected ones
+
+    def _word_alternative(self, rejected: "Rejected") -> _WordAlternative:
+        """Return what the word would have been, up to where it rejoins the preferred text."""
+        begun = "" if self._word is None else self._word.text
+        own, other = (self._spelt(symbols) for symbols in (rejected.preferred, rejected.symbols))
+        if SPACE in own:  # the word is complete
+            own, other = own.split(SPACE)[0], other.split(SPACE)[0]
+        return _WordAlternative(begun + other, len(begun + own), self._share * rejected.share)
+
+    def _spelt(self, symbols: Sequence[int]) -> str:
+        return "".join(self._labels[symbol - 1] for symbol in symbols)
+
+    def _close_word(self, column: int) -> list[Word]:
+        """Return the word with the texts that the beam rejected and those its letters spell."""
+        share, alternatives = self._share, self._alternatives
+        self._open_word()
+        words = (replace(word, confidence=share) for word in super()._close_word(column))
+        return [replace(word, alternatives=_others(word, alternatives)) for word in words]
+
+
+def _others(word: Word, alternatives: Sequence[_WordAlternative]) -> tuple[Spelling, ...]:
+    """Return the most probable other texts of a word; with it they sum to 1 at most."""
+    found = dict(word.alternatives)
+    for begun, rejoins, share in alternatives:
+        text = (begun + word.text[rejoins:]).strip()
+        if text not in ("", word.text):
+            found[text] = max(share, found.get(text, 0.0))
+    left = min(1.0, (1 - word.confidence) / max(sum(found.values()), LEAST_ALTERNATIVE))
+    best = sorted(found.items(), key=lambda spelling: -spelling[1])[:N_ALTERNATIVES]
+    return tuple((text, left * p) for text, p in best if left * p >= LEAST_ALTERNATIVE)
+
+
+# The search
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Said:
+class BeamSymbol:
     """A symbol of a hypothesis."""
 
     symbol: int
-    step: int  # at which it was first said
-    scores: Scores  # of the step at which it was most probable since
+    step: int  # at which it was first seen
+    scores: StepScores  # of the step at which it was most probable since
     guided: NDArray[np.float32]  # [K], what the guide added to each label
 
     @property
     def weights(self) -> NDArray[np.float32]:
-        """Probabilities [1 + K] of the symbols there, with what the guide says of each."""
+        """Probabilities [1 + K] of the symbols there, weighed by the guide."""
         logits = self.scores.copy()
         logits[1:] += self.guided
         weights: NDArray[np.float32] = np.exp(logits - logits.max())
@@ -77,40 +264,40 @@ class Said:
         return weights
 
 
-class Rival(NamedTuple):
-    """A text that was given up for another one."""
+class Rejected(NamedTuple):
+    """A hypothesis that was given up for another one."""
 
     symbols: tuple[int, ...]  # beyond what is decided
-    own: tuple[int, ...]  # those of the text that was preferred
+    preferred: tuple[int, ...]  # those of the hypothesis that was preferred
     share: float  # of its weight in that of all
 
 
-class Decided(NamedTuple):
+class DecidedSymbol(NamedTuple):
     """A symbol that is never taken back, and what was given up for it."""
 
-    said: Said
-    share: float  # of the texts that agree, in the weight of all
-    rivals: tuple[Rival, ...]  # the most probable of the others
+    symbol: BeamSymbol
+    share: float  # of the hypotheses that agree, in the weight of all
+    rejected: tuple[Rejected, ...]  # the most probable of the others
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Options:
+class _Extensions:
     """What may become of each hypothesis at a step."""
 
     step: int
-    scores: Scores
+    scores: StepScores
     symbols: NDArray[np.int64]  # [C], with which it may go on
     rows: NDArray[np.float32]  # [B, K], of the guide
-    longer: NDArray[Any]  # [B, C], of all ways that end in a new symbol
+    longer: NDArray[Any]  # [B, C], weight of all ways that end in a new symbol
     blank: Floats  # of all that add nothing, and end in a blank
     label: Floats  # and in the newest symbol
 
-    def said(self, hypothesis: int, place: int) -> Said:
-        return Said(int(self.symbols[place]), self.step, self.scores, self.rows[hypothesis])
+    def symbol(self, hypothesis: int, place: int) -> BeamSymbol:
+        return BeamSymbol(int(self.symbols[place]), self.step, self.scores, self.rows[hypothesis])
 
 
 class Beam:
-    """The most probable texts of what was not decided yet."""
+    """The most probable hypotheses beyond what is decided, the best one first."""
 
     def __init__(self, guide: Guide, space: int, width: int, text: str = "") -> None:
         """Begin behind the text of a line.
@@ -124,48 +311,47 @@ class Beam:
         self._guide = guide
         self._space = space
         self._width = width
-        self._open: list[tuple[Said, ...]] = [()]
+        self._open: list[tuple[BeamSymbol, ...]] = [()]
         self._texts = [""]  # the same as characters, to find one
         self._last = np.array([space])  # symbol of each: a space stands before any
         self._states: list[Any] = [guide.begin(text)]
         self._guided = np.zeros(1)  # what the guide added to each
-        self._blank = np.zeros(1)
-        self._label = np.full(1, NEVER)
+        self._blank = np.zeros(1)  # weight of the ways that end in a blank
+        self._label = np.full(1, NEVER)  # and in the newest symbol
 
-    def anew(self, text: str = "") -> "Beam":
-        """A beam with the same guide at the beginning of a line, or behind a flush of its text."""
+    def restarted(self, text: str = "") -> "Beam":
+        """Return a beam with the same guide at a line's start, or behind a flush of its text."""
         return Beam(self._guide, self._space, self._width, text)
 
     def copy(self) -> "Beam":
-        """An independent beam in the same state."""
+        """Return an independent beam in the same state."""
         return copy.copy(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """All that it knows, in plain values for JSON; `restored` takes them back."""
-        shared = {id(said): said for each in self._open for said in each}
+        """Return all that it knows, in plain values for JSON; `restored` takes them back."""
+        shared = {id(symbol): symbol for each in self._open for symbol in each}
         numbers = {key: number for number, key in enumerate(shared)}
         return {
-            "said": [
-                [said.symbol, said.step, said.scores.tolist(), said.guided.tolist()]
-                for said in shared.values()
+            "symbols": [
+                [each.symbol, each.step, each.scores.tolist(), each.guided.tolist()]
+                for each in shared.values()
             ],
-            "open": [[numbers[id(said)] for said in each] for each in self._open],
+            "open": [[numbers[id(symbol)] for symbol in each] for each in self._open],
             "last": self._last.tolist(),
             "states": self._states,
             "guided": self._guided.tolist(),
-            # JSON has no infinity
             "blank": np.maximum(self._blank, -FAR).tolist(),
             "label": np.maximum(self._label, -FAR).tolist(),
         }
 
     def restored(self, known: Mapping[str, Any]) -> "Beam":
-        """A beam with the same guide that stands where another one stood."""
-        made = self.anew()
-        said = [
-            Said(int(symbol), int(step), np.array(scores, np.float32), np.array(row, np.float32))
-            for symbol, step, scores, row in known["said"]
+        """Return a beam with the same guide that stands where another one stood."""
+        made = self.restarted()
+        symbols = [
+            BeamSymbol(int(symbol), int(step), *(np.array(row, np.float32) for row in rows))
+            for symbol, step, *rows in known["symbols"]
         ]
-        made._open = [tuple(said[number] for number in each) for each in known["open"]]
+        made._open = [tuple(symbols[number] for number in each) for each in known["open"]]
         made._texts = ["".join(chr(each.symbol) for each in own) for own in made._open]
         made._states = [_hashable(state) for state in known["states"]]
         made._last = np.array(known["last"])
@@ -174,19 +360,19 @@ class Beam:
         return made
 
     @property
-    def best(self) -> tuple[Said, ...]:
-        """What the most probable hypothesis says beyond what is decided."""
+    def best(self) -> tuple[BeamSymbol, ...]:
+        """The most probable hypothesis beyond what is decided."""
         return self._open[0]
 
-    def step(self, scores: Scores, step: int) -> bool:
-        """Take the scores of one step; gives whether the best text may be another one now."""
+    def step(self, scores: StepScores, step: int) -> bool:
+        """Take the scores of one step; return whether the best hypothesis may have changed."""
         either = np.logaddexp(self._blank, self._label)
-        label = self._label + scores[self._last]  # the space before any is never said again
+        label = self._label + scores[self._last]  # the space before any is never repeated
         blank = either + scores[BLANK]
         if scores[BLANK] > QUIET:
             self._blank, self._label = blank, label
             return False
-        scores = scores.copy()  # what is kept of it keeps no others
+        scores = scores.copy()  # a view would keep all scores of its run in memory
         rows = np.stack([self._guide.row(state) for state in self._states])  # [B, K]
         symbols = _likely(scores, rows.max(0))
         longer = either[:, None] + scores[symbols]  # [B, C]
@@ -197,37 +383,39 @@ class Beam:
             spaced = self._last == self._space
             blank[spaced] = np.logaddexp(blank[spaced], longer[spaced, place])
             longer[spaced, place] = NEVER
-        options = _Options(step, scores, symbols, rows, longer, blank, label)
-        self._listen(scores)
-        self._merge(options)
-        self._keep_best(options)
+        extensions = _Extensions(step, scores, symbols, rows, longer, blank, label)
+        self._keep_clearest(scores)
+        self._merge(extensions)
+        self._keep_best(extensions)
         return True
 
-    def _listen(self, scores: Scores) -> None:
-        """Remember these scores for the newest symbols that were never as probable before."""
+    def _keep_clearest(self, scores: StepScores) -> None:
+        """Keep these scores for the newest symbols that were never as probable before."""
         self._open = list(self._open)  # copies share it
         for i, own in enumerate(self._open):
             if own and scores[own[-1].symbol] > own[-1].scores[own[-1].symbol]:
                 self._open[i] = (*own[:-1], replace(own[-1], scores=scores))
 
-    def _merge(self, options: "_Options") -> None:
+    def _merge(self, extensions: _Extensions) -> None:
         """Add the ways that lead from one hypothesis to another one to those of the other."""
         index = {text: i for i, text in enumerate(self._texts)}
-        places = {symbol: place for place, symbol in enumerate(options.symbols.tolist())}
+        places = {symbol: place for place, symbol in enumerate(extensions.symbols.tolist())}
+        blank, label, longer = extensions.blank, extensions.label, extensions.longer
         for j, text in enumerate(self._texts):
             if text and (i := index.get(text[:-1])) is not None:
                 place = places.get(ord(text[-1]))
                 if place is None:
                     continue
-                way = options.longer[i, place]
-                if way > np.logaddexp(options.blank[j], options.label[j]):  # rather now than before
-                    self._open[j] = (*self._open[j][:-1], options.said(i, place))
-                options.label[j] = np.logaddexp(options.label[j], way)
-                options.longer[i, place] = NEVER
+                way = longer[i, place]
+                if way > np.logaddexp(blank[j], label[j]):  # rather now than before
+                    self._open[j] = (*self._open[j][:-1], extensions.symbol(i, place))
+                label[j] = np.logaddexp(label[j], way)
+                longer[i, place] = NEVER
 
-    def _keep_best(self, options: "_Options") -> None:
-        longer, blank, label = options.longer, options.blank, options.label
-        guided = self._guided[:, None] + options.rows[:, options.symbols - 1]
+    def _keep_best(self, extensions: _Extensions) -> None:
+        """Go on with the best of all hypotheses, extended by a symbol or not."""
+        longer, blank, label = extensions.longer, extensions.blank, extensions.label
+        guided = self._guided[:, None] + extensions.rows[:, extensions.symbols - 1]
         kept = np.logaddexp(blank, label) + self._guided
         ranks = np.concatenate([kept, (longer + guided).ravel()])
         best = np.argsort(-ranks, kind="stable")[: self._width]
@@ -237,51 +425,50 @@ class Beam:
                 known = self._open[at], self._texts[at], self._states[at], self._last[at]
                 parts.append((*known, blank[at], label[at], self._guided[at]))
                 continue
-            i, place = divmod(at - len(kept), len(options.symbols))
-            said = options.said(i, place)
-            state = self._guide.follow(self._states[i], said.symbol - 1)
-            known = (*self._open[i], said), self._texts[i] + chr(said.symbol), state, said.symbol
+            i, place = divmod(at - len(kept), len(extensions.symbols))
+            new = extensions.symbol(i, place)
+            state = self._guide.follow(self._states[i], new.symbol - 1)
+            known = (*self._open[i], new), self._texts[i] + chr(new.symbol), state, new.symbol
             parts.append((*known, NEVER, longer[i, place], guided[i, place]))
-        self._take(parts)
-
-    def _take(self, parts: Sequence[tuple[Any, ...]]) -> None:
-        """Go on with these hypotheses, the best one first; the best one's weight becomes 0."""
-        said, texts, states, last, blank, label, guided = zip(*parts, strict=True)
-        self._open, self._texts, self._states = list(said), list(texts), list(states)
+        symbols, texts, states, last, blanks, labels, guides = zip(*parts, strict=True)
+        self._open, self._texts, self._states = list(symbols), list(texts), list(states)
         self._last = np.array(last)
-        self._guided = np.array(guided) - guided[0]
-        top = np.logaddexp(blank[0], label[0])
-        self._blank, self._label = np.array(blank) - top, np.array(label) - top
+        self._guided = np.array(guides) - guides[0]  # the best hypothesis' weight becomes 0
+        top = np.logaddexp(blanks[0], labels[0])
+        self._blank, self._label = np.array(blanks) - top, np.array(labels) - top
 
-    def decided(self, sure: float, latest: float) -> list[Decided]:
-        """What is certain now, or was said at the step `latest` or before: it is never taken back.
+    def decided(self, sure: float, latest: float) -> list[DecidedSymbol]:
+        """Return what is certain now, or was first seen at step `latest` or before.
 
         `sure` is the share of the hypotheses' weight that must agree.
         """
-        found: list[Decided] = []
+        found: list[DecidedSymbol] = []
         while len(self._open[0]):
             first = self._open[0][0]
             agree = [len(each) > 0 and each[0].symbol == first.symbol for each in self._open]
-            share, rivals = 1.0, tuple[Rival, ...]()
+            share, rejected = 1.0, tuple[Rejected, ...]()
             if not all(agree):
                 weights = np.exp(np.logaddexp(self._blank, self._label) + self._guided)
                 shares = weights / weights.sum()
                 share = float(shares[agree].sum())
                 if share < sure and first.step > latest:
                     break
-                rivals = self._rivals(agree, shares)
-            found.append(Decided(first, share, rivals))
+                rejected = self._rejected(agree, shares)
+            found.append(DecidedSymbol(first, share, rejected))
             self._keep([i for i, own in enumerate(agree) if own])
             self._open = [own[1:] for own in self._open]
             self._texts = [text[1:] for text in self._texts]
         return found
 
-    def _rivals(self, agree: Sequence[bool], shares: Floats) -> tuple[Rival, ...]:
-        """The most probable of the hypotheses that do not agree."""
+    def _rejected(self, agree: Sequence[bool], shares: Floats) -> tuple[Rejected, ...]:
+        """Return the most probable of the hypotheses that do not agree."""
         best = np.argsort(-shares, kind="stable").tolist()
-        others = [i for i in best if not agree[i]][:MOST_RIVALS]
-        own = _symbols(self._texts[0])
-        return tuple(Rival(_symbols(self._texts[i]), own, float(shares[i])) for i in others)
+        others = [i for i in best if not agree[i]][:MOST_REJECTED]
+        preferred, *symbols = (tuple(map(ord, self._texts[i])) for i in (0, *others))
+        return tuple(
+            Rejected(own, preferred, float(shares[i]))
+            for i, own in zip(others, symbols, strict=True)
+        )
 
     def _keep(self, own: Sequence[int]) -> None:
         """Go on with these hypotheses alone, in this order."""
@@ -291,10 +478,10 @@ class Beam:
         self._last, self._guided = self._last[own], self._guided[own]
         self._blank, self._label = self._blank[own], self._label[own]
 
-    def finished(self) -> list[Decided]:
-        """What the best hypothesis says, now that the text ends.
+    def finished(self) -> list[DecidedSymbol]:
+        """Return all of the best hypothesis, now that the text ends.
 
-        Where none may end here, it is the best one nevertheless.
+        Where no hypothesis may end here, it is the best one nevertheless.
         """
         ends = np.array([self._guide.end(state) for state in self._states])
         if np.isfinite(ends).any():
@@ -304,17 +491,13 @@ class Beam:
         return self.decided(0, math.inf)
 
 
-def _symbols(text: str) -> tuple[int, ...]:
-    return tuple(map(ord, text))
-
-
 def _hashable(state: Any) -> Hashable:
-    """A guide's state as it was before JSON made lists of its tuples."""
+    """Return a guide's state as it was before JSON made lists of its tuples."""
     return tuple(_hashable(part) for part in state) if isinstance(state, list) else state
 
 
-def _likely(scores: Scores, guided: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The most probable symbols of a step but the blank, of those that the guide lets through."""
+def _likely(scores: StepScores, guided: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the most probable symbols of a step, not the blank, that the guide lets through."""
     labels = np.where(guided > NEVER, scores[1:], NEVER)
     best = np.argsort(-labels, kind="stable")[:MOST_SYMBOLS]
     likely: NDArray[np.int64] = best[labels[best] > scores.max() + NARROW] + 1

@@ -1,28 +1,37 @@
-"""What is known of a text before it is written, and the guide that follows from it."""
+"""What is known of a text before it is written, and the decoder that follows from it."""
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
-from inkstream.model.decoding.base import MAX_SHOWN, SPACE
-from inkstream.model.decoding.beam import Guide
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.config import ModelConfig
+from inkstream.model.decoding.base import MAX_SHOWN, SPACE, Allowed, Decoder, Guide, allowed_labels
+from inkstream.model.decoding.beam import BeamDecoder
+from inkstream.model.decoding.classifier import ClassifierDecoder
+from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.decoding.lexicon import LexiconGuide, WordsGuide
-from inkstream.model.decoding.ngrams import Language, LanguageGuide, Together
+from inkstream.model.decoding.ngrams import Language, LanguageGuide
 from inkstream.model.decoding.regex import PatternGuide
 from inkstream.model.errors import InputError
+
+Row = NDArray[np.float32]  # [K]
 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """All of it; nothing is known at first."""
+    """All that may be known; nothing is at first."""
 
     language: Language | None = None  # that it is written in
     context: str = ""  # the text before it, which a language goes on from
     words: tuple[str, ...] = ()  # that it may well hold: names, terms
     lexicon: tuple[str, ...] = ()  # that it consists of, beside spaces; none: of any
-    pattern: str | None = None  # a regular expression that it fulfils
+    pattern: str | None = None  # a regular expression that it matches
 
     @property
-    def told(self) -> list[str]:
+    def given(self) -> list[str]:
         """The names of those that are given."""
         return [own.name for own in fields(self) if getattr(self, own.name) != own.default]
 
@@ -30,8 +39,40 @@ class Hints:
 NO_HINTS: Final = Hints()
 
 
+def new_decoder(
+    config: ModelConfig, hints: Hints = NO_HINTS, characters: str | None = None
+) -> Decoder:
+    """Return a decoder for a net's scores, at the start of a line.
+
+    Args:
+        config: of the net.
+        hints: of the text.
+        characters: only what these spell is answered; None allows all labels.
+
+    Raises:
+        InputError: a classifier got hints, `guide_of` refuses them, `allowed_labels` refuses the
+            characters, or they leave no text that the hints allow.
+    """
+    decoder: Decoder
+    if config.kind == "classifier":
+        if hints != NO_HINTS:
+            given = ", ".join(hints.given)
+            raise InputError(f"{given} came, allowed: of a net that reads lines alone")
+        decoder = ClassifierDecoder(config.labels)
+    elif (guide := guide_of(hints, config.labels)) is not None:
+        decoder = BeamDecoder(config.labels, config.flush_columns, guide)
+    else:
+        decoder = GreedyDecoder(config.labels, config.flush_columns)
+    decoder.allowed = allowed_labels(config.labels, characters)
+    if characters is not None and not decoder.can_read(decoder.allowed):
+        raise InputError(
+            f"no text of the pattern or lexicon is of the characters {characters[:MAX_SHOWN]}"
+        )
+    return decoder
+
+
 def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
-    """The guide that follows from hints, or None from none.
+    """Return the guide that follows from hints, or None from none.
 
     Raises `InputError` for labels without the space, for words that they cannot spell, for a
     pattern that cannot be understood or fulfilled, with the characters of a lexicon too.
@@ -52,7 +93,41 @@ def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
         guides.append(PatternGuide(hints.pattern, labels))
     if len(guides) < 2:
         return next(iter(guides), None)
-    together = Together(guides)
-    if together.spells is not None and not together.can_be(together.spells):
+    combined = CombinedGuide(guides)
+    if combined.spells is not None and not combined.can_be(combined.spells):
         raise InputError("no text of the pattern is made of words of the lexicon")
-    return together
+    return combined
+
+
+class CombinedGuide:
+    """Several guides as one: what they add is summed; a state is one of each."""
+
+    def __init__(self, guides: Sequence[Guide]) -> None:
+        """Take one guide or more."""
+        self._guides = tuple(guides)
+        masks = [guide.spells for guide in guides if guide.spells is not None]
+        self.spells: Allowed = sum(masks[1:], masks[0]) if masks else None
+
+    def can_be(self, allowed: Row) -> bool:
+        """Whether each of them alone can be, which is no promise that all can be together."""
+        return all(guide.can_be(allowed) for guide in self._guides)
+
+    def begin(self, text: str) -> Hashable:
+        """Return the states behind a text."""
+        return tuple(guide.begin(text) for guide in self._guides)
+
+    def row(self, state: Any) -> Row:
+        """Return the sum of what they add to the logarithm of each label's weight."""
+        first, *others = (
+            guide.row(own) for guide, own in zip(self._guides, state, strict=True)
+        )  # fmt: skip
+        return sum(others, first)
+
+    def follow(self, state: Any, label: int) -> Hashable:
+        """Return the states behind a label."""
+        pairs = zip(self._guides, state, strict=True)
+        return tuple(guide.follow(own, label) for guide, own in pairs)
+
+    def end(self, state: Any) -> float:
+        """Return the sum of what they add that the text ends here."""
+        return sum(guide.end(own) for guide, own in zip(self._guides, state, strict=True))

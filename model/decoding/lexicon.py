@@ -1,4 +1,4 @@
-"""Lists of words as guides: a closed one, beside whose words nothing is read, and a user's own."""
+"""Lists of words as guides: a closed one (a lexicon), and a user's own words, which gain weight."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import MAX_SHOWN, SPACE, Allowed
-from inkstream.model.decoding.beam import NEVER
+from inkstream.model.decoding.base import MAX_SHOWN, NEVER, SPACE, Allowed
 from inkstream.model.errors import InputError
 
 Row = NDArray[np.float32]  # [K]
@@ -18,13 +17,13 @@ State = tuple[int, int, int]  # words from the first to before the second begin 
 KEPT: Final = 1024  # rows of a list: half a MB for a hundred labels
 LAST: Final = chr(0x10FFFF)  # above any character
 
-# Chosen on writers who choose: `docs/experiments.md`.
+# Chosen on the validation writers: `docs/experiments.md`.
 GAIN: Final = 1.0  # nats for each letter of a user's own word
 NOWHERE: Final = (0, 0, 0)  # in no word of the list, until the next one begins
 
 
 class WordList:
-    """Words in their order, in which those that begin alike stand side by side."""
+    """Sorted words: those that begin alike stand side by side."""
 
     def __init__(self, words: Iterable[str], labels: tuple[str, ...]) -> None:
         """Keep each word once.
@@ -51,7 +50,7 @@ class WordList:
         return first < end and 0 < length == len(self.words[first])
 
     def _following(self, state: State) -> dict[int, State]:
-        """The labels, by index, with which a word of the list goes on, and the states behind."""
+        """Return the labels, by index, with which a word goes on, and the states behind them."""
         first, end, length = state
         found: dict[int, State] = {}
         first += self.complete(state)
@@ -63,7 +62,7 @@ class WordList:
         return found
 
     def spells(self) -> Row:
-        """0 for the labels [K] of which words are made, else minus infinity."""
+        """Return 0 for the labels [K] of which words are made, else minus infinity."""
         used = {self._labels[character] for word in self.words for character in word}
         row = np.full(len(self._labels), NEVER, np.float32)
         row[list(used)] = 0
@@ -84,16 +83,16 @@ class LexiconGuide:
         self._row = lru_cache(KEPT)(self._made)
 
     def can_be(self, allowed: Row) -> bool:
-        """Whether a word can."""
+        """Whether any word is made of allowed labels."""
         spelt = {label for label, mask in zip(self._labels, allowed, strict=True) if mask == 0}
         return any(spelt.issuperset(word) for word in self._list.words)
 
     def begin(self, text: str) -> State:
-        """Before a word."""
+        """Return the state before a word."""
         return self._list.start
 
     def row(self, state: State) -> Row:
-        """0 for what may follow, else minus infinity."""
+        """Return 0 for the labels that may follow, else minus infinity."""
         return self._row(state)
 
     def _made(self, state: State) -> Row:
@@ -104,11 +103,11 @@ class LexiconGuide:
         return row
 
     def follow(self, state: State, label: int) -> State:
-        """The words that go on with a label, or all behind a space."""
+        """Return the words that go on with a label, or all behind a space."""
         return self._list.start if label == self._space else self._list.following(state)[label]
 
     def end(self, state: State) -> float:
-        """A text ends with a word, or before one."""
+        """Return 0 where a word is complete or none has begun, else minus infinity."""
         return 0.0 if self._list.complete(state) or state == self._list.start else NEVER
 
 
@@ -126,15 +125,15 @@ class WordsGuide:
         self._nothing = np.zeros(len(labels), np.float32)
 
     def can_be(self, allowed: Row) -> bool:
-        """Other texts can."""
+        """Return True: other texts stay possible."""
         return True
 
     def begin(self, text: str) -> State:
-        """Before a word."""
+        """Return the state before a word."""
         return self._list.start
 
     def row(self, state: State) -> Row:
-        """The gain of each letter that a word goes on with; what leaves them gives all back."""
+        """Return what the next letters of words gain, and what leaving those words loses."""
         if state == NOWHERE:
             return self._nothing
         row = np.full(len(self._labels), -GAIN * state[2], np.float32)
@@ -144,11 +143,11 @@ class WordsGuide:
         return row
 
     def follow(self, state: State, label: int) -> State:
-        """The words that go on with a label; all behind a space."""
+        """Return the words that go on with a label; all behind a space."""
         if label == self._space:
             return self._list.start
         return NOWHERE if state == NOWHERE else self._list.following(state).get(label, NOWHERE)
 
     def end(self, state: State) -> float:
-        """What is given back where a text ends within a word."""
+        """Return what is lost where a text ends within a word."""
         return 0.0 if self._list.complete(state) else -GAIN * state[2]

@@ -1,19 +1,16 @@
-"""Character n-grams: how probable each character is after those before it.
+"""Character n-grams: a language model, and the guide that it is to a beam search.
 
 A model is a trie of n-grams. A node is an n-gram, its children are the n-grams that are one
 character longer, and its suffix is the n-gram without its first character. A character that is no
-child is as probable as after the suffix, times the node's back-off weight (Katz, 1987). What is
-known of a text so far is one node, the longest n-gram at its end, and so a number: small, and
-copied for nothing.
+child is as probable as after the suffix, times the node's back-off weight (Katz, 1987). The state
+of a text is one node, the longest n-gram at its end, and so a number: copied for nothing.
 
 The file is a line of JSON, padded with spaces to a multiple of 64 bytes, and behind it the nodes as
 one array, level by level, the children of a node side by side; it is mapped into memory, not read.
-
-What a language model says to a beam of hypotheses, and how several guides speak as one.
 """
 
 import json
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding.base import SPACE, Allowed
-from inkstream.model.decoding.beam import Guide
 from inkstream.model.errors import DataError
 
 Row = NDArray[np.float32]  # [A]
@@ -50,10 +46,10 @@ ROOT: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a model's file says of it."""
+    """Description of a model, as its file holds it."""
 
     name: str
-    characters: str  # the alphabet; the space parts words
+    characters: str  # the alphabet; the space separates words
     order: int  # characters of the longest n-grams
     sources: tuple[str, ...]  # what it was counted in, each with its licence
 
@@ -62,7 +58,7 @@ class Language:
     """A character n-gram model."""
 
     def __init__(self, about: About, nodes: NDArray[Any]) -> None:
-        """Take a trie as `training.ngrams` builds it; the last node only ends the others."""
+        """Take a trie as `training/ngrams.py` builds it; the last node only ends the others."""
         self.about = about
         self._nodes = nodes
         self._index = {character: i for i, character in enumerate(about.characters)}
@@ -70,7 +66,7 @@ class Language:
 
     @classmethod
     def load(cls, path: Path) -> "Language":
-        """Map a file; raises `DataError` if it is none of ours."""
+        """Map a file; raise `DataError` if it is no language model of ours."""
         try:
             with path.open("rb") as file:
                 header = json.loads(file.readline(MOST_HEADER_BYTES))
@@ -101,11 +97,11 @@ class Language:
         path.write_bytes(line.ljust(len(line) + -len(line) % ALIGNMENT) + self._nodes.tobytes())
 
     def __len__(self) -> int:
-        """How many n-grams it holds."""
+        """Return how many n-grams it holds."""
         return len(self._nodes) - 2  # without root and end
 
     def _rows(self, node: int) -> tuple[Row, Following]:
-        """Log-probabilities [A] of all characters at a node, and the nodes [A] behind them."""
+        """Return all characters' log-probabilities [A] at a node, and the nodes [A] behind them."""
         here, end = self._nodes[node], int(self._nodes[node + 1]["children"])
         children = self._nodes[int(here["children"]) : end]
         if node == ROOT:
@@ -119,14 +115,14 @@ class Language:
         return log_p, following
 
     def after(self, text: str, node: int = ROOT) -> int:
-        """The node at which a text ends that begins at `node`; unknown characters begin anew."""
+        """Return the node at which a text from `node` ends; unknown characters lead to the root."""
         for character in text:
             index = self._index.get(character)
             node = ROOT if index is None else int(self.rows(node)[1][index])
         return node
 
     def log_p(self, text: str, node: int = ROOT) -> float:
-        """Logarithm of how probable a text is after `node`; minus infinity with unknown ones."""
+        """Return a text's log-probability after `node`; minus infinity with unknown characters."""
         return sum(self._each(text, node))
 
     def _each(self, text: str, node: int) -> Iterator[float]:
@@ -153,7 +149,7 @@ def _check(nodes: NDArray[Any], n_characters: int) -> None:
 
 
 def load(name_or_path: str | Path) -> Language:
-    """A shipped model by its name, or one by its path; raises `DataError` if there is none."""
+    """Return a shipped model by name, or one by its path; raise `DataError` if there is none."""
     path = Path(name_or_path)
     shipped = WEIGHTS / f"{name_or_path}{SUFFIX}"
     if not path.is_file() and shipped.is_file():
@@ -164,7 +160,7 @@ def load(name_or_path: str | Path) -> Language:
     return Language.load(path)
 
 
-# Chosen on writers who choose: `docs/experiments.md`.
+# Chosen on the validation writers: `docs/experiments.md`.
 WEIGHT: Final = 0.5  # of the language's log-probabilities, against the net's
 BONUS: Final = 1.0  # for each character, without which short texts would win
 LEAST: Final = -9.0  # log-probability of a character, at the least: nothing is impossible
@@ -174,7 +170,7 @@ LONGEST_BEFORE: Final = 64  # characters before a text that are looked at: more 
 
 
 class LanguageRows:
-    """What a language says to the labels of a net, kept for all lines that follow it."""
+    """A language's log-probabilities of a net's labels, kept for all lines that follow it."""
 
     def __init__(self, language: Language, labels: tuple[str, ...]) -> None:
         self._language = language
@@ -185,11 +181,11 @@ class LanguageRows:
         self.at = lru_cache(MOST_ROWS)(self._at)
 
     def behind(self, text: str) -> int:
-        """The node of the language's trie at which a new word begins behind a text."""
+        """Return the node of the language's trie at which a new word begins behind a text."""
         return self._language.after(SPACE + text[-LONGEST_BEFORE:] + SPACE * bool(text))
 
     def _at(self, node: int) -> tuple[Row, NDArray[np.int64]]:
-        """What is added to the log-probability of each label [K], and the nodes behind them."""
+        """Return what is added to each label's log-probability [K], and the nodes behind them."""
         log_p, following = self._language.rows(node)
         log_p = np.where(self._known, np.maximum(log_p[self._places], LEAST), LEAST)
         nodes = np.where(self._known, following[self._places], ROOT)
@@ -210,56 +206,22 @@ class LanguageGuide:
         self._context = context
 
     def can_be(self, allowed: Row) -> bool:
-        """Nothing is impossible."""
+        """Return True: no text is impossible."""
         return True
 
     def begin(self, text: str) -> int:
-        """Behind a space."""
+        """Return the node behind a text and a space."""
         return self._rows.behind(f"{self._context} {text}".strip())
 
     def row(self, state: int) -> Row:
-        """What is added to the log-probability of each label."""
+        """Return what is added to each label's log-probability."""
         return self._rows.at(state)[0]
 
     def follow(self, state: int, label: int) -> int:
-        """The node behind a label."""
+        """Return the node behind a label."""
         return int(self._rows.at(state)[1][label])
 
     def end(self, state: int) -> float:
-        """What is added where a word ends."""
+        """Return what is added where a word ends."""
         space = self._rows.space
         return 0.0 if space is None else float(self.row(state)[space]) - BONUS
-
-
-class Together:
-    """Guides that speak as one: what they add is added up; a state is one of each."""
-
-    def __init__(self, guides: Sequence[Guide]) -> None:
-        """Take one guide or more."""
-        self._guides = tuple(guides)
-        masks = [guide.spells for guide in guides if guide.spells is not None]
-        self.spells: Allowed = sum(masks[1:], masks[0]) if masks else None
-
-    def can_be(self, allowed: Row) -> bool:
-        """Whether each of them alone can be, which is no promise that all can be together."""
-        return all(guide.can_be(allowed) for guide in self._guides)
-
-    def begin(self, text: str) -> Hashable:
-        """The states behind a text."""
-        return tuple(guide.begin(text) for guide in self._guides)
-
-    def row(self, state: Any) -> Row:
-        """What all of them add to the logarithm of each label's weight."""
-        first, *others = (
-            guide.row(own) for guide, own in zip(self._guides, state, strict=True)
-        )  # fmt: skip
-        return sum(others, first)
-
-    def follow(self, state: Any, label: int) -> Hashable:
-        """The states behind a label."""
-        pairs = zip(self._guides, state, strict=True)
-        return tuple(guide.follow(own, label) for guide, own in pairs)
-
-    def end(self, state: Any) -> float:
-        """What all of them add that the text ends here."""
-        return sum(guide.end(own) for guide, own in zip(self._guides, state, strict=True))

@@ -1,8 +1,8 @@
-"""A regular expression as a guide: only texts that fulfil it are read.
+"""A regular expression as a guide: only texts that match it are read.
 
-The expression becomes the automaton of its positions (Glushkov, 1961): each character that it
-names is a position, and a state is the set of positions at which a text may stand, one number of
-bits. Nothing is made that no text asks for, so no expression is dear.
+The expression becomes its position automaton (Glushkov, 1961): each character that it names is a
+position, and a state is the set of positions at which a text may stand, as the bits of one number.
+States are made when a text reaches them, so no expression is expensive.
 """
 
 import re
@@ -18,8 +18,7 @@ from greenery.parse import NoMatch  # type: ignore[import-untyped]
 from greenery.rxelems import Conc, Mult, Pattern  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import MAX_SHOWN, Allowed
-from inkstream.model.decoding.beam import NEVER
+from inkstream.model.decoding.base import MAX_SHOWN, NEVER, Allowed
 from inkstream.model.errors import InputError
 
 Row = NDArray[np.float32]  # [K]
@@ -31,7 +30,7 @@ BEGINNING: Final = 1  # the state before any character: position 0
 
 
 class _Part(NamedTuple):
-    """A part of an expression: whether it may be empty, and where it may begin and end."""
+    """A part of an expression: whether it may be empty, and where it begins and ends."""
 
     empty: bool
     first: int
@@ -85,7 +84,7 @@ class _Positions:
         )
 
     def mult(self, mult: Mult) -> _Part:
-        """A part so many times: each time is made anew, and the last of endless ones goes round."""
+        """Add a part so many times, each with positions of its own; an endless last one loops."""
         least, most = mult.multiplier.min.v, mult.multiplier.max.v
         endless = most is None
         times = max(least, 1) if endless else most
@@ -106,7 +105,7 @@ class _Positions:
 
 
 class PatternGuide:
-    """Lets only texts through that a regular expression describes from end to end."""
+    """Allows only texts that a regular expression matches from end to end."""
 
     def __init__(self, expression: str, labels: tuple[str, ...]) -> None:
         """Prepare the expression for labels.
@@ -114,7 +113,7 @@ class PatternGuide:
         Raises `InputError` for one that cannot be understood, is too large, or describes no text
         that the labels can spell.
         """
-        positions, whole = _understood(expression)
+        positions, whole = _parsed(expression)
         positions.follow(BEGINNING, whole.first)
         self._after = positions.after
         self._ends = whole.last | BEGINNING * whole.empty
@@ -137,7 +136,7 @@ class PatternGuide:
         self._next = lru_cache(KEPT)(self._following)
 
     def _useful(self, spelt: int) -> int:
-        """The positions among those that can be spelt from which an end is reached."""
+        """Return the positions, of those that can be spelt, from which an end is reached."""
         useful = self._ends & spelt
         while True:
             more = useful | _union(
@@ -157,7 +156,7 @@ class PatternGuide:
         return bool(reached & self._ends)
 
     def begin(self, text: str) -> int:
-        """The state behind a text; 0, behind which nothing may follow, if it goes astray."""
+        """Return the state behind a text; 0, where nothing may follow, if it does not match."""
         state = BEGINNING
         for character in text:
             label = self._labels.index(character) if character in self._labels else None
@@ -165,25 +164,25 @@ class PatternGuide:
         return state
 
     def _following(self, state: int) -> int:
-        """The positions that may follow those of a state."""
+        """Return the positions that may follow those of a state."""
         return _union(self._after[place] for place in bits(state))
 
     def _row(self, state: int) -> Row:
-        """0 for the labels that may follow, else minus infinity."""
+        """Return 0 for the labels that may follow, else minus infinity."""
         after = self._next(state)
         return np.where([bool(here & after) for here in self._at], 0, NEVER).astype(np.float32)
 
     def follow(self, state: int, label: int) -> int:
-        """The positions at which a text may stand behind a label."""
+        """Return the positions at which a text may stand behind a label."""
         return self._next(state) & self._at[label]
 
     def end(self, state: int) -> float:
-        """0 where the expression is fulfilled, else minus infinity."""
+        """Return 0 where the expression is matched, else minus infinity."""
         return 0.0 if state & self._ends else NEVER
 
 
-def _understood(expression: str) -> tuple[_Positions, _Part]:
-    """The positions of an expression; raises `InputError` as `PatternGuide` does."""
+def _parsed(expression: str) -> tuple[_Positions, _Part]:
+    """Return the positions of an expression; raise `InputError` as `PatternGuide` does."""
     shown = expression[:MAX_SHOWN]
     if not 0 < len(expression) <= LONGEST:
         raise InputError(f"pattern has {len(expression)} characters, allowed: 1..{LONGEST}")
@@ -200,10 +199,10 @@ def _understood(expression: str) -> tuple[_Positions, _Part]:
 
 
 def _plain(expression: str) -> str:
-    """An expression without what changes nothing, and as greenery wants it.
+    """Return an expression as greenery wants it, without what changes nothing.
 
-    Both ends are meant anyway, as in a browser's forms; marks may be escaped that need not be, and
-    a hyphen at either end of a class stands for itself.
+    `^` and `$` are implied, as in a browser's forms; marks may be escaped that need not be, and a
+    hyphen at either end of a class stands for itself.
     """
     expression = re.sub(r"^\^|(?<!\\)\$$", "", expression)
     written, in_class = "", False
@@ -222,7 +221,7 @@ def _plain(expression: str) -> str:
 
 
 def bits(number: int) -> list[int]:
-    """The places of the bits that are set."""
+    """Return the places of the bits that are set."""
     places = []
     while number:
         lowest = number & -number
@@ -232,5 +231,5 @@ def bits(number: int) -> list[int]:
 
 
 def _union(sets: Iterable[int]) -> int:
-    """All bits of all numbers."""
+    """Return all bits of all numbers."""
     return reduce(or_, sets, 0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inkstream.model.calibration import expected_calibration_error
 from inkstream.model.checkpoint import Checkpoint, read
 from inkstream.model.data.images import Dataset
-from inkstream.model.decoding.base import ClassifierDecoder
+from inkstream.model.decoding.classifier import ClassifierDecoder
 from inkstream.model.evaluation.report import figures
 from inkstream.model.runtime import Runtime
 
@@ -47,7 +47,7 @@ def predictor(checkpoint: Checkpoint) -> Predictor:
             part = columns[start : start + BATCH].transpose(1, 0, 2)  # [T, B, H]
             scores, _ = runtime.run(part.copy(), runtime.initial_state(part.shape[1]))
             answers = [
-                ClassifierDecoder(runtime.config.labels).shares(scores[:, i])
+                ClassifierDecoder(runtime.config.labels).probabilities(scores[:, i])
                 for i in range(part.shape[1])
             ]
             batches.append(np.stack(answers))  # [B, T, K]

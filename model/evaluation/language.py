@@ -21,8 +21,8 @@ from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.split import Part, parts
 from inkstream.model.data.synthesis.composition import ComposedLine, LineComposer, Recipe
 from inkstream.model.data.synthesis.texts import DIGITS, english
-from inkstream.model.decoding.greedy import TranscriptDecoder
-from inkstream.model.decoding.guided import SWIFT, GuidedDecoder
+from inkstream.model.decoding.base import Decoder, Scores, decode_line
+from inkstream.model.decoding.beam import SWIFT, BeamDecoder
 from inkstream.model.decoding.hints import Hints
 from inkstream.model.decoding.ngrams import Language, LanguageGuide
 from inkstream.model.errors import ConfigError
@@ -30,7 +30,7 @@ from inkstream.model.evaluation.boundaries import latency, letter_calibration
 from inkstream.model.evaluation.evaluation_set import NO_ENDS, SEED, TEXT, WORDS, EvaluationSet
 from inkstream.model.metrics import Figures, errors
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
-from inkstream.model.reader import Reader, Reading, Scores, batches, decode
+from inkstream.model.reader import Reader, Reading, batches
 from inkstream.model.training.ngrams import LONGEST, MOST_WORDS
 
 SEPARATORS: Final = "./-"
@@ -236,7 +236,7 @@ def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str,
     config = reader.config
     guide = LanguageGuide(language, config.labels)
     decoders = [
-        GuidedDecoder(config.labels, config.flush_columns, guide, replace(SWIFT, latest=steps))
+        BeamDecoder(config.labels, config.flush_columns, guide, replace(SWIFT, latest=steps))
         for steps in LAGS
     ]
     read = reader.read_with(decoders, pieces.samples(pieces.indices(WORDS)))
@@ -249,12 +249,10 @@ def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str,
     }
 
 
-def _columns_per_s(
-    decoder: TranscriptDecoder, scored: Sequence[tuple[LineSample, Scores]]
-) -> float:
+def _columns_per_s(decoder: Decoder, scored: Sequence[tuple[LineSample, Scores]]) -> float:
     """Return the columns that one core decodes in a second, after a first round."""
     for _ in range(2):
         started_s = time.perf_counter()
         for line, scores in scored:
-            decode(decoder, line, scores)
+            decode_line(decoder, scores, line.columns)
     return sum(len(scores) for _, scores in scored) / (time.perf_counter() - started_s)

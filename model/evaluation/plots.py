@@ -14,7 +14,7 @@ from rapidfuzz.distance import Levenshtein
 
 from inkstream.model.calibration import reliability
 from inkstream.model.data.images import Dataset
-from inkstream.model.decoding.base import SPACE, Letter
+from inkstream.model.decoding.base import SPACE, Letter, Scores
 from inkstream.model.evaluation.boundaries import letter_matches
 from inkstream.model.evaluation.report import Contents
 from inkstream.model.metrics import NOTHING
@@ -30,7 +30,7 @@ from inkstream.model.plots import (
     new_axes,
     save,
 )
-from inkstream.model.reader import Reader, Reading, Scores, letter_positions
+from inkstream.model.reader import Reader, Reading, letter_positions
 
 Probabilities = NDArray[np.float32]  # [N, T, K], or [T, K] of one image
 

@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 
 from inkstream.model.data.batches import LineSample
-from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.decoding.base import Scores
+from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.metrics import Figures
-from inkstream.model.reader import Reader, Scores, batches
+from inkstream.model.reader import Reader, batches
 
 ROUNDS: Final = 3  # the fastest counts, in processor time: others may share the machine
 LINES: Final = 64  # of middle width
@@ -50,15 +51,14 @@ def _decode(
     reader: Reader, lines: Sequence[LineSample], scores: Sequence[Scores], portion: int
 ) -> None:
     """Decode lines in portions of so many columns."""
-    decoder = TranscriptDecoder(reader.config.labels, reader.config.flush_columns)
+    decoder = GreedyDecoder(reader.config.labels, reader.config.flush_columns)
     for line, own in zip(lines, scores, strict=True):
         decoder.reset()
         n_columns = len(line.columns)
         for first in range(0, n_columns, portion):
             end = min(first + portion, n_columns)
             decoder.step(own[first:end], line.columns[first:end])
-        decoder.step_beyond(own[n_columns:])
-        decoder.flush()
+        decoder.flush(own[n_columns:])
 
 
 def _single_column_s(reader: Reader, lines: Sequence[LineSample]) -> float:
@@ -66,7 +66,7 @@ def _single_column_s(reader: Reader, lines: Sequence[LineSample]) -> float:
     columns = np.concatenate([line.columns for line in lines])[:SINGLE_COLUMNS]
 
     def read() -> None:
-        decoder = TranscriptDecoder(reader.config.labels, reader.config.flush_columns)
+        decoder = GreedyDecoder(reader.config.labels, reader.config.flush_columns)
         state = reader.runtime.initial_state(1)
         for column in columns:
             scores, state = reader.runtime.run(column[None, None], state)

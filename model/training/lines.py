@@ -59,17 +59,15 @@ from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import ink_files, mnist, unipen
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.data.synthesis.digits import DigitLines
-from inkstream.model.decoding.base import Letter
-from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.decoding.base import Letter, Scores, decode_line
+from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import ConfigError, DataError
 from inkstream.model.export import weights_of
 from inkstream.model.metrics import matches
 from inkstream.model.network import LineLSTM
 from inkstream.model.reader import (
     Reader,
-    Scores,
     batches,
-    decode,
     has_letter_ends,
     letter_positions,
 )
@@ -315,9 +313,9 @@ def letter_surprise(
     scores: Sequence[Scores], lines: Sequence[LineSample], config: ModelConfig, temperature: float
 ) -> float:
     """Mean surprise, in nats, at a letter's being right or wrong, after its confidence."""
-    decoder, surprises = TranscriptDecoder(config.labels, config.flush_columns), [np.empty(0)]
+    decoder, surprises = GreedyDecoder(config.labels, config.flush_columns), [np.empty(0)]
     for own, line in zip(scores, lines, strict=True):
-        events = decode(decoder, line, tempered(own, temperature))
+        events = decode_line(decoder, tempered(own, temperature), line.columns)
         letters = [event for event in events if isinstance(event, Letter)]
         confidence = np.array([letter.confidence for letter in letters])
         right = np.zeros(len(letters), bool)
@@ -538,7 +536,7 @@ def _held_out_groups(pieces: InkPieces) -> dict[str, list[int]]:
 
 def transcribe(network: nn.Module, drawn: Sequence[LineSample], labels: Sequence[str]) -> list[str]:
     """The texts of lines, by the decoder that is served."""
-    decoder = TranscriptDecoder(labels)
+    decoder = GreedyDecoder(labels)
     texts, start = [], 0
     while start < len(drawn):
         end = start + 1

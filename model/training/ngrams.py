@@ -58,7 +58,7 @@ class Level:
 def build(
     texts: Iterable[tuple[str, float]], characters: str, order: int, most: int
 ) -> NDArray[Any]:
-    """Count n-grams, smooth them, and lay them out as `inkstream.model.decoding.ngrams` reads them.
+    """Count n-grams, smooth them, and lay them out as `decoding/ngrams.py` reads them.
 
     Args:
         texts: each with its weight, without the space that is taken to stand before and after it;

@@ -9,8 +9,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import Allowed, Event, Heard
-from inkstream.model.decoding.greedy import Decoder
+from inkstream.model.decoding.base import Allowed, Decoded, Decoder, Event
 from inkstream.service.session.rewind import (
     SNAPSHOT_SPACING,
     AllowLabels,
@@ -65,7 +64,7 @@ class Line:
             self.decoder.allowed = allowed
             self._log.mark(self.column, AllowLabels(allowed))
 
-    def read(self, scores: Scores, state: State, data: bytes) -> Heard:
+    def read(self, scores: Scores, state: State, data: bytes) -> Decoded:
         """Take the scores of new columns, whose pixels are `data`, and the state after them."""
         decoded = self._decode(scores, data)
         self._log.append(data, self.column)
@@ -74,7 +73,7 @@ class Line:
             self._log.keep(snapshot)
         return decoded
 
-    def _decode(self, scores: Scores, data: bytes) -> Heard:
+    def _decode(self, scores: Scores, data: bytes) -> Decoded:
         ink_bytes = len(data.rstrip(b"\0"))
         if ink_bytes:
             self.ink_end = self.column + -(-ink_bytes // self._column_height)  # rounded up
@@ -129,9 +128,7 @@ class Line:
         if self._blank_left is None:
             self._decode(scores, data)
         else:
-            events = self.decoder.step_beyond(scores)
-            if not self._blank_left:
-                events += self.decoder.flush()
+            events = self.decoder.flush(scores, last=not self._blank_left)
         self._apply_marks()
         return events
 

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from inkstream.model.decoding.base import MAX_SHOWN, Allowed, allowed_labels
-from inkstream.model.decoding.greedy import Decoder
-from inkstream.model.decoding.guided import can_read, new_decoder
-from inkstream.model.decoding.hints import Hints
+from inkstream.model.decoding.base import MAX_SHOWN, Allowed, Decoder, allowed_labels
+from inkstream.model.decoding.hints import Hints, new_decoder
 from inkstream.model.errors import InputError
 from inkstream.service.protocol.client_messages import Configure
 from inkstream.service.protocol.errors import ValueRefusedError
@@ -52,7 +50,7 @@ class Options:
             raise ValueRefusedError(str(error)) from error
         if any(getattr(chosen, name) != getattr(self.in_force, name) for name in HINTS):
             decoder = decoder_for(model, chosen)
-        if not can_read(decoder, allowed):
+        if not decoder.can_read(allowed):
             pattern, characters = chosen.pattern or "", chosen.characters or ""
             raise ValueRefusedError(
                 f"pattern {pattern[:MAX_SHOWN]!r} describes no text of the characters "

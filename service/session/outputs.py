@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding import base as decoding
-from inkstream.model.decoding.base import Allowed, Heard, shares
+from inkstream.model.decoding.base import Allowed, Decoded, label_probabilities
 from inkstream.service.protocol.events import (
     Character,
     Event,
@@ -85,12 +85,12 @@ def _named(
         for i, mask in enumerate(masks):
             if mask is not None:
                 together[i] += mask
-        probabilities = shares(together, None)
+        probabilities = label_probabilities(together, None)
     else:
         probabilities = np.exp(together)
         for i, mask in enumerate(masks):
             if mask is not None:
-                probabilities[i] = shares(together[i : i + 1], mask)
+                probabilities[i] = label_probabilities(together[i : i + 1], mask)
     most = [own.in_force.top_k for own in options]
     values = probabilities.tolist() if None in most else []
     if n_best := max([n or 0 for n in most]):
@@ -111,7 +111,7 @@ def _named(
 
 
 def results(
-    session: "Session", first: int, scores: Scores, decoded: Heard, shown: Sequence[Shown]
+    session: "Session", first: int, scores: Scores, decoded: Decoded, shown: Sequence[Shown]
 ) -> list[Effect]:
     """Return the results and events that follow from new columns, in the order of the columns.
 

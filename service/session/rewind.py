@@ -14,8 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import Allowed
-from inkstream.model.decoding.greedy import Decoder
+from inkstream.model.decoding.base import Allowed, Decoder
 
 # A state of the digits net takes 4.3 kB, 150 times its column. At one in 32 columns a session whose
 # rewind may go back 512 columns keeps 95 kB, and a rewind costs at most one run of 32 columns.

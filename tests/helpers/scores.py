@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import Event, Letter
-from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.decoding.base import Event, Letter, allowed_labels
+from inkstream.model.decoding.greedy import GreedyDecoder
 
 LABELS = " abcd.5"
 PATIENCE = 4  # blank columns of a flush
@@ -46,20 +46,20 @@ def ink(n_columns: int, blank: str = "") -> Columns:
     return columns
 
 
-def read(decoder: TranscriptDecoder, scores: Scores, columns: Columns | None = None) -> list[Event]:
+def read(decoder: GreedyDecoder, scores: Scores, columns: Columns | None = None) -> list[Event]:
     """What follows from all scores at once."""
     return decoder.step(scores, ink(len(scores)) if columns is None else columns).events
 
 
-def flushed(decoder: TranscriptDecoder, scores: Scores | None = None) -> list[Event]:
+def flushed(decoder: GreedyDecoder, scores: Scores | None = None) -> list[Event]:
     """What a flush decides, the net's scores of its blank columns being these."""
     beyond = line("-" * (PATIENCE // 2))[1:] if scores is None else scores
-    return decoder.step_beyond(beyond) + decoder.flush()
+    return decoder.flush(beyond)
 
 
-def decoder(characters: str | None = None) -> TranscriptDecoder:
-    made = TranscriptDecoder(LABELS, PATIENCE)
-    made.allow(characters)
+def decoder(characters: str | None = None) -> GreedyDecoder:
+    made = GreedyDecoder(LABELS, PATIENCE)
+    made.allowed = allowed_labels(LABELS, characters)
     return made
 
 

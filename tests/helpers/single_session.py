@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.greedy import TranscriptDecoder
-from inkstream.model.decoding.guided import new_decoder
-from inkstream.model.decoding.hints import NO_HINTS, Hints
+from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.decoding.ngrams import About, Language
 from inkstream.model.runtime import Runtime
 from inkstream.model.training.ngrams import build
@@ -204,11 +202,10 @@ def line(n_columns: int, seed: int = 0) -> bytes:
 def read_by_decoder(net: Runtime, columns: bytes, hints: Hints = NO_HINTS) -> tuple[list[str], str]:
     """Texts after each column, and after a flush: net and decoder without a session."""
     decoder = new_decoder(net.config, hints)
-    assert isinstance(decoder, TranscriptDecoder)
     pixels = np.frombuffer(columns, np.uint8).reshape(-1, 16)
     scores, state = net.run(pixels[:, None], net.initial_state(1))
     heard = decoder.step(scores[:, 0], pixels)
     blank = np.zeros((net.config.flush_columns, 1, 16), np.uint8)
-    decoder.step_beyond(net.run(blank, state)[0][:, 0])
-    decoder.flush()
+    decoder.flush(net.run(blank, state)[0][:, 0])
+    assert decoder.text is not None
     return heard.texts, decoder.text

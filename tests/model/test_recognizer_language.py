@@ -47,7 +47,7 @@ def test_a_state_of_another_way_of_reading_is_refused(reader: Recognizer) -> Non
     list(plain), list(guided)
     with pytest.raises(InputError, match="of a stream without a language model or other hints"):
         reader.stream(columns[70:], plain.state)
-    with pytest.raises(InputError, match=r"of a stream with hints: it holds \['beam'"):
+    with pytest.raises(InputError, match=r"stream with hints: it holds \['alternatives', 'beam'"):
         lines.stream(columns[70:], guided.state)
 
 

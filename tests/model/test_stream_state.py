@@ -15,13 +15,13 @@ STATE = State(np.linspace(-1, 1, 7, dtype=np.float32), 12, "a1b2", {"letters": 3
 def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     STATE.save(tmp_path / "state")
     state = State.load(tmp_path / "state")
-    assert (state.columns, state.model, state.heard) == (12, "a1b2", STATE.heard)
+    assert (state.columns, state.model, state.decoder) == (12, "a1b2", STATE.decoder)
     assert np.array_equal(state.row, STATE.row)
     with pytest.raises(ValueError, match="read-only"):
         state.row[0] = 1
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x04pickled", b"inkstream state 1\n{}\n"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x04pickled", b"inkstream state 2\n{}\n"])
 def test_what_is_no_state_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state").write_bytes(content)
     with pytest.raises(InputError, match=r"no saved state: it starts with .* expected b'inkstream"):
@@ -54,6 +54,6 @@ def test_a_state_is_refused_when_any_byte_is_another_one_or_lost(tmp_path: Path)
 )
 def test_a_state_that_somebody_else_wrote_is_refused(tmp_path: Path, content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest().encode()
-    (tmp_path / "state").write_bytes(b"inkstream state 2\n" + digest + b"\n" + content)
+    (tmp_path / "state").write_bytes(b"inkstream state 3\n" + digest + b"\n" + content)
     with pytest.raises(InputError, match="damaged state"):
         State.load(tmp_path / "state")

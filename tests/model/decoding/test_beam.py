@@ -89,8 +89,8 @@ def run(beam: Beam, scores: NDArray[np.float32], first: int = 0) -> None:
         beam.step(row, step)
 
 
-def text_of(said: Any) -> tuple[int, ...]:
-    return tuple(each.said.symbol for each in said)
+def text_of(decided: Any) -> tuple[int, ...]:
+    return tuple(each.symbol.symbol for each in decided)
 
 
 @given(scores=st.integers(1, 5).flatmap(lambda n: numbers(n, N_SYMBOLS)).map(normalised),
@@ -162,7 +162,7 @@ def test_a_symbol_knows_where_it_was_said_and_what_else_it_might_be() -> None:
     certain[4, 1] = -1.5
     beam = Beam(INDIFFERENT, SPACE, 8)
     run(beam, normalised(certain))
-    first, second = (each.said for each in beam.finished())
+    first, second = (each.symbol for each in beam.finished())
     assert (first.symbol, first.step, second.symbol, second.step) == (1, 1, 2, 4)
     assert second.weights[2] > second.weights[1] > 0.1
     assert second.weights.sum() == pytest.approx(1)

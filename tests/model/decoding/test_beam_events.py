@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkstream.model.config import ModelConfig
-from inkstream.model.decoding.base import ClassifierDecoder, Event, Letter, Word
-from inkstream.model.decoding.greedy import TranscriptDecoder
-from inkstream.model.decoding.guided import SWIFT, GuidedDecoder, new_decoder
-from inkstream.model.decoding.hints import Hints, guide_of
+from inkstream.model.decoding.base import Event, Letter, Word, allowed_labels
+from inkstream.model.decoding.beam import SWIFT, BeamDecoder
+from inkstream.model.decoding.classifier import ClassifierDecoder
+from inkstream.model.decoding.greedy import GreedyDecoder
+from inkstream.model.decoding.hints import Hints, guide_of, new_decoder
 from inkstream.model.decoding.ngrams import About, Language, LanguageGuide
 from inkstream.model.errors import InputError
 from inkstream.model.training.ngrams import build
@@ -25,12 +26,12 @@ LANGUAGE = Language(
 )  # fmt: skip
 
 
-def guided() -> GuidedDecoder:
-    return GuidedDecoder(LABELS, 4, LanguageGuide(LANGUAGE, tuple(LABELS)))
+def guided() -> BeamDecoder:
+    return BeamDecoder(LABELS, 4, LanguageGuide(LANGUAGE, tuple(LABELS)))
 
 
 def test_what_the_net_leaves_open_the_language_decides() -> None:
-    plain, reader = TranscriptDecoder(LABELS, 4), guided()
+    plain, reader = GreedyDecoder(LABELS, 4), guided()
     scores = line("-a-b-b-a-")
     for label, p in (("a", 0.45), ("b", 0.5)):  # of the first one
         scores[3:5, 1 + LABELS.index(label)] = np.log(p)
@@ -47,7 +48,7 @@ def test_a_language_goes_on_from_the_text_before_a_line() -> None:
     )
     found = []
     for context in ("a", "c"):
-        reader = GuidedDecoder(LABELS, 4, LanguageGuide(language, tuple(LABELS), context))
+        reader = BeamDecoder(LABELS, 4, LanguageGuide(language, tuple(LABELS), context))
         scores = line("-a-", unsure=" b ")
         scores[:, 1 + LABELS.index("b")] = scores[:, 1 + LABELS.index("a")]
         read(reader, scores)
@@ -71,10 +72,10 @@ def test_what_is_uncertain_is_decided_after_some_steps_at_the_latest() -> None:
         own[:, :-1] = np.log(1e-6)
         own[:, 0] = np.log(0.2)
         own[:, 1 + LABELS.index("a")] = own[:, 1 + LABELS.index("c")] = np.log(0.4)
-    heard = reader.step(scores, ink(len(scores)))
-    (letter,) = heard.events
+    decoded = reader.step(scores, ink(len(scores)))
+    (letter,) = decoded.events
     assert letter.column <= 2 * (2 + SWIFT.latest) + 1
-    assert heard.texts[4] != ""  # it stands in the text from the beginning
+    assert decoded.texts[4] != ""  # it stands in the text from the beginning
 
 
 @given(data=st.data(), seed=st.integers(0, 10_000))
@@ -96,9 +97,9 @@ def test_portions_copies_and_saved_states_say_the_same(data: st.DataObject, seed
             known = json.loads(json.dumps(reader.to_dict()))
             reader = guided()
             reader.restore(known)
-        heard = reader.step(scores[start:end], columns[start:end])
-        events += heard.events
-        shown += heard.texts
+        decoded = reader.step(scores[start:end], columns[start:end])
+        events += decoded.events
+        shown += decoded.texts
     assert shown == expected.texts
     assert [said(event) for event in events] == [said(event) for event in expected.events]
     assert [said(event) for event in flushed(reader)] == [said(event) for event in last]
@@ -116,7 +117,7 @@ def test_events_spell_the_text_in_order_and_are_of_what_is_allowed(
 ) -> None:
     random = np.random.default_rng(seed)
     reader = guided()
-    reader.allow(characters)
+    reader.allowed = allowed_labels(LABELS, characters)
     scores, events = some_scores(random, 80), list[Event]()
     events += reader.step(scores, np.ones((80, 1), np.uint8)).events + flushed(reader)
     letters = [event for event in events if isinstance(event, Letter)]
@@ -157,7 +158,7 @@ def test_behind_a_flush_a_new_word_begins() -> None:
 
 
 def test_a_state_without_a_beam_is_refused() -> None:
-    plain = TranscriptDecoder(LABELS, 4)
+    plain = GreedyDecoder(LABELS, 4)
     with pytest.raises(InputError, match="without a language model"):
         guided().restore(plain.to_dict())
     known = guided().to_dict()
@@ -175,13 +176,13 @@ def test_only_nets_that_read_lines_with_spaces_follow_a_language() -> None:
         with pytest.raises(InputError, match="hold the space"):
             guide_of(hints, ("a", "b"))
     with pytest.raises(InputError, match="hold the space"):
-        GuidedDecoder("ab", 4, LanguageGuide(LANGUAGE, ("a", "b")))
+        BeamDecoder("ab", 4, LanguageGuide(LANGUAGE, ("a", "b")))
 
 
 def test_a_word_tells_what_the_beam_gave_up_for_it() -> None:
     guide = guide_of(Hints(words=("cab",)), tuple(LABELS))
     assert guide is not None
-    reader = GuidedDecoder(LABELS, 4, guide)
+    reader = BeamDecoder(LABELS, 4, guide)
     scores = line("-a-b-b-a- -c-")
     for label, p in (("a", 0.4), ("b", 0.55)):  # of the third one
         scores[11:13, 1 + LABELS.index(label)] = np.log(p)
@@ -196,11 +197,11 @@ def test_a_word_tells_what_the_beam_gave_up_for_it() -> None:
 def test_a_letter_that_was_said_stays_as_sure_when_others_alone_are_allowed_from_then_on() -> None:
     guide = guide_of(Hints(pattern="[abc]*"), tuple(LABELS))
     assert guide is not None
-    plain, reader = (GuidedDecoder(LABELS, 4, guide) for _ in range(2))
+    plain, reader = (BeamDecoder(LABELS, 4, guide) for _ in range(2))
     for decoder, characters in ((plain, None), (reader, " ")):
         scores = line("-a-", unsure=" c ")
         events = read(decoder, scores)
-        decoder.allow(characters)
+        decoder.allowed = allowed_labels(LABELS, characters)
         events += flushed(decoder)
         (letter,) = (event for event in events if isinstance(event, Letter))
         assert letter.char == "a"
@@ -210,12 +211,12 @@ def test_a_letter_that_was_said_stays_as_sure_when_others_alone_are_allowed_from
 def test_a_word_that_never_ends_keeps_no_more_than_a_short_one() -> None:
     random = np.random.default_rng(3)
     reader = guided()
-    reader.allow("abc")
+    reader.allowed = allowed_labels(LABELS, "abc")
     sizes = []
     for _ in range(6):
         reader.step(some_scores(random, 400), np.ones((400, 1), np.uint8))
         known = reader.to_dict()
-        assert len(known["rivals"]) <= 8
+        assert len(known["alternatives"]) <= 8
         sizes.append(len(json.dumps(known["beam"])))
     assert max(sizes[3:]) < 3 * max(sizes[:3])
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inkstream.model.decoding.base import Letter, Word
-from inkstream.model.decoding.greedy import SURE, TranscriptDecoder
+from inkstream.model.decoding.base import Letter, Word, allowed_labels
+from inkstream.model.decoding.greedy import SURE, GreedyDecoder
 from inkstream.model.errors import InputError
 from tests.helpers.scores import (
     LABELS,
@@ -41,16 +41,16 @@ def test_a_certain_letter_is_given_at_its_first_step_an_uncertain_one_when_its_r
 
 def test_what_is_not_decided_is_in_the_text_alone() -> None:
     reader = decoder()
-    heard = reader.step(line("-a-bb", "   cc"), ink(10))
-    assert texts(heard.events) == ["a"]
-    assert heard.texts == ["", "", "", "a", "a", "a", "a", "ab", "ab", "ab"]
+    decoded = reader.step(line("-a-bb", "   cc"), ink(10))
+    assert texts(decoded.events) == ["a"]
+    assert decoded.texts == ["", "", "", "a", "a", "a", "a", "ab", "ab", "ab"]
     assert reader.letters == 1
 
 
-def faint(steps: str, heard: dict[int, str], probability: float = 0.3) -> Scores:
+def faint(steps: str, decoded: dict[int, str], probability: float = 0.3) -> Scores:
     """The scores of `line`, where at some steps a label has this probability and the blank most."""
     scores = line(steps)
-    for step, label in heard.items():
+    for step, label in decoded.items():
         own = scores[2 * step + 1 : 2 * step + 3]
         own[:, :-1] = np.log(1e-6)
         own[:, 0], own[:, 1 + LABELS.index(label)] = np.log(1 - probability), np.log(probability)
@@ -191,7 +191,7 @@ def test_letters_that_are_not_allowed_leave_their_probability_to_those_that_are(
     assert isinstance(letter, Letter)
     assert (letter.char, letter.alternatives) == ("c", ())
     assert letter.confidence > 0.99
-    shares = reader.shares(line("-a", " c"))
+    shares = reader.probabilities(line("-a", " c"))
     np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
     assert (shares[:, [LABELS.index(c) for c in "ad.5"]] == 0).all()
 
@@ -213,7 +213,7 @@ def test_what_is_open_obeys_the_characters_of_its_decision() -> None:
     reader = decoder()
     read(reader, line("-a", " c"))
     assert reader.text == "a"
-    reader.allow("c ")
+    reader.allowed = allowed_labels(LABELS, "c ")
     assert reader.text == "c"
     assert texts(read(reader, line("-"))) == ["c"]
 
@@ -221,21 +221,21 @@ def test_what_is_open_obeys_the_characters_of_its_decision() -> None:
 def test_what_is_decided_stays_whatever_is_allowed_afterwards() -> None:
     reader = decoder()
     read(reader, line("-a-"))
-    reader.allow("c")
+    reader.allowed = allowed_labels(LABELS, "c")
     assert reader.text == "a"
 
 
 def test_characters_that_no_label_has_are_refused_and_change_nothing() -> None:
     reader = decoder("c")
     with pytest.raises(InputError, match="characters holds 'z'"):
-        reader.allow("az")
+        reader.allowed = allowed_labels(LABELS, "az")
     assert texts(read(reader, line("-a-", " c "))) == ["c"]
 
 
 # The space behind a flush, whose blank columns the net takes for a gap
 
 
-def behind_a_flush(before: str, blank: str, characters: str | None = None) -> TranscriptDecoder:
+def behind_a_flush(before: str, blank: str, characters: str | None = None) -> GreedyDecoder:
     """Reads a letter and paper, is flushed, and reads paper and two letters after a space."""
     reader = decoder(characters)
     read(reader, line("-a" + "-" * (len(before) // 2)), ink(4 + len(before), "xxxx" + before))
@@ -275,9 +275,9 @@ def test_the_space_behind_a_flush_is_in_the_text_before_its_letter_is_decided() 
     reader = decoder()
     read(reader, line("-a-----"), ink(14, "xxxx" + " " * 10))
     flushed(reader)
-    heard = reader.step(line("--b", "  c"), ink(6))
-    assert heard.texts[-1] == "a b"
-    assert heard.events == []
+    decoded = reader.step(line("--b", "  c"), ink(6))
+    assert decoded.texts[-1] == "a b"
+    assert decoded.events == []
 
 
 # What it knows, kept
@@ -288,11 +288,11 @@ def test_what_a_decoder_knows_can_be_kept_as_json_at_any_column() -> None:
     whole, going = decoder(), decoder()
     scores = line(steps, unsure)
     expected = [whole.step(scores[i : i + 1], ink(1)) for i in range(len(scores))]
-    for i, heard in enumerate(expected):
+    for i, decoded in enumerate(expected):
         other = decoder()
         other.restore(json.loads(json.dumps(going.to_dict())))
         going = other
-        assert going.step(scores[i : i + 1], ink(1)) == heard
+        assert going.step(scores[i : i + 1], ink(1)) == decoded
     assert flushed(going) == flushed(whole)
 
 

@@ -52,9 +52,9 @@ def test_pieces_of_any_length_say_what_the_whole_says(
     places = sorted({cut for cut in cuts if cut < len(scores)})
     parts = zip(np.split(scores, places), np.split(columns, places), strict=True)
     for part, part_columns in parts:
-        heard = pieces.step(part, part_columns)
-        events += heard.events
-        said += heard.texts
+        decoded = pieces.step(part, part_columns)
+        events += decoded.events
+        said += decoded.texts
     assert events == expected.events
     assert said == expected.texts
     assert pieces.text == whole.text == said[-1]

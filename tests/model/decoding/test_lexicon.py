@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkstream.model.decoding.beam import Guide
-from inkstream.model.decoding.guided import GuidedDecoder
-from inkstream.model.decoding.hints import Hints, guide_of
+from inkstream.model.decoding.base import Guide
+from inkstream.model.decoding.beam import BeamDecoder
+from inkstream.model.decoding.hints import CombinedGuide, Hints, guide_of
 from inkstream.model.decoding.lexicon import GAIN, LexiconGuide, WordsGuide
-from inkstream.model.decoding.ngrams import Together
 from inkstream.model.errors import InputError
 from tests.helpers.scores import LABELS, flushed, line, read
 
@@ -60,7 +59,7 @@ def gain(word: str, listed: list[str]) -> float:
 def test_a_written_word_becomes_the_likeliest_one_of_the_list() -> None:
     guide = guide_of(Hints(lexicon=("aba", "cab")), tuple(LABELS))
     assert guide is not None
-    reader = GuidedDecoder(LABELS, 4, guide)
+    reader = BeamDecoder(LABELS, 4, guide)
     scores = line("-a-c-a- -c-a-b-")
     for label, p in (("c", 0.6), ("b", 0.3)):  # of the second one
         scores[5:7, 1 + LABELS.index(label)] = np.log(p)
@@ -77,7 +76,7 @@ def test_an_own_word_is_preferred_where_the_net_hesitates() -> None:
     for hints in (Hints(words=("abc",)), Hints(words=("ccc",))):
         guide = guide_of(hints, tuple(LABELS))
         assert guide is not None
-        reader = GuidedDecoder(LABELS, 4, guide)
+        reader = BeamDecoder(LABELS, 4, guide)
         read(reader, scores)
         flushed(reader)
         found.append(reader.text)
@@ -86,7 +85,7 @@ def test_an_own_word_is_preferred_where_the_net_hesitates() -> None:
 
 def test_guides_together_add_up_what_each_says() -> None:
     one, other = LexiconGuide(("ab", "abc"), SPELT), WordsGuide(("abc",), SPELT)
-    both = Together([one, other])
+    both = CombinedGuide([one, other])
     for text in ("ab", "abc", "a", "abc ab", "b"):
         expected = weight(one, SPELT, text) + weight(other, SPELT, text)
         assert weight(both, SPELT, text) == pytest.approx(expected)

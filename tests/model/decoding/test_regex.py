@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkstream.model.decoding.guided import GuidedDecoder
+from inkstream.model.decoding.base import allowed_labels
+from inkstream.model.decoding.beam import BeamDecoder
 from inkstream.model.decoding.hints import Hints, guide_of
 from inkstream.model.decoding.regex import PatternGuide
 from inkstream.model.errors import InputError
@@ -153,7 +154,7 @@ def test_an_expression_whose_automaton_would_be_huge_is_followed_at_the_usual_pr
 def test_only_texts_of_the_pattern_are_read_even_where_the_net_says_otherwise() -> None:
     guide = guide_of(Hints(pattern="a[bc]a"), tuple(LABELS))
     assert guide is not None
-    reader = GuidedDecoder(LABELS, 4, guide)
+    reader = BeamDecoder(LABELS, 4, guide)
     read(reader, line("-b-b-a-"))
     flushed(reader)
     assert reader.text == "aba"
@@ -166,7 +167,7 @@ def test_only_texts_of_the_pattern_are_read_even_where_the_net_says_otherwise() 
 def test_a_pattern_goes_on_behind_a_flush() -> None:
     guide = guide_of(Hints(pattern="ab"), tuple(LABELS))
     assert guide is not None
-    reader = GuidedDecoder(LABELS, 4, guide)
+    reader = BeamDecoder(LABELS, 4, guide)
     for written in ("-a-", "-a-", "-c-"):
         read(reader, line(written))
         flushed(reader)
@@ -177,8 +178,8 @@ def test_a_pattern_goes_on_behind_a_flush() -> None:
 def test_characters_and_pattern_hold_together(characters: str) -> None:
     guide = guide_of(Hints(pattern="[ab]*c?"), tuple(LABELS))
     assert guide is not None
-    reader = GuidedDecoder(LABELS, 4, guide)
-    reader.allow(characters)
+    reader = BeamDecoder(LABELS, 4, guide)
+    reader.allowed = allowed_labels(LABELS, characters)
     read(reader, line("-a-b-c-"))
     flushed(reader)
     assert set(reader.text) <= set(characters)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.data.batches import LineSample
-from inkstream.model.decoding.base import Heard, Letter, Word
+from inkstream.model.decoding.base import Decoded, Letter, Word
 from inkstream.model.evaluation.boundaries import (
     DELAYS,
     end_calibration,
@@ -38,7 +38,7 @@ def reading(
     chars = text.replace(" ", "")
     events = [letter(k, chars[k], end, column) for k, (end, column) in enumerate(said)]
     line = LineSample(np.zeros((40, HEIGHT), np.uint8), label, np.array(true_ends, np.float32))
-    live = Heard(list(events), texts or [text] * 40)
+    live = Decoded(list(events), texts or [text] * 40)
     return Reading(line, text, list(events), np.zeros(20, np.float32), live)
 
 

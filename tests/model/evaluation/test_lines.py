@@ -13,7 +13,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.batches import LineSample
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.split import part_of_writer, person
-from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import DataError, InputError
 from inkstream.model.evaluation.evaluation_set import (
     EvaluationSet,
@@ -51,13 +51,13 @@ def test_lines_are_read_as_the_service_reads_them_one_by_one(
 ) -> None:
     runtime = Runtime(builders.line_checkpoint(tmp_path / "same.onnx"))
     for line, found in zip(lines(9), reader.read(lines(9)), strict=True):
-        decoder, state = TranscriptDecoder(runtime.config.labels, 4), runtime.initial_state(1)
+        decoder, state = GreedyDecoder(runtime.config.labels, 4), runtime.initial_state(1)
         events = []
         for column in line.columns:
             scores, state = runtime.run(column[None, None], state)
             events += decoder.step(scores[:, 0], column[None]).events
         scores, _ = runtime.run(np.zeros((4, 1, HEIGHT), np.uint8), state)
-        events += decoder.step_beyond(scores[:, 0]) + decoder.flush()
+        events += decoder.flush(scores[:, 0])
         assert found.text == decoder.text
         assert [(event.id, event.end, event.column) for event in found.events] == [
             (event.id, event.end, event.column) for event in events

@@ -23,7 +23,7 @@ from inkstream.model.data.batches import (
 )
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.split import parts
-from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import CheckpointError, ConfigError, DataError
 from inkstream.model.runtime import Runtime
 from inkstream.model.training import lines as line_data
@@ -281,12 +281,11 @@ def test_too_little_ink_is_refused() -> None:
 
 def transcribed(path: Path, columns: NDArray[np.uint8]) -> str:
     runtime = Runtime(read(path))
-    decoder = TranscriptDecoder(runtime.config.labels, runtime.config.flush_columns)
+    decoder = GreedyDecoder(runtime.config.labels, runtime.config.flush_columns)
     scores, state = runtime.run(columns[:, None], runtime.initial_state(1))
     decoder.step(scores[:, 0], columns)
     blank = np.zeros((runtime.config.flush_columns, 1, columns.shape[1]), np.uint8)
-    decoder.step_beyond(runtime.run(blank, state)[0][:, 0])
-    decoder.flush()
+    decoder.flush(runtime.run(blank, state)[0][:, 0])
     return decoder.text
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.decoding.greedy import TranscriptDecoder
+from inkstream.model.decoding.base import allowed_labels
 from inkstream.model.runtime import Runtime
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import Configured
@@ -61,7 +61,8 @@ class LineOracle(Oracle):
 
     @property
     def _answer(self) -> Message:
-        self._decoder.allow(self._settings.characters)
+        labels = self._net.config.labels
+        self._decoder.allowed = allowed_labels(labels, self._settings.characters)
         return {"text": self._decoder.text}
 
     def check(self, heard: Message, due: Message) -> None:
@@ -117,22 +118,21 @@ class LineOracle(Oracle):
         """Have the whole line read; `_said` is what follows from each of its items."""
         config = self._net.config
         decoder = decoder_for(SessionModel.of(self._net.metadata, LIMITS, LANGUAGES), self._told)
-        assert isinstance(decoder, TranscriptDecoder)
         self._decoder = decoder
         self._said: list[list[Message]] = []
         state = self._net.initial_state(1)
         blank = np.zeros((config.flush_columns, 1, config.column_height), np.uint8)
         for item in self._items:
-            self._decoder.allow(item.characters)
+            self._decoder.allowed = allowed_labels(config.labels, item.characters)
             if isinstance(item, Flush):
                 scores, state = self._net.run(blank, state)
-                events = self._decoder.step_beyond(scores[:, 0]) + self._decoder.flush()
+                events = self._decoder.flush(scores[:, 0])
                 self._said.append([spelt(message_of(event)) for event in events])
             else:
                 scores, state = self._net.run(item.pixels[None, None], state)
                 heard = self._decoder.step(scores[:, 0], item.pixels[None])
                 said = [spelt(message_of(event)) for event in heard.events]
-                shares = self._decoder.shares(scores[:, 0])[0]
+                shares = self._decoder.probabilities(scores[:, 0])[0]
                 ends = float(np.exp(scores[0, 0, -1]))
                 said.append({"shares": shares, "letter_end": ends, "text": heard.texts[0]})
                 self._said.append(said)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from inkstream.model.decoding.base import ClassifierDecoder
+from inkstream.model.decoding.classifier import ClassifierDecoder
 from inkstream.service.session.rewind import (
     SNAPSHOT_SPACING,
     AllowLabels,
