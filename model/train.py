@@ -28,6 +28,7 @@ from inkstream.model.training.config import TEACHER, ImageKnobs, Knobs, LineKnob
 from inkstream.model.training.digits import DigitsTask, TeacherTask, seeded
 from inkstream.model.training.lines import LineTask, start_from
 from inkstream.model.training.optim import make_optimisers
+from inkstream.model.training.resume import TEACHER_FOLDER, keep_options
 from inkstream.model.training.run_folder import STATE, RunFolder
 from inkstream.model.training.signals import Stop
 
@@ -75,6 +76,7 @@ def train(knobs: Knobs, place: Place) -> Path | None:
             second one at once.
     """
     started = time.monotonic()
+    keep_options(knobs, place)
     needed = run_before(knobs, place)
     if needed is not None:
         if train(*needed) is None:
@@ -95,7 +97,7 @@ def run_before(knobs: Knobs, place: Place) -> tuple[Knobs, Place] | None:
         return None
     if not knobs.teacher_share or place.teachers:
         return None
-    run = place.run / "teacher"
+    run = place.run / TEACHER_FOLDER
     own = {name: getattr(knobs, name) for name in ("seed", "held_out", "precision")}
     preset = dataclasses.replace(TEACHER, **own)
     resume = place.resume or (run / STATE).exists()

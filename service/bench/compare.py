@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
+import click
 from pydantic import TypeAdapter
 
 from inkstream.model import checkpoint
@@ -21,7 +22,7 @@ from inkstream.service.bench.report import Latency, Report, describe_machine
 START_TIMEOUT_S: Final = 60.0  # torch alone takes seconds to import on a busy machine
 STOP_TIMEOUT_S: Final = 10.0
 POLL_S: Final = 0.05
-MAX_SESSIONS: Final = 1000  # within the descriptors that a process may commonly open
+MAX_SESSIONS: Final = 1000  # of one client, of the server under test
 DIGIT_COLUMNS: Final = 28
 NO_TORCH: Final = "The afternoon server was left out: torch is not installed."
 ONE_RESULT: Final = '{"type":"configure","every":"message"}'
@@ -71,15 +72,23 @@ def compare(plan: Plan) -> Report:
     with ExitStack() as stack:
         ports = {name: stack.enter_context(serving(name, plan.model)) for name in names}
         ways = {name: way for name, way in WAYS.items() if way.server in ports}
+        paced = [name for name, way in ways.items() if way.n_columns == 1]
+        bar = click.progressbar(
+            length=plan.rounds * (1 + len(ways) + len(paced)), label="measuring", file=sys.stderr
+        )
+        stack.enter_context(bar)
         for _ in range(plan.rounds):
             for name, value in _kernels(plan).items():
                 rates.setdefault(name, []).append(value)
+            bar.update(1)
             for name, way in ways.items():
                 measured = _load(plan, way, ports[way.server], height)
                 rates.setdefault(name, []).append(measured.columns_per_s)
-            for name in (name for name, way in ways.items() if way.n_columns == 1):
+                bar.update(1)
+            for name in paced:
                 latency = _latency(plan, ways[name], ports[ways[name].server], height)
                 latencies.setdefault(name, []).append(latency)
+                bar.update(1)
     return Report(
         machine=describe_machine(),
         model=f"{metadata.name} {metadata.version} ({metadata.parameters:,} parameters)",
@@ -169,7 +178,7 @@ def _command(name: str, model: str, port: int) -> list[str]:
         "max-sessions-per-client": MAX_SESSIONS,
     }
     words = [f"--{flag}={value}" for flag, value in flags.items()]
-    return [sys.executable, "-m", "inkstream.service.cli.main", "serve", *words]
+    return [sys.executable, "-m", "inkstream", "serve", *words]
 
 
 def _wait_for(process: subprocess.Popen[bytes], name: str, port: int) -> None:

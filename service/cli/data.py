@@ -1,19 +1,21 @@
-"""`inkstream data`: read labelled ink once, tell what there is, and draw it."""
+"""`inkstream data`: read labelled ink once, show what there is, and draw it."""
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from inkstream.model.data import split
-from inkstream.model.data.ink_set import InkSet
-from inkstream.model.data.sources import ink_files
-from inkstream.model.data.sources import unipen as release
-from inkstream.model.data.statistics import Statistics, overview
-from inkstream.model.data.statistics import document as document_of_rules
 from inkstream.service.cli.options import PATH
+from inkstream.service.cli.outcome import outcome
+
+if TYPE_CHECKING:
+    from inkstream.model.data.ink_set import InkSet
+    from inkstream.model.data.split import Parts
+    from inkstream.model.data.statistics import Statistics
 
 
-@click.group(name="data")
+@click.group()
 def data() -> None:
     """Read labelled ink, and look at it.
 
@@ -21,19 +23,19 @@ def data() -> None:
     Examples:
       inkstream data unipen unipen-train.tar.xz     read the archive, once
       inkstream data unipen --plots plots/          draw what was read
-      inkstream data ink my_hand.jsonl              look at your own
+      inkstream data ink ink.jsonl                  look at your own
     """
 
 
 @data.command()
 @click.argument("source", type=PATH, required=False)
-@click.option("--plots", type=PATH, help="a folder for pictures: counts, samples, letters on ink")
-@click.option("--writers", type=PATH, help="a file for the table of who trains and who reports")
-@click.option("--rules", type=PATH, help="a file for the table of rules, and what each changed")
+@click.option("--plots", type=PATH, help="folder for pictures: counts, samples, letters on ink")
+@click.option("--writers", type=PATH, help="file for the table of writers and their parts")
+@click.option("--rules", type=PATH, help="file for the table of rules, and what each changed")
 def unipen(
     source: Path | None, plots: Path | None, writers: Path | None, rules: Path | None
 ) -> None:
-    """Read UNIPEN's training release and keep it for training; without SOURCE, what was kept.
+    """Read UNIPEN's training release and keep it for training; without SOURCE, show what was kept.
 
     SOURCE is its archive or unpacked folder (Zenodo record 1195803).
 
@@ -41,44 +43,62 @@ def unipen(
     Examples:
       inkstream data unipen unipen-train.tar.xz
       inkstream data unipen --plots plots/ --writers writers.tsv
-      inkstream data unipen --rules docs/data.md
+      inkstream data unipen --rules rules.md
     """
-    ink, census = release.read(source)
+    from inkstream.model.data import split, statistics
+    from inkstream.model.data.sources import unipen as release
+
     folder = release.cache_folder()
-    if source is not None:
-        release.keep(ink, census, folder)
-    _tell(ink, census, split.parts(ink), plots)
-    click.echo(f"kept in {folder}")
-    if writers is not None:
-        digest = split.write_table(split.part_of_writer(ink.writer_names), writers)
-        click.echo(f"written: {writers} (SHA-256 {digest})")
-    if rules is not None:
-        rules.write_text(document_of_rules(census, ink.digest))
-        click.echo(f"written: {rules}")
+    with outcome("the ink") as result:
+        ink, counts = release.read(source)
+        if source is not None:
+            release.keep(ink, counts, folder)
+        made = _show(ink, counts, split.parts(ink), plots)
+        if writers is not None:
+            digest = split.write_table(split.part_of_writer(ink.writer_names), writers)
+            made.append(f"{writers} (SHA-256 {digest})")
+        if rules is not None:
+            rules.write_text(statistics.document(counts, ink.digest))
+            made.append(rules)
+        result.complete(folder, *made, next_command="inkstream train lines")
 
 
-@data.command(name="ink")
+@data.command()
 @click.argument("source", type=PATH)
-@click.option("--plots", type=PATH, help="a folder for pictures: counts and samples")
-def any_ink(source: Path, plots: Path | None) -> None:
+@click.option("--plots", type=PATH, help="folder for pictures: counts and samples")
+def ink(source: Path, plots: Path | None) -> None:
     """Look at your own labelled ink before you train on it.
 
     SOURCE is an .inkml file, a .jsonl file, or a folder of such files. A line of JSON is
-    {"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name, or left out"}.
+
+    \b
+      {"strokes": [[[x, y], ...], ...], "label": "the text", "writer": "a name"}
+
+    x grows to the right and y downwards, in any unit; the writer may be left out.
 
     \b
     Example:
-      inkstream data ink my_hand.jsonl --plots plots/
+      inkstream data ink ink.jsonl --plots plots/
     """
-    found = ink_files.read(source)
-    _tell(found.ink, found.statistics, split.split_own_ink(found.ink, found.groups), plots)
+    from inkstream.model.data import split
+    from inkstream.model.data.sources import ink_files
+
+    with outcome("the counts") as result:
+        found = ink_files.read(source)
+        made = _show(
+            found.ink, found.statistics, split.split_own_ink(found.ink, found.groups), plots
+        )
+        following = f"inkstream train hand --data {shlex.quote(str(source))}"
+        result.complete("the counts above", *made, next_command=following)
 
 
-def _tell(ink: InkSet, census: Statistics, parts: split.Parts, plots: Path | None) -> None:
-    """Print what there is, and draw it when there is a folder for it."""
-    click.echo(f"{census}\n\n{overview(ink, parts)}\nSHA-256 of the ink: {ink.digest}")
-    if plots is not None:
-        from inkstream.model.plots.ink import draw_ink  # needs matplotlib
+def _show(ink: "InkSet", counts: "Statistics", parts: "Parts", plots: Path | None) -> list[object]:
+    """Print what there is, and draw it into `plots`; return the pictures."""
+    from inkstream.model.data.statistics import overview
 
-        for path in draw_ink(ink, ink.take(parts["train"]), plots):
-            click.echo(f"written: {path}")
+    click.echo(f"{counts}\n\n{overview(ink, parts)}\nSHA-256 of the ink: {ink.digest}")
+    if plots is None:
+        return []
+    from inkstream.model.plots.ink import draw_ink
+
+    return list(draw_ink(ink, ink.take(parts["train"]), plots))

@@ -1,32 +1,51 @@
-"""`inkstream evaluate digits`: the command line of the report on digits.
-
-`inkstream evaluate lines`: the command line of the report on lines.
-
-`inkstream evaluate language`: what a language model brings to a net that reads lines.
-
-`inkstream evaluate pages`: the command line of the report on pages.
-
-`inkstream evaluate`: what a net is worth, on writing that it has never seen.
-"""
+"""`inkstream evaluate`: measure models on writing that they have never seen."""
 
 import json
+import shlex
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from inkstream.model.checkpoint import find, read
-from inkstream.model.data.sources import mnist, unipen
-from inkstream.model.data.split import Part
-from inkstream.model.decoding import ngrams as languages
-from inkstream.model.evaluation.baselines import installed
-from inkstream.service.cli.evaluate_ink import ink
-from inkstream.service.cli.options import CHECKPOINT, DATA, PART, PATH, make_folders
+from inkstream.service.cli.options import CHECKPOINT, DATA, PART, PATH, Command, make_folders
+from inkstream.service.cli.outcome import outcome
 
-DIGITS_REPORT: Final = Path("docs/reports/digits")
+if TYPE_CHECKING:
+    from inkstream.model.data.split import Part
+
+REPORTS: Final = Path("runs/evaluate")
+COUNT: Final = click.IntRange(1)
+LIMIT: Final = click.option("--limit", type=COUNT, help="pieces of a category, or pages, at most")
+BASELINES: Final = click.option(
+    "--baselines", is_flag=True, help="read the same with RapidOCR and Tesseract"
+)
+DOCUMENT: Final = click.option(
+    "--document", type=PATH, help="the report for people  [a file in --out]"
+)
+MARGINS: Final = (0, 4, 8, 12)  # columns
 
 
-@click.command(name="digits")
+def out_option(name: str, contents: str) -> Callable[[Command], Command]:
+    """Return the option for the folder of a report."""
+    default = REPORTS / name
+    return click.option("--out", type=PATH, default=default, show_default=True, help=contents)
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure a model on writing that it has never seen, and draw what it knows.
+
+    All but digits need UNIPEN, read once by: inkstream data unipen ARCHIVE
+
+    \b
+    Examples:
+      inkstream evaluate digits
+      inkstream evaluate lines --checkpoint runs/hand
+    """
+
+
+@evaluate.command()
 @click.option(
     "--checkpoint",
     multiple=True,
@@ -35,8 +54,8 @@ DIGITS_REPORT: Final = Path("docs/reports/digits")
     help="name or path; the first is reported in full, others as seeds beside it",
 )
 @click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
-@click.option("--out", type=PATH, default=DIGITS_REPORT, show_default=True)
-def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> int:
+@out_option("digits", "folder for JSON and plots")
+def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> None:
     """Accuracy after each column, calibration, confusion and the worst mistakes, on MNIST's test.
 
     \b
@@ -49,171 +68,203 @@ def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> int:
     from inkstream.model.evaluation.digits import report
 
     make_folders(out)
-    made = report([find(name) for name in checkpoint], mnist.load("t10k", data))
-    made.save(out)
-    click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}")
-    return 0
+    with outcome("the report") as result:
+        made = report([find(name) for name in checkpoint], mnist.load("t10k", data))
+        made.save(out)
+        click.echo(f"{made.heading()}\n{made.table()}")
+        result.complete(out, next_command=_serve(checkpoint[0]))
 
 
-LINES_REPORT: Final = Path("docs/reports/lines")
-LINES_DOCUMENT: Final = Path("docs/accuracy.md")
-
-
-@click.command(name="lines")
+@evaluate.command()
 @CHECKPOINT
 @DATA
 @click.option("--mnist", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
 @PART
-@click.option("--limit", type=click.IntRange(1), help="pieces of a category at most")
-@click.option("--baselines", is_flag=True, help="read the same ink with RapidOCR and Tesseract")
+@LIMIT
+@BASELINES
 @click.option(
     "--adaptation",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="writers for whom the net is adapted with half of their words",
+    help="writers for whom the model is adapted with half of their words",
 )
 @click.option("--bidirectional", type=PATH, help="run folder of a bidirectional reference model")
-@click.option(
-    "--out", type=PATH, default=LINES_REPORT, show_default=True, help="for JSON and plots"
-)
-@click.option("--document", type=PATH, default=LINES_DOCUMENT, show_default=True, help="for people")
+@out_option("lines", "folder for JSON and plots")
+@DOCUMENT
 def lines(
     *,
-    part: Part,
+    checkpoint: str,
+    data: Path | None,
+    mnist: Path | None,
+    part: "Part",
     limit: int | None,
     baselines: bool,
     adaptation: int,
     bidirectional: Path | None,
     out: Path,
-    document: Path,
-    **places: Any,
-) -> int:
+    document: Path | None,
+) -> None:
     """Measure CER, letter ends, latency and calibration on the test writers.
 
-    Baselines, adaptation and a bidirectional reference model are measured where they are asked
-    for, else kept from the report in --out, if it is of the same weights, ink and pieces.
+    Baselines, adaptation and a bidirectional reference model are measured where they are asked for,
+    else kept from the report in --out, if it is of the same weights, ink and pieces.
 
     \b
     Examples:
       inkstream evaluate lines
       inkstream evaluate lines --baselines --adaptation 12 --bidirectional runs/both
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part validation --limit 300
-          --out /tmp/lines --document /tmp/lines/accuracy.md
     """
-    from inkstream.model.evaluation.lines import contents_of, report  # needs rapidfuzz
+    from inkstream.model import checkpoint as checkpoints
+    from inkstream.model.data.sources import mnist as digits
+    from inkstream.model.data.sources import unipen
+    from inkstream.model.evaluation.baselines import installed
+    from inkstream.model.evaluation.lines import contents_of, report
 
-    checkpoint = read(find(places["checkpoint"]), "transcriber")
+    document = document or out / "accuracy.md"
+    net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
     make_folders(out, document.parent)
-    ink, _ = unipen.read(places["data"])
-    digits = mnist.load("t10k", places["mnist"])
-    made = report(
-        checkpoint, ink, digits,
-        part=part, limit=limit, baselines=installed() if baselines else (),
-        n_writers=adaptation, reference=bidirectional, earlier=contents_of(out),
-    )  # fmt: skip
-    made.save(out, document)
-    click.echo(f"{made.heading()}\n{made.table()}\nwritten: {out}, {document}")
-    return 0
+    with outcome("the report") as result:
+        ink, _ = unipen.read(data)
+        made = report(
+            net, ink, digits.load("t10k", mnist),
+            part=part, limit=limit, baselines=installed() if baselines else (),
+            n_writers=adaptation, reference=bidirectional, earlier=contents_of(out),
+        )  # fmt: skip
+        made.save(out, document)
+        click.echo(f"{made.heading()}\n{made.table()}")
+        result.complete(out, document, next_command=_serve(checkpoint))
 
 
-REPORT: Final = Path("docs/reports/language")
+@evaluate.command()
+@CHECKPOINT
+@DATA
+@PART
+@click.option(
+    "--margin",
+    type=click.IntRange(0),
+    multiple=True,
+    default=MARGINS,
+    show_default=True,
+    help="columns that the pen must be ahead of a column before this is read",
+)
+@click.option("--words", type=COUNT, default=1000, show_default=True, help="at most")
+@click.option("--lines", type=COUNT, default=500, show_default=True, help="at most")
+@out_option("ink", "folder for JSON and plot")
+def ink(
+    *,
+    checkpoint: str,
+    data: Path | None,
+    part: "Part",
+    margin: tuple[int, ...],
+    words: int,
+    lines: int,
+    out: Path,
+) -> None:
+    """Letters that late strokes withdraw, against how far the pen is ahead of what is read.
+
+    \b
+    Example:
+      inkstream evaluate ink --part validation --words 100 --lines 20
+    """
+    from inkstream.model import checkpoint as checkpoints
+    from inkstream.model.data.sources import unipen
+    from inkstream.service.cli.replay import report
+
+    net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
+    make_folders(out)
+    with outcome("the report") as result:
+        limits = {"words": words, "lines": lines}
+        report(net, unipen.read(data)[0], part, margin, limits=limits, out=out)
+        result.complete(out, next_command=_serve(checkpoint))
 
 
-@click.command(name="language")
+@evaluate.command()
 @CHECKPOINT
 @click.option("--language", default="english", show_default=True, help="name or path")
 @DATA
 @PART
-@click.option("--limit", type=click.IntRange(1), help="pieces of a category at most")
-@click.option("--out", type=PATH, default=REPORT, show_default=True, help="for the JSON")
+@LIMIT
+@out_option("language", "folder for JSON and table")
 def language(
     *,
     checkpoint: str,
     language: str,
     data: Path | None,
-    part: Part,
+    part: "Part",
     limit: int | None,
     out: Path,
-) -> int:
+) -> None:
     """Errors with a language model and without it, of the same scores.
 
     \b
     Example:
-      inkstream evaluate language --part validation --limit 500 --out /tmp/language
+      inkstream evaluate language --part validation --limit 500
     """
-    from inkstream.model.evaluation.language import report  # needs the train extra
+    from inkstream.model import checkpoint as checkpoints
+    from inkstream.model.data.sources import unipen
+    from inkstream.model.decoding import ngrams
+    from inkstream.model.evaluation.language import report
     from inkstream.model.evaluation.report import figures
 
-    net = read(find(checkpoint), "transcriber")
+    net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
     make_folders(out)
-    ink, _ = unipen.read(data)
-    model = languages.load(language)
-    found = report(net, ink, model, part, limit)
-    (out / "report.json").write_text(json.dumps(found, indent=2) + "\n")
-    table = figures("language", found)
-    (out / "figures.md").write_text(table)
-    click.echo(f"{found['model']} {found['model_digest']}\ndata {found['data_digest']}, {part}")
-    click.echo(f"{table}written: {out}")
-    return 0
+    with outcome("the report") as result:
+        found = report(net, unipen.read(data)[0], ngrams.load(language), part, limit)
+        (out / "report.json").write_text(json.dumps(found, indent=2) + "\n")
+        table = figures("language", found)
+        (out / "figures.md").write_text(table)
+        click.echo(f"{found['model']} {found['model_digest']}\ndata {found['data_digest']}, {part}")
+        click.echo(table, nl=False)
+        following = f"inkstream recognize line.png --language {shlex.quote(language)}"
+        result.complete(out, next_command=following)
 
 
-PAGES_REPORT: Final = Path("docs/reports/pages")
-DOCUMENT: Final = Path("docs/pages.md")
-
-
-@click.command(name="pages")
+@evaluate.command()
 @CHECKPOINT
 @DATA
 @PART
-@click.option("--limit", type=click.IntRange(1), help="pages at most")
-@click.option("--baselines", is_flag=True, help="read the images with RapidOCR and Tesseract")
-@click.option(
-    "--out", type=PATH, default=PAGES_REPORT, show_default=True, help="for JSON and pictures"
-)
-@click.option("--document", type=PATH, default=DOCUMENT, show_default=True, help="for people")
+@LIMIT
+@BASELINES
+@out_option("pages", "folder for JSON and pictures")
+@DOCUMENT
 def pages(
     *,
     checkpoint: str,
     data: Path | None,
-    part: Part,
+    part: "Part",
     limit: int | None,
     baselines: bool,
     out: Path,
-    document: Path,
-) -> int:
+    document: Path | None,
+) -> None:
     """Errors of pages against the same ink as strokes, and lines found (scan extra too).
 
     \b
     Examples:
       inkstream evaluate pages --baselines
-      inkstream evaluate pages --part validation --limit 20 --out /tmp/pages
-          --document /tmp/pages.md
+      inkstream evaluate pages --part validation --limit 20
     """
+    from inkstream.model import checkpoint as checkpoints
+    from inkstream.model.data.sources import unipen
+    from inkstream.model.evaluation.baselines import installed
     from inkstream.model.evaluation.pages import report
-    from inkstream.model.evaluation.report import figures  # needs rapidfuzz
+    from inkstream.model.evaluation.report import figures
 
-    net = read(find(checkpoint), "transcriber")
+    document = document or out / "pages.md"
+    net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
     make_folders(out, document.parent)
-    ink, _ = unipen.read(data)
-    others = installed() if baselines else []
-    made = report(net, ink, part=part, limit=limit, baselines=others)
-    made.save(out, document)
-    found = made.contents
-    click.echo(f"{found['model']} {found['model_digest']}\ndata {found['data_digest']}, {part}\n")
-    click.echo(f"{figures('pages', found)}\nwritten: {out}, {document}")
-    return 0
+    with outcome("the report") as result:
+        ink, _ = unipen.read(data)
+        others = installed() if baselines else []
+        made = report(net, ink, part=part, limit=limit, baselines=others)
+        made.save(out, document)
+        found = made.contents
+        click.echo(f"{found['model']} {found['model_digest']}\ndata {found['data_digest']}, {part}")
+        click.echo(f"\n{figures('pages', found)}")
+        result.complete(out, document, next_command="inkstream recognize page.jpg --page")
 
 
-@click.group(name="evaluate")
-def evaluate() -> None:
-    """Measure a net on writing it has never seen, and draw what it knows.
-
-    \b
-    Example:
-      inkstream evaluate digits --out docs/reports/digits
-    """
-
-
-for command in (digits, lines, ink, language, pages):
-    evaluate.add_command(command)
+def _serve(checkpoint: str) -> str:
+    return f"inkstream serve --models {shlex.quote(checkpoint)}"

@@ -1,53 +1,61 @@
-"""The command line. Heavy modules are imported by the command that needs them, so help is instant.
+"""Run the command line `inkstream COMMAND`.
 
-Exit codes: 0 all went well, 1 something failed (said in one line on standard error), 2 the command
-was not understood, 130 interrupted. A reader that leaves early, such as `head`, is no error.
+The module of a command is imported when the command is used, and imports what it needs when it
+runs: so help is instant. Exit codes: 0 all went well; 1 something failed, and one line on standard
+error says what; 2 the command line was not understood; 3 the time that `--minutes` gave was over
+before the work was done; 130 interrupted. A reader that closes early, such as `head`, is no error.
 """
 
-import dataclasses
 import importlib
-import math
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from inkstream.service.cli.options import CHARACTERS
-from inkstream.service.cli.recognize import recognize
-
-DEFAULT_URL: Final = "ws://127.0.0.1:8000"
-MAX_SHOWN: Final = 12  # labels that a model's line names
-EXTRAS: Final = {"cv2": "scan"} | dict.fromkeys(  # which one brings a package
-    ("torch", "onnx", "matplotlib", "tqdm", "safetensors", "rapidfuzz", "wordfreq"), "train"
-)
+COMMANDS: Final = {  # each is a module of this package and a function in it
+    "recognize": "Read images and ink here, without a server.",
+    "stream": "Send an image through a server and watch the answer grow.",
+    "serve": "Serve WebSocket streams and REST.",
+    "models": "List models, their measured figures, and language models.",
+    "train": "Train a model (train extra).",
+    "evaluate": "Measure a model on writing it has never seen (train extra).",
+    "data": "Read labelled ink and look at it (train extra).",
+    "bench": "Measure how fast the service is on this machine.",
+}
+# What the extra `train` brings, each by the name by which Python and pip know it.
+TRAIN: Final = (
+    "jinja2", "matplotlib", "onnx", "rapidfuzz", "safetensors", "torch", "tqdm", "wordfreq",
+)  # fmt: skip
+CPU_TORCH: Final = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
 INTERRUPTED: Final = 130  # what shells expect after Ctrl-C: 128 + SIGINT
 
 
 def main() -> None:
-    """Entry point of `inkstream`."""
+    """Run the command line of this process, and end it."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # whoever began us has closed it
+        if getattr(sys, name) is None:  # the calling process has closed it
             nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
             setattr(sys, name, nowhere)
     sys.exit(run(sys.argv[1:]))
 
 
 def run(args: Sequence[str]) -> int:
-    """Run one command line and return its exit code; errors become one line each."""
+    """Run one command line and return its exit code; write an error as one line."""
     from inkstream.model.errors import InkstreamError
 
     try:
-        code = cli.main(list(args), prog_name="inkstream", standalone_mode=False)
+        code = cli.main(list(args), prog_name="inkstream", standalone_mode=False, obj=args)
         sys.stdout.flush()
     except click.Abort as error:
-        if isinstance(error.__cause__, EOFError):  # click thinks of a prompt, and we have none
+        if isinstance(error.__cause__, EOFError):  # click expects it of a prompt, and we have none
             raise error.__cause__ from None
         return INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # click leaves by the latter when a pipe was closed
+    except (BrokenPipeError, SystemExit):  # click raises the latter when a pipe was closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more goes there
         return 0
     except NoArgsIsHelpError as error:
@@ -56,21 +64,57 @@ def run(args: Sequence[str]) -> int:
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "inkstream"
         return _fail(f"{error.format_message()} (see {where} --help)", 2)
-    except (click.ClickException, InkstreamError, OSError) as error:
+    except (click.ClickException, InkstreamError, OSError, ModuleNotFoundError) as error:
         return _fail(_text(error), 1)
     return code if isinstance(code, int) else 0
 
 
 def _text(error: Exception) -> str:
-    """What to say of an error; the system's own ones without their numbers."""
+    """Return what an error says, of the system's errors without their numbers."""
+    if isinstance(error, ModuleNotFoundError):
+        if error.name not in TRAIN:
+            raise error
+        return _install_hint(error.name)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return error.message if isinstance(error, click.ClickException) else str(error)
 
 
+def _install_hint(package: str) -> str:
+    """Return how to install a package of the extra `train`, and others of it that are missing.
+
+    Packages are named, not the extra: no index has inkstream, so pip would not find it there.
+    """
+    missing = [name for name in TRAIN if name == package or find_spec(name) is None]
+    hint = f"{package} is not installed, which this command needs: pip install {' '.join(missing)}"
+    if "torch" in missing:
+        hint += f" (first {CPU_TORCH}, unless you want CUDA's gigabytes)"
+    return hint
+
+
 def _fail(message: str, code: int) -> int:
     click.echo(f"inkstream: {' '.join(message.split())}", err=True)
     return code
+
+
+class Commands(click.Group):
+    """Commands in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return their names."""
+        return list(self.commands)
+
+
+class LazyCommand(click.Command):
+    """A command whose module is imported when it is used; `help` is for the list of commands."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], *more: Any, **named: Any
+    ) -> click.Context:
+        """Import the command, and let it parse its arguments."""
+        module = importlib.import_module(f"inkstream.service.cli.{self.name}")
+        command: click.Command = getattr(module, str(self.name))
+        return command.make_context(info_name, args, *more, **named)
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -81,246 +125,28 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
         context.exit()
 
 
-@click.group()
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
+    "-V",
     "--version",
     is_flag=True,
     is_eager=True,
     expose_value=False,
     callback=_print_version,
-    help="print the version and stop",
+    help="Print the version and stop.",
 )
 def cli() -> None:
     """Read handwriting while it is being written.
 
     \b
     Start here:
-      inkstream serve                      serve on 127.0.0.1:8000
-      inkstream stream examples/7.png      watch an answer grow, column by column
-      inkstream recognize examples/?.png   read images, no server needed
+      inkstream serve                  serve on http://127.0.0.1:8000, and a page to write on
+      inkstream stream digit.png       watch an answer grow, column by column
+      inkstream recognize line.png     read an image, no server needed
+
+    inkstream COMMAND --help shows the options and examples of a command.
     """
 
 
-class SettingsCommand(click.Command):
-    """A command with one flag for each setting, made from `Settings` when it is needed."""
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Own parameters first, then the settings in the order of their class."""
-        from inkstream.service.settings import Settings
-
-        flags = [_flag(name, field) for name, field in Settings.model_fields.items()]
-        own = super().get_params(ctx)
-        return [*own[:-1], *flags, *own[-1:]]  # --help stays last
-
-
-def _flag(name: str, field: Any) -> click.Option:
-    """The flag of one setting; its text is checked by `Settings`, like the environment's."""
-    flag = "--" + name.replace("_", "-")
-    default = field.get_default(call_default_factory=True)
-    if isinstance(default, bool):
-        return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=field.description)
-    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    text = field.description if shown in (None, "") else f"{field.description}  [{shown}]"
-    return click.Option([flag, name], metavar="VALUE", help=text)
-
-
-@cli.command(cls=SettingsCommand)
-@click.option("--print-settings", is_flag=True, help="print what holds, as a TOML file, and stop")
-def serve(print_settings: bool, **flags: str | bool | None) -> int:
-    """Serve WebSocket streams and REST.
-
-    Each setting may also come from the environment (INKSTREAM_PORT=9000) or from a TOML file
-    (--config). Flags win. A list is written with commas.
-
-    \b
-    Examples:
-      inkstream serve --port 9000 --log-format json
-      INKSTREAM_API_KEYS=one,two inkstream serve --host 0.0.0.0
-      inkstream serve --print-settings > inkstream.toml
-    """
-    from inkstream.model.errors import ConfigError
-    from inkstream.service.settings import Settings
-
-    given = {name: value for name, value in flags.items() if value is not None}
-    try:
-        settings = Settings.load(**given)
-    except ConfigError as error:
-        raise click.UsageError(str(error), click.get_current_context()) from None
-    if print_settings:
-        click.echo(settings.render(), nl=False)
-        return 0
-    from inkstream.service.server.process import serve as serve_until_stopped
-
-    return serve_until_stopped(settings)
-
-
-cli.add_command(recognize)
-
-
-@cli.command()
-@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="the server")
-@click.option("--model", help="model to ask for  [what suits the image: see above]")
-@click.option("--key", help="API key, where the server wants one")
-@CHARACTERS
-@click.option("--language", help="language model of the server to read lines with")
-@click.option("--pattern", metavar="REGEX", help="regular expression that lines fulfil")
-@click.option(
-    "--pace",
-    type=click.FloatRange(0, 10_000),
-    metavar="MS",
-    help="milliseconds between columns  [in a terminal 60, for lines 15; else 0]",
-)
-@click.option(
-    "--plain",
-    is_flag=True,
-    help="a line for each column and event, as in a pipe or a small terminal",
-)
-def stream(
-    *,
-    image: Path,
-    url: str,
-    model: str | None,
-    key: str | None,
-    characters: str | None,
-    language: str | None,
-    pattern: str | None,
-    pace: float | None,
-    plain: bool,
-) -> None:
-    """Send an image through a server, column by column, and watch the answer grow.
-
-    IMAGE may be a file of ink, .jsonl or .inkml, whose strokes are sent. Without --model ink, an
-    image at least twice as wide as high, and one with --language or --pattern are read by the net
-    lines, if the server has it, all else by the server's first.
-
-    \b
-    Examples:
-      inkstream stream examples/7.png
-      inkstream stream examples/hello.png --language english
-      inkstream stream examples/hello.jsonl
-      inkstream stream examples/3.png --pace 200
-      inkstream stream scan.jpg --url wss://ink.example.org --key KEY
-    """
-    from inkstream.service.cli.stream import show
-    from inkstream.service.client.conversation import NoConnectionError
-
-    if pace is not None and math.isnan(pace):
-        raise click.BadParameter("nan is no pace, expected a number", param_hint="--pace")
-    plain = plain or not sys.stdout.isatty()
-    said = {"characters": characters, "language_model": language, "pattern": pattern}
-    hints = {name: value for name, value in said.items() if value is not None}
-    try:
-        show(image, url, model, key, hints, pace_ms=pace, plain=plain, output=sys.stdout)
-    except NoConnectionError as error:
-        raise click.ClickException(f"{error}; start a server with: inkstream serve") from None
-
-
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
-@click.option(
-    "--weights",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="folder to look in  [the one that came with inkstream]",
-)
-def models(as_json: bool, weights: Path | None) -> None:
-    """List the nets that lie here, what was measured of each, and the language models.
-
-    \b
-    Examples:
-      inkstream models
-      inkstream models --weights runs/ --json
-    """
-    import json
-
-    from inkstream.model import checkpoint
-
-    folder = weights or checkpoint.WEIGHTS_FOLDER
-    found = sorted(folder.rglob(f"*{checkpoint.SUFFIX}"))
-    if not found:
-        raise click.ClickException(f"no models in {folder}")
-    for path in found:
-        read = checkpoint.read(path)
-        metadata = read.metadata
-        if as_json:
-            described = {"path": str(path), **checkpoint.describe(read)}
-            click.echo(json.dumps(described, ensure_ascii=False))
-        else:
-            labels = metadata.config.labels
-            known = " ".join(labels) if len(labels) <= MAX_SHOWN else f"{len(labels)} labels"
-            click.echo(
-                f"{metadata.name} {metadata.version}: {metadata.config.kind} of {known},"
-                f" {metadata.parameters:,} parameters, trained on {metadata.data}  ({path})"
-            )
-            for name, share in read.metrics.items():
-                click.echo(f"  {name.replace('_', ' ')} {share:.2%}")
-    _list_languages(folder, as_json=as_json)
-
-
-def _list_languages(folder: Path, *, as_json: bool) -> None:
-    import json
-
-    from inkstream.model.decoding.ngrams import SUFFIX, Language
-
-    for path in sorted(folder.rglob(f"*{SUFFIX}")):
-        language = Language.load(path)
-        about = dataclasses.asdict(language.about)
-        if as_json:
-            described = {"path": str(path), **about, "n_grams": len(language)}
-            click.echo(json.dumps(described, ensure_ascii=False))
-        else:
-            click.echo(
-                f"{about['name']}: language model of {len(about['characters'])} characters,"
-                f" {len(language):,} n-grams up to {about['order']} long  ({path})"
-            )
-
-
-_FORWARDED: Final = {"ignore_unknown_options": True, "help_option_names": []}
-
-
-@cli.command(context_settings=_FORWARDED)
-@click.argument("args", nargs=-1, type=click.UNPROCESSED)
-def train(args: tuple[str, ...]) -> int:
-    """Train a net (train extra). Example: inkstream train digits --minutes 60"""
-    return _forward("inkstream.service.cli.train", "train", args)
-
-
-@cli.command(context_settings=_FORWARDED)
-@click.argument("args", nargs=-1, type=click.UNPROCESSED)
-def evaluate(args: tuple[str, ...]) -> int:
-    """Measure a net and draw plots (train extra). Example: inkstream evaluate digits"""
-    return _forward("inkstream.service.cli.evaluate", "evaluate", args)
-
-
-@cli.command(context_settings=_FORWARDED)
-@click.argument("args", nargs=-1, type=click.UNPROCESSED)
-def data(args: tuple[str, ...]) -> int:
-    """Read labelled ink (train extra). Example: inkstream data unipen unipen-train.tar.xz"""
-    return _forward("inkstream.service.cli.data", "data", args)
-
-
-@cli.command(context_settings=_FORWARDED)
-@click.argument("args", nargs=-1, type=click.UNPROCESSED)
-def bench(args: tuple[str, ...]) -> int:
-    """Measure speed on this machine (train extra). Example: inkstream bench --rounds 1"""
-    return _forward("inkstream.service.bench.command", "command", args)
-
-
-def _forward(module: str, name: str, args: Sequence[str]) -> int:
-    """Hand the rest of the line to a command whose module is imported only now."""
-    context = click.get_current_context()
-    try:
-        command: click.Command = getattr(importlib.import_module(module), name)
-        code = command.main(list(args), prog_name=context.command_path, standalone_mode=False)
-    except ModuleNotFoundError as error:
-        if error.name not in EXTRAS:
-            raise
-        name = error.name
-        raise click.ClickException(
-            f"{name} is not installed; it comes with: pip install 'inkstream[{EXTRAS[name]}]'"
-        ) from None
-    return code if isinstance(code, int) else 0
-
-
-if __name__ == "__main__":
-    main()
+for _name, _help in COMMANDS.items():
+    cli.add_command(LazyCommand(_name, help=_help))

@@ -1,206 +1,421 @@
-"""Draws in a terminal how an answer grows: the ink that has come, and what the net believes.
+"""Draw in a terminal how an answer grows: the ink that was read, and what the model makes of it.
 
-Two rows of pixels share one line of text by half blocks, so a pixel is about square. Under each
-column of a digit stands the label that led when it arrived, as bright as it was probable: a ribbon
-that shows at a glance from where on the net was sure. Under a line stands each letter where it was
-found. Pure: strings come out, nothing is printed here.
+A view holds what is shown of a stream, as rows of cells. A `Screen` draws rows over the rows before
+them, and writes only cells that changed: 4 MB of escapes for a line of writing are 30 kB then. Two
+pixels share one cell by half blocks, so a pixel is about square. Below each column of a digit
+stands the label that led when the column was read; below a line stands each letter where it was
+found; both are coloured by their probability. `show` streams to a server and writes all this.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Final, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.config import ModelConfig
+from inkstream.model.errors import DataError, InkstreamError
+from inkstream.model.preprocess.columns import digit_columns, line_columns
+from inkstream.model.preprocess.ink import flatten, rasterise
+from inkstream.model.preprocess.strokes import framed, stroke_columns
+from inkstream.service.cli.files import Piece, holds_ink, holds_line, pieces
+from inkstream.service.cli.options import LINES, need_lines
+from inkstream.service.client import Stream, connect_sync
+from inkstream.service.client.conversation import Result
+from inkstream.service.protocol.errors import ModelUnknownError
 from inkstream.service.protocol.events import Event, Spelling, Word
+from inkstream.service.protocol.server_messages import Ready
+
+Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
+Cell = tuple[str, str]  # SGR parameters, "" for none; one character
+Row = Sequence[Cell]
 
 HIDE_CURSOR: Final = "\x1b[?25l"
 SHOW_CURSOR: Final = "\x1b[?25h"
 RESET: Final = "\x1b[0m"
-CLEAR_LINE: Final = "\x1b[K"
+
+BLANK: Final = ("", " ")
+LEADING: Final = "1;33"  # bold yellow: ahead, not yet settled
+SETTLED: Final = "1;32"  # bold green
+DIM: Final = "2"
+SURE_FROM: Final = 0.95  # probability
 
 DARKEST_GREY: Final = 233  # the 256-colour palette has 24 greys, 232..255
 GREYS: Final = 22
 BAR_CELLS: Final = 24
 EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
-PERCENT_CELLS: Final = 9  # of a bar's number and the spaces beside it
 MARGIN: Final = "  "
-DIGIT_ROWS: Final = 4  # beside the ink, that of the cursor among them
-LINE_ROWS: Final = 6
-SURE: Final = 0.95  # from this probability on an answer is drawn as settled
-
-LEADS: Final = "\x1b[1;33m"  # bold yellow: ahead, not yet sure
-SETTLED: Final = "\x1b[1;32m"  # bold green
-OTHERS: Final = "\x1b[2m"  # dim
+DIGIT_PACE_MS: Final = 60.0  # a digit takes less than two seconds: slow enough to follow
+LINE_PACE_MS: Final = 15.0  # and a word one or two
+FRAME_S: Final = 1 / 25  # the shortest time between two pictures
+MOST_SHRINK: Final = 3  # pixels of a long line that share one: letters remain legible
 
 
-def has_room(
-    width: int, height: int, column_height: int, labels: Sequence[str], *, is_line: bool
-) -> bool:
-    """Whether a screen of so many cells and lines holds a picture, which is drawn over itself."""
-    rows = (column_height + 1) // 2 + (LINE_ROWS if is_line else DIGIT_ROWS)
-    bars = max(map(len, labels)) + BAR_CELLS + PERCENT_CELLS
-    cells = 1 if is_line else 2 * len(MARGIN) + column_height + bars  # a line shows its end
-    return height >= rows and width >= cells
+class Screen:
+    """Rows of cells in a terminal. The cursor stands below them."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+
+    def draw(self, rows: Iterable[Row]) -> str:
+        """Return what to write so that the terminal shows `rows` in the place of those before."""
+        up = f"\x1b[{len(self._rows)}A\r" if self._rows else ""
+        pairs = list(zip_longest(self._rows, rows, fillvalue=()))
+        self._rows = [row for _, row in pairs]
+        return up + "".join(f"{_changes(before, row)}\n" for before, row in pairs)
 
 
-class Drawing:
-    """One stream on the screen, redrawn in place after every result.
+def _changes(before: Row, row: Row) -> str:
+    """Return what turns one row of the terminal into another."""
+    parts, position, style = [], 0, ""
+    for x, (old, new) in enumerate(zip_longest(before, row, fillvalue=BLANK)):
+        if old == new:
+            continue
+        if x != position:
+            parts.append(f"\x1b[{x + 1}G")
+        if new[0] != style:
+            style = new[0]
+            parts.append(f"\x1b[0;{style}m" if style else RESET)
+        parts.append(new[1])
+        position = x + 1
+    return "".join(parts) + (RESET if style else "")
+
+
+class DigitView:
+    """The ink of a digit, a bar for each label, and the label that led after each column.
 
     Args:
-        columns: [T, H] uint8, 0 = paper, 255 = ink: all that will be sent.
-        labels: the model's K labels; with more than fit beside the ink, the best are shown.
+        columns: all that will be sent.
+        labels: of the model; with more than fit beside the ink, the most probable are shown.
+        size: cells and rows of the terminal.
     """
 
-    def __init__(self, columns: NDArray[np.uint8], labels: Sequence[str]) -> None:
-        self._columns = columns
-        self._labels = tuple(labels)
-        self._ribbon: list[str] = []
-        self._lines = 0
+    def __init__(self, columns: Columns, labels: Sequence[str], size: tuple[int, int]) -> None:
+        self._ink = ink_rows(columns)
+        self._labels = labels
+        self._label_cells = max(map(len, labels))
+        width = 2 * len(MARGIN) + len(columns) + len(self._bar("", 0))
+        self.fits = width <= size[0] and len(self._ink) + 4 <= size[1]  # with the cursor's row
+        self._leaders: list[tuple[str, float]] = []
+        self._probabilities: dict[str, float] = {}
 
-    def update(self, column: int, probabilities: Mapping[str, float]) -> str:
-        """The picture once `column` (0-based) is answered; overwrites the picture before."""
-        while len(self._ribbon) <= column:  # a merged result stands for the columns it covers
-            self._ribbon.append(ribbon_cell(probabilities))
-        ink = ink_lines(self._columns[: column + 1], len(self._columns))
-        bars = self._bars(probabilities, len(ink))
-        lines = [
-            "",
-            *(f"{MARGIN}{left}{MARGIN}{right}" for left, right in zip(ink, bars, strict=True)),
-        ]
-        lines += [f"{MARGIN}{''.join(self._ribbon)}{RESET}", ""]
-        above, self._lines = self._lines, len(lines)
-        return redrawn(lines, above)
+    def add(self, result: Result) -> list[str]:
+        """Take the next result; return it as one line: `column 17  7 97.21 %  9 1.90 %`."""
+        self._probabilities = result.probabilities
+        leader = result.label, result.probabilities[result.label]
+        while len(self._leaders) <= result.column:  # a merged result stands for what it covers
+            self._leaders.append(leader)
+        best = sorted(result.probabilities.items(), key=lambda item: -item[1])[:3]
+        return [f"column {result.column:>3}" + "".join(f"  {k} {p:7.2%}" for k, p in best)]
 
-    def _bars(self, probabilities: Mapping[str, float], n_lines: int) -> list[str]:
-        """One bar a label, centred in `n_lines` lines."""
-        shown = [label for label in self._labels if label in probabilities]
-        if len(shown) > n_lines:
-            shown = sorted(shown, key=lambda label: -probabilities[label])[:n_lines]
-        best = max(probabilities, key=lambda label: probabilities[label])
-        width = max(len(label) for label in shown)
-        bars = []
+    def rows(self) -> list[Row]:
+        """Return the ink so far with the bars beside it, and the leaders below."""
+        n_columns, width = len(self._leaders), len(self._ink[0])
+        bars = self._bars(len(self._ink))
+        picture: list[Row] = [[]]
+        for ink, bar in zip(self._ink, bars, strict=True):
+            blank = [BLANK] * (width - n_columns)
+            picture.append([*cells(MARGIN), *ink[:n_columns], *blank, *cells(MARGIN), *bar])
+        leaders = [(confidence_style(p), label[0]) for label, p in self._leaders]
+        return [*picture, [*cells(MARGIN), *leaders], []]
+
+    def _bars(self, n_rows: int) -> list[Row]:
+        """Return one bar for each label, in the middle of `n_rows` rows."""
+        known = self._probabilities
+        shown = [label for label in self._labels if label in known]
+        if len(shown) > n_rows:
+            shown = sorted(shown, key=lambda label: -known[label])[:n_rows]
+        best = max(known, key=known.__getitem__, default="")
+        rows: list[Row] = []
         for label in shown:
-            colour = lead_colour(probabilities[label]) if label == best else OTHERS
-            cells = bar(probabilities[label])
-            bars.append(f"{colour}{label:>{width}} {cells} {probabilities[label]:7.2%}{RESET}")
-        above = (n_lines - len(bars)) // 2
-        return [""] * above + bars + [""] * (n_lines - above - len(bars))
+            style = confidence_style(known[label]) if label == best else DIM
+            rows.append(cells(self._bar(label, known[label]), style))
+        above = (n_rows - len(rows)) // 2
+        return [[]] * above + rows + [[]] * (n_rows - above - len(rows))
+
+    def _bar(self, label: str, probability: float) -> str:
+        return f"{label:>{self._label_cells}} {bar(probability)} {probability:7.2%}"
+
+    def summary(self) -> str:
+        """Return the answer, and the column from which on it was settled."""
+        label, probability = self._leaders[-1]
+        text = f"{MARGIN}{label}  {probability:.2%} after {len(self._leaders)} columns"
+        since = sure_since(self._leaders)
+        return text if since is None else f"{text}, sure since column {since + 1}"
 
 
-class LineDrawing:
-    """A line of writing on the screen, redrawn in place after every result.
+class LineView:
+    """A line of writing, each letter below its ink, and the text.
 
     Args:
-        columns: [T, H] uint8, 0 = paper, 255 = ink: all that will be sent.
-        width: cells of the screen; of a longer line its end is shown.
+        columns: all that will be sent.
+        size: cells and rows of the terminal. A line that is wider is drawn smaller; where even that
+            is too wide, its picture goes on at the left. The text goes over several rows.
     """
 
-    def __init__(self, columns: NDArray[np.uint8], width: int) -> None:
-        self._columns = columns
-        self._width = max(1, width - 2 * len(MARGIN))
-        self._ribbon: dict[int, tuple[int, str]] = {}  # id of a letter and it in colour, by column
-        self._lines = 0
+    def __init__(self, columns: Columns, size: tuple[int, int]) -> None:
+        self._width = max(2, size[0] - 2 * len(MARGIN))
+        self._scale = min(MOST_SHRINK, -(-len(columns) // self._width))
+        self._ink = ink_rows(shrunk(columns, self._scale))
+        self._text_rows = size[1] - len(self._ink) - 5  # beside the blank rows and the cursor's
+        self.fits = self._text_rows >= 1
+        self._letters: dict[int, tuple[int, Cell]] = {}  # by cell: a letter's id, how it is drawn
+        self._n_columns, self.text = 0, ""
 
-    def update(self, n_columns: int, text: str, events: Sequence[Event]) -> str:
-        """The picture once so many columns are answered; overwrites the picture before."""
+    def add(self, result: Result) -> list[str]:
+        """Take the next result; return it and its events as lines."""
+        lines = self.update(result.column + 1, result.text or "", result.events)
+        return [*lines, f"column {result.column:>4}  {self.text}"]
+
+    def update(self, n_columns: int, text: str, events: Iterable[Event]) -> list[str]:
+        """Take what is known after `n_columns` columns; return the events as lines."""
+        self._n_columns, self.text = n_columns, text
+        lines = []
         for event in events:
+            lines.append(event_line(event))
             if not isinstance(event, Word):
-                place = (event.start + event.end - 1) // 2
-                while place in self._ribbon:
-                    place += 1
-                drawn = f"{lead_colour(event.confidence)}{event.char}{RESET}"
-                self._ribbon[place] = event.id, drawn
-        first = max(0, n_columns - self._width)
-        shown = min(self._width, len(self._columns))
-        ink = ink_lines(self._columns[first:n_columns], shown)
-        ribbon = "".join(self._ribbon.get(x, (0, " "))[1] for x in range(first, n_columns))
-        lines = ["", *ink, ribbon, "", text[-self._width :], ""]
-        above, self._lines = self._lines, len(lines)
-        return redrawn([f"{MARGIN}{line}" for line in lines], above)
+                x = (event.start + event.end - 1) // 2 // self._scale
+                while x in self._letters:
+                    x += 1
+                self._letters[x] = event.id, (confidence_style(event.confidence), event.char)
+        return lines
 
-    def withdraw(self, letters: int) -> None:
-        """Take away the letters from this id on."""
-        self._ribbon = {x: known for x, known in self._ribbon.items() if known[0] < letters}
+    def withdraw(self, n_letters: int) -> None:
+        """Forget all letters but the first `n_letters`."""
+        self._letters = {x: own for x, own in self._letters.items() if own[0] < n_letters}
+
+    def rows(self) -> list[Row]:
+        """Return ink, letters and text."""
+        end = -(-self._n_columns // self._scale)
+        page = self._width // 2
+        first = max(0, -(-(end - self._width) // page) * page)
+        letters = [self._letters.get(x, (0, BLANK))[1] for x in range(first, end)]
+        starts = range(0, max(1, len(self.text)), self._width)
+        text = [cells(self.text[start : start + self._width]) for start in starts]
+        ink = [row[first:end] for row in self._ink]
+        rows = [[], *ink, letters, [], *text[-self._text_rows :], []]
+        return [[*cells(MARGIN), *row] for row in rows]
+
+    def summary(self) -> str:
+        """Return the text."""
+        return f"{MARGIN}{self.text}"
 
 
-def ink_lines(columns: NDArray[np.uint8], width: int) -> list[str]:
-    """Columns [n, H] as lines of half blocks, blank from there up to `width` cells."""
+def ink_rows(columns: Columns) -> list[Row]:
+    """Return columns [T, H] as rows of half blocks, two pixels in each cell."""
     if columns.shape[1] % 2:
         columns = np.pad(columns, ((0, 0), (0, 1)))
-    shades = DARKEST_GREY + columns.astype(int) * GREYS // 255  # [n, H]
-    blank = " " * (width - len(columns))
-    lines = []
-    for upper, lower in zip(shades.T[::2], shades.T[1::2], strict=True):
-        cells = (f"\x1b[38;5;{a};48;5;{b}m▀" for a, b in zip(upper, lower, strict=True))
-        lines.append("".join(cells) + RESET + blank)
-    return lines
+    greys = (DARKEST_GREY + columns.astype(int) * GREYS // 255).T.tolist()  # [H, T]
+    return [
+        [(f"38;5;{above};48;5;{below}", "▀") for above, below in zip(*pair, strict=True)]
+        for pair in zip(greys[::2], greys[1::2], strict=True)
+    ]
 
 
-def redrawn(lines: Sequence[str], above: int) -> str:
-    """Lines over a picture of so many lines."""
-    up = f"\x1b[{above}A\r" if above else ""
-    return up + "".join(f"{line}{CLEAR_LINE}\n" for line in lines)
+def shrunk(columns: Columns, scale: int) -> Columns:
+    """Return columns [T, H] `scale` times smaller both ways; thin strokes stay dark."""
+    length, height = (-(-size // scale) for size in columns.shape)
+    padding = ((0, length * scale - len(columns)), (0, height * scale - columns.shape[1]))
+    blocks = np.pad(columns, padding).reshape(length, scale, height, scale)
+    smaller: Columns = blocks.max(axis=(1, 3))
+    return smaller
+
+
+def cells(text: str, style: str = "") -> list[Cell]:
+    """Return text as cells."""
+    return [(style, character) for character in text]
+
+
+def bar(probability: float) -> str:
+    """Return a bar, exact to an eighth of a cell."""
+    full, rest = divmod(round(probability * BAR_CELLS * 8), 8)
+    return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(BAR_CELLS)
+
+
+def confidence_style(probability: float) -> str:
+    """Return green for a settled answer, yellow for one that leads, dim for less than half."""
+    if probability >= SURE_FROM:
+        return SETTLED
+    return LEADING if probability >= 0.5 else DIM
 
 
 def event_line(event: Event) -> str:
-    """One event as one line of text: `letter       o  96.20%  columns 61..73  (a 2.10%)`."""
-    said = event.text if isinstance(event, Word) else event.char
-    others = ", ".join(
-        f"{other.text if isinstance(other, Spelling) else other.char} {other.p:.2%}"
-        for other in event.alternatives
-    )
-    line = (
-        f"{event.type:<11}  {said}  {event.confidence:.2%}  columns {event.start}..{event.end - 1}"
-    )
-    return f"{line}  ({others})" if others else line
+    """Return an event as a line: `letter       o  96.20%  columns 61..73  (a 2.10%)`.
 
-
-def rewound_line(column: int, text: str) -> str:
-    """A way back that ink brought as one line of text: `rewound      to column 61  hel`."""
-    return f"{'rewound':<11}  to column {column}  {text}"
-
-
-def plain_line(column: int, probabilities: Mapping[str, float], n_best: int = 3) -> str:
-    """One result as one line of text, for pipes and files: `column 17  7 97.21 %  9 1.90 %`."""
-    best = sorted(probabilities.items(), key=lambda item: -item[1])[:n_best]
-    return f"column {column:>3}" + "".join(f"  {label} {p:7.2%}" for label, p in best)
-
-
-def bar(probability: float, cells: int = BAR_CELLS) -> str:
-    """A bar of `cells` characters, exact to an eighth of one."""
-    eighths = round(probability * cells * 8)
-    full, rest = divmod(eighths, 8)
-    return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(cells)
-
-
-def lead_colour(probability: float) -> str:
-    """Green when the leading answer is settled, yellow while it is not."""
-    return SETTLED if probability >= SURE else LEADS
-
-
-def ribbon_cell(probabilities: Mapping[str, float]) -> str:
-    """The leading label's first character, coloured by how far it leads."""
-    label = max(probabilities, key=lambda label: probabilities[label])
-    if probabilities[label] >= SURE:
-        return f"{RESET}{SETTLED}{label[0]}"
-    return f"{RESET}{LEADS if probabilities[label] >= 0.5 else OTHERS}{label[0]}"
-
-
-def summary(leaders: Sequence[tuple[str, float]]) -> str:
-    """What came out in the end and since when, from the leader after each column."""
-    label, probability = leaders[-1]
-    said = f"{MARGIN}{label}  {probability:.2%} after {len(leaders)} columns"
-    since = sure_since(leaders)
-    return said if since is None else f"{said}, sure since column {since + 1}"
+    The confidence of a word is a product and no probability to read, so it is left out.
+    """
+    if isinstance(event, Word):
+        shown = event.text
+        others = [other.text for other in event.alternatives if isinstance(other, Spelling)]
+    else:
+        shown = f"{event.char}  {event.confidence:.2%}"
+        others = [f"{other.char} {other.p:.2%}" for other in event.alternatives]
+    line = f"{event.type:<11}  {shown}  columns {event.start}..{event.end - 1}"
+    return f"{line}  ({', '.join(others)})" if others else line
 
 
 def sure_since(leaders: Sequence[tuple[str, float]]) -> int | None:
-    """The column (0-based) from which on the last answer led with at least `SURE`, or None."""
+    """Return the column (0-based) from which on the last answer led with `SURE_FROM`, or None."""
     since = None
     for column, (label, probability) in enumerate(leaders):
-        if label != leaders[-1][0] or probability < SURE:
+        if label != leaders[-1][0] or probability < SURE_FROM:
             since = None
         elif since is None:
             since = column
     return since
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Writing:
+    """One digit or line."""
+
+    columns: Columns  # as they are drawn
+    strokes: Sequence[NDArray[np.float64]] = ()  # that are sent; if none, the columns
+
+
+def show(
+    image: Path,
+    url: str,
+    model: str | None,
+    key: str | None,
+    hints: Mapping[str, Any],
+    *,
+    pace_ms: float | None,
+    plain: bool,
+    output: TextIO,
+) -> None:
+    """Stream `image` to the server at `url`, and write to `output` what it answers.
+
+    Args:
+        image: an image, or a file of ink, whose pieces are sent one after the other.
+        model: of the server; None takes what suits the image if the server has it, else its first.
+        hints: fields of `configure`.
+        pace_ms: milliseconds between two columns; None is slow enough to follow, or 0 if plain.
+        plain: lines of text, as where the terminal has no room for a picture.
+
+    Raises `DataError`, which names it, if the image or a piece of ink cannot be read, and
+    `ServiceError` as `connect_sync` does and for hints that the server refuses.
+    """
+    suiting = LINES if model is None and (need_lines(hints) or holds_line(image)) else None
+    with _connected(url, key, model, suiting) as stream:
+        if hints:
+            stream.configure(**hints)
+        transcribes, size = stream.ready.model.kind == "transcriber", shutil.get_terminal_size()
+        for number, writing in enumerate(_writings(image, stream.ready)):
+            if number:
+                stream.reset()
+            view: DigitView | LineView = (
+                LineView(writing.columns, size)
+                if transcribes
+                else DigitView(writing.columns, stream.ready.labels, size)
+            )
+            screen = None if plain or not view.fits else Screen()
+            usual_ms = 0.0 if screen is None else LINE_PACE_MS if transcribes else DIGIT_PACE_MS
+            pace_s = (usual_ms if pace_ms is None else pace_ms) / 1000
+            with _cursor_hidden(output, screen is not None):
+                _show_writing(stream, writing, view, screen, pace_s=pace_s, output=output)
+            output.write(f"{view.summary()}\n")
+
+
+def _show_writing(
+    stream: Stream,
+    writing: Writing,
+    view: DigitView | LineView,
+    screen: Screen | None,
+    *,
+    pace_s: float,
+    output: TextIO,
+) -> None:
+    """Send one writing, and write what is answered: as pictures, or without a screen as text."""
+    drawn_s, rewound = 0.0, stream.rewound
+    for result in _paced(stream, writing, pace_s):
+        lines = []
+        if isinstance(view, LineView) and stream.rewound not in (None, rewound):
+            rewound = stream.rewound
+            view.withdraw(rewound.letters)
+            lines = [f"{'rewound':<11}  to column {rewound.column}  {rewound.text or ''}"]
+        lines += view.add(result)
+        if screen is None:
+            _write(output, "".join(f"{line}\n" for line in lines))
+        elif time.monotonic() - drawn_s >= FRAME_S:
+            drawn_s = time.monotonic()
+            _write(output, screen.draw(view.rows()))
+    if isinstance(view, LineView):
+        flushed = stream.flush()
+        lines = view.update(flushed.columns, flushed.text or "", flushed.events)
+        if screen is None:
+            _write(output, "".join(f"{line}\n" for line in lines))
+    if screen is not None:
+        _write(output, screen.draw(view.rows()))
+
+
+def _writings(file: Path, ready: Ready) -> Iterator[Writing]:
+    """Yield what an image holds, or each piece of a file of ink, for a server's model."""
+    for name, piece in pieces(file) if holds_ink(file) else [(str(file), None)]:
+        try:
+            if isinstance(piece, InkstreamError):
+                raise piece
+            yield _image(file, ready) if piece is None else _ink(piece, ready)
+        except InkstreamError as error:
+            raise DataError(f"{name}: {error}") from error
+
+
+def _image(file: Path, ready: Ready) -> Writing:
+    to_columns = line_columns if ready.model.kind == "transcriber" else digit_columns
+    return Writing(to_columns(file, ready.column_height))
+
+
+def _ink(piece: Piece, ready: Ready) -> Writing:
+    if ready.model.kind == "classifier":  # which reads an image of the whole ink
+        config = ModelConfig(ready.labels, column_height=ready.column_height)
+        return Writing(stroke_columns(piece.strokes, config, piece.height))
+    strokes = framed(piece.strokes, ready.column_height, piece.height)
+    return Writing(rasterise(*flatten(strokes), ready.column_height), strokes)
+
+
+@contextmanager
+def _connected(
+    url: str, key: str | None, model: str | None, suiting: str | None
+) -> Iterator[Stream]:
+    """Connect to the model that suits, if the server has it, else to `model`."""
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(connect_sync(url, model=suiting or model, key=key))
+        except ModelUnknownError:
+            if suiting is None:
+                raise
+            stream = stack.enter_context(connect_sync(url, model=model, key=key))
+        yield stream
+
+
+def _paced(stream: Stream, writing: Writing, pace_s: float) -> Iterator[Result]:
+    """Yield the results, `pace_s` after each other; a column is sent when its turn comes."""
+    sent: Iterable[Iterator[Result]] = map(stream.send, writing.columns)
+    if writing.strokes:
+        strokes = [stroke.tolist() for stroke in writing.strokes]
+        sent = [stream.ink(strokes, stream.ready.column_height, pause=True)]
+    for results in sent:
+        for result in results:
+            yield result
+            time.sleep(pace_s)
+
+
+def _write(output: TextIO, text: str) -> None:
+    output.write(text)
+    output.flush()
+
+
+@contextmanager
+def _cursor_hidden(output: TextIO, wanted: bool) -> Iterator[None]:
+    """Hide the cursor while the block draws."""
+    output.write(HIDE_CURSOR * wanted)
+    try:
+        yield
+    finally:
+        output.write(SHOW_CURSOR * wanted)

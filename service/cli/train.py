@@ -1,59 +1,70 @@
-"""`inkstream train`: the command lines of the training module.
-
-torch and its kin are imported by the commands, not by their help.
-"""
+"""`inkstream train`: train models. PyTorch is imported by the commands, not by their help."""
 
 import dataclasses
 import json
+import shlex
 import signal
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
-from inkstream.model.training.config import PRESETS, Device, Place
+from inkstream.model.training.config import PRESETS, Device, Knobs, Place
 from inkstream.service.cli.options import PATH, make_folders
+from inkstream.service.cli.outcome import outcome
 
 RUNS: Final = Path("runs")
+TIME_IS_OVER: Final = 3  # exit code
 Command = Callable[..., Any]
 
-WORDS: Final = {  # for knobs that are no numbers
-    "optimiser": "of hidden matrices; AdamW moves the rest",
+WORDS: Final = {  # for options that are no numbers
+    "optimiser": "of hidden matrices; AdamW updates the rest",
     "precision": "of products",
     "bidirectional": "also read from the end: a reference model, which cannot stream",
 }
+IMAGES: Final = (
+    "a folder with one folder of images for each class, a CSV file of label and pixels, or a folder"
+    " of MNIST's IDX files  [MNIST, fetched once]"
+)
+INK: Final = "your own labelled ink: .jsonl, .inkml or a folder of them"
+NEXT: Final = {  # what one does with what was made
+    "digits": "inkstream evaluate digits --checkpoint {made}",
+    "teacher": "inkstream train digits --teacher {run}",
+    "lines": "inkstream evaluate lines --checkpoint {made}",
+    "hand": "inkstream serve --models {made}",
+}
 
 
-@click.group(name="train")
+@click.group()
 def train() -> None:
-    """Train a net.
+    """Train a model.
+
+    A run can be stopped with Ctrl-C and resumed: --run and --resume suffice, since the run folder
+    keeps the options. Exit code 3 says that the time of --minutes was over before the end.
 
     \b
     Examples:
-      inkstream train digits --minutes 60     stop after an hour, and save
-      inkstream train digits --resume         go on exactly there
-      inkstream train lines --resume --cycles 4   beyond its end: one cycle more
-      inkstream train digits --data letters/ --run runs/letters   your own images, a folder each
-      inkstream train document                the book chapter's example
+      inkstream train digits --minutes 60       stop after an hour, and save
+      inkstream train digits --resume           go on exactly there
+      inkstream train lines --resume --cycles 4 go on beyond the end: one cycle more
+      inkstream train digits --data letters/ --run runs/letters   your own images
+      inkstream train hand --data ink.jsonl     one person's handwriting
     """
 
 
-IMAGES: Final = (
-    "a folder with one folder of images a class, a CSV of label and pixels, or a folder of MNIST's"
-    " IDX files  [MNIST, fetched once]"
-)
-INK: Final = (
-    "your own ink: .jsonl, .inkml or a folder of them; or UNIPEN's archive  [what was kept of it]"
-)
-
-
-def place_options(data_words: str, *, data_required: bool = False) -> Callable[[Command], Command]:
-    """Where a run reads and writes, and how long it may take."""
-    options = (
-        click.option("--threads", type=int, default=0, help="of the processor  [torch's choice]"),
+def run_options(task: str, data: str) -> Callable[[Command], Command]:
+    """Add the options of a run, and one for each field of the task's configuration."""
+    preset = PRESETS[task]
+    options = [
+        click.option("--run", type=PATH, default=RUNS / task, show_default=True, help="run folder"),
+        click.option("--resume", is_flag=True, help="go on where the run folder stands"),
+        click.option("--data", type=PATH, help=data),
+        click.option("--minutes", type=float, help="stop and save after so long"),
         click.option(
             "--device",
             type=click.Choice(typing.get_args(Device)),
@@ -61,49 +72,39 @@ def place_options(data_words: str, *, data_required: bool = False) -> Callable[[
             show_default=True,
             help="where to compute",
         ),
-        click.option("--resume", is_flag=True, help="go on where the run folder stands"),
-        click.option("--minutes", type=float, help="stop and save after so long"),
-        click.option("--data", type=PATH, required=data_required, help=data_words),
-        click.option("--run", type=PATH, help="run folder  [runs/ and the command's name]"),
-    )
+        click.option("--threads", type=int, default=0, help="of the processor  [torch's choice]"),
+    ]
+    for field in dataclasses.fields(preset):
+        flag, choices = "--" + field.name.replace("_", "-"), typing.get_args(field.type)
+        if field.name != "task":
+            options.append(
+                click.option(
+                    f"{flag}/--no-{flag[2:]}" if field.type is bool else flag,
+                    type=click.Choice(choices) if choices else field.type,
+                    default=getattr(preset, field.name),
+                    show_default=True,
+                    help=field.metadata.get("words", WORDS.get(field.name)),
+                )
+            )
 
     def decorate(command: Command) -> Command:
-        for option in options:
+        for option in reversed(options):
             command = option(command)
         return command
 
     return decorate
 
 
-def knob_options(task: str) -> Callable[[Command], Command]:
-    """A flag for each knob, with the preset's value as its default."""
-
-    def decorate(command: Command) -> Command:
-        for field in reversed(dataclasses.fields(PRESETS[task])):
-            if field.name == "task":
-                continue
-            flag = "--" + field.name.replace("_", "-")
-            choices = typing.get_args(field.type)
-            command = click.option(
-                f"{flag}/--no-{flag[2:]}" if field.type is bool else flag,
-                type=click.Choice(choices) if choices else field.type,
-                default=getattr(PRESETS[task], field.name),
-                show_default=True,
-                help=field.metadata.get("words", WORDS.get(field.name)),
-            )(command)
-        return command
-
-    return decorate
-
-
 @train.command()
-@place_options(IMAGES)
 @click.option(
-    "--teacher", type=PATH, multiple=True, help="run folder of a net to learn from, once for each"
-)
-@knob_options("digits")
-def digits(teacher: tuple[Path, ...], **options: Any) -> int:
-    """Train the causal LSTM that is served; without --teacher it trains one first.
+    "--teacher", "teachers", type=PATH, multiple=True,
+    help="run folder of a model to learn from, once for each",
+)  # fmt: skip
+@run_options("digits", IMAGES)
+def digits(**options: Any) -> int:
+    """Train the causal LSTM that is served; without --teacher it trains a teacher first.
+
+    The time of the teacher counts towards --minutes, and only a finished run makes a model.
 
     \b
     Examples:
@@ -111,12 +112,11 @@ def digits(teacher: tuple[Path, ...], **options: Any) -> int:
       inkstream train digits --data my_letters/ --teacher-share 0 --held-out 200 --epochs 10 \\
           --run runs/letters
     """
-    return _train("digits", options, teachers=teacher)
+    return _train("digits", options)
 
 
 @train.command()
-@place_options(IMAGES)
-@knob_options("teacher")
+@run_options("teacher", IMAGES)
 def teacher(**options: Any) -> int:
     """Train a convolutional net that sees the whole image, for `train digits` to learn from.
 
@@ -128,11 +128,12 @@ def teacher(**options: Any) -> int:
 
 
 @train.command()
-@place_options(INK)
 @click.option("--init", type=PATH, help="begin with these weights: a run folder, a name or a path")
-@knob_options("lines")
-def lines(init: Path | None, **options: Any) -> int:
-    """Train the causal net that reads lines of handwriting.
+@run_options("lines", f"{INK}; or UNIPEN's archive  [what was kept of it]")
+def lines(**options: Any) -> int:
+    """Train the causal model that reads lines of handwriting.
+
+    `inkstream train hand --help` shows the format of your own ink.
 
     \b
     Examples:
@@ -141,11 +142,10 @@ def lines(init: Path | None, **options: Any) -> int:
       inkstream train lines --init lines --steps 9000 --cycles 1 --run runs/on
       inkstream train lines --init lines --bidirectional --steps 5000 --cycles 1 --run runs/both
     """
-    return _train("lines", options, init=init)
+    return _train("lines", options)
 
 
 @train.command()
-@place_options("your own ink: .jsonl, .inkml or a folder of them", data_required=True)
 @click.option(
     "--init",
     type=PATH,
@@ -153,81 +153,117 @@ def lines(init: Path | None, **options: Any) -> int:
     show_default=True,
     help="begin with these weights: a run folder, a name or a path",
 )
-@knob_options("hand")
-def hand(init: Path, **options: Any) -> int:
-    """Teach a net one person's hand: some minutes, and a hundred words or more.
+@run_options("hand", INK)
+def hand(**options: Any) -> int:
+    """Adapt a model to one person's handwriting: some minutes, and a hundred words or more.
+
+    The data are InkML, or a JSON object on each line, whose writer may be left out:
+
+    \b
+      {"strokes": [[[x, y], ...], ...], "label": "the text", "writer": "a name"}
+
+    x grows to the right and y downwards, in any unit. `inkstream data ink FILE` shows what is read.
 
     \b
     Examples:
-      inkstream train hand --data my_hand.jsonl
-      inkstream serve --models runs/hand/lines.onnx
+      inkstream train hand --data ink.jsonl
+      inkstream serve --models runs/hand
     """
-    return _train("hand", options, init=init)
+    if options["data"] is None and not options["resume"]:
+        raise click.UsageError("Missing option '--data'.", click.get_current_context())
+    return _train("hand", options)
 
 
-def _train(task: str, options: dict[str, Any], **more: Any) -> int:
-    names = {field.name for field in dataclasses.fields(Place)}
-    place = {name: value for name, value in options.items() if name in names} | more
-    knobs = {name: value for name, value in options.items() if name not in names}
-    run = place.pop("run") or RUNS / task
-    chosen = dataclasses.replace(PRESETS[task], **knobs), Place(run=run, **place)
+def _train(task: str, options: dict[str, Any]) -> int:
+    """Train a model, and say what was made."""
+    source = click.get_current_context().get_parameter_source
+    given = {name for name in options if source(name) is ParameterSource.COMMANDLINE}
+    of_run = {field.name for field in dataclasses.fields(Place)}
+    recipe = {name: value for name, value in options.items() if name not in of_run}
+    config: Knobs = dataclasses.replace(PRESETS[task], **recipe)
+    run = Place(**{name: value for name, value in options.items() if name in of_run})
     from inkstream.model.train import train as train_net
+    from inkstream.model.training.resume import resumed, saved_state
 
+    if run.resume:
+        config, run = resumed(config, run, given)
+    folder = shlex.quote(str(run.run))
+    with outcome("the trained model") as result:
+        try:
+            with _interruptible():
+                made = train_net(config, run)
+        finally:
+            state = saved_state(run.run)
+            if state is not None:
+                result.made = [state]
+                result.next_command = f"inkstream train {task} --run {folder} --resume"
+        if made is None:
+            of_teacher = state is not None and state.parent != run.run
+            during = " while its teacher was trained" if of_teacher else ""
+            result.missing = f"the trained model: the time was over{during}"
+            return TIME_IS_OVER
+        following = NEXT[task].format(made=shlex.quote(str(made)), run=folder)
+        if options.get("bidirectional"):
+            following = f"inkstream evaluate lines --bidirectional {folder}"
+        result.complete(made, next_command=following)
+    return 0
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt for SIGINT, which shells let background jobs ignore, and SIGTERM."""
     came: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         came.append(number)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGINT):  # shells let background jobs ignore Ctrl-C
+    for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, interrupt)
     try:
-        made = train_net(*chosen)
+        yield
     except RuntimeError as error:
         if not came:
             raise
         # Python waits for threads by a lock that an interrupt may leave open; it then complains.
         raise KeyboardInterrupt from error
-    if made is None:
-        click.echo(f"the time was up; go on with: inkstream train {task} --run {run} --resume")
-    else:
-        click.echo(made)
-    return 0
 
 
 @train.command()
 @click.option(
-    "--text", type=PATH, multiple=True, help="a UTF-8 file of lines, as often as they are written"
+    "--text", "files", type=PATH, multiple=True, help="a UTF-8 file of lines, in any number"
 )
-@click.option("--arpa", type=PATH, help="a model of characters to convert instead, as of KenLM")
-@click.option("--text-weight", type=float, default=10.0, show_default=True, help="of these lines")
+@click.option("--arpa", type=PATH, help="convert a model of characters instead, e.g. of KenLM")
+@click.option(
+    "--text-weight", "weight", type=float, default=10.0, show_default=True, help="of these lines"
+)
 @click.option("--english/--no-english", default=True, help="words and made-up sentences of English")
 @click.option("--order", type=click.IntRange(2, 9), default=6, show_default=True, help="characters")
 @click.option(
     "--most", type=click.IntRange(1000), default=600_000, show_default=True, help="n-grams kept"
 )
-@click.option("--out", type=PATH, default=Path("runs/english.ngrams"), show_default=True)
-def language(
-    *, text: tuple[Path, ...], arpa: Path | None, text_weight: float, english: bool, **options: Any
-) -> int:
-    """Count characters of a language, for a net that reads lines to follow.
+@click.option("--out", type=PATH, default=RUNS / "english.ngrams", show_default=True)
+def language(*, files: tuple[Path, ...], arpa: Path | None, out: Path, **options: Any) -> None:
+    """Count the characters of a language, for a model that reads lines.
 
     \b
     Examples:
       inkstream train language
       inkstream train language --text letters.txt --out runs/mine.ngrams
       inkstream train language --arpa kenlm.arpa.gz --out runs/kenlm.ngrams
-      inkstream recognize line.png --model lines --language runs/mine.ngrams
+      inkstream recognize line.png --language runs/mine.ngrams
     """
     from inkstream.model.training.ngrams import convert_arpa, train_language
 
-    if arpa is not None:
-        if text:
-            raise click.UsageError("--arpa and --text exclude each other")
-        click.echo(convert_arpa(arpa, options["out"]))
-        return 0
-    click.echo(train_language(text, text_weight, english=english, **options))
-    return 0
+    if arpa is not None and files:
+        raise click.UsageError("--arpa and --text exclude each other")
+    with outcome(f"the language model {out}") as result:
+        if arpa is not None:
+            click.echo(convert_arpa(arpa, out))
+        else:
+            click.echo(train_language(files, out=out, **options))
+        following = f"inkstream recognize line.png --language {shlex.quote(str(out))}"
+        result.complete(out, next_command=following)
 
 
 @train.command()
@@ -235,8 +271,8 @@ def language(
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--out", type=PATH, help="a JSON file for the test accuracy")
-def document(data: Path | None, epochs: int, seed: int, out: Path | None) -> int:
-    """Train the book chapter's example as it stands there, and tell its test accuracy.
+def document(data: Path | None, epochs: int, seed: int, out: Path | None) -> None:
+    """Train the book chapter's example as it stands there, and print its test accuracy.
 
     \b
     Example:
@@ -246,8 +282,10 @@ def document(data: Path | None, epochs: int, seed: int, out: Path | None) -> int
 
     if out is not None:
         make_folders(out.parent)
-    accuracy = train_document(data, epochs, seed)
-    if out is not None:
-        found = {"test_accuracy": accuracy, "epochs": epochs, "seed": seed}
-        out.write_text(json.dumps(found) + "\n")
-    return 0
+    with outcome("the test accuracy") as result:
+        accuracy = train_document(data, epochs, seed)
+        if out is not None:
+            found = {"test_accuracy": accuracy, "epochs": epochs, "seed": seed}
+            out.write_text(json.dumps(found) + "\n")
+        made = "the figures above" if out is None else out
+        result.complete(made, next_command="inkstream train digits")

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples"
 DIGITS: Final = EXAMPLES / "?.png"  # a pattern: one digit each
-INKSTREAM: Final = [sys.executable, "-m", "inkstream.service.cli.main"]
+INKSTREAM: Final = [sys.executable, "-m", "inkstream"]
 
 
 def inkstream(*args: object, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -43,6 +44,25 @@ def terminal(*args: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
             yield process, ours
     finally:
         os.close(ours)
+
+
+def screen(text: str) -> list[str]:
+    """Return the rows that a terminal shows after it got `text`, without colours."""
+    rows, x, y = [""], 0, 0
+    for number, command, character in re.findall(r"\x1b\[\??([\d;]*)([A-Za-z])|([^\x1b])", text):
+        if command == "A":
+            y -= int(number)
+        elif command == "G":
+            x = int(number) - 1
+        elif character == "\r":
+            x = 0
+        elif character == "\n":
+            y += 1
+            rows += [""] * (y == len(rows))
+        elif character:
+            rows[y] = rows[y].ljust(x)[:x] + character + rows[y][x + 1 :]
+            x += 1
+    return [row.rstrip() for row in rows[: y + 1]][:-1]
 
 
 def read_all(end: int) -> str:

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from inkstream.service.bench import compare, kernels
-from inkstream.service.bench.command import command
 from inkstream.service.bench.load import MASK, Connection, Load, LoadError, frame, ink, put
 from inkstream.service.bench.report import Report
+from inkstream.service.cli.main import cli
 from tests.helpers import builders
 
 RESULT = b'{"type":"result","epoch":0,"column":0,"probabilities":{"a":1.000000}}'
@@ -136,7 +136,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     path = builders.checkpoint(folder / "tiny.onnx").path
     words = ["--model", str(path), "--sessions", "2", "--seconds", "0.5", "--rounds", "1"]
     words += ["--json", str(folder / "bench.json"), "--plot", str(folder / "bench.png")]
-    ended = CliRunner().invoke(command, words)
+    ended = CliRunner().invoke(cli, ["bench", *words])
     assert ended.exit_code == 0, ended.output
     figures = json.loads((folder / "bench.json").read_text("utf-8"))
     return Report(**figures), ended.output, folder

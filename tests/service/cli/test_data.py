@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from inkstream.model.data.sources import unipen
 from inkstream.model.errors import DataError
-from inkstream.service.cli.data import data
+from inkstream.service.cli.main import cli
 from tests.helpers.command_line import ROOT, inkstream, one_line
 
 LABELS = {
@@ -39,7 +39,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def invoke(*arguments: str | Path, command: str = "unipen") -> Result:
-    return CliRunner().invoke(data, [command, *map(str, arguments)])
+    return CliRunner().invoke(cli, ["data", command, *map(str, arguments)])
 
 
 def test_what_is_read_is_counted_by_donor_reason_rule_and_part(release: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_table_of_writers_is_written(release: Path) -> None:
     table = (release / "writers.tsv").read_text().splitlines()
     assert len(table) == 20
     assert sum(line.startswith("test\tsta/") for line in table) == 2
-    assert f"written: {release / 'writers.tsv'} (SHA-256 " in told.output
+    assert f"{release / 'writers.tsv'} (SHA-256 " in told.stderr
 
 
 def test_the_rules_are_written_with_what_each_did(release: Path) -> None:
@@ -105,7 +105,7 @@ def test_the_rules_are_written_with_what_each_did(release: Path) -> None:
     assert f"80 pieces, SHA-256 `{unipen.read()[0].digest}`" in document
     assert "| marks closed up | `so .` becomes `so.`, of donors " in document
     assert "| quality BAD | so says the release | 20 | sta |" in document
-    assert f"written: {release / 'data.md'}" in told.output
+    assert told.stderr.splitlines()[-2].endswith(f", {release / 'data.md'}")
 
 
 def test_every_rule_that_the_document_names_says_what_it_does() -> None:
@@ -120,7 +120,8 @@ def test_pictures_are_drawn(release: Path) -> None:
     names = ["donors", "sizes", "symbols", "characters", "words", "lines", "letters"]
     paths = [release / "plots" / f"{name}.png" for name in names]
     assert told.exception is None
-    assert [f"written: {path}" for path in paths] == told.output.splitlines()[-8:-1]
+    made = ", ".join(map(str, [unipen.cache_folder(), *paths]))
+    assert told.stderr.splitlines()[-2:] == [f"made:    {made}", "next:    inkstream train lines"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 

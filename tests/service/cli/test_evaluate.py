@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from inkstream.service.cli.evaluate import lines
+from inkstream.service.cli.main import cli
 from tests.helpers import builders
 from tests.helpers.small_ink_set import ALL_KINDS, ink
 
@@ -22,7 +23,7 @@ def test_evaluating_lines_prints_the_figures_and_writes_the_report(
     out, document = tmp_path / "lines", tmp_path / "accuracy.md"
     where = ["--out", str(out), "--document", str(document)]
     chosen = ["--checkpoint", str(net), "--part", "validation", "--limit", "3"]
-    result = CliRunner().invoke(lines, [*chosen, *where])
+    result = CliRunner().invoke(cli, ["evaluate", "lines", *chosen, *where])
     assert result.exception is None, result.output
     assert (out / "figures.md").read_text() in result.output
     written = json.loads((out / "report.json").read_text())

@@ -9,8 +9,9 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.cli.evaluate_ink import ink as evaluate_ink
-from inkstream.service.cli.evaluate_ink import replay
+from inkstream.service.cli.evaluate import ink as evaluate_ink
+from inkstream.service.cli.main import cli
+from inkstream.service.cli.replay import replay
 from tests.helpers import builders
 from tests.helpers.single_session import Lone, message
 from tests.helpers.small_ink_set import ALL_KINDS, ink
@@ -62,7 +63,7 @@ def test_evaluating_ink_prints_the_figures_and_writes_report_and_plot(
     net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
     chosen = ["--checkpoint", str(net), "--part", "validation", "--words", "3", "--lines", "2"]
     margins = ["--margin", "0", "--margin", "6", "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(evaluate_ink, [*chosen, *margins])
+    result = CliRunner().invoke(cli, ["evaluate", "ink", *chosen, *margins])
     assert result.exception is None, result.output
     written = json.loads((tmp_path / "out" / "report.json").read_text())
     assert written["part"] == "validation"

@@ -16,7 +16,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import InkstreamError
 from inkstream.model.recognizer import load
 from inkstream.service.cli import main as cli
-from inkstream.service.cli.folder import Task, read_folder
+from inkstream.service.cli.offline import Reader, read_into
 from tests.helpers.command_line import one_line
 from tools.pages import EXAMPLES, encoded, page
 
@@ -55,19 +55,19 @@ def test_a_folder_is_read_in_processes_and_a_bad_file_spoils_nothing(
 def test_what_was_read_is_not_read_again_and_what_failed_is(
     scans: Path, tmp_path: Path, tiny_lines: Checkpoint
 ) -> None:
-    out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page=False)
+    out, reader = tmp_path / "out.jsonl", Reader(str(tiny_lines.path), {}, page=False)
     kept = json.dumps({"image": str(scans / "a.png"), "text": "kept as it was"})
     failed = json.dumps({"image": str(scans / "bad.png"), "error": "gone", "code": "bad_image"})
     torn = '{"image": "' + str(scans / "deep" / "b.png") + '", "te'
     out.write_text(f"{kept}\n{failed}\n{torn}")
     (scans / "bad.png").write_bytes((EXAMPLES / "hello.png").read_bytes())
     paths = sorted(scans.rglob("*.png"))
-    assert read_folder(paths, out, task, processes=1)
+    assert read_into(out, paths, reader, processes=1)
     told = lines(out)
     assert told["a.png"]["text"] == "kept as it was"
     assert told["bad.png"]["text"] == told["b.png"]["text"] != ""
     before = out.read_bytes()
-    assert read_folder(paths, out, task, processes=1)
+    assert read_into(out, paths, reader, processes=1)
     assert out.read_bytes() == before
 
 
@@ -77,8 +77,8 @@ def test_pages_are_read_in_folders_too(tmp_path: Path, tiny_lines: Checkpoint) -
     for seed in (1, 2):
         (folder / f"{seed}.png").write_bytes(encoded(page(seed=seed, n_lines=3).image, "PNG"))
     out = tmp_path / "out.jsonl"
-    task = Task(str(tiny_lines.path), {}, page=True)
-    assert read_folder(sorted(folder.iterdir()), out, task, processes=1)
+    reader = Reader(str(tiny_lines.path), {}, page=True)
+    assert read_into(out, sorted(folder.iterdir()), reader, processes=1)
     for line in lines(out).values():
         assert len(line["lines"]) == 3
         assert all(len(own["box"]) == 4 for own in line["lines"])
@@ -91,9 +91,9 @@ def test_ink_in_a_folder_is_read_piece_by_piece_and_not_again(
     stroke = [[0, 0], [40, 60], [90, 5]]
     piece = json.dumps({"strokes": [stroke]})
     (scans / "ink.jsonl").write_text(f"{piece}\n{{}}\n{piece}\n")
-    out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page=False)
+    out, reader = tmp_path / "out.jsonl", Reader(str(tiny_lines.path), {}, page=False)
     paths = sorted(path for path in scans.rglob("*") if path.is_file())
-    assert not read_folder(paths, out, task, processes=2)
+    assert not read_into(out, paths, reader, processes=2)
     told = lines(out)
     assert told.keys() == {"a.png", "b.png", "ink.jsonl:1", "ink.jsonl:2", "ink.jsonl:3"}
     assert told["ink.jsonl:1"]["text"] == load(tiny_lines.path).read_ink([stroke]).text
@@ -101,7 +101,7 @@ def test_ink_in_a_folder_is_read_piece_by_piece_and_not_again(
     kept = out.read_text().replace('"columns": ', '"kept": true, "columns": ')
     out.write_text(kept)
     (scans / "ink.jsonl").write_text(f"{piece}\n{piece}\n{piece}\n")
-    assert read_folder(paths, out, task, processes=1)
+    assert read_into(out, paths, reader, processes=1)
     told = lines(out)
     assert [name for name, line in told.items() if "kept" not in line] == ["ink.jsonl:2"]
 
@@ -122,8 +122,8 @@ def test_a_file_that_is_no_image_is_named_with_what_is_read(
     tmp_path: Path, tiny_lines: Checkpoint, page: bool
 ) -> None:
     (tmp_path / "notes.txt").write_text("my notes")
-    out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page)
-    assert not read_folder([tmp_path / "notes.txt"], out, task, processes=1)
+    out, reader = tmp_path / "out.jsonl", Reader(str(tiny_lines.path), {}, page)
+    assert not read_into(out, [tmp_path / "notes.txt"], reader, processes=1)
     told = lines(out)["notes.txt"]
     assert told["code"] == "bad_image"
     assert "expected PNG, JPEG" in told["error"]
@@ -140,8 +140,8 @@ def test_a_file_that_is_something_else_is_left_alone(
 ) -> None:
     out = tmp_path / "notes.txt"
     out.write_text("my notes\nand more")
-    with pytest.raises(InkstreamError, match="line 1 tells of no image"):
-        read_folder([scans / "a.png"], out, Task(str(tiny_lines.path), {}, page=False), 1)
+    with pytest.raises(InkstreamError, match="line 1 names no image"):
+        read_into(out, [scans / "a.png"], Reader(str(tiny_lines.path), {}, page=False), 1)
     assert out.read_text() == "my notes\nand more"
 
 
@@ -151,8 +151,8 @@ def test_a_last_line_that_is_something_else_is_left_alone(
 ) -> None:
     out = tmp_path / "notes.txt"
     out.write_text(note)
-    with pytest.raises(InkstreamError, match="line 1 tells of no image"):
-        read_folder([scans / "a.png"], out, Task(str(tiny_lines.path), {}, page=False), 1)
+    with pytest.raises(InkstreamError, match="line 1 names no image"):
+        read_into(out, [scans / "a.png"], Reader(str(tiny_lines.path), {}, page=False), 1)
     assert out.read_text() == note
 
 
@@ -161,11 +161,11 @@ def test_a_name_that_is_no_utf_8_is_written_and_known_again(
 ) -> None:
     image, out = tmp_path / os.fsdecode(b"\xff.png"), tmp_path / "out.jsonl"
     image.write_bytes((EXAMPLES / "7.png").read_bytes())
-    task = Task(str(tiny.path), {}, page=False)
-    assert read_folder([image], out, task, processes=1)
+    reader = Reader(str(tiny.path), {}, page=False)
+    assert read_into(out, [image], reader, processes=1)
     assert lines(out).keys() == {image.name}
     before = out.read_bytes()
-    assert read_folder([image], out, task, processes=1)
+    assert read_into(out, [image], reader, processes=1)
     assert out.read_bytes() == before
 
 
@@ -185,8 +185,8 @@ def test_processes_leave_an_interrupt_to_the_command(
     terminal = threading.Thread(target=interrupt)
     terminal.start()
     try:
-        out, task = tmp_path / "out.jsonl", Task(str(tiny_lines.path), {}, page=False)
-        assert read_folder(sorted(scans.rglob("*.png")), out, task, processes=2)
+        out, reader = tmp_path / "out.jsonl", Reader(str(tiny_lines.path), {}, page=False)
+        assert read_into(out, sorted(scans.rglob("*.png")), reader, processes=2)
     finally:
         done.set()
         terminal.join()

@@ -7,7 +7,6 @@ import pytest
 from click.testing import CliRunner
 
 from inkstream.service.cli import main as cli
-from inkstream.service.cli.evaluate import language as evaluate_language
 from tests.helpers import builders
 from tests.helpers.command_line import EXAMPLES, inkstream, one_line
 from tests.helpers.small_ink_set import ALL_KINDS, ink
@@ -25,7 +24,7 @@ def test_a_language_is_trained_and_read_with(tmp_path: Path) -> None:
     assert "n-grams of up to 6 characters" in done.stdout
     for language in (out, "english"):
         done = inkstream("recognize", HELLO, "--model", "lines", "--language", language)
-        assert done.stdout.split("  ")[1] == "hello, world!"
+        assert done.stdout.split("  ")[1].strip() == "hello, world!"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +50,7 @@ def test_the_mark_that_windows_begins_a_list_with_is_no_letter(
 ) -> None:
     (tmp_path / "words.txt").write_bytes(b"\xef\xbb\xbfhello,\r\nworld!\r\n")
     assert cli.run(["recognize", str(HELLO), option, str(tmp_path / "words.txt")]) == 0
-    assert capsys.readouterr().out.split("  ")[1] == "hello, world!"
+    assert capsys.readouterr().out.split("  ")[1].strip() == "hello, world!"
 
 
 def test_training_with_nothing_is_one_line(tmp_path: Path) -> None:
@@ -67,8 +66,19 @@ def test_evaluating_prints_both_ways_of_reading(
     net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
     out = tmp_path / "report"
     result = CliRunner().invoke(
-        evaluate_language,
-        ["--checkpoint", str(net), "--part", "validation", "--limit", "20", "--out", str(out)],
+        cli.cli,
+        [
+            "evaluate",
+            "language",
+            "--checkpoint",
+            str(net),
+            "--part",
+            "validation",
+            "--limit",
+            "20",
+            "--out",
+            str(out),
+        ],
     )
     assert result.exit_code == 0, result.output
     report = json.loads((out / "report.json").read_text())

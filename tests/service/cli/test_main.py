@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +21,13 @@ from inkstream.model.decoding.ngrams import load
 from inkstream.service.cli import main as cli
 from tests.helpers.command_line import DIGITS, EXAMPLES, INKSTREAM, ROOT, inkstream, one_line
 
-COMMANDS: Final = ("serve", "recognize", "stream", "train", "evaluate", "models", "bench")
+COMMANDS: Final = tuple(cli.COMMANDS)
+LEAVES: Final = [  # every command line that has a help of its own
+    *(["serve"], ["recognize"], ["stream"], ["models"], ["bench"], ["train"], ["evaluate"]),
+    *(["train", name] for name in ("digits", "teacher", "lines", "hand", "language", "document")),
+    *(["evaluate", name] for name in ("digits", "lines", "ink", "language", "pages")),
+    *(["data"], ["data", "unipen"], ["data", "ink"]),
+]
 
 
 # Help
@@ -27,7 +35,7 @@ COMMANDS: Final = ("serve", "recognize", "stream", "train", "evaluate", "models"
 
 def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     script = (
-        "import sys; from inkstream.service.cli import main; main.run(['--help']);"
+        "import sys; from inkstream.service.cli.main import run; run(['--help']);"
         "print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(
@@ -39,14 +47,18 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     assert loaded.isdisjoint(heavy)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_every_command_has_an_example(
-    command: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", LEAVES, ids=" ".join)
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_the_help_of_every_command_has_an_example_of_files_that_anyone_has(
+    command: list[str], flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run([command, "--help"]) == 0
+    assert cli.run([*command, flag]) == 0
     text = capsys.readouterr().out
     assert "Example" in text
-    assert f"inkstream {command}" in text
+    assert f"inkstream {' '.join(command)}" in text
+    assert "examples/" not in text  # which a wheel lacks
+    assert "docs/" not in text
+    assert "-h, --help" in text
 
 
 def test_without_a_command_the_help_goes_to_standard_error() -> None:
@@ -55,8 +67,9 @@ def test_without_a_command_the_help_goes_to_standard_error() -> None:
     assert "Start here" in done.stderr
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["--version"]) == 0
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_the_version_is_printed(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([flag]) == 0
     assert capsys.readouterr().out.startswith("inkstream ")
 
 
@@ -64,6 +77,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     ("args", "says"),
     [
         (["nosuch"], "No such command 'nosuch'"),
+        (["recgnize"], "Did you mean 'recognize'?"),
         (["recognize"], "Missing argument 'IMAGE...'"),
         (["recognize", "--jason", "x.png"], "No such option '--jason'"),
         (["recognize", "examples", "--json", "--csv"], "exclude each other"),
@@ -102,6 +116,18 @@ def test_recognize_writes_a_line_for_each_image(tiny: Checkpoint) -> None:
     assert first.startswith("examples/7.png  ")
     assert second.startswith("examples/3.png  ")
     assert first.endswith("%")
+
+
+def test_of_a_line_the_uncertain_letters_are_named_and_no_product_is_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    image = str(EXAMPLES / "hello.png")
+    assert cli.run(["recognize", image]) == 0
+    line = f"{image}  hello, world!  uncertain: w (or W), o (or O)\n"
+    assert capsys.readouterr().out == line
+    assert cli.run(["recognize", image, "--json"]) == 0
+    (word, _) = json.loads(capsys.readouterr().out)["words"]
+    assert 0.8 < word["confidence"] < 0.9
 
 
 def test_the_net_that_ships_reads_every_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,12 +294,21 @@ def test_a_folder_without_models_is_said_so(
 # train, evaluate, bench
 
 
+def test_what_a_hint_installs_is_the_extra_of_training() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extra = [re.split("[<>=]", each)[0] for each in project["optional-dependencies"]["train"]]
+    assert sorted(extra) == sorted(cli.TRAIN)
+
+
 def test_without_torch_one_line_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = inkstream("train", "document", env=os.environ | {"PYTHONPATH": path})
     assert done.returncode == 1
-    assert "pip install 'inkstream[train]'" in one_line(done.stderr)
+    said = one_line(done.stderr)
+    assert "torch is not installed, which this command needs: pip install torch" in said
+    assert "--index-url https://download.pytorch.org/whl/cpu" in said  # without CUDA
+    assert "inkstream[train]" not in said  # which no index has
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -298,9 +333,15 @@ def test_a_signal_ends_training_and_all_is_saved_even_of_a_background_job(
         while b"step/s" not in training.stderr.read(200):
             assert training.poll() is None
         training.send_signal(number)
-        training.communicate(timeout=60)
+        _, shown = training.communicate(timeout=60)
     assert training.returncode == cli.INTERRUPTED
-    assert (run / "state.safetensors").exists()
+    state = run / "state.safetensors"
+    assert state.exists()
+    assert shown.decode().strip().splitlines()[-3:] == [
+        f"made:    {state}",
+        "missing: the trained model",
+        f"next:    inkstream train lines --run {run} --resume",
+    ]
 
 
 def test_a_fault_that_looks_like_the_end_of_a_prompt_is_not_silent(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from inkstream.service.cli import main as cli
-from inkstream.service.cli.inputs import holds_line
+from inkstream.service.cli.files import holds_line
 from tests.helpers import builders
 from tests.helpers.command_line import EXAMPLES
 from tests.helpers.running_server import Running, server

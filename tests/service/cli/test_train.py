@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from inkstream.service.cli.evaluate import evaluate
 from inkstream.service.cli.main import cli
-from inkstream.service.cli.train import train
 from tests.helpers import builders
-from tests.helpers.command_line import inkstream
+from tests.helpers.command_line import inkstream, one_line
 
 
 @pytest.fixture(autouse=True)
@@ -22,27 +20,83 @@ def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def invoke(*arguments: str | Path) -> Result:
-    command = {"train": train, "evaluate": evaluate}[str(arguments[0])]
-    result = CliRunner().invoke(command, [str(part) for part in arguments[1:]])
+    result = CliRunner().invoke(cli, [str(part) for part in arguments], standalone_mode=False)
     assert result.exception is None, result.output
     return result
 
 
-def test_a_run_stopped_by_the_clock_says_how_to_go_on_and_then_ends_with_a_checkpoint(
-    tmp_path: Path,
-) -> None:
+SMALL = ("--held-out", "100", "--units", "8", "--features", "8", "--epochs", "2")
+ALONE = (*SMALL, "--teacher-share", "0")
+
+
+def ends_with(result: Result, *lines: str) -> bool:
+    return result.stderr.splitlines()[-len(lines) :] == list(lines)
+
+
+def test_each_command_that_a_long_one_names_at_its_end_works(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    small = ("--teacher-share", "0", "--held-out", "100", "--units", "8", "--features", "8")
-    start = ("train", "digits", "--run", run, "--epochs", "2", *small)
-    stopped = invoke(*start, "--minutes", "0.000001")
-    assert f"go on with: inkstream train digits --run {run} --resume" in stopped.output
-    finished = invoke(*start, "--resume")
-    assert finished.stdout.splitlines()[-1] == str(run / "digits.onnx")
-    report = invoke(
-        "evaluate", "digits", "--checkpoint", run / "digits.onnx", "--out", tmp_path / "report"
+    stopped = invoke("train", "digits", "--run", run, *ALONE, "--minutes", "0.000001")
+    assert stopped.return_value == 3
+    resume = f"inkstream train digits --run {run} --resume"
+    assert ends_with(
+        stopped,
+        f"made:    {run / 'state.safetensors'}",
+        "missing: the trained model: the time was over",
+        f"next:    {resume}",
     )
+    finished = invoke(*resume.split()[1:])
+    assert finished.return_value == 0
+    evaluation = f"inkstream evaluate digits --checkpoint {run / 'digits.onnx'}"
+    assert ends_with(finished, f"made:    {run / 'digits.onnx'}", f"next:    {evaluation}")
+    out = tmp_path / "report"
+    report = invoke(*evaluation.split()[1:], "--out", out)
     assert "after 28 columns" in report.output
-    assert json.loads((tmp_path / "report" / "report.json").read_text())["images"] == 400
+    assert json.loads((out / "report.json").read_text())["images"] == 400
+    serve = f"inkstream serve --models {run / 'digits.onnx'}"
+    assert ends_with(report, f"made:    {out}", f"next:    {serve}")
+
+
+def test_time_that_ends_in_the_teacher_says_that_there_is_no_model(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    stopped = invoke("train", "digits", "--run", run, *SMALL, "--minutes", "0.000001")
+    assert stopped.return_value == 3
+    assert ends_with(
+        stopped,
+        f"made:    {run / 'teacher' / 'state.safetensors'}",
+        "missing: the trained model: the time was over while its teacher was trained",
+        f"next:    inkstream train digits --run {run} --resume",
+    )
+    options = json.loads((run / "options.json").read_text())
+    assert options["config"]["units"] == 8  # which the teacher does not have
+
+
+def test_a_resumed_run_knows_its_options_and_refuses_others_by_name(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    begin = ("train", "digits", "--run", run)
+    invoke(*begin, *ALONE, "--minutes", "0.000001")
+    again = CliRunner().invoke(
+        cli,
+        [*map(str, begin), "--resume", "--units", "16", "--epochs", "2", "--seed", "1"],
+        standalone_mode=False,
+    )
+    assert str(again.exception) == (
+        f"cannot resume {run}: --units was 8, now 16; --seed was 0, now 1"
+        " (leave that out, or name another folder with --run)"
+    )
+    other = CliRunner().invoke(cli, ["train", "lines", "--run", str(run), "--resume"])
+    assert "it is a run of: inkstream train digits" in str(other.exception)
+    longer = invoke(*begin, "--resume", "--cycles", "2")
+    assert longer.return_value == 0
+    assert json.loads((run / "config.json").read_text())["knobs"]["cycles"] == 2
+    fewer = CliRunner().invoke(cli, [*map(str, begin), "--resume", "--cycles", "1"])
+    assert "--cycles was 2, now 1" in str(fewer.exception)
+
+
+def test_where_no_run_is_there_is_none_to_resume(tmp_path: Path) -> None:
+    run = tmp_path / "nothing"
+    done = inkstream("train", "lines", "--run", run, "--resume")
+    assert done.returncode == 1
+    assert "there is no run to resume" in one_line(done.stderr)
 
 
 def test_a_knob_out_of_range_fails_before_any_data_is_read(tmp_path: Path) -> None:
@@ -93,7 +147,7 @@ def test_a_run_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     place = ["--run", str(tmp_path / "file" / "run")]
     done = CliRunner().invoke(
-        train, ["digits", *place, "--held-out", "100", "--teacher-share", "0"]
+        cli, ["train", "digits", *place, "--held-out", "100", "--teacher-share", "0"]
     )
     assert "cannot be made: Not a directory" in str(done.exception)
 
@@ -102,4 +156,3 @@ def test_help_names_every_knob_with_its_default() -> None:
     output = " ".join(invoke("train", "digits", "--help").output.split())
     assert "--learning-rate" in output
     assert "[default: 0.0025]" in output
-    assert {"train", "evaluate"} <= cli.commands.keys()

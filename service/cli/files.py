@@ -1,14 +1,12 @@
-"""The files that `inkstream` is given: which are read, and which of them hold writing.
+"""The files that a command is given, and the pieces of ink in them.
 
-Files of ink, and the pieces that they hold.
-
-Each line of a `.jsonl` file is a piece, `{"strokes": [[[x, y], ...], ...]}` with a `height` or
-none, and each group of an `.inkml` file, as `inkml.read` finds them.
+Each line of a `.jsonl` file is a piece, `{"strokes": [[[x, y], ...], ...]}` with an optional
+`height`, and each group of an `.inkml` file, as `inkml.read` finds them.
 """
 
 import glob
 import json
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,27 +29,40 @@ SUFFIXES: Final = IMAGE_SUFFIXES | INK_SUFFIXES
 WIDE: Final = 2.0  # times as wide as high is an image of a line; photos have up to 16 : 9
 
 
-def expand(image: str, suffixes: Set[str] = SUFFIXES) -> list[Path]:
-    """The files that an argument names, sorted: a file, a folder's, or a pattern's matches.
-
-    There may be none. Hidden ones of a folder are passed over: other systems leave such of theirs.
+def expand(
+    arguments: Iterable[str], suffixes: Set[str], output: Path | None = None
+) -> tuple[list[Path], list[str]]:
+    """Return the files that the arguments name, and an error for each argument that names none.
 
     Args:
-        image: the argument.
+        arguments: each a file, a folder, or a pattern. Hidden files of a folder are left out: other
+            systems leave such files there.
         suffixes: in small letters, of the files that are taken from a folder.
+        output: a file that is written and so is not read.
     """
-    path = Path(image)
+    paths, missing = [], []
+    written = None if output is None else output.resolve()
+    for argument in arguments:
+        found = [path for path in _named(argument, suffixes) if path.resolve() != written]
+        if not found:
+            missing.append(f"no image or ink at {argument!r}")
+        paths += found
+    return paths, missing
+
+
+def _named(argument: str, suffixes: Set[str]) -> list[Path]:
+    path = Path(argument)
     if path.is_dir():
-        inside = (file for file in path.rglob("*") if file.suffix.lower() in suffixes)
         return sorted(
             file
-            for file in inside
-            if file.is_file()
+            for file in path.rglob("*")
+            if file.suffix.lower() in suffixes
+            and file.is_file()
             and not any(part.startswith(".") for part in file.relative_to(path).parts)
         )
     if path.exists():
         return [path]
-    matches = map(Path, glob.glob(image, recursive=True))  # noqa: PTH207
+    matches = map(Path, glob.glob(argument, recursive=True))  # noqa: PTH207
     return sorted(match for match in matches if not match.is_dir())
 
 

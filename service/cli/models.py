@@ -1,0 +1,59 @@
+"""`inkstream models`: list models and language models."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Final
+
+import click
+
+MAX_SHOWN: Final = 12  # labels that a model's line names
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="folder to look in  [the one that came with inkstream]",
+)
+def models(as_json: bool, weights: Path | None) -> None:
+    """List the models in a folder, what was measured of each, and the language models.
+
+    \b
+    Examples:
+      inkstream models
+      inkstream models --weights runs/ --json
+    """
+    from inkstream.model import checkpoint
+    from inkstream.model.decoding import ngrams
+
+    folder = weights or checkpoint.WEIGHTS_FOLDER
+    found = sorted(folder.rglob(f"*{checkpoint.SUFFIX}"))
+    if not found:
+        raise click.ClickException(f"no models in {folder}")
+    for path in found:
+        read = checkpoint.read(path)
+        metadata, config = read.metadata, read.metadata.config
+        known = f"{len(config.labels)} labels"
+        if len(config.labels) <= MAX_SHOWN:
+            known = " ".join(config.labels)
+        lines = [
+            f"{metadata.name} {metadata.version}: {config.kind} of {known},"
+            f" {metadata.parameters:,} parameters, trained on {metadata.data}  ({path})",
+            *(f"  {name.replace('_', ' ')} {share:.2%}" for name, share in read.metrics.items()),
+        ]
+        _show(as_json, path, checkpoint.describe(read), "\n".join(lines))
+    for path in sorted(folder.rglob(f"*{ngrams.SUFFIX}")):
+        language = ngrams.Language.load(path)
+        about, n_grams = language.about, len(language)
+        text = (
+            f"{about.name}: language model of {len(about.characters)} characters,"
+            f" {n_grams:,} n-grams up to {about.order} long  ({path})"
+        )
+        _show(as_json, path, {**dataclasses.asdict(about), "n_grams": n_grams}, text)
+
+
+def _show(as_json: bool, path: Path, fields: dict[str, object], text: str) -> None:
+    """Write one model, for programs or for people."""
+    click.echo(json.dumps({"path": str(path), **fields}, ensure_ascii=False) if as_json else text)

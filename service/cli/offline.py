@@ -1,0 +1,319 @@
+"""Read files here, without a server: to standard output, or over all cores into a file.
+
+What was read stands in that file at once, a line of JSON for each image or piece of ink, so a run
+that was broken off goes on where it stopped. What cannot be read gets a line with its `error`.
+"""
+
+import csv
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final, Literal, ParamSpec, TypeVar
+
+import click
+
+from inkstream.model.config import Kind
+from inkstream.model.decoding.base import Event
+from inkstream.model.errors import InkstreamError
+from inkstream.model.pages.page import find_page
+from inkstream.model.recognizer import Recognition, Recognizer, load
+from inkstream.service.cli.files import Piece, holds_ink, holds_line, pieces
+from inkstream.service.cli.options import LINES
+from inkstream.service.pages import (
+    PageTranscription,
+    alto,
+    draw,
+    hocr,
+    read_line,
+    transcription,
+)
+from inkstream.service.session import message_of
+
+Form = Literal["text", "json", "csv", "hocr", "alto"]
+Answer = Recognition | PageTranscription | InkstreamError
+Fields = dict[str, Any]  # of one image or piece of ink, as JSON has them
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DIGITS: Final = "digits"
+DECIMALS: Final = 6  # of probabilities, as on the wire
+UNCERTAIN_BELOW: Final = 0.8  # a letter's confidence
+MOST_UNCERTAIN: Final = 3  # letters that are named
+LINE_START: Final = b'{"image": "'  # of every line of a file of results
+QUEUED: Final = 4  # files for each process that lie ready, so that none has to wait
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How files are read. A model is loaded when the first file needs it."""
+
+    model: str | None  # name or path of the model for all files; None takes what suits each
+    arguments: Mapping[str, Any]  # of `load`
+    page: bool  # each image is a page
+    _loaded: dict[str, Recognizer] = field(default_factory=dict)
+
+    def model_for(self, path: Path) -> Recognizer:
+        """Return the model that reads a file; raise an `InkstreamError` if it cannot be loaded."""
+        name = self.model or (LINES if holds_line(path) else DIGITS)
+        if name not in self._loaded:
+            self._loaded[name] = load(name, **self.arguments)
+        return self._loaded[name]
+
+    def kind_for(self, path: Path) -> Kind:
+        """Return the kind of the model that reads a file."""
+        return self.model_for(path).metadata.config.kind
+
+    def read(self, path: Path, known: Container[str] = ()) -> Iterator[tuple[str, Answer]]:
+        """Yield the name and the answer, or the error, of an image or of each piece of ink.
+
+        Pieces whose names are `known` are left out.
+        """
+        model = self.model_for(path)
+        if self.page:
+            yield str(path), _tried(read_page, path, model)
+        elif not holds_ink(path):
+            yield str(path), _tried(model.recognize, path)
+        else:
+            for name, piece in pieces(path):
+                if name in known:
+                    continue
+                if isinstance(piece, Piece):
+                    yield name, _tried(model.read_ink, piece.strokes, piece.height)
+                else:
+                    yield name, piece
+
+
+def _tried(read: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | InkstreamError:
+    """Return the result of a call, or the error that it raises."""
+    try:
+        return read(*args, **named)
+    except InkstreamError as error:
+        return error
+
+
+def read_page(path: Path, model: Recognizer) -> PageTranscription:
+    """Read the image of a page; raise an `InkstreamError` if it cannot be read."""
+    page = find_page(path, model.column_height)
+    answers = model.read_all([line.columns for line in page.lines]) if page.lines else []
+    lines = []
+    for line, answer in zip(page.lines, answers, strict=True):
+        events: list[Event] = [*answer.letters, *answer.words]
+        lines.append(read_line(line, answer.text, [message_of(event) for event in events]))
+    return transcription(page, lines)
+
+
+def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = None) -> bool:
+    """Write the answers to standard output; return whether all files could be read.
+
+    Args:
+        paths: files of images or ink.
+        reader: reads them.
+        form: of the answers.
+        show: an image of the last page with its boxes and text.
+    """
+    kinds = {reader.kind_for(path) for path in paths}  # one error, not many
+    if form == "csv":
+        place = ["block", "line"] if reader.page else []
+        found = "label" if kinds == {"classifier"} else "text"
+        click.echo(_row(["image", *place, found, "probability"]))
+    # A bar helps where the answers go elsewhere; in a terminal they are the progress.
+    hidden = len(paths) < 2 or sys.stdout.isatty() or not sys.stderr.isatty()
+    all_read = True
+    with click.progressbar(paths, label="reading", file=sys.stderr, hidden=hidden) as bar:
+        for number, path in enumerate(bar):
+            for name, answer in reader.read(path):
+                if isinstance(answer, InkstreamError):
+                    all_read = False
+                    complain(f"{name}: {answer}")
+                    continue
+                if reader.page and form == "text" and len(paths) > 1:  # as `head` names files
+                    click.echo("\n" * (number > 0) + f"==> {path} <==")
+                click.echo(_text(name, answer, reader.kind_for(path), form))
+                if show is not None and isinstance(answer, PageTranscription):
+                    draw(path, answer, show)
+    return all_read
+
+
+def _text(name: str, answer: Recognition | PageTranscription, kind: Kind, form: Form) -> str:
+    """Return an answer in a form."""
+    if form == "json":
+        return json.dumps(fields_of(name, answer, kind), ensure_ascii=False)
+    if isinstance(answer, PageTranscription):
+        return _page_text(name, answer, form)
+    if form == "csv":
+        return _row([name, answer.text, f"{answer.confidence:.{DECIMALS}f}"])
+    return f"{name}  {answer.text}  {_certainty(answer, kind)}".rstrip()
+
+
+def _page_text(name: str, page: PageTranscription, form: Form) -> str:
+    if form == "csv":
+        rows = (
+            [name, str(line.block), str(place), line.text, f"{line.confidence:.{DECIMALS}f}"]
+            for place, line in enumerate(page.lines)
+        )
+        return "\n".join(map(_row, rows))
+    if form == "hocr":
+        return hocr(page, name)
+    return alto(page, name) if form == "alto" else page.text
+
+
+def _certainty(answer: Recognition, kind: Kind) -> str:
+    """Return a digit's probability, or of a line the letters that are uncertain."""
+    if kind == "classifier":
+        return f"{answer.confidence:.2%}"
+    pairs = [
+        f"{letter.char} (or {letter.alternatives[0][0]})"
+        for letter in answer.letters
+        if letter.confidence < UNCERTAIN_BELOW and letter.alternatives
+    ]
+    more = ", ..." if len(pairs) > MOST_UNCERTAIN else ""
+    return f"uncertain: {', '.join(pairs[:MOST_UNCERTAIN])}{more}" if pairs else ""
+
+
+def _row(cells: Iterable[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
+def fields_of(name: str, answer: Answer, kind: Kind) -> Fields:
+    """Return an answer, or an error, as plain JSON."""
+    if isinstance(answer, InkstreamError):
+        return {"image": name, "error": str(answer), "code": answer.code}
+    if isinstance(answer, PageTranscription):
+        return {"image": name, **answer.model_dump(mode="json")}
+    if kind == "classifier":
+        rounded = {label: round(p, DECIMALS) for label, p in answer.probabilities.items()}
+        found: Fields = {"label": answer.label, "probabilities": rounded}
+    else:
+        found = {
+            "text": answer.text,
+            "letters": [message_of(letter).model_dump(mode="json") for letter in answer.letters],
+            "words": [message_of(word).model_dump(mode="json") for word in answer.words],
+        }
+    return {"image": name, **found, "columns": answer.columns}
+
+
+def complain(text: str) -> None:
+    """Write one line to standard error."""
+    click.echo(f"inkstream: {' '.join(text.split())}", err=True)
+
+
+def read_into(
+    out: Path, paths: Sequence[Path], reader: Reader, processes: int | None = None
+) -> bool:
+    """Write a line of JSON about each image or piece of ink; return whether all could be read.
+
+    Args:
+        out: the file; what stands in it is not read again, unless it was an error.
+        paths: files of images or ink.
+        reader: reads them.
+        processes: that read side by side; None is one for each core.
+
+    Raises `InkstreamError` if a model is missing, or `out` holds something else.
+    """
+    for path in paths:
+        reader.model_for(path)  # here, so that a missing model is one error
+    known = _known(out)
+    left = [path for path in paths if str(path) not in known]
+    all_read = True
+    with (
+        # A name that is no UTF-8 is written as JSON escapes it, and found again.
+        out.open("a", encoding="utf-8", errors="backslashreplace") as file,
+        click.progressbar(length=len(left), label="reading", file=sys.stderr) as bar,
+    ):
+        for results in _results(left, reader, known, processes or os.cpu_count() or 1):
+            all_read &= not any("error" in fields for fields in results)
+            file.writelines(json.dumps(fields, ensure_ascii=False) + "\n" for fields in results)
+            file.flush()  # the lines of one file are whole before the next is read
+            bar.update(1)
+    return all_read
+
+
+def _known(out: Path) -> set[str]:
+    """Return the names in a file of results; remove errors and a broken last line from it."""
+    if not out.exists():
+        return set()
+    content = out.read_bytes()
+    *whole, last = content.split(b"\n")
+    if not (last.startswith(LINE_START) or LINE_START.startswith(last)):
+        whole.append(last)  # which raises the error below
+    names, kept = set(), []
+    for number, text in enumerate(whole, 1):
+        try:
+            line = json.loads(text)
+            name, is_error = str(line["image"]), "error" in line
+        except (ValueError, TypeError, KeyError) as error:
+            raise InkstreamError(
+                f"{out}, line {number} names no image, expected a file of this command: {error}"
+            ) from error
+        if not is_error:
+            names.add(name)
+            kept.append(text + b"\n")
+    if (left := b"".join(kept)) != content:
+        out.write_bytes(left)
+    return names
+
+
+def _results(
+    paths: Sequence[Path], reader: Reader, known: Set[str], processes: int
+) -> Iterator[list[Fields]]:
+    """Yield what the lines about each file hold, as files are finished."""
+    if processes == 1 or len(paths) == 1:
+        for path in paths:
+            yield _results_of(path, reader, known)
+        return
+    waiting = list(reversed(paths))
+    running: set[Future[list[Fields]]] = set()
+    # Spawned, not forked: the runtime's threads do not survive a fork.
+    unloaded = replace(reader, _loaded={})
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, (unloaded, known))
+    try:
+        while waiting or running:
+            with _interrupts_blocked():
+                while waiting and len(running) < QUEUED * processes:
+                    running.add(pool.submit(_results_in_process, waiting.pop()))
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in finished)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _results_of(path: Path, reader: Reader, known: Set[str]) -> list[Fields]:
+    kind = reader.kind_for(path)
+    return [fields_of(name, answer, kind) for name, answer in reader.read(path, known)]
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Hold Ctrl-C, which a terminal sends to all processes, until the block ends.
+
+    A process that begins in the block inherits this, and so leaves Ctrl-C to the command.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_in_process: tuple[Reader, Set[str]] | None = None  # in a process of the pool
+
+
+def _begin(reader: Reader, known: Set[str]) -> None:
+    """Keep what a process reads with."""
+    global _in_process  # noqa: PLW0603 - a pool has no other place for it
+    _in_process = reader, known
+
+
+def _results_in_process(path: Path) -> list[Fields]:
+    assert _in_process is not None
+    return _results_of(path, *_in_process)
