@@ -19,7 +19,7 @@ from tests.helpers.small_ink_set import ALL_KINDS, ink
 Points = list[tuple[float, float]]
 
 WAVE: Points = [(10 + x, 8 + 6 * float(np.sin(x / 3))) for x in range(60)]
-BAR: Points = [(30, 3), (34, 12), (38, 3)]
+BAR: Points = [(24, 3), (28, 12), (32, 3)]
 BLOT: Points = [(12 + x, 1 + 13 * (x % 2)) for x in range(50)]
 FAR: Points = [(90, 2), (95, 14), (110, 8)]
 
