@@ -104,7 +104,7 @@ def _headers(key: str | None) -> dict[str, str]:
 
 @contextmanager
 def _explained(url: str) -> Iterator[None]:
-    """Turn what goes wrong between here and the server into typed errors."""
+    """Raise errors of the connection as typed errors."""
     try:
         yield
     except ConnectionClosed as closed:
@@ -117,7 +117,7 @@ def _explained(url: str) -> Iterator[None]:
 
 
 def error_of_close(closed: ConnectionClosed) -> InkstreamError:
-    """The typed error of a close that came while an answer was awaited."""
+    """Return the typed error of a close that came while an answer was awaited."""
     if closed.rcvd is None:
         return NoConnectionError("the connection broke off")
     return error_of_closing(closed.rcvd.code, closed.rcvd.reason)
@@ -130,7 +130,7 @@ class _Stream:
 
     @property
     def ready(self) -> Ready:
-        """What the server said first: session, model, labels, column height, limits."""
+        """The server's first message: session, model, labels, column height, limits."""
         return self._conversation.ready
 
     @property
@@ -145,9 +145,9 @@ class _Stream:
 
     @property
     def rewound(self) -> Rewound | None:
-        """The newest way back that a late stroke or an undo brought, once one did.
+        """The newest rewind that a late stroke or an undo caused, once one did.
 
-        Events from its `letters` and `words` on are withdrawn, and its `text` is what stands.
+        Events from its `letters` and `words` on are withdrawn, and its `text` is what remains.
         """
         return self._conversation.rewound
 
@@ -159,47 +159,43 @@ class AsyncStream(_Stream):
         self._socket = socket
         self._conversation = conversation
 
-    async def send(self, columns: Any) -> AsyncIterator[Result]:
-        """Send columns and give their results as they come.
+    def send(self, columns: Any) -> AsyncIterator[Result]:
+        """Send columns; yield their results as they come.
 
         Args:
             columns: n columns of H bytes, 0 = paper, 255 = ink: bytes, an array [n, H] of uint8, or
                 a list of lists. For an image array [row, column] that is `image.T`.
 
         If the loop over the results is left early, the columns not yet sent stay unsent. Raises
-        `ColumnsError` before anything is sent if they do not fit; the server's errors as they come.
+        `ColumnsError` before anything is sent if they do not fit, and the server's errors.
         """
-        async for result in self._results(self._conversation.columns(columns)):
-            yield result
+        return self._results(self._conversation.columns(columns))
 
-    async def ink(
+    def ink(
         self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
     ) -> AsyncIterator[Result]:
-        """Send strokes of a pen and give the results of their columns as they come.
+        """Send strokes of a pen; yield the results of their columns as they come.
 
         Args:
-            strokes: each a row of points (x, y), x to the right and y downwards; or a mapping with
-                `points`, an `id`, by which events and `undo` name it, and `last`: where that is
-                False, more points of this `id` go on from there.
-            height: of the writing's frame in the same units; the same for the whole line.
-            pause: whether the pen rests, so that what it still touches is read too.
-            fit: whether a line whose ink is small in its frame, or goes beyond it, is read anew in
-                one that it fills; `rewound.frame` says which.
+            strokes: each an array of points (x, y), x to the right and y downwards; or a mapping
+                with `points`, an `id`, which events and `undo` refer to, and `last`: if that is
+                False, more points of this `id` follow.
+            height: of the frame that is written in, in the same units; one for the whole line.
+            pause: whether the pen rests: the columns that it still touches are read too.
+            fit: whether a line whose ink is small in its frame, or exceeds it, is read in a frame
+                that fits; `rewound.frame` is that frame.
 
-        Other columns that the pen still touches have their results with later strokes or a flush,
-        and a stroke that reaches back gives the results of all columns from there on anew, of a
-        higher `epoch`. For `ready.limits.max_control_per_s` a call counts as one message, one with
-        much ink as more. Raises an `InkError` before anything is sent if these are no strokes; the
-        server's errors as they come.
+        Columns that the pen still touches get their results with later strokes or a flush. A stroke
+        that changes earlier columns yields new results for all columns from there on, with a higher
+        `epoch`. For `ready.limits.max_control_per_s` a call counts as one message, or as more if it
+        has much ink. Raises `InkError` before anything is sent if these are no strokes, and the
+        server's errors.
         """
-        exchange = self._conversation.ink(strokes, height, pause=pause, fit=fit)
-        async for result in self._results(exchange):
-            yield result
+        return self._results(self._conversation.ink(strokes, height, pause=pause, fit=fit))
 
-    async def undo(self, stroke: int | str) -> AsyncIterator[Result]:
-        """Take back the stroke of that id; gives the results of the columns that it changes."""
-        async for result in self._results(self._conversation.ink(undo=stroke)):
-            yield result
+    def undo(self, stroke: int | str) -> AsyncIterator[Result]:
+        """Remove the stroke of that id; yield the results of the columns that it changes."""
+        return self._results(self._conversation.ink(undo=stroke))
 
     async def _results(self, exchange: Exchange) -> AsyncIterator[Result]:
         message = None
@@ -214,7 +210,7 @@ class AsyncStream(_Stream):
                     await self._write(step)
 
     async def flush(self) -> Flushed:
-        """Have everything decided and give the line's answer: a `label` or a `text`, and events."""
+        """Decide everything; return the line's answer: a `label` or a `text`, and events."""
         return await self._ask(Flushed, "flush")
 
     async def reset(self) -> ResetDone:
@@ -222,19 +218,19 @@ class AsyncStream(_Stream):
         return await self._ask(ResetDone, "reset")
 
     async def rewind(self, column: int) -> Rewound:
-        """Forget `column` and all after it; the next column sent takes its number."""
+        """Forget `column` and all after it; the next column gets its number."""
         return await self._ask(Rewound, "rewind", column=column)
 
     async def configure(self, **values: Any) -> Configured:
-        """Change what a `configure` of the protocol can, such as `every` or `language_model`."""
+        """Change options of the protocol's `configure`, such as `every` or `language_model`."""
         return await self._ask(Configured, "configure", **values)
 
     async def ping(self) -> Pong:
-        """Wait for the server's sign of life."""
+        """Wait for an answer of the server."""
         return await self._ask(Pong, "ping")
 
     async def end(self) -> Done:
-        """End the stream in good order; gives its summary."""
+        """End the stream; return its summary."""
         return await self._ask(Done, "end")
 
     async def _ask(self, expected: type[Answer], kind: str, **fields: Any) -> Answer:
@@ -262,17 +258,17 @@ class Stream(_Stream):
         self._conversation = conversation
 
     def send(self, columns: Any) -> Iterator[Result]:
-        """Send columns and give their results as they come; see `AsyncStream.send`."""
+        """Send columns; yield their results as they come; see `AsyncStream.send`."""
         return self._results(self._conversation.columns(columns))
 
     def ink(
         self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
     ) -> Iterator[Result]:
-        """Send strokes of a pen and give the results of their columns; see `AsyncStream.ink`."""
+        """Send strokes; yield the results of their columns; see `AsyncStream.ink`."""
         return self._results(self._conversation.ink(strokes, height, pause=pause, fit=fit))
 
     def undo(self, stroke: int | str) -> Iterator[Result]:
-        """Take back the stroke of that id; gives the results of the columns that it changes."""
+        """Remove the stroke of that id; yield the results of the columns that it changes."""
         return self._results(self._conversation.ink(undo=stroke))
 
     def _results(self, exchange: Exchange) -> Iterator[Result]:
@@ -288,7 +284,7 @@ class Stream(_Stream):
                     self._write(step)
 
     def flush(self) -> Flushed:
-        """Have everything decided and give the line's answer: a `label` or a `text`, and events."""
+        """Decide everything; return the line's answer: a `label` or a `text`, and events."""
         return self._ask(Flushed, "flush")
 
     def reset(self) -> ResetDone:
@@ -296,19 +292,19 @@ class Stream(_Stream):
         return self._ask(ResetDone, "reset")
 
     def rewind(self, column: int) -> Rewound:
-        """Forget `column` and all after it; the next column sent takes its number."""
+        """Forget `column` and all after it; the next column gets its number."""
         return self._ask(Rewound, "rewind", column=column)
 
     def configure(self, **values: Any) -> Configured:
-        """Change what a `configure` of the protocol can, such as `every` or `language_model`."""
+        """Change options of the protocol's `configure`, such as `every` or `language_model`."""
         return self._ask(Configured, "configure", **values)
 
     def ping(self) -> Pong:
-        """Wait for the server's sign of life."""
+        """Wait for an answer of the server."""
         return self._ask(Pong, "ping")
 
     def end(self) -> Done:
-        """End the stream in good order; gives its summary."""
+        """End the stream; return its summary."""
         return self._ask(Done, "end")
 
     def _ask(self, expected: type[Answer], kind: str, **fields: Any) -> Answer:

@@ -52,7 +52,7 @@ class NoConnectionError(ServiceError):
 
 @dataclass(slots=True)
 class Result(messages.Result):
-    """What the model believes after a column."""
+    """What the model reads after a column."""
 
     events: tuple[Event, ...] = ()  # what a transcriber decided since the result before
 
@@ -89,7 +89,7 @@ class Conversation:
     """
 
     def __init__(self, first: str | bytes) -> None:
-        """Begin with the server's first message; raise the error that it is instead of `ready`."""
+        """Begin with the server's first message, `ready`; raise the error that came instead."""
         self.going_away: Goaway | None = None
         self.ended_line: Flushed | None = None  # the newest that ended by itself, or at the end
         self.rewound: Rewound | None = None  # the newest rewind that ink caused
