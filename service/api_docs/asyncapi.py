@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 description of the WebSocket, made from the messages themselves.
+"""The AsyncAPI 3 description of the WebSocket, made from the message models.
 
 `python -m inkstream.service.api_docs.asyncapi` prints it; docs/asyncapi.json holds it, and a test
 keeps the two equal.
@@ -25,7 +25,7 @@ Document = dict[str, Any]
 DESCRIPTION: Final = """\
 Reads handwriting while it is being written: one image column in, one answer out.
 
-Text frames are JSON objects with a `type`; binary frames are columns and nothing else. The order of
+Text frames are JSON objects with a `type`; binary frames are columns. The order of
 answers, closing codes, limits and credentials are described in docs/protocol.md.
 """
 
@@ -42,7 +42,7 @@ FROM_CLIENT: Final[dict[str, ClientMessage]] = {
     "rewind": requests.Rewind(type="rewind", id="r1", column=12),
     "flush": requests.Flush(type="flush", id=7),
     "reset": requests.Reset(type="reset", id=8),
-    "ping": requests.Ping(type="ping", id="are you there"),
+    "ping": requests.Ping(type="ping", id="p1"),
     "end": requests.End(type="end"),
 }
 FROM_SERVER: Final[dict[str, ServerMessage]] = {
@@ -79,7 +79,7 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
     "rewound": messages.Rewound(id="r1", epoch=1, column=12, label="7"),
     "flushed": messages.Flushed(id=7, epoch=1, columns=28, label="7"),
     "reset_done": messages.ResetDone(id=8, epoch=2),
-    "pong": messages.Pong(id="are you there"),
+    "pong": messages.Pong(id="p1"),
     "goaway": messages.Goaway(reason="the server is about to stop", time_left_ms=5000),
     "error": messages.Error(
         code="bad_columns",
@@ -113,7 +113,7 @@ BINARY: Final[Document] = {
 
 
 def document() -> Document:
-    """The description as plain values for JSON."""
+    """Return the description as plain values for JSON."""
     schemas: Document = {}
     described = {"binary": BINARY}
     described |= _described(FROM_CLIENT, "validation", schemas)
@@ -134,13 +134,15 @@ def document() -> Document:
             "local": {
                 "host": "127.0.0.1:8000",
                 "protocol": "ws",
-                "description": "Where `inkstream serve` listens unless told otherwise.",
+                "description": "Where `inkstream serve` listens by default.",
             }
         },
         "channels": {"stream": _channel(described)},
         "operations": {
-            "listen": _operation("receive", "What the server takes.", ["binary", *FROM_CLIENT]),
-            "answer": _operation("send", "What the server says.", FROM_SERVER),
+            "listen": _operation(
+                "receive", "The messages of the client.", ["binary", *FROM_CLIENT]
+            ),
+            "answer": _operation("send", "The messages of the server.", FROM_SERVER),
         },
         "components": {"messages": described, "schemas": schemas},
     }
@@ -149,7 +151,7 @@ def document() -> Document:
 def _described(
     examples: Mapping[str, ClientMessage | ServerMessage], mode: JsonSchemaMode, schemas: Document
 ) -> Document:
-    """AsyncAPI's messages for these examples; adds the schemas of their payloads to `schemas`."""
+    """Return AsyncAPI's messages for these examples; add the schemas of payloads to `schemas`."""
     adapters = {name: TypeAdapter(type(example)) for name, example in examples.items()}
     payloads, shared = TypeAdapter.json_schemas(
         [(name, mode, adapter) for name, adapter in adapters.items()],
@@ -162,19 +164,18 @@ def _described(
             "title": type(example).__name__,
             "summary": type(example).__doc__,
             "payload": payloads[name, mode],
-            "examples": [{"payload": _payload(shown)} for shown in (example, *_also(name))],
+            "examples": [
+                {"payload": _payload(each)}
+                for each in (example, OF_A_TRANSCRIBER.get(name))
+                if each is not None
+            ],
         }
         for name, example in examples.items()
     }
 
 
-def _also(name: str) -> list[ServerMessage]:
-    """A second example where the two kinds of model differ."""
-    return [OF_A_TRANSCRIBER[name]] if name in OF_A_TRANSCRIBER else []
-
-
 def _payload(example: ClientMessage | ServerMessage) -> Document:
-    """As it stands on the wire: a client may leave fields out, the server never does."""
+    """Return a message as it is sent: a client may leave fields out, the server sends all."""
     if isinstance(example, ClientMessage):
         return example.model_dump(mode="json", exclude_unset=True)
     payload: Document = json.loads(encode(example))
@@ -184,7 +185,7 @@ def _payload(example: ClientMessage | ServerMessage) -> Document:
 def _channel(described: Document) -> Document:
     return {
         "address": "/v1/stream",
-        "title": "One writer's stream",
+        "title": "A stream of one writer",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in described},
         "bindings": {
             "ws": {

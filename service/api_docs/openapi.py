@@ -1,7 +1,7 @@
-"""What the OpenAPI description says beyond what FastAPI reads from the code: bodies and errors.
+"""The parts of the OpenAPI description that FastAPI does not read from the code: bodies, errors.
 
-Each error of an operation stands here with an example that the operation gives word for word or
-nearly so; a test compares the codes with those that really come.
+Each error of an operation has an example here; a test compares the codes with those that really
+come.
 """
 
 from typing import Any, Final
@@ -71,11 +71,11 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, str]]]] = {
         },
     ),
     429: (
-        "This client has as many sessions as it may have; see Retry-After.",
+        "This client has as many sessions as it is allowed; see Retry-After.",
         {"too_many_sessions": "512 sessions of 192.0.2.7 are connected, all that are allowed"},
     ),
     500: (
-        "The service failed; the request id leads to its log.",
+        "The service failed; its log says more under the request id.",
         {"internal": "the service failed; its log says more under this request id"},
     ),
     503: (
@@ -99,7 +99,7 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
 
 
 def _errors(*statuses: int) -> Responses:
-    """The error responses of an operation, with an example for each code."""
+    """Return the error responses of an operation, with an example for each code."""
     return {status: _error(status, *_ERRORS[status]) for status in statuses}
 
 
@@ -114,7 +114,10 @@ def _error(status: int, description: str, messages: dict[str, str]) -> dict[str,
 
 
 def _named(answer: dict[str, Any]) -> dict[str, Any]:
-    """An error of a route whose answers are no JSON: FastAPI would give its schema their type."""
+    """Name the schema of an error of a route whose answers are no JSON.
+
+    FastAPI would give it the content type of the answers.
+    """
     schema = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
     (media,) = answer["content"].values()
     named = answer | {"content": {"application/json": media | {"schema": schema}}}
@@ -140,7 +143,7 @@ _COLUMNS: Final = {
 }
 _STROKES: Final = {
     "type": "array",
-    "description": "Whole strokes of a pen, each a row of points.",
+    "description": "Complete strokes of a pen, each an array of points.",
     "items": {
         "type": "array",
         "items": {
@@ -155,7 +158,7 @@ _STROKES: Final = {
 _HEIGHT: Final = {
     "type": ["number", "null"],
     "exclusiveMinimum": 0,
-    "description": "Of the writing's frame, from y = 0 on; absent: the ink's own bounds.",
+    "description": "Of the frame that is written in, from y = 0 on; absent: the ink's own bounds.",
 }
 _JSON_BODY: Final = {
     "type": "object",
@@ -214,7 +217,7 @@ _LINE_COLUMNS: Final = {"box": _BOX, "block": 0, "columns": "AAAAAP7+/v4="}  # o
 _TEXT: Final = {"schema": {"type": "string"}}
 
 _READ: Final = _success(
-    "What was read; of a page in the form that was asked for.",
+    "What was read; a page in the format that was asked for.",
     {
         "classifier": {
             "label": "1",

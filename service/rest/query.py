@@ -1,7 +1,7 @@
-"""The query parameters of each route; one that a route does not have is refused.
+"""The query parameters of each route; a parameter that a route does not have is refused.
 
-A misspelt parameter that was ignored would look like a choice that was made. Probes and metrics
-are lenient: what asks them may add parameters of its own, and nothing depends on them.
+If a misspelt parameter were ignored, the answer would look as if it had been used. Health,
+readiness and metrics ignore parameters: probes may add their own, and no answer depends on them.
 """
 
 import difflib
@@ -41,9 +41,9 @@ class ColumnsParameters(NoParameters):
     """The parameters of `/v1/columns`."""
 
     model: str | None = Field(
-        None, description="Name of a model; absent: the first one that suits the input."
+        None, description="Name of a model; absent: the first that suits the input."
     )
-    page: bool = Field(False, description="Whether the image is a page, of many lines.")
+    page: bool = Field(False, description="Whether the image is a page of many lines.")
 
     @property
     def kind(self) -> Kind | None:
@@ -54,17 +54,21 @@ class ColumnsParameters(NoParameters):
 class RecognizeParameters(ColumnsParameters):
     """The parameters of `/v1/recognize`: some are fields of a stream's `configure`."""
 
-    curve: bool = Field(False, description="Also give a classifier's answer after every column.")
-    form: PageForm = Field("json", alias="format", description="Of the answer about a page.")
+    curve: bool = Field(False, description="Also return a classifier's answer after every column.")
+    form: PageForm = Field("json", alias="format", description="Format of the answer about a page.")
     characters: str | None = Field(
-        None, description="Only what these spell is answered; absent: every label."
+        None, description="Only labels of these characters are answered; absent: every label."
     )
     language_model: str | None = Field(
-        None, description="One of the model's languages, which the text is in."
+        None, description="Language model to read with, one of the model's languages."
     )
-    words: list[str] = Field([], description="Words that may well come; once for each.")
-    context: str = Field("", description="The text before, for a language model.")
-    pattern: str | None = Field(None, description="A regular expression that the text fulfils.")
+    words: list[str] = Field(
+        [], description="A word that is likely in the text; repeated for each."
+    )
+    context: str = Field("", description="The text before this one, for a language model.")
+    pattern: str | None = Field(
+        None, description="A regular expression that the text matches completely."
+    )
 
     @property
     def kind(self) -> Kind | None:
@@ -76,6 +80,6 @@ class RecognizeParameters(ColumnsParameters):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The fields of a `configure` that says the same."""
+        """The fields of a `configure` with the same options."""
         fields = self.model_dump(exclude={"model", "page", "curve", "form"})
         return fields | {"every": "column" if self.curve else "message"}
