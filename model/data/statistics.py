@@ -107,7 +107,7 @@ def overview(ink: InkSet, parts: Parts) -> str:
         (CATEGORIES[ink.categories[index]], str(donor))
         for index, donor in zip(lettered, donors(ink)[lettered], strict=True)
     )
-    told = ", ".join(
+    writers = ", ".join(
         f"{len(np.unique(ink.writers[pieces]))} {part}" for part, pieces in parts.items()
     )
     return "\n\n".join(
@@ -115,7 +115,7 @@ def overview(ink: InkSet, parts: Parts) -> str:
             table("parts", by_part),
             table("texts with known letters", by_donor),
             _sizes(ink),
-            f"writers: {told}\npieces of the same ink in two parts: {count_leaks(ink, parts)}",
+            f"writers: {writers}\npieces of the same ink in two parts: {count_leaks(ink, parts)}",
         )
     )
 
@@ -172,7 +172,7 @@ CHANGES: Final = {
     "hyphens closed up": "`so - called` becomes `so-called`, where ink stands as near",
     "join marks taken out": "the sign for ink between two letters is no letter",
     "letters in doubt left out": "where characters do not fit the word that they lie in, no point"
-    " of it is said to be of a letter",
+    " of it is assigned to a letter",
     "lines taken apart": "a text of several lines of ink becomes a piece for each, if its words"
     " are known",
     "marks closed up": "`so .` becomes `so.`, of donors who set all tokens apart",
@@ -187,13 +187,13 @@ REASONS: Final = {
     "an include without a path": "the label file names no ink",
     "an included file can't be read": "what the label file includes is no file",
     "an included file is missing": "the release lacks the ink that the label file includes",
-    "coordinate beyond 30 bits": "no tablet has such",
-    "delineation not readable": "where the ink stands is not told as the format says",
+    "coordinate beyond 30 bits": "no tablet is so large",
+    "delineation not readable": "the segment does not name its ink as the format requires",
     "ink between two letters": "a label that is nothing but the sign for a join",
     "ink crossed out": "a word `XXX` in the label stands for one that its writer took back",
     "label differs from those within it": "the words or characters within a piece make up another"
     " text",
-    "label empty": "nothing is said to be written",
+    "label empty": "the label has no text",
     "label longer than a character": "in a category of characters",
     "label longer than its ink": "less than three tenths of the ink that its writer usually needs"
     " for so many letters: a wrong label, or broken ink",
@@ -203,11 +203,11 @@ REASONS: Final = {
     "names a point that is not there": "the label is of ink that the page lacks",
     "no ink with the pen down": "nothing can be seen",
     "points without X and Y": "the page does not say which numbers they are",
-    "quality BAD": "so says the release",
+    "quality BAD": "marked so in the release",
     "quotes in doubt": "two quotes side by side, where one or none is written",
-    "several lines of ink, words not known": "nothing tells where a line of it ends",
+    "several lines of ink, words not known": "where its lines end is unknown",
     "umlaut lost from the label": "the ink has one, and ASCII does not",
-    "unknown escape in the label": "nothing tells what it stands for",
+    "unknown escape in the label": "its meaning is unknown",
 }
 
 
@@ -245,5 +245,5 @@ def _table(head: str, counts: Mapping[WhyKey, int], words: Mapping[str, str]) ->
     yield "| --- | --- | ---: | --- |"
     for rule in sorted(sums, key=lambda rule: (-sums[rule], rule)):
         names = sorted(donors[rule])
-        told = ", ".join(names) if len(names) <= FEW else f"{len(names)} of them"
-        yield f"| {rule} | {words.get(rule, '')} | {sums[rule]:,} | {told} |"
+        shown = ", ".join(names) if len(names) <= FEW else f"{len(names)} of them"
+        yield f"| {rule} | {words.get(rule, '')} | {sums[rule]:,} | {shown} |"

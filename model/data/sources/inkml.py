@@ -75,7 +75,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How the points of all traces are told."""
+    """The channels in which the points of all traces are given."""
 
     axes: tuple[Axis, Axis]  # of X and Y
     n_channels: int  # values that each point has
@@ -205,7 +205,7 @@ def _in_use(ink: Element, name: str) -> list[Element]:
 
 
 def _refuse_transforms(ink: Element) -> None:
-    """Raise `DataError` for ink that stands elsewhere, or is of another shape, than it is told."""
+    """Raise `DataError` for a transform, which would move or distort the ink."""
     for transform in _in_use(ink, "canvasTransform"):
         for mapping in transform.all("mapping"):
             kind = mapping.attributes.get("type", "unknown")

@@ -80,7 +80,7 @@ def _shape_of(text: str) -> GlyphShape:
     return GlyphShape(min(shape.top for shape in shapes), max(shape.bottom for shape in shapes), 1)
 
 
-def held(top: Floats, bottom: Floats, shapes: Floats, x_height: Floats) -> Floats:
+def usual_baseline(top: Floats, bottom: Floats, shapes: Floats, x_height: Floats) -> Floats:
     """Return the baseline, [n], of ink known by its bounds only: as usual for its shape."""
     usual_top, usual_bottom, anchor = shapes.T
     at = top + anchor * (bottom - top)
@@ -88,7 +88,7 @@ def held(top: Floats, bottom: Floats, shapes: Floats, x_height: Floats) -> Float
     return baseline
 
 
-def seats(bottom: Floats, group: NDArray[np.int64]) -> Floats:
+def local_baselines(bottom: Floats, group: NDArray[np.int64]) -> Floats:
     """Return the baseline, [n], as the median of the neighbouring letters.
 
     Args:
@@ -383,20 +383,20 @@ def _x_heights(ink: InkSet, pieces: Indices, guess: Floats, tells: NDArray[np.bo
 def _baselines(ink: InkSet, found: GlyphSegments, bounds: Floats, x_height: Floats) -> Floats:
     """Estimate each baseline [R]: from the data, the neighbours, the word, or the usual shape."""
     shapes = shapes_of(found.texts)
-    usual = held(bounds[:, 1], bounds[:, 3], shapes, x_height)
-    told = ink.guides[found.pieces, 1].astype(np.float64)
+    usual = usual_baseline(bounds[:, 1], bounds[:, 3], shapes, x_height)
+    measured = ink.guides[found.pieces, 1].astype(np.float64)
     cut = np.flatnonzero(found.sources == LETTER)
-    seated = np.array([found.texts[index] in ON_BASELINE for index in cut], np.bool_)
+    on_baseline = np.array([found.texts[index] in ON_BASELINE for index in cut], np.bool_)
     back = np.diff(bounds[cut, 0], prepend=0) < -NEXT_ROW * x_height[cut]
     row = np.cumsum(back | (np.diff(found.pieces[cut], prepend=-1) != 0))
-    told[cut] = seats(np.where(seated, bounds[cut, 3], np.nan), row)
-    words = np.flatnonzero((found.sources == WORD) & np.isnan(told))
+    measured[cut] = local_baselines(np.where(on_baseline, bounds[cut, 3], np.nan), row)
+    words = np.flatnonzero((found.sources == WORD) & np.isnan(measured))
     turns = _lower_turns(ink, found.pieces[words])
     risen = turns + TURNS_RISE * x_height[words]
     descends = shapes[words, 1] > DESCENDS
-    told[words] = np.where(descends, risen, (turns + usual[words]) / 2)
-    likely = (found.sources == WORD) | (abs(told - usual) < STRAY * x_height)
-    return np.where(likely & np.isfinite(told), told, usual)
+    measured[words] = np.where(descends, risen, (turns + usual[words]) / 2)
+    likely = (found.sources == WORD) | (abs(measured - usual) < STRAY * x_height)
+    return np.where(likely & np.isfinite(measured), measured, usual)
 
 
 def _lower_turns(ink: InkSet, pieces: Indices) -> Floats:

@@ -104,7 +104,7 @@ def test_the_rules_are_written_with_what_each_did(release: Path) -> None:
     document = (release / "data.md").read_text()
     assert f"80 pieces, SHA-256 `{unipen.read()[0].digest}`" in document
     assert "| marks closed up | `so .` becomes `so.`, of donors " in document
-    assert "| quality BAD | so says the release | 20 | sta |" in document
+    assert "| quality BAD | marked so in the release | 20 | sta |" in document
     assert told.stderr.splitlines()[-2].endswith(f", {release / 'data.md'}")
 
 
