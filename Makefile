@@ -12,6 +12,10 @@ COMPOSE ?= $(DOCKER) compose
 DOCKER_BUILD ?=
 ARGS ?=
 
+# What `make run` says where PORT is not the usual one.
+URL := $(if $(filter-out 8000,$(PORT)), --url ws://127.0.0.1:$(PORT))
+NEXT_PORT = $(shell echo $$(( $(PORT) + 1 )))
+
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 NPM_INSTALL := npm install --prefix $(VENV)/npm --no-save --no-audit --no-fund --silent
@@ -19,39 +23,48 @@ BASE := $(VENV)/.base-installed
 FULL := $(VENV)/.full-installed
 
 .DEFAULT_GOAL := help
-.PHONY: run test train evaluate bench footprint pad figures docker docker-test clean help
+.PHONY: run lint check test train evaluate bench footprint pad figures docker docker-test clean help
 
-# The server has a session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
+# Another server on this port would answer in the place of ours, so the port must be free. Ours has a
+# session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
 run: $(BASE) ## Start the server, watch it read a digit and a line, go on serving
-	@setsid $(BIN)/inkstream serve --port $(PORT) --log-level warning & server=$$!; \
+	@if 2>/dev/null : </dev/tcp/127.0.0.1/$(PORT); then \
+	    echo 'Port $(PORT) is taken by another program. Try: make run PORT=$(NEXT_PORT)' >&2; exit 1; \
+	fi; \
+	setsid $(BIN)/inkstream serve --port $(PORT) --log-level warning & server=$$!; \
 	trap 'kill $$server 2>/dev/null' HUP INT TERM; \
 	until 2>/dev/null : </dev/tcp/127.0.0.1/$(PORT); do \
 	    kill -0 $$server 2>/dev/null || { wait $$server; exit; }; sleep 0.05; \
 	done; \
 	$(BIN)/inkstream stream examples/7.png --url ws://127.0.0.1:$(PORT); \
-	$(BIN)/inkstream stream examples/hello.png --model lines --url ws://127.0.0.1:$(PORT); \
+	$(BIN)/inkstream stream examples/hello.png --url ws://127.0.0.1:$(PORT); \
 	printf '%s\n' '' \
 	    'Serving on http://127.0.0.1:$(PORT) (Ctrl-C stops it). Try in another terminal:' \
-	    '  $(BIN)/inkstream stream examples/3.png       column by column, through the server' \
-	    '  $(BIN)/inkstream stream examples/hello.png --model lines' \
+	    '  $(BIN)/inkstream stream examples/3.png$(URL)       column by column, through the server' \
+	    '  $(BIN)/inkstream stream examples/hello.png$(URL)' \
 	    '  $(BIN)/inkstream recognize examples/?.png    whole images, without a server' \
 	    '  curl --data-binary @examples/7.png -H "Content-Type: image/png" http://127.0.0.1:$(PORT)/v1/recognize' \
 	    '  and open http://127.0.0.1:$(PORT) and write'; \
 	wait $$server || wait $$server
 
-test: $(FULL) ## Lint, check types, run all tests
+lint: $(FULL) ## Lint, check types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+
+check: lint ## Lint, check types, run the fast tests
+	$(BIN)/pytest -m 'not slow' $(ARGS)
+
+test: lint ## Lint, check types, run all tests
 	$(BIN)/pytest $(ARGS)
 
 train: $(FULL) ## Train the digits model (ARGS="--minutes 30 --device cuda")
 	$(BIN)/inkstream train digits $(ARGS)
 
 evaluate: $(FULL) ## Measure the digits model: report.json and plots
-	$(BIN)/inkstream evaluate digits $(ARGS)
+	$(BIN)/inkstream evaluate digits --out docs/reports/digits $(ARGS)
 
-bench: $(FULL) ## Measure speed against its peers, side by side in one run
+bench: $(FULL) ## Measure speed beside other servers and bounds, in one run
 	$(BIN)/inkstream bench --json docs/reports/bench.json --plot docs/reports/bench.png $(ARGS)
 
 footprint: $(FULL) ## Measure the base install, the idle server's memory, its start
