@@ -10,6 +10,7 @@
 A stream can be left and taken up again: `Stream.state` is all that it knows.
 """
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -27,8 +28,9 @@ from inkstream.model.decoding import ngrams as languages
 from inkstream.model.decoding.base import Decoder, Event, Letter, Word
 from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.errors import InputError
-from inkstream.model.preprocess.columns import digit_columns, line_columns
-from inkstream.model.preprocess.image import ImageSource
+from inkstream.model.preprocess.columns import LINE_SIDE, digit_columns, line_columns
+from inkstream.model.preprocess.content import image_hint, ink_hint
+from inkstream.model.preprocess.image import MAX_SIDE, ImageSource, read_image
 from inkstream.model.preprocess.strokes import stroke_columns
 from inkstream.model.runtime import Runtime
 
@@ -107,6 +109,7 @@ class Recognition:
     curve: NDArray[np.float32]  # [T, K], the probabilities after every column
     letters: tuple[Letter, ...] = ()  # of a transcriber, marks among them
     words: tuple[Word, ...] = ()  # of a transcriber
+    hint: str | None = None  # what to try if the input looks like something else
 
     @property
     def text(self) -> str:
@@ -211,9 +214,14 @@ class Recognizer:
         Raises:
             ImageError: it cannot be read, or nothing is on it.
         """
-        transcribes = self._runtime.config.kind == "transcriber"
-        to_columns = line_columns if transcribes else digit_columns
-        return self.read(to_columns(image, self.column_height))
+        kind = self._runtime.config.kind
+        if kind == "transcriber":
+            grey = read_image(image, max_side=LINE_SIDE)
+            columns = line_columns(grey, self.column_height)
+        else:
+            grey = read_image(image, max_side=MAX_SIDE)
+            columns = digit_columns(grey, self.column_height)
+        return dataclasses.replace(self.read(columns), hint=image_hint(grey, kind))
 
     def read_ink(self, strokes: Sequence[ArrayLike], height: float | None = None) -> Recognition:
         """Read whole strokes of a pen.
@@ -225,7 +233,9 @@ class Recognizer:
         Raises:
             InputError: there is no ink, or it cannot be drawn.
         """
-        return self.read(stroke_columns(strokes, self._runtime.config, height))
+        config = self._runtime.config
+        answer = self.read(stroke_columns(strokes, config, height))
+        return dataclasses.replace(answer, hint=ink_hint(strokes, config.kind))
 
     def read(self, columns: NDArray[np.uint8]) -> Recognition:
         """Read columns [T, H] that are complete, at least one; raise what `read_all` does."""

@@ -14,8 +14,7 @@ from typing import Final
 from numpy.typing import ArrayLike
 
 from inkstream.model.data.sources import inkml
-from inkstream.model.errors import DataError, ImageError, InkstreamError
-from inkstream.model.preprocess.image import upright_size
+from inkstream.model.errors import DataError, InkstreamError
 from inkstream.service.protocol.strokes import json_strokes
 
 IMAGE_SUFFIXES: Final = frozenset(
@@ -25,8 +24,6 @@ JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
 INKML_SUFFIX: Final = ".inkml"
 INK_SUFFIXES: Final = JSON_SUFFIXES | {INKML_SUFFIX}
 SUFFIXES: Final = IMAGE_SUFFIXES | INK_SUFFIXES
-
-WIDE: Final = 2.0  # times as wide as high is an image of a line; photos have up to 16 : 9
 
 
 def expand(
@@ -67,19 +64,8 @@ def _named(argument: str, suffixes: Set[str]) -> list[Path]:
 
 
 def holds_ink(path: Path) -> bool:
-    """Whether a file holds strokes of a pen, by its name."""
+    """Return whether a file holds strokes of a pen, by its name."""
     return path.suffix.lower() in INK_SUFFIXES
-
-
-def holds_line(path: Path) -> bool:
-    """Whether a file holds writing: ink, or an image that is clearly wider than high."""
-    if holds_ink(path):
-        return True
-    try:
-        width, height = upright_size(path)
-    except ImageError:  # which is told when it is read
-        return False
-    return width >= WIDE * height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +77,7 @@ class Piece:
 
 
 def pieces(path: Path) -> Iterator[tuple[str, Piece | InkstreamError]]:
-    """The pieces of a file, each with the name by which it is told of, or why there is none."""
+    """Yield a name and a piece for each piece of a file, or the error in its place."""
     found = _inkml(path) if path.suffix.lower() == INKML_SUFFIX else _json_lines(path)
     is_empty = True
     try:

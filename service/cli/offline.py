@@ -24,9 +24,9 @@ from inkstream.model.config import Kind
 from inkstream.model.decoding.base import Event
 from inkstream.model.errors import InkstreamError
 from inkstream.model.pages.page import find_page
+from inkstream.model.preprocess.content import SHIPPED, kind_for
 from inkstream.model.recognizer import Recognition, Recognizer, load
-from inkstream.service.cli.files import Piece, holds_ink, holds_line, pieces
-from inkstream.service.cli.options import LINES
+from inkstream.service.cli.files import Piece, holds_ink, pieces
 from inkstream.service.pages import (
     PageTranscription,
     alto,
@@ -43,7 +43,6 @@ Fields = dict[str, Any]  # of one image or piece of ink, as JSON has them
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DIGITS: Final = "digits"
 DECIMALS: Final = 6  # of probabilities, as on the wire
 UNCERTAIN_BELOW: Final = 0.8  # a letter's confidence
 MOST_UNCERTAIN: Final = 3  # letters that are named
@@ -62,7 +61,7 @@ class Reader:
 
     def model_for(self, path: Path) -> Recognizer:
         """Return the model that reads a file; raise an `InkstreamError` if it cannot be loaded."""
-        name = self.model or (LINES if holds_line(path) else DIGITS)
+        name = self.model or SHIPPED[kind_for(None if holds_ink(path) else path)]
         if name not in self._loaded:
             self._loaded[name] = load(name, **self.arguments)
         return self._loaded[name]
@@ -134,6 +133,8 @@ def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = 
                     all_read = False
                     complain(f"{name}: {answer}")
                     continue
+                if isinstance(answer, Recognition) and answer.hint and form != "json":
+                    complain(f"{name}: {answer.hint}")
                 if reader.page and form == "text" and len(paths) > 1:  # as `head` names files
                     click.echo("\n" * (number > 0) + f"==> {path} <==")
                 click.echo(_text(name, answer, reader.kind_for(path), form))
@@ -199,7 +200,8 @@ def fields_of(name: str, answer: Answer, kind: Kind) -> Fields:
             "letters": [message_of(letter).model_dump(mode="json") for letter in answer.letters],
             "words": [message_of(word).model_dump(mode="json") for word in answer.words],
         }
-    return {"image": name, **found, "columns": answer.columns}
+    hint = {"hint": answer.hint} if answer.hint else {}
+    return {"image": name, **found, "columns": answer.columns, **hint}
 
 
 def complain(text: str) -> None:

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import DataError, InkstreamError
 from inkstream.model.preprocess.columns import digit_columns, line_columns
+from inkstream.model.preprocess.content import SHIPPED, kind_for
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.preprocess.strokes import framed, stroke_columns
-from inkstream.service.cli.files import Piece, holds_ink, holds_line, pieces
-from inkstream.service.cli.options import LINES, need_lines
+from inkstream.service.cli.files import Piece, holds_ink, pieces
+from inkstream.service.cli.options import need_lines
 from inkstream.service.client import Stream, connect_sync
 from inkstream.service.client.conversation import Result
 from inkstream.service.protocol.errors import ModelUnknownError
@@ -302,7 +303,10 @@ def show(
     Raises `DataError`, which names it, if the image or a piece of ink cannot be read, and
     `ServiceError` as `connect_sync` does and for hints that the server refuses.
     """
-    suiting = LINES if model is None and (need_lines(hints) or holds_line(image)) else None
+    suiting = None
+    if model is None:
+        kind = "transcriber" if need_lines(hints) or holds_ink(image) else kind_for(image)
+        suiting = SHIPPED["transcriber"] if kind == "transcriber" else None
     with _connected(url, key, model, suiting) as stream:
         if hints:
             stream.configure(**hints)

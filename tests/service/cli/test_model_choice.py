@@ -9,31 +9,32 @@ import pytest
 from PIL import Image
 
 from inkstream.service.cli import main as cli
-from inkstream.service.cli.files import holds_line
 from tests.helpers import builders
-from tests.helpers.command_line import EXAMPLES
+from tests.helpers.command_line import EXAMPLES, one_line
 from tests.helpers.running_server import Running, server
+from tools.pages import encoded, page
 
 HELLO = EXAMPLES / "hello.png"
 INK = EXAMPLES / "hello.jsonl"
 SEVEN = EXAMPLES / "7.png"
 
 
-@pytest.mark.parametrize(
-    ("size", "is_line"), [((28, 28), False), ((1920, 1080), False), ((60, 30), True)]
-)
-def test_an_image_twice_as_wide_as_high_holds_a_line(
-    tmp_path: Path, size: tuple[int, int], is_line: bool
+def test_a_page_without_page_is_read_with_a_hint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Image.new("L", size).save(tmp_path / "image.png")
-    assert holds_line(tmp_path / "image.png") == is_line
+    sheet = tmp_path / "page.png"
+    sheet.write_bytes(encoded(page(n_lines=6).image, "PNG"))
+    assert cli.run(["recognize", str(sheet)]) == 0
+    assert "this looks like a page of several lines: try " in one_line(capsys.readouterr().err)
+    assert cli.run(["recognize", str(sheet), "--json"]) == 0
+    written = capsys.readouterr()
+    assert "--page" in json.loads(written.out)["hint"]
+    assert written.err == ""
 
 
-def test_a_photo_that_was_turned_is_judged_upright(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[274] = 6
-    Image.new("L", (30, 90)).save(tmp_path / "turned.jpg", exif=exif)
-    assert holds_line(tmp_path / "turned.jpg")
+def test_what_looks_like_what_it_is_read_as_has_no_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["recognize", *map(str, (HELLO, SEVEN, INK)), "--json"]) == 0
+    assert "hint" not in capsys.readouterr().out
 
 
 def test_recognize_reads_digits_lines_and_ink_at_once(capsys: pytest.CaptureFixture[str]) -> None:
