@@ -89,9 +89,7 @@ def _folder(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
 
 
 def _csv(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Yield rows of a label and a square image's pixels, row by row, 0 = paper; a header is
-    skipped.
-    """
+    """Yield a label and the pixels of a square image (0 = paper) for each row; skip a header."""
     with source.open(newline="") as file:
         for number, (label, *pixels) in enumerate(filter(None, csv.reader(file)), 1):
             place = f"{source}, row {number}"

@@ -187,9 +187,7 @@ def _sheet(grey: Grey) -> Tone | None:
 
 
 def _hull(bright: Mask) -> Grey | None:
-    """Return the convex hull of the largest bright area, if this nearly fills it and is a
-    sheet's size.
-    """
+    """Return the convex hull of the largest bright area if it has a sheet's shape and size."""
     n, labels, stats, _ = cv2.connectedComponentsWithStats(bright.astype(np.uint8))
     if n < 2:
         return None

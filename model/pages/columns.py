@@ -82,9 +82,7 @@ def _moved(points: Points, matrix: Matrix) -> Points:
 
 
 def _frames(found: FoundLines) -> list[tuple[float, float]]:
-    """Return top and bottom of each line's frame, from its course: the page tells a common
-    height.
-    """
+    """Return top and bottom of each line's frame, from its course, at a common height."""
     own = list(_extents(found))
     if not own:
         return []
@@ -136,9 +134,7 @@ def _drawn(
 def _own(
     ink: PageInk, found: FoundLines, line: FoundLine
 ) -> tuple[tuple[int, int], NDArray[np.float32]]:
-    """Return the place and the tones, 0..1, of the part of the page that holds a line's ink
-    alone.
-    """
+    """Return the place and the tones, 0..1, of the part of the page with a line's own ink."""
     h, w = ink.tone.shape
     left, top, right, bottom = line.bounds
     left, top = max(0, left - RIM), max(0, top - RIM)

@@ -253,9 +253,7 @@ def _with_enough_ink(courses: list[Course], components: Components, block: Mask)
 def _nearest(
     courses: list[Course], x: NDArray[Any], y: NDArray[Any]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return which line each place is nearest to, and how far; beyond a line's ends it is
-    further.
-    """
+    """Return the line nearest to each place, and its distance, larger beyond the line's ends."""
     distances = []
     for course in courses:
         beyond = np.maximum(course.left - x, 0) + np.maximum(x - course.right, 0)

@@ -38,9 +38,7 @@ class PageLine:
         return self.box_of(0, len(self.columns))
 
     def box_of(self, start: int, end: int) -> Points:
-        """Return the corners of the ink on columns `start` to `end`; of all rows where there is
-        none.
-        """
+        """Return the corners of the ink on columns `start` to `end`; without ink, of all rows."""
         end = max(start + 1, min(end, len(self.columns)))
         inked = self.columns[start:end] > 0
         rows = np.flatnonzero(inked.any(0))

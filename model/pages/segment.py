@@ -72,9 +72,7 @@ def n_letters_of(mask: Mask) -> int:
 
 
 def stroke_width_of(mask: Mask) -> float:
-    """Return mean width of the strokes, in pixels: twice their area over the length of their
-    outline.
-    """
+    """Return the mean stroke width in pixels: twice the area over the length of the outline."""
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
     outline = int(mask.sum()) - int(inner.sum())
     return 2 * float(mask.sum()) / max(1, outline)
@@ -103,9 +101,7 @@ def blocks_of(components: Components) -> list[Mask]:
 
 
 def _parted(components: Components, block: Mask) -> tuple[Mask, Mask] | None:
-    """Return the components on both sides of the widest corridor through a block, None if it has
-    none.
-    """
+    """Split a block at its widest corridor; return None if it has none."""
     places = np.flatnonzero(block)
     if not len(places):
         return None
@@ -128,9 +124,7 @@ def _parted(components: Components, block: Mask) -> tuple[Mask, Mask] | None:
 
 
 def _are_blocks(ink: NDArray[Any], y: NDArray[Any], aside: Mask, height: float) -> bool:
-    """Return whether both sides of a corridor are high enough, side by side, and hold enough
-    ink.
-    """
+    """Tell whether the sides of a corridor are high, side by side, and full enough."""
     share = float(ink[aside].sum() / ink.sum())
     if not CORRIDOR_INK <= share <= 1 - CORRIDOR_INK:
         return False

@@ -270,9 +270,7 @@ def _boxed(ink: Ink, box: int) -> Grey:
 
 
 def _in_rows(ink: Ink, column_height: int) -> Grey:
-    """Return the part that holds ink, scaled so that it fills the rows, with blank columns
-    around it.
-    """
+    """Crop to the ink, scale it to fill the rows, and add blank columns around it."""
     part, rows = _part(ink), LINE_SHARE * column_height
     flat = FLAT_STROKES * stroke_width(np.asarray(part, np.float32) / np.float32(255))
     share = min(1.0, part.height / flat)  # of the rows: a dash stays one
@@ -320,18 +318,14 @@ def _widened(ink: Image.Image) -> Image.Image:
 
 
 def stroke_width(ink: Ink) -> float:
-    """Return mean width of the strokes, in pixels: twice their area over the length of their
-    outline.
-    """
+    """Return the mean stroke width in pixels: twice the area over the length of the outline."""
     padded = np.pad(ink, 1)
     across, down = np.diff(padded, axis=1)[1:], np.diff(padded, axis=0)[:, 1:]
     return 2 * float(ink.sum()) / float(np.hypot(across, down).sum())
 
 
 def _centred(ink: Grey, side: int) -> Grey:
-    """Return the ink in a field of `side` pixels, its centre of mass as near to the middle as it
-    fits.
-    """
+    """Place the ink in a field of `side` pixels, its centre of mass nearest to the middle."""
     field = np.zeros((side, side), np.uint8)
     top, left = (
         min(max(round(side / 2 - centre), 0), side - length)

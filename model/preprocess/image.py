@@ -160,9 +160,7 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
 
 
 def _demand(image: Image.Image) -> tuple[int, int, int]:
-    """Return width and height of what is decoded at once, and the bytes that it takes for one
-    pixel.
-    """
+    """Return width and height of what is decoded at once, and its bytes per pixel."""
     width, height = image.size
     if any(tile[0] in SLOW_CODECS for tile in getattr(image, "tile", [])):
         return width, height, SLOW_BYTES_PER_PIXEL

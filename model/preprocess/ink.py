@@ -204,9 +204,7 @@ class Canvas:
             self._first = before
 
     def cut(self, column: int) -> None:
-        """Return wipe out the ink on this column and all after it; none before it may be
-        forgotten.
-        """
+        """Erase the ink on this column and all after it; columns before it must still be held."""
         self._columns = self._columns[: max(0, column - self._first)]
         self._behind, self._taken = min(self._behind, column), min(self._taken, column)
 
@@ -239,17 +237,13 @@ def _draw(
 
 
 def _touched(x: float, pen_width: float) -> tuple[int, int]:
-    """Return the first column whose centre a pen at `x` is near enough to touch, and the last,
-    plus 1.
-    """
+    """Return the first column that a pen at `x` touches, and one past the last."""
     reach = (pen_width + 1) / 2
     return math.floor(x - reach + 0.5), math.ceil(x + reach - 0.5)
 
 
 def _checked(places: NDArray[Any]) -> tuple[float, float]:
-    """Return the least and the greatest x of [2, P]; raises `InputError` unless all can be
-    drawn.
-    """
+    """Return the least and greatest x of [2, P]; raise `InputError` for what cannot be drawn."""
     if places.shape[1] > MAX_POINTS:
         raise InputError(f"ink has {places.shape[1]} points, at most {MAX_POINTS}")
     (left, top), (right, bottom) = places.min(1).tolist(), places.max(1).tolist()

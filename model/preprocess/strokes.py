@@ -74,9 +74,7 @@ def framed(strokes: Sequence[ArrayLike], rows: int, height: float | None = None)
 def _drawable(
     strokes: Sequence[ArrayLike], height: float | None
 ) -> tuple[Points, NDArray[np.int64]]:
-    """Return points and starts of strokes as `flatten` gives them; raises what `stroke_columns`
-    does.
-    """
+    """Return points and starts like `flatten`; raise the errors of `stroke_columns`."""
     if height is not None and not 0 < height < math.inf:
         raise InputError(f"height is {height}, allowed: a number above 0, or None")
     rows = [_points(stroke, number) for number, stroke in enumerate(strokes)]
@@ -89,9 +87,7 @@ def _drawable(
 
 
 def _points(stroke: ArrayLike, number: int) -> Points:
-    """Return the `number`-th stroke as points [n, 2]; raises `InputError` if it is no row of
-    them.
-    """
+    """Return the `number`-th stroke as points [n, 2]; raise `InputError` if it has none."""
     try:
         points = np.asarray(stroke, np.float64)
     except (TypeError, ValueError) as error:

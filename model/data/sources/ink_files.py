@@ -123,9 +123,7 @@ def category(label: str) -> str:
 
 
 def _files(source: Path) -> list[Path]:
-    """Return the files of ink in a folder, without hidden files, which other systems leave
-    behind.
-    """
+    """Return the files of ink in a folder, without hidden files, which other systems leave."""
     if not source.is_dir():
         return [source] if source.is_file() and source.suffix.lower() in SUFFIXES else []
     return sorted(

@@ -38,9 +38,7 @@ class Element:
     children: list["Element"] = field(default_factory=list)
 
     def all(self, *names: str) -> Iterator["Element"]:
-        """Yield all elements of these names in it, or of any, itself included, in the file's
-        order.
-        """
+        """Yield all elements of these names, or of any, itself included, in file order."""
         if not names or self.name in names:
             yield self
         for child in self.children:
@@ -306,9 +304,7 @@ def _rows(trace: Element, least: int) -> list[list[tuple[str, str]]]:
 
 
 def _decoded(values: list[tuple[str, str]]) -> list[float]:
-    """Return the numbers of one channel: each is a value, or a first or second difference of
-    values.
-    """
+    """Return the values of one channel, decoding first and second differences."""
     order, value, step, change = 0, 0.0, 0.0, 0.0
     decoded = []
     for prefix, text in values:

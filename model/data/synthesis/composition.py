@@ -227,9 +227,7 @@ class LineComposer:
         return ComposedLine(*lay_out(self._glyphs, style, words, random), text, writer, "spelt")
 
     def _able(self, kind: Kind) -> tuple[list[int], NDArray[np.float64]]:
-        """Return the writers with enough glyphs, and the running sum of the roots of their
-        amounts.
-        """
+        """Return the writers with enough glyphs, and running sums of the roots of their amounts."""
         styles = self._glyphs.styles
         writers = [writer for writer in sorted(styles) if self._has_enough(writer, kind)]
         amounts = [

@@ -51,9 +51,7 @@ class DigitLines:
 
 
 def _scaled(image: NDArray[np.uint8], rows: int, wider: float, shear: float) -> NDArray[np.uint8]:
-    """Return the part of an image that has ink, slanted and brought to so many rows: [rows,
-    width].
-    """
+    """Crop an image to its ink, shear it, and scale it to so many rows: [rows, width]."""
     down, across = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
     top, bottom, left, right = down[0], down[-1] + 1, across[0], across[-1] + 1
     scale = (bottom - top) / rows

@@ -48,9 +48,7 @@ class Look:
 def photographed(
     ink: Tone, rules: Tone | None, paper: Tone | None, look: Look, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Render paper, rules and ink in colour and uneven light, as a camera or scanner records
-    them.
-    """
+    """Render paper, rules and ink in colour and uneven light, as a camera or scanner would."""
     shape = ink.shape
     tone = np.array(PAPERS[int(random.integers(len(PAPERS)))], np.float32)
     texture = 1 + random.uniform(0.005, 0.02) * (

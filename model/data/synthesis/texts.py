@@ -161,9 +161,7 @@ def _embrace(n_words: int, characters: Set[str], chances: list[float]) -> tuple[
 
 
 def _one_of(shares: dict[str, float], chance: float, characters: Set[str]) -> str:
-    """Return the text whose share of 0 to 1 the chance falls into, if its characters are among
-    these.
-    """
+    """Return the text whose share of 0 to 1 holds `chance`, if `characters` can write it."""
     for text, share in shares.items():
         chance -= share
         if chance < 0:

@@ -98,9 +98,7 @@ class Page:
         return _joined(sorted(cuts))
 
     def _place(self, component: int, point: int | None) -> int:
-        """Return the index of a component's point among all points; None stands for its last
-        point.
-        """
+        """Return the index of a component's point among all points; None is its last."""
         if component >= len(self.is_down):
             raise DataError("names a component that is not there")
         start, stop = self.starts[component : component + 2].tolist()
@@ -111,9 +109,7 @@ class Page:
 
 
 def _joined(cuts: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
-    """Return sorted cuts (component, start, stop) as ranges; those that meet in a component made
-    one.
-    """
+    """Return sorted cuts (component, start, stop) as ranges; merge adjacent ones."""
     joined: list[tuple[int, int, int]] = []
     for component, start, stop in cuts:
         if joined and joined[-1][0] == component and start <= joined[-1][2]:
@@ -129,18 +125,14 @@ def includes(text: bytes) -> tuple[str, ...]:
 
 
 def own_ink(text: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the keywords by which a file itself describes ink; none if all of its ink is
-    included.
-    """
+    """Return the keywords with which a file itself describes ink, not by including it."""
     keywords = [chunk for chunk in _chunks(text) if chunk[0] in (*PEN, *HEADER)]
     has_ink = any(name in PEN and _body(argument) for name, argument in keywords)
     return tuple(keywords) if has_ink else ()
 
 
 def read_segments(text: bytes) -> list[Segment]:
-    """Return the segments of a file, in their order; segments of what it includes are not among
-    them.
-    """
+    """Return the segments of a file in order, without those of included files."""
     return [Segment(*(part.decode("latin-1") for part in parts)) for parts in SEGMENT.findall(text)]
 
 
@@ -190,9 +182,7 @@ def _chunks(text: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _keywords(
     text: bytes, include: Callable[[str], bytes], trail: tuple[str, ...]
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Yield each keyword with its argument; those of included files stand in the place of
-    `.INCLUDE`.
-    """
+    """Yield each keyword with its argument; replace `.INCLUDE` by the included file's keywords."""
     for name, argument in _chunks(text):
         if name == b"INCLUDE":
             path = b"".join(argument.split(None, 1)[:1]).decode("latin-1")
@@ -253,9 +243,7 @@ def _points(argument: bytes, coordinates: tuple[bytes, ...]) -> tuple[Points, in
 
 
 def _points_of_lines(lines: list[bytes], width: int, axes: list[int]) -> tuple[Points, int]:
-    """Return the same, line by line: coordinates are rounded, unreadable lines left out and
-    counted.
-    """
+    """Do the same line by line: round coordinates, leave out and count unreadable lines."""
     points, unreadable = [], 0
     for fields in filter(None, (line.split() for line in lines)):
         try:

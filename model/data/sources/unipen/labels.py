@@ -74,9 +74,7 @@ def clean(quoted: str, writer: str) -> tuple[str, list[str]]:
 
 
 def _plain(quoted: str) -> tuple[str, list[str]]:
-    """Return the label without the signs of the format, and the rules that changed more than
-    those.
-    """
+    """Return the label without the format's own signs, and the other rules that changed it."""
     found = QUOTED.fullmatch(quoted)
     if found is None:
         raise DataError("label without quotes")
