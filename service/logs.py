@@ -20,15 +20,22 @@ MAX_TEXT: Final = 300  # characters: a name or an error fits, an image in base 6
 
 
 def get_logger(**context: object) -> Logger:
-    """Return a logger whose lines all have `context`, for instance `session="..."`."""
-    logger: Logger = structlog.stdlib.get_logger("inkstream", **context)
-    return logger
+    """Return a logger whose lines all have `context`, for instance `session="..."`.
+
+    Until `configure` is called, its lines go where those of the standard library go.
+    """
+    processors = [
+        structlog.stdlib.filter_by_level,
+        *_shared(),
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ]
+    return Logger(logging.getLogger("inkstream"), processors, context)
 
 
 def configure(
     log_format: Format = "terminal", level: str = "info", stream: TextIO | None = None
 ) -> None:
-    """Send all logs of the process to `stream` (standard error) in one format.
+    """Send all logs of the process to `stream` in one format.
 
     Args:
         log_format: "terminal" (colours only where a terminal reads them) or "json".
@@ -36,30 +43,18 @@ def configure(
         stream: where to; None is standard error, so that output stays clean.
     """
     target = stream or sys.stderr
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        protect,
+    renderers: list[structlog.typing.Processor] = [
+        structlog.dev.ConsoleRenderer(
+            colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     ]
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
+    if log_format == "json":
+        renderers = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(log_format, target),
-            ],
+            foreign_pre_chain=_shared(),
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     logging.root.handlers = [handler]
@@ -72,6 +67,16 @@ def configure(
     for logger in (uvicorn, logging.getLogger("uvicorn.error")):
         logger.handlers = []
         logger.propagate = True
+
+
+def _shared() -> list[structlog.typing.Processor]:
+    """Return what is done to our lines and to those of other packages."""
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        protect,
+    ]
 
 
 def protect(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -89,13 +94,3 @@ def _safe(name: str, value: object) -> object:
     if isinstance(value, str) and len(value) > MAX_TEXT:
         return f"{value[:MAX_TEXT]}... ({len(value)} characters)"
     return value
-
-
-def _renderers(log_format: Format, target: TextIO) -> list[structlog.typing.Processor]:
-    if log_format == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    return [
-        structlog.dev.ConsoleRenderer(
-            colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-    ]

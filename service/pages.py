@@ -377,8 +377,8 @@ def draw(source: Path, page: PageTranscription, path: Path) -> None:
     pen = ImageDraw.Draw(image)
     for line in page.lines:
         pen.polygon(line.box, outline=LINE_COLOUR)
-        height = abs(line.box[3][1] - line.box[0][1])
-        size = max(LEAST_TEXT, round(TEXT_SHARE * height))
+        line_height = abs(line.box[3][1] - line.box[0][1])
+        size = max(LEAST_TEXT, round(TEXT_SHARE * line_height))
         font = ImageFont.load_default(size)
         for word in line.words:
             colour = SURE_COLOUR if word.confidence >= SURE_FROM else UNSURE_COLOUR

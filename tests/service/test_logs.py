@@ -105,3 +105,8 @@ def test_lines_of_uvicorn_that_hold_query_strings_are_silent(name: str) -> None:
     logs.configure("json", stream=stream)
     logging.getLogger(name).info('"WebSocket /v1/stream?key=s3cret" [accepted]')
     assert stream.getvalue() == ""
+
+
+def test_nothing_is_printed_before_logs_are_configured(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.get_logger(session="s1").info("session opened")
+    assert capsys.readouterr() == ("", "")

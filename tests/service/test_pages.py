@@ -11,7 +11,7 @@ import xmlschema
 from inkstream.model.pages.page import find_page
 from inkstream.model.recognizer import load
 from inkstream.service import pages
-from inkstream.service.cli.recognize import page_of
+from inkstream.service.cli.offline import read_page
 from inkstream.service.pages import PageTranscription, transcription
 from tools.pages import encoded, page
 
@@ -35,7 +35,7 @@ ORDER: Final = tuple(TITLES)
 def read(tmp_path_factory: pytest.TempPathFactory) -> PageTranscription:
     path = tmp_path_factory.mktemp("page") / "page.png"
     path.write_bytes(encoded(page(n_blocks=2, n_lines=4).image, "PNG"))
-    return page_of(path, load("lines"))
+    return read_page(path, load("lines"))
 
 
 @pytest.fixture(scope="module")
