@@ -19,6 +19,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -187,8 +188,10 @@ class GreedyDecoder:
         """Take the scores [n, S] of n new columns [n, H]."""
         first, text = self._columns, self.text
         self._columns += len(scores)
-        self._ink = self._ink + (np.flatnonzero(columns.any(1)) + first).tolist()
-        events, changes = self._advance(scores, first)
+        inked = np.logical_or.reduce(columns, axis=1).nonzero()[0] + first
+        self._ink = self._ink + inked.tolist()
+        has_steps = first // STEP_COLUMNS != self._columns // STEP_COLUMNS
+        events, changes = self._advance(scores, first) if has_steps else ([], [])
         texts: list[str] = []
         for column, changed in changes:
             texts += [text] * (column - first - len(texts))
@@ -259,7 +262,8 @@ class GreedyDecoder:
             self._ends_start = first // STEP_COLUMNS
         self._ends = self._ends + steps[:, -1].tolist()
         symbols = steps[:, :-1]
-        return symbols if self.mask is None else _restricted(symbols, self.mask, self._space)
+        mask = self.mask
+        return symbols if mask is None else _restricted(symbols, mask, self._space)
 
     def _sum_odds(self, row: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
         """Return the symbol of a step whose blank leads by little, and all odds [1 + K] so far.
@@ -306,16 +310,18 @@ class GreedyDecoder:
 
     def _allowed_symbol(self, run: SymbolRun) -> int:
         """Return the symbol that a run stands for: the most probable allowed one, else blank."""
-        if self.mask is None or self.mask[run.symbol - 1] == 0:
+        mask = self.mask
+        if mask is None or mask[run.symbol - 1] == 0:
             return run.symbol
-        weights = np.where(self.mask == 0, run.weights[1:], 0)
+        weights = np.where(mask == 0, run.weights[1:], 0)
         if self._space > 0:
             weights[self._space - 1] = 0
         return int(weights.argmax()) + 1 if run.symbol != self._space and weights.any() else BLANK
 
     def _label_weights(self, run: SymbolRun) -> NDArray[np.float32]:
         """Return the weights [K] of the allowed labels in a run."""
-        return run.weights[1:] if self.mask is None else run.weights[1:] * (self.mask == 0)
+        mask = self.mask
+        return run.weights[1:] if mask is None else run.weights[1:] * (mask == 0)
 
     def _confidence(self, run: SymbolRun, symbol: int) -> tuple[float, tuple[Spelling, ...]]:
         """Return how probable the symbol of a run is among all labels, and which others are."""
@@ -353,9 +359,12 @@ class GreedyDecoder:
 
     def _space_at(self, column: int) -> str:
         """Return the space before the first letter behind a flush, if there is one."""
-        allowed = self._space > 0 and (self.mask is None or self.mask[self._space - 1] == 0)
+        if self._start.paper is None or self._space <= 0 or self._ends_in_space:
+            return ""
+        mask = self.mask
+        allowed = mask is None or mask[self._space - 1] == 0
         is_wide = self._start.after_looking(self._ink, column + 1).is_spaced
-        return SPACE if allowed and is_wide and not self._ends_in_space else ""
+        return SPACE if allowed and is_wide else ""
 
     def _close_word(self, column: int) -> list[Word]:
         """Return the word that is being written, if there is one."""
@@ -407,7 +416,7 @@ class OpenWord:
         spellings = (("", 1.0),) if word is None else word.spellings
         options = ((letter.char, letter.confidence), *letter.alternatives)
         own, *others = [(text + char, p * q) for text, p in spellings for char, q in options]
-        others.sort(key=lambda spelling: -spelling[1])
+        others.sort(key=itemgetter(1), reverse=True)
         start = letter.start if word is None else word.start
         return OpenWord(start, letter.end, (own, *others[:N_ALTERNATIVES]))
 

@@ -60,7 +60,12 @@ class Line:
 
     def allow(self, allowed: Allowed) -> None:
         """Change which labels may be answered from the next column on."""
-        if allowed is not self.decoder.allowed:
+        before = self.decoder.allowed
+        if allowed is None or before is None:
+            is_same = allowed is before
+        else:
+            is_same = np.array_equal(allowed, before)
+        if not is_same:
             self.decoder.allowed = allowed
             self._log.mark(self.column, AllowLabels(allowed))
 
