@@ -110,8 +110,9 @@ def mistakes(probabilities: Probabilities, dataset: Dataset) -> Figure:
     worst = wrong[np.argsort(-final[wrong].max(1))][:WORST]
     figure = Figure(figsize=(9, 10), layout="constrained")
     figure.suptitle(f"The {len(worst)} most confident of {len(wrong)} mistakes")
+    grid = figure.add_gridspec(4, 6)
     for place, index in enumerate(worst):
-        part = figure.add_subfigure(figure.add_gridspec(4, 6)[place // 6, place % 6])
+        part = figure.add_subfigure(grid[place // 6, place % 6])
         read, written = final[index].argmax(), dataset.answers[index]
         part.suptitle(
             f"{dataset.labels[written]} read as {dataset.labels[read]},"
@@ -157,10 +158,10 @@ def draw_ribbon(
     n_columns, height = columns.shape
     image.imshow(columns.T, cmap="Greys", aspect="auto", extent=(0, n_columns, height, 0))
     image.set_axis_off()
-    left, floor = np.arange(n_columns), np.zeros(n_columns)
+    floor = np.zeros(n_columns)
     for k, label in enumerate(dataset.labels):
         own, colour = probabilities[:, k], COLOURS[k % len(COLOURS)]
-        band.bar(left, own, 1.0, bottom=floor, align="edge", color=colour, linewidth=0)
+        band.stairs(floor + own, baseline=floor, fill=True, color=colour, linewidth=0)
         widest = int(own.argmax())
         if own[widest] > 0.3:
             band.text(

@@ -50,7 +50,10 @@ def test_what_is_measured_is_what_the_library_answers(tmp_path: Path) -> None:
         np.testing.assert_allclose(measured[index], streamed, atol=1e-5)
 
 
-def test_a_report_holds_all_seeds_and_draws_its_plots(tmp_path: Path) -> None:
+def test_a_report_holds_all_seeds_and_draws_its_plots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkstream.model.evaluation.plots.WORST", 3)  # mistakes that are drawn
     paths = [tmp_path / f"seed{seed}.onnx" for seed in range(3)]
     for seed, path in enumerate(paths):
         builders.checkpoint(path, seed=seed)
