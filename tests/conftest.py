@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis without time limits, small nets, and what some tests need."""
+"""Share what all tests use: profiles of hypothesis, markers, and small nets."""
 
 import os
 import signal
@@ -12,9 +12,11 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.service import logs
 from tests.helpers import builders
 
-settings.register_profile("steady", deadline=None)  # a busy machine is no failure
-settings.register_profile("thorough", deadline=None, max_examples=5_000)  # --hypothesis-profile
-settings.load_profile("steady")
+# Choose another one by --hypothesis-profile. No deadline: a busy machine is no failure.
+settings.register_profile("short", deadline=None, max_examples=40)
+settings.register_profile("full", deadline=None, max_examples=100)
+settings.register_profile("thorough", deadline=None, max_examples=5_000)
+settings.load_profile("short")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every process that
 # they start as well; the commands under test must hear it as they do in a terminal.
@@ -22,8 +24,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of tests that need more than `make test` installs."""
-    config.addinivalue_line("markers", "needs(there): is deselected where what it needs is not")
+    """Declare the markers of tests."""
+    config.addinivalue_line("markers", "needs(there): deselect the test unless `there` is true")
+    config.addinivalue_line("markers", "slow: leave the test out of `make check`")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
