@@ -51,7 +51,7 @@ def test_a_state_of_another_way_of_reading_is_refused(reader: Recognizer) -> Non
         lines.stream(columns[70:], guided.state)
 
 
-def test_what_does_not_go_together_is_one_clear_error() -> None:
+def test_parameters_that_exclude_each_other_are_refused() -> None:
     with pytest.raises(InputError, match="came, allowed: of a net that reads lines alone"):
         load("digits", language="english")
     with pytest.raises(DataError, match="no language model klingon"):

@@ -1,4 +1,4 @@
-"""Keys and origins, seen from inside: what the doors ask."""
+"""API keys and origins."""
 
 import pytest
 
@@ -11,13 +11,13 @@ def access(**settings: str) -> Access:
     return Access(Settings.load(**settings))
 
 
-def test_without_keys_everybody_may_come() -> None:
+def test_without_keys_all_clients_are_allowed() -> None:
     access().check_key(None)
     access().check_key("Bearer whatever", ["key.whatever"])
 
 
 @pytest.mark.parametrize("key", ["one", "two"])
-def test_each_of_the_keys_opens(key: str) -> None:
+def test_each_of_the_keys_is_accepted(key: str) -> None:
     access(api_keys="one,two").check_key(f"Bearer {key}")
     access(api_keys="one,two").check_key(None, ["inkstream.v1", f"key.{key}"])
 
@@ -25,7 +25,7 @@ def test_each_of_the_keys_opens(key: str) -> None:
 @pytest.mark.parametrize(
     "authorization", ["", "Bearer", "Bearer ", "Bearer on", "Bearer onetwo", "Basic one", "one"]
 )
-def test_nothing_else_opens(authorization: str) -> None:
+def test_nothing_else_is_accepted(authorization: str) -> None:
     with pytest.raises(UnauthorizedError):
         access(api_keys="one,two").check_key(authorization)
 
@@ -52,7 +52,7 @@ def test_bytes_that_are_no_text_are_a_wrong_key() -> None:
         ("https://ink.example", "Ink.Example"),
     ],
 )
-def test_pages_of_listed_origins_and_of_this_server_may_ask(origin: str | None, host: str) -> None:
+def test_listed_origins_and_the_servers_own_are_allowed(origin: str | None, host: str) -> None:
     access(origins="https://a.example").check_origin(origin, host)
 
 
@@ -69,10 +69,10 @@ def test_pages_of_listed_origins_and_of_this_server_may_ask(origin: str | None, 
         ("http://[", "ink.example"),
     ],
 )
-def test_pages_of_other_origins_may_not(origin: str, host: str | None) -> None:
+def test_other_origins_are_refused(origin: str, host: str | None) -> None:
     with pytest.raises(OriginError, match="is not allowed; INKSTREAM_ORIGINS lists"):
         access(origins="https://a.example").check_origin(origin, host)
 
 
-def test_a_star_lets_all_origins_in() -> None:
+def test_a_star_allows_all_origins() -> None:
     access(origins="*").check_origin("null", None)

@@ -1,4 +1,4 @@
-"""Who is connected: counts that cannot leak, and a farewell that everyone hears."""
+"""Admission: counts that cannot leak, and a goodbye to every session."""
 
 import asyncio
 
@@ -64,7 +64,7 @@ async def test_a_session_that_is_cancelled_is_not_counted_any_more() -> None:
     assert len(sessions) == 0
 
 
-def test_one_client_has_no_more_than_its_share() -> None:
+def test_one_client_has_no_more_sessions_than_its_limit() -> None:
     sessions = Sessions(FEW, Tally())
     with sessions.admit("a", nothing):
         with sessions.admit("a", nothing):
@@ -76,7 +76,7 @@ def test_one_client_has_no_more_than_its_share() -> None:
             assert len(sessions) == 2
 
 
-def test_all_clients_together_have_no_more_than_the_server_takes() -> None:
+def test_all_clients_together_have_no_more_sessions_than_the_limit() -> None:
     sessions = Sessions(FEW, Tally())
     with sessions.admit("a", nothing), sessions.admit("b", nothing), sessions.admit("c", nothing):
         with pytest.raises(ServerFullError, match="3 sessions are connected, all that are allowed"):
@@ -84,7 +84,7 @@ def test_all_clients_together_have_no_more_than_the_server_takes() -> None:
         assert len(sessions) == 3
 
 
-async def test_a_drain_lets_nobody_in_and_ends_when_all_have_left() -> None:
+async def test_a_drain_refuses_sessions_and_ends_when_all_have_ended() -> None:
     sessions, farewells = Sessions(FEW, Tally()), Farewells()
     with sessions.admit("a", farewells.say):
         drain = asyncio.create_task(sessions.drain(3600))
@@ -98,7 +98,7 @@ async def test_a_drain_lets_nobody_in_and_ends_when_all_have_left() -> None:
     assert farewells.told == [3600]
 
 
-async def test_who_stays_is_told_a_second_time_that_no_time_is_left() -> None:
+async def test_sessions_that_stay_get_a_second_goodbye_without_time() -> None:
     sessions, farewells = Sessions(FEW, Tally()), Farewells()
     with sessions.admit("a", farewells.say):
         await sessions.drain(0.01)

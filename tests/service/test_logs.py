@@ -1,4 +1,4 @@
-"""Logs: one line a life-cycle event, in two formats, without pixels or keys."""
+"""Logs: one line for each life-cycle event, in two formats, without pixels or keys."""
 
 import io
 import json
@@ -60,7 +60,7 @@ def test_the_level_is_kept() -> None:
 
 
 @pytest.mark.parametrize("name", ["key", "api_keys", "Authorization", "resume_token"])
-def test_secrets_are_struck_out_by_name(name: str) -> None:
+def test_secrets_are_removed_by_name(name: str) -> None:
     stream = io.StringIO()
     logs.configure("json", stream=stream)
     logs.get_logger().info("refused", **{name: "s3cret"})
@@ -90,7 +90,7 @@ def test_an_exception_stays_one_json_line() -> None:
     assert "ValueError: broken" in line["exception"]
 
 
-def test_lines_of_uvicorn_take_the_same_road_once() -> None:
+def test_warnings_of_uvicorn_are_written_once_in_the_same_format() -> None:
     stream = io.StringIO()
     logs.configure("json", stream=stream)
     logging.getLogger("uvicorn.error").error("Exception in %s", "ASGI application")
@@ -100,7 +100,7 @@ def test_lines_of_uvicorn_take_the_same_road_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["uvicorn.access", "uvicorn.error"])
-def test_lines_of_uvicorn_that_hold_query_strings_are_silent(name: str) -> None:
+def test_lines_of_uvicorn_with_query_strings_are_not_written(name: str) -> None:
     stream = io.StringIO()
     logs.configure("json", stream=stream)
     logging.getLogger(name).info('"WebSocket /v1/stream?key=s3cret" [accepted]')

@@ -1,4 +1,4 @@
-"""Metrics: what happened can be read back as Prometheus text."""
+"""Metrics: counts and times as Prometheus text."""
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -15,7 +15,7 @@ def samples(metrics: Metrics) -> dict[str, float]:
     return found
 
 
-def test_the_session_gauge_says_how_many_are_connected_now() -> None:
+def test_the_session_gauge_is_the_number_of_open_sessions() -> None:
     metrics = Metrics()
     metrics.sessions(3)
     metrics.sessions(1)

@@ -1,4 +1,4 @@
-"""Every road gives one answer: 64 interleaved streams, lone runs, whole images, the evaluation."""
+"""64 interleaved streams, lone runs, whole images and the evaluation give equal answers."""
 
 import asyncio
 from pathlib import Path

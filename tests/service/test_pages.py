@@ -1,4 +1,4 @@
-"""hOCR and ALTO: what archives' programs find in them, and what their standards ask for."""
+"""hOCR and ALTO as their standards require."""
 
 import re
 from pathlib import Path
@@ -118,7 +118,7 @@ def test_alto_holds_every_line_word_and_letter(read: PageTranscription) -> None:
     assert names == ["page.png"]
 
 
-def test_what_is_written_cannot_become_markup() -> None:
+def test_recognised_text_cannot_become_markup() -> None:
     name = '"><script>alert(1)</script>'
     nothing = PageTranscription(text="", width=1, height=1, lines=())
     for text in (pages.hocr(nothing, name), pages.alto(nothing, name)):

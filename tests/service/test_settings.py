@@ -1,4 +1,4 @@
-"""Settings: three sources, one object, no typo unnoticed, no key shown."""
+"""Settings: three sources, one object; misspelt names are refused, and keys are not shown."""
 
 from pathlib import Path
 
@@ -110,7 +110,7 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(
 
 
 @pytest.mark.parametrize("name", ["port", "idle_timeout_s", "models", "host"])
-def test_a_truth_value_is_no_number_and_no_text(tmp_path: Path, name: str) -> None:
+def test_true_and_false_are_no_numbers_and_no_texts(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is True: true and false are not allowed"):
         Settings.load(config=toml(tmp_path, f"{name} = true"))
 
@@ -120,7 +120,7 @@ def test_a_file_does_not_name_another(tmp_path: Path) -> None:
         Settings.load(config=toml(tmp_path, 'config = "/etc/other.toml"'))
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_named_at_once() -> None:
     with pytest.raises(ConfigError, match=r"port is .*; max_batch is "):
         Settings.load(port="x", max_batch="y")
 
@@ -144,7 +144,7 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
 
 @pytest.mark.parametrize("key", ["with space", "sl/ash", "umläut"])
-def test_a_key_that_no_browser_could_show_is_refused_and_not_repeated(key: str) -> None:
+def test_a_key_that_no_browser_could_send_is_refused_and_not_repeated(key: str) -> None:
     with pytest.raises(ConfigError, match="key 2 has other characters than") as caught:
         Settings.load(api_keys=f"good,{key}")
     assert key not in str(caught.value)
@@ -159,7 +159,7 @@ def test_printed_settings_hold_all_and_mask_keys() -> None:
     assert "hush-hush" not in text
 
 
-def test_printed_settings_are_a_file_that_says_the_same(tmp_path: Path) -> None:
+def test_printed_settings_are_a_file_with_the_same_settings(tmp_path: Path) -> None:
     settings = Settings.load(
         origins="https://a.example",
         max_session_s=60,

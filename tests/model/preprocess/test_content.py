@@ -32,22 +32,22 @@ def png(grey: Grey) -> bytes:
 @pytest.mark.parametrize(
     ("width", "kind"), [(10, "classifier"), (199, "classifier"), (200, "transcriber")]
 )
-def test_an_image_twice_as_wide_as_high_is_a_transcribers(width: int, kind: str) -> None:
+def test_an_image_twice_as_wide_as_high_goes_to_a_transcriber(width: int, kind: str) -> None:
     assert kind_for(png(np.zeros((100, width), np.uint8))) == kind
 
 
-def test_a_photo_counts_as_it_is_seen_and_not_as_it_is_stored() -> None:
+def test_a_photo_is_measured_upright() -> None:
     data, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
     Image.new("L", (100, 300)).save(data, "PNG", exif=exif)
     assert kind_for(data.getvalue()) == "transcriber"
 
 
-def test_ink_is_a_transcribers() -> None:
+def test_ink_goes_to_a_transcriber() -> None:
     assert kind_for(None) == "transcriber"
 
 
-def test_what_is_no_image_is_left_to_its_reader_to_refuse() -> None:
+def test_a_file_that_is_no_image_is_refused_by_the_classifier() -> None:
     assert kind_for(b"text") == "classifier"
 
 

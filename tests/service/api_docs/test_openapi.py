@@ -97,7 +97,7 @@ def test_every_error_has_the_one_shape(description: dict[str, Any]) -> None:
     assert "HTTPValidationError" not in description["components"]["schemas"]
 
 
-def test_the_body_may_be_what_the_door_takes(
+def test_the_described_bodies_are_those_that_are_accepted(
     description: dict[str, Any], client: httpx.Client
 ) -> None:
     content = description["paths"]["/v1/recognize"]["post"]["requestBody"]["content"]

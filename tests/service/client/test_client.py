@@ -65,9 +65,7 @@ async def test_the_asynchronous_client_gets_the_same(running: Running, alone: Ru
     np.testing.assert_allclose(got, expected(alone, columns), atol=1e-5)
 
 
-async def test_two_streams_of_one_program_do_not_hear_each_other(
-    running: Running, alone: Runtime
-) -> None:
+async def test_two_streams_of_one_program_are_independent(running: Running, alone: Runtime) -> None:
     async def last(seed: int) -> list[float]:
         async with connect(running.url) as stream:
             probabilities: dict[str, float] = {}
@@ -189,7 +187,7 @@ async def test_the_asynchronous_client_asks_the_same(running: Running) -> None:
 # What goes wrong
 
 
-def test_a_refused_request_leaves_the_stream_usable(running: Running) -> None:
+def test_a_refused_call_leaves_the_stream_usable(running: Running) -> None:
     with connect_sync(running.url) as stream:
         with pytest.raises(ValueRefusedError, match="every"):
             stream.configure(every="day")
@@ -203,7 +201,7 @@ def test_an_unknown_model_is_a_typed_error(running: Running) -> None:
         pass
 
 
-def test_keys_are_asked_for_and_accepted(tmp_path: Path) -> None:
+def test_keys_are_required_and_accepted(tmp_path: Path) -> None:
     with server(tmp_path, api_keys="sesame") as running:
         with pytest.raises(UnauthorizedError), connect_sync(running.url):
             pass
@@ -227,7 +225,7 @@ async def test_too_many_sessions_of_one_client_are_a_typed_error(tmp_path: Path)
                     pass
 
 
-def test_nobody_at_the_address_is_said_in_one_line() -> None:
+def test_an_address_without_a_server_is_an_error_of_one_line() -> None:
     with pytest.raises(NoConnectionError, match=r"cannot reach ws://127\.0\.0\.1:9"):  # noqa: SIM117
         with connect_sync("ws://127.0.0.1:9"):
             pass

@@ -90,7 +90,9 @@ def test_events_come_with_the_result_of_their_column(stream: Stream, reader: Rec
     assert flushed.text == reader.read(columns).text
 
 
-async def test_the_asynchronous_client_hears_the_same(running: Running, reader: Recognizer) -> None:
+async def test_the_asynchronous_client_gets_the_same_events(
+    running: Running, reader: Recognizer
+) -> None:
     columns = builders.columns(300, 3, 16)
     async with connect(running.url, model="tiny_lines") as stream:
         results = [result async for result in stream.send(columns)]
@@ -100,9 +102,7 @@ async def test_the_asynchronous_client_hears_the_same(running: Running, reader: 
     assert (done.letters, done.text) == (len(expected(reader, columns)), reader.read(columns).text)
 
 
-def test_a_line_that_ends_by_itself_is_told_with_its_last_events(
-    stream: Stream, reader: Recognizer
-) -> None:
+def test_a_line_that_ends_by_itself_has_its_last_events(stream: Stream, reader: Recognizer) -> None:
     stream.configure(line_end_columns=5)
     first = np.concatenate([builders.columns(41, 4, 16), np.zeros((5, 16), np.uint8)])
     first[40] = 99
@@ -118,7 +118,7 @@ def test_a_line_that_ends_by_itself_is_told_with_its_last_events(
     assert all(event.start < 20 for event in decided(following))
 
 
-def test_what_a_rewind_withdraws_is_not_told_later(stream: Stream) -> None:
+def test_events_that_a_rewind_withdraws_do_not_come_later(stream: Stream) -> None:
     columns = builders.columns(120, 3, 16)
     for result in stream.send(columns):
         if result.column == 10:
@@ -142,7 +142,9 @@ def test_strokes_give_the_results_of_their_columns(stream: Stream, reader: Recog
     assert flushed.text == reader.read(drawn(WAVE, BAR)).text
 
 
-def test_a_late_stroke_gives_changed_columns_anew(stream: Stream, reader: Recognizer) -> None:
+def test_a_late_stroke_yields_new_results_for_changed_columns(
+    stream: Stream, reader: Recognizer
+) -> None:
     before = list(stream.ink([WAVE, BAR], 160))
     again = list(stream.ink([DOT], 160))
     assert {result.epoch for result in before} == {0}
@@ -152,7 +154,7 @@ def test_a_late_stroke_gives_changed_columns_anew(stream: Stream, reader: Recogn
     assert stream.flush().text == reader.read(drawn(WAVE, BAR, DOT)).text
 
 
-async def test_the_asynchronous_client_writes_too(running: Running, reader: Recognizer) -> None:
+async def test_the_asynchronous_client_sends_ink_too(running: Running, reader: Recognizer) -> None:
     async with connect(running.url, model="tiny_lines") as stream:
         results = [result async for result in stream.ink([WAVE, DOT], 160)]
         flushed = await stream.flush()
@@ -168,7 +170,7 @@ def test_many_points_go_in_several_messages(running: Running, reader: Recognizer
         assert stream.flush().text == reader.read(drawn(fine.tolist(), DOT)).text
 
 
-def test_a_named_stroke_comes_in_pieces_and_is_taken_back(
+def test_a_stroke_with_an_id_is_sent_in_pieces_and_undone(
     running: Running, reader: Recognizer
 ) -> None:
     x = np.linspace(30, 900, 1000)
@@ -210,7 +212,7 @@ def test_small_ink_is_read_as_large_ink_is(running: Running) -> None:
         assert abs(len(fitted or "") - len(expected or "")) <= 3
 
 
-def test_what_is_left_early_does_not_show_up_later(stream: Stream) -> None:
+def test_results_of_a_send_left_early_do_not_come_later(stream: Stream) -> None:
     for _ in stream.ink([WAVE[:50]], 160):
         break
     results = list(stream.ink([BAR], 160))
@@ -234,7 +236,7 @@ def test_an_error_is_raised_by_the_call_that_it_is_about(stream: Stream) -> None
     assert [result.column for result in stream.send(columns[:2])] == [129, 130]
 
 
-async def test_an_error_that_nobody_waited_for_is_not_raised_later(running: Running) -> None:
+async def test_an_error_about_an_earlier_call_is_not_raised_later(running: Running) -> None:
     async with connect(running.url, model="tiny_lines") as stream:
         refused = stream.configure(top_k=0)
         with pytest.raises(TimeoutError):

@@ -137,7 +137,7 @@ class ClientMachine(RuleBasedStateMachine):
             np.testing.assert_allclose(got, expected[columns], atol=1e-4)
 
 
-def test_a_program_hears_of_its_own_columns_alone_whatever_it_does(tiny: Checkpoint) -> None:
+def test_a_program_gets_the_results_of_its_own_columns_whatever_it_does(tiny: Checkpoint) -> None:
     ClientMachine.net = Runtime(tiny)
     run_state_machine_as_test(
         ClientMachine, settings=settings(max_examples=60, stateful_step_count=20)

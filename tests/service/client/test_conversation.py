@@ -1,4 +1,4 @@
-"""The conversation by itself, and with servers that are not ours or not well."""
+"""The conversation by itself, and with servers of another kind or with faults."""
 
 import json
 import re
@@ -70,14 +70,14 @@ def test_columns_that_do_not_fit_are_refused_before_they_are_sent(columns: Any, 
         ([[(1, 2)]], "high", "height is 'high', allowed: a number above 0"),
     ],
 )
-def test_ink_that_is_none_is_refused_before_it_is_sent(
+def test_values_that_are_no_ink_are_refused_before_they_are_sent(
     strokes: Any, height: Any, says: str
 ) -> None:
     with pytest.raises(MessageError, match=re.escape(says)):
         next(Conversation(READY).ink(strokes, height))
 
 
-def test_a_choice_that_there_is_not_is_refused_before_it_is_sent() -> None:
+def test_an_unknown_option_is_refused_before_it_is_sent() -> None:
     said = Conversation(READY)
     with pytest.raises(ValueRefusedError, match="language came, allowed: every, top_k, polarity"):
         said.ask("configure", language="english")
@@ -96,7 +96,7 @@ def test_a_choice_that_there_is_not_is_refused_before_it_is_sent() -> None:
         "ws://[::1",
     ],
 )
-def test_an_address_that_is_none_is_refused(url: str) -> None:
+def test_a_url_that_is_no_address_of_a_server_is_refused(url: str) -> None:
     with pytest.raises(ValueRefusedError, match="expected one such as"):
         stream_url(url, None)
 
@@ -131,7 +131,7 @@ def test_every_code_has_its_class_and_an_unknown_one_is_kept() -> None:
         (4999, NoConnectionError),
     ],
 )
-def test_a_close_that_nothing_explained_is_a_typed_error(
+def test_a_close_without_an_error_message_is_a_typed_error(
     closing: int, kind: type[InkstreamError]
 ) -> None:
     assert type(error_of_closing(closing, "")) is kind
@@ -145,7 +145,7 @@ LONG: Final = (-1.2345678901234567e-300, -1.2345678901234567e-300)  # no point i
 @pytest.mark.parametrize(
     ("n_strokes", "n_points"), [(9_000, 0), (9_000, 1), (9_000, 3), (2, 9_000)]
 )
-def test_ink_goes_in_messages_that_the_server_takes(
+def test_ink_is_split_into_messages_within_the_limits(
     name: str | None, n_strokes: int, n_points: int
 ) -> None:
     strokes = [{"id": name, "points": [LONG] * n_points}] * n_strokes
@@ -202,7 +202,7 @@ def test_a_connection_that_breaks_off_is_a_typed_error() -> None:
         made.shutdown()
 
 
-def test_what_a_server_says_before_it_closes_is_heard() -> None:
+def test_an_error_before_the_close_is_raised() -> None:
     def refuse(socket: ServerConnection) -> None:
         socket.send(READY)
         socket.send('{"type":"error","code":"over_limit","message":"enough","fatal":true}')
@@ -216,7 +216,7 @@ def test_what_a_server_says_before_it_closes_is_heard() -> None:
         made.shutdown()
 
 
-def test_something_else_behind_the_address_is_said_so() -> None:
+def test_a_server_of_another_kind_is_a_typed_error() -> None:
     made, url = answering(lambda socket: socket.send('{"type":"pong"}'))
     try:
         with pytest.raises(ServiceError, match="expected ready"), connect_sync(url):

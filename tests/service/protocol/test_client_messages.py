@@ -1,4 +1,4 @@
-"""A client's messages: what is read, and what is refused with which words."""
+"""Client messages: which are read, and with which errors others are refused."""
 
 import json
 from typing import Any
@@ -72,7 +72,7 @@ def test_the_types_named_in_errors_are_those_that_are_read() -> None:
         assert type(message).__name__.lower() == kind
 
 
-def test_every_field_has_words_for_what_is_allowed_in_it() -> None:
+def test_every_field_has_a_text_that_says_what_is_allowed() -> None:
     kinds = requests.ClientMessage.__subclasses__()
     fields = {name for kind in kinds for name in kind.model_fields}
     assert ALLOWED.keys() == fields - {"type", "columns", "strokes"}
@@ -307,7 +307,7 @@ def test_an_id_that_cannot_be_echoed_is_refused_and_not_echoed(ref: object) -> N
 
 
 @pytest.mark.parametrize("ref", [0, -5, 2**53 - 1, "", "x" * 128, 'é"\\', None])
-def test_an_id_comes_through_as_it_is(ref: int | str | None) -> None:
+def test_an_id_is_kept_as_it_is(ref: int | str | None) -> None:
     assert parse_client(json.dumps({"type": "ping", "id": ref})).id == ref
 
 
@@ -328,7 +328,7 @@ NEARLY = st.fixed_dictionaries(
 
 
 @given(text=st.text() | st.binary() | VALUES.map(json.dumps) | NEARLY.map(json.dumps))
-def test_whatever_comes_is_a_message_or_a_fault_in_words(text: str | bytes) -> None:
+def test_any_text_is_a_message_or_an_error_with_a_text(text: str | bytes) -> None:
     answer: requests.ClientMessage | messages.Error
     try:
         answer = parse_client(text)

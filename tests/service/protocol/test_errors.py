@@ -1,4 +1,4 @@
-"""Every error that a client may meet has a stable code, and each code one meaning on the wire."""
+"""Every error of a client has a stable code, each with one closing code and HTTP status."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ def test_a_meaning_is_one_of_the_protocols_codes(code: str) -> None:
     assert 400 <= MEANINGS[code].http < 600
 
 
-def test_closing_codes_and_http_statuses_tell_the_same() -> None:
+def test_closing_codes_and_http_statuses_agree() -> None:
     for code, meaning in MEANINGS.items():
         ours = code in ("internal", "bad_config", "bad_data", "bad_checkpoint")
         assert (meaning.http == 500) == (meaning.closing == 1011) == ours
@@ -40,7 +40,7 @@ def test_closing_codes_and_http_statuses_tell_the_same() -> None:
             assert meaning.closing - 4000 == meaning.http
 
 
-def test_a_faulty_message_is_told_apart_from_a_refusing_service() -> None:
+def test_a_refused_message_and_a_refused_session_have_different_classes() -> None:
     for kind in kinds(MessageError):
         assert issubclass(kind, InputError)
         assert MEANINGS[kind.code].closing == 4400

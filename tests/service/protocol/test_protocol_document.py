@@ -1,4 +1,4 @@
-"""docs/protocol.md says what the code does: its examples are messages, its tables are complete."""
+"""The examples in docs/protocol.md are messages, and its tables are complete."""
 
 import re
 from pathlib import Path
@@ -16,12 +16,12 @@ ROWS = re.findall(r"^\| (.+?) \|(?: (\d+) \| (\d+) \|)?", TEXT, re.MULTILINE)
 
 
 @pytest.mark.parametrize("text", [text for side, text in EXAMPLES if side == ">"])
-def test_what_a_client_says_in_the_document_is_understood(text: str) -> None:
+def test_client_messages_in_the_document_are_valid(text: str) -> None:
     assert parse_client(text)
 
 
 @pytest.mark.parametrize("text", [text for side, text in EXAMPLES if side == "<"])
-def test_what_the_server_says_in_the_document_is_written_like_that(text: str) -> None:
+def test_server_messages_in_the_document_are_encoded_like_that(text: str) -> None:
     assert encode(parse_server(text)) == text
 
 
@@ -32,7 +32,7 @@ def test_every_message_of_both_sides_has_an_example() -> None:
     assert shown == {*CLIENT_TYPES, *answers, "goaway", "error", "done"}
 
 
-def test_every_code_stands_in_the_table_with_its_meaning() -> None:
+def test_every_code_is_in_the_table_with_its_numbers() -> None:
     said = {
         code: (int(closing), int(http))
         for names, closing, http in ROWS
@@ -42,6 +42,6 @@ def test_every_code_stands_in_the_table_with_its_meaning() -> None:
     assert said == {code: (meaning.closing, meaning.http) for code, meaning in MEANINGS.items()}
 
 
-def test_every_limit_stands_in_the_table() -> None:
+def test_every_limit_is_in_the_table() -> None:
     named = {name for names, _, _ in ROWS for name in re.findall(r"`(\w+)`", names)}
     assert Limits.model_fields.keys() <= named

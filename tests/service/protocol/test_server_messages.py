@@ -28,7 +28,7 @@ def test_a_transcribers_result_adds_a_letters_end_and_the_text() -> None:
 
 
 @pytest.mark.parametrize("label", ['"', "%", "%s", "\\", "é", "ß%d", "\n", "two words"])
-def test_any_label_survives_the_way_through_json(label: str) -> None:
+def test_any_label_is_read_back_from_json(label: str) -> None:
     result = Result(epoch=0, column=0, probabilities={label: 0.25, "other": 0.75})
     assert parse_server(encode(result)) == result
 
@@ -70,6 +70,6 @@ def test_a_server_message_carries_all_its_other_fields() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"type":"ping"}', '{"type":"pong","id":[]}'])
-def test_what_is_no_server_message_is_refused(text: str) -> None:
+def test_a_text_that_is_no_server_message_is_refused(text: str) -> None:
     with pytest.raises(JsonError, match=r"not a server's message of inkstream\.v1"):
         parse_server(text)

@@ -1,4 +1,4 @@
-"""Images of every kind, good and bad, through the real door beside a healthy stream.
+"""Images of every kind, good and bad, over REST beside a healthy stream.
 
 Each gets the right answer or a 4xx that says what came; none disturbs the stream or the server.
 """
@@ -137,7 +137,9 @@ COATS: Final = {
 
 
 @pytest.mark.parametrize("coat", COATS)
-def test_a_digit_in_another_coat_gets_the_same_answer(client: httpx.Client, coat: str) -> None:
+def test_a_digit_in_another_file_format_gets_the_same_answer(
+    client: httpx.Client, coat: str
+) -> None:
     expected = post(client, saved(grey()))
     answer = post(client, COATS[coat])
     assert answer.status_code == 200, answer.text
@@ -205,14 +207,14 @@ UNREADABLE: Final = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_what_is_no_readable_image_is_a_clear_415(client: httpx.Client, name: str) -> None:
+def test_a_file_that_is_no_readable_image_is_a_415(client: httpx.Client, name: str) -> None:
     said = error(post(client, UNREADABLE[name]), 415, "bad_image")
     assert len(said) < 300
 
 
 @pytest.mark.parametrize("size", [(1, 2_000), (2_000, 1), (1, 2), (2, 2), (3, 1)])
 @pytest.mark.parametrize("striped", [True, False])
-def test_thin_images_get_an_answer_or_a_clear_415(
+def test_thin_images_get_an_answer_or_a_415(
     client: httpx.Client, size: tuple[int, int], striped: bool
 ) -> None:
     pixels = np.full(size[::-1], 255, np.uint8)
@@ -224,9 +226,7 @@ def test_thin_images_get_an_answer_or_a_clear_415(
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_a_file_with_random_damage_gets_an_answer_or_a_clear_error(
-    client: httpx.Client, seed: int
-) -> None:
+def test_a_file_with_random_damage_gets_an_answer_or_a_415(client: httpx.Client, seed: int) -> None:
     rng = np.random.default_rng(seed)
     source = list({**COATS, **ANSWERED}.values())[seed % (len(COATS) + len(ANSWERED))]
     data = np.frombuffer(source, np.uint8).copy()

@@ -1,4 +1,4 @@
-"""Requests that are wrong: each gets one clear error in the one shape, and harms nobody."""
+"""Malformed requests: each gets an error of the one shape, and others go on."""
 
 import json
 import select
@@ -76,7 +76,7 @@ def test_a_malformed_body_says_what_is_wrong_with_it(
         b'{"columns": ' + b"[" * 50_000,
     ],
 )
-def test_what_is_no_json_object_is_said_so(client: httpx.Client, body: bytes) -> None:
+def test_a_body_that_is_no_json_object_is_refused(client: httpx.Client, body: bytes) -> None:
     response = client.post(
         "/v1/recognize", content=body, headers={"content-type": "application/json"}
     )
@@ -84,7 +84,9 @@ def test_what_is_no_json_object_is_said_so(client: httpx.Client, body: bytes) ->
 
 
 @pytest.mark.parametrize(("body", "got"), [("[]", "an array"), ("null", "null"), ("7", "7")])
-def test_what_came_instead_of_an_object_is_said(client: httpx.Client, body: str, got: str) -> None:
+def test_the_error_says_what_came_instead_of_an_object(
+    client: httpx.Client, body: str, got: str
+) -> None:
     response = client.post(
         "/v1/recognize", content=body, headers={"content-type": "application/json"}
     )
@@ -135,12 +137,12 @@ def test_columns_that_do_not_fit_name_the_first_fault(
     assert says in error(response, 422, "bad_columns")
 
 
-def test_json_without_columns_or_strokes_is_said_so(client: httpx.Client) -> None:
+def test_json_without_columns_or_strokes_is_refused(client: httpx.Client) -> None:
     response = client.post("/v1/recognize", json={})
     assert "neither columns nor strokes" in error(response, 422, "bad_value")
 
 
-def test_json_with_columns_and_strokes_is_said_so(client: httpx.Client) -> None:
+def test_json_with_columns_and_strokes_is_refused(client: httpx.Client) -> None:
     response = client.post("/v1/recognize", json={"columns": [[0] * 28], "strokes": [[[1, 2]]]})
     words = "the body has columns and strokes, allowed: one of them"
     assert error(response, 422, "bad_value") == words
@@ -177,7 +179,9 @@ def test_strokes_that_cannot_be_drawn_name_the_first_fault(
 
 
 @pytest.mark.parametrize("height", [0, -1, "9", True, [], 1e400])
-def test_a_height_that_is_none_is_said_so(client: httpx.Client, height: object) -> None:
+def test_a_height_that_is_no_positive_number_is_refused(
+    client: httpx.Client, height: object
+) -> None:
     text = json.dumps({"strokes": [[[1, 2]]], "height": height})
     response = client.post(
         "/v1/recognize", content=text, headers={"content-type": "application/json"}
@@ -185,7 +189,7 @@ def test_a_height_that_is_none_is_said_so(client: httpx.Client, height: object) 
     assert "height is " in error(response, 422, "bad_value")
 
 
-def test_strokes_left_of_their_frame_are_said_so(client: httpx.Client) -> None:
+def test_strokes_left_of_their_frame_are_refused(client: httpx.Client) -> None:
     body = {"strokes": [[[-3, 2], [5, 9]]], "height": 28}
     said = error(client.post("/v1/recognize", json=body), 422, "bad_ink")
     assert said.startswith("x is from -3 to 5")
@@ -203,7 +207,7 @@ def test_strokes_left_of_their_frame_are_said_so(client: httpx.Client) -> None:
         ("language_model=nosuch", "language_model is 'nosuch', allowed: null"),
     ],
 )
-def test_a_query_that_cannot_be_used_says_what_is_allowed(
+def test_a_query_that_cannot_be_used_is_answered_with_what_is_allowed(
     client: httpx.Client, query: str, says: str
 ) -> None:
     response = client.post(f"/v1/recognize?{query}", content=PNG.read_bytes())
@@ -229,7 +233,7 @@ def test_a_body_over_the_limit_is_refused_while_it_comes_in_chunks(running: Runn
         assert b" 413 " in raw.recv(100)
 
 
-def test_json_is_held_shorter_since_it_swells_in_memory(client: httpx.Client) -> None:
+def test_json_has_a_smaller_limit_because_parsing_needs_memory(client: httpx.Client) -> None:
     body = b'{"columns":[' + b"[]," * 1_000_000 + b"[]]}"
     headers = {"content-type": "application/json"}
     announced = client.post("/v1/recognize", content=body, headers=headers)
@@ -323,7 +327,7 @@ def test_another_content_type_is_answered_with_those_allowed(
         ("POST", "/v1/recognize?model=../../etc/passwd%00", 404, "unknown_model"),
     ],
 )
-def test_what_is_not_there_is_said_in_the_same_shape(
+def test_an_unknown_path_method_or_model_is_an_error_of_the_one_shape(
     client: httpx.Client, method: str, path: str, status: int, code: str
 ) -> None:
     response = client.request(method, path)

@@ -1,4 +1,4 @@
-"""The REST door to a transcriber, and two models behind one door."""
+"""REST with a transcriber, and with two models of one server."""
 
 import io
 import json
@@ -38,7 +38,7 @@ def picture() -> bytes:
     return data.getvalue()
 
 
-def test_the_picture_of_a_line_gets_its_text_letters_and_words(
+def test_an_image_of_a_line_gets_its_text_letters_and_words(
     client: httpx.Client, picture: bytes
 ) -> None:
     answer = client.post(LINES, content=picture).json()
@@ -52,7 +52,7 @@ def test_the_picture_of_a_line_gets_its_text_letters_and_words(
         assert 0 <= letter["start"] < letter["end"] <= letter["column"] + 1 <= answer["columns"]
 
 
-def test_a_picture_is_read_as_a_stream_and_as_the_library_reads_it(
+def test_an_image_is_read_as_by_a_stream_and_by_the_library(
     client: httpx.Client, running: Running, reader: Recognizer, picture: bytes
 ) -> None:
     answer = client.post(LINES, content=picture).json()
@@ -72,7 +72,7 @@ def test_a_picture_is_read_as_a_stream_and_as_the_library_reads_it(
     assert [each.text for each in read.words] == [each["text"] for each in answer["words"]]
 
 
-def test_every_way_to_bring_a_line_gets_the_same_answer(
+def test_every_kind_of_body_of_a_line_gets_the_same_answer(
     client: httpx.Client, picture: bytes
 ) -> None:
     columns = line_columns(picture, 16).tolist()
@@ -85,7 +85,7 @@ def test_every_way_to_bring_a_line_gets_the_same_answer(
     assert answers[0].status_code == 200
 
 
-def test_the_columns_of_a_picture_are_those_that_are_read(
+def test_the_columns_of_an_image_are_those_that_are_read(
     client: httpx.Client, picture: bytes
 ) -> None:
     answer = client.post("/v1/columns?model=tiny_lines", content=picture)
@@ -137,7 +137,7 @@ def test_strokes_are_read_by_a_classifier_too(client: httpx.Client) -> None:
     assert len(answer["probabilities"]) == 10
 
 
-def test_a_curve_is_a_classifiers(client: httpx.Client, picture: bytes) -> None:
+def test_a_curve_needs_a_classifier(client: httpx.Client, picture: bytes) -> None:
     said = error(client.post(LINES + "&curve=true", content=picture), 422, "bad_value")
     assert said == (
         'curve=true needs a classifier, and model "tiny_lines" is a transcriber; try model=tiny'
@@ -145,11 +145,11 @@ def test_a_curve_is_a_classifiers(client: httpx.Client, picture: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [b"text", b"\x89PNG\r\n\x1a\n", PNG.read_bytes()[:200]])
-def test_what_is_no_picture_is_one_clear_error(client: httpx.Client, content: bytes) -> None:
+def test_a_body_that_is_no_image_is_refused(client: httpx.Client, content: bytes) -> None:
     error(client.post(LINES, content=content), 415, "bad_image")
 
 
-def test_a_blank_picture_is_one_clear_error(client: httpx.Client) -> None:
+def test_a_blank_image_is_refused(client: httpx.Client) -> None:
     data = io.BytesIO()
     Image.new("L", (300, 40), 255).save(data, "PNG")
     assert "blank" in error(client.post(LINES, content=data.getvalue()), 415, "bad_image")
@@ -204,7 +204,7 @@ def test_requests_to_both_models_at_once_do_not_mix(running: Running, picture: b
             assert answer["probabilities"] == pytest.approx(alone[0]["probabilities"], abs=1e-5)
 
 
-def test_a_request_may_tell_of_its_text_before_it_is_read(
+def test_a_request_may_have_options_about_its_text(
     client: httpx.Client, running: Running, picture: bytes
 ) -> None:
     for told in ({"pattern": "[ab]{2,9}c?"}, {"words": ["abc", "cab"]}, {"characters": "ab"}):
@@ -228,7 +228,7 @@ def test_a_request_may_tell_of_its_text_before_it_is_read(
         ({"context": "a" * 5000}, "5000 characters, allowed: up to 4096"),
     ],
 )
-def test_what_cannot_be_told_of_a_text_is_refused(
+def test_options_that_cannot_be_used_are_refused(
     client: httpx.Client, picture: bytes, told: dict[str, str], said: str
 ) -> None:
     answer = client.post("/v1/recognize", params=MODEL | told, content=picture)

@@ -20,20 +20,20 @@ DIGIT = PNG.read_bytes()
 STROKES = {"strokes": [[[0, 0], [10, 30]], [[60, 5], [61, 25]]]}
 
 
-def test_without_a_model_wide_images_and_ink_are_a_transcribers(client: httpx.Client) -> None:
+def test_without_a_model_wide_images_and_ink_go_to_a_transcriber(client: httpx.Client) -> None:
     assert client.post("/v1/recognize", content=LINE).json().keys() >= {"text", "words"}
     assert client.post("/v1/recognize", json=STROKES).json().keys() >= {"text", "words"}
     assert client.post("/v1/recognize", content=DIGIT).json().keys() >= {"label"}
 
 
 @pytest.mark.parametrize("query", ["page=true", "page=true&format=alto"])
-def test_without_a_model_a_page_is_a_transcribers(client: httpx.Client, query: str) -> None:
+def test_without_a_model_a_page_goes_to_a_transcriber(client: httpx.Client, query: str) -> None:
     assert client.post(f"/v1/recognize?{query}", content=PAGE).status_code == 200
     assert client.post("/v1/columns?page=true", content=PAGE).json()["column_height"] == 16
 
 
 @pytest.mark.parametrize("query", ["language_model=english", "words=ab", "pattern=[abc]*"])
-def test_what_is_told_of_a_text_chooses_a_transcriber(client: httpx.Client, query: str) -> None:
+def test_options_about_text_choose_a_transcriber(client: httpx.Client, query: str) -> None:
     assert "text" in client.post(f"/v1/recognize?{query}", content=DIGIT).json()
 
 
@@ -50,12 +50,12 @@ def test_the_model_that_is_named_reads_everything(client: httpx.Client) -> None:
     assert "text" in client.post("/v1/recognize?model=tiny_lines", content=DIGIT).json()
 
 
-def test_an_answer_about_a_page_that_was_not_read_as_one_says_so(client: httpx.Client) -> None:
+def test_the_answer_for_a_page_that_was_not_read_as_one_has_a_hint(client: httpx.Client) -> None:
     for query in ("", "?model=tiny", "?model=tiny_lines"):
         assert client.post(f"/v1/recognize{query}", content=PAGE).json()["hint"] == LOOKS_LIKE_PAGE
 
 
-def test_an_answer_about_what_was_expected_has_no_hint(client: httpx.Client) -> None:
+def test_the_answer_for_a_fitting_image_has_no_hint(client: httpx.Client) -> None:
     assert "hint" not in client.post("/v1/recognize", content=DIGIT).json()
     assert "hint" not in client.post("/v1/recognize", content=LINE).json()
 
@@ -69,7 +69,7 @@ def test_columns_name_the_model_that_they_are_for(client: httpx.Client) -> None:
     assert digit.content == digit_columns(DIGIT, 28).tobytes()
 
 
-def test_a_server_of_one_model_reads_all_that_this_can(tmp_path: Path, line_weights: Path) -> None:
+def test_a_server_of_one_model_reads_everything_with_it(tmp_path: Path, line_weights: Path) -> None:
     with server(tmp_path) as running, client_of(running) as client:
         assert client.post("/v1/recognize", content=LINE).json().keys() >= {"label", "hint"}
         said = error(client.post("/v1/recognize?page=true", content=PAGE), 422, "bad_value")
@@ -78,7 +78,7 @@ def test_a_server_of_one_model_reads_all_that_this_can(tmp_path: Path, line_weig
         assert "text" in client.post("/v1/recognize", content=DIGIT).json()
 
 
-def test_a_photo_is_chosen_for_as_it_is_seen(client: httpx.Client) -> None:
+def test_the_model_for_a_photo_is_chosen_by_its_upright_size(client: httpx.Client) -> None:
     data, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = 6
     upright = np.full((300, 60), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""The REST doors for pages."""
+"""Pages over REST."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ from inkstream.model.pages.page import find_page
 from inkstream.model.recognizer import Recognizer
 from inkstream.service.client import connect_sync
 from inkstream.service.pages import ALTO_TYPE, HOCR_TYPE, PageColumns, PageTranscription
-from inkstream.service.rest import pages as door
+from inkstream.service.rest import pages as rest_pages
 from tests.helpers.http import client_of, error
 from tests.helpers.running_server import Running, server
 from tools.pages import encoded, page, textured
@@ -58,7 +58,7 @@ def test_a_page_gets_its_lines_words_and_letters_with_their_places(
     ("form", "kind", "holds"),
     [("hocr", HOCR_TYPE, 'class="ocr_line"'), ("alto", ALTO_TYPE, "<TextLine ")],
 )
-def test_archives_get_their_forms(
+def test_a_page_is_answered_as_hocr_and_alto(
     client: httpx.Client, picture: bytes, form: str, kind: str, holds: str
 ) -> None:
     answer = client.post(f"{PAGE}&format={form}", content=picture)
@@ -96,7 +96,7 @@ def test_a_page_without_ink_has_no_lines(client: httpx.Client) -> None:
         assert client.post(f"{PAGE}&format={form}", content=blank).status_code == 200
 
 
-def test_a_photo_of_something_else_is_no_failure(client: httpx.Client) -> None:
+def test_a_photo_of_something_else_is_answered(client: httpx.Client) -> None:
     answer = client.post(PAGE, content=encoded(textured()))
     assert answer.status_code == 200
     assert len(answer.json()["lines"]) <= 3
@@ -121,7 +121,7 @@ def test_a_photo_of_something_else_is_no_failure(client: httpx.Client) -> None:
         ),
     ],
 )
-def test_what_does_not_go_together_is_one_clear_error(
+def test_parameters_that_exclude_each_other_are_refused(
     client: httpx.Client, picture: bytes, path: str, says: str
 ) -> None:
     assert error(client.post(path, content=picture), 422, "bad_value") == says
@@ -131,13 +131,13 @@ def test_an_unknown_form_is_refused(client: httpx.Client, picture: bytes) -> Non
     error(client.post(f"{PAGE}&format=pdf", content=picture), 422, "bad_value")
 
 
-def test_strokes_are_no_page(client: httpx.Client) -> None:
+def test_strokes_are_refused_as_a_page(client: httpx.Client) -> None:
     said = error(client.post(PAGE, json={"strokes": [[[1, 2]]]}), 422, "bad_value")
     assert said == "page=true needs an image, application/json came"
 
 
 @pytest.mark.parametrize("content", [b"text", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_image_is_one_clear_error(client: httpx.Client, content: bytes) -> None:
+def test_a_page_that_is_no_image_is_refused(client: httpx.Client, content: bytes) -> None:
     error(client.post(PAGE, content=content), 415, "bad_image")
 
 
@@ -154,7 +154,7 @@ def test_pages_beyond_the_limits_are_refused(
         client_of(running) as client,
     ):
         assert "allowed: up to 20" in error(client.post(PAGE, content=picture), 413, "over_limit")
-    monkeypatch.setattr(door, "MAX_PAGE_LINES", 7)
+    monkeypatch.setattr(rest_pages, "MAX_PAGE_LINES", 7)
     with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
         said = error(client.post(PAGE, content=picture), 413, "over_limit")
         assert said == "8 lines, allowed: up to 7"
@@ -175,18 +175,18 @@ def test_a_server_without_the_extra_says_so(
     assert "pip install 'inkstream[scan]'" in said
 
 
-def test_who_asks_for_models_hears_whether_pages_are_read(client: httpx.Client) -> None:
+def test_the_list_of_models_says_whether_pages_are_read(client: httpx.Client) -> None:
     assert client.get("/v1/models").json()["pages"] is True
 
 
-def test_hints_hold_for_every_line_of_a_page(client: httpx.Client, picture: bytes) -> None:
+def test_options_apply_to_every_line_of_a_page(client: httpx.Client, picture: bytes) -> None:
     answer = client.post(f"{PAGE}&characters=ab", content=picture).json()
     assert set(answer["text"]) <= set("ab \n")
     assert {"a", "b"} & set(answer["text"])
     error(client.post(f"{PAGE}&pattern=(", content=picture), 422, "bad_value")
 
 
-def test_streams_of_others_go_on_while_pages_are_read(running: Running) -> None:
+def test_other_streams_go_on_while_pages_are_read(running: Running) -> None:
     large = np.asarray(Image.fromarray(page(n_lines=6).image).resize((1500, 2000)))
     content, stop = encoded(large), threading.Event()
     answers: list[tuple[int, float]] = []
@@ -218,7 +218,7 @@ def test_streams_of_others_go_on_while_pages_are_read(running: Running) -> None:
     assert max(waits) < min(pages_s)
 
 
-def test_a_scanner_of_lines_pushes_a_strip_and_hears_line_after_line(tmp_path: Path) -> None:
+def test_a_client_that_streams_a_page_gets_line_after_line(tmp_path: Path) -> None:
     shutil.copy(WEIGHTS_FOLDER / "lines.onnx", tmp_path)
     sheet = page(n_lines=3)
     gap = np.zeros((80, 32), np.uint8)  # blank paper, as the scanner's strip has it between lines

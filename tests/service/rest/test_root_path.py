@@ -1,4 +1,4 @@
-"""Behind a proxy that shows the server below a path: every address still leads somewhere."""
+"""Behind a proxy that shows the server below a path, every address is valid."""
 
 import re
 from collections.abc import Iterator

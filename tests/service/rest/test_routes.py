@@ -1,4 +1,4 @@
-"""The REST door of a real server: answers, and one clear error for everything else."""
+"""REST of a real server: answers, and errors of one shape for everything else."""
 
 import io
 import json
@@ -68,9 +68,7 @@ def test_an_image_gets_its_label_and_probabilities(client: httpx.Client) -> None
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_the_curve_is_what_a_stream_says_after_every_column(
-    client: httpx.Client, running: Running
-) -> None:
+def test_the_curve_has_the_results_of_a_stream(client: httpx.Client, running: Running) -> None:
     response = client.post("/v1/recognize?curve=true", content=PNG.read_bytes(), headers=AS_PNG)
     answer = response.json()
     with connect_sync(running.url) as stream:
@@ -82,7 +80,7 @@ def test_the_curve_is_what_a_stream_says_after_every_column(
         assert ours == pytest.approx(theirs.probabilities, abs=1e-5)
 
 
-def test_every_way_to_bring_an_image_gets_the_same_answer(client: httpx.Client) -> None:
+def test_every_kind_of_body_of_an_image_gets_the_same_answer(client: httpx.Client) -> None:
     data = PNG.read_bytes()
     columns = digit_columns(PNG, 28).tolist()
     answers = [
@@ -129,7 +127,7 @@ def test_each_of_several_models_answers_under_its_name(tmp_path: Path) -> None:
         assert names == ["tiny", "letters"]
 
 
-def test_models_are_listed_with_all_that_may_be_known(client: httpx.Client) -> None:
+def test_models_are_listed_with_their_descriptions(client: httpx.Client) -> None:
     (model,) = client.get("/v1/models").json()["models"]
     assert model["labels"] == list("0123456789")
     assert model["column_height"] == 28
@@ -163,7 +161,7 @@ def test_requests_at_once_do_not_mix(running: Running) -> None:
 # Operators
 
 
-def test_health_and_readiness_are_told(client: httpx.Client) -> None:
+def test_health_and_readiness_are_answered(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
     assert client.head("/healthz").status_code == client.head("/readyz").status_code == 200
@@ -206,7 +204,7 @@ def test_a_request_is_one_line_of_the_log_with_its_id(
     assert (line["event"], line["path"], line["status"]) == ("request", "/v1/recognize", 200)
 
 
-def test_a_body_that_is_amiss_is_one_line_of_the_log(
+def test_a_malformed_body_is_one_line_of_the_log(
     client: httpx.Client, written: io.StringIO
 ) -> None:
     logs.configure("json", stream=written)
@@ -222,10 +220,10 @@ def test_a_status_is_logged_as_a_number(client: httpx.Client, written: io.String
     assert "status=422" in the_line(client, written, "code=bad_value")
 
 
-# Who may come in
+# Access
 
 
-def test_keys_are_asked_for_where_they_are_set(tmp_path: Path) -> None:
+def test_keys_are_required_where_they_are_set(tmp_path: Path) -> None:
     with server(tmp_path, api_keys="sesame,other") as running, client_of(running) as client:
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "sesame"}):
             response = client.post("/v1/recognize", content=PNG.read_bytes(), headers=headers)
@@ -241,7 +239,7 @@ def test_keys_are_asked_for_where_they_are_set(tmp_path: Path) -> None:
             assert client.get(path).status_code == 200
 
 
-def test_metrics_ask_for_a_key_where_a_setting_says_so(tmp_path: Path) -> None:
+def test_metrics_require_a_key_where_a_setting_says_so(tmp_path: Path) -> None:
     with (
         server(tmp_path, api_keys="sesame", metrics_need_key=True) as running,
         client_of(running) as client,
@@ -251,7 +249,7 @@ def test_metrics_ask_for_a_key_where_a_setting_says_so(tmp_path: Path) -> None:
         assert client.get("/metrics", headers=right).status_code == 200
 
 
-def test_pages_of_other_origins_are_turned_away(tmp_path: Path) -> None:
+def test_web_pages_of_other_origins_are_refused(tmp_path: Path) -> None:
     with server(tmp_path, origins="https://ink.example") as running, client_of(running) as client:
         data = PNG.read_bytes()
         foreign = {"origin": "https://elsewhere.example"}
@@ -274,7 +272,7 @@ def test_pages_of_other_origins_are_turned_away(tmp_path: Path) -> None:
     ("setting", "status", "code"),
     [("max_sessions", 503, "server_full"), ("max_sessions_per_client", 429, "too_many_sessions")],
 )
-def test_a_request_takes_a_place_like_a_stream(
+def test_a_request_counts_as_a_session(
     tmp_path: Path, setting: str, status: int, code: str
 ) -> None:
     with server(tmp_path, **{setting: 1}) as running, client_of(running) as client:
@@ -291,7 +289,7 @@ def test_a_request_takes_a_place_like_a_stream(
 # Our own faults
 
 
-def test_a_failing_net_is_a_500_in_shape_that_tells_nothing_of_the_inside(
+def test_a_failing_net_is_a_500_without_internal_details(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> Any:
@@ -305,7 +303,7 @@ def test_a_failing_net_is_a_500_in_shape_that_tells_nothing_of_the_inside(
         assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
 
 
-def test_a_crash_is_a_500_in_shape_whose_traceback_stands_in_the_log_with_its_id(
+def test_a_crash_is_a_500_whose_traceback_is_in_the_log_with_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
 ) -> None:
     async def crash(*_: Any) -> Any:

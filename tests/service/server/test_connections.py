@@ -1,4 +1,4 @@
-"""The connection's short way for short messages: it reads what websockets would have read."""
+"""Short messages are decoded directly, and equal to what websockets would have read."""
 
 import asyncio
 import itertools
@@ -123,7 +123,7 @@ async def test_however_frames_are_cut_into_chunks_the_messages_are_the_same(
     connection.connection_lost(None)
 
 
-async def test_a_short_message_takes_the_short_way_behind_a_long_one(
+async def test_a_short_message_after_a_long_one_is_decoded_directly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     heard: list[str | bytes] = []
@@ -135,7 +135,7 @@ async def test_a_short_message_takes_the_short_way_behind_a_long_one(
     connection.connection_lost(None)
 
 
-def test_what_a_client_does_wrong_is_no_error_of_ours_in_the_log(
+def test_a_fault_of_the_client_is_no_error_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with server(tmp_path) as running:

@@ -82,7 +82,7 @@ def process(checkpoint: Checkpoint, *flags: str, **environment: str) -> Iterator
 # The end
 
 
-def test_told_to_stop_the_server_says_goaway_lets_sessions_end_and_exits_with_0(
+def test_a_server_that_is_stopped_sends_goaway_lets_sessions_end_and_exits_with_0(
     tiny: Checkpoint,
 ) -> None:
     with process(tiny) as running, connect(running.url) as stream:
@@ -101,7 +101,7 @@ def test_told_to_stop_the_server_says_goaway_lets_sessions_end_and_exits_with_0(
     assert stream.protocol.close_code == 1000
 
 
-def test_who_stays_when_the_time_is_up_is_closed_1001(tiny: Checkpoint) -> None:
+def test_a_session_that_stays_beyond_the_time_is_closed_1001(tiny: Checkpoint) -> None:
     said = []
     with process(tiny, "--drain-timeout-s", "0.3") as running, connect(running.url) as stream:
         stream.recv()
@@ -124,7 +124,7 @@ def test_a_second_signal_ends_the_drain(tiny: Checkpoint, sign: signal.Signals) 
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_an_idle_server_that_is_told_twice_stops_without_a_complaint(
+def test_an_idle_server_that_is_stopped_twice_logs_no_error(
     tiny: Checkpoint, sign: signal.Signals
 ) -> None:
     with process(tiny) as running:
@@ -142,7 +142,7 @@ def test_an_idle_server_stops_at_once(tiny: Checkpoint) -> None:
 # The start
 
 
-def test_a_port_in_use_is_said_in_one_line(tiny: Checkpoint) -> None:
+def test_a_port_in_use_is_an_error_of_one_line(tiny: Checkpoint) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         folder = str(tiny.path.parent)
@@ -159,7 +159,7 @@ def test_a_port_in_use_is_said_in_one_line(tiny: Checkpoint) -> None:
     assert ended.stdout == ""
 
 
-def test_a_host_that_does_not_exist_is_said_in_one_line() -> None:
+def test_a_host_that_does_not_exist_is_an_error_of_one_line() -> None:
     with pytest.raises(ConfigError, match=r"cannot listen on nowhere\.invalid port 8000: "):
         listen(Settings.load(host="nowhere.invalid"))
 
@@ -173,7 +173,7 @@ def test_all_addresses_of_a_host_are_listened_on_at_one_port() -> None:
     assert ports != {0}
 
 
-def test_a_server_within_reach_of_others_and_without_keys_warns(tiny: Checkpoint) -> None:
+def test_a_server_on_a_public_address_without_keys_warns(tiny: Checkpoint) -> None:
     with process(tiny, "--host", "0.0.0.0") as running:
         running.stop()
         assert "anyone who reaches this server may use it" in running.log
@@ -249,7 +249,7 @@ class Limit:
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY, False),
     ],
 )
-def test_descriptors_are_allowed_as_needed_or_their_lack_is_said(
+def test_descriptors_are_allowed_as_needed_or_a_warning_is_logged(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     soft: int,

@@ -1,4 +1,4 @@
-"""What may come in wrong, through a real socket, beside a healthy session that must stay right.
+"""Malformed messages through a real socket, beside a session whose answers must stay right.
 
 Each fault gets an error that says what came and what is allowed, or the close that RFC 6455 or the
 protocol asks for; it disturbs no other session, and the server stays ready.
@@ -143,7 +143,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize(("bad", "code", "words"), MESSAGES)
-async def test_a_message_that_cannot_be_used_gets_a_clear_error_and_harms_nothing(
+async def test_a_message_that_cannot_be_used_gets_an_error_and_the_stream_goes_on(
     place: Running, tiny: Checkpoint, bad: str | bytes, code: str, words: str
 ) -> None:
     async with beside_a_healthy_session(place, tiny), session(place) as stream:
@@ -162,7 +162,7 @@ async def test_a_message_that_cannot_be_used_gets_a_clear_error_and_harms_nothin
     assert np.abs(got - alone(Runtime(tiny), INK * 2)[1]).max() < 1e-5
 
 
-async def test_a_row_of_bad_messages_closes_the_stream(place: Running, tiny: Checkpoint) -> None:
+async def test_too_many_bad_messages_close_the_stream(place: Running, tiny: Checkpoint) -> None:
     async with beside_a_healthy_session(place, tiny), session(place) as stream:
         for _ in range(place.service.limits.max_bad_messages):
             await stream.send(b"x")
@@ -254,7 +254,7 @@ VISITS = [
 
 
 @pytest.mark.parametrize(("query", "headers", "code", "status", "closed"), VISITS)
-async def test_a_visitor_who_is_not_let_in_is_told_why(
+async def test_a_refused_client_gets_the_reason(
     place: Running,
     tiny: Checkpoint,
     query: str,
@@ -277,7 +277,7 @@ async def test_a_visitor_who_is_not_let_in_is_told_why(
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/streams", "/v1/recognize", "/web", "/web/pad/app.js"])
-async def test_at_another_path_a_visitor_is_told_where_the_stream_is(
+async def test_the_error_at_another_path_names_the_path_of_the_stream(
     place: Running, path: str
 ) -> None:
     url = f"ws://127.0.0.1:{place.port}{path}"
@@ -293,7 +293,7 @@ async def test_at_another_path_a_visitor_is_told_where_the_stream_is(
         assert await closing(stream) == 4404
 
 
-async def test_keys_are_asked_for_in_each_place(tiny: Checkpoint) -> None:
+async def test_keys_are_required_in_header_or_subprotocol(tiny: Checkpoint) -> None:
     with server(tiny.path.parent, api_keys="good-key") as running:
         for headers in ({}, {"Authorization": "Bearer bad"}, {"Authorization": "Basic good-key"}):
             with pytest.raises(InvalidStatus) as caught:
@@ -311,7 +311,7 @@ async def test_keys_are_asked_for_in_each_place(tiny: Checkpoint) -> None:
             pass
 
 
-async def test_more_sessions_than_allowed_are_sent_away_and_may_come_later(
+async def test_sessions_beyond_the_limit_are_refused_until_others_end(
     tiny: Checkpoint,
 ) -> None:
     with server(tiny.path.parent, max_sessions=3, max_sessions_per_client=2) as running:

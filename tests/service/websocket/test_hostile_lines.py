@@ -1,4 +1,4 @@
-"""Clients of a transcriber who mean harm, or have bad luck: what they cost, and what others notice.
+"""Hostile and unlucky clients of a transcriber: what they cost, and that others go on.
 
 A session alone tells what is counted and kept; real sockets tell what neighbours hear meanwhile.
 """
@@ -46,14 +46,14 @@ def test_ink_that_takes_long_to_draw_counts_as_many_messages(line_net: Runtime) 
     assert lone.close == Close(4429, "too_many_messages")
 
 
-def test_ink_as_a_hand_writes_it_counts_as_one_message(line_net: Runtime) -> None:
+def test_ink_of_ordinary_writing_counts_as_one_message(line_net: Runtime) -> None:
     lone = Lone(line_net)
     strokes = [[[3 * i + j / 20, 8 + j % 7] for j in range(60)] for i in range(50)]
     lone.send(*[ink(points) for points in strokes], pace_s=0.0)
     assert lone.close is None
 
 
-def test_a_ping_behind_ink_is_a_part_of_it(line_net: Runtime) -> None:
+def test_a_ping_after_ink_is_free(line_net: Runtime) -> None:
     lone = Lone(line_net)
     written = [ink([[3, 8]]), message("ping")]
     lone.send(*written * 25, pace_s=0.0)
@@ -63,7 +63,7 @@ def test_a_ping_behind_ink_is_a_part_of_it(line_net: Runtime) -> None:
     assert lone.close == Close(4429, "too_many_messages")
 
 
-def test_whatever_ink_one_message_may_bring_may_come_at_any_pace(line_net: Runtime) -> None:
+def test_the_largest_ink_message_is_allowed_at_the_rate_limit(line_net: Runtime) -> None:
     lone = Lone(line_net, LIMITS.model_copy(update={"max_control_per_s": 1}))
     lone.send(*[ink(TALL)] * 3, pace_s=5.0)
     assert lone.close is None
@@ -82,7 +82,7 @@ def test_strokes_without_points_are_counted_too(line_net: Runtime) -> None:
         ({"context": "a b c", "pattern": "(a|b)*"}, 11),
     ],
 )
-def test_long_settings_count_as_waiting_until_they_hold(
+def test_long_options_count_as_waiting_until_they_are_applied(
     line_net: Runtime, told: dict[str, Any], weight: int
 ) -> None:
     lone = Lone(line_net)
@@ -92,13 +92,13 @@ def test_long_settings_count_as_waiting_until_they_hold(
     assert lone.session.waiting_columns == 0
 
 
-def test_of_characters_each_is_kept_and_echoed_once(line_net: Runtime) -> None:
+def test_repeated_characters_are_kept_and_echoed_once(line_net: Runtime) -> None:
     answer = only(Lone(line_net).ask(message("configure", characters="ba" * 10_000)))
     assert isinstance(answer, Configured)
     assert answer.characters == "ba"
 
 
-def test_resets_of_empty_lines_leave_nothing_to_do(line_net: Runtime) -> None:
+def test_resets_of_empty_lines_leave_nothing_behind(line_net: Runtime) -> None:
     lone = Lone(line_net)
     effects = lone.session.receive(message("reset"), 0.0)
     lone.ask(line(20))
@@ -144,7 +144,7 @@ def all_of(client: RawClient) -> list[dict[str, Any]]:
     [ink(TALL), message("configure", pattern="((((a?)*)*)*){250}")],
     ids=["ink", "pattern"],
 )
-def test_a_flood_is_cut_off_and_its_neighbour_reads_on(
+def test_a_flood_is_closed_and_another_session_goes_on(
     line_weights: Path, reader: Recognizer, costly: str
 ) -> None:
     def flood() -> None:
@@ -158,7 +158,7 @@ def test_a_flood_is_cut_off_and_its_neighbour_reads_on(
         assert text_beside(strict, flood) == reader.read(HEALTHY).text
 
 
-def test_a_client_that_vanishes_in_the_middle_of_a_flush_harms_nobody(
+def test_a_connection_lost_during_a_flush_does_not_affect_other_sessions(
     place: Running, nets: list[Net], reader: Recognizer
 ) -> None:
     def vanish() -> None:
@@ -176,7 +176,7 @@ def test_a_client_that_vanishes_in_the_middle_of_a_flush_harms_nobody(
     place.wait_until_empty()
 
 
-def test_who_sends_all_and_then_reads_gets_every_answer_in_order(
+def test_a_client_that_sends_all_and_then_reads_gets_every_answer_in_order(
     place: Running, line_net: Runtime
 ) -> None:
     moves: list[str | bytes] = []

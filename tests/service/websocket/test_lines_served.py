@@ -1,4 +1,4 @@
-"""A transcriber behind real sockets and beside a classifier: what goes wrong, what must not mix."""
+"""A transcriber over real sockets beside a classifier: errors, and answers that must not mix."""
 
 import asyncio
 import json
@@ -102,7 +102,7 @@ BAD_INK = [
 
 
 @pytest.mark.parametrize(("bad", "code", "words"), BAD_INK)
-async def test_ink_that_cannot_be_used_gets_a_clear_error_and_harms_nothing(
+async def test_ink_that_cannot_be_used_gets_an_error_and_the_stream_goes_on(
     place: Running, reader: Recognizer, bad: str, code: str, words: str
 ) -> None:
     stroke = [[10 + 3 * i, 80 + 60 * float(np.sin(i))] for i in range(40)]
@@ -135,7 +135,7 @@ async def test_no_strokes_one_point_and_many_points_are_all_answered(place: Runn
     assert said[-1]["columns"] == 87
 
 
-async def test_sessions_of_both_models_interleaved_hear_what_they_would_hear_alone(
+async def test_interleaved_sessions_of_both_models_get_the_answers_of_lone_sessions(
     place: Running, line_weights: Path, reader: Recognizer
 ) -> None:
     digits = load(line_weights / "tiny.onnx")
@@ -163,7 +163,7 @@ async def test_sessions_of_both_models_interleaved_hear_what_they_would_hear_alo
     assert list(labels) == [digits.read(columns).label for columns in images]
 
 
-async def test_to_a_slow_reader_results_are_merged_and_events_are_not(
+async def test_results_for_a_slow_reader_are_merged_but_events_are_not(
     tiny_lines: Checkpoint, reader: Recognizer
 ) -> None:
     n_columns = 3 * MERGE_FROM

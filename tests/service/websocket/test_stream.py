@@ -1,4 +1,4 @@
-"""A session's WebSocket: the door, the order of answers, back pressure, deadlines, farewells."""
+"""A session's WebSocket: refusals, the order of answers, back pressure, deadlines, goodbyes."""
 
 import asyncio
 import json
@@ -77,7 +77,7 @@ async def test_a_fault_of_ours_ends_this_session_alone(
     assert healthy.said[-1]["type"] == "pong"
 
 
-# The door: by HTTP for those who did not offer our subprotocol, inside for those who did
+# Refusals: by HTTP, or by a message for clients that offer our subprotocol
 
 
 REFUSALS = [
@@ -91,7 +91,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("code", "status", "closing", "visit", "settings"), REFUSALS)
-async def test_who_cannot_be_let_in_is_told_why(
+async def test_a_refused_client_gets_the_reason_by_http_and_inside(
     tiny: Checkpoint,
     code: str,
     status: int,
@@ -126,7 +126,7 @@ async def test_who_cannot_be_let_in_is_told_why(
     assert tally.connected == [1, 0]
 
 
-async def test_a_server_that_is_stopping_lets_nobody_in(tiny: Checkpoint) -> None:
+async def test_a_stopping_server_refuses_clients(tiny: Checkpoint) -> None:
     async with serving(tiny) as (service, _):
         await service.sessions.drain(0.01)
         wire = Wire(service)
@@ -151,7 +151,7 @@ async def test_a_server_that_is_stopping_lets_nobody_in(tiny: Checkpoint) -> Non
         },
     ],
 )
-async def test_who_shows_a_key_from_an_allowed_page_is_let_in(
+async def test_a_key_from_an_allowed_origin_is_accepted(
     tiny: Checkpoint, visit: dict[str, Any]
 ) -> None:
     async with serving(tiny, api_keys="one,two", origins="https://a.example") as (service, _):
@@ -176,7 +176,7 @@ async def test_who_shows_a_key_from_an_allowed_page_is_let_in(
         {"subprotocols": ["inkstream.v1", "key."]},
     ],
 )
-async def test_a_wrong_key_or_one_in_a_wrong_place_lets_nobody_in(
+async def test_a_wrong_key_or_one_in_a_wrong_place_is_refused(
     tiny: Checkpoint, visit: dict[str, Any]
 ) -> None:
     async with serving(tiny, api_keys="one,two") as (service, _):
@@ -185,7 +185,7 @@ async def test_a_wrong_key_or_one_in_a_wrong_place_lets_nobody_in(
     assert code == 4401 or wire.events[0]["status"] == 401
 
 
-async def test_clients_are_counted_each_for_itself(tiny: Checkpoint) -> None:
+async def test_sessions_are_counted_for_each_client(tiny: Checkpoint) -> None:
     async with serving(tiny, max_sessions_per_client=1) as (service, _):
         wires = [Wire(service, client=f"192.0.2.{number}") for number in range(3)]
         for wire in wires:
@@ -200,7 +200,7 @@ async def test_clients_are_counted_each_for_itself(tiny: Checkpoint) -> None:
 # Back pressure
 
 
-async def test_a_client_far_ahead_is_held_and_loses_nothing(tiny: Checkpoint) -> None:
+async def test_a_client_that_is_far_ahead_is_paused_and_loses_nothing(tiny: Checkpoint) -> None:
     columns = builders.columns(40, seed=2)
     async with serving(tiny, max_waiting_columns=8, max_message_columns=8) as (service, net):
         net.may_run.clear()
@@ -216,7 +216,7 @@ async def test_a_client_far_ahead_is_held_and_loses_nothing(tiny: Checkpoint) ->
     assert np.abs(got - alone(net, columns.tobytes())).max() < 1e-5
 
 
-async def test_to_a_slow_reader_results_are_merged_and_answers_are_not(tiny: Checkpoint) -> None:
+async def test_results_for_a_slow_reader_are_merged_but_answers_are_not(tiny: Checkpoint) -> None:
     n_columns = 3 * MERGE_FROM
     columns = builders.columns(n_columns, seed=3).tobytes()
     tally = Tally()
@@ -240,7 +240,7 @@ async def test_to_a_slow_reader_results_are_merged_and_answers_are_not(tiny: Che
     assert said[-1]["columns"] == n_columns + 1
 
 
-async def test_a_client_that_reads_nothing_is_held_too(tiny: Checkpoint) -> None:
+async def test_a_client_that_reads_nothing_is_paused_too(tiny: Checkpoint) -> None:
     async with serving(tiny, max_control_per_s=10_000) as (service, _):
         wire = Wire(service)
         await wire.hear(0)
@@ -260,7 +260,7 @@ async def test_a_client_that_reads_nothing_is_held_too(tiny: Checkpoint) -> None
     assert [pong["id"] for pong in said] == list(range(2 * PAUSE_FROM))
 
 
-async def test_a_held_client_that_vanishes_is_forgotten(tiny: Checkpoint) -> None:
+async def test_a_paused_client_whose_connection_is_lost_is_removed(tiny: Checkpoint) -> None:
     tally = Tally()
     async with serving(tiny, tally, max_control_per_s=10_000) as (service, _):
         wire = Wire(service)
@@ -276,7 +276,7 @@ async def test_a_held_client_that_vanishes_is_forgotten(tiny: Checkpoint) -> Non
 # Deadlines
 
 
-async def test_a_silent_client_is_sent_away(tiny: Checkpoint) -> None:
+async def test_a_silent_client_is_closed(tiny: Checkpoint) -> None:
     async with serving(tiny, idle_timeout_s=0.02) as (service, _):
         wire = Wire(service)
         assert await wire.ended() == 4408
@@ -296,7 +296,7 @@ async def test_the_longest_session_ends_even_of_a_busy_client(tiny: Checkpoint) 
 
 
 @pytest.mark.parametrize("before", [(), (INK,), (b"x" * 27,)])
-async def test_a_client_that_vanishes_leaves_nothing_behind(
+async def test_a_lost_connection_leaves_nothing_behind(
     tiny: Checkpoint, before: tuple[bytes, ...]
 ) -> None:
     tally = Tally()
@@ -310,7 +310,7 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(
     assert tally.connected == [1, 0]
 
 
-async def test_a_client_that_vanishes_before_it_is_let_in_leaves_nothing_behind(
+async def test_a_connection_lost_before_it_is_accepted_leaves_nothing_behind(
     tiny: Checkpoint,
 ) -> None:
     tally = Tally()

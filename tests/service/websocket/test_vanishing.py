@@ -1,4 +1,4 @@
-"""Clients that vanish, never read or never write: what they leave, and what others notice."""
+"""Connections that are lost, never read or never written: nothing is left, and others go on."""
 
 import asyncio
 import gc
@@ -85,7 +85,7 @@ def test_after_rounds_of_300_clients_half_cut_by_reset_nothing_is_left(place: Ru
     assert grown < ALLOWED_GROWTH_BYTES
 
 
-async def test_a_client_that_floods_and_never_reads_costs_nobody_anything(
+async def test_a_client_that_floods_and_never_reads_does_not_slow_others(
     place: Running, tiny: Checkpoint
 ) -> None:
     before = resident_bytes()
@@ -117,7 +117,7 @@ def flood_until_cut_off(client: RawClient) -> int:
         return n_columns
 
 
-async def test_a_client_that_never_writes_is_told_so_and_sent_away(tiny: Checkpoint) -> None:
+async def test_a_client_that_never_writes_is_closed_with_a_reason(tiny: Checkpoint) -> None:
     with server(tiny.path.parent, idle_timeout_s=0.2) as running:
         async with connect(running.url) as silent:
             said = [json.loads(await silent.recv()) for _ in range(2)]

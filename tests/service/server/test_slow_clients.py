@@ -1,4 +1,4 @@
-"""Visitors at real connections: slow ones, greedy ones, held ones, and those behind a proxy."""
+"""Slow, greedy, paused and proxied clients at real connections."""
 
 import json
 import socket
@@ -33,15 +33,13 @@ def all_of(connection: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("begun", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
-def test_headers_that_do_not_arrive_in_time_are_not_waited_for(
-    tiny: Checkpoint, begun: bytes
-) -> None:
+def test_headers_that_do_not_arrive_in_time_are_a_408(tiny: Checkpoint, begun: bytes) -> None:
     with server(tiny.path.parent, headers_timeout_s=0.1) as running, http(running.port) as slow:
         slow.sendall(begun)
         assert all_of(slow).startswith(b"HTTP/1.1 408 ")
 
 
-def test_slow_headers_of_a_second_request_are_not_waited_for_either(tiny: Checkpoint) -> None:
+def test_slow_headers_of_a_second_request_are_a_408(tiny: Checkpoint) -> None:
     with server(tiny.path.parent, headers_timeout_s=0.3) as running, http(running.port) as slow:
         slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal")
         answers = all_of(slow)
@@ -82,7 +80,9 @@ FEW_WAITING = {"max_waiting_columns": 2, "max_message_columns": 2}
 QUICK_PINGS = {"ping_interval_s": 0.05, "ping_timeout_s": 0.05}
 
 
-def test_the_keepalive_rests_while_a_session_is_held(tiny: Checkpoint, nets: list[Net]) -> None:
+def test_a_paused_session_is_not_closed_for_a_missing_pong(
+    tiny: Checkpoint, nets: list[Net]
+) -> None:
     folder = tiny.path.parent
     with (
         server(folder, **QUICK_PINGS, **FEW_WAITING) as running,
@@ -100,9 +100,7 @@ def test_the_keepalive_rests_while_a_session_is_held(tiny: Checkpoint, nets: lis
     assert results == list(range(50))
 
 
-def test_a_held_client_that_hangs_up_is_forgotten_and_harms_nobody(
-    tiny: Checkpoint, nets: list[Net]
-) -> None:
+def test_a_paused_client_that_disconnects_is_removed(tiny: Checkpoint, nets: list[Net]) -> None:
     with server(tiny.path.parent, **FEW_WAITING) as running, connect(running.url) as healthy:
         healthy.recv()
         with RawClient(running.port) as held:
@@ -132,7 +130,7 @@ def forwarded(running: Running, address: str) -> ClientConnection:
     return connect(running.url, additional_headers={"X-Forwarded-For": address})
 
 
-def test_a_client_behind_a_trusted_proxy_is_who_the_proxy_says(tiny: Checkpoint) -> None:
+def test_the_address_of_a_client_comes_from_a_trusted_proxy(tiny: Checkpoint) -> None:
     settings = {"trusted_proxies": "127.0.0.0/8", "max_sessions_per_client": 1}
     with (
         server(tiny.path.parent, **settings) as running,
@@ -143,7 +141,7 @@ def test_a_client_behind_a_trusted_proxy_is_who_the_proxy_says(tiny: Checkpoint)
         forwarded(running, "10.0.0.1, 192.0.2.2")  # only what the trusted hop added counts
 
 
-def test_by_default_nobody_is_believed_about_his_address(tiny: Checkpoint) -> None:
+def test_by_default_no_proxy_is_trusted(tiny: Checkpoint) -> None:
     with (
         server(tiny.path.parent, max_sessions_per_client=1) as running,
         forwarded(running, "192.0.2.1"),

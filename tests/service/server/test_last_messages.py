@@ -1,4 +1,4 @@
-"""A server that stops lets everyone hear why."""
+"""A server that stops sends its last messages to every client."""
 
 import contextlib
 import json
@@ -11,7 +11,9 @@ COLUMNS = bytes(28 * 64)
 GOING_AWAY = 1001
 
 
-def test_a_client_that_goes_on_sending_hears_why_the_server_stops(tmp_path: Path) -> None:
+def test_a_client_that_goes_on_sending_gets_the_last_messages_of_a_stopping_server(
+    tmp_path: Path,
+) -> None:
     with server(tmp_path, drain_timeout_s=0.01) as place, RawClient(place.port) as client:
         client.send(frame(COLUMNS))
         place.server.should_exit = True
