@@ -1,33 +1,43 @@
-"""Calibration: what is said with 90 % probability should be right 90 % of the time.
+"""Calibration: of the answers with a probability of 90 %, 90 % should be correct.
 
-Temperature scaling (Guo et al., ICML 2017, arXiv 1706.04599), with one temperature for each number
-of columns since the first ink: a net that has seen little of a digit is unsure in another way than
-one that has seen it all. Fitted on held-out images alone.
+Temperature scaling (Guo et al., ICML 2017, arXiv 1706.04599), fitted on held-out data alone. A
+classifier has one temperature for each number of columns since the first ink: a net that has seen
+little of a digit is unsure in another way than one that has seen it all. A transcriber has two, of
+its labels and of its letter ends.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.config import END_DELAY, STEP_COLUMNS, ModelConfig
+from inkstream.model.data.batches import LineSample
+from inkstream.model.decoding.base import Letter, Scores, decode_line
+from inkstream.model.decoding.greedy import GreedyDecoder
+from inkstream.model.metrics import matches
+from inkstream.model.reader import has_letter_ends, letter_positions
+
 LEAST, MOST = 0.2, 5.0  # temperatures that are looked at
 STEPS: Final = 40  # of the golden-section search: the interval shrinks to 1e-8 of its width
 GOLDEN: Final = (np.sqrt(5) - 1) / 2
-ENOUGH: Final = 1000  # answers from which the temperature of a count can be told
-BINS: Final = 15
+GRID: Final = tuple(np.geomspace(0.5, 3.0, 19).tolist())  # temperatures in steps of a tenth
+ENOUGH: Final = 1000  # answers or letters from which a temperature can be fitted
+LEAST_PROBABILITY: Final = 1e-6  # counted for an answer that was given as impossible
 
 Floats = NDArray[np.float64]
 
 
 def log_softmax(scores: Floats) -> Floats:
-    """Log-probabilities over the last axis."""
+    """Return log-probabilities over the last axis."""
     shifted = scores - scores.max(-1, keepdims=True)
     result: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     return result
 
 
 def fit_temperature(scores: Floats, answers: NDArray[np.int64]) -> float:
-    """The temperature with the least cross entropy of scores [N, K] over answers [N].
+    """Return the temperature with the least cross entropy of scores [N, K] over answers [N].
 
     The cross entropy is unimodal in the temperature, so a golden-section search finds it.
     """
@@ -44,7 +54,7 @@ def fit_temperature(scores: Floats, answers: NDArray[np.int64]) -> float:
 
 
 def columns_since_ink(columns: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """How many columns came since the first ink, that one included, [N, T]; columns [N, T, H]."""
+    """Count columns since the first ink, that one included, [N, T]; `columns` are [N, T, H]."""
     counts: NDArray[np.int64] = ((columns.max(2) > 0).cumsum(1) > 0).cumsum(1)
     return counts
 
@@ -52,14 +62,14 @@ def columns_since_ink(columns: NDArray[np.uint8]) -> NDArray[np.int64]:
 def fit_temperatures(
     scores: Floats, counts: NDArray[np.int64], answers: NDArray[np.int64]
 ) -> tuple[float, ...]:
-    """One temperature for each count of columns since the first ink, from 0 (no ink yet) on.
+    """Return a temperature for each count of columns since the first ink, from 0 (no ink yet) on.
 
     A count that few answers have takes the temperature that fits all inked columns together.
 
     Args:
         scores: [M, K] before the softmax, at M columns of held-out images.
         counts: [M], see `columns_since_ink`.
-        answers: [M], what each column's image shows.
+        answers: [M], the label of each column's image.
     """
     inked = counts > 0
     usual = fit_temperature(scores[inked], answers[inked])
@@ -71,26 +81,69 @@ def fit_temperatures(
     return tuple(temperatures)
 
 
-def reliability(probabilities: Floats, answers: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-    """Share of the answers, mean confidence and accuracy in each of `BINS` equal bins.
+def fit_line_temperatures(
+    scores: Sequence[Scores],
+    lines: Sequence[LineSample],
+    config: ModelConfig,
+    before: tuple[float, float],
+) -> tuple[float, float]:
+    """Return a transcriber's temperatures, of its labels and of its letter ends.
+
+    Both are searched on a grid: confidences come out of the decoder, which is not smooth.
 
     Args:
-        probabilities: [N, K].
-        answers: [N].
+        scores: [T + flush_columns, S] of each line, of a net with temperatures of 1.
+        lines: of held-out writers.
+        config: of the net.
+        before: temperatures that stay where too few letters are held out.
     """
-    confidence = probabilities.max(1)
-    right = probabilities.argmax(1) == answers
-    index = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    size = np.bincount(index, minlength=BINS)
-    filled = np.maximum(size, 1)
-    return (
-        size / len(answers),
-        np.bincount(index, confidence, BINS) / filled,
-        np.bincount(index, right, BINS) / filled,
-    )
+    of_labels, of_ends = before
+    if sum(len(line.label) for line in lines) >= ENOUGH:
+        of_labels = _least(lambda temperature: _letters_nll(scores, lines, config, temperature))
+    if sum(len(line.label) for line in lines if has_letter_ends(line)) >= ENOUGH:
+        of_ends = _least(lambda temperature: _ends_nll(scores, lines, temperature))
+    return of_labels, of_ends
 
 
-def expected_calibration_error(probabilities: Floats, answers: NDArray[np.int64]) -> float:
-    """Mean distance of confidence and accuracy over the bins, weighted by their share."""
-    share, confidence, accuracy = reliability(probabilities, answers)
-    return float((share * np.abs(confidence - accuracy)).sum())
+def _least(loss: Callable[[float], float]) -> float:
+    """Return the temperature of the grid with the least loss."""
+    return float(GRID[int(np.argmin([loss(temperature) for temperature in GRID]))])
+
+
+def _letters_nll(
+    scores: Sequence[Scores], lines: Sequence[LineSample], config: ModelConfig, temperature: float
+) -> float:
+    """Return the mean negative log-likelihood of letters being correct or not, by confidence."""
+    decoder, losses = GreedyDecoder(config.labels, config.flush_columns), [np.empty(0)]
+    for own, line in zip(scores, lines, strict=True):
+        events = decode_line(decoder, _at_temperature(own, temperature), line.columns)
+        letters = [event for event in events if isinstance(event, Letter)]
+        confidence = np.array([letter.confidence for letter in letters])
+        correct = np.zeros(len(letters), bool)
+        text = "".join(letter.char for letter in letters)
+        correct[[place for place, _ in matches(text, line.label.replace(" ", ""))]] = True
+        given = np.where(correct, confidence, 1 - confidence)
+        losses.append(-np.log(np.maximum(given, LEAST_PROBABILITY)))
+    return float(np.concatenate(losses).mean())
+
+
+def _at_temperature(scores: Scores, temperature: float) -> Scores:
+    """Return scores [T, S] with the symbols' log-probabilities at a temperature."""
+    symbols = scores[:, :-1] / np.float32(temperature)
+    symbols -= np.log(np.exp(symbols).sum(1, keepdims=True))
+    return np.concatenate([symbols, scores[:, -1:]], 1)
+
+
+def _ends_nll(scores: Sequence[Scores], lines: Sequence[LineSample], temperature: float) -> float:
+    """Return the mean negative log-likelihood of letter ends, over all steps of lines with ends."""
+    losses = []
+    for own, line in zip(scores, lines, strict=True):
+        if not has_letter_ends(line):
+            continue
+        log_probability = own[STEP_COLUMNS - 1 :: STEP_COLUMNS, -1].astype(np.float64)
+        odds = log_probability - np.log(np.maximum(-np.expm1(log_probability), LEAST_PROBABILITY))
+        ended = np.zeros(len(odds), bool)
+        steps = line.ends[letter_positions(line.label)].astype(np.int64) // STEP_COLUMNS + END_DELAY
+        ended[np.minimum(steps, len(odds) - 1)] = True
+        losses.append(np.logaddexp(0, np.where(ended, -1, 1) * odds / temperature))
+    return float(np.concatenate(losses).mean())

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from inkstream.model.calibration import expected_calibration_error, reliability
-
 Indices = NDArray[np.int64]
 Numbers = NDArray[np.float64]
 Figures = dict[str, Any]
 
 NOTHING: Final = ""  # in a confusion: a character that was left out or added
 
+BINS: Final = 15  # of confidence, in a calibration error
 BOOTSTRAP_SAMPLES: Final = 10_000  # each of as many writers as there are, with replacement
 BOOTSTRAP_SHARE: Final = 0.95  # of the samples, within an interval
 BOOTSTRAP_SEED: Final = 0
@@ -175,6 +174,31 @@ def quantiles(values: Numbers) -> Figures:
         "median": float(np.median(values)),
         "90 %": float(np.quantile(values, 0.9)),
     }
+
+
+def reliability(probabilities: Numbers, answers: Indices) -> tuple[Numbers, Numbers, Numbers]:
+    """Return share of the answers, mean confidence and accuracy in each of `BINS` equal bins.
+
+    Args:
+        probabilities: [N, K].
+        answers: [N].
+    """
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == answers
+    index = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    size = np.bincount(index, minlength=BINS)
+    filled = np.maximum(size, 1)
+    return (
+        size / len(answers),
+        np.bincount(index, confidence, BINS) / filled,
+        np.bincount(index, right, BINS) / filled,
+    )
+
+
+def expected_calibration_error(probabilities: Numbers, answers: Indices) -> float:
+    """Return the mean distance of confidence and accuracy over the bins, weighted by share."""
+    share, confidence, accuracy = reliability(probabilities, answers)
+    return float((share * np.abs(confidence - accuracy)).sum())
 
 
 def calibration(confidence: Numbers, right: NDArray[np.bool_]) -> Figures:

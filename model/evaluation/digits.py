@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.calibration import expected_calibration_error
 from inkstream.model.checkpoint import Checkpoint, read
 from inkstream.model.data.images import Dataset
 from inkstream.model.decoding.classifier import ClassifierDecoder
 from inkstream.model.evaluation.report import figures
+from inkstream.model.metrics import expected_calibration_error
 from inkstream.model.runtime import Runtime
 
 AFTER: Final = (8, 12, 16, 20, 24, 28)  # columns after which figures are given

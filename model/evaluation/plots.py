@@ -12,12 +12,11 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from inkstream.model.calibration import reliability
 from inkstream.model.data.images import Dataset
 from inkstream.model.decoding.base import SPACE, Letter, Scores
 from inkstream.model.evaluation.boundaries import letter_matches
 from inkstream.model.evaluation.report import Contents
-from inkstream.model.metrics import NOTHING
+from inkstream.model.metrics import NOTHING, reliability
 from inkstream.model.plots import (
     ACCENT,
     COLOURS,

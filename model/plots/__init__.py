@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from inkstream.model.calibration import BINS
+from inkstream.model.metrics import BINS
 
 mpl.rcParams.update(
     {

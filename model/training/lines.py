@@ -35,8 +35,9 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from inkstream.model import checkpoint
+from inkstream.model.calibration import fit_line_temperatures
 from inkstream.model.checkpoint import find, read
-from inkstream.model.config import END_DELAY, STEP_COLUMNS, ModelConfig
+from inkstream.model.config import STEP_COLUMNS, ModelConfig
 from inkstream.model.data import split
 from inkstream.model.data.batches import (
     FLUSH_COLUMNS,
@@ -59,17 +60,13 @@ from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import ink_files, mnist, unipen
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.data.synthesis.digits import DigitLines
-from inkstream.model.decoding.base import Letter, Scores, decode_line
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import ConfigError, DataError
 from inkstream.model.export import weights_of
-from inkstream.model.metrics import matches
 from inkstream.model.network import LineLSTM
 from inkstream.model.reader import (
     Reader,
     batches,
-    has_letter_ends,
-    letter_positions,
 )
 from inkstream.model.training.config import LineKnobs
 from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
@@ -255,9 +252,6 @@ def begin_with(network: LineLSTM, start: Start) -> None:
 
 
 NAME: Final = "lines"
-ENOUGH: Final = 1_000  # letters from which a temperature can be told
-TEMPERATURES: Final = tuple(np.geomspace(0.5, 3.0, 19).tolist())  # tried, in steps of a tenth
-LEAST_PROBABILITY: Final = 1e-6  # counted for an answer that was given as impossible
 
 
 def release_lines(
@@ -287,63 +281,8 @@ def release_lines(
         for place in groups[name]
     ]
     scores = [own for batch in batches(lines) for own in reader.scores(batch)]
-    of_letters, of_ends = before
-    if sum(len(line.label) for line in lines) >= ENOUGH:
-        of_letters = best_temperature(
-            [letter_surprise(scores, lines, config, t) for t in TEMPERATURES]
-        )
-    if sum(len(line.label) for line in lines if has_letter_ends(line)) >= ENOUGH:
-        of_ends = best_temperature([end_surprise(scores, lines, t) for t in TEMPERATURES])
-    return write(folder, dataclasses.replace(raw, temperatures=(of_letters, of_ends)))
-
-
-def best_temperature(surprises: Sequence[float]) -> float:
-    """The temperature that surprises least."""
-    return float(TEMPERATURES[int(np.argmin(surprises))])
-
-
-def tempered(scores: Scores, temperature: float) -> Scores:
-    """Scores [T, S] whose log-probabilities of the symbols are taken at a temperature."""
-    symbols = scores[:, :-1] / np.float32(temperature)
-    symbols -= np.log(np.exp(symbols).sum(1, keepdims=True))
-    return np.concatenate([symbols, scores[:, -1:]], 1)
-
-
-def letter_surprise(
-    scores: Sequence[Scores], lines: Sequence[LineSample], config: ModelConfig, temperature: float
-) -> float:
-    """Mean surprise, in nats, at a letter's being right or wrong, after its confidence."""
-    decoder, surprises = GreedyDecoder(config.labels, config.flush_columns), [np.empty(0)]
-    for own, line in zip(scores, lines, strict=True):
-        events = decode_line(decoder, tempered(own, temperature), line.columns)
-        letters = [event for event in events if isinstance(event, Letter)]
-        confidence = np.array([letter.confidence for letter in letters])
-        right = np.zeros(len(letters), bool)
-        text = "".join(letter.char for letter in letters)
-        right[[place for place, _ in matches(text, line.label.replace(" ", ""))]] = True
-        given = np.where(right, confidence, 1 - confidence)
-        surprises.append(-np.log(np.maximum(given, LEAST_PROBABILITY)))
-    return float(np.concatenate(surprises).mean())
-
-
-def end_surprise(
-    scores: Sequence[Scores], lines: Sequence[LineSample], temperature: float
-) -> float:
-    """Mean surprise, in nats, at whether a letter ended, at every step of lines that tell it.
-
-    0 where none does.
-    """
-    surprises = []
-    for own, line in zip(scores, lines, strict=True):
-        if not has_letter_ends(line):
-            continue
-        log_probability = own[STEP_COLUMNS - 1 :: STEP_COLUMNS, -1].astype(np.float64)
-        odds = log_probability - np.log(np.maximum(-np.expm1(log_probability), LEAST_PROBABILITY))
-        ended = np.zeros(len(odds), bool)
-        steps = line.ends[letter_positions(line.label)].astype(np.int64) // STEP_COLUMNS + END_DELAY
-        ended[np.minimum(steps, len(odds) - 1)] = True
-        surprises.append(np.logaddexp(0, np.where(ended, -1, 1) * odds / temperature))
-    return float(np.concatenate(surprises).mean()) if surprises else 0.0
+    temperatures = fit_line_temperatures(scores, lines, config, before)
+    return write(folder, dataclasses.replace(raw, temperatures=temperatures))
 
 
 N_SHARDS: Final = 2  # parts of a batch

@@ -1,16 +1,25 @@
-"""Temperatures and how calibration is measured."""
+"""Temperatures are found that make confidences as good as the answers."""
 
 import numpy as np
 import pytest
 
-from inkstream.model import calibration as calibrate
+from inkstream.model.calibration import (
+    Floats,
+    columns_since_ink,
+    fit_line_temperatures,
+    fit_temperature,
+    fit_temperatures,
+    log_softmax,
+)
+from inkstream.model.data.batches import LineSample
+from tests.helpers import builders
 
 
-def sample(n: int, temperature: float, seed: int = 0) -> tuple[calibrate.Floats, np.ndarray]:
+def sample(n: int, temperature: float, seed: int = 0) -> tuple[Floats, np.ndarray]:
     """Scores whose answers are drawn from their softmax at `temperature`."""
     rng = np.random.default_rng(seed)
     scores = rng.normal(0, 3, (n, 4))
-    chances = np.exp(calibrate.log_softmax(scores / temperature))
+    chances = np.exp(log_softmax(scores / temperature))
     answers = (chances.cumsum(1) > rng.random((n, 1))).argmax(1)
     return scores, answers
 
@@ -18,7 +27,7 @@ def sample(n: int, temperature: float, seed: int = 0) -> tuple[calibrate.Floats,
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_the_temperature_that_made_the_answers_is_found(temperature: float) -> None:
     scores, answers = sample(20_000, temperature)
-    assert calibrate.fit_temperature(scores, answers) == pytest.approx(temperature, rel=0.05)
+    assert fit_temperature(scores, answers) == pytest.approx(temperature, rel=0.05)
 
 
 def test_each_count_of_columns_gets_its_own_temperature_and_a_rare_one_that_of_all_ink() -> None:
@@ -26,7 +35,7 @@ def test_each_count_of_columns_gets_its_own_temperature_and_a_rare_one_that_of_a
     parts = (blank, first, second, (second[0][:5], second[1][:5]))
     scores, answers = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
     counts = np.repeat([0, 1, 2, 3], [len(part[1]) for part in parts])
-    temperatures = calibrate.fit_temperatures(scores, counts, answers)
+    temperatures = fit_temperatures(scores, counts, answers)
     assert temperatures[:3] == pytest.approx((0.5, 1.0, 2.0), rel=0.05)
     assert temperatures[1] < temperatures[3] < temperatures[2]
 
@@ -35,19 +44,29 @@ def test_columns_are_counted_from_the_first_ink_on() -> None:
     columns = np.zeros((1, 6, 28), np.uint8)
     columns[0, 2, 5] = 1
     columns[0, 4, 9] = 200
-    assert calibrate.columns_since_ink(columns).tolist() == [[0, 0, 1, 2, 3, 4]]
+    assert columns_since_ink(columns).tolist() == [[0, 0, 1, 2, 3, 4]]
 
 
-def test_honest_confidence_has_no_calibration_error_and_bold_confidence_has() -> None:
-    scores, answers = sample(50_000, 1.0)
-    honest = np.exp(calibrate.log_softmax(scores))
-    bold = np.exp(calibrate.log_softmax(3 * scores))
-    assert calibrate.expected_calibration_error(honest, answers) < 0.01
-    assert calibrate.expected_calibration_error(bold, answers) > 0.05
+def test_a_transcriber_with_few_held_out_letters_keeps_its_temperatures() -> None:
+    of = builders.line_config()
+    line = LineSample(np.zeros((4, 16), np.uint8), "ab", np.array([1, 3], np.float32))
+    scores = np.zeros((8, of.n_scores), np.float32)
+    assert fit_line_temperatures([scores], [line], of, (1.2, 0.8)) == (1.2, 0.8)
 
 
-def test_the_calibration_error_of_a_worked_example() -> None:
-    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
-    answers = np.array([0, 1, 0, 0])
-    # 0.9 said and half right; 0.6 said and all right: (0.4 + 0.4) / 2
-    assert calibrate.expected_calibration_error(probabilities, answers) == pytest.approx(0.4)
+def test_a_transcriber_that_is_too_sure_of_letter_ends_gets_a_higher_temperature() -> None:
+    of, rng = builders.line_config(), np.random.default_rng(0)
+    probability = rng.uniform(0.05, 0.95, (40, 60))  # of an end, at every step
+    ended = rng.random((40, 60)) < probability
+    ended[:, :2] = False
+    odds = 2 * np.log(probability / (1 - probability))  # the net is twice as sure as it may be
+    lines, scores = [], []
+    for own, ends in zip(odds, ended, strict=True):
+        columns = np.zeros((120, 16), np.uint8)
+        steps = np.flatnonzero(ends) - 2  # of the letters' last ink: see `END_DELAY`
+        lines.append(LineSample(columns, "a" * len(steps), (2 * steps).astype(np.float32)))
+        rows = np.full((120, of.n_scores), -np.log(of.n_scores), np.float32)
+        rows[:, -1] = np.repeat(-np.logaddexp(0, -own), 2)
+        scores.append(rows)
+    _, of_ends = fit_line_temperatures(scores, lines, of, (1.0, 1.0))
+    assert of_ends == pytest.approx(2, rel=0.15)

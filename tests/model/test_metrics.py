@@ -14,6 +14,7 @@ from inkstream.model.metrics import (
     error_ratios,
     errors,
     errors_by,
+    expected_calibration_error,
     f1,
     is_mark,
     matches,
@@ -153,3 +154,19 @@ def test_others_are_compared_on_the_same_draws() -> None:
 def test_who_makes_no_mistake_in_some_draw_cannot_be_compared_with() -> None:
     ours = {"all": {"wrong": [0, 5], "characters": [9, 9]}}
     assert error_ratios({"all": {"wrong": [1, 5], "characters": [9, 9]}}, ours) == {}
+
+
+def test_confidence_that_is_right_as_often_as_it_says_has_no_calibration_error() -> None:
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, 50_000)
+    answers = (rng.random(50_000) > sure).astype(np.int64)
+    bold = 1 - (1 - sure) / 4
+    assert expected_calibration_error(np.stack([sure, 1 - sure], 1), answers) < 0.01
+    assert expected_calibration_error(np.stack([bold, 1 - bold], 1), answers) > 0.05
+
+
+def test_the_calibration_error_of_a_worked_example() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
+    answers = np.array([0, 1, 0, 0])
+    # confidence 0.9 and half correct; 0.6 and all correct: (0.4 + 0.4) / 2
+    assert expected_calibration_error(probabilities, answers) == pytest.approx(0.4)

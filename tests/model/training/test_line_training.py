@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from inkstream.model import calibration
 from inkstream.model import train as training
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.batches import (
@@ -27,7 +28,6 @@ from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import CheckpointError, ConfigError, DataError
 from inkstream.model.runtime import Runtime
 from inkstream.model.training import lines as line_data
-from inkstream.model.training import lines as line_release
 from inkstream.model.training.config import LineKnobs, Optimiser, Place
 from inkstream.model.training.lines import N_SHARDS, LineTask, Start, start_from
 from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
@@ -316,7 +316,7 @@ def test_a_run_learns_to_read_words_and_another_run_goes_on_from_its_checkpoint(
 def test_few_letters_leave_the_temperatures_that_a_run_begins_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int
 ) -> None:
-    monkeypatch.setattr(line_release, "ENOUGH", enough)
+    monkeypatch.setattr(calibration, "ENOUGH", enough)
     data = line_data.own("ink", ink())
     begun = LineTask(SMALL, data)
     start = Start(begun.labels, begun.network.state_dict(), "digest", (1.7, 0.6))
