@@ -1,14 +1,17 @@
 """Running the command line in a process of its own, with or without a terminal."""
 
+import io
 import os
 import pty
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, Final
+
+from inkstream.service.cli import main as cli
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples"
@@ -22,6 +25,14 @@ def inkstream(*args: object, **options: Any) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **options
     )
+
+
+def run_here(*args: object) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process: for what does not depend on having a process of its own."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = cli.run([str(arg) for arg in args])
+    return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
 
 
 def one_line(text: str) -> str:

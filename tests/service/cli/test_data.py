@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from inkstream.model.data.sources import unipen
 from inkstream.model.errors import DataError
 from inkstream.service.cli.main import cli
-from tests.helpers.command_line import ROOT, inkstream, one_line
+from tests.helpers.command_line import ROOT, one_line, run_here
 
 LABELS = {
     "7": '.SEGMENT WORD 0-1 OK "it"\n.SEGMENT WORD 0 BAD "i"\n',
@@ -74,7 +74,7 @@ def test_an_archive_that_is_broken_off_is_named(release: Path, form: str) -> Non
     with tarfile.open(archive, f"w:{form}") as file:  # type: ignore[call-overload]  # a literal
         file.add(release / "include", "unipen/include")
     archive.write_bytes(archive.read_bytes()[:-100_000])
-    done = inkstream("data", "unipen", archive)
+    done = run_here("data", "unipen", archive)
     assert done.returncode == 1
     assert f"{archive} is incomplete or damaged: " in one_line(done.stderr)
 
@@ -86,7 +86,7 @@ def test_an_archive_that_is_damaged_is_named(release: Path) -> None:
     content = bytearray(archive.read_bytes())
     content[len(content) // 2] ^= 255
     archive.write_bytes(content)
-    done = inkstream("data", "unipen", archive)
+    done = run_here("data", "unipen", archive)
     assert done.returncode == 1
     assert one_line(done.stderr).startswith(f"inkstream: {archive} is ")
 

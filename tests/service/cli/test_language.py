@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from inkstream.service.cli import main as cli
 from tests.helpers import builders
-from tests.helpers.command_line import EXAMPLES, inkstream, one_line
+from tests.helpers.command_line import EXAMPLES, one_line, run_here
 from tests.helpers.small_ink_set import ALL_KINDS, ink
 
 HELLO = EXAMPLES / "hello.png"
@@ -17,13 +17,13 @@ HELLO = EXAMPLES / "hello.png"
 def test_a_language_is_trained_and_read_with(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("hello, world!\n")
     out = tmp_path / "mine.ngrams"
-    done = inkstream(
+    done = run_here(
         "train", "language", "--no-english", "--text", tmp_path / "text.txt", "--out", out
     )
     assert done.returncode == 0
     assert "n-grams of up to 6 characters" in done.stdout
     for language in (out, "english"):
-        done = inkstream("recognize", HELLO, "--model", "lines", "--language", language)
+        done = run_here("recognize", HELLO, "--model", "lines", "--language", language)
         assert done.stdout.split("  ")[1].strip() == "hello, world!"
 
 
@@ -39,7 +39,7 @@ def test_a_language_is_trained_and_read_with(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_read_with_is_one_line(options: tuple[str, ...], words: str) -> None:
-    done = inkstream("recognize", HELLO, *options)
+    done = run_here("recognize", HELLO, *options)
     assert done.returncode == 1
     assert words in one_line(done.stderr)
 
@@ -54,7 +54,7 @@ def test_the_mark_that_windows_begins_a_list_with_is_no_letter(
 
 
 def test_training_with_nothing_is_one_line(tmp_path: Path) -> None:
-    done = inkstream("train", "language", "--no-english", "--out", tmp_path / "x")
+    done = run_here("train", "language", "--no-english", "--out", tmp_path / "x")
     assert done.returncode == 1
     assert "no text" in one_line(done.stderr)
 

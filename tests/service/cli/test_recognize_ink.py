@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.recognizer import load
-from tests.helpers.command_line import inkstream, one_line
+from tests.helpers.command_line import one_line, run_here
 
 Stroke = list[tuple[float, float]]
 WAVE: Stroke = [(float(x), 80 + 70 * float(np.sin(x / 30))) for x in range(30, 900, 9)]
@@ -35,7 +35,7 @@ def test_recognize_reads_files_of_ink(line_weights: Path, tmp_path: Path) -> Non
     ]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     (tmp_path / "b.inkml").write_text(INKML.format(wave=spelt(WAVE), bar=spelt(BAR)))
-    done = inkstream("recognize", tmp_path, "--model", model)
+    done = run_here("recognize", tmp_path, "--model", model)
     assert (done.returncode, done.stderr) == (0, "")
     first, second, third = done.stdout.splitlines()
     assert first.startswith(f"{tmp_path}/a.jsonl:1  {expected.text}  ")
@@ -51,7 +51,7 @@ def test_recognize_reads_ink_without_labels(line_weights: Path, tmp_path: Path) 
         f"<ink>\n<traceGroup>{wave}</traceGroup>\n<traceGroup><traceGroup>{bar}</traceGroup>"
         "</traceGroup>\n<traceGroup/></ink>"
     )
-    done = inkstream("recognize", tmp_path, "--model", model)
+    done = run_here("recognize", tmp_path, "--model", model)
     assert (done.returncode, done.stderr) == (0, "")
     texts = [load(model).read_ink(strokes).text for strokes in ([WAVE, BAR], [WAVE], [BAR])]
     names = [tmp_path / name for name in ("a.inkml:1", "b.inkml:2", "b.inkml:3")]
@@ -79,7 +79,7 @@ def test_ink_that_cannot_be_read_is_named_and_the_rest_is_read(
 ) -> None:
     (tmp_path / name).write_text(content)
     (tmp_path / "z.jsonl").write_text(json.dumps({"strokes": [WAVE]}))
-    done = inkstream("recognize", tmp_path, "--model", line_weights / "tiny_lines.onnx")
+    done = run_here("recognize", tmp_path, "--model", line_weights / "tiny_lines.onnx")
     assert done.returncode == 1
     assert says in one_line(done.stderr)
     assert len(done.stdout.splitlines()) == 1

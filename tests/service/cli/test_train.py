@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from inkstream.service.cli.main import cli
 from tests.helpers import builders
-from tests.helpers.command_line import inkstream, one_line
+from tests.helpers.command_line import inkstream, one_line, run_here
 
 
 @pytest.fixture(autouse=True)
@@ -94,13 +94,13 @@ def test_a_resumed_run_knows_its_options_and_refuses_others_by_name(tmp_path: Pa
 
 def test_where_no_run_is_there_is_none_to_resume(tmp_path: Path) -> None:
     run = tmp_path / "nothing"
-    done = inkstream("train", "lines", "--run", run, "--resume")
+    done = run_here("train", "lines", "--run", run, "--resume")
     assert done.returncode == 1
     assert "there is no run to resume" in one_line(done.stderr)
 
 
 def test_a_knob_out_of_range_fails_before_any_data_is_read(tmp_path: Path) -> None:
-    done = inkstream("train", "digits", "--epochs", "0", "--data", str(tmp_path / "nothing"))
+    done = run_here("train", "digits", "--epochs", "0", "--data", str(tmp_path / "nothing"))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "inkstream: epochs is 0, allowed: 1..10000\n"
 
@@ -119,7 +119,7 @@ def test_a_net_of_the_other_kind_is_not_measured(
     tmp_path: Path, report: str, given: str, needed: str
 ) -> None:
     out = tmp_path / "report"
-    done = inkstream("evaluate", report, "--checkpoint", given, "--out", out)
+    done = run_here("evaluate", report, "--checkpoint", given, "--out", out)
     assert done.returncode == 1
     assert done.stderr.startswith(f"inkstream: {given}.onnx: it is a ")
     assert done.stderr.endswith(f", expected a {needed}\n")
@@ -130,7 +130,7 @@ def test_a_net_of_the_other_kind_is_not_measured(
 def test_where_no_report_can_be_written_nothing_is_measured(tmp_path: Path, report: str) -> None:
     out = tmp_path / "file"
     out.write_text("not a folder")
-    done = inkstream("evaluate", report, "--out", out, "--data", tmp_path / "nothing")
+    done = run_here("evaluate", report, "--out", out, "--data", tmp_path / "nothing")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"inkstream: {out}: File exists\n"
 

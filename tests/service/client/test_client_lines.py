@@ -20,7 +20,7 @@ from inkstream.service.client.conversation import CHUNK_COLUMNS
 from inkstream.service.protocol.errors import ColumnsError, InkError
 from inkstream.service.protocol.events import Event
 from tests.helpers import builders
-from tests.helpers.command_line import inkstream, one_line, read_all, terminal
+from tests.helpers.command_line import inkstream, one_line, read_all, run_here, terminal
 from tests.helpers.running_server import Running, server
 
 Stroke = list[tuple[float, float]]
@@ -294,7 +294,7 @@ def test_stream_draws_ink_in_a_terminal(running: Running, tmp_path: Path) -> Non
 def test_stream_reads_ink_with_a_classifier_too(running: Running, tmp_path: Path) -> None:
     ink = tmp_path / "a.inkml"
     ink.write_text("<ink><trace>5 0, 0 50, 9 90</trace></ink>")
-    done = inkstream("stream", ink, "--url", running.url, "--model", "tiny")
+    done = run_here("stream", ink, "--url", running.url, "--model", "tiny")
     assert (done.returncode, done.stderr) == (0, "")
     assert "after 28 columns" in done.stdout
 
@@ -312,7 +312,7 @@ def test_stream_names_the_ink_that_it_cannot_read(
 ) -> None:
     (tmp_path / "a.jsonl").write_text(content)
     args = ["--url", running.url, "--model", "tiny_lines"]
-    done = inkstream("stream", tmp_path / "a.jsonl", *args)
+    done = run_here("stream", tmp_path / "a.jsonl", *args)
     assert done.returncode == 1
     assert says in one_line(done.stderr)
 
