@@ -127,11 +127,14 @@ def _reported() -> dict[str, dict[str, float]]:
 def find(name_or_path: str | Path, folder: Path | None = None) -> Path:
     """Return the file of a model: a name is sought in `folder`, then among the shipped ones.
 
-    What holds a path separator or ends in `.onnx` is a path and stands for itself. Raises
-    `CheckpointError` that lists the known names if there is no such file.
+    What holds a path separator or ends in `.onnx` is a path: of a file, or of a folder with one
+    model in it, such as that of a finished run. Raises `CheckpointError` that lists the known names
+    if there is no such file.
     """
     path = Path(name_or_path)
     if path.suffix == SUFFIX or len(path.parts) > 1:
+        if path.is_dir():
+            return _only_model(path)
         if not path.is_file():
             raise CheckpointError(f"no such file: {path}")
         return path
@@ -139,8 +142,20 @@ def find(name_or_path: str | Path, folder: Path | None = None) -> Path:
     for place in folders:
         if (file := place / f"{name_or_path}{SUFFIX}").is_file():
             return file
+    if path.is_dir():
+        return _only_model(path)
     known = sorted({file.stem for place in folders for file in place.glob(f"*{SUFFIX}")})
     raise CheckpointError(f"no model {str(name_or_path)!r}, known: {', '.join(known) or 'none'}")
+
+
+def _only_model(folder: Path) -> Path:
+    """Return the model of a folder; raise `CheckpointError` if there is none, or more than one."""
+    found = sorted(folder.glob(f"*{SUFFIX}"))
+    if not found:
+        raise CheckpointError(f"no model in {folder}: a training run writes it when it is finished")
+    if len(found) > 1:
+        raise CheckpointError(f"{folder} holds {len(found)} models: name one, such as {found[0]}")
+    return found[0]
 
 
 def read(path: Path, kind: Kind | None = None, threads: int = 1) -> Checkpoint:

@@ -16,6 +16,15 @@ from inkstream.model.checkpoint import write_whole
 from inkstream.model.errors import DataError
 
 CATEGORIES: Final = ("1a", "1b", "1c", "1d", "3", "7", "8")
+CATEGORY_NAMES: Final = {  # UNIPEN's codes in words
+    "1a": "digits",
+    "1b": "capitals",
+    "1c": "small letters",
+    "1d": "signs",
+    "3": "letters of words",
+    "7": "words",
+    "8": "lines",
+}
 STYLES: Final = ("unknown", "printed", "cursive", "mixed")
 
 # Every array of an `InkSet`: its element type, and its shape after the first axis.

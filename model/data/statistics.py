@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.ink_set import CATEGORIES, InkSet
+from inkstream.model.data.ink_set import CATEGORIES, CATEGORY_NAMES, InkSet
 from inkstream.model.data.split import Parts, count_leaks
 from inkstream.model.errors import DataError
 
@@ -75,14 +75,16 @@ def table(title: str, counts: Mapping[PieceKey, int]) -> str:
     columns = sorted({column for column, _ in counts})
     rows = sorted({row for _, row in counts})
     width = max(map(len, [title, *rows]))
+    heads = [*(CATEGORY_NAMES.get(column, column) for column in columns), "all"]
 
-    def line(name: str, cells: Iterable[object]) -> str:
-        return name.ljust(width) + "".join(f"{cell:>9}" for cell in cells)
+    def line(name: str, cells: Iterable[str]) -> str:
+        padded = (f"{c:>{max(9, len(head) + 2)}}" for c, head in zip(cells, heads, strict=True))
+        return name.ljust(width) + "".join(padded)
 
     def numbers(row: Iterable[int]) -> list[str]:
         return [f"{count:,}" if count else "" for count in row]
 
-    lines = [line(title, [*columns, "all"])]
+    lines = [line(title, heads)]
     for row in rows:
         cells = [counts.get((column, row), 0) for column in columns]
         lines.append(line(row, numbers([*cells, sum(cells)])))
@@ -110,11 +112,13 @@ def overview(ink: InkSet, parts: Parts) -> str:
     writers = ", ".join(
         f"{len(np.unique(ink.writers[pieces]))} {part}" for part, pieces in parts.items()
     )
+    characters = " ".join(sorted(set("".join(ink.labels)) - {" "}))
     return "\n\n".join(
         (
             table("parts", by_part),
             table("texts with known letters", by_donor),
             _sizes(ink),
+            f"characters: {characters}",
             f"writers: {writers}\npieces of the same ink in two parts: {count_leaks(ink, parts)}",
         )
     )
@@ -157,7 +161,7 @@ def _sizes(ink: InkSet) -> str:
         of_category = wide[ink.categories == index]
         if len(of_category):
             cells = (f"{value:>9.2f}" for value in np.percentile(of_category, PERCENTILES))
-            rows.append(category.ljust(34) + "".join(cells))
+            rows.append(CATEGORY_NAMES[category].ljust(34) + "".join(cells))
     return "\n".join(rows)
 
 

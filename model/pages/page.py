@@ -20,7 +20,7 @@ Points = NDArray[np.float64]  # [n, 2], x right, y down, in pixels of the image
 
 PAGE_SIDE: Final = 1 << 13  # pixels: an image of a page that is longer is reduced
 PAGE_KEPT: Final = 1 << 22  # pixels in all: A4 at 170 dots an inch
-EXTRA: Final = "cv2 is not installed; it comes with: pip install 'inkstream[scan]'"
+EXTRA: Final = "cv2 is not installed, which pages need: pip install opencv-python-headless"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,6 +6,7 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -47,6 +48,7 @@ def one_line(text: str) -> str:
 def terminal(*args: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The command in a terminal of its own, and the terminal's other end."""
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(ours, (24, 80))
     try:
         with subprocess.Popen(
             [*INKSTREAM, *map(str, args)], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from inkstream.model import checkpoint as checkpoints
-from inkstream.model.checkpoint import Checkpoint, Metadata, read, sealed
+from inkstream.model.checkpoint import Checkpoint, Metadata, find, read, sealed
 from inkstream.model.errors import CheckpointError, ConfigError
 from inkstream.model.export import export
 from tests.helpers import builders
@@ -256,3 +256,18 @@ import inkstream.model.checkpoint
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert told.stdout == "1\n"
+
+
+def test_a_folder_stands_for_the_one_model_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "hand"
+    run.mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="no model in hand: a training run writes it"):
+        find("hand")
+    made = builders.checkpoint(run / "lines.onnx").path
+    assert find(run) == find("hand").resolve() == made
+    builders.checkpoint(run / "other.onnx")
+    with pytest.raises(CheckpointError, match="holds 2 models: name one, such as"):
+        find(run)

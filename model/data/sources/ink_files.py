@@ -29,6 +29,7 @@ from inkstream.model.data.statistics import Statistics, WhyKey
 from inkstream.model.errors import DataError
 
 ANONYMOUS: Final = "unknown"
+FORM: Final = '{"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name, or left out"}'
 
 # CROHME labels formulas and symbols in TeX, and the group of its symbols with a heading.
 NOT_WRITTEN: Final = re.compile(r"\$.+\$|\\([A-Za-z]+|.)|Segmentation|From ITF")
@@ -170,9 +171,9 @@ def _json_piece(line: bytes, place: str) -> Labelled:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
-        raise DataError(f"{place}: no JSON: {error}") from error
+        raise DataError(f"{place}: no JSON ({error}), expected {FORM}") from error
     if not isinstance(entry, dict) or not {"strokes", "label"} <= entry.keys():
-        raise DataError(f"{place}: {line[:60]!r}, expected an object with strokes and label")
+        raise DataError(f"{place}: {line[:60].decode().strip()}, expected {FORM}")
     strokes, writer = entry["strokes"], entry.get("writer")
     if not isinstance(strokes, list):
         raise DataError(f"{place}: strokes is {str(strokes)[:40]}, expected a list of strokes")

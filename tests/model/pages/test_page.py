@@ -205,7 +205,10 @@ def test_without_the_extra_everything_else_is_there_and_one_sentence_says_what_i
         [sys.executable, "-c", MISSING],
         cwd=EXAMPLES.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout == "cv2 is not installed; it comes with: pip install 'inkstream[scan]'\n"
+    assert (
+        done.stdout
+        == "cv2 is not installed, which pages need: pip install opencv-python-headless\n"
+    )
 
 
 def test_the_base_imports_nothing_of_the_extra() -> None:

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from inkstream.model.data.sources import unipen
 from inkstream.model.errors import DataError
 from inkstream.service.cli.main import cli
-from tests.helpers.command_line import ROOT, one_line, run_here
+from tests.helpers.command_line import ROOT, inkstream, one_line, read_all, run_here, terminal
 
 LABELS = {
     "7": '.SEGMENT WORD 0-1 OK "it"\n.SEGMENT WORD 0 BAD "i"\n',
@@ -46,7 +46,7 @@ def test_what_is_read_is_counted_by_donor_reason_rule_and_part(release: Path) ->
     told = invoke(release)
     assert told.exception is None
     lines = {" ".join(line.split()) for line in told.output.splitlines()}
-    assert "pieces 1c 7 8 all" in lines
+    assert "pieces small letters words lines all" in lines
     assert "sta 40 20 20 80" in lines
     assert "quality BAD 20 20" in lines
     assert "marks closed up 20 20" in lines
@@ -131,7 +131,8 @@ def test_anyones_ink_is_told_and_drawn(tmp_path: Path) -> None:
     told = invoke(tmp_path / "hand.jsonl", "--plots", tmp_path / "plots", command="ink")
     assert told.exception is None
     lines = {" ".join(line.split()) for line in told.output.splitlines()}
-    assert {"hand 20 20", "train 18 18", "validation 2 2"} <= lines
+    assert {"hand 20 20", "train 18 18", "validation 2 2", "characters: n é"} <= lines
+    assert "pieces words all" in lines
     assert "writers: 1 train, 1 validation" in lines
     assert (tmp_path / "plots" / "words.png").is_file()
 
@@ -141,3 +142,23 @@ def test_ink_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:
     done = invoke(tmp_path / "hand.jsonl", command="ink")
     assert isinstance(done.exception, DataError)
     assert "hand.jsonl, line 1: no JSON" in str(done.exception)
+
+
+def test_the_form_of_labelled_ink_stands_in_the_error_and_in_the_help(tmp_path: Path) -> None:
+    (tmp_path / "hand.jsonl").write_text('{"strokes": [], "text": "né"}')
+    done = inkstream("train", "hand", "--data", tmp_path / "hand.jsonl")
+    said = one_line(done.stderr)
+    assert 'line 1: {"strokes": [], "text": "né"}, expected {"strokes": [[[x, y], ...], ' in said
+    for command in (("train", "hand"), ("data", "ink")):
+        assert '{"strokes": [[[x, y], ...], ...], "label": "' in inkstream(*command, "-h").stdout
+
+
+def test_progress_on_a_terminal_says_what_is_done(release: Path) -> None:
+    with tarfile.open(release / "unipen.tar.gz", "w:gz") as file:
+        for name in ("data", "include"):
+            file.add(release / name, f"unipen/{name}")
+    with terminal("data", "unipen", release / "unipen.tar.gz") as (process, end):
+        text = read_all(end)
+        assert process.wait(60) == 0
+    assert "unpacking: 100%" in text
+    assert "reading pages of ink: 100%" in text

@@ -172,7 +172,7 @@ def test_a_server_without_the_extra_says_so(
     ):
         monkeypatch.delitem(__import__("sys").modules, name, raising=False)
     said = error(client.post(PAGE, content=picture), 422, "bad_value")
-    assert "pip install 'inkstream[scan]'" in said
+    assert "pip install opencv-python-headless" in said
 
 
 def test_the_list_of_models_says_whether_pages_are_read(client: httpx.Client) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from inkstream.model.data.ink_set import CATEGORIES, Builder, InkSet
 from inkstream.model.data.sources.unipen.format import includes, own_ink, read_page, read_segments
@@ -59,17 +60,22 @@ def read(source: Path | None = None) -> tuple[InkSet, Statistics]:
 
 
 def _unpack(source: Path, folder: str) -> None:
-    try:
-        archive = tarfile.open(source)  # noqa: SIM115 - closed below
-    except tarfile.TarError as error:
-        raise DataError(
-            f"{source} is neither an archive nor a folder of UNIPEN: {error}"
-        ) from error
-    with archive:
+    size = source.stat().st_size
+    with (
+        source.open("rb") as file,
+        tqdm.wrapattr(file, "read", size, desc="unpacking", disable=None) as read_file,
+    ):
         try:
-            archive.extractall(folder, filter="data")
-        except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
-            raise DataError(f"{source} is incomplete or damaged: {error}") from error
+            archive = tarfile.open(fileobj=read_file)  # noqa: SIM115 - closed below
+        except tarfile.TarError as error:
+            raise DataError(
+                f"{source} is neither an archive nor a folder of UNIPEN: {error}"
+            ) from error
+        with archive:
+            try:
+                archive.extractall(folder, filter="data")
+            except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
+                raise DataError(f"{source} is incomplete or damaged: {error}") from error
 
 
 def keep(ink: InkSet, census: Statistics, folder: Path) -> None:
@@ -107,11 +113,11 @@ def _read_pages(root: Path, tally: Tally) -> InkSet:
     """Read each page of ink once, for the label files of all categories that refer to it."""
     builder = Builder()
     label_files: dict[Hashable, list[Path]] = defaultdict(list)
-    for category in CATEGORIES:
+    for category in tqdm(CATEGORIES, "finding labels", disable=None):
         for path in sorted(root.glob(f"data/{category}/*/**/*.dat")):
             text = path.read_bytes()
             label_files[includes(text), own_ink(text)].append(path)
-    for paths in label_files.values():
+    for paths in tqdm(label_files.values(), "reading pages of ink", disable=None):
         sources = [source for path in paths for source in _sources(root / "data", path)]
         try:
             page = read_page(
