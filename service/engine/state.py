@@ -9,10 +9,10 @@ INITIAL_CAPACITY = 16  # sessions; the table doubles whenever it is full
 
 
 class StateTable:
-    """Rows of D numbers, one per session; a row of zeros is the start of a stream.
+    """One row of D numbers for each session; a row of zeros is the start of a line.
 
-    Rows come out as copies, so a run works on numbers that nobody else changes. Using a slot that
-    is not in use raises `KeyError` and changes nothing.
+    `take` returns copies, so that nothing changes the numbers of a run. A slot that is not in use
+    raises `KeyError`, and nothing is changed.
     """
 
     def __init__(self, size: int, capacity: int = INITIAL_CAPACITY) -> None:
@@ -21,11 +21,11 @@ class StateTable:
         self._used: set[int] = set()
 
     def __len__(self) -> int:
-        """Slots in use."""
+        """Return how many slots are in use."""
         return len(self._used)
 
     def add(self) -> int:
-        """Take a free slot, set to the start of a stream."""
+        """Return a free slot, now in use and set to the start of a line."""
         if not self._free:
             capacity = len(self._rows)
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
@@ -41,7 +41,7 @@ class StateTable:
         self._free.append(slot)
 
     def take(self, slots: Sequence[int]) -> NDArray[np.float32]:
-        """The rows of these slots, [B, D], as a copy."""
+        """Return the rows of these slots, [B, D], as a copy."""
         self._check(slots)
         return self._rows[slots]
 
@@ -53,13 +53,8 @@ class StateTable:
             raise ValueError(f"rows have shape {rows.shape}, expected {expected}")
         self._rows[slots] = rows
 
-    def snapshot(self, slot: int) -> NDArray[np.float32]:
-        """The row of one slot, [D], as a copy."""
-        row: NDArray[np.float32] = self.take([slot])[0]
-        return row
-
     def restore(self, slot: int, row: NDArray[np.float32] | None) -> None:
-        """Put a snapshot [D] back; None is the start of a stream."""
+        """Replace the row of one slot by `row` [D]; None is the start of a line."""
         self.put([slot], np.zeros_like(self._rows[:1]) if row is None else row[None])
 
     def _check(self, slots: Sequence[int]) -> None:

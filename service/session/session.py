@@ -32,13 +32,23 @@ from inkstream.service.session.outputs import Shown, event_messages, results
 from inkstream.service.session.rate_limit import TokenBucket
 from inkstream.service.session.revisions import Revisions
 from inkstream.service.session.rewind import SNAPSHOT_SPACING
-from inkstream.service.session.states import TRANSITIONS, State, Transition
+from inkstream.service.session.states import (
+    CLOSED,
+    FLUSH_DUE,
+    NEW,
+    OPEN,
+    REPLAY_DUE,
+    REPLAYING,
+    RUNNING,
+    TRANSITIONS,
+    State,
+    Transition,
+)
 
 COLUMNS: Final = (bytes, requests.Columns)  # the two ways in which columns come
 NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
 
-# To look up an Enum's member takes 50 ns; these are needed with every column.
-OPEN, RUNNING, CLOSED = State.OPEN, State.RUNNING, State.CLOSED
+# Looking up a member of an Enum takes 50 ns; these are needed for every column.
 RECEIVE, TAKE, STEP = Transition.RECEIVE, Transition.TAKE, Transition.STEP
 
 
@@ -79,7 +89,7 @@ class Session:
         self.picked: Sequence[int] = ()  # which of the columns being run get a result
         self.newest_row = b""  # the scores whose probabilities were shown last
         self.newest_shown: Shown = {}  # and these
-        self._state = State.NEW
+        self.state: State = NEW
         self._inbox = Inbox(info.column_height)
         self._revisions = Revisions(limits.max_rewind_columns)
         self._in_flight = b""  # the columns being run
@@ -91,14 +101,9 @@ class Session:
         self._started_s = self._newest_s = 0.0  # when the first and the newest message came
 
     @property
-    def state(self) -> State:
-        """Where the session stands."""
-        return self._state
-
-    @property
     def closed(self) -> bool:
         """Whether a `Close` was returned; what comes afterwards is dropped."""
-        return self._state is CLOSED
+        return self.state is CLOSED
 
     @property
     def waiting_columns(self) -> int:
@@ -108,9 +113,9 @@ class Session:
     @property
     def ready_columns(self) -> int:
         """Columns that the engine may take now."""
-        if self._state is OPEN:
+        if self.state is OPEN:
             return self._inbox.head_columns
-        if self._state in (State.REPLAY_DUE, State.FLUSH_DUE):
+        if self.state in (REPLAY_DUE, FLUSH_DUE):
             return self.line.piece_columns
         return 0
 
@@ -118,13 +123,13 @@ class Session:
 
     def open(self) -> list[Effect]:
         """Begin; return `ready`."""
-        self._state = TRANSITIONS[self._state][Transition.OPEN]
+        self.state = TRANSITIONS[self.state][Transition.OPEN]
         return [messages.ready(self.session_id, self.model.info, self.model.limits)]
 
     def receive(self, frame: str | bytes, now_s: float) -> list[Effect]:
         """Take one frame, text or columns, that came at `now_s`; return what is due at once."""
-        self._state = TRANSITIONS[self._state][RECEIVE]
-        if self._state is CLOSED:
+        self.state = TRANSITIONS[self.state][RECEIVE]
+        if self.state is CLOSED:
             return []
         index, limits = self._next_index, self.model.limits
         self._next_index = index + 1
@@ -147,7 +152,7 @@ class Session:
 
     def goaway(self, time_left_s: float) -> list[Effect]:
         """Tell the client that the server is about to stop."""
-        self._state = TRANSITIONS[self._state][Transition.NOTIFY]
+        self.state = TRANSITIONS[self.state][Transition.NOTIFY]
         if self.closed:
             return []
         reason = "the server is about to stop"
@@ -179,14 +184,14 @@ class Session:
 
         They end where a snapshot is due, where a line ends, and before a control message.
         """
-        state = TRANSITIONS[self._state][TAKE]
+        state = TRANSITIONS[self.state][TAKE]
         if state is RUNNING:
             data = self._take_new(max_columns)
         else:
             data, self.picked = b"" if self.closed else self.line.take_piece(max_columns), ()
         if not data:
             return None
-        self._state, self._in_flight = state, data
+        self.state, self._in_flight = state, data
         return np.frombuffer(data, np.uint8).reshape(-1, self.model.info.column_height)
 
     def _take_new(self, max_columns: int) -> bytes:
@@ -222,9 +227,9 @@ class Session:
 
         `shown` are the probabilities of the `picked` columns, of `probabilities_shown`.
         """
-        if self._state is not RUNNING:
+        if self.state is not RUNNING:
             return self._step_piece(scores)
-        self._state = TRANSITIONS[RUNNING][STEP]
+        self.state = TRANSITIONS[RUNNING][STEP]
         self._bad_in_a_row = 0
         line = self.line
         first = line.column
@@ -239,10 +244,9 @@ class Session:
 
     def _step_piece(self, scores: NDArray[np.float32]) -> list[Effect]:
         """The same, for columns of a rewind or a flush."""
-        line, is_replay = self.line, self._state is State.REPLAYING
+        line, is_replay = self.line, self.state is REPLAYING
         last = not line.piece_columns
-        transition = Transition.LAST_STEP if last else STEP
-        self._state = TRANSITIONS[self._state][transition]
+        self.state = TRANSITIONS[self.state][Transition.FINISH if last else STEP]
         if self.closed:
             return []
         events = line.read_piece(scores, self._in_flight)
@@ -257,10 +261,10 @@ class Session:
         """Process control messages at the inbox's head; close where a line becomes too long."""
         effects: list[Effect] = []
         inbox = self._inbox
-        while inbox.n_controls and self._state is OPEN and (control := inbox.next_control()):
+        while inbox.n_controls and self.state is OPEN and (control := inbox.next_control()):
             effects += self._answer(control)
         most = self.model.limits.max_line_columns
-        if self.line.column >= most and self._state is OPEN and inbox.head_columns:
+        if self.line.column >= most and self.state is OPEN and inbox.head_columns:
             effects += self._fail(errors.OverLimitError(f"a line has {most} columns at most"))
         return effects
 
@@ -299,7 +303,11 @@ class Session:
                 self.line.allow(self.options.allowed)
                 effects = [self.options.in_force]
             case requests.Rewind():
-                effects = self._rewind_to(message)
+                column, oldest, newest = message.column, self.line.oldest, self.line.column
+                if not oldest <= column <= newest:
+                    raise ValueRefusedError(f"column is {column}, allowed: {oldest}..{newest}")
+                self.ink.wipe(column)
+                effects = self._go_back(column, PendingRewind(message.id, column))
             case requests.Reset():
                 effects = self._begin_line()
                 effects.append(messages.ResetDone(id=message.id, epoch=self.line.epoch))
@@ -322,13 +330,6 @@ class Session:
             return self._go_back(start, PendingRewind(None, until))
         return []
 
-    def _rewind_to(self, message: requests.Rewind) -> list[Effect]:
-        column, oldest = message.column, self.line.oldest
-        if not oldest <= column <= self.line.column:
-            raise ValueRefusedError(f"column is {column}, allowed: {oldest}..{self.line.column}")
-        self.ink.wipe(column)
-        return self._go_back(column, PendingRewind(message.id, column))
-
     def _go_back(self, column: int, rewind: PendingRewind) -> list[Effect]:
         """Forget `column` and all after it, and run again what a snapshot before it lacks."""
         self.line.epoch += 1
@@ -338,7 +339,7 @@ class Session:
         restore = Restore(self.line.rewind(column))
         if not self.line.piece_columns:
             return [restore, *self._complete()]
-        self._state = TRANSITIONS[self._state][Transition.REWIND]
+        self.state = TRANSITIONS[self.state][Transition.REWIND]
         return [restore]
 
     def _flush(self, flush: PendingFlush) -> list[Effect]:
@@ -347,7 +348,7 @@ class Session:
         if self.line.decoder.settled:
             return self._complete()
         self.line.flush()
-        self._state = TRANSITIONS[self._state][Transition.FLUSH]
+        self.state = TRANSITIONS[self.state][Transition.FLUSH]
         return []
 
     def _complete(self) -> list[Effect]:
@@ -422,6 +423,6 @@ class Session:
         return [sent, *self._close(MEANINGS[error.code].closing, error.code)]
 
     def _close(self, code: int, reason: str) -> list[Effect]:
-        self._state = TRANSITIONS[self._state][Transition.CLOSE]
+        self.state = TRANSITIONS[self.state][Transition.CLOSE]
         self._inbox.clear()
         return [Close(code, reason)]

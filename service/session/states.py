@@ -10,9 +10,9 @@ flush runs blank columns in the same way, until the decoder has nothing left to 
 (`FLUSH_DUE`, `FLUSHING`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from enum import IntEnum
-from typing import Final
+from typing import Final, Literal
 
 from inkstream.model.errors import InkstreamError
 
@@ -37,7 +37,7 @@ class Transition(IntEnum):
     RECEIVE = 1  # a frame came
     TAKE = 2  # columns went to the engine
     STEP = 3  # their scores came back
-    LAST_STEP = 4  # the same, and these were the last columns of a replay or a flush
+    FINISH = 4  # the same, for the last columns of a replay or a flush
     REWIND = 5  # an earlier state is restored
     FLUSH = 6  # blank columns are to be run
     NOTIFY = 7  # the client is sent what it did not ask for
@@ -48,12 +48,19 @@ class IllegalTransitionError(InkstreamError):
     """The caller did what the session's state does not allow; nothing was changed."""
 
 
+STAY: Final = "STAY"  # in the same state
+NO: Final = None  # not allowed
+Cell = State | Literal["STAY"] | None
+
+
 class Row(dict[Transition, State]):
     """The cells of one state; looking up a transition without a cell raises the error."""
 
-    def __init__(self, state: State, cells: Mapping[Transition, State]) -> None:
-        super().__init__(cells)
+    def __init__(self, state: State, cells: Sequence[Cell]) -> None:
         self.state = state
+        for transition, cell in zip(Transition, cells, strict=True):
+            if cell is not NO:
+                self[transition] = state if cell == STAY else cell
 
     def __missing__(self, transition: Transition) -> State:
         allowed = ", ".join(possible.name for possible in self)
@@ -62,55 +69,20 @@ class Row(dict[Transition, State]):
         )
 
 
-_CELLS: Final[dict[State, dict[Transition, State]]] = {
-    State.NEW: {Transition.OPEN: State.OPEN, Transition.CLOSE: State.CLOSED},
-    State.OPEN: {
-        Transition.RECEIVE: State.OPEN,
-        Transition.TAKE: State.RUNNING,
-        Transition.REWIND: State.REPLAY_DUE,
-        Transition.FLUSH: State.FLUSH_DUE,
-        Transition.NOTIFY: State.OPEN,
-        Transition.CLOSE: State.CLOSED,
-    },
-    State.RUNNING: {
-        Transition.RECEIVE: State.RUNNING,
-        Transition.STEP: State.OPEN,
-        Transition.NOTIFY: State.RUNNING,
-        Transition.CLOSE: State.CLOSED,
-    },
-    State.REPLAY_DUE: {
-        Transition.RECEIVE: State.REPLAY_DUE,
-        Transition.TAKE: State.REPLAYING,
-        Transition.NOTIFY: State.REPLAY_DUE,
-        Transition.CLOSE: State.CLOSED,
-    },
-    State.REPLAYING: {
-        Transition.RECEIVE: State.REPLAYING,
-        Transition.STEP: State.REPLAY_DUE,
-        Transition.LAST_STEP: State.OPEN,
-        Transition.NOTIFY: State.REPLAYING,
-        Transition.CLOSE: State.CLOSED,
-    },
-    State.FLUSH_DUE: {
-        Transition.RECEIVE: State.FLUSH_DUE,
-        Transition.TAKE: State.FLUSHING,
-        Transition.NOTIFY: State.FLUSH_DUE,
-        Transition.CLOSE: State.CLOSED,
-    },
-    State.FLUSHING: {
-        Transition.RECEIVE: State.FLUSHING,
-        Transition.STEP: State.FLUSH_DUE,
-        Transition.LAST_STEP: State.OPEN,
-        Transition.NOTIFY: State.FLUSHING,
-        Transition.CLOSE: State.CLOSED,
-    },
-    State.CLOSED: {  # what was under way may still arrive, and is dropped
-        Transition.RECEIVE: State.CLOSED,
-        Transition.TAKE: State.CLOSED,
-        Transition.STEP: State.CLOSED,
-        Transition.LAST_STEP: State.CLOSED,
-        Transition.NOTIFY: State.CLOSED,
-        Transition.CLOSE: State.CLOSED,
-    },
+NEW, OPEN, RUNNING, REPLAY_DUE, REPLAYING, FLUSH_DUE, FLUSHING, CLOSED = State
+
+# fmt: off
+TABLE: Final[dict[State, Sequence[Cell]]] = {
+    #            OPEN  RECEIVE TAKE       STEP        FINISH REWIND      FLUSH      NOTIFY CLOSE
+    NEW:        (OPEN, NO,     NO,        NO,         NO,    NO,         NO,        NO,    CLOSED),
+    OPEN:       (NO,   STAY,   RUNNING,   NO,         NO,    REPLAY_DUE, FLUSH_DUE, STAY,  CLOSED),
+    RUNNING:    (NO,   STAY,   NO,        OPEN,       NO,    NO,         NO,        STAY,  CLOSED),
+    REPLAY_DUE: (NO,   STAY,   REPLAYING, NO,         NO,    NO,         NO,        STAY,  CLOSED),
+    REPLAYING:  (NO,   STAY,   NO,        REPLAY_DUE, OPEN,  NO,         NO,        STAY,  CLOSED),
+    FLUSH_DUE:  (NO,   STAY,   FLUSHING,  NO,         NO,    NO,         NO,        STAY,  CLOSED),
+    FLUSHING:   (NO,   STAY,   NO,        FLUSH_DUE,  OPEN,  NO,         NO,        STAY,  CLOSED),
+    # What comes after the close is dropped.
+    CLOSED:     (NO,   STAY,   STAY,      STAY,       STAY,  NO,         NO,        STAY,  CLOSED),
 }
-TRANSITIONS: Final = {state: Row(state, cells) for state, cells in _CELLS.items()}
+# fmt: on
+TRANSITIONS: Final = {state: Row(state, cells) for state, cells in TABLE.items()}

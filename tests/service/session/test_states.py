@@ -13,7 +13,7 @@ from tests.helpers.single_session import LINE_INK, Lone, message, only, stepped
 # States: every cell of the table
 
 TABLE = """
-             OPEN RECEIVE    TAKE      STEP       LAST_STEP REWIND     FLUSH     NOTIFY     CLOSE
+             OPEN RECEIVE    TAKE      STEP       FINISH    REWIND     FLUSH     NOTIFY     CLOSE
   NEW        OPEN -          -         -          -         -          -         -          CLOSED
   OPEN       -    OPEN       RUNNING   -          -         REPLAY_DUE FLUSH_DUE OPEN       CLOSED
   RUNNING    -    RUNNING    -         OPEN       -         -          -         RUNNING    CLOSED
