@@ -8,12 +8,13 @@ import secrets
 import time
 from collections.abc import Awaitable
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import HTTPException
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import MutableHeaders
@@ -22,7 +23,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inkstream.model.pages.page import reads_pages
 from inkstream.service import installed_version
-from inkstream.service.api_docs import asyncapi, openapi
 from inkstream.service.http_errors import REQUEST_ID_HEADER, add_error_handlers, request_id_of
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import CONTENT_TYPE, Metrics
@@ -30,6 +30,7 @@ from inkstream.service.pages import PageTranscription
 from inkstream.service.protocol.errors import StoppingError, ValueRefusedError
 from inkstream.service.protocol.events import Letter, Punctuation, Word
 from inkstream.service.protocol.server_messages import ModelInfo
+from inkstream.service.rest import openapi
 from inkstream.service.rest.bodies import JSON, BodyReader, Input
 from inkstream.service.rest.pages import PageReader
 from inkstream.service.rest.query import ColumnsParameters, NoParameters, RecognizeParameters
@@ -39,6 +40,7 @@ from inkstream.service.service import RunningModel, Service
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
 REQUEST_ID_BYTES: Final = 8
 MODEL_HEADER: Final = "x-inkstream-model"  # whose columns an answer holds
+ASYNCAPI: Final = Path(__file__).with_name("asyncapi.json")  # made by tools/asyncapi.py
 RECOGNIZE: Final = "/v1/recognize"
 DECIMALS: Final = 6  # of probabilities, as in the stream
 
@@ -242,9 +244,9 @@ def _stream_router() -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/asyncapi.json")
-    async def stream_description(_query: Annotated[NoParameters, Query()]) -> dict[str, Any]:
+    async def stream_description(_query: Annotated[NoParameters, Query()]) -> FileResponse:
         """Describe the WebSocket's messages by AsyncAPI 3."""
-        return asyncapi.document()
+        return FileResponse(ASYNCAPI)
 
     @router.get("/v1/stream")
     async def stream() -> None:

@@ -6,10 +6,10 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from inkstream.service.api_docs.asyncapi import FROM_SERVER, OF_A_TRANSCRIBER
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import JsonError
 from inkstream.service.protocol.server_messages import Result, ServerMessage, encode, parse_server
+from tools.asyncapi import FROM_SERVER, OF_A_TRANSCRIBER
 
 
 def test_a_result_has_six_decimals() -> None:

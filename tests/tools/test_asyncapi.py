@@ -1,4 +1,4 @@
-"""The AsyncAPI description is made from the messages, and the file in docs/ is that description."""
+"""The AsyncAPI description is made from the messages, and the served file is that description."""
 
 import json
 from pathlib import Path
@@ -6,19 +6,19 @@ from typing import Any, get_args
 
 import pytest
 
-from inkstream.service.api_docs import asyncapi
 from inkstream.service.protocol.client_messages import CLIENT_TYPES, parse_client
 from inkstream.service.protocol.server_messages import ServerMessage, parse_server
+from tools import asyncapi
 
 DOCUMENT = asyncapi.document()
 MESSAGES = DOCUMENT["components"]["messages"]
 OF_SOME = {"label", "text", "letter_end", "frame"}  # fields that other models, or lines, leave out
-FILE = Path(__file__).parents[3] / "docs" / "asyncapi.json"
+FILE = Path(__file__).parents[2] / "service" / "rest" / "asyncapi.json"
 
 
 def test_the_file_is_what_the_code_describes() -> None:
     assert json.loads(FILE.read_text("utf-8")) == DOCUMENT, (
-        "write it anew: python -m inkstream.service.api_docs.asyncapi > docs/asyncapi.json"
+        "write it again: python -m tools.asyncapi > service/rest/asyncapi.json"
     )
 
 

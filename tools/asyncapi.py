@@ -1,8 +1,7 @@
-"""The AsyncAPI 3 description of the WebSocket, made from the message models.
+"""Describe the WebSocket by AsyncAPI 3, from the message models.
 
-`python -m inkstream.service.api_docs.asyncapi` prints it; docs/asyncapi.json holds it, and a test
-keeps the two equal.
-The specification: https://www.asyncapi.com/docs/reference/specification/v3.0.0
+`python -m tools.asyncapi > service/rest/asyncapi.json` writes what the server serves; a test keeps
+the two equal. The specification: https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
 
 import json
