@@ -1,4 +1,4 @@
-"""Every error by HTTP in one shape, with a request id that also stands in the log."""
+"""Every error by HTTP in one shape, with a request id that is also in the log."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -40,7 +40,7 @@ class ErrorDetail(BaseModel):
     message: str
     """What came and what is allowed, for people."""
     request_id: str
-    """Stands in the server's log, too."""
+    """The id of the request, which is also in the server's log."""
 
 
 class ErrorBody(BaseModel):
@@ -105,7 +105,7 @@ def add_error_handlers(app: FastAPI, metrics: Metrics) -> None:
         return Response(status_code=CLIENT_LEFT)
 
     async def crash(request: Request, error: Exception) -> Response:
-        """Answer a fault of ours: log all of it, and tell the client nothing of it."""
+        """Answer a fault of ours: log it, and send no details to the client."""
         log.error("request crashed", request=request_id_of(request), exc_info=error)
         message = "the service failed; its log says more under this request id"
         return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)

@@ -9,7 +9,7 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Limits(BaseModel):
-    """What one server allows. Each name is also a setting's name and stands in `ready.limits`."""
+    """What one server allows. Each limit is a setting, and `ready.limits` has it under its name."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -1,6 +1,6 @@
 """Pages as answers: the text of lines with boxes, in JSON, hOCR 1.2 and ALTO 4.2, and drawn.
 
-A box is four corners and not x, y, width and height: a page lies askew by up to 15 degrees, and
+A box is four corners and not x, y, width and height: a page may be askew by up to 15 degrees, and
 upright boxes around its lines would cover their neighbours. hOCR and ALTO have upright boxes; ALTO
 has the corners of lines, words and letters besides.
 hOCR: https://kba.github.io/hocr-spec/1.2/; ALTO: https://www.loc.gov/standards/alto/.
@@ -190,8 +190,8 @@ def hocr(page: PageTranscription, name: str = "") -> str:
     head = Tree.SubElement(root, "head")
     Tree.SubElement(head, "title").text = name or "page"
     Tree.SubElement(head, "meta", {"charset": "utf-8"})
-    said = {"ocr-system": f"inkstream {installed_version()}", "ocr-capabilities": CAPABILITIES}
-    for key, content in said.items():
+    about = {"ocr-system": f"inkstream {installed_version()}", "ocr-capabilities": CAPABILITIES}
+    for key, content in about.items():
         Tree.SubElement(head, "meta", {"name": key, "content": content})
     quoted = name.replace('"', "'").replace(";", ",")
     image = f'image "{quoted}"; ' if name else ""
@@ -285,8 +285,8 @@ def _alto_line(parent: Tree.Element, line: ReadLine, place: int) -> None:
 
 
 def _glyph(parent: Tree.Element, letter: BoxedLetter | BoxedMark) -> None:
-    said = {"CONTENT": letter.char, "GC": f"{letter.confidence:.4f}"}
-    glyph = Tree.SubElement(parent, "Glyph", said | _place(letter.box))
+    content = {"CONTENT": letter.char, "GC": f"{letter.confidence:.4f}"}
+    glyph = Tree.SubElement(parent, "Glyph", content | _place(letter.box))
     _shape(glyph, letter.box)
     for other in letter.alternatives:
         Tree.SubElement(glyph, "Variant", {"CONTENT": other.char, "VC": f"{other.p:.4f}"})

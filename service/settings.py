@@ -52,7 +52,7 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_comm
 
 
 class ServerSettings(BaseSettings):
-    """The settings that no client is told of."""
+    """The settings that clients do not see."""
 
     model_config = SettingsConfigDict(use_attribute_docstrings=True)
 
@@ -211,7 +211,7 @@ class Settings(Limits, ServerSettings):
 
     @property
     def limits(self) -> Limits:
-        """The limits that clients are told of."""
+        """The limits, which clients see in `ready`."""
         return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
 
     @property

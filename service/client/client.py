@@ -62,7 +62,7 @@ async def connect(
         model: which of its models; None takes its first.
         key: API key, where the server wants one.
 
-    Raises `NoConnectionError` if nobody answers; the server's refusal as a typed error
+    Raises `NoConnectionError` if no server answers; the server's refusal as a typed error
     (`UnauthorizedError`, `ServerFullError`, ...).
     """
     with _explained(url):

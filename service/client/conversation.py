@@ -1,4 +1,4 @@
-"""What the client says to a server, without I/O: text and bytes in, text and bytes out.
+"""The client's side of the protocol, without I/O: text and bytes in, text and bytes out.
 
 `Conversation` keeps what was sent and what is still to be answered. Sending columns or ink is an
 `Exchange`, a generator that the clients in `client` drive: they send what it yields, receive where

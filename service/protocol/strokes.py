@@ -1,6 +1,6 @@
 """Strokes of a pen as clients give them: in `ink` messages, in JSON bodies, as values of Python.
 
-What is wrong with them is said in the same words everywhere.
+Their errors have the same texts everywhere.
 """
 
 from collections.abc import Mapping

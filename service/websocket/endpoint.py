@@ -19,7 +19,7 @@ log = get_logger()
 
 
 class StreamEndpoint:
-    """Serve a stream to each client that is allowed, and tell the others why not."""
+    """Serve a stream to each client that is allowed; answer the others with the reason."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -59,6 +59,7 @@ class Stream:
         self._model = model
         self._engine = model.engine
         self._limits = service.limits
+        self._max_waiting = service.limits.max_waiting_columns
         self._observer = service.observer
         self._receive = receive
         self._send = send
@@ -131,9 +132,7 @@ class Stream:
         except Exception:
             log.exception("session failed", session=self._session.session_id)
             self._engine.apply(self._member, self._session.fail("the service failed"))
-        if self._may_read.is_set() and self._is_behind(
-            self._limits.max_waiting_columns, PAUSE_FROM
-        ):
+        if self._may_read.is_set() and self._is_behind(self._max_waiting, PAUSE_FROM):
             self._may_read.clear()
             if self._connection is not None:
                 self._connection.pause_reading()
@@ -144,8 +143,7 @@ class Stream:
 
     def _resume(self) -> None:
         """Let a paused client go on once half of what waited is gone, or the session is over."""
-        half = self._limits.max_waiting_columns // 2
-        if self._close is not None or not self._is_behind(half, PAUSE_FROM // 2):
+        if self._close is not None or not self._is_behind(self._max_waiting // 2, PAUSE_FROM // 2):
             self._may_read.set()
             if self._connection is not None:
                 self._connection.resume_reading()
@@ -177,7 +175,7 @@ class Stream:
     def _post(self, message: ServerMessage) -> None:
         """Leave a message to the writer; where many wait, drop the result before a new result.
 
-        Only events, which are never dropped, may stand between the two.
+        Only events, which are never dropped, may come between the two.
         """
         outbox = self._outbox
         if len(outbox) >= MERGE_FROM and type(message) is Result:
