@@ -1,4 +1,7 @@
-"""Pages made of the written greeting in `examples/hello.jsonl`, whose lines and text are known."""
+"""Make pages of the written greeting in `examples/hello.jsonl`, whose lines and text are known.
+
+`python -m tools.pages` makes `examples/page.jpg`.
+"""
 
 import io
 import json
@@ -14,6 +17,8 @@ from inkstream.model.data.synthesis.paper import Look, Sheet, WrittenLine, sheet
 EXAMPLES: Final = Path(__file__).parents[1] / "examples"
 WORDS: Final = ("hello,", "world!")
 PLAIN: Final = Look("scan", "plain", "black")
+EXAMPLE: Final = ((0, 1), (0, 0, 1), (0, 1, 1), (0,), (0, 1, 0, 1), (0, 0))  # words of its lines
+PHOTO: Final = Look("photo", "ruled", "blue", desk=True, skew_deg=6.0)
 
 
 def line(*numbers: int) -> WrittenLine:
@@ -68,3 +73,8 @@ def textured(height: int = 600, width: int = 800) -> NDArray[np.uint8]:
         large = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
         image += np.asarray(large)
     return image.clip(0, 255).astype(np.uint8)
+
+
+if __name__ == "__main__":
+    made = sheet([[line(*words) for words in EXAMPLE]], PHOTO, np.random.default_rng(1))
+    (EXAMPLES / "page.jpg").write_bytes(encoded(made.image))

@@ -1,0 +1,39 @@
+"""The example pages are read as `examples/README.md` says."""
+
+import re
+
+from rapidfuzz.distance import Levenshtein
+
+from tests.helpers.command_line import EXAMPLES, inkstream
+
+WILL = """Ceci est mon testament
+ecrit entièrement de ma main
+Je, soussigné Jean, Antoine Marie
+de Servins d’Hericourt, sain de corps
+et d’esprit au moment où j’écris
+ces lignes déclare léguer à ma
+Mère la Marquise de Servins d’Hericourt
+née Hugo de Spitzemberg tous mes
+biens meubles et immeubles, en
+particulier tout ce que je possède
+à Héricourt (P de C.), sans aucune
+"""
+
+
+def read(name: str) -> str:
+    return inkstream("recognize", EXAMPLES / name, "--page").stdout
+
+
+def test_a_photo_of_ruled_paper_is_read_without_an_error() -> None:
+    assert read("page.jpg") == (
+        "hello, world!\nhello, hello, world!\nhello, world! world!\nhello,\n"
+        "hello, world! hello, world!\nhello, hello,\n"
+    )
+
+
+def test_the_error_of_the_will_is_the_one_that_is_written_down() -> None:
+    text = read("will.jpg")
+    assert len(text.splitlines()) == len(WILL.splitlines())
+    error = Levenshtein.distance(text, WILL) / len(WILL)
+    (written,) = re.findall(r"CER ([\d.]+) %", (EXAMPLES / "README.md").read_text())
+    assert abs(100 * error - float(written)) < 1
