@@ -131,14 +131,16 @@ class Reader:
         return columns
 
 
-def batches(lines: Sequence[LineSample]) -> Iterator[Sequence[LineSample]]:
-    """Split lines into batches, in their order."""
+def batches(
+    lines: Sequence[LineSample], most_columns: int = COLUMNS_AT_ONCE
+) -> Iterator[Sequence[LineSample]]:
+    """Split lines into batches of at most `most_columns`, padding included, in their order."""
     start = 0
     while start < len(lines):
         end, widest = start, 0
         while end < min(len(lines), start + STREAMS):
             widest = max(widest, len(lines[end].columns))
-            if end > start and (end + 1 - start) * widest > COLUMNS_AT_ONCE:
+            if end > start and (end + 1 - start) * widest > most_columns:
                 break
             end += 1
         yield lines[start:end]

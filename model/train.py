@@ -1,226 +1,274 @@
 """Train a net: `inkstream train digits`, `inkstream train lines`. The page reads top to bottom.
 
-knobs -> task (data, net, loss) -> loop (gradients, step, average) -> held-out figures -> save. A
-run is seeded, and all its chance follows from seed and step; it can be stopped at any step and goes
-on exactly from there (`--resume`).
+configuration -> task (data, net, loss) -> loop (gradients, step, EMA) -> validation -> save. A run
+is seeded, and its random numbers follow from seed and step alone. It can be stopped at any step and
+continues exactly from there (`--resume`).
 """
 
-import copy
 import dataclasses
 import math
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from types import FrameType
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from inkstream.model.data import images
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.sources import mnist
 from inkstream.model.errors import DataError
-from inkstream.model.training import lines as line_data
-from inkstream.model.training.config import TEACHER, ImageKnobs, Knobs, LineKnobs, Place
-from inkstream.model.training.digits import DigitsTask, TeacherTask, seeded
-from inkstream.model.training.lines import LineTask, start_from
-from inkstream.model.training.optim import make_optimisers
-from inkstream.model.training.resume import TEACHER_FOLDER, keep_options
-from inkstream.model.training.run_folder import STATE, RunFolder
-from inkstream.model.training.signals import Stop
+from inkstream.model.training.config import (
+    TEACHER,
+    DigitsConfig,
+    LinesConfig,
+    RunOptions,
+    TrainingConfig,
+)
+from inkstream.model.training.digits import DigitsTask, TeacherTask, generator
+from inkstream.model.training.lines import LinesTask, initial_net, load_ink
+from inkstream.model.training.run_folder import STATE, TEACHER_FOLDER, RunFolder, keep_options
 
-THREADS = torch.get_num_threads()  # that torch takes by itself, before any run divides them
-SAVE_EVERY_S = 300  # seconds of work that a crash may cost at most
-NETS = ("network", "average", "cycles")  # of a trainer, which are saved
-LATER_END = 0.4  # share of the end of a cycle, from the third one on, in the mean with those before
-MINUTES_AFTER_TEACHER = 0.1  # what a run gets at least when its teacher took the rest
+THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run divides them
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SAVE_EVERY_S: Final = 300  # seconds of work that a crash may cost at most
+SAVED: Final = ("network", "average", "cycles")  # nets of a trainer whose weights are saved
+HEADS: Final = ("head", "ends")  # prefixes of the weights of either net's last layers
+LATER_END: Final = 0.4  # weight of a cycle's end in the mean, from the third cycle on
+MINUTES_AFTER_TEACHER: Final = 0.1  # least time of a run whose teacher took the rest
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class Task(Protocol):
-    """One net, how it is trained, and what it gets right."""
+    """One net: how it is trained and validated."""
 
     network: nn.Module
-    cycle_steps: int  # in which the rate rises and falls
-    steps_a_round: int  # between two measurements
-    n_shards: int  # parts of a batch, whose gradients may be computed side by side
+    cycle_steps: int  # steps of a cycle of the learning rate
+    round_steps: int  # steps between two validations
+    n_shards: int  # parts of a batch, whose gradients are computed in as many threads
 
     @property
     def description(self) -> dict[str, Any]:
-        """What decides the result beside the knobs: data, labels, teachers, digests."""
+        """What decides the result beside the configuration: data, labels, teachers, digests."""
 
     def loss(self, step: int, shard: int) -> Tensor:
-        """What a step minimises, of one part of its batch."""
+        """Return the loss of one shard of the batch of a step."""
 
-    def settled(self, average: nn.Module) -> nn.Module:
-        """The net that the run is for, made of the averaged one."""
+    def final_network(self, average: nn.Module) -> nn.Module:
+        """Return the net that is validated and shipped, made of the averaged one."""
 
-    def measure(self, network: nn.Module) -> dict[str, Any]:
-        """Figures of the held-out data, for the log; `held_out` among them."""
+    def validate(self, network: nn.Module) -> dict[str, Any]:
+        """Return figures of the validation data for the log; `held_out` among them."""
 
     def finish(self, folder: RunFolder) -> Path:
-        """Make what the finished run is for; `folder` holds the weights."""
+        """Make the result of a finished run from the weights in `folder`, and return its path."""
 
 
-def train(knobs: Knobs, place: Place) -> Path | None:
-    """Train what `knobs.task` names, from data to what is left in the run folder.
+def train(config: TrainingConfig, options: RunOptions) -> Path | None:
+    """Train the task of `config`, from the data to the files in the run folder.
 
     Returns:
-        The file that the finished run is for; None when its time was up before (resume it).
+        The result of the finished run; None when its time was over before (resume it).
 
     Raises:
-        DataError: data or folders that can't be used.
-        KeyboardInterrupt: on Ctrl-C or SIGTERM, after the step that is under way was saved; on the
+        DataError: data or folders cannot be used.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM, after the current step has been saved; on the
             second one at once.
     """
     started = time.monotonic()
-    keep_options(knobs, place)
-    needed = run_before(knobs, place)
-    if needed is not None:
-        if train(*needed) is None:
+    keep_options(config, options)
+    teacher = teacher_run(config, options)
+    if teacher is not None:
+        if train(*teacher) is None:
             return None
-        place = place_after(needed[1].run, place, started)
-    if isinstance(knobs, LineKnobs):
-        task = line_task(knobs, place)
-    else:
-        assert isinstance(knobs, ImageKnobs)
-        task = image_task(knobs, load_images(place.data), place.teachers)
-    trainer = Trainer(knobs, place, task)
-    return task.finish(trainer.folder) if trainer.run() else None
+        options = options_after_teacher(teacher[1].run, options, started)
+    trainer = Trainer(config, options, make_task(config, options))
+    return trainer.task.finish(trainer.folder) if trainer.run() else None
 
 
-def run_before(knobs: Knobs, place: Place) -> tuple[Knobs, Place] | None:
-    """The teacher's run, in a folder within this one's, where one is needed and none was given."""
-    if not isinstance(knobs, ImageKnobs) or knobs.task == "teacher":
+def teacher_run(
+    config: TrainingConfig, options: RunOptions
+) -> tuple[TrainingConfig, RunOptions] | None:
+    """Return the run of the teacher, in a folder within this run's, where one is needed."""
+    if not isinstance(config, DigitsConfig) or config.task == "teacher":
         return None
-    if not knobs.teacher_share or place.teachers:
+    if not config.teacher_share or options.teachers:
         return None
-    run = place.run / TEACHER_FOLDER
-    own = {name: getattr(knobs, name) for name in ("seed", "held_out", "precision")}
-    preset = dataclasses.replace(TEACHER, **own)
-    resume = place.resume or (run / STATE).exists()
-    return preset, dataclasses.replace(place, run=run, resume=resume)
+    run = options.run / TEACHER_FOLDER
+    own = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
+    resume = options.resume or (run / STATE).exists()
+    return dataclasses.replace(TEACHER, **own), dataclasses.replace(options, run=run, resume=resume)
 
 
-def place_after(teacher: Path, place: Place, started: float) -> Place:
-    """The place of a run whose teacher is trained now, with the minutes that are left."""
-    minutes = place.minutes
+def options_after_teacher(teacher: Path, options: RunOptions, started: float) -> RunOptions:
+    """Return the options of a run whose teacher is trained, with the minutes that are left."""
+    minutes = options.minutes
     if minutes is not None:
         minutes = max(minutes - (time.monotonic() - started) / 60, MINUTES_AFTER_TEACHER)
-    resume = place.resume and (place.run / STATE).exists()  # it may have stopped in the teacher's
-    return dataclasses.replace(place, teachers=(teacher,), minutes=minutes, resume=resume)
+    # The run may have been stopped during its teacher's, before it had a state of its own.
+    resume = options.resume and (options.run / STATE).exists()
+    return dataclasses.replace(options, teachers=(teacher,), minutes=minutes, resume=resume)
+
+
+def make_task(config: TrainingConfig, options: RunOptions) -> Task:
+    """Load the data and make the net, with random weights or the initial ones of the options."""
+    if isinstance(config, LinesConfig):
+        initial = None if options.init is None else initial_net(options.init)
+        data = load_ink(options.data)
+        torch.manual_seed(generator(config.seed).initial_seed())
+        return LinesTask(config, data, initial)
+    assert isinstance(config, DigitsConfig)
+    return image_task(config, load_images(options.data), options.teachers)
 
 
 def load_images(folder: Path | None) -> Dataset:
-    """The user's own images, or MNIST's training images."""
+    """Load the user's own images, or MNIST's training images."""
     if folder is None or (folder / "train-images-idx3-ubyte").exists():
         return mnist.load("train", folder)
     return images.load(folder)
 
 
-def line_task(knobs: LineKnobs, place: Place) -> Task:
-    """What a run on lines trains; its weights are drawn now, or those that it begins with."""
-    start = None if place.init is None else start_from(place.init)
-    data = line_data.load(place.data)
-    torch.manual_seed(seeded(knobs.seed).initial_seed())
-    return LineTask(knobs, data, start)
+def image_task(config: DigitsConfig, dataset: Dataset, teachers: Sequence[Path]) -> Task:
+    """Make the task of a run on images, with random weights."""
+    torch.manual_seed(generator(config.seed).initial_seed())
+    if config.task == "teacher":
+        return TeacherTask(config, dataset)
+    return DigitsTask(config, dataset, teachers)
 
 
-def image_task(knobs: ImageKnobs, dataset: Dataset, teachers: Sequence[Path]) -> Task:
-    """What a run on images trains; its weights are drawn now."""
-    torch.manual_seed(seeded(knobs.seed).initial_seed())
-    if knobs.task == "teacher":
-        return TeacherTask(knobs, dataset)
-    return DigitsTask(knobs, dataset, teachers)
+def learning_rate(step: int, cycle_steps: int, config: TrainingConfig) -> float:
+    """Return the rate: linear warm-up, then a cosine to zero, in each cycle.
 
-
-def learning_rate(step: int, cycle_steps: int, knobs: Knobs) -> float:
-    """Linear warm-up, then a cosine down to zero, each cycle (Loshchilov and Hutter, ICLR 2017)."""
+    Loshchilov and Hutter, SGDR, ICLR 2017.
+    """
     step %= cycle_steps
-    warm_up = max(1, round(knobs.warm_up * cycle_steps))
+    warm_up = max(1, round(config.warm_up * cycle_steps))
     if step < warm_up:
-        return knobs.learning_rate * (step + 1) / warm_up
+        return config.learning_rate * (step + 1) / warm_up
     done = (step - warm_up) / max(1, cycle_steps - warm_up)
-    return knobs.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def choose_device(knobs: Knobs, place: Place) -> tuple[torch.device, bool]:
-    """The device of a run, and whether its products are taken in bfloat16."""
-    name = place.device
+def make_optimisers(
+    network: nn.Module, config: TrainingConfig, n_threads: int
+) -> list[torch.optim.Optimizer]:
+    """Return the optimisers of all weights; they can step in parallel.
+
+    AdamW (Loshchilov and Hutter, ICLR 2019) without decay of biases and scales. With
+    `optimiser="muon"` hidden matrices are updated by Muon (Jordan, 2024, kellerjordan.github.io
+    /posts/muon), its steps as long as AdamW's (Liu et al., arXiv 2502.16982), so that one rate does
+    for both. Muon takes a good part of a step's time, so `n_threads` share the matrices.
+    """
+    named = dict(network.named_parameters())
+    hidden = [
+        name for name, weight in named.items()
+        if config.optimiser == "muon" and weight.ndim == 2 and not name.startswith(HEADS)
+    ]  # fmt: skip
+    others = [weight for name, weight in named.items() if name not in hidden]
+    groups = [
+        {"params": [w for w in others if w.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [w for w in others if w.ndim <= 1], "weight_decay": 0.0},
+    ]
+    muons = [
+        torch.optim.Muon(
+            [named[name] for name in hidden[part::n_threads]],
+            weight_decay=config.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        for part in range(min(n_threads, len(hidden)))
+    ]
+    return [torch.optim.AdamW(groups), *muons]
+
+
+def choose_device(config: TrainingConfig, options: RunOptions) -> tuple[torch.device, bool]:
+    """Return the device of a run, and whether its products are computed in bfloat16."""
+    name = options.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise DataError("device is cuda, which torch does not find here, allowed: auto, cpu")
-    if knobs.precision != "auto":
-        return torch.device(name), knobs.precision == "bfloat16"
+    if config.precision != "auto":
+        return torch.device(name), config.precision == "bfloat16"
     if name == "cuda":
         return torch.device(name), torch.cuda.is_bf16_supported()
     return torch.device(name), torch.cpu._is_avx512_bf16_supported()
 
 
 class Trainer:
-    """One run: everything that changes while it goes on, and so must be saved."""
+    """One run: all that changes while it goes on, and must be saved."""
 
-    def __init__(self, knobs: Knobs, place: Place, task: Task) -> None:
-        # Each shard has its thread: together they shall have no more than there are.
-        torch.set_num_threads(max(1, (place.threads or THREADS) // task.n_shards))
-        self.knobs, self.place, self.task = knobs, place, task
-        self.device, self.bfloat16 = choose_device(knobs, place)
+    def __init__(self, config: TrainingConfig, options: RunOptions, task: Task) -> None:
+        # Each shard has its thread: together they use no more threads than there are.
+        torch.set_num_threads(max(1, (options.threads or THREADS) // task.n_shards))
+        self.config, self.options, self.task = config, options, task
+        self.device, self.bfloat16 = choose_device(config, options)
         self.network = task.network.to(self.device)
         self.parameters = list(self.network.parameters())
-        self.average = copy.deepcopy(self.network).eval()
-        self.cycles = copy.deepcopy(self.average)  # a mean of their ends, from the second one on
-        self.n_steps = knobs.cycles * task.cycle_steps
-        self.optimisers = make_optimisers(self.network, knobs, task.n_shards)
+        self.average = AveragedModel(
+            self.network, multi_avg_fn=partial(update_ema, config.ema), use_buffers=True
+        ).eval()
+        self.average.update_parameters(self.network)
+        self.cycles = AveragedModel(self.average.module, avg_fn=mean_of_ends, use_buffers=True)
+        self.n_steps = config.cycles * task.cycle_steps
+        self.optimisers = make_optimisers(self.network, config, task.n_shards)
         self.threads = ThreadPoolExecutor(task.n_shards)
         self.step = 0
         self.folder = self.open_folder()
-        if place.resume:
+        if options.resume:
             self.load()
 
     def open_folder(self) -> RunFolder:
-        """The run folder, with all that decides the result written into it and printed."""
-        configuration = {
-            "knobs": self.knobs.to_dict(),
-            "config_digest": self.knobs.digest,
+        """Open the run folder; write and print all that decides the result."""
+        description = {
+            "config": self.config.to_dict(),
+            "config_digest": self.config.digest,
             **self.task.description,
         }
-        tqdm.write(f"data {configuration['data']} {configuration['data_digest']}")
-        tqdm.write(f"configuration {self.knobs.digest}")
-        return RunFolder(self.place.run, configuration, resume=self.place.resume)
+        tqdm.write(f"data {description['data']} {description['data_digest']}")
+        tqdm.write(f"configuration {self.config.digest}")
+        return RunFolder(self.options.run, description, resume=self.options.resume)
 
     def run(self) -> bool:
-        """The loop; False when the time it was given ended before its steps.
+        """Train to the end; return False if the time limit came first.
 
-        Only what is whole is saved, a step with its average and measurement; what breaks off in the
-        middle of one goes on from before it.
+        Only complete steps are saved, with their average and validation; an incomplete one is
+        repeated.
         """
         task, started = self.task, time.monotonic()
-        limit = math.inf if self.place.minutes is None else 60 * self.place.minutes
-        bar = tqdm(total=self.n_steps, initial=self.step, unit="step", desc=self.knobs.task)
-        with self.folder.held(), Stop() as stop, bar:
+        limit = math.inf if self.options.minutes is None else 60 * self.options.minutes
+        bar = tqdm(total=self.n_steps, initial=self.step, unit="step", desc=self.config.task)
+        with self.folder.locked(), deferred_signals() as received, bar:
             self.save()
             saved = time.monotonic()
             while self.step < self.n_steps and time.monotonic() - started < limit:
                 loss = self.train_step()
                 bar.update()
-                if self.step % task.steps_a_round == 0 or self.cycle_ends:
+                if self.step % task.round_steps == 0 or self.cycle_ends:
                     self.finish_round(loss, bar)
-                if stop.asked:
+                if received:
                     break
                 if time.monotonic() - saved > SAVE_EVERY_S:
                     self.save()
                     saved = time.monotonic()
             self.save()
-        if stop.asked:
+        if received:
             raise KeyboardInterrupt
         return self.step == self.n_steps
 
     def train_step(self) -> Tensor:
-        """One batch: gradients of its parts, step, average; the loss, still on its device."""
-        rate = learning_rate(self.step, self.task.cycle_steps, self.knobs)
+        """Take one step; return its loss, still on its device."""
+        rate = learning_rate(self.step, self.task.cycle_steps, self.config)
         for group in chain.from_iterable(o.param_groups for o in self.optimisers):
             group["lr"] = rate
         self.network.train()
@@ -229,18 +277,15 @@ class Trainer:
             self.parameters, *(part[1] for part in parts), strict=True
         ):
             parameter.grad = torch.stack(gradients).mean(0)
-        nn.utils.clip_grad_norm_(self.parameters, self.knobs.gradient_norm)
+        nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_norm)
         list(self.threads.map(lambda optimiser: optimiser.step(), self.optimisers))
         self.step += 1
-        self.update_average()
-        if self.cycle_ends:
-            ended = self.step // self.task.cycle_steps
-            move(self.cycles, self.average, LATER_END if ended > 2 else 1)
+        self.update_averages()
         return torch.stack([part[0] for part in parts]).mean()
 
     def gradients(self, shard: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Loss and gradients of one part of the batch; parts may be computed in several threads."""
-        # Without its cache, which threads would share.
+        """Return the loss and the gradients of one shard; shards may run in several threads."""
+        # Without autocast's cache, which threads would share.
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False
         ):
@@ -249,39 +294,41 @@ class Trainer:
 
     @property
     def cycle_ends(self) -> bool:
-        """Whether the rate has just fallen to 0."""
+        """Whether the learning rate has just fallen to 0."""
         return self.step % self.task.cycle_steps == 0
 
-    def update_average(self) -> None:
-        """Move the average towards the weights; early on it follows fast."""
-        decay = min(self.knobs.ema, (1 + self.step) / (10 + self.step))
-        move(self.average, self.network, 1 - decay)
+    def update_averages(self) -> None:
+        """Update the EMA weights, and at the end of a cycle their mean over the cycles."""
+        self.average.update_parameters(self.network)
+        if self.cycle_ends:
+            self.cycles.update_parameters(self.average.module)
 
     def finish_round(self, loss: Tensor, bar: "tqdm[Any]") -> None:
-        """Measure the averaged net on the held-out data, and write it all down."""
-        network = self.task.settled(self.cycles if self.cycle_ends else self.average)
-        figures = self.task.measure(network)
-        bar.set_postfix(loss=f"{loss.item():.4f}", held_out=_shown(figures["held_out"]))
-        number = math.ceil(self.step / self.task.steps_a_round)
+        """Validate the averaged net, and write its weights and figures."""
+        averaged = self.cycles if self.cycle_ends else self.average
+        network = self.task.final_network(averaged.module)
+        figures = self.task.validate(network)
+        bar.set_postfix(loss=f"{loss.item():.4f}", held_out=_summary(figures["held_out"]))
+        number = math.ceil(self.step / self.task.round_steps)
         self.folder.log({"epoch": number, "step": self.step, "loss": loss.item(), **figures})
         self.folder.save_network(network.state_dict())
         self.folder.draw_curve()
 
     def save(self) -> None:
-        """Keep weights, average, optimiser and place."""
+        """Save all weights, the state of the optimisers and the step."""
         tensors: dict[str, Tensor] = {}
-        for net in NETS:
+        for net in SAVED:
             weights = getattr(self, net).state_dict()
             tensors |= {f"{net}.{name}": value for name, value in weights.items()}
         for number, optimiser in enumerate(self.optimisers):
             for index, values in optimiser.state_dict()["state"].items():
                 prefix = f"optimiser.{number}.{index}"
                 tensors |= {f"{prefix}.{name}": value for name, value in values.items()}
-        self.folder.save(tensors, {"step": self.step})
+        self.folder.save(tensors, self.step)
 
     def load(self) -> None:
-        """Go back to what `save` kept."""
-        tensors, place = self.folder.load()
+        """Load what `save` saved."""
+        tensors, self.step = self.folder.load()
 
         def below(prefix: str) -> dict[str, Tensor]:
             return {
@@ -291,7 +338,7 @@ class Trainer:
             }
 
         try:
-            for net in NETS:
+            for net in SAVED:
                 getattr(self, net).load_state_dict(below(f"{net}."))
         except RuntimeError as error:
             raise DataError(f"{self.folder.path / STATE} is of another net: {error}") from error
@@ -301,23 +348,54 @@ class Trainer:
                 index, name = path.split(".")
                 state.setdefault(int(index), {})[name] = value
             optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
-        self.step = place["step"]
         self.folder.forget_after(self.step)
 
 
 @torch.no_grad()
-def move(network: nn.Module, towards: nn.Module, share: float) -> None:
-    """Bring all weights of a net a share of the way to those of another; counts are taken over."""
-    there = towards.state_dict()
-    for name, value in network.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(there[name], share)
-        else:
-            value.copy_(there[name])
+def update_ema(decay: float, averaged: Tensors, current: Tensors, n_averaged: Tensor | int) -> None:
+    """Update an exponential moving average, whose decay rises to `decay` over the first steps."""
+    n_steps = int(n_averaged)
+    risen = min(decay, (1 + n_steps) / (10 + n_steps))
+    average = get_ema_multi_avg_fn(risen)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    average(averaged, current, n_averaged)
 
 
-def _shown(held_out: list[float] | dict[str, float]) -> str:
-    """The held-out figures in a word: the last of a curve, or all by name."""
+@torch.no_grad()
+def mean_of_ends(averaged: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
+    """Return the mean of the weights at the ends of all cycles but the first; later ones prevail.
+
+    Counts of batches are taken over.
+    """
+    if int(n_averaged) < 2 or not averaged.is_floating_point():
+        return current
+    return averaged.lerp(current, LATER_END)
+
+
+@contextmanager
+def deferred_signals() -> Iterator[list[int]]:
+    """Yield a list that takes the first Ctrl-C or SIGTERM; the second raises KeyboardInterrupt.
+
+    Signals reach the main thread alone: in another thread this changes nothing.
+    """
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _summary(held_out: list[float] | dict[str, float]) -> str:
+    """Return validation figures in short: the last of a curve, or all by name."""
     if isinstance(held_out, dict):
         return " ".join(f"{name} {value:.1%}" for name, value in held_out.items())
     return f"{held_out[-1]:.2%}"

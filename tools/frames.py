@@ -40,7 +40,7 @@ def drawn(
 
 def main() -> None:
     """Print the errors of characters as a table."""
-    ink, reader = line_data.load(None).ink, Reader(read(find("lines")))
+    ink, reader = line_data.load_ink(None).ink, Reader(read(find("lines")))
     labels, height = reader.config.labels, reader.config.column_height
     evaluation_sets = [EvaluationSet(ink, "validation", labels, height, n) for n in PIECES.values()]
     rows = []

@@ -24,7 +24,7 @@ LABELS = "".join(chr(code) for code in range(32, 127))
 
 def main() -> None:
     """Print a table for each installed baseline."""
-    ink = line_data.load(None).ink
+    ink = line_data.load_ink(None).ink
     evaluation_sets = {
         what: EvaluationSet(ink, "validation", LABELS, 32, n) for what, n in PIECES.items()
     }

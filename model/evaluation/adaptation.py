@@ -14,7 +14,7 @@ from inkstream.model.evaluation.evaluation_set import SEED, WORDS, EvaluationSet
 from inkstream.model.metrics import Figures, errors
 from inkstream.model.reader import Reader
 from inkstream.model.train import train
-from inkstream.model.training.config import HAND, LineKnobs, Place
+from inkstream.model.training.config import HAND, LinesConfig, RunOptions
 
 LEAST_WORDS: Final = 100  # of a writer
 
@@ -30,7 +30,7 @@ class ReadWord:
 
 
 def adaptation(
-    checkpoint: Checkpoint, pieces: EvaluationSet, n_writers: int, knobs: LineKnobs = HAND
+    checkpoint: Checkpoint, pieces: EvaluationSet, n_writers: int, config: LinesConfig = HAND
 ) -> Figures:
     """Train on the first half of each writer's words; read the second half before and after.
 
@@ -41,19 +41,19 @@ def adaptation(
         checkpoint: of the net that training begins with.
         pieces: whose writers are taken.
         n_writers: how many at most, drawn from those with enough words.
-        knobs: of the training.
+        config: of the training.
     """
     writers: list[Figures] = []
     words: list[ReadWord] = []
     for indices in _writers(pieces, n_writers):
         first, second = indices[: len(indices) // 2], indices[len(indices) // 2 :]
         with TemporaryDirectory() as scratch:
-            trained = _trained(checkpoint, pieces, first, Path(scratch), knobs)
+            trained = _trained(checkpoint, pieces, first, Path(scratch), config)
         own = _read_twice(pieces, second, (checkpoint, trained), pieces.labels(first))
         words += own
         donor = pieces.donors(second)[0]
         writers.append({"donor": donor, "trained_on": len(first), **_reductions(own)})
-    return {"config_digest": knobs.digest, "writers": writers, **_reductions(words)}
+    return {"config_digest": config.digest, "writers": writers, **_reductions(words)}
 
 
 def _writers(pieces: EvaluationSet, n_writers: int) -> list[list[int]]:
@@ -73,7 +73,7 @@ def _trained(
     pieces: EvaluationSet,
     indices: Sequence[int],
     scratch: Path,
-    knobs: LineKnobs,
+    config: LinesConfig,
 ) -> Checkpoint:
     """Train the net of `checkpoint` on some pieces; `scratch` is an empty folder."""
     ink, start = scratch / "ink.jsonl", scratch / "start.onnx"
@@ -83,7 +83,7 @@ def _trained(
             strokes = [stroke.tolist() for stroke in piece.strokes]
             file.write(json.dumps({"strokes": strokes, "label": piece.label}) + "\n")
     start.write_bytes(checkpoint.content)
-    path = train(knobs, Place(run=scratch / "run", data=ink, init=start))
+    path = train(config, RunOptions(run=scratch / "run", data=ink, init=start))
     assert path is not None  # no time limit was set
     return read(path)
 

@@ -42,127 +42,9 @@ DAYS: Final = 73_049  # from the beginning of 1900 to the end of 2099
 FIRST: Final = np.datetime64("1900-01-01")
 NOTHING_DRAWN: Final = Recipe(spelt=0, words=0, numbers=0, random=0)  # only given texts
 DATES_SEED: Final = 0
-
-
-def dates(checkpoint: Checkpoint, ink: InkSet, part: Part) -> dict[str, Any]:
-    """Return the errors in dates, each composed of one writer's own digits and marks.
-
-    They are read without hints, with `characters`, and with two patterns.
-    """
-    config = checkpoint.metadata.config
-    separators = [mark for mark in SEPARATORS if mark in config.labels]
-    made = _written(ink, parts(ink)[part], separators)
-    lines = [_sample(line, config.column_height) for line in made]
-    found: dict[str, Any] = {"writers": len({line.writer for line in made})}
-    for name in ("nothing", "characters", "look", "date"):
-        texts: list[str] = []
-        labels: list[str] = []
-        for separator in separators:
-            own = [line for line in lines if separator in line.label]
-            pattern = {"look": LOOK, "date": DATE}.get(name)
-            hints = Hints(pattern=pattern and pattern.format(re.escape(separator)))
-            characters = "".join(sorted(DIGITS)) + separator if name == "characters" else None
-            readings = Reader(checkpoint, hints).read(own, characters)
-            texts += [reading.text for reading in readings]
-            labels += [reading.line.label for reading in readings]
-        found[name] = errors(texts, labels)
-    return found
-
-
-def _written(
-    ink: InkSet, indices: NDArray[np.int64], separators: Sequence[str]
-) -> Sequence[ComposedLine]:
-    """Compose random days, by each writer with all digits and a separator."""
-    maker, rng = LineComposer(ink, indices, NOTHING_DRAWN), np.random.default_rng(DATES_SEED)
-    made = []
-    for separator in separators:
-        for writer in maker.writers(DIGITS | {separator}):
-            for day in rng.integers(DAYS, size=DATES_EACH).tolist():
-                year, month, date = str(FIRST + np.timedelta64(day, "D")).split("-")
-                made.append(maker.write(separator.join((date, month, year)), writer, rng))
-    return made
-
-
-def _sample(line: ComposedLine, column_height: int) -> LineSample:
-    """Return a composed line as a line sample."""
-    fitted = fit(line.points, frame_of(line.points, MADE_FRAME), column_height)
-    columns = rasterise(fitted, line.stroke_starts, column_height, PEN_WIDTH)
-    return LineSample(columns, line.label, NO_ENDS)
-
-
 SIZES: Final = (5_000, 20_000, 50_000)  # of closed lists
 N_OWN: Final = 100  # words of a user's list
 LEAST_OWN: Final = 3  # letters of each
-
-
-def lexicons(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
-    """Return the errors in words read with lexicons that hold every written word.
-
-    The rest of each are the most frequent words of English. It is used alone, and with a language
-    model.
-    """
-    indices = pieces.indices(WORDS)
-    written = sorted({word for label in pieces.labels(indices) for word in label.split()})
-    hints: dict[str, Hints] = {}
-    for size in SIZES:
-        listed = closed(written, reader.config.labels, size)
-        hints[f"{size}"] = Hints(lexicon=listed)
-        hints[f"{size} and language"] = Hints(language, lexicon=listed)
-    found = _read(reader, pieces, indices, hints)
-    unseen = pieces.unseen(indices)
-    return {"written": len(written)} | {
-        name: {"all": _errors(readings), "unseen": _errors(readings, unseen)}
-        for name, readings in found.items()
-    }
-
-
-def closed(written: Sequence[str], labels: Sequence[str], size: int) -> tuple[str, ...]:
-    """Return `size` words: all written ones, and the most frequent ones of English.
-
-    Raises `ConfigError` for a size that cannot hold the written ones.
-    """
-    if len(written) > size:
-        raise ConfigError(f"a list of {size} words cannot hold {len(written)}")
-    spelt = set(labels)
-    frequent = (word for word in english(MOST_WORDS, LONGEST) if spelt.issuperset(word))
-    return tuple(dict.fromkeys([*written, *frequent]))[:size]
-
-
-def own_words(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
-    """Return the errors in words of a user's list and in others, without and with the list."""
-    indices = pieces.indices(WORDS)
-    labels = pieces.labels(indices)
-    words = {word for label in labels for word in label.split()}
-    able = sorted(word for word in words if word.isalpha() and len(word) >= LEAST_OWN)
-    own = tuple(np.random.default_rng(SEED).permutation(able)[:N_OWN].tolist())
-    listed = [not set(own).isdisjoint(label.split()) for label in labels]
-    found = _read(
-        reader,
-        pieces,
-        indices,
-        {"language": Hints(language), "language and list": Hints(language, words=own)},
-    )
-    return {
-        name: {
-            "listed": _errors(readings, listed),
-            "others": _errors(readings, [not each for each in listed]),
-        }
-        for name, readings in found.items()
-    }
-
-
-def _read(
-    reader: Reader, pieces: EvaluationSet, indices: Sequence[int], hints: Mapping[str, Hints]
-) -> dict[str, list[Reading]]:
-    decoders = [reader.decoder(known) for known in hints.values()]
-    return dict(zip(hints, reader.read_with(decoders, pieces.samples(indices)), strict=True))
-
-
-def _errors(readings: Sequence[Reading], chosen: Sequence[bool] | None = None) -> Figures:
-    own = readings if chosen is None else list(compress(readings, chosen))
-    return errors([each.text for each in own], [each.line.label for each in own])
-
-
 KINDS: Final = {"words": WORDS, "lines": TEXT}
 LETTERS: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 LAGS: Final = (4, 8, 12, 20, 40)  # steps after which a letter is final at the latest
@@ -231,6 +113,11 @@ def _figures(readings: Sequence[Reading], groups: Mapping[str, Sequence[bool] | 
     return figures | {"latency": latency(readings), "calibration": calibrated}
 
 
+def _errors(readings: Sequence[Reading], chosen: Sequence[bool] | None = None) -> Figures:
+    own = readings if chosen is None else list(compress(readings, chosen))
+    return errors([each.text for each in own], [each.line.label for each in own])
+
+
 def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
     """Return the errors in words and the latency of letters, by the lag that is allowed."""
     config = reader.config
@@ -256,3 +143,112 @@ def _columns_per_s(decoder: Decoder, scored: Sequence[tuple[LineSample, Scores]]
         for line, scores in scored:
             decode_line(decoder, scores, line.columns)
     return sum(len(scores) for _, scores in scored) / (time.perf_counter() - started_s)
+
+
+def lexicons(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
+    """Return the errors in words read with lexicons that hold every written word.
+
+    The rest of each are the most frequent words of English. It is used alone, and with a language
+    model.
+    """
+    indices = pieces.indices(WORDS)
+    written = sorted({word for label in pieces.labels(indices) for word in label.split()})
+    hints: dict[str, Hints] = {}
+    for size in SIZES:
+        listed = closed(written, reader.config.labels, size)
+        hints[f"{size}"] = Hints(lexicon=listed)
+        hints[f"{size} and language"] = Hints(language, lexicon=listed)
+    found = _read(reader, pieces, indices, hints)
+    unseen = pieces.unseen(indices)
+    return {"written": len(written)} | {
+        name: {"all": _errors(readings), "unseen": _errors(readings, unseen)}
+        for name, readings in found.items()
+    }
+
+
+def closed(written: Sequence[str], labels: Sequence[str], size: int) -> tuple[str, ...]:
+    """Return `size` words: all written ones, and the most frequent ones of English.
+
+    Raises `ConfigError` for a size that cannot hold the written ones.
+    """
+    if len(written) > size:
+        raise ConfigError(f"a list of {size} words cannot hold {len(written)}")
+    spelt = set(labels)
+    frequent = (word for word in english(MOST_WORDS, LONGEST) if spelt.issuperset(word))
+    return tuple(dict.fromkeys([*written, *frequent]))[:size]
+
+
+def own_words(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
+    """Return the errors in words of a user's list and in others, without and with the list."""
+    indices = pieces.indices(WORDS)
+    labels = pieces.labels(indices)
+    words = {word for label in labels for word in label.split()}
+    able = sorted(word for word in words if word.isalpha() and len(word) >= LEAST_OWN)
+    own = tuple(np.random.default_rng(SEED).permutation(able)[:N_OWN].tolist())
+    listed = [not set(own).isdisjoint(label.split()) for label in labels]
+    found = _read(
+        reader,
+        pieces,
+        indices,
+        {"language": Hints(language), "language and list": Hints(language, words=own)},
+    )
+    return {
+        name: {
+            "listed": _errors(readings, listed),
+            "others": _errors(readings, [not each for each in listed]),
+        }
+        for name, readings in found.items()
+    }
+
+
+def _read(
+    reader: Reader, pieces: EvaluationSet, indices: Sequence[int], hints: Mapping[str, Hints]
+) -> dict[str, list[Reading]]:
+    decoders = [reader.decoder(known) for known in hints.values()]
+    return dict(zip(hints, reader.read_with(decoders, pieces.samples(indices)), strict=True))
+
+
+def dates(checkpoint: Checkpoint, ink: InkSet, part: Part) -> dict[str, Any]:
+    """Return the errors in dates, each composed of one writer's own digits and marks.
+
+    They are read without hints, with `characters`, and with two patterns.
+    """
+    config = checkpoint.metadata.config
+    separators = [mark for mark in SEPARATORS if mark in config.labels]
+    made = _written(ink, parts(ink)[part], separators)
+    lines = [_sample(line, config.column_height) for line in made]
+    found: dict[str, Any] = {"writers": len({line.writer for line in made})}
+    for name in ("nothing", "characters", "look", "date"):
+        texts: list[str] = []
+        labels: list[str] = []
+        for separator in separators:
+            own = [line for line in lines if separator in line.label]
+            pattern = {"look": LOOK, "date": DATE}.get(name)
+            hints = Hints(pattern=pattern and pattern.format(re.escape(separator)))
+            characters = "".join(sorted(DIGITS)) + separator if name == "characters" else None
+            readings = Reader(checkpoint, hints).read(own, characters)
+            texts += [reading.text for reading in readings]
+            labels += [reading.line.label for reading in readings]
+        found[name] = errors(texts, labels)
+    return found
+
+
+def _written(
+    ink: InkSet, indices: NDArray[np.int64], separators: Sequence[str]
+) -> Sequence[ComposedLine]:
+    """Compose random days, by each writer with all digits and a separator."""
+    maker, rng = LineComposer(ink, indices, NOTHING_DRAWN), np.random.default_rng(DATES_SEED)
+    made = []
+    for separator in separators:
+        for writer in maker.writers(DIGITS | {separator}):
+            for day in rng.integers(DAYS, size=DATES_EACH).tolist():
+                year, month, date = str(FIRST + np.timedelta64(day, "D")).split("-")
+                made.append(maker.write(separator.join((date, month, year)), writer, rng))
+    return made
+
+
+def _sample(line: ComposedLine, column_height: int) -> LineSample:
+    """Return a composed line as a line sample."""
+    fitted = fit(line.points, frame_of(line.points, MADE_FRAME), column_height)
+    columns = rasterise(fitted, line.stroke_starts, column_height, PEN_WIDTH)
+    return LineSample(columns, line.label, NO_ENDS)

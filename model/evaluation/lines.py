@@ -35,7 +35,7 @@ from inkstream.model.evaluation.report import Contents, document, figures
 from inkstream.model.evaluation.speed import speed
 from inkstream.model.metrics import Figures, confusions, errors, errors_by, is_mark
 from inkstream.model.reader import Reader, Reading
-from inkstream.model.training.lines import trained, transcribe
+from inkstream.model.training.lines import trained_net, transcribe
 
 SIDES: Final = {"words": WORDS, "text": TEXT}
 SMALLER: Final = (0.75, 0.5)  # shares of the rows that a frame takes
@@ -272,13 +272,13 @@ def bidirectional(run: Path, pieces: EvaluationSet) -> Figures:
     They are what causality costs. The decoder is the served one. Raises `DataError` when the
     folder has no such net.
     """
-    net = trained(run)
-    if not net.knobs.bidirectional:
+    net = trained_net(run)
+    if not net.config.bidirectional:
         raise DataError(f"{run} holds a causal net, expected one of --bidirectional")
     found: Figures = {
-        "steps": net.knobs.steps,
+        "steps": net.config.steps,
         "init": net.init,
-        "config_digest": net.knobs.digest,
+        "config_digest": net.config.digest,
         "network_sha256": net.digest,
     }
     for side, category in SIDES.items():

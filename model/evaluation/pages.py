@@ -36,51 +36,9 @@ from inkstream.model.reader import Reader
 from inkstream.model.recognizer import Recognizer
 
 Box = NDArray[np.float64]  # [4, 2], corners
-
 JOINT: Final = " "  # between the lines of a page's text: line ends do not count
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Return the intersection over union of two convex boxes."""
-    first, second = one.astype(np.float32), other.astype(np.float32)
-    shared, _ = cv2.intersectConvexConvex(first, second)
-    covered = cv2.contourArea(first) + cv2.contourArea(second) - shared
-    return float(shared / covered) if covered > 0 else 0.0
-
-
-def match_boxes(boxes: Sequence[Box], wanted: Sequence[Box], least: float) -> dict[int, int]:
-    """Return the index of the found box for each wanted one; the largest overlaps come first."""
-    pairs = sorted(
-        (
-            (-share, index, number)
-            for index, box in enumerate(wanted)
-            for number, other in enumerate(boxes)
-            if (share := overlap(box, other)) >= least
-        )
-    )
-    hits: dict[int, int] = {}
-    for _, index, number in pairs:
-        if index not in hits and number not in hits.values():
-            hits[index] = number
-    return hits
-
-
-def page_errors(texts: Sequence[str], labels: Sequence[str]) -> tuple[int, int]:
-    """Return the edit distance of a page's text, and the characters written."""
-    label = JOINT.join(labels)
-    return Levenshtein.distance(JOINT.join(texts), label), len(label)
-
-
-def cer(counts: Sequence[tuple[int, int]]) -> Figures:
-    """Return the CER of several pages together, from their `page_errors`."""
-    wrong, written = (sum(each) for each in zip(*counts, strict=True)) if counts else (0, 0)
-    return {
-        "pages": len(counts),
-        "characters": written,
-        "cer": wrong / written if written else None,
-    }
-
-
+OVERLAP: Final = 0.5  # least intersection over union of a line and the one that was found
+# Which ink pages are made of
 SEED: Final = 0
 LEAST_LETTERS: Final = 2  # of a piece: a mark alone does not tell where its line runs
 WIDEST: Final = 18.0  # frames, of a piece
@@ -93,6 +51,26 @@ TWO_BLOCKS: Final = (6.0, 9.0)
 TWO_SHARE: Final = 0.3  # of the pages have two columns of text
 FULL_LINE: Final = 6.0  # frames, least width of a line on the timed page
 BAND: Final = 0.4  # frames: about the x-height
+# Drawn pages
+FOUND: Final = (5, 150, 105)
+MISSED: Final = (220, 38, 38)
+NO_LINE: Final = (37, 99, 235)
+SHOWN: Final = 6
+HEIGHT: Final = 640  # pixels, of each page
+QUALITY: Final = 80
+# The report
+ALONE: Final = {"word": WORDS, "line": TEXT}
+N_ALONE: Final = 300  # images of each, about
+ALONE_ROWS: Final = 96
+TIMED: Final = 5  # repetitions
+TIMED_LINES: Final = 25
+GROUPS: Final[dict[str, Callable[[Look, int], str]]] = {
+    "taken": lambda look, _: look.take,
+    "paper": lambda look, _: look.ruling,
+    "pen": lambda look, _: look.pen,
+    "desk": lambda look, _: "on a desk" if look.desk else "paper alone",
+    "blocks": lambda _, n_blocks: "one block" if n_blocks == 1 else "two blocks",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,128 +85,6 @@ class WrittenPage:
     def n_blocks(self) -> int:
         """Columns of text."""
         return 1 + max(line.block for line in self.sheet.lines)
-
-
-def pages(pieces: EvaluationSet, limit: int | None = None) -> Iterator[WrittenPage]:
-    """Yield the pages of each writer with enough ink; they are the same in each run."""
-    indices = pieces.indices(TEXT) + pieces.indices(WORDS)
-    by_writer = pieces.by_writer(sorted(indices))
-    made = 0
-    for number, writer in enumerate(sorted(by_writer)):
-        rng = np.random.default_rng((SEED, number))
-        own = [index for index in by_writer[writer] if _is_fit(pieces, index)]
-        for _ in range(PAGES_A_WRITER):
-            if limit is not None and made >= limit:
-                return
-            blocks = _blocks(pieces, own, rng)
-            if sum(map(len, blocks)) < LEAST_LINES:
-                break
-            yield _on_paper(pieces, blocks, writer, rng)
-            made += 1
-
-
-def full_page(pieces: EvaluationSet, n_lines: int) -> WrittenPage | None:
-    """Return a page of `n_lines` in one block, None where no writer has enough ink for it."""
-    by_writer = pieces.by_writer(sorted(pieces.indices(TEXT)))
-    for writer in sorted(by_writer, key=lambda name: (-len(by_writer[name]), name)):
-        own = [index for index in by_writer[writer] if _is_fit(pieces, index)]
-        own = [index for index in own if pieces.aspect[index] >= FULL_LINE]
-        if len(own) >= n_lines:
-            lines = [[index] for index in own[:n_lines]]
-            return _on_paper(pieces, [lines], writer, np.random.default_rng(SEED))
-    return None
-
-
-def _on_paper(
-    pieces: EvaluationSet,
-    blocks: Sequence[Sequence[Sequence[int]]],
-    writer: str,
-    rng: np.random.Generator,
-) -> WrittenPage:
-    written = [[_written(pieces, line) for line in block] for block in blocks]
-    taken = sheet([[each for each, _ in block] for block in written], any_look(rng), rng)
-    return WrittenPage(taken, [drawn for block in written for _, drawn in block], writer)
-
-
-def _is_fit(pieces: EvaluationSet, index: int) -> bool:
-    (label,) = pieces.labels([index])
-    letters = sum(map(str.isalnum, label))
-    wide = float(pieces.aspect[index]) > WIDEST
-    return letters >= LEAST_LETTERS and not wide and _widest_gap(pieces, index) <= WIDEST_GAP
-
-
-def _widest_gap(pieces: EvaluationSet, index: int) -> float:
-    """Return the widest gap between two strokes of a piece, in frames."""
-    piece = pieces.piece(index)
-    bounds = np.array(sorted((s[:, 0].min(), s[:, 0].max()) for s in piece.strokes), np.float64)
-    reached = np.maximum.accumulate(bounds[:, 1])
-    gaps = bounds[1:, 0] - reached[:-1]
-    return float(gaps.max(initial=0)) / float(pieces.frame_height[index])
-
-
-def _blocks(
-    pieces: EvaluationSet, indices: Sequence[int], rng: np.random.Generator
-) -> list[list[list[int]]]:
-    """Choose pieces for the lines of one block or two; none comes twice on a page."""
-    two = rng.random() < TWO_SHARE
-    bounds = TWO_BLOCKS if two else ONE_BLOCK
-    width = rng.uniform(*bounds)
-    n_lines = int(rng.integers(6, MOST_LINES + 1))
-    pool = [indices[at] for at in rng.permutation(len(indices))]
-    if two:
-        pool = [index for index in pool if pieces.aspect[index] <= width]
-    lines: list[list[int]] = []
-    while pool and len(lines) < n_lines * (1 + two):
-        line: list[int] = []
-        filled = 0.0
-        goal = width * rng.uniform(0.6, 1) if rng.random() < 0.85 else width * 0.3
-        while pool and (not line or filled + float(pieces.aspect[pool[-1]]) < goal):
-            filled += float(pieces.aspect[pool[-1]]) + GAP
-            line.append(pool.pop())
-        lines.append(line)
-    if not two or len(lines) < 2 * LEAST_LINES:
-        return [lines[:n_lines]]
-    half = (len(lines) + 1) // 2
-    return [lines[:half], lines[half:]]
-
-
-def _written(pieces: EvaluationSet, indices: Sequence[int]) -> tuple[WrittenLine, LineSample]:
-    """Concatenate pieces in one frame: for the paper, and as a line sample."""
-    heights = [float(pieces.frame_height[index]) for index in indices]
-    least = min(heights)
-    strokes: list[NDArray[np.float64]] = []
-    left = 0.0
-    for index in indices:
-        piece = pieces.piece(index)
-        own = [stroke.astype(np.float64) for stroke in piece.strokes]
-        baseline = float(piece.guides[1])
-        middle = baseline if np.isfinite(baseline) else _body(own, least) + BAND / 2 * least
-        own = [stroke + np.array([left, -middle]) for stroke in own]
-        strokes += own
-        left = max(float(stroke[:, 0].max()) for stroke in own) + GAP * least
-    label = " ".join(pieces.labels(indices))
-    points, starts = flatten(strokes)
-    top, bottom = frame_of(points, least)
-    scaled = (points - [0, (top + bottom) / 2]) / (bottom - top)
-    rows = pieces.column_height
-    pixels = scaled * (rows - PEN_WIDTH) + [PEN_WIDTH / 2, rows / 2]
-    columns = rasterise(pixels.astype(np.float32), starts, rows, PEN_WIDTH)
-    written = WrittenLine(np.split(scaled, starts[1:-1]), label)
-    return written, LineSample(columns, label, NO_ENDS)
-
-
-def _body(strokes: Sequence[NDArray[np.float64]], frame: float) -> float:
-    """Return the middle of the band with most ink of a piece: its small letters."""
-    ways = [np.hypot(*np.diff(stroke, axis=0, prepend=stroke[:1]).T) for stroke in strokes]
-    y, way = np.concatenate(strokes)[:, 1], np.concatenate(ways)
-    order = np.argsort(y)
-    y, walked = y[order], np.concatenate([[0.0], np.cumsum(way[order])])
-    ends = np.searchsorted(y, y + BAND * frame, "right")
-    most = int((walked[ends] - walked[: len(y)]).argmax())
-    return float(y[most]) + BAND / 2 * frame
-
-
-OVERLAP: Final = 0.5  # least intersection over union of a line and the one that was found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,78 +106,6 @@ class ReadPage:
     def errors(self) -> tuple[int, int]:
         """See `page_errors`."""
         return page_errors(self.texts, self.labels)
-
-
-def read_page(recognizer: Recognizer, reader: Reader, written: WrittenPage) -> ReadPage:
-    """Find the lines of a page and read them, and read the same lines as strokes."""
-    page = find_page(written.sheet.image, recognizer.column_height)
-    read = recognizer.read_all([line.columns for line in page.lines]) if page.lines else []
-    boxes, wanted = [line.box for line in page.lines], [line.box for line in written.sheet.lines]
-    return ReadPage(
-        written,
-        page,
-        [each.text for each in read],
-        [each.text for each in reader.read(written.samples)],
-        match_boxes(boxes, wanted, OVERLAP),
-    )
-
-
-FOUND: Final = (5, 150, 105)
-MISSED: Final = (220, 38, 38)
-NO_LINE: Final = (37, 99, 235)
-SHOWN: Final = 6
-HEIGHT: Final = 640  # pixels, of each page
-QUALITY: Final = 80
-
-
-def draw_pages(read: Sequence[ReadPage], folder: Path) -> None:
-    """Write pages.jpg into `folder`: pages from the lowest CER to the highest."""
-    ordered = sorted(read, key=lambda each: each.errors[0] / max(1, each.errors[1]))
-    if not ordered:
-        return
-    chosen = np.linspace(0, len(ordered) - 1, min(SHOWN, len(ordered))).astype(int)
-    pictures = [_drawn(ordered[index]) for index in chosen.tolist()]
-    sheet = Image.new("RGB", (sum(picture.width for picture in pictures), HEIGHT), "white")
-    left = 0
-    for picture in pictures:
-        sheet.paste(picture, (left, 0))
-        left += picture.width
-    sheet.save(folder / "pages.jpg", quality=QUALITY)
-
-
-def _drawn(page: ReadPage) -> Image.Image:
-    image = Image.fromarray(page.written.sheet.image)
-    pen = ImageDraw.Draw(image)
-    width = max(2, image.height // 400)
-    for index, line in enumerate(page.written.sheet.lines):
-        if index not in page.hits:
-            _outline(pen, line.box, MISSED, width)
-    found = set(page.hits.values())
-    for number, own in enumerate(page.page.lines):
-        _outline(pen, own.box, FOUND if number in found else NO_LINE, width)
-    return image.resize((max(1, round(image.width * HEIGHT / image.height)), HEIGHT))
-
-
-def _outline(
-    pen: ImageDraw.ImageDraw, box: NDArray[np.float64], colour: tuple[int, int, int], width: int
-) -> None:
-    corners = [(float(x), float(y)) for x, y in box]
-    pen.line([*corners, corners[0]], fill=colour, width=width)
-
-
-ALONE: Final = {"word": WORDS, "line": TEXT}
-N_ALONE: Final = 300  # images of each, about
-ALONE_ROWS: Final = 96
-TIMED: Final = 5  # repetitions
-TIMED_LINES: Final = 25
-
-GROUPS: Final[dict[str, Callable[[Look, int], str]]] = {
-    "taken": lambda look, _: look.take,
-    "paper": lambda look, _: look.ruling,
-    "pen": lambda look, _: look.pen,
-    "desk": lambda look, _: "on a desk" if look.desk else "paper alone",
-    "blocks": lambda _, n_blocks: "one block" if n_blocks == 1 else "two blocks",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,3 +239,212 @@ def _speed(recognizer: Recognizer, pieces: EvaluationSet) -> Figures:
         "cores": os.cpu_count(),
         "seconds": statistics.median(taken_s),
     }
+
+
+def page_errors(texts: Sequence[str], labels: Sequence[str]) -> tuple[int, int]:
+    """Return the edit distance of a page's text, and the characters written."""
+    label = JOINT.join(labels)
+    return Levenshtein.distance(JOINT.join(texts), label), len(label)
+
+
+def cer(counts: Sequence[tuple[int, int]]) -> Figures:
+    """Return the CER of several pages together, from their `page_errors`."""
+    wrong, written = (sum(each) for each in zip(*counts, strict=True)) if counts else (0, 0)
+    return {
+        "pages": len(counts),
+        "characters": written,
+        "cer": wrong / written if written else None,
+    }
+
+
+def match_boxes(boxes: Sequence[Box], wanted: Sequence[Box], least: float) -> dict[int, int]:
+    """Return the index of the found box for each wanted one; the largest overlaps come first."""
+    pairs = sorted(
+        (
+            (-share, index, number)
+            for index, box in enumerate(wanted)
+            for number, other in enumerate(boxes)
+            if (share := overlap(box, other)) >= least
+        )
+    )
+    hits: dict[int, int] = {}
+    for _, index, number in pairs:
+        if index not in hits and number not in hits.values():
+            hits[index] = number
+    return hits
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Return the intersection over union of two convex boxes."""
+    first, second = one.astype(np.float32), other.astype(np.float32)
+    shared, _ = cv2.intersectConvexConvex(first, second)
+    covered = cv2.contourArea(first) + cv2.contourArea(second) - shared
+    return float(shared / covered) if covered > 0 else 0.0
+
+
+def read_page(recognizer: Recognizer, reader: Reader, written: WrittenPage) -> ReadPage:
+    """Find the lines of a page and read them, and read the same lines as strokes."""
+    page = find_page(written.sheet.image, recognizer.column_height)
+    read = recognizer.read_all([line.columns for line in page.lines]) if page.lines else []
+    boxes, wanted = [line.box for line in page.lines], [line.box for line in written.sheet.lines]
+    return ReadPage(
+        written,
+        page,
+        [each.text for each in read],
+        [each.text for each in reader.read(written.samples)],
+        match_boxes(boxes, wanted, OVERLAP),
+    )
+
+
+def pages(pieces: EvaluationSet, limit: int | None = None) -> Iterator[WrittenPage]:
+    """Yield the pages of each writer with enough ink; they are the same in each run."""
+    indices = pieces.indices(TEXT) + pieces.indices(WORDS)
+    by_writer = pieces.by_writer(sorted(indices))
+    made = 0
+    for number, writer in enumerate(sorted(by_writer)):
+        rng = np.random.default_rng((SEED, number))
+        own = [index for index in by_writer[writer] if _is_fit(pieces, index)]
+        for _ in range(PAGES_A_WRITER):
+            if limit is not None and made >= limit:
+                return
+            blocks = _blocks(pieces, own, rng)
+            if sum(map(len, blocks)) < LEAST_LINES:
+                break
+            yield _on_paper(pieces, blocks, writer, rng)
+            made += 1
+
+
+def full_page(pieces: EvaluationSet, n_lines: int) -> WrittenPage | None:
+    """Return a page of `n_lines` in one block, None where no writer has enough ink for it."""
+    by_writer = pieces.by_writer(sorted(pieces.indices(TEXT)))
+    for writer in sorted(by_writer, key=lambda name: (-len(by_writer[name]), name)):
+        own = [index for index in by_writer[writer] if _is_fit(pieces, index)]
+        own = [index for index in own if pieces.aspect[index] >= FULL_LINE]
+        if len(own) >= n_lines:
+            lines = [[index] for index in own[:n_lines]]
+            return _on_paper(pieces, [lines], writer, np.random.default_rng(SEED))
+    return None
+
+
+def _on_paper(
+    pieces: EvaluationSet,
+    blocks: Sequence[Sequence[Sequence[int]]],
+    writer: str,
+    rng: np.random.Generator,
+) -> WrittenPage:
+    written = [[_written(pieces, line) for line in block] for block in blocks]
+    taken = sheet([[each for each, _ in block] for block in written], any_look(rng), rng)
+    return WrittenPage(taken, [drawn for block in written for _, drawn in block], writer)
+
+
+def _is_fit(pieces: EvaluationSet, index: int) -> bool:
+    (label,) = pieces.labels([index])
+    letters = sum(map(str.isalnum, label))
+    wide = float(pieces.aspect[index]) > WIDEST
+    return letters >= LEAST_LETTERS and not wide and _widest_gap(pieces, index) <= WIDEST_GAP
+
+
+def _widest_gap(pieces: EvaluationSet, index: int) -> float:
+    """Return the widest gap between two strokes of a piece, in frames."""
+    piece = pieces.piece(index)
+    bounds = np.array(sorted((s[:, 0].min(), s[:, 0].max()) for s in piece.strokes), np.float64)
+    reached = np.maximum.accumulate(bounds[:, 1])
+    gaps = bounds[1:, 0] - reached[:-1]
+    return float(gaps.max(initial=0)) / float(pieces.frame_height[index])
+
+
+def _blocks(
+    pieces: EvaluationSet, indices: Sequence[int], rng: np.random.Generator
+) -> list[list[list[int]]]:
+    """Choose pieces for the lines of one block or two; none comes twice on a page."""
+    two = rng.random() < TWO_SHARE
+    bounds = TWO_BLOCKS if two else ONE_BLOCK
+    width = rng.uniform(*bounds)
+    n_lines = int(rng.integers(6, MOST_LINES + 1))
+    pool = [indices[at] for at in rng.permutation(len(indices))]
+    if two:
+        pool = [index for index in pool if pieces.aspect[index] <= width]
+    lines: list[list[int]] = []
+    while pool and len(lines) < n_lines * (1 + two):
+        line: list[int] = []
+        filled = 0.0
+        goal = width * rng.uniform(0.6, 1) if rng.random() < 0.85 else width * 0.3
+        while pool and (not line or filled + float(pieces.aspect[pool[-1]]) < goal):
+            filled += float(pieces.aspect[pool[-1]]) + GAP
+            line.append(pool.pop())
+        lines.append(line)
+    if not two or len(lines) < 2 * LEAST_LINES:
+        return [lines[:n_lines]]
+    half = (len(lines) + 1) // 2
+    return [lines[:half], lines[half:]]
+
+
+def _written(pieces: EvaluationSet, indices: Sequence[int]) -> tuple[WrittenLine, LineSample]:
+    """Concatenate pieces in one frame: for the paper, and as a line sample."""
+    heights = [float(pieces.frame_height[index]) for index in indices]
+    least = min(heights)
+    strokes: list[NDArray[np.float64]] = []
+    left = 0.0
+    for index in indices:
+        piece = pieces.piece(index)
+        own = [stroke.astype(np.float64) for stroke in piece.strokes]
+        baseline = float(piece.guides[1])
+        middle = baseline if np.isfinite(baseline) else _body(own, least) + BAND / 2 * least
+        own = [stroke + np.array([left, -middle]) for stroke in own]
+        strokes += own
+        left = max(float(stroke[:, 0].max()) for stroke in own) + GAP * least
+    label = " ".join(pieces.labels(indices))
+    points, starts = flatten(strokes)
+    top, bottom = frame_of(points, least)
+    scaled = (points - [0, (top + bottom) / 2]) / (bottom - top)
+    rows = pieces.column_height
+    pixels = scaled * (rows - PEN_WIDTH) + [PEN_WIDTH / 2, rows / 2]
+    columns = rasterise(pixels.astype(np.float32), starts, rows, PEN_WIDTH)
+    written = WrittenLine(np.split(scaled, starts[1:-1]), label)
+    return written, LineSample(columns, label, NO_ENDS)
+
+
+def _body(strokes: Sequence[NDArray[np.float64]], frame: float) -> float:
+    """Return the middle of the band with most ink of a piece: its small letters."""
+    ways = [np.hypot(*np.diff(stroke, axis=0, prepend=stroke[:1]).T) for stroke in strokes]
+    y, way = np.concatenate(strokes)[:, 1], np.concatenate(ways)
+    order = np.argsort(y)
+    y, walked = y[order], np.concatenate([[0.0], np.cumsum(way[order])])
+    ends = np.searchsorted(y, y + BAND * frame, "right")
+    most = int((walked[ends] - walked[: len(y)]).argmax())
+    return float(y[most]) + BAND / 2 * frame
+
+
+def draw_pages(read: Sequence[ReadPage], folder: Path) -> None:
+    """Write pages.jpg into `folder`: pages from the lowest CER to the highest."""
+    ordered = sorted(read, key=lambda each: each.errors[0] / max(1, each.errors[1]))
+    if not ordered:
+        return
+    chosen = np.linspace(0, len(ordered) - 1, min(SHOWN, len(ordered))).astype(int)
+    pictures = [_drawn(ordered[index]) for index in chosen.tolist()]
+    sheet = Image.new("RGB", (sum(picture.width for picture in pictures), HEIGHT), "white")
+    left = 0
+    for picture in pictures:
+        sheet.paste(picture, (left, 0))
+        left += picture.width
+    sheet.save(folder / "pages.jpg", quality=QUALITY)
+
+
+def _drawn(page: ReadPage) -> Image.Image:
+    image = Image.fromarray(page.written.sheet.image)
+    pen = ImageDraw.Draw(image)
+    width = max(2, image.height // 400)
+    for index, line in enumerate(page.written.sheet.lines):
+        if index not in page.hits:
+            _outline(pen, line.box, MISSED, width)
+    found = set(page.hits.values())
+    for number, own in enumerate(page.page.lines):
+        _outline(pen, own.box, FOUND if number in found else NO_LINE, width)
+    return image.resize((max(1, round(image.width * HEIGHT / image.height)), HEIGHT))
+
+
+def _outline(
+    pen: ImageDraw.ImageDraw, box: NDArray[np.float64], colour: tuple[int, int, int], width: int
+) -> None:
+    corners = [(float(x), float(y)) for x, y in box]
+    pen.line([*corners, corners[0]], fill=colour, width=width)

@@ -1,1 +1,1 @@
-"""What a run of `model/train.py` is made of: knobs, tasks, losses, optimisers, its folder."""
+"""What `model/train.py` is made of: configuration, tasks, losses, run folders."""

@@ -1,4 +1,4 @@
-"""What can be set for a training run, each knob with its range, and the presets that we ship."""
+"""Configure a training run: options with their ranges, and the shipped presets."""
 
 import dataclasses
 import hashlib
@@ -18,111 +18,110 @@ MOST_THREADS: Final = 1024
 HEIGHT_UNIT: Final = 8  # pixels: each of a transcriber's three convolutions halves the rows
 
 
-def knob(default: float, least: float, most: float, words: str) -> Any:
-    """A number of `Knobs` with its range, both ends allowed, and what it means."""
-    metadata = {"least": least, "most": most, "words": words}
+def number(default: float, least: float, most: float, help: str) -> Any:  # noqa: A002
+    """Define a number of a configuration with its range, both ends allowed, and its help text."""
+    metadata = {"least": least, "most": most, "help": help}
     return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
-class Knobs:
-    """What every run has to know; with a task's own it is all that decides what is computed.
+class TrainingConfig:
+    """Options of every run; with those of a task they decide all that is computed.
 
-    Raises `ConfigError` on construction when a knob is out of its range, before any data is read.
+    Raises `ConfigError` on construction when an option is out of its range.
     """
 
     task: str
     # the net
-    layers: int = knob(2, 1, MAX_LAYERS, "LSTM layers")
-    units: int = knob(256, 1, MAX_UNITS, "cells of each LSTM layer")
-    dropout: float = knob(0.25, 0, 0.9, "between LSTM layers and before the head")
+    layers: int = number(2, 1, MAX_LAYERS, "LSTM layers")
+    units: int = number(256, 1, MAX_UNITS, "cells of each LSTM layer")
+    dropout: float = number(0.25, 0, 0.9, "between LSTM layers and before the head")
     # optimisation
-    optimiser: Optimiser = "adamw"  # of hidden matrices; the rest is always moved by AdamW
-    learning_rate: float = knob(2.5e-3, 1e-7, 1, "of the optimiser, at its highest")
-    weight_decay: float = knob(3e-3, 0, 1, "of the optimiser, on matrices only")
-    cycles: int = knob(
-        1, 1, 100, "times that the rate falls to 0; the ends of all but the first are averaged"
-    )
-    warm_up: float = knob(0.02, 0, 0.5, "share of a cycle's steps in which the rate rises")
-    gradient_norm: float = knob(1.0, 1e-3, 1e3, "longest gradient that is taken as it is")
-    ema: float = knob(
-        0.999, 0, 0.999999, "decay of the average of the weights, which is what ships"
-    )
-    # how it runs
-    seed: int = knob(0, 0, 2**31 - 1, "of weights, order, distortion and dropout")
+    optimiser: Optimiser = "adamw"  # of hidden matrices; AdamW updates the rest
+    learning_rate: float = number(2.5e-3, 1e-7, 1, "of the optimiser, at its highest")
+    weight_decay: float = number(3e-3, 0, 1, "of the optimiser, on matrices only")
+    cycles: int = number(
+        1, 1, 100, "times that the learning rate falls to 0; the weights at the ends of all cycles"
+        " but the first are averaged",
+    )  # fmt: skip
+    warm_up: float = number(0.02, 0, 0.5, "share of a cycle's steps in which the rate rises")
+    gradient_norm: float = number(1.0, 1e-3, 1e3, "gradient norm clip")
+    ema: float = number(0.999, 0, 0.999999, "decay of the EMA weights, which are shipped")
+    # execution
+    seed: int = number(0, 0, 2**31 - 1, "of weights, order, distortion and dropout")
     precision: Precision = "auto"  # of products; auto takes bfloat16 where hardware multiplies it
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value, bounds = getattr(self, field.name), field.metadata
-            if field.type is float:  # 5 and 5.0 are one knob, and so must be their digests
+            if field.type is float:  # 5 and 5.0 must have one digest
                 object.__setattr__(self, field.name, float(value))
             if bounds and not bounds["least"] <= value <= bounds["most"]:
                 allowed = f"{bounds['least']:g}..{bounds['most']:g}"
                 raise ConfigError(f"{field.name} is {value}, allowed: {allowed}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return dataclasses.asdict(self)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all knobs."""
+        """SHA-256 of all options."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class ImageKnobs(Knobs):
-    """Knobs of a classifier of images, and of its teacher, whose shape is fixed."""
+class DigitsConfig(TrainingConfig):
+    """Options of a classifier of images, and of its teacher, whose dimensions are fixed."""
 
     task: Literal["digits", "teacher"] = "digits"
-    context: int = knob(3, 1, MAX_CONTEXT, "columns that the causal convolution sees")
-    features: int = knob(128, 1, MAX_UNITS, "outputs of the convolution")
-    epochs: int = knob(30, 1, 10_000, "passes over the training images, each cycle")
-    batch: int = knob(256, 1, 65_536, "images a step")
+    context: int = number(3, 1, MAX_CONTEXT, "columns that the causal convolution sees")
+    features: int = number(128, 1, MAX_UNITS, "outputs of the convolution")
+    epochs: int = number(30, 1, 10_000, "passes over the training images, each cycle")
+    batch: int = number(256, 1, 65_536, "images a step")
     # data
-    held_out: int = knob(5_000, 1, 1_000_000, "training images that only choose and calibrate")
-    distortion: float = knob(1.0, 0, 5, "strength of the distortion of images")
-    calm: float = knob(0.07, 0, 1, "last share of a cycle, with a third of the distortion")
-    blank_share: float = knob(0.25, 0, 1, "share of batches with blank columns before, and after")
+    held_out: int = number(5_000, 1, 1_000_000, "training images kept for validation")
+    distortion: float = number(1.0, 0, 5, "strength of the distortion of images")
+    calm: float = number(0.07, 0, 1, "last share of a cycle, with a third of the distortion")
+    blank_share: float = number(0.25, 0, 1, "share of batches with blank columns before, and after")
     # loss
-    teacher_share: float = knob(0.5, 0, 1, "of the teacher's answer, against the label's")
-    temperature: float = knob(2.0, 0.1, 100, "that softens the teacher's answer")
+    teacher_share: float = number(0.5, 0, 1, "of the teacher's answer, against the label's")
+    temperature: float = number(2.0, 0.1, 100, "that softens the teacher's answer")
 
 
 @dataclass(frozen=True, slots=True)
-class LineKnobs(Knobs):
-    """Knobs of a transcriber. Shares are of the columns that are read, and need not sum to 1."""
+class LinesConfig(TrainingConfig):
+    """Options of a transcriber. Shares are of the columns that are read, and need not sum to 1."""
 
     task: Literal["lines"] = "lines"
-    column_height: int = knob(32, 8, 256, "pixels of a column")
-    channels: int = knob(64, 2, MAX_CHANNELS // 2, "of the convolutions; of the first one half")
+    column_height: int = number(32, 8, 256, "pixels of a column")
+    channels: int = number(64, 2, MAX_CHANNELS // 2, "of the convolutions; half in the first one")
     bidirectional: bool = False  # also read from the end: a reference model, never served
-    steps: int = knob(13_000, 1, 10_000_000, "batches, each cycle")
-    columns: int = knob(9_200, 100, 1_000_000, "columns of a batch, about")
-    framewise: int = knob(1_500, 0, 1_000_000, "steps before CTC, on letters whose place is known")
-    end_share: float = knob(0.15, 0, 10, "of the loss on letter ends, against that on text")
-    strength: float = knob(1.0, 0, 1, "of the change of hands")
-    keep: float = knob(0, 0, 1, "share of the weights it begins with that the trained ones keep")
-    characters: float = knob(7, 0, 100, "share of single characters")
-    words: float = knob(14, 0, 100, "share of words")
-    text: float = knob(9, 0, 100, "share of lines")
-    made: float = knob(9, 0, 100, "share of made-up words and lines")
-    images: float = knob(1.5, 0, 100, "share of numbers made of MNIST's images")
+    steps: int = number(13_000, 1, 10_000_000, "batches, each cycle")
+    columns: int = number(9_200, 100, 1_000_000, "columns of a batch, about")
+    framewise: int = number(1_500, 0, 1_000_000, "steps before CTC, on letters with known ink")
+    end_share: float = number(0.15, 0, 10, "of the loss on letter ends, against that on text")
+    strength: float = number(1.0, 0, 1, "augmentation strength")
+    keep: float = number(0, 0, 1, "share of the initial weights in the result (WiSE-FT)")
+    characters: float = number(7, 0, 100, "share of single characters")
+    words: float = number(14, 0, 100, "share of words")
+    text: float = number(9, 0, 100, "share of lines")
+    made: float = number(9, 0, 100, "share of made-up words and lines")
+    images: float = number(1.5, 0, 100, "share of numbers made of MNIST's images")
 
     def __post_init__(self) -> None:
-        Knobs.__post_init__(self)  # not by super(): slots make another class of this one
+        TrainingConfig.__post_init__(self)  # not by super(): slots make another class of this one
         if self.column_height % HEIGHT_UNIT:
             raise ConfigError(
                 f"column_height is {self.column_height}, allowed: multiples of {HEIGHT_UNIT}"
             )
 
 
-TEACHER: Final = ImageKnobs(
+TEACHER: Final = DigitsConfig(
     task="teacher", epochs=16, learning_rate=2e-3, weight_decay=2e-2, blank_share=0.0,
     teacher_share=0.0,
 )  # fmt: skip
-LINES: Final = LineKnobs(
+LINES: Final = LinesConfig(
     layers=4, units=320, dropout=0.2, optimiser="muon", learning_rate=1.5e-3, weight_decay=5e-2,
     cycles=3, ema=0.9995, strength=0.7, characters=5, made=13, images=1,
 )  # fmt: skip
@@ -130,24 +129,24 @@ HAND: Final = dataclasses.replace(
     LINES, steps=120, cycles=1, learning_rate=3e-4, columns=3_000, ema=0.9, strength=0.6,
     framewise=0, made=0, images=0, keep=0.4, optimiser="adamw", weight_decay=1e-2,
 )  # fmt: skip
-PRESETS: Final[dict[str, Knobs]] = {
-    "digits": ImageKnobs(), "teacher": TEACHER, "lines": LINES, "hand": HAND
+PRESETS: Final[dict[str, TrainingConfig]] = {
+    "digits": DigitsConfig(), "teacher": TEACHER, "lines": LINES, "hand": HAND
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a run reads, computes and writes, and how long it may take; no part of its recipe.
+class RunOptions:
+    """Where a run reads, computes and writes, and for how long; they do not change its result.
 
     Raises `ConfigError` on construction when a value is out of its range.
     """
 
     run: Path  # the run folder
-    data: Path | None = None  # the user's images or ink; None is the data that we ship on
+    data: Path | None = None  # the user's images or ink; None is the data of the shipped models
     teachers: tuple[Path, ...] = ()  # run folders of teachers, of a classifier
-    init: Path | None = None  # a run folder or a checkpoint, whose weights the run begins with
+    init: Path | None = None  # a run folder or a checkpoint with the initial weights
     minutes: float | None = None  # stop and save after so long
-    resume: bool = False  # go on where the run folder stands
+    resume: bool = False  # continue the run in the folder
     device: Device = "auto"
     threads: int = 0  # of the processor; 0 leaves the choice to torch
 

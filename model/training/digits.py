@@ -1,29 +1,29 @@
-"""The teacher: a small convolutional net that sees the whole image and answers once.
+"""Train nets that read one character in an image: the causal net, and its teacher.
 
-It never streams and is never served; its softened answers train the causal net (Hinton, Vinyals,
-Dean, "Distilling the Knowledge in a Neural Network", arXiv 1503.02531).
-
-Nets that read one character of one image: what their runs minimise and measure.
+The teacher is a small convolutional net that sees the whole image and answers once. It is never
+served; its softened answers train the causal net (Hinton, Vinyals, Dean, "Distilling the Knowledge
+in a Neural Network", arXiv 1503.02531).
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from inkstream.model.calibration import columns_since_ink, fit_temperatures
 from inkstream.model.config import ModelConfig
 from inkstream.model.data.augmentation import blank_columns, distorted
 from inkstream.model.data.images import Dataset
 from inkstream.model.errors import DataError
 from inkstream.model.network import ColumnLSTM
-from inkstream.model.training.config import ImageKnobs
-from inkstream.model.training.release import release
+from inkstream.model.training.config import DigitsConfig
 from inkstream.model.training.run_folder import (
     NETWORK,
     RunFolder,
@@ -32,8 +32,24 @@ from inkstream.model.training.run_folder import (
     network_weights,
 )
 
-WIDTH = 32  # channels of the first block; they double with each block
-DROPOUT = 0.3
+WIDTH: Final = 32  # channels of the teacher's first block; they double with each block
+TEACHER_DROPOUT: Final = 0.3
+
+SPLIT_SEED: Final = 0  # the validation images are the same for every seed of training
+LAST_COLUMNS: Final = 4  # half of the loss lies on these, where a whole digit is answered
+MOST_BLANK: Final = 12  # blank columns before or after a digit in training
+CALM_DISTORTION: Final = 1 / 3  # of the strength, in the last steps: test images have none
+EVALUATION_BATCH: Final = 500
+BLANKS_AFTER: Final = 10  # columns, so that answers stay calibrated when nothing more comes
+
+
+def generator(*position: int) -> torch.Generator:
+    """Return the random generator of a position in a run, such as seed, step and shard.
+
+    Random numbers that follow from the position need not be saved with a run.
+    """
+    number = np.random.SeedSequence(position).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(number >> np.uint64(1)))  # torch takes 63 bits
 
 
 class Teacher(nn.Module):
@@ -55,49 +71,33 @@ class Teacher(nn.Module):
                 channels = outputs
         self.body = nn.Sequential(*layers)
         self.body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
-        self.head = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(channels, n_labels))
+        self.head = nn.Sequential(nn.Dropout(TEACHER_DROPOUT), nn.Linear(channels, n_labels))
 
     def forward(self, columns: Tensor) -> Tensor:
-        """Scores [B, K] of whole images, columns [B, T, H]."""
+        """Return scores [B, K] of whole images, columns [B, T, H]."""
         images = columns.unsqueeze(1).contiguous(memory_format=torch.channels_last)
         scores: Tensor = self.head(self.body(images).mean((2, 3)))
         return scores
 
 
-SPLIT_SEED = 0  # the held-out images are the same ones for every seed of training
-LAST_COLUMNS = 4  # half of the loss lies on these: where a whole digit is answered
-MOST_BLANK = 12  # blank columns before or after a digit in training
-CALM_DISTORTION = 1 / 3  # of the strength, in the last steps: the test images are not distorted
-EVALUATION_BATCH = 500
-
-
-def seeded(*place: int) -> torch.Generator:
-    """A generator for one place of a run, such as seed, step and shard.
-
-    Random numbers that follow from where a run stands need not be saved with it.
-    """
-    number = np.random.SeedSequence(place).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(number >> np.uint64(1)))  # torch takes 63 bits
-
-
 class ImageTask(ABC):
-    """Batches of distorted images in a new order each epoch, and the held-out accuracy."""
+    """Batches of distorted images, in another order each epoch, and the validation accuracy."""
 
     n_shards = 1
 
-    def __init__(self, knobs: ImageKnobs, dataset: Dataset, network: nn.Module) -> None:
-        self.knobs = knobs
+    def __init__(self, config: DigitsConfig, dataset: Dataset, network: nn.Module) -> None:
+        self.config = config
         self.network = network
         self.dataset = dataset
-        training, self.held_out = dataset.split(knobs.held_out, SPLIT_SEED)
+        training, self.validation = dataset.split(config.held_out, SPLIT_SEED)
         self.columns = torch.from_numpy(training.columns)  # uint8 [N, T, H]
         self.answers = torch.from_numpy(training.answers)
-        self.steps_a_round = math.ceil(len(training) / knobs.batch)
-        self.cycle_steps = knobs.epochs * self.steps_a_round
+        self.round_steps = math.ceil(len(training) / config.batch)
+        self.cycle_steps = config.epochs * self.round_steps
 
     @property
     def description(self) -> dict[str, Any]:
-        """What decides the result beside the knobs."""
+        """What decides the result beside the configuration."""
         return {
             "data": self.dataset.name,
             "data_digest": self.dataset.digest,
@@ -105,37 +105,37 @@ class ImageTask(ABC):
         }
 
     def loss(self, step: int, shard: int) -> Tensor:
-        """What a step minimises; all chance comes from the seed and the step."""
-        knobs, device = self.knobs, next(self.network.parameters()).device
-        random = seeded(knobs.seed, step, shard)
-        torch.manual_seed(random.initial_seed())  # for torch's own dropout
-        epoch, place = divmod(step, self.steps_a_round)
-        order = torch.randperm(len(self.answers), generator=seeded(knobs.seed, epoch))
-        chosen = order[place * knobs.batch : (place + 1) * knobs.batch]
+        """Return the loss of a step; its random numbers follow from seed, step and shard."""
+        config, device = self.config, next(self.network.parameters()).device
+        rng = generator(config.seed, step, shard)
+        torch.manual_seed(rng.initial_seed())  # for torch's own dropout
+        epoch, batch = divmod(step, self.round_steps)
+        order = torch.randperm(len(self.answers), generator=generator(config.seed, epoch))
+        chosen = order[batch * config.batch : (batch + 1) * config.batch]
         columns = self.columns[chosen].to(device).float() / 255
-        calm = step % self.cycle_steps >= (1 - knobs.calm) * self.cycle_steps
-        strength = knobs.distortion * (CALM_DISTORTION if calm else 1)
-        columns = distorted(columns, strength, random)
-        return self._loss_of(columns, self.answers[chosen].to(device), random)
+        calm = step % self.cycle_steps >= (1 - config.calm) * self.cycle_steps
+        strength = config.distortion * (CALM_DISTORTION if calm else 1)
+        columns = distorted(columns, strength, rng)
+        return self._loss_of(columns, self.answers[chosen].to(device), rng)
 
     @abstractmethod
-    def _loss_of(self, columns: Tensor, answers: Tensor, random: torch.Generator) -> Tensor:
-        """The loss of columns [B, T, H] in 0..1 and answers [B]."""
+    def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
+        """Return the loss of columns [B, T, H] in 0..1 and answers [B]."""
 
     @abstractmethod
     def _scores(self, network: nn.Module, columns: Tensor) -> Tensor:
-        """Scores [B, T, K] (T = 1 for a net that answers once)."""
+        """Return scores [B, T, K] (T = 1 for a net that answers once)."""
 
-    def settled(self, average: nn.Module) -> nn.Module:
-        """The averaged net as it is."""
+    def final_network(self, average: nn.Module) -> nn.Module:
+        """Return the averaged net itself."""
         return average
 
     @torch.no_grad()
-    def measure(self, network: nn.Module) -> dict[str, Any]:
-        """Share of right answers after each column of the held-out images."""
+    def validate(self, network: nn.Module) -> dict[str, Any]:
+        """Return the accuracy after each column of the validation images."""
         device = next(network.parameters()).device
-        columns = torch.from_numpy(self.held_out.columns).to(device)
-        answers = torch.from_numpy(self.held_out.answers).to(device)
+        columns = torch.from_numpy(self.validation.columns).to(device)
+        answers = torch.from_numpy(self.validation.answers).to(device)
         right = [
             (self._scores(network, part.float() / 255).argmax(2) == wanted.unsqueeze(1)).float()
             for part, wanted in zip(
@@ -148,12 +148,12 @@ class ImageTask(ABC):
 
 
 class TeacherTask(ImageTask):
-    """The whole-image net: cross entropy."""
+    """The teacher: cross entropy of whole images."""
 
-    def __init__(self, knobs: ImageKnobs, dataset: Dataset) -> None:
-        super().__init__(knobs, dataset, Teacher(len(dataset.labels)))
+    def __init__(self, config: DigitsConfig, dataset: Dataset) -> None:
+        super().__init__(config, dataset, Teacher(len(dataset.labels)))
 
-    def _loss_of(self, columns: Tensor, answers: Tensor, random: torch.Generator) -> Tensor:
+    def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
         return functional.cross_entropy(self.network(columns).float(), answers)
 
     def _scores(self, network: nn.Module, columns: Tensor) -> Tensor:
@@ -161,24 +161,24 @@ class TeacherTask(ImageTask):
         return scores
 
     def finish(self, folder: RunFolder) -> Path:
-        """The weights are what the run was for."""
+        """Return the path of the weights, which are the result."""
         return folder.path / NETWORK
 
 
 class DigitsTask(ImageTask):
-    """The causal net: at every column since the first ink, labels and the teachers' answer."""
+    """The causal net: labels and the teachers' answers, at every column since the first ink."""
 
-    def __init__(self, knobs: ImageKnobs, dataset: Dataset, teachers: Sequence[Path]) -> None:
-        """Draw the weights; raises `DataError` for teachers that are none, or of other labels."""
-        self.config = ModelConfig(
+    def __init__(self, config: DigitsConfig, dataset: Dataset, teachers: Sequence[Path]) -> None:
+        """Make a net with random weights; raise `DataError` for teachers of other labels."""
+        self.model_config = ModelConfig(
             labels=dataset.labels,
             column_height=dataset.columns.shape[2],
-            context=knobs.context,
-            features=knobs.features,
-            layers=knobs.layers,
-            units=knobs.units,
+            context=config.context,
+            features=config.features,
+            layers=config.layers,
+            units=config.units,
         )
-        super().__init__(knobs, dataset, ColumnLSTM(self.config, knobs.dropout))
+        super().__init__(config, dataset, ColumnLSTM(self.model_config, config.dropout))
         self.teachers = nn.ModuleList()
         for path in teachers:
             if configuration_of(path, "teacher")["labels"] != list(dataset.labels):
@@ -190,19 +190,19 @@ class DigitsTask(ImageTask):
 
     @property
     def description(self) -> dict[str, Any]:
-        """What decides the result beside the knobs."""
+        """What decides the result beside the configuration."""
         return super().description | {"teachers": self.teacher_digests}
 
-    def _loss_of(self, columns: Tensor, answers: Tensor, random: torch.Generator) -> Tensor:
-        targets = functional.one_hot(answers, len(self.config.labels)).float()
+    def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
+        targets = functional.one_hot(answers, len(self.model_config.labels)).float()
         softened = self._softened(columns)
-        before = blank_columns(MOST_BLANK, self.knobs.blank_share, random)
-        after = blank_columns(MOST_BLANK, self.knobs.blank_share, random)
+        before = blank_columns(MOST_BLANK, self.config.blank_share, rng)
+        after = blank_columns(MOST_BLANK, self.config.blank_share, rng)
         columns = functional.pad(columns, (0, 0, before, after))  # [B, T, H]
         scores = self.network(columns)[0].float()  # [B, T, K]
         loss = -(targets.unsqueeze(1) * scores.log_softmax(2)).sum(2)  # [B, T]
         if softened is not None:
-            temperature, share = self.knobs.temperature, self.knobs.teacher_share
+            temperature, share = self.config.temperature, self.config.teacher_share
             soft = -(softened.unsqueeze(1) * (scores / temperature).log_softmax(2)).sum(2)
             # The square keeps the gradient's size whatever the temperature: Hinton et al., 2015.
             loss = (1 - share) * loss + share * temperature**2 * soft
@@ -213,12 +213,12 @@ class DigitsTask(ImageTask):
 
     @torch.no_grad()
     def _softened(self, columns: Tensor) -> Tensor | None:
-        """The teachers' mean answer [B, K] at the temperature; None without teachers."""
-        if not self.teachers or self.knobs.teacher_share == 0:
+        """Return the teachers' mean answer [B, K] at the temperature; None without teachers."""
+        if not self.teachers or self.config.teacher_share == 0:
             return None
         self.teachers.to(columns.device)
         answers = [
-            (teacher(columns).float() / self.knobs.temperature).softmax(1)
+            (teacher(columns).float() / self.config.temperature).softmax(1)
             for teacher in self.teachers
         ]
         return torch.stack(answers).mean(0)
@@ -228,5 +228,33 @@ class DigitsTask(ImageTask):
         return scores
 
     def finish(self, folder: RunFolder) -> Path:
-        """Calibrate and export the net."""
-        return release(folder, self.config, self.held_out, self.knobs.task)
+        """Calibrate the net on the validation images and export it; return the checkpoint's path.
+
+        The accuracy in the checkpoint is that of the validation images too: test images are for
+        `inkstream evaluate` alone.
+        """
+        network = ColumnLSTM(self.model_config)
+        network.load_state_dict(network_weights(folder.path))
+        network.eval()
+        scores = network_scores(network, self.validation.columns)[:, -1]
+        metrics = {"held_out_accuracy": float((scores.argmax(1) == self.validation.answers).mean())}
+        temperatures = fitted_temperatures(network, self.validation)
+        return folder.export(self.config.task, self.model_config, metrics, temperatures)
+
+
+def fitted_temperatures(network: ColumnLSTM, dataset: Dataset) -> tuple[float, ...]:
+    """Return temperatures by columns since the first ink, with blank columns after the image."""
+    columns = np.pad(dataset.columns, ((0, 0), (0, BLANKS_AFTER), (0, 0)))
+    scores = network_scores(network, columns)  # [N, T, K]
+    answers = np.repeat(dataset.answers, columns.shape[1])
+    counts = columns_since_ink(columns).ravel()
+    return fit_temperatures(scores.reshape(-1, scores.shape[2]), counts, answers)
+
+
+@torch.no_grad()
+def network_scores(network: ColumnLSTM, columns: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return scores [N, T, K] before the softmax, of columns [N, T, H]."""
+    parts = torch.split(torch.from_numpy(columns), EVALUATION_BATCH)
+    scores = torch.cat([network(part.float() / 255)[0] for part in parts])
+    doubles: NDArray[np.float64] = scores.double().numpy()
+    return doubles

@@ -1,9 +1,9 @@
-"""The book chapter's example, as it stands there, so that ours can be held against it.
+"""Train the book chapter's example as it stands there, to compare with: `inkstream train document`.
 
-One LSTM layer of 128 cells reads the 28 *rows* of a digit (the chapter calls them columns), forgets
-little at first (forget bias 1), and a dense layer answers from its last output. Adam at 0.001,
-batches of 64, 10 epochs, no distortion. The chapter prints the accuracy of the batch at hand; what
-it leaves to its reader, the accuracy on images never trained on, is printed at the end.
+One LSTM layer of 128 cells reads the 28 *rows* of a digit (the chapter calls them columns), with a
+forget bias of 1, and a dense layer answers from its last output. Adam at 0.001, batches of 64, 10
+epochs, no distortion. The chapter prints the accuracy of each batch; the accuracy on held-out
+and on test images is printed at the end.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ PRINT_EVERY: Final = 100  # batches
 
 
 class DocumentNet(nn.Module):
-    """Rows [B, 28, 28] to scores [B, 10], read from the last output of the LSTM."""
+    """Rows [B, 28, 28] to scores [B, 10], from the last output of the LSTM."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class DocumentNet(nn.Module):
 
 
 def train_document(data: Path | None, epochs: int, seed: int) -> float:
-    """Train it, print what the chapter prints, and return the accuracy on MNIST's test images."""
+    """Train the net, print as the chapter does, and return the accuracy on MNIST's test images."""
     torch.manual_seed(seed)
     rows, answers = _rows("train", data)
     order = torch.randperm(len(rows))
@@ -66,7 +66,7 @@ def train_document(data: Path | None, epochs: int, seed: int) -> float:
 
 @torch.no_grad()
 def accuracy(network: nn.Module, rows: Tensor, answers: Tensor) -> float:
-    """Share of right answers."""
+    """Return the share of right answers."""
     right = [
         (network(part).argmax(1) == wanted).float()
         for part, wanted in zip(torch.split(rows, 1000), torch.split(answers, 1000), strict=True)

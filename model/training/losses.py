@@ -1,6 +1,6 @@
-"""What a net for lines minimises: CTC, letter ends, places of single letters.
+"""Losses of a net for lines: CTC, letter ends, framewise labels of single letters.
 
-All of them are in nats a character (or a letter), so that their shares mean what they say.
+All are in nats per character (or letter), so that their shares can be compared.
 """
 
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from torch.nn import functional
 from inkstream.model.config import END_DELAY, STEP_COLUMNS
 from inkstream.model.data.batches import LineBatch
 
-TOLD_STEPS: Final = 2  # after a letter's end in which the framewise loss wants its symbol
+LABELLED_STEPS: Final = 2  # after a letter's end, whose framewise label is its symbol
 BLANK_WEIGHT: Final = 0.15  # of a blank step in the framewise loss: most steps are blank
 IGNORED: Final = -100  # as a target
 
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 
 def step_mask(batch: LineBatch) -> NDArray[np.bool_]:
-    """[B, T/2], where a line has its steps and not its padding."""
+    """Return the mask [B, T/2] of steps that are no padding."""
     n_steps = batch.columns.shape[1] // STEP_COLUMNS
     mask: NDArray[np.bool_] = np.arange(n_steps) < batch.steps[:, None]
     return mask
 
 
 def ctc_loss(log_probabilities: Tensor, batch: LineBatch, labels: Sequence[str]) -> Tensor:
-    """Nats a character, of log-probabilities [B, T/2, 1 + K], the blank first."""
+    """Return the CTC loss of log-probabilities [B, T/2, 1 + K], the blank first."""
     index = {label: number for number, label in enumerate(labels, 1)}
     targets = torch.tensor([index[letter] for label in batch.labels for letter in label])
     lengths = torch.tensor([len(label) for label in batch.labels])
@@ -40,31 +40,31 @@ def ctc_loss(log_probabilities: Tensor, batch: LineBatch, labels: Sequence[str])
         torch.from_numpy(batch.steps),
         lengths,
         reduction="sum",
-        zero_infinity=True,  # a line with more letters than steps teaches nothing
+        zero_infinity=True,  # a line with more letters than steps is left out
     )
     return total / len(targets)
 
 
-def end_steps(batch: LineBatch, delay: int) -> tuple[Places, Places, NDArray[np.bool_]]:
-    """Where letters end, of lines that tell all of theirs.
+def end_steps(batch: LineBatch, delay: int) -> tuple[Indices, Indices, NDArray[np.bool_]]:
+    """Find the letter ends of the lines that have all of theirs.
 
     Returns:
-        Row and step of each, `delay` steps late; and which lines [B] tell.
+        Row and step of each end, `delay` steps later; and a mask [B] of those lines.
     """
     known = np.isfinite(batch.letters)
     padded = (label.ljust(known.shape[1]) for label in batch.labels)
-    spoken = np.array([[letter != " " for letter in label] for label in padded])
-    told = (known | ~spoken).all(1) & known.any(1)
-    rows, places = np.nonzero(known & told[:, None])
+    is_letter = np.array([[letter != " " for letter in label] for label in padded])
+    has_ends = (known | ~is_letter).all(1) & known.any(1)
+    rows, places = np.nonzero(known & has_ends[:, None])
     steps = batch.letters[rows, places].astype(np.int64) // STEP_COLUMNS + delay
     last = batch.columns.shape[1] // STEP_COLUMNS - 1
-    return rows, np.minimum(steps, last), told
+    return rows, np.minimum(steps, last), has_ends
 
 
 def end_loss(ends: Tensor, batch: LineBatch) -> Tensor:
-    """Cross entropy of letter ends [B, T/2], for each letter, of lines that tell where they are."""
-    rows, steps, told = end_steps(batch, END_DELAY)
-    counted = (step_mask(batch) & told[:, None]).astype(np.float32)
+    """Return the cross entropy of letter ends [B, T/2] per letter, of lines that have them."""
+    rows, steps, has_ends = end_steps(batch, END_DELAY)
+    counted = (step_mask(batch) & has_ends[:, None]).astype(np.float32)
     wanted = np.zeros(counted.shape, np.float32)
     wanted[rows, steps] = 1
     total: Tensor = functional.binary_cross_entropy_with_logits(
@@ -79,19 +79,19 @@ def end_loss(ends: Tensor, batch: LineBatch) -> Tensor:
 def framewise_loss(
     log_probabilities: Tensor, batch: LineBatch, labels: Sequence[str], *, eager: bool
 ) -> Tensor:
-    """Cross entropy of each step of lines that tell their letters' places; 0 where none does.
+    """Return the cross entropy of each step of lines with letter ends; 0 without any.
 
-    A letter's symbol is wanted right after its end. `eager` wants that of a single character from
-    its first ink on, which teaches the net sooner to tell characters apart.
+    A letter's symbol is the label right after its end. With `eager` the symbol of a single
+    character is the label from its first ink on; so the net learns sooner to distinguish them.
     """
     index = {label: number for number, label in enumerate(labels, 1)}
-    rows, steps, told = end_steps(batch, 1)
-    known = np.isfinite(batch.letters) & told[:, None]
+    rows, steps, has_ends = end_steps(batch, 1)
+    known = np.isfinite(batch.letters) & has_ends[:, None]
     symbols = [
         index[batch.labels[row][place]] for row, place in zip(*np.nonzero(known), strict=True)
     ]
-    wanted = np.where(step_mask(batch) & told[:, None], 0, IGNORED)
-    for late in range(TOLD_STEPS):
+    wanted = np.where(step_mask(batch) & has_ends[:, None], 0, IGNORED)
+    for late in range(LABELLED_STEPS):
         wanted[rows, np.minimum(steps + late, wanted.shape[1] - 1)] = symbols
     if eager:
         ink = np.asarray(batch.columns.any(2))  # [B, T]

@@ -1,16 +1,13 @@
-"""Texts -> a character n-gram model, by interpolated Witten-Bell smoothing.
+"""Build a character n-gram model: `inkstream train language`.
 
-Witten & Bell, IEEE Trans. Inf. Theory 37(4), 1991: the more different characters have followed a
-context, the likelier is one that has not. Rare n-grams are left out, and the back-off weights are
-such that the probabilities of what may follow still add up to 1.
+Texts are counted and smoothed by interpolated Witten-Bell smoothing (Witten & Bell, IEEE Trans.
+Inf. Theory 37(4), 1991): the more different characters have followed a context, the likelier is a
+new one. Rare n-grams are pruned, and the back-off weights follow from the probabilities, so that
+those of all next characters add up to 1.
 
-Models of characters in ARPA's format, as KenLM and SRILM write them -> our trie.
-
-A token is one character; the space, which parts tokens, goes by a name. Behind a text's beginning
-and before its end a space is taken to stand, so what the file says of `<s>`, `</s>` and `<unk>` is
-left out, and so are its back-off weights: they follow from the probabilities.
-
-Builds the character n-gram model of a language: `inkstream train language`.
+Models of characters in ARPA's format, as KenLM and SRILM write them, are converted. A token is one
+character; the space, which separates tokens, has a name. Before a text's beginning and after its
+end a space is assumed, so `<s>`, `</s>` and `<unk>` are left out.
 """
 
 import gzip
@@ -35,11 +32,81 @@ from inkstream.model.errors import ConfigError, DataError
 
 Keys = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
 BITS: Final = 7  # of a character in a key
 MOST_CHARACTERS: Final = (1 << BITS) - 1
 MOST_ORDER: Final = 63 // BITS
-LEAST: Final = 1e-9  # probability: where a weight would be of nothing or by nothing
+LEAST: Final = 1e-9  # probability mass, in a numerator or a denominator of a back-off weight
+SPACES: Final = ("<space>", "\u2581", "|")  # names of the space, by priority
+LEFT_OUT: Final = frozenset({"<s>", "</s>", "<unk>"})
+HEADING: Final = re.compile(r"\\(\d+)-grams:")
+MAX_SHOWN: Final = 40
+Ngrams = dict[tuple[str, ...], float]  # natural logarithms of their probabilities
+MOST_WORDS: Final = 300_000
+LONGEST: Final = 20  # letters
+N_SENTENCES: Final = 100_000
+
+
+def train_language(
+    files: Sequence[Path], weight: float, *, english: bool, order: int, most: int, out: Path
+) -> str:
+    """Build a model, write it to `out`, and return a summary.
+
+    Args:
+        files: of text, each line of which has the weight `weight`.
+        weight: of a line; a word that is used once in a million has the weight 1.
+        english: whether words and made-up sentences of English are counted too.
+        order: characters of the longest n-grams.
+        most: n-grams that are kept.
+        out: the file to write.
+
+    Raises:
+        ConfigError: the weight is not above 0, or infinite.
+        DataError: there is nothing to count, or a file cannot be read.
+    """
+    if not 0 < weight < math.inf:
+        raise ConfigError(f"text weight is {weight}, allowed: above 0")
+    out.parent.mkdir(parents=True, exist_ok=True)  # before the work, lest it fail at the end
+    lines = [line for file in files for line in _text_lines(file)]
+    sources = [f"{file.name}, sha256 {_digest(file)}" for file in files]
+    characters = CHARACTERS | {SPACE} | set("".join(lines))
+    counted: Iterator[tuple[str, float]] = ((line, weight) for line in lines)
+    if english:
+        sources.insert(0, ENGLISH_SOURCE)
+        counted = chain(texts(english_words(MOST_WORDS, LONGEST), N_SENTENCES), counted)
+    alphabet = "".join(sorted(characters))
+    nodes = build(counted, alphabet, order, most)
+    language = Language(About(out.stem, alphabet, order, tuple(sources)), nodes)
+    language.save(out)
+    summary = f"{out}: {len(language):,} n-grams of up to {order} characters, counted in"
+    return "\n  ".join([summary, *sources])
+
+
+def _text_lines(file: Path) -> list[str]:
+    """Return the lines of a text, white space as single spaces; raise `DataError`."""
+    try:
+        lines = [" ".join(line.split()) for line in file.read_text("utf-8-sig").splitlines()]
+    except OSError as error:
+        raise DataError(f"cannot read text {file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"text {file} is not UTF-8: {error.reason} at {error.start}") from None
+    return [line for line in lines if line]
+
+
+def convert_arpa(file: Path, out: Path) -> str:
+    """Convert a model of characters in ARPA's format, and return a summary.
+
+    Raises `DataError` as `read_arpa` does.
+    """
+    alphabet, order, nodes = read_arpa(file)
+    source = f"{file.name}, sha256 {_digest(file)}"
+    language = Language(About(out.stem, alphabet, order, (source,)), nodes)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    language.save(out)
+    return f"{out}: {len(language):,} n-grams of up to {order} characters, of\n  {source}"
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +117,8 @@ class Level:
     weights: Floats  # how often each was seen
     log_p: Floats  # probability of its last character after the others
 
-    def kept(self, least: float) -> "Level":
+    def pruned(self, least: float) -> "Level":
+        """Return the n-grams with a weight of at least `least`."""
         keep = self.weights >= least
         return Level(self.keys[keep], self.weights[keep], self.log_p[keep])
 
@@ -58,17 +126,17 @@ class Level:
 def build(
     texts: Iterable[tuple[str, float]], characters: str, order: int, most: int
 ) -> NDArray[Any]:
-    """Count n-grams, smooth them, and lay them out as `decoding/ngrams.py` reads them.
+    """Count n-grams, smooth them, and return the nodes of a language model (see `decoding.ngrams`).
 
     Args:
-        texts: each with its weight, without the space that is taken to stand before and after it;
-            other characters than these part a text in two.
+        texts: each with its weight, without the spaces that are assumed before and after it;
+            other characters than `characters` split a text.
         characters: the alphabet, the space among them.
         order: characters of the longest n-grams.
-        most: n-grams in all; the rarest long ones are left out.
+        most: n-grams in all; the rarest long ones are pruned.
 
     Raises:
-        DataError: the alphabet or the order is beyond what a key holds, or there is no text.
+        DataError: the alphabet or the order exceeds what a key holds, or there is no text.
     """
     if " " not in characters or not 2 <= len(set(characters)) <= MOST_CHARACTERS:
         got = f"{len(set(characters))} characters"
@@ -85,13 +153,13 @@ def build(
         if lower is None:
             keys, seen = _with_all(keys, seen, len(characters))
         levels.append(Level(keys, seen, np.log(_smoothed(keys, seen, lower, len(characters)))))
-    return laid_out(_pruned(levels, most))
+    return trie(_pruned(levels, most))
 
 
 def _encoded(
     texts: Iterable[tuple[str, float]], characters: str
 ) -> tuple[Keys, Floats, NDArray[np.int64]]:
-    """All characters as codes from 1 on, the weight of each, and its place in its text."""
+    """Return all characters as codes from 1 on, with their weights and positions in their texts."""
     table = np.zeros(0x110000, np.int64)
     table[[ord(character) for character in characters]] = np.arange(1, len(characters) + 1)
     parts, weights = [], []
@@ -106,7 +174,7 @@ def _encoded(
     codes = table[points]
     starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
     places = np.arange(len(codes)) - starts
-    # behind a character of another alphabet a text begins anew
+    # After a character of another alphabet the positions start again.
     newest = np.maximum.accumulate(np.where(codes == 0, np.arange(len(codes)), -1))
     places = np.minimum(places, np.arange(len(codes)) - newest - 1)
     return codes, np.repeat(np.array(weights, np.float64), lengths), places
@@ -115,7 +183,7 @@ def _encoded(
 def _counted(
     codes: Keys, weights: Floats, places: NDArray[np.int64], length: int
 ) -> tuple[Keys, Floats]:
-    """The n-grams of a length, and how often each was seen; a text's first space is only before."""
+    """Return the n-grams of a length and their counts; a text's first space is only a context."""
     ends = np.flatnonzero((places >= max(1, length - 1)) & (codes > 0))
     keys = np.zeros(len(ends), np.int64)
     for back in range(length - 1, -1, -1):
@@ -125,14 +193,14 @@ def _counted(
 
 
 def _with_all(keys: Keys, seen: Floats, n_characters: int) -> tuple[Keys, Floats]:
-    """Every character of the alphabet, also those that were never seen."""
+    """Return every character of the alphabet, also those with a count of 0."""
     every = np.zeros(n_characters)
     every[keys - 1] = seen
     return np.arange(1, n_characters + 1), every
 
 
 def _smoothed(keys: Keys, seen: Floats, lower: Level | None, n_characters: int) -> Floats:
-    """The probability of each n-gram's last character after the others."""
+    """Return the probability of each n-gram's last character after the others."""
     contexts, index = np.unique(keys >> BITS, return_inverse=True)
     totals = np.bincount(index, seen, len(contexts))[index]
     kinds = np.bincount(index, seen > 0, len(contexts))[index]
@@ -145,27 +213,27 @@ def _smoothed(keys: Keys, seen: Floats, lower: Level | None, n_characters: int) 
 
 
 def _suffixes(keys: Keys) -> Keys:
-    """N-grams without their first characters."""
+    """Return n-grams without their first characters."""
     top = BITS * ((int(keys[-1]).bit_length() - 1) // BITS)
     return keys & ((1 << top) - 1)
 
 
 def _pruned(levels: list[Level], most: int) -> list[Level]:
-    """The n-grams that are seen most often, and all single characters."""
+    """Return the most frequent n-grams, and all single characters."""
     longer = np.concatenate([level.weights for level in levels[1:]])
     room = most - len(levels[0].keys)
     if len(longer) <= room:
         return levels
     least = np.partition(longer, -room)[-room] if room > 0 else np.inf
-    least = np.nextafter(least, np.inf)  # of those that are seen as often, none
-    return [levels[0], *(level.kept(least) for level in levels[1:])]
+    least = np.nextafter(least, np.inf)  # none of those with the same count
+    return [levels[0], *(level.pruned(least) for level in levels[1:])]
 
 
-def laid_out(levels: list[Level]) -> NDArray[Any]:
-    """The trie of n-grams, in the order of their lengths and keys, between root and end.
+def trie(levels: list[Level]) -> NDArray[Any]:
+    """Return the nodes of a trie, in the order of n-grams' lengths and keys, between root and end.
 
-    The first level holds every character, and each other one's n-grams begin and end with n-grams
-    of the level before. Back-off weights follow from the probabilities.
+    The first level holds every character, and the n-grams of each other level begin and end with
+    n-grams of the level before.
     """
     levels = [level for level in levels if len(level.keys)]
     offsets = np.cumsum([1, *(len(level.keys) for level in levels)])
@@ -189,30 +257,22 @@ def laid_out(levels: list[Level]) -> NDArray[Any]:
 
 
 def _back_off(parents: NDArray[Any], level: Level, lower: Level, places: Keys) -> None:
-    """Set the weights of what is no child of the nodes of one level."""
+    """Set the back-off weights of the nodes of one level."""
     index = np.searchsorted(lower.keys, level.keys >> BITS)
-    own = np.bincount(index, _as_written(level.log_p), len(parents))
-    below = np.bincount(index, _as_written(lower.log_p[places]), len(parents))
+    own = np.bincount(index, _as_stored(level.log_p), len(parents))
+    below = np.bincount(index, _as_stored(lower.log_p[places]), len(parents))
     parents["back_off"] = np.log(np.maximum(1 - own, LEAST) / np.maximum(1 - below, LEAST))
 
 
-def _as_written(log_p: Floats) -> Floats:
-    """Probabilities as the file's short numbers have them, so that all still add up to 1."""
+def _as_stored(log_p: Floats) -> Floats:
+    """Return probabilities in the file's precision, so that their sums are still 1."""
     return np.exp(log_p.astype(NODE["log_p"]).astype(np.float64))
 
 
-SPACES: Final = ("<space>", "\u2581", "|")  # names of the space, the surest first
-LEFT_OUT: Final = frozenset({"<s>", "</s>", "<unk>"})
-HEADING: Final = re.compile(r"\\(\d+)-grams:")
-MAX_SHOWN: Final = 40
-
-Ngrams = dict[tuple[str, ...], float]  # natural logarithms of their probabilities
-
-
 def read_arpa(path: Path) -> tuple[str, int, NDArray[Any]]:
-    """The alphabet, the order and the nodes of a model; a file may be compressed by gzip.
+    """Return the alphabet, the order and the nodes of a model in ARPA's format, gzipped or not.
 
-    Raises `DataError` for a file that is no such model, one of words, or one that is too large.
+    Raises `DataError` for another format, a model of words, or one that is too large.
     """
     try:
         levels = _levels(path)
@@ -233,11 +293,11 @@ def read_arpa(path: Path) -> tuple[str, int, NDArray[Any]]:
         )
     alphabet = "".join(sorted(characters.values()))
     codes = {token: 1 + alphabet.index(character) for token, character in characters.items()}
-    return alphabet, len(levels), laid_out(_keyed(path, levels, codes))
+    return alphabet, len(levels), trie(_keyed(path, levels, codes))
 
 
 def _levels(path: Path) -> list[Ngrams]:
-    """The n-grams of each length."""
+    """Read the n-grams of each length."""
     levels: list[Ngrams] = []
     for number, line in _lines(path):
         if heading := HEADING.fullmatch(line):
@@ -274,7 +334,7 @@ def _ngram(path: Path, number: int, line: str, length: int) -> tuple[tuple[str, 
 
 
 def _keyed(path: Path, levels: list[Ngrams], codes: dict[str, int]) -> list[Level]:
-    """The same n-grams in the order of their keys."""
+    """Return the same n-grams in the order of their keys."""
     keyed: list[Level] = []
     before: Ngrams = {}
     for level in levels:
@@ -294,71 +354,3 @@ def _key(ngram: tuple[str, ...], codes: dict[str, int]) -> int:
     for token in ngram:
         key = key << BITS | codes[token]
     return key
-
-
-MOST_WORDS: Final = 300_000
-LONGEST: Final = 20  # letters
-N_SENTENCES: Final = 100_000
-
-
-def train_language(
-    files: Sequence[Path], weight: float, *, english: bool, order: int, most: int, out: Path
-) -> str:
-    """Build a model and write it to `out`; gives what to say of it.
-
-    Args:
-        files: of text, each line of which counts `weight`.
-        weight: where a word that is used once in a million counts 1.
-        english: whether words and made-up sentences of English are counted too.
-        order: characters of the longest n-grams.
-        most: n-grams that are kept.
-        out: where it is written.
-
-    Raises:
-        ConfigError: the weight is not above 0, or endless.
-        DataError: there is nothing to count, or a file cannot be read.
-    """
-    if not 0 < weight < math.inf:
-        raise ConfigError(f"text weight is {weight}, allowed: above 0")
-    out.parent.mkdir(parents=True, exist_ok=True)  # before the work, lest it fail at the end
-    lines = [line for file in files for line in _language_texts_lines(file)]
-    sources = [f"{file.name}, sha256 {_digest(file)}" for file in files]
-    characters = CHARACTERS | {SPACE} | set("".join(lines))
-    counted: Iterator[tuple[str, float]] = ((line, weight) for line in lines)
-    if english:
-        sources.insert(0, ENGLISH_SOURCE)
-        counted = chain(texts(english_words(MOST_WORDS, LONGEST), N_SENTENCES), counted)
-    alphabet = "".join(sorted(characters))
-    nodes = build(counted, alphabet, order, most)
-    language = Language(About(out.stem, alphabet, order, tuple(sources)), nodes)
-    language.save(out)
-    told = [f"{out}: {len(language):,} n-grams of up to {order} characters, counted in"]
-    return "\n  ".join(told + sources)
-
-
-def convert_arpa(file: Path, out: Path) -> str:
-    """Write a model of characters in ARPA's format as one of ours; gives what to say of it.
-
-    Raises `DataError` as `read_arpa` does.
-    """
-    alphabet, order, nodes = read_arpa(file)
-    source = f"{file.name}, sha256 {_digest(file)}"
-    language = Language(About(out.stem, alphabet, order, (source,)), nodes)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    language.save(out)
-    return f"{out}: {len(language):,} n-grams of up to {order} characters, of\n  {source}"
-
-
-def _language_texts_lines(file: Path) -> list[str]:
-    """Its lines, with single spaces and without other white space; raises `DataError`."""
-    try:
-        lines = [" ".join(line.split()) for line in file.read_text("utf-8-sig").splitlines()]
-    except OSError as error:
-        raise DataError(f"cannot read text {file}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"text {file} is not UTF-8: {error.reason} at {error.start}") from None
-    return [line for line in lines if line]
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,60 +1,49 @@
-"""The folder of a training run: configuration, metrics as JSON lines, curve, and the saved state.
+"""Keep a training run on disk: options, metrics as JSON lines, curve, state, checkpoint.
 
-Everything is written beside its place, synced, and renamed into it, so that a full disk or a power
+Files are written beside their place, synced, and renamed into it, so that a full disk or a power
 cut leaves the last good file. Tensors lie in safetensors files: nothing is ever unpickled.
 """
 
+import dataclasses
 import fcntl
 import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from inkstream.model import plots
-from inkstream.model.checkpoint import write_whole
+from inkstream.model.checkpoint import SUFFIX, Metadata, write_whole
+from inkstream.model.config import ModelConfig
 from inkstream.model.errors import DataError
+from inkstream.model.export import export
+from inkstream.model.training.config import RunOptions, TrainingConfig
 
-CONFIGURATION = "config.json"
-STATE = "state.safetensors"
-NETWORK = "network.safetensors"
-METRICS = "metrics.jsonl"
-CURVE = "curve.png"
-LONGEST_VALUE = 60  # characters of a value in a message
-
-
-def _configuration(path: Path) -> dict[str, Any]:
-    """What is written in a run folder; raises `DataError` when it cannot be read."""
-    try:
-        configuration: dict[str, Any] = json.loads((path / CONFIGURATION).read_bytes())
-        configuration["knobs"]["task"], configuration["labels"]
-    except OSError as error:
-        raise DataError(f"{path / CONFIGURATION} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path / CONFIGURATION} is damaged: {error!r}") from error
-    return configuration
-
-
-def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides a run, each knob by itself; their digest says nothing more."""
-    others = {name: value for name, value in configuration.items() if name != "config_digest"}
-    return {**others.pop("knobs", {}), **others}
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+CONFIGURATION: Final = "config.json"
+STATE: Final = "state.safetensors"
+NETWORK: Final = "network.safetensors"
+METRICS: Final = "metrics.jsonl"
+CURVE: Final = "curve.png"
+OPTIONS: Final = "options.json"
+KEPT: Final = ("data", "teachers", "init", "device", "threads")  # of `RunOptions`
+TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
+LONGEST_VALUE: Final = 60  # characters of a value in a message
+VERSION: Final = "1"  # of the recipe; a retrained net with other figures gets another one
+LICENCE: Final = "Apache-2.0"
 
 
 class RunFolder:
-    """One run on disk; raises `DataError` when the folder can't be written or fits no such run."""
+    """The folder of one run.
+
+    Raises `DataError` when the folder cannot be written or has another run.
+    """
 
     def __init__(self, path: Path, configuration: Mapping[str, Any], *, resume: bool) -> None:
         self.path = path
@@ -76,8 +65,9 @@ class RunFolder:
         self._write(file, json.dumps(configuration, indent=2).encode())
 
     def _check(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """Raise `DataError` that names what changed; a run may get more cycles."""
         then, here = _flat(before), _flat(now)
-        if here["cycles"] > then.get("cycles", math.inf):  # a run may go on beyond its end
+        if here["cycles"] > then.get("cycles", math.inf):
             then["cycles"] = here["cycles"]
         changed = [
             f"{name} was {_short(then.get(name))}, now {_short(here.get(name))}"
@@ -91,8 +81,8 @@ class RunFolder:
             )
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """While it lasts the folder is this run's alone; raises `DataError` if it is another's."""
+    def locked(self) -> Iterator[None]:
+        """Lock the folder for this run; raise `DataError` if another run has locked it."""
         folder = os.open(self.path, os.O_RDONLY)
         try:
             try:
@@ -103,21 +93,21 @@ class RunFolder:
         finally:
             os.close(folder)
 
-    def save(self, tensors: Mapping[str, Tensor], place: Mapping[str, int]) -> None:
-        """Keep all that `load` needs to go on exactly."""
-        self._write(self.path / STATE, _packed(tensors, {key: str(place[key]) for key in place}))
+    def save(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """Save the state after a step."""
+        self._write(self.path / STATE, _packed(tensors, {"step": str(step)}))
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """What `save` kept last."""
+    def load(self) -> tuple[dict[str, Tensor], int]:
+        """Return the last saved state and its step."""
         try:
             with safe_open(self.path / STATE, "pt") as file:
-                place = {name: int(value) for name, value in (file.metadata() or {}).items()}
-                return {name: file.get_tensor(name) for name in file.keys()}, place  # noqa: SIM118
-        except SafetensorError as error:
+                step = int((file.metadata() or {})["step"])
+                return {name: file.get_tensor(name) for name in file.keys()}, step  # noqa: SIM118
+        except (SafetensorError, KeyError, ValueError) as error:
             raise DataError(f"{self.path / STATE} is damaged: {error}") from error
 
     def save_network(self, tensors: Mapping[str, Tensor]) -> None:
-        """Keep the weights that the run is for (the moving average)."""
+        """Save the weights that are the result so far."""
         self._write(self.path / NETWORK, _packed(tensors))
 
     def log(self, values: Mapping[str, Any]) -> None:
@@ -125,11 +115,11 @@ class RunFolder:
         self._write_metrics([*self.metrics(), values])
 
     def forget_after(self, step: int) -> None:
-        """Drop the metrics of steps that the saved state does not know: they come again."""
+        """Drop the metrics of later steps, which are repeated after the saved state."""
         self._write_metrics([line for line in self.metrics() if line["step"] <= step])
 
     def metrics(self) -> list[dict[str, Any]]:
-        """All lines of metrics so far; raises `DataError` when they cannot be read."""
+        """Return all lines of metrics; raise `DataError` when they cannot be read."""
         file = self.path / METRICS
         try:
             lines = file.read_text().splitlines() if file.exists() else []
@@ -138,7 +128,7 @@ class RunFolder:
             raise DataError(f"{file} is damaged: {error}") from error
 
     def newest(self) -> dict[str, Any]:
-        """The last line of metrics; raises `DataError` when there is none."""
+        """Return the last line of metrics; raise `DataError` when there is none."""
         lines = self.metrics()
         if not lines:
             raise DataError(f"{self.path / METRICS} has no figures: they are lost")
@@ -149,9 +139,36 @@ class RunFolder:
         self._write(self.path / METRICS, text.encode())
 
     def draw_curve(self) -> None:
-        """Draw the held-out error so far into curve.png."""
+        """Draw the validation error so far into curve.png."""
         figure = plots.training_curve(self.metrics())
         figure.savefig(self.path / CURVE, dpi=plots.RESOLUTION)
+
+    def export(
+        self,
+        name: str,
+        config: ModelConfig,
+        metrics: Mapping[str, float],
+        temperatures: tuple[float, ...],
+        to: Path | None = None,
+    ) -> Path:
+        """Export the run's net as a checkpoint into the folder, or another; return its path."""
+        configuration = _configuration(self.path)
+        weights = network_weights(self.path)
+        metadata = Metadata(
+            name=name,
+            version=VERSION,
+            config=config,
+            licence=LICENCE,
+            data=configuration["data"],
+            data_digest=configuration["data_digest"],
+            config_digest=configuration["config_digest"],
+            metrics=dict(metrics),
+            parameters=sum(weight.numel() for weight in weights.values()),
+            temperatures=temperatures,
+        )
+        path = (to or self.path) / f"{name}{SUFFIX}"
+        export(path, {key: value.numpy() for key, value in weights.items()}, metadata)
+        return path
 
     def _write(self, path: Path, content: bytes) -> None:
         try:
@@ -160,25 +177,48 @@ class RunFolder:
             raise DataError(f"{path} cannot be written: {error.strerror}") from error
 
 
+def _configuration(path: Path) -> dict[str, Any]:
+    """Read the configuration of a run folder; raise `DataError` when it cannot be read."""
+    try:
+        configuration: dict[str, Any] = json.loads((path / CONFIGURATION).read_bytes())
+        configuration["config"]["task"], configuration["labels"]
+    except OSError as error:
+        raise DataError(f"{path / CONFIGURATION} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path / CONFIGURATION} is damaged: {error!r}") from error
+    return configuration
+
+
+def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all that decides a run in one level; without the digest, which adds nothing."""
+    others = {name: value for name, value in configuration.items() if name != "config_digest"}
+    return {**others.pop("config", {}), **others}
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
 def _packed(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
-    """As safetensors wants them: on the CPU, in plain order (images may lie channels last)."""
+    """Serialise tensors, on the CPU and contiguous (images may lie channels last)."""
     plain = {name: value.contiguous().cpu() for name, value in tensors.items()}
     return safetensors.torch.save(plain, metadata)
 
 
 def configuration_of(path: Path, task: str) -> dict[str, Any]:
-    """What decided the result of a finished run of `task`; raises `DataError` if it is none."""
+    """Return the configuration of a run of `task`; raise `DataError` if it is none."""
     if not (path / NETWORK).is_file():
         raise DataError(f"{path} has no {NETWORK}: train it first")
     configuration = _configuration(path)
-    found = configuration["knobs"]["task"]
+    found = configuration["config"]["task"]
     if found != task:
         raise DataError(f"{path} holds a run of {found}, expected one of {task}")
     return configuration
 
 
 def network_weights(path: Path) -> dict[str, Tensor]:
-    """The weights that a finished run left; raises `DataError` when there are none."""
+    """Return the weights of a run; raise `DataError` when there are none."""
     file = path / NETWORK
     if not file.is_file():
         raise DataError(f"{path} has no {NETWORK}: train it first")
@@ -189,6 +229,84 @@ def network_weights(path: Path) -> dict[str, Tensor]:
 
 
 def network_digest(path: Path) -> str:
-    """SHA-256 of the weights that a finished run left."""
+    """Return the SHA-256 of the weights of a run."""
     network_weights(path)
     return hashlib.sha256((path / NETWORK).read_bytes()).hexdigest()
+
+
+# The options of a run, so that resuming it needs none
+
+
+def keep_options(config: TrainingConfig, run: RunOptions) -> None:
+    """Save the options of a new run, before any data is read; raise `DataError` if that fails."""
+    if run.resume:
+        return
+    if (run.run / STATE).exists():
+        raise DataError(
+            f"{run.run} holds a run already: resume it (--resume) or name another folder (--run)"
+        )
+    kept = {name: getattr(run, name) for name in KEPT}
+    text = json.dumps({"config": config.to_dict(), "run": kept}, indent=2, default=str)
+    try:
+        run.run.mkdir(parents=True, exist_ok=True)
+        write_whole(run.run / OPTIONS, text.encode())
+    except OSError as error:
+        raise DataError(f"run folder {run.run} cannot be made: {error.strerror}") from error
+
+
+def resumed(
+    config: TrainingConfig, run: RunOptions, given: Collection[str]
+) -> tuple[TrainingConfig, RunOptions]:
+    """Return the options of a run to resume: the saved ones, and those that may change.
+
+    Args:
+        config: the options that are given now, and defaults.
+        run: likewise; given paths replace the saved ones, and `RunFolder` checks their content.
+        given: names of the fields of both that are given now.
+
+    Raises `DataError` that names every changed option; only `cycles` may grow.
+    """
+    file = run.run / OPTIONS
+    if not file.exists():
+        raise DataError(f"{run.run} has no {OPTIONS}: there is no run to resume (see --run)")
+    try:
+        kept = json.loads(file.read_bytes())
+        begun: dict[str, Any] = kept["config"]
+        found = {name: value for name, value in kept["run"].items() if name not in given}
+        changed = [f"it is a run of: inkstream train {begun['task']}"]
+        if begun["task"] == config.task:
+            before = type(config)(**begun)
+            changed = _changes(begun, dataclasses.asdict(config), given)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{file} is damaged, or of another version: {error}") from error
+    if changed:
+        raise DataError(
+            f"cannot resume {run.run}: {'; '.join(changed)} (leave that out, or name another folder"
+            " with --run)"
+        )
+    if "cycles" in given:
+        before = dataclasses.replace(before, cycles=config.cycles)
+    for name in ("data", "init"):
+        if found.get(name) is not None:
+            found[name] = Path(found[name])
+    if "teachers" in found:
+        found["teachers"] = tuple(map(Path, found["teachers"]))
+    return before, dataclasses.replace(run, **found)
+
+
+def _changes(begun: Mapping[str, Any], now: Mapping[str, Any], given: Collection[str]) -> list[str]:
+    """Return the given options that differ; a run may get more cycles."""
+    return [
+        f"--{name.replace('_', '-')} was {begun[name]}, now {now[name]}"
+        for name in begun
+        if name in given and now[name] != begun[name]
+        if name != "cycles" or now[name] < begun[name]
+    ]
+
+
+def saved_state(run: Path) -> Path | None:
+    """Return the file from which a run would be resumed: its own, or its teacher's."""
+    for folder in (run, run / TEACHER_FOLDER):
+        if (folder / STATE).is_file():
+            return folder / STATE
+    return None

@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from inkstream.model.training.config import PRESETS, Device, Knobs, Place
+from inkstream.model.training.config import PRESETS, Device, RunOptions, TrainingConfig
 from inkstream.service.cli.options import PATH, make_folders
 from inkstream.service.cli.outcome import outcome
 
@@ -83,7 +83,7 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
                     type=click.Choice(choices) if choices else field.type,
                     default=getattr(preset, field.name),
                     show_default=True,
-                    help=field.metadata.get("words", WORDS.get(field.name)),
+                    help=field.metadata.get("help", WORDS.get(field.name)),
                 )
             )
 
@@ -178,12 +178,12 @@ def _train(task: str, options: dict[str, Any]) -> int:
     """Train a model, and say what was made."""
     source = click.get_current_context().get_parameter_source
     given = {name for name in options if source(name) is ParameterSource.COMMANDLINE}
-    of_run = {field.name for field in dataclasses.fields(Place)}
+    of_run = {field.name for field in dataclasses.fields(RunOptions)}
     recipe = {name: value for name, value in options.items() if name not in of_run}
-    config: Knobs = dataclasses.replace(PRESETS[task], **recipe)
-    run = Place(**{name: value for name, value in options.items() if name in of_run})
+    config: TrainingConfig = dataclasses.replace(PRESETS[task], **recipe)
+    run = RunOptions(**{name: value for name, value in options.items() if name in of_run})
     from inkstream.model.train import train as train_net
-    from inkstream.model.training.resume import resumed, saved_state
+    from inkstream.model.training.run_folder import resumed, saved_state
 
     if run.resume:
         config, run = resumed(config, run, given)

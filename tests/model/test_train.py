@@ -19,13 +19,13 @@ from inkstream.model import train as training
 from inkstream.model.errors import DataError
 from inkstream.model.evaluation.digits import report
 from inkstream.model.preprocess.columns import digit_columns
-from inkstream.model.training.config import TEACHER, ImageKnobs, Place
+from inkstream.model.training.config import TEACHER, DigitsConfig, RunOptions
 from inkstream.model.training.run_folder import CONFIGURATION, METRICS, STATE, network_weights
 from inkstream.service.client import connect_sync
 from tests.helpers import builders
 from tests.helpers.running_server import server
 
-SMALL = ImageKnobs(
+SMALL = DigitsConfig(
     epochs=4, batch=32, held_out=100, features=8, units=12, teacher_share=0.0, precision="float32"
 )
 # Learns what little data can teach within seconds.
@@ -42,9 +42,9 @@ def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def trainer(run: Path, knobs: ImageKnobs = SMALL, **place: object) -> training.Trainer:
-    chosen = Place(run=run, threads=1, **place)  # type: ignore[arg-type]  # several fields' values
-    return training.Trainer(knobs, chosen, training.image_task(knobs, builders.excerpt(400), ()))
+def trainer(run: Path, config: DigitsConfig = SMALL, **place: object) -> training.Trainer:
+    chosen = RunOptions(run=run, threads=1, **place)  # type: ignore[arg-type]  # several fields' values
+    return training.Trainer(config, chosen, training.image_task(config, builders.excerpt(400), ()))
 
 
 def assert_same(first: Path, second: Path) -> None:
@@ -58,14 +58,14 @@ def epochs(run: Path) -> list[int]:
 
 @pytest.mark.parametrize("cycles", [1, 4])
 def test_two_epochs_and_two_more_equal_four(tmp_path: Path, cycles: int) -> None:
-    knobs = dataclasses.replace(SMALL, epochs=4 // cycles, cycles=cycles)
-    assert trainer(tmp_path / "four", knobs).run()
-    half = trainer(tmp_path / "half", knobs)
-    for _ in range(2 * half.task.steps_a_round):
+    config = dataclasses.replace(SMALL, epochs=4 // cycles, cycles=cycles)
+    assert trainer(tmp_path / "four", config).run()
+    half = trainer(tmp_path / "half", config)
+    for _ in range(2 * half.task.round_steps):
         half.train_step()
     half.save()
     torch.rand(100)  # whatever happens in between
-    assert trainer(tmp_path / "half", knobs, resume=True).run()
+    assert trainer(tmp_path / "half", config, resume=True).run()
     assert_same(tmp_path / "half", tmp_path / "four")
 
 
@@ -84,7 +84,7 @@ def test_a_finished_run_goes_on_with_another_cycle(tmp_path: Path) -> None:
         trainer(tmp_path / "in parts", once, resume=True)
 
 
-@pytest.mark.parametrize("place", ["train_step", "update_average", "finish_round", "save"])
+@pytest.mark.parametrize("place", ["train_step", "update_averages", "finish_round", "save"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_run_stopped_by_ctrl_c_anywhere_goes_on_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, times: int
@@ -110,7 +110,7 @@ def test_a_run_stopped_by_ctrl_c_anywhere_goes_on_exactly(
 def test_a_folder_is_of_one_run_at_a_time(tmp_path: Path) -> None:
     first = trainer(tmp_path / "run")
     first.save()
-    with first.folder.held(), pytest.raises(DataError, match="run is in use: another run writes"):
+    with first.folder.locked(), pytest.raises(DataError, match="run is in use: another run writes"):
         trainer(tmp_path / "run", resume=True).run()
     assert trainer(tmp_path / "run", resume=True).run()
 
@@ -148,7 +148,7 @@ def test_a_gpu_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_epochs_that_a_crash_undid_are_written_down_once(tmp_path: Path) -> None:
     crashed = trainer(tmp_path / "run")
     crashed.save()
-    for _ in range(crashed.task.steps_a_round):
+    for _ in range(crashed.task.round_steps):
         loss = crashed.train_step()
     crashed.finish_round(loss, tqdm(disable=True))  # and no more: the state is that of step 0
     assert epochs(tmp_path / "run") == [1]
@@ -157,7 +157,7 @@ def test_epochs_that_a_crash_undid_are_written_down_once(tmp_path: Path) -> None
 
 
 def test_time_that_is_up_stops_the_run_and_saves_it(tmp_path: Path) -> None:
-    place = Place(run=tmp_path / "run", minutes=1e-6, threads=1)
+    place = RunOptions(run=tmp_path / "run", minutes=1e-6, threads=1)
     assert training.train(SMALL, place) is None
     resumed = dataclasses.replace(place, minutes=None, resume=True)
     assert training.train(SMALL, resumed) == tmp_path / "run" / "digits.onnx"
@@ -248,7 +248,7 @@ def test_cycles_leave_a_mean_of_the_nets_at_their_ends_but_the_first(
     for step in range(1, running.n_steps + 1):
         running.train_step()
         if step % running.task.cycle_steps == 0:
-            ends.append(copy.deepcopy(running.average.state_dict()))
+            ends.append(copy.deepcopy(running.average.module.state_dict()))
     running.finish_round(torch.tensor(0.0), tqdm(disable=True))
     left = network_weights(running.folder.path)
     assert len(ends) == cycles
@@ -263,8 +263,8 @@ def test_a_run_of_digits_trains_its_teacher_first_and_learns(
 ) -> None:
     short = dataclasses.replace(TEACHER, epochs=5, batch=16)
     monkeypatch.setattr(training, "TEACHER", short)
-    knobs = dataclasses.replace(QUICK, epochs=20, units=48, features=32, teacher_share=0.3)
-    path = training.train(knobs, Place(run=tmp_path / "run", threads=1))
+    config = dataclasses.replace(QUICK, epochs=20, units=48, features=32, teacher_share=0.3)
+    path = training.train(config, RunOptions(run=tmp_path / "run", threads=1))
     assert path == tmp_path / "run" / "digits.onnx"
     assert (tmp_path / "run" / "teacher" / "network.safetensors").exists()
     assert (tmp_path / "run" / "curve.png").exists()
@@ -278,14 +278,14 @@ def test_a_stop_in_the_teachers_run_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "TEACHER", dataclasses.replace(TEACHER, epochs=1))
-    knobs = dataclasses.replace(SMALL, epochs=1, teacher_share=0.5)
-    at_once, stopped = (Place(run=tmp_path / name, threads=1) for name in ("once", "stopped"))
-    assert training.train(knobs, at_once) == at_once.run / "digits.onnx"
-    assert training.train(knobs, dataclasses.replace(stopped, minutes=1e-9)) is None
+    config = dataclasses.replace(SMALL, epochs=1, teacher_share=0.5)
+    at_once, stopped = (RunOptions(run=tmp_path / name, threads=1) for name in ("once", "stopped"))
+    assert training.train(config, at_once) == at_once.run / "digits.onnx"
+    assert training.train(config, dataclasses.replace(stopped, minutes=1e-9)) is None
     assert not (stopped.run / STATE).exists()
     resumed = dataclasses.replace(stopped, resume=True)
     for _ in range(2):  # what is finished is not trained again
-        assert training.train(knobs, resumed) == stopped.run / "digits.onnx"
+        assert training.train(config, resumed) == stopped.run / "digits.onnx"
         for part in ("", "teacher"):
             assert_same(at_once.run / part, stopped.run / part)
             assert epochs(stopped.run / part) == [1]
@@ -293,21 +293,21 @@ def test_a_stop_in_the_teachers_run_changes_nothing(
 
 def test_a_teacher_is_a_teachers_run_with_the_same_labels(tmp_path: Path) -> None:
     teacher = dataclasses.replace(TEACHER, epochs=1, held_out=100)
-    training.train(teacher, Place(run=tmp_path / "teacher"))
+    training.train(teacher, RunOptions(run=tmp_path / "teacher"))
     other = trainer(tmp_path / "digits")
     other.folder.save_network(other.network.state_dict())
-    knobs = dataclasses.replace(SMALL, teacher_share=0.5)
+    config = dataclasses.replace(SMALL, teacher_share=0.5)
     with pytest.raises(DataError, match="digits holds a run of digits, expected one of teacher"):
-        training.image_task(knobs, builders.excerpt(400), [tmp_path / "digits"])
+        training.image_task(config, builders.excerpt(400), [tmp_path / "digits"])
     letters = dataclasses.replace(builders.excerpt(400), labels=tuple("abcdefghij"))
     with pytest.raises(DataError, match="a teacher has other labels"):
-        training.image_task(knobs, letters, [tmp_path / "teacher"])
+        training.image_task(config, letters, [tmp_path / "teacher"])
 
 
 def test_where_nothing_was_begun_nothing_is_resumed(tmp_path: Path) -> None:
-    knobs = dataclasses.replace(SMALL, teacher_share=0.5)
+    config = dataclasses.replace(SMALL, teacher_share=0.5)
     with pytest.raises(DataError, match=r"there is no run to resume"):
-        training.train(knobs, Place(run=tmp_path / "mistyped", resume=True))
+        training.train(config, RunOptions(run=tmp_path / "mistyped", resume=True))
 
 
 STROKES = {
@@ -333,9 +333,9 @@ def draw_letters(folder: Path) -> None:
 
 def test_another_alphabet_goes_through_training_serving_and_client(tmp_path: Path) -> None:
     draw_letters(tmp_path / "letters")
-    knobs = dataclasses.replace(QUICK, held_out=30, epochs=20, batch=8)
-    place = Place(run=tmp_path / "run", data=tmp_path / "letters", threads=1)
-    path = training.train(knobs, place)
+    config = dataclasses.replace(QUICK, held_out=30, epochs=20, batch=8)
+    place = RunOptions(run=tmp_path / "run", data=tmp_path / "letters", threads=1)
+    path = training.train(config, place)
     assert path is not None
     recognizer = load(path)
     assert recognizer.labels == ("ß", "é", "λ")

@@ -36,26 +36,26 @@ def writers_of(data: LineData, part: str) -> set[str]:
 
 
 def test_labels_that_come_round_in_tens_are_all_trained_on_and_measured() -> None:
-    data = line_data.own("mine", ink_of(list("0123456789") * 12))
+    data = line_data.own_ink("mine", ink_of(list("0123456789") * 12))
     assert labels_of(data, "training").keys() == set("0123456789")
     assert len(labels_of(data, "choosing")) >= 8
-    assert len(data.choosing) == 12
+    assert len(data.validation) == 12
 
 
 def test_the_only_piece_that_has_a_letter_is_trained_on() -> None:
     labels = [*["abba"] * 9, *(f"ab{rare}" for rare in "cdefghijklmno"), *["baab"] * 9]
-    data = line_data.own("mine", ink_of(labels))
+    data = line_data.own_ink("mine", ink_of(labels))
     assert labels_of(data, "choosing").keys() <= {"abba", "baab"}
 
 
 def test_where_every_piece_has_a_letter_of_its_own_one_is_held_out_nevertheless() -> None:
-    assert len(line_data.own("mine", ink_of("abcdefghij")).choosing) == 1
+    assert len(line_data.own_ink("mine", ink_of("abcdefghij")).validation) == 1
 
 
 def test_it_is_the_same_every_time() -> None:
     ink = ink_of([f"word{number}" for number in range(50)])
-    first, second = (line_data.own("mine", ink) for _ in range(2))
-    np.testing.assert_array_equal(first.choosing, second.choosing)
+    first, second = (line_data.own_ink("mine", ink) for _ in range(2))
+    np.testing.assert_array_equal(first.validation, second.validation)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_it_is_the_same_every_time() -> None:
 )
 def test_many_writers_are_told_apart_by_their_whole_names(names: list[str]) -> None:
     writers = [f"mine/{name}" for name in names]
-    data = line_data.own("mine", ink_of(["word"] * 90, writers))
+    data = line_data.own_ink("mine", ink_of(["word"] * 90, writers))
     assert len(writers_of(data, "choosing")) == 3
     assert len(writers_of(data, "training")) == 27
 
@@ -85,9 +85,9 @@ def test_all_ink_of_one_trace_stands_in_one_part(tmp_path: Path) -> None:
     ]  # fmt: skip
     path = tmp_path / "lines.inkml"
     path.write_text(f"<ink>{''.join(lines)}</ink>")
-    data = line_data.load(path)
+    data = line_data.load_ink(path)
     assert labels_of(data, "choosing") == {"ab cd": 2, "ab": 2, "cd": 2}
-    assert {piece // 3 for piece in data.choosing}.isdisjoint({p // 3 for p in data.training})
+    assert {piece // 3 for piece in data.validation}.isdisjoint({p // 3 for p in data.training})
 
 
 def test_a_piece_that_stands_there_twice_stands_in_one_part(tmp_path: Path) -> None:
@@ -97,13 +97,13 @@ def test_a_piece_that_stands_there_twice_stands_in_one_part(tmp_path: Path) -> N
     ]
     for name in ("a.jsonl", "b.jsonl"):
         (tmp_path / name).write_text("\n".join(lines))
-    data = line_data.load(tmp_path)
-    assert {piece % 15 for piece in data.choosing}.isdisjoint({p % 15 for p in data.training})
+    data = line_data.load_ink(tmp_path)
+    assert {piece % 15 for piece in data.validation}.isdisjoint({p % 15 for p in data.training})
 
 
 def test_ink_of_one_piece_alone_cannot_be_parted() -> None:
     with pytest.raises(DataError, match="mine has 12 labelled pieces that all have ink in common"):
-        line_data.own("mine", ink_of(["a"] * 12), np.zeros(12, np.int64))
+        line_data.own_ink("mine", ink_of(["a"] * 12), np.zeros(12, np.int64))
 
 
 def test_chains_of_common_keys_hold_together() -> None:
@@ -114,7 +114,7 @@ def test_chains_of_common_keys_hold_together() -> None:
 
 def test_a_folder_with_nothing_to_train_on_is_told_all_that_it_lacks(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no folders data and include, .*, and no \.jsonl or"):
-        line_data.load(tmp_path)
+        line_data.load_ink(tmp_path)
 
 
 def test_a_writer_of_two_files_is_one(tmp_path: Path) -> None:

@@ -11,21 +11,23 @@ from inkstream.model.evaluation.evaluation_set import TEXT, WORDS, EvaluationSet
 from inkstream.model.evaluation.lines import bidirectional, report
 from inkstream.model.evaluation.report import document, increase
 from inkstream.model.training import lines as line_data
-from inkstream.model.training.config import ImageKnobs, LineKnobs, Place
-from inkstream.model.training.lines import LineTask, start_from
+from inkstream.model.training.config import DigitsConfig, LinesConfig, RunOptions
+from inkstream.model.training.lines import LinesTask, initial_net
 from tests.helpers import builders
 from tests.helpers.small_ink_set import ALL_KINDS, HEIGHT, ink
 
-SMALL = LineKnobs(
+SMALL = LinesConfig(
     layers=1, units=16, channels=4, column_height=HEIGHT, steps=2, columns=400, framewise=1,
     made=0, images=0, bidirectional=True, precision="float32",
 )  # fmt: skip
 
 
-def trained(folder: Path, knobs: LineKnobs) -> Path:
-    """A run folder with a net of these knobs."""
-    data = dataclasses.replace(line_data.own("ink", ink()), characters=ALL_KINDS)
-    assert training.Trainer(knobs, Place(run=folder, threads=1), LineTask(knobs, data)).run()
+def trained(folder: Path, config: LinesConfig) -> Path:
+    """Train a net of this configuration and return its run folder."""
+    data = dataclasses.replace(line_data.own_ink("ink", ink()), characters=ALL_KINDS)
+    assert training.Trainer(
+        config, RunOptions(run=folder, threads=1), LinesTask(config, data)
+    ).run()
     return folder
 
 
@@ -62,11 +64,11 @@ def test_a_run_on_images_and_an_empty_folder_are_no_net_for_lines(
         "inkstream.model.data.sources.mnist.load", lambda part, folder: builders.excerpt(400)
     )
     run = tmp_path / "images"
-    training.train(ImageKnobs(task="teacher", epochs=1, held_out=100), Place(run=run))
+    training.train(DigitsConfig(task="teacher", epochs=1, held_out=100), RunOptions(run=run))
     material = EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT)
     with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):
         bidirectional(run, material)
     with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):
-        start_from(run)
+        initial_net(run)
     with pytest.raises(DataError, match=r"has no network.safetensors: train it first"):
         bidirectional(tmp_path, material)

@@ -9,8 +9,8 @@ import pytest
 
 from inkstream.model.errors import DataError
 from inkstream.model.training import lines as line_data
-from inkstream.model.training.config import LineKnobs
-from inkstream.model.training.lines import LineTask
+from inkstream.model.training.config import LinesConfig
+from inkstream.model.training.lines import LinesTask
 from tests.helpers import builders
 from tests.model.training.test_line_training import SMALL, ink
 
@@ -22,10 +22,10 @@ def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def task(knobs: LineKnobs, letters: str) -> LineTask:
+def task(config: LinesConfig, letters: str) -> LinesTask:
     """Of ink whose labels are spelt with other letters than `o`, `l` and `z`."""
     labels = tuple(label.translate(str.maketrans("olz", letters)) for label in ink().labels)
-    return LineTask(knobs, line_data.own("mine", dataclasses.replace(ink(), labels=labels)))
+    return LinesTask(config, line_data.own_ink("mine", dataclasses.replace(ink(), labels=labels)))
 
 
 def test_numbers_are_left_out_where_digits_are_missing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +48,7 @@ def test_made_up_text_is_left_out_where_no_label_has_words(
 def test_one_hands_words_are_lined_up_and_not_spelt(capsys: pytest.CaptureFixture[str]) -> None:
     letters = np.full_like(ink().letter_of_point, -1)
     words = dataclasses.replace(ink(n_writers=1), letter_of_point=letters)
-    some = LineTask(dataclasses.replace(SMALL, made=100), line_data.own("mine", words))
+    some = LinesTask(dataclasses.replace(SMALL, made=100), line_data.own_ink("mine", words))
     assert "made is without spelt, numbers, random: no writer" in capsys.readouterr().out
     assert any(" " in label for label in some.part(8, 0).labels)
 
@@ -63,7 +63,9 @@ def test_pieces_that_are_not_trained_on_are_told(
     wide = [piece("wide", (20_000, 100), (9_000, number)) for number in range(3)]
     narrow = [piece("no word of this width", (10, 100))] * 2
     (tmp_path / "mine.jsonl").write_text("\n".join([*words, *wide, *narrow, piece("a\nb")]))
-    LineTask(dataclasses.replace(SMALL, column_height=32), line_data.load(tmp_path / "mine.jsonl"))
+    LinesTask(
+        dataclasses.replace(SMALL, column_height=32), line_data.load_ink(tmp_path / "mine.jsonl")
+    )
     assert capsys.readouterr().out.endswith(
         "pieces left out: 1 label of several lines, 3 wider than 1500 columns,"
         " 2 narrower than 2.2 columns a character\n"
@@ -77,7 +79,7 @@ def test_where_nothing_is_left_to_train_on_it_is_said() -> None:
 
 
 def test_numbers_are_drawn_by_their_share() -> None:
-    knobs = dataclasses.replace(SMALL, images=1.5, characters=0, words=0, text=0)
+    config = dataclasses.replace(SMALL, images=1.5, characters=0, words=0, text=0)
     known = dataclasses.replace(ink(), labels=("0123456789", *ink().labels[1:]))
-    batch = LineTask(knobs, line_data.own("mine", known)).part(8, 0)
+    batch = LinesTask(config, line_data.own_ink("mine", known)).part(8, 0)
     assert all(label.isdecimal() for label in batch.labels)

@@ -28,12 +28,12 @@ from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import CheckpointError, ConfigError, DataError
 from inkstream.model.runtime import Runtime
 from inkstream.model.training import lines as line_data
-from inkstream.model.training.config import LineKnobs, Optimiser, Place
-from inkstream.model.training.lines import N_SHARDS, LineTask, Start, start_from
+from inkstream.model.training.config import LinesConfig, Optimiser, RunOptions
+from inkstream.model.training.lines import N_SHARDS, InitialNet, LinesTask, initial_net
 from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
 from inkstream.model.training.run_folder import network_weights
 
-SMALL = LineKnobs(
+SMALL = LinesConfig(
     layers=1, units=24, channels=8, column_height=16, dropout=0.1, steps=6,
     columns=600, framewise=4, made=0, images=0, precision="float32",
 )  # fmt: skip
@@ -160,11 +160,11 @@ def test_losses_are_least_for_the_right_answer() -> None:
 
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 def test_three_steps_and_three_more_equal_six(tmp_path: Path, optimiser: Optimiser) -> None:
-    knobs = dataclasses.replace(SMALL, optimiser=optimiser)
+    config = dataclasses.replace(SMALL, optimiser=optimiser)
 
     def trainer(name: str, *, resume: bool = False) -> training.Trainer:
-        at = Place(run=tmp_path / name, threads=1, resume=resume)
-        return training.Trainer(knobs, at, training.line_task(knobs, at))
+        at = RunOptions(run=tmp_path / name, threads=1, resume=resume)
+        return training.Trainer(config, at, training.make_task(config, at))
 
     assert trainer("six").run()
     half = trainer("half")
@@ -178,8 +178,8 @@ def test_three_steps_and_three_more_equal_six(tmp_path: Path, optimiser: Optimis
 
 def test_the_parts_of_a_batch_share_the_threads_again_in_every_run(tmp_path: Path) -> None:
     for name in ("first", "second"):
-        place = Place(run=tmp_path / name)
-        training.Trainer(SMALL, place, training.line_task(SMALL, place))
+        place = RunOptions(run=tmp_path / name)
+        training.Trainer(SMALL, place, training.make_task(SMALL, place))
         assert torch.get_num_threads() == max(1, training.THREADS // N_SHARDS)
 
 
@@ -198,59 +198,61 @@ def write_json_lines(path: Path, renamed: dict[str, str]) -> Path:
 def test_ink_that_knows_no_letters_place_begins_with_ctc(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    known, everything = line_data.own("known", ink()), ink()
+    known, everything = line_data.own_ink("known", ink()), ink()
     nowhere = np.full_like(everything.letter_of_point, -1)
-    unknown = line_data.own("mine", dataclasses.replace(everything, letter_of_point=nowhere))
-    knobs = dataclasses.replace(SMALL, framewise=100)
-    framewise, ctc = (LineTask(knobs, data).loss(0, 0) for data in (known, unknown))
+    unknown = line_data.own_ink("mine", dataclasses.replace(everything, letter_of_point=nowhere))
+    config = dataclasses.replace(SMALL, framewise=100)
+    framewise, ctc = (LinesTask(config, data).loss(0, 0) for data in (known, unknown))
     assert 0 < framewise < ctc
     said = capsys.readouterr()
-    assert "framewise is left out: mine tells of no letter" in said.out + said.err
+    assert (
+        "framewise is left out: mine has no ink that is assigned to letters" in said.out + said.err
+    )
 
 
 def test_a_users_own_ink_with_new_letters_goes_on_from_a_net_that_lacks_them(
     tmp_path: Path,
 ) -> None:
-    known = line_data.own("known", ink())
+    known = line_data.own_ink("known", ink())
     assert known.characters == (" ", "l", "o", "z")
     torch.manual_seed(0)
-    first = LineTask(SMALL, known)
-    start = Start(first.labels, first.network.state_dict(), "digest")
-    data = line_data.load(write_json_lines(tmp_path / "mine.jsonl", {"z": "ß"}))
-    task = LineTask(SMALL, data, start)
+    first = LinesTask(SMALL, known)
+    start = InitialNet(first.labels, first.network.state_dict(), "digest")
+    data = line_data.load_ink(write_json_lines(tmp_path / "mine.jsonl", {"z": "ß"}))
+    task = LinesTask(SMALL, data, start)
     assert task.labels == (" ", "l", "o", "z", "ß")
     assert torch.equal(task.network.state_dict()["head.weight"][:5], start.weights["head.weight"])
     assert torch.isfinite(task.loss(0, 0))
-    assert task.measure(task.network)["held_out"]["words"] >= 0
+    assert task.validate(task.network)["held_out"]["words"] >= 0
 
 
 def test_a_run_keeps_a_share_of_the_weights_that_it_begins_with() -> None:
-    data = line_data.own("ink", ink())
-    begun = LineTask(SMALL, data)
-    start = Start(begun.labels, begun.network.state_dict(), "digest")
-    task = LineTask(dataclasses.replace(SMALL, keep=0.25), data, start)
-    other = LineTask(dataclasses.replace(SMALL, seed=1), data).network
-    for name, value in task.settled(other).state_dict().items():
+    data = line_data.own_ink("ink", ink())
+    begun = LinesTask(SMALL, data)
+    start = InitialNet(begun.labels, begun.network.state_dict(), "digest")
+    task = LinesTask(dataclasses.replace(SMALL, keep=0.25), data, start)
+    other = LinesTask(dataclasses.replace(SMALL, seed=1), data).network
+    for name, value in task.final_network(other).state_dict().items():
         expected = 0.25 * start.weights[name] + 0.75 * other.state_dict()[name]
         torch.testing.assert_close(value, expected)
-    assert begun.settled(other) is other
+    assert begun.final_network(other) is other
     with pytest.raises(ConfigError, match=r"keep is 0.25, but there are no weights to begin with"):
-        LineTask(dataclasses.replace(SMALL, keep=0.25), data)
+        LinesTask(dataclasses.replace(SMALL, keep=0.25), data)
 
 
 def test_a_net_of_other_dimensions_cannot_be_gone_on_from() -> None:
-    data = line_data.own("ink", ink())
-    small = LineTask(SMALL, data)
-    start = Start(small.labels, small.network.state_dict(), "digest")
+    data = line_data.own_ink("ink", ink())
+    small = LinesTask(SMALL, data)
+    start = InitialNet(small.labels, small.network.state_dict(), "digest")
     with pytest.raises(DataError, match=r"\(layers, units\): \(1, 24\), asked for: \(1, 32\); "):
-        LineTask(dataclasses.replace(SMALL, units=32), data, start)
+        LinesTask(dataclasses.replace(SMALL, units=32), data, start)
 
 
-def test_a_net_that_reads_both_ways_begins_by_reading_as_the_causal_one_and_learns() -> None:
-    data = line_data.own("ink", ink())
-    small = LineTask(SMALL, data)
-    start = Start(small.labels, small.network.state_dict(), "digest")
-    large = LineTask(dataclasses.replace(SMALL, bidirectional=True), data, start)
+def test_a_bidirectional_net_begins_by_reading_as_the_causal_one_and_learns() -> None:
+    data = line_data.own_ink("ink", ink())
+    small = LinesTask(SMALL, data)
+    start = InitialNet(small.labels, small.network.state_dict(), "digest")
+    large = LinesTask(dataclasses.replace(SMALL, bidirectional=True), data, start)
     columns = torch.rand(2, 40, SMALL.column_height)
     small.network.eval()
     large.network.eval()
@@ -260,23 +262,23 @@ def test_a_net_that_reads_both_ways_begins_by_reading_as_the_causal_one_and_lear
     new = dict(large.network.named_parameters())["backwards.0.weight_ih_l0"]
     (slopes,) = torch.autograd.grad(large.loss(0, 0), [new])
     assert slopes.abs().sum() > 0
-    again = Start(large.labels, large.network.state_dict(), "digest")
+    again = InitialNet(large.labels, large.network.state_dict(), "digest")
     with pytest.raises(DataError, match=r"weights that do not fit: backwards\.0"):
-        LineTask(SMALL, data, again)
+        LinesTask(SMALL, data, again)
 
 
 @pytest.mark.parametrize("n_writers", [2, 40])
 def test_some_of_a_users_ink_is_held_out(n_writers: int) -> None:
-    data = line_data.own("ink", ink(n_writers=n_writers))
-    assert not set(data.training) & set(data.choosing)
-    assert len(data.training) + len(data.choosing) == len(data.ink)
-    writers = [set(data.ink.writers[part]) for part in (data.training, data.choosing)]
+    data = line_data.own_ink("ink", ink(n_writers=n_writers))
+    assert not set(data.training) & set(data.validation)
+    assert len(data.training) + len(data.validation) == len(data.ink)
+    writers = [set(data.ink.writers[part]) for part in (data.training, data.validation)]
     assert bool(writers[0] & writers[1]) is (n_writers == 2)
 
 
 def test_too_little_ink_is_refused() -> None:
     with pytest.raises(DataError, match="ink has 9 labelled pieces, expected at least 10"):
-        line_data.own("ink", ink(n_pieces=9, n_writers=1))
+        line_data.own_ink("ink", ink(n_pieces=9, n_writers=1))
 
 
 def transcribed(path: Path, columns: NDArray[np.uint8]) -> str:
@@ -292,10 +294,10 @@ def transcribed(path: Path, columns: NDArray[np.uint8]) -> str:
 def test_a_run_learns_to_read_words_and_another_run_goes_on_from_its_checkpoint(
     tmp_path: Path,
 ) -> None:
-    knobs = dataclasses.replace(
+    config = dataclasses.replace(
         SMALL, steps=260, framewise=120, learning_rate=0.01, strength=0.3, ema=0.95, dropout=0.0
     )
-    path = training.train(knobs, Place(run=tmp_path / "run", threads=1))
+    path = training.train(config, RunOptions(run=tmp_path / "run", threads=1))
     assert path == tmp_path / "run" / "lines.onnx"
     metadata = read(path).metadata
     assert metadata.metrics["held_out_words_error"] < 0.3
@@ -304,8 +306,8 @@ def test_a_run_learns_to_read_words_and_another_run_goes_on_from_its_checkpoint(
     lines = [draw_piece(held_out, place, 16) for place in range(20)]
     right = sum(transcribed(path, line.columns) == line.label for line in lines)
     assert right >= 12
-    onward = dataclasses.replace(knobs, steps=2, learning_rate=1e-6, framewise=0)
-    again = training.train(onward, Place(run=tmp_path / "more", init=path, threads=1))
+    onward = dataclasses.replace(config, steps=2, learning_rate=1e-6, framewise=0)
+    again = training.train(onward, RunOptions(run=tmp_path / "more", init=path, threads=1))
     assert again is not None
     assert read(again).metadata.metrics["held_out_words_error"] == pytest.approx(
         metadata.metrics["held_out_words_error"], abs=0.02
@@ -317,12 +319,12 @@ def test_few_letters_leave_the_temperatures_that_a_run_begins_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int
 ) -> None:
     monkeypatch.setattr(calibration, "ENOUGH", enough)
-    data = line_data.own("ink", ink())
-    begun = LineTask(SMALL, data)
-    start = Start(begun.labels, begun.network.state_dict(), "digest", (1.7, 0.6))
-    knobs = dataclasses.replace(SMALL, steps=1, learning_rate=1e-7)
-    task = LineTask(knobs, data, start)
-    trainer = training.Trainer(knobs, Place(run=tmp_path, threads=1), task)
+    data = line_data.own_ink("ink", ink())
+    begun = LinesTask(SMALL, data)
+    start = InitialNet(begun.labels, begun.network.state_dict(), "digest", (1.7, 0.6))
+    config = dataclasses.replace(SMALL, steps=1, learning_rate=1e-7)
+    task = LinesTask(config, data, start)
+    trainer = training.Trainer(config, RunOptions(run=tmp_path, threads=1), task)
     assert trainer.run()
     temperatures = read(task.finish(trainer.folder)).metadata.temperatures
     assert (temperatures == (1.7, 0.6)) is (enough == 1_000)
@@ -333,10 +335,10 @@ def test_a_net_is_named_even_where_a_folder_has_the_same_name(
 ) -> None:
     (tmp_path / "lines").mkdir()
     monkeypatch.chdir(tmp_path)
-    shipped = start_from(Path("lines"))
+    shipped = initial_net(Path("lines"))
     assert shipped.digest == read(find("lines")).digest
 
 
 def test_a_classifier_is_nothing_to_begin_with() -> None:
     with pytest.raises(CheckpointError, match=r"digits.onnx: it is a classifier, expected a tra"):
-        start_from(Path("digits"))
+        initial_net(Path("digits"))

@@ -87,7 +87,7 @@ def test_a_resumed_run_knows_its_options_and_refuses_others_by_name(tmp_path: Pa
     assert "it is a run of: inkstream train digits" in str(other.exception)
     longer = invoke(*begin, "--resume", "--cycles", "2")
     assert longer.return_value == 0
-    assert json.loads((run / "config.json").read_text())["knobs"]["cycles"] == 2
+    assert json.loads((run / "config.json").read_text())["config"]["cycles"] == 2
     fewer = CliRunner().invoke(cli, [*map(str, begin), "--resume", "--cycles", "1"])
     assert "--cycles was 2, now 1" in str(fewer.exception)
 
