@@ -14,7 +14,7 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.access import Access
 from inkstream.service.admission import Sessions
 from inkstream.service.engine.engine import Engine
-from inkstream.service.metrics import Metrics, Observer
+from inkstream.service.metrics import Metrics
 from inkstream.service.rest.routes import ABOUT, add_rest
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import NO_LANGUAGES, SessionModel
@@ -26,36 +26,25 @@ from inkstream.service.websocket.endpoint import StreamEndpoint
 def create_app(settings: Settings) -> FastAPI:
     """Return the application; `app.state.service` holds its parts.
 
-    Raises `CheckpointError` or `DataError` if a model cannot be served.
+    The engines run while the application does. Raises `CheckpointError` or `DataError` if a model
+    cannot be served.
     """
-    metrics = Metrics()
-    service = create_service(settings, metrics)
+    metrics, limits = Metrics(), settings.limits
+    languages = _languages(settings)
+    models: dict[str, RunningModel] = {}
+    for name in settings.models:
+        model = _load(name, settings, metrics, languages)
+        if model.info.name in models:
+            raise ConfigError(f"two of the models are called {model.info.name!r}")
+        models[model.info.name] = model
+    sessions, access = Sessions(limits, metrics), Access(settings)
+    service = Service(settings, limits, models, sessions, access, metrics)
     app = FastAPI(**ABOUT, lifespan=_lifespan)
     app.state.service = service
     add_rest(app, service, metrics)
     add_pages(app)
     app.router.routes.insert(0, WebSocketRoute("/{path:path}", StreamEndpoint(service)))
     return app
-
-
-def create_service(settings: Settings, observer: Observer) -> Service:
-    """Return the parts of a server, whose engines do not run yet; raise as `create_app` does."""
-    limits = settings.limits
-    models = {}
-    languages = _languages(settings)
-    for name in settings.models:
-        model = _load(name, settings, observer, languages)
-        if model.info.name in models:
-            raise ConfigError(f"two of the models are called {model.info.name!r}")
-        models[model.info.name] = model
-    return Service(
-        settings=settings,
-        limits=limits,
-        models=models,
-        sessions=Sessions(limits, observer),
-        access=Access(settings),
-        observer=observer,
-    )
 
 
 def _languages(settings: Settings) -> dict[str, Language]:
@@ -70,7 +59,7 @@ def _languages(settings: Settings) -> dict[str, Language]:
 
 
 def _load(
-    name: str, settings: Settings, observer: Observer, languages: Mapping[str, Language]
+    name: str, settings: Settings, observer: Metrics, languages: Mapping[str, Language]
 ) -> RunningModel:
     checkpoint = checkpoints.read(
         checkpoints.find(name, settings.weights), threads=settings.threads

@@ -125,11 +125,6 @@ def _named(answer: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _success(description: str, examples: dict[str, Any]) -> Responses:
-    shown = {name: {"value": example} for name, example in examples.items()}
-    return {200: {"description": description, "content": {"application/json": {"examples": shown}}}}
-
-
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _COLUMNS: Final = {
     "type": "array",
@@ -216,19 +211,23 @@ _PAGE: Final = {"width": 1240, "height": 1754}
 _LINE_COLUMNS: Final = {"box": _BOX, "block": 0, "columns": "AAAAAP7+/v4="}  # one of 8 pixels
 _TEXT: Final = {"schema": {"type": "string"}}
 
-_READ: Final = _success(
-    "What was read; a page in the format that was asked for.",
-    {
-        "classifier": {
-            "label": "1",
-            "probabilities": {"1": 0.9981, "7": 0.0019},
-            "columns": 28,
+_ANSWERS: Final[dict[str, Any]] = {
+    "classifier": {"label": "1", "probabilities": {"1": 0.9981, "7": 0.0019}, "columns": 28},
+    "transcriber": {"text": "I", "letters": [_LETTER], "words": [_WORD], "columns": 12},
+    "page": {"text": "I", **_PAGE, "lines": [_LINE]},
+}
+_READ: Final[Responses] = {
+    200: {
+        "description": "What was read; a page in the format that was asked for.",
+        "content": {
+            "application/json": {
+                "examples": {name: {"value": answer} for name, answer in _ANSWERS.items()}
+            },
+            "text/vnd.hocr+html": _TEXT,
+            "application/xml": _TEXT,
         },
-        "transcriber": {"text": "I", "letters": [_LETTER], "words": [_WORD], "columns": 12},
-        "page": {"text": "I", **_PAGE, "lines": [_LINE]},
-    },
-)
-_READ[200]["content"] |= {"text/vnd.hocr+html": _TEXT, "application/xml": _TEXT}
+    }
+}
 
 RECOGNIZE: Final[Extra] = {
     "tags": ["images"],
