@@ -259,11 +259,16 @@ class Engine:
 
     def _hand_out(self, run: Run, scores: list[Scores], states: NDArray[np.float32]) -> None:
         """Give the sessions that are still there their scores, and apply their effects."""
-        shown = probabilities_shown([member.session for member in run.members], scores)
-        for member, own, state, its in zip(run.members, scores, states, shown, strict=True):
+        try:
+            shown = probabilities_shown([member.session for member in run.members], scores)
+        except Exception as error:  # of one session, whose own turn finds it again
+            log.error("shared outputs failed", sessions=len(run.members), exc_info=error)
+            shown = []
+        for i, (member, own, state) in enumerate(zip(run.members, scores, states, strict=True)):
             if member.gone:
                 continue
             try:
+                its = shown[i] if shown else probabilities_shown([member.session], [own])[0]
                 effects = member.session.step(own, state, its)
                 member.queued = False
                 self.apply(member, effects)

@@ -52,26 +52,24 @@ def probabilities_shown(
     rows: list[Scores] = []  # each [S]
     masks: list[Allowed] = []
     options: list[Options] = []
-    places: list[list[int]] = []  # of each session's results in `rows`; -1 stands for the kept row
+    # Of each session its newest row, and the places of its results in `rows`; -1 is the kept row.
+    found: list[tuple[bytes, list[int]]] = []
     for session, own in zip(sessions, scores, strict=True):
-        key, place, mine = session.newest_row, -1, []
+        newest, place, places = session.newest_row, -1, []
         for i in session.picked:
-            if (row := own[i].tobytes()) != key:
-                key, place = row, len(rows)
+            if (row := own[i].tobytes()) != newest:
+                newest, place = row, len(rows)
                 rows.append(own[i])
                 masks.append(session.line.decoder.mask)
                 options.append(session.options)
-            mine.append(place)
-        session.newest_row = key
-        places.append(mine)
+            places.append(place)
+        found.append((newest, places))
     named = _named(rows, masks, options, sessions[0].model.info) if rows else []
     shown: list[list[Shown]] = []
-    for session, mine in zip(sessions, places, strict=True):
-        if mine:
-            shown.append([named[i] if i >= 0 else session.newest_shown for i in mine])
-            session.newest_shown = shown[-1][-1]
-        else:
-            shown.append([])
+    for session, (newest, places) in zip(sessions, found, strict=True):
+        shown.append([named[i] if i >= 0 else session.newest_shown for i in places])
+        if places:
+            session.newest_row, session.newest_shown = newest, shown[-1][-1]
     return shown
 
 

@@ -206,6 +206,20 @@ async def test_the_engine_outlives_a_session_that_breaks(
     assert broken.close.code == 1011
 
 
+async def test_a_session_whose_outputs_fail_is_ended_and_its_neighbours_go_on(net: Net) -> None:
+    async with running(net) as engine:
+        healthy, broken, other = [Guest(engine, net) for _ in range(3)]
+        broken.session.line.decoder = None  # type: ignore[assignment]
+        for guest in (healthy, broken, other):
+            guest.send(line(4, seed=1))
+        await broken.hear(1)
+        said = [await guest.hear(4) for guest in (healthy, other)]
+    assert broken.close is not None
+    assert broken.close.code == 1011
+    for own in said:
+        assert np.abs(curve(own) - alone(net, line(4, seed=1))).max() < 1e-5
+
+
 async def test_the_engine_outlives_a_listener_that_breaks(net: Net) -> None:
     def deaf(_effects: list[Effect]) -> None:
         raise ZeroDivisionError
