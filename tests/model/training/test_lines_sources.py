@@ -12,7 +12,7 @@ from inkstream.model.training import lines as line_data
 from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.lines import LinesTask
 from tests.helpers import builders
-from tests.model.training.test_line_training import SMALL, ink
+from tests.model.training.test_lines import SMALL, ink
 
 
 @pytest.fixture(autouse=True)
