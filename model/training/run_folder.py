@@ -238,15 +238,21 @@ def network_digest(path: Path) -> str:
 
 
 def keep_options(config: TrainingConfig, run: RunOptions) -> None:
-    """Save the options of a new run, before any data is read; raise `DataError` if that fails."""
+    """Save the options of a new run, or the cycles of a resumed one, before any data is read.
+
+    Raises `DataError` if that fails.
+    """
+    kept: dict[str, Any] = {"run": {name: getattr(run, name) for name in KEPT}}
     if run.resume:
-        return
-    if (run.run / STATE).exists():
+        if not (run.run / OPTIONS).exists():
+            return
+        kept = json.loads((run.run / OPTIONS).read_bytes())
+        config = dataclasses.replace(config, **kept["config"] | {"cycles": config.cycles})
+    elif (run.run / STATE).exists():
         raise DataError(
             f"{run.run} holds a run already: resume it (--resume) or name another folder (--run)"
         )
-    kept = {name: getattr(run, name) for name in KEPT}
-    text = json.dumps({"config": config.to_dict(), "run": kept}, indent=2, default=str)
+    text = json.dumps(kept | {"config": config.to_dict()}, indent=2, default=str)
     try:
         run.run.mkdir(parents=True, exist_ok=True)
         write_whole(run.run / OPTIONS, text.encode())
