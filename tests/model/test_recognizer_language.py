@@ -79,7 +79,7 @@ def test_a_flush_between_two_letters_makes_no_space_and_takes_none_away(
     columns = line_columns(HELLO, lines.column_height)
     blank = [k for k in range(1, len(columns)) if not columns[k].any() and columns[:k].any()]
     assert len(blank) > 10
-    for place in blank:
+    for place in blank[::3]:
         stream = lines.stream()
         for part in (columns[:place], columns[place:]):
             for column in part:

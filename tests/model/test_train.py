@@ -84,12 +84,19 @@ def test_a_finished_run_goes_on_with_another_cycle(tmp_path: Path) -> None:
         trainer(tmp_path / "in parts", once, resume=True)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupted."""
+    run = tmp_path_factory.mktemp("finished")
+    assert trainer(run).run()
+    return run
+
+
 @pytest.mark.parametrize("place", ["train_step", "update_averages", "finish_round", "save"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_run_stopped_by_ctrl_c_anywhere_goes_on_exactly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, times: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: Path, place: str, times: int
 ) -> None:
-    assert trainer(tmp_path / "whole").run()
     original = getattr(training.Trainer, place)
 
     def interrupted(self: training.Trainer, *given: object) -> object:
@@ -103,7 +110,7 @@ def test_a_run_stopped_by_ctrl_c_anywhere_goes_on_exactly(
         with pytest.raises(KeyboardInterrupt):
             trainer(tmp_path / "stopped").run()
     assert trainer(tmp_path / "stopped", resume=True).run()
-    assert_same(tmp_path / "stopped", tmp_path / "whole")
+    assert_same(tmp_path / "stopped", finished)
     assert epochs(tmp_path / "stopped") == [1, 2, 3, 4]
 
 

@@ -134,7 +134,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """One short bench of a tiny net."""
     folder = tmp_path_factory.mktemp("bench")
     path = builders.checkpoint(folder / "tiny.onnx").path
-    words = ["--model", str(path), "--sessions", "2", "--seconds", "0.5", "--rounds", "1"]
+    words = ["--model", str(path), "--sessions", "2", "--seconds", "0.2", "--rounds", "1"]
     words += ["--json", str(folder / "bench.json"), "--plot", str(folder / "bench.png")]
     ended = CliRunner().invoke(cli, ["bench", *words])
     assert ended.exit_code == 0, ended.output

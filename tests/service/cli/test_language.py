@@ -75,7 +75,7 @@ def test_evaluating_prints_both_ways_of_reading(
             "--part",
             "validation",
             "--limit",
-            "20",
+            "5",
             "--out",
             str(out),
         ],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from matplotlib.figure import Figure
 
 from inkstream.service.cli.main import cli
 from tests.helpers import builders
@@ -13,10 +14,11 @@ from tests.helpers.command_line import inkstream, one_line, run_here
 
 @pytest.fixture(autouse=True)
 def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """400 real digits in the place of 70,000; everything else is as it is."""
+    """400 real digits in the place of 70,000, and blank curves, which are slow to draw."""
     monkeypatch.setattr(
         "inkstream.model.data.sources.mnist.load", lambda part, folder: builders.excerpt(400)
     )
+    monkeypatch.setattr("inkstream.model.plots.training_curve", lambda metrics: Figure())
 
 
 def invoke(*arguments: str | Path) -> Result:
