@@ -31,7 +31,7 @@ IMAGE_BYTES = 260_000_000  # of the only layer above the base
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 
-pytestmark = pytest.mark.needs(bool(DOCKER))
+pytestmark = [pytest.mark.slow, pytest.mark.needs(bool(DOCKER))]
 
 
 def run(*command: str, **environment: str) -> str:

@@ -20,6 +20,8 @@ from tests.helpers.running_server import server
 from tools import figures
 from tools.figures import REPORTS, ROOT
 
+pytestmark = pytest.mark.slow
+
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 CARD = ROOT / "model" / "weights" / "MODEL_CARD.md"

@@ -70,6 +70,7 @@ def test_the_served_graph_says_what_the_trained_net_says(runtime: Runtime) -> No
 
 @settings(max_examples=30)
 @given(cuts=st.lists(st.integers(1, 4), min_size=1, max_size=6), seed=st.integers(0, 99))
+@pytest.mark.slow
 def test_torch_in_pieces_torch_at_once_and_the_served_graph_column_by_column_agree(
     runtime: Runtime, cuts: list[int], seed: int
 ) -> None:

@@ -1,5 +1,6 @@
 """The net in torch: causal, and the same whether it reads at once or column by column."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ def columns(n: int, seed: int) -> torch.Tensor:
 
 
 @given(seed=st.integers(0, 99), cuts=st.lists(st.integers(1, 6), min_size=1, max_size=6))
+@pytest.mark.slow
 def test_a_stream_cut_anywhere_gives_the_same_scores_and_state(seed: int, cuts: list[int]) -> None:
     net = network(seed)
     whole = columns(sum(cuts), seed)
@@ -32,6 +34,7 @@ def test_a_stream_cut_anywhere_gives_the_same_scores_and_state(seed: int, cuts: 
 
 
 @given(seed=st.integers(0, 99), place=st.integers(0, 11))
+@pytest.mark.slow
 def test_a_changed_column_changes_no_score_before_it(seed: int, place: int) -> None:
     net = network(seed)
     before = columns(12, seed)

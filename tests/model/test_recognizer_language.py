@@ -72,6 +72,7 @@ def test_a_pattern_that_no_text_of_the_lexicon_fulfils_is_refused(pattern: str) 
 
 
 @pytest.mark.parametrize("language", [None, "english"])
+@pytest.mark.slow
 def test_a_flush_between_two_letters_makes_no_space_and_takes_none_away(
     language: str | None,
 ) -> None:

@@ -65,6 +65,7 @@ def torch_answer(
     streams=st.integers(1, 5),
     seed=st.integers(0, 2**20),
 )
+@pytest.mark.slow
 def test_onnx_and_torch_agree(
     tmp_path_factory: pytest.TempPathFactory,
     context: int,
@@ -159,6 +160,7 @@ def test_streams_of_one_batch_do_not_hear_each_other(runtime: Runtime) -> None:
 
 
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=8), seed=st.integers(0, 1000))
+@pytest.mark.slow
 def test_ragged_streams_equal_lone_runs(runtime: Runtime, lengths: list[int], seed: int) -> None:
     columns = [builders.columns(length, seed + i) for i, length in enumerate(lengths)]
     rng = np.random.default_rng(seed)

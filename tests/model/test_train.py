@@ -25,6 +25,8 @@ from inkstream.service.client import connect_sync
 from tests.helpers import builders
 from tests.helpers.running_server import server
 
+pytestmark = pytest.mark.slow
+
 SMALL = DigitsConfig(
     epochs=4, batch=32, held_out=100, features=8, units=12, teacher_share=0.0, precision="float32"
 )

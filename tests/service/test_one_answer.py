@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from inkstream import load
@@ -17,6 +18,8 @@ from inkstream.service.protocol.events import Event
 from tests.helpers import builders
 from tests.helpers.http import client_of
 from tests.helpers.running_server import Running, server
+
+pytestmark = pytest.mark.slow
 
 SESSIONS = 64
 ALLOWED = 1e-5

@@ -1,5 +1,6 @@
 """Distortion of training images."""
 
+import pytest
 import torch
 
 from inkstream.model.data.augmentation import blank_columns, distorted
@@ -10,6 +11,7 @@ def digits(n: int) -> torch.Tensor:
     return torch.from_numpy(excerpt(n).columns).float() / 255
 
 
+@pytest.mark.slow
 def test_no_strength_leaves_images_as_they_are() -> None:
     columns = digits(8)
     same = distorted(columns, 0.0, torch.Generator().manual_seed(0))

@@ -95,6 +95,7 @@ def text_of(decided: Any) -> tuple[int, ...]:
 
 @given(scores=st.integers(1, 5).flatmap(lambda n: numbers(n, N_SYMBOLS)).map(normalised),
        table=numbers(N_SYMBOLS, len(LABELS)))  # fmt: skip
+@pytest.mark.slow
 def test_a_wide_beam_finds_the_text_that_all_ways_together_favour(
     scores: NDArray[np.float32], table: NDArray[np.float32]
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_wide_beam_finds_the_text_that_all_ways_together_favour(
 
 
 @given(scores=numbers(6, N_SYMBOLS).map(normalised))
+@pytest.mark.slow
 def test_a_narrow_beam_is_no_better_than_a_wide_one(scores: NDArray[np.float32]) -> None:
     weights = all_ways(scores, INDIFFERENT)
     found = []
@@ -121,6 +123,7 @@ def test_a_narrow_beam_is_no_better_than_a_wide_one(scores: NDArray[np.float32])
 @given(
     scores=numbers(12, N_SYMBOLS).map(normalised), sure=st.floats(0.5, 1), cut=st.integers(0, 12)
 )
+@pytest.mark.slow
 def test_what_is_decided_stays_and_copies_go_on_alone(
     scores: NDArray[np.float32], sure: float, cut: int
 ) -> None:

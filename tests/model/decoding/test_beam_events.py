@@ -79,6 +79,7 @@ def test_what_is_uncertain_is_decided_after_some_steps_at_the_latest() -> None:
 
 
 @given(data=st.data(), seed=st.integers(0, 10_000))
+@pytest.mark.slow
 def test_portions_copies_and_saved_states_say_the_same(data: st.DataObject, seed: int) -> None:
     random = np.random.default_rng(seed)
     scores = some_scores(random, 60)
@@ -112,6 +113,7 @@ def said(event: Event) -> tuple[object, ...]:
 
 
 @given(seed=st.integers(0, 10_000), characters=st.sampled_from([None, "ab ", "abc", "c "]))
+@pytest.mark.slow
 def test_events_spell_the_text_in_order_and_are_of_what_is_allowed(
     seed: int, characters: str | None
 ) -> None:
@@ -222,6 +224,7 @@ def test_a_word_that_never_ends_keeps_no_more_than_a_short_one() -> None:
 
 
 @given(seed=st.integers(0, 10_000))
+@pytest.mark.slow
 def test_alternatives_are_other_texts_and_leave_room_for_the_word(seed: int) -> None:
     random = np.random.default_rng(seed)
     reader = guided()

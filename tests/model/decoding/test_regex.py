@@ -41,6 +41,7 @@ def fulfils(guide: PatternGuide, text: str) -> bool:
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 @given(data=st.data())
+@pytest.mark.slow
 def test_a_pattern_describes_what_pythons_expressions_do(
     expression: str, data: st.DataObject
 ) -> None:

@@ -49,6 +49,7 @@ def ink() -> InkSet:
     return builder.ink()
 
 
+@pytest.mark.slow
 def test_the_second_halves_are_read_before_and_after(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

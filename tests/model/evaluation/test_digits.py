@@ -50,6 +50,7 @@ def test_what_is_measured_is_what_the_library_answers(tmp_path: Path) -> None:
         np.testing.assert_allclose(measured[index], streamed, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_report_holds_all_seeds_and_draws_its_plots(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

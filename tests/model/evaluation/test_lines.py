@@ -126,6 +126,7 @@ def test_errors_are_counted_from_a_place_of_the_label_on() -> None:
     assert errors_from("ab cdd", "ab cd", 3) == 1
 
 
+@pytest.mark.slow
 def test_drift_measures_the_same_ink_behind_more_and_more_other_ink(reader: Reader) -> None:
     everything = ink()
     pieces = EvaluationSet(everything, "train", reader.config.labels, HEIGHT)
@@ -194,6 +195,7 @@ def made(net: Checkpoint) -> Report:
     return report(net, ink(), builders.excerpt(12))
 
 
+@pytest.mark.slow
 def test_a_report_counts_every_piece_once(made: Report) -> None:
     words, contents = made.contents["words"], made.contents
     assert words["pieces"] == len(EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT).indices("7"))
@@ -216,12 +218,14 @@ def test_a_report_counts_every_piece_once(made: Report) -> None:
     assert counts == sorted(counts, reverse=True)
 
 
+@pytest.mark.slow
 def test_a_report_is_the_same_again_but_for_its_times(net: Checkpoint, made: Report) -> None:
     again = report(net, ink(), builders.excerpt(12)).contents
     assert again.keys() == made.contents.keys()
     assert all(again[key] == made.contents[key] for key in again.keys() - {"speed"})
 
 
+@pytest.mark.slow
 def test_what_is_not_asked_for_is_kept_of_an_earlier_report_on_the_same(
     net: Checkpoint, made: Report, tmp_path: Path
 ) -> None:
@@ -255,6 +259,7 @@ def test_a_report_names_what_was_measured(net: Checkpoint, made: Report) -> None
     assert f"all / unseen texts: CER | {100 * low:.1f} to {high:.1%} / " in made.table()
 
 
+@pytest.mark.slow
 def test_a_report_writes_figures_plots_and_a_document_made_of_its_json(
     made: Report, tmp_path: Path
 ) -> None:

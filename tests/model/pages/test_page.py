@@ -157,6 +157,7 @@ def test_a_bar_and_a_stem_stay_where_rules_are_taken_away() -> None:
     assert left[ruled & ~written].max() < 0.25
 
 
+@pytest.mark.slow
 def test_boxes_are_those_of_the_whole_image_however_far_it_was_reduced() -> None:
     sheet = page()
     large = np.asarray(Image.fromarray(sheet.image).resize((3000, 3926)))
@@ -200,6 +201,7 @@ except ConfigError as error:
 """
 
 
+@pytest.mark.slow
 def test_without_the_extra_everything_else_is_there_and_one_sentence_says_what_is_missing() -> None:
     done = subprocess.run(
         [sys.executable, "-c", MISSING],
@@ -211,6 +213,7 @@ def test_without_the_extra_everything_else_is_there_and_one_sentence_says_what_i
     )
 
 
+@pytest.mark.slow
 def test_the_base_imports_nothing_of_the_extra() -> None:
     script = (
         "import sys, inkstream.service.app, inkstream.service.cli.main; print('cv2' in sys.modules)"
@@ -222,6 +225,7 @@ def test_the_base_imports_nothing_of_the_extra() -> None:
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 def test_images_of_thousands_of_specks_or_dashes_take_no_more_than_some_pages_do() -> None:
     random = np.random.default_rng(0)
     specks = np.full((600, 600), 255, np.uint8)

@@ -35,6 +35,7 @@ def underlined(width: int) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize(("draw", "width"), [(winding, 4_000), (underlined, 10_000)])
+@pytest.mark.slow
 def test_ink_that_hangs_together_takes_no_longer_a_column_over_a_long_way(
     draw: Callable[[int], NDArray[np.uint8]], width: int
 ) -> None:

@@ -18,7 +18,7 @@ from inkstream.model.errors import ImageError, ImageSizeError
 from inkstream.model.preprocess.image import MAX_PIXELS, MAX_SIDE, read_image
 from tests.helpers.image_files import encoded, picture, png_without_pixels
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning:PIL")]
 
 
 # Damage

@@ -100,6 +100,7 @@ def test_a_pen_may_be_wider_than_the_rows() -> None:
 
 
 @given(any_strokes, st.integers(1, 20_000))
+@pytest.mark.slow
 def test_ink_that_moves_by_whole_columns_moves_columns(strokes: list[Stroke], by: int) -> None:
     moved = drawn([[(x + 20 + by, y) for x, y in stroke] for stroke in strokes])
     columns = drawn([[(x + 20, y) for x, y in stroke] for stroke in strokes])
@@ -116,6 +117,7 @@ def test_ink_of_any_fractions_is_drawn_the_same_far_from_the_first_column() -> N
 
 
 @given(any_strokes, st.randoms())
+@pytest.mark.slow
 def test_the_order_and_direction_of_strokes_change_nothing(
     strokes: list[Stroke], random: Random
 ) -> None:
@@ -217,6 +219,7 @@ def portions(strokes: list[Stroke], data: st.DataObject) -> list[Stroke]:
 
 
 @given(any_strokes, st.data())
+@pytest.mark.slow
 def test_ink_in_portions_gives_the_columns_of_all_at_once(
     strokes: list[Stroke], data: st.DataObject
 ) -> None:

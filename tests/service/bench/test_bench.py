@@ -14,6 +14,8 @@ from inkstream.service.bench.report import Report
 from inkstream.service.cli.main import cli
 from tests.helpers import builders
 
+pytestmark = pytest.mark.slow
+
 RESULT = b'{"type":"result","epoch":0,"column":0,"probabilities":{"a":1.000000}}'
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 

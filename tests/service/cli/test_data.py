@@ -12,6 +12,8 @@ from inkstream.model.errors import DataError
 from inkstream.service.cli.main import cli
 from tests.helpers.command_line import ROOT, inkstream, one_line, read_all, run_here, terminal
 
+pytestmark = pytest.mark.slow
+
 LABELS = {
     "7": '.SEGMENT WORD 0-1 OK "it"\n.SEGMENT WORD 0 BAD "i"\n',
     "8": '.SEGMENT TEXT 0-2 OK "it ."\n',

@@ -11,6 +11,8 @@ from inkstream.service.cli.main import cli
 from tests.helpers import builders
 from tests.helpers.small_ink_set import ALL_KINDS, ink
 
+pytestmark = pytest.mark.slow
+
 
 def test_evaluating_lines_prints_the_figures_and_writes_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -20,6 +20,8 @@ from inkstream.service.cli.offline import Reader, read_into
 from tests.helpers.command_line import one_line
 from tools.pages import EXAMPLES, encoded, page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def scans(tmp_path: Path) -> Path:

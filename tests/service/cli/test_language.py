@@ -14,6 +14,7 @@ from tests.helpers.small_ink_set import ALL_KINDS, ink
 HELLO = EXAMPLES / "hello.png"
 
 
+@pytest.mark.slow
 def test_a_language_is_trained_and_read_with(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("hello, world!\n")
     out = tmp_path / "mine.ngrams"
@@ -38,6 +39,7 @@ def test_a_language_is_trained_and_read_with(tmp_path: Path) -> None:
         (("--model", "lines", "--language", str(HELLO)), "is no language model of ours"),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_read_with_is_one_line(options: tuple[str, ...], words: str) -> None:
     done = run_here("recognize", HELLO, *options)
     assert done.returncode == 1
@@ -53,12 +55,14 @@ def test_the_mark_that_windows_begins_a_list_with_is_no_letter(
     assert capsys.readouterr().out.split("  ")[1].strip() == "hello, world!"
 
 
+@pytest.mark.slow
 def test_training_with_nothing_is_one_line(tmp_path: Path) -> None:
     done = run_here("train", "language", "--no-english", "--out", tmp_path / "x")
     assert done.returncode == 1
     assert "no text" in one_line(done.stderr)
 
 
+@pytest.mark.slow
 def test_evaluating_prints_both_ways_of_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

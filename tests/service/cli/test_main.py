@@ -21,6 +21,8 @@ from inkstream.model.decoding.ngrams import load
 from inkstream.service.cli import main as cli
 from tests.helpers.command_line import DIGITS, EXAMPLES, INKSTREAM, ROOT, inkstream, one_line
 
+pytestmark = pytest.mark.slow
+
 COMMANDS: Final = tuple(cli.COMMANDS)
 LEAVES: Final = [  # every command line that has a help of its own
     *(["serve"], ["recognize"], ["stream"], ["models"], ["bench"], ["train"], ["evaluate"]),

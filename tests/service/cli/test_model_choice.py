@@ -82,6 +82,7 @@ def test_characters_leave_the_choice_to_the_file(
     assert (len(text) > 1) == (image is HELLO)
 
 
+@pytest.mark.slow
 def test_a_folder_of_both_goes_into_one_file(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     assert cli.run(["recognize", str(SEVEN), str(HELLO), "--jsonl", str(out)]) == 0

@@ -9,6 +9,8 @@ import pytest
 from inkstream.model.recognizer import load
 from tests.helpers.command_line import one_line, run_here
 
+pytestmark = pytest.mark.slow
+
 Stroke = list[tuple[float, float]]
 WAVE: Stroke = [(float(x), 80 + 70 * float(np.sin(x / 30))) for x in range(30, 900, 9)]
 BAR: Stroke = [(950, 10), (960, 150)]

@@ -28,6 +28,8 @@ from tests.helpers.command_line import (
 )
 from tests.helpers.running_server import Running, server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:

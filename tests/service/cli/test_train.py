@@ -11,6 +11,8 @@ from inkstream.service.cli.main import cli
 from tests.helpers import builders
 from tests.helpers.command_line import inkstream, one_line, run_here
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:

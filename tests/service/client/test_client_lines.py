@@ -249,6 +249,7 @@ async def test_an_error_about_an_earlier_call_is_not_raised_later(running: Runni
 # The command line
 
 
+@pytest.mark.slow
 def test_stream_writes_columns_and_events_where_no_terminal_reads(
     running: Running, picture: Path, reader: Recognizer
 ) -> None:
@@ -263,6 +264,7 @@ def test_stream_writes_columns_and_events_where_no_terminal_reads(
     assert kinds.count("word") == len(answer.words)
 
 
+@pytest.mark.slow
 def test_stream_sends_ink_and_writes_its_columns_and_events(
     running: Running, tmp_path: Path, reader: Recognizer
 ) -> None:
@@ -282,6 +284,7 @@ def test_stream_sends_ink_and_writes_its_columns_and_events(
     assert "letter" in kinds
 
 
+@pytest.mark.slow
 def test_stream_draws_ink_in_a_terminal(running: Running, tmp_path: Path) -> None:
     ink = tmp_path / "a.jsonl"
     ink.write_text(json.dumps({"strokes": [WAVE, DOT], "height": 160}))
@@ -291,6 +294,7 @@ def test_stream_draws_ink_in_a_terminal(running: Running, tmp_path: Path) -> Non
         assert process.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_stream_reads_ink_with_a_classifier_too(running: Running, tmp_path: Path) -> None:
     ink = tmp_path / "a.inkml"
     ink.write_text("<ink><trace>5 0, 0 50, 9 90</trace></ink>")
@@ -307,6 +311,7 @@ def test_stream_reads_ink_with_a_classifier_too(running: Running, tmp_path: Path
         ('{"strokes": [[]]}', "a.jsonl:1: there is no ink: no stroke has a point"),
     ],
 )
+@pytest.mark.slow
 def test_stream_names_the_ink_that_it_cannot_read(
     running: Running, tmp_path: Path, content: str, says: str
 ) -> None:
@@ -317,6 +322,7 @@ def test_stream_names_the_ink_that_it_cannot_read(
     assert says in one_line(done.stderr)
 
 
+@pytest.mark.slow
 def test_stream_draws_a_line_in_a_terminal(running: Running, picture: Path) -> None:
     args = ["stream", picture, "--url", running.url, "--model", "tiny_lines", "--pace", 0]
     with terminal(*args) as (process, end):
@@ -326,6 +332,7 @@ def test_stream_draws_a_line_in_a_terminal(running: Running, picture: Path) -> N
     assert text.index(HIDE_CURSOR) < text.index(SHOW_CURSOR)
 
 
+@pytest.mark.slow
 def test_recognize_reads_the_pictures_of_lines(line_weights: Path, picture: Path) -> None:
     model = str(line_weights / "tiny_lines.onnx")
     answer = load(model).recognize(picture)

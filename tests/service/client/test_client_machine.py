@@ -9,6 +9,7 @@ from collections import deque
 from typing import Any, cast
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -29,6 +30,8 @@ from inkstream.service.client.conversation import Conversation, Result
 from inkstream.service.protocol.server_messages import Result as SaidResult
 from inkstream.service.protocol.server_messages import ServerMessage, encode
 from tests.helpers.single_session import LIMITS, Lone, alone
+
+pytestmark = pytest.mark.slow
 
 POOL = np.random.default_rng(1).integers(0, 256, (80, 28), np.uint8)
 MOST = 300  # columns of one send

@@ -23,6 +23,8 @@ from tests.helpers.engine_sessions import LINE_POISON, POISON, Guest, Net, Tally
 from tests.helpers.engine_sessions import running as running_engine
 from tests.helpers.single_session import Lone, message
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-4
 LIMITS = single_session.LIMITS.model_copy(update={"max_control_per_s": 10_000})  # no clock here
 POOLS = {  # columns of each height, no poison among them

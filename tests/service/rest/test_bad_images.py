@@ -326,6 +326,7 @@ HEAVY: Final[dict[str, Callable[[], bytes]]] = {
 }
 
 
+@pytest.mark.slow
 def test_no_image_takes_more_than_100_mb(tmp_path: Path) -> None:
     with serving_process(tmp_path) as (process, url), httpx.Client(base_url=url) as client:
         client.post("/v1/recognize", content=WHOLE)
@@ -342,6 +343,7 @@ def test_no_image_takes_more_than_100_mb(tmp_path: Path) -> None:
             assert growth < MAX_GROWTH_BYTES, (name, growth)
 
 
+@pytest.mark.slow
 def test_many_large_images_at_once_are_decoded_a_few_at_a_time(tmp_path: Path) -> None:
     data = HEAVY["16 megapixels of colour"]()
     with serving_process(tmp_path) as (process, url), ThreadPoolExecutor() as pool:

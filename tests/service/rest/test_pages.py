@@ -22,6 +22,8 @@ from tests.helpers.http import client_of, error
 from tests.helpers.running_server import Running, server
 from tools.pages import encoded, page, textured
 
+pytestmark = pytest.mark.slow
+
 PAGE = "/v1/recognize?model=tiny_lines&page=true"
 COLUMNS = "/v1/columns?model=tiny_lines&page=true"
 

@@ -103,6 +103,7 @@ def frames_of(message: Any, mask: bytes) -> list[bytes]:
 
 
 @given(sent=st.lists(messages, max_size=8), data=st.data())
+@pytest.mark.slow
 async def test_however_frames_are_cut_into_chunks_the_messages_are_the_same(
     sent: list[Any], data: st.DataObject
 ) -> None:
@@ -178,6 +179,7 @@ def test_nothing_else_is_a_short_message(data: bytes) -> None:
 
 
 @given(lengths=st.lists(st.sampled_from([0, 5, 125, 126, 400, 65_535, 65_536]), max_size=5))
+@pytest.mark.slow
 def test_the_next_frame_is_known_wherever_its_header_came_whole(lengths: list[int]) -> None:
     wire = [frame(bytes(length), BINARY, b"abcd") for length in lengths]
     assert next_frame(b"".join(wire), 0) == 0

@@ -22,6 +22,8 @@ from inkstream.service.settings import Settings
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.single_session import INK, message
 
+pytestmark = pytest.mark.slow
+
 INKSTREAM = [sys.executable, "-c", "from inkstream.service.cli.main import main; main()"]
 
 

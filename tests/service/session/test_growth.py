@@ -4,12 +4,14 @@ import sys
 from typing import Any
 
 import numpy as np
+import pytest
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.session.rewind import SNAPSHOT_SPACING
 from tests.helpers.single_session import LIMITS, LINE_BLANK, LINE_INK, Lone, line, message, results
 
 
+@pytest.mark.slow
 def test_an_open_stream_of_many_lines_does_not_grow(line_net: Runtime) -> None:
     lone = Lone(line_net)
     lone.ask(message("configure", line_end_columns=3, every="message"))

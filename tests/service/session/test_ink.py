@@ -168,6 +168,7 @@ STROKES = st.lists(
     run=st.integers(1, 64),
     steps=st.integers(0, 6),
 )
+@pytest.mark.slow
 def test_strokes_in_any_order_and_at_any_pace_are_read_as_if_written_at_once(
     line_net: Runtime, strokes: list[Stroke], wipes: dict[int, float], run: int, steps: int
 ) -> None:

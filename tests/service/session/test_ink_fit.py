@@ -225,6 +225,7 @@ STROKES = st.lists(
 @given(strokes=st.lists(STROKES, min_size=1, max_size=5), asked=st.sets(st.integers(0, 4)))
 @example([[(0, 0), (35, 35)]], {0})  # as wide as high, to the last bit
 @example([[(0, -8), (0, 120)]], {0})  # as far beyond the rows as may be
+@pytest.mark.slow
 def test_the_frame_is_that_of_the_ink_whenever_it_was_asked_for(
     line_net: Runtime, strokes: list[Stroke], asked: set[int]
 ) -> None:

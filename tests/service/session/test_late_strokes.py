@@ -208,6 +208,7 @@ STROKES = st.lists(st.lists(POINTS, min_size=1, max_size=6), min_size=1, max_siz
 
 
 @given(strokes=STROKES, extra=STROKES, data=st.data())
+@pytest.mark.slow
 def test_strokes_in_any_order_and_any_pieces_end_in_the_same_columns_text_and_events(
     line_net: Runtime, strokes: list[Stroke], extra: list[Stroke], data: st.DataObject
 ) -> None:

@@ -84,6 +84,7 @@ def test_the_text_is_what_the_events_spell(line_net: Runtime) -> None:
 
 
 @given(cuts=st.lists(st.integers(1, 149)), run=st.integers(1, 64))
+@pytest.mark.slow
 def test_pieces_of_any_length_say_what_the_whole_says(
     line_net: Runtime, cuts: list[int], run: int
 ) -> None:

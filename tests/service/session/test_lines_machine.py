@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
@@ -25,6 +26,8 @@ from tests.helpers.session_machine import (
     spelt,
 )
 from tests.helpers.single_session import LANGUAGES, LIMITS
+
+pytestmark = pytest.mark.slow
 
 
 @dataclass

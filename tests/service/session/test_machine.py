@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from tests.helpers.session_machine import (
     run,
 )
 from tests.helpers.single_session import LIMITS
+
+pytestmark = pytest.mark.slow
 
 BAD = (b"", b"x" * 27, "", "[]", '{"type":"sing"}', '{"type":"columns","columns":[[300]]}')
 

@@ -98,6 +98,7 @@ def test_null_and_nothing_take_it_back(
 @given(
     column=st.integers(20, 120), piece=st.integers(1, 40), own=st.integers(0, len(HINTED) - 1)
 )  # fmt: skip
+@pytest.mark.slow
 def test_after_a_rewind_a_line_goes_on_as_if_nothing_else_had_come(
     tiny_lines: Checkpoint, column: int, piece: int, own: int
 ) -> None:

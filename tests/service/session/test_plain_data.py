@@ -18,6 +18,8 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.session import SessionModel
 from tests.helpers.single_session import LANGUAGES, LINE_BLANK, LINE_INK, Lone, line, message
 
+pytestmark = pytest.mark.slow
+
 PLAIN = (bool, int, float, str, bytes, bytearray, type(None), range, np.ndarray, Enum)
 HINTS = {"language_model": "little", "words": ["cab"], "pattern": "[abc. ]*", "characters": "abc "}
 

@@ -16,6 +16,8 @@ from inkstream.service.protocol.server_messages import SERVER
 from tests.helpers.command_line import INKSTREAM, ROOT
 from tests.helpers.running_server import server
 
+pytestmark = pytest.mark.slow
+
 CLIENT = ROOT / "service" / "web" / "client"
 PAD = ROOT / "service" / "web" / "pad"
 DOCS = ROOT / "service" / "web" / "docs"

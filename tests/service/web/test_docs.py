@@ -12,6 +12,8 @@ from inkstream.service.web.pages import WEB
 from tests.helpers.pad_page import CHROMIUM
 from tests.helpers.running_server import Running
 
+pytestmark = pytest.mark.slow
+
 SWAGGER_UI = WEB / "docs" / "swagger-ui"
 
 

@@ -121,6 +121,7 @@ def test_a_word_that_is_torn_apart_is_left_out() -> None:
 # Kinds
 
 
+@pytest.mark.slow
 def test_kinds_come_as_often_as_the_recipe_says() -> None:
     counts = Counter(made.kind for made in drawn(2000))
     shares = {"spelt": 0.4, "words": 0.3, "numbers": 0.1, "random": 0.2}
@@ -190,6 +191,7 @@ def test_numbers_have_no_letters() -> None:
     assert {*"".join(labels)} >= {*string.digits, *"/$.,:-%"}
 
 
+@pytest.mark.slow
 def test_random_texts_show_all_characters_that_a_writer_has_alike() -> None:
     counts = Counter("".join(m.label for m in drawn(1500, "random") if m.writer == LETTERS))
     spaces = counts.pop(" ")

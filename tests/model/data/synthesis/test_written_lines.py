@@ -131,6 +131,7 @@ def test_kinds_for_which_no_writer_has_enough_are_left_out_beside_others() -> No
     assert {made.kind for made in drawn(20, maker=maker)} == {"words"}
 
 
+@pytest.mark.slow
 def test_a_line_is_made_up_in_less_time_than_it_is_drawn_in() -> None:
     made, random = drawn(300, "words"), np.random.default_rng(0)
     drawn_s = least_s(lambda: [columns_of(one, random) for one in made])

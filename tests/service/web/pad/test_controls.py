@@ -11,7 +11,7 @@ from tests.helpers.command_line import ROOT
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.helpers.running_server import server
 
-pytestmark = pytest.mark.needs(CHROMIUM)
+pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
 
 def test_escape_closes_the_popover_and_keeps_the_line(pad: Pad) -> None:

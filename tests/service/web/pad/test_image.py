@@ -12,7 +12,7 @@ from tests.helpers.command_line import EXAMPLES
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.helpers.running_server import Running
 
-pytestmark = pytest.mark.needs(CHROMIUM)
+pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
 LINE = EXAMPLES / "hello.png"
 DIGIT = EXAMPLES / "7.png"

@@ -15,7 +15,7 @@ from tests.helpers.running_server import Running, server
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 
-pytestmark = pytest.mark.needs(CHROMIUM)
+pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
 
 def test_the_page_shows_the_text_that_the_python_client_gets(running: Running, pad: Pad) -> None:

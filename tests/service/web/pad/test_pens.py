@@ -11,7 +11,7 @@ from tests.helpers.command_line import EXAMPLES
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.helpers.running_server import Running, server
 
-pytestmark = pytest.mark.needs(CHROMIUM)
+pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
 # A network that delays each message by 300 ms.
 SLOW = """window.WebSocket = class extends WebSocket {

@@ -4,10 +4,13 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser
 
 from tests.helpers.running_server import server
 from tools.figures import ROOT
+
+pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text()
 README_ADDRESS = "127.0.0.1:8000"
