@@ -55,7 +55,8 @@ def export(path: Path, weights: Weights, metadata: Metadata) -> None:
         OSError: the file cannot be written.
     """
     _check_weights(weights, metadata.config)
-    model = build_graph(metadata.config, weights, metadata.temperatures)
+    build = _transcriber if metadata.config.kind == "transcriber" else _classifier
+    model = build(Graph(metadata.config, weights), metadata.temperatures)
     model.metadata_props.add(key=METADATA_KEY, value=metadata.to_json())
     write_whole(path, sealed(model.SerializeToString(deterministic=True)))
 
@@ -220,20 +221,6 @@ class Graph:
         )
         onnx.checker.check_model(model)
         return model
-
-
-def build_graph(
-    config: ModelConfig, weights: Weights, temperatures: Sequence[float]
-) -> onnx.ModelProto:
-    """Return the ONNX graph of a net; its metadata are not in it yet.
-
-    Args:
-        config: the dimensions.
-        weights: the net's `state_dict()`.
-        temperatures: see `Metadata.temperatures`.
-    """
-    build = _transcriber if config.kind == "transcriber" else _classifier
-    return build(Graph(config, weights), temperatures)
 
 
 def _classifier(graph: Graph, temperatures: Sequence[float]) -> onnx.ModelProto:

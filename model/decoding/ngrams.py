@@ -10,7 +10,7 @@ one array, level by level, the children of a node side by side; it is mapped int
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -123,17 +123,15 @@ class Language:
 
     def log_p(self, text: str, node: int = ROOT) -> float:
         """Return a text's log-probability after `node`; minus infinity with unknown characters."""
-        return sum(self._each(text, node))
-
-    def _each(self, text: str, node: int) -> Iterator[float]:
+        total = 0.0
         for character in text:
             index = self._index.get(character)
             if index is None:
-                yield -np.inf
-                return
+                return -np.inf
             log_p, following = self.rows(node)
-            yield float(log_p[index])
+            total += float(log_p[index])
             node = int(following[index])
+        return total
 
 
 def _check(nodes: NDArray[Any], n_characters: int) -> None:
@@ -169,30 +167,26 @@ MOST_LANGUAGES: Final = 8  # whose rows are kept
 LONGEST_BEFORE: Final = 64  # characters before a text that are looked at: more than any n-gram has
 
 
-class LanguageRows:
-    """A language's log-probabilities of a net's labels, kept for all lines that follow it."""
+@lru_cache(MOST_LANGUAGES)
+def _label_rows(
+    language: Language, labels: tuple[str, ...]
+) -> Callable[[int], tuple[Row, Following]]:
+    """Return what maps a node to the weights of labels [K] there and the nodes [K] behind them.
 
-    def __init__(self, language: Language, labels: tuple[str, ...]) -> None:
-        self._language = language
-        places = {character: i for i, character in enumerate(language.about.characters)}
-        self._places = np.array([places.get(label, -1) for label in labels])  # [K]
-        self._known = self._places >= 0
-        self.space = labels.index(SPACE) if SPACE in labels else None
-        self.at = lru_cache(MOST_ROWS)(self._at)
+    All lines that follow the language share the rows that it keeps.
+    """
+    places = {character: i for i, character in enumerate(language.about.characters)}
+    own = np.array([places.get(label, -1) for label in labels])  # [K]
+    known = own >= 0
 
-    def behind(self, text: str) -> int:
-        """Return the node of the language's trie at which a new word begins behind a text."""
-        return self._language.after(SPACE + text[-LONGEST_BEFORE:] + SPACE * bool(text))
-
-    def _at(self, node: int) -> tuple[Row, NDArray[np.int64]]:
-        """Return what is added to each label's log-probability [K], and the nodes behind them."""
-        log_p, following = self._language.rows(node)
-        log_p = np.where(self._known, np.maximum(log_p[self._places], LEAST), LEAST)
-        nodes = np.where(self._known, following[self._places], ROOT)
+    @lru_cache(MOST_ROWS)
+    def at(node: int) -> tuple[Row, Following]:
+        log_p, following = language.rows(node)
+        log_p = np.where(known, np.maximum(log_p[own], LEAST), LEAST)
+        nodes = np.where(known, following[own], ROOT)
         return (WEIGHT * log_p + BONUS).astype(np.float32), nodes
 
-
-rows_of = lru_cache(MOST_LANGUAGES)(LanguageRows)
+    return at
 
 
 class LanguageGuide:
@@ -202,7 +196,9 @@ class LanguageGuide:
 
     def __init__(self, language: Language, labels: tuple[str, ...], context: str = "") -> None:
         """Follow a language; `context` is the text before a line."""
-        self._rows = rows_of(language, labels)
+        self._language = language
+        self._at = _label_rows(language, labels)
+        self._space = labels.index(SPACE)
         self._context = context
 
     def can_be(self, allowed: Row) -> bool:
@@ -211,17 +207,17 @@ class LanguageGuide:
 
     def begin(self, text: str) -> int:
         """Return the node behind a text and a space."""
-        return self._rows.behind(f"{self._context} {text}".strip())
+        before = f"{self._context} {text}".strip()
+        return self._language.after(SPACE + before[-LONGEST_BEFORE:] + SPACE * bool(before))
 
     def row(self, state: int) -> Row:
         """Return what is added to each label's log-probability."""
-        return self._rows.at(state)[0]
+        return self._at(state)[0]
 
     def follow(self, state: int, label: int) -> int:
         """Return the node behind a label."""
-        return int(self._rows.at(state)[1][label])
+        return int(self._at(state)[1][label])
 
     def end(self, state: int) -> float:
         """Return what is added where a word ends."""
-        space = self._rows.space
-        return 0.0 if space is None else float(self.row(state)[space]) - BONUS
+        return float(self.row(state)[self._space]) - BONUS

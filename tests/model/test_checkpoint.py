@@ -70,20 +70,20 @@ def test_reading_imports_neither_torch_nor_onnx(tiny: Checkpoint) -> None:
 # Files that are wrong
 
 
-def test_a_text_is_named_as_no_checkpoint(tmp_path: Path) -> None:
+def test_a_text_file_is_refused_as_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_text("These are not the weights you are looking for. " * 20)
     with pytest.raises(CheckpointError, match=r"net\.onnx: not an inkstream.*b'These are not th'"):
         checkpoints.read(path)
 
 
-def test_an_empty_file_is_named_as_no_checkpoint(tmp_path: Path) -> None:
+def test_an_empty_file_is_refused_as_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").touch()
     with pytest.raises(CheckpointError, match="not an inkstream checkpoint, it starts with b''"):
         checkpoints.read(tmp_path / "net.onnx")
 
 
-def test_a_foreign_onnx_model_is_named_as_no_checkpoint(tmp_path: Path) -> None:
+def test_a_foreign_onnx_model_is_refused_as_no_checkpoint(tmp_path: Path) -> None:
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [value], [])
     onnx.save(helper.make_model(graph, producer_name="pytorch"), tmp_path / "net.onnx")
@@ -116,7 +116,7 @@ def test_any_flipped_bit_is_found(tiny: Checkpoint, tmp_path: Path, data: st.Dat
 
 
 @pytest.mark.parametrize(("name", "readable"), [("format", 1), ("opset", 18)])
-def test_a_file_of_another_version_says_both(
+def test_the_error_for_a_file_of_another_version_names_both_versions(
     tiny: Checkpoint, tmp_path: Path, name: str, readable: int
 ) -> None:
     path = relabelled(tiny, tmp_path / "net.onnx", f'"{name}": {readable}', f'"{name}": 99')

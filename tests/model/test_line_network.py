@@ -62,7 +62,7 @@ def by_torch(of: ModelConfig, columns: NDArray[np.uint8]) -> NDArray[np.float32]
     return shown.numpy()
 
 
-def test_the_served_graph_says_what_the_trained_net_says(runtime: Runtime) -> None:
+def test_the_served_graph_gives_the_scores_of_the_torch_net(runtime: Runtime) -> None:
     columns = drawn(60, seed=1)
     scores, _ = runtime.run(columns[:, None], runtime.initial_state(1))
     assert np.abs(scores[:, 0] - by_torch(runtime.config, columns)).max() < 1e-5
@@ -96,7 +96,7 @@ def test_torch_in_pieces_torch_at_once_and_the_served_graph_column_by_column_agr
 
 @settings(max_examples=30, deadline=None)
 @given(cuts=st.lists(st.integers(1, 7), min_size=1, max_size=12), seed=st.integers(0, 99))
-def test_pieces_of_any_length_give_what_the_whole_gives(
+def test_portions_of_any_length_give_the_scores_of_the_whole_line(
     runtime: Runtime, cuts: list[int], seed: int
 ) -> None:
     columns = drawn(sum(cuts), seed)
@@ -111,7 +111,7 @@ def test_pieces_of_any_length_give_what_the_whole_gives(
 
 @settings(max_examples=30, deadline=None)
 @given(lengths=st.lists(st.integers(1, 9), min_size=2, max_size=6), seed=st.integers(0, 99))
-def test_streams_that_wait_and_streams_that_do_not_share_a_run(
+def test_streams_with_and_without_a_waiting_column_share_a_run(
     runtime: Runtime, lengths: list[int], seed: int
 ) -> None:
     heads = [drawn(length, seed + i) for i, length in enumerate(lengths)]
@@ -145,7 +145,7 @@ def test_a_bidirectional_net_knows_the_future_and_a_causal_one_does_not() -> Non
         assert same is not bidirectional
 
 
-def test_nothing_is_dropped_out_but_in_training() -> None:
+def test_dropout_is_active_in_training_alone() -> None:
     net = LineLSTM(builders.line_config(), dropout=0.5)
     columns = torch.from_numpy(drawn(40, seed=1) / np.float32(255))[None]
     with torch.no_grad():
@@ -155,7 +155,7 @@ def test_nothing_is_dropped_out_but_in_training() -> None:
         assert torch.equal(net.eval()(columns, rng=random)[0], whole)
 
 
-def test_a_fresh_stream_says_blank(runtime: Runtime) -> None:
+def test_the_first_column_of_a_stream_is_answered_by_the_blank(runtime: Runtime) -> None:
     scores, _ = runtime.run(drawn(1, 0)[:, None], runtime.initial_state(1))
     assert scores[0, 0, 0] == 0
     assert (scores[0, 0, 1:] == NEVER).all()

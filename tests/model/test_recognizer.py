@@ -56,7 +56,7 @@ def test_a_path_bytes_an_image_and_an_array_are_the_same_image(recognizer: Recog
         assert np.array_equal(answer, answers[0])
 
 
-def test_what_is_no_image_is_an_error(recognizer: Recognizer) -> None:
+def test_a_file_that_is_no_image_is_refused(recognizer: Recognizer) -> None:
     with pytest.raises(ImageError, match="not an image"):
         recognizer.recognize(b"a seven")
 
@@ -141,7 +141,7 @@ def test_a_saved_state_goes_on(recognizer: Recognizer, tmp_path: Path) -> None:
         (None, r"shape \(\)"),
     ],
 )
-def test_a_faulty_column_is_refused_and_the_stream_stands(
+def test_a_faulty_column_is_refused_and_leaves_the_stream_as_it_was(
     recognizer: Recognizer, column: object, said: str
 ) -> None:
     stream = recognizer.stream()
@@ -193,7 +193,7 @@ def test_the_image_of_a_line_gives_text_letters_and_words(
     np.testing.assert_allclose(answer.curve.sum(1), 1, atol=1e-5)
 
 
-def test_a_stream_decides_what_the_image_gives(
+def test_a_stream_decides_the_letters_that_the_image_gives(
     transcriber: Recognizer, line: NDArray[np.uint8]
 ) -> None:
     answer = transcriber.recognize(line)

@@ -25,9 +25,7 @@ def test_a_line_is_read_with_the_shipped_language(reader: Recognizer) -> None:
     assert [word.text for word in read.words] == ["hello,", "world!"]
 
 
-def test_a_stream_says_column_by_column_what_the_whole_says(
-    reader: Recognizer, tmp_path: Path
-) -> None:
+def test_a_stream_gives_the_events_of_the_whole_line(reader: Recognizer, tmp_path: Path) -> None:
     columns = line_columns(HELLO, reader.column_height)
     whole = reader.read(columns)
     stream = reader.stream(columns[:70])
@@ -40,7 +38,7 @@ def test_a_stream_says_column_by_column_what_the_whole_says(
     assert [event for event in events if hasattr(event, "char")] == list(whole.letters)
 
 
-def test_a_state_of_another_way_of_reading_is_refused(reader: Recognizer) -> None:
+def test_a_state_of_another_decoder_is_refused(reader: Recognizer) -> None:
     columns = line_columns(HELLO, reader.column_height)
     lines = load("lines")
     plain, guided = lines.stream(columns[:70]), reader.stream(columns[:70])
@@ -59,13 +57,13 @@ def test_parameters_that_exclude_each_other_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["words", "lexicon"])
-def test_a_word_in_place_of_a_list_of_words_is_not_taken_for_its_letters(name: str) -> None:
+def test_a_text_in_place_of_a_list_of_words_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=f"{name} is 'Zschage', expected a list of words"):
         load("lines", **dict[str, Any]({name: "Zschage"}))
 
 
 @pytest.mark.parametrize("pattern", ["[0-9]+", "[0-9]+[a-z]+", "[a-z]+[A-Z]"])
-def test_a_pattern_that_no_text_of_the_lexicon_fulfils_is_refused(pattern: str) -> None:
+def test_a_pattern_that_no_text_of_the_lexicon_matches_is_refused(pattern: str) -> None:
     with pytest.raises(InputError, match="no text of the pattern is made of words of the lexicon"):
         load("lines", lexicon=["hello"], pattern=pattern)
     assert load("lines", lexicon=["hello"], pattern="[0-9]*[a-z]+")
@@ -93,7 +91,7 @@ def test_a_flush_between_two_letters_makes_no_space_and_takes_none_away(
 # Characters
 
 
-def test_only_what_the_characters_spell_is_answered_by_the_whole_and_by_streams() -> None:
+def test_images_and_streams_answer_with_allowed_characters_alone() -> None:
     capitals = load("lines", characters="HELOWRD ")
     columns = line_columns(HELLO, capitals.column_height)
     whole, stream = capitals.read(columns), capitals.stream(columns)
@@ -107,12 +105,12 @@ def test_only_what_the_characters_spell_is_answered_by_the_whole_and_by_streams(
     assert stream.text == whole.text
 
 
-def test_a_digit_is_one_of_the_characters_too() -> None:
+def test_characters_restrict_a_classifier_too() -> None:
     few = load("digits", characters="13")
     assert few.recognize(HELLO.parent / "7.png").label in ("1", "3")
 
 
-def test_characters_go_together_with_hints() -> None:
+def test_characters_apply_together_with_hints() -> None:
     read = load("lines", characters="helowrd ,", language="english", pattern="[a-z, !]+")
     text = read.recognize(HELLO).text
     assert text.startswith("hel")

@@ -150,7 +150,7 @@ def test_a_column_changes_no_score_before_it(runtime: Runtime, changed: int, see
     assert not np.array_equal(before[changed], after[changed])
 
 
-def test_streams_of_one_batch_do_not_hear_each_other(runtime: Runtime) -> None:
+def test_streams_of_one_batch_do_not_affect_each_other(runtime: Runtime) -> None:
     columns = batch(7, 5)
     together, after = runtime.run(columns, runtime.initial_state(5))
     for stream in range(5):

@@ -12,7 +12,7 @@ from inkstream.model.errors import InputError
 STATE = State(np.linspace(-1, 1, 7, dtype=np.float32), 12, "a1b2", {"letters": 3, "_odds": [0.5]})
 
 
-def test_what_was_saved_comes_back(tmp_path: Path) -> None:
+def test_a_saved_state_comes_back(tmp_path: Path) -> None:
     STATE.save(tmp_path / "state")
     state = State.load(tmp_path / "state")
     assert (state.columns, state.model, state.decoder) == (12, "a1b2", STATE.decoder)
@@ -22,13 +22,13 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickled", b"inkstream state 2\n{}\n"])
-def test_what_is_no_state_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_state_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state").write_bytes(content)
     with pytest.raises(InputError, match=r"no saved state: it starts with .* expected b'inkstream"):
         State.load(tmp_path / "state")
 
 
-def test_a_state_is_refused_when_any_byte_is_another_one_or_lost(tmp_path: Path) -> None:
+def test_a_state_with_a_changed_or_missing_byte_is_refused(tmp_path: Path) -> None:
     STATE.save(tmp_path / "state")
     content = (tmp_path / "state").read_bytes()
     for at in range(len(content)):
@@ -52,7 +52,7 @@ def test_a_state_is_refused_when_any_byte_is_another_one_or_lost(tmp_path: Path)
         b"[" * 100_000,
     ],
 )
-def test_a_state_that_somebody_else_wrote_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_state_with_wrong_contents_is_refused(tmp_path: Path, content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest().encode()
     (tmp_path / "state").write_bytes(b"inkstream state 3\n" + digest + b"\n" + content)
     with pytest.raises(InputError, match="damaged state"):

@@ -178,7 +178,7 @@ def test_only_nets_that_read_lines_with_spaces_follow_a_language() -> None:
         with pytest.raises(InputError, match="hold the space"):
             guide_of(hints, ("a", "b"))
     with pytest.raises(InputError, match="hold the space"):
-        BeamDecoder("ab", 4, LanguageGuide(LANGUAGE, ("a", "b")))
+        BeamDecoder("ab", 4, LanguageGuide(LANGUAGE, (" ", "a", "b")))
 
 
 def test_a_word_tells_what_the_beam_gave_up_for_it() -> None:

@@ -43,7 +43,7 @@ def test_only_allowed_labels_are_answered() -> None:
     assert decoder.label == "a"
 
 
-def test_allowed_labels_share_all_probability_even_where_they_had_almost_none() -> None:
+def test_allowed_labels_sum_to_1_even_if_they_were_nearly_impossible() -> None:
     decoder = ClassifierDecoder(ABC)
     decoder.allowed = allowed_labels(ABC, "bc")
     given = np.array([[0, -200, -201]], np.float32)
@@ -74,7 +74,7 @@ def test_characters_that_leave_nothing_are_refused(characters: str, said: str) -
         allowed_labels(["ab", "c"], characters)
 
 
-def test_a_copy_goes_its_own_way() -> None:
+def test_a_copy_is_independent() -> None:
     decoder = ClassifierDecoder(ABC)
     decoder.step(scores([0.2, 0.5, 0.3]), COLUMNS)
     fork = decoder.copy()

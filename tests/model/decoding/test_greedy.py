@@ -23,7 +23,7 @@ from tests.helpers.scores import (
 # Letters
 
 
-def test_a_run_of_one_symbol_is_one_letter_and_blanks_tell_letters_apart() -> None:
+def test_a_run_of_one_symbol_is_one_letter_and_blanks_separate_letters() -> None:
     reader = decoder()
     assert texts(read(reader, line("-aab-bb-"))) == ["a", "b", "b"]
     assert reader.text == "abb"
@@ -39,7 +39,7 @@ def test_a_certain_letter_is_given_at_its_first_step_an_uncertain_one_when_its_r
     assert uncertain.confidence == pytest.approx(2 / 3, abs=0.01)
 
 
-def test_what_is_not_decided_is_in_the_text_alone() -> None:
+def test_an_undecided_letter_is_in_the_text_and_is_no_event() -> None:
     reader = decoder()
     decoded = reader.step(line("-a-bb", "   cc"), ink(10))
     assert texts(decoded.events) == ["a"]
@@ -57,7 +57,7 @@ def faint(steps: str, decoded: dict[int, str], probability: float = 0.3) -> Scor
     return scores
 
 
-def test_a_symbol_that_the_blank_outdoes_at_each_step_but_not_at_all_of_them_is_said() -> None:
+def test_a_symbol_whose_summed_odds_against_the_blank_are_enough_is_a_letter() -> None:
     assert read(decoder(), faint("---" * 3, {1: "b", 5: "a"})) == []
     reader = decoder()
     said = read(reader, faint("-" * 8, {1: "b", 2: "b", 5: "a", 6: "a"}))
@@ -66,7 +66,7 @@ def test_a_symbol_that_the_blank_outdoes_at_each_step_but_not_at_all_of_them_is_
     assert all(event.confidence > 0.99 for event in said)
 
 
-def test_odds_are_between_symbols_a_new_one_begins_anew() -> None:
+def test_summed_odds_are_reset_by_a_new_symbol() -> None:
     assert texts(read(decoder(), faint("--c--", {1: "b", 3: "b"}))) == ["c"]
     reader = decoder()
     read(reader, faint("--", {1: "b"}))
@@ -74,12 +74,12 @@ def test_odds_are_between_symbols_a_new_one_begins_anew() -> None:
     assert read(reader, faint("---", {1: "b"})[1:]) == []
 
 
-def test_what_lingers_of_the_newest_symbol_is_no_other_letter() -> None:
+def test_odds_of_the_newest_symbol_are_not_summed() -> None:
     lingering = {1: "a", 2: "a", 3: "a", 5: "a"}
     assert texts(read(decoder(), faint("a-----", lingering, 0.45))) == ["a"]
 
 
-def test_letters_name_the_characters_that_were_nearly_as_probable() -> None:
+def test_alternatives_of_a_letter_are_the_next_most_probable_characters() -> None:
     (letter,) = read(decoder(), line("-a-", " c "))
     assert isinstance(letter, Letter)
     ((other, probability),) = letter.alternatives
@@ -88,7 +88,7 @@ def test_letters_name_the_characters_that_were_nearly_as_probable() -> None:
     assert letter.confidence + probability <= 1
 
 
-def test_marks_are_neither_letters_nor_digits_and_share_their_numbers() -> None:
+def test_marks_are_neither_letters_nor_digits_and_are_counted_with_letters() -> None:
     said = read(decoder(), line("-a-.-5-"))
     assert [(letter.id, letter.is_mark) for letter in said if isinstance(letter, Letter)] == [
         (0, False),
@@ -144,7 +144,7 @@ def test_a_flush_decides_the_last_letter_and_the_word() -> None:
     assert reader.settled
 
 
-def test_what_the_net_holds_back_comes_with_the_blank_columns_of_a_flush() -> None:
+def test_letters_that_appear_in_the_blank_columns_of_a_flush_belong_to_the_line() -> None:
     reader = decoder()
     read(reader, line("-a-"))
     letter, word = flushed(reader, line("-b-")[1:5])
@@ -185,7 +185,7 @@ def test_a_line_is_settled_before_any_column_and_after_a_flush() -> None:
 # Characters
 
 
-def test_letters_that_are_not_allowed_leave_their_probability_to_those_that_are() -> None:
+def test_the_probability_of_disallowed_letters_goes_to_allowed_ones() -> None:
     reader = decoder("bc ")
     (letter,) = read(reader, line("-a-", " c "))
     assert isinstance(letter, Letter)
@@ -196,7 +196,7 @@ def test_letters_that_are_not_allowed_leave_their_probability_to_those_that_are(
     assert (shares[:, [LABELS.index(c) for c in "ad.5"]] == 0).all()
 
 
-def test_without_the_space_no_words_are_told_apart_and_gaps_are_no_letters() -> None:
+def test_without_the_space_a_line_is_one_word_and_gaps_are_no_letters() -> None:
     reader = decoder("abcd.5")
     said = read(reader, line("-a- -b-"))
     assert texts(said + flushed(reader)) == ["a", "b", "ab"]
@@ -209,7 +209,7 @@ def test_with_the_space_alone_nothing_is_read() -> None:
     assert reader.text == ""
 
 
-def test_what_is_open_obeys_the_characters_of_its_decision() -> None:
+def test_an_undecided_letter_follows_a_change_of_the_allowed_characters() -> None:
     reader = decoder()
     read(reader, line("-a", " c"))
     assert reader.text == "a"
@@ -218,7 +218,7 @@ def test_what_is_open_obeys_the_characters_of_its_decision() -> None:
     assert texts(read(reader, line("-"))) == ["c"]
 
 
-def test_what_is_decided_stays_whatever_is_allowed_afterwards() -> None:
+def test_decided_letters_outlast_a_change_of_the_allowed_characters() -> None:
     reader = decoder()
     read(reader, line("-a-"))
     reader.allowed = allowed_labels(LABELS, "c")
@@ -249,7 +249,7 @@ def behind_a_flush(before: str, blank: str, characters: str | None = None) -> Gr
     [("", "", "abc"), ("  ", "  ", "abc"), ("    ", "", "abc"), ("", "    ", "abc"),
      ("    ", "  ", "a bc"), ("", "      ", "a bc"), (" " * 80, "", "a bc")],
 )  # fmt: skip
-def test_a_space_behind_a_flush_is_one_where_the_paper_of_the_line_makes_it(
+def test_a_space_after_a_flush_needs_blank_columns_of_the_line_itself(
     before: str, blank: str, text: str
 ) -> None:
     """Two columns more are blank, those of the step at which the net says the space."""
@@ -259,11 +259,11 @@ def test_a_space_behind_a_flush_is_one_where_the_paper_of_the_line_makes_it(
     assert reader.text == text
 
 
-def test_no_space_stands_behind_a_flush_where_none_is_allowed() -> None:
+def test_no_space_follows_a_flush_if_the_space_is_not_allowed() -> None:
     assert behind_a_flush(" " * 20, "", "abc").text == "abc"
 
 
-def test_a_space_that_the_blank_columns_of_a_flush_make_is_none() -> None:
+def test_blank_columns_of_a_flush_make_no_space() -> None:
     reader = decoder()
     read(reader, line("-a-"))
     said = flushed(reader, line("- --b-"))
@@ -271,7 +271,7 @@ def test_a_space_that_the_blank_columns_of_a_flush_make_is_none() -> None:
     assert texts(said) == ["b", "ab"]  # nor does it end the word
 
 
-def test_the_space_behind_a_flush_is_in_the_text_before_its_letter_is_decided() -> None:
+def test_the_space_after_a_flush_is_in_the_text_before_its_letter_is_decided() -> None:
     reader = decoder()
     read(reader, line("-a-----"), ink(14, "xxxx" + " " * 10))
     flushed(reader)
@@ -283,7 +283,7 @@ def test_the_space_behind_a_flush_is_in_the_text_before_its_letter_is_decided() 
 # What it knows, kept
 
 
-def test_what_a_decoder_knows_can_be_kept_as_json_at_any_column() -> None:
+def test_a_decoders_state_can_be_kept_as_json_at_any_column() -> None:
     steps, unsure = "-aab-bb-- cc-a", "    cc  a  "
     whole, going = decoder(), decoder()
     scores = line(steps, unsure)
@@ -296,7 +296,7 @@ def test_what_a_decoder_knows_can_be_kept_as_json_at_any_column() -> None:
     assert flushed(going) == flushed(whole)
 
 
-def test_what_is_no_decoder_s_knowledge_is_refused_and_changes_nothing() -> None:
+def test_a_state_that_no_decoder_wrote_is_refused_and_changes_nothing() -> None:
     reader = decoder()
     read(reader, line("-a-b"))
     before = reader.to_dict()

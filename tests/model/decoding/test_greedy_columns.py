@@ -7,14 +7,14 @@ from inkstream.model.decoding.base import Event
 from tests.helpers.scores import decoder, ink, line, read, texts
 
 
-def test_a_letter_ends_where_the_score_of_ends_says_so() -> None:
+def test_a_letter_ends_at_the_highest_end_score() -> None:
     scores = line("------a----b--", ends={5: 0.9, 10: 0.8})
     first, second = read(decoder(), scores)
     assert first.end == 2 * (5 - END_DELAY + 1)
     assert second.end == 2 * (10 - END_DELAY + 1)
 
 
-def test_without_such_a_score_a_letter_ends_where_its_symbol_begins() -> None:
+def test_without_an_end_score_a_letter_ends_where_its_symbol_begins() -> None:
     (letter,) = read(decoder(), line("------a--"))
     assert letter.end == 12
 
@@ -33,7 +33,7 @@ def test_without_a_gap_a_letter_starts_where_the_one_before_ends() -> None:
 
 
 @pytest.mark.parametrize(("tail", "start"), [("xxx", 15), ("xxxxxxx", 8)])
-def test_the_rest_of_a_letter_before_a_gap_is_not_the_next_ones_but_long_ink_is(
+def test_short_ink_before_a_gap_belongs_to_the_letter_before_and_long_ink_to_the_next(
     tail: str, start: int
 ) -> None:
     scores = line("------a-----b--", ends={5: 0.9, 11: 0.8})
@@ -42,7 +42,7 @@ def test_the_rest_of_a_letter_before_a_gap_is_not_the_next_ones_but_long_ink_is(
     assert (first.end, second.start) == (8, start)
 
 
-def test_a_word_starts_behind_the_gap_even_if_the_letter_before_ended_later() -> None:
+def test_a_word_starts_after_the_gap_even_if_the_letter_before_ended_later() -> None:
     scores = line("------a-- -----b--", ends={5: 0.9, 14: 0.8})
     columns = ink(36, blank="xxxxxxxx" + "xxxxxxx" + "      " + "xxxxxxxx")
     said = read(decoder(), scores, columns)
@@ -55,7 +55,7 @@ def test_ink_in_the_first_column_is_the_first_letters() -> None:
     assert letter.start == 0
 
 
-def test_ink_is_found_again_after_a_long_gap_whatever_the_pieces() -> None:
+def test_a_letter_starts_at_its_ink_after_a_long_gap_in_any_portions() -> None:
     gap = 400
     scores = line("--a" + "-" * gap + "b-")
     columns = ink(len(scores), "xxxx" + " " * (2 * gap - 8))

@@ -41,7 +41,7 @@ CHARACTERS = st.sampled_from([None, "ab ", "abcd", " ", "5"])
 
 
 @given(noise=noises(), cuts=st.lists(st.integers(1, 80)), characters=CHARACTERS)
-def test_pieces_of_any_length_say_what_the_whole_says(
+def test_portions_of_any_length_give_the_same_events_as_the_whole_line(
     noise: tuple[Scores, Columns], cuts: list[int], characters: str | None
 ) -> None:
     scores, columns = noise
@@ -61,7 +61,7 @@ def test_pieces_of_any_length_say_what_the_whole_says(
     assert flushed(pieces) == flushed(whole)
 
 
-def test_a_symbol_that_lasts_for_long_is_the_same_letter_whatever_the_pieces() -> None:
+def test_a_long_run_is_the_same_letter_in_any_portions() -> None:
     scores = line("-" + "a" * 30 + "-", " " + "c" * 30, ends={3: 0.9, 25: 0.5})
     columns = ink(len(scores))
     (whole,) = read(decoder(), scores, columns)
@@ -72,7 +72,7 @@ def test_a_symbol_that_lasts_for_long_is_the_same_letter_whatever_the_pieces() -
 
 
 @given(noise=noises(), characters=CHARACTERS, late=noises())
-def test_events_lie_in_their_line_one_after_the_other(
+def test_spans_of_events_lie_in_the_line_one_after_another(
     noise: tuple[Scores, Columns], characters: str | None, late: tuple[Scores, Columns]
 ) -> None:
     scores, columns = noise
@@ -95,7 +95,7 @@ def test_events_lie_in_their_line_one_after_the_other(
 
 
 @given(noise=noises(), at=st.integers(0, 79))
-def test_a_copy_goes_its_own_way(noise: tuple[Scores, Columns], at: int) -> None:
+def test_a_copy_is_independent(noise: tuple[Scores, Columns], at: int) -> None:
     scores, columns = noise
     at = min(at, len(scores) - 1)
     reader, alone = decoder(), decoder()

@@ -34,13 +34,13 @@ def weight(guide: Guide, labels: Sequence[str], text: str) -> float:
 
 
 @given(listed=words, text=lines)
-def test_a_closed_list_lets_its_words_through_and_no_other(listed: list[str], text: str) -> None:
+def test_a_lexicon_allows_its_words_and_no_others(listed: list[str], text: str) -> None:
     found = weight(LexiconGuide(listed, SPELT), SPELT, text)
     assert found == (0 if set(text.split()) <= set(listed) else -math.inf)
 
 
 @given(listed=words, text=lines)
-def test_own_words_gain_by_their_letters_and_others_gain_nothing(
+def test_a_users_words_gain_with_each_letter_and_others_gain_nothing(
     listed: list[str], text: str
 ) -> None:
     gained = sum(gain(word, listed) for word in text.split())
@@ -56,7 +56,7 @@ def gain(word: str, listed: list[str]) -> float:
     return GAIN * n if stands else 0.0
 
 
-def test_a_written_word_becomes_the_likeliest_one_of_the_list() -> None:
+def test_a_word_is_read_as_the_most_probable_one_of_the_lexicon() -> None:
     guide = guide_of(Hints(lexicon=("aba", "cab")), tuple(LABELS))
     assert guide is not None
     reader = BeamDecoder(LABELS, 4, guide)
@@ -68,7 +68,7 @@ def test_a_written_word_becomes_the_likeliest_one_of_the_list() -> None:
     assert reader.text == "aba cab"
 
 
-def test_an_own_word_is_preferred_where_the_net_hesitates() -> None:
+def test_a_users_word_is_preferred_where_the_net_is_unsure() -> None:
     scores = line("-a-b-c-")
     for label, p in (("b", 0.4), ("c", 0.55)):  # of the second one
         scores[5:7, 1 + LABELS.index(label)] = np.log(p)
@@ -83,7 +83,7 @@ def test_an_own_word_is_preferred_where_the_net_hesitates() -> None:
     assert found[0] == "abc"
 
 
-def test_guides_together_add_up_what_each_says() -> None:
+def test_combined_guides_add_their_weights() -> None:
     one, other = LexiconGuide(("ab", "abc"), SPELT), WordsGuide(("abc",), SPELT)
     both = CombinedGuide([one, other])
     for text in ("ab", "abc", "a", "abc ab", "b"):
@@ -102,6 +102,8 @@ def test_guides_together_add_up_what_each_says() -> None:
         ([], "expected at least one"),
     ],
 )
-def test_what_cannot_be_read_is_no_word_of_a_list(listed: list[str], said: str) -> None:
+def test_a_list_with_a_word_that_the_labels_cannot_spell_is_refused(
+    listed: list[str], said: str
+) -> None:
     with pytest.raises(InputError, match=re.escape(said)):
         LexiconGuide(listed, SPELT)

@@ -32,13 +32,13 @@ def language() -> Language:
 
 
 @given(text=st.text(ALPHABET, max_size=12), most=st.integers(5, 200))
-def test_what_may_follow_adds_up_to_1_whatever_was_left_out(text: str, most: int) -> None:
+def test_probabilities_of_the_next_character_sum_to_1_after_pruning(text: str, most: int) -> None:
     language = made(most=most)
     row = language.rows(language.after(text))[0]
     assert np.exp(row).sum() == pytest.approx(1, abs=5e-3)  # numbers of 16 bits
 
 
-def test_what_was_seen_more_often_is_likelier(language: Language) -> None:
+def test_more_frequent_texts_are_more_probable(language: Language) -> None:
     row = np.exp(language.rows(language.after(" ab"))[0])
     c, d, a = (float(row[ALPHABET.index(character)]) for character in "cda")
     assert c > 0.6 > 0.2 > d > a > 0
@@ -66,18 +66,18 @@ def test_a_texts_probability_is_the_product_of_its_characters(text: str) -> None
     assert language.log_p(text) == pytest.approx(sum(map(float, steps)), rel=1e-6)
 
 
-def test_the_weight_of_a_text_counts_it_so_often() -> None:
+def test_a_text_with_a_weight_counts_as_often() -> None:
     often, once = made([("ab", 3.0), ("cd", 1.0)]), made([("ab", 1.0)] * 3 + [("cd", 1.0)])
     assert often.log_p("ab") == once.log_p("ab")
 
 
-def test_unknown_characters_are_impossible_and_begin_anew(language: Language) -> None:
+def test_unknown_characters_are_impossible_and_lead_to_the_root(language: Language) -> None:
     assert language.log_p("aéb") == -np.inf
     assert language.after("abé") == ROOT
     assert language.after("éab") == language.after("ab")
 
 
-def test_a_character_of_another_alphabet_parts_a_text() -> None:
+def test_an_unknown_character_splits_a_text() -> None:
     parted, apart = made([("abécd", 1.0)]), made([("ab", 1.0), ("cd", 1.0)])
     assert parted.log_p("bc") < made([("abcd", 1.0)]).log_p("bc")
     # what follows the foreign character is not taken for the beginning of a word
@@ -100,12 +100,14 @@ def test_no_more_n_grams_are_kept_than_asked_for() -> None:
         (ALPHABET, 10, "order is 10, allowed: 2..9"),
     ],
 )
-def test_what_cannot_be_counted_is_refused(alphabet: str, order: int, words: str) -> None:
+def test_an_alphabet_or_order_out_of_range_is_refused(
+    alphabet: str, order: int, words: str
+) -> None:
     with pytest.raises(DataError, match=words):
         build(TEXTS, alphabet, order, 100)
 
 
-def test_nothing_cannot_be_counted() -> None:
+def test_no_text_at_all_is_refused() -> None:
     with pytest.raises(DataError, match="no text"):
         build([("abc", 0.0)], ALPHABET, 3, 100)
 
@@ -148,7 +150,7 @@ def with_nodes(data: bytes, name: str, place: int, value: int) -> bytes:
         lambda data: json.dumps({"format": "inkstream language 1"}).encode() + b"\n" + data,
     ],
 )
-def test_what_is_no_model_is_one_clear_error(
+def test_a_file_that_is_no_language_model_is_refused(
     language: Language, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     path = tmp_path / "bad.ngrams"
@@ -158,14 +160,14 @@ def test_what_is_no_model_is_one_clear_error(
         Language.load(path)
 
 
-def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused_with_the_known_names(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read language model"):
         Language.load(tmp_path / "nosuch")
     with pytest.raises(DataError, match=r"no language model nosuch.*english"):
         languages.load("nosuch")
 
 
-def test_the_shipped_one_knows_english() -> None:
+def test_the_shipped_language_model_finds_english_words_more_probable() -> None:
     english = languages.load("english")
     begin = english.after(" ")
     assert english.log_p("the ", begin) > english.log_p("hte ", begin) + 5
