@@ -1,4 +1,4 @@
-"""Runs a net with ONNX Runtime: columns and states in, scores and states out.
+"""Run a net with ONNX Runtime: columns and states in, scores and states out.
 
 A transcriber takes two columns a step, but a stream's columns come one at a time, so one may wait
 for its partner. A stream's state therefore holds, behind the net's own: the newest scores, [S]; the
@@ -19,7 +19,7 @@ Scores = NDArray[np.float32]  # [T, B, S], see `Runtime.run`
 States = NDArray[np.float32]  # [B, D]
 Columns = NDArray[np.uint8]  # [T, B, H], 0 = paper, 255 = ink
 
-NEVER: Final = -30.0  # log-probability of all but the blank before the first step
+IMPROBABLE: Final = -30.0  # log-probability of all but the blank before the first step
 
 _OUTPUTS: Final = ["scores", "state_after"]
 _WAITS: Final = -2  # place in a state of whether a column waits
@@ -43,7 +43,7 @@ class Runtime:
             self._newest = slice(own, own + config.n_scores)
             self._held = slice(own + config.n_scores, own + config.n_scores + config.column_height)
             self.state_size = self._held.stop + 2
-            self._before_any = np.full(config.n_scores, NEVER, np.float32)
+            self._before_any = np.full(config.n_scores, IMPROBABLE, np.float32)
             self._before_any[0] = 0  # blank, and no letter's end
 
     def _checked_state_size(self, name: str) -> int:

@@ -16,7 +16,7 @@ from inkstream.model.config import ModelConfig
 from inkstream.model.errors import ConfigError
 from inkstream.model.export import export
 from inkstream.model.network import LineLSTM
-from inkstream.model.runtime import NEVER, Runtime
+from inkstream.model.runtime import IMPROBABLE, Runtime
 from tests.helpers import builders
 
 TEMPERATURES = (1.3, 0.7)
@@ -56,7 +56,7 @@ def by_torch(of: ModelConfig, columns: NDArray[np.uint8]) -> NDArray[np.float32]
     labels = (raw[0] / TEMPERATURES[0]).log_softmax(1)
     ended = torch.nn.functional.logsigmoid(ends[0] / TEMPERATURES[1])
     steps = torch.cat([labels, ended[:, None]], 1)  # [T / 2, S]
-    first = torch.full((1, steps.shape[1]), NEVER)
+    first = torch.full((1, steps.shape[1]), IMPROBABLE)
     first[0, 0] = 0
     shown = torch.cat([first, steps])[(torch.arange(len(columns)) + 1) // 2]
     return shown.numpy()
@@ -158,7 +158,7 @@ def test_dropout_is_active_in_training_alone() -> None:
 def test_the_first_column_of_a_stream_is_answered_by_the_blank(runtime: Runtime) -> None:
     scores, _ = runtime.run(drawn(1, 0)[:, None], runtime.initial_state(1))
     assert scores[0, 0, 0] == 0
-    assert (scores[0, 0, 1:] == NEVER).all()
+    assert (scores[0, 0, 1:] == IMPROBABLE).all()
 
 
 @pytest.mark.parametrize(
