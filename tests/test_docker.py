@@ -176,7 +176,7 @@ def test_own_weights_are_served_from_the_mounted_folder(container: Container) ->
         assert stream.ready.labels == ("a", "b")
 
 
-def test_told_to_stop_it_says_so_to_who_is_connected_and_exits_in_peace(
+def test_a_stopped_container_tells_its_clients_and_exits_with_0(
     container: Container,
 ) -> None:
     started_s = time.monotonic()

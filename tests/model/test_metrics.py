@@ -41,7 +41,7 @@ def test_no_pieces_have_no_error() -> None:
     assert errors([], []) == {"pieces": 0, "characters": 0, "cer": None, "exact_match": None}
 
 
-def test_errors_are_told_by_key_and_keys_without_pieces_are_left_out() -> None:
+def test_errors_are_grouped_by_key_and_keys_without_pieces_are_left_out() -> None:
     found = errors_by(["a", "b", "a"], ["x", "y", "q"], ["x", "y", "z"], order=("c", "b", "a"))
     assert list(found) == ["b", "a"]
     assert found["a"]["cer"] == 0.5
@@ -118,7 +118,7 @@ def test_writers_are_drawn_whole() -> None:
     assert found["quarters"] == [0.1875, 0.375, 0.5625]
 
 
-def test_writers_who_are_read_alike_leave_nothing_to_chance() -> None:
+def test_an_interval_is_empty_when_all_writers_have_the_same_error() -> None:
     found = bootstrap(["ax"] * 6, ["ab"] * 6, ["one", "two", "three"] * 2)
     assert found["interval"] == [0.5, 0.5]
     assert found["quarters"] == [0.5, 0.5, 0.5]

@@ -202,7 +202,7 @@ def test_a_run_is_not_overwritten_by_another_one(tmp_path: Path) -> None:
         trainer(tmp_path / "run")
 
 
-def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
+def test_resuming_without_a_saved_state_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no run to resume"):
         trainer(tmp_path / "run", resume=True)
 

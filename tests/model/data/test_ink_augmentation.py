@@ -101,7 +101,7 @@ def test_a_seed_gives_the_same_hand_again_and_the_next_draw_another() -> None:
     assert abs(first[0] - first[1]).max() > 1
 
 
-def test_ink_stays_within_the_rows_and_begins_where_it_is_told_to() -> None:
+def test_ink_stays_within_the_rows_and_begins_at_the_given_column() -> None:
     random = np.random.default_rng(0)
     for _ in range(300):
         points, pen_width = InkAugmentation()(WORD, STARTS, FRAME, HEIGHT, random, left=4)

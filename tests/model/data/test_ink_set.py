@@ -27,7 +27,7 @@ def three_pieces() -> InkSet:
     return builder.ink()
 
 
-def test_a_piece_has_its_strokes_and_all_that_was_said_of_it() -> None:
+def test_a_piece_has_its_strokes_and_its_annotations() -> None:
     piece = three_pieces().piece(0)
     assert [stroke.tolist() for stroke in piece.strokes] == [[[0, 3], [0, 7]], [[0, 0]]]
     assert [letters.tolist() for letters in piece.letters] == [[-1, -1], [-1]]

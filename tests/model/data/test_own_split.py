@@ -65,7 +65,7 @@ def test_it_is_the_same_every_time() -> None:
         [f"{first}{second}" for first in "あいうえお" for second in "かきくけこさ"],
     ],
 )
-def test_many_writers_are_told_apart_by_their_whole_names(names: list[str]) -> None:
+def test_many_writers_are_distinguished_by_their_whole_names(names: list[str]) -> None:
     writers = [f"mine/{name}" for name in names]
     data = line_data.own_ink("mine", ink_of(["word"] * 90, writers))
     assert len(writers_of(data, "choosing")) == 3
@@ -112,7 +112,9 @@ def test_chains_of_common_keys_hold_together() -> None:
     assert numbers[3] not in numbers[[0, 1, 2, 4, 5]]
 
 
-def test_a_folder_with_nothing_to_train_on_is_told_all_that_it_lacks(tmp_path: Path) -> None:
+def test_an_error_for_a_folder_without_training_data_lists_all_that_is_missing(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(DataError, match=r"no folders data and include, .*, and no \.jsonl or"):
         line_data.load_ink(tmp_path)
 

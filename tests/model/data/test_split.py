@@ -98,7 +98,7 @@ def test_one_person_is_known_under_several_names(one: str, other: str) -> None:
         ("lex/rounc1", "lex/rounp1"),
     ],
 )
-def test_different_persons_are_told_apart(one: str, other: str) -> None:
+def test_different_persons_are_distinguished(one: str, other: str) -> None:
     assert split.person(one) != split.person(other)
 
 

@@ -158,7 +158,7 @@ def test_what_nearly_all_agree_on_is_decided_and_what_is_old_in_any_case() -> No
     assert text_of(beam.finished()) == ()
 
 
-def test_a_symbol_knows_where_it_was_said_and_what_else_it_might_be() -> None:
+def test_a_symbol_has_its_step_and_its_alternatives() -> None:
     certain = np.full((6, N_SYMBOLS), -9.0, np.float32)
     for step, symbol in enumerate((0, 1, 1, 0, 2, 0)):
         certain[step, symbol] = 0

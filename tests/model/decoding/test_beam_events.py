@@ -196,7 +196,9 @@ def test_a_word_tells_what_the_beam_gave_up_for_it() -> None:
     assert list(others.values()) == sorted(others.values(), reverse=True)
 
 
-def test_a_letter_that_was_said_stays_as_sure_when_others_alone_are_allowed_from_then_on() -> None:
+def test_the_confidence_of_an_emitted_letter_stays_when_other_characters_are_allowed_later() -> (
+    None
+):
     guide = guide_of(Hints(pattern="[abc]*"), tuple(LABELS))
     assert guide is not None
     plain, reader = (BeamDecoder(LABELS, 4, guide) for _ in range(2))

@@ -86,7 +86,7 @@ def test_lines_whose_letters_ends_are_known_are_read_on_over_blank_columns(
     assert [e.id for e in known.unflushed.events] == [e.id for e in known.events]
 
 
-def test_ends_are_told_when_every_letter_but_the_spaces_has_one() -> None:
+def test_letter_ends_are_given_when_every_letter_but_the_spaces_has_one() -> None:
     columns = np.zeros((4, HEIGHT), np.uint8)
     assert has_letter_ends(LineSample(columns, "a b", np.array([1, np.nan, 3], np.float32)))
     assert not has_letter_ends(

@@ -76,7 +76,7 @@ def test_ink_beyond_the_rows_and_left_of_the_first_column_is_cut_off() -> None:
     assert np.array_equal(cut, whole[3:, 10:22])
 
 
-def test_columns_end_where_they_are_told_to() -> None:
+def test_columns_end_at_the_given_column() -> None:
     strokes = flatten([[(3, 3), (30, 9)]])
     whole = rasterise(*strokes, HEIGHT)
     assert np.array_equal(rasterise(*strokes, HEIGHT, n_columns=10), whole[:10])

@@ -45,7 +45,9 @@ def test_made_up_text_is_left_out_where_no_label_has_words(
     assert all(set(label) <= set("αβγ") for label in some.part(0, 0).labels)
 
 
-def test_one_hands_words_are_lined_up_and_not_spelt(capsys: pytest.CaptureFixture[str]) -> None:
+def test_words_of_one_writer_are_joined_to_lines_and_not_spelt(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     letters = np.full_like(ink().letter_of_point, -1)
     words = dataclasses.replace(ink(n_writers=1), letter_of_point=letters)
     some = LinesTask(dataclasses.replace(SMALL, made=100), line_data.own_ink("mine", words))
@@ -53,7 +55,7 @@ def test_one_hands_words_are_lined_up_and_not_spelt(capsys: pytest.CaptureFixtur
     assert any(" " in label for label in some.part(8, 0).labels)
 
 
-def test_pieces_that_are_not_trained_on_are_told(
+def test_pieces_left_out_of_training_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def piece(label: str, *places: tuple[int, int]) -> str:
@@ -72,7 +74,7 @@ def test_pieces_that_are_not_trained_on_are_told(
     )
 
 
-def test_where_nothing_is_left_to_train_on_it_is_said() -> None:
+def test_no_training_data_is_an_error() -> None:
     nothing = dataclasses.replace(SMALL, made=9, characters=0, words=0, text=0)
     with pytest.raises(DataError, match="no ink to train on is left"):
         task(nothing, "αβγ")

@@ -157,7 +157,7 @@ def test_the_plot_is_a_picture(report: Bench) -> None:
     assert (report[2] / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_torch_the_afternoon_server_is_left_out_and_that_is_said(
+def test_without_torch_the_afternoon_server_is_left_out_and_the_text_says_so(
     report: Bench,
 ) -> None:
     ours = {name: v for name, v in report[0].rates.items() if not name.startswith("afternoon")}

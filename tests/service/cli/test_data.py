@@ -57,7 +57,7 @@ def test_what_is_read_is_counted_by_donor_reason_rule_and_part(release: Path) ->
     assert "writers: 16 train, 2 validation, 2 test" in lines
 
 
-def test_ink_that_was_read_once_is_told_again_without_a_source(release: Path) -> None:
+def test_ink_that_was_read_once_is_described_again_without_a_source(release: Path) -> None:
     first = invoke(release)
     assert invoke().output == first.output
     assert len(unipen.read()[0]) == 80
@@ -127,7 +127,7 @@ def test_pictures_are_drawn(release: Path) -> None:
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 
-def test_anyones_ink_is_told_and_drawn(tmp_path: Path) -> None:
+def test_a_users_own_ink_is_described_and_drawn(tmp_path: Path) -> None:
     pieces = [f'{{"strokes": [[[0, 0], [{x}, 9]]], "label": "né"}}' for x in range(300, 320)]
     (tmp_path / "hand.jsonl").write_text("\n".join(pieces))
     told = invoke(tmp_path / "hand.jsonl", "--plots", tmp_path / "plots", command="ink")

@@ -286,7 +286,7 @@ def test_models_lists_languages_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert tuple(last["sources"]) == english.about.sources
 
 
-def test_a_folder_without_models_is_said_so(
+def test_a_folder_without_models_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["models", "--weights", str(tmp_path)]) == 1

@@ -77,7 +77,7 @@ def test_a_port_in_use_is_one_line_and_code_1(running: Running, tiny: Checkpoint
     assert str(running.port) in one_line(done.stderr)
 
 
-def test_serve_serves_until_it_is_told_to_stop(tiny: Checkpoint) -> None:
+def test_serve_runs_until_a_signal_stops_it(tiny: Checkpoint) -> None:
     command = [*INKSTREAM, "serve", "--port", "0", "--models", str(tiny.path)]
     command += ["--log-format", "json"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:

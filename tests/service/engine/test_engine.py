@@ -128,7 +128,7 @@ async def test_a_run_takes_no_more_columns_than_its_limit(net: Net) -> None:
     assert tally.runs == [(4, 8)] * 3
 
 
-async def test_a_session_that_floods_holds_up_nobody(net: Net) -> None:
+async def test_a_session_that_floods_delays_no_other_session(net: Net) -> None:
     tally = Tally()
     async with running(net, tally=tally) as engine:
         flood, *others = [Guest(engine, net) for _ in range(5)]
@@ -238,7 +238,7 @@ async def test_the_engine_outlives_a_listener_that_breaks(net: Net) -> None:
 # Coming and going
 
 
-async def test_a_session_that_leaves_during_its_run_hears_nothing_and_harms_nobody(
+async def test_a_session_that_leaves_during_its_run_gets_no_messages_and_affects_no_other(
     net: Net,
 ) -> None:
     net.may_run.clear()
@@ -323,7 +323,7 @@ async def test_a_closed_session_is_run_no_more(net: Net) -> None:
     assert tally.runs == [(1, 1), (1, 1)]
 
 
-async def test_an_engine_stops_within_a_run_and_answers_nobody_afterwards(net: Net) -> None:
+async def test_an_engine_stops_within_a_run_and_sends_no_answers_afterwards(net: Net) -> None:
     net.may_run.clear()
     async with running(net) as engine:
         guest = Guest(engine, net)

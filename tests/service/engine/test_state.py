@@ -74,7 +74,7 @@ TestTable = TableAgainstDictionary.TestCase
 TestTable.settings = settings(max_examples=60, stateful_step_count=40)
 
 
-def test_a_slot_that_was_freed_starts_anew() -> None:
+def test_a_freed_slot_starts_with_the_initial_state() -> None:
     table = StateTable(SIZE)
     slot = table.add()
     table.put([slot], np.ones((1, SIZE), np.float32))

@@ -62,7 +62,7 @@ async def test_a_connection_has_the_attributes_that_are_used(kind: Any) -> None:
     assert set(dir(kind(config, ServerState(), {}))) >= ATTRIBUTES[kind]
 
 
-def test_what_a_handshake_sets_is_set_by_the_method_that_is_extended() -> None:
+def test_the_extended_method_sets_what_a_handshake_sets() -> None:
     source = inspect.getsource(WebSocketsSansIOProtocol.handle_connect)
     assert "self.response = " in source
     assert "self.scope: " in source

@@ -64,7 +64,7 @@ def near(frame: Frame | None, expected: Frame) -> bool:
     return (frame.top, frame.height) == pytest.approx((expected.top, expected.height), abs=1e-4)
 
 
-def test_small_ink_is_read_anew_in_a_frame_that_it_fills(line_net: Runtime) -> None:
+def test_small_ink_is_read_again_in_a_frame_that_it_fills(line_net: Runtime) -> None:
     lone, frame = Lone(line_net), frame_of(SMALL)
     lone.ask(ink(SMALL))
     said = lone.ask(FIT)
@@ -201,7 +201,7 @@ def test_ink_that_cannot_be_drawn_is_refused_as_without_it(
     assert Lone(line_net).ask(asked) == Lone(line_net).ask(plain)
 
 
-def test_a_line_that_was_flushed_is_read_anew_too(line_net: Runtime) -> None:
+def test_a_flushed_line_is_read_again_too(line_net: Runtime) -> None:
     lone = Lone(line_net)
     lone.ask(ink(SMALL), message("flush"))
     said = lone.ask(FIT, message("flush"))

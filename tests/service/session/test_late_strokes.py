@@ -43,7 +43,7 @@ def withdrawn(lone: Lone, *frames: str) -> tuple[Rewound, list[ServerMessage]]:
     return rewound, said
 
 
-def test_only_what_differs_is_told_of_columns_that_are_read_anew(line_net: Runtime) -> None:
+def test_only_changed_results_are_sent_for_columns_that_are_read_again(line_net: Runtime) -> None:
     lone = Lone(line_net)
     first = lone.ask(ink(piece("w", WAVE), piece("f", FAR)))
     rewound, said = withdrawn(lone, ink(piece("d", DOT)))
@@ -69,7 +69,7 @@ def shown(event: dict[str, Any]) -> list[Any]:
     return [event.get(name) for name in ("type", "id", "char", "text", "start", "end", "column")]
 
 
-def test_an_event_that_stands_is_told_again_if_the_pen_wrote_more_of_it(line_net: Runtime) -> None:
+def test_an_unchanged_event_is_sent_again_if_more_of_it_was_written(line_net: Runtime) -> None:
     lone = Lone(line_net)
     known = standing(lone.ask(ink(piece("w", WAVE))))
     upon = [(x, y) for x, y in WAVE if x < 400]
@@ -82,7 +82,7 @@ def test_an_event_that_stands_is_told_again_if_the_pen_wrote_more_of_it(line_net
     assert {"w", "u"} in told
 
 
-def test_nothing_is_said_of_changed_columns_before_all_are_read(line_net: Runtime) -> None:
+def test_no_revision_is_sent_before_all_changed_columns_are_read(line_net: Runtime) -> None:
     lone = Lone(line_net)
     lone.ask(ink(piece("w", WAVE), piece("f", FAR)))
     lone.send(ink(piece("d", DOT)))
@@ -154,7 +154,7 @@ def test_events_name_the_points_on_their_columns(line_net: Runtime) -> None:
         assert named == expected
 
 
-def test_who_goes_to_and_fro_is_told_of_once(line_net: Runtime) -> None:
+def test_ink_that_goes_back_and_forth_is_revised_once(line_net: Runtime) -> None:
     lone = Lone(line_net)
     scribble = [(100 + 300.0 * (i % 2), 1.6 * i) for i in range(100)]
     said = lone.ask(ink(piece(1, scribble)), message("flush"))

@@ -119,7 +119,7 @@ def _rounded(message: Any) -> dict[str, Any]:
 # Configure
 
 
-def test_a_transcriber_names_five_labels_unless_told_otherwise(line_net: Runtime) -> None:
+def test_a_transcriber_names_five_labels_by_default(line_net: Runtime) -> None:
     lone = Lone(line_net)
     assert only(lone.ask(message("configure"))) == Configured(top_k=5)
     lone.ask(message("configure", top_k=2))

@@ -48,7 +48,7 @@ def test_the_first_message_names_the_languages(line_net: Runtime, net: Runtime) 
 
 
 @pytest.mark.parametrize(("told", "hints"), HINTED)
-def test_a_line_is_read_by_what_was_told_before_it(
+def test_a_line_is_read_with_the_options_set_before_it(
     line_net: Runtime, told: dict[str, Any], hints: Hints
 ) -> None:
     lone = Lone(line_net, languages=LANGUAGES)
@@ -65,7 +65,7 @@ def test_a_line_is_read_by_what_was_told_before_it(
 
 @pytest.mark.parametrize("ends_by_itself", [True, False])
 @pytest.mark.parametrize(("told", "hints"), HINTED)
-def test_what_is_told_within_a_line_counts_from_the_next_one_on(
+def test_options_set_within_a_line_hold_from_the_next_line_on(
     line_net: Runtime, told: dict[str, Any], hints: Hints, ends_by_itself: bool
 ) -> None:
     lone = Lone(line_net, languages=LANGUAGES)
@@ -135,7 +135,7 @@ def test_after_a_rewind_a_line_goes_on_as_if_nothing_else_had_come(
         ({"words": ["ab"] * 31}, "have 62 characters, allowed: up to 60"),
     ],
 )
-def test_what_cannot_be_told_is_refused_and_changes_nothing(
+def test_invalid_options_are_refused_and_change_nothing(
     line_net: Runtime, told: dict[str, Any], reason: str
 ) -> None:
     lone = Lone(line_net, languages=LANGUAGES)
@@ -166,7 +166,7 @@ def test_a_pattern_that_no_text_of_the_characters_fulfils_is_refused(
 
 
 @pytest.mark.parametrize("told", [{"words": ["7"]}, {"pattern": "7"}, {"language_model": "little"}])
-def test_a_net_that_reads_no_lines_is_told_nothing(net: Runtime, told: dict[str, Any]) -> None:
+def test_a_classifier_takes_no_options_of_lines(net: Runtime, told: dict[str, Any]) -> None:
     error = error_in(Lone(net).ask(message("configure", **told)))
     assert error.code == "bad_value"
 

@@ -143,7 +143,7 @@ def test_a_stroke_too_far_back_stays(line_net: Runtime) -> None:
     assert flushed(lone).columns == len(drawn(far))
 
 
-def test_taking_back_counts_like_all_that_may_be_drawn_anew(line_net: Runtime) -> None:
+def test_undo_counts_the_points_that_are_drawn_again(line_net: Runtime) -> None:
     scribble = [(100.0, 160_000.0 * (i % 2)) for i in range(5)]  # 64,000 pixels
     lone = Lone(line_net)  # 50 messages at once
     for number in range(6):
@@ -158,7 +158,7 @@ def test_taking_back_counts_like_all_that_may_be_drawn_anew(line_net: Runtime) -
     assert lone.close.reason == "too_many_messages"
 
 
-def test_scribbles_that_would_take_long_to_draw_anew_are_refused(line_net: Runtime) -> None:
+def test_scribbles_that_would_take_long_to_draw_again_are_refused(line_net: Runtime) -> None:
     scribble = [(100.0, 160_000.0 * (i % 2)) for i in range(5)]  # 64,000 pixels
     lone = Lone(line_net)
     for number in range(24):

@@ -112,9 +112,7 @@ def test_ink_in_fine_units_is_made_to_fit(tmp_path: Path) -> None:
         ('{"strokes": [[[0, 0]]], "label": "a", "writer": ""}', "line 2: writer is ''"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_file_and_line(
-    tmp_path: Path, line: str, complaint: str
-) -> None:
+def test_an_error_names_the_file_and_the_line(tmp_path: Path, line: str, complaint: str) -> None:
     with pytest.raises(DataError, match=rf"mine\.jsonl, .*{complaint}"):
         read(tmp_path, f"{json.dumps(WORD)}\n{line}\n")
 
@@ -170,7 +168,7 @@ def test_strokes_without_points_are_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("writer", "name"), [(None, "unknown"), (7, "7"), ("a\nb", "a b"), ("李", "李")]
 )
-def test_a_writer_may_be_a_number_or_nobody(tmp_path: Path, writer: object, name: str) -> None:
+def test_a_writer_may_be_a_number_or_missing(tmp_path: Path, writer: object, name: str) -> None:
     assert found(tmp_path, WORD | {"writer": writer}).ink.writer_names == (f"mine/{name}",)
 
 

@@ -240,9 +240,7 @@ def test_traces_of_the_pen_in_the_air_are_left_out(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_in_inkml_is_told_with_its_line(
-    tmp_path: Path, body: str, complaint: str
-) -> None:
+def test_an_error_in_inkml_names_the_line(tmp_path: Path, body: str, complaint: str) -> None:
     with pytest.raises(DataError, match=rf"page\.inkml, {complaint}"):
         read(tmp_path, inkml(body), "page.inkml")
 

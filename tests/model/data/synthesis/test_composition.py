@@ -80,7 +80,7 @@ def test_a_gap_between_words_is_wider_than_those_within() -> None:
 # Whose ink it is
 
 
-def test_a_line_is_of_one_writer_and_never_of_one_who_is_not_given() -> None:
+def test_a_line_is_of_one_of_the_given_writers() -> None:
     seen = set()
     for made in drawn(400):
         seen.add(made.writer)

@@ -207,6 +207,6 @@ def test_segments_are_read_as_they_stand() -> None:
     ]
 
 
-def test_points_that_repeat_the_one_before_are_told_within_each_component() -> None:
+def test_repeated_points_are_found_within_each_component() -> None:
     read = page(b".PEN_DOWN\n1 1\n1 1\n1 2\n.PEN_DOWN\n1 2\n1 2\n")
     assert read.is_new().tolist() == [True, False, True, True, False]
