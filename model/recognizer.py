@@ -39,7 +39,7 @@ _MAGIC: Final = b"inkstream state 3"  # first line of a state's file
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """Where a stream stands. It never changes, so any number of streams may go on from it."""
+    """All that a stream knows. It never changes, so any number of streams may go on from it."""
 
     row: NDArray[np.float32] = field(repr=False)  # [D], of the net: see `Runtime`
     columns: int  # read so far
@@ -127,7 +127,7 @@ class Recognition:
 class Stream(Iterator[Result]):
     """One stream of columns: iterate over the results of `columns`, or push them one by one.
 
-    `state` is where the stream stands after the newest result. Made by `Recognizer.stream`.
+    `state` is the stream's after the newest result. Made by `Recognizer.stream`.
     """
 
     def __init__(
@@ -305,7 +305,7 @@ def load(
     Raises:
         CheckpointError: there is no such net, or it cannot be used.
         DataError: there is no such language model.
-        InputError: a classifier has no use for hints, or they or `characters` cannot be used.
+        InputError: hints came for a classifier, or they or `characters` cannot be used.
     """
     checkpoint = checkpoints.read(checkpoints.find(name_or_path), threads=threads)
     model = None if language is None else languages.load(language)

@@ -129,7 +129,7 @@ class Decoder(Protocol):
         """Return all that it knows of the line, in plain values for JSON; {} is nothing."""
 
     def restore(self, known: Mapping[str, Any]) -> None:
-        """Go on where another decoder stood; raise `InputError` for what isn't `to_dict`'s."""
+        """Take over another decoder's state; raise `InputError` for what isn't `to_dict`'s."""
 
 
 def decode_line(decoder: Decoder, scores: Scores, columns: Columns) -> list[Event]:

@@ -127,7 +127,7 @@ class BeamDecoder(GreedyDecoder):
         }
 
     def restore(self, known: Mapping[str, Any]) -> None:
-        """Go on where another decoder stood; raise `InputError` for what isn't `to_dict`'s."""
+        """Take over another decoder's state; raise `InputError` for what isn't `to_dict`'s."""
         own = dict(known)
         try:
             if "beam" not in own:
@@ -265,7 +265,7 @@ class BeamSymbol:
 
 
 class Rejected(NamedTuple):
-    """A hypothesis that was given up for another one."""
+    """A hypothesis that was dropped because another one is preferred."""
 
     symbols: tuple[int, ...]  # beyond what is decided
     preferred: tuple[int, ...]  # those of the hypothesis that was preferred
@@ -273,7 +273,7 @@ class Rejected(NamedTuple):
 
 
 class DecidedSymbol(NamedTuple):
-    """A symbol that is never taken back, and what was given up for it."""
+    """A symbol that is never taken back, and the hypotheses that were dropped for it."""
 
     symbol: BeamSymbol
     share: float  # of the hypotheses that agree, in the weight of all
@@ -345,7 +345,7 @@ class Beam:
         }
 
     def restored(self, known: Mapping[str, Any]) -> "Beam":
-        """Return a beam with the same guide that stands where another one stood."""
+        """Return a beam with the same guide in a state that `to_dict` returned."""
         made = self.restarted()
         symbols = [
             BeamSymbol(int(symbol), int(step), *(np.array(row, np.float32) for row in rows))

@@ -122,7 +122,7 @@ class GreedyDecoder:
         return known
 
     def restore(self, known: Mapping[str, Any]) -> None:
-        """Go on where another decoder stood; raise `InputError` for what isn't `to_dict`'s."""
+        """Take over another decoder's state; raise `InputError` for what isn't `to_dict`'s."""
         try:
             values = {name: known[name] for name in _KNOWN}
             values["_start"] = LetterStart(*values["_start"])
@@ -149,7 +149,7 @@ class GreedyDecoder:
     def mask(self) -> Allowed:
         """What is added to the labels' log-probabilities, [K]: minus infinity for what may not be.
 
-        The space is a label like others: where it is not allowed, words are not told apart.
+        The space is a label like others: where it is not allowed, words are not separated.
         """
         return self.allowed
 
@@ -271,7 +271,7 @@ class GreedyDecoder:
         It is a label whose summed odds against the blank exceed `ENOUGH`, else the blank.
         """
         odds = np.exp(row - row[BLANK])
-        odds[[BLANK, self._newest_label]] = 0  # the newest label lingers: it is no other letter
+        odds[[BLANK, self._newest_label]] = 0  # what is left of the newest label is no other letter
         self._odds = self._odds + odds
         likely = int(self._odds.argmax())
         return (likely if self._odds[likely] > ENOUGH else BLANK), self._odds
@@ -349,7 +349,7 @@ class GreedyDecoder:
     # Spaces and words
 
     def _is_space(self, step: int, column: int) -> bool:
-        """Whether a space at a step stands in the line, and isn't made of a flush's columns."""
+        """Whether a space at a step is in the line, and isn't made of a flush's columns."""
         own = STEP_COLUMNS * step < self._columns
         return own and self._start.has_gap(self._ink, column + 1) and not self._ends_in_space
 
