@@ -54,10 +54,10 @@ def client(running: Running) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def nets(monkeypatch: pytest.MonkeyPatch) -> list[Net]:
-    """The nets of the servers that the test starts, which can be held."""
+    """Return the nets of the servers that the test starts; a test can hold them."""
     made: list[Net] = []
 
-    def net(checkpoint: Checkpoint, _threads: int) -> Net:
+    def net(checkpoint: Checkpoint) -> Net:
         made.append(Net(checkpoint))
         return made[-1]
 
