@@ -1,4 +1,4 @@
-"""Runs everything that a report compares: in rounds, so that a machine's moods hit all alike."""
+"""Measure everything that a report compares, in rounds, so that other load hits all alike."""
 
 import os
 import socket
@@ -24,14 +24,14 @@ STOP_TIMEOUT_S: Final = 10.0
 POLL_S: Final = 0.05
 MAX_SESSIONS: Final = 1000  # of one client, of the server under test
 DIGIT_COLUMNS: Final = 28
-NO_TORCH: Final = "The afternoon server was left out: torch is not installed."
+NO_TORCH: Final = "The simple PyTorch server was left out: torch is not installed."
 ONE_RESULT: Final = '{"type":"configure","every":"message"}'
 RATES: Final = TypeAdapter(dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """One way of asking one server."""
+class Workload:
+    """What clients send to one server, and what it answers."""
 
     server: str
     n_columns: int = 1  # in one message
@@ -39,19 +39,19 @@ class Way:
     configure: str = ""
 
 
-WAYS: Final = {
-    "stream_1": Way("inkstream"),
-    "stream_28": Way("inkstream", DIGIT_COLUMNS, DIGIT_COLUMNS),
-    "stream_28_message": Way("inkstream", DIGIT_COLUMNS, configure=ONE_RESULT),
-    "echo_1": Way("echo"),
-    "afternoon_1": Way("afternoon"),
-    "afternoon_28": Way("afternoon", DIGIT_COLUMNS),
+WORKLOADS: Final = {
+    "stream_1": Workload("inkstream"),
+    "stream_28": Workload("inkstream", DIGIT_COLUMNS, DIGIT_COLUMNS),
+    "stream_28_message": Workload("inkstream", DIGIT_COLUMNS, configure=ONE_RESULT),
+    "echo_1": Workload("echo"),
+    "afternoon_1": Workload("afternoon"),
+    "afternoon_28": Workload("afternoon", DIGIT_COLUMNS),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to compare, and for how long."""
+    """What is compared, and for how long."""
 
     model: str  # name or path
     sessions: int  # also the batch of what runs without sockets
@@ -61,7 +61,7 @@ class Plan:
 
 
 def compare(plan: Plan) -> Report:
-    """Measure everything in turn, `plan.rounds` times; raises `LoadError`."""
+    """Measure everything in turn, `plan.rounds` times; raise `LoadError` if a server fails."""
     metadata = checkpoint.read(checkpoint.find(plan.model)).metadata
     height = metadata.config.column_height
     names = ["inkstream", "echo"]
@@ -71,22 +71,26 @@ def compare(plan: Plan) -> Report:
     latencies: dict[str, list[Latency]] = {}
     with ExitStack() as stack:
         ports = {name: stack.enter_context(serving(name, plan.model)) for name in names}
-        ways = {name: way for name, way in WAYS.items() if way.server in ports}
-        paced = [name for name, way in ways.items() if way.n_columns == 1]
+        workloads = {
+            name: workload for name, workload in WORKLOADS.items() if workload.server in ports
+        }
+        paced = [name for name, workload in workloads.items() if workload.n_columns == 1]
         bar = click.progressbar(
-            length=plan.rounds * (1 + len(ways) + len(paced)), label="measuring", file=sys.stderr
+            length=plan.rounds * (1 + len(workloads) + len(paced)),
+            label="measuring",
+            file=sys.stderr,
         )
         stack.enter_context(bar)
         for _ in range(plan.rounds):
             for name, value in _kernels(plan).items():
                 rates.setdefault(name, []).append(value)
             bar.update(1)
-            for name, way in ways.items():
-                measured = _load(plan, way, ports[way.server], height)
+            for name, workload in workloads.items():
+                measured = _load(plan, workload, ports[workload.server], height)
                 rates.setdefault(name, []).append(measured.columns_per_s)
                 bar.update(1)
             for name in paced:
-                latency = _latency(plan, ways[name], ports[ways[name].server], height)
+                latency = _latency(plan, workloads[name], ports[workloads[name].server], height)
                 latencies.setdefault(name, []).append(latency)
                 bar.update(1)
     return Report(
@@ -106,14 +110,18 @@ def _kernels(plan: Plan) -> dict[str, float]:
 
 
 def _load(
-    plan: Plan, way: Way, port: int, column_height: int, messages_per_s: float | None = None
+    plan: Plan,
+    workload: Workload,
+    port: int,
+    column_height: int,
+    messages_per_s: float | None = None,
 ) -> Measured:
     load = Load(
         port=port,
         connections=plan.sessions,
-        n_columns=way.n_columns,
-        n_results=way.n_results,
-        configure=way.configure,
+        n_columns=workload.n_columns,
+        n_results=workload.n_results,
+        configure=workload.configure,
         column_height=column_height,
         seconds=plan.seconds,
         messages_per_s=messages_per_s,
@@ -123,9 +131,9 @@ def _load(
     )
 
 
-def _latency(plan: Plan, way: Way, port: int, column_height: int) -> Latency:
+def _latency(plan: Plan, workload: Workload, port: int, column_height: int) -> Latency:
     offered_per_s = plan.paced_per_s * plan.sessions
-    measured = _load(plan, way, port, column_height, offered_per_s)
+    measured = _load(plan, workload, port, column_height, offered_per_s)
     return Latency(
         offered_per_s=offered_per_s,
         answered_per_s=measured.columns_per_s,
@@ -135,7 +143,7 @@ def _latency(plan: Plan, way: Way, port: int, column_height: int) -> Latency:
 
 
 def _child(module: str, argument: str) -> str:
-    """What a module of this package prints, run in a process of its own."""
+    """Run a module of this package in a process of its own, and return what it prints."""
     command = [sys.executable, "-m", module, argument]
     done = subprocess.run(  # noqa: S603 - this package's own module
         command, env=_environment(), capture_output=True, text=True, check=False
@@ -147,14 +155,14 @@ def _child(module: str, argument: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """One thread a process, as the service runs its net; nobody's settings but our flags."""
+    """Return an environment with one thread a process, and without settings of the service."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("INKSTREAM_")}
     return own | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 @contextmanager
 def serving(name: str, model: str) -> Iterator[int]:
-    """Start a server, wait until it listens, give its port, stop it at the end."""
+    """Start a server, wait until it listens, yield its port, and stop it at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

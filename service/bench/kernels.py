@@ -1,7 +1,7 @@
-"""What the service cannot be faster than, measured without a socket, in columns a second.
+"""Measure the bounds of the service's speed without a socket, in columns a second.
 
-From the bottom up: the bare matrix products of one step of a batch, ONNX Runtime's step with
-everything between the products, and the engine with sessions that always have more to say.
+From the bottom up: the matrix products of one step of a batch, ONNX Runtime's step with everything
+between the products, and the engine with sessions that always send their next message.
 
 Run as a module it takes `Kernels` as JSON and prints each rate by its name as JSON.
 """
@@ -34,7 +34,7 @@ ENDLESS_COLUMNS: Final = 10**9  # a line of the bench ends with the bench
 
 
 class Kernels(BaseModel):
-    """What to measure, and for how long."""
+    """What is measured, and for how long."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,7 +47,7 @@ Product = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]  
 
 
 def products(config: ModelConfig, batch: int) -> list[Product]:
-    """The matrix products of one step of the net: convolution, LSTM layers, head."""
+    """Return the matrix products of one step of the net: convolution, LSTM layers, head."""
     inputs = [config.context * config.column_height, config.features + config.units]
     inputs += [2 * config.units] * (config.layers - 1) + [config.units]
     outputs = [config.features] + [4 * config.units] * config.layers + [len(config.labels)]
@@ -63,7 +63,7 @@ def products(config: ModelConfig, batch: int) -> list[Product]:
 
 
 def product_step(config: ModelConfig, batch: int) -> Callable[[], None]:
-    """One step of the net for a batch, of which only the matrix products are left."""
+    """Return a step of the net for a batch, reduced to its matrix products."""
     made = products(config, batch)
 
     def step() -> None:
@@ -74,7 +74,7 @@ def product_step(config: ModelConfig, batch: int) -> Callable[[], None]:
 
 
 def runtime_step(runtime: Runtime, batch: int) -> Callable[[], None]:
-    """One column in each of a batch of streams, by ONNX Runtime, from state to state."""
+    """Return a step of ONNX Runtime: one column in each stream of a batch."""
     height = runtime.config.column_height
     columns = np.frombuffer(ink(batch, height), np.uint8).reshape(1, batch, height)
     state = runtime.initial_state(batch)
@@ -87,7 +87,7 @@ def runtime_step(runtime: Runtime, batch: int) -> Callable[[], None]:
 
 
 def rate(step: Callable[[], None], columns: int, seconds: float) -> float:
-    """Columns a second of a step that reads so many of them."""
+    """Return the columns a second of a step that reads `columns` of them."""
     for _ in range(WARM_UP_STEPS):
         step()
     started_s = time.perf_counter()
@@ -99,8 +99,8 @@ def rate(step: Callable[[], None], columns: int, seconds: float) -> float:
     return steps * columns / elapsed_s
 
 
-class Writers:
-    """Sessions in an engine without sockets: each is given its next message when it is answered."""
+class LocalClients:
+    """Sessions in an engine without sockets: each gets its next message when it is answered."""
 
     def __init__(self, runtime: Runtime, settings: Settings, n_columns: int) -> None:
         self.answered = 0  # columns
@@ -115,8 +115,8 @@ class Writers:
             observer=Metrics(),
         )
 
-    async def write(self, sessions: int, seconds: float) -> float:
-        """Columns a second that so many sessions get answered."""
+    async def run(self, sessions: int, seconds: float) -> float:
+        """Return the columns a second that the engine answers to so many sessions."""
         self._engine.start()
         for number in range(sessions):
             self._begin(str(number))
@@ -145,7 +145,7 @@ class Writers:
 
 
 def measure(kernels: Kernels) -> dict[str, float]:
-    """Every rate by its name."""
+    """Return each rate by its name."""
     runtime = Runtime(checkpoint.read(checkpoint.find(kernels.model)))
     batch, seconds = kernels.sessions, kernels.seconds
     settings = Settings.load(max_line_columns=ENDLESS_COLUMNS)
@@ -154,13 +154,13 @@ def measure(kernels: Kernels) -> dict[str, float]:
         "runtime": rate(runtime_step(runtime, batch), batch, seconds),
     }
     for name, n_columns in (("engine_1", 1), ("engine_28", 28)):
-        writers = Writers(runtime, settings, n_columns)
-        rates[name] = uvloop.run(writers.write(batch, seconds))
+        clients = LocalClients(runtime, settings, n_columns)
+        rates[name] = uvloop.run(clients.run(batch, seconds))
     return rates
 
 
 def main(args: list[str]) -> None:
-    """Measure what `args` say as JSON."""
+    """Print the rates of the `Kernels` in `args` as JSON."""
     sys.stdout.write(json.dumps(measure(Kernels.model_validate_json(args[0]))))
 
 

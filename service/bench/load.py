@@ -1,8 +1,8 @@
-"""A load of WebSockets from one process, lean enough not to be what is measured.
+"""Put a load of WebSockets on a server, from one process that costs less than the server.
 
-A client library costs more a message than the server under test. So this speaks only what RFC 6455
-asks of a client that repeats one binary message and counts text answers; the mask is a constant,
-so the message is masked once.
+A client library costs more a message than the server under test. So this is the part of RFC 6455
+that a client needs to repeat one binary message and count text answers; the mask is a constant, so
+the message is masked once.
 
 Run as a module it takes a `Load` as JSON, puts it on a server, and prints a `Measured` as JSON.
 """
@@ -38,7 +38,7 @@ class LoadError(InkstreamError):
 
 
 class Load(BaseModel):
-    """What to put on a server."""
+    """Which load is put on a server."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,7 +54,7 @@ class Load(BaseModel):
 
 
 class Measured(BaseModel):
-    """What came of a load, the warm-up left out."""
+    """The answers to a load, without the warm-up."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,7 +66,7 @@ class Measured(BaseModel):
 class Connection(asyncio.Protocol):
     """One WebSocket that repeats one message.
 
-    `open` is done after the upgrade, `failure` (shared by all connections) gets what goes wrong.
+    `open` is done after the upgrade; `failure`, of all connections, gets the first error.
     """
 
     def __init__(self, load: Load, message: bytes, failure: asyncio.Future[None]) -> None:
@@ -101,8 +101,8 @@ class Connection(asyncio.Protocol):
         self._rest = data[self._frames(data) :]
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The server has no reason to hang up before the load ends."""
-        self._fail(f"the server hung up ({error or 'no error'})")
+        """Fail: the server should not close a connection before the load ends."""
+        self._fail(f"the server closed the connection ({error or 'no error'})")
 
     def send(self) -> None:
         """Send the message once."""
@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(self._message)
 
     def close(self) -> None:
-        """Hang up; what comes later does not count."""
+        """Close the connection; what comes later does not count."""
         self._transport.abort()
 
     def _upgraded(self, head: bytes) -> None:
@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
         self.open.set_result(None)
 
     def _frames(self, data: bytes) -> int:
-        """Handle the whole frames in `data`; the position of the first that is not whole."""
+        """Handle the whole frames in `data`; return the position of the first other one."""
         position = 0
         while len(data) - position >= 2:
             length = data[position + 1]
@@ -174,14 +174,14 @@ def frame(kind: int, payload: bytes) -> bytes:
 
 
 def ink(n_columns: int, column_height: int) -> bytes:
-    """The same columns [n, H] every time: a third of the pixels is ink, as in a drawn digit."""
+    """Return the same columns [n, H] every time: a third of the pixels is ink, as in a digit."""
     rng = np.random.default_rng(0)
     drawn = rng.random((n_columns, column_height)) < 1 / 3
     return (rng.integers(1, 256, drawn.shape, np.uint8) * drawn).tobytes()
 
 
 async def put(load: Load) -> Measured:
-    """Put a load on a server and measure what it answers; raises `LoadError`."""
+    """Put a load on a server and measure the answers; raise `LoadError` if it fails."""
     loop = asyncio.get_running_loop()
     failure: asyncio.Future[None] = loop.create_future()
     message = frame(BINARY, ink(load.n_columns, load.column_height))
@@ -250,14 +250,14 @@ async def _send(load: Load, connections: list[Connection]) -> None:
 
 
 async def _watch(failure: asyncio.Future[None], seconds: float) -> None:
-    """Let the load run for a while; raises what goes wrong meanwhile."""
+    """Let the load run for a while; raise the first error."""
     done, _ = await asyncio.wait([failure], timeout=seconds)
     if done:
         failure.result()
 
 
 def main(args: list[str]) -> int:
-    """Put the load that `args` describe as JSON; the exit code."""
+    """Put the `Load` in `args` on its server, and print a `Measured`; return the exit code."""
     try:
         measured = uvloop.run(put(Load.model_validate_json(args[0])))
     except LoadError as error:

@@ -1,8 +1,8 @@
-"""What the service is measured against, on the same uvicorn: an echo, and an afternoon's server.
+"""Serve what the service is compared with, on the same uvicorn: an echo, and a simple server.
 
-The echo is the ceiling of FastAPI's WebSockets: the same bytes in, a constant text of a result's
-size out. The afternoon's server is what a good engineer writes in an afternoon with the same net:
-FastAPI, `torch.nn.LSTM`, one forward a message, nothing shared between sessions.
+The echo bounds FastAPI's WebSockets: the same bytes in, a constant text of a result's size out. The
+simple server, `afternoon` in reports, is written in an afternoon: FastAPI, the same net in PyTorch,
+one forward a message, nothing shared between sessions.
 """
 
 import sys
@@ -19,7 +19,7 @@ PATH: Final = "/v1/stream"
 
 
 def echo(model: str) -> FastAPI:
-    """A server that answers every message with the same result."""
+    """Return a server that answers every message with the same result."""
     labels = checkpoint.read(checkpoint.find(model)).metadata.config.labels
     probabilities = dict.fromkeys(labels, 0.123456)
     answer = encode(Result(epoch=0, column=1000, probabilities=probabilities))
@@ -37,7 +37,7 @@ def echo(model: str) -> FastAPI:
 
 
 def afternoon(model: str) -> FastAPI:
-    """A server that runs torch for each message as it comes; random weights take as long."""
+    """Return a server that runs PyTorch for each message; random weights take as long."""
     import torch  # noqa: PLC0415 - the only peer that needs it, and it is optional
 
     from inkstream.model.network import ColumnLSTM  # noqa: PLC0415
@@ -74,7 +74,7 @@ PEERS: Final = {"echo": echo, "afternoon": afternoon}
 
 
 def main(args: list[str]) -> None:
-    """Serve one peer: its name, the model whose dimensions it takes, the port."""
+    """Serve one of `PEERS`: its name, the model whose dimensions it takes, the port."""
     name, model, port = args
     uvicorn.run(
         PEERS[name](model),

@@ -1,4 +1,4 @@
-"""What a bench measured: its figures side by side, as text, JSON and a plot."""
+"""Show what a bench measured, side by side: as text, JSON and a plot."""
 
 import os
 import platform
@@ -37,7 +37,7 @@ OURS: Final = ("engine", "stream")  # how names of what this project runs begin
 
 
 class Latency(BaseModel):
-    """How long answers took at a load that does not wait for them."""
+    """Times to the answers under a load that does not wait for them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,7 +48,7 @@ class Latency(BaseModel):
 
 
 class Report(BaseModel):
-    """All that one run measured."""
+    """All figures of one run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,14 +61,14 @@ class Report(BaseModel):
     skipped: str = ""  # what was not measured, and why
 
     def ratios(self) -> Iterator[tuple[str, str, list[float]]]:
-        """Each ratio's name, its floor if it has one, and its value in each round."""
+        """Yield each ratio's name, its floor if it has one, and its value in each round."""
         for above, below, floor in RATIOS:
             if below in self.rates:
                 pairs = zip(self.rates[above], self.rates[below], strict=True)
                 yield f"{above} / {below}", floor, [a / b for a, b in pairs]
 
     def text(self) -> str:
-        """The whole report for a terminal."""
+        """Return the whole report for a terminal."""
         n_rounds = len(self.rates["product"])
         title = (
             f"{self.model}, {self.sessions} sessions, {n_rounds} rounds of {self.seconds:g} s each"
@@ -78,7 +78,7 @@ class Report(BaseModel):
         return "\n\n".join("\n".join(block) for block in [*blocks, [self.skipped]] if block[0])
 
     def table(self) -> str:
-        """The ratios as a Markdown table."""
+        """Return the ratios as a Markdown table."""
         lines = ["| ratio of columns a second, paired by round | median | from | to |"]
         lines.append("| --- | --- | --- | --- |")
         for name, _, values in self.ratios():
@@ -116,7 +116,7 @@ def _row(name: str, *cells: str) -> str:
 
 
 def describe_machine() -> dict[str, str]:
-    """What the figures depend on: processor, cores, system and versions."""
+    """Return what the figures depend on: processor, cores, system and versions."""
     found = {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
@@ -139,7 +139,7 @@ def _processor() -> str:
 
 
 def draw(report: Report, path: Path) -> None:
-    """Draw rates and latencies as bars; needs matplotlib, which the train extra brings."""
+    """Draw rates and latencies as bars; this needs matplotlib."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - optional
 
     figure = Figure(figsize=(10, 7), layout="constrained")
@@ -181,6 +181,6 @@ def _draw_latencies(report: Report, axes: "Axes") -> None:
 
 
 def _scale(axes: "Axes", values: list[float]) -> None:
-    """A logarithmic axis with room for the numbers beside the bars."""
+    """Make the axis logarithmic, with room for the numbers beside the bars."""
     axes.set_xscale("log")
     axes.set_xlim(min(values) / 2, max(values) * 4)
