@@ -106,7 +106,8 @@ class RapidOCR:
     def read_page(self, image: Colour) -> list[str]:
         """See `Baseline`."""
         self._limited.limit(None)
-        texts = self._engine(np.ascontiguousarray(image[:, :, ::-1])).txts
+        blue_first = np.ascontiguousarray(image[:, :, ::-1])
+        texts = self._engine(blue_first, use_det=True, use_cls=True, use_rec=True).txts
         return [plain_text(text) for text in texts or ()]
 
 

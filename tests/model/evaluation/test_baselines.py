@@ -111,6 +111,15 @@ def test_rapidocr_reads_print_and_keeps_to_its_limits() -> None:
     reads_print(RapidOCR(), "hello")
 
 
+@needs_rapidocr
+def test_rapidocr_finds_the_lines_of_a_page() -> None:
+    page = np.full((260, 320, 3), 255, np.uint8)
+    for top, line in ((10, "hello"), (140, "world")):
+        image = printed(line)
+        page[top : top + 72, : image.shape[1]] = image[:, :, None]
+    assert RapidOCR().read_page(page) == ["hello", "world"]
+
+
 @needs_tesseract
 def test_tesseract_reads_print_and_keeps_to_its_limits() -> None:
     reads_print(Tesseract(), "hello")
