@@ -23,7 +23,7 @@ from inkstream.service.protocol.events import (
     Spelling,
     Word,
 )
-from inkstream.service.protocol.server_messages import ModelInfo, Result
+from inkstream.service.protocol.server_messages import Result
 from inkstream.service.session.effects import Effect
 from inkstream.service.session.ink import LineInk
 from inkstream.service.session.options import Options
@@ -49,6 +49,9 @@ def probabilities_shown(
     A transcriber scores two columns at a time, so most rows come twice in a row. What the newest
     row shows is kept in the session.
     """
+    info = sessions[0].model.info
+    if info.kind == "classifier":
+        return _classifier_shown(sessions, scores, info.labels)
     rows: list[Scores] = []  # each [S]
     masks: list[Allowed] = []
     options: list[Options] = []
@@ -64,7 +67,13 @@ def probabilities_shown(
                 options.append(session.options)
             places.append(place)
         found.append((newest, places))
-    named = _named(rows, masks, options, sessions[0].model.info) if rows else []
+    named: list[Shown] = []
+    if rows:
+        labels = np.concatenate(rows).reshape(len(rows), -1)[:, 1:-1]  # no blank, no letter end
+        for i, mask in enumerate(masks):
+            if mask is not None:
+                labels[i] += mask
+        named = _named(label_probabilities(labels, None), options, info.labels)
     shown: list[list[Shown]] = []
     for session, (newest, places) in zip(sessions, found, strict=True):
         shown.append([named[i] if i >= 0 else session.newest_shown for i in places])
@@ -73,27 +82,28 @@ def probabilities_shown(
     return shown
 
 
-def _named(
-    rows: Sequence[Scores], masks: Sequence[Allowed], options: Sequence[Options], info: ModelInfo
-) -> list[Shown]:
-    """Return the probabilities of rows of scores by their labels, as each row's options say."""
-    labels, together = info.labels, np.concatenate(rows).reshape(len(rows), -1)  # [N, S]
-    if info.kind == "transcriber":
-        together = together[:, 1:-1]  # [N, K]: without the blank and the letter end
-        for i, mask in enumerate(masks):
-            if mask is not None:
-                together[i] += mask
-        probabilities = label_probabilities(together, None)
-    else:
-        probabilities = np.exp(together)
-        for i, mask in enumerate(masks):
-            if mask is not None:
-                probabilities[i] = label_probabilities(together[i : i + 1], mask)
+def _classifier_shown(
+    sessions: Sequence["Session"], scores: Sequence[Scores], labels: Sequence[str]
+) -> list[list[Shown]]:
+    """Return what the results of a classifier's sessions show, each of whose rows is new."""
+    picked = [own[list(session.picked)] for session, own in zip(sessions, scores, strict=True)]
+    probabilities = np.exp(np.concatenate(picked))
+    ends = np.cumsum([len(own) for own in picked]).tolist()
+    for session, own, end in zip(sessions, picked, ends, strict=True):
+        if (mask := session.line.decoder.mask) is not None and len(own):
+            probabilities[end - len(own) : end] = label_probabilities(own, mask)
+    options = [session.options for session in sessions for _ in session.picked]
+    named = _named(probabilities, options, labels)
+    return [named[end - len(own) : end] for own, end in zip(picked, ends, strict=True)]
+
+
+def _named(probabilities: Scores, options: Sequence[Options], labels: Sequence[str]) -> list[Shown]:
+    """Return probabilities [N, K] by their labels, as the options of each row say."""
     most = [own.in_force.top_k for own in options]
     values = probabilities.tolist() if None in most else []
-    if n_best := max([n or 0 for n in most]):
+    if n_best := max([n or 0 for n in most], default=0):
         order = (-probabilities).argsort(1, kind="stable")[:, :n_best]
-        best = probabilities[np.arange(len(rows))[:, None], order].tolist()
+        best = probabilities[np.arange(len(order))[:, None], order].tolist()
         best_labels = [[labels[k] for k in ks] for ks in order.tolist()]
     named: list[Shown] = []
     for i, n in enumerate(most):
