@@ -344,7 +344,7 @@ def test_recognize_reads_the_pictures_of_lines(line_weights: Path, picture: Path
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    assert said() == f"{picture}  {answer.text}  {answer.confidence:.2%}\n"
+    assert said().startswith(f"{picture}  {answer.text}  uncertain: ")
     header, row = said("--csv").splitlines()
     assert header == "image,text,probability"
     assert row.endswith(f"{answer.confidence:.6f}")

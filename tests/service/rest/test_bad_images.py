@@ -269,7 +269,7 @@ def serving_process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]
     command = [
         sys.executable,
         "-m",
-        "inkstream.service.cli.main",
+        "inkstream",
         "serve",
         "--port",
         "0",
