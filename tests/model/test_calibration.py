@@ -14,6 +14,8 @@ from inkstream.model.calibration import (
 from inkstream.model.data.batches import LineSample
 from tests.helpers import builders
 
+pytestmark = pytest.mark.slow
+
 
 def sample(n: int, temperature: float, seed: int = 0) -> tuple[Floats, np.ndarray]:
     """Scores whose answers are drawn from their softmax at `temperature`."""
@@ -30,7 +32,6 @@ def test_the_temperature_that_made_the_answers_is_found(temperature: float) -> N
     assert fit_temperature(scores, answers) == pytest.approx(temperature, rel=0.05)
 
 
-@pytest.mark.slow
 def test_each_count_of_columns_gets_its_own_temperature_and_a_rare_one_that_of_all_ink() -> None:
     blank, first, second = sample(20_000, 0.5), sample(20_000, 1.0, 1), sample(20_000, 2.0, 2)
     parts = (blank, first, second, (second[0][:5], second[1][:5]))

@@ -38,14 +38,14 @@ def writers_of(data: LineData, part: str) -> set[str]:
 def test_labels_that_come_round_in_tens_are_all_trained_on_and_measured() -> None:
     data = line_data.own_ink("mine", ink_of(list("0123456789") * 12))
     assert labels_of(data, "training").keys() == set("0123456789")
-    assert len(labels_of(data, "choosing")) >= 8
+    assert len(labels_of(data, "validation")) >= 8
     assert len(data.validation) == 12
 
 
 def test_the_only_piece_that_has_a_letter_is_trained_on() -> None:
     labels = [*["abba"] * 9, *(f"ab{rare}" for rare in "cdefghijklmno"), *["baab"] * 9]
     data = line_data.own_ink("mine", ink_of(labels))
-    assert labels_of(data, "choosing").keys() <= {"abba", "baab"}
+    assert labels_of(data, "validation").keys() <= {"abba", "baab"}
 
 
 def test_where_every_piece_has_a_letter_of_its_own_one_is_held_out_nevertheless() -> None:
@@ -68,7 +68,7 @@ def test_it_is_the_same_every_time() -> None:
 def test_many_writers_are_distinguished_by_their_whole_names(names: list[str]) -> None:
     writers = [f"mine/{name}" for name in names]
     data = line_data.own_ink("mine", ink_of(["word"] * 90, writers))
-    assert len(writers_of(data, "choosing")) == 3
+    assert len(writers_of(data, "validation")) == 3
     assert len(writers_of(data, "training")) == 27
 
 
@@ -86,7 +86,7 @@ def test_all_ink_of_one_trace_stands_in_one_part(tmp_path: Path) -> None:
     path = tmp_path / "lines.inkml"
     path.write_text(f"<ink>{''.join(lines)}</ink>")
     data = line_data.load_ink(path)
-    assert labels_of(data, "choosing") == {"ab cd": 2, "ab": 2, "cd": 2}
+    assert labels_of(data, "validation") == {"ab cd": 2, "ab": 2, "cd": 2}
     assert {piece // 3 for piece in data.validation}.isdisjoint({p // 3 for p in data.training})
 
 

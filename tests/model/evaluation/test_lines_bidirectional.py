@@ -16,6 +16,8 @@ from inkstream.model.training.lines import LinesTask, initial_net
 from tests.helpers import builders
 from tests.helpers.small_ink_set import ALL_KINDS, HEIGHT, ink
 
+pytestmark = pytest.mark.slow
+
 SMALL = LinesConfig(
     layers=1, units=16, channels=4, column_height=HEIGHT, steps=2, columns=400, framewise=1,
     made=0, images=0, bidirectional=True, precision="float32",

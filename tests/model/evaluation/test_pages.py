@@ -23,6 +23,8 @@ from inkstream.model.evaluation.pages import (
 from inkstream.model.evaluation.report import document, figures
 from tests.helpers.small_ink_set import ALL_KINDS, HEIGHT, ink
 
+pytestmark = pytest.mark.slow
+
 SQUARE = np.array([[0.0, 0.0], [10, 0], [10, 10], [0, 10]])
 
 

@@ -33,6 +33,8 @@ from inkstream.model.training.lines import N_SHARDS, InitialNet, LinesTask, init
 from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
 from inkstream.model.training.run_folder import network_weights
 
+pytestmark = pytest.mark.slow
+
 SMALL = LinesConfig(
     layers=1, units=24, channels=8, column_height=16, dropout=0.1, steps=6,
     columns=600, framewise=4, made=0, images=0, precision="float32",

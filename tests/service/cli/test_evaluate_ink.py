@@ -16,6 +16,8 @@ from tests.helpers import builders
 from tests.helpers.single_session import Lone, message
 from tests.helpers.small_ink_set import ALL_KINDS, ink
 
+pytestmark = pytest.mark.slow
+
 Points = list[tuple[float, float]]
 
 WAVE: Points = [(10 + x, 8 + 6 * float(np.sin(x / 3))) for x in range(60)]

@@ -2,9 +2,12 @@
 
 import re
 
+import pytest
 from rapidfuzz.distance import Levenshtein
 
 from tests.helpers.command_line import EXAMPLES, inkstream
+
+pytestmark = pytest.mark.slow
 
 WILL = """Ceci est mon testament
 ecrit entièrement de ma main

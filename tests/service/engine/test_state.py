@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from inkstream.service.engine.state import StateTable
 
+pytestmark = pytest.mark.slow
+
 SIZE = 3
 
 rows = st.lists(st.integers(-9, 9), min_size=SIZE, max_size=SIZE).map(
