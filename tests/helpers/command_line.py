@@ -32,8 +32,8 @@ def run_here(*args: object) -> subprocess.CompletedProcess[str]:
     """Run the command in this process: for what does not depend on having a process of its own."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        code = cli.run([str(arg) for arg in args])
-    return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
+        code = cli.run(command := [str(arg) for arg in args])
+    return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 
 def one_line(text: str) -> str:

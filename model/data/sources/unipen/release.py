@@ -11,7 +11,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ def _unpack(source: Path, folder: str) -> None:
         tqdm.wrapattr(file, "read", size, desc="unpacking", disable=None) as read_file,
     ):
         try:
-            archive = tarfile.open(fileobj=read_file)  # noqa: SIM115 - closed below
+            archive = tarfile.open(fileobj=cast(IO[bytes], read_file))  # noqa: SIM115 - closed below
         except tarfile.TarError as error:
             raise DataError(
                 f"{source} is neither an archive nor a folder of UNIPEN: {error}"
