@@ -1,8 +1,8 @@
 """Greedy best path: scores -> letters, marks and words of a line, while it is being written.
 
 Best path of CTC (Graves et al., ICML 2006): a run of steps whose most probable symbol is the same
-label is one letter. One addition: a label that the blank outdoes at each step, but not at all of
-them together, is a letter too (best path loses those, spaces above all).
+label is one letter. One addition: a label whose summed odds against the blank exceed `ENOUGH` is a
+letter too (best path loses those, spaces above all).
 
 A letter is decided, an event that is never taken back, when its label is certain or its run is
 over; `text` shows it from the run's first step on. The net's score for letter ends says where a
