@@ -251,7 +251,7 @@ async def listens(port: int) -> bool:
 
 
 async def talk(conversation: Conversation, port: int, process: Process) -> AsyncIterator[str]:
-    """Hold one conversation and yield what is said, `>` by the client and `<` by the server."""
+    """Hold one conversation and yield its messages, `>` from the client and `<` from the server."""
     yield f"> open {conversation.target}"
     async with AsyncExitStack() as stack:
         for address in conversation.others:

@@ -70,7 +70,7 @@ class Conversation:
     address: str = "127.0.0.1"  # of the client
     others: tuple[str, ...] = ()  # addresses of clients that have a session all the while
     waits: bool = False  # whether the server closes the session
-    stops_server: bool = False  # whether the server is told to stop behind the last frame
+    stops_server: bool = False  # whether the server gets a signal to stop after the last frame
 
 
 @dataclass(frozen=True, slots=True)

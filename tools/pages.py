@@ -39,7 +39,7 @@ def line(*numbers: int) -> WrittenLine:
 
 
 def _parted(strokes: list[NDArray[np.float64]]) -> list[list[NDArray[np.float64]]]:
-    """The strokes of both words, told apart by the widest gap."""
+    """The strokes of both words, separated at the widest gap."""
     ordered = sorted(strokes, key=lambda stroke: float(stroke[:, 0].min()))
     reached = np.maximum.accumulate([stroke[:, 0].max() for stroke in ordered])
     begun = np.array([stroke[:, 0].min() for stroke in ordered])

@@ -1,4 +1,4 @@
-"""Draw batches of lines for training: real and made-up ink, augmented anew each time, as columns.
+"""Draw batches of lines for training: real and made-up ink, augmented at random, as columns.
 
 A batch follows from its random numbers alone, so a run needs no record of what it has read. The
 pieces of one batch have about the same width; `split_by_width` divides the lines of several

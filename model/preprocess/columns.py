@@ -42,7 +42,7 @@ PAPER_TOLERANCE: Final = 4.0
 RIDGE: Final = 1e-6  # keeps the fit solvable where an image is one pixel wide
 MIN_CONTRAST: Final = 24.0  # of 255: with less than this between paper and ink an image is blank
 NOISE_FACTOR: Final = 5.0  # ink is further from the paper than so many deviations of the paper
-PIECE_CELLS: Final = 64  # cells a side of the grid on which pieces of ink are told apart
+PIECE_CELLS: Final = 64  # cells a side of the grid that separates pieces of ink
 SPECK_SHARE: Final = 0.05  # of the largest piece's ink: a smaller piece is dirt
 
 # 95 of 100 of MNIST's digits have wider strokes than this in their box of 20; those of a ball pen
@@ -57,7 +57,7 @@ LINE_SIDE: Final = 1 << 14  # pixels: an image of a line that is longer is reduc
 MAX_LINE_COLUMNS: Final = 1 << 14
 FLAT_STROKES: Final = 5.0  # strokes: what is less high, a dash or a dot, is no measure of the rows
 DUST_SHARE: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
-LINE_CELLS: Final = 32  # that pieces are told apart by, from the top to the bottom of the image
+LINE_CELLS: Final = 32  # from top to bottom of the image, that separate pieces
 
 
 def to_columns(ink: Grey) -> NDArray[np.uint8]:

@@ -150,7 +150,7 @@ class Canvas:
     def redraw(
         self, first: int, end: int, n_columns: int, strokes: Iterable[tuple[NDArray[Any], float]]
     ) -> None:
-        """Draw columns `first` to `end` anew, for a stroke that was taken back.
+        """Draw columns `first` to `end` again, for a stroke that was taken back.
 
         Args:
             first: the first of them; none before it may be forgotten.

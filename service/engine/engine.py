@@ -126,7 +126,7 @@ class Engine:
         if member.gone:
             return
         member.gone = True
-        member.deliver = _drop  # whoever gets the effects holds `member`: this frees both at once
+        member.deliver = _drop  # the receiver holds `member`: this frees both at once
         if member.has_run:
             self._freed.append(member.slot)
 
@@ -195,7 +195,7 @@ class Engine:
             self._submit(Run(members, columns, time.perf_counter()))
 
     def _columns_each(self, members: Sequence[EngineSession]) -> int:
-        """Return how many columns each may bring: the median, so that a flood delays nobody."""
+        """Return how many columns each may bring: the median, so no flood delays the others."""
         ready = sorted([member.ready_columns for member in members])
         median = ready[len(ready) // 2] if ready else 0
         return max(1, min(median, self._max_columns // max(1, len(members))))

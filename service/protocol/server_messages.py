@@ -110,7 +110,7 @@ class Result:
     """What the model reads after a column."""
 
     # Made once a column: a plain dataclass takes a tenth of the time of a model, and if it were
-    # frozen three times as long. pydantic reads it too. Nobody changes it.
+    # frozen three times as long. pydantic reads it too. It is never changed.
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
         use_attribute_docstrings=True,
         json_schema_serialization_defaults_required=True,
