@@ -9,9 +9,13 @@ from tests.helpers.command_line import ROOT
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run make with an environment in which everything is installed already."""
+    """Run make with an environment in which everything is installed already.
+
+    It must not see that `make test` runs these tests: it would name the folders that it enters.
+    """
     (folder / ".base-installed").touch()
-    environment = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
     return subprocess.run(
         ["make", f"VENV={folder}", *arguments], cwd=ROOT, env=environment, capture_output=True,
         text=True, timeout=60, check=False,
