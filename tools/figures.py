@@ -11,7 +11,7 @@ from typing import Any
 
 from inkstream.model.checkpoint import FIGURES, find, read
 from inkstream.model.evaluation import report
-from inkstream.service.bench.report import Report
+from inkstream.service.bench.report import TITLES, Report
 from inkstream.service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +44,7 @@ def figures() -> dict[str, str]:
         "pad": f"\n{_pad()}",
         "language": f"\n{(REPORTS / 'language' / 'figures.md').read_text()}",
         "document": f"{document['test_accuracy']:.2%}",
-        "bench": f"\n{_bench().table()}",
+        "bench": f"\n{_ratios()}",
     }
 
 
@@ -60,6 +60,16 @@ def _bench() -> Report:
 def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [heads, ("---",) * len(heads), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _ratios() -> str:
+    """Return the ratios of a bench as a table."""
+    rows = []
+    for name, _, values in _bench().ratios():
+        above, _, below = name.partition(" / ")
+        spread = (f"{figure:.2f}" for figure in (median(values), min(values), max(values)))
+        rows.append((f"{TITLES[above]} / {TITLES[below]}", *spread))
+    return table(("ratio of columns a second, paired by round", "median", "from", "to"), rows)
 
 
 def _summary() -> str:

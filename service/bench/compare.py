@@ -1,5 +1,6 @@
 """Measure everything that a report compares, in rounds, so that other load hits all alike."""
 
+import json
 import os
 import socket
 import subprocess
@@ -7,15 +8,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 import click
-from pydantic import TypeAdapter
 
 from inkstream.model import checkpoint
-from inkstream.service.bench.kernels import ENDLESS_COLUMNS, Kernels
+from inkstream.service.bench.kernels import ENDLESS_COLUMNS
 from inkstream.service.bench.load import Load, LoadError, Measured
 from inkstream.service.bench.report import Latency, Report, describe_machine
 
@@ -26,127 +25,96 @@ MAX_SESSIONS: Final = 1000  # of one client, of the server under test
 DIGIT_COLUMNS: Final = 28
 NO_TORCH: Final = "The simple PyTorch server was left out: torch is not installed."
 ONE_RESULT: Final = '{"type":"configure","every":"message"}'
-RATES: Final = TypeAdapter(dict[str, float])
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """What clients send to one server, and what it answers."""
-
-    server: str
-    n_columns: int = 1  # in one message
-    n_results: int = 1  # that answer it
-    configure: str = ""
-
-
-WORKLOADS: Final = {
-    "stream_1": Workload("inkstream"),
-    "stream_28": Workload("inkstream", DIGIT_COLUMNS, DIGIT_COLUMNS),
-    "stream_28_message": Workload("inkstream", DIGIT_COLUMNS, configure=ONE_RESULT),
-    "echo_1": Workload("echo"),
-    "afternoon_1": Workload("afternoon"),
-    "afternoon_28": Workload("afternoon", DIGIT_COLUMNS),
+# What clients send to a server, and what it answers: the server, and fields of `Load`.
+WORKLOADS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "stream_1": ("inkstream", {}),
+    "stream_28": ("inkstream", {"n_columns": DIGIT_COLUMNS, "n_results": DIGIT_COLUMNS}),
+    "stream_28_message": ("inkstream", {"n_columns": DIGIT_COLUMNS, "configure": ONE_RESULT}),
+    "echo_1": ("echo", {}),
+    "afternoon_1": ("afternoon", {}),
+    "afternoon_28": ("afternoon", {"n_columns": DIGIT_COLUMNS}),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is compared, and for how long."""
+def compare(
+    *, model: str, sessions: int, seconds: float, rounds: int, paced_per_s: float
+) -> Report:
+    """Measure everything in turn, `rounds` times; raise `LoadError` if a server fails.
 
-    model: str  # name or path
-    sessions: int  # also the batch of what runs without sockets
-    seconds: float  # of each measurement
-    rounds: int
-    paced_per_s: float  # columns of each session in the latency measurement
-
-
-def compare(plan: Plan) -> Report:
-    """Measure everything in turn, `plan.rounds` times; raise `LoadError` if a server fails."""
-    metadata = checkpoint.read(checkpoint.find(plan.model)).metadata
-    height = metadata.config.column_height
+    Args:
+        model: name or path.
+        sessions: WebSockets, and the batch of what runs without them.
+        seconds: of each measurement.
+        rounds: how often everything is measured.
+        paced_per_s: columns of each session in the latency measurement.
+    """
+    metadata = checkpoint.read(checkpoint.find(model)).metadata
     names = ["inkstream", "echo"]
     if find_spec("torch") is not None:
         names.append("afternoon")
     rates: dict[str, list[float]] = {}
     latencies: dict[str, list[Latency]] = {}
     with ExitStack() as stack:
-        ports = {name: stack.enter_context(serving(name, plan.model)) for name in names}
-        workloads = {
-            name: workload for name, workload in WORKLOADS.items() if workload.server in ports
+        ports = {name: stack.enter_context(serving(name, model)) for name in names}
+        loads = {
+            name: Load(
+                port=ports[server],
+                connections=sessions,
+                column_height=metadata.config.column_height,
+                seconds=seconds,
+                **fields,
+            )
+            for name, (server, fields) in WORKLOADS.items()
+            if server in ports
         }
-        paced = [name for name, workload in workloads.items() if workload.n_columns == 1]
+        offered_per_s = paced_per_s * sessions
+        paced = {
+            name: load.model_copy(update={"messages_per_s": offered_per_s})
+            for name, load in loads.items()
+            if load.n_columns == 1
+        }
         bar = click.progressbar(
-            length=plan.rounds * (1 + len(workloads) + len(paced)),
-            label="measuring",
-            file=sys.stderr,
+            length=rounds * (1 + len(loads) + len(paced)), label="measuring", file=sys.stderr
         )
         stack.enter_context(bar)
-        for _ in range(plan.rounds):
-            for name, value in _kernels(plan).items():
-                rates.setdefault(name, []).append(value)
+        for _ in range(rounds):
+            bounds: dict[str, float] = json.loads(_child("kernels", model, sessions, seconds))
+            for name, rate in bounds.items():
+                rates.setdefault(name, []).append(rate)
             bar.update(1)
-            for name, workload in workloads.items():
-                measured = _load(plan, workload, ports[workload.server], height)
-                rates.setdefault(name, []).append(measured.columns_per_s)
+            for name, load in loads.items():
+                rates.setdefault(name, []).append(_put(load).answered_per_s)
                 bar.update(1)
-            for name in paced:
-                latency = _latency(plan, workloads[name], ports[workloads[name].server], height)
-                latencies.setdefault(name, []).append(latency)
+            for name, load in paced.items():
+                measured = Latency(offered_per_s=offered_per_s, **_put(load).model_dump())
+                latencies.setdefault(name, []).append(measured)
                 bar.update(1)
     return Report(
         machine=describe_machine(),
         model=f"{metadata.name} {metadata.version} ({metadata.parameters:,} parameters)",
-        sessions=plan.sessions,
-        seconds=plan.seconds,
+        sessions=sessions,
+        seconds=seconds,
         rates=rates,
         latencies=latencies,
         skipped="" if "afternoon" in ports else NO_TORCH,
     )
 
 
-def _kernels(plan: Plan) -> dict[str, float]:
-    kernels = Kernels(model=plan.model, sessions=plan.sessions, seconds=plan.seconds)
-    return RATES.validate_json(_child("inkstream.service.bench.kernels", kernels.model_dump_json()))
+def _put(load: Load) -> Measured:
+    return Measured.model_validate_json(_child("load", load.model_dump_json()))
 
 
-def _load(
-    plan: Plan,
-    workload: Workload,
-    port: int,
-    column_height: int,
-    messages_per_s: float | None = None,
-) -> Measured:
-    load = Load(
-        port=port,
-        connections=plan.sessions,
-        n_columns=workload.n_columns,
-        n_results=workload.n_results,
-        configure=workload.configure,
-        column_height=column_height,
-        seconds=plan.seconds,
-        messages_per_s=messages_per_s,
-    )
-    return Measured.model_validate_json(
-        _child("inkstream.service.bench.load", load.model_dump_json())
-    )
-
-
-def _latency(plan: Plan, workload: Workload, port: int, column_height: int) -> Latency:
-    offered_per_s = plan.paced_per_s * plan.sessions
-    measured = _load(plan, workload, port, column_height, offered_per_s)
-    return Latency(
-        offered_per_s=offered_per_s,
-        answered_per_s=measured.columns_per_s,
-        p50_ms=measured.p50_ms,
-        p99_ms=measured.p99_ms,
-    )
-
-
-def _child(module: str, argument: str) -> str:
+def _child(name: str, *arguments: object) -> str:
     """Run a module of this package in a process of its own, and return what it prints."""
-    command = [sys.executable, "-m", module, argument]
+    module = f"inkstream.service.bench.{name}"
     done = subprocess.run(  # noqa: S603 - this package's own module
-        command, env=_environment(), capture_output=True, text=True, check=False
+        [sys.executable, "-m", module, *map(str, arguments)],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         _, _, reason = done.stderr.rstrip().rpartition("\n")

@@ -3,7 +3,8 @@
 From the bottom up: the matrix products of one step of a batch, ONNX Runtime's step with everything
 between the products, and the engine with sessions that always send their next message.
 
-Run as a module it takes `Kernels` as JSON and prints each rate by its name as JSON.
+Run as a module it takes a model, the batch and the seconds of each measurement, and prints each
+rate by its name as JSON.
 """
 
 import asyncio
@@ -16,7 +17,6 @@ from typing import Final
 import numpy as np
 import uvloop
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from inkstream.model import checkpoint
 from inkstream.model.config import ModelConfig
@@ -31,16 +31,6 @@ from inkstream.service.settings import Settings
 WARM_UP_STEPS: Final = 20
 WARM_UP_S: Final = 0.2
 ENDLESS_COLUMNS: Final = 10**9  # a line of the bench ends with the bench
-
-
-class Kernels(BaseModel):
-    """What is measured, and for how long."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str = "digits"
-    sessions: int = 64  # also the batch
-    seconds: float = 1.0  # of each
 
 
 Product = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]  # left, right, out
@@ -62,30 +52,6 @@ def products(config: ModelConfig, batch: int) -> list[Product]:
     ]
 
 
-def product_step(config: ModelConfig, batch: int) -> Callable[[], None]:
-    """Return a step of the net for a batch, reduced to its matrix products."""
-    made = products(config, batch)
-
-    def step() -> None:
-        for left, right, out in made:
-            np.matmul(left, right, out)
-
-    return step
-
-
-def runtime_step(runtime: Runtime, batch: int) -> Callable[[], None]:
-    """Return a step of ONNX Runtime: one column in each stream of a batch."""
-    height = runtime.config.column_height
-    columns = np.frombuffer(ink(batch, height), np.uint8).reshape(1, batch, height)
-    state = runtime.initial_state(batch)
-
-    def step() -> None:
-        nonlocal state
-        _, state = runtime.run(columns, state)
-
-    return step
-
-
 def rate(step: Callable[[], None], columns: int, seconds: float) -> float:
     """Return the columns a second of a step that reads `columns` of them."""
     for _ in range(WARM_UP_STEPS):
@@ -99,70 +65,72 @@ def rate(step: Callable[[], None], columns: int, seconds: float) -> float:
     return steps * columns / elapsed_s
 
 
-class LocalClients:
-    """Sessions in an engine without sockets: each gets its next message when it is answered."""
+async def engine_rate(runtime: Runtime, sessions: int, n_columns: int, seconds: float) -> float:
+    """Return the columns a second of an engine without sockets.
 
-    def __init__(self, runtime: Runtime, settings: Settings, n_columns: int) -> None:
-        self.answered = 0  # columns
-        self._message = ink(n_columns, runtime.config.column_height)
-        self._n_columns = n_columns
-        self._limits = settings.limits
-        self._runtime = runtime
-        self._engine = Engine(
-            runtime,
-            max_batch=settings.max_batch,
-            max_columns=settings.max_run_columns,
-            observer=Metrics(),
-        )
+    Each session gets its next message of `n_columns` columns when the one before is answered.
+    """
+    settings = Settings.load(max_line_columns=ENDLESS_COLUMNS)
+    engine = Engine(
+        runtime,
+        max_batch=settings.max_batch,
+        max_columns=settings.max_run_columns,
+        observer=Metrics(),
+    )
+    model = SessionModel.of(runtime.metadata, settings.limits)
+    message = ink(n_columns, runtime.config.column_height)
+    answered = 0  # columns
 
-    async def run(self, sessions: int, seconds: float) -> float:
-        """Return the columns a second that the engine answers to so many sessions."""
-        self._engine.start()
-        for number in range(sessions):
-            self._begin(str(number))
-        await asyncio.sleep(WARM_UP_S)
-        answered, started_s = self.answered, time.perf_counter()
-        await asyncio.sleep(seconds)
-        answered, elapsed_s = self.answered - answered, time.perf_counter() - started_s
-        self._engine.stop()
-        return answered / elapsed_s
-
-    def _begin(self, session_id: str) -> None:
-        model = SessionModel.of(self._runtime.metadata, self._limits)
-        missing = self._n_columns
+    def begin(session_id: str) -> None:
+        missing = n_columns
 
         def deliver(effects: list[Effect]) -> None:
-            nonlocal missing
+            nonlocal answered, missing
             results = sum(isinstance(effect, Result) for effect in effects)
-            self.answered += results
+            answered += results
             missing -= results
             if not missing:
-                missing = self._n_columns
-                self._engine.receive(member, self._message, time.monotonic())
+                missing = n_columns
+                engine.receive(member, message, time.monotonic())
 
-        member = self._engine.attach(Session(session_id, model), deliver)
-        self._engine.receive(member, self._message, time.monotonic())
+        member = engine.attach(Session(session_id, model), deliver)
+        engine.receive(member, message, time.monotonic())
+
+    engine.start()
+    for number in range(sessions):
+        begin(str(number))
+    await asyncio.sleep(WARM_UP_S)
+    before, started_s = answered, time.perf_counter()
+    await asyncio.sleep(seconds)
+    columns_per_s = (answered - before) / (time.perf_counter() - started_s)
+    engine.stop()
+    return columns_per_s
 
 
-def measure(kernels: Kernels) -> dict[str, float]:
-    """Return each rate by its name."""
-    runtime = Runtime(checkpoint.read(checkpoint.find(kernels.model)))
-    batch, seconds = kernels.sessions, kernels.seconds
-    settings = Settings.load(max_line_columns=ENDLESS_COLUMNS)
-    rates = {
-        "product": rate(product_step(runtime.config, batch), batch, seconds),
-        "runtime": rate(runtime_step(runtime, batch), batch, seconds),
+def measure(model: str, batch: int, seconds: float) -> dict[str, float]:
+    """Return each rate by its name; each is measured for `seconds`."""
+    runtime = Runtime(checkpoint.read(checkpoint.find(model)))
+    factors = products(runtime.config, batch)
+    height = runtime.config.column_height
+    columns = np.frombuffer(ink(batch, height), np.uint8).reshape(1, batch, height)
+    state = runtime.initial_state(batch)
+
+    def multiply() -> None:
+        for left, right, out in factors:
+            np.matmul(left, right, out)
+
+    def run() -> None:
+        nonlocal state
+        _, state = runtime.run(columns, state)
+
+    return {
+        "product": rate(multiply, batch, seconds),
+        "runtime": rate(run, batch, seconds),
+        "engine_1": uvloop.run(engine_rate(runtime, batch, 1, seconds)),
+        "engine_28": uvloop.run(engine_rate(runtime, batch, 28, seconds)),
     }
-    for name, n_columns in (("engine_1", 1), ("engine_28", 28)):
-        clients = LocalClients(runtime, settings, n_columns)
-        rates[name] = uvloop.run(clients.run(batch, seconds))
-    return rates
-
-
-def main(args: list[str]) -> None:
-    """Print the rates of the `Kernels` in `args` as JSON."""
-    sys.stdout.write(json.dumps(measure(Kernels.model_validate_json(args[0]))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    name, sessions, duration_s = sys.argv[1:]
+    sys.stdout.write(json.dumps(measure(name, int(sessions), float(duration_s))))

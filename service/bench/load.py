@@ -18,9 +18,10 @@ from typing import Any, Final, cast
 
 import numpy as np
 import uvloop
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from inkstream.model.errors import InkstreamError
+from inkstream.service.protocol.server_messages import PATH
 
 RESULT: Final = b'{"type":"result"'
 ERROR: Final = b'{"type":"error"'
@@ -40,25 +41,20 @@ class LoadError(InkstreamError):
 class Load(BaseModel):
     """Which load is put on a server."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     port: int
-    path: str = "/v1/stream"
-    connections: int = Field(default=64, ge=1)
-    n_columns: int = Field(default=1, ge=1)  # in one message
-    column_height: int = Field(default=28, ge=1)
-    n_results: int = Field(default=1, ge=1)  # that answer one message
+    connections: int = 64
+    n_columns: int = 1  # in one message
+    column_height: int = 28
+    n_results: int = 1  # that answer one message
     configure: str = ""  # text that each connection sends before its first message
-    seconds: float = Field(default=2.0, gt=0)
+    seconds: float = 2.0
     messages_per_s: float | None = None  # in all; None: each connection's next follows its answer
 
 
 class Measured(BaseModel):
     """The answers to a load, without the warm-up."""
 
-    model_config = ConfigDict(frozen=True)
-
-    columns_per_s: float
+    answered_per_s: float  # columns
     p50_ms: float  # from the write of a message to its last result
     p99_ms: float
 
@@ -84,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         key = base64.b64encode(secrets.token_bytes(16)).decode()
         self._transport.write(
-            f"GET {self._load.path} HTTP/1.1\r\nHost: 127.0.0.1:{self._load.port}\r\n"
+            f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{self._load.port}\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
         )
@@ -153,7 +149,7 @@ class Connection(asyncio.Protocol):
             self.send()
 
     def _other(self, kind: int, payload: bytes) -> None:
-        """What is no result; `ready` and `configured` are passed over."""
+        """Handle a frame that is no result; ignore `ready` and `configured`."""
         if kind == PING:
             self._transport.write(frame(PONG, payload))
         elif kind == CLOSE or payload.startswith(ERROR):
@@ -165,7 +161,7 @@ class Connection(asyncio.Protocol):
 
 
 def frame(kind: int, payload: bytes) -> bytes:
-    """One whole frame of a client; `kind` is its first byte."""
+    """Return a whole frame of a client; `kind` is its first byte."""
     length = len(payload)
     if length > MAX_PAYLOAD:
         raise LoadError(f"message of {length} bytes, allowed: up to {MAX_PAYLOAD}")
@@ -192,7 +188,11 @@ async def put(load: Load) -> Measured:
                 lambda: Connection(load, message, failure), "127.0.0.1", load.port
             )
             connections.append((await made)[1])
-        await _opened(connections, failure)
+        opened = asyncio.gather(*(connection.open for connection in connections))
+        await _wait(failure, CONNECT_TIMEOUT_S, opened)
+        if not opened.done():
+            text = f"not all {load.connections} were let in within {CONNECT_TIMEOUT_S:g} s"
+            raise LoadError(text)
         return await _measure(load, connections, failure)
     except OSError as error:
         raise LoadError(f"no connection to port {load.port}: {error.strerror}") from error
@@ -202,35 +202,25 @@ async def put(load: Load) -> Measured:
         failure.cancel()
 
 
-async def _opened(connections: list[Connection], failure: asyncio.Future[None]) -> None:
-    opened = asyncio.gather(*(connection.open for connection in connections))
-    either: list[asyncio.Future[Any]] = [opened, failure]
-    await asyncio.wait(either, timeout=CONNECT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-    if failure.done():
-        failure.result()
-    if not opened.done():
-        raise LoadError(f"not all {len(connections)} were let in within {CONNECT_TIMEOUT_S:g} s")
-
-
 async def _measure(
     load: Load, connections: list[Connection], failure: asyncio.Future[None]
 ) -> Measured:
-    pacer = asyncio.ensure_future(_send(load, connections))
+    sending = asyncio.ensure_future(_send(load, connections))
     try:
-        await _watch(failure, WARM_UP_S)
+        await _wait(failure, WARM_UP_S)
         for connection in connections:
             connection.times_ms.clear()
         started_s = time.perf_counter()
-        await _watch(failure, load.seconds)
+        await _wait(failure, load.seconds)
         elapsed_s = time.perf_counter() - started_s
     finally:
-        pacer.cancel()
+        sending.cancel()
     times_ms = [time_ms for connection in connections for time_ms in connection.times_ms]
     if not times_ms:
         raise LoadError(f"no message was answered within {load.seconds:g} s")
     p50_ms, p99_ms = np.percentile(times_ms, [50, 99])
     return Measured(
-        columns_per_s=len(times_ms) * load.n_columns / elapsed_s,
+        answered_per_s=len(times_ms) * load.n_columns / elapsed_s,
         p50_ms=float(p50_ms),
         p99_ms=float(p99_ms),
     )
@@ -249,23 +239,24 @@ async def _send(load: Load, connections: list[Connection]) -> None:
         connections[sent % len(connections)].send()
 
 
-async def _watch(failure: asyncio.Future[None], seconds: float) -> None:
-    """Let the load run for a while; raise the first error."""
-    done, _ = await asyncio.wait([failure], timeout=seconds)
-    if done:
+async def _wait(
+    failure: asyncio.Future[None], seconds: float, until: asyncio.Future[Any] | None = None
+) -> None:
+    """Wait, at most until `until` is done; raise the first error."""
+    awaited: list[asyncio.Future[Any]] = [failure] if until is None else [failure, until]
+    await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    if failure.done():
         failure.result()
 
 
-def main(args: list[str]) -> int:
-    """Put the `Load` in `args` on its server, and print a `Measured`; return the exit code."""
+def main(argument: str) -> None:
+    """Put a `Load` on its server, and print a `Measured`."""
     try:
-        measured = uvloop.run(put(Load.model_validate_json(args[0])))
+        measured = uvloop.run(put(Load.model_validate_json(argument)))
     except LoadError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        sys.exit(str(error))
     sys.stdout.write(measured.model_dump_json())
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1])

@@ -13,9 +13,7 @@ import uvicorn
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from inkstream.model import checkpoint
-from inkstream.service.protocol.server_messages import Result, encode
-
-PATH: Final = "/v1/stream"
+from inkstream.service.protocol.server_messages import PATH, Result, encode
 
 
 def echo(model: str) -> FastAPI:
@@ -73,9 +71,8 @@ def afternoon(model: str) -> FastAPI:
 PEERS: Final = {"echo": echo, "afternoon": afternoon}
 
 
-def main(args: list[str]) -> None:
-    """Serve one of `PEERS`: its name, the model whose dimensions it takes, the port."""
-    name, model, port = args
+def main(name: str, model: str, port: str) -> None:
+    """Serve one of `PEERS` for the dimensions of a model."""
     uvicorn.run(
         PEERS[name](model),
         port=int(port),
@@ -88,4 +85,4 @@ def main(args: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

@@ -8,7 +8,9 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
+
+from inkstream.service.bench.load import Measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,21 +38,14 @@ PACKAGES: Final = ("inkstream", "numpy", "onnxruntime", "fastapi", "uvicorn", "u
 OURS: Final = ("engine", "stream")  # how names of what this project runs begin
 
 
-class Latency(BaseModel):
+class Latency(Measured):
     """Times to the answers under a load that does not wait for them."""
 
-    model_config = ConfigDict(frozen=True)
-
     offered_per_s: float  # columns of all sessions together, one a message
-    answered_per_s: float
-    p50_ms: float
-    p99_ms: float
 
 
 class Report(BaseModel):
     """All figures of one run."""
-
-    model_config = ConfigDict(frozen=True)
 
     machine: dict[str, str]
     model: str
@@ -76,16 +71,6 @@ class Report(BaseModel):
         machine = ", ".join(f"{name} {value}" for name, value in self.machine.items())
         blocks = [[title, machine], [*self._rates()], [*self._ratios()], [*self._latencies()]]
         return "\n\n".join("\n".join(block) for block in [*blocks, [self.skipped]] if block[0])
-
-    def table(self) -> str:
-        """Return the ratios as a Markdown table."""
-        lines = ["| ratio of columns a second, paired by round | median | from | to |"]
-        lines.append("| --- | --- | --- | --- |")
-        for name, _, values in self.ratios():
-            above, _, below = name.partition(" / ")
-            spread = f"{median(values):.2f} | {min(values):.2f} | {max(values):.2f}"
-            lines.append(f"| {TITLES[above]} / {TITLES[below]} | {spread} |")
-        return "\n".join(lines) + "\n"
 
     def _rates(self) -> Iterator[str]:
         yield _row("median of the rounds", "columns/s", "us/column")
@@ -117,8 +102,12 @@ def _row(name: str, *cells: str) -> str:
 
 def describe_machine() -> dict[str, str]:
     """Return what the figures depend on: processor, cores, system and versions."""
+    processor = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            processor = line.partition(":")[2].strip()
     found = {
-        "processor": _processor(),
+        "processor": processor,
         "cores": str(len(os.sched_getaffinity(0))),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -129,13 +118,6 @@ def describe_machine() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "none"
     return found
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def draw(report: Report, path: Path) -> None:

@@ -43,11 +43,11 @@ def bench(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None:
     """
     if plot_path is not None and find_spec("matplotlib") is None:
         raise click.UsageError("--plot needs matplotlib: pip install matplotlib")
-    from inkstream.service.bench.compare import Plan, compare
+    from inkstream.service.bench.compare import compare
     from inkstream.service.bench.report import draw
 
     with outcome("the figures") as result:
-        report = compare(Plan(**plan))
+        report = compare(**plan)
         click.echo(report.text())
         if json_path is not None:
             json_path.write_text(report.model_dump_json(indent=2) + "\n", "utf-8")
