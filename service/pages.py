@@ -7,10 +7,10 @@ hOCR: https://kba.github.io/hocr-spec/1.2/; ALTO: https://www.loc.gov/standards/
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from xml.etree import ElementTree as Tree
 
 import numpy as np
@@ -32,25 +32,23 @@ DECIMALS: Final = 6  # of probabilities, as in the stream
 PIXEL_DECIMALS: Final = 1
 
 
-class BoxedLetter(Letter):
+class Boxed(Message):
+    """Something on a page."""
+
+    box: Box
+    """Corners of its ink on the image, clockwise from the writing's upper left."""
+
+
+class BoxedLetter(Boxed, Letter):
     """A letter and where it is."""
 
-    box: Box
-    """Corners of its ink on the image, clockwise from the writing's upper left."""
 
-
-class BoxedMark(Punctuation):
+class BoxedMark(Boxed, Punctuation):
     """A mark and where it is."""
 
-    box: Box
-    """Corners of its ink on the image, clockwise from the writing's upper left."""
 
-
-class BoxedWord(Word):
+class BoxedWord(Boxed, Word):
     """A word and where it is."""
-
-    box: Box
-    """Corners of its ink on the image, clockwise from the writing's upper left."""
 
 
 class ReadLine(Message):
@@ -109,28 +107,31 @@ class PageColumns(Message):
     """In the order in which they are read."""
 
 
-def read_line(line: PageLine, text: str, events: Sequence[Event]) -> ReadLine:
+def read_line(line: PageLine, text: str, events: Iterable[Event]) -> ReadLine:
     """Return one line of a page with its text and events."""
-    words = [event for event in events if isinstance(event, Word)]
-    letters = [event for event in events if not isinstance(event, Word)]
+    letters: list[BoxedLetter | BoxedMark] = []
+    words: list[BoxedWord] = []
+    for event in events:
+        fields = dict(event) | {"box": corners(line.box_of(event.start, event.end))}
+        if isinstance(event, Word):
+            words.append(BoxedWord(**fields))
+        else:
+            letters.append((BoxedMark if event.type == "punctuation" else BoxedLetter)(**fields))
     return ReadLine(
         text=text,
         confidence=round(math.prod(word.confidence for word in words), DECIMALS) if words else 0.0,
         box=corners(line.box),
         block=line.block,
-        letters=tuple(_boxed_letter(line, letter) for letter in letters),
-        words=tuple(BoxedWord(**_fields(word), box=_box(line, word)) for word in words),
+        letters=tuple(letters),
+        words=tuple(words),
         columns=len(line.columns),
     )
 
 
 def transcription(page: Page, lines: Sequence[ReadLine]) -> PageTranscription:
     """Return a page whose lines were read."""
-    text = ""
-    for place, line in enumerate(lines):
-        if place:
-            text += "\n" if line.block == lines[place - 1].block else "\n\n"
-        text += line.text
+    blocks = groupby(lines, key=lambda line: line.block)
+    text = "\n\n".join("\n".join(line.text for line in block) for _, block in blocks)
     return PageTranscription(text=text, width=page.width, height=page.height, lines=tuple(lines))
 
 
@@ -155,33 +156,13 @@ def corners(box: NDArray[np.float64]) -> Box:
     return one, two, three, four
 
 
-def _boxed_letter(line: PageLine, letter: Letter | Punctuation) -> BoxedLetter | BoxedMark:
-    kind = BoxedMark if isinstance(letter, Punctuation) else BoxedLetter
-    return kind(**_fields(letter), box=_box(line, letter))
-
-
-def _box(line: PageLine, event: Event) -> Box:
-    return corners(line.box_of(event.start, event.end))
-
-
-def _fields(event: Event) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in type(event).model_fields}
-
-
 # hOCR and ALTO
 
 XHTML: Final = "http://www.w3.org/1999/xhtml"
 ALTO: Final = "http://www.loc.gov/standards/alto/ns-v4#"
-XLINK: Final = "http://www.w3.org/1999/xlink"
-ALTO_VERSION: Final = "4.2"
-SCHEMA_PLACE: Final = f"{ALTO} http://www.loc.gov/standards/alto/v4/alto-4-2.xsd"
-INSTANCE: Final = "http://www.w3.org/2001/XMLSchema-instance"
 CAPABILITIES: Final = "ocr_page ocr_carea ocr_par ocr_line ocrx_word ocrx_cinfo ocrp_wconf"
 HOCR_TYPE: Final = "text/vnd.hocr+html; charset=utf-8"
 ALTO_TYPE: Final = "application/xml; charset=utf-8"
-DOCTYPE: Final = "<!DOCTYPE html>\n"
-DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
-LONGEST_VARIANT: Final = 3  # characters, by ALTO's schema
 
 
 def hocr(page: PageTranscription, name: str = "") -> str:
@@ -196,46 +177,50 @@ def hocr(page: PageTranscription, name: str = "") -> str:
     quoted = name.replace('"', "'").replace(";", ",")
     image = f'image "{quoted}"; ' if name else ""
     title = f"{image}bbox 0 0 {page.width} {page.height}; ppageno 0"
-    whole = _marked(Tree.SubElement(root, "body"), "div", "ocr_page", "page_1", title)
+    whole = _hocr(Tree.SubElement(root, "body"), "div", "ocr_page", title, "page_1")
     for number, lines in _blocks(page):
-        bounds = f"bbox {_spelt(_bounds(*(line.box for _, line in lines)))}"
-        area = _marked(whole, "div", "ocr_carea", f"block_1_{number}", bounds)
-        paragraph = _marked(area, "p", "ocr_par", f"par_1_{number}", bounds)
+        bounds = f"bbox {_bbox(*(line.box for _, line in lines))}"
+        area = _hocr(whole, "div", "ocr_carea", bounds, f"block_1_{number}")
+        paragraph = _hocr(area, "p", "ocr_par", bounds, f"par_1_{number}")
         for place, line in lines:
             _hocr_line(paragraph, line, place)
-    return DOCTYPE + Tree.tostring(root, encoding="unicode") + "\n"
+    return "<!DOCTYPE html>\n" + Tree.tostring(root, encoding="unicode") + "\n"
 
 
 def _hocr_line(parent: Tree.Element, line: ReadLine, place: int) -> None:
-    slope = _slope(line.box)
-    left, _, _, bottom = _bounds(line.box)
-    (_, low) = line.box[3]  # the writing's lower left
-    baseline = f"baseline {slope:.4f} {low - slope * (line.box[3][0] - left) - bottom:.1f}"
-    title = f"bbox {_spelt(_bounds(line.box))}; {baseline}; x_wconf {_percent(line.confidence)}"
-    own = _marked(parent, "span", "ocr_line", f"line_1_{place}", title)
+    (right, right_low), (left, left_low) = line.box[2:]  # the writing's lower edge
+    slope = (right_low - left_low) / (right - left) if right > left else 0.0
+    x, _, _, bottom = _bounds(line.box)
+    baseline = f"baseline {slope:.4f} {left_low - slope * (left - x) - bottom:.1f}"
+    title = f"bbox {_bbox(line.box)}; {baseline}; x_wconf {line.confidence * 100:.0f}"
+    own = _hocr(parent, "span", "ocr_line", title, f"line_1_{place}")
     for number, word in enumerate(line.words, 1):
-        title = f"bbox {_spelt(_bounds(word.box))}; x_wconf {_percent(word.confidence)}"
-        marked = _marked(own, "span", "ocrx_word", f"word_1_{place}_{number}", title)
+        title = f"bbox {_bbox(word.box)}; x_wconf {word.confidence * 100:.0f}"
+        marked = _hocr(own, "span", "ocrx_word", title, f"word_1_{place}_{number}")
         for letter in _letters(line, word):
-            title = f"x_bboxes {_spelt(_bounds(letter.box))}; x_conf {_percent(letter.confidence)}"
-            Tree.SubElement(
-                marked, "span", {"class": "ocrx_cinfo", "title": title}
-            ).text = letter.char
+            title = f"x_bboxes {_bbox(letter.box)}; x_conf {letter.confidence * 100:.0f}"
+            _hocr(marked, "span", "ocrx_cinfo", title).text = letter.char
         marked.tail = " " if number < len(line.words) else None
     own.tail = "\n"
 
 
+def _hocr(
+    parent: Tree.Element, tag: str, kind: str, title: str, name: str | None = None
+) -> Tree.Element:
+    """Add an element of one of hOCR's classes, whose properties stand in its title."""
+    own = {} if name is None else {"id": name}
+    return Tree.SubElement(parent, tag, {"class": kind, **own, "title": title})
+
+
 def alto(page: PageTranscription, name: str = "") -> str:
     """Return a page as ALTO; `name` is that of the image."""
-    root = Tree.Element(
-        "alto",
-        {
-            "xmlns": ALTO,
-            "xmlns:xsi": INSTANCE,
-            "xsi:schemaLocation": SCHEMA_PLACE,
-            "SCHEMAVERSION": ALTO_VERSION,
-        },
-    )
+    about = {
+        "xmlns": ALTO,
+        "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+        "xsi:schemaLocation": f"{ALTO} http://www.loc.gov/standards/alto/v4/alto-4-2.xsd",
+        "SCHEMAVERSION": "4.2",
+    }
+    root = Tree.Element("alto", about)
     description = Tree.SubElement(root, "Description")
     Tree.SubElement(description, "MeasurementUnit").text = "pixel"
     if name:
@@ -251,45 +236,37 @@ def alto(page: PageTranscription, name: str = "") -> str:
     )
     space = Tree.SubElement(sheet, "PrintSpace", {"HPOS": "0", "VPOS": "0", **size})
     for number, lines in _blocks(page):
-        boxes = [line.box for _, line in lines]
-        block = Tree.SubElement(space, "TextBlock", {"ID": f"block_{number}", **_place(*boxes)})
+        upright = _upright(*(line.box for _, line in lines))
+        block = Tree.SubElement(space, "TextBlock", {"ID": f"block_{number}", **upright})
         for place, line in lines:
             _alto_line(block, line, place)
-    return DECLARATION + Tree.tostring(root, encoding="unicode") + "\n"
+    declaration = '<?xml version="1.0" encoding="UTF-8"?>\n'
+    return declaration + Tree.tostring(root, encoding="unicode") + "\n"
 
 
 def _alto_line(parent: Tree.Element, line: ReadLine, place: int) -> None:
     low = f"{_point(line.box[3])} {_point(line.box[2])}"
-    own = Tree.SubElement(
-        parent, "TextLine", {"ID": f"line_{place}", "BASELINE": low, **_place(line.box)}
-    )
-    _shape(own, line.box)
+    own = _alto(parent, "TextLine", line.box, {"ID": f"line_{place}", "BASELINE": low})
     for number, word in enumerate(line.words, 1):
         if number > 1:
             Tree.SubElement(own, "SP")
-        string = Tree.SubElement(
-            own,
-            "String",
-            {
-                "ID": f"word_{place}_{number}",
-                "CONTENT": word.text,
-                "WC": f"{word.confidence:.4f}",
-                **_place(word.box),
-            },
-        )
-        _shape(string, word.box)
-        for other in word.alternatives:
-            Tree.SubElement(string, "ALTERNATIVE").text = other.text
+        content = {"CONTENT": word.text, "WC": f"{word.confidence:.4f}"}
+        string = _alto(own, "String", word.box, {"ID": f"word_{place}_{number}", **content})
+        for spelling in word.alternatives:
+            Tree.SubElement(string, "ALTERNATIVE").text = spelling.text
         for letter in _letters(line, word):
-            _glyph(string, letter)
+            content = {"CONTENT": letter.char, "GC": f"{letter.confidence:.4f}"}
+            glyph = _alto(string, "Glyph", letter.box, content)
+            for other in letter.alternatives:
+                Tree.SubElement(glyph, "Variant", {"CONTENT": other.char, "VC": f"{other.p:.4f}"})
 
 
-def _glyph(parent: Tree.Element, letter: BoxedLetter | BoxedMark) -> None:
-    content = {"CONTENT": letter.char, "GC": f"{letter.confidence:.4f}"}
-    glyph = Tree.SubElement(parent, "Glyph", content | _place(letter.box))
-    _shape(glyph, letter.box)
-    for other in letter.alternatives:
-        Tree.SubElement(glyph, "Variant", {"CONTENT": other.char, "VC": f"{other.p:.4f}"})
+def _alto(parent: Tree.Element, tag: str, box: Box, attributes: dict[str, str]) -> Tree.Element:
+    """Add an element with its upright box as attributes and its corners as a shape."""
+    own = Tree.SubElement(parent, tag, attributes | _upright(box))
+    points = " ".join(map(_point, box))
+    Tree.SubElement(Tree.SubElement(own, "Shape"), "Polygon", {"POINTS": points})
+    return own
 
 
 def _blocks(page: PageTranscription) -> Iterator[tuple[int, list[tuple[int, ReadLine]]]]:
@@ -305,53 +282,27 @@ def _letters(line: ReadLine, word: BoxedWord) -> Iterator[BoxedLetter | BoxedMar
     return (each for each in line.letters if word.start <= each.start and each.end <= word.end)
 
 
-def _marked(parent: Tree.Element, tag: str, kind: str, name: str, title: str) -> Tree.Element:
-    return Tree.SubElement(parent, tag, {"class": kind, "id": name, "title": title})
-
-
-def _shape(parent: Tree.Element, box: Box) -> None:
-    points = " ".join(map(_point, box))
-    Tree.SubElement(Tree.SubElement(parent, "Shape"), "Polygon", {"POINTS": points})
-
-
-def _point(corner: tuple[float, float]) -> str:
+def _point(corner: Corner) -> str:
     return f"{corner[0]:.1f},{corner[1]:.1f}"
 
 
-def _place(*boxes: Box) -> dict[str, str]:
+def _upright(*boxes: Box) -> dict[str, str]:
     """Return the attributes of the upright box around boxes."""
     left, top, right, bottom = _bounds(*boxes)
-    return {
-        "HPOS": str(left),
-        "VPOS": str(top),
-        "WIDTH": str(right - left),
-        "HEIGHT": str(bottom - top),
-    }
+    sides = {"HPOS": left, "VPOS": top, "WIDTH": right - left, "HEIGHT": bottom - top}
+    return {name: str(pixels) for name, pixels in sides.items()}
 
 
-def _bounds(*boxes: Box) -> tuple[int, int, int, int]:
+def _bbox(*boxes: Box) -> str:
+    """Return the upright box around boxes as hOCR has it."""
+    return " ".join(map(str, _bounds(*boxes)))
+
+
+def _bounds(*boxes: Box) -> list[int]:
     """Return left, top, right and bottom of the upright box around boxes, in whole pixels."""
     x, y = zip(*(corner for box in boxes for corner in box), strict=True)
-    return (
-        max(0, math.floor(min(x))),
-        max(0, math.floor(min(y))),
-        max(0, math.ceil(max(x))),
-        max(0, math.ceil(max(y))),
-    )
-
-
-def _spelt(numbers: tuple[int, ...]) -> str:
-    return " ".join(map(str, numbers))
-
-
-def _percent(share: float) -> int:
-    return round(100 * share)
-
-
-def _slope(box: Box) -> float:
-    """Return how far a line descends for each pixel to the right."""
-    (left, high), (right, low) = box[3], box[2]
-    return (low - high) / (right - left) if right > left else 0.0
+    sides = math.floor(min(x)), math.floor(min(y)), math.ceil(max(x)), math.ceil(max(y))
+    return [max(0, side) for side in sides]
 
 
 # Drawing

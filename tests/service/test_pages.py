@@ -40,7 +40,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> PageTranscription:
 
 @pytest.fixture(scope="module")
 def schema() -> xmlschema.XMLSchema:
-    places = [(pages.XLINK, str(DATA / "xlink.xsd"))]
+    places = [("http://www.w3.org/1999/xlink", str(DATA / "xlink.xsd"))]
     return xmlschema.XMLSchema(str(DATA / "alto-4-2.xsd"), locations=places, allow="local")
 
 
