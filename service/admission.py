@@ -37,11 +37,12 @@ class Sessions:
         return len(self._goodbyes)
 
     @contextmanager
-    def admit(self, client: str, goodbye: Goodbye) -> Iterator[str]:
+    def admit(self, client: str, goodbye: Goodbye = lambda _: None) -> Iterator[str]:
         """Count one session of the address `client` while the block runs; yield its id.
 
-        `goodbye` is called when the server is about to stop, and again when it stops. Raises
-        `ServerFullError`, `ClientFullError` or `StoppingError`; then nothing is counted.
+        `goodbye` is called when the server is about to stop, and again when it stops; a request
+        needs none, since the server waits for its answer. Raises `ServerFullError`,
+        `ClientFullError` or `StoppingError`; then nothing is counted.
         """
         if self.stopping:
             raise StoppingError("the server is about to stop")

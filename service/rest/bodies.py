@@ -18,7 +18,8 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from inkstream.model.errors import ImageError, InputError
+from inkstream.model.errors import ConfigError, ImageError, InputError
+from inkstream.model.pages.page import Page, find_page
 from inkstream.model.preprocess.columns import LINE_SIDE, digit_columns, line_columns
 from inkstream.model.preprocess.content import image_hint, ink_hint, kind_for
 from inkstream.model.preprocess.image import read_image
@@ -41,6 +42,7 @@ BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies tog
 DECODES_AT_ONCE: Final = 2
 PAGES_AT_ONCE: Final = 1  # whose lines are being found: each takes a core and much memory
 TIME_SHARE: Final = 0.8  # of a body's time limit; after all of it the connection is cut unanswered
+MAX_PAGE_LINES: Final = 256  # A4 holds 40 lines, or two columns of as many
 MAX_FIELDS: Final = 16  # of a multipart body, beside its file
 # JSON takes up to 25 times its size once it is parsed (`[],` is 3 bytes and 64 in memory).
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
@@ -83,17 +85,30 @@ class BodyReader:
 
         return await self._decoded(request, decode, self._decodes)
 
-    async def page(self, request: Request, find: Callable[[bytes], T]) -> T:
-        """Read an image and return what `find` finds on it; raises as `columns` does."""
+    async def page(self, request: Request, model: RunningModel) -> Page:
+        """Read the image of a page and find its lines; raises as `columns` does."""
+        self._service.require_kind(model, "transcriber", "page=true")
+        limits = self._service.limits
 
-        def decode(data: bytes, content_type: str) -> T:
+        def find(data: bytes, content_type: str) -> Page:
             if content_type == JSON:
                 raise ValueRefusedError(f"page=true needs an image, {JSON} came")
             if not data:
                 raise MessageError("the file is empty, expected an image")
-            return find(data)
+            return find_page(data, model.info.column_height, limits.max_image_pixels)
 
-        return await self._decoded(request, decode, self._pages)
+        try:
+            page = await self._decoded(request, find, self._pages)
+        except ConfigError as error:
+            raise ValueRefusedError(f"page=true came, no pages are read here: {error}") from error
+        if len(page.lines) > MAX_PAGE_LINES:
+            raise OverLimitError(f"{len(page.lines)} lines, allowed: up to {MAX_PAGE_LINES}")
+        longest = max((len(line.columns) for line in page.lines), default=0)
+        if longest > limits.max_line_columns:
+            raise OverLimitError(
+                f"a line of {longest} columns, allowed: up to {limits.max_line_columns}"
+            )
+        return page
 
     async def _decoded(
         self, request: Request, decode: Callable[[bytes, str], T], turns: asyncio.Semaphore

@@ -1,4 +1,8 @@
-"""Read the columns of one request by a session and the engine, as a stream's columns are read."""
+"""Read the columns of a request by sessions and the engine, as a stream's columns are read.
+
+A page's lines are read by a session each, few at once, so that a page takes its share of the server
+and no more.
+"""
 
 import asyncio
 import json
@@ -10,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect, Request
 
+from inkstream.model.pages.page import Page, PageLine
 from inkstream.service.limits import Limits
+from inkstream.service.pages import PageTranscription, ReadLine, read_line, transcription
 from inkstream.service.protocol.errors import StoppingError, error_of
 from inkstream.service.protocol.events import Event, Letter, Punctuation, Word
 from inkstream.service.protocol.server_messages import Error, Flushed, Result
@@ -18,6 +24,7 @@ from inkstream.service.service import RunningModel
 from inkstream.service.session import Close, Effect
 
 FLUSH: Final = '{"type":"flush"}'
+LINES_AT_ONCE: Final = 8  # of one page: a third of a batch of the engine
 
 T = TypeVar("T")
 
@@ -78,6 +85,26 @@ async def recognize(
     finally:
         model.engine.detach(member)
     return answers
+
+
+async def recognize_page(
+    model: RunningModel, limits: Limits, request_id: str, page: Page, options: Mapping[str, Any]
+) -> PageTranscription:
+    """Read the lines of a page; raise what `recognize` raises for the first that fails."""
+    turns = asyncio.Semaphore(LINES_AT_ONCE)
+
+    async def read(number: int, line: PageLine) -> ReadLine:
+        async with turns:
+            session_id = f"{request_id}.{number}"
+            answers = await recognize(model, limits, session_id, line.columns, options)
+        return read_line(line, answers.text or "", answers.events)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            reading = [group.create_task(read(n, line)) for n, line in enumerate(page.lines)]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return transcription(page, [task.result() for task in reading])
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

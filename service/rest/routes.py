@@ -26,15 +26,31 @@ from inkstream.service import installed_version
 from inkstream.service.http_errors import REQUEST_ID_HEADER, add_error_handlers, request_id_of
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import CONTENT_TYPE, Metrics
-from inkstream.service.pages import PageTranscription
+from inkstream.service.pages import (
+    ALTO_TYPE,
+    HOCR_TYPE,
+    PageTranscription,
+    alto,
+    columns_of,
+    hocr,
+)
 from inkstream.service.protocol.errors import StoppingError, ValueRefusedError
 from inkstream.service.protocol.events import Letter, Punctuation, Word
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest import openapi
 from inkstream.service.rest.bodies import JSON, BodyReader, Input
-from inkstream.service.rest.pages import PageReader
-from inkstream.service.rest.query import ColumnsParameters, NoParameters, RecognizeParameters
-from inkstream.service.rest.recognition import Answers, recognize, while_connected
+from inkstream.service.rest.query import (
+    ColumnsParameters,
+    NoParameters,
+    PageForm,
+    RecognizeParameters,
+)
+from inkstream.service.rest.recognition import (
+    Answers,
+    recognize,
+    recognize_page,
+    while_connected,
+)
 from inkstream.service.service import RunningModel, Service
 
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
@@ -131,7 +147,6 @@ def _recognition_router(service: Service) -> APIRouter:
 
     router = APIRouter(dependencies=[Depends(check_access), Depends(_BEARER)])
     bodies = BodyReader(service)
-    pages = PageReader(service, bodies)
 
     def input_of(
         request: Request, query: ColumnsParameters, model: RunningModel
@@ -149,11 +164,14 @@ def _recognition_router(service: Service) -> APIRouter:
             service.require_kind(model, "classifier", "curve=true")
         if query.form != "json" and not query.page:
             raise ValueRefusedError(f"format={query.form} needs page=true")
-        with service.sessions.admit(_address(request), _no_goodbye):
-            if query.page:
-                return await pages.recognize(request, model, query.options, query.form)
-            came = await input_of(request, query, model)
+        with service.sessions.admit(_address(request)):
             session_id = request_id_of(request)
+            if query.page:
+                page = await bodies.page(request, model)
+                reading = recognize_page(model, service.limits, session_id, page, query.options)
+                read = await while_connected(request, reading)
+                return await asyncio.to_thread(_page_answer, read, query.form)
+            came = await input_of(request, query, model)
             work = recognize(came.model, service.limits, session_id, came.columns, query.options)
             answers = await while_connected(request, work)
             body = await asyncio.to_thread(_answer, answers, came, query.curve)
@@ -163,9 +181,12 @@ def _recognition_router(service: Service) -> APIRouter:
     async def columns(request: Request, query: Annotated[ColumnsParameters, Query()]) -> Response:
         """Give the columns that an image or strokes become, as a stream takes them."""
         model = service.model(query.model, query.kind)
-        with service.sessions.admit(_address(request), _no_goodbye):
+        with service.sessions.admit(_address(request)):
             if query.page:
-                return await pages.columns(request, model)
+                page = await bodies.page(request, model)
+                height = model.info.column_height
+                body = await asyncio.to_thread(lambda: columns_of(page, height).model_dump_json())
+                return Response(body, media_type=JSON)
             came = await input_of(request, query, model)
         headers = {MODEL_HEADER: came.model.info.name}
         return Response(came.columns.tobytes(), 200, headers, "application/octet-stream")
@@ -204,12 +225,17 @@ def _answer(answers: Answers, came: Input, with_curve: bool) -> str:
     ).model_dump_json(exclude_none=True)
 
 
+def _page_answer(page: PageTranscription, form: PageForm) -> Response:
+    """Return a page in the form that is asked for; this takes a while too."""
+    if form == "json":
+        return Response(page.model_dump_json(), media_type=JSON)
+    if form == "hocr":
+        return Response(hocr(page), media_type=HOCR_TYPE)
+    return Response(alto(page), media_type=ALTO_TYPE)
+
+
 def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
-
-
-def _no_goodbye(_time_left_s: float) -> None:
-    """Do nothing when the server is about to stop: it waits for a request's answer."""
 
 
 def _operators_router(service: Service, metrics: Metrics) -> APIRouter:

@@ -17,7 +17,7 @@ from inkstream.model.pages.page import find_page
 from inkstream.model.recognizer import Recognizer
 from inkstream.service.client import connect_sync
 from inkstream.service.pages import ALTO_TYPE, HOCR_TYPE, PageColumns, PageTranscription
-from inkstream.service.rest import pages as rest_pages
+from inkstream.service.rest import bodies
 from tests.helpers.http import client_of, error
 from tests.helpers.running_server import Running, server
 from tools.pages import encoded, page, textured
@@ -156,7 +156,7 @@ def test_pages_beyond_the_limits_are_refused(
         client_of(running) as client,
     ):
         assert "allowed: up to 20" in error(client.post(PAGE, content=picture), 413, "over_limit")
-    monkeypatch.setattr(rest_pages, "MAX_PAGE_LINES", 7)
+    monkeypatch.setattr(bodies, "MAX_PAGE_LINES", 7)
     with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
         said = error(client.post(PAGE, content=picture), 413, "over_limit")
         assert said == "8 lines, allowed: up to 7"
