@@ -23,7 +23,7 @@ from inkstream.model.pages.page import Page, PageLine
 from inkstream.model.preprocess.image import MAX_PIXELS, upright_size
 from inkstream.service import installed_version
 from inkstream.service.protocol.client_messages import Message
-from inkstream.service.protocol.events import Event, Letter, Punctuation, Word
+from inkstream.service.protocol.server_messages import Event, Letter, Punctuation, Word
 
 Corner = tuple[float, float]
 Box = tuple[Corner, Corner, Corner, Corner]

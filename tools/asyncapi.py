@@ -14,7 +14,6 @@ from pydantic.json_schema import JsonSchemaMode
 
 from inkstream.service.limits import Limits
 from inkstream.service.protocol import client_messages as requests
-from inkstream.service.protocol import events
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import ClientMessage
 from inkstream.service.protocol.server_messages import PROTOCOL, ServerMessage, encode
@@ -53,26 +52,26 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
         limits=Limits(),
     ),
     "result": messages.Result(epoch=0, column=27, probabilities=PROBABILITIES),
-    "letter": events.Letter(
+    "letter": messages.Letter(
         id=4,
         char="o",
         start=61,
         end=74,
         column=77,
         confidence=0.962,
-        alternatives=(events.Character(char="a", p=0.021), events.Character(char="0", p=0.009)),
+        alternatives=(messages.Character(char="a", p=0.021), messages.Character(char="0", p=0.009)),
     ),
-    "punctuation": events.Punctuation(
+    "punctuation": messages.Punctuation(
         id=5, char=",", start=76, end=80, column=85, confidence=0.904, alternatives=()
     ),
-    "word": events.Word(
+    "word": messages.Word(
         id=0,
         text="Hello,",
         start=2,
         end=80,
         column=91,
         confidence=0.811,
-        alternatives=(events.Spelling(text="Hella,", p=0.018),),
+        alternatives=(messages.Spelling(text="Hella,", p=0.018),),
     ),
     "configured": messages.Configured(id="c1", every="message", top_k=3),
     "rewound": messages.Rewound(id="r1", epoch=1, column=12, label="7"),

@@ -25,16 +25,50 @@ from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.split import Part
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.runtime import Runtime
-from inkstream.service.engine.local import LocalSession
-from inkstream.service.protocol.events import Letter, Punctuation
-from inkstream.service.protocol.server_messages import Rewound, ServerMessage
-from inkstream.service.session import SessionModel
+from inkstream.service.protocol.server_messages import Letter, Punctuation, Rewound, ServerMessage
+from inkstream.service.session import (
+    Close,
+    Effect,
+    Restore,
+    Session,
+    SessionModel,
+    probabilities_shown,
+)
 from inkstream.service.settings import Settings
 
 POINTS: Final = 4  # in a message, as of a pen of a hundred points a second, 25 times a second
 KINDS: Final = {"words": "7", "lines": "8"}  # categories of UNIPEN
+RUN_COLUMNS: Final = 64  # most in one run
 
 Strokes = Sequence[NDArray[np.float32]]  # in true order, each [n, 2], pixels
+
+
+class LocalSession:
+    """One session and its net in the calling thread, without engine and server."""
+
+    def __init__(self, runtime: Runtime, model: SessionModel) -> None:
+        self._session = Session("local", model)
+        self._runtime = runtime
+        self._state = runtime.initial_state(1)  # [1, D]
+        self._session.open()
+
+    def receive(self, frame: str, now_s: float) -> list[ServerMessage]:
+        """Take a frame that came at `now_s`, run all columns, and return all that was sent."""
+        sent = self._apply(self._session.receive(frame, now_s))
+        while (columns := self._session.take(RUN_COLUMNS)) is not None:
+            scores, self._state = self._runtime.run(columns[:, None], self._state)
+            (shown,) = probabilities_shown([self._session], [scores[:, 0]])
+            sent += self._apply(self._session.step(scores[:, 0], self._state[0], shown))
+        return sent
+
+    def _apply(self, effects: list[Effect]) -> list[ServerMessage]:
+        """Carry out what the session asks for; return the messages among it."""
+        for effect in effects:
+            if isinstance(effect, Restore):
+                self._state = self._runtime.initial_state(1)
+                if effect.state is not None:
+                    self._state[0] = effect.state
+        return [effect for effect in effects if not isinstance(effect, Restore | Close)]
 
 
 @dataclass(frozen=True, slots=True)

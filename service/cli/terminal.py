@@ -30,8 +30,7 @@ from inkstream.service.cli.options import need_lines
 from inkstream.service.client import Stream, connect_sync
 from inkstream.service.client.conversation import Result
 from inkstream.service.protocol.errors import ModelUnknownError
-from inkstream.service.protocol.events import Event, Spelling, Word
-from inkstream.service.protocol.server_messages import Ready
+from inkstream.service.protocol.server_messages import Event, Ready, Spelling, Word
 
 Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
 Cell = tuple[str, str]  # SGR parameters, "" for none; one character

@@ -21,17 +21,20 @@ from inkstream.service.protocol.errors import (
     ValueRefusedError,
     error_of,
 )
-from inkstream.service.protocol.events import Event, Letter, Punctuation, Word
 from inkstream.service.protocol.server_messages import (
     PATH,
     Configured,
     Error,
+    Event,
     Goaway,
+    Letter,
     Pong,
+    Punctuation,
     Ready,
     ResetDone,
     Rewound,
     ServerMessage,
+    Word,
 )
 from inkstream.service.protocol.strokes import python_strokes
 

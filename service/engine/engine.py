@@ -11,20 +11,19 @@ States are put back only after a run that succeeded.
 """
 
 import asyncio
+import queue
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.engine.state import StateTable
-from inkstream.service.engine.worker import Worker
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import Observer
 from inkstream.service.session import Effect, Restore, Session, probabilities_shown
@@ -33,6 +32,8 @@ from inkstream.service.session import Effect, Restore, Session, probabilities_sh
 # for microseconds, and would wait for it longer than the run takes.
 # Measured over 64 WebSockets at one column a message: 1.2 times the columns a second.
 SWITCH_INTERVAL_S: Final = 5e-6
+
+INITIAL_CAPACITY: Final = 16  # rows of the state table, which doubles whenever it is full
 
 Deliver = Callable[[list[Effect]], None]
 Columns = list[NDArray[np.uint8]]  # [n_i, H] of each session in a run
@@ -43,8 +44,21 @@ RunResult = tuple[list[Scores], NDArray[np.float32]]  # of each session in a run
 log = get_logger()
 
 
-def _drop(_effects: list[Effect]) -> None:
-    """Drop the effects of a session that has left."""
+class StateTable:
+    """The recurrent states of many sessions in one array, a row of D numbers for each."""
+
+    def __init__(self, size: int) -> None:
+        self.rows = np.zeros((INITIAL_CAPACITY, size), np.float32)
+        self.free = list(range(INITIAL_CAPACITY))  # numbers of rows that no session has
+
+    def add(self) -> int:
+        """Return the number of a row that was free, now at the start of a line: all zeros."""
+        if not self.free:
+            self.free = list(range(len(self.rows), 2 * len(self.rows)))
+            self.rows = np.concatenate([self.rows, np.zeros_like(self.rows)])
+        row = self.free.pop()
+        self.rows[row] = 0
+        return row
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +92,57 @@ class Run:
     is_retry: bool = False  # of one session alone
 
 
+class Worker:
+    """One thread beside the event loop: runs one job after another, the loop gets the outcomes.
+
+    `ThreadPoolExecutor` does the same with several locks and a dozen calls a job. Each of those is
+    a chance to lose the interpreter to the event loop and to be woken for it again: over 64
+    WebSockets at one column a message a column cost 1.2 times as much processor time.
+    """
+
+    def __init__(
+        self,
+        work: Callable[..., Any],
+        on_result: Callable[[Any], None],
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        """Prepare to call `work`; what it returns or raises goes to one of the others."""
+        self._work = work
+        self._on_result = on_result
+        self._on_error = on_error
+        self._jobs: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="inkstream-net", daemon=True)
+        self._stopped = False
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start the thread; outcomes are handed out on `loop`."""
+        self._loop = loop
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the job under way, and wait for it; no outcome is handed out any more."""
+        self._stopped = True
+        self._jobs.put(None)
+        self._thread.join()
+
+    def submit(self, *arguments: Any) -> None:
+        """Have `work` called with these arguments."""
+        self._jobs.put(arguments)
+
+    def _run(self) -> None:
+        while (arguments := self._jobs.get()) is not None and not self._stopped:
+            try:
+                result = self._work(*arguments)
+            except Exception as error:  # any: the engine logs it and tries each session alone
+                self._loop.call_soon_threadsafe(self._hand_out, self._on_error, error)
+            else:
+                self._loop.call_soon_threadsafe(self._hand_out, self._on_result, result)
+
+    def _hand_out(self, callback: Callable[[Any], None], outcome: Any) -> None:
+        if not self._stopped:
+            callback(outcome)
+
+
 class Engine:
     """Runs one net for all its sessions; `start` it on the event loop that feeds it."""
 
@@ -103,7 +168,7 @@ class Engine:
         self._restores: list[tuple[StateSlot, State]] = []  # and by restoring these
         self._runs: deque[Run] = deque()  # in the worker: one under way, at most one submitted
         self._waking = False  # whether a run will start once the event loop has read all sockets
-        self._worker = Worker()
+        self._worker = Worker(self._work, self._on_result, self._on_error)
 
     def start(self) -> None:
         """Begin to serve on the running loop; threads of this process take turns more often."""
@@ -126,7 +191,8 @@ class Engine:
         if member.gone:
             return
         member.gone = True
-        member.deliver = _drop  # the receiver holds `member`: this frees both at once
+        # The receiver holds `member`: without the way back both are freed at once.
+        member.deliver = lambda _effects: None
         if member.has_run:
             self._freed.append(member.slot)
 
@@ -204,10 +270,9 @@ class Engine:
         for member in run.members:
             member.has_run = True
         slots = [member.slot for member in run.members]
-        job = partial(self._work, self._restores, self._freed, slots, run.columns)
-        self._restores, self._freed = [], []
         self._runs.append(run)
-        self._worker.submit(job, self._on_result, self._on_error)
+        self._worker.submit(self._restores, self._freed, slots, run.columns)
+        self._restores, self._freed = [], []
 
     def _work(
         self,
@@ -220,17 +285,15 @@ class Engine:
         states = self._states
         for slot, state in restores:
             if slot.row is not None:
-                states.restore(slot.row, state)
-        for slot in freed:
-            if slot.row is not None:
-                states.remove(slot.row)
+                states.rows[slot.row] = 0 if state is None else state
+        states.free += [slot.row for slot in freed if slot.row is not None]
         rows: list[int] = []
         for slot in slots:
             if slot.row is None:
                 slot.row = states.add()
             rows.append(slot.row)
-        scores, after = self._runtime.run_ragged(columns, states.take(rows))
-        states.put(rows, after)
+        scores, after = self._runtime.run_ragged(columns, states.rows[rows])
+        states.rows[rows] = after
         return scores, after
 
     def _on_result(self, result: RunResult) -> None:

@@ -1,4 +1,4 @@
-"""Every message that a server may send; `events` has those about letters and words.
+"""Every message that a server may send.
 
 `encode` makes the text of a message, `parse_server` reads it. The documents of the protocol are
 made from these models and from `client_messages`. The protocol in words: docs/protocol.md.
@@ -16,7 +16,6 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import SCHEMA, Every, Id, Message, Polarity
 from inkstream.service.protocol.errors import JsonError, described
-from inkstream.service.protocol.events import Event
 
 if TYPE_CHECKING:  # clients need neither numpy nor checkpoints
     from inkstream.model.checkpoint import Metadata
@@ -128,6 +127,79 @@ class Result:
     text: str | None = None
     """A transcriber's: the whole text so far, including what may still change."""
     type: Literal["result"] = "result"
+
+
+class Character(Message):
+    """A character and how probable it is."""
+
+    char: str
+    p: float
+
+
+class Spelling(Message):
+    """A text and how probable it is."""
+
+    text: str
+    p: float
+
+
+class Span(Message):
+    """A part of a stroke of the pen."""
+
+    id: int | str
+    """The stroke's, as the client gave it."""
+    start: int
+    """Its first point, from 0."""
+    end: int
+    """The point after the last one."""
+
+
+class Decided(Message):
+    """Something that is decided: final, only a rewind withdraws it."""
+
+    type: str
+    id: int
+    """From 0 in every line. Letters and marks share one numbering, words have their own."""
+    start: int
+    """The first column."""
+    end: int
+    """The column after the last one."""
+    column: int
+    """The column at which it was decided: a rewind to it or to one before withdraws this."""
+    confidence: float
+    """The probability that it is right."""
+    strokes: tuple[Span, ...] | None = None
+    """The parts of strokes with ids that it consists of; null in a line of columns."""
+
+
+class Letter(Decided):
+    """A letter or digit that has ended."""
+
+    type: Literal["letter"] = "letter"
+    char: str
+    alternatives: tuple[Character, ...]
+    """Other readings, the most probable first."""
+
+
+class Punctuation(Decided):
+    """A mark, which is neither letter nor digit."""
+
+    type: Literal["punctuation"] = "punctuation"
+    char: str
+    alternatives: tuple[Character, ...]
+    """Other readings, the most probable first."""
+
+
+class Word(Decided):
+    """A word that a space or a flush has ended; marks that touch it belong to it."""
+
+    type: Literal["word"] = "word"
+    text: str
+    alternatives: tuple[Spelling, ...]
+    """Other readings, the most probable first."""
+
+
+Event = Letter | Punctuation | Word
 
 
 class Configured(Message):

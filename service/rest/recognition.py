@@ -18,8 +18,15 @@ from inkstream.model.pages.page import Page, PageLine
 from inkstream.service.limits import Limits
 from inkstream.service.pages import PageTranscription, ReadLine, read_line, transcription
 from inkstream.service.protocol.errors import StoppingError, error_of
-from inkstream.service.protocol.events import Event, Letter, Punctuation, Word
-from inkstream.service.protocol.server_messages import Error, Flushed, Result
+from inkstream.service.protocol.server_messages import (
+    Error,
+    Event,
+    Flushed,
+    Letter,
+    Punctuation,
+    Result,
+    Word,
+)
 from inkstream.service.service import RunningModel
 from inkstream.service.session import Close, Effect
 

@@ -35,8 +35,7 @@ from inkstream.service.pages import (
     hocr,
 )
 from inkstream.service.protocol.errors import StoppingError, ValueRefusedError
-from inkstream.service.protocol.events import Letter, Punctuation, Word
-from inkstream.service.protocol.server_messages import ModelInfo
+from inkstream.service.protocol.server_messages import Letter, ModelInfo, Punctuation, Word
 from inkstream.service.rest import openapi
 from inkstream.service.rest.bodies import JSON, BodyReader, Input
 from inkstream.service.rest.query import (

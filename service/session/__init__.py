@@ -1,19 +1,24 @@
 """One client's stream: its messages go in, and effects come out.
 
-session -> inbox, states, rate_limit   messages in their order, and what is allowed when
-        -> options                     what `configure` chose
-        -> ink                         strokes to columns
-        -> line -> rewind              a line's columns and decoder, its snapshots, rewind and flush
-        -> outputs                     scores and decisions as results and events
-        -> revisions                   which events ink changed after they were sent
-        -> model, effects              what is handed in, and what comes out
+session -> inbox, states   messages in their order, and what is allowed when
+        -> options         what `configure` chose
+        -> ink             strokes to columns
+        -> line            a line's columns and decoder, its snapshots, rewind and flush
+        -> outputs         scores and decisions as results, events and other effects
+        -> revisions       which events ink changed after they were sent
+        -> model           what all sessions of a model share
 
 The engine and the endpoints import the names below and nothing further in.
 """
 
-from inkstream.service.session.effects import Close, Effect, Restore
 from inkstream.service.session.model import NO_LANGUAGES, SessionModel
-from inkstream.service.session.outputs import message_of, probabilities_shown
+from inkstream.service.session.outputs import (
+    Close,
+    Effect,
+    Restore,
+    message_of,
+    probabilities_shown,
+)
 from inkstream.service.session.session import Session
 
 __all__ = [

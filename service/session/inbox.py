@@ -1,4 +1,7 @@
-"""What a client sent and its session has not processed yet, in the order in which it came."""
+"""What a client sent and its session has not processed yet, in the order in which it came.
+
+Columns are limited by what waits, all other messages by a token bucket.
+"""
 
 from collections import deque
 from collections.abc import Iterator
@@ -22,6 +25,7 @@ from inkstream.service.protocol.errors import (
     ValueRefusedError,
 )
 
+BURST_S: Final = 5  # tokens of so many seconds may be spent at once
 PATTERN_COST: Final = 25  # ordinary messages that take as long as the dearest pattern
 
 
@@ -205,3 +209,24 @@ class Inbox:
         """Remove everything."""
         self._queue.clear()
         self.waiting_columns = self.head_columns = self.n_controls = 0
+
+
+class TokenBucket:
+    """Holds tokens, of which `rate_per_s` a second come; at first those of `BURST_S` seconds."""
+
+    def __init__(self, rate_per_s: int) -> None:
+        self.rate_per_s = rate_per_s
+        self._tokens = float(BURST_S * rate_per_s)
+        self._newest_s: float | None = None  # when tokens were last spent
+
+    def spend(self, now_s: float, cost: int) -> bool:
+        """Spend `cost` tokens; return False if the bucket is overdrawn.
+
+        A full bucket allows one message of any cost.
+        """
+        since_s = 0.0 if self._newest_s is None else now_s - self._newest_s
+        self._newest_s = now_s
+        capacity = BURST_S * self.rate_per_s
+        refilled = min(self._tokens + since_s * self.rate_per_s, capacity)
+        self._tokens = refilled - min(cost, capacity - 1)
+        return self._tokens >= 0

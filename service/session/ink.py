@@ -17,8 +17,7 @@ from inkstream.model.preprocess.ink import MAX_COLUMNS, PEN_WIDTH, Canvas, flatt
 from inkstream.model.preprocess.strokes import misfit
 from inkstream.service.protocol.client_messages import Ink
 from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quoted
-from inkstream.service.protocol.events import Span
-from inkstream.service.protocol.server_messages import Frame
+from inkstream.service.protocol.server_messages import Frame, Span
 from inkstream.service.session.model import SessionModel
 
 # Length of the pen's path in one message, pixels: forty words, drawn in 15 ms while all sessions

@@ -1,4 +1,7 @@
-"""From scores to messages: results with their probabilities, and events.
+"""What a session gives out: from scores to results with their probabilities, and to events.
+
+A session returns effects, for its surroundings to carry out: a message is to be sent to the client,
+a `Close` closes the WebSocket, and a `Restore` puts a state back into the engine.
 
 All sessions of one run share the numpy calls that their results need (`probabilities_shown`): with
 one column a message and 64 sessions a call for each of them would take longer than the net.
@@ -7,6 +10,7 @@ one column a message and 64 sessions a call for each of them would take longer t
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,17 +18,17 @@ from numpy.typing import NDArray
 
 from inkstream.model.decoding import base as decoding
 from inkstream.model.decoding.base import Allowed, Decoded, label_probabilities
-from inkstream.service.protocol.events import (
+from inkstream.service.protocol.server_messages import (
     Character,
     Event,
     Letter,
     Punctuation,
+    Result,
+    ServerMessage,
     Span,
     Spelling,
     Word,
 )
-from inkstream.service.protocol.server_messages import Result
-from inkstream.service.session.effects import Effect
 from inkstream.service.session.ink import LineInk
 from inkstream.service.session.options import Options
 
@@ -35,6 +39,24 @@ DECIMALS: Final = 6  # of probabilities
 
 Scores = NDArray[np.float32]  # [n, S]
 Shown = dict[str, float]  # the probabilities in one result, by label
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the WebSocket; the last effect of a session."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Restore:
+    """Put `state` [D] into the session's slot before its next run; None is the start of a line."""
+
+    state: NDArray[np.float32] | None
+
+
+Effect = ServerMessage | Close | Restore
 
 
 def probabilities_shown(

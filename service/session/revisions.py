@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from inkstream.service.protocol.events import Decided, Event, Word
-from inkstream.service.protocol.server_messages import Rewound
-from inkstream.service.session.effects import Effect
+from inkstream.service.protocol.server_messages import Decided, Event, Rewound, Word
+from inkstream.service.session.outputs import Effect
 
 NEGLIGIBLE: Final = 0.01  # of a confidence: in batches of other sizes its last digits differ
 

@@ -22,16 +22,13 @@ from inkstream.service.protocol import errors
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import parse_client
 from inkstream.service.protocol.errors import MEANINGS, MessageError, Ref, ValueRefusedError
-from inkstream.service.session.effects import Close, Effect, Restore
-from inkstream.service.session.inbox import Control, Fault, HeldColumns, Inbox
+from inkstream.service.session.inbox import Control, Fault, HeldColumns, Inbox, TokenBucket
 from inkstream.service.session.ink import LineInk
-from inkstream.service.session.line import Line
+from inkstream.service.session.line import SNAPSHOT_SPACING, Line
 from inkstream.service.session.model import SessionModel
 from inkstream.service.session.options import Options
-from inkstream.service.session.outputs import Shown, event_messages, results
-from inkstream.service.session.rate_limit import TokenBucket
+from inkstream.service.session.outputs import Close, Effect, Restore, Shown, event_messages, results
 from inkstream.service.session.revisions import Revisions
-from inkstream.service.session.rewind import SNAPSHOT_SPACING
 from inkstream.service.session.states import (
     CLOSED,
     FLUSH_DUE,
@@ -97,7 +94,7 @@ class Session:
         self._pending: PendingFlush | PendingRewind | None = None
         self._next_index = 0  # of the client's messages
         self._bad_in_a_row = 0
-        self._rate_limit = TokenBucket.full(limits.max_control_per_s)
+        self._rate_limit = TokenBucket(limits.max_control_per_s)
         self._started_s = self._newest_s = 0.0  # when the first and the newest message came
 
     @property

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, Protocol
 
 from inkstream.service.logs import get_logger
-from inkstream.service.protocol.events import Decided
 from inkstream.service.protocol.server_messages import (
     PROTOCOL,
+    Decided,
     Error,
     Result,
     ServerMessage,

@@ -25,7 +25,7 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import Configured, ServerMessage, encode
 from inkstream.service.session import Close
-from inkstream.service.session.rewind import SNAPSHOT_SPACING
+from inkstream.service.session.line import SNAPSHOT_SPACING
 from tests.helpers.single_session import LANGUAGES, Lone
 
 TOLERANCE = 1e-4

@@ -12,11 +12,14 @@ from inkstream.model.decoding.ngrams import About, Language
 from inkstream.model.runtime import Runtime
 from inkstream.model.training.ngrams import build
 from inkstream.service.limits import Limits
-from inkstream.service.protocol.events import Event, Letter, Punctuation, Word
 from inkstream.service.protocol.server_messages import (
     Error,
+    Event,
+    Letter,
+    Punctuation,
     Result,
     ServerMessage,
+    Word,
 )
 from inkstream.service.session import (
     NO_LANGUAGES,

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.preprocess.ink import flatten, rasterise
-from inkstream.service.protocol.events import Event, Word
-from inkstream.service.protocol.server_messages import Flushed, Rewound, ServerMessage
+from inkstream.service.protocol.server_messages import Event, Flushed, Rewound, ServerMessage, Word
 from tests.helpers.single_session import Lone, message
 
 Stroke = list[tuple[float, float]]

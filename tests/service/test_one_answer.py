@@ -14,7 +14,7 @@ from inkstream.model.evaluation.digits import predictor
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.reader import Reader
 from inkstream.service.client import connect
-from inkstream.service.protocol.events import Event
+from inkstream.service.protocol.server_messages import Event
 from tests.helpers import builders
 from tests.helpers.http import client_of
 from tests.helpers.running_server import Running, server

@@ -13,7 +13,13 @@ from inkstream.service.cli.terminal import (
     sure_since,
 )
 from inkstream.service.client.conversation import Result
-from inkstream.service.protocol.events import Character, Letter, Punctuation, Spelling, Word
+from inkstream.service.protocol.server_messages import (
+    Character,
+    Letter,
+    Punctuation,
+    Spelling,
+    Word,
+)
 from tests.helpers.command_line import screen
 
 COLUMNS = np.array([[0, 255, 0], [255, 0, 0]], np.uint8)  # two columns of three pixels

@@ -18,7 +18,7 @@ from inkstream.service.cli.terminal import HIDE_CURSOR, SHOW_CURSOR
 from inkstream.service.client import Result, Stream, connect, connect_sync
 from inkstream.service.client.conversation import CHUNK_COLUMNS
 from inkstream.service.protocol.errors import ColumnsError, InkError
-from inkstream.service.protocol.events import Event
+from inkstream.service.protocol.server_messages import Event
 from tests.helpers import builders
 from tests.helpers.command_line import inkstream, one_line, read_all, run_here, terminal
 from tests.helpers.running_server import Running, server

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.checkpoint import Checkpoint
+from inkstream.service.engine.engine import StateTable
 from inkstream.service.protocol.server_messages import Error, Flushed, Rewound
 from inkstream.service.session import Effect
 from tests.helpers import builders
@@ -308,6 +309,21 @@ async def test_a_session_that_left_is_freed_at_once(net: Net) -> None:
         del guest
         gc.enable()
         assert remembered() is None
+
+
+def test_a_full_table_of_states_grows_and_keeps_each_state() -> None:
+    table = StateTable(3)
+    rows = [table.add() for _ in range(100)]
+    assert len(set(rows)) == 100
+    for row in rows:
+        assert not table.rows[row].any()
+        table.rows[row] = row
+    kept = rows[::2]
+    table.free += rows[1::2]
+    again = [table.add() for _ in range(70)]
+    assert not {*again} & {*kept}
+    assert not table.rows[again].any()
+    assert table.rows[kept].tolist() == [[row] * 3 for row in kept]
 
 
 async def test_a_closed_session_is_run_no_more(net: Net) -> None:

@@ -16,8 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.service.protocol.events import Event
-from inkstream.service.protocol.server_messages import Error, Pong, Result, ServerMessage, encode
+from inkstream.service.protocol.server_messages import (
+    Error,
+    Event,
+    Pong,
+    Result,
+    ServerMessage,
+    encode,
+)
 from tests.helpers import single_session
 from tests.helpers.engine_sessions import LINE_POISON, POISON, Guest, Net, Tally
 from tests.helpers.engine_sessions import running as running_engine

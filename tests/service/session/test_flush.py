@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.events import Word
-from inkstream.service.protocol.server_messages import Done, Flushed, Result, Rewound, ServerMessage
+from inkstream.service.protocol.server_messages import (
+    Done,
+    Flushed,
+    Result,
+    Rewound,
+    ServerMessage,
+    Word,
+)
 from tests.helpers.single_session import (
     Lone,
     curve,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.session.rewind import SNAPSHOT_SPACING
+from inkstream.service.session.line import SNAPSHOT_SPACING
 from tests.helpers.single_session import LIMITS, LINE_BLANK, LINE_INK, Lone, line, message, results
 
 

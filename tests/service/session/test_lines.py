@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.events import Event, Punctuation
 from inkstream.service.protocol.server_messages import (
     Configured,
     Done,
+    Event,
     Flushed,
+    Punctuation,
     Ready,
     ResetDone,
     Result,

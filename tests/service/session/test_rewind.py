@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.decoding.classifier import ClassifierDecoder
-from inkstream.service.session.rewind import (
+from inkstream.service.session.line import (
     SNAPSHOT_SPACING,
     AllowLabels,
     BlankColumns,
