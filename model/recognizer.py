@@ -31,7 +31,7 @@ from inkstream.model.errors import InputError
 from inkstream.model.preprocess.columns import LINE_SIDE, digit_columns, line_columns
 from inkstream.model.preprocess.content import image_hint, ink_hint
 from inkstream.model.preprocess.image import MAX_SIDE, ImageSource, read_image
-from inkstream.model.preprocess.strokes import stroke_columns
+from inkstream.model.preprocess.ink import stroke_columns
 from inkstream.model.runtime import Runtime
 
 _MAGIC: Final = b"inkstream state 3"  # first line of a state's file

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from inkstream.model.preprocess.columns import digit_columns, line_columns, read_image
+from inkstream.model.preprocess.columns import digit_columns, line_columns
+from inkstream.model.preprocess.image import read_image
 from inkstream.service.client import connect_sync
 from inkstream.service.web.pages import WEB
 from tests.helpers import builders

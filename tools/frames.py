@@ -13,8 +13,7 @@ from inkstream.model.data.batches import LineSample
 from inkstream.model.evaluation.evaluation_set import NO_ENDS, SEED, TEXT, WORDS, EvaluationSet
 from inkstream.model.evaluation.report import percent
 from inkstream.model.metrics import errors
-from inkstream.model.preprocess.ink import flatten, rasterise
-from inkstream.model.preprocess.strokes import misfit
+from inkstream.model.preprocess.ink import flatten, misfit, rasterise
 from inkstream.model.reader import Reader
 from inkstream.model.training import lines as line_data
 from tools.figures import table

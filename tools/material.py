@@ -15,7 +15,7 @@ from inkstream.model.config import ModelConfig
 from inkstream.model.data import split
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import mnist, unipen
-from inkstream.model.preprocess.strokes import stroke_columns
+from inkstream.model.preprocess.ink import stroke_columns
 
 SEED: Final = 25
 WORDS: Final = "7"  # UNIPEN's category of words in text

@@ -3,11 +3,8 @@
 A digit goes MNIST's own way (LeCun et al., Proc. IEEE 86(11), 1998), made fit for photos and scans:
 find the paper, take what differs from it as ink, fit the ink into a box of 20 pixels in a field of
 28, and put its centre of mass in the middle. A line of writing is found in the same way and fitted
-into the rows. Training, `recognize` and the REST endpoint share this code.
-
-What a scanner or printer adds to a picture of one line: dark rims at its sides, and a rule.
-
-Writing that touches a side covers little of it, so what covers all of a side is none.
+into the rows, without the dark rims and the rule that a scanner or printer adds. Training,
+`recognize` and the REST endpoint share this code.
 """
 
 import math
@@ -20,8 +17,6 @@ from PIL import Image, ImageFilter
 
 from inkstream.model.errors import ImageError
 from inkstream.model.preprocess.image import Grey, ImageSource, read_image
-
-__all__ = ["digit_columns", "line_columns", "read_image", "to_columns"]
 
 Ink = NDArray[np.float32]  # [h, w], 0 = paper
 
@@ -66,8 +61,7 @@ def to_columns(ink: Grey) -> NDArray[np.uint8]:
 
 
 def digit_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
-    """Return columns of an image of one digit or letter, dark on light or light on dark, of any
-    size.
+    """Return columns of one digit or letter, dark on light or light on dark, of any size.
 
     Args:
         image: anything that `read_image` reads.
@@ -85,16 +79,15 @@ def digit_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     ink = _saturated(ink, threshold)
     cell = math.ceil(max(ink.shape) / PIECE_CELLS)
     ink = _without_specks(ink, cell, lambda mass: SPECK_SHARE * float(mass.max()))
-    return to_columns(_centred(_boxed(ink, round(column_height * BOX_SHARE)), column_height))
+    box = round(column_height * BOX_SHARE)
+    drawn = _redrawn(_part(ink), lambda image: box / max(image.size))
+    return to_columns(_centred(drawn, column_height))
 
 
 def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
-    """Return columns of an image of one line of writing, dark on light or light on dark, of any
-    size.
+    """Return columns of one line of writing, dark on light or light on dark, of any size.
 
-    Args:
-        image: anything that `read_image` reads.
-        column_height: H, pixels.
+    For arguments see `digit_columns`.
 
     Returns:
         [T, H], 0 = paper, 255 = ink. What is as high as H and fills the rows comes back unchanged.
@@ -137,8 +130,7 @@ def _ink(grey: Grey) -> tuple[Ink, float]:
 
 
 def _paper(grey: Grey) -> tuple[Ink, float]:
-    """Return the paper's tone at each pixel, and the deviation of its pixels from it (robust
-    sigma).
+    """Return the paper's tone at each pixel, and its pixels' deviation from it (robust sigma).
 
     Light falls unevenly on a photo, so the tone is a quadratic of the place. The fit starts from
     the border's middle tone and narrows what it takes for paper while it gains freedom: so ink
@@ -152,7 +144,9 @@ def _paper(grey: Grey) -> tuple[Ink, float]:
     if border.min() == border.max():  # drawn by a program, or prepared already: nothing to fit
         return np.full(grey.shape, border[0]), 0.0
     tone = sample.ravel().astype(np.float64)
-    y, x = _places(grey.shape[0])[:, None], _places(grey.shape[1])[None]
+    height, width = grey.shape
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, width, dtype=np.float32)[None]
     terms = _terms(y[rows], x[:, columns]).reshape(6, -1)
     distance = abs(tone - np.sort(border)[len(border) // 2])
     noise, weights = math.inf, np.zeros(6)
@@ -168,11 +162,6 @@ def _paper(grey: Grey) -> tuple[Ink, float]:
     a, b, c, d, e, f = weights.astype(np.float32)
     paper: Ink = (a + b * x + d * x * x) + (c * y + f * y * y) + (e * x) * y
     return paper, noise
-
-
-def _places(length: int) -> Ink:
-    """Return pixel indices scaled to -1..1, [length]."""
-    return np.linspace(-1, 1, length, dtype=np.float32)
 
 
 def _terms(y: Ink, x: Ink) -> NDArray[np.float32]:
@@ -221,7 +210,7 @@ def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float])
 
 
 def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return A number for each piece of `mask` that hangs together, corners included; 0 outside.
+    """Return a number for each piece of `mask` that hangs together, corners included; 0 outside.
 
     Each number gives way to the largest that it touches, and that one to its own (Shiloach and
     Vishkin, J. Algorithms 3, 1982): two rounds halve a piece's numbers, however it winds.
@@ -261,12 +250,6 @@ def _centre(ink: Ink) -> tuple[float, float]:
     mass = float(ink.sum())
     row = float(ink.sum(1) @ np.arange(height)) / mass
     return row, float(ink.sum(0) @ np.arange(width)) / mass
-
-
-def _boxed(ink: Ink, box: int) -> Grey:
-    """Return the part that holds ink, scaled so that its longer side is `box` pixels."""
-    part = _part(ink)
-    return _redrawn(part, lambda image: box / max(image.size))
 
 
 def _in_rows(ink: Ink, column_height: int) -> Grey:
@@ -335,6 +318,7 @@ def _centred(ink: Grey, side: int) -> Grey:
     return field
 
 
+# Writing that touches a side covers little of it, so what covers all of a side is none.
 WIDE: Final = 2.0  # times as wide as high; in others one rim or rule may be a letter's stem or bar
 COVER: Final = 0.98  # of a side's pixels are the rim's, and of a row's the rule's
 

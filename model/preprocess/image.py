@@ -9,13 +9,12 @@ import io
 import math
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from inkstream.model.errors import ImageError, ImageSizeError
 
@@ -54,17 +53,7 @@ _DECODING_ERRORS: Final = (
     Warning,
 )
 
-# EXIF 2.3, tag 274: how the stored pixels must be turned to be seen upright.
-_UPRIGHT: Final[dict[int, Callable[[Grey], Grey]]] = {
-    2: np.fliplr,
-    3: lambda grey: np.rot90(grey, 2),
-    4: np.flipud,
-    5: np.transpose,
-    6: lambda grey: np.rot90(grey, -1),
-    7: lambda grey: np.rot90(grey, 2).T,
-    8: np.rot90,
-}
-_ON_ITS_SIDE: Final = (5, 6, 7, 8)
+_ON_ITS_SIDE: Final = (5, 6, 7, 8)  # orientations of EXIF 2.3, tag 274
 
 
 def read_image(
@@ -191,13 +180,17 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 def _decoded(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]:
-    """Return decode, turn grey, reduce, and turn upright."""
+    """Decode, turn grey, reduce, and turn upright."""
     try:
         grey = _grey(image, max_side, max_kept)
-        upright = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        if orientation == 1:
+            return grey
+        reduced = Image.fromarray(grey)
+        reduced.getexif()[ExifTags.Base.Orientation] = orientation
+        return np.asarray(ImageOps.exif_transpose(reduced))
     except _DECODING_ERRORS as error:
         raise ImageError(f"image is damaged: {error}") from error
-    return grey if upright is None else np.ascontiguousarray(upright(grey))
 
 
 def _grey(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]:

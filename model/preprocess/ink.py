@@ -1,5 +1,8 @@
 """Pen points -> columns: what training, the server, whole files of ink and the writing pad see.
 
+`rasterise` draws points in pixels, `Canvas` does so while a line is being written, and
+`stroke_columns` also places whole strokes in the rows, with or without a known frame.
+
 A stroke's ink is everything that is nearer than half the pen's width to one of its segments: a
 union of capsules. The edge is a ramp one pixel wide around that, so a pixel is
 `255 * clip(pen_width / 2 + 0.5 - distance, 0, 1)`, its centre's distance to the nearest segment.
@@ -18,10 +21,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from inkstream.model.config import ModelConfig
 from inkstream.model.errors import InputError
+from inkstream.model.preprocess.columns import BOX_SHARE, LINE_SHARE, digit_columns
 
-__all__ = ["MAX_COLUMNS", "PEN_WIDTH", "Canvas", "flatten", "rasterise", "touched"]
-
+Points = NDArray[np.float64]  # [P, 2], x to the right, y downwards
 Floats = NDArray[np.float32]
 Places = NDArray[np.floating[Any]]  # float64 where points are: float32 would round far ones
 Boxes = tuple[Places, NDArray[np.uint8]]  # lowest column and row [2, n], ink [box, box, n]
@@ -40,18 +44,38 @@ SHORTEST: Final = np.float32(1e-6)  # pixels: a shorter segment is hidden by the
 OVERLAP: Final = np.float32(1e-4)  # pixels by which pieces overlap: no rounding leaves a gap
 PIXELS: Final = 1 << 16  # drawn at once, which bounds the memory; more is no faster
 
+FURTHEST: Final = 1e9  # units of the points
+MARGIN: Final = 2  # blank columns before ink whose frame is its own bounds
+# Ink whose pen went no further than so many times its width is a dash or a dot: how high it is says
+# nothing of the frame, which is taken to be so many times as high as the dash is wide.
+FLAT_WAY: Final = 1.3
+FLAT_FRAME: Final = 0.7
+# Ink is read worse that fills less of its rows than this share of what it should, or of which more
+# than such a part of the rows lies beyond them. A word may have small letters alone, and fill no
+# more by right; ink so many times as wide as high has others too. From `python -m tools.frames`.
+LEAST_FILLED: Final = 2 / 3
+LEAST_FILLED_LONG: Final = 0.9
+LONG: Final = 8
+MOST_BEYOND: Final = 0.05
+LEAST_HEIGHT: Final = 0.1  # of the rows: what is flatter is a dot
+FINE: Final = 8  # a digit's ink is drawn so many times finer before it goes the way of images
 
-def flatten(strokes: Sequence[ArrayLike]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return strokes, each [n, 2], as one array of points [P, 2] and where each stroke starts [S +
-    1].
 
-    Raises `InputError` for a stroke that is no row of points; one without points is none.
+def flatten(strokes: Sequence[ArrayLike]) -> tuple[Points, NDArray[np.int64]]:
+    """Return strokes, each [n, 2], as points [P, 2] and where each stroke starts [S + 1].
+
+    A stroke without points is left out. Raises `InputError` for one that is no row of points.
     """
-    arrays = [np.asarray(stroke, np.float64) for stroke in strokes]
-    for index, array in enumerate(arrays):
-        if array.size and (array.ndim != 2 or array.shape[1] != 2):
+    arrays = []
+    for index, stroke in enumerate(strokes):
+        try:
+            array = np.asarray(stroke, np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"stroke {index} is no row of points: {error}") from error
+        if array.shape != (0,) and (array.ndim != 2 or array.shape[1] != 2):
             raise InputError(f"stroke {index} has shape {array.shape}, expected [points, 2]")
-    arrays = [array.reshape(-1, 2) for array in arrays]
+        if len(array):
+            arrays.append(array)
     starts = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
     return np.concatenate([np.empty((0, 2)), *arrays]), starts
 
@@ -106,24 +130,18 @@ class Canvas:
     are those of `rasterise` for all of it.
     """
 
-    def __init__(self, column_height: int, pen_width: float = PEN_WIDTH, margin: int = 0) -> None:
-        """Return prepare; columns are given once the pen is `margin` columns beyond them."""
-        self._pen_width = pen_width
+    def __init__(self, column_height: int, margin: int = 0) -> None:
+        """Prepare; columns are given once the pen is `margin` columns beyond them."""
         self._margin = margin
         self._first = 0  # columns before this one are forgotten
         self._columns = np.zeros((0, column_height), np.uint8)  # never written to: copies share it
         self._behind = 0  # columns that the pen has left behind
-        self._taken = 0  # columns that the stream has, as they are now
+        self.n_taken = 0  # columns that the stream has, as they are now
 
     @property
     def n_columns(self) -> int:
         """One more than the last column that has been touched."""
         return self._first + len(self._columns)
-
-    @property
-    def n_taken(self) -> int:
-        """Columns that the stream has, as they are now."""
-        return self._taken
 
     def draw(self, points: NDArray[Any], stroke_starts: NDArray[Any]) -> None:
         """Draw strokes, as `rasterise` takes them; to go on with one, start at its last point.
@@ -131,7 +149,7 @@ class Canvas:
         Raises `InputError`, and changes nothing, where `rasterise` does, and when a column would
         change that is forgotten.
         """
-        first, ink = _draw(points, stroke_starts, self._columns.shape[1], self._pen_width)
+        first, ink = _draw(points, stroke_starts, self._columns.shape[1], PEN_WIDTH)
         if not len(ink):
             return
         self._check_known(first)
@@ -143,8 +161,8 @@ class Canvas:
         np.maximum(here, ink, out=here)
         self._columns = columns
         if len(changed):
-            self._taken = min(self._taken, first + int(changed[0]))
-        pen = _touched(float(points[-1, 0]), self._pen_width)[0]
+            self.n_taken = min(self.n_taken, first + int(changed[0]))
+        pen = _touched(float(points[-1, 0]), PEN_WIDTH)[0]
         self._behind = max(self._behind, pen - self._margin)
 
     def redraw(
@@ -164,8 +182,8 @@ class Canvas:
         n_columns = max(n_columns, self._first)  # what is forgotten stands
         ink = np.zeros((end - first, self._columns.shape[1]), np.uint8)
         for points, wiped_from in strokes:
-            for part in _parts_near(points, first, end, self._pen_width):
-                start, drawn = _draw(part, np.array([0, len(part)]), ink.shape[1], self._pen_width)
+            for part in _parts_near(points, first, end):
+                start, drawn = _draw(part, np.array([0, len(part)]), ink.shape[1], PEN_WIDTH)
                 low, high = max(first, start), min(end, start + len(drawn), wiped_from)
                 if low < high:
                     here = ink[low - first : int(high) - first]
@@ -176,8 +194,8 @@ class Canvas:
         here[:] = ink[: len(here)]
         self._columns = columns[: n_columns - self._first]
         if len(changed):
-            self._taken = min(self._taken, first + int(changed[0]))
-        self._behind, self._taken = min(self._behind, n_columns), min(self._taken, n_columns)
+            self.n_taken = min(self.n_taken, first + int(changed[0]))
+        self._behind, self.n_taken = min(self._behind, n_columns), min(self.n_taken, n_columns)
 
     def _check_known(self, first: int) -> None:
         """Raise `InputError` if this column is forgotten."""
@@ -192,13 +210,13 @@ class Canvas:
         """
         if everything:
             self._behind = self.n_columns
-        start, end = self._taken, min(self._behind, self.n_columns)
-        self._taken = max(start, end)
-        return start, self._columns[start - self._first : self._taken - self._first]
+        start, end = self.n_taken, min(self._behind, self.n_columns)
+        self.n_taken = max(start, end)
+        return start, self._columns[start - self._first : self.n_taken - self._first]
 
     def forget(self, before: int) -> None:
         """Give up the memory of taken columns before this one; they can change no more."""
-        before = min(before, self._taken)
+        before = min(before, self.n_taken)
         if before > self._first:
             self._columns = self._columns[before - self._first :].copy()
             self._first = before
@@ -206,11 +224,117 @@ class Canvas:
     def cut(self, column: int) -> None:
         """Erase the ink on this column and all after it; columns before it must still be held."""
         self._columns = self._columns[: max(0, column - self._first)]
-        self._behind, self._taken = min(self._behind, column), min(self._taken, column)
+        self._behind, self.n_taken = min(self._behind, column), min(self.n_taken, column)
 
     def copy(self) -> "Canvas":
         """Return an independent canvas with the same ink."""
         return copy.copy(self)
+
+
+def stroke_columns(
+    strokes: Sequence[ArrayLike], config: ModelConfig, height: float | None = None
+) -> NDArray[np.uint8]:
+    """Return columns of strokes that are all there.
+
+    Args:
+        strokes: each [n, 2], x to the right and y downwards; a stroke of one point is a dot.
+        config: of the net that will read them.
+        height: of the writing's frame, in the units of the points: its top is y = 0, its left end
+            x = 0. None takes the ink's own bounds.
+
+    Returns:
+        [T, H], 0 = paper, 255 = ink.
+
+    Raises:
+        InputError: no row of points, none at all, numbers that cannot be drawn, or no height.
+    """
+    points, starts = _drawable(strokes, height)
+    rows = config.column_height
+    if height is None and config.kind == "classifier":
+        fine = _in_rows(points, starts, FINE * rows, FINE * PEN_WIDTH)
+        return digit_columns(rasterise(fine, starts, FINE * rows, FINE * PEN_WIDTH).T, rows)
+    return rasterise(_in_frame(points, starts, rows, height), starts, rows)
+
+
+def framed(strokes: Sequence[ArrayLike], rows: int, height: float | None = None) -> list[Points]:
+    """Return strokes of a line that are all there, in pixels of a frame of so many rows.
+
+    For arguments and errors see `stroke_columns`; a stroke without points is left out.
+    """
+    points, starts = _drawable(strokes, height)
+    return np.split(_in_frame(points, starts, rows, height), starts[1:-1])
+
+
+def _drawable(
+    strokes: Sequence[ArrayLike], height: float | None
+) -> tuple[Points, NDArray[np.int64]]:
+    """Return points and starts like `flatten`; raise the errors of `stroke_columns`."""
+    if height is not None and not 0 < height < math.inf:
+        raise InputError(f"height is {height}, allowed: a number above 0, or None")
+    points, starts = flatten(strokes)
+    if not len(points):
+        raise InputError("there is no ink: no stroke has a point")
+    if not (abs(points) <= FURTHEST).all():  # not a number is not, either
+        raise InputError(f"points lie beyond what can be drawn, allowed: up to {FURTHEST:g}")
+    return points, starts
+
+
+def _in_frame(points: Points, starts: NDArray[np.int64], rows: int, height: float | None) -> Points:
+    """Scale points to pixels of a frame of this height, or so that their ink fills the rows."""
+    if height is None:
+        return _in_rows(points, starts, rows, PEN_WIDTH)
+    with np.errstate(over="ignore", invalid="ignore"):  # `rasterise` says what is too far
+        return points * (rows / height)
+
+
+def _in_rows(points: Points, starts: NDArray[np.int64], rows: int, pen_width: float) -> Points:
+    """Scale points to pixels so that their ink fills the rows like a line."""
+    low, high = points.min(0), points.max(0)
+    width, height = (high - low).tolist()
+    if _is_flat(points, starts):
+        height = max(height, FLAT_FRAME * width)
+    scale = (LINE_SHARE * rows - pen_width) / (height or 1.0)
+    origin = np.array([low[0], (low[1] + high[1]) / 2])  # the left end, half way up
+    fitted: Points = (points - origin) * scale + np.array([MARGIN + pen_width / 2, rows / 2])
+    return fitted
+
+
+def misfit(
+    points: NDArray[Any], starts: NDArray[np.int64], rows: int, *, transcribes: bool
+) -> tuple[float, float] | None:
+    """Return the better placement of ink that fills too few rows or exceeds them; None if it fits.
+
+    Args:
+        points: [P, 2], at least one, in pixels of the rows.
+        starts: of the strokes, as `flatten` gives them.
+        rows: H.
+        transcribes: whether a transcriber reads it, or a classifier, in whose rows a character is
+            smaller.
+
+    Returns:
+        By how much it should be enlarged, and at which height its middle is now; None where it lies
+        well, or where it is a dash or a dot, whose height says nothing.
+    """
+    low, high = points.min(0), points.max(0)
+    width, height = (high - low).tolist()
+    if height < LEAST_HEIGHT * rows or _is_flat(points, starts):
+        return None
+    share = LINE_SHARE if transcribes else BOX_SHARE
+    zoom = (share * rows - PEN_WIDTH) / height
+    if transcribes and width < height:  # a small letter, or a comma, by itself
+        zoom = min(zoom, 1.0)
+    small = zoom * (LEAST_FILLED_LONG if width >= LONG * height else LEAST_FILLED) > 1
+    beyond = max(-low[1], high[1] - rows) > MOST_BEYOND * rows
+    return (zoom, float(low[1] + high[1]) / 2) if small or beyond else None
+
+
+def _is_flat(points: NDArray[Any], starts: NDArray[np.int64]) -> bool:
+    """Tell whether strokes are dashes and dots, or together form one."""
+    steps = np.hypot(*np.diff(points, axis=0).T)
+    steps[starts[1:-1] - 1] = 0  # the pen was in the air
+    x, first = points[:, 0], starts[:-1]
+    widths = np.maximum.reduceat(x, first) - np.minimum.reduceat(x, first)
+    return bool(steps.sum() <= FLAT_WAY * min(widths.sum(), x.max() - x.min()))
 
 
 def _draw(
@@ -256,14 +380,12 @@ def _checked(places: NDArray[Any]) -> tuple[float, float]:
     return left, right
 
 
-def _parts_near(
-    points: NDArray[Any], first: int, end: int, pen_width: float
-) -> Iterator[NDArray[Any]]:
+def _parts_near(points: NDArray[Any], first: int, end: int) -> Iterator[NDArray[Any]]:
     """Yield the parts of a stroke [P, 2] that may leave ink on columns `first` to `end`."""
     if len(points) == 1:
         yield points
         return
-    x, reach = points[:, 0], pen_width / 2 + 1
+    x, reach = points[:, 0], PEN_WIDTH / 2 + 1
     right = np.maximum(x[:-1], x[1:]) > first - reach
     near = right & (np.minimum(x[:-1], x[1:]) < end + reach)
     edges = np.flatnonzero(np.diff(near, prepend=False, append=False))

@@ -23,8 +23,7 @@ from inkstream.model.config import ModelConfig
 from inkstream.model.errors import DataError, InkstreamError
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.content import SHIPPED, kind_for
-from inkstream.model.preprocess.ink import flatten, rasterise
-from inkstream.model.preprocess.strokes import framed, stroke_columns
+from inkstream.model.preprocess.ink import flatten, framed, rasterise, stroke_columns
 from inkstream.service.cli.files import Piece, holds_ink, pieces
 from inkstream.service.cli.options import need_lines
 from inkstream.service.client import Stream, connect_sync

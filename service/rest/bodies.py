@@ -23,7 +23,7 @@ from inkstream.model.pages.page import Page, find_page
 from inkstream.model.preprocess.columns import LINE_SIDE, digit_columns, line_columns
 from inkstream.model.preprocess.content import image_hint, ink_hint, kind_for
 from inkstream.model.preprocess.image import read_image
-from inkstream.model.preprocess.strokes import stroke_columns
+from inkstream.model.preprocess.ink import stroke_columns
 from inkstream.service.protocol.columns import json_columns
 from inkstream.service.protocol.errors import (
     IdleError,

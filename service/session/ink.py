@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.errors import InputError
-from inkstream.model.preprocess.ink import MAX_COLUMNS, PEN_WIDTH, Canvas, flatten, touched
-from inkstream.model.preprocess.strokes import misfit
+from inkstream.model.preprocess.ink import MAX_COLUMNS, Canvas, flatten, misfit, touched
 from inkstream.service.protocol.client_messages import Ink
 from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quoted
 from inkstream.service.protocol.server_messages import Frame, Span
@@ -112,7 +111,7 @@ class LineInk:
         """Return a canvas; a transcriber has a margin between the pen and the columns it reads."""
         info, limits = self._model.info, self._model.limits
         margin = limits.ink_margin_columns if info.kind == "transcriber" else 0
-        return Canvas(info.column_height, PEN_WIDTH, margin)
+        return Canvas(info.column_height, margin)
 
     def check_columns(self, ref: Ref) -> None:
         """Raise `ColumnsError` if columns that come in a message `ref` are not allowed here."""

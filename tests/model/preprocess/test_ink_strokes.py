@@ -8,8 +8,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from inkstream.model.errors import InputError
-from inkstream.model.preprocess.ink import flatten, rasterise
-from inkstream.model.preprocess.strokes import framed, misfit, stroke_columns
+from inkstream.model.preprocess.ink import (
+    flatten,
+    framed,
+    misfit,
+    rasterise,
+    stroke_columns,
+)
 from tests.helpers import builders
 
 LINES = builders.line_config(column_height=32)
