@@ -18,7 +18,6 @@ from inkstream.model.decoding.base import (
     Letter,
     Scores,
     Word,
-    allowed_labels,
     decode_line,
 )
 from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
@@ -61,25 +60,19 @@ def letter_positions(label: str) -> NDArray[np.int64]:
 
 
 class Reader:
-    """One net, and the decoder that is served with it, with or without hints."""
+    """One net, and the decoders that are served with it."""
 
-    def __init__(self, checkpoint: Checkpoint, hints: Hints = NO_HINTS) -> None:
+    def __init__(self, checkpoint: Checkpoint) -> None:
         self.runtime = Runtime(checkpoint)
         self.config = self.runtime.config
-        self._hints = hints
 
-    def decoder(self, hints: Hints | None = None) -> Decoder:
-        """Return a decoder at the start of a line, by default with the reader's own hints."""
-        return new_decoder(self.config, self._hints if hints is None else hints)
+    def decoder(self, hints: Hints = NO_HINTS, characters: str | None = None) -> Decoder:
+        """Return a decoder at the start of a line; only `characters` are allowed, None is all."""
+        return new_decoder(self.config, hints, characters)
 
     def read(self, lines: Sequence[LineSample], characters: str | None = None) -> list[Reading]:
-        """Read lines; this is fastest where neighbours have similar widths.
-
-        Only `characters` are allowed in the text; None allows all.
-        """
-        decoder = self.decoder()
-        decoder.allowed = allowed_labels(self.config.labels, characters)
-        return self.read_with([decoder], lines)[0]
+        """Read lines without hints; this is fastest where neighbours have similar widths."""
+        return self.read_with([self.decoder(characters=characters)], lines)[0]
 
     def read_with(
         self, decoders: Sequence[Decoder], lines: Sequence[LineSample]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
 from inkstream.model.decoding.greedy import GreedyDecoder
-from inkstream.model.evaluation.speed import least_s
+from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.preprocess.ink import rasterise
 from inkstream.service.protocol.server_messages import Kind, ModelInfo, encode
 from inkstream.service.session import (

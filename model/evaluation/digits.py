@@ -4,11 +4,10 @@ The runtime and the decoder are those that are served.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from inkstream.model.checkpoint import Checkpoint, read
 from inkstream.model.data.images import Dataset
 from inkstream.model.decoding.classifier import ClassifierDecoder
-from inkstream.model.evaluation.report import figures
-from inkstream.model.metrics import expected_calibration_error
+from inkstream.model.evaluation import plots
+from inkstream.model.evaluation.report import Report
+from inkstream.model.metrics import Figures, expected_calibration_error
 from inkstream.model.runtime import Runtime
 
 AFTER: Final = (8, 12, 16, 20, 24, 28)  # columns after which figures are given
@@ -27,14 +27,6 @@ BATCH: Final = 64
 Predictor = Callable[
     [NDArray[np.uint8]], NDArray[np.float32]
 ]  # [N, T, H] -> probabilities [N, T, K]
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """The probabilities of one net on a dataset, and the figures that follow from them."""
-
-    probabilities: NDArray[np.float32]  # [N, T, K]
-    figures: dict[str, Any]
 
 
 def predictor(checkpoint: Checkpoint) -> Predictor:
@@ -56,8 +48,11 @@ def predictor(checkpoint: Checkpoint) -> Predictor:
     return predict
 
 
-def measure(predict: Predictor, dataset: Dataset) -> Measurement:
-    """Measure the accuracy after each column and beside blank columns, calibration, confusion."""
+def measure(predict: Predictor, dataset: Dataset) -> tuple[Figures, NDArray[np.float32]]:
+    """Measure the accuracy after each column and beside blank columns, calibration, confusion.
+
+    The probabilities [N, T, K] are returned too.
+    """
     probabilities = predict(dataset.columns)
     right = probabilities.argmax(2) == dataset.answers[:, None]  # [N, T]
     after = [k for k in AFTER if k <= right.shape[1]]
@@ -78,7 +73,7 @@ def measure(predict: Predictor, dataset: Dataset) -> Measurement:
         },
         "confusion": confusion.tolist(),
     }
-    return Measurement(probabilities, found)
+    return found, probabilities
 
 
 def _with_blanks(predict: Predictor, dataset: Dataset, *, before: bool) -> dict[str, float]:
@@ -91,7 +86,7 @@ def _with_blanks(predict: Predictor, dataset: Dataset, *, before: bool) -> dict[
     return accuracies
 
 
-def report(checkpoints: Sequence[Path], dataset: Dataset) -> "Report":
+def report(checkpoints: Sequence[Path], dataset: Dataset) -> Report:
     """Measure checkpoints on `dataset`.
 
     Args:
@@ -99,23 +94,24 @@ def report(checkpoints: Sequence[Path], dataset: Dataset) -> "Report":
         dataset: the test images.
     """
     nets = [read(path, "classifier") for path in checkpoints]
-    first, *others = (measure(predictor(net), dataset) for net in nets)
+    seeds, probabilities = zip(*(measure(predictor(net), dataset) for net in nets), strict=True)
     metadata = nets[0].metadata
     contents = {
         "model": metadata.name,
         "version": metadata.version,
         "parameters": metadata.parameters,
-        "checkpoint_sha256": hashlib.sha256(nets[0].path.read_bytes()).hexdigest(),
+        "checkpoint_sha256": hashlib.sha256(nets[0].content).hexdigest(),
         "config_digest": metadata.config_digest,
         "data": dataset.name,
         "data_digest": dataset.digest,
-        **first.figures,
-        "seeds": _seeds([first.figures, *(other.figures for other in others)]),
+        **seeds[0],
+        "seeds": _seeds(seeds),
     }
-    return Report(contents, first.probabilities, dataset)
+    draw = partial(plots.draw_digits_report, contents, probabilities[0], dataset)
+    return Report("digits", contents, draw)
 
 
-def _seeds(nets: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _seeds(nets: Sequence[Figures]) -> Figures:
     """Return the mean and the standard deviation (N - 1) of the accuracies of several seeds."""
     after = {
         k: np.array([net["accuracy_after"][k] for net in nets]) for k in nets[0]["accuracy_after"]
@@ -128,34 +124,3 @@ def _seeds(nets: Sequence[dict[str, Any]]) -> dict[str, Any]:
             k: float(values.std(ddof=1)) if len(values) > 1 else None for k, values in after.items()
         },
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was measured; `contents` is plain JSON."""
-
-    contents: dict[str, Any]
-    probabilities: NDArray[np.float32]  # [N, T, K]
-    dataset: Dataset
-
-    def table(self) -> str:
-        """Return the figures as a Markdown table."""
-        return figures("digits", self.contents)
-
-    def heading(self) -> str:
-        """Return what was measured, with digests."""
-        contents = self.contents
-        return (
-            f"{contents['model']} {contents['version']}, {contents['parameters']:,} parameters\n"
-            f"checkpoint {contents['checkpoint_sha256']}\n"
-            f"data {contents['data_digest']}\n"
-        )
-
-    def save(self, folder: Path) -> None:
-        """Write report.json, figures.md and the plots into `folder`."""
-        from inkstream.model.evaluation import plots  # noqa: PLC0415  # slow to import
-
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.json").write_text(json.dumps(self.contents, indent=2) + "\n")
-        (folder / "figures.md").write_text(self.table())
-        plots.draw_digits_report(self.contents, self.probabilities, self.dataset, folder)

@@ -4,7 +4,6 @@ The same scores are decoded without hints and with them: `inkstream evaluate lan
 """
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
@@ -23,11 +22,12 @@ from inkstream.model.data.synthesis.composition import ComposedLine, LineCompose
 from inkstream.model.data.synthesis.texts import DIGITS, english
 from inkstream.model.decoding.base import Decoder, Scores, decode_line
 from inkstream.model.decoding.beam import SWIFT, BeamDecoder
-from inkstream.model.decoding.hints import Hints
+from inkstream.model.decoding.hints import NO_HINTS, Hints
 from inkstream.model.decoding.ngrams import Language, LanguageGuide
 from inkstream.model.errors import ConfigError
-from inkstream.model.evaluation.boundaries import latency, letter_calibration
 from inkstream.model.evaluation.evaluation_set import NO_ENDS, SEED, TEXT, WORDS, EvaluationSet
+from inkstream.model.evaluation.report import Report
+from inkstream.model.evaluation.streaming import latency, least_s, letter_calibration
 from inkstream.model.metrics import Figures, errors
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 from inkstream.model.reader import Reader, Reading, batches
@@ -53,8 +53,8 @@ TIMED: Final = 200  # pieces that are decoded against the clock
 
 def report(
     checkpoint: Checkpoint, ink: InkSet, language: Language, part: Part, limit: int | None
-) -> dict[str, Any]:
-    """Return the figures of words and lines.
+) -> Report:
+    """Measure words and lines.
 
     Args:
         checkpoint: of a net that reads lines.
@@ -63,9 +63,9 @@ def report(
         part: whose pieces are read.
         limit: pieces of a category at most; None is all.
     """
-    config = checkpoint.metadata.config
-    pieces = EvaluationSet(ink, part, config.labels, config.column_height, limit)
-    plain, guided = Reader(checkpoint), Reader(checkpoint, Hints(language))
+    reader = Reader(checkpoint)
+    pieces = EvaluationSet(ink, part, reader.config.labels, reader.config.column_height, limit)
+    hints = {"plain": NO_HINTS, "guided": Hints(language)}
     found: dict[str, Any] = {
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,
@@ -78,27 +78,28 @@ def report(
     }
     for kind, category in KINDS.items():
         indices = pieces.indices(category)
-        lines = pieces.samples(indices)
         groups = {
             "all": None,
             "unseen": pieces.unseen(indices),
             "outside": [_is_outside(label) for label in pieces.labels(indices)],
         }
         found[kind] = {
-            "plain": _figures(plain.read(lines), groups),
-            "guided": _figures(guided.read(lines), groups),
+            name: _errors_by_group(readings, groups)
+            | {
+                "latency": latency(readings),
+                "calibration": letter_calibration(readings)["expected_calibration_error"],
+            }
+            for name, readings in _read(reader, pieces, indices, hints).items()
         }
-    found["lag"] = _lag(plain, pieces, language)
-    found["lexicons"] = lexicons(plain, pieces, language)
-    found["own_words"] = own_words(plain, pieces, language)
-    found["dates"] = dates(checkpoint, ink, part)
+    found["lag"] = _lag(reader, pieces, language)
+    found["lexicons"] = lexicons(reader, pieces, language)
+    found["own_words"] = own_words(reader, pieces, language)
+    found["dates"] = dates(reader, ink, part)
     lines = pieces.samples(pieces.indices(WORDS)[:TIMED])
-    scored: list[tuple[LineSample, Scores]] = []
-    for batch in batches(lines):
-        scored += zip(batch, plain.scores(batch), strict=True)
-    for name, reader in (("plain", plain), ("guided", guided)):
-        found[f"{name}_columns_per_s"] = _columns_per_s(reader.decoder(), scored)
-    return found
+    scores = [own for batch in batches(lines) for own in reader.scores(batch)]
+    for name, known in hints.items():
+        found[f"{name}_columns_per_s"] = _columns_per_s(reader.decoder(known), lines, scores)
+    return Report("language", found)
 
 
 def _is_outside(label: str) -> bool:
@@ -107,15 +108,23 @@ def _is_outside(label: str) -> bool:
     return any(word.lower() not in known for word in LETTERS.findall(label))
 
 
-def _figures(readings: Sequence[Reading], groups: Mapping[str, Sequence[bool] | None]) -> Figures:
-    figures: Figures = {name: _errors(readings, chosen) for name, chosen in groups.items()}
-    calibrated = letter_calibration(readings)["expected_calibration_error"]
-    return figures | {"latency": latency(readings), "calibration": calibrated}
+def _read(
+    reader: Reader, pieces: EvaluationSet, indices: Sequence[int], hints: Mapping[str, Hints]
+) -> dict[str, list[Reading]]:
+    """Read pieces with each of several hints, from the same scores."""
+    decoders = [reader.decoder(known) for known in hints.values()]
+    return dict(zip(hints, reader.read_with(decoders, pieces.samples(indices)), strict=True))
 
 
-def _errors(readings: Sequence[Reading], chosen: Sequence[bool] | None = None) -> Figures:
-    own = readings if chosen is None else list(compress(readings, chosen))
-    return errors([each.text for each in own], [each.line.label for each in own])
+def _errors_by_group(
+    readings: Sequence[Reading], groups: Mapping[str, Sequence[bool] | None]
+) -> Figures:
+    """Return the errors of each group of readings; None stands for all of them."""
+    found = {}
+    for name, chosen in groups.items():
+        own = readings if chosen is None else list(compress(readings, chosen))
+        found[name] = errors([each.text for each in own], [each.line.label for each in own])
+    return found
 
 
 def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
@@ -129,20 +138,23 @@ def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str,
     read = reader.read_with(decoders, pieces.samples(pieces.indices(WORDS)))
     return {
         f"{STEP_COLUMNS * steps}": {
-            **_errors(own),
+            **_errors_by_group(own, {"all": None})["all"],
             "latency": latency(own),
         }
         for steps, own in zip(LAGS, read, strict=True)
     }
 
 
-def _columns_per_s(decoder: Decoder, scored: Sequence[tuple[LineSample, Scores]]) -> float:
-    """Return the columns that one core decodes in a second, after a first round."""
-    for _ in range(2):
-        started_s = time.perf_counter()
-        for line, scores in scored:
-            decode_line(decoder, scores, line.columns)
-    return sum(len(scores) for _, scores in scored) / (time.perf_counter() - started_s)
+def _columns_per_s(
+    decoder: Decoder, lines: Sequence[LineSample], scores: Sequence[Scores]
+) -> float:
+    """Return the columns that one core decodes in a second."""
+
+    def decode() -> None:
+        for line, own in zip(lines, scores, strict=True):
+            decode_line(decoder, own, line.columns)
+
+    return sum(map(len, scores)) / least_s(decode)
 
 
 def lexicons(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
@@ -158,11 +170,10 @@ def lexicons(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[
         listed = closed(written, reader.config.labels, size)
         hints[f"{size}"] = Hints(lexicon=listed)
         hints[f"{size} and language"] = Hints(language, lexicon=listed)
-    found = _read(reader, pieces, indices, hints)
-    unseen = pieces.unseen(indices)
+    groups = {"all": None, "unseen": pieces.unseen(indices)}
     return {"written": len(written)} | {
-        name: {"all": _errors(readings), "unseen": _errors(readings, unseen)}
-        for name, readings in found.items()
+        name: _errors_by_group(readings, groups)
+        for name, readings in _read(reader, pieces, indices, hints).items()
     }
 
 
@@ -186,37 +197,22 @@ def own_words(reader: Reader, pieces: EvaluationSet, language: Language) -> dict
     able = sorted(word for word in words if word.isalpha() and len(word) >= LEAST_OWN)
     own = tuple(np.random.default_rng(SEED).permutation(able)[:N_OWN].tolist())
     listed = [not set(own).isdisjoint(label.split()) for label in labels]
-    found = _read(
-        reader,
-        pieces,
-        indices,
-        {"language": Hints(language), "language and list": Hints(language, words=own)},
-    )
+    hints = {"language": Hints(language), "language and list": Hints(language, words=own)}
+    groups = {"listed": listed, "others": [not each for each in listed]}
     return {
-        name: {
-            "listed": _errors(readings, listed),
-            "others": _errors(readings, [not each for each in listed]),
-        }
-        for name, readings in found.items()
+        name: _errors_by_group(readings, groups)
+        for name, readings in _read(reader, pieces, indices, hints).items()
     }
 
 
-def _read(
-    reader: Reader, pieces: EvaluationSet, indices: Sequence[int], hints: Mapping[str, Hints]
-) -> dict[str, list[Reading]]:
-    decoders = [reader.decoder(known) for known in hints.values()]
-    return dict(zip(hints, reader.read_with(decoders, pieces.samples(indices)), strict=True))
-
-
-def dates(checkpoint: Checkpoint, ink: InkSet, part: Part) -> dict[str, Any]:
+def dates(reader: Reader, ink: InkSet, part: Part) -> dict[str, Any]:
     """Return the errors in dates, each composed of one writer's own digits and marks.
 
     They are read without hints, with `characters`, and with two patterns.
     """
-    config = checkpoint.metadata.config
-    separators = [mark for mark in SEPARATORS if mark in config.labels]
+    separators = [mark for mark in SEPARATORS if mark in reader.config.labels]
     made = _written(ink, parts(ink)[part], separators)
-    lines = [_sample(line, config.column_height) for line in made]
+    lines = [_sample(line, reader.config.column_height) for line in made]
     found: dict[str, Any] = {"writers": len({line.writer for line in made})}
     for name in ("nothing", "characters", "look", "date"):
         texts: list[str] = []
@@ -226,7 +222,7 @@ def dates(checkpoint: Checkpoint, ink: InkSet, part: Part) -> dict[str, Any]:
             pattern = {"look": LOOK, "date": DATE}.get(name)
             hints = Hints(pattern=pattern and pattern.format(re.escape(separator)))
             characters = "".join(sorted(DIGITS)) + separator if name == "characters" else None
-            readings = Reader(checkpoint, hints).read(own, characters)
+            (readings,) = reader.read_with([reader.decoder(hints, characters)], own)
             texts += [reading.text for reading in readings]
             labels += [reading.line.label for reading in readings]
         found[name] = errors(texts, labels)

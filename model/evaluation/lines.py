@@ -6,11 +6,10 @@ Case and spaces count.
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from inkstream.model.data.images import Dataset
 from inkstream.model.data.ink_set import STYLES, InkSet
 from inkstream.model.data.split import Part
 from inkstream.model.errors import DataError
-from inkstream.model.evaluation import boundaries, plots
+from inkstream.model.evaluation import plots, streaming
 from inkstream.model.evaluation.adaptation import adaptation
 from inkstream.model.evaluation.baselines import Baseline, compare
 from inkstream.model.evaluation.evaluation_set import (
@@ -30,9 +29,7 @@ from inkstream.model.evaluation.evaluation_set import (
     EvaluationSet,
     digit_lines,
 )
-from inkstream.model.evaluation.invariants import drift, finality
-from inkstream.model.evaluation.report import Contents, document, figures
-from inkstream.model.evaluation.speed import speed
+from inkstream.model.evaluation.report import REPORT, Contents, Report
 from inkstream.model.metrics import Figures, confusions, errors, errors_by, is_mark
 from inkstream.model.reader import Reader, Reading
 from inkstream.model.training.lines import trained_net, transcribe
@@ -43,43 +40,8 @@ FULL: Final = "100%"  # the size that all other figures are of
 CUT_OUT: Final = "cut out"  # a size: the ink of each piece fills the rows
 LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # the longest labels of their groups
 CONFUSIONS: Final = 25
-REPORT: Final = "report.json"
 OPTIONAL: Final = ("bidirectional", "adaptation", "baselines")  # measured where they are asked for
 SAME: Final = ("checkpoint_sha256", "data_digest", "split_digest", "part", "limit")
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was measured; `contents` is plain JSON."""
-
-    contents: dict[str, Any]
-    samples: dict[str, list[list[plots.Sample]]]  # best, median and worst words and lines
-    labels: tuple[str, ...]
-
-    def heading(self) -> str:
-        """Return what was measured, with digests."""
-        contents = self.contents
-        limited = "" if contents["limit"] is None else f", {contents['limit']} of a kind at most"
-        return (
-            f"{contents['model']} {contents['version']}, {contents['parameters']:,} parameters\n"
-            f"checkpoint {contents['checkpoint_sha256']}\n"
-            f"data {contents['data_digest']}, writers {contents['split_digest']}\n"
-            f"part {contents['part']}{limited}\n"
-            + (f"kept from before: {', '.join(contents['kept'])}\n" if contents["kept"] else "")
-        )
-
-    def table(self) -> str:
-        """Return the figures as a Markdown table."""
-        return figures("lines", self.contents)
-
-    def save(self, folder: Path, path: Path) -> None:
-        """Write report.json, figures.md and the plots into `folder`, and the document to `path`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / REPORT).write_text(json.dumps(self.contents, indent=2) + "\n")
-        (folder / "figures.md").write_text(self.table())
-        plots.draw_lines_report(self.contents, folder)
-        plots.draw_samples(self.samples, self.labels, folder)
-        path.write_text(document("lines", self.contents, os.path.relpath(folder, path.parent)))
 
 
 def contents_of(folder: Path) -> Contents | None:
@@ -133,27 +95,27 @@ def report(
         "characters": _characters(reader, pieces),
         "digits": _digits(reader, digits, limit),
         "letter_ends": _letter_ends(readings, pieces, indices + pieces.indices(TEXT)),
-        "letter_end_scores": boundaries.end_calibration(readings),
-        "latency": boundaries.latency(readings),
-        "error_by_delay": boundaries.error_by_delay(readings),
-        "word_ends": boundaries.word_ends(readings),
-        "marks": boundaries.label_f1(readings, is_mark),
-        "letter_calibration": boundaries.letter_calibration(readings),
+        "letter_end_scores": streaming.end_calibration(readings),
+        "latency": streaming.latency(readings),
+        "error_by_delay": streaming.error_by_delay(readings),
+        "word_ends": streaming.word_ends(readings),
+        "marks": streaming.label_f1(readings, is_mark),
+        "letter_calibration": streaming.letter_calibration(readings),
         "confusions": confusions(
             [reading.text for reading in readings],
             [reading.line.label for reading in readings],
             CONFUSIONS,
         ),
-        "finality": finality(reader, readings),
-        "drift": drift(reader, pieces, indices, limit or len(indices)),
-        "speed": speed(reader, pieces, indices),
+        "finality": streaming.finality(reader, readings),
+        "drift": streaming.drift(reader, pieces, indices, limit or len(indices)),
+        "speed": streaming.speed(reader, pieces, indices),
         "bidirectional": ahead,
         "adaptation": adaptation(checkpoint, pieces, n_writers) if n_writers else {},
         "baselines": compare(pieces, baselines, reader.config.labels, sides, n_columns),
     }
     contents |= _kept(contents, earlier or {})
-    samples = plots.choose_samples(reader, {"words": word_readings, "lines": text_readings})
-    return Report(contents, samples, reader.config.labels)
+    shown = {"words": word_readings, "lines": text_readings}
+    return Report("lines", contents, partial(plots.draw_lines_report, contents, reader, shown))
 
 
 def _kept(contents: Contents, earlier: Contents) -> Figures:
@@ -253,15 +215,15 @@ def _letter_ends(
 
     The data's own styles say less: they call few joined pieces cursive.
     """
-    found: Figures = {"reach_columns": boundaries.REACH}
-    chosen = [pair for pair in zip(readings, indices, strict=True) if boundaries.has_ends(pair[0])]
+    found: Figures = {"reach_columns": streaming.REACH}
+    chosen = [pair for pair in zip(readings, indices, strict=True) if streaming.has_ends(pair[0])]
     joined = pieces.joined([index for _, index in chosen])
     for name, kinds in {"all": (False, True), "apart": (False,), "joined": (True,)}.items():
         own = [pair for pair, kind in zip(chosen, joined, strict=True) if kind in kinds]
         found[name] = {
             "pieces": len(own),
             "writers": len(pieces.by_writer([index for _, index in own])),
-            **boundaries.letter_ends([reading for reading, _ in own]),
+            **streaming.letter_ends([reading for reading, _ in own]),
         }
     return found
 

@@ -5,12 +5,13 @@ twice: as strokes, and from a synthetic scan or photo of the page. The differenc
 cleaning and straightening lines costs.
 """
 
-import json
 import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from rapidfuzz.distance import Levenshtein
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.augmentation import frame_of
@@ -28,8 +28,8 @@ from inkstream.model.data.split import Part
 from inkstream.model.data.synthesis.paper import Look, Sheet, WrittenLine, any_look, sheet
 from inkstream.model.evaluation.baselines import Baseline
 from inkstream.model.evaluation.evaluation_set import GAP, NO_ENDS, TEXT, WORDS, EvaluationSet
-from inkstream.model.evaluation.report import document, figures
-from inkstream.model.metrics import Figures, f1
+from inkstream.model.evaluation.report import Report
+from inkstream.model.metrics import Figures, errors, f1
 from inkstream.model.pages.page import Page, find_page
 from inkstream.model.preprocess.ink import PEN_WIDTH, flatten, rasterise
 from inkstream.model.reader import Reader
@@ -102,27 +102,6 @@ class ReadPage:
         """Labels of the written lines."""
         return [line.label for line in self.written.sheet.lines]
 
-    @property
-    def errors(self) -> tuple[int, int]:
-        """See `page_errors`."""
-        return page_errors(self.texts, self.labels)
-
-
-@dataclass(frozen=True, slots=True)
-class PageReport:
-    """What was measured; `contents` is plain JSON."""
-
-    contents: dict[str, Any]
-    read: list[ReadPage]
-
-    def save(self, folder: Path, path: Path) -> None:
-        """Write report.json, figures.md and pages.jpg into `folder`, and the document to `path`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.json").write_text(json.dumps(self.contents, indent=2) + "\n")
-        (folder / "figures.md").write_text(figures("pages", self.contents))
-        draw_pages(self.read, folder)
-        path.write_text(document("pages", self.contents, os.path.relpath(folder, path.parent)))
-
 
 def report(
     checkpoint: Checkpoint,
@@ -131,7 +110,7 @@ def report(
     part: Part = "test",
     limit: int | None = None,
     baselines: Sequence[Baseline] = (),
-) -> PageReport:
+) -> Report:
     """Measure a net on pages.
 
     Args:
@@ -144,7 +123,7 @@ def report(
     config = checkpoint.metadata.config
     pieces = EvaluationSet(ink, part, config.labels, config.column_height)
     recognizer, reader = Recognizer(checkpoint), Reader(checkpoint)
-    read = [read_page(recognizer, reader, each) for each in pages(pieces, limit)]
+    read = [read_page(recognizer, reader, each) for each in islice(pages(pieces), limit)]
     contents: dict[str, Any] = {
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,
@@ -160,15 +139,15 @@ def report(
         "speed": _speed(recognizer, pieces),
         "baselines": {each.name: _baseline(each, read) for each in baselines},
     }
-    return PageReport(contents, read)
+    return Report("pages", contents, partial(draw_pages, read))
 
 
 def _figures(read: Sequence[ReadPage]) -> Figures:
     """Return the CER of pages and of the same ink as strokes, and the F1 of lines found."""
     n_found, n_wanted = sum(len(r.page.lines) for r in read), sum(len(r.labels) for r in read)
     return {
-        "page": cer([each.errors for each in read]),
-        "strokes": cer([page_errors(each.strokes, each.labels) for each in read]),
+        "page": cer([(each.texts, each.labels) for each in read]),
+        "strokes": cer([(each.strokes, each.labels) for each in read]),
         "found": f1(sum(len(each.hits) for each in read), n_found, n_wanted),
     }
 
@@ -186,16 +165,13 @@ def _baseline(baseline: Baseline, read: Sequence[ReadPage]) -> Figures:
 
     Some baselines read across two columns of text.
     """
-    counts = [
-        page_errors(baseline.read_page(each.written.sheet.image), each.labels) for each in read
-    ]
-    whole = [c for c, r in zip(counts, read, strict=True) if r.written.n_blocks == 1]
-    ours = [each.errors for each in read if each.written.n_blocks == 1]
+    pages = [(baseline.read_page(each.written.sheet.image), each.labels) for each in read]
+    one_block = [each.written.n_blocks == 1 for each in read]
     return {
         "method": baseline.page_method,
-        **cer(counts),
-        "one_block": cer(whole),
-        "ours_one_block": cer(ours),
+        **cer(pages),
+        "one_block": cer(list(compress(pages, one_block))),
+        "ours_one_block": cer([(each.texts, each.labels) for each in compress(read, one_block)]),
     }
 
 
@@ -206,18 +182,20 @@ def _alone(recognizer: Recognizer, pieces: EvaluationSet) -> Figures:
         indices = pieces.indices(category)
         indices = indices[:: max(1, len(indices) // N_ALONE)]
         images = [255 - pieces.columns(index, ALONE_ROWS).T for index in indices]  # [h, w]
-        counts: dict[str, list[tuple[int, int]]] = {"pages": [], "lines": []}
-        for image, label in zip(images, pieces.labels(indices), strict=True):
-            lines = find_page(image, recognizer.column_height).lines
-            texts = (
-                [each.text for each in recognizer.read_all([own.columns for own in lines])]
-                if lines
-                else []
-            )
-            counts["pages"].append(page_errors(texts, [label]))
-            counts["lines"].append(page_errors([recognizer.recognize(image).text], [label]))
-        measured[name] = {method: cer(own) for method, own in counts.items()}
+        labels = [[label] for label in pieces.labels(indices)]
+        found = [_texts(recognizer, find_page(each, recognizer.column_height)) for each in images]
+        read = [[recognizer.recognize(image).text] for image in images]
+        measured[name] = {
+            "pages": cer(list(zip(found, labels, strict=True))),
+            "lines": cer(list(zip(read, labels, strict=True))),
+        }
     return measured
+
+
+def _texts(recognizer: Recognizer, page: Page) -> list[str]:
+    """Return the texts of the lines that were found on a page."""
+    lines = [line.columns for line in page.lines]
+    return [each.text for each in recognizer.read_all(lines)] if lines else []
 
 
 def _speed(recognizer: Recognizer, pieces: EvaluationSet) -> Figures:
@@ -229,7 +207,7 @@ def _speed(recognizer: Recognizer, pieces: EvaluationSet) -> Figures:
     for _ in range(TIMED):
         started_s = time.perf_counter()
         page = find_page(image, recognizer.column_height)
-        recognizer.read_all([line.columns for line in page.lines])
+        _texts(recognizer, page)
         taken_s.append(time.perf_counter() - started_s)
         n_lines, n_columns = len(page.lines), sum(len(line.columns) for line in page.lines)
     return {
@@ -241,30 +219,21 @@ def _speed(recognizer: Recognizer, pieces: EvaluationSet) -> Figures:
     }
 
 
-def page_errors(texts: Sequence[str], labels: Sequence[str]) -> tuple[int, int]:
-    """Return the edit distance of a page's text, and the characters written."""
-    label = JOINT.join(labels)
-    return Levenshtein.distance(JOINT.join(texts), label), len(label)
+def cer(pages: Sequence[tuple[Sequence[str], Sequence[str]]]) -> Figures:
+    """Return the CER of pages together, from the lines of each as read and as written."""
+    texts, labels = ([JOINT.join(own[side]) for own in pages] for side in (0, 1))
+    found = errors(texts, labels)
+    return {"pages": len(pages), "characters": found["characters"], "cer": found["cer"]}
 
 
-def cer(counts: Sequence[tuple[int, int]]) -> Figures:
-    """Return the CER of several pages together, from their `page_errors`."""
-    wrong, written = (sum(each) for each in zip(*counts, strict=True)) if counts else (0, 0)
-    return {
-        "pages": len(counts),
-        "characters": written,
-        "cer": wrong / written if written else None,
-    }
-
-
-def match_boxes(boxes: Sequence[Box], wanted: Sequence[Box], least: float) -> dict[int, int]:
+def match_boxes(boxes: Sequence[Box], wanted: Sequence[Box]) -> dict[int, int]:
     """Return the index of the found box for each wanted one; the largest overlaps come first."""
     pairs = sorted(
         (
             (-share, index, number)
             for index, box in enumerate(wanted)
             for number, other in enumerate(boxes)
-            if (share := overlap(box, other)) >= least
+            if (share := overlap(box, other)) >= OVERLAP
         )
     )
     hits: dict[int, int] = {}
@@ -285,33 +254,28 @@ def overlap(one: Box, other: Box) -> float:
 def read_page(recognizer: Recognizer, reader: Reader, written: WrittenPage) -> ReadPage:
     """Find the lines of a page and read them, and read the same lines as strokes."""
     page = find_page(written.sheet.image, recognizer.column_height)
-    read = recognizer.read_all([line.columns for line in page.lines]) if page.lines else []
     boxes, wanted = [line.box for line in page.lines], [line.box for line in written.sheet.lines]
     return ReadPage(
         written,
         page,
-        [each.text for each in read],
+        _texts(recognizer, page),
         [each.text for each in reader.read(written.samples)],
-        match_boxes(boxes, wanted, OVERLAP),
+        match_boxes(boxes, wanted),
     )
 
 
-def pages(pieces: EvaluationSet, limit: int | None = None) -> Iterator[WrittenPage]:
+def pages(pieces: EvaluationSet) -> Iterator[WrittenPage]:
     """Yield the pages of each writer with enough ink; they are the same in each run."""
     indices = pieces.indices(TEXT) + pieces.indices(WORDS)
     by_writer = pieces.by_writer(sorted(indices))
-    made = 0
     for number, writer in enumerate(sorted(by_writer)):
         rng = np.random.default_rng((SEED, number))
         own = [index for index in by_writer[writer] if _is_fit(pieces, index)]
         for _ in range(PAGES_A_WRITER):
-            if limit is not None and made >= limit:
-                return
             blocks = _blocks(pieces, own, rng)
             if sum(map(len, blocks)) < LEAST_LINES:
                 break
             yield _on_paper(pieces, blocks, writer, rng)
-            made += 1
 
 
 def full_page(pieces: EvaluationSet, n_lines: int) -> WrittenPage | None:
@@ -417,7 +381,7 @@ def _body(strokes: Sequence[NDArray[np.float64]], frame: float) -> float:
 
 def draw_pages(read: Sequence[ReadPage], folder: Path) -> None:
     """Write pages.jpg into `folder`: pages from the lowest CER to the highest."""
-    ordered = sorted(read, key=lambda each: each.errors[0] / max(1, each.errors[1]))
+    ordered = sorted(read, key=lambda each: cer([(each.texts, each.labels)])["cer"])
     if not ordered:
         return
     chosen = np.linspace(0, len(ordered) - 1, min(SHOWN, len(ordered))).astype(int)
@@ -434,17 +398,11 @@ def _drawn(page: ReadPage) -> Image.Image:
     image = Image.fromarray(page.written.sheet.image)
     pen = ImageDraw.Draw(image)
     width = max(2, image.height // 400)
-    for index, line in enumerate(page.written.sheet.lines):
-        if index not in page.hits:
-            _outline(pen, line.box, MISSED, width)
-    found = set(page.hits.values())
+    written, hits = enumerate(page.written.sheet.lines), page.hits
+    boxes = [(line.box, MISSED) for index, line in written if index not in hits]
     for number, own in enumerate(page.page.lines):
-        _outline(pen, own.box, FOUND if number in found else NO_LINE, width)
+        boxes.append((own.box, FOUND if number in hits.values() else NO_LINE))
+    for box, colour in boxes:
+        corners = [(float(x), float(y)) for x, y in box]
+        pen.line([*corners, corners[0]], fill=colour, width=width)
     return image.resize((max(1, round(image.width * HEIGHT / image.height)), HEIGHT))
-
-
-def _outline(
-    pen: ImageDraw.ImageDraw, box: NDArray[np.float64], colour: tuple[int, int, int], width: int
-) -> None:
-    corners = [(float(x), float(y)) for x, y in box]
-    pen.line([*corners, corners[0]], fill=colour, width=width)

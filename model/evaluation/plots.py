@@ -14,8 +14,8 @@ from rapidfuzz.distance import Levenshtein
 
 from inkstream.model.data.images import Dataset
 from inkstream.model.decoding.base import SPACE, Letter, Scores
-from inkstream.model.evaluation.boundaries import letter_matches
 from inkstream.model.evaluation.report import Contents
+from inkstream.model.evaluation.streaming import letter_matches
 from inkstream.model.metrics import NOTHING, reliability
 from inkstream.model.plots import (
     ACCENT,
@@ -182,8 +182,10 @@ GROUPS: Final = {
 NAMES: Final = {SPACE: "space", NOTHING: "nothing"}
 
 
-def draw_lines_report(report: Contents, folder: Path) -> None:
-    """Write the plots of a report (see `evaluation.lines`) into `folder`."""
+def draw_lines_report(
+    report: Contents, reader: Reader, readings: Mapping[str, Sequence[Reading]], folder: Path
+) -> None:
+    """Write the plots of a report (see `evaluation.lines`), samples among them, into `folder`."""
     figures = {
         "donors": donors(report),
         "groups": groups(report),
@@ -192,6 +194,8 @@ def draw_lines_report(report: Contents, folder: Path) -> None:
     }
     if report["error_by_delay"]["events"] is not None:
         figures["delay"] = delay(report)
+    for name, parts in choose_samples(reader, readings).items():
+        figures[name] = sheet(parts, SHEETS[name], reader.config.labels)
     save(figures, folder)
 
 
@@ -347,13 +351,6 @@ def _ranked(readings: Sequence[Reading], narrowest: int, widest: int) -> list[Re
 
     shown = [r for r in readings if narrowest <= len(r.line.columns) <= widest]
     return sorted(shown, key=rank)
-
-
-def draw_samples(
-    found: Mapping[str, Sequence[Sequence[Sample]]], labels: Sequence[str], folder: Path
-) -> None:
-    """Write each sheet of samples into `folder`."""
-    save({name: sheet(parts, SHEETS[name], labels) for name, parts in found.items()}, folder)
 
 
 def sheet(

@@ -1,10 +1,13 @@
-"""Render the reports: Markdown documents and tables of figures, from a report's JSON alone.
+"""Write the reports: JSON, and Markdown documents and tables of figures that follow from it alone.
 
 What a document says stands in `templates/`; this module only formats numbers.
 """
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -13,6 +16,11 @@ from inkstream.model.metrics import BOOTSTRAP_SAMPLES
 
 Contents = Mapping[str, Any]
 
+REPORT: Final = "report.json"
+HEADING: Final = (  # what is printed beside the table
+    "model", "version", "checkpoint_sha256", "model_digest", "data_digest", "split_digest", "part",
+    "limit", "kept",
+)  # fmt: skip
 NONE: Final = "-"  # stands for a figure that there is no ink for
 CATEGORIES: Final = {"1a": "digits", "1b": "capitals", "1c": "small letters"}
 
@@ -88,10 +96,38 @@ def figures(kind: str, contents: Contents) -> str:
     return TEMPLATES.get_template(f"{kind}_figures.md.j2").render(contents)
 
 
-def document(kind: str, contents: Contents, plots: str | os.PathLike[str]) -> str:
+def document(kind: str, contents: Contents, plots: str) -> str:
     """Return the document of a report on `kind` (lines or pages).
 
     `plots` is the folder of its plots, relative to the document.
     """
-    template = TEMPLATES.get_template(f"{kind}.md.j2")
-    return template.render(contents, plots=os.fspath(plots))
+    return TEMPLATES.get_template(f"{kind}.md.j2").render(contents, plots=plots)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was measured; `contents` is plain JSON."""
+
+    kind: str  # digits, lines, pages or language
+    contents: dict[str, Any]
+    draw: Callable[[Path], None] | None = None  # writes the plots into a folder
+
+    def heading(self) -> str:
+        """Return what was measured, with digests, a line each."""
+        known = {key: self.contents.get(key) for key in HEADING}
+        return "".join(f"{key}: {value}\n" for key, value in known.items() if value)
+
+    def table(self) -> str:
+        """Return the figures as a Markdown table."""
+        return figures(self.kind, self.contents)
+
+    def save(self, folder: Path, path: Path | None = None) -> None:
+        """Write report.json, figures.md and the plots into `folder`, and the document to `path`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / REPORT).write_text(json.dumps(self.contents, indent=2) + "\n")
+        (folder / "figures.md").write_text(self.table())
+        if self.draw is not None:
+            self.draw(folder)
+        if path is not None:
+            plots = os.path.relpath(folder, path.parent)
+            path.write_text(document(self.kind, self.contents, plots))

@@ -99,6 +99,6 @@ def _show(ink: "InkSet", counts: "Statistics", parts: "Parts", plots: Path | Non
     click.echo(f"{counts}\n\n{overview(ink, parts)}\nSHA-256 of the ink: {ink.digest}")
     if plots is None:
         return []
-    from inkstream.model.plots.ink import draw_ink
+    from inkstream.model.plots import draw_ink
 
     return list(draw_ink(ink, ink.take(parts["train"]), plots))

@@ -1,6 +1,5 @@
 """`inkstream evaluate`: measure models on writing that they have never seen."""
 
-import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -206,17 +205,13 @@ def language(
     from inkstream.model.data.sources import unipen
     from inkstream.model.decoding import ngrams
     from inkstream.model.evaluation.language import report
-    from inkstream.model.evaluation.report import figures
 
     net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
     make_folders(out)
     with outcome("the report") as result:
-        found = report(net, unipen.read(data)[0], ngrams.load(language), part, limit)
-        (out / "report.json").write_text(json.dumps(found, indent=2) + "\n")
-        table = figures("language", found)
-        (out / "figures.md").write_text(table)
-        click.echo(f"{found['model']} {found['model_digest']}\ndata {found['data_digest']}, {part}")
-        click.echo(table, nl=False)
+        made = report(net, unipen.read(data)[0], ngrams.load(language), part, limit)
+        made.save(out)
+        click.echo(f"{made.heading()}\n{made.table()}")
         following = f"inkstream recognize line.png --language {shlex.quote(language)}"
         result.complete(out, next_command=following)
 
@@ -250,7 +245,6 @@ def pages(
     from inkstream.model.data.sources import unipen
     from inkstream.model.evaluation.baselines import installed
     from inkstream.model.evaluation.pages import report
-    from inkstream.model.evaluation.report import figures
 
     document = document or out / "pages.md"
     net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
@@ -260,9 +254,7 @@ def pages(
         others = installed() if baselines else []
         made = report(net, ink, part=part, limit=limit, baselines=others)
         made.save(out, document)
-        found = made.contents
-        click.echo(f"{found['model']} {found['model_digest']}\ndata {found['data_digest']}, {part}")
-        click.echo(f"\n{figures('pages', found)}")
+        click.echo(f"{made.heading()}\n{made.table()}")
         result.complete(out, document, next_command="inkstream recognize page.jpg --page")
 
 

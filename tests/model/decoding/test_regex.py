@@ -13,7 +13,7 @@ from inkstream.model.decoding.beam import BeamDecoder
 from inkstream.model.decoding.hints import Hints, guide_of
 from inkstream.model.decoding.regex import PatternGuide
 from inkstream.model.errors import InputError
-from inkstream.model.evaluation.speed import least_s
+from inkstream.model.evaluation.streaming import least_s
 from tests.helpers.scores import LABELS, flushed, line, read
 
 PRINTABLE = tuple(map(chr, range(32, 127)))

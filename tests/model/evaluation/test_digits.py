@@ -24,7 +24,7 @@ def knowing_road(columns: np.ndarray) -> np.ndarray:
 
 def test_accuracy_is_counted_after_every_column() -> None:
     dataset = builders.excerpt(40)
-    figures = measure(knowing_road, dataset).figures
+    figures, _ = measure(knowing_road, dataset)
     zeros = dataset.answers == 0
     expected = [float((zeros | (np.arange(40) < k)).mean()) for k in range(28)]
     assert figures["accuracy_curve"] == pytest.approx(expected)

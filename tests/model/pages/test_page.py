@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from inkstream.model.data.synthesis.paper import Look, Sheet
 from inkstream.model.evaluation.pages import match_boxes, overlap
-from inkstream.model.evaluation.speed import least_s
+from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.pages.clean import without_rules
 from inkstream.model.pages.page import Page, find_page
 from inkstream.model.preprocess.columns import line_columns
@@ -37,7 +37,7 @@ def recognizer() -> Recognizer:
 
 
 def hits(page: Page, sheet: Sheet) -> dict[int, int]:
-    return match_boxes([each.box for each in page.lines], [each.box for each in sheet.lines], 0.5)
+    return match_boxes([each.box for each in page.lines], [each.box for each in sheet.lines])
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)

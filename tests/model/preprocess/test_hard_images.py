@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inkstream.model.errors import ImageError
-from inkstream.model.evaluation.speed import least_s
+from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.preprocess.columns import line_columns
 
 H = 32

@@ -11,7 +11,7 @@ from inkstream.model.data.batches import AugmentedRenderer, render_composed
 from inkstream.model.data.synthesis.composition import ComposedLine, LineComposer, spell
 from inkstream.model.data.synthesis.glyphs import collect
 from inkstream.model.errors import DataError
-from inkstream.model.evaluation.speed import least_s
+from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.preprocess.ink import rasterise
 from tests.helpers.small_writers import (
     INK,

@@ -7,7 +7,7 @@ import pytest
 
 from inkstream.model.data.batches import LineSample
 from inkstream.model.decoding.base import Decoded, Letter, Word
-from inkstream.model.evaluation.boundaries import (
+from inkstream.model.evaluation.streaming import (
     DELAYS,
     end_calibration,
     error_by_delay,
