@@ -1,4 +1,4 @@
-"""The server's end of a WebSocket as ASGI has it: what comes in, what goes out, and when."""
+"""A client of the WebSocket endpoint without sockets: it exchanges ASGI events."""
 
 import asyncio
 import json
@@ -14,13 +14,13 @@ from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
 from inkstream.service.websocket.endpoint import StreamEndpoint
-from tests.helpers.engine_sessions import DEADLINE_S, Net, Tally
+from tests.helpers.engine_sessions import DEADLINE_S, Net, RecordingObserver
 
 Event = MutableMapping[str, Any]
 
 
-class Wire:
-    """One client's connection; what it is sent lies in `events`."""
+class AsgiClient:
+    """One client's connection; `events` are those that the server has sent."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Wire:
         self.events: list[Event] = []
         self.may_send = asyncio.Event()  # cleared: the client reads nothing
         self.may_send.set()
-        self.asked = 0  # messages that the server wanted
+        self.n_receives = 0  # how often the server has asked for an event
         self._incoming: asyncio.Queue[Event] = asyncio.Queue()
         self._changed = asyncio.Event()
         self._lost = False
@@ -48,8 +48,8 @@ class Wire:
         self._incoming.put_nowait({"type": "websocket.connect"})
         self.task = asyncio.ensure_future(StreamEndpoint(service)(scope, self._receive, self._send))
 
-    def put(self, *messages: str | bytes) -> None:
-        """Let messages of the client come in."""
+    def send(self, *messages: str | bytes) -> None:
+        """Send messages."""
         for message in messages:
             kind = "text" if isinstance(message, str) else "bytes"
             self._incoming.put_nowait({"type": "websocket.receive", kind: message})
@@ -61,36 +61,38 @@ class Wire:
         self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1006})
 
     @property
-    def said(self) -> list[dict[str, Any]]:
-        """The messages that the client got."""
+    def received(self) -> list[dict[str, Any]]:
+        """Return the messages that the client has got."""
         return [json.loads(event["text"]) for event in self.events if "text" in event]
 
     @property
     def close(self) -> int | None:
-        """The closing code that the client got."""
+        """Return the closing code that the client has got."""
         codes = [event["code"] for event in self.events if event["type"] == "websocket.close"]
         return codes[0] if codes else None
 
-    async def until(self, enough: Callable[["Wire"], bool]) -> None:
-        """Wait until what was asked or sent is enough."""
+    async def wait_until(self, enough: Callable[["AsgiClient"], bool]) -> None:
+        """Wait until `enough` is true; look again after each event."""
         async with asyncio.timeout(DEADLINE_S):
             while not enough(self):
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def hear(self, count: int) -> list[dict[str, Any]]:
-        """Wait for `count` messages beside `ready`."""
-        await self.until(lambda wire: len(wire.said) > count or wire.close is not None)
-        return self.said[1:]
+    async def wait_for(self, count: int) -> list[dict[str, Any]]:
+        """Wait for `count` messages after `ready`; return all messages after `ready`."""
+        await self.wait_until(
+            lambda client: len(client.received) > count or client.close is not None
+        )
+        return self.received[1:]
 
-    async def ended(self) -> int | None:
-        """Wait until the server is done with this client; gives the closing code."""
+    async def wait_for_end(self) -> int | None:
+        """Wait until the server is done with this client; return the closing code."""
         async with asyncio.timeout(DEADLINE_S):
             await self.task
         return self.close
 
     async def _receive(self) -> Event:
-        self.asked += 1
+        self.n_receives += 1
         self._changed.set()
         return await self._incoming.get()
 
@@ -106,16 +108,16 @@ class Wire:
 
 @asynccontextmanager
 async def serving(
-    checkpoint: Checkpoint, tally: Tally | None = None, **settings: Any
+    checkpoint: Checkpoint, observer: RecordingObserver | None = None, **settings: Any
 ) -> AsyncIterator[tuple[Service, Net]]:
-    """A service of one model, and its net, which can be held; runs while the block does."""
-    tally = tally or Tally()
+    """Run a service of one model while the block runs; yield it and its net."""
+    observer = observer or RecordingObserver()
     net, chosen = Net(checkpoint), Settings.load(**settings)
-    engine = Engine(net, max_batch=8, max_columns=64, observer=tally)
+    engine = Engine(net, max_batch=8, max_columns=64, observer=observer)
     model = SessionModel.of(net.metadata, chosen.limits)
     models = {"tiny": RunningModel(model, net.metadata, engine)}
-    sessions = Sessions(chosen.limits, tally)
-    service = Service(chosen, chosen.limits, models, sessions, Access(chosen), tally)
+    sessions = Sessions(chosen.limits, observer)
+    service = Service(chosen, chosen.limits, models, sessions, Access(chosen), observer)
     engine.start()
     try:
         yield service, net

@@ -16,29 +16,29 @@ from inkstream.service.protocol.server_messages import ServerMessage
 from inkstream.service.session import Close, Effect, Restore, Session, SessionModel
 from tests.helpers.single_session import LIMITS
 
-DEADLINE_S = 20.0  # far beyond what anything here takes, on the busiest machine
+DEADLINE_S = 20.0  # far longer than anything here takes on a busy machine
 POISON = bytes([13] * 28)  # a column on which the net fails
 LINE_POISON = bytes([13] * 16)  # the same, of the small transcriber
 
 Answer = tuple[list[NDArray[np.float32]], NDArray[np.float32]]
 
 
-class Tally:
-    """An observer that remembers."""
+class RecordingObserver:
+    """An observer that keeps all it is called with."""
 
     def __init__(self) -> None:
         self.runs: list[tuple[int, int]] = []  # sessions and columns of each
         self.connected: list[int] = []
         self.errors: list[str] = []
         self.refusals: list[str] = []
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    async def until(self, n_columns: int) -> None:
-        """Wait until so many columns were run in all."""
+    async def wait_until(self, n_columns: int) -> None:
+        """Wait until `n_columns` columns were run in all."""
         async with asyncio.timeout(DEADLINE_S):
             while sum(columns for _, columns in self.runs) < n_columns:
-                self._news.clear()
-                await self._news.wait()
+                self._changed.clear()
+                await self._changed.wait()
 
     def sessions(self, count: int) -> None:
         self.connected.append(count)
@@ -47,7 +47,7 @@ class Tally:
         assert run_s >= 0
         assert wait_s >= 0
         self.runs.append((sessions, columns))
-        self._news.set()
+        self._changed.set()
 
     def error(self, code: str) -> None:
         self.errors.append(code)
@@ -57,11 +57,11 @@ class Tally:
 
 
 class Net(Runtime):
-    """The net, but tests say when it fails and when it may go on."""
+    """The net of a server; a test controls when it fails and when it may run."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint)
-        self.failures = 0  # shared runs that will fail, beside any with poison
+        self.failures = 0  # shared runs that will fail, besides any with poison
         self.may_run = threading.Event()
         self.may_run.set()
         self.entered = threading.Semaphore(0)  # released at the start of each run
@@ -81,44 +81,44 @@ class Net(Runtime):
         return super().run_ragged(columns, state)
 
     async def hold(self) -> None:
-        """Let the next run begin and not go on; returns when it stands."""
+        """Wait until the next run has begun; it continues when `may_run` is set."""
         assert await asyncio.to_thread(self.entered.acquire, timeout=DEADLINE_S)
 
 
-class Guest:
-    """A session in an engine; keeps what it says, in order."""
+class EngineClient:
+    """A client of a session in an engine."""
 
     def __init__(self, engine: Engine, net: Runtime, limits: Limits = LIMITS) -> None:
-        self.session = Session("guest", SessionModel.of(net.metadata, limits))
-        self.said: list[ServerMessage] = []
+        self.session = Session("test", SessionModel.of(net.metadata, limits))
+        self.received: list[ServerMessage] = []  # in order
         self.close: Close | None = None
         self._engine = engine
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self.member = engine.attach(self.session, self._deliver)
 
     def send(self, *frames: str | bytes) -> None:
-        """Let frames come, a second apart."""
+        """Send frames."""
         for frame in frames:
             self._engine.receive(self.member, frame, 0.0)
 
     def leave(self) -> None:
-        """Vanish."""
+        """Leave without `end`."""
         self._engine.detach(self.member)
 
-    async def hear(self, count: int) -> list[ServerMessage]:
-        """Wait until `count` messages were said beside `ready`; gives all of these."""
-        await self._hear(lambda: len(self.said) > count)
-        return self.said[1:]
+    async def wait_for(self, count: int) -> list[ServerMessage]:
+        """Wait for `count` messages after `ready`; return all messages after `ready`."""
+        await self._wait_until(lambda: len(self.received) > count)
+        return self.received[1:]
 
-    async def hear_until(self, last: Callable[[ServerMessage], bool]) -> None:
-        """Wait until the newest message is the `last` one, or the session was closed."""
-        await self._hear(lambda: last(self.said[-1]))
+    async def wait_for_last(self, last: Callable[[ServerMessage], bool]) -> None:
+        """Wait until the newest message is the `last` one or the session is closed."""
+        await self._wait_until(lambda: last(self.received[-1]))
 
-    async def _hear(self, enough: Callable[[], bool]) -> None:
+    async def _wait_until(self, enough: Callable[[], bool]) -> None:
         async with asyncio.timeout(DEADLINE_S):
             while self.close is None and not enough():
-                self._news.clear()
-                await self._news.wait()
+                self._changed.clear()
+                await self._changed.wait()
 
     def _deliver(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -127,16 +127,21 @@ class Guest:
             if isinstance(effect, Close):
                 self.close = effect
             else:
-                self.said.append(effect)
-        self._news.set()
+                self.received.append(effect)
+        self._changed.set()
 
 
 @asynccontextmanager
 async def running(
-    net: Runtime, max_batch: int = 64, max_columns: int = 512, tally: Tally | None = None
+    net: Runtime,
+    max_batch: int = 64,
+    max_columns: int = 512,
+    observer: RecordingObserver | None = None,
 ) -> AsyncIterator[Engine]:
-    """An engine that runs while the block does."""
-    engine = Engine(net, max_batch=max_batch, max_columns=max_columns, observer=tally or Tally())
+    """Run an engine while the block runs."""
+    engine = Engine(
+        net, max_batch=max_batch, max_columns=max_columns, observer=observer or RecordingObserver()
+    )
     engine.start()
     try:
         yield engine

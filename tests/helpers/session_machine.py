@@ -1,13 +1,13 @@
-"""What a client may expect of any mixture of messages, and a machine that sends them.
+"""A state machine that sends any mixture of messages, and an oracle that predicts the answers.
 
-`Oracle` is the protocol as simple as can be: it works off each message when it is sent, and has
-the whole line read from its start to know what the net says. The session meets the same messages
-while columns wait, are being run or are read again, and must say the same in the same order.
+`Oracle` is the protocol in its simplest form: it processes each message when it is sent, and runs
+the net over the whole line from its start. The session gets the same messages while columns wait,
+are being run or are read again, and must send the same messages in the same order.
 """
 
 import json
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from hypothesis import HealthCheck, settings
@@ -26,7 +26,7 @@ from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import Configured, ServerMessage, encode
 from inkstream.service.session import Close
 from inkstream.service.session.line import SNAPSHOT_SPACING
-from tests.helpers.single_session import LANGUAGES, Lone
+from tests.helpers.single_session import LANGUAGES, SessionClient
 
 TOLERANCE = 1e-4
 
@@ -34,21 +34,21 @@ Message = dict[str, Any]
 Pixels = NDArray[np.uint8]
 
 
-def spelt(message: ServerMessage) -> Message:
-    """A message as it stands on the wire."""
+def as_json(message: ServerMessage) -> Message:
+    """Return a message as a client parses it."""
     values: Message = json.loads(encode(message))
     return values
 
 
 class Oracle(ABC):
-    """What a client may expect, said as soon as its message is sent."""
+    """The messages that a client may expect, known as soon as its own message is sent."""
 
-    def __init__(self, net: Runtime, limits: Limits, in_force: Configured) -> None:
+    def __init__(self, net: Runtime, limits: Limits, initial_settings: Configured) -> None:
         self.expected: list[Message] = []
         self.close: int | None = None
         self._net = net
         self._limits = limits
-        self._settings = in_force
+        self._settings = initial_settings
         self._epoch = 0
         self._furthest = 0  # columns that this line ever had
         self._total = 0
@@ -56,38 +56,38 @@ class Oracle(ABC):
         self._bad_in_a_row = 0
         self._index = -1
 
-    # What a kind of model adds
+    # What differs between the kinds of models
 
     @property
     @abstractmethod
     def pixels(self) -> list[Pixels]:
-        """The columns of the line."""
+        """Return the columns of the line."""
 
     @property
     def _counts(self) -> dict[str, int]:
-        """Letters and words of the line so far."""
+        """Return the numbers of letters and words of the line so far."""
         return {"letters": 0, "words": 0}
 
     @property
     @abstractmethod
     def _answer(self) -> Message:
-        """What the line so far is answered with."""
+        """Return the fields of an answer that hold the reading of the line so far."""
 
     @abstractmethod
-    def check(self, heard: Message, due: Message) -> None:
-        """Compare what was said with what is due."""
+    def check(self, message: Message, expected: Message) -> None:
+        """Check that a message is the expected one."""
 
     @abstractmethod
     def _write(self, column: Pixels) -> None:
-        """One more column."""
+        """Add one column."""
 
     @abstractmethod
     def _forget(self, column: int) -> None:
-        """Columns from this one on are gone."""
+        """Forget the columns from this one on."""
 
     @abstractmethod
     def _results(self, first: int, message_ends: bool) -> None:
-        """What columns `first` and after make the session say; the last may end a message."""
+        """Expect the messages of the columns from `first` on; the last may end a message."""
 
     # The client's messages
 
@@ -97,11 +97,11 @@ class Oracle(ABC):
 
     @property
     def rewindable(self) -> tuple[int, int]:
-        """The first and the last column that a rewind may name."""
+        """Return the first and the last column that a rewind may name."""
         return max(0, self._furthest - self._limits.max_rewind_columns), self.n_columns
 
     def columns(self, pixels: Pixels) -> None:
-        """Columns [n, H] of one message come."""
+        """Take the columns [n, H] of one message."""
         self._index += 1
         if self._settings.polarity == "ink-low":
             pixels = 255 - pixels
@@ -124,14 +124,14 @@ class Oracle(ABC):
                 first = 0
 
     def configure(self, ref: int, changes: Message) -> None:
-        """Settings change from the next column on."""
+        """Change settings from the next column on."""
         self._good()
         self._settings = Configured.model_validate(self._settings.model_dump() | changes)
-        said = self._settings.model_dump(mode="json", exclude={"type", "id"})
-        self.expected.append({"type": "configured", "id": ref} | said)
+        fields = self._settings.model_dump(mode="json", exclude={"type", "id"})
+        self.expected.append({"type": "configured", "id": ref} | fields)
 
     def rewind(self, ref: int, column: int) -> None:
-        """Columns from this one on are forgotten; one out of reach is refused."""
+        """Forget the columns from this one on; refuse a column that is out of reach."""
         first, last = self.rewindable
         if not first <= column <= last:
             self.bad("bad_value", ref)
@@ -140,26 +140,26 @@ class Oracle(ABC):
         self._epoch += 1
         if column < last:
             self._forget(column)
-        self._say("rewound", id=ref, column=column, **self._counts, **self._answer)
+        self._expect("rewound", id=ref, column=column, **self._counts, **self._answer)
 
     def flush(self, ref: int) -> None:
-        """The line so far is asked for."""
+        """Answer a flush."""
         self._good()
         self._flush(ref)
 
     def reset(self, ref: int) -> None:
-        """A new line begins."""
+        """Begin a new line."""
         self._good()
         self._new_line()
-        self._say("reset_done", id=ref)
+        self._expect("reset_done", id=ref)
 
     def ping(self, ref: int) -> None:
-        """A sign of life is asked for."""
+        """Answer a ping."""
         self._good()
         self.expected.append({"type": "pong", "id": ref})
 
     def end(self) -> None:
-        """The session is over."""
+        """End the session."""
         self._good()
         self._flush(None)
         done = {"type": "done", "columns": self._total, **self._answer}
@@ -167,12 +167,12 @@ class Oracle(ABC):
         self.close = 1000
 
     def bad(self, code: str | None, ref: int | None) -> None:
-        """A message is refused."""
+        """Refuse a message."""
         self._index += 1
         self._bad_in_a_row += 1
         fatal = self._bad_in_a_row == self._limits.max_bad_messages
-        said = {"type": "error", "fatal": fatal, "index": self._index, "ref": ref}
-        self.expected.append(said | ({} if code is None else {"code": code}))
+        fields = {"type": "error", "fatal": fatal, "index": self._index, "ref": ref}
+        self.expected.append(fields | ({} if code is None else {"code": code}))
         if fatal:
             self.close = 4400
 
@@ -180,15 +180,15 @@ class Oracle(ABC):
         self._index += 1
         self._bad_in_a_row = 0
 
-    def _say(self, kind: str, **fields: Any) -> None:
+    def _expect(self, kind: str, **fields: Any) -> None:
         self.expected.append({"type": kind, "epoch": self._epoch} | fields)
 
     def _flush(self, ref: int | None) -> None:
-        self._say("flushed", id=ref, columns=self.n_columns, **self._answer)
+        self._expect("flushed", id=ref, columns=self.n_columns, **self._answer)
 
     def _fail(self, code: str, closing: int) -> None:
-        said = {"type": "error", "fatal": True, "code": code, "index": None, "ref": None}
-        self.expected.append(said)
+        fields = {"type": "error", "fatal": True, "code": code, "index": None, "ref": None}
+        self.expected.append(fields)
         self.close = closing
 
     def _new_line(self) -> None:
@@ -206,22 +206,27 @@ class Oracle(ABC):
         return 0 < n_blank < len(blank) and all(blank[-n_blank:]) and not all(blank)
 
 
-def open_still(machine: "SessionMachine") -> bool:
-    """Whether the client may go on."""
+def is_open(machine: "SessionMachine") -> bool:
+    """Return whether the client may send more."""
     return machine.oracle.close is None
 
 
 class SessionMachine(RuleBasedStateMachine):
-    """One client, one session, and an engine that takes its time."""
+    """One client and one session, whose columns are run at any time.
 
+    A subclass names the options that `configure` may change and the other control messages.
+    """
+
+    changes: ClassVar[dict[str, st.SearchStrategy[Any]]]
+    controls: ClassVar[list[str]]
     net: Runtime
     oracle: Oracle
-    lone: Lone
+    client: SessionClient
 
     def begin(self, oracle: Oracle, limits: Limits, ends: bool) -> None:
-        """Open a session; `ends` says whether its client takes its leave."""
-        self.lone = Lone(self.net, limits, LANGUAGES)
-        self.lone.heard()
+        """Open a session; with `ends` its client sends `end` at last."""
+        self.client = SessionClient(self.net, limits, LANGUAGES)
+        self.client.new_messages()
         self.oracle = oracle
         self.ends = ends
         self.compared = 0
@@ -229,21 +234,21 @@ class SessionMachine(RuleBasedStateMachine):
         height = self.net.config.column_height
         self.pool = np.random.default_rng(0).integers(0, 256, (64, height), np.uint8)
 
-    def drawn(self, first: int, n_ink: int, n_blank: int) -> Pixels:
-        """Columns [n, H] of ink and then of none, at least one in all."""
+    def ink_and_blank(self, first: int, n_ink: int, n_blank: int) -> Pixels:
+        """Return columns [n, H] of ink and then blank ones, at least one in all."""
         ink = self.pool[(first + np.arange(n_ink)) % len(self.pool)]
         blank = np.zeros((max(n_blank, 1 - n_ink), ink.shape[1]), np.uint8)
         return np.concatenate([ink, blank])
 
     def send(self, kind: str, **fields: Any) -> int:
-        """Send a message; its id."""
+        """Send a message; return its id."""
         self.sent += 1
-        self.lone.send(json.dumps({"type": kind, "id": self.sent, **fields}))
+        self.client.send(json.dumps({"type": kind, "id": self.sent, **fields}))
         return self.sent
 
     # The client
 
-    @precondition(open_still)
+    @precondition(is_open)
     @rule(back=st.integers(-2, 120), at_snapshot=st.booleans())
     def rewind(self, back: int, at_snapshot: bool) -> None:
         column = max(0, self.oracle.n_columns - back)
@@ -251,41 +256,53 @@ class SessionMachine(RuleBasedStateMachine):
             column -= column % SNAPSHOT_SPACING
         self.oracle.rewind(self.send("rewind", column=column), column)
 
+    @precondition(is_open)
+    @rule(data=st.data())
+    def configure(self, data: st.DataObject) -> None:
+        changes = data.draw(st.fixed_dictionaries({}, optional=self.changes))
+        self.oracle.configure(self.send("configure", **changes), changes)
+
+    @precondition(is_open)
+    @rule(data=st.data())
+    def send_control(self, data: st.DataObject) -> None:
+        kind = data.draw(st.sampled_from(self.controls))
+        getattr(self.oracle, kind)(self.send(kind))
+
     # The engine
 
-    @rule(max_columns=st.integers(1, 40), runs=st.sampled_from([1, 1, 1, 2]))
-    def step(self, max_columns: int, runs: int) -> None:
-        self.lone.step(max_columns, runs)
+    @rule(max_columns=st.integers(1, 40), n_runs=st.sampled_from([1, 1, 1, 2]))
+    def step(self, max_columns: int, n_runs: int) -> None:
+        self.client.step(max_columns, n_runs)
 
     @rule()
     def drain(self) -> None:
-        self.lone.drain()
+        self.client.drain()
         self.check()
         assert self.compared == len(self.oracle.expected)
-        assert self.lone.session.waiting_columns == self.lone.session.ready_columns == 0
+        assert self.client.session.waiting_columns == self.client.session.ready_columns == 0
 
     @invariant()
     def check(self) -> None:
-        """All that was said was due, in this order."""
-        if not hasattr(self, "lone"):
+        """Check that every message that came is the expected one."""
+        if not hasattr(self, "client"):
             return
-        for heard in self.lone.heard():
-            self.oracle.check(spelt(heard), self.oracle.expected[self.compared])
+        for message in self.client.new_messages():
+            self.oracle.check(as_json(message), self.oracle.expected[self.compared])
             self.compared += 1
 
     def teardown(self) -> None:
-        if hasattr(self, "lone"):
-            if self.ends and open_still(self):
+        if hasattr(self, "client"):
+            if self.ends and is_open(self):
                 self.send("end")
                 self.send("ping")  # too late
                 self.oracle.end()
             self.drain()
-            close = self.lone.close
+            close = self.client.close
             assert (close.code if isinstance(close, Close) else None) == self.oracle.close
 
 
 def run(kind: type[SessionMachine], net: Runtime, max_examples: int, n_steps: int) -> None:
-    """Try mixtures of up to `n_steps` messages and runs."""
+    """Run the state machine in `max_examples` conversations of up to `n_steps` steps."""
     run_state_machine_as_test(
         type("Machine", (kind,), {"net": net}),
         settings=settings(

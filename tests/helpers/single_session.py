@@ -1,4 +1,4 @@
-"""One session served alone: what the engine does, without its loop, threads and neighbours."""
+"""One session without engine: the client and the net of a session, in the calling thread."""
 
 import json
 from collections.abc import Mapping
@@ -66,8 +66,8 @@ LITTLE = Language(
 LANGUAGES = {"little": LITTLE}
 
 
-class Lone:
-    """An opened session and its own row of state; keeps what the session says, in order."""
+class SessionClient:
+    """The only client of an opened session, with the state of its net."""
 
     def __init__(
         self,
@@ -76,35 +76,38 @@ class Lone:
         languages: Mapping[str, Language] = NO_LANGUAGES,
     ) -> None:
         self.model = SessionModel.of(runtime.metadata, limits, languages)
-        self.session = Session("lone", self.model)
-        self.said: list[ServerMessage] = []
+        self.session = Session("test", self.model)
+        self.received: list[ServerMessage] = []  # in order
         self.close: Close | None = None
         self._runtime = runtime
         self._state = runtime.initial_state(1)  # [1, D]
         self._now_s = 0.0
         self.apply(self.session.open())
 
-    def send(self, *frames: str | bytes, pace_s: float = 1.0) -> None:
-        """Let frames come, `pace_s` seconds apart."""
+    def send(self, *frames: str | bytes, interval_s: float = 1.0) -> None:
+        """Send frames, `interval_s` seconds apart."""
         for frame in frames:
-            self._now_s += pace_s
+            self._now_s += interval_s
             self.apply(self.session.receive(frame, self._now_s))
 
-    def step(self, max_columns: int = 64, runs: int = 1) -> bool:
-        """Run the columns that are due, `runs` times as if all but the last failed."""
-        piece = self.session.take(max_columns)
-        if piece is None:
+    def step(self, max_columns: int = 64, n_runs: int = 1) -> bool:
+        """Run the ready columns `n_runs` times, as if all runs but the last had failed.
+
+        Return False if no columns are ready.
+        """
+        columns = self.session.take(max_columns)
+        if columns is None:
             return False
-        for _ in range(runs):
-            scores, after = self._runtime.run(piece[:, None], self._state)
-        self._state = after.copy()
-        effects = stepped(self.session, scores[:, 0], after[0])
-        after.fill(np.nan)  # what the session keeps of it must be its own
+        for _ in range(n_runs):
+            scores, next_state = self._runtime.run(columns[:, None], self._state)
+        self._state = next_state.copy()
+        effects = step_alone(self.session, scores[:, 0], next_state[0])
+        next_state.fill(np.nan)  # the session must keep copies only
         self.apply(effects)
         return True
 
     def drain(self) -> None:
-        """Run until nothing is due."""
+        """Run until no columns are ready."""
         while self.step():
             pass
 
@@ -117,98 +120,98 @@ class Lone:
             elif isinstance(effect, Close):
                 self.close = effect
             else:
-                self.said.append(effect)
+                self.received.append(effect)
 
-    def heard(self) -> list[ServerMessage]:
-        """What was said since the last call."""
-        said, self.said = self.said, []
-        return said
+    def new_messages(self) -> list[ServerMessage]:
+        """Return the messages that came since the last call."""
+        messages, self.received = self.received, []
+        return messages
 
     def ask(self, *frames: str | bytes) -> list[ServerMessage]:
-        """Send, run, and give all the answers."""
-        self.heard()
+        """Send frames, run all columns, and return the messages that follow."""
+        self.new_messages()
         self.send(*frames)
         self.drain()
-        return self.heard()
+        return self.new_messages()
 
-    def _restore(self, row: NDArray[np.float32] | None) -> None:
-        self._state = self._runtime.initial_state(1) if row is None else row[None].copy()
+    def _restore(self, state: NDArray[np.float32] | None) -> None:
+        self._state = self._runtime.initial_state(1) if state is None else state[None].copy()
 
 
-def stepped(
+def step_alone(
     session: Session, scores: NDArray[np.float32], state: NDArray[np.float32]
 ) -> list[Effect]:
-    """What a session does when its columns were run without those of others."""
+    """Step a session whose columns were run without those of others; return the effects."""
     (shown,) = probabilities_shown([session], [scores])
     return session.step(scores, state, shown)
 
 
 def message(kind: str, **fields: Any) -> str:
-    """A text frame."""
+    """Return a text frame with a message of the client."""
     return json.dumps({"type": kind, **fields})
 
 
-def only(said: list[ServerMessage]) -> ServerMessage:
-    """The one message that was said."""
-    assert len(said) == 1, said
-    return said[0]
+def only(messages: list[ServerMessage]) -> ServerMessage:
+    """Return the only message."""
+    assert len(messages) == 1, messages
+    return messages[0]
 
 
-def kinds(said: list[ServerMessage]) -> list[str]:
-    """The types of what was said."""
-    return [each.type for each in said]
+def types_of(messages: list[ServerMessage]) -> list[str]:
+    """Return the types of messages."""
+    return [each.type for each in messages]
 
 
-def error_in(said: list[ServerMessage]) -> Error:
-    """The one message that was said, an error."""
-    answer = only(said)
-    assert isinstance(answer, Error)
-    return answer
+def error_in(messages: list[ServerMessage]) -> Error:
+    """Return the only message, which must be an error."""
+    error = only(messages)
+    assert isinstance(error, Error)
+    return error
 
 
-def results(said: list[ServerMessage]) -> list[Result]:
-    """The results alone."""
-    return [each for each in said if isinstance(each, Result)]
+def results(messages: list[ServerMessage]) -> list[Result]:
+    """Return the results among messages."""
+    return [each for each in messages if isinstance(each, Result)]
 
 
-def events_in(said: list[ServerMessage]) -> list[Event]:
-    """The letters, marks and words alone."""
-    return [each for each in said if isinstance(each, Event)]
+def events_in(messages: list[ServerMessage]) -> list[Event]:
+    """Return the letters, marks and words among messages."""
+    return [each for each in messages if isinstance(each, Event)]
 
 
-def letters_in(said: list[ServerMessage]) -> list[Letter | Punctuation]:
-    """The letters and marks alone."""
-    return [each for each in said if isinstance(each, Letter | Punctuation)]
+def letters_in(messages: list[ServerMessage]) -> list[Letter | Punctuation]:
+    """Return the letters and marks among messages."""
+    return [each for each in messages if isinstance(each, Letter | Punctuation)]
 
 
-def words_in(said: list[ServerMessage]) -> list[Word]:
-    """The words alone."""
-    return [each for each in said if isinstance(each, Word)]
+def words_in(messages: list[ServerMessage]) -> list[Word]:
+    """Return the words among messages."""
+    return [each for each in messages if isinstance(each, Word)]
 
 
-def curve(said: list[ServerMessage]) -> NDArray[np.float64]:
-    """The probabilities of all results, [n, K]."""
-    return np.array([list(each.probabilities.values()) for each in results(said)])
+def all_probabilities(messages: list[ServerMessage]) -> NDArray[np.float64]:
+    """Return the probabilities of all results, [n, K]."""
+    return np.array([list(each.probabilities.values()) for each in results(messages)])
 
 
-def alone(net: Runtime, columns: bytes) -> NDArray[np.float32]:
-    """The probabilities after each column of a line that nothing interrupts, [n, K]."""
+def uninterrupted(net: Runtime, columns: bytes) -> NDArray[np.float32]:
+    """Return the probabilities after each column of a line that nothing interrupts, [n, K]."""
     pixels = np.frombuffer(columns, np.uint8).reshape(-1, 1, 28)
     return np.exp(net.run(pixels, net.initial_state(1))[0][:, 0])
 
 
 def line(n_columns: int, seed: int = 0) -> bytes:
-    """Columns of the small transcriber."""
+    """Return random columns for the small transcriber."""
     return builders.columns(n_columns, seed, 16).tobytes()
 
 
 def read_by_decoder(net: Runtime, columns: bytes, hints: Hints = NO_HINTS) -> tuple[list[str], str]:
-    """Texts after each column, and after a flush: net and decoder without a session."""
+    """Return the texts after each column and after a flush, read without a session."""
     decoder = new_decoder(net.config, hints)
     pixels = np.frombuffer(columns, np.uint8).reshape(-1, 16)
     scores, state = net.run(pixels[:, None], net.initial_state(1))
-    heard = decoder.step(scores[:, 0], pixels)
+    decoded = decoder.step(scores[:, 0], pixels)
     blank = np.zeros((net.config.flush_columns, 1, 16), np.uint8)
     decoder.flush(net.run(blank, state)[0][:, 0])
     assert decoder.text is not None
-    return heard.texts, decoder.text
+    return decoded.texts, decoder.text

@@ -1,4 +1,4 @@
-"""Strokes by name, as messages and as what a client knows of them."""
+"""Strokes with ids, the messages that carry them, and the events that follow."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.service.protocol.server_messages import Event, Flushed, Rewound, ServerMessage, Word
-from tests.helpers.single_session import Lone, message
+from tests.helpers.single_session import SessionClient, message
 
 Stroke = list[tuple[float, float]]
 H = 16
@@ -27,25 +27,27 @@ def ink(*pieces: dict[str, Any], **fields: Any) -> str:
     return message("ink", strokes=pieces, height=HEIGHT, **fields)
 
 
-def drawn(*strokes: Stroke) -> NDArray[np.uint8]:
-    """Columns [T, H] that the pen touches, drawn all at once."""
+def rasterised(*strokes: Stroke) -> NDArray[np.uint8]:
+    """Return the columns [T, H] of strokes that are drawn all at once."""
     points, starts = flatten(strokes)
     return rasterise(points * (H / HEIGHT), starts, H)
 
 
-def flushed(lone: Lone) -> Flushed:
-    answer = lone.ask(message("flush"))[-1]
+def flush(client: SessionClient) -> Flushed:
+    answer = client.ask(message("flush"))[-1]
     assert isinstance(answer, Flushed)
     return answer
 
 
-def standing(said: list[ServerMessage]) -> list[dict[str, Any]]:
-    """The events that a client knows in the end: each in the place of its id."""
+def final_events(messages: list[ServerMessage]) -> list[dict[str, Any]]:
+    """Return the events that hold in the end: the letters by id, then the words by id."""
     letters, words = dict[int, Event](), dict[int, Event]()
-    for each in said:
+    for each in messages:
         if isinstance(each, Event):
             (words if isinstance(each, Word) else letters)[each.id] = each
         elif isinstance(each, Rewound):
             letters = {i: event for i, event in letters.items() if i < each.letters}
             words = {i: event for i, event in words.items() if i < each.words}
-    return [event.model_dump() for row in (letters, words) for _, event in sorted(row.items())]
+    return [
+        event.model_dump() for events in (letters, words) for _, event in sorted(events.items())
+    ]

@@ -13,7 +13,7 @@ from inkstream.service.cli.evaluate import ink as evaluate_ink
 from inkstream.service.cli.main import cli
 from inkstream.service.cli.replay import replay
 from tests.helpers import builders
-from tests.helpers.single_session import Lone, message
+from tests.helpers.single_session import SessionClient, message
 from tests.helpers.small_ink_set import ALL_KINDS, ink
 
 pytestmark = pytest.mark.slow
@@ -32,10 +32,10 @@ def strokes(*points: Points) -> list[NDArray[np.float32]]:
 
 def test_what_stands_in_the_end_is_what_ink_in_one_piece_says(line_net: Runtime) -> None:
     written = strokes(WAVE, FAR, BAR)
-    lone = Lone(line_net)
+    client = SessionClient(line_net)
     pieces = [{"points": stroke.astype(float).tolist()} for stroke in written]
-    lone.ask(message("ink", strokes=pieces, height=16))
-    expected = lone.ask(message("flush"))[-1]
+    client.ask(message("ink", strokes=pieces, height=16))
+    expected = client.ask(message("flush"))[-1]
     for margin in (0, 7):
         told = replay(line_net, written, margin)
         assert told.text == expected.text  # type: ignore[union-attr]

@@ -1,8 +1,7 @@
-"""The client talks with a real session over a wire that merges, delays and cuts as servers may.
+"""The client and a real session, over a socket that merges and delays results as a server may.
 
-Whatever a program does with its stream (leaving a loop early, going back, starting anew), every
-result that it gets is that of a lone line, belongs to the columns of that very send, and comes in
-order.
+Whatever a program does with its stream (leave a loop early, rewind, reset), every result that it
+gets is that of an uninterrupted line, belongs to the columns of that `send`, and comes in order.
 """
 
 from collections import deque
@@ -27,9 +26,9 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service.client import Stream
 from inkstream.service.client.conversation import Conversation, Result
-from inkstream.service.protocol.server_messages import Result as SaidResult
+from inkstream.service.protocol.server_messages import Result as ResultMessage
 from inkstream.service.protocol.server_messages import ServerMessage, encode
-from tests.helpers.single_session import LIMITS, Lone, alone
+from tests.helpers.single_session import LIMITS, SessionClient, uninterrupted
 
 pytestmark = pytest.mark.slow
 
@@ -38,30 +37,32 @@ MOST = 300  # columns of one send
 MAX_LINE = LIMITS.max_line_columns - MOST
 
 
-class Wire:
-    """A socket whose other end is a session, with columns run in pieces of a chosen size."""
+class SessionSocket:
+    """A socket whose other end is a session, with at most `run_columns` columns in a run."""
 
     def __init__(self, net: Runtime) -> None:
-        self.lone = Lone(net)
-        self.piece = 64  # columns in one run
+        self.client = SessionClient(net)
+        self.run_columns = 64  # columns in one run
         self.merging = False
-        self._said: deque[ServerMessage] = deque()
+        self._received: deque[ServerMessage] = deque()
 
     def send(self, frame: str | bytes) -> None:
-        self.lone.send(frame)
+        self.client.send(frame)
 
     def recv(self) -> str:
-        while not self._said:
-            self._said += self.lone.heard()
-            if not self._said:
-                assert self.lone.step(self.piece), "the client waits for what never comes"
-        message = self._said.popleft()
-        while self.merging and type(message) is SaidResult and self._next_is_result():
-            message = self._said.popleft()
+        while not self._received:
+            self._received += self.client.new_messages()
+            if not self._received:
+                assert self.client.step(self.run_columns), (
+                    "the client waits for a message that never comes"
+                )
+        message = self._received.popleft()
+        while self.merging and type(message) is ResultMessage and self._next_is_result():
+            message = self._received.popleft()
         return encode(message)
 
     def _next_is_result(self) -> bool:
-        return bool(self._said) and type(self._said[0]) is SaidResult
+        return bool(self._received) and type(self._received[0]) is ResultMessage
 
 
 class ClientMachine(RuleBasedStateMachine):
@@ -71,14 +72,14 @@ class ClientMachine(RuleBasedStateMachine):
 
     @initialize()
     def connect(self) -> None:
-        self.wire = Wire(self.net)
-        socket = cast(ClientConnection, self.wire)
-        self.stream = Stream(socket, Conversation(self.wire.recv()))
+        self.socket = SessionSocket(self.net)
+        socket = cast(ClientConnection, self.socket)
+        self.stream = Stream(socket, Conversation(self.socket.recv()))
         self.line = b""
 
-    @rule(piece=st.integers(1, 64), merging=st.booleans())
-    def weather(self, piece: int, merging: bool) -> None:
-        self.wire.piece, self.wire.merging = piece, merging
+    @rule(run_columns=st.integers(1, 64), merging=st.booleans())
+    def set_delivery(self, run_columns: int, merging: bool) -> None:
+        self.socket.run_columns, self.socket.merging = run_columns, merging
 
     @precondition(lambda self: len(self.line) // 28 < MAX_LINE)
     @rule(first=st.integers(0, 79), n_columns=st.integers(0, MOST))
@@ -88,8 +89,10 @@ class ClientMachine(RuleBasedStateMachine):
         results = list(self.stream.send(columns))
         self.line += columns.tobytes()
         self._check(results, before)
-        assert [r.column for r in results[-1:]] == [len(self.line) // 28 - 1][: len(columns)]
-        if not self.wire.merging:
+        assert [result.column for result in results[-1:]] == [len(self.line) // 28 - 1][
+            : len(columns)
+        ]
+        if not self.socket.merging:
             assert len(results) == len(columns)
 
     @precondition(lambda self: len(self.line) // 28 < MAX_LINE)
@@ -114,7 +117,7 @@ class ClientMachine(RuleBasedStateMachine):
             self.line = self.line[: 28 * column]
 
     def _furthest(self) -> int:
-        session: Any = self.wire.lone.session
+        session: Any = self.socket.client.session
         return int(session.line.oldest) + LIMITS.max_rewind_columns
 
     @rule()
@@ -130,17 +133,19 @@ class ClientMachine(RuleBasedStateMachine):
             assert (flushed.label is None) == (not self.line)
 
     def _check(self, results: list[Result], before: int) -> None:
-        """Results rise, lie behind `before`, and are those of the line read alone."""
+        """Check that results rise, are after `before`, and are those of an uninterrupted line."""
         columns = [result.column for result in results]
         assert columns == sorted(set(columns))
         assert all(column >= before for column in columns)
         if results:
-            expected: NDArray[np.float32] = alone(self.net, self.line)
-            got = [list(result.probabilities.values()) for result in results]
-            np.testing.assert_allclose(got, expected[columns], atol=1e-4)
+            expected: NDArray[np.float32] = uninterrupted(self.net, self.line)
+            probabilities = [list(result.probabilities.values()) for result in results]
+            np.testing.assert_allclose(probabilities, expected[columns], atol=1e-4)
 
 
-def test_a_program_gets_the_results_of_its_own_columns_whatever_it_does(tiny: Checkpoint) -> None:
+def test_a_program_gets_the_results_of_its_own_columns_after_any_sequence_of_calls(
+    tiny: Checkpoint,
+) -> None:
     ClientMachine.net = Runtime(tiny)
     run_state_machine_as_test(
         ClientMachine, settings=settings(max_examples=60, stateful_step_count=20)

@@ -1,8 +1,8 @@
-"""Any number of sessions, in any order and with any failure: each hears what it would hear alone.
+"""Any number of sessions, in any order and with any failure, get the messages of sessions alone.
 
-Every guest of the engine has a twin that is served by itself and without failures. Whatever becomes
-of the guest, it must have heard what its twin hears, or the beginning of it where it vanished or
-where the net failed on its columns.
+Each client of the engine has a reference: a session without engine and without failures that gets
+the same frames. The client must get the messages of its reference, or the first of them if it left
+or the net failed on its columns.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ from inkstream.service.protocol.server_messages import (
     encode,
 )
 from tests.helpers import single_session
-from tests.helpers.engine_sessions import LINE_POISON, POISON, Guest, Net, Tally
+from tests.helpers.engine_sessions import LINE_POISON, POISON, EngineClient, Net, RecordingObserver
 from tests.helpers.engine_sessions import running as running_engine
-from tests.helpers.single_session import Lone, message
+from tests.helpers.single_session import SessionClient, message
 
 pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-4
 LIMITS = single_session.LIMITS.model_copy(update={"max_control_per_s": 10_000})  # no clock here
-POOLS = {  # columns of each height, no poison among them
+POOLS = {  # columns of each height; on none of them the net fails
     height: np.random.default_rng(0).integers(14, 256, (64, height), np.uint8)
     for height in (28, 16)
 }
@@ -43,65 +43,73 @@ BAD = (b"", b"x" * 27, "", "[]", '{"type":"sing"}')
 
 
 class Pair:
-    """A guest of the engine and its twin."""
+    """A client of the engine and its reference."""
 
-    def __init__(self, guest: Guest, twin: Lone) -> None:
-        self.guest = guest
+    def __init__(self, client: EngineClient, reference: SessionClient) -> None:
+        self.client = client
         self.frames: list[str | bytes] = []
         self.poisoned = False
         self.gone = False
-        self._twin = twin
+        self._reference = reference
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is sent to it: a choice of the test's, never of the time."""
+        """Return whether the test sends no more frames; this never depends on timing."""
         return self.poisoned or self.gone
 
     def send(self, frame: str | bytes) -> None:
         self.frames.append(frame)
-        self.guest.send(frame)
+        self.client.send(frame)
 
     def check(self) -> None:
-        """Compare what was said, once the engine has nothing left to do."""
-        self._twin.send(*self.frames, pace_s=0.0)
-        self._twin.drain()
-        expected, said, close = self._twin.said, self.guest.said, self.guest.close
+        """Compare the messages, once the engine has nothing left to do."""
+        self._reference.send(*self.frames, interval_s=0.0)
+        self._reference.drain()
+        expected, received, close = (
+            self._reference.received,
+            self.client.received,
+            self.client.close,
+        )
         if close is not None and close.code == 1011:
             assert self.poisoned
-            *said, failure = said
+            *received, failure = received
             assert isinstance(failure, Error)
             assert failure.code == "internal"
-            expected = expected[: len(said)]
+            expected = expected[: len(received)]
         elif self.gone:
-            expected = expected[: len(said)]
+            expected = expected[: len(received)]
         else:
-            assert close == self._twin.close
-        assert len(said) == len(expected)
-        for heard, due in zip(said[1:], expected[1:], strict=True):
-            _check(heard, due)
+            assert close == self._reference.close
+        assert len(received) == len(expected)
+        for each, expected_each in zip(received[1:], expected[1:], strict=True):
+            _check(each, expected_each)
 
 
-def _check(heard: ServerMessage, due: ServerMessage) -> None:
-    if isinstance(heard, Event):
-        assert isinstance(due, Event)
-        assert (heard.type, heard.id, heard.start, heard.end) == (
-            *(due.type, due.id, due.start, due.end),
+def _check(received: ServerMessage, expected: ServerMessage) -> None:
+    if isinstance(received, Event):
+        assert isinstance(expected, Event)
+        assert (received.type, received.id, received.start, received.end) == (
+            *(expected.type, expected.id, expected.start, expected.end),
         )
-        assert abs(heard.confidence - due.confidence) < TOLERANCE
+        assert abs(received.confidence - expected.confidence) < TOLERANCE
         return
-    if not isinstance(heard, Result):
-        assert heard == due
+    if not isinstance(received, Result):
+        assert received == expected
         return
-    assert isinstance(due, Result)
-    assert (heard.epoch, heard.column, heard.text) == (due.epoch, due.column, due.text)
-    for label, probability in heard.probabilities.items():
-        assert abs(probability - due.probabilities.get(label, probability)) < TOLERANCE, encode(
-            heard
+    assert isinstance(expected, Result)
+    assert (received.epoch, received.column, received.text) == (
+        expected.epoch,
+        expected.column,
+        expected.text,
+    )
+    for label, probability in received.probabilities.items():
+        assert abs(probability - expected.probabilities.get(label, probability)) < TOLERANCE, (
+            encode(received)
         )
 
 
 class EngineMachine(RuleBasedStateMachine):
-    """Sessions come, send, rewind, vanish; runs fail; between any two steps the engine may run."""
+    """Sessions connect, send, rewind and leave; runs fail; the engine may run between any steps."""
 
     checkpoint: Checkpoint
 
@@ -111,8 +119,8 @@ class EngineMachine(RuleBasedStateMachine):
         self.net = Net(self.checkpoint)
         self.pool = POOLS[self.net.config.column_height]
         self.poison = POISONS[self.net.config.column_height]
-        self.tally = Tally()
-        self.context = running_engine(self.net, max_batch=8, max_columns=32, tally=self.tally)
+        self.observer = RecordingObserver()
+        self.context = running_engine(self.net, max_batch=8, max_columns=32, observer=self.observer)
         self.engine = self.run(self.context.__aenter__())
         self.pairs: list[Pair] = []
 
@@ -124,23 +132,25 @@ class EngineMachine(RuleBasedStateMachine):
         return data.draw(st.sampled_from(present)) if present else None
 
     @rule(count=st.integers(1, 30), seed=st.integers(0, 2**16))
-    def come(self, count: int, seed: int) -> None:
-        """Many at once, each with a few columns."""
+    def connect(self, count: int, seed: int) -> None:
+        """Connect many clients at once, each with a few columns."""
         rng = np.random.default_rng(seed)
         for _ in range(count):
-            pair = Pair(Guest(self.engine, self.net, LIMITS), Lone(self.net, LIMITS))
+            pair = Pair(
+                EngineClient(self.engine, self.net, LIMITS), SessionClient(self.net, LIMITS)
+            )
             self.pairs.append(pair)
             pair.send(self.pool[rng.integers(0, 64, rng.integers(1, 5))].tobytes())
 
-    @rule(data=st.data(), picked=st.lists(st.integers(0, 63), min_size=1, max_size=70))
-    def columns(self, data: st.DataObject, picked: list[int]) -> None:
+    @rule(data=st.data(), indices=st.lists(st.integers(0, 63), min_size=1, max_size=70))
+    def columns(self, data: st.DataObject, indices: list[int]) -> None:
         if pair := self.pick(data):
-            pair.send(self.pool[picked].tobytes())
+            pair.send(self.pool[indices].tobytes())
 
-    @rule(data=st.data(), picked=st.lists(st.integers(0, 63), min_size=1, max_size=20))
-    def trickle(self, data: st.DataObject, picked: list[int]) -> None:
-        """One column a message, to one session after another."""
-        for number in picked:
+    @rule(data=st.data(), indices=st.lists(st.integers(0, 63), min_size=1, max_size=20))
+    def trickle(self, data: st.DataObject, indices: list[int]) -> None:
+        """Send one column a message, by one client after another."""
+        for number in indices:
             if pair := self.pick(data):
                 pair.send(self.pool[number].tobytes())
 
@@ -165,21 +175,21 @@ class EngineMachine(RuleBasedStateMachine):
             pair.send(bad)
 
     @rule(data=st.data())
-    def vanish(self, data: st.DataObject) -> None:
+    def leave(self, data: st.DataObject) -> None:
         if pair := self.pick(data):
-            pair.guest.leave()
+            pair.client.leave()
             pair.gone = True
 
     @rule(data=st.data())
     def break_off(self, data: st.DataObject) -> None:
-        """The net fails on this session's columns, however often they are tried."""
+        """Make the net fail on this session's columns, however often they are tried."""
         if pair := self.pick(data):
             pair.send(self.poison)
             pair.poisoned = True
 
     @rule()
     def fail(self) -> None:
-        """The next run that sessions share fails."""
+        """Make the next run that sessions share fail."""
         self.net.failures = 1
 
     @rule(turns=st.integers(1, 30))
@@ -201,17 +211,17 @@ class EngineMachine(RuleBasedStateMachine):
 
 
 async def _settled(pairs: list[Pair]) -> None:
-    """Wait until everyone who is still there has heard all that is due."""
+    """Wait until each client that has not left has got all its messages."""
     for pair in pairs:
         if not pair.over:
             pair.send(LAST)
     for pair in pairs:
         if not pair.gone:
-            await pair.guest.hear_until(lambda said: said == Pong(id="last"))
+            await pair.client.wait_for_last(lambda received: received == Pong(id="last"))
 
 
 @pytest.mark.parametrize("kind", ["tiny", "tiny_lines"])
-def test_every_session_hears_what_it_would_hear_alone(
+def test_every_session_gets_the_messages_of_a_session_alone(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     machine = type("Machine", (EngineMachine,), {"checkpoint": request.getfixturevalue(kind)})
@@ -226,14 +236,16 @@ def test_every_session_hears_what_it_would_hear_alone(
 
 
 @pytest.mark.parametrize("kind", ["tiny", "tiny_lines"])
-async def test_thousands_of_sessions_at_once_hear_what_they_would_hear_alone(
+async def test_each_of_thousands_of_sessions_gets_the_messages_of_a_session_alone(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     checkpoint: Checkpoint = request.getfixturevalue(kind)
-    net, rng, tally = Net(checkpoint), np.random.default_rng(1), Tally()
+    net, rng, observer = Net(checkpoint), np.random.default_rng(1), RecordingObserver()
     pool = POOLS[net.config.column_height]
-    async with running_engine(net, tally=tally) as engine:
-        pairs = [Pair(Guest(engine, net, LIMITS), Lone(net, LIMITS)) for _ in range(2000)]
+    async with running_engine(net, observer=observer) as engine:
+        pairs = [
+            Pair(EngineClient(engine, net, LIMITS), SessionClient(net, LIMITS)) for _ in range(2000)
+        ]
         for _ in range(6):
             for number in rng.permutation(len(pairs)):
                 pair = pairs[number]
@@ -245,7 +257,7 @@ async def test_thousands_of_sessions_at_once_hear_what_they_would_hear_alone(
                 if rng.random() < 0.05:
                     pair.send(message("flush", id=3))
                 if rng.random() < 0.02:
-                    pair.guest.leave()
+                    pair.client.leave()
                     pair.gone = True
                 if rng.random() < 0.005:
                     net.failures = 1
@@ -254,4 +266,4 @@ async def test_thousands_of_sessions_at_once_hear_what_they_would_hear_alone(
         await _settled(pairs)
     for pair in pairs:
         pair.check()
-    assert max(sessions for sessions, _ in tally.runs) == 64
+    assert max(sessions for sessions, _ in observer.runs) == 64

@@ -1,4 +1,4 @@
-"""Strokes of a pen in a session: they become columns, and late ones are read by going back."""
+"""Ink in a session: strokes become columns, and a late stroke causes a rewind."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from inkstream.service.session import Close
 from tests.helpers.single_session import (
     LIMITS,
     LINE_INK,
-    Lone,
-    curve,
+    SessionClient,
+    all_probabilities,
     error_in,
-    kinds,
     line,
     message,
     only,
     results,
+    types_of,
 )
 
 Stroke = list[tuple[float, float]]
@@ -36,19 +36,19 @@ FAR: Stroke = [(500, 30), (560, 120)]
 
 
 def ink(*strokes: Stroke, height: float = HEIGHT, **fields: Any) -> str:
-    """A message with whole strokes, which have no names."""
-    spelt = [{"points": stroke} for stroke in strokes]
-    return message("ink", strokes=spelt, height=height, **fields)
+    """Return a message with whole strokes without ids."""
+    listed = [{"points": stroke} for stroke in strokes]
+    return message("ink", strokes=listed, height=height, **fields)
 
 
-def drawn(*strokes: Stroke) -> NDArray[np.uint8]:
-    """Columns [T, H] that the pen touches, drawn all at once."""
+def rasterised(*strokes: Stroke) -> NDArray[np.uint8]:
+    """Return the columns [T, H] of strokes that are drawn all at once."""
     points, starts = flatten(strokes)
     return rasterise(points * (H / HEIGHT), starts, H)
 
 
-def text_of(said: list[ServerMessage]) -> str | None:
-    flushed = said[-1]
+def text_of(messages: list[ServerMessage]) -> str | None:
+    flushed = messages[-1]
     assert isinstance(flushed, Flushed)
     return flushed.text
 
@@ -56,105 +56,105 @@ def text_of(said: list[ServerMessage]) -> str | None:
 # As columns
 
 
-def test_ink_says_what_its_columns_say(line_net: Runtime) -> None:
-    columns = drawn(DOWN, WAVE, FAR).tobytes()
-    expected = Lone(line_net).ask(columns, message("flush"))
-    said = Lone(line_net).ask(ink(DOWN), ink(WAVE, FAR), message("flush"))
-    assert [(each.column, each.text) for each in results(said)] == [
+def test_ink_is_read_like_its_columns(line_net: Runtime) -> None:
+    columns = rasterised(DOWN, WAVE, FAR).tobytes()
+    expected = SessionClient(line_net).ask(columns, message("flush"))
+    messages = SessionClient(line_net).ask(ink(DOWN), ink(WAVE, FAR), message("flush"))
+    assert [(each.column, each.text) for each in results(messages)] == [
         (each.column, each.text) for each in results(expected)
     ]
-    np.testing.assert_allclose(curve(said), curve(expected), atol=1e-5)
-    assert kinds(said) == kinds(expected)
-    assert said[-1] == expected[-1]
+    np.testing.assert_allclose(all_probabilities(messages), all_probabilities(expected), atol=1e-5)
+    assert types_of(messages) == types_of(expected)
+    assert messages[-1] == expected[-1]
 
 
 def test_columns_that_the_pen_still_touches_wait_until_it_has_left_them(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    said = lone.ask(ink(DOWN))
-    assert [result.column for result in results(said)] == list(range(5))
-    said = lone.ask(ink(WAVE))
-    assert [result.column for result in results(said)] == list(range(5, 41))
-    flushed = lone.ask(message("flush"))[-1]
+    client = SessionClient(line_net)
+    messages = client.ask(ink(DOWN))
+    assert [result.column for result in results(messages)] == list(range(5))
+    messages = client.ask(ink(WAVE))
+    assert [result.column for result in results(messages)] == list(range(5, 41))
+    flushed = client.ask(message("flush"))[-1]
     assert isinstance(flushed, Flushed)
-    assert flushed.columns == len(drawn(DOWN, WAVE)) == 43
+    assert flushed.columns == len(rasterised(DOWN, WAVE)) == 43
 
 
-def test_the_end_reads_what_the_pen_still_touches(line_net: Runtime) -> None:
-    said = Lone(line_net).ask(ink(DOWN), message("end"))
-    assert kinds(said)[-2:] == ["flushed", "done"]
-    assert [result.column for result in results(said)] == list(range(len(drawn(DOWN))))
+def test_end_reads_the_columns_that_the_pen_still_touches(line_net: Runtime) -> None:
+    messages = SessionClient(line_net).ask(ink(DOWN), message("end"))
+    assert types_of(messages)[-2:] == ["flushed", "done"]
+    assert [result.column for result in results(messages)] == list(range(len(rasterised(DOWN))))
 
 
 def test_one_point_is_a_dot_and_no_points_are_nothing(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    assert lone.ask(ink(), ink([]), ink([], [])) == []
-    said = lone.ask(ink(DOT), message("flush"))
-    assert [result.column for result in results(said)] == list(range(len(drawn(DOT))))
+    client = SessionClient(line_net)
+    assert client.ask(ink(), ink([]), ink([], [])) == []
+    messages = client.ask(ink(DOT), message("flush"))
+    assert [result.column for result in results(messages)] == list(range(len(rasterised(DOT))))
 
 
-def test_whether_low_or_high_is_ink_is_not_asked_of_strokes(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(message("configure", polarity="ink-low", line_end_columns=2))
-    said = lone.ask(ink(DOWN, FAR), message("flush"))
-    assert said == Lone(line_net).ask(ink(DOWN, FAR), message("flush"))
+def test_polarity_does_not_change_ink(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(message("configure", polarity="ink-low", line_end_columns=2))
+    messages = client.ask(ink(DOWN, FAR), message("flush"))
+    assert messages == SessionClient(line_net).ask(ink(DOWN, FAR), message("flush"))
 
 
-def test_one_result_a_message_stands_for_the_columns_of_its_ink(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(message("configure", every="message"))
-    said = lone.ask(ink(DOWN), ink(WAVE), message("flush"))
-    assert [result.column for result in results(said)] == [4, 40, 42]
+def test_one_result_a_message_covers_the_columns_of_its_ink(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(message("configure", every="message"))
+    messages = client.ask(ink(DOWN), ink(WAVE), message("flush"))
+    assert [result.column for result in results(messages)] == [4, 40, 42]
 
 
 # Late strokes
 
 
-def test_a_late_stroke_takes_the_session_back_to_the_first_column_that_it_changes(
+def test_a_late_stroke_rewinds_to_the_first_column_that_it_changes(
     line_net: Runtime,
 ) -> None:
-    lone = Lone(line_net)
-    before = lone.ask(ink(WAVE))
-    said = lone.ask(ink(DOT))
-    rewound = said[0]
+    client = SessionClient(line_net)
+    before = client.ask(ink(WAVE))
+    messages = client.ask(ink(DOT))
+    rewound = messages[0]
     assert isinstance(rewound, Rewound)
-    first = int(np.flatnonzero((drawn(WAVE) != _padded(drawn(WAVE, DOT))).any(1))[0])
+    first = int(np.flatnonzero((rasterised(WAVE) != _padded(rasterised(WAVE, DOT))).any(1))[0])
     assert (rewound.id, rewound.epoch, rewound.column) == (None, 1, first)
     assert rewound.text == results(before)[first - 1].text
-    assert [(each.epoch, each.column) for each in results(said)] == [
+    assert [(each.epoch, each.column) for each in results(messages)] == [
         (1, column) for column in range(first, 41)
     ]
-    whole = Lone(line_net).ask(drawn(WAVE, DOT).tobytes(), message("flush"))
-    assert text_of(lone.ask(message("flush"))) == text_of(whole)
+    at_once = SessionClient(line_net).ask(rasterised(WAVE, DOT).tobytes(), message("flush"))
+    assert text_of(client.ask(message("flush"))) == text_of(at_once)
 
 
 def _padded(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return columns[: len(drawn(WAVE))]
+    return columns[: len(rasterised(WAVE))]
 
 
-def test_a_late_stroke_after_a_flush_takes_the_session_back_past_it(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(WAVE), message("flush"))
-    said = lone.ask(ink(DOT), message("flush"))
-    assert kinds(said).count("rewound") == 1
-    assert text_of(said) == text_of(
-        Lone(line_net).ask(drawn(WAVE, DOT).tobytes(), message("flush"))
+def test_a_late_stroke_rewinds_past_a_flush(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(ink(WAVE), message("flush"))
+    messages = client.ask(ink(DOT), message("flush"))
+    assert types_of(messages).count("rewound") == 1
+    assert text_of(messages) == text_of(
+        SessionClient(line_net).ask(rasterised(WAVE, DOT).tobytes(), message("flush"))
     )
 
 
-def test_ink_upon_ink_changes_nothing(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(WAVE))
-    assert lone.ask(ink(WAVE[:3])) == []
+def test_ink_over_ink_changes_nothing(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(ink(WAVE))
+    assert client.ask(ink(WAVE[:3])) == []
 
 
 def test_ink_too_far_back_is_refused_and_changes_nothing(line_net: Runtime) -> None:
-    lone = Lone(line_net, LIMITS.model_copy(update={"max_rewind_columns": 20}))
-    lone.ask(ink(WAVE))
-    error = error_in(lone.ask(ink(DOT, id="late")))
+    client = SessionClient(line_net, LIMITS.model_copy(update={"max_rewind_columns": 20}))
+    client.ask(ink(WAVE))
+    error = error_in(client.ask(ink(DOT, id="late")))
     assert (error.code, error.fatal, error.ref) == ("bad_ink", False, "late")
     assert error.message == "ink reaches back to column 14, allowed: from 21 on"
-    whole = Lone(line_net).ask(drawn(WAVE).tobytes(), message("flush"))
-    assert text_of(lone.ask(message("flush"))) == text_of(whole)
+    at_once = SessionClient(line_net).ask(rasterised(WAVE).tobytes(), message("flush"))
+    assert text_of(client.ask(message("flush"))) == text_of(at_once)
 
 
 STROKES = st.lists(
@@ -169,62 +169,66 @@ STROKES = st.lists(
     steps=st.integers(0, 6),
 )
 @pytest.mark.slow
-def test_strokes_in_any_order_and_at_any_pace_are_read_as_if_written_at_once(
+def test_strokes_in_any_order_and_at_any_speed_are_read_as_if_written_at_once(
     line_net: Runtime, strokes: list[Stroke], wipes: dict[int, float], run: int, steps: int
 ) -> None:
-    lone, expected = Lone(line_net), np.zeros((0, H), np.uint8)
+    client, expected = SessionClient(line_net), np.zeros((0, H), np.uint8)
     for number, stroke in enumerate(strokes):
-        lone.send(ink(stroke))
+        client.send(ink(stroke))
         for _ in range(steps):
-            lone.step(run)
-        columns = drawn(stroke)
+            client.step(run)
+        columns = rasterised(stroke)
         longer = np.zeros((max(len(expected), len(columns)), H), np.uint8)
         longer[: len(expected)] = expected
         np.maximum(longer[: len(columns)], columns, out=longer[: len(columns)])
         expected = longer
         if number in wipes:
-            lone.drain()
-            read = lone.session.line.column
+            client.drain()
+            read = client.session.line.column
             column = read - int(wipes[number] * min(read, 50))
-            lone.send(message("rewind", column=column))
+            client.send(message("rewind", column=column))
             expected = expected[:column]
-    said = lone.ask(message("flush"))
-    flushed = said[-1]
+    messages = client.ask(message("flush"))
+    flushed = messages[-1]
     assert isinstance(flushed, Flushed)
     assert flushed.columns == len(expected)
-    assert lone.session.waiting_columns == 0
+    assert client.session.waiting_columns == 0
     if len(expected):
-        assert flushed.text == text_of(Lone(line_net).ask(expected.tobytes(), message("flush")))
+        assert flushed.text == text_of(
+            SessionClient(line_net).ask(expected.tobytes(), message("flush"))
+        )
 
 
 # Rewind and reset
 
 
-def test_a_rewind_wipes_the_ink_from_its_column_on(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(DOWN, WAVE))
-    rewound = only(lone.ask(message("rewind", column=12, id=1)))
+def test_a_rewind_removes_the_ink_from_its_column_on(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(ink(DOWN, WAVE))
+    rewound = only(client.ask(message("rewind", column=12, id=1)))
     assert isinstance(rewound, Rewound)
-    said = lone.ask(ink(FAR), message("flush"))
-    columns = drawn(FAR)
-    columns[:12] = drawn(DOWN, WAVE)[:12]
-    assert text_of(said) == text_of(Lone(line_net).ask(columns.tobytes(), message("flush")))
-    assert results(said)[0].column == 12
+    messages = client.ask(ink(FAR), message("flush"))
+    columns = rasterised(FAR)
+    columns[:12] = rasterised(DOWN, WAVE)[:12]
+    assert text_of(messages) == text_of(
+        SessionClient(line_net).ask(columns.tobytes(), message("flush"))
+    )
+    assert results(messages)[0].column == 12
 
 
 def test_a_reset_begins_an_empty_line(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(DOWN, WAVE), message("reset"))
-    said = lone.ask(ink(FAR, height=320.0), message("flush"))
-    assert {result.epoch for result in results(said)} == {1}
-    assert results(said)[0].column == 0
+    client = SessionClient(line_net)
+    client.ask(ink(DOWN, WAVE), message("reset"))
+    messages = client.ask(ink(FAR, height=320.0), message("flush"))
+    assert {result.epoch for result in results(messages)} == {1}
+    assert results(messages)[0].column == 0
 
 
 # What is refused
 
 
 @pytest.mark.parametrize(
-    ("strokes", "words"),
+    ("strokes", "text"),
     [
         ([[(-1, 5)]], "x is from -0.1 to -0.1, allowed: 0 to"),
         ([[(1e300, 5)]], "x is from 1e+299 to 1e+299, allowed: 0 to"),
@@ -238,26 +242,26 @@ def test_a_reset_begins_an_empty_line(line_net: Runtime) -> None:
     ],
 )
 def test_ink_that_cannot_be_drawn_is_refused_and_changes_nothing(
-    line_net: Runtime, strokes: list[Stroke], words: str
+    line_net: Runtime, strokes: list[Stroke], text: str
 ) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(DOWN))
-    error = error_in(lone.ask(ink(*strokes, id=4)))
+    client = SessionClient(line_net)
+    client.ask(ink(DOWN))
+    error = error_in(client.ask(ink(*strokes, id=4)))
     assert (error.code, error.fatal, error.index, error.ref) == ("bad_ink", False, 1, 4)
-    assert error.message.startswith(words)
-    whole = Lone(line_net).ask(drawn(DOWN, FAR).tobytes(), message("flush"))
-    assert text_of(lone.ask(ink(FAR), message("flush"))) == text_of(whole)
+    assert error.message.startswith(text)
+    at_once = SessionClient(line_net).ask(rasterised(DOWN, FAR).tobytes(), message("flush"))
+    assert text_of(client.ask(ink(FAR), message("flush"))) == text_of(at_once)
 
 
 def test_the_frame_of_a_line_cannot_change(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(DOWN))
-    error = error_in(lone.ask(ink(WAVE, height=100)))
+    client = SessionClient(line_net)
+    client.ask(ink(DOWN))
+    error = error_in(client.ask(ink(WAVE, height=100)))
     assert error.message == "height is 100, expected 160 as before in this line"
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "words"),
+    ("first", "second", "text"),
     [
         (ink(DOWN), LINE_INK, "columns in a line of ink, allowed: after a reset"),
         (LINE_INK, ink(DOWN), "ink in a line of columns, allowed: after a reset"),
@@ -269,77 +273,77 @@ def test_the_frame_of_a_line_cannot_change(line_net: Runtime) -> None:
     ],
 )
 def test_ink_and_columns_do_not_mix_within_a_line(
-    line_net: Runtime, first: str | bytes, second: str | bytes, words: str
+    line_net: Runtime, first: str | bytes, second: str | bytes, text: str
 ) -> None:
-    lone = Lone(line_net)
-    lone.ask(first)
-    error = error_in(lone.ask(second))
-    assert (error.message, error.fatal) == (words, False)
-    said = lone.ask(message("reset"), second, message("flush"))
-    assert not any(isinstance(each, Error) for each in said)
+    client = SessionClient(line_net)
+    client.ask(first)
+    error = error_in(client.ask(second))
+    assert (error.message, error.fatal) == (text, False)
+    messages = client.ask(message("reset"), second, message("flush"))
+    assert not any(isinstance(each, Error) for each in messages)
 
 
 @pytest.mark.parametrize("first", [ink([(-5, 3)]), message("ink"), ink(), message("ink", undo=1)])
-def test_ink_that_writes_nothing_leaves_the_line_to_columns(line_net: Runtime, first: str) -> None:
-    lone = Lone(line_net)
-    lone.ask(first)
-    said = lone.ask(LINE_INK, LINE_INK)
-    assert [result.column for result in results(said)] == [0, 1]
-    assert error_in(lone.ask(ink(DOWN))).message == (
+def test_a_line_with_refused_or_empty_ink_may_hold_columns(line_net: Runtime, first: str) -> None:
+    client = SessionClient(line_net)
+    client.ask(first)
+    messages = client.ask(LINE_INK, LINE_INK)
+    assert [result.column for result in results(messages)] == [0, 1]
+    assert error_in(client.ask(ink(DOWN))).message == (
         "ink in a line of columns, allowed: after a reset"
     )
 
 
-def test_ink_that_writes_nothing_leaves_the_frame_to_others(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(height=32.0))
-    assert lone.ask(ink(DOWN)) == Lone(line_net).ask(ink(DOWN))
+def test_empty_ink_does_not_set_the_frame(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(ink(height=32.0))
+    assert client.ask(ink(DOWN)) == SessionClient(line_net).ask(ink(DOWN))
 
 
 @pytest.mark.parametrize("steps", [0, 1, 9])
-def test_what_a_line_is_written_in_is_decided_in_the_order_of_the_messages(
+def test_the_order_of_messages_decides_whether_a_line_holds_ink_or_columns(
     line_net: Runtime, steps: int
 ) -> None:
-    lone = Lone(line_net)
-    said = []
-    for sent in (
+    client = SessionClient(line_net)
+    messages = []
+    for frame in (
         *(line(40), message("reset"), ink([(-5, 3)], id=1), LINE_INK, ink(DOWN, id=2)),
         *(message("reset"), ink(DOWN), LINE_INK, message("columns", columns=[[0] * H], id=3)),
     ):
-        lone.send(sent)
+        client.send(frame)
         for _ in range(steps):
-            lone.step(8)
-    lone.drain()
-    said = [each for each in lone.heard() if isinstance(each, Error)]
-    assert [(each.code, each.index, each.ref) for each in said] == [
+            client.step(8)
+    client.drain()
+    messages = [each for each in client.new_messages() if isinstance(each, Error)]
+    assert [(each.code, each.index, each.ref) for each in messages] == [
         *(("bad_ink", 2, 1), ("bad_ink", 4, 2), ("bad_columns", 7, None), ("bad_columns", 8, 3)),
     ]
-    assert lone.session.waiting_columns == 0
+    assert client.session.waiting_columns == 0
 
 
-def test_columns_behind_ink_are_no_messages_that_come_too_fast(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink([(-5, 3)]))
-    lone.send(*[LINE_INK] * 400, pace_s=0.0)
-    lone.drain()
-    assert len(results(lone.heard())) == 400
+def test_columns_after_ink_do_not_count_towards_the_rate_limit(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(ink([(-5, 3)]))
+    client.send(*[LINE_INK] * 400, interval_s=0.0)
+    client.drain()
+    assert len(results(client.new_messages())) == 400
 
 
 @pytest.mark.parametrize("height", [1e-5, 1e-300, 1e-320])
-def test_a_frame_of_next_to_no_height_is_refused_in_words(line_net: Runtime, height: float) -> None:
-    error = error_in(Lone(line_net).ask(ink([(0, 0), (1e300, 2)], height=height)))
+def test_a_frame_of_almost_no_height_is_refused(line_net: Runtime, height: float) -> None:
+    error = error_in(SessionClient(line_net).ask(ink([(0, 0), (1e300, 2)], height=height)))
     assert (error.code, error.fatal) == ("bad_ink", False)
 
 
-def test_a_row_of_bad_ink_closes(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(*[ink([(-1, 5)])] * 3)
-    assert lone.close == Close(4400, "bad_ink")
+def test_three_bad_ink_messages_close_the_session(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(*[ink([(-1, 5)])] * 3)
+    assert client.close == Close(4400, "bad_ink")
 
 
-def test_strokes_count_as_waiting_until_they_are_drawn(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.send(ink(WAVE), ink(FAR * 100))
-    assert lone.session.waiting_columns > 200
-    lone.drain()
-    assert lone.session.waiting_columns == 0
+def test_strokes_count_as_waiting_columns_until_they_are_drawn(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.send(ink(WAVE), ink(FAR * 100))
+    assert client.session.waiting_columns > 200
+    client.drain()
+    assert client.session.waiting_columns == 0

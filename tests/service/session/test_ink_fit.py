@@ -1,4 +1,4 @@
-"""Ink that is small in its frame, or goes beyond it, is read in a frame of its own."""
+"""`fit`: ink that is small in its frame, or goes beyond it, is read in a frame of its own."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,15 @@ from inkstream.model.preprocess.columns import LINE_SHARE
 from inkstream.model.preprocess.ink import PEN_WIDTH, flatten, rasterise
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Flushed, Frame, Rewound, ServerMessage
-from tests.helpers.single_session import LIMITS, Lone, curve, error_in, kinds, message, results
+from tests.helpers.single_session import (
+    LIMITS,
+    SessionClient,
+    all_probabilities,
+    error_in,
+    message,
+    results,
+    types_of,
+)
 
 Stroke = list[tuple[float, float]]
 H = 16
@@ -23,9 +31,9 @@ BEYOND: Stroke = [(210, -30), (212, 150)]
 
 
 def ink(*strokes: Stroke, **fields: object) -> str:
-    """A message with whole strokes, named by their number."""
-    spelt = [{"id": number, "points": stroke} for number, stroke in enumerate(strokes)]
-    return message("ink", strokes=spelt, height=HEIGHT, **fields)
+    """Return a message with whole strokes; their ids are their numbers."""
+    listed = [{"id": number, "points": stroke} for number, stroke in enumerate(strokes)]
+    return message("ink", strokes=listed, height=HEIGHT, **fields)
 
 
 def piece(name: int, points: Stroke, *, last: bool = True, **fields: object) -> str:
@@ -35,26 +43,26 @@ def piece(name: int, points: Stroke, *, last: bool = True, **fields: object) -> 
 
 
 def frame_of(*strokes: Stroke) -> Frame:
-    """That strokes fill as a line's should."""
+    """Return the frame in which strokes are as high as a line should be."""
     y = np.concatenate(strokes)[:, 1]
     height = (y.max() - y.min()) * H / (LINE_SHARE * H - PEN_WIDTH)
     return Frame(top=(y.max() + y.min() - height) / 2, height=height)
 
 
-def whole(runtime: Runtime, frame: Frame, *strokes: Stroke) -> list[ServerMessage]:
-    """What is said of strokes in a frame, drawn at once."""
+def read_at_once(runtime: Runtime, frame: Frame, *strokes: Stroke) -> list[ServerMessage]:
+    """Return the messages that answer the columns of strokes in a frame, drawn at once."""
     points, starts = flatten(strokes)
     columns = rasterise((points - (0, frame.top)) * (H / frame.height), starts, H)
-    return Lone(runtime).ask(columns.tobytes(), message("flush"))
+    return SessionClient(runtime).ask(columns.tobytes(), message("flush"))
 
 
-def rewound_in(said: list[ServerMessage]) -> Rewound:
-    (rewound,) = (each for each in said if isinstance(each, Rewound))
+def rewound_in(messages: list[ServerMessage]) -> Rewound:
+    (rewound,) = (each for each in messages if isinstance(each, Rewound))
     return rewound
 
 
-def text_of(said: list[ServerMessage]) -> str | None:
-    flushed = said[-1]
+def text_of(messages: list[ServerMessage]) -> str | None:
+    flushed = messages[-1]
     assert isinstance(flushed, Flushed)
     return flushed.text
 
@@ -65,32 +73,34 @@ def near(frame: Frame | None, expected: Frame) -> bool:
 
 
 def test_small_ink_is_read_again_in_a_frame_that_it_fills(line_net: Runtime) -> None:
-    lone, frame = Lone(line_net), frame_of(SMALL)
-    lone.ask(ink(SMALL))
-    said = lone.ask(FIT)
-    assert kinds(said)[0] == "rewound"
-    rewound = rewound_in(said)
+    client, frame = SessionClient(line_net), frame_of(SMALL)
+    client.ask(ink(SMALL))
+    messages = client.ask(FIT)
+    assert types_of(messages)[0] == "rewound"
+    rewound = rewound_in(messages)
     assert (rewound.id, rewound.epoch, rewound.column) == (None, 1, 0)
     assert near(rewound.frame, frame)
-    expected = whole(line_net, frame, SMALL)
-    np.testing.assert_allclose(curve(said), curve(expected), atol=1e-4)
-    assert text_of(lone.ask(message("flush"))) == text_of(expected)
+    expected = read_at_once(line_net, frame, SMALL)
+    np.testing.assert_allclose(all_probabilities(messages), all_probabilities(expected), atol=1e-4)
+    assert text_of(client.ask(message("flush"))) == text_of(expected)
 
 
-def test_what_is_written_later_lies_in_the_same_frame(line_net: Runtime) -> None:
-    lone, frame = Lone(line_net), frame_of(SMALL)
-    lone.ask(ink(SMALL), FIT, piece(7, LATER[:2], last=False), piece(7, LATER[2:]))
-    assert text_of(lone.ask(FIT, message("flush"))) == text_of(whole(line_net, frame, SMALL, LATER))
-    said = lone.ask(message("ink", undo=7))
-    assert near(rewound_in(said).frame, frame)
-    assert text_of(lone.ask(message("flush"))) == text_of(whole(line_net, frame, SMALL))
+def test_later_strokes_are_read_in_the_same_frame(line_net: Runtime) -> None:
+    client, frame = SessionClient(line_net), frame_of(SMALL)
+    client.ask(ink(SMALL), FIT, piece(7, LATER[:2], last=False), piece(7, LATER[2:]))
+    assert text_of(client.ask(FIT, message("flush"))) == text_of(
+        read_at_once(line_net, frame, SMALL, LATER)
+    )
+    messages = client.ask(message("ink", undo=7))
+    assert near(rewound_in(messages).frame, frame)
+    assert text_of(client.ask(message("flush"))) == text_of(read_at_once(line_net, frame, SMALL))
 
 
-def test_a_stroke_goes_on_from_where_it_stood(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(piece(1, SMALL, last=False), FIT, piece(1, LATER))
-    expected = whole(line_net, frame_of(SMALL), SMALL + LATER)
-    assert text_of(lone.ask(message("flush"))) == text_of(expected)
+def test_a_stroke_continues_after_a_fit(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(piece(1, SMALL, last=False), FIT, piece(1, LATER))
+    expected = read_at_once(line_net, frame_of(SMALL), SMALL + LATER)
+    assert text_of(client.ask(message("flush"))) == text_of(expected)
 
 
 @pytest.mark.parametrize(
@@ -103,84 +113,90 @@ def test_a_stroke_goes_on_from_where_it_stood(line_net: Runtime) -> None:
 def test_ink_that_goes_beyond_its_frame_is_read_in_another_one(
     line_net: Runtime, more: Stroke, frame: Frame
 ) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(SMALL), FIT)
-    said = lone.ask(piece(5, more, pause=True, fit=True))
-    assert near(rewound_in(said).frame, frame)
-    expected = whole(line_net, frame, SMALL, more)
-    assert [each.column for each in results(said)] == [each.column for each in results(expected)]
-    assert text_of(lone.ask(message("flush"))) == text_of(expected)
+    client = SessionClient(line_net)
+    client.ask(ink(SMALL), FIT)
+    messages = client.ask(piece(5, more, pause=True, fit=True))
+    assert near(rewound_in(messages).frame, frame)
+    expected = read_at_once(line_net, frame, SMALL, more)
+    assert [each.column for each in results(messages)] == [
+        each.column for each in results(expected)
+    ]
+    assert text_of(client.ask(message("flush"))) == text_of(expected)
 
 
-def test_the_first_message_may_ask_for_it(line_net: Runtime) -> None:
-    lone, frame = Lone(line_net), frame_of(SMALL)
-    said = lone.ask(ink(SMALL, fit=True), message("flush"))
-    assert near(rewound_in(said).frame, frame)
-    assert text_of(said) == text_of(whole(line_net, frame, SMALL))
+def test_the_first_message_may_ask_for_a_fit(line_net: Runtime) -> None:
+    client, frame = SessionClient(line_net), frame_of(SMALL)
+    messages = client.ask(ink(SMALL, fit=True), message("flush"))
+    assert near(rewound_in(messages).frame, frame)
+    assert text_of(messages) == text_of(read_at_once(line_net, frame, SMALL))
 
 
 def test_a_line_whose_ink_is_all_taken_back_is_empty_in_the_client_s_frame(
     line_net: Runtime,
 ) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(SMALL), FIT)
-    said = lone.ask(message("ink", undo=0, fit=True))
-    assert rewound_in(said).frame == Frame(top=0, height=HEIGHT)
-    said = lone.ask(piece(1, TALL), message("flush"))
-    assert text_of(said) == text_of(whole(line_net, Frame(top=0, height=HEIGHT), TALL))
+    client = SessionClient(line_net)
+    client.ask(ink(SMALL), FIT)
+    messages = client.ask(message("ink", undo=0, fit=True))
+    assert rewound_in(messages).frame == Frame(top=0, height=HEIGHT)
+    messages = client.ask(piece(1, TALL), message("flush"))
+    assert text_of(messages) == text_of(read_at_once(line_net, Frame(top=0, height=HEIGHT), TALL))
 
 
-def test_what_was_read_is_given_again_though_a_dot_came_last(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(SMALL, LATER, pause=True))
-    said = lone.ask(piece(5, [(22, 58)]), message("ink", fit=True))
-    newest = [each.column for each in results(said) if each.epoch == 2]
-    flushed = lone.ask(message("flush"))[-1]
+def test_a_fit_sends_the_results_of_all_columns_again_even_after_a_late_dot(
+    line_net: Runtime,
+) -> None:
+    client = SessionClient(line_net)
+    client.ask(ink(SMALL, LATER, pause=True))
+    messages = client.ask(piece(5, [(22, 58)]), message("ink", fit=True))
+    newest = [each.column for each in results(messages) if each.epoch == 2]
+    flushed = client.ask(message("flush"))[-1]
     assert isinstance(flushed, Flushed)
     assert newest == list(range(flushed.columns))
 
 
 def test_a_rewind_that_cuts_nothing_leaves_the_ink_to_be_fitted(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    n_columns = len(results(lone.ask(ink(SMALL, pause=True))))
-    lone.ask(message("rewind", column=n_columns))
-    assert near(rewound_in(lone.ask(FIT)).frame, frame_of(SMALL))
-    lone.ask(message("rewind", column=0))
-    assert near(rewound_in(lone.ask(piece(3, LATER, fit=True))).frame, frame_of(LATER))
+    client = SessionClient(line_net)
+    n_columns = len(results(client.ask(ink(SMALL, pause=True))))
+    client.ask(message("rewind", column=n_columns))
+    assert near(rewound_in(client.ask(FIT)).frame, frame_of(SMALL))
+    client.ask(message("rewind", column=0))
+    assert near(rewound_in(client.ask(piece(3, LATER, fit=True))).frame, frame_of(LATER))
 
 
 @pytest.mark.parametrize("limit", ["max_message_columns", "max_line_columns"])
-def test_what_would_be_too_long_is_taken_as_it_is(line_net: Runtime, limit: str) -> None:
-    lone = Lone(line_net, LIMITS.model_copy(update={limit: 25}))
-    said = lone.ask(ink(SMALL, pause=True, fit=True))
-    assert "error" not in kinds(said)
-    assert text_of(lone.ask(message("flush"))) == text_of(
-        whole(line_net, Frame(top=0, height=HEIGHT), SMALL)
+def test_ink_that_would_be_too_long_in_its_own_frame_is_not_fitted(
+    line_net: Runtime, limit: str
+) -> None:
+    client = SessionClient(line_net, LIMITS.model_copy(update={limit: 25}))
+    messages = client.ask(ink(SMALL, pause=True, fit=True))
+    assert "error" not in types_of(messages)
+    assert text_of(client.ask(message("flush"))) == text_of(
+        read_at_once(line_net, Frame(top=0, height=HEIGHT), SMALL)
     )
 
 
-def test_asking_for_what_does_not_fit_costs_what_it_takes(line_net: Runtime) -> None:
-    lone = Lone(
+def test_many_strokes_with_time_between_them_are_not_over_the_rate_limit(line_net: Runtime) -> None:
+    client = SessionClient(
         line_net, LIMITS.model_copy(update={"max_message_columns": 40, "max_control_per_s": 4})
     )
     strokes = [[(i / 2, 60.0), (i / 2, 62.0)] for i in range(50)] * 10
     for start in range(0, 500, 50):
-        lone.send(ink(*strokes[start : start + 50]), pace_s=60)
-    assert lone.close is None
+        client.send(ink(*strokes[start : start + 50]), interval_s=60)
+    assert client.close is None
 
 
 @pytest.mark.parametrize("height", [1e-306, 1e-50, 1e30, 1e40, 1e300])
 def test_units_may_be_of_any_size(line_net: Runtime, height: float) -> None:
     points = [(x / HEIGHT * height, y / HEIGHT * height) for x, y in SMALL]
-    sent = message("ink", strokes=[{"points": points}], height=height, pause=True, fit=True)
-    said = Lone(line_net).ask(sent, message("flush"))
-    frame = rewound_in(said).frame
+    frame_text = message("ink", strokes=[{"points": points}], height=height, pause=True, fit=True)
+    messages = SessionClient(line_net).ask(frame_text, message("flush"))
+    frame = rewound_in(messages).frame
     assert frame is not None
     expected = frame_of(SMALL)
     assert (frame.top / height, frame.height / height) == pytest.approx(
         (expected.top / HEIGHT, expected.height / HEIGHT), abs=1e-4
     )
-    assert text_of(said) == text_of(whole(line_net, expected, SMALL))
+    assert text_of(messages) == text_of(read_at_once(line_net, expected, SMALL))
 
 
 @pytest.mark.parametrize(
@@ -193,27 +209,29 @@ def test_units_may_be_of_any_size(line_net: Runtime, height: float) -> None:
         ([[(0, 0), (1e300, 1e300)]], 1e300),
     ],
 )
-def test_ink_that_cannot_be_drawn_is_refused_as_without_it(
+def test_ink_that_cannot_be_drawn_is_refused_with_and_without_fit(
     line_net: Runtime, strokes: list[Stroke], height: float
 ) -> None:
     plain = message("ink", strokes=[{"points": each} for each in strokes], height=height)
-    asked = plain[:-1] + ', "fit": true}'
-    assert Lone(line_net).ask(asked) == Lone(line_net).ask(plain)
+    with_fit = plain[:-1] + ', "fit": true}'
+    assert SessionClient(line_net).ask(with_fit) == SessionClient(line_net).ask(plain)
 
 
 def test_a_flushed_line_is_read_again_too(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(SMALL), message("flush"))
-    said = lone.ask(FIT, message("flush"))
-    assert text_of(said) == text_of(whole(line_net, frame_of(SMALL), SMALL))
+    client = SessionClient(line_net)
+    client.ask(ink(SMALL), message("flush"))
+    messages = client.ask(FIT, message("flush"))
+    assert text_of(messages) == text_of(read_at_once(line_net, frame_of(SMALL), SMALL))
 
 
 def test_a_new_line_lies_in_the_frame_that_the_client_names(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(ink(SMALL), FIT, message("reset"))
-    said = lone.ask(ink(TALL, SMALL), message("flush"))
-    assert text_of(said) == text_of(whole(line_net, Frame(top=0, height=HEIGHT), TALL, SMALL))
-    error = error_in(lone.ask(message("ink", height=9)))
+    client = SessionClient(line_net)
+    client.ask(ink(SMALL), FIT, message("reset"))
+    messages = client.ask(ink(TALL, SMALL), message("flush"))
+    assert text_of(messages) == text_of(
+        read_at_once(line_net, Frame(top=0, height=HEIGHT), TALL, SMALL)
+    )
+    error = error_in(client.ask(message("ink", height=9)))
     assert error.message == "height is 9, expected 160 as before in this line"
 
 
@@ -222,22 +240,24 @@ STROKES = st.lists(
 )
 
 
-@given(strokes=st.lists(STROKES, min_size=1, max_size=5), asked=st.sets(st.integers(0, 4)))
+@given(strokes=st.lists(STROKES, min_size=1, max_size=5), fitted=st.sets(st.integers(0, 4)))
 @example([[(0, 0), (35, 35)]], {0})  # as wide as high, to the last bit
 @example([[(0, -8), (0, 120)]], {0})  # as far beyond the rows as may be
 @pytest.mark.slow
-def test_the_frame_is_that_of_the_ink_whenever_it_was_asked_for(
-    line_net: Runtime, strokes: list[Stroke], asked: set[int]
+def test_the_fitted_frame_does_not_depend_on_when_a_fit_was_asked_for(
+    line_net: Runtime, strokes: list[Stroke], fitted: set[int]
 ) -> None:
-    limits = LIMITS.model_copy(update={"max_rewind_columns": 1000})  # all can be read anew
-    lone, expected = Lone(line_net, limits), Lone(line_net, limits)
+    limits = LIMITS.model_copy(
+        update={"max_rewind_columns": 1000}
+    )  # every column can be read again
+    client, at_once = SessionClient(line_net, limits), SessionClient(line_net, limits)
     for number, stroke in enumerate(strokes):
-        lone.ask(piece(number, stroke, fit=number in asked))
-    said = lone.ask(FIT, message("flush"))[-1]
-    whole = expected.ask(ink(*strokes, pause=True, fit=True), message("flush"))[-1]
-    assert isinstance(said, Flushed)
-    assert isinstance(whole, Flushed)
-    assert (said.columns, said.text) == (whole.columns, whole.text)
+        client.ask(piece(number, stroke, fit=number in fitted))
+    flushed = client.ask(FIT, message("flush"))[-1]
+    flushed_at_once = at_once.ask(ink(*strokes, pause=True, fit=True), message("flush"))[-1]
+    assert isinstance(flushed, Flushed)
+    assert isinstance(flushed_at_once, Flushed)
+    assert (flushed.columns, flushed.text) == (flushed_at_once.columns, flushed_at_once.text)
 
 
 @pytest.mark.parametrize(
@@ -252,34 +272,34 @@ def test_the_frame_is_that_of_the_ink_whenever_it_was_asked_for(
         pytest.param([[(20, 120), (50, 40), (80, 125), (200, 60)]], id="what nearly does"),
     ],
 )
-def test_ink_that_lies_well_or_says_nothing_of_its_frame_stays(
+def test_ink_that_fills_its_frame_or_is_too_small_to_judge_is_not_fitted(
     line_net: Runtime, strokes: list[Stroke]
 ) -> None:
-    lone, plain = Lone(line_net), Lone(line_net)
-    for each in (lone, plain):
+    client, plain = SessionClient(line_net), SessionClient(line_net)
+    for each in (client, plain):
         each.ask(ink(*strokes))
-    assert lone.ask(FIT) == plain.ask(message("ink", pause=True))
+    assert client.ask(FIT) == plain.ask(message("ink", pause=True))
 
 
-def test_a_classifier_s_character_may_be_narrow(net: Runtime) -> None:
-    lone = Lone(net)
-    rewound = rewound_in(lone.ask(ink([(80, 60), (78, 80), (79, 100)], fit=True)))
+def test_a_narrow_character_of_a_classifier_is_fitted(net: Runtime) -> None:
+    client = SessionClient(net)
+    rewound = rewound_in(client.ask(ink([(80, 60), (78, 80), (79, 100)], fit=True)))
     assert rewound.frame is not None
     assert rewound.frame.height < HEIGHT / 2
 
 
-def test_ink_that_a_rewind_has_cut_or_that_lies_too_far_back_stays(line_net: Runtime) -> None:
-    cut = Lone(line_net)
+def test_ink_that_a_rewind_has_cut_or_that_is_too_far_back_is_not_fitted(line_net: Runtime) -> None:
+    cut = SessionClient(line_net)
     cut.ask(ink(SMALL), message("rewind", column=5))
-    assert "rewound" not in kinds(cut.ask(FIT))
-    far = Lone(line_net, LIMITS.model_copy(update={"max_rewind_columns": 10}))
+    assert "rewound" not in types_of(cut.ask(FIT))
+    far = SessionClient(line_net, LIMITS.model_copy(update={"max_rewind_columns": 10}))
     far.ask(ink(SMALL, pause=True))
-    assert "rewound" not in kinds(far.ask(FIT))
+    assert "rewound" not in types_of(far.ask(FIT))
 
 
-@pytest.mark.parametrize("right", [300.0, 900.0])
-def test_a_line_that_would_be_too_long_stays(line_net: Runtime, right: float) -> None:
-    lone = Lone(line_net, LIMITS.model_copy(update={"max_message_columns": 200}))
-    wide = [(right * i / 40, 60.0 + 40 * (i % 2)) for i in range(41)]
-    lone.ask(ink(wide))
-    assert ("rewound" in kinds(lone.ask(FIT))) == (right < 600)
+@pytest.mark.parametrize("width", [300.0, 900.0])
+def test_a_line_that_would_be_too_long_is_not_fitted(line_net: Runtime, width: float) -> None:
+    client = SessionClient(line_net, LIMITS.model_copy(update={"max_message_columns": 200}))
+    wide = [(width * i / 40, 60.0 + 40 * (i % 2)) for i in range(41)]
+    client.ask(ink(wide))
+    assert ("rewound" in types_of(client.ask(FIT))) == (width < 600)

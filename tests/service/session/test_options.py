@@ -1,4 +1,4 @@
-"""What a client tells of its lines before they are written: a language, words, a pattern."""
+"""Hints among the options of a session: a language model, words, the text before, a pattern."""
 
 import re
 from typing import Any
@@ -16,14 +16,14 @@ from tests.helpers.single_session import (
     LINE_BLANK,
     LINE_INK,
     LITTLE,
-    Lone,
+    SessionClient,
     error_in,
-    kinds,
     line,
     message,
     only,
     read_by_decoder,
     results,
+    types_of,
     words_in,
 )
 
@@ -36,90 +36,90 @@ HINTED: list[tuple[dict[str, Any], Hints]] = [
 ]
 
 
-def texts(said: list[ServerMessage]) -> list[str | None]:
-    return [result.text for result in results(said)]
+def texts(messages: list[ServerMessage]) -> list[str | None]:
+    return [result.text for result in results(messages)]
 
 
-def test_the_first_message_names_the_languages(line_net: Runtime, net: Runtime) -> None:
-    for lone in (Lone(line_net), Lone(net)):
-        ready = only(lone.heard())
+def test_ready_names_the_language_models(line_net: Runtime, net: Runtime) -> None:
+    for client in (SessionClient(line_net), SessionClient(net)):
+        ready = only(client.new_messages())
         assert isinstance(ready, Ready)
         assert ready.languages == ()
 
 
-@pytest.mark.parametrize(("told", "hints"), HINTED)
+@pytest.mark.parametrize(("options", "hints"), HINTED)
 def test_a_line_is_read_with_the_options_set_before_it(
-    line_net: Runtime, told: dict[str, Any], hints: Hints
+    line_net: Runtime, options: dict[str, Any], hints: Hints
 ) -> None:
-    lone = Lone(line_net, languages=LANGUAGES)
-    configured = only(lone.ask(message("configure", id=3, **told)))
+    client = SessionClient(line_net, languages=LANGUAGES)
+    configured = only(client.ask(message("configure", id=3, **options)))
     assert isinstance(configured, Configured)
     assert configured.id == 3
-    assert configured.model_dump(mode="json").items() >= told.items()
-    said = lone.ask(line(150), message("flush"))
+    assert configured.model_dump(mode="json").items() >= options.items()
+    messages = client.ask(line(150), message("flush"))
     expected, final = read_by_decoder(line_net, line(150), hints)
-    assert texts(said) == expected
-    assert said[-1] == Flushed(id=None, epoch=0, columns=150, text=final)
-    assert " ".join(word.text for word in words_in(said)) == final.strip()
+    assert texts(messages) == expected
+    assert messages[-1] == Flushed(id=None, epoch=0, columns=150, text=final)
+    assert " ".join(word.text for word in words_in(messages)) == final.strip()
 
 
 @pytest.mark.parametrize("ends_by_itself", [True, False])
-@pytest.mark.parametrize(("told", "hints"), HINTED)
+@pytest.mark.parametrize(("options", "hints"), HINTED)
 def test_options_set_within_a_line_hold_from_the_next_line_on(
-    line_net: Runtime, told: dict[str, Any], hints: Hints, ends_by_itself: bool
+    line_net: Runtime, options: dict[str, Any], hints: Hints, ends_by_itself: bool
 ) -> None:
-    lone = Lone(line_net, languages=LANGUAGES)
+    client = SessionClient(line_net, languages=LANGUAGES)
     begun, going_on = line(40), line(60)[40 * 16 :] + LINE_INK + LINE_BLANK * 6
     if ends_by_itself:
-        lone.ask(message("configure", line_end_columns=6))
-    said = lone.ask(begun, message("configure", **told), going_on)
-    assert texts(said)[:67] == read_by_decoder(line_net, begun + going_on)[0]
+        client.ask(message("configure", line_end_columns=6))
+    messages = client.ask(begun, message("configure", **options), going_on)
+    assert texts(messages)[:67] == read_by_decoder(line_net, begun + going_on)[0]
     if ends_by_itself:
-        assert "flushed" in kinds(said)
+        assert "flushed" in types_of(messages)
     else:
-        lone.ask(message("reset"))
-    for seed in (1, 2):  # and all behind it
-        said = lone.ask(line(90, seed))
-        assert texts(said) == read_by_decoder(line_net, line(90, seed), hints)[0]
-        lone.ask(message("reset"))
+        client.ask(message("reset"))
+    for seed in (1, 2):  # and all lines after it
+        messages = client.ask(line(90, seed))
+        assert texts(messages) == read_by_decoder(line_net, line(90, seed), hints)[0]
+        client.ask(message("reset"))
 
 
-@pytest.mark.parametrize(("told", "hints"), HINTED)
-def test_null_and_nothing_take_it_back(
-    line_net: Runtime, told: dict[str, Any], hints: Hints
+@pytest.mark.parametrize(("options", "hints"), HINTED)
+def test_null_and_empty_values_remove_hints(
+    line_net: Runtime, options: dict[str, Any], hints: Hints
 ) -> None:
-    lone = Lone(line_net, languages=LANGUAGES)
-    lone.ask(message("configure", **told))
+    client = SessionClient(line_net, languages=LANGUAGES)
+    client.ask(message("configure", **options))
     nothing: dict[str, Any] = {"language_model": None, "words": [], "context": "", "pattern": None}
-    assert only(lone.ask(message("configure", **nothing))) == Configured(top_k=5)
-    assert texts(lone.ask(line(90))) == read_by_decoder(line_net, line(90))[0]
+    assert only(client.ask(message("configure", **nothing))) == Configured(top_k=5)
+    assert texts(client.ask(line(90))) == read_by_decoder(line_net, line(90))[0]
 
 
 @given(
-    column=st.integers(20, 120), piece=st.integers(1, 40), own=st.integers(0, len(HINTED) - 1)
+    column=st.integers(20, 120), piece=st.integers(1, 40), number=st.integers(0, len(HINTED) - 1)
 )  # fmt: skip
 @pytest.mark.slow
 def test_after_a_rewind_a_line_goes_on_as_if_nothing_else_had_come(
-    tiny_lines: Checkpoint, column: int, piece: int, own: int
+    tiny_lines: Checkpoint, column: int, piece: int, number: int
 ) -> None:
-    told, hints = HINTED[own]
+    options, hints = HINTED[number]
     net = Runtime(tiny_lines)
-    lone = Lone(net, languages=LANGUAGES)
-    lone.ask(message("configure", **told))
+    client = SessionClient(net, languages=LANGUAGES)
+    client.ask(message("configure", **options))
     columns = line(120)
-    step = piece * 16
-    lone.ask(*(columns[at : at + step] for at in range(0, len(columns), step)))
-    lone.ask(message("configure", language_model=None), message("rewind", column=column))
+    n_bytes = piece * 16
+    client.ask(*(columns[at : at + n_bytes] for at in range(0, len(columns), n_bytes)))
+    client.ask(message("configure", language_model=None), message("rewind", column=column))
     following = line(70, seed=5)
-    said = lone.ask(following, message("flush"))
+    messages = client.ask(following, message("flush"))
     expected, final = read_by_decoder(net, columns[: column * 16] + following, hints)
-    found = texts(said)
+    found = texts(messages)
     assert found == expected[column:]
-    assert said[-1].text == final  # type: ignore[union-attr]
+    assert messages[-1].text == final  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("options", "reason"),
     [
         ({"language_model": "latin"}, "language_model is 'latin', allowed: null, little"),
         ({"words": ["né"]}, "word 'né' cannot be read, allowed: one or more of .abc"),
@@ -136,49 +136,51 @@ def test_after_a_rewind_a_line_goes_on_as_if_nothing_else_had_come(
     ],
 )
 def test_invalid_options_are_refused_and_change_nothing(
-    line_net: Runtime, told: dict[str, Any], reason: str
+    line_net: Runtime, options: dict[str, Any], reason: str
 ) -> None:
-    lone = Lone(line_net, languages=LANGUAGES)
-    lone.ask(message("configure", words=["cab"], top_k=3))
-    error = error_in(lone.ask(message("configure", id="h", top_k=2, characters="ab", **told)))
+    client = SessionClient(line_net, languages=LANGUAGES)
+    client.ask(message("configure", words=["cab"], top_k=3))
+    error = error_in(client.ask(message("configure", id="h", top_k=2, characters="ab", **options)))
     assert (error.code, error.fatal, error.ref) == ("bad_value", False, "h")
     assert re.search(re.escape(reason), error.message)
-    assert only(lone.ask(message("configure"))) == Configured(top_k=3, words=("cab",))
+    assert only(client.ask(message("configure"))) == Configured(top_k=3, words=("cab",))
     hints = Hints(words=("cab",))
-    assert texts(lone.ask(line(60))) == read_by_decoder(line_net, line(60), hints)[0]
+    assert texts(client.ask(line(60))) == read_by_decoder(line_net, line(60), hints)[0]
 
 
 @pytest.mark.parametrize("pattern", ["[ab]+", "c+b", "bc+", "a|b c"])
 def test_a_pattern_that_no_text_of_the_characters_fulfils_is_refused(
     line_net: Runtime, pattern: str
 ) -> None:
-    lone = Lone(line_net)
+    client = SessionClient(line_net)
     for first, second in (("characters", "pattern"), ("pattern", "characters")):
-        told = {"characters": "c ", "pattern": pattern}
-        lone.ask(message("configure", **{first: told[first]}))
-        error = error_in(lone.ask(message("configure", **{second: told[second]})))
+        options = {"characters": "c ", "pattern": pattern}
+        client.ask(message("configure", **{first: options[first]}))
+        error = error_in(client.ask(message("configure", **{second: options[second]})))
         assert error.code == "bad_value"
         assert f"pattern {pattern!r} describes no text of the characters c " in error.message
-        lone.ask(message("configure", characters=None, pattern=None))
+        client.ask(message("configure", characters=None, pattern=None))
     either = f"{pattern}|c c"
-    done = only(lone.ask(message("configure", characters="c ", pattern=either)))
+    done = only(client.ask(message("configure", characters="c ", pattern=either)))
     assert done == Configured(top_k=5, characters="c ", pattern=either)
 
 
-@pytest.mark.parametrize("told", [{"words": ["7"]}, {"pattern": "7"}, {"language_model": "little"}])
-def test_a_classifier_takes_no_options_of_lines(net: Runtime, told: dict[str, Any]) -> None:
-    error = error_in(Lone(net).ask(message("configure", **told)))
+@pytest.mark.parametrize(
+    "options", [{"words": ["7"]}, {"pattern": "7"}, {"language_model": "little"}]
+)
+def test_a_classifier_takes_no_options_of_lines(net: Runtime, options: dict[str, Any]) -> None:
+    error = error_in(SessionClient(net).ask(message("configure", **options)))
     assert error.code == "bad_value"
 
 
-def test_patterns_cost_more_of_the_pace_than_other_messages(line_net: Runtime) -> None:
-    lone = Lone(line_net)
+def test_patterns_spend_more_of_the_rate_limit_than_other_messages(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
     n_taken = 0
-    while lone.close is None:
-        lone.send(message("configure", pattern="a" * (1 + n_taken)), pace_s=0.0)
+    while client.close is None:
+        client.send(message("configure", pattern="a" * (1 + n_taken)), interval_s=0.0)
         n_taken += 1
-    assert lone.close.reason == "too_many_messages"
-    patient = Lone(line_net)
+    assert client.close.reason == "too_many_messages"
+    patient = SessionClient(line_net)
     for _ in range(3 * n_taken):
-        patient.send(message("configure", words=["ab"]), pace_s=0.0)
+        patient.send(message("configure", words=["ab"]), interval_s=0.0)
     assert patient.close is None

@@ -16,7 +16,14 @@ from pydantic import BaseModel
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.runtime import Runtime
 from inkstream.service.session import SessionModel
-from tests.helpers.single_session import LANGUAGES, LINE_BLANK, LINE_INK, Lone, line, message
+from tests.helpers.single_session import (
+    LANGUAGES,
+    LINE_BLANK,
+    LINE_INK,
+    SessionClient,
+    line,
+    message,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +32,7 @@ HINTS = {"language_model": "little", "words": ["cab"], "pattern": "[abc. ]*", "c
 
 
 def ink(name: int, x: float, **fields: Any) -> str:
-    """A stroke across the rows, a few columns wide."""
+    """Return a message with a stroke across the rows, a few columns wide, and a short one."""
     points = [[x + step, 3.0 + 2 * step] for step in range(5)]
     strokes = [{"id": name, "points": points}, {"points": points[:2]}]
     return message("ink", height=16, strokes=strokes, **fields)
@@ -48,29 +55,29 @@ FRAMES: dict[str, str | bytes] = {
     "undo": message("ink", undo=1),
     "reset": message("reset"),
     "ping": message("ping", id=1),
-    "nonsense": "nonsense",
+    "no JSON": "nonsense",
     "half a column": b"x",
 }
 
 
-def in_the_middle(net: Runtime, names: list[str], n_runs: int) -> Lone:
-    """A session that was sent these frames, after so many runs; columns may be in flight."""
-    lone = Lone(net, languages=LANGUAGES)
+def client_after(net: Runtime, names: list[str], n_runs: int) -> SessionClient:
+    """Return a client that has sent these frames; an odd `n_runs` leaves a run unfinished."""
+    client = SessionClient(net, languages=LANGUAGES)
     for name in names:
-        lone.send(FRAMES[name])
+        client.send(FRAMES[name])
         for _ in range(n_runs % 3):
-            lone.step(max_columns=7)
+            client.step(max_columns=7)
     if n_runs % 2:
-        lone.session.take(5)
-    return lone
+        client.session.take(5)
+    return client
 
 
-def answers(lone: Lone, names: list[str]) -> list[str]:
-    """All that is sent to further frames."""
+def answers(client: SessionClient, names: list[str]) -> list[str]:
+    """Return all messages that answer further frames."""
     for name in names:
-        lone.send(FRAMES[name])
-        lone.drain()
-    return [repr(each) for each in lone.heard()] + [repr(lone.close)]
+        client.send(FRAMES[name])
+        client.drain()
+    return [repr(each) for each in client.new_messages()] + [repr(client.close)]
 
 
 conversations = st.lists(st.sampled_from(sorted(FRAMES)), max_size=9)
@@ -78,19 +85,19 @@ conversations = st.lists(st.sampled_from(sorted(FRAMES)), max_size=9)
 
 @settings(max_examples=50)
 @given(before=conversations, after=conversations, n_runs=st.integers(0, 5))
-def test_a_copy_in_the_middle_of_any_conversation_goes_on_as_the_original(
+def test_a_copied_session_behaves_like_the_original(
     line_net: Runtime, before: list[str], after: list[str], n_runs: int
 ) -> None:
-    lone = in_the_middle(line_net, before, n_runs - n_runs % 2)
-    twin = copy.copy(lone)
-    twin.session, twin.said = copy.deepcopy(lone.session), list(lone.said)
-    assert twin.session.model is lone.session.model
-    known = data_of(lone.session)
-    assert data_of(twin.session) == known
-    said = answers(twin, after)
-    assert data_of(lone.session) == known, "the copy changed the original"
-    assert answers(lone, after) == said
-    assert data_of(twin.session) == data_of(lone.session)
+    client = client_after(line_net, before, n_runs - n_runs % 2)
+    copied = copy.copy(client)
+    copied.session, copied.received = copy.deepcopy(client.session), list(client.received)
+    assert copied.session.model is client.session.model
+    unchanged = data_of(client.session)
+    assert data_of(copied.session) == unchanged
+    expected = answers(copied, after)
+    assert data_of(client.session) == unchanged, "the copy changed the original"
+    assert answers(client, after) == expected
+    assert data_of(copied.session) == data_of(client.session)
 
 
 @settings(max_examples=50)
@@ -98,53 +105,53 @@ def test_a_copy_in_the_middle_of_any_conversation_goes_on_as_the_original(
 def test_the_state_holds_numbers_texts_arrays_and_no_function(
     line_net: Runtime, before: list[str], n_runs: int
 ) -> None:
-    session = in_the_middle(line_net, before, n_runs).session
+    session = client_after(line_net, before, n_runs).session
     data_of(session)
     json.dumps(session.line.decoder.to_dict())
 
 
 def test_a_classifiers_session_is_plain_data_too(net: Runtime) -> None:
-    lone = Lone(net)
-    lone.ask(bytes([0, 9, 200, 255] * 7) * 40, message("configure", characters="123"))
-    twin = copy.deepcopy(lone.session)
-    assert data_of(twin) == data_of(lone.session)
+    client = SessionClient(net)
+    client.ask(bytes([0, 9, 200, 255] * 7) * 40, message("configure", characters="123"))
+    copied = copy.deepcopy(client.session)
+    assert data_of(copied) == data_of(client.session)
 
 
 def test_a_function_in_the_state_is_found(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.session.newest_shown = lambda: None  # type: ignore[assignment]
+    client = SessionClient(line_net)
+    client.session.newest_shown = lambda: None  # type: ignore[assignment]
     with pytest.raises(AssertionError, match="newest_shown"):
-        data_of(lone.session)
+        data_of(client.session)
 
 
-def data_of(thing: Any, path: str = "session") -> Any:
-    """All that an object holds, as values that can be compared; fails for what is no plain data.
+def data_of(value: Any, path: str = "session") -> Any:
+    """Return all that an object holds as comparable values; fail if it is no plain data.
 
-    A decoder is what its `to_dict` says: the guide that it follows is made of the options.
+    Of a decoder compare its `to_dict`: its language model and lexicon follow from the options.
     """
-    if isinstance(thing, np.ndarray):
-        return thing.dtype.str, thing.shape, thing.tobytes()
-    if isinstance(thing, PLAIN):
-        return thing
-    if isinstance(thing, SessionModel):
-        return id(thing)
-    if isinstance(thing, GreedyDecoder):
-        return data_of(thing.to_dict() | {"allowed": thing.allowed}, path)
-    if isinstance(thing, list | tuple | deque):
-        return [data_of(each, f"{path}[{i}]") for i, each in enumerate(thing)]
-    if isinstance(thing, Mapping):
-        return [(key, data_of(value, f"{path}[{key!r}]")) for key, value in thing.items()]
-    if isinstance(thing, BaseModel):
-        return type(thing).__name__, thing.model_dump_json()
-    assert type(thing).__module__.startswith("inkstream."), f"{path} is {thing!r}, no plain data"
-    values = {name: data_of(value, f"{path}.{name}") for name, value in fields_of(thing)}
-    return type(thing).__name__, values
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, SessionModel):
+        return id(value)
+    if isinstance(value, GreedyDecoder):
+        return data_of(value.to_dict() | {"allowed": value.allowed}, path)
+    if isinstance(value, list | tuple | deque):
+        return [data_of(each, f"{path}[{i}]") for i, each in enumerate(value)]
+    if isinstance(value, Mapping):
+        return [(key, data_of(item, f"{path}[{key!r}]")) for key, item in value.items()]
+    if isinstance(value, BaseModel):
+        return type(value).__name__, value.model_dump_json()
+    assert type(value).__module__.startswith("inkstream."), f"{path} is {value!r}, no plain data"
+    fields = {name: data_of(field, f"{path}.{name}") for name, field in fields_of(value)}
+    return type(value).__name__, fields
 
 
-def fields_of(thing: Any) -> Iterator[tuple[str, Any]]:
-    """The attributes of an object, in its dictionary or in slots."""
-    yield from vars(thing).items() if hasattr(thing, "__dict__") else ()
-    for kind in type(thing).__mro__:
+def fields_of(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes of an object, from its dictionary and its slots."""
+    yield from vars(value).items() if hasattr(value, "__dict__") else ()
+    for kind in type(value).__mro__:
         for name in getattr(kind, "__slots__", ()):
-            if hasattr(thing, name):
-                yield name, getattr(thing, name)
+            if hasattr(value, name):
+                yield name, getattr(value, name)

@@ -1,4 +1,4 @@
-"""What is kept for rewinds: enough for every column within reach, and no more."""
+"""The column log keeps enough for a rewind to every column within reach, and no more."""
 
 import sys
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ def read(log: ColumnLog, n_columns: int, first: int = 0) -> None:
 
 
 def pixels(start: int, end: int) -> bytes:
-    """The columns that `read` adds."""
+    """Return the columns that `read` adds."""
     return b"".join(bytes([column % 256, column // 256]) for column in range(start, end))
 
 
@@ -77,7 +77,7 @@ def test_a_new_line_begins_with_nothing() -> None:
     assert (snapshot.column, snapshot.state, list(pieces)) == (0, None, [pixels(0, 3)])
 
 
-def test_what_happened_between_columns_is_gone_through_again_in_its_place() -> None:
+def test_a_replay_repeats_changes_between_columns_in_order() -> None:
     log = begun(100)
     narrow, wide = AllowLabels(np.zeros(2, np.float32)), AllowLabels(None)
     read(log, 40)
@@ -103,7 +103,7 @@ def test_what_happened_between_columns_is_gone_through_again_in_its_place() -> N
     assert list(log.rewind(39)[1]) == [pixels(32, 39)]
 
 
-def test_what_happened_at_a_snapshot_comes_after_it() -> None:
+def test_changes_at_the_column_of_a_snapshot_are_replayed_after_it() -> None:
     log = begun(100)
     log.mark(0, BlankColumns(4))
     read(log, 64)
@@ -114,7 +114,7 @@ def test_what_happened_at_a_snapshot_comes_after_it() -> None:
     assert (snapshot.column, list(pieces)) == (0, [BlankColumns(4)])
 
 
-def test_of_changes_in_a_row_the_last_is_kept() -> None:
+def test_of_consecutive_changes_the_last_is_kept() -> None:
     log = begun(100)
     for _ in range(1000):
         last = AllowLabels(np.zeros(2, np.float32))

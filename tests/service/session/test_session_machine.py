@@ -1,7 +1,7 @@
-"""Any mixture of messages, in any pieces and with any delay, is answered as a lone line is."""
+"""A classifier answers any mixture of messages as if each line were read without interruption."""
 
 import json
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from tests.helpers.session_machine import (
     Oracle,
     Pixels,
     SessionMachine,
-    open_still,
+    is_open,
     run,
 )
 from tests.helpers.single_session import LIMITS
@@ -32,13 +32,13 @@ Probabilities = NDArray[np.float64]  # [K], 0 where a label may not be answered
 
 
 class DigitOracle(Oracle):
-    """What is due of a classifier; `belief` in a message is what the net believes at that point."""
+    """The oracle of a classifier; `net_probabilities` of a message are those at its column."""
 
     def __init__(self, net: Runtime, limits: Limits) -> None:
         super().__init__(net, limits, Configured())
         self._line: list[Pixels] = []
         self._allowed: list[str | None] = []  # at each of its columns
-        self._belief: Probabilities | None = None
+        self._probabilities: Probabilities | None = None
 
     @property
     def pixels(self) -> list[Pixels]:
@@ -46,24 +46,24 @@ class DigitOracle(Oracle):
 
     @property
     def _answer(self) -> Message:
-        return {"belief": self._belief}
+        return {"net_probabilities": self._probabilities}
 
-    def check(self, heard: Message, due: Message) -> None:
-        """Labels are compared by their probability, so that near ties may fall either way."""
-        due = dict(due)
-        belief: Probabilities | None = due.pop("belief", None)
-        probabilities, label = heard.pop("probabilities", None), heard.pop("label", None)
-        assert heard.items() >= due.items(), (heard, due)
+    def check(self, message: Message, expected: Message) -> None:
+        """Check a message; of labels that are almost equally probable, accept any."""
+        fields = dict(expected)
+        net_probabilities: Probabilities | None = fields.pop("net_probabilities", None)
+        probabilities, label = message.pop("probabilities", None), message.pop("label", None)
+        assert message.items() >= fields.items(), (message, fields)
         if label is not None:
-            assert belief is not None
-            assert belief[int(label)] >= belief.max() - TOLERANCE
-        elif heard["type"] in ("flushed", "rewound", "done"):
-            assert belief is None
+            assert net_probabilities is not None
+            assert net_probabilities[int(label)] >= net_probabilities.max() - TOLERANCE
+        elif message["type"] in ("flushed", "rewound", "done"):
+            assert net_probabilities is None
         if probabilities is not None:
-            assert belief is not None
+            assert net_probabilities is not None
             for each, probability in probabilities.items():
-                assert abs(belief[int(each)] - probability) < TOLERANCE, heard["column"]
-            left_out = [belief[k] for k in range(len(belief)) if str(k) not in probabilities]
+                assert abs(net_probabilities[int(each)] - probability) < TOLERANCE
+            left_out = [p for k, p in enumerate(net_probabilities) if str(k) not in probabilities]
             assert max(left_out, default=0.0) <= min(probabilities.values()) + TOLERANCE
 
     def _write(self, column: Pixels) -> None:
@@ -72,32 +72,43 @@ class DigitOracle(Oracle):
 
     def _forget(self, column: int) -> None:
         del self._line[column:], self._allowed[column:]
-        self._belief = self._run()[-1] if column else None
+        self._probabilities = self._run()[-1] if column else None
 
     def _results(self, first: int, message_ends: bool) -> None:
         if first == self.n_columns:
             return
-        beliefs = self._run()
-        self._belief = beliefs[-1]
+        probabilities = self._run()
+        self._probabilities = probabilities[-1]
         for column in range(first, self.n_columns):
             last = message_ends and column == self.n_columns - 1
             if self._settings.every == "column" or last:
-                self._say("result", column=column, belief=beliefs[column])
+                self._expect("result", column=column, net_probabilities=probabilities[column])
 
     def _run(self) -> Probabilities:
-        """What the net believes after each column of the line, from its start: [n, K]."""
+        """Return the probabilities after each column of the line, run from its start: [n, K]."""
         pixels = np.array(self._line)[:, None]
         scores = self._net.run(pixels, self._net.initial_state(1))[0][:, 0]
-        beliefs = np.exp(scores.astype(np.float64))
+        probabilities = np.exp(scores.astype(np.float64))
         for number, allowed in enumerate(self._allowed):
             if allowed is not None:
-                beliefs[number, [str(k) not in allowed for k in range(beliefs.shape[1])]] = 0
-        beliefs /= beliefs.sum(1, keepdims=True)
-        return beliefs
+                probabilities[
+                    number, [str(k) not in allowed for k in range(probabilities.shape[1])]
+                ] = 0
+        probabilities /= probabilities.sum(1, keepdims=True)
+        return probabilities
 
 
 class DigitMachine(SessionMachine):
-    """Columns spelt or in bytes, nonsense among them, and limits that may be reached."""
+    """Columns as JSON or bytes, malformed messages, and limits that may be reached."""
+
+    changes: ClassVar = {
+        "every": st.sampled_from(["column", "message"]),
+        "top_k": st.one_of(st.none(), st.integers(1, 10)),
+        "polarity": st.sampled_from(["ink-high", "ink-low"]),
+        "characters": st.sampled_from([None, "7", "0123", "9876543210"]),
+        "line_end_columns": st.sampled_from([0, 1, 4, 12]),
+    }
+    controls: ClassVar = ["flush", "reset", "ping"]
 
     @initialize(
         line=st.sampled_from([10_000, 10_000, 200]),
@@ -111,48 +122,27 @@ class DigitMachine(SessionMachine):
         )
         self.begin(DigitOracle(self.net, limits), limits, ends)
 
-    @precondition(open_still)
+    @precondition(is_open)
     @rule(
         first=st.integers(0, 63),
         n_ink=st.one_of(st.just(1), st.integers(0, 70)),
         n_blank=st.integers(0, 9),
-        spelt=st.booleans(),
+        as_json=st.booleans(),
     )
-    def send_columns(self, first: int, n_ink: int, n_blank: int, spelt: bool) -> None:
-        pixels = self.drawn(first, n_ink, n_blank)
-        if spelt:
-            self.lone.send(json.dumps({"type": "columns", "columns": pixels.tolist()}))
+    def send_columns(self, first: int, n_ink: int, n_blank: int, as_json: bool) -> None:
+        pixels = self.ink_and_blank(first, n_ink, n_blank)
+        if as_json:
+            self.client.send(json.dumps({"type": "columns", "columns": pixels.tolist()}))
         else:
-            self.lone.send(pixels.tobytes())
+            self.client.send(pixels.tobytes())
         self.oracle.columns(pixels)
 
-    @precondition(open_still)
-    @rule(
-        changes=st.fixed_dictionaries(
-            {},
-            optional={
-                "every": st.sampled_from(["column", "message"]),
-                "top_k": st.one_of(st.none(), st.integers(1, 10)),
-                "polarity": st.sampled_from(["ink-high", "ink-low"]),
-                "characters": st.sampled_from([None, "7", "0123", "9876543210"]),
-                "line_end_columns": st.sampled_from([0, 1, 4, 12]),
-            },
-        )
-    )
-    def configure(self, changes: dict[str, Any]) -> None:
-        self.oracle.configure(self.send("configure", **changes), changes)
-
-    @precondition(open_still)
-    @rule(kind=st.sampled_from(["flush", "reset", "ping"]))
-    def ask(self, kind: str) -> None:
-        getattr(self.oracle, kind)(self.send(kind))
-
-    @precondition(open_still)
+    @precondition(is_open)
     @rule(frame=st.sampled_from(BAD))
-    def send_nonsense(self, frame: str | bytes) -> None:
-        self.lone.send(frame)
+    def send_malformed(self, frame: str | bytes) -> None:
+        self.client.send(frame)
         self.oracle.bad(None, None)
 
 
-def test_any_mixture_is_answered_as_a_lone_line_would_be(tiny: Checkpoint) -> None:
+def test_any_mixture_of_messages_to_a_classifier_is_answered_as_expected(tiny: Checkpoint) -> None:
     run(DigitMachine, Runtime(tiny), max_examples=100, n_steps=60)

@@ -8,7 +8,7 @@ import pytest
 from inkstream.model.runtime import Runtime
 from inkstream.service.session import Session
 from inkstream.service.session.states import TRANSITIONS, IllegalTransitionError, State, Transition
-from tests.helpers.single_session import LINE_INK, Lone, message, only, stepped
+from tests.helpers.single_session import LINE_INK, SessionClient, message, only, step_alone
 
 # States: every cell of the table
 
@@ -33,7 +33,7 @@ CALLS: dict[Transition, Callable[[Session, Runtime], object]] = {
     Transition.OPEN: lambda session, net: session.open(),
     Transition.RECEIVE: lambda session, net: session.receive(LINE_INK, 0.0),
     Transition.TAKE: lambda session, net: session.take(1),
-    Transition.STEP: lambda session, net: stepped(
+    Transition.STEP: lambda session, net: step_alone(
         session, np.zeros((1, 7), np.float32), net.initial_state(1)[0]
     ),
     Transition.NOTIFY: lambda session, net: session.goaway(1.0),
@@ -42,30 +42,30 @@ CALLS: dict[Transition, Callable[[Session, Runtime], object]] = {
 
 
 def in_state(state: State, net: Runtime) -> Session:
-    """A session that was led into `state`; columns wait wherever they can."""
-    lone = Lone(net)
-    session = lone.session
+    """Return a session in `state`, with waiting columns where the state allows them."""
+    client = SessionClient(net)
+    session = client.session
     match state:
         case State.NEW:
-            return Session("new", lone.model)
+            return Session("new", client.model)
         case State.OPEN:
-            lone.send(LINE_INK)
+            client.send(LINE_INK)
         case State.RUNNING:
-            lone.send(LINE_INK * 2)
+            client.send(LINE_INK * 2)
             session.take(1)
         case State.REPLAY_DUE:
-            lone.ask(LINE_INK * 9)
-            lone.send(message("rewind", column=7))
+            client.ask(LINE_INK * 9)
+            client.send(message("rewind", column=7))
         case State.REPLAYING:
-            lone.ask(LINE_INK * 9)
-            lone.send(message("rewind", column=7))
+            client.ask(LINE_INK * 9)
+            client.send(message("rewind", column=7))
             session.take(1)
         case State.FLUSH_DUE:
-            lone.ask(LINE_INK * 2)
-            lone.send(message("flush"))
+            client.ask(LINE_INK * 2)
+            client.send(message("flush"))
         case State.FLUSHING:
-            lone.ask(LINE_INK * 2)
-            lone.send(message("flush"))
+            client.ask(LINE_INK * 2)
+            client.send(message("flush"))
             session.take(1)
         case State.CLOSED:
             session.idle()
@@ -79,7 +79,7 @@ def test_the_table_names_every_state_and_event() -> None:
 
 
 @pytest.mark.parametrize(("state", "event", "then"), CELLS)
-def test_every_cell_of_the_table(state: State, event: Transition, then: State | None) -> None:
+def test_every_cell_of_the_table_holds(state: State, event: Transition, then: State | None) -> None:
     if then is None:
         with pytest.raises(
             IllegalTransitionError, match=f"{event.name} in state {state.name}, allowed"
@@ -90,7 +90,7 @@ def test_every_cell_of_the_table(state: State, event: Transition, then: State | 
 
 
 @pytest.mark.parametrize(("state", "event", "then"), [cell for cell in CELLS if cell[1] in CALLS])
-def test_every_call_in_every_state(
+def test_every_call_in_every_state_follows_the_table(
     line_net: Runtime, state: State, event: Transition, then: State | None
 ) -> None:
     session = in_state(state, line_net)
@@ -104,12 +104,12 @@ def test_every_call_in_every_state(
         assert session.state is then
 
 
-def test_a_replay_in_two_pieces_comes_back_between_them(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.ask(LINE_INK * 9)
-    lone.send(message("rewind", column=7))
-    states = [lone.session.state]
-    while lone.step(max_columns=4):
-        states.append(lone.session.state)
+def test_a_replay_in_two_runs_waits_between_them(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(LINE_INK * 9)
+    client.send(message("rewind", column=7))
+    states = [client.session.state]
+    while client.step(max_columns=4):
+        states.append(client.session.state)
     assert states == [State.REPLAY_DUE, State.REPLAY_DUE, State.OPEN]
-    assert only(lone.heard()).type == "rewound"
+    assert only(client.new_messages()).type == "rewound"

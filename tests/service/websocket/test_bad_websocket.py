@@ -20,7 +20,7 @@ from inkstream.model.runtime import Runtime
 from tests.helpers import builders
 from tests.helpers.raw_websocket import RawClient, frame
 from tests.helpers.running_server import Running, server
-from tests.helpers.single_session import INK, alone, message
+from tests.helpers.single_session import INK, message, uninterrupted
 
 PROTOCOL = Subprotocol("inkstream.v1")
 N_HEALTHY = 24  # columns of the healthy session
@@ -45,7 +45,7 @@ async def beside_a_healthy_session(running: Running, tiny: Checkpoint) -> AsyncI
             await healthy.send(column.tobytes())
             results.append(json.loads(await healthy.recv()))
     got = np.array([list(result["probabilities"].values()) for result in results])
-    assert np.abs(got - alone(Runtime(tiny), columns.tobytes())).max() < 1e-5
+    assert np.abs(got - uninterrupted(Runtime(tiny), columns.tobytes())).max() < 1e-5
 
 
 @asynccontextmanager
@@ -159,7 +159,7 @@ async def test_a_message_that_cannot_be_used_gets_an_error_and_the_stream_goes_o
     assert (error["fatal"], error["index"]) == (False, 1)
     assert result["column"] == 1  # nothing of the bad message was taken
     got = list(result["probabilities"].values())
-    assert np.abs(got - alone(Runtime(tiny), INK * 2)[1]).max() < 1e-5
+    assert np.abs(got - uninterrupted(Runtime(tiny), INK * 2)[1]).max() < 1e-5
 
 
 async def test_too_many_bad_messages_close_the_stream(place: Running, tiny: Checkpoint) -> None:

@@ -19,7 +19,15 @@ from tests.helpers import builders
 from tests.helpers.engine_sessions import DEADLINE_S, Net
 from tests.helpers.raw_websocket import CLOSE, TEXT, RawClient, frame
 from tests.helpers.running_server import Running, server
-from tests.helpers.single_session import LIMITS, Lone, error_in, kinds, line, message, only
+from tests.helpers.single_session import (
+    LIMITS,
+    SessionClient,
+    error_in,
+    line,
+    message,
+    only,
+    types_of,
+)
 
 LINES = "?model=tiny_lines"
 HEALTHY = builders.columns(60, 5, 16)
@@ -39,38 +47,38 @@ def wire(text: str) -> bytes:
 
 
 def test_ink_that_takes_long_to_draw_counts_as_many_messages(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    lone.send(*[ink(TALL)] * 3, pace_s=0.0)
-    assert lone.close is None
-    lone.send(ink(TALL), pace_s=0.0)
-    assert lone.close == Close(4429, "too_many_messages")
+    client = SessionClient(line_net)
+    client.send(*[ink(TALL)] * 3, interval_s=0.0)
+    assert client.close is None
+    client.send(ink(TALL), interval_s=0.0)
+    assert client.close == Close(4429, "too_many_messages")
 
 
 def test_ink_of_ordinary_writing_counts_as_one_message(line_net: Runtime) -> None:
-    lone = Lone(line_net)
+    client = SessionClient(line_net)
     strokes = [[[3 * i + j / 20, 8 + j % 7] for j in range(60)] for i in range(50)]
-    lone.send(*[ink(points) for points in strokes], pace_s=0.0)
-    assert lone.close is None
+    client.send(*[ink(points) for points in strokes], interval_s=0.0)
+    assert client.close is None
 
 
 def test_a_ping_after_ink_is_free(line_net: Runtime) -> None:
-    lone = Lone(line_net)
+    client = SessionClient(line_net)
     written = [ink([[3, 8]]), message("ping")]
-    lone.send(*written * 25, pace_s=0.0)
-    lone.send(*written * 20, pace_s=0.055)  # of ink alone 9 a second
-    assert lone.close is None
-    lone.send(*[message("ping")] * 60, pace_s=0.0)
-    assert lone.close == Close(4429, "too_many_messages")
+    client.send(*written * 25, interval_s=0.0)
+    client.send(*written * 20, interval_s=0.055)  # of ink alone 9 a second
+    assert client.close is None
+    client.send(*[message("ping")] * 60, interval_s=0.0)
+    assert client.close == Close(4429, "too_many_messages")
 
 
 def test_the_largest_ink_message_is_allowed_at_the_rate_limit(line_net: Runtime) -> None:
-    lone = Lone(line_net, LIMITS.model_copy(update={"max_control_per_s": 1}))
-    lone.send(*[ink(TALL)] * 3, pace_s=5.0)
-    assert lone.close is None
+    client = SessionClient(line_net, LIMITS.model_copy(update={"max_control_per_s": 1}))
+    client.send(*[ink(TALL)] * 3, interval_s=5.0)
+    assert client.close is None
 
 
 def test_strokes_without_points_are_counted_too(line_net: Runtime) -> None:
-    error = error_in(Lone(line_net).ask(ink(*[[]] * 1001)))
+    error = error_in(SessionClient(line_net).ask(ink(*[[]] * 1001)))
     assert error.message == "1001 points in one message, allowed: up to 1000"
 
 
@@ -85,25 +93,25 @@ def test_strokes_without_points_are_counted_too(line_net: Runtime) -> None:
 def test_long_options_count_as_waiting_until_they_are_applied(
     line_net: Runtime, told: dict[str, Any], weight: int
 ) -> None:
-    lone = Lone(line_net)
-    lone.send(line(20), message("configure", **told))
-    assert lone.session.waiting_columns == 20 + weight
-    lone.drain()
-    assert lone.session.waiting_columns == 0
+    client = SessionClient(line_net)
+    client.send(line(20), message("configure", **told))
+    assert client.session.waiting_columns == 20 + weight
+    client.drain()
+    assert client.session.waiting_columns == 0
 
 
 def test_repeated_characters_are_kept_and_echoed_once(line_net: Runtime) -> None:
-    answer = only(Lone(line_net).ask(message("configure", characters="ba" * 10_000)))
+    answer = only(SessionClient(line_net).ask(message("configure", characters="ba" * 10_000)))
     assert isinstance(answer, Configured)
     assert answer.characters == "ba"
 
 
 def test_resets_of_empty_lines_leave_nothing_behind(line_net: Runtime) -> None:
-    lone = Lone(line_net)
-    effects = lone.session.receive(message("reset"), 0.0)
-    lone.ask(line(20))
-    effects += lone.session.receive(message("reset"), 0.0)
-    effects += lone.session.receive(message("reset"), 0.0)
+    client = SessionClient(line_net)
+    effects = client.session.receive(message("reset"), 0.0)
+    client.ask(line(20))
+    effects += client.session.receive(message("reset"), 0.0)
+    effects += client.session.receive(message("reset"), 0.0)
     assert len([each for each in effects if isinstance(each, Restore)]) == 1
 
 
@@ -191,13 +199,13 @@ def test_a_client_that_sends_all_and_then_reads_gets_every_answer_in_order(
             moves += [message("reset")]
             column = 0
     moves += [message("end"), message("flush"), b"too late"]
-    due = Lone(line_net).ask(*moves)
+    due = SessionClient(line_net).ask(*moves)
     with RawClient(place.port, LINES, receive_buffer_bytes=4096) as client:
         client.read()
         client.send(b"".join(wire(m) if isinstance(m, str) else frame(m) for m in moves))
         said = all_of(client)
     assert [each["type"] for each in said if each["type"] != "result"] == [
-        kind for kind in kinds(due) if kind != "result"
+        kind for kind in types_of(due) if kind != "result"
     ]
     texts = [each["text"] for each in said if each["type"] in ("rewound", "flushed", "done")]
     assert texts == [each.text for each in due if isinstance(each, Rewound | Flushed | Done)]

@@ -18,8 +18,8 @@ from inkstream.model.recognizer import Recognizer, load
 from inkstream.service.client import connect
 from inkstream.service.websocket.stream import MERGE_FROM
 from tests.helpers import builders
-from tests.helpers.asgi_websocket import Wire, serving
-from tests.helpers.engine_sessions import Tally
+from tests.helpers.asgi_websocket import AsgiClient, serving
+from tests.helpers.engine_sessions import RecordingObserver
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import message
 
@@ -130,9 +130,9 @@ async def test_no_strokes_one_point_and_many_points_are_all_answered(place: Runn
         await stream.send(ink([[50, 80]]))
         await stream.send(ink([[60 + i / 10, 80 + i % 60] for i in range(8000)]))
         await stream.send(message("end"))
-        said = await heard(stream, "done")
-    assert not [each for each in said if each["type"] == "error"]
-    assert said[-1]["columns"] == 87
+        messages = await heard(stream, "done")
+    assert not [each for each in messages if each["type"] == "error"]
+    assert messages[-1]["columns"] == 87
 
 
 async def test_interleaved_sessions_of_both_models_get_the_answers_of_lone_sessions(
@@ -168,27 +168,27 @@ async def test_results_for_a_slow_reader_are_merged_but_events_are_not(
 ) -> None:
     n_columns = 3 * MERGE_FROM
     columns = builders.columns(n_columns, 3, 16)
-    tally = Tally()
-    async with serving(tiny_lines, tally) as (service, _):
-        wire = Wire(service)
-        await wire.hear(0)
-        wire.may_send.clear()
-        wire.put(columns.tobytes(), message("flush", id="f"))
-        await tally.until(n_columns)
-        wire.may_send.set()
-        await wire.until(lambda wire: wire.said[-1]["type"] == "flushed")
-        wire.vanish()
-        await wire.ended()
-    said = wire.said[1:]
+    observer = RecordingObserver()
+    async with serving(tiny_lines, observer) as (service, _):
+        client = AsgiClient(service)
+        await client.wait_for(0)
+        client.may_send.clear()
+        client.send(columns.tobytes(), message("flush", id="f"))
+        await observer.wait_until(n_columns)
+        client.may_send.set()
+        await client.wait_until(lambda client: client.received[-1]["type"] == "flushed")
+        client.vanish()
+        await client.wait_for_end()
+    messages = client.received[1:]
     expected = reader.read(columns)
-    results = [each for each in said if each["type"] == "result"]
-    letters = [each for each in said if each["type"] in ("letter", "punctuation")]
+    results = [each for each in messages if each["type"] == "result"]
+    letters = [each for each in messages if each["type"] in ("letter", "punctuation")]
     assert [(each["char"], each["end"]) for each in letters] == [
         (letter.char, letter.end) for letter in expected.letters
     ]
-    assert [each["text"] for each in said if each["type"] == "word"] == [
+    assert [each["text"] for each in messages if each["type"] == "word"] == [
         word.text for word in expected.words
     ]
     assert len(results) <= MERGE_FROM  # from there on each took the place of one before
     assert results[-1]["column"] == n_columns - 1
-    assert said[-1]["text"] == expected.text
+    assert messages[-1]["text"] == expected.text

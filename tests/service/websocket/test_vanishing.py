@@ -24,7 +24,7 @@ from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.http import client_of, wait_for_no_sessions
 from tests.helpers.raw_websocket import TEXT, RawClient, frame
 from tests.helpers.running_server import Running, server
-from tests.helpers.single_session import INK, alone, message
+from tests.helpers.single_session import INK, message, uninterrupted
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +103,7 @@ async def test_a_client_that_floods_and_never_reads_does_not_slow_others(
         n_columns = await sent
     place.wait_until_empty()
     got = np.array([list(result["probabilities"].values()) for result in results])
-    assert np.abs(got - alone(Runtime(tiny), columns.tobytes())).max() < 1e-5
+    assert np.abs(got - uninterrupted(Runtime(tiny), columns.tobytes())).max() < 1e-5
     assert n_columns > 10_000
     assert resident_bytes() - before < FLOOD_BYTES
 
