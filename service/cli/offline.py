@@ -10,10 +10,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, Literal, ParamSpec, TypeVar
@@ -47,24 +49,22 @@ DECIMALS: Final = 6  # of probabilities, as on the wire
 UNCERTAIN_BELOW: Final = 0.8  # a letter's confidence
 MOST_UNCERTAIN: Final = 3  # letters that are named
 LINE_START: Final = b'{"image": "'  # of every line of a file of results
-QUEUED: Final = 4  # files for each process that lie ready, so that none has to wait
+
+model_of = cache(load)  # each process loads a model when the first file needs it
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How files are read. A model is loaded when the first file needs it."""
+    """How files are read."""
 
     model: str | None  # name or path of the model for all files; None takes what suits each
     arguments: Mapping[str, Any]  # of `load`
     page: bool  # each image is a page
-    _loaded: dict[str, Recognizer] = field(default_factory=dict)
 
     def model_for(self, path: Path) -> Recognizer:
         """Return the model that reads a file; raise an `InkstreamError` if it cannot be loaded."""
         name = self.model or SHIPPED[kind_for(None if holds_ink(path) else path)]
-        if name not in self._loaded:
-            self._loaded[name] = load(name, **self.arguments)
-        return self._loaded[name]
+        return model_of(name, **self.arguments)
 
     def kind_for(self, path: Path) -> Kind:
         """Return the kind of the model that reads a file."""
@@ -122,7 +122,7 @@ def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = 
     if form == "csv":
         place = ["block", "line"] if reader.page else []
         found = "label" if kinds == {"classifier"} else "text"
-        click.echo(_row(["image", *place, found, "probability"]))
+        click.echo(_row("image", *place, found, "probability"))
     # A bar helps where the answers go elsewhere; in a terminal they are the progress.
     hidden = len(paths) < 2 or sys.stdout.isatty() or not sys.stderr.isatty()
     all_read = True
@@ -147,23 +147,18 @@ def _text(name: str, answer: Recognition | PageTranscription, kind: Kind, form: 
     """Return an answer in a form."""
     if form == "json":
         return json.dumps(fields_of(name, answer, kind), ensure_ascii=False)
-    if isinstance(answer, PageTranscription):
-        return _page_text(name, answer, form)
+    if isinstance(answer, Recognition):
+        if form == "csv":
+            return _row(name, answer.text, f"{answer.confidence:.{DECIMALS}f}")
+        return f"{name}  {answer.text}  {_certainty(answer, kind)}".rstrip()
     if form == "csv":
-        return _row([name, answer.text, f"{answer.confidence:.{DECIMALS}f}"])
-    return f"{name}  {answer.text}  {_certainty(answer, kind)}".rstrip()
-
-
-def _page_text(name: str, page: PageTranscription, form: Form) -> str:
-    if form == "csv":
-        rows = (
-            [name, str(line.block), str(place), line.text, f"{line.confidence:.{DECIMALS}f}"]
-            for place, line in enumerate(page.lines)
+        return "\n".join(
+            _row(name, line.block, place, line.text, f"{line.confidence:.{DECIMALS}f}")
+            for place, line in enumerate(answer.lines)
         )
-        return "\n".join(map(_row, rows))
     if form == "hocr":
-        return hocr(page, name)
-    return alto(page, name) if form == "alto" else page.text
+        return hocr(answer, name)
+    return alto(answer, name) if form == "alto" else answer.text
 
 
 def _certainty(answer: Recognition, kind: Kind) -> str:
@@ -179,7 +174,7 @@ def _certainty(answer: Recognition, kind: Kind) -> str:
     return f"uncertain: {', '.join(pairs[:MOST_UNCERTAIN])}{more}" if pairs else ""
 
 
-def _row(cells: Iterable[str]) -> str:
+def _row(*cells: object) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(cells)
     return line.getvalue()
@@ -226,13 +221,16 @@ def read_into(
         reader.model_for(path)  # here, so that a missing model is one error
     known = _known(out)
     left = [path for path in paths if str(path) not in known]
+    known_of: dict[str, set[str]] = defaultdict(set)  # pieces of ink, by their file
+    for name in known:
+        known_of[name.rpartition(":")[0]].add(name)
     all_read = True
     with (
         # A name that is no UTF-8 is written as JSON escapes it, and found again.
         out.open("a", encoding="utf-8", errors="backslashreplace") as file,
         click.progressbar(length=len(left), label="reading", file=sys.stderr) as bar,
     ):
-        for results in _results(left, reader, known, processes or os.cpu_count() or 1):
+        for results in _results(left, reader, known_of, processes or os.cpu_count() or 1):
             all_read &= not any("error" in fields for fields in results)
             file.writelines(json.dumps(fields, ensure_ascii=False) + "\n" for fields in results)
             file.flush()  # the lines of one file are whole before the next is read
@@ -266,25 +264,23 @@ def _known(out: Path) -> set[str]:
 
 
 def _results(
-    paths: Sequence[Path], reader: Reader, known: Set[str], processes: int
+    paths: Sequence[Path], reader: Reader, known: Mapping[str, Set[str]], processes: int
 ) -> Iterator[list[Fields]]:
     """Yield what the lines about each file hold, as files are finished."""
     if processes == 1 or len(paths) == 1:
         for path in paths:
-            yield _results_of(path, reader, known)
+            yield _results_of(path, reader, known[str(path)])
         return
-    waiting = list(reversed(paths))
-    running: set[Future[list[Fields]]] = set()
     # Spawned, not forked: the runtime's threads do not survive a fork.
-    unloaded = replace(reader, _loaded={})
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, (unloaded, known))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"))
     try:
-        while waiting or running:
-            with _interrupts_blocked():
-                while waiting and len(running) < QUEUED * processes:
-                    running.add(pool.submit(_results_in_process, waiting.pop()))
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in finished)
+        with _interrupts_blocked():
+            # No name for the list: each future, and what it holds, is let go once it is yielded.
+            finished = as_completed(
+                [pool.submit(_results_of, path, reader, known[str(path)]) for path in paths]
+            )
+        for future in finished:
+            yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -305,17 +301,3 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_in_process: tuple[Reader, Set[str]] | None = None  # in a process of the pool
-
-
-def _begin(reader: Reader, known: Set[str]) -> None:
-    """Keep what a process reads with."""
-    global _in_process  # noqa: PLW0603 - a pool has no other place for it
-    _in_process = reader, known
-
-
-def _results_in_process(path: Path) -> list[Fields]:
-    assert _in_process is not None
-    return _results_of(path, *_in_process)
