@@ -11,8 +11,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, takewhile, zip_longest
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -24,7 +23,7 @@ from inkstream.model.errors import DataError, InkstreamError
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.content import SHIPPED, kind_for
 from inkstream.model.preprocess.ink import flatten, framed, rasterise, stroke_columns
-from inkstream.service.cli.files import Piece, holds_ink, pieces
+from inkstream.service.cli.files import holds_ink, pieces
 from inkstream.service.cli.options import need_lines
 from inkstream.service.client import Stream, connect_sync
 from inkstream.service.client.conversation import Result
@@ -261,21 +260,9 @@ def event_line(event: Event) -> str:
 
 def sure_since(leaders: Sequence[tuple[str, float]]) -> int | None:
     """Return the column (0-based) from which on the last answer led with `SURE_FROM`, or None."""
-    since = None
-    for column, (label, probability) in enumerate(leaders):
-        if label != leaders[-1][0] or probability < SURE_FROM:
-            since = None
-        elif since is None:
-            since = column
-    return since
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Writing:
-    """One digit or line."""
-
-    columns: Columns  # as they are drawn
-    strokes: Sequence[NDArray[np.float64]] = ()  # that are sent; if none, the columns
+    answer, _ = leaders[-1]
+    sure = list(takewhile(lambda led: led[0] == answer and led[1] >= SURE_FROM, reversed(leaders)))
+    return len(leaders) - len(sure) if sure else None
 
 
 def show(
@@ -305,38 +292,56 @@ def show(
     if model is None:
         kind = "transcriber" if need_lines(hints) or holds_ink(image) else kind_for(image)
         suiting = SHIPPED["transcriber"] if kind == "transcriber" else None
-    with _connected(url, key, model, suiting) as stream:
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(connect_sync(url, model=suiting or model, key=key))
+        except ModelUnknownError:
+            if suiting is None:
+                raise
+            stream = stack.enter_context(connect_sync(url, key=key))
         if hints:
             stream.configure(**hints)
         transcribes, size = stream.ready.model.kind == "transcriber", shutil.get_terminal_size()
-        for number, writing in enumerate(_writings(image, stream.ready)):
+        for number, (columns, strokes) in enumerate(_writings(image, stream.ready)):
             if number:
                 stream.reset()
             view: DigitView | LineView = (
-                LineView(writing.columns, size)
+                LineView(columns, size)
                 if transcribes
-                else DigitView(writing.columns, stream.ready.labels, size)
+                else DigitView(columns, stream.ready.labels, size)
             )
             screen = None if plain or not view.fits else Screen()
             usual_ms = 0.0 if screen is None else LINE_PACE_MS if transcribes else DIGIT_PACE_MS
             pace_s = (usual_ms if pace_ms is None else pace_ms) / 1000
+            sent: Iterable[Iterator[Result]] = map(stream.send, columns)
+            if strokes:
+                points = [stroke.tolist() for stroke in strokes]
+                sent = [stream.ink(points, stream.ready.column_height, pause=True)]
             with _cursor_hidden(output, screen is not None):
-                _show_writing(stream, writing, view, screen, pace_s=pace_s, output=output)
+                _show_results(stream, sent, view, screen, pace_s=pace_s, output=output)
             output.write(f"{view.summary()}\n")
 
 
-def _show_writing(
+def _show_results(
     stream: Stream,
-    writing: Writing,
+    sent: Iterable[Iterator[Result]],
     view: DigitView | LineView,
     screen: Screen | None,
     *,
     pace_s: float,
     output: TextIO,
 ) -> None:
-    """Send one writing, and write what is answered: as pictures, or without a screen as text."""
+    """Write the results of what is sent: as pictures, or without a screen as text.
+
+    They come `pace_s` after each other: a column is sent when its turn comes.
+    """
+
+    def write(text: str) -> None:
+        output.write(text)
+        output.flush()
+
     drawn_s, rewound = 0.0, stream.rewound
-    for result in _paced(stream, writing, pace_s):
+    for result in chain.from_iterable(sent):
         lines = []
         if isinstance(view, LineView) and stream.rewound not in (None, rewound):
             rewound = stream.rewound
@@ -344,73 +349,40 @@ def _show_writing(
             lines = [f"{'rewound':<11}  to column {rewound.column}  {rewound.text or ''}"]
         lines += view.add(result)
         if screen is None:
-            _write(output, "".join(f"{line}\n" for line in lines))
+            write("".join(f"{line}\n" for line in lines))
         elif time.monotonic() - drawn_s >= FRAME_S:
             drawn_s = time.monotonic()
-            _write(output, screen.draw(view.rows()))
+            write(screen.draw(view.rows()))
+        time.sleep(pace_s)
     if isinstance(view, LineView):
         flushed = stream.flush()
         lines = view.update(flushed.columns, flushed.text or "", flushed.events)
         if screen is None:
-            _write(output, "".join(f"{line}\n" for line in lines))
+            write("".join(f"{line}\n" for line in lines))
     if screen is not None:
-        _write(output, screen.draw(view.rows()))
+        write(screen.draw(view.rows()))
 
 
-def _writings(file: Path, ready: Ready) -> Iterator[Writing]:
-    """Yield what an image holds, or each piece of a file of ink, for a server's model."""
+def _writings(file: Path, ready: Ready) -> Iterator[tuple[Columns, Sequence[NDArray[np.float64]]]]:
+    """Yield the columns of an image or of each piece of ink, and the strokes if these are sent."""
+    height = ready.column_height
     for name, piece in pieces(file) if holds_ink(file) else [(str(file), None)]:
+        strokes: Sequence[NDArray[np.float64]] = ()
         try:
             if isinstance(piece, InkstreamError):
                 raise piece
-            yield _image(file, ready) if piece is None else _ink(piece, ready)
+            if piece is None:
+                to_columns = line_columns if ready.model.kind == "transcriber" else digit_columns
+                columns = to_columns(file, height)
+            elif ready.model.kind == "classifier":  # which reads an image of the whole ink
+                config = ModelConfig(ready.labels, column_height=height)
+                columns = stroke_columns(piece.strokes, config, piece.height)
+            else:
+                strokes = framed(piece.strokes, height, piece.height)
+                columns = rasterise(*flatten(strokes), height)
         except InkstreamError as error:
             raise DataError(f"{name}: {error}") from error
-
-
-def _image(file: Path, ready: Ready) -> Writing:
-    to_columns = line_columns if ready.model.kind == "transcriber" else digit_columns
-    return Writing(to_columns(file, ready.column_height))
-
-
-def _ink(piece: Piece, ready: Ready) -> Writing:
-    if ready.model.kind == "classifier":  # which reads an image of the whole ink
-        config = ModelConfig(ready.labels, column_height=ready.column_height)
-        return Writing(stroke_columns(piece.strokes, config, piece.height))
-    strokes = framed(piece.strokes, ready.column_height, piece.height)
-    return Writing(rasterise(*flatten(strokes), ready.column_height), strokes)
-
-
-@contextmanager
-def _connected(
-    url: str, key: str | None, model: str | None, suiting: str | None
-) -> Iterator[Stream]:
-    """Connect to the model that suits, if the server has it, else to `model`."""
-    with ExitStack() as stack:
-        try:
-            stream = stack.enter_context(connect_sync(url, model=suiting or model, key=key))
-        except ModelUnknownError:
-            if suiting is None:
-                raise
-            stream = stack.enter_context(connect_sync(url, model=model, key=key))
-        yield stream
-
-
-def _paced(stream: Stream, writing: Writing, pace_s: float) -> Iterator[Result]:
-    """Yield the results, `pace_s` after each other; a column is sent when its turn comes."""
-    sent: Iterable[Iterator[Result]] = map(stream.send, writing.columns)
-    if writing.strokes:
-        strokes = [stroke.tolist() for stroke in writing.strokes]
-        sent = [stream.ink(strokes, stream.ready.column_height, pause=True)]
-    for results in sent:
-        for result in results:
-            yield result
-            time.sleep(pace_s)
-
-
-def _write(output: TextIO, text: str) -> None:
-    output.write(text)
-    output.flush()
+        yield columns, strokes
 
 
 @contextmanager
