@@ -1,16 +1,19 @@
 """`inkstream evaluate`: measure models on writing that they have never seen."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from inkstream.service.cli.options import CHECKPOINT, DATA, PART, PATH, Command, make_folders
-from inkstream.service.cli.outcome import outcome
+from inkstream.service.cli.outcome import Outcome, outcome
 
 if TYPE_CHECKING:
+    from inkstream.model.checkpoint import Checkpoint
+    from inkstream.model.data.ink_set import InkSet
     from inkstream.model.data.split import Part
 
 REPORTS: Final = Path("runs/evaluate")
@@ -115,17 +118,12 @@ def lines(
       inkstream evaluate lines --baselines --adaptation 12 --bidirectional runs/both
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part validation --limit 300
     """
-    from inkstream.model import checkpoint as checkpoints
     from inkstream.model.data.sources import mnist as digits
-    from inkstream.model.data.sources import unipen
     from inkstream.model.evaluation.baselines import installed
     from inkstream.model.evaluation.lines import contents_of, report
 
     document = document or out / "accuracy.md"
-    net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
-    make_folders(out, document.parent)
-    with outcome("the report") as result:
-        ink, _ = unipen.read(data)
+    with _measuring(checkpoint, data, out, document.parent) as (net, ink, result):
         made = report(
             net, ink, digits.load("t10k", mnist),
             part=part, limit=limit, baselines=installed() if baselines else (),
@@ -157,9 +155,8 @@ def ink(
     data: Path | None,
     part: "Part",
     margin: tuple[int, ...],
-    words: int,
-    lines: int,
     out: Path,
+    **limits: int,
 ) -> None:
     """Letters that late strokes withdraw, against how far the pen is ahead of what is read.
 
@@ -167,15 +164,10 @@ def ink(
     Example:
       inkstream evaluate ink --part validation --words 100 --lines 20
     """
-    from inkstream.model import checkpoint as checkpoints
-    from inkstream.model.data.sources import unipen
     from inkstream.service.cli.replay import report
 
-    net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
-    make_folders(out)
-    with outcome("the report") as result:
-        limits = {"words": words, "lines": lines}
-        report(net, unipen.read(data)[0], part, margin, limits=limits, out=out)
+    with _measuring(checkpoint, data, out) as (net, pieces, result):
+        report(net, pieces, part, margin, limits=limits, out=out)
         result.complete(out, next_command=_serve(checkpoint))
 
 
@@ -201,17 +193,14 @@ def language(
     Example:
       inkstream evaluate language --part validation --limit 500
     """
-    from inkstream.model import checkpoint as checkpoints
-    from inkstream.model.data.sources import unipen
     from inkstream.model.decoding import ngrams
     from inkstream.model.evaluation.language import report
 
-    net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
-    make_folders(out)
-    with outcome("the report") as result:
-        made = report(net, unipen.read(data)[0], ngrams.load(language), part, limit)
+    with _measuring(checkpoint, data, out) as (net, ink, result):
+        made = report(net, ink, ngrams.load(language), part, limit)
         made.save(out)
-        click.echo(f"{made.heading()}\n{made.table()}")
+        click.echo(f"{made.heading()}
+{made.table()}")
         following = f"inkstream recognize line.png --language {shlex.quote(language)}"
         result.complete(out, next_command=following)
 
@@ -241,21 +230,30 @@ def pages(
       inkstream evaluate pages --baselines
       inkstream evaluate pages --part validation --limit 20
     """
-    from inkstream.model import checkpoint as checkpoints
-    from inkstream.model.data.sources import unipen
     from inkstream.model.evaluation.baselines import installed
     from inkstream.model.evaluation.pages import report
 
     document = document or out / "pages.md"
-    net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
-    make_folders(out, document.parent)
-    with outcome("the report") as result:
-        ink, _ = unipen.read(data)
+    with _measuring(checkpoint, data, out, document.parent) as (net, ink, result):
         others = installed() if baselines else []
         made = report(net, ink, part=part, limit=limit, baselines=others)
         made.save(out, document)
         click.echo(f"{made.heading()}\n{made.table()}")
         result.complete(out, document, next_command="inkstream recognize page.jpg --page")
+
+
+@contextmanager
+def _measuring(
+    checkpoint: str, data: Path | None, *folders: Path
+) -> Iterator[tuple["Checkpoint", "InkSet", Outcome]]:
+    """Make the folders of a report; yield a model for lines, UNIPEN's ink, and the outcome."""
+    from inkstream.model import checkpoint as checkpoints
+    from inkstream.model.data.sources import unipen
+
+    net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
+    make_folders(*folders)
+    with outcome("the report") as result:
+        yield net, unipen.read(data)[0], result
 
 
 def _serve(checkpoint: str) -> str:

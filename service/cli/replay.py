@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import click
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 from tqdm import tqdm
@@ -24,6 +23,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.split import Part
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
+from inkstream.model.plots import new_axes, save
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Letter, Punctuation, Rewound, ServerMessage
 from inkstream.service.session import (
@@ -176,7 +176,7 @@ def report(
         for kind, figures in found.items():
             click.echo(_row(columns, kind, figures))
     (out / "report.json").write_text(json.dumps(contents, indent=2) + "\n")
-    _plot(contents["margins"], out / "margin.png")
+    _plot(contents["margins"], out)
 
 
 def _summed(replays: Sequence[Replay]) -> dict[str, float]:
@@ -205,22 +205,19 @@ def _row(columns: int, kind: str, figures: Mapping[str, float]) -> str:
     )
 
 
-def _plot(margins: Mapping[str, Any], path: Path) -> None:
+def _plot(margins: Mapping[str, Any], folder: Path) -> None:
     """Draw withdrawn letters against the median distance of the pen, a point for each margin."""
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = new_axes(
+        title="What late strokes withdraw, by the margin (columns, at the points)",
+        xlabel="columns from a letter's end to the pen when it is sent, median",
+        ylabel="letters withdrawn, of 100",
+    )
     for kind in KINDS:
         ahead = [found[kind]["ahead_median"] for found in margins.values()]
         withdrawn = [found[kind]["withdrawn_per_100"] for found in margins.values()]
         axes.plot(ahead, withdrawn, marker="o", markersize=4, label=kind)
         for margin, x, y in zip(margins, ahead, withdrawn, strict=True):
             axes.annotate(margin, (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
-    axes.set(
-        title="What late strokes withdraw, by the margin (columns, at the points)",
-        xlabel="columns from a letter's end to the pen when it is sent, median",
-        ylabel="letters withdrawn, of 100",
-    )
     axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
-    figure.savefig(path, dpi=130)
+    axes.legend()
+    save({"margin": figure}, folder)
