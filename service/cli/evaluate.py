@@ -199,8 +199,7 @@ def language(
     with _measuring(checkpoint, data, out) as (net, ink, result):
         made = report(net, ink, ngrams.load(language), part, limit)
         made.save(out)
-        click.echo(f"{made.heading()}
-{made.table()}")
+        click.echo(f"{made.heading()}\n{made.table()}")
         following = f"inkstream recognize line.png --language {shlex.quote(language)}"
         result.complete(out, next_command=following)
 
