@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from pydantic import Base64Bytes
 
 from inkstream.model.errors import ImageError
-from inkstream.model.pages.page import Page, PageLine
+from inkstream.model.pages import Page, PageLine
 from inkstream.model.preprocess.image import MAX_PIXELS, upright_size
 from inkstream.service import installed_version
 from inkstream.service.protocol.client_messages import Message

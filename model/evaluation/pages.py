@@ -30,7 +30,7 @@ from inkstream.model.evaluation.baselines import Baseline
 from inkstream.model.evaluation.evaluation_set import GAP, NO_ENDS, TEXT, WORDS, EvaluationSet
 from inkstream.model.evaluation.report import Report
 from inkstream.model.metrics import Figures, errors, f1
-from inkstream.model.pages.page import Page, find_page
+from inkstream.model.pages import Page, find_page
 from inkstream.model.preprocess.ink import PEN_WIDTH, flatten, rasterise
 from inkstream.model.reader import Reader
 from inkstream.model.recognizer import Recognizer

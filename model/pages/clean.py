@@ -12,17 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.pages.segment import FEW_LETTERS, n_letters_of
-
 Grey = NDArray[np.uint8]  # [h, w]
 Tone = NDArray[np.float32]  # [h, w], 0 = paper, 1 = no light at all
 Mask = NDArray[np.bool_]  # [h, w]
 Matrix = NDArray[np.float64]
 
+LEAST_HEIGHT: Final = 6  # pixels of a piece of ink that says how large the writing is
+FEW_LETTERS: Final = 8  # components: a picture with so few may show a word that fills it
+
 PAPER_SIDE: Final = 640  # pixels: the paper's light is found on an image reduced to this
-PAPER_REACH: Final = (
-    0.03  # of that side: ink is narrower than so much, and the paper seen around it
-)
+PAPER_REACH: Final = 0.03  # of that side: ink is narrower, and the paper seen around it
 LEAST_CONTRAST: Final = 0.05  # less than this beside the paper is none
 NOISE_FACTOR: Final = 4.0  # deviations of the paper that are no ink
 EVEN: Final = 0.7  # pixels over which tone is evened out before it is judged
@@ -49,9 +48,7 @@ SKEW_ROWS: Final = 3.0  # pixels of a row of the profile, on an image of PAPER_S
 RULE_RUN: Final = 0.04  # of the page's longer side: how far a rule is looked at in one go
 RULE_COVER: Final = 0.8  # of a run is dark where a rule is
 RULE_BESIDE: Final = 0.65  # at most, just above and below it
-RULE_SHARE: Final = (
-    0.45  # of the page's width or height that a rule goes on for: no bar of a t does
-)
+RULE_SHARE: Final = 0.45  # of the page's width or height that a rule is long: no bar of a t is
 LONE_RULE_SHARE: Final = 0.9  # the same where so few letters stand that they may be as large
 SHORT_RULE_SHARE: Final = 0.12  # the same, once so many rules were found
 MANY_RULES: Final = 4
@@ -89,7 +86,9 @@ def page_ink(grey: Grey) -> PageInk | None:
     if not first.any():
         return None
     tone, turn = _upright(tone, _skew_deg(first))
-    inside = None if sheet is None else _turned(sheet, turn, tone.shape)
+    inside = None
+    if sheet is not None:  # where it lies on the upright page
+        inside = np.asarray(cv2.warpAffine(sheet, turn, tone.shape[::-1])) > 0.99
     tone = without_rules(tone, noise, inside)
     least = _least_ink(noise)
     inked = tone[tone > least]
@@ -103,9 +102,10 @@ def page_ink(grey: Grey) -> PageInk | None:
     return PageInk(tone, mask, turn)
 
 
-def _turned(sheet: Tone, turn: Matrix, shape: tuple[int, ...]) -> Mask:
-    """Return where the sheet lies on the upright page."""
-    return np.asarray(cv2.warpAffine(sheet, turn, (shape[1], shape[0]))) > 0.99
+def n_letters_of(mask: Mask) -> int:
+    """Return how many components are as high as a letter at least."""
+    stats = cv2.connectedComponentsWithStats(mask.astype(np.uint8))[2]
+    return int((np.asarray(stats)[1:, cv2.CC_STAT_HEIGHT] >= LEAST_HEIGHT).sum())
 
 
 def _at_edge(mask: Mask, inside: Mask) -> Mask:

@@ -5,15 +5,15 @@ extra.
 """
 
 import math
-from collections.abc import Iterator
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.pages import PageLine, Points
 from inkstream.model.pages.clean import Matrix, PageInk, page_ink
-from inkstream.model.pages.lines import FoundLine, FoundLines, find_lines
+from inkstream.model.pages.lines import FoundLine, Labels, find_lines
 from inkstream.model.preprocess.columns import (
     FINE,
     LEAST_STROKE,
@@ -23,8 +23,6 @@ from inkstream.model.preprocess.columns import (
 )
 
 Grey = NDArray[np.uint8]  # [h, w]
-Points = NDArray[np.float64]  # [n, 2]
-Found = tuple[NDArray[np.uint8], Points, Points, int]  # columns, upper, lower, block
 
 MOST_INK: Final = 0.22  # of the area around all ink; writing covers 0.17 at most, a cat's fur more
 FEW_LINES: Final = 3  # so many may be cut out as tightly as one likes
@@ -39,34 +37,29 @@ DARK_PERCENTILE: Final = 90.0  # of the tones of a line's ink: the body of a str
 DARK_SHARES: Final = (0.15, 0.6)  # of that: paper up to there, the body of a stroke from there on
 
 
-def page_columns(grey: Grey, column_height: int) -> list[Found]:
-    """Return all lines of a page's image, as they are read.
+def page_lines(grey: Grey, column_height: int, scale: Points) -> list[PageLine]:
+    """Return all lines of a page's image [h, w], as they are read.
 
-    Args:
-        grey: [h, w].
-        column_height: H.
-
-    Returns:
-        Of each line its columns [T, H], the places on the image where the upper ends of the edges
-        of its columns lie [T + 1, 2], those of the lower ends, and the number of its block.
+    `scale` is [2], pixels of the whole image, in which they are placed, for each of `grey`.
     """
     ink = page_ink(grey)
     if ink is None:
         return []
-    found = find_lines(ink.mask)
-    if len(found.lines) > FEW_LINES and _covered(ink.mask) > MOST_INK:
+    found, owners = find_lines(ink.mask)
+    if len(found) > FEW_LINES and _covered(ink.mask) > MOST_INK:
         return []
-    frames = _frames(found)
     back = np.asarray(cv2.invertAffineTransform(ink.turn), np.float64)
     lines = []
-    for line, (top, bottom) in zip(found.lines, frames, strict=True):
-        drawn = _drawn(ink, found, line, (top, bottom), column_height)
+    for line, (top, bottom) in zip(found, _frames(found, owners), strict=True):
+        drawn = _drawn(ink, owners, line, (top, bottom), column_height)
         if drawn is not None:
-            columns, left, scale = drawn
-            x = left + np.arange(len(columns) + 1) / scale
+            columns, left, per_pixel = drawn
+            x = left + np.arange(len(columns) + 1) / per_pixel
             y = line.course.y(x)
-            upper, lower = np.stack([x, y + top], 1), np.stack([x, y + bottom], 1)
-            lines.append((columns, _moved(upper, back), _moved(lower, back), line.block))
+            upper, lower = (
+                _moved(np.stack([x, y + end], 1), back) * scale for end in (top, bottom)
+            )
+            lines.append(PageLine(columns, upper, lower, line.block))
     return lines
 
 
@@ -81,31 +74,27 @@ def _moved(points: Points, matrix: Matrix) -> Points:
     return moved
 
 
-def _frames(found: FoundLines) -> list[tuple[float, float]]:
+def _frames(lines: list[FoundLine], owners: Labels) -> list[tuple[float, float]]:
     """Return top and bottom of each line's frame, from its course, at a common height."""
-    own = list(_extents(found))
+    own = []
+    for line in lines:  # how far its ink reaches
+        left, top, right, bottom = line.bounds
+        y, x = np.nonzero(owners[top:bottom, left:right] == line.number)
+        away = y + top + 0.5 - line.course.y(x + left + 0.5)
+        own.append((float(away.min()) - 0.5, float(away.max()) + 0.5))
     if not own:
         return []
-    usual = float(np.quantile([bottom - top for top, bottom in own], USUAL_HEIGHT))
+    usual = float(np.quantile([below - above for above, below in own], USUAL_HEIGHT))
     frames = []
-    for top, bottom in own:
-        height = min(max(bottom - top, LEAST_SHARE * usual), MOST_SHARE * usual)
-        middle = (top + bottom) / 2
+    for above, below in own:
+        height = min(max(below - above, LEAST_SHARE * usual), MOST_SHARE * usual)
+        middle = (above + below) / 2
         frames.append((middle - height / 2, middle + height / 2))
     return frames
 
 
-def _extents(found: FoundLines) -> Iterator[tuple[float, float]]:
-    """Yield how far each line's ink reaches above and below its course."""
-    for line in found.lines:
-        left, top, right, bottom = line.bounds
-        y, x = np.nonzero(found.owners[top:bottom, left:right] == line.number)
-        away = y + top + 0.5 - line.course.y(x + left + 0.5)
-        yield float(away.min()) - 0.5, float(away.max()) + 0.5
-
-
 def _drawn(
-    ink: PageInk, found: FoundLines, line: FoundLine, frame: tuple[float, float], height: int
+    ink: PageInk, owners: Labels, line: FoundLine, frame: tuple[float, float], height: int
 ) -> tuple[NDArray[np.uint8], float, float] | None:
     """Draw one line: its columns, where the first begins, and columns per pixel; None for dust."""
     top, bottom = frame
@@ -115,7 +104,7 @@ def _drawn(
     if n_columns > MAX_LINE_COLUMNS:
         return None
     begin = left - LINE_MARGIN / scale
-    own, tone = _own(ink, found, line)
+    own, tone = _own(ink, owners, line)
     fine = FINE * scale
     x = begin + (np.arange(n_columns * FINE, dtype=np.float32) + 0.5) / fine
     y = line.course.y(x)
@@ -132,14 +121,14 @@ def _drawn(
 
 
 def _own(
-    ink: PageInk, found: FoundLines, line: FoundLine
+    ink: PageInk, owners: Labels, line: FoundLine
 ) -> tuple[tuple[int, int], NDArray[np.float32]]:
     """Return the place and the tones, 0..1, of the part of the page with a line's own ink."""
     h, w = ink.tone.shape
     left, top, right, bottom = line.bounds
     left, top = max(0, left - RIM), max(0, top - RIM)
     right, bottom = min(w, right + RIM), min(h, bottom + RIM)
-    owners, tone = found.owners[top:bottom, left:right], ink.tone[top:bottom, left:right]
+    owners, tone = owners[top:bottom, left:right], ink.tone[top:bottom, left:right]
     own = (owners == line.number).astype(np.uint8)
     dark = float(np.percentile(tone[own > 0], DARK_PERCENTILE))
     soft = np.asarray(cv2.GaussianBlur(tone, (0, 0), BLUR), np.float32)

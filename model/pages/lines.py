@@ -1,8 +1,9 @@
 """Where the lines of a page run, which ink is whose, and in which order they are read.
 
-In a block of text, ink blurred far along the lines and little across them has a ridge on each line
-(Bukhari, Shafait and Breuel, ICDAR 2009); ridges are linked into lines, and every piece of ink goes
-to the line that it is nearest to. Needs the `scan` extra.
+The connected components of the ink are parted into blocks of text by corridors without ink. In a
+block, ink blurred far along the lines and little across them has a ridge on each line (Bukhari,
+Shafait and Breuel, ICDAR 2009); ridges are linked into lines, and every piece of ink goes to the
+line that it is nearest to. Needs the `scan` extra.
 """
 
 from dataclasses import dataclass
@@ -12,9 +13,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.pages.segment import Components, Labels, Mask, blocks_of
+from inkstream.model.pages.clean import FEW_LETTERS, LEAST_HEIGHT
 
+Mask = NDArray[np.bool_]  # [h, w], or [n] of components
+Labels = NDArray[np.int32]  # [h, w]
 Curve = NDArray[np.float64]  # coefficients of a polynomial, as `np.polyval` takes them
+
+LARGEST_SHARE: Final = 0.25  # of the page's longer side: a higher piece is no writing
+TALLEST: Final = 2.5  # of the others' height, a piece of a lone word, if most ink is in lower ones
+SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
+LARGE: Final = 5.0  # of it too: a smaller piece is a dot, or dirt
+LONG_DASH: Final = 2.0  # heights: a piece as long is what is left of a rule
+THIN_DASH: Final = 0.12  # of its length, if it is no higher
+
+CORRIDOR: Final = 1.1  # heights that a corridor between blocks is wide at least
+CORRIDOR_TALL: Final = 2.5  # heights that both its blocks are high at least
+CORRIDOR_ROWS: Final = 3  # lines on each side of it, at least
+ROW_GAP: Final = 0.35  # heights between the middles of components that stand in two rows
+CORRIDOR_INK: Final = 0.12  # of all ink that stands on each side
+CORRIDOR_TILTS: Final = np.arange(-0.12, 0.121, 0.02)  # columns that it moves aside, a row
 
 DOT_GAP: Final = 1.0  # heights from a dot to the line that it belongs to
 SCALE: Final = 14.0  # pixels that the writing is high where ridges are looked for
@@ -38,6 +55,40 @@ SHORT_REACH: Final = 1.0  # heights beside it in which it is looked for
 LEAST_INK: Final = 0.1  # of a usual line's ink for each of its columns
 
 
+class Components:
+    """The connected components of the ink that are writing and not dirt."""
+
+    def __init__(self, mask: Mask) -> None:
+        _, labels, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+        self.labels: Labels = np.asarray(labels, np.int32)
+        self.left, self.top, self.width, self.tall, self.ink = np.asarray(stats).T
+        self.x, self.y = np.asarray(centres).T
+        usual = self._usual(mask)
+        high = usual & (self.tall >= LEAST_HEIGHT)
+        self.height = weighted_median(self.tall[high], self.width[high])
+        inner = np.asarray(cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)))
+        outline = int(mask.sum()) - int(inner.sum())
+        dot = (2 * float(mask.sum()) / max(1, outline)) ** 2  # of the mean width of a stroke
+        self.kept = usual & (self.ink >= SPECK * dot)
+        self.large = self.ink >= LARGE * dot
+        level = (self.width >= LONG_DASH * self.height) & (self.tall <= THIN_DASH * self.width)
+        self.kept &= ~level
+
+    def _usual(self, mask: Mask) -> Mask:
+        """Mark the components no larger than writing: on a page, or in the image of a word."""
+        low: Mask = self.tall <= LARGEST_SHARE * max(mask.shape)
+        low[0] = False
+        high = low & (self.tall >= LEAST_HEIGHT)
+        if high.sum() > FEW_LETTERS:
+            return low
+        usual = np.ones_like(low)
+        if self.ink[low].sum() >= self.ink[1:].sum() / 2:
+            most = TALLEST * weighted_median(self.tall[high], self.ink[high])
+            usual = low | (self.tall <= most)
+        usual[0] = False
+        return usual
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
     """Where a line runs, as far as its ink tells: the middle of its small letters."""
@@ -45,11 +96,6 @@ class Course:
     curve: Curve  # y by x
     left: float
     right: float
-
-    @property
-    def middle(self) -> float:
-        """Between its ends."""
-        return (self.left + self.right) / 2
 
     def y(self, x: Any) -> Any:
         """Return y of the line's middle at `x`; beyond its ends the line continues straight."""
@@ -63,22 +109,16 @@ class FoundLine:
     """One line on the upright page."""
 
     course: Course
-    number: int  # of its components in the page's labels
+    number: int  # from 1
     block: int
     bounds: tuple[int, int, int, int]  # left, top, right, bottom of its ink
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FoundLines:
-    """All lines of a page, as they are read."""
+def find_lines(mask: Mask) -> tuple[list[FoundLine], Labels]:
+    """Return the lines of an upright page's ink, as they are read, and whose ink each pixel is.
 
-    lines: list[FoundLine]
-    owners: Labels  # [h, w], number of the line that a pixel's ink belongs to, 0 where none
-    height: float  # pixels of a usual piece of writing
-
-
-def find_lines(mask: Mask) -> FoundLines:
-    """Return the lines of an upright page's ink."""
+    The latter is the number of the line [h, w], 0 where there is none.
+    """
     components = Components(mask)
     lines: list[FoundLine] = []
     owners = np.zeros(mask.shape, np.int32)
@@ -86,15 +126,73 @@ def find_lines(mask: Mask) -> FoundLines:
         for number, block in enumerate(blocks_of(components)):
             lines += _lines_of(components, block, number, owners, len(lines))
             if len(lines) > MOST_LINES:
-                return FoundLines([], owners, components.height)
-    return FoundLines(lines, owners, components.height)
+                return [], owners
+    return lines, owners
+
+
+def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
+    """Return the weighted median, or 0 of no values."""
+    if not len(values):
+        return 0.0
+    order = np.argsort(values)
+    walked = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(walked, walked[-1] / 2)])
+
+
+def blocks_of(components: Components) -> list[Mask]:
+    """Split the components into blocks of text, from left to right."""
+    waiting, done = [components.kept], []
+    while waiting:
+        block = waiting.pop(0)
+        parts = _parted(components, block)
+        if parts is None:
+            done.append(block)
+        else:
+            waiting = [*parts, *waiting]
+    return done
+
+
+def _parted(components: Components, block: Mask) -> tuple[Mask, Mask] | None:
+    """Split a block at its widest corridor; return None if it has none."""
+    places = np.flatnonzero(block)
+    if not len(places):
+        return None
+    ink, y = components.ink[places], components.y[places]
+    best, parts = CORRIDOR * components.height, None
+    for tilt in CORRIDOR_TILTS.tolist():
+        shift = tilt * (y - y.mean())
+        left = components.left[places] - shift
+        right = left + components.width[places]
+        order = np.argsort(left)
+        reached = np.maximum.accumulate(right[order])[:-1]
+        gaps = left[order][1:] - reached
+        for at in np.flatnonzero(gaps > best).tolist():
+            aside = left <= reached[at]
+            if _are_blocks(ink, y, aside, components.height):
+                best, cut = float(gaps[at]), np.zeros_like(block)
+                cut[places[aside]] = True
+                parts = cut, block & ~cut
+    return parts
+
+
+def _are_blocks(ink: NDArray[Any], y: NDArray[Any], aside: Mask, height: float) -> bool:
+    """Tell whether the sides of a corridor are high, side by side, and full enough."""
+    share = float(ink[aside].sum() / ink.sum())
+    if not CORRIDOR_INK <= share <= 1 - CORRIDOR_INK:
+        return False
+    one, other = y[aside], y[~aside]
+    beside = min(one.max(), other.max()) - max(one.min(), other.min())
+    if beside < CORRIDOR_TALL * height:
+        return False
+    gaps = [np.diff(np.sort(side)) > ROW_GAP * height for side in (one, other)]
+    return all(int(own.sum()) + 1 >= CORRIDOR_ROWS for own in gaps)
 
 
 def _lines_of(
     components: Components, block: Mask, number: int, owners: Labels, n_before: int
 ) -> list[FoundLine]:
     """Return the lines of one block, from the top down; marks their ink in `owners`."""
-    mask = components.mask(block)
+    mask = block[components.labels]
     scale = min(1.0, SCALE / components.height)
     size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
     small = np.asarray(
@@ -108,7 +206,7 @@ def _lines_of(
     courses = [_scaled(course, 1 / scale) for course in courses]
     courses = _apart(courses, components.height)
     courses = _with_enough_ink(courses, components, block)
-    courses.sort(key=lambda each: float(each.y(each.middle)))
+    courses.sort(key=lambda each: float(each.y((each.left + each.right) / 2)))
     _assign(components, block, courses, owners, n_before)
     found = []
     for place, course in enumerate(courses, n_before + 1):

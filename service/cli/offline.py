@@ -25,7 +25,7 @@ import click
 from inkstream.model.config import Kind
 from inkstream.model.decoding.base import Event
 from inkstream.model.errors import InkstreamError
-from inkstream.model.pages.page import find_page
+from inkstream.model.pages import find_page
 from inkstream.model.preprocess.content import SHIPPED, kind_for
 from inkstream.model.recognizer import Recognition, Recognizer, load
 from inkstream.service.cli.files import Piece, holds_ink, pieces

@@ -19,7 +19,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from inkstream.model.errors import ConfigError, ImageError, InputError
-from inkstream.model.pages.page import Page, find_page
+from inkstream.model.pages import Page, find_page
 from inkstream.model.preprocess.columns import LINE_SIDE, digit_columns, line_columns
 from inkstream.model.preprocess.content import image_hint, ink_hint, kind_for
 from inkstream.model.preprocess.image import read_image

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect, Request
 
-from inkstream.model.pages.page import Page, PageLine
+from inkstream.model.pages import Page, PageLine
 from inkstream.service.limits import Limits
 from inkstream.service.pages import PageTranscription, ReadLine, read_line, transcription
 from inkstream.service.protocol.errors import StoppingError, error_of

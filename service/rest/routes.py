@@ -21,7 +21,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from inkstream.model.pages.page import reads_pages
+from inkstream.model.pages import reads_pages
 from inkstream.service import installed_version
 from inkstream.service.http_errors import REQUEST_ID_HEADER, add_error_handlers, request_id_of
 from inkstream.service.logs import get_logger

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as Tree
 import pytest
 import xmlschema
 
-from inkstream.model.pages.page import find_page
+from inkstream.model.pages import find_page
 from inkstream.model.recognizer import load
 from inkstream.service import pages
 from inkstream.service.cli.offline import read_page

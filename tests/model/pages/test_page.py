@@ -12,8 +12,8 @@ from PIL import ExifTags, Image, ImageOps
 from inkstream.model.data.synthesis.paper import Look, Sheet
 from inkstream.model.evaluation.pages import match_boxes, overlap
 from inkstream.model.evaluation.streaming import least_s
+from inkstream.model.pages import Page, find_page
 from inkstream.model.pages.clean import without_rules
-from inkstream.model.pages.page import Page, find_page
 from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.preprocess.image import upright_size
 from inkstream.model.recognizer import Recognizer, load
@@ -191,7 +191,7 @@ import sys
 sys.modules["cv2"] = None
 sys.path.insert(0, ".")
 import inkstream, inkstream.service.cli.main, inkstream.service.app
-from inkstream.model.pages.page import find_page
+from inkstream.model.pages import find_page
 from inkstream.model.errors import ConfigError
 import numpy as np
 try:

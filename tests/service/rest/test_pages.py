@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from inkstream.model.checkpoint import WEIGHTS_FOLDER
-from inkstream.model.pages.page import find_page
+from inkstream.model.pages import find_page
 from inkstream.model.recognizer import Recognizer
 from inkstream.service.client import connect_sync
 from inkstream.service.pages import ALTO_TYPE, HOCR_TYPE, PageColumns, PageTranscription
@@ -170,7 +170,6 @@ def test_a_server_without_the_extra_says_so(
     for name in (
         "inkstream.model.pages.clean",
         "inkstream.model.pages.lines",
-        "inkstream.model.pages.segment",
     ):
         monkeypatch.delitem(__import__("sys").modules, name, raising=False)
     said = error(client.post(PAGE, content=picture), 422, "bad_value")
