@@ -6,6 +6,7 @@ line says so far and may still change. A `Guide` tells a decoder which texts are
 probable they are: a language model, a list of words, a regular expression.
 """
 
+import copy
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
@@ -71,37 +72,35 @@ class Decoded:
 
 
 class Decoder(Protocol):
-    """Follows one line: `step` takes its columns, `flush` decides what they leave open."""
+    """Follows one line: `step` takes its columns, `flush` decides what they leave open.
 
-    allowed: Allowed  # labels that may be answered from now on
+    What has a body or a value here suits a decoder that decides nothing and that nothing guides.
+    """
+
+    allowed: Allowed = None  # labels that may be answered from now on
+    flush_columns: int = 0  # blank ones whose scores a flush takes: then the net holds nothing back
+    letters: int = 0  # letters and marks that were decided
+    words: int = 0  # that were decided
 
     @property
     def mask(self) -> Allowed:
         """What is added to labels' log-probabilities: by `allowed`, and by what guides it."""
-
-    @property
-    def flush_columns(self) -> int:
-        """Blank columns whose scores a flush takes: after them the net holds nothing back."""
+        return self.allowed
 
     @property
     def label(self) -> str | None:
         """Of a classifier the most probable label, None before any column; else None."""
+        return None
 
     @property
     def text(self) -> str | None:
         """Of a transcriber everything so far, decided or not; of a classifier None."""
-
-    @property
-    def letters(self) -> int:
-        """Letters and marks that were decided."""
-
-    @property
-    def words(self) -> int:
-        """Words that were decided."""
+        return None
 
     @property
     def settled(self) -> bool:
         """Whether a flush would decide nothing: no column has come since the last one."""
+        return True
 
     def step(self, scores: Scores, columns: Columns) -> Decoded:
         """Take the scores [n, S] of n new columns [n, H]."""
@@ -112,21 +111,28 @@ class Decoder(Protocol):
         `scores` are those of `flush_columns` blank columns, which are no part of the line. They may
         come in several calls, of which only the last one decides all.
         """
+        return []
 
     def probabilities(self, scores: Scores) -> Probabilities:
         """Return the labels' probabilities [n, K], which sum to 1; 0 for what isn't allowed."""
 
     def can_read(self, allowed: Allowed) -> bool:
         """Whether any text is left if only these labels are allowed."""
+        return True
 
     def reset(self) -> None:
         """Begin a new line; what is allowed stays."""
 
     def copy(self) -> Self:
-        """Return an independent decoder in the same state."""
+        """Return an independent decoder in the same state: none is changed in place."""
+        return copy.copy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.copy()
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that it knows of the line, in plain values for JSON; {} is nothing."""
+        return {}
 
     def restore(self, known: Mapping[str, Any]) -> None:
         """Take over another decoder's state; raise `InputError` for what isn't `to_dict`'s."""
@@ -148,12 +154,11 @@ def decode_line(decoder: Decoder, scores: Scores, columns: Columns) -> list[Even
 class Guide(Protocol):
     """Weighs what may follow a text; its states are small, plain and never changed."""
 
-    @property
-    def spells(self) -> Allowed:
-        """The labels that some text of it holds; None is all."""
+    spells: Allowed = None  # the labels that some text of it holds; None is all
 
     def can_be(self, allowed: NDArray[np.float32]) -> bool:
         """Whether a text, and not the empty one, can be of labels alone whose `allowed` is 0."""
+        return True
 
     def begin(self, text: str) -> Hashable:
         """Return the state behind the text of a line, at which a new word begins."""

@@ -15,7 +15,7 @@ import copy
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,14 +79,12 @@ class _WordAlternative(NamedTuple):
     share: float  # of it in the weight of all texts
 
 
-NO_ALTERNATIVES: Final[tuple[_WordAlternative, ...]] = ()
-
-
 class BeamDecoder(GreedyDecoder):
     """Follows one line with a guide."""
 
     recent_steps = 96  # more than `PATIENT` waits for
     recent_columns = STEP_COLUMNS * recent_steps
+    _alternatives: tuple[_WordAlternative, ...]  # the most probable rejected texts of the word
 
     def __init__(
         self,
@@ -107,39 +105,30 @@ class BeamDecoder(GreedyDecoder):
         super().__init__(labels, flush_columns)
 
     def reset(self) -> None:
-        """Begin a new line; what is allowed stays."""
         super().reset()
         self._beam = self._beam.restarted()
         self._open_word()
 
-    def copy(self) -> "BeamDecoder":
-        """Return an independent decoder in the same state."""
-        made = copy.copy(self)
-        made._beam = self._beam.copy()
+    def copy(self) -> Self:
+        made = super().copy()
+        made._beam = copy.copy(self._beam)
         return made
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all that it knows of the line, in plain values for JSON."""
         return super().to_dict() | {
             "beam": self._beam.to_dict(),
             "alternatives": self._alternatives,
             "share": self._share,
         }
 
-    def restore(self, known: Mapping[str, Any]) -> None:
-        """Take over another decoder's state; raise `InputError` for what isn't `to_dict`'s."""
+    def _attributes(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        if "beam" not in known:
+            raise InputError("the state is of a stream without a language model or other hints")
         own = dict(known)
-        try:
-            if "beam" not in own:
-                got = "the state is of a stream without a language model or other hints"
-                raise InputError(got)
-            beam = self._beam.restored(own.pop("beam"))
-            alternatives = tuple(_WordAlternative(*each) for each in own.pop("alternatives"))
-            share = float(own.pop("share"))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise InputError(f"a decoder cannot go on from this state: {error!r}") from error
-        super().restore(own)
-        self._beam, self._alternatives, self._share = beam, alternatives, share
+        beam = self._beam.restored(own.pop("beam"))
+        alternatives = tuple(_WordAlternative(*each) for each in own.pop("alternatives"))
+        values = {"_beam": beam, "_alternatives": alternatives, "_share": float(own.pop("share"))}
+        return values | super()._attributes(own)
 
     @property
     def mask(self) -> Allowed:
@@ -154,7 +143,6 @@ class BeamDecoder(GreedyDecoder):
         return self.allowed if both is None or both.max() < 0 else both
 
     def can_read(self, allowed: Allowed) -> bool:
-        """Whether the guide leaves a text that is made of allowed labels."""
         return allowed is None or self._guide.can_be(allowed)
 
     def _undecided(self, column: int) -> str:
@@ -209,7 +197,7 @@ class BeamDecoder(GreedyDecoder):
 
     def _open_word(self) -> None:
         self._share = 1.0  # of the texts that were not rejected for the word that is being written
-        self._alternatives = NO_ALTERNATIVES  # the most probable rejected ones
+        self._alternatives = ()
 
     def _word_alternative(self, rejected: "Rejected") -> _WordAlternative:
         """Return what the word would have been, up to where it rejoins the preferred text."""
@@ -322,10 +310,6 @@ class Beam:
     def restarted(self, text: str = "") -> "Beam":
         """Return a beam with the same guide at a line's start, or behind a flush of its text."""
         return Beam(self._guide, self._space, self._width, text)
-
-    def copy(self) -> "Beam":
-        """Return an independent beam in the same state."""
-        return copy.copy(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that it knows, in plain values for JSON; `restored` takes them back."""

@@ -1,6 +1,5 @@
 """Scores of one character -> its label, column by column."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,7 +9,7 @@ from inkstream.model.decoding.base import (
     Allowed,
     Columns,
     Decoded,
-    Event,
+    Decoder,
     Probabilities,
     Scores,
     label_probabilities,
@@ -19,17 +18,10 @@ from inkstream.model.decoding.base import (
 NOTHING: Final = Decoded([], [])
 
 
-class ClassifierDecoder:
-    """Answers the most probable label; it holds nothing back, so a flush decides nothing."""
-
-    flush_columns: Final = 0
-    settled: Final = True
-    letters: Final = 0
-    words: Final = 0
-    text: Final = None
+class ClassifierDecoder(Decoder):
+    """Answers the most probable label; no answer depends on an earlier one."""
 
     def __init__(self, labels: Sequence[str]) -> None:
-        self.allowed: Allowed = None
         self._labels = tuple(labels)
         self._newest: Scores | None = None  # [1, K]; None before any column
         self._newest_mask: Allowed = None  # what was allowed then
@@ -41,39 +33,18 @@ class ClassifierDecoder:
             return None
         return self._labels[classifier_probabilities(self._newest, self._newest_mask).argmax()]
 
-    @property
-    def mask(self) -> Allowed:
-        """What is added to labels' log-probabilities, [K]: minus infinity if not allowed."""
-        return self.allowed
-
     def step(self, scores: Scores, columns: Columns) -> Decoded:
         """Take the scores [n, K] of n new columns; they decide no letter and no word."""
         self._newest, self._newest_mask = scores[-1:].copy(), self.allowed
         return NOTHING
 
-    def flush(self, scores: Scores | None = None, *, last: bool = True) -> list[Event]:
-        """Decide nothing."""
-        return []
-
     def probabilities(self, scores: Scores) -> Probabilities:
         """Return the labels' probabilities [n, K]; 0 for what isn't allowed."""
         return classifier_probabilities(scores, self.allowed)
 
-    def can_read(self, allowed: Allowed) -> bool:
-        """Return True: any allowed label is an answer."""
-        return True
-
     def reset(self) -> None:
         """Forget the answer; what is allowed stays."""
         self._newest = None
-
-    def copy(self) -> "ClassifierDecoder":
-        """Return an independent decoder in the same state."""
-        return copy.copy(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return nothing: no answer depends on an earlier one."""
-        return {}
 
     def restore(self, known: Mapping[str, Any]) -> None:
         """Go on: the next answer depends on its own scores alone."""

@@ -12,7 +12,6 @@ the ink behind the end of the one before: `LetterStart`.
 All that a decoder knows is small and never changed in place, so a copy costs next to nothing.
 """
 
-import copy
 import dataclasses
 import math
 from bisect import bisect_left
@@ -30,9 +29,9 @@ from inkstream.model.decoding.base import (
     LEAST_ALTERNATIVE,
     N_ALTERNATIVES,
     SPACE,
-    Allowed,
     Columns,
     Decoded,
+    Decoder,
     Event,
     Letter,
     Probabilities,
@@ -73,10 +72,12 @@ _KNOWN: Final = (
 )
 
 
-class GreedyDecoder:
-    """Follows one line, of which every second column brings a new step of the net."""
+class GreedyDecoder(Decoder):
+    """Follows one line, of which every second column brings a new step of the net.
 
-    label: Final = None  # a line is answered by its text
+    The space is a label like others: where it is not allowed, words are not separated.
+    """
+
     recent_steps = 16  # whose end scores are kept: more than are ever looked back on
     recent_columns = 64  # whose ink is remembered: no end is found further back
 
@@ -87,14 +88,12 @@ class GreedyDecoder:
             labels: K characters, in the order of the scores.
             flush_columns: blank columns after which the net holds nothing back, even.
         """
-        self.allowed: Allowed = None
         self.flush_columns = max(flush_columns, STEP_COLUMNS)
         self._labels = tuple(labels)
         self._space = 1 + self._labels.index(SPACE) if SPACE in self._labels else -1
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new line; what is allowed stays."""
         self.letters = 0  # decided, marks among them
         self.words = 0  # decided
         self._columns = 0  # of the line
@@ -106,13 +105,12 @@ class GreedyDecoder:
         self._newest_label = BLANK  # symbol of the newest run
         self._odds = NO_ODDS  # [1 + K], of each symbol against the blank, summed since then
         self._run: SymbolRun | None = None  # that is not decided yet
-        self._start = LetterStart.first(0)  # of the next letter
+        self._start = LetterStart(0, 0, gap=0)  # of the next letter
         self._ink: list[int] = []  # recent columns that have ink
         self._ends: list[float] = []  # end scores of recent steps
         self._ends_start = 0  # the step of the first one
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all that it knows of the line, in plain values for JSON."""
         known = {name: getattr(self, name) for name in _KNOWN}
         run, word = self._run, self._word
         known["_odds"] = self._odds.tolist()
@@ -122,40 +120,24 @@ class GreedyDecoder:
         return known
 
     def restore(self, known: Mapping[str, Any]) -> None:
-        """Take over another decoder's state; raise `InputError` for what isn't `to_dict`'s."""
         try:
-            values = {name: known[name] for name in _KNOWN}
-            values["_start"] = LetterStart(*values["_start"])
-            values["_odds"] = np.array(values["_odds"], np.float32)
-            if run := values["_run"]:
-                values["_run"] = SymbolRun(run[0], run[1], np.array(run[2], np.float32))
-            if word := values["_word"]:
-                values["_word"] = OpenWord(word[0], word[1], tuple((t, p) for t, p in word[2]))
+            values = self._attributes(known)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError(f"a decoder cannot go on from this state: {error!r}") from error
-        if more := set(known) - {*_KNOWN}:
-            raise InputError(f"the state is of a stream with hints: it holds {sorted(more)} too")
         vars(self).update(values)
 
-    def copy(self) -> "GreedyDecoder":
-        """Return an independent decoder in the same state."""
-        return copy.copy(self)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "GreedyDecoder":
-        """Return a copy: nothing that a decoder knows is changed in place."""
-        return self.copy()
-
-    @property
-    def mask(self) -> Allowed:
-        """What is added to the labels' log-probabilities, [K]: minus infinity for what may not be.
-
-        The space is a label like others: where it is not allowed, words are not separated.
-        """
-        return self.allowed
-
-    def can_read(self, allowed: Allowed) -> bool:
-        """Return True: any allowed label makes a text."""
-        return True
+    def _attributes(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the attributes of which `to_dict` made `known`; any error if it did not."""
+        values = {name: known[name] for name in _KNOWN}
+        values["_start"] = LetterStart(*values["_start"])
+        values["_odds"] = np.array(values["_odds"], np.float32)
+        if run := values["_run"]:
+            values["_run"] = SymbolRun(run[0], run[1], np.array(run[2], np.float32))
+        if word := values["_word"]:
+            values["_word"] = OpenWord(word[0], word[1], tuple((t, p) for t, p in word[2]))
+        if more := set(known) - {*_KNOWN}:
+            raise InputError(f"the state is of a stream with hints: it holds {sorted(more)} too")
+        return values
 
     @property
     def settled(self) -> bool:
@@ -185,7 +167,6 @@ class GreedyDecoder:
     # Step by step
 
     def step(self, scores: Scores, columns: Columns) -> Decoded:
-        """Take the scores [n, S] of n new columns [n, H]."""
         first, text = self._columns, self.text
         self._columns += len(scores)
         inked = np.logical_or.reduce(columns, axis=1).nonzero()[0] + first
@@ -202,10 +183,6 @@ class GreedyDecoder:
         return Decoded(events, texts)
 
     def flush(self, scores: Scores | None = None, *, last: bool = True) -> list[Event]:
-        """Decide all that is open, after the scores of `flush_columns` blank columns.
-
-        They are no part of the line, and may come in several calls: the last one decides all.
-        """
         events: list[Event] = []
         if scores is not None and len(scores):
             first = self._columns + self._beyond
@@ -303,7 +280,7 @@ class GreedyDecoder:
         char = self._labels[symbol - 1]
         letter = Letter(self.letters, char, start, end, column, confidence, alternatives)
         self._decided += self._space_at(column) + char
-        self._start = LetterStart.behind(end)
+        self._start = LetterStart(end, end)  # behind it nothing is known yet
         self.letters += 1
         self._word = OpenWord.extended(self._word, letter)
         return [letter]
@@ -449,16 +426,6 @@ class LetterStart:
     gap: int | None = None  # the first column from `end` on that has none
     ink: int | None = None  # the first column behind the gap that has some
     paper: int | None = None  # blank columns before a flush at `end`, which hides them from the net
-
-    @classmethod
-    def behind(cls, end: int) -> "LetterStart":
-        """Return what is known right behind a letter's end: nothing yet."""
-        return cls(end, end)
-
-    @classmethod
-    def first(cls, column: int) -> "LetterStart":
-        """Return what is known where no letter stands before `column`."""
-        return cls(column, column, gap=column)
 
     def after_looking(self, inked: Sequence[int], before: int) -> "LetterStart":
         """Return what is known after a look at the columns before `before`.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
-from inkstream.model.decoding.base import MAX_SHOWN, SPACE, Allowed, Decoder, Guide, allowed_labels
+from inkstream.model.decoding.base import MAX_SHOWN, SPACE, Decoder, Guide, allowed_labels
 from inkstream.model.decoding.beam import BeamDecoder
 from inkstream.model.decoding.classifier import ClassifierDecoder
 from inkstream.model.decoding.greedy import GreedyDecoder
@@ -29,11 +29,6 @@ class Hints:
     words: tuple[str, ...] = ()  # that it may well hold: names, terms
     lexicon: tuple[str, ...] = ()  # that it consists of, beside spaces; none: of any
     pattern: str | None = None  # a regular expression that it matches
-
-    @property
-    def given(self) -> list[str]:
-        """The names of those that are given."""
-        return [own.name for own in fields(self) if getattr(self, own.name) != own.default]
 
 
 NO_HINTS: Final = Hints()
@@ -56,8 +51,8 @@ def new_decoder(
     decoder: Decoder
     if config.kind == "classifier":
         if hints != NO_HINTS:
-            given = ", ".join(hints.given)
-            raise InputError(f"{given} came, allowed: of a net that reads lines alone")
+            given = [own.name for own in fields(hints) if getattr(hints, own.name) != own.default]
+            raise InputError(f"{', '.join(given)} came, allowed: of a net that reads lines alone")
         decoder = ClassifierDecoder(config.labels)
     elif (guide := guide_of(hints, config.labels)) is not None:
         decoder = BeamDecoder(config.labels, config.flush_columns, guide)
@@ -99,35 +94,28 @@ def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
     return combined
 
 
-class CombinedGuide:
+class CombinedGuide(Guide):
     """Several guides as one: what they add is summed; a state is one of each."""
 
     def __init__(self, guides: Sequence[Guide]) -> None:
-        """Take one guide or more."""
         self._guides = tuple(guides)
         masks = [guide.spells for guide in guides if guide.spells is not None]
-        self.spells: Allowed = sum(masks[1:], masks[0]) if masks else None
+        self.spells = sum(masks[1:], masks[0]) if masks else None
 
     def can_be(self, allowed: Row) -> bool:
         """Whether each of them alone can be, which is no promise that all can be together."""
         return all(guide.can_be(allowed) for guide in self._guides)
 
     def begin(self, text: str) -> Hashable:
-        """Return the states behind a text."""
         return tuple(guide.begin(text) for guide in self._guides)
 
     def row(self, state: Any) -> Row:
-        """Return the sum of what they add to the logarithm of each label's weight."""
-        first, *others = (
-            guide.row(own) for guide, own in zip(self._guides, state, strict=True)
-        )  # fmt: skip
-        return sum(others, first)
+        rows = [guide.row(own) for guide, own in zip(self._guides, state, strict=True)]
+        return sum(rows[1:], rows[0])
 
     def follow(self, state: Any, label: int) -> Hashable:
-        """Return the states behind a label."""
         pairs = zip(self._guides, state, strict=True)
         return tuple(guide.follow(own, label) for guide, own in pairs)
 
     def end(self, state: Any) -> float:
-        """Return the sum of what they add that the text ends here."""
         return sum(guide.end(own) for guide, own in zip(self._guides, state, strict=True))

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import MAX_SHOWN, NEVER, SPACE, Allowed
+from inkstream.model.decoding.base import MAX_SHOWN, NEVER, SPACE, Guide
 from inkstream.model.errors import InputError
 
 Row = NDArray[np.float32]  # [K]
@@ -22,132 +22,114 @@ GAIN: Final = 1.0  # nats for each letter of a user's own word
 NOWHERE: Final = (0, 0, 0)  # in no word of the list, until the next one begins
 
 
-class WordList:
-    """Sorted words: those that begin alike stand side by side."""
+class WordListGuide(Guide):
+    """Follows sorted words: those that begin alike stand side by side."""
 
     def __init__(self, words: Iterable[str], labels: tuple[str, ...]) -> None:
         """Keep each word once.
 
         Raises `InputError` if there is none, or one that the labels cannot spell.
         """
-        self.words = sorted(set(words))
+        self._words = sorted(set(words))
         self._labels = {label: i for i, label in enumerate(labels)}
+        self._space = self._labels[SPACE]
         spelt = self._labels.keys() - {SPACE}
-        for word in self.words:
+        for word in self._words:
             if not word or not spelt.issuperset(word):
                 raise InputError(
                     f"word {word[:MAX_SHOWN]!r} cannot be read, "
                     f"allowed: one or more of {''.join(sorted(spelt))}"
                 )
-        if not self.words:
+        if not self._words:
             raise InputError("a list of words has none, expected at least one")
-        self.start = (0, len(self.words), 0)
-        self.following = lru_cache(KEPT)(self._following)
+        self._start = (0, len(self._words), 0)
+        self._following = lru_cache(KEPT)(self._found)
 
-    def complete(self, state: State) -> bool:
+    def begin(self, text: str) -> State:
+        """Return the state before a word."""
+        return self._start
+
+    def _complete(self, state: State) -> bool:
         """Whether the text so far is one of the words."""
         first, end, length = state
-        return first < end and 0 < length == len(self.words[first])
+        return first < end and 0 < length == len(self._words[first])
 
-    def _following(self, state: State) -> dict[int, State]:
+    def _found(self, state: State) -> dict[int, State]:
         """Return the labels, by index, with which a word goes on, and the states behind them."""
         first, end, length = state
         found: dict[int, State] = {}
-        first += self.complete(state)
+        first += self._complete(state)
         while first < end:
-            begun = self.words[first][: length + 1]
-            after = bisect_right(self.words, begun + LAST, first, end)
+            begun = self._words[first][: length + 1]
+            after = bisect_right(self._words, begun + LAST, first, end)
             found[self._labels[begun[-1]]] = (first, after, length + 1)
             first = after
         return found
 
-    def spells(self) -> Row:
-        """Return 0 for the labels [K] of which words are made, else minus infinity."""
-        used = {self._labels[character] for word in self.words for character in word}
-        row = np.full(len(self._labels), NEVER, np.float32)
-        row[list(used)] = 0
-        return row
 
-
-class LexiconGuide:
+class LexiconGuide(WordListGuide):
     """A closed list: every word of a line is one of it, letter for letter."""
 
     def __init__(self, words: Iterable[str], labels: tuple[str, ...]) -> None:
-        """Raise `InputError` as `WordList` does."""
-        self._list = WordList(words, labels)
-        self._labels = labels
-        self._space = labels.index(SPACE)
-        spells = self._list.spells()
-        spells[self._space] = 0
-        self.spells: Allowed = spells
+        super().__init__(words, labels)
+        spelt = {SPACE}.union(*self._words)
+        self.spells = self._mask(self._labels[label] for label in spelt)
         self._row = lru_cache(KEPT)(self._made)
 
     def can_be(self, allowed: Row) -> bool:
         """Whether any word is made of allowed labels."""
-        spelt = {label for label, mask in zip(self._labels, allowed, strict=True) if mask == 0}
-        return any(spelt.issuperset(word) for word in self._list.words)
-
-    def begin(self, text: str) -> State:
-        """Return the state before a word."""
-        return self._list.start
+        spelt = {label for label, i in self._labels.items() if allowed[i] == 0}
+        return any(spelt.issuperset(word) for word in self._words)
 
     def row(self, state: State) -> Row:
         """Return 0 for the labels that may follow, else minus infinity."""
         return self._row(state)
 
     def _made(self, state: State) -> Row:
-        row = np.full(len(self._labels), NEVER, np.float32)
-        row[list(self._list.following(state))] = 0
-        if self._list.complete(state):
+        row = self._mask(self._following(state))
+        if self._complete(state):
             row[self._space] = 0
+        return row
+
+    def _mask(self, labels: Iterable[int]) -> Row:
+        """Return 0 for these labels, else minus infinity."""
+        row = np.full(len(self._labels), NEVER, np.float32)
+        row[list(labels)] = 0
         return row
 
     def follow(self, state: State, label: int) -> State:
         """Return the words that go on with a label, or all behind a space."""
-        return self._list.start if label == self._space else self._list.following(state)[label]
+        return self._start if label == self._space else self._following(state)[label]
 
     def end(self, state: State) -> float:
         """Return 0 where a word is complete or none has begun, else minus infinity."""
-        return 0.0 if self._list.complete(state) or state == self._list.start else NEVER
+        return 0.0 if self._complete(state) or state == self._start else NEVER
 
 
-class WordsGuide:
+class WordsGuide(WordListGuide):
     """A user's own words gain weight; all others stay as probable as they were."""
 
-    spells: Allowed = None
-
     def __init__(self, words: Iterable[str], labels: tuple[str, ...]) -> None:
-        """Raise `InputError` as `WordList` does."""
-        self._list = WordList(words, labels)
-        self._labels = labels
-        self._space = labels.index(SPACE)
+        super().__init__(words, labels)
         self._marks = [i for i, label in enumerate(labels) if not label.isalnum()]
         self._nothing = np.zeros(len(labels), np.float32)
-
-    def can_be(self, allowed: Row) -> bool:
-        """Return True: other texts stay possible."""
-        return True
-
-    def begin(self, text: str) -> State:
-        """Return the state before a word."""
-        return self._list.start
 
     def row(self, state: State) -> Row:
         """Return what the next letters of words gain, and what leaving those words loses."""
         if state == NOWHERE:
             return self._nothing
         row = np.full(len(self._labels), -GAIN * state[2], np.float32)
-        if self._list.complete(state):
+        if self._complete(state):
             row[self._marks] = 0  # the space among them
-        row[list(self._list.following(state))] = GAIN
+        row[list(self._following(state))] = GAIN
         return row
 
     def follow(self, state: State, label: int) -> State:
         """Return the words that go on with a label; all behind a space."""
         if label == self._space:
-            return self._list.start
-        return NOWHERE if state == NOWHERE else self._list.following(state).get(label, NOWHERE)
+            return self._start
+        return NOWHERE if state == NOWHERE else self._following(state).get(label, NOWHERE)
 
     def end(self, state: State) -> float:
         """Return what is lost where a text ends within a word."""
-        return 0.0 if self._list.complete(state) else -GAIN * state[2]
+        return 0.0 if self._complete(state) else -GAIN * state[2]

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import SPACE, Allowed
+from inkstream.model.decoding.base import SPACE, Guide
 from inkstream.model.errors import DataError
 
 Row = NDArray[np.float32]  # [A]
@@ -61,7 +61,7 @@ class Language:
         """Take a trie as `training/ngrams.py` builds it; the last node only ends the others."""
         self.about = about
         self._nodes = nodes
-        self._index = {character: i for i, character in enumerate(about.characters)}
+        self.index = {character: i for i, character in enumerate(about.characters)}
         self.rows = lru_cache(CACHED)(self._rows)
 
     @classmethod
@@ -105,8 +105,8 @@ class Language:
         here, end = self._nodes[node], int(self._nodes[node + 1]["children"])
         children = self._nodes[int(here["children"]) : end]
         if node == ROOT:
-            log_p = np.full(len(self._index), -np.inf, np.float32)
-            following = np.zeros(len(self._index), np.int64)
+            log_p = np.full(len(self.index), -np.inf, np.float32)
+            following = np.zeros(len(self.index), np.int64)
         else:
             log_p, following = self.rows(int(here["suffix"]))
             log_p, following = log_p + np.float32(here["back_off"]), following.copy()
@@ -117,21 +117,9 @@ class Language:
     def after(self, text: str, node: int = ROOT) -> int:
         """Return the node at which a text from `node` ends; unknown characters lead to the root."""
         for character in text:
-            index = self._index.get(character)
+            index = self.index.get(character)
             node = ROOT if index is None else int(self.rows(node)[1][index])
         return node
-
-    def log_p(self, text: str, node: int = ROOT) -> float:
-        """Return a text's log-probability after `node`; minus infinity with unknown characters."""
-        total = 0.0
-        for character in text:
-            index = self._index.get(character)
-            if index is None:
-                return -np.inf
-            log_p, following = self.rows(node)
-            total += float(log_p[index])
-            node = int(following[index])
-        return total
 
 
 def _check(nodes: NDArray[Any], n_characters: int) -> None:
@@ -175,8 +163,7 @@ def _label_rows(
 
     All lines that follow the language share the rows that it keeps.
     """
-    places = {character: i for i, character in enumerate(language.about.characters)}
-    own = np.array([places.get(label, -1) for label in labels])  # [K]
+    own = np.array([language.index.get(label, -1) for label in labels])  # [K]
     known = own >= 0
 
     @lru_cache(MOST_ROWS)
@@ -189,10 +176,8 @@ def _label_rows(
     return at
 
 
-class LanguageGuide:
+class LanguageGuide(Guide):
     """Weighs the labels of a net by a language; a state is a node of the language's trie."""
-
-    spells: Allowed = None
 
     def __init__(self, language: Language, labels: tuple[str, ...], context: str = "") -> None:
         """Follow a language; `context` is the text before a line."""
@@ -200,10 +185,6 @@ class LanguageGuide:
         self._at = _label_rows(language, labels)
         self._space = labels.index(SPACE)
         self._context = context
-
-    def can_be(self, allowed: Row) -> bool:
-        """Return True: no text is impossible."""
-        return True
 
     def begin(self, text: str) -> int:
         """Return the node behind a text and a space."""

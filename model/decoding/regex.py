@@ -90,7 +90,8 @@ class _Positions:
         times = max(least, 1) if endless else most
         whole = NOTHING
         for time in range(times):
-            part = self.one(mult.multiplicand)
+            piece = mult.multiplicand
+            part = self.add(piece) if isinstance(piece, Charclass) else self.pattern(piece)
             if not part.first:  # nothing, however often
                 return part
             if endless and time == times - 1:
@@ -99,9 +100,6 @@ class _Positions:
                 part = part._replace(empty=True)
             whole = self.joined(whole, part)
         return whole
-
-    def one(self, piece: Charclass | Pattern) -> _Part:
-        return self.add(piece) if isinstance(piece, Charclass) else self.pattern(piece)
 
 
 class PatternGuide:

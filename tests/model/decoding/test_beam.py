@@ -1,5 +1,6 @@
 """The beam against all ways in which a few steps may say a text, added up one by one."""
 
+import copy
 import itertools
 import json
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from inkstream.model.decoding.base import Guide
 from inkstream.model.decoding.beam import Beam
 
 LABELS = "ab "  # symbols 1, 2, 3
@@ -17,17 +19,12 @@ SPACE = 3
 N_SYMBOLS = 1 + len(LABELS)
 
 
-class Prefers:
+class Prefers(Guide):
     """A guide whose state is the text; it adds what a table says of each pair of characters."""
 
     def __init__(self, table: NDArray[np.float32]) -> None:
         self.table = table  # [1 + K, K], by the symbol before
         self.ends = table.sum(1)
-
-    spells = None
-
-    def can_be(self, allowed: NDArray[np.float32]) -> bool:
-        return True
 
     def begin(self, text: str) -> int:
         return SPACE
@@ -132,7 +129,7 @@ def test_what_is_decided_stays_and_copies_go_on_alone(
     kept: tuple[Beam, list[int]] | None = None
     for step, row in enumerate(scores):
         if step == cut:
-            kept = beam.copy(), list(decided)
+            kept = copy.copy(beam), list(decided)
         beam.step(row, step)
         decided += text_of(beam.decided(sure, step - 5))
     whole = decided + list(text_of(beam.finished()))
@@ -153,7 +150,7 @@ def test_what_nearly_all_agree_on_is_decided_and_what_is_old_in_any_case() -> No
     beam = Beam(INDIFFERENT, SPACE, 8)
     run(beam, scores)
     assert beam.decided(0.9, -1) == []
-    assert text_of(beam.copy().decided(0.4, -1)) == (1,)
+    assert text_of(copy.copy(beam).decided(0.4, -1)) == (1,)
     assert text_of(beam.decided(0.9, 0)) == (1,)
     assert text_of(beam.finished()) == ()
 

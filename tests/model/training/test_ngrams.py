@@ -9,6 +9,7 @@ from inkstream.model.data.synthesis.texts import texts
 from inkstream.model.decoding.ngrams import Language
 from inkstream.model.errors import ConfigError, DataError
 from inkstream.model.training.ngrams import train_language
+from tests.helpers.languages import log_p
 
 WORDS = {"the": 0.05, "canal": 1e-5, "panama": 1e-9}
 
@@ -48,8 +49,8 @@ def test_ones_own_text_is_learnt_with_its_characters(tmp_path: Path) -> None:
     assert language.about.name == "mine"
     assert {*"üßö~"} <= {*language.about.characters}
     begin = language.after(" ")
-    assert language.log_p("Grüße ", begin) > language.log_p("Gruse ", begin) + 5
-    assert language.log_p("aus K", begin) > -6
+    assert log_p(language, "Grüße ", begin) > log_p(language, "Gruse ", begin) + 5
+    assert log_p(language, "aus K", begin) > -6
 
 
 def test_the_mark_that_windows_begins_a_text_with_is_no_character(tmp_path: Path) -> None:

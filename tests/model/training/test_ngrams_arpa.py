@@ -10,6 +10,7 @@ import pytest
 from inkstream.model.decoding.ngrams import About, Language, load
 from inkstream.model.errors import DataError
 from inkstream.model.training.ngrams import build, convert_arpa, read_arpa
+from tests.helpers.languages import log_p
 
 ALPHABET = " abc|"
 TEXTS = [("abba", 5.0), ("a cab", 2.0), ("b|c", 1.0)]
@@ -26,9 +27,9 @@ def arpa_of(language: Language) -> str:
         rows = ["-99\t<s>\t-0.3", "-1.5\t</s>", "-7\t<unk>\t0"] if length == 1 else []
         rows += ["-0.5\t<s> a\t-0.2"] if length == 2 else []
         for text in known:
-            log_p = language.log_p(text[-1], language.after(text[:-1])) / math.log(10)
+            log10_p = log_p(language, text[-1], language.after(text[:-1])) / math.log(10)
             spelt = " ".join("<space>" if each == " " else each for each in text)
-            rows.append(f"{log_p:.6f}\t{spelt}" + "\t-0.1" * (length < ORDER))
+            rows.append(f"{log10_p:.6f}\t{spelt}" + "\t-0.1" * (length < ORDER))
         blocks.append(f"\\{length}-grams:\n" + "\n".join(rows) + "\n")
     counts = "".join(f"ngram {n}=0\n" for n in range(1, ORDER + 1))
     return f"\\data\\\n{counts}\n" + "\n".join(blocks) + "\n\\end\\\n"
