@@ -1,4 +1,4 @@
-"""Malformed requests: each gets an error of the one shape, and others go on."""
+"""Malformed requests: each gets an error of the same form, and other requests go on."""
 
 import json
 import select
@@ -21,13 +21,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture
-def client(running: Running) -> Iterator[httpx.Client]:
-    with client_of(running) as client:
-        yield client
-
-
-# What is malformed: 400
+# Malformed bodies: 400
 
 BOUNDARY = {"content-type": "multipart/form-data; boundary=xyz"}
 PART = (
@@ -36,13 +30,13 @@ PART = (
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "says"),
+    ("headers", "body", "text"),
     [
         (AS_PNG, b"", "the body is empty"),
         ({}, b"", "the body is empty"),
         (BOUNDARY, b"", "the body is empty"),
         ({"content-type": "multipart/form-data"}, b"x", "boundary"),
-        (BOUNDARY, b"no boundary in sight", "multipart"),
+        (BOUNDARY, b"no boundary", "multipart"),
         (BOUNDARY, PART[:-30], "multipart"),
         (BOUNDARY, PART.replace(b"xyz", b"abc"), "multipart"),
         (BOUNDARY, b"--xyz\r\nbroken header\r\n\r\nx\r\n--xyz--\r\n", "multipart"),
@@ -53,11 +47,11 @@ PART = (
         (BOUNDARY, PART[:-9] % b"a" + b"\r\n" + PART % b"b", "Too many files"),
     ],
 )
-def test_a_malformed_body_says_what_is_wrong_with_it(
-    client: httpx.Client, headers: dict[str, str], body: bytes, says: str
+def test_the_error_of_a_malformed_body_names_the_fault(
+    client: httpx.Client, headers: dict[str, str], body: bytes, text: str
 ) -> None:
     response = client.post("/v1/recognize", content=body, headers=headers)
-    assert says in error(response, 400, "bad_message")
+    assert text in error(response, 400, "bad_message")
 
 
 @pytest.mark.parametrize(
@@ -83,21 +77,21 @@ def test_a_body_that_is_no_json_object_is_refused(client: httpx.Client, body: by
     error(response, 400, "bad_json" if body else "bad_message")
 
 
-@pytest.mark.parametrize(("body", "got"), [("[]", "an array"), ("null", "null"), ("7", "7")])
-def test_the_error_says_what_came_instead_of_an_object(
-    client: httpx.Client, body: str, got: str
+@pytest.mark.parametrize(("body", "value"), [("[]", "an array"), ("null", "null"), ("7", "7")])
+def test_the_error_names_the_value_that_came_instead_of_an_object(
+    client: httpx.Client, body: str, value: str
 ) -> None:
     response = client.post(
         "/v1/recognize", content=body, headers={"content-type": "application/json"}
     )
-    assert error(response, 400, "bad_json") == f"the body is {got}, expected an object"
+    assert error(response, 400, "bad_json") == f"the body is {value}, expected an object"
 
 
-# Columns of a wrong shape: 422
+# Columns, strokes and parameters that are not allowed: 422
 
 
 @pytest.mark.parametrize(
-    ("columns", "says"),
+    ("columns", "text"),
     [
         ("[]", "expected at least one column"),
         ("7", "columns is 7, expected an array"),
@@ -105,7 +99,7 @@ def test_the_error_says_what_came_instead_of_an_object(
         ('"text"', 'columns is "text"'),
         ('{"a": 1}', "columns is an object, expected an array"),
         ("[7]", "column 0 is 7, expected an array of pixels"),
-        ([{str(place): 0 for place in range(28)}], "column 0 is an object, expected an array"),
+        ([{str(index): 0 for index in range(28)}], "column 0 is an object, expected an array"),
         (["a" * 28], f'column 0 is "{"a" * 28}", expected an array of pixels'),
         ("[[]]", "column 0 has 0 pixels, expected 28"),
         ([[0] * 27], "column 0 has 27 pixels, expected 28"),
@@ -125,16 +119,16 @@ def test_the_error_says_what_came_instead_of_an_object(
         ("[[" + "0," * 27 + "1e400]]", "is Infinity"),
     ],
 )
-def test_columns_that_do_not_fit_name_the_first_fault(
-    client: httpx.Client, columns: Any, says: str
+def test_the_error_of_invalid_columns_names_the_first_fault(
+    client: httpx.Client, columns: Any, text: str
 ) -> None:
-    text = columns if isinstance(columns, str) else json.dumps(columns)
+    content = columns if isinstance(columns, str) else json.dumps(columns)
     response = client.post(
         "/v1/recognize",
-        content=f'{{"columns": {text}}}',
+        content=f'{{"columns": {content}}}',
         headers={"content-type": "application/json"},
     )
-    assert says in error(response, 422, "bad_columns")
+    assert text in error(response, 422, "bad_columns")
 
 
 def test_json_without_columns_or_strokes_is_refused(client: httpx.Client) -> None:
@@ -144,12 +138,12 @@ def test_json_without_columns_or_strokes_is_refused(client: httpx.Client) -> Non
 
 def test_json_with_columns_and_strokes_is_refused(client: httpx.Client) -> None:
     response = client.post("/v1/recognize", json={"columns": [[0] * 28], "strokes": [[[1, 2]]]})
-    words = "the body has columns and strokes, allowed: one of them"
-    assert error(response, 422, "bad_value") == words
+    text = "the body has columns and strokes, allowed: one of them"
+    assert error(response, 422, "bad_value") == text
 
 
 @pytest.mark.parametrize(
-    ("strokes", "says"),
+    ("strokes", "text"),
     [
         ("7", "strokes is 7, expected an array of strokes"),
         ("null", "strokes is null"),
@@ -167,15 +161,15 @@ def test_json_with_columns_and_strokes_is_refused(client: httpx.Client) -> None:
         ("[[[0,0],[1e300,5]]]", "points lie beyond what can be drawn"),
     ],
 )
-def test_strokes_that_cannot_be_drawn_name_the_first_fault(
-    client: httpx.Client, strokes: str, says: str
+def test_the_error_of_invalid_strokes_names_the_first_fault(
+    client: httpx.Client, strokes: str, text: str
 ) -> None:
     response = client.post(
         "/v1/recognize",
         content=f'{{"strokes": {strokes}}}',
         headers={"content-type": "application/json"},
     )
-    assert says in error(response, 422, "bad_ink")
+    assert text in error(response, 422, "bad_ink")
 
 
 @pytest.mark.parametrize("height", [0, -1, "9", True, [], 1e400])
@@ -191,12 +185,12 @@ def test_a_height_that_is_no_positive_number_is_refused(
 
 def test_strokes_left_of_their_frame_are_refused(client: httpx.Client) -> None:
     body = {"strokes": [[[-3, 2], [5, 9]]], "height": 28}
-    said = error(client.post("/v1/recognize", json=body), 422, "bad_ink")
-    assert said.startswith("x is from -3 to 5")
+    text = error(client.post("/v1/recognize", json=body), 422, "bad_ink")
+    assert text.startswith("x is from -3 to 5")
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "text"),
     [
         ("curve=maybe", "curve is 'maybe', allowed: true or false"),
         ("page=", "page is '', allowed: true or false"),
@@ -207,14 +201,14 @@ def test_strokes_left_of_their_frame_are_refused(client: httpx.Client) -> None:
         ("language_model=nosuch", "language_model is 'nosuch', allowed: null"),
     ],
 )
-def test_a_query_that_cannot_be_used_is_answered_with_what_is_allowed(
-    client: httpx.Client, query: str, says: str
+def test_the_error_of_an_invalid_parameter_names_what_is_allowed(
+    client: httpx.Client, query: str, text: str
 ) -> None:
     response = client.post(f"/v1/recognize?{query}", content=PNG.read_bytes())
-    assert error(response, 422, "bad_value") == says
+    assert error(response, 422, "bad_value") == text
 
 
-# What is too much: 413
+# Too large: 413
 
 
 def test_a_body_over_the_limit_is_refused_by_its_announced_length(client: httpx.Client) -> None:
@@ -237,31 +231,31 @@ def test_json_has_a_smaller_limit_because_parsing_needs_memory(client: httpx.Cli
     body = b'{"columns":[' + b"[]," * 1_000_000 + b"[]]}"
     headers = {"content-type": "application/json"}
     announced = client.post("/v1/recognize", content=body, headers=headers)
-    said = error(announced, 413, "over_limit")
-    assert said == f"the JSON body has {len(body)} bytes, allowed: up to 2097152"
+    text = error(announced, 413, "over_limit")
+    assert text == f"the JSON body has {len(body)} bytes, allowed: up to 2097152"
     unannounced = client.post("/v1/recognize", content=iter([body]), headers=headers)
-    said = error(unannounced, 413, "over_limit")
-    assert said == "the JSON body has more than 2097152 bytes, allowed: up to that"
+    text = error(unannounced, 413, "over_limit")
+    assert text == "the JSON body has more than 2097152 bytes, allowed: up to that"
 
 
 def test_more_columns_than_a_line_may_have_are_refused(tmp_path: Path) -> None:
     with server(tmp_path, max_line_columns=100) as running, client_of(running) as client:
         body = {"columns": [[0] * 28] * 101}
-        said = error(client.post("/v1/recognize", json=body), 413, "over_limit")
-        assert "101 columns, allowed: up to 100" in said
+        text = error(client.post("/v1/recognize", json=body), 413, "over_limit")
+        assert "101 columns, allowed: up to 100" in text
         assert client.post("/v1/recognize", json={"columns": [[0] * 28] * 100}).is_success
 
 
-def test_large_bodies_at_once_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+def test_simultaneous_large_bodies_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
     head = b"POST /v1/recognize HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
     with server(tmp_path, max_body_bytes=100_000) as running, client_of(running) as client:
         with ExitStack() as stack:
             address = ("127.0.0.1", running.port)
-            held = [stack.enter_context(socket.create_connection(address)) for _ in range(5)]
-            for raw in held:
+            sockets = [stack.enter_context(socket.create_connection(address)) for _ in range(5)]
+            for raw in sockets:
                 raw.sendall(head + bytes(99_999))
-            refused, _, _ = select.select(held, [], [], 10)
-            assert len(refused) == 1  # the others are waited for
+            refused, _, _ = select.select(sockets, [], [], 10)
+            assert len(refused) == 1  # the server still waits for the others
             answer = refused[0].recv(1000)
             assert b"503" in answer.splitlines()[0]
             assert b"retry-after" in answer.lower()
@@ -269,7 +263,7 @@ def test_large_bodies_at_once_are_refused_before_they_fill_the_memory(tmp_path: 
         assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing_behind(
+def test_a_client_that_disconnects_within_its_body_is_no_longer_counted(
     client: httpx.Client, running: Running
 ) -> None:
     for _ in range(3):
@@ -302,15 +296,15 @@ def test_a_body_that_comes_too_slowly_is_a_408(tmp_path: Path) -> None:
     "kind",
     ["text/plain", "application/pdf", "application/x-www-form-urlencoded", "video/mp4", "x" * 999],
 )
-def test_another_content_type_is_answered_with_those_allowed(
+def test_the_error_of_an_unknown_content_type_names_those_allowed(
     client: httpx.Client, kind: str
 ) -> None:
     response = client.post(
         "/v1/recognize", content=PNG.read_bytes(), headers={"content-type": kind}
     )
-    said = error(response, 415, "bad_image")
-    assert kind[:100] in said
-    assert "allowed: image/*" in said
+    text = error(response, 415, "bad_image")
+    assert kind[:100] in text
+    assert "allowed: image/*" in text
 
 
 @pytest.mark.parametrize(
@@ -327,7 +321,7 @@ def test_another_content_type_is_answered_with_those_allowed(
         ("POST", "/v1/recognize?model=../../etc/passwd%00", 404, "unknown_model"),
     ],
 )
-def test_an_unknown_path_method_or_model_is_an_error_of_the_one_shape(
+def test_an_unknown_path_method_or_model_is_an_error_of_the_same_form(
     client: httpx.Client, method: str, path: str, status: int, code: str
 ) -> None:
     response = client.request(method, path)

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ STROKES: list[list[list[float]]] = [
 
 @pytest.fixture(scope="module")
 def picture() -> bytes:
-    """A scan of a line, as a PNG."""
+    """Return a scan of a line, as a PNG."""
     points, starts = flatten(STROKES)
     columns = rasterise(points, starts, 110, 5.0, 440)
     data = io.BytesIO()
@@ -60,16 +60,16 @@ def test_an_image_is_read_as_by_a_stream_and_by_the_library(
         results = list(stream.send(line_columns(picture, 16)))
         flushed = stream.flush()
     events = [event for result in results for event in result.events] + list(flushed.events)
-    spelt = [json.loads(event.model_dump_json()) for event in events]
-    assert answer["letters"] == [event for event in spelt if event["type"] != "word"]
-    assert answer["words"] == [event for event in spelt if event["type"] == "word"]
+    listed = [json.loads(event.model_dump_json()) for event in events]
+    assert answer["letters"] == [event for event in listed if event["type"] != "word"]
+    assert answer["words"] == [event for event in listed if event["type"] == "word"]
     assert answer["text"] == flushed.text
-    read = reader.recognize(picture)
-    assert read.text == answer["text"]
-    assert [(each.char, each.start, each.end) for each in read.letters] == [
+    reading = reader.recognize(picture)
+    assert reading.text == answer["text"]
+    assert [(each.char, each.start, each.end) for each in reading.letters] == [
         (each["char"], each["start"], each["end"]) for each in answer["letters"]
     ]
-    assert [each.text for each in read.words] == [each["text"] for each in answer["words"]]
+    assert [each.text for each in reading.words] == [each["text"] for each in answer["words"]]
 
 
 def test_every_kind_of_body_of_a_line_gets_the_same_answer(
@@ -138,8 +138,8 @@ def test_strokes_are_read_by_a_classifier_too(client: httpx.Client) -> None:
 
 
 def test_a_curve_needs_a_classifier(client: httpx.Client, picture: bytes) -> None:
-    said = error(client.post(LINES + "&curve=true", content=picture), 422, "bad_value")
-    assert said == (
+    text = error(client.post(LINES + "&curve=true", content=picture), 422, "bad_value")
+    assert text == (
         'curve=true needs a classifier, and model "tiny_lines" is a transcriber; try model=tiny'
     )
 
@@ -177,40 +177,30 @@ def test_both_models_are_listed_and_the_first_is_the_default(client: httpx.Clien
     assert client.post("/v1/recognize", content=PNG.read_bytes()).json().keys() >= {"label"}
 
 
-def test_requests_to_both_models_at_once_do_not_mix(running: Running, picture: bytes) -> None:
+def test_simultaneous_requests_to_both_models_do_not_mix(running: Running, picture: bytes) -> None:
     bodies = [
         ("tiny", PNG.read_bytes()),
         ("tiny_lines", picture),
     ]
-    answers: dict[int, Any] = {}
 
-    def ask(number: int) -> None:
+    def recognize(number: int) -> Any:
         model, content = bodies[number % 2]
         with client_of(running) as client:
-            answer = client.post(f"/v1/recognize?model={model}", content=content)
-            answers[number] = answer.json()
+            return client.post(f"/v1/recognize?model={model}", content=content).json()
 
-    threads = [threading.Thread(target=ask, args=[number]) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    with client_of(running) as client:
-        alone = [client.post(f"/v1/recognize?model={m}", content=c).json() for m, c in bodies]
-    for number, answer in answers.items():
-        if number % 2:
-            assert answer["text"] == alone[1]["text"]
-        else:
-            assert answer["probabilities"] == pytest.approx(alone[0]["probabilities"], abs=1e-5)
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(recognize, range(12)))
+    digit, line = recognize(0), recognize(1)
+    for answer in answers[::2]:
+        assert answer["probabilities"] == pytest.approx(digit["probabilities"], abs=1e-5)
+    assert {answer["text"] for answer in answers[1::2]} == {line["text"]}
 
 
-def test_a_request_may_have_options_about_its_text(
-    client: httpx.Client, running: Running, picture: bytes
-) -> None:
-    for told in ({"pattern": "[ab]{2,9}c?"}, {"words": ["abc", "cab"]}, {"characters": "ab"}):
-        answer = client.post("/v1/recognize", params=MODEL | told, content=picture).json()
+def test_a_request_may_have_hints(client: httpx.Client, running: Running, picture: bytes) -> None:
+    for options in ({"pattern": "[ab]{2,9}c?"}, {"words": ["abc", "cab"]}, {"characters": "ab"}):
+        answer = client.post("/v1/recognize", params=MODEL | options, content=picture).json()
         with connect_sync(running.url, model="tiny_lines") as stream:
-            stream.configure(**told)
+            stream.configure(**options)
             list(stream.send(line_columns(picture, 16)))
             assert answer["text"] == stream.flush().text
         plain = client.post(LINES, content=picture).json()
@@ -220,7 +210,7 @@ def test_a_request_may_have_options_about_its_text(
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("options", "text"),
     [
         ({"language_model": "latin"}, "language_model is 'latin', allowed: null, english"),
         ({"pattern": "("}, "cannot be understood"),
@@ -228,14 +218,14 @@ def test_a_request_may_have_options_about_its_text(
         ({"context": "a" * 5000}, "5000 characters, allowed: up to 4096"),
     ],
 )
-def test_options_that_cannot_be_used_are_refused(
-    client: httpx.Client, picture: bytes, told: dict[str, str], said: str
+def test_invalid_hints_are_refused(
+    client: httpx.Client, picture: bytes, options: dict[str, str], text: str
 ) -> None:
-    answer = client.post("/v1/recognize", params=MODEL | told, content=picture)
-    assert said in error(answer, 422, "bad_value")
+    answer = client.post("/v1/recognize", params=MODEL | options, content=picture)
+    assert text in error(answer, 422, "bad_value")
 
 
-def test_the_models_name_their_languages(client: httpx.Client) -> None:
+def test_the_models_name_their_language_models(client: httpx.Client) -> None:
     models = client.get("/v1/models").json()["models"]
     assert {each["name"]: each["languages"] for each in models} == {
         "tiny": [],

@@ -1,4 +1,4 @@
-"""Which model reads a request that names none, and parameters that a route does not have."""
+"""The model that reads a request without `model`, and parameters that a route does not have."""
 
 import io
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_without_a_model_a_page_goes_to_a_transcriber(client: httpx.Client, quer
 
 
 @pytest.mark.parametrize("query", ["language_model=english", "words=ab", "pattern=[abc]*"])
-def test_options_about_text_choose_a_transcriber(client: httpx.Client, query: str) -> None:
+def test_hints_choose_a_transcriber(client: httpx.Client, query: str) -> None:
     assert "text" in client.post(f"/v1/recognize?{query}", content=DIGIT).json()
 
 
@@ -50,12 +50,12 @@ def test_the_model_that_is_named_reads_everything(client: httpx.Client) -> None:
     assert "text" in client.post("/v1/recognize?model=tiny_lines", content=DIGIT).json()
 
 
-def test_the_answer_for_a_page_that_was_not_read_as_one_has_a_hint(client: httpx.Client) -> None:
+def test_the_answer_for_a_page_that_was_not_read_as_a_page_has_a_hint(client: httpx.Client) -> None:
     for query in ("", "?model=tiny", "?model=tiny_lines"):
         assert client.post(f"/v1/recognize{query}", content=PAGE).json()["hint"] == LOOKS_LIKE_PAGE
 
 
-def test_the_answer_for_a_fitting_image_has_no_hint(client: httpx.Client) -> None:
+def test_the_answer_for_an_image_of_the_right_kind_has_no_hint(client: httpx.Client) -> None:
     assert "hint" not in client.post("/v1/recognize", content=DIGIT).json()
     assert "hint" not in client.post("/v1/recognize", content=LINE).json()
 
@@ -72,8 +72,8 @@ def test_columns_name_the_model_that_they_are_for(client: httpx.Client) -> None:
 def test_a_server_of_one_model_reads_everything_with_it(tmp_path: Path, line_weights: Path) -> None:
     with server(tmp_path) as running, client_of(running) as client:
         assert client.post("/v1/recognize", content=LINE).json().keys() >= {"label", "hint"}
-        said = error(client.post("/v1/recognize?page=true", content=PAGE), 422, "bad_value")
-        assert said == 'page=true needs a transcriber, and model "tiny" is a classifier'
+        text = error(client.post("/v1/recognize?page=true", content=PAGE), 422, "bad_value")
+        assert text == 'page=true needs a transcriber, and model "tiny" is a classifier'
     with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
         assert "text" in client.post("/v1/recognize", content=DIGIT).json()
 
@@ -91,7 +91,7 @@ def test_the_model_for_a_photo_is_chosen_by_its_upright_size(client: httpx.Clien
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "says"),
+    ("method", "path", "text"),
     [
         (
             "POST",
@@ -109,14 +109,14 @@ def test_the_model_for_a_photo_is_chosen_by_its_upright_size(client: httpx.Clien
     ],
 )
 def test_a_parameter_that_a_route_does_not_have_is_refused(
-    client: httpx.Client, method: str, path: str, says: str
+    client: httpx.Client, method: str, path: str, text: str
 ) -> None:
-    assert error(client.request(method, path, content=DIGIT), 422, "bad_value") == says
+    assert error(client.request(method, path, content=DIGIT), 422, "bad_value") == text
 
 
 def test_a_long_unknown_parameter_is_cut(client: httpx.Client) -> None:
-    said = error(client.post(f"/v1/columns?{'x' * 5000}=1", content=DIGIT), 422, "bad_value")
-    assert len(said) < 300
+    text = error(client.post(f"/v1/columns?{'x' * 5000}=1", content=DIGIT), 422, "bad_value")
+    assert len(text) < 300
 
 
 def test_an_unknown_parameter_is_refused_before_the_body_is_read(client: httpx.Client) -> None:

@@ -10,11 +10,10 @@ from inkstream.service.pages import PageColumns, PageTranscription
 from inkstream.service.protocol.errors import MEANINGS
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest.routes import Recognition, Transcription
-from tests.helpers.http import client_of
 from tests.helpers.running_server import Running, server
 
-# Codes that a request cannot meet: they belong to streams, or stop a server before it listens.
-ELSEWHERE = {
+# Codes that no request gets: they belong to streams, or stop a server before it listens.
+NOT_OF_REQUESTS = {
     "unknown_type",
     "too_many_messages",
     "not_found",
@@ -35,19 +34,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture
-def client(running: Running) -> Iterator[httpx.Client]:
-    with client_of(running) as client:
-        yield client
-
-
-@pytest.fixture
 def description(client: httpx.Client) -> dict[str, Any]:
     answer: dict[str, Any] = client.get("/openapi.json").json()
     return answer
 
 
 def errors_of(operation: dict[str, Any]) -> dict[str, int]:
-    """Every documented error code of an operation, and its status."""
+    """Return every documented error code of an operation with its status."""
     return {
         code: int(status)
         for status, answer in operation["responses"].items()
@@ -78,14 +71,14 @@ def test_documented_errors_have_the_status_that_their_code_has(
 
 
 @pytest.mark.parametrize("path", ["/v1/recognize", "/v1/columns"])
-def test_every_error_that_a_request_can_meet_is_documented(
+def test_every_error_that_a_request_can_get_is_documented(
     description: dict[str, Any], path: str
 ) -> None:
     documented = errors_of(description["paths"][path]["post"])
-    assert documented.keys() == MEANINGS.keys() - ELSEWHERE
+    assert documented.keys() == MEANINGS.keys() - NOT_OF_REQUESTS
 
 
-def test_every_error_has_the_one_shape(description: dict[str, Any]) -> None:
+def test_every_error_has_the_same_form(description: dict[str, Any]) -> None:
     for methods in description["paths"].values():
         for operation in methods.values():
             for status, answer in operation["responses"].items():
@@ -113,7 +106,9 @@ def test_the_described_bodies_are_those_that_are_accepted(
         assert client.post("/v1/recognize", json=example["value"]).status_code == 200
 
 
-def test_examples_of_answers_are_answers(description: dict[str, Any], client: httpx.Client) -> None:
+def test_examples_of_answers_are_valid_answers(
+    description: dict[str, Any], client: httpx.Client
+) -> None:
     answer = description["paths"]["/v1/recognize"]["post"]["responses"]["200"]
     examples = answer["content"]["application/json"]["examples"]
     Recognition.model_validate(examples["classifier"]["value"])

@@ -33,40 +33,48 @@ def picture() -> bytes:
     return encoded(page(n_blocks=2, n_lines=4).image, "PNG")
 
 
-def test_a_page_gets_its_lines_words_and_letters_with_their_places(
+def test_a_page_gets_its_lines_words_and_letters_with_their_boxes(
     client: httpx.Client, picture: bytes, reader: Recognizer
 ) -> None:
     answer = client.post(PAGE, content=picture)
-    said = PageTranscription.model_validate(answer.json())
-    found = find_page(picture, 16)
-    assert (said.width, said.height, len(said.lines)) == (found.width, found.height, 8)
-    for line, own in zip(said.lines, found.lines, strict=True):
-        alone = reader.read(own.columns)
-        assert (line.text, line.columns, line.block) == (alone.text, len(own.columns), own.block)
-        assert line.confidence == pytest.approx(alone.confidence, abs=1e-3)
-        assert np.array(line.box) == pytest.approx(own.box, abs=0.06)
-        assert [word.text for word in line.words] == [word.text for word in alone.words]
-        for letter, heard in zip(line.letters, alone.letters, strict=True):
-            assert letter.char == heard.char
+    transcription = PageTranscription.model_validate(answer.json())
+    found_page = find_page(picture, 16)
+    assert (transcription.width, transcription.height, len(transcription.lines)) == (
+        found_page.width,
+        found_page.height,
+        8,
+    )
+    for line, found_line in zip(transcription.lines, found_page.lines, strict=True):
+        expected = reader.read(found_line.columns)
+        assert (line.text, line.columns, line.block) == (
+            expected.text,
+            len(found_line.columns),
+            found_line.block,
+        )
+        assert line.confidence == pytest.approx(expected.confidence, abs=1e-3)
+        assert np.array(line.box) == pytest.approx(found_line.box, abs=0.06)
+        assert [word.text for word in line.words] == [word.text for word in expected.words]
+        for letter, expected_letter in zip(line.letters, expected.letters, strict=True):
+            assert letter.char == expected_letter.char
             assert np.array(letter.box) == pytest.approx(
-                own.box_of(heard.start, heard.end), abs=0.06
+                found_line.box_of(expected_letter.start, expected_letter.end), abs=0.06
             )
-    first, second = said.text.split("\n\n")
-    assert first.split("\n") == [line.text for line in said.lines[:4]]
-    assert second.split("\n") == [line.text for line in said.lines[4:]]
+    first, second = transcription.text.split("\n\n")
+    assert first.split("\n") == [line.text for line in transcription.lines[:4]]
+    assert second.split("\n") == [line.text for line in transcription.lines[4:]]
 
 
 @pytest.mark.parametrize(
-    ("form", "kind", "holds"),
+    ("format_name", "content_type", "content"),
     [("hocr", HOCR_TYPE, 'class="ocr_line"'), ("alto", ALTO_TYPE, "<TextLine ")],
 )
 def test_a_page_is_answered_as_hocr_and_alto(
-    client: httpx.Client, picture: bytes, form: str, kind: str, holds: str
+    client: httpx.Client, picture: bytes, format_name: str, content_type: str, content: str
 ) -> None:
-    answer = client.post(f"{PAGE}&format={form}", content=picture)
+    answer = client.post(f"{PAGE}&format={format_name}", content=picture)
     assert answer.status_code == 200
-    assert answer.headers["content-type"] == kind
-    assert holds in answer.text
+    assert answer.headers["content-type"] == content_type
+    assert content in answer.text
 
 
 def test_the_columns_of_a_page_are_those_that_are_read_line_by_line(
@@ -78,13 +86,13 @@ def test_the_columns_of_a_page_are_those_that_are_read_line_by_line(
     assert page.column_height == 16
     read = client.post(PAGE, content=picture).json()["lines"]
     with connect_sync(running.url, model="tiny_lines") as stream:
-        for line, told, raw in zip(page.lines, read, answer.json()["lines"], strict=True):
+        for line, expected, raw in zip(page.lines, read, answer.json()["lines"], strict=True):
             assert line.columns == base64.b64decode(raw["columns"])
-            assert raw["box"] == told["box"]
+            assert raw["box"] == expected["box"]
             columns = np.frombuffer(line.columns, np.uint8).reshape(-1, 16)
             for _ in stream.send(columns):
                 pass
-            assert stream.flush().text == told["text"]
+            assert stream.flush().text == expected["text"]
             stream.reset()
 
 
@@ -94,18 +102,18 @@ def test_a_page_without_ink_has_no_lines(client: httpx.Client) -> None:
         "text": "", "width": 200, "height": 300, "lines": [],
     }  # fmt: skip
     assert client.post(COLUMNS, content=blank).json()["lines"] == []
-    for form in ("hocr", "alto"):
-        assert client.post(f"{PAGE}&format={form}", content=blank).status_code == 200
+    for format_name in ("hocr", "alto"):
+        assert client.post(f"{PAGE}&format={format_name}", content=blank).status_code == 200
 
 
-def test_a_photo_of_something_else_is_answered(client: httpx.Client) -> None:
+def test_a_photo_without_writing_is_answered(client: httpx.Client) -> None:
     answer = client.post(PAGE, content=encoded(textured()))
     assert answer.status_code == 200
     assert len(answer.json()["lines"]) <= 3
 
 
 @pytest.mark.parametrize(
-    ("path", "says"),
+    ("path", "text"),
     [
         (
             "/v1/recognize?model=tiny&page=true",
@@ -124,18 +132,18 @@ def test_a_photo_of_something_else_is_answered(client: httpx.Client) -> None:
     ],
 )
 def test_parameters_that_exclude_each_other_are_refused(
-    client: httpx.Client, picture: bytes, path: str, says: str
+    client: httpx.Client, picture: bytes, path: str, text: str
 ) -> None:
-    assert error(client.post(path, content=picture), 422, "bad_value") == says
+    assert error(client.post(path, content=picture), 422, "bad_value") == text
 
 
-def test_an_unknown_form_is_refused(client: httpx.Client, picture: bytes) -> None:
+def test_an_unknown_format_is_refused(client: httpx.Client, picture: bytes) -> None:
     error(client.post(f"{PAGE}&format=pdf", content=picture), 422, "bad_value")
 
 
 def test_strokes_are_refused_as_a_page(client: httpx.Client) -> None:
-    said = error(client.post(PAGE, json={"strokes": [[[1, 2]]]}), 422, "bad_value")
-    assert said == "page=true needs an image, application/json came"
+    text = error(client.post(PAGE, json={"strokes": [[[1, 2]]]}), 422, "bad_value")
+    assert text == "page=true needs an image, application/json came"
 
 
 @pytest.mark.parametrize("content", [b"text", b"\x89PNG\r\n\x1a\n"])
@@ -158,11 +166,11 @@ def test_pages_beyond_the_limits_are_refused(
         assert "allowed: up to 20" in error(client.post(PAGE, content=picture), 413, "over_limit")
     monkeypatch.setattr(bodies, "MAX_PAGE_LINES", 7)
     with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
-        said = error(client.post(PAGE, content=picture), 413, "over_limit")
-        assert said == "8 lines, allowed: up to 7"
+        text = error(client.post(PAGE, content=picture), 413, "over_limit")
+        assert text == "8 lines, allowed: up to 7"
 
 
-def test_a_server_without_the_extra_says_so(
+def test_the_error_without_opencv_names_the_package_to_install(
     client: httpx.Client, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
@@ -172,11 +180,11 @@ def test_a_server_without_the_extra_says_so(
         "inkstream.model.pages.lines",
     ):
         monkeypatch.delitem(__import__("sys").modules, name, raising=False)
-    said = error(client.post(PAGE, content=picture), 422, "bad_value")
-    assert "pip install opencv-python-headless" in said
+    text = error(client.post(PAGE, content=picture), 422, "bad_value")
+    assert "pip install opencv-python-headless" in text
 
 
-def test_the_list_of_models_says_whether_pages_are_read(client: httpx.Client) -> None:
+def test_the_list_of_models_states_whether_pages_are_read(client: httpx.Client) -> None:
     assert client.get("/v1/models").json()["pages"] is True
 
 
@@ -219,21 +227,23 @@ def test_other_streams_go_on_while_pages_are_read(running: Running) -> None:
     assert max(waits) < min(pages_s)
 
 
-def test_a_client_that_streams_a_page_gets_line_after_line(tmp_path: Path) -> None:
+def test_a_client_that_streams_a_page_gets_one_line_after_another(tmp_path: Path) -> None:
     shutil.copy(WEIGHTS_FOLDER / "lines.onnx", tmp_path)
-    sheet = page(n_lines=3)
-    gap = np.zeros((80, 32), np.uint8)  # blank paper, as the scanner's strip has it between lines
-    parts = [part for line in find_page(sheet.image, 32).lines for part in (line.columns, gap)]
+    page_with_text = page(n_lines=3)
+    gap = np.zeros((80, 32), np.uint8)  # blank paper between the lines
+    columns = [
+        piece for line in find_page(page_with_text.image, 32).lines for piece in (line.columns, gap)
+    ]
     texts: dict[int, str] = {}
     with (
         server(tmp_path, models="lines") as running,
         connect_sync(running.url, model="lines") as stream,
     ):
         stream.configure(line_end_columns=60)
-        for result in stream.send(np.concatenate(parts)):
+        for result in stream.send(np.concatenate(columns)):
             if result.text:
                 texts[result.epoch] = result.text.lower()
-    assert list(texts.values()) == [line.label for line in sheet.lines]
+    assert list(texts.values()) == [line.label for line in page_with_text.lines]
 
 
 def test_an_image_file_of_any_kind_is_a_page(client: httpx.Client, picture: bytes) -> None:

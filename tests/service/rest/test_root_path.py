@@ -1,4 +1,4 @@
-"""Behind a proxy that shows the server below a path, every address is valid."""
+"""All addresses are valid behind a proxy that serves the server below a path."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def test_the_descriptions_name_the_path(url: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["/", "/docs"])
-def test_links_of_the_pages_stay_below_it(url: str, page: str) -> None:
+def test_links_of_web_pages_stay_below_the_path(url: str, page: str) -> None:
     text = httpx.get(url + page).text
     addresses = re.findall(r'(?:src|href)="([^"#]+)"', text)
     assert len(addresses) >= 2
@@ -37,19 +37,19 @@ def test_links_of_the_pages_stay_below_it(url: str, page: str) -> None:
         assert httpx.get(str(httpx.URL(url + page).join(address))).status_code == 200
 
 
-def test_a_stream_is_opened_below_it(url: str) -> None:
+def test_a_stream_is_opened_below_the_path(url: str) -> None:
     with connect_sync(url.replace("http:", "ws:")) as stream:
         results = list(stream.send(np.zeros((3, 28), np.uint8)))
     assert [result.column for result in results] == [0, 1, 2]
 
 
-def test_errors_have_their_shape_below_it(url: str) -> None:
+def test_errors_have_their_form_below_the_path(url: str) -> None:
     answer = httpx.get(f"{url}/nosuch")
     assert answer.status_code == 404
     assert answer.json().keys() == {"error"}
 
 
-def test_requests_are_counted_below_it(tmp_path: Path) -> None:
+def test_requests_are_counted_below_the_path(tmp_path: Path) -> None:
     with server(tmp_path, root_path=PATH) as running:
         address = f"http://127.0.0.1:{running.port}"
         httpx.post(f"{address}/v1/recognize", content=b"text")

@@ -1,17 +1,18 @@
-"""REST of a real server: answers, and errors of one shape for everything else."""
+"""The REST routes of a real server: answers, operation, access and internal errors."""
 
 import io
 import json
 import logging
 import re
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from inkstream.model.preprocess.columns import digit_columns
@@ -31,24 +32,18 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture
-def client(running: Running) -> Iterator[httpx.Client]:
-    with client_of(running) as client:
-        yield client
-
-
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """For a log; logging is the process's, and is put back afterwards."""
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Return a stream for a log; restore the process's logging afterwards."""
     monkeypatch.setattr(logging.root, "handlers", logging.root.handlers)
     monkeypatch.setattr(logging.root, "level", logging.root.level)
     return io.StringIO()
 
 
-def the_line(client: httpx.Client, written: io.StringIO, part: str) -> str:
-    """The one line with `part`, which is written when its request has been answered."""
+def log_line(client: httpx.Client, log: io.StringIO, part: str) -> str:
+    """Return the only log line with `part`, which is written after its request is answered."""
     for _ in range(1_000):
         client.get("/healthz")
-        lines = [line for line in written.getvalue().splitlines(keepends=True) if part in line]
+        lines = [line for line in log.getvalue().splitlines(keepends=True) if part in line]
         if lines and lines[-1].endswith("\n"):
             (line,) = lines
             return line
@@ -76,8 +71,8 @@ def test_the_curve_has_the_results_of_a_stream(client: httpx.Client, running: Ru
         results = [result for column in columns for result in stream.send(column)]
     assert len(answer["curve"]) == 28
     assert answer["curve"][-1] == answer["probabilities"]
-    for ours, theirs in zip(answer["curve"], results, strict=True):
-        assert ours == pytest.approx(theirs.probabilities, abs=1e-5)
+    for got, expected in zip(answer["curve"], results, strict=True):
+        assert got == pytest.approx(expected.probabilities, abs=1e-5)
 
 
 def test_every_kind_of_body_of_an_image_gets_the_same_answer(client: httpx.Client) -> None:
@@ -101,10 +96,10 @@ def test_every_kind_of_body_of_an_image_gets_the_same_answer(client: httpx.Clien
 
 def test_a_chunked_body_is_read_like_any_other(client: httpx.Client) -> None:
     data = PNG.read_bytes()
-    pieces = (data[i : i + 7] for i in range(0, len(data), 7))
-    whole = client.post("/v1/recognize", content=data, headers=AS_PNG)
-    chunked = client.post("/v1/recognize", content=pieces, headers=AS_PNG)
-    assert chunked.text == whole.text
+    chunks = (data[i : i + 7] for i in range(0, len(data), 7))
+    at_once = client.post("/v1/recognize", content=data, headers=AS_PNG)
+    chunked = client.post("/v1/recognize", content=chunks, headers=AS_PNG)
+    assert chunked.text == at_once.text
 
 
 def test_more_columns_than_a_message_may_hold_are_read_to_the_end(client: httpx.Client) -> None:
@@ -137,28 +132,24 @@ def test_models_are_listed_with_their_descriptions(client: httpx.Client) -> None
     assert model.keys() >= {"name", "version", "data", "licence"}
 
 
-def test_requests_at_once_do_not_mix(running: Running) -> None:
-    rows = [builders.columns(30, seed) for seed in range(12)]
-    answers: dict[int, Any] = {}
+def test_simultaneous_requests_do_not_mix(running: Running) -> None:
+    lines = [builders.columns(30, seed) for seed in range(12)]
 
-    def ask(number: int) -> None:
+    def recognize(columns: NDArray[np.uint8]) -> Any:
         with client_of(running) as client:
-            body = {"columns": rows[number].tolist()}
-            answers[number] = client.post("/v1/recognize", json=body).json()["probabilities"]
+            body = {"columns": columns.tolist()}
+            return client.post("/v1/recognize", json=body).json()["probabilities"]
 
-    threads = [threading.Thread(target=ask, args=[number]) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(recognize, lines))
     with connect_sync(running.url) as stream:
-        for number, columns in enumerate(rows):
+        for columns, probabilities in zip(lines, answers, strict=True):
             *_, last = stream.send(columns)
             stream.reset()
-            assert answers[number] == pytest.approx(last.probabilities, abs=1e-5)
+            assert probabilities == pytest.approx(last.probabilities, abs=1e-5)
 
 
-# Operators
+# Operation
 
 
 def test_health_and_readiness_are_answered(client: httpx.Client) -> None:
@@ -177,7 +168,7 @@ def test_a_server_about_to_stop_is_alive_but_not_ready(tmp_path: Path) -> None:
         assert client.get("/healthz").status_code == 200
 
 
-def test_metrics_count_what_happened(tmp_path: Path) -> None:
+def test_metrics_count_columns_requests_and_errors(tmp_path: Path) -> None:
     with server(tmp_path) as running, client_of(running) as client:
         client.post("/v1/recognize", content=PNG.read_bytes())
         client.post("/v1/recognize", content=b"text")
@@ -195,68 +186,66 @@ def test_metrics_count_what_happened(tmp_path: Path) -> None:
 
 
 def test_a_request_is_one_line_of_the_log_with_its_id(
-    client: httpx.Client, written: io.StringIO
+    client: httpx.Client, log: io.StringIO
 ) -> None:
-    logs.configure("json", stream=written)
+    logs.configure("json", stream=log)
     response = client.post("/v1/recognize?model=tiny", content=PNG.read_bytes())
-    line = json.loads(the_line(client, written, '"event": "request"'))
+    line = json.loads(log_line(client, log, '"event": "request"'))
     assert line["request"] == response.headers["x-request-id"]
     assert (line["event"], line["path"], line["status"]) == ("request", "/v1/recognize", 200)
 
 
-def test_a_malformed_body_is_one_line_of_the_log(
-    client: httpx.Client, written: io.StringIO
-) -> None:
-    logs.configure("json", stream=written)
+def test_a_malformed_body_is_one_line_of_the_log(client: httpx.Client, log: io.StringIO) -> None:
+    logs.configure("json", stream=log)
     form = {"content-type": "multipart/form-data; boundary=xyz"}
     error(client.post("/v1/recognize", content=b"amiss", headers=form), 400, "bad_message")
-    line = json.loads(the_line(client, written, '"event": "request"'))
-    assert written.getvalue().count(line["request"]) == 1
+    line = json.loads(log_line(client, log, '"event": "request"'))
+    assert log.getvalue().count(line["request"]) == 1
 
 
-def test_a_status_is_logged_as_a_number(client: httpx.Client, written: io.StringIO) -> None:
-    logs.configure("terminal", stream=written)
+def test_a_status_is_logged_as_a_number(client: httpx.Client, log: io.StringIO) -> None:
+    logs.configure("terminal", stream=log)
     error(client.post("/v1/recognize?curve=perhaps", content=b"x"), 422, "bad_value")
-    assert "status=422" in the_line(client, written, "code=bad_value")
+    assert "status=422" in log_line(client, log, "code=bad_value")
 
 
 # Access
 
 
-def test_keys_are_required_where_they_are_set(tmp_path: Path) -> None:
+def test_keys_are_required_if_any_are_set(tmp_path: Path) -> None:
     with server(tmp_path, api_keys="sesame,other") as running, client_of(running) as client:
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "sesame"}):
             response = client.post("/v1/recognize", content=PNG.read_bytes(), headers=headers)
-            said = error(response, 401, "unauthorized")
-            assert "wrong" not in said
+            text = error(response, 401, "unauthorized")
+            assert "wrong" not in text
             assert response.headers["www-authenticate"] == "Bearer"
         error(client.get("/v1/models"), 401, "unauthorized")
         error(client.get("/v1/models?key=sesame"), 401, "unauthorized")
-        right = {"authorization": "Bearer other"}
-        answer = client.post("/v1/recognize", content=PNG.read_bytes(), headers=right)
+        valid = {"authorization": "Bearer other"}
+        answer = client.post("/v1/recognize", content=PNG.read_bytes(), headers=valid)
         assert answer.status_code == 200
         for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"):
             assert client.get(path).status_code == 200
 
 
-def test_metrics_require_a_key_where_a_setting_says_so(tmp_path: Path) -> None:
+def test_metrics_require_a_key_if_the_setting_asks_for_one(tmp_path: Path) -> None:
     with (
         server(tmp_path, api_keys="sesame", metrics_need_key=True) as running,
         client_of(running) as client,
     ):
         error(client.get("/metrics"), 401, "unauthorized")
-        right = {"authorization": "Bearer sesame"}
-        assert client.get("/metrics", headers=right).status_code == 200
+        headers = {"authorization": "Bearer sesame"}
+        assert client.get("/metrics", headers=headers).status_code == 200
 
 
 def test_web_pages_of_other_origins_are_refused(tmp_path: Path) -> None:
     with server(tmp_path, origins="https://ink.example") as running, client_of(running) as client:
         data = PNG.read_bytes()
         foreign = {"origin": "https://elsewhere.example"}
-        said = error(
+        text = error(
             client.post("/v1/recognize", content=data, headers=foreign), 403, "forbidden_origin"
         )
-        assert "https://elsewhere.example" in said
+        assert "https://elsewhere.example" in text
         known = {"origin": "https://ink.example"}
         answer = client.post("/v1/recognize", content=data, headers=known)
         assert answer.headers["access-control-allow-origin"] == "https://ink.example"
@@ -286,42 +275,42 @@ def test_a_request_counts_as_a_session(
         assert client.post("/v1/recognize", content=data).status_code == 200
 
 
-# Our own faults
+# Internal errors
 
 
 def test_a_failing_net_is_a_500_without_internal_details(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> Any:
-        raise RuntimeError("secret of the inside")
+        raise RuntimeError("internal secret")
 
     with server(tmp_path) as running, client_of(running) as client:
-        with monkeypatch.context() as broken:
-            broken.setattr(Runtime, "run_ragged", fail)
+        with monkeypatch.context() as patch:
+            patch.setattr(Runtime, "run_ragged", fail)
             response = client.post("/v1/recognize", content=PNG.read_bytes())
         assert "secret" not in error(response, 500, "internal")
         assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
 
 
 def test_a_crash_is_a_500_whose_traceback_is_in_the_log_with_its_id(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
     async def crash(*_: Any) -> Any:
-        raise RuntimeError("secret of the inside")
+        raise RuntimeError("internal secret")
 
-    logs.configure("json", stream=written)
+    logs.configure("json", stream=log)
     with server(tmp_path) as running, client_of(running) as client:
-        with monkeypatch.context() as broken:
-            broken.setattr(BodyReader, "columns", crash)
+        with monkeypatch.context() as patch:
+            patch.setattr(BodyReader, "columns", crash)
             response = client.post("/v1/recognize", content=b"x")
         assert "secret" not in error(response, 500, "internal")
         with client_of(running) as another:  # uvicorn closes the connection
             wait_for_no_sessions(another)
             assert another.get("/readyz").status_code == 200
-    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
     (line,) = [line for line in lines if line["event"] == "request crashed"]
     assert line["request"] == response.headers["x-request-id"]
-    assert "secret of the inside" in line["exception"]
+    assert "internal secret" in line["exception"]
 
 
 def test_a_16_megapixel_page_is_read(client: httpx.Client) -> None:
@@ -332,7 +321,7 @@ def test_a_16_megapixel_page_is_read(client: httpx.Client) -> None:
     assert client.post("/v1/recognize", content=data.getvalue()).status_code == 200
 
 
-def test_request_ids_are_never_the_same(client: httpx.Client) -> None:
+def test_request_ids_are_unique(client: httpx.Client) -> None:
     ids = {client.get("/healthz").headers["x-request-id"] for _ in range(50)}
     assert len(ids) == 50
     assert all(re.fullmatch("[0-9a-f]{16}", request_id) for request_id in ids)

@@ -1,7 +1,7 @@
-"""Malformed messages through a real socket, beside a session whose answers must stay right.
+"""Malformed messages through a real socket, beside a session whose results must stay correct.
 
-Each fault gets an error that says what came and what is allowed, or the close that RFC 6455 or the
-protocol asks for; it disturbs no other session, and the server stays ready.
+Each gets an error that names what came and what is allowed, or the close that RFC 6455 or the
+protocol requires; no other session is disturbed, and the server stays ready.
 """
 
 import json
@@ -27,14 +27,14 @@ N_HEALTHY = 24  # columns of the healthy session
 
 
 @pytest.fixture(scope="module")
-def place(tiny: Checkpoint) -> Iterator[Running]:
+def running(tiny: Checkpoint) -> Iterator[Running]:
     with server(tiny.path.parent) as running:
         yield running
 
 
 @asynccontextmanager
 async def beside_a_healthy_session(running: Running, tiny: Checkpoint) -> AsyncIterator[None]:
-    """A session that is half through when the block begins, and must be right in the end."""
+    """Run the block in the middle of another session, and check that session's results."""
     columns = builders.columns(N_HEALTHY, seed=5)
     results = []
     async with connect(running.url) as healthy:
@@ -44,8 +44,8 @@ async def beside_a_healthy_session(running: Running, tiny: Checkpoint) -> AsyncI
                 yield
             await healthy.send(column.tobytes())
             results.append(json.loads(await healthy.recv()))
-    got = np.array([list(result["probabilities"].values()) for result in results])
-    assert np.abs(got - uninterrupted(Runtime(tiny), columns.tobytes())).max() < 1e-5
+    probabilities = np.array([list(result["probabilities"].values()) for result in results])
+    assert np.abs(probabilities - uninterrupted(Runtime(tiny), columns.tobytes())).max() < 1e-5
 
 
 @asynccontextmanager
@@ -55,8 +55,8 @@ async def session(running: Running, **options: Any) -> AsyncIterator[ClientConne
         yield stream
 
 
-async def closing(stream: ClientConnection) -> int:
-    """The code with which the server closes; what it says before is passed over."""
+async def closing_code_of(stream: ClientConnection) -> int:
+    """Return the code with which the server closes; skip the messages before it."""
     with suppress(ConnectionClosed):
         async for _ in stream:
             pass
@@ -65,11 +65,11 @@ async def closing(stream: ClientConnection) -> int:
 
 
 def columns_json(value: str) -> str:
-    """One column whose last pixel is this piece of JSON."""
+    """Return a message with one column whose last pixel is this JSON value."""
     return '{"type":"columns","columns":[[' + "0," * 27 + value + "]]}"
 
 
-# Messages that cannot be used: not fatal, nothing of them is taken, the stream goes on
+# Invalid messages: the error is not fatal, nothing of them is taken, the stream goes on
 
 
 MESSAGES = [
@@ -142,11 +142,11 @@ MESSAGES = [
 ]
 
 
-@pytest.mark.parametrize(("bad", "code", "words"), MESSAGES)
-async def test_a_message_that_cannot_be_used_gets_an_error_and_the_stream_goes_on(
-    place: Running, tiny: Checkpoint, bad: str | bytes, code: str, words: str
+@pytest.mark.parametrize(("bad", "code", "text"), MESSAGES)
+async def test_an_invalid_message_gets_an_error_and_the_stream_goes_on(
+    running: Running, tiny: Checkpoint, bad: str | bytes, code: str, text: str
 ) -> None:
-    async with beside_a_healthy_session(place, tiny), session(place) as stream:
+    async with beside_a_healthy_session(running, tiny), session(running) as stream:
         await stream.send(INK)
         await stream.recv()
         await stream.send(bad)
@@ -155,96 +155,104 @@ async def test_a_message_that_cannot_be_used_gets_an_error_and_the_stream_goes_o
         result = json.loads(await stream.recv())
     assert error["type"] == "error"
     assert error["code"].startswith(code)
-    assert words in error["message"]
+    assert text in error["message"]
     assert (error["fatal"], error["index"]) == (False, 1)
     assert result["column"] == 1  # nothing of the bad message was taken
-    got = list(result["probabilities"].values())
-    assert np.abs(got - uninterrupted(Runtime(tiny), INK * 2)[1]).max() < 1e-5
+    probabilities = list(result["probabilities"].values())
+    assert np.abs(probabilities - uninterrupted(Runtime(tiny), INK * 2)[1]).max() < 1e-5
 
 
-async def test_too_many_bad_messages_close_the_stream(place: Running, tiny: Checkpoint) -> None:
-    async with beside_a_healthy_session(place, tiny), session(place) as stream:
-        for _ in range(place.service.limits.max_bad_messages):
+async def test_too_many_bad_messages_close_the_stream(running: Running, tiny: Checkpoint) -> None:
+    async with beside_a_healthy_session(running, tiny), session(running) as stream:
+        for _ in range(running.service.limits.max_bad_messages):
             await stream.send(b"x")
-        assert await closing(stream) == 4400
+        assert await closing_code_of(stream) == 4400
 
 
-async def test_too_many_control_messages_close_the_stream(place: Running, tiny: Checkpoint) -> None:
-    async with beside_a_healthy_session(place, tiny), session(place) as stream:
-        for _ in range(20 * place.service.limits.max_control_per_s):
+async def test_too_many_control_messages_close_the_stream(
+    running: Running, tiny: Checkpoint
+) -> None:
+    async with beside_a_healthy_session(running, tiny), session(running) as stream:
+        for _ in range(20 * running.service.limits.max_control_per_s):
             try:
                 await stream.send(message("ping"))
             except ConnectionClosed:
                 break
-        assert await closing(stream) == 4429
+        assert await closing_code_of(stream) == 4429
 
 
-# What the WebSocket layer itself closes
+# Faults that the WebSocket layer closes
 
 
-async def test_a_frame_beyond_the_limit_is_closed_1009(place: Running, tiny: Checkpoint) -> None:
-    most = place.service.limits.max_frame_bytes
+async def test_a_frame_over_the_limit_is_closed_with_1009(
+    running: Running, tiny: Checkpoint
+) -> None:
+    most = running.service.limits.max_frame_bytes
     for n_bytes in (most + 1, 10 * 1024 * 1024):
-        async with beside_a_healthy_session(place, tiny), session(place) as stream:
-            with suppress(ConnectionClosed):  # perhaps before all of it was written
+        async with beside_a_healthy_session(running, tiny), session(running) as stream:
+            with suppress(ConnectionClosed):  # the server may close before all is written
                 await stream.send(bytes(n_bytes))
-            assert await closing(stream) == 1009
+            assert await closing_code_of(stream) == 1009
 
 
-async def test_fragments_beyond_the_limit_are_closed_1009(place: Running, tiny: Checkpoint) -> None:
-    piece = bytes(place.service.limits.max_frame_bytes // 2)
-    async with beside_a_healthy_session(place, tiny), session(place) as stream:
+async def test_fragments_over_the_limit_are_closed_with_1009(
+    running: Running, tiny: Checkpoint
+) -> None:
+    piece = bytes(running.service.limits.max_frame_bytes // 2)
+    async with beside_a_healthy_session(running, tiny), session(running) as stream:
         with suppress(ConnectionClosed):
             await stream.send([piece, piece, piece])
-        assert await closing(stream) == 1009
+        assert await closing_code_of(stream) == 1009
 
 
-async def test_text_that_is_not_utf_8_is_closed_1007(place: Running, tiny: Checkpoint) -> None:
-    async with beside_a_healthy_session(place, tiny), session(place) as stream:
-        await stream.send(b"\xff\xfe", text=True)
-        assert await closing(stream) == 1007
-
-
-async def test_frames_that_rfc_6455_forbids_are_closed_1002(
-    place: Running, tiny: Checkpoint
+async def test_text_that_is_not_utf_8_is_closed_with_1007(
+    running: Running, tiny: Checkpoint
 ) -> None:
-    async with beside_a_healthy_session(place, tiny):
+    async with beside_a_healthy_session(running, tiny), session(running) as stream:
+        await stream.send(b"\xff\xfe", text=True)
+        assert await closing_code_of(stream) == 1007
+
+
+async def test_frames_that_rfc_6455_forbids_are_closed_with_1002(
+    running: Running, tiny: Checkpoint
+) -> None:
+    async with beside_a_healthy_session(running, tiny):
         for bytes_on_the_wire in (b"\x82\x01x", b"\x83\x80" + bytes(4), b"\xf2\x80" + bytes(4)):
-            with RawClient(place.port) as client:  # unmasked, unknown kind, reserved bits
+            with RawClient(running.port) as client:  # unmasked, unknown kind, reserved bits
                 client.read()
                 client.send(bytes_on_the_wire)
                 assert client.read()[:2] == (1002).to_bytes(2)
 
 
-# What is unusual but right
+# Unusual but valid
 
 
-async def test_a_fragmented_message_is_one_message(place: Running, tiny: Checkpoint) -> None:
-    async with beside_a_healthy_session(place, tiny), session(place) as stream:
+async def test_a_fragmented_message_is_one_message(running: Running, tiny: Checkpoint) -> None:
+    async with beside_a_healthy_session(running, tiny), session(running) as stream:
         await stream.send([INK[:1], INK[1:20], b"", INK[20:]])
         assert json.loads(await stream.recv())["column"] == 0
         await stream.send(['{"type":', '"ping","id":"ü"}'])
         assert json.loads(await stream.recv())["id"] == "ü"
 
 
-async def test_bytes_may_come_one_at_a_time(place: Running, tiny: Checkpoint) -> None:
-    async with beside_a_healthy_session(place, tiny):
-        with RawClient(place.port) as client:
+async def test_bytes_may_come_one_at_a_time(running: Running, tiny: Checkpoint) -> None:
+    async with beside_a_healthy_session(running, tiny):
+        with RawClient(running.port) as client:
             client.read()
             for byte in frame(INK):
                 client.send(bytes([byte]))
             assert json.loads(client.read())["type"] == "result"
 
 
-async def test_a_ping_of_the_websocket_layer_is_answered(place: Running) -> None:
-    async with session(place) as stream:
+async def test_a_ping_of_the_websocket_layer_is_answered(running: Running) -> None:
+    async with session(running) as stream:
         await (await stream.ping())
 
 
-# Visitors who are not let in
+# Refused clients
 
 
-VISITS = [
+REFUSALS = [
     ("?model=klingon", {}, "unknown_model", 404, 4404),
     ("?model=", {}, "unknown_model", 404, 4404),
     ("?session=abc&epoch=0&letters=0&words=0", {}, "unknown_session", 404, 4404),
@@ -253,44 +261,44 @@ VISITS = [
 ]
 
 
-@pytest.mark.parametrize(("query", "headers", "code", "status", "closed"), VISITS)
+@pytest.mark.parametrize(("query", "headers", "code", "status", "closing_code"), REFUSALS)
 async def test_a_refused_client_gets_the_reason(
-    place: Running,
+    running: Running,
     tiny: Checkpoint,
     query: str,
     headers: dict[str, str],
     code: str,
     status: int,
-    closed: int,
+    closing_code: int,
 ) -> None:
-    async with beside_a_healthy_session(place, tiny):
+    async with beside_a_healthy_session(running, tiny):
         with pytest.raises(InvalidStatus) as caught:
-            await connect(place.url + query, additional_headers=headers)
+            await connect(running.url + query, additional_headers=headers)
         assert caught.value.response.status_code == status
         assert json.loads(caught.value.response.body)["error"]["code"] == code
         async with connect(
-            place.url + query, additional_headers=headers, subprotocols=[PROTOCOL]
+            running.url + query, additional_headers=headers, subprotocols=[PROTOCOL]
         ) as stream:
             error = json.loads(await stream.recv())
             assert (error["code"], error["fatal"]) == (code, True)
-            assert await closing(stream) == closed
+            assert await closing_code_of(stream) == closing_code
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/streams", "/v1/recognize", "/web", "/web/pad/app.js"])
 async def test_the_error_at_another_path_names_the_path_of_the_stream(
-    place: Running, path: str
+    running: Running, path: str
 ) -> None:
-    url = f"ws://127.0.0.1:{place.port}{path}"
-    words = f"no WebSocket is at {path}, expected /v1/stream"
+    url = f"ws://127.0.0.1:{running.port}{path}"
+    text = f"no WebSocket is at {path}, expected /v1/stream"
     with pytest.raises(InvalidStatus) as caught:
         await connect(url)
     assert caught.value.response.status_code == 404
     error = json.loads(caught.value.response.body)["error"]
-    assert (error["code"], error["message"]) == ("not_found", words)
+    assert (error["code"], error["message"]) == ("not_found", text)
     async with connect(url, subprotocols=[PROTOCOL]) as stream:
         error = json.loads(await stream.recv())
-        assert (error["code"], error["message"]) == ("not_found", words)
-        assert await closing(stream) == 4404
+        assert (error["code"], error["message"]) == ("not_found", text)
+        assert await closing_code_of(stream) == 4404
 
 
 async def test_keys_are_required_in_header_or_subprotocol(tiny: Checkpoint) -> None:
@@ -301,7 +309,7 @@ async def test_keys_are_required_in_header_or_subprotocol(tiny: Checkpoint) -> N
             assert caught.value.response.status_code == 401
         async with connect(running.url, subprotocols=[PROTOCOL, Subprotocol("key.bad")]) as stream:
             assert json.loads(await stream.recv())["code"] == "unauthorized"
-            assert await closing(stream) == 4401
+            assert await closing_code_of(stream) == 4401
         async with connect(
             running.url, subprotocols=[PROTOCOL, Subprotocol("key.good-key")]
         ) as stream:
@@ -322,6 +330,6 @@ async def test_sessions_beyond_the_limit_are_refused_until_others_end(
                 assert caught.value.response.status_code == 429
                 assert int(caught.value.response.headers["Retry-After"]) > 0
                 async with connect(running.url, subprotocols=[PROTOCOL]) as stream:
-                    assert await closing(stream) == 4429
+                    assert await closing_code_of(stream) == 4429
             async with session(running):
                 pass

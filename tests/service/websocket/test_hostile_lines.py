@@ -1,6 +1,6 @@
-"""Hostile and unlucky clients of a transcriber: what they cost, and that others go on.
+"""Hostile and unlucky clients of a transcriber: their cost is limited, and others go on.
 
-A session alone tells what is counted and kept; real sockets tell what neighbours hear meanwhile.
+A session alone shows what is counted and kept; real sockets show what other clients get meanwhile.
 """
 
 import json
@@ -30,20 +30,20 @@ from tests.helpers.single_session import (
 )
 
 LINES = "?model=tiny_lines"
-HEALTHY = builders.columns(60, 5, 16)
-TALL = [[0, -30_000], [0, 30_000]]  # two points, and as much to draw as one message may bring
+COLUMNS = builders.columns(60, 5, 16)
+TALL = [[0, -30_000], [0, 30_000]]  # two points with the longest distance that one message may have
 
 
 def ink(*strokes: Any) -> str:
     return message("ink", strokes=[{"points": points} for points in strokes], height=16)
 
 
-def wire(text: str) -> bytes:
-    """A text as a frame."""
+def text_frame(text: str) -> bytes:
+    """Return a frame with a text."""
     return frame(text.encode(), TEXT)
 
 
-# What a session counts and keeps
+# Counts and memory of a session
 
 
 def test_ink_that_takes_long_to_draw_counts_as_many_messages(line_net: Runtime) -> None:
@@ -61,11 +61,11 @@ def test_ink_of_ordinary_writing_counts_as_one_message(line_net: Runtime) -> Non
     assert client.close is None
 
 
-def test_a_ping_after_ink_is_free(line_net: Runtime) -> None:
+def test_a_ping_after_ink_does_not_count_towards_the_rate_limit(line_net: Runtime) -> None:
     client = SessionClient(line_net)
-    written = [ink([[3, 8]]), message("ping")]
-    client.send(*written * 25, interval_s=0.0)
-    client.send(*written * 20, interval_s=0.055)  # of ink alone 9 a second
+    frames = [ink([[3, 8]]), message("ping")]
+    client.send(*frames * 25, interval_s=0.0)
+    client.send(*frames * 20, interval_s=0.055)  # of ink alone 9 a second
     assert client.close is None
     client.send(*[message("ping")] * 60, interval_s=0.0)
     assert client.close == Close(4429, "too_many_messages")
@@ -83,7 +83,7 @@ def test_strokes_without_points_are_counted_too(line_net: Runtime) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "weight"),
+    ("options", "weight"),
     [
         ({"characters": "ab" * 1000}, 2000),
         ({"words": ["abc"] * 10 + [""] * 5}, 35),
@@ -91,10 +91,10 @@ def test_strokes_without_points_are_counted_too(line_net: Runtime) -> None:
     ],
 )
 def test_long_options_count_as_waiting_until_they_are_applied(
-    line_net: Runtime, told: dict[str, Any], weight: int
+    line_net: Runtime, options: dict[str, Any], weight: int
 ) -> None:
     client = SessionClient(line_net)
-    client.send(line(20), message("configure", **told))
+    client.send(line(20), message("configure", **options))
     assert client.session.waiting_columns == 20 + weight
     client.drain()
     assert client.session.waiting_columns == 0
@@ -106,7 +106,7 @@ def test_repeated_characters_are_kept_and_echoed_once(line_net: Runtime) -> None
     assert answer.characters == "ba"
 
 
-def test_resets_of_empty_lines_leave_nothing_behind(line_net: Runtime) -> None:
+def test_resets_of_empty_lines_restore_no_state(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     effects = client.session.receive(message("reset"), 0.0)
     client.ask(line(20))
@@ -115,36 +115,36 @@ def test_resets_of_empty_lines_leave_nothing_behind(line_net: Runtime) -> None:
     assert len([each for each in effects if isinstance(each, Restore)]) == 1
 
 
-# What neighbours notice
+# Other clients meanwhile
 
 
 @pytest.fixture
-def place(nets: list[Net], line_weights: Path) -> Iterator[Running]:
+def running(nets: list[Net], line_weights: Path) -> Iterator[Running]:
     with server(line_weights, models="tiny_lines") as running:
         yield running
 
 
-def text_beside(running: Running, trouble: Callable[[], None]) -> str:
-    """The text that a session hears, one column a message, if there is `trouble` half way."""
+def text_beside(running: Running, disturb: Callable[[], None]) -> str:
+    """Return the text of a session with one column a message; call `disturb` in its middle."""
     with connect(running.url + LINES) as healthy:
-        for number, column in enumerate(HEALTHY):
-            if number == len(HEALTHY) // 2:
-                trouble()
+        for number, column in enumerate(COLUMNS):
+            if number == len(COLUMNS) // 2:
+                disturb()
             healthy.send(column.tobytes())
         healthy.send(message("end"))
-        said = [json.loads(text) for text in healthy]
-    assert [each["column"] for each in said if each["type"] == "result"] == list(range(60))
-    return str(said[-1]["text"])
+        messages = [json.loads(text) for text in healthy]
+    assert [each["column"] for each in messages if each["type"] == "result"] == list(range(60))
+    return str(messages[-1]["text"])
 
 
-def all_of(client: RawClient) -> list[dict[str, Any]]:
-    """What is said until the server closes."""
-    said = []
+def read_messages(client: RawClient) -> list[dict[str, Any]]:
+    """Return the messages until the server closes."""
+    messages = []
     while client.kind != CLOSE:
         payload = client.read()
-        if client.kind == TEXT:  # no ping of a server that had to wait for long
-            said.append(json.loads(payload))
-    return said
+        if client.kind == TEXT:  # not a ping, which a slow server may send
+            messages.append(json.loads(payload))
+    return messages
 
 
 @pytest.mark.parametrize(
@@ -156,56 +156,58 @@ def test_a_flood_is_closed_and_another_session_goes_on(
     line_weights: Path, reader: Recognizer, costly: str
 ) -> None:
     def flood() -> None:
-        with RawClient(strict.port, LINES) as client:
-            client.send(wire(costly) * 400)
-            said = all_of(client)
-        assert (said[-1]["code"], said[-1]["fatal"]) == ("too_many_messages", True)
+        with RawClient(running.port, LINES) as client:
+            client.send(text_frame(costly) * 400)
+            messages = read_messages(client)
+        assert (messages[-1]["code"], messages[-1]["fatal"]) == ("too_many_messages", True)
 
-    # At more than one a second a machine that is slow in answering would let the flood keep pace.
-    with server(line_weights, models="tiny_lines", max_control_per_s=1) as strict:
-        assert text_beside(strict, flood) == reader.read(HEALTHY).text
+    # With a higher limit a slow machine would never exceed it.
+    with server(line_weights, models="tiny_lines", max_control_per_s=1) as running:
+        assert text_beside(running, flood) == reader.read(COLUMNS).text
 
 
-def test_a_connection_lost_during_a_flush_does_not_affect_other_sessions(
-    place: Running, nets: list[Net], reader: Recognizer
+def test_a_connection_lost_during_a_flush_affects_no_other_session(
+    running: Running, nets: list[Net], reader: Recognizer
 ) -> None:
     def vanish() -> None:
-        with RawClient(place.port, LINES) as client:
+        with RawClient(running.port, LINES) as client:
             client.send(frame(line(20)))
             while json.loads(client.read()).get("column") != 19:
                 pass
             nets[0].may_run.clear()
-            client.send(wire(message("flush")) + frame(line(20)) + wire(message("end")))
+            client.send(text_frame(message("flush")) + frame(line(20)) + text_frame(message("end")))
             assert nets[0].entered.acquire(timeout=DEADLINE_S)
             client.reset()
             nets[0].may_run.set()
 
-    assert text_beside(place, vanish) == reader.read(HEALTHY).text
-    place.wait_until_empty()
+    assert text_beside(running, vanish) == reader.read(COLUMNS).text
+    running.wait_until_empty()
 
 
 def test_a_client_that_sends_all_and_then_reads_gets_every_answer_in_order(
-    place: Running, line_net: Runtime
+    running: Running, line_net: Runtime
 ) -> None:
-    moves: list[str | bytes] = []
+    frames: list[str | bytes] = []
     column = 0
     for number in range(60):
-        moves += [line(3, number), message("flush", id=number)]
+        frames += [line(3, number), message("flush", id=number)]
         column += 3
         if number % 3 == 2:
-            column -= 3 + number % 2  # right at an earlier flush, or before it
-            moves += [message("rewind", column=column), message("configure", top_k=2)]
+            column -= 3 + number % 2  # to an earlier flush, or before it
+            frames += [message("rewind", column=column), message("configure", top_k=2)]
         if number % 20 == 19:
-            moves += [message("reset")]
+            frames += [message("reset")]
             column = 0
-    moves += [message("end"), message("flush"), b"too late"]
-    due = SessionClient(line_net).ask(*moves)
-    with RawClient(place.port, LINES, receive_buffer_bytes=4096) as client:
+    frames += [message("end"), message("flush"), b"too late"]
+    expected = SessionClient(line_net).ask(*frames)
+    with RawClient(running.port, LINES, receive_buffer_bytes=4096) as client:
         client.read()
-        client.send(b"".join(wire(m) if isinstance(m, str) else frame(m) for m in moves))
-        said = all_of(client)
-    assert [each["type"] for each in said if each["type"] != "result"] == [
-        kind for kind in types_of(due) if kind != "result"
+        client.send(
+            b"".join(text_frame(each) if isinstance(each, str) else frame(each) for each in frames)
+        )
+        messages = read_messages(client)
+    assert [each["type"] for each in messages if each["type"] != "result"] == [
+        kind for kind in types_of(expected) if kind != "result"
     ]
-    texts = [each["text"] for each in said if each["type"] in ("rewound", "flushed", "done")]
-    assert texts == [each.text for each in due if isinstance(each, Rewound | Flushed | Done)]
+    texts = [each["text"] for each in messages if each["type"] in ("rewound", "flushed", "done")]
+    assert texts == [each.text for each in expected if isinstance(each, Rewound | Flushed | Done)]

@@ -1,4 +1,4 @@
-"""A transcriber over real sockets beside a classifier: errors, and answers that must not mix."""
+"""A transcriber over real sockets beside a classifier: errors, and sessions that must not mix."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ N_HEALTHY = 60  # columns of the healthy session
 
 
 @pytest.fixture(scope="module")
-def place(line_weights: Path) -> Iterator[Running]:
+def running(line_weights: Path) -> Iterator[Running]:
     with server(line_weights, models="tiny,tiny_lines", max_frame_bytes=4_000_000) as running:
         yield running
 
@@ -40,8 +40,8 @@ async def session(running: Running) -> AsyncIterator[ClientConnection]:
         yield stream
 
 
-async def heard(stream: ClientConnection, last: str) -> list[dict[str, Any]]:
-    """What is said up to a message of type `last`."""
+async def messages_until(stream: ClientConnection, last: str) -> list[dict[str, Any]]:
+    """Return the messages up to one of type `last`."""
     said = [json.loads(await stream.recv())]
     while said[-1]["type"] != last:
         said.append(json.loads(await stream.recv()))
@@ -50,7 +50,7 @@ async def heard(stream: ClientConnection, last: str) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def beside_a_healthy_session(running: Running, reader: Recognizer) -> AsyncIterator[None]:
-    """A session that is half through when the block begins, and must be right in the end."""
+    """Run the block in the middle of another session, and check that session's results."""
     columns = builders.columns(N_HEALTHY, 5, 16)
     async with connect(running.url, model="tiny_lines") as healthy:
         first = [result async for result in healthy.send(columns[: N_HEALTHY // 2])]
@@ -101,56 +101,58 @@ BAD_INK = [
 ]
 
 
-@pytest.mark.parametrize(("bad", "code", "words"), BAD_INK)
-async def test_ink_that_cannot_be_used_gets_an_error_and_the_stream_goes_on(
-    place: Running, reader: Recognizer, bad: str, code: str, words: str
+@pytest.mark.parametrize(("bad", "code", "text"), BAD_INK)
+async def test_invalid_ink_gets_an_error_and_the_stream_goes_on(
+    running: Running, reader: Recognizer, bad: str, code: str, text: str
 ) -> None:
     stroke = [[10 + 3 * i, 80 + 60 * float(np.sin(i))] for i in range(40)]
     async with (
-        beside_a_healthy_session(place, reader),
-        session(place) as stream,
-        session(place) as untroubled,
+        beside_a_healthy_session(running, reader),
+        session(running) as stream,
+        session(running) as untroubled,
     ):
         for each in (stream, untroubled):
             await each.send(ink(stroke))
         await stream.send(bad)
-        error = (await heard(stream, "error"))[-1]
+        error = (await messages_until(stream, "error"))[-1]
         for each in (stream, untroubled):
             await each.send(message("flush"))
-        texts = [(await heard(each, "flushed"))[-1]["text"] for each in (stream, untroubled)]
+        texts = [
+            (await messages_until(each, "flushed"))[-1]["text"] for each in (stream, untroubled)
+        ]
     assert (error["code"], error["fatal"], error["index"], error["ref"]) == (code, False, 1, 7)
-    assert error["message"].startswith(words) or words in error["message"]
+    assert error["message"].startswith(text) or text in error["message"]
     assert texts[0] == texts[1]
 
 
-async def test_no_strokes_one_point_and_many_points_are_all_answered(place: Running) -> None:
-    async with session(place) as stream:
+async def test_no_strokes_one_point_and_many_points_are_all_answered(running: Running) -> None:
+    async with session(running) as stream:
         await stream.send(message("ink", strokes=[], height=160))
         await stream.send(ink([]))
         await stream.send(ink([[50, 80]]))
         await stream.send(ink([[60 + i / 10, 80 + i % 60] for i in range(8000)]))
         await stream.send(message("end"))
-        messages = await heard(stream, "done")
+        messages = await messages_until(stream, "done")
     assert not [each for each in messages if each["type"] == "error"]
     assert messages[-1]["columns"] == 87
 
 
-async def test_interleaved_sessions_of_both_models_get_the_answers_of_lone_sessions(
-    place: Running, line_weights: Path, reader: Recognizer
+async def test_interleaved_sessions_of_both_models_do_not_mix(
+    running: Running, line_weights: Path, reader: Recognizer
 ) -> None:
     digits = load(line_weights / "tiny.onnx")
     lines = [builders.columns(90, seed, 16) for seed in range(24)]
     images = [builders.columns(28, seed) for seed in range(24)]
 
     async def read_line(columns: NDArray[np.uint8]) -> str | None:
-        async with connect(place.url, model="tiny_lines") as stream:
+        async with connect(running.url, model="tiny_lines") as stream:
             for start in range(0, len(columns), 3):
                 async for _ in stream.send(columns[start : start + 3]):
                     pass
             return (await stream.flush()).text
 
     async def read_image(columns: NDArray[np.uint8]) -> str | None:
-        async with connect(place.url, model="tiny") as stream:
+        async with connect(running.url, model="tiny") as stream:
             for column in columns:
                 async for _ in stream.send(column.tobytes()):
                     pass
@@ -189,6 +191,6 @@ async def test_results_for_a_slow_reader_are_merged_but_events_are_not(
     assert [each["text"] for each in messages if each["type"] == "word"] == [
         word.text for word in expected.words
     ]
-    assert len(results) <= MERGE_FROM  # from there on each took the place of one before
+    assert len(results) <= MERGE_FROM  # from then on each result replaces an earlier one
     assert results[-1]["column"] == n_columns - 1
     assert messages[-1]["text"] == expected.text

@@ -17,7 +17,7 @@ from tests.helpers.single_session import INK, message, uninterrupted
 # A session
 
 
-async def test_a_stream_begins_with_ready_answers_every_column_and_ends_when_asked(
+async def test_a_stream_begins_with_ready_answers_every_column_and_ends_after_end(
     tiny: Checkpoint,
 ) -> None:
     columns = builders.columns(9, seed=1)
@@ -59,7 +59,7 @@ async def test_an_empty_text_is_a_bad_message_like_any_other(tiny: Checkpoint) -
     assert result["type"] == "result"
 
 
-async def test_a_fault_of_ours_ends_this_session_alone(
+async def test_an_internal_error_ends_only_its_session(
     tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(tiny) as (service, _):
@@ -91,7 +91,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("code", "status", "closing", "visit", "settings"), REFUSALS)
-async def test_a_refused_client_gets_the_reason_by_http_and_inside(
+async def test_a_refused_client_gets_the_reason_by_http_and_by_websocket(
     tiny: Checkpoint,
     code: str,
     status: int,
@@ -176,9 +176,7 @@ async def test_a_key_from_an_allowed_origin_is_accepted(
         {"subprotocols": ["inkstream.v1", "key."]},
     ],
 )
-async def test_a_wrong_key_or_one_in_a_wrong_place_is_refused(
-    tiny: Checkpoint, visit: dict[str, Any]
-) -> None:
+async def test_a_wrong_or_misplaced_key_is_refused(tiny: Checkpoint, visit: dict[str, Any]) -> None:
     async with serving(tiny, api_keys="one,two") as (service, _):
         client = AsgiClient(service, **visit)
         code = await client.wait_for_end()
@@ -248,7 +246,7 @@ async def test_a_client_that_reads_nothing_is_paused_too(tiny: Checkpoint) -> No
         pings = [message("ping", id=number) for number in range(2 * PAUSE_FROM)]
         client.send(*pings)
         await client.wait_until(lambda client: client.n_receives > PAUSE_FROM)
-        other = AsgiClient(service)  # served while the first is held
+        other = AsgiClient(service)  # served while the first is paused
         other.send(INK)
         await other.wait_for(1)
         assert client.n_receives <= PAUSE_FROM + 3
@@ -283,7 +281,7 @@ async def test_a_silent_client_is_closed(tiny: Checkpoint) -> None:
     assert (client.received[-1]["code"], client.received[-1]["fatal"]) == ("idle", True)
 
 
-async def test_the_longest_session_ends_even_of_a_busy_client(tiny: Checkpoint) -> None:
+async def test_a_busy_session_ends_after_the_longest_time_allowed(tiny: Checkpoint) -> None:
     async with serving(tiny, max_session_s=0.1, idle_timeout_s=60) as (service, _):
         client = AsgiClient(service)
         client.send(INK)
@@ -296,7 +294,7 @@ async def test_the_longest_session_ends_even_of_a_busy_client(tiny: Checkpoint) 
 
 
 @pytest.mark.parametrize("before", [(), (INK,), (b"x" * 27,)])
-async def test_a_lost_connection_leaves_nothing_behind(
+async def test_a_lost_connection_is_no_longer_counted(
     tiny: Checkpoint, before: tuple[bytes, ...]
 ) -> None:
     observer = RecordingObserver()
@@ -310,7 +308,7 @@ async def test_a_lost_connection_leaves_nothing_behind(
     assert observer.connected == [1, 0]
 
 
-async def test_a_connection_lost_before_it_is_accepted_leaves_nothing_behind(
+async def test_a_connection_lost_before_it_is_accepted_is_no_longer_counted(
     tiny: Checkpoint,
 ) -> None:
     observer = RecordingObserver()
@@ -322,7 +320,7 @@ async def test_a_connection_lost_before_it_is_accepted_leaves_nothing_behind(
     assert observer.connected == [1, 0]
 
 
-async def test_a_stopping_server_says_goaway_waits_and_then_closes(tiny: Checkpoint) -> None:
+async def test_a_stopping_server_sends_goaway_waits_and_then_closes(tiny: Checkpoint) -> None:
     async with serving(tiny) as (service, _):
         leaving, staying = AsgiClient(service), AsgiClient(service)
         for client in (leaving, staying):

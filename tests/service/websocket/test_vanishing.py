@@ -1,4 +1,4 @@
-"""Connections that are lost, never read or never written: nothing is left, and others go on."""
+"""Connections that are lost, never read or never written: nothing remains, and others go on."""
 
 import asyncio
 import gc
@@ -28,13 +28,13 @@ from tests.helpers.single_session import INK, message, uninterrupted
 
 pytestmark = pytest.mark.slow
 
-WARM_UP_ROUNDS = 5  # until allocators have what they keep
-FLOOD_BYTES = 8 * 1024 * 1024  # for one client that never reads, however much it sends
+WARM_UP_ROUNDS = 5  # until allocators have reserved their memory
+FLOOD_BYTES = 8 * 1024 * 1024  # of memory, for a client that never reads, however much it sends
 ALLOWED_GROWTH_BYTES = 8 * 1024 * 1024  # a leaked session is some 20 kB, three rounds 18 MB
 
 
 @pytest.fixture
-def place(tiny: Checkpoint) -> Iterator[Running]:
+def running(tiny: Checkpoint) -> Iterator[Running]:
     with server(tiny.path.parent, stall_timeout_s=1) as running:
         yield running
 
@@ -44,8 +44,8 @@ def resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def gauge(running: Running) -> float:
-    """How many sessions `/metrics` says are connected."""
+def n_sessions(running: Running) -> float:
+    """Return the number of connected sessions by `/metrics`."""
     with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/metrics") as answer:
         lines = answer.read().decode().splitlines()
     (line,) = [line for line in lines if line.startswith("inkstream_sessions ")]
@@ -53,13 +53,13 @@ def gauge(running: Running) -> float:
 
 
 def one_round(running: Running) -> None:
-    """300 sessions; a half is cut by reset (one in the middle of a frame), a half says goodbye."""
+    """Run 300 sessions: a half ends by TCP reset, some within a frame; a quarter sends `end`."""
     with ExitStack() as stack:
         clients = [stack.enter_context(RawClient(running.port)) for _ in range(300)]
         for client in clients:
             client.read()
             client.send(frame(INK) * 3)
-        assert gauge(running) == 300
+        assert n_sessions(running) == 300
         for number, client in enumerate(clients):
             if number % 4 == 0:
                 client.send(frame(INK)[:17])
@@ -70,46 +70,46 @@ def one_round(running: Running) -> None:
                 client.send(frame(message("end").encode(), TEXT))
                 client.read_to_the_end()
     running.wait_until_empty(within_s=10)
-    assert gauge(running) == 0
+    assert n_sessions(running) == 0
 
 
-def test_after_rounds_of_300_clients_half_cut_by_reset_nothing_is_left(place: Running) -> None:
+def test_rounds_of_300_clients_half_of_them_cut_by_reset_leak_no_memory(running: Running) -> None:
     for _ in range(WARM_UP_ROUNDS):
-        one_round(place)
+        one_round(running)
     before = resident_bytes()
     for _ in range(3):
-        one_round(place)
+        one_round(running)
     grown = resident_bytes() - before
     gc.collect()
     assert not [
-        thing for thing in gc.get_objects() if type(thing) is Stream
-    ]  # isinstance asks lazy modules
+        each for each in gc.get_objects() if type(each) is Stream
+    ]  # isinstance would load lazy modules
     assert grown < ALLOWED_GROWTH_BYTES
 
 
 async def test_a_client_that_floods_and_never_reads_does_not_slow_others(
-    place: Running, tiny: Checkpoint
+    running: Running, tiny: Checkpoint
 ) -> None:
     before = resident_bytes()
     columns = builders.columns(40, seed=7)
-    with RawClient(place.port, receive_buffer_bytes=4096) as flood:
-        sent = asyncio.create_task(asyncio.to_thread(flood_until_cut_off, flood))
+    with RawClient(running.port, receive_buffer_bytes=4096) as flooding:
+        sent = asyncio.create_task(asyncio.to_thread(flood_until_cut_off, flooding))
         results = []
-        async with connect(place.url) as healthy:
+        async with connect(running.url) as healthy:
             await healthy.recv()
             for column in columns:
                 await healthy.send(column.tobytes())
                 results.append(json.loads(await healthy.recv()))
         n_columns = await sent
-    place.wait_until_empty()
-    got = np.array([list(result["probabilities"].values()) for result in results])
-    assert np.abs(got - uninterrupted(Runtime(tiny), columns.tobytes())).max() < 1e-5
+    running.wait_until_empty()
+    probabilities = np.array([list(result["probabilities"].values()) for result in results])
+    assert np.abs(probabilities - uninterrupted(Runtime(tiny), columns.tobytes())).max() < 1e-5
     assert n_columns > 10_000
     assert resident_bytes() - before < FLOOD_BYTES
 
 
 def flood_until_cut_off(client: RawClient) -> int:
-    """Send columns, reading nothing, until the server has enough of it; gives their number."""
+    """Send columns and read nothing until the server hangs up; return the number of columns."""
     n_columns = 0
     try:
         while True:
@@ -122,21 +122,21 @@ def flood_until_cut_off(client: RawClient) -> int:
 async def test_a_client_that_never_writes_is_closed_with_a_reason(tiny: Checkpoint) -> None:
     with server(tiny.path.parent, idle_timeout_s=0.2) as running:
         async with connect(running.url) as silent:
-            said = [json.loads(await silent.recv()) for _ in range(2)]
+            messages = [json.loads(await silent.recv()) for _ in range(2)]
             await silent.wait_closed()
-    assert [each["type"] for each in said] == ["ready", "error"]
-    assert said[1]["code"] == "idle"
+    assert [each["type"] for each in messages] == ["ready", "error"]
+    assert messages[1]["code"] == "idle"
     assert silent.close_code == 4408
 
 
-def test_a_client_that_leaves_ends_its_reading(
+def test_a_client_that_disconnects_cancels_its_recognition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, left, runs = threading.Event(), threading.Event(), []
+    started, left, runs = threading.Event(), threading.Event(), []
 
-    def held(*args: Any) -> Any:
+    def wait(*args: Any) -> Any:
         runs.append(args)
-        begun.set()
+        started.set()
         assert left.wait(DEADLINE_S)
         return run(*args)
 
@@ -144,11 +144,11 @@ def test_a_client_that_leaves_ends_its_reading(
     head = f"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
     with server(tmp_path) as running, client_of(running) as client:
         run = Runtime.run_ragged
-        monkeypatch.setattr(Runtime, "run_ragged", held)
+        monkeypatch.setattr(Runtime, "run_ragged", wait)
         try:
             with socket.create_connection(("127.0.0.1", running.port)) as leaving:
                 leaving.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
-                assert begun.wait(DEADLINE_S)
+                assert started.wait(DEADLINE_S)
             wait_for_no_sessions(client)
         finally:
             left.set()
