@@ -7,7 +7,7 @@ read: what each rule does, and to how much.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +26,9 @@ WhyKey = tuple[str, str, str]  # reason or rule, category, donor
 class Statistics:
     """Counts of pieces found, skipped and changed when ink was read."""
 
-    pieces: Mapping[PieceKey, int]
-    skipped: Mapping[WhyKey, int]  # by reason
-    changed: Mapping[WhyKey, int]  # by rule; a piece may be changed by several, and be skipped then
+    pieces: Counter[PieceKey] = field(default_factory=Counter)
+    skipped: Counter[WhyKey] = field(default_factory=Counter)  # by reason
+    changed: Counter[WhyKey] = field(default_factory=Counter)  # by rule; also of skipped pieces
 
     def __str__(self) -> str:
         skipped, changed = (_by_reason(counts) for counts in (self.skipped, self.changed))
@@ -54,9 +54,9 @@ class Statistics:
         try:
             counts = json.loads(path.read_text())
             return cls(
-                pieces={(c, d): n for c, d, n in counts["pieces"]},
-                skipped={(why, c, d): n for why, c, d, n in counts["skipped"]},
-                changed={(why, c, d): n for why, c, d, n in counts["changed"]},
+                Counter({(c, d): n for c, d, n in counts["pieces"]}),
+                Counter({(why, c, d): n for why, c, d, n in counts["skipped"]}),
+                Counter({(why, c, d): n for why, c, d, n in counts["changed"]}),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} holds no statistics of ink: {error}") from error
@@ -215,24 +215,19 @@ REASONS: Final = {
 }
 
 
-def document(census: Statistics, digest: str) -> str:
-    """Return Markdown: what was read, what each rule changed, what was left out.
-
-    Args:
-        census: of the read.
-        digest: of the ink that was read.
-    """
+def document(counts: Statistics, digest: str) -> str:
+    """Return Markdown: what was read, to what digest, what each rule changed and left out."""
     return "\n".join(
         (
             "# How UNIPEN is read\n",
             f"Written by `{COMMAND}`; nothing in it is typed by hand. The rules were found by"
             " looking at the ink of training writers alone, and hold for all. What was read is"
-            f" {sum(census.pieces.values()):,} pieces, SHA-256 `{digest}`. A donor is an"
+            f" {sum(counts.pieces.values()):,} pieces, SHA-256 `{digest}`. A donor is an"
             " institution that gave ink to UNIPEN, under its abbreviation there.\n",
             "## What is changed\n",
-            *_table("rule", census.changed, CHANGES),
+            *_table("rule", counts.changed, CHANGES),
             "\n## What is left out\n",
-            *_table("reason", census.skipped, REASONS),
+            *_table("reason", counts.skipped, REASONS),
             "",
         )
     )

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from inkstream.model.data.ink_set import CATEGORIES, LARGEST, Builder, InkSet
 from inkstream.model.data.sources import inkml
 from inkstream.model.data.split import LEAST_POINTS, connected_groups
-from inkstream.model.data.statistics import Statistics, WhyKey
+from inkstream.model.data.statistics import Statistics
 from inkstream.model.errors import DataError
 
 ANONYMOUS: Final = "unknown"
@@ -95,21 +95,20 @@ def read(source: Path) -> LabelledInk:
         raise DataError(f"{source} is no {' or '.join(SUFFIXES)} file, and no folder with any")
     given = [piece for path in files for piece in READERS[path.suffix.lower()](path)]
     medians = _median_sizes(given)
-    pieces, skipped = [], Counter[WhyKey]()
+    pieces, counts = [], Statistics()
     for piece in given:
         if reason := _fault(piece, medians):
-            skipped[reason, category(piece.label), source.stem] += 1
+            counts.skipped[reason, category(piece.label), source.stem] += 1
         else:
             pieces.append(piece)
     if not pieces:
-        reasons = ", ".join(f"{count} {reason}" for (reason, *_), count in skipped.items())
+        reasons = ", ".join(f"{count} {reason}" for (reason, *_), count in counts.skipped.items())
         raise DataError(
             f"{source} has no labelled ink that can be used{reasons and f': {reasons}'}"
         )
     ink = _collected(pieces, source.stem)
-    counts = Counter((CATEGORIES[index], source.stem) for index in ink.categories)
-    groups = connected_groups([piece.keys for piece in pieces])
-    return LabelledInk(ink, Statistics(counts, skipped, {}), groups)
+    counts.pieces.update((CATEGORIES[index], source.stem) for index in ink.categories)
+    return LabelledInk(ink, counts, connected_groups([piece.keys for piece in pieces]))
 
 
 def category(label: str) -> str:

@@ -21,7 +21,7 @@ from inkstream.model.errors import DataError
 KEYWORD: Final = re.compile(rb"^[ \t]*\.(?=[A-Z])", re.MULTILINE)
 INCLUDE: Final = re.compile(rb"^[ \t]*\.INCLUDE\s+(\S+)", re.MULTILINE)
 SEGMENT: Final = re.compile(
-    rb"^[ \t]*\.SEGMENT[ \t]+(\S+)[ \t]+(\S+)[ \t]+(\S+)[ \t]*(.*?)[ \t\r]*$", re.MULTILINE
+    rb"^[ \t]*\.SEGMENT[ \t]+\S+[ \t]+(\S+)[ \t]+(\S+)[ \t]*(.*?)[ \t\r]*$", re.MULTILINE
 )
 PLACE: Final = r"(\d+)(?::(\d+))?"
 RANGE: Final = re.compile(rf"{PLACE}(?:-{PLACE})?")
@@ -47,7 +47,6 @@ class Header:
 class Segment:
     """A labelled part of the ink, as it stands in the file."""
 
-    level: str  # CHARACTER, WORD or TEXT
     delineation: str
     quality: str
     label: str  # with quotes and escapes
@@ -58,6 +57,7 @@ class Page:
     """The ink that one file includes: P points in C components; y grows upwards."""
 
     points: Points  # [P, 2]
+    is_new: NDArray[np.bool_]  # [P], whether it differs from the one before it in its component
     starts: NDArray[np.int64]  # [C + 1], into points
     is_down: NDArray[np.bool_]  # [C]
     headers: tuple[Header, ...]
@@ -68,13 +68,6 @@ class Page:
         """Return the header of the component that holds a point."""
         component = int(np.searchsorted(self.starts, point, "right")) - 1
         return self.headers[int(self.header_of[component])]
-
-    def is_new(self) -> NDArray[np.bool_]:
-        """Return whether each point differs from the one before it in its component."""
-        new = np.ones(len(self.points), np.bool_)
-        new[1:] = (self.points[1:] != self.points[:-1]).any(1)
-        new[self.starts[:-1]] = True
-        return new
 
     def strokes(self, delineation: str) -> list[tuple[int, int]]:
         """Return ranges of points with the pen down that a segment names, in the order of the file.
@@ -162,9 +155,15 @@ def read_page(text: bytes, include: Callable[[str], bytes]) -> Page:
                 blocks.append(points)
                 is_down.append(name == b"PEN_DOWN")
                 header_of.append(len(headers) - 1)
+    points = np.concatenate([np.empty((0, 2), np.int64), *blocks])
+    starts = np.cumsum([0, *map(len, blocks)], dtype=np.int64)
+    is_new = np.ones(len(points), np.bool_)
+    is_new[1:] = (points[1:] != points[:-1]).any(1)
+    is_new[starts[:-1]] = True
     return Page(
-        points=np.concatenate([np.empty((0, 2), np.int64), *blocks]),
-        starts=np.cumsum([0, *map(len, blocks)], dtype=np.int64),
+        points=points,
+        is_new=is_new,
+        starts=starts,
         is_down=np.array(is_down, np.bool_),
         headers=tuple(headers),
         header_of=np.array(header_of, np.int64),

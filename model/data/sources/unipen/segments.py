@@ -1,21 +1,16 @@
-"""One segment of UNIPEN and the ink that it names, cut out of its page.
-
-Where the words and letters of a label stand in its ink, and on which line.
+"""A page of UNIPEN's ink and the segments that name it -> pieces with letters, lines and guides.
 
 The same ink is labelled more than once: as a text, as words and as characters. So the words and
-characters within a piece tell which of its points belong to which character of its label.
-
-Where a piece of UNIPEN stands: its x-height line and baseline, from letters or ruled lines.
-
-A page of UNIPEN's ink and the segments that name it -> pieces with letters, lines and guides.
+characters within a piece tell which of its points belong to which character of its label, and which
+stand on which line. The guides of a piece, its x-height line and baseline, are those of its letters
+or of ruled lines.
 """
 
 import difflib
 import itertools
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +18,11 @@ from numpy.typing import NDArray
 from inkstream.model.data.ink_set import STYLES, Builder, spread
 from inkstream.model.data.sources.unipen.format import FURTHEST, Header, Page, Segment
 from inkstream.model.data.sources.unipen.labels import clean
-from inkstream.model.data.statistics import WhyKey
+from inkstream.model.data.statistics import Statistics
 from inkstream.model.errors import DataError
+
+Indices = NDArray[np.int64]
+Points = NDArray[np.int64]  # [n, 2], x right, y down
 
 CHARACTERS: Final = ("1a", "1b", "1c", "1d", "3")
 WORDS: Final = ("7",)
@@ -33,29 +31,17 @@ LINES: Final = ("8",)
 STRAY_SHARE: Final = 0.5  # of the other strokes' height: sie's writers tapped so far off the word
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """One segment of a label file, and where that file stands."""
 
     category: str
     donor: str
     segment: Segment
 
-
-@dataclass(slots=True)
-class Tally:
-    """What was skipped, and what was changed, counted while it happens."""
-
-    skipped: Counter[WhyKey] = field(default_factory=Counter)
-    changed: Counter[WhyKey] = field(default_factory=Counter)
-
-    def skip(self, reason: str, source: Source) -> None:
-        """Count a segment that gives no piece."""
-        self.skipped[reason, source.category, source.donor] += 1
-
-    def change(self, rule: str, source: Source) -> None:
-        """Count a rule that changed a segment."""
-        self.changed[rule, source.category, source.donor] += 1
+    @property
+    def key(self) -> tuple[str, str]:
+        """Under which it is counted."""
+        return self.category, self.donor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,22 +50,13 @@ class Cut:
 
     source: Source
     header: Header
+    writer: str  # "donor/writer"
     label: str
-    strokes: NDArray[np.int64]  # [S, 2], ranges of the page's points
-    index: NDArray[np.int64]  # [P], of the page's points; those that repeat the one before are out
-    lengths: NDArray[np.int64]  # [S], points of each stroke
-    points: NDArray[np.int64]  # [P, 2]
+    strokes: Indices  # [S, 2], ranges of the page's points
+    index: Indices  # [P], of the page's points; those that repeat the one before are out
+    lengths: Indices  # [S], points of each stroke
+    points: Points  # [P, 2]
     letters: NDArray[np.int16]  # [P], see `InkSet.letter_of_point`
-
-    @property
-    def writer(self) -> str:
-        """ "donor/writer"."""
-        return f"{self.source.donor}/{self.header.writer}"
-
-    @property
-    def middle(self) -> float:
-        """x half-way between its left and right bounds."""
-        return float(self.points[:, 0].min() + self.points[:, 0].max()) / 2
 
     def take(self, strokes: NDArray[np.bool_]) -> "Cut":
         """Return the piece with some of its strokes."""
@@ -94,14 +71,8 @@ class Cut:
         )
 
 
-def cut_out(page: Page, source: Source, is_new: NDArray[np.bool_], tally: Tally) -> Cut:
-    """Cut out the ink of a segment, and clean its label.
-
-    Args:
-        page: where the ink stands.
-        source: the segment.
-        is_new: `page.is_new()`.
-        tally: counts the rules that changed something.
+def cut_out(page: Page, source: Source, counts: Statistics) -> Cut:
+    """Cut the ink of a segment out of its page, and clean its label; count rules that change it.
 
     Raises `DataError`, which says why, when the segment can't be used.
     """
@@ -111,28 +82,28 @@ def cut_out(page: Page, source: Source, is_new: NDArray[np.bool_], tally: Tally)
     if not len(strokes):
         raise DataError("no ink with the pen down")
     header = page.header(int(strokes[0, 0]))
-    label, rules = clean(source.segment.label, f"{source.donor}/{header.writer}")
+    writer = f"{source.donor}/{header.writer}"
+    label, rules = clean(source.segment.label, writer)
     if source.category in CHARACTERS and len(label) != 1:
         raise DataError("label longer than a character")
     index, starts = spread(strokes[:, 0], strokes[:, 1])
-    kept = is_new[index]
+    kept = page.is_new[index]
     kept[starts[:-1]] = True
     index, lengths = index[kept], np.add.reduceat(kept, starts[:-1], dtype=np.int64)
     points = page.points[index]
     if points.min() < -FURTHEST or points.max() > FURTHEST:
         raise DataError("coordinate beyond 30 bits")
     letters = np.full(len(index), 0 if len(label) == 1 else -1, np.int16)
-    cut = Cut(source, header, label, strokes, index, lengths, points * (1, -1), letters)
+    cut = Cut(source, header, writer, label, strokes, index, lengths, points * (1, -1), letters)
     stray = _is_stray(cut.points, lengths)
     if len(label) > 1 and stray.any():
         rules = [*rules, "stray strokes left out"]
         cut = cut.take(~stray)
-    for rule in rules:
-        tally.change(rule, source)
+    counts.changed.update((rule, *source.key) for rule in rules)
     return cut
 
 
-def _is_stray(points: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _is_stray(points: Points, lengths: Indices) -> NDArray[np.bool_]:
     """Mark strokes that are taps beside the writing: small, and apart from it in x and y, [S]."""
     starts = np.cumsum(lengths) - lengths
     low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)  # [S, 2]
@@ -148,9 +119,6 @@ def _is_stray(points: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[
     return stray
 
 
-Indices = NDArray[np.int64]
-Points = NDArray[np.int64]  # [n, 2], x right, y down
-
 LEAST_SHARE: Final = 0.8  # of the segments' characters; with fewer they are of another text
 
 SAME_LINE_OVERLAP: Final = 0.3  # of the lower one's height: two words of a line share so much
@@ -160,25 +128,9 @@ RETURN_SHARE: Final = 0.3  # of width and height: how far the pen goes back, and
 TALL_WORD: Final = 1.5  # times its width: a single word so high may have several lines
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fit:
-    """How the segments within a piece fit its label."""
-
-    place_of_point: Indices  # [P], where in the label the text of the point's segment begins, or -1
-    n_found: int  # characters that the segments and the label have in common
-    n_given: int  # characters of all segments
-
-    def is_sure(self) -> bool:
-        """Tell whether the segments belong to this label."""
-        return self.n_found >= LEAST_SHARE * self.n_given
-
-    def is_of(self, label: str) -> bool:
-        """Tell whether they hold enough of the label's characters to be all of it."""
-        n_label = len(label.replace(" ", ""))
-        return self.n_found >= LEAST_SHARE * max(self.n_given, n_label)
-
-
-def fit(segment_of_point: Indices, points: Points, texts: Sequence[str], label: str) -> Fit:
+def fit(
+    segment_of_point: Indices, points: Points, texts: Sequence[str], label: str
+) -> tuple[Indices, int, int]:
     """Find the segments within a piece in its label.
 
     Args:
@@ -186,6 +138,10 @@ def fit(segment_of_point: Indices, points: Points, texts: Sequence[str], label: 
         points: [P, 2], of the piece.
         texts: of the segments.
         label: of the piece.
+
+    Returns:
+        Where in the label the text of each point's segment begins, [P], or -1; how many characters
+        the segments and the label have in common, and how many the segments have.
     """
     segments, first = np.unique(segment_of_point, return_index=True)
     first, segments = first[segments >= 0], segments[segments >= 0]
@@ -201,7 +157,7 @@ def fit(segment_of_point: Indices, points: Points, texts: Sequence[str], label: 
             order, best = by_left, found
     place = np.full(len(texts) + 1, -1)  # the last one stands for -1
     place[order] = best[0]
-    return Fit(place[segment_of_point], best[1], n_given)
+    return place[segment_of_point], best[1], n_given
 
 
 def _match(texts: list[str], label: str) -> tuple[list[int], int]:
@@ -297,7 +253,8 @@ def guides(cuts: Sequence[Cut]) -> list[tuple[float, float]]:
     for cut in cuts:
         known = cut.index[cut.letters >= 0]
         letters = around.get(int(known[0])) if len(known) else None
-        pair = letters.at(cut.middle) if letters else NO_GUIDES
+        middle = float(cut.points[:, 0].min() + cut.points[:, 0].max()) / 2
+        pair = letters.at(middle) if letters else NO_GUIDES
         pairs.append(ruling.guides(cut) if np.isnan(pair[1]) else pair)
     return pairs
 
@@ -383,18 +340,17 @@ def _has_x_line(cut: Cut) -> bool:
     return cut.source.donor in X_LINE_DONORS and len(cut.header.h_lines) == 2
 
 
-def add_page(page: Page, sources: Sequence[Source], out: Builder, tally: Tally) -> None:
+def add_page(page: Page, sources: Sequence[Source], out: Builder, counts: Statistics) -> None:
     """Add the pieces that the segments name in the ink of a page; what can't be used is counted."""
-    for _ in range(page.unreadable_lines if sources else 0):
-        tally.change("unreadable points left out", sources[0])
-    is_new = page.is_new()
+    if sources and page.unreadable_lines:
+        counts.changed["unreadable points left out", *sources[0].key] += page.unreadable_lines
     whole = []
     for source in sources:
         try:
-            whole.append(cut_out(page, source, is_new, tally))
+            whole.append(cut_out(page, source, counts))
         except DataError as reason:
-            tally.skip(str(reason), source)
-    cuts = list(_with_letters(whole, len(page.points), tally))
+            counts.skipped[str(reason), *source.key] += 1
+    cuts = list(_with_letters(whole, len(page.points), counts))
     for cut, pair in zip(cuts, guides(cuts), strict=True):
         style = cut.header.style.lower()
         out.add(
@@ -409,7 +365,7 @@ def add_page(page: Page, sources: Sequence[Source], out: Builder, tally: Tally) 
         )
 
 
-def _with_letters(cuts: Sequence[Cut], n_points: int, tally: Tally) -> Iterator[Cut]:
+def _with_letters(cuts: Sequence[Cut], n_points: int, counts: Statistics) -> Iterator[Cut]:
     """Yield the pieces, with letters in words and texts, and texts of several lines taken apart."""
     segment_of_point = _segments(cuts, n_points)
     texts = [cut.label for cut in cuts]
@@ -419,19 +375,20 @@ def _with_letters(cuts: Sequence[Cut], n_points: int, tally: Tally) -> Iterator[
             yield cut
             continue
         segments = segment_of_point[cut.index]
-        found = fit(segments, cut.points, texts, cut.label)
-        if (segments >= 0).all() and not found.is_of(cut.label):
-            tally.skip("label differs from those within it", cut.source)
-        elif not found.is_sure():
-            tally.change("letters in doubt left out", cut.source)
-            yield from _lines(cut, np.full(len(segments), -1), tally)
+        place_of_point, n_found, n_given = fit(segments, cut.points, texts, cut.label)
+        n_label = len(cut.label.replace(" ", ""))
+        if (segments >= 0).all() and n_found < LEAST_SHARE * max(n_given, n_label):
+            counts.skipped["label differs from those within it", *cut.source.key] += 1
+        elif n_found < LEAST_SHARE * n_given:
+            counts.changed["letters in doubt left out", *cut.source.key] += 1
+            yield from _lines(cut, np.full(len(segments), -1), counts)
         else:
-            letters = np.where(lengths[segments] == 1, found.place_of_point, -1)
+            letters = np.where(lengths[segments] == 1, place_of_point, -1)
             lettered = replace(cut, letters=letters.astype(np.int16))
-            yield from _lines(lettered, found.place_of_point, tally)
+            yield from _lines(lettered, place_of_point, counts)
 
 
-def _segments(cuts: Sequence[Cut], n_points: int) -> NDArray[np.int64]:
+def _segments(cuts: Sequence[Cut], n_points: int) -> Indices:
     """Return the word or character of each point of the page, as an index into `cuts`, or -1.
 
     Characters count before the word that they are in; what they leave of it is in none.
@@ -446,7 +403,7 @@ def _segments(cuts: Sequence[Cut], n_points: int) -> NDArray[np.int64]:
     return np.where((characters >= 0) | is_parted, characters, words)
 
 
-def _lines(cut: Cut, place_of_point: NDArray[np.int64], tally: Tally) -> Iterator[Cut]:
+def _lines(cut: Cut, place_of_point: Indices, counts: Statistics) -> Iterator[Cut]:
     """Split a text into its lines; skip ink of several lines whose words are not known."""
     words = cut.label.split(" ")
     word_of_character = np.cumsum([character == " " for character in cut.label])
@@ -456,17 +413,17 @@ def _lines(cut: Cut, place_of_point: NDArray[np.int64], tally: Tally) -> Iterato
     if len(words) > 1 and set(word_of_stroke.tolist()) == set(range(len(words))):
         line_of_word = line_of_words(np.repeat(word_of_stroke, cut.lengths), cut.points)
         if line_of_word.any():
-            tally.change("lines taken apart", cut.source)
+            counts.changed["lines taken apart", *cut.source.key] += 1
             for line in range(line_of_word[-1] + 1):
                 yield _part(cut, word_of_stroke, np.flatnonzero(line_of_word == line))
             return
     if has_line_break(np.split(cut.points, starts[1:]), cut.label):
-        tally.skip("several lines of ink, words not known", cut.source)
+        counts.skipped["several lines of ink, words not known", *cut.source.key] += 1
     else:
         yield cut
 
 
-def _part(cut: Cut, word_of_stroke: NDArray[np.int64], numbers: NDArray[np.int64]) -> Cut:
+def _part(cut: Cut, word_of_stroke: Indices, numbers: Indices) -> Cut:
     """Return some successive words of a text, by their numbers."""
     words = cut.label.split(" ")
     first_character = sum(len(word) + 1 for word in words[: numbers[0]])

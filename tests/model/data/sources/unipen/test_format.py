@@ -201,12 +201,12 @@ def test_segments_are_read_as_they_stand() -> None:
         b'.VERSION 1.0\n.SEGMENT WORD 0-3 OK  "well"  \r\n\t.SEGMENT TEXT 4:1-5 ? "say \\"a\\" "\n'
         b'.COMMENT .SEGMENT WORD 0 OK "not this"\n'
     )
-    assert [(s.level, s.delineation, s.quality, s.label) for s in segments] == [
-        ("WORD", "0-3", "OK", '"well"'),
-        ("TEXT", "4:1-5", "?", r'"say \"a\" "'),
+    assert [(s.delineation, s.quality, s.label) for s in segments] == [
+        ("0-3", "OK", '"well"'),
+        ("4:1-5", "?", r'"say \"a\" "'),
     ]
 
 
 def test_repeated_points_are_found_within_each_component() -> None:
     read = page(b".PEN_DOWN\n1 1\n1 1\n1 2\n.PEN_DOWN\n1 2\n1 2\n")
-    assert read.is_new().tolist() == [True, False, True, True, False]
+    assert read.is_new.tolist() == [True, False, True, True, False]
