@@ -11,15 +11,14 @@ from inkstream.model.decoding.ngrams import Language
 from inkstream.model.decoding.ngrams import load as load_language
 from inkstream.model.errors import ConfigError
 from inkstream.model.runtime import Runtime
-from inkstream.service.access import Access
-from inkstream.service.admission import Sessions
+from inkstream.service.access import Access, Sessions
 from inkstream.service.engine.engine import Engine
 from inkstream.service.metrics import Metrics
 from inkstream.service.rest.routes import ABOUT, add_rest
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import NO_LANGUAGES, SessionModel
 from inkstream.service.settings import Settings
-from inkstream.service.web.pages import add_pages
+from inkstream.service.web import add_pages
 from inkstream.service.websocket.endpoint import StreamEndpoint
 
 
@@ -41,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     service = Service(settings, limits, models, sessions, access, metrics)
     app = FastAPI(**ABOUT, lifespan=_lifespan)
     app.state.service = service
-    add_rest(app, service, metrics)
+    add_rest(app, service)
     add_pages(app)
     app.router.routes.insert(0, WebSocketRoute("/{path:path}", StreamEndpoint(service)))
     return app
@@ -59,7 +58,7 @@ def _languages(settings: Settings) -> dict[str, Language]:
 
 
 def _load(
-    name: str, settings: Settings, observer: Metrics, languages: Mapping[str, Language]
+    name: str, settings: Settings, metrics: Metrics, languages: Mapping[str, Language]
 ) -> RunningModel:
     checkpoint = checkpoints.read(
         checkpoints.find(name, settings.weights), threads=settings.threads
@@ -73,7 +72,7 @@ def _load(
         runtime,
         max_batch=settings.max_batch,
         max_columns=settings.max_run_columns,
-        observer=observer,
+        metrics=metrics,
     )
     return RunningModel(model, metadata, engine)
 

@@ -1,12 +1,10 @@
-"""Metrics for Prometheus, counted where it happens.
+"""Metrics for Prometheus, counted where it happens: by the engine and the endpoints.
 
-Each app has a registry of its own, so that two apps in a process (tests) never share a count. The
-engine and the endpoints call an `Observer`, whose methods must neither fail nor wait; `Metrics` is
-the one that is served.
+Each app has a registry of its own, so that two apps in a process (tests) never share a count.
 """
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -21,28 +19,14 @@ WAIT_SECONDS: Final = (1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 
 REQUEST_SECONDS: Final = (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
-class Observer(Protocol):
-    """Called by the engine and the endpoints with what happens."""
-
-    def sessions(self, count: int) -> None:
-        """Set how many sessions are open."""
-
-    def ran(self, sessions: int, columns: int, run_s: float, wait_s: float) -> None:
-        """Count a run of the net; its oldest session had waited `wait_s` seconds."""
-
-    def error(self, code: str) -> None:
-        """Count an error that was sent to a client."""
-
-    def refused(self, reason: str) -> None:
-        """Count a session or request that was refused before it began."""
-
-
 class Metrics:
-    """All metrics of one app, in one registry of its own."""
+    """All metrics of one app. The methods that count neither fail nor wait."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._sessions = self._gauge("sessions", "Sessions connected now.")
+        self._sessions = Gauge(
+            PREFIX + "sessions", "Sessions connected now.", registry=self.registry
+        )
         self._columns = self._counter("columns", "Columns answered by the net.")
         self._errors = self._counter("errors", "Errors sent to clients, by code.", "code")
         self._refused = self._counter("refused", "Visitors turned away, by reason.", "reason")
@@ -56,14 +40,8 @@ class Metrics:
             "queue_wait_seconds", "Wait of the oldest session of a run for its turn.", WAIT_SECONDS
         )
         self._requests = self._histogram(
-            "request_seconds",
-            "Time of an image by REST, by status.",
-            REQUEST_SECONDS,
-            "status",
+            "request_seconds", "Time of an image by REST, by status.", REQUEST_SECONDS, "status"
         )
-
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(PREFIX + name, text, registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(PREFIX + name, text, labels, registry=self.registry)
@@ -76,7 +54,7 @@ class Metrics:
         self._sessions.set(count)
 
     def ran(self, sessions: int, columns: int, run_s: float, wait_s: float) -> None:
-        """Count a run of the net for `columns` columns of `sessions` sessions."""
+        """Count a run of the net; its oldest session had waited `wait_s` seconds."""
         self._batch_sessions.observe(sessions)
         self._columns.inc(columns)
         self._run_seconds.observe(run_s)

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from inkstream.model.checkpoint import Metadata
-from inkstream.service.access import Access
-from inkstream.service.admission import Sessions
+from inkstream.service.access import Access, Sessions
 from inkstream.service.engine.engine import Engine
 from inkstream.service.limits import Limits
-from inkstream.service.metrics import Observer
+from inkstream.service.metrics import Metrics
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Kind, ModelInfo
 from inkstream.service.session import Session, SessionModel
@@ -42,7 +41,7 @@ class Service:
     models: Mapping[str, RunningModel]  # by name; the first is the default
     sessions: Sessions
     access: Access
-    observer: Observer
+    metrics: Metrics
 
     def model(self, name: str | None, kind: Kind | None = None) -> RunningModel:
         """Return the model of that name, or where none is named, the first of the kind.

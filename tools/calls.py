@@ -45,7 +45,7 @@ async def count(name: str, sessions: int) -> dict[str, float]:
     """Return the calls a message with so many sessions of a shipped net."""
     runtime = Runtime(checkpoint.read(checkpoint.find(name)))
     settings = Settings.load(max_line_columns=10**9)
-    engine = Engine(runtime, max_batch=sessions, max_columns=512, observer=Metrics())
+    engine = Engine(runtime, max_batch=sessions, max_columns=512, metrics=Metrics())
     model = SessionModel.of(runtime.metadata, settings.limits)
     random = np.random.default_rng(0)
     pixels = random.random((WARM_UP_MESSAGES + MESSAGES, model.config.column_height)) < INK_SHARE

@@ -75,7 +75,7 @@ async def engine_rate(runtime: Runtime, sessions: int, n_columns: int, seconds: 
         runtime,
         max_batch=settings.max_batch,
         max_columns=settings.max_run_columns,
-        observer=Metrics(),
+        metrics=Metrics(),
     )
     model = SessionModel.of(runtime.metadata, settings.limits)
     message = ink(n_columns, runtime.config.column_height)

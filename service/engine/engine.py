@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.logs import get_logger
-from inkstream.service.metrics import Observer
+from inkstream.service.metrics import Metrics
 from inkstream.service.session import Effect, Restore, Session, probabilities_shown
 
 # Python's 5 ms suit threads that compute for long. The worker needs the interpreter twice a run,
@@ -147,7 +147,7 @@ class Engine:
     """Runs one net for all its sessions; `start` it on the event loop that feeds it."""
 
     def __init__(
-        self, runtime: Runtime, *, max_batch: int, max_columns: int, observer: Observer
+        self, runtime: Runtime, *, max_batch: int, max_columns: int, metrics: Metrics
     ) -> None:
         """Prepare; nothing runs yet.
 
@@ -156,12 +156,12 @@ class Engine:
             max_batch: most sessions in one run.
             max_columns: most columns in one run, of all its sessions together: this bounds the time
                 of a run, and so the wait of a new session.
-            observer: notified of every run.
+            metrics: of every run.
         """
         self._runtime = runtime
         self._max_batch = max_batch
         self._max_columns = max_columns
-        self._observer = observer
+        self._metrics = metrics
         self._states = StateTable(runtime.state_size)
         self._queue: deque[EngineSession] = deque()
         self._freed: list[StateSlot] = []  # the next run begins by freeing these
@@ -301,7 +301,7 @@ class Engine:
         run = self._runs.popleft()
         run_s = time.perf_counter() - run.started_s
         wait_s = run.started_s - run.members[0].queued_s
-        self._observer.ran(len(run.members), sum(map(len, run.columns)), run_s, wait_s)
+        self._metrics.ran(len(run.members), sum(map(len, run.columns)), run_s, wait_s)
         if not self._runs:
             self._start_run()
         self._hand_out(run, *result)

@@ -1,29 +1,41 @@
 """The REST routes: `/v1/recognize` and its like, health, metrics, and descriptions.
 
 `create_app` builds its FastAPI with `**ABOUT` and calls `add_rest`.
+
+A query parameter that a route does not have is refused: if a misspelt one were ignored, the answer
+would look as if it had been used. Health, readiness and metrics ignore parameters: probes may add
+their own, and no answer depends on them.
 """
 
 import asyncio
+import difflib
 import secrets
 import time
 from collections.abc import Awaitable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import HTTPException
 from fastapi.responses import FileResponse, Response
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from inkstream.model.config import Kind
 from inkstream.model.pages import reads_pages
 from inkstream.service import installed_version
-from inkstream.service.http_errors import REQUEST_ID_HEADER, add_error_handlers, request_id_of
+from inkstream.service.http_errors import (
+    REQUEST_ID_HEADER,
+    UNKNOWN_PARAMETER,
+    add_error_handlers,
+    request_id_of,
+)
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import CONTENT_TYPE, Metrics
 from inkstream.service.pages import (
@@ -38,12 +50,6 @@ from inkstream.service.protocol.errors import StoppingError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Letter, ModelInfo, Punctuation, Word
 from inkstream.service.rest import openapi
 from inkstream.service.rest.bodies import JSON, BodyReader, Input
-from inkstream.service.rest.query import (
-    ColumnsParameters,
-    NoParameters,
-    PageForm,
-    RecognizeParameters,
-)
 from inkstream.service.rest.recognition import (
     Answers,
     recognize,
@@ -62,7 +68,78 @@ DECIMALS: Final = 6  # of probabilities, as in the stream
 # Describes the header; `Access` reads it.
 _BEARER: Final = HTTPBearer(auto_error=False, description="An API key, where keys are set.")
 
+PageForm = Literal["json", "hocr", "alto"]
+
 log = get_logger()
+
+
+class NoParameters(BaseModel):
+    """The parameters of a route without any."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, values: dict[str, Any]) -> dict[str, Any]:
+        names = [field.alias or name for name, field in cls.model_fields.items()]
+        for name in values.keys() - set(names):
+            allowed = ", ".join(names) or "none"
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise PydanticCustomError(
+                UNKNOWN_PARAMETER,
+                "{name} is no parameter of this route, allowed: {allowed}{hint}",
+                {"name": name[:100], "allowed": allowed, "hint": hint},
+            )
+        return values
+
+
+class ColumnsParameters(NoParameters):
+    """The parameters of `/v1/columns`."""
+
+    model: str | None = Field(
+        None, description="Name of a model; absent: the first that suits the input."
+    )
+    page: bool = Field(False, description="Whether the image is a page of many lines.")
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind of model that the parameters need; None if the input decides."""
+        return "transcriber" if self.page else None
+
+
+class RecognizeParameters(ColumnsParameters):
+    """The parameters of `/v1/recognize`: some are fields of a stream's `configure`."""
+
+    curve: bool = Field(False, description="Also return a classifier's answer after every column.")
+    form: PageForm = Field("json", alias="format", description="Format of the answer about a page.")
+    characters: str | None = Field(
+        None, description="Only labels of these characters are answered; absent: every label."
+    )
+    language_model: str | None = Field(
+        None, description="Language model to read with, one of the model's languages."
+    )
+    words: list[str] = Field(
+        [], description="A word that is likely in the text; repeated for each."
+    )
+    context: str = Field("", description="The text before this one, for a language model.")
+    pattern: str | None = Field(
+        None, description="A regular expression that the text matches completely."
+    )
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind of model that the parameters need; None if the input decides."""
+        of_lines = (self.language_model, self.pattern, self.words or None, self.context or None)
+        if self.page or any(value is not None for value in of_lines):
+            return "transcriber"
+        return "classifier" if self.curve else None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The fields of a `configure` with the same options."""
+        fields = self.model_dump(exclude={"model", "page", "curve", "form"})
+        return fields | {"every": "column" if self.curve else "message"}
 
 
 class Recognition(BaseModel):
@@ -121,11 +198,11 @@ class Status(BaseModel):
     status: str
 
 
-def add_rest(app: FastAPI, service: Service, metrics: Metrics) -> None:
+def add_rest(app: FastAPI, service: Service) -> None:
     """Add all REST routes to `app`, and the shape of its errors."""
-    add_error_handlers(app, metrics)
+    add_error_handlers(app, service.metrics)
     app.include_router(_recognition_router(service))
-    app.include_router(_operators_router(service, metrics))
+    app.include_router(_operators_router(service))
     app.include_router(_stream_router())
     if service.settings.origins:
         app.add_middleware(
@@ -135,7 +212,7 @@ def add_rest(app: FastAPI, service: Service, metrics: Metrics) -> None:
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
         )
-    app.add_middleware(RequestLog, metrics=metrics)  # the outermost: it sees every answer
+    app.add_middleware(RequestLog, metrics=service.metrics)  # the outermost: it sees every answer
 
 
 def _recognition_router(service: Service) -> APIRouter:
@@ -237,7 +314,7 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _operators_router(service: Service, metrics: Metrics) -> APIRouter:
+def _operators_router(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.head("/healthz", include_in_schema=False)
@@ -259,7 +336,7 @@ def _operators_router(service: Service, metrics: Metrics) -> APIRouter:
         """Give the metrics as Prometheus text."""
         if service.settings.metrics_need_key:
             service.access.check_key(request.headers.get("authorization"))
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
+        return Response(service.metrics.render(), media_type=CONTENT_TYPE)
 
     return router
 

@@ -1,0 +1,67 @@
+"""Serve the writing pad and the API documentation: files as they are, without a build step.
+
+The pages load nothing from other servers, and their content security policy forbids it.
+"""
+
+from os import PathLike, stat_result
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+WEB: Final = Path(__file__).resolve().parent
+POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+NO_CACHE: Final = {"cache-control": "no-cache"}  # files of two versions do not fit together
+HEADERS: Final = {"content-security-policy": POLICY} | NO_CACHE
+# The icons of Swagger UI are data in its style sheet.
+DOCS_POLICY: Final = POLICY.replace("img-src 'self'", "img-src 'self' data:")
+DOCS_HEADERS: Final = {"content-security-policy": DOCS_POLICY} | NO_CACHE
+
+
+class Files(StaticFiles):
+    """Static files that a browser may store, but must revalidate before each use."""
+
+    def file_response(
+        self,
+        full_path: str | PathLike[str],
+        stat_result: stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """Return the response for a file, with the header for caches."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers.update(NO_CACHE)
+        return response
+
+
+def add_pages(app: FastAPI) -> None:
+    """Serve the pad at `/`, Swagger UI at `/docs`, and their files below `/web`."""
+
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def pad() -> FileResponse:
+        return FileResponse(WEB / "pad" / "index.html", headers=HEADERS)
+
+    @app.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(WEB / "docs" / "index.html", headers=DOCS_HEADERS)
+
+    for folder in ("client", "pad"):
+        app.mount(f"/web/{folder}", GZipMiddleware(Files(directory=WEB / folder)))
+    # Not compressed: that would take 0.1 s for the 1.7 MB of Swagger UI, and block the event loop.
+    app.mount("/web/docs", Files(directory=WEB / "docs"))

@@ -59,7 +59,7 @@ class StreamEndpoint:
         A browser's script sees messages and closing codes, but no HTTP status.
         """
         request_id = secrets.token_hex(REQUEST_ID_BYTES)
-        self._service.observer.refused(error.code)
+        self._service.metrics.refused(error.code)
         log.info("session refused", request=request_id, code=error.code, reason=str(error))
         meaning = MEANINGS[error.code]
         if PROTOCOL in scope["subprotocols"]:

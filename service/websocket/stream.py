@@ -60,7 +60,7 @@ class Stream:
         self._engine = model.engine
         self._limits = service.limits
         self._max_waiting = service.limits.max_waiting_columns
-        self._observer = service.observer
+        self._metrics = service.metrics
         self._receive = receive
         self._send = send
         self._loop = asyncio.get_running_loop()
@@ -157,7 +157,7 @@ class Stream:
                 self._close = effect
             elif not isinstance(effect, Restore):
                 if isinstance(effect, Error):
-                    self._observer.error(effect.code)
+                    self._metrics.error(effect.code)
                 if not self._send_now(effect):
                     self._post(effect)
         idle = self._posted

@@ -7,14 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.service.access import Access
-from inkstream.service.admission import Sessions
+from inkstream.service.access import Access, Sessions
 from inkstream.service.engine.engine import Engine
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
 from inkstream.service.websocket.endpoint import StreamEndpoint
-from tests.helpers.engine_sessions import DEADLINE_S, Net, RecordingObserver
+from tests.helpers.engine_sessions import DEADLINE_S, Net, RecordingMetrics
 
 Event = MutableMapping[str, Any]
 
@@ -108,16 +107,16 @@ class AsgiClient:
 
 @asynccontextmanager
 async def serving(
-    checkpoint: Checkpoint, observer: RecordingObserver | None = None, **settings: Any
+    checkpoint: Checkpoint, metrics: RecordingMetrics | None = None, **settings: Any
 ) -> AsyncIterator[tuple[Service, Net]]:
     """Run a service of one model while the block runs; yield it and its net."""
-    observer = observer or RecordingObserver()
+    metrics = metrics or RecordingMetrics()
     net, chosen = Net(checkpoint), Settings.load(**settings)
-    engine = Engine(net, max_batch=8, max_columns=64, observer=observer)
+    engine = Engine(net, max_batch=8, max_columns=64, metrics=metrics)
     model = SessionModel.of(net.metadata, chosen.limits)
     models = {"tiny": RunningModel(model, net.metadata, engine)}
-    sessions = Sessions(chosen.limits, observer)
-    service = Service(chosen, chosen.limits, models, sessions, Access(chosen), observer)
+    sessions = Sessions(chosen.limits, metrics)
+    service = Service(chosen, chosen.limits, models, sessions, Access(chosen), metrics)
     engine.start()
     try:
         yield service, net

@@ -12,6 +12,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service.engine.engine import Engine
 from inkstream.service.limits import Limits
+from inkstream.service.metrics import Metrics
 from inkstream.service.protocol.server_messages import ServerMessage
 from inkstream.service.session import Close, Effect, Restore, Session, SessionModel
 from tests.helpers.single_session import LIMITS
@@ -23,10 +24,11 @@ LINE_POISON = bytes([13] * 16)  # the same, of the small transcriber
 Answer = tuple[list[NDArray[np.float32]], NDArray[np.float32]]
 
 
-class RecordingObserver:
-    """An observer that keeps all it is called with."""
+class RecordingMetrics(Metrics):
+    """Metrics that keep all they are called with."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.runs: list[tuple[int, int]] = []  # sessions and columns of each
         self.connected: list[int] = []
         self.errors: list[str] = []
@@ -136,11 +138,11 @@ async def running(
     net: Runtime,
     max_batch: int = 64,
     max_columns: int = 512,
-    observer: RecordingObserver | None = None,
+    metrics: RecordingMetrics | None = None,
 ) -> AsyncIterator[Engine]:
     """Run an engine while the block runs."""
     engine = Engine(
-        net, max_batch=max_batch, max_columns=max_columns, observer=observer or RecordingObserver()
+        net, max_batch=max_batch, max_columns=max_columns, metrics=metrics or RecordingMetrics()
     )
     engine.start()
     try:

@@ -14,7 +14,7 @@ from inkstream.service.engine.engine import StateTable
 from inkstream.service.protocol.server_messages import Error, Flushed, Rewound, ServerMessage
 from inkstream.service.session import Effect
 from tests.helpers import builders
-from tests.helpers.engine_sessions import POISON, EngineClient, Net, RecordingObserver, running
+from tests.helpers.engine_sessions import POISON, EngineClient, Net, RecordingMetrics, running
 from tests.helpers.single_session import (
     INK,
     all_probabilities,
@@ -88,18 +88,18 @@ async def test_a_rewind_goes_on_from_an_earlier_state(net: Net) -> None:
 
 
 async def test_an_idle_engine_answers_one_column_at_once(net: Net) -> None:
-    observer = RecordingObserver()
-    async with running(net, observer=observer) as engine:
+    metrics = RecordingMetrics()
+    async with running(net, metrics=metrics) as engine:
         client = EngineClient(engine, net)
         client.send(INK)
         await client.wait_for(1)
-    assert observer.runs == [(1, 1)]
+    assert metrics.runs == [(1, 1)]
 
 
 async def test_while_a_run_is_under_way_the_next_batch_collects(net: Net) -> None:
-    observer = RecordingObserver()
+    metrics = RecordingMetrics()
     net.may_run.clear()
-    async with running(net, observer=observer) as engine:
+    async with running(net, metrics=metrics) as engine:
         first, *others = [EngineClient(engine, net) for _ in range(6)]
         first.send(INK)
         await net.hold()
@@ -108,11 +108,11 @@ async def test_while_a_run_is_under_way_the_next_batch_collects(net: Net) -> Non
         net.may_run.set()
         for client in others:
             await client.wait_for(1)
-    assert observer.runs == [(1, 1), (5, 5)]
+    assert metrics.runs == [(1, 1), (5, 5)]
 
 
 async def test_a_run_takes_no_more_sessions_than_its_limit_and_the_oldest_first(net: Net) -> None:
-    observer = RecordingObserver()
+    metrics = RecordingMetrics()
     answered: list[EngineClient] = []
 
     async def wait(client: EngineClient) -> None:
@@ -120,7 +120,7 @@ async def test_a_run_takes_no_more_sessions_than_its_limit_and_the_oldest_first(
         answered.append(client)
 
     net.may_run.clear()
-    async with running(net, max_batch=2, observer=observer) as engine:
+    async with running(net, max_batch=2, metrics=metrics) as engine:
         first, *others = [EngineClient(engine, net) for _ in range(6)]
         first.send(INK)
         await net.hold()
@@ -131,23 +131,23 @@ async def test_a_run_takes_no_more_sessions_than_its_limit_and_the_oldest_first(
         net.may_run.set()
         await waiting
     assert answered == others
-    assert observer.runs == [(1, 1), (2, 2), (2, 2), (1, 1)]
+    assert metrics.runs == [(1, 1), (2, 2), (2, 2), (1, 1)]
 
 
 async def test_a_run_takes_no_more_columns_than_its_limit(net: Net) -> None:
-    observer = RecordingObserver()
-    async with running(net, max_columns=8, observer=observer) as engine:
+    metrics = RecordingMetrics()
+    async with running(net, max_columns=8, metrics=metrics) as engine:
         clients = [EngineClient(engine, net) for _ in range(4)]
         for seed, client in enumerate(clients):
             client.send(line(6, seed))
         for client in clients:
             await client.wait_for(6)
-    assert observer.runs == [(4, 8)] * 3
+    assert metrics.runs == [(4, 8)] * 3
 
 
 async def test_a_session_with_many_columns_delays_no_other_session(net: Net) -> None:
-    observer = RecordingObserver()
-    async with running(net, observer=observer) as engine:
+    metrics = RecordingMetrics()
+    async with running(net, metrics=metrics) as engine:
         busy, *others = [EngineClient(engine, net) for _ in range(5)]
         for _ in range(3):
             busy.send(line(300, seed=1))
@@ -156,7 +156,7 @@ async def test_a_session_with_many_columns_delays_no_other_session(net: Net) -> 
                 client.send(INK)
             for client in others:
                 await client.wait_for(turn + 1)
-        shared = [columns for sessions, columns in observer.runs if sessions == 5]
+        shared = [columns for sessions, columns in metrics.runs if sessions == 5]
         await busy.wait_for(900)
     assert shared
     assert max(shared) == 5  # as many of the busy session as of each other one
@@ -343,8 +343,8 @@ def test_a_full_table_of_states_grows_and_keeps_each_state() -> None:
 
 
 async def test_a_closed_session_is_run_no_more(net: Net) -> None:
-    observer = RecordingObserver()
-    async with running(net, observer=observer) as engine:
+    metrics = RecordingMetrics()
+    async with running(net, metrics=metrics) as engine:
         client = EngineClient(engine, net)
         client.send(INK, message("end"), INK)
         messages = await client.wait_for(3)
@@ -352,7 +352,7 @@ async def test_a_closed_session_is_run_no_more(net: Net) -> None:
         other.send(INK)
         await other.wait_for(1)
     assert types_of(messages) == ["result", "flushed", "done"]
-    assert observer.runs == [(1, 1), (1, 1)]
+    assert metrics.runs == [(1, 1), (1, 1)]
 
 
 async def test_an_engine_stops_within_a_run_and_sends_no_answers_afterwards(net: Net) -> None:
@@ -368,11 +368,11 @@ async def test_an_engine_stops_within_a_run_and_sends_no_answers_afterwards(net:
 
 
 async def test_a_flush_of_a_fresh_session_needs_no_run(net: Net) -> None:
-    observer = RecordingObserver()
-    async with running(net, observer=observer) as engine:
+    metrics = RecordingMetrics()
+    async with running(net, metrics=metrics) as engine:
         client = EngineClient(engine, net)
         client.send(message("flush", id=7))
         messages = await client.wait_for(1)
     assert isinstance(messages[0], Flushed)
     assert (messages[0].id, messages[0].columns, messages[0].label) == (7, 0, None)
-    assert observer.runs == []
+    assert metrics.runs == []

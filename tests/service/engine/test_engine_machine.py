@@ -25,7 +25,7 @@ from inkstream.service.protocol.server_messages import (
     encode,
 )
 from tests.helpers import single_session
-from tests.helpers.engine_sessions import LINE_POISON, POISON, EngineClient, Net, RecordingObserver
+from tests.helpers.engine_sessions import LINE_POISON, POISON, EngineClient, Net, RecordingMetrics
 from tests.helpers.engine_sessions import running as running_engine
 from tests.helpers.single_session import SessionClient, message
 
@@ -119,8 +119,8 @@ class EngineMachine(RuleBasedStateMachine):
         self.net = Net(self.checkpoint)
         self.pool = POOLS[self.net.config.column_height]
         self.poison = POISONS[self.net.config.column_height]
-        self.observer = RecordingObserver()
-        self.context = running_engine(self.net, max_batch=8, max_columns=32, observer=self.observer)
+        self.metrics = RecordingMetrics()
+        self.context = running_engine(self.net, max_batch=8, max_columns=32, metrics=self.metrics)
         self.engine = self.run(self.context.__aenter__())
         self.pairs: list[Pair] = []
 
@@ -240,9 +240,9 @@ async def test_each_of_thousands_of_sessions_gets_the_messages_of_a_session_alon
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     checkpoint: Checkpoint = request.getfixturevalue(kind)
-    net, rng, observer = Net(checkpoint), np.random.default_rng(1), RecordingObserver()
+    net, rng, metrics = Net(checkpoint), np.random.default_rng(1), RecordingMetrics()
     pool = POOLS[net.config.column_height]
-    async with running_engine(net, observer=observer) as engine:
+    async with running_engine(net, metrics=metrics) as engine:
         pairs = [
             Pair(EngineClient(engine, net, LIMITS), SessionClient(net, LIMITS)) for _ in range(2000)
         ]
@@ -266,4 +266,4 @@ async def test_each_of_thousands_of_sessions_gets_the_messages_of_a_session_alon
         await _settled(pairs)
     for pair in pairs:
         pair.check()
-    assert max(sessions for sessions, _ in observer.runs) == 64
+    assert max(sessions for sessions, _ in metrics.runs) == 64

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from inkstream.service.web.pages import WEB
+from inkstream.service.web import WEB
 from tests.helpers.pad_page import CHROMIUM
 from tests.helpers.running_server import Running
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from inkstream.service.web.pages import WEB
+from inkstream.service.web import WEB
 from tests.helpers.running_server import Running, server
 
 pytestmark = pytest.mark.slow

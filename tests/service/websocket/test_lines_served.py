@@ -19,7 +19,7 @@ from inkstream.service.client import connect
 from inkstream.service.websocket.stream import MERGE_FROM
 from tests.helpers import builders
 from tests.helpers.asgi_websocket import AsgiClient, serving
-from tests.helpers.engine_sessions import RecordingObserver
+from tests.helpers.engine_sessions import RecordingMetrics
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import message
 
@@ -170,13 +170,13 @@ async def test_results_for_a_slow_reader_are_merged_but_events_are_not(
 ) -> None:
     n_columns = 3 * MERGE_FROM
     columns = builders.columns(n_columns, 3, 16)
-    observer = RecordingObserver()
-    async with serving(tiny_lines, observer) as (service, _):
+    metrics = RecordingMetrics()
+    async with serving(tiny_lines, metrics) as (service, _):
         client = AsgiClient(service)
         await client.wait_for(0)
         client.may_send.clear()
         client.send(columns.tobytes(), message("flush", id="f"))
-        await observer.wait_until(n_columns)
+        await metrics.wait_until(n_columns)
         client.may_send.set()
         await client.wait_until(lambda client: client.received[-1]["type"] == "flushed")
         client.vanish()

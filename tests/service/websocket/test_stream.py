@@ -11,7 +11,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.service.websocket.stream import MERGE_FROM, PAUSE_FROM
 from tests.helpers import builders
 from tests.helpers.asgi_websocket import AsgiClient, serving
-from tests.helpers.engine_sessions import RecordingObserver
+from tests.helpers.engine_sessions import RecordingMetrics
 from tests.helpers.single_session import INK, message, uninterrupted
 
 # A session
@@ -99,8 +99,8 @@ async def test_a_refused_client_gets_the_reason_by_http_and_by_websocket(
     visit: dict[str, Any],
     settings: dict[str, Any],
 ) -> None:
-    observer = RecordingObserver()
-    async with serving(tiny, observer, **settings) as (service, _):
+    metrics = RecordingMetrics()
+    async with serving(tiny, metrics, **settings) as (service, _):
         inside = AsgiClient(service, headers=[("authorization", "Bearer good")])
         await inside.wait_for(0)
         outside, browser = (
@@ -122,8 +122,8 @@ async def test_a_refused_client_gets_the_reason_by_http_and_by_websocket(
     assert browser.received[0]["code"] == code
     assert browser.received[0]["fatal"] is True
     assert close["code"] == closing
-    assert observer.refusals == [code, code]
-    assert observer.connected == [1, 0]
+    assert metrics.refusals == [code, code]
+    assert metrics.connected == [1, 0]
 
 
 async def test_a_stopping_server_refuses_clients(tiny: Checkpoint) -> None:
@@ -217,13 +217,13 @@ async def test_a_client_that_is_far_ahead_is_paused_and_loses_nothing(tiny: Chec
 async def test_results_for_a_slow_reader_are_merged_but_answers_are_not(tiny: Checkpoint) -> None:
     n_columns = 3 * MERGE_FROM
     columns = builders.columns(n_columns, seed=3).tobytes()
-    observer = RecordingObserver()
-    async with serving(tiny, observer) as (service, _):
+    metrics = RecordingMetrics()
+    async with serving(tiny, metrics) as (service, _):
         client = AsgiClient(service)
         await client.wait_for(0)
         client.may_send.clear()
         client.send(columns, message("ping", id="a"), INK, message("flush", id="b"))
-        await observer.wait_until(n_columns + 1)
+        await metrics.wait_until(n_columns + 1)
         client.may_send.set()
         await client.wait_until(lambda client: client.received[-1]["type"] == "flushed")
         client.vanish()
@@ -259,8 +259,8 @@ async def test_a_client_that_reads_nothing_is_paused_too(tiny: Checkpoint) -> No
 
 
 async def test_a_paused_client_whose_connection_is_lost_is_removed(tiny: Checkpoint) -> None:
-    observer = RecordingObserver()
-    async with serving(tiny, observer, max_control_per_s=10_000) as (service, _):
+    metrics = RecordingMetrics()
+    async with serving(tiny, metrics, max_control_per_s=10_000) as (service, _):
         client = AsgiClient(service)
         await client.wait_for(0)
         client.may_send.clear()
@@ -268,7 +268,7 @@ async def test_a_paused_client_whose_connection_is_lost_is_removed(tiny: Checkpo
         await client.wait_until(lambda client: client.n_receives > PAUSE_FROM)
         client.vanish()
         await client.wait_for_end()
-    assert observer.connected == [1, 0]
+    assert metrics.connected == [1, 0]
 
 
 # Deadlines
@@ -297,27 +297,27 @@ async def test_a_busy_session_ends_after_the_longest_time_allowed(tiny: Checkpoi
 async def test_a_lost_connection_is_no_longer_counted(
     tiny: Checkpoint, before: tuple[bytes, ...]
 ) -> None:
-    observer = RecordingObserver()
-    async with serving(tiny, observer) as (service, _):
+    metrics = RecordingMetrics()
+    async with serving(tiny, metrics) as (service, _):
         client = AsgiClient(service)
         await client.wait_for(0)
         client.send(*before)
         client.vanish()
         await client.wait_for_end()
         assert len(service.sessions) == 0
-    assert observer.connected == [1, 0]
+    assert metrics.connected == [1, 0]
 
 
 async def test_a_connection_lost_before_it_is_accepted_is_no_longer_counted(
     tiny: Checkpoint,
 ) -> None:
-    observer = RecordingObserver()
-    async with serving(tiny, observer) as (service, _):
+    metrics = RecordingMetrics()
+    async with serving(tiny, metrics) as (service, _):
         client = AsgiClient(service)
         client.vanish()
         with pytest.raises(ConnectionResetError):
             await client.wait_for_end()
-    assert observer.connected == [1, 0]
+    assert metrics.connected == [1, 0]
 
 
 async def test_a_stopping_server_sends_goaway_waits_and_then_closes(tiny: Checkpoint) -> None:
