@@ -1,7 +1,8 @@
 """The one root of every error that inkstream raises on purpose.
 
 Each error has a stable `code` (what programs compare) and a message that says what came and what is
-allowed (what people read). `service/errors.py` maps codes to closing codes and HTTP statuses.
+allowed (what people read). `service/protocol/errors.py` maps codes to closing codes and to HTTP
+statuses.
 """
 
 from typing import ClassVar

@@ -1,18 +1,25 @@
 """Every message that a client may send in a text frame, and what is wrong with any other.
 
 `parse_client` reads one by its `type`. pydantic finds the first fault; the error says what came and
-what is allowed. Binary frames are columns, which `columns` reads. The protocol in words:
+what is allowed. `columns` checks columns, which come in binary frames too. The protocol in words:
 docs/protocol.md.
 """
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    SkipValidation,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import from_json
 
-from inkstream.service.protocol.columns import Rows, columns_fault
+from inkstream.service.protocol.columns import Rows
 from inkstream.service.protocol.errors import (
-    ColumnsError,
     InkError,
     JsonError,
     MessageError,
@@ -81,7 +88,7 @@ class Columns(ClientMessage):
     """Columns, oldest first, for clients that speak JSON only."""
 
     type: Literal["columns"]
-    columns: Rows
+    columns: Annotated[Rows, SkipValidation()]  # `unpack_columns` checks them, as those of REST
     """Columns of `column_height` pixels, top to bottom, 0 = paper, 255 = ink."""
 
 
@@ -205,8 +212,6 @@ def _explain_field(
     name, ref = str(where[0]), _ref(message)
     if fault == "missing" and len(where) == 1:
         return ValueRefusedError(f"{message['type']} has no {name}", ref)
-    if name == "columns":
-        return ColumnsError(columns_fault(message["columns"], where[1:]), ref)
     if name == "strokes":
         return InkError(strokes_fault(message["strokes"], where[1:], ID_ALLOWED), ref)
     if name == "words" and len(where) > 1:

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
-from pydantic import FailFast, Field
+from pydantic import Field
 
 from inkstream.service.protocol.errors import ColumnsError, Ref, described
 
-Pixel = Annotated[int, Field(strict=True, ge=0, le=255)]
-Rows = Annotated[list[Annotated[list[Pixel], FailFast()]], FailFast()]  # [n, H]
+Rows = list[list[Annotated[int, Field(ge=0, le=255)]]]  # [n, H]
 
 MAX_REPR: Final = 40  # characters of a faulty value that an error quotes
 
@@ -33,7 +32,7 @@ def unpack_columns(
 def json_columns(columns: Any, height: int, ref: Ref = None) -> bytes:
     """Return the columns of a JSON array, at least one."""
     if not isinstance(columns, list):
-        raise ColumnsError(columns_fault(columns, ()), ref)
+        raise ColumnsError(f"columns is {described(columns)}, expected an array of columns", ref)
     if not columns:
         raise ColumnsError("columns is empty, expected at least one column", ref)
     return _joined(columns, height, described, ref)
@@ -62,24 +61,6 @@ def shortened(value: Any) -> str:
     return f"{value!r:.{MAX_REPR}}"
 
 
-def columns_fault(columns: Any, where: tuple[int | str, ...]) -> str:
-    """Say what is wrong at the place `where` of columns that came as JSON."""
-    match where:
-        case (int(column), int(pixel)):
-            return _pixel_fault(pixel, column, described(columns[column][pixel]))
-        case (int(column),):
-            return _column_fault(column, described(columns[column]))
-    return f"columns is {described(columns)}, expected an array of columns"
-
-
-def _column_fault(number: int, got: str) -> str:
-    return f"column {number} is {got}, expected an array of pixels"
-
-
-def _pixel_fault(number: int, column: int, got: str) -> str:
-    return f"pixel {number} of column {column} is {got}, allowed: whole numbers 0..255"
-
-
 def _joined(
     columns: Iterable[Any], height: int, describe: Callable[[Any], str], ref: Ref = None
 ) -> bytes:
@@ -91,7 +72,8 @@ def _joined(
         except TypeError:
             row = None
         if row is None:
-            raise ColumnsError(_column_fault(number, describe(column)), ref)
+            got = f"column {number} is {describe(column)}"
+            raise ColumnsError(f"{got}, expected an array of pixels", ref)
         if len(row) != height:
             raise ColumnsError(f"column {number} has {len(row)} pixels, expected {height}", ref)
         if bool not in map(type, row):  # Python takes True for 1
@@ -99,7 +81,8 @@ def _joined(
                 rows.append(bytes(row))
                 continue
         place, pixel = next(pair for pair in enumerate(row) if not _is_pixel(pair[1]))
-        raise ColumnsError(_pixel_fault(place, number, describe(pixel)), ref)
+        got = f"pixel {place} of column {number} is {describe(pixel)}"
+        raise ColumnsError(f"{got}, allowed: whole numbers 0..255", ref)
     return b"".join(rows)
 
 

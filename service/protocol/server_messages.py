@@ -5,20 +5,17 @@ made from these models and from `client_messages`. The protocol in words: docs/p
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import SCHEMA, Every, Id, Message, Polarity
 from inkstream.service.protocol.errors import JsonError, described
-
-if TYPE_CHECKING:  # clients need neither numpy nor checkpoints
-    from inkstream.model.checkpoint import Metadata
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
 PATH: Final = "/v1/stream"  # of the WebSocket
@@ -40,27 +37,6 @@ class ModelInfo:
     data: str = ""  # name of the training data
     metrics: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     languages: tuple[str, ...] = ()  # language models that its lines can be read with
-
-    @classmethod
-    def of(
-        cls,
-        metadata: "Metadata",
-        metrics: Mapping[str, float] = MappingProxyType({}),
-        languages: Iterable[str] = (),
-    ) -> "ModelInfo":
-        """Return what clients may know of a checkpoint."""
-        return cls(
-            name=metadata.name,
-            version=metadata.version,
-            kind=metadata.config.kind,
-            labels=metadata.config.labels,
-            column_height=metadata.config.column_height,
-            parameters=metadata.parameters,
-            licence=metadata.licence,
-            data=metadata.data,
-            metrics=metrics,
-            languages=tuple(languages),
-        )
 
 
 def _some_of_a_transcriber(schema: dict[str, Any]) -> None:
@@ -343,18 +319,6 @@ ServerMessage = (
 SERVER: Final[TypeAdapter[ServerMessage]] = TypeAdapter(
     Annotated[ServerMessage, Field(discriminator="type")]
 )
-
-
-def ready(session_id: str, model: ModelInfo, limits: Limits) -> Ready:
-    """Return the first message of a stream."""
-    return Ready(
-        session=session_id,
-        model=ServedModel(name=model.name, version=model.version, kind=model.kind),
-        labels=model.labels,
-        column_height=model.column_height,
-        languages=model.languages,
-        limits=limits,
-    )
 
 
 def parse_server(text: str | bytes) -> ServerMessage:

@@ -12,7 +12,6 @@ from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import ModelInfo
 
 NO_LANGUAGES: Final[Mapping[str, Language]] = MappingProxyType({})
-NO_METRICS: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,11 +29,23 @@ class SessionModel:
         metadata: Metadata,
         limits: Limits,
         languages: Mapping[str, Language] = NO_LANGUAGES,
-        metrics: Mapping[str, float] = NO_METRICS,
+        metrics: Mapping[str, float] = MappingProxyType({}),
     ) -> "SessionModel":
         """Return what sessions need of a net; `metrics` are figures that clients are shown."""
-        info = ModelInfo.of(metadata, metrics, languages)
-        return cls(info, metadata.config, limits, languages)
+        config = metadata.config
+        info = ModelInfo(
+            name=metadata.name,
+            version=metadata.version,
+            kind=config.kind,
+            labels=config.labels,
+            column_height=config.column_height,
+            parameters=metadata.parameters,
+            licence=metadata.licence,
+            data=metadata.data,
+            metrics=metrics,
+            languages=tuple(languages),
+        )
+        return cls(info, config, limits, languages)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SessionModel":
         """Return the same object: a copy of a session has the same model."""

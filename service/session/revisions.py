@@ -7,7 +7,6 @@ text, its columns or strokes, or its confidence. An id that has no event any mor
 """
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -60,22 +59,18 @@ class Revisions:
         """
         rereading = self._rereading
         if rereading is None:
-            self._remember(effects, column - self._reach)
+            for event in effects:
+                if isinstance(event, Decided):
+                    sent = self._sent[_numbering(event)]
+                    sent.append(event)
+                    while sent and sent[0].column < column - self._reach:
+                        sent.popleft()  # no rewind withdraws it
             return effects
         rereading.effects += effects
         if column < rereading.until:
             return []
         self._rereading = None
         return self._differences(rereading)
-
-    def _remember(self, effects: Sequence[Effect], oldest: int) -> None:
-        """Remember events, and forget those before `oldest`, which no rewind withdraws."""
-        for event in effects:
-            if isinstance(event, Decided):
-                sent = self._sent[_numbering(event)]
-                sent.append(event)
-                while sent and sent[0].column < oldest:
-                    sent.popleft()
 
     def _differences(self, rereading: Rereading) -> list[Effect]:
         """Return what to send about columns that were read again: `rewound`, then what differs."""

@@ -10,8 +10,7 @@ A session is plain data beside its model: it can be copied and compared at any t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,20 +48,12 @@ NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
 RECEIVE, TAKE, STEP = Transition.RECEIVE, Transition.TAKE, Transition.STEP
 
 
-class AfterFlush(Enum):
-    """What a flush is followed by."""
-
-    NOTHING = 0
-    NEW_LINE = 1
-    END = 2
-
-
 @dataclass(frozen=True, slots=True)
 class PendingFlush:
     """A flush that waits for its blank columns."""
 
     ref: Ref  # of the message that asked for it
-    then: AfterFlush
+    then: Literal["go on", "new line", "end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +112,16 @@ class Session:
     def open(self) -> list[Effect]:
         """Begin; return `ready`."""
         self.state = TRANSITIONS[self.state][Transition.OPEN]
-        return [messages.ready(self.session_id, self.model.info, self.model.limits)]
+        info = self.model.info
+        ready = messages.Ready(
+            session=self.session_id,
+            model=messages.ServedModel(name=info.name, version=info.version, kind=info.kind),
+            labels=info.labels,
+            column_height=info.column_height,
+            languages=info.languages,
+            limits=self.model.limits,
+        )
+        return [ready]
 
     def receive(self, frame: str | bytes, now_s: float) -> list[Effect]:
         """Take one frame, text or columns, that came at `now_s`; return what is due at once."""
@@ -236,7 +236,7 @@ class Session:
         if self.ink.has_strokes:
             effects = self._revisions.filter(effects, line.column)
         if self._ends_line:
-            effects += self._flush(PendingFlush(None, AfterFlush.NEW_LINE))
+            effects += self._flush(PendingFlush(None, "new line"))
         return effects + self._advance()
 
     def _step_piece(self, scores: NDArray[np.float32]) -> list[Effect]:
@@ -314,9 +314,9 @@ class Session:
                 self._inbox.put_back(control)  # behind the columns that it must wait for
                 effects = self._insert_columns(*self.ink.rest())
             case requests.Flush():
-                effects = self._flush(PendingFlush(message.id, AfterFlush.NOTHING))
+                effects = self._flush(PendingFlush(message.id, "go on"))
             case _:
-                effects = self._flush(PendingFlush(None, AfterFlush.END))
+                effects = self._flush(PendingFlush(None, "end"))
         return effects
 
     def _insert_columns(self, start: int, data: bytes, refits: bool = False) -> list[Effect]:
@@ -372,9 +372,9 @@ class Session:
             id=pending.ref, epoch=line.epoch, columns=line.column, label=label, text=text
         )
         effects: list[Effect] = [flushed]
-        if pending.then is AfterFlush.NEW_LINE:
+        if pending.then == "new line":
             effects += self._begin_line()
-        elif pending.then is AfterFlush.END:
+        elif pending.then == "end":
             done = messages.Done(
                 columns=self._inbox.taken,
                 letters=line.letters_before + decoder.letters,

@@ -158,19 +158,15 @@ class Stream:
             elif not isinstance(effect, Restore):
                 if isinstance(effect, Error):
                     self._metrics.error(effect.code)
-                if not self._send_now(effect):
+                writer_idle = self._posted is not None and not self._outbox
+                direct = self._connection if writer_idle else None
+                if direct is None or not direct.send_now(encode(effect)):
                     self._post(effect)
         idle = self._posted
         if idle is not None and (self._outbox or self._close) and not idle.done():
             idle.set_result(None)
         if not self._may_read.is_set():
             self._resume()
-
-    def _send_now(self, message: ServerMessage) -> bool:
-        """Send a message directly if no other waits for the writer; return whether it was sent."""
-        if self._connection is None or self._posted is None or self._outbox:
-            return False
-        return self._connection.send_now(encode(message))
 
     def _post(self, message: ServerMessage) -> None:
         """Leave a message to the writer; where many wait, drop the result before a new result.

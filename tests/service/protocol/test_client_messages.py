@@ -15,6 +15,7 @@ from inkstream.service.protocol.client_messages import (
     ID_ALLOWED,
     parse_client,
 )
+from inkstream.service.protocol.columns import unpack_columns
 from inkstream.service.protocol.errors import (
     ColumnsError,
     InkError,
@@ -174,15 +175,13 @@ def test_a_missing_or_unknown_type_lists_the_known_ones(message: object, got: st
     ],
 )
 def test_a_faulty_pixel_or_column_is_named_with_its_place(columns: str, words: str) -> None:
-    error = refusal('{"type":"columns","id":"c","columns":' + columns + "}")
-    assert type(error) is ColumnsError
-    assert str(error) == words
-    assert error.ref == "c"
-
-
-def test_only_the_first_of_many_faulty_pixels_is_looked_at() -> None:
-    error = refusal(json.dumps({"type": "columns", "columns": [[999] * 28] * 2000}))
-    assert str(error) == "pixel 0 of column 0 is 999, allowed: whole numbers 0..255"
+    message = parse_client('{"type":"columns","id":"c","columns":' + columns + "}")
+    assert isinstance(message, requests.Columns)
+    height = 2 if columns == "[[1,300]]" else 1
+    with pytest.raises(ColumnsError) as caught:
+        unpack_columns(message.columns, height, 9, message.id)
+    assert str(caught.value) == words
+    assert caught.value.ref == "c"
 
 
 @pytest.mark.parametrize(
