@@ -1,4 +1,4 @@
-"""Nets that sessions are served with, and a folder of weights with a transcriber in it."""
+"""Fixtures of all tests of the service: nets, weights and a running server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,45 +16,45 @@ from tests.helpers.running_server import Running, server
 
 @pytest.fixture(scope="session")
 def net(tiny: Checkpoint) -> Runtime:
-    """A classifier."""
+    """Return the runtime of a classifier."""
     return Runtime(tiny)
 
 
 @pytest.fixture(scope="session")
 def line_net(tiny_lines: Checkpoint) -> Runtime:
-    """A transcriber."""
+    """Return the runtime of a transcriber."""
     return Runtime(tiny_lines)
 
 
 @pytest.fixture(scope="session")
 def line_weights(tiny_lines: Checkpoint) -> Path:
-    """A folder with weights `tiny_lines` to serve."""
+    """Return a folder with weights `tiny_lines` to serve."""
     return tiny_lines.path.parent
 
 
 @pytest.fixture(scope="session")
 def reader(line_weights: Path) -> Recognizer:
-    """Reads lines without a server, as `tiny_lines` must be read with one."""
+    """Return a recognizer with `tiny_lines`, whose readings a server's must equal."""
     return load(line_weights / "tiny_lines.onnx")
 
 
 @pytest.fixture(scope="module")
 def running(line_weights: Path) -> Iterator[Running]:
-    """A server of both; modules that ask for another one have a fixture of their own."""
+    """Run a server of both models; modules that need another server override this fixture."""
     with server(line_weights, models="tiny,tiny_lines") as running:
         yield running
 
 
 @pytest.fixture
 def client(running: Running) -> Iterator[httpx.Client]:
-    """Who asks it by HTTP."""
+    """Return an HTTP client of the running server."""
     with client_of(running) as client:
         yield client
 
 
 @pytest.fixture
 def nets(monkeypatch: pytest.MonkeyPatch) -> list[Net]:
-    """Return the nets of the servers that the test starts; a test can hold them."""
+    """Return the nets of the servers that the test starts; a test can pause them."""
     made: list[Net] = []
 
     def net(checkpoint: Checkpoint) -> Net:

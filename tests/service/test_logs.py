@@ -13,8 +13,8 @@ from inkstream.service import logs
 
 
 @pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """Logging is the process's: put back what each test changes."""
+def restored_logging() -> Iterator[None]:
+    """Restore the process's logging after each test."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     yield
@@ -23,7 +23,7 @@ def restored() -> Iterator[None]:
     logging.getLogger("uvicorn").setLevel(logging.NOTSET)
 
 
-def written(stream: io.StringIO) -> list[dict[str, Any]]:
+def lines_of(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
@@ -31,7 +31,7 @@ def test_json_writes_one_object_a_line_with_context_and_time() -> None:
     stream = io.StringIO()
     logs.configure("json", stream=stream)
     logs.get_logger(session="s1").info("session opened", model="digits")
-    (line,) = written(stream)
+    (line,) = lines_of(stream)
     assert line.pop("timestamp").endswith("Z")
     assert line == {
         "event": "session opened",
@@ -41,7 +41,7 @@ def test_json_writes_one_object_a_line_with_context_and_time() -> None:
     }
 
 
-def test_terminal_lines_are_plain_text_where_no_terminal_reads() -> None:
+def test_terminal_lines_are_plain_text_if_the_output_is_no_terminal() -> None:
     stream = io.StringIO()
     logs.configure("terminal", stream=stream)
     logs.get_logger(session="s1").warning("session refused", reason="full")
@@ -51,12 +51,12 @@ def test_terminal_lines_are_plain_text_where_no_terminal_reads() -> None:
     assert "\x1b" not in line
 
 
-def test_the_level_is_kept() -> None:
+def test_lines_below_the_level_are_not_written() -> None:
     stream = io.StringIO()
     logs.configure("json", "warning", stream)
     logs.get_logger().info("quiet")
     logs.get_logger().warning("loud")
-    assert [line["event"] for line in written(stream)] == ["loud"]
+    assert [line["event"] for line in lines_of(stream)] == ["loud"]
 
 
 @pytest.mark.parametrize("name", ["key", "api_keys", "Authorization", "resume_token"])
@@ -65,7 +65,7 @@ def test_secrets_are_removed_by_name(name: str) -> None:
     logs.configure("json", stream=stream)
     logs.get_logger().info("refused", **{name: "s3cret"})
     assert "s3cret" not in stream.getvalue()
-    assert written(stream)[0][name] == "***"
+    assert lines_of(stream)[0][name] == "***"
 
 
 def test_pixels_appear_as_their_size_alone() -> None:
@@ -73,7 +73,7 @@ def test_pixels_appear_as_their_size_alone() -> None:
     logs.configure("json", stream=stream)
     pixels = np.full((2, 28), 77, np.uint8)
     logs.get_logger().info("got", array=pixels, raw=pixels.tobytes(), text="x" * 5_000)
-    (line,) = written(stream)
+    (line,) = lines_of(stream)
     assert line["array"] == "<array (2, 28)>"
     assert line["raw"] == "<56 bytes>"
     assert len(line["text"]) < 400
@@ -86,7 +86,7 @@ def test_an_exception_stays_one_json_line() -> None:
         raise ValueError("broken")
     except ValueError:
         logs.get_logger().exception("run failed")
-    (line,) = written(stream)
+    (line,) = lines_of(stream)
     assert "ValueError: broken" in line["exception"]
 
 
@@ -94,7 +94,7 @@ def test_warnings_of_uvicorn_are_written_once_in_the_same_format() -> None:
     stream = io.StringIO()
     logs.configure("json", stream=stream)
     logging.getLogger("uvicorn.error").error("Exception in %s", "ASGI application")
-    (line,) = written(stream)
+    (line,) = lines_of(stream)
     assert line["event"] == "Exception in ASGI application"
     assert line["level"] == "error"
 

@@ -40,8 +40,8 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> PageTranscription:
 
 @pytest.fixture(scope="module")
 def schema() -> xmlschema.XMLSchema:
-    places = [("http://www.w3.org/1999/xlink", str(DATA / "xlink.xsd"))]
-    return xmlschema.XMLSchema(str(DATA / "alto-4-2.xsd"), locations=places, allow="local")
+    locations = [("http://www.w3.org/1999/xlink", str(DATA / "xlink.xsd"))]
+    return xmlschema.XMLSchema(str(DATA / "alto-4-2.xsd"), locations=locations, allow="local")
 
 
 def test_hocr_is_well_formed_and_has_the_classes_of_the_standard(read: PageTranscription) -> None:
@@ -89,7 +89,7 @@ def test_alto_is_valid_by_its_schema(read: PageTranscription, schema: xmlschema.
         schema.validate(text)
 
 
-def test_the_schema_refuses_what_is_no_alto(
+def test_the_schema_refuses_invalid_alto(
     read: PageTranscription, schema: xmlschema.XMLSchema
 ) -> None:
     text = pages.alto(read)
@@ -127,8 +127,8 @@ def test_recognised_text_cannot_become_markup() -> None:
 
 
 def test_lines_on_which_nothing_was_read_are_left_out_of_both() -> None:
-    sheet = page(n_lines=3)
-    found = find_page(sheet.image, 32)
+    page_with_text = page(n_lines=3)
+    found = find_page(page_with_text.image, 32)
     from inkstream.service.pages import read_line
 
     unread = transcription(found, [read_line(line, "", ()) for line in found.lines])

@@ -10,7 +10,7 @@ from inkstream.service.settings import MASK, Settings
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine that runs the tests."""
+    """Remove the settings of the machine that runs the tests."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"INKSTREAM_{name.upper()}", raising=False)
 
@@ -57,7 +57,7 @@ def test_a_file_may_hold_real_lists(tmp_path: Path) -> None:
     assert settings.models == ("digits", "letters")
 
 
-# What is refused
+# Refused settings
 
 
 def test_an_unknown_variable_is_refused_with_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_an_unknown_flag_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "text"),
     [
         ("port", "65536", "port is '65536': Input should be less than or equal to 65535"),
         ("port", "eighty", "port is 'eighty': Input should be a valid integer"),
@@ -100,27 +100,27 @@ def test_an_unknown_flag_is_refused() -> None:
         ("max_waiting_columns", "1", "max_message_columns is 2048, allowed: up to"),
     ],
 )
-def test_a_value_out_of_range_is_named_with_what_is_allowed(
-    name: str, value: str, said: str
+def test_the_error_of_a_value_out_of_range_names_what_is_allowed(
+    name: str, value: str, text: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         Settings.load(**{name: value})
-    assert said in str(caught.value)
+    assert text in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["port", "idle_timeout_s", "models", "host"])
-def test_true_and_false_are_no_numbers_and_no_texts(tmp_path: Path, name: str) -> None:
+def test_true_and_false_are_refused_as_numbers_and_texts(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is True: true and false are not allowed"):
         Settings.load(config=toml(tmp_path, f"{name} = true"))
 
 
-def test_a_file_does_not_name_another(tmp_path: Path) -> None:
+def test_a_settings_file_cannot_name_another(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown setting config in "):
         Settings.load(config=toml(tmp_path, 'config = "/etc/other.toml"'))
 
 
-def test_all_faults_are_named_at_once() -> None:
+def test_all_faults_are_named_in_one_error() -> None:
     with pytest.raises(ConfigError, match=r"port is .*; max_batch is "):
         Settings.load(port="x", max_batch="y")
 
@@ -130,7 +130,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Settings.load(config=tmp_path / "none.toml")
 
 
-def test_a_file_that_is_not_toml_is_named_with_the_place(tmp_path: Path) -> None:
+def test_the_error_of_a_file_that_is_not_toml_names_the_position(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"inkstream\.toml is not TOML: .*line 1"):
         Settings.load(config=toml(tmp_path, "port: 8000\n"))
 
@@ -176,7 +176,7 @@ def test_a_key_that_was_masked_is_no_key(tmp_path: Path) -> None:
         Settings.load(config=toml(tmp_path, text))
 
 
-# What follows from them
+# Limits
 
 
 def test_limits_carry_the_settings_of_their_names() -> None:

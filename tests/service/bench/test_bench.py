@@ -1,4 +1,4 @@
-"""The bench measures what it says, and a load counts whole results only."""
+"""The bench reports every measurement, and a load counts complete results only."""
 
 import asyncio
 import json
@@ -22,8 +22,8 @@ UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 Bench = tuple[Report, str, Path]  # figures, text, folder of the files
 
 
-class Wire(asyncio.Transport):
-    """A transport that remembers what was written to it."""
+class RecordingTransport(asyncio.Transport):
+    """A transport that keeps what is written to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,17 +34,17 @@ class Wire(asyncio.Transport):
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A server's frame: not masked."""
+    """Return a server's frame, which is not masked."""
     assert len(payload) < 126
     return bytes([0x81, len(payload)]) + payload
 
 
-def connected(load: Load) -> tuple[Connection, Wire, asyncio.Future[None]]:
+def connected(load: Load) -> tuple[Connection, RecordingTransport, asyncio.Future[None]]:
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     connection = Connection(load, b"message", failure)
-    wire = Wire()
-    connection.connection_made(wire)
-    return connection, wire, failure
+    transport = RecordingTransport()
+    connection.connection_made(transport)
+    return connection, transport, failure
 
 
 # Load
@@ -58,49 +58,49 @@ def test_a_client_frame_carries_its_length_in_the_form_that_fits() -> None:
 
 
 def test_ink_is_the_same_every_time_and_mostly_paper() -> None:
-    drawn = ink(28, 28)
-    assert len(drawn) == 784
-    assert drawn == ink(28, 28)
-    assert 400 < drawn.count(0) < 700
+    columns = ink(28, 28)
+    assert len(columns) == 784
+    assert columns == ink(28, 28)
+    assert 400 < columns.count(0) < 700
 
 
-@pytest.mark.parametrize("piece", [1, 7, 100_000])
-async def test_results_are_counted_whatever_pieces_they_come_in(piece: int) -> None:
-    connection, wire, failure = connected(Load(port=1, n_results=2))
+@pytest.mark.parametrize("n_bytes", [1, 7, 100_000])
+async def test_results_are_counted_in_chunks_of_any_size(n_bytes: int) -> None:
+    connection, transport, failure = connected(Load(port=1, n_results=2))
     connection.send()
     stream = UPGRADED + text_frame(b'{"type":"ready"}') + 4 * text_frame(RESULT)
-    for start in range(0, len(stream), piece):
-        connection.data_received(stream[start : start + piece])
+    for start in range(0, len(stream), n_bytes):
+        connection.data_received(stream[start : start + n_bytes])
     assert len(connection.times_ms) == 2
-    assert wire.written[1:] == [b"message"] * 3  # the first, and one after each answered pair
+    assert transport.written[1:] == [b"message"] * 3  # the first, and one after each answered pair
     assert not failure.done()
 
 
-async def test_a_paced_connection_sends_nothing_of_itself() -> None:
-    connection, wire, _ = connected(Load(port=1, messages_per_s=10.0))
+async def test_a_paced_connection_sends_nothing_by_itself() -> None:
+    connection, transport, _ = connected(Load(port=1, messages_per_s=10.0))
     connection.send()
     connection.data_received(UPGRADED + text_frame(RESULT))
-    assert wire.written[1:] == [b"message"]
+    assert transport.written[1:] == [b"message"]
 
 
 async def test_a_ping_is_answered_with_its_own_payload() -> None:
-    connection, wire, _ = connected(Load(port=1))
+    connection, transport, _ = connected(Load(port=1))
     connection.data_received(UPGRADED + b"\x89\x02hi")
-    assert wire.written[-1] == b"\x8a\x82" + MASK + b"hi"
+    assert transport.written[-1] == b"\x8a\x82" + MASK + b"hi"
 
 
 @pytest.mark.parametrize(
-    ("heard", "told"),
+    ("data", "quoted"),
     [
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", "403 Forbidden"),
         (UPGRADED + text_frame(b'{"type":"error","code":"bad_columns"}'), "bad_columns"),
         (UPGRADED + b"\x88\x06\x10\x00full?", "full"),
     ],
 )
-async def test_a_refusal_is_a_failure_that_quotes_the_server(heard: bytes, told: str) -> None:
+async def test_a_refusal_is_a_failure_that_quotes_the_server(data: bytes, quoted: str) -> None:
     connection, _, failure = connected(Load(port=1))
-    connection.data_received(heard)
-    with pytest.raises(LoadError, match=told):
+    connection.data_received(data)
+    with pytest.raises(LoadError, match=quoted):
         failure.result()
 
 
@@ -124,7 +124,7 @@ async def test_a_port_without_a_server_is_named() -> None:
 
 def test_matrix_products_of_a_step_are_those_of_the_net() -> None:
     config = builders.config(features=12, units=16, layers=2)
-    shapes = [right.shape for _, right, _ in kernels.products(config, batch=3)]
+    shapes = [weights.shape for _, weights, _ in kernels.products(config, batch=3)]
     assert shapes == [(3 * 28, 12), (12 + 16, 4 * 16), (2 * 16, 4 * 16), (16, 10)]
 
 
@@ -133,18 +133,18 @@ def test_matrix_products_of_a_step_are_those_of_the_net() -> None:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """One short bench of a tiny net."""
+    """Run one short bench of a tiny net."""
     folder = tmp_path_factory.mktemp("bench")
     path = builders.checkpoint(folder / "tiny.onnx").path
-    words = ["--model", str(path), "--sessions", "2", "--seconds", "0.2", "--rounds", "1"]
-    words += ["--json", str(folder / "bench.json"), "--plot", str(folder / "bench.png")]
-    ended = CliRunner().invoke(cli, ["bench", *words])
-    assert ended.exit_code == 0, ended.output
+    options = ["--model", str(path), "--sessions", "2", "--seconds", "0.2", "--rounds", "1"]
+    options += ["--json", str(folder / "bench.json"), "--plot", str(folder / "bench.png")]
+    result = CliRunner().invoke(cli, ["bench", *options])
+    assert result.exit_code == 0, result.output
     figures = json.loads((folder / "bench.json").read_text("utf-8"))
-    return Report(**figures), ended.output, folder
+    return Report(**figures), result.output, folder
 
 
-def test_every_way_is_measured_and_says_so(report: Bench) -> None:
+def test_every_measurement_is_in_figures_and_text(report: Bench) -> None:
     figures, text, _ = report
     assert set(figures.rates) == {"product", "runtime", "engine_1", "engine_28", *compare.WORKLOADS}
     assert all(rate > 0 for rates in figures.rates.values() for rate in rates)
@@ -157,11 +157,11 @@ def test_the_plot_is_a_picture(report: Bench) -> None:
     assert (report[2] / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_torch_the_afternoon_server_is_left_out_and_the_text_says_so(
+def test_without_torch_the_afternoon_server_is_skipped_with_a_note(
     report: Bench,
 ) -> None:
-    ours = {name: v for name, v in report[0].rates.items() if not name.startswith("afternoon")}
-    without = report[0].model_copy(update={"rates": ours, "skipped": compare.NO_TORCH})
+    rates = {name: v for name, v in report[0].rates.items() if not name.startswith("afternoon")}
+    without = report[0].model_copy(update={"rates": rates, "skipped": compare.NO_TORCH})
     assert "torch is not installed" in without.text()
     assert not [name for name, _, _ in without.ratios() if "afternoon" in name]
 

@@ -1,4 +1,4 @@
-"""The Python clients against a real server, and the conversation without one."""
+"""The Python clients against a real server."""
 
 import asyncio
 import subprocess
@@ -23,6 +23,7 @@ from inkstream.service.protocol.errors import (
 )
 from tests.helpers import builders
 from tests.helpers.running_server import Running, server
+from tests.helpers.single_session import uninterrupted
 
 
 @pytest.fixture(scope="module")
@@ -31,41 +32,31 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
-    """The same net as the server's, to compare with."""
-    return builders.runtime(tmp_path_factory.mktemp("alone") / "tiny.onnx")
-
-
-def expected(alone: Runtime, columns: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, Any]:
-    """Probabilities [n, K] after each of the columns [n, H]."""
-    scores, _ = alone.run(columns[:, None], alone.initial_state(1))
-    return np.exp(scores[:, 0])
-
-
 # Sending
 
 
-def test_every_column_gets_its_result_in_order(running: Running, alone: Runtime) -> None:
+def test_every_column_gets_its_result_in_order(running: Running, net: Runtime) -> None:
     columns = builders.columns(300)
     with connect_sync(running.url) as stream:
         results = list(stream.send(columns))
     assert [result.column for result in results] == list(range(300))
-    got = [list(result.probabilities.values()) for result in results]
-    np.testing.assert_allclose(got, expected(alone, columns), atol=1e-5)
-    assert results[-1].label == str(np.argmax(got[-1]))
+    probabilities = [list(result.probabilities.values()) for result in results]
+    np.testing.assert_allclose(probabilities, uninterrupted(net, columns.tobytes()), atol=1e-5)
+    assert results[-1].label == str(np.argmax(probabilities[-1]))
 
 
-async def test_the_asynchronous_client_gets_the_same(running: Running, alone: Runtime) -> None:
+async def test_the_asynchronous_client_gets_the_same_results(
+    running: Running, net: Runtime
+) -> None:
     columns = builders.columns(300, seed=1)
     async with connect(running.url) as stream:
         results = [result async for result in stream.send(columns)]
     assert [result.column for result in results] == list(range(300))
-    got = [list(result.probabilities.values()) for result in results]
-    np.testing.assert_allclose(got, expected(alone, columns), atol=1e-5)
+    probabilities = [list(result.probabilities.values()) for result in results]
+    np.testing.assert_allclose(probabilities, uninterrupted(net, columns.tobytes()), atol=1e-5)
 
 
-async def test_two_streams_of_one_program_are_independent(running: Running, alone: Runtime) -> None:
+async def test_two_streams_of_one_program_are_independent(running: Running, net: Runtime) -> None:
     async def last(seed: int) -> list[float]:
         async with connect(running.url) as stream:
             probabilities: dict[str, float] = {}
@@ -73,22 +64,24 @@ async def test_two_streams_of_one_program_are_independent(running: Running, alon
                 probabilities = result.probabilities
             return list(probabilities.values())
 
-    got = await asyncio.gather(*(last(seed) for seed in range(8)))
-    for seed, probabilities in enumerate(got):
+    newest = await asyncio.gather(*(last(seed) for seed in range(8)))
+    for seed, probabilities in enumerate(newest):
         np.testing.assert_allclose(
-            probabilities, expected(alone, builders.columns(200, seed))[-1], atol=1e-5
+            probabilities, uninterrupted(net, builders.columns(200, seed).tobytes())[-1], atol=1e-5
         )
 
 
 @pytest.mark.parametrize("kind", [bytes, memoryview, list, np.asfortranarray])
 def test_bytes_buffers_arrays_and_lists_are_the_same_columns(running: Running, kind: Any) -> None:
     columns = builders.columns(5)
-    made = {bytes: columns.tobytes(), memoryview: columns.data, list: columns.tolist()}
+    columns_of_kind = {bytes: columns.tobytes(), memoryview: columns.data, list: columns.tolist()}
     with connect_sync(running.url) as stream:
-        got = list(stream.send(made.get(kind, np.asfortranarray(columns))))
+        results = list(stream.send(columns_of_kind.get(kind, np.asfortranarray(columns))))
         stream.reset()
         again = list(stream.send(columns))
-    assert [r.probabilities for r in got] == [r.probabilities for r in again]
+    assert [result.probabilities for result in results] == [
+        result.probabilities for result in again
+    ]
 
 
 def test_no_columns_give_no_results(running: Running) -> None:
@@ -96,7 +89,7 @@ def test_no_columns_give_no_results(running: Running) -> None:
         assert list(stream.send(b"")) == []
 
 
-def test_a_send_left_early_does_not_confuse_the_next(running: Running) -> None:
+def test_a_send_left_early_does_not_affect_the_next(running: Running) -> None:
     columns = builders.columns(40)
     with connect_sync(running.url) as stream:
         for result in stream.send(columns):
@@ -107,13 +100,13 @@ def test_a_send_left_early_does_not_confuse_the_next(running: Running) -> None:
         assert stream.flush().columns == 42
 
 
-def test_leaving_early_keeps_all_but_a_window_from_being_sent(running: Running) -> None:
+def test_leaving_a_send_early_sends_no_more_than_a_window(running: Running) -> None:
     with connect_sync(running.url) as stream:
         next(iter(stream.send(builders.columns(2_000))))
         assert stream.flush().columns <= 2 * WINDOW_COLUMNS
 
 
-# Asking
+# Control messages
 
 
 def test_flush_gives_the_label_and_the_number_of_columns(running: Running) -> None:
@@ -124,15 +117,15 @@ def test_flush_gives_the_label_and_the_number_of_columns(running: Running) -> No
     assert (flushed.label, flushed.columns) == (last.label, 9)
 
 
-def test_rewind_takes_columns_back(running: Running) -> None:
+def test_rewind_withdraws_columns(running: Running) -> None:
     columns = builders.columns(60)
     with connect_sync(running.url) as stream:
         before = list(stream.send(columns))
         assert stream.rewind(20).column == 20
         again = list(stream.send(columns[20:]))
-    assert [r.column for r in again] == list(range(20, 60))
-    for one, two in zip(before[20:], again, strict=True):
-        assert one.probabilities == pytest.approx(two.probabilities, abs=1e-5)
+    assert [result.column for result in again] == list(range(20, 60))
+    for old, new in zip(before[20:], again, strict=True):
+        assert old.probabilities == pytest.approx(new.probabilities, abs=1e-5)
 
 
 def test_reset_begins_again_at_column_0(running: Running) -> None:
@@ -140,8 +133,8 @@ def test_reset_begins_again_at_column_0(running: Running) -> None:
         first = list(stream.send(builders.columns(7)))
         assert stream.reset().epoch == 1
         second = list(stream.send(builders.columns(7)))
-    assert [r.probabilities for r in first] == [r.probabilities for r in second]
-    assert [r.column for r in second] == list(range(7))
+    assert [result.probabilities for result in first] == [result.probabilities for result in second]
+    assert [result.column for result in second] == list(range(7))
 
 
 def test_configure_answers_with_the_values_in_force(running: Running) -> None:
@@ -160,7 +153,7 @@ def test_a_line_that_ends_by_itself_goes_on_at_column_0(running: Running) -> Non
         stream.configure(line_end_columns=4)
         results = list(stream.send(columns))
         assert [result.column for result in results] == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
-        assert [r.column for r in stream.send(ink)] == [3, 4, 5]
+        assert [result.column for result in stream.send(ink)] == [3, 4, 5]
         assert stream.flush().columns == 6
 
 
@@ -172,7 +165,7 @@ def test_ping_and_end_are_answered(running: Running) -> None:
     assert done.columns == 5
 
 
-async def test_the_asynchronous_client_asks_the_same(running: Running) -> None:
+async def test_the_asynchronous_client_has_the_same_methods(running: Running) -> None:
     async with connect(running.url) as stream:
         await stream.configure(top_k=2)
         async for result in stream.send(builders.columns(4)):
@@ -184,7 +177,7 @@ async def test_the_asynchronous_client_asks_the_same(running: Running) -> None:
         assert (await stream.end()).columns >= 2
 
 
-# What goes wrong
+# Errors
 
 
 def test_a_refused_call_leaves_the_stream_usable(running: Running) -> None:
@@ -231,7 +224,7 @@ def test_an_address_without_a_server_is_an_error_of_one_line() -> None:
             pass
 
 
-def test_the_client_needs_websockets_and_pydantic_alone() -> None:
+def test_the_client_needs_only_websockets_and_pydantic() -> None:
     loaded = subprocess.run(
         [
             sys.executable,

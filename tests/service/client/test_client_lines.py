@@ -45,14 +45,14 @@ def stream(running: Running) -> Iterator[Stream]:
 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scan of a line."""
+    """Return a scan of a line."""
     path: Path = tmp_path_factory.mktemp("scans") / "line.png"
     points, starts = flatten([WAVE, DOT, BAR])
     Image.fromarray(255 - rasterise(points, starts, 170, 9.0, 1000).T).save(path)
     return path
 
 
-def drawn(*strokes: Stroke) -> Any:
+def rasterised(*strokes: Stroke) -> Any:
     points, starts = flatten(strokes)
     return rasterise(points / 10, starts, 16)
 
@@ -61,12 +61,12 @@ def spans(events: list[Event]) -> list[tuple[str, int, int]]:
     return [(event.type, event.start, event.end) for event in events]
 
 
-def decided(results: list[Result]) -> list[Event]:
+def events_of(results: list[Result]) -> list[Event]:
     return [event for result in results for event in result.events]
 
 
 def expected(reader: Recognizer, columns: Any) -> list[tuple[str, int, int]]:
-    """Letters and marks of a line with a flush behind it."""
+    """Return the letters and marks of a line, flushed at its end."""
     return [
         ("punctuation" if letter.is_mark else "letter", letter.start, letter.end)
         for letter in reader.read(columns).letters
@@ -85,7 +85,7 @@ def test_events_come_with_the_result_of_their_column(stream: Stream, reader: Rec
         assert all(event.column == result.column for event in result.events)
         assert result.text is not None
         assert 0 <= (result.letter_end or 0) <= 1
-    events = decided(results) + list(flushed.events)
+    events = events_of(results) + list(flushed.events)
     assert spans([e for e in events if e.type != "word"]) == expected(reader, columns)
     assert flushed.text == reader.read(columns).text
 
@@ -97,7 +97,7 @@ async def test_the_asynchronous_client_gets_the_same_events(
     async with connect(running.url, model="tiny_lines") as stream:
         results = [result async for result in stream.send(columns)]
         done = await stream.end()
-    events = decided(results) + list(done.events)
+    events = events_of(results) + list(done.events)
     assert spans([e for e in events if e.type != "word"]) == expected(reader, columns)
     assert (done.letters, done.text) == (len(expected(reader, columns)), reader.read(columns).text)
 
@@ -112,10 +112,10 @@ def test_a_line_that_ends_by_itself_has_its_last_events(stream: Stream, reader: 
     ended = stream.ended_line
     assert ended is not None
     assert ended.text == reader.read(first).text
-    events = decided(results) + list(ended.events)
+    events = events_of(results) + list(ended.events)
     assert spans([e for e in events if e.type != "word"]) == expected(reader, first)
     assert {result.epoch for result in following} == {1}
-    assert all(event.start < 20 for event in decided(following))
+    assert all(event.start < 20 for event in events_of(following))
 
 
 def test_events_that_a_rewind_withdraws_do_not_come_later(stream: Stream) -> None:
@@ -126,20 +126,20 @@ def test_events_that_a_rewind_withdraws_do_not_come_later(stream: Stream) -> Non
     rewound = stream.rewind(8)
     assert rewound.text is not None
     results = list(stream.send(columns[8:]))
-    assert all(event.column >= 8 for event in decided(results))
-    ids = [event.id for event in decided(results) if event.type != "word"]
+    assert all(event.column >= 8 for event in events_of(results))
+    ids = [event.id for event in events_of(results) if event.type != "word"]
     assert ids == list(range(rewound.letters, rewound.letters + len(ids)))
 
 
 # Ink
 
 
-def test_strokes_give_the_results_of_their_columns(stream: Stream, reader: Recognizer) -> None:
+def test_strokes_get_the_results_of_their_columns(stream: Stream, reader: Recognizer) -> None:
     results = list(stream.ink([WAVE], 160))
     results += stream.ink([BAR], 160)
     assert [result.column for result in results] == list(range(len(results)))
     flushed = stream.flush()
-    assert flushed.text == reader.read(drawn(WAVE, BAR)).text
+    assert flushed.text == reader.read(rasterised(WAVE, BAR)).text
 
 
 def test_a_late_stroke_yields_new_results_for_changed_columns(
@@ -151,7 +151,7 @@ def test_a_late_stroke_yields_new_results_for_changed_columns(
     assert {result.epoch for result in again} == {1}
     assert again[0].column < 40
     assert again[-1].column == before[-1].column
-    assert stream.flush().text == reader.read(drawn(WAVE, BAR, DOT)).text
+    assert stream.flush().text == reader.read(rasterised(WAVE, BAR, DOT)).text
 
 
 async def test_the_asynchronous_client_sends_ink_too(running: Running, reader: Recognizer) -> None:
@@ -159,18 +159,18 @@ async def test_the_asynchronous_client_sends_ink_too(running: Running, reader: R
         results = [result async for result in stream.ink([WAVE, DOT], 160)]
         flushed = await stream.flush()
     assert results
-    assert flushed.text == reader.read(drawn(WAVE, DOT)).text
+    assert flushed.text == reader.read(rasterised(WAVE, DOT)).text
 
 
-def test_many_points_go_in_several_messages(running: Running, reader: Recognizer) -> None:
+def test_many_points_are_sent_in_several_messages(running: Running, reader: Recognizer) -> None:
     x = np.linspace(30, 900, 1000)
     fine = np.stack([x, 80 + 70 * np.sin(x / 30)], 1)
     with connect_sync(running.url, model="tiny_lines") as stream:
         list(stream.ink([fine, DOT, []], 160))
-        assert stream.flush().text == reader.read(drawn(fine.tolist(), DOT)).text
+        assert stream.flush().text == reader.read(rasterised(fine.tolist(), DOT)).text
 
 
-def test_a_stroke_with_an_id_is_sent_in_pieces_and_undone(
+def test_a_stroke_with_an_id_is_sent_in_parts_and_undone(
     running: Running, reader: Recognizer
 ) -> None:
     x = np.linspace(30, 900, 1000)
@@ -178,8 +178,8 @@ def test_a_stroke_with_an_id_is_sent_in_pieces_and_undone(
     with connect_sync(running.url, model="tiny_lines") as stream:
         results = list(stream.ink([{"id": "f", "points": fine[:900], "last": False}], 160))
         results += stream.ink([{"id": "f", "points": fine[900:]}], 160, pause=True)
-        assert results[-1].column == len(drawn(fine)) - 1
-        named = {span.id for event in decided(results) for span in event.strokes or ()}
+        assert results[-1].column == len(rasterised(fine)) - 1
+        named = {span.id for event in events_of(results) for span in event.strokes or ()}
         assert named == {"f"}
         assert stream.rewound is None
         list(stream.ink([{"id": 2, "points": [(200, 2), (300, 158)]}], 160))
@@ -188,13 +188,13 @@ def test_a_stroke_with_an_id_is_sent_in_pieces_and_undone(
         again = list(stream.undo(2))
         assert again[0].column == stream.rewound.column == first
         assert {result.epoch for result in again} == {stream.rewound.epoch} == {2}
-        assert stream.flush().text == reader.read(drawn(fine)).text
+        assert stream.flush().text == reader.read(rasterised(fine)).text
 
 
-def test_small_ink_is_read_as_large_ink_is(running: Running) -> None:
+def test_fitted_small_ink_is_read_like_large_ink(running: Running) -> None:
     x = np.linspace(0, 900, 1000)
     large = np.stack([x + 30, 80 + 70 * np.sin(x / 30)], 1)
-    middle, small = 95.0, large * (0.3, 0.3) + (0, 71)
+    centre, small = 95.0, large * (0.3, 0.3) + (0, 71)
     with connect_sync(running.url, model="tiny_lines") as stream:
         list(stream.ink([large], 160, pause=True))
         expected = stream.flush().text
@@ -203,7 +203,7 @@ def test_small_ink_is_read_as_large_ink_is(running: Running) -> None:
         assert stream.rewound is not None
         frame = stream.rewound.frame
         assert frame is not None
-        assert frame.top + frame.height / 2 == pytest.approx(middle, abs=0.1)
+        assert frame.top + frame.height / 2 == pytest.approx(centre, abs=0.1)
         assert frame.height == pytest.approx(42 / (29 / 32 - 2 / 16), rel=1e-4)
         fitted = stream.flush().text
         stream.reset()
@@ -216,7 +216,7 @@ def test_results_of_a_send_left_early_do_not_come_later(stream: Stream) -> None:
     for _ in stream.ink([WAVE[:50]], 160):
         break
     results = list(stream.ink([BAR], 160))
-    assert results[0].column == 46  # the pen had left those before behind
+    assert results[0].column == 46  # the columns before were read after the first stroke
 
 
 def test_ink_that_is_refused_is_a_typed_error(stream: Stream) -> None:
@@ -224,7 +224,7 @@ def test_ink_that_is_refused_is_a_typed_error(stream: Stream) -> None:
         list(stream.ink([[(-5, 3)]], 160))
 
 
-def test_an_error_is_raised_by_the_call_that_it_is_about(stream: Stream) -> None:
+def test_an_error_is_raised_by_the_call_that_caused_it(stream: Stream) -> None:
     list(stream.ink([BAR], 160))
     columns = builders.columns(2 * CHUNK_COLUMNS + 1, column_height=16)
     with pytest.raises(ColumnsError, match="in a line of ink"):
@@ -250,7 +250,7 @@ async def test_an_error_about_an_earlier_call_is_not_raised_later(running: Runni
 
 
 @pytest.mark.slow
-def test_stream_writes_columns_and_events_where_no_terminal_reads(
+def test_stream_writes_columns_and_events_if_the_output_is_no_terminal(
     running: Running, picture: Path, reader: Recognizer
 ) -> None:
     done = inkstream("stream", picture, "--url", running.url, "--model", "tiny_lines")
@@ -276,11 +276,13 @@ def test_stream_sends_ink_and_writes_its_columns_and_events(
     done = inkstream("stream", tmp_path / "a.jsonl", *args)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    answers = [reader.read_ink([WAVE, BAR]), reader.read(drawn(WAVE, BAR, DOT))]
-    assert [line[2:] for line in lines if line.startswith("  ")] == [own.text for own in answers]
+    answers = [reader.read_ink([WAVE, BAR]), reader.read(rasterised(WAVE, BAR, DOT))]
+    assert [line[2:] for line in lines if line.startswith("  ")] == [
+        reading.text for reading in answers
+    ]
     kinds = [line.split()[0] for line in lines]
-    assert kinds.count("rewound") == 1  # the dot came late, in a message of its own
-    assert kinds.count("column") > sum(own.columns for own in answers)
+    assert kinds.count("rewound") == 1  # by the dot, which came late in a message of its own
+    assert kinds.count("column") > sum(reading.columns for reading in answers)
     assert "letter" in kinds
 
 
@@ -304,7 +306,7 @@ def test_stream_reads_ink_with_a_classifier_too(running: Running, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "text"),
     [
         ("", "a.jsonl: there is no ink in it"),
         ("[]", "a.jsonl:1: a JSON list"),
@@ -312,14 +314,14 @@ def test_stream_reads_ink_with_a_classifier_too(running: Running, tmp_path: Path
     ],
 )
 @pytest.mark.slow
-def test_stream_names_the_ink_that_it_cannot_read(
-    running: Running, tmp_path: Path, content: str, says: str
+def test_stream_names_invalid_ink(
+    running: Running, tmp_path: Path, content: str, text: str
 ) -> None:
     (tmp_path / "a.jsonl").write_text(content)
     args = ["--url", running.url, "--model", "tiny_lines"]
     done = run_here("stream", tmp_path / "a.jsonl", *args)
     assert done.returncode == 1
-    assert says in one_line(done.stderr)
+    assert text in one_line(done.stderr)
 
 
 @pytest.mark.slow
@@ -333,23 +335,23 @@ def test_stream_draws_a_line_in_a_terminal(running: Running, picture: Path) -> N
 
 
 @pytest.mark.slow
-def test_recognize_reads_the_pictures_of_lines(line_weights: Path, picture: Path) -> None:
+def test_recognize_reads_images_of_lines(line_weights: Path, picture: Path) -> None:
     model = str(line_weights / "tiny_lines.onnx")
     answer = load(model).recognize(picture)
 
-    def said(*args: str) -> str:
+    def output_of(*args: str) -> str:
         done: subprocess.CompletedProcess[str] = inkstream(
             "recognize", picture, "--model", model, *args
         )
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    assert said().startswith(f"{picture}  {answer.text}  uncertain: ")
-    header, row = said("--csv").splitlines()
+    assert output_of().startswith(f"{picture}  {answer.text}  uncertain: ")
+    header, values = output_of("--csv").splitlines()
     assert header == "image,text,probability"
-    assert row.endswith(f"{answer.confidence:.6f}")
+    assert values.endswith(f"{answer.confidence:.6f}")
 
-    line = json.loads(said("--json"))
+    line = json.loads(output_of("--json"))
     assert line.keys() == {"image", "text", "letters", "words", "columns"}
     assert [each["char"] for each in line["letters"]] == [each.char for each in answer.letters]
     assert [each["text"] for each in line["words"]] == [each.text for each in answer.words]

@@ -1,4 +1,4 @@
-"""The conversation by itself, and with servers of another kind or with faults."""
+"""The client's conversation without a server, and with servers that fail or break the protocol."""
 
 import json
 import re
@@ -36,7 +36,7 @@ from inkstream.service.settings import Settings
 
 
 @pytest.mark.parametrize(
-    ("columns", "says"),
+    ("columns", "text"),
     [
         (bytes(27), "27 bytes, expected a multiple of 28"),
         (np.zeros((2, 27), np.uint8), r"shape \(2, 27\), expected \(n, 28\)"),
@@ -53,13 +53,13 @@ from inkstream.service.settings import Settings
         (None, "columns are NoneType"),
     ],
 )
-def test_columns_that_do_not_fit_are_refused_before_they_are_sent(columns: Any, says: str) -> None:
-    with pytest.raises(ColumnsError, match=says):
+def test_invalid_columns_are_refused_before_they_are_sent(columns: Any, text: str) -> None:
+    with pytest.raises(ColumnsError, match=text):
         python_columns(columns, 28)
 
 
 @pytest.mark.parametrize(
-    ("strokes", "height", "says"),
+    ("strokes", "height", "text"),
     [
         (5, 32, "strokes is 5, expected an array of strokes"),
         ([[(1, 2)], 5], 32, "stroke 1 is 5, expected an array of points"),
@@ -70,18 +70,17 @@ def test_columns_that_do_not_fit_are_refused_before_they_are_sent(columns: Any, 
         ([[(1, 2)]], "high", "height is 'high', allowed: a number above 0"),
     ],
 )
-def test_values_that_are_no_ink_are_refused_before_they_are_sent(
-    strokes: Any, height: Any, says: str
-) -> None:
-    with pytest.raises(MessageError, match=re.escape(says)):
+def test_invalid_ink_is_refused_before_it_is_sent(strokes: Any, height: Any, text: str) -> None:
+    with pytest.raises(MessageError, match=re.escape(text)):
         next(Conversation(READY).ink(strokes, height))
 
 
 def test_an_unknown_option_is_refused_before_it_is_sent() -> None:
-    said = Conversation(READY)
+    conversation = Conversation(READY)
     with pytest.raises(ValueRefusedError, match="language came, allowed: every, top_k, polarity"):
-        said.ask("configure", language="english")
-    assert json.loads(said.ask("configure", top_k=3)) == {"type": "configure", "id": 1, "top_k": 3}
+        conversation.ask("configure", language="english")
+    frame = conversation.ask("configure", top_k=3)
+    assert json.loads(frame) == {"type": "configure", "id": 1, "top_k": 3}
 
 
 @pytest.mark.parametrize(
@@ -96,13 +95,13 @@ def test_an_unknown_option_is_refused_before_it_is_sent() -> None:
         "ws://[::1",
     ],
 )
-def test_a_url_that_is_no_address_of_a_server_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValueRefusedError, match="expected one such as"):
         stream_url(url, None)
 
 
 @pytest.mark.parametrize(
-    ("url", "model", "full"),
+    ("url", "model", "stream_address"),
     [
         ("ws://h:1", None, "ws://h:1/v1/stream"),
         ("http://h:1/", "digits", "ws://h:1/v1/stream?model=digits"),
@@ -110,18 +109,18 @@ def test_a_url_that_is_no_address_of_a_server_is_refused(url: str) -> None:
         ("wss://h/v1/stream?model=a", "b c", "wss://h/v1/stream?model=b+c"),
     ],
 )
-def test_an_address_may_be_short(url: str, model: str | None, full: str) -> None:
-    assert stream_url(url, model) == full
+def test_a_short_address_is_completed(url: str, model: str | None, stream_address: str) -> None:
+    assert stream_url(url, model) == stream_address
 
 
-def test_every_code_has_its_class_and_an_unknown_one_is_kept() -> None:
+def test_every_code_has_its_class_and_an_unknown_code_is_kept() -> None:
     assert type(error_of("server_full", "x")) is ServerFullError
     assert type(error_of("internal", "x")) is ServiceError
     assert str(error_of("new_in_2030", "x")) == "new_in_2030: x"
 
 
 @pytest.mark.parametrize(
-    ("closing", "kind"),
+    ("closing_code", "kind"),
     [
         (1001, StoppingError),
         (1013, ServerFullError),
@@ -132,13 +131,13 @@ def test_every_code_has_its_class_and_an_unknown_one_is_kept() -> None:
     ],
 )
 def test_a_close_without_an_error_message_is_a_typed_error(
-    closing: int, kind: type[InkstreamError]
+    closing_code: int, kind: type[InkstreamError]
 ) -> None:
-    assert type(error_of_closing(closing, "")) is kind
+    assert type(error_of_closing(closing_code, "")) is kind
 
 
 LIMITS = Settings.load().limits
-LONG: Final = (-1.2345678901234567e-300, -1.2345678901234567e-300)  # no point is longer as JSON
+LONG: Final = (-1.2345678901234567e-300, -1.2345678901234567e-300)  # the longest point as JSON
 
 
 @pytest.mark.parametrize("name", [None, "\U0001f58b" * 128])
@@ -149,25 +148,25 @@ def test_ink_is_split_into_messages_within_the_limits(
     name: str | None, n_strokes: int, n_points: int
 ) -> None:
     strokes = [{"id": name, "points": [LONG] * n_points}] * n_strokes
-    said = Conversation(READY)
-    exchange = said.ink(strokes, 0.1, undo="\U0001f58b" * 128)
+    conversation = Conversation(READY)
+    exchange = conversation.ink(strokes, 0.1, undo="\U0001f58b" * 128)
     sent, answer = [], None
     with suppress(StopIteration):
         while True:
             message, answer = exchange.send(answer), None
             if message is None:
-                answer = said.read(f'{{"type":"pong","id":{said.asked}}}')
+                answer = conversation.read(f'{{"type":"pong","id":{conversation.asked}}}')
             else:
                 assert isinstance(message, str)
                 sent.append(message)
-    inks = sent[::2]  # a ping follows each
-    pieces = [stroke for ink in inks for stroke in json.loads(ink)["strokes"]]
-    for ink in inks:
+    ink_messages = sent[::2]  # a ping follows each
+    parts = [stroke for ink in ink_messages for stroke in json.loads(ink)["strokes"]]
+    for ink in ink_messages:
         assert len(ink) <= LIMITS.max_frame_bytes
         points = [len(stroke["points"]) or 1 for stroke in json.loads(ink)["strokes"]]
         assert 0 < sum(points) <= LIMITS.max_message_points
-    n_more = 0 if name else len(pieces) - n_strokes  # those without a name go on from a point
-    assert sum(len(piece["points"]) for piece in pieces) == n_strokes * n_points + n_more
+    n_repeated = 0 if name else len(parts) - n_strokes  # without an id a part repeats a point
+    assert sum(len(part["points"]) for part in parts) == n_strokes * n_points + n_repeated
 
 
 READY = encode(
@@ -181,25 +180,25 @@ READY = encode(
 )
 
 
-def answering(handler: Any) -> tuple[Any, str]:
-    """A WebSocket server that does what `handler` does; gives it and its address."""
-    made = serve(handler, "127.0.0.1", 0, subprotocols=[Subprotocol("inkstream.v1")])
-    threading.Thread(target=made.serve_forever).start()
-    return made, f"ws://127.0.0.1:{made.socket.getsockname()[1]}"
+def server_with(handler: Any) -> tuple[Any, str]:
+    """Start a WebSocket server with this handler; return it and its address."""
+    websocket_server = serve(handler, "127.0.0.1", 0, subprotocols=[Subprotocol("inkstream.v1")])
+    threading.Thread(target=websocket_server.serve_forever).start()
+    return websocket_server, f"ws://127.0.0.1:{websocket_server.socket.getsockname()[1]}"
 
 
-def test_a_connection_that_breaks_off_is_a_typed_error() -> None:
+def test_a_lost_connection_is_a_typed_error() -> None:
     def vanish(socket: ServerConnection) -> None:
         socket.send(READY)
         socket.recv()
         socket.socket.close()
 
-    made, url = answering(vanish)
+    websocket_server, url = server_with(vanish)
     try:
         with pytest.raises(NoConnectionError, match="broke off"), connect_sync(url) as stream:
             list(stream.send(bytes(28)))
     finally:
-        made.shutdown()
+        websocket_server.shutdown()
 
 
 def test_an_error_before_the_close_is_raised() -> None:
@@ -208,31 +207,31 @@ def test_an_error_before_the_close_is_raised() -> None:
         socket.send('{"type":"error","code":"over_limit","message":"enough","fatal":true}')
         socket.close(4413)
 
-    made, url = answering(refuse)
+    websocket_server, url = server_with(refuse)
     try:
         with pytest.raises(OverLimitError, match="enough"), connect_sync(url) as stream:
             list(stream.send(bytes(28)))
     finally:
-        made.shutdown()
+        websocket_server.shutdown()
 
 
-def test_a_server_of_another_kind_is_a_typed_error() -> None:
-    made, url = answering(lambda socket: socket.send('{"type":"pong"}'))
+def test_a_server_with_another_protocol_is_a_typed_error() -> None:
+    websocket_server, url = server_with(lambda socket: socket.send('{"type":"pong"}'))
     try:
         with pytest.raises(ServiceError, match="expected ready"), connect_sync(url):
             pass
     finally:
-        made.shutdown()
+        websocket_server.shutdown()
 
 
-def test_goaway_can_be_seen() -> None:
+def test_goaway_is_available_to_the_program() -> None:
     def leave(socket: ServerConnection) -> None:
         socket.send(READY)
         socket.send('{"type":"goaway","reason":"stopping","time_left_ms":5000}')
         socket.recv()
         socket.send('{"type":"pong","id":1}')
 
-    made, url = answering(leave)
+    websocket_server, url = server_with(leave)
     try:
         with connect_sync(url) as stream:
             assert stream.going_away is None
@@ -240,4 +239,4 @@ def test_goaway_can_be_seen() -> None:
             assert stream.going_away is not None
             assert stream.going_away.time_left_ms == 5_000
     finally:
-        made.shutdown()
+        websocket_server.shutdown()

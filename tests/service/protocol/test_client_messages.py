@@ -1,4 +1,4 @@
-"""Client messages: which are read, and with which errors others are refused."""
+"""Client messages: valid ones are parsed, and others are refused with an error."""
 
 import json
 from typing import Any
@@ -27,13 +27,13 @@ from inkstream.service.protocol.errors import (
 from inkstream.service.protocol.server_messages import encode
 
 
-def refusal(text: str | bytes) -> MessageError:
+def error_of(text: str | bytes) -> MessageError:
     with pytest.raises(MessageError) as caught:
         parse_client(text)
     return caught.value
 
 
-# What a client may say
+# Valid messages
 
 
 def test_a_message_is_read_into_the_model_of_its_type() -> None:
@@ -73,21 +73,21 @@ def test_the_types_named_in_errors_are_those_that_are_read() -> None:
         assert type(message).__name__.lower() == kind
 
 
-def test_every_field_has_a_text_that_says_what_is_allowed() -> None:
+def test_every_field_has_a_text_about_allowed_values() -> None:
     kinds = requests.ClientMessage.__subclasses__()
     fields = {name for kind in kinds for name in kind.model_fields}
     assert ALLOWED.keys() == fields - {"type", "columns", "strokes"}
 
 
-def test_an_id_may_have_so_many_characters() -> None:
+def test_an_id_may_have_128_characters() -> None:
     assert "a text of at most 128 characters" in ID_ALLOWED
 
 
-# What is not a message
+# Texts that are no messages
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "reason"),
     [
         ("", "EOF while parsing"),
         ("{", "EOF while parsing an object"),
@@ -103,16 +103,16 @@ def test_an_id_may_have_so_many_characters() -> None:
         ("\x00", "expected value"),
     ],
 )
-def test_broken_json_says_what_is_wrong_and_where(text: str | bytes, words: str) -> None:
-    error = refusal(text)
+def test_the_error_of_broken_json_names_the_fault(text: str | bytes, reason: str) -> None:
+    error = error_of(text)
     assert type(error) is JsonError
     assert str(error).startswith("text frame is not JSON: ")
-    assert words in str(error)
+    assert reason in str(error)
     assert len(str(error)) < 200
 
 
 @pytest.mark.parametrize(
-    ("text", "got"),
+    ("text", "value"),
     [
         ("[]", "an array"),
         ("3", "3"),
@@ -122,14 +122,14 @@ def test_broken_json_says_what_is_wrong_and_where(text: str | bytes, words: str)
         ("NaN", "NaN"),
     ],
 )
-def test_json_that_is_no_object_is_refused(text: str, got: str) -> None:
-    error = refusal(text)
+def test_json_that_is_no_object_is_refused(text: str, value: str) -> None:
+    error = error_of(text)
     assert type(error) is JsonError
-    assert str(error) == f"message is {got}, expected an object with a type"
+    assert str(error) == f"message is {value}, expected an object with a type"
 
 
 @pytest.mark.parametrize(
-    ("message", "got"),
+    ("message", "value"),
     [
         ({}, "message has no type"),
         ({"type": None}, "type is null"),
@@ -142,18 +142,18 @@ def test_json_that_is_no_object_is_refused(text: str, got: str) -> None:
         ({"type": "result"}, 'type is "result"'),
     ],
 )
-def test_a_missing_or_unknown_type_lists_the_known_ones(message: object, got: str) -> None:
-    error = refusal(json.dumps(message))
+def test_a_missing_or_unknown_type_lists_the_known_ones(message: object, value: str) -> None:
+    error = error_of(json.dumps(message))
     assert type(error) is TypeUnknownError
     known = "columns, ink, configure, rewind, flush, reset, ping, end"
-    assert str(error) == f"{got}, allowed: {known}"
+    assert str(error) == f"{value}, allowed: {known}"
 
 
 # Faulty fields
 
 
 @pytest.mark.parametrize(
-    ("columns", "words"),
+    ("columns", "reason"),
     [
         ("[[1,300]]", "pixel 1 of column 0 is 300, allowed: whole numbers 0..255"),
         ("[[1],[-1]]", "pixel 0 of column 1 is -1, allowed: whole numbers 0..255"),
@@ -174,18 +174,18 @@ def test_a_missing_or_unknown_type_lists_the_known_ones(message: object, got: st
         ('{"0":[1]}', "columns is an object, expected an array of columns"),
     ],
 )
-def test_a_faulty_pixel_or_column_is_named_with_its_place(columns: str, words: str) -> None:
+def test_the_error_of_a_faulty_pixel_or_column_names_its_index(columns: str, reason: str) -> None:
     message = parse_client('{"type":"columns","id":"c","columns":' + columns + "}")
     assert isinstance(message, requests.Columns)
     height = 2 if columns == "[[1,300]]" else 1
     with pytest.raises(ColumnsError) as caught:
         unpack_columns(message.columns, height, 9, message.id)
-    assert str(caught.value) == words
+    assert str(caught.value) == reason
     assert caught.value.ref == "c"
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "reason"),
     [
         ({"type": "columns"}, "columns has no columns"),
         ({"type": "rewind"}, "rewind has no column"),
@@ -251,17 +251,17 @@ def test_a_faulty_pixel_or_column_is_named_with_its_place(columns: str, words: s
         ({"type": "ink", "height": 0}, "height is 0, allowed: a number above 0, or null"),
     ],
 )
-def test_a_faulty_field_says_what_came_and_what_is_allowed(
-    fields: dict[str, Any], words: str
+def test_the_error_of_a_faulty_field_names_what_came_and_what_is_allowed(
+    fields: dict[str, Any], reason: str
 ) -> None:
-    error = refusal(json.dumps(fields | {"id": 9}))
+    error = error_of(json.dumps(fields | {"id": 9}))
     assert type(error) is ValueRefusedError
-    assert str(error) == words
+    assert str(error) == reason
     assert error.ref == 9
 
 
 @pytest.mark.parametrize(
-    ("strokes", "words"),
+    ("strokes", "reason"),
     [
         ("7", "strokes is 7, expected an array of strokes"),
         ("[7]", "stroke 0 is 7, expected an object with points"),
@@ -283,23 +283,23 @@ def test_a_faulty_field_says_what_came_and_what_is_allowed(
         ('[{"points":[],"last":0}]', "last of stroke 0 is 0, allowed: true or false"),
     ],
 )
-def test_a_faulty_stroke_or_point_is_named_with_its_place(strokes: str, words: str) -> None:
-    error = refusal('{"type":"ink","id":"i","height":9,"strokes":' + strokes + "}")
+def test_the_error_of_a_faulty_stroke_or_point_names_its_index(strokes: str, reason: str) -> None:
+    error = error_of('{"type":"ink","id":"i","height":9,"strokes":' + strokes + "}")
     assert type(error) is InkError
-    assert str(error).startswith(words)
+    assert str(error).startswith(reason)
     assert error.ref == "i"
 
 
 @pytest.mark.parametrize("height", ["0", "-3", "NaN", "1e400", '"9"', "true"])
-def test_a_height_that_is_none_is_refused(height: str) -> None:
-    error = refusal('{"type":"ink","strokes":[],"height":' + height + "}")
+def test_a_height_that_is_not_a_positive_number_is_refused(height: str) -> None:
+    error = error_of('{"type":"ink","strokes":[],"height":' + height + "}")
     assert type(error) is ValueRefusedError
     assert str(error).startswith("height is ")
 
 
 @pytest.mark.parametrize("ref", [True, 1.5, [], {}, 2**53, "x" * 129])
 def test_an_id_that_cannot_be_echoed_is_refused_and_not_echoed(ref: object) -> None:
-    error = refusal(json.dumps({"type": "ping", "id": ref}))
+    error = error_of(json.dumps({"type": "ping", "id": ref}))
     assert type(error) is ValueRefusedError
     assert str(error).startswith("id is ")
     assert error.ref is None
@@ -310,14 +310,14 @@ def test_an_id_is_kept_as_it_is(ref: int | str | None) -> None:
     assert parse_client(json.dumps({"type": "ping", "id": ref})).id == ref
 
 
-# Whatever comes
+# Any text
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=5,
 )
-NEARLY = st.fixed_dictionaries(
+ALMOST_MESSAGES = st.fixed_dictionaries(
     {"type": st.sampled_from(CLIENT_TYPES) | VALUES},
     optional=dict.fromkeys(
         ("id", "columns", "column", "strokes", "height", "undo", "top_k", "every", "characters"),
@@ -326,8 +326,8 @@ NEARLY = st.fixed_dictionaries(
 )
 
 
-@given(text=st.text() | st.binary() | VALUES.map(json.dumps) | NEARLY.map(json.dumps))
-def test_any_text_is_a_message_or_an_error_with_a_text(text: str | bytes) -> None:
+@given(text=st.text() | st.binary() | VALUES.map(json.dumps) | ALMOST_MESSAGES.map(json.dumps))
+def test_any_text_gives_a_message_or_an_error(text: str | bytes) -> None:
     answer: requests.ClientMessage | messages.Error
     try:
         answer = parse_client(text)

@@ -10,20 +10,20 @@ from inkstream.service.cli import main as cli
 from inkstream.service.client import client
 from inkstream.service.protocol.errors import MEANINGS, MessageError, ServiceError
 
-ROOMS = (app, cli, client, session)  # importing them defines every error there is
+MODULES = (app, cli, client, session)  # importing them defines every error
 NOT_ON_THE_WIRE = {"no_connection", "bench_failed"}  # the client's own, and the bench's
 NORMAL = {1001, 1011, 1013}  # RFC 6455, and the IANA registry of closing codes
 OWN = {4400, 4401, 4403, 4404, 4408, 4413, 4429, 4440}
 
 
-def kinds(root: type[InkstreamError]) -> Iterator[type[InkstreamError]]:
+def subclasses(root: type[InkstreamError]) -> Iterator[type[InkstreamError]]:
     yield root
     for kind in root.__subclasses__():
-        yield from kinds(kind)
+        yield from subclasses(kind)
 
 
 def test_every_code_has_a_meaning_and_every_meaning_a_code() -> None:
-    assert {kind.code for kind in kinds(InkstreamError)} - NOT_ON_THE_WIRE == MEANINGS.keys()
+    assert {kind.code for kind in subclasses(InkstreamError)} - NOT_ON_THE_WIRE == MEANINGS.keys()
 
 
 @pytest.mark.parametrize("code", MEANINGS)
@@ -34,19 +34,19 @@ def test_a_meaning_is_one_of_the_protocols_codes(code: str) -> None:
 
 def test_closing_codes_and_http_statuses_agree() -> None:
     for code, meaning in MEANINGS.items():
-        ours = code in ("internal", "bad_config", "bad_data", "bad_checkpoint")
-        assert (meaning.http == 500) == (meaning.closing == 1011) == ours
+        is_internal = code in ("internal", "bad_config", "bad_data", "bad_checkpoint")
+        assert (meaning.http == 500) == (meaning.closing == 1011) == is_internal
         if 4401 <= meaning.closing <= 4404 or meaning.closing in (4413, 4429):
             assert meaning.closing - 4000 == meaning.http
 
 
 def test_a_refused_message_and_a_refused_session_have_different_classes() -> None:
-    for kind in kinds(MessageError):
+    for kind in subclasses(MessageError):
         assert issubclass(kind, InputError)
         assert MEANINGS[kind.code].closing == 4400
     assert not issubclass(ServiceError, InputError)
 
 
-def test_a_message_error_knows_the_message() -> None:
+def test_a_message_error_holds_the_id_of_its_message() -> None:
     assert MessageError("no", ref="m1").ref == "m1"
     assert MessageError("no").ref is None

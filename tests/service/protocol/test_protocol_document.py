@@ -21,7 +21,7 @@ def test_client_messages_in_the_document_are_valid(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [text for side, text in EXAMPLES if side == "<"])
-def test_server_messages_in_the_document_are_encoded_like_that(text: str) -> None:
+def test_server_messages_in_the_document_are_encoded_as_they_stand_there(text: str) -> None:
     assert encode(parse_server(text)) == text
 
 
@@ -32,14 +32,16 @@ def test_every_message_of_both_sides_has_an_example() -> None:
     assert shown == {*CLIENT_TYPES, *answers, "goaway", "error", "done"}
 
 
-def test_every_code_is_in_the_table_with_its_numbers() -> None:
-    said = {
+def test_every_code_is_in_the_table_with_closing_code_and_status() -> None:
+    documented = {
         code: (int(closing), int(http))
         for names, closing, http in ROWS
         if closing
         for code in re.findall(r"`(\w+)`", names)
     }
-    assert said == {code: (meaning.closing, meaning.http) for code, meaning in MEANINGS.items()}
+    assert documented == {
+        code: (meaning.closing, meaning.http) for code, meaning in MEANINGS.items()
+    }
 
 
 def test_every_limit_is_in_the_table() -> None:

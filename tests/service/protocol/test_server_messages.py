@@ -1,4 +1,4 @@
-"""The server's messages: how they are written, and that a client reads them back."""
+"""The server's messages are encoded as documented, and a client parses them."""
 
 import json
 from typing import get_args
@@ -19,7 +19,7 @@ def test_a_result_has_six_decimals() -> None:
     )
 
 
-def test_a_transcribers_result_adds_a_letters_end_and_the_text() -> None:
+def test_a_transcribers_result_adds_letter_end_and_text() -> None:
     result = Result(1, 7, {"a": 0.75, '"': 0.2}, letter_end=0.5, text='sa "ß%d')
     text = encode(result)
     assert text.startswith('{"type":"result","epoch":1,"column":7,"probabilities":{"a":0.750000,')
@@ -33,8 +33,8 @@ def test_any_label_is_read_back_from_json(label: str) -> None:
     assert parse_server(encode(result)) == result
 
 
-def test_every_server_message_is_read_back_as_it_was_written() -> None:
-    said: list[ServerMessage] = [
+def test_every_server_message_is_parsed_as_it_was_encoded() -> None:
+    examples: list[ServerMessage] = [
         *FROM_SERVER.values(),
         *OF_A_TRANSCRIBER.values(),
         Result(epoch=0, column=3, probabilities={"a": 0.5}, letter_end=0.25, text="a\u00df"),
@@ -48,8 +48,8 @@ def test_every_server_message_is_read_back_as_it_was_written() -> None:
         messages.Error(code="bad_value", message="é", fatal=False, index=0, ref="x"),
         messages.Done(columns=2, letters=2, words=1, text="a.", seconds=0.25),
     ]
-    assert {type(message) for message in said} == set(get_args(ServerMessage))
-    for message in said:
+    assert {type(message) for message in examples} == set(get_args(ServerMessage))
+    for message in examples:
         assert parse_server(encode(message)) == message
 
 

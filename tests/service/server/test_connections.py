@@ -1,4 +1,4 @@
-"""Short messages are decoded directly, and equal to what websockets would have read."""
+"""Short messages are decoded directly, with the same result as by websockets' parser."""
 
 import asyncio
 import itertools
@@ -33,8 +33,8 @@ HANDSHAKE = (
 )
 
 
-class Wire(asyncio.Transport):
-    """A transport that leads nowhere."""
+class NullTransport(asyncio.Transport):
+    """A transport that keeps what is written and sends nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,23 +56,23 @@ class Wire(asyncio.Transport):
         pass
 
 
-async def open_connection(heard: list[str | bytes]) -> WebSocketConnection:
-    """A connection whose application has accepted and listens."""
+async def open_connection(received: list[str | bytes]) -> WebSocketConnection:
+    """Return an accepted connection; its messages are added to `received`."""
     accepted = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope["extensions"]["inkstream.direct"].listener = heard.append
+        scope["extensions"]["inkstream.direct"].listener = received.append
         await receive()
         await send({"type": "websocket.accept"})
         accepted.set()
         while (await receive())["type"] != "websocket.disconnect":
-            raise AssertionError("a message took the long way")
+            raise AssertionError("a message was not delivered directly")
 
     config = Config(app, Settings.load())
     config.load()
     state = type("State", (), {"connections": set(), "tasks": set(), "default_headers": []})()
     connection = WebSocketConnection(config, state, {})
-    connection.connection_made(Wire())
+    connection.connection_made(NullTransport())
     connection.data_received(HANDSHAKE)
     await accepted.wait()
     return connection
@@ -104,44 +104,44 @@ def frames_of(message: Any, mask: bytes) -> list[bytes]:
 
 @given(sent=st.lists(messages, max_size=8), data=st.data())
 @pytest.mark.slow
-async def test_however_frames_are_cut_into_chunks_the_messages_are_the_same(
+async def test_messages_do_not_depend_on_how_frames_are_cut_into_chunks(
     sent: list[Any], data: st.DataObject
 ) -> None:
-    heard: list[str | bytes] = []
-    connection = await open_connection(heard)
-    wire: list[bytes] = []
+    received: list[str | bytes] = []
+    connection = await open_connection(received)
+    chunks: list[bytes] = []
     for message in sent:
-        wire += frames_of(message, data.draw(st.binary(min_size=4, max_size=4)))
+        chunks += frames_of(message, data.draw(st.binary(min_size=4, max_size=4)))
     if data.draw(st.booleans(), label="cut"):
-        stream = b"".join(wire)
+        stream = b"".join(chunks)
         cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
         edges = [0, *cuts, len(stream)]
-        wire = [stream[a:b] for a, b in itertools.pairwise(edges) if a < b]
-    for chunk in wire:
+        chunks = [stream[a:b] for a, b in itertools.pairwise(edges) if a < b]
+    for chunk in chunks:
         connection.data_received(chunk)
     expected = [b"".join(each) if isinstance(each, list) else each for each in sent if each != PING]
-    assert heard == expected
+    assert received == expected
     connection.connection_lost(None)
 
 
 async def test_a_short_message_after_a_long_one_is_decoded_directly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    heard: list[str | bytes] = []
-    connection = await open_connection(heard)
+    received: list[str | bytes] = []
+    connection = await open_connection(received)
     connection.data_received(frame(b"text", TEXT))
     monkeypatch.setattr(connection, "conn", SimpleNamespace(state=State.OPEN))  # no parser
     connection.data_received(frame(b"short"))
-    assert heard == ["text", b"short"]
+    assert received == ["text", b"short"]
     connection.connection_lost(None)
 
 
-def test_a_fault_of_the_client_is_no_error_in_the_log(
+def test_client_errors_are_not_logged_as_warnings(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with server(tmp_path) as running:
-        whole, first, last = (TEXT, b"\xff\xfe"), (TEXT & 0x7F, b"\xff"), (CONTINUATION, b"\xfe")
-        for frames in ([whole], [first, last]):
+        single, first, last = (TEXT, b"\xff\xfe"), (TEXT & 0x7F, b"\xff"), (CONTINUATION, b"\xfe")
+        for frames in ([single], [first, last]):
             with RawClient(running.port) as client:
                 client.read()
                 client.send(b"".join(frame(data, kind) for kind, data in frames))
@@ -155,10 +155,10 @@ def test_a_fault_of_the_client_is_no_error_in_the_log(
 @pytest.mark.parametrize("length", [0, 1, 28, 125])
 def test_a_short_message_is_one_whole_binary_frame(length: int) -> None:
     payload = os.urandom(length)
-    whole = frame(payload, BINARY, b"\x01\x80\xff\x00")
-    assert short_message(whole) == payload
-    assert short_message(whole + b"\x82") is None
-    assert short_message(whole[:-1]) is None
+    data = frame(payload, BINARY, b"\x01\x80\xff\x00")
+    assert short_message(data) == payload
+    assert short_message(data + b"\x82") is None
+    assert short_message(data[:-1]) is None
 
 
 @pytest.mark.parametrize(
@@ -168,25 +168,25 @@ def test_a_short_message_is_one_whole_binary_frame(length: int) -> None:
         b"\x82",
         frame(b"{}", TEXT, b"abcd"),
         frame(b"", PING, b"abcd"),
-        frame(b"x", BINARY & 0x7F, b"abcd"),  # to be continued
+        frame(b"x", BINARY & 0x7F, b"abcd"),  # not the last fragment
         b"\xc2" + frame(b"x", BINARY, b"abcd")[1:],  # compressed
         b"\x82\x05hello",  # not masked
         frame(bytes(126), BINARY, b"abcd"),
     ],
 )
-def test_nothing_else_is_a_short_message(data: bytes) -> None:
+def test_other_data_is_not_a_short_message(data: bytes) -> None:
     assert short_message(data) is None
 
 
 @given(lengths=st.lists(st.sampled_from([0, 5, 125, 126, 400, 65_535, 65_536]), max_size=5))
 @pytest.mark.slow
-def test_the_next_frame_is_known_wherever_its_header_came_whole(lengths: list[int]) -> None:
-    wire = [frame(bytes(length), BINARY, b"abcd") for length in lengths]
-    assert next_frame(b"".join(wire), 0) == 0
-    for data in wire:
+def test_the_next_frame_is_found_if_its_header_is_complete(lengths: list[int]) -> None:
+    frames = [frame(bytes(length), BINARY, b"abcd") for length in lengths]
+    assert next_frame(b"".join(frames), 0) == 0
+    for data in frames:
         for cut in {1, 2, 5, min(10, len(data)), len(data) - 1}:
-            ahead = next_frame(data[:cut], 0)
-            if ahead != LOST:
-                assert ahead == len(data) - cut
-                assert next_frame(data[cut:] + data, ahead) == 0
+            next_start = next_frame(data[:cut], 0)
+            if next_start != LOST:
+                assert next_start == len(data) - cut
+                assert next_frame(data[cut:] + data, next_start) == 0
     assert next_frame(b"anything", LOST) == LOST

@@ -1,6 +1,6 @@
-"""What is used of uvicorn and websockets beyond their documented interfaces.
+"""The parts of uvicorn and websockets that are used beyond their documented interfaces.
 
-A version that changes one of these fails here by its name; pyproject.toml bounds the versions.
+A version that changes one of them fails here; pyproject.toml bounds the versions.
 """
 
 import inspect
@@ -62,7 +62,7 @@ async def test_a_connection_has_the_attributes_that_are_used(kind: Any) -> None:
     assert set(dir(kind(config, ServerState(), {}))) >= ATTRIBUTES[kind]
 
 
-def test_the_extended_method_sets_what_a_handshake_sets() -> None:
+def test_the_extended_method_sets_response_scope_and_extensions() -> None:
     source = inspect.getsource(WebSocketsSansIOProtocol.handle_connect)
     assert "self.response = " in source
     assert "self.scope: " in source
@@ -77,16 +77,16 @@ def test_a_server_has_the_attributes_that_are_used() -> None:
     assert "self.lifespan" in source
 
 
-def test_ours_overrides_nothing_but_what_is_named_here() -> None:
+def test_our_classes_override_only_the_methods_named_here() -> None:
     named = {(kind, name) for kind, name, _ in METHODS}
-    for ours, theirs in (
+    for our_class, base in (
         (HttpConnection, HttpToolsProtocol),
         (WebSocketConnection, WebSocketsSansIOProtocol),
         (Server, uvicorn.Server),
     ):
-        overridden = {name for name in vars(ours) if callable(getattr(theirs, name, None))}
+        overridden = {name for name in vars(our_class) if callable(getattr(base, name, None))}
         special = {name for name in overridden if name.startswith("__")}
-        assert {(theirs, name) for name in overridden - special} <= named
+        assert {(base, name) for name in overridden - special} <= named
 
 
 def test_the_mask_is_applied_by_websockets() -> None:

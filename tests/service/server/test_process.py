@@ -28,7 +28,7 @@ INKSTREAM = [sys.executable, "-c", "from inkstream.service.cli.main import main;
 
 
 class Process:
-    """`inkstream serve` on a free port; `log` has its lines once it has ended."""
+    """A process of `inkstream serve` on a free port, with the lines of its log."""
 
     def __init__(self, checkpoint: Checkpoint, *flags: str, environment: dict[str, str]) -> None:
         folder = str(checkpoint.path.parent)
@@ -52,20 +52,20 @@ class Process:
                 return self.lines[-1]
         raise AssertionError(f"no {event!r} in {self.lines}")
 
-    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
-        """Signal, and wait for the exit code."""
-        self.child.send_signal(sign)
+    def stop(self, signal_number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal, and return the exit code."""
+        self.child.send_signal(signal_number)
         return self.wait()
 
     def wait(self) -> int:
-        """Wait for the exit code, and read the rest of the log."""
+        """Read the rest of the log, and return the exit code."""
         assert self.child.stderr is not None
         self.lines += [json.loads(line) for line in self.child.stderr]
         return self.child.wait(DEADLINE_S)
 
     @property
     def log(self) -> str:
-        """All lines so far."""
+        """Return all lines of the log so far as JSON."""
         return json.dumps(self.lines)
 
 
@@ -95,44 +95,44 @@ def test_a_server_that_is_stopped_sends_goaway_lets_sessions_end_and_exits_with_
         goaway = json.loads(stream.recv())
         stream.send(INK)
         stream.send(message("end"))
-        said = [json.loads(text)["type"] for text in stream]
+        messages = [json.loads(text)["type"] for text in stream]
         assert running.wait() == 0
     assert goaway["type"] == "goaway"
     assert (goaway["time_left_ms"], goaway["resumable"]) == (5000, False)
-    assert said == ["result", "flushed", "done"]
+    assert messages == ["result", "flushed", "done"]
     assert stream.protocol.close_code == 1000
 
 
-def test_a_session_that_stays_beyond_the_time_is_closed_1001(tiny: Checkpoint) -> None:
-    said = []
+def test_a_session_that_outlasts_the_drain_is_closed_with_1001(tiny: Checkpoint) -> None:
+    messages = []
     with process(tiny, "--drain-timeout-s", "0.3") as running, connect(running.url) as stream:
         stream.recv()
         running.child.send_signal(signal.SIGTERM)
         with suppress(ConnectionClosed):
-            said += [json.loads(text) for text in stream]
+            messages += [json.loads(text) for text in stream]
         assert running.wait() == 0
-    assert [each["type"] for each in said] == ["goaway", "error"]
+    assert [each["type"] for each in messages] == ["goaway", "error"]
     assert stream.protocol.close_code == 1001
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_the_drain(tiny: Checkpoint, sign: signal.Signals) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_drain(tiny: Checkpoint, signal_number: signal.Signals) -> None:
     with process(tiny, "--drain-timeout-s", "3600") as running, connect(running.url) as stream:
         stream.recv()
-        running.child.send_signal(sign)
+        running.child.send_signal(signal_number)
         stream.recv()
-        assert running.stop(sign) == 0
+        assert running.stop(signal_number) == 0
     assert [line for line in running.lines if line["level"] == "error"] == []
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_server_that_is_stopped_twice_logs_no_error(
-    tiny: Checkpoint, sign: signal.Signals
+    tiny: Checkpoint, signal_number: signal.Signals
 ) -> None:
     with process(tiny) as running:
-        running.child.send_signal(sign)
-        time.sleep(0.01)  # two at the same moment would be one
-        assert running.stop(sign) == 0
+        running.child.send_signal(signal_number)
+        time.sleep(0.01)  # two signals at the same moment would be one
+        assert running.stop(signal_number) == 0
     assert [line for line in running.lines if line["level"] == "error"] == []
 
 
@@ -145,20 +145,20 @@ def test_an_idle_server_stops_at_once(tiny: Checkpoint) -> None:
 
 
 def test_a_port_in_use_is_an_error_of_one_line(tiny: Checkpoint) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         folder = str(tiny.path.parent)
-        ended = subprocess.run(
+        result = subprocess.run(
             [*INKSTREAM, "serve", "--models", "tiny", "--weights", folder, "--port", str(port)],
             capture_output=True,
             text=True,
             timeout=DEADLINE_S,
             check=False,
         )
-    assert ended.returncode == 1
+    assert result.returncode == 1
     expected = f"inkstream: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
-    assert ended.stderr == expected
-    assert ended.stdout == ""
+    assert result.stderr == expected
+    assert result.stdout == ""
 
 
 def test_a_host_that_does_not_exist_is_an_error_of_one_line() -> None:
@@ -199,7 +199,7 @@ def test_neither_keys_nor_queries_are_logged(tiny: Checkpoint) -> None:
         assert secret not in running.log
 
 
-def test_serving_imports_nothing_of_the_training(tiny: Checkpoint) -> None:
+def test_serving_imports_no_training_packages(tiny: Checkpoint) -> None:
     script = """
 import os, signal, sys, threading
 from websockets.sync.client import connect
@@ -221,8 +221,8 @@ heavy = {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "pytest"}
 print(sorted(heavy & sys.modules.keys()))
 """
     command = [sys.executable, "-c", script, str(tiny.path.parent)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE_S)
-    assert ended.stdout == "[]\n"
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    assert result.stdout == "[]\n"
 
 
 # Descriptors
@@ -236,8 +236,8 @@ class Limit:
         monkeypatch.setattr(resource, "getrlimit", lambda _: (self.soft, self.hard))
         monkeypatch.setattr(resource, "setrlimit", self.set)
 
-    def set(self, which: int, limits: tuple[int, int]) -> None:
-        assert which == resource.RLIMIT_NOFILE
+    def set(self, resource_id: int, limits: tuple[int, int]) -> None:
+        assert resource_id == resource.RLIMIT_NOFILE
         self.soft, self.hard = limits
 
 

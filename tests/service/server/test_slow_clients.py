@@ -23,57 +23,57 @@ def http(port: int) -> socket.socket:
     return connection
 
 
-def all_of(connection: socket.socket) -> bytes:
+def read_all(connection: socket.socket) -> bytes:
     """Read until the server hangs up."""
     data = b""
     with suppress(ConnectionResetError):
-        while piece := connection.recv(65_536):
-            data += piece
+        while chunk := connection.recv(65_536):
+            data += chunk
     return data
 
 
-@pytest.mark.parametrize("begun", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
-def test_headers_that_do_not_arrive_in_time_are_a_408(tiny: Checkpoint, begun: bytes) -> None:
+@pytest.mark.parametrize("head", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+def test_headers_that_do_not_arrive_in_time_are_a_408(tiny: Checkpoint, head: bytes) -> None:
     with server(tiny.path.parent, headers_timeout_s=0.1) as running, http(running.port) as slow:
-        slow.sendall(begun)
-        assert all_of(slow).startswith(b"HTTP/1.1 408 ")
+        slow.sendall(head)
+        assert read_all(slow).startswith(b"HTTP/1.1 408 ")
 
 
 def test_slow_headers_of_a_second_request_are_a_408(tiny: Checkpoint) -> None:
     with server(tiny.path.parent, headers_timeout_s=0.3) as running, http(running.port) as slow:
         slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal")
-        answers = all_of(slow)
+        answers = read_all(slow)
     assert answers.startswith(b"HTTP/1.1 200 ")
     assert b"HTTP/1.1 408 " in answers
 
 
-def test_a_body_that_does_not_arrive_in_time_is_not_waited_for(tiny: Checkpoint) -> None:
+def test_a_body_that_does_not_arrive_in_time_is_refused(tiny: Checkpoint) -> None:
     with server(tiny.path.parent, body_timeout_s=0.1) as running, http(running.port) as slow:
         slow.sendall(
             b"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"Content-Length: 100\r\n\r\n{"
         )
-        assert b" 200 " not in all_of(slow)
+        assert b" 200 " not in read_all(slow)
 
 
 def test_headers_without_end_are_refused(tiny: Checkpoint) -> None:
     with server(tiny.path.parent) as running, http(running.port) as greedy:
         with suppress(ConnectionError):
             greedy.sendall(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 1_000_000)
-        assert all_of(greedy)[:13] in (b"HTTP/1.1 431 ", b"")
+        assert read_all(greedy)[:13] in (b"HTTP/1.1 431 ", b"")
 
 
-def test_a_patient_session_outlives_the_deadlines_of_requests(tiny: Checkpoint) -> None:
+def test_a_quiet_session_outlasts_the_deadlines_of_requests(tiny: Checkpoint) -> None:
     limits = {"headers_timeout_s": 0.1, "body_timeout_s": 0.1}
     with server(tiny.path.parent, **limits) as running, RawClient(running.port) as client:
         client.read()
         with http(running.port) as slow:  # its deadline passes meanwhile
-            all_of(slow)
+            read_all(slow)
         client.send(frame(INK))
         assert json.loads(client.read())["type"] == "result"
 
 
-# WebSockets that are held
+# Paused WebSockets
 
 
 FEW_WAITING = {"max_waiting_columns": 2, "max_message_columns": 2}
@@ -103,13 +103,13 @@ def test_a_paused_session_is_not_closed_for_a_missing_pong(
 def test_a_paused_client_that_disconnects_is_removed(tiny: Checkpoint, nets: list[Net]) -> None:
     with server(tiny.path.parent, **FEW_WAITING) as running, connect(running.url) as healthy:
         healthy.recv()
-        with RawClient(running.port) as held:
-            held.read()
+        with RawClient(running.port) as paused:
+            paused.read()
             nets[0].may_run.clear()
-            held.send(frame(INK) * 50)
+            paused.send(frame(INK) * 50)
             assert nets[0].entered.acquire(timeout=DEADLINE_S)
             healthy.send(INK)
-            held.reset()
+            paused.reset()
         nets[0].may_run.set()
         assert json.loads(healthy.recv())["type"] == "result"
         healthy.send(message("end"))
@@ -117,7 +117,7 @@ def test_a_paused_client_that_disconnects_is_removed(tiny: Checkpoint, nets: lis
         running.wait_until_empty()
 
 
-def test_a_client_that_answers_no_ping_is_cut_off(tiny: Checkpoint) -> None:
+def test_a_client_that_answers_no_ping_is_disconnected(tiny: Checkpoint) -> None:
     with server(tiny.path.parent, **QUICK_PINGS) as running, RawClient(running.port) as silent:
         silent.read_to_the_end()
         running.wait_until_empty()
