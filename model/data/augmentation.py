@@ -72,6 +72,8 @@ def blank_columns(most: int, share: float, random: torch.Generator) -> int:
 
 
 Points = NDArray[np.float32]  # [P, 2], x right, y down
+Starts = NDArray[np.int64]  # [S + 1], into points
+Random = np.random.Generator
 Frame = tuple[float, float]  # top and bottom of the writing's frame, in the units of its points
 
 MOST_SMOOTHED: Final = 6  # times that strokes are smoothed, each time over three points
@@ -168,10 +170,10 @@ class InkAugmentation:
     def __call__(
         self,
         points: NDArray[Any],
-        stroke_starts: NDArray[np.int64],
+        stroke_starts: Starts,
         frame: Frame,
         column_height: int,
-        random: np.random.Generator,
+        random: Random,
         *,
         strength: float = 1.0,
         left: int = 0,
@@ -180,7 +182,7 @@ class InkAugmentation:
 
         Args:
             points: [P, 2], at least one.
-            stroke_starts: [S + 1], into points.
+            stroke_starts: [S + 1], where each stroke starts.
             frame: as for `fit`; it grows with the ink, so that nothing more is cut off.
             column_height: H, pixels.
             random: where the draws come from.
@@ -194,7 +196,9 @@ class InkAugmentation:
             InputError: the frame has no height.
         """
         place, pen = strength * random.uniform(-1, 1, 2)
-        size = 1 - strength * (1 - self._size(random))
+        usual, share = random.random(2)
+        least = self.usual_size if usual < 0.5 else self.smallest
+        size = 1 - strength * (1 - float(least + (1 - least) * share))
         thickest = min(self.thickest, max(PEN_WIDTH, self.thickest_share * size * column_height))
         pen_width = _between(pen, self.thinnest, PEN_WIDTH, thickest)
         moved, frame = self._moved(points, stroke_starts, frame, random, strength)
@@ -204,18 +208,8 @@ class InkAugmentation:
         )  # fmt: skip
         return fitted, pen_width
 
-    def _size(self, random: np.random.Generator) -> float:
-        usual, share = random.random(2)
-        least = self.usual_size if usual < 0.5 else self.smallest
-        return float(least + (1 - least) * share)
-
     def _moved(
-        self,
-        points: NDArray[Any],
-        stroke_starts: NDArray[np.int64],
-        frame: Frame,
-        random: np.random.Generator,
-        strength: float,
+        self, points: NDArray[Any], starts: Starts, frame: Frame, random: Random, strength: float
     ) -> tuple[NDArray[np.float64], Frame]:
         """Distort the points in place; return them and their frame, grown with them."""
         height = _height(frame)
@@ -226,8 +220,8 @@ class InkAugmentation:
         width = max((right - left) / height, 1.0)
         way = self._affine(width, random, strength) @ from_centre
         way += self._swayed(from_centre, random, strength)
-        way += self._rounded(from_centre, stroke_starts, random, strength)
-        way += self._strayed(from_centre, stroke_starts, random, strength)
+        way += self._rounded(from_centre, starts, random, strength)
+        way += self._strayed(from_centre, starts, random, strength)
         zone = 2 * self.zones * strength * random.uniform(-1, 1)
         way[1] += np.float32(zone) * from_centre[1] * np.abs(from_centre[1])
         moved = places + way * height
@@ -235,7 +229,7 @@ class InkAugmentation:
         bottom = frame[1] + float(moved[1].max() - places[1].max())
         return moved.T, (top, bottom)
 
-    def _affine(self, width: float, random: np.random.Generator, strength: float) -> Points:
+    def _affine(self, width: float, random: Random, strength: float) -> Points:
         """Draw the matrix [2, 2] that slants, widens and tilts a line `width` heights long."""
         shear, slope, widening = strength * random.uniform(-1, 1, 3)
         shear *= math.tan(math.radians(self.shear_deg))
@@ -243,7 +237,7 @@ class InkAugmentation:
         wider = _between(widening, self.narrowest, 1, self.widest) - 1
         return np.array([[wider, shear], [slope, 0]], np.float32)
 
-    def _swayed(self, places: Points, random: np.random.Generator, strength: float) -> Points:
+    def _swayed(self, places: Points, random: Random, strength: float) -> Points:
         """Return how far random waves move places [2, P], in heights like these."""
         draws = random.random((5, len(_BENDS)))
         length = np.exp(_SHORTEST + (_LONGEST - _SHORTEST) * draws[0]) / TURN  # of a radian
@@ -256,16 +250,10 @@ class InkAugmentation:
         moved: Points = sway.astype(np.float32) @ np.sin(angle)
         return moved
 
-    def _rounded(
-        self,
-        places: Points,
-        stroke_starts: NDArray[np.int64],
-        random: np.random.Generator,
-        strength: float,
-    ) -> Points:
+    def _rounded(self, places: Points, starts: Starts, random: Random, strength: float) -> Points:
         """Return how far smoothing or sharpening moves places [2, P]; ends of strokes stay."""
         share, times = random.uniform(-1, 1), int(random.integers(1, MOST_SMOOTHED + 1))
-        smooth, ends = places, np.concatenate([stroke_starts[:-1], stroke_starts[1:] - 1])
+        smooth, ends = places, np.concatenate([starts[:-1], starts[1:] - 1])
         for _ in range(times):
             around = np.roll(smooth, 1, 1) + np.roll(smooth, -1, 1)
             around[:, ends] = 2 * smooth[:, ends]
@@ -274,20 +262,14 @@ class InkAugmentation:
         moved: Points = np.float32(amount) * (smooth - places)
         return moved
 
-    def _strayed(
-        self,
-        places: Points,
-        stroke_starts: NDArray[np.int64],
-        random: np.random.Generator,
-        strength: float,
-    ) -> Points:
+    def _strayed(self, places: Points, starts: Starts, random: Random, strength: float) -> Points:
         """Return how far each stroke of places [2, P] is displaced: smaller strokes more."""
-        first = stroke_starts[:-1]
+        first = starts[:-1]
         extent = np.maximum.reduceat(places, first, 1) - np.minimum.reduceat(places, first, 1)
         small = np.exp(-extent.max(0) / DOT)
         most = strength * (self.stray + (self.stray_dot - self.stray) * small)
         strays = most * random.uniform(-1, 1, (2, len(first)))
-        return np.repeat(strays.astype(np.float32), np.diff(stroke_starts), 1)
+        return np.repeat(strays.astype(np.float32), np.diff(starts), 1)
 
 
 def _height(frame: Frame) -> float:

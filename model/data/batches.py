@@ -1,4 +1,4 @@
-"""Draw batches of lines for training: real and made-up ink, augmented at random, as columns.
+"""Draw batches of lines for training as columns: ink, real and made-up, augmented; and images.
 
 A batch follows from its random numbers alone, so a run needs no record of what it has read. The
 pieces of one batch have about the same width; `split_by_width` divides the lines of several
@@ -16,10 +16,12 @@ from typing import Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from inkstream.model.config import STEP_COLUMNS
-from inkstream.model.data.augmentation import Frame, InkAugmentation, fit, frame_of
-from inkstream.model.data.ink_set import CATEGORIES, InkSet
+from inkstream.model.data.augmentation import Frame, InkAugmentation, Points, fit, frame_of
+from inkstream.model.data.images import Dataset
+from inkstream.model.data.ink_set import CATEGORIES, InkLine, InkSet
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.errors import DataError
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
@@ -58,22 +60,12 @@ class LineBatch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class InkLine:
-    """One line as its pen points, P points in S strokes."""
-
-    points: NDArray[np.float32]  # [P, 2]
-    stroke_starts: Indices  # [S + 1]
-    letter_of_point: NDArray[np.int16]  # [P]
-    label: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class LineSample:
     """One line as columns."""
 
     columns: NDArray[np.uint8]  # [T, H]
     label: str
-    ends: NDArray[np.float32]  # [letters]
+    ends: NDArray[np.float32]  # [letters], column where the ink of each ends; NaN = not known
 
 
 SampleSource = Callable[[np.random.Generator], LineSample]
@@ -91,18 +83,12 @@ class AugmentedRenderer:
         """Augment and draw `line`, whose frame is brought into the rows."""
         usual = random.random() < 2 / 3
         left = int(random.integers(LEAD_COLUMNS[0], USUAL_LEAD if usual else LEAD_COLUMNS[1]))
+        height = self.column_height
         points, pen_width = self._augment(
-            line.points,
-            line.stroke_starts,
-            frame,
-            self.column_height,
-            random,
-            strength=self._strength,
-            left=left,
-        )
-        columns = rasterise(points, line.stroke_starts, self.column_height, pen_width)
-        ends = letter_ends(points, line.letter_of_point, line.label)
-        return LineSample(columns, line.label, ends)
+            line.points, line.stroke_starts, frame, height, random,
+            strength=self._strength, left=left,
+        )  # fmt: skip
+        return _sample(line, points, height, pen_width)
 
 
 class InkPieces:
@@ -216,9 +202,12 @@ class LineBatches:
             at = random.random() * self._shares[-1]
             source = self._sources[int(np.searchsorted(self._shares, at, "right"))]
         columns = share * self._columns
-        if source in self._makers:
-            return _made(self._makers[source], columns, random)
-        return self._real(source, columns, random)
+        if source not in self._makers:
+            return self._real(source, columns, random)
+        drawn: list[LineSample] = []
+        while sum(map(width, drawn)) < columns:
+            drawn.append(self._makers[source](random))
+        return drawn
 
     def _real(self, source: str, columns: float, random: np.random.Generator) -> list[LineSample]:
         """Draw pieces of about one width, near one that is drawn in proportion to its width."""
@@ -231,30 +220,12 @@ class LineBatches:
         n_pieces = max(1, int(columns / (MEAN_WIDENING * widths[anchor])))
         chance = weights[low:high] / weights[low:high].sum()
         chosen = places[low + random.choice(high - low, n_pieces, p=chance)]
-        return [self._write(place, random) for place in chosen]
-
-    def _write(self, place: int, random: np.random.Generator) -> LineSample:
-        ink = self._pieces.ink
-        index = self._pieces.indices[place]
-        first, end = ink.piece_starts[index : index + 2]
-        starts = ink.stroke_starts[first : end + 1]
-        cut = slice(starts[0], starts[-1])
-        line = InkLine(
-            ink.points[cut].astype(np.float32),
-            starts - starts[0],
-            ink.letter_of_point[cut],
-            ink.labels[index],
-        )
-        frame = self._pieces.frame(place, tight=random.random() < TIGHT)
-        return self._render(line, frame, random)
-
-
-def _made(make: SampleSource, columns: float, random: np.random.Generator) -> list[LineSample]:
-    """Draw made-up lines of all widths."""
-    drawn: list[LineSample] = []
-    while sum(map(width, drawn)) < columns:
-        drawn.append(make(random))
-    return drawn
+        drawn = []
+        for place in chosen:
+            line = self._pieces.ink.line(self._pieces.indices[place])
+            frame = self._pieces.frame(place, tight=random.random() < TIGHT)
+            drawn.append(self._render(line, frame, random))
+        return drawn
 
 
 def width(line: LineSample) -> int:
@@ -266,11 +237,62 @@ def render_composed(
     composer: LineComposer, renderer: AugmentedRenderer, random: np.random.Generator
 ) -> LineSample:
     """Compose a line, augment and draw it."""
-    made = composer.draw(random)
-    line = InkLine(made.points, made.stroke_starts, made.letter_of_point, made.label)
-    block = made.label == made.label.upper() and random.random() < BLOCK
-    frame = frame_of(made.points, BLOCK_FRAME if block else MADE_FRAME)
-    return renderer(line, frame, random)
+    line = composer.draw(random)
+    block = line.label == line.label.upper() and random.random() < BLOCK
+    return renderer(line, frame_of(line.points, BLOCK_FRAME if block else MADE_FRAME), random)
+
+
+# Numbers made of images of digits: scans must be read too.
+MOST_DIGITS: Final = 6  # of one number
+SMALLEST: Final = 0.45  # share of the rows that a number takes
+NARROWEST_DIGITS, WIDEST_DIGITS = 0.75, 1.35  # times the width
+SHEAR_DEG: Final = 12.0  # to both sides; MNIST's own digits slant already
+DIGIT_GAP: Final = (0.02, 0.35)  # heights between two digits
+DIGIT_LEAD: Final = (2, 20)  # columns before the first
+
+
+def draw_number(digits: Dataset, column_height: int, random: np.random.Generator) -> LineSample:
+    """Draw a number of images of digits, each of any writer, somewhere in the rows."""
+    rows = round(column_height * (SMALLEST + (1 - SMALLEST) * random.random()))
+    top = int(random.integers(column_height - rows + 1))
+    wider = math.exp(random.uniform(math.log(NARROWEST_DIGITS), math.log(WIDEST_DIGITS)))
+    shear = math.tan(math.radians(random.uniform(-SHEAR_DEG, SHEAR_DEG)))
+    chosen = random.integers(len(digits), size=random.integers(1, MOST_DIGITS + 1))
+    right = int(random.integers(*DIGIT_LEAD))
+    parts: list[tuple[int, NDArray[np.uint8]]] = []
+    ends: list[int] = []
+    for index in chosen:
+        digit = _scaled(digits.columns[index].T, rows, wider, shear)
+        left = right + round(rows * random.uniform(*DIGIT_GAP)) if ends else right
+        right = left + digit.shape[1]
+        parts.append((left, digit))
+        ends.append(right - 1)
+    columns = np.zeros((right, column_height), np.uint8)
+    for left, digit in parts:
+        columns[left : left + digit.shape[1], top : top + rows] = digit.T
+    label = "".join(digits.labels[digits.answers[index]] for index in chosen)
+    return LineSample(columns, label, np.array(ends, np.float32))
+
+
+def _scaled(image: NDArray[np.uint8], rows: int, wider: float, shear: float) -> NDArray[np.uint8]:
+    """Crop an image to its ink, shear it, and scale it to so many rows: [rows, width]."""
+    down, across = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+    top, bottom, left, right = down[0], down[-1] + 1, across[0], across[-1] + 1
+    scale = (bottom - top) / rows
+    slant = abs(shear) * (bottom - top)
+    width = max(2, round(((right - left) + slant) * wider / scale))
+    step_x = ((right - left) + slant) / width
+    # Pillow asks for where each pixel comes from: x' = a x + b y + c, y' = e y + f.
+    lean = shear * scale
+    start = left - slant / 2 - shear * (bottom - top) / 2
+    matrix = (step_x, lean, start, 0.0, scale, float(top))
+    moved = Image.fromarray(np.ascontiguousarray(image)).transform(
+        (width, rows), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+    )
+    pixels = np.asarray(moved)
+    inked = np.flatnonzero(pixels.any(0))
+    scaled: NDArray[np.uint8] = pixels[:, inked[0] : inked[-1] + 1]
+    return scaled
 
 
 def draw_piece(
@@ -292,25 +314,22 @@ def draw_piece(
         at: where it lies in them, from 0 for the top to 1 for the bottom.
         tight: whether its frame is that of its ink alone, as in a cropped image.
     """
-    piece = pieces.ink.piece(int(pieces.indices[place]))
-    points = np.concatenate(piece.strokes).astype(np.float32)
-    starts = np.cumsum([0, *map(len, piece.strokes)])
+    line = pieces.ink.line(int(pieces.indices[place]))
     frame = pieces.frame(place, tight=tight)
-    fitted = fit(points, frame, column_height, size=size, place=at)
-    columns = rasterise(fitted, starts, column_height, PEN_WIDTH)
-    return LineSample(
-        columns, piece.label, letter_ends(fitted, np.concatenate(piece.letters), piece.label)
-    )
+    return _sample(line, fit(line.points, frame, column_height, size=size, place=at), column_height)
 
 
-def letter_ends(
-    points: NDArray[np.float32], letter_of_point: NDArray[np.int16], label: str
-) -> NDArray[np.float32]:
-    """Return the column in which each letter's ink ends, [letters]; NaN where not known."""
-    ends = np.full(len(label), -np.inf, np.float32)
-    known = letter_of_point >= 0
-    np.maximum.at(ends, letter_of_point[known], points[known, 0])
-    return np.where(np.isfinite(ends), np.floor(ends), np.float32(np.nan))
+def _sample(
+    line: InkLine, points: Points, column_height: int, pen_width: float = PEN_WIDTH
+) -> LineSample:
+    """Draw a line whose points [P, 2] have been brought into the rows."""
+    columns = rasterise(points, line.stroke_starts, column_height, pen_width)
+    # The column in which each letter's ink ends; NaN where not known.
+    ends = np.full(len(line.label), -np.inf, np.float32)
+    known = line.letter_of_point >= 0
+    np.maximum.at(ends, line.letter_of_point[known], points[known, 0])
+    ends = np.where(np.isfinite(ends), np.floor(ends), np.float32(np.nan))
+    return LineSample(columns, line.label, ends)
 
 
 def collate(drawn: Sequence[LineSample]) -> LineBatch:

@@ -56,6 +56,16 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class InkLine:
+    """A label and its ink in flat arrays: P points in S strokes."""
+
+    points: NDArray[np.float32]  # [P, 2], x right, y down
+    stroke_starts: NDArray[np.int64]  # [S + 1], into points
+    letter_of_point: NDArray[np.int16]  # [P], see `InkSet.letter_of_point`
+    label: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class InkSet:
     """N labelled pieces of ink, of P points in S strokes, without a Python object for each.
 
@@ -90,6 +100,18 @@ class InkSet:
             writer=self.writer_names[self.writers[index]],
             style=STYLES[self.styles[index]],
             guides=self.guides[index],
+        )
+
+    def line(self, index: int) -> InkLine:
+        """Return the ink and the label of the piece at `index`."""
+        first, end = self.piece_starts[index : index + 2]
+        starts = self.stroke_starts[first : end + 1]
+        cut = slice(starts[0], starts[-1])
+        return InkLine(
+            self.points[cut].astype(np.float32),
+            starts - starts[0],
+            self.letter_of_point[cut],
+            self.labels[index],
         )
 
     def take(self, indices: NDArray[np.int64]) -> "InkSet":

@@ -38,6 +38,7 @@ from inkstream.model.data.batches import (
     Prefetch,
     SampleSource,
     collate,
+    draw_number,
     draw_piece,
     render_composed,
     split_by_width,
@@ -45,7 +46,6 @@ from inkstream.model.data.batches import (
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import ink_files, mnist, unipen
 from inkstream.model.data.synthesis.composition import LineComposer
-from inkstream.model.data.synthesis.digits import DigitLines
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import ConfigError, DataError
 from inkstream.model.export import weights_of
@@ -427,8 +427,7 @@ def synthetic_sources(
             digits = " ".join(lacking)
             tqdm.write(f"images is left out: numbers need all digits, {data.name} has no {digits}")
         else:
-            draw = DigitLines(mnist.load("train")).draw
-            sources[IMAGES] = partial(draw, column_height=config.column_height)
+            sources[IMAGES] = partial(draw_number, mnist.load("train"), config.column_height)
     return sources
 
 

@@ -9,12 +9,12 @@ import string
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.ink_set import InkSet, spread
+from inkstream.model.data.ink_set import InkLine, InkSet, spread
 from inkstream.model.data.synthesis.glyphs import GlyphRun, Glyphs, WriterStyle, collect
 from inkstream.model.data.synthesis.texts import DIGITS, WordSampler, english, marks, number
 from inkstream.model.errors import DataError
@@ -22,6 +22,8 @@ from inkstream.model.errors import DataError
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 WordRuns = Sequence[Sequence[GlyphRun]]  # a space between one word and the next
+Kind = Literal["spelt", "words", "numbers", "random"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 # Distances in x-heights. Those of writers who are not known by theirs are as those of the 85 of
 # UNIPEN's training writers who are: the middle, and the standard deviation between writers.
@@ -35,18 +37,18 @@ SIZE_JITTER: Final = 0.05  # standard deviation, as a share
 BASELINE_JITTER: Final = 0.05  # standard deviation
 
 
-class Ink(NamedTuple):
-    """Pen points, and what each is a part of."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ComposedLine(InkLine):
+    """One made-up word or line: x-heights, x from the left end, y from the baseline down."""
 
-    points: NDArray[np.float32]  # [P, 2], x-heights: x from the left end, y from the baseline down
-    stroke_starts: Indices  # [S + 1], into points
-    letter_of_point: NDArray[np.int16]  # [P], index into the text; -1 in a word that is not cut
+    writer: int  # index into the ink's `writer_names`
+    kind: Kind
 
 
 def lay_out(
-    glyphs: Glyphs, style: WriterStyle, words: WordRuns, random: np.random.Generator
-) -> Ink:
-    """Set the runs of words side by side, as far apart as the style does, with a little chance.
+    glyphs: Glyphs, writer: int, words: WordRuns, kind: Kind, random: np.random.Generator
+) -> ComposedLine:
+    """Set the runs of words side by side, as far apart as the writer does, with a little chance.
 
     Each run ends further right than all before it.
     """
@@ -58,12 +60,14 @@ def lay_out(
     size, rise = np.clip(random.standard_normal((2, len(runs))), -2, 2)
     scale = (1 + SIZE_JITTER * size) / glyphs.x_height[first]
     width = (right - left) * scale
-    gap = _gaps(style, [len(word) for word in words], width, random)
+    gap = _gaps(glyphs.styles[writer], [len(word) for word in words], width, random)
     x = np.cumsum(gap + width) - width - left * scale
     y = BASELINE_JITTER * rise - glyphs.baseline[first] * scale
     run = np.repeat(np.arange(len(runs)), np.diff(row_starts))
     letter = np.where(glyphs.is_letter[rows], _places(words), -1)
-    return _moved(glyphs, rows, run, letter, np.stack([scale, x, y]))
+    ink = _moved(glyphs, rows, run, letter, np.stack([scale, x, y]))
+    label = " ".join("".join(run.text for run in word) for word in words)
+    return ComposedLine(*ink, label, writer, kind)
 
 
 def _gaps(
@@ -97,8 +101,10 @@ def _places(words: WordRuns) -> list[int]:
     return places
 
 
-def _moved(glyphs: Glyphs, rows: Indices, run: Indices, letter: Indices, way: Floats) -> Ink:
-    """Place the ink of glyphs, each run in the order of writing.
+def _moved(
+    glyphs: Glyphs, rows: Indices, run: Indices, letter: Indices, way: Floats
+) -> tuple[NDArray[np.float32], Indices, NDArray[np.int16]]:
+    """Return the ink of glyphs as in an `InkLine`, each run in the order of writing.
 
     Args:
         glyphs: all glyphs.
@@ -121,11 +127,8 @@ def _moved(glyphs: Glyphs, rows: Indices, run: Indices, letter: Indices, way: Fl
     placed[:, 1] = glyphs.points[points, 1] * scale + down
     placed[:, 0] -= placed[:, 0].min()
     letter_of_point = np.repeat(letter[row], stop - start).astype(np.int16)
-    return Ink(placed, np.append(starts[:-1][new], len(points)), letter_of_point)
+    return placed, np.append(starts[:-1][new], len(points)), letter_of_point
 
-
-Kind = Literal["spelt", "words", "numbers", "random"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 TRIES: Final = 30  # words drawn until the writer has all letters of one
 
@@ -155,18 +158,6 @@ class Recipe:
     block: float = 0.2  # share of texts in block capitals, of writers who have enough of them
     sentence: float = 0.5  # share of lines that begin with a capital, if the writer has it
     long_runs: float = 0.8  # share of runs that are as long as the writer has them
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ComposedLine:
-    """One made-up word or line."""
-
-    points: NDArray[np.float32]  # [P, 2], x-heights: x from the left end, y from the baseline down
-    stroke_starts: NDArray[np.int64]  # [S + 1], into points
-    letter_of_point: NDArray[np.int16]  # [P], index into the label; -1 in a word that is not cut
-    label: str
-    writer: int  # index into the ink's `writer_names`
-    kind: Kind
 
 
 class LineComposer:
@@ -211,10 +202,7 @@ class LineComposer:
         if not writers:
             raise DataError(f"no writer has enough ink to make up {kind!r}")
         writer = writers[_drawn(amounts, random)]
-        words = self._compose[kind](writer, random)
-        ink = lay_out(self._glyphs, self._glyphs.styles[writer], words, random)
-        label = " ".join("".join(run.text for run in word) for word in words)
-        return ComposedLine(*ink, label, writer, kind)
+        return lay_out(self._glyphs, writer, self._compose[kind](writer, random), kind, random)
 
     def writers(self, characters: Set[str]) -> list[int]:
         """Return the writers who wrote each of these characters at least once."""
@@ -224,7 +212,7 @@ class LineComposer:
         """Compose a text by a writer, who must have all its characters."""
         style = self._glyphs.styles[writer]
         words = [spell(style, word, random, self._recipe.long_runs) for word in text.split()]
-        return ComposedLine(*lay_out(self._glyphs, style, words, random), text, writer, "spelt")
+        return lay_out(self._glyphs, writer, words, "spelt", random)
 
     def _able(self, kind: Kind) -> tuple[list[int], NDArray[np.float64]]:
         """Return the writers with enough glyphs, and running sums of the roots of their amounts."""
@@ -317,9 +305,9 @@ class LineComposer:
             if new < recipe.new:
                 word = self._words.new(random)
             elif new < recipe.new + recipe.english:
-                word = self._words.of_language(random)
+                word = self._words.of_language(random.random())
             else:
-                word = self._words.known(random)
+                word = self._words.known(random.random())
             if block or case < recipe.capitals:
                 word = word.upper()
             elif case < recipe.capitals + recipe.capital:

@@ -76,9 +76,9 @@ def english(most: int = MOST_ENGLISH, longest: int = LONGEST) -> Mapping[str, fl
 
 
 class WordSampler:
-    """Words in the proportions of labels, each weighed by the root of how often it stands there.
+    """Draws `known` words of labels, words `of_language`, and `new` ones.
 
-    So are those of a language beside them.
+    The first two are drawn in proportion to the root of how often they stand there.
     """
 
     def __init__(self, labels: Iterable[str], language: Mapping[str, float]) -> None:
@@ -86,22 +86,14 @@ class WordSampler:
         if not counts:
             raise DataError("no label has a word of a to z, and made-up text is made of some")
         weights = {word: count**0.5 for word, count in sorted(counts.items())}
-        self._known = WeightedChoice(weights.items())
-        self._of_language = WeightedChoice((word, share**0.5) for word, share in language.items())
+        self.known = WeightedChoice(weights.items())
+        self.of_language = WeightedChoice((word, share**0.5) for word, share in language.items())
         following: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for word, weight in weights.items():
             text = f"  {word} "
             for place in range(len(word) + 1):
                 following[text[place : place + 2]][text[place + 2]] += weight
         self._following = {pair: WeightedChoice(third.items()) for pair, third in following.items()}
-
-    def known(self, random: np.random.Generator) -> str:
-        """Draw a word of the labels."""
-        return self._known(random.random())
-
-    def of_language(self, random: np.random.Generator) -> str:
-        """Draw a word of the language."""
-        return self._of_language(random.random())
 
     def new(self, random: np.random.Generator) -> str:
         """Draw a word from a Markov chain of second order over characters."""

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from inkstream.model.data.synthesis.digits import DigitLines
+from inkstream.model.data.batches import draw_number
 from tests.helpers import builders
 
 
 def test_a_number_is_drawn_within_the_rows_and_tells_where_its_digits_end() -> None:
-    digits, random = DigitLines(builders.excerpt(50)), np.random.default_rng(0)
+    digits, random = builders.excerpt(50), np.random.default_rng(0)
     lengths = set()
     for _ in range(60):
-        line = digits.draw(random, 24)
+        line = draw_number(digits, 24, random)
         assert line.columns.shape == (line.ends[-1] + 1, 24)
         assert len(line.ends) == len(line.label)
         assert (np.diff(line.ends) > 0).all()
@@ -23,7 +23,7 @@ def test_a_number_is_drawn_within_the_rows_and_tells_where_its_digits_end() -> N
 
 
 def test_a_number_follows_from_its_random_numbers() -> None:
-    digits = DigitLines(builders.excerpt(50))
-    first, second = (digits.draw(np.random.default_rng(3), 24) for _ in range(2))
+    digits = builders.excerpt(50)
+    first, second = (draw_number(digits, 24, np.random.default_rng(3)) for _ in range(2))
     np.testing.assert_array_equal(first.columns, second.columns)
     assert first.label == second.label
