@@ -8,7 +8,7 @@ it yields None, and pass results on. This module needs pydantic alone.
 import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from inkstream.model.errors import InkstreamError
@@ -47,10 +47,8 @@ POINT_BYTES: Final = 54  # as JSON at most: two numbers of 24, brackets, commas 
 FRAME_BYTES: Final = 2048  # at most, of a message of ink without its strokes; nearly all for `undo`
 
 
-class NoConnectionError(ServiceError):
+class NoConnectionError(ServiceError, code="no_connection"):
     """The server cannot be reached, or the connection broke off."""
-
-    code: ClassVar[str] = "no_connection"
 
 
 @dataclass(slots=True)
