@@ -78,7 +78,7 @@ class Metadata:
 
     def to_json(self) -> str:
         """Return the text that lies in the file; `from_json` reads it back."""
-        return json.dumps(dataclasses.asdict(self) | {"config": self.config.to_dict()})
+        return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Metadata":

@@ -96,16 +96,9 @@ class ModelConfig:
         """Scores after a column, S: of K labels, and a transcriber's blank and letter end."""
         return len(self.labels) + (2 if self.kind == "transcriber" else 0)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; `from_dict` reads them back."""
-        return dataclasses.asdict(self) | {
-            "labels": list(self.labels),
-            "channels": list(self.channels),
-        }
-
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
-        """Build from `to_dict`'s values; raise `ConfigError` for unknown or missing names."""
+        """Build from the values of a file; raise `ConfigError` for unknown or missing names."""
         names = {field.name for field in dataclasses.fields(cls)}
         if unknown := values.keys() - names:
             raise ConfigError(f"unknown dimensions: {', '.join(sorted(unknown))}")

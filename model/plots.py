@@ -63,20 +63,12 @@ def training_curve(metrics: Sequence[Mapping[str, Any]]) -> Figure:
         yscale="log",
     )
     steps = [line["step"] for line in metrics]
-    errors = [_held_out_errors(line["held_out"]) for line in metrics]
-    for name in errors[0]:
-        axes.plot(steps, [max(error[name], LEAST_ERROR) for error in errors], label=name)
+    for name in metrics[0]["held_out"]:
+        errors = [max(100 * line["held_out"][name], LEAST_ERROR) for line in metrics]
+        axes.plot(steps, errors, label=name)
     axes.grid(alpha=0.25, which="both")
     axes.legend(frameon=False)
     return figure
-
-
-def _held_out_errors(figures: Sequence[float] | Mapping[str, float]) -> dict[str, float]:
-    """Return errors in percent by name, from errors by name or accuracies after each column."""
-    if isinstance(figures, Mapping):
-        return {name: 100 * error for name, error in figures.items()}
-    after = [k for k in (12, 16, 20, len(figures)) if k <= len(figures)]
-    return {f"after {k} columns": 100 * (1 - figures[k - 1]) for k in after}
 
 
 def draw_reliability(
@@ -97,20 +89,23 @@ HISTOGRAM_BINS: Final = 40
 SEED: Final = 0  # of the samples that are shown
 
 KINDS: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": ("7",), "lines": ("8",)}
-SHAPES: Final = {"characters": (16, 3.0), "words": (5, 7.0), "lines": (2, 12.0)}
-"""Of a contact sheet: samples of each donor, and how many heights of each are drawn."""
-LETTERS_WIDTH: Final = 7.0
+SHEETS: Final = {  # rows of each donor, samples in a row, and how many heights of each are drawn
+    "characters": (1, 16, 3.0),
+    "words": (1, 5, 7.0),
+    "lines": (1, 2, 12.0),
+    "letters": (2, 4, 7.0),
+}
 
 
 def draw_ink(ink: InkSet, training: InkSet, folder: Path) -> list[Path]:
     """Write all plots of a set of ink; samples are training pieces alone."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"donors": counts(ink), "sizes": sizes(ink), "symbols": symbols(ink)}
-    for kind in KINDS:
-        if _of_kind(training, kind).any():
-            figures[kind] = contact_sheet(training, kind)
-    if _is_lettered(training).any():
-        figures["letters"] = letters(training)
+    chosen = {kind: _of_kind(training, kind) for kind in KINDS}
+    chosen["letters"] = _is_lettered(training)
+    for name, mask in chosen.items():
+        if mask.any():
+            figures[name] = contact_sheet(training, np.flatnonzero(mask), *SHEETS[name])
     return save(figures, folder)
 
 
@@ -168,47 +163,28 @@ def symbols(ink: InkSet) -> Figure:
     return figure
 
 
-def contact_sheet(ink: InkSet, kind: str) -> Figure:
-    """Draw random pieces of each donor in a row, by as many writers as it has."""
-    n_columns, width = SHAPES[kind]
-    of_kind = np.flatnonzero(_of_kind(ink, kind))
-    donor = donors(ink)[of_kind]
+def contact_sheet(
+    ink: InkSet, chosen: NDArray[np.int64], n_rows: int, n_columns: int, width: float
+) -> Figure:
+    """Draw random pieces of each donor among the chosen ones, by as many writers as it has.
+
+    Where letters are known, neighbours have different colours.
+    """
+    donor = donors(ink)[chosen]
     names = np.unique(donor)
-    figure, grid = _grid(len(names), n_columns)
-    for row, name in zip(grid, names, strict=True):
-        samples = _samples(ink, of_kind[donor == name], n_columns)
-        for axes, index in zip(row, samples, strict=False):
-            draw_piece(axes, ink.piece(index), width)
-        _name_row(row[0], name)
-    return figure
-
-
-def letters(ink: InkSet) -> Figure:
-    """Draw words and lines whose letters are known, neighbouring letters in different colours."""
-    lettered = np.flatnonzero(_is_lettered(ink))
-    donor = donors(ink)[lettered]
-    names = np.unique(donor)
-    figure, grid = _grid(2 * len(names), 4)
-    for number, name in enumerate(names):
-        samples = _samples(ink, lettered[donor == name], 8)
-        for axes, index in zip(grid[2 * number : 2 * number + 2].flat, samples, strict=False):
-            draw_piece(axes, ink.piece(index), LETTERS_WIDTH)
-        _name_row(grid[2 * number, 0], name)
-    return figure
-
-
-def _grid(n_rows: int, n_columns: int) -> tuple[Figure, NDArray[Any]]:
-    """Return a figure of cells for pieces of ink, without axes."""
-    figure = Figure(figsize=(14, 0.3 + 0.85 * n_rows), layout="constrained")
-    grid = figure.subplots(n_rows, n_columns, squeeze=False)
+    n_all = n_rows * len(names)
+    figure = Figure(figsize=(14, 0.3 + 0.85 * n_all), layout="constrained")
+    grid = figure.subplots(n_all, n_columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    return figure, grid
-
-
-def _name_row(axes: Axes, name: str) -> None:
-    """Write a donor's name to the left of a row."""
-    axes.text(-0.04, 0.5, name, transform=axes.transAxes, ha="right", fontweight="bold")
+    for number, name in enumerate(names):
+        rows = grid[n_rows * number : n_rows * (number + 1)]
+        samples = _samples(ink, chosen[donor == name], rows.size)
+        for axes, index in zip(rows.flat, samples, strict=False):
+            draw_piece(axes, ink.piece(index), width)
+        first = rows[0, 0]
+        first.text(-0.04, 0.5, name, transform=first.transAxes, ha="right", fontweight="bold")
+    return figure
 
 
 def draw_piece(axes: Axes, piece: Piece, width: float) -> None:

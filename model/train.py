@@ -69,7 +69,7 @@ class Task(Protocol):
         """Return the net that is validated and shipped, made of the averaged one."""
 
     def validate(self, network: nn.Module) -> dict[str, Any]:
-        """Return figures of the validation data for the log; `held_out` among them."""
+        """Return figures of the validation data for the log; in `held_out` errors by name."""
 
     def finish(self, folder: RunFolder) -> Path:
         """Make the result of a finished run from the weights in `folder`, and return its path."""
@@ -86,39 +86,38 @@ def train(config: TrainingConfig, options: RunOptions) -> Path | None:
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after the current step has been saved; on the
             second one at once.
     """
-    started = time.monotonic()
     keep_options(config, options)
-    teacher = teacher_run(config, options)
-    if teacher is not None:
-        if train(*teacher) is None:
+    is_taught = (
+        isinstance(config, DigitsConfig) and config.task == "digits" and config.teacher_share
+    )
+    if is_taught and not options.teachers:
+        with_teacher = train_teacher(config, options)
+        if with_teacher is None:
             return None
-        options = options_after_teacher(teacher[1].run, options, started)
+        options = with_teacher
     trainer = Trainer(config, options, make_task(config, options))
     return trainer.task.finish(trainer.folder) if trainer.run() else None
 
 
-def teacher_run(
-    config: TrainingConfig, options: RunOptions
-) -> tuple[TrainingConfig, RunOptions] | None:
-    """Return the run of the teacher, in a folder within this run's, where one is needed."""
-    if not isinstance(config, DigitsConfig) or config.task == "teacher":
-        return None
-    if not config.teacher_share or options.teachers:
-        return None
-    run = options.run / TEACHER_FOLDER
+def train_teacher(config: TrainingConfig, options: RunOptions) -> RunOptions | None:
+    """Train the teacher of a run, in a folder within the run's.
+
+    Returns:
+        The options of the run, with its teacher and the minutes that are left; None when they were
+        over before.
+    """
+    started, run = time.monotonic(), options.run / TEACHER_FOLDER
     own = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
     resume = options.resume or (run / STATE).exists()
-    return dataclasses.replace(TEACHER, **own), dataclasses.replace(options, run=run, resume=resume)
-
-
-def options_after_teacher(teacher: Path, options: RunOptions, started: float) -> RunOptions:
-    """Return the options of a run whose teacher is trained, with the minutes that are left."""
+    teacher = dataclasses.replace(options, run=run, resume=resume)
+    if train(dataclasses.replace(TEACHER, **own), teacher) is None:
+        return None
     minutes = options.minutes
     if minutes is not None:
         minutes = max(minutes - (time.monotonic() - started) / 60, MINUTES_AFTER_TEACHER)
     # The run may have been stopped during its teacher's, before it had a state of its own.
     resume = options.resume and (options.run / STATE).exists()
-    return dataclasses.replace(options, teachers=(teacher,), minutes=minutes, resume=resume)
+    return dataclasses.replace(options, teachers=(run,), minutes=minutes, resume=resume)
 
 
 def make_task(config: TrainingConfig, options: RunOptions) -> Task:
@@ -129,14 +128,12 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
         torch.manual_seed(generator(config.seed).initial_seed())
         return LinesTask(config, data, initial)
     assert isinstance(config, DigitsConfig)
-    return image_task(config, load_images(options.data), options.teachers)
-
-
-def load_images(folder: Path | None) -> Dataset:
-    """Load the user's own images, or MNIST's training images."""
+    folder = options.data
     if folder is None or (folder / "train-images-idx3-ubyte").exists():
-        return mnist.load("train", folder)
-    return images.load(folder)
+        dataset = mnist.load("train", folder)
+    else:
+        dataset = images.load(folder)
+    return image_task(config, dataset, options.teachers)
 
 
 def image_task(config: DigitsConfig, dataset: Dataset, teachers: Sequence[Path]) -> Task:
@@ -224,20 +221,16 @@ class Trainer:
         self.optimisers = make_optimisers(self.network, config, task.n_shards)
         self.threads = ThreadPoolExecutor(task.n_shards)
         self.step = 0
-        self.folder = self.open_folder()
+        configuration = {
+            "config": dataclasses.asdict(config),
+            "config_digest": config.digest,
+            **task.description,
+        }
+        tqdm.write(f"data {configuration['data']} {configuration['data_digest']}")
+        tqdm.write(f"configuration {config.digest}")
+        self.folder = RunFolder(options.run, configuration, resume=options.resume)
         if options.resume:
             self.load()
-
-    def open_folder(self) -> RunFolder:
-        """Open the run folder; write and print all that decides the result."""
-        description = {
-            "config": self.config.to_dict(),
-            "config_digest": self.config.digest,
-            **self.task.description,
-        }
-        tqdm.write(f"data {description['data']} {description['data_digest']}")
-        tqdm.write(f"configuration {self.config.digest}")
-        return RunFolder(self.options.run, description, resume=self.options.resume)
 
     def run(self) -> bool:
         """Train to the end; return False if the time limit came first.
@@ -308,7 +301,8 @@ class Trainer:
         averaged = self.cycles if self.cycle_ends else self.average
         network = self.task.final_network(averaged.module)
         figures = self.task.validate(network)
-        bar.set_postfix(loss=f"{loss.item():.4f}", held_out=_summary(figures["held_out"]))
+        errors = {name: f"{error:.2%}" for name, error in figures["held_out"].items()}
+        bar.set_postfix({"loss": f"{loss.item():.4f}"} | errors)
         number = math.ceil(self.step / self.task.round_steps)
         self.folder.log({"epoch": number, "step": self.step, "loss": loss.item(), **figures})
         self.folder.save_network(network.state_dict())
@@ -392,10 +386,3 @@ def deferred_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _summary(held_out: list[float] | dict[str, float]) -> str:
-    """Return validation figures in short: the last of a curve, or all by name."""
-    if isinstance(held_out, dict):
-        return " ".join(f"{name} {value:.1%}" for name, value in held_out.items())
-    return f"{held_out[-1]:.2%}"

@@ -49,7 +49,12 @@ def adaptation(
         first, second = indices[: len(indices) // 2], indices[len(indices) // 2 :]
         with TemporaryDirectory() as scratch:
             trained = _trained(checkpoint, pieces, first, Path(scratch), config)
-        own = _read_twice(pieces, second, (checkpoint, trained), pieces.labels(first))
+        lines, known = pieces.samples(second), pieces.labels(first)
+        before, after = Reader(checkpoint).read(lines), Reader(trained).read(lines)
+        own = [
+            ReadWord(old.text, new.text, old.line.label, old.line.label not in known)
+            for old, new in zip(before, after, strict=True)
+        ]
         words += own
         donor = pieces.donors(second)[0]
         writers.append({"donor": donor, "trained_on": len(first), **_reductions(own)})
@@ -86,21 +91,6 @@ def _trained(
     path = train(config, RunOptions(run=scratch / "run", data=ink, init=start))
     assert path is not None  # no time limit was set
     return read(path)
-
-
-def _read_twice(
-    pieces: EvaluationSet,
-    indices: Sequence[int],
-    checkpoints: tuple[Checkpoint, Checkpoint],
-    known: Sequence[str],
-) -> list[ReadWord]:
-    """Read words by both nets; those whose label is not `known` are new."""
-    lines, labels = pieces.samples(indices), pieces.labels(indices)
-    before, after = (
-        [reading.text for reading in Reader(checkpoint).read(lines)] for checkpoint in checkpoints
-    )
-    new = [label not in known for label in labels]
-    return [ReadWord(*values) for values in zip(before, after, labels, new, strict=True)]
 
 
 def _reductions(words: Sequence[ReadWord]) -> Figures:

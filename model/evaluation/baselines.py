@@ -49,10 +49,7 @@ class Baseline(Protocol):
     name: str  # with its version
     sees: str  # of a line
     page_method: str  # how it reads a page
-
-    def rendering(self, kind: Kind) -> Rendering:
-        """Return the rendering that suits it best."""
-        ...
+    renderings: Mapping[Kind, Rendering]  # that suit it best
 
     def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
         """Return the text of each image, one at least, limited to `characters` if it can be."""
@@ -68,7 +65,7 @@ class RapidOCR:
 
     sees = "the finished image of the line"
     page_method = "its own detector, classifier of direction and recognition"
-    renderings: Final[dict[Kind, Rendering]] = {  # it scales all of them to 48 rows
+    renderings: Mapping[Kind, Rendering] = {  # it scales all of them to 48 rows
         "word": Rendering(64, 8, 8),
         "text": Rendering(96, 0, 16),
         "character": Rendering(64, 16, 16),
@@ -92,10 +89,6 @@ class RapidOCR:
         self._input = importlib.import_module("rapidocr.ch_ppocr_rec").TextRecInput
         self._limited = _LimitedDecoding(self._engine.text_rec.postprocess_op)
         self._engine.text_rec.postprocess_op = self._limited
-
-    def rendering(self, kind: Kind) -> Rendering:
-        """Return more rows than it reads; lines of text without a margin above them."""
-        return self.renderings[kind]
 
     def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
         """See `Baseline`."""
@@ -141,14 +134,15 @@ class Tesseract:
     sees = "the finished image of the line, and English words"
     page_method = "its own page segmentation (mode 3), English words"
     modes: Final[dict[Kind, int]] = {"word": 8, "text": 7, "character": 10}  # of segmentation
+    renderings: Mapping[Kind, Rendering] = {  # as of scanned print: small, with broad strokes
+        "word": Rendering(32, 8, 8),
+        "text": Rendering(24, 8, 8),
+        "character": Rendering(24, 8, 8),
+    }
 
     def __init__(self) -> None:
         self._tesseract: Any = importlib.import_module("pytesseract")
         self.name = f"Tesseract {self._tesseract.get_tesseract_version().base_version}"
-
-    def rendering(self, kind: Kind) -> Rendering:
-        """Return the look of scanned print: small, with strokes that are broad for their size."""
-        return Rendering(32 if kind == "word" else 24, 8, 8)
 
     def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
         """See `Baseline`; only single characters are limited."""
@@ -222,7 +216,7 @@ def _measured(
     spent_s = 0.0
     for side, (category, kind) in SIDES.items():
         indices = pieces.indices(category)
-        images = [render(pieces, index, baseline.rendering(kind)) for index in indices]
+        images = [render(pieces, index, baseline.renderings[kind]) for index in indices]
         begun_s = _processor_s()
         texts = baseline.read(images, kind, "".join(labels)) if images else []
         spent_s += _processor_s() - begun_s
@@ -231,7 +225,7 @@ def _measured(
     found["characters"] = {}
     for category, characters in CHARACTERS.items():
         indices = pieces.indices(category)
-        rendering = baseline.rendering("character")
+        rendering = baseline.renderings["character"]
         images = [render(pieces, index, rendering) for index in indices]
         texts = baseline.read(images, "character", characters) if images else []
         found["characters"][category] = errors(texts, pieces.labels(indices))

@@ -31,8 +31,11 @@ from inkstream.model.evaluation.evaluation_set import (
 )
 from inkstream.model.evaluation.report import REPORT, Contents, Report
 from inkstream.model.metrics import Figures, confusions, errors, errors_by, is_mark
+from inkstream.model.network import LineLSTM
 from inkstream.model.reader import Reader, Reading
-from inkstream.model.training.lines import trained_net, transcribe
+from inkstream.model.training.config import LinesConfig
+from inkstream.model.training.lines import model_config, transcribe
+from inkstream.model.training.run_folder import configuration_of, network_digest, network_weights
 
 SIDES: Final = {"words": WORDS, "text": TEXT}
 SMALLER: Final = (0.75, 0.5)  # shares of the rows that a frame takes
@@ -234,18 +237,24 @@ def bidirectional(run: Path, pieces: EvaluationSet) -> Figures:
     They are what causality costs. The decoder is the served one. Raises `DataError` when the
     folder has no such net.
     """
-    net = trained_net(run)
-    if not net.config.bidirectional:
+    configuration = configuration_of(run, "lines")
+    try:
+        config, labels = LinesConfig(**configuration["config"]), configuration["labels"]
+        network = LineLSTM(model_config(config, labels), bidirectional=config.bidirectional)
+        network.load_state_dict(network_weights(run))
+        found: Figures = {
+            "steps": config.steps,
+            "init": configuration["init"],
+            "config_digest": config.digest,
+            "network_sha256": network_digest(run),
+        }
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise DataError(f"{run} holds a run of another version: {error}") from error
+    if not config.bidirectional:
         raise DataError(f"{run} holds a causal net, expected one of --bidirectional")
-    found: Figures = {
-        "steps": net.config.steps,
-        "init": net.init,
-        "config_digest": net.config.digest,
-        "network_sha256": net.digest,
-    }
     for side, category in SIDES.items():
         indices = pieces.indices(category)
         with torch.no_grad():
-            texts = transcribe(net.network, pieces.samples(indices), net.labels)
+            texts = transcribe(network.eval(), pieces.samples(indices), labels)
         found[side] = errors(texts, pieces.labels(indices))
     return found

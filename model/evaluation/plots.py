@@ -1,13 +1,12 @@
 """Draw the reports on digits and lines: errors, latency, calibration, confusions, samples."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
@@ -194,8 +193,8 @@ def draw_lines_report(
     }
     if report["error_by_delay"]["events"] is not None:
         figures["delay"] = delay(report)
-    for name, parts in choose_samples(reader, readings).items():
-        figures[name] = sheet(parts, SHEETS[name], reader.config.labels)
+    for name, parts in choose_samples(readings).items():
+        figures[name] = sheet(parts, SHEETS[name], reader)
     save(figures, folder)
 
 
@@ -206,10 +205,8 @@ def donors(report: Contents) -> Figure:
     for axes, (side, name) in zip(figure.subplots(1, 2), SIDES.items(), strict=True):
         bars = sorted(report[side]["by_donor"].items(), key=lambda item: (-item[1]["cer"], item[0]))
         errors = [100 * own["cer"] for _, own in bars]
-        axes.barh(range(len(bars)), errors, color=ACCENT, height=0.7)
-        axes.set_yticks(range(len(bars)), [donor for donor, _ in bars])
-        for place, (_, own) in enumerate(bars):
-            axes.text(errors[place], place, f" {own['pieces']:,}", va="center", fontsize=7)
+        drawn = axes.barh([donor for donor, _ in bars], errors, color=ACCENT, height=0.7)
+        axes.bar_label(drawn, [f" {own['pieces']:,}" for _, own in bars], fontsize=7)
         if report[side]["cer"] is not None:
             axes.axvline(100 * report[side]["cer"], color=SECOND, linewidth=1)
         axes.set(title=f"{name} (orange: all of them)", xlabel="CER (%)")
@@ -232,10 +229,8 @@ def groups(report: Contents) -> Figure:
 
 def _draw_bars(axes: Axes, figures: Mapping[str, Any]) -> None:
     errors = [100 * own["cer"] for own in figures.values()]
-    axes.bar(range(len(errors)), errors, color=ACCENT, width=0.7)
-    axes.set_xticks(range(len(errors)), list(figures))
-    for place, own in enumerate(figures.values()):
-        axes.text(place, errors[place], f"{own['pieces']:,}", ha="center", va="bottom", fontsize=7)
+    drawn = axes.bar(list(figures), errors, color=ACCENT, width=0.7)
+    axes.bar_label(drawn, [f"{own['pieces']:,}" for own in figures.values()], fontsize=7)
     axes.margins(y=0.12)
 
 
@@ -295,12 +290,11 @@ def confusions(report: Contents) -> Figure:
         title="The most frequent mistakes in words and lines",
         xlabel="times",
     )
-    axes.barh(range(len(pairs)), [count for _, _, count in pairs], color=ACCENT, height=0.7)
+    drawn = axes.barh(range(len(pairs)), [count for _, _, count in pairs], color=ACCENT, height=0.7)
     names = [f"{NAMES.get(label, label)}  read as  {NAMES.get(r, r)}" for label, r, _ in pairs]
     axes.set_yticks(range(len(pairs)), names, family="monospace")
     axes.invert_yaxis()
-    for place, (_, _, count) in enumerate(pairs):
-        axes.text(count, place, f" {count:,}", va="center", fontsize=7, color=INK)
+    axes.bar_label(drawn, fmt=" {:,.0f}", fontsize=7, color=INK)
     return figure
 
 
@@ -317,17 +311,7 @@ LEAST_ALTERNATIVE: Final = 0.05
 SPACE_NAME: Final = "␣"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """A reading, and the scores that it comes from."""
-
-    reading: Reading
-    scores: Scores  # [T + flush_columns, S]
-
-
-def choose_samples(
-    reader: Reader, readings: Mapping[str, Sequence[Reading]]
-) -> dict[str, list[list[Sample]]]:
+def choose_samples(readings: Mapping[str, Sequence[Reading]]) -> dict[str, list[list[Reading]]]:
     """Return the best, median and worst readings of each sheet."""
     found = {}
     for name, own in readings.items():
@@ -335,8 +319,7 @@ def choose_samples(
         chosen = _ranked(own, *WIDTHS[name])
         n = min(n_across * n_rows, len(chosen) // len(RANKS))
         middle = (len(chosen) - n) // 2
-        parts = [chosen[:n], chosen[middle : middle + n], chosen[len(chosen) - n :]]
-        found[name] = [[Sample(r, reader.scores([r.line])[0]) for r in part] for part in parts]
+        found[name] = [chosen[:n], chosen[middle : middle + n], chosen[len(chosen) - n :]]
     return found
 
 
@@ -353,13 +336,11 @@ def _ranked(readings: Sequence[Reading], narrowest: int, widest: int) -> list[Re
     return sorted(shown, key=rank)
 
 
-def sheet(
-    parts: Sequence[Sequence[Sample]], shape: tuple[int, int], labels: Sequence[str]
-) -> Figure:
-    """Draw the samples of each rank below one another."""
+def sheet(parts: Sequence[Sequence[Reading]], shape: tuple[int, int], reader: Reader) -> Figure:
+    """Draw the samples of each rank below one another, with the scores that they come from."""
     n_across, n_rows = shape
     figure = Figure(figsize=(11, 2 * n_rows * len(parts) + 0.6), layout="constrained")
-    n_columns = max((len(sample.scores) for part in parts for sample in part), default=0)
+    widest = max((len(reading.line.columns) for part in parts for reading in part), default=0)
     figure.suptitle(
         "Letters over their ink (green: right; red: wrong), next guesses below it; blue: where"
         " letters end, by the events;\norange: by the data. Ribbon: probability of each label after"
@@ -368,24 +349,19 @@ def sheet(
     )
     grid = figure.add_gridspec(n_rows * len(parts), n_across)
     for number, part in enumerate(parts):
-        for place, sample in enumerate(part):
+        for place, reading in enumerate(part):
             row, across = divmod(place, n_across)
             cell = figure.add_subfigure(grid[number * n_rows + row, across])
-            _draw_sample(cell, sample, RANKS[number], labels, n_columns)
+            read = f"{RANKS[number]}: {reading.line.label!r} read as {reading.text!r}"
+            cell.suptitle(read, fontsize=8)
+            ink, band = cell.subplots(2, 1, height_ratios=(1.15, 1), sharex=True)
+            _draw_letters(ink, reading)
+            (scores,) = reader.scores([reading.line])
+            _draw_scores(band, scores, reader.config.labels)
+            band.set(xlim=(0, widest + reader.config.flush_columns), ylim=(0, 1.3), yticks=[0, 1])
+            band.tick_params(labelsize=6)
+            band.set_xlabel("columns", fontsize=6, labelpad=1)
     return figure
-
-
-def _draw_sample(
-    cell: SubFigure, sample: Sample, rank: str, labels: Sequence[str], n_columns: int
-) -> None:
-    reading = sample.reading
-    cell.suptitle(f"{rank}: {reading.line.label!r} read as {reading.text!r}", fontsize=8)
-    ink, band = cell.subplots(2, 1, height_ratios=(1.15, 1), sharex=True)
-    _draw_letters(ink, reading)
-    _draw_scores(band, sample.scores, labels)
-    band.set(xlim=(0, n_columns), ylim=(0, 1.3), yticks=[0, 1])
-    band.tick_params(labelsize=6)
-    band.set_xlabel("columns", fontsize=6, labelpad=1)
 
 
 def _draw_letters(axes: Axes, reading: Reading) -> None:

@@ -60,14 +60,11 @@ class TrainingConfig:
                 allowed = f"{bounds['least']:g}..{bounds['most']:g}"
                 raise ConfigError(f"{field.name} is {value}, allowed: {allowed}")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return dataclasses.asdict(self)
-
     @property
     def digest(self) -> str:
         """SHA-256 of all options."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        options = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(options.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

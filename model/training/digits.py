@@ -40,6 +40,7 @@ LAST_COLUMNS: Final = 4  # half of the loss lies on these, where a whole digit i
 MOST_BLANK: Final = 12  # blank columns before or after a digit in training
 CALM_DISTORTION: Final = 1 / 3  # of the strength, in the last steps: test images have none
 EVALUATION_BATCH: Final = 500
+VALIDATED_AFTER: Final = (12, 16, 20)  # columns; and after all of them
 BLANKS_AFTER: Final = 10  # columns, so that answers stay calibrated when nothing more comes
 
 
@@ -126,25 +127,31 @@ class ImageTask(ABC):
     def _scores(self, network: nn.Module, columns: Tensor) -> Tensor:
         """Return scores [B, T, K] (T = 1 for a net that answers once)."""
 
+    @torch.no_grad()
+    def scores(self, network: nn.Module, columns: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return scores [N, T, K] before the softmax, of columns [N, T, H]."""
+        device = next(network.parameters()).device
+        parts = torch.split(torch.from_numpy(columns), EVALUATION_BATCH)
+        scores = [self._scores(network, part.to(device).float() / 255) for part in parts]
+        doubles: NDArray[np.float64] = torch.cat(scores).double().cpu().numpy()
+        return doubles
+
     def final_network(self, average: nn.Module) -> nn.Module:
         """Return the averaged net itself."""
         return average
 
-    @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, Any]:
-        """Return the accuracy after each column of the validation images."""
-        device = next(network.parameters()).device
-        columns = torch.from_numpy(self.validation.columns).to(device)
-        answers = torch.from_numpy(self.validation.answers).to(device)
-        right = [
-            (self._scores(network, part.float() / 255).argmax(2) == wanted.unsqueeze(1)).float()
-            for part, wanted in zip(
-                torch.split(columns, EVALUATION_BATCH),
-                torch.split(answers, EVALUATION_BATCH),
-                strict=True,
-            )
-        ]
-        return {"held_out": torch.cat(right).mean(0).tolist()}
+        """Return the errors after some columns of the validation images."""
+        answers = self.scores(network, self.validation.columns).argmax(2)  # [N, T]
+        errors = (answers != self.validation.answers[:, None]).mean(0)
+        after = {*VALIDATED_AFTER, len(errors)}
+        return {
+            "held_out": {
+                f"after {k} columns": float(errors[k - 1])
+                for k in sorted(after)
+                if k <= len(errors)
+            }
+        }
 
 
 class TeacherTask(ImageTask):
@@ -236,25 +243,14 @@ class DigitsTask(ImageTask):
         network = ColumnLSTM(self.model_config)
         network.load_state_dict(network_weights(folder.path))
         network.eval()
-        scores = network_scores(network, self.validation.columns)[:, -1]
-        metrics = {"held_out_accuracy": float((scores.argmax(1) == self.validation.answers).mean())}
-        temperatures = fitted_temperatures(network, self.validation)
+        images, answers = self.validation.columns, self.validation.answers
+        columns = np.pad(images, ((0, 0), (0, BLANKS_AFTER), (0, 0)))
+        scores = self.scores(network, columns)  # [N, T + BLANKS_AFTER, K]
+        right = scores[:, images.shape[1] - 1].argmax(1) == answers
+        temperatures = fit_temperatures(
+            scores.reshape(-1, scores.shape[2]),
+            columns_since_ink(columns).ravel(),
+            np.repeat(answers, columns.shape[1]),
+        )
+        metrics = {"held_out_accuracy": float(right.mean())}
         return folder.export(self.config.task, self.model_config, metrics, temperatures)
-
-
-def fitted_temperatures(network: ColumnLSTM, dataset: Dataset) -> tuple[float, ...]:
-    """Return temperatures by columns since the first ink, with blank columns after the image."""
-    columns = np.pad(dataset.columns, ((0, 0), (0, BLANKS_AFTER), (0, 0)))
-    scores = network_scores(network, columns)  # [N, T, K]
-    answers = np.repeat(dataset.answers, columns.shape[1])
-    counts = columns_since_ink(columns).ravel()
-    return fit_temperatures(scores.reshape(-1, scores.shape[2]), counts, answers)
-
-
-@torch.no_grad()
-def network_scores(network: ColumnLSTM, columns: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return scores [N, T, K] before the softmax, of columns [N, T, H]."""
-    parts = torch.split(torch.from_numpy(columns), EVALUATION_BATCH)
-    scores = torch.cat([network(part.float() / 255)[0] for part in parts])
-    doubles: NDArray[np.float64] = scores.double().numpy()
-    return doubles

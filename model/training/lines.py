@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -51,10 +52,7 @@ from inkstream.model.errors import ConfigError, DataError
 from inkstream.model.export import weights_of
 from inkstream.model.metrics import errors
 from inkstream.model.network import LineLSTM
-from inkstream.model.reader import (
-    Reader,
-    batches,
-)
+from inkstream.model.reader import Reader, batches
 from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
 from inkstream.model.training.run_folder import (
@@ -76,15 +74,12 @@ SHOWN: Final = 4  # names of weights that an error lists
 N_SHARDS: Final = 2  # parts of a batch
 BUCKET_STEPS: Final = 8  # whose lines are bucketed together: a tenth of their columns is padding
 ROUND_STEPS: Final = 1_000
-EAGER: Final = (
-    0.35  # share of the framewise steps in which a symbol is wanted from its first ink on
-)
+EAGER: Final = 0.35  # share of the framewise steps in which a symbol is the label from its ink on
 FADE: Final = 0.6  # share of the framewise steps after which CTC comes in
 FRAMEWISE_SHARE: Final = 0.4  # of a batch's columns: single characters are many in few columns
 VALIDATED: Final = {"characters": 600, "words": 400, "text": 60}  # pieces
 VALIDATION_SEED: Final = 0
 VALIDATION_COLUMNS: Final = 20_000  # of a batch
-
 
 Temperatures = tuple[float, float]  # of letters and of letter ends
 UNCHANGED: Final = (1.0, 1.0)
@@ -158,30 +153,6 @@ def model_config(config: LinesConfig, labels: Sequence[str]) -> ModelConfig:
         channels=(config.channels // 2, config.channels, config.channels),
         flush_columns=FLUSH_COLUMNS,
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainedNet:
-    """The averaged net of a run."""
-
-    network: LineLSTM
-    labels: tuple[str, ...]
-    config: LinesConfig
-    init: str  # digest of the initial net; "" where the weights were random
-    digest: str  # SHA-256 of its weights
-
-
-def trained_net(run: Path) -> TrainedNet:
-    """Load the net of a run of `train lines`; raise `DataError` if there is none."""
-    configuration = configuration_of(run, "lines")
-    try:
-        config, init = LinesConfig(**configuration["config"]), configuration["init"]
-        labels = tuple(configuration["labels"])
-        network = LineLSTM(model_config(config, labels), bidirectional=config.bidirectional)
-        network.load_state_dict(network_weights(run))
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise DataError(f"{run} holds a run of another version: {error}") from error
-    return TrainedNet(network.eval(), labels, config, init, network_digest(run))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -289,8 +260,8 @@ class LinesTask:
         pieces = InkPieces(data.ink, data.training, self.labels)
         self.batches = LineBatches(pieces, renderer, shares, config.columns, sources)
         self._buckets = Prefetch(self._bucket)
-        self.validation = InkPieces(data.ink, data.validation, self.labels)
-        self.groups = validation_groups(self.validation)
+        validated = InkPieces(data.ink, data.validation, self.labels)
+        self.validation = validation_samples(validated, config.column_height)
         left_out = {**data.skipped, **self.batches.left_out}
         if any(left_out.values()):
             counts = (f"{count} {reason}" for reason, count in left_out.items() if count)
@@ -366,15 +337,10 @@ class LinesTask:
     def validate(self, network: nn.Module) -> dict[str, Any]:
         """Return the CER of validation pieces by source."""
         figures = {}
-        for name in self.groups:
-            samples = self._validation_samples(name)
+        for name, samples in self.validation.items():
             texts = transcribe(network, samples, self.labels)
             figures[name] = errors(texts, [sample.label for sample in samples])["cer"]
         return {"held_out": figures}
-
-    def _validation_samples(self, group: str) -> list[LineSample]:
-        height = self.config.column_height
-        return [draw_piece(self.validation, index, height) for index in self.groups[group]]
 
     def finish(self, folder: RunFolder) -> Path:
         """Calibrate and export the net; of a bidirectional one the weights are the result.
@@ -389,7 +355,7 @@ class LinesTask:
         release = partial(folder.export, self.config.task, self.model_config, metrics)
         with TemporaryDirectory() as scratch:
             reader = Reader(read(release(UNCHANGED, Path(scratch))))
-        samples = [sample for group in self.groups for sample in self._validation_samples(group)]
+        samples = list(chain.from_iterable(self.validation.values()))
         scores = [own for batch in batches(samples) for own in reader.scores(batch)]
         return release(
             fit_line_temperatures(scores, samples, self.model_config, self._temperatures)
@@ -431,16 +397,17 @@ def synthetic_sources(
     return sources
 
 
-def validation_groups(pieces: InkPieces) -> dict[str, list[int]]:
-    """Return the indices of the validated pieces by source, narrow ones first."""
+def validation_samples(pieces: InkPieces, column_height: int) -> dict[str, list[LineSample]]:
+    """Return the pieces that are validated by source, narrow ones first."""
     rng = np.random.default_rng(VALIDATION_SEED)
-    groups = {}
+    samples = {}
     for name, categories in SOURCES.items():
         own = np.isin(pieces.categories, [CATEGORIES.index(c) for c in categories])
-        chosen = rng.permutation(np.flatnonzero(own))[: VALIDATED[name]]
-        if len(chosen):
-            groups[name] = sorted(chosen.tolist(), key=lambda index: float(pieces.aspect[index]))
-    return groups
+        chosen = rng.permutation(np.flatnonzero(own))[: VALIDATED[name]].tolist()
+        if chosen:
+            chosen.sort(key=lambda index: float(pieces.aspect[index]))
+            samples[name] = [draw_piece(pieces, index, column_height) for index in chosen]
+    return samples
 
 
 def transcribe(

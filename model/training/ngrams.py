@@ -67,18 +67,14 @@ def train_language(
         raise ConfigError(f"text weight is {weight}, allowed: above 0")
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work, lest it fail at the end
     lines = [line for file in files for line in _text_lines(file)]
-    sources = [f"{file.name}, sha256 {_digest(file)}" for file in files]
+    sources = list(map(_named, files))
     characters = CHARACTERS | {SPACE} | set("".join(lines))
     counted: Iterator[tuple[str, float]] = ((line, weight) for line in lines)
     if english:
         sources.insert(0, ENGLISH_SOURCE)
         counted = chain(texts(english_words(MOST_WORDS, LONGEST), N_SENTENCES), counted)
     alphabet = "".join(sorted(characters))
-    nodes = build(counted, alphabet, order, most)
-    language = Language(About(out.stem, alphabet, order, tuple(sources)), nodes)
-    language.save(out)
-    summary = f"{out}: {len(language):,} n-grams of up to {order} characters, counted in"
-    return "\n  ".join([summary, *sources])
+    return _save(out, alphabet, order, build(counted, alphabet, order, most), sources)
 
 
 def _text_lines(file: Path) -> list[str]:
@@ -97,16 +93,21 @@ def convert_arpa(file: Path, out: Path) -> str:
 
     Raises `DataError` as `read_arpa` does.
     """
-    alphabet, order, nodes = read_arpa(file)
-    source = f"{file.name}, sha256 {_digest(file)}"
-    language = Language(About(out.stem, alphabet, order, (source,)), nodes)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)  # before the work, lest it fail at the end
+    return _save(out, *read_arpa(file), [_named(file)])
+
+
+def _named(file: Path) -> str:
+    """Return the name of a source, and its digest."""
+    return f"{file.name}, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
+
+
+def _save(out: Path, alphabet: str, order: int, nodes: NDArray[Any], sources: Sequence[str]) -> str:
+    """Write a model to `out`, and return a summary."""
+    language = Language(About(out.stem, alphabet, order, tuple(sources)), nodes)
     language.save(out)
-    return f"{out}: {len(language):,} n-grams of up to {order} characters, of\n  {source}"
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    summary = f"{out}: {len(language):,} n-grams of up to {order} characters, of"
+    return "\n  ".join([summary, *sources])
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +117,6 @@ class Level:
     keys: Keys  # characters, the newest lowest; 0 is none
     weights: Floats  # how often each was seen
     log_p: Floats  # probability of its last character after the others
-
-    def pruned(self, least: float) -> "Level":
-        """Return the n-grams with a weight of at least `least`."""
-        keep = self.weights >= least
-        return Level(self.keys[keep], self.weights[keep], self.log_p[keep])
 
 
 def build(
@@ -150,8 +146,10 @@ def build(
         if not len(keys):  # no text is so long
             break
         lower = levels[-1] if levels else None
-        if lower is None:
-            keys, seen = _with_all(keys, seen, len(characters))
+        if lower is None:  # every character of the alphabet, also those with a count of 0
+            every = np.zeros(len(characters))
+            every[keys - 1] = seen
+            keys, seen = np.arange(1, len(characters) + 1), every
         levels.append(Level(keys, seen, np.log(_smoothed(keys, seen, lower, len(characters)))))
     return trie(_pruned(levels, most))
 
@@ -192,13 +190,6 @@ def _counted(
     return found, np.bincount(index, weights[ends], len(found)).astype(np.float64)
 
 
-def _with_all(keys: Keys, seen: Floats, n_characters: int) -> tuple[Keys, Floats]:
-    """Return every character of the alphabet, also those with a count of 0."""
-    every = np.zeros(n_characters)
-    every[keys - 1] = seen
-    return np.arange(1, n_characters + 1), every
-
-
 def _smoothed(keys: Keys, seen: Floats, lower: Level | None, n_characters: int) -> Floats:
     """Return the probability of each n-gram's last character after the others."""
     contexts, index = np.unique(keys >> BITS, return_inverse=True)
@@ -226,7 +217,11 @@ def _pruned(levels: list[Level], most: int) -> list[Level]:
         return levels
     least = np.partition(longer, -room)[-room] if room > 0 else np.inf
     least = np.nextafter(least, np.inf)  # none of those with the same count
-    return [levels[0], *(level.pruned(least) for level in levels[1:])]
+    pruned = [levels[0]]
+    for level in levels[1:]:
+        keep = level.weights >= least
+        pruned.append(Level(level.keys[keep], level.weights[keep], level.log_p[keep]))
+    return pruned
 
 
 def trie(levels: list[Level]) -> NDArray[Any]:

@@ -34,7 +34,7 @@ CURVE: Final = "curve.png"
 OPTIONS: Final = "options.json"
 KEPT: Final = ("data", "teachers", "init", "device", "threads")  # of `RunOptions`
 TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
-LONGEST_VALUE: Final = 60  # characters of a value in a message
+MAX_SHOWN: Final = 60  # characters of a value in a message
 VERSION: Final = "1"  # of the recipe; a retrained net with other figures gets another one
 LICENCE: Final = "Apache-2.0"
 
@@ -47,22 +47,14 @@ class RunFolder:
 
     def __init__(self, path: Path, configuration: Mapping[str, Any], *, resume: bool) -> None:
         self.path = path
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"run folder {path} cannot be made: {error.strerror}") from error
-        file = path / CONFIGURATION
+        _make(path, resume=resume)
         if resume:
             if not (path / STATE).is_file():
                 raise DataError(f"{path} has no {STATE}: there is no run to resume")
             self._check(_configuration(path), configuration)
-        elif (path / STATE).exists():
-            raise DataError(
-                f"{path} holds a run already: resume it (--resume) or name another folder"
-            )
         else:
             (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
-        self._write(file, json.dumps(configuration, indent=2).encode())
+        _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
 
     def _check(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """Raise `DataError` that names what changed; a run may get more cycles."""
@@ -70,7 +62,7 @@ class RunFolder:
         if here["cycles"] > then.get("cycles", math.inf):
             then["cycles"] = here["cycles"]
         changed = [
-            f"{name} was {_short(then.get(name))}, now {_short(here.get(name))}"
+            f"{name} was {str(then.get(name))[:MAX_SHOWN]}, now {str(here.get(name))[:MAX_SHOWN]}"
             for name in then | here
             if then.get(name) != here.get(name)
         ]
@@ -95,7 +87,7 @@ class RunFolder:
 
     def save(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Save the state after a step."""
-        self._write(self.path / STATE, _packed(tensors, {"step": str(step)}))
+        _write(self.path / STATE, _packed(tensors, {"step": str(step)}))
 
     def load(self) -> tuple[dict[str, Tensor], int]:
         """Return the last saved state and its step."""
@@ -108,7 +100,7 @@ class RunFolder:
 
     def save_network(self, tensors: Mapping[str, Tensor]) -> None:
         """Save the weights that are the result so far."""
-        self._write(self.path / NETWORK, _packed(tensors))
+        _write(self.path / NETWORK, _packed(tensors))
 
     def log(self, values: Mapping[str, Any]) -> None:
         """Append one line of metrics."""
@@ -136,7 +128,7 @@ class RunFolder:
 
     def _write_metrics(self, lines: Iterable[Mapping[str, Any]]) -> None:
         text = "".join(json.dumps(line) + "\n" for line in lines)
-        self._write(self.path / METRICS, text.encode())
+        _write(self.path / METRICS, text.encode())
 
     def draw_curve(self) -> None:
         """Draw the validation error so far into curve.png."""
@@ -170,11 +162,24 @@ class RunFolder:
         export(path, {key: value.numpy() for key, value in weights.items()}, metadata)
         return path
 
-    def _write(self, path: Path, content: bytes) -> None:
-        try:
-            write_whole(path, content)
-        except OSError as error:
-            raise DataError(f"{path} cannot be written: {error.strerror}") from error
+
+def _make(path: Path, *, resume: bool) -> None:
+    """Make a run folder; raise `DataError` if that fails, or if it holds another run."""
+    if not resume and (path / STATE).exists():
+        raise DataError(
+            f"{path} holds a run already: resume it (--resume) or name another folder (--run)"
+        )
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"run folder {path} cannot be made: {error.strerror}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _configuration(path: Path) -> dict[str, Any]:
@@ -195,11 +200,6 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {**others.pop("config", {}), **others}
 
 
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
-
-
 def _packed(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
     """Serialise tensors, on the CPU and contiguous (images may lie channels last)."""
     plain = {name: value.contiguous().cpu() for name, value in tensors.items()}
@@ -218,19 +218,15 @@ def configuration_of(path: Path, task: str) -> dict[str, Any]:
 
 
 def network_weights(path: Path) -> dict[str, Tensor]:
-    """Return the weights of a run; raise `DataError` when there are none."""
-    file = path / NETWORK
-    if not file.is_file():
-        raise DataError(f"{path} has no {NETWORK}: train it first")
+    """Return the weights of a run (see `configuration_of`); raise `DataError` if damaged."""
     try:
-        return safetensors.torch.load_file(file)
+        return safetensors.torch.load_file(path / NETWORK)
     except SafetensorError as error:
-        raise DataError(f"{file} is damaged: {error}") from error
+        raise DataError(f"{path / NETWORK} is damaged: {error}") from error
 
 
 def network_digest(path: Path) -> str:
     """Return the SHA-256 of the weights of a run."""
-    network_weights(path)
     return hashlib.sha256((path / NETWORK).read_bytes()).hexdigest()
 
 
@@ -242,22 +238,15 @@ def keep_options(config: TrainingConfig, run: RunOptions) -> None:
 
     Raises `DataError` if that fails.
     """
-    kept: dict[str, Any] = {"run": {name: getattr(run, name) for name in KEPT}}
+    values = {name: getattr(run, name) for name in KEPT}
+    kept = {"run": values, "config": dataclasses.asdict(config)}
+    _make(run.run, resume=run.resume)
     if run.resume:
         if not (run.run / OPTIONS).exists():
             return
         kept = json.loads((run.run / OPTIONS).read_bytes())
-        config = dataclasses.replace(config, **kept["config"] | {"cycles": config.cycles})
-    elif (run.run / STATE).exists():
-        raise DataError(
-            f"{run.run} holds a run already: resume it (--resume) or name another folder (--run)"
-        )
-    text = json.dumps(kept | {"config": config.to_dict()}, indent=2, default=str)
-    try:
-        run.run.mkdir(parents=True, exist_ok=True)
-        write_whole(run.run / OPTIONS, text.encode())
-    except OSError as error:
-        raise DataError(f"run folder {run.run} cannot be made: {error.strerror}") from error
+        kept["config"]["cycles"] = config.cycles
+    _write(run.run / OPTIONS, json.dumps(kept, indent=2, default=str).encode())
 
 
 def resumed(

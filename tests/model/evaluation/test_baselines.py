@@ -1,7 +1,8 @@
 """Baselines: their images, their limits, and the comparison."""
 
 import shutil
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,12 +37,10 @@ class Parrot:
     name = "Parrot 1"
     sees = "nothing"
     page_method = "none"
+    renderings: Mapping[Kind, Rendering] = defaultdict(lambda: Rendering(20, 3, 5))
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, str, str]] = []
-
-    def rendering(self, kind: Kind) -> Rendering:
-        return Rendering(20, 3, 5)
 
     def read_page(self, image: NDArray[np.uint8]) -> list[str]:
         return ["a"]

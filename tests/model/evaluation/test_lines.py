@@ -304,8 +304,8 @@ def test_samples_are_the_best_the_median_and_the_worst(reader: Reader) -> None:
     ]
     readings = reader.read(wide)
     best, median, worst = (
-        [Levenshtein.distance(s.reading.text, s.reading.line.label) for s in part]
-        for part in choose_samples(reader, {"words": readings})["words"]
+        [Levenshtein.distance(each.text, each.line.label) for each in part]
+        for part in choose_samples({"words": readings})["words"]
     )
     everything = sorted(Levenshtein.distance(r.text, r.line.label) for r in readings)
     assert best == everything[:6]

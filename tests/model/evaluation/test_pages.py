@@ -1,7 +1,7 @@
 """The report on pages: what it measures, and that its documents follow from its JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -32,8 +32,7 @@ class Echo:
 
     name, sees, page_method = "Echo 1.0", "nothing", "it says what it always says"
 
-    def rendering(self, kind: Kind) -> Rendering:
-        raise AssertionError(kind)
+    renderings: Mapping[Kind, Rendering] = {}  # of lines, which it is not asked for
 
     def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
         raise AssertionError(kind)
