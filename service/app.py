@@ -12,14 +12,14 @@ from inkstream.model.decoding.ngrams import load as load_language
 from inkstream.model.errors import ConfigError
 from inkstream.model.runtime import Runtime
 from inkstream.service.access import Access, Sessions
-from inkstream.service.engine.engine import Engine
+from inkstream.service.engine import Engine
 from inkstream.service.metrics import Metrics
 from inkstream.service.rest.routes import ABOUT, add_rest
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import NO_LANGUAGES, SessionModel
 from inkstream.service.settings import Settings
 from inkstream.service.web import add_pages
-from inkstream.service.websocket.endpoint import StreamEndpoint
+from inkstream.service.websocket import StreamEndpoint
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from inkstream.model.checkpoint import Metadata
 from inkstream.service.access import Access, Sessions
-from inkstream.service.engine.engine import Engine
+from inkstream.service.engine import Engine
 from inkstream.service.limits import Limits
 from inkstream.service.metrics import Metrics
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError

@@ -18,7 +18,7 @@ import numpy as np
 
 from inkstream.model import checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service.engine.engine import Engine
+from inkstream.service.engine import Engine
 from inkstream.service.metrics import Metrics
 from inkstream.service.protocol.server_messages import Result, encode
 from inkstream.service.session import Close, Effect, Restore, Session, SessionModel

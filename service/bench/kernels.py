@@ -22,7 +22,7 @@ from inkstream.model import checkpoint
 from inkstream.model.config import ModelConfig
 from inkstream.model.runtime import Runtime
 from inkstream.service.bench.load import ink
-from inkstream.service.engine.engine import Engine
+from inkstream.service.engine import Engine
 from inkstream.service.metrics import Metrics
 from inkstream.service.protocol.server_messages import Result
 from inkstream.service.session import Effect, Session, SessionModel

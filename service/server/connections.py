@@ -19,7 +19,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from inkstream.service.settings import Settings
-from inkstream.service.websocket.stream import DIRECT
+from inkstream.service.websocket import DIRECT
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
 CLOSING_S: Final = 2  # for closing handshakes, after the sessions had their time
@@ -118,7 +118,7 @@ class HttpConnection(HttpToolsProtocol):
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
-    """A WebSocket for many small messages, a `DirectConnection` of `websocket.stream`.
+    """A WebSocket for many small messages, a `DirectConnection` of `websocket`.
 
     uvicorn queues each message, wakes a task and pauses reading for it. A `listener` is called with
     each message at once instead, and pauses reading itself.

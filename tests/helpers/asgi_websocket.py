@@ -8,11 +8,11 @@ from typing import Any
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.service.access import Access, Sessions
-from inkstream.service.engine.engine import Engine
+from inkstream.service.engine import Engine
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
-from inkstream.service.websocket.endpoint import StreamEndpoint
+from inkstream.service.websocket import StreamEndpoint
 from tests.helpers.engine_sessions import DEADLINE_S, Net, RecordingMetrics
 
 Event = MutableMapping[str, Any]

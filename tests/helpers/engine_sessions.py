@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service.engine.engine import Engine
+from inkstream.service.engine import Engine
 from inkstream.service.limits import Limits
 from inkstream.service.metrics import Metrics
 from inkstream.service.protocol.server_messages import ServerMessage

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.service.engine.engine import StateTable
+from inkstream.service.engine import StateTable
 from inkstream.service.protocol.server_messages import Error, Flushed, Rewound, ServerMessage
 from inkstream.service.session import Effect
 from tests.helpers import builders

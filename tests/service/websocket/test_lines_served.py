@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect as open_socket
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.recognizer import Recognizer, load
 from inkstream.service.client import connect
-from inkstream.service.websocket.stream import MERGE_FROM
+from inkstream.service.websocket import MERGE_FROM
 from tests.helpers import builders
 from tests.helpers.asgi_websocket import AsgiClient, serving
 from tests.helpers.engine_sessions import RecordingMetrics

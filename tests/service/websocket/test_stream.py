@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.service.websocket.stream import MERGE_FROM, PAUSE_FROM
+from inkstream.service.websocket import MERGE_FROM, PAUSE_FROM
 from tests.helpers import builders
 from tests.helpers.asgi_websocket import AsgiClient, serving
 from tests.helpers.engine_sessions import RecordingMetrics

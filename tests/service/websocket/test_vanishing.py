@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service.websocket.stream import Stream
+from inkstream.service.websocket import Stream
 from tests.helpers import builders
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.http import client_of, wait_for_no_sessions
