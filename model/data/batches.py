@@ -151,16 +151,10 @@ class LineBatches:
         columns: int,
         makers: Mapping[str, SampleSource],
     ) -> None:
-        """Prepare.
+        """Prepare to draw `pieces` and what `makers` make up, by the name of its source.
 
-        Args:
-            pieces: real ink.
-            renderer: augments and draws it.
-            shares: of each source of `SOURCES` and of each maker, in the columns that are read.
-            columns: of a batch, about.
-            makers: make up lines, by the name of their source.
-
-        Raises `DataError` when no source has ink.
+        `shares` are those of the sources in the columns that are read. Raises `DataError` when no
+        source has ink.
         """
         self._pieces, self._render, self._makers = pieces, renderer, makers
         self._columns = columns
@@ -304,15 +298,10 @@ def draw_piece(
     at: float = 0.5,
     tight: bool = False,
 ) -> LineSample:
-    """Draw a piece without augmentation: what every evaluation reads.
+    """Draw the piece at `place` without augmentation: what every evaluation reads.
 
-    Args:
-        pieces: the pieces.
-        place: of the piece among them.
-        column_height: H.
-        size: share of the rows that it fills.
-        at: where it lies in them, from 0 for the top to 1 for the bottom.
-        tight: whether its frame is that of its ink alone, as in a cropped image.
+    Its frame fills `size` of the rows and lies `at` 0, their top, to 1, their bottom. If `tight`,
+    that is the frame of its ink alone, as in a cropped image.
     """
     line = pieces.ink.line(int(pieces.indices[place]))
     frame = pieces.frame(place, tight=tight)

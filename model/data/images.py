@@ -1,9 +1,8 @@
-"""What every loader of labelled images gives: columns, labels, and a digest of both.
+"""Labelled images, as every loader gives them; and the loader of a user's own images.
 
-A user's own labelled images: a folder with one folder a class, or a CSV file of pixels.
-
-Labels are what the folders or the first CSV field say, so any alphabet can be trained. Images go
-through the same preprocessing as those that will be recognised.
+These are a folder with one folder a class, or a CSV file of pixels. Labels are what the folders or
+the first CSV field say, so any alphabet can be trained. Images go through the same preprocessing as
+those that will be recognised.
 """
 
 import csv
@@ -47,8 +46,7 @@ class Dataset:
         return Dataset(self.name, self.columns[indices], self.answers[indices], self.labels)
 
     def split(self, held_out: int, seed: int) -> tuple["Dataset", "Dataset"]:
-        """Return (training, held out): `held_out` images drawn at random, the same for the same
-        seed.
+        """Return (training, held out): `held_out` images drawn at random with this seed.
 
         Raises `DataError` when nothing would be left to train on.
         """

@@ -302,10 +302,9 @@ def _texts(stored: dict[str, NDArray[Any]], name: str) -> tuple[str, ...]:
 def spread(
     starts: NDArray[np.int64], stops: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all numbers of the ranges `starts[i]..stops[i]`, and where each range starts.
+    """Return all numbers of the ranges `starts[i]..stops[i]`, and where among them each starts.
 
-    Returns:
-        The numbers [sum of lengths], and where each range starts among them [ranges + 1].
+    The latter is [ranges + 1]: it ends with the count of all numbers.
     """
     lengths = stops - starts
     new_starts = np.zeros(len(starts) + 1, np.int64)

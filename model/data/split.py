@@ -13,7 +13,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -85,11 +84,11 @@ def count_leaks(ink: InkSet, parts_: Parts) -> int:
     return n_torn
 
 
-def write_table(parts_: Mapping[str, Part], path: Path) -> str:
-    """Write a line with part and name for each writer; return the SHA-256 of the file."""
-    table = "".join(f"{part}\t{writer}\n" for writer, part in sorted(parts_.items()))
-    path.write_text(table)
-    return hashlib.sha256(table.encode()).hexdigest()
+def writers_table(writers: Iterable[str]) -> tuple[str, str]:
+    """Return a table, a line with part and name for each writer, and its SHA-256."""
+    rows = sorted(part_of_writer(writers).items())
+    table = "".join(f"{part}\t{writer}\n" for writer, part in rows)
+    return table, hashlib.sha256(table.encode()).hexdigest()
 
 
 def _hash(name: str) -> int:

@@ -1,11 +1,9 @@
 """Select what the reports read: pieces by the writers of one part, as line samples for a net."""
 
 import string
-import tempfile
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import compress
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -67,9 +65,7 @@ class EvaluationSet:
     @cached_property
     def split_digest(self) -> str:
         """SHA-256 of the table of the writers' parts."""
-        writers = split.part_of_writer(self.pieces.ink.writer_names)
-        with tempfile.TemporaryDirectory() as folder:
-            return split.write_table(writers, Path(folder) / "writers.tsv")
+        return split.writers_table(self.pieces.ink.writer_names)[1]
 
     @property
     def aspect(self) -> NDArray[np.float64]:

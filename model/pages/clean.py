@@ -264,12 +264,8 @@ def _upright(tone: Tone, skew_deg: float) -> tuple[Tone, Matrix]:
 def without_rules(tone: Tone, noise: float, inside: Mask | None = None) -> Tone:
     """Return the ink without the paper's printed rules, which are nearly level and upright.
 
-    What is darker than its rule stays, and a stroke that crosses one is drawn across it.
-
-    Args:
-        tone: of an upright page.
-        noise: deviation of its paper.
-        inside: where the sheet is; None is everywhere.
+    What is darker than its rule stays, and a stroke that crosses one is drawn across it. `noise` is
+    the deviation of the paper, `inside` where the sheet is, None for everywhere.
     """
     height, width = tone.shape
     if inside is not None:

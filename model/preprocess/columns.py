@@ -189,12 +189,10 @@ def _saturated(ink: Ink, threshold: float) -> Ink:
 
 
 def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float]) -> Ink:
-    """Return the ink without small pieces of dirt that would stretch its bounds.
+    """Return the ink, 0..1, without small pieces of dirt that would stretch its bounds.
 
-    Args:
-        ink: [h, w], 0..1.
-        cell: pixels a side of the squares that pieces are made of.
-        least: the ink that a piece must have, given the ink of all pieces.
+    Pieces are made of squares of `cell` pixels a side; `least` gives the ink that one must have,
+    from the ink of all.
     """
     height, width = (math.ceil(length / cell) for length in ink.shape)
     padded = np.zeros((height * cell, width * cell), np.float32)
@@ -356,12 +354,7 @@ def _rim(grey: Grey) -> int:
 
 
 def without_rule(ink: Ink, threshold: float) -> Ink:
-    """Remove a level rule that runs from side to side of a wide image; keep what crosses it.
-
-    Args:
-        ink: how far each pixel lies from the paper.
-        threshold: from where on it is ink.
-    """
+    """Remove a level rule that runs from side to side of a wide image; keep what crosses it."""
     height, width = ink.shape
     if width < WIDE * height:
         return ink

@@ -55,7 +55,8 @@ def unipen(
             release.keep(ink, counts, folder)
         made = _show(ink, counts, split.parts(ink), plots)
         if writers is not None:
-            digest = split.write_table(split.part_of_writer(ink.writer_names), writers)
+            table, digest = split.writers_table(ink.writer_names)
+            writers.write_text(table)
             made.append(f"{writers} (SHA-256 {digest})")
         if rules is not None:
             rules.write_text(statistics.document(counts, ink.digest))

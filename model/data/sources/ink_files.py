@@ -40,7 +40,7 @@ OUTSIZE: Final = 400  # times that: a stray point, beside which 16 bits leave th
 UNSEEN: Final = frozenset({"Cc", "Cn", "Cs"})  # categories of what no text has: controls, unknown
 
 
-@dataclass(frozen=True, eq=False)  # without slots, which have no room for what is cached
+@dataclass(frozen=True, eq=False)  # without slots: `size` is cached
 class Labelled:
     """A piece as a file has it."""
 
@@ -235,21 +235,13 @@ def _stroke(given: object, place: str) -> NDArray[np.float64]:
     if not isinstance(given, list) or not given:
         raise DataError(f"{place}: {str(given)[:40]}, expected a list of points [x, y]")
     for number, point in enumerate(given):
-        if (
-            not isinstance(point, list)
-            or len(point) < 2
-            or not all(_is_number(value) for value in point[:2])
-        ):
+        if not isinstance(point, list) or len(point) < 2 or not all(map(_is_number, point[:2])):
             raise DataError(f"{place}, point {number}: {str(point)[:40]}, expected [x, y]")
     return np.array([point[:2] for point in given], np.float64)
 
 
 def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and -FURTHEST <= value <= FURTHEST
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FURTHEST
 
 
 def _collected(pieces: list[Labelled], donor: str) -> InkSet:

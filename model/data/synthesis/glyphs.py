@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from inkstream.model.data.ink_set import CATEGORIES, InkSet, spread
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 
 class GlyphShape(NamedTuple):
@@ -80,23 +81,12 @@ def _shape_of(text: str) -> GlyphShape:
     return GlyphShape(min(shape.top for shape in shapes), max(shape.bottom for shape in shapes), 1)
 
 
-def usual_baseline(top: Floats, bottom: Floats, shapes: Floats, x_height: Floats) -> Floats:
-    """Return the baseline, [n], of ink known by its bounds only: as usual for its shape."""
-    usual_top, usual_bottom, anchor = shapes.T
-    at = top + anchor * (bottom - top)
-    baseline: Floats = at - (usual_top + anchor * (usual_bottom - usual_top)) * x_height
-    return baseline
-
-
-def local_baselines(bottom: Floats, group: NDArray[np.int64]) -> Floats:
-    """Return the baseline, [n], as the median of the neighbouring letters.
+def local_baselines(bottom: Floats, group: Indices) -> Floats:
+    """Return the median bottom of the neighbouring letters of each, [n]; NaN where none is known.
 
     Args:
-        bottom: [n], of each letter, as written; NaN for one that does not show the baseline.
+        bottom: [n], of each letter; NaN for one that does not show the baseline.
         group: [n], the row of writing that each letter stands in.
-
-    Returns:
-        [n], NaN where no neighbouring letter shows it.
     """
     if not len(bottom):
         return bottom
@@ -112,16 +102,6 @@ def local_baselines(bottom: Floats, group: NDArray[np.int64]) -> Floats:
     return median
 
 
-def lower_turns(y: NDArray[np.int16], stroke: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Mark the points [P] of strokes that are lower than the two before and after them."""
-    low = np.ones(len(y), np.bool_)
-    for apart in (1, 2):
-        other = stroke[apart:] != stroke[:-apart]
-        low[apart:] &= other | (y[apart:] > y[:-apart])
-        low[:-apart] &= other | (y[:-apart] >= y[apart:])
-    return low
-
-
 def medians(values: NDArray[Any], group: NDArray[Any], n_groups: int) -> Floats:
     """Return the upper median of each group's values, [n_groups]; NaN for an empty group."""
     order = np.lexsort((values, group))
@@ -132,8 +112,6 @@ def medians(values: NDArray[Any], group: NDArray[Any], n_groups: int) -> Floats:
     median[found] = values[order][middle[found]]
     return median
 
-
-Indices = NDArray[np.int64]
 
 # Where a glyph comes from; a writer may use another scale for each.
 LETTER, CHARACTER, WORD = range(3)  # a letter of a word or line, a piece of one character, a word
@@ -173,17 +151,6 @@ class GlyphSegments:
         low = np.minimum.reduceat(self.range_bounds[:, :2], self.range_starts[:-1])
         high = np.maximum.reduceat(self.range_bounds[:, 2:], self.range_starts[:-1])
         return np.concatenate([low, high], 1)
-
-
-def segment_glyphs(ink: InkSet, indices: Indices) -> GlyphSegments:
-    """Segment the pieces at `indices` into glyphs.
-
-    First the letters of words and lines that are known letter by letter, in the order of their
-    text; then single characters, and the other words. Ink of several categories comes once.
-    """
-    pieces = np.unique(indices)
-    found = _joined(_letters(ink, pieces), _whole(ink, pieces))
-    return found.take(_distinct(ink, found))
 
 
 def stroke_begins(ink: InkSet) -> NDArray[np.bool_]:
@@ -340,8 +307,14 @@ class Glyphs:
 
 
 def collect(ink: InkSet, indices: Indices) -> Glyphs:
-    """Collect the glyphs of the pieces at `indices`, by writer."""
-    found, x_height = _usable(ink, segment_glyphs(ink, indices))
+    """Collect the glyphs of the pieces at `indices`, by writer.
+
+    First come the letters of words and lines that are known letter by letter, in the order of their
+    text; then single characters, and the other words. Ink of several categories comes once.
+    """
+    pieces = np.unique(indices)
+    found = _joined(_letters(ink, pieces), _whole(ink, pieces))
+    found, x_height = _usable(ink, found.take(_distinct(ink, found)))
     bounds = found.bounds()
     return Glyphs(
         points=ink.points,
@@ -383,7 +356,9 @@ def _x_heights(ink: InkSet, pieces: Indices, guess: Floats, tells: NDArray[np.bo
 def _baselines(ink: InkSet, found: GlyphSegments, bounds: Floats, x_height: Floats) -> Floats:
     """Estimate each baseline [R]: from the data, the neighbours, the word, or the usual shape."""
     shapes = shapes_of(found.texts)
-    usual = usual_baseline(bounds[:, 1], bounds[:, 3], shapes, x_height)
+    usual_top, usual_bottom, anchor = shapes.T
+    at = bounds[:, 1] + anchor * (bounds[:, 3] - bounds[:, 1])
+    usual: Floats = at - (usual_top + anchor * (usual_bottom - usual_top)) * x_height
     measured = ink.guides[found.pieces, 1].astype(np.float64)
     cut = np.flatnonzero(found.sources == LETTER)
     on_baseline = np.array([found.texts[index] in ON_BASELINE for index in cut], np.bool_)
@@ -393,7 +368,7 @@ def _baselines(ink: InkSet, found: GlyphSegments, bounds: Floats, x_height: Floa
     words = np.flatnonzero((found.sources == WORD) & np.isnan(measured))
     turns = _lower_turns(ink, found.pieces[words])
     risen = turns + TURNS_RISE * x_height[words]
-    descends = shapes[words, 1] > DESCENDS
+    descends = usual_bottom[words] > DESCENDS
     measured[words] = np.where(descends, risen, (turns + usual[words]) / 2)
     likely = (found.sources == WORD) | (abs(measured - usual) < STRAY * x_height)
     return np.where(likely & np.isfinite(measured), measured, usual)
@@ -404,11 +379,15 @@ def _lower_turns(ink: InkSet, pieces: Indices) -> Floats:
     strokes, _ = spread(ink.piece_starts[pieces], ink.piece_starts[pieces + 1])
     points, starts = spread(ink.stroke_starts[strokes], ink.stroke_starts[strokes + 1])
     y = ink.points[points, 1]
-    lengths = np.diff(starts)
-    turns = np.flatnonzero(lower_turns(y, np.repeat(np.arange(len(lengths)), lengths)))
+    stroke = np.repeat(np.arange(len(strokes)), np.diff(starts))
+    low = np.ones(len(y), np.bool_)  # points that are lower than the two before and after them
+    for apart in (1, 2):
+        other = stroke[apart:] != stroke[:-apart]
+        low[apart:] &= other | (y[apart:] > y[:-apart])
+        low[:-apart] &= other | (y[:-apart] >= y[apart:])
+    turns = np.flatnonzero(low)
     n_strokes = ink.piece_starts[pieces + 1] - ink.piece_starts[pieces]
-    stroke_of_turn = np.searchsorted(starts, turns, "right") - 1
-    piece_of_turn = np.repeat(np.arange(len(pieces)), n_strokes)[stroke_of_turn]
+    piece_of_turn = np.repeat(np.arange(len(pieces)), n_strokes)[stroke[turns]]
     return medians(y[turns], piece_of_turn, len(pieces))
 
 

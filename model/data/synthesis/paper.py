@@ -1,6 +1,4 @@
-"""What a camera or a scanner makes of a page: paper, rules and ink in the light of a room.
-
-Made-up scans and photos of written pages, with what stands where known to the pixel.
+"""Make up scans and photos of written pages, with what stands where known to the pixel.
 
 Real strokes are laid out in lines on plain, ruled or squared paper, which is turned, seen from the
 side and lit as chance will have it. All that is geometry happens to points, before anything is
@@ -9,7 +7,7 @@ drawn, so the truth is exact; light, blur and noise come after. All chance comes
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -18,6 +16,7 @@ from PIL import Image, ImageFilter
 
 from inkstream.model.preprocess.ink import flatten, rasterise
 
+Points = NDArray[np.float64]  # [P, 2], x right, y down
 Tone = NDArray[np.float32]  # [h, w], 0..1
 Take = Literal["scan", "photo"]
 Ruling = Literal["plain", "ruled", "squared"]
@@ -100,9 +99,6 @@ def _light(shape: tuple[int, ...], random: np.random.Generator) -> Tone:
     return lit
 
 
-Points = NDArray[np.float64]  # [P, 2], x right, y down
-
-
 MOST_SKEW_DEG: Final[dict[Take, float]] = {"scan": 3.0, "photo": 15.0}
 FRAME_PX: Final = (38.0, 60.0)  # of the writing's frame: paper at about 150 dots an inch
 PITCH: Final = (1.15, 1.7)  # frames from line to line
@@ -164,25 +160,20 @@ def any_look(random: np.random.Generator) -> Look:
 def sheet(
     blocks: Sequence[Sequence[WrittenLine]], look: Look, random: np.random.Generator
 ) -> Sheet:
-    """Lay out blocks of lines side by side on one page, and take its picture.
-
-    Args:
-        blocks: one, or two columns of text; of each its lines from top to bottom.
-        look: of the page.
-        random: where the draws come from.
-    """
+    """Lay out blocks of lines side by side on one page, and take its picture."""
     frame = random.uniform(*FRAME_PX)
-    laid = _Layout(blocks, frame, random)
-    view = _View(laid.size, look, random)
+    pitch = frame * random.uniform(*PITCH)
+    lines, size = _laid_out(blocks, frame, pitch, random)
+    view = _View(size, look, random)
     pen = frame * random.uniform(*PEN_WIDTH)
-    strengths = random.uniform(STRONG[look.pen], 1, len(laid.lines))
+    strengths = random.uniform(STRONG[look.pen], 1, len(lines))
     ink = np.zeros(view.shape, np.float32)
     truth = []
-    for line, strength in zip(laid.lines, strengths.tolist(), strict=True):
+    for line, strength in zip(lines, strengths.tolist(), strict=True):
         drawn = _drawn([view(stroke) for stroke in line.strokes], view.shape, pen)
         np.maximum(ink, drawn * np.float32(strength), out=ink)
         truth.append(SheetLine(line.label, view(line.box(pen / 2)), line.block))
-    rules = _rules(look, laid, view, random)
+    rules = _rules(look, size, pitch, view, random)
     paper = _area(view.corners, view.shape) if look.desk else None
     return Sheet(photographed(ink, rules, paper, look, random), tuple(truth), look)
 
@@ -207,47 +198,45 @@ class _PlacedLine:
         placed: Points = corners @ turn + self.start
         return placed
 
-    def moved(self, way: Points) -> "_PlacedLine":
-        """Return the same line elsewhere."""
-        strokes = [stroke + way for stroke in self.strokes]
-        return _PlacedLine(strokes, self.label, self.block, self.start + way, self.slope)
+
+def _laid_out(
+    blocks: Sequence[Sequence[WrittenLine]],
+    frame: float,
+    pitch: float,
+    random: np.random.Generator,
+) -> tuple[list[_PlacedLine], Points]:
+    """Return the lines of blocks on a flat page, and its width and height [2]."""
+    lines: list[_PlacedLine] = []
+    left = MARGIN * frame
+    for number, block in enumerate(blocks):
+        trend = math.radians(random.uniform(-TREND_DEG, TREND_DEG))
+        top = MARGIN * frame + frame / 2 + pitch * random.uniform(0, 1) * (len(blocks) > 1)
+        for place, line in enumerate(block):
+            slope = trend + math.radians(random.uniform(-SLOPE_DEG, SLOPE_DEG))
+            start = np.array([left + frame * random.uniform(0, 0.4), top + place * pitch])
+            strokes = [frame * stroke + start for stroke in _waved(line.strokes, slope, random)]
+            lines.append(_PlacedLine(strokes, line.label, number, start, slope))
+        left += frame * (max(line.width for line in block) + random.uniform(*GUTTER))
+    points = np.concatenate([stroke for line in lines for stroke in line.strokes])
+    low = points.min(0) - MARGIN * frame  # a slope may lead beyond the margin
+    lines = [
+        replace(line, strokes=[stroke - low for stroke in line.strokes], start=line.start - low)
+        for line in lines
+    ]
+    return lines, points.max(0) - low + MARGIN * frame
 
 
-class _Layout:
-    """Blocks of lines on a flat page."""
-
-    def __init__(
-        self, blocks: Sequence[Sequence[WrittenLine]], frame: float, random: np.random.Generator
-    ) -> None:
-        self.pitch = frame * random.uniform(*PITCH)
-        self._frame, self._random = frame, random
-        lines: list[_PlacedLine] = []
-        left = MARGIN * frame
-        for number, block in enumerate(blocks):
-            trend = math.radians(random.uniform(-TREND_DEG, TREND_DEG))
-            top = MARGIN * frame + frame / 2 + self.pitch * random.uniform(0, 1) * (len(blocks) > 1)
-            for place, line in enumerate(block):
-                slope = trend + math.radians(random.uniform(-SLOPE_DEG, SLOPE_DEG))
-                start = np.array([left + frame * random.uniform(0, 0.4), top + place * self.pitch])
-                lines.append(self._placed(line, number, start, slope))
-            left += frame * (max(line.width for line in block) + random.uniform(*GUTTER))
-        points = np.concatenate([stroke for line in lines for stroke in line.strokes])
-        low = points.min(0) - MARGIN * frame  # a slope may lead beyond the margin
-        self.lines = [line.moved(-low) for line in lines]
-        self.size: Points = points.max(0) - low + MARGIN * frame  # [2], width and height
-
-    def _placed(self, line: WrittenLine, block: int, start: Points, slope: float) -> _PlacedLine:
-        """Place a line at `start` with a random slope and a slight wave."""
-        length, phase = self._random.uniform(5, 12), self._random.uniform(0, TURN)
-        wave = WAVE * self._random.uniform(0, 1)
-        cos, sin = math.cos(slope), math.sin(slope)
-        strokes = []
-        for stroke in line.strokes:
-            x, y = stroke.T.astype(np.float64)
-            y = y + wave * np.sin(x * (TURN / length) + phase)
-            placed = np.stack([cos * x - sin * y, sin * x + cos * y], 1)
-            strokes.append(self._frame * placed + start)
-        return _PlacedLine(strokes, line.label, block, start, slope)
+def _waved(strokes: Sequence[Points], slope: float, random: np.random.Generator) -> list[Points]:
+    """Turn the strokes of a line by its slope, and bend them along a slight random wave."""
+    length, phase = random.uniform(5, 12), random.uniform(0, TURN)
+    wave = WAVE * random.uniform(0, 1)
+    cos, sin = math.cos(slope), math.sin(slope)
+    waved = []
+    for stroke in strokes:
+        x, y = stroke.T.astype(np.float64)
+        y = y + wave * np.sin(x * (TURN / length) + phase)
+        waved.append(np.stack([cos * x - sin * y, sin * x + cos * y], 1))
+    return waved
 
 
 class _View:
@@ -303,12 +292,14 @@ def _area(corners: Points, shape: tuple[int, int]) -> Tone:
     return inside
 
 
-def _rules(look: Look, laid: _Layout, view: _View, random: np.random.Generator) -> Tone | None:
+def _rules(
+    look: Look, size: Points, pitch: float, view: _View, random: np.random.Generator
+) -> Tone | None:
     """Return the paper's printed rules, 0..1."""
     if look.ruling == "plain":
         return None
-    width, height = laid.size.tolist()
-    step = laid.pitch if look.ruling == "ruled" else laid.pitch / random.uniform(*SQUARES)
+    width, height = size.tolist()
+    step = pitch if look.ruling == "ruled" else pitch / random.uniform(*SQUARES)
     beyond = 0.0 if look.desk else max(width, height)  # where no edge is seen, paper goes on
     lines = [
         np.array([[-beyond, y], [width + beyond, y]])
@@ -320,19 +311,8 @@ def _rules(look: Look, laid: _Layout, view: _View, random: np.random.Generator) 
             for x in np.arange(random.uniform(0, step) - beyond, width + beyond, step)
         ]
     thick = random.uniform(*RULE_PX)
-    seen = [_within(view(_dense(line)), view.shape) for line in lines]
-    kept = [line for line in seen if len(line) > 1]
+    share = np.linspace(0, 1, RULE_POINTS)[:, None]  # so many that the far ends may be left out
+    seen = [view(start * (1 - share) + end * share) for start, end in lines]
+    inside = [line[((line >= 0) & (line <= view.shape[::-1])).all(1)] for line in seen]
+    kept = [line for line in inside if len(line) > 1]
     return _drawn(kept, view.shape, thick) if kept else None
-
-
-def _dense(line: Points) -> Points:
-    """Return a straight line with enough points that its far ends may be left out."""
-    share = np.linspace(0, 1, RULE_POINTS)[:, None]
-    dense: Points = line[0] * (1 - share) + line[1] * share
-    return dense
-
-
-def _within(line: Points, shape: tuple[int, int]) -> Points:
-    """Return the part of a line that a picture holds."""
-    inside = ((line >= 0) & (line <= shape[::-1])).all(1)
-    return line[inside]

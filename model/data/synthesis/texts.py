@@ -126,12 +126,14 @@ def marks(
         stands after a space.
     """
     chances = random.random((n_words + 1, 4)).tolist()
-    opening, closing, first, last = _embrace(n_words, characters, chances.pop())
+    *ends, embraces, _ = chances.pop()
+    first, last = sorted(int(chance * n_words) for chance in ends)
+    pair = _one_of(EMBRACING, embraces, characters)
     found = []
     for place, (genitive, hyphen, dash, mark) in enumerate(chances):
-        before = opening if place == first else ""
+        before = pair[:1] if place == first else ""
         after = "'s" if genitive < GENITIVE and characters >= {"'", "s"} else ""
-        after += closing if place == last else ""
+        after += pair[1:] if place == last else ""
         spaced = True
         if place == n_words - 1:
             after += _one_of(AT_END, mark, characters)
@@ -143,13 +145,6 @@ def marks(
             after += _one_of(WITHIN, mark, characters)
         found.append((before, after, spaced))
     return found
-
-
-def _embrace(n_words: int, characters: Set[str], chances: list[float]) -> tuple[str, str, int, int]:
-    """Draw an opening mark, a closing mark, and the first and last word between them."""
-    first, last = sorted(int(chance * n_words) for chance in chances[:2])
-    pair = _one_of(EMBRACING, chances[2], characters)
-    return pair[:1], pair[1:], first, last
 
 
 def _one_of(shares: dict[str, float], chance: float, characters: Set[str]) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import random
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,11 +121,11 @@ def test_the_same_ink_in_two_parts_is_found() -> None:
     assert split.count_leaks(twice, split.parts(twice)) == 3
 
 
-def test_the_table_of_writers_is_written_with_its_digest(tmp_path: Path) -> None:
-    path = tmp_path / "writers.tsv"
-    digest = split.write_table({"b/y": "test", "a/x": "train"}, path)
-    assert path.read_text() == "train\ta/x\ntest\tb/y\n"
-    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+def test_the_table_of_writers_comes_with_its_digest() -> None:
+    table, digest = split.writers_table(["b/y", "a/x", "a/w"])
+    parts = split.part_of_writer(["a/w", "a/x", "b/y"])
+    assert table == "".join(f"{part}\t{writer}\n" for writer, part in parts.items())
+    assert digest == hashlib.sha256(table.encode()).hexdigest()
 
 
 def test_a_stroke_that_goes_on_from_one_letter_to_another_joins_them() -> None:

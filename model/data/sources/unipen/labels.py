@@ -45,17 +45,13 @@ GLUE: Final = "\0"  # stands in no label
 
 
 def clean(quoted: str, writer: str) -> tuple[str, list[str]]:
-    """Clean a label: return the text as it is written, and the rules that changed it.
+    """Return a label in printable ASCII with single spaces, and the names of rules that changed it.
 
     Args:
         quoted: the label as it stands in the file.
-        writer: who wrote it, as "donor/writer".
+        writer: "donor/writer".
 
-    Returns:
-        The label in printable ASCII with single spaces, and the names of the rules that changed it.
-
-    Raises:
-        DataError: it cannot be used; the text gives the reason, without the label, for the count.
+    Raises `DataError` if it cannot be used; its text is the reason alone, for the count.
     """
     label, rules = _plain(quoted)
     donor = writer.partition("/")[0]
