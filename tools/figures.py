@@ -11,7 +11,7 @@ from typing import Any
 
 from inkstream.model.checkpoint import FIGURES, find, read
 from inkstream.model.evaluation import report
-from inkstream.service.bench.report import TITLES, Report
+from inkstream.service.bench.compare import TITLES, Report
 from inkstream.service.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -3,5 +3,4 @@
 compare -> load       one process puts a load of WebSockets on a server
         -> kernels    what bounds the service, without a socket
         -> peers      other servers on the same uvicorn
-        -> report     text, JSON, plot
 """

@@ -43,8 +43,7 @@ def bench(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None:
     """
     if plot_path is not None and find_spec("matplotlib") is None:
         raise click.UsageError("--plot needs matplotlib: pip install matplotlib")
-    from inkstream.service.bench.compare import compare
-    from inkstream.service.bench.report import draw
+    from inkstream.service.bench.compare import compare, draw
 
     with outcome("the figures") as result:
         report = compare(**plan)

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from inkstream.service.bench import compare, kernels
+from inkstream.service.bench.compare import Report
 from inkstream.service.bench.load import MASK, Connection, Load, LoadError, frame, ink, put
-from inkstream.service.bench.report import Report
 from inkstream.service.cli.main import cli
 from tests.helpers import builders
 
