@@ -11,7 +11,7 @@ from inkstream.service.cli.outcome import outcome, this_command
 FILE: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
-@click.command(context_settings={"show_default": True})
+@click.command()
 @click.option("--model", default="digits", help="name or path of a model")
 @click.option("--sessions", default=64, type=click.IntRange(1, 1000), help="WebSockets")
 @click.option(

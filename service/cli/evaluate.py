@@ -31,7 +31,7 @@ MARGINS: Final = (0, 4, 8, 12)  # columns
 def out_option(name: str, contents: str) -> Callable[[Command], Command]:
     """Return the option for the folder of a report."""
     default = REPORTS / name
-    return click.option("--out", type=PATH, default=default, show_default=True, help=contents)
+    return click.option("--out", type=PATH, default=default, help=contents)
 
 
 @click.group()
@@ -52,7 +52,6 @@ def evaluate() -> None:
     "--checkpoint",
     multiple=True,
     default=("digits",),
-    show_default=True,
     help="name or path; the first is reported in full, others as seeds beside it",
 )
 @click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
@@ -88,7 +87,6 @@ def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> None:
     "--adaptation",
     type=click.IntRange(0),
     default=0,
-    show_default=True,
     help="writers for whom the model is adapted with half of their words",
 )
 @click.option("--bidirectional", type=PATH, help="run folder of a bidirectional reference model")
@@ -143,11 +141,10 @@ def lines(
     type=click.IntRange(0),
     multiple=True,
     default=MARGINS,
-    show_default=True,
     help="columns that the pen must be ahead of a column before this is read",
 )
-@click.option("--words", type=COUNT, default=1000, show_default=True, help="at most")
-@click.option("--lines", type=COUNT, default=500, show_default=True, help="at most")
+@click.option("--words", type=COUNT, default=1000, help="at most")
+@click.option("--lines", type=COUNT, default=500, help="at most")
 @out_option("ink", "folder for JSON and plot")
 def ink(
     *,
@@ -173,7 +170,7 @@ def ink(
 
 @evaluate.command()
 @CHECKPOINT
-@click.option("--language", default="english", show_default=True, help="name or path")
+@click.option("--language", default="english", help="name or path")
 @DATA
 @PART
 @LIMIT

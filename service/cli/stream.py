@@ -14,7 +14,7 @@ DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 
 @click.command()
 @click.argument("image", type=FILE)
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="the server")
+@click.option("--url", default=DEFAULT_URL, help="the server")
 @click.option("--model", help="model of the server  [what suits the image: see above]")
 @click.option("--key", help="API key, where the server wants one")
 @CHARACTERS

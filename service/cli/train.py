@@ -31,6 +31,7 @@ IMAGES: Final = (
     "a folder with one folder of images for each class, a CSV file of label and pixels, or a folder"
     " of MNIST's IDX files  [MNIST, fetched once]"
 )
+INIT: Final = "begin with these weights: a run folder, a name or a path"
 INK: Final = "your own labelled ink: .jsonl, .inkml or a folder of them"
 NEXT: Final = {  # what one does with what was made
     "digits": "inkstream evaluate digits --checkpoint {made}",
@@ -61,7 +62,7 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
     """Add the options of a run, and one for each field of the task's configuration."""
     preset = PRESETS[task]
     options = [
-        click.option("--run", type=PATH, default=RUNS / task, show_default=True, help="run folder"),
+        click.option("--run", type=PATH, default=RUNS / task, help="run folder"),
         click.option("--resume", is_flag=True, help="go on where the run folder stands"),
         click.option("--data", type=PATH, help=data),
         click.option("--minutes", type=float, help="stop and save after so long"),
@@ -69,10 +70,15 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
             "--device",
             type=click.Choice(typing.get_args(Device)),
             default="auto",
-            show_default=True,
             help="where to compute",
         ),
-        click.option("--threads", type=int, default=0, help="of the processor  [torch's choice]"),
+        click.option(
+            "--threads",
+            type=int,
+            default=0,
+            show_default=False,
+            help="of the processor  [torch's choice]",
+        ),
     ]
     for field in dataclasses.fields(preset):
         flag, choices = "--" + field.name.replace("_", "-"), typing.get_args(field.type)
@@ -82,7 +88,6 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
                     f"{flag}/--no-{flag[2:]}" if field.type is bool else flag,
                     type=click.Choice(choices) if choices else field.type,
                     default=getattr(preset, field.name),
-                    show_default=True,
                     help=field.metadata.get("help", WORDS.get(field.name)),
                 )
             )
@@ -128,7 +133,7 @@ def teacher(**options: Any) -> int:
 
 
 @train.command()
-@click.option("--init", type=PATH, help="begin with these weights: a run folder, a name or a path")
+@click.option("--init", type=PATH, help=INIT)
 @run_options("lines", f"{INK}; or UNIPEN's archive  [what was kept of it]")
 def lines(**options: Any) -> int:
     """Train the causal model that reads lines of handwriting.
@@ -146,13 +151,7 @@ def lines(**options: Any) -> int:
 
 
 @train.command()
-@click.option(
-    "--init",
-    type=PATH,
-    default="lines",
-    show_default=True,
-    help="begin with these weights: a run folder, a name or a path",
-)
+@click.option("--init", type=PATH, default="lines", help=INIT)
 @run_options("hand", INK)
 def hand(**options: Any) -> int:
     """Adapt a model to one person's handwriting: some minutes, and a hundred words or more.
@@ -234,15 +233,16 @@ def _interruptible() -> Iterator[None]:
     "--text", "files", type=PATH, multiple=True, help="a UTF-8 file of lines, in any number"
 )
 @click.option("--arpa", type=PATH, help="convert a model of characters instead, e.g. of KenLM")
+@click.option("--text-weight", "weight", type=float, default=10.0, help="of these lines")
 @click.option(
-    "--text-weight", "weight", type=float, default=10.0, show_default=True, help="of these lines"
+    "--english/--no-english",
+    default=True,
+    show_default=False,
+    help="words and made-up sentences of English",
 )
-@click.option("--english/--no-english", default=True, help="words and made-up sentences of English")
-@click.option("--order", type=click.IntRange(2, 9), default=6, show_default=True, help="characters")
-@click.option(
-    "--most", type=click.IntRange(1000), default=600_000, show_default=True, help="n-grams kept"
-)
-@click.option("--out", type=PATH, default=RUNS / "english.ngrams", show_default=True)
+@click.option("--order", type=click.IntRange(2, 9), default=6, help="characters")
+@click.option("--most", type=click.IntRange(1000), default=600_000, help="n-grams kept")
+@click.option("--out", type=PATH, default=RUNS / "english.ngrams")
 def language(*, files: tuple[Path, ...], arpa: Path | None, out: Path, **options: Any) -> None:
     """Count the characters of a language, for a model that reads lines.
 
@@ -268,8 +268,8 @@ def language(*, files: tuple[Path, ...], arpa: Path | None, out: Path, **options
 
 @train.command()
 @click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
-@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=10)
+@click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--out", type=PATH, help="a JSON file for the test accuracy")
 def document(data: Path | None, epochs: int, seed: int, out: Path | None) -> None:
     """Train the book chapter's example as it stands there, and print its test accuracy.
