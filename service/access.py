@@ -56,12 +56,12 @@ class Access:
                 "no key came, expected the header `Authorization: Bearer KEY`"
                 " or the WebSocket subprotocols `inkstream.v1, key.KEY`"
             )
-        if not any(self._is_known(_digest(key)) for key in keys):
+        digests = [_digest(key) for key in keys]
+        matches = [
+            hmac.compare_digest(digest, known) for digest in digests for known in self._digests
+        ]
+        if not any(matches):  # after all were compared
             raise UnauthorizedError("the key that came is not one of this server's")
-
-    def _is_known(self, digest: bytes) -> bool:
-        matches = [hmac.compare_digest(digest, known) for known in self._digests]
-        return any(matches)  # after all were compared
 
     def check_origin(self, origin: str | None, host: str | None) -> None:
         """Raise `OriginError` for a web page of an origin that is not allowed.

@@ -98,35 +98,27 @@ class Report(BaseModel):
             f"{self.model}, {self.sessions} sessions, {n_rounds} rounds of {self.seconds:g} s each"
         )
         machine = ", ".join(f"{name} {value}" for name, value in self.machine.items())
-        blocks = [[title, machine], [*self._rates()], [*self._ratios()], [*self._latencies()]]
-        return "\n\n".join("\n".join(block) for block in [*blocks, [self.skipped]] if block[0])
-
-    def _rates(self) -> Iterator[str]:
-        yield _row("median of the rounds", "columns/s", "us/column")
+        rows: list[tuple[str, ...]] = [("median of the rounds", "columns/s", "us/column")]
         for name, rates in self.rates.items():
             rate = median(rates)
-            yield _row(f"  {TITLES[name]}", f"{rate:,.0f}", f"{1e6 / rate:.1f}")
-
-    def _ratios(self) -> Iterator[str]:
-        yield _row("ratio, paired by round", "median", "from", "to", "floor")
+            rows.append((f"  {TITLES[name]}", f"{rate:,.0f}", f"{1e6 / rate:.1f}"))
+        rows += [("",), ("ratio, paired by round", "median", "from", "to", "floor")]
         for name, floor, values in self.ratios():
             figures = (median(values), min(values), max(values))
-            yield _row(f"  {name}", *(f"{figure:.2f}" for figure in figures), floor)
-
-    def _latencies(self) -> Iterator[str]:
-        yield _row("latency, 1 column a message", "offered/s", "answered/s", "p50 ms", "p99 ms")
+            rows.append((f"  {name}", *(f"{figure:.2f}" for figure in figures), floor))
+        rows.append(("",))
+        rows.append(("latency, 1 column a message", "offered/s", "answered/s", "p50 ms", "p99 ms"))
         for name, rounds in self.latencies.items():
-            yield _row(
-                f"  {TITLES[name]}",
-                f"{median(latency.offered_per_s for latency in rounds):,.0f}",
-                f"{median(latency.answered_per_s for latency in rounds):,.0f}",
-                f"{median(latency.p50_ms for latency in rounds):.2f}",
-                f"{median(latency.p99_ms for latency in rounds):.2f}",
-            )
-
-
-def _row(name: str, *cells: str) -> str:
-    return f"{name:<44}" + "".join(f"{cell:>12}" for cell in cells)
+            of = {
+                field: median(getattr(each, field) for each in rounds)
+                for field in Latency.model_fields
+            }
+            rates_shown = (f"{of[field]:,.0f}" for field in ("offered_per_s", "answered_per_s"))
+            times_shown = (f"{of[field]:.2f}" for field in ("p50_ms", "p99_ms"))
+            rows.append((f"  {TITLES[name]}", *rates_shown, *times_shown))
+        rows += [("",), (self.skipped,)]
+        lines = (f"{name:<44}" + "".join(f"{cell:>12}" for cell in cells) for name, *cells in rows)
+        return "\n".join([title, machine, "", *(line.rstrip() for line in lines)]).rstrip()
 
 
 def describe_machine() -> dict[str, str]:

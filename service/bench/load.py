@@ -119,7 +119,10 @@ class Connection(asyncio.Protocol):
         self.open.set_result(None)
 
     def _frames(self, data: bytes) -> int:
-        """Handle the whole frames in `data`; return the position of the first other one."""
+        """Handle the whole frames in `data`; return the position of what is left.
+
+        `ready` and `configured` need nothing.
+        """
         position = 0
         while len(data) - position >= 2:
             length = data[position + 1]
@@ -134,8 +137,11 @@ class Connection(asyncio.Protocol):
                 break
             if data.startswith(RESULT, start):
                 self._count()
-            else:
-                self._other(data[position], data[start : start + length])
+            elif data[position] == PING:
+                self._transport.write(frame(PONG, data[start : start + length]))
+            elif data[position] == CLOSE or data.startswith(ERROR, start):
+                text = data[start : start + length].decode("utf-8", "replace")
+                self._fail(f"the server answered {text!r}")
             position = start + length
         return position
 
@@ -147,13 +153,6 @@ class Connection(asyncio.Protocol):
         self.times_ms.append(1000 * (time.perf_counter() - self._sent_s.popleft()))
         if self._load.messages_per_s is None:
             self.send()
-
-    def _other(self, kind: int, payload: bytes) -> None:
-        """Handle a frame that is no result; ignore `ready` and `configured`."""
-        if kind == PING:
-            self._transport.write(frame(PONG, payload))
-        elif kind == CLOSE or payload.startswith(ERROR):
-            self._fail(f"the server answered {payload.decode('utf-8', 'replace')!r}")
 
     def _fail(self, message: str) -> None:
         if not self._failure.done():

@@ -17,6 +17,8 @@ from typing import Any, Final
 import click
 from click.exceptions import NoArgsIsHelpError
 
+from inkstream.service.cli.outcome import complain
+
 COMMANDS: Final = {  # each is a module of this package and a function in it
     "recognize": "Read images and ink here, without a server.",
     "stream": "Send an image through a server and watch the answer grow.",
@@ -63,9 +65,11 @@ def run(args: Sequence[str]) -> int:
         return 2
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "inkstream"
-        return _fail(f"{error.format_message()} (see {where} --help)", 2)
+        complain(f"{error.format_message()} (see {where} --help)")
+        return 2
     except (click.ClickException, InkstreamError, OSError, ModuleNotFoundError) as error:
-        return _fail(_text(error), 1)
+        complain(_text(error))
+        return 1
     return code if isinstance(code, int) else 0
 
 
@@ -90,11 +94,6 @@ def _install_hint(package: str) -> str:
     if "torch" in missing:
         hint += f" (first {CPU_TORCH}, unless you want CUDA's gigabytes)"
     return hint
-
-
-def _fail(message: str, code: int) -> int:
-    click.echo(f"inkstream: {' '.join(message.split())}", err=True)
-    return code
 
 
 class Commands(click.Group):

@@ -28,6 +28,10 @@ def models(as_json: bool, weights: Path | None) -> None:
     from inkstream.model import checkpoint
     from inkstream.model.decoding import ngrams
 
+    def show(path: Path, fields: dict[str, object], text: str) -> None:
+        line = json.dumps({"path": str(path), **fields}, ensure_ascii=False) if as_json else text
+        click.echo(line)
+
     folder = weights or checkpoint.WEIGHTS_FOLDER
     found = sorted(folder.rglob(f"*{checkpoint.SUFFIX}"))
     if not found:
@@ -43,7 +47,7 @@ def models(as_json: bool, weights: Path | None) -> None:
             f" {metadata.parameters:,} parameters, trained on {metadata.data}  ({path})",
             *(f"  {name.replace('_', ' ')} {share:.2%}" for name, share in read.metrics.items()),
         ]
-        _show(as_json, path, checkpoint.describe(read), "\n".join(lines))
+        show(path, checkpoint.describe(read), "\n".join(lines))
     for path in sorted(folder.rglob(f"*{ngrams.SUFFIX}")):
         language = ngrams.Language.load(path)
         about, n_grams = language.about, len(language)
@@ -51,9 +55,4 @@ def models(as_json: bool, weights: Path | None) -> None:
             f"{about.name}: language model of {len(about.characters)} characters,"
             f" {n_grams:,} n-grams up to {about.order} long  ({path})"
         )
-        _show(as_json, path, {**dataclasses.asdict(about), "n_grams": n_grams}, text)
-
-
-def _show(as_json: bool, path: Path, fields: dict[str, object], text: str) -> None:
-    """Write one model, for programs or for people."""
-    click.echo(json.dumps({"path": str(path), **fields}, ensure_ascii=False) if as_json else text)
+        show(path, {**dataclasses.asdict(about), "n_grams": n_grams}, text)

@@ -29,6 +29,7 @@ from inkstream.model.pages import find_page
 from inkstream.model.preprocess.content import SHIPPED, kind_for
 from inkstream.model.recognizer import Recognition, Recognizer, load
 from inkstream.service.cli.files import Piece, holds_ink, pieces
+from inkstream.service.cli.outcome import complain
 from inkstream.service.pages import (
     PageTranscription,
     alto,
@@ -197,11 +198,6 @@ def fields_of(name: str, answer: Answer, kind: Kind) -> Fields:
         }
     hint = {"hint": answer.hint} if answer.hint else {}
     return {"image": name, **found, "columns": answer.columns, **hint}
-
-
-def complain(text: str) -> None:
-    """Write one line to standard error."""
-    click.echo(f"inkstream: {' '.join(text.split())}", err=True)
 
 
 def read_into(

@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -25,7 +25,7 @@ PART: Final = click.option(
 CHARACTERS: Final = click.option(
     "--characters", help="the only characters of an answer, e.g. those of a field for digits"
 )
-HINTS: Final = (
+HINTS: Final = (  # which `load_arguments` takes
     CHARACTERS,
     click.option("--language", help="name or path of a language model to read lines with"),
     click.option("--words", type=FILE, help="file of words that are likely, one a line"),
@@ -34,17 +34,15 @@ HINTS: Final = (
 )
 
 
-def make_folders(*folders: Path) -> None:
-    """Make the folders of results, so that an hour's work does not fail at its end."""
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
+def add_options(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    """Return a decorator that adds options, in their order."""
 
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
 
-def hint_options(command: Command) -> Command:
-    """Add the options that `load_arguments` takes."""
-    for option in reversed(HINTS):
-        command = option(command)
-    return command
+    return decorate
 
 
 def load_arguments(**hints: Any) -> dict[str, Any]:

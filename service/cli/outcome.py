@@ -33,20 +33,23 @@ class Outcome:
 
 
 @contextmanager
-def outcome(missing: str, next_command: str | None = None) -> Iterator[Outcome]:
+def outcome(missing: str) -> Iterator[Outcome]:
     """Show at the end of the block what was made; after Ctrl-C too.
 
-    Args:
-        missing: what the command is for; it is missing until `complete` is called.
-        next_command: that makes what is missing; None is the same command again.
+    `missing` is what the command is for; it is missing until `complete` is called.
     """
-    result = Outcome(missing, next_command or this_command())
+    result = Outcome(missing, next_command=this_command())
     try:
         yield result
     except KeyboardInterrupt:
         result.show()
         raise
     result.show()
+
+
+def complain(text: str) -> None:
+    """Write one line to standard error."""
+    click.echo(f"inkstream: {' '.join(text.split())}", err=True)
 
 
 def this_command() -> str:

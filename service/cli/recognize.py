@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from inkstream.service.cli.options import LINES, PATH, hint_options, load_arguments, need_lines
+from inkstream.service.cli.options import (
+    HINTS,
+    LINES,
+    PATH,
+    add_options,
+    load_arguments,
+    need_lines,
+)
+from inkstream.service.cli.outcome import complain
 
 if TYPE_CHECKING:
     from inkstream.service.cli.offline import Form
@@ -14,7 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--model", help="name or path of a model  [what suits each file: see above]")
-@hint_options
+@add_options(HINTS)
 @click.option("--page", is_flag=True, help="each image is a page of many lines (scan extra)")
 @click.option("--json", "forms", flag_value="json", multiple=True, help="one JSON object a line")
 @click.option(
@@ -83,7 +91,7 @@ def recognize(
     if len(paths) > 1 and (show or form in ("hocr", "alto")):
         _refuse(f"--show, --hocr and --alto take one image, {len(paths)} came")
     for text in missing:
-        offline.complain(text)
+        complain(text)
     arguments = load_arguments(**hints)
     if model is None and (page or need_lines(arguments)):
         model = LINES

@@ -15,12 +15,11 @@ import click
 from click.core import ParameterSource
 
 from inkstream.model.training.config import PRESETS, Device, RunOptions, TrainingConfig
-from inkstream.service.cli.options import PATH, make_folders
+from inkstream.service.cli.options import PATH, Command, add_options
 from inkstream.service.cli.outcome import outcome
 
 RUNS: Final = Path("runs")
 TIME_IS_OVER: Final = 3  # exit code
-Command = Callable[..., Any]
 
 WORDS: Final = {  # for options that are no numbers
     "optimiser": "of hidden matrices; AdamW updates the rest",
@@ -92,12 +91,7 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
                 )
             )
 
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+    return add_options(options)
 
 
 @train.command()
@@ -281,7 +275,7 @@ def document(data: Path | None, epochs: int, seed: int, out: Path | None) -> Non
     from inkstream.model.training.document import train_document
 
     if out is not None:
-        make_folders(out.parent)
+        out.parent.mkdir(parents=True, exist_ok=True)
     with outcome("the test accuracy") as result:
         accuracy = train_document(data, epochs, seed)
         if out is not None:

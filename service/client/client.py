@@ -48,7 +48,11 @@ from inkstream.service.protocol.server_messages import (
     ServerMessage,
 )
 
-OPEN_TIMEOUT_S: Final = 10.0
+OPTIONS: Final[dict[str, Any]] = {  # of both kinds of connection
+    "subprotocols": [Subprotocol(PROTOCOL)],
+    "compression": None,  # deflate takes longer than it saves on so few bytes
+    "open_timeout": 10.0,  # seconds
+}
 
 
 @asynccontextmanager
@@ -67,11 +71,7 @@ async def connect(
     """
     with _explained(url):
         socket = await open_async(
-            stream_url(url, model),
-            subprotocols=[Subprotocol(PROTOCOL)],
-            additional_headers=_headers(key),
-            compression=None,  # deflate takes longer than it saves on so few bytes
-            open_timeout=OPEN_TIMEOUT_S,
+            stream_url(url, model), additional_headers=_headers(key), **OPTIONS
         )
     async with socket:
         with _explained(url):
@@ -85,13 +85,7 @@ def connect_sync(
 ) -> Iterator["Stream"]:
     """Open a stream for the `with` block; see `connect`."""
     with _explained(url):
-        socket = open_sync(
-            stream_url(url, model),
-            subprotocols=[Subprotocol(PROTOCOL)],
-            additional_headers=_headers(key),
-            compression=None,
-            open_timeout=OPEN_TIMEOUT_S,
-        )
+        socket = open_sync(stream_url(url, model), additional_headers=_headers(key), **OPTIONS)
     with socket:
         with _explained(url):
             first = socket.recv()

@@ -93,8 +93,6 @@ class BodyReader:
         def find(data: bytes, content_type: str) -> Page:
             if content_type == JSON:
                 raise ValueRefusedError(f"page=true needs an image, {JSON} came")
-            if not data:
-                raise MessageError("the file is empty, expected an image")
             return find_page(data, model.info.column_height, limits.max_image_pixels)
 
         try:
@@ -172,8 +170,6 @@ class BodyReader:
 
     def _from_image(self, data: bytes, model: RunningModel | None) -> Input:
         """Turn an image file into columns; raises `ImageError`."""
-        if not data:
-            raise MessageError("the file is empty, expected an image")
         model = model or self._service.model(None, kind_for(data))
         kind, height = model.info.kind, model.info.column_height
         most = self._service.limits.max_image_pixels
@@ -240,6 +236,9 @@ async def file_of_form(headers: Headers, body: bytes) -> bytes:
         if not isinstance(file, UploadFile):
             came = ", ".join(map(repr, form)) or "nothing"
             raise MessageError(f"the multipart body holds {came:.100}, expected a part 'file'")
-        return await file.read()
+        data = await file.read()
+        if not data:
+            raise MessageError("the file is empty, expected an image")
+        return data
     finally:
         await form.close()

@@ -3,29 +3,19 @@
 The pages load nothing from other servers, and their content security policy forbids it.
 """
 
-from os import PathLike, stat_result
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 WEB: Final = Path(__file__).resolve().parent
-POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 NO_CACHE: Final = {"cache-control": "no-cache"}  # files of two versions do not fit together
 HEADERS: Final = {"content-security-policy": POLICY} | NO_CACHE
@@ -37,15 +27,9 @@ DOCS_HEADERS: Final = {"content-security-policy": DOCS_POLICY} | NO_CACHE
 class Files(StaticFiles):
     """Static files that a browser may store, but must revalidate before each use."""
 
-    def file_response(
-        self,
-        full_path: str | PathLike[str],
-        stat_result: stat_result,
-        scope: Scope,
-        status_code: int = 200,
-    ) -> Response:
+    def file_response(self, *args: Any, **named: Any) -> Response:
         """Return the response for a file, with the header for caches."""
-        response = super().file_response(full_path, stat_result, scope, status_code)
+        response = super().file_response(*args, **named)
         response.headers.update(NO_CACHE)
         return response
 
