@@ -1,7 +1,7 @@
 """WebSockets: who may open one, then messages in, messages out, deadlines, back pressure.
 
-`StreamEndpoint` is the ASGI application behind all of them; a `Stream` serves one session. It speaks
-ASGI itself, below FastAPI's `WebSocket`, and on our own server it reads and writes the connection
+`StreamEndpoint` is the ASGI application behind all of them; a `Stream` serves one session and
+speaks ASGI, below FastAPI's `WebSocket`, and on our own server it reads and writes the connection
 directly: at one column a message every layer and every wake-up counts. A client that is too far
 ahead is paused: the server stops reading its socket, and TCP stops the client. So memory is bounded
 and no message is lost.
