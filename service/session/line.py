@@ -11,7 +11,7 @@ length of the line.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -25,16 +25,6 @@ SNAPSHOT_SPACING: Final = 32
 
 Scores = NDArray[np.float32]  # [n, S]
 State = NDArray[np.float32]  # [D]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """The line after its first `column` columns."""
-
-    column: int
-    state: NDArray[np.float32] | None  # [D]; None is the start of a line
-    ink_end: int  # columns up to the last one with ink, this one included; 0 before any
-    decoder: Decoder  # never stepped itself: copies of it are
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +41,22 @@ class AllowLabels:
     allowed: Allowed
 
 
-Mark = BlankColumns | AllowLabels
-Piece = bytes | Mark  # columns, one after another, or what happened behind them
+Piece = bytes | BlankColumns | AllowLabels  # columns, one after another, or what came behind them
+
+
+@dataclass(slots=True, eq=False)
+class Snapshot:
+    """The line after its first `column` columns, and what came since, up to the next snapshot."""
+
+    column: int
+    state: State | None  # None is the start of a line
+    ink_end: int  # columns up to the last one with ink, this one included; 0 before any
+    decoder: Decoder  # never stepped itself: copies of it are
+    pieces: list[Piece] = field(default_factory=list)
 
 
 class ColumnLog:
-    """The newest columns of one line, and the snapshots and marks among them."""
+    """The newest columns of one line behind snapshots, and what came between the columns."""
 
     def __init__(self, column_height: int, reach: int) -> None:
         """Prepare for lines whose rewinds go back at most `reach` columns from the furthest one."""
@@ -66,67 +66,59 @@ class ColumnLog:
     def begin(self, decoder: Decoder) -> None:
         """Begin a new line, for which this decoder is at the start."""
         self._snapshots = [Snapshot(0, None, 0, decoder.copy())]
-        self._columns = bytearray()  # those since the oldest snapshot
-        self._marks: deque[tuple[int, Mark]] = deque()  # columns before each, since then
-        self._furthest = 0
+        self._newest = self._furthest = 0  # columns now, and before the newest rewind
 
     @property
     def oldest(self) -> int:
         """The first column that a rewind may go back to."""
-        return max(0, self._furthest - self._reach)
+        return max(0, max(self._newest, self._furthest) - self._reach)
 
     def append(self, data: bytes, column: int) -> None:
         """Add columns that were run, one after another in `data`; the line now has `column`."""
-        self._columns += data
-        self._furthest = max(self._furthest, column)
+        pieces = self._snapshots[-1].pieces
+        if pieces and isinstance(pieces[-1], bytes):
+            pieces[-1] += data
+        else:
+            pieces.append(data)
+        self._newest = column
 
-    def mark(self, column: int, mark: Mark) -> None:
-        """Note what happened after the first `column` columns; of label changes in a row the last.
+    def mark(self, mark: BlankColumns | AllowLabels) -> None:
+        """Note what came behind the newest column; of label changes in a row the last.
 
         A client may change the labels any number of times between two columns.
         """
-        if isinstance(mark, AllowLabels) and self._marks:
-            place, before = self._marks[-1]
-            if place == column and isinstance(before, AllowLabels):
-                self._marks.pop()
-        self._marks.append((column, mark))
+        pieces = self._snapshots[-1].pieces
+        if isinstance(mark, AllowLabels) and pieces and isinstance(pieces[-1], AllowLabels):
+            pieces.pop()
+        pieces.append(mark)
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Add a snapshot of the newest column, and drop what no rewind can need any more."""
+        """Add a snapshot of the newest column, and drop those that no rewind can need any more."""
         self._snapshots.append(snapshot)
         while len(self._snapshots) > 1 and self._snapshots[1].column < self.oldest:
-            first = self._snapshots.pop(0).column
-            oldest = self._snapshots[0].column
-            del self._columns[: (oldest - first) * self._column_height]
-            while self._marks and self._marks[0][0] < oldest:
-                self._marks.popleft()
+            self._snapshots.pop(0)
 
-    def rewind(self, column: int) -> tuple[Snapshot, deque[Piece]]:
-        """Forget `column` and all after it, which must be within reach.
+    def rewind(self, column: int) -> Snapshot:
+        """Forget `column` and all after it, which must be within reach; return the newest snapshot.
 
-        Return the snapshot to restore and the pieces to run again from there. Marks right before
-        `column` stay.
+        Its pieces are to be run again. What came right before `column` stays.
         """
-        start, height = self._snapshots[0].column, self._column_height
-        del self._columns[(column - start) * height :]
+        self._furthest = max(self._newest, self._furthest)
         while self._snapshots[-1].column > column:
             self._snapshots.pop()
-        while self._marks and self._marks[-1][0] > column:
-            self._marks.pop()
         snapshot = self._snapshots[-1]
-        pieces: deque[Piece] = deque()
-        done = snapshot.column
-        for place, mark in self._marks:
-            if place > done:
-                pieces.append(
-                    bytes(self._columns[(done - start) * height : (place - start) * height])
-                )
-                done = place
-            if place == done:
-                pieces.append(mark)
-        if column > done:
-            pieces.append(bytes(self._columns[(done - start) * height :]))
-        return snapshot, pieces
+        pieces, left = snapshot.pieces, (column - snapshot.column) * self._column_height
+        snapshot.pieces = []
+        for piece in pieces:
+            if not isinstance(piece, bytes):
+                snapshot.pieces.append(piece)
+                continue
+            if left:
+                snapshot.pieces.append(piece[:left])
+            left -= len(piece)
+            if left < 0:
+                break
+        return snapshot
 
 
 class Line:
@@ -173,7 +165,7 @@ class Line:
             is_same = np.array_equal(allowed, before)
         if not is_same:
             self.decoder.allowed = allowed
-            self._log.mark(self.column, AllowLabels(allowed))
+            self._log.mark(AllowLabels(allowed))
 
     def read(self, scores: Scores, state: State, data: bytes) -> Decoded:
         """Take the scores of new columns, whose pixels are `data`, and the state after them."""
@@ -198,11 +190,12 @@ class Line:
         """Add the blank columns that make the net give all that it holds back."""
         blank = BlankColumns(self.decoder.flush_columns)
         self._pieces.append(blank)
-        self._log.mark(self.column, blank)
+        self._log.mark(blank)
 
     def rewind(self, column: int) -> State | None:
         """Forget `column` and all after it; return the state from which the pieces are run."""
-        snapshot, self._pieces = self._log.rewind(column)
+        snapshot = self._log.rewind(column)
+        self._pieces = deque(snapshot.pieces)
         self.column, self.ink_end = snapshot.column, snapshot.ink_end
         self.decoder = snapshot.decoder.copy()
         self._apply_marks()
