@@ -144,14 +144,10 @@ def describe_machine() -> dict[str, str]:
 def compare(
     *, model: str, sessions: int, seconds: float, rounds: int, paced_per_s: float
 ) -> Report:
-    """Measure everything in turn, `rounds` times; raise `LoadError` if a server fails.
+    """Measure everything for `seconds`, `rounds` times; raise `LoadError` if a server fails.
 
-    Args:
-        model: name or path.
-        sessions: WebSockets, and the batch of what runs without them.
-        seconds: of each measurement.
-        rounds: how often everything is measured.
-        paced_per_s: columns of each session in the latency measurement.
+    `sessions` is also the batch of what runs without WebSockets; for the latency each session sends
+    `paced_per_s` columns.
     """
     metadata = checkpoint.read(checkpoint.find(model)).metadata
     names = ["inkstream", "echo"]

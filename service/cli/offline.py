@@ -28,20 +28,13 @@ from inkstream.model.errors import InkstreamError
 from inkstream.model.pages import find_page
 from inkstream.model.preprocess.content import SHIPPED, kind_for
 from inkstream.model.recognizer import Recognition, Recognizer, load
+from inkstream.service import pages
 from inkstream.service.cli.files import Piece, holds_ink, pieces
 from inkstream.service.cli.outcome import complain
-from inkstream.service.pages import (
-    PageTranscription,
-    alto,
-    draw,
-    hocr,
-    read_line,
-    transcription,
-)
 from inkstream.service.session import message_of
 
 Form = Literal["text", "json", "csv", "hocr", "alto"]
-Answer = Recognition | PageTranscription | InkstreamError
+Answer = Recognition | pages.PageTranscription | InkstreamError
 Fields = dict[str, Any]  # of one image or piece of ink, as JSON has them
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -99,25 +92,21 @@ def _tried(read: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | Inkstr
         return error
 
 
-def read_page(path: Path, model: Recognizer) -> PageTranscription:
+def read_page(path: Path, model: Recognizer) -> pages.PageTranscription:
     """Read the image of a page; raise an `InkstreamError` if it cannot be read."""
     page = find_page(path, model.column_height)
     answers = model.read_all([line.columns for line in page.lines]) if page.lines else []
     lines = []
     for line, answer in zip(page.lines, answers, strict=True):
         events: list[Event] = [*answer.letters, *answer.words]
-        lines.append(read_line(line, answer.text, [message_of(event) for event in events]))
-    return transcription(page, lines)
+        lines.append(pages.read_line(line, answer.text, [message_of(event) for event in events]))
+    return pages.transcription(page, lines)
 
 
 def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = None) -> bool:
     """Write the answers to standard output; return whether all files could be read.
 
-    Args:
-        paths: files of images or ink.
-        reader: reads them.
-        form: of the answers.
-        show: an image of the last page with its boxes and text.
+    The last page with its boxes and text is drawn into `show`.
     """
     kinds = {reader.kind_for(path) for path in paths}  # one error, not many
     if form == "csv":
@@ -139,12 +128,12 @@ def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = 
                 if reader.page and form == "text" and len(paths) > 1:  # as `head` names files
                     click.echo("\n" * (number > 0) + f"==> {path} <==")
                 click.echo(_text(name, answer, reader.kind_for(path), form))
-                if show is not None and isinstance(answer, PageTranscription):
-                    draw(path, answer, show)
+                if show is not None and isinstance(answer, pages.PageTranscription):
+                    pages.draw(path, answer, show)
     return all_read
 
 
-def _text(name: str, answer: Recognition | PageTranscription, kind: Kind, form: Form) -> str:
+def _text(name: str, answer: Recognition | pages.PageTranscription, kind: Kind, form: Form) -> str:
     """Return an answer in a form."""
     if form == "json":
         return json.dumps(fields_of(name, answer, kind), ensure_ascii=False)
@@ -158,8 +147,8 @@ def _text(name: str, answer: Recognition | PageTranscription, kind: Kind, form: 
             for place, line in enumerate(answer.lines)
         )
     if form == "hocr":
-        return hocr(answer, name)
-    return alto(answer, name) if form == "alto" else answer.text
+        return pages.hocr(answer, name)
+    return pages.alto(answer, name) if form == "alto" else answer.text
 
 
 def _certainty(answer: Recognition, kind: Kind) -> str:
@@ -185,7 +174,7 @@ def fields_of(name: str, answer: Answer, kind: Kind) -> Fields:
     """Return an answer, or an error, as plain JSON."""
     if isinstance(answer, InkstreamError):
         return {"image": name, "error": str(answer), "code": answer.code}
-    if isinstance(answer, PageTranscription):
+    if isinstance(answer, pages.PageTranscription):
         return {"image": name, **answer.model_dump(mode="json")}
     if kind == "classifier":
         rounded = {label: round(p, DECIMALS) for label, p in answer.probabilities.items()}
@@ -205,12 +194,7 @@ def read_into(
 ) -> bool:
     """Write a line of JSON about each image or piece of ink; return whether all could be read.
 
-    Args:
-        out: the file; what stands in it is not read again, unless it was an error.
-        paths: files of images or ink.
-        reader: reads them.
-        processes: that read side by side; None is one for each core.
-
+    What stands in `out` is not read again, unless it was an error. None is a process for each core.
     Raises `InkstreamError` if a model is missing, or `out` holds something else.
     """
     for path in paths:

@@ -15,7 +15,7 @@ websockets and pydantic; numpy arrays are accepted, numpy is not needed.
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as open_async
@@ -37,19 +37,11 @@ from inkstream.service.client.conversation import (
     error_of_http,
     stream_url,
 )
-from inkstream.service.protocol.server_messages import (
-    PROTOCOL,
-    Configured,
-    Goaway,
-    Pong,
-    Ready,
-    ResetDone,
-    Rewound,
-    ServerMessage,
-)
+from inkstream.service.protocol import server_messages as messages
 
+Socket = TypeVar("Socket")
 OPTIONS: Final[dict[str, Any]] = {  # of both kinds of connection
-    "subprotocols": [Subprotocol(PROTOCOL)],
+    "subprotocols": [Subprotocol(messages.PROTOCOL)],
     "compression": None,  # deflate takes longer than it saves on so few bytes
     "open_timeout": 10.0,  # seconds
 }
@@ -117,18 +109,20 @@ def error_of_close(closed: ConnectionClosed) -> InkstreamError:
     return error_of_closing(closed.rcvd.code, closed.rcvd.reason)
 
 
-class _Stream:
+class _Stream(Generic[Socket]):
     """What both streams know of the server beside its answers."""
 
-    _conversation: Conversation
+    def __init__(self, socket: Socket, conversation: Conversation) -> None:
+        self._socket = socket
+        self._conversation = conversation
 
     @property
-    def ready(self) -> Ready:
+    def ready(self) -> messages.Ready:
         """The server's first message: session, model, labels, column height, limits."""
         return self._conversation.ready
 
     @property
-    def going_away(self) -> Goaway | None:
+    def going_away(self) -> messages.Goaway | None:
         """The server's notice that it is about to stop, once it came."""
         return self._conversation.going_away
 
@@ -138,7 +132,7 @@ class _Stream:
         return self._conversation.ended_line
 
     @property
-    def rewound(self) -> Rewound | None:
+    def rewound(self) -> messages.Rewound | None:
         """The newest rewind that a late stroke or an undo caused, once one did.
 
         Events from its `letters` and `words` on are withdrawn, and its `text` is what remains.
@@ -146,12 +140,8 @@ class _Stream:
         return self._conversation.rewound
 
 
-class AsyncStream(_Stream):
+class AsyncStream(_Stream[AsyncConnection]):
     """A stream for asyncio; `connect` opens one."""
-
-    def __init__(self, socket: AsyncConnection, conversation: Conversation) -> None:
-        self._socket = socket
-        self._conversation = conversation
 
     def send(self, columns: Any) -> AsyncIterator[Result]:
         """Send columns; yield their results as they come.
@@ -207,21 +197,21 @@ class AsyncStream(_Stream):
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
         return await self._ask(Flushed, "flush")
 
-    async def reset(self) -> ResetDone:
+    async def reset(self) -> messages.ResetDone:
         """Start a new line at column 0."""
-        return await self._ask(ResetDone, "reset")
+        return await self._ask(messages.ResetDone, "reset")
 
-    async def rewind(self, column: int) -> Rewound:
+    async def rewind(self, column: int) -> messages.Rewound:
         """Forget `column` and all after it; the next column gets its number."""
-        return await self._ask(Rewound, "rewind", column=column)
+        return await self._ask(messages.Rewound, "rewind", column=column)
 
-    async def configure(self, **values: Any) -> Configured:
+    async def configure(self, **values: Any) -> messages.Configured:
         """Change options of the protocol's `configure`, such as `every` or `language_model`."""
-        return await self._ask(Configured, "configure", **values)
+        return await self._ask(messages.Configured, "configure", **values)
 
-    async def ping(self) -> Pong:
+    async def ping(self) -> messages.Pong:
         """Wait for an answer of the server."""
-        return await self._ask(Pong, "ping")
+        return await self._ask(messages.Pong, "ping")
 
     async def end(self) -> Done:
         """End the stream; return its summary."""
@@ -237,19 +227,15 @@ class AsyncStream(_Stream):
         with suppress(ConnectionClosed):  # the server's reason is still to be read
             await self._socket.send(data)
 
-    async def _read(self) -> ServerMessage:
+    async def _read(self) -> messages.ServerMessage:
         try:
             return self._conversation.read(await self._socket.recv())
         except ConnectionClosed as closed:
             raise error_of_close(closed) from closed
 
 
-class Stream(_Stream):
+class Stream(_Stream[SyncConnection]):
     """A stream without asyncio; `connect_sync` opens one."""
-
-    def __init__(self, socket: SyncConnection, conversation: Conversation) -> None:
-        self._socket = socket
-        self._conversation = conversation
 
     def send(self, columns: Any) -> Iterator[Result]:
         """Send columns; yield their results as they come; see `AsyncStream.send`."""
@@ -281,21 +267,21 @@ class Stream(_Stream):
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
         return self._ask(Flushed, "flush")
 
-    def reset(self) -> ResetDone:
+    def reset(self) -> messages.ResetDone:
         """Start a new line at column 0."""
-        return self._ask(ResetDone, "reset")
+        return self._ask(messages.ResetDone, "reset")
 
-    def rewind(self, column: int) -> Rewound:
+    def rewind(self, column: int) -> messages.Rewound:
         """Forget `column` and all after it; the next column gets its number."""
-        return self._ask(Rewound, "rewind", column=column)
+        return self._ask(messages.Rewound, "rewind", column=column)
 
-    def configure(self, **values: Any) -> Configured:
+    def configure(self, **values: Any) -> messages.Configured:
         """Change options of the protocol's `configure`, such as `every` or `language_model`."""
-        return self._ask(Configured, "configure", **values)
+        return self._ask(messages.Configured, "configure", **values)
 
-    def ping(self) -> Pong:
+    def ping(self) -> messages.Pong:
         """Wait for an answer of the server."""
-        return self._ask(Pong, "ping")
+        return self._ask(messages.Pong, "ping")
 
     def end(self) -> Done:
         """End the stream; return its summary."""
@@ -311,7 +297,7 @@ class Stream(_Stream):
         with suppress(ConnectionClosed):  # the server's reason is still to be read
             self._socket.send(data)
 
-    def _read(self) -> ServerMessage:
+    def _read(self) -> messages.ServerMessage:
         try:
             return self._conversation.read(self._socket.recv())
         except ConnectionClosed as closed:

@@ -15,31 +15,13 @@ from inkstream.model.errors import InkstreamError
 from inkstream.service.limits import Limits
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.columns import python_columns, shortened
-from inkstream.service.protocol.errors import (
-    MEANINGS,
-    ServiceError,
-    ValueRefusedError,
-    error_of,
-)
-from inkstream.service.protocol.server_messages import (
-    PATH,
-    Configured,
-    Error,
-    Event,
-    Goaway,
-    Letter,
-    Pong,
-    Punctuation,
-    Ready,
-    ResetDone,
-    Rewound,
-    ServerMessage,
-    Word,
-)
+from inkstream.service.protocol.errors import MEANINGS, ServiceError, ValueRefusedError, error_of
 from inkstream.service.protocol.strokes import python_strokes
 
 SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
-OPTIONS: Final = tuple(name for name in Configured.model_fields if name not in ("type", "id"))
+OPTIONS: Final = tuple(
+    name for name in messages.Configured.model_fields if name not in ("type", "id")
+)
 
 CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the rest is still being sent
 WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills
@@ -55,7 +37,7 @@ class NoConnectionError(ServiceError, code="no_connection"):
 class Result(messages.Result):
     """What the model reads after a column."""
 
-    events: tuple[Event, ...] = ()  # what a transcriber decided since the result before
+    events: tuple[messages.Event, ...] = ()  # what a transcriber decided since the result before
 
     @property
     def label(self) -> str:
@@ -66,20 +48,28 @@ class Result(messages.Result):
 class Flushed(messages.Flushed):
     """The answer for a line."""
 
-    events: tuple[Event, ...] = ()
+    events: tuple[messages.Event, ...] = ()
     """What a transcriber decided since the newest result."""
 
 
 class Done(messages.Done):
     """The summary at the end."""
 
-    events: tuple[Event, ...] = ()
+    events: tuple[messages.Event, ...] = ()
     """What a transcriber decided since the newest result."""
 
 
-Answer = TypeVar("Answer", Configured, Done, Flushed, Pong, ResetDone, Rewound)
+Answer = TypeVar(
+    "Answer",
+    messages.Configured,
+    Done,
+    Flushed,
+    messages.Pong,
+    messages.ResetDone,
+    messages.Rewound,
+)
 # Yields what to send, None to receive the server's next message, and results for the program.
-Exchange: TypeAlias = Generator[str | bytes | Result | None, ServerMessage | None]
+Exchange: TypeAlias = Generator[str | bytes | Result | None, messages.ServerMessage | None]
 
 
 class Conversation:
@@ -91,37 +81,41 @@ class Conversation:
 
     def __init__(self, first: str | bytes) -> None:
         """Begin with the server's first message, `ready`; raise the error that came instead."""
-        self.going_away: Goaway | None = None
+        self.going_away: messages.Goaway | None = None
         self.ended_line: Flushed | None = None  # the newest that ended by itself, or at the end
-        self.rewound: Rewound | None = None  # the newest rewind that ink caused
+        self.rewound: messages.Rewound | None = None  # the newest rewind that ink caused
         self.barrier: int | None = None  # id of a ping after ink that is not answered yet
         self.sent = 0  # columns, less those taken back by a rewind
         self.line_start = 0  # the count at column 0 of this line
         self.asked = 0  # the newest id
-        self._events: list[Event] = []  # that no result has been given with yet
+        self._events: list[messages.Event] = []  # that no result has been given with yet
         ready = self.read(first)
-        if not isinstance(ready, Ready):
+        if not isinstance(ready, messages.Ready):
             raise NoConnectionError(f"the server began with {ready.type}, expected ready")
         self.ready = ready
 
-    def read(self, text: str | bytes) -> ServerMessage:
+    def read(self, text: str | bytes) -> messages.ServerMessage:
         """Read one of the server's messages; raise the error that ends the stream."""
         message = messages.parse_server(text)
         if isinstance(message, messages.Result):
             return message
-        if isinstance(message, Error) and message.fatal:
+        if isinstance(message, messages.Error) and message.fatal:
             raise error_of(message.code, message.message)
         match message:
-            case Letter() | Punctuation() | Word():
+            case messages.Decided():
                 self._events.append(message)
-            case Goaway():
+            case messages.Goaway():
                 self.going_away = message
-            case Pong(id=self.barrier):
+            case messages.Pong(id=self.barrier):
                 self.barrier = None
-            case ResetDone():
+            case messages.ResetDone():
                 self._events = []
-            case Rewound():
-                self._events = [event for event in self._events if _remains(event, message)]
+            case messages.Rewound():
+                self._events = [
+                    event
+                    for event in self._events
+                    if event.id < (message.words if event.type == "word" else message.letters)
+                ]
                 if message.id is None:
                     self.rewound = message
             case messages.Flushed():
@@ -144,7 +138,7 @@ class Conversation:
             events=self._take_events(),
         )
 
-    def _take_events(self) -> tuple[Event, ...]:
+    def _take_events(self) -> tuple[messages.Event, ...]:
         events, self._events = tuple(self._events), []
         return events
 
@@ -164,7 +158,7 @@ class Conversation:
                 first, self.sent = self.sent, min(self.sent + chunk, end)
                 yield data[(first - start) * height : (self.sent - start) * height]
             message = yield None
-            if isinstance(message, Error) and message.ref is None:
+            if isinstance(message, messages.Error) and message.ref is None:
                 self.sent = answered  # the columns behind the faulty ones are refused too
                 raise error_of(message.code, message.message)
             if isinstance(message, messages.Result):
@@ -203,9 +197,9 @@ class Conversation:
             refs += [own - 1, own]
             while self.barrier == own:
                 message = yield None
-                if isinstance(message, Error) and message.ref in refs:
+                if isinstance(message, messages.Error) and message.ref in refs:
                     raise error_of(message.code, message.message)
-                if isinstance(message, Pong) and message.id == earlier:
+                if isinstance(message, messages.Pong) and message.id == earlier:
                     earlier = None
                 if earlier is None and isinstance(message, messages.Result):
                     yield self._with_events(message)
@@ -221,27 +215,22 @@ class Conversation:
         self.asked += 1
         return json.dumps({"type": kind, "id": self.asked, **fields})
 
-    def answers(self, message: ServerMessage, expected: type[Answer]) -> Answer | None:
+    def answers(self, message: messages.ServerMessage, expected: type[Answer]) -> Answer | None:
         """Return the message if it is the answer to the newest `ask`, else None.
 
         Raises the error that came instead; an error about an earlier message is ignored.
         """
-        if isinstance(message, Error) and message.ref == self.asked:
+        if isinstance(message, messages.Error) and message.ref == self.asked:
             raise error_of(message.code, message.message)
         if not isinstance(message, expected):
             return None
         if not isinstance(message, Done) and message.id != self.asked:
             return None
-        if isinstance(message, Rewound):
+        if isinstance(message, messages.Rewound):
             self.sent = self.line_start + message.column
-        if isinstance(message, ResetDone):
+        if isinstance(message, messages.ResetDone):
             self.line_start = self.sent
         return message
-
-
-def _remains(event: Event, rewound: Rewound) -> bool:
-    """Whether an event is still valid after a rewind."""
-    return event.id < (rewound.words if isinstance(event, Word) else rewound.letters)
 
 
 def stream_url(url: str, model: str | None) -> str:
@@ -257,7 +246,7 @@ def stream_url(url: str, model: str | None) -> str:
     if not is_one:
         raise ValueRefusedError(f"url is {url!r}, expected one such as ws://127.0.0.1:8000")
     path = parts.path.rstrip("/")
-    path = path if path.endswith(PATH) else path + PATH
+    path = path if path.endswith(messages.PATH) else path + messages.PATH
     query = dict(parse_qsl(parts.query)) | ({} if model is None else {"model": model})
     return urlunsplit((SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))
 

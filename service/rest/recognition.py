@@ -17,16 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 from inkstream.model.pages import Page, PageLine
 from inkstream.service.limits import Limits
 from inkstream.service.pages import PageTranscription, ReadLine, read_line, transcription
+from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import StoppingError, error_of
-from inkstream.service.protocol.server_messages import (
-    Error,
-    Event,
-    Flushed,
-    Letter,
-    Punctuation,
-    Result,
-    Word,
-)
 from inkstream.service.service import RunningModel
 from inkstream.service.session import Close, Effect
 
@@ -40,8 +32,8 @@ class Answers:
     """What a session sends for columns, up to the answer to a flush."""
 
     def __init__(self) -> None:
-        self.results: list[Result] = []  # of every column, or at least of the last one
-        self.events: list[Event] = []
+        self.results: list[messages.Result] = []  # of every column, or at least of the last one
+        self.events: list[messages.Event] = []
         self.text: str | None = None  # a transcriber's
         self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -49,15 +41,15 @@ class Answers:
         """Keep what the session sends."""
         for effect in effects:
             match effect:
-                case Result() as result:
+                case messages.Result() as result:
                     self.results.append(result)
-                case Flushed() as flushed:
+                case messages.Flushed() as flushed:
                     self.text = flushed.text
                     if not self.complete.done():
                         self.complete.set_result(None)
-                case Error() as error:
+                case messages.Error() as error:
                     self._fail(error_of(error.code, error.message))
-                case Letter() | Punctuation() | Word() as event:
+                case messages.Decided() as event:
                     self.events.append(event)
                 case Close(_, reason):
                     self._fail(StoppingError(reason))

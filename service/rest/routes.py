@@ -29,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inkstream.model.config import Kind
 from inkstream.model.pages import reads_pages
-from inkstream.service import installed_version
+from inkstream.service import installed_version, pages
 from inkstream.service.http_errors import (
     REQUEST_ID_HEADER,
     UNKNOWN_PARAMETER,
@@ -38,14 +38,6 @@ from inkstream.service.http_errors import (
 )
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import CONTENT_TYPE, Metrics
-from inkstream.service.pages import (
-    ALTO_TYPE,
-    HOCR_TYPE,
-    PageTranscription,
-    alto,
-    columns_of,
-    hocr,
-)
 from inkstream.service.protocol.errors import StoppingError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Letter, ModelInfo, Punctuation, Word
 from inkstream.service.rest import openapi
@@ -176,7 +168,7 @@ class Transcription(BaseModel):
     """Where the input looks like a page: what to try. Else left out."""
 
 
-ANSWER: Final = Recognition | Transcription | PageTranscription
+ANSWER: Final = Recognition | Transcription | pages.PageTranscription
 
 
 class Models(BaseModel):
@@ -202,8 +194,8 @@ def add_rest(app: FastAPI, service: Service) -> None:
     """Add all REST routes to `app`, and the shape of its errors."""
     add_error_handlers(app, service.metrics)
     app.include_router(_recognition_router(service))
-    app.include_router(_operators_router(service))
-    app.include_router(_stream_router())
+    _add_operators(app, service)
+    _add_stream(app)
     if service.settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -261,7 +253,9 @@ def _recognition_router(service: Service) -> APIRouter:
             if query.page:
                 page = await bodies.page(request, model)
                 height = model.info.column_height
-                body = await asyncio.to_thread(lambda: columns_of(page, height).model_dump_json())
+                body = await asyncio.to_thread(
+                    lambda: pages.columns_of(page, height).model_dump_json()
+                )
                 return Response(body, media_type=JSON)
             came = await input_of(request, query, model)
         headers = {MODEL_HEADER: came.model.info.name}
@@ -301,62 +295,55 @@ def _answer(answers: Answers, came: Input, with_curve: bool) -> str:
     ).model_dump_json(exclude_none=True)
 
 
-def _page_answer(page: PageTranscription, form: PageForm) -> Response:
+def _page_answer(page: pages.PageTranscription, form: PageForm) -> Response:
     """Return a page in the form that is asked for; this takes a while too."""
     if form == "json":
         return Response(page.model_dump_json(), media_type=JSON)
     if form == "hocr":
-        return Response(hocr(page), media_type=HOCR_TYPE)
-    return Response(alto(page), media_type=ALTO_TYPE)
+        return Response(pages.hocr(page), media_type=pages.HOCR_TYPE)
+    return Response(pages.alto(page), media_type=pages.ALTO_TYPE)
 
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _operators_router(service: Service) -> APIRouter:
-    router = APIRouter()
-
-    @router.head("/healthz", include_in_schema=False)
-    @router.get("/healthz", **openapi.HEALTH)
+def _add_operators(app: FastAPI, service: Service) -> None:
+    @app.head("/healthz", include_in_schema=False)
+    @app.get("/healthz", **openapi.HEALTH)
     async def healthz() -> Status:
         """Say that the process is alive."""
         return Status(status="alive")
 
-    @router.head("/readyz", include_in_schema=False)
-    @router.get("/readyz", **openapi.READINESS)
+    @app.head("/readyz", include_in_schema=False)
+    @app.get("/readyz", **openapi.READINESS)
     async def readyz() -> Status:
         """Say whether the models are loaded and sessions are accepted; 503 if not."""
         if service.sessions.stopping:
             raise StoppingError("the server is about to stop")
         return Status(status="ready")
 
-    @router.get("/metrics", **openapi.METRICS)
+    @app.get("/metrics", **openapi.METRICS)
     async def prometheus(request: Request) -> Response:
         """Give the metrics as Prometheus text."""
         if service.settings.metrics_need_key:
             service.access.check_key(request.headers.get("authorization"))
         return Response(service.metrics.render(), media_type=CONTENT_TYPE)
 
-    return router
 
+def _add_stream(app: FastAPI) -> None:
+    """Add the routes that describe the WebSocket."""
 
-def _stream_router() -> APIRouter:
-    """Return the routes that describe the WebSocket."""
-    router = APIRouter(include_in_schema=False)
-
-    @router.get("/asyncapi.json")
+    @app.get("/asyncapi.json", include_in_schema=False)
     async def stream_description(_query: Annotated[NoParameters, Query()]) -> FileResponse:
         """Describe the WebSocket's messages by AsyncAPI 3."""
         return FileResponse(ASYNCAPI)
 
-    @router.get("/v1/stream")
+    @app.get("/v1/stream", include_in_schema=False)
     async def stream() -> None:
         """Explain that this path is a WebSocket."""
         text = "this is a WebSocket, ask for an upgrade; /asyncapi.json describes it"
         raise HTTPException(HTTPStatus.UPGRADE_REQUIRED, text, {"upgrade": "websocket"})
-
-    return router
 
 
 class RequestLog:
@@ -389,12 +376,10 @@ class RequestLog:
             try:
                 await self._app(scope, receive, send_with_id)
             finally:
-                self._write(scope, path, status, time.perf_counter() - started_s)
-
-    def _write(self, scope: Scope, path: str, status: int, request_s: float) -> None:
-        failure = scope["state"].get("failure", {})
-        if path == RECOGNIZE and scope["method"] == "POST":
-            self._metrics.requested(status, request_s)
-        if path == RECOGNIZE or failure:
-            milliseconds = round(request_s * 1000, 1)
-            log.info("request", path=path, status=status, ms=milliseconds, **failure)
+                request_s = time.perf_counter() - started_s
+                failure = scope["state"].get("failure", {})
+                if path == RECOGNIZE and scope["method"] == "POST":
+                    self._metrics.requested(status, request_s)
+                if path == RECOGNIZE or failure:
+                    milliseconds = round(request_s * 1000, 1)
+                    log.info("request", path=path, status=status, ms=milliseconds, **failure)

@@ -54,7 +54,13 @@ def listen(settings: Settings) -> list[socket.socket]:
         for family, kind, protocol, _, address in dict.fromkeys(found):
             listener = socket.socket(family, kind, protocol)
             listeners.append(listener)
-            _set_options(listener, settings.stall_timeout_s)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+            timeout_ms = round(settings.stall_timeout_s * 1000)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind((address[0], port, *address[2:]))
             listener.listen(BACKLOG)
             port = listener.getsockname()[1]  # where any port would do, all take the same
@@ -64,16 +70,6 @@ def listen(settings: Settings) -> list[socket.socket]:
         reason = error.strerror or str(error)
         raise ConfigError(f"cannot listen on {host} port {port}: {reason}") from None
     return listeners
-
-
-def _set_options(listener: socket.socket, stall_timeout_s: float) -> None:
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-    timeout_ms = round(stall_timeout_s * 1000)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
-    if listener.family == socket.AF_INET6:
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 
 
 def raise_descriptor_limit(needed: int) -> None:
@@ -96,7 +92,6 @@ class Server(uvicorn.Server):
     def __init__(self, config: Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
-        self._drain_timeout_s = service.settings.drain_timeout_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve, and log where."""
@@ -117,7 +112,8 @@ class Server(uvicorn.Server):
         """Accept no more connections, let the sessions end, then close what is left."""
         for server in self.servers:
             server.close()
-        drain = asyncio.ensure_future(self._service.sessions.drain(self._drain_timeout_s))
+        time_left_s = self._service.settings.drain_timeout_s
+        drain = asyncio.ensure_future(self._service.sessions.drain(time_left_s))
         while not drain.done() and not self.force_exit:
             await asyncio.wait([drain], timeout=SIGNAL_CHECK_S)
         drain.cancel()
