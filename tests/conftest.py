@@ -19,7 +19,7 @@ settings.register_profile("thorough", deadline=None, max_examples=5_000)
 settings.load_profile("short")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every process that
-# they start as well; the commands under test must hear it as they do in a terminal.
+# they start as well; the commands under test must get it as they do in a terminal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -53,6 +53,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def tiny_lines(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    """A checkpoint `tiny_lines.onnx` with random weights that transcribes: it says many letters."""
+    """A checkpoint `tiny_lines.onnx` with random weights that transcribes, with many letters."""
     path: Path = tmp_path_factory.mktemp("weights") / "tiny_lines.onnx"
     return builders.line_checkpoint(path)

@@ -1,4 +1,4 @@
-"""Small worlds for tests: nets with random weights, in the served format."""
+"""Nets with random weights in the served format, columns, and real digits."""
 
 import dataclasses
 import json
@@ -23,13 +23,13 @@ REPORTS = Path(__file__).parents[2] / "docs" / "reports"
 
 
 def config(labels: Sequence[str] = DIGITS, **dimensions: Any) -> ModelConfig:
-    """A net small enough for a step to take microseconds."""
+    """Return the configuration of a classifier whose step takes microseconds."""
     small = ModelConfig(tuple(labels), features=12, units=16)
     return dataclasses.replace(small, **dimensions)
 
 
 def line_config(labels: Sequence[str] = LETTERS, **dimensions: Any) -> ModelConfig:
-    """The same, of a transcriber."""
+    """Return the configuration of a transcriber as small."""
     small = ModelConfig(
         tuple(labels),
         "transcriber",
@@ -43,7 +43,7 @@ def line_config(labels: Sequence[str] = LETTERS, **dimensions: Any) -> ModelConf
 
 
 def weights(of: ModelConfig, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Random weights, named and shaped as the net's `state_dict()`, large enough to matter."""
+    """Return random weights with the names and shapes of `state_dict()`, large enough to matter."""
     rng = np.random.default_rng(seed)
     return {
         name: rng.normal(0, 2 / shape[-1] ** 0.5, shape).astype(np.float32)
@@ -54,7 +54,7 @@ def weights(of: ModelConfig, seed: int = 0) -> dict[str, NDArray[np.float32]]:
 def metadata(
     of: ModelConfig, temperatures: Sequence[float] = (1.0,), name: str = "tiny"
 ) -> Metadata:
-    """Metadata of an untrained net."""
+    """Return metadata of an untrained net."""
     return Metadata(
         name=name,
         version="0.0.1",
@@ -83,41 +83,41 @@ def checkpoint(
 
 
 def line_checkpoint(path: Path, seed: int = 0, **dimensions: Any) -> Checkpoint:
-    """The same, of a transcriber that says all of its labels, each about as often as the blank."""
+    """Write and read a transcriber whose labels are each about as probable as the blank."""
     of = line_config(**dimensions)
-    described, random = metadata(of, (1.0, 1.0), path.stem), weights(of, seed)
+    description, random = metadata(of, (1.0, 1.0), path.stem), weights(of, seed)
     random["head.weight"] *= 3
-    export(path, random, described)
-    one_sided = Runtime(checkpoints.read(path))
-    scores, _ = one_sided.run(columns(500, seed, 16)[:, None], one_sided.initial_state(1))
+    export(path, random, description)
+    uncentred = Runtime(checkpoints.read(path))
+    scores, _ = uncentred.run(columns(500, seed, 16)[:, None], uncentred.initial_state(1))
     random["head.bias"] -= scores[:, 0, :-1].mean(0)
     random["ends.bias"] -= scores[:, 0, -1].mean(0) + 1
-    export(path, random, described)
+    export(path, random, description)
     return checkpoints.read(path)
 
 
 def runtime(path: Path, seed: int = 0) -> Runtime:
-    """A runtime of a small random net."""
+    """Return a runtime of a small random net."""
     return Runtime(checkpoint(path, seed=seed))
 
 
 def columns(n_columns: int, seed: int = 0, column_height: int = 28) -> NDArray[np.uint8]:
-    """Random columns [n, H], about a third of them blank, and the first two as well."""
+    """Return random columns [n, H]; the first two and about a third of the others are blank."""
     rng = np.random.default_rng(seed)
-    made = rng.integers(0, 256, (n_columns, column_height), np.uint8)
-    made[rng.random(n_columns) < 1 / 3] = 0
-    made[:2] = 0
-    return made
+    pixels = rng.integers(0, 256, (n_columns, column_height), np.uint8)
+    pixels[rng.random(n_columns) < 1 / 3] = 0
+    pixels[:2] = 0
+    return pixels
 
 
 def excerpt(n: int) -> Dataset:
-    """The first `n` (400 at most) training images of MNIST."""
+    """Return the first `n` (400 at most) training images of MNIST."""
     with np.load(EXCERPT) as file:
         columns, answers = file["columns"][:n], file["answers"][:n]
     return Dataset("MNIST excerpt", columns, answers.astype(np.int64), DIGITS)
 
 
 def shipped_report(kind: str) -> dict[str, Any]:
-    """The contents of a shipped report."""
+    """Return the contents of a shipped report."""
     contents: dict[str, Any] = json.loads((REPORTS / kind / "report.json").read_text())
     return contents

@@ -1,4 +1,4 @@
-"""Running the command line in a process of its own, with or without a terminal."""
+"""Run the command line, in this or another process, with or without a terminal."""
 
 import io
 import os
@@ -21,7 +21,7 @@ INKSTREAM: Final = [sys.executable, "-m", "inkstream"]
 
 
 def inkstream(*args: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own."""
+    """Run the command in a process of its own."""
     command = [*INKSTREAM, *map(str, args)]
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **options
@@ -29,7 +29,7 @@ def inkstream(*args: object, **options: Any) -> subprocess.CompletedProcess[str]
 
 
 def run_here(*args: object) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process: for what does not depend on having a process of its own."""
+    """Run the command in this process, which is faster."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = cli.run(command := [str(arg) for arg in args])
@@ -37,7 +37,7 @@ def run_here(*args: object) -> subprocess.CompletedProcess[str]:
 
 
 def one_line(text: str) -> str:
-    """Check that an error is one line of ours; that line."""
+    """Return an error's text; check that it is one line of the command without a traceback."""
     (line,) = text.splitlines()
     assert line.startswith("inkstream: ")
     assert "Traceback" not in line
@@ -46,17 +46,21 @@ def one_line(text: str) -> str:
 
 @contextmanager
 def terminal(*args: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The command in a terminal of its own, and the terminal's other end."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(ours, (24, 80))
+    """Run the command in a terminal of its own; yield the process and the terminal's other end."""
+    parent_end, child_end = pty.openpty()
+    termios.tcsetwinsize(parent_end, (24, 80))
     try:
         with subprocess.Popen(
-            [*INKSTREAM, *map(str, args)], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs
+            [*INKSTREAM, *map(str, args)],
+            cwd=ROOT,
+            stdin=child_end,
+            stdout=child_end,
+            stderr=child_end,
         ) as process:
-            os.close(theirs)
-            yield process, ours
+            os.close(child_end)
+            yield process, parent_end
     finally:
-        os.close(ours)
+        os.close(parent_end)
 
 
 def screen(text: str) -> list[str]:
@@ -79,10 +83,11 @@ def screen(text: str) -> list[str]:
 
 
 def read_all(end: int) -> str:
+    """Return all text that comes from a terminal until it closes."""
     parts = []
     try:
         while part := os.read(end, 65_536):
             parts.append(part)
-    except OSError:  # Linux says so when the other end is closed
+    except OSError:  # Linux raises it when the other end is closed
         pass
     return b"".join(parts).decode()

@@ -1,4 +1,4 @@
-"""Sessions in an engine, and a net that can be held or made to fail."""
+"""Clients of an engine, and a net that a test can pause or make fail."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Asking a running server by HTTP, and what every one of its errors must look like."""
+"""An HTTP client of a running server, and checks of its errors."""
 
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ def client_of(running: Running) -> httpx.Client:
 
 
 def error(response: httpx.Response, status: int, code: str) -> str:
-    """Check an error's status, code and shape; its message."""
+    """Check an error's status, code and form; return its message."""
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
     body = response.json()
     assert body.keys() == {"error"}
@@ -30,8 +30,8 @@ def error(response: httpx.Response, status: int, code: str) -> str:
 
 
 def wait_for_no_sessions(client: httpx.Client) -> None:
-    """Every request waits for the event loop, which has dealt with the closed ones by then."""
+    """Wait until the server counts no sessions: each request gives its event loop time."""
     for _ in range(1_000):
         if "inkstream_sessions 0.0" in client.get("/metrics").text:
             return
-    raise AssertionError("sessions are left")
+    raise AssertionError("sessions are still counted")

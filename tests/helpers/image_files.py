@@ -1,4 +1,4 @@
-"""A small picture, and image files that hold it or next to nothing."""
+"""A small picture, and image files with it or with almost no content."""
 
 import io
 import struct
@@ -11,7 +11,7 @@ from PIL import Image
 
 
 def picture(height: int = 30, width: int = 40) -> NDArray[np.uint8]:
-    """Dark ink in the upper left quarter of light paper: every turn of it looks different."""
+    """Return dark ink in the upper left quarter of light paper: each rotation looks different."""
     grey = np.full((height, width), 240, np.uint8)
     grey[2 : height // 2, 3 : width // 4] = 16
     return grey
@@ -24,12 +24,12 @@ def encoded(image: Image.Image, format_name: str, **options: Any) -> bytes:
 
 
 def png_without_pixels(width: int, height: int) -> bytes:
-    """A PNG file that says its size, begins its pixels, and ends."""
+    """Return a PNG file with a size but without pixels."""
     return png(b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), b"IDAT")
 
 
 def png(*chunks: bytes) -> bytes:
-    """A PNG file of chunks that are given as their type and content."""
+    """Return a PNG file of chunks, each given as its type and content."""
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
         for chunk in chunks

@@ -1,4 +1,4 @@
-"""A proxy on this machine that shows a server below a path, and takes the path off."""
+"""A proxy on this machine that serves another server below a path, and removes the path."""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ READ_BYTES: Final = 65_536
 
 @contextmanager
 def proxy(port: int, path: str) -> Iterator[str]:
-    """Show the server on `port` below `path` while the block runs; gives the address, without /.
+    """Serve the server on `port` below `path` while the block runs; yield the address, without /.
 
     Requests have no bodies: each head is rewritten, and after an upgrade everything passes.
     """
@@ -23,7 +23,7 @@ def proxy(port: int, path: str) -> Iterator[str]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream = await asyncio.open_connection("127.0.0.1", port)
-        back = asyncio.create_task(_copy(upstream[0], writer))
+        copying = asyncio.create_task(_copy(upstream[0], writer))
         try:
             while head := await reader.readuntil(HEAD_END):
                 method, target, rest = head.split(b" ", 2)
@@ -36,16 +36,16 @@ def proxy(port: int, path: str) -> Iterator[str]:
             pass  # the client has gone
         finally:
             upstream[1].close()
-            await back
+            await copying
 
-    async def listen() -> asyncio.Server:
+    async def start() -> asyncio.Server:
         return await asyncio.start_server(serve, "127.0.0.1", 0)
 
-    listening = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+    server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
     try:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}{path}"
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}"
     finally:
-        asyncio.run_coroutine_threadsafe(_shut(listening), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_shut(server), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
@@ -61,9 +61,9 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-async def _shut(listening: asyncio.Server) -> None:
-    """Serve nobody any more."""
-    listening.close()
+async def _shut(server: asyncio.Server) -> None:
+    """Stop the server and cancel its connections."""
+    server.close()
     serving = asyncio.all_tasks() - {asyncio.current_task()}
     for task in serving:
         task.cancel()

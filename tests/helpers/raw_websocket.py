@@ -1,4 +1,4 @@
-"""A WebSocket client that may misbehave: it writes any bytes, reads when it likes, hangs up."""
+"""A WebSocket client that may break the protocol: it writes any bytes and hangs up at any time."""
 
 import base64
 import contextlib
@@ -14,7 +14,7 @@ MASK = bytes(4)  # zeros: the masked payload is the payload
 
 
 def frame(payload: bytes, kind: int = BINARY, mask: bytes = MASK) -> bytes:
-    """One frame of a client, as RFC 6455, 5.2 has it."""
+    """Return one frame of a client (RFC 6455, 5.2)."""
     length = len(payload)
     if length < 126:
         size = bytes([0x80 | length])
@@ -41,7 +41,7 @@ class RawClient:
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
         )
-        self.kind = 0
+        self.kind = 0  # first byte of the newest frame
         self._unread = b""
         while b"\r\n\r\n" not in self._unread:
             self._unread += self.socket.recv(65_536)
@@ -55,29 +55,29 @@ class RawClient:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.socket.close()
 
     def send(self, data: bytes) -> None:
-        """Write bytes, whatever they are."""
+        """Write any bytes."""
         self.socket.sendall(data)
 
     def read(self) -> bytes:
-        """The payload of the server's next frame, `kind` its first byte; `EOFError` at the end."""
+        """Return the payload of the next frame and set `kind`; raise EOFError at the end."""
         self.kind, length = self._exactly(2)
         if length == 126:
             length = int.from_bytes(self._exactly(2))
         return self._exactly(length)
 
     def read_to_the_end(self) -> None:
-        """Read until the server closes or hangs up, in whatever manner."""
+        """Read until the server closes or hangs up."""
         with contextlib.suppress(EOFError, ConnectionError):
             while self.kind != CLOSE:
                 self.read()
 
     def reset(self) -> None:
-        """Hang up with a TCP reset: no close frame, no farewell."""
+        """Hang up with a TCP reset, without a close frame."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 

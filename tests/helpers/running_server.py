@@ -21,7 +21,7 @@ from tests.helpers.engine_sessions import DEADLINE_S
 
 @dataclass(frozen=True)
 class Running:
-    """Where it listens, and its parts."""
+    """A running server: its port and its parts."""
 
     port: int
     service: Service
@@ -35,31 +35,31 @@ class Running:
 
     @property
     def url(self) -> str:
-        """Of its WebSocket."""
+        """Return the URL of its WebSocket."""
         return f"ws://127.0.0.1:{self.port}/v1/stream"
 
 
 @contextmanager
-def server(folder: Path, **settings: Any) -> Iterator[Running]:
+def server(folder: Path, **options: Any) -> Iterator[Running]:
     """Serve a small net with random weights, named `tiny`, while the block runs."""
     builders.checkpoint(folder / "tiny.onnx")
-    chosen = Settings.load(**{"port": 0, "models": "tiny", "weights": folder} | settings)
-    listeners = listen(chosen)
-    app = create_app(chosen)
+    settings = Settings.load(**{"port": 0, "models": "tiny", "weights": folder} | options)
+    listeners = listen(settings)
+    app = create_app(settings)
     started: Future[asyncio.AbstractEventLoop] = Future()
 
-    class Announcing(Server):
+    class AnnouncingServer(Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             started.set_result(asyncio.get_running_loop())
 
-    running = Announcing(Config(app, chosen), app.state.service)
-    thread = threading.Thread(target=running.run, args=[listeners])
+    http_server = AnnouncingServer(Config(app, settings), app.state.service)
+    thread = threading.Thread(target=http_server.run, args=[listeners])
     thread.start()
     try:
         loop = started.result(DEADLINE_S)
-        yield Running(listeners[0].getsockname()[1], app.state.service, running, loop)
+        yield Running(listeners[0].getsockname()[1], app.state.service, http_server, loop)
     finally:
-        running.should_exit = True
+        http_server.should_exit = True
         thread.join(DEADLINE_S)
         assert not thread.is_alive()

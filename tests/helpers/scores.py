@@ -1,4 +1,4 @@
-"""Scores of a net that says what a test wants, and a decoder that hears them."""
+"""Scores of a net, written as text, and a decoder that reads them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ Columns = NDArray[np.uint8]
 
 
 def line(steps: str, unsure: str = "", ends: dict[int, float] | None = None) -> Scores:
-    """Scores [2n, S] of a net that says one character a step, `-` for the blank.
+    """Return scores [2n, S] of a net with one symbol a step, `-` for the blank.
 
     Args:
         steps: the most probable symbol of each step.
@@ -32,14 +32,14 @@ def line(steps: str, unsure: str = "", ends: dict[int, float] | None = None) -> 
             scores[step, 0] = 0.28
         scores[step, -1] = (ends or {}).get(step, 0.01)
     scores[:, :-1] /= scores[:, :-1].sum(1, keepdims=True)
-    shown = np.concatenate([np.full((1, scores.shape[1]), 1e-9), scores])
-    shown[0, 0] = 1
-    repeated: Scores = np.log(shown[(np.arange(2 * len(steps)) + 1) // 2]).astype(np.float32)
+    stepped = np.concatenate([np.full((1, scores.shape[1]), 1e-9), scores])
+    stepped[0, 0] = 1
+    repeated: Scores = np.log(stepped[(np.arange(2 * len(steps)) + 1) // 2]).astype(np.float32)
     return repeated
 
 
 def ink(n_columns: int, blank: str = "") -> Columns:
-    """Columns [n, H] with ink everywhere, but where `blank` has a space."""
+    """Return columns [n, H] with ink, except where `blank` has a space."""
     columns = np.full((n_columns, H), 255, np.uint8)
     for column, mark in enumerate(blank):
         columns[column] *= mark != " "
@@ -47,20 +47,20 @@ def ink(n_columns: int, blank: str = "") -> Columns:
 
 
 def read(decoder: GreedyDecoder, scores: Scores, columns: Columns | None = None) -> list[Event]:
-    """What follows from all scores at once."""
+    """Return the events of a decoder that gets all scores at once."""
     return decoder.step(scores, ink(len(scores)) if columns is None else columns).events
 
 
-def flushed(decoder: GreedyDecoder, scores: Scores | None = None) -> list[Event]:
-    """What a flush decides, the net's scores of its blank columns being these."""
+def flush(decoder: GreedyDecoder, scores: Scores | None = None) -> list[Event]:
+    """Return the events of a flush whose blank columns have these scores."""
     beyond = line("-" * (PATIENCE // 2))[1:] if scores is None else scores
     return decoder.flush(beyond)
 
 
 def decoder(characters: str | None = None) -> GreedyDecoder:
-    made = GreedyDecoder(LABELS, PATIENCE)
-    made.allowed = allowed_labels(LABELS, characters)
-    return made
+    new_decoder = GreedyDecoder(LABELS, PATIENCE)
+    new_decoder.allowed = allowed_labels(LABELS, characters)
+    return new_decoder
 
 
 def texts(events: list[Event]) -> list[str]:

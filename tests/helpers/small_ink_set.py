@@ -1,15 +1,15 @@
-"""A little made-up ink: every letter is a hook of the pen, whichever it is."""
+"""A small made-up ink set: every letter is the same hook."""
 
 import numpy as np
 
 from inkstream.model.data.ink_set import Builder, InkSet
 
-HEIGHT = 16  # rows of the nets that read it
+HEIGHT = 16  # column height of the nets that read it
 ALL_KINDS = tuple(" .abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 
 def ink() -> InkSet:
-    """By each of 40 writers of two donors: six words, three lines, two characters.
+    """Return six words, three lines and two characters by each of 40 writers of two donors.
 
     Letters of the second line are joined.
     """
@@ -20,13 +20,17 @@ def ink() -> InkSet:
         for label, category in zip(
             [*labels, "a", "b"], ["7"] * 6 + ["8"] * 3 + ["1c", "1c"], strict=True
         ):
-            spoken = [place for place, char in enumerate(label) if char != " "]
+            positions = [position for position, char in enumerate(label) if char != " "]
             points = np.array(
-                [(60 * p + dx, dy) for p in spoken for dx, dy in ((0, 0), (30, 80), (5, 90))]
+                [
+                    (60 * position + dx, dy)
+                    for position in positions
+                    for dx, dy in ((0, 0), (30, 80), (5, 90))
+                ]
             )
             builder.add(
-                points, [3 * len(spoken)] if label == "b. ca" else [3] * len(spoken),
-                np.repeat(spoken, 3).astype(np.int16), (20.0, 70.0),
+                points, [3 * len(positions)] if label == "b. ca" else [3] * len(positions),
+                np.repeat(positions, 3).astype(np.int16), (20.0, 70.0),
                 label=label, category=category, writer=f"{'xy'[number % 2]}/w{number:02}k",
                 style=("printed", "cursive")[number % 2],
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Four little writers, and what is made up of their ink."""
+"""The ink of four made-up writers, and lines that are composed of it."""
 
 import string
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from inkstream.model.data.synthesis.composition import (
     Recipe,
 )
 
-# Who writes a letter is told by the number of its points; each writes in another size.
+# The writers differ in the size and the number of points of their letters.
 WRITERS = ("aaa/letters", "aaa/lines", "bbb/words", "zzz/hidden")
 LETTERS, LINES, WORDS, HIDDEN = range(4)
 SIZES = (100, 400, 20, 70)
@@ -28,7 +28,7 @@ TEXTS = ("the quick brown fox jumps", "over a lazy dog", "Pack my box with five"
 
 @dataclass(frozen=True)
 class Glyph:
-    """Ink, in strokes of all the same length, and the letter that each point belongs to."""
+    """Ink in strokes of the same length, and the letter that each point belongs to."""
 
     label: str
     points: NDArray[np.int64]
@@ -36,27 +36,27 @@ class Glyph:
     stroke: int
 
 
-def letter(character: str, writer: int, place: int = 0, wobble: int = 0) -> Glyph:
-    """A zigzag as high as the character usually is, in the box at `place` of a line."""
+def letter_glyph(character: str, writer: int, index: int = 0, wobble: int = 0) -> Glyph:
+    """Return a zigzag as high as the character, in the box number `index` of a line."""
     size, n = SIZES[writer], N_POINTS[writer]
-    x = (1.25 * place + np.arange(n) / (n - 1)) * size
+    x = (1.25 * index + np.arange(n) / (n - 1)) * size
     high = character not in "acemnorsuvwxzgpqy,.-"
     top, bottom = (-1.75 if high else -1.0), (1.1 if character in "gpqyj" else 0.0)
     y = np.where(np.arange(n) % 2, bottom, top) * size
     y[0] += 0.01 * size * wobble
     if not character.isalnum():
-        x = 1.25 * place * size + 0.3 * (x - x[0])
+        x = 1.25 * index * size + 0.3 * (x - x[0])
     if character == ".":
         y *= 0.1
-    return Glyph(character, np.stack([x, y], 1).astype(np.int64), np.full(n, place), n)
+    return Glyph(character, np.stack([x, y], 1).astype(np.int64), np.full(n, index), n)
 
 
-def line(text: str, writer: int, cut: bool = True, joined: bool = False) -> Glyph:
-    """A text, each letter in a box; known letter by letter if it is cut, one stroke if joined."""
+def line_glyph(text: str, writer: int, cut: bool = True, joined: bool = False) -> Glyph:
+    """Return a text with a letter in each box, segmented if `cut`, in one stroke if `joined`."""
     glyphs = [
-        letter(one, writer, place, (7 * place + 31 * len(text)) % 50)
-        for place, one in enumerate(text)
-        if one != " "
+        letter_glyph(character, writer, index, (7 * index + 31 * len(text)) % 50)
+        for index, character in enumerate(text)
+        if character != " "
     ]
     points = np.concatenate([glyph.points for glyph in glyphs])
     letters = np.concatenate([glyph.letters for glyph in glyphs])
@@ -65,12 +65,14 @@ def line(text: str, writer: int, cut: bool = True, joined: bool = False) -> Glyp
 
 
 def ink_set(pieces: Sequence[tuple[int, str, Glyph]]) -> InkSet:
-    """Pieces, each of (writer, category, ink)."""
+    """Return an ink set of pieces, each of (writer, category, ink)."""
     glyphs = [glyph for _, _, glyph in pieces]
     strokes = [len(glyph.points) // glyph.stroke for glyph in glyphs]
     lengths = np.repeat([glyph.stroke for glyph in glyphs], strokes)
     return InkSet(
-        points=np.concatenate([one.points - one.points.min(0) for one in glyphs]).astype(np.int16),
+        points=np.concatenate([glyph.points - glyph.points.min(0) for glyph in glyphs]).astype(
+            np.int16
+        ),
         letter_of_point=np.concatenate([glyph.letters for glyph in glyphs]).astype(np.int16),
         stroke_starts=np.cumsum([0, *lengths]),
         piece_starts=np.cumsum([0, *strokes]),
@@ -83,31 +85,37 @@ def ink_set(pieces: Sequence[tuple[int, str, Glyph]]) -> InkSet:
     )
 
 
-def world() -> InkSet:
-    """One writes letters, one lines that are known letter by letter, one words; one is hidden."""
+def four_writers() -> InkSet:
+    """Return letters by one writer, segmented lines by one, words by one; one is hidden."""
     words = " ".join(TEXTS).split()
-    pieces = [(LETTERS, "1c", letter(character, LETTERS)) for character in CHARACTERS]
-    pieces += [(LINES, "8", line(text, LINES)) for text in TEXTS]
-    pieces += [(LINES, "7", line("vexing", LINES, joined=True))]
-    pieces += [(WORDS, "7", line(word, WORDS, cut=False)) for word in words if len(word) > 1]
-    pieces += [(WORDS, "1d", letter(mark, WORDS)) for mark in ".,"]
-    pieces += [(HIDDEN, "1c", letter(character, HIDDEN)) for character in CHARACTERS + "#&@"]
-    pieces += [(HIDDEN, "7", line(word, HIDDEN, cut=False)) for word in words if len(word) > 1]
+    pieces = [(LETTERS, "1c", letter_glyph(character, LETTERS)) for character in CHARACTERS]
+    pieces += [(LINES, "8", line_glyph(text, LINES)) for text in TEXTS]
+    pieces += [(LINES, "7", line_glyph("vexing", LINES, joined=True))]
+    pieces += [(WORDS, "7", line_glyph(word, WORDS, cut=False)) for word in words if len(word) > 1]
+    pieces += [(WORDS, "1d", letter_glyph(mark, WORDS)) for mark in ".,"]
+    pieces += [(HIDDEN, "1c", letter_glyph(character, HIDDEN)) for character in CHARACTERS + "#&@"]
+    pieces += [
+        (HIDDEN, "7", line_glyph(word, HIDDEN, cut=False)) for word in words if len(word) > 1
+    ]
     return ink_set(pieces)
 
 
-INK = world()
+INK = four_writers()
 USED = np.flatnonzero(INK.writers != HIDDEN)
-MAKER = LineComposer(INK, USED)
+COMPOSER = LineComposer(INK, USED)
 
 
-def drawn(n: int, kind: Kind | None = None, maker: LineComposer = MAKER) -> list[ComposedLine]:
+def composed(
+    n: int, kind: Kind | None = None, composer: LineComposer = COMPOSER
+) -> list[ComposedLine]:
     random = np.random.default_rng(0)
-    return [maker.draw(random, kind) for _ in range(n)]
+    return [composer.draw(random, kind) for _ in range(n)]
 
 
-def ink_of(made: ComposedLine, place: int) -> NDArray[np.float32]:
-    points: NDArray[np.float32] = made.points[made.letter_of_point == place]
+def ink_of(composed_line: ComposedLine, letter_index: int) -> NDArray[np.float32]:
+    points: NDArray[np.float32] = composed_line.points[
+        composed_line.letter_of_point == letter_index
+    ]
     return points
 
 

@@ -12,7 +12,7 @@ def digits(n: int) -> torch.Tensor:
 
 
 @pytest.mark.slow
-def test_no_strength_leaves_images_as_they_are() -> None:
+def test_strength_0_does_not_change_images() -> None:
     columns = digits(8)
     same = distorted(columns, 0.0, torch.Generator().manual_seed(0))
     torch.testing.assert_close(same, columns, atol=1e-4, rtol=0)
@@ -25,13 +25,13 @@ def test_each_image_is_distorted_in_its_own_way_and_repeatably() -> None:
     assert all(not torch.allclose(first[0], other, atol=0.1) for other in first[1:])
 
 
-def test_distorted_pixels_stay_pixels() -> None:
+def test_distorted_pixels_stay_in_range() -> None:
     moved = distorted(digits(64), 2.0, torch.Generator().manual_seed(1))
     assert 0 <= moved.min() <= moved.max() <= 1 + 1e-6
 
 
-def test_blank_columns_come_in_their_share_of_batches() -> None:
+def test_blank_columns_occur_in_their_share_of_batches() -> None:
     random = torch.Generator().manual_seed(0)
-    drawn = [blank_columns(12, 0.25, random) for _ in range(4000)]
-    assert set(drawn) == set(range(13))
-    assert abs(sum(map(bool, drawn)) / 4000 - 0.25) < 0.03
+    batches_drawn = [blank_columns(12, 0.25, random) for _ in range(4000)]
+    assert set(batches_drawn) == set(range(13))
+    assert abs(sum(map(bool, batches_drawn)) / 4000 - 0.25) < 0.03

@@ -1,4 +1,4 @@
-"""Numbers made of images of digits."""
+"""Lines of numbers, composed of images of digits."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from inkstream.model.data.batches import draw_number
 from tests.helpers import builders
 
 
-def test_a_number_is_drawn_within_the_rows_and_tells_where_its_digits_end() -> None:
+def test_a_number_fills_the_rows_and_has_the_ends_of_its_digits() -> None:
     digits, random = builders.excerpt(50), np.random.default_rng(0)
     lengths = set()
     for _ in range(60):
@@ -22,7 +22,7 @@ def test_a_number_is_drawn_within_the_rows_and_tells_where_its_digits_end() -> N
     assert lengths == {1, 2, 3, 4, 5, 6}
 
 
-def test_a_number_follows_from_its_random_numbers() -> None:
+def test_a_seed_gives_the_same_number() -> None:
     digits = builders.excerpt(50)
     first, second = (draw_number(digits, 24, np.random.default_rng(3)) for _ in range(2))
     np.testing.assert_array_equal(first.columns, second.columns)

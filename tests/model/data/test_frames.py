@@ -1,4 +1,4 @@
-"""The frame of a piece of ink: what it fills, and at least what its writer's others say."""
+"""The frame of a piece: its own height, but at least a share of its writer's other pieces."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ LABELS = tuple("ao-")
 
 
 def pieces(*heights: float, category: str = "7", width: float = 200) -> InkPieces:
-    """Words of these heights by one writer, each one stroke from its top to its bottom."""
+    """Return words of these heights by one writer, each one stroke from top to bottom."""
     builder = Builder()
     for height in heights:
         builder.add(
@@ -22,26 +22,26 @@ def pieces(*heights: float, category: str = "7", width: float = 200) -> InkPiece
 
 
 @pytest.mark.parametrize("category", ["7", "8"])
-def test_a_small_word_stays_small_beside_its_writers_others(category: str) -> None:
-    own = pieces(100, 100, 100, 100, 40, category=category)
-    tall, small = own.frame(0), own.frame(4)
-    assert tall == (0, own.extent[0, 1])
+def test_a_small_word_stays_small_compared_with_its_writers_other_words(category: str) -> None:
+    by_writer = pieces(100, 100, 100, 100, 40, category=category)
+    tall, small = by_writer.frame(0), by_writer.frame(4)
+    assert tall == (0, by_writer.extent[0, 1])
     share = (small[1] - small[0]) / (tall[1] - tall[0])
     assert share == pytest.approx(LEAST_SHARES["words"])
-    middle = sum(small) / 2
-    assert middle == pytest.approx(own.extent[4, 1] / 2)
+    centre = sum(small) / 2
+    assert centre == pytest.approx(by_writer.extent[4, 1] / 2)
 
 
-def test_a_picture_cut_out_is_filled_by_its_ink() -> None:
-    own = pieces(100, 100, 100, 100, 40)
-    assert own.frame(4, tight=True) == (0, own.extent[4, 1])
-    rows = np.flatnonzero(draw_piece(own, 4, 32, tight=True).columns.any(0))
+def test_tight_ink_fills_the_rows() -> None:
+    by_writer = pieces(100, 100, 100, 100, 40)
+    assert by_writer.frame(4, tight=True) == (0, by_writer.extent[4, 1])
+    rows = np.flatnonzero(draw_piece(by_writer, 4, 32, tight=True).columns.any(0))
     assert (rows[0], rows[-1]) == (0, 31)
-    assert len(np.flatnonzero(draw_piece(own, 4, 32).columns.any(0))) < 20
+    assert len(np.flatnonzero(draw_piece(by_writer, 4, 32).columns.any(0))) < 20
 
 
-def test_a_dash_alone_is_not_drawn_as_wide_as_a_line() -> None:
-    own = pieces(0, width=4000)
-    top, bottom = own.frame(0)
-    assert (bottom - top) * FLATTEST == pytest.approx(own.extent[0, 0])
-    assert len(draw_piece(own, 0, 32).columns) < 33 * FLATTEST
+def test_the_width_of_a_dash_is_limited() -> None:
+    by_writer = pieces(0, width=4000)
+    top, bottom = by_writer.frame(0)
+    assert (bottom - top) * FLATTEST == pytest.approx(by_writer.extent[0, 0])
+    assert len(draw_piece(by_writer, 0, 32).columns) < 33 * FLATTEST

@@ -33,7 +33,7 @@ def test_the_digest_changes_with_pixels_answers_and_labels() -> None:
     assert Dataset("renamed", *(dataset.columns, dataset.answers, dataset.labels)).digest in digests
 
 
-def test_a_split_takes_every_image_once_and_the_same_ones_each_time() -> None:
+def test_a_split_uses_every_image_once_and_is_repeatable() -> None:
     dataset = excerpt(50)
     training, held_out = dataset.split(20, seed=1)
     assert (len(training), len(held_out)) == (30, 20)
@@ -44,7 +44,7 @@ def test_a_split_takes_every_image_once_and_the_same_ones_each_time() -> None:
 
 
 @pytest.mark.parametrize("held_out", [0, 50, 51])
-def test_a_split_leaves_something_on_both_sides(held_out: int) -> None:
+def test_neither_part_of_a_split_is_empty(held_out: int) -> None:
     with pytest.raises(DataError, match=f"cannot hold out {held_out} of 50 images"):
         excerpt(50).split(held_out, seed=0)
 
@@ -82,7 +82,7 @@ def test_a_csv_of_pixels_is_read_and_its_header_skipped(tmp_path: Path) -> None:
         ([], "0 images of 0 classes, expected 2 classes or more"),
     ],
 )
-def test_a_faulty_csv_is_named_with_its_row(
+def test_the_error_of_a_faulty_csv_names_the_row(
     tmp_path: Path, lines: list[str], complaint: str
 ) -> None:
     path = tmp_path / "faulty.csv"
@@ -99,6 +99,6 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
         images.load(tmp_path)
 
 
-def test_what_is_neither_folder_nor_csv_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_neither_folder_nor_csv_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="neither a folder nor a CSV file"):
         images.load(tmp_path / "nothing")

@@ -1,4 +1,4 @@
-"""Labelled ink in flat arrays: what goes in comes out, also through a file."""
+"""Labelled ink in flat arrays: pieces are returned unchanged, also from a file."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from inkstream.model.errors import DataError
 
 
 def add(builder: Builder, label: str, *strokes: list[tuple[float, float]], **more: Any) -> None:
-    """A word of the given strokes, with all else as a reader would say when it knows nothing."""
+    """Add a word of these strokes; annotations that are not given have their defaults."""
     points = np.array([point for stroke in strokes for point in stroke], np.float64)
-    told = {"category": "7", "writer": "donor/ann"} | more
+    annotations = {"category": "7", "writer": "donor/ann"} | more
     letters = np.full(len(points), -1, np.int16)
-    guides = told.pop("guides", (np.nan, np.nan))
-    builder.add(points, [len(stroke) for stroke in strokes], letters, guides, label=label, **told)
+    guides = annotations.pop("guides", (np.nan, np.nan))
+    builder.add(
+        points, [len(stroke) for stroke in strokes], letters, guides, label=label, **annotations
+    )
 
 
 def three_pieces() -> InkSet:
@@ -45,7 +47,7 @@ def test_strokes_of_a_piece_are_views() -> None:
     assert np.shares_memory(ink.piece(0).strokes[0], ink.points)
 
 
-def test_pieces_are_taken_in_the_order_asked_for() -> None:
+def test_pieces_are_taken_in_the_given_order() -> None:
     ink = three_pieces()
     taken = ink.take(np.array([2, 0, 2]))
     assert taken.labels == ("we é", "it", "we é")
@@ -54,11 +56,11 @@ def test_pieces_are_taken_in_the_order_asked_for() -> None:
     assert taken.writer_names == ink.writer_names
 
 
-def test_no_piece_can_be_taken() -> None:
+def test_taking_no_pieces_gives_an_empty_set() -> None:
     assert len(three_pieces().take(np.array([], np.int64))) == 0
 
 
-def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
+def test_a_saved_set_is_loaded_unchanged(tmp_path: Path) -> None:
     ink = three_pieces()
     ink.save(tmp_path / "ink.npz")
     loaded = InkSet.load(tmp_path / "ink.npz")
@@ -73,7 +75,7 @@ def test_a_set_without_pieces_can_be_saved(tmp_path: Path) -> None:
     assert len(InkSet.load(tmp_path / "ink.npz")) == 0
 
 
-def test_the_digest_tells_any_difference() -> None:
+def test_the_digest_changes_with_any_difference() -> None:
     ink = three_pieces()
     assert ink.digest == three_pieces().digest
     assert ink.digest != ink.take(np.array([0, 2, 1])).digest

@@ -1,4 +1,4 @@
-"""Who trains, who chooses, who reports: a person's ink stands in one part alone."""
+"""Train, validation and test writers: all ink of a person is in one part."""
 
 import hashlib
 import random
@@ -14,7 +14,7 @@ WRITERS = [f"{donor}/w{number}" for donor in ("abc", "def", "ghi") for number in
 
 
 def ink_of(writers: list[str], seed: int = 0) -> InkSet:
-    """A piece of each category of every writer, no two alike."""
+    """Return a piece of each category by every writer, all different."""
     rng = np.random.default_rng(seed)
     builder = Builder()
     for writer in writers:
@@ -25,20 +25,20 @@ def ink_of(writers: list[str], seed: int = 0) -> InkSet:
     return builder.ink()
 
 
-def test_no_writer_stands_in_two_parts_under_any_category() -> None:
+def test_no_writer_is_in_two_parts() -> None:
     ink = ink_of(WRITERS)
     writers = {part: set(ink.writers[pieces]) for part, pieces in split.parts(ink).items()}
     assert not writers["test"] & (writers["train"] | writers["validation"])
     assert not writers["validation"] & writers["train"]
 
 
-def test_every_piece_stands_in_one_part() -> None:
+def test_every_piece_is_in_one_part() -> None:
     ink = ink_of(WRITERS)
     pieces = np.concatenate(list(split.parts(ink).values()))
     assert sorted(pieces) == list(range(len(ink)))
 
 
-def test_a_tenth_of_each_donors_writers_chooses_and_a_tenth_is_for_the_report() -> None:
+def test_a_tenth_of_each_donors_writers_is_for_validation_and_a_tenth_for_test() -> None:
     parts = split.part_of_writer(WRITERS)
     count = Counter((writer[:3], part) for writer, part in parts.items())
     for donor in ("abc", "def", "ghi"):
@@ -60,20 +60,20 @@ def test_the_parts_are_the_same_on_every_machine() -> None:
     assert test[:4] == ["abc/w12", "abc/w22", "abc/w30", "abc/w6"]
 
 
-def test_pieces_that_are_taken_out_move_no_writer() -> None:
+def test_removing_pieces_moves_no_writer() -> None:
     ink = ink_of(WRITERS)
-    some = ink.take(np.arange(0, len(ink), 3))
+    subset = ink.take(np.arange(0, len(ink), 3))
     part = {
         ink.writer_names[ink.writers[piece]]: name
         for name, pieces in split.parts(ink).items()
         for piece in pieces
     }
-    for name, pieces in split.parts(some).items():
-        assert {part[some.writer_names[some.writers[piece]]] for piece in pieces} == {name}
+    for name, pieces in split.parts(subset).items():
+        assert {part[subset.writer_names[subset.writers[piece]]] for piece in pieces} == {name}
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("writer", "other_writer"),
     [
         ("apb/Jon_Klein", "apd/Jon_Klein"),
         ("cea/gb2911", "cec/GB2911"),
@@ -83,12 +83,12 @@ def test_pieces_that_are_taken_out_move_no_writer() -> None:
         ("ibm/r00-07", "ibm/r02-07"),
     ],
 )
-def test_one_person_is_known_under_several_names(one: str, other: str) -> None:
-    assert split.person(one) == split.person(other)
+def test_several_names_of_one_person_are_recognized(writer: str, other_writer: str) -> None:
+    assert split.person(writer) == split.person(other_writer)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("writer", "other_writer"),
     [
         ("ibm/r00-07", "ibm/r00-11"),
         ("mot/bb2", "mot/bs2"),
@@ -97,11 +97,11 @@ def test_one_person_is_known_under_several_names(one: str, other: str) -> None:
         ("lex/rounc1", "lex/rounp1"),
     ],
 )
-def test_different_persons_are_distinguished(one: str, other: str) -> None:
-    assert split.person(one) != split.person(other)
+def test_different_persons_are_distinguished(writer: str, other_writer: str) -> None:
+    assert split.person(writer) != split.person(other_writer)
 
 
-def test_a_person_of_two_donors_stands_in_one_part() -> None:
+def test_a_person_of_two_donors_is_in_one_part() -> None:
     writers = [
         f"{donor}/Name_{letter}" for donor in ("apb", "apd") for letter in "abcdefghijklmnop"
     ]
@@ -128,7 +128,7 @@ def test_the_table_of_writers_comes_with_its_digest() -> None:
     assert digest == hashlib.sha256(table.encode()).hexdigest()
 
 
-def test_a_stroke_that_goes_on_from_one_letter_to_another_joins_them() -> None:
+def test_a_stroke_with_points_of_two_letters_joins_them() -> None:
     letters = np.array([0, 0, 1, -1, 0, -1, 1, -1, -1, 0], np.int16)
     builder = Builder()
     for strokes in ([2, 8], [2, 2, 6], [2, 1, 4, 3]):

@@ -1,4 +1,4 @@
-"""Which of a user's pieces choose: a tenth, whose ink does not train, and whose letters do."""
+"""The validation pieces of a user's own ink: a tenth, whose letters all occur in training."""
 
 import json
 from collections import Counter
@@ -17,7 +17,7 @@ from inkstream.model.training.lines import LineData
 
 
 def ink_of(labels: Sequence[str], writers: Sequence[str] = ("mine/ann",)) -> InkSet:
-    """A piece for each label, by the writers in turn."""
+    """Return a piece for each label, by the writers in turn."""
     builder = Builder()
     for number, label in enumerate(labels):
         builder.add(
@@ -35,24 +35,24 @@ def writers_of(data: LineData, part: str) -> set[str]:
     return {data.ink.writer_names[data.ink.writers[piece]] for piece in getattr(data, part)}
 
 
-def test_labels_that_come_round_in_tens_are_all_trained_on_and_measured() -> None:
+def test_labels_that_repeat_in_tens_are_in_both_parts() -> None:
     data = line_data.own_ink("mine", ink_of(list("0123456789") * 12))
     assert labels_of(data, "training").keys() == set("0123456789")
     assert len(labels_of(data, "validation")) >= 8
     assert len(data.validation) == 12
 
 
-def test_the_only_piece_that_has_a_letter_is_trained_on() -> None:
+def test_the_only_piece_with_a_letter_is_in_training() -> None:
     labels = [*["abba"] * 9, *(f"ab{rare}" for rare in "cdefghijklmno"), *["baab"] * 9]
     data = line_data.own_ink("mine", ink_of(labels))
     assert labels_of(data, "validation").keys() <= {"abba", "baab"}
 
 
-def test_where_every_piece_has_a_letter_of_its_own_one_is_held_out_nevertheless() -> None:
+def test_one_piece_is_held_out_even_if_every_piece_has_its_own_letter() -> None:
     assert len(line_data.own_ink("mine", ink_of("abcdefghij")).validation) == 1
 
 
-def test_it_is_the_same_every_time() -> None:
+def test_the_split_is_the_same_every_time() -> None:
     ink = ink_of([f"word{number}" for number in range(50)])
     first, second = (line_data.own_ink("mine", ink) for _ in range(2))
     np.testing.assert_array_equal(first.validation, second.validation)
@@ -65,32 +65,34 @@ def test_it_is_the_same_every_time() -> None:
         [f"{first}{second}" for first in "あいうえお" for second in "かきくけこさ"],
     ],
 )
-def test_many_writers_are_distinguished_by_their_whole_names(names: list[str]) -> None:
+def test_many_writers_are_distinguished_by_their_full_names(names: list[str]) -> None:
     writers = [f"mine/{name}" for name in names]
     data = line_data.own_ink("mine", ink_of(["word"] * 90, writers))
     assert len(writers_of(data, "validation")) == 3
     assert len(writers_of(data, "training")) == 27
 
 
-def test_all_ink_of_one_trace_stands_in_one_part(tmp_path: Path) -> None:
+def test_all_ink_of_one_trace_is_in_one_part(tmp_path: Path) -> None:
     def group(label: str, inner: str) -> str:
         return f'<traceGroup><annotation type="truth">{label}</annotation>{inner}</traceGroup>'
 
     lines = [
         group("ab cd", "".join(
-            group(word, f"<trace>{left} {row}, {left + 300} {row + 200}</trace>")
+            group(word, f"<trace>{left} {y}, {left + 300} {y + 200}</trace>")
             for word, left in (("ab", 0), ("cd", 500))
         ))
-        for row in range(20)
+        for y in range(20)
     ]  # fmt: skip
     path = tmp_path / "lines.inkml"
     path.write_text(f"<ink>{''.join(lines)}</ink>")
     data = line_data.load_ink(path)
     assert labels_of(data, "validation") == {"ab cd": 2, "ab": 2, "cd": 2}
-    assert {piece // 3 for piece in data.validation}.isdisjoint({p // 3 for p in data.training})
+    assert {piece // 3 for piece in data.validation}.isdisjoint(
+        {piece // 3 for piece in data.training}
+    )
 
 
-def test_a_piece_that_stands_there_twice_stands_in_one_part(tmp_path: Path) -> None:
+def test_a_repeated_piece_is_in_one_part(tmp_path: Path) -> None:
     lines = [
         json.dumps({"strokes": [[[x, x * number] for x in range(40)]], "label": "word"})
         for number in range(15)
@@ -98,15 +100,17 @@ def test_a_piece_that_stands_there_twice_stands_in_one_part(tmp_path: Path) -> N
     for name in ("a.jsonl", "b.jsonl"):
         (tmp_path / name).write_text("\n".join(lines))
     data = line_data.load_ink(tmp_path)
-    assert {piece % 15 for piece in data.validation}.isdisjoint({p % 15 for p in data.training})
+    assert {piece % 15 for piece in data.validation}.isdisjoint(
+        {piece % 15 for piece in data.training}
+    )
 
 
-def test_ink_of_one_piece_alone_cannot_be_parted() -> None:
+def test_ink_that_is_all_connected_cannot_be_split() -> None:
     with pytest.raises(DataError, match="mine has 12 labelled pieces that all have ink in common"):
         line_data.own_ink("mine", ink_of(["a"] * 12), np.zeros(12, np.int64))
 
 
-def test_chains_of_common_keys_hold_together() -> None:
+def test_chains_of_common_keys_form_one_group() -> None:
     numbers = split.connected_groups([("a",), ("b",), ("c", "a"), (), ("b", "d"), ("d", "c")])
     assert len(set(numbers.tolist())) == 2
     assert numbers[3] not in numbers[[0, 1, 2, 4, 5]]
@@ -119,7 +123,7 @@ def test_an_error_for_a_folder_without_training_data_lists_all_that_is_missing(
         line_data.load_ink(tmp_path)
 
 
-def test_a_writer_of_two_files_is_one(tmp_path: Path) -> None:
+def test_a_writer_of_two_files_is_one_writer(tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
         line = {"strokes": [[[0, 0], [300, 9]]], "label": "l", "writer": "ann"}
         (tmp_path / name).write_text(json.dumps(line))

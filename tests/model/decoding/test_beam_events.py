@@ -1,4 +1,4 @@
-"""Lines that are read with a language: what it changes, and all that any decoder promises."""
+"""Beam search with a language model: its effect, and what holds for every decoder."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ from inkstream.model.decoding.hints import Hints, guide_of, new_decoder
 from inkstream.model.decoding.ngrams import About, Language, LanguageGuide
 from inkstream.model.errors import InputError
 from inkstream.model.training.ngrams import build
-from tests.helpers.scores import LABELS, Scores, flushed, ink, line, read, texts
+from tests.helpers.scores import LABELS, Scores, flush, ink, line, read, texts
 
 ALPHABET = " abc"
 TEXTS = [("abba", 50.0), ("baba", 20.0), ("a", 5.0), ("cab", 1.0)]
@@ -26,22 +26,22 @@ LANGUAGE = Language(
 )  # fmt: skip
 
 
-def guided() -> BeamDecoder:
+def beam_decoder() -> BeamDecoder:
     return BeamDecoder(LABELS, 4, LanguageGuide(LANGUAGE, tuple(LABELS)))
 
 
-def test_what_the_net_leaves_open_the_language_decides() -> None:
-    plain, reader = GreedyDecoder(LABELS, 4), guided()
+def test_the_language_model_decides_between_uncertain_letters() -> None:
+    plain, reader = GreedyDecoder(LABELS, 4), beam_decoder()
     scores = line("-a-b-b-a-")
-    for label, p in (("a", 0.45), ("b", 0.5)):  # of the first one
+    for label, p in (("a", 0.45), ("b", 0.5)):  # of the first letter
         scores[3:5, 1 + LABELS.index(label)] = np.log(p)
     for decoder in (plain, reader):
         read(decoder, scores)
-        flushed(decoder)
+        flush(decoder)
     assert (plain.text, reader.text) == ("bbba", "abba")
 
 
-def test_a_language_goes_on_from_the_text_before_a_line() -> None:
+def test_a_language_model_continues_the_text_before_a_line() -> None:
     language = Language(
         About("pairs", ALPHABET, 5, ("ours",)),
         build([("a bb", 50.0), ("c aa", 50.0)], ALPHABET, 5, most=1000),
@@ -52,76 +52,83 @@ def test_a_language_goes_on_from_the_text_before_a_line() -> None:
         scores = line("-a-", unsure=" b ")
         scores[:, 1 + LABELS.index("b")] = scores[:, 1 + LABELS.index("a")]
         read(reader, scores)
-        flushed(reader)
+        flush(reader)
         found.append(reader.text)
     assert found == ["b", "a"]
 
 
-def test_what_the_net_is_certain_of_no_language_changes() -> None:
-    reader = guided()
-    said = read(reader, line("-c-c-c- -c-")) + flushed(reader)
+def test_the_language_model_does_not_change_certain_letters() -> None:
+    reader = beam_decoder()
+    events = read(reader, line("-c-c-c- -c-")) + flush(reader)
     assert reader.text == "ccc c"
-    assert texts(said) == ["c", "c", "c", "ccc", "c", "c"]
+    assert texts(events) == ["c", "c", "c", "ccc", "c", "c"]
 
 
-def test_what_is_uncertain_is_decided_after_some_steps_at_the_latest() -> None:
-    reader = guided()
+def test_uncertain_letters_are_decided_after_a_limited_number_of_steps() -> None:
+    reader = beam_decoder()
     scores = line("-" * 40)
     for step in (1, 2):
-        own = scores[2 * step : 2 * step + 2]
-        own[:, :-1] = np.log(1e-6)
-        own[:, 0] = np.log(0.2)
-        own[:, 1 + LABELS.index("a")] = own[:, 1 + LABELS.index("c")] = np.log(0.4)
+        of_step = scores[2 * step : 2 * step + 2]
+        of_step[:, :-1] = np.log(1e-6)
+        of_step[:, 0] = np.log(0.2)
+        of_step[:, 1 + LABELS.index("a")] = of_step[:, 1 + LABELS.index("c")] = np.log(0.4)
     decoded = reader.step(scores, ink(len(scores)))
     (letter,) = decoded.events
     assert letter.column <= 2 * (2 + SWIFT.latest) + 1
-    assert decoded.texts[4] != ""  # it stands in the text from the beginning
+    assert decoded.texts[4] != ""  # it is in the text from the beginning
 
 
 @given(data=st.data(), seed=st.integers(0, 10_000))
 @pytest.mark.slow
-def test_portions_copies_and_saved_states_say_the_same(data: st.DataObject, seed: int) -> None:
+def test_events_do_not_depend_on_portions_copies_or_saved_states(
+    data: st.DataObject, seed: int
+) -> None:
     random = np.random.default_rng(seed)
-    scores = some_scores(random, 60)
+    scores = random_scores(random, 60)
     columns = (random.random((60, 1)) < 0.7).astype(np.uint8)
-    whole = guided()
-    expected = whole.step(scores, columns)
-    last = flushed(whole)
+    at_once = beam_decoder()
+    expected = at_once.step(scores, columns)
+    last = flush(at_once)
     cuts = sorted(data.draw(st.sets(st.integers(1, 59), max_size=6)))
-    reader, events, shown = guided(), list[Event](), list[str]()
+    reader, events, texts_emitted = beam_decoder(), list[Event](), list[str]()
     for start, end in itertools.pairwise([0, *cuts, 60]):
         if data.draw(st.booleans()):
-            left = reader
+            original = reader
             reader = reader.copy()
-            left.step(some_scores(random, 7), np.ones((7, 1), np.uint8))  # disturbs nothing
+            # This must not affect the copy.
+            original.step(random_scores(random, 7), np.ones((7, 1), np.uint8))
         else:
-            known = json.loads(json.dumps(reader.to_dict()))
-            reader = guided()
-            reader.restore(known)
+            state = json.loads(json.dumps(reader.to_dict()))
+            reader = beam_decoder()
+            reader.restore(state)
         decoded = reader.step(scores[start:end], columns[start:end])
         events += decoded.events
-        shown += decoded.texts
-    assert shown == expected.texts
-    assert [said(event) for event in events] == [said(event) for event in expected.events]
-    assert [said(event) for event in flushed(reader)] == [said(event) for event in last]
-    assert reader.text == whole.text
+        texts_emitted += decoded.texts
+    assert texts_emitted == expected.texts
+    assert [without_confidence(event) for event in events] == [
+        without_confidence(event) for event in expected.events
+    ]
+    assert [without_confidence(event) for event in flush(reader)] == [
+        without_confidence(event) for event in last
+    ]
+    assert reader.text == at_once.text
 
 
-def said(event: Event) -> tuple[object, ...]:
+def without_confidence(event: Event) -> tuple[object, ...]:
     text = event.char if isinstance(event, Letter) else event.text
     return type(event), event.id, text, event.start, event.end, event.column
 
 
 @given(seed=st.integers(0, 10_000), characters=st.sampled_from([None, "ab ", "abc", "c "]))
 @pytest.mark.slow
-def test_events_spell_the_text_in_order_and_are_of_what_is_allowed(
+def test_events_spell_the_text_in_order_with_allowed_characters(
     seed: int, characters: str | None
 ) -> None:
     random = np.random.default_rng(seed)
-    reader = guided()
+    reader = beam_decoder()
     reader.allowed = allowed_labels(LABELS, characters)
-    scores, events = some_scores(random, 80), list[Event]()
-    events += reader.step(scores, np.ones((80, 1), np.uint8)).events + flushed(reader)
+    scores, events = random_scores(random, 80), list[Event]()
+    events += reader.step(scores, np.ones((80, 1), np.uint8)).events + flush(reader)
     letters = [event for event in events if isinstance(event, Letter)]
     words = [event for event in events if isinstance(event, Word)]
     assert [letter.id for letter in letters] == list(range(reader.letters))
@@ -137,8 +144,8 @@ def test_events_spell_the_text_in_order_and_are_of_what_is_allowed(
         assert before.end <= after.start + 1
 
 
-def some_scores(random: np.random.Generator, n: int) -> Scores:
-    """Scores in which some symbols stand out, and the blank most often."""
+def random_scores(random: np.random.Generator, n: int) -> Scores:
+    """Return scores in which some symbols are probable, the blank most often."""
     logits = 2.5 * random.standard_normal((n, len(LABELS) + 1))
     logits[:, 0] += 2
     logits = np.repeat(logits[::2], 2, 0)[:n]
@@ -148,12 +155,12 @@ def some_scores(random: np.random.Generator, n: int) -> Scores:
     return scores
 
 
-def test_behind_a_flush_a_new_word_begins() -> None:
-    reader = guided()
+def test_after_a_flush_a_new_word_begins() -> None:
+    reader = beam_decoder()
     read(reader, line("-a-b-"))
-    flushed(reader)
+    flush(reader)
     read(reader, line("-b-a-"))
-    events = flushed(reader)
+    events = flush(reader)
     assert reader.text == "abba"
     assert [event.text for event in events if isinstance(event, Word)] == ["ba"]
     assert reader.settled
@@ -162,14 +169,14 @@ def test_behind_a_flush_a_new_word_begins() -> None:
 def test_a_state_without_a_beam_is_refused() -> None:
     plain = GreedyDecoder(LABELS, 4)
     with pytest.raises(InputError, match="without a language model"):
-        guided().restore(plain.to_dict())
-    known = guided().to_dict()
-    known["beam"] = {"open": [[7]]}
+        beam_decoder().restore(plain.to_dict())
+    state = beam_decoder().to_dict()
+    state["beam"] = {"open": [[7]]}
     with pytest.raises(InputError, match="cannot go on from this"):
-        guided().restore(known)
+        beam_decoder().restore(state)
 
 
-def test_only_nets_that_read_lines_with_spaces_follow_a_language() -> None:
+def test_only_transcribers_with_a_space_use_a_language_model() -> None:
     digits = ModelConfig(labels=tuple("0123456789"))
     assert isinstance(new_decoder(digits), ClassifierDecoder)
     with pytest.raises(InputError, match="came, allowed: of a net that reads lines alone"):
@@ -181,19 +188,19 @@ def test_only_nets_that_read_lines_with_spaces_follow_a_language() -> None:
         BeamDecoder("ab", 4, LanguageGuide(LANGUAGE, (" ", "a", "b")))
 
 
-def test_a_word_tells_what_the_beam_gave_up_for_it() -> None:
+def test_the_alternatives_of_a_word_are_dropped_hypotheses() -> None:
     guide = guide_of(Hints(words=("cab",)), tuple(LABELS))
     assert guide is not None
     reader = BeamDecoder(LABELS, 4, guide)
     scores = line("-a-b-b-a- -c-")
-    for label, p in (("a", 0.4), ("b", 0.55)):  # of the third one
+    for label, p in (("a", 0.4), ("b", 0.55)):  # of the third letter
         scores[11:13, 1 + LABELS.index(label)] = np.log(p)
-    words = [each for each in read(reader, scores) + flushed(reader) if isinstance(each, Word)]
+    words = [each for each in read(reader, scores) + flush(reader) if isinstance(each, Word)]
     assert [word.text for word in words] == ["abba", "c"]
-    others = dict(words[0].alternatives)
-    assert "abaa" in others
-    assert words[0].confidence + sum(others.values()) <= 1 + 1e-6
-    assert list(others.values()) == sorted(others.values(), reverse=True)
+    alternatives = dict(words[0].alternatives)
+    assert "abaa" in alternatives
+    assert words[0].confidence + sum(alternatives.values()) <= 1 + 1e-6
+    assert list(alternatives.values()) == sorted(alternatives.values(), reverse=True)
 
 
 def test_the_confidence_of_an_emitted_letter_stays_when_other_characters_are_allowed_later() -> (
@@ -206,7 +213,7 @@ def test_the_confidence_of_an_emitted_letter_stays_when_other_characters_are_all
         scores = line("-a-", unsure=" c ")
         events = read(decoder, scores)
         decoder.allowed = allowed_labels(LABELS, characters)
-        events += flushed(decoder)
+        events += flush(decoder)
         (letter,) = (event for event in events if isinstance(event, Letter))
         assert letter.char == "a"
         assert 0.5 < letter.confidence < 0.8
@@ -214,27 +221,27 @@ def test_the_confidence_of_an_emitted_letter_stays_when_other_characters_are_all
 
 def test_a_word_that_never_ends_keeps_no_more_than_a_short_one() -> None:
     random = np.random.default_rng(3)
-    reader = guided()
+    reader = beam_decoder()
     reader.allowed = allowed_labels(LABELS, "abc")
     sizes = []
     for _ in range(6):
-        reader.step(some_scores(random, 400), np.ones((400, 1), np.uint8))
-        known = reader.to_dict()
-        assert len(known["alternatives"]) <= 8
-        sizes.append(len(json.dumps(known["beam"])))
+        reader.step(random_scores(random, 400), np.ones((400, 1), np.uint8))
+        state = reader.to_dict()
+        assert len(state["alternatives"]) <= 8
+        sizes.append(len(json.dumps(state["beam"])))
     assert max(sizes[3:]) < 3 * max(sizes[:3])
 
 
 @given(seed=st.integers(0, 10_000))
 @pytest.mark.slow
-def test_alternatives_are_other_texts_and_leave_room_for_the_word(seed: int) -> None:
+def test_alternatives_are_other_texts_and_all_probabilities_sum_to_at_most_1(seed: int) -> None:
     random = np.random.default_rng(seed)
-    reader = guided()
-    scores = some_scores(random, 80)
-    events = reader.step(scores, np.ones((80, 1), np.uint8)).events + flushed(reader)
+    reader = beam_decoder()
+    scores = random_scores(random, 80)
+    events = reader.step(scores, np.ones((80, 1), np.uint8)).events + flush(reader)
     for word in (event for event in events if isinstance(event, Word)):
-        others = dict(word.alternatives)
-        assert word.text not in others
-        assert "" not in others
-        assert len(others) == len(word.alternatives) <= 4
-        assert word.confidence + sum(others.values()) <= 1 + 1e-6
+        alternatives = dict(word.alternatives)
+        assert word.text not in alternatives
+        assert "" not in alternatives
+        assert len(alternatives) == len(word.alternatives) <= 4
+        assert word.confidence + sum(alternatives.values()) <= 1 + 1e-6

@@ -1,4 +1,4 @@
-"""Scores become probabilities and a label; `characters` narrows what may be answered."""
+"""The classifier: scores become probabilities and a label; `characters` limits the labels."""
 
 import numpy as np
 import pytest
@@ -18,8 +18,8 @@ def scores(*probabilities: list[float]) -> NDArray[np.float32]:
 
 def test_probabilities_are_those_of_the_scores() -> None:
     decoder = ClassifierDecoder(ABC)
-    given = [[0.2, 0.5, 0.3], [0.7, 0.2, 0.1]]
-    np.testing.assert_allclose(decoder.probabilities(scores(*given)), given, atol=1e-6)
+    expected = [[0.2, 0.5, 0.3], [0.7, 0.2, 0.1]]
+    np.testing.assert_allclose(decoder.probabilities(scores(*expected)), expected, atol=1e-6)
 
 
 def test_the_label_is_that_of_the_newest_column() -> None:
@@ -46,9 +46,9 @@ def test_only_allowed_labels_are_answered() -> None:
 def test_allowed_labels_sum_to_1_even_if_they_were_nearly_impossible() -> None:
     decoder = ClassifierDecoder(ABC)
     decoder.allowed = allowed_labels(ABC, "bc")
-    given = np.array([[0, -200, -201]], np.float32)
-    probabilities = decoder.probabilities(given)
-    decoder.step(given, COLUMNS)
+    scores_given = np.array([[0, -200, -201]], np.float32)
+    probabilities = decoder.probabilities(scores_given)
+    decoder.step(scores_given, COLUMNS)
     np.testing.assert_allclose(probabilities.sum(), 1, atol=1e-6)
     assert decoder.label == "b"
 
@@ -62,24 +62,24 @@ def test_labels_of_several_characters_are_allowed_if_they_can_be_spelt() -> None
 
 
 @pytest.mark.parametrize(
-    ("characters", "said"),
+    ("characters", "text"),
     [
         ("", "'', which spells no label"),
         ("xa", "characters holds 'x', allowed: those of the labels ab c"),
         ("a", "'a', which spells no label"),
     ],
 )
-def test_characters_that_leave_nothing_are_refused(characters: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_characters_that_allow_no_label_are_refused(characters: str, text: str) -> None:
+    with pytest.raises(InputError, match=text):
         allowed_labels(["ab", "c"], characters)
 
 
 def test_a_copy_is_independent() -> None:
     decoder = ClassifierDecoder(ABC)
     decoder.step(scores([0.2, 0.5, 0.3]), COLUMNS)
-    fork = decoder.copy()
-    fork.allowed = allowed_labels(ABC, "a")
-    fork.step(scores([0.2, 0.5, 0.3]), COLUMNS)
-    assert (decoder.label, fork.label) == ("b", "a")
+    copied = decoder.copy()
+    copied.allowed = allowed_labels(ABC, "a")
+    copied.step(scores([0.2, 0.5, 0.3]), COLUMNS)
+    assert (decoder.label, copied.label) == ("b", "a")
     decoder.step(scores([0.2, 0.3, 0.5]), COLUMNS)
     assert decoder.label == "c"

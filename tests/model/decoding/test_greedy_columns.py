@@ -1,4 +1,4 @@
-"""Which columns a letter covers: from its first ink to where the score of ends says."""
+"""The columns of a letter: from its first ink to the highest score of a letter end."""
 
 import pytest
 
@@ -32,12 +32,12 @@ def test_without_a_gap_a_letter_starts_where_the_one_before_ends() -> None:
     assert second.start == first.end == 8
 
 
-@pytest.mark.parametrize(("tail", "start"), [("xxx", 15), ("xxxxxxx", 8)])
+@pytest.mark.parametrize(("short_ink", "start"), [("xxx", 15), ("xxxxxxx", 8)])
 def test_short_ink_before_a_gap_belongs_to_the_letter_before_and_long_ink_to_the_next(
-    tail: str, start: int
+    short_ink: str, start: int
 ) -> None:
     scores = line("------a-----b--", ends={5: 0.9, 11: 0.8})
-    columns = ink(30, blank=("xxxxxxxx" + tail).ljust(15) + "xxxxx")
+    columns = ink(30, blank=("xxxxxxxx" + short_ink).ljust(15) + "xxxxx")
     first, second = read(decoder(), scores, columns)
     assert (first.end, second.start) == (8, start)
 
@@ -45,9 +45,9 @@ def test_short_ink_before_a_gap_belongs_to_the_letter_before_and_long_ink_to_the
 def test_a_word_starts_after_the_gap_even_if_the_letter_before_ended_later() -> None:
     scores = line("------a-- -----b--", ends={5: 0.9, 14: 0.8})
     columns = ink(36, blank="xxxxxxxx" + "xxxxxxx" + "      " + "xxxxxxxx")
-    said = read(decoder(), scores, columns)
-    assert texts(said) == ["a", "a", "b"]
-    assert said[2].start == 21
+    events = read(decoder(), scores, columns)
+    assert texts(events) == ["a", "a", "b"]
+    assert events[2].start == 21
 
 
 def test_ink_in_the_first_column_is_the_first_letters() -> None:
@@ -59,10 +59,10 @@ def test_a_letter_starts_at_its_ink_after_a_long_gap_in_any_portions() -> None:
     gap = 400
     scores = line("--a" + "-" * gap + "b-")
     columns = ink(len(scores), "xxxx" + " " * (2 * gap - 8))
-    whole = read(decoder(), scores, columns)
+    at_once = read(decoder(), scores, columns)
     reader = decoder()
-    pieces: list[Event] = []
+    portions: list[Event] = []
     for i in range(len(scores)):
-        pieces += read(reader, scores[i : i + 1], columns[i : i + 1])
-    assert pieces == whole
-    assert whole[1].start == 2 * gap - 4
+        portions += read(reader, scores[i : i + 1], columns[i : i + 1])
+    assert portions == at_once
+    assert at_once[1].start == 2 * gap - 4

@@ -1,4 +1,4 @@
-"""Lists of words: a closed one lets nothing else through, a user's own are only made likelier."""
+"""Lists of words: a lexicon allows no other words, a user's words become more probable."""
 
 import math
 import re
@@ -14,46 +14,46 @@ from inkstream.model.decoding.beam import BeamDecoder
 from inkstream.model.decoding.hints import CombinedGuide, Hints, guide_of
 from inkstream.model.decoding.lexicon import GAIN, LexiconGuide, WordsGuide
 from inkstream.model.errors import InputError
-from tests.helpers.scores import LABELS, flushed, line, read
+from tests.helpers.scores import LABELS, flush, line, read
 
-SPELT = tuple("abc-' ")
+CHARACTERS = tuple("abc-' ")
 words = st.lists(st.text("abc-'", min_size=1, max_size=4), min_size=1, max_size=6)
 lines = st.lists(st.text("abc-'", min_size=1, max_size=5), max_size=3).map(" ".join)
 
 
 def weight(guide: Guide, labels: Sequence[str], text: str) -> float:
-    """What a guide adds to a text, from its beginning to its end."""
+    """Return the weight that a guide adds to a text."""
     state, added = guide.begin(""), 0.0
     for character in text:
         label = labels.index(character)
-        own = float(guide.row(state)[label])
-        if own == -math.inf:
-            return own
-        state, added = guide.follow(state, label), added + own
+        label_weight = float(guide.row(state)[label])
+        if label_weight == -math.inf:
+            return label_weight
+        state, added = guide.follow(state, label), added + label_weight
     return added + guide.end(state)
 
 
-@given(listed=words, text=lines)
-def test_a_lexicon_allows_its_words_and_no_others(listed: list[str], text: str) -> None:
-    found = weight(LexiconGuide(listed, SPELT), SPELT, text)
-    assert found == (0 if set(text.split()) <= set(listed) else -math.inf)
+@given(lexicon=words, text=lines)
+def test_a_lexicon_allows_its_words_and_no_others(lexicon: list[str], text: str) -> None:
+    found = weight(LexiconGuide(lexicon, CHARACTERS), CHARACTERS, text)
+    assert found == (0 if set(text.split()) <= set(lexicon) else -math.inf)
 
 
-@given(listed=words, text=lines)
-def test_a_users_words_gain_with_each_letter_and_others_gain_nothing(
-    listed: list[str], text: str
+@given(lexicon=words, text=lines)
+def test_a_users_words_gain_with_each_letter_and_others_do_not(
+    lexicon: list[str], text: str
 ) -> None:
-    gained = sum(gain(word, listed) for word in text.split())
-    assert weight(WordsGuide(listed, SPELT), SPELT, text) == pytest.approx(gained)
+    gained = sum(gain(word, lexicon) for word in text.split())
+    assert weight(WordsGuide(lexicon, CHARACTERS), CHARACTERS, text) == pytest.approx(gained)
 
 
-def gain(word: str, listed: list[str]) -> float:
-    """That of a listed word, with marks behind it or none."""
+def gain(word: str, lexicon: list[str]) -> float:
+    """Return the gain of a word of the list, which marks may follow."""
     n = 0
-    while n < len(word) and any(own.startswith(word[: n + 1]) for own in listed):
+    while n < len(word) and any(listed_word.startswith(word[: n + 1]) for listed_word in lexicon):
         n += 1
-    stands = word[:n] in listed and word[n : n + 1] in ("", "-", "'")
-    return GAIN * n if stands else 0.0
+    complete = word[:n] in lexicon and word[n : n + 1] in ("", "-", "'")
+    return GAIN * n if complete else 0.0
 
 
 def test_a_word_is_read_as_the_most_probable_one_of_the_lexicon() -> None:
@@ -61,40 +61,43 @@ def test_a_word_is_read_as_the_most_probable_one_of_the_lexicon() -> None:
     assert guide is not None
     reader = BeamDecoder(LABELS, 4, guide)
     scores = line("-a-c-a- -c-a-b-")
-    for label, p in (("c", 0.6), ("b", 0.3)):  # of the second one
+    for label, p in (("c", 0.6), ("b", 0.3)):  # of the second letter
         scores[5:7, 1 + LABELS.index(label)] = np.log(p)
     read(reader, scores)
-    flushed(reader)
+    flush(reader)
     assert reader.text == "aba cab"
 
 
-def test_a_users_word_is_preferred_where_the_net_is_unsure() -> None:
+def test_a_users_word_is_preferred_if_the_net_is_uncertain() -> None:
     scores = line("-a-b-c-")
-    for label, p in (("b", 0.4), ("c", 0.55)):  # of the second one
+    for label, p in (("b", 0.4), ("c", 0.55)):  # of the second letter
         scores[5:7, 1 + LABELS.index(label)] = np.log(p)
-    found = []
+    texts = []
     for hints in (Hints(words=("abc",)), Hints(words=("ccc",))):
         guide = guide_of(hints, tuple(LABELS))
         assert guide is not None
         reader = BeamDecoder(LABELS, 4, guide)
         read(reader, scores)
-        flushed(reader)
-        found.append(reader.text)
-    assert found[0] == "abc"
+        flush(reader)
+        texts.append(reader.text)
+    assert texts[0] == "abc"
 
 
 def test_combined_guides_add_their_weights() -> None:
-    one, other = LexiconGuide(("ab", "abc"), SPELT), WordsGuide(("abc",), SPELT)
-    both = CombinedGuide([one, other])
+    lexicon_guide, words_guide = (
+        LexiconGuide(("ab", "abc"), CHARACTERS),
+        WordsGuide(("abc",), CHARACTERS),
+    )
+    combined = CombinedGuide([lexicon_guide, words_guide])
     for text in ("ab", "abc", "a", "abc ab", "b"):
-        expected = weight(one, SPELT, text) + weight(other, SPELT, text)
-        assert weight(both, SPELT, text) == pytest.approx(expected)
-    assert both.spells is not None
-    assert (both.spells == one.spells).all()
+        expected = weight(lexicon_guide, CHARACTERS, text) + weight(words_guide, CHARACTERS, text)
+        assert weight(combined, CHARACTERS, text) == pytest.approx(expected)
+    assert combined.spells is not None
+    assert (combined.spells == lexicon_guide.spells).all()
 
 
 @pytest.mark.parametrize(
-    ("listed", "said"),
+    ("lexicon", "text"),
     [
         (["né"], "word 'né' cannot be read"),
         (["a b"], "word 'a b' cannot be read"),
@@ -103,7 +106,7 @@ def test_combined_guides_add_their_weights() -> None:
     ],
 )
 def test_a_list_with_a_word_that_the_labels_cannot_spell_is_refused(
-    listed: list[str], said: str
+    lexicon: list[str], text: str
 ) -> None:
-    with pytest.raises(InputError, match=re.escape(said)):
-        LexiconGuide(listed, SPELT)
+    with pytest.raises(InputError, match=re.escape(text)):
+        LexiconGuide(lexicon, CHARACTERS)

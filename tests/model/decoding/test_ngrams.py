@@ -1,4 +1,4 @@
-"""Character n-grams: what may follow adds up to 1, what was seen is likelier, and files hold it."""
+"""Character n-grams: probabilities sum to 1, seen texts are more probable, files keep the model."""
 
 import json
 from collections.abc import Callable
@@ -19,14 +19,16 @@ ALPHABET = " abcd"
 TEXTS = [("abc", 5.0), ("abd", 1.0), ("cab", 2.0), ("dad", 1.0), ("a bad cab", 1.0)]
 
 
-def made(texts: list[tuple[str, float]] = TEXTS, order: int = 4, most: int = 10_000) -> Language:
+def build_language(
+    texts: list[tuple[str, float]] = TEXTS, order: int = 4, most: int = 10_000
+) -> Language:
     about = About("little", ALPHABET, order, ("ours",))
     return Language(about, build(texts, ALPHABET, order, most))
 
 
 @pytest.fixture(scope="module")
 def language() -> Language:
-    return made()
+    return build_language()
 
 
 # Probabilities
@@ -34,20 +36,20 @@ def language() -> Language:
 
 @given(text=st.text(ALPHABET, max_size=12), most=st.integers(5, 200))
 def test_probabilities_of_the_next_character_sum_to_1_after_pruning(text: str, most: int) -> None:
-    language = made(most=most)
-    row = language.rows(language.after(text))[0]
-    assert np.exp(row).sum() == pytest.approx(1, abs=5e-3)  # numbers of 16 bits
+    language = build_language(most=most)
+    log_p_next = language.rows(language.after(text))[0]
+    assert np.exp(log_p_next).sum() == pytest.approx(1, abs=5e-3)  # 16-bit floats
 
 
 def test_more_frequent_texts_are_more_probable(language: Language) -> None:
-    row = np.exp(language.rows(language.after(" ab"))[0])
-    c, d, a = (float(row[ALPHABET.index(character)]) for character in "cda")
+    p_next = np.exp(language.rows(language.after(" ab"))[0])
+    c, d, a = (float(p_next[ALPHABET.index(character)]) for character in "cda")
     assert c > 0.6 > 0.2 > d > a > 0
 
 
 def test_probabilities_are_those_of_witten_and_bell() -> None:
-    language = made([("ab", 1.0)], order=2)
-    # Seen once each: "a", "b" and the space behind them; three kinds of five characters.
+    language = build_language([("ab", 1.0)], order=2)
+    # "a", "b" and the space after them occur once each: three of five characters.
     unigram = dict.fromkeys("ab ", (1 + 3 / 5) / 6) | {"c": (3 / 5) / 6}
     for character, p in unigram.items():
         found = np.exp(language.rows(ROOT)[0][ALPHABET.index(character)])
@@ -59,17 +61,20 @@ def test_probabilities_are_those_of_witten_and_bell() -> None:
 
 @given(text=st.text(ALPHABET, min_size=1, max_size=10))
 def test_a_texts_probability_is_the_product_of_its_characters(text: str) -> None:
-    language = made()
+    language = build_language()
     steps = [
-        language.rows(language.after(text[:place]))[0][ALPHABET.index(text[place])]
-        for place in range(len(text))
+        language.rows(language.after(text[:index]))[0][ALPHABET.index(text[index])]
+        for index in range(len(text))
     ]
     assert log_p(language, text) == pytest.approx(sum(map(float, steps)), rel=1e-6)
 
 
-def test_a_text_with_a_weight_counts_as_often() -> None:
-    often, once = made([("ab", 3.0), ("cd", 1.0)]), made([("ab", 1.0)] * 3 + [("cd", 1.0)])
-    assert log_p(often, "ab") == log_p(once, "ab")
+def test_a_text_with_a_weight_counts_that_often() -> None:
+    weighted, repeated = (
+        build_language([("ab", 3.0), ("cd", 1.0)]),
+        build_language([("ab", 1.0)] * 3 + [("cd", 1.0)]),
+    )
+    assert log_p(weighted, "ab") == log_p(repeated, "ab")
 
 
 def test_unknown_characters_are_impossible_and_lead_to_the_root(language: Language) -> None:
@@ -79,21 +84,26 @@ def test_unknown_characters_are_impossible_and_lead_to_the_root(language: Langua
 
 
 def test_an_unknown_character_splits_a_text() -> None:
-    parted, apart = made([("abécd", 1.0)]), made([("ab", 1.0), ("cd", 1.0)])
-    assert log_p(parted, "bc") < log_p(made([("abcd", 1.0)]), "bc")
-    # what follows the foreign character is not taken for the beginning of a word
-    assert log_p(parted, "c", parted.after(" ")) < log_p(apart, "c", apart.after(" "))
+    with_unknown, separate = (
+        build_language([("abécd", 1.0)]),
+        build_language([("ab", 1.0), ("cd", 1.0)]),
+    )
+    assert log_p(with_unknown, "bc") < log_p(build_language([("abcd", 1.0)]), "bc")
+    # the character after the unknown one is not taken for the beginning of a word
+    assert log_p(with_unknown, "c", with_unknown.after(" ")) < log_p(
+        separate, "c", separate.after(" ")
+    )
 
 
-def test_no_more_n_grams_are_kept_than_asked_for() -> None:
-    whole = made()
-    for most in (20, 40, len(whole)):
-        assert len(ALPHABET) <= len(made(most=most)) <= most
-    assert len(made(most=1)) == len(ALPHABET)
+def test_no_more_n_grams_are_kept_than_the_limit() -> None:
+    unpruned = build_language()
+    for most in (20, 40, len(unpruned)):
+        assert len(ALPHABET) <= len(build_language(most=most)) <= most
+    assert len(build_language(most=1)) == len(ALPHABET)
 
 
 @pytest.mark.parametrize(
-    ("alphabet", "order", "words"),
+    ("alphabet", "order", "text"),
     [
         ("abc", 3, "expected 2..127 with the space"),
         ("".join(map(chr, range(32, 200))), 3, "168 characters, expected 2..127"),
@@ -101,14 +111,12 @@ def test_no_more_n_grams_are_kept_than_asked_for() -> None:
         (ALPHABET, 10, "order is 10, allowed: 2..9"),
     ],
 )
-def test_an_alphabet_or_order_out_of_range_is_refused(
-    alphabet: str, order: int, words: str
-) -> None:
-    with pytest.raises(DataError, match=words):
+def test_an_alphabet_or_order_out_of_range_is_refused(alphabet: str, order: int, text: str) -> None:
+    with pytest.raises(DataError, match=text):
         build(TEXTS, alphabet, order, 100)
 
 
-def test_no_text_at_all_is_refused() -> None:
+def test_building_without_text_is_refused() -> None:
     with pytest.raises(DataError, match="no text"):
         build([("abc", 0.0)], ALPHABET, 3, 100)
 
@@ -116,7 +124,7 @@ def test_no_text_at_all_is_refused() -> None:
 # Files
 
 
-def test_a_file_gives_the_same_model_back(language: Language, tmp_path: Path) -> None:
+def test_a_saved_model_is_loaded_unchanged(language: Language, tmp_path: Path) -> None:
     language.save(tmp_path / "little.ngrams")
     found = Language.load(tmp_path / "little.ngrams")
     assert found.about == language.about
@@ -127,12 +135,12 @@ def test_a_file_gives_the_same_model_back(language: Language, tmp_path: Path) ->
     assert start + -start % ALIGNMENT < start + ALIGNMENT
 
 
-def with_nodes(data: bytes, name: str, place: int, value: int) -> bytes:
-    """The file with another number in one of its nodes."""
+def with_nodes(data: bytes, name: str, index: int, value: int) -> bytes:
+    """Return the file with another value in one of its nodes."""
     line = data.index(b"\n") + 1
     start = line + -line % ALIGNMENT
     nodes = np.frombuffer(data[start:], NODE).copy()
-    nodes[name][place] = value
+    nodes[name][index] = value
     return data[:start] + nodes.tobytes()
 
 
@@ -142,7 +150,7 @@ def with_nodes(data: bytes, name: str, place: int, value: int) -> bytes:
         lambda data: b"",
         lambda data: b"text\n" + data,
         lambda data: data[: len(data) // 2],
-        lambda data: data[: -NODE.itemsize] + bytes(NODE.itemsize),  # where is the end?
+        lambda data: data[: -NODE.itemsize] + bytes(NODE.itemsize),  # the last node is empty
         lambda data: with_nodes(data, "suffix", 7, 7),  # a circle
         lambda data: with_nodes(data, "children", 5, 1),
         lambda data: with_nodes(data, "character", 3, 200),
@@ -170,8 +178,8 @@ def test_a_missing_file_is_refused_with_the_known_names(tmp_path: Path) -> None:
 
 def test_the_shipped_language_model_finds_english_words_more_probable() -> None:
     english = languages.load("english")
-    begin = english.after(" ")
-    assert log_p(english, "the ", begin) > log_p(english, "hte ", begin) + 5
-    assert log_p(english, "Hello, ", begin) > -40
+    at_start = english.after(" ")
+    assert log_p(english, "the ", at_start) > log_p(english, "hte ", at_start) + 5
+    assert log_p(english, "Hello, ", at_start) > -40
     assert set(map(chr, range(32, 127))) == set(english.about.characters)
     assert "CC BY-SA" in english.about.sources[0]

@@ -1,4 +1,4 @@
-"""Regular expressions as guides, against Python's own; and what cannot be one."""
+"""Regular expressions as guides, compared with Python's; invalid ones are refused."""
 
 import re
 import string
@@ -14,7 +14,7 @@ from inkstream.model.decoding.hints import Hints, guide_of
 from inkstream.model.decoding.regex import PatternGuide
 from inkstream.model.errors import InputError
 from inkstream.model.evaluation.streaming import least_s
-from tests.helpers.scores import LABELS, flushed, line, read
+from tests.helpers.scores import LABELS, flush, line, read
 
 PRINTABLE = tuple(map(chr, range(32, 127)))
 EXPRESSIONS = [
@@ -35,26 +35,26 @@ EXPRESSIONS = [
 ]
 
 
-def fulfils(guide: PatternGuide, text: str) -> bool:
+def matches(guide: PatternGuide, text: str) -> bool:
     return guide.end(guide.begin(text)) == 0
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 @given(data=st.data())
 @pytest.mark.slow
-def test_a_pattern_describes_what_pythons_expressions_do(
+def test_a_pattern_matches_what_pythons_expressions_match(
     expression: str, data: st.DataObject
 ) -> None:
     guide = PatternGuide(expression, PRINTABLE)
     used = "".join(sorted(set(expression) & set(string.ascii_letters + string.digits + ",.-/ ")))
-    near = st.text(used + "ab1.", max_size=8)
-    drawn = st.from_regex(re.compile(expression, re.ASCII), fullmatch=True)
-    text = data.draw(near | drawn.filter(lambda text: text.isprintable() and text.isascii()))
-    assert fulfils(guide, text) == bool(re.fullmatch(expression, text))
+    similar = st.text(used + "ab1.", max_size=8)
+    matching = st.from_regex(re.compile(expression, re.ASCII), fullmatch=True)
+    text = data.draw(similar | matching.filter(lambda text: text.isprintable() and text.isascii()))
+    assert matches(guide, text) == bool(re.fullmatch(expression, text))
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_whatever_a_pattern_lets_through_can_be_brought_to_an_end(expression: str) -> None:
+def test_every_allowed_text_can_be_completed(expression: str) -> None:
     guide, random = PatternGuide(expression, PRINTABLE), np.random.default_rng(0)
     for _ in range(20):
         state, text = guide.begin(""), ""
@@ -73,12 +73,12 @@ def test_whatever_a_pattern_lets_through_can_be_brought_to_an_end(expression: st
     ("expression", "text"),
     [("(){9999999999}a", "a"), ("((){9}){9999999999}b?", ""), ("(a{0}|){999999999}b", "b")],
 )
-def test_nothing_may_be_repeated_ever_so_often(expression: str, text: str) -> None:
-    assert fulfils(PatternGuide(expression, PRINTABLE), text)
+def test_the_empty_text_may_be_repeated_any_number_of_times(expression: str, text: str) -> None:
+    assert matches(PatternGuide(expression, PRINTABLE), text)
 
 
 @given(st.text(r"ab[](){}|*+?.^$-\\,0129dsw" + "é\0", max_size=14))
-def test_whatever_comes_is_a_pattern_or_is_refused(expression: str) -> None:
+def test_any_text_is_a_pattern_or_is_refused(expression: str) -> None:
     try:
         guide = PatternGuide(expression, PRINTABLE)
     except InputError:
@@ -87,7 +87,7 @@ def test_whatever_comes_is_a_pattern_or_is_refused(expression: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "said"),
+    ("expression", "reason"),
     [
         ("a{3,2}", "cannot be understood"),
         ("[a", "cannot be understood"),
@@ -107,40 +107,40 @@ def test_whatever_comes_is_a_pattern_or_is_refused(expression: str) -> None:
         ("(" * 125 + "a" + ")" * 125, "nested too deep"),
     ],
 )
-def test_what_is_no_pattern_is_refused_with_a_reason(expression: str, said: str) -> None:
-    with pytest.raises(InputError, match=re.escape(said)):
+def test_an_invalid_pattern_is_refused_with_a_reason(expression: str, reason: str) -> None:
+    with pytest.raises(InputError, match=re.escape(reason)):
         PatternGuide(expression, PRINTABLE)
 
 
 @pytest.mark.parametrize(
-    ("expression", "characters", "can"),
+    ("expression", "characters", "possible"),
     [
         ("(ab|c)+d?", "ab", True),
         ("(ab|c)+d?", "c", True),
         ("(ab|c)+d?", "bd", False),
         ("a*b", "b", True),
         ("a*b", "a", False),
-        ("a*", "b", False),  # the empty text is none
+        ("a*", "b", False),  # the empty text does not count
         (r"\d\.\d", "0123456789", False),
         ("[^a]{3}", "a ", True),
     ],
 )
-def test_a_pattern_can_be_of_some_characters_alone(
-    expression: str, characters: str, can: bool
+def test_a_pattern_may_be_possible_with_some_characters(
+    expression: str, characters: str, possible: bool
 ) -> None:
     allowed = np.where([label in characters for label in PRINTABLE], 0, -np.inf)
-    assert PatternGuide(expression, PRINTABLE).can_be(allowed.astype(np.float32)) == can
+    assert PatternGuide(expression, PRINTABLE).can_be(allowed.astype(np.float32)) == possible
 
 
 @pytest.mark.parametrize("expression", ["a{256}", "(a?){256}", "[ab]{0,256}", "(a|b?)*a{200}"])
 def test_checking_a_pattern_costs_a_fraction_of_compiling_it(expression: str) -> None:
     guide = PatternGuide(expression, PRINTABLE)
-    made_s = least_s(lambda: PatternGuide(expression, PRINTABLE))
+    compile_s = least_s(lambda: PatternGuide(expression, PRINTABLE))
     allowed = np.zeros(len(PRINTABLE), np.float32)
-    assert least_s(lambda: guide.can_be(allowed)) < made_s / 4
+    assert least_s(lambda: guide.can_be(allowed)) < compile_s / 4
 
 
-def test_an_expression_whose_automaton_would_be_huge_is_followed_at_the_usual_price() -> None:
+def test_an_expression_with_a_huge_automaton_costs_no_more_than_usual() -> None:
     def follow(expression: str) -> None:
         guide, random = PatternGuide(expression, PRINTABLE), np.random.default_rng(0)
         state = guide.begin("")
@@ -148,40 +148,40 @@ def test_an_expression_whose_automaton_would_be_huge_is_followed_at_the_usual_pr
             guide.row(state)
             state = guide.follow(state, PRINTABLE.index("ab"[bit]))
 
-    huge = "(a|b)*a" + "(a|b)" * 40  # 2^40 states, were all of them made
+    huge = "(a|b)*a" + "(a|b)" * 40  # 2^40 states if all were built
     assert least_s(lambda: follow(huge)) < 50 * least_s(lambda: follow("(aa?|bb?|ab|ba)*"))
 
 
-def test_only_texts_of_the_pattern_are_read_even_where_the_net_says_otherwise() -> None:
+def test_only_texts_of_the_pattern_are_read_even_if_the_net_prefers_others() -> None:
     guide = guide_of(Hints(pattern="a[bc]a"), tuple(LABELS))
     assert guide is not None
     reader = BeamDecoder(LABELS, 4, guide)
     read(reader, line("-b-b-a-"))
-    flushed(reader)
+    flush(reader)
     assert reader.text == "aba"
     reader.reset()
     read(reader, line("-a-c-"))  # it may not be complete
-    flushed(reader)
+    flush(reader)
     assert reader.text == "ac"
 
 
-def test_a_pattern_goes_on_behind_a_flush() -> None:
+def test_a_pattern_continues_after_a_flush() -> None:
     guide = guide_of(Hints(pattern="ab"), tuple(LABELS))
     assert guide is not None
     reader = BeamDecoder(LABELS, 4, guide)
-    for written in ("-a-", "-a-", "-c-"):
-        read(reader, line(written))
-        flushed(reader)
+    for steps in ("-a-", "-a-", "-c-"):
+        read(reader, line(steps))
+        flush(reader)
     assert reader.text == "ab"
 
 
 @given(characters=st.sampled_from(["ab ", "c", "abc"]))
-def test_characters_and_pattern_hold_together(characters: str) -> None:
+def test_characters_and_pattern_apply_together(characters: str) -> None:
     guide = guide_of(Hints(pattern="[ab]*c?"), tuple(LABELS))
     assert guide is not None
     reader = BeamDecoder(LABELS, 4, guide)
     reader.allowed = allowed_labels(LABELS, characters)
     read(reader, line("-a-b-c-"))
-    flushed(reader)
+    flush(reader)
     assert set(reader.text) <= set(characters)
     assert re.fullmatch("[ab]*c?", reader.text)

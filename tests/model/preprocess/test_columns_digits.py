@@ -1,4 +1,4 @@
-"""Whatever a picture of a digit looks like, its columns look like MNIST's."""
+"""Images of digits of any kind become columns like MNIST's."""
 
 from pathlib import Path
 
@@ -17,24 +17,24 @@ EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("[0-9].png"))
 SEVEN = [(0.0, 0.0), (0.6, 0.0), (0.2, 1.0)]  # pen points, in heights of the digit
 
 
-def drawn(
-    size: int = 200, margin: int = 40, pen: float = 0.1, offset: tuple[int, int] = (0, 0)
+def seven(
+    size: int = 200, margin: int = 40, pen_width: float = 0.1, offset: tuple[int, int] = (0, 0)
 ) -> NDArray[np.uint8]:
-    """A seven of `size` pixels in black on white, drawn four times finer and averaged."""
+    """Return a seven of `size` pixels in black on white, drawn four times finer and averaged."""
     side = size + 2 * margin
     image = Image.new("L", (4 * side, 4 * side), 255)
     points = [
         (4 * (x * size + margin + offset[0]), 4 * (y * size + margin + offset[1])) for x, y in SEVEN
     ]
-    ImageDraw.Draw(image).line(points, 0, round(4 * pen * size), "curve")
+    ImageDraw.Draw(image).line(points, 0, round(4 * pen_width * size), "curve")
     return np.asarray(image.reduce(4))
 
 
-def likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Correlation of two pictures, 1 where they are the same; a shift by one pixel is forgiven."""
+def correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """Return the correlation of two pictures, the best of shifts by up to one pixel."""
     shifts = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
-    moved = [np.roll(first, shift, (0, 1)) for shift in shifts]
-    return max(float(np.corrcoef(each.ravel(), second.ravel())[0, 1]) for each in moved)
+    shifted = [np.roll(first, shift, (0, 1)) for shift in shifts]
+    return max(float(np.corrcoef(each.ravel(), second.ravel())[0, 1]) for each in shifted)
 
 
 def centre(columns: NDArray[np.uint8]) -> tuple[float, float]:
@@ -43,7 +43,7 @@ def centre(columns: NDArray[np.uint8]) -> tuple[float, float]:
     return float((weights * across).sum()), float((weights * down).sum())
 
 
-# What is prepared already
+# Images that are columns already
 
 
 def test_a_column_is_read_from_top_to_bottom() -> None:
@@ -52,51 +52,51 @@ def test_a_column_is_read_from_top_to_bottom() -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_mnist_images_come_back_as_they_are(path: Path) -> None:
+def test_mnist_images_are_unchanged(path: Path) -> None:
     ink = np.asarray(Image.open(path))
     assert np.array_equal(digit_columns(path, 28), ink.T)
     assert np.array_equal(digit_columns(ink, 28), ink.T)
     assert np.array_equal(digit_columns(255 - ink, 28), ink.T)
 
 
-# What is not
+# Other images
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_enlarged_and_moved_digit_is_brought_back(path: Path) -> None:
+def test_an_enlarged_and_moved_digit_is_normalised(path: Path) -> None:
     ink = np.asarray(Image.open(path))
     large = np.asarray(Image.fromarray(ink).resize((196, 196), Image.Resampling.BICUBIC))
     page = np.full((900, 700), 255, np.uint8)
     page[50:246, 400:596] -= large
-    assert likeness(digit_columns(page, 28), ink.T) > 0.9
+    assert correlation(digit_columns(page, 28), ink.T) > 0.9
 
 
-def test_ink_fills_the_box_and_its_mass_stands_in_the_middle() -> None:
-    columns = digit_columns(drawn(offset=(-30, 20)), 28)
+def test_ink_fills_the_box_and_its_centre_of_mass_is_in_the_middle() -> None:
+    columns = digit_columns(seven(offset=(-30, 20)), 28)
     across, down = np.flatnonzero(columns.any(1)), np.flatnonzero(columns.any(0))
     assert down[-1] - down[0] + 1 == 20
     assert across[-1] - across[0] + 1 < 20
-    assert all(abs(place - 14) <= 0.5 for place in centre(columns))
+    assert all(abs(coordinate - 14) <= 0.5 for coordinate in centre(columns))
     assert columns.max() == 255
 
 
 @pytest.mark.parametrize("size", [16, 60, 500, 1500])
 @pytest.mark.parametrize("light_on_dark", [False, True])
 def test_size_and_polarity_do_not_matter(size: int, light_on_dark: bool) -> None:
-    grey = drawn(size, margin=size // 3)
+    grey = seven(size, margin=size // 3)
     grey = 255 - grey if light_on_dark else grey
-    assert likeness(digit_columns(grey, 28), digit_columns(drawn(), 28)) > 0.9
+    assert correlation(digit_columns(grey, 28), digit_columns(seven(), 28)) > 0.9
 
 
 @pytest.mark.parametrize("margin", [10, 15, 400, 1500])
 def test_margins_do_not_matter(margin: int) -> None:
-    grey = drawn(margin=margin)
-    assert likeness(digit_columns(grey, 28), digit_columns(drawn(), 28)) > 0.95
+    grey = seven(margin=margin)
+    assert correlation(digit_columns(grey, 28), digit_columns(seven(), 28)) > 0.95
 
 
 @pytest.mark.parametrize("light_on_dark", [False, True])
 def test_uneven_light_and_noise_do_not_matter(light_on_dark: bool) -> None:
-    clean = drawn(margin=100)
+    clean = seven(margin=100)
     y, x = np.mgrid[-1:1:400j, -1:1:400j]
     light = 180 + 40 * x - 25 * y - 15 * (x * x + y * y)
     photo = light * (1 - 0.5 * (1 - clean / 255)) + np.random.default_rng(0).normal(
@@ -104,17 +104,17 @@ def test_uneven_light_and_noise_do_not_matter(light_on_dark: bool) -> None:
     )
     photo = 255 - photo if light_on_dark else photo
     grey = photo.clip(0, 255).astype(np.uint8)
-    assert likeness(digit_columns(grey, 28), digit_columns(drawn(), 28)) > 0.95
+    assert correlation(digit_columns(grey, 28), digit_columns(seven(), 28)) > 0.95
 
 
 def test_specks_do_not_matter() -> None:
-    grey = drawn(margin=100).copy()
+    grey = seven(margin=100).copy()
     for row, column in [(3, 3), (390, 20), (200, 395), (30, 350)]:
         grey[row : row + 4, column : column + 4] = 0
-    assert likeness(digit_columns(grey, 28), digit_columns(drawn(), 28)) > 0.9
+    assert correlation(digit_columns(grey, 28), digit_columns(seven(), 28)) > 0.9
 
 
-def test_a_dot_is_no_speck() -> None:
+def test_a_dot_above_a_stroke_is_kept() -> None:
     grey = np.full((120, 60), 255, np.uint8)
     grey[40:110, 26:34] = 0
     grey[20:28, 26:34] = 0
@@ -123,20 +123,20 @@ def test_a_dot_is_no_speck() -> None:
 
 
 def test_thin_strokes_are_widened() -> None:
-    thin, usual = digit_columns(drawn(pen=0.01), 28), digit_columns(drawn(pen=0.08), 28)
+    thin, usual = digit_columns(seven(pen_width=0.01), 28), digit_columns(seven(pen_width=0.08), 28)
     assert thin.max() == 255
-    assert likeness(thin, usual) > 0.85
+    assert correlation(thin, usual) > 0.85
     assert thin.sum() > 0.6 * usual.sum()
 
 
 @pytest.mark.parametrize("height", [1, 8, 20, 40])
 def test_other_column_heights_scale_the_box(height: int) -> None:
-    columns = digit_columns(drawn(), height)
+    columns = digit_columns(seven(), height)
     assert columns.shape == (height, height)
     assert columns.max() == 255
 
 
-# Nothing to read
+# Blank and odd images
 
 
 @pytest.mark.parametrize("tone", [0, 128, 255])
@@ -146,7 +146,7 @@ def test_a_blank_image_is_refused(shape: tuple[int, int], tone: int) -> None:
         digit_columns(np.full(shape, tone, np.uint8), 28)
 
 
-def test_paper_with_a_shadow_is_blank() -> None:
+def test_paper_with_a_shadow_is_refused_as_blank() -> None:
     y, x = np.mgrid[-1:1:300j, -1:1:300j]
     noise = np.random.default_rng(0).normal(0, 4, (300, 300))
     shadow = 170 + 50 * x + 20 * y * y + noise
@@ -170,7 +170,7 @@ def test_odd_shapes_with_ink_give_columns(shape: tuple[int, int]) -> None:
         elements=st.one_of(st.sampled_from([0, 59, 60, 255]), st.integers(0, 255)),
     )
 )
-def test_any_pixels_give_columns_or_are_called_blank(grey: NDArray[np.uint8]) -> None:
+def test_any_pixels_give_columns_or_are_refused_as_blank(grey: NDArray[np.uint8]) -> None:
     try:
         columns = digit_columns(grey, 28)
     except ImageError:

@@ -1,4 +1,4 @@
-"""The picture of a line of writing becomes columns, whatever its size, tone and dirt."""
+"""Images of lines of any size, tone and dirt become columns."""
 
 import io
 
@@ -17,7 +17,7 @@ Pixels = NDArray[np.uint8]
 
 
 def wave(x: float, width: float, height: float) -> list[tuple[float, float]]:
-    """A stroke of loops in a box whose upper left corner is (x, 20)."""
+    """Return a stroke of loops in a box whose upper left corner is (x, 20)."""
     share = np.linspace(0, 1, 60)
     return [
         (x + width * (s + 0.1 * np.sin(40 * s)), 20 + height * (0.5 + 0.5 * np.sin(31 * s)))
@@ -30,18 +30,18 @@ STROKES: list[Stroke] = [wave(30, 300, 100), wave(380, 200, 100), [(500, 4)]]  #
 
 
 def picture(scale: float = 1.0, pen_width: float = 8.0) -> Pixels:
-    """Ink [h, w], 0 = paper and 255 = ink, with a margin around."""
+    """Return ink [h, w], 0 = paper and 255 = ink, with a margin."""
     points, starts = flatten(STROKES)
     rows, width = round(150 * scale), round(640 * scale)
     columns = rasterise(points * scale, starts, rows, pen_width * scale, width)
     return np.ascontiguousarray(columns.T)
 
 
-def likeness(one: Pixels, other: Pixels) -> float:
-    """Correlation of two pictures of the same ink, which may differ in length by a few columns."""
-    length = min(len(one), len(other))
-    assert abs(len(one) - len(other)) <= 4
-    return float(np.corrcoef(one[:length].ravel(), other[:length].ravel())[0, 1])
+def correlation(first: Pixels, second: Pixels) -> float:
+    """Return the correlation of two pictures, whose widths may differ by a few columns."""
+    length = min(len(first), len(second))
+    assert abs(len(first) - len(second)) <= 4
+    return float(np.corrcoef(first[:length].ravel(), second[:length].ravel())[0, 1])
 
 
 EXPECTED = line_columns(picture(), H)
@@ -62,20 +62,20 @@ def test_the_dot_over_a_word_is_kept() -> None:
 
 @pytest.mark.parametrize("scale", [0.5, 2.0, 4.0])
 def test_size_makes_no_difference(scale: float) -> None:
-    assert likeness(line_columns(picture(scale), H), EXPECTED) > 0.88
+    assert correlation(line_columns(picture(scale), H), EXPECTED) > 0.88
 
 
 @pytest.mark.parametrize(("paper", "ink"), [(255, 0), (0, 255), (200, 90), (40, 180), (230, 140)])
 def test_polarity_and_contrast_make_no_difference(paper: int, ink: int) -> None:
     toned = paper + (ink - paper) * (picture() / 255)
-    assert likeness(line_columns(toned.astype(np.uint8), H), EXPECTED) > 0.97
+    assert correlation(line_columns(toned.astype(np.uint8), H), EXPECTED) > 0.97
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"])
 def test_every_kind_of_image_is_read(kind: str) -> None:
     data = io.BytesIO()
     Image.fromarray(255 - picture()).save(data, kind)
-    assert likeness(line_columns(data.getvalue(), H), EXPECTED) > 0.95
+    assert correlation(line_columns(data.getvalue(), H), EXPECTED) > 0.95
 
 
 def test_uneven_light_noise_and_dust_make_no_difference() -> None:
@@ -84,7 +84,7 @@ def test_uneven_light_noise_and_dust_make_no_difference() -> None:
     light = 200 - 60 * np.linspace(0, 1, ink.shape[1])[None]
     photo = light - ink * 0.45 + random.normal(0, 4, ink.shape)
     photo[5:7, 5:7] = 20  # smaller than a dot of this pen
-    assert likeness(line_columns(photo.clip(0, 255).astype(np.uint8), H), EXPECTED) > 0.9
+    assert correlation(line_columns(photo.clip(0, 255).astype(np.uint8), H), EXPECTED) > 0.9
 
 
 def test_a_thin_pen_is_widened() -> None:
@@ -93,13 +93,13 @@ def test_a_thin_pen_is_widened() -> None:
     assert thin.mean() > 0.6 * EXPECTED.mean()
 
 
-def test_a_picture_that_is_columns_already_comes_back_as_it_is() -> None:
+def test_an_image_that_is_columns_already_is_unchanged() -> None:
     points, starts = flatten(STROKES)
     columns = rasterise((points - (30, 4)) * (H - 3) / 116 + (4, 1.5), starts, H)
     assert np.array_equal(line_columns(columns.T, H), columns)
 
 
-def test_a_dash_stays_a_dash_in_the_middle() -> None:
+def test_a_dash_keeps_its_shape_and_is_in_the_middle() -> None:
     image = np.zeros((60, 200), np.uint8)
     image[28:34, 40:160] = 255
     columns = line_columns(image, H)
@@ -120,7 +120,7 @@ def test_a_blank_picture_is_an_error(shape: tuple[int, int]) -> None:
         line_columns(np.full(shape, 128, np.uint8), H)
 
 
-def test_a_line_of_absurd_length_is_an_error() -> None:
+def test_a_line_of_extreme_length_is_an_error() -> None:
     image = np.zeros((2, 8000), np.uint8)
     image[0, ::2] = 255
     with pytest.raises(ImageError, match=f"at most {MAX_LINE_COLUMNS}"):
@@ -135,6 +135,6 @@ def test_a_long_scan_keeps_its_rows() -> None:
     image.save(data, "PNG")
     columns = line_columns(data.getvalue(), H)
     part = columns[: len(EXPECTED) - LINE_MARGIN]
-    assert likeness(part, EXPECTED[:-LINE_MARGIN]) > 0.9
+    assert correlation(part, EXPECTED[:-LINE_MARGIN]) > 0.9
     kept = read_image(data.getvalue(), max_side=16384)
     assert kept.size <= MAX_KEPT

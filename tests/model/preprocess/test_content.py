@@ -1,4 +1,4 @@
-"""Which kind of model reads an input, and what an answer says of an input of another kind."""
+"""The kind of model that suits an input, and the hint of an answer by another kind."""
 
 import io
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_a_file_that_is_no_image_is_refused_by_the_classifier() -> None:
 
 
 @pytest.mark.parametrize("kind", ["classifier", "transcriber"])
-def test_a_page_read_as_something_else_gets_a_hint(kind: Kind) -> None:
+def test_a_page_read_as_a_line_or_digit_gets_a_hint(kind: Kind) -> None:
     assert image_hint(read_image(EXAMPLES / "page.jpg"), kind) == LOOKS_LIKE_PAGE
 
 
@@ -77,7 +77,7 @@ def test_wide_ink_read_by_a_classifier_gets_a_hint() -> None:
     assert ink_hint([[(0, 0), (9, 1)]], "classifier") is None  # one stroke is a dash
 
 
-def test_ink_so_fine_that_it_vanishes_when_it_is_reduced_is_no_page() -> None:
+def test_ink_that_is_too_fine_to_survive_reduction_is_no_page() -> None:
     grey = np.full((2000, 2000), 255, np.uint8)
     grey[1000, 500:1500] = 100
     assert image_hint(grey, "classifier") is None

@@ -1,4 +1,4 @@
-"""Pictures that no one writes: what is done to them is still bounded, and told in words."""
+"""Extreme images: their processing is limited, and errors are clear."""
 
 from collections.abc import Callable
 
@@ -17,8 +17,8 @@ def paper(height: int, width: int) -> NDArray[np.uint8]:
     return np.full((height, width), 255, np.uint8)
 
 
-def winding(width: int) -> NDArray[np.uint8]:
-    """One stroke of the finest pen, up and down from the left end to the right."""
+def long_stroke(width: int) -> NDArray[np.uint8]:
+    """Return one thin stroke, up and down from the left end to the right."""
     picture = paper(H, width)
     picture[4:28, 4:-4:4] = 0
     for left in range(4, width - 12, 8):
@@ -26,17 +26,17 @@ def winding(width: int) -> NDArray[np.uint8]:
     return picture
 
 
-def underlined(width: int) -> NDArray[np.uint8]:
-    """Dashes on a line, which is no rule from side to side."""
+def dashed_line(width: int) -> NDArray[np.uint8]:
+    """Return dashes on a line that does not reach both sides, so that it is no rule."""
     picture = paper(H, width)
     picture[25, width // 40 : -width // 40] = 0
     picture[5:22, ::9] = 0
     return picture
 
 
-@pytest.mark.parametrize(("draw", "width"), [(winding, 4_000), (underlined, 10_000)])
+@pytest.mark.parametrize(("draw", "width"), [(long_stroke, 4_000), (dashed_line, 10_000)])
 @pytest.mark.slow
-def test_ink_that_hangs_together_takes_no_longer_a_column_over_a_long_way(
+def test_the_time_for_connected_ink_is_linear_in_its_columns(
     draw: Callable[[int], NDArray[np.uint8]], width: int
 ) -> None:
     short, long = draw(width // 4), draw(width)
@@ -45,14 +45,14 @@ def test_ink_that_hangs_together_takes_no_longer_a_column_over_a_long_way(
 
 
 @pytest.mark.parametrize(("height", "width"), [(2_000, 1_000), (16_384, 100)])
-def test_specks_far_apart_that_vanish_in_the_rows_are_refused(height: int, width: int) -> None:
+def test_distant_specks_that_vanish_in_the_rows_are_refused(height: int, width: int) -> None:
     picture = paper(height, width)
     picture[5, 5] = picture[-5, -5] = 0
     with pytest.raises(ImageError, match="too fine"):
         line_columns(picture, H)
 
 
-def test_the_ink_of_a_line_beyond_the_longest_is_refused() -> None:
+def test_a_line_beyond_the_longest_is_refused() -> None:
     picture = paper(H, 20_000)
     picture[4:28, ::7] = 0
     with pytest.raises(ImageError, match="at most 16384"):

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 
 @pytest.mark.parametrize("format_name", ["PNG", "GIF", "BMP", "TIFF", "PPM"])
-def test_lossless_formats_give_the_very_pixels(format_name: str) -> None:
+def test_lossless_formats_give_the_exact_pixels(format_name: str) -> None:
     assert np.array_equal(read_image(encoded(Image.fromarray(picture()), format_name)), picture())
 
 
@@ -78,19 +78,19 @@ def test_a_palette_with_transparency_shows_its_paper() -> None:
 
 
 @pytest.mark.parametrize(("ink", "paper"), [(0, 255), (255, 0)])
-def test_ink_on_nothing_gets_paper_that_shows_it(ink: int, paper: int) -> None:
+def test_ink_on_a_transparent_background_gets_contrasting_paper(ink: int, paper: int) -> None:
     image = Image.new("LA", (40, 30), (ink, 0))
     image.paste((ink, 255), (3, 2, 10, 15))
     assert np.array_equal(read_image(image), np.where(picture() < 128, ink, paper))
 
 
-def test_paper_goes_on_where_a_sheet_is_cut_off() -> None:
+def test_transparent_parts_are_filled_with_paper() -> None:
     image = Image.fromarray(picture()).convert("LA")
     image.paste((0, 0), (30, 0, 40, 30))
     assert np.array_equal(read_image(image), picture())
 
 
-def test_the_first_picture_of_an_animation_counts() -> None:
+def test_the_first_image_of_an_animation_is_read() -> None:
     first, second = Image.fromarray(picture()), Image.fromarray(255 - picture())
     for format_name in ("GIF", "PNG", "WEBP", "TIFF"):
         options = {"lossless": True} if format_name == "WEBP" else {}
@@ -146,14 +146,14 @@ def test_arrays_of_many_types_mean_the_same_pixels(array: NDArray[Any]) -> None:
     assert np.array_equal(read_image(array), picture())
 
 
-def test_numbers_of_another_range_are_stretched() -> None:
+def test_values_of_another_range_are_stretched() -> None:
     expected = np.where(picture() > 128, 255, 0)
     assert np.array_equal(read_image(picture() > 128), expected)
     assert np.array_equal(read_image(picture() * 3.5 - 1000), expected)
     assert not read_image(np.full((3, 3), -7.5)).any()
 
 
-def test_few_pixels_beyond_all_others_hide_nothing() -> None:
+def test_a_few_extreme_pixels_do_not_hide_the_ink() -> None:
     dim = np.where(picture() > 128, 3040, 1000).astype(np.uint16)
     dim[20, 30] = 65535
     found = read_image(encoded(Image.fromarray(dim), "PNG"))
@@ -171,7 +171,7 @@ def test_few_pixels_beyond_all_others_hide_nothing() -> None:
     ids=["steps", "black", "noise", "shade"],
 )
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "array"])
-def test_paper_of_sixteen_bits_is_as_blank_as_paper_of_eight(deep: NDArray[Any], kind: str) -> None:
+def test_blank_paper_of_sixteen_bits_is_refused_too(deep: NDArray[Any], kind: str) -> None:
     paper = deep.astype(np.uint16)
     source = paper if kind == "array" else encoded(Image.fromarray(paper), kind)
     with pytest.raises(ImageError, match="blank"):
@@ -189,7 +189,7 @@ def test_dim_ink_of_sixteen_bits_is_seen(deviation: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "said"),
+    ("array", "text"),
     [
         (np.zeros((0, 3), np.uint8), r"shape \(0, 3\)"),
         (np.zeros(5, np.uint8), r"shape \(5,\) of uint8, expected \[h, w\]"),
@@ -201,12 +201,12 @@ def test_dim_ink_of_sixteen_bits_is_seen(deviation: int) -> None:
         (np.array([[1j]]), "complex128"),
     ],
 )
-def test_arrays_that_are_no_images_are_refused(array: NDArray[Any], said: str) -> None:
-    with pytest.raises(ImageError, match=said):
+def test_arrays_that_are_no_images_are_refused(array: NDArray[Any], text: str) -> None:
+    with pytest.raises(ImageError, match=text):
         read_image(array)
 
 
-def test_a_file_that_is_missing_or_a_folder_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"nothing\.png cannot be read: No such file"):
         read_image(tmp_path / "nothing.png")
     with pytest.raises(ImageError, match="cannot be read: Is a directory"):

@@ -31,16 +31,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning:
         b"hello",
         b"%PDF-1.7\n",
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        b"\x00\x00\x01\x00\x01\x00",  # ICO: a kind that Pillow knows and we do not read
+        b"\x00\x00\x01\x00\x01\x00",  # ICO, which Pillow could read
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
     ],
 )
-def test_what_is_no_image_is_answered_with_what_is_read(content: bytes) -> None:
+def test_the_error_of_a_file_that_is_no_image_names_the_formats(content: bytes) -> None:
     with pytest.raises(ImageError, match="not an image that is read; expected PNG, JPEG"):
         read_image(content)
 
 
-def test_a_text_that_calls_itself_png_is_refused(tmp_path: Path) -> None:
+def test_a_text_named_like_a_png_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.png"
     path.write_text("I am a picture")
     with pytest.raises(ImageError, match="not an image"):
@@ -49,7 +49,7 @@ def test_a_text_that_calls_itself_png_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format_name", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
 @given(share=st.floats(0, 0.9))
-def test_a_truncated_file_is_never_read_as_half_a_picture(format_name: str, share: float) -> None:
+def test_a_truncated_file_is_refused(format_name: str, share: float) -> None:
     rng = np.random.default_rng(0)
     noise = Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8))
     content = encoded(noise, format_name)
@@ -62,8 +62,8 @@ def test_a_truncated_file_is_never_read_as_half_a_picture(format_name: str, shar
 def test_flipped_bytes_give_pixels_or_a_clear_error(format_name: str, data: st.DataObject) -> None:
     content = bytearray(encoded(Image.fromarray(picture()).convert("RGB"), format_name))
     for _ in range(data.draw(st.integers(1, 8))):
-        place = data.draw(st.one_of(st.integers(0, 64), st.integers(0, len(content) - 1)))
-        content[min(place, len(content) - 1)] = data.draw(st.integers(0, 255))
+        position = data.draw(st.one_of(st.integers(0, 64), st.integers(0, len(content) - 1)))
+        content[min(position, len(content) - 1)] = data.draw(st.integers(0, 255))
     try:
         grey = read_image(bytes(content))
     except ImageError:
@@ -72,7 +72,7 @@ def test_flipped_bytes_give_pixels_or_a_clear_error(format_name: str, data: st.D
     assert grey.ndim == 2
 
 
-def test_a_png_with_nothing_but_its_header_is_refused() -> None:
+def test_a_png_with_only_a_header_is_refused() -> None:
     header = png_without_pixels(28, 28)
     with pytest.raises(ImageError, match="damaged"):
         read_image(header)
@@ -98,7 +98,7 @@ def test_too_many_pixels_are_refused_by_the_header(side: int, bomb_warning: Any)
         read_image(png_without_pixels(side, side))
 
 
-def test_the_limit_is_the_callers() -> None:
+def test_the_caller_sets_the_limit() -> None:
     file = encoded(Image.fromarray(picture()), "PNG")
     with pytest.raises(ImageSizeError, match="40 x 30 pixels, 1200 in all; at most 1199"):
         read_image(file, max_pixels=1199)
@@ -118,7 +118,7 @@ def test_large_images_are_reduced_by_averaging(width: int, height: int) -> None:
     assert abs(float(found.mean()) - float(grey.mean())) < 2
 
 
-def test_a_tile_larger_than_its_image_counts_as_the_image() -> None:
+def test_a_tile_larger_than_its_image_counts_with_the_images_size() -> None:
     side, data = 8192, zlib.compress(bytes(8192 * 8192))
     tags = {256: 1, 257: 1, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side}
     tags |= {324: 8 + 2 + 12 * 10 + 4, 325: len(data)}  # where the tile starts, and its bytes

@@ -1,4 +1,4 @@
-"""Ink is a union of capsules, whatever the order and the portions in which it comes."""
+"""Rasterised ink is a union of capsules, in any order and in portions."""
 
 from itertools import pairwise
 from random import Random
@@ -23,47 +23,47 @@ Point = tuple[float, float]
 Stroke = list[Point]
 
 HEIGHT = 20
-# Places on a grid of 1/64 pixel, so that to move them by whole columns rounds nothing.
-fine = st.integers(0, 40 * 64).map(lambda place: place / 64)
-any_point = st.tuples(fine, st.integers(-10 * 64, 30 * 64).map(lambda place: place / 64))
+# Coordinates on a grid of 1/64 pixel, so that moving them by whole columns is exact.
+fine = st.integers(0, 40 * 64).map(lambda number: number / 64)
+any_point = st.tuples(fine, st.integers(-10 * 64, 30 * 64).map(lambda number: number / 64))
 any_stroke = st.lists(any_point, min_size=1, max_size=6)
 any_strokes = st.lists(any_stroke, max_size=5)
 pen_widths = st.sampled_from([0.5, 1.3, 2.0, 3.2])
 
 
-def drawn(strokes: list[Stroke], pen_width: float = 2.0) -> NDArray[np.uint8]:
+def rasterised(strokes: list[Stroke], pen_width: float = 2.0) -> NDArray[np.uint8]:
     return rasterise(*flatten(strokes), HEIGHT, pen_width)
 
 
-def plainly(strokes: list[Stroke], pen_width: float, n_columns: int) -> NDArray[np.float64]:
-    """Every pixel against every segment, in double precision."""
+def by_definition(strokes: list[Stroke], pen_width: float, n_columns: int) -> NDArray[np.float64]:
+    """Return the ink of every pixel by its distance to every segment, in double precision."""
     pixels = np.indices((n_columns, HEIGHT)).transpose(1, 2, 0) + 0.5  # [T, H, x and y]
     nearest = np.full((n_columns, HEIGHT), np.inf)
     for stroke in strokes:
         for start, end in zip(stroke, stroke[1:] or stroke, strict=False):
-            way = np.subtract(end, start)
-            share = ((pixels - start) @ way) / max(way @ way, 1e-30)
-            foot = start + share.clip(0, 1)[:, :, None] * way
-            nearest = np.minimum(nearest, np.linalg.norm(pixels - foot, axis=2))
+            direction = np.subtract(end, start)
+            t = ((pixels - start) @ direction) / max(direction @ direction, 1e-30)
+            nearest_point = start + t.clip(0, 1)[:, :, None] * direction
+            nearest = np.minimum(nearest, np.linalg.norm(pixels - nearest_point, axis=2))
     return 255 * (pen_width / 2 + 0.5 - nearest).clip(0, 1)
 
 
-# What ink is
+# Pixels
 
 
 @given(any_strokes, pen_widths)
-def test_a_pixel_tells_how_far_the_nearest_segment_is(
+def test_a_pixel_depends_on_the_distance_of_the_nearest_segment(
     strokes: list[Stroke], pen_width: float
 ) -> None:
-    columns = drawn(strokes, pen_width)
-    wide = plainly(strokes, pen_width, len(columns) + 3)
+    columns = rasterised(strokes, pen_width)
+    longer = by_definition(strokes, pen_width, len(columns) + 3)
     assert columns.shape == (len(columns), HEIGHT)
-    assert abs(columns - wide[: len(columns)]).max(initial=0) < 0.51
-    assert wide[len(columns) :].max(initial=0) < 0.01
+    assert abs(columns - longer[: len(columns)]).max(initial=0) < 0.51
+    assert longer[len(columns) :].max(initial=0) < 0.01
 
 
 def test_a_point_is_a_dot() -> None:
-    dot = drawn([[(2.5, 3.5)]])
+    dot = rasterised([[(2.5, 3.5)]])
     half = round(255 * (1.5 - 2**0.5))
     assert dot.shape == (4, HEIGHT)
     assert dot[1:, 2:5].tolist() == [[half, 128, half], [128, 255, 128], [half, 128, half]]
@@ -71,18 +71,18 @@ def test_a_point_is_a_dot() -> None:
 
 
 def test_ink_beyond_the_rows_and_left_of_the_first_column_is_cut_off() -> None:
-    whole = rasterise(*flatten([[(9.5, 4), (9.5, 30)], [(3, 10), (3, 10)]]), 40, 6)
+    complete = rasterise(*flatten([[(9.5, 4), (9.5, 30)], [(3, 10), (3, 10)]]), 40, 6)
     cut = rasterise(*flatten([[(6.5, -6), (6.5, 20)], [(0, 0), (0, 0)]]), 12, 6)
-    assert np.array_equal(cut, whole[3:, 10:22])
+    assert np.array_equal(cut, complete[3:, 10:22])
 
 
 def test_columns_end_at_the_given_column() -> None:
     strokes = flatten([[(3, 3), (30, 9)]])
-    whole = rasterise(*strokes, HEIGHT)
-    assert np.array_equal(rasterise(*strokes, HEIGHT, n_columns=10), whole[:10])
-    wide = rasterise(*strokes, HEIGHT, n_columns=50)
-    assert np.array_equal(wide[: len(whole)], whole)
-    assert not wide[len(whole) :].any()
+    complete = rasterise(*strokes, HEIGHT)
+    assert np.array_equal(rasterise(*strokes, HEIGHT, n_columns=10), complete[:10])
+    longer = rasterise(*strokes, HEIGHT, n_columns=50)
+    assert np.array_equal(longer[: len(complete)], complete)
+    assert not longer[len(complete) :].any()
 
 
 @pytest.mark.parametrize("n_columns", [0, 1, 20])
@@ -93,27 +93,32 @@ def test_ink_that_begins_after_the_last_column_leaves_them_blank(n_columns: int)
 
 
 def test_a_pen_may_be_wider_than_the_rows() -> None:
-    assert drawn([[(500, 7)]], 900)[60:940].min() == 255
+    assert rasterised([[(500, 7)]], 900)[60:940].min() == 255
 
 
-# What changes nothing
+# Invariants
 
 
 @given(any_strokes, st.integers(1, 20_000))
 @pytest.mark.slow
-def test_ink_that_moves_by_whole_columns_moves_columns(strokes: list[Stroke], by: int) -> None:
-    moved = drawn([[(x + 20 + by, y) for x, y in stroke] for stroke in strokes])
-    columns = drawn([[(x + 20, y) for x, y in stroke] for stroke in strokes])
-    assert not moved[:by].any()
-    assert np.array_equal(moved[by:], columns)
+def test_ink_that_moves_by_whole_columns_moves_columns(
+    strokes: list[Stroke], n_columns_moved: int
+) -> None:
+    moved = rasterised([[(x + 20 + n_columns_moved, y) for x, y in stroke] for stroke in strokes])
+    columns = rasterised([[(x + 20, y) for x, y in stroke] for stroke in strokes])
+    assert not moved[:n_columns_moved].any()
+    assert np.array_equal(moved[n_columns_moved:], columns)
 
 
-def test_ink_of_any_fractions_is_drawn_the_same_far_from_the_first_column() -> None:
+def test_ink_far_from_the_first_column_is_drawn_the_same() -> None:
     random = np.random.default_rng(0)
-    for by in random.integers(40_000, 65_000, 30):
+    for n_columns_moved in random.integers(40_000, 65_000, 30):
         points, starts = random.uniform(0, 40, (12, 2)), np.array([0, 6, 12])
-        near = rasterise(points, starts, HEIGHT)
-        assert np.array_equal(rasterise(points + np.array([by, 0]), starts, HEIGHT)[by:], near)
+        unmoved = rasterise(points, starts, HEIGHT)
+        assert np.array_equal(
+            rasterise(points + np.array([n_columns_moved, 0]), starts, HEIGHT)[n_columns_moved:],
+            unmoved,
+        )
 
 
 @given(any_strokes, st.randoms())
@@ -121,15 +126,15 @@ def test_ink_of_any_fractions_is_drawn_the_same_far_from_the_first_column() -> N
 def test_the_order_and_direction_of_strokes_change_nothing(
     strokes: list[Stroke], random: Random
 ) -> None:
-    others = [stroke[::-1] for stroke in strokes]
-    random.shuffle(others)
-    assert np.array_equal(drawn(others), drawn(strokes))
+    reversed_strokes = [stroke[::-1] for stroke in strokes]
+    random.shuffle(reversed_strokes)
+    assert np.array_equal(rasterised(reversed_strokes), rasterised(strokes))
 
 
 @given(st.lists(any_point, min_size=2, max_size=9), st.data())
-def test_to_split_a_stroke_at_a_point_changes_nothing(stroke: Stroke, data: st.DataObject) -> None:
-    at = data.draw(st.integers(0, len(stroke) - 1))
-    assert np.array_equal(drawn([stroke[: at + 1], stroke[at:]]), drawn([stroke]))
+def test_splitting_a_stroke_at_a_point_changes_nothing(stroke: Stroke, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(stroke) - 1))
+    assert np.array_equal(rasterised([stroke[: index + 1], stroke[index:]]), rasterised([stroke]))
 
 
 @given(any_strokes)
@@ -137,10 +142,10 @@ def test_to_split_a_stroke_at_a_point_changes_nothing(stroke: Stroke, data: st.D
 def test_repeated_points_and_strokes_without_points_change_nothing(strokes: list[Stroke]) -> None:
     repeated = [[point for point in stroke for _ in range(3)] for stroke in strokes]
     between = [part for stroke in repeated for part in ([], stroke, [])]
-    assert np.array_equal(drawn(between), drawn(strokes))
+    assert np.array_equal(rasterised(between), rasterised(strokes))
 
 
-# What cannot be drawn
+# Limits
 
 
 def test_no_points_give_no_columns() -> None:
@@ -150,7 +155,7 @@ def test_no_points_give_no_columns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("point", "words"),
+    ("point", "text"),
     [
         ((-0.01, 5), "x is from -0.01 to 9, allowed: 0 to 65536"),
         ((float("nan"), 5), "x is from nan"),
@@ -161,17 +166,17 @@ def test_no_points_give_no_columns() -> None:
         ((5, 1e300), "y is from 2 to 1e\\+300, allowed: -65536 to 65536"),
     ],
 )
-def test_places_where_no_column_can_be_are_refused(point: Point, words: str) -> None:
+def test_coordinates_out_of_range_are_refused(point: Point, text: str) -> None:
     for starts in ([0, 3], [0, 1, 2, 3]):
-        with pytest.raises(InputError, match=words):
+        with pytest.raises(InputError, match=text):
             rasterise(np.array([(3, 4), point, (9, 2)]), np.array(starts), HEIGHT)
 
 
-def test_the_furthest_places_are_drawn() -> None:
-    far = MAX_COLUMNS
-    columns = drawn([[(far, 5)], [(7, far), (7, -far)]])
-    assert columns.shape == (far + 1, HEIGHT)
-    assert np.flatnonzero(columns.any(1)).tolist() == [6, 7, far - 1, far]
+def test_the_largest_coordinates_are_drawn() -> None:
+    farthest = MAX_COLUMNS
+    columns = rasterised([[(farthest, 5)], [(7, farthest), (7, -farthest)]])
+    assert columns.shape == (farthest + 1, HEIGHT)
+    assert np.flatnonzero(columns.any(1)).tolist() == [6, 7, farthest - 1, farthest]
     assert np.unique(columns[6:8]).tolist() == [255]
 
 
@@ -183,25 +188,25 @@ def test_a_hundred_thousand_points_are_drawn() -> None:
     assert columns[2:].any(1).all()
 
 
-def test_more_ink_than_a_hand_can_write_is_refused() -> None:
+def test_too_long_ink_and_too_many_points_are_refused() -> None:
     to_and_fro = [(0.0, 5.0), (60_000.0, 5.0)] * 50
     with pytest.raises(InputError, match=f"the pen goes 5940000 pixels, at most {MAX_LENGTH}"):
-        drawn([to_and_fro])
+        rasterised([to_and_fro])
     with pytest.raises(InputError, match=f"ink has {MAX_POINTS + 1} points, at most {MAX_POINTS}"):
         rasterise(np.zeros((MAX_POINTS + 1, 2)), np.array([0, MAX_POINTS + 1]), HEIGHT)
 
 
 @pytest.mark.parametrize("stroke", [[1, 2], [[1, 2, 3]], [[[1, 2]]], 7])
-def test_strokes_that_are_no_rows_of_points_are_refused(stroke: object) -> None:
+def test_strokes_that_are_not_lists_of_points_are_refused(stroke: object) -> None:
     with pytest.raises(InputError, match=r"stroke 1 has shape \(.*\), expected \[points, 2\]"):
         flatten([[(0, 0)], stroke])  # type: ignore[list-item]
 
 
-# Ink that is still being written
+# Ink in portions
 
 
-def pour(stream: list[list[int]], canvas: Canvas, everything: bool = False) -> int:
-    """Bring the stream to where the canvas is; gives the column that it had to go back to."""
+def update(stream: list[list[int]], canvas: Canvas, everything: bool = False) -> int:
+    """Update the stream from the canvas; return the first column that changed."""
     start, columns = canvas.take(everything)
     assert start <= len(stream)
     stream[start:] = columns.tolist()
@@ -209,7 +214,7 @@ def pour(stream: list[list[int]], canvas: Canvas, everything: bool = False) -> i
 
 
 def portions(strokes: list[Stroke], data: st.DataObject) -> list[Stroke]:
-    """The strokes in pieces, each of which goes on where the one before ended."""
+    """Return the strokes in pieces, each of which begins where the one before ended."""
     pieces = []
     for stroke in strokes:
         cuts = data.draw(st.sets(st.integers(0, len(stroke) - 1)))
@@ -227,9 +232,9 @@ def test_ink_in_portions_gives_the_columns_of_all_at_once(
     for portion in portions(strokes, data):
         canvas.draw(*flatten([portion]))
         if data.draw(st.booleans()):
-            pour(stream, canvas, everything=data.draw(st.booleans()))
-    pour(stream, canvas, everything=True)
-    assert stream == drawn(strokes).tolist()
+            update(stream, canvas, everything=data.draw(st.booleans()))
+    update(stream, canvas, everything=True)
+    assert stream == rasterised(strokes).tolist()
     assert canvas.n_columns == len(stream)
 
 
@@ -238,59 +243,59 @@ def test_points_one_at_a_time_give_the_columns_of_all_at_once(stroke: Stroke) ->
     canvas, stream = Canvas(HEIGHT), list[list[int]]()
     for before, point in zip([stroke[0], *stroke], stroke, strict=False):
         canvas.draw(*flatten([[before, point]]))
-        pour(stream, canvas)
-    pour(stream, canvas, everything=True)
-    assert stream == drawn([stroke]).tolist()
+        update(stream, canvas)
+    update(stream, canvas, everything=True)
+    assert stream == rasterised([stroke]).tolist()
 
 
 @given(any_stroke)
-def test_columns_that_the_pen_has_left_behind_are_final(stroke: Stroke) -> None:
+def test_columns_behind_the_pen_are_final(stroke: Stroke) -> None:
     canvas, stream = Canvas(HEIGHT), list[list[int]]()
     for point in sorted(stroke):
         canvas.draw(*flatten([[point]]))
-        had = len(stream)
-        assert pour(stream, canvas) == had
+        n_before = len(stream)
+        assert update(stream, canvas) == n_before
         assert len(stream) == max(0, int(np.floor(point[0] - 1)))
 
 
-def test_a_late_dot_takes_the_stream_back_to_the_first_column_that_it_changes() -> None:
+def test_a_late_dot_rewinds_to_the_first_column_that_it_changes() -> None:
     canvas, stream = Canvas(HEIGHT), list[list[int]]()
     canvas.draw(*flatten([[(5, 8), (5, 18)], [(12, 8), (12, 18)], [(30, 8), (40, 18)]]))
-    pour(stream, canvas)
+    update(stream, canvas)
     assert len(stream) == 39
     canvas.draw(*flatten([[(12, 4)]]))
-    assert pour(stream, canvas, everything=True) == 11
+    assert update(stream, canvas, everything=True) == 11
     assert len(stream) == 41
 
 
-def test_a_pen_that_goes_back_keeps_nothing_from_the_stream_that_this_had() -> None:
+def test_late_ink_gives_all_columns_again_that_were_taken() -> None:
     canvas, stream = Canvas(HEIGHT), list[list[int]]()
     canvas.draw(*flatten([[(12, 8), (12, 18)], [(30, 8), (40, 18)]]))
-    pour(stream, canvas)
+    update(stream, canvas)
     canvas.draw(*flatten([[(12, 4)]]))
-    assert pour(stream, canvas) == 11
+    assert update(stream, canvas) == 11
     assert len(stream) == 39
-    pour(stream, canvas, everything=True)
+    update(stream, canvas, everything=True)
     canvas.draw(*flatten([[(12, 2)]]))
-    assert pour(stream, canvas) == 11
+    assert update(stream, canvas) == 11
     assert len(stream) == canvas.n_taken == 41
 
 
-def test_ink_that_is_wiped_out_leaves_no_trace() -> None:
+def test_cut_ink_leaves_no_trace() -> None:
     canvas, stream = Canvas(HEIGHT), list[list[int]]()
     canvas.draw(*flatten([[(5, 8), (40, 18)]]))
-    pour(stream, canvas)
+    update(stream, canvas)
     canvas.cut(20)
     del stream[20:]
     assert canvas.n_columns == 20
     canvas.draw(*flatten([[(25, 4), (30, 4)]]))
-    assert pour(stream, canvas, everything=True) == 20
-    expected = drawn([[(25, 4), (30, 4)]])
-    expected[:20] = drawn([[(5, 8), (40, 18)]])[:20]
+    assert update(stream, canvas, everything=True) == 20
+    expected = rasterised([[(25, 4), (30, 4)]])
+    expected[:20] = rasterised([[(5, 8), (40, 18)]])[:20]
     assert stream == expected.tolist()
 
 
-def test_ink_on_ink_takes_nothing_back() -> None:
+def test_ink_over_ink_rewinds_nothing() -> None:
     canvas = Canvas(HEIGHT)
     canvas.draw(*flatten([[(5, 8), (50, 8)]]))
     canvas.take(everything=True)
@@ -300,29 +305,29 @@ def test_ink_on_ink_takes_nothing_back() -> None:
     assert not len(columns)
 
 
-def test_a_canvas_forgets_what_the_stream_has() -> None:
+def test_a_canvas_forgets_the_columns_before_a_limit() -> None:
     canvas = Canvas(HEIGHT)
     canvas.draw(*flatten([[(5, 8), (50, 8)]]))
-    canvas.forget(30)  # nothing of it has been taken
+    canvas.forget(30)  # no columns have been taken yet
     assert canvas.take()[1].shape == (49, HEIGHT)
     canvas.forget(30)
     with pytest.raises(InputError, match="ink reaches back to column 29, allowed: from 30 on"):
         canvas.draw(*flatten([[(30, 3)]]))
     canvas.draw(*flatten([[(31, 3)]]))
     start, columns = canvas.take(everything=True)
-    whole = drawn([[(5, 8), (50, 8)], [(31, 3)]])
+    complete = rasterised([[(5, 8), (50, 8)], [(31, 3)]])
     assert start == 30
-    assert np.array_equal(columns, whole[30:])
+    assert np.array_equal(columns, complete[30:])
 
 
-def test_a_copy_lives_a_life_of_its_own() -> None:
+def test_a_copied_canvas_is_independent() -> None:
     canvas = Canvas(HEIGHT)
     canvas.draw(*flatten([[(5, 8), (9, 8)]]))
-    other = canvas.copy()
-    other.draw(*flatten([[(5, 12), (30, 8)]]))
-    other.take()
-    other.forget(5)
+    copied = canvas.copy()
+    copied.draw(*flatten([[(5, 12), (30, 8)]]))
+    copied.take()
+    copied.forget(5)
     assert canvas.n_columns == 10
     start, columns = canvas.take(everything=True)
     assert start == 0
-    assert np.array_equal(columns, drawn([[(5, 8), (9, 8)]]))
+    assert np.array_equal(columns, rasterised([[(5, 8), (9, 8)]]))

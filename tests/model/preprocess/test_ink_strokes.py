@@ -25,7 +25,7 @@ BAR = [(190.0, 0.0), (200.0, 110.0)]
 Stroke = list[tuple[float, float]]
 
 
-def test_in_a_given_frame_ink_lies_where_it_was_written() -> None:
+def test_in_a_given_frame_ink_keeps_its_position() -> None:
     points, starts = flatten([WAVE, BAR])
     columns = stroke_columns([WAVE, BAR], LINES, height=128.0)
     assert np.array_equal(columns, rasterise(points / 4, starts, 32))
@@ -44,12 +44,12 @@ def test_without_a_frame_the_ink_fills_the_rows() -> None:
     x=st.floats(-1000, 1000),
     y=st.floats(-1000, 1000),
 )
-def test_without_a_frame_size_and_place_make_no_difference(
+def test_without_a_frame_size_and_position_make_no_difference(
     scale: float, x: float, y: float
 ) -> None:
     moved = [[(scale * px + x, scale * py + y) for px, py in stroke] for stroke in (WAVE, BAR)]
-    got = stroke_columns(moved, LINES).astype(int)
-    assert np.abs(got - stroke_columns([WAVE, BAR], LINES)).max() <= 3
+    columns_found = stroke_columns(moved, LINES).astype(int)
+    assert np.abs(columns_found - stroke_columns([WAVE, BAR], LINES)).max() <= 3
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_dot_or_a_dash_keeps_its_shape(stroke: Stroke) -> None:
     assert len(columns) < 60
 
 
-def test_strokes_without_points_are_passed_over() -> None:
+def test_strokes_without_points_are_ignored() -> None:
     expected = stroke_columns([WAVE, BAR], LINES)
     assert np.array_equal(stroke_columns([[], WAVE, [], BAR, []], LINES), expected)
 
@@ -81,7 +81,7 @@ def test_a_hundred_thousand_points_are_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strokes", "said"),
+    ("strokes", "text"),
     [
         ([], "no stroke has a point"),
         ([[], []], "no stroke has a point"),
@@ -91,13 +91,13 @@ def test_a_hundred_thousand_points_are_drawn() -> None:
         ([[(0, 0), (1e8, 0), (1e8, 1)], [(0, 1)] * 9 + [(0, 0), (1e8, 0)]], "x is from"),
     ],
 )
-def test_strokes_that_cannot_be_drawn_say_why(strokes: list[Stroke], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_the_error_of_invalid_strokes_gives_the_reason(strokes: list[Stroke], text: str) -> None:
+    with pytest.raises(InputError, match=text):
         stroke_columns(strokes, LINES)
 
 
 @pytest.mark.parametrize(
-    ("strokes", "said"),
+    ("strokes", "text"),
     [
         ([[], [1, 2, 3]], "stroke 1 has shape \\(3,\\), expected \\[points, 2\\]"),
         ([WAVE, [(1, 2), (3,)]], "stroke 1 is no row of points"),
@@ -107,9 +107,11 @@ def test_strokes_that_cannot_be_drawn_say_why(strokes: list[Stroke], said: str) 
         ([5], "stroke 0 has shape"),
     ],
 )
-def test_what_is_no_row_of_points_is_named(strokes: list[Any], said: str) -> None:
+def test_the_error_names_the_stroke_that_is_no_list_of_points(
+    strokes: list[Any], text: str
+) -> None:
     for read in (lambda: stroke_columns(strokes, LINES), lambda: framed(strokes, 32)):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=text):
             read()
 
 
@@ -124,18 +126,18 @@ def test_a_frame_without_height_is_refused(height: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("point", "height", "said"),
+    ("point", "height", "text"),
     [((-1, 3), 32, "x is from -1 to -1"), ((0, 3), 1e-320, "is from"), ((9, 9), 1e-320, "is from")],
 )
 def test_ink_outside_of_its_frame_is_refused(
-    point: tuple[float, float], height: float, said: str
+    point: tuple[float, float], height: float, text: str
 ) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=text):
         stroke_columns([[point]], LINES, height=height)
 
 
 @pytest.mark.parametrize("height", [None, 128.0])
-def test_strokes_in_pixels_are_drawn_as_columns_are(height: float | None) -> None:
+def test_strokes_in_pixels_are_drawn_like_columns(height: float | None) -> None:
     strokes = framed([WAVE, [], BAR], 32, height)
     assert [len(stroke) for stroke in strokes] == [len(WAVE), len(BAR)]
     expected = stroke_columns([WAVE, BAR], LINES, height)
@@ -147,7 +149,7 @@ def test_strokes_in_pixels_are_drawn_as_columns_are(height: float | None) -> Non
 
 @pytest.mark.parametrize("transcribes", [True, False])
 @given(scale=st.floats(0.05, 0.3), y=st.floats(-50, 50))
-def test_ink_that_is_brought_to_where_it_fits_lies_as_without_a_frame(
+def test_fitted_ink_has_the_columns_of_ink_without_a_frame(
     transcribes: bool, scale: float, y: float
 ) -> None:
     points, starts = flatten([WAVE, BAR])
@@ -175,7 +177,7 @@ def test_a_small_letter_by_itself_is_not_enlarged() -> None:
     assert below == (1.0, 34.0)  # it is brought into the rows
 
 
-def test_letters_of_straight_strokes_are_no_dash() -> None:
+def test_letters_of_straight_strokes_are_not_taken_for_a_dash() -> None:
     ones = [[(12.0 * n, 10.0), (12.0 * n, 18.0)] for n in range(6)]
     points, starts = flatten(ones)
     assert misfit(points, starts, 32, transcribes=True) is not None

@@ -1,4 +1,4 @@
-"""The command line of the report on lines."""
+"""The command `evaluate lines`."""
 
 import json
 from pathlib import Path
@@ -23,17 +23,17 @@ def test_evaluating_lines_prints_the_figures_and_writes_the_report(
     )
     net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
     out, document = tmp_path / "lines", tmp_path / "accuracy.md"
-    where = ["--out", str(out), "--document", str(document)]
-    chosen = ["--checkpoint", str(net), "--part", "validation", "--limit", "3"]
-    result = CliRunner().invoke(cli, ["evaluate", "lines", *chosen, *where])
+    outputs = ["--out", str(out), "--document", str(document)]
+    options = ["--checkpoint", str(net), "--part", "validation", "--limit", "3"]
+    result = CliRunner().invoke(cli, ["evaluate", "lines", *options, *outputs])
     assert result.exception is None, result.output
     assert (out / "figures.md").read_text() in result.output
-    written = json.loads((out / "report.json").read_text())
-    assert (written["part"], written["limit"]) == ("validation", 3)
+    report = json.loads((out / "report.json").read_text())
+    assert (report["part"], report["limit"]) == ("validation", 3)
     assert document.read_text().startswith("# How well lines are read")
 
 
-def test_the_report_writers_are_read_unless_others_are_asked_for() -> None:
+def test_lines_of_test_writers_are_read_by_default() -> None:
     defaults = {option.name: option.default for option in lines.params}
     assert defaults["part"] == "test"
     assert defaults["checkpoint"] == "lines"

@@ -1,4 +1,4 @@
-"""Ink that is replayed as it was written: what is counted, and the command line of its report."""
+"""The replay of ink as it was written, and the command that reports it."""
 
 import json
 from pathlib import Path
@@ -30,19 +30,19 @@ def strokes(*points: Points) -> list[NDArray[np.float32]]:
     return [np.array(stroke, np.float32) for stroke in points]
 
 
-def test_what_stands_in_the_end_is_what_ink_in_one_piece_says(line_net: Runtime) -> None:
-    written = strokes(WAVE, FAR, BAR)
+def test_the_final_text_is_that_of_ink_sent_at_once(line_net: Runtime) -> None:
+    ink_strokes = strokes(WAVE, FAR, BAR)
     client = SessionClient(line_net)
-    pieces = [{"points": stroke.astype(float).tolist()} for stroke in written]
+    pieces = [{"points": stroke.astype(float).tolist()} for stroke in ink_strokes]
     client.ask(message("ink", strokes=pieces, height=16))
     expected = client.ask(message("flush"))[-1]
     for margin in (0, 7):
-        told = replay(line_net, written, margin)
-        assert told.text == expected.text  # type: ignore[union-attr]
-        assert told.letters == len(told.text.replace(" ", ""))
+        replayed = replay(line_net, ink_strokes, margin)
+        assert replayed.text == expected.text  # type: ignore[union-attr]
+        assert replayed.letters == len(replayed.text.replace(" ", ""))
 
 
-def test_a_late_stroke_withdraws_letters_and_one_in_its_turn_does_not(line_net: Runtime) -> None:
+def test_a_late_stroke_withdraws_letters_and_a_stroke_in_order_does_not(line_net: Runtime) -> None:
     moving, blotting, in_turn = (
         replay(line_net, strokes(WAVE, FAR, *each), 8) for each in ([BAR], [BLOT], [])
     )
@@ -51,11 +51,13 @@ def test_a_late_stroke_withdraws_letters_and_one_in_its_turn_does_not(line_net: 
     assert in_turn.withdrawn == in_turn.gone == 0
 
 
-def test_a_margin_keeps_letters_back_by_so_many_columns(line_net: Runtime) -> None:
-    near, far = (replay(line_net, strokes(WAVE, FAR), margin) for margin in (0, 12))
-    assert len(far.ahead) <= len(near.ahead)
-    assert min(far.ahead) >= 12
-    assert np.median(far.ahead) > np.median(near.ahead) + 8
+def test_a_margin_delays_letters_by_its_columns(line_net: Runtime) -> None:
+    without_margin, with_margin = (
+        replay(line_net, strokes(WAVE, FAR), margin) for margin in (0, 12)
+    )
+    assert len(with_margin.ahead) <= len(without_margin.ahead)
+    assert min(with_margin.ahead) >= 12
+    assert np.median(with_margin.ahead) > np.median(without_margin.ahead) + 8
 
 
 def test_evaluating_ink_prints_the_figures_and_writes_report_and_plot(
@@ -63,19 +65,19 @@ def test_evaluating_ink_prints_the_figures_and_writes_report_and_plot(
 ) -> None:
     monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
     net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
-    chosen = ["--checkpoint", str(net), "--part", "validation", "--words", "3", "--lines", "2"]
+    options = ["--checkpoint", str(net), "--part", "validation", "--words", "3", "--lines", "2"]
     margins = ["--margin", "0", "--margin", "6", "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(cli, ["evaluate", "ink", *chosen, *margins])
+    result = CliRunner().invoke(cli, ["evaluate", "ink", *options, *margins])
     assert result.exception is None, result.output
-    written = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert written["part"] == "validation"
-    assert written["pieces"] == {"words": 3, "lines": 2}
-    assert written["margins"].keys() == {"0", "6"}
-    for found in written["margins"]["6"].values():
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["part"] == "validation"
+    assert report["pieces"] == {"words": 3, "lines": 2}
+    assert report["margins"].keys() == {"0", "6"}
+    for found in report["margins"]["6"].values():
         assert f"{found['withdrawn_per_100']:.1f} %" in result.output
     assert (tmp_path / "out" / "margin.png").stat().st_size > 1000
 
 
-def test_report_writers_are_replayed_unless_others_are_asked_for() -> None:
+def test_ink_of_test_writers_is_replayed_by_default() -> None:
     defaults = {option.name: option.default for option in evaluate_ink.params}
     assert (defaults["part"], defaults["checkpoint"]) == ("test", "lines")

@@ -1,4 +1,4 @@
-"""The example pages are read as `examples/README.md` says."""
+"""The example pages are read as `examples/README.md` states."""
 
 import re
 
@@ -34,9 +34,9 @@ def test_a_photo_of_ruled_paper_is_read_without_an_error() -> None:
     )
 
 
-def test_the_error_of_the_will_is_the_one_that_is_written_down() -> None:
+def test_the_error_rate_of_the_will_is_the_documented_one() -> None:
     text = read("will.jpg")
     assert len(text.splitlines()) == len(WILL.splitlines())
     error = Levenshtein.distance(text, WILL) / len(WILL)
-    (written,) = re.findall(r"CER ([\d.]+) %", (EXAMPLES / "README.md").read_text())
-    assert abs(100 * error - float(written)) < 1
+    (documented,) = re.findall(r"CER ([\d.]+) %", (EXAMPLES / "README.md").read_text())
+    assert abs(100 * error - float(documented)) < 1

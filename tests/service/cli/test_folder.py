@@ -1,4 +1,4 @@
-"""Folders of images: over processes, resumable, and no bad file spoils anything."""
+"""Folders of images: read by several processes, resumable, and unaffected by bad files."""
 
 import json
 import os
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def scans(tmp_path: Path) -> Path:
-    """Three pictures of a line, one of which is none."""
+    """Return a folder with two images of a line and a file that is no image."""
     folder = tmp_path / "scans"
     (folder / "deep").mkdir(parents=True)
     for name in ("a.png", "deep/b.png"):
@@ -35,39 +35,39 @@ def scans(tmp_path: Path) -> Path:
 
 
 def lines(path: Path) -> dict[str, Any]:
-    told = [json.loads(line) for line in path.read_text().splitlines()]
-    assert len({line["image"] for line in told}) == len(told)
-    return {Path(line["image"]).name: line for line in told}
+    written = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len({line["image"] for line in written}) == len(written)
+    return {Path(line["image"]).name: line for line in written}
 
 
-def test_a_folder_is_read_in_processes_and_a_bad_file_spoils_nothing(
+def test_a_folder_is_read_by_processes_in_spite_of_a_bad_file(
     scans: Path, tmp_path: Path, tiny_lines: Checkpoint
 ) -> None:
     out = tmp_path / "out.jsonl"
     args = ["recognize", str(scans), "--model", str(tiny_lines.path), "--jsonl", str(out)]
     assert cli.run([*args, "--processes", "2"]) == 1
-    told = lines(out)
-    assert told.keys() == {"a.png", "b.png", "bad.png"}
-    assert told["bad.png"]["code"] == "bad_image"
-    assert "not an image" in told["bad.png"]["error"]
-    alone = load(tiny_lines.path).recognize(EXAMPLES / "hello.png")
-    assert told["a.png"]["text"] == told["b.png"]["text"] == alone.text
+    output = lines(out)
+    assert output.keys() == {"a.png", "b.png", "bad.png"}
+    assert output["bad.png"]["code"] == "bad_image"
+    assert "not an image" in output["bad.png"]["error"]
+    expected = load(tiny_lines.path).recognize(EXAMPLES / "hello.png")
+    assert output["a.png"]["text"] == output["b.png"]["text"] == expected.text
 
 
-def test_what_was_read_is_not_read_again_and_what_failed_is(
+def test_files_that_failed_are_read_again_and_others_are_not(
     scans: Path, tmp_path: Path, tiny_lines: Checkpoint
 ) -> None:
     out, reader = tmp_path / "out.jsonl", Reader(str(tiny_lines.path), {}, page=False)
-    kept = json.dumps({"image": str(scans / "a.png"), "text": "kept as it was"})
+    finished = json.dumps({"image": str(scans / "a.png"), "text": "unchanged"})
     failed = json.dumps({"image": str(scans / "bad.png"), "error": "gone", "code": "bad_image"})
     torn = '{"image": "' + str(scans / "deep" / "b.png") + '", "te'
-    out.write_text(f"{kept}\n{failed}\n{torn}")
+    out.write_text(f"{finished}\n{failed}\n{torn}")
     (scans / "bad.png").write_bytes((EXAMPLES / "hello.png").read_bytes())
     paths = sorted(scans.rglob("*.png"))
     assert read_into(out, paths, reader, processes=1)
-    told = lines(out)
-    assert told["a.png"]["text"] == "kept as it was"
-    assert told["bad.png"]["text"] == told["b.png"]["text"] != ""
+    output = lines(out)
+    assert output["a.png"]["text"] == "unchanged"
+    assert output["bad.png"]["text"] == output["b.png"]["text"] != ""
     before = out.read_bytes()
     assert read_into(out, paths, reader, processes=1)
     assert out.read_bytes() == before
@@ -83,10 +83,10 @@ def test_pages_are_read_in_folders_too(tmp_path: Path, tiny_lines: Checkpoint) -
     assert read_into(out, sorted(folder.iterdir()), reader, processes=1)
     for line in lines(out).values():
         assert len(line["lines"]) == 3
-        assert all(len(own["box"]) == 4 for own in line["lines"])
+        assert all(len(found_line["box"]) == 4 for found_line in line["lines"])
 
 
-def test_ink_in_a_folder_is_read_piece_by_piece_and_not_again(
+def test_each_piece_of_ink_in_a_folder_is_read_once(
     scans: Path, tmp_path: Path, tiny_lines: Checkpoint
 ) -> None:
     (scans / "bad.png").unlink()
@@ -96,19 +96,19 @@ def test_ink_in_a_folder_is_read_piece_by_piece_and_not_again(
     out, reader = tmp_path / "out.jsonl", Reader(str(tiny_lines.path), {}, page=False)
     paths = sorted(path for path in scans.rglob("*") if path.is_file())
     assert not read_into(out, paths, reader, processes=2)
-    told = lines(out)
-    assert told.keys() == {"a.png", "b.png", "ink.jsonl:1", "ink.jsonl:2", "ink.jsonl:3"}
-    assert told["ink.jsonl:1"]["text"] == load(tiny_lines.path).read_ink([stroke]).text
-    assert told["ink.jsonl:2"]["code"] == "bad_ink"
-    kept = out.read_text().replace('"columns": ', '"kept": true, "columns": ')
-    out.write_text(kept)
+    output = lines(out)
+    assert output.keys() == {"a.png", "b.png", "ink.jsonl:1", "ink.jsonl:2", "ink.jsonl:3"}
+    assert output["ink.jsonl:1"]["text"] == load(tiny_lines.path).read_ink([stroke]).text
+    assert output["ink.jsonl:2"]["code"] == "bad_ink"
+    finished = out.read_text().replace('"columns": ', '"kept": true, "columns": ')
+    out.write_text(finished)
     (scans / "ink.jsonl").write_text(f"{piece}\n{piece}\n{piece}\n")
     assert read_into(out, paths, reader, processes=1)
-    told = lines(out)
-    assert [name for name, line in told.items() if "kept" not in line] == ["ink.jsonl:2"]
+    output = lines(out)
+    assert [name for name, line in output.items() if "kept" not in line] == ["ink.jsonl:2"]
 
 
-def test_the_file_that_is_written_is_not_read_where_it_lies_in_the_folder(
+def test_the_output_file_is_not_read_if_it_is_in_the_folder(
     scans: Path, tiny_lines: Checkpoint
 ) -> None:
     (scans / "bad.png").unlink()
@@ -120,24 +120,24 @@ def test_the_file_that_is_written_is_not_read_where_it_lies_in_the_folder(
 
 
 @pytest.mark.parametrize("page", [False, True])
-def test_a_file_that_is_no_image_is_named_with_what_is_read(
+def test_the_error_of_a_file_that_is_no_image_names_the_formats(
     tmp_path: Path, tiny_lines: Checkpoint, page: bool
 ) -> None:
     (tmp_path / "notes.txt").write_text("my notes")
     out, reader = tmp_path / "out.jsonl", Reader(str(tiny_lines.path), {}, page)
     assert not read_into(out, [tmp_path / "notes.txt"], reader, processes=1)
-    told = lines(out)["notes.txt"]
-    assert told["code"] == "bad_image"
-    assert "expected PNG, JPEG" in told["error"]
+    output = lines(out)["notes.txt"]
+    assert output["code"] == "bad_image"
+    assert "expected PNG, JPEG" in output["error"]
 
 
-def test_ink_beside_scans_of_pages_is_left_alone(scans: Path) -> None:
+def test_ink_beside_scans_of_pages_is_ignored(scans: Path) -> None:
     (scans / "bad.png").unlink()
     (scans / "ink.jsonl").write_text("{}")
     assert cli.run(["recognize", str(scans), "--page"]) == 0
 
 
-def test_a_file_that_is_something_else_is_left_alone(
+def test_a_file_that_is_no_output_is_not_overwritten(
     scans: Path, tmp_path: Path, tiny_lines: Checkpoint
 ) -> None:
     out = tmp_path / "notes.txt"
@@ -148,7 +148,7 @@ def test_a_file_that_is_something_else_is_left_alone(
 
 
 @pytest.mark.parametrize("note", ["my notes", '{"label": "mine"}'])
-def test_a_last_line_that_is_something_else_is_left_alone(
+def test_a_last_line_that_is_no_output_is_not_overwritten(
     scans: Path, tmp_path: Path, tiny_lines: Checkpoint, note: str
 ) -> None:
     out = tmp_path / "notes.txt"
@@ -158,7 +158,7 @@ def test_a_last_line_that_is_something_else_is_left_alone(
     assert out.read_text() == note
 
 
-def test_a_name_that_is_no_utf_8_is_written_and_known_again(
+def test_a_name_that_is_not_utf_8_is_written_and_recognized_later(
     tmp_path: Path, tiny: Checkpoint
 ) -> None:
     image, out = tmp_path / os.fsdecode(b"\xff.png"), tmp_path / "out.jsonl"
@@ -200,31 +200,35 @@ def test_processes_leave_an_interrupt_to_the_command(
 
 
 @pytest.fixture
-def sheet(tmp_path: Path) -> Path:
+def page_image(tmp_path: Path) -> Path:
     path = tmp_path / "page.png"
     path.write_bytes(encoded(page(n_lines=3).image, "PNG"))
     return path
 
 
-def test_a_page_is_read_line_by_line(sheet: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["recognize", str(sheet), "--page"]) == 0
+def test_a_page_is_read_line_by_line(page_image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["recognize", str(page_image), "--page"]) == 0
     assert capsys.readouterr().out.lower() == "hello, world!\nworld!\nworld! hello,\n"
-    assert cli.run(["recognize", str(sheet), str(sheet), "--page"]) == 0
+    assert cli.run(["recognize", str(page_image), str(page_image), "--page"]) == 0
     text = "hello, world!\nworld!\nworld! hello,\n"
-    told = capsys.readouterr().out
-    assert told.replace(str(sheet), "page").lower() == "\n".join([f"==> page <==\n{text}"] * 2)
-    assert cli.run(["recognize", str(sheet), "--page", "--csv"]) == 0
+    output = capsys.readouterr().out
+    assert output.replace(str(page_image), "page").lower() == "\n".join(
+        [f"==> page <==\n{text}"] * 2
+    )
+    assert cli.run(["recognize", str(page_image), "--page", "--csv"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head == "image,block,line,text,probability"
     assert len(rows) == 3
-    assert cli.run(["recognize", str(sheet), "--page", "--json"]) == 0
+    assert cli.run(["recognize", str(page_image), "--page", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["lines"]) == 3
 
 
-def test_boxes_and_text_are_drawn(sheet: Path, tmp_path: Path) -> None:
-    shown = tmp_path / "shown.png"
-    assert cli.run(["recognize", str(sheet), "--page", "--show", str(shown)]) == 0
-    before, after = (np.asarray(Image.open(path).convert("RGB")) for path in (sheet, shown))
+def test_boxes_and_text_are_drawn_on_the_image(page_image: Path, tmp_path: Path) -> None:
+    with_boxes = tmp_path / "shown.png"
+    assert cli.run(["recognize", str(page_image), "--page", "--show", str(with_boxes)]) == 0
+    before, after = (
+        np.asarray(Image.open(path).convert("RGB")) for path in (page_image, with_boxes)
+    )
     assert before.shape == after.shape
     coloured = np.ptp(after.astype(int), axis=2) > 60
     assert coloured.sum() > 500
@@ -232,17 +236,17 @@ def test_boxes_and_text_are_drawn(sheet: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("flag", "begins"), [("--hocr", "<!DOCTYPE"), ("--alto", "<?xml")])
-def test_archives_forms_go_to_standard_output(
-    sheet: Path, flag: str, begins: str, capsys: pytest.CaptureFixture[str]
+def test_page_formats_go_to_standard_output(
+    page_image: Path, flag: str, begins: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["recognize", str(sheet), "--page", flag]) == 0
+    assert cli.run(["recognize", str(page_image), "--page", flag]) == 0
     text = capsys.readouterr().out
     assert text.startswith(begins)
-    assert str(sheet) in text
+    assert str(page_image) in text
 
 
 @pytest.mark.parametrize(
-    ("args", "says"),
+    ("args", "text"),
     [
         (["--hocr"], "add --page"),
         (["--show", "x.png"], "add --page"),
@@ -250,13 +254,15 @@ def test_archives_forms_go_to_standard_output(
         (["--page", "--jsonl", "x.jsonl", "--alto"], "--jsonl excludes"),
     ],
 )
-def test_flags_that_do_not_go_together_are_one_line_and_code_2(
-    sheet: Path, args: list[str], says: str, capsys: pytest.CaptureFixture[str]
+def test_flags_that_exclude_each_other_are_one_line_and_code_2(
+    page_image: Path, args: list[str], text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["recognize", str(sheet), *args]) == 2
-    assert says in one_line(capsys.readouterr().err)
+    assert cli.run(["recognize", str(page_image), *args]) == 2
+    assert text in one_line(capsys.readouterr().err)
 
 
-def test_one_image_goes_into_one_document(sheet: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["recognize", str(sheet), str(sheet), "--page", "--alto"]) == 2
+def test_one_image_goes_into_one_document(
+    page_image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["recognize", str(page_image), str(page_image), "--page", "--alto"]) == 2
     assert "take one image, 2 came" in one_line(capsys.readouterr().err)

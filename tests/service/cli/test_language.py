@@ -1,4 +1,4 @@
-"""`train language`, `recognize --language` and `evaluate language`, as they are typed."""
+"""The commands `train language`, `recognize --language` and `evaluate language`."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ HELLO = EXAMPLES / "hello.png"
 
 
 @pytest.mark.slow
-def test_a_language_is_trained_and_read_with(tmp_path: Path) -> None:
+def test_a_language_model_is_trained_and_used(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("hello, world!\n")
     out = tmp_path / "mine.ngrams"
     done = run_here(
@@ -29,7 +29,7 @@ def test_a_language_is_trained_and_read_with(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "text"),
     [
         (
             ("--model", "digits", "--language", "english"),
@@ -40,14 +40,16 @@ def test_a_language_is_trained_and_read_with(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.slow
-def test_what_cannot_be_read_with_is_one_line(options: tuple[str, ...], words: str) -> None:
+def test_the_error_of_an_invalid_language_model_is_one_line(
+    options: tuple[str, ...], text: str
+) -> None:
     done = run_here("recognize", HELLO, *options)
     assert done.returncode == 1
-    assert words in one_line(done.stderr)
+    assert text in one_line(done.stderr)
 
 
 @pytest.mark.parametrize("option", ["--words", "--lexicon"])
-def test_the_mark_that_windows_begins_a_list_with_is_no_letter(
+def test_a_byte_order_mark_at_the_start_of_a_list_is_ignored(
     tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "words.txt").write_bytes(b"\xef\xbb\xbfhello,\r\nworld!\r\n")
@@ -56,14 +58,14 @@ def test_the_mark_that_windows_begins_a_list_with_is_no_letter(
 
 
 @pytest.mark.slow
-def test_training_with_nothing_is_one_line(tmp_path: Path) -> None:
+def test_the_error_of_training_without_text_is_one_line(tmp_path: Path) -> None:
     done = run_here("train", "language", "--no-english", "--out", tmp_path / "x")
     assert done.returncode == 1
     assert "no text" in one_line(done.stderr)
 
 
 @pytest.mark.slow
-def test_evaluating_prints_both_ways_of_reading(
+def test_evaluating_prints_the_figures_with_and_without_language_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
@@ -87,14 +89,14 @@ def test_evaluating_prints_both_ways_of_reading(
     assert result.exit_code == 0, result.output
     report = json.loads((out / "report.json").read_text())
     for kind in ("words", "lines"):
-        for way in ("plain", "guided"):
-            assert report[kind][way]["all"]["pieces"] > 0
+        for decoding in ("plain", "guided"):
+            assert report[kind][decoding]["all"]["pieces"] > 0
     assert report["lexicons"]["5000"]["all"]["pieces"] == report["words"]["plain"]["all"]["pieces"]
     assert report["dates"]["date"]["pieces"] == report["dates"]["nothing"]["pieces"]
     assert (out / "figures.md").read_text() in result.output
     assert "| without it | with it |" in result.output
 
 
-def test_the_help_shows_how(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["train", "language", "--help"]) == 0
     assert "--text letters.txt" in capsys.readouterr().out

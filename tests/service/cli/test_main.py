@@ -1,4 +1,4 @@
-"""The command line: what it prints, its exit codes, and errors of one line."""
+"""The command line: its output, its exit codes, and errors of one line."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ from tests.helpers.command_line import DIGITS, EXAMPLES, INKSTREAM, ROOT, inkstr
 pytestmark = pytest.mark.slow
 
 COMMANDS: Final = tuple(cli.COMMANDS)
-LEAVES: Final = [  # every command line that has a help of its own
+HELP_COMMANDS: Final = [  # every command with a help of its own
     *(["serve"], ["recognize"], ["stream"], ["models"], ["bench"], ["train"], ["evaluate"]),
     *(["train", name] for name in ("digits", "teacher", "lines", "hand", "language", "document")),
     *(["evaluate", name] for name in ("digits", "lines", "ink", "language", "pages")),
@@ -49,16 +49,16 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     assert loaded.isdisjoint(heavy)
 
 
-@pytest.mark.parametrize("command", LEAVES, ids=" ".join)
+@pytest.mark.parametrize("command", HELP_COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_the_help_of_every_command_has_an_example_of_files_that_anyone_has(
+def test_the_help_of_every_command_has_an_example(
     command: list[str], flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run([*command, flag]) == 0
     text = capsys.readouterr().out
     assert "Example" in text
     assert f"inkstream {' '.join(command)}" in text
-    assert "examples/" not in text  # which a wheel lacks
+    assert "examples/" not in text  # a wheel lacks them
     assert "docs/" not in text
     assert "-h, --help" in text
 
@@ -76,7 +76,7 @@ def test_the_version_is_printed(flag: str, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    ("args", "says"),
+    ("args", "text"),
     [
         (["nosuch"], "No such command 'nosuch'"),
         (["recgnize"], "Did you mean 'recognize'?"),
@@ -95,16 +95,16 @@ def test_the_version_is_printed(flag: str, capsys: pytest.CaptureFixture[str]) -
         (["models", "--weights", "nosuch"], "nosuch"),
     ],
 )
-def test_what_is_not_understood_is_one_line_and_code_2(
-    args: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_the_error_of_invalid_arguments_is_one_line_and_code_2(
+    args: list[str], text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
     assert cli.run(args) == 2
-    written = capsys.readouterr()
-    line = one_line(written.err)
-    assert says in line
+    output = capsys.readouterr()
+    line = one_line(output.err)
+    assert text in line
     assert line.endswith("--help)")
-    assert written.out == ""
+    assert output.out == ""
 
 
 # recognize
@@ -120,7 +120,7 @@ def test_recognize_writes_a_line_for_each_image(tiny: Checkpoint) -> None:
     assert first.endswith("%")
 
 
-def test_of_a_line_the_uncertain_letters_are_named_and_no_product_is_shown(
+def test_the_uncertain_letters_of_a_line_are_named_without_a_total_probability(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     image = str(EXAMPLES / "hello.png")
@@ -132,7 +132,7 @@ def test_of_a_line_the_uncertain_letters_are_named_and_no_product_is_shown(
     assert 0.8 < word["confidence"] < 0.9
 
 
-def test_the_net_that_ships_reads_every_example(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_shipped_model_reads_every_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["recognize", str(DIGITS), "--json"]) == 0
     for line in map(json.loads, capsys.readouterr().out.splitlines()):
         assert line["label"] == Path(line["image"]).stem
@@ -155,7 +155,7 @@ def test_recognize_reads_folders_and_patterns(
     assert names == [str(tmp_path / name) for name in ("a.png", "below/c.png")]
 
 
-def test_hidden_files_of_a_folder_and_folders_of_a_pattern_are_passed_over(
+def test_hidden_files_of_a_folder_and_folders_of_a_pattern_are_ignored(
     tiny: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "below").mkdir()
@@ -164,12 +164,12 @@ def test_hidden_files_of_a_folder_and_folders_of_a_pattern_are_passed_over(
         (tmp_path / name).write_bytes((EXAMPLES / "1.png").read_bytes())
     for name in ("._a.png", ".cache/a.png"):
         (tmp_path / name).write_text("no image")
-    for named in (tmp_path, tmp_path / "**"):
-        assert cli.run(["recognize", str(named), "--model", str(tiny.path)]) == 0
-        written = capsys.readouterr()
-        names = [line.split("  ")[0] for line in written.out.splitlines()]
+    for path in (tmp_path, tmp_path / "**"):
+        assert cli.run(["recognize", str(path), "--model", str(tiny.path)]) == 0
+        output = capsys.readouterr()
+        names = [line.split("  ")[0] for line in output.out.splitlines()]
         assert names == [str(tmp_path / name) for name in ("a.png", "below/b.png")]
-        assert written.err == ""
+        assert output.err == ""
     assert cli.run(["recognize", str(tmp_path / "._a.png"), "--model", str(tiny.path)]) == 1
 
 
@@ -189,39 +189,39 @@ def test_recognize_writes_csv(
     path = tmp_path / 'with, comma and "quotes".png'
     path.write_bytes((EXAMPLES / "1.png").read_bytes())
     assert cli.run(["recognize", str(path), "--csv", "--model", str(tiny.path)]) == 0
-    header, row = csv.reader(io.StringIO(capsys.readouterr().out))
+    header, values = csv.reader(io.StringIO(capsys.readouterr().out))
     assert header == ["image", "label", "probability"]
-    assert row[0] == str(path)
-    assert 0 <= float(row[2]) <= 1
+    assert values[0] == str(path)
+    assert 0 <= float(values[2]) <= 1
 
 
-def test_recognize_goes_on_after_an_image_that_cannot_be_read(
+def test_recognize_continues_after_an_invalid_image(
     tiny: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = tmp_path / "bad.png"
     bad.write_text("no image")
     images = [str(bad), str(EXAMPLES / "1.png")]
     assert cli.run(["recognize", *images, "--model", str(tiny.path)]) == 1
-    written = capsys.readouterr()
-    assert f"{bad}: not an image" in one_line(written.err)
-    assert len(written.out.splitlines()) == 1
+    output = capsys.readouterr()
+    assert f"{bad}: not an image" in one_line(output.err)
+    assert len(output.out.splitlines()) == 1
 
 
 @pytest.mark.parametrize("jsonl", [False, True])
-def test_recognize_names_what_is_not_there_and_reads_the_others(
+def test_recognize_names_missing_files_and_reads_the_others(
     tiny: Checkpoint, tmp_path: Path, jsonl: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one, two, out = EXAMPLES / "1.png", EXAMPLES / "2.png", tmp_path / "out.jsonl"
-    args = ["recognize", str(one), "nofile.png", str(two), "--model", str(tiny.path)]
+    first, second, out = EXAMPLES / "1.png", EXAMPLES / "2.png", tmp_path / "out.jsonl"
+    args = ["recognize", str(first), "nofile.png", str(second), "--model", str(tiny.path)]
     assert cli.run([*args, *(["--jsonl", str(out)] if jsonl else [])]) == 1
-    written = capsys.readouterr()
-    assert "no image or ink at 'nofile.png'" in written.err.splitlines()[0]
-    read = out.read_text() if jsonl else written.out
+    output = capsys.readouterr()
+    assert "no image or ink at 'nofile.png'" in output.err.splitlines()[0]
+    read = out.read_text() if jsonl else output.out
     assert len(read.splitlines()) == 2
 
 
 @pytest.mark.parametrize("model", ["nosuch", "pyproject.toml", "nosuch.onnx"])
-def test_a_model_that_cannot_be_used_is_one_line_and_code_1(
+def test_the_error_of_an_invalid_model_is_one_line_and_code_1(
     model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
@@ -243,7 +243,7 @@ def test_a_pipe_that_is_closed_early_is_no_error(tiny: Checkpoint) -> None:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-def test_a_stream_that_was_closed_before_is_no_error(closed: str) -> None:
+def test_output_streams_that_are_closed_from_the_start_are_no_error(closed: str) -> None:
     command = f"{shlex.join(INKSTREAM)} models {closed}"
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -252,7 +252,7 @@ def test_a_stream_that_was_closed_before_is_no_error(closed: str) -> None:
 # models
 
 
-def test_models_lists_what_lies_in_a_folder(
+def test_models_lists_the_models_of_a_folder(
     tiny: Checkpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["models", "--weights", str(tiny.path.parent)]) == 0
@@ -262,24 +262,24 @@ def test_models_lists_what_lies_in_a_folder(
     assert json.loads(line)["config"]["labels"] == list("0123456789")
 
 
-def test_models_tells_what_the_reports_measured(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_lists_the_metrics_of_the_reports(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["models"]) == 0
-    listed = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     for name in ("digits", "lines"):
         measured = read(find(name)).metrics
-        first = next(i for i, line in enumerate(listed) if line.startswith(f"{name} ")) + 1
-        told = [line.rsplit(maxsplit=1) for line in listed[first : first + len(measured)]]
-        assert {key.strip().replace(" ", "_"): value for key, value in told} == {
+        start = next(i for i, line in enumerate(lines) if line.startswith(f"{name} ")) + 1
+        listed_metrics = [line.rsplit(maxsplit=1) for line in lines[start : start + len(measured)]]
+        assert {key.strip().replace(" ", "_"): value for key, value in listed_metrics} == {
             key: f"{share:.2%}" for key, share in measured.items()
         }
     assert "report_writers_words_error" in read(find("lines")).metrics
 
 
-def test_models_lists_languages_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_lists_language_models_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["models"]) == 0
     english = load("english")
-    told = f"english: language model of {len(english.about.characters)} characters, "
-    assert told + f"{len(english):,} n-grams" in capsys.readouterr().out
+    start = f"english: language model of {len(english.about.characters)} characters, "
+    assert start + f"{len(english):,} n-grams" in capsys.readouterr().out
     assert cli.run(["models", "--json"]) == 0
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last["n_grams"] == len(english)
@@ -296,36 +296,36 @@ def test_a_folder_without_models_is_an_error(
 # train, evaluate, bench
 
 
-def test_what_a_hint_installs_is_the_extra_of_training() -> None:
+def test_the_hint_to_install_names_the_packages_of_the_train_extra() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extra = [re.split("[<>=]", each)[0] for each in project["optional-dependencies"]["train"]]
     assert sorted(extra) == sorted(cli.TRAIN)
 
 
-def test_without_torch_one_line_says_what_to_install(tmp_path: Path) -> None:
+def test_without_torch_one_line_names_the_package_to_install(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = inkstream("train", "document", env=os.environ | {"PYTHONPATH": path})
     assert done.returncode == 1
-    said = one_line(done.stderr)
-    assert "torch is not installed, which this command needs: pip install torch" in said
-    assert "--index-url https://download.pytorch.org/whl/cpu" in said  # without CUDA
-    assert "inkstream[train]" not in said  # which no index has
+    message = one_line(done.stderr)
+    assert "torch is not installed, which this command needs: pip install torch" in message
+    assert "--index-url https://download.pytorch.org/whl/cpu" in message  # without CUDA
+    assert "inkstream[train]" not in message  # no package index has it
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_training_and_all_is_saved_even_of_a_background_job(
+def test_a_signal_saves_and_ends_training_even_in_a_background_job(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     ink, run = tmp_path / "ink.jsonl", tmp_path / "run"
     strokes = [[[10 * x, 40 * (x % 2)] for x in range(9)]]
     ink.write_text((json.dumps({"strokes": strokes, "label": "www"}) + "\n") * 20)
     small = ("--layers", "1", "--units", "8", "--channels", "4", "--columns", "200")
-    made = ("--made", "0", "--images", "0")
-    background = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell's `&` hands it on
+    sources = ("--made", "0", "--images", "0")
+    background = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a background job of a shell
     try:
         training = subprocess.Popen(
-            [*INKSTREAM, "train", "lines", "--data", ink, "--run", run, *small, *made], cwd=ROOT,
+            [*INKSTREAM, "train", "lines", "--data", ink, "--run", run, *small, *sources], cwd=ROOT,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
     finally:
@@ -335,18 +335,18 @@ def test_a_signal_ends_training_and_all_is_saved_even_of_a_background_job(
         while b"step/s" not in training.stderr.read(200):
             assert training.poll() is None
         training.send_signal(number)
-        _, shown = training.communicate(timeout=60)
+        _, stderr = training.communicate(timeout=60)
     assert training.returncode == cli.INTERRUPTED
     state = run / "state.safetensors"
     assert state.exists()
-    assert shown.decode().strip().splitlines()[-3:] == [
+    assert stderr.decode().strip().splitlines()[-3:] == [
         f"made:    {state}",
         "missing: the trained model",
         f"next:    inkstream train lines --run {run} --resume",
     ]
 
 
-def test_a_fault_that_looks_like_the_end_of_a_prompt_is_not_silent(
+def test_an_eof_error_inside_a_command_is_not_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     @click.command

@@ -1,4 +1,4 @@
-"""Where no model is named, each file is read by the net that suits it."""
+"""Without a named model, each file is read by the model that suits it."""
 
 import json
 import re
@@ -22,32 +22,34 @@ SEVEN = EXAMPLES / "7.png"
 def test_a_page_without_page_is_read_with_a_hint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sheet = tmp_path / "page.png"
-    sheet.write_bytes(encoded(page(n_lines=6).image, "PNG"))
-    assert cli.run(["recognize", str(sheet)]) == 0
+    page_image = tmp_path / "page.png"
+    page_image.write_bytes(encoded(page(n_lines=6).image, "PNG"))
+    assert cli.run(["recognize", str(page_image)]) == 0
     assert "this looks like a page of several lines: try " in one_line(capsys.readouterr().err)
-    assert cli.run(["recognize", str(sheet), "--json"]) == 0
-    written = capsys.readouterr()
-    assert "--page" in json.loads(written.out)["hint"]
-    assert written.err == ""
+    assert cli.run(["recognize", str(page_image), "--json"]) == 0
+    output = capsys.readouterr()
+    assert "--page" in json.loads(output.out)["hint"]
+    assert output.err == ""
 
 
-def test_what_looks_like_what_it_is_read_as_has_no_hint(capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_that_suit_their_model_have_no_hint(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["recognize", *map(str, (HELLO, SEVEN, INK)), "--json"]) == 0
     assert "hint" not in capsys.readouterr().out
 
 
-def test_recognize_reads_digits_lines_and_ink_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_recognize_reads_digits_lines_and_ink_in_one_call(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert cli.run(["recognize", *map(str, (HELLO, SEVEN, INK))]) == 0
-    said = [line.split("  ")[:2] for line in capsys.readouterr().out.splitlines()]
-    assert said == [
+    texts = [line.split("  ")[:2] for line in capsys.readouterr().out.splitlines()]
+    assert texts == [
         [str(HELLO), "hello, world!"],
         [str(SEVEN), "7"],
         [f"{INK}:1", "hello, world!"],
     ]
 
 
-def test_json_of_both_nets_has_the_fields_of_each(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_the_fields_of_the_model_of_each_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["recognize", str(HELLO), str(SEVEN), "--json"]) == 0
     line, digit = map(json.loads, capsys.readouterr().out.splitlines())
     assert line["text"] == "hello, world!"
@@ -55,14 +57,14 @@ def test_json_of_both_nets_has_the_fields_of_each(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(("files", "column"), [((SEVEN,), "label"), ((SEVEN, HELLO), "text")])
-def test_the_header_of_csv_says_label_where_all_are_digits(
+def test_the_column_of_csv_is_named_label_if_all_files_are_digits(
     files: tuple[Path, ...], column: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["recognize", *map(str, files), "--csv"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == f"image,{column},probability"
 
 
-def test_what_hints_are_given_for_is_a_line(
+def test_a_language_model_chooses_a_transcriber(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     square = Image.new("L", (600, 600), 255)
@@ -73,7 +75,7 @@ def test_what_hints_are_given_for_is_a_line(
 
 
 @pytest.mark.parametrize("image", [SEVEN, HELLO])
-def test_characters_leave_the_choice_to_the_file(
+def test_characters_do_not_change_the_choice_of_the_model(
     image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["recognize", str(image), "--characters", "0123"]) == 0
@@ -83,12 +85,12 @@ def test_characters_leave_the_choice_to_the_file(
 
 
 @pytest.mark.slow
-def test_a_folder_of_both_goes_into_one_file(tmp_path: Path) -> None:
+def test_digits_and_lines_go_into_one_file(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     assert cli.run(["recognize", str(SEVEN), str(HELLO), "--jsonl", str(out)]) == 0
-    told = {line["image"]: line for line in map(json.loads, out.read_text().splitlines())}
-    assert told[str(HELLO)]["text"] == "hello, world!"
-    assert told[str(SEVEN)]["label"] == "7"
+    lines = {line["image"]: line for line in map(json.loads, out.read_text().splitlines())}
+    assert lines[str(HELLO)]["text"] == "hello, world!"
+    assert lines[str(SEVEN)]["label"] == "7"
 
 
 # Through a server
@@ -103,7 +105,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.mark.parametrize(("image", "is_line"), [(HELLO, True), (SEVEN, False)])
-def test_stream_asks_for_the_net_that_suits(
+def test_stream_asks_for_the_model_that_suits(
     running: Running, image: Path, is_line: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["stream", str(image), "--url", running.url]) == 0
@@ -118,7 +120,7 @@ def test_stream_asks_for_characters(running: Running, capsys: pytest.CaptureFixt
     assert "characters holds 'x'" in capsys.readouterr().err
 
 
-def test_stream_takes_the_servers_first_where_it_reads_no_lines(
+def test_stream_uses_the_servers_first_model_if_it_has_no_transcriber(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with server(tmp_path) as running:

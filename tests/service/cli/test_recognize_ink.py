@@ -21,8 +21,8 @@ INKML = """<ink xmlns="http://www.w3.org/2003/InkML"><traceGroup>
 </traceGroup></ink>"""
 
 
-def spelt(stroke: Stroke) -> str:
-    """A stroke as InkML has it."""
+def trace(stroke: Stroke) -> str:
+    """Return a stroke in the format of InkML."""
     return ", ".join(f"{x} {y}" for x, y in stroke)
 
 
@@ -36,7 +36,7 @@ def test_recognize_reads_files_of_ink(line_weights: Path, tmp_path: Path) -> Non
         json.dumps({"strokes": [WAVE, BAR], "height": 200}),
     ]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
-    (tmp_path / "b.inkml").write_text(INKML.format(wave=spelt(WAVE), bar=spelt(BAR)))
+    (tmp_path / "b.inkml").write_text(INKML.format(wave=trace(WAVE), bar=trace(BAR)))
     done = run_here("recognize", tmp_path, "--model", model)
     assert (done.returncode, done.stderr) == (0, "")
     first, second, third = done.stdout.splitlines()
@@ -47,7 +47,7 @@ def test_recognize_reads_files_of_ink(line_weights: Path, tmp_path: Path) -> Non
 
 def test_recognize_reads_ink_without_labels(line_weights: Path, tmp_path: Path) -> None:
     model = str(line_weights / "tiny_lines.onnx")
-    wave, bar = (f"<trace>{spelt(stroke)}</trace>" for stroke in (WAVE, BAR))
+    wave, bar = (f"<trace>{trace(stroke)}</trace>" for stroke in (WAVE, BAR))
     (tmp_path / "a.inkml").write_text(f"<ink>{wave}{bar}</ink>")
     (tmp_path / "b.inkml").write_text(
         f"<ink>\n<traceGroup>{wave}</traceGroup>\n<traceGroup><traceGroup>{bar}</traceGroup>"
@@ -62,7 +62,7 @@ def test_recognize_reads_ink_without_labels(line_weights: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "message"),
     [
         ("a.jsonl", "{", "a.jsonl:1: no JSON"),
         ("a.jsonl", "[]", "a.jsonl:1: a JSON list, expected an object with strokes"),
@@ -76,12 +76,12 @@ def test_recognize_reads_ink_without_labels(line_weights: Path, tmp_path: Path) 
         ("b.inkml", "<ink><traceGroup/></ink>", "b.inkml: there is no ink in it"),
     ],
 )
-def test_ink_that_cannot_be_read_is_named_and_the_rest_is_read(
-    line_weights: Path, tmp_path: Path, name: str, content: str, says: str
+def test_recognize_names_invalid_ink_and_reads_the_rest(
+    line_weights: Path, tmp_path: Path, name: str, content: str, message: str
 ) -> None:
     (tmp_path / name).write_text(content)
     (tmp_path / "z.jsonl").write_text(json.dumps({"strokes": [WAVE]}))
     done = run_here("recognize", tmp_path, "--model", line_weights / "tiny_lines.onnx")
     assert done.returncode == 1
-    assert says in one_line(done.stderr)
+    assert message in one_line(done.stderr)
     assert len(done.stdout.splitlines()) == 1

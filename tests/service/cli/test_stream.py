@@ -1,4 +1,4 @@
-"""`inkstream serve` and `inkstream stream`: a server, and how an answer is drawn."""
+"""The commands `inkstream serve` and `inkstream stream`."""
 
 import json
 import os
@@ -95,7 +95,9 @@ def test_serve_runs_until_a_signal_stops_it(tiny: Checkpoint) -> None:
 # stream
 
 
-def test_stream_writes_a_line_for_each_column_where_no_terminal_reads(running: Running) -> None:
+def test_stream_writes_a_line_for_each_column_if_the_output_is_no_terminal(
+    running: Running,
+) -> None:
     done = inkstream("stream", "examples/7.png", "--url", running.url)
     *lines, last = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
@@ -114,14 +116,14 @@ def test_stream_draws_in_a_terminal(running: Running) -> None:
     assert text.index(HIDE_CURSOR) < text.index(SHOW_CURSOR)
 
 
-def test_a_line_is_shown_whole_and_in_few_bytes(tmp_path: Path) -> None:
+def test_a_line_is_drawn_completely_and_in_few_bytes(tmp_path: Path) -> None:
     with (
         server(tmp_path, models="lines") as running,
         terminal("stream", EXAMPLES / "hello.png", "--url", running.url) as (process, end),
     ):
         text = read_all(end)
         assert process.wait(60) == 0
-    assert len(text.encode()) < 150_000  # 4 MB where every picture is written whole
+    assert len(text.encode()) < 150_000  # 4 MB if every picture is written completely
     shown = screen(text)
     assert len(shown) <= 24
     assert all(len(row) <= 80 for row in shown)
@@ -131,7 +133,7 @@ def test_a_line_is_shown_whole_and_in_few_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), [("COLUMNS", "40"), ("LINES", "12")])
-def test_a_terminal_without_room_for_the_picture_gets_lines(
+def test_a_terminal_that_is_too_small_gets_lines_of_text(
     running: Running, monkeypatch: pytest.MonkeyPatch, name: str, size: str
 ) -> None:
     monkeypatch.setenv(name, size)
@@ -144,7 +146,7 @@ def test_a_terminal_without_room_for_the_picture_gets_lines(
     ]
 
 
-def test_an_interrupted_drawing_gives_the_cursor_back(running: Running) -> None:
+def test_an_interrupted_drawing_shows_the_cursor_again(running: Running) -> None:
     with terminal("stream", EXAMPLES / "7.png", "--url", running.url, "--pace", 9_999) as (
         process,
         end,
@@ -159,31 +161,29 @@ def test_an_interrupted_drawing_gives_the_cursor_back(running: Running) -> None:
     assert "Traceback" not in text
 
 
-def test_recognize_shows_its_progress_where_only_errors_go_to_a_terminal(
+def test_recognize_shows_its_progress_if_only_stderr_is_a_terminal(
     tiny: Checkpoint,
 ) -> None:
-    ours, theirs = pty.openpty()
+    parent_end, child_end = pty.openpty()
     args = [*INKSTREAM, "recognize", str(DIGITS), "--json", "--model", str(tiny.path)]
-    with subprocess.Popen(args, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs) as process:
-        os.close(theirs)
+    with subprocess.Popen(args, cwd=ROOT, stdout=subprocess.PIPE, stderr=child_end) as process:
+        os.close(child_end)
         assert process.stdout is not None
         assert len(process.stdout.read().splitlines()) == 10
-        shown = read_all(ours)
-        os.close(ours)
+        shown = read_all(parent_end)
+        os.close(parent_end)
     assert "reading" in shown
     assert "100%" in shown
 
 
-def test_stream_without_a_server_says_how_to_start_one(
+def test_stream_without_a_server_names_the_command_that_starts_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert cli.run(["stream", str(EXAMPLES / "7.png"), "--url", "ws://127.0.0.1:9"]) == 1
     assert "inkstream serve" in one_line(capsys.readouterr().err)
 
 
-def test_stream_shows_its_key_or_is_turned_away(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_stream_sends_its_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with server(tmp_path, api_keys="sesame") as running:
         args = ["stream", str(EXAMPLES / "7.png"), "--url", running.url]
         assert cli.run([*args, "--key", "wrong"]) == 1
@@ -191,7 +191,7 @@ def test_stream_shows_its_key_or_is_turned_away(
         assert cli.run([*args, "--key", "sesame"]) == 0
 
 
-def test_stream_of_what_is_no_image_is_one_line_and_code_1(
+def test_the_error_of_streaming_an_invalid_image_is_one_line_and_code_1(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["stream", str(ROOT / "pyproject.toml"), "--url", running.url]) == 1

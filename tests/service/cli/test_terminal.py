@@ -1,4 +1,4 @@
-"""What is drawn in a terminal, and how little of it is written."""
+"""The drawing in a terminal, and the few bytes that it needs."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def picture(view: DigitView | LineView) -> list[str]:
     return screen(Screen().draw(view.rows()))
 
 
-def test_the_ink_grows_column_by_column_and_the_leaders_below_it() -> None:
+def test_the_ink_grows_column_by_column_with_the_best_labels_below_it() -> None:
     view = DigitView(COLUMNS, "ab", SIZE)
     view.add(result(0, a=0.75, b=0.25))
     first = picture(view)
@@ -45,7 +45,7 @@ def test_the_ink_grows_column_by_column_and_the_leaders_below_it() -> None:
     assert (first[3], second[3]) == ("  a", "  ab")
 
 
-def test_two_rows_of_pixels_share_a_line_in_their_greys() -> None:
+def test_two_rows_of_pixels_share_a_line_of_the_terminal() -> None:
     view = DigitView(COLUMNS, "ab", SIZE)
     view.add(result(0, a=1.0, b=0.0))
     upper, lower = Screen().draw(view.rows()).splitlines()[1:3]
@@ -53,13 +53,13 @@ def test_two_rows_of_pixels_share_a_line_in_their_greys() -> None:
     assert "38;5;233;48;5;233m▀" in lower  # paper above the edge
 
 
-def test_every_label_has_its_bar_and_the_leader_its_colour() -> None:
+def test_every_label_has_a_bar_and_the_best_one_a_colour() -> None:
     view = DigitView(np.zeros((1, 28), np.uint8), "xy", SIZE)
     view.add(result(0, x=0.0625, y=0.9375))
     assert [line.split()[-1] for line in picture(view) if "%" in line] == ["6.25%", "93.75%"]
-    drawn = Screen().draw(view.rows())
-    assert "\x1b[0;1;33my" in drawn
-    assert "\x1b[0;2mx" in drawn
+    output = Screen().draw(view.rows())
+    assert "\x1b[0;1;33my" in output
+    assert "\x1b[0;2mx" in output
 
 
 def test_with_more_labels_than_lines_the_best_are_shown() -> None:
@@ -69,7 +69,7 @@ def test_with_more_labels_than_lines_the_best_are_shown() -> None:
     assert [line.split()[1] for line in picture(view) if "%" in line] == ["a", "b"]
 
 
-def test_a_merged_result_stands_for_the_columns_that_it_covers() -> None:
+def test_a_merged_result_covers_its_columns() -> None:
     view = DigitView(np.zeros((5, 2), np.uint8), "ab", SIZE)
     view.add(result(0, a=1.0, b=0.0))
     view.add(result(4, a=0.0, b=1.0))
@@ -77,12 +77,12 @@ def test_a_merged_result_stands_for_the_columns_that_it_covers() -> None:
 
 
 def test_only_cells_that_changed_are_written_again() -> None:
-    drawn = Screen()
-    first = drawn.draw([[("", "a"), ("2", "b")], [("", "c")]])
+    drawing = Screen()
+    first = drawing.draw([[("", "a"), ("2", "b")], [("", "c")]])
     assert first == "a\x1b[0;2mb\x1b[0m\nc\n"
-    assert drawn.draw([[("", "a"), ("", "b")], [("", "c")]]) == "\x1b[2A\r\x1b[2Gb\n\n"
-    assert drawn.draw([[], [("", "c"), ("", "d")]]) == "\x1b[2A\r  \n\x1b[2Gd\n"
-    assert drawn.draw([[], []]) == "\x1b[2A\r\n  \n"
+    assert drawing.draw([[("", "a"), ("", "b")], [("", "c")]]) == "\x1b[2A\r\x1b[2Gb\n\n"
+    assert drawing.draw([[], [("", "c"), ("", "d")]]) == "\x1b[2A\r  \n\x1b[2Gd\n"
+    assert drawing.draw([[], []]) == "\x1b[2A\r\n  \n"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_result_of_a_digit_is_a_line_with_the_best_three() -> None:
     assert line == "column   7  1  50.00%  2  25.00%  3  15.00%"
 
 
-def test_the_summary_says_since_when_the_answer_stood() -> None:
+def test_the_summary_names_the_column_since_which_the_answer_was_sure() -> None:
     leaders = [("7", 0.96), ("1", 0.5), ("7", 0.97), ("7", 0.99)]
     view = DigitView(COLUMNS, "17", SIZE)
     for column, (label, p) in enumerate(leaders):
@@ -111,7 +111,7 @@ def test_the_summary_says_since_when_the_answer_stood() -> None:
 
 
 @pytest.mark.parametrize(("size", "fits"), [((80, 24), True), ((40, 24), False), ((80, 7), False)])
-def test_a_picture_of_a_digit_needs_room(size: tuple[int, int], fits: bool) -> None:
+def test_a_picture_of_a_digit_needs_enough_space(size: tuple[int, int], fits: bool) -> None:
     assert DigitView(np.zeros((28, 8), np.uint8), "ab", size).fits == fits
 
 
@@ -119,7 +119,7 @@ def test_a_picture_of_a_digit_needs_room(size: tuple[int, int], fits: bool) -> N
 
 
 def letter(char: str, start: int, end: int, confidence: float = 0.99, number: int = 0) -> Letter:
-    others = (Character(char="o", p=0.0125),)
+    alternatives = (Character(char="o", p=0.0125),)
     return Letter(
         id=number,
         char=char,
@@ -127,7 +127,7 @@ def letter(char: str, start: int, end: int, confidence: float = 0.99, number: in
         end=end,
         column=end,
         confidence=confidence,
-        alternatives=others,
+        alternatives=alternatives,
     )
 
 
@@ -163,7 +163,7 @@ def test_a_line_wider_than_the_screen_is_drawn_smaller_and_its_text_in_rows() ->
     assert picture(view)[1:] == ["  " + "▀" * 10, "  a       o", "", "  abcdefghij", "  klmno", ""]
 
 
-def test_a_line_wider_still_goes_on_at_the_left_and_keeps_its_text() -> None:
+def test_a_still_wider_line_shows_its_end_and_all_of_its_text() -> None:
     view = line_view(60, (14, 24))
     view.update(60, "x" * 30, [letter("a", 0, 3), letter("b", 58, 60)])
     rows = picture(view)
@@ -176,7 +176,7 @@ def test_a_picture_of_a_line_needs_a_row_for_its_text(height: int, fits: bool) -
     assert line_view(size=(80, height)).fits == fits
 
 
-def test_letters_of_one_place_stand_side_by_side() -> None:
+def test_letters_at_the_same_column_are_drawn_side_by_side() -> None:
     view = line_view()
     view.update(9, "ab", [letter("a", 2, 5), letter("b", 3, 5)])
     assert picture(view)[2] == "     ab"
@@ -185,13 +185,13 @@ def test_letters_of_one_place_stand_side_by_side() -> None:
 def test_letters_are_coloured_by_their_confidence() -> None:
     view = line_view()
     view.update(9, "abc", [letter("a", 0, 3, 0.96), letter("b", 4, 7, 0.6), letter("c", 8, 9, 0.4)])
-    drawn = Screen().draw(view.rows())
-    assert "\x1b[0;1;32ma" in drawn
-    assert "\x1b[0;1;33mb" in drawn
-    assert "\x1b[0;2mc" in drawn
+    output = Screen().draw(view.rows())
+    assert "\x1b[0;1;32ma" in output
+    assert "\x1b[0;1;33mb" in output
+    assert "\x1b[0;2mc" in output
 
 
-def test_an_event_is_a_line_and_a_word_shows_no_product() -> None:
+def test_an_event_is_a_line_and_a_word_shows_no_probability() -> None:
     assert event_line(letter("a", 3, 9)) == "letter       a  99.00%  columns 3..8  (o 1.25%)"
     assert event_line(WORD) == "word         ab  columns 0..8  (ob)"
     mark = Punctuation(id=1, char=",", start=9, end=10, column=12, confidence=0.5, alternatives=())

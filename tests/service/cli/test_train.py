@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """400 real digits in the place of 70,000, and blank curves, which are slow to draw."""
+def _excerpt_instead_of_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use 400 real digits instead of 70,000, and blank curves, which are faster to draw."""
     monkeypatch.setattr(
         "inkstream.model.data.sources.mnist.load", lambda part, folder: builders.excerpt(400)
     )
@@ -37,7 +37,7 @@ def ends_with(result: Result, *lines: str) -> bool:
     return result.stderr.splitlines()[-len(lines) :] == list(lines)
 
 
-def test_each_command_that_a_long_one_names_at_its_end_works(tmp_path: Path) -> None:
+def test_the_next_command_that_a_long_command_names_works(tmp_path: Path) -> None:
     run = tmp_path / "run"
     stopped = invoke("train", "digits", "--run", run, *ALONE, "--minutes", "0.000001")
     assert stopped.return_value == 3
@@ -60,7 +60,7 @@ def test_each_command_that_a_long_one_names_at_its_end_works(tmp_path: Path) -> 
     assert ends_with(report, f"made:    {out}", f"next:    {serve}")
 
 
-def test_time_that_ends_in_the_teacher_says_that_there_is_no_model(tmp_path: Path) -> None:
+def test_a_time_limit_within_the_teacher_reports_that_there_is_no_model(tmp_path: Path) -> None:
     run = tmp_path / "run"
     stopped = invoke("train", "digits", "--run", run, *SMALL, "--minutes", "0.000001")
     assert stopped.return_value == 3
@@ -71,7 +71,7 @@ def test_time_that_ends_in_the_teacher_says_that_there_is_no_model(tmp_path: Pat
         f"next:    inkstream train digits --run {run} --resume",
     )
     options = json.loads((run / "options.json").read_text())
-    assert options["config"]["units"] == 8  # which the teacher does not have
+    assert options["config"]["units"] == 8  # the teacher has other units
 
 
 def test_a_resumed_run_knows_its_options_and_refuses_others_by_name(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_a_resumed_run_knows_its_options_and_refuses_others_by_name(tmp_path: Pa
         f"cannot resume {run}: --units was 8, now 16; --seed was 0, now 1"
         " (leave that out, or name another folder with --run)"
     )
-    other = CliRunner().invoke(cli, ["train", "lines", "--run", str(run), "--resume"])
-    assert "it is a run of: inkstream train digits" in str(other.exception)
+    lines_run = CliRunner().invoke(cli, ["train", "lines", "--run", str(run), "--resume"])
+    assert "it is a run of: inkstream train digits" in str(lines_run.exception)
     longer = invoke(*begin, "--resume", "--cycles", "2")
     assert longer.return_value == 0
     assert json.loads((run / "config.json").read_text())["config"]["cycles"] == 2
@@ -96,14 +96,14 @@ def test_a_resumed_run_knows_its_options_and_refuses_others_by_name(tmp_path: Pa
     assert "--cycles was 2, now 1" in str(fewer.exception)
 
 
-def test_where_no_run_is_there_is_none_to_resume(tmp_path: Path) -> None:
+def test_resuming_a_missing_run_is_an_error(tmp_path: Path) -> None:
     run = tmp_path / "nothing"
     done = run_here("train", "lines", "--run", run, "--resume")
     assert done.returncode == 1
     assert "there is no run to resume" in one_line(done.stderr)
 
 
-def test_a_knob_out_of_range_fails_before_any_data_is_read(tmp_path: Path) -> None:
+def test_an_option_out_of_range_fails_before_any_data_is_read(tmp_path: Path) -> None:
     done = run_here("train", "digits", "--epochs", "0", "--data", str(tmp_path / "nothing"))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "inkstream: epochs is 0, allowed: 1..10000\n"
@@ -119,7 +119,7 @@ def test_a_knob_out_of_range_fails_before_any_data_is_read(tmp_path: Path) -> No
         ("pages", "digits", "transcriber"),
     ],
 )
-def test_a_net_of_the_other_kind_is_not_measured(
+def test_a_model_of_the_other_kind_is_refused(
     tmp_path: Path, report: str, given: str, needed: str
 ) -> None:
     out = tmp_path / "report"
@@ -131,7 +131,7 @@ def test_a_net_of_the_other_kind_is_not_measured(
 
 
 @pytest.mark.parametrize("report", ["digits", "lines", "ink", "language", "pages"])
-def test_where_no_report_can_be_written_nothing_is_measured(tmp_path: Path, report: str) -> None:
+def test_nothing_is_measured_if_the_report_cannot_be_written(tmp_path: Path, report: str) -> None:
     out = tmp_path / "file"
     out.write_text("not a folder")
     done = run_here("evaluate", report, "--out", out, "--data", tmp_path / "nothing")
@@ -139,7 +139,7 @@ def test_where_no_report_can_be_written_nothing_is_measured(tmp_path: Path, repo
     assert done.stderr == f"inkstream: {out}: File exists\n"
 
 
-def test_data_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_missing_data_is_named(tmp_path: Path) -> None:
     done = inkstream("train", "digits", "--data", str(tmp_path / "nothing"))
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
@@ -149,14 +149,14 @@ def test_data_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_a_run_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    place = ["--run", str(tmp_path / "file" / "run")]
+    options = ["--run", str(tmp_path / "file" / "run")]
     done = CliRunner().invoke(
-        cli, ["train", "digits", *place, "--held-out", "100", "--teacher-share", "0"]
+        cli, ["train", "digits", *options, "--held-out", "100", "--teacher-share", "0"]
     )
     assert "cannot be made: Not a directory" in str(done.exception)
 
 
-def test_help_names_every_knob_with_its_default() -> None:
+def test_help_names_the_options_with_their_defaults() -> None:
     output = " ".join(invoke("train", "digits", "--help").output.split())
     assert "--learning-rate" in output
     assert "[default: 0.0025]" in output

@@ -1,4 +1,4 @@
-"""Files of ink that no one writes are refused in words as well."""
+"""Extreme files of ink are refused with an error or read correctly."""
 
 import pytest
 
@@ -10,19 +10,19 @@ LABEL = b'<annotation type="truth">a</annotation>'
 
 
 def nested(depth: int) -> bytes:
-    """A trace in so many groups, the innermost of them labelled."""
+    """Return a trace within `depth` groups, the innermost of them labelled."""
     return b"<ink>" + b"<traceGroup>" * depth + LABEL + TRACE + b"</traceGroup>" * depth + b"</ink>"
 
 
 @pytest.mark.parametrize("depth", [100, 20_000])
-def test_groups_too_deep_in_each_other_are_refused(depth: int) -> None:
+def test_groups_nested_too_deep_are_refused(depth: int) -> None:
     with pytest.raises(DataError, match=r"line 1: more than 100 elements"):
         inkml.read(nested(depth))
 
 
-@pytest.mark.parametrize("which", ["from", "to"])
-def test_a_count_of_points_that_no_trace_has_is_refused(which: str) -> None:
-    view = b'<traceView traceDataRef="#a" %s="%s">' % (which.encode(), b"9" * 5_000)
+@pytest.mark.parametrize("attribute", ["from", "to"])
+def test_an_impossible_count_of_points_is_refused(attribute: str) -> None:
+    view = b'<traceView traceDataRef="#a" %s="%s">' % (attribute.encode(), b"9" * 5_000)
     with pytest.raises(DataError, match="expected counts of points") as refused:
         inkml.read(b'<ink><trace id="a">1 2</trace>' + view + LABEL + b"</traceView></ink>")
     assert len(str(refused.value)) < 200
@@ -45,7 +45,7 @@ def test_groups_in_groups_are_read() -> None:
     ],
     ids=["loose", "beside a group", "in no group", "defined", "in the air", "labelled"],
 )
-def test_where_no_label_is_needed_what_stands_together_is_read(
+def test_without_labels_traces_of_the_same_group_are_one_piece(
     body: bytes, lengths: list[list[int]]
 ) -> None:
     groups = inkml.read(b"<ink>" + body + b"</ink>", only_labelled=False)

@@ -1,4 +1,4 @@
-"""Anyone's ink: JSON lines and InkML in, an `InkSet` out, or the file and line of what is wrong."""
+"""A user's own ink: JSON lines and InkML become an `InkSet`, or an error with file and line."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_a_line_is_a_piece_with_its_strokes_label_and_writer(tmp_path: Path) -> 
     assert [letters.tolist() for letters in piece.letters] == [[-1, -1], [-1]]
 
 
-def test_blank_lines_further_numbers_and_other_keys_are_passed_over(tmp_path: Path) -> None:
+def test_blank_lines_further_numbers_and_other_keys_are_ignored(tmp_path: Path) -> None:
     line = {"strokes": [[[0, 0, 17, 0.5], [300, 300, 18]]], "label": "l", "device": "pad"}
     piece = only(read(tmp_path, f"\n{json.dumps(line)}\n\n"))
     assert shapes(piece) == [[[0, 0], [300, 300]]]
@@ -83,7 +83,7 @@ def test_ink_in_coarse_units_is_scaled_up_as_a_whole(tmp_path: Path) -> None:
     ]
 
 
-def test_ink_in_fine_units_is_made_to_fit(tmp_path: Path) -> None:
+def test_ink_in_fine_units_is_scaled_down(tmp_path: Path) -> None:
     piece = only(read(tmp_path, json.dumps({"strokes": [[[0, 0], [1e6, 1000]]], "label": "-"})))
     assert 16_000 < piece.strokes[0][1][0] <= 32_767
 
@@ -124,57 +124,61 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
         ink_files.read(path)
 
 
-def found(tmp_path: Path, *pieces: dict[str, Any]) -> ink_files.LabelledInk:
+def read_pieces(tmp_path: Path, *pieces: dict[str, Any]) -> ink_files.LabelledInk:
     path = tmp_path / "mine.jsonl"
     path.write_text("\n".join(map(json.dumps, pieces)))
     return ink_files.read(path)
 
 
 @pytest.mark.parametrize("stray", [5e8, 1e12])
-def test_a_piece_with_a_stray_point_is_skipped_and_harms_no_other(
+def test_a_piece_with_a_stray_point_is_skipped_and_affects_no_other(
     tmp_path: Path, stray: float
 ) -> None:
     large = {"strokes": [[[0, 0], [300, 9], [stray, 5]]], "label": "l"}
-    one = found(tmp_path, large, WORD, {"strokes": [[[5, 5]]], "label": "."})
-    assert one.ink.labels == ("né", ".")
-    assert shapes(one.ink.piece(0)) == [[[0, 10], [500, 310]], [[50, 0]]]
+    labelled = read_pieces(tmp_path, large, WORD, {"strokes": [[[5, 5]]], "label": "."})
+    assert labelled.ink.labels == ("né", ".")
+    assert shapes(labelled.ink.piece(0)) == [[[0, 10], [500, 310]], [[50, 0]]]
     reason = "ink 400 times larger than its writer's other pieces"
-    assert one.statistics.skipped == {(reason, "1c", "mine"): 1}
+    assert labelled.statistics.skipped == {(reason, "1c", "mine"): 1}
 
 
-def test_each_writers_ink_has_units_of_its_own(tmp_path: Path) -> None:
+def test_each_writers_ink_has_its_own_units(tmp_path: Path) -> None:
     inches = {"strokes": [[[0, 0], [0.5, 0.25]]], "label": "l", "writer": "ann"}
-    ink = found(tmp_path, inches, *[WORD] * 3).ink
+    ink = read_pieces(tmp_path, inches, *[WORD] * 3).ink
     assert [shapes(ink.piece(n))[0][1] for n in (0, 1)] == [[256, 128], [500, 310]]
 
 
 @pytest.mark.parametrize("label", ["a\nb", "a \r\n b", "a\u2028b"])
 def test_labels_of_several_lines_are_skipped_and_counted(tmp_path: Path, label: str) -> None:
-    one = found(tmp_path, WORD | {"label": label}, WORD | {"label": "\nb\n"})
-    assert one.ink.labels == ("b",)
-    assert one.statistics.skipped == {("label of several lines", "8", "mine"): 1}
+    labelled = read_pieces(tmp_path, WORD | {"label": label}, WORD | {"label": "\nb\n"})
+    assert labelled.ink.labels == ("b",)
+    assert labelled.statistics.skipped == {("label of several lines", "8", "mine"): 1}
 
 
-def test_strokes_without_points_are_none(tmp_path: Path) -> None:
-    none: list[dict[str, Any]] = [
+def test_strokes_without_points_are_left_out(tmp_path: Path) -> None:
+    without_points: list[dict[str, Any]] = [
         {"strokes": [], "label": "a"},
         {"strokes": [[], []], "label": "a"},
     ]
-    one = found(tmp_path, WORD | {"strokes": [[], [[0, 0], [300, 9]], []]}, *none)
-    assert [shapes(one.ink.piece(n)) for n in range(len(one.ink))] == [[[[0, 0], [300, 9]]]]
-    assert one.statistics.skipped == {("no ink", "1c", "mine"): 2}
+    labelled = read_pieces(
+        tmp_path, WORD | {"strokes": [[], [[0, 0], [300, 9]], []]}, *without_points
+    )
+    assert [shapes(labelled.ink.piece(n)) for n in range(len(labelled.ink))] == [
+        [[[0, 0], [300, 9]]]
+    ]
+    assert labelled.statistics.skipped == {("no ink", "1c", "mine"): 2}
 
 
 @pytest.mark.parametrize(
     ("writer", "name"), [(None, "unknown"), (7, "7"), ("a\nb", "a b"), ("李", "李")]
 )
 def test_a_writer_may_be_a_number_or_missing(tmp_path: Path, writer: object, name: str) -> None:
-    assert found(tmp_path, WORD | {"writer": writer}).ink.writer_names == (f"mine/{name}",)
+    assert read_pieces(tmp_path, WORD | {"writer": writer}).ink.writer_names == (f"mine/{name}",)
 
 
 @pytest.mark.parametrize("label", ["می\u200cخواهم", "क्\u200dष", "co\u00adop"])
-def test_signs_that_join_letters_or_part_them_belong_to_a_label(tmp_path: Path, label: str) -> None:
-    assert found(tmp_path, WORD | {"label": label}).ink.labels == (label,)
+def test_joiners_and_soft_hyphens_are_kept_in_labels(tmp_path: Path, label: str) -> None:
+    assert read_pieces(tmp_path, WORD | {"label": label}).ink.labels == (label,)
 
 
 # Sources
@@ -202,7 +206,7 @@ def test_endings_may_be_in_capitals(tmp_path: Path) -> None:
     assert ink_files.read(tmp_path / "A.JSONL").ink.writer_names == ("A/unknown",)
 
 
-def test_hidden_files_and_folders_with_such_a_name_are_passed_over(tmp_path: Path) -> None:
+def test_hidden_files_and_folders_named_like_ink_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "sub.jsonl").mkdir()
     (tmp_path / ".hidden").mkdir()
     for name in ("._a.jsonl", ".hidden/b.jsonl"):
@@ -211,12 +215,14 @@ def test_hidden_files_and_folders_with_such_a_name_are_passed_over(tmp_path: Pat
     assert ink_files.read(tmp_path).ink.labels == ("né",)
 
 
-def test_it_can_be_asked_whether_a_path_holds_ink(tmp_path: Path) -> None:
+def test_holds_is_true_for_paths_with_ink(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("")
     (tmp_path / "a.txt").write_text("")
     (tmp_path / "empty").mkdir()
-    held = [ink_files.holds(tmp_path / name) for name in (".", "a.jsonl", "a.txt", "empty", "none")]
-    assert held == [True, True, False, False, False]
+    holds_ink = [
+        ink_files.holds(tmp_path / name) for name in (".", "a.jsonl", "a.txt", "empty", "none")
+    ]
+    assert holds_ink == [True, True, False, False, False]
 
 
 @pytest.mark.parametrize("name", ["none.jsonl", "a.txt", "empty"])

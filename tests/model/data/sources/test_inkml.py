@@ -1,4 +1,4 @@
-"""Labelled groups of InkML in, pieces out, or the file and line of what is wrong."""
+"""Labelled groups of InkML become pieces, or an error with file and line."""
 
 from pathlib import Path
 
@@ -151,7 +151,7 @@ def test_an_asterisk_keeps_a_value(tmp_path: Path) -> None:
     assert shapes(inkml_piece(tmp_path, "0 0, 300 *, * 300")) == [[[0, 0], [300, 0], [300, 300]]]
 
 
-def test_channels_say_where_x_and_y_stand_and_which_way_they_grow(tmp_path: Path) -> None:
+def test_channels_give_order_and_direction_of_x_and_y(tmp_path: Path) -> None:
     head = (
         '<traceFormat><channel name="T"/><channel name="Y" orientation="-ve"/><channel name="X"/>'
         "<intermittentChannels><channel name='F'/></intermittentChannels></traceFormat>"
@@ -166,12 +166,12 @@ def test_a_group_without_traces_is_skipped_and_counted(tmp_path: Path) -> None:
         for label, trace in (("a", ""), ("b", "<trace>0 0, 300 0</trace>"))
     )
     path.write_text(inkml("".join(groups)))
-    one = ink_files.read(path)
-    assert one.ink.labels == ("b",)
-    assert one.statistics.skipped == {("no ink", "1c", "page"): 1}
+    labelled = ink_files.read(path)
+    assert labelled.ink.labels == ("b",)
+    assert labelled.statistics.skipped == {("no ink", "1c", "page"): 1}
 
 
-def test_traces_of_the_pen_in_the_air_are_left_out(tmp_path: Path) -> None:
+def test_traces_with_the_pen_up_are_left_out(tmp_path: Path) -> None:
     text = inkml(
         '<annotation type="truth">l</annotation><trace>0 0, 300 0</trace>'
         '<trace type="penUp">300 0, 0 300</trace>'
@@ -251,12 +251,12 @@ def test_another_document_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["klingon", "gb2312", "Shift_JIS", "rot13"])
-def test_an_encoding_that_is_not_read_is_refused(tmp_path: Path, encoding: str) -> None:
+def test_an_unsupported_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
     with pytest.raises(DataError, match=r"line 1: .*encoding.*, expected UTF-8 or UTF-16"):
         read(tmp_path, f'<?xml version="1.0" encoding="{encoding}"?><ink/>', "page.inkml")
 
 
-def test_entities_are_refused_before_they_can_explode(tmp_path: Path) -> None:
+def test_entities_are_refused_before_they_are_expanded(tmp_path: Path) -> None:
     text = '<?xml version="1.0"?>\n<!DOCTYPE ink [<!ENTITY a "aaaa">]>\n<ink>&a;</ink>'
     with pytest.raises(DataError, match="line 2: document types are not read"):
         read(tmp_path, text, "page.inkml")

@@ -1,4 +1,4 @@
-"""Reading MNIST's files, and saying what is wrong with a damaged one."""
+"""MNIST's files are read, and damaged ones are refused with the reason."""
 
 import hashlib
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_an_idx_file_is_read_with_its_shape(tmp_path: Path) -> None:
         (idx((2**31, 2**31), b""), "expected 4611686018427387916"),
     ],
 )
-def test_a_damaged_idx_file_is_named_with_what_was_expected(
+def test_the_error_of_a_damaged_idx_file_names_what_was_expected(
     tmp_path: Path, content: bytes, complaint: str
 ) -> None:
     path = tmp_path / "images"
@@ -67,7 +67,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         mnist.load("train", tmp_path)
 
 
-def test_columns_are_what_stands_below_each_other(
+def test_a_column_is_a_vertical_slice_of_the_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = {

@@ -1,4 +1,4 @@
-"""Words and lines are made up of one writer's ink, and where each letter is in them is known."""
+"""Words and lines are composed of one writer's ink, and the letter of each point is known."""
 
 import string
 from collections import Counter
@@ -20,100 +20,113 @@ from tests.helpers.small_writers import (
     USED,
     WORDS,
     Glyph,
-    drawn,
+    composed,
     ink_of,
     ink_set,
-    letter,
-    line,
+    letter_glyph,
+    line_glyph,
     only,
 )
 
-# Labels and where their letters are
+# Labels and the points of their letters
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_labels_are_of_printable_characters_with_single_spaces_between_words(kind: Kind) -> None:
-    for made in drawn(200, kind):
-        assert made.kind == kind
-        assert {*made.label} <= {*string.printable[:95]}
-        assert made.label == " ".join(made.label.split())
+    for line in composed(200, kind):
+        assert line.kind == kind
+        assert {*line.label} <= {*string.printable[:95]}
+        assert line.label == " ".join(line.label.split())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_letter_has_its_own_points_and_a_space_has_none(kind: Kind) -> None:
-    for made in drawn(200, kind):
-        counts = Counter(made.letter_of_point.tolist())
+    for line in composed(200, kind):
+        counts = Counter(line.letter_of_point.tolist())
         unknown = counts.pop(-1, 0)
-        assert set(counts.values()) <= {N_POINTS[made.writer]}
-        if unknown:  # in words that are not cut: as many points as the rest of the text needs
-            missing = len(made.label.replace(" ", "")) - len(counts)
-            assert (made.writer, unknown) == (WORDS, missing * N_POINTS[WORDS])
+        assert set(counts.values()) <= {N_POINTS[line.writer]}
+        if unknown:  # words that are not segmented have the points of all other letters
+            missing = len(line.label.replace(" ", "")) - len(counts)
+            assert (line.writer, unknown) == (WORDS, missing * N_POINTS[WORDS])
         else:
-            assert set(counts) == {at for at, one in enumerate(made.label) if one != " "}
+            assert set(counts) == {
+                index for index, character in enumerate(line.label) if character != " "
+            }
 
 
 def test_letters_end_in_the_order_of_the_text() -> None:
-    for made in drawn(400):
-        known = sorted({*made.letter_of_point.tolist()} - {-1})
-        ends = [ink_of(made, place)[:, 0].max() for place in known]
+    for line in composed(400):
+        known = sorted({*line.letter_of_point.tolist()} - {-1})
+        ends = [ink_of(line, index)[:, 0].max() for index in known]
         assert all(before < after for before, after in pairwise(ends))
 
 
 def test_the_ink_is_in_whole_strokes_and_starts_at_the_left() -> None:
-    for made in drawn(200):
-        assert made.points.dtype == np.float32
-        assert made.points.shape == (len(made.letter_of_point), 2)
-        assert made.points[:, 0].min() == 0
-        assert (made.stroke_starts[0], made.stroke_starts[-1]) == (0, len(made.points))
-        assert (np.diff(made.stroke_starts) > 0).all()
+    for line in composed(200):
+        assert line.points.dtype == np.float32
+        assert line.points.shape == (len(line.letter_of_point), 2)
+        assert line.points[:, 0].min() == 0
+        assert (line.stroke_starts[0], line.stroke_starts[-1]) == (0, len(line.points))
+        assert (np.diff(line.stroke_starts) > 0).all()
 
 
 def test_a_gap_between_words_is_wider_than_those_within() -> None:
-    for made in drawn(200, "spelt") + drawn(200, "numbers"):
-        boxes = {at: ink_of(made, at)[:, 0] for at, one in enumerate(made.label) if one != " "}
+    for line in composed(200, "spelt") + composed(200, "numbers"):
+        boxes = {
+            index: ink_of(line, index)[:, 0]
+            for index, character in enumerate(line.label)
+            if character != " "
+        }
         gaps = [(boxes[b].min() - boxes[a].max(), b - a) for a, b in pairwise(boxes)]
         within = [gap for gap, step in gaps if step == 1]
         between = [gap for gap, step in gaps if step == 2]
         assert max(within, default=0) + 0.2 < min(between, default=9)
 
 
-# Whose ink it is
+# The writers of the ink
 
 
 def test_a_line_is_of_one_of_the_given_writers() -> None:
     seen = set()
-    for made in drawn(400):
-        seen.add(made.writer)
-        lengths = {len(made.points[made.letter_of_point == at]) for at in {*made.letter_of_point}}
-        assert all(length % N_POINTS[made.writer] == 0 for length in lengths)
+    for line in composed(400):
+        seen.add(line.writer)
+        lengths = {
+            len(line.points[line.letter_of_point == index]) for index in {*line.letter_of_point}
+        }
+        assert all(length % N_POINTS[line.writer] == 0 for length in lengths)
     assert seen == {LETTERS, LINES, WORDS}
 
 
 def test_only_the_given_pieces_are_used_for_ink_and_for_words() -> None:
-    small = np.array([at for at in USED if INK.labels[at] == INK.labels[at].lower()])
-    maker = only(small[INK.writers[small] != WORDS], spelt=1, random=1)
-    labels = "".join(made.label for made in drawn(300, maker=maker))
+    small = np.array([index for index in USED if INK.labels[index] == INK.labels[index].lower()])
+    composer = only(small[INK.writers[small] != WORDS], spelt=1, random=1)
+    labels = "".join(line.label for line in composed(300, composer=composer))
     assert labels == labels.lower()
     assert not {*labels} & {*string.ascii_uppercase}
 
 
-def test_ink_that_stands_in_two_categories_comes_once() -> None:
-    pieces = [(LETTERS, "1c", letter("a", LETTERS)), (LETTERS, "3", letter("a", LETTERS))]
+def test_ink_of_two_categories_is_used_once() -> None:
+    pieces = [
+        (LETTERS, "1c", letter_glyph("a", LETTERS)),
+        (LETTERS, "3", letter_glyph("a", LETTERS)),
+    ]
     style = collect(ink_set(pieces), np.arange(2)).styles[LETTERS]
-    assert [len(style.letters[one]) for one in "a"] == [1]
+    assert [len(style.letters[character]) for character in "a"] == [1]
 
 
-def test_a_letter_that_is_much_too_large_is_left_out() -> None:
-    slip = Glyph("e", letter("e", LETTERS).points * 9, np.zeros(6, np.int64), 6)
-    pieces = [(LETTERS, "1c", letter(one, LETTERS)) for one in "abcde"] + [(LETTERS, "1c", slip)]
+def test_a_letter_that_is_much_too_large_is_not_used() -> None:
+    too_large = Glyph("e", letter_glyph("e", LETTERS).points * 9, np.zeros(6, np.int64), 6)
+    pieces = [(LETTERS, "1c", letter_glyph(character, LETTERS)) for character in "abcde"] + [
+        (LETTERS, "1c", too_large)
+    ]
     assert collect(ink_set(pieces), np.arange(6)).styles[LETTERS].letters["e"] == [4]
 
 
-def test_a_word_that_is_torn_apart_is_left_out() -> None:
-    whole = line("ale", WORDS, cut=False)
-    points = whole.points + np.repeat([[0, 0], [200, 0]], (16, 8), 0)
-    torn = Glyph("ale", points, whole.letters, whole.stroke)
-    pieces = [(WORDS, "7", whole), (WORDS, "7", torn)]
+def test_a_word_with_a_large_gap_is_not_used() -> None:
+    complete = line_glyph("ale", WORDS, cut=False)
+    points = complete.points + np.repeat([[0, 0], [200, 0]], (16, 8), 0)
+    torn = Glyph("ale", points, complete.letters, complete.stroke)
+    pieces = [(WORDS, "7", complete), (WORDS, "7", torn)]
     words = collect(ink_set(pieces), np.arange(2)).styles[WORDS].words
     assert [(word.text, word.first) for word in words] == [("ale", 0)]
 
@@ -122,19 +135,25 @@ def test_a_word_that_is_torn_apart_is_left_out() -> None:
 
 
 @pytest.mark.slow
-def test_kinds_come_as_often_as_the_recipe_says() -> None:
-    counts = Counter(made.kind for made in drawn(2000))
+def test_kinds_have_the_shares_of_the_recipe() -> None:
+    counts = Counter(line.kind for line in composed(2000))
     shares = {"spelt": 0.4, "words": 0.3, "numbers": 0.1, "random": 0.2}
     assert {kind: counts[kind] / 2000 for kind in KINDS} == pytest.approx(shares, abs=0.03)
-    assert {made.kind for made in drawn(50, maker=only(USED, numbers=1.0))} == {"numbers"}
+    assert {line.kind for line in composed(50, composer=only(USED, numbers=1.0))} == {"numbers"}
 
 
-def test_spelt_words_are_those_of_the_labels_unless_new_ones_are_asked_for() -> None:
+def test_spelt_words_are_those_of_the_labels_or_new_ones_by_their_share() -> None:
     known = {*" ".join(TEXTS).lower().split(), "vexing"}
 
     def words(**shares: float) -> set[str]:
-        made = drawn(200, maker=only(USED, spelt=1.0, **({"new": 0.0, "english": 0.0} | shares)))
-        found = "".join(one if one.isalpha() else " " for line in made for one in line.label + " ")
+        lines = composed(
+            200, composer=only(USED, spelt=1.0, **({"new": 0.0, "english": 0.0} | shares))
+        )
+        found = "".join(
+            character if character.isalpha() else " "
+            for line in lines
+            for character in line.label + " "
+        )
         return {*found.lower().split()} - {"s"}
 
     assert words() == known
@@ -144,40 +163,42 @@ def test_spelt_words_are_those_of_the_labels_unless_new_ones_are_asked_for() -> 
     assert {word for word in of_language if len(word) > 1} <= english().keys()
 
 
-def test_lines_of_words_hold_the_writers_own_with_marks_between() -> None:
-    own = {*" ".join(TEXTS).split(), "vexing"}
-    for made in drawn(200, "words"):
-        assert made.writer in {LINES, WORDS}
-        words = made.label.split()
+def test_lines_of_words_hold_the_writers_words_and_marks() -> None:
+    known_words = {*" ".join(TEXTS).split(), "vexing"}
+    for line in composed(200, "words"):
+        assert line.writer in {LINES, WORDS}
+        words = line.label.split()
         assert 2 <= len(words) <= 8
-        assert {word.rstrip(".,") for word in words} <= own
-    assert {*".,"} < {*"".join(made.label for made in drawn(200, "words"))}
+        assert {word.rstrip(".,") for word in words} <= known_words
+    assert {*".,"} < {*"".join(line.label for line in composed(200, "words"))}
 
 
 def test_half_of_the_lines_begin_with_a_capital() -> None:
-    capitals = [made.label[0].isupper() for made in drawn(400, "words")]
+    capitals = [line.label[0].isupper() for line in composed(400, "words")]
     assert 0.45 < np.mean(capitals) < 0.65
 
 
-def test_texts_in_block_capitals_are_so_throughout_if_the_writer_has_them() -> None:
-    made = drawn(200, maker=only(USED, spelt=1.0, block=1.0))
-    block = [line.label == line.label.upper() for line in made if line.writer == LETTERS]
+def test_texts_in_block_capitals_have_no_other_letters_if_the_writer_has_capitals() -> None:
+    lines = composed(200, composer=only(USED, spelt=1.0, block=1.0))
+    block = [line.label == line.label.upper() for line in lines if line.writer == LETTERS]
     assert len(block) > 50
     assert all(block)
-    small = [line.label for line in made if line.writer == LINES]
+    small = [line.label for line in lines if line.writer == LINES]
     assert any(label == label.lower() for label in small)
 
 
 def test_some_lines_of_words_are_of_words_in_block_capitals() -> None:
     words = [*{*" ".join(TEXTS).lower().split()} - {"a"}]
-    shout = [(WORDS, "7", line(word.upper(), WORDS, cut=False)) for word in words]
+    capitals_only = [(WORDS, "7", line_glyph(word.upper(), WORDS, cut=False)) for word in words]
     usual = [*words, *map(str.capitalize, words)]
-    ink = ink_set([*shout, *((WORDS, "7", line(word, WORDS, cut=False)) for word in usual)])
+    ink = ink_set(
+        [*capitals_only, *((WORDS, "7", line_glyph(word, WORDS, cut=False)) for word in usual)]
+    )
 
     def share(block: float) -> float:
         recipe = Recipe(spelt=0, numbers=0, random=0, block=block)
-        made = drawn(200, "words", LineComposer(ink, np.arange(len(ink)), recipe))
-        return float(np.mean([line.label.isupper() for line in made]))
+        lines = composed(200, "words", LineComposer(ink, np.arange(len(ink)), recipe))
+        return float(np.mean([line.label.isupper() for line in lines]))
 
     assert len(words) >= 12
     assert share(0.0) < 0.2
@@ -185,15 +206,17 @@ def test_some_lines_of_words_are_of_words_in_block_capitals() -> None:
 
 
 def test_numbers_have_no_letters() -> None:
-    labels = [made.label for made in drawn(200, "numbers")]
+    labels = [line.label for line in composed(200, "numbers")]
     assert not {*"".join(labels)} & {*string.ascii_letters}
-    assert sum(any(one.isdigit() for one in label) for label in labels) == 200
+    assert sum(any(character.isdigit() for character in label) for label in labels) == 200
     assert {*"".join(labels)} >= {*string.digits, *"/$.,:-%"}
 
 
 @pytest.mark.slow
-def test_random_texts_show_all_characters_that_a_writer_has_alike() -> None:
-    counts = Counter("".join(m.label for m in drawn(1500, "random") if m.writer == LETTERS))
+def test_random_texts_have_all_characters_of_a_writer_equally_often() -> None:
+    counts = Counter(
+        "".join(line.label for line in composed(1500, "random") if line.writer == LETTERS)
+    )
     spaces = counts.pop(" ")
     assert set(counts) == set(CHARACTERS)
     assert max(counts.values()) < 2 * min(counts.values())

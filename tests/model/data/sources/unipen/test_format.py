@@ -1,4 +1,4 @@
-"""Every trap of UNIPEN's format, in small files of the same shape as the release's."""
+"""The special cases of UNIPEN's format, in small files like those of the release."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ from inkstream.model.errors import DataError
 
 
 def files(**texts: bytes) -> Callable[[str], bytes]:
-    """What `.INCLUDE` finds: the dots of names are written as `_`."""
-    named = {name.replace("_", "."): text for name, text in texts.items()}
-    return lambda name: named[name]
+    """Return a reader for `.INCLUDE` of these files; `_` in a name stands for a dot."""
+    text_of_name = {name.replace("_", "."): text for name, text in texts.items()}
+    return lambda name: text_of_name[name]
 
 
 def page(text: bytes) -> Page:
@@ -43,7 +43,7 @@ def test_components_are_counted_over_pen_down_and_pen_up() -> None:
     assert ink(page(LINES), "2") == [[[4, 40], [5, 50]]]
 
 
-def test_ink_of_the_pen_in_the_air_is_in_no_stroke() -> None:
+def test_points_with_the_pen_up_are_in_no_stroke() -> None:
     assert ink(page(LINES), "1") == []
     assert ink(page(LINES), "0-2") == ink(page(LINES), "0") + ink(page(LINES), "2")
 
@@ -58,7 +58,7 @@ def test_keywords_may_be_indented_and_lines_may_end_as_on_other_systems() -> Non
     assert ink(page(text), "0-1") == [[[1, 1], [2, 2]], [[3, 3]]]
 
 
-def test_prose_in_which_a_line_begins_with_a_keyword_is_no_ink() -> None:
+def test_prose_with_a_keyword_at_the_start_of_a_line_is_no_ink() -> None:
     text = b".PAD the words .PEN_DOWN\n.PEN_DOWN and .PEN_UP.\n  are in 8 ms steps\n" + LINES
     assert ink(page(text), "0") == [[[0, 0], [1, 10], [2, 20]]]
 
@@ -68,29 +68,31 @@ def test_keywords_in_comments_are_no_keywords() -> None:
     assert page(text).header(0).writer == "ann"
 
 
-def test_unreadable_lines_are_left_out_and_counted_and_fractions_are_rounded() -> None:
-    read = page(b".PEN_DOWN\n1 1\n2 x\n3\n4.6 5.4\n5 5 5\n")
-    assert ink(read, "0") == [[[1, 1], [5, 5]]]
-    assert read.unreadable_lines == 3
+def test_unreadable_lines_are_counted_and_fractions_are_rounded() -> None:
+    parsed = page(b".PEN_DOWN\n1 1\n2 x\n3\n4.6 5.4\n5 5 5\n")
+    assert ink(parsed, "0") == [[[1, 1], [5, 5]]]
+    assert parsed.unreadable_lines == 3
 
 
-@pytest.mark.parametrize("far", [b"1e400 1", b"nan 1", b"1e30 1"])
-def test_numbers_that_no_tablet_has_are_unreadable(far: bytes) -> None:
-    read = page(b".PEN_DOWN\n1 1\n" + far + b"\n2 2\n")
-    assert ink(read, "0") == [[[1, 1], [2, 2]]]
-    assert read.unreadable_lines == 1
+@pytest.mark.parametrize("line", [b"1e400 1", b"nan 1", b"1e30 1"])
+def test_impossible_coordinates_are_unreadable(line: bytes) -> None:
+    parsed = page(b".PEN_DOWN\n1 1\n" + line + b"\n2 2\n")
+    assert ink(parsed, "0") == [[[1, 1], [2, 2]]]
+    assert parsed.unreadable_lines == 1
 
 
 @pytest.mark.parametrize(
-    ("coordinates", "rows"),
+    ("coordinates", "points"),
     [
         (b"X Y T", b"1 2 900\n3 4 910\n"),
         (b"T P X Y", b"0 1 1 2\n9 1 3 4\n"),
         (b"Y X", b"2 1\n4 3\n"),
     ],
 )
-def test_x_and_y_stand_where_coord_says(coordinates: bytes, rows: bytes) -> None:
-    assert ink(page(b".COORD " + coordinates + b"\n.PEN_DOWN\n" + rows), "0") == [[[1, 2], [3, 4]]]
+def test_coord_gives_the_order_of_x_and_y(coordinates: bytes, points: bytes) -> None:
+    assert ink(page(b".COORD " + coordinates + b"\n.PEN_DOWN\n" + points), "0") == [
+        [[1, 2], [3, 4]]
+    ]
 
 
 # Delineations
@@ -129,7 +131,9 @@ def test_a_delineation_names_components_points_and_lists_of_them(
         ("0;2", "not readable"),
     ],
 )
-def test_a_delineation_of_what_is_not_there_is_refused(delineation: str, complaint: str) -> None:
+def test_a_delineation_of_missing_or_unreadable_ink_is_refused(
+    delineation: str, complaint: str
+) -> None:
     with pytest.raises(DataError, match=complaint):
         page(LINES).strokes(delineation)
 
@@ -141,22 +145,22 @@ def test_a_delineation_backwards_names_no_ink() -> None:
 # Includes and headers
 
 
-def test_nested_includes_hand_coordinates_and_writer_on() -> None:
+def test_nested_includes_keep_coordinates_and_writer() -> None:
     text = b".INCLUDE ann.dat\n"
     include = files(
         ann_dat=b".INCLUDE all.doc\n.PEN_DOWN\n7 1 2\n", all_doc=b".COORD T X Y\n.WRITER_ID ann\n"
     )
-    read = read_page(text, include)
-    assert ink(read, "0") == [[[1, 2]]]
-    assert read.header(0).writer == "ann"
+    parsed = read_page(text, include)
+    assert ink(parsed, "0") == [[[1, 2]]]
+    assert parsed.header(0).writer == "ann"
 
 
 def test_several_includes_follow_each_other_in_one_count() -> None:
-    read = read_page(
+    parsed = read_page(
         b".INCLUDE a.dat\n.INCLUDE b.dat\n",
         files(a_dat=b".PEN_DOWN\n1 1\n", b_dat=b".PEN_DOWN\n2 2\n"),
     )
-    assert ink(read, "0-1") == [[[1, 1]], [[2, 2]]]
+    assert ink(parsed, "0-1") == [[[1, 1]], [[2, 2]]]
     assert includes(b".INCLUDE a.dat\n.INCLUDE b.dat\n") == ("a.dat", "b.dat")
 
 
@@ -166,19 +170,19 @@ def test_files_that_include_each_other_are_refused() -> None:
         read_page(b".INCLUDE a.dat\n", include)
 
 
-def test_each_component_has_the_header_that_stands_before_it() -> None:
-    read = page(
+def test_each_component_has_the_header_before_it() -> None:
+    parsed = page(
         b".WRITER_ID ann\n.STYLE CURSIVE\n.H_LINE 100 160\n.PEN_DOWN\n1 1\n"
         b".STYLE PRINTED\n.PEN_DOWN\n2 2\n3 3\n.H_LINE 40\n.WRITER_ID\n.PEN_DOWN\n4 4\n"
     )
-    assert [read.header(point).style for point in (0, 1, 2, 3)] == ["CURSIVE"] + 3 * ["PRINTED"]
-    assert [read.header(point).h_lines for point in (0, 3)] == [(100, 160), (40,)]
-    assert read.header(3).writer == "ann"
+    assert [parsed.header(point).style for point in (0, 1, 2, 3)] == ["CURSIVE"] + 3 * ["PRINTED"]
+    assert [parsed.header(point).h_lines for point in (0, 3)] == [(100, 160), (40,)]
+    assert parsed.header(3).writer == "ann"
 
 
-def test_ruled_lines_may_have_their_unit_beside_them() -> None:
-    read = page(b".H_LINE 10 mm 26.5 mm\n.PEN_DOWN\n1 1\n")
-    assert read.header(0).h_lines == (10, 26.5)
+def test_ruled_lines_may_have_units() -> None:
+    parsed = page(b".H_LINE 10 mm 26.5 mm\n.PEN_DOWN\n1 1\n")
+    assert parsed.header(0).h_lines == (10, 26.5)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +192,7 @@ def test_ruled_lines_may_have_their_unit_beside_them() -> None:
         (b".INCLUDE\n.PEN_DOWN\n1 2\n", "an include without a path"),
     ],
 )
-def test_a_page_that_lacks_what_it_needs_is_refused(text: bytes, complaint: str) -> None:
+def test_an_incomplete_page_is_refused(text: bytes, complaint: str) -> None:
     with pytest.raises(DataError, match=complaint):
         page(text)
 
@@ -196,17 +200,17 @@ def test_a_page_that_lacks_what_it_needs_is_refused(text: bytes, complaint: str)
 # Segments
 
 
-def test_segments_are_read_as_they_stand() -> None:
+def test_segments_are_read_unchanged() -> None:
     segments = read_segments(
         b'.VERSION 1.0\n.SEGMENT WORD 0-3 OK  "well"  \r\n\t.SEGMENT TEXT 4:1-5 ? "say \\"a\\" "\n'
         b'.COMMENT .SEGMENT WORD 0 OK "not this"\n'
     )
-    assert [(s.delineation, s.quality, s.label) for s in segments] == [
+    assert [(segment.delineation, segment.quality, segment.label) for segment in segments] == [
         ("0-3", "OK", '"well"'),
         ("4:1-5", "?", r'"say \"a\" "'),
     ]
 
 
 def test_repeated_points_are_found_within_each_component() -> None:
-    read = page(b".PEN_DOWN\n1 1\n1 1\n1 2\n.PEN_DOWN\n1 2\n1 2\n")
-    assert read.is_new.tolist() == [True, False, True, True, False]
+    parsed = page(b".PEN_DOWN\n1 1\n1 1\n1 2\n.PEN_DOWN\n1 2\n1 2\n")
+    assert parsed.is_new.tolist() == [True, False, True, True, False]

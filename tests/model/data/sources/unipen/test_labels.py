@@ -1,4 +1,4 @@
-"""Labels of UNIPEN made plain: each rule does what its name says, and no more."""
+"""Cleaning of UNIPEN's labels: each rule changes what its name states, and nothing else."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from inkstream.model.errors import DataError
 
 
 @pytest.mark.parametrize(
-    ("writer", "label", "plain", "rules"),
+    ("writer", "label", "cleaned", "rules"),
     [
         ("apa/x", r"say \"a\\b\"", r'say "a\b"', []),
         ("apa/x", "a , b . (1 2) - 'tis", "a , b . (1 2) - 'tis", []),
@@ -40,9 +40,9 @@ from inkstream.model.errors import DataError
     ],
 )
 def test_a_rule_changes_the_label_and_is_named(
-    writer: str, label: str, plain: str, rules: list[str]
+    writer: str, label: str, cleaned: str, rules: list[str]
 ) -> None:
-    assert clean(f'"{label}"', writer) == (plain, rules)
+    assert clean(f'"{label}"', writer) == (cleaned, rules)
 
 
 def test_several_rules_may_change_a_label_and_each_is_named_once() -> None:
@@ -68,7 +68,7 @@ def test_several_rules_may_change_a_label_and_each_is_named_once() -> None:
         ("cec/x", r'"a \" \" Turn"', "quotes in doubt"),
     ],
 )
-def test_a_label_that_cannot_be_used_is_refused_with_the_reason(
+def test_an_unusable_label_is_refused_with_the_reason(
     writer: str, quoted: str, reason: str
 ) -> None:
     with pytest.raises(DataError, match=reason):

@@ -1,4 +1,4 @@
-"""Reading a release of UNIPEN: which pieces come out, with which ink, letters, lines and guides."""
+"""Reading a release of UNIPEN: its pieces with their ink, letters, lines and guides."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,14 +23,14 @@ def write(root: Path, name: str, text: str) -> None:
 
 
 def blocks(*strokes: Stroke) -> str:
-    """Components with the pen down, y growing upwards; the pen is lifted without points."""
+    """Return components with the pen down, y upwards, and without points with the pen up."""
     return "".join(
         ".PEN_DOWN\n" + "".join(f"{x} {y}\n" for x, y in stroke) + ".PEN_UP\n" for stroke in strokes
     )
 
 
 def box(left: int, bottom: int, width: int = 10, height: int = 10) -> Stroke:
-    """A stroke that goes round a box."""
+    """Return a stroke around a box."""
     right, top = left + width, bottom + height
     return [(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)]
 
@@ -58,7 +58,7 @@ def by_label(ink: InkSet) -> dict[str, Piece]:
 # Pieces
 
 
-def test_a_word_comes_out_with_y_downwards_and_its_own_origin(tmp_path: Path) -> None:
+def test_a_word_has_y_downwards_and_its_own_origin(tmp_path: Path) -> None:
     ink, _ = read(
         tmp_path, blocks([(5, 10), (7, 40)], [(6, 50)]), {"7": ['WORD 0-1 OK "i"', 'WORD 0 ? "l"']}
     )
@@ -74,17 +74,17 @@ def test_points_that_repeat_the_one_before_are_left_out(tmp_path: Path) -> None:
     assert only(ink).strokes[0].tolist() == [[0, 0], [1, 0]]
 
 
-def test_the_same_ink_is_read_for_all_categories_but_those_that_repeat_others(
+def test_categories_that_repeat_others_are_not_read(
     tmp_path: Path,
 ) -> None:
-    ink, census = read(
+    ink, statistics = read(
         tmp_path,
         blocks(box(0, 0), box(20, 0)),
         {category: ['CHARACTER 0 ? "a"'] for category in ("1c", "2", "3")}
         | {"7": ['WORD 0-1 ? "an"']},
     )
     assert sorted(ink.labels) == ["a", "a", "an"]
-    assert census.pieces == {("1c", "abc"): 1, ("3", "abc"): 1, ("7", "abc"): 1}
+    assert statistics.pieces == {("1c", "abc"): 1, ("3", "abc"): 1, ("7", "abc"): 1}
     assert ink.writer_names == ("abc/ann",)
 
 
@@ -100,44 +100,44 @@ def test_the_same_ink_is_read_for_all_categories_but_those_that_repeat_others(
         ('WORD 0 OK ""', "label empty"),
     ],
 )
-def test_what_is_skipped_is_counted_by_its_reason(
-    tmp_path: Path, segment: str, reason: str
-) -> None:
+def test_skipped_segments_are_counted_by_reason(tmp_path: Path, segment: str, reason: str) -> None:
     page = blocks(box(0, 0)) + ".PEN_UP\n3 3\n"
     category = "3" if segment.startswith("CHARACTER") else "7"
-    ink, census = read(tmp_path, page, {category: [segment]})
+    ink, statistics = read(tmp_path, page, {category: [segment]})
     assert len(ink) == 0
-    assert census.skipped == {(reason, category, "abc"): 1}
+    assert statistics.skipped == {(reason, category, "abc"): 1}
 
 
 def test_a_missing_include_is_counted_and_the_rest_is_read(tmp_path: Path) -> None:
     write(tmp_path, "data/7/abc/lost.dat", '.INCLUDE abc/lost.dat\n.SEGMENT WORD 0 OK "a"\n')
-    ink, census = read(tmp_path, blocks(box(0, 0)), {"7": ['WORD 0 OK "on"']})
+    ink, statistics = read(tmp_path, blocks(box(0, 0)), {"7": ['WORD 0 OK "on"']})
     assert ink.labels == ("on",)
-    assert census.skipped == {("an included file is missing", "7", "abc"): 1}
+    assert statistics.skipped == {("an included file is missing", "7", "abc"): 1}
 
 
 def test_cleaned_labels_are_counted_by_rule(tmp_path: Path) -> None:
-    ink, census = read(tmp_path, blocks(box(0, 0)), {"8": ['TEXT 0 OK "so ."']}, donor="sta")
+    ink, statistics = read(tmp_path, blocks(box(0, 0)), {"8": ['TEXT 0 OK "so ."']}, donor="sta")
     assert ink.labels == ("so.",)
-    assert census.changed == {("marks closed up", "8", "sta"): 1}
+    assert statistics.changed == {("marks closed up", "8", "sta"): 1}
 
 
 def test_points_that_cannot_be_read_are_left_out_and_counted(tmp_path: Path) -> None:
-    ink, census = read(tmp_path, ".PEN_DOWN\n0 0\n5 ?\n9 9\n", {"7": ['WORD 0 OK "l"']})
+    ink, statistics = read(tmp_path, ".PEN_DOWN\n0 0\n5 ?\n9 9\n", {"7": ['WORD 0 OK "l"']})
     assert only(ink).strokes[0].tolist() == [[0, 9], [9, 0]]
-    assert census.changed == {("unreadable points left out", "7", "abc"): 1}
+    assert statistics.changed == {("unreadable points left out", "7", "abc"): 1}
 
 
-def test_a_tap_of_the_pen_far_off_the_word_is_left_out(tmp_path: Path) -> None:
+def test_a_dot_far_from_the_word_is_left_out(tmp_path: Path) -> None:
     page = blocks(box(0, 0, 40), box(50, 0), [(90, 60), (91, 60)])
-    ink, census = read(tmp_path, page, {"7": ['WORD 0-2 OK "in"']})
+    ink, statistics = read(tmp_path, page, {"7": ['WORD 0-2 OK "in"']})
     assert len(only(ink).strokes) == 2
-    assert census.changed == {("stray strokes left out", "7", "abc"): 1}
+    assert statistics.changed == {("stray strokes left out", "7", "abc"): 1}
 
 
 @pytest.mark.parametrize("mark", [(45, 14), (90, 0), (5, 30), (-30, 2)])
-def test_dots_marks_and_accents_are_no_stray_taps(tmp_path: Path, mark: tuple[int, int]) -> None:
+def test_dots_marks_and_accents_near_the_word_are_kept(
+    tmp_path: Path, mark: tuple[int, int]
+) -> None:
     page = blocks(box(0, 0, 40), box(50, 0), [mark])
     ink, _ = read(tmp_path, page, {"7": ['WORD 0-2 OK "in"']})
     assert len(only(ink).strokes) == 3
@@ -147,22 +147,22 @@ def test_a_label_much_longer_than_its_ink_is_skipped(tmp_path: Path) -> None:
     words = [[(0, 0), (50 * n, 10), (100 * n, 0)] for n in (4, 5, 6, 7)]
     page = blocks(*words, [(0, 0), (50, 0)])
     segments = [f'WORD {n} OK "{"x" * (n + 4)}"' for n in range(4)] + ['WORD 4 OK "houston"']
-    ink, census = read(tmp_path, page, {"7": segments})
+    ink, statistics = read(tmp_path, page, {"7": segments})
     assert "houston" not in ink.labels
     assert len(ink) == 4
-    assert census.skipped == {("label longer than its ink", "7", "abc"): 1}
-    assert census.pieces == {("7", "abc"): 4}
+    assert statistics.skipped == {("label longer than its ink", "7", "abc"): 1}
+    assert statistics.pieces == {("7", "abc"): 4}
 
 
 # Letters
 
 
-def test_a_characters_own_points_are_all_of_its_letter(tmp_path: Path) -> None:
+def test_all_points_of_a_character_belong_to_its_letter(tmp_path: Path) -> None:
     ink, _ = read(tmp_path, blocks(box(0, 0)), {"1c": ['CHARACTER 0 ? "o"']})
     assert only(ink).letters[0].tolist() == [0] * 5
 
 
-def test_characters_tell_the_letters_of_the_word_they_lie_in(tmp_path: Path) -> None:
+def test_characters_within_a_word_give_its_letters(tmp_path: Path) -> None:
     stroke = [(0, 0), (5, 5), (10, 0), (15, 5), (20, 0), (25, 5)]
     ink, _ = read(
         tmp_path,
@@ -189,7 +189,7 @@ def test_letters_are_counted_with_the_spaces_of_a_text(tmp_path: Path) -> None:
     assert [letters[0] for letters in by_label(ink)["A be"].letters] == [0, 2, 3]
 
 
-def test_a_letter_written_later_is_found_where_it_stands(tmp_path: Path) -> None:
+def test_a_letter_written_later_gets_its_position_in_the_word(tmp_path: Path) -> None:
     ink, _ = read(
         tmp_path,
         blocks(box(0, 0), box(40, 0), box(20, 0)),
@@ -210,7 +210,7 @@ def test_ink_that_no_character_covers_has_no_letter(tmp_path: Path) -> None:
     assert [letters[0] for letters in by_label(ink)["sea"].letters] == [0, -1, 2]
 
 
-def test_words_tell_which_mark_of_a_text_is_which(tmp_path: Path) -> None:
+def test_words_within_a_text_identify_its_marks(tmp_path: Path) -> None:
     ink, _ = read(
         tmp_path,
         blocks(box(0, 0, 40), box(50, 0, 3), box(70, 0, 40), box(120, 0, 3)),
@@ -223,23 +223,23 @@ def test_words_tell_which_mark_of_a_text_is_which(tmp_path: Path) -> None:
 
 
 def test_letters_that_do_not_fit_the_label_are_left_out(tmp_path: Path) -> None:
-    ink, census = read(
+    ink, statistics = read(
         tmp_path,
         blocks(box(0, 0), box(20, 0), box(40, 0)),
         {"7": ['WORD 0-2 ? "sea"'], "3": ['CHARACTER 0 ? "q"', 'CHARACTER 2 ? "r"']},
     )
     assert [letters[0] for letters in by_label(ink)["sea"].letters] == [-1, -1, -1]
-    assert census.changed == {("letters in doubt left out", "7", "abc"): 1}
+    assert statistics.changed == {("letters in doubt left out", "7", "abc"): 1}
 
 
 def test_a_text_that_differs_from_its_words_is_skipped(tmp_path: Path) -> None:
-    ink, census = read(
+    ink, statistics = read(
         tmp_path,
         blocks(box(0, 0), box(20, 0)),
         {"8": ['TEXT 0-1 ? "Word!"'], "7": ['WORD 0 ? "works"', 'WORD 1 ? "what"']},
     )
     assert sorted(ink.labels) == ["what", "works"]
-    assert census.skipped == {("label differs from those within it", "8", "abc"): 1}
+    assert statistics.skipped == {("label differs from those within it", "8", "abc"): 1}
 
 
 # Lines
@@ -249,24 +249,24 @@ LIST: Final = blocks(box(0, 100, 40), box(50, 100, 30), box(0, 70, 40), box(30, 
 WORDS: Final = ['WORD 0 ? "one"', 'WORD 1 ? "a"', 'WORD 2 ? "two"', 'WORD 3 ? "six"']
 
 
-def test_a_text_of_several_lines_is_taken_apart_where_its_words_are_known(tmp_path: Path) -> None:
-    ink, census = read(tmp_path, LIST, {"8": ['TEXT 0-3 ? "one a two six"'], "7": WORDS})
+def test_a_text_of_several_lines_is_split_if_its_words_are_known(tmp_path: Path) -> None:
+    ink, statistics = read(tmp_path, LIST, {"8": ['TEXT 0-3 ? "one a two six"'], "7": WORDS})
     lines = [ink.piece(n) for n in range(len(ink)) if ink.piece(n).category == "8"]
     assert [line.label for line in lines] == ["one a", "two", "six"]
     assert lines[1].strokes[0].min(0).tolist() == [0, 0]
     assert [letters[0] for letters in lines[0].letters] == [-1, 4]
-    assert census.changed == {("lines taken apart", "8", "abc"): 1}
-    assert census.pieces["8", "abc"] == 3
+    assert statistics.changed == {("lines taken apart", "8", "abc"): 1}
+    assert statistics.pieces["8", "abc"] == 3
 
 
-def test_a_text_of_several_lines_is_skipped_where_its_words_are_not_known(tmp_path: Path) -> None:
-    ink, census = read(tmp_path, LIST, {"8": ['TEXT 0-3 ? "one a two six"']})
+def test_a_text_of_several_lines_is_skipped_if_its_words_are_unknown(tmp_path: Path) -> None:
+    ink, statistics = read(tmp_path, LIST, {"8": ['TEXT 0-3 ? "one a two six"']})
     assert len(ink) == 0
-    assert census.skipped == {("several lines of ink, words not known", "8", "abc"): 1}
+    assert statistics.skipped == {("several lines of ink, words not known", "8", "abc"): 1}
 
 
 @pytest.mark.parametrize("fall", [-3, 0, 3])
-def test_a_line_that_climbs_or_falls_is_one_line(tmp_path: Path, fall: int) -> None:
+def test_a_sloping_line_is_one_line(tmp_path: Path, fall: int) -> None:
     page = blocks(*(box(50 * n, 100 + fall * n, 40) for n in range(8)), [(20, 115)], [(370, 95)])
     ink, _ = read(tmp_path, page, {"8": ['TEXT 0-9 ? "in an ox at it is on us"']})
     assert only(ink).label == "in an ox at it is on us"
@@ -275,7 +275,7 @@ def test_a_line_that_climbs_or_falls_is_one_line(tmp_path: Path, fall: int) -> N
 # Guides
 
 
-def test_the_letters_of_a_line_tell_its_x_height_and_baseline(tmp_path: Path) -> None:
+def test_the_letters_of_a_line_give_its_x_height_and_baseline(tmp_path: Path) -> None:
     page = blocks(box(0, 50, 10, 20), box(20, 50), box(40, 40, 10, 20), box(60, 50), box(80, 50))
     ink, _ = read(
         tmp_path,

@@ -1,4 +1,4 @@
-"""Releases of UNIPEN as they come: archives and folders, whole, damaged and empty."""
+"""Releases of UNIPEN as archives and folders: complete, damaged and empty."""
 
 import tarfile
 from pathlib import Path
@@ -10,7 +10,7 @@ from inkstream.model.errors import DataError
 from tests.model.data.sources.unipen.test_release import blocks, box, only, read, write
 
 
-def test_a_page_that_cannot_be_read_is_counted_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_an_unreadable_page_is_counted_and_the_rest_is_read(tmp_path: Path) -> None:
     for name, text in {
         "loop": f".INCLUDE abc/loop.dat\n{blocks(box(0, 0))}",
         "axes": f".COORD P T\n{blocks(box(0, 0))}",
@@ -20,9 +20,9 @@ def test_a_page_that_cannot_be_read_is_counted_and_the_rest_is_read(tmp_path: Pa
         write(tmp_path, f"include/abc/{name}.dat", text)
         segment = f'.INCLUDE abc/{name}.dat\n.SEGMENT WORD 0 OK "a"\n'
         write(tmp_path, f"data/7/abc/{name}.dat", segment)
-    ink, census = read(tmp_path, blocks(box(0, 0)), {"7": ['WORD 0 OK "on"']})
+    ink, statistics = read(tmp_path, blocks(box(0, 0)), {"7": ['WORD 0 OK "on"']})
     assert ink.labels == ("on",)
-    assert {reason for reason, *_ in census.skipped} == {
+    assert {reason for reason, *_ in statistics.skipped} == {
         "abc/loop.dat -> abc/loop.dat: files that include each other",
         "points without X and Y",
         "an include without a path",
@@ -30,7 +30,7 @@ def test_a_page_that_cannot_be_read_is_counted_and_the_rest_is_read(tmp_path: Pa
     }
 
 
-def test_ink_in_the_files_of_labels_is_each_files_own(tmp_path: Path) -> None:
+def test_ink_in_files_of_labels_belongs_to_its_file(tmp_path: Path) -> None:
     for name, height in (("f", 30), ("g", 7)):
         text = f".WRITER_ID {name}\n.PEN_DOWN\n0 0\n9 {height}\n"
         write(tmp_path, f"data/1c/abc/{name}.dat", f'{text}.SEGMENT CHARACTER 0 OK "{name}"\n')
@@ -40,45 +40,45 @@ def test_ink_in_the_files_of_labels_is_each_files_own(tmp_path: Path) -> None:
     write(tmp_path, "include/empty", "")
     ink, _ = unipen.read(tmp_path)
     pieces = [ink.piece(index) for index in range(len(ink))]
-    told = [(piece.label, piece.writer, piece.strokes[0].max(0)[1]) for piece in pieces]
-    assert sorted(told) == [("f", "abc/f", 30), ("f", "abc/f", 30), ("g", "abc/g", 7)]
+    found = [(piece.label, piece.writer, piece.strokes[0].max(0)[1]) for piece in pieces]
+    assert sorted(found) == [("f", "abc/f", 30), ("f", "abc/f", 30), ("g", "abc/g", 7)]
 
 
-def test_a_coordinate_that_no_tablet_has_is_counted(tmp_path: Path) -> None:
-    far = [(9_999_999_999, 0), (5, 5)]
-    ink, census = read(
-        tmp_path, blocks(box(0, 0), far), {"7": ['WORD 0 OK "on"', 'WORD 1 OK "off"']}
+def test_impossible_coordinates_are_counted(tmp_path: Path) -> None:
+    stray = [(9_999_999_999, 0), (5, 5)]
+    ink, statistics = read(
+        tmp_path, blocks(box(0, 0), stray), {"7": ['WORD 0 OK "on"', 'WORD 1 OK "off"']}
     )
     assert only(ink).strokes[0].max() == 10
-    assert census.skipped == {("coordinate beyond 30 bits", "7", "abc"): 1}
+    assert statistics.skipped == {("coordinate beyond 30 bits", "7", "abc"): 1}
 
 
-def test_an_archive_its_folder_and_the_cache_give_the_same(
+def test_an_archive_its_folder_and_the_cache_give_the_same_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    ink, census = read(
+    ink, statistics = read(
         tmp_path / "copy", blocks(box(0, 0)), {"7": ['WORD 0 OK "a ."']}, donor="sta"
     )
     with tarfile.open(tmp_path / "copy.tar.xz", "w:xz") as archive:
         archive.add(tmp_path / "copy" / "unipen", "unipen")
-    unipen.keep(ink, census, unipen.cache_folder())
+    unipen.keep(ink, statistics, unipen.cache_folder())
     for source in (tmp_path / "copy" / "unipen", tmp_path / "copy.tar.xz", None):
         again, same = unipen.read(source)
         assert again.digest == ink.digest
-        assert same == census
+        assert same == statistics
 
 
-def test_nothing_read_takes_the_place_of_nothing_kept(tmp_path: Path) -> None:
-    ink, census = read(tmp_path / "some", blocks(box(0, 0)), {"7": ['WORD 0 OK "on"']})
-    unipen.keep(ink, census, tmp_path / "kept")
+def test_a_release_without_ink_does_not_replace_the_cache(tmp_path: Path) -> None:
+    ink, statistics = read(tmp_path / "some", blocks(box(0, 0)), {"7": ['WORD 0 OK "on"']})
+    unipen.keep(ink, statistics, tmp_path / "kept")
     nothing = read(tmp_path / "none", blocks(box(0, 0)), {"7": ['WORD 0 BAD "on"']})
     with pytest.raises(DataError, match="no labelled ink was found, 1 segments were skipped"):
         unipen.keep(*nothing, tmp_path / "kept")
     assert unipen.read(tmp_path / "kept")[0].digest == ink.digest
 
 
-def test_a_cache_that_is_not_there_says_what_to_do(
+def test_the_error_of_a_missing_cache_names_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
