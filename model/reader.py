@@ -21,6 +21,7 @@ from inkstream.model.decoding.base import (
     decode_line,
 )
 from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
+from inkstream.model.metrics import Figures, errors
 from inkstream.model.runtime import Runtime
 
 STREAMS: Final = 64  # lines in a batch, at most
@@ -46,6 +47,11 @@ class Reading:
     def words(self) -> list[Word]:
         """Words, in their order."""
         return [event for event in self.events if isinstance(event, Word)]
+
+
+def reading_errors(readings: Sequence[Reading]) -> Figures:
+    """Return the CER and the share of exact matches."""
+    return errors([each.text for each in readings], [each.line.label for each in readings])
 
 
 def has_letter_ends(line: LineSample) -> bool:

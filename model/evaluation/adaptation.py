@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -11,22 +11,12 @@ import numpy as np
 
 from inkstream.model.checkpoint import Checkpoint, read
 from inkstream.model.evaluation.evaluation_set import SEED, WORDS, EvaluationSet
-from inkstream.model.metrics import Figures, errors
-from inkstream.model.reader import Reader
+from inkstream.model.metrics import Figures
+from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.train import train
 from inkstream.model.training.config import HAND, LinesConfig, RunOptions
 
 LEAST_WORDS: Final = 100  # of a writer
-
-
-@dataclass(frozen=True, slots=True)
-class ReadWord:
-    """A word of a second half."""
-
-    before: str  # as it was read before training on the first half
-    after: str
-    label: str
-    new: bool  # whether the first half lacks it
 
 
 def adaptation(
@@ -44,21 +34,20 @@ def adaptation(
         config: of the training.
     """
     writers: list[Figures] = []
-    words: list[ReadWord] = []
+    words: list[tuple[Reading, Reading]] = []  # before and after
+    is_new: list[bool] = []
     for indices in _writers(pieces, n_writers):
         first, second = indices[: len(indices) // 2], indices[len(indices) // 2 :]
         with TemporaryDirectory() as scratch:
             trained = _trained(checkpoint, pieces, first, Path(scratch), config)
-        lines, known = pieces.samples(second), pieces.labels(first)
-        before, after = Reader(checkpoint).read(lines), Reader(trained).read(lines)
-        own = [
-            ReadWord(old.text, new.text, old.line.label, old.line.label not in known)
-            for old, new in zip(before, after, strict=True)
-        ]
+        lines, known = pieces.samples(second), set(pieces.labels(first))
+        own = list(zip(*(Reader(net).read(lines) for net in (checkpoint, trained)), strict=True))
+        own_new = [line.label not in known for line in lines]
         words += own
+        is_new += own_new
         donor = pieces.donors(second)[0]
-        writers.append({"donor": donor, "trained_on": len(first), **_reductions(own)})
-    return {"config_digest": config.digest, "writers": writers, **_reductions(words)}
+        writers.append({"donor": donor, "trained_on": len(first), **_reductions(own, own_new)})
+    return {"config_digest": config.digest, "writers": writers, **_reductions(words, is_new)}
 
 
 def _writers(pieces: EvaluationSet, n_writers: int) -> list[list[int]]:
@@ -81,25 +70,22 @@ def _trained(
     config: LinesConfig,
 ) -> Checkpoint:
     """Train the net of `checkpoint` on some pieces; `scratch` is an empty folder."""
-    ink, start = scratch / "ink.jsonl", scratch / "start.onnx"
+    ink = scratch / "ink.jsonl"
     with ink.open("w") as file:
         for index in indices:
             piece = pieces.piece(index)
             strokes = [stroke.tolist() for stroke in piece.strokes]
             file.write(json.dumps({"strokes": strokes, "label": piece.label}) + "\n")
-    start.write_bytes(checkpoint.content)
-    path = train(config, RunOptions(run=scratch / "run", data=ink, init=start))
+    path = train(config, RunOptions(run=scratch / "run", data=ink, init=checkpoint.path))
     assert path is not None  # no time limit was set
     return read(path)
 
 
-def _reductions(words: Sequence[ReadWord]) -> Figures:
+def _reductions(words: Sequence[tuple[Reading, Reading]], is_new: Sequence[bool]) -> Figures:
     """Return errors before and after, and by what share they fell: of all and of new words."""
     found: Figures = {}
-    for name, own in (("all", words), ("new_words", [word for word in words if word.new])):
-        labels = [word.label for word in own]
-        before = errors([word.before for word in own], labels)
-        after = errors([word.after for word in own], labels)
+    for name, own in (("all", words), ("new_words", list(compress(words, is_new)))):
+        before, after = (reading_errors([pair[side] for pair in own]) for side in (0, 1))
         reduction = 1 - after["cer"] / before["cer"] if before["cer"] else None
         found[name] = {"before": before, "after": after, "reduction": reduction}
     return found

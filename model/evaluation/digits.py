@@ -24,26 +24,22 @@ AFTER: Final = (8, 12, 16, 20, 24, 28)  # columns after which figures are given
 BLANKS: Final = (4, 10)  # blank columns before, and after, the digit
 BATCH: Final = 64
 
-Predictor = Callable[
-    [NDArray[np.uint8]], NDArray[np.float32]
-]  # [N, T, H] -> probabilities [N, T, K]
+# Columns [N, T, H] to probabilities [N, T, K].
+Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def predictor(checkpoint: Checkpoint) -> Predictor:
     """Return the predictor made of ONNX Runtime and the decoder."""
     runtime = Runtime(checkpoint)
+    decoder = ClassifierDecoder(runtime.config.labels)
 
     def predict(columns: NDArray[np.uint8]) -> NDArray[np.float32]:
-        batches = []
+        found: list[NDArray[np.float32]] = []  # [T, K] each
         for start in range(0, len(columns), BATCH):
             part = columns[start : start + BATCH].transpose(1, 0, 2)  # [T, B, H]
             scores, _ = runtime.run(part.copy(), runtime.initial_state(part.shape[1]))
-            answers = [
-                ClassifierDecoder(runtime.config.labels).probabilities(scores[:, i])
-                for i in range(part.shape[1])
-            ]
-            batches.append(np.stack(answers))  # [B, T, K]
-        return np.concatenate(batches)
+            found += [decoder.probabilities(own) for own in scores.swapaxes(0, 1)]
+        return np.stack(found)
 
     return predict
 
@@ -121,6 +117,6 @@ def _seeds(nets: Sequence[Figures]) -> Figures:
         "accuracy": [net["accuracy"] for net in nets],
         "mean_after": {k: float(values.mean()) for k, values in after.items()},
         "deviation_after": {
-            k: float(values.std(ddof=1)) if len(values) > 1 else None for k, values in after.items()
+            k: float(values.std(ddof=1)) if len(nets) > 1 else None for k, values in after.items()
         },
     }

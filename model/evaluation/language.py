@@ -28,9 +28,9 @@ from inkstream.model.errors import ConfigError
 from inkstream.model.evaluation.evaluation_set import NO_ENDS, SEED, TEXT, WORDS, EvaluationSet
 from inkstream.model.evaluation.report import Report
 from inkstream.model.evaluation.streaming import latency, least_s, letter_calibration
-from inkstream.model.metrics import Figures, errors
+from inkstream.model.metrics import Figures
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
-from inkstream.model.reader import Reader, Reading, batches
+from inkstream.model.reader import Reader, Reading, batches, reading_errors
 from inkstream.model.training.ngrams import LONGEST, MOST_WORDS
 
 SEPARATORS: Final = "./-"
@@ -54,14 +54,9 @@ TIMED: Final = 200  # pieces that are decoded against the clock
 def report(
     checkpoint: Checkpoint, ink: InkSet, language: Language, part: Part, limit: int | None
 ) -> Report:
-    """Measure words and lines.
+    """Measure a transcriber and a language model on the words and lines of a part of the ink.
 
-    Args:
-        checkpoint: of a net that reads lines.
-        ink: all of it.
-        language: the model.
-        part: whose pieces are read.
-        limit: pieces of a category at most; None is all.
+    `limit` is the number of pieces of a category at most; None is all.
     """
     reader = Reader(checkpoint)
     pieces = EvaluationSet(ink, part, reader.config.labels, reader.config.column_height, limit)
@@ -120,11 +115,10 @@ def _errors_by_group(
     readings: Sequence[Reading], groups: Mapping[str, Sequence[bool] | None]
 ) -> Figures:
     """Return the errors of each group of readings; None stands for all of them."""
-    found = {}
-    for name, chosen in groups.items():
-        own = readings if chosen is None else list(compress(readings, chosen))
-        found[name] = errors([each.text for each in own], [each.line.label for each in own])
-    return found
+    return {
+        name: reading_errors(readings if chosen is None else list(compress(readings, chosen)))
+        for name, chosen in groups.items()
+    }
 
 
 def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
@@ -137,10 +131,7 @@ def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str,
     ]
     read = reader.read_with(decoders, pieces.samples(pieces.indices(WORDS)))
     return {
-        f"{STEP_COLUMNS * steps}": {
-            **_errors_by_group(own, {"all": None})["all"],
-            "latency": latency(own),
-        }
+        f"{STEP_COLUMNS * steps}": reading_errors(own) | {"latency": latency(own)}
         for steps, own in zip(LAGS, read, strict=True)
     }
 
@@ -215,17 +206,14 @@ def dates(reader: Reader, ink: InkSet, part: Part) -> dict[str, Any]:
     lines = [_sample(line, reader.config.column_height) for line in made]
     found: dict[str, Any] = {"writers": len({line.writer for line in made})}
     for name in ("nothing", "characters", "look", "date"):
-        texts: list[str] = []
-        labels: list[str] = []
+        read: list[Reading] = []
         for separator in separators:
             own = [line for line in lines if separator in line.label]
             pattern = {"look": LOOK, "date": DATE}.get(name)
             hints = Hints(pattern=pattern and pattern.format(re.escape(separator)))
             characters = "".join(sorted(DIGITS)) + separator if name == "characters" else None
-            (readings,) = reader.read_with([reader.decoder(hints, characters)], own)
-            texts += [reading.text for reading in readings]
-            labels += [reading.line.label for reading in readings]
-        found[name] = errors(texts, labels)
+            read += reader.read_with([reader.decoder(hints, characters)], own)[0]
+        found[name] = reading_errors(read)
     return found
 
 

@@ -30,9 +30,16 @@ from inkstream.model.evaluation.evaluation_set import (
     digit_lines,
 )
 from inkstream.model.evaluation.report import REPORT, Contents, Report
-from inkstream.model.metrics import Figures, confusions, errors, errors_by, is_mark
+from inkstream.model.metrics import (
+    Figures,
+    character_f1,
+    confusions,
+    errors,
+    errors_by,
+    is_mark,
+)
 from inkstream.model.network import LineLSTM
-from inkstream.model.reader import Reader, Reading
+from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.lines import model_config, transcribe
 from inkstream.model.training.run_folder import configuration_of, network_digest, network_weights
@@ -69,12 +76,12 @@ def report(
     reference: Path | None = None,
     earlier: Contents | None = None,
 ) -> Report:
-    """Measure a net.
+    """Measure a transcriber on UNIPEN's ink and on MNIST's test images.
 
     Args:
-        checkpoint: of a transcriber.
-        ink: all of UNIPEN.
-        digits: MNIST's test images.
+        checkpoint: of the net.
+        ink: all of it.
+        digits: the images.
         part: whose pieces are read; "validation" while anything is still being chosen.
         limit: pieces of a category at most, and lines of other checks; None is all.
         baselines: other recognisers, which read the same ink.
@@ -90,6 +97,7 @@ def report(
     words, word_readings = _read(reader, pieces, WORDS)
     text, text_readings = _read(reader, pieces, TEXT)
     readings = word_readings + text_readings
+    texts, labels = [each.text for each in readings], [each.line.label for each in readings]
     indices = pieces.indices(WORDS)
     sides = {"words": words, "text": text}
     n_columns = sum(len(reading.line.columns) for reading in readings)
@@ -102,13 +110,9 @@ def report(
         "latency": streaming.latency(readings),
         "error_by_delay": streaming.error_by_delay(readings),
         "word_ends": streaming.word_ends(readings),
-        "marks": streaming.label_f1(readings, is_mark),
+        "marks": character_f1(texts, labels, is_mark),
         "letter_calibration": streaming.letter_calibration(readings),
-        "confusions": confusions(
-            [reading.text for reading in readings],
-            [reading.line.label for reading in readings],
-            CONFUSIONS,
-        ),
+        "confusions": confusions(texts, labels, CONFUSIONS),
         "finality": streaming.finality(reader, readings),
         "drift": streaming.drift(reader, pieces, indices, limit or len(indices)),
         "speed": streaming.speed(reader, pieces, indices),
@@ -167,8 +171,7 @@ def _read(reader: Reader, pieces: EvaluationSet, category: str) -> tuple[Figures
     others = {f"{size:.0%}": pieces.samples(indices, size) for size in SMALLER}
     others[CUT_OUT] = pieces.samples(indices, tight=True)
     found["by_size"] = {FULL: errors(texts, labels)} | {
-        name: errors([reading.text for reading in reader.read(lines)], labels)
-        for name, lines in others.items()
+        name: reading_errors(reader.read(lines)) for name, lines in others.items()
     }
     return found, readings
 
@@ -191,7 +194,7 @@ def _characters(reader: Reader, pieces: EvaluationSet) -> dict[str, Figures]:
         if not set(characters) <= set(reader.config.labels):
             continue
         indices = pieces.indices(category)
-        texts = [r.text for r in reader.read(pieces.samples(indices), characters)]
+        texts = [each.text for each in reader.read(pieces.samples(indices), characters)]
         labels = pieces.labels(indices)
         found[category] = errors(texts, labels) | {
             "characters_allowed": characters,
@@ -206,8 +209,7 @@ def _digits(reader: Reader, digits: Dataset, limit: int | None) -> Figures:
         return {}
     dataset = digits if limit is None else digits.take(np.arange(min(limit, len(digits))))
     lines = digit_lines(dataset, reader.config.column_height)
-    readings = reader.read(lines, CHARACTERS["1a"])
-    found = errors([r.text for r in readings], [line.label for line in lines])
+    found = reading_errors(reader.read(lines, CHARACTERS["1a"]))
     return {"data": dataset.name, "data_digest": dataset.digest, **found}
 
 

@@ -87,14 +87,9 @@ def word_ends(readings: Sequence[Reading]) -> Figures:
         wanted = reading.line.ends[last].tolist()
         ends = [word.end - 1 for word in reading.words]
         placed += count_pairs(ends, wanted, REACH), len(ends), len(wanted)
-    spaces = label_f1(readings, lambda char: char == " ")
+    texts, labels = [each.text for each in readings], [each.line.label for each in readings]
+    spaces = character_f1(texts, labels, lambda char: char == " ")
     return {"spaces": spaces, "placed": f1(*placed.tolist())}
-
-
-def label_f1(readings: Sequence[Reading], chosen: Callable[[str], bool]) -> Figures:
-    """Return the F1 of the characters that are `chosen`."""
-    texts = [reading.text for reading in readings]
-    return character_f1(texts, [reading.line.label for reading in readings], chosen)
 
 
 def letter_calibration(readings: Sequence[Reading]) -> Figures:

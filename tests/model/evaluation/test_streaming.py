@@ -11,13 +11,11 @@ from inkstream.model.evaluation.streaming import (
     DELAYS,
     end_calibration,
     error_by_delay,
-    label_f1,
     latency,
     letter_calibration,
     letter_ends,
     word_ends,
 )
-from inkstream.model.metrics import is_mark
 from inkstream.model.reader import Reading
 
 HEIGHT = 16
@@ -112,10 +110,3 @@ def test_a_single_letter_tells_no_end_and_blank_columns_behind_no_more_than_they
     flushed = reading("ab", "ab", [9, 39], [(10, 11), (40, 41)])
     flushed = dataclasses.replace(flushed, ends=np.zeros(28, np.float32))  # 16 blank columns
     assert end_calibration([single, flushed])["n"] == 22
-
-
-def test_marks_are_held_against_the_alignment() -> None:
-    one = reading("a, b.", "a. b.", [], [])
-    found = label_f1([one], is_mark)
-    assert found["f1"] == 0.5
-    assert (found["found"], found["wanted"]) == (2, 2)
