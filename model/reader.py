@@ -91,11 +91,14 @@ class Reader:
                 own += [_reading(decoder, *each) for each in zip(batch, scores, strict=True)]
         return readings
 
-    def scores(self, batch: Sequence[LineSample]) -> list[Scores]:
+    def scores(self, lines: Sequence[LineSample]) -> list[Scores]:
         """Return the scores [T + flush_columns, S] of each line and its flush columns."""
-        columns = self._padded(batch)
-        scores, _ = self.runtime.run(columns, self.runtime.initial_state(len(batch)))
-        return [scores[: self._length(line), index] for index, line in enumerate(batch)]
+        found = []
+        for batch in batches(lines):
+            initial = self.runtime.initial_state(len(batch))
+            scores, _ = self.runtime.run(self._padded(batch), initial)
+            found += [scores[: self._length(line), index] for index, line in enumerate(batch)]
+        return found
 
     def read_in_portions(
         self, batch: Sequence[LineSample], sizes: Iterator[int]

@@ -173,7 +173,7 @@ def measure(running: Running, browser: Browser) -> dict[str, Any]:
     pad = Pad(browser, url, PROBE, viewport=SCREEN)
     found: dict[str, Any] = {
         "model_digest": read(find("lines")).digest,
-        "data_digest": evaluation_set.data_digest,
+        "data_digest": evaluation_set.pieces.ink.digest,
         "browser": browser.version,
         "words": N_WORDS,
         "words_same": count_same_text(running, pad, pieces[:N_WORDS], rows),

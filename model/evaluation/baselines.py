@@ -185,33 +185,22 @@ def plain_text(text: str) -> str:
 
 def compare(
     pieces: EvaluationSet,
-    baselines: Sequence[Baseline],
+    baseline: Baseline,
     labels: Sequence[str],
     ours: Mapping[str, Figures],
     n_columns: int,
 ) -> Figures:
-    """Return the errors of each baseline on words, lines of text and single characters.
+    """Return the errors of a baseline on words, lines of text and single characters.
 
     `ratios` beside those of words and lines are how many times as many characters it gets wrong.
 
     Args:
         pieces: what is read.
-        baselines: the recognisers.
+        baseline: the recogniser.
         labels: allowed in words and lines.
         ours: `EvaluationSet.errors` of our net for `words` and `text`.
         n_columns: of all words and lines as our net reads them; processor time is given for each.
     """
-    found = {}
-    for baseline in baselines:
-        own = found[baseline.name] = _measured(pieces, baseline, labels, n_columns)
-        for side in SIDES:
-            own[side]["ratios"] = error_ratios(own[side]["bootstrap"], ours[side]["bootstrap"])
-    return found
-
-
-def _measured(
-    pieces: EvaluationSet, baseline: Baseline, labels: Sequence[str], n_columns: int
-) -> Figures:
     found: Figures = {"sees": baseline.sees}
     spent_s = 0.0
     for side, (category, kind) in SIDES.items():
@@ -220,7 +209,8 @@ def _measured(
         begun_s = _processor_s()
         texts = baseline.read(images, kind, "".join(labels)) if images else []
         spent_s += _processor_s() - begun_s
-        found[side] = pieces.errors(indices, texts)
+        own = pieces.errors(indices, texts)
+        found[side] = own | {"ratios": error_ratios(own["bootstrap"], ours[side]["bootstrap"])}
     found["us_per_column"] = 1e6 * spent_s / n_columns if n_columns else None
     found["characters"] = {}
     for category, characters in CHARACTERS.items():

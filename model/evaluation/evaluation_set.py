@@ -2,7 +2,6 @@
 
 import string
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import compress
 from typing import Final
 
@@ -57,12 +56,7 @@ class EvaluationSet:
         self._limit = limit
         self._trained = frozenset(ink.labels[index] for index in parts["train"])
 
-    @cached_property
-    def data_digest(self) -> str:
-        """SHA-256 of all ink."""
-        return self.pieces.ink.digest
-
-    @cached_property
+    @property
     def split_digest(self) -> str:
         """SHA-256 of the table of the writers' parts."""
         return split.writers_table(self.pieces.ink.writer_names)[1]

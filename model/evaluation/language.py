@@ -30,7 +30,7 @@ from inkstream.model.evaluation.report import Report
 from inkstream.model.evaluation.streaming import latency, least_s, letter_calibration
 from inkstream.model.metrics import Figures
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
-from inkstream.model.reader import Reader, Reading, batches, reading_errors
+from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.training.ngrams import LONGEST, MOST_WORDS
 
 SEPARATORS: Final = "./-"
@@ -64,7 +64,7 @@ def report(
     found: dict[str, Any] = {
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,
-        "data_digest": pieces.data_digest,
+        "data_digest": ink.digest,
         "language": language.about.name,
         "ngrams": len(language),
         "order": language.about.order,
@@ -91,7 +91,7 @@ def report(
     found["own_words"] = own_words(reader, pieces, language)
     found["dates"] = dates(reader, ink, part)
     lines = pieces.samples(pieces.indices(WORDS)[:TIMED])
-    scores = [own for batch in batches(lines) for own in reader.scores(batch)]
+    scores = reader.scores(lines)
     for name, known in hints.items():
         found[f"{name}_columns_per_s"] = _columns_per_s(reader.decoder(known), lines, scores)
     return Report("language", found)

@@ -98,14 +98,29 @@ def report(
     text, text_readings = _read(reader, pieces, TEXT)
     readings = word_readings + text_readings
     texts, labels = [each.text for each in readings], [each.line.label for each in readings]
-    indices = pieces.indices(WORDS)
+    indices, text_indices = pieces.indices(WORDS), pieces.indices(TEXT)
     sides = {"words": words, "text": text}
     n_columns = sum(len(reading.line.columns) for reading in readings)
-    contents = _provenance(checkpoint, pieces, part, limit) | {
+    metadata = checkpoint.metadata
+    contents = {
+        "model": metadata.name,
+        "version": metadata.version,
+        "parameters": metadata.parameters,
+        "column_height": metadata.config.column_height,
+        "checkpoint_sha256": hashlib.sha256(checkpoint.content).hexdigest(),
+        "checkpoint_bytes": len(checkpoint.content),
+        "config_digest": metadata.config_digest,
+        "data": metadata.data,
+        "data_digest": ink.digest,
+        "split_digest": pieces.split_digest,
+        "part": part,
+        "limit": limit,
+        "writers": len(pieces.by_writer(indices + text_indices)),
+        "left_out": pieces.n_left_out,
         **sides,
         "characters": _characters(reader, pieces),
         "digits": _digits(reader, digits, limit),
-        "letter_ends": _letter_ends(readings, pieces, indices + pieces.indices(TEXT)),
+        "letter_ends": _letter_ends(readings, pieces, indices + text_indices),
         "letter_end_scores": streaming.end_calibration(readings),
         "latency": streaming.latency(readings),
         "error_by_delay": streaming.error_by_delay(readings),
@@ -118,7 +133,10 @@ def report(
         "speed": streaming.speed(reader, pieces, indices),
         "bidirectional": ahead,
         "adaptation": adaptation(checkpoint, pieces, n_writers) if n_writers else {},
-        "baselines": compare(pieces, baselines, reader.config.labels, sides, n_columns),
+        "baselines": {
+            each.name: compare(pieces, each, reader.config.labels, sides, n_columns)
+            for each in baselines
+        },
     }
     contents |= _kept(contents, earlier or {})
     shown = {"words": word_readings, "lines": text_readings}
@@ -132,29 +150,6 @@ def _kept(contents: Contents, earlier: Contents) -> Figures:
         key: earlier[key] for key in OPTIONAL if same and not contents[key] and earlier.get(key)
     }
     return kept | {"kept": sorted(kept)}
-
-
-def _provenance(
-    checkpoint: Checkpoint, pieces: EvaluationSet, part: Part, limit: int | None
-) -> Figures:
-    """Return what was measured, and with what."""
-    metadata = checkpoint.metadata
-    return {
-        "model": metadata.name,
-        "version": metadata.version,
-        "parameters": metadata.parameters,
-        "column_height": metadata.config.column_height,
-        "checkpoint_sha256": hashlib.sha256(checkpoint.content).hexdigest(),
-        "checkpoint_bytes": len(checkpoint.content),
-        "config_digest": metadata.config_digest,
-        "data": metadata.data,
-        "data_digest": pieces.data_digest,
-        "split_digest": pieces.split_digest,
-        "part": part,
-        "limit": limit,
-        "writers": len(pieces.by_writer(pieces.indices(WORDS) + pieces.indices(TEXT))),
-        "left_out": pieces.n_left_out,
-    }
 
 
 def _read(reader: Reader, pieces: EvaluationSet, category: str) -> tuple[Figures, list[Reading]]:

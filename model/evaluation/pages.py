@@ -127,7 +127,7 @@ def report(
     contents: dict[str, Any] = {
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,
-        "data_digest": pieces.data_digest,
+        "data_digest": ink.digest,
         "part": part,
         "limit": limit,
         "writers": len({each.written.writer for each in read}),

@@ -356,10 +356,8 @@ class LinesTask:
         with TemporaryDirectory() as scratch:
             reader = Reader(read(release(UNCHANGED, Path(scratch))))
         samples = list(chain.from_iterable(self.validation.values()))
-        scores = [own for batch in batches(samples) for own in reader.scores(batch)]
-        return release(
-            fit_line_temperatures(scores, samples, self.model_config, self._temperatures)
-        )
+        scores, before = reader.scores(samples), self._temperatures
+        return release(fit_line_temperatures(scores, samples, self.model_config, before))
 
 
 def framewise_steps(config: LinesConfig, data: LineData) -> int:

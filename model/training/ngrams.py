@@ -294,25 +294,22 @@ def read_arpa(path: Path) -> tuple[str, int, NDArray[Any]]:
 def _levels(path: Path) -> list[Ngrams]:
     """Read the n-grams of each length."""
     levels: list[Ngrams] = []
-    for number, line in _lines(path):
-        if heading := HEADING.fullmatch(line):
-            levels.append({})
-            if int(heading[1]) != len(levels):
-                raise DataError(f"{path}, line {number}: {len(levels)}-grams are expected first")
-        elif levels and line and not line.startswith("\\"):
-            ngram, log_p = _ngram(path, number, line, len(levels))
-            if LEFT_OUT.isdisjoint(ngram):
-                levels[-1][ngram] = log_p
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as file:
+        for number, line in enumerate(map(str.strip, file), 1):
+            if heading := HEADING.fullmatch(line):
+                levels.append({})
+                if int(heading[1]) != len(levels):
+                    raise DataError(
+                        f"{path}, line {number}: {len(levels)}-grams are expected first"
+                    )
+            elif levels and line and not line.startswith("\\"):
+                ngram, log_p = _ngram(path, number, line, len(levels))
+                if LEFT_OUT.isdisjoint(ngram):
+                    levels[-1][ngram] = log_p
     if not levels or not levels[0]:
         raise DataError(f"{path} is no ARPA file: it has no \\1-grams:")
     return [level for level in levels if level]
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            yield number, line.strip()
 
 
 def _ngram(path: Path, number: int, line: str, length: int) -> tuple[tuple[str, ...], float]:
@@ -333,19 +330,15 @@ def _keyed(path: Path, levels: list[Ngrams], codes: dict[str, int]) -> list[Leve
     keyed: list[Level] = []
     before: Ngrams = {}
     for level in levels:
-        for ngram in level:
+        values = {}
+        for ngram, log_p in level.items():
             if before and (ngram[:-1] not in before or ngram[1:] not in before):
                 raise DataError(f"{path} has {' '.join(ngram)!r} but not both of its parts")
-        values = {_key(ngram, codes): log_p for ngram, log_p in level.items()}
+            key = 0
+            for token in ngram:
+                key = key << BITS | codes[token]
+            values[key] = log_p
         keys = np.array(sorted(values), np.int64)
-        log_p = np.array([values[key] for key in keys.tolist()])
-        keyed.append(Level(keys, np.ones(len(keys)), log_p))
+        keyed.append(Level(keys, np.ones(len(keys)), np.array([values[k] for k in keys.tolist()])))
         before = level
     return keyed
-
-
-def _key(ngram: tuple[str, ...], codes: dict[str, int]) -> int:
-    key = 0
-    for token in ngram:
-        key = key << BITS | codes[token]
-    return key

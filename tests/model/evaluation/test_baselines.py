@@ -76,7 +76,7 @@ def test_baselines_read_the_same_pieces_and_know_their_kind_and_limits() -> None
     own, baseline = pieces(), Parrot()
     indices = {"words": own.indices("7"), "text": own.indices("8")}
     ours = {side: own.errors(each, ["" for _ in each]) for side, each in indices.items()}
-    found = compare(own, [baseline], builders.LETTERS, ours, n_columns=1000)["Parrot 1"]
+    found = compare(own, baseline, builders.LETTERS, ours, n_columns=1000)
     assert {rows for rows, _, _ in baseline.asked} == {26}
     kinds = [kind for _, kind, _ in baseline.asked]
     assert kinds.count("word") == found["words"]["pieces"] == len(own.indices("7"))
