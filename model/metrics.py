@@ -62,14 +62,9 @@ def bootstrap(texts: Sequence[str], labels: Sequence[str], writers: Sequence[str
     speakers (Bootstrap estimates for confidence intervals in ASR performance evaluation, ICASSP
     2004).
 
-    Args:
-        texts: N, as they were read; one at least.
-        labels: N.
-        writers: N, of each piece.
-
-    Returns:
-        `wrong` and `characters` of each writer, in the order of their names; `interval`: bounds of
-        the CER within which 95 % of the samples lie; `quarters`: quartiles of the writers' own CER.
+    Returns for one piece or more: `wrong` and `characters` of each writer, in the order of their
+    names; `interval`, bounds of the CER within which 95 % of the samples lie; `quarters`, quartiles
+    of the writers' own CER.
     """
     each = errors_by(writers, texts, labels).values()
     characters = [own["characters"] for own in each]

@@ -25,13 +25,8 @@ def adaptation(
     """Train on the first half of each writer's words; read the second half before and after.
 
     Training takes the user's way: a file of ink, of which a tenth is held out. Words of the second
-    half whose text the first half lacks (`new_words`) are counted apart too.
-
-    Args:
-        checkpoint: of the net that training begins with.
-        pieces: whose writers are taken.
-        n_writers: how many at most, drawn from those with enough words.
-        config: of the training.
+    half whose text the first half lacks (`new_words`) are counted apart too. Of the writers with
+    enough words `n_writers` are drawn, or all if there are fewer.
     """
     writers: list[Figures] = []
     words: list[tuple[Reading, Reading]] = []  # before and after

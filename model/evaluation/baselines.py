@@ -192,14 +192,9 @@ def compare(
 ) -> Figures:
     """Return the errors of a baseline on words, lines of text and single characters.
 
-    `ratios` beside those of words and lines are how many times as many characters it gets wrong.
-
-    Args:
-        pieces: what is read.
-        baseline: the recogniser.
-        labels: allowed in words and lines.
-        ours: `EvaluationSet.errors` of our net for `words` and `text`.
-        n_columns: of all words and lines as our net reads them; processor time is given for each.
+    `ratios` beside those of words and lines are how many times as many characters it gets wrong
+    as our net (`ours`: `EvaluationSet.errors` of `words` and `text`). Processor time is given for
+    each of the `n_columns` of all words and lines as our net reads them.
     """
     found: Figures = {"sees": baseline.sees}
     spent_s = 0.0

@@ -83,12 +83,7 @@ def _with_blanks(predict: Predictor, dataset: Dataset, *, before: bool) -> dict[
 
 
 def report(checkpoints: Sequence[Path], dataset: Dataset) -> Report:
-    """Measure checkpoints on `dataset`.
-
-    Args:
-        checkpoints: the first is reported in full; the others are further seeds of its recipe.
-        dataset: the test images.
-    """
+    """Measure checkpoints: the first in full; the others are further seeds of its recipe."""
     nets = [read(path, "classifier") for path in checkpoints]
     seeds, probabilities = zip(*(measure(predictor(net), dataset) for net in nets), strict=True)
     metadata = nets[0].metadata

@@ -111,14 +111,9 @@ def report(
     limit: int | None = None,
     baselines: Sequence[Baseline] = (),
 ) -> Report:
-    """Measure a net on pages.
+    """Measure a transcriber, and baselines, on pages of the ink of a part's writers.
 
-    Args:
-        checkpoint: of a transcriber.
-        ink: all of UNIPEN.
-        part: whose pieces are read; "validation" while anything is still being chosen.
-        limit: pages at most; None is all.
-        baselines: other recognisers, which read the same images.
+    `limit` is the number of pages at most; None is all.
     """
     config = checkpoint.metadata.config
     pieces = EvaluationSet(ink, part, config.labels, config.column_height)

@@ -16,7 +16,6 @@ from rapidfuzz.distance import Levenshtein
 from inkstream.model.config import END_DELAY, STEP_COLUMNS
 from inkstream.model.data.batches import LineSample
 from inkstream.model.decoding.base import Event, Letter, Scores
-from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.evaluation.evaluation_set import SEED, EvaluationSet, concatenated
 from inkstream.model.metrics import (
     Figures,
@@ -188,16 +187,15 @@ def finality(reader: Reader, readings: Sequence[Reading]) -> Figures:
     rng = np.random.default_rng(SEED)
     sample = [readings[i] for i in sorted(rng.permutation(len(readings))[:SINGLY].tolist())]
     changed = 0
-    for own, sizes in ((readings, _random_sizes(rng)), (sample, itertools.repeat(1))):
+    random_sizes = (int(rng.integers(1, MOST_PORTION + 1)) for _ in itertools.count())
+    for own, sizes in ((readings, random_sizes), (sample, itertools.repeat(1))):
         again = (
             events
             for batch in batches([reading.line for reading in own])
             for events in reader.read_in_portions(batch, sizes)
         )
-        changed += sum(
-            _n_changed(reading.events, events)
-            for reading, events in zip(own, again, strict=True)
-        )  # fmt: skip
+        for reading, events in zip(own, again, strict=True):
+            changed += _n_changed(reading.events, events)
     return {
         "lines": len(readings),
         "lines_column_by_column": len(sample),
@@ -205,11 +203,6 @@ def finality(reader: Reader, readings: Sequence[Reading]) -> Figures:
         "changed": changed,
         "ids_rise": all(_ids_rise(reading.events) for reading in readings),
     }
-
-
-def _random_sizes(rng: np.random.Generator) -> Iterator[int]:
-    while True:
-        yield int(rng.integers(1, MOST_PORTION + 1))
 
 
 def _n_changed(whole: Sequence[Event], parts: Sequence[Event]) -> int:
@@ -234,11 +227,7 @@ def _ids_rise(events: Sequence[Event]) -> bool:
 def drift(reader: Reader, pieces: EvaluationSet, indices: Sequence[int], most: int) -> Figures:
     """Return the CER of the same ink at the start of a line and behind other ink of its writer.
 
-    Args:
-        reader: reads.
-        pieces: the evaluation set.
-        indices: of the pieces that may be used.
-        most: lines at each of `STARTS`, by the writers with the most pieces.
+    Of the pieces at `indices` lines are made by the `most` writers with the most pieces.
     """
     own = pieces.by_writer(indices)
     writers = sorted(own, key=lambda writer: (-len(own[writer]), writer))
@@ -289,13 +278,7 @@ def errors_from(text: str, label: str, start: int) -> int:
 
 
 def speed(reader: Reader, pieces: EvaluationSet, indices: Sequence[int]) -> Figures:
-    """Return pieces drawn a second, and columns a second of net and decoder.
-
-    Args:
-        reader: whose net and decoder are measured.
-        pieces: the evaluation set.
-        indices: of the pieces that are drawn and read; no figures without any.
-    """
+    """Return pieces drawn a second, and columns a second of net and decoder; {} without pieces."""
     chosen = indices[max(0, (len(indices) - LINES) // 2) :][:LINES]
     if not chosen:
         return {}
@@ -320,7 +303,7 @@ def _decode(
     reader: Reader, lines: Sequence[LineSample], scores: Sequence[Scores], portion: int
 ) -> None:
     """Decode lines in portions of so many columns."""
-    decoder = GreedyDecoder(reader.config.labels, reader.config.flush_columns)
+    decoder = reader.decoder()
     for line, own in zip(lines, scores, strict=True):
         decoder.reset()
         n_columns = len(line.columns)
@@ -335,7 +318,7 @@ def _single_column_s(reader: Reader, lines: Sequence[LineSample]) -> float:
     columns = np.concatenate([line.columns for line in lines])[:SINGLE_COLUMNS]
 
     def read() -> None:
-        decoder = GreedyDecoder(reader.config.labels, reader.config.flush_columns)
+        decoder = reader.decoder()
         state = reader.runtime.initial_state(1)
         for column in columns:
             scores, state = reader.runtime.run(column[None, None], state)

@@ -47,30 +47,20 @@ class RunFolder:
 
     def __init__(self, path: Path, configuration: Mapping[str, Any], *, resume: bool) -> None:
         self.path = path
-        _make(path, resume=resume)
         if resume:
             if not (path / STATE).is_file():
                 raise DataError(f"{path} has no {STATE}: there is no run to resume")
-            self._check(_configuration(path), configuration)
+            before, now = _flat(_configuration(path)), _flat(configuration)
+            changed = [f"{name} {how}" for name, how in _changes(before, now, before | now).items()]
+            if changed:
+                raise DataError(
+                    f"cannot resume {path}: {'; '.join(changed)} "
+                    "(ask for what it was begun with, or name another folder)"
+                )
         else:
+            _make(path)
             (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
         _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
-
-    def _check(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        """Raise `DataError` that names what changed; a run may get more cycles."""
-        then, here = _flat(before), _flat(now)
-        if here["cycles"] > then.get("cycles", math.inf):
-            then["cycles"] = here["cycles"]
-        changed = [
-            f"{name} was {str(then.get(name))[:MAX_SHOWN]}, now {str(here.get(name))[:MAX_SHOWN]}"
-            for name in then | here
-            if then.get(name) != here.get(name)
-        ]
-        if changed:
-            raise DataError(
-                f"cannot resume {self.path}: {'; '.join(changed)} "
-                "(ask for what it was begun with, or name another folder)"
-            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -163,9 +153,9 @@ class RunFolder:
         return path
 
 
-def _make(path: Path, *, resume: bool) -> None:
+def _make(path: Path) -> None:
     """Make a run folder; raise `DataError` if that fails, or if it holds another run."""
-    if not resume and (path / STATE).exists():
+    if (path / STATE).exists():
         raise DataError(
             f"{path} holds a run already: resume it (--resume) or name another folder (--run)"
         )
@@ -198,6 +188,18 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """Return all that decides a run in one level; without the digest, which adds nothing."""
     others = {name: value for name, value in configuration.items() if name != "config_digest"}
     return {**others.pop("config", {}), **others}
+
+
+def _changes(
+    before: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]
+) -> dict[str, str]:
+    """Return which values differ, and how, by name; a run may get more cycles."""
+    return {
+        name: f"was {str(before.get(name))[:MAX_SHOWN]}, now {str(now.get(name))[:MAX_SHOWN]}"
+        for name in names
+        if before.get(name) != now.get(name)
+        if name != "cycles" or now[name] < before.get(name, math.inf)
+    }
 
 
 def _packed(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
@@ -240,12 +242,13 @@ def keep_options(config: TrainingConfig, run: RunOptions) -> None:
     """
     values = {name: getattr(run, name) for name in KEPT}
     kept = {"run": values, "config": dataclasses.asdict(config)}
-    _make(run.run, resume=run.resume)
-    if run.resume:
-        if not (run.run / OPTIONS).exists():
-            return
+    if not run.resume:
+        _make(run.run)
+    elif (run.run / OPTIONS).exists():
         kept = json.loads((run.run / OPTIONS).read_bytes())
         kept["config"]["cycles"] = config.cycles
+    else:
+        return
     _write(run.run / OPTIONS, json.dumps(kept, indent=2, default=str).encode())
 
 
@@ -271,7 +274,9 @@ def resumed(
         changed = [f"it is a run of: inkstream train {begun['task']}"]
         if begun["task"] == config.task:
             before = type(config)(**begun)
-            changed = _changes(begun, dataclasses.asdict(config), given)
+            names = [name for name in begun if name in given]
+            changes = _changes(begun, dataclasses.asdict(config), names)
+            changed = [f"--{name.replace('_', '-')} {how}" for name, how in changes.items()]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{file} is damaged, or of another version: {error}") from error
     if changed:
@@ -287,16 +292,6 @@ def resumed(
     if "teachers" in found:
         found["teachers"] = tuple(map(Path, found["teachers"]))
     return before, dataclasses.replace(run, **found)
-
-
-def _changes(begun: Mapping[str, Any], now: Mapping[str, Any], given: Collection[str]) -> list[str]:
-    """Return the given options that differ; a run may get more cycles."""
-    return [
-        f"--{name.replace('_', '-')} was {begun[name]}, now {now[name]}"
-        for name in begun
-        if name in given and now[name] != begun[name]
-        if name != "cycles" or now[name] < begun[name]
-    ]
 
 
 def saved_state(run: Path) -> Path | None:
