@@ -1,1 +1,1 @@
-"""What `model/train.py` is made of: configuration, tasks, losses, run folders."""
+"""What `model/train.py` is made of: configuration, tasks, run folders."""

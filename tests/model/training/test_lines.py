@@ -29,8 +29,15 @@ from inkstream.model.errors import CheckpointError, ConfigError, DataError
 from inkstream.model.runtime import Runtime
 from inkstream.model.training import lines as line_data
 from inkstream.model.training.config import LinesConfig, Optimiser, RunOptions
-from inkstream.model.training.lines import N_SHARDS, InitialNet, LinesTask, initial_net
-from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
+from inkstream.model.training.lines import (
+    N_SHARDS,
+    InitialNet,
+    LinesTask,
+    ctc_loss,
+    end_loss,
+    framewise_loss,
+    initial_net,
+)
 from inkstream.model.training.run_folder import network_weights
 
 pytestmark = pytest.mark.slow
