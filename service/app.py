@@ -16,7 +16,7 @@ from inkstream.service.engine import Engine
 from inkstream.service.metrics import Metrics
 from inkstream.service.rest.routes import ABOUT, add_rest
 from inkstream.service.service import RunningModel, Service
-from inkstream.service.session import NO_LANGUAGES, SessionModel
+from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
 from inkstream.service.web import add_pages
 from inkstream.service.websocket import StreamEndpoint
@@ -65,7 +65,7 @@ def _load(
     )
     metadata = checkpoint.metadata
     if metadata.config.kind == "classifier":
-        languages = NO_LANGUAGES
+        languages = {}
     model = SessionModel.of(metadata, settings.limits, languages, checkpoint.metrics)
     runtime = Runtime(checkpoint)
     engine = Engine(

@@ -5,13 +5,12 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.config import ModelConfig
+from inkstream.model.config import Kind, ModelConfig
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.preprocess.ink import rasterise
-from inkstream.service.protocol.server_messages import Kind, ModelInfo, encode
+from inkstream.service.protocol.server_messages import ModelInfo, encode
 from inkstream.service.session import (
-    NO_LANGUAGES,
     Close,
     Restore,
     Session,
@@ -84,7 +83,7 @@ def column_us(kind: Kind) -> float:
     config = ModelConfig(labels, kind, height, features=256, channels=() if classifier else (8,))
     limits = LIMITS.model_copy(update={"max_line_columns": 1_000_000})
     info = ModelInfo("speed", "1", kind, labels, height)
-    model = SessionModel(info, config, limits, NO_LANGUAGES)
+    model = SessionModel(info, config, limits, {})
     scores = np.full((COLUMNS, 10), -2.3, np.float32) if classifier else line()[0]
     state, column = np.zeros(1000, np.float32), bytes([0, 9, 200, 255] * (height // 4))
 

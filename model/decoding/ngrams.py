@@ -11,7 +11,7 @@ one array, level by level, the children of a node side by side; it is mapped int
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -84,15 +84,7 @@ class Language:
 
     def save(self, path: Path) -> None:
         """Write the file."""
-        about = self.about
-        header = {
-            "format": FORMAT,
-            "nodes": len(self._nodes),
-            "name": about.name,
-            "characters": about.characters,
-            "order": about.order,
-            "sources": about.sources,
-        }
+        header = {"format": FORMAT, "nodes": len(self._nodes), **asdict(self.about)}
         line = json.dumps(header).encode() + b"\n"
         path.write_bytes(line.ljust(len(line) + -len(line) % ALIGNMENT) + self._nodes.tobytes())
 

@@ -13,14 +13,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from inkstream.model.config import Kind
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import SCHEMA, Every, Id, Message, Polarity
 from inkstream.service.protocol.errors import JsonError, described
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
 PATH: Final = "/v1/stream"  # of the WebSocket
-
-Kind = Literal["classifier", "transcriber"]
 
 
 @dataclass(frozen=True, slots=True)

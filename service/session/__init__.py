@@ -11,7 +11,7 @@ session -> inbox, states   messages in their order, and what is allowed when
 The engine and the endpoints import the names below and nothing further in.
 """
 
-from inkstream.service.session.model import NO_LANGUAGES, SessionModel
+from inkstream.service.session.model import SessionModel
 from inkstream.service.session.outputs import (
     Close,
     Effect,
@@ -22,7 +22,6 @@ from inkstream.service.session.outputs import (
 from inkstream.service.session.session import Session
 
 __all__ = [
-    "NO_LANGUAGES",
     "Close",
     "Effect",
     "Restore",

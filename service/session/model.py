@@ -11,7 +11,7 @@ from inkstream.model.decoding.ngrams import Language
 from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import ModelInfo
 
-NO_LANGUAGES: Final[Mapping[str, Language]] = MappingProxyType({})
+NOTHING: Final = MappingProxyType[str, Any]({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,8 +28,8 @@ class SessionModel:
         cls,
         metadata: Metadata,
         limits: Limits,
-        languages: Mapping[str, Language] = NO_LANGUAGES,
-        metrics: Mapping[str, float] = MappingProxyType({}),
+        languages: Mapping[str, Language] = NOTHING,
+        metrics: Mapping[str, float] = NOTHING,
     ) -> "SessionModel":
         """Return what sessions need of a net; `metrics` are figures that clients are shown."""
         config = metadata.config

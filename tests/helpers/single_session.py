@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,6 @@ from inkstream.service.protocol.server_messages import (
     Word,
 )
 from inkstream.service.session import (
-    NO_LANGUAGES,
     Close,
     Effect,
     Restore,
@@ -73,7 +73,7 @@ class SessionClient:
         self,
         runtime: Runtime,
         limits: Limits = LIMITS,
-        languages: Mapping[str, Language] = NO_LANGUAGES,
+        languages: Mapping[str, Language] = MappingProxyType({}),
     ) -> None:
         self.model = SessionModel.of(runtime.metadata, limits, languages)
         self.session = Session("test", self.model)
