@@ -92,7 +92,8 @@ class Runtime:
             )
         if self.config.step_columns > 1:
             return self._run_strided(columns, state)
-        return self._step(columns, state)
+        scores, after = self._session.run(_OUTPUTS, {"columns": columns, "state": state})
+        return scores, after
 
     def run_ragged(
         self, columns: Sequence[NDArray[np.uint8]], state: States
@@ -129,11 +130,6 @@ class Runtime:
             start = end
         return [np.concatenate(own) for own in pieces], after
 
-    def _step(self, columns: Columns, state: States) -> tuple[Scores, States]:
-        """Run the net itself, of which `columns` are whole steps and `state` is its own."""
-        scores, after = self._session.run(_OUTPUTS, {"columns": columns, "state": state})
-        return scores, after
-
     # The stride adapter: columns one by one for a net that takes several a step
 
     def _run_strided(self, columns: Columns, state: States) -> tuple[Scores, States]:
@@ -166,7 +162,8 @@ class Runtime:
         if n_steps:
             whole = columns[: n_steps * stride].reshape(n_steps, stride, batch, height)
             steps = whole.swapaxes(1, 2).reshape(n_steps, batch, stride * height)
-            new, after[:, :own] = self._step(steps, np.ascontiguousarray(state[:, :own]))
+            inputs = {"columns": steps, "state": np.ascontiguousarray(state[:, :own])}
+            new, after[:, :own] = self._session.run(_OUTPUTS, inputs)
             answers = np.concatenate([answers, new])
             after[:, self._newest] = new[-1]
             after[:, _ANSWERED] = 1

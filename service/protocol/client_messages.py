@@ -67,6 +67,7 @@ Id = (
     | Annotated[str, Field(strict=True, max_length=MAX_REF_CHARACTERS)]
     | None
 )
+ID: Final[TypeAdapter[Ref]] = TypeAdapter(Id)
 Every = Literal["column", "message"]
 Polarity = Literal["ink-high", "ink-low"]
 
@@ -188,28 +189,28 @@ def parse_client(text: str | bytes) -> ClientMessage:
     try:
         return CLIENT.validate_json(text)
     except ValidationError as error:
-        raise explain(text, error) from None
-
-
-def explain(text: str | bytes, error: ValidationError) -> MessageError:
-    """Return the error that answers a text frame which pydantic refused with `error`."""
+        fault = error.errors(include_url=False, include_input=False)[0]
     try:
         message = from_json(text)
     except ValueError as broken:
-        return JsonError(f"text frame is not JSON: {broken}")
+        raise JsonError(f"text frame is not JSON: {broken}") from None
     if not isinstance(message, dict):
-        return JsonError(f"message is {described(message)}, expected an object with a type")
-    fault = error.errors(include_url=False, include_input=False)[0]
+        raise JsonError(f"message is {described(message)}, expected an object with a type")
+    try:
+        ref = ID.validate_python(message.get("id"))
+    except ValidationError:  # an id that is refused is not echoed either
+        ref = None
     if fault["loc"]:
-        return _explain_field(message, fault["type"], fault["loc"][1:])
+        raise _field_error(message, fault["type"], fault["loc"][1:], ref)
     got = f"type is {described(message['type'])}" if "type" in message else "message has no type"
-    return TypeUnknownError(f"{got}, allowed: {', '.join(CLIENT_TYPES)}", _ref(message))
+    raise TypeUnknownError(f"{got}, allowed: {', '.join(CLIENT_TYPES)}", ref)
 
 
-def _explain_field(
-    message: dict[str, Any], fault: str, where: tuple[int | str, ...]
+def _field_error(
+    message: dict[str, Any], fault: str, where: tuple[int | str, ...], ref: Ref
 ) -> MessageError:
-    name, ref = str(where[0]), _ref(message)
+    """Return the error of a message whose field at the place `where` pydantic refused."""
+    name = str(where[0])
     if fault == "missing" and len(where) == 1:
         return ValueRefusedError(f"{message['type']} has no {name}", ref)
     if name == "strokes":
@@ -220,15 +221,3 @@ def _explain_field(
             f"word {word} is {described(message[name][word])}, allowed: a text", ref
         )
     return ValueRefusedError(f"{name} is {described(message[name])}, allowed: {ALLOWED[name]}", ref)
-
-
-def _ref(message: dict[str, Any]) -> Ref:
-    """Return the message's id if it is one that may be echoed."""
-    match message.get("id"):
-        case bool():
-            return None
-        case int(number) if abs(number) <= MAX_REF:
-            return number
-        case str(name) if len(name) <= MAX_REF_CHARACTERS:
-            return name
-    return None
