@@ -30,11 +30,9 @@ from inkstream.service.session.outputs import Close, Effect, Restore, Shown, eve
 from inkstream.service.session.revisions import Revisions
 from inkstream.service.session.states import (
     CLOSED,
-    FLUSH_DUE,
     NEW,
     OPEN,
-    REPLAY_DUE,
-    REPLAYING,
+    PIECES_DUE,
     RUNNING,
     TRANSITIONS,
     State,
@@ -103,7 +101,7 @@ class Session:
         """Columns that the engine may take now."""
         if self.state is OPEN:
             return self._inbox.head_columns
-        if self.state in (REPLAY_DUE, FLUSH_DUE):
+        if self.state is PIECES_DUE:
             return self.line.piece_columns
         return 0
 
@@ -241,14 +239,14 @@ class Session:
 
     def _step_piece(self, scores: NDArray[np.float32]) -> list[Effect]:
         """The same, for columns of a rewind or a flush."""
-        line, is_replay = self.line, self.state is REPLAYING
+        line = self.line
         last = not line.piece_columns
         self.state = TRANSITIONS[self.state][Transition.FINISH if last else STEP]
         if self.closed:
             return []
         events = line.read_piece(scores, self._in_flight)
         effects: list[Effect] = []
-        if not is_replay:  # what a flush decided among replayed columns was sent before
+        if isinstance(self._pending, PendingFlush):  # an earlier flush's events were sent before
             effects = self._revisions.filter([*event_messages(events, self.ink)], line.column)
         return [*effects, *self._complete(), *self._advance()] if last else effects
 
@@ -336,7 +334,7 @@ class Session:
         restore = Restore(self.line.rewind(column))
         if not self.line.piece_columns:
             return [restore, *self._complete()]
-        self.state = TRANSITIONS[self.state][Transition.REWIND]
+        self.state = TRANSITIONS[self.state][Transition.INSERT]
         return [restore]
 
     def _flush(self, flush: PendingFlush) -> list[Effect]:
@@ -345,7 +343,7 @@ class Session:
         if self.line.decoder.settled:
             return self._complete()
         self.line.flush()
-        self.state = TRANSITIONS[self.state][Transition.FLUSH]
+        self.state = TRANSITIONS[self.state][Transition.INSERT]
         return []
 
     def _complete(self) -> list[Effect]:

@@ -3,11 +3,10 @@
 `TRANSITIONS` is the whole rule: a transition without a cell in the row of the present state raises
 `IllegalTransitionError` and changes nothing.
 
-At most one piece of a session's columns is being run at a time (`RUNNING`). A rewind restores an
-earlier state of the net; the columns that were kept since then are run again before anything else,
-in one or several pieces, and no results are sent for them (`REPLAY_DUE`, `REPLAYING`). A
-flush runs blank columns in the same way, until the decoder has nothing left to decide
-(`FLUSH_DUE`, `FLUSHING`).
+New columns of a session are run (`RUNNING`) while it is `OPEN`. A rewind restores an earlier state
+of the net; the columns that were kept since then are run again before anything else, in one or
+several pieces, and no results are sent for them (`PIECES_DUE`, `PIECE_RUNNING`). A flush runs blank
+columns in the same way, until the decoder has nothing left to decide.
 """
 
 from collections.abc import Sequence
@@ -23,11 +22,9 @@ class State(IntEnum):
     NEW = 0  # not opened yet
     OPEN = 1  # nothing is being run
     RUNNING = 2  # new columns are being run
-    REPLAY_DUE = 3  # kept columns wait to be run again
-    REPLAYING = 4  # kept columns are being run again
-    FLUSH_DUE = 5  # blank columns wait to be run
-    FLUSHING = 6  # blank columns are being run
-    CLOSED = 7
+    PIECES_DUE = 3  # columns of a rewind or a flush wait to be run
+    PIECE_RUNNING = 4  # some of them are being run
+    CLOSED = 5
 
 
 class Transition(IntEnum):
@@ -37,11 +34,10 @@ class Transition(IntEnum):
     RECEIVE = 1  # a frame came
     TAKE = 2  # columns went to the engine
     STEP = 3  # their scores came back
-    FINISH = 4  # the same, for the last columns of a replay or a flush
-    REWIND = 5  # an earlier state is restored
-    FLUSH = 6  # blank columns are to be run
-    NOTIFY = 7  # the client is sent what it did not ask for
-    CLOSE = 8
+    FINISH = 4  # the same, for the last columns of a rewind or a flush
+    INSERT = 5  # columns of a rewind or a flush are to be run
+    NOTIFY = 6  # the client is sent what it did not ask for
+    CLOSE = 7
 
 
 class IllegalTransitionError(InkstreamError):
@@ -69,20 +65,18 @@ class Row(dict[Transition, State]):
         )
 
 
-NEW, OPEN, RUNNING, REPLAY_DUE, REPLAYING, FLUSH_DUE, FLUSHING, CLOSED = State
+NEW, OPEN, RUNNING, PIECES_DUE, PIECE_RUNNING, CLOSED = State
 
 # fmt: off
 TABLE: Final[dict[State, Sequence[Cell]]] = {
-    #            OPEN  RECEIVE TAKE       STEP        FINISH REWIND      FLUSH      NOTIFY CLOSE
-    NEW:        (OPEN, NO,     NO,        NO,         NO,    NO,         NO,        NO,    CLOSED),
-    OPEN:       (NO,   STAY,   RUNNING,   NO,         NO,    REPLAY_DUE, FLUSH_DUE, STAY,  CLOSED),
-    RUNNING:    (NO,   STAY,   NO,        OPEN,       NO,    NO,         NO,        STAY,  CLOSED),
-    REPLAY_DUE: (NO,   STAY,   REPLAYING, NO,         NO,    NO,         NO,        STAY,  CLOSED),
-    REPLAYING:  (NO,   STAY,   NO,        REPLAY_DUE, OPEN,  NO,         NO,        STAY,  CLOSED),
-    FLUSH_DUE:  (NO,   STAY,   FLUSHING,  NO,         NO,    NO,         NO,        STAY,  CLOSED),
-    FLUSHING:   (NO,   STAY,   NO,        FLUSH_DUE,  OPEN,  NO,         NO,        STAY,  CLOSED),
+    #               OPEN  RECEIVE TAKE           STEP        FINISH INSERT      NOTIFY CLOSE
+    NEW:           (OPEN, NO,     NO,            NO,         NO,    NO,         NO,    CLOSED),
+    OPEN:          (NO,   STAY,   RUNNING,       NO,         NO,    PIECES_DUE, STAY,  CLOSED),
+    RUNNING:       (NO,   STAY,   NO,            OPEN,       NO,    NO,         STAY,  CLOSED),
+    PIECES_DUE:    (NO,   STAY,   PIECE_RUNNING, NO,         NO,    NO,         STAY,  CLOSED),
+    PIECE_RUNNING: (NO,   STAY,   NO,            PIECES_DUE, OPEN,  NO,         STAY,  CLOSED),
     # What comes after the close is dropped.
-    CLOSED:     (NO,   STAY,   STAY,      STAY,       STAY,  NO,         NO,        STAY,  CLOSED),
+    CLOSED:        (NO,   STAY,   STAY,          STAY,       STAY,  NO,         STAY,  CLOSED),
 }
 # fmt: on
 TRANSITIONS: Final = {state: Row(state, cells) for state, cells in TABLE.items()}

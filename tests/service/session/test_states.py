@@ -13,15 +13,13 @@ from tests.helpers.single_session import LINE_INK, SessionClient, message, only,
 # States: every cell of the table
 
 TABLE = """
-             OPEN RECEIVE    TAKE      STEP       FINISH    REWIND     FLUSH     NOTIFY     CLOSE
-  NEW        OPEN -          -         -          -         -          -         -          CLOSED
-  OPEN       -    OPEN       RUNNING   -          -         REPLAY_DUE FLUSH_DUE OPEN       CLOSED
-  RUNNING    -    RUNNING    -         OPEN       -         -          -         RUNNING    CLOSED
-  REPLAY_DUE -    REPLAY_DUE REPLAYING -          -         -          -         REPLAY_DUE CLOSED
-  REPLAYING  -    REPLAYING  -         REPLAY_DUE OPEN      -          -         REPLAYING  CLOSED
-  FLUSH_DUE  -    FLUSH_DUE  FLUSHING  -          -         -          -         FLUSH_DUE  CLOSED
-  FLUSHING   -    FLUSHING   -         FLUSH_DUE  OPEN      -          -         FLUSHING   CLOSED
-  CLOSED     -    CLOSED     CLOSED    CLOSED     CLOSED    -          -         CLOSED     CLOSED
+                OPEN RECEIVE       TAKE          STEP       FINISH INSERT     NOTIFY        CLOSE
+  NEW           OPEN -             -             -          -      -          -             CLOSED
+  OPEN          -    OPEN          RUNNING       -          -      PIECES_DUE OPEN          CLOSED
+  RUNNING       -    RUNNING       -             OPEN       -      -          RUNNING       CLOSED
+  PIECES_DUE    -    PIECES_DUE    PIECE_RUNNING -          -      -          PIECES_DUE    CLOSED
+  PIECE_RUNNING -    PIECE_RUNNING -             PIECES_DUE OPEN   -          PIECE_RUNNING CLOSED
+  CLOSED        -    CLOSED        CLOSED        CLOSED     CLOSED -          CLOSED        CLOSED
 """
 HEADER, *ROWS = [line.split() for line in TABLE.strip().splitlines()]
 CELLS = [
@@ -41,8 +39,11 @@ CALLS: dict[Transition, Callable[[Session, Runtime], object]] = {
 }
 
 
-def in_state(state: State, net: Runtime) -> Session:
-    """Return a session in `state`, with waiting columns where the state allows them."""
+def in_state(state: State, net: Runtime, insert: str = message("flush")) -> Session:
+    """Return a session in `state`, with waiting columns where the state allows them.
+
+    `insert` is the message after which pieces are run.
+    """
     client = SessionClient(net)
     session = client.session
     match state:
@@ -53,19 +54,12 @@ def in_state(state: State, net: Runtime) -> Session:
         case State.RUNNING:
             client.send(LINE_INK * 2)
             session.take(1)
-        case State.REPLAY_DUE:
+        case State.PIECES_DUE:
             client.ask(LINE_INK * 9)
-            client.send(message("rewind", column=7))
-        case State.REPLAYING:
+            client.send(insert)
+        case State.PIECE_RUNNING:
             client.ask(LINE_INK * 9)
-            client.send(message("rewind", column=7))
-            session.take(1)
-        case State.FLUSH_DUE:
-            client.ask(LINE_INK * 2)
-            client.send(message("flush"))
-        case State.FLUSHING:
-            client.ask(LINE_INK * 2)
-            client.send(message("flush"))
+            client.send(insert)
             session.take(1)
         case State.CLOSED:
             session.idle()
@@ -89,11 +83,12 @@ def test_every_cell_of_the_table_holds(state: State, event: Transition, then: St
         assert TRANSITIONS[state][event] is then
 
 
+@pytest.mark.parametrize("insert", [message("flush"), message("rewind", column=7)])
 @pytest.mark.parametrize(("state", "event", "then"), [cell for cell in CELLS if cell[1] in CALLS])
 def test_every_call_in_every_state_follows_the_table(
-    line_net: Runtime, state: State, event: Transition, then: State | None
+    line_net: Runtime, state: State, event: Transition, then: State | None, insert: str
 ) -> None:
-    session = in_state(state, line_net)
+    session = in_state(state, line_net, insert)
     waiting = session.waiting_columns
     if then is None:
         with pytest.raises(IllegalTransitionError):
@@ -111,5 +106,5 @@ def test_a_replay_in_two_runs_waits_between_them(line_net: Runtime) -> None:
     states = [client.session.state]
     while client.step(max_columns=4):
         states.append(client.session.state)
-    assert states == [State.REPLAY_DUE, State.REPLAY_DUE, State.OPEN]
+    assert states == [State.PIECES_DUE, State.PIECES_DUE, State.OPEN]
     assert only(client.new_messages()).type == "rewound"
