@@ -28,9 +28,8 @@ from inkstream.model.decoding import ngrams as languages
 from inkstream.model.decoding.base import Decoder, Event, Letter, Word
 from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.errors import InputError
-from inkstream.model.preprocess.columns import LINE_SIDE, digit_columns, line_columns
-from inkstream.model.preprocess.content import image_hint, ink_hint
-from inkstream.model.preprocess.image import MAX_SIDE, ImageSource, read_image
+from inkstream.model.preprocess.columns import image_columns, ink_hint
+from inkstream.model.preprocess.image import ImageSource
 from inkstream.model.preprocess.ink import stroke_columns
 from inkstream.model.runtime import Runtime
 
@@ -214,14 +213,8 @@ class Recognizer:
         Raises:
             ImageError: it cannot be read, or nothing is on it.
         """
-        kind = self._runtime.config.kind
-        if kind == "transcriber":
-            grey = read_image(image, max_side=LINE_SIDE)
-            columns = line_columns(grey, self.column_height)
-        else:
-            grey = read_image(image, max_side=MAX_SIDE)
-            columns = digit_columns(grey, self.column_height)
-        return dataclasses.replace(self.read(columns), hint=image_hint(grey, kind))
+        columns, hint = image_columns(image, self._runtime.config)
+        return dataclasses.replace(self.read(columns), hint=hint)
 
     def read_ink(self, strokes: Sequence[ArrayLike], height: float | None = None) -> Recognition:
         """Read whole strokes of a pen.

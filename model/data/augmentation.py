@@ -178,7 +178,7 @@ class InkAugmentation:
         strength: float = 1.0,
         left: int = 0,
     ) -> tuple[Points, float]:
-        """Return the changed points of one piece, and the width of the pen to draw them with.
+        """Return the changed points of one piece [P, 2], in pixels, and the pen's width for them.
 
         Args:
             points: [P, 2], at least one.
@@ -188,9 +188,6 @@ class InkAugmentation:
             random: where the draws come from.
             strength: factor on all changes, 0 to 1; 0 is exactly `fit`.
             left: the first column that has ink.
-
-        Returns:
-            Points in pixels [P, 2], and the width of the pen that is to draw them.
 
         Raises:
             InputError: the frame has no height.

@@ -6,7 +6,7 @@ read: what each rule does, and to how much.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -72,25 +72,20 @@ def _by_reason(counts: Mapping[WhyKey, int]) -> Counter[PieceKey]:
 
 def table(title: str, counts: Mapping[PieceKey, int]) -> str:
     """Return a table: a row for each second part of the keys, a column for each first, and sums."""
-    columns = sorted({column for column, _ in counts})
-    rows = sorted({row for _, row in counts})
-    width = max(map(len, [title, *rows]))
-    heads = [*(CATEGORY_NAMES.get(column, column) for column in columns), "all"]
-
-    def line(name: str, cells: Iterable[str]) -> str:
-        padded = (f"{c:>{max(9, len(head) + 2)}}" for c, head in zip(cells, heads, strict=True))
-        return name.ljust(width) + "".join(padded)
-
-    def numbers(row: Iterable[int]) -> list[str]:
-        return [f"{count:,}" if count else "" for count in row]
-
-    lines = [line(title, heads)]
+    sums = Counter[PieceKey]()
+    for (column, row), count in counts.items():
+        for key in ((column, row), (column, "all"), ("all", row), ("all", "all")):
+            sums[key] += count
+    columns, rows = ([*sorted({key[part] for key in counts}), "all"] for part in (0, 1))
+    heads = [CATEGORY_NAMES.get(column, column) for column in columns]
+    lines = [[title, *heads]]
     for row in rows:
-        cells = [counts.get((column, row), 0) for column in columns]
-        lines.append(line(row, numbers([*cells, sum(cells)])))
-    sums = [sum(counts.get((column, row), 0) for row in rows) for column in columns]
-    lines.append(line("all", numbers([*sums, sum(sums)])))
-    return "\n".join(lines)
+        numbers = [sums[column, row] for column in columns]
+        lines.append([row, *(f"{number:,}" if number else "" for number in numbers)])
+    width, widths = max(map(len, [title, *rows])), [max(9, len(head) + 2) for head in heads]
+    return "\n".join(
+        name.ljust(width) + "".join(map(str.rjust, cells, widths)) for name, *cells in lines
+    )
 
 
 LETTERED_SHARE: Final = 0.7  # of the points; joins between letters may be of none

@@ -202,8 +202,7 @@ def _lines_of(
     ridges = _ridges(small, height)
     if not 0 < len(ridges) <= MOST_RIDGES:
         return []
-    courses = _linked(ridges, height)
-    courses = [_scaled(course, 1 / scale) for course in courses]
+    courses = [_scaled(course, 1 / scale) for course in _linked(ridges, height)]
     courses = _apart(courses, components.height)
     courses = _with_enough_ink(courses, components, block)
     courses.sort(key=lambda each: float(each.y((each.left + each.right) / 2)))

@@ -5,18 +5,31 @@ find the paper, take what differs from it as ink, fit the ink into a box of 20 p
 28, and put its centre of mass in the middle. A line of writing is found in the same way and fitted
 into the rows, without the dark rims and the rule that a scanner or printer adds. Training,
 `recognize` and the REST endpoint share this code.
+
+A line that is read as a digit gets a confident digit and no error. So where no model is named, ink,
+pages and wide images go to a transcriber and other images to a classifier; and where an image looks
+like something else than it was read as, the answer says so. The command line, the library and REST
+follow this one rule.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageFilter
 
+from inkstream.model.config import Kind, ModelConfig
 from inkstream.model.errors import ImageError
-from inkstream.model.preprocess.image import Grey, ImageSource, read_image
+from inkstream.model.preprocess.image import (
+    MAX_PIXELS,
+    MAX_SIDE,
+    Grey,
+    ImageSource,
+    read_image,
+    upright_size,
+)
 
 Ink = NDArray[np.float32]  # [h, w], 0 = paper
 
@@ -53,6 +66,25 @@ MAX_LINE_COLUMNS: Final = 1 << 14
 FLAT_STROKES: Final = 5.0  # strokes: what is less high, a dash or a dot, is no measure of the rows
 DUST_SHARE: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
 LINE_CELLS: Final = 32  # from top to bottom of the image, that separate pieces
+
+SHIPPED: Final[dict[Kind, str]] = {"classifier": "digits", "transcriber": "lines"}
+
+# Width / height of what holds a line: photos have up to 16 / 9. In a narrower picture one rim or
+# rule may be a letter's stem or bar.
+WIDE: Final = 2.0
+# Strokes that a vertical cut through the ink crosses on average. Of MNIST's digits none has more
+# than 2.9 and a single line has about 1.5; of 181 scanned pages of handwriting less than twice as
+# wide as high none has less than 5.8.
+PAGE_STROKES: Final = 3.5
+PAGE_SIDE: Final = 64  # pixels: what is narrower or lower shows no three lines
+
+LOOKS_LIKE_LINE: Final = (
+    "this looks like a line of writing, and a classifier reads one character:"
+    " try a transcriber, such as the model lines"
+)
+LOOKS_LIKE_PAGE: Final = (
+    "this looks like a page of several lines: try page=true, or --page on the command line"
+)
 
 
 def to_columns(ink: Grey) -> NDArray[np.uint8]:
@@ -106,6 +138,66 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     cell = math.ceil(len(ink) / LINE_CELLS)
     ink = _without_specks(ink, cell, lambda _: DUST_SHARE * dot)
     return to_columns(_in_rows(ink, column_height))
+
+
+def kind_for(image: ImageSource | None) -> Kind:
+    """Return the kind of model that reads an image, or ink where `image` is None.
+
+    Only the image's header is looked at; what is no image gets "classifier", whose reading of it
+    raises the error that explains it.
+    """
+    if image is None:
+        return "transcriber"
+    try:
+        width, height = upright_size(image)
+    except ImageError:
+        return "classifier"
+    return "transcriber" if width >= WIDE * height else "classifier"
+
+
+def image_columns(
+    image: ImageSource, config: ModelConfig, max_pixels: int = MAX_PIXELS
+) -> tuple[NDArray[np.uint8], str | None]:
+    """Return the columns that a net reads of an image, and the hint of `image_hint`.
+
+    An image of more than `max_pixels` is refused. For other errors see `digit_columns` and
+    `line_columns`.
+    """
+    reads_lines = config.kind == "transcriber"
+    grey = read_image(image, max_pixels, LINE_SIDE if reads_lines else MAX_SIDE)
+    columns = (line_columns if reads_lines else digit_columns)(grey, config.column_height)
+    return columns, image_hint(grey, config.kind)
+
+
+def image_hint(grey: Grey, kind: Kind) -> str | None:
+    """Return a sentence if an image [h, w] looks like something else than a model of `kind` reads.
+
+    A transcriber reads single characters too, so a small image is no reason for a hint.
+    """
+    height, width = grey.shape
+    if min(height, width) >= PAGE_SIDE and _strokes_crossed(grey) >= PAGE_STROKES:
+        return LOOKS_LIKE_PAGE
+    return LOOKS_LIKE_LINE if kind == "classifier" and width >= WIDE * height else None
+
+
+def _strokes_crossed(grey: Grey) -> float:
+    """Return how many strokes a vertical cut through the ink crosses on average."""
+    try:
+        ink, threshold = _ink(_halved(grey))
+    except ImageError:  # the ink is so fine that it vanishes at this scale
+        return 0.0
+    dark = np.pad(ink > threshold, ((1, 0), (0, 0))).astype(np.int8)
+    crossed = (np.diff(dark, axis=0) > 0).sum(0)  # [w]
+    return float(crossed.sum()) / max(1, int((crossed > 0).sum()))
+
+
+def ink_hint(strokes: Sequence[ArrayLike], kind: Kind) -> str | None:
+    """Return a sentence if strokes, each [n, 2], look like a line and a classifier reads them."""
+    if kind == "transcriber":
+        return None
+    points = np.concatenate([np.reshape(stroke, (-1, 2)) for stroke in strokes])
+    width, height = np.ptp(points, axis=0)
+    return LOOKS_LIKE_LINE if len(strokes) > 1 and width >= WIDE * height else None
 
 
 def _halved(grey: Grey) -> Grey:
@@ -317,7 +409,6 @@ def _centred(ink: Grey, side: int) -> Grey:
 
 
 # Writing that touches a side covers little of it, so what covers all of a side is none.
-WIDE: Final = 2.0  # times as wide as high; in others one rim or rule may be a letter's stem or bar
 COVER: Final = 0.98  # of a side's pixels are the rim's, and of a row's the rule's
 
 RIM_CONTRAST: Final = 40.0  # of 255, between a rim and the paper: a shadow's edge is softer

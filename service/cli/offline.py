@@ -26,7 +26,7 @@ from inkstream.model.config import Kind
 from inkstream.model.decoding.base import Event
 from inkstream.model.errors import InkstreamError
 from inkstream.model.pages import find_page
-from inkstream.model.preprocess.content import SHIPPED, kind_for
+from inkstream.model.preprocess.columns import SHIPPED, kind_for
 from inkstream.model.recognizer import Recognition, Recognizer, load
 from inkstream.service import pages
 from inkstream.service.cli.files import Piece, holds_ink, pieces

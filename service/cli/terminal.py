@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import DataError, InkstreamError
-from inkstream.model.preprocess.columns import digit_columns, line_columns
-from inkstream.model.preprocess.content import SHIPPED, kind_for
+from inkstream.model.preprocess.columns import SHIPPED, digit_columns, kind_for, line_columns
 from inkstream.model.preprocess.ink import flatten, framed, rasterise, stroke_columns
 from inkstream.service.cli.files import holds_ink, pieces
 from inkstream.service.cli.options import need_lines

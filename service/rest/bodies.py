@@ -20,9 +20,7 @@ from starlette.requests import Request
 
 from inkstream.model.errors import ConfigError, ImageError, InputError
 from inkstream.model.pages import Page, find_page
-from inkstream.model.preprocess.columns import LINE_SIDE, digit_columns, line_columns
-from inkstream.model.preprocess.content import image_hint, ink_hint, kind_for
-from inkstream.model.preprocess.image import read_image
+from inkstream.model.preprocess.columns import image_columns, ink_hint, kind_for
 from inkstream.model.preprocess.ink import stroke_columns
 from inkstream.service.protocol.columns import json_columns
 from inkstream.service.protocol.errors import (
@@ -171,15 +169,11 @@ class BodyReader:
     def _from_image(self, data: bytes, model: RunningModel | None) -> Input:
         """Turn an image file into columns; raises `ImageError`."""
         model = model or self._service.model(None, kind_for(data))
-        kind, height = model.info.kind, model.info.column_height
-        most = self._service.limits.max_image_pixels
-        if kind == "classifier":
-            grey = read_image(data, most)
-            columns = digit_columns(grey, height)
-        else:
-            grey = read_image(data, most, LINE_SIDE)
-            columns = self._bounded(line_columns(grey, height))
-        return Input(model, columns, image_hint(grey, kind))
+        config, most = model.metadata.config, self._service.limits.max_image_pixels
+        columns, hint = image_columns(data, config, most)
+        if config.kind == "transcriber":
+            columns = self._bounded(columns)
+        return Input(model, columns, hint)
 
     def _from_json(self, data: bytes, model: RunningModel | None) -> Input:
         """Turn `{"columns": [...]}` or `{"strokes": [...]}` into columns.

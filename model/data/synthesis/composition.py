@@ -187,7 +187,7 @@ class LineComposer:
         self._shares = np.cumsum(
             [0.0 if kind in self.missing else asked.get(kind, 0.0) for kind in KINDS]
         )
-        self._compose: dict[Kind, Callable[[int, np.random.Generator], list[list[GlyphRun]]]] = {
+        self._compose = {
             "spelt": self._spelt,
             "words": self._lined_up,
             "numbers": self._numbers,

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inkstream.model.preprocess.columns import digit_columns, line_columns
-from inkstream.model.preprocess.content import LOOKS_LIKE_LINE, LOOKS_LIKE_PAGE
+from inkstream.model.preprocess.columns import (
+    LOOKS_LIKE_LINE,
+    LOOKS_LIKE_PAGE,
+    digit_columns,
+    line_columns,
+)
 from tests.helpers.http import PNG, client_of, error
 from tests.helpers.running_server import server
 

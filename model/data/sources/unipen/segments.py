@@ -147,17 +147,17 @@ def fit(
     first, segments = first[segments >= 0], segments[segments >= 0]
     by_time = segments[np.argsort(first)]
     n_given = sum(len(texts[segment]) for segment in segments)
-    best = _match([texts[segment] for segment in by_time], label)
+    found, n_found = _match([texts[segment] for segment in by_time], label)
     order = by_time
-    if best[1] < n_given:  # a letter may have been written or mended later
+    if n_found < n_given:  # a letter may have been written or mended later
         left = [points[segment_of_point == segment, 0].min() for segment in segments]
         by_left = segments[np.argsort(left)]
-        found = _match([texts[segment] for segment in by_left], label)
-        if found[1] > best[1]:
-            order, best = by_left, found
+        other, n_other = _match([texts[segment] for segment in by_left], label)
+        if n_other > n_found:
+            order, found, n_found = by_left, other, n_other
     place = np.full(len(texts) + 1, -1)  # the last one stands for -1
-    place[order] = best[0]
-    return place[segment_of_point], best[1], n_given
+    place[order] = found
+    return place[segment_of_point], n_found, n_given
 
 
 def _match(texts: list[str], label: str) -> tuple[list[int], int]:
@@ -233,6 +233,7 @@ LEAST_FOR_SLOPE: Final = 6
 X_LINE_DONORS: Final = frozenset({"pap"})  # their second ruled line is the x-height line
 RULED_SPREAD: Final = 0.25  # of the writing's height: more, and it does not follow the ruled lines
 NO_GUIDES: Final = (np.nan, np.nan)
+UNKNOWN: Final = (0.0, np.nan, np.nan)
 
 
 def guides(cuts: Sequence[Cut]) -> list[tuple[float, float]]:
@@ -242,39 +243,28 @@ def guides(cuts: Sequence[Cut]) -> list[tuple[float, float]]:
     The letters of the line in which a piece stands tell it, else those of its word, else the ruled
     lines of the page.
     """
-    around: dict[int, LetterGuides] = {}  # of each point of the page
+    around: dict[int, tuple[float, float, float]] = {}  # `_letter_guides` of each point of the page
     for categories in (WORDS, LINES):
         for cut in cuts:
             known = cut.index[cut.letters >= 0]
             if cut.source.category in categories and len(known):
                 around.update(dict.fromkeys(known.tolist(), _letter_guides(cut)))
-    ruling = _ruling(cuts)
+    offset, reach = _ruling(cuts)
     pairs = []
     for cut in cuts:
         known = cut.index[cut.letters >= 0]
-        letters = around.get(int(known[0])) if len(known) else None
+        slope, baseline, x_height = around.get(int(known[0]), UNKNOWN) if len(known) else UNKNOWN
         middle = float(cut.points[:, 0].min() + cut.points[:, 0].max()) / 2
-        pair = letters.at(middle) if letters else NO_GUIDES
-        pairs.append(ruling.guides(cut) if np.isnan(pair[1]) else pair)
+        y = baseline + slope * middle
+        pairs.append(_ruled_guides(cut, offset, reach) if np.isnan(y) else (y - x_height, y))
     return pairs
 
 
-@dataclass(frozen=True, slots=True)
-class LetterGuides:
-    """The x-height line and the baseline of a line of writing, which may slope."""
+def _letter_guides(cut: Cut) -> tuple[float, float, float]:
+    """Estimate the guides from the known letters of a word or line, which may slope.
 
-    slope: float
-    baseline: float  # y at x = 0
-    x_height: float
-
-    def at(self, x: float) -> tuple[float, float]:
-        """Return y of (x-height line, baseline) at `x`; NaN if unknown."""
-        baseline = self.baseline + self.slope * x
-        return baseline - self.x_height, baseline
-
-
-def _letter_guides(cut: Cut) -> LetterGuides:
-    """Estimate the guides from the known letters of a word or line."""
+    Returns its slope, y of the baseline at x = 0, and the x-height; NaN where not known.
+    """
     standing, x_high = [], []
     for letter in np.unique(cut.letters[cut.letters >= 0]).tolist():
         ink = cut.points[cut.letters == letter]
@@ -284,44 +274,39 @@ def _letter_guides(cut: Cut) -> LetterGuides:
         if cut.label[letter] in X_HIGH:
             x_high.append(((left + right) / 2, top))
     if len(standing) < LEAST_FOR_BASELINE:
-        return LetterGuides(0.0, np.nan, np.nan)
+        return UNKNOWN
     x, bottoms = np.array(standing, np.float64).T
     from_mean = x - x.mean()
     flat = len(standing) < LEAST_FOR_SLOPE or not from_mean.any()
     slope = 0.0 if flat else float(from_mean @ bottoms / (from_mean @ from_mean))
     baseline = float(np.median(bottoms - slope * x))
     heights = [baseline + slope * middle - top for middle, top in x_high]
-    return LetterGuides(slope, baseline, float(np.median(heights)) if heights else np.nan)
+    return slope, baseline, float(np.median(heights)) if heights else np.nan
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """How the writing of a page stands on its ruled lines."""
-
-    offset: float  # how far below a ruled line the writing ends
-    reach: float  # the writing's height; 0 when it does not follow the lines
-
-    def guides(self, cut: Cut) -> tuple[float, float]:
-        """Return y of (x-height line, baseline); NaN where no ruled line is near."""
-        if not cut.header.h_lines or not self.reach:
-            return NO_GUIDES
-        baseline = _ruled_line(cut) + self.offset
-        if abs(baseline - _bottom(cut)) > self.reach:
-            return NO_GUIDES
-        x_line = -cut.header.h_lines[1] + self.offset if _has_x_line(cut) else np.nan
-        return x_line, baseline
+def _ruled_guides(cut: Cut, offset: float, reach: float) -> tuple[float, float]:
+    """Return y of (x-height line, baseline); NaN where no ruled line is near."""
+    if not cut.header.h_lines or not reach:
+        return NO_GUIDES
+    baseline = _ruled_line(cut) + offset
+    if abs(baseline - _bottom(cut)) > reach:
+        return NO_GUIDES
+    return -cut.header.h_lines[1] + offset if _has_x_line(cut) else np.nan, baseline
 
 
-def _ruling(cuts: Sequence[Cut]) -> Ruling:
-    """Estimate how writing stands on a page's ruled lines, from words and letters without marks."""
+def _ruling(cuts: Sequence[Cut]) -> tuple[float, float]:
+    """Estimate how writing stands on a page's ruled lines, from words and letters without marks.
+
+    Returns how far below a ruled line it ends, and its height; 0 when it does not follow the lines.
+    """
     telling = [cut for cut in cuts if cut.header.h_lines and cut.label[0].isalnum()]
     if not telling:
-        return Ruling(0.0, 0.0)
+        return 0.0, 0.0
     offsets = np.array([_bottom(cut) - _ruled_line(cut) for cut in telling])
     offset = float(np.median(offsets))
     reach = float(np.median([np.ptp(cut.points[:, 1]) for cut in telling]))
     follows = np.median(np.abs(offsets - offset)) <= RULED_SPREAD * reach
-    return Ruling(offset, reach if follows else 0.0)
+    return offset, reach if follows else 0.0
 
 
 def _bottom(cut: Cut) -> float:

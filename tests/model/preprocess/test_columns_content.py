@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from inkstream.model.config import Kind
-from inkstream.model.preprocess.content import (
+from inkstream.model.preprocess.columns import (
     LOOKS_LIKE_LINE,
     LOOKS_LIKE_PAGE,
     image_hint,
