@@ -92,7 +92,7 @@ TEMPLATES.globals.update(categories=CATEGORIES, bootstrap_samples=BOOTSTRAP_SAMP
 
 
 def figures(kind: str, contents: Contents) -> str:
-    """Return the table of a report on `kind` (digits, lines, pages or language)."""
+    """Return the table of a report on `kind` (digits, lines, pages, language or ink)."""
     return TEMPLATES.get_template(f"{kind}_figures.md.j2").render(contents)
 
 
@@ -108,7 +108,7 @@ def document(kind: str, contents: Contents, plots: str) -> str:
 class Report:
     """What was measured; `contents` is plain JSON."""
 
-    kind: str  # digits, lines, pages or language
+    kind: str  # digits, lines, pages, language or ink
     contents: dict[str, Any]
     draw: Callable[[Path], None] | None = None  # writes the plots into a folder
 

@@ -1,31 +1,44 @@
 """`inkstream evaluate`: measure models on writing that they have never seen."""
 
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from inkstream.service.cli.options import CHECKPOINT, DATA, PART, PATH, Command
-from inkstream.service.cli.outcome import Outcome, outcome
+from inkstream.service.cli.outcome import outcome
 
 if TYPE_CHECKING:
     from inkstream.model.checkpoint import Checkpoint
     from inkstream.model.data.ink_set import InkSet
-    from inkstream.model.data.split import Part
+    from inkstream.model.evaluation.baselines import Baseline
+    from inkstream.model.evaluation.report import Report
 
 REPORTS: Final = Path("runs/evaluate")
 COUNT: Final = click.IntRange(1)
 LIMIT: Final = click.option("--limit", type=COUNT, help="pieces of a category, or pages, at most")
-BASELINES: Final = click.option(
-    "--baselines", is_flag=True, help="read the same with RapidOCR and Tesseract"
-)
 DOCUMENT: Final = click.option(
     "--document", type=PATH, help="the report for people  [a file in --out]"
 )
 MARGINS: Final = (0, 4, 8, 12)  # columns
+
+
+def _installed(_context: click.Context, _option: click.Parameter, wanted: bool) -> list["Baseline"]:
+    if not wanted:
+        return []
+    from inkstream.model.evaluation.baselines import installed
+
+    return installed()
+
+
+BASELINES: Final = click.option(
+    "--baselines",
+    is_flag=True,
+    callback=_installed,
+    help="read the same with RapidOCR and Tesseract",
+)
 
 
 def out_option(name: str, contents: str) -> Callable[[Command], Command]:
@@ -85,26 +98,17 @@ def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> None:
 @BASELINES
 @click.option(
     "--adaptation",
+    "n_writers",
     type=click.IntRange(0),
     default=0,
     help="writers for whom the model is adapted with half of their words",
 )
-@click.option("--bidirectional", type=PATH, help="run folder of a bidirectional reference model")
+@click.option(
+    "--bidirectional", "reference", type=PATH, help="run folder of a bidirectional reference model"
+)
 @out_option("lines", "folder for JSON and plots")
 @DOCUMENT
-def lines(
-    *,
-    checkpoint: str,
-    data: Path | None,
-    mnist: Path | None,
-    part: "Part",
-    limit: int | None,
-    baselines: bool,
-    adaptation: int,
-    bidirectional: Path | None,
-    out: Path,
-    document: Path | None,
-) -> None:
+def lines(*, mnist: Path | None, out: Path, document: Path | None, **options: Any) -> None:
     """Measure CER, letter ends, latency and calibration on the test writers.
 
     Baselines, adaptation and a bidirectional reference model are measured where they are asked for,
@@ -117,19 +121,13 @@ def lines(
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part validation --limit 300
     """
     from inkstream.model.data.sources import mnist as digits
-    from inkstream.model.evaluation.baselines import installed
     from inkstream.model.evaluation.lines import contents_of, report
 
-    document = document or out / "accuracy.md"
-    with _measuring(checkpoint, data, out, document.parent) as (net, ink, result):
-        made = report(
-            net, ink, digits.load("t10k", mnist),
-            part=part, limit=limit, baselines=installed() if baselines else (),
-            n_writers=adaptation, reference=bidirectional, earlier=contents_of(out),
-        )  # fmt: skip
-        made.save(out, document)
-        click.echo(f"{made.heading()}\n{made.table()}")
-        result.complete(out, document, next_command=_serve(checkpoint))
+    def measure(net: "Checkpoint", ink: "InkSet", **chosen: Any) -> "Report":
+        images = digits.load("t10k", mnist)
+        return report(net, ink, images, earlier=contents_of(out), **chosen)
+
+    _evaluate(measure, out=out, document=document or out / "accuracy.md", **options)
 
 
 @evaluate.command()
@@ -138,6 +136,7 @@ def lines(
 @PART
 @click.option(
     "--margin",
+    "margins",
     type=click.IntRange(0),
     multiple=True,
     default=MARGINS,
@@ -146,15 +145,7 @@ def lines(
 @click.option("--words", type=COUNT, default=1000, help="at most")
 @click.option("--lines", type=COUNT, default=500, help="at most")
 @out_option("ink", "folder for JSON and plot")
-def ink(
-    *,
-    checkpoint: str,
-    data: Path | None,
-    part: "Part",
-    margin: tuple[int, ...],
-    out: Path,
-    **limits: int,
-) -> None:
+def ink(**options: Any) -> None:
     """Letters that late strokes withdraw, against how far the pen is ahead of what is read.
 
     \b
@@ -163,9 +154,7 @@ def ink(
     """
     from inkstream.service.cli.replay import report
 
-    with _measuring(checkpoint, data, out) as (net, pieces, result):
-        report(net, pieces, part, margin, limits=limits, out=out)
-        result.complete(out, next_command=_serve(checkpoint))
+    _evaluate(report, **options)
 
 
 @evaluate.command()
@@ -175,15 +164,7 @@ def ink(
 @PART
 @LIMIT
 @out_option("language", "folder for JSON and table")
-def language(
-    *,
-    checkpoint: str,
-    language: str,
-    data: Path | None,
-    part: "Part",
-    limit: int | None,
-    out: Path,
-) -> None:
+def language(*, language: str, **options: Any) -> None:
     """Errors with a language model and without it, of the same scores.
 
     \b
@@ -193,12 +174,8 @@ def language(
     from inkstream.model.decoding import ngrams
     from inkstream.model.evaluation.language import report
 
-    with _measuring(checkpoint, data, out) as (net, ink, result):
-        made = report(net, ink, ngrams.load(language), part, limit)
-        made.save(out)
-        click.echo(f"{made.heading()}\n{made.table()}")
-        following = f"inkstream recognize line.png --language {shlex.quote(language)}"
-        result.complete(out, next_command=following)
+    following = f"inkstream recognize line.png --language {shlex.quote(language)}"
+    _evaluate(report, next_command=following, language=ngrams.load(language), **options)
 
 
 @evaluate.command()
@@ -209,16 +186,7 @@ def language(
 @BASELINES
 @out_option("pages", "folder for JSON and pictures")
 @DOCUMENT
-def pages(
-    *,
-    checkpoint: str,
-    data: Path | None,
-    part: "Part",
-    limit: int | None,
-    baselines: bool,
-    out: Path,
-    document: Path | None,
-) -> None:
+def pages(*, out: Path, document: Path | None, **options: Any) -> None:
     """Errors of pages against the same ink as strokes, and lines found (scan extra too).
 
     \b
@@ -226,31 +194,39 @@ def pages(
       inkstream evaluate pages --baselines
       inkstream evaluate pages --part validation --limit 20
     """
-    from inkstream.model.evaluation.baselines import installed
     from inkstream.model.evaluation.pages import report
 
+    following = "inkstream recognize page.jpg --page"
     document = document or out / "pages.md"
-    with _measuring(checkpoint, data, out, document.parent) as (net, ink, result):
-        others = installed() if baselines else []
-        made = report(net, ink, part=part, limit=limit, baselines=others)
-        made.save(out, document)
-        click.echo(f"{made.heading()}\n{made.table()}")
-        result.complete(out, document, next_command="inkstream recognize page.jpg --page")
+    _evaluate(report, next_command=following, out=out, document=document, **options)
 
 
-@contextmanager
-def _measuring(
-    checkpoint: str, data: Path | None, *folders: Path
-) -> Iterator[tuple["Checkpoint", "InkSet", Outcome]]:
-    """Make the folders of a report; yield a model for lines, UNIPEN's ink, and the outcome."""
+def _evaluate(
+    measure: Callable[..., "Report"],
+    *,
+    checkpoint: str,
+    data: Path | None,
+    out: Path,
+    document: Path | None = None,
+    next_command: str | None = None,
+    **options: Any,
+) -> None:
+    """Measure a model for lines on UNIPEN's ink; write and print the report.
+
+    `options` are those of `measure`; the next command is to serve the model if it is None.
+    """
     from inkstream.model import checkpoint as checkpoints
     from inkstream.model.data.sources import unipen
 
     net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
-    for folder in folders:  # here, so that an hour's work does not fail at its end
+    made = [out] if document is None else [out, document]
+    for folder in (out, (document or out).parent):  # here, so that an hour's work does not fail
         folder.mkdir(parents=True, exist_ok=True)
     with outcome("the report") as result:
-        yield net, unipen.read(data)[0], result
+        report = measure(net, unipen.read(data)[0], **options)
+        report.save(out, document)
+        click.echo(f"{report.heading()}\n{report.table()}")
+        result.complete(*made, next_command=next_command or _serve(checkpoint))
 
 
 def _serve(checkpoint: str) -> str:

@@ -9,11 +9,11 @@ withdraws.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
@@ -23,6 +23,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.split import Part
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
+from inkstream.model.evaluation.report import Report
 from inkstream.model.plots import new_axes, save
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Letter, Punctuation, Rewound, ServerMessage
@@ -134,25 +135,22 @@ def _messages(strokes: Strokes, height: int) -> Iterator[tuple[dict[str, Any], i
 
 
 def report(
-    net: Checkpoint,
-    ink: InkSet,
-    part: Part,
-    margins: Sequence[int],
-    *,
-    limits: Mapping[str, int],
-    out: Path,
-) -> None:
-    """Replay words and lines with each margin; print the figures, and write them to `out`.
-
-    Args:
-        limits: pieces at most, of "words" and of "lines".
-    """
+    net: Checkpoint, ink: InkSet, *, part: Part, margins: Sequence[int], **limits: int
+) -> Report:
+    """Replay words and lines with each margin; `limits` are pieces of each kind at most."""
     runtime = Runtime(net)
     labels, height = runtime.config.labels, runtime.config.column_height
     pieces: dict[str, list[Strokes]] = {}
     for kind, category in KINDS.items():
         chosen = EvaluationSet(ink, part, labels, height, limits[kind])
         pieces[kind] = [chosen.strokes(index) for index in chosen.indices(category)]
+    found = {
+        str(columns): {
+            kind: _summed([replay(runtime, strokes, columns) for strokes in tqdm(own, kind)])
+            for kind, own in pieces.items()
+        }
+        for columns in margins
+    }
     contents: dict[str, Any] = {
         "model": net.metadata.name,
         "model_digest": net.digest,
@@ -160,23 +158,9 @@ def report(
         "part": part,
         "pieces": {kind: len(own) for kind, own in pieces.items()},
         "points_a_message": POINTS,
-        "margins": {},
+        "margins": found,
     }
-    click.echo(f"{net.metadata.name} {net.digest}\ndata {ink.digest}, writers: {part}\n")
-    click.echo(
-        "margin  kind   letters  withdrawn     gone  most in one  pieces without  in time"
-        "  ahead: median  90 %"
-    )
-    for columns in margins:
-        found = {
-            kind: _summed([replay(runtime, strokes, columns) for strokes in tqdm(own, kind)])
-            for kind, own in pieces.items()
-        }
-        contents["margins"][str(columns)] = found
-        for kind, figures in found.items():
-            click.echo(_row(columns, kind, figures))
-    (out / "report.json").write_text(json.dumps(contents, indent=2) + "\n")
-    _plot(contents["margins"], out)
+    return Report("ink", contents, partial(_draw, found))
 
 
 def _summed(replays: Sequence[Replay]) -> dict[str, float]:
@@ -196,16 +180,7 @@ def _summed(replays: Sequence[Replay]) -> dict[str, float]:
     }
 
 
-def _row(columns: int, kind: str, figures: Mapping[str, float]) -> str:
-    return (
-        f"{columns:6d}  {kind:5s}  {figures['letters']:7.0f}  {figures['withdrawn_per_100']:8.1f} %"
-        f"  {figures['gone_per_100']:5.1f} %  {figures['most_withdrawn_in_a_piece']:11.0f}"
-        f"  {figures['pieces_without']:14.0%}  {figures['told_while_written']:7.0%}"
-        f"  {figures['ahead_median']:13.0f}  {figures['ahead_90']:4.0f}"
-    )
-
-
-def _plot(margins: Mapping[str, Any], folder: Path) -> None:
+def _draw(margins: Mapping[str, Any], folder: Path) -> None:
     """Draw withdrawn letters against the median distance of the pen, a point for each margin."""
     figure, axes = new_axes(
         title="What late strokes withdraw, by the margin (columns, at the points)",

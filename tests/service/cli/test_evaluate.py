@@ -1,11 +1,14 @@
-"""The command `evaluate lines`."""
+"""The command `evaluate` for reports on UNIPEN's ink."""
 
+import importlib
+import inspect
 import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from inkstream.model.errors import DataError
 from inkstream.service.cli.evaluate import lines
 from inkstream.service.cli.main import cli
 from tests.helpers import builders
@@ -31,6 +34,25 @@ def test_evaluating_lines_prints_the_figures_and_writes_the_report(
     report = json.loads((out / "report.json").read_text())
     assert (report["part"], report["limit"]) == ("validation", 3)
     assert document.read_text().startswith("# How well lines are read")
+
+
+@pytest.mark.parametrize("kind", ["language", "pages"])
+def test_the_options_of_a_report_are_those_of_its_function(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    module = importlib.import_module(f"inkstream.model.evaluation.{kind}")
+    signature = inspect.signature(module.report)
+
+    def report(*args: object, **options: object) -> None:
+        given = signature.bind(*args, **options).arguments
+        raise DataError(f"{given['part']} {given['limit']}")
+
+    monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
+    monkeypatch.setattr(module, "report", report)
+    net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
+    chosen = ["--checkpoint", str(net), "--part", "validation", "--limit", "3"]
+    result = CliRunner().invoke(cli, ["evaluate", kind, *chosen, "--out", str(tmp_path / kind)])
+    assert str(result.exception) == "validation 3"
 
 
 def test_lines_of_test_writers_are_read_by_default() -> None:
