@@ -116,7 +116,9 @@ def _letters_nll(
     """Return the mean negative log-likelihood of letters being correct or not, by confidence."""
     decoder, losses = GreedyDecoder(config.labels, config.flush_columns), [np.empty(0)]
     for own, line in zip(scores, lines, strict=True):
-        events = decode_line(decoder, _at_temperature(own, temperature), line.columns)
+        symbols = own[:, :-1] / np.float32(temperature)
+        symbols -= np.log(np.exp(symbols).sum(1, keepdims=True))
+        events = decode_line(decoder, np.concatenate([symbols, own[:, -1:]], 1), line.columns)
         letters = [event for event in events if isinstance(event, Letter)]
         confidence = np.array([letter.confidence for letter in letters])
         correct = np.zeros(len(letters), bool)
@@ -125,13 +127,6 @@ def _letters_nll(
         given = np.where(correct, confidence, 1 - confidence)
         losses.append(-np.log(np.maximum(given, LEAST_PROBABILITY)))
     return float(np.concatenate(losses).mean())
-
-
-def _at_temperature(scores: Scores, temperature: float) -> Scores:
-    """Return scores [T, S] with the symbols' log-probabilities at a temperature."""
-    symbols = scores[:, :-1] / np.float32(temperature)
-    symbols -= np.log(np.exp(symbols).sum(1, keepdims=True))
-    return np.concatenate([symbols, scores[:, -1:]], 1)
 
 
 def _ends_nll(scores: Sequence[Scores], lines: Sequence[LineSample], temperature: float) -> float:

@@ -274,7 +274,11 @@ def _transcriber(graph: Graph, temperatures: Sequence[float]) -> onnx.ModelProto
         shifted, kept = graph.delayed(sequence, before)
         sequence = _convolution(graph, index, shifted)  # [T, B, rows * C]
         after += kept
-    sequence = graph.product(sequence, _features_by_row(graph), "features")
+    # The maps lie row by row: weight [F, C * rows] as matrix [rows * C, F].
+    by_map = graph.reshape("features.weight", config.features, config.channels[-1], -1)
+    by_row = graph.add("Transpose", by_map, perm=(2, 1, 0))
+    matrix = graph.reshape(by_row, -1, config.features)
+    sequence = graph.product(sequence, matrix, "features")
     norm = ("norm.weight", "norm.bias")
     sequence = graph.add("LayerNormalization", sequence, *norm, axis=-1, epsilon=NORM_EPSILON)
     sequence = graph.add("Relu", sequence)  # [T, B, U]
@@ -315,10 +319,3 @@ def _convolution(graph: Graph, index: int, shifted: list[str]) -> str:
     )
     maps = graph.add("Relu", graph.product(windows, matrix, name))
     return graph.reshape(maps, 0, 0, rows // 2 * channels)
-
-
-def _features_by_row(graph: Graph) -> str:
-    """Return the matrix [rows * C, F] of the features, for maps that lie row by row."""
-    features, channels = graph.config.features, graph.config.channels[-1]
-    by_map = graph.reshape("features.weight", features, channels, -1)  # [F, C, rows]
-    return graph.reshape(graph.add("Transpose", by_map, perm=(2, 1, 0)), -1, features)

@@ -71,12 +71,16 @@ def report(
         "sources": language.about.sources,
         "part": part,
     }
+    known = english(MOST_WORDS, LONGEST)
     for kind, category in KINDS.items():
         indices = pieces.indices(category)
         groups = {
             "all": None,
             "unseen": pieces.unseen(indices),
-            "outside": [_is_outside(label) for label in pieces.labels(indices)],
+            "outside": [  # labels with a word that the list of English words lacks
+                any(word.lower() not in known for word in LETTERS.findall(label))
+                for label in pieces.labels(indices)
+            ],
         }
         found[kind] = {
             name: _errors_by_group(readings, groups)
@@ -92,15 +96,9 @@ def report(
     found["dates"] = dates(reader, ink, part)
     lines = pieces.samples(pieces.indices(WORDS)[:TIMED])
     scores = reader.scores(lines)
-    for name, known in hints.items():
-        found[f"{name}_columns_per_s"] = _columns_per_s(reader.decoder(known), lines, scores)
+    for name, own in hints.items():
+        found[f"{name}_columns_per_s"] = _columns_per_s(reader.decoder(own), lines, scores)
     return Report("language", found)
-
-
-def _is_outside(label: str) -> bool:
-    """Return whether a label has a word that the list of English words lacks."""
-    known = english(MOST_WORDS, LONGEST)
-    return any(word.lower() not in known for word in LETTERS.findall(label))
 
 
 def _read(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -220,18 +220,15 @@ def groups(report: Contents) -> Figure:
     panels = figure.subplots(len(SIDES), len(GROUPS), sharey="row")
     for row, (side, name) in zip(panels, SIDES.items(), strict=True):
         for axes, (key, group) in zip(row, GROUPS.items(), strict=True):
-            _draw_bars(axes, report[side][key])
+            figures = report[side][key].values()
+            errors = [100 * own["cer"] for own in figures]
+            bars = axes.bar(list(report[side][key]), errors, color=ACCENT, width=0.7)
+            axes.bar_label(bars, [f"{own['pieces']:,}" for own in figures], fontsize=7)
+            axes.margins(y=0.12)
             axes.set_title(f"{name}, by {group}", fontsize=9)
         row[0].set_ylabel("CER (%)")
     figure.suptitle("CER by style, length and size (numbers: pieces)")
     return figure
-
-
-def _draw_bars(axes: Axes, figures: Mapping[str, Any]) -> None:
-    errors = [100 * own["cer"] for own in figures.values()]
-    drawn = axes.bar(list(figures), errors, color=ACCENT, width=0.7)
-    axes.bar_label(drawn, [f"{own['pieces']:,}" for own in figures.values()], fontsize=7)
-    axes.margins(y=0.12)
 
 
 def delay(report: Contents) -> Figure:

@@ -195,7 +195,8 @@ def finality(reader: Reader, readings: Sequence[Reading]) -> Figures:
             for events in reader.read_in_portions(batch, sizes)
         )
         for reading, events in zip(own, again, strict=True):
-            changed += _n_changed(reading.events, events)
+            pairs = itertools.zip_longest(map(_compared, reading.events), map(_compared, events))
+            changed += sum(one != other for one, other in pairs)
     return {
         "lines": len(readings),
         "lines_column_by_column": len(sample),
@@ -203,12 +204,6 @@ def finality(reader: Reader, readings: Sequence[Reading]) -> Figures:
         "changed": changed,
         "ids_rise": all(_ids_rise(reading.events) for reading in readings),
     }
-
-
-def _n_changed(whole: Sequence[Event], parts: Sequence[Event]) -> int:
-    """Return how many events of a line differ when it comes in parts."""
-    pairs = itertools.zip_longest(map(_compared, whole), map(_compared, parts))
-    return sum(one != other for one, other in pairs)
 
 
 def _compared(event: Event) -> tuple[object, ...]:

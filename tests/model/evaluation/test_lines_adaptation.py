@@ -8,9 +8,9 @@ import pytest
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.batches import FLUSH_COLUMNS
 from inkstream.model.data.ink_set import Builder, InkSet
-from inkstream.model.evaluation import adaptation as adaptation_module
-from inkstream.model.evaluation.adaptation import adaptation
+from inkstream.model.evaluation import lines as report_on_lines
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
+from inkstream.model.evaluation.lines import adaptation
 from inkstream.model.evaluation.report import document
 from inkstream.model.metrics import errors
 from inkstream.model.reader import Reader
@@ -53,7 +53,7 @@ def ink() -> InkSet:
 def test_the_second_halves_are_read_before_and_after(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adaptation_module, "LEAST_WORDS", N_WORDS)
+    monkeypatch.setattr(report_on_lines, "LEAST_WORDS", N_WORDS)
     material = EvaluationSet(ink(), "test", builders.LETTERS, HEIGHT)
     found = adaptation(checkpoint, material, 2, STILL)
     assert [own["trained_on"] for own in found["writers"]] == [N_WORDS // 2] * 2
