@@ -55,91 +55,20 @@ class Snapshot:
     pieces: list[Piece] = field(default_factory=list)
 
 
-class ColumnLog:
-    """The newest columns of one line behind snapshots, and what came between the columns."""
-
-    def __init__(self, column_height: int, reach: int) -> None:
-        """Prepare for lines whose rewinds go back at most `reach` columns from the furthest one."""
-        self._column_height = column_height
-        self._reach = reach
-
-    def begin(self, decoder: Decoder) -> None:
-        """Begin a new line, for which this decoder is at the start."""
-        self._snapshots = [Snapshot(0, None, 0, decoder.copy())]
-        self._newest = self._furthest = 0  # columns now, and before the newest rewind
-
-    @property
-    def oldest(self) -> int:
-        """The first column that a rewind may go back to."""
-        return max(0, max(self._newest, self._furthest) - self._reach)
-
-    def append(self, data: bytes, column: int) -> None:
-        """Add columns that were run, one after another in `data`; the line now has `column`."""
-        pieces = self._snapshots[-1].pieces
-        if pieces and isinstance(pieces[-1], bytes):
-            pieces[-1] += data
-        else:
-            pieces.append(data)
-        self._newest = column
-
-    def mark(self, mark: BlankColumns | AllowLabels) -> None:
-        """Note what came behind the newest column; of label changes in a row the last.
-
-        A client may change the labels any number of times between two columns.
-        """
-        pieces = self._snapshots[-1].pieces
-        if isinstance(mark, AllowLabels) and pieces and isinstance(pieces[-1], AllowLabels):
-            pieces.pop()
-        pieces.append(mark)
-
-    def keep(self, snapshot: Snapshot) -> None:
-        """Add a snapshot of the newest column, and drop those that no rewind can need any more."""
-        self._snapshots.append(snapshot)
-        while len(self._snapshots) > 1 and self._snapshots[1].column < self.oldest:
-            self._snapshots.pop(0)
-
-    def rewind(self, column: int) -> Snapshot:
-        """Forget `column` and all after it, which must be within reach; return the newest snapshot.
-
-        Its pieces are to be run again. What came right before `column` stays.
-        """
-        self._furthest = max(self._newest, self._furthest)
-        while self._snapshots[-1].column > column:
-            self._snapshots.pop()
-        snapshot = self._snapshots[-1]
-        pieces, left = snapshot.pieces, (column - snapshot.column) * self._column_height
-        snapshot.pieces = []
-        for piece in pieces:
-            if not isinstance(piece, bytes):
-                snapshot.pieces.append(piece)
-                continue
-            if left:
-                snapshot.pieces.append(piece[:left])
-            left -= len(piece)
-            if left < 0:
-                break
-        return snapshot
-
-
 class Line:
     """The state of one line after the other: `begin` starts the next one."""
 
     def __init__(self, decoder: Decoder, column_height: int, reach: int) -> None:
-        """Begin the first line; rewinds go back at most `reach` columns."""
+        """Begin the first line; rewinds go back at most `reach` columns from the furthest one."""
         self.epoch = 0  # rises with every rewind and every new line
         self.column = 0  # columns that were read: the number of the next one
         self.ink_end = 0  # columns up to the last one with ink; 0 before any
         self._column_height = column_height
+        self._reach = reach
         self.letters_before = self.words_before = 0  # decided in earlier lines
         self._pieces: deque[Piece] = deque()  # to run before new columns
         self._blank_left: int | None = None  # of the flush being run; None if none is
-        self._log = ColumnLog(column_height, reach)
         self.set_decoder(decoder)
-
-    @property
-    def oldest(self) -> int:
-        """The first column that a rewind may go back to."""
-        return self._log.oldest
 
     def begin(self, decoder: Decoder) -> bool:
         """Begin a new line; return whether the net's state must be set back to the start."""
@@ -154,7 +83,13 @@ class Line:
     def set_decoder(self, decoder: Decoder) -> None:
         """Use this decoder for a line of which no column has been read."""
         self.decoder = decoder
-        self._log.begin(decoder)
+        self._snapshots = [Snapshot(0, None, 0, decoder.copy())]
+        self._furthest = 0  # columns before a rewind, at the most
+
+    @property
+    def oldest(self) -> int:
+        """The first column that a rewind may go back to."""
+        return max(0, max(self.column, self._furthest) - self._reach)
 
     def allow(self, allowed: Allowed) -> None:
         """Change which labels may be answered from the next column on."""
@@ -165,15 +100,24 @@ class Line:
             is_same = np.array_equal(allowed, before)
         if not is_same:
             self.decoder.allowed = allowed
-            self._log.mark(AllowLabels(allowed))
+            pieces = self._snapshots[-1].pieces
+            if pieces and isinstance(pieces[-1], AllowLabels):
+                pieces.pop()  # a client may change them any number of times between two columns
+            pieces.append(AllowLabels(allowed))
 
     def read(self, scores: Scores, state: State, data: bytes) -> Decoded:
         """Take the scores of new columns, whose pixels are `data`, and the state after them."""
         decoded = self._decode(scores, data)
-        self._log.append(data, self.column)
+        pieces = self._snapshots[-1].pieces
+        if pieces and isinstance(pieces[-1], bytes):
+            pieces[-1] += data
+        else:
+            pieces.append(data)
         if not self.column % SNAPSHOT_SPACING:
-            snapshot = Snapshot(self.column, state.copy(), self.ink_end, self.decoder.copy())
-            self._log.keep(snapshot)
+            copies = state.copy(), self.ink_end, self.decoder.copy()
+            self._snapshots.append(Snapshot(self.column, *copies))
+            while len(self._snapshots) > 1 and self._snapshots[1].column < self.oldest:
+                self._snapshots.pop(0)
         return decoded
 
     def _decode(self, scores: Scores, data: bytes) -> Decoded:
@@ -190,11 +134,28 @@ class Line:
         """Add the blank columns that make the net give all that it holds back."""
         blank = BlankColumns(self.decoder.flush_columns)
         self._pieces.append(blank)
-        self._log.mark(blank)
+        self._snapshots[-1].pieces.append(blank)
 
     def rewind(self, column: int) -> State | None:
-        """Forget `column` and all after it; return the state from which the pieces are run."""
-        snapshot = self._log.rewind(column)
+        """Forget `column` and all after it, which must be within reach.
+
+        What came right before `column` stays. Returns the state from which the pieces are run.
+        """
+        self._furthest = max(self.column, self._furthest)
+        while self._snapshots[-1].column > column:
+            self._snapshots.pop()
+        snapshot = self._snapshots[-1]
+        pieces, left = snapshot.pieces, (column - snapshot.column) * self._column_height
+        snapshot.pieces = []
+        for piece in pieces:
+            if not isinstance(piece, bytes):
+                snapshot.pieces.append(piece)
+                continue
+            if left:
+                snapshot.pieces.append(piece[:left])
+            left -= len(piece)
+            if left < 0:
+                break
         self._pieces = deque(snapshot.pieces)
         self.column, self.ink_end = snapshot.column, snapshot.ink_end
         self.decoder = snapshot.decoder.copy()
