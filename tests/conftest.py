@@ -56,3 +56,9 @@ def tiny_lines(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """A checkpoint `tiny_lines.onnx` with random weights that transcribes, with many letters."""
     path: Path = tmp_path_factory.mktemp("weights") / "tiny_lines.onnx"
     return builders.line_checkpoint(path)
+
+
+@pytest.fixture
+def mnist_excerpt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use 400 real digits instead of the 70,000 of MNIST."""
+    monkeypatch.setattr("inkstream.model.data.sources.mnist.load", lambda *_: builders.excerpt(400))

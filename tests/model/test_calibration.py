@@ -27,12 +27,12 @@ def sample(n: int, temperature: float, seed: int = 0) -> tuple[Floats, np.ndarra
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_the_temperature_that_made_the_answers_is_found(temperature: float) -> None:
+def test_the_true_temperature_is_found(temperature: float) -> None:
     scores, answers = sample(20_000, temperature)
     assert fit_temperature(scores, answers) == pytest.approx(temperature, rel=0.05)
 
 
-def test_each_count_of_columns_gets_its_own_temperature_and_a_rare_one_that_of_all_ink() -> None:
+def test_each_count_of_columns_has_its_own_temperature_and_rare_counts_share_one() -> None:
     blank, first, second = sample(20_000, 0.5), sample(20_000, 1.0, 1), sample(20_000, 2.0, 2)
     parts = (blank, first, second, (second[0][:5], second[1][:5]))
     scores, answers = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
@@ -56,19 +56,19 @@ def test_a_transcriber_with_few_held_out_letters_keeps_its_temperatures() -> Non
     assert fit_line_temperatures([scores], [line], of, (1.2, 0.8)) == (1.2, 0.8)
 
 
-def test_a_transcriber_that_is_too_sure_of_letter_ends_gets_a_higher_temperature() -> None:
+def test_an_overconfident_transcriber_gets_a_higher_temperature_for_letter_ends() -> None:
     of, rng = builders.line_config(), np.random.default_rng(0)
     probability = rng.uniform(0.05, 0.95, (40, 60))  # of an end, at every step
     ended = rng.random((40, 60)) < probability
     ended[:, :2] = False
     odds = 2 * np.log(probability / (1 - probability))  # the net is twice as sure as it may be
     lines, scores = [], []
-    for own, ends in zip(odds, ended, strict=True):
+    for odds_of_line, ends in zip(odds, ended, strict=True):
         columns = np.zeros((120, 16), np.uint8)
         steps = np.flatnonzero(ends) - 2  # of the letters' last ink: see `END_DELAY`
         lines.append(LineSample(columns, "a" * len(steps), (2 * steps).astype(np.float32)))
-        rows = np.full((120, of.n_scores), -np.log(of.n_scores), np.float32)
-        rows[:, -1] = np.repeat(-np.logaddexp(0, -own), 2)
-        scores.append(rows)
-    _, of_ends = fit_line_temperatures(scores, lines, of, (1.0, 1.0))
-    assert of_ends == pytest.approx(2, rel=0.15)
+        line_scores = np.full((120, of.n_scores), -np.log(of.n_scores), np.float32)
+        line_scores[:, -1] = np.repeat(-np.logaddexp(0, -odds_of_line), 2)
+        scores.append(line_scores)
+    _, end_temperature = fit_line_temperatures(scores, lines, of, (1.0, 1.0))
+    assert end_temperature == pytest.approx(2, rel=0.15)

@@ -1,4 +1,4 @@
-"""The checkpoint file: what goes in comes out, and whatever is wrong with it is said."""
+"""The checkpoint file: it is read as it was written, and damaged files are refused."""
 
 import dataclasses
 import os
@@ -20,8 +20,8 @@ from inkstream.model.export import export
 from tests.helpers import builders
 
 
-def relabelled(of: Checkpoint, path: Path, old: str, new: str) -> Path:
-    """`of` with another text in its metadata, and a digest that is right."""
+def with_metadata_text(of: Checkpoint, path: Path, old: str, new: str) -> Path:
+    """Write a checkpoint with another text in its metadata and a valid digest."""
     model = onnx.load_from_string(of.content)
     entries = {entry.key: entry for entry in model.metadata_props}
     assert old in entries["inkstream"].value
@@ -31,10 +31,10 @@ def relabelled(of: Checkpoint, path: Path, old: str, new: str) -> Path:
     return path
 
 
-# What goes in comes out
+# Reading
 
 
-def test_metadata_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_metadata_is_read_as_it_was_written(tmp_path: Path) -> None:
     config = builders.config(("a", "é", "word"), column_height=20)
     metadata = dataclasses.replace(
         builders.metadata(config, (2.0, 1.25)), metrics={"accuracy": 0.5, "after 12": 0.25}
@@ -67,7 +67,7 @@ def test_reading_imports_neither_torch_nor_onnx(tiny: Checkpoint) -> None:
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-# Files that are wrong
+# Invalid files
 
 
 def test_a_text_file_is_refused_as_no_checkpoint(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_foreign_onnx_model_is_refused_as_no_checkpoint(tmp_path: Path) -> Non
 
 @given(share=st.floats(0.05, 0.999))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
-def test_a_truncated_file_says_that_its_end_is_missing(
+def test_the_error_of_a_truncated_file_is_that_its_end_is_missing(
     tiny: Checkpoint, tmp_path: Path, share: float
 ) -> None:
     path = tmp_path / "net.onnx"
@@ -105,10 +105,10 @@ def test_a_truncated_file_says_that_its_end_is_missing(
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_flipped_bit_is_found(tiny: Checkpoint, tmp_path: Path, data: st.DataObject) -> None:
-    place = data.draw(st.integers(0, len(tiny.content) - 1))
+    index = data.draw(st.integers(0, len(tiny.content) - 1))
     bit = data.draw(st.integers(0, 7))
     content = bytearray(tiny.content)
-    content[place] ^= 1 << bit
+    content[index] ^= 1 << bit
     path = tmp_path / "net.onnx"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"damaged|not an inkstream"):
@@ -119,13 +119,13 @@ def test_any_flipped_bit_is_found(tiny: Checkpoint, tmp_path: Path, data: st.Dat
 def test_the_error_for_a_file_of_another_version_names_both_versions(
     tiny: Checkpoint, tmp_path: Path, name: str, readable: int
 ) -> None:
-    path = relabelled(tiny, tmp_path / "net.onnx", f'"{name}": {readable}', f'"{name}": 99')
+    path = with_metadata_text(tiny, tmp_path / "net.onnx", f'"{name}": {readable}', f'"{name}": 99')
     with pytest.raises(CheckpointError, match=f"{name} is 99, this version reads {readable}"):
         checkpoints.read(path)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "text"),
     [
         ('"labels"', '"letters"', "unknown dimensions: letters"),
         ('"licence"', '"license"', "license"),
@@ -135,11 +135,11 @@ def test_the_error_for_a_file_of_another_version_names_both_versions(
         ('{"name"', '["name"', "cannot be read"),
     ],
 )
-def test_metadata_that_cannot_be_read_is_refused(
-    tiny: Checkpoint, tmp_path: Path, old: str, new: str, said: str
+def test_invalid_metadata_is_refused(
+    tiny: Checkpoint, tmp_path: Path, old: str, new: str, text: str
 ) -> None:
-    with pytest.raises(CheckpointError, match=said):
-        checkpoints.read(relabelled(tiny, tmp_path / "net.onnx", old, new))
+    with pytest.raises(CheckpointError, match=text):
+        checkpoints.read(with_metadata_text(tiny, tmp_path / "net.onnx", old, new))
 
 
 def test_a_graph_that_onnx_runtime_cannot_run_is_refused(tiny: Checkpoint, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_model_without_metadata_is_refused(tiny: Checkpoint, tmp_path: Path) -
         checkpoints.read(tmp_path / "net.onnx")
 
 
-def test_a_net_of_another_kind_than_needed_is_refused(tiny: Checkpoint) -> None:
+def test_a_model_of_another_kind_is_refused(tiny: Checkpoint) -> None:
     assert read(tiny.path, "classifier").digest == tiny.digest
     with pytest.raises(CheckpointError, match=r"tiny.onnx: it is a classifier, expected a trans"):
         read(tiny.path, "transcriber")
@@ -174,33 +174,31 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "text"),
     [
         ("head.bias", np.zeros(9, np.float32), r"head.bias is \(9,\), expected \(10,\)"),
         ("head.bias", np.full(10, np.nan, np.float32), "not finite"),
         ("tail.bias", np.zeros(9, np.float32), "missing or unknown: tail.bias"),
     ],
 )
-def test_weights_that_do_not_fit_are_not_written(
-    tmp_path: Path, name: str, value: np.ndarray, said: str
+def test_invalid_weights_are_not_written(
+    tmp_path: Path, name: str, value: np.ndarray, text: str
 ) -> None:
     config = builders.config()
     weights = builders.weights(config) | {name: value}
-    with pytest.raises(CheckpointError, match=said):
+    with pytest.raises(CheckpointError, match=text):
         export(tmp_path / "net.onnx", weights, builders.metadata(config))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_write_that_fails_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int) -> None:
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     path = tmp_path / "net.onnx"
     builders.checkpoint(path)
     before = path.read_bytes()
-    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="No space left"):
         builders.checkpoint(path, seed=1)
     assert path.read_bytes() == before
@@ -216,25 +214,25 @@ def test_temperatures_must_be_positive_numbers(temperatures: tuple[float, ...]) 
 def test_json_of_metadata_is_read_back(tmp_path: Path) -> None:
     metadata = builders.metadata(builders.config(), (1.5, 0.75))
     assert Metadata.from_json(metadata.to_json()) == metadata
-    made = builders.checkpoint(tmp_path / "net.onnx")
-    described = checkpoints.describe(made)
-    assert described["temperatures"] == list(made.metadata.temperatures)
-    assert described["metrics"] == made.metadata.metrics  # no report is of this net
+    checkpoint = builders.checkpoint(tmp_path / "net.onnx")
+    described = checkpoints.describe(checkpoint)
+    assert described["temperatures"] == list(checkpoint.metadata.temperatures)
+    assert described["metrics"] == checkpoint.metadata.metrics  # no report is about this net
 
 
 # Finding
 
 
-def test_a_name_is_found_in_the_folder_that_is_given(tiny: Checkpoint) -> None:
+def test_a_name_is_found_in_the_given_folder(tiny: Checkpoint) -> None:
     assert checkpoints.find("tiny", tiny.path.parent) == tiny.path
 
 
-def test_a_path_stands_for_itself(tiny: Checkpoint) -> None:
+def test_a_path_is_found_unchanged(tiny: Checkpoint) -> None:
     assert checkpoints.find(str(tiny.path)) == tiny.path
     assert checkpoints.find(tiny.path) == tiny.path
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones(tiny: Checkpoint) -> None:
+def test_the_error_of_an_unknown_name_lists_the_known_ones(tiny: Checkpoint) -> None:
     with pytest.raises(CheckpointError, match=r"no model 'giant', known: .*tiny"):
         checkpoints.find("giant", tiny.path.parent)
     with pytest.raises(CheckpointError, match=r"no such file: weights/giant\.onnx"):
@@ -252,13 +250,13 @@ sys.meta_path.insert(0, Watch())
 import inkstream.model.checkpoint
 """
     environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
-    assert told.stdout == "1\n"
+    assert result.stdout == "1\n"
 
 
-def test_a_folder_stands_for_the_one_model_in_it(
+def test_a_folder_is_replaced_by_the_only_model_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "hand"
@@ -266,8 +264,8 @@ def test_a_folder_stands_for_the_one_model_in_it(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError, match="no model in hand: a training run writes it"):
         find("hand")
-    made = builders.checkpoint(run / "lines.onnx").path
-    assert find(run) == find("hand").resolve() == made
+    path = builders.checkpoint(run / "lines.onnx").path
+    assert find(run) == find("hand").resolve() == path
     builders.checkpoint(run / "other.onnx")
     with pytest.raises(CheckpointError, match="holds 2 models: name one, such as"):
         find(run)

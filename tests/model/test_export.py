@@ -20,7 +20,7 @@ CONFIGS = [builders.config(), builders.line_config()]
 
 
 @pytest.mark.parametrize("of", CONFIGS, ids=lambda of: of.kind)
-def test_weights_come_back_as_they_were(tmp_path: Path, of: ModelConfig) -> None:
+def test_weights_are_read_unchanged(tmp_path: Path, of: ModelConfig) -> None:
     weights = builders.weights(of, 5)
     export(tmp_path / "net.onnx", weights, builders.metadata(of, (1.5, 0.8)))
     taken = weights_of(checkpoints.read(tmp_path / "net.onnx"))
@@ -43,7 +43,7 @@ def test_the_initialisers_carry_the_names_of_the_state_dict(
 
 
 @pytest.mark.parametrize("name", ["digits", "lines"])
-def test_training_can_go_on_from_a_shipped_net(name: str) -> None:
+def test_training_can_continue_from_a_shipped_model(name: str) -> None:
     checkpoint = checkpoints.read(find(name))
     config = checkpoint.metadata.config
     net = ColumnLSTM(config) if config.kind == "classifier" else LineLSTM(config)
@@ -60,7 +60,7 @@ def test_a_graph_with_other_names_is_refused(tiny: Checkpoint) -> None:
         weights_of(renamed)
 
 
-def test_an_empty_net_has_shapes_and_no_numbers() -> None:
+def test_an_empty_net_has_shapes_without_values() -> None:
     for of in CONFIGS:
         assert {value.device.type for value in empty_net(of).state_dict().values()} == {"meta"}
         assert weight_shapes(of)["head.bias"] == (of.n_scores - (of.kind == "transcriber"),)

@@ -1,4 +1,4 @@
-"""The net in torch: causal, and the same whether it reads at once or column by column."""
+"""The net in torch: causal, and with the same scores at once and column by column."""
 
 import pytest
 import torch
@@ -20,30 +20,32 @@ def columns(n: int, seed: int) -> torch.Tensor:
 
 @given(seed=st.integers(0, 99), cuts=st.lists(st.integers(1, 6), min_size=1, max_size=6))
 @pytest.mark.slow
-def test_a_stream_cut_anywhere_gives_the_same_scores_and_state(seed: int, cuts: list[int]) -> None:
+def test_scores_and_state_do_not_depend_on_how_columns_are_split(
+    seed: int, cuts: list[int]
+) -> None:
     net = network(seed)
-    whole = columns(sum(cuts), seed)
+    all_columns = columns(sum(cuts), seed)
     with torch.no_grad():
-        scores, state = net(whole)
-        parts, own = [], None
-        for part in torch.split(whole, cuts, 1):
-            own_scores, own = net(part, own)
-            parts.append(own_scores)
+        scores, state = net(all_columns)
+        parts, part_state = [], None
+        for part in torch.split(all_columns, cuts, 1):
+            part_scores, part_state = net(part, part_state)
+            parts.append(part_scores)
     torch.testing.assert_close(torch.cat(parts, 1), scores, atol=1e-5, rtol=0)
-    torch.testing.assert_close(own, state, atol=1e-5, rtol=0)
+    torch.testing.assert_close(part_state, state, atol=1e-5, rtol=0)
 
 
-@given(seed=st.integers(0, 99), place=st.integers(0, 11))
+@given(seed=st.integers(0, 99), index=st.integers(0, 11))
 @pytest.mark.slow
-def test_a_changed_column_changes_no_score_before_it(seed: int, place: int) -> None:
+def test_a_changed_column_changes_no_score_before_it(seed: int, index: int) -> None:
     net = network(seed)
     before = columns(12, seed)
     after = before.clone()
-    after[0, place] = 1 - after[0, place]
+    after[0, index] = 1 - after[0, index]
     with torch.no_grad():
         first, second = net(before)[0], net(after)[0]
-    assert torch.equal(first[:, :place], second[:, :place])
-    assert not torch.equal(first[:, place], second[:, place])
+    assert torch.equal(first[:, :index], second[:, :index])
+    assert not torch.equal(first[:, index], second[:, index])
 
 
 def test_the_state_counts_columns_since_the_first_ink() -> None:
@@ -59,12 +61,12 @@ def test_the_state_counts_columns_since_the_first_ink() -> None:
         assert state[:, -1].tolist() == [5, 0]
 
 
-def test_cells_start_by_remembering() -> None:
+def test_forget_gates_start_open() -> None:
     lstm = network(0).lstm
     for layer in range(2):
         forget = slice(16, 32)
-        both = getattr(lstm, f"bias_ih_l{layer}") + getattr(lstm, f"bias_hh_l{layer}")
-        assert torch.equal(both[forget], torch.ones(16))
+        bias = getattr(lstm, f"bias_ih_l{layer}") + getattr(lstm, f"bias_hh_l{layer}")
+        assert torch.equal(bias[forget], torch.ones(16))
 
 
 def test_our_net_has_less_than_a_million_parameters() -> None:

@@ -1,4 +1,4 @@
-"""The net for lines: the served graph is the trained net, however its columns come."""
+"""The net for lines: the ONNX graph has the scores of the torch net, in portions of any size."""
 
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,14 @@ def runtime(lines: Checkpoint) -> Runtime:
     return Runtime(lines)
 
 
-def drawn(n_columns: int, seed: int) -> NDArray[np.uint8]:
-    """Columns [T, H] of nothing in particular."""
+def random_columns(n_columns: int, seed: int) -> NDArray[np.uint8]:
+    """Return random columns [T, H]."""
     rng = np.random.default_rng(seed)
     return rng.integers(0, 256, (n_columns, 16), np.uint8)
 
 
-def trained(of: ModelConfig) -> LineLSTM:
-    """The net whose weights the served graph has."""
+def torch_net(of: ModelConfig) -> LineLSTM:
+    """Return the torch net with the weights of the graph."""
     net = LineLSTM(of).eval()
     weights = builders.weights(of, 3)
     net.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
@@ -50,20 +50,20 @@ def trained(of: ModelConfig) -> LineLSTM:
 
 
 def by_torch(of: ModelConfig, columns: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Log-probabilities [T, S] after each of an even number of columns, by definition."""
+    """Return log-probabilities [T, S] after each of an even number of columns, by definition."""
     with torch.no_grad():
-        raw, ends, _ = trained(of)(torch.from_numpy(columns / np.float32(255))[None])
+        raw, ends, _ = torch_net(of)(torch.from_numpy(columns / np.float32(255))[None])
     labels = (raw[0] / TEMPERATURES[0]).log_softmax(1)
     ended = torch.nn.functional.logsigmoid(ends[0] / TEMPERATURES[1])
     steps = torch.cat([labels, ended[:, None]], 1)  # [T / 2, S]
     first = torch.full((1, steps.shape[1]), IMPROBABLE)
     first[0, 0] = 0
-    shown = torch.cat([first, steps])[(torch.arange(len(columns)) + 1) // 2]
-    return shown.numpy()
+    stepped = torch.cat([first, steps])[(torch.arange(len(columns)) + 1) // 2]
+    return stepped.numpy()
 
 
 def test_the_served_graph_gives_the_scores_of_the_torch_net(runtime: Runtime) -> None:
-    columns = drawn(60, seed=1)
+    columns = random_columns(60, seed=1)
     scores, _ = runtime.run(columns[:, None], runtime.initial_state(1))
     assert np.abs(scores[:, 0] - by_torch(runtime.config, columns)).max() < 1e-5
 
@@ -71,27 +71,27 @@ def test_the_served_graph_gives_the_scores_of_the_torch_net(runtime: Runtime) ->
 @settings(max_examples=30)
 @given(cuts=st.lists(st.integers(1, 4), min_size=1, max_size=6), seed=st.integers(0, 99))
 @pytest.mark.slow
-def test_torch_in_pieces_torch_at_once_and_the_served_graph_column_by_column_agree(
+def test_torch_in_pieces_torch_at_once_and_the_graph_column_by_column_agree(
     runtime: Runtime, cuts: list[int], seed: int
 ) -> None:
-    columns, net = drawn(2 * sum(cuts), seed), trained(runtime.config)
+    columns, net = random_columns(2 * sum(cuts), seed), torch_net(runtime.config)
     pixels = torch.from_numpy(columns / np.float32(255))[None]
     with torch.no_grad():
-        whole = net(pixels)
-        own, pieces = None, []
+        at_once = net(pixels)
+        state_of_pieces, of_pieces = None, []
         for piece in torch.split(pixels, [2 * cut for cut in cuts], 1):
-            *answers, own = net(piece, own)
-            pieces.append(answers)
-    for at_once, in_pieces in zip(whole, zip(*pieces, strict=True), strict=False):
-        torch.testing.assert_close(torch.cat(in_pieces, 1), at_once, atol=1e-5, rtol=0)
-    torch.testing.assert_close(own, whole[2], atol=1e-5, rtol=0)
+            *scores_of_piece, state_of_pieces = net(piece, state_of_pieces)
+            of_pieces.append(scores_of_piece)
+    for expected, found in zip(at_once, zip(*of_pieces, strict=True), strict=False):
+        torch.testing.assert_close(torch.cat(found, 1), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(state_of_pieces, at_once[2], atol=1e-5, rtol=0)
 
     state, served = runtime.initial_state(1), []
     for column in columns:
         scores, state = runtime.run(column[None, None], state)
         served.append(scores[0, 0])
     np.testing.assert_allclose(np.array(served), by_torch(runtime.config, columns), atol=1e-5)
-    np.testing.assert_allclose(state[:, : net.state_size], whole[2].numpy(), atol=1e-5)
+    np.testing.assert_allclose(state[:, : net.state_size], at_once[2].numpy(), atol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)
@@ -99,13 +99,13 @@ def test_torch_in_pieces_torch_at_once_and_the_served_graph_column_by_column_agr
 def test_portions_of_any_length_give_the_scores_of_the_whole_line(
     runtime: Runtime, cuts: list[int], seed: int
 ) -> None:
-    columns = drawn(sum(cuts), seed)
-    whole, end = runtime.run(columns[:, None], runtime.initial_state(1))
-    state, said = runtime.initial_state(1), []
+    columns = random_columns(sum(cuts), seed)
+    at_once, end = runtime.run(columns[:, None], runtime.initial_state(1))
+    state, portions = runtime.initial_state(1), []
     for part in np.split(columns, np.cumsum(cuts)[:-1]):
         scores, state = runtime.run(part[:, None], state)
-        said.append(scores)
-    np.testing.assert_allclose(np.concatenate(said), whole, atol=1e-5)
+        portions.append(scores)
+    np.testing.assert_allclose(np.concatenate(portions), at_once, atol=1e-5)
     np.testing.assert_allclose(state, end, atol=1e-5)
 
 
@@ -114,17 +114,17 @@ def test_portions_of_any_length_give_the_scores_of_the_whole_line(
 def test_streams_with_and_without_a_waiting_column_share_a_run(
     runtime: Runtime, lengths: list[int], seed: int
 ) -> None:
-    heads = [drawn(length, seed + i) for i, length in enumerate(lengths)]
-    rests = [drawn(1 + length // 2, seed + 50 + i) for i, length in enumerate(lengths)]
+    heads = [random_columns(length, seed + i) for i, length in enumerate(lengths)]
+    rests = [random_columns(1 + length // 2, seed + 50 + i) for i, length in enumerate(lengths)]
     _, state = runtime.run_ragged(heads, runtime.initial_state(len(lengths)))
     scores, _ = runtime.run_ragged(rests, state)
-    for head, rest, own in zip(heads, rests, scores, strict=True):
-        alone, _ = runtime.run(np.concatenate([head, rest])[:, None], runtime.initial_state(1))
-        np.testing.assert_allclose(own, alone[len(head) :, 0], atol=1e-5)
+    for head, rest, ragged_scores in zip(heads, rests, scores, strict=True):
+        separate, _ = runtime.run(np.concatenate([head, rest])[:, None], runtime.initial_state(1))
+        np.testing.assert_allclose(ragged_scores, separate[len(head) :, 0], atol=1e-5)
 
 
 def test_a_column_changes_no_answer_before_it(runtime: Runtime) -> None:
-    columns = drawn(30, seed=4)
+    columns = random_columns(30, seed=4)
     before, _ = runtime.run(columns[:, None], runtime.initial_state(1))
     for index in (0, 1, 14, 29):
         changed = columns.copy()
@@ -133,8 +133,8 @@ def test_a_column_changes_no_answer_before_it(runtime: Runtime) -> None:
         np.testing.assert_array_equal(after[:index], before[:index])
 
 
-def test_a_bidirectional_net_knows_the_future_and_a_causal_one_does_not() -> None:
-    columns = torch.from_numpy(drawn(20, seed=4) / np.float32(255))[None]
+def test_a_bidirectional_net_depends_on_later_columns_and_a_causal_one_does_not() -> None:
+    columns = torch.from_numpy(random_columns(20, seed=4) / np.float32(255))[None]
     changed = columns.clone()
     changed[0, -1] = 1 - changed[0, -1]
     for bidirectional in (False, True):
@@ -145,24 +145,24 @@ def test_a_bidirectional_net_knows_the_future_and_a_causal_one_does_not() -> Non
         assert same is not bidirectional
 
 
-def test_dropout_is_active_in_training_alone() -> None:
+def test_dropout_is_active_only_in_training() -> None:
     net = LineLSTM(builders.line_config(), dropout=0.5)
-    columns = torch.from_numpy(drawn(40, seed=1) / np.float32(255))[None]
+    columns = torch.from_numpy(random_columns(40, seed=1) / np.float32(255))[None]
     with torch.no_grad():
-        whole = net(columns)[0]
+        at_once = net(columns)[0]
         random = torch.Generator().manual_seed(0)
-        assert not torch.equal(net(columns, rng=random)[0], whole)
-        assert torch.equal(net.eval()(columns, rng=random)[0], whole)
+        assert not torch.equal(net(columns, rng=random)[0], at_once)
+        assert torch.equal(net.eval()(columns, rng=random)[0], at_once)
 
 
-def test_the_first_column_of_a_stream_is_answered_by_the_blank(runtime: Runtime) -> None:
-    scores, _ = runtime.run(drawn(1, 0)[:, None], runtime.initial_state(1))
+def test_the_first_column_of_a_stream_has_the_blank(runtime: Runtime) -> None:
+    scores, _ = runtime.run(random_columns(1, 0)[:, None], runtime.initial_state(1))
     assert scores[0, 0, 0] == 0
     assert (scores[0, 0, 1:] == IMPROBABLE).all()
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "text"),
     [
         ({"column_height": 18}, "column_height is 18, no multiple of 4"),
         ({"channels": ()}, "0 convolutions, allowed: 1..4"),
@@ -171,6 +171,6 @@ def test_the_first_column_of_a_stream_is_answered_by_the_blank(runtime: Runtime)
         ({"labels": ("a", "bc")}, "labels of a transcriber are single characters"),
     ],
 )
-def test_dimensions_that_do_not_fit_are_refused(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said.replace("..", r"\.\.")):
+def test_invalid_dimensions_are_refused(change: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text.replace("..", r"\.\.")):
         builders.line_config(**change)

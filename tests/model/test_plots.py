@@ -1,4 +1,4 @@
-"""The curve of a training run."""
+"""Plots of the training curve."""
 
 import numpy as np
 

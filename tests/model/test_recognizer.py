@@ -1,4 +1,4 @@
-"""The library's face: images and streams, and states that can be kept and forked."""
+"""The library: images and streams, and states that can be kept and forked."""
 
 import copy
 import subprocess
@@ -80,38 +80,38 @@ def test_a_stream_gives_the_curve_column_by_column(recognizer: Recognizer) -> No
         assert result.label == recognizer.labels[int(expected.argmax())]
 
 
-def test_a_column_is_read_when_its_result_is_asked_for(recognizer: Recognizer) -> None:
-    asked = []
+def test_a_stream_reads_a_column_when_its_result_is_requested(recognizer: Recognizer) -> None:
+    columns_read = []
 
     def source() -> Iterator[list[int]]:
         for index in range(3):
-            asked.append(index)
+            columns_read.append(index)
             yield [0] * 28
 
     stream = recognizer.stream(source())
-    assert asked == []
+    assert columns_read == []
     next(stream)
-    assert asked == [0]
+    assert columns_read == [0]
 
 
-def test_two_streams_never_share_state(recognizer: Recognizer) -> None:
+def test_two_streams_do_not_share_state(recognizer: Recognizer) -> None:
     first_columns, second_columns = builders.columns(12, seed=1), builders.columns(12, seed=2)
     first, second = recognizer.stream(), recognizer.stream()
-    for one, other in zip(first_columns, second_columns, strict=True):
-        first.push(one)
-        second.push(other)
+    for first_column, second_column in zip(first_columns, second_columns, strict=True):
+        first.push(first_column)
+        second.push(second_column)
     assert np.array_equal(first.state.row, _after(recognizer, first_columns).row)
     assert np.array_equal(second.state.row, _after(recognizer, second_columns).row)
 
 
-def test_a_state_forks_a_stream(recognizer: Recognizer) -> None:
+def test_a_stream_can_be_forked_at_a_state(recognizer: Recognizer) -> None:
     columns = builders.columns(10)
     state = _after(recognizer, columns[:6])
-    kept = state.row.copy()
+    before = state.row.copy()
     forks = [list(recognizer.stream(columns[6:], state)) for _ in range(2)]
     expected = list(recognizer.stream(columns))[6:]
     assert forks == [expected, expected]
-    assert np.array_equal(state.row, kept)
+    assert np.array_equal(state.row, before)
     assert copy.copy(state).columns == 6
 
 
@@ -121,7 +121,7 @@ def test_a_state_cannot_be_changed(recognizer: Recognizer) -> None:
         state.row[0] = 1
 
 
-def test_a_saved_state_goes_on(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_a_stream_continues_from_a_saved_state(recognizer: Recognizer, tmp_path: Path) -> None:
     columns = builders.columns(10)
     _after(recognizer, columns[:6]).save(tmp_path / "state")
     state = State.load(tmp_path / "state")
@@ -129,7 +129,7 @@ def test_a_saved_state_goes_on(recognizer: Recognizer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "said"),
+    ("column", "text"),
     [
         ([0] * 27, r"shape \(27,\), expected \(28,\)"),
         ([[0] * 28], r"shape \(1, 28\)"),
@@ -141,12 +141,12 @@ def test_a_saved_state_goes_on(recognizer: Recognizer, tmp_path: Path) -> None:
         (None, r"shape \(\)"),
     ],
 )
-def test_a_faulty_column_is_refused_and_leaves_the_stream_as_it_was(
-    recognizer: Recognizer, column: object, said: str
+def test_a_faulty_column_is_refused_and_does_not_change_the_stream(
+    recognizer: Recognizer, column: object, text: str
 ) -> None:
     stream = recognizer.stream()
     stream.push([0] * 28)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=text):
         stream.push(column)  # type: ignore[arg-type]
     assert stream.state.columns == 1
 
@@ -158,7 +158,7 @@ def test_a_state_of_another_net_is_refused(recognizer: Recognizer, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int64, np.bool_])
-def test_whole_columns_of_other_numbers_than_bytes_are_refused(
+def test_columns_of_other_types_than_bytes_are_refused(
     recognizer: Recognizer, kind: type[np.generic]
 ) -> None:
     with pytest.raises(InputError, match=r"columns hold \w+, expected uint8"):
@@ -224,7 +224,7 @@ def test_a_state_of_a_line_can_be_kept_and_forked(
         assert list(transcriber.stream(columns[at:], state)) == expected
 
 
-def test_a_state_after_a_flush_goes_on_with_a_new_word(
+def test_a_state_after_a_flush_continues_with_a_new_word(
     transcriber: Recognizer, tmp_path: Path, line: NDArray[np.uint8]
 ) -> None:
     columns = line_columns(line, 16)
@@ -237,7 +237,7 @@ def test_a_state_after_a_flush_goes_on_with_a_new_word(
     assert fork.flush() == stream.flush()
 
 
-def test_a_classifier_has_nothing_to_flush(recognizer: Recognizer) -> None:
+def test_a_classifier_refuses_a_flush(recognizer: Recognizer) -> None:
     stream = recognizer.stream()
     assert (stream.text, stream.flush()) == ("", ())
     result = stream.push([0] * 28)

@@ -1,4 +1,4 @@
-"""The face of the library with a language model, and with characters that are allowed."""
+"""The library with hints: a language model, a lexicon, a pattern, allowed characters."""
 
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ def reader() -> Recognizer:
 
 
 def test_a_line_is_read_with_the_shipped_language(reader: Recognizer) -> None:
-    read, plain = reader.recognize(HELLO), load("lines").recognize(HELLO)
-    assert read.text == plain.text == "hello, world!"
-    assert [letter.char for letter in read.letters] == [*"hello,world!"]
-    assert [word.text for word in read.words] == ["hello,", "world!"]
+    recognizer, plain = reader.recognize(HELLO), load("lines").recognize(HELLO)
+    assert recognizer.text == plain.text == "hello, world!"
+    assert [letter.char for letter in recognizer.letters] == [*"hello,world!"]
+    assert [word.text for word in recognizer.words] == ["hello,", "world!"]
 
 
 def test_a_stream_gives_the_events_of_the_whole_line(reader: Recognizer, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_parameters_that_exclude_each_other_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["words", "lexicon"])
-def test_a_text_in_place_of_a_list_of_words_is_refused(name: str) -> None:
+def test_a_text_instead_of_a_list_of_words_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=f"{name} is 'Zschage', expected a list of words"):
         load("lines", **dict[str, Any]({name: "Zschage"}))
 
@@ -71,54 +71,54 @@ def test_a_pattern_that_no_text_of_the_lexicon_matches_is_refused(pattern: str) 
 
 @pytest.mark.parametrize("language", [None, "english"])
 @pytest.mark.slow
-def test_a_flush_between_two_letters_makes_no_space_and_takes_none_away(
+def test_a_flush_between_two_letters_adds_and_removes_no_space(
     language: str | None,
 ) -> None:
     lines = load("lines", language=language)
     columns = line_columns(HELLO, lines.column_height)
     blank = [k for k in range(1, len(columns)) if not columns[k].any() and columns[:k].any()]
     assert len(blank) > 10
-    for place in blank[::3]:
+    for index in blank[::3]:
         stream = lines.stream()
-        for part in (columns[:place], columns[place:]):
+        for part in (columns[:index], columns[index:]):
             for column in part:
                 stream.push(column)
             stream.flush()
-        assert stream.text.count(" ") == 1, place
-        assert language or stream.text.lower() == "hello, world!", place
+        assert stream.text.count(" ") == 1, index
+        assert language or stream.text.lower() == "hello, world!", index
 
 
 # Characters
 
 
-def test_images_and_streams_answer_with_allowed_characters_alone() -> None:
+def test_images_and_streams_answer_with_allowed_characters_only() -> None:
     capitals = load("lines", characters="HELOWRD ")
     columns = line_columns(HELLO, capitals.column_height)
-    whole, stream = capitals.read(columns), capitals.stream(columns)
-    assert whole.text
-    assert set(whole.text) <= set("HELOWRD ")
-    assert {*whole.probabilities} == {*capitals.labels}
-    assert sum(whole.probabilities[label] for label in "HELOWRD ") == pytest.approx(1)
+    reading, stream = capitals.read(columns), capitals.stream(columns)
+    assert reading.text
+    assert set(reading.text) <= set("HELOWRD ")
+    assert {*reading.probabilities} == {*capitals.labels}
+    assert sum(reading.probabilities[label] for label in "HELOWRD ") == pytest.approx(1)
     for _ in stream:
         pass
     stream.flush()
-    assert stream.text == whole.text
+    assert stream.text == reading.text
 
 
 def test_characters_restrict_a_classifier_too() -> None:
-    few = load("digits", characters="13")
-    assert few.recognize(HELLO.parent / "7.png").label in ("1", "3")
+    recognizer = load("digits", characters="13")
+    assert recognizer.recognize(HELLO.parent / "7.png").label in ("1", "3")
 
 
 def test_characters_apply_together_with_hints() -> None:
-    read = load("lines", characters="helowrd ,", language="english", pattern="[a-z, !]+")
-    text = read.recognize(HELLO).text
+    recognizer = load("lines", characters="helowrd ,", language="english", pattern="[a-z, !]+")
+    text = recognizer.recognize(HELLO).text
     assert text.startswith("hel")
     assert set(text) <= set("helowrd ,")
 
 
 @pytest.mark.parametrize(
-    ("net", "known", "says"),
+    ("net", "hints", "text"),
     [
         ("digits", {"characters": "7a"}, "characters holds 'a', allowed"),
         ("digits", {"characters": ""}, "spells no label"),
@@ -128,8 +128,6 @@ def test_characters_apply_together_with_hints() -> None:
         ("lines", {"characters": "ab", "lexicon": ("cab", "bad")}, "no text of the pattern or"),
     ],
 )
-def test_characters_that_cannot_be_used_are_refused(
-    net: str, known: dict[str, Any], says: str
-) -> None:
-    with pytest.raises(InputError, match=says):
-        load(net, **known)
+def test_unusable_characters_are_refused(net: str, hints: dict[str, Any], text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        load(net, **hints)

@@ -1,4 +1,4 @@
-"""Files of states: what was saved comes back, and nothing else is taken for one."""
+"""Files of states: a saved state is loaded unchanged, and other files are refused."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,7 @@ from inkstream.model.errors import InputError
 STATE = State(np.linspace(-1, 1, 7, dtype=np.float32), 12, "a1b2", {"letters": 3, "_odds": [0.5]})
 
 
-def test_a_saved_state_comes_back(tmp_path: Path) -> None:
+def test_a_saved_state_is_loaded_unchanged(tmp_path: Path) -> None:
     STATE.save(tmp_path / "state")
     state = State.load(tmp_path / "state")
     assert (state.columns, state.model, state.decoder) == (12, "a1b2", STATE.decoder)

@@ -1,4 +1,4 @@
-"""The served net is the trained net, however its columns are cut and whoever runs beside it."""
+"""The ONNX runtime has the scores of the torch net, in portions of any size and any batch."""
 
 from pathlib import Path
 
@@ -25,14 +25,14 @@ def runtime(tiny: Checkpoint) -> Runtime:
 
 
 def batch(n_columns: int, streams: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Columns [T, B, H] of streams that differ."""
+    """Return columns [T, B, H] of different streams."""
     return np.stack([builders.columns(n_columns, seed + i) for i in range(streams)], 1)
 
 
 def torch_answer(
     checkpoint: Checkpoint, seed: int, columns: NDArray[np.uint8], state: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Calibrated log-probabilities [T, B, K] and state after [B, D], by torch and by definition."""
+    """Return calibrated log-probabilities [T, B, K] and the state after [B, D], by definition."""
     config = checkpoint.metadata.config
     net = ColumnLSTM(config).eval()
     weights = builders.weights(config, seed)
@@ -128,16 +128,18 @@ def test_the_state_counts_columns_since_the_first_ink(runtime: Runtime) -> None:
 
 
 @given(cuts=st.lists(st.integers(1, 6), min_size=1, max_size=6), seed=st.integers(0, 1000))
-def test_columns_may_come_in_any_pieces(runtime: Runtime, cuts: list[int], seed: int) -> None:
+def test_columns_may_come_in_portions_of_any_length(
+    runtime: Runtime, cuts: list[int], seed: int
+) -> None:
     columns = batch(sum(cuts), 2, seed)
-    whole, whole_after = runtime.run(columns, runtime.initial_state(2))
-    state, pieces, start = runtime.initial_state(2), [], 0
+    at_once, state_at_once = runtime.run(columns, runtime.initial_state(2))
+    state, portions, start = runtime.initial_state(2), [], 0
     for n_columns in cuts:
         scores, state = runtime.run(columns[start : start + n_columns], state)
-        pieces.append(scores)
+        portions.append(scores)
         start += n_columns
-    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-5)
-    np.testing.assert_allclose(state, whole_after, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(portions), at_once, atol=1e-5)
+    np.testing.assert_allclose(state, state_at_once, atol=1e-5)
 
 
 @given(changed=st.integers(0, 11), seed=st.integers(0, 1000))
@@ -154,14 +156,18 @@ def test_streams_of_one_batch_do_not_affect_each_other(runtime: Runtime) -> None
     columns = batch(7, 5)
     together, after = runtime.run(columns, runtime.initial_state(5))
     for stream in range(5):
-        alone, alone_after = runtime.run(columns[:, stream : stream + 1], runtime.initial_state(1))
-        np.testing.assert_allclose(together[:, stream], alone[:, 0], atol=1e-5)
-        np.testing.assert_allclose(after[stream], alone_after[0], atol=1e-5)
+        separate, separate_state = runtime.run(
+            columns[:, stream : stream + 1], runtime.initial_state(1)
+        )
+        np.testing.assert_allclose(together[:, stream], separate[:, 0], atol=1e-5)
+        np.testing.assert_allclose(after[stream], separate_state[0], atol=1e-5)
 
 
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=8), seed=st.integers(0, 1000))
 @pytest.mark.slow
-def test_ragged_streams_equal_lone_runs(runtime: Runtime, lengths: list[int], seed: int) -> None:
+def test_ragged_streams_equal_separate_runs(
+    runtime: Runtime, lengths: list[int], seed: int
+) -> None:
     columns = [builders.columns(length, seed + i) for i, length in enumerate(lengths)]
     rng = np.random.default_rng(seed)
     state = rng.normal(0, 0.5, (len(lengths), runtime.state_size)).astype(np.float32)
@@ -171,24 +177,24 @@ def test_ragged_streams_equal_lone_runs(runtime: Runtime, lengths: list[int], se
     scores, after = runtime.run_ragged(columns, state)
 
     assert np.array_equal(state, before)
-    assert [len(own) for own in scores] == lengths
-    for i, own in enumerate(columns):
-        alone, alone_after = runtime.run(own[:, None], state[i : i + 1])
-        np.testing.assert_allclose(scores[i], alone[:, 0], atol=1e-5)
-        np.testing.assert_allclose(after[i], alone_after[0], atol=1e-5)
+    assert [len(each) for each in scores] == lengths
+    for i, stream_columns in enumerate(columns):
+        separate, separate_state = runtime.run(stream_columns[:, None], state[i : i + 1])
+        np.testing.assert_allclose(scores[i], separate[:, 0], atol=1e-5)
+        np.testing.assert_allclose(after[i], separate_state[0], atol=1e-5)
 
 
-def test_a_run_leaves_the_given_state_as_it_was(runtime: Runtime) -> None:
+def test_a_run_does_not_change_the_given_state(runtime: Runtime) -> None:
     state = runtime.initial_state(3)
     runtime.run(batch(4, 3), state)
     assert not state.any()
 
 
-# What is refused
+# Invalid input
 
 
 @pytest.mark.parametrize(
-    ("columns", "state", "said"),
+    ("columns", "state", "text"),
     [
         ((0, 1, 28), (1, 121), "0 columns in 1 streams"),
         ((1, 0, 28), (0, 121), "1 columns in 0 streams"),
@@ -197,10 +203,10 @@ def test_a_run_leaves_the_given_state_as_it_was(runtime: Runtime) -> None:
         ((1, 1, 28), (1, 120), r"state has shape \(1, 120\), expected \(1, 121\)"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(
-    runtime: Runtime, columns: tuple[int, ...], state: tuple[int, ...], said: str
+def test_invalid_shapes_are_refused(
+    runtime: Runtime, columns: tuple[int, ...], state: tuple[int, ...], text: str
 ) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=text):
         runtime.run(np.zeros(columns, np.uint8), np.zeros(state, np.float32))
 
 
@@ -223,9 +229,9 @@ def test_a_graph_with_other_labels_than_its_metadata_is_refused(
         Runtime(mixed)
 
 
-def test_checkpoints_read_back_run_alike(tiny: Checkpoint, runtime: Runtime) -> None:
-    again = Runtime(checkpoints.read(tiny.path))
+def test_a_checkpoint_read_twice_runs_the_same(tiny: Checkpoint, runtime: Runtime) -> None:
+    reread = Runtime(checkpoints.read(tiny.path))
     columns = batch(5, 2)
     first, _ = runtime.run(columns, runtime.initial_state(2))
-    second, _ = again.run(columns, again.initial_state(2))
+    second, _ = reread.run(columns, reread.initial_state(2))
     assert np.array_equal(first, second)

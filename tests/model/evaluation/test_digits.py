@@ -1,4 +1,4 @@
-"""The report: its figures are those of the answers, and its plots are drawn."""
+"""The report on digits: its figures follow from the answers, and its plots are written."""
 
 import json
 from pathlib import Path
@@ -12,8 +12,8 @@ from inkstream.model.training.document import train_document
 from tests.helpers import builders
 
 
-def knowing_road(columns: np.ndarray) -> np.ndarray:
-    """After column k it knows the answer of the first k digits of the excerpt, 0 of the others."""
+def known_answers(columns: np.ndarray) -> np.ndarray:
+    """Return certain answers: after column k correct for the first k digits, 0 for the others."""
     answers = builders.excerpt(len(columns)).answers
     probabilities = np.zeros((len(columns), columns.shape[1], 10), np.float32)
     for k in range(columns.shape[1]):
@@ -24,7 +24,7 @@ def knowing_road(columns: np.ndarray) -> np.ndarray:
 
 def test_accuracy_is_counted_after_every_column() -> None:
     dataset = builders.excerpt(40)
-    figures, _ = measure(knowing_road, dataset)
+    figures, _ = measure(known_answers, dataset)
     zeros = dataset.answers == 0
     expected = [float((zeros | (np.arange(40) < k)).mean()) for k in range(28)]
     assert figures["accuracy_curve"] == pytest.approx(expected)
@@ -37,7 +37,7 @@ def test_accuracy_is_counted_after_every_column() -> None:
     assert confusion[:, 0].sum() == 40 - np.count_nonzero(dataset.answers[:27])
 
 
-def test_what_is_measured_is_what_the_library_answers(tmp_path: Path) -> None:
+def test_the_measured_answers_are_those_of_the_library(tmp_path: Path) -> None:
     checkpoint = builders.checkpoint(tmp_path / "tiny.onnx")
     dataset = builders.excerpt(70)
     measured = predictor(checkpoint)(dataset.columns)
@@ -51,24 +51,22 @@ def test_what_is_measured_is_what_the_library_answers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_report_holds_all_seeds_and_draws_its_plots(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("inkstream.model.evaluation.plots.WORST", 3)  # mistakes that are drawn
+def test_a_report_has_all_seeds_and_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inkstream.model.evaluation.plots.WORST", 3)  # mistakes in the plot
     paths = [tmp_path / f"seed{seed}.onnx" for seed in range(3)]
     for seed, path in enumerate(paths):
         builders.checkpoint(path, seed=seed)
-    made = report(paths, builders.excerpt(60))
-    made.save(tmp_path / "report")
-    written = json.loads((tmp_path / "report" / "report.json").read_text())
-    assert written["seeds"]["n"] == 3
-    assert written["seeds"]["mean_after"]["28"] == pytest.approx(
-        np.mean(written["seeds"]["accuracy"])
+    digits_report = report(paths, builders.excerpt(60))
+    digits_report.save(tmp_path / "report")
+    contents = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert contents["seeds"]["n"] == 3
+    assert contents["seeds"]["mean_after"]["28"] == pytest.approx(
+        np.mean(contents["seeds"]["accuracy"])
     )
-    assert written["seeds"]["deviation_after"]["28"] == pytest.approx(
-        np.std(written["seeds"]["accuracy"], ddof=1)
+    assert contents["seeds"]["deviation_after"]["28"] == pytest.approx(
+        np.std(contents["seeds"]["accuracy"], ddof=1)
     )
-    assert written["model"] == "seed0"
+    assert contents["model"] == "seed0"
     plots = {path.name for path in (tmp_path / "report").glob("*.png")}
     assert plots == {
         "accuracy_curve.png",
@@ -77,11 +75,11 @@ def test_a_report_holds_all_seeds_and_draws_its_plots(
         "mistakes.png",
         "ribbon.png",
     }
-    assert f"| after 28 columns | {written['accuracy']:.2%} |" in made.table()
-    assert written["checkpoint_sha256"] in made.heading()
+    assert f"| after 28 columns | {contents['accuracy']:.2%} |" in digits_report.table()
+    assert contents["checkpoint_sha256"] in digits_report.heading()
 
 
-def test_the_documents_net_prints_what_the_chapter_prints(
+def test_training_the_documents_net_prints_the_figures_of_the_chapter(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(

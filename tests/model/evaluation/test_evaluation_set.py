@@ -1,4 +1,4 @@
-"""What the reports read, and the errors of all pieces and of those with unseen texts."""
+"""The evaluation set, and the errors of all pieces and of those with unseen texts."""
 
 from inkstream.model.evaluation.evaluation_set import WORDS, EvaluationSet
 from inkstream.model.evaluation.report import document
@@ -7,7 +7,7 @@ from tests.helpers import builders
 from tests.helpers.small_ink_set import ALL_KINDS, HEIGHT, ink
 
 
-def test_all_pieces_and_unseen_ones_are_counted_apart_and_none_of_none() -> None:
+def test_all_pieces_and_unseen_texts_are_counted_separately() -> None:
     pieces = EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT)
     indices = pieces.indices(WORDS)
     labels, unseen = pieces.labels(indices), pieces.unseen(indices)
@@ -15,27 +15,33 @@ def test_all_pieces_and_unseen_ones_are_counted_apart_and_none_of_none() -> None
     found = pieces.errors(indices, texts)
     assert found["pieces"] == len(indices)
     assert found["unseen"] == errors(
-        ["a"] * sum(unseen), [label for label, own in zip(labels, unseen, strict=True) if own]
+        ["a"] * sum(unseen),
+        [label for label, is_unseen in zip(labels, unseen, strict=True) if is_unseen],
     )
     assert len(found["bootstrap"]["all"]["wrong"]) == len(pieces.by_writer(indices))
     for name, figures in (("all", found), ("unseen", found["unseen"])):
-        own = found["bootstrap"][name]
-        assert sum(own["characters"]) == figures["characters"]
-        assert sum(own["wrong"]) / sum(own["characters"]) == figures["cer"]
-        low, high = own["interval"]
+        bootstrap = found["bootstrap"][name]
+        assert sum(bootstrap["characters"]) == figures["characters"]
+        assert sum(bootstrap["wrong"]) / sum(bootstrap["characters"]) == figures["cer"]
+        low, high = bootstrap["interval"]
         assert low <= figures["cer"] <= high
     assert pieces.errors([], [])["bootstrap"] == {}
 
 
-def test_the_document_and_the_table_say_how_far_errors_would_move() -> None:
-    own = {"wrong": [1, 3], "characters": [10, 10], "interval": [0.1, 0.3], "quarters": [0.1] * 3}
+def test_the_document_shows_the_variation_between_writers() -> None:
+    figures = {
+        "wrong": [1, 3],
+        "characters": [10, 10],
+        "interval": [0.1, 0.3],
+        "quarters": [0.1] * 3,
+    }
     shipped = builders.shipped_report("lines")
 
-    def text(own_bootstrap: dict[str, object]) -> str:
-        sides = {side: shipped[side] | {"bootstrap": own_bootstrap} for side in ("words", "text")}
-        return document("lines", shipped | sides, "plots")
+    def text(bootstrap: dict[str, object]) -> str:
+        pieces = {kind: shipped[kind] | {"bootstrap": bootstrap} for kind in ("words", "text")}
+        return document("lines", shipped | pieces, "plots")
 
-    rows = text({"all": own, "unseen": own})
-    assert "| all words | 2 | 20.0% | 10.0 to 30.0% | 10.0% | 10.0% | 10.0% |" in rows
-    assert "| unseen lines of text | 2 |" in rows
+    document_text = text({"all": figures, "unseen": figures})
+    assert "| all words | 2 | 20.0% | 10.0 to 30.0% | 10.0% | 10.0% | 10.0% |" in document_text
+    assert "| unseen lines of text | 2 |" in document_text
     assert "Variation between writers" not in text({})

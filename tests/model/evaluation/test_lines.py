@@ -1,4 +1,4 @@
-"""The report on lines: its figures are those of what is served, and worked out by hand."""
+"""The report on lines: its figures equal those of the service and those computed by hand."""
 
 import hashlib
 import json
@@ -36,17 +36,17 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 
 
 def lines(n: int) -> list[LineSample]:
-    """Lines of noise of many lengths."""
+    """Return lines of noise of many lengths."""
     return [
         LineSample(builders.columns(20 + 7 * k, k, HEIGHT), "ab c", np.empty(0, np.float32))
         for k in range(n)
     ]
 
 
-# What is read
+# Reading
 
 
-def test_lines_are_read_as_the_service_reads_them_one_by_one(
+def test_lines_are_read_like_column_by_column_in_the_service(
     reader: Reader, tmp_path: Path
 ) -> None:
     runtime = Runtime(builders.line_checkpoint(tmp_path / "same.onnx"))
@@ -65,28 +65,30 @@ def test_lines_are_read_as_the_service_reads_them_one_by_one(
         assert len(found.letters) + len(found.words) == len(events)
 
 
-def test_only_characters_that_are_asked_for_are_answered(reader: Reader) -> None:
-    texts = {r.text for r in reader.read(lines(9), "ac")}
+def test_only_allowed_characters_are_answered(reader: Reader) -> None:
+    texts = {reading.text for reading in reader.read(lines(9), "ac")}
     assert set("".join(texts)) <= {"a", "c"}
     assert texts != {""}
 
 
-def test_lines_whose_letters_ends_are_known_are_read_on_over_blank_columns(
+def test_lines_with_known_letter_ends_are_also_read_without_a_flush(
     reader: Reader,
 ) -> None:
     (line,) = lines(1)
-    (dark,) = reader.read([line])
-    assert dark.unflushed is None
-    (known,) = reader.read(
+    (without_ends,) = reader.read([line])
+    assert without_ends.unflushed is None
+    (with_ends,) = reader.read(
         [LineSample(line.columns, "ab c", np.array([3, 9, np.nan, 15], np.float32))]
     )
-    assert known.text == dark.text
-    assert known.unflushed is not None
-    assert len(known.unflushed.texts) == len(line.columns) + reader.config.flush_columns
-    assert [e.id for e in known.unflushed.events] == [e.id for e in known.events]
+    assert with_ends.text == without_ends.text
+    assert with_ends.unflushed is not None
+    assert len(with_ends.unflushed.texts) == len(line.columns) + reader.config.flush_columns
+    assert [event.id for event in with_ends.unflushed.events] == [
+        event.id for event in with_ends.events
+    ]
 
 
-def test_letter_ends_are_given_when_every_letter_but_the_spaces_has_one() -> None:
+def test_a_line_has_letter_ends_if_every_letter_has_one() -> None:
     columns = np.zeros((4, HEIGHT), np.uint8)
     assert has_letter_ends(LineSample(columns, "a b", np.array([1, np.nan, 3], np.float32)))
     assert not has_letter_ends(
@@ -103,23 +105,23 @@ def test_batches_keep_the_order_and_stay_small() -> None:
     assert [len(batch) for batch in batches(lines(130))] == [64, 64, 2]
 
 
-# Checks
+# Invariants
 
 
-def test_events_are_found_to_be_final_and_a_change_would_be_counted(reader: Reader) -> None:
+def test_changed_events_are_counted_and_there_are_none(reader: Reader) -> None:
     readings = reader.read(lines(12))
     found = finality(reader, readings)
     assert found["changed"] == 0
     assert found["ids_rise"]
     assert found["lines"] == found["lines_column_by_column"] == 12
-    assert found["events"] == sum(len(r.events) for r in readings) > 12
+    assert found["events"] == sum(len(reading.events) for reading in readings) > 12
     readings[3].events.pop(0)
     again = finality(reader, readings)
     assert again["changed"] > 0
     assert not again["ids_rise"]
 
 
-def test_errors_are_counted_from_a_place_of_the_label_on() -> None:
+def test_errors_are_counted_from_a_position_of_the_label() -> None:
     assert errors_from("xx cd", "ab cd", 3) == 0
     assert errors_from("ab cx", "ab cd", 3) == 1
     assert errors_from("ab c", "ab cd", 3) == 1
@@ -127,9 +129,9 @@ def test_errors_are_counted_from_a_place_of_the_label_on() -> None:
 
 
 @pytest.mark.slow
-def test_drift_measures_the_same_ink_behind_more_and_more_other_ink(reader: Reader) -> None:
-    everything = ink()
-    pieces = EvaluationSet(everything, "train", reader.config.labels, HEIGHT)
+def test_drift_measures_the_same_ink_after_more_and_more_other_ink(reader: Reader) -> None:
+    all_ink = ink()
+    pieces = EvaluationSet(all_ink, "train", reader.config.labels, HEIGHT)
     indices = [*pieces.indices("7"), *pieces.indices("8"), *pieces.indices("1c")]
     found = drift(reader, pieces, indices, most=3)
     assert found["columns"] == [0, 500, 2000, 10_000]
@@ -140,12 +142,12 @@ def test_drift_measures_the_same_ink_behind_more_and_more_other_ink(reader: Read
 
 def test_lines_concatenated_are_one_line() -> None:
     first, second = lines(2)
-    whole = concatenated([first, second])
-    gap = len(whole.columns) - len(first.columns) - len(second.columns)
+    joined = concatenated([first, second])
+    gap = len(joined.columns) - len(first.columns) - len(second.columns)
     assert gap == round(0.6 * HEIGHT)
-    assert whole.label == "ab c ab c"
-    np.testing.assert_array_equal(whole.columns[: len(first.columns)], first.columns)
-    np.testing.assert_array_equal(whole.columns[-len(second.columns) :], second.columns)
+    assert joined.label == "ab c ab c"
+    np.testing.assert_array_equal(joined.columns[: len(first.columns)], first.columns)
+    np.testing.assert_array_equal(joined.columns[-len(second.columns) :], second.columns)
 
 
 def test_the_ink_of_a_digit_fills_the_rows() -> None:
@@ -162,27 +164,27 @@ def test_the_ink_of_a_digit_fills_the_rows() -> None:
 # The whole report
 
 
-def test_an_evaluation_set_is_of_its_part_alone_and_knows_unseen_texts() -> None:
-    everything = ink()
-    pieces = EvaluationSet(everything, "test", builders.LETTERS, HEIGHT)
-    parts = part_of_writer(everything.writer_names)
+def test_an_evaluation_set_has_only_its_part_and_marks_unseen_texts() -> None:
+    all_ink = ink()
+    pieces = EvaluationSet(all_ink, "test", builders.LETTERS, HEIGHT)
+    parts = part_of_writer(all_ink.writer_names)
     owners = pieces.by_writer([*pieces.indices("7"), *pieces.indices("8")])
     assert owners
     assert {parts[writer] for writer in owners} == {"test"}
-    assert {person(w) for w in owners}.isdisjoint(
-        person(w) for w, part in parts.items() if part == "train"
+    assert {person(writer) for writer in owners}.isdisjoint(
+        person(writer) for writer, part in parts.items() if part == "train"
     )
     indices = pieces.indices("7")
     trained = {
-        everything.labels[i]
-        for i in range(len(everything))
-        if parts[everything.writer_names[everything.writers[i]]] == "train"
+        all_ink.labels[i]
+        for i in range(len(all_ink))
+        if parts[all_ink.writer_names[all_ink.writers[i]]] == "train"
     }
     unseen = [label not in trained for label in pieces.labels(indices)]
     assert pieces.unseen(indices) == unseen
-    few = EvaluationSet(everything, "test", builders.LETTERS, HEIGHT, limit=5)
-    assert len(few.indices("7")) == 5
-    assert set(few.indices("7")) < set(indices)
+    limited = EvaluationSet(all_ink, "test", builders.LETTERS, HEIGHT, limit=5)
+    assert len(limited.indices("7")) == 5
+    assert set(limited.indices("7")) < set(indices)
 
 
 @pytest.fixture(scope="module")
@@ -191,16 +193,16 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def made(net: Checkpoint) -> Report:
+def lines_report(net: Checkpoint) -> Report:
     return report(net, ink(), builders.excerpt(12))
 
 
 @pytest.mark.slow
-def test_a_report_counts_every_piece_once(made: Report) -> None:
-    words, contents = made.contents["words"], made.contents
+def test_a_report_counts_every_piece_once(lines_report: Report) -> None:
+    words, contents = lines_report.contents["words"], lines_report.contents
     assert words["pieces"] == len(EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT).indices("7"))
     for key in ("by_donor", "by_style", "by_length"):
-        assert words["pieces"] == sum(own["pieces"] for own in words[key].values())
+        assert words["pieces"] == sum(group["pieces"] for group in words[key].values())
     assert words["pieces"] == words["unseen"]["pieces"] + words["seen"]["pieces"]
     assert set(words["by_size"]) == {"100%", "75%", "50%", "cut out"}
     assert words["by_size"]["100%"]["cer"] == words["cer"]
@@ -219,79 +221,79 @@ def test_a_report_counts_every_piece_once(made: Report) -> None:
 
 
 @pytest.mark.slow
-def test_a_report_is_the_same_again_but_for_its_times(net: Checkpoint, made: Report) -> None:
+def test_a_repeated_report_differs_only_in_its_times(net: Checkpoint, lines_report: Report) -> None:
     again = report(net, ink(), builders.excerpt(12)).contents
-    assert again.keys() == made.contents.keys()
-    assert all(again[key] == made.contents[key] for key in again.keys() - {"speed"})
+    assert again.keys() == lines_report.contents.keys()
+    assert all(again[key] == lines_report.contents[key] for key in again.keys() - {"speed"})
 
 
 @pytest.mark.slow
-def test_what_is_not_asked_for_is_kept_of_an_earlier_report_on_the_same(
-    net: Checkpoint, made: Report, tmp_path: Path
+def test_missing_sections_are_kept_from_an_earlier_report_on_the_same_net(
+    net: Checkpoint, lines_report: Report, tmp_path: Path
 ) -> None:
-    some = {"part": "validation", "limit": 2}
-    made.save(tmp_path, tmp_path / "accuracy.md")
-    earlier = dict(contents_of(tmp_path) or {}) | some | {"adaptation": {"all": 1}}
+    options = {"part": "validation", "limit": 2}
+    lines_report.save(tmp_path, tmp_path / "accuracy.md")
+    earlier = dict(contents_of(tmp_path) or {}) | options | {"adaptation": {"all": 1}}
     digits = builders.excerpt(12)
     again = report(net, ink(), digits, part="validation", limit=2, earlier=earlier)
     assert again.contents["adaptation"] == {"all": 1}
     assert again.contents["kept"] == ["adaptation"]
     assert "kept: ['adaptation']" in again.heading()
-    other = earlier | {"checkpoint_sha256": "another"}
-    anew = report(net, ink(), digits, part="validation", limit=2, earlier=other)
-    assert (anew.contents["adaptation"], anew.contents["kept"]) == ({}, [])
-    assert "kept" not in anew.heading()
+    of_other_net = earlier | {"checkpoint_sha256": "another"}
+    new = report(net, ink(), digits, part="validation", limit=2, earlier=of_other_net)
+    assert (new.contents["adaptation"], new.contents["kept"]) == ({}, [])
+    assert "kept" not in new.heading()
 
 
-def test_no_earlier_report_and_a_damaged_one(tmp_path: Path) -> None:
+def test_a_missing_report_is_none_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
     assert contents_of(tmp_path) is None
     (tmp_path / "report.json").write_text("{")
     with pytest.raises(DataError, match=r"report.json is damaged"):
         contents_of(tmp_path)
 
 
-def test_a_report_names_what_was_measured(net: Checkpoint, made: Report) -> None:
-    assert hashlib.sha256(net.path.read_bytes()).hexdigest() in made.heading()
-    assert made.contents["data_digest"] == ink().digest
-    words = made.contents["words"]
-    assert f"| words: CER; exact match | {words['cer']:.1%}" in made.table()
+def test_a_report_names_net_data_and_figures(net: Checkpoint, lines_report: Report) -> None:
+    assert hashlib.sha256(net.path.read_bytes()).hexdigest() in lines_report.heading()
+    assert lines_report.contents["data_digest"] == ink().digest
+    words = lines_report.contents["words"]
+    assert f"| words: CER; exact match | {words['cer']:.1%}" in lines_report.table()
     low, high = words["bootstrap"]["all"]["interval"]
-    assert f"all / unseen texts: CER | {100 * low:.1f} to {high:.1%} / " in made.table()
+    assert f"all / unseen texts: CER | {100 * low:.1f} to {high:.1%} / " in lines_report.table()
 
 
 @pytest.mark.slow
-def test_a_report_writes_figures_plots_and_a_document_made_of_its_json(
-    made: Report, tmp_path: Path
+def test_a_report_writes_figures_plots_and_a_document_from_its_json(
+    lines_report: Report, tmp_path: Path
 ) -> None:
-    made.save(tmp_path / "reports" / "lines", tmp_path / "accuracy.md")
+    lines_report.save(tmp_path / "reports" / "lines", tmp_path / "accuracy.md")
     folder = tmp_path / "reports" / "lines"
-    written = json.loads((folder / "report.json").read_text())
-    assert (folder / "figures.md").read_text() == figures("lines", written)
+    contents = json.loads((folder / "report.json").read_text())
+    assert (folder / "figures.md").read_text() == figures("lines", contents)
     text = (tmp_path / "accuracy.md").read_text()
-    assert text == document("lines", written, "reports/lines")
+    assert text == document("lines", contents, "reports/lines")
     images = re.findall(r"!\[.+\]\((.+)\)", text)
     assert {tmp_path / image for image in images} == set(folder.glob("*.png"))
-    assert figures("lines", written) in text
+    assert figures("lines", contents) in text
 
 
-def test_a_net_that_cannot_answer_a_kind_of_character_is_refused(reader: Reader) -> None:
+def test_reading_with_characters_without_labels_is_refused(reader: Reader) -> None:
     with pytest.raises(InputError, match="characters"):
         reader.read(lines(1), "0123456789")
 
 
-def test_kinds_of_characters_that_a_net_has_no_labels_for_are_left_out(tmp_path: Path) -> None:
+def test_kinds_of_characters_without_labels_are_left_out(tmp_path: Path) -> None:
     few_labels = builders.line_checkpoint(tmp_path / "few.onnx")
-    few = report(few_labels, ink(), builders.excerpt(12), limit=2)
-    assert (few.contents["characters"], few.contents["digits"]) == ({}, {})
-    assert "single characters" not in few.table()
-    assert "Single characters" not in document("lines", few.contents, "plots")
+    limited = report(few_labels, ink(), builders.excerpt(12), limit=2)
+    assert (limited.contents["characters"], limited.contents["digits"]) == ({}, {})
+    assert "single characters" not in limited.table()
+    assert "Single characters" not in document("lines", limited.contents, "plots")
 
 
-def test_a_report_of_few_pieces_says_so(net: Checkpoint) -> None:
-    few = report(net, ink(), builders.excerpt(12), part="validation", limit=2)
-    assert few.contents["words"]["pieces"] == few.contents["digits"]["pieces"] == 2
-    assert "limit: 2" in few.heading()
-    assert "trial" in document("lines", few.contents, "plots")
+def test_a_report_with_a_limit_is_marked_as_a_trial(net: Checkpoint) -> None:
+    limited = report(net, ink(), builders.excerpt(12), part="validation", limit=2)
+    assert limited.contents["words"]["pieces"] == limited.contents["digits"]["pieces"] == 2
+    assert "limit: 2" in limited.heading()
+    assert "trial" in document("lines", limited.contents, "plots")
 
 
 # Samples
@@ -307,7 +309,9 @@ def test_samples_are_the_best_the_median_and_the_worst(reader: Reader) -> None:
         [Levenshtein.distance(each.text, each.line.label) for each in part]
         for part in choose_samples({"words": readings})["words"]
     )
-    everything = sorted(Levenshtein.distance(r.text, r.line.label) for r in readings)
-    assert best == everything[:6]
-    assert median == everything[17:23]
-    assert worst == everything[-6:]
+    distances = sorted(
+        Levenshtein.distance(reading.text, reading.line.label) for reading in readings
+    )
+    assert best == distances[:6]
+    assert median == distances[17:23]
+    assert worst == distances[-6:]

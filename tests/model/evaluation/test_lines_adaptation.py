@@ -19,7 +19,7 @@ from tests.helpers import builders
 from tests.helpers.small_ink_set import HEIGHT
 
 N_WORDS = 24
-STILL = dataclasses.replace(
+FROZEN = dataclasses.replace(
     HAND, layers=1, units=24, channels=8, column_height=HEIGHT, steps=2, columns=400, dropout=0.0,
     learning_rate=1e-7, precision="float32",
 )  # fmt: skip
@@ -27,7 +27,7 @@ STILL = dataclasses.replace(
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    """Of the dimensions that `STILL` trains."""
+    """Return a net of the dimensions that `FROZEN` trains."""
     return builders.line_checkpoint(
         tmp_path_factory.mktemp("nets") / "tiny.onnx", layers=1, features=24, units=24,
         channels=(4, 8, 8), flush_columns=FLUSH_COLUMNS,
@@ -35,52 +35,55 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 
 def ink() -> InkSet:
-    """Words of three or four letters by 40 writers; a letter is a hook, whichever it is."""
+    """Return words of three or four letters by 40 writers; every letter is the same hook."""
     random, builder = np.random.default_rng(0), Builder()
     for number in range(40):
         for _ in range(N_WORDS if number % 2 else N_WORDS - 1):
             label = "".join(random.choice(list("abc"), random.integers(3, 5)))
-            places = range(len(label))
-            points = [(60 * p + dx, dy) for p in places for dx, dy in ((0, 0), (30, 90))]
+            letter_indices = range(len(label))
+            points = [
+                (60 * index + dx, dy) for index in letter_indices for dx, dy in ((0, 0), (30, 90))
+            ]
             builder.add(
-                np.array(points), [2] * len(label), np.repeat(places, 2).astype(np.int16),
+                np.array(points), [2] * len(label), np.repeat(letter_indices, 2).astype(np.int16),
                 (20.0, 70.0), label=label, category="7", writer=f"x/w{number:02}k", style="printed",
             )  # fmt: skip
     return builder.ink()
 
 
 @pytest.mark.slow
-def test_the_second_halves_are_read_before_and_after(
+def test_second_halves_are_read_before_and_after_adaptation(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report_on_lines, "LEAST_WORDS", N_WORDS)
-    material = EvaluationSet(ink(), "test", builders.LETTERS, HEIGHT)
-    found = adaptation(checkpoint, material, 2, STILL)
-    assert [own["trained_on"] for own in found["writers"]] == [N_WORDS // 2] * 2
+    evaluation_set = EvaluationSet(ink(), "test", builders.LETTERS, HEIGHT)
+    found = adaptation(checkpoint, evaluation_set, 2, FROZEN)
+    assert [writer["trained_on"] for writer in found["writers"]] == [N_WORDS // 2] * 2
     assert found["all"]["before"]["pieces"] == N_WORDS
     assert 0 < found["new_words"]["before"]["pieces"] < N_WORDS
-    assert found["all"]["after"] == found["all"]["before"]  # at this rate nothing is learnt
+    # The learning rate is too small to change anything.
+    assert found["all"]["after"] == found["all"]["before"]
     assert found["all"]["reduction"] == 0
     halves = [
-        sorted(own)[N_WORDS // 2 :]
-        for own in material.by_writer(material.indices("7")).values()
-        if len(own) == N_WORDS
+        sorted(indices)[N_WORDS // 2 :]
+        for indices in evaluation_set.by_writer(evaluation_set.indices("7")).values()
+        if len(indices) == N_WORDS
     ]
-    by_hand = [
+    expected = [
         errors(
-            [reading.text for reading in Reader(checkpoint).read(material.samples(half))],
-            material.labels(half),
+            [reading.text for reading in Reader(checkpoint).read(evaluation_set.samples(half))],
+            evaluation_set.labels(half),
         )
         for half in halves
     ]
-    assert all(own["all"]["before"] in by_hand for own in found["writers"])
+    assert all(writer["all"]["before"] in expected for writer in found["writers"])
     section = document("lines", builders.shipped_report("lines") | {"adaptation": found}, "plots")
     assert section.count("| x |") == 2
     assert f"| all | {N_WORDS} | {N_WORDS} |" in section
 
 
 def test_writers_with_few_words_are_not_chosen(checkpoint: Checkpoint) -> None:
-    material = EvaluationSet(ink(), "test", builders.LETTERS, HEIGHT)
-    found = adaptation(checkpoint, material, 2, STILL)
+    evaluation_set = EvaluationSet(ink(), "test", builders.LETTERS, HEIGHT)
+    found = adaptation(checkpoint, evaluation_set, 2, FROZEN)
     assert found["writers"] == []
     assert found["all"]["reduction"] is None

@@ -24,7 +24,7 @@ SMALL = LinesConfig(
 )  # fmt: skip
 
 
-def trained(folder: Path, config: LinesConfig) -> Path:
+def train_net(folder: Path, config: LinesConfig) -> Path:
     """Train a net of this configuration and return its run folder."""
     data = dataclasses.replace(line_data.own_ink("ink", ink()), characters=ALL_KINDS)
     assert training.Trainer(
@@ -34,43 +34,40 @@ def trained(folder: Path, config: LinesConfig) -> Path:
 
 
 def test_the_report_compares_a_bidirectional_net(tmp_path: Path) -> None:
-    run = trained(tmp_path / "both", SMALL)
+    run = train_net(tmp_path / "both", SMALL)
     net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS)
-    material = EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT)
+    evaluation_set = EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT)
     contents = report(net, ink(), builders.excerpt(2), limit=99, reference=run).contents
     found = contents["bidirectional"]
-    assert found == bidirectional(run, material)
+    assert found == bidirectional(run, evaluation_set)
     assert found["steps"] == 2
-    assert found["words"]["pieces"] == len(material.indices(WORDS))
-    assert found["text"]["pieces"] == len(material.indices(TEXT))
+    assert found["words"]["pieces"] == len(evaluation_set.indices(WORDS))
+    assert found["text"]["pieces"] == len(evaluation_set.indices(TEXT))
     text = document("lines", contents, "plots")
     assert "for 2 steps from random weights" in text
     assert "a bidirectional reference model of 2 steps" in text
 
 
-def test_an_increase_is_a_share_of_the_reference() -> None:
+def test_an_increase_is_relative_to_the_reference() -> None:
     assert increase(0.12, 0.1) == "20.0%"
     assert increase(0.12, 0) == "-"
 
 
-def test_a_causal_net_is_no_reference(tmp_path: Path) -> None:
-    run = trained(tmp_path / "causal", dataclasses.replace(SMALL, bidirectional=False))
+def test_a_causal_net_is_refused_as_a_reference(tmp_path: Path) -> None:
+    run = train_net(tmp_path / "causal", dataclasses.replace(SMALL, bidirectional=False))
     with pytest.raises(DataError, match="causal net"):
         bidirectional(run, EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT))
 
 
-def test_a_run_on_images_and_an_empty_folder_are_no_net_for_lines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_on_images_and_an_empty_folder_are_refused(
+    tmp_path: Path, mnist_excerpt: None
 ) -> None:
-    monkeypatch.setattr(
-        "inkstream.model.data.sources.mnist.load", lambda part, folder: builders.excerpt(400)
-    )
     run = tmp_path / "images"
     training.train(DigitsConfig(task="teacher", epochs=1, held_out=100), RunOptions(run=run))
-    material = EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT)
+    evaluation_set = EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT)
     with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):
-        bidirectional(run, material)
+        bidirectional(run, evaluation_set)
     with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):
         initial_net(run)
     with pytest.raises(DataError, match=r"has no network.safetensors: train it first"):
-        bidirectional(tmp_path, material)
+        bidirectional(tmp_path, evaluation_set)

@@ -1,4 +1,4 @@
-"""The report on pages: what it measures, and that its documents follow from its JSON."""
+"""The report on pages: its measures, and its documents, which follow from its JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,9 +28,9 @@ SQUARE = np.array([[0.0, 0.0], [10, 0], [10, 10], [0, 10]])
 
 
 class Echo:
-    """A baseline that reads the same in every image."""
+    """A baseline that reads the same two lines in every image."""
 
-    name, sees, page_method = "Echo 1.0", "nothing", "it says what it always says"
+    name, sees, page_method = "Echo 1.0", "nothing", "a fixed answer"
 
     renderings: Mapping[Kind, Rendering] = {}  # of lines, which it is not asked for
 
@@ -43,7 +43,7 @@ class Echo:
 
 
 @pytest.fixture(scope="module")
-def made(tiny_lines: Checkpoint) -> Report:
+def pages_report(tiny_lines: Checkpoint) -> Report:
     return report(tiny_lines, ink(), part="validation", limit=2, baselines=[Echo()])
 
 
@@ -53,48 +53,48 @@ def test_boxes_overlap_by_their_shared_area() -> None:
     assert overlap(SQUARE, SQUARE + 20) == 0
 
 
-def test_a_box_is_found_once() -> None:
-    near = SQUARE + np.array([1.0, 0])
-    assert match_boxes([SQUARE, near], [SQUARE]) == {0: 0}
-    assert match_boxes([near], [SQUARE, near]) == {1: 0}
+def test_a_box_is_matched_once() -> None:
+    shifted = SQUARE + np.array([1.0, 0])
+    assert match_boxes([SQUARE, shifted], [SQUARE]) == {0: 0}
+    assert match_boxes([shifted], [SQUARE, shifted]) == {1: 0}
     assert match_boxes([], [SQUARE]) == {}
 
 
-def test_the_errors_of_pages_are_those_of_all_their_text() -> None:
+def test_the_errors_of_pages_count_all_of_their_text() -> None:
     assert cer([(["abc", "d"], ["abc", "d"])]) == {"pages": 1, "characters": 5, "cer": 0}
-    assert cer([(["abc d"], ["abc", "d"])])["cer"] == 0  # where a line ends is not judged
+    assert cer([(["abc d"], ["abc", "d"])])["cer"] == 0  # line ends do not count
     assert cer([([], ["abc"])]) == {"pages": 1, "characters": 3, "cer": 1}
     assert cer([(["abc"], ["abcd"]), (["abcdef"], ["abxdef"])])["cer"] == pytest.approx(0.2)
     assert cer([])["cer"] is None
 
 
-def test_pages_are_always_the_same_and_say_what_their_strokes_say() -> None:
+def test_pages_are_repeatable_and_have_the_labels_of_their_lines() -> None:
     pieces = EvaluationSet(ink(), "validation", ALL_KINDS, HEIGHT)
-    one, other = (list(islice(pages(pieces), 2)) for _ in range(2))
-    assert len(one) == 2
-    for first, second in zip(one, other, strict=True):
-        assert (first.sheet.image == second.sheet.image).all()
-        labels = [line.label for line in first.sheet.lines]
-        assert [sample.label for sample in first.samples] == labels
-        assert all(sample.columns.any() for sample in first.samples)
+    first, second = (list(islice(pages(pieces), 2)) for _ in range(2))
+    assert len(first) == 2
+    for page, same_page in zip(first, second, strict=True):
+        assert (page.sheet.image == same_page.sheet.image).all()
+        labels = [line.label for line in page.sheet.lines]
+        assert [sample.label for sample in page.samples] == labels
+        assert all(sample.columns.any() for sample in page.samples)
 
 
-def test_a_report_is_plain_json_with_errors_lines_and_baselines(made: Report) -> None:
-    contents = json.loads(json.dumps(made.contents))
-    assert contents == made.contents
+def test_a_report_is_plain_json_with_errors_lines_and_baselines(pages_report: Report) -> None:
+    contents = json.loads(json.dumps(pages_report.contents))
+    assert contents == pages_report.contents
     assert contents["page"]["pages"] == 2
     assert 0 < contents["found"]["f1"] <= 1
     assert contents["found"]["wanted"] == contents["lines"]
     assert contents["baselines"]["Echo 1.0"]["cer"] > 0
-    for own in contents["alone"].values():
-        assert own["pages"]["pages"] == own["lines"]["pages"] > 0
+    for figures_of in contents["alone"].values():
+        assert figures_of["pages"]["pages"] == figures_of["lines"]["pages"] > 0
     for kinds in contents["by"].values():
-        assert sum(own["page"]["pages"] for own in kinds.values()) == 2
+        assert sum(figures_of["page"]["pages"] for figures_of in kinds.values()) == 2
 
 
-def test_a_report_becomes_json_pictures_and_a_document(made: Report, tmp_path: Path) -> None:
+def test_a_report_writes_json_images_and_a_document(pages_report: Report, tmp_path: Path) -> None:
     folder, path = tmp_path / "reports" / "pages", tmp_path / "pages.md"
-    made.save(folder, path)
+    pages_report.save(folder, path)
     contents = json.loads((folder / "report.json").read_text())
     assert path.read_text() == document("pages", contents, "reports/pages")
     assert (folder / "figures.md").read_text() == figures("pages", contents)

@@ -1,4 +1,4 @@
-"""Pages: their lines are found however they lie, become columns, and lie where they were."""
+"""Pages: lines are found at any angle, become columns, and keep their boxes."""
 
 import subprocess
 import sys
@@ -36,64 +36,66 @@ def recognizer() -> Recognizer:
     return load("lines")
 
 
-def hits(page: Page, sheet: Sheet) -> dict[int, int]:
-    return match_boxes([each.box for each in page.lines], [each.box for each in sheet.lines])
+def matched_boxes(page: Page, made_page: Sheet) -> dict[int, int]:
+    return match_boxes([each.box for each in page.lines], [each.box for each in made_page.lines])
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
-def test_the_lines_of_a_page_are_found_where_they_lie_and_in_their_order(look: Look) -> None:
-    sheet = page(look)
-    lines = find_page(sheet.image, H)
-    assert hits(lines, sheet) == {place: place for place in range(5)}
+def test_the_lines_of_a_page_are_found_in_place_and_in_order(look: Look) -> None:
+    made_page = page(look)
+    lines = find_page(made_page.image, H)
+    assert matched_boxes(lines, made_page) == {index: index for index in range(5)}
     assert len(lines.lines) == 5
-    assert (lines.width, lines.height) == (sheet.image.shape[1], sheet.image.shape[0])
+    assert (lines.width, lines.height) == (made_page.image.shape[1], made_page.image.shape[0])
 
 
 def test_two_blocks_are_read_one_after_the_other() -> None:
-    sheet = page(n_blocks=2)
-    lines = find_page(sheet.image, H)
-    assert hits(lines, sheet) == {place: place for place in range(10)}
+    made_page = page(n_blocks=2)
+    lines = find_page(made_page.image, H)
+    assert matched_boxes(lines, made_page) == {index: index for index in range(10)}
     assert [line.block for line in lines.lines] == [0] * 5 + [1] * 5
 
 
-def test_chalk_on_a_board_is_read_as_ink_is() -> None:
-    sheet = page()
-    dark, light = find_page(sheet.image, H), find_page(255 - sheet.image, H)
+def test_light_writing_on_dark_is_read_like_ink() -> None:
+    made_page = page()
+    dark, light = find_page(made_page.image, H), find_page(255 - made_page.image, H)
     assert len(light.lines) == len(dark.lines) == 5
-    for one, other in zip(dark.lines, light.lines, strict=True):
-        assert overlap(one.box, other.box) > 0.8
+    for first, second in zip(dark.lines, light.lines, strict=True):
+        assert overlap(first.box, second.box) > 0.8
 
 
-def test_a_page_says_what_was_written_on_it(recognizer: Recognizer) -> None:
-    sheet = page(Look("photo", "ruled", "blue", True, 6.0), n_lines=6, seed=4)
-    lines = find_page(sheet.image, H).lines
-    texts = [each.text.lower() for each in recognizer.read_all([own.columns for own in lines])]
-    assert texts == [line.label for line in sheet.lines]
+def test_a_page_is_read_correctly(recognizer: Recognizer) -> None:
+    made_page = page(Look("photo", "ruled", "blue", True, 6.0), n_lines=6, seed=4)
+    lines = find_page(made_page.image, H).lines
+    texts = [each.text.lower() for each in recognizer.read_all([line.columns for line in lines])]
+    assert texts == [line.label for line in made_page.lines]
 
 
-def test_a_line_of_a_page_is_prepared_as_the_picture_of_the_line_is(
+def test_a_line_of_a_page_is_prepared_like_an_image_of_the_line(
     recognizer: Recognizer,
 ) -> None:
     picture = Image.open(EXAMPLES / "hello.png").convert("L")
     (line,) = find_page(np.pad(np.asarray(picture), 40, mode="edge"), H).lines
-    alone = line_columns(picture, H)
-    assert abs(len(line.columns) - len(alone)) < 0.2 * len(alone)
-    assert recognizer.read(line.columns).text == recognizer.read(alone).text == "hello, world!"
+    expected = line_columns(picture, H)
+    assert abs(len(line.columns) - len(expected)) < 0.2 * len(expected)
+    assert recognizer.read(line.columns).text == recognizer.read(expected).text == "hello, world!"
 
 
-def test_lines_read_side_by_side_say_what_they_say_alone(recognizer: Recognizer) -> None:
+def test_lines_read_in_a_batch_are_read_like_single_lines(recognizer: Recognizer) -> None:
     lines = [line.columns for line in find_page(page().image, H).lines]
     together = recognizer.read_all(lines)
-    for columns, said in zip(lines, together, strict=True):
-        alone = recognizer.read(columns)
-        assert (said.text, said.columns) == (alone.text, len(columns))
-        assert [word.text for word in said.words] == [word.text for word in alone.words]
+    for columns, reading in zip(lines, together, strict=True):
+        expected = recognizer.read(columns)
+        assert (reading.text, reading.columns) == (expected.text, len(columns))
+        assert [word.text for word in reading.words] == [word.text for word in expected.words]
 
 
 @pytest.mark.parametrize("look", [PLAIN, LOOKS[2]], ids=str)
-def test_the_boxes_of_letters_lie_in_that_of_their_line(look: Look, recognizer: Recognizer) -> None:
-    sheet = page(look)
-    for line in find_page(sheet.image, H).lines:
+def test_the_boxes_of_letters_are_within_that_of_their_line(
+    look: Look, recognizer: Recognizer
+) -> None:
+    made_page = page(look)
+    for line in find_page(made_page.image, H).lines:
         low, high = line.box.min(0) - 2, line.box.max(0) + 2
         for letter in recognizer.read(line.columns).letters:
             box = line.box_of(letter.start, letter.end)
@@ -116,7 +118,7 @@ def test_the_smallest_images_are_pages_too(shape: tuple[int, int]) -> None:
     assert len(find_page(image, H).lines) <= 3
 
 
-def test_a_photo_of_something_else_has_few_lines() -> None:
+def test_a_photo_without_writing_has_few_lines() -> None:
     assert len(find_page(textured(), H).lines) <= 3
 
 
@@ -126,7 +128,7 @@ def test_a_photo_of_something_else_has_few_lines() -> None:
     ("left", "right", "text"),
     [(0, 342, "hello, world!"), (0, 150, "hello,"), (165, 342, "world!"), (0, 74, "he")],
 )
-def test_a_picture_of_a_line_or_a_word_alone_is_a_page_of_one_line(
+def test_an_image_of_a_line_or_a_word_is_a_page_of_one_line(
     recognizer: Recognizer, scale: int, margin: int, left: int, right: int, text: str
 ) -> None:
     image = Image.open(EXAMPLES / "hello.png").convert("L").crop((left, 0, right, 80))
@@ -136,7 +138,7 @@ def test_a_picture_of_a_line_or_a_word_alone_is_a_page_of_one_line(
     assert recognizer.read(line.columns).text.lower() == text
 
 
-def test_a_word_on_squared_paper_is_found_and_its_squares_are_not() -> None:
+def test_a_word_on_squared_paper_is_found_without_the_squares() -> None:
     word = np.asarray(Image.open(EXAMPLES / "hello.png").convert("L"))[:, :150]
     paper = np.full((260, 700), 255, np.uint8)
     paper[::22], paper[:, ::22] = 190, 190
@@ -145,48 +147,48 @@ def test_a_word_on_squared_paper_is_found_and_its_squares_are_not() -> None:
     assert overlap(line.box, np.array([[207, 98], [342, 98], [342, 162], [207, 162]])) > 0.8
 
 
-def test_a_bar_and_a_stem_stay_where_rules_are_taken_away() -> None:
+def test_removing_rules_keeps_bars_and_stems() -> None:
     tone = np.zeros((200, 400), np.float32)
     tone[20::30] = 0.3  # rules
     ruled = tone > 0
     tone[95:99, 180:215] = 0.8  # the bar of a t
-    tone[88:146, 196:200] = 0.8  # its stem, across two rules
-    written = tone > 0.5
-    left = without_rules(tone, 0.01)
-    assert (left[written] > 0.4).all()
-    assert left[ruled & ~written].max() < 0.25
+    tone[88:146, 196:200] = 0.8  # the stem of the t, across two rules
+    writing = tone > 0.5
+    cleaned = without_rules(tone, 0.01)
+    assert (cleaned[writing] > 0.4).all()
+    assert cleaned[ruled & ~writing].max() < 0.25
 
 
 @pytest.mark.slow
-def test_boxes_are_those_of_the_whole_image_however_far_it_was_reduced() -> None:
-    sheet = page()
-    large = np.asarray(Image.fromarray(sheet.image).resize((3000, 3926)))
-    scale = np.array([3000, 3926]) / np.array([sheet.image.shape[1], sheet.image.shape[0]])
+def test_boxes_are_those_of_the_image_before_reduction() -> None:
+    made_page = page()
+    large = np.asarray(Image.fromarray(made_page.image).resize((3000, 3926)))
+    scale = np.array([3000, 3926]) / np.array([made_page.image.shape[1], made_page.image.shape[0]])
     lines = find_page(large, H)
     assert (lines.width, lines.height) == (3000, 3926)
-    for line, truth in zip(lines.lines, sheet.lines, strict=True):
-        assert overlap(line.box, truth.box * scale) > 0.5
+    for line, true_line in zip(lines.lines, made_page.lines, strict=True):
+        assert overlap(line.box, true_line.box * scale) > 0.5
 
 
-def test_an_image_on_its_side_is_upright_in_all_that_is_has_letter_ends(tmp_path: Path) -> None:
-    sheet = page()
-    turned = Image.fromarray(np.rot90(sheet.image))
+def test_the_lines_of_a_rotated_image_are_found_upright(tmp_path: Path) -> None:
+    made_page = page()
+    rotated = Image.fromarray(np.rot90(made_page.image))
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     path = tmp_path / "side.jpg"
-    turned.save(path, exif=exif, quality=95)
-    assert upright_size(path) == (sheet.image.shape[1], sheet.image.shape[0])
-    assert hits(find_page(path, H), sheet) == {place: place for place in range(5)}
+    rotated.save(path, exif=exif, quality=95)
+    assert upright_size(path) == (made_page.image.shape[1], made_page.image.shape[0])
+    assert matched_boxes(find_page(path, H), made_page) == {index: index for index in range(5)}
 
 
 def test_a_file_and_its_pixels_are_the_same_page() -> None:
     image = page().image
-    one, other = find_page(image, H), find_page(encoded(image, "PNG"), H)
-    for line, same in zip(one.lines, other.lines, strict=True):
+    first, second = find_page(image, H), find_page(encoded(image, "PNG"), H)
+    for line, same in zip(first.lines, second.lines, strict=True):
         assert (line.columns == same.columns).all()
 
 
-MISSING = """
+WITHOUT_OPENCV = """
 import sys
 sys.modules["cv2"] = None
 sys.path.insert(0, ".")
@@ -202,9 +204,9 @@ except ConfigError as error:
 
 
 @pytest.mark.slow
-def test_without_the_extra_everything_else_is_there_and_one_sentence_says_what_is_missing() -> None:
+def test_without_opencv_only_pages_fail_with_one_sentence() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", MISSING],
+        [sys.executable, "-c", WITHOUT_OPENCV],
         cwd=EXAMPLES.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert (
@@ -214,7 +216,7 @@ def test_without_the_extra_everything_else_is_there_and_one_sentence_says_what_i
 
 
 @pytest.mark.slow
-def test_the_base_imports_nothing_of_the_extra() -> None:
+def test_the_service_does_not_import_opencv_at_start() -> None:
     script = (
         "import sys, inkstream.service.app, inkstream.service.cli.main; print('cv2' in sys.modules)"
     )
@@ -226,7 +228,7 @@ def test_the_base_imports_nothing_of_the_extra() -> None:
 
 
 @pytest.mark.slow
-def test_images_of_thousands_of_specks_or_dashes_take_no_more_than_some_pages_do() -> None:
+def test_images_of_thousands_of_specks_or_dashes_take_limited_time() -> None:
     random = np.random.default_rng(0)
     specks = np.full((600, 600), 255, np.uint8)
     specks[random.random(specks.shape) < 0.02] = 0

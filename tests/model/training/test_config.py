@@ -1,4 +1,4 @@
-"""TrainingConfig: their ranges and their digest."""
+"""Training configurations: their ranges and their digest."""
 
 import dataclasses
 import math
@@ -24,20 +24,20 @@ NUMBERS = [
 ]
 
 
-def turned(config: TrainingConfig, name: str, value: Any) -> TrainingConfig:
+def with_value(config: TrainingConfig, name: str, value: Any) -> TrainingConfig:
     return dataclasses.replace(config, **{name: value})
 
 
 @pytest.mark.parametrize(("config", "field"), NUMBERS)
-def test_an_option_takes_both_ends_of_its_range_and_nothing_beyond(
+def test_an_option_allows_both_ends_of_its_range_and_nothing_beyond(
     config: TrainingConfig, field: "dataclasses.Field[float]"
 ) -> None:
     least, most = field.metadata["least"], field.metadata["most"]
     for value in (least, most):
-        assert getattr(turned(config, field.name, value), field.name) == value
+        assert getattr(with_value(config, field.name, value), field.name) == value
     for value in (least - 1, most * 2 + 1, math.nan):
         with pytest.raises(ConfigError, match=f"{field.name} is .*, allowed: "):
-            turned(config, field.name, value)
+            with_value(config, field.name, value)
 
 
 def test_every_number_has_a_help_text() -> None:
@@ -47,7 +47,7 @@ def test_every_number_has_a_help_text() -> None:
 def test_each_option_is_part_of_the_digest() -> None:
     digests = {preset.digest for preset in PRESETS.values()}
     for config, field in NUMBERS:
-        digests.add(turned(config, field.name, 0.75 * field.metadata["most"]).digest)
+        digests.add(with_value(config, field.name, 0.75 * field.metadata["most"]).digest)
     assert len(digests) == len(PRESETS) + len(NUMBERS)
 
 
@@ -56,7 +56,7 @@ def test_a_height_that_the_convolutions_cannot_halve_is_refused() -> None:
         LinesConfig(column_height=36)
 
 
-def test_how_a_number_is_written_is_no_part_of_the_digest() -> None:
+def test_the_digest_does_not_depend_on_how_a_number_is_written() -> None:
     assert LinesConfig(words=3).digest == LinesConfig(words=3.0).digest
 
 

@@ -1,4 +1,4 @@
-"""Training lines: it learns, goes on exactly, and ends with a checkpoint that reads."""
+"""Training of lines: it learns, resumes exactly, and writes a checkpoint that reads."""
 
 import dataclasses
 import json
@@ -47,7 +47,7 @@ SMALL = LinesConfig(
     columns=600, framewise=4, made=0, images=0, precision="float32",
 )  # fmt: skip
 
-# Three letters that differ at a glance, in units of an x-height of 100.
+# Three very different letters, in units of an x-height of 100.
 SHAPES: dict[str, list[list[tuple[int, int]]]] = {
     "o": [
         [(50 + round(50 * math.cos(a / 2)), 50 - round(50 * math.sin(a / 2))) for a in range(14)]
@@ -58,23 +58,23 @@ SHAPES: dict[str, list[list[tuple[int, int]]]] = {
 
 
 def ink(n_pieces: int = 240, n_writers: int = 40) -> InkSet:
-    """Words of one to four letters by several writers."""
+    """Return words of one to four letters by several writers."""
     random = np.random.default_rng(0)
     points: list[tuple[float, float]] = []
     letters: list[int] = []
     stroke_starts, piece_starts, labels, categories = [0], [0], [], []
     for _ in range(n_pieces):
         label = "".join(random.choice(list(SHAPES), random.integers(1, 5)))
-        own: list[tuple[float, float]] = []
+        piece_points: list[tuple[float, float]] = []
         left = 0.0
-        for place, letter in enumerate(label):
+        for index, letter in enumerate(label):
             for stroke in SHAPES[letter]:
-                own += [(left + x, y) for x, y in stroke]
-                letters += [place] * len(stroke)
-                stroke_starts.append(len(points) + len(own))
-            left = max(x for x, _ in own) + 40
-        top = min(y for _, y in own)
-        points += [(x, y - top) for x, y in own]
+                piece_points += [(left + x, y) for x, y in stroke]
+                letters += [index] * len(stroke)
+                stroke_starts.append(len(points) + len(piece_points))
+            left = max(x for x, _ in piece_points) + 40
+        top = min(y for _, y in piece_points)
+        points += [(x, y - top) for x, y in piece_points]
         piece_starts.append(len(stroke_starts) - 1)
         labels.append(label)
         categories.append(CATEGORIES.index("1c" if len(label) == 1 else "7"))
@@ -94,77 +94,82 @@ def ink(n_pieces: int = 240, n_writers: int = 40) -> InkSet:
 
 @pytest.fixture(autouse=True)
 def _ink_for_unipen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A little ink in the place of UNIPEN's; everything else is as it is."""
+    """Use a little ink instead of UNIPEN."""
     monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
 
 
 def batches(columns: int = 600) -> LineBatches:
-    everything = ink()
-    pieces = InkPieces(everything, np.arange(len(everything)), tuple("loz"))
+    all_ink = ink()
+    pieces = InkPieces(all_ink, np.arange(len(all_ink)), tuple("loz"))
     shares = {"characters": 1.0, "words": 1.0}
     return LineBatches(pieces, AugmentedRenderer(16, strength=1.0), shares, columns, {})
 
 
-def test_a_batch_follows_from_its_random_numbers(tmp_path: Path) -> None:
-    first, second, other = (
+def test_a_seed_gives_the_same_batch(tmp_path: Path) -> None:
+    first, second, third = (
         collate(batches().draw(np.random.default_rng(seed), "words")) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first.columns, second.columns)
     assert first.labels == second.labels
-    assert first.labels != other.labels
+    assert first.labels != third.labels
 
 
-def test_batches_have_about_the_columns_asked_for_and_little_padding() -> None:
-    drawer, random = batches(900), np.random.default_rng(0)
-    dealt = split_by_width([line for _ in range(8) for line in drawer.draw(random, "words")], 16)
-    sizes = [part.columns[..., 0].size for part in dealt]
+def test_batches_have_about_the_given_columns_and_little_padding() -> None:
+    line_batches, random = batches(900), np.random.default_rng(0)
+    shards = split_by_width(
+        [line for _ in range(8) for line in line_batches.draw(random, "words")], 16
+    )
+    sizes = [part.columns[..., 0].size for part in shards]
     assert max(sizes) < 2 * min(sizes)
     assert 300 < np.mean(sizes) < 900
-    assert 2 * sum(part.steps.sum() for part in dealt) > 0.8 * sum(sizes)
+    assert 2 * sum(part.steps.sum() for part in shards) > 0.8 * sum(sizes)
 
 
-def test_every_line_has_blank_columns_behind_it_and_knows_where_letters_end() -> None:
+def test_every_line_is_followed_by_blank_columns_and_has_letter_ends() -> None:
     batch = collate(batches().draw(np.random.default_rng(3), "words"))
-    for row, (label, steps) in enumerate(zip(batch.labels, batch.steps, strict=True)):
-        inked = np.flatnonzero(batch.columns[row].any(1))
+    for index, (label, steps) in enumerate(zip(batch.labels, batch.steps, strict=True)):
+        inked = np.flatnonzero(batch.columns[index].any(1))
         assert inked[-1] <= 2 * steps - FLUSH_COLUMNS
-        ends = batch.letters[row, : len(label)]
+        ends = batch.letters[index, : len(label)]
         assert (np.diff(ends) > 0).all()
         assert abs(ends[-1] - inked[-1]) <= 3
 
 
-def one_answer(n_steps: int, spoken: dict[int, int]) -> torch.Tensor:
-    """Log-probabilities [1, n, 4] of a net that is sure: these symbols, else the blank."""
+def certain_scores(n_steps: int, symbol_of_step: dict[int, int]) -> torch.Tensor:
+    """Return certain log-probabilities [1, n, 4]: these symbols, at other steps the blank."""
     scores = torch.full((1, n_steps, 4), -20.0)
     scores[0, :, 0] = 0
-    for step, symbol in spoken.items():
+    for step, symbol in symbol_of_step.items():
         scores[0, step, 0], scores[0, step, symbol] = -20.0, 0.0
     return scores.log_softmax(2)
 
 
-def test_losses_are_least_for_the_right_answer() -> None:
+def test_losses_are_smallest_for_the_correct_answer() -> None:
     batch = collate(batches(40).draw(np.random.default_rng(0), "words"))
-    row = 0
-    label, ends = batch.labels[row], batch.letters[row]
-    one = dataclasses.replace(
+    line_index = 0
+    label, ends = batch.labels[line_index], batch.letters[line_index]
+    line = dataclasses.replace(
         batch, columns=batch.columns[:1], steps=batch.steps[:1], labels=batch.labels[:1],
         letters=batch.letters[:1, : len(label)],
     )  # fmt: skip
-    n_steps, alphabet = int(batch.steps[row]), tuple("loz")
-    one = dataclasses.replace(one, columns=one.columns[:, : 2 * n_steps])
+    n_steps, alphabet = int(batch.steps[line_index]), tuple("loz")
+    line = dataclasses.replace(line, columns=line.columns[:, : 2 * n_steps])
     steps = (ends[: len(label)] // 2).astype(int)
     symbols = [alphabet.index(letter) + 1 for letter in label]
-    right = dict(zip((steps + 1).tolist(), symbols, strict=True))
-    wrong = dict.fromkeys(right, 1 + symbols[0] % 3)
-    assert ctc_loss(one_answer(n_steps, right), one, alphabet) < 0.01
-    assert ctc_loss(one_answer(n_steps, wrong), one, alphabet) > 1
-    told = right | {step + 1: symbol for step, symbol in right.items()}
-    assert framewise_loss(one_answer(n_steps, told), one, alphabet, eager=False) < 0.01
-    assert framewise_loss(one_answer(n_steps, {}), one, alphabet, eager=False) > 1
+    correct = dict(zip((steps + 1).tolist(), symbols, strict=True))
+    incorrect = dict.fromkeys(correct, 1 + symbols[0] % 3)
+    assert ctc_loss(certain_scores(n_steps, correct), line, alphabet) < 0.01
+    assert ctc_loss(certain_scores(n_steps, incorrect), line, alphabet) > 1
+    held_for_two_steps = correct | {step + 1: symbol for step, symbol in correct.items()}
+    assert (
+        framewise_loss(certain_scores(n_steps, held_for_two_steps), line, alphabet, eager=False)
+        < 0.01
+    )
+    assert framewise_loss(certain_scores(n_steps, {}), line, alphabet, eager=False) > 1
     scores = torch.full((1, n_steps), -20.0)
     scores[0, steps + 2] = 20
-    assert end_loss(scores, one) < 0.01
-    assert end_loss(-scores, one) > 1
+    assert end_loss(scores, line) < 0.01
+    assert end_loss(-scores, line) > 1
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
@@ -172,8 +177,8 @@ def test_three_steps_and_three_more_equal_six(tmp_path: Path, optimiser: Optimis
     config = dataclasses.replace(SMALL, optimiser=optimiser)
 
     def trainer(name: str, *, resume: bool = False) -> training.Trainer:
-        at = RunOptions(run=tmp_path / name, threads=1, resume=resume)
-        return training.Trainer(config, at, training.make_task(config, at))
+        options = RunOptions(run=tmp_path / name, threads=1, resume=resume)
+        return training.Trainer(config, options, training.make_task(config, options))
 
     assert trainer("six").run()
     half = trainer("half")
@@ -181,51 +186,60 @@ def test_three_steps_and_three_more_equal_six(tmp_path: Path, optimiser: Optimis
         half.train_step()
     half.save()
     assert trainer("half", resume=True).run()
-    ours, theirs = network_weights(tmp_path / "half"), network_weights(tmp_path / "six")
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
+    first_weights, second_weights = (
+        network_weights(tmp_path / "half"),
+        network_weights(tmp_path / "six"),
+    )
+    assert all(
+        torch.equal(first_weights[name], second_weights[name])
+        for name in first_weights.keys() | second_weights.keys()
+    )
 
 
-def test_the_parts_of_a_batch_share_the_threads_again_in_every_run(tmp_path: Path) -> None:
+def test_shards_share_the_threads_in_every_run(tmp_path: Path) -> None:
     for name in ("first", "second"):
-        place = RunOptions(run=tmp_path / name)
-        training.Trainer(SMALL, place, training.make_task(SMALL, place))
+        options = RunOptions(run=tmp_path / name)
+        training.Trainer(SMALL, options, training.make_task(SMALL, options))
         assert torch.get_num_threads() == max(1, training.THREADS // N_SHARDS)
 
 
-def write_json_lines(path: Path, renamed: dict[str, str]) -> Path:
-    """The same ink as a user's file, with some letters called otherwise."""
-    everything, lines = ink(), []
-    for index in range(len(everything)):
-        piece = everything.piece(index)
-        label = "".join(renamed.get(letter, letter) for letter in piece.label)
+def write_json_lines(path: Path, label_of_letter: dict[str, str]) -> Path:
+    """Write the ink as a user's file, with other labels for some letters; return its path."""
+    all_ink, lines = ink(), []
+    for index in range(len(all_ink)):
+        piece = all_ink.piece(index)
+        label = "".join(label_of_letter.get(letter, letter) for letter in piece.label)
         strokes = [stroke.tolist() for stroke in piece.strokes]
         lines.append(json.dumps({"strokes": strokes, "label": label}))
     path.write_text("\n".join(lines))
     return path
 
 
-def test_ink_that_knows_no_letters_place_begins_with_ctc(
+def test_ink_that_is_not_segmented_begins_with_ctc(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    known, everything = line_data.own_ink("known", ink()), ink()
-    nowhere = np.full_like(everything.letter_of_point, -1)
-    unknown = line_data.own_ink("mine", dataclasses.replace(everything, letter_of_point=nowhere))
+    segmented, all_ink = line_data.own_ink("known", ink()), ink()
+    no_letters = np.full_like(all_ink.letter_of_point, -1)
+    unsegmented = line_data.own_ink(
+        "mine", dataclasses.replace(all_ink, letter_of_point=no_letters)
+    )
     config = dataclasses.replace(SMALL, framewise=100)
-    framewise, ctc = (LinesTask(config, data).loss(0, 0) for data in (known, unknown))
+    framewise, ctc = (LinesTask(config, data).loss(0, 0) for data in (segmented, unsegmented))
     assert 0 < framewise < ctc
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert (
-        "framewise is left out: mine has no ink that is assigned to letters" in said.out + said.err
+        "framewise is left out: mine has no ink that is assigned to letters"
+        in output.out + output.err
     )
 
 
-def test_a_users_own_ink_with_new_letters_goes_on_from_a_net_that_lacks_them(
+def test_a_users_ink_with_new_letters_continues_from_a_net_without_them(
     tmp_path: Path,
 ) -> None:
-    known = line_data.own_ink("known", ink())
-    assert known.characters == (" ", "l", "o", "z")
+    initial_data = line_data.own_ink("known", ink())
+    assert initial_data.characters == (" ", "l", "o", "z")
     torch.manual_seed(0)
-    first = LinesTask(SMALL, known)
+    first = LinesTask(SMALL, initial_data)
     start = InitialNet(first.labels, first.network.state_dict(), "digest")
     data = line_data.load_ink(write_json_lines(tmp_path / "mine.jsonl", {"z": "ß"}))
     task = LinesTask(SMALL, data, start)
@@ -235,21 +249,21 @@ def test_a_users_own_ink_with_new_letters_goes_on_from_a_net_that_lacks_them(
     assert task.validate(task.network)["held_out"]["words"] >= 0
 
 
-def test_a_run_keeps_a_share_of_the_weights_that_it_begins_with() -> None:
+def test_a_run_keeps_a_share_of_its_initial_weights() -> None:
     data = line_data.own_ink("ink", ink())
-    begun = LinesTask(SMALL, data)
-    start = InitialNet(begun.labels, begun.network.state_dict(), "digest")
+    initial = LinesTask(SMALL, data)
+    start = InitialNet(initial.labels, initial.network.state_dict(), "digest")
     task = LinesTask(dataclasses.replace(SMALL, keep=0.25), data, start)
-    other = LinesTask(dataclasses.replace(SMALL, seed=1), data).network
-    for name, value in task.final_network(other).state_dict().items():
-        expected = 0.25 * start.weights[name] + 0.75 * other.state_dict()[name]
+    trained = LinesTask(dataclasses.replace(SMALL, seed=1), data).network
+    for name, value in task.final_network(trained).state_dict().items():
+        expected = 0.25 * start.weights[name] + 0.75 * trained.state_dict()[name]
         torch.testing.assert_close(value, expected)
-    assert begun.final_network(other) is other
+    assert initial.final_network(trained) is trained
     with pytest.raises(ConfigError, match=r"keep is 0.25, but there are no weights to begin with"):
         LinesTask(dataclasses.replace(SMALL, keep=0.25), data)
 
 
-def test_a_net_of_other_dimensions_cannot_be_gone_on_from() -> None:
+def test_initial_weights_of_other_dimensions_are_refused() -> None:
     data = line_data.own_ink("ink", ink())
     small = LinesTask(SMALL, data)
     start = InitialNet(small.labels, small.network.state_dict(), "digest")
@@ -257,7 +271,7 @@ def test_a_net_of_other_dimensions_cannot_be_gone_on_from() -> None:
         LinesTask(dataclasses.replace(SMALL, units=32), data, start)
 
 
-def test_a_bidirectional_net_begins_by_reading_as_the_causal_one_and_learns() -> None:
+def test_a_bidirectional_net_begins_with_the_outputs_of_the_causal_one_and_learns() -> None:
     data = line_data.own_ink("ink", ink())
     small = LinesTask(SMALL, data)
     start = InitialNet(small.labels, small.network.state_dict(), "digest")
@@ -265,8 +279,8 @@ def test_a_bidirectional_net_begins_by_reading_as_the_causal_one_and_learns() ->
     columns = torch.rand(2, 40, SMALL.column_height)
     small.network.eval()
     large.network.eval()
-    for said, before in zip(large.network(columns), small.network(columns), strict=True):
-        assert torch.equal(said, before)
+    for outputs, causal_outputs in zip(large.network(columns), small.network(columns), strict=True):
+        assert torch.equal(outputs, causal_outputs)
     large.network.train()
     new = dict(large.network.named_parameters())["backwards.0.weight_ih_l0"]
     (slopes,) = torch.autograd.grad(large.loss(0, 0), [new])
@@ -290,7 +304,7 @@ def test_too_little_ink_is_refused() -> None:
         line_data.own_ink("ink", ink(n_pieces=9, n_writers=1))
 
 
-def transcribed(path: Path, columns: NDArray[np.uint8]) -> str:
+def transcribe(path: Path, columns: NDArray[np.uint8]) -> str:
     runtime = Runtime(read(path))
     decoder = GreedyDecoder(runtime.config.labels, runtime.config.flush_columns)
     scores, state = runtime.run(columns[:, None], runtime.initial_state(1))
@@ -300,7 +314,7 @@ def transcribed(path: Path, columns: NDArray[np.uint8]) -> str:
     return decoder.text
 
 
-def test_a_run_learns_to_read_words_and_another_run_goes_on_from_its_checkpoint(
+def test_a_run_learns_to_read_words_and_another_run_continues_from_its_checkpoint(
     tmp_path: Path,
 ) -> None:
     config = dataclasses.replace(
@@ -310,13 +324,13 @@ def test_a_run_learns_to_read_words_and_another_run_goes_on_from_its_checkpoint(
     assert path == tmp_path / "run" / "lines.onnx"
     metadata = read(path).metadata
     assert metadata.metrics["held_out_words_error"] < 0.3
-    everything = ink()
-    held_out = InkPieces(everything, parts(everything)["test"], tuple("loz"))
-    lines = [draw_piece(held_out, place, 16) for place in range(20)]
-    right = sum(transcribed(path, line.columns) == line.label for line in lines)
-    assert right >= 12
-    onward = dataclasses.replace(config, steps=2, learning_rate=1e-6, framewise=0)
-    again = training.train(onward, RunOptions(run=tmp_path / "more", init=path, threads=1))
+    all_ink = ink()
+    held_out = InkPieces(all_ink, parts(all_ink)["test"], tuple("loz"))
+    lines = [draw_piece(held_out, index, 16) for index in range(20)]
+    n_correct = sum(transcribe(path, line.columns) == line.label for line in lines)
+    assert n_correct >= 12
+    short = dataclasses.replace(config, steps=2, learning_rate=1e-6, framewise=0)
+    again = training.train(short, RunOptions(run=tmp_path / "more", init=path, threads=1))
     assert again is not None
     assert read(again).metadata.metrics["held_out_words_error"] == pytest.approx(
         metadata.metrics["held_out_words_error"], abs=0.02
@@ -324,13 +338,13 @@ def test_a_run_learns_to_read_words_and_another_run_goes_on_from_its_checkpoint(
 
 
 @pytest.mark.parametrize("enough", [10, 1_000])
-def test_few_letters_leave_the_temperatures_that_a_run_begins_with(
+def test_with_few_letters_a_run_keeps_its_initial_temperatures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int
 ) -> None:
     monkeypatch.setattr(calibration, "ENOUGH", enough)
     data = line_data.own_ink("ink", ink())
-    begun = LinesTask(SMALL, data)
-    start = InitialNet(begun.labels, begun.network.state_dict(), "digest", (1.7, 0.6))
+    initial = LinesTask(SMALL, data)
+    start = InitialNet(initial.labels, initial.network.state_dict(), "digest", (1.7, 0.6))
     config = dataclasses.replace(SMALL, steps=1, learning_rate=1e-7)
     task = LinesTask(config, data, start)
     trainer = training.Trainer(config, RunOptions(run=tmp_path, threads=1), task)
@@ -339,7 +353,7 @@ def test_few_letters_leave_the_temperatures_that_a_run_begins_with(
     assert (temperatures == (1.7, 0.6)) is (enough == 1_000)
 
 
-def test_a_net_is_named_even_where_a_folder_has_the_same_name(
+def test_a_shipped_model_is_found_even_if_a_folder_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "lines").mkdir()
@@ -348,6 +362,6 @@ def test_a_net_is_named_even_where_a_folder_has_the_same_name(
     assert shipped.digest == read(find("lines")).digest
 
 
-def test_a_classifier_is_nothing_to_begin_with() -> None:
+def test_a_classifier_is_refused_as_initial_weights() -> None:
     with pytest.raises(CheckpointError, match=r"digits.onnx: it is a classifier, expected a tra"):
         initial_net(Path("digits"))

@@ -1,4 +1,4 @@
-"""What lines are made up of beside ink, and what that needs."""
+"""Sources of training lines beside ink, and their requirements."""
 
 import dataclasses
 import json
@@ -11,55 +11,49 @@ from inkstream.model.errors import DataError
 from inkstream.model.training import lines as line_data
 from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.lines import LinesTask
-from tests.helpers import builders
 from tests.model.training.test_lines import SMALL, ink
 
-
-@pytest.fixture(autouse=True)
-def _excerpt_for_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "inkstream.model.data.sources.mnist.load", lambda part: builders.excerpt(100)
-    )
+pytestmark = pytest.mark.usefixtures("mnist_excerpt")
 
 
 def task(config: LinesConfig, letters: str) -> LinesTask:
-    """Of ink whose labels are spelt with other letters than `o`, `l` and `z`."""
+    """Return a task with ink whose labels have other letters than `o`, `l` and `z`."""
     labels = tuple(label.translate(str.maketrans("olz", letters)) for label in ink().labels)
     return LinesTask(config, line_data.own_ink("mine", dataclasses.replace(ink(), labels=labels)))
 
 
-def test_numbers_are_left_out_where_digits_are_missing(capsys: pytest.CaptureFixture[str]) -> None:
-    some = task(dataclasses.replace(SMALL, images=1.5, words=0), "012")
+def test_numbers_are_left_out_if_digits_are_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    lines_task = task(dataclasses.replace(SMALL, images=1.5, words=0), "012")
     assert capsys.readouterr().out.endswith(
         "images is left out: numbers need all digits, mine has no 3 4 5 6 7 8 9\n"
     )
-    assert some.labels == (" ", "0", "1", "2")
-    assert {len(label) for label in some.part(0, 0).labels} == {1}
+    assert lines_task.labels == (" ", "0", "1", "2")
+    assert {len(label) for label in lines_task.part(0, 0).labels} == {1}
 
 
-def test_made_up_text_is_left_out_where_no_label_has_words(
+def test_composed_text_is_left_out_if_no_label_has_words(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    some = task(dataclasses.replace(SMALL, made=9), "αβγ")
+    lines_task = task(dataclasses.replace(SMALL, made=9), "αβγ")
     assert "made is left out: no label has a word of a to z" in capsys.readouterr().out
-    assert all(set(label) <= set("αβγ") for label in some.part(0, 0).labels)
+    assert all(set(label) <= set("αβγ") for label in lines_task.part(0, 0).labels)
 
 
-def test_words_of_one_writer_are_joined_to_lines_and_not_spelt(
+def test_words_of_one_writer_without_letters_are_joined_to_lines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     letters = np.full_like(ink().letter_of_point, -1)
     words = dataclasses.replace(ink(n_writers=1), letter_of_point=letters)
-    some = LinesTask(dataclasses.replace(SMALL, made=100), line_data.own_ink("mine", words))
+    lines_task = LinesTask(dataclasses.replace(SMALL, made=100), line_data.own_ink("mine", words))
     assert "made is without spelt, numbers, random: no writer" in capsys.readouterr().out
-    assert any(" " in label for label in some.part(8, 0).labels)
+    assert any(" " in label for label in lines_task.part(8, 0).labels)
 
 
 def test_pieces_left_out_of_training_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def piece(label: str, *places: tuple[int, int]) -> str:
-        return json.dumps({"label": label, "strokes": [[[0, 0], *places]]})
+    def piece(label: str, *points: tuple[int, int]) -> str:
+        return json.dumps({"label": label, "strokes": [[[0, 0], *points]]})
 
     words = [piece("word", (400, 100), (400, number)) for number in range(40)]
     wide = [piece("wide", (20_000, 100), (9_000, number)) for number in range(3)]
@@ -75,13 +69,13 @@ def test_pieces_left_out_of_training_are_reported(
 
 
 def test_no_training_data_is_an_error() -> None:
-    nothing = dataclasses.replace(SMALL, made=9, characters=0, words=0, text=0)
+    config = dataclasses.replace(SMALL, made=9, characters=0, words=0, text=0)
     with pytest.raises(DataError, match="no ink to train on is left"):
-        task(nothing, "αβγ")
+        task(config, "αβγ")
 
 
-def test_numbers_are_drawn_by_their_share() -> None:
+def test_numbers_have_their_share_of_a_batch() -> None:
     config = dataclasses.replace(SMALL, images=1.5, characters=0, words=0, text=0)
-    known = dataclasses.replace(ink(), labels=("0123456789", *ink().labels[1:]))
-    batch = LinesTask(config, line_data.own_ink("mine", known)).part(8, 0)
+    with_digits = dataclasses.replace(ink(), labels=("0123456789", *ink().labels[1:]))
+    batch = LinesTask(config, line_data.own_ink("mine", with_digits)).part(8, 0)
     assert all(label.isdecimal() for label in batch.labels)

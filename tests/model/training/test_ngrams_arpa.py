@@ -1,4 +1,4 @@
-"""ARPA files of characters become models of ours, and say the same."""
+"""ARPA files of characters are converted to models with the same probabilities."""
 
 import gzip
 import math
@@ -18,25 +18,25 @@ ORDER = 4
 
 
 def arpa_of(language: Language) -> str:
-    """The model in ARPA's format: probabilities, and back-off weights that nobody reads."""
+    """Return the model in ARPA's format, with back-off weights that are ignored."""
     texts = [""]
     blocks = []
     for length in range(1, ORDER + 1):
         texts = [text + character for text in texts for character in ALPHABET]
-        known = [text for text in texts if is_stored(language, text)]
-        rows = ["-99\t<s>\t-0.3", "-1.5\t</s>", "-7\t<unk>\t0"] if length == 1 else []
-        rows += ["-0.5\t<s> a\t-0.2"] if length == 2 else []
-        for text in known:
+        stored = [text for text in texts if is_stored(language, text)]
+        lines = ["-99\t<s>\t-0.3", "-1.5\t</s>", "-7\t<unk>\t0"] if length == 1 else []
+        lines += ["-0.5\t<s> a\t-0.2"] if length == 2 else []
+        for text in stored:
             log10_p = log_p(language, text[-1], language.after(text[:-1])) / math.log(10)
-            spelt = " ".join("<space>" if each == " " else each for each in text)
-            rows.append(f"{log10_p:.6f}\t{spelt}" + "\t-0.1" * (length < ORDER))
-        blocks.append(f"\\{length}-grams:\n" + "\n".join(rows) + "\n")
+            tokens = " ".join("<space>" if each == " " else each for each in text)
+            lines.append(f"{log10_p:.6f}\t{tokens}" + "\t-0.1" * (length < ORDER))
+        blocks.append(f"\\{length}-grams:\n" + "\n".join(lines) + "\n")
     counts = "".join(f"ngram {n}=0\n" for n in range(1, ORDER + 1))
     return f"\\data\\\n{counts}\n" + "\n".join(blocks) + "\n\\end\\\n"
 
 
 def is_stored(language: Language, text: str) -> bool:
-    """Whether an n-gram is a node of the trie: no longer text leads to it."""
+    """Return whether an n-gram is a node of the trie."""
     before = language.after(text[:-1])
     return len(text) == 1 or depth(language, language.after(text[-1], before)) == len(text)
 
@@ -49,30 +49,30 @@ def depth(language: Language, node: int) -> int:
 
 
 @pytest.fixture
-def ours() -> Language:
+def language() -> Language:
     return Language(About("ours", ALPHABET, ORDER, ()), build(TEXTS, ALPHABET, ORDER, most=500))
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_converted_model_says_what_the_file_says(
-    ours: Language, tmp_path: Path, compressed: bool
+def test_a_converted_model_has_the_probabilities_of_the_file(
+    language: Language, tmp_path: Path, compressed: bool
 ) -> None:
     file = tmp_path / ("m.arpa.gz" if compressed else "m.arpa")
-    text = arpa_of(ours).encode()
+    text = arpa_of(language).encode()
     file.write_bytes(gzip.compress(text) if compressed else text)
-    said = convert_arpa(file, tmp_path / "m.ngrams")
+    report = convert_arpa(file, tmp_path / "m.ngrams")
     converted = load(tmp_path / "m.ngrams")
-    assert f"{len(converted):,} n-grams of up to 4 characters" in said
-    assert len(converted) == len(ours)
+    assert f"{len(converted):,} n-grams of up to 4 characters" in report
+    assert len(converted) == len(language)
     for context in ("", "a", "ab", " ca", "abba", "cc", "|", "zab"):
-        expected = np.exp(ours.rows(ours.after(context))[0])
+        expected = np.exp(language.rows(language.after(context))[0])
         found = np.exp(converted.rows(converted.after(context))[0])
         np.testing.assert_allclose(found, expected, atol=2e-3)
         assert found.sum() == pytest.approx(1, abs=5e-3)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reason"),
     [
         ("", "is no ARPA file"),
         ("hello\n", "is no ARPA file"),
@@ -88,19 +88,24 @@ def test_a_converted_model_says_what_the_file_says(
         ),
     ],
 )
-def test_what_is_no_model_of_characters_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_is_no_model_of_characters_is_refused(
+    tmp_path: Path, text: str, reason: str
+) -> None:
     file = tmp_path / "m.arpa"
     file.write_text(text)
     with pytest.raises(DataError) as caught:
         read_arpa(file)
-    assert said in str(caught.value)
+    assert reason in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
+def test_the_error_of_an_unreadable_arpa_file_is_clear(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read ARPA file"):
         read_arpa(tmp_path / "none.arpa")
-    whole = gzip.compress(b"\n" * 999)
-    for broken in (whole[:-9], whole[:10] + b"\xff" + whole[11:]):  # no kind of block is 3
+    compressed_file = gzip.compress(b"\n" * 999)
+    for broken in (
+        compressed_file[:-9],
+        compressed_file[:10] + b"\xff" + compressed_file[11:],
+    ):  # 3 is no kind of block
         (tmp_path / "bad.arpa.gz").write_bytes(broken)
         with pytest.raises(DataError, match="cannot read ARPA file"):
             read_arpa(tmp_path / "bad.arpa.gz")

@@ -8,18 +8,14 @@ from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 
 from inkstream.service.cli.main import cli
-from tests.helpers import builders
 from tests.helpers.command_line import inkstream, one_line, run_here
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mnist_excerpt")]
 
 
 @pytest.fixture(autouse=True)
-def _excerpt_instead_of_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use 400 real digits instead of 70,000, and blank curves, which are faster to draw."""
-    monkeypatch.setattr(
-        "inkstream.model.data.sources.mnist.load", lambda part, folder: builders.excerpt(400)
-    )
+def _blank_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write blank curves, which are faster to draw."""
     monkeypatch.setattr("inkstream.model.plots.training_curve", lambda metrics: Figure())
 
 

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import threading
 import weakref
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -34,9 +33,7 @@ def line(n_columns: int, seed: int) -> bytes:
     return builders.columns(n_columns, seed).tobytes()
 
 
-def check_results(
-    messages: Sequence[ServerMessage], net: Net, columns: bytes, first: int = 0
-) -> None:
+def check_results(messages: list[ServerMessage], net: Net, columns: bytes, first: int = 0) -> None:
     """Check that messages hold the results of an uninterrupted line from column `first` on."""
     expected = uninterrupted(net, columns)[first:]
     np.testing.assert_allclose(all_probabilities(messages), expected, atol=1e-5, rtol=0)

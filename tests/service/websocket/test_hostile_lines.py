@@ -156,14 +156,14 @@ def test_a_flood_is_closed_and_another_session_goes_on(
     line_weights: Path, reader: Recognizer, costly: str
 ) -> None:
     def flood() -> None:
-        with RawClient(running.port, LINES) as client:
+        with RawClient(limited.port, LINES) as client:
             client.send(text_frame(costly) * 400)
             messages = read_messages(client)
         assert (messages[-1]["code"], messages[-1]["fatal"]) == ("too_many_messages", True)
 
     # With a higher limit a slow machine would never exceed it.
-    with server(line_weights, models="tiny_lines", max_control_per_s=1) as running:
-        assert text_beside(running, flood) == reader.read(COLUMNS).text
+    with server(line_weights, models="tiny_lines", max_control_per_s=1) as limited:
+        assert text_beside(limited, flood) == reader.read(COLUMNS).text
 
 
 def test_a_connection_lost_during_a_flush_affects_no_other_session(
