@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse
 
 from inkstream.service import installed_version
 from inkstream.service.http_errors import ErrorBody
+from inkstream.service.protocol.errors import MEANINGS
 
 Responses = dict[int | str, dict[str, Any]]
 Extra = dict[str, Any]  # keyword arguments of a FastAPI route
@@ -32,62 +33,36 @@ ABOUT: Final[Extra] = {
     "license_info": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
 
-_UNKNOWN_PARAMETER: Final = {"bad_value": "modle is no parameter of this route, allowed: none"}
-
-# status -> what it means here, and examples: code -> message
-_ERRORS: Final[dict[int, tuple[str, dict[str, str]]]] = {
-    400: (
-        "The request is malformed.",
-        {
-            "bad_message": "the body is empty, expected an image, columns or strokes",
-            "bad_json": "the body is not JSON: expected value at line 1 column 1",
-        },
-    ),
-    401: (
-        "No key, or a wrong one.",
-        {"unauthorized": "the key that came is not one of this server's"},
-    ),
-    403: (
-        "A web page of an origin that is not allowed.",
-        {"forbidden_origin": "origin https://elsewhere.example is not allowed"},
-    ),
-    404: ("No such model.", {"unknown_model": "no model 'nosuch', served: digits"}),
-    408: ("The body came too slowly.", {"idle": "the body took more than 24 s"}),
-    413: (
-        "The body or the image is too large.",
-        {"over_limit": "the body has 99999999 bytes, allowed: up to 16777216"},
-    ),
-    415: (
-        "Not an image that is read here.",
-        {"bad_image": "content type is text/plain, allowed: image/*, ..."},
-    ),
-    422: (
-        "Columns or values of a wrong shape or range.",
-        {
-            "bad_columns": "column 3 has 27 pixels, expected 28",
-            "bad_ink": "point 3 of stroke 0 is [1], expected [x, y], two finite numbers",
-            "bad_value": "modle is no parameter of this route, allowed: model, page;"
-            " did you mean model?",
-        },
-    ),
-    429: (
-        "This client has as many sessions as it is allowed; see Retry-After.",
-        {"too_many_sessions": "512 sessions of 192.0.2.7 are connected, all that are allowed"},
-    ),
-    500: (
-        "The service failed; its log says more under the request id.",
-        {"internal": "the service failed; its log says more under this request id"},
-    ),
-    503: (
-        "The server is full or about to stop; see Retry-After.",
-        {
-            "server_full": "1024 sessions are connected, all that are allowed",
-            "stopping": "the server is about to stop",
-        },
-    ),
+_STATUSES: Final = {  # what each means here
+    400: "The request is malformed.",
+    401: "No key, or a wrong one.",
+    403: "A web page of an origin that is not allowed.",
+    404: "No such model.",
+    408: "The body came too slowly.",
+    413: "The body or the image is too large.",
+    415: "Not an image that is read here.",
+    422: "Columns or values of a wrong shape or range.",
+    429: "This client has as many sessions as it is allowed; see Retry-After.",
+    500: "The service failed; its log says more under the request id.",
+    503: "The server is full or about to stop; see Retry-After.",
 }
-
-
+_MESSAGES: Final = {  # an example of each code
+    "bad_message": "the body is empty, expected an image, columns or strokes",
+    "bad_json": "the body is not JSON: expected value at line 1 column 1",
+    "unauthorized": "the key that came is not one of this server's",
+    "forbidden_origin": "origin https://elsewhere.example is not allowed",
+    "unknown_model": "no model 'nosuch', served: digits",
+    "idle": "the body took more than 24 s",
+    "over_limit": "the body has 99999999 bytes, allowed: up to 16777216",
+    "bad_image": "content type is text/plain, allowed: image/*, ...",
+    "bad_columns": "column 3 has 27 pixels, expected 28",
+    "bad_ink": "point 3 of stroke 0 is [1], expected [x, y], two finite numbers",
+    "bad_value": "modle is no parameter of this route, allowed: model, page; did you mean model?",
+    "too_many_sessions": "512 sessions of 192.0.2.7 are connected, all that are allowed",
+    "internal": "the service failed; its log says more under this request id",
+    "server_full": "1024 sessions are connected, all that are allowed",
+    "stopping": "the server is about to stop",
+}
 _RETRY_AFTER: Final = {
     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
 }
@@ -100,7 +75,11 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
 
 def _errors(*statuses: int) -> Responses:
     """Return the error responses of an operation, with an example for each code."""
-    return {status: _error(status, *_ERRORS[status]) for status in statuses}
+    found: Responses = {}
+    for status in statuses:
+        own = {code: text for code, text in _MESSAGES.items() if MEANINGS[code].http == status}
+        found[status] = _error(status, _STATUSES[status], own)
+    return found
 
 
 def _error(status: int, description: str, messages: dict[str, str]) -> dict[str, Any]:
@@ -232,7 +211,7 @@ _READ: Final[Responses] = {
 RECOGNIZE: Final[Extra] = {
     "tags": ["images"],
     "openapi_extra": {"requestBody": _BODY},
-    "responses": _READ | _errors(*_ERRORS),
+    "responses": _READ | _errors(*_STATUSES),
 }
 COLUMNS: Final[Extra] = {
     "tags": ["images"],
@@ -257,12 +236,18 @@ COLUMNS: Final[Extra] = {
             },
         }
     }
-    | {status: _named(answer) for status, answer in _errors(*_ERRORS).items()},
+    | {status: _named(answer) for status, answer in _errors(*_STATUSES).items()},
 }
 MODELS: Final[Extra] = {
     "tags": ["images"],
     "responses": _errors(401, 403, 500)
-    | {422: _error(422, "A query parameter, of which there are none.", _UNKNOWN_PARAMETER)},
+    | {
+        422: _error(
+            422,
+            "A query parameter, of which there are none.",
+            {"bad_value": "modle is no parameter of this route, allowed: none"},
+        )
+    },
 }
 HEALTH: Final[Extra] = {"tags": ["operators"], "responses": _errors(500)}
 READINESS: Final[Extra] = {"tags": ["operators"], "responses": _errors(500, 503)}
