@@ -69,10 +69,7 @@ def _load(
     model = SessionModel.of(metadata, settings.limits, languages, checkpoint.metrics)
     runtime = Runtime(checkpoint)
     engine = Engine(
-        runtime,
-        max_batch=settings.max_batch,
-        max_columns=settings.max_run_columns,
-        metrics=metrics,
+        runtime, max_batch=settings.max_batch, max_columns=settings.max_run_columns, metrics=metrics
     )
     return RunningModel(model, metadata, engine)
 

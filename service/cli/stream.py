@@ -2,12 +2,13 @@
 
 import math
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from inkstream.service.cli.options import CHARACTERS, FILE
+from inkstream.service.cli.options import CHARACTERS, FILE, need_lines
 
 DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 
@@ -55,14 +56,29 @@ def stream(
       inkstream stream digit.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """
+    from inkstream.model.preprocess.columns import SHIPPED, kind_for
+    from inkstream.service.cli.files import holds_ink
     from inkstream.service.cli.terminal import show
-    from inkstream.service.client.conversation import NoConnectionError
+    from inkstream.service.client import NoConnectionError, connect_sync
+    from inkstream.service.protocol.errors import ModelUnknownError
 
     if pace is not None and math.isnan(pace):
         raise click.BadParameter("nan is no pace, expected a number", param_hint="--pace")
     given = {name: value for name, value in hints.items() if value is not None}
-    plain = plain or not sys.stdout.isatty()
+    suiting = None
+    if model is None:
+        kind = "transcriber" if need_lines(given) or holds_ink(image) else kind_for(image)
+        suiting = SHIPPED["transcriber"] if kind == "transcriber" else None
     try:
-        show(image, url, model, key, given, pace_ms=pace, plain=plain, output=sys.stdout)
+        with ExitStack() as stack:
+            try:
+                stream = stack.enter_context(connect_sync(url, model=suiting or model, key=key))
+            except ModelUnknownError:
+                if suiting is None:
+                    raise
+                stream = stack.enter_context(connect_sync(url, key=key))
+            if given:
+                stream.configure(**given)
+            show(stream, image, pace, plain or not sys.stdout.isatty())
     except NoConnectionError as error:
         raise click.ClickException(f"{error}; start a server with: inkstream serve") from None

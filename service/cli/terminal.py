@@ -9,24 +9,21 @@ found; both are coloured by their probability. `show` streams to a server and wr
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, takewhile, zip_longest
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import DataError, InkstreamError
-from inkstream.model.preprocess.columns import SHIPPED, digit_columns, kind_for, line_columns
+from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.ink import flatten, framed, rasterise, stroke_columns
 from inkstream.service.cli.files import holds_ink, pieces
-from inkstream.service.cli.options import need_lines
-from inkstream.service.client import Stream, connect_sync
+from inkstream.service.client import Stream
 from inkstream.service.client.conversation import Result
-from inkstream.service.protocol.errors import ModelUnknownError
 from inkstream.service.protocol.server_messages import Event, Ready, Spelling, Word
 
 Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
@@ -264,61 +261,38 @@ def sure_since(leaders: Sequence[tuple[str, float]]) -> int | None:
     return len(leaders) - len(sure) if sure else None
 
 
-def show(
-    image: Path,
-    url: str,
-    model: str | None,
-    key: str | None,
-    hints: Mapping[str, Any],
-    *,
-    pace_ms: float | None,
-    plain: bool,
-    output: TextIO,
-) -> None:
-    """Stream `image` to the server at `url`, and write to `output` what it answers.
+def show(stream: Stream, image: Path, pace_ms: float | None, plain: bool) -> None:
+    """Stream `image`, and write to standard output what the server answers.
 
     Args:
         image: an image, or a file of ink, whose pieces are sent one after the other.
-        model: of the server; None takes what suits the image if the server has it, else its first.
-        hints: fields of `configure`.
         pace_ms: milliseconds between two columns; None is slow enough to follow, or 0 if plain.
         plain: lines of text, as where the terminal has no room for a picture.
 
-    Raises `DataError`, which names it, if the image or a piece of ink cannot be read, and
-    `ServiceError` as `connect_sync` does and for hints that the server refuses.
+    Raises `DataError`, which names it, if the image or a piece of ink cannot be read, and the
+    server's errors.
     """
-    suiting = None
-    if model is None:
-        kind = "transcriber" if need_lines(hints) or holds_ink(image) else kind_for(image)
-        suiting = SHIPPED["transcriber"] if kind == "transcriber" else None
-    with ExitStack() as stack:
+    transcribes, size = stream.ready.model.kind == "transcriber", shutil.get_terminal_size()
+    for number, (columns, strokes) in enumerate(_writings(image, stream.ready)):
+        if number:
+            stream.reset()
+        view: DigitView | LineView = (
+            LineView(columns, size)
+            if transcribes
+            else DigitView(columns, stream.ready.labels, size)
+        )
+        screen = None if plain or not view.fits else Screen()
+        usual_ms = 0.0 if screen is None else LINE_PACE_MS if transcribes else DIGIT_PACE_MS
+        sent: Iterable[Iterator[Result]] = map(stream.send, columns)
+        if strokes:
+            points = [stroke.tolist() for stroke in strokes]
+            sent = [stream.ink(points, stream.ready.column_height, pause=True)]
+        print(HIDE_CURSOR if screen else "", end="")
         try:
-            stream = stack.enter_context(connect_sync(url, model=suiting or model, key=key))
-        except ModelUnknownError:
-            if suiting is None:
-                raise
-            stream = stack.enter_context(connect_sync(url, key=key))
-        if hints:
-            stream.configure(**hints)
-        transcribes, size = stream.ready.model.kind == "transcriber", shutil.get_terminal_size()
-        for number, (columns, strokes) in enumerate(_writings(image, stream.ready)):
-            if number:
-                stream.reset()
-            view: DigitView | LineView = (
-                LineView(columns, size)
-                if transcribes
-                else DigitView(columns, stream.ready.labels, size)
-            )
-            screen = None if plain or not view.fits else Screen()
-            usual_ms = 0.0 if screen is None else LINE_PACE_MS if transcribes else DIGIT_PACE_MS
-            pace_s = (usual_ms if pace_ms is None else pace_ms) / 1000
-            sent: Iterable[Iterator[Result]] = map(stream.send, columns)
-            if strokes:
-                points = [stroke.tolist() for stroke in strokes]
-                sent = [stream.ink(points, stream.ready.column_height, pause=True)]
-            with _cursor_hidden(output, screen is not None):
-                _show_results(stream, sent, view, screen, pace_s=pace_s, output=output)
-            output.write(f"{view.summary()}\n")
+            _show_results(stream, sent, view, screen, usual_ms if pace_ms is None else pace_ms)
+        finally:
+            print(SHOW_CURSOR if screen else "", end="")
+        print(view.summary())
 
 
 def _show_results(
@@ -326,19 +300,12 @@ def _show_results(
     sent: Iterable[Iterator[Result]],
     view: DigitView | LineView,
     screen: Screen | None,
-    *,
-    pace_s: float,
-    output: TextIO,
+    pace_ms: float,
 ) -> None:
     """Write the results of what is sent: as pictures, or without a screen as text.
 
-    They come `pace_s` after each other: a column is sent when its turn comes.
+    They come `pace_ms` after each other: a column is sent when its turn comes.
     """
-
-    def write(text: str) -> None:
-        output.write(text)
-        output.flush()
-
     drawn_s, rewound = 0.0, stream.rewound
     for result in chain.from_iterable(sent):
         lines = []
@@ -348,18 +315,18 @@ def _show_results(
             lines = [f"{'rewound':<11}  to column {rewound.column}  {rewound.text or ''}"]
         lines += view.add(result)
         if screen is None:
-            write("".join(f"{line}\n" for line in lines))
+            print("\n".join(lines), flush=True)
         elif time.monotonic() - drawn_s >= FRAME_S:
             drawn_s = time.monotonic()
-            write(screen.draw(view.rows()))
-        time.sleep(pace_s)
+            print(screen.draw(view.rows()), end="", flush=True)
+        time.sleep(pace_ms / 1000)
     if isinstance(view, LineView):
         flushed = stream.flush()
         lines = view.update(flushed.columns, flushed.text or "", flushed.events)
-        if screen is None:
-            write("".join(f"{line}\n" for line in lines))
+        if screen is None and lines:
+            print("\n".join(lines), flush=True)
     if screen is not None:
-        write(screen.draw(view.rows()))
+        print(screen.draw(view.rows()), end="", flush=True)
 
 
 def _writings(file: Path, ready: Ready) -> Iterator[tuple[Columns, Sequence[NDArray[np.float64]]]]:
@@ -382,13 +349,3 @@ def _writings(file: Path, ready: Ready) -> Iterator[tuple[Columns, Sequence[NDAr
         except InkstreamError as error:
             raise DataError(f"{name}: {error}") from error
         yield columns, strokes
-
-
-@contextmanager
-def _cursor_hidden(output: TextIO, wanted: bool) -> Iterator[None]:
-    """Hide the cursor while the block draws."""
-    output.write(HIDE_CURSOR * wanted)
-    try:
-        yield
-    finally:
-        output.write(SHOW_CURSOR * wanted)

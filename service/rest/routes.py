@@ -42,12 +42,7 @@ from inkstream.service.protocol.errors import StoppingError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Letter, ModelInfo, Punctuation, Word
 from inkstream.service.rest import openapi
 from inkstream.service.rest.bodies import JSON, BodyReader, Input
-from inkstream.service.rest.recognition import (
-    Answers,
-    recognize,
-    recognize_page,
-    while_connected,
-)
+from inkstream.service.rest.recognition import Answers, recognize, recognize_page, while_connected
 from inkstream.service.service import RunningModel, Service
 
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
