@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import Metrics
@@ -342,7 +343,8 @@ class Engine:
         """Close a session for a fault of ours, which the log tells; all others go on."""
         log.error("session failed", session=member.session.session_id, exc_info=error)
         member.queued = False
+        fault = InkstreamError("the net could not read these columns")
         try:
-            self.apply(member, member.session.fail("the net could not read these columns"))
+            self.apply(member, member.session.fail(fault))
         except Exception:
             log.exception("session could not be closed", session=member.session.session_id)

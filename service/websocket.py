@@ -18,7 +18,14 @@ from urllib.parse import parse_qs
 from inkstream.model.errors import InkstreamError
 from inkstream.service.http_errors import error_response
 from inkstream.service.logs import get_logger
-from inkstream.service.protocol.errors import MEANINGS, PathUnknownError, SessionUnknownError
+from inkstream.service.protocol.errors import (
+    MEANINGS,
+    IdleError,
+    PathUnknownError,
+    SessionExpiredError,
+    SessionUnknownError,
+    StoppingError,
+)
 from inkstream.service.protocol.server_messages import (
     PATH,
     PROTOCOL,
@@ -99,7 +106,8 @@ class Stream:
     def say_goodbye(self, time_left_s: float) -> None:
         """Tell the client that the server is about to stop; close now if no time is left."""
         session = self._session
-        effects = session.goaway(time_left_s) if time_left_s > 0 else session.stop()
+        stopping = StoppingError("the server has stopped")
+        effects = session.goaway(time_left_s) if time_left_s > 0 else session.fail(stopping)
         self._engine.apply(self._member, effects)
 
     async def _exchange(self) -> int:
@@ -140,7 +148,9 @@ class Stream:
             self._engine.receive(self._member, message, self._received_s)
         except Exception:
             log.exception("session failed", session=self._session.session_id)
-            self._engine.apply(self._member, self._session.fail("the service failed"))
+            self._engine.apply(
+                self._member, self._session.fail(InkstreamError("the service failed"))
+            )
         if self._may_read.is_set() and self._is_behind(self._max_waiting, PAUSE_FROM):
             self._may_read.clear()
             if self._connection is not None:
@@ -215,14 +225,17 @@ class Stream:
         now_s = self._loop.time()
         if not self._may_read.is_set():  # paused: the client is silent because of us
             self._received_s = now_s
-        expiry_s = self._opened_s + self._limits.max_session_s
-        due_s = min(expiry_s, self._received_s + self._limits.idle_timeout_s)
+        longest_s, idle_s = self._limits.max_session_s, self._limits.idle_timeout_s
+        expiry_s = self._opened_s + longest_s
+        due_s = min(expiry_s, self._received_s + idle_s)
         if now_s < due_s:
             self._timer = self._loop.call_at(due_s, self._check_deadlines)
-        else:
-            session = self._session
-            effects = session.expire() if now_s >= expiry_s else session.idle()
-            self._engine.apply(self._member, effects)
+            return
+        error: InkstreamError = IdleError(f"no message for {idle_s:g} s, the longest allowed")
+        if now_s >= expiry_s:
+            age = f"the session is {longest_s:g} s old"
+            error = SessionExpiredError(f"{age}, the most that is allowed")
+        self._engine.apply(self._member, self._session.fail(error))
 
 
 class StreamEndpoint:

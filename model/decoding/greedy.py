@@ -282,7 +282,7 @@ class GreedyDecoder(Decoder):
         self._decided += self._space_at(column) + char
         self._start = LetterStart(end, end)  # behind it nothing is known yet
         self.letters += 1
-        self._word = OpenWord.extended(self._word, letter)
+        self._word = (self._word or OpenWord(start, end, (("", 1.0),))).extended(letter)
         return [letter]
 
     def _allowed_symbol(self, run: SymbolRun) -> int:
@@ -383,19 +383,16 @@ class OpenWord:
         """What is written of it."""
         return self.spellings[0][0]
 
-    @staticmethod
-    def extended(word: "OpenWord | None", letter: Letter) -> "OpenWord":
-        """Return the word with one letter more; None is no letter yet.
+    def extended(self, letter: Letter) -> "OpenWord":
+        """Return the word with one letter more.
 
         Of the other texts that letters and their alternatives spell, the most probable are kept.
         Letters are taken to be independent, so no text that was left out grows into one of them.
         """
-        spellings = (("", 1.0),) if word is None else word.spellings
         options = ((letter.char, letter.confidence), *letter.alternatives)
-        own, *others = [(text + char, p * q) for text, p in spellings for char, q in options]
+        own, *others = [(text + char, p * q) for text, p in self.spellings for char, q in options]
         others.sort(key=itemgetter(1), reverse=True)
-        start = letter.start if word is None else word.start
-        return OpenWord(start, letter.end, (own, *others[:N_ALTERNATIVES]))
+        return OpenWord(self.start, letter.end, (own, *others[:N_ALTERNATIVES]))
 
     def closed(self, number: int, column: int) -> Word:
         """Return the word as an event, the `number`-th of its line, decided at `column`."""

@@ -106,12 +106,6 @@ def _cut(sent: deque[Event], n: int) -> list[Event]:
 
 def _is_like(before: Event, after: Event) -> bool:
     """Return whether an event need not be sent in place of the one that had its id."""
-    return (
-        abs(before.confidence - after.confidence) < NEGLIGIBLE
-        and all(
-            getattr(before, name) == getattr(after, name)
-            for name in ("type", "start", "end", "column", "strokes")
-        )
-        and (before.text if isinstance(before, Word) else before.char)
-        == (after.text if isinstance(after, Word) else after.char)
-    )
+    ignored = {"confidence": 0.0, "alternatives": ()}
+    is_close = abs(before.confidence - after.confidence) < NEGLIGIBLE
+    return is_close and before.model_copy(update=ignored) == after.model_copy(update=ignored)

@@ -153,24 +153,13 @@ class Session:
         reason = "the server is about to stop"
         return [messages.Goaway(reason=reason, time_left_ms=round(time_left_s * 1000))]
 
-    def stop(self) -> list[Effect]:
-        """Close the session because the server is stopping."""
-        return self._fail(errors.StoppingError("the server has stopped"))
-
-    def idle(self) -> list[Effect]:
-        """Close the session because nothing came for too long."""
-        most = self.model.limits.idle_timeout_s
-        return self._fail(errors.IdleError(f"no message for {most:g} s, the longest allowed"))
-
-    def expire(self) -> list[Effect]:
-        """Close the session because it is too old."""
-        most = self.model.limits.max_session_s
-        text = f"the session is {most:g} s old, the most that is allowed"
-        return self._fail(errors.SessionExpiredError(text))
-
-    def fail(self, text: str) -> list[Effect]:
-        """Close the session because of a fault of the server; the client is sent `text`."""
-        return self._fail(InkstreamError(text))
+    def fail(self, error: InkstreamError, control: Control | None = None) -> list[Effect]:
+        """Close the session, and send why; `control` is the message at fault, where one is."""
+        if self.closed:
+            return []
+        index, ref = (None, None) if control is None else (control.index, control.message.id)
+        sent = messages.Error(code=error.code, message=str(error), fatal=True, index=index, ref=ref)
+        return [sent, *self._close(MEANINGS[error.code].closing, error.code)]
 
     # To the engine and back
 
@@ -260,7 +249,7 @@ class Session:
             effects += self._answer(control)
         most = self.model.limits.max_line_columns
         if self.line.column >= most and self.state is OPEN and inbox.head_columns:
-            effects += self._fail(errors.OverLimitError(f"a line has {most} columns at most"))
+            effects += self.fail(errors.OverLimitError(f"a line has {most} columns at most"))
         return effects
 
     def _answer(self, control: Control) -> list[Effect]:
@@ -407,15 +396,7 @@ class Session:
         """Close the session because the client is over the rate limit."""
         rate = self._rate_limit.rate_per_s
         text = f"too many messages other than columns or too much ink, allowed: {rate} a second"
-        return self._fail(errors.TooManyControlError(text), control)
-
-    def _fail(self, error: InkstreamError, control: Control | None = None) -> list[Effect]:
-        """Close the session, and send why; `control` is the message at fault, where one is."""
-        if self.closed:
-            return []
-        index, ref = (None, None) if control is None else (control.index, control.message.id)
-        sent = messages.Error(code=error.code, message=str(error), fatal=True, index=index, ref=ref)
-        return [sent, *self._close(MEANINGS[error.code].closing, error.code)]
+        return self.fail(errors.TooManyControlError(text), control)
 
     def _close(self, code: int, reason: str) -> list[Effect]:
         self.state = TRANSITIONS[self.state][Transition.CLOSE]

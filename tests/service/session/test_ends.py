@@ -1,14 +1,12 @@
 """Ends of a session other than `end`: limits, failures, and the server's own reasons."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-import pytest
 
+from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.errors import StoppingError
 from inkstream.service.protocol.server_messages import Error, Goaway
-from inkstream.service.session import Close, Session
+from inkstream.service.session import Close
 from tests.helpers.single_session import (
     INK,
     SessionClient,
@@ -19,6 +17,8 @@ from tests.helpers.single_session import (
     step_alone,
     types_of,
 )
+
+STOPPING = StoppingError("no more time")
 
 # Consecutive bad messages, and too many messages of any kind
 
@@ -89,7 +89,7 @@ def test_a_failed_run_is_a_fatal_internal_error(net: Runtime) -> None:
     client.send(INK, message("ping"))
     client.new_messages()
     client.session.take(1)
-    client.apply(client.session.fail("the net failed on these columns"))
+    client.apply(client.session.fail(InkstreamError("the net failed on these columns")))
     error = error_in(client.new_messages())
     assert (error.code, error.message) == ("internal", "the net failed on these columns")
     assert (error.fatal, error.index) == (True, None)
@@ -106,35 +106,20 @@ def test_goaway_leaves_the_session_open(net: Runtime) -> None:
     assert len(client.ask(INK)) == 1
 
 
-@pytest.mark.parametrize(
-    ("call", "code", "text", "closing_code"),
-    [
-        (Session.idle, "idle", "no message for 60 s, the longest allowed", 4408),
-        (
-            Session.expire,
-            "session_expired",
-            "the session is 600 s old, the most that is allowed",
-            4440,
-        ),
-        (Session.stop, "stopping", "the server has stopped", 1001),
-    ],
-)
-def test_a_close_by_the_server_gives_the_reason(
-    net: Runtime, call: Callable[[Session], list[Any]], code: str, text: str, closing_code: int
-) -> None:
+def test_a_close_by_the_server_gives_the_reason(net: Runtime) -> None:
     client = SessionClient(net)
     client.new_messages()
-    client.apply(call(client.session))
+    client.apply(client.session.fail(STOPPING))
     error = error_in(client.new_messages())
-    assert (error.code, error.message, error.fatal) == (code, text, True)
-    assert client.close == Close(closing_code, code)
-    assert call(client.session) == []  # a closed session stays closed
+    assert (error.code, error.message, error.fatal) == ("stopping", "no more time", True)
+    assert client.close == Close(1001, "stopping")
+    assert client.session.fail(STOPPING) == []  # a closed session stays closed
 
 
 def test_scores_that_come_after_the_close_are_dropped(net: Runtime) -> None:
     client = SessionClient(net)
     client.send(INK)
     client.session.take(1)
-    client.apply(client.session.idle())
+    client.apply(client.session.fail(STOPPING))
     scores, state = net.run(np.frombuffer(INK, np.uint8).reshape(1, 1, 28), net.initial_state(1))
     assert step_alone(client.session, scores[:, 0], state[0]) == []

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
 from inkstream.service.session import Session
 from inkstream.service.session.states import TRANSITIONS, IllegalTransitionError, State, Transition
@@ -35,7 +36,7 @@ CALLS: dict[Transition, Callable[[Session, Runtime], object]] = {
         session, np.zeros((1, 7), np.float32), net.initial_state(1)[0]
     ),
     Transition.NOTIFY: lambda session, net: session.goaway(1.0),
-    Transition.CLOSE: lambda session, net: session.fail("no luck"),
+    Transition.CLOSE: lambda session, net: session.fail(InkstreamError("no luck")),
 }
 
 
@@ -62,7 +63,7 @@ def in_state(state: State, net: Runtime, insert: str = message("flush")) -> Sess
             client.send(insert)
             session.take(1)
         case State.CLOSED:
-            session.idle()
+            session.fail(InkstreamError("no luck"))
     assert session.state is state
     return session
 

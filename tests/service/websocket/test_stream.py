@@ -279,6 +279,7 @@ async def test_a_silent_client_is_closed(tiny: Checkpoint) -> None:
         client = AsgiClient(service)
         assert await client.wait_for_end() == 4408
     assert (client.received[-1]["code"], client.received[-1]["fatal"]) == ("idle", True)
+    assert client.received[-1]["message"] == "no message for 0.02 s, the longest allowed"
 
 
 async def test_a_busy_session_ends_after_the_longest_time_allowed(tiny: Checkpoint) -> None:
@@ -288,6 +289,8 @@ async def test_a_busy_session_ends_after_the_longest_time_allowed(tiny: Checkpoi
         assert await client.wait_for_end() == 4440
     assert [each["type"] for each in client.received] == ["ready", "result", "error"]
     assert client.received[-1]["code"] == "session_expired"
+    text = "the session is 0.1 s old, the most that is allowed"
+    assert client.received[-1]["message"] == text
 
 
 # Leaving
