@@ -103,7 +103,7 @@ class Graph:
 
     def __init__(self, config: ModelConfig, weights: Weights) -> None:
         self.config = config
-        self._state_shapes = empty_net(config).state_shapes
+        self._net = empty_net(config)
         self._nodes: list[onnx.NodeProto] = []
         self._initialisers = [
             numpy_helper.from_array(np.ascontiguousarray(value), name)
@@ -186,17 +186,17 @@ class Graph:
 
     def split_state(self) -> list[list[str]]:
         """Return the state's parts, of each its steps or layers, [1, B, .] each."""
-        sizes = [math.prod(own[1:]) for own in self._state_shapes for _ in range(own[0])]
+        shapes = self._net.state_shapes
+        sizes = [math.prod(own[1:]) for own in shapes for _ in range(own[0])]
         state = self.add("Unsqueeze", "state", self.integers(0))
         rows = self.several("Split", state, self.integers(*sizes), outputs=len(sizes), axis=2)
-        return [[rows.pop(0) for _ in range(own[0])] for own in self._state_shapes]
+        return [[rows.pop(0) for _ in range(own[0])] for own in shapes]
 
     def finish(self, parts: Sequence[str], columns_a_step: int) -> onnx.ModelProto:
         """Return the model, checked by ONNX itself; `parts` make up the state after."""
         after = self.add("Concat", *parts, axis=2)
         self.add("Squeeze", after, self.integers(0), output="state_after")
-        state_size = sum(map(math.prod, self._state_shapes))
-        height, n_scores = self.config.column_height, self.config.n_scores
+        height, state_size = self.config.column_height, self._net.state_size
 
         def value(name: str, element: int, *shape: str | int) -> onnx.ValueInfoProto:
             return helper.make_tensor_value_info(name, element, shape)
@@ -210,7 +210,7 @@ class Graph:
                     value("state", TensorProto.FLOAT, "B", state_size),
                 ],
                 [
-                    value("scores", TensorProto.FLOAT, "T", "B", n_scores),
+                    value("scores", TensorProto.FLOAT, "T", "B", self.config.n_scores),
                     value("state_after", TensorProto.FLOAT, "B", state_size),
                 ],
                 self._initialisers,

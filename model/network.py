@@ -39,14 +39,10 @@ class CausalNet(nn.Module, ABC):
         """Numbers of one stream's state, D."""
         return sum(map(math.prod, self.state_shapes))
 
-    def initial_state(self, batch: int) -> Tensor:
-        """Return the state before any column, [B, D]: all zeros."""
-        return next(self.parameters()).new_zeros(batch, self.state_size)
-
     def _split_state(self, state: Tensor | None, batch: int) -> list[Tensor]:
-        """Return the parts of a state [B, D], each [B, *shape]; None is the initial state."""
+        """Return the parts of a state [B, D], each [B, *shape]; None is the initial one: zeros."""
         if state is None:
-            state = self.initial_state(batch)
+            state = next(self.parameters()).new_zeros(batch, self.state_size)
         parts = torch.split(state, list(map(math.prod, self.state_shapes)), 1)
         return [part.view(batch, *own) for part, own in zip(parts, self.state_shapes, strict=True)]
 
@@ -201,7 +197,8 @@ class LineLSTM(CausalNet):
         after = []
         maps = columns.transpose(1, 2).unsqueeze(1)  # [B, 1, H, T]
         for convolution, past in zip(self.convolutions, earlier, strict=True):
-            maps = torch.cat([_as_maps(past, maps.shape[2]), maps], 3)  # two columns more
+            past_steps = past.view(len(past), KERNEL_STEPS - 1, maps.shape[2], -1)
+            maps = torch.cat([past_steps.permute(0, 3, 2, 1), maps], 3)  # two columns more
             maps = maps.contiguous(memory_format=torch.channels_last)
             after.append(maps[..., 1 - KERNEL_STEPS :].permute(0, 3, 2, 1))  # [B, 2, rows, C]
             maps = torch.relu(convolution(maps))  # [B, C, rows, T/2]
@@ -224,11 +221,6 @@ def _layer(units: int) -> nn.LSTM:
     lstm = nn.LSTM(units, units, batch_first=True)
     set_forget_bias(lstm)
     return lstm
-
-
-def _as_maps(past: Tensor, rows: int) -> Tensor:
-    """Return earlier steps of a convolution's input, [B, ...], as maps [B, C, rows, 2]."""
-    return past.view(len(past), KERNEL_STEPS - 1, rows, -1).permute(0, 3, 2, 1)
 
 
 def _dropout(values: Tensor, share: float, rng: torch.Generator | None) -> Tensor:

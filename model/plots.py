@@ -191,10 +191,11 @@ def draw_piece(axes: Axes, piece: Piece, width: float) -> None:
     """Draw ink with its label above and its guides behind it, up to a width of `width` heights."""
     lines: list[NDArray[np.int16]] = []
     colours: list[str] = []
+    unknown = INK if len(piece.label) > 1 else ACCENT  # of points of no known letter
     for stroke, of_letter in zip(piece.strokes, piece.letters, strict=True):
         ends = np.concatenate([stroke[1:], stroke[-1:]])
         lines.append(np.stack([stroke, ends], 1))
-        colours.extend(_colour(int(letter), piece.label) for letter in of_letter)
+        colours += [LETTERS[n % len(LETTERS)] if n >= 0 else unknown for n in of_letter.tolist()]
     steps = np.concatenate(lines)  # [P, 2 ends, 2]
     axes.add_collection(LineCollection(list(steps), colors=colours, linewidths=0.9))
     for y in piece.guides[np.isfinite(piece.guides)]:
@@ -205,12 +206,6 @@ def draw_piece(axes: Axes, piece: Piece, width: float) -> None:
     axes.set_aspect("equal")
     label = piece.label if right == size[0] else f"{piece.label[:50]} …"
     axes.set_title(label, fontsize=6.5, pad=1, color=INK)
-
-
-def _colour(letter: int, label: str) -> str:
-    if letter < 0:
-        return INK if len(label) > 1 else ACCENT
-    return LETTERS[letter % len(LETTERS)]
 
 
 def _samples(ink: InkSet, indices: NDArray[np.int64], count: int) -> list[int]:

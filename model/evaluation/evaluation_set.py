@@ -168,17 +168,13 @@ def concatenated(lines: Sequence[LineSample]) -> LineSample:
 
 
 def digit_lines(dataset: Dataset, column_height: int) -> list[LineSample]:
-    """Return images of digits as lines: the box of their ink fills the rows."""
-    return [
-        LineSample(_cropped(columns, column_height), dataset.labels[answer], NO_ENDS)
-        for columns, answer in zip(dataset.columns, dataset.answers, strict=True)
-    ]
-
-
-def _cropped(columns: NDArray[np.uint8], column_height: int) -> NDArray[np.uint8]:
-    """Crop columns [T, H] to their ink and scale them to other rows; a blank column before."""
-    x, y = np.flatnonzero(columns.any(1)), np.flatnonzero(columns.any(0))
-    ink = Image.fromarray(np.ascontiguousarray(columns[x[0] : x[-1] + 1, y[0] : y[-1] + 1]))
-    width = max(1, round(ink.height * column_height / ink.width))  # the image lies on its side
-    scaled = np.asarray(ink.resize((column_height, width), Image.Resampling.BILINEAR))
-    return np.pad(scaled, ((1, 0), (0, 0)))
+    """Return images of digits as lines: a blank column, then the box of their ink in all rows."""
+    lines = []
+    for columns, answer in zip(dataset.columns, dataset.answers, strict=True):
+        x, y = np.flatnonzero(columns.any(1)), np.flatnonzero(columns.any(0))
+        ink = Image.fromarray(np.ascontiguousarray(columns[x[0] : x[-1] + 1, y[0] : y[-1] + 1]))
+        width = max(1, round(ink.height * column_height / ink.width))  # the image lies on its side
+        scaled = np.asarray(ink.resize((column_height, width), Image.Resampling.BILINEAR))
+        padded = np.pad(scaled, ((1, 0), (0, 0)))
+        lines.append(LineSample(padded, dataset.labels[answer], NO_ENDS))
+    return lines

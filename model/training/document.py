@@ -7,7 +7,7 @@ and on test images is printed at the end.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -67,14 +67,11 @@ def train_document(data: Path | None, epochs: int, seed: int) -> float:
 @torch.no_grad()
 def accuracy(network: nn.Module, rows: Tensor, answers: Tensor) -> float:
     """Return the share of right answers."""
-    right = [
-        (network(part).argmax(1) == wanted).float()
-        for part, wanted in zip(torch.split(rows, 1000), torch.split(answers, 1000), strict=True)
-    ]
-    return torch.cat(right).mean().item()
+    right: Tensor = network(rows).argmax(1) == answers
+    return right.float().mean().item()
 
 
-def _rows(part: str, data: Path | None) -> tuple[Tensor, Tensor]:
-    dataset = mnist.load("train" if part == "train" else "t10k", data)
+def _rows(part: Literal["train", "t10k"], data: Path | None) -> tuple[Tensor, Tensor]:
+    dataset = mnist.load(part, data)
     rows = torch.from_numpy(dataset.columns).transpose(1, 2).float() / 255  # [N, 28, 28]
     return rows.contiguous(), torch.from_numpy(dataset.answers)
