@@ -55,6 +55,6 @@ def serve(print_settings: bool, **flags: str | bool | None) -> int:
     if print_settings:
         click.echo(settings.render(), nl=False)
         return 0
-    from inkstream.service.server.process import serve as serve_until_stopped
+    from inkstream.service.server import serve as serve_until_stopped
 
     return serve_until_stopped(settings)

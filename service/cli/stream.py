@@ -59,7 +59,8 @@ def stream(
     from inkstream.model.preprocess.columns import SHIPPED, kind_for
     from inkstream.service.cli.files import holds_ink
     from inkstream.service.cli.terminal import show
-    from inkstream.service.client import NoConnectionError, connect_sync
+    from inkstream.service.client import connect_sync
+    from inkstream.service.conversation import NoConnectionError
     from inkstream.service.protocol.errors import ModelUnknownError
 
     if pace is not None and math.isnan(pace):

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from inkstream.service.app import create_app
-from inkstream.service.server.connections import Config
-from inkstream.service.server.process import Server, listen
+from inkstream.service.server import Config, Server, listen
 from inkstream.service.service import Service
 from inkstream.service.settings import Settings
 from tests.helpers import builders

@@ -12,8 +12,8 @@ import pytest
 
 from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
-from inkstream.service.client import NoConnectionError, connect, connect_sync
-from inkstream.service.client.conversation import WINDOW_COLUMNS
+from inkstream.service.client import connect, connect_sync
+from inkstream.service.conversation import WINDOW_COLUMNS, NoConnectionError
 from inkstream.service.protocol.errors import (
     ClientFullError,
     ModelUnknownError,
@@ -229,7 +229,7 @@ def test_the_client_needs_only_websockets_and_pydantic() -> None:
         [
             sys.executable,
             "-c",
-            "import inkstream.service.client.client, sys;"
+            "import inkstream.service.client, sys;"
             "print(*{name.split('.')[0] for name in sys.modules})",
         ],
         capture_output=True,

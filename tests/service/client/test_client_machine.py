@@ -25,7 +25,7 @@ from websockets.sync.client import ClientConnection
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service.client import Stream
-from inkstream.service.client.conversation import Conversation, Result
+from inkstream.service.conversation import Conversation, Result
 from inkstream.service.protocol.server_messages import Result as ResultMessage
 from inkstream.service.protocol.server_messages import ServerMessage, encode
 from tests.helpers.single_session import LIMITS, SessionClient, uninterrupted

@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.client import connect_sync
-from inkstream.service.client.conversation import (
+from inkstream.service.conversation import (
     Conversation,
     NoConnectionError,
     error_of_closing,

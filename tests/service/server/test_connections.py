@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.protocol import State
 from websockets.sync.client import connect
 
-from inkstream.service.server.connections import (
+from inkstream.service.server import (
     LOST,
     Config,
     WebSocketConnection,

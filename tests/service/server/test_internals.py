@@ -15,8 +15,7 @@ from uvicorn.server import ServerState
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from inkstream.service.server.connections import Config, HttpConnection, WebSocketConnection
-from inkstream.service.server.process import Server
+from inkstream.service.server import Config, HttpConnection, Server, WebSocketConnection
 from inkstream.service.settings import Settings
 
 METHODS = [  # overridden or called, with the names of their parameters

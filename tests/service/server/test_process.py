@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import ConfigError
-from inkstream.service.server.process import listen, raise_descriptor_limit
+from inkstream.service.server import listen, raise_descriptor_limit
 from inkstream.service.settings import Settings
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.single_session import INK, message
@@ -203,7 +203,7 @@ def test_serving_imports_no_training_packages(tiny: Checkpoint) -> None:
     script = """
 import os, signal, sys, threading
 from websockets.sync.client import connect
-from inkstream.service.server import process as server
+from inkstream.service import server
 from inkstream.service.settings import Settings
 
 def stream(port):

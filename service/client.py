@@ -25,7 +25,7 @@ from websockets.sync.client import connect as open_sync
 from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service.client.conversation import (
+from inkstream.service.conversation import (
     Answer,
     Conversation,
     Done,
