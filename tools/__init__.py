@@ -1,1 +1,1 @@
-"""What measures the product and is no test: comparisons of two checkouts."""
+"""Programs that measure the product or compare two checkouts of it."""

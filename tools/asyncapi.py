@@ -113,9 +113,9 @@ BINARY: Final[Document] = {
 def document() -> Document:
     """Return the description as plain values for JSON."""
     schemas: Document = {}
-    described = {"binary": BINARY}
-    described |= _described(FROM_CLIENT, "validation", schemas)
-    described |= _described(FROM_SERVER, "serialization", schemas)
+    messages = {"binary": BINARY}
+    messages |= _messages(FROM_CLIENT, "validation", schemas)
+    messages |= _messages(FROM_SERVER, "serialization", schemas)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -135,18 +135,18 @@ def document() -> Document:
                 "description": "Where `inkstream serve` listens by default.",
             }
         },
-        "channels": {"stream": _channel(described)},
+        "channels": {"stream": _channel(messages)},
         "operations": {
             "listen": _operation(
                 "receive", "The messages of the client.", ["binary", *FROM_CLIENT]
             ),
             "answer": _operation("send", "The messages of the server.", FROM_SERVER),
         },
-        "components": {"messages": described, "schemas": schemas},
+        "components": {"messages": messages, "schemas": schemas},
     }
 
 
-def _described(
+def _messages(
     examples: Mapping[str, ClientMessage | ServerMessage], mode: JsonSchemaMode, schemas: Document
 ) -> Document:
     """Return AsyncAPI's messages for these examples; add the schemas of payloads to `schemas`."""
@@ -180,11 +180,11 @@ def _payload(example: ClientMessage | ServerMessage) -> Document:
     return payload
 
 
-def _channel(described: Document) -> Document:
+def _channel(messages: Document) -> Document:
     return {
         "address": "/v1/stream",
         "title": "A stream of one writer",
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in described},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
         "bindings": {
             "ws": {
                 "method": "GET",

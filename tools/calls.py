@@ -1,8 +1,8 @@
-"""Count the Python calls that one message takes: `python -m tools.calls`.
+"""Count the function calls of one message: `python -m tools.calls`.
 
 Sessions in an engine each send one column a message, all at once, and wait for their results; every
-answer becomes JSON. Counted is what the event loop and the worker call from the message to its
-JSON, functions of the libraries included. WebSocket and HTTP are left out.
+result is encoded as JSON. The calls of the event loop and the worker from the message to its JSON
+are counted, calls within libraries too. WebSocket and HTTP are left out.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ from inkstream.service.settings import Settings
 
 SESSIONS = 64
 WARM_UP_MESSAGES = 20
-MESSAGES = 100  # of each session, that are counted
+MESSAGES = 100  # counted messages of each session
 INK_SHARE = 0.15  # of the pixels of a column
 
 
 class Calls:
-    """Counts the calls of functions, those of Python and those of C apart."""
+    """Counts function calls, those of Python and those of C separately."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -41,8 +41,8 @@ class Calls:
         self.counts[event] += 1
 
 
-async def count(name: str, sessions: int) -> dict[str, float]:
-    """Return the calls a message with so many sessions of a shipped net."""
+async def count_calls(name: str, sessions: int) -> dict[str, float]:
+    """Return the calls of a message, with so many sessions of a shipped model."""
     runtime = Runtime(checkpoint.read(checkpoint.find(name)))
     settings = Settings.load(max_line_columns=10**9)
     engine = Engine(runtime, max_batch=sessions, max_columns=512, metrics=Metrics())
@@ -50,7 +50,7 @@ async def count(name: str, sessions: int) -> dict[str, float]:
     random = np.random.default_rng(0)
     pixels = random.random((WARM_UP_MESSAGES + MESSAGES, model.config.column_height)) < INK_SHARE
     columns = [column.tobytes() for column in np.where(pixels, 255, 0).astype(np.uint8)]
-    calls, n_missing, answered = Calls(), 0, asyncio.Event()
+    calls, n_missing, all_answered = Calls(), 0, asyncio.Event()
 
     def deliver(effects: list[Effect]) -> None:
         nonlocal n_missing
@@ -60,9 +60,9 @@ async def count(name: str, sessions: int) -> dict[str, float]:
             if isinstance(effect, Result):
                 n_missing -= 1
                 if not n_missing:
-                    answered.set()
+                    all_answered.set()
 
-    threading.setprofile(calls)  # of the worker, which starts now
+    threading.setprofile(calls)  # for the worker, which starts now
     engine.start()
     threading.setprofile(None)
     members = [engine.attach(Session(str(i), model), deliver) for i in range(sessions)]
@@ -71,10 +71,10 @@ async def count(name: str, sessions: int) -> dict[str, float]:
             calls.counts.clear()
             sys.setprofile(calls)
         n_missing = sessions
-        answered.clear()
+        all_answered.clear()
         for member in members:
             engine.receive(member, column, time.monotonic())
-        await answered.wait()
+        await all_answered.wait()
     sys.setprofile(None)
     engine.stop()
     total = sessions * MESSAGES
@@ -85,4 +85,6 @@ async def count(name: str, sessions: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({name: asyncio.run(count(name, SESSIONS)) for name in ("digits", "lines")}))
+    print(
+        json.dumps({name: asyncio.run(count_calls(name, SESSIONS)) for name in ("digits", "lines")})
+    )

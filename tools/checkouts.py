@@ -41,11 +41,13 @@ def checked(folder: Path) -> Path:
 def start(checkout: Path, arguments: Sequence[str], output: IO[Any] | None = None) -> Process:
     """Start `python ARGUMENTS` with the code of a checkout; all that it prints goes to `output`.
 
-    Without `output` it goes where the caller's goes. With -P Python puts neither the current folder
-    nor the script's folder on its path, so that the checkout is the first place in which modules
-    are looked for. Settings of the service that stand in the environment are left out.
+    Without `output` it is printed like the caller's own. With -P Python puts neither the current
+    folder nor the script's folder on its path, so that modules are imported from the checkout.
+    Settings of the service in the environment are left out.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("INKSTREAM_")}
-    environment = kept | {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("INKSTREAM_")
+    }
+    environment = inherited | {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-P", *arguments]
     return subprocess.Popen(command, env=environment, stdout=output, stderr=output)

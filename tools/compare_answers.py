@@ -29,13 +29,13 @@ from typing import Any, Final
 import click
 
 from tools.checkouts import CheckoutError, checked, start
-from tools.material import draw
+from tools.handwriting import draw
 
 READER: Final = Path(__file__).with_name("read_answers.py")
 COUNTS: Final = (2000, 1000, 300)  # digits, words, lines
 QUICK: Final = 10  # so many times fewer with --quick
-POLL_S: Final = 0.2  # between two looks whether the processes have ended
-MOST_SHOWN: Final = 40  # lines of the first difference
+POLL_S: Final = 0.2  # between two checks whether the processes have ended
+MAX_LINES_SHOWN: Final = 40  # lines of the first difference
 
 Answers = dict[str, list[dict[str, Any]]]  # of each part, in the order of the samples
 
@@ -99,21 +99,21 @@ def digest(answers: Sequence[dict[str, Any]]) -> str:
 
 
 def first_difference(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> str:
-    """Return the place of the first sample that differs, and what was answered before and after."""
+    """Return a text with the index of the first sample that differs and both answers."""
     if len(old) != len(new):
         return f"  {len(old)} samples before, {len(new)} after"
-    place = next(
-        place
-        for place, (before, after) in enumerate(zip(old, new, strict=True))
+    index = next(
+        index
+        for index, (before, after) in enumerate(zip(old, new, strict=True))
         if json.dumps(before) != json.dumps(after)
     )
     before, after = (
-        json.dumps(each[place], indent=1, ensure_ascii=False).split("\n") for each in (old, new)
+        json.dumps(each[index], indent=1, ensure_ascii=False).split("\n") for each in (old, new)
     )
-    shown = list(difflib.unified_diff(before, after, "old", "new", lineterm="", n=2))
+    diff = list(difflib.unified_diff(before, after, "old", "new", lineterm="", n=2))
     n_different = sum(json.dumps(a) != json.dumps(b) for a, b in zip(old, new, strict=True))
-    head = f"  {n_different} of {len(old)} samples differ, the first is sample {place}:"
-    return "\n".join([head, *(f"  {line}" for line in shown[:MOST_SHOWN])])
+    head = f"  {n_different} of {len(old)} samples differ, the first is sample {index}:"
+    return "\n".join([head, *(f"  {line}" for line in diff[:MAX_LINES_SHOWN])])
 
 
 if __name__ == "__main__":

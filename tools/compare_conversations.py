@@ -4,22 +4,22 @@
 
 OLD and NEW are folders of checkouts. Each serves `digits` and `lines` with the language model
 `english` on a free port of 127.0.0.1, and further servers with small limits, keys and short times.
-The conversations (see `conversations`) are made once, from a seed, and held with both servers, one
-after the other. Behind each message the client sends a `ping` and waits for its `pong` before it
-goes on, so that no answer depends on how messages were batched. All messages of the server are kept
-as they came, and the closing code and its reason; REST answers with status, headers and body.
+The conversations (see `conversations`) are made once, from a seed, and run with both servers. After
+each message the client sends a `ping` and waits for its `pong`, so that no answer depends on how
+messages were batched. All messages of the server are recorded unchanged, with the closing code and
+its reason; REST answers with status, headers and body.
 
-What is random by nature or a measured time is replaced by `*` before the comparison: the session's
-name in `ready`, `seconds` in `done`, request ids, and the REST headers Date and X-Request-Id.
+Random values and measured times are replaced by `*` before the comparison: the session's name in
+`ready`, `seconds` in `done`, request ids, and the REST headers Date and X-Request-Id.
 
 The command prints the name of each conversation that differs, and the first few differences;
 progress goes to standard error. The exit code is 0 if all are equal, else 1.
 
     --ignore-error-texts    neither the `message` of errors nor the length of a REST answer is
-                            compared, all else is
+                            compared, everything else is
     --ignore-header NAME    this header of REST answers is not compared
     --allow FILE            differences are expected in the conversations whose names, or patterns
-                            such as `rest: page *`, stand in FILE, one a line; `#` begins a comment
+                            such as `rest: page *`, are in FILE, one a line; `#` begins a comment
     --transcripts FOLDER    all conversations are written down
 
 The handwriting is drawn by the code of the repository that this command belongs to. UNIPEN must
@@ -49,21 +49,21 @@ from websockets.typing import Subprotocol
 
 from tools.checkouts import COMMAND_LINE, CheckoutError, Process, checked, start
 from tools.conversations import SERVERS, Conversation, Frame, Request, conversations
-from tools.faults import message
-from tools.material import draw
+from tools.handwriting import draw
+from tools.invalid_messages import message
 from tools.requests import requests
 
-Replacement = tuple[re.Pattern[str], str]  # what is found, and what stands in its place
+Replacement = tuple[re.Pattern[str], str]  # what is replaced, and by what
 
 COUNTS: Final = (200, 200, 60)  # digits, words and lines that are drawn
 QUICK: Final = 10  # so many times fewer conversations with --quick
 DEADLINE_S: Final = 60.0  # longest wait for one answer, and for a server's start
-POLL_S: Final = 0.05  # between two looks whether a server listens
-MOST_SHOWN: Final = 5  # differences that are printed
-MOST_LINES: Final = 30  # of one of them
-MOST_SHOWN_CHARACTERS: Final = 200  # of a message
+POLL_S: Final = 0.05  # between two checks whether a server listens
+MAX_CONVERSATIONS_SHOWN: Final = 5  # conversations whose differences are printed
+MAX_LINES_SHOWN: Final = 30  # of a difference
+MAX_MESSAGE_CHARACTERS: Final = 200  # of a message
 
-# What is random by nature, or a measured time.
+# Random values and measured times.
 RANDOM: Final[tuple[Replacement, ...]] = (
     (re.compile(r'^(< \{"type":"ready".*?"session":)"[^"]*"', re.MULTILINE), r'\1"*"'),
     (re.compile(r'^(< \{"type":"done".*"seconds":)[0-9.e-]+', re.MULTILINE), r"\1*"),
@@ -111,23 +111,28 @@ def main(
     started_s = time.perf_counter()
     checkouts = [checked(old), checked(new)]
     allowed = [] if allow is None else names_in(allow.read_text())
-    material = draw(*COUNTS)
-    made: list[Conversation | Request] = [*conversations(material), *requests(material)]
+    handwriting = draw(*COUNTS)
+    conversations_and_requests: list[Conversation | Request] = [
+        *conversations(handwriting),
+        *requests(handwriting),
+    ]
     if quick:
-        made = made[::QUICK]
-    before, after = asyncio.run(hold_with_all(checkouts, made))
+        conversations_and_requests = conversations_and_requests[::QUICK]
+    before, after = asyncio.run(run_on_all(checkouts, conversations_and_requests))
     if transcripts is not None:
-        keep(transcripts / "old", before)
-        keep(transcripts / "new", after)
+        write_transcripts(transcripts / "old", before)
+        write_transcripts(transcripts / "new", after)
     n_messages = sum(line.startswith("<") for lines in before.values() for line in lines)
-    click.echo(f"{len(made)} conversations, {n_messages} answers of the old server")
+    click.echo(
+        f"{len(conversations_and_requests)} conversations, {n_messages} answers of the old server"
+    )
     ignored = [*(ERROR_TEXTS if ignore_error_texts else ()), *map(without_header, headers)]
     equal = compare(before, after, allowed, ignored)
     click.echo(f"{'equal' if equal else 'DIFFERENT'}, {time.perf_counter() - started_s:.0f} s")
     sys.exit(0 if equal else 1)
 
 
-def keep(folder: Path, transcripts: Transcripts) -> None:
+def write_transcripts(folder: Path, transcripts: Transcripts) -> None:
     """Write each transcript to a text file."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, lines in transcripts.items():
@@ -146,10 +151,10 @@ def compare(
     allowed: Sequence[str],
     ignored: Sequence[Replacement] = (),
 ) -> bool:
-    """Print what differs; return whether nothing does that may not.
+    """Print all differences; return whether all of them are allowed.
 
-    Differences are expected in conversations of the names or patterns `allowed`; what `ignored`
-    replaces is not compared.
+    Differences are expected in conversations of the names or patterns `allowed`; `ignored` replaces
+    texts that are not compared.
     """
     different = {}
     for name, lines in old.items():
@@ -157,22 +162,22 @@ def compare(
         if pair[0] != pair[1]:
             different[name] = pair
     expected = [name for name in different if any(fnmatchcase(name, each) for each in allowed)]
-    wrong = [name for name in different if name not in expected]
+    unexpected = [name for name in different if name not in expected]
     for name in expected:
         click.echo(f"differs as expected: {name}")
-    for name in wrong:
+    for name in unexpected:
         click.echo(f"DIFFERS: {name}")
-    for name in wrong[:MOST_SHOWN]:
+    for name in unexpected[:MAX_CONVERSATIONS_SHOWN]:
         click.echo(f"\n{name}")
         before, after = different[name]
         lines = list(difflib.unified_diff(before, after, "old", "new", lineterm="", n=1))
-        for line in lines[:MOST_LINES]:
+        for line in lines[:MAX_LINES_SHOWN]:
             click.echo(f"  {line}")
-    return not wrong
+    return not unexpected
 
 
 def normalised(lines: Sequence[str], ignored: Sequence[Replacement]) -> list[str]:
-    """Return a transcript without what is random and what is ignored."""
+    """Return a transcript without random and ignored texts."""
     text = "\n".join(lines)
     for pattern, replacement in (*RANDOM, *ignored):
         text = pattern.sub(replacement, text)
@@ -180,33 +185,39 @@ def normalised(lines: Sequence[str], ignored: Sequence[Replacement]) -> list[str
 
 
 def without_header(name: str) -> Replacement:
-    """Return the replacement that takes a REST header out of a transcript."""
+    """Return the replacement that removes a REST header from a transcript."""
     return re.compile(rf"^< {re.escape(name.lower())}: .*\n", re.MULTILINE), ""
 
 
-async def hold_with_all(
-    checkouts: Sequence[Path], made: Sequence[Conversation | Request]
+async def run_on_all(
+    checkouts: Sequence[Path], conversations_and_requests: Sequence[Conversation | Request]
 ) -> list[Transcripts]:
-    """Hold all conversations with the servers of each checkout, of which one runs at a time."""
-    return await asyncio.gather(*(hold(checkout, made) for checkout in checkouts))
+    """Run all conversations with the servers of each checkout."""
+    return await asyncio.gather(
+        *(run_on_server(checkout, conversations_and_requests) for checkout in checkouts)
+    )
 
 
-async def hold(checkout: Path, made: Sequence[Conversation | Request]) -> Transcripts:
-    """Hold all conversations with the servers of one checkout."""
+async def run_on_server(
+    checkout: Path, conversations_and_requests: Sequence[Conversation | Request]
+) -> Transcripts:
+    """Run all conversations with the servers of one checkout, one server at a time."""
     transcripts: Transcripts = {}
     for name, flags in SERVERS.items():
-        own = [each for each in made if each.server == name]
-        if not own:
+        of_server = [each for each in conversations_and_requests if each.server == name]
+        if not of_server:
             continue
-        click.echo(f"{checkout.name}: {len(own)} conversations with the {name} server", err=True)
+        click.echo(
+            f"{checkout.name}: {len(of_server)} conversations with the {name} server", err=True
+        )
         async with serving(checkout, flags) as (process, port):
-            for each in own:
+            for each in of_server:
                 try:
                     async with asyncio.timeout(DEADLINE_S):
                         if isinstance(each, Request):
-                            lines = await asyncio.to_thread(ask, each, port)
+                            lines = await asyncio.to_thread(request_lines, each, port)
                         else:
-                            lines = [line async for line in talk(each, port, process)]
+                            lines = [line async for line in conversation_lines(each, port, process)]
                 except TimeoutError:
                     text = f"no answer of {checkout} within {DEADLINE_S:g} s: {each.name}"
                     raise CheckoutError(text) from None
@@ -216,7 +227,7 @@ async def hold(checkout: Path, made: Sequence[Conversation | Request]) -> Transc
 
 @asynccontextmanager
 async def serving(checkout: Path, flags: Sequence[str]) -> AsyncIterator[tuple[Process, int]]:
-    """Run a server of a checkout, give its process and port, and stop it at the end."""
+    """Run a server of a checkout while the block runs; yield its process and port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -230,8 +241,8 @@ async def serving(checkout: Path, flags: Sequence[str]) -> AsyncIterator[tuple[P
                 while not await listens(port):
                     if process.poll() is not None:
                         output.seek(0)
-                        said = output.read().decode(errors="replace")
-                        raise CheckoutError(f"the server of {checkout} ended:\n{said}")
+                        text = output.read().decode(errors="replace")
+                        raise CheckoutError(f"the server of {checkout} ended:\n{text}")
                     await asyncio.sleep(POLL_S)
             yield process, port
         finally:
@@ -250,18 +261,20 @@ async def listens(port: int) -> bool:
     return True
 
 
-async def talk(conversation: Conversation, port: int, process: Process) -> AsyncIterator[str]:
-    """Hold one conversation and yield its messages, `>` from the client and `<` from the server."""
+async def conversation_lines(
+    conversation: Conversation, port: int, process: Process
+) -> AsyncIterator[str]:
+    """Run one conversation; yield its messages, `>` from the client and `<` from the server."""
     yield f"> open {conversation.target}"
     async with AsyncExitStack() as stack:
         for address in conversation.others:
-            other = await stack.enter_async_context(opened(conversation, port, address))
+            other = await stack.enter_async_context(connection_of(conversation, port, address))
             await other.recv()
         try:
-            client = await stack.enter_async_context(opened(conversation, port))
+            client = await stack.enter_async_context(connection_of(conversation, port))
         except InvalidStatus as error:
             answer = error.response
-            for line in answered(
+            for line in answer_lines(
                 answer.status_code, list(answer.headers.raw_items()), bytes(answer.body or b"")
             ):
                 yield line
@@ -270,9 +283,9 @@ async def talk(conversation: Conversation, port: int, process: Process) -> Async
         try:
             yield f"< {(await client.recv())!s}"
             for number, frame in enumerate(conversation.frames):
-                yield f"> {shown(frame.data)}"
+                yield f"> {abbreviated(frame.data)}"
                 await client.send(frame.data, text=True if frame.as_text else None)
-                async for line in answers(client, frame, number):
+                async for line in messages_until_pong(client, frame, number):
                     yield line
             if conversation.stops_server:
                 process.terminate()
@@ -284,7 +297,7 @@ async def talk(conversation: Conversation, port: int, process: Process) -> Async
             yield f"< closed: {code}"
 
 
-def opened(conversation: Conversation, port: int, address: str = "") -> connect:
+def connection_of(conversation: Conversation, port: int, address: str = "") -> connect:
     """Return the connection of a conversation's client, or of another one at `address`."""
     return connect(
         f"ws://127.0.0.1:{port}{conversation.target}",
@@ -299,20 +312,24 @@ def opened(conversation: Conversation, port: int, address: str = "") -> connect:
     )
 
 
-async def answers(client: ClientConnection, frame: Frame, number: int) -> AsyncIterator[str]:
-    """Yield the server's messages up to the pong that says that all before it was answered."""
-    if not frame.answered or (isinstance(frame.data, str) and '"type": "end"' in frame.data):
+async def messages_until_pong(
+    client: ClientConnection, frame: Frame, number: int
+) -> AsyncIterator[str]:
+    """Yield the server's messages up to the pong that follows the answers to a frame."""
+    if not frame.waits_for_answers or (
+        isinstance(frame.data, str) and '"type": "end"' in frame.data
+    ):
         return
-    sign = f"behind frame {number}"
-    await client.send(message("ping", id=sign))
+    ping_id = f"behind frame {number}"
+    await client.send(message("ping", id=ping_id))
     while True:
-        said = await client.recv()
-        yield f"< {said!s}"
-        if sign in str(said) and json.loads(said)["type"] == "pong":
+        text = await client.recv()
+        yield f"< {text!s}"
+        if ping_id in str(text) and json.loads(text)["type"] == "pong":
             return
 
 
-def ask(request: Request, port: int) -> list[str]:
+def request_lines(request: Request, port: int) -> list[str]:
     """Send one REST request and return the request and its answer as lines."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
     try:
@@ -321,47 +338,47 @@ def ask(request: Request, port: int) -> list[str]:
         body = answer.read()
     finally:
         connection.close()
-    head = f"> {request.method} {request.target} {shown(request.body)}"
-    if request.kept == "body":
-        return [head, *answered(answer.status, answer.getheaders(), body)]
-    if request.kept == "names of metrics":
+    head = f"> {request.method} {request.target} {abbreviated(request.body)}"
+    if request.compared == "body":
+        return [head, *answer_lines(answer.status, answer.getheaders(), body)]
+    if request.compared == "names of metrics":
         names = {re.split(rb"[{ ]", line)[0].decode() for line in body.splitlines()}
         return [head, *(f"< {name}" for name in sorted(names - {"#"}))]
-    described = json.dumps(without_prose(json.loads(body)), indent=1, sort_keys=True)
-    return [head, *(f"< {line}" for line in described.split("\n"))]
+    description = json.dumps(without_prose(json.loads(body)), indent=1, sort_keys=True)
+    return [head, *(f"< {line}" for line in description.split("\n"))]
 
 
-def without_prose(described: Any) -> Any:
-    """Return a JSON value without the texts that are written for people."""
-    match described:
+def without_prose(value: Any) -> Any:
+    """Return a JSON value without descriptions and examples."""
+    match value:
         case dict():
             return {
-                name: without_prose(value)
-                for name, value in described.items()
-                if name not in PROSE or isinstance(value, dict)
+                name: without_prose(item)
+                for name, item in value.items()
+                if name not in PROSE or isinstance(item, dict)
             }
         case list():
-            return [without_prose(value) for value in described]
-    return described
+            return [without_prose(item) for item in value]
+    return value
 
 
-def answered(status: int, headers: Sequence[tuple[str, str]], body: bytes) -> Iterator[str]:
-    """Yield an HTTP answer as lines; a body that is no text by its size and digest."""
+def answer_lines(status: int, headers: Sequence[tuple[str, str]], body: bytes) -> Iterator[str]:
+    """Yield an HTTP answer as lines, a binary body as its size and digest."""
     yield f"< {status}"
     for name, value in sorted((name.lower(), value) for name, value in headers):
         yield f"< {name}: {'*' if name in RANDOM_HEADERS else value}"
     try:
         yield from (f"< {line}" for line in body.decode().split("\n"))
     except UnicodeDecodeError:
-        yield f"< {shown(body)}"
+        yield f"< {abbreviated(body)}"
 
 
-def shown(data: str | bytes) -> str:
+def abbreviated(data: str | bytes) -> str:
     """Return the beginning of a text, or the size and digest of bytes."""
     if isinstance(data, bytes):
         return f"{len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}"
-    more = "..." if len(data) > MOST_SHOWN_CHARACTERS else ""
-    return repr(data[:MOST_SHOWN_CHARACTERS]) + more
+    dots = "..." if len(data) > MAX_MESSAGE_CHARACTERS else ""
+    return repr(data[:MAX_MESSAGE_CHARACTERS]) + dots
 
 
 if __name__ == "__main__":

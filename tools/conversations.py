@@ -1,7 +1,7 @@
 """Generate conversations with a server: WebSocket sessions and REST requests, from a seed.
 
 They cover all client messages, all options of `configure`, every error that a client can cause,
-and random sessions that mix them. What they write is real handwriting, see `material`.
+and random sessions that mix them. Their ink and columns are real, see `handwriting`.
 """
 
 import itertools
@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.faults import FAULTS, message
-from tools.material import Material, Sample
+from tools.handwriting import Handwriting, Sample
+from tools.invalid_messages import INVALID_MESSAGES, message
 
 DIGITS: Final = "/v1/stream?model=digits"
 LINES: Final = "/v1/stream?model=lines"
@@ -44,8 +44,8 @@ SERVERS: Final[dict[str, tuple[str, ...]]] = {
 }
 Messages = list[str | bytes]
 
-MOST_AT_ONCE: Final = 200  # columns in a frame: results of more may be merged, as time will have it
-MOST_FRAMES: Final = 200  # in a conversation: more could go beyond the rate limit
+MAX_FRAME_COLUMNS: Final = 200  # results of more columns may be merged, depending on timing
+MAX_FRAMES: Final = 200  # in a conversation: more could exceed the rate limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Frame:
     """One WebSocket message of the client."""
 
     data: str | bytes
-    answered: bool = True  # whether the client waits for its answers before it goes on
+    waits_for_answers: bool = True  # whether the client waits for its answers before it goes on
     as_text: bool = False  # whether bytes go as a text frame, valid UTF-8 or not
 
 
@@ -68,7 +68,7 @@ class Conversation:
     subprotocols: tuple[str, ...] = ("inkstream.v1",)
     headers: dict[str, str] = field(default_factory=dict)
     address: str = "127.0.0.1"  # of the client
-    others: tuple[str, ...] = ()  # addresses of clients that have a session all the while
+    others: tuple[str, ...] = ()  # addresses of clients with a session at the same time
     waits: bool = False  # whether the server closes the session
     stops_server: bool = False  # whether the server gets a signal to stop after the last frame
 
@@ -83,26 +83,26 @@ class Request:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     server: str = "usual"
-    kept: Literal["body", "names of metrics", "JSON without prose"] = "body"  # of the answer
+    compared: Literal["body", "names of metrics", "JSON without prose"] = "body"  # of the answer
 
 
-def conversations(material: Material) -> list[Conversation]:
+def conversations(handwriting: Handwriting) -> list[Conversation]:
     """Return all conversations, in the order of their servers."""
-    generator = Generator(material)
-    made = [*generator.all()]
-    names = [conversation.name for conversation in made]
+    generator = Generator(handwriting)
+    all_conversations = [*generator.all()]
+    names = [conversation.name for conversation in all_conversations]
     assert len(set(names)) == len(names), "two conversations have one name"
-    longest = max(len(conversation.frames) for conversation in made)
-    assert longest <= MOST_FRAMES, f"a conversation has {longest} frames"
+    longest = max(len(conversation.frames) for conversation in all_conversations)
+    assert longest <= MAX_FRAMES, f"a conversation has {longest} frames"
     order = list(SERVERS)
-    return sorted(made, key=lambda conversation: order.index(conversation.server))
+    return sorted(all_conversations, key=lambda conversation: order.index(conversation.server))
 
 
 class Generator:
-    """Makes conversations; each has random numbers of its own, which its name gives."""
+    """Makes conversations; each has its own random numbers, seeded with its name."""
 
-    def __init__(self, material: Material) -> None:
-        self._material = material
+    def __init__(self, handwriting: Handwriting) -> None:
+        self._handwriting = handwriting
         self._random = random.Random()
 
     def all(self) -> Iterator[Conversation]:
@@ -119,80 +119,82 @@ class Generator:
             ("hints", 30, LINES, self._hints),
             ("mixed", 50, LINES, self._mixed),
             ("mixed of digits", 15, DIGITS, self._mixed_of_digits),
-            ("faults between", 30, LINES, self._faults_between),
+            ("faults between", 30, LINES, self._with_invalid_messages),
         )
         for family, count, target, make in families:
             for number in range(count):
                 name = f"{family} {number}"
                 self._random.seed(name)
-                yield ended(name, make(), target=target)
-        yield from faults()
+                yield with_end(name, make(), target=target)
+        yield from invalid_messages()
         yield from self._limits()
-        yield from admissions(self._material.digits[0])
+        yield from admissions(self._handwriting.digits[0])
         yield from self._ends()
 
-    # Families
+    # Families of conversations
 
     def _digits_columns(self) -> Messages:
-        made: Messages = []
+        messages: Messages = []
         for _ in range(self._random.randint(1, 3)):
-            made += self._maybe(0.7, self._choices(26))
-            made += self._in_frames(self._digit(), "digits")
-            made += self._maybe(0.5, [message("flush", id=self._id())])
-            made += self._maybe(0.6, [message("reset", id=self._id())])
-        return made
+            messages += self._maybe(0.7, self._settings(26))
+            messages += self._in_frames(self._digit(), "digits")
+            messages += self._maybe(0.5, [message("flush", id=self._id())])
+            messages += self._maybe(0.6, [message("reset", id=self._id())])
+        return messages
 
     def _lines_columns(self) -> Messages:
-        made: Messages = []
+        messages: Messages = []
         for _ in range(self._random.randint(1, 2)):
-            made += self._maybe(0.6, self._choices(96))
-            made += self._maybe(0.5, self._some_hints())
-            made += self._in_frames(self._writing().columns, "lines")
-            made += self._maybe(0.6, [message("flush", id=self._id())] * self._random.randint(1, 2))
-            made += self._maybe(0.7, [message("reset")])
-        return made
+            messages += self._maybe(0.6, self._settings(96))
+            messages += self._maybe(0.5, self._some_hints())
+            messages += self._in_frames(self._word_or_line().columns, "lines")
+            messages += self._maybe(
+                0.6, [message("flush", id=self._id())] * self._random.randint(1, 2)
+            )
+            messages += self._maybe(0.7, [message("reset")])
+        return messages
 
     def _lines_ink(self) -> Messages:
-        made: Messages = []
+        messages: Messages = []
         for number in range(self._random.randint(1, 2)):
-            made += self._maybe(0.4, self._choices(96))
-            made += self._maybe(0.4, self._some_hints())
-            made += self._ink(self._writing(), f"{number}.")
-            made += self._maybe(0.5, [message("flush", id=self._id())])
-            made += [message("reset", id=self._id())]
-        return made
+            messages += self._maybe(0.4, self._settings(96))
+            messages += self._maybe(0.4, self._some_hints())
+            messages += self._ink(self._word_or_line(), f"{number}.")
+            messages += self._maybe(0.5, [message("flush", id=self._id())])
+            messages += [message("reset", id=self._id())]
+        return messages
 
     def _digits_ink(self) -> Messages:
         sample = self._word()
-        few = Sample(sample.label, sample.strokes[:2], sample.height, sample.columns)
-        made = self._maybe(0.5, self._choices(10))
-        return [*made, *self._ink(few, "s"), message("flush"), message("reset")]
+        short = Sample(sample.label, sample.strokes[:2], sample.height, sample.columns)
+        messages = self._maybe(0.5, self._settings(10))
+        return [*messages, *self._ink(short, "s"), message("flush"), message("reset")]
 
     def _line_ends(self) -> Messages:
-        made = [self._ends_lines()]
+        messages = [self._configure_line_ends()]
         for _ in range(self._random.randint(2, 4)):
             blank = np.zeros((self._random.randint(0, 30), 32), np.uint8)
-            made += self._in_frames(np.concatenate([self._word().columns, blank]), "lines")
-            made += self._maybe(0.4, self._rewound_to_paper(32))
-            made += self._maybe(0.3, [self._ends_lines()])
-        return made
+            messages += self._in_frames(np.concatenate([self._word().columns, blank]), "lines")
+            messages += self._maybe(0.4, self._rewound_to_paper(32))
+            messages += self._maybe(0.3, [self._configure_line_ends()])
+        return messages
 
     def _line_ends_of_digits(self) -> Messages:
-        made = [self._ends_lines()]
+        messages = [self._configure_line_ends()]
         for _ in range(self._random.randint(2, 5)):
             blank = np.zeros((self._random.randint(0, 20), 28), np.uint8)
-            made += self._in_frames(np.concatenate([self._digit(), blank]), "digits")
-            made += self._maybe(0.4, self._rewound_to_paper(28))
-            made += self._maybe(0.3, [self._ends_lines()])
-        return made
+            messages += self._in_frames(np.concatenate([self._digit(), blank]), "digits")
+            messages += self._maybe(0.4, self._rewound_to_paper(28))
+            messages += self._maybe(0.3, [self._configure_line_ends()])
+        return messages
 
-    def _rewound_to_paper(self, rows: int) -> Messages:
-        """Return a rewind, to a round number if that may be, and blank columns behind it."""
+    def _rewound_to_paper(self, height: int) -> Messages:
+        """Return a rewind, often to a round number, and blank columns after it."""
         column = self._random.choice([8, 16, 24, 32, 64, self._random.randint(0, 40)])
-        blank = bytes(rows * self._random.randint(1, 24))
+        blank = bytes(height * self._random.randint(1, 24))
         return [message("rewind", column=column), blank]
 
-    def _ends_lines(self) -> str | bytes:
+    def _configure_line_ends(self) -> str | bytes:
         return message(
             "configure",
             line_end_columns=self._random.randint(1, 20),
@@ -201,99 +203,99 @@ class Generator:
         )
 
     def _rewinds(self) -> Messages:
-        made = self._maybe(0.5, self._choices(96)) + self._maybe(0.4, self._some_hints())
+        messages = self._maybe(0.5, self._settings(96)) + self._maybe(0.4, self._some_hints())
         n_columns = 0
         for _ in range(self._random.randint(2, 5)):
             columns = self._word().columns
-            made += self._in_frames(columns, "lines")
+            messages += self._in_frames(columns, "lines")
             n_columns += len(columns)
-            made += self._maybe(0.4, [message("flush")])
+            messages += self._maybe(0.4, [message("flush")])
             column = self._random.choice([0, n_columns, self._random.randint(0, n_columns + 5)])
-            made.append(message("rewind", id=self._id(), column=column))
+            messages.append(message("rewind", id=self._id(), column=column))
             n_columns = min(n_columns, column)
-            made += self._maybe(0.2, [message("rewind", column=n_columns // 2)])
-        return made
+            messages += self._maybe(0.2, [message("rewind", column=n_columns // 2)])
+        return messages
 
     def _rewinds_of_digits(self) -> Messages:
-        made = self._maybe(0.5, self._choices(10))
+        messages = self._maybe(0.5, self._settings(10))
         for _ in range(3):
-            made += self._in_frames(self._digit(), "digits")
-            made.append(message("rewind", id=self._id(), column=self._random.randint(0, 30)))
-        return made
+            messages += self._in_frames(self._digit(), "digits")
+            messages.append(message("rewind", id=self._id(), column=self._random.randint(0, 30)))
+        return messages
 
     def _hints(self) -> Messages:
-        made: Messages = []
+        messages: Messages = []
         for _ in range(self._random.randint(1, 3)):
-            made += self._some_hints()
+            messages += self._some_hints()
             sample = self._word()
             if self._random.random() < 0.5:
                 words = [sample.label.strip(), "inkstream", *self._labels(2)]
-                made.append(message("configure", id=self._id(), words=words))
+                messages.append(message("configure", id=self._id(), words=words))
             if self._random.random() < 0.3:
                 allowed = "".join(sorted(set(sample.label + "aeinrst")))
-                made.append(message("configure", characters=allowed))
+                messages.append(message("configure", characters=allowed))
             if self._random.random() < 0.5:
-                made += self._in_frames(sample.columns, "lines")
+                messages += self._in_frames(sample.columns, "lines")
             else:
-                made += self._ink(sample, self._id_text())
-            made += [message("flush"), message("reset")]
-        return made
+                messages += self._ink(sample, self._id_text())
+            messages += [message("flush"), message("reset")]
+        return messages
 
     def _mixed(self) -> Messages:
         """Return messages of all kinds in any order, allowed or not."""
-        made: Messages = []
+        messages: Messages = []
         for _ in range(self._random.randint(4, 9)):
             kinds: list[Callable[[], Messages]] = [
                 lambda: self._in_frames(self._word().columns, "lines"),
                 lambda: self._in_frames(self._word().columns[:40], "lines"),
                 lambda: self._ink(self._word(), self._id_text()),
                 lambda: self._ink(self._word(), ""),
-                lambda: self._choices(96),
+                lambda: self._settings(96),
                 self._some_hints,
                 lambda: [message("rewind", column=self._random.randint(0, 80))],
                 lambda: [message("flush", id=self._id())],
                 lambda: [message("reset", id=self._id())],
                 lambda: [message("ping", id=self._id())],
-                lambda: [*self._random.sample(FAULTS, 2)],
-                lambda: [self._ends_lines()],
+                lambda: [*self._random.sample(INVALID_MESSAGES, 2)],
+                lambda: [self._configure_line_ends()],
             ]
-            made += self._random.choice(kinds)()
-        return made[: MOST_FRAMES - 1]
+            messages += self._random.choice(kinds)()
+        return messages[: MAX_FRAMES - 1]
 
     def _mixed_of_digits(self) -> Messages:
-        made: Messages = []
+        messages: Messages = []
         for _ in range(self._random.randint(5, 12)):
             kinds: list[Callable[[], Messages]] = [
                 lambda: self._in_frames(self._digit(), "digits"),
                 lambda: self._ink(self._word(), self._id_text())[:6],
-                lambda: self._choices(10),
+                lambda: self._settings(10),
                 lambda: [message("rewind", column=self._random.randint(0, 40))],
                 lambda: [message("flush", id=self._id()), message("reset")],
-                lambda: [*self._random.sample(FAULTS, 2)],
+                lambda: [*self._random.sample(INVALID_MESSAGES, 2)],
             ]
-            made += self._random.choice(kinds)()
-        return made[: MOST_FRAMES - 1]
+            messages += self._random.choice(kinds)()
+        return messages[: MAX_FRAMES - 1]
 
-    def _faults_between(self) -> Messages:
-        made: Messages = []
+    def _with_invalid_messages(self) -> Messages:
+        messages: Messages = []
         regular = self._in_frames(self._word().columns, "lines")
         if self._random.random() < 0.5:
             regular = self._ink(self._word(), "a")
         for each in regular:
-            made += [each, *self._maybe(0.6, [self._random.choice(FAULTS)])]
-        return made[: MOST_FRAMES - 1]
+            messages += [each, *self._maybe(0.6, [self._random.choice(INVALID_MESSAGES)])]
+        return messages[: MAX_FRAMES - 1]
 
     def _limits(self) -> Iterator[Conversation]:
-        """Yield conversations that go beyond the small server's limits, and just up to them."""
+        """Yield conversations that reach or exceed the small server's limits."""
         self._random.seed("limits")
         line = np.concatenate([self._word().columns for _ in range(8)])
-        few = self._word().strokes
+        strokes = self._word().strokes
         points = [[x, 10 + x % 7] for x in range(300)]
         at_limits: dict[str, Messages] = {
             "as many columns in a message as may come": [line[:60].tobytes()],
             "one column more in a message": [line[:61].tobytes(), line[:1].tobytes()],
-            "the longest line": [line[at : at + 50].tobytes() for at in (0, 50, 100)],
-            "a longer line": [line[at : at + 60].tobytes() for at in (0, 60, 120)],
+            "the longest line": [line[start : start + 50].tobytes() for start in (0, 50, 100)],
+            "a longer line": [line[start : start + 60].tobytes() for start in (0, 60, 120)],
             "the furthest rewind": [line[:50].tobytes(), message("rewind", column=34)],
             "a rewind that goes too far": [line[:50].tobytes(), message("rewind", column=33)],
             "rewinds of rewinds": [
@@ -339,40 +341,43 @@ class Generator:
                 message("ink", height=32, strokes=[{"id": "c", "points": [[40, 3]]}]),
             ],
             "a small frame in a small server": [
-                message("ink", height=99, strokes=[{"id": 0, "points": few[0][:60].tolist()}]),
+                message("ink", height=99, strokes=[{"id": 0, "points": strokes[0][:60].tolist()}]),
                 message("ink", fit=True, pause=True),
             ],
         }
-        for name, made in at_limits.items():
-            yield ended(f"limits: {name}", made, server="small")
+        for name, messages in at_limits.items():
+            yield with_end(f"limits: {name}", messages, server="small")
         ended_by_server: dict[str, Sequence[Frame]] = {
             "a line beyond its limit": [
-                Frame(line[at : at + 50].tobytes()) for at in range(0, 200, 50)
+                Frame(line[start : start + 50].tobytes()) for start in range(0, 200, 50)
             ],
             "a frame that is too large": [Frame(bytes(8193))],
-            "three faults in a row": [Frame(fault, answered=False) for fault in FAULTS[:3]],
+            "three faults in a row": [
+                Frame(invalid, waits_for_answers=False) for invalid in INVALID_MESSAGES[:3]
+            ],
             "two faults, columns, three faults": [
-                *(Frame(fault, answered=False) for fault in FAULTS[3:5]),
+                *(Frame(invalid, waits_for_answers=False) for invalid in INVALID_MESSAGES[3:5]),
                 Frame(line[:8].tobytes()),
-                *(Frame(fault, answered=False) for fault in FAULTS[5:8]),
+                *(Frame(invalid, waits_for_answers=False) for invalid in INVALID_MESSAGES[5:8]),
             ],
             "a text that is not UTF-8": [Frame(b"\xff\xfe{}", as_text=True)],
         }
         for name, frames in ended_by_server.items():
             yield Conversation(f"closed: {name}", tuple(frames), server="small", waits=True)
-        rows: dict[str, Messages] = {
-            "sixteen texts that are no object": [*FAULTS[:4]] * 4,
+        repeated: dict[str, Messages] = {
+            "sixteen texts that are no object": [*INVALID_MESSAGES[:4]] * 4,
             "sixteen frames of one byte": [b"x"] * 16,
             "sixteen rewinds": [message("rewind", column=-number) for number in range(1, 17)],
         }
-        for name, sixteen in rows.items():
-            frames = tuple(Frame(fault, answered=False) for fault in sixteen)
+        for name, data in repeated.items():
+            frames = tuple(Frame(invalid, waits_for_answers=False) for invalid in data)
             yield Conversation(f"closed: {name}", frames, waits=True)
 
     def _ends(self) -> Iterator[Conversation]:
-        """Yield conversations whose end the clock brings, or the server's."""
-        digit = self._material.digits[1].tobytes()
-        pings = [message("ping", id=number) for number in range(8)]  # more than may come at once
+        """Yield conversations that end by a time limit, the rate limit or the server's stop."""
+        digit = self._handwriting.digits[1].tobytes()
+        # More pings than the rate limit allows at once.
+        pings = [message("ping", id=number) for number in range(8)]
         dots = [{"id": number, "points": [[0, 9]]} for number in range(260)]
         costs: dict[str, Messages] = {
             "pings": [],
@@ -384,8 +389,8 @@ class Generator:
             "ink that is taken back": [_zigzag(45), _zigzag(1), message("ink", undo=1)],
             "ink that is fitted": [message("ink", height=28, strokes=dots, fit=True)],
         }
-        for name, made in costs.items():
-            frames = tuple(Frame(each, answered=False) for each in [*made, *pings])
+        for name, messages in costs.items():
+            frames = tuple(Frame(each, waits_for_answers=False) for each in [*messages, *pings])
             yield Conversation(f"too many messages: {name}", frames, DIGITS, "slow", waits=True)
         yield Conversation("nothing more comes", (Frame(digit),), DIGITS, "idle", waits=True)
         yield Conversation("nothing comes", (), DIGITS, "idle", waits=True)
@@ -400,8 +405,8 @@ class Generator:
 
     # Parts of conversations
 
-    def _maybe(self, probability: float, made: Messages) -> Messages:
-        return list(made) if self._random.random() < probability else []
+    def _maybe(self, probability: float, messages: Messages) -> Messages:
+        return list(messages) if self._random.random() < probability else []
 
     def _id(self) -> int | str | None:
         return self._random.choice([None, self._random.randint(-9, 9), self._id_text()])
@@ -410,55 +415,57 @@ class Generator:
         return self._random.choice(["a", "ü", "two words", "☃"]) + str(self._random.randint(0, 99))
 
     def _digit(self) -> NDArray[np.uint8]:
-        digit: NDArray[np.uint8] = self._material.digits[
-            self._random.randrange(len(self._material.digits))
+        digit: NDArray[np.uint8] = self._handwriting.digits[
+            self._random.randrange(len(self._handwriting.digits))
         ]
         return digit
 
     def _word(self) -> Sample:
-        return self._random.choice(self._material.words)
+        return self._random.choice(self._handwriting.words)
 
-    def _writing(self) -> Sample:
-        """Return a word, or seldom a line that is not very long."""
+    def _word_or_line(self) -> Sample:
+        """Return a word, or less often a short line."""
         if self._random.random() < 0.7:
             return self._word()
-        short = [line for line in self._material.lines if len(line.columns) < 400]
+        short = [line for line in self._handwriting.lines if len(line.columns) < 400]
         return self._random.choice(short)
 
     def _labels(self, count: int) -> list[str]:
-        labels = {word for sample in self._material.words for word in sample.label.split()}
+        labels = {word for sample in self._handwriting.words for word in sample.label.split()}
         return self._random.sample(sorted(labels), count)
 
     def _in_frames(self, columns: NDArray[np.uint8], model: str) -> Messages:
         """Return columns in frames of one, a few or many columns, binary or JSON."""
-        most = self._random.choice([1, 3, 8, 30, 30, MOST_AT_ONCE, MOST_AT_ONCE])
+        max_columns = self._random.choice([1, 3, 8, 30, 30, MAX_FRAME_COLUMNS, MAX_FRAME_COLUMNS])
         if len(columns) > 60:
-            most = max(most, 8)
+            max_columns = max(max_columns, 8)
         as_json = self._random.random() < (0.3 if model == "digits" else 0.15)
-        made: Messages = []
-        at = 0
-        while at < len(columns):
-            few = columns[at : at + self._random.randint((most + 1) // 2, most)]
-            at += len(few)
+        messages: Messages = []
+        start = 0
+        while start < len(columns):
+            portion = columns[
+                start : start + self._random.randint((max_columns + 1) // 2, max_columns)
+            ]
+            start += len(portion)
             if as_json:
-                made.append(message("columns", id=self._id(), columns=few.tolist()))
+                messages.append(message("columns", id=self._id(), columns=portion.tolist()))
             else:
-                made.append(few.tobytes())
-        return made
+                messages.append(portion.tobytes())
+        return messages
 
     def _ink(self, sample: Sample, prefix: str) -> Messages:
-        """Return a sample's strokes in messages: in pieces, late, taken back, small or fitted."""
+        """Return a sample's strokes in messages: in parts, late, undone, small or fitted."""
         strokes = [np.round(stroke, 1).tolist() for stroke in sample.strokes]
         height = sample.height * self._random.choice([1, 1, 1, 1.5, 2.5, 0.8])
         order = list(range(len(strokes)))
         if self._random.random() < 0.4:  # a dot or a bar comes later
             order.append(order.pop(self._random.randrange(len(order))))
         style = self._random.choice(["whole", "pieces", "all at once", "no ids"])
-        made: list[dict[str, Any]] = []
+        inks: list[dict[str, Any]] = []
         for number in order:
             points = strokes[number]
             if style == "no ids":
-                made.append({"strokes": [{"points": points}], "height": height})
+                inks.append({"strokes": [{"points": points}], "height": height})
                 continue
             key: int | str = f"{prefix}{number}" if prefix else number
             cuts = [0, len(points)]
@@ -466,22 +473,22 @@ class Generator:
                 cuts = sorted({0, len(points), *self._random.sample(range(1, len(points)), 2)})
             for first, end in itertools.pairwise(cuts):
                 piece = {"id": key, "points": points[first:end], "last": end == len(points)}
-                made.append({"strokes": [piece], "height": height})
+                inks.append({"strokes": [piece], "height": height})
             if self._random.random() < 0.08 and style != "all at once":
-                made.append({"undo": key})
+                inks.append({"undo": key})
         if style == "all at once":
-            together = [stroke for each in made for stroke in each["strokes"]]
-            made = [{"strokes": together, "height": height}]
-        for each in made:
+            together = [stroke for each in inks for stroke in each["strokes"]]
+            inks = [{"strokes": together, "height": height}]
+        for each in inks:
             if self._random.random() < 0.1:
                 each["pause"] = True
             if self._random.random() < 0.05:
                 each["fit"] = True
         if self._random.random() < 0.5:
-            made.append({"pause": True, "fit": self._random.random() < 0.7})
-        return [message("ink", id=self._id(), **each) for each in made[:60]]
+            inks.append({"pause": True, "fit": self._random.random() < 0.7})
+        return [message("ink", id=self._id(), **each) for each in inks[:60]]
 
-    def _choices(self, n_labels: int) -> Messages:
+    def _settings(self, n_labels: int) -> Messages:
         """Return a `configure` with some of its options."""
         options: dict[str, Any] = {
             "every": self._random.choice(["column", "message"]),
@@ -492,19 +499,19 @@ class Generator:
             ),
             "line_end_columns": self._random.choice([0, 0, 0, 4, 12]),
         }
-        chosen = self._random.sample(sorted(options), self._random.randint(0, 3))
-        return [message("configure", id=self._id(), **{name: options[name] for name in chosen})]
+        names = self._random.sample(sorted(options), self._random.randint(0, 3))
+        return [message("configure", id=self._id(), **{name: options[name] for name in names})]
 
     def _some_hints(self) -> Messages:
-        """Return a `configure` that tells something about the text."""
+        """Return a `configure` with hints."""
         options: dict[str, Any] = {
             "language_model": self._random.choice(["english", "english", None]),
             "words": self._random.choice([[], self._labels(3), self._labels(30)]),
             "context": self._random.choice(["", "Dear Mr", "of the "]),
             "pattern": self._random.choice([None, None, None, "[a-z]+", "[A-Z][a-z]*( [a-z]+)?"]),
         }
-        chosen = self._random.sample(sorted(options), self._random.randint(1, 2))
-        return [message("configure", id=self._id(), **{name: options[name] for name in chosen})]
+        names = self._random.sample(sorted(options), self._random.randint(1, 2))
+        return [message("configure", id=self._id(), **{name: options[name] for name in names})]
 
 
 def _zigzag(n_segments: int) -> str:
@@ -516,28 +523,32 @@ def _zigzag(n_segments: int) -> str:
     return message("ink", height=28, strokes=[{"id": n_segments, "points": points}])
 
 
-def ended(name: str, made: Messages, target: str = LINES, server: str = "usual") -> Conversation:
+def with_end(
+    name: str, messages: Messages, target: str = LINES, server: str = "usual"
+) -> Conversation:
     """Return the conversation of these messages, each of which waits for its answers, and `end`."""
-    frames = (*map(Frame, made[: MOST_FRAMES - 1]), Frame(message("end", id=name)))
+    frames = (*map(Frame, messages[: MAX_FRAMES - 1]), Frame(message("end", id=name)))
     return Conversation(name, frames, target, server, waits=True)
 
 
-def faults() -> Iterator[Conversation]:
-    """Yield a conversation for each six faults, in each model, and one for each wrong frame."""
+def invalid_messages() -> Iterator[Conversation]:
+    """Yield conversations with six invalid messages each, and with frames of wrong lengths."""
     for target in (DIGITS, LINES):
         model = target.rpartition("=")[2]
-        for first in range(0, len(FAULTS), 6):
-            yield ended(f"faults of {model} from {first}", list(FAULTS[first : first + 6]), target)
-    for rows, target in ((28, DIGITS), (32, LINES)):
-        sizes = (0, 1, rows - 1, rows, rows + 1, 3 * rows - 5, 2 * rows, 2049 * rows)
+        for first in range(0, len(INVALID_MESSAGES), 6):
+            yield with_end(
+                f"faults of {model} from {first}", list(INVALID_MESSAGES[first : first + 6]), target
+            )
+    for height, target in ((28, DIGITS), (32, LINES)):
+        sizes = (0, 1, height - 1, height, height + 1, 3 * height - 5, 2 * height, 2049 * height)
         frames: Messages = [bytes([200]) * size for size in sizes]
-        yield ended(f"frames of wrong lengths, {rows} rows", frames, target)
+        yield with_end(f"frames of wrong lengths, {height} rows", frames, target)
 
 
 def admissions(digit: NDArray[np.uint8]) -> Iterator[Conversation]:
-    """Yield sessions that are let in, or not."""
-    talk = (Frame(digit.tobytes()), Frame(message("end")))
-    bearer = {"Authorization": f"Bearer {KEY}"}
+    """Yield sessions that are admitted or refused."""
+    frames = (Frame(digit.tobytes()), Frame(message("end")))
+    authorization = {"Authorization": f"Bearer {KEY}"}
     offers: dict[str, tuple[str, ...]] = {"protocol": ("inkstream.v1",), "no protocol": ()}
     for kind, offered in offers.items():
         for name, target in {
@@ -549,17 +560,17 @@ def admissions(digit: NDArray[np.uint8]) -> Iterator[Conversation]:
             "a session to resume": "/v1/stream?session=abc",
             "another path": "/v2/stream",
         }.items():
-            yield Conversation(f"{kind}, {name}", talk, target, "usual", offered, waits=True)
+            yield Conversation(f"{kind}, {name}", frames, target, "usual", offered, waits=True)
         for name, headers in {
             "no key": {},
             "a wrong key": {"Authorization": "Bearer wrong"},
-            "a key": bearer,
+            "a key": authorization,
             "a key of another kind": {"Authorization": f"Basic {KEY}"},
-            "an origin": bearer | {"Origin": ORIGIN},
-            "another origin": bearer | {"Origin": "https://other.example"},
+            "an origin": authorization | {"Origin": ORIGIN},
+            "another origin": authorization | {"Origin": "https://other.example"},
         }.items():
             yield Conversation(
-                f"{kind}, {name}", talk, DIGITS, "guarded", offered, headers, waits=True
+                f"{kind}, {name}", frames, DIGITS, "guarded", offered, headers, waits=True
             )
         for name, address, others in (
             ("a second session", "127.0.0.1", ("127.0.0.1",)),
@@ -567,7 +578,16 @@ def admissions(digit: NDArray[np.uint8]) -> Iterator[Conversation]:
             ("a full server", "127.0.0.3", ("127.0.0.1", "127.0.0.2")),
         ):
             yield Conversation(
-                *(f"{kind}, {name}", talk, DIGITS, "guarded", offered, bearer, address, others),
+                *(
+                    f"{kind}, {name}",
+                    frames,
+                    DIGITS,
+                    "guarded",
+                    offered,
+                    authorization,
+                    address,
+                    others,
+                ),
                 waits=True,
             )
     protocols: dict[str, tuple[str, ...]] = {
@@ -578,4 +598,4 @@ def admissions(digit: NDArray[np.uint8]) -> Iterator[Conversation]:
     }
     for name, offered in protocols.items():
         server = "guarded" if "key" in name else "usual"
-        yield Conversation(name, talk, DIGITS, server, offered, waits=True)
+        yield Conversation(name, frames, DIGITS, server, offered, waits=True)

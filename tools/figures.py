@@ -67,8 +67,10 @@ def _ratios() -> str:
     rows = []
     for name, _, values in _bench().ratios():
         above, _, below = name.partition(" / ")
-        spread = (f"{figure:.2f}" for figure in (median(values), min(values), max(values)))
-        rows.append((f"{TITLES[above]} / {TITLES[below]}", *spread))
+        figures_of_ratio = (
+            f"{figure:.2f}" for figure in (median(values), min(values), max(values))
+        )
+        rows.append((f"{TITLES[above]} / {TITLES[below]}", *figures_of_ratio))
     return table(("ratio of columns a second, paired by round", "median", "from", "to"), rows)
 
 
@@ -77,7 +79,7 @@ def _summary() -> str:
     digits, lines = _load("digits/report.json"), _load("lines/report.json")
     language, pages = _load("language/report.json"), _load("pages/report.json")
     footprint = _load("footprint.json")
-    theirs, their_errors = next(iter(lines["baselines"].items()))
+    baseline, baseline_errors = next(iter(lines["baselines"].items()))
     writers = lines["adaptation"]["all"]
     ratios = {name: f"{median(values):.2f}" for name, _, values in _bench().ratios()}
 
@@ -103,12 +105,12 @@ def _summary() -> str:
         ),
         (
             "CER with the English language model: words; lines",
-            "; ".join(f"{language[side]['guided']['all']['cer']:.1%}" for side in SIDES),
+            "; ".join(f"{language[kind]['guided']['all']['cer']:.1%}" for kind in SIDES),
             "`inkstream evaluate language`",
         ),
         (
-            f"CER of {theirs}, which sees the whole image: words; lines",
-            "; ".join(f"{their_errors[side]['cer']:.1%}" for side in ("words", "text")),
+            f"CER of {baseline}, which sees the whole image: words; lines",
+            "; ".join(f"{baseline_errors[kind]['cer']:.1%}" for kind in ("words", "text")),
             "`inkstream evaluate lines --baselines`",
         ),
         (
@@ -200,16 +202,16 @@ def fill(text: str) -> str:
 def of_shipped() -> dict[str, dict[str, float]]:
     """Return figures of the shipped models by digest; `GET /v1/models` adds them to training's."""
     digits, lines = _load("digits/report.json"), _load("lines/report.json")
-    found = {"mnist_test_accuracy": lines["digits"]["exact_match"]}
-    for side in ("words", "text"):
-        found[f"report_writers_{side}_error"] = lines[side]["cer"]
-        found[f"report_writers_{side}_right"] = lines[side]["exact_match"]
-        found[f"report_writers_fresh_{side}_error"] = lines[side]["unseen"]["cer"]
-    for category, own in lines["characters"].items():
-        found[f"report_writers_{category}_accuracy"] = own["exact_match"]
+    line_figures = {"mnist_test_accuracy": lines["digits"]["exact_match"]}
+    for kind in ("words", "text"):
+        line_figures[f"report_writers_{kind}_error"] = lines[kind]["cer"]
+        line_figures[f"report_writers_{kind}_right"] = lines[kind]["exact_match"]
+        line_figures[f"report_writers_fresh_{kind}_error"] = lines[kind]["unseen"]["cer"]
+    for category, figures_of_category in lines["characters"].items():
+        line_figures[f"report_writers_{category}_accuracy"] = figures_of_category["exact_match"]
     return {
         read(find("digits")).digest: {"mnist_test_accuracy": digits["accuracy"]},
-        read(find("lines")).digest: found,
+        read(find("lines")).digest: line_figures,
     }
 
 

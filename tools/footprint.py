@@ -1,7 +1,7 @@
-"""How much room the base install takes, and the idle server: `make footprint`.
+"""Measure the size of the base install and the memory of an idle server: `make footprint`.
 
-Installs the package into a fresh environment, starts the server there a few times, and prints what
-it found; the first start, with a cold file cache, does not count.
+It installs the package into a fresh environment, starts the server a few times, and prints the
+figures; the first start, with a cold file cache, does not count.
 """
 
 import json
@@ -18,14 +18,14 @@ from statistics import median
 
 ROOT = Path(__file__).parent.parent
 REPORT = ROOT / "docs" / "reports" / "footprint.json"
-STARTS = 5
-BOTH = "digits,lines"
-PATIENCE_S = 30
+N_STARTS = 5
+BOTH_MODELS = "digits,lines"
+READY_TIMEOUT_S = 30
 MB = 1_000_000
 
 
 def install(folder: Path) -> float:
-    """Make an environment with the base package in it; gives its size in MB without byte code."""
+    """Install the base package into a new environment; return its size in MB without byte code."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = f"--python={folder / 'bin' / 'python'}"
     pip = [sys.executable, "-m", "pip", python, "--disable-pip-version-check", "install", "--quiet"]
@@ -35,17 +35,17 @@ def install(folder: Path) -> float:
 
 
 def start(folder: Path, models: str) -> tuple[float, float]:
-    """Start the server: seconds until it is ready, and its resident memory then in MB."""
+    """Start the server; return the seconds until it is ready and its resident memory in MB."""
     command = [str(folder / "bin" / "inkstream"), "serve", "--models", models]
     command += ["--port", "0", "--log-format", "json"]
-    begun_s = time.perf_counter()
+    started_s = time.perf_counter()
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         try:
             assert server.stderr is not None
             port = re.search(rb"http://127.0.0.1:(\d+)", server.stderr.readline())
             assert port is not None
-            await_ready(f"http://127.0.0.1:{port[1].decode()}/readyz", begun_s)
-            ready_s = time.perf_counter() - begun_s
+            await_ready(f"http://127.0.0.1:{port[1].decode()}/readyz", started_s)
+            ready_s = time.perf_counter() - started_s
             status = Path(f"/proc/{server.pid}/status").read_text()
             resident_kb = int(status.split("VmRSS:")[1].split()[0])
             return ready_s, resident_kb * 1024 / MB
@@ -53,32 +53,32 @@ def start(folder: Path, models: str) -> tuple[float, float]:
             server.send_signal(signal.SIGTERM)
 
 
-def await_ready(url: str, begun_s: float) -> None:
-    """Return once `url` answers 200; raises `TimeoutError` when it takes too long."""
-    while time.perf_counter() - begun_s < PATIENCE_S:
+def await_ready(url: str, started_s: float) -> None:
+    """Wait until `url` answers 200; raise `TimeoutError` if it takes too long."""
+    while time.perf_counter() - started_s < READY_TIMEOUT_S:
         try:
-            urllib.request.urlopen(url, timeout=PATIENCE_S).close()
+            urllib.request.urlopen(url, timeout=READY_TIMEOUT_S).close()
         except urllib.error.URLError:
             time.sleep(0.01)
         else:
             return
-    raise TimeoutError(f"{url} did not answer 200 within {PATIENCE_S} s")
+    raise TimeoutError(f"{url} did not answer 200 within {READY_TIMEOUT_S} s")
 
 
 def main() -> None:
-    """Measure, print and write down."""
+    """Measure, print and write the report."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size_mb = install(folder)
-        start(folder, BOTH)  # writes byte code, fills the file cache
-        starts = [start(folder, "digits") for _ in range(STARTS)]
-        starts_of_both = [start(folder, BOTH) for _ in range(STARTS)]
+        start(folder, BOTH_MODELS)  # writes byte code, fills the file cache
+        runs = [start(folder, "digits") for _ in range(N_STARTS)]
+        runs_of_both = [start(folder, BOTH_MODELS) for _ in range(N_STARTS)]
     found = {
         "install_mb": round(size_mb, 1),
-        "resident_mb": round(median(resident_mb for _, resident_mb in starts), 1),
-        "ready_s": round(median(ready_s for ready_s, _ in starts), 2),
-        "both_resident_mb": round(median(resident_mb for _, resident_mb in starts_of_both), 1),
-        "both_ready_s": round(median(ready_s for ready_s, _ in starts_of_both), 2),
+        "resident_mb": round(median(resident_mb for _, resident_mb in runs), 1),
+        "ready_s": round(median(ready_s for ready_s, _ in runs), 2),
+        "both_resident_mb": round(median(resident_mb for _, resident_mb in runs_of_both), 1),
+        "both_ready_s": round(median(ready_s for ready_s, _ in runs_of_both), 2),
     }
     print(json.dumps(found))
     REPORT.write_text(json.dumps(found) + "\n")

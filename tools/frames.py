@@ -1,6 +1,6 @@
-"""What small ink loses, and what it gains in a frame that suits it: `python -m tools.frames`.
+"""Measure the errors of small ink, with and without a fitted frame: `python -m tools.frames`.
 
-On writers who choose; what it finds stands in docs/experiments.md.
+It reads validation writers; docs/experiments.md has the result.
 """
 
 import sys
@@ -19,21 +19,21 @@ from inkstream.model.training import lines as line_data
 from tools.figures import table
 
 PIECES = {WORDS: 600, TEXT: 200}
-SIZES = (1, 0.75, 0.6, 0.5, 0.35)  # shares of the rows that a writer's frame takes
+SIZES = (1, 0.75, 0.6, 0.5, 0.35)  # of the writer's frame, as shares of the rows
 HEAD = ("share of the rows", "words", "fitted", "lines", "fitted")
 
 
-def drawn(
-    evaluation_set: EvaluationSet, place: int, size: float, at: float, *, fitted: bool
+def resized_line(
+    evaluation_set: EvaluationSet, index: int, size: float, position: float, *, fitted: bool
 ) -> LineSample:
-    """A piece of this size, somewhere in its rows; `fitted` as a session does where it is asked."""
+    """Return a piece of this size at a position in its rows, with `fitted` in its own frame."""
     pieces, height = evaluation_set.pieces, evaluation_set.column_height
-    piece = pieces.ink.piece(int(pieces.indices[place]))
-    written, starts = flatten(piece.strokes)
-    points = fit(written, pieces.frame(place), height, size=size, place=at)
+    piece = pieces.ink.piece(int(pieces.indices[index]))
+    ink_points, starts = flatten(piece.strokes)
+    points = fit(ink_points, pieces.frame(index), height, size=size, place=position)
     if fitted and (found := misfit(points, starts, height, transcribes=True)) is not None:
-        zoom, middle = found
-        points = ((points - (0, middle)) * zoom + (0, height / 2)).astype(np.float32)
+        zoom, centre = found
+        points = ((points - (0, centre)) * zoom + (0, height / 2)).astype(np.float32)
     return LineSample(rasterise(points, starts, height), piece.label, NO_ENDS)
 
 
@@ -45,16 +45,16 @@ def main() -> None:
     rows = []
     for size in SIZES:
         found = []
-        for what, evaluation_set in zip(PIECES, evaluation_sets, strict=True):
-            places = evaluation_set.indices(what)
+        for category, evaluation_set in zip(PIECES, evaluation_sets, strict=True):
+            indices = evaluation_set.indices(category)
             for fitted in (False, True):
                 random = np.random.default_rng(SEED)
                 lines = [
-                    drawn(evaluation_set, place, size, random.random(), fitted=fitted)
-                    for place in places
+                    resized_line(evaluation_set, index, size, random.random(), fitted=fitted)
+                    for index in indices
                 ]
                 texts = [reading.text for reading in reader.read(lines)]
-                found.append(percent(errors(texts, evaluation_set.labels(places))["cer"]))
+                found.append(percent(errors(texts, evaluation_set.labels(indices))["cer"]))
         rows.append((f"{size:.0%}", *found))
         print(*rows[-1], file=sys.stderr, flush=True)
     print(table(HEAD, rows))

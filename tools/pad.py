@@ -49,8 +49,8 @@ def words() -> tuple[EvaluationSet, list[Strokes]]:
     evaluation_set = EvaluationSet(
         unipen.read(None)[0], "test", config.labels, config.column_height
     )
-    places = np.random.default_rng(0).permutation(evaluation_set.indices(WORDS))
-    strokes = [evaluation_set.strokes(place) for place in places[:1000].tolist()]
+    indices = np.random.default_rng(0).permutation(evaluation_set.indices(WORDS))
+    strokes = [evaluation_set.strokes(index) for index in indices[:1000].tolist()]
     return evaluation_set, [
         each for each in strokes if max(stroke[:, 0].max() for stroke in each) < MAX_COLUMNS
     ]
@@ -66,10 +66,10 @@ def goes_back(strokes: Strokes) -> bool:
     return False
 
 
-def count_same_text(running: Running, pad: Pad, pieces: Sequence[Strokes], rows: int) -> int:
+def count_same_text(running: Running, pad: Pad, ink_of_words: Sequence[Strokes], rows: int) -> int:
     """Count the words for which the page and the Python client have the same text."""
     n_same = 0
-    for strokes in pieces:
+    for strokes in ink_of_words:
         pad.page.get_by_role("button", name="Clear").click()
         pad.write_at_speed(strokes, rows)
         pad.settle()
@@ -96,26 +96,29 @@ def first_answer_ms(browser: Browser, url: str, strokes: Strokes, rows: int) -> 
 
 
 def frame_rate(
-    browser: Browser, pad: Pad, pieces: Iterator[Strokes], rows: int
+    browser: Browser, pad: Pad, ink_of_words: Iterator[Strokes], rows: int
 ) -> dict[str, float]:
     """Measure the frames per second while a long line is being written, by the browser's trace."""
     pad.page.get_by_role("button", name="Clear").click()
-    width, right = float(pad.page.evaluate("document.querySelector('#pad').clientWidth")), 0.0
+    width, end_x = float(pad.page.evaluate("document.querySelector('#pad').clientWidth")), 0.0
     while (column := pad.column) < LONG_COLUMNS:
-        right = pad.write_at_speed(next(pieces), rows, right + WORD_GAP)
-        if right > 0.8 * width:  # the paper scrolls after the flush
+        end_x = pad.write_at_speed(next(ink_of_words), rows, end_x + WORD_GAP)
+        if end_x > 0.8 * width:  # the paper scrolls after the flush
             pad.settle()
-            right = 0.4 * width
+            end_x = 0.4 * width
     pad.settle()
     pad.page.evaluate(
         "(function each() { requestAnimationFrame(each); })()"
-    )  # so that there are frames in pauses too
+    )  # asks for frames in pauses too
     browser.start_tracing(page=pad.page, categories=TRACE_CATEGORIES)
-    pad.write_at_speed(next(pieces), rows, right + WORD_GAP)
+    pad.write_at_speed(next(ink_of_words), rows, end_x + WORD_GAP)
     events = json.loads(browser.stop_tracing())["traceEvents"]
-    drawn = sorted(event["ts"] for event in events if event["name"] == "BeginMainThreadFrame")
+    frame_times = sorted(event["ts"] for event in events if event["name"] == "BeginMainThreadFrame")
     assert pad.column > column
-    return {"frames_per_s": 1e6 * (len(drawn) - 1) / (drawn[-1] - drawn[0]), "at_column": column}
+    return {
+        "frames_per_s": 1e6 * (len(frame_times) - 1) / (frame_times[-1] - frame_times[0]),
+        "at_column": column,
+    }
 
 
 def page_size(browser: Browser, url: str) -> dict[str, int]:
@@ -124,10 +127,10 @@ def page_size(browser: Browser, url: str) -> dict[str, int]:
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 - playwright needs a function
     page.goto(url, wait_until="networkidle")
-    own = [each for each in answers if "/v1/" not in each.url]
+    of_page = [each for each in answers if "/v1/" not in each.url]
     found = {
-        "page_bytes": sum(len(each.body()) for each in own),
-        "page_bytes_sent": sum(each.request.sizes()["responseBodySize"] for each in own),
+        "page_bytes": sum(len(each.body()) for each in of_page),
+        "page_bytes_sent": sum(each.request.sizes()["responseBodySize"] for each in of_page),
         "requests_elsewhere": sum(not each.url.startswith(url) for each in answers),
     }
     page.close()
@@ -164,11 +167,13 @@ def url_of(running: Running) -> str:
 
 def measure(running: Running, browser: Browser) -> dict[str, Any]:
     """Measure all figures of the report."""
-    evaluation_set, pieces = words()
+    evaluation_set, ink_of_words = words()
     rows, url = evaluation_set.column_height, url_of(running)
-    late = [strokes for strokes in pieces if goes_back(strokes)][:N_LATE]
+    late = [strokes for strokes in ink_of_words if goes_back(strokes)][:N_LATE]
     short = [
-        each for each in pieces if max(stroke[:, 0].max() for stroke in each) < MAX_SHORT_COLUMNS
+        each
+        for each in ink_of_words
+        if max(stroke[:, 0].max() for stroke in each) < MAX_SHORT_COLUMNS
     ]
     pad = Pad(browser, url, PROBE, viewport=SCREEN)
     found: dict[str, Any] = {
@@ -176,12 +181,12 @@ def measure(running: Running, browser: Browser) -> dict[str, Any]:
         "data_digest": evaluation_set.pieces.ink.digest,
         "browser": browser.version,
         "words": N_WORDS,
-        "words_same": count_same_text(running, pad, pieces[:N_WORDS], rows),
+        "words_same": count_same_text(running, pad, ink_of_words[:N_WORDS], rows),
         "late": len(late),
         "late_same": count_same_text(running, pad, late, rows),
     }
     found |= latencies(pad) | frame_rate(browser, pad, iter(short), rows) | page_size(browser, url)
-    found["first_answer_ms"] = first_answer_ms(browser, url, pieces[0], rows)
+    found["first_answer_ms"] = first_answer_ms(browser, url, ink_of_words[0], rows)
     found |= {"violations": count_violations(pad), "console_errors": len(pad.console_texts)}
     pad.page.close()
     return found

@@ -1,4 +1,4 @@
-"""Pictures of the writing pad's main states, and a recording of it."""
+"""Take pictures of the writing pad's main states, and record the writing of a line."""
 
 import base64
 import io
@@ -33,7 +33,7 @@ def take(browser: Browser, url: str, folder: Path) -> None:
     record(browser, url, folder / "writing.gif")
 
 
-def written(browser: Browser, url: str, scale: float = 0.65, **options: Any) -> Pad:
+def flushed_line(browser: Browser, url: str, scale: float = 0.65, **options: Any) -> Pad:
     """Return the page with a line that was flushed."""
     pad = Pad(browser, url, **({"viewport": WIDE} | options))
     pad.write(*HELLO, scale=scale, steps=3)
@@ -41,7 +41,7 @@ def written(browser: Browser, url: str, scale: float = 0.65, **options: Any) -> 
     return pad
 
 
-def writing(browser: Browser, url: str) -> Pad:
+def unfinished_line(browser: Browser, url: str) -> Pad:
     """Return the page with a line that is being written."""
     pad = Pad(browser, url, viewport=WIDE, color_scheme="light")
     pad.write(*HELLO[:9], scale=0.65, steps=3)
@@ -51,7 +51,7 @@ def writing(browser: Browser, url: str) -> Pad:
 
 def alternatives(browser: Browser, url: str) -> Pad:
     """Return the page with the alternatives of a letter."""
-    pad = written(browser, url)
+    pad = flushed_line(browser, url)
     pad.page.locator("#letters button").nth(7).hover()
     expect(pad.page.locator("[popover] p")).to_be_visible()
     return pad
@@ -78,10 +78,10 @@ def image(browser: Browser, url: str) -> Pad:
 
 
 STATES: Final[dict[str, Callable[[Browser, str], Pad]]] = {
-    "writing": writing,
-    "written": written,
-    "written_dark": lambda browser, url: written(browser, url, color_scheme="dark"),
-    "phone": lambda browser, url: written(browser, url, 0.4, viewport=PHONE),
+    "writing": unfinished_line,
+    "written": flushed_line,
+    "written_dark": lambda browser, url: flushed_line(browser, url, color_scheme="dark"),
+    "phone": lambda browser, url: flushed_line(browser, url, 0.4, viewport=PHONE),
     "explained": alternatives,
     "digit": digit,
     "image": image,
@@ -93,12 +93,12 @@ def record(browser: Browser, url: str, path: Path) -> None:
     pad = Pad(browser, url, viewport=RECORDED)
     taken: list[tuple[float, bytes]] = []  # seconds, PNG
 
-    def keep(frame: dict[str, Any]) -> None:
+    def add_frame(frame: dict[str, Any]) -> None:
         taken.append((frame["metadata"]["timestamp"], base64.b64decode(frame["data"])))
         devtools.send("Page.screencastFrameAck", {"sessionId": frame["sessionId"]})
 
     devtools = pad.page.context.new_cdp_session(pad.page)
-    devtools.on("Page.screencastFrame", keep)
+    devtools.on("Page.screencastFrame", add_frame)
     devtools.send("Page.startScreencast", {"format": "png", "everyNthFrame": EVERY_NTH_FRAME})
     pad.write_at_speed([_upsample(stroke) for stroke in HELLO], rows=round(EXAMPLE_HEIGHT / 0.65))
     pad.settle()

@@ -1,4 +1,4 @@
-"""Read the inputs of `compare_answers` with the code of one checkout, and write all answers down.
+"""Read the inputs of `compare_answers` with the code of one checkout, and write all answers.
 
 This file is run as a script, `read_answers.py CHECKOUT INPUTS OUT`, with the checkout on
 PYTHONPATH, and imports nothing of the repository that it lies in. Of the product it uses the public
@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 Answer = dict[str, Any]
 
 RENDER: Final = ("stroke_columns",)  # names that the function from strokes to columns has had
-AT_ONCE: Final = 16  # lines that are read side by side
-STREAM_EVERY: Final = 20  # of so many samples one is also read as a stream, column by column
-IMAGE_EVERY: Final = 4  # of so many lines and words one is also read as an image
+BATCH: Final = 16  # lines in a batch
+STREAM_EVERY: Final = 20  # one of so many samples is also read as a stream
+IMAGE_EVERY: Final = 4  # one of so many words and lines is also read as an image
 ENLARGED: Final = 3  # times that images are larger than columns: they are scaled down again
 
 
@@ -49,7 +49,7 @@ class Inputs:
 
     @property
     def parts(self) -> dict[str, range]:
-        """The places of the words and of the lines among the samples."""
+        """Return the indices of the words and of the lines among the samples."""
         n_words = self.n_words
         return {"words": range(n_words), "lines": range(n_words, len(self.strokes))}
 
@@ -63,33 +63,36 @@ def answers(inputs: Inputs, product: Any, render: Callable[..., Any]) -> Iterato
     yield "digits: streams", [_streamed(digits, columns) for columns in streamed]
 
     lines = product.load("lines")
-    for name, places in inputs.parts.items():
+    for name, indices in inputs.parts.items():
         yield (
             f"{name}: strokes to columns",
-            [_rendered(render, (lines, digits), inputs, place) for place in places],
+            [_rendered(render, (lines, digits), inputs, index) for index in indices],
         )
     for language in (None, "english"):
         reader = lines if language is None else product.load("lines", language=language)
         suffix = "" if language is None else f", {language}"
-        for name, places in inputs.parts.items():
-            ink = [_recognition(reader.read_ink(inputs.strokes[place])) for place in places]
+        for name, indices in inputs.parts.items():
+            ink = [_recognition(reader.read_ink(inputs.strokes[index])) for index in indices]
             yield f"{name}: ink{suffix}", ink
-            yield f"{name}: columns{suffix}", _read_all(reader, [inputs.columns[i] for i in places])
-            images = [_image(inputs.columns[place]) for place in places[::IMAGE_EVERY]]
+            yield (
+                f"{name}: columns{suffix}",
+                _read_all(reader, [inputs.columns[i] for i in indices]),
+            )
+            images = [_image(inputs.columns[index]) for index in indices[::IMAGE_EVERY]]
             yield f"{name}: images{suffix}", [_recognition(reader.recognize(i)) for i in images]
-            streamed = [inputs.columns[place] for place in places[::STREAM_EVERY]]
+            streamed = [inputs.columns[index] for index in indices[::STREAM_EVERY]]
             yield f"{name}: streams{suffix}", [_streamed(reader, columns) for columns in streamed]
 
 
 def _rendered(
-    render: Callable[..., Any], nets: Sequence[Any], inputs: Inputs, place: int
+    render: Callable[..., Any], nets: Sequence[Any], inputs: Inputs, index: int
 ) -> Answer:
-    """Return the columns of one sample for each net, in its frame and in its ink's own bounds."""
-    strokes, height = inputs.strokes[place], float(inputs.heights[place])
+    """Return the columns of one sample for each net, in its frame and in the bounds of its ink."""
+    strokes, height = inputs.strokes[index], float(inputs.heights[index])
     return {
-        f"{net.metadata.name}, {name}": _array(render(strokes, net.metadata.config, given))
-        for net in nets[: 1 if place % IMAGE_EVERY else None]  # a digit takes ten times as long
-        for name, given in (("framed", height), ("own bounds", None))
+        f"{net.metadata.name}, {name}": _array(render(strokes, net.metadata.config, frame_height))
+        for net in nets[: 1 if index % IMAGE_EVERY else None]  # a digit takes ten times as long
+        for name, frame_height in (("framed", height), ("own bounds", None))
     }
 
 
@@ -100,7 +103,7 @@ def _image(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _read_all(recognizer: Any, lines: Sequence[NDArray[np.uint8]]) -> list[Answer]:
-    groups = (lines[at : at + AT_ONCE] for at in range(0, len(lines), AT_ONCE))
+    groups = (lines[start : start + BATCH] for start in range(0, len(lines), BATCH))
     return [_recognition(each) for group in groups for each in recognizer.read_all(group)]
 
 
@@ -108,9 +111,9 @@ def _streamed(recognizer: Any, columns: NDArray[np.uint8]) -> Answer:
     """Return what a stream answers column by column, and what its fork at two thirds answers."""
     stream = recognizer.stream()
     results, events, fork = [], [], None
-    for place, column in enumerate(columns):
-        if place == 2 * len(columns) // 3:
-            fork = recognizer.stream(columns[place:], stream.state)
+    for index, column in enumerate(columns):
+        if index == 2 * len(columns) // 3:
+            fork = recognizer.stream(columns[index:], stream.state)
         result = stream.push(column)
         events += [_event(event) for event in result.events]
         results.append(
@@ -120,8 +123,11 @@ def _streamed(recognizer: Any, columns: NDArray[np.uint8]) -> Answer:
     events += [_event(event) for event in stream.flush()]
     answer = {"text": stream.text, "events": events, "results": _sha256(json.dumps(results))}
     if fork is not None:
-        again = [_event(event) for result in fork for event in result.events]
-        answer["fork"] = {"events": again + [_event(e) for e in fork.flush()], "text": fork.text}
+        fork_events = [_event(event) for result in fork for event in result.events]
+        answer["fork"] = {
+            "events": fork_events + [_event(event) for event in fork.flush()],
+            "text": fork.text,
+        }
     return answer
 
 
@@ -141,12 +147,12 @@ def _recognition(recognition: Any) -> Answer:
 
 
 def _event(event: Any) -> list[Any]:
-    """Return all that a letter, a mark or a word says."""
+    """Return all fields of a letter, a mark or a word."""
     kind = "letter" if hasattr(event, "char") else "word"
-    others = [[text, float(p)] for text, p in event.alternatives]
+    alternatives = [[text, float(p)] for text, p in event.alternatives]
     text = event.char if kind == "letter" else event.text
-    places = [int(event.id), int(event.start), int(event.end), int(event.column)]
-    return [kind, text, *places, float(event.confidence), others]
+    numbers = [int(event.id), int(event.start), int(event.end), int(event.column)]
+    return [kind, text, *numbers, float(event.confidence), alternatives]
 
 
 def _array(array: NDArray[Any]) -> list[str]:
@@ -185,12 +191,12 @@ def main() -> None:
     product = product_of(checkout)
     inputs = Inputs(source)
     product.load("digits")  # imports all that reading needs
-    written, started_s = {}, time.perf_counter()
+    all_answers, started_s = {}, time.perf_counter()
     for name, part in answers(inputs, product, renderer()):
-        written[name] = part
+        all_answers[name] = part
         seconds = time.perf_counter() - started_s
         print(f"{checkout.name}: {name} read after {seconds:.0f} s", file=sys.stderr, flush=True)
-    target.write_text(json.dumps(written))
+    target.write_text(json.dumps(all_answers))
 
 
 if __name__ == "__main__":

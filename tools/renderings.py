@@ -1,6 +1,6 @@
 """Find the size and margins at which each baseline reads best: `python -m tools.renderings`.
 
-On the validation writers; the result stands in `model/evaluation/baselines.py`.
+It reads validation writers; `model/evaluation/baselines.py` holds the result.
 """
 
 import sys
@@ -26,17 +26,17 @@ def main() -> None:
     """Print a table for each installed baseline."""
     ink = line_data.load_ink(None).ink
     evaluation_sets = {
-        what: EvaluationSet(ink, "validation", LABELS, 32, n) for what, n in PIECES.items()
+        category: EvaluationSet(ink, "validation", LABELS, 32, n) for category, n in PIECES.items()
     }
     for baseline in installed():
         rows = []
         for tight, size, (above, beside) in product((False, True), SIZES, MARGINS):
             rendering = Rendering(size, above, beside, tight)
             found = []
-            for what, evaluation_set in evaluation_sets.items():
-                indices = evaluation_set.indices(what)
-                images = [render(evaluation_set, place, rendering) for place in indices]
-                texts = baseline.read(images, KINDS[what], LABELS)
+            for category, evaluation_set in evaluation_sets.items():
+                indices = evaluation_set.indices(category)
+                images = [render(evaluation_set, index, rendering) for index in indices]
+                texts = baseline.read(images, KINDS[category], LABELS)
                 found.append(percent(errors(texts, evaluation_set.labels(indices))["cer"]))
             rows.append((FILLS[tight], f"{size}", f"{above}, {beside}", *found))
             print(*rows[-1], file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Generate REST requests: images, columns, strokes, pages, and whatever may be wrong with them."""
+"""Generate REST requests: images, columns, strokes and pages, valid and invalid."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tools.conversations import KEY, ORIGIN, Request
-from tools.material import Material
+from tools.handwriting import Handwriting
 
 EXAMPLES: Final = Path(__file__).parents[1] / "examples"
 Content = tuple[bytes, dict[str, str]]  # a body, and the headers that say what it is
@@ -23,22 +23,24 @@ ENLARGED: Final = 3  # times that images are larger than columns
 N_SAMPLES: Final = 6  # of each kind of handwriting
 
 
-def requests(material: Material) -> list[Request]:
+def requests(handwriting: Handwriting) -> list[Request]:
     """Return all requests."""
-    made = [
-        *_handwriting(material),
-        *_queries(material),
-        *_bodies(material),
+    all_requests = [
+        *_handwriting(handwriting),
+        *_queries(handwriting),
+        *_bodies(handwriting),
         *_pages(),
         *_operators(),
-        Request("rest: GET /openapi.json", "GET", "/openapi.json", kept="JSON without prose"),
-        Request("rest: GET /asyncapi.json", "GET", "/asyncapi.json", kept="JSON without prose"),
-        Request("rest: GET /metrics", "GET", "/metrics", kept="names of metrics"),
-        *_small(material),
-        *_guarded(material),
+        Request("rest: GET /openapi.json", "GET", "/openapi.json", compared="JSON without prose"),
+        Request("rest: GET /asyncapi.json", "GET", "/asyncapi.json", compared="JSON without prose"),
+        Request("rest: GET /metrics", "GET", "/metrics", compared="names of metrics"),
+        *_small(handwriting),
+        *_guarded(handwriting),
     ]
-    assert len({request.name for request in made}) == len(made), "two requests have one name"
-    return made
+    assert len({request.name for request in all_requests}) == len(all_requests), (
+        "two requests have one name"
+    )
+    return all_requests
 
 
 def _post(name: str, content: Content, path: str = "recognize", **query: Any) -> Request:
@@ -46,49 +48,51 @@ def _post(name: str, content: Content, path: str = "recognize", **query: Any) ->
     return Request(f"rest: {name}", "POST", f"/v1/{path}{tail}", *content)
 
 
-def _image(columns: NDArray[np.uint8], form: str = "PNG") -> Content:
+def _image(columns: NDArray[np.uint8], format_name: str = "PNG") -> Content:
     """Return an enlarged image file of columns [T, H], dark on light."""
     pixels = np.kron(255 - columns.T, np.ones((ENLARGED, ENLARGED), np.uint8))
     file = io.BytesIO()
-    Image.fromarray(np.pad(pixels, 12, constant_values=255)).save(file, form)
-    return file.getvalue(), {"Content-Type": f"image/{form.lower()}"}
+    Image.fromarray(np.pad(pixels, 12, constant_values=255)).save(file, format_name)
+    return file.getvalue(), {"Content-Type": f"image/{format_name.lower()}"}
 
 
 def _json(**fields: Any) -> Content:
     return json.dumps(fields).encode(), JSON
 
 
-def _handwriting(material: Material) -> Iterator[Request]:
-    """Yield what is read: each kind of body, for both models and both paths."""
-    for number, digit in enumerate(material.digits[:N_SAMPLES]):
+def _handwriting(handwriting: Handwriting) -> Iterator[Request]:
+    """Yield valid requests: each kind of body, for both models and both paths."""
+    for number, digit in enumerate(handwriting.digits[:N_SAMPLES]):
         yield _post(f"image of digit {number}", _image(digit), model="digits", curve="true")
         yield _post(f"columns of digit {number}", _json(columns=digit.tolist()))
         yield _post(f"digit {number} to columns", _image(digit), "columns", model="digits")
-    for kind, samples in (("word", material.words), ("line", material.lines)):
+    for kind, samples in (("word", handwriting.words), ("line", handwriting.lines)):
         for number, sample in enumerate(samples[:N_SAMPLES]):
             strokes = [stroke.tolist() for stroke in sample.strokes]
-            forms = {
+            contents = {
                 "image": _image(sample.columns),
                 "JPEG": _image(sample.columns, "JPEG"),
                 "columns": _json(columns=sample.columns.tolist()),
                 "strokes": _json(strokes=strokes),
                 "strokes in a frame": _json(strokes=strokes, height=sample.height),
             }
-            for form, content in forms.items():
-                name = f"{form} of {kind} {number}"
+            for format_name, content in contents.items():
+                name = f"{format_name} of {kind} {number}"
                 yield _post(f"{name} to columns", content, "columns", model="lines")
                 yield _post(name, content, model="lines")
             hints: dict[str, Any] = {"language_model": "english", "context": "Dear"}
             words = sorted({*sample.label.split(), "inkstream"})
-            yield _post(f"{kind} {number} with english", forms["image"], model="lines", **hints)
-            yield _post(f"{kind} {number} with words", forms["strokes"], model="lines", words=words)
-            yield _post(f"{kind} {number} without a model", forms["image"])
-            yield _post(f"strokes of {kind} {number} without a model", forms["strokes"])
+            yield _post(f"{kind} {number} with english", contents["image"], model="lines", **hints)
+            yield _post(
+                f"{kind} {number} with words", contents["strokes"], model="lines", words=words
+            )
+            yield _post(f"{kind} {number} without a model", contents["image"])
+            yield _post(f"strokes of {kind} {number} without a model", contents["strokes"])
 
 
-def _queries(material: Material) -> Iterator[Request]:
-    """Yield parameters that are allowed, wrong, or of another model."""
-    digit, word = _image(material.digits[3]), _image(material.words[3].columns)
+def _queries(handwriting: Handwriting) -> Iterator[Request]:
+    """Yield parameters that are valid, invalid or of another model."""
+    digit, word = _image(handwriting.digits[3]), _image(handwriting.words[3].columns)
     queries: dict[str, dict[str, Any]] = {
         "characters": {"characters": "0123"},
         "one character": {"characters": "8", "curve": "1"},
@@ -124,9 +128,9 @@ def _queries(material: Material) -> Iterator[Request]:
         yield _post(f"a word, {name}", word, **({"model": "lines"} | query))
 
 
-def _bodies(material: Material) -> Iterator[Request]:
-    """Yield bodies that are wrong, or come in another way."""
-    digit, png = material.digits[4], _image(material.digits[4])[0]
+def _bodies(handwriting: Handwriting) -> Iterator[Request]:
+    """Yield invalid bodies, and bodies of all content types."""
+    digit, png = handwriting.digits[4], _image(handwriting.digits[4])[0]
     form = {"Content-Type": "multipart/form-data; boundary=cut"}
     start = b'--cut\r\nContent-Disposition: form-data; name="%s"; filename="a.png"\r\n\r\n'
     part = start % b"file" + png + b"\r\n--cut--\r\n"
@@ -185,8 +189,8 @@ def _pages() -> Iterator[Request]:
     yield _post("page without a model", page, page="true")
     yield _post("page that is not called one", page, model="lines")
     yield _post("page to columns", page, "columns", **page_of_lines)
-    for form in ("json", "hocr", "alto"):
-        yield _post(f"page as {form}", line, format=form, **page_of_lines)
+    for format_name in ("json", "hocr", "alto"):
+        yield _post(f"page as {format_name}", line, format=format_name, **page_of_lines)
     yield _post("page with english", line, language_model="english", **page_of_lines)
     yield _post("page of columns", _json(columns=[[0] * 32]), **page_of_lines)
     yield _post("page of nothing", (b"", PNG), **page_of_lines)
@@ -194,7 +198,7 @@ def _pages() -> Iterator[Request]:
 
 
 def _operators() -> Iterator[Request]:
-    """Yield what operators ask for, and paths and methods that are not there."""
+    """Yield requests of operators, and unknown paths and methods."""
     for method, target in (
         *(("GET", path) for path in ("/v1/models", "/healthz", "/readyz", "/v1/stream", "/v1")),
         *(("HEAD", path) for path in ("/healthz", "/readyz", "/v1/models")),
@@ -205,9 +209,9 @@ def _operators() -> Iterator[Request]:
         yield Request(f"rest: {method} {target}", method, target)
 
 
-def _small(material: Material) -> Iterator[Request]:
+def _small(handwriting: Handwriting) -> Iterator[Request]:
     """Yield bodies beyond the limits of the small server."""
-    line = np.concatenate([sample.columns for sample in material.words[:8]])
+    line = np.concatenate([sample.columns for sample in handwriting.words[:8]])
     target = "/v1/recognize?model=lines"
     hints = urlencode({"words": ["a" * 20, "b" * 21]}, doseq=True)
     for name, query, content in (
@@ -220,9 +224,9 @@ def _small(material: Material) -> Iterator[Request]:
         yield Request(f"rest: small: {name}", "POST", target + query, *content, "small")
 
 
-def _guarded(material: Material) -> Iterator[Request]:
+def _guarded(handwriting: Handwriting) -> Iterator[Request]:
     """Yield requests with and without a key, from several origins."""
-    image = _image(material.digits[0])[0]
+    image = _image(handwriting.digits[0])[0]
     bearer = {"Authorization": f"Bearer {KEY}"}
     clients: dict[str, dict[str, str]] = {
         "no key": {},
@@ -237,7 +241,7 @@ def _guarded(material: Material) -> Iterator[Request]:
             ("GET", "/v1/models", b""),
             ("GET", "/healthz", b""),
         ):
-            full = f"rest: guarded: {method} {target}, {name}"
-            yield Request(full, method, target, body, headers | PNG, "guarded")
+            name_of_request = f"rest: guarded: {method} {target}, {name}"
+            yield Request(name_of_request, method, target, body, headers | PNG, "guarded")
     preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
     yield Request("rest: guarded: preflight", "OPTIONS", "/v1/recognize", b"", preflight, "guarded")

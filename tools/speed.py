@@ -1,4 +1,4 @@
-"""How fast the rasteriser, the decoder and a session are, on one core: `python -m tools.speed`."""
+"""Measure the speed of rasteriser, decoder and session on one core: `python -m tools.speed`."""
 
 import json
 
@@ -19,40 +19,40 @@ from inkstream.service.session import (
 )
 from tests.helpers.single_session import LIMITS
 
-WORDS = 200
-ROUNDS = 20  # the fastest counts, in time of the processor: others share the machine
+N_WORDS = 200
+N_ROUNDS = 20  # the fastest counts, in processor time, because the machine is shared
 COLUMN_HEIGHT = 32
 CHARACTERS = tuple(map(chr, range(32, 127)))
 DIGITS = tuple("0123456789")
-COLUMNS = 4_000  # of a line with a letter in every 10 and a space in every 60
-AT_ONCE = 32  # columns of one call, where they do not come one by one
+N_COLUMNS = 4_000  # of a line with a letter in every 10 and a space in every 60
+PORTION_COLUMNS = 32  # columns of one call
 
 
 def word(random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Loops of the size of a word: 150 points, 5 strokes, 80 columns, 280 pixels of ink."""
-    share = np.linspace(0, 1, 150)
-    x = 3 + 74 * share + 3 * np.sin(60 * share)
-    y = 16 + 13 * np.sin(40 * share + random.uniform(0, 6)) * np.cos(7 * share)
+    """Return loops of the size of a word: 150 points, 5 strokes, 80 columns, 280 pixels of ink."""
+    t = np.linspace(0, 1, 150)
+    x = 3 + 74 * t + 3 * np.sin(60 * t)
+    y = 16 + 13 * np.sin(40 * t + random.uniform(0, 6)) * np.cos(7 * t)
     cuts = random.choice(np.arange(5, 145), 4, replace=False)
     return np.stack([x, y], 1).astype(np.float32), np.array([0, *np.sort(cuts), 150])
 
 
 def words_per_s() -> float:
-    """Words of 32 rows that `rasterise` draws in a second."""
+    """Return the words of 32 rows that `rasterise` draws in a second."""
     random = np.random.default_rng(0)
-    words = [word(random) for _ in range(WORDS)]
+    words = [word(random) for _ in range(N_WORDS)]
 
     def draw() -> None:
         for points, stroke_starts in words:
             rasterise(points, stroke_starts, COLUMN_HEIGHT)
 
-    return WORDS / least_s(draw, ROUNDS)
+    return N_WORDS / least_s(draw, N_ROUNDS)
 
 
 def line() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Scores [T, S] of a net that reads a line, and columns [T, H] to go with them."""
+    """Return scores [T, S] of a net that reads a line, and columns [T, H]."""
     random = np.random.default_rng(0)
-    n_steps = COLUMNS // 2
+    n_steps = N_COLUMNS // 2
     raw = random.normal(0, 1, (n_steps, 1 + len(CHARACTERS)))
     raw[:, 0] += 9
     letters, spaces = np.arange(0, n_steps, 5), np.arange(2, n_steps, 30)
@@ -60,52 +60,52 @@ def line() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     raw[spaces, 1] += 18
     symbols = raw - np.log(np.exp(raw).sum(1, keepdims=True))
     steps = np.concatenate([symbols, np.log(random.random((n_steps, 1)) ** 4)], 1)
-    scores = steps[np.arange(COLUMNS) // 2].astype(np.float32)
-    return scores, random.integers(0, 256, (COLUMNS, COLUMN_HEIGHT), np.uint8)
+    scores = steps[np.arange(N_COLUMNS) // 2].astype(np.float32)
+    return scores, random.integers(0, 256, (N_COLUMNS, COLUMN_HEIGHT), np.uint8)
 
 
-def decoded_per_s(at_once: int) -> float:
-    """Columns of a line that the greedy decoder reads in a second, so many in one call."""
+def decoded_per_s(portion: int) -> float:
+    """Return the columns of a line that the greedy decoder reads in a second, in portions."""
     scores, columns = line()
 
     def decode() -> None:
         decoder = GreedyDecoder(CHARACTERS)
-        for start in range(0, COLUMNS, at_once):
-            decoder.step(scores[start : start + at_once], columns[start : start + at_once])
+        for start in range(0, N_COLUMNS, portion):
+            decoder.step(scores[start : start + portion], columns[start : start + portion])
 
-    return COLUMNS / least_s(decode, ROUNDS)
+    return N_COLUMNS / least_s(decode, N_ROUNDS)
 
 
 def column_us(kind: Kind) -> float:
-    """Microseconds of a column on its way through a session and into JSON, the net left out."""
+    """Return the microseconds of a column in a session and its encoding, without the net."""
     classifier = kind == "classifier"
     labels, height = (DIGITS, 28) if classifier else (CHARACTERS, COLUMN_HEIGHT)
     config = ModelConfig(labels, kind, height, features=256, channels=() if classifier else (8,))
     limits = LIMITS.model_copy(update={"max_line_columns": 1_000_000})
     info = ModelInfo("speed", "1", kind, labels, height)
     model = SessionModel(info, config, limits, {})
-    scores = np.full((COLUMNS, 10), -2.3, np.float32) if classifier else line()[0]
+    scores = np.full((N_COLUMNS, 10), -2.3, np.float32) if classifier else line()[0]
     state, column = np.zeros(1000, np.float32), bytes([0, 9, 200, 255] * (height // 4))
 
     def serve() -> None:
         session = Session("speed", model)
         session.open()
-        for row in range(COLUMNS):
+        for index in range(N_COLUMNS):
             session.receive(column, 0.0)
             session.take(1)
-            own = scores[row : row + 1]
-            (shown,) = probabilities_shown([session], [own])
-            for effect in session.step(own, state, shown):
+            column_scores = scores[index : index + 1]
+            (shown,) = probabilities_shown([session], [column_scores])
+            for effect in session.step(column_scores, state, shown):
                 assert not isinstance(effect, Restore | Close)
                 encode(effect)
 
-    return least_s(serve, ROUNDS) / COLUMNS * 1e6
+    return least_s(serve, N_ROUNDS) / N_COLUMNS * 1e6
 
 
 if __name__ == "__main__":
     figures = {
         "rasteriser_words_per_s": round(words_per_s()),
-        "decoder_columns_per_s": round(decoded_per_s(AT_ONCE)),
+        "decoder_columns_per_s": round(decoded_per_s(PORTION_COLUMNS)),
         "decoder_columns_per_s_one_by_one": round(decoded_per_s(1)),
         "classifier_session_column_us": round(column_us("classifier"), 1),
         "transcriber_session_column_us": round(column_us("transcriber"), 1),

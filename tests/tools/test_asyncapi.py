@@ -12,17 +12,22 @@ from tools import asyncapi
 
 DOCUMENT = asyncapi.document()
 MESSAGES = DOCUMENT["components"]["messages"]
-OF_SOME = {"label", "text", "letter_end", "frame"}  # fields that other models, or lines, leave out
+OPTIONAL_FIELDS = {
+    "label",
+    "text",
+    "letter_end",
+    "frame",
+}  # fields that other models or lines leave out
 FILE = Path(__file__).parents[2] / "service" / "rest" / "asyncapi.json"
 
 
-def test_the_file_is_what_the_code_describes() -> None:
+def test_the_served_file_is_the_generated_description() -> None:
     assert json.loads(FILE.read_text("utf-8")) == DOCUMENT, (
         "write it again: python -m tools.asyncapi > service/rest/asyncapi.json"
     )
 
 
-def test_it_is_plain_json_of_version_3() -> None:
+def test_the_description_is_plain_json_of_version_3() -> None:
     assert json.loads(json.dumps(DOCUMENT)) == DOCUMENT
     assert DOCUMENT["asyncapi"] == "3.0.0"
 
@@ -42,23 +47,25 @@ def test_every_message_has_a_title_and_a_summary(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", asyncapi.FROM_CLIENT)
-def test_a_client_example_is_a_message_that_the_server_takes(name: str) -> None:
+def test_client_examples_are_parsed_by_the_server(name: str) -> None:
     (example,) = MESSAGES[name]["examples"]
     assert parse_client(json.dumps(example["payload"])) == asyncapi.FROM_CLIENT[name]
     assert payload_of(name)["properties"]["type"]["const"] == name
 
 
 @pytest.mark.parametrize("name", asyncapi.FROM_SERVER)
-def test_a_server_example_is_a_message_that_a_client_reads(name: str) -> None:
-    said = [asyncapi.FROM_SERVER[name]]
-    said += [asyncapi.OF_A_TRANSCRIBER[name]] if name in asyncapi.OF_A_TRANSCRIBER else []
+def test_server_examples_are_parsed_by_the_client(name: str) -> None:
+    examples = [asyncapi.FROM_SERVER[name]]
+    examples += [asyncapi.OF_A_TRANSCRIBER[name]] if name in asyncapi.OF_A_TRANSCRIBER else []
     payload = payload_of(name)
-    for example, message in zip(MESSAGES[name]["examples"], said, strict=True):
+    for example, message in zip(MESSAGES[name]["examples"], examples, strict=True):
         assert parse_server(json.dumps(example["payload"])) == message
         assert set(payload["required"]) <= set(example["payload"]) <= set(payload["properties"])
-        assert set(payload["properties"]) - set(example["payload"]) <= OF_SOME
+        assert set(payload["properties"]) - set(example["payload"]) <= OPTIONAL_FIELDS
         for either in [payload["oneOf"]] if "oneOf" in payload else []:
-            assert sum(one["required"][0] in example["payload"] for one in either) == 1
+            assert (
+                sum(alternative["required"][0] in example["payload"] for alternative in either) == 1
+            )
 
 
 def test_every_reference_has_a_target() -> None:
@@ -75,7 +82,7 @@ def test_every_limit_is_described() -> None:
 
 
 def payload_of(name: str) -> dict[str, Any]:
-    """The schema of a message's payload."""
+    """Return the schema of a message's payload."""
     schema = MESSAGES[name]["payload"]["$ref"].rpartition("/")[2]
     payload: dict[str, Any] = DOCUMENT["components"]["schemas"][schema]
     return payload
@@ -85,6 +92,6 @@ def _references(node: Any) -> list[str]:
     if isinstance(node, list):
         return [found for each in node for found in _references(each)]
     if isinstance(node, dict):
-        own = [node["$ref"]] if "$ref" in node else []
-        return own + [found for each in node.values() for found in _references(each)]
+        references = [node["$ref"]] if "$ref" in node else []
+        return references + [found for each in node.values() for found in _references(each)]
     return []

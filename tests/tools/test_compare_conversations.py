@@ -1,4 +1,4 @@
-"""A difference between two servers is found unless it is random by nature or may be there."""
+"""Differences between two servers are found unless they are random, ignored or allowed."""
 
 import pytest
 
@@ -16,11 +16,11 @@ ERROR = '< {"type":"error","code":"%s","message":"%s","fatal":false,"index":1,"r
 
 
 def equal(old: str, new: str, allowed: tuple[str, ...] = (), *, texts: bool = True) -> bool:
-    """Whether two transcripts of one line are equal, errors' texts included if `texts`."""
+    """Return whether two transcripts of one line are equal, with error texts if `texts`."""
     return compare({"a": [old]}, {"a": [new]}, allowed, () if texts else ERROR_TEXTS)
 
 
-def test_the_names_of_sessions_and_measured_times_may_differ() -> None:
+def test_session_names_and_measured_times_may_differ() -> None:
     assert equal(READY % "mX3vQ0bT9kLs", READY % "another")
     assert equal(DONE % "0.412", DONE % "1e-05")
     assert equal('< {"error":{"request_id":"a1"}}', '< {"error":{"request_id":"b2"}}')
@@ -32,7 +32,7 @@ def test_everything_else_is_compared() -> None:
     assert not equal('> "seconds":1', '> "seconds":2')
 
 
-def test_the_texts_of_errors_may_differ_where_that_is_asked_for() -> None:
+def test_error_texts_may_differ_if_they_are_ignored() -> None:
     texts = (r"word \"a\" came, allowed: b", "c")
     old, new = (ERROR % ("bad_value", text) for text in texts)
     assert not equal(old, new)
@@ -40,19 +40,19 @@ def test_the_texts_of_errors_may_differ_where_that_is_asked_for() -> None:
     assert not equal(old, ERROR % ("bad_ink", "c"), texts=False)
 
 
-def test_what_is_expected_to_differ_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_expected_differences_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     names = names_in("# new\nb*  # all of them\n\na\n")
     assert names == ["b*", "a"]
     assert equal("< 1", "< 2", tuple(names))
     assert "differs as expected: a" in capsys.readouterr().out
 
 
-def test_descriptions_are_compared_without_their_prose() -> None:
+def test_descriptions_are_compared_without_their_texts() -> None:
     described = {"description": "Says it.", "properties": {"title": {"type": "string"}}}
     assert without_prose([described]) == [{"properties": {"title": {"type": "string"}}}]
 
 
-def test_a_header_may_be_left_out_of_the_comparison() -> None:
+def test_a_header_can_be_ignored() -> None:
     old, new = ["< 200", "< x-request-id: *"], ["< 200", "< x-model: lines", "< x-request-id: *"]
     assert not compare({"a": old}, {"a": new}, ())
     assert compare({"a": old}, {"a": new}, (), [without_header("X-Model")])

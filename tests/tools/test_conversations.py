@@ -8,13 +8,13 @@ import pytest
 
 from inkstream.service.protocol.client_messages import CLIENT_TYPES, Configure
 from tools.conversations import Conversation, conversations
-from tools.material import Material, Sample
+from tools.handwriting import Handwriting, Sample
 from tools.requests import requests
 
 
 @pytest.fixture(scope="module")
-def material() -> Material:
-    """Made-up handwriting: 8 digits, 10 words and a line."""
+def handwriting() -> Handwriting:
+    """Return made-up handwriting: 8 digits, 10 words and a line."""
     random = np.random.default_rng(1)
 
     def sample(width: int) -> Sample:
@@ -25,13 +25,13 @@ def material() -> Material:
         )
 
     digits = random.integers(0, 256, (8, 28, 28)).astype(np.uint8)
-    return Material(digits, [sample(40) for _ in range(10)], [sample(200)])
+    return Handwriting(digits, [sample(40) for _ in range(10)], [sample(200)])
 
 
-def messages(made: list[Conversation]) -> list[dict[str, Any]]:
-    """All text frames that are objects with a type."""
+def messages(all_conversations: list[Conversation]) -> list[dict[str, Any]]:
+    """Return all text frames that are objects with a type."""
     found = []
-    for conversation in made:
+    for conversation in all_conversations:
         for frame in conversation.frames:
             try:
                 value = json.loads(frame.data) if isinstance(frame.data, str) else None
@@ -42,17 +42,17 @@ def messages(made: list[Conversation]) -> list[dict[str, Any]]:
     return found
 
 
-def test_conversations_are_the_same_in_every_run(material: Material) -> None:
-    assert conversations(material) == conversations(material)
-    assert requests(material) == requests(material)
+def test_conversations_are_the_same_in_every_run(handwriting: Handwriting) -> None:
+    assert conversations(handwriting) == conversations(handwriting)
+    assert requests(handwriting) == requests(handwriting)
 
 
-def test_three_hundred_conversations_have_every_message_of_a_client(material: Material) -> None:
-    made = conversations(material)
-    assert len(made) > 300
-    assert {str(each["type"]) for each in messages(made)} >= set(CLIENT_TYPES)
+def test_more_than_300_conversations_have_all_client_messages(handwriting: Handwriting) -> None:
+    all_conversations = conversations(handwriting)
+    assert len(all_conversations) > 300
+    assert {str(each["type"]) for each in messages(all_conversations)} >= set(CLIENT_TYPES)
 
 
-def test_every_option_of_configure_is_chosen(material: Material) -> None:
-    chosen = {name for each in messages(conversations(material)) for name in each}
-    assert chosen >= set(Configure.model_fields)
+def test_every_option_of_configure_is_used(handwriting: Handwriting) -> None:
+    names = {name for each in messages(conversations(handwriting)) for name in each}
+    assert names >= set(Configure.model_fields)

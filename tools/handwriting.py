@@ -20,8 +20,8 @@ from inkstream.model.preprocess.ink import stroke_columns
 SEED: Final = 25
 WORDS: Final = "7"  # UNIPEN's category of words in text
 LINES: Final = "8"  # UNIPEN's category of free text
-USUAL_HEIGHT: Final = 0.7  # quantile of a writer's words: of a tall one
-FLATTEST: Final = 60  # heights that a frame is wide at most
+TALL_QUANTILE: Final = 0.7  # quantile of the heights of a writer's words: a tall word
+FLATTEST: Final = 60  # largest width of a frame, in its heights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,8 +35,8 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Material:
-    """All samples."""
+class Handwriting:
+    """Digits, words and lines."""
 
     digits: NDArray[np.uint8]  # [N, 28, 28], columns first
     words: list[Sample]
@@ -59,36 +59,38 @@ class Material:
         np.savez(path, allow_pickle=False, **arrays)
 
 
-def draw(n_digits: int, n_words: int, n_lines: int) -> Material:
-    """Draw so many samples; raise `DataError` where MNIST or UNIPEN is missing."""
+def draw(n_digits: int, n_words: int, n_lines: int) -> Handwriting:
+    """Draw samples; raise `DataError` if MNIST or UNIPEN is missing."""
     random = np.random.default_rng(SEED)
     images = mnist.load("t10k").columns
     digits = images[np.sort(random.permutation(len(images))[:n_digits])]
     ink = unipen.read()[0]
-    own = split.parts(ink)["test"]
-    words = _samples(ink, own, WORDS, n_words, random)
-    return Material(digits, words, _samples(ink, own, LINES, n_lines, random))
+    pieces = split.parts(ink)["test"]
+    words = _samples(ink, pieces, WORDS, n_words, random)
+    return Handwriting(digits, words, _samples(ink, pieces, LINES, n_lines, random))
 
 
 def _samples(
-    ink: InkSet, own: NDArray[np.int64], category: str, count: int, random: np.random.Generator
+    ink: InkSet, pieces: NDArray[np.int64], category: str, count: int, random: np.random.Generator
 ) -> list[Sample]:
-    own = own[ink.categories[own] == CATEGORIES.index(category)]
+    pieces = pieces[ink.categories[pieces] == CATEGORIES.index(category)]
     first = ink.stroke_starts[ink.piece_starts[:-1]]
-    heights = np.maximum.reduceat(ink.points[:, 1], first)[own].astype(np.float64)
-    usual = {
-        writer: float(np.quantile(heights[ink.writers[own] == writer], USUAL_HEIGHT))
-        for writer in np.unique(ink.writers[own]).tolist()
+    heights = np.maximum.reduceat(ink.points[:, 1], first)[pieces].astype(np.float64)
+    height_of_writer = {
+        writer: float(np.quantile(heights[ink.writers[pieces] == writer], TALL_QUANTILE))
+        for writer in np.unique(ink.writers[pieces]).tolist()
     }
-    chosen = np.sort(random.permutation(own)[:count]).tolist()
+    indices = np.sort(random.permutation(pieces)[:count]).tolist()
     config = load("lines").metadata.config
-    return [_sample(ink, index, usual[int(ink.writers[index])], config) for index in chosen]
+    return [
+        _sample(ink, index, height_of_writer[int(ink.writers[index])], config) for index in indices
+    ]
 
 
 def _sample(ink: InkSet, index: int, usual_height: float, config: ModelConfig) -> Sample:
     piece = ink.piece(index)
-    width, own_height = np.concatenate(piece.strokes).max(0).tolist()
-    height = max(float(own_height), usual_height, width / FLATTEST, 1.0)
-    above = np.array((0.0, (height - own_height) / 2))
-    strokes = [stroke + above for stroke in piece.strokes]
+    width, ink_height = np.concatenate(piece.strokes).max(0).tolist()
+    height = max(float(ink_height), usual_height, width / FLATTEST, 1.0)
+    offset = np.array((0.0, (height - ink_height) / 2))
+    strokes = [stroke + offset for stroke in piece.strokes]
     return Sample(piece.label, strokes, height, stroke_columns(strokes, config, height))

@@ -1,4 +1,4 @@
-"""Text frames that a server cannot use, or that it just can."""
+"""Text frames that are invalid, or almost."""
 
 import json
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ def _ink(*strokes: Any, height: Any = 32) -> str:
 
 
 def _pixel(text: str) -> str:
-    """Return a `columns` message for `digits` whose last pixel is this piece of JSON."""
+    """Return a `columns` message for `digits` whose last pixel is this JSON value."""
     return '{"type":"columns","id":"c","columns":[[' + "0," * 27 + text + "]]}"
 
 
 def _point(text: str) -> str:
-    """Return an `ink` message with a point that is this piece of JSON."""
+    """Return an `ink` message with a point that is this JSON value."""
     return '{"type":"ink","id":"p","height":32,"strokes":[{"points":[[5,5],' + text + "]}]}"
 
 
@@ -88,4 +88,4 @@ _INKS: Final = [
     *_with("ink", "fit", [None, 0, True]),
 ]
 
-FAULTS: Final = (*_JSON, *_IDS, *_REWINDS, *_COLUMNS, *_CONFIGURES, *_INKS)
+INVALID_MESSAGES: Final = (*_JSON, *_IDS, *_REWINDS, *_COLUMNS, *_CONFIGURES, *_INKS)
