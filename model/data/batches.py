@@ -216,9 +216,9 @@ class LineBatches:
         chosen = places[low + random.choice(high - low, n_pieces, p=chance)]
         drawn = []
         for place in chosen:
-            line = self._pieces.ink.line(self._pieces.indices[place])
+            piece = self._pieces.ink.piece(self._pieces.indices[place])
             frame = self._pieces.frame(place, tight=random.random() < TIGHT)
-            drawn.append(self._render(line, frame, random))
+            drawn.append(self._render(piece, frame, random))
         return drawn
 
 
@@ -303,9 +303,10 @@ def draw_piece(
     Its frame fills `size` of the rows and lies `at` 0, their top, to 1, their bottom. If `tight`,
     that is the frame of its ink alone, as in a cropped image.
     """
-    line = pieces.ink.line(int(pieces.indices[place]))
+    piece = pieces.ink.piece(int(pieces.indices[place]))
     frame = pieces.frame(place, tight=tight)
-    return _sample(line, fit(line.points, frame, column_height, size=size, place=at), column_height)
+    points = fit(piece.points, frame, column_height, size=size, place=at)
+    return _sample(piece, points, column_height)
 
 
 def _sample(
@@ -323,7 +324,7 @@ def _sample(
 
 def collate(drawn: Sequence[LineSample]) -> LineBatch:
     """Pad lines to one batch, with the blank columns that each needs after it."""
-    steps = [math.ceil((len(line.columns) + FLUSH_COLUMNS) / STEP_COLUMNS) for line in drawn]
+    steps = [math.ceil(width(line) / STEP_COLUMNS) for line in drawn]
     height = drawn[0].columns.shape[1]
     columns = np.zeros((len(drawn), STEP_COLUMNS * max(steps), height), np.uint8)
     letters = np.full((len(drawn), max(len(line.label) for line in drawn)), np.nan, np.float32)
@@ -352,7 +353,7 @@ def split_by_width(lines: Sequence[LineSample], n_parts: int) -> list[LineBatch]
     )
     parts = _filled(ordered, limit)
     while len(parts) < n_parts:
-        largest = max(range(len(parts)), key=lambda at: _size(parts[at]))
+        largest = max(range(len(parts)), key=lambda at: len(parts[at]) * width(parts[at][-1]))
         part = parts[largest]
         middle = len(part) // 2
         parts[largest : largest + 1] = [part[:middle] or part, part[middle:]]
@@ -367,11 +368,6 @@ def _filled(ordered: Sequence[LineSample], limit: int) -> list[Sequence[LineSamp
             parts.append(ordered[start:end])
             start = end
     return [*parts, ordered[start:]]
-
-
-def _size(part: Sequence[LineSample]) -> int:
-    """Return the columns of a part, padding included."""
-    return len(part) * width(part[-1])
 
 
 T = TypeVar("T")

@@ -43,26 +43,33 @@ TEXTS: Final = ("labels", "writer_names")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Piece:
+class InkLine:
+    """A label and its ink: P points in S strokes."""
+
+    points: NDArray[Any]  # [P, 2], x right, y down
+    stroke_starts: NDArray[np.int64]  # [S + 1], into points
+    letter_of_point: NDArray[np.int16]  # [P], see `InkSet.letter_of_point`
+    label: str
+
+    @property
+    def strokes(self) -> list[NDArray[Any]]:
+        """The points of each stroke, S arrays [n, 2]."""
+        return np.split(self.points, self.stroke_starts[1:-1])
+
+    @property
+    def letters(self) -> list[NDArray[np.int16]]:
+        """The letter of each point of each stroke, S arrays [n]."""
+        return np.split(self.letter_of_point, self.stroke_starts[1:-1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece(InkLine):
     """One labelled piece of ink: a character, a word or a line."""
 
-    strokes: list[NDArray[np.int16]]  # S arrays [n, 2], x right, y down
-    letters: list[NDArray[np.int16]]  # S arrays [n], see `InkSet.letter_of_point`
-    label: str
     category: str
     writer: str
     style: str
     guides: NDArray[np.float32]  # [2], see `InkSet.guides`
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class InkLine:
-    """A label and its ink in flat arrays: P points in S strokes."""
-
-    points: NDArray[np.float32]  # [P, 2], x right, y down
-    stroke_starts: NDArray[np.int64]  # [S + 1], into points
-    letter_of_point: NDArray[np.int16]  # [P], see `InkSet.letter_of_point`
-    label: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,30 +95,19 @@ class InkSet:
         return len(self.labels)
 
     def piece(self, index: int) -> Piece:
-        """Return the piece at `index`; its strokes are views."""
+        """Return the piece at `index`; its points are views."""
         first, end = self.piece_starts[index : index + 2]
-        bounds = self.stroke_starts[first : end + 1]
-        cuts = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
+        starts = self.stroke_starts[first : end + 1]
+        cut = slice(starts[0], starts[-1])
         return Piece(
-            strokes=[self.points[cut] for cut in cuts],
-            letters=[self.letter_of_point[cut] for cut in cuts],
+            points=self.points[cut],
+            stroke_starts=starts - starts[0],
+            letter_of_point=self.letter_of_point[cut],
             label=self.labels[index],
             category=CATEGORIES[self.categories[index]],
             writer=self.writer_names[self.writers[index]],
             style=STYLES[self.styles[index]],
             guides=self.guides[index],
-        )
-
-    def line(self, index: int) -> InkLine:
-        """Return the ink and the label of the piece at `index`."""
-        first, end = self.piece_starts[index : index + 2]
-        starts = self.stroke_starts[first : end + 1]
-        cut = slice(starts[0], starts[-1])
-        return InkLine(
-            self.points[cut].astype(np.float32),
-            starts - starts[0],
-            self.letter_of_point[cut],
-            self.labels[index],
         )
 
     def take(self, indices: NDArray[np.int64]) -> "InkSet":

@@ -105,9 +105,8 @@ class EvaluationSet:
     def strokes(self, index: int) -> list[NDArray[np.float32]]:
         """Return the strokes of one piece, each [n, 2], in pixels of the rows."""
         piece = self.piece(index)
-        points = np.concatenate(piece.strokes).astype(np.float32)
-        fitted = fit(points, self.pieces.frame(index), self.column_height)
-        return np.split(fitted, np.cumsum([len(stroke) for stroke in piece.strokes])[:-1])
+        fitted = fit(piece.points, self.pieces.frame(index), self.column_height)
+        return np.split(fitted, piece.stroke_starts[1:-1])
 
     def labels(self, indices: Sequence[int]) -> list[str]:
         """Return the label of each piece."""

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,13 +48,10 @@ class PageLine:
             across = np.flatnonzero(inked.any(1))
             top, bottom = int(rows[0]), int(rows[-1]) + 1
             left, right = start + int(across[0]), start + int(across[-1]) + 1
-        corners = ((left, top), (right, top), (right, bottom), (left, bottom))
-        return np.array([self._place(*corner) for corner in corners])
-
-    def _place(self, column: int, row: int) -> Points:
-        share = row / self.columns.shape[1]
-        place: Points = self.upper[column] * (1 - share) + self.lower[column] * share
-        return place
+        edges, rows = np.array([(left, right, right, left), (top, top, bottom, bottom)])
+        share = (rows / self.columns.shape[1])[:, None]
+        corners: Points = self.upper[edges] * (1 - share) + self.lower[edges] * share
+        return corners
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,23 +78,19 @@ def find_page(image: ImageSource, column_height: int, max_pixels: int = MAX_PIXE
         ConfigError: the `scan` extra is not installed.
         ImageError: this is no image.
     """
-    scan = _scan()
+    try:
+        scan = importlib.import_module("inkstream.model.pages.columns")
+    except ModuleNotFoundError as error:
+        if error.name != "cv2":
+            raise
+        raise ConfigError(EXTRA) from None
     grey = read_image(image, max_pixels, PAGE_SIDE, PAGE_KEPT)
     width, height = upright_size(image)
     shares = np.array([width / grey.shape[1], height / grey.shape[0]])
-    return Page(width, height, scan.page_lines(grey, column_height, shares))
+    lines: list[PageLine] = scan.page_lines(grey, column_height, shares)
+    return Page(width, height, lines)
 
 
 def reads_pages() -> bool:
     """Tell whether the `scan` extra is installed."""
     return importlib.util.find_spec("cv2") is not None
-
-
-def _scan() -> Any:
-    """Return the module that finds lines; raises `ConfigError` where its extra is missing."""
-    try:
-        return importlib.import_module("inkstream.model.pages.columns")
-    except ModuleNotFoundError as error:
-        if error.name != "cv2":
-            raise
-        raise ConfigError(EXTRA) from None

@@ -85,7 +85,6 @@ def rasterise(
     stroke_starts: NDArray[Any],
     column_height: int,
     pen_width: float = PEN_WIDTH,
-    n_columns: int | None = None,
 ) -> NDArray[np.uint8]:
     """Draw strokes.
 
@@ -95,19 +94,16 @@ def rasterise(
             is a dot.
         column_height: H, pixels.
         pen_width: pixels.
-        n_columns: T; None is all that the pen touches. Ink beyond is cut off.
 
     Returns:
-        Columns [T, H], 0 = paper, 255 = ink.
+        All columns up to the last that the pen touches [T, H], 0 = paper, 255 = ink.
 
     Raises:
         InputError: a number is not finite, an x negative, or a place or the way to it too far.
     """
     first, ink = _draw(points, stroke_starts, column_height, pen_width)
-    if n_columns is None:
-        n_columns = first + len(ink)
-    columns = np.zeros((n_columns, column_height), np.uint8)
-    columns[first : first + len(ink)] = ink[: max(0, n_columns - first)]
+    columns = np.zeros((first + len(ink), column_height), np.uint8)
+    columns[first:] = ink
     return columns
 
 

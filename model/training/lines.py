@@ -107,7 +107,7 @@ def load_ink(source: Path | None) -> LineData:
 
     Raises `DataError` when it cannot be read, or is too little for validation.
     """
-    if source is not None and ink_files.holds(source):
+    if source is not None and ink_files.files_of(source):
         found = ink_files.read(source)
         skipped = Counter[str]()
         for (reason, *_), count in found.statistics.skipped.items():

@@ -94,7 +94,7 @@ def pieces(path: Path) -> Iterator[tuple[str, Piece | InkstreamError]]:
 
 
 def _inkml(path: Path) -> Iterator[tuple[int, Piece]]:
-    for group in inkml.read(path.read_bytes(), only_labelled=False):
+    for group in inkml.read(path.read_bytes()):
         yield group.line, Piece(group.strokes, None)
 
 

@@ -78,11 +78,6 @@ class LabelledInk:
     groups: NDArray[np.int64]  # [N], the same number for pieces that share ink
 
 
-def holds(source: Path) -> bool:
-    """Tell whether a path is a file of labelled ink, or a folder with such files."""
-    return bool(_files(source))
-
-
 def read(source: Path) -> LabelledInk:
     """Read a file of labelled ink, or all such files of a folder and of those in it.
 
@@ -90,7 +85,7 @@ def read(source: Path) -> LabelledInk:
 
     Raises `DataError` with file and line where something can't be read.
     """
-    files = _files(source)
+    files = files_of(source)
     if not files:
         raise DataError(f"{source} is no {' or '.join(SUFFIXES)} file, and no folder with any")
     given = [piece for path in files for piece in READERS[path.suffix.lower()](path)]
@@ -122,8 +117,11 @@ def category(label: str) -> str:
     return "1d"
 
 
-def _files(source: Path) -> list[Path]:
-    """Return the files of ink in a folder, without hidden files, which other systems leave."""
+def files_of(source: Path) -> list[Path]:
+    """Return the files of ink that a path is, or that are in a folder; hidden ones are left out.
+
+    Other systems leave such files there.
+    """
     if not source.is_dir():
         return [source] if source.is_file() and source.suffix.lower() in SUFFIXES else []
     return sorted(
@@ -195,6 +193,8 @@ def _inkml(path: Path) -> Iterator[Labelled]:
     except DataError as error:
         raise DataError(f"{path}, {error}") from error
     for group in groups:
+        if group.label is None:
+            continue
         place = f"{path}, line {group.line}"
         if not all((np.abs(stroke) <= FURTHEST).all() for stroke in group.strokes):
             raise DataError(f"{place}: a coordinate beyond {FURTHEST:g}")

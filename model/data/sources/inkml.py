@@ -56,7 +56,7 @@ class Element:
 class Group:
     """A group of S strokes."""
 
-    label: str  # "" where none is labelled
+    label: str | None  # None where no group is labelled
     writer: str | None
     strokes: list[NDArray[np.float64]]  # S arrays [n, 2], x right, y down
     line: int  # where it begins
@@ -71,15 +71,12 @@ class Format(NamedTuple):
     n_channels: int = 2  # values that each point has
 
 
-def read(content: bytes, *, only_labelled: bool = True) -> list[Group]:
+def read(content: bytes) -> list[Group]:
     """Return the labelled groups of an InkML file, in the order in which they begin.
 
-    Args:
-        content: of the file.
-        only_labelled: whether there is nothing else; otherwise, where no group is labelled, those
-            come that have strokes and lie in no other one, and as one more all traces outside.
-
-    Raises `DataError`, which gives the line, when something in it can't be read.
+    Where no group is labelled, those come that have strokes and lie in no other one, and as one
+    more all traces outside. Raises `DataError`, which gives the line, when something in it can't be
+    read.
     """
     ink = _parse(content)
     if ink.name != "ink":
@@ -102,11 +99,11 @@ def read(content: bytes, *, only_labelled: bool = True) -> list[Group]:
             raise DataError(f"line {element.line}: a view of points that its trace has not")
         writer = writers.get(element, writers[ink])
         shared = frozenset(places[trace] for trace, _ in traces)
-        return Group(element.annotation(LABELS) or "", writer, strokes, element.line, shared)
+        return Group(element.annotation(LABELS), writer, strokes, element.line, shared)
 
     elements = [e for e in ink.all(*GROUPS) if e.annotation(LABELS) is not None]
     groups = [group(element) for element in elements]
-    if not elements and not only_labelled:
+    if not elements:
         groups = [found for found in map(group, _outermost(ink)) if found.strokes]
     return sorted(groups, key=lambda group: group.line)
 

@@ -104,14 +104,10 @@ def _places(words: WordRuns) -> list[int]:
 def _moved(
     glyphs: Glyphs, rows: Indices, run: Indices, letter: Indices, way: Floats
 ) -> tuple[NDArray[np.float32], Indices, NDArray[np.int16]]:
-    """Return the ink of glyphs as in an `InkLine`, each run in the order of writing.
+    """Return the ink of the glyphs `rows` [n] as in an `InkLine`, each run in the order of writing.
 
-    Args:
-        glyphs: all glyphs.
-        rows: [n], the glyphs.
-        run: [n], ascending, which run each belongs to.
-        letter: [n], each one's place in the text.
-        way: [3, runs], scale, then shift to the right and down.
+    `run` [n], ascending, is the run that each belongs to, `letter` [n] its place in the text, and
+    `way` [3, runs] scale, then shift to the right and down.
     """
     ranges, range_starts = spread(glyphs.range_starts[rows], glyphs.range_starts[rows + 1])
     row = np.repeat(np.arange(len(rows)), np.diff(range_starts))
@@ -337,13 +333,10 @@ def _words(
 def spell(
     style: WriterStyle, text: str, random: np.random.Generator, long_runs: float = 0.0
 ) -> list[GlyphRun]:
-    """Choose runs and letters of a writer that spell a text; the writer must have all its letters.
+    """Choose runs and letters that spell a text without spaces; the writer must have all of them.
 
-    Args:
-        style: the writer's glyphs.
-        text: without spaces.
-        random: where the draws come from.
-        long_runs: share of runs that are as long as the writer has them; the rest has any length.
+    `long_runs` is the share of runs that are as long as the writer has them; the rest has any
+    length.
     """
     runs = []
     place = 0

@@ -146,11 +146,7 @@ class GlyphSegments:
 
     def bounds(self) -> Floats:
         """Return left, top, right and bottom of each, [R, 4]."""
-        if not self.texts:
-            return np.zeros((0, 4))
-        low = np.minimum.reduceat(self.range_bounds[:, :2], self.range_starts[:-1])
-        high = np.maximum.reduceat(self.range_bounds[:, 2:], self.range_starts[:-1])
-        return np.concatenate([low, high], 1)
+        return _bounds(self.range_bounds[:, :2], self.range_bounds[:, 2:], self.range_starts)
 
 
 def stroke_begins(ink: InkSet) -> NDArray[np.bool_]:
@@ -160,80 +156,47 @@ def stroke_begins(ink: InkSet) -> NDArray[np.bool_]:
     return begins
 
 
-def _lengths(ink: InkSet, pieces: Indices) -> Indices:
-    return np.array([len(ink.labels[piece]) for piece in pieces], np.int64)
-
-
-def _is_cut(ink: InkSet, pieces: Indices) -> NDArray[np.bool_]:
-    """Mark the pieces of several letters whose points all belong to a known letter."""
-    known = np.logical_and.reduceat(
-        ink.letter_of_point >= 0, ink.stroke_starts[ink.piece_starts[:-1]]
-    )
-    return known[pieces] & (_lengths(ink, pieces) > 1)
-
-
-def _letters(ink: InkSet, pieces: Indices) -> GlyphSegments:
-    pieces = pieces[_is_cut(ink, pieces)]
+def _segmented(ink: InkSet, cut: Indices, whole: Indices) -> GlyphSegments:
+    """Segment the pieces `cut` into their letters, and take those of `whole` as they are."""
+    pieces = np.append(cut, whole)
     start, stop = (ink.stroke_starts[ink.piece_starts[pieces + one]] for one in (0, 1))
     points, _ = spread(start, stop)
-    letter = ink.letter_of_point[points].astype(np.int64)
+    piece = np.repeat(np.arange(len(pieces)), stop - start)
+    letter = np.where(piece < len(cut), ink.letter_of_point[points], 0).astype(np.int64)
     new = stroke_begins(ink)[points]
     new[1:] |= np.diff(letter) != 0
     at = np.flatnonzero(new)
     ranges = points[at][:, None] + np.stack([0 * at, np.diff(at, append=len(points))], 1)
-    piece, letter = np.repeat(np.arange(len(pieces)), stop - start)[at], letter[at]
+    piece, letter = piece[at], letter[at]
     order = np.lexsort((at, letter, piece))
     ranges, piece, letter = ranges[order], piece[order], letter[order]
     first = np.flatnonzero((np.diff(piece, prepend=-1) != 0) | (np.diff(letter, prepend=-1) != 0))
-    pieces, places = pieces[piece[first]], letter[first]
+    piece, places = piece[first], letter[first]
+    is_letter = piece < len(cut)
+    labels = [ink.labels[index] for index in pieces[piece]]
+    texts = [
+        label[place] if one else label
+        for label, place, one in zip(labels, places, is_letter, strict=True)
+    ]
+    is_word = np.array([len(text) > 1 for text in texts], np.bool_)
     members, starts = spread(ranges[:, 0], ranges[:, 1])
     return GlyphSegments(
         ranges=ranges,
         range_starts=np.append(first, len(ranges)),
-        range_bounds=_bounds(ink.points[members], starts),
-        pieces=pieces,
+        range_bounds=_bounds(ink.points[members], ink.points[members], starts),
+        pieces=pieces[piece],
         places=places,
-        texts=[ink.labels[piece][place] for piece, place in zip(pieces, places, strict=True)],
-        sources=np.full(len(first), LETTER),
+        texts=texts,
+        sources=np.where(is_letter, LETTER, np.where(is_word, WORD, CHARACTER)),
     )
 
 
-def _whole(ink: InkSet, pieces: Indices) -> GlyphSegments:
-    lengths = _lengths(ink, pieces)
-    spaced = np.array([" " in ink.labels[piece] for piece in pieces], np.bool_)
-    is_word = (ink.categories[pieces] == WORDS) & ~spaced & ~_is_cut(ink, pieces)
-    used = (lengths == 1) | is_word
-    pieces, lengths = pieces[used], lengths[used]
-    strokes, starts = spread(ink.piece_starts[pieces], ink.piece_starts[pieces + 1])
-    return GlyphSegments(
-        ranges=np.stack([ink.stroke_starts[strokes], ink.stroke_starts[strokes + 1]], 1),
-        range_starts=starts,
-        range_bounds=_bounds(ink.points, ink.stroke_starts)[strokes],
-        pieces=pieces,
-        places=np.zeros(len(pieces), np.int64),
-        texts=[ink.labels[piece] for piece in pieces],
-        sources=np.where(lengths == 1, CHARACTER, WORD),
-    )
-
-
-def _bounds(points: NDArray[np.int16], starts: Indices) -> Floats:
+def _bounds(low: NDArray[Any], high: NDArray[Any], starts: Indices) -> Floats:
+    """Return the least `low` and the greatest `high`, each [n, 2], of each part: [parts, 4]."""
     if len(starts) == 1:
         return np.zeros((0, 4))
-    low = np.minimum.reduceat(points, starts[:-1])
-    high = np.maximum.reduceat(points, starts[:-1])
-    return np.concatenate([low, high], 1).astype(np.float64)
-
-
-def _joined(one: GlyphSegments, other: GlyphSegments) -> GlyphSegments:
-    return GlyphSegments(
-        np.concatenate([one.ranges, other.ranges]),
-        np.append(one.range_starts, other.range_starts[1:] + len(one.ranges)),
-        np.concatenate([one.range_bounds, other.range_bounds]),
-        np.append(one.pieces, other.pieces),
-        np.append(one.places, other.places),
-        one.texts + other.texts,
-        np.append(one.sources, other.sources),
-    )
+    least, most = np.minimum.reduceat(low, starts[:-1]), np.maximum.reduceat(high, starts[:-1])
+    return np.concatenate([least, most], 1).astype(np.float64)
 
 
 def _distinct(ink: InkSet, found: GlyphSegments) -> Indices:
@@ -313,7 +276,14 @@ def collect(ink: InkSet, indices: Indices) -> Glyphs:
     text; then single characters, and the other words. Ink of several categories comes once.
     """
     pieces = np.unique(indices)
-    found = _joined(_letters(ink, pieces), _whole(ink, pieces))
+    labels = [ink.labels[piece] for piece in pieces]
+    lengths = np.array([len(label) for label in labels])
+    spaced = np.array([" " in label for label in labels], np.bool_)
+    starts = ink.stroke_starts[ink.piece_starts[:-1]]
+    is_known = np.logical_and.reduceat(ink.letter_of_point >= 0, starts)[pieces]  # all points
+    is_word = (ink.categories[pieces] == WORDS) & ~spaced & ~is_known
+    is_cut, is_whole = is_known & (lengths > 1), (lengths == 1) | is_word
+    found = _segmented(ink, pieces[is_cut], pieces[is_whole])
     found, x_height = _usable(ink, found.take(_distinct(ink, found)))
     bounds = found.bounds()
     return Glyphs(

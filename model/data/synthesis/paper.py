@@ -276,8 +276,8 @@ def _drawn(strokes: Sequence[Points], shape: tuple[int, int], pen_width: float) 
     field = np.zeros(shape, np.float32)
     inside = points - np.array([0, low])
     inside[:, 0] = inside[:, 0].clip(0, width)
-    columns = rasterise(inside, starts, max(1, high - low), pen_width, width)
-    field[low:high] = columns[:width].T[: max(0, high - low)] / np.float32(255)
+    columns = rasterise(inside, starts, max(1, high - low), pen_width)[:width]
+    field[low:high, : len(columns)] = columns.T[: max(0, high - low)] / np.float32(255)
     return field
 
 

@@ -76,20 +76,10 @@ def test_ink_beyond_the_rows_and_left_of_the_first_column_is_cut_off() -> None:
     assert np.array_equal(cut, complete[3:, 10:22])
 
 
-def test_columns_end_at_the_given_column() -> None:
-    strokes = flatten([[(3, 3), (30, 9)]])
-    complete = rasterise(*strokes, HEIGHT)
-    assert np.array_equal(rasterise(*strokes, HEIGHT, n_columns=10), complete[:10])
-    longer = rasterise(*strokes, HEIGHT, n_columns=50)
-    assert np.array_equal(longer[: len(complete)], complete)
-    assert not longer[len(complete) :].any()
-
-
-@pytest.mark.parametrize("n_columns", [0, 1, 20])
-def test_ink_that_begins_after_the_last_column_leaves_them_blank(n_columns: int) -> None:
-    columns = rasterise(*flatten([[(30, 3), (40, 3)]]), HEIGHT, n_columns=n_columns)
-    assert columns.shape == (n_columns, HEIGHT)
-    assert not columns.any()
+def test_columns_before_the_ink_are_blank() -> None:
+    columns = rasterise(*flatten([[(30, 3), (40, 3)]]), HEIGHT)
+    assert not columns[:29].any()
+    assert columns[29:].any(1).all()
 
 
 def test_a_pen_may_be_wider_than_the_rows() -> None:
@@ -151,7 +141,6 @@ def test_repeated_points_and_strokes_without_points_change_nothing(strokes: list
 def test_no_points_give_no_columns() -> None:
     assert rasterise(*flatten([]), HEIGHT).shape == (0, HEIGHT)
     assert rasterise(*flatten([[], []]), HEIGHT).shape == (0, HEIGHT)
-    assert rasterise(*flatten([]), HEIGHT, n_columns=3).tolist() == [[0] * HEIGHT] * 3
 
 
 @pytest.mark.parametrize(

@@ -215,14 +215,14 @@ def test_hidden_files_and_folders_named_like_ink_are_ignored(tmp_path: Path) -> 
     assert ink_files.read(tmp_path).ink.labels == ("né",)
 
 
-def test_holds_is_true_for_paths_with_ink(tmp_path: Path) -> None:
+def test_paths_with_ink_have_files_of_it(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("")
     (tmp_path / "a.txt").write_text("")
     (tmp_path / "empty").mkdir()
-    holds_ink = [
-        ink_files.holds(tmp_path / name) for name in (".", "a.jsonl", "a.txt", "empty", "none")
+    found = [
+        ink_files.files_of(tmp_path / name) for name in (".", "a.jsonl", "a.txt", "empty", "none")
     ]
-    assert holds_ink == [True, True, False, False, False]
+    assert found == [[tmp_path / "a.jsonl"]] * 2 + [[]] * 3
 
 
 @pytest.mark.parametrize("name", ["none.jsonl", "a.txt", "empty"])
