@@ -11,14 +11,14 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
+from collections.abc import Container, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final, Literal, ParamSpec, TypeVar
+from typing import Any, Final, Literal
 
 import click
 
@@ -36,8 +36,6 @@ from inkstream.service.session import message_of
 Form = Literal["text", "json", "csv", "hocr", "alto"]
 Answer = Recognition | pages.PageTranscription | InkstreamError
 Fields = dict[str, Any]  # of one image or piece of ink, as JSON has them
-P = ParamSpec("P")
-T = TypeVar("T")
 
 DECIMALS: Final = 6  # of probabilities, as on the wire
 UNCERTAIN_BELOW: Final = 0.8  # a letter's confidence
@@ -70,26 +68,21 @@ class Reader:
         Pieces whose names are `known` are left out.
         """
         model = self.model_for(path)
-        if self.page:
-            yield str(path), _tried(read_page, path, model)
-        elif not holds_ink(path):
-            yield str(path), _tried(model.recognize, path)
-        else:
-            for name, piece in pieces(path):
-                if name in known:
-                    continue
+        found = pieces(path) if holds_ink(path) and not self.page else [(str(path), path)]
+        for name, piece in found:
+            if name in known:
+                continue
+            answer: Answer
+            try:
+                if isinstance(piece, InkstreamError):
+                    raise piece
                 if isinstance(piece, Piece):
-                    yield name, _tried(model.read_ink, piece.strokes, piece.height)
+                    answer = model.read_ink(piece.strokes, piece.height)
                 else:
-                    yield name, piece
-
-
-def _tried(read: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | InkstreamError:
-    """Return the result of a call, or the error that it raises."""
-    try:
-        return read(*args, **named)
-    except InkstreamError as error:
-        return error
+                    answer = read_page(path, model) if self.page else model.recognize(path)
+            except InkstreamError as error:
+                answer = error
+            yield name, answer
 
 
 def read_page(path: Path, model: Recognizer) -> pages.PageTranscription:
