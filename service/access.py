@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from inkstream.service.limits import Limits
 from inkstream.service.metrics import Metrics
 from inkstream.service.protocol.errors import (
     ClientFullError,
@@ -18,6 +17,7 @@ from inkstream.service.protocol.errors import (
     StoppingError,
     UnauthorizedError,
 )
+from inkstream.service.protocol.server_messages import Limits
 from inkstream.service.settings import Settings
 
 BEARER: Final = "bearer "

@@ -12,7 +12,6 @@ from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service.limits import Limits
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.columns import python_columns, shortened
 from inkstream.service.protocol.errors import MEANINGS, ServiceError, ValueRefusedError, error_of
@@ -276,7 +275,9 @@ def _height(height: Any) -> float:
         raise ValueRefusedError(f"{got}, allowed: a number above 0") from None
 
 
-def _portions(strokes: list[dict[str, Any]], limits: Limits) -> Iterator[list[dict[str, Any]]]:
+def _portions(
+    strokes: list[dict[str, Any]], limits: messages.Limits
+) -> Iterator[list[dict[str, Any]]]:
     """Yield the strokes of one message after the other, with as many points in each as fit.
 
     A stroke that is cut continues under its id, or, if it has none, as another stroke that begins

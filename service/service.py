@@ -7,10 +7,9 @@ from inkstream.model.checkpoint import Metadata
 from inkstream.model.config import Kind
 from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
-from inkstream.service.limits import Limits
 from inkstream.service.metrics import Metrics
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
-from inkstream.service.protocol.server_messages import ModelInfo
+from inkstream.service.protocol.server_messages import Limits, ModelInfo
 from inkstream.service.session import Session, SessionModel
 from inkstream.service.settings import Settings
 

@@ -32,7 +32,7 @@ from pydantic_settings import (
 )
 
 from inkstream.model.errors import ConfigError
-from inkstream.service.limits import Limits, Seconds
+from inkstream.service.protocol.server_messages import Limits, Seconds
 
 PREFIX: Final = "INKSTREAM_"
 TOKEN_CHARACTERS: Final = frozenset(  # of a subprotocol, RFC 9110, 5.6.2

@@ -12,11 +12,10 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from inkstream.service.limits import Limits
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import ClientMessage
-from inkstream.service.protocol.server_messages import PROTOCOL, ServerMessage, encode
+from inkstream.service.protocol.server_messages import PROTOCOL, Limits, ServerMessage, encode
 
 Document = dict[str, Any]
 

@@ -37,7 +37,6 @@ Form = Literal["text", "json", "csv", "hocr", "alto"]
 Answer = Recognition | pages.PageTranscription | InkstreamError
 Fields = dict[str, Any]  # of one image or piece of ink, as JSON has them
 
-DECIMALS: Final = 6  # of probabilities, as on the wire
 UNCERTAIN_BELOW: Final = 0.8  # a letter's confidence
 MOST_UNCERTAIN: Final = 3  # letters that are named
 LINE_START: Final = b'{"image": "'  # of every line of a file of results
@@ -132,11 +131,11 @@ def _text(name: str, answer: Recognition | pages.PageTranscription, kind: Kind, 
         return json.dumps(fields_of(name, answer, kind), ensure_ascii=False)
     if isinstance(answer, Recognition):
         if form == "csv":
-            return _row(name, answer.text, f"{answer.confidence:.{DECIMALS}f}")
+            return _row(name, answer.text, f"{answer.confidence:.{pages.DECIMALS}f}")
         return f"{name}  {answer.text}  {_certainty(answer, kind)}".rstrip()
     if form == "csv":
         return "\n".join(
-            _row(name, line.block, place, line.text, f"{line.confidence:.{DECIMALS}f}")
+            _row(name, line.block, place, line.text, f"{line.confidence:.{pages.DECIMALS}f}")
             for place, line in enumerate(answer.lines)
         )
     if form == "hocr":
@@ -170,7 +169,7 @@ def fields_of(name: str, answer: Answer, kind: Kind) -> Fields:
     if isinstance(answer, pages.PageTranscription):
         return {"image": name, **answer.model_dump(mode="json")}
     if kind == "classifier":
-        rounded = {label: round(p, DECIMALS) for label, p in answer.probabilities.items()}
+        rounded = {label: round(p, pages.DECIMALS) for label, p in answer.probabilities.items()}
         found: Fields = {"label": answer.label, "probabilities": rounded}
     else:
         found = {

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect, Request
 
 from inkstream.model.pages import Page, PageLine
-from inkstream.service.limits import Limits
 from inkstream.service.pages import PageTranscription, ReadLine, read_line, transcription
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import StoppingError, error_of
@@ -62,7 +61,7 @@ class Answers:
 
 async def recognize(
     model: RunningModel,
-    limits: Limits,
+    limits: messages.Limits,
     session_id: str,
     columns: NDArray[np.uint8],
     options: Mapping[str, Any],
@@ -87,7 +86,11 @@ async def recognize(
 
 
 async def recognize_page(
-    model: RunningModel, limits: Limits, request_id: str, page: Page, options: Mapping[str, Any]
+    model: RunningModel,
+    limits: messages.Limits,
+    request_id: str,
+    page: Page,
+    options: Mapping[str, Any],
 ) -> PageTranscription:
     """Read the lines of a page; raise what `recognize` raises for the first that fails."""
     turns = asyncio.Semaphore(LINES_AT_ONCE)

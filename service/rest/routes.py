@@ -50,7 +50,6 @@ REQUEST_ID_BYTES: Final = 8
 MODEL_HEADER: Final = "x-inkstream-model"  # whose columns an answer holds
 ASYNCAPI: Final = Path(__file__).with_name("asyncapi.json")  # made by tools/asyncapi.py
 RECOGNIZE: Final = "/v1/recognize"
-DECIMALS: Final = 6  # of probabilities, as in the stream
 
 # Describes the header; `Access` reads it.
 _BEARER: Final = HTTPBearer(auto_error=False, description="An API key, where keys are set.")
@@ -278,7 +277,7 @@ def _answer(answers: Answers, came: Input, with_curve: bool) -> str:
         ).model_dump_json(exclude=set() if came.hint else {"hint"})
     last = answers.results[-1].probabilities
     shown = [
-        {label: round(p, DECIMALS) for label, p in result.probabilities.items()}
+        {label: round(p, pages.DECIMALS) for label, p in result.probabilities.items()}
         for result in answers.results
     ]
     return Recognition(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, cast
 
-from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import (
     ClientMessage,
     Columns,
@@ -24,6 +23,7 @@ from inkstream.service.protocol.errors import (
     Ref,
     ValueRefusedError,
 )
+from inkstream.service.protocol.server_messages import Limits
 
 BURST_S: Final = 5  # tokens of so many seconds may be spent at once
 PATTERN_COST: Final = 25  # ordinary messages that take as long as the dearest pattern

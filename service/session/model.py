@@ -8,8 +8,7 @@ from typing import Any, Final
 from inkstream.model.checkpoint import Metadata
 from inkstream.model.config import ModelConfig
 from inkstream.model.decoding.ngrams import Language
-from inkstream.service.limits import Limits
-from inkstream.service.protocol.server_messages import ModelInfo
+from inkstream.service.protocol.server_messages import Limits, ModelInfo
 
 NOTHING: Final = MappingProxyType[str, Any]({})
 

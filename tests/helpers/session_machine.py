@@ -22,8 +22,7 @@ from hypothesis.stateful import (
 from numpy.typing import NDArray
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.limits import Limits
-from inkstream.service.protocol.server_messages import Configured, ServerMessage, encode
+from inkstream.service.protocol.server_messages import Configured, Limits, ServerMessage, encode
 from inkstream.service.session import Close
 from inkstream.service.session.line import SNAPSHOT_SPACING
 from tests.helpers.single_session import LANGUAGES, SessionClient

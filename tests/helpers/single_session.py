@@ -12,11 +12,11 @@ from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.decoding.ngrams import About, Language
 from inkstream.model.runtime import Runtime
 from inkstream.model.training.ngrams import build
-from inkstream.service.limits import Limits
 from inkstream.service.protocol.server_messages import (
     Error,
     Event,
     Letter,
+    Limits,
     Punctuation,
     Result,
     ServerMessage,

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from inkstream.service.limits import Limits
 from inkstream.service.protocol.client_messages import CLIENT_TYPES, parse_client
 from inkstream.service.protocol.errors import MEANINGS
-from inkstream.service.protocol.server_messages import encode, parse_server
+from inkstream.service.protocol.server_messages import Limits, encode, parse_server
 
 TEXT = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^([<>]) (\{.*\})$", TEXT, re.MULTILINE)

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service.limits import Limits
-from inkstream.service.protocol.server_messages import Configured
+from inkstream.service.protocol.server_messages import Configured, Limits
 from tests.helpers.session_machine import (
     TOLERANCE,
     Message,

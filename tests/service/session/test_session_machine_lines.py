@@ -11,8 +11,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding.base import allowed_labels
 from inkstream.model.runtime import Runtime
-from inkstream.service.limits import Limits
-from inkstream.service.protocol.server_messages import Configured
+from inkstream.service.protocol.server_messages import Configured, Limits
 from inkstream.service.session import SessionModel, message_of
 from inkstream.service.session.options import decoder_for
 from tests.helpers.session_machine import (

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from inkstream.service.limits import Limits
-from inkstream.service.protocol.server_messages import SERVER
+from inkstream.service.protocol.server_messages import SERVER, Limits
 from tests.helpers.command_line import INKSTREAM, ROOT
 from tests.helpers.running_server import server
 
