@@ -3,7 +3,7 @@
 The file is an ordinary ONNX model. Its metadata property `inkstream` holds `Metadata` as JSON; a
 property `inkstream.sha256` closes the file and holds the SHA-256 of every byte before it (protobuf
 lets a field be appended). `read` checks the digest before anything parses the file, so a truncated
-file and a changed byte are found first; then ONNX Runtime loads the graph and hands out the
+file and a changed byte are found first; then ONNX Runtime loads the graph and gives the
 metadata. Nothing is unpickled.
 
 `export.py` writes checkpoints; `runtime.py` runs them.

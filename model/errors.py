@@ -33,7 +33,7 @@ class ImageSizeError(ImageError):
 
 
 class ConfigError(InkstreamError):
-    """A setting or training knob is out of its range."""
+    """A setting or an option of training is out of its range."""
 
     code = "bad_config"
 

@@ -201,7 +201,12 @@ def dates(reader: Reader, ink: InkSet, part: Part) -> dict[str, Any]:
     """
     separators = [mark for mark in SEPARATORS if mark in reader.config.labels]
     made = _written(ink, parts(ink)[part], separators)
-    lines = [_sample(line, reader.config.column_height) for line in made]
+    height = reader.config.column_height
+    lines = []
+    for line in made:
+        fitted = fit(line.points, frame_of(line.points, MADE_FRAME), height)
+        columns = rasterise(fitted, line.stroke_starts, height, PEN_WIDTH)
+        lines.append(LineSample(columns, line.label, NO_ENDS))
     found: dict[str, Any] = {"writers": len({line.writer for line in made})}
     for name in ("nothing", "characters", "look", "date"):
         read: list[Reading] = []
@@ -227,10 +232,3 @@ def _written(
                 year, month, date = str(FIRST + np.timedelta64(day, "D")).split("-")
                 made.append(maker.write(separator.join((date, month, year)), writer, rng))
     return made
-
-
-def _sample(line: ComposedLine, column_height: int) -> LineSample:
-    """Return a composed line as a line sample."""
-    fitted = fit(line.points, frame_of(line.points, MADE_FRAME), column_height)
-    columns = rasterise(fitted, line.stroke_starts, column_height, PEN_WIDTH)
-    return LineSample(columns, line.label, NO_ENDS)

@@ -96,7 +96,7 @@ def report(
     """
     reader = Reader(checkpoint)
     pieces = EvaluationSet(ink, part, reader.config.labels, reader.config.column_height, limit)
-    # First, lest a wrong folder cost minutes.
+    # First, so that a wrong folder costs no minutes.
     ahead = bidirectional(reference, pieces) if reference else {}
     words, word_readings = _read(reader, pieces, WORDS)
     text, text_readings = _read(reader, pieces, TEXT)

@@ -166,16 +166,6 @@ class InitialNet:
     digest: str  # SHA-256 of its file
     temperatures: Temperatures = UNCHANGED
 
-    @property
-    def layers(self) -> int:
-        """LSTM layers that read from the start."""
-        return len({name.split(".")[1] for name in self.weights if name.startswith(FORWARDS)})
-
-    @property
-    def units(self) -> int:
-        """Cells of each layer."""
-        return self.weights["head.weight"].shape[1]
-
 
 def initial_net(source: Path) -> InitialNet:
     """Load the net of a run folder, or of a checkpoint by its name or path.
@@ -219,7 +209,9 @@ def initialise(network: LineLSTM, initial: InitialNet) -> None:
         if name not in own or name not in weights or own[name].shape != weights[name].shape
     ]  # fmt: skip
     if wrong:
-        has, asked = (initial.layers, initial.units), (network.config.layers, units)
+        layers = {name.split(".")[1] for name in initial.weights if name.startswith(FORWARDS)}
+        has = len(layers), initial.weights["head.weight"].shape[1]
+        asked = network.config.layers, units
         names = f"{', '.join(sorted(wrong)[:SHOWN])}{', ...' if len(wrong) > SHOWN else ''}"
         raise DataError(
             "the net to begin with has other dimensions (layers, units): "

@@ -65,7 +65,7 @@ def train_language(
     """
     if not 0 < weight < math.inf:
         raise ConfigError(f"text weight is {weight}, allowed: above 0")
-    out.parent.mkdir(parents=True, exist_ok=True)  # before the work, lest it fail at the end
+    out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
     lines = [line for file in files for line in _text_lines(file)]
     sources = list(map(_named, files))
     characters = CHARACTERS | {SPACE} | set("".join(lines))
@@ -93,7 +93,7 @@ def convert_arpa(file: Path, out: Path) -> str:
 
     Raises `DataError` as `read_arpa` does.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)  # before the work, lest it fail at the end
+    out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
     return _save(out, *read_arpa(file), [_named(file)])
 
 
