@@ -3,8 +3,8 @@
 import hashlib
 import io
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
@@ -68,8 +68,10 @@ class Piece(InkLine):
 
     category: str
     writer: str
-    style: str
-    guides: NDArray[np.float32]  # [2], see `InkSet.guides`
+    style: str = STYLES[0]
+    guides: NDArray[np.floating[Any]] = field(  # [2], see `InkSet.guides`
+        default_factory=lambda: np.full(2, np.nan)
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +92,45 @@ class InkSet:
     writer_names: tuple[str, ...]  # "donor/writer"
     styles: NDArray[np.uint8]  # [N], index into STYLES
     guides: NDArray[np.float32]  # [N, 2], y of (x-height line, baseline); NaN where not known
+
+    @classmethod
+    def of(cls, pieces: Iterable[Piece]) -> "InkSet":
+        """Collect pieces, whose points lie anywhere, in their order.
+
+        The ink of a writer who has a piece larger than 16 bits is halved until that fits.
+        """
+        kept, lengths = [], []
+        for piece in pieces:  # may be read one by one, and are kept in 16 bits
+            origin = piece.points.min(0)
+            moved = np.rint(piece.points - origin)
+            moved = moved.astype(np.int16 if moved.max() <= LARGEST else np.int32)
+            kept.append(replace(piece, points=moved, guides=piece.guides - origin[1]))
+            lengths.append(np.diff(piece.stroke_starts))
+        names = tuple(sorted({piece.writer for piece in kept}))
+        index = {name: number for number, name in enumerate(names)}
+        writers = np.array([index[piece.writer] for piece in kept], np.int32)
+        largest = np.zeros(len(names))
+        np.maximum.at(largest, writers, [piece.points.max() for piece in kept])
+        scales = 0.5 ** np.ceil(np.log2(np.maximum(largest / LARGEST, 1)))[writers]
+        scaled = [
+            (one.points if scale == 1 else np.rint(one.points * scale)).astype(np.int16, copy=False)
+            for one, scale in zip(kept, scales, strict=True)
+        ]
+        guides = np.array([piece.guides for piece in kept]).reshape(-1, 2)
+        return cls(
+            points=np.concatenate([np.empty((0, 2), np.int16), *scaled]),
+            letter_of_point=np.concatenate(
+                [np.empty(0, np.int16), *(piece.letter_of_point for piece in kept)]
+            ),
+            stroke_starts=np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64),
+            piece_starts=np.cumsum([0, *map(len, lengths)], dtype=np.int64),
+            labels=tuple(piece.label for piece in kept),
+            categories=np.array([CATEGORIES.index(piece.category) for piece in kept], np.uint8),
+            writers=writers,
+            writer_names=names,
+            styles=np.array([STYLES.index(piece.style) for piece in kept], np.uint8),
+            guides=(guides * scales[:, None]).astype(np.float32),
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -201,81 +242,6 @@ class InkSet:
             index = getattr(self, name)
             if n_pieces and not 0 <= index.min() <= index.max() < allowed:
                 raise DataError(f"{path}: {name} up to {index.max()}, expected less than {allowed}")
-
-
-class Builder:
-    """Collects pieces one by one into an `InkSet`."""
-
-    def __init__(self) -> None:
-        self._points: list[NDArray[np.int16] | NDArray[np.int32]] = []
-        self._letters: list[NDArray[np.int16]] = []
-        self._stroke_lengths: list[int] = []
-        self._n_strokes: list[int] = []
-        self._labels: list[str] = []
-        self._writers: list[str] = []
-        self._categories: list[int] = []
-        self._styles: list[int] = []
-        self._guides: list[NDArray[np.float64]] = []
-
-    def add(
-        self,
-        points: NDArray[np.int64] | NDArray[np.float64],
-        stroke_lengths: Sequence[int],
-        letters: NDArray[np.int16],
-        guides: Sequence[float],
-        *,
-        label: str,
-        category: str,
-        writer: str,
-        style: str = STYLES[0],
-    ) -> None:
-        """Add a piece, moved to the origin.
-
-        Args:
-            points: [P, 2], x right, y down, anywhere.
-            stroke_lengths: how many of them each of the S strokes has.
-            letters: [P], see `InkSet.letter_of_point`.
-            guides: y of (x-height line, baseline), NaN where not known.
-        """
-        origin = points.min(0)
-        moved = np.rint(points - origin)
-        self._points.append(moved.astype(np.int16 if moved.max() <= LARGEST else np.int32))
-        self._letters.append(letters)
-        self._stroke_lengths.extend(stroke_lengths)
-        self._n_strokes.append(len(stroke_lengths))
-        self._labels.append(label)
-        self._categories.append(CATEGORIES.index(category))
-        self._writers.append(writer)
-        self._styles.append(STYLES.index(style))
-        self._guides.append(np.asarray(guides) - origin[1])
-
-    def ink(self) -> InkSet:
-        """Return all pieces, in the order in which they came.
-
-        The ink of a writer who has a piece larger than 16 bits is halved until that fits.
-        """
-        names = tuple(sorted(set(self._writers)))
-        index = {name: number for number, name in enumerate(names)}
-        writers = np.array([index[name] for name in self._writers], np.int32)
-        largest = np.zeros(len(names))
-        np.maximum.at(largest, writers, [points.max() for points in self._points])
-        scales = 0.5 ** np.ceil(np.log2(np.maximum(largest / LARGEST, 1)))[writers]
-        scaled = [
-            (points if scale == 1 else np.rint(points * scale)).astype(np.int16, copy=False)
-            for points, scale in zip(self._points, scales, strict=True)
-        ]
-        return InkSet(
-            points=np.concatenate([np.empty((0, 2), np.int16), *scaled]),
-            letter_of_point=np.concatenate([np.empty(0, np.int16), *self._letters]),
-            stroke_starts=np.cumsum([0, *self._stroke_lengths], dtype=np.int64),
-            piece_starts=np.cumsum([0, *self._n_strokes], dtype=np.int64),
-            labels=tuple(self._labels),
-            categories=np.array(self._categories, np.uint8),
-            writers=writers,
-            writer_names=names,
-            styles=np.array(self._styles, np.uint8),
-            guides=(np.array(self._guides).reshape(-1, 2) * scales[:, None]).astype(np.float32),
-        )
 
 
 def _spans(starts: NDArray[np.int64], count: int, end: int) -> bool:

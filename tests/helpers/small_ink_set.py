@@ -1,11 +1,38 @@
 """A small made-up ink set: every letter is the same hook."""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
-from inkstream.model.data.ink_set import Builder, InkSet
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.data.ink_set import InkSet, Piece
 
 HEIGHT = 16  # column height of the nets that read it
 ALL_KINDS = tuple(" .abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+
+
+class Builder:
+    """Collects pieces one by one, given by the lengths of their strokes."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Piece] = []
+
+    def add(
+        self,
+        points: NDArray[Any],
+        stroke_lengths: Sequence[int],
+        letters: NDArray[np.int16],
+        guides: Sequence[float],
+        **annotations: str,
+    ) -> None:
+        starts, label = np.cumsum([0, *stroke_lengths]), annotations.pop("label")
+        self._pieces.append(
+            Piece(points, starts, letters, label, guides=np.array(guides), **annotations)
+        )
+
+    def ink(self) -> InkSet:
+        return InkSet.of(self._pieces)
 
 
 def ink() -> InkSet:

@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.ink_set import CATEGORIES, LARGEST, Builder, InkSet
+from inkstream.model.data.ink_set import CATEGORIES, LARGEST, InkSet, Piece
 from inkstream.model.data.sources import inkml
 from inkstream.model.data.split import LEAST_POINTS, connected_groups
 from inkstream.model.data.statistics import Statistics
@@ -101,7 +101,7 @@ def read(source: Path) -> LabelledInk:
         raise DataError(
             f"{source} has no labelled ink that can be used{reasons and f': {reasons}'}"
         )
-    ink = _collected(pieces, source.stem)
+    ink = InkSet.of(_scaled(pieces, source.stem))
     counts.pieces.update((CATEGORIES[index], source.stem) for index in ink.categories)
     return LabelledInk(ink, counts, connected_groups([piece.keys for piece in pieces]))
 
@@ -244,23 +244,21 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FURTHEST
 
 
-def _collected(pieces: list[Labelled], donor: str) -> InkSet:
-    """Collect all pieces, each writer's scaled to units that fit 16 bits."""
+def _scaled(pieces: list[Labelled], donor: str) -> Iterator[Piece]:
+    """Yield all pieces, each writer's scaled to units that fit 16 bits."""
     largest: dict[str, float] = defaultdict(float)
     for piece in pieces:
         largest[piece.writer] = max(largest[piece.writer], piece.size)
-    medians, builder = _median_sizes(pieces), Builder()
+    medians = _median_sizes(pieces)
     for piece in pieces:
         scale = max(1.0, LEAST_SIZE / medians[piece.writer])
         if largest[piece.writer] * scale > LARGEST:
             scale = LARGEST / largest[piece.writer]
-        builder.add(
+        yield Piece(
             piece.points * scale,
-            [len(stroke) for stroke in piece.strokes],
+            np.cumsum([0, *map(len, piece.strokes)]),
             np.full(len(piece.points), 0 if len(piece.label) == 1 else -1, np.int16),
-            (np.nan, np.nan),
-            label=piece.label,
-            category=category(piece.label),
-            writer=f"{donor}/{piece.writer}",
+            piece.label,
+            category(piece.label),
+            f"{donor}/{piece.writer}",
         )
-    return builder.ink()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.data.batches import FLATTEST, LEAST_SHARES, InkPieces, draw_piece
-from inkstream.model.data.ink_set import Builder
+from tests.helpers.small_ink_set import Builder
 
 LABELS = tuple("ao-")
 

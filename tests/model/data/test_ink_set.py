@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inkstream.model.data.ink_set import Builder, InkSet, spread
+from inkstream.model.data.ink_set import InkSet, spread
 from inkstream.model.errors import DataError
+from tests.helpers.small_ink_set import Builder
 
 
 def add(builder: Builder, label: str, *strokes: list[tuple[float, float]], **more: Any) -> None:

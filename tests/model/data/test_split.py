@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from inkstream.model.data import split
-from inkstream.model.data.ink_set import CATEGORIES, Builder, InkSet
+from inkstream.model.data.ink_set import CATEGORIES, InkSet
+from tests.helpers.small_ink_set import Builder
 
 WRITERS = [f"{donor}/w{number}" for donor in ("abc", "def", "ghi") for number in range(40)]
 

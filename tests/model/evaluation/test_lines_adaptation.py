@@ -7,7 +7,7 @@ import pytest
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.batches import FLUSH_COLUMNS
-from inkstream.model.data.ink_set import Builder, InkSet
+from inkstream.model.data.ink_set import InkSet
 from inkstream.model.evaluation import lines as report_on_lines
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.lines import adaptation
@@ -16,7 +16,7 @@ from inkstream.model.metrics import errors
 from inkstream.model.reader import Reader
 from inkstream.model.training.config import HAND
 from tests.helpers import builders
-from tests.helpers.small_ink_set import HEIGHT
+from tests.helpers.small_ink_set import HEIGHT, Builder
 
 N_WORDS = 24
 FROZEN = dataclasses.replace(

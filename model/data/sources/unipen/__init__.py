@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 import zlib
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from itertools import compress
 from pathlib import Path
 from typing import IO, Final, cast
@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from inkstream.model.data.ink_set import CATEGORIES, Builder, InkSet
+from inkstream.model.data.ink_set import CATEGORIES, InkSet, Piece
 from inkstream.model.data.sources.unipen.format import includes, own_ink, read_page, read_segments
-from inkstream.model.data.sources.unipen.segments import Source, add_page
+from inkstream.model.data.sources.unipen.segments import Source, pieces_of_page
 from inkstream.model.data.statistics import Statistics, donors
 from inkstream.model.errors import DataError
 
@@ -103,7 +103,7 @@ def _read_folder(folder: Path) -> tuple[InkSet, Statistics]:
     else:
         raise DataError(f"{folder} has no folders data and include, as UNIPEN's release has")
     counts = Statistics()
-    ink = _read_pages(root, counts)
+    ink = InkSet.of(_read_pages(root, counts))
     short = _is_cut_short(ink)
     categories = [CATEGORIES[category] for category in ink.categories]
     keys = list(zip(categories, donors(ink).tolist(), strict=True))
@@ -112,9 +112,8 @@ def _read_folder(folder: Path) -> tuple[InkSet, Statistics]:
     return ink.take(np.flatnonzero(~short)), counts
 
 
-def _read_pages(root: Path, counts: Statistics) -> InkSet:
+def _read_pages(root: Path, counts: Statistics) -> Iterator[Piece]:
     """Read each page of ink once, for the label files of all categories that refer to it."""
-    builder = Builder()
     label_files: dict[Hashable, list[Path]] = defaultdict(list)
     for category in tqdm(CATEGORIES, "finding labels", disable=None):
         for path in sorted(root.glob(f"data/{category}/*/**/*.dat")):
@@ -138,8 +137,7 @@ def _read_pages(root: Path, counts: Statistics) -> InkSet:
                 reason = "an included file is missing"
             counts.skipped.update((reason, *source.key) for source in sources)
             continue
-        add_page(page, sources, builder, counts)
-    return builder.ink()
+        yield from pieces_of_page(page, sources, counts)
 
 
 def _is_cut_short(ink: InkSet) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.ink_set import STYLES, Builder, spread
+from inkstream.model.data.ink_set import STYLES, Piece, spread
 from inkstream.model.data.sources.unipen.format import FURTHEST, Header, Page, Segment
 from inkstream.model.data.sources.unipen.labels import clean
 from inkstream.model.data.statistics import Statistics
@@ -325,8 +325,8 @@ def _has_x_line(cut: Cut) -> bool:
     return cut.source.donor in X_LINE_DONORS and len(cut.header.h_lines) == 2
 
 
-def add_page(page: Page, sources: Sequence[Source], out: Builder, counts: Statistics) -> None:
-    """Add the pieces that the segments name in the ink of a page; what can't be used is counted."""
+def pieces_of_page(page: Page, sources: Sequence[Source], counts: Statistics) -> Iterator[Piece]:
+    """Yield the pieces that segments name in the ink of a page; count those that can't be used."""
     if sources and page.unreadable_lines:
         counts.changed["unreadable points left out", *sources[0].key] += page.unreadable_lines
     whole = []
@@ -338,15 +338,15 @@ def add_page(page: Page, sources: Sequence[Source], out: Builder, counts: Statis
     cuts = list(_with_letters(whole, len(page.points), counts))
     for cut, pair in zip(cuts, guides(cuts), strict=True):
         style = cut.header.style.lower()
-        out.add(
+        yield Piece(
             cut.points,
-            cut.lengths.tolist(),
+            np.append(0, np.cumsum(cut.lengths)),
             cut.letters,
-            pair,
-            label=cut.label,
-            category=cut.source.category,
-            writer=cut.writer,
-            style=style if style in STYLES else STYLES[0],
+            cut.label,
+            cut.source.category,
+            cut.writer,
+            style if style in STYLES else STYLES[0],
+            np.array(pair),
         )
 
 
