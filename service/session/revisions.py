@@ -6,16 +6,15 @@ they have been read again. Then an event is sent if it differs from the one with
 text, its columns or strokes, or its confidence. An id that has no event any more is withdrawn.
 """
 
-from collections import deque
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from inkstream.service.protocol.server_messages import Decided, Event, Rewound, Word
 from inkstream.service.session.outputs import Effect
 
 NEGLIGIBLE: Final = 0.01  # of a confidence: in batches of other sizes its last digits differ
 
-Numbering = Literal["letters", "words"]  # ids count within each; marks are among the letters
+Key = tuple[bool, int]  # whether an event is a word, and its id: words have ids of their own
 
 
 @dataclass(slots=True)
@@ -24,7 +23,7 @@ class Rereading:
 
     rewound: Rewound
     until: int  # the column after the last of them
-    withdrawn: dict[Numbering, list[Event]]  # the events that the client has of them
+    withdrawn: dict[Key, Event]  # the events that the client has of them
     effects: list[Effect]  # of reading them again, not sent yet
 
 
@@ -38,15 +37,15 @@ class Revisions:
 
     def begin(self) -> None:
         """Begin a new line."""
-        self._sent: dict[Numbering, deque[Event]] = {"letters": deque(), "words": deque()}
+        self._sent: dict[Key, Event] = {}  # in the order in which they were decided
         self._rereading: Rereading | None = None
 
     def rewind(self, rewound: Rewound, until: int) -> list[Effect]:
         """Return `rewound` to send now, or keep it until columns up to `until` are read again."""
-        withdrawn: dict[Numbering, list[Event]] = {
-            "letters": _cut(self._sent["letters"], rewound.letters),
-            "words": _cut(self._sent["words"], rewound.words),
-        }
+        withdrawn: dict[Key, Event] = {}
+        for key, event in [*self._sent.items()]:
+            if event.id >= (rewound.words if isinstance(event, Word) else rewound.letters):
+                withdrawn[key] = self._sent.pop(key)
         if until <= rewound.column:
             return [rewound]
         self._rereading = Rereading(rewound, until, withdrawn, [])
@@ -59,12 +58,12 @@ class Revisions:
         """
         rereading = self._rereading
         if rereading is None:
-            for event in effects:
-                if isinstance(event, Decided):
-                    sent = self._sent[_numbering(event)]
-                    sent.append(event)
-                    while sent and sent[0].column < column - self._reach:
-                        sent.popleft()  # no rewind withdraws it
+            if new := _events(effects):
+                self._sent |= new
+                for key, event in [*self._sent.items()]:
+                    if event.column >= column - self._reach:
+                        break
+                    del self._sent[key]  # no rewind withdraws it
             return effects
         rereading.effects += effects
         if column < rereading.until:
@@ -74,34 +73,19 @@ class Revisions:
 
     def _differences(self, rereading: Rereading) -> list[Effect]:
         """Return what to send about columns that were read again: `rewound`, then what differs."""
-        stands: dict[str, int] = {}
-        unchanged: set[int] = set()  # the `id()` of events that need not be sent
-        for numbering, withdrawn in rereading.withdrawn.items():
-            new = [
-                event
-                for event in rereading.effects
-                if isinstance(event, Decided) and _numbering(event) == numbering
-            ]
-            pairs = zip(withdrawn, new, strict=False)
-            unchanged |= {id(after) for before, after in pairs if _is_like(before, after)}
-            stands[numbering] = getattr(rereading.rewound, numbering) + min(
-                len(withdrawn), len(new)
-            )
-            self._sent[numbering].extend(new)
-        rewound = rereading.rewound.model_copy(update=stands)
-        return [rewound, *(each for each in rereading.effects if id(each) not in unchanged)]
+        rewound, withdrawn, new = rereading.rewound, rereading.withdrawn, _events(rereading.effects)
+        self._sent |= new
+        stand = new.keys() & withdrawn.keys()
+        words = sum(is_word for is_word, _ in stand)
+        stands = {"letters": rewound.letters + len(stand) - words, "words": rewound.words + words}
+        unchanged = {id(new[key]) for key in stand if _is_like(withdrawn[key], new[key])}
+        changed = [each for each in rereading.effects if id(each) not in unchanged]
+        return [rewound.model_copy(update=stands), *changed]
 
 
-def _numbering(event: Event) -> Numbering:
-    return "words" if isinstance(event, Word) else "letters"
-
-
-def _cut(sent: deque[Event], n: int) -> list[Event]:
-    """Remove and return the events from id `n` on."""
-    cut: list[Event] = []
-    while sent and sent[-1].id >= n:
-        cut.append(sent.pop())
-    return cut[::-1]
+def _events(effects: list[Effect]) -> dict[Key, Event]:
+    """Return the events among effects."""
+    return {(isinstance(e, Word), e.id): e for e in effects if isinstance(e, Decided)}
 
 
 def _is_like(before: Event, after: Event) -> bool:
