@@ -72,8 +72,6 @@ def probabilities_shown(
     row shows is kept in the session.
     """
     info = sessions[0].model.info
-    if info.kind == "classifier":
-        return _classifier_shown(sessions, scores, info.labels)
     rows: list[Scores] = []  # each [S]
     masks: list[Allowed] = []
     options: list[Options] = []
@@ -91,32 +89,25 @@ def probabilities_shown(
         found.append((newest, places))
     named: list[Shown] = []
     if rows:
-        labels = np.concatenate(rows).reshape(len(rows), -1)[:, 1:-1]  # no blank, no letter end
-        for i, mask in enumerate(masks):
-            if mask is not None:
-                labels[i] += mask
-        named = _named(label_probabilities(labels, None), options, info.labels)
+        logs = np.concatenate(rows).reshape(len(rows), -1)
+        if info.kind == "classifier":
+            probabilities = np.exp(logs)  # they sum to 1 unless some labels are not allowed
+            for i, mask in enumerate(masks):
+                if mask is not None:
+                    probabilities[i] = label_probabilities(logs[i : i + 1], mask)
+        else:
+            labels = logs[:, 1:-1]  # no blank, no letter end
+            for i, mask in enumerate(masks):
+                if mask is not None:
+                    labels[i] += mask
+            probabilities = label_probabilities(labels, None)
+        named = _named(probabilities, options, info.labels)
     shown: list[list[Shown]] = []
     for session, (newest, places) in zip(sessions, found, strict=True):
         shown.append([named[i] if i >= 0 else session.newest_shown for i in places])
         if places:
             session.newest_row, session.newest_shown = newest, shown[-1][-1]
     return shown
-
-
-def _classifier_shown(
-    sessions: Sequence["Session"], scores: Sequence[Scores], labels: Sequence[str]
-) -> list[list[Shown]]:
-    """Return what the results of a classifier's sessions show, each of whose rows is new."""
-    picked = [own[list(session.picked)] for session, own in zip(sessions, scores, strict=True)]
-    probabilities = np.exp(np.concatenate(picked))
-    ends = np.cumsum([len(own) for own in picked]).tolist()
-    for session, own, end in zip(sessions, picked, ends, strict=True):
-        if (mask := session.line.decoder.mask) is not None and len(own):
-            probabilities[end - len(own) : end] = label_probabilities(own, mask)
-    options = [session.options for session in sessions for _ in session.picked]
-    named = _named(probabilities, options, labels)
-    return [named[end - len(own) : end] for own, end in zip(picked, ends, strict=True)]
 
 
 def _named(probabilities: Scores, options: Sequence[Options], labels: Sequence[str]) -> list[Shown]:
