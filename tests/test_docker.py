@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.needs(bool(DOCKER))]
 
 
 def run(*command: str, **environment: str) -> str:
-    """What a command of the engine prints; it must succeed."""
+    """Run a command of the engine, which must succeed, and return what it prints."""
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False
     )
@@ -46,14 +46,14 @@ def run(*command: str, **environment: str) -> str:
 
 @dataclass
 class Container:
-    """The service as compose started it."""
+    """The service in a container that compose started."""
 
     id: str
     port: int
     environment: dict[str, str]
 
-    def compose(self, *words: str) -> str:
-        return run(*COMPOSE, *words, **self.environment)
+    def compose(self, *arguments: str) -> str:
+        return run(*COMPOSE, *arguments, **self.environment)
 
     def shell(self, command: str) -> str:
         return run(*DOCKER, "exec", self.id, "sh", "-c", command)
@@ -69,11 +69,11 @@ class Container:
 
 @pytest.fixture(scope="module")
 def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    """Start what `docker compose up` starts, beside anything that runs already."""
+    """Start the service with `docker compose up`, on a port of its own."""
     weights = tmp_path_factory.mktemp("weights")
     builders.checkpoint(weights / "own.onnx", labels="ab")
     for path in (weights, *weights.parents[:2], weights / "own.onnx"):
-        path.chmod(0o755)  # the container's user is not ours
+        path.chmod(0o755)  # the container's user is another one
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -86,9 +86,9 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     try:
         run(*COMPOSE, "up", "--detach", "--no-build", **environment)
         container_id = run(*COMPOSE, "ps", "--quiet", **environment).strip()
-        made = Container(container_id, port, environment)
-        wait_until_ready(made)
-        yield made
+        started = Container(container_id, port, environment)
+        wait_until_ready(started)
+        yield started
     finally:
         run(*COMPOSE, "down", "--volumes", "--timeout", "1", **environment)
 
@@ -106,12 +106,12 @@ def wait_until_ready(container: Container) -> None:
             return
 
 
-def test_what_lies_above_the_base_is_small(container: Container) -> None:
+def test_the_layer_above_the_base_image_is_small(container: Container) -> None:
     n_bytes = int(container.shell("du --summarize --bytes /opt/inkstream").split()[0])
     assert n_bytes < IMAGE_BYTES
 
 
-def test_serving_brings_no_torch_no_compiler_and_no_installer(container: Container) -> None:
+def test_the_image_has_no_torch_no_compiler_and_no_installer(container: Container) -> None:
     found = container.shell(
         'python -c \'import importlib.util as u; print(u.find_spec("torch"), u.find_spec("pip"))\''
     )
@@ -119,7 +119,9 @@ def test_serving_brings_no_torch_no_compiler_and_no_installer(container: Contain
     assert container.shell("for tool in gcc cc make git; do command -v $tool; done; true") == ""
 
 
-def test_its_process_has_no_root_no_capability_and_nowhere_to_write(container: Container) -> None:
+def test_the_process_has_no_root_no_capability_and_a_read_only_file_system(
+    container: Container,
+) -> None:
     assert container.shell("id -u").strip() not in ("", "0")
     status = container.shell("cat /proc/1/status")
     assert "CapEff:\t0000000000000000" in status
@@ -130,12 +132,12 @@ def test_its_process_has_no_root_no_capability_and_nowhere_to_write(container: C
     container.shell("touch /tmp/x")
 
 
-def test_its_port_is_published_on_loopback_only(container: Container) -> None:
+def test_the_port_is_published_on_loopback_only(container: Container) -> None:
     bindings = container.inspect()["NetworkSettings"]["Ports"]["8000/tcp"]
     assert [binding["HostIp"] for binding in bindings] == ["127.0.0.1"]
 
 
-def test_its_health_check_passes(container: Container) -> None:
+def test_the_health_check_passes(container: Container) -> None:
     if "podman" in DOCKER[0]:  # runs it by a timer of systemd's, which a container may lack
         run(*DOCKER, "healthcheck", "run", container.id)
         return
@@ -170,14 +172,14 @@ def test_the_writing_pad_is_served(container: Container) -> None:
         assert container.get(f"/web/{file.relative_to(WEB)}") == file.read_bytes()
 
 
-def test_own_weights_are_served_from_the_mounted_folder(container: Container) -> None:
+def test_weights_in_the_mounted_folder_are_served(container: Container) -> None:
     names = [model["name"] for model in json.loads(container.get("/v1/models"))["models"]]
     assert names == ["digits", "lines", "own"]
     with connect_sync(f"ws://127.0.0.1:{container.port}", model="own") as stream:
         assert stream.ready.labels == ("a", "b")
 
 
-def test_a_stopped_container_tells_its_clients_and_exits_with_0(
+def test_a_container_that_is_stopped_announces_it_to_clients_and_exits_with_0(
     container: Container,
 ) -> None:
     started_s = time.monotonic()

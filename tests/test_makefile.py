@@ -22,9 +22,9 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_a_port_that_is_taken_is_one_line_and_nothing_is_streamed(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
+def test_a_taken_port_causes_a_one_line_error_and_nothing_is_streamed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         done = make(tmp_path, "run", f"PORT={port}")
     assert done.returncode != 0
     assert done.stdout == ""
@@ -32,7 +32,12 @@ def test_a_port_that_is_taken_is_one_line_and_nothing_is_streamed(tmp_path: Path
     assert first == f"Port {port} is taken by another program. Try: make run PORT={port + 1}"
 
 
-def test_hints_carry_the_url_where_the_port_is_another(tmp_path: Path) -> None:
-    usual, other = (make(tmp_path, "-n", "run", f"PORT={port}").stdout for port in (8000, 9000))
-    assert f"{tmp_path}/bin/inkstream stream examples/hello.png'" in usual
-    assert f"{tmp_path}/bin/inkstream stream examples/hello.png --url ws://127.0.0.1:9000'" in other
+def test_hints_contain_the_url_if_the_port_is_not_the_default(tmp_path: Path) -> None:
+    default, other_port = (
+        make(tmp_path, "-n", "run", f"PORT={port}").stdout for port in (8000, 9000)
+    )
+    assert f"{tmp_path}/bin/inkstream stream examples/hello.png'" in default
+    assert (
+        f"{tmp_path}/bin/inkstream stream examples/hello.png --url ws://127.0.0.1:9000'"
+        in other_port
+    )

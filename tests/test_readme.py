@@ -1,4 +1,4 @@
-"""The documents' examples run as they stand there, and their figures are those of the reports."""
+"""The documents' examples run unchanged, and their figures are those of the reports."""
 
 import hashlib
 import json
@@ -50,7 +50,7 @@ def commands(*first_words: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with the shipped weights, whose address replaces that of the examples."""
+    """Start a server with the shipped weights; its address replaces that of the examples."""
     folder = tmp_path_factory.mktemp("readme")
     with server(folder, models="digits,lines", languages="english") as running:
         yield f"127.0.0.1:{running.port}"
@@ -72,7 +72,7 @@ def run(command: list[str], url: str, text: str | None = None, cwd: Path = ROOT)
     return done.stdout
 
 
-def test_readme_fits_on_a_few_screens() -> None:
+def test_the_readme_is_at_most_150_lines_long() -> None:
     assert len(README.read_text().splitlines()) <= MAX_README_LINES
 
 
@@ -97,15 +97,15 @@ def test_the_python_examples_of_the_usage_guide_run(url: str) -> None:
 @pytest.mark.needs(NODE)
 def test_the_javascript_console_example_runs(url: str) -> None:
     console, _ = blocks(README, "js")
-    said = run([str(NODE), *NODE_OPTIONS, "--input-type=module", "-"], url, console)
-    messages = [json.loads(line) for line in said.splitlines()]
+    output = run([str(NODE), *NODE_OPTIONS, "--input-type=module", "-"], url, console)
+    messages = [json.loads(line) for line in output.splitlines()]
     kinds = [message["type"] for message in messages]
     assert kinds == ["ready", *["result"] * 28, "flushed", "done"]
     assert messages[-1]["label"] == "1"
 
 
 @pytest.mark.needs(NODE and NPM)
-def test_the_javascript_module_example_prints_the_word_and_ends(url: str, tmp_path: Path) -> None:
+def test_the_javascript_module_example_prints_the_word_and_exits(url: str, tmp_path: Path) -> None:
     (pack,) = re.findall(r"`(npm pack [^`]+)`", README.read_text())
     run(["bash", "-c", f"{pack} --pack-destination {tmp_path}"], url)
     (package,) = tmp_path.glob("*.tgz")
@@ -142,8 +142,8 @@ def test_the_streaming_commands_run_with_the_servers_address(command: str, url: 
     assert "hello" in run(["bash", "-c", f"{command} --url ws://{url}"], url)
 
 
-def measuring() -> list[str]:
-    """Return the commands of the documents that measure: they name them within sentences."""
+def measuring_commands() -> list[str]:
+    """Return the measuring commands, which the documents name within sentences."""
     texts = [document.read_text() for document in (README, *DOCS.glob("*.md"), CARD)]
     return sorted(
         {name for text in texts for name in re.findall(r"`(inkstream evaluate [^`\n]+)`", text)}
@@ -152,9 +152,12 @@ def measuring() -> list[str]:
 
 @pytest.mark.parametrize(
     "command",
-    [*commands("inkstream train", "inkstream data", "inkstream serve --models"), *measuring()],
+    [
+        *commands("inkstream train", "inkstream data", "inkstream serve --models"),
+        *measuring_commands(),
+    ],
 )
-def test_the_long_commands_have_the_options_that_they_are_given(
+def test_the_options_of_the_long_commands_exist(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = command.split()[1:]
@@ -187,7 +190,7 @@ def anchors(document: Path) -> set[str]:
 @pytest.mark.parametrize(
     "document", sorted(set(WITH_LINKS)), ids=lambda path: str(path.relative_to(ROOT))
 )
-def test_links_lead_somewhere(document: Path) -> None:
+def test_the_targets_of_links_exist(document: Path) -> None:
     for link in re.findall(r"\]\((?!http)([^)]+)\)", document.read_text()):
         name, _, anchor = link.partition("#")
         target = (document.parent / name) if name else document
@@ -211,7 +214,7 @@ def test_files_that_the_documents_name_exist() -> None:
 
 
 @pytest.mark.parametrize("document", figures.DOCUMENTS, ids=lambda path: path.name)
-def test_every_figure_is_that_of_its_report(document: Path) -> None:
+def test_the_figures_of_the_documents_are_those_of_the_reports(document: Path) -> None:
     assert figures.fill(document.read_text()) == document.read_text()
 
 
@@ -228,13 +231,13 @@ def test_the_tables_and_documents_are_rendered_from_the_reports(path: Path) -> N
     assert path.read_text() == figures.rendered()[path]
 
 
-def test_the_report_on_the_language_model_is_of_what_is_shipped() -> None:
+def test_the_report_on_the_language_model_is_of_the_shipped_files() -> None:
     report = json.loads((REPORTS / "language" / "report.json").read_text())
     assert report["ngrams"] == len(languages.load("english"))
     assert report["model_digest"] == read(find("lines")).digest
 
 
-def test_the_report_on_pages_is_of_what_is_shipped() -> None:
+def test_the_report_on_pages_is_of_the_shipped_weights() -> None:
     report = json.loads((REPORTS / "pages" / "report.json").read_text())
     assert report["model_digest"] == read(find("lines")).digest
     assert (report["part"], report["limit"]) == ("test", None)

@@ -92,8 +92,8 @@ class Pad:
         size = scale * box["height"] / EXAMPLE_HEIGHT
         for stroke in strokes:
             for number, (x, y) in enumerate(stroke):
-                place = box["x"] + left + size * x, box["y"] + 8 + size * y
-                self.page.mouse.move(*place, steps=steps if number else 1)
+                position = box["x"] + left + size * x, box["y"] + 8 + size * y
+                self.page.mouse.move(*position, steps=steps if number else 1)
                 if not number:
                     self.page.mouse.down()
             self.page.mouse.up()

@@ -11,8 +11,8 @@ from tests.helpers.running_server import Running, server
 
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with server(tmp_path_factory.mktemp("weights"), models="lines,digits") as place:
-        yield place
+    with server(tmp_path_factory.mktemp("weights"), models="lines,digits") as started:
+        yield started
 
 
 @pytest.fixture(scope="package")

@@ -28,7 +28,7 @@ NODE = shutil.which("node")
 NPM = shutil.which("npm")
 TOOLS = Path(sys.prefix) / "npm" / "node_modules"  # where `make` installs TypeScript
 TSC = TOOLS / ".bin" / "tsc"
-DECLARATIONS = CLIENT / "types"  # `npm run types` makes them
+DECLARATIONS = CLIENT / "types"  # written by `npm run types`
 
 NODE_OPTIONS = ["--experimental-websocket", "--no-warnings"]  # the first for Node 20
 
@@ -43,33 +43,33 @@ def run(command: list[str], **options: object) -> str:
 
 @pytest.mark.needs(NODE)
 @pytest.mark.parametrize("file", sorted(TESTS.glob("*/*.test.js")), ids=lambda file: file.name)
-def test_its_tests_pass(file: Path) -> None:
+def test_the_javascript_tests_pass(file: Path) -> None:
     command = [str(NODE), *NODE_OPTIONS, "--test", "--test-reporter=tap", str(file)]
-    said = run(command, cwd=ROOT, env={"INKSTREAM": " ".join(INKSTREAM), "PATH": "/usr/bin:/bin"})
-    (passed,) = re.findall(r"^# pass (\d+)$", said, re.MULTILINE)
+    output = run(command, cwd=ROOT, env={"INKSTREAM": " ".join(INKSTREAM), "PATH": "/usr/bin:/bin"})
+    (passed,) = re.findall(r"^# pass (\d+)$", output, re.MULTILINE)
     assert int(passed) > 5
     for kind in ("fail", "cancelled", "skipped", "todo"):
-        assert f"\n# {kind} 0\n" in said
+        assert f"\n# {kind} 0\n" in output
 
 
 @pytest.mark.needs(NODE and TSC.exists())
 @pytest.mark.parametrize("folder", [CLIENT, PAD, DOCS, TESTS], ids=lambda folder: folder.name)
-def test_its_types_are_sound(folder: Path) -> None:
+def test_the_javascript_types_are_correct(folder: Path) -> None:
     roots = ["--typeRoots", str(TOOLS / "@types")]
     run([str(NODE), str(TSC), "--project", str(folder), *roots])
 
 
 @pytest.mark.needs(NODE and TSC.exists())
-def test_its_declarations_are_those_of_its_code(tmp_path: Path) -> None:
-    where = ["--typeRoots", str(TOOLS / "@types"), "--outDir", str(tmp_path)]
-    run([str(NODE), str(TSC), "--project", str(DECLARATIONS), *where])
+def test_the_declarations_match_the_code(tmp_path: Path) -> None:
+    options = ["--typeRoots", str(TOOLS / "@types"), "--outDir", str(tmp_path)]
+    run([str(NODE), str(TSC), "--project", str(DECLARATIONS), *options])
     for file in tmp_path.iterdir():
         assert (DECLARATIONS / file.name).read_text() == file.read_text()
     assert {"inkstream.d.ts", "handwriting.d.ts"} <= {file.name for file in tmp_path.iterdir()}
 
 
 def declared(name: str) -> dict[str, str]:
-    """The fields of an interface and of those that it extends, with their types."""
+    """Return the fields of an interface and of those that it extends, with their types."""
     pattern = rf"interface {name}(?: extends ([\w<>, ]+?))? \{{\n(.*?)^\}}"
     match = re.search(pattern, TYPES, re.DOTALL | re.MULTILINE)
     assert match is not None, name
@@ -77,8 +77,8 @@ def declared(name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for parent in (parents or "").split(", "):
         found |= declared(re.sub(r"Required<(\w+)>", r"\1", parent)) if parent else {}
-    own = re.findall(r"^  (\w+)\??: (.+);$", body, re.MULTILINE)
-    return found | dict(own)
+    fields = re.findall(r"^  (\w+)\??: (.+);$", body, re.MULTILINE)
+    return found | dict(fields)
 
 
 NAMES = {"error": "ErrorMessage", "punctuation": "Letter"}  # others have the type's name
@@ -91,21 +91,21 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
-def test_its_messages_are_those_of_the_protocol(kind: str) -> None:
+def test_the_message_types_match_the_protocol(kind: str) -> None:
     name = NAMES.get(kind, "".join(part.title() for part in kind.split("_")))
     assert set(declared(name)) == MESSAGES[kind]
 
 
-def test_its_limits_are_those_of_the_protocol() -> None:
+def test_the_limits_match_the_protocol() -> None:
     assert list(declared("Limits")) == list(Limits.model_fields)
     schema = TypeAdapter(Limits).json_schema()["properties"]
     assert {entry["type"] for entry in schema.values()} == {"integer", "number"}
 
 
-def test_it_is_of_the_same_version_as_the_service() -> None:
+def test_the_package_has_the_version_and_license_of_the_service() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert PACKAGE["version"] == project["version"]
-    code, _, data = project["license"].partition(" AND ")  # of the service's data it has none
+    code, _, data = project["license"].partition(" AND ")  # it contains none of the service's data
     assert (PACKAGE["license"], data) == (code, "CC-BY-SA-4.0")
 
 
@@ -120,7 +120,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.needs(NODE and NPM)
-def test_its_package_is_usable(installed: Path) -> None:
+def test_the_package_can_be_imported(installed: Path) -> None:
     script = """
         import { connect, InkstreamError } from "inkstream";
         import { HandwritingStroke } from "inkstream/handwriting";
@@ -143,7 +143,7 @@ def test_its_package_is_usable(installed: Path) -> None:
 
 
 @pytest.mark.needs(NODE and NPM)
-def test_its_readme_examples_print_the_text_and_end(installed: Path, tmp_path: Path) -> None:
+def test_the_readme_examples_print_the_text_and_exit(installed: Path, tmp_path: Path) -> None:
     examples = re.findall(r"```javascript\n(.*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
     outputs = []
     with server(tmp_path, models="lines") as running:
@@ -157,7 +157,7 @@ def test_its_readme_examples_print_the_text_and_end(installed: Path, tmp_path: P
 
 @pytest.mark.needs(NODE and NPM and TSC.exists())
 @pytest.mark.parametrize("resolution", [("nodenext", "nodenext"), ("esnext", "bundler")])
-def test_its_package_is_typed(installed: Path, resolution: tuple[str, str]) -> None:
+def test_the_package_has_types(installed: Path, resolution: tuple[str, str]) -> None:
     (installed / "use.mts").write_text("""
         import { type Message, connect } from "inkstream";
         import { createHandwritingRecognizer } from "inkstream/handwriting";

@@ -19,8 +19,8 @@ PAGE = WEB / "pad" / "index.html"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with server(tmp_path_factory.mktemp("weights")) as place:
-        yield place
+    with server(tmp_path_factory.mktemp("weights")) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def loaded_files() -> list[Path]:
 ASSETS = [file for file in loaded_files() if file != PAGE]
 
 
-def test_the_page_is_served_with_a_policy_that_allows_its_own_server_alone(url: str) -> None:
+def test_the_page_is_served_with_a_policy_that_allows_its_own_server_only(url: str) -> None:
     page = httpx.get(url)
     assert page.status_code == 200
     assert page.text == PAGE.read_text()

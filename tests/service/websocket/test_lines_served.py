@@ -42,10 +42,10 @@ async def session(running: Running) -> AsyncIterator[ClientConnection]:
 
 async def messages_until(stream: ClientConnection, last: str) -> list[dict[str, Any]]:
     """Return the messages up to one of type `last`."""
-    said = [json.loads(await stream.recv())]
-    while said[-1]["type"] != last:
-        said.append(json.loads(await stream.recv()))
-    return said
+    messages = [json.loads(await stream.recv())]
+    while messages[-1]["type"] != last:
+        messages.append(json.loads(await stream.recv()))
+    return messages
 
 
 @asynccontextmanager

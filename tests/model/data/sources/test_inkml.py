@@ -125,8 +125,10 @@ def test_a_transform_that_changes_nothing_is_none(tmp_path: Path) -> None:
 
 def test_a_piece_is_by_the_writer_of_the_innermost_group_that_names_one(tmp_path: Path) -> None:
     def group(inner: str, **annotations: str) -> str:
-        told = "".join(f'<annotation type="{k}">{v}</annotation>' for k, v in annotations.items())
-        return f"<traceGroup>{told}{inner}</traceGroup>"
+        annotated = "".join(
+            f'<annotation type="{k}">{v}</annotation>' for k, v in annotations.items()
+        )
+        return f"<traceGroup>{annotated}{inner}</traceGroup>"
 
     trace = "<trace>0 0, 300 9</trace>"
     text = inkml(

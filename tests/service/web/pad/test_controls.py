@@ -75,15 +75,15 @@ def test_a_correction_stays_while_more_is_written(pad: Pad) -> None:
     assert len(text) > len(before) > 1
     expect(field).to_have_value(f"Ju{text[1:]}")
     for letter in reversed(pad.page.locator("#letters > span > button").all()):
-        place = text.rindex(letter.inner_text())
+        index = text.rindex(letter.inner_text())
         letter.press("Enter")
         other = pad.page.locator("[popover] button").first
         if other.count():
             break
-    assert place > 0
+    assert index > 0
     char = other.inner_text().split()[0]
     other.click()
-    expect(field).to_have_value(f"Ju{text[1:place]}{char}{text[place + 1 :]}")
+    expect(field).to_have_value(f"Ju{text[1:index]}{char}{text[index + 1 :]}")
     pad.page.get_by_role("button", name="Undo stroke").click()
     pad.settle()
     expect(field).to_have_value(re.compile(f"^Ju{before[1]}"))
@@ -103,8 +103,8 @@ def test_going_back_to_the_page_resets_the_model_and_its_control(pad: Pad) -> No
 
 def test_a_model_of_another_name_is_used(browser: Browser, tmp_path: Path) -> None:
     shutil.copy(ROOT / "model" / "weights" / "lines.onnx", tmp_path / "hand.onnx")
-    with server(tmp_path, models=str(tmp_path / "hand.onnx")) as place:
-        pad = Pad(browser, f"http://127.0.0.1:{place.port}/")
+    with server(tmp_path, models=str(tmp_path / "hand.onnx")) as running:
+        pad = Pad(browser, f"http://127.0.0.1:{running.port}/")
         pad.write(*HELLO[:4])
         pad.settle()
         assert pad.text != ""
@@ -116,8 +116,8 @@ def test_a_model_of_another_name_is_used(browser: Browser, tmp_path: Path) -> No
 
 
 def test_a_new_line_connects_again_after_a_fatal_error(browser: Browser, tmp_path: Path) -> None:
-    with server(tmp_path, models="lines", max_control_per_s=2) as place:
-        pad = Pad(browser, f"http://127.0.0.1:{place.port}/")
+    with server(tmp_path, models="lines", max_control_per_s=2) as running:
+        pad = Pad(browser, f"http://127.0.0.1:{running.port}/")
         pad.write(*HELLO)
         expect(pad.page.locator("#state-words")).to_have_text("not connected")
         expect(pad.page.locator("#error")).to_be_visible()
@@ -128,15 +128,15 @@ def test_a_new_line_connects_again_after_a_fatal_error(browser: Browser, tmp_pat
 
 
 def test_a_new_line_removes_the_error_of_a_full_line(browser: Browser, tmp_path: Path) -> None:
-    with server(tmp_path, models="lines", max_line_columns=60) as place:
-        pad = Pad(browser, f"http://127.0.0.1:{place.port}/")
+    with server(tmp_path, models="lines", max_line_columns=60) as running:
+        pad = Pad(browser, f"http://127.0.0.1:{running.port}/")
         pad.write(*HELLO)
         expect(pad.page.locator("#error")).to_contain_text("allowed: 0..59")
         pad.page.get_by_role("button", name="Clear").click()
         expect(pad.page.locator("#error")).to_be_hidden()
         pad.write(*HELLO[:2])
         pad.settle()
-        assert pad.text == recognize_at_once(place, pad) != ""
+        assert pad.text == recognize_at_once(running, pad) != ""
         pad.page.close()
 
 

@@ -159,8 +159,8 @@ def test_a_page_is_played_line_by_line(running: Running, pad: Pad) -> None:
     before, last = lines[:-1], lines[-1]
     expect(pad.page.locator("#lines li")).to_have_text([each["text"] for each in before])
     expect(pad.page.locator("#text")).to_have_text(last["text"])
-    place, n = pad.page.locator("#position"), last["columns"]
-    expect(place).to_have_text(f"Line {len(lines)} of {len(lines)}, {n} of {n} columns")
+    position, n = pad.page.locator("#position"), last["columns"]
+    expect(position).to_have_text(f"Line {len(lines)} of {len(lines)}, {n} of {n} columns")
     assert len(played(pad)) == 32 * sum(each["columns"] for each in lines)
     pad.page.locator("#play").click()
     expect(pad.page.locator("#lines li")).to_have_count(2 * len(before))
@@ -171,13 +171,13 @@ def test_writing_stops_the_playing_of_a_page(pad: Pad) -> None:
     pad.page.evaluate("document.querySelector('#speed').value = '200'")
     pad.page.locator("#file").set_input_files(PAGE)
     expect(pad.page.locator("#position")).to_contain_text("Line 1 of ")
-    place = re.search(r"Line 1 of (\d+)", pad.page.locator("#position").inner_text())
-    assert place
+    match = re.search(r"Line 1 of (\d+)", pad.page.locator("#position").inner_text())
+    assert match
     pad.write(*HELLO[:2])
     pad.settle()
     expect(pad.page.locator("#player")).to_be_hidden()
     text, read = pad.text, pad.page.locator("#lines li").count()
-    assert read < int(place[1])
+    assert read < int(match[1])
     pad.page.wait_for_timeout(500)
     assert pad.text == text
     expect(pad.page.locator("#lines li")).to_have_count(read)

@@ -142,32 +142,32 @@ def test_the_ink_is_sent_again_to_a_restarted_server(browser: Browser, tmp_path:
 
 def test_the_page_works_below_a_proxys_path(browser: Browser, tmp_path: Path) -> None:
     with (
-        server(tmp_path, models="lines", root_path="/ink") as place,
-        proxy(place.port, "/ink") as address,
+        server(tmp_path, models="lines", root_path="/ink") as running,
+        proxy(running.port, "/ink") as address,
     ):
         pad = Pad(browser, f"{address}/")
         pad.write(*HELLO, scale=0.6)
         pad.settle()
-        assert pad.text == recognize_at_once(place, pad) != ""
-        assert all("/ink/" in asked for asked in pad.requested_urls)
+        assert pad.text == recognize_at_once(running, pad) != ""
+        assert all("/ink/" in url for url in pad.requested_urls)
         assert not pad.console_texts
         pad.page.close()
 
 
 def test_the_page_asks_for_the_api_key_of_a_server(browser: Browser, tmp_path: Path) -> None:
-    with server(tmp_path, models="lines", api_keys=("secret",)) as place:
+    with server(tmp_path, models="lines", api_keys=("secret",)) as running:
         page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{place.port}/")
+        page.goto(f"http://127.0.0.1:{running.port}/")
         expect(page.locator("#error")).to_have_text("This server requires an API key.")
-        for key, words in (
+        for key, error in (
             ("of two words", "key has other characters than letters, digits and !#$%&'*+.^_`|~-"),
             ("wrong", "The server does not accept this key."),
             ("secret", None),
         ):
             page.get_by_label("API key").fill(key)
             page.get_by_role("button", name="Connect").click()
-            if words is not None:
-                expect(page.locator("#error")).to_have_text(words)
+            if error is not None:
+                expect(page.locator("#error")).to_have_text(error)
         expect(page.locator("#state-words")).to_have_text("connected")
         page.close()
 
@@ -195,7 +195,7 @@ def scheme(request: pytest.FixtureRequest) -> str:
 def screen(
     request: pytest.FixtureRequest, browser: Browser, url: str, scheme: str
 ) -> Iterator[Pad]:
-    """The page on a narrow or a wide screen, with something written on it."""
+    """Open the page on a narrow or a wide screen, and write something on it."""
     size = {"width": request.param, "height": 740}
     pad = Pad(browser, url, viewport=size, color_scheme=scheme)
     pad.write(*HELLO, scale=0.5)

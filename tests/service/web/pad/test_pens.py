@@ -1,4 +1,4 @@
-"""Pens, fingers, palms and keys on the writing pad: all ink is recognized at its place."""
+"""Pens, fingers, palms and keys on the writing pad: ink is recognized where it is written."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,9 +61,9 @@ class Pointer:
         self._devtools.send("Input.dispatchTouchEvent", event)
 
     def pen(self, kind: str, x: float, y: float) -> None:
-        place = {"x": self._left + x, "y": self._top + y, "button": "left", "buttons": 1}
+        position = {"x": self._left + x, "y": self._top + y, "button": "left", "buttons": 1}
         event = {"type": f"mouse{kind}", "pointerType": "pen", "clickCount": 1}
-        self._devtools.send("Input.dispatchMouseEvent", place | event)
+        self._devtools.send("Input.dispatchMouseEvent", position | event)
 
 
 def test_ink_that_replaces_a_scrolled_image_is_at_the_pen(browser: Browser, url: str) -> None:
@@ -127,9 +127,9 @@ def test_writing_goes_on_before_the_finished_line_is_answered(
 
 
 def test_a_stroke_too_far_back_for_a_rewind_can_be_undone(browser: Browser, tmp_path: Path) -> None:
-    with server(tmp_path, models="lines", max_rewind_columns=40) as place:
+    with server(tmp_path, models="lines", max_rewind_columns=40) as running:
         pad = Pad(
-            browser, f"http://127.0.0.1:{place.port}/", viewport={"width": 1100, "height": 800}
+            browser, f"http://127.0.0.1:{running.port}/", viewport={"width": 1100, "height": 800}
         )
         for x in (50, 400, 700):
             draw(pad, x)
