@@ -47,6 +47,7 @@ MAX_JSON_BYTES: Final = 2 * 1024 * 1024
 
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
+TYPES: Final = ("", "application/octet-stream", FORM, JSON)  # beside all images
 ALLOWED: Final = f"image/*, application/octet-stream, {FORM}, {JSON}"
 
 T = TypeVar("T")
@@ -86,12 +87,12 @@ class BodyReader:
     async def page(self, request: Request, model: RunningModel) -> Page:
         """Read the image of a page and find its lines; raises as `columns` does."""
         self._service.require_kind(model, "transcriber", "page=true")
-        limits = self._service.limits
+        most_pixels = self._service.limits.max_image_pixels
 
         def find(data: bytes, content_type: str) -> Page:
             if content_type == JSON:
                 raise ValueRefusedError(f"page=true needs an image, {JSON} came")
-            return find_page(data, model.info.column_height, limits.max_image_pixels)
+            return find_page(data, model.info.column_height, most_pixels)
 
         try:
             page = await self._decoded(request, find, self._pages)
@@ -99,11 +100,8 @@ class BodyReader:
             raise ValueRefusedError(f"page=true came, no pages are read here: {error}") from error
         if len(page.lines) > MAX_PAGE_LINES:
             raise OverLimitError(f"{len(page.lines)} lines, allowed: up to {MAX_PAGE_LINES}")
-        longest = max((len(line.columns) for line in page.lines), default=0)
-        if longest > limits.max_line_columns:
-            raise OverLimitError(
-                f"a line of {longest} columns, allowed: up to {limits.max_line_columns}"
-            )
+        for line in page.lines:
+            self._bounded(line.columns)
         return page
 
     async def _decoded(
@@ -111,12 +109,7 @@ class BodyReader:
     ) -> T:
         """Receive a body of an allowed content type and decode it in a thread, when turns allow."""
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if not content_type.startswith("image/") and content_type not in (
-            FORM,
-            JSON,
-            "",
-            "application/octet-stream",
-        ):
+        if not content_type.startswith("image/") and content_type not in TYPES:
             raise ImageError(f"content type is {content_type[:100]}, allowed: {ALLOWED}")
         with self._reserved(request, content_type) as reserve:
             data = await self._receive(request, reserve)
@@ -209,7 +202,7 @@ class BodyReader:
         """Return the columns; raise `OverLimitError` for more than a line may have."""
         most = self._service.limits.max_line_columns
         if len(columns) > most:
-            raise OverLimitError(f"{len(columns)} columns, allowed: up to {most}")
+            raise OverLimitError(f"a line of {len(columns)} columns, allowed: up to {most}")
         return columns
 
 
