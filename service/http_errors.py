@@ -77,21 +77,21 @@ def add_error_handlers(app: FastAPI, metrics: Metrics) -> None:
         request.state.failure = {"code": code}  # for the log; the message quotes what came
         return error_response(status, code, message, request_id_of(request), headers)
 
-    async def ours(request: Request, error: Exception) -> Response:
+    @app.exception_handler(InkstreamError)
+    async def ours(request: Request, error: InkstreamError) -> Response:
         """Answer an error that was raised on purpose: its code has an HTTP status."""
-        assert isinstance(error, InkstreamError)
         return answer(request, MEANINGS[error.code].http, error.code, str(error))
 
-    async def routing(request: Request, error: Exception) -> Response:
+    @app.exception_handler(HTTPException)
+    async def routing(request: Request, error: HTTPException) -> Response:
         """Answer where there is no such path, or not with this method."""
-        assert isinstance(error, HTTPException)
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         message = f"{request.method} {request.url.path}: {error.detail}"
         return answer(request, error.status_code, code, message, error.headers or NONE)
 
-    async def query(request: Request, error: Exception) -> Response:
+    @app.exception_handler(RequestValidationError)
+    async def query(request: Request, error: RequestValidationError) -> Response:
         """Answer a query with an unknown parameter or a value that is not allowed."""
-        assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         if first["type"] == UNKNOWN_PARAMETER:
             message = first["msg"]
@@ -100,18 +100,14 @@ def add_error_handlers(app: FastAPI, metrics: Metrics) -> None:
             message = f"{first['loc'][-1]} is {first['input']!r:.100}, allowed: {allowed}"
         return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, "bad_value", message)
 
-    async def disconnect(_request: Request, _error: Exception) -> Response:
+    @app.exception_handler(ClientDisconnect)
+    async def disconnect(_request: Request, _error: ClientDisconnect) -> Response:
         """End a request whose client left while its body was read."""
         return Response(status_code=CLIENT_LEFT)
 
+    @app.exception_handler(Exception)
     async def crash(request: Request, error: Exception) -> Response:
         """Answer a fault of ours: log it, and send no details to the client."""
         log.error("request crashed", request=request_id_of(request), exc_info=error)
         message = "the service failed; its log says more under this request id"
         return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)
-
-    app.add_exception_handler(InkstreamError, ours)
-    app.add_exception_handler(HTTPException, routing)
-    app.add_exception_handler(RequestValidationError, query)
-    app.add_exception_handler(ClientDisconnect, disconnect)
-    app.add_exception_handler(Exception, crash)
