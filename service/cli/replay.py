@@ -51,15 +51,18 @@ class LocalSession:
         self._session = Session("local", model)
         self._runtime = runtime
         self._state = runtime.initial_state(1)  # [1, D]
+        self._now_s = 0.0
         self._session.open()
 
-    def receive(self, frame: str, now_s: float) -> list[ServerMessage]:
-        """Take a frame that came at `now_s`, run all columns, and return all that was sent."""
-        sent = self._apply(self._session.receive(frame, now_s))
+    def send(self, message: Mapping[str, Any]) -> list[ServerMessage]:
+        """Take a message, run all columns, and return all that was sent, which is no error."""
+        self._now_s += 1.0  # below every rate limit
+        sent = self._apply(self._session.receive(json.dumps(message), self._now_s))
         while (columns := self._session.take(RUN_COLUMNS)) is not None:
             scores, self._state = self._runtime.run(columns[:, None], self._state)
             (shown,) = probabilities_shown([self._session], [scores[:, 0]])
             sent += self._apply(self._session.step(scores[:, 0], self._state[0], shown))
+        assert all(each.type != "error" for each in sent), sent
         return sent
 
     def _apply(self, effects: list[Effect]) -> list[ServerMessage]:
@@ -88,21 +91,11 @@ def replay(runtime: Runtime, strokes: Strokes, margin: int) -> Replay:
     limits = Settings.model_construct().limits.model_copy(update={"ink_margin_columns": margin})
     session = LocalSession(runtime, SessionModel.of(runtime.metadata, limits))
     standing: list[str] = []
-    now_s = 0.0
-
-    def sent_after(message: Mapping[str, Any]) -> list[ServerMessage]:
-        """Return all that a message causes; raise `AssertionError` for an error."""
-        nonlocal now_s
-        now_s += 1.0  # below every rate limit
-        sent = session.receive(json.dumps(message), now_s)
-        assert all(each.type != "error" for each in sent), sent
-        return sent
-
     first_sent: dict[int, int] = {}
     pen, withdrawn, gone, text = 0, 0, 0, ""
     for message, furthest in _messages(strokes, runtime.config.column_height):
         pen, before = max(pen, furthest), list(standing)
-        for sent in sent_after(message):
+        for sent in session.send(message):
             if isinstance(sent, Rewound):
                 del standing[sent.letters :]
             elif isinstance(sent, Letter | Punctuation):
@@ -111,7 +104,7 @@ def replay(runtime: Runtime, strokes: Strokes, margin: int) -> Replay:
         withdrawn += sum(old != new for old, new in zip_longest(before, standing[: len(before)]))
         gone += len(before) - LCSseq.similarity(before, standing)
     n_while_written = len(standing)
-    for sent in sent_after({"type": "flush"}):
+    for sent in session.send({"type": "flush"}):
         if isinstance(sent, Letter | Punctuation):
             standing.append(sent.char)
         text = getattr(sent, "text", text)
