@@ -178,7 +178,8 @@ def line() -> NDArray[np.uint8]:
     """An image [h, w] of a line."""
     share = np.linspace(0, 1, 300)
     points = np.stack([20 + 500 * share + 9 * np.sin(90 * share), 60 + 40 * np.sin(70 * share)], 1)
-    return 255 - rasterise(points, np.array([0, 150, 300]), 120, 6.0, 540).T
+    columns = rasterise(points, np.array([0, 150, 300]), 120, 6.0)
+    return 255 - np.pad(columns, ((0, 540 - len(columns)), (0, 0))).T
 
 
 def test_the_image_of_a_line_gives_text_letters_and_words(

@@ -33,8 +33,8 @@ def picture(scale: float = 1.0, pen_width: float = 8.0) -> Pixels:
     """Return ink [h, w], 0 = paper and 255 = ink, with a margin."""
     points, starts = flatten(STROKES)
     rows, width = round(150 * scale), round(640 * scale)
-    columns = rasterise(points * scale, starts, rows, pen_width * scale, width)
-    return np.ascontiguousarray(columns.T)
+    columns = rasterise(points * scale, starts, rows, pen_width * scale)[:width]
+    return np.ascontiguousarray(np.pad(columns, ((0, width - len(columns)), (0, 0))).T)
 
 
 def correlation(first: Pixels, second: Pixels) -> float:

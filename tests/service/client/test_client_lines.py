@@ -48,7 +48,8 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a scan of a line."""
     path: Path = tmp_path_factory.mktemp("scans") / "line.png"
     points, starts = flatten([WAVE, DOT, BAR])
-    Image.fromarray(255 - rasterise(points, starts, 170, 9.0, 1000).T).save(path)
+    columns = rasterise(points, starts, 170, 9.0)
+    Image.fromarray(255 - np.pad(columns, ((0, 1000 - len(columns)), (0, 0))).T).save(path)
     return path
 
 
