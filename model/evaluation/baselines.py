@@ -53,11 +53,9 @@ class Baseline(Protocol):
 
     def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
         """Return the text of each image, one at least, limited to `characters` if it can be."""
-        ...
 
     def read_page(self, image: Colour) -> list[str]:
         """Return the lines of a page."""
-        ...
 
 
 class RapidOCR:

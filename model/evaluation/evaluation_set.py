@@ -40,14 +40,9 @@ class EvaluationSet:
         column_height: int,
         limit: int | None = None,
     ) -> None:
-        """Select the pieces.
+        """Select the pieces, `limit` of a category at most, drawn at random; None is all.
 
-        Args:
-            ink: all of it; the texts of the training writers decide which texts are unseen.
-            part: whose pieces are read.
-            labels: of the net.
-            column_height: H.
-            limit: pieces of a category at most, drawn at random; None is all.
+        `ink` is all of it: the texts of the training writers decide which texts are unseen.
         """
         parts = split.parts(ink)
         self.pieces = InkPieces(ink, parts[part], labels)
@@ -80,12 +75,9 @@ class EvaluationSet:
     def samples(
         self, indices: Sequence[int], size: float = 1.0, *, tight: bool = False
     ) -> list[LineSample]:
-        """Return pieces as line samples.
+        """Return pieces as line samples, whose frames fill a share `size` of the rows.
 
-        Args:
-            indices: of the pieces.
-            size: share of the rows that their frames fill; smaller ones lie anywhere in them.
-            tight: whether the ink fills the rows instead.
+        Smaller ones lie anywhere in the rows. If `tight`, the ink fills the rows instead.
         """
         rng = np.random.default_rng(SEED)
         height = self.column_height

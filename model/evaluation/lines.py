@@ -32,14 +32,7 @@ from inkstream.model.evaluation.evaluation_set import (
     digit_lines,
 )
 from inkstream.model.evaluation.report import REPORT, Contents, Report
-from inkstream.model.metrics import (
-    Figures,
-    character_f1,
-    confusions,
-    errors,
-    errors_by,
-    is_mark,
-)
+from inkstream.model.metrics import Figures, character_f1, confusions, errors, errors_by, is_mark
 from inkstream.model.network import LineLSTM
 from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.train import train
