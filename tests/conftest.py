@@ -46,14 +46,14 @@ def no_log_output() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    """A checkpoint `tiny.onnx` with random weights that answers digits."""
+    """Return a checkpoint `tiny.onnx` with random weights that answers digits."""
     path: Path = tmp_path_factory.mktemp("weights") / "tiny.onnx"
     return builders.checkpoint(path)
 
 
 @pytest.fixture(scope="session")
 def tiny_lines(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    """A checkpoint `tiny_lines.onnx` with random weights that transcribes, with many letters."""
+    """Return a checkpoint `tiny_lines.onnx` with random weights that transcribes many letters."""
     path: Path = tmp_path_factory.mktemp("weights") / "tiny_lines.onnx"
     return builders.line_checkpoint(path)
 

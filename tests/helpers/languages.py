@@ -6,7 +6,7 @@ from inkstream.model.decoding.ngrams import ROOT, Language
 
 
 def log_p(language: Language, text: str, node: int = ROOT) -> float:
-    """A text's log-probability after `node`; minus infinity with unknown characters."""
+    """Return a text's log-probability after `node`; minus infinity with unknown characters."""
     total = 0.0
     for character in text:
         if character not in language.index:

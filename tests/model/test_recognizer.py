@@ -175,7 +175,7 @@ def transcriber(tiny_lines: Checkpoint) -> Recognizer:
 
 @pytest.fixture(scope="module")
 def line() -> NDArray[np.uint8]:
-    """An image [h, w] of a line."""
+    """Return an image [h, w] of a line."""
     share = np.linspace(0, 1, 300)
     points = np.stack([20 + 500 * share + 9 * np.sin(90 * share), 60 + 40 * np.sin(70 * share)], 1)
     columns = rasterise(points, np.array([0, 150, 300]), 120, 6.0)

@@ -6,7 +6,7 @@ from inkstream.service.metrics import Metrics
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
-    """Every sample as `name{label=value}` -> value."""
+    """Return every sample as `name{label=value}` -> value."""
     found = {}
     for family in text_string_to_metric_families(metrics.render().decode()):
         for sample in family.samples:

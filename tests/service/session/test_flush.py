@@ -26,7 +26,7 @@ from tests.helpers.single_session import (
 )
 
 
-def after_results(messages: list[ServerMessage]) -> int:
+def index_after_results(messages: list[ServerMessage]) -> int:
     return max(i for i, each in enumerate(messages) if isinstance(each, Result)) + 1
 
 
@@ -36,7 +36,7 @@ def after_results(messages: list[ServerMessage]) -> int:
 def test_a_flush_decides_everything_at_the_newest_column(line_net: Runtime) -> None:
     columns = line(41)
     messages = SessionClient(line_net).ask(columns, message("flush", id="f"))
-    *late, flushed = messages[after_results(messages) :]
+    *late, flushed = messages[index_after_results(messages) :]
     assert flushed == Flushed(
         id="f", epoch=0, columns=41, text=read_by_decoder(line_net, columns)[1]
     )
@@ -89,7 +89,7 @@ def test_a_flush_in_several_runs_sends_the_same_messages(line_net: Runtime) -> N
     client.send(message("flush"))
     while client.step(max_columns=1):
         pass
-    assert client.new_messages() == whole[after_results(whole) :]
+    assert client.new_messages() == whole[index_after_results(whole) :]
 
 
 # Rewind

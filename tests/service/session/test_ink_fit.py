@@ -36,9 +36,10 @@ def ink(*strokes: Stroke, **fields: object) -> str:
     return message("ink", strokes=listed, height=HEIGHT, **fields)
 
 
-def piece(name: int, points: Stroke, *, last: bool = True, **fields: object) -> str:
+def part_of_stroke(stroke_id: int, points: Stroke, *, last: bool = True, **fields: object) -> str:
+    """Return a message with points of one stroke; more follow if they are not its `last`."""
     return message(
-        "ink", strokes=[{"id": name, "points": points, "last": last}], height=HEIGHT, **fields
+        "ink", strokes=[{"id": stroke_id, "points": points, "last": last}], height=HEIGHT, **fields
     )
 
 
@@ -87,7 +88,9 @@ def test_small_ink_is_read_again_in_a_frame_that_it_fills(line_net: Runtime) -> 
 
 def test_later_strokes_are_read_in_the_same_frame(line_net: Runtime) -> None:
     client, frame = SessionClient(line_net), frame_of(SMALL)
-    client.ask(ink(SMALL), FIT, piece(7, LATER[:2], last=False), piece(7, LATER[2:]))
+    client.ask(
+        ink(SMALL), FIT, part_of_stroke(7, LATER[:2], last=False), part_of_stroke(7, LATER[2:])
+    )
     assert text_of(client.ask(FIT, message("flush"))) == text_of(
         read_at_once(line_net, frame, SMALL, LATER)
     )
@@ -98,7 +101,7 @@ def test_later_strokes_are_read_in_the_same_frame(line_net: Runtime) -> None:
 
 def test_a_stroke_continues_after_a_fit(line_net: Runtime) -> None:
     client = SessionClient(line_net)
-    client.ask(piece(1, SMALL, last=False), FIT, piece(1, LATER))
+    client.ask(part_of_stroke(1, SMALL, last=False), FIT, part_of_stroke(1, LATER))
     expected = read_at_once(line_net, frame_of(SMALL), SMALL + LATER)
     assert text_of(client.ask(message("flush"))) == text_of(expected)
 
@@ -115,7 +118,7 @@ def test_ink_that_goes_beyond_its_frame_is_read_in_another_one(
 ) -> None:
     client = SessionClient(line_net)
     client.ask(ink(SMALL), FIT)
-    messages = client.ask(piece(5, more, pause=True, fit=True))
+    messages = client.ask(part_of_stroke(5, more, pause=True, fit=True))
     assert near(rewound_in(messages).frame, frame)
     expected = read_at_once(line_net, frame, SMALL, more)
     assert [each.column for each in results(messages)] == [
@@ -138,7 +141,7 @@ def test_a_line_whose_ink_is_all_taken_back_is_empty_in_the_client_s_frame(
     client.ask(ink(SMALL), FIT)
     messages = client.ask(message("ink", undo=0, fit=True))
     assert rewound_in(messages).frame == Frame(top=0, height=HEIGHT)
-    messages = client.ask(piece(1, TALL), message("flush"))
+    messages = client.ask(part_of_stroke(1, TALL), message("flush"))
     assert text_of(messages) == text_of(read_at_once(line_net, Frame(top=0, height=HEIGHT), TALL))
 
 
@@ -147,7 +150,7 @@ def test_a_fit_sends_the_results_of_all_columns_again_even_after_a_late_dot(
 ) -> None:
     client = SessionClient(line_net)
     client.ask(ink(SMALL, LATER, pause=True))
-    messages = client.ask(piece(5, [(22, 58)]), message("ink", fit=True))
+    messages = client.ask(part_of_stroke(5, [(22, 58)]), message("ink", fit=True))
     newest = [each.column for each in results(messages) if each.epoch == 2]
     flushed = client.ask(message("flush"))[-1]
     assert isinstance(flushed, Flushed)
@@ -160,7 +163,7 @@ def test_a_rewind_that_cuts_nothing_leaves_the_ink_to_be_fitted(line_net: Runtim
     client.ask(message("rewind", column=n_columns))
     assert near(rewound_in(client.ask(FIT)).frame, frame_of(SMALL))
     client.ask(message("rewind", column=0))
-    assert near(rewound_in(client.ask(piece(3, LATER, fit=True))).frame, frame_of(LATER))
+    assert near(rewound_in(client.ask(part_of_stroke(3, LATER, fit=True))).frame, frame_of(LATER))
 
 
 @pytest.mark.parametrize("limit", ["max_message_columns", "max_line_columns"])
@@ -252,7 +255,7 @@ def test_the_fitted_frame_does_not_depend_on_when_a_fit_was_asked_for(
     )  # every column can be read again
     client, at_once = SessionClient(line_net, limits), SessionClient(line_net, limits)
     for number, stroke in enumerate(strokes):
-        client.ask(piece(number, stroke, fit=number in fitted))
+        client.ask(part_of_stroke(number, stroke, fit=number in fitted))
     flushed = client.ask(FIT, message("flush"))[-1]
     flushed_at_once = at_once.ask(ink(*strokes, pause=True, fit=True), message("flush"))[-1]
     assert isinstance(flushed, Flushed)
