@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from inkstream.service.cli.outcome import outcome, this_command
+from inkstream.service.cli import outcome, this_command
 
 FILE: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inkstream.service.cli.options import PATH
-from inkstream.service.cli.outcome import outcome
+from inkstream.service.cli import PATH, outcome
 
 if TYPE_CHECKING:
     from inkstream.model.data.ink_set import InkSet

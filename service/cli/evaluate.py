@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from inkstream.service.cli.options import CHECKPOINT, DATA, PART, PATH, Command
-from inkstream.service.cli.outcome import outcome
+from inkstream.service.cli import CHECKPOINT, DATA, PART, PATH, Command, outcome
 
 if TYPE_CHECKING:
     from inkstream.model.checkpoint import Checkpoint

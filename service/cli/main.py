@@ -17,7 +17,7 @@ from typing import Any, Final
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from inkstream.service.cli.outcome import complain
+from inkstream.service.cli import complain
 
 COMMANDS: Final = {  # each is a module of this package and a function in it
     "recognize": "Read images and ink here, without a server.",

@@ -29,8 +29,8 @@ from inkstream.model.pages import find_page
 from inkstream.model.preprocess.columns import SHIPPED, kind_for
 from inkstream.model.recognizer import Recognition, Recognizer, load
 from inkstream.service import pages
+from inkstream.service.cli import complain
 from inkstream.service.cli.files import Piece, holds_ink, pieces
-from inkstream.service.cli.outcome import complain
 from inkstream.service.session import message_of
 
 Form = Literal["text", "json", "csv", "hocr", "alto"]

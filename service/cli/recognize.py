@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from inkstream.service.cli.options import (
+from inkstream.service.cli import (
     HINTS,
     LINES,
     PATH,
     add_options,
+    complain,
     load_arguments,
     need_lines,
 )
-from inkstream.service.cli.outcome import complain
 
 if TYPE_CHECKING:
     from inkstream.service.cli.offline import Form

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from inkstream.service.cli.options import CHARACTERS, FILE, need_lines
+from inkstream.service.cli import CHARACTERS, FILE, need_lines
 
 DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 

@@ -15,8 +15,7 @@ import click
 from click.core import ParameterSource
 
 from inkstream.model.training.config import PRESETS, Device, RunOptions, TrainingConfig
-from inkstream.service.cli.options import PATH, Command, add_options
-from inkstream.service.cli.outcome import outcome
+from inkstream.service.cli import PATH, Command, add_options, outcome
 
 RUNS: Final = Path("runs")
 TIME_IS_OVER: Final = 3  # exit code
