@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 from pydantic import BaseModel
@@ -24,9 +24,6 @@ from pydantic import BaseModel
 from inkstream.model import checkpoint
 from inkstream.service.bench.kernels import ENDLESS_COLUMNS
 from inkstream.service.bench.load import Load, LoadError, Measured
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 START_TIMEOUT_S: Final = 60.0  # torch alone takes seconds to import on a busy machine
 STOP_TIMEOUT_S: Final = 10.0
@@ -279,38 +276,26 @@ def draw(report: Report, path: Path) -> None:
     )
     heights = [len(report.rates), 2 * len(report.latencies)]
     rates, latencies = figure.subplots(2, 1, height_ratios=heights)
-    _draw_rates(report, rates)
-    _draw_latencies(report, latencies)
-    figure.savefig(path, dpi=120)
-
-
-def _draw_rates(report: Report, axes: "Axes") -> None:
     names = list(reversed(report.rates))
     values = [median(report.rates[name]) for name in names]
     colours = ["tab:blue" if name.startswith(OURS) else "tab:gray" for name in names]
-    bars = axes.barh([TITLES[name] for name in names], values, color=colours)
-    axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
-    _scale(axes, values)
-    axes.set_xlabel("columns a second (logarithmic); blue is ours, grey bounds and peers")
-
-
-def _draw_latencies(report: Report, axes: "Axes") -> None:
+    bars = rates.barh([TITLES[name] for name in names], values, color=colours)
+    rates.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
+    rates.set(xlabel="columns a second (logarithmic); blue is ours, grey bounds and peers")
     names = list(reversed(report.latencies))
     shown: list[float] = []
     for offset, field, colour in ((0.2, "p50_ms", "tab:cyan"), (-0.2, "p99_ms", "tab:blue")):
         times = [median(getattr(each, field) for each in report.latencies[name]) for name in names]
         places = [place + offset for place in range(len(names))]
-        bars = axes.barh(places, times, 0.4, color=colour, label=field.removesuffix("_ms"))
-        axes.bar_label(bars, [f"{time:.2f}" for time in times], padding=3)
+        bars = latencies.barh(places, times, 0.4, color=colour, label=field.removesuffix("_ms"))
+        latencies.bar_label(bars, [f"{time:.2f}" for time in times], padding=3)
         shown += times
-    axes.set_yticks(range(len(names)), [TITLES[name] for name in names])
-    _scale(axes, shown)
     offered_per_s = report.latencies["stream_1"][0].offered_per_s
-    axes.set_xlabel(f"milliseconds to the result (logarithmic), at {offered_per_s:,.0f} columns/s")
-    axes.legend(loc="upper right")
-
-
-def _scale(axes: "Axes", values: list[float]) -> None:
-    """Make the axis logarithmic, with room for the numbers beside the bars."""
-    axes.set_xscale("log")
-    axes.set_xlim(min(values) / 2, max(values) * 4)
+    latencies.set_yticks(range(len(names)), [TITLES[name] for name in names])
+    latencies.set(
+        xlabel=f"milliseconds to the result (logarithmic), at {offered_per_s:,.0f} columns/s"
+    )
+    latencies.legend(loc="upper right")
+    for axes, drawn in ((rates, values), (latencies, shown)):  # with room for the numbers
+        axes.set(xscale="log", xlim=(min(drawn) / 2, max(drawn) * 4))
+    figure.savefig(path, dpi=120)
