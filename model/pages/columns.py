@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.pages import PageLine, Points
-from inkstream.model.pages.clean import Matrix, PageInk, page_ink
+from inkstream.model.pages.clean import PageInk, page_ink
 from inkstream.model.pages.lines import FoundLine, Labels, find_lines
 from inkstream.model.preprocess.columns import (
     FINE,
@@ -56,9 +56,8 @@ def page_lines(grey: Grey, column_height: int, scale: Points) -> list[PageLine]:
             columns, left, per_pixel = drawn
             x = left + np.arange(len(columns) + 1) / per_pixel
             y = line.course.y(x)
-            upper, lower = (
-                _moved(np.stack([x, y + end], 1), back) * scale for end in (top, bottom)
-            )
+            edges = (np.stack([x, y + end], 1) for end in (top, bottom))
+            upper, lower = ((edge @ back[:, :2].T + back[:, 2]) * scale for edge in edges)
             lines.append(PageLine(columns, upper, lower, line.block))
     return lines
 
@@ -67,11 +66,6 @@ def _covered(mask: NDArray[np.bool_]) -> float:
     """Return the share of the area around all ink that is ink."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return float(mask.sum()) / float((np.ptp(rows) + 1) * (np.ptp(columns) + 1))
-
-
-def _moved(points: Points, matrix: Matrix) -> Points:
-    moved: Points = points @ matrix[:, :2].T + matrix[:, 2]
-    return moved
 
 
 def _frames(lines: list[FoundLine], owners: Labels) -> list[tuple[float, float]]:

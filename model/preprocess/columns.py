@@ -239,7 +239,9 @@ def _paper(grey: Grey) -> tuple[Ink, float]:
     height, width = grey.shape
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None]
-    terms = _terms(y[rows], x[:, columns]).reshape(6, -1)
+    v, u = y[rows], x[:, columns]
+    terms = np.stack(np.broadcast_arrays(np.ones_like(v), u, v, u * u, u * v, v * v))  # [6, h, w]
+    terms = terms.reshape(6, -1)
     distance = abs(tone - np.sort(border)[len(border) // 2])
     noise, weights = math.inf, np.zeros(6)
     for n_terms, tolerance in PAPER_ROUNDS:
@@ -254,11 +256,6 @@ def _paper(grey: Grey) -> tuple[Ink, float]:
     a, b, c, d, e, f = weights.astype(np.float32)
     paper: Ink = (a + b * x + d * x * x) + (c * y + f * y * y) + (e * x) * y
     return paper, noise
-
-
-def _terms(y: Ink, x: Ink) -> NDArray[np.float32]:
-    """Return the terms of a quadratic at rows `y` [h, 1] and columns `x` [1, w]: [6, h, w]."""
-    return np.stack(np.broadcast_arrays(np.ones_like(y), x, y, x * x, x * y, y * y))
 
 
 def _fits(ink: Ink, column_height: int) -> bool:

@@ -13,17 +13,14 @@ from typing import Final
 
 from numpy.typing import ArrayLike
 
-from inkstream.model.data.sources import inkml
+from inkstream.model.data.sources import ink_files, inkml
 from inkstream.model.errors import DataError, InkstreamError
 from inkstream.service.protocol.strokes import json_strokes
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 )
-JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
-INKML_SUFFIX: Final = ".inkml"
-INK_SUFFIXES: Final = JSON_SUFFIXES | {INKML_SUFFIX}
-SUFFIXES: Final = IMAGE_SUFFIXES | INK_SUFFIXES
+SUFFIXES: Final = IMAGE_SUFFIXES.union(ink_files.SUFFIXES)
 
 
 def expand(
@@ -50,13 +47,7 @@ def expand(
 def _named(argument: str, suffixes: Set[str]) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
-        return sorted(
-            file
-            for file in path.rglob("*")
-            if file.suffix.lower() in suffixes
-            and file.is_file()
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        )
+        return ink_files.files_of(path, suffixes)
     if path.exists():
         return [path]
     matches = map(Path, glob.glob(argument, recursive=True))  # noqa: PTH207
@@ -65,7 +56,7 @@ def _named(argument: str, suffixes: Set[str]) -> list[Path]:
 
 def holds_ink(path: Path) -> bool:
     """Return whether a file holds strokes of a pen, by its name."""
-    return path.suffix.lower() in INK_SUFFIXES
+    return path.suffix.lower() in ink_files.SUFFIXES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +69,7 @@ class Piece:
 
 def pieces(path: Path) -> Iterator[tuple[str, Piece | InkstreamError]]:
     """Yield a name and a piece for each piece of a file, or the error in its place."""
-    found = _inkml(path) if path.suffix.lower() == INKML_SUFFIX else _json_lines(path)
+    found = _inkml(path) if path.suffix.lower() == ".inkml" else _json_lines(path)
     is_empty = True
     try:
         for line, piece in found:

@@ -18,8 +18,8 @@ from inkstream.model.decoding.base import Letter, Word
 from inkstream.model.errors import CheckpointError, ImageError, InputError
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.image import ImageSource
-from inkstream.model.preprocess.ink import rasterise
 from tests.helpers import builders
+from tests.helpers.image_files import drawn
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "7.png"
 
@@ -178,8 +178,7 @@ def line() -> NDArray[np.uint8]:
     """Return an image [h, w] of a line."""
     share = np.linspace(0, 1, 300)
     points = np.stack([20 + 500 * share + 9 * np.sin(90 * share), 60 + 40 * np.sin(70 * share)], 1)
-    columns = rasterise(points, np.array([0, 150, 300]), 120, 6.0)
-    return 255 - np.pad(columns, ((0, 540 - len(columns)), (0, 0))).T
+    return 255 - drawn(points, np.array([0, 150, 300]), 120, 6.0, 540)
 
 
 def test_the_image_of_a_line_gives_text_letters_and_words(

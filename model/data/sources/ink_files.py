@@ -13,7 +13,7 @@ import json
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -117,22 +117,6 @@ def category(label: str) -> str:
     return "1d"
 
 
-def files_of(source: Path) -> list[Path]:
-    """Return the files of ink that a path is, or that are in a folder; hidden ones are left out.
-
-    Other systems leave such files there.
-    """
-    if not source.is_dir():
-        return [source] if source.is_file() and source.suffix.lower() in SUFFIXES else []
-    return sorted(
-        path
-        for path in source.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(source).parts)
-    )
-
-
 def _fault(piece: Labelled, medians: Mapping[str, float]) -> str:
     """Return why a piece cannot be trained on, or ""."""
     if not piece.strokes:
@@ -213,6 +197,22 @@ READERS: Final[Mapping[str, Callable[[Path], Iterator[Labelled]]]] = {  # by suf
     ".inkml": _inkml,
 }
 SUFFIXES: Final = tuple(READERS)
+
+
+def files_of(source: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
+    """Return the file that a path is, or all files below a folder, that have one of these endings.
+
+    Hidden files, which other systems leave, are left out.
+    """
+    if not source.is_dir():
+        return [source] if source.is_file() and source.suffix.lower() in suffixes else []
+    return sorted(
+        path
+        for path in source.rglob("*")
+        if path.suffix.lower() in suffixes
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+    )
 
 
 def _name(given: object, place: str) -> str:

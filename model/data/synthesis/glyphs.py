@@ -23,42 +23,36 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
-class GlyphShape(NamedTuple):
-    """The usual top and bottom of a character, and the part of it that fixes its place."""
-
-    top: float
-    bottom: float
-    anchor: float  # 0 = its top, 1 = its bottom, 0.5 = its middle
-
-
+# The usual top and bottom of a character, and the part of it that fixes its place: 0 is its top, 1
+# its bottom, 0.5 its middle.
 _SHAPES: Final = {
-    "acemnorsuvwx": GlyphShape(-1.0, 0.0, 1),
-    "bdhkl": GlyphShape(-1.9, 0.0, 1),
-    "t": GlyphShape(-1.75, 0.0, 1),
-    "i": GlyphShape(-1.65, 0.0, 1),
-    "f": GlyphShape(-2.0, 0.15, 0.5),
-    "gpqy": GlyphShape(-1.0, 1.1, 0),
-    "j": GlyphShape(-1.65, 0.9, 0.5),
-    "z": GlyphShape(-1.0, 0.05, 0),
-    "ABCDEFGHIKLMNOPRSTUVWXYZ": GlyphShape(-1.75, 0.0, 1),
-    "JQ": GlyphShape(-1.75, 0.25, 0.5),
-    "0123456789": GlyphShape(-1.7, 0.0, 1),
-    "!?&%#": GlyphShape(-2.0, 0.0, 1),
-    "@": GlyphShape(-1.5, 0.15, 0.5),
-    "$": GlyphShape(-2.1, 0.3, 0.5),
-    "()[]{}|/\\": GlyphShape(-2.0, 0.5, 0.5),
-    "'\"`^": GlyphShape(-2.1, -1.45, 0),
-    "*": GlyphShape(-2.0, -0.9, 0),
-    ".": GlyphShape(-0.15, 0.0, 1),
-    ",": GlyphShape(-0.15, 0.65, 0.5),
-    ";": GlyphShape(-1.25, 0.65, 0.5),
-    ":": GlyphShape(-1.2, -0.1, 0.5),
-    "-~": GlyphShape(-0.7, -0.5, 0.5),
-    "=+<>": GlyphShape(-1.2, -0.2, 0.5),
-    "_": GlyphShape(-0.1, 0.05, 0.5),
+    "acemnorsuvwx": (-1.0, 0.0, 1),
+    "bdhkl": (-1.9, 0.0, 1),
+    "t": (-1.75, 0.0, 1),
+    "i": (-1.65, 0.0, 1),
+    "f": (-2.0, 0.15, 0.5),
+    "gpqy": (-1.0, 1.1, 0),
+    "j": (-1.65, 0.9, 0.5),
+    "z": (-1.0, 0.05, 0),
+    "ABCDEFGHIKLMNOPRSTUVWXYZ": (-1.75, 0.0, 1),
+    "JQ": (-1.75, 0.25, 0.5),
+    "0123456789": (-1.7, 0.0, 1),
+    "!?&%#": (-2.0, 0.0, 1),
+    "@": (-1.5, 0.15, 0.5),
+    "$": (-2.1, 0.3, 0.5),
+    "()[]{}|/\\": (-2.0, 0.5, 0.5),
+    "'\"`^": (-2.1, -1.45, 0),
+    "*": (-2.0, -0.9, 0),
+    ".": (-0.15, 0.0, 1),
+    ",": (-0.15, 0.65, 0.5),
+    ";": (-1.25, 0.65, 0.5),
+    ":": (-1.2, -0.1, 0.5),
+    "-~": (-0.7, -0.5, 0.5),
+    "=+<>": (-1.2, -0.2, 0.5),
+    "_": (-0.1, 0.05, 0.5),
 }
 _SHAPE_OF: Final = {character: shape for key, shape in _SHAPES.items() for character in key}
-_OTHER: Final = GlyphShape(-1.75, 0.0, 1)
+_OTHER: Final = (-1.75, 0.0, 1)
 
 # Characters whose height shows the size of the writing, and whose bottom shows its baseline.
 OF_KNOWN_HEIGHT: Final = frozenset("abcdeghklmnopqrstuvwxyzABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
@@ -70,15 +64,11 @@ AROUND: Final = 5  # letters to both sides that tell where a letter's baseline i
 
 def shapes_of(texts: Sequence[str]) -> Floats:
     """Return the usual shape of each text [n, 3]; a word has that of all its letters."""
-    known = {text: _shape_of(text) for text in set(texts)}
+    known = {}
+    for text in set(texts):
+        tops, bottoms, anchors = zip(*(_SHAPE_OF.get(one, _OTHER) for one in text), strict=True)
+        known[text] = (min(tops), max(bottoms), anchors[0] if len(text) == 1 else 1)
     return np.array([known[text] for text in texts], np.float64).reshape(-1, 3)
-
-
-def _shape_of(text: str) -> GlyphShape:
-    shapes = [_SHAPE_OF.get(character, _OTHER) for character in text]
-    if len(shapes) == 1:
-        return shapes[0]
-    return GlyphShape(min(shape.top for shape in shapes), max(shape.bottom for shape in shapes), 1)
 
 
 def local_baselines(bottom: Floats, group: Indices) -> Floats:

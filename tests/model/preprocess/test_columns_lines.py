@@ -11,6 +11,7 @@ from inkstream.model.errors import ImageError
 from inkstream.model.preprocess.columns import LINE_MARGIN, MAX_LINE_COLUMNS, line_columns
 from inkstream.model.preprocess.image import MAX_KEPT, read_image
 from inkstream.model.preprocess.ink import flatten, rasterise
+from tests.helpers.image_files import drawn
 
 H = 32
 Pixels = NDArray[np.uint8]
@@ -33,8 +34,7 @@ def picture(scale: float = 1.0, pen_width: float = 8.0) -> Pixels:
     """Return ink [h, w], 0 = paper and 255 = ink, with a margin."""
     points, starts = flatten(STROKES)
     rows, width = round(150 * scale), round(640 * scale)
-    columns = rasterise(points * scale, starts, rows, pen_width * scale)[:width]
-    return np.ascontiguousarray(np.pad(columns, ((0, width - len(columns)), (0, 0))).T)
+    return drawn(points * scale, starts, rows, pen_width * scale, width)
 
 
 def correlation(first: Pixels, second: Pixels) -> float:

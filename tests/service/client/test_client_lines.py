@@ -21,6 +21,7 @@ from inkstream.service.protocol.errors import ColumnsError, InkError
 from inkstream.service.protocol.server_messages import Event
 from tests.helpers import builders
 from tests.helpers.command_line import inkstream, one_line, read_all, run_here, terminal
+from tests.helpers.image_files import drawn
 from tests.helpers.running_server import Running, server
 
 Stroke = list[tuple[float, float]]
@@ -48,8 +49,7 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a scan of a line."""
     path: Path = tmp_path_factory.mktemp("scans") / "line.png"
     points, starts = flatten([WAVE, DOT, BAR])
-    columns = rasterise(points, starts, 170, 9.0)
-    Image.fromarray(255 - np.pad(columns, ((0, 1000 - len(columns)), (0, 0))).T).save(path)
+    Image.fromarray(255 - drawn(points, starts, 170, 9.0, 1000)).save(path)
     return path
 
 

@@ -17,6 +17,7 @@ from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.recognizer import Recognizer
 from inkstream.service.client import connect_sync
 from tests.helpers.http import PNG, client_of, error
+from tests.helpers.image_files import drawn
 from tests.helpers.running_server import Running, server
 
 LINES = "/v1/recognize?model=tiny_lines"
@@ -32,10 +33,8 @@ STROKES: list[list[list[float]]] = [
 def picture() -> bytes:
     """Return a scan of a line, as a PNG."""
     points, starts = flatten(STROKES)
-    columns = rasterise(points, starts, 110, 5.0)
-    columns = np.pad(columns, ((0, 440 - len(columns)), (0, 0)))
     data = io.BytesIO()
-    Image.fromarray(255 - columns.T).save(data, "PNG")
+    Image.fromarray(255 - drawn(points, starts, 110, 5.0, 440)).save(data, "PNG")
     return data.getvalue()
 
 

@@ -60,14 +60,12 @@ class Page:
     is_new: NDArray[np.bool_]  # [P], whether it differs from the one before it in its component
     starts: NDArray[np.int64]  # [C + 1], into points
     is_down: NDArray[np.bool_]  # [C]
-    headers: tuple[Header, ...]
-    header_of: NDArray[np.int64]  # [C], index into headers
+    headers: tuple[Header, ...]  # C
     unreadable_lines: int
 
     def header(self, point: int) -> Header:
         """Return the header of the component that holds a point."""
-        component = int(np.searchsorted(self.starts, point, "right")) - 1
-        return self.headers[int(self.header_of[component])]
+        return self.headers[int(np.searchsorted(self.starts, point, "right")) - 1]
 
     def strokes(self, delineation: str) -> list[tuple[int, int]]:
         """Return ranges of points with the pen down that a segment names, in the order of the file.
@@ -138,23 +136,21 @@ def read_page(text: bytes, include: Callable[[str], bytes]) -> Page:
 
     Raises `DataError` when files include each other or nothing, or points have no X or Y.
     """
-    headers, header_of = [Header()], []
-    blocks, is_down = [], []
+    header = Header()
+    headers, blocks, is_down = [], [], []
     unreadable_lines = 0
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
         for name, argument in _keywords(text, include, ()):
             if name not in PEN:
-                header = _changed(headers[-1], name, argument)
-                if header != headers[-1]:
-                    headers.append(header)
+                header = _changed(header, name, argument)
                 continue
-            points, unreadable = _points(argument, headers[-1].coordinates)
+            points, unreadable = _points(argument, header.coordinates)
             unreadable_lines += unreadable
             if len(points):
                 blocks.append(points)
                 is_down.append(name == b"PEN_DOWN")
-                header_of.append(len(headers) - 1)
+                headers.append(header)
     points = np.concatenate([np.empty((0, 2), np.int64), *blocks])
     starts = np.cumsum([0, *map(len, blocks)], dtype=np.int64)
     is_new = np.ones(len(points), np.bool_)
@@ -166,7 +162,6 @@ def read_page(text: bytes, include: Callable[[str], bytes]) -> Page:
         starts=starts,
         is_down=np.array(is_down, np.bool_),
         headers=tuple(headers),
-        header_of=np.array(header_of, np.int64),
         unreadable_lines=unreadable_lines,
     )
 
