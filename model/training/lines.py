@@ -498,13 +498,13 @@ def transcribe(
     network: nn.Module, samples: Sequence[LineSample], labels: Sequence[str]
 ) -> list[str]:
     """Return the texts of lines, by the served decoder."""
-    decoder = GreedyDecoder(labels)
+    decoder, device = GreedyDecoder(labels), next(network.parameters()).device
     texts = []
     for lines in batches(samples, VALIDATION_COLUMNS):
         batch = collate(lines)
-        logits, end_logits, _ = network(torch.from_numpy(batch.columns).float() / 255)
+        logits, end_logits, _ = network(torch.from_numpy(batch.columns).to(device).float() / 255)
         ends = functional.logsigmoid(end_logits).unsqueeze(2)
-        scores = torch.cat([logits.log_softmax(2), ends], 2)
+        scores = torch.cat([logits.log_softmax(2), ends], 2).cpu()
         for own, columns, steps in zip(scores.numpy(), batch.columns, batch.steps, strict=True):
             decoder.reset()
             decoder.step(own[:steps].repeat(STEP_COLUMNS, 0), columns[: STEP_COLUMNS * steps])

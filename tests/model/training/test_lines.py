@@ -172,6 +172,26 @@ def test_losses_are_smallest_for_the_correct_answer() -> None:
     assert end_loss(-scores, line) > 1
 
 
+class MetaNet(torch.nn.Module):
+    """A net on a device without numbers, whose answer is always the blank."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.empty(1, device="meta"))
+
+    def forward(self, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+        assert columns.is_meta
+        n_lines, n_steps = len(columns), columns.shape[1] // 2
+        scores = torch.zeros(n_lines, n_steps, 4)
+        scores[..., 0] = 20
+        return scores, torch.full((n_lines, n_steps), -20.0), None
+
+
+def test_lines_are_validated_on_the_device_of_the_net() -> None:
+    samples = batches().draw(np.random.default_rng(0), "words")
+    assert line_data.transcribe(MetaNet(), samples, tuple("loz")) == [""] * len(samples)
+
+
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 def test_three_steps_and_three_more_equal_six(tmp_path: Path, optimiser: Optimiser) -> None:
     config = dataclasses.replace(SMALL, optimiser=optimiser)
