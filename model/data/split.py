@@ -105,11 +105,8 @@ SEED: Final = 0
 def split_own_ink(ink: InkSet, groups: Indices) -> Parts:
     """Return the indices of the pieces for training and validation, ascending.
 
-    Of fewer than ten pieces, and of one group, none validates.
-
-    Args:
-        ink: N pieces.
-        groups: [N], the same number for pieces that share ink, such as a line and its words.
+    `groups` has the same number for pieces that share ink, such as a line and its words. Of fewer
+    than ten pieces, and of one group, none validates.
     """
     keys: list[tuple[Hashable, ...]] = [(number,) for number in groups.tolist()]
     if len(np.unique(ink.writers)) >= ENOUGH_WRITERS:

@@ -6,7 +6,7 @@ into rows like any other ink.
 """
 
 import string
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Final, Literal, get_args
@@ -173,8 +173,14 @@ class LineComposer:
         self._glyphs = collect(ink, indices)
         styles = self._glyphs.styles
         self._characters = {writer: frozenset(style.letters) for writer, style in styles.items()}
-        self._capitals = _words(styles, lambda text: text[0].isupper())
-        self._block = _words(styles, str.isupper)
+        self._capitals = {
+            writer: [word for word in style.words if word.text[0].isupper()]
+            for writer, style in styles.items()
+        }
+        self._block = {
+            writer: [word for word in words if word.text.isupper()]
+            for writer, words in self._capitals.items()
+        }
         self._writers = {kind: self._able(kind) for kind in KINDS}
         asked = {kind: share for kind in KINDS if (share := getattr(self._recipe, kind))}
         self.missing = tuple(kind for kind in asked if not self._writers[kind][0])
@@ -318,16 +324,6 @@ class LineComposer:
 def _have(characters: frozenset[str], alphabet: str) -> bool:
     """Tell whether enough letters of an alphabet are there to spell words."""
     return len(characters & set(alphabet)) >= ENOUGH_LETTERS
-
-
-def _words(
-    styles: Mapping[int, WriterStyle], like: Callable[[str], bool]
-) -> dict[int, list[GlyphRun]]:
-    """Return each writer's words whose text satisfies `like`."""
-    return {
-        writer: [word for word in style.words if like(word.text)]
-        for writer, style in styles.items()
-    }
 
 
 def spell(

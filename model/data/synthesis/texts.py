@@ -171,11 +171,9 @@ LEAST: Final = 0.3  # what a rare word counts, in a million words
 
 
 def texts(words: Mapping[str, float], n_sentences: int) -> Iterator[tuple[str, float]]:
-    """Yield texts, each with how much it counts: words in all cases, then sentences.
+    """Yield texts, each with how much it counts: words in all cases, then made-up sentences.
 
-    Args:
-        words: in small letters, and the frequency of each.
-        n_sentences: how many are made up.
+    `words` are in small letters, each with its frequency.
     """
     for word, frequency in words.items():
         weight = max(PER_MILLION * frequency, LEAST)

@@ -181,9 +181,7 @@ def _match(texts: list[str], label: str) -> tuple[list[int], int]:
 def line_of_words(word_of_point: Indices, points: Points) -> Indices:
     """Return the line of each word, from 0.
 
-    Args:
-        word_of_point: [P], from 0 in the order of the label; every number has points.
-        points: [P, 2].
+    `word_of_point` [P] is from 0 in the order of the label; every number has points.
     """
     boxes = [
         (*ink.min(0).tolist(), *ink.max(0).tolist())
