@@ -25,7 +25,7 @@ KEY_SUBPROTOCOL: Final = "key."
 ID_BYTES: Final = 9  # 72 random bits: ids of a server's whole life do not collide
 CLOSING_S: Final = 1.0  # for the last messages and the close
 
-Goodbye = Callable[[float], None]  # called with the seconds that are left; 0: end now
+SendGoaway = Callable[[float], None]  # called with the seconds that are left; 0: end now
 
 
 class Access:
@@ -93,20 +93,20 @@ class Sessions:
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
         self._limits = limits
         self._metrics = metrics
-        self._goodbyes: dict[str, Goodbye] = {}
+        self._open: dict[str, SendGoaway] = {}
         self._per_client: Counter[str] = Counter()
         self._empty = asyncio.Event()
         self._empty.set()
         self.stopping = False
 
     def __len__(self) -> int:
-        return len(self._goodbyes)
+        return len(self._open)
 
     @contextmanager
-    def admit(self, client: str, goodbye: Goodbye = lambda _: None) -> Iterator[str]:
+    def admit(self, client: str, send_goaway: SendGoaway = lambda _: None) -> Iterator[str]:
         """Count one session of the address `client` while the block runs; yield its id.
 
-        `goodbye` is called when the server is about to stop, and again when it stops; a request
+        `send_goaway` is called when the server is about to stop, and again when it stops; a request
         needs none, since the server waits for its answer. Raises `ServerFullError`,
         `ClientFullError` or `StoppingError`; then nothing is counted.
         """
@@ -118,18 +118,18 @@ class Sessions:
         if own >= self._limits.max_sessions_per_client:
             raise ClientFullError(f"{own} sessions of {client} are connected, all that are allowed")
         session_id = secrets.token_urlsafe(ID_BYTES)
-        self._goodbyes[session_id] = goodbye
+        self._open[session_id] = send_goaway
         self._per_client[client] += 1
         self._empty.clear()
         self._metrics.sessions(len(self))
         try:
             yield session_id
         finally:
-            del self._goodbyes[session_id]
+            del self._open[session_id]
             self._per_client[client] -= 1
             if not self._per_client[client]:
                 del self._per_client[client]
-            if not self._goodbyes:
+            if not self._open:
                 self._empty.set()
             self._metrics.sessions(len(self))
 
@@ -138,14 +138,14 @@ class Sessions:
         await self._empty.wait()
 
     async def drain(self, time_left_s: float) -> None:
-        """Admit no more sessions and say goodbye to all; return when they have ended.
+        """Admit no more sessions and send `goaway` to all; return when they have ended.
 
         Sessions that are still open when the time is up are ended then.
         """
         self.stopping = True
         for left_s, patience_s in ((time_left_s, time_left_s), (0.0, CLOSING_S)):
-            for goodbye in list(self._goodbyes.values()):
-                goodbye(left_s)
+            for send_goaway in list(self._open.values()):
+                send_goaway(left_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
                     await self.emptied()

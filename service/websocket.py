@@ -103,7 +103,7 @@ class Stream:
         seconds = round(self._loop.time() - self._opened_s, 3)
         log.info("session closed", session=session_id, code=code, seconds=seconds)
 
-    def say_goodbye(self, time_left_s: float) -> None:
+    def send_goaway(self, time_left_s: float) -> None:
         """Tell the client that the server is about to stop; close now if no time is left."""
         session = self._session
         stopping = StoppingError("the server has stopped")
@@ -252,7 +252,7 @@ class StreamEndpoint:
                 stream = Stream(model, self._service, receive, send)
                 client = scope["client"][0] if scope["client"] else "unknown"
                 session_id = stack.enter_context(
-                    self._service.sessions.admit(client, stream.say_goodbye)
+                    self._service.sessions.admit(client, stream.send_goaway)
                 )
             except InkstreamError as error:
                 await self._refuse(scope, send, error)
