@@ -38,7 +38,16 @@ def create_app(settings: Settings) -> FastAPI:
         models[model.info.name] = model
     sessions, access = Sessions(limits, metrics), Access(settings)
     service = Service(settings, limits, models, sessions, access, metrics)
-    app = FastAPI(**ABOUT, lifespan=_lifespan)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        for model in models.values():
+            model.engine.start()
+        yield
+        for model in models.values():
+            model.engine.stop()
+
+    app = FastAPI(**ABOUT, lifespan=lifespan)
     app.state.service = service
     add_rest(app, service)
     add_pages(app)
@@ -72,14 +81,3 @@ def _load(
         runtime, max_batch=settings.max_batch, max_columns=settings.max_run_columns, metrics=metrics
     )
     return RunningModel(model, metadata, engine)
-
-
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Run the engines while the application runs."""
-    engines = [model.engine for model in app.state.service.models.values()]
-    for engine in engines:
-        engine.start()
-    yield
-    for engine in engines:
-        engine.stop()

@@ -19,6 +19,31 @@ SECRET_WORDS: Final = ("key", "token", "authorization", "secret", "password", "c
 MAX_TEXT: Final = 300  # characters: a name or an error fits, an image in base 64 does not
 
 
+def protect(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Replace secrets, recognised by name, and bytes and arrays, which are given by size."""
+    return {name: _safe(name, value) for name, value in event.items()}
+
+
+def _safe(name: str, value: object) -> object:
+    if any(word in name.lower() for word in SECRET_WORDS):
+        return "***"
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{len(value)} bytes>"
+    if hasattr(value, "__array_interface__"):
+        return f"<array {getattr(value, 'shape', '')}>"
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return f"{value[:MAX_TEXT]}... ({len(value)} characters)"
+    return value
+
+
+SHARED: Final[list[structlog.typing.Processor]] = [  # of our lines and of other packages'
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    protect,
+]
+
+
 def get_logger(**context: object) -> Logger:
     """Return a logger whose lines all have `context`, for instance `session="..."`.
 
@@ -26,7 +51,7 @@ def get_logger(**context: object) -> Logger:
     """
     processors = [
         structlog.stdlib.filter_by_level,
-        *_shared(),
+        *SHARED,
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
     ]
     return Logger(logging.getLogger("inkstream"), processors, context)
@@ -53,7 +78,7 @@ def configure(
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_shared(),
+            foreign_pre_chain=SHARED,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
@@ -67,30 +92,3 @@ def configure(
     for logger in (uvicorn, logging.getLogger("uvicorn.error")):
         logger.handlers = []
         logger.propagate = True
-
-
-def _shared() -> list[structlog.typing.Processor]:
-    """Return what is done to our lines and to those of other packages."""
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        protect,
-    ]
-
-
-def protect(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Replace secrets, recognised by name, and bytes and arrays, which are given by size."""
-    return {name: _safe(name, value) for name, value in event.items()}
-
-
-def _safe(name: str, value: object) -> object:
-    if any(word in name.lower() for word in SECRET_WORDS):
-        return "***"
-    if isinstance(value, bytes | bytearray | memoryview):
-        return f"<{len(value)} bytes>"
-    if hasattr(value, "__array_interface__"):
-        return f"<array {getattr(value, 'shape', '')}>"
-    if isinstance(value, str) and len(value) > MAX_TEXT:
-        return f"{value[:MAX_TEXT]}... ({len(value)} characters)"
-    return value

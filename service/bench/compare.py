@@ -230,27 +230,25 @@ def serving(name: str, model: str) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(_command(name, model, port), env=_environment())  # noqa: S603
+    arguments = ["inkstream.service.bench.peers", name, model, str(port)]
+    if name == "inkstream":
+        flags = {
+            "port": port,
+            "models": model,
+            "log-level": "warning",
+            "max-line-columns": ENDLESS_COLUMNS,
+            "max-sessions-per-client": MAX_SESSIONS,
+        }
+        arguments = [name, "serve", *(f"--{flag}={value}" for flag, value in flags.items())]
+    process = subprocess.Popen(  # noqa: S603 - this package's own modules
+        [sys.executable, "-m", *arguments], env=_environment()
+    )
     try:
         _wait_for(process, name, port)
         yield port
     finally:
         process.terminate()
         process.wait(STOP_TIMEOUT_S)
-
-
-def _command(name: str, model: str, port: int) -> list[str]:
-    if name != "inkstream":
-        return [sys.executable, "-m", "inkstream.service.bench.peers", name, model, str(port)]
-    flags = {
-        "port": port,
-        "models": model,
-        "log-level": "warning",
-        "max-line-columns": ENDLESS_COLUMNS,
-        "max-sessions-per-client": MAX_SESSIONS,
-    }
-    words = [f"--{flag}={value}" for flag, value in flags.items()]
-    return [sys.executable, "-m", "inkstream", "serve", *words]
 
 
 def _wait_for(process: subprocess.Popen[bytes], name: str, port: int) -> None:
