@@ -7,7 +7,7 @@ probable they are: a language model, a list of words, a regular expression.
 """
 
 import copy
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
@@ -188,7 +188,12 @@ def allowed_labels(labels: Sequence[str], characters: str | None) -> Allowed:
     spelt = [set(label) <= set(characters) for label in labels]
     if not any(spelt):
         raise InputError(f"characters is {characters[:MAX_SHOWN]!r}, which spells no label")
-    return np.where(spelt, 0, NEVER).astype(np.float32)
+    return mask_of(spelt)
+
+
+def mask_of(possible: Iterable[bool]) -> NDArray[np.float32]:
+    """Return what is added to log-probabilities [K]: 0 for what is possible, else NEVER."""
+    return np.where(list(possible), 0, NEVER).astype(np.float32)
 
 
 def label_probabilities(scores: Scores, allowed: Allowed) -> Probabilities:

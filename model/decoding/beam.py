@@ -97,8 +97,6 @@ class BeamDecoder(GreedyDecoder):
 
         `search` None is what suits the guide.
         """
-        if SPACE not in labels:
-            raise InputError("a guide needs a net whose labels hold the space")
         self._search = search or (SWIFT if guide.spells is None else PATIENT)
         self._beam = Beam(guide, 1 + labels.index(SPACE), self._search.width)
         self._guide = guide

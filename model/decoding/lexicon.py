@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import MAX_SHOWN, NEVER, SPACE, Guide
+from inkstream.model.decoding.base import MAX_SHOWN, NEVER, SPACE, Guide, mask_of
 from inkstream.model.errors import InputError
 
 Row = NDArray[np.float32]  # [K]
@@ -73,7 +73,7 @@ class LexiconGuide(WordListGuide):
     def __init__(self, words: Iterable[str], labels: tuple[str, ...]) -> None:
         super().__init__(words, labels)
         spelt = {SPACE}.union(*self._words)
-        self.spells = self._mask(self._labels[label] for label in spelt)
+        self.spells = mask_of(label in spelt for label in labels)
         self._row = lru_cache(KEPT)(self._made)
 
     def can_be(self, allowed: Row) -> bool:
@@ -86,16 +86,10 @@ class LexiconGuide(WordListGuide):
         return self._row(state)
 
     def _made(self, state: State) -> Row:
-        row = self._mask(self._following(state))
+        possible = set(self._following(state))
         if self._complete(state):
-            row[self._space] = 0
-        return row
-
-    def _mask(self, labels: Iterable[int]) -> Row:
-        """Return 0 for these labels, else minus infinity."""
-        row = np.full(len(self._labels), NEVER, np.float32)
-        row[list(labels)] = 0
-        return row
+            possible.add(self._space)
+        return mask_of(i in possible for i in range(len(self._labels)))
 
     def follow(self, state: State, label: int) -> State:
         """Return the words that go on with a label, or all behind a space."""

@@ -18,7 +18,7 @@ from greenery.parse import NoMatch  # type: ignore[import-untyped]
 from greenery.rxelems import Conc, Mult, Pattern  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import MAX_SHOWN, NEVER, Allowed
+from inkstream.model.decoding.base import MAX_SHOWN, NEVER, Allowed, mask_of
 from inkstream.model.errors import InputError
 
 Row = NDArray[np.float32]  # [K]
@@ -126,9 +126,7 @@ class PatternGuide:
                 f"pattern {expression[:MAX_SHOWN]!r} describes no text of the characters "
                 f"{''.join(labels)}"
             )
-        self.spells: Allowed = np.where([bool(here) for here in self._at], 0, NEVER).astype(
-            np.float32
-        )
+        self.spells: Allowed = mask_of(map(bool, self._at))
         self._labels = labels
         self.row: Callable[[int], Row] = lru_cache(KEPT)(self._row)
         self._next = lru_cache(KEPT)(self._following)
@@ -168,7 +166,7 @@ class PatternGuide:
     def _row(self, state: int) -> Row:
         """Return 0 for the labels that may follow, else minus infinity."""
         after = self._next(state)
-        return np.where([bool(here & after) for here in self._at], 0, NEVER).astype(np.float32)
+        return mask_of(bool(here & after) for here in self._at)
 
     def follow(self, state: int, label: int) -> int:
         """Return the positions at which a text may stand behind a label."""

@@ -184,8 +184,6 @@ def test_only_transcribers_with_a_space_use_a_language_model() -> None:
     for hints in (Hints(words=("a",)), Hints(pattern="a")):
         with pytest.raises(InputError, match="hold the space"):
             guide_of(hints, ("a", "b"))
-    with pytest.raises(InputError, match="hold the space"):
-        BeamDecoder("ab", 4, LanguageGuide(LANGUAGE, (" ", "a", "b")))
 
 
 def test_the_alternatives_of_a_word_are_dropped_hypotheses() -> None:
