@@ -30,7 +30,7 @@ def _flag(name: str, field: Any) -> click.Option:
 
 @click.command(cls=SettingsCommand)
 @click.option("--print-settings", is_flag=True, help="print all settings as a TOML file, and stop")
-def serve(print_settings: bool, **flags: str | bool | None) -> int:
+def serve(print_settings: bool, **flags: str | bool | None) -> None:
     """Serve WebSocket streams and REST.
 
     Each setting may also come from the environment (INKSTREAM_PORT=9000) or from a TOML file
@@ -54,7 +54,7 @@ def serve(print_settings: bool, **flags: str | bool | None) -> int:
         raise click.UsageError(str(error), click.get_current_context()) from None
     if print_settings:
         click.echo(settings.render(), nl=False)
-        return 0
+        return
     from inkstream.service.server import serve as serve_until_stopped
 
-    return serve_until_stopped(settings)
+    serve_until_stopped(settings)

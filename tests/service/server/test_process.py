@@ -216,7 +216,7 @@ listeners = server.listen(settings)
 port = listeners[0].getsockname()[1]
 server.listen = lambda _: listeners
 threading.Thread(target=stream, args=[port]).start()
-assert server.serve(settings) == 0
+server.serve(settings)
 heavy = {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "pytest"}
 print(sorted(heavy & sys.modules.keys()))
 """
