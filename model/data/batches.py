@@ -2,7 +2,7 @@
 
 A batch follows from its random numbers alone, so a run needs no record of what it has read. The
 pieces of one batch have about the same width; `split_by_width` divides the lines of several
-batches into parts with little padding, and `Prefetch` makes the next step's lines while the
+batches into parts with little padding, and `prefetched` makes the next step's lines while the
 current step is computed.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final, Generic, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from inkstream.model.config import STEP_COLUMNS
 from inkstream.model.data.augmentation import Frame, InkAugmentation, Points, fit, frame_of
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.ink_set import CATEGORIES, InkLine, InkSet
+from inkstream.model.data.statistics import donors
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.errors import DataError
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
@@ -110,8 +111,7 @@ class InkPieces:
         self.aspect = self.extent[:, 0] / self.height
         self.indices = indices
         self.categories = taken.categories
-        donors = np.array([name.split("/")[0] for name in ink.writer_names])
-        self.donors = np.unique(donors, return_inverse=True)[1][taken.writers]
+        self.donors = np.unique(donors(taken), return_inverse=True)[1]
 
     def widths(self, column_height: int) -> NDArray[np.float32]:
         """Return the columns that each piece takes when it fills the rows, with blank columns."""
@@ -373,24 +373,19 @@ def _filled(ordered: Sequence[LineSample], limit: int) -> list[Sequence[LineSamp
 T = TypeVar("T")
 
 
-class Prefetch(Generic[T]):
-    """Calls `make` once for each step, one step ahead, in a thread; several threads may ask.
+def prefetched(make: Callable[[int], T]) -> Callable[[int], T]:
+    """Return `make`, called once for each step, one step ahead, in a thread.
 
-    Steps are asked for in order, each as often as wanted.
+    Steps are asked for in order, each as often as wanted, by one thread or several.
     """
+    thread, lock = ThreadPoolExecutor(1), Lock()
+    made: dict[int, Future[T]] = {}
 
-    def __init__(self, make: Callable[[int], T]) -> None:
-        self._make = make
-        self._thread = ThreadPoolExecutor(1)
-        self._made: dict[int, Future[T]] = {}
-        self._lock = Lock()
-
-    def __call__(self, step: int) -> T:
-        """Return what `make` returned for `step`, or raise what it raised."""
-        with self._lock:
-            self._made = {
-                near: self._made.get(near) or self._thread.submit(self._make, near)
-                for near in (step, step + 1)
-            }
-            wanted = self._made[step]
+    def of_step(step: int) -> T:
+        nonlocal made
+        with lock:
+            made = {near: made.get(near) or thread.submit(make, near) for near in (step, step + 1)}
+            wanted = made[step]
         return wanted.result()
+
+    return of_step

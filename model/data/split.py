@@ -29,13 +29,10 @@ LEAST_POINTS: Final = 25  # smaller pieces, such as dots, are equal by chance
 
 # One person's sessions are recognised by the name: Chuck_Chaffee_1 and _2, KNKE4574.A and .B.
 # ibm names a session bam11, or r02-07 for form 2 and person 7: the same ink stands under several.
-SESSIONS: Final = tuple(
-    (re.compile(pattern), person)
-    for pattern, person in (
-        (r"^ibm/r\d\d-(\d\d)$", r"ibm/r\1"),
-        (r"^ibm/([a-z]{3})\d\d$", r"ibm/\1"),
-        (r"_\d$|\.[a-z]$", ""),
-    )
+SESSIONS: Final = (  # pattern, person
+    (r"^ibm/r\d\d-(\d\d)$", r"ibm/r\1"),
+    (r"^ibm/([a-z]{3})\d\d$", r"ibm/\1"),
+    (r"_\d$|\.[a-z]$", ""),
 )
 
 
@@ -43,7 +40,7 @@ def person(writer: str) -> str:
     """Return the person behind a writer "donor/writer": some wrote for several donors or twice."""
     name = writer.lower()
     for pattern, replacement in SESSIONS:
-        name = pattern.sub(replacement, name)
+        name = re.sub(pattern, replacement, name)
     return re.sub(r"[^a-z0-9]", "", name.partition("/")[2])
 
 

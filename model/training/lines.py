@@ -36,11 +36,11 @@ from inkstream.model.data.batches import (
     LineBatch,
     LineBatches,
     LineSample,
-    Prefetch,
     SampleSource,
     collate,
     draw_number,
     draw_piece,
+    prefetched,
     render_composed,
     split_by_width,
 )
@@ -345,7 +345,7 @@ class LinesTask:
         shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES)}
         pieces = InkPieces(data.ink, data.training, self.labels)
         self.batches = LineBatches(pieces, renderer, shares, config.columns, sources)
-        self._buckets = Prefetch(self._bucket)
+        self._buckets = prefetched(self._bucket)
         validated = InkPieces(data.ink, data.validation, self.labels)
         self.validation = validation_samples(validated, config.column_height)
         left_out = {**data.skipped, **self.batches.left_out}

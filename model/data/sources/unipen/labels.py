@@ -28,17 +28,14 @@ COMB_DONORS: Final = frozenset({"ced"})
 CAPITAL_WRITERS: Final = frozenset({"pap/bmcaps"})
 
 ROW_OF_DIGITS: Final = re.compile(r"\d( \d){9,}")  # written apart indeed
-TYPOGRAPHY: Final = tuple(
-    (rule, re.compile(pattern), replacement)
-    for rule, pattern, replacement in (
-        ("digits closed up", r"(?<!\S)(\d)? ?(\d) : (\d) ?(\d)(?!\S)", r"\1\2:\3\4"),
-        ("digits closed up", r"(?<!\S)(\d) (?=\d(?!\S))", r"\1"),
-        ("digits closed up", r"(?<=\d) ([-/]) (?=\d)", r"\1"),
-        ("digits closed up", r"(?<!\S)([-/#$]) (?=\d)", r"\1"),
-        ("digits closed up", r"(?<=\d) (?=%|(?:st|nd|rd|th)(?!\S))", ""),
-        ("apostrophes closed up", r"(?<=\w) ?' ?(?=(?:s|t|m|d|ll|re|ve)(?!\w))", "'"),
-        ("marks closed up", r"(?<=\S) (?=[,.;:!?)])|(?<=\() ", ""),
-    )
+TYPOGRAPHY: Final = (  # rule, pattern, replacement
+    ("digits closed up", r"(?<!\S)(\d)? ?(\d) : (\d) ?(\d)(?!\S)", r"\1\2:\3\4"),
+    ("digits closed up", r"(?<!\S)(\d) (?=\d(?!\S))", r"\1"),
+    ("digits closed up", r"(?<=\d) ([-/]) (?=\d)", r"\1"),
+    ("digits closed up", r"(?<!\S)([-/#$]) (?=\d)", r"\1"),
+    ("digits closed up", r"(?<=\d) (?=%|(?:st|nd|rd|th)(?!\S))", ""),
+    ("apostrophes closed up", r"(?<=\w) ?' ?(?=(?:s|t|m|d|ll|re|ve)(?!\w))", "'"),
+    ("marks closed up", r"(?<=\S) (?=[,.;:!?)])|(?<=\() ", ""),
 )
 HYPHEN: Final = re.compile(r"(?<=\w) ([-/]) (?=\w)")
 GLUE: Final = "\0"  # stands in no label
@@ -107,7 +104,7 @@ def _closed_up(label: str, donor: str) -> list[tuple[str, str]]:
     steps = []
     if not ROW_OF_DIGITS.fullmatch(label):
         for rule, pattern, replacement in TYPOGRAPHY:
-            label = pattern.sub(replacement, label)
+            label = re.sub(pattern, replacement, label)
             steps.append((rule, label))
     if donor in HYPHEN_DONORS:
         label = HYPHEN.sub(r"\1", label)
