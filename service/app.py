@@ -80,4 +80,4 @@ def _load(
     engine = Engine(
         runtime, max_batch=settings.max_batch, max_columns=settings.max_run_columns, metrics=metrics
     )
-    return RunningModel(model, metadata, engine)
+    return RunningModel(model, engine)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from inkstream.model.checkpoint import Metadata
 from inkstream.model.config import Kind
 from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
@@ -19,7 +18,6 @@ class RunningModel:
     """One model with the engine that runs it."""
 
     session_model: SessionModel
-    metadata: Metadata
     engine: Engine
 
     @property

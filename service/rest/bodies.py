@@ -162,7 +162,7 @@ class BodyReader:
     def _from_image(self, data: bytes, model: RunningModel | None) -> Input:
         """Turn an image file into columns; raises `ImageError`."""
         model = model or self._service.model(None, kind_for(data))
-        config, most = model.metadata.config, self._service.limits.max_image_pixels
+        config, most = model.session_model.config, self._service.limits.max_image_pixels
         columns, hint = image_columns(data, config, most)
         if config.kind == "transcriber":
             columns = self._bounded(columns)
@@ -184,7 +184,7 @@ class BodyReader:
         if "strokes" in message:
             strokes, height = json_strokes(message)
             model = model or self._service.model(None, kind_for(None))
-            config = model.metadata.config
+            config = model.session_model.config
             try:
                 columns = self._bounded(stroke_columns(strokes, config, height))
             except InputError as error:

@@ -60,11 +60,7 @@ class Answers:
 
 
 async def recognize(
-    model: RunningModel,
-    limits: messages.Limits,
-    session_id: str,
-    columns: NDArray[np.uint8],
-    options: Mapping[str, Any],
+    model: RunningModel, session_id: str, columns: NDArray[np.uint8], options: Mapping[str, Any]
 ) -> Answers:
     """Read columns [n, H] by a session of their own, under the options of a `configure`.
 
@@ -75,7 +71,7 @@ async def recognize(
     member = model.engine.attach(model.new_session(session_id), answers.deliver)
     try:
         messages: list[str | bytes] = [json.dumps({"type": "configure", **options})]
-        step = limits.max_message_columns
+        step = model.session_model.limits.max_message_columns
         messages += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
         for message in [*messages, FLUSH]:
             model.engine.receive(member, message, time.monotonic())
@@ -86,11 +82,7 @@ async def recognize(
 
 
 async def recognize_page(
-    model: RunningModel,
-    limits: messages.Limits,
-    request_id: str,
-    page: Page,
-    options: Mapping[str, Any],
+    model: RunningModel, request_id: str, page: Page, options: Mapping[str, Any]
 ) -> PageTranscription:
     """Read the lines of a page; raise what `recognize` raises for the first that fails."""
     turns = asyncio.Semaphore(LINES_AT_ONCE)
@@ -98,7 +90,7 @@ async def recognize_page(
     async def read(number: int, line: PageLine) -> ReadLine:
         async with turns:
             session_id = f"{request_id}.{number}"
-            answers = await recognize(model, limits, session_id, line.columns, options)
+            answers = await recognize(model, session_id, line.columns, options)
         return read_line(line, answers.text or "", answers.events)
 
     try:

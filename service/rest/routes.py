@@ -230,11 +230,11 @@ def _recognition_router(service: Service) -> APIRouter:
             session_id = request_id_of(request)
             if query.page:
                 page = await bodies.page(request, model)
-                reading = recognize_page(model, service.limits, session_id, page, query.options)
+                reading = recognize_page(model, session_id, page, query.options)
                 read = await while_connected(request, reading)
                 return await asyncio.to_thread(_page_answer, read, query.form)
             came = await input_of(request, query, model)
-            work = recognize(came.model, service.limits, session_id, came.columns, query.options)
+            work = recognize(came.model, session_id, came.columns, query.options)
             answers = await while_connected(request, work)
             body = await asyncio.to_thread(_answer, answers, came, query.curve)
         return Response(body, media_type=JSON)

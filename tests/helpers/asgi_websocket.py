@@ -114,7 +114,7 @@ async def serving(
     net, chosen = Net(checkpoint), Settings.load(**settings)
     engine = Engine(net, max_batch=8, max_columns=64, metrics=metrics)
     model = SessionModel.of(net.metadata, chosen.limits)
-    models = {"tiny": RunningModel(model, net.metadata, engine)}
+    models = {"tiny": RunningModel(model, engine)}
     sessions = Sessions(chosen.limits, metrics)
     service = Service(chosen, chosen.limits, models, sessions, Access(chosen), metrics)
     engine.start()
