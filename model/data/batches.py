@@ -1,4 +1,4 @@
-"""Draw batches of lines for training as columns: ink, real and made-up, augmented; and images.
+"""Draw batches of lines for training: real and composed ink, augmented, and images of numbers.
 
 A batch follows from its random numbers alone, so a run needs no record of what it has read. The
 pieces of one batch have about the same width; `split_by_width` divides the lines of several
@@ -72,22 +72,21 @@ class LineSample:
 SampleSource = Callable[[np.random.Generator], LineSample]
 
 
+@dataclass(frozen=True, slots=True)
 class AugmentedRenderer:
     """Augments a line of ink, differently each time, and draws it."""
 
-    def __init__(self, column_height: int, strength: float) -> None:
-        self.column_height = column_height
-        self._strength = strength  # of the augmentation, 0 to 1
-        self._augment = InkAugmentation()
+    column_height: int
+    strength: float  # of the augmentation, 0 to 1
 
     def __call__(self, line: InkLine, frame: Frame, random: np.random.Generator) -> LineSample:
         """Augment and draw `line`, whose frame is brought into the rows."""
         usual = random.random() < 2 / 3
         left = int(random.integers(LEAD_COLUMNS[0], USUAL_LEAD if usual else LEAD_COLUMNS[1]))
         height = self.column_height
-        points, pen_width = self._augment(
+        points, pen_width = InkAugmentation()(
             line.points, line.stroke_starts, frame, height, random,
-            strength=self._strength, left=left,
+            strength=self.strength, left=left,
         )  # fmt: skip
         return _sample(line, points, height, pen_width)
 
@@ -300,8 +299,8 @@ def draw_piece(
 ) -> LineSample:
     """Draw the piece at `place` without augmentation: what every evaluation reads.
 
-    Its frame fills `size` of the rows and lies `at` 0, their top, to 1, their bottom. If `tight`,
-    that is the frame of its ink alone, as in a cropped image.
+    Its frame fills the share `size` of the rows and lies `at` 0 for their top to 1 for their
+    bottom. If `tight`, the frame is that of its ink alone, as in a cropped image.
     """
     piece = pieces.ink.piece(int(pieces.indices[place]))
     frame = pieces.frame(place, tight=tight)
