@@ -19,16 +19,6 @@ LINES: Final = "lines"
 PATH: Final = click.Path(path_type=Path)
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-CHECKPOINT: Final = click.option("--checkpoint", default=LINES, help="name or path of a model")
-DATA: Final = click.option(
-    "--data", type=PATH, help="UNIPEN's archive or folder  [what was kept of it]"
-)
-PART: Final = click.option(
-    "--part",
-    type=click.Choice(("validation", "test")),
-    default="test",
-    help="whose writing is read; validation while anything is still being chosen",
-)
 CHARACTERS: Final = click.option(
     "--characters", help="the only characters of an answer, e.g. those of a field for digits"
 )

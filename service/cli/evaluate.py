@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from inkstream.service.cli import CHECKPOINT, DATA, PART, PATH, Command, outcome
+from inkstream.service.cli import LINES, PATH, Command, add_options, outcome
 
 if TYPE_CHECKING:
     from inkstream.model.checkpoint import Checkpoint
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 
 REPORTS: Final = Path("runs/evaluate")
 COUNT: Final = click.IntRange(1)
+ON_UNIPEN: Final = add_options(
+    (
+        click.option("--checkpoint", default=LINES, help="name or path of a model"),
+        click.option("--data", type=PATH, help="UNIPEN's archive or folder  [what was kept of it]"),
+        click.option(
+            "--part",
+            type=click.Choice(("validation", "test")),
+            default="test",
+            help="whose writing is read; validation while anything is still being chosen",
+        ),
+    )
+)
 LIMIT: Final = click.option("--limit", type=COUNT, help="pieces of a category, or pages, at most")
 DOCUMENT: Final = click.option(
     "--document", type=PATH, help="the report for people  [a file in --out]"
@@ -89,10 +101,8 @@ def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> None:
 
 
 @evaluate.command()
-@CHECKPOINT
-@DATA
+@ON_UNIPEN
 @click.option("--mnist", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
-@PART
 @LIMIT
 @BASELINES
 @click.option(
@@ -130,9 +140,7 @@ def lines(*, mnist: Path | None, out: Path, document: Path | None, **options: An
 
 
 @evaluate.command()
-@CHECKPOINT
-@DATA
-@PART
+@ON_UNIPEN
 @click.option(
     "--margin",
     "margins",
@@ -157,10 +165,8 @@ def ink(**options: Any) -> None:
 
 
 @evaluate.command()
-@CHECKPOINT
+@ON_UNIPEN
 @click.option("--language", default="english", help="name or path")
-@DATA
-@PART
 @LIMIT
 @out_option("language", "folder for JSON and table")
 def language(*, language: str, **options: Any) -> None:
@@ -178,9 +184,7 @@ def language(*, language: str, **options: Any) -> None:
 
 
 @evaluate.command()
-@CHECKPOINT
-@DATA
-@PART
+@ON_UNIPEN
 @LIMIT
 @BASELINES
 @out_option("pages", "folder for JSON and pictures")
