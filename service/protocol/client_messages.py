@@ -13,6 +13,8 @@ from pydantic import (
     FailFast,
     Field,
     SkipValidation,
+    StrictBool,
+    StrictStr,
     TypeAdapter,
     ValidationError,
 )
@@ -100,7 +102,7 @@ class Stroke(Message):
     """Names the stroke, so that more points can be added, `undo` and events can refer to it."""
     points: Points
     """Positions of the pen, x to the right and y downwards, in units of the client's choice."""
-    last: Annotated[bool, Field(strict=True)] = True
+    last: StrictBool = True
     """Whether the stroke is complete; else more points of it follow."""
 
 
@@ -114,9 +116,9 @@ class Ink(ClientMessage):
     """Height of the frame that is written in, in units of the points; one for the whole line."""
     undo: Id = None
     """The id of a stroke to remove before the others are added."""
-    pause: Annotated[bool, Field(strict=True)] = False
+    pause: StrictBool = False
     """Whether the pen rests: the columns that it still touches are read too."""
-    fit: Annotated[bool, Field(strict=True)] = False
+    fit: StrictBool = False
     """Whether a line whose ink is small in its frame, or exceeds it, is read in a fitting frame."""
 
 
@@ -134,13 +136,13 @@ class Configure(ClientMessage):
     """Only labels that consist of these characters are answered; null is every label."""
     line_end_columns: Whole = 0
     """How many blank columns after ink end a line; 0 is never."""
-    language_model: Annotated[str, Field(strict=True)] | None = None
+    language_model: StrictStr | None = None
     """The language model for the next lines, one of the `languages` of `ready`; null is none."""
-    words: Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False)] = ()
+    words: tuple[StrictStr, ...] = ()
     """Words that are likely in the next lines: names, terms."""
-    context: Annotated[str, Field(strict=True)] = ""
+    context: StrictStr = ""
     """The text before the next line, for a language model."""
-    pattern: Annotated[str, Field(strict=True)] | None = None
+    pattern: StrictStr | None = None
     """A regular expression that the next lines match completely; null is none."""
 
 
