@@ -58,15 +58,7 @@ class Done(messages.Done):
     """What a transcriber decided since the newest result."""
 
 
-Answer = TypeVar(
-    "Answer",
-    messages.Configured,
-    Done,
-    Flushed,
-    messages.Pong,
-    messages.ResetDone,
-    messages.Rewound,
-)
+Answer = TypeVar("Answer", bound=messages.ServerMessage)
 # Yields what to send, None to receive the server's next message, and results for the program.
 Exchange: TypeAlias = Generator[str | bytes | Result | None, messages.ServerMessage | None]
 
@@ -221,9 +213,8 @@ class Conversation:
         """
         if isinstance(message, messages.Error) and message.ref == self.asked:
             raise error_of(message.code, message.message)
-        if not isinstance(message, expected):
-            return None
-        if not isinstance(message, Done) and message.id != self.asked:
+        own_id = getattr(message, "id", self.asked)  # `done` has none
+        if not isinstance(message, expected) or own_id != self.asked:
             return None
         if isinstance(message, messages.Rewound):
             self.sent = self.line_start + message.column
