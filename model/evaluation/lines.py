@@ -38,7 +38,7 @@ from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.train import train
 from inkstream.model.training.config import HAND, LinesConfig, RunOptions
 from inkstream.model.training.lines import model_config, transcribe
-from inkstream.model.training.run_folder import configuration_of, network_digest, network_weights
+from inkstream.model.training.run_folder import finished_run
 
 SIDES: Final = {"words": WORDS, "text": TEXT}
 SMALLER: Final = (0.75, 0.5)  # shares of the rows that a frame takes
@@ -231,16 +231,16 @@ def bidirectional(run: Path, pieces: EvaluationSet) -> Figures:
     They are what causality costs. The decoder is the served one. Raises `DataError` when the
     folder has no such net.
     """
-    configuration = configuration_of(run, "lines")
+    configuration, weights, digest = finished_run(run, "lines")
     try:
         config, labels = LinesConfig(**configuration["config"]), configuration["labels"]
         network = LineLSTM(model_config(config, labels), bidirectional=config.bidirectional)
-        network.load_state_dict(network_weights(run))
+        network.load_state_dict(weights)
         found: Figures = {
             "steps": config.steps,
             "init": configuration["init"],
             "config_digest": config.digest,
-            "network_sha256": network_digest(run),
+            "network_sha256": digest,
         }
     except (KeyError, TypeError, RuntimeError) as error:
         raise DataError(f"{run} holds a run of another version: {error}") from error

@@ -24,13 +24,7 @@ from inkstream.model.data.images import Dataset
 from inkstream.model.errors import DataError
 from inkstream.model.network import ColumnLSTM
 from inkstream.model.training.config import DigitsConfig
-from inkstream.model.training.run_folder import (
-    NETWORK,
-    RunFolder,
-    configuration_of,
-    network_digest,
-    network_weights,
-)
+from inkstream.model.training.run_folder import NETWORK, RunFolder, finished_run, network_weights
 
 WIDTH: Final = 32  # channels of the teacher's first block; they double with each block
 TEACHER_DROPOUT: Final = 0.3
@@ -187,13 +181,15 @@ class DigitsTask(ImageTask):
         )
         super().__init__(config, dataset, ColumnLSTM(self.model_config, config.dropout))
         self.teachers = nn.ModuleList()
+        self.teacher_digests = []
         for path in teachers:
-            if configuration_of(path, "teacher")["labels"] != list(dataset.labels):
+            configuration, weights, digest = finished_run(path, "teacher")
+            if configuration["labels"] != list(dataset.labels):
                 raise DataError("a teacher has other labels than the net that it teaches")
             teacher = Teacher(len(dataset.labels))
-            teacher.load_state_dict(network_weights(path))
+            teacher.load_state_dict(weights)
             self.teachers.append(teacher.eval().requires_grad_(False))
-        self.teacher_digests = [network_digest(path) for path in teachers]
+            self.teacher_digests.append(digest)
 
     @property
     def description(self) -> dict[str, Any]:

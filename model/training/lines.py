@@ -54,14 +54,7 @@ from inkstream.model.metrics import errors
 from inkstream.model.network import LineLSTM
 from inkstream.model.reader import Reader, batches
 from inkstream.model.training.config import LinesConfig
-from inkstream.model.training.run_folder import (
-    CONFIGURATION,
-    NETWORK,
-    RunFolder,
-    configuration_of,
-    network_digest,
-    network_weights,
-)
+from inkstream.model.training.run_folder import CONFIGURATION, NETWORK, RunFolder, finished_run
 
 ASCII: Final = tuple(map(chr, range(32, 127)))  # printable: the characters of UNIPEN's labels
 UNIPEN: Final = "UNIPEN train_r01_v07"
@@ -173,8 +166,8 @@ def initial_net(source: Path) -> InitialNet:
     Raises `DataError` or `CheckpointError` if there is none that can be used.
     """
     if (source / CONFIGURATION).is_file():
-        labels = configuration_of(source, "lines")["labels"]
-        return InitialNet(tuple(labels), network_weights(source), network_digest(source))
+        configuration, weights, digest = finished_run(source, "lines")
+        return InitialNet(tuple(configuration["labels"]), weights, digest)
     checkpoint = read(find(source), "transcriber")
     weights = {name: torch.from_numpy(value) for name, value in weights_of(checkpoint).items()}
     metadata = checkpoint.metadata

@@ -208,28 +208,27 @@ def _packed(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = Non
     return safetensors.torch.save(plain, metadata)
 
 
-def configuration_of(path: Path, task: str) -> dict[str, Any]:
-    """Return the configuration of a run of `task`; raise `DataError` if it is none."""
-    if not (path / NETWORK).is_file():
-        raise DataError(f"{path} has no {NETWORK}: train it first")
-    configuration = _configuration(path)
-    found = configuration["config"]["task"]
-    if found != task:
-        raise DataError(f"{path} holds a run of {found}, expected one of {task}")
-    return configuration
-
-
 def network_weights(path: Path) -> dict[str, Tensor]:
-    """Return the weights of a run (see `configuration_of`); raise `DataError` if damaged."""
+    """Return the weights of a run that has some; raise `DataError` if they are damaged."""
     try:
         return safetensors.torch.load_file(path / NETWORK)
     except SafetensorError as error:
         raise DataError(f"{path / NETWORK} is damaged: {error}") from error
 
 
-def network_digest(path: Path) -> str:
-    """Return the SHA-256 of the weights of a run."""
-    return hashlib.sha256((path / NETWORK).read_bytes()).hexdigest()
+def finished_run(path: Path, task: str) -> tuple[dict[str, Any], dict[str, Tensor], str]:
+    """Return the configuration of a run of `task`, its weights and the SHA-256 of their file.
+
+    Raises `DataError` if it is none, or has no weights.
+    """
+    if not (path / NETWORK).is_file():
+        raise DataError(f"{path} has no {NETWORK}: train it first")
+    configuration = _configuration(path)
+    found = configuration["config"]["task"]
+    if found != task:
+        raise DataError(f"{path} holds a run of {found}, expected one of {task}")
+    digest = hashlib.sha256((path / NETWORK).read_bytes()).hexdigest()
+    return configuration, network_weights(path), digest
 
 
 # The options of a run, so that resuming it needs none
