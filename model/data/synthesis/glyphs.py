@@ -11,6 +11,7 @@ of 25,000 letters that 94 of UNIPEN's training writers wrote in lines.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -109,7 +110,7 @@ LETTER, CHARACTER, WORD = range(3)  # a letter of a word or line, a piece of one
 WORDS: Final = CATEGORIES.index("7")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # without slots: `bounds` is cached
 class GlyphSegments:
     """R letters and words, of G ranges of points."""
 
@@ -134,8 +135,9 @@ class GlyphSegments:
             self.sources[chosen],
         )
 
+    @cached_property
     def bounds(self) -> Floats:
-        """Return left, top, right and bottom of each, [R, 4]."""
+        """Left, top, right and bottom of each, [R, 4]."""
         return _bounds(self.range_bounds[:, :2], self.range_bounds[:, 2:], self.range_starts)
 
 
@@ -191,7 +193,7 @@ def _bounds(low: NDArray[Any], high: NDArray[Any], starts: Indices) -> Floats:
 
 def _distinct(ink: InkSet, found: GlyphSegments) -> Indices:
     """Return the indices of segments whose ink differs from all earlier ones."""
-    bounds = found.bounds()
+    bounds = found.bounds
     numbers = {text: number for number, text in enumerate(sorted(set(found.texts)))}
     first = found.ranges[found.range_starts[:-1], 0]
     last = found.ranges[found.range_starts[1:] - 1, 1] - 1
@@ -244,6 +246,9 @@ class WriterStyle:
     widest_gap: float = 0.0  # that 9 of 10 words have inside at most, of those that are no runs
 
 
+Styles = dict[int, WriterStyle]  # by writer, index into the ink's `writer_names`
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Glyphs:
     """R glyphs, of G ranges of points."""
@@ -256,7 +261,7 @@ class Glyphs:
     x_height: Floats  # [R], of the writer's x, in units of the points
     baseline: Floats  # [R], y in units of the points
     sides: Floats  # [R, 2], left and right, in units of the points
-    styles: dict[int, WriterStyle]  # by writer, index into the ink's `writer_names`
+    styles: Styles
 
 
 def collect(ink: InkSet, indices: Indices) -> Glyphs:
@@ -275,7 +280,6 @@ def collect(ink: InkSet, indices: Indices) -> Glyphs:
     is_cut, is_whole = is_known & (lengths > 1), (lengths == 1) | is_word
     found = _segmented(ink, pieces[is_cut], pieces[is_whole])
     found, x_height = _usable(ink, found.take(_distinct(ink, found)))
-    bounds = found.bounds()
     return Glyphs(
         points=ink.points,
         ranges=found.ranges,
@@ -283,15 +287,15 @@ def collect(ink: InkSet, indices: Indices) -> Glyphs:
         range_starts=found.range_starts,
         is_letter=found.sources != WORD,
         x_height=x_height,
-        baseline=_baselines(ink, found, bounds, x_height),
-        sides=bounds[:, [0, 2]],
-        styles=_styles(ink, found, bounds, x_height),
+        baseline=_baselines(ink, found, x_height),
+        sides=found.bounds[:, [0, 2]],
+        styles=_styles(ink, found, x_height),
     )
 
 
 def _usable(ink: InkSet, found: GlyphSegments) -> tuple[GlyphSegments, Floats]:
     """Return the segments of a known and likely size, and the x-height of each."""
-    bounds, shapes = found.bounds(), shapes_of(found.texts)
+    bounds, shapes = found.bounds, shapes_of(found.texts)
     height, width = bounds[:, 3] - bounds[:, 1], bounds[:, 2] - bounds[:, 0]
     guess = height / (shapes[:, 1] - shapes[:, 0])
     guess[found.sources == WORD] /= WORD_EXCESS
@@ -313,10 +317,10 @@ def _x_heights(ink: InkSet, pieces: Indices, guess: Floats, tells: NDArray[np.bo
     return np.where(np.isnan(x_height), other, x_height)[hand]
 
 
-def _baselines(ink: InkSet, found: GlyphSegments, bounds: Floats, x_height: Floats) -> Floats:
+def _baselines(ink: InkSet, found: GlyphSegments, x_height: Floats) -> Floats:
     """Estimate each baseline [R]: from the data, the neighbours, the word, or the usual shape."""
-    shapes = shapes_of(found.texts)
-    usual_top, usual_bottom, anchor = shapes.T
+    bounds = found.bounds
+    usual_top, usual_bottom, anchor = shapes_of(found.texts).T
     at = bounds[:, 1] + anchor * (bounds[:, 3] - bounds[:, 1])
     usual: Floats = at - (usual_top + anchor * (usual_bottom - usual_top)) * x_height
     measured = ink.guides[found.pieces, 1].astype(np.float64)
@@ -351,11 +355,9 @@ def _lower_turns(ink: InkSet, pieces: Indices) -> Floats:
     return medians(y[turns], piece_of_turn, len(pieces))
 
 
-def _styles(
-    ink: InkSet, found: GlyphSegments, bounds: Floats, x_height: Floats
-) -> dict[int, WriterStyle]:
+def _styles(ink: InkSet, found: GlyphSegments, x_height: Floats) -> Styles:
     """Sort the glyphs by writer."""
-    styles: dict[int, WriterStyle] = defaultdict(WriterStyle)
+    styles: Styles = defaultdict(WriterStyle)
     writers = ink.writers[found.pieces]
     for index in np.flatnonzero(found.sources != WORD).tolist():
         styles[int(writers[index])].letters[found.texts[index]].append(index)
@@ -366,7 +368,7 @@ def _styles(
         styles[int(writers[index])].words.append(GlyphRun(found.texts[index], index, 1))
     for writer in np.unique(writers[words]).tolist():
         styles[writer].widest_gap = float(np.quantile(widest[writers[words] == writer], 0.9))
-    _add_runs(ink, found, bounds, x_height, styles)
+    _add_runs(ink, found, x_height, styles)
     return dict(styles)
 
 
@@ -382,14 +384,9 @@ def _widest_gaps(words: GlyphSegments) -> Floats:
     return np.maximum.reduceat(gap, words.range_starts[:-1]) if len(gap) else gap
 
 
-def _add_runs(
-    ink: InkSet,
-    found: GlyphSegments,
-    bounds: Floats,
-    x_height: Floats,
-    styles: dict[int, WriterStyle],
-) -> None:
+def _add_runs(ink: InkSet, found: GlyphSegments, x_height: Floats, styles: Styles) -> None:
     """Add the runs of letters, the words that they make up, and how far apart they are."""
+    bounds = found.bounds
     cut = np.flatnonzero(found.sources == LETTER)
     pieces, places = found.pieces[cut], found.places[cut]
     gap = (bounds[cut[1:], 0] - bounds[cut[:-1], 2]) / x_height[cut[1:]]
