@@ -118,7 +118,8 @@ def _letters_nll(
     for own, line in zip(scores, lines, strict=True):
         symbols = own[:, :-1] / np.float32(temperature)
         symbols -= np.log(np.exp(symbols).sum(1, keepdims=True))
-        events = decode_line(decoder, np.concatenate([symbols, own[:, -1:]], 1), line.columns)
+        tempered = np.concatenate([symbols, own[:, -1:]], 1)
+        events = decode_line(decoder.copy(), tempered, line.columns)
         letters = [event for event in events if isinstance(event, Letter)]
         confidence = np.array([letter.confidence for letter in letters])
         correct = np.zeros(len(letters), bool)

@@ -150,12 +150,13 @@ def batches(
 
 
 def _reading(decoder: Decoder, line: LineSample, scores: Scores) -> Reading:
-    events = decode_line(decoder, scores, line.columns)
-    text, unflushed = decoder.text or "", None
+    flushed = decoder.copy()
+    events = decode_line(flushed, scores, line.columns)
+    unflushed = None
     if has_letter_ends(line):
         blank = np.zeros((len(scores) - len(line.columns), line.columns.shape[1]), np.uint8)
-        decoder.reset()
+        decoder = decoder.copy()
         unflushed = decoder.step(scores, np.concatenate([line.columns, blank]))
         unflushed.events.extend(decoder.flush())
     ends = np.exp(scores[STEP_COLUMNS - 1 :: STEP_COLUMNS, -1])
-    return Reading(line, text, events, ends, unflushed)
+    return Reading(line, flushed.text or "", events, ends, unflushed)

@@ -120,9 +120,6 @@ class Decoder(Protocol):
         """Whether any text is left if only these labels are allowed."""
         return True
 
-    def reset(self) -> None:
-        """Begin a new line; what is allowed stays."""
-
     def copy(self) -> Self:
         """Return an independent decoder in the same state: none is changed in place."""
         return copy.copy(self)
@@ -142,11 +139,10 @@ def decode_line(decoder: Decoder, scores: Scores, columns: Columns) -> list[Even
     """Decode a whole line, and flush it.
 
     Args:
-        decoder: is reset first.
+        decoder: at the start of a line.
         scores: [T + flush_columns, S], of the line's columns and of the blank ones behind them.
         columns: [T, H], of the line.
     """
-    decoder.reset()
     events = decoder.step(scores[: len(columns)], columns).events
     return events + decoder.flush(scores[len(columns) :])
 

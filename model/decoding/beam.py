@@ -101,10 +101,6 @@ class BeamDecoder(GreedyDecoder):
         self._beam = Beam(guide, 1 + labels.index(SPACE), self._search.width)
         self._guide = guide
         super().__init__(labels, flush_columns)
-
-    def reset(self) -> None:
-        super().reset()
-        self._beam = self._beam.restarted()
         self._open_word()
 
     def copy(self) -> Self:

@@ -42,10 +42,6 @@ class ClassifierDecoder(Decoder):
         """Return the labels' probabilities [n, K]; 0 for what isn't allowed."""
         return classifier_probabilities(scores, self.allowed)
 
-    def reset(self) -> None:
-        """Forget the answer; what is allowed stays."""
-        self._newest = None
-
     def restore(self, known: Mapping[str, Any]) -> None:
         """Go on: the next answer depends on its own scores alone."""
 

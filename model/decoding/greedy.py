@@ -65,7 +65,7 @@ class SymbolRun:
     weights: NDArray[np.float32]  # [1 + K], probabilities or odds of symbols, summed over it
 
 
-# Attributes that `reset` sets: all that a decoder knows of its line.
+# Attributes that hold all that a decoder knows of its line.
 _KNOWN: Final = (
     *("letters", "words", "_columns", "_beyond", "_flushed", "_decided", "_word", "_symbol"),
     *("_newest_label", "_odds", "_run", "_start", "_ink", "_ends", "_ends_start"),
@@ -91,9 +91,6 @@ class GreedyDecoder(Decoder):
         self.flush_columns = max(flush_columns, STEP_COLUMNS)
         self._labels = tuple(labels)
         self._space = 1 + self._labels.index(SPACE) if SPACE in self._labels else -1
-        self.reset()
-
-    def reset(self) -> None:
         self.letters = 0  # decided, marks among them
         self.words = 0  # decided
         self._columns = 0  # of the line

@@ -141,7 +141,7 @@ def _columns_per_s(
 
     def decode() -> None:
         for line, own in zip(lines, scores, strict=True):
-            decode_line(decoder, own, line.columns)
+            decode_line(decoder.copy(), own, line.columns)
 
     return sum(map(len, scores)) / least_s(decode)
 

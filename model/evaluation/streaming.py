@@ -298,9 +298,8 @@ def _decode(
     reader: Reader, lines: Sequence[LineSample], scores: Sequence[Scores], portion: int
 ) -> None:
     """Decode lines in portions of so many columns."""
-    decoder = reader.decoder()
     for line, own in zip(lines, scores, strict=True):
-        decoder.reset()
+        decoder = reader.decoder()
         n_columns = len(line.columns)
         for first in range(0, n_columns, portion):
             end = min(first + portion, n_columns)

@@ -491,7 +491,7 @@ def transcribe(
     network: nn.Module, samples: Sequence[LineSample], labels: Sequence[str]
 ) -> list[str]:
     """Return the texts of lines, by the served decoder."""
-    decoder, device = GreedyDecoder(labels), next(network.parameters()).device
+    device = next(network.parameters()).device
     texts = []
     for lines in batches(samples, VALIDATION_COLUMNS):
         batch = collate(lines)
@@ -499,7 +499,7 @@ def transcribe(
         ends = functional.logsigmoid(end_logits).unsqueeze(2)
         scores = torch.cat([logits.log_softmax(2), ends], 2).cpu()
         for own, columns, steps in zip(scores.numpy(), batch.columns, batch.steps, strict=True):
-            decoder.reset()
+            decoder = GreedyDecoder(labels)
             decoder.step(own[:steps].repeat(STEP_COLUMNS, 0), columns[: STEP_COLUMNS * steps])
             decoder.flush()
             texts.append(decoder.text)

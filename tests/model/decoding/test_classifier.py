@@ -27,8 +27,6 @@ def test_the_label_is_that_of_the_newest_column() -> None:
     assert decoder.label is None
     decoder.step(scores([0.2, 0.5, 0.3], [0.7, 0.2, 0.1]), COLUMNS)
     assert decoder.label == "a"
-    decoder.reset()
-    assert decoder.label is None
 
 
 def test_only_allowed_labels_are_answered() -> None:

@@ -179,8 +179,6 @@ def test_a_line_is_settled_before_any_column_and_after_a_flush() -> None:
     assert not reader.settled
     flush(reader)
     assert reader.settled
-    reader.reset()
-    assert (reader.settled, reader.text, reader.letters) == (True, "", 0)
 
 
 # Characters
