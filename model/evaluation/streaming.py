@@ -6,6 +6,7 @@ hold of a stream: events are final, and the error does not drift. At last its sp
 
 import itertools
 import time
+import timeit
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -323,9 +324,4 @@ def _single_column_s(reader: Reader, lines: Sequence[LineSample]) -> float:
 
 def least_s(work: Callable[[], object], rounds: int = ROUNDS) -> float:
     """Return the processor time of some work in seconds, the least of several rounds."""
-    times_s = []
-    for _ in range(rounds):
-        begun_s = time.process_time()
-        work()
-        times_s.append(time.process_time() - begun_s)
-    return min(times_s)
+    return min(timeit.repeat(work, timer=time.process_time, number=1, repeat=rounds))
