@@ -75,7 +75,7 @@ def report(
     for kind, category in KINDS.items():
         indices = pieces.indices(category)
         groups = {
-            "all": None,
+            "all": [True] * len(indices),
             "unseen": pieces.unseen(indices),
             "outside": [  # labels with a word that the list of English words lacks
                 any(word.lower() not in known for word in LETTERS.findall(label))
@@ -109,14 +109,9 @@ def _read(
     return dict(zip(hints, reader.read_with(decoders, pieces.samples(indices)), strict=True))
 
 
-def _errors_by_group(
-    readings: Sequence[Reading], groups: Mapping[str, Sequence[bool] | None]
-) -> Figures:
-    """Return the errors of each group of readings; None stands for all of them."""
-    return {
-        name: reading_errors(readings if chosen is None else list(compress(readings, chosen)))
-        for name, chosen in groups.items()
-    }
+def _errors_by_group(readings: Sequence[Reading], groups: Mapping[str, Sequence[bool]]) -> Figures:
+    """Return the errors of each group of readings."""
+    return {name: reading_errors(list(compress(readings, own))) for name, own in groups.items()}
 
 
 def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
@@ -159,7 +154,7 @@ def lexicons(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[
         listed = closed(written, reader.config.labels, size)
         hints[f"{size}"] = Hints(lexicon=listed)
         hints[f"{size} and language"] = Hints(language, lexicon=listed)
-    groups = {"all": None, "unseen": pieces.unseen(indices)}
+    groups = {"all": [True] * len(indices), "unseen": pieces.unseen(indices)}
     return {"written": len(written)} | {
         name: _errors_by_group(readings, groups)
         for name, readings in _read(reader, pieces, indices, hints).items()
