@@ -60,11 +60,15 @@ def lay_out(
     size, rise = np.clip(random.standard_normal((2, len(runs))), -2, 2)
     scale = (1 + SIZE_JITTER * size) / glyphs.x_height[first]
     width = (right - left) * scale
-    gap = _gaps(glyphs.styles[writer], [len(word) for word in words], width, random)
+    runs_of_word = [len(word) for word in words]
+    gap = _gaps(glyphs.styles[writer], runs_of_word, width, random)
     x = np.cumsum(gap + width) - width - left * scale
     y = BASELINE_JITTER * rise - glyphs.baseline[first] * scale
     run = np.repeat(np.arange(len(runs)), np.diff(row_starts))
-    letter = np.where(glyphs.is_letter[rows], _places(words), -1)
+    lengths = np.array([len(run.text) for run in runs], np.int64)
+    place = np.cumsum(lengths) - lengths + np.repeat(np.arange(len(words)), runs_of_word)
+    letter = place[run] + np.arange(len(rows)) - row_starts[run]  # place in the text
+    letter = np.where(glyphs.is_letter[rows], letter, -1)
     ink = _moved(glyphs, rows, run, letter, np.stack([scale, x, y]))
     label = " ".join("".join(run.text for run in word) for word in words)
     return ComposedLine(*ink, label, writer, kind)
@@ -87,18 +91,6 @@ def _gaps(
     gap[starts] = np.maximum(word_gap * (1 + jitter[starts]), least)
     gap[0] = 0
     return gap
-
-
-def _places(words: WordRuns) -> list[int]:
-    """Return the place in the text at which each glyph starts."""
-    places: list[int] = []
-    at = 0
-    for word in words:
-        for run in word:
-            places += range(at, at + run.length)
-            at += len(run.text)
-        at += 1
-    return places
 
 
 def _moved(
