@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from inkstream.model.decoding.base import MAX_SHOWN, Allowed, Decoder, allowed_labels
+from inkstream.model.decoding.base import MAX_SHOWN, Decoder, allowed_labels
 from inkstream.model.decoding.hints import Hints, new_decoder
 from inkstream.model.errors import InputError
 from inkstream.service.protocol.client_messages import Configure
@@ -22,7 +22,6 @@ class Options:
     """The options in force for one session; they outlast lines and rewinds."""
 
     in_force: Configured
-    allowed: Allowed  # which labels may be answered
     decoder: Decoder  # of the next line, before its first column; copies of it are stepped
 
     @classmethod
@@ -31,7 +30,7 @@ class Options:
         info = model.info
         most = min(TRANSCRIBERS_TOP_K, len(info.labels)) if info.kind == "transcriber" else None
         in_force = Configured(top_k=most)
-        return cls(in_force, None, decoder_for(model, in_force))
+        return cls(in_force, decoder_for(model, in_force))
 
     def changed(self, message: Configure, model: SessionModel) -> "Options":
         """Return the options after a `configure`; raise `ValueRefusedError` if it is refused."""
@@ -42,7 +41,7 @@ class Options:
         if message.characters is not None:  # each once: what is kept and echoed stays short
             given["characters"] = "".join(dict.fromkeys(message.characters))
         chosen = self.in_force.model_copy(update={"id": None} | given)
-        decoder, allowed = self.decoder.copy(), self.allowed
+        decoder, allowed = self.decoder.copy(), self.decoder.allowed
         try:
             if chosen.characters != self.in_force.characters:
                 allowed = allowed_labels(labels, chosen.characters)
@@ -57,7 +56,7 @@ class Options:
                 f"{characters[:MAX_SHOWN]}"
             )
         decoder.allowed = allowed
-        return Options(chosen, allowed, decoder)
+        return Options(chosen, decoder)
 
     def with_high_ink(self, data: bytes) -> bytes:
         """Return columns, which came in the client's polarity, with ink as 255."""

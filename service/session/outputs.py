@@ -120,7 +120,7 @@ def _named(probabilities: Scores, options: Sequence[Options], labels: Sequence[s
         best_labels = [[labels[k] for k in ks] for ks in order.tolist()]
     named: list[Shown] = []
     for i, n in enumerate(most):
-        allowed = options[i].allowed
+        allowed = options[i].decoder.allowed
         if n is not None:
             n_shown = n if allowed is None else min(n, int((allowed == 0).sum()))
             named.append(dict(zip(best_labels[i][:n_shown], best[i], strict=False)))

@@ -284,7 +284,7 @@ class Session:
                 self.newest_row = b""
                 if not self.line.column:
                     self.line.set_decoder(self.options.decoder.copy())
-                self.line.allow(self.options.allowed)
+                self.line.allow(self.options.decoder.allowed)
                 effects = [self.options.in_force]
             case requests.Rewind():
                 column, oldest, newest = message.column, self.line.oldest, self.line.column
@@ -340,7 +340,7 @@ class Session:
         pending, self._pending = self._pending, None
         line, decoder = self.line, self.line.decoder
         if isinstance(pending, PendingRewind):
-            line.allow(self.options.allowed)
+            line.allow(self.options.decoder.allowed)
             rewound = messages.Rewound(
                 id=pending.ref,
                 epoch=line.epoch,
