@@ -12,7 +12,6 @@ from inkstream.service.cli import LINES, PATH, Command, add_options, outcome
 if TYPE_CHECKING:
     from inkstream.model.checkpoint import Checkpoint
     from inkstream.model.data.ink_set import InkSet
-    from inkstream.model.evaluation.baselines import Baseline
     from inkstream.model.evaluation.report import Report
 
 REPORTS: Final = Path("runs/evaluate")
@@ -30,26 +29,13 @@ ON_UNIPEN: Final = add_options(
     )
 )
 LIMIT: Final = click.option("--limit", type=COUNT, help="pieces of a category, or pages, at most")
+BASELINES: Final = click.option(
+    "--baselines", is_flag=True, help="read the same with RapidOCR and Tesseract"
+)
 DOCUMENT: Final = click.option(
     "--document", type=PATH, help="the report for people  [a file in --out]"
 )
 MARGINS: Final = (0, 4, 8, 12)  # columns
-
-
-def _installed(_context: click.Context, _option: click.Parameter, wanted: bool) -> list["Baseline"]:
-    if not wanted:
-        return []
-    from inkstream.model.evaluation.baselines import installed
-
-    return installed()
-
-
-BASELINES: Final = click.option(
-    "--baselines",
-    is_flag=True,
-    callback=_installed,
-    help="read the same with RapidOCR and Tesseract",
-)
 
 
 def out_option(name: str, contents: str) -> Callable[[Command], Command]:
@@ -220,7 +206,10 @@ def _evaluate(
     """
     from inkstream.model import checkpoint as checkpoints
     from inkstream.model.data.sources import unipen
+    from inkstream.model.evaluation.baselines import installed
 
+    if "baselines" in options:
+        options["baselines"] = installed() if options["baselines"] else ()
     net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
     made = [out] if document is None else [out, document]
     for folder in (out, (document or out).parent):  # here, so that an hour's work does not fail
