@@ -17,7 +17,7 @@ from inkstream.service.settings import Settings
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "docs" / "reports"
 SIDES = ("words", "lines")
-KINDS = ("digits", "lines", "pages", "language")
+KINDS = ("digits", "lines", "pages", "language", "ink")
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "model" / "weights" / "MODEL_CARD.md",
