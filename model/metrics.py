@@ -107,12 +107,12 @@ def _interval(values: Numbers) -> list[float]:
     return bounds
 
 
-def f1(right: int, found: int, wanted: int) -> Figures:
+def f1(correct: int, found: int, wanted: int) -> Figures:
     """Return precision, recall and their harmonic mean; None where there is nothing to divide."""
     return {
-        "f1": 2 * right / (found + wanted) if found + wanted else None,
-        "precision": right / found if found else None,
-        "recall": right / wanted if wanted else None,
+        "f1": 2 * correct / (found + wanted) if found + wanted else None,
+        "precision": correct / found if found else None,
+        "recall": correct / wanted if wanted else None,
         "found": found,
         "wanted": wanted,
     }
@@ -121,13 +121,13 @@ def f1(right: int, found: int, wanted: int) -> Figures:
 def character_f1(
     texts: Iterable[str], labels: Iterable[str], chosen: Callable[[str], bool]
 ) -> Figures:
-    """Return the F1 of the characters that are `chosen`; right are those that `matches` finds."""
-    right = found = wanted = 0
+    """Return the F1 of the characters that are `chosen`; correct are those that `matches` finds."""
+    correct = found = wanted = 0
     for text, label in zip(texts, labels, strict=True):
-        right += sum(chosen(label[position]) for _, position in matches(text, label))
+        correct += sum(chosen(label[position]) for _, position in matches(text, label))
         found += sum(map(chosen, text))
         wanted += sum(map(chosen, label))
-    return f1(right, found, wanted)
+    return f1(correct, found, wanted)
 
 
 def is_mark(char: str) -> bool:
@@ -196,21 +196,21 @@ def expected_calibration_error(probabilities: Numbers, answers: Indices) -> floa
     return float((share * np.abs(confidence - accuracy)).sum())
 
 
-def calibration(confidence: Numbers, right: NDArray[np.bool_]) -> Figures:
-    """Return how often answers of some confidence are right, in 15 bins; arguments are [N].
+def calibration(confidence: Numbers, correct: NDArray[np.bool_]) -> Figures:
+    """Return how often answers of some confidence are correct, in 15 bins; arguments are [N].
 
     Beside it the Brier score (Brier, Monthly Weather Review 78(1), 1950), and the Brier score of a
-    predictor that knows only the share that is right.
+    predictor that knows only the share that is correct.
     """
-    if not len(right):
+    if not len(correct):
         return {"n": 0, "expected_calibration_error": None}
-    binary, wrong = confidence[:, None], (~right).astype(np.int64)  # a single label, or none
+    binary, wrong = confidence[:, None], (~correct).astype(np.int64)  # a single label, or none
     share, mean, accuracy = reliability(binary, wrong)
-    base_rate = float(right.mean())
+    base_rate = float(correct.mean())
     return {
-        "n": len(right),
+        "n": len(correct),
         "expected_calibration_error": expected_calibration_error(binary, wrong),
-        "brier": float(((confidence - right) ** 2).mean()),
+        "brier": float(((confidence - correct) ** 2).mean()),
         "brier_of_base_rate": base_rate * (1 - base_rate),
         "share": share.tolist(),
         "confidence": mean.tolist(),

@@ -78,7 +78,7 @@ class Conversation:
         self.barrier: int | None = None  # id of a ping after ink that is not answered yet
         self.sent = 0  # columns, less those taken back by a rewind
         self.line_start = 0  # the count at column 0 of this line
-        self.asked = 0  # the newest id
+        self.newest_id = 0  # of this client's messages
         self._events: list[messages.Event] = []  # that no result has been given with yet
         ready = self.read(first)
         if not isinstance(ready, messages.Ready):
@@ -184,7 +184,7 @@ class Conversation:
                 fields |= ({"pause": True} if pause else {}) | ({"fit": True} if fit else {})
             yield self.ask("ink", **fields)
             yield self.ask("ping")
-            own = self.barrier = self.asked
+            own = self.barrier = self.newest_id
             refs += [own - 1, own]
             while self.barrier == own:
                 message = yield None
@@ -203,18 +203,18 @@ class Conversation:
         unknown = [name for name in fields if kind == "configure" and name not in OPTIONS]
         if unknown:
             raise ValueRefusedError(f"{unknown[0]} came, allowed: {', '.join(OPTIONS)}")
-        self.asked += 1
-        return json.dumps({"type": kind, "id": self.asked, **fields})
+        self.newest_id += 1
+        return json.dumps({"type": kind, "id": self.newest_id, **fields})
 
     def answers(self, message: messages.ServerMessage, expected: type[Answer]) -> Answer | None:
         """Return the message if it is the answer to the newest `ask`, else None.
 
         Raises the error that came instead; an error about an earlier message is ignored.
         """
-        if isinstance(message, messages.Error) and message.ref == self.asked:
+        if isinstance(message, messages.Error) and message.ref == self.newest_id:
             raise error_of(message.code, message.message)
-        own_id = getattr(message, "id", self.asked)  # `done` has none
-        if not isinstance(message, expected) or own_id != self.asked:
+        own_id = getattr(message, "id", self.newest_id)  # `done` has none
+        if not isinstance(message, expected) or own_id != self.newest_id:
             return None
         if isinstance(message, messages.Rewound):
             self.sent = self.line_start + message.column

@@ -155,7 +155,7 @@ def test_ink_is_split_into_messages_within_the_limits(
         while True:
             message, answer = exchange.send(answer), None
             if message is None:
-                answer = conversation.read(f'{{"type":"pong","id":{conversation.asked}}}')
+                answer = conversation.read(f'{{"type":"pong","id":{conversation.newest_id}}}')
             else:
                 assert isinstance(message, str)
                 sent.append(message)
