@@ -34,21 +34,21 @@ class TrainingConfig:
     task: str
     # the net
     layers: int = number(2, 1, MAX_LAYERS, "LSTM layers")
-    units: int = number(256, 1, MAX_UNITS, "cells of each LSTM layer")
-    dropout: float = number(0.25, 0, 0.9, "between LSTM layers and before the head")
+    units: int = number(256, 1, MAX_UNITS, "cells in each LSTM layer")
+    dropout: float = number(0.25, 0, 0.9, "dropout between LSTM layers and before the head")
     # optimisation
     optimiser: Optimiser = "adamw"  # of hidden matrices; AdamW updates the rest
-    learning_rate: float = number(2.5e-3, 1e-7, 1, "of the optimiser, at its highest")
-    weight_decay: float = number(3e-3, 0, 1, "of the optimiser, on matrices only")
+    learning_rate: float = number(2.5e-3, 1e-7, 1, "highest learning rate of a cycle")
+    weight_decay: float = number(3e-3, 0, 1, "weight decay, on matrices only")
     cycles: int = number(
         1, 1, 100, "times that the learning rate falls to 0; the weights at the ends of all cycles"
         " but the first are averaged",
     )  # fmt: skip
     warm_up: float = number(0.02, 0, 0.5, "share of a cycle's steps in which the rate rises")
-    gradient_norm: float = number(1.0, 1e-3, 1e3, "gradient norm clip")
+    gradient_norm: float = number(1.0, 1e-3, 1e3, "clip gradients to this norm")
     ema: float = number(0.999, 0, 0.999999, "decay of the EMA weights, which are shipped")
     # execution
-    seed: int = number(0, 0, 2**31 - 1, "of weights, order, distortion and dropout")
+    seed: int = number(0, 0, 2**31 - 1, "random seed of weights, order, augmentation and dropout")
     precision: Precision = "auto"  # of products; auto takes bfloat16 where hardware multiplies it
 
     def __post_init__(self) -> None:
@@ -72,18 +72,22 @@ class DigitsConfig(TrainingConfig):
     """Options of a classifier of images, and of its teacher, whose dimensions are fixed."""
 
     task: Literal["digits", "teacher"] = "digits"
-    context: int = number(3, 1, MAX_CONTEXT, "columns that the causal convolution sees")
+    context: int = number(3, 1, MAX_CONTEXT, "columns that the causal convolution sees at once")
     features: int = number(128, 1, MAX_UNITS, "outputs of the convolution")
-    epochs: int = number(30, 1, 10_000, "passes over the training images, each cycle")
-    batch: int = number(256, 1, 65_536, "images a step")
+    epochs: int = number(30, 1, 10_000, "epochs of each cycle")
+    batch: int = number(256, 1, 65_536, "images in a batch")
     # data
     held_out: int = number(5_000, 1, 1_000_000, "training images kept for validation")
     distortion: float = number(1.0, 0, 5, "strength of the distortion of images")
-    calm: float = number(0.07, 0, 1, "last share of a cycle, with a third of the distortion")
-    blank_share: float = number(0.25, 0, 1, "share of batches with blank columns before, and after")
+    calm: float = number(0.07, 0, 1, "last share of a cycle, in which distortion is a third")
+    blank_share: float = number(
+        0.25, 0, 1, "share of batches with blank columns before or after a digit"
+    )
     # loss
-    teacher_share: float = number(0.5, 0, 1, "of the teacher's answer, against the label's")
-    temperature: float = number(2.0, 0.1, 100, "that softens the teacher's answer")
+    teacher_share: float = number(0.5, 0, 1, "weight of the teacher's loss against the label's")
+    temperature: float = number(
+        2.0, 0.1, 100, "temperature that softens the teacher's probabilities"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,17 @@ class LinesConfig(TrainingConfig):
     """Options of a transcriber. Shares are of the columns that are read, and need not sum to 1."""
 
     task: Literal["lines"] = "lines"
-    column_height: int = number(32, 8, 256, "pixels of a column")
-    channels: int = number(64, 2, MAX_CHANNELS // 2, "of the convolutions; half in the first one")
+    column_height: int = number(32, 8, 256, "pixels in a column")
+    channels: int = number(
+        64, 2, MAX_CHANNELS // 2, "channels of the convolutions; the first one has half"
+    )
     bidirectional: bool = False  # also read from the end: a reference model, never served
-    steps: int = number(13_000, 1, 10_000_000, "batches, each cycle")
-    columns: int = number(9_200, 100, 1_000_000, "columns of a batch, about")
-    framewise: int = number(1_500, 0, 1_000_000, "steps before CTC, on letters with known ink")
-    end_share: float = number(0.15, 0, 10, "of the loss on letter ends, against that on text")
+    steps: int = number(13_000, 1, 10_000_000, "batches in each cycle")
+    columns: int = number(9_200, 100, 1_000_000, "approximate number of columns in a batch")
+    framewise: int = number(
+        1_500, 0, 1_000_000, "first steps, which train each frame on letters of known ink"
+    )
+    end_share: float = number(0.15, 0, 10, "weight of the loss on letter ends against CTC's")
     strength: float = number(1.0, 0, 1, "augmentation strength")
     keep: float = number(0, 0, 1, "share of the initial weights in the result (WiSE-FT)")
     characters: float = number(7, 0, 100, "share of single characters")

@@ -13,22 +13,22 @@ FILE: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 @click.command()
 @click.option("--model", default="digits", help="name or path of a model")
-@click.option("--sessions", default=64, type=click.IntRange(1, 1000), help="WebSockets")
+@click.option("--sessions", default=64, type=click.IntRange(1, 1000), help="number of WebSockets")
 @click.option(
-    "--seconds", default=2.0, type=click.FloatRange(0.1, 60), help="length of each measurement"
+    "--seconds", default=2.0, type=click.FloatRange(0.1, 60), help="seconds of each measurement"
 )
 @click.option(
-    "--rounds", default=3, type=click.IntRange(1, 100), help="how often everything is measured"
+    "--rounds", default=3, type=click.IntRange(1, 100), help="rounds; each measures everything once"
 )
 @click.option(
     "--pace",
     "paced_per_s",
     default=50.0,
     type=click.FloatRange(0.1, 10_000),
-    help="columns a second of each session, for the latency",
+    help="columns a second of each session where latency is measured",
 )
-@click.option("--json", "json_path", type=FILE, help="write all figures to a JSON file")
-@click.option("--plot", "plot_path", type=FILE, help="draw them (needs matplotlib)")
+@click.option("--json", "json_path", type=FILE, help="JSON file for all figures")
+@click.option("--plot", "plot_path", type=FILE, help="image file for a plot (needs matplotlib)")
 def bench(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None:
     """Measure the service beside its bounds and other servers, all in one run.
 

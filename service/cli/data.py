@@ -29,8 +29,8 @@ def data() -> None:
 @data.command()
 @click.argument("source", type=PATH, required=False)
 @click.option("--plots", type=PATH, help="folder for pictures: counts, samples, letters on ink")
-@click.option("--writers", type=PATH, help="file for the table of writers and their parts")
-@click.option("--rules", type=PATH, help="file for the table of rules, and what each changed")
+@click.option("--writers", type=PATH, help="TSV file for the table of writers and their parts")
+@click.option("--rules", type=PATH, help="Markdown file for the rules, and what each changed")
 def unipen(
     source: Path | None, plots: Path | None, writers: Path | None, rules: Path | None
 ) -> None:

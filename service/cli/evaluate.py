@@ -19,21 +19,27 @@ COUNT: Final = click.IntRange(1)
 ON_UNIPEN: Final = add_options(
     (
         click.option("--checkpoint", default=LINES, help="name or path of a model"),
-        click.option("--data", type=PATH, help="UNIPEN's archive or folder  [what was kept of it]"),
+        click.option(
+            "--data",
+            type=PATH,
+            help="UNIPEN's archive or folder  [default: as `data unipen` read it]",
+        ),
         click.option(
             "--part",
             type=click.Choice(("validation", "test")),
             default="test",
-            help="whose writing is read; validation while anything is still being chosen",
+            help="whose writing is read; choose by validation, report test",
         ),
     )
 )
-LIMIT: Final = click.option("--limit", type=COUNT, help="pieces of a category, or pages, at most")
+LIMIT: Final = click.option(
+    "--limit", type=COUNT, help="read at most so many pieces of a category, or pages"
+)
 BASELINES: Final = click.option(
-    "--baselines", is_flag=True, help="read the same with RapidOCR and Tesseract"
+    "--baselines", is_flag=True, help="also read with RapidOCR and Tesseract"
 )
 DOCUMENT: Final = click.option(
-    "--document", type=PATH, help="the report for people  [a file in --out]"
+    "--document", type=PATH, help="Markdown file of the report  [default: a file in --out]"
 )
 MARGINS: Final = (0, 4, 8, 12)  # columns
 
@@ -62,9 +68,9 @@ def evaluate() -> None:
     "--checkpoint",
     multiple=True,
     default=("digits",),
-    help="name or path; the first is reported in full, others as seeds beside it",
+    help="name or path; the first is reported in full, others as further seeds",
 )
-@click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
+@click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [default: downloaded once]")
 @out_option("digits", "folder for JSON and plots")
 def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> None:
     """Accuracy after each column, calibration, confusion and the worst mistakes, on MNIST's test.
@@ -88,7 +94,9 @@ def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> None:
 
 @evaluate.command()
 @ON_UNIPEN
-@click.option("--mnist", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
+@click.option(
+    "--mnist", type=PATH, help="a folder of MNIST's IDX files  [default: downloaded once]"
+)
 @LIMIT
 @BASELINES
 @click.option(
@@ -96,7 +104,7 @@ def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> None:
     "n_writers",
     type=click.IntRange(0),
     default=0,
-    help="writers for whom the model is adapted with half of their words",
+    help="fine-tune to so many writers, each with half of their words",
 )
 @click.option(
     "--bidirectional", "reference", type=PATH, help="run folder of a bidirectional reference model"
@@ -135,8 +143,8 @@ def lines(*, mnist: Path | None, out: Path, document: Path | None, **options: An
     default=MARGINS,
     help="columns that the pen must be ahead of a column before this is read",
 )
-@click.option("--words", type=COUNT, default=1000, help="at most")
-@click.option("--lines", type=COUNT, default=500, help="at most")
+@click.option("--words", type=COUNT, default=1000, help="words to replay")
+@click.option("--lines", type=COUNT, default=500, help="lines to replay")
 @out_option("ink", "folder for JSON and plot")
 def ink(**options: Any) -> None:
     """Letters that late strokes withdraw, against how far the pen is ahead of what is read.

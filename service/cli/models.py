@@ -15,7 +15,7 @@ MAX_SHOWN: Final = 12  # labels that a model's line names
 @click.option(
     "--weights",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="folder to look in  [the one that came with inkstream]",
+    help="folder to look in  [default: inkstream's own]",
 )
 def models(as_json: bool, weights: Path | None) -> None:
     """List the models in a folder, what was measured of each, and the language models.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--model", help="name or path of a model  [what suits each file: see above]")
+@click.option("--model", help="name or path of a model  [default: by the file, see above]")
 @add_options(HINTS)
 @click.option("--page", is_flag=True, help="each image is a page of many lines (scan extra)")
 @click.option("--json", "forms", flag_value="json", multiple=True, help="one JSON object a line")
@@ -30,9 +30,13 @@ if TYPE_CHECKING:
 )
 @click.option("--hocr", "forms", flag_value="hocr", multiple=True, help="a page as hOCR")
 @click.option("--alto", "forms", flag_value="alto", multiple=True, help="a page as ALTO 4")
-@click.option("--show", type=PATH, help="an image for the page with its boxes and its text")
-@click.option("--jsonl", type=PATH, help="a file for JSON lines: over all cores, and resumable")
-@click.option("--processes", type=click.IntRange(1), help="that read for it  [one for each core]")
+@click.option("--show", type=PATH, help="image file to draw the page in, with boxes and text")
+@click.option("--jsonl", type=PATH, help="file for JSON lines, read on all cores and resumable")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="processes for --jsonl  [default: one for each core]",
+)
 def recognize(
     *,
     images: tuple[str, ...],

@@ -15,22 +15,24 @@ DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 
 @click.command()
 @click.argument("image", type=FILE)
-@click.option("--url", default=DEFAULT_URL, help="the server")
-@click.option("--model", help="model of the server  [what suits the image: see above]")
-@click.option("--key", help="API key, where the server wants one")
+@click.option("--url", default=DEFAULT_URL, help="address of the server")
+@click.option("--model", help="model of the server  [default: by the image, see above]")
+@click.option("--key", help="API key, if the server requires one")
 @CHARACTERS
-@click.option("--language", "language_model", help="language model of the server, for lines")
+@click.option(
+    "--language", "language_model", help="language model of the server to read lines with"
+)
 @click.option("--pattern", metavar="REGEX", help="regular expression that lines match")
 @click.option(
     "--pace",
     type=click.FloatRange(0, 10_000),
     metavar="MS",
-    help="milliseconds between columns  [in a terminal 60, for lines 15; else 0]",
+    help="milliseconds between columns  [default: 60 in a terminal, 15 for lines, else 0]",
 )
 @click.option(
     "--plain",
     is_flag=True,
-    help="a line of text for each column and event, as in a pipe or a small terminal",
+    help="print a line for each column and event, as into a pipe",
 )
 def stream(
     *,

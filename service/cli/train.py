@@ -21,15 +21,15 @@ RUNS: Final = Path("runs")
 TIME_IS_OVER: Final = 3  # exit code
 
 WORDS: Final = {  # for options that are no numbers
-    "optimiser": "of hidden matrices; AdamW updates the rest",
-    "precision": "of products",
-    "bidirectional": "also read from the end: a reference model, which cannot stream",
+    "optimiser": "optimiser of the hidden matrices; AdamW updates the rest",
+    "precision": "number format of matrix products",
+    "bidirectional": "train a bidirectional reference model, which cannot stream",
 }
 IMAGES: Final = (
     "a folder with one folder of images for each class, a CSV file of label and pixels, or a folder"
-    " of MNIST's IDX files  [MNIST, fetched once]"
+    " of MNIST's IDX files  [default: MNIST, downloaded once]"
 )
-INIT: Final = "begin with these weights: a run folder, a name or a path"
+INIT: Final = "initial weights: a run folder, a model's name or a path"
 INK: Final = "your own labelled ink: .jsonl, .inkml or a folder of them"
 NEXT: Final = {  # what one does with what was made
     "digits": "inkstream evaluate digits --checkpoint {made}",
@@ -61,21 +61,21 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
     preset = PRESETS[task]
     options = [
         click.option("--run", type=PATH, default=RUNS / task, help="run folder"),
-        click.option("--resume", is_flag=True, help="go on where the run folder stands"),
+        click.option("--resume", is_flag=True, help="continue the run in the run folder"),
         click.option("--data", type=PATH, help=data),
-        click.option("--minutes", type=float, help="stop and save after so long"),
+        click.option("--minutes", type=float, help="stop and save after so many minutes"),
         click.option(
             "--device",
             type=click.Choice(typing.get_args(Device)),
             default="auto",
-            help="where to compute",
+            help="device to compute on",
         ),
         click.option(
             "--threads",
             type=int,
             default=0,
             show_default=False,
-            help="of the processor  [torch's choice]",
+            help="processor threads  [default: torch's choice]",
         ),
     ]
     for field in dataclasses.fields(preset):
@@ -96,7 +96,7 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
 @train.command()
 @click.option(
     "--teacher", "teachers", type=PATH, multiple=True,
-    help="run folder of a model to learn from, once for each",
+    help="run folder of a teacher; may be repeated",
 )  # fmt: skip
 @run_options("digits", IMAGES)
 def digits(**options: Any) -> int:
@@ -127,7 +127,9 @@ def teacher(**options: Any) -> int:
 
 @train.command()
 @click.option("--init", type=PATH, help=INIT)
-@run_options("lines", f"{INK}; or UNIPEN's archive  [what was kept of it]")
+@run_options(
+    "lines", f"{INK}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]"
+)
 def lines(**options: Any) -> int:
     """Train the causal model that reads lines of handwriting.
 
@@ -223,18 +225,20 @@ def _interruptible() -> Iterator[None]:
 
 @train.command()
 @click.option(
-    "--text", "files", type=PATH, multiple=True, help="a UTF-8 file of lines, in any number"
+    "--text", "files", type=PATH, multiple=True, help="a UTF-8 text file; may be repeated"
 )
-@click.option("--arpa", type=PATH, help="convert a model of characters instead, e.g. of KenLM")
-@click.option("--text-weight", "weight", type=float, default=10.0, help="of these lines")
+@click.option("--arpa", type=PATH, help="convert a character model in ARPA format, e.g. KenLM's")
+@click.option(
+    "--text-weight", "weight", type=float, default=10.0, help="weight of the lines of --text"
+)
 @click.option(
     "--english/--no-english",
     default=True,
     show_default=False,
-    help="words and made-up sentences of English",
+    help="also count English words and made-up sentences",
 )
-@click.option("--order", type=click.IntRange(2, 9), default=6, help="characters")
-@click.option("--most", type=click.IntRange(1000), default=600_000, help="n-grams kept")
+@click.option("--order", type=click.IntRange(2, 9), default=6, help="characters in an n-gram")
+@click.option("--most", type=click.IntRange(1000), default=600_000, help="n-grams to keep")
 @click.option("--out", type=PATH, default=RUNS / "english.ngrams")
 def language(*, files: tuple[Path, ...], arpa: Path | None, out: Path, **options: Any) -> None:
     """Count the characters of a language, for a model that reads lines.
@@ -260,7 +264,7 @@ def language(*, files: tuple[Path, ...], arpa: Path | None, out: Path, **options
 
 
 @train.command()
-@click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [fetched once]")
+@click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [default: downloaded once]")
 @click.option("--epochs", type=click.IntRange(1), default=10)
 @click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--out", type=PATH, help="a JSON file for the test accuracy")
