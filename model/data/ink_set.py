@@ -153,8 +153,8 @@ class InkSet:
 
     def take(self, indices: NDArray[np.int64]) -> "InkSet":
         """Return the pieces at `indices`, in that order; all writer names stay."""
-        strokes, piece_starts = spread(self.piece_starts[indices], self.piece_starts[indices + 1])
-        points, stroke_starts = spread(self.stroke_starts[strokes], self.stroke_starts[strokes + 1])
+        strokes, piece_starts = expand(self.piece_starts[indices], self.piece_starts[indices + 1])
+        points, stroke_starts = expand(self.stroke_starts[strokes], self.stroke_starts[strokes + 1])
         return InkSet(
             points=self.points[points],
             letter_of_point=self.letter_of_point[points],
@@ -261,7 +261,7 @@ def _texts(stored: dict[str, NDArray[Any]], name: str) -> tuple[str, ...]:
     return tuple(content[start:stop].decode() for start, stop in itertools.pairwise(starts))
 
 
-def spread(
+def expand(
     starts: NDArray[np.int64], stops: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return all numbers of the ranges `starts[i]..stops[i]`, and where among them each starts.

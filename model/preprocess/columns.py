@@ -3,7 +3,7 @@
 A digit goes MNIST's own way (LeCun et al., Proc. IEEE 86(11), 1998), made fit for photos and scans:
 find the paper, take what differs from it as ink, fit the ink into a box of 20 pixels in a field of
 28, and put its centre of mass in the middle. A line of writing is found in the same way and fitted
-into the rows, without the dark rims and the rule that a scanner or printer adds. Training,
+into the rows, without the dark borders and the rule that a scanner or printer adds. Training,
 `recognize` and the REST endpoint share this code.
 
 A line that is read as a digit gets a confident digit and no error. So where no model is named, ink,
@@ -50,7 +50,7 @@ PAPER_TOLERANCE: Final = 4.0
 RIDGE: Final = 1e-6  # keeps the fit solvable where an image is one pixel wide
 MIN_CONTRAST: Final = 24.0  # of 255: with less than this between paper and ink an image is blank
 NOISE_FACTOR: Final = 5.0  # ink is further from the paper than so many deviations of the paper
-PIECE_CELLS: Final = 64  # cells a side of the grid that separates pieces of ink
+COMPONENT_CELLS: Final = 64  # cells a side of the grid that separates components of ink
 SPECK_SHARE: Final = 0.05  # of the largest piece's ink: a smaller piece is dirt
 
 # 95 of 100 of MNIST's digits have wider strokes than this in their box of 20; those of a ball pen
@@ -65,12 +65,12 @@ LINE_SIDE: Final = 1 << 14  # pixels: an image of a line that is longer is reduc
 MAX_LINE_COLUMNS: Final = 1 << 14
 FLAT_STROKES: Final = 5.0  # strokes: what is less high, a dash or a dot, is no measure of the rows
 DUST_SHARE: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
-LINE_CELLS: Final = 32  # from top to bottom of the image, that separate pieces
+LINE_CELLS: Final = 32  # from top to bottom of the image, that separate components
 
 SHIPPED: Final[dict[Kind, str]] = {"classifier": "digits", "transcriber": "lines"}
 
-# Width / height of what holds a line: photos have up to 16 / 9. In a narrower picture one rim or
-# rule may be a letter's stem or bar.
+# Width / height of what holds a line: photos have up to 16 / 9. In a narrower picture a border
+# or rule may be a letter's stem or bar.
 WIDE: Final = 2.0
 # Strokes that a vertical cut through the ink crosses on average. Of MNIST's digits none has more
 # than 2.9 and a single line has about 1.5; of 181 scanned pages of handwriting less than twice as
@@ -109,7 +109,7 @@ def digit_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     if _fits(ink, column_height):
         return to_columns(np.rint(ink).astype(np.uint8))
     ink = _saturated(ink, threshold)
-    cell = math.ceil(max(ink.shape) / PIECE_CELLS)
+    cell = math.ceil(max(ink.shape) / COMPONENT_CELLS)
     ink = _without_specks(ink, cell, lambda mass: SPECK_SHARE * float(mass.max()))
     box = round(column_height * BOX_SHARE)
     drawn = _redrawn(_part(ink), lambda image: box / max(image.size))
@@ -128,7 +128,7 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
         ImageError: this is no image, nothing on it stands out from the paper, its strokes vanish at
             the scale of the rows, or it is too long.
     """
-    ink, threshold = _ink(without_rims(read_image(image, max_side=LINE_SIDE)))
+    ink, threshold = _ink(without_borders(read_image(image, max_side=LINE_SIDE)))
     ink = without_rule(ink, threshold)
     top, bottom, *_ = _bounds(ink)
     if len(ink) == column_height and bottom - top >= round(column_height * LINE_SHARE) - 1:
@@ -280,41 +280,41 @@ def _saturated(ink: Ink, threshold: float) -> Ink:
 def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float]) -> Ink:
     """Return the ink, 0..1, without small pieces of dirt that would stretch its bounds.
 
-    Pieces are made of squares of `cell` pixels a side; `least` gives the ink that one must have,
-    from the ink of all.
+    Components are made of squares of `cell` pixels a side; `least` gives the ink that one must
+    have, from the ink of all.
     """
     height, width = (math.ceil(length / cell) for length in ink.shape)
     padded = np.zeros((height * cell, width * cell), np.float32)
     padded[: ink.shape[0], : ink.shape[1]] = ink
     cells = padded.reshape(height, cell, width, cell)
-    pieces = _pieces(cells.max((1, 3)) > 0.5)
-    mass = np.bincount(pieces.ravel(), cells.sum((1, 3)).ravel())
+    components = _components(cells.max((1, 3)) > 0.5)
+    mass = np.bincount(components.ravel(), cells.sum((1, 3)).ravel())
     mass[0] = 0
-    kept = (mass >= least(mass))[pieces].astype(np.int64)
-    kept = _spread(kept)  # the faint rim of a stroke may lie in the next cell
+    kept = (mass >= least(mass))[components].astype(np.int64)
+    kept = _dilated(kept)  # the faint rim of a stroke may lie in the next cell
     whole = np.kron(kept, np.ones((cell, cell)))[: ink.shape[0], : ink.shape[1]]
     return np.where(whole > 0, ink, np.float32(0))
 
 
-def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return a number for each piece of `mask` that hangs together, corners included; 0 outside.
+def _components(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return a number for each connected component of `mask`, corners connect; 0 outside.
 
     Each number gives way to the largest that it touches, and that one to its own (Shiloach and
-    Vishkin, J. Algorithms 3, 1982): two rounds halve a piece's numbers, however it winds.
+    Vishkin, J. Algorithms 3, 1982): two rounds halve a component's numbers, however it winds.
     """
     numbers = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while True:
-        spread = np.where(mask, _spread(numbers), 0)
-        if np.array_equal(spread, numbers):
+        grown = np.where(mask, _dilated(numbers), 0)
+        if np.array_equal(grown, numbers):
             return numbers
         larger = np.arange(mask.size + 1)
-        np.maximum.at(larger, numbers, spread)
+        np.maximum.at(larger, numbers, grown)
         while not np.array_equal(larger, following := larger[larger]):
             larger = following
         numbers = larger[numbers]
 
 
-def _spread(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+def _dilated(cells: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the largest number of each cell and its eight neighbours."""
     tall = cells.copy()
     np.maximum(tall[1:], cells[:-1], out=tall[1:])
@@ -406,39 +406,39 @@ def _centred(ink: Grey, side: int) -> Grey:
 
 
 # Writing that touches a side covers little of it, so what covers all of a side is none.
-COVER: Final = 0.98  # of a side's pixels are the rim's, and of a row's the rule's
+COVER: Final = 0.98  # of a side's pixels are the border's, and of a row's the rule's
 
-RIM_CONTRAST: Final = 40.0  # of 255, between a rim and the paper: a shadow's edge is softer
-RIM_DEPTH: Final = 0.15  # of the picture, at most
-RIM_PERCENTILE: Final = 80.0  # of a rim's depths: it may lie askew, and writing may touch it
-RIM_BLUR: Final = 2  # pixels that its edge is spread over
+BORDER_CONTRAST: Final = 40.0  # of 255, between border and paper: a shadow's edge is softer
+BORDER_DEPTH: Final = 0.15  # of the picture, at most
+BORDER_PERCENTILE: Final = 80.0  # of a border's depths: it may lie askew, and writing touch it
+BORDER_BLUR: Final = 2  # pixels that its edge is spread over
 
 RULE_DEPTH: Final = 0.1  # of the height, at most
 
 
-def without_rims(grey: Grey) -> Grey:
+def without_borders(grey: Grey) -> Grey:
     """Remove dark borders along whole sides of an image, such as of a frame or a scanner's lid."""
     left, depths = grey, []
     for _ in range(4):
-        depths.append(_rim(left))
+        depths.append(_border(left))
         left = np.rot90(left[depths[-1] :])
     height, width = grey.shape
     return np.ascontiguousarray(left) if width >= WIDE * height or all(depths) else grey
 
 
-def _rim(grey: Grey) -> int:
+def _border(grey: Grey) -> int:
     """Return how many rows at the top are a dark border."""
     height = len(grey)
-    far = abs(grey - np.float32(np.median(grey))) > RIM_CONTRAST
+    far = abs(grey - np.float32(np.median(grey))) > BORDER_CONTRAST
     depths = np.where(far.all(0), height, (~far).argmax(0))  # [w]
     if (depths > 0).mean() < COVER:
         return 0
-    depth = round(float(np.percentile(depths, RIM_PERCENTILE)))
-    inner = depth + RIM_BLUR
-    if inner > RIM_DEPTH * height or not far[inner:].any():
+    depth = round(float(np.percentile(depths, BORDER_PERCENTILE)))
+    inner = depth + BORDER_BLUR
+    if inner > BORDER_DEPTH * height or not far[inner:].any():
         return 0
     step = float(np.median(grey[:depth])) - float(np.median(grey[inner : 2 * inner]))
-    return inner if abs(step) > RIM_CONTRAST else 0
+    return inner if abs(step) > BORDER_CONTRAST else 0
 
 
 def without_rule(ink: Ink, threshold: float) -> Ink:

@@ -14,7 +14,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.ink_set import InkLine, InkSet, spread
+from inkstream.model.data.ink_set import InkLine, InkSet, expand
 from inkstream.model.data.synthesis.glyphs import GlyphRun, Glyphs, WriterStyle, collect
 from inkstream.model.data.synthesis.texts import DIGITS, WordSampler, english, marks, number
 from inkstream.model.errors import DataError
@@ -54,7 +54,7 @@ def lay_out(
     """
     runs = [run for word in words for run in word]
     first = np.array([run.first for run in runs], np.int64)
-    rows, row_starts = spread(first, first + np.array([run.length for run in runs], np.int64))
+    rows, row_starts = expand(first, first + np.array([run.length for run in runs], np.int64))
     left = np.minimum.reduceat(glyphs.sides[rows, 0], row_starts[:-1])
     right = np.maximum.reduceat(glyphs.sides[rows, 1], row_starts[:-1])
     size, rise = np.clip(random.standard_normal((2, len(runs))), -2, 2)
@@ -101,12 +101,12 @@ def _moved(
     `run` [n], ascending, is the run that each belongs to, `letter` [n] its place in the text, and
     `way` [3, runs] scale, then shift to the right and down.
     """
-    ranges, range_starts = spread(glyphs.range_starts[rows], glyphs.range_starts[rows + 1])
+    ranges, range_starts = expand(glyphs.range_starts[rows], glyphs.range_starts[rows + 1])
     row = np.repeat(np.arange(len(rows)), np.diff(range_starts))
     order = np.lexsort((glyphs.ranges[ranges, 0], run[row]))
     ranges, row = ranges[order], row[order]
     start, stop = glyphs.ranges[ranges].T
-    points, starts = spread(start, stop)
+    points, starts = expand(start, stop)
     new = glyphs.begins[ranges] | (np.diff(run[row], prepend=-1) != 0)
     new[1:] |= start[1:] != stop[:-1]  # elsewhere the pen went on from letter to letter
     scale, right, down = way[:, np.repeat(run[row], stop - start)]

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.ink_set import CATEGORIES, InkSet, spread
+from inkstream.model.data.ink_set import CATEGORIES, InkSet, expand
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -124,7 +124,7 @@ class GlyphSegments:
 
     def take(self, chosen: Indices) -> "GlyphSegments":
         """Return the segments at these indices, in that order."""
-        members, starts = spread(self.range_starts[chosen], self.range_starts[chosen + 1])
+        members, starts = expand(self.range_starts[chosen], self.range_starts[chosen + 1])
         return GlyphSegments(
             self.ranges[members],
             starts,
@@ -152,7 +152,7 @@ def _segmented(ink: InkSet, cut: Indices, whole: Indices) -> GlyphSegments:
     """Segment the pieces `cut` into their letters, and take those of `whole` as they are."""
     pieces = np.append(cut, whole)
     start, stop = (ink.stroke_starts[ink.piece_starts[pieces + one]] for one in (0, 1))
-    points, _ = spread(start, stop)
+    points, _ = expand(start, stop)
     piece = np.repeat(np.arange(len(pieces)), stop - start)
     letter = np.where(piece < len(cut), ink.letter_of_point[points], 0).astype(np.int64)
     new = stroke_begins(ink)[points]
@@ -171,7 +171,7 @@ def _segmented(ink: InkSet, cut: Indices, whole: Indices) -> GlyphSegments:
         for label, place, one in zip(labels, places, is_letter, strict=True)
     ]
     is_word = np.array([len(text) > 1 for text in texts], np.bool_)
-    members, starts = spread(ranges[:, 0], ranges[:, 1])
+    members, starts = expand(ranges[:, 0], ranges[:, 1])
     return GlyphSegments(
         ranges=ranges,
         range_starts=np.append(first, len(ranges)),
@@ -340,8 +340,8 @@ def _baselines(ink: InkSet, found: GlyphSegments, x_height: Floats) -> Floats:
 
 def _lower_turns(ink: InkSet, pieces: Indices) -> Floats:
     """Return the median height of the pen's lower turns in each piece."""
-    strokes, _ = spread(ink.piece_starts[pieces], ink.piece_starts[pieces + 1])
-    points, starts = spread(ink.stroke_starts[strokes], ink.stroke_starts[strokes + 1])
+    strokes, _ = expand(ink.piece_starts[pieces], ink.piece_starts[pieces + 1])
+    points, starts = expand(ink.stroke_starts[strokes], ink.stroke_starts[strokes + 1])
     y = ink.points[points, 1]
     stroke = np.repeat(np.arange(len(strokes)), np.diff(starts))
     low = np.ones(len(y), np.bool_)  # points that are lower than the two before and after them

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inkstream.model.data.ink_set import InkSet, spread
+from inkstream.model.data.ink_set import InkSet, expand
 from inkstream.model.errors import DataError
 from tests.helpers.small_ink_set import Builder
 
@@ -132,6 +132,6 @@ def test_a_writer_whose_ink_is_larger_than_16_bits_is_halved_as_a_whole() -> Non
 
 
 def test_ranges_are_spread_to_their_numbers() -> None:
-    numbers, starts = spread(np.array([5, 9, 2]), np.array([7, 9, 5]))
+    numbers, starts = expand(np.array([5, 9, 2]), np.array([7, 9, 5]))
     assert numbers.tolist() == [5, 6, 2, 3, 4]
     assert starts.tolist() == [0, 2, 2, 5]

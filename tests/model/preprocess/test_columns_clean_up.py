@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from inkstream.model.preprocess.columns import line_columns, without_rims, without_rule
+from inkstream.model.preprocess.columns import line_columns, without_borders, without_rule
 from inkstream.model.recognizer import Recognizer, load
 
 Pixels = NDArray[np.uint8]
@@ -75,7 +75,7 @@ def test_a_rule_that_writing_crosses_is_removed(lines: Recognizer) -> None:
 def test_writing_that_touches_the_border_is_kept() -> None:
     rows, columns = (np.flatnonzero((HELLO < 200).any(axis)) for axis in (1, 0))
     cropped = HELLO[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    assert np.array_equal(without_rims(cropped), cropped)
+    assert np.array_equal(without_borders(cropped), cropped)
     ink = (255 - cropped).astype(np.float32)
     assert np.array_equal(without_rule(ink, 24), ink)
 
@@ -84,7 +84,7 @@ def test_writing_that_touches_the_border_is_kept() -> None:
 def test_a_stem_or_a_bar_of_a_letter_at_the_border_is_kept(region: tuple[slice, ...]) -> None:
     letter = np.full((60, 40), 255, np.uint8)
     letter[region] = letter[:, 10:16] = 0
-    assert np.array_equal(without_rims(letter), letter)
+    assert np.array_equal(without_borders(letter), letter)
 
 
 def test_a_single_dash_is_kept() -> None:
@@ -96,4 +96,4 @@ def test_a_single_dash_is_kept() -> None:
 def test_a_shadow_at_a_side_changes_nothing() -> None:
     shade = np.minimum(1, 0.5 + np.arange(len(HELLO)) / 60)[:, None]
     shaded = (HELLO * shade).astype(np.uint8)
-    assert np.array_equal(without_rims(shaded), shaded)
+    assert np.array_equal(without_borders(shaded), shaded)

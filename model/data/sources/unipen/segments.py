@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.ink_set import STYLES, Piece, spread
+from inkstream.model.data.ink_set import STYLES, Piece, expand
 from inkstream.model.data.sources.unipen.format import FURTHEST, Header, Page, Segment
 from inkstream.model.data.sources.unipen.labels import clean
 from inkstream.model.data.statistics import Statistics
@@ -86,7 +86,7 @@ def cut_out(page: Page, source: Source, counts: Statistics) -> Cut:
     label, rules = clean(source.segment.label, writer)
     if source.category in CHARACTERS and len(label) != 1:
         raise DataError("label longer than a character")
-    index, starts = spread(strokes[:, 0], strokes[:, 1])
+    index, starts = expand(strokes[:, 0], strokes[:, 1])
     kept = page.is_new[index]
     kept[starts[:-1]] = True
     index, lengths = index[kept], np.add.reduceat(kept, starts[:-1], dtype=np.int64)
