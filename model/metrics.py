@@ -179,14 +179,14 @@ def reliability(probabilities: Numbers, answers: Indices) -> tuple[Numbers, Numb
         answers: [N].
     """
     confidence = probabilities.max(1)
-    right = probabilities.argmax(1) == answers
+    correct = probabilities.argmax(1) == answers
     index = np.minimum((confidence * BINS).astype(int), BINS - 1)
     size = np.bincount(index, minlength=BINS)
     filled = np.maximum(size, 1)
     return (
         size / len(answers),
         np.bincount(index, confidence, BINS) / filled,
-        np.bincount(index, right, BINS) / filled,
+        np.bincount(index, correct, BINS) / filled,
     )
 
 

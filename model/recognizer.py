@@ -310,7 +310,7 @@ def _pixels(column: ArrayLike, height: int) -> NDArray[np.uint8]:
     try:
         pixels: NDArray[Any] = np.asarray(column)
     except ValueError as error:
-        raise InputError(f"column is no row of numbers: {error}") from error
+        raise InputError(f"column is not an array of numbers: {error}") from error
     if pixels.shape != (height,):
         raise InputError(f"column has shape {pixels.shape}, expected ({height},)")
     if pixels.dtype == np.uint8:

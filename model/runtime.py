@@ -118,7 +118,7 @@ class Runtime:
         if len(set(lengths)) == 1:
             scores, after = self.run(_side_by_side(columns), state)
             return [scores[:, i] for i in range(len(columns))], after
-        pieces: list[list[NDArray[np.float32]]] = [[] for _ in columns]
+        parts: list[list[NDArray[np.float32]]] = [[] for _ in columns]
         after = state.copy()
         start = 0
         for end in sorted(set(lengths)):
@@ -126,9 +126,9 @@ class Runtime:
             together = _side_by_side([columns[i][start:end] for i in running])
             scores, after[running] = self.run(together, after[running])
             for place, i in enumerate(running):
-                pieces[i].append(scores[:, place])
+                parts[i].append(scores[:, place])
             start = end
-        return [np.concatenate(own) for own in pieces], after
+        return [np.concatenate(own) for own in parts], after
 
     # The stride adapter: columns one by one for a net that takes several a step
 

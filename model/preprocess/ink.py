@@ -36,12 +36,12 @@ MAX_COLUMNS: Final = 1 << 16  # up to here a float32 still tells 128 places with
 MAX_POINTS: Final = 1 << 20  # in one call
 MAX_LENGTH: Final = 1 << 21  # pixels that the pen may go in one call
 
-# Ink is drawn as dots at all points and, between them, bodies cut into pieces no wider or higher
-# than `PIECE`, each in a box of pixels. Short pieces waste fewer pixels, long ones fewer boxes:
-# from 1 to 4 the speed is the same within 5 %.
-PIECE: Final = 2.0  # pixels
+# Ink is drawn as dots at all points and, between them, bodies: segments cut into parts no wider or
+# higher than `PART`, each in a box of pixels. Short parts waste fewer pixels, long ones fewer
+# boxes: from 1 to 4 the speed is the same within 5 %.
+PART: Final = 2.0  # pixels
 SHORTEST: Final = np.float32(1e-6)  # pixels: a shorter segment is hidden by the dots at its ends
-OVERLAP: Final = np.float32(1e-4)  # pixels by which pieces overlap: no rounding leaves a gap
+OVERLAP: Final = np.float32(1e-4)  # pixels by which parts overlap: no rounding leaves a gap
 PIXELS: Final = 1 << 16  # drawn at once, which bounds the memory; more is no faster
 
 FURTHEST: Final = 1e9  # units of the points
@@ -64,14 +64,14 @@ FINE: Final = 8  # a digit's ink is drawn so many times finer before it goes the
 def flatten(strokes: Sequence[ArrayLike]) -> tuple[Points, NDArray[np.int64]]:
     """Return strokes, each [n, 2], as points [P, 2] and where each stroke starts [S + 1].
 
-    A stroke without points is left out. Raises `InputError` for one that is no row of points.
+    A stroke without points is left out. Raises `InputError` for one that is not an array of points.
     """
     arrays = []
     for index, stroke in enumerate(strokes):
         try:
             array = np.asarray(stroke, np.float64)
         except (TypeError, ValueError) as error:
-            raise InputError(f"stroke {index} is no row of points: {error}") from error
+            raise InputError(f"stroke {index} is not an array of points: {error}") from error
         if array.shape != (0,) and (array.ndim != 2 or array.shape[1] != 2):
             raise InputError(f"stroke {index} has shape {array.shape}, expected [points, 2]")
         if len(array):
@@ -99,7 +99,7 @@ def rasterise(
         All columns up to the last that the pen touches [T, H], 0 = paper, 255 = ink.
 
     Raises:
-        InputError: a number is not finite, an x negative, or a place or the way to it too far.
+        InputError: a number is not finite, an x is negative, or points or paths are too far.
     """
     first, ink = _draw(points, stroke_starts, column_height, pen_width)
     columns = np.zeros((first + len(ink), column_height), np.uint8)
@@ -242,7 +242,8 @@ def stroke_columns(
         [T, H], 0 = paper, 255 = ink.
 
     Raises:
-        InputError: no row of points, none at all, numbers that cannot be drawn, or no height.
+        InputError: not arrays of points, no point at all, numbers that cannot be drawn, or a height
+            that is not above 0.
     """
     points, starts = _drawable(strokes, height)
     rows = config.column_height
@@ -270,7 +271,7 @@ def _drawable(
     points, starts = flatten(strokes)
     if not len(points):
         raise InputError("there is no ink: no stroke has a point")
-    if not (abs(points) <= FURTHEST).all():  # not a number is not, either
+    if not (abs(points) <= FURTHEST).all():  # false for NaN too
         raise InputError(f"points lie beyond what can be drawn, allowed: up to {FURTHEST:g}")
     return points, starts
 
@@ -325,7 +326,7 @@ def misfit(
 
 
 def _is_flat(points: NDArray[Any], starts: NDArray[np.int64]) -> bool:
-    """Tell whether strokes are dashes and dots, or together form one."""
+    """Return whether strokes are dashes and dots, or together form one."""
     steps = np.hypot(*np.diff(points, axis=0).T)
     steps[starts[1:-1] - 1] = 0  # the pen was in the air
     x, first = points[:, 0], starts[:-1]
@@ -343,14 +344,14 @@ def _draw(
     left, right = _checked(places)
     first, end = max(0, _touched(left, pen_width)[0]), _touched(right, pen_width)[1]
     reach = (pen_width + 1) / 2
-    margin = math.ceil(PIECE + 2 * reach)  # on all sides, for what is cut off: as wide as a box
+    margin = math.ceil(PART + 2 * reach)  # on all sides, for what is cut off: as wide as a box
     field = np.zeros((max(0, end - first) + 2 * margin, column_height + 2 * margin), np.uint8)
     if places.dtype != np.float64:
         places = places.astype(np.float32)
     at_once = max(1, PIXELS // margin**2)
     for part in _parts(len(points), at_once):
         _stamp(field, margin, first, *_dots(places[:, part], reach))
-    cell, middle, half = _pieces(places, stroke_starts)
+    cell, middle, half = _cut_segments(places, stroke_starts)
     for part in _parts(cell.shape[1], at_once):
         _stamp(field, margin, first, *_bodies(cell[:, part], middle[:, part], half[:, part], reach))
     return first, field[margin:-margin, margin:-margin]
@@ -393,12 +394,12 @@ def _parts(n: int, at_once: int) -> Iterator[slice]:
     return (slice(start, start + at_once) for start in range(0, n, at_once))
 
 
-def _pieces(start: Places, stroke_starts: NDArray[Any]) -> tuple[Places, Floats, Floats]:
-    """Return the segments that start at [2, P], cut into n pieces.
+def _cut_segments(start: Places, stroke_starts: NDArray[Any]) -> tuple[Places, Floats, Floats]:
+    """Return the segments that start at [2, P], cut into n parts.
 
     Returns:
         Each [2, n], x and y: the corner of the pixel that the middle of the segment lies in, the
-        middle of the piece from there, and half of the way from its start to its end.
+        middle of the part from there, and half of the vector from its start to its end.
     """
     ends = np.asarray(stroke_starts)[1:]
     following = np.arange(1, start.shape[1] + 1)
@@ -410,9 +411,9 @@ def _pieces(start: Places, stroke_starts: NDArray[Any]) -> tuple[Places, Floats,
         raise InputError(f"the pen goes {length:.0f} pixels, at most {MAX_LENGTH}")
     cell = np.floor((start + end) / 2)
     middle = ((start - cell) + (end - cell)) / 2
-    counts = np.ceil((size - SHORTEST) / PIECE).astype(np.intp)
+    counts = np.ceil((size - SHORTEST) / PART).astype(np.intp)
     of = np.repeat(np.arange(len(counts)), counts)
-    number = np.arange(len(of)) - (np.cumsum(counts) - counts)[of]  # of the piece in its segment
+    number = np.arange(len(of)) - (np.cumsum(counts) - counts)[of]  # of the part in its segment
     half = way.take(of, 1) / (2 * counts[of]).astype(np.float32)
     halves = (2 * number + 1 - counts[of]).astype(np.float32)  # from the segment's middle
     middles = middle.take(of, 1) + halves * half
@@ -427,8 +428,8 @@ def _dots(places: Places, reach: float) -> Boxes:
 
 
 def _bodies(cell: Places, middle: Floats, half: Floats, reach: float) -> Boxes:
-    """Return the ink beside each piece; beyond its ends a dot or another piece follows."""
-    low, x, y = _centres(middle, abs(half) + np.float32(reach), PIECE / 2 + reach)
+    """Return the ink beside each part of a segment; at its ends a dot or another part follows."""
+    low, x, y = _centres(middle, abs(half) + np.float32(reach), PART / 2 + reach)
     length = np.sqrt(half[0] * half[0] + half[1] * half[1])
     unit_x, unit_y = half / length
     along = abs((x * unit_x)[:, None] + y * unit_y)  # [box, box, n]

@@ -137,7 +137,7 @@ def test_a_stream_continues_from_a_saved_state(recognizer: Recognizer, tmp_path:
         ([256] * 28, "whole numbers 0..255"),
         ([-1] * 28, "whole numbers 0..255"),
         (["a"] * 28, "whole numbers 0..255"),
-        ([[0], [0, 1]], "no row of numbers"),
+        ([[0], [0, 1]], "not an array of numbers"),
         (None, r"shape \(\)"),
     ],
 )

@@ -100,10 +100,10 @@ def test_the_error_of_invalid_strokes_gives_the_reason(strokes: list[Stroke], te
     ("strokes", "text"),
     [
         ([[], [1, 2, 3]], "stroke 1 has shape \\(3,\\), expected \\[points, 2\\]"),
-        ([WAVE, [(1, 2), (3,)]], "stroke 1 is no row of points"),
-        ([[("a", "b")]], "stroke 0 is no row of points: .*'a'"),
-        ([[(1, 2j)]], "stroke 0 is no row of points"),
-        (["ink"], "stroke 0 is no row of points: .*'ink'"),
+        ([WAVE, [(1, 2), (3,)]], "stroke 1 is not an array of points"),
+        ([[("a", "b")]], "stroke 0 is not an array of points: .*'a'"),
+        ([[(1, 2j)]], "stroke 0 is not an array of points"),
+        (["ink"], "stroke 0 is not an array of points: .*'ink'"),
         ([5], "stroke 0 has shape"),
     ],
 )
