@@ -18,8 +18,10 @@ NEXT_PORT = $(shell echo $$(( $(PORT) + 1 )))
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-# A worker a core, four at most, each computing in one thread; a file's tests stay together.
+# A worker a core, four at most, each computing in one thread; a file's tests stay together. All tests
+# take one worker more: those in a browser mostly wait.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+ALL_WORKERS = $(shell echo $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )))
 NPM_INSTALL := npm install --prefix $(VENV)/npm --no-save --no-audit --no-fund --silent
 BASE := $(VENV)/.base-installed
 FULL := $(VENV)/.full-installed
@@ -58,7 +60,7 @@ check: lint ## Lint, check types, run the fast tests
 	$(PYTEST) -m 'not slow' $(ARGS)
 
 test: lint ## Lint, check types, run all tests
-	$(PYTEST) $(ARGS)
+	$(PYTEST) --numprocesses $(ALL_WORKERS) $(ARGS)
 
 train: $(FULL) ## Train the digits model (ARGS="--minutes 30 --device cuda")
 	$(BIN)/inkstream train digits $(ARGS)
