@@ -75,7 +75,7 @@ def weights_of(checkpoint: Checkpoint) -> dict[str, NDArray[np.float32]]:
             f"{checkpoint.path.name} holds no weights {', '.join(sorted(missing))}: it was "
             "exported by another version of inkstream, which can train it further"
         )
-    return {name: arrays[name].copy() for name in names}  # of its own memory, which may be written
+    return {name: arrays[name].copy() for name in names}  # copies, which may be written to
 
 
 def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -136,7 +136,7 @@ class Graph:
         return names
 
     def reshape(self, value: str, *shape: int) -> str:
-        """Return `value` in another shape: 0 keeps an axis as it is, -1 takes what is left."""
+        """Return `value` in another shape: 0 keeps an axis as it is, -1 takes the rest."""
         return self.add("Reshape", value, self.integers(*shape))
 
     def slice(self, value: str, start: int, end: int, axis: int = 0) -> str:

@@ -148,7 +148,7 @@ def sizes(ink: InkSet) -> Figure:
 
 
 def symbols(ink: InkSet) -> Figure:
-    """Plot how often each character is written, as a piece of its own and in words and lines."""
+    """Plot how often each character is written, as a single character and in words and lines."""
     figure = Figure(figsize=(13, 4.4), layout="constrained")
     shown = [chr(code) for code in range(33, 127)]
     for axes, kinds in zip(

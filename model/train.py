@@ -115,7 +115,7 @@ def train_teacher(config: TrainingConfig, options: RunOptions) -> RunOptions | N
     minutes = options.minutes
     if minutes is not None:
         minutes = max(minutes - (time.monotonic() - started) / 60, MINUTES_AFTER_TEACHER)
-    # The run may have been stopped during its teacher's, before it had a state of its own.
+    # The run may have stopped while its teacher was trained, before it saved a state.
     resume = options.resume and (options.run / STATE).exists()
     return dataclasses.replace(options, teachers=(run,), minutes=minutes, resume=resume)
 

@@ -251,7 +251,7 @@ class Engine:
         for member in waiting:
             try:
                 own = member.session.take(most)
-            except Exception as error:
+            except Exception as error:  # any: the other sessions go on
                 self._end(member, error)
                 continue
             if own is not None:

@@ -1,6 +1,6 @@
 """Metrics for Prometheus, counted where it happens: by the engine and the endpoints.
 
-Each app has a registry of its own, so that two apps in a process (tests) never share a count.
+Each app has its own registry, so that two apps in a process (tests) never share a count.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Run the application on uvicorn until it is told to stop: sockets, connections, drain.
+"""Run the application on uvicorn until a signal stops it: sockets, connections, drain.
 
 A request must arrive in time (uvicorn would wait for its headers for ever), and a WebSocket is not
 closed for a pong that waits behind columns which are not read yet; it reads and writes short
@@ -158,7 +158,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more connections, let the sessions end, then close what is left."""
+        """Accept no more connections, let the sessions end, then close the other connections."""
         for server in self.servers:
             server.close()
         time_left_s = self._service.settings.drain_timeout_s

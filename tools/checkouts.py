@@ -1,4 +1,4 @@
-"""Run the code of one checkout of the product in a process of its own."""
+"""Run the code of one checkout of the product in a new process."""
 
 import os
 import subprocess

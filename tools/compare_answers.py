@@ -2,7 +2,7 @@
 
     python -m tools.compare_answers OLD NEW
 
-OLD and NEW are folders of checkouts. Each reads the same inputs in a process of its own, both at
+OLD and NEW are folders of checkouts. Each reads the same inputs in a new process, both at
 the same time: 2,000 MNIST test images by `digits`, as columns and as images, and 1,000 words and
 300 lines by test writers of UNIPEN by `lines`, as ink and as columns, without a language model and
 with `english`. One sample of five is also read column by column, as a stream. The columns that each

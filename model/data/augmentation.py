@@ -27,7 +27,7 @@ ELASTIC_GRID = 6  # knots a side; the field between them is bicubic
 
 # Standard deviations of the affine and elastic distortion of images.
 ROTATION_RAD = 0.13
-LOG_SCALE = 0.09  # each side of its own
+LOG_SCALE = 0.09  # each side by itself
 SHEAR = 0.2  # columns that the top moves for each row
 SHIFT = 0.035  # of the width
 ELASTIC = 0.028  # of the width, at each knot of the grid

@@ -245,7 +245,7 @@ class GreedyDecoder(Decoder):
         It is a label whose summed odds against the blank exceed `ENOUGH`, else the blank.
         """
         odds = np.exp(row - row[BLANK])
-        odds[[BLANK, self._newest_label]] = 0  # what is left of the newest label is no other letter
+        odds[[BLANK, self._newest_label]] = 0  # the newest label's last steps are no new letter
         self._odds = self._odds + odds
         likely = int(self._odds.argmax())
         return (likely if self._odds[likely] > ENOUGH else BLANK), self._odds

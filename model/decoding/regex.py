@@ -84,7 +84,7 @@ class _Positions:
         )
 
     def mult(self, mult: Mult) -> _Part:
-        """Add a part so many times, each with positions of its own; an endless last one loops."""
+        """Add a part so many times, each with its own positions; an endless last one loops."""
         least, most = mult.multiplier.min.v, mult.multiplier.max.v
         endless = most is None
         times = max(least, 1) if endless else most

@@ -1,7 +1,7 @@
 """A scanned or photographed page -> its lines as columns, and where these lie on the page.
 
 A line of a page gives the columns that the picture of that line alone would give, so it is read
-like one, in a stream of its own. Finding lines needs the `scan` extra, OpenCV, which is imported
+like one, in its own stream. Finding lines needs the `scan` extra, OpenCV, which is imported
 only when a page is read.
 """
 

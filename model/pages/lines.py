@@ -23,7 +23,7 @@ LARGEST_SHARE: Final = 0.25  # of the page's longer side: a higher piece is no w
 TALLEST: Final = 2.5  # of the others' height, a piece of a lone word, if most ink is in lower ones
 SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
 LARGE: Final = 5.0  # of it too: a smaller piece is a dot, or dirt
-LONG_DASH: Final = 2.0  # heights: a piece as long is what is left of a rule
+LONG_DASH: Final = 2.0  # heights: a longer piece is the remainder of a rule
 THIN_DASH: Final = 0.12  # of its length, if it is no higher
 
 CORRIDOR: Final = 1.1  # heights that a corridor between blocks is wide at least

@@ -203,7 +203,7 @@ def _put(load: Load) -> Measured:
 
 
 def _child(name: str, *arguments: object) -> str:
-    """Run a module of this package in a process of its own, and return what it prints."""
+    """Run a module of this package in a new process, and return its output."""
     module = f"inkstream.service.bench.{name}"
     done = subprocess.run(  # noqa: S603 - this package's own module
         [sys.executable, "-m", module, *map(str, arguments)],

@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
         self.open.set_result(None)
 
     def _frames(self, data: bytes) -> int:
-        """Handle the whole frames in `data`; return the position of what is left.
+        """Handle the whole frames in `data`; return the position of the unfinished rest.
 
         `ready` and `configured` need nothing.
         """

@@ -1,6 +1,6 @@
 """Replay ink as it was written: what a user of the pad would see, and when.
 
-Points go into a session of the server as a pen brings them, with a model of its own and without a
+Points go into a session of the server as a pen brings them, with its own model and without a
 server around it: all that the session sends is known before the next points come. How far the pen
 must be ahead of a column before this column is read is a setting; `report` shows what each choice
 withdraws.

@@ -62,7 +62,7 @@ class Answers:
 async def recognize(
     model: RunningModel, session_id: str, columns: NDArray[np.uint8], options: Mapping[str, Any]
 ) -> Answers:
-    """Read columns [n, H] by a session of their own, under the options of a `configure`.
+    """Read columns [n, H] by a new session, under the options of a `configure`.
 
     Their number was bounded with the body, so all of them may wait at once. Raises what the session
     sends as an error.

@@ -128,7 +128,7 @@ class Inbox:
     def cost(self, control: Control) -> int:
         """Return as how many messages it counts now; ink counts again when it is drawn.
 
-        Ink has no answer of its own. A client that needs one sends a ping after it, which is free.
+        Ink is not answered. A client that needs one sends a ping after it, which is free.
         """
         match control.message:
             case Configure() as chosen if chosen.pattern is not None:

@@ -203,7 +203,7 @@ class LineInk:
     def _suitable(
         self, points: Points, starts: NDArray[np.int64], frame: Frame, named: Frame
     ) -> Frame:
-        """Return the frame that suits strokes in `frame`: the client's, or one of their own."""
+        """Return the frame that suits strokes in `frame`: the client's, or one that fits them."""
         if not len(points):
             return named
         info = self._model.info

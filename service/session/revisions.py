@@ -14,7 +14,7 @@ from inkstream.service.session.outputs import Effect
 
 NEGLIGIBLE: Final = 0.01  # of a confidence: in batches of other sizes its last digits differ
 
-Key = tuple[bool, int]  # whether an event is a word, and its id: words have ids of their own
+Key = tuple[bool, int]  # whether an event is a word, and its id: words have their own ids
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ INKSTREAM: Final = [sys.executable, "-m", "inkstream"]
 
 
 def inkstream(*args: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
+    """Run the command in a new process."""
     command = [*INKSTREAM, *map(str, args)]
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **options
@@ -46,7 +46,7 @@ def one_line(text: str) -> str:
 
 @contextmanager
 def terminal(*args: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run the command in a terminal of its own; yield the process and the terminal's other end."""
+    """Run the command in a new terminal; yield the process and the terminal's other end."""
     parent_end, child_end = pty.openpty()
     termios.tcsetwinsize(parent_end, (24, 80))
     try:

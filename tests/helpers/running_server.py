@@ -1,4 +1,4 @@
-"""A real server on a free port of this machine, in a thread of its own."""
+"""A real server on a free port of this machine, in its own thread."""
 
 import asyncio
 import socket
