@@ -4,8 +4,8 @@
 soldiers, 1898-1918 (CREMMA-AN-TestamentsDePoilus, Archives nationales and partners, CC BY 4.0, doi
 10.5281/zenodo.10177106), cut along their polygons.
 
-In transcriptions `>word<` is crossed out and `><` is unreadable. Transcriptions are folded to the
-letters of ASCII, since the nets spell no others.
+In transcriptions `>word<` is crossed out and `><` is unreadable; those of wills have `^` before
+raised letters. Transcriptions are folded to the letters of ASCII, since the nets spell no others.
 """
 
 import hashlib
@@ -37,6 +37,7 @@ FOLDED: Final = str.maketrans(  # what NFKD leaves beyond ASCII
         "–": "-", "—": "-", "−": "-", "°": "o",
     }
 )  # fmt: skip
+RAISED: Final = "^"  # before raised letters, as in M^me; nobody wrote it
 MARKED: Final = re.compile(r">[^<>]*<")  # crossed out or unreadable
 
 
@@ -84,7 +85,7 @@ def load_wills(path: Path) -> Wills:
             raise DataError(f"{where} is not {LINE_FORM}: {row[:80]!r}") from error
         content = read(name)
         digest.update(content)
-        folded = fold(text)
+        folded = fold(text.replace(RAISED, ""))
         if MARKED.search(text) or not folded.isascii():
             n_left_out += 1
             continue
