@@ -36,7 +36,8 @@ from inkstream.model.training.config import (
     TrainingConfig,
 )
 from inkstream.model.training.digits import DigitsTask, TeacherTask, generator
-from inkstream.model.training.lines import LinesTask, initial_net, load_ink
+from inkstream.model.training.initial import InitialNet, initial_net
+from inkstream.model.training.lines import LinesTask, load_ink
 from inkstream.model.training.run_folder import STATE, TEACHER_FOLDER, RunFolder, keep_options
 
 THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run divides them
@@ -90,7 +91,7 @@ def train(config: TrainingConfig, options: RunOptions) -> Path | None:
     is_taught = (
         isinstance(config, DigitsConfig) and config.task == "digits" and config.teacher_share
     )
-    if is_taught and not options.teachers:
+    if is_taught and not options.teachers and options.init is None:
         with_teacher = train_teacher(config, options)
         if with_teacher is None:
             return None
@@ -123,25 +124,31 @@ def train_teacher(config: TrainingConfig, options: RunOptions) -> RunOptions | N
 def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     """Load the data and make the net, with random weights or the initial ones of the options."""
     if isinstance(config, LinesConfig):
-        initial = None if options.init is None else initial_net(options.init)
+        initial = None if options.init is None else initial_net(options.init, "lines")
         data = load_ink(options.data)
         torch.manual_seed(generator(config.seed).initial_seed())
         return LinesTask(config, data, initial)
     assert isinstance(config, DigitsConfig)
+    initial = None if options.init is None else initial_net(options.init, "digits")
     folder = options.data
     if folder is None or (folder / "train-images-idx3-ubyte").exists():
         dataset = mnist.load("train", folder)
     else:
         dataset = images.load(folder)
-    return image_task(config, dataset, options.teachers)
+    return image_task(config, dataset, options.teachers, initial)
 
 
-def image_task(config: DigitsConfig, dataset: Dataset, teachers: Sequence[Path]) -> Task:
-    """Make the task of a run on images, with random weights."""
+def image_task(
+    config: DigitsConfig,
+    dataset: Dataset,
+    teachers: Sequence[Path],
+    initial: InitialNet | None = None,
+) -> Task:
+    """Make the task of a run on images, with random weights or those of `initial`."""
     torch.manual_seed(generator(config.seed).initial_seed())
     if config.task == "teacher":
         return TeacherTask(config, dataset)
-    return DigitsTask(config, dataset, teachers)
+    return DigitsTask(config, dataset, teachers, initial)
 
 
 def learning_rate(step: int, cycle_steps: int, config: TrainingConfig) -> float:

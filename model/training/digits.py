@@ -5,6 +5,7 @@ served; its softened answers train the causal net (Hinton, Vinyals, Dean, "Disti
 in a Neural Network", arXiv 1503.02531).
 """
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from inkstream.model.data.images import Dataset
 from inkstream.model.errors import DataError
 from inkstream.model.network import ColumnLSTM
 from inkstream.model.training.config import DigitsConfig
+from inkstream.model.training.initial import InitialNet
 from inkstream.model.training.run_folder import NETWORK, RunFolder, finished_run, network_weights
 
 WIDTH: Final = 32  # channels of the teacher's first block; they double with each block
@@ -166,11 +168,33 @@ class TeacherTask(ImageTask):
         return folder.path / NETWORK
 
 
+class LastAnswer(nn.Module):
+    """A causal net as a teacher: its answer after all columns."""
+
+    def __init__(self, network: ColumnLSTM) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """Return scores [B, K] of whole images, columns [B, T, H]."""
+        scores: Tensor = self.network(columns)[0][:, -1]
+        return scores
+
+
 class DigitsTask(ImageTask):
     """The causal net: labels and the teachers' answers, at every column since the first ink."""
 
-    def __init__(self, config: DigitsConfig, dataset: Dataset, teachers: Sequence[Path]) -> None:
-        """Make a net with random weights; raise `DataError` for teachers of other labels."""
+    def __init__(
+        self,
+        config: DigitsConfig,
+        dataset: Dataset,
+        teachers: Sequence[Path],
+        initial: InitialNet | None = None,
+    ) -> None:
+        """Make a net with random weights or those of `initial`, which teaches without `teachers`.
+
+        Raises `DataError` for teachers or initial weights of other labels or dimensions.
+        """
         self.model_config = ModelConfig(
             labels=dataset.labels,
             column_height=dataset.columns.shape[2],
@@ -179,7 +203,9 @@ class DigitsTask(ImageTask):
             layers=config.layers,
             units=config.units,
         )
-        super().__init__(config, dataset, ColumnLSTM(self.model_config, config.dropout))
+        network = ColumnLSTM(self.model_config, config.dropout)
+        super().__init__(config, dataset, network)
+        self.init = "" if initial is None else initial.digest
         self.teachers = nn.ModuleList()
         self.teacher_digests = []
         for path in teachers:
@@ -190,11 +216,16 @@ class DigitsTask(ImageTask):
             teacher.load_state_dict(weights)
             self.teachers.append(teacher.eval().requires_grad_(False))
             self.teacher_digests.append(digest)
+        if initial is not None:
+            initialise(network, initial)
+            if not teachers:
+                own = LastAnswer(copy.deepcopy(network))
+                self.teachers.append(own.eval().requires_grad_(False))
 
     @property
     def description(self) -> dict[str, Any]:
         """What decides the result beside the configuration."""
-        return super().description | {"teachers": self.teacher_digests}
+        return super().description | {"init": self.init, "teachers": self.teacher_digests}
 
     def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
         targets = functional.one_hot(answers, len(self.model_config.labels)).float()
@@ -250,3 +281,18 @@ class DigitsTask(ImageTask):
         )
         metrics = {"held_out_accuracy": float(right.mean())}
         return folder.export(self.config.task, self.model_config, metrics, temperatures)
+
+
+def initialise(network: ColumnLSTM, initial: InitialNet) -> None:
+    """Load the initial weights; raise `DataError` if labels or dimensions differ."""
+    if initial.labels != network.config.labels:
+        has, asked = (" ".join(labels) for labels in (initial.labels, network.config.labels))
+        raise DataError(f"the net to begin with has the labels {has}, the data have {asked}")
+    theirs, ours = (
+        {(name, value.shape) for name, value in weights.items()}
+        for weights in (initial.weights, network.state_dict())
+    )
+    if wrong := {name for name, _ in theirs ^ ours}:
+        names = ", ".join(sorted(wrong))
+        raise DataError(f"the net to begin with has other dimensions; that do not fit: {names}")
+    network.load_state_dict(initial.weights)

@@ -23,7 +23,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from inkstream.model.calibration import fit_line_temperatures
-from inkstream.model.checkpoint import find, read
+from inkstream.model.checkpoint import read
 from inkstream.model.config import END_DELAY, STEP_COLUMNS, ModelConfig
 from inkstream.model.data import split
 from inkstream.model.data.batches import (
@@ -49,12 +49,12 @@ from inkstream.model.data.sources import ink_files, mnist, unipen
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import ConfigError, DataError
-from inkstream.model.export import weights_of
 from inkstream.model.metrics import errors
 from inkstream.model.network import LineLSTM
 from inkstream.model.reader import Reader, batches
 from inkstream.model.training.config import LinesConfig
-from inkstream.model.training.run_folder import CONFIGURATION, NETWORK, RunFolder, finished_run
+from inkstream.model.training.initial import InitialNet
+from inkstream.model.training.run_folder import NETWORK, RunFolder
 
 ASCII: Final = tuple(map(chr, range(32, 127)))  # printable: the characters of UNIPEN's labels
 UNIPEN: Final = "UNIPEN train_r01_v07"
@@ -76,8 +76,7 @@ VALIDATED: Final = {"characters": 600, "words": 400, "text": 60}  # pieces
 VALIDATION_SEED: Final = 0
 VALIDATION_COLUMNS: Final = 20_000  # of a batch
 
-Temperatures = tuple[float, float]  # of letters and of letter ends
-UNCHANGED: Final = (1.0, 1.0)
+UNCHANGED: Final = (1.0, 1.0)  # temperatures of letters and of letter ends
 
 
 # Data
@@ -133,7 +132,7 @@ def own_ink(name: str, ink: InkSet, groups: NDArray[np.int64] | None = None) -> 
     return LineData(name, ink, parts["train"], parts["validation"], characters)
 
 
-# Nets of earlier runs, and initial weights
+# The net, and its initial weights
 
 
 def model_config(config: LinesConfig, labels: Sequence[str]) -> ModelConfig:
@@ -148,31 +147,6 @@ def model_config(config: LinesConfig, labels: Sequence[str]) -> ModelConfig:
         channels=(config.channels // 2, config.channels, config.channels),
         flush_columns=FLUSH_COLUMNS,
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class InitialNet:
-    """A net with whose weights a run begins."""
-
-    labels: tuple[str, ...]
-    weights: dict[str, Tensor]
-    digest: str  # SHA-256 of its file
-    temperatures: Temperatures = UNCHANGED
-
-
-def initial_net(source: Path) -> InitialNet:
-    """Load the net of a run folder, or of a checkpoint by its name or path.
-
-    Raises `DataError` or `CheckpointError` if there is none that can be used.
-    """
-    if (source / CONFIGURATION).is_file():
-        configuration, weights, digest = finished_run(source, "lines")
-        return InitialNet(tuple(configuration["labels"]), weights, digest)
-    checkpoint = read(find(source), "transcriber")
-    weights = {name: torch.from_numpy(value) for name, value in weights_of(checkpoint).items()}
-    metadata = checkpoint.metadata
-    of_letters, of_ends = metadata.temperatures
-    return InitialNet(metadata.config.labels, weights, checkpoint.digest, (of_letters, of_ends))
 
 
 def initialise(network: LineLSTM, initial: InitialNet) -> None:
@@ -331,7 +305,8 @@ class LinesTask:
         self.network: nn.Module = network
         self.init = "" if initial is None else initial.digest
         self._initial_weights = copy.deepcopy(network.state_dict()) if config.keep else {}
-        self._temperatures = UNCHANGED if initial is None else initial.temperatures
+        of_labels, of_ends = UNCHANGED if initial is None else initial.temperatures
+        self._temperatures = (of_labels, of_ends)
         self._framewise_steps = 0 if initial else framewise_steps(config, data)
         renderer = AugmentedRenderer(config.column_height, config.strength)
         sources = synthetic_sources(config, data, self.labels, renderer)

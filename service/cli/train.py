@@ -98,14 +98,17 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
     "--teacher", "teachers", type=PATH, multiple=True,
     help="run folder of a teacher; may be repeated",
 )  # fmt: skip
+@click.option("--init", type=PATH, help=INIT)
 @run_options("digits", IMAGES)
 def digits(**options: Any) -> int:
     """Train the causal LSTM that is served; without --teacher it trains a teacher first.
 
-    The time of the teacher counts towards --minutes, and only a finished run makes a model.
+    With --init and no --teacher the initial net is the teacher. The time of the teacher counts
+    towards --minutes, and only a finished run makes a model.
 
     \b
     Examples:
+      inkstream train digits --init digits --epochs 8 --learning-rate 0.001 --run runs/on
       inkstream train digits --seed 1 --run runs/seed1 --teacher runs/digits/teacher
       inkstream train digits --data my_letters/ --teacher-share 0 --held-out 200 --epochs 10 \\
           --run runs/letters

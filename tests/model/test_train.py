@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,10 +17,12 @@ from tqdm import tqdm
 
 from inkstream import load
 from inkstream.model import train as training
-from inkstream.model.errors import DataError
+from inkstream.model.errors import CheckpointError, DataError
 from inkstream.model.evaluation.digits import report
+from inkstream.model.network import ColumnLSTM
 from inkstream.model.preprocess.columns import digit_columns
 from inkstream.model.training.config import TEACHER, DigitsConfig, RunOptions
+from inkstream.model.training.initial import InitialNet, initial_net
 from inkstream.model.training.run_folder import CONFIGURATION, METRICS, STATE, network_weights
 from inkstream.service.client import connect_sync
 from tests.helpers import builders
@@ -313,6 +316,59 @@ def test_a_teacher_must_be_a_run_of_a_teacher_with_the_same_labels(tmp_path: Pat
     letters = dataclasses.replace(builders.excerpt(400), labels=tuple("abcdefghij"))
     with pytest.raises(DataError, match="a teacher has other labels"):
         training.image_task(config, letters, [tmp_path / "teacher"])
+
+
+def test_a_run_begins_with_the_weights_of_another_which_teach_it(tmp_path: Path) -> None:
+    config = dataclasses.replace(QUICK, epochs=6, units=48, features=32)
+    path = training.train(config, RunOptions(run=tmp_path / "first", threads=1))
+    assert path is not None
+    before = load(path).metadata.metrics["held_out_accuracy"]
+    assert before > 0.2
+    on = dataclasses.replace(config, epochs=1, learning_rate=1e-6, teacher_share=0.5)
+    for number, source in enumerate((path, tmp_path / "first")):
+        options = RunOptions(run=tmp_path / f"on{number}", init=source, threads=1)
+        again = training.train(on, options)
+        assert again is not None
+        assert load(again).metadata.metrics["held_out_accuracy"] == pytest.approx(before, abs=0.03)
+        assert not (options.run / "teacher").exists()
+
+
+def test_a_teacher_that_agrees_on_no_digit_is_learned_from(tmp_path: Path) -> None:
+    network = ColumnLSTM(builders.config())
+    with torch.no_grad():
+        network.head.weight.zero_()
+        network.head.bias.copy_(torch.tensor([9.0] + 9 * [0.0]))  # answers 0 whatever it sees
+    initial = InitialNet(builders.DIGITS, network.state_dict(), "digest")
+    losses = {}
+    for share in (0.0, 1.0):
+        config = dataclasses.replace(SMALL, features=12, units=16, teacher_share=share)
+        task = training.image_task(config, builders.excerpt(400), (), initial)
+        losses[share] = task.loss(0, 0).item()
+    assert losses[1.0] < 0.5 * losses[0.0]  # the net is its own teacher, not that of the labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "dimensions", "text"),
+    [
+        (tuple("abcdefghij"), {}, "has the labels a b c d e f g h i j, the data have 0 1 2 3"),
+        (builders.DIGITS, {"units": 24}, r"other dimensions; that do not fit: head.weight, lstm"),
+        (builders.DIGITS, {"layers": 1}, "lstm.weight_ih_l1"),
+        (builders.DIGITS, {"layers": 3}, "lstm.weight_ih_l2"),
+    ],
+)
+def test_initial_weights_of_another_net_are_refused(
+    tmp_path: Path, labels: tuple[str, ...], dimensions: dict[str, Any], text: str
+) -> None:
+    other = builders.checkpoint(tmp_path / "other.onnx", labels, **dimensions)
+    initial = initial_net(other.path, "digits")
+    config = dataclasses.replace(SMALL, features=12, units=16)
+    with pytest.raises(DataError, match=text):
+        training.image_task(config, builders.excerpt(400), (), initial)
+
+
+def test_a_transcriber_is_refused_as_initial_weights() -> None:
+    with pytest.raises(CheckpointError, match=r"lines.onnx: it is a transcriber, expected a clas"):
+        initial_net(Path("lines"), "digits")
 
 
 def test_resuming_a_run_that_was_not_begun_is_refused(tmp_path: Path) -> None:

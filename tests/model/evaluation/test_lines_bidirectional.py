@@ -12,7 +12,8 @@ from inkstream.model.evaluation.lines import bidirectional, report
 from inkstream.model.evaluation.report import document, increase
 from inkstream.model.training import lines as line_data
 from inkstream.model.training.config import DigitsConfig, LinesConfig, RunOptions
-from inkstream.model.training.lines import LinesTask, initial_net
+from inkstream.model.training.initial import initial_net
+from inkstream.model.training.lines import LinesTask
 from tests.helpers import builders
 from tests.helpers.small_ink_set import ALL_KINDS, HEIGHT, ink
 
@@ -68,6 +69,6 @@ def test_a_run_on_images_and_an_empty_folder_are_refused(
     with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):
         bidirectional(run, evaluation_set)
     with pytest.raises(DataError, match="images holds a run of teacher, expected one of lines"):
-        initial_net(run)
+        initial_net(run, "lines")
     with pytest.raises(DataError, match=r"has no network.safetensors: train it first"):
         bidirectional(tmp_path, evaluation_set)

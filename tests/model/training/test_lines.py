@@ -29,14 +29,13 @@ from inkstream.model.errors import CheckpointError, ConfigError, DataError
 from inkstream.model.runtime import Runtime
 from inkstream.model.training import lines as line_data
 from inkstream.model.training.config import LinesConfig, Optimiser, RunOptions
+from inkstream.model.training.initial import InitialNet, initial_net
 from inkstream.model.training.lines import (
     N_SHARDS,
-    InitialNet,
     LinesTask,
     ctc_loss,
     end_loss,
     framewise_loss,
-    initial_net,
 )
 from inkstream.model.training.run_folder import network_weights
 
@@ -378,10 +377,10 @@ def test_a_shipped_model_is_found_even_if_a_folder_has_its_name(
 ) -> None:
     (tmp_path / "lines").mkdir()
     monkeypatch.chdir(tmp_path)
-    shipped = initial_net(Path("lines"))
+    shipped = initial_net(Path("lines"), "lines")
     assert shipped.digest == read(find("lines")).digest
 
 
 def test_a_classifier_is_refused_as_initial_weights() -> None:
     with pytest.raises(CheckpointError, match=r"digits.onnx: it is a classifier, expected a tra"):
-        initial_net(Path("digits"))
+        initial_net(Path("digits"), "lines")
