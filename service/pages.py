@@ -23,11 +23,14 @@ from inkstream.model.pages import Page, PageLine
 from inkstream.model.preprocess.image import MAX_PIXELS, upright_size
 from inkstream.service import installed_version
 from inkstream.service.protocol.client_messages import Message
+from inkstream.service.protocol.errors import OverLimitError
 from inkstream.service.protocol.server_messages import Event, Letter, Punctuation, Word
 
 Corner = tuple[float, float]
 Box = tuple[Corner, Corner, Corner, Corner]
 
+MAX_LINES: Final = 256  # of a page: A4 holds 40, or two columns of as many
+MAX_COLUMNS: Final = 1 << 16  # of all lines together: 60 of A4 in very small writing
 DECIMALS: Final = 6  # of probabilities, as in the stream
 PIXEL_DECIMALS: Final = 1
 
@@ -105,6 +108,18 @@ class PageColumns(Message):
     """Bytes of one column."""
     lines: tuple[LineColumns, ...]
     """In the order in which they are read."""
+
+
+def bounded(page: Page) -> Page:
+    """Return a page that does not take too long to read; raise `OverLimitError` for another one."""
+    n_columns = sum(len(line.columns) for line in page.lines)
+    for found, most, what in (
+        (len(page.lines), MAX_LINES, "lines"),
+        (n_columns, MAX_COLUMNS, "columns in all lines"),
+    ):
+        if found > most:
+            raise OverLimitError(f"the page has {found} {what}, allowed: up to {most}")
+    return page
 
 
 def read_line(line: PageLine, text: str, events: Iterable[Event]) -> ReadLine:

@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,7 @@ from inkstream.model.recognizer import Recognition, Recognizer, load
 from inkstream.service import pages
 from inkstream.service.cli import complain
 from inkstream.service.cli.files import Piece, holds_ink, pieces
+from inkstream.service.protocol.errors import UnreadableError
 from inkstream.service.session import message_of
 
 Form = Literal["text", "json", "csv", "hocr", "alto"]
@@ -81,12 +83,14 @@ class Reader:
                     answer = read_page(path, model) if self.page else model.recognize(path)
             except InkstreamError as error:
                 answer = error
+            except Exception as error:  # of whatever one file causes, the others know nothing
+                answer = UnreadableError(f"reading it failed: {type(error).__name__}: {error}")
             yield name, answer
 
 
 def read_page(path: Path, model: Recognizer) -> pages.PageTranscription:
     """Read the image of a page; raise an `InkstreamError` if it cannot be read."""
-    page = find_page(path, model.column_height)
+    page = pages.bounded(find_page(path, model.column_height))
     answers = model.read_all([line.columns for line in page.lines]) if page.lines else []
     lines = []
     for line, answer in zip(page.lines, answers, strict=True):
@@ -98,6 +102,7 @@ def read_page(path: Path, model: Recognizer) -> pages.PageTranscription:
 def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = None) -> bool:
     """Write the answers to standard output; return whether all files could be read.
 
+    What cannot be read is named on standard error, and in JSON has an object with its `error` too.
     The last page with its boxes and text is drawn into `show`.
     """
     kinds = {reader.kind_for(path) for path in paths}  # one error, not many
@@ -107,13 +112,16 @@ def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = 
         click.echo(_row("image", *place, found, "probability"))
     # A bar helps where the answers go elsewhere; in a terminal they are the progress.
     hidden = len(paths) < 2 or sys.stdout.isatty() or not sys.stderr.isatty()
-    all_read = True
+    n_answers = n_errors = 0
     with click.progressbar(paths, label="reading", file=sys.stderr, hidden=hidden) as bar:
         for number, path in enumerate(bar):
             for name, answer in reader.read(path):
+                n_answers += 1
                 if isinstance(answer, InkstreamError):
-                    all_read = False
+                    n_errors += 1
                     complain(f"{name}: {answer}")
+                    if form == "json":
+                        click.echo(_json(name, answer, reader.kind_for(path)))
                     continue
                 if isinstance(answer, Recognition) and answer.hint and form != "json":
                     complain(f"{name}: {answer.hint}")
@@ -122,13 +130,15 @@ def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = 
                 click.echo(_text(name, answer, reader.kind_for(path), form))
                 if show is not None and isinstance(answer, pages.PageTranscription):
                     pages.draw(path, answer, show)
-    return all_read
+    if n_errors and n_answers > 1:
+        complain(f"{n_errors} of {n_answers} could not be read")
+    return not n_errors
 
 
 def _text(name: str, answer: Recognition | pages.PageTranscription, kind: Kind, form: Form) -> str:
     """Return an answer in a form."""
     if form == "json":
-        return json.dumps(fields_of(name, answer, kind), ensure_ascii=False)
+        return _json(name, answer, kind)
     if isinstance(answer, Recognition):
         if form == "csv":
             return _row(name, answer.text, f"{answer.confidence:.{pages.DECIMALS}f}")
@@ -141,6 +151,10 @@ def _text(name: str, answer: Recognition | pages.PageTranscription, kind: Kind, 
     if form == "hocr":
         return pages.hocr(answer, name)
     return pages.alto(answer, name) if form == "alto" else answer.text
+
+
+def _json(name: str, answer: Answer, kind: Kind) -> str:
+    return json.dumps(fields_of(name, answer, kind), ensure_ascii=False)
 
 
 def _certainty(answer: Recognition, kind: Kind) -> str:
@@ -196,18 +210,21 @@ def read_into(
     known_of: dict[str, set[str]] = defaultdict(set)  # pieces of ink, by their file
     for name in known:
         known_of[name.rpartition(":")[0]].add(name)
-    all_read = True
+    n_answers = n_errors = 0
     with (
         # A name that is no UTF-8 is written as JSON escapes it, and found again.
         out.open("a", encoding="utf-8", errors="backslashreplace") as file,
         click.progressbar(length=len(left), label="reading", file=sys.stderr) as bar,
     ):
         for results in _results(left, reader, known_of, processes or os.cpu_count() or 1):
-            all_read &= not any("error" in fields for fields in results)
+            n_answers += len(results)
+            n_errors += sum("error" in fields for fields in results)
             file.writelines(json.dumps(fields, ensure_ascii=False) + "\n" for fields in results)
             file.flush()  # the lines of one file are whole before the next is read
             bar.update(1)
-    return all_read
+    if n_errors:
+        complain(f"{n_errors} of {n_answers} could not be read, {out} has their errors")
+    return not n_errors
 
 
 def _known(out: Path) -> set[str]:
@@ -253,6 +270,11 @@ def _results(
             )
         for future in finished:
             yield future.result()
+    except BrokenProcessPool as error:
+        raise InkstreamError(
+            "a process that reads was killed, perhaps for want of memory: what was read before is"
+            f" kept; go on with fewer than {processes} --processes"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -53,8 +53,9 @@ def recognize(
     IMAGE is a file, a folder (all images, and without --page all ink, in it and below that are not
     hidden), or a quoted pattern. Ink is read too: each line of a .jsonl file with strokes, and each
     labelled group of an .inkml file, or where none is labelled, each group, and the traces outside
-    of any as one. A file that cannot be read is named on standard error; the others are read all
-    the same, and the exit code is 1.
+    of any as one. A file that cannot be read is named on standard error, and with --json or
+    --jsonl has an object with its `error`; the others are read all the same, and the exit code is
+    1.
 
     Without --model, ink, pages, and images at least twice as wide as high are read by the model
     lines, other images by digits; with --language, --words, --lexicon or --pattern all are read by

@@ -74,6 +74,10 @@ class InkError(MessageError, code="bad_ink", closing=4400, http=422):
     """Strokes that cannot be drawn."""
 
 
+class UnreadableError(InputError, CodedError, code="unreadable", closing=4400, http=422):
+    """An image, columns or strokes whose reading fails, for no reason that another error names."""
+
+
 class ValueRefusedError(MessageError, code="bad_value", closing=4400, http=422):
     """A field is missing or beyond what is allowed."""
 

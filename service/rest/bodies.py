@@ -18,10 +18,12 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from inkstream.model.errors import ConfigError, ImageError, InputError
+from inkstream.model.errors import ConfigError, ImageError, InkstreamError, InputError
 from inkstream.model.pages import Page, find_page
 from inkstream.model.preprocess.columns import image_columns, ink_hint, kind_for
 from inkstream.model.preprocess.ink import stroke_columns
+from inkstream.service.logs import get_logger
+from inkstream.service.pages import bounded
 from inkstream.service.protocol.columns import json_columns
 from inkstream.service.protocol.errors import (
     IdleError,
@@ -30,6 +32,7 @@ from inkstream.service.protocol.errors import (
     MessageError,
     OverLimitError,
     ServerFullError,
+    UnreadableError,
     ValueRefusedError,
     described,
 )
@@ -40,7 +43,6 @@ BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies tog
 DECODES_AT_ONCE: Final = 2
 PAGES_AT_ONCE: Final = 1  # whose lines are being found: each takes a core and much memory
 TIME_SHARE: Final = 0.8  # of a body's time limit; after all of it the connection is cut unanswered
-MAX_PAGE_LINES: Final = 256  # A4 holds 40 lines, or two columns of as many
 MAX_FIELDS: Final = 16  # of a multipart body, beside its file
 # JSON takes up to 25 times its size once it is parsed (`[],` is 3 bytes and 64 in memory).
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
@@ -50,7 +52,11 @@ JSON: Final = "application/json"
 TYPES: Final = ("", "application/octet-stream", FORM, JSON)  # beside all images
 ALLOWED: Final = f"image/*, application/octet-stream, {FORM}, {JSON}"
 
+UNREADABLE: Final = "this body cannot be read; the server's log says why under this request id"
+
 T = TypeVar("T")
+
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,14 +98,12 @@ class BodyReader:
         def find(data: bytes, content_type: str) -> Page:
             if content_type == JSON:
                 raise ValueRefusedError(f"page=true needs an image, {JSON} came")
-            return find_page(data, model.info.column_height, most_pixels)
+            return bounded(find_page(data, model.info.column_height, most_pixels))
 
         try:
             page = await self._decoded(request, find, self._pages)
         except ConfigError as error:
             raise ValueRefusedError(f"page=true came, no pages are read here: {error}") from error
-        if len(page.lines) > MAX_PAGE_LINES:
-            raise OverLimitError(f"{len(page.lines)} lines, allowed: up to {MAX_PAGE_LINES}")
         for line in page.lines:
             self._bounded(line.columns)
         return page
@@ -107,7 +111,10 @@ class BodyReader:
     async def _decoded(
         self, request: Request, decode: Callable[[bytes, str], T], turns: asyncio.Semaphore
     ) -> T:
-        """Receive a body of an allowed content type and decode it in a thread, when turns allow."""
+        """Receive a body of an allowed content type and decode it in a thread, when turns allow.
+
+        A failure that has no error of its own is the body's too: the next one may be read.
+        """
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not content_type.startswith("image/") and content_type not in TYPES:
             raise ImageError(f"content type is {content_type[:100]}, allowed: {ALLOWED}")
@@ -115,8 +122,14 @@ class BodyReader:
             data = await self._receive(request, reserve)
             if content_type == FORM:
                 data = await file_of_form(request.headers, data)
-            async with turns:
-                return await asyncio.to_thread(decode, data, content_type)
+            try:
+                async with turns:
+                    return await asyncio.to_thread(decode, data, content_type)
+            except InkstreamError:
+                raise
+            except Exception as error:
+                log.error("body could not be read", exc_info=error)
+                raise UnreadableError(UNREADABLE) from error
 
     @contextmanager
     def _reserved(self, request: Request, content_type: str) -> Iterator[Callable[[int], None]]:

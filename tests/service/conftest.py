@@ -1,5 +1,7 @@
 """Fixtures of all tests of the service: nets, weights and a running server."""
 
+import io
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +65,11 @@ def nets(monkeypatch: pytest.MonkeyPatch) -> list[Net]:
 
     monkeypatch.setattr("inkstream.service.app.Runtime", net)
     return made
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Return a stream for a log; restore the process's logging afterwards."""
+    monkeypatch.setattr(logging.root, "handlers", logging.root.handlers)
+    monkeypatch.setattr(logging.root, "level", logging.root.level)
+    return io.StringIO()

@@ -14,8 +14,11 @@ from PIL import Image
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import InkstreamError
+from inkstream.model.pages import Page, find_page
 from inkstream.model.recognizer import load
+from inkstream.service import pages
 from inkstream.service.cli import main as cli
+from inkstream.service.cli import offline
 from inkstream.service.cli.offline import Reader, read_into
 from tests.helpers.command_line import one_line
 from tools.pages import EXAMPLES, encoded, page
@@ -41,11 +44,13 @@ def lines(path: Path) -> dict[str, Any]:
 
 
 def test_a_folder_is_read_by_processes_in_spite_of_a_bad_file(
-    scans: Path, tmp_path: Path, tiny_lines: Checkpoint
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.jsonl"
     args = ["recognize", str(scans), "--model", str(tiny_lines.path), "--jsonl", str(out)]
     assert cli.run([*args, "--processes", "2"]) == 1
+    summary = f"inkstream: 1 of 3 could not be read, {out} has their errors\n"
+    assert capsys.readouterr().err.endswith(summary)
     output = lines(out)
     assert output.keys() == {"a.png", "b.png", "bad.png"}
     assert output["bad.png"]["code"] == "bad_image"
@@ -84,6 +89,73 @@ def test_pages_are_read_in_folders_too(tmp_path: Path, tiny_lines: Checkpoint) -
     for line in lines(out).values():
         assert len(line["lines"]) == 3
         assert all(len(found_line["box"]) == 4 for found_line in line["lines"])
+
+
+@pytest.mark.parametrize("jsonl", [False, True])
+def test_a_page_that_fails_is_a_line_with_an_error_and_the_others_are_read(
+    jsonl: bool,
+    tmp_path: Path,
+    tiny_lines: Checkpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, out = tmp_path / "pages", tmp_path / "out.jsonl"
+    folder.mkdir()
+    for name in "abc":
+        (folder / f"{name}.png").write_bytes(encoded(page(n_lines=3).image, "PNG"))
+
+    def find(path: Path, column_height: int) -> Page:
+        if path.name == "b.png":
+            raise RuntimeError("a side of 40000 pixels")
+        return find_page(path, column_height)
+
+    monkeypatch.setattr(offline, "find_page", find)
+    args = ["recognize", str(folder), "--page", "--model", str(tiny_lines.path)]
+    args += ["--jsonl", str(out), "--processes", "1"] if jsonl else ["--json"]
+    assert cli.run(args) == 1
+    output = capsys.readouterr()
+    if not jsonl:
+        out.write_text(output.out)
+    read = lines(out)
+    assert list(read) == ["a.png", "b.png", "c.png"]
+    assert read["b.png"] == {
+        "image": str(folder / "b.png"),
+        "error": "reading it failed: RuntimeError: a side of 40000 pixels",
+        "code": "unreadable",
+    }
+    assert len(read["a.png"]["lines"]) == len(read["c.png"]["lines"]) == 3
+    assert "1 of 3 could not be read" in one_line(output.err.splitlines()[-1])
+    assert "Traceback" not in output.err
+
+
+def test_a_page_of_too_many_lines_is_an_error(
+    tmp_path: Path, tiny_lines: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MAX_LINES", 2)
+    image, out = tmp_path / "a.png", tmp_path / "out.jsonl"
+    image.write_bytes(encoded(page(n_lines=3).image, "PNG"))
+    assert not read_into(out, [image], Reader(str(tiny_lines.path), {}, page=True), processes=1)
+    assert lines(out)["a.png"] == {
+        "image": str(image),
+        "error": "the page has 3 lines, allowed: up to 2",
+        "code": "over_limit",
+    }
+
+
+def test_a_killed_process_is_an_error_in_one_line(
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def kill() -> None:
+        while not (processes := active_children()):
+            pass
+        processes[0].kill()
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    args = ["recognize", str(scans), "--model", str(tiny_lines.path), "--processes", "2"]
+    assert cli.run([*args, "--jsonl", str(tmp_path / "out.jsonl")]) == 1
+    killing.join()
+    assert "fewer than 2 --processes" in one_line(capsys.readouterr().err.splitlines()[-1])
 
 
 def test_each_piece_of_ink_in_a_folder_is_read_once(

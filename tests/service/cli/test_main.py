@@ -203,7 +203,9 @@ def test_recognize_continues_after_an_invalid_image(
     images = [str(bad), str(EXAMPLES / "1.png")]
     assert cli.run(["recognize", *images, "--model", str(tiny.path)]) == 1
     output = capsys.readouterr()
-    assert f"{bad}: not an image" in one_line(output.err)
+    named, summary = output.err.splitlines()
+    assert f"{bad}: not an image" in one_line(named)
+    assert one_line(summary) == "inkstream: 1 of 2 could not be read"
     assert len(output.out.splitlines()) == 1
 
 

@@ -2,10 +2,12 @@
 
 import base64
 import io
+import json
 import shutil
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 from inkstream.model.checkpoint import WEIGHTS_FOLDER
 from inkstream.model.pages import find_page
 from inkstream.model.recognizer import Recognizer
+from inkstream.service import logs, pages
 from inkstream.service.client import connect_sync
 from inkstream.service.pages import ALTO_TYPE, HOCR_TYPE, PageColumns, PageTranscription
 from inkstream.service.rest import bodies
@@ -164,10 +167,35 @@ def test_pages_beyond_the_limits_are_refused(
         client_of(running) as client,
     ):
         assert "allowed: up to 20" in error(client.post(PAGE, content=picture), 413, "over_limit")
-    monkeypatch.setattr(bodies, "MAX_PAGE_LINES", 7)
-    with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
-        text = error(client.post(PAGE, content=picture), 413, "over_limit")
-        assert text == "8 lines, allowed: up to 7"
+    for name, text in (
+        ("MAX_LINES", "the page has 8 lines, allowed: up to 7"),
+        ("MAX_COLUMNS", "columns in all lines, allowed: up to 7"),
+    ):
+        with monkeypatch.context() as patch, server(line_weights, models="tiny_lines") as running:
+            patch.setattr(pages, name, 7)
+            with client_of(running) as client:
+                assert text in error(client.post(PAGE, content=picture), 413, "over_limit")
+
+
+@pytest.mark.parametrize("path", [PAGE, COLUMNS])
+def test_a_page_whose_reading_fails_is_refused_and_the_cause_is_logged(
+    client: httpx.Client,
+    picture: bytes,
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
+    log: io.StringIO,
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("internal secret")
+
+    logs.configure("json", stream=log)
+    with monkeypatch.context() as patch:
+        patch.setattr(bodies, "find_page", fail)
+        answer = client.post(path, content=picture)
+    assert "secret" not in error(answer, 422, "unreadable")
+    (line,) = [line for line in log.getvalue().splitlines() if "internal secret" in line]
+    assert json.loads(line)["request"] == answer.headers["x-request-id"]
+    assert len(client.post(PAGE, content=picture).json()["lines"]) == 8
 
 
 def test_the_error_without_opencv_names_the_package_to_install(

@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,14 +28,6 @@ from tests.helpers.running_server import Running, server
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with server(tmp_path_factory.mktemp("weights"), max_body_bytes=4_000_000) as running:
         yield running
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Return a stream for a log; restore the process's logging afterwards."""
-    monkeypatch.setattr(logging.root, "handlers", logging.root.handlers)
-    monkeypatch.setattr(logging.root, "level", logging.root.level)
-    return io.StringIO()
 
 
 def log_line(client: httpx.Client, log: io.StringIO, part: str) -> str:
