@@ -43,6 +43,14 @@ class Rendering:
     tight: bool = False  # whether the ink fills the rows, not the frame of its writer
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundLine:
+    """What a recogniser found on a page and takes for a line."""
+
+    text: str
+    box: NDArray[np.float64]  # [4, 2], corners in pixels of the image
+
+
 class Baseline(Protocol):
     """A recogniser of images of lines and of pages."""
 
@@ -51,10 +59,13 @@ class Baseline(Protocol):
     page_method: str  # how it reads a page
     renderings: Mapping[Kind, Rendering]  # that suit it best
 
-    def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
-        """Return the text of each image, one at least, limited to `characters` if it can be."""
+    def read(self, images: Sequence[Grey], kind: Kind, characters: str | None) -> list[str]:
+        """Return the text of each image, one at least, limited to `characters` if it can be.
 
-    def read_page(self, image: Colour) -> list[str]:
+        None allows all.
+        """
+
+    def read_page(self, image: Colour) -> list[FoundLine]:
         """Return the lines of a page."""
 
 
@@ -88,18 +99,23 @@ class RapidOCR:
         self._limited = _LimitedDecoding(self._engine.text_rec.postprocess_op)
         self._engine.text_rec.postprocess_op = self._limited
 
-    def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
+    def read(self, images: Sequence[Grey], kind: Kind, characters: str | None) -> list[str]:
         """See `Baseline`."""
         self._limited.limit(characters)
         coloured = [np.repeat(image[:, :, None], 3, 2) for image in images]
         return [plain_text(text) for text in self._engine.text_rec(self._input(img=coloured)).txts]
 
-    def read_page(self, image: Colour) -> list[str]:
+    def read_page(self, image: Colour) -> list[FoundLine]:
         """See `Baseline`."""
         self._limited.limit(None)
         blue_first = np.ascontiguousarray(image[:, :, ::-1])
-        texts = self._engine(blue_first, use_det=True, use_cls=True, use_rec=True).txts
-        return [plain_text(text) for text in texts or ()]
+        found = self._engine(blue_first, use_det=True, use_cls=True, use_rec=True)
+        if found.txts is None:
+            return []
+        return [
+            FoundLine(plain_text(text), np.asarray(box, np.float64))
+            for text, box in zip(found.txts, found.boxes, strict=True)
+        ]
 
 
 class _LimitedDecoding:
@@ -142,7 +158,7 @@ class Tesseract:
         self._tesseract: Any = importlib.import_module("pytesseract")
         self.name = f"Tesseract {self._tesseract.get_tesseract_version().base_version}"
 
-    def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
+    def read(self, images: Sequence[Grey], kind: Kind, characters: str | None) -> list[str]:
         """See `Baseline`; only single characters are limited."""
         settings = f"--psm {self.modes[kind]}"
         if kind == "character":
@@ -156,10 +172,28 @@ class Tesseract:
             pages = self._tesseract.image_to_string(str(listed), lang="eng", config=settings)
         return [plain_text(page) for page in pages.split("\f")[: len(images)]]
 
-    def read_page(self, image: Colour) -> list[str]:
+    def read_page(self, image: Colour) -> list[FoundLine]:
         """See `Baseline`."""
-        text = self._tesseract.image_to_string(Image.fromarray(image), lang="eng", config="--psm 3")
-        return [plain_text(line) for line in text.splitlines() if line.strip()]
+        found = self._tesseract.image_to_data(
+            Image.fromarray(image), lang="eng", config="--psm 3", output_type="dict"
+        )
+        lines: dict[tuple[int, ...], list[int]] = {}
+        for index, text in enumerate(found["text"]):
+            if text.strip():
+                key = tuple(found[name][index] for name in ("block_num", "par_num", "line_num"))
+                lines.setdefault(key, []).append(index)
+        return [_joined(found, words) for words in lines.values()]
+
+
+def _joined(found: Mapping[str, Sequence[Any]], words: Sequence[int]) -> FoundLine:
+    """Return the line of these words of Tesseract's."""
+    left, top, width, height = (
+        np.array([found[name][index] for index in words], np.float64)
+        for name in ("left", "top", "width", "height")
+    )
+    x, y = (left.min(), (left + width).max()), (top.min(), (top + height).max())
+    corners = np.array([(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])])
+    return FoundLine(plain_text(" ".join(found["text"][index] for index in words)), corners)
 
 
 def installed() -> list[Baseline]:

@@ -160,7 +160,9 @@ def _baseline(baseline: Baseline, read: Sequence[ReadPage]) -> Figures:
 
     Some baselines read across two columns of text.
     """
-    pages = [(baseline.read_page(each.written.sheet.image), each.labels) for each in read]
+    found = [baseline.read_page(each.written.sheet.image) for each in read]
+    texts = [[line.text for line in own] for own in found]
+    pages = [(own, each.labels) for own, each in zip(texts, read, strict=True)]
     one_block = [each.written.n_blocks == 1 for each in read]
     return {
         "method": baseline.page_method,
@@ -221,12 +223,20 @@ def cer(pages: Sequence[tuple[Sequence[str], Sequence[str]]]) -> Figures:
 
 def match_boxes(boxes: Sequence[Box], wanted: Sequence[Box]) -> dict[int, int]:
     """Return the index of the found box for each wanted one; the largest overlaps come first."""
+    return match([[overlap(box, other) for other in boxes] for box in wanted])
+
+
+def match(overlaps: Sequence[Sequence[float]]) -> dict[int, int]:
+    """Return the index of the found line for each wanted one; the largest overlaps come first.
+
+    `overlaps` has a row for each wanted line and in it a number for each found one.
+    """
     pairs = sorted(
         (
             (-share, index, number)
-            for index, box in enumerate(wanted)
-            for number, other in enumerate(boxes)
-            if (share := overlap(box, other)) >= OVERLAP
+            for index, row in enumerate(overlaps)
+            for number, share in enumerate(row)
+            if share >= OVERLAP
         )
     )
     hits: dict[int, int] = {}

@@ -92,12 +92,12 @@ TEMPLATES.globals.update(categories=CATEGORIES, bootstrap_samples=BOOTSTRAP_SAMP
 
 
 def figures(kind: str, contents: Contents) -> str:
-    """Return the table of a report on `kind` (digits, lines, pages, language or ink)."""
+    """Return the table of a report on `kind`, as `Report.kind`."""
     return TEMPLATES.get_template(f"{kind}_figures.md.j2").render(contents)
 
 
 def document(kind: str, contents: Contents, plots: str) -> str:
-    """Return the document of a report on `kind` (lines or pages).
+    """Return the document of a report on `kind` (lines, pages or ruled).
 
     `plots` is the folder of its plots, relative to the document.
     """
@@ -108,7 +108,7 @@ def document(kind: str, contents: Contents, plots: str) -> str:
 class Report:
     """What was measured; `contents` is plain JSON."""
 
-    kind: str  # digits, lines, pages, language or ink
+    kind: str  # digits, lines, pages, ruled, wills, language or ink
     contents: dict[str, Any]
     draw: Callable[[Path], None] | None = None  # writes the plots into a folder
 

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,24 +17,28 @@ if TYPE_CHECKING:
 
 REPORTS: Final = Path("runs/evaluate")
 COUNT: Final = click.IntRange(1)
+OF_PART: Final = (
+    click.option("--checkpoint", default=LINES, help="name or path of a model"),
+    click.option(
+        "--part",
+        type=click.Choice(("validation", "test")),
+        default="test",
+        help="whose writing is read; choose by validation, report test",
+    ),
+)
+ON_PART: Final = add_options(OF_PART)
 ON_UNIPEN: Final = add_options(
     (
-        click.option("--checkpoint", default=LINES, help="name or path of a model"),
+        *OF_PART,
         click.option(
             "--data",
             type=PATH,
             help="UNIPEN's archive or folder  [default: as `data unipen` read it]",
         ),
-        click.option(
-            "--part",
-            type=click.Choice(("validation", "test")),
-            default="test",
-            help="whose writing is read; choose by validation, report test",
-        ),
     )
 )
 LIMIT: Final = click.option(
-    "--limit", type=COUNT, help="read at most so many pieces of a category, or pages"
+    "--limit", type=COUNT, help="read at most so many pieces of a category, pages, or lines"
 )
 BASELINES: Final = click.option(
     "--baselines", is_flag=True, help="also read with RapidOCR and Tesseract"
@@ -54,7 +59,7 @@ def out_option(name: str, contents: str) -> Callable[[Command], Command]:
 def evaluate() -> None:
     """Measure a model on writing that it has never seen, and draw what it knows.
 
-    All but digits need UNIPEN, read once by: inkstream data unipen ARCHIVE
+    All but digits, wills and pages --real need UNIPEN, read once by: inkstream data unipen ARCHIVE
 
     \b
     Examples:
@@ -181,36 +186,94 @@ def language(*, language: str, **options: Any) -> None:
 @ON_UNIPEN
 @LIMIT
 @BASELINES
-@out_option("pages", "folder for JSON and pictures")
+@click.option(
+    "--real",
+    type=PATH,
+    help="folder of real ruled pages, pages.jsonl and pages/, to read instead of made-up ones",
+)
+@click.option(
+    "--overlays", type=PATH, help="folder to draw every page of --real in, the worst first"
+)
+@click.option(
+    "--out",
+    type=PATH,
+    help=f"folder for JSON and pictures  [default: {REPORTS}/pages, or {REPORTS}/ruled]",
+)
 @DOCUMENT
-def pages(*, out: Path, document: Path | None, **options: Any) -> None:
-    """Errors of pages against the same ink as strokes, and lines found (scan extra too).
+def pages(
+    *,
+    real: Path | None,
+    overlays: Path | None,
+    out: Path | None,
+    document: Path | None,
+    **options: Any,
+) -> None:
+    """Errors of pages, and lines found (scan extra too).
+
+    Made-up pages of UNIPEN's ink are compared with the same ink as strokes. Of real pages, those
+    with even text numbers are for validation, those with odd ones for the test.
 
     \b
     Examples:
       inkstream evaluate pages --baselines
       inkstream evaluate pages --part validation --limit 20
+      inkstream evaluate pages --real paper/ --part validation --baselines
     """
+    from inkstream.model.data.sources import paper
     from inkstream.model.evaluation.pages import report
+    from inkstream.model.evaluation.paper import ruled_report
 
-    following = "inkstream recognize page.jpg --page"
-    document = document or out / "pages.md"
-    _evaluate(report, next_command=following, out=out, document=document, **options)
+    if overlays and not real:
+        raise click.UsageError("--overlays draws the pages of --real, which is missing")
+    out = out or REPORTS / ("ruled" if real else "pages")
+    options |= {
+        "out": out,
+        "document": document or out / f"{'ruled' if real else 'pages'}.md",
+        "next_command": "inkstream recognize page.jpg --page",
+    }
+    if real:
+        load = partial(paper.load_pages, real)
+        _evaluate(ruled_report, load=load, overlays=overlays, **options)
+    else:
+        _evaluate(report, **options)
+
+
+@evaluate.command()
+@click.argument("source", metavar="PATH", type=PATH)
+@ON_PART
+@LIMIT
+@BASELINES
+@out_option("wills", "folder for JSON and table")
+def wills(*, source: Path, **options: Any) -> None:
+    """Errors of lines cut from French wills of 1898-1918, accents folded.
+
+    PATH is their archive wills.tar, or the folder with its lines.jsonl and lines/.
+
+    \b
+    Example:
+      inkstream evaluate wills paper/wills.tar --part validation --baselines
+    """
+    from inkstream.model.data.sources import paper
+    from inkstream.model.evaluation.paper import wills_report
+
+    _evaluate(wills_report, load=partial(paper.load_wills, source), **options)
 
 
 def _evaluate(
     measure: Callable[..., "Report"],
     *,
     checkpoint: str,
-    data: Path | None,
     out: Path,
+    load: Callable[[], Any] | None = None,
+    data: Path | None = None,
     document: Path | None = None,
     next_command: str | None = None,
     **options: Any,
 ) -> None:
-    """Measure a model for lines on UNIPEN's ink; write and print the report.
+    """Measure a model for lines on what `load` gives; write and print the report.
 
-    `options` are those of `measure`; the next command is to serve the model if it is None.
+    None loads UNIPEN's ink from `data`. `options` are those of `measure`; the next command is to
+    serve the model if it is None.
     """
     from inkstream.model import checkpoint as checkpoints
     from inkstream.model.data.sources import unipen
@@ -223,7 +286,8 @@ def _evaluate(
     for folder in (out, (document or out).parent):  # here, so that an hour's work does not fail
         folder.mkdir(parents=True, exist_ok=True)
     with outcome("the report") as result:
-        report = measure(net, unipen.read(data)[0], **options)
+        writing = unipen.read(data)[0] if load is None else load()
+        report = measure(net, writing, **options)
         report.save(out, document)
         click.echo(f"{report.heading()}\n{report.table()}")
         result.complete(*made, next_command=next_command or _serve(checkpoint))

@@ -4,8 +4,15 @@
 soldiers, 1898-1918 (CREMMA-AN-TestamentsDePoilus, Archives nationales and partners, CC BY 4.0, doi
 10.5281/zenodo.10177106), cut along their polygons.
 
+`pages.jsonl` and `pages/` are sheets of printed ruled paper on which volunteers copied French texts
+(Copiste d'un jour, Bibliothèque et Archives nationales du Québec, 2024, CC BY 4.0). The sheets'
+own line of consent speaks of non-commercial use, so nothing trains on them: texts with even numbers
+validate, those with odd numbers test.
+
 In transcriptions `>word<` is crossed out and `><` is unreadable; those of wills have `^` before
-raised letters. Transcriptions are folded to the letters of ASCII, since the nets spell no others.
+raised letters. What is crossed out or unreadable is no part of a page's text: any recogniser that
+reads it makes an error. Lines of wills that have some are left out. Texts of wills are folded to
+the letters of ASCII, since the nets spell no others.
 """
 
 import hashlib
@@ -14,10 +21,10 @@ import json
 import re
 import tarfile
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +34,16 @@ from inkstream.model.data.split import Part, part_of_one
 from inkstream.model.errors import DataError
 
 Grey = NDArray[np.uint8]  # [h, w], 0 = black
+Row = TypeVar("Row")
+Points = NDArray[np.float64]  # [n, 2], x right, y down, in pixels
 
 LINES: Final = "lines.jsonl"
+PAGES: Final = "pages.jsonl"
+PAGE_FORM: Final = (
+    '{"page": "name with the number of its text", '
+    '"lines": [{"text": "text", "polygon": [x, y, ...], "baseline": [x, y, ...]}, ...]}'
+)
+REMAINDER: Final = {"validation": 0, "test": 1}  # of a text's number divided by 2
 LINE_FORM: Final = '{"image": "path", "text": "text", "writer": "name"}'
 FOLDED: Final = str.maketrans(  # what NFKD leaves beyond ASCII
     {
@@ -37,6 +52,7 @@ FOLDED: Final = str.maketrans(  # what NFKD leaves beyond ASCII
         "–": "-", "—": "-", "−": "-", "°": "o",
     }
 )  # fmt: skip
+LINE_KEYS: Final = ("image", "text", "writer")
 RAISED: Final = "^"  # before raised letters, as in M^me; nobody wrote it
 MARKED: Final = re.compile(r">[^<>]*<")  # crossed out or unreadable
 
@@ -76,13 +92,8 @@ def load_wills(path: Path) -> Wills:
     listed = read(LINES)
     digest = hashlib.sha256(listed)
     images, texts, writers, n_left_out = [], [], [], 0
-    for number, row in enumerate(listed.splitlines(), 1):
-        try:
-            line = json.loads(row)
-            name, text, writer = (_string(line, key) for key in ("image", "text", "writer"))
-        except (ValueError, TypeError, KeyError) as error:
-            where = f"line {number} of {LINES} in {path}"
-            raise DataError(f"{where} is not {LINE_FORM}: {row[:80]!r}") from error
+    rows = _rows(path, listed, LINE_FORM, lambda row: [_string(row, key) for key in LINE_KEYS])
+    for name, text, writer in rows:
         content = read(name)
         digest.update(content)
         folded = fold(text.replace(RAISED, ""))
@@ -93,6 +104,105 @@ def load_wills(path: Path) -> Wills:
         texts.append(folded)
         writers.append(writer)
     return Wills(images, texts, writers, n_left_out, digest.hexdigest())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuledLine:
+    """A line of a ruled page."""
+
+    text: str  # without what is crossed out or unreadable
+    polygon: Points  # around its ink
+    baseline: Points  # from left to right
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuledPage:
+    """A ruled page and its lines, from the top down."""
+
+    path: Path
+    lines: list[RuledLine]
+
+    @property
+    def text_number(self) -> int:
+        """The number of the text that was copied."""
+        return _number(self.path.name)
+
+    @property
+    def copy(self) -> str:
+        """The name of the copy of one text, which fills one page or several, by one writer."""
+        return re.sub(r"_\d\Z", "", self.path.stem)
+
+    def image(self) -> Grey:
+        """Return the pixels; raise `DataError` when there is no such image."""
+        return _decoded(_read(self.path), str(self.path))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuledPages:
+    """Ruled pages, whose images are read when they are asked for."""
+
+    pages: list[RuledPage]
+    digest: str  # SHA-256 of all files
+
+    def part(self, name: Literal["validation", "test"]) -> list[RuledPage]:
+        """Return the pages with even text numbers for validation, with odd ones for the test."""
+        return [each for each in self.pages if each.text_number % 2 == REMAINDER[name]]
+
+
+def load_pages(folder: Path) -> RuledPages:
+    """Load the transcriptions of all ruled pages of a folder.
+
+    Raises `DataError` when a file is missing, or the list is damaged.
+    """
+    listed = _read(folder / PAGES)
+    pages = list(_rows(folder / PAGES, listed, PAGE_FORM, lambda row: _ruled_page(row, folder)))
+    digest = hashlib.sha256(listed)
+    for page in pages:
+        digest.update(_read(page.path))
+    return RuledPages(pages, digest.hexdigest())
+
+
+def _ruled_page(row: dict[str, Any], folder: Path) -> RuledPage:
+    """Return the page that a JSON object describes; raise what `_rows` expects."""
+    name = _string(row, "page")
+    _number(name)
+    lines = [
+        RuledLine(
+            " ".join(MARKED.sub("", _string(line, "text")).split()),
+            _points(line["polygon"]),
+            _points(line["baseline"]),
+        )
+        for line in row["lines"]
+    ]
+    return RuledPage(folder / "pages" / name, lines)
+
+
+def _points(numbers: list[float]) -> Points:
+    """Return x, y, x, y, ... as points; raise `ValueError` unless these are two points or more."""
+    points = np.array(numbers, np.float64).reshape(-1, 2)
+    if len(points) < 2 or not np.isfinite(points).all():
+        raise ValueError(f"{numbers} are no points")
+    return points
+
+
+def _number(name: str) -> int:
+    """Return the first number in a name; raise `ValueError` if there is none."""
+    found = re.search(r"\d+", name)
+    if found is None:
+        raise ValueError(f"{name} has no number")
+    return int(found[0])
+
+
+def _rows(
+    path: Path, listed: bytes, form: str, parse: Callable[[dict[str, Any]], Row]
+) -> Iterator[Row]:
+    """Yield what `parse` makes of each line of JSON; raise `DataError` where it cannot."""
+    for number, line in enumerate(listed.splitlines(), 1):
+        try:
+            yield parse(json.loads(line))
+        except (ValueError, TypeError, KeyError) as error:
+            reason = f"expected {form}, got {line[:80]!r}"
+            raise DataError(f"{path}, line {number}: {reason}") from error
 
 
 def _string(line: dict[str, Any], key: str) -> str:

@@ -55,6 +55,15 @@ def test_the_parts_depend_neither_on_the_order_nor_on_other_donors() -> None:
     assert split.part_of_writer(abc) == {writer: parts[writer] for writer in abc}
 
 
+def test_the_part_of_one_writer_follows_from_the_name() -> None:
+    parts = Counter(split.part_of_one(f"wills/w{number}") for number in range(1000))
+    assert 70 < parts["validation"] < 130
+    assert 70 < parts["test"] < 130
+    names = [name for name in WRITERS if split.part_of_one(name) == "test"]
+    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()
+    assert digest == "abe7a429701db953d1051ace8d6aa153b75a1aeb2fc9020126e3948165410bb7"
+
+
 def test_the_parts_are_the_same_on_every_machine() -> None:
     parts = split.part_of_writer(WRITERS)
     test = sorted(writer for writer in WRITERS if parts[writer] == "test")

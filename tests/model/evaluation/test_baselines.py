@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from inkstream.model.evaluation.baselines import (
     Baseline,
+    Colour,
+    FoundLine,
     Grey,
     Kind,
     RapidOCR,
@@ -40,12 +42,12 @@ class RecordingBaseline:
     renderings: Mapping[Kind, Rendering] = defaultdict(lambda: Rendering(20, 3, 5))
 
     def __init__(self) -> None:
-        self.calls: list[tuple[int, str, str]] = []
+        self.calls: list[tuple[int, str, str | None]] = []
 
-    def read_page(self, image: NDArray[np.uint8]) -> list[str]:
-        return ["a"]
+    def read_page(self, image: Colour) -> list[FoundLine]:
+        return [FoundLine("a", np.zeros((4, 2)))]
 
-    def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
+    def read(self, images: Sequence[Grey], kind: Kind, characters: str | None) -> list[str]:
         self.calls += [(each.shape[0], kind, characters) for each in images]
         return ["a" for _ in images]
 
@@ -115,11 +117,27 @@ def test_rapidocr_reads_print_with_allowed_characters() -> None:
 
 @needs_rapidocr
 def test_rapidocr_finds_the_lines_of_a_page() -> None:
+    finds_lines(RapidOCR())
+
+
+@needs_tesseract
+def test_tesseract_finds_the_lines_of_a_page() -> None:
+    finds_lines(Tesseract())
+
+
+def finds_lines(baseline: Baseline) -> None:
     page = np.full((260, 320, 3), 255, np.uint8)
-    for top, line in ((10, "hello"), (140, "world")):
-        image = print_image(line)
+    tops = {"hello": 10, "world": 140}
+    for text, top in tops.items():
+        image = print_image(text)
         page[top : top + 72, : image.shape[1]] = image[:, :, None]
-    assert RapidOCR().read_page(page) == ["hello", "world"]
+    found = baseline.read_page(page)
+    assert [line.text for line in found] == list(tops)
+    for line in found:
+        (left, top), (right, bottom) = line.box.min(0), line.box.max(0)
+        assert tops[line.text] < top < bottom < tops[line.text] + 72
+        assert 0 < left < right < 300
+    assert baseline.read_page(np.full((260, 320, 3), 255, np.uint8)) == []
 
 
 @needs_tesseract

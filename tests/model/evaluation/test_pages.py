@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.evaluation.baselines import Grey, Kind, Rendering
+from inkstream.model.evaluation.baselines import Colour, FoundLine, Grey, Kind, Rendering
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.pages import (
     cer,
@@ -34,12 +34,12 @@ class Echo:
 
     renderings: Mapping[Kind, Rendering] = {}  # of lines, which it is not asked for
 
-    def read(self, images: Sequence[Grey], kind: Kind, characters: str) -> list[str]:
+    def read(self, images: Sequence[Grey], kind: Kind, characters: str | None) -> list[str]:
         raise AssertionError(kind)
 
-    def read_page(self, image: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]) -> list[str]:
+    def read_page(self, image: Colour) -> list[FoundLine]:
         assert image.ndim == 3
-        return ["abc", "cab"]
+        return [FoundLine(text, SQUARE) for text in ("abc", "cab")]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from inkstream.model.errors import DataError
 from inkstream.service.cli.evaluate import lines
 from inkstream.service.cli.main import cli
 from tests.helpers import builders
+from tests.helpers.paper_folder import write_pages, write_wills
 from tests.helpers.small_ink_set import ALL_KINDS, ink
 
 pytestmark = pytest.mark.slow
@@ -53,6 +54,36 @@ def test_the_options_of_a_report_are_those_of_its_function(
     chosen = ["--checkpoint", str(net), "--part", "validation", "--limit", "3"]
     result = CliRunner().invoke(cli, ["evaluate", kind, *chosen, "--out", str(tmp_path / kind)])
     assert str(result.exception) == "validation 3"
+
+
+def test_evaluating_real_pages_needs_no_unipen(tmp_path: Path) -> None:
+    net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
+    write_pages(tmp_path / "paper")
+    out = tmp_path / "ruled"
+    real = ["--real", str(tmp_path / "paper"), "--overlays", str(tmp_path / "overlays")]
+    options = ["--checkpoint", str(net), "--part", "validation", "--out", str(out)]
+    result = CliRunner().invoke(cli, ["evaluate", "pages", *real, *options])
+    assert result.exception is None, result.output
+    assert (out / "figures.md").read_text() in result.output
+    assert (out / "ruled.md").read_text().startswith("# How well pages on ruled paper are read")
+    assert json.loads((out / "report.json").read_text())["pages"] == 3
+    assert len(list((tmp_path / "overlays").iterdir())) == 3
+
+
+def test_overlays_are_refused_without_real_pages() -> None:
+    result = CliRunner().invoke(cli, ["evaluate", "pages", "--overlays", "folder"])
+    assert result.exit_code == 2
+    assert "--overlays draws the pages of --real" in result.output
+
+
+def test_evaluating_wills_reads_the_lines_of_the_part(tmp_path: Path) -> None:
+    net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
+    write_wills(tmp_path / "wills")
+    options = ["--checkpoint", str(net), "--limit", "1", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, ["evaluate", "wills", str(tmp_path / "wills"), *options])
+    assert result.exception is None, result.output
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["part"], report["lines"]) == ("test", 1)
 
 
 def test_lines_of_test_writers_are_read_by_default() -> None:

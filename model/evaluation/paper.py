@@ -1,0 +1,334 @@
+"""Measure how real paper is read: `inkstream evaluate pages --real` and `inkstream evaluate wills`.
+
+Our net and the baselines read the same images in the same run. Ruled pages are whole, so lines are
+found too; wills are cut into lines already.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.data.sources.paper import (
+    Grey,
+    Points,
+    RuledLine,
+    RuledPage,
+    RuledPages,
+    Wills,
+    fold,
+)
+from inkstream.model.evaluation.baselines import Baseline, FoundLine, plain_text
+from inkstream.model.evaluation.pages import FOUND, JOINT, MISSED, NO_LINE, OVERLAP, match
+from inkstream.model.evaluation.report import Report
+from inkstream.model.metrics import Figures, bootstrap, error_ratios, errors, f1, quantiles
+from inkstream.model.pages import find_page
+from inkstream.model.recognizer import Recognizer
+
+OURS: Final = "inkstream"
+OUR_METHOD: Final = "its own lines and recognition, no language model"
+SCALE: Final = 0.5  # of the pixels on which overlaps are counted
+# Drawings
+EXCERPTS: Final = {"best": 0.0, "median": 0.5, "worst": 1.0}  # place among the pages by their CER
+EXCERPT_LINES: Final = 4
+MARGIN: Final = 20  # pixels about them
+TITLE: Final = 50  # pixels above each excerpt
+FONT: Final = 30
+READINGS: Final = 0.6  # of a page's width, for what was read, beside it
+QUALITY: Final = 80
+ATTRIBUTION: Final = (
+    "Excerpts of Copiste d'un jour (BAnQ, 2024), CC BY 4.0; boxes and readings are added."
+)
+
+Mask = NDArray[np.uint8]  # [h, w], 0 or 1
+Recognise = Callable[[Grey], list[FoundLine]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPage:
+    """A ruled page and what one recogniser read of it."""
+
+    page: RuledPage
+    found: list[FoundLine]
+    hits: dict[int, int]  # index of the found line by that of the written one
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """What was read, in its order."""
+        return JOINT.join(line.text for line in self.found)
+
+    @property
+    def label(self) -> str:
+        """What is written."""
+        return JOINT.join(line.text for line in self.page.lines)
+
+    @property
+    def cer(self) -> float:
+        """The CER with accents folded."""
+        cer: float = errors([fold(self.text)], [fold(self.label)])["cer"]
+        return cer
+
+
+def ruled_report(
+    checkpoint: Checkpoint,
+    ruled: RuledPages,
+    *,
+    part: Any = "test",
+    limit: int | None = None,
+    baselines: Sequence[Baseline] = (),
+    overlays: Path | None = None,
+) -> Report:
+    """Measure a transcriber, and baselines, on real pages of ruled paper.
+
+    Args:
+        checkpoint: of the net.
+        ruled: all pages.
+        part: "validation" or "test".
+        limit: pages at most, spread over the part; None is all.
+        baselines: other recognisers, which find lines by themselves.
+        overlays: folder to draw every page in, with what our net found; None draws excerpts alone.
+    """
+    pages = _spread(ruled.part(part), limit)
+    recognizer = Recognizer(checkpoint)
+    ours = [read_page(partial(_our_lines, recognizer), page) for page in pages]
+    readers = {OURS: _page_figures(OUR_METHOD, ours)}
+    for baseline in baselines:
+        theirs = [read_page(partial(_their_lines, baseline), page) for page in pages]
+        readers[baseline.name] = _page_figures(baseline.page_method, theirs)
+    contents = {
+        "model": checkpoint.metadata.name,
+        "model_digest": checkpoint.digest,
+        "data_digest": ruled.digest,
+        "part": part,
+        "limit": limit,
+        "pages": len(pages),
+        "copies": len({page.copy for page in pages}),
+        "lines": sum(len(page.lines) for page in pages),
+        "overlap": OVERLAP,
+        "cores": os.cpu_count(),
+        "attribution": ATTRIBUTION,
+        "readers": _compared(readers),
+    }
+    return Report("ruled", contents, partial(_draw, ours, overlays))
+
+
+def wills_report(
+    checkpoint: Checkpoint,
+    wills: Wills,
+    *,
+    part: Any = "test",
+    limit: int | None = None,
+    baselines: Sequence[Baseline] = (),
+) -> Report:
+    """Measure a transcriber, and baselines, on lines of wills by the writers of a part.
+
+    `limit` is the number of lines at most, spread over the part; None is all.
+    """
+    indices = _spread(wills.part(part).tolist(), limit)
+    images = [wills.images[index] for index in indices]
+    labels = [wills.texts[index] for index in indices]
+    writers = [wills.writers[index] for index in indices]
+    recognizer = Recognizer(checkpoint)
+    read = {OURS: [recognizer.recognize(image).text for image in images]}
+    for baseline in baselines:
+        read[baseline.name] = baseline.read(images, "text", None)
+    readers = {
+        name: {"folded": _errors([fold(text) for text in texts], labels, writers)}
+        for name, texts in read.items()
+    }
+    contents = {
+        "model": checkpoint.metadata.name,
+        "model_digest": checkpoint.digest,
+        "data_digest": wills.digest,
+        "part": part,
+        "limit": limit,
+        "writers": len(set(writers)),
+        "lines": len(labels),
+        "left_out": wills.n_left_out,
+        "readers": _compared(readers),
+    }
+    return Report("wills", contents)
+
+
+def _spread(items: Sequence[Any], limit: int | None) -> list[Any]:
+    """Return `limit` items at most, in equal steps."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    return [items[index * len(items) // limit] for index in range(limit)]
+
+
+def _our_lines(recognizer: Recognizer, image: Grey) -> list[FoundLine]:
+    lines = find_page(image, recognizer.column_height).lines
+    read = recognizer.read_all([line.columns for line in lines]) if lines else []
+    return [FoundLine(own.text, line.box) for own, line in zip(read, lines, strict=True)]
+
+
+def _their_lines(baseline: Baseline, image: Grey) -> list[FoundLine]:
+    return baseline.read_page(np.repeat(image[:, :, None], 3, 2))
+
+
+def read_page(recognise: Recognise, page: RuledPage) -> ReadPage:
+    """Read one page and match the lines that were found with those that are written."""
+    image = page.image()
+    begun_s = perf_counter()
+    found = recognise(image)
+    seconds = perf_counter() - begun_s
+    return ReadPage(page, found, match(overlaps(found, page.lines, image.shape)), seconds)
+
+
+def overlaps(
+    found: Sequence[FoundLine], lines: Sequence[RuledLine], shape: tuple[int, ...]
+) -> list[list[float]]:
+    """Return how far each found line covers each written one: a row for each written one.
+
+    It is the intersection over union of the polygons or, where that is more, of the pixels along
+    the baseline: in the found box lies how much of the baseline, or of its own width.
+
+    Args:
+        found: n lines.
+        lines: as they are written.
+        shape: height and width of the image.
+    """
+    masks = [_filled(line.box, shape) for line in found]
+    boxes = np.array(masks, np.uint8).reshape(len(found), *_blank(shape).shape)  # [n, h, w]
+    areas, columns = boxes.sum((1, 2)), boxes.any(1)
+    rows = []
+    for line in lines:
+        polygon, baseline = _filled(line.polygon, shape), _drawn(line.baseline, shape)
+        near = np.flatnonzero((polygon | baseline).any(1))
+        own = slice(near[0], near[-1] + 1)
+        shared = (boxes[:, own] & polygon[own]).sum((1, 2))
+        along = (boxes[:, own] & baseline[own]).any(1).sum(1)
+        of_polygon = shared / (areas + polygon.sum() - shared)
+        of_baseline = along / (columns | baseline.any(0)).sum(1)
+        rows.append(np.maximum(of_polygon, of_baseline).tolist())
+    return rows
+
+
+def _filled(corners: Points, shape: tuple[int, ...]) -> Mask:
+    """Return a reduced mask of a polygon, as far as it lies in an image of this shape."""
+    mask = _blank(shape)
+    cv2.fillPoly(mask, [_reduced(corners, mask)], 1)
+    return mask
+
+
+def _drawn(points: Points, shape: tuple[int, ...]) -> Mask:
+    """Return a reduced mask of a line, as far as it lies in an image of this shape."""
+    mask = _blank(shape)
+    cv2.polylines(mask, [_reduced(points, mask)], False, 1)
+    return mask
+
+
+def _blank(shape: tuple[int, ...]) -> Mask:
+    return np.zeros([int(side * SCALE) + 1 for side in shape[:2]], np.uint8)
+
+
+def _reduced(points: Points, mask: Mask) -> NDArray[np.int32]:
+    """Return points as pixels of a mask; those outside of it move to its edge."""
+    height, width = mask.shape
+    return np.clip((points * SCALE).round(), 0, (width - 1, height - 1)).astype(np.int32)
+
+
+def _page_figures(method: str, read: Sequence[ReadPage]) -> Figures:
+    """Return errors, lines found and seconds a page of one recogniser."""
+    texts, labels = [each.text for each in read], [each.label for each in read]
+    copies = [each.page.copy for each in read]
+    n_hits, n_found = sum(len(each.hits) for each in read), sum(len(each.found) for each in read)
+    return {
+        "method": method,
+        "written": _errors(list(map(plain_text, texts)), list(map(plain_text, labels)), copies),
+        "folded": _errors(list(map(fold, texts)), list(map(fold, labels)), copies),
+        "found": f1(n_hits, n_found, sum(len(each.page.lines) for each in read)),
+        "seconds": quantiles(np.array([each.seconds for each in read])),
+    }
+
+
+def _errors(texts: Sequence[str], labels: Sequence[str], writers: Sequence[str]) -> Figures:
+    """Return errors with their bootstrap over writers."""
+    found = errors(texts, labels)
+    return found | {"bootstrap": bootstrap(texts, labels, writers) if labels else None}
+
+
+def _compared(readers: Mapping[str, Figures]) -> dict[str, Figures]:
+    """Return the figures of all recognisers, the others' with their ratio to our errors."""
+    ours = {"folded": readers[OURS]["folded"]["bootstrap"]}
+    compared = {OURS: readers[OURS] | {"ratio": None}}
+    for name, own in readers.items():
+        if name != OURS and ours["folded"]:
+            ratios = error_ratios({"folded": own["folded"]["bootstrap"]}, ours)
+            compared[name] = own | {"ratio": ratios.get("folded")}
+    return compared
+
+
+def _draw(read: Sequence[ReadPage], overlays: Path | None, folder: Path) -> None:
+    """Write excerpts.jpg into `folder`, and whole pages into `overlays`, worst first."""
+    ordered = sorted(read, key=lambda each: each.cer)
+    if not ordered:
+        return
+    excerpts = [
+        _excerpt(ordered[round(place * (len(ordered) - 1))], name)
+        for name, place in EXCERPTS.items()
+    ]
+    width = max(excerpt.width for excerpt in excerpts)
+    height = sum(excerpt.height for excerpt in excerpts) + TITLE
+    sheet = Image.new("RGB", (width, height), "white")
+    top = 0
+    for excerpt in excerpts:
+        sheet.paste(excerpt, (0, top))
+        top += excerpt.height
+    ImageDraw.Draw(sheet).text((MARGIN, top), ATTRIBUTION, "black", ImageFont.load_default(FONT))
+    sheet.save(folder / "excerpts.jpg", quality=QUALITY)
+    if overlays is not None:
+        overlays.mkdir(parents=True, exist_ok=True)
+        for place, each in enumerate(reversed(ordered)):
+            name = f"{place:03} {each.cer:.3f} {each.page.path.stem}.jpg"
+            _overlay(each).save(overlays / name, quality=QUALITY)
+
+
+def _excerpt(read: ReadPage, title: str) -> Image.Image:
+    """Return a few lines from the middle of a page, below a title."""
+    middle = max(0, (len(read.page.lines) - EXCERPT_LINES) // 2)
+    polygons = [line.polygon for line in read.page.lines[middle : middle + EXCERPT_LINES]]
+    y = np.concatenate(polygons)[:, 1]
+    image = _overlay(read)
+    top, bottom = max(0, int(y.min()) - MARGIN), min(image.height, int(y.max()) + MARGIN)
+    excerpt = Image.new("RGB", (image.width, bottom - top + TITLE), "white")
+    excerpt.paste(image.crop((0, top, image.width, bottom)), (0, TITLE))
+    text = f"{title}: {read.page.path.stem}, CER {read.cer:.1%}"
+    ImageDraw.Draw(excerpt).text((MARGIN, 5), text, "black", ImageFont.load_default(FONT))
+    return excerpt
+
+
+def _overlay(read: ReadPage) -> Image.Image:
+    """Return a page with the lines that were found, missed, and found where there is none.
+
+    What was read stands to the right of the page.
+    """
+    page = Image.fromarray(read.page.image())
+    image = Image.new("RGB", (round(page.width * (1 + READINGS)), page.height), "white")
+    image.paste(page)
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(FONT)
+    for index, line in enumerate(read.page.lines):
+        if index not in read.hits:
+            _outline(pen, line.polygon, MISSED)
+    for number, found in enumerate(read.found):
+        colour = FOUND if number in read.hits.values() else NO_LINE
+        _outline(pen, found.box, colour)
+        middle = (page.width + MARGIN, float(found.box[:, 1].mean()))
+        pen.text(middle, found.text, colour, font, anchor="lm")
+    return image
+
+
+def _outline(pen: ImageDraw.ImageDraw, points: Points, colour: tuple[int, int, int]) -> None:
+    corners = [(float(x), float(y)) for x, y in points]
+    pen.line([*corners, corners[0]], fill=colour, width=3)

@@ -1,0 +1,160 @@
+"""Real paper: transcriptions, halves of the pages, parts of the wills, and damaged files."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inkstream.model.data.sources.paper import fold, load_pages, load_wills
+from inkstream.model.errors import DataError
+from tests.helpers.paper_folder import TEXTS, write_pages, write_wills
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("né à Noël, ça", "ne a Noel, ca"),
+        ("cœur, Œuvre, ex æquo", "coeur, OEuvre, ex aequo"),
+        ("« l’an » – “dix”…", '" l\'an " - "dix"...'),
+        ("1° ſi", "1o si"),
+        ("  two\u00a0 spaces ", "two spaces"),
+        ("π €", "π €"),
+    ],
+)
+def test_accents_and_typographic_signs_are_folded(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
+def test_even_text_numbers_validate_and_odd_ones_test(tmp_path: Path) -> None:
+    write_pages(tmp_path, (12, 13, 14))
+    ruled = load_pages(tmp_path)
+    names = {part: [page.path.stem for page in ruled.part(part)] for part in ("validation", "test")}
+    assert names == {
+        "validation": ["copy_0012", "copy_0014_1", "copy_0014_2"],
+        "test": ["copy_0013"],
+    }
+    assert [page.copy for page in ruled.part("validation")] == ["copy_0012", *["copy_0014"] * 2]
+
+
+def test_what_is_crossed_out_is_no_part_of_a_pages_text(tmp_path: Path) -> None:
+    write_pages(tmp_path)
+    page = load_pages(tmp_path).pages[0]
+    assert TEXTS[1] == "cab >ba< ca"
+    assert [line.text for line in page.lines] == ["abc abc", "cab ca", "bca"]
+    assert page.lines[0].baseline.tolist() == [[40, 60], [360, 60]]
+    assert page.image().shape == (220, 400)
+
+
+def test_the_digest_of_pages_follows_from_all_files(tmp_path: Path) -> None:
+    write_pages(tmp_path / "a")
+    write_pages(tmp_path / "b")
+    digest = load_pages(tmp_path / "a").digest
+    assert load_pages(tmp_path / "b").digest == digest
+    image = next((tmp_path / "b" / "pages").iterdir())
+    image.write_bytes(image.read_bytes() + b"\0")
+    assert load_pages(tmp_path / "b").digest != digest
+
+
+def test_wills_are_folded_and_those_with_marks_left_out(tmp_path: Path) -> None:
+    write_wills(tmp_path, n_writers=3)
+    wills = load_wills(tmp_path)
+    assert wills.texts == ["ne a", "Mme abc"] * 3
+    assert wills.writers == ["w0", "w0", "w1", "w1", "w2", "w2"]
+    assert wills.n_left_out == 1
+    assert [image.shape for image in wills.images] == [(80, 200 + number) for number in range(6)]
+
+
+def test_no_writer_of_wills_is_in_two_parts_and_every_line_in_one(tmp_path: Path) -> None:
+    write_wills(tmp_path, n_writers=60)
+    wills = load_wills(tmp_path)
+    parts = [wills.part(name) for name in ("train", "validation", "test")]
+    assert sorted(np.concatenate(parts)) == list(range(120))
+    writers = [{wills.writers[index] for index in part} for part in parts]
+    assert sum(map(len, writers)) == 60
+    assert all(writers)
+
+
+def test_the_part_of_a_writer_depends_on_no_other_writer(tmp_path: Path) -> None:
+    write_wills(tmp_path / "few", n_writers=30)
+    write_wills(tmp_path / "many", n_writers=60)
+    few, many = load_wills(tmp_path / "few"), load_wills(tmp_path / "many")
+    for part in ("train", "validation", "test"):
+        own = {few.writers[index] for index in few.part(part)}
+        assert own <= {many.writers[index] for index in many.part(part)}
+
+
+def test_an_archive_of_wills_is_read_as_its_folder(tmp_path: Path) -> None:
+    write_wills(tmp_path / "wills", n_writers=3)
+    with tarfile.open(tmp_path / "wills.tar", "w") as archive:
+        for path in sorted((tmp_path / "wills").iterdir()):
+            archive.add(path, path.name)
+    unpacked, packed = load_wills(tmp_path / "wills"), load_wills(tmp_path / "wills.tar")
+    assert packed.digest == unpacked.digest
+    assert packed.texts == unpacked.texts
+    for image, same in zip(packed.images, unpacked.images, strict=True):
+        np.testing.assert_array_equal(image, same)
+
+
+@pytest.mark.parametrize("content", [None, b"no archive", b""])
+def test_what_is_neither_folder_nor_archive_is_refused(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "wills.tar"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"wills\.tar"):
+        load_wills(path)
+
+
+@pytest.mark.parametrize(
+    "row", [b"{", b"[]", b"3", b'{"image": "a.png", "text": "a"}', b'{"image": 1}', b"\xff"]
+)
+def test_a_damaged_list_of_wills_is_refused_with_its_line(tmp_path: Path, row: bytes) -> None:
+    write_wills(tmp_path, n_writers=1)
+    listed = tmp_path / "lines.jsonl"
+    listed.write_bytes(listed.read_bytes() + row)
+    with pytest.raises(DataError, match="line 4: expected"):
+        load_wills(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"page": "no number"},
+        {"page": None},
+        {"lines": None},
+        {"lines": [{"text": "a", "polygon": [1, 2, 3], "baseline": [1, 2]}]},
+        {"lines": [{"text": "a", "polygon": ["x", "y"], "baseline": [1, 2]}]},
+        {"lines": [{"text": "a", "polygon": [], "baseline": [1, 2, 3, 2]}]},
+        {"lines": [{"text": "a", "polygon": [1, 2, 3, 4], "baseline": [1, float("nan")]}]},
+        {"lines": [{"text": "a", "polygon": [1, 2]}]},
+        {"lines": ["a"]},
+    ],
+)
+def test_a_damaged_list_of_pages_is_refused_with_its_line(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    write_pages(tmp_path)
+    listed = tmp_path / "pages.jsonl"
+    first, *others = listed.read_text().splitlines()
+    damaged = json.dumps(json.loads(others[0]) | change)
+    listed.write_text("\n".join([first, damaged, *others[1:]]))
+    with pytest.raises(DataError, match="line 2: expected"):
+        load_pages(tmp_path)
+
+
+def test_a_missing_or_damaged_image_is_named(tmp_path: Path) -> None:
+    write_wills(tmp_path / "wills", n_writers=1)
+    write_pages(tmp_path / "pages")
+    image = tmp_path / "wills" / "lines" / "00001.png"
+    image.write_bytes(image.read_bytes()[:60])
+    with pytest.raises(DataError, match=r"lines/00001\.png"):
+        load_wills(tmp_path / "wills")
+    image.unlink()
+    with pytest.raises(DataError, match=r"lines/00001\.png"):
+        load_wills(tmp_path / "wills")
+    (tmp_path / "pages" / "pages" / "copy_0013.png").unlink()
+    with pytest.raises(DataError, match=r"copy_0013\.png"):
+        load_pages(tmp_path / "pages")

@@ -1,0 +1,164 @@
+"""The reports on real paper: which lines count as found, how marks count, who is compared."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.data.sources.paper import RuledLine, load_pages, load_wills
+from inkstream.model.evaluation.baselines import Colour, FoundLine, Grey, Kind, Rendering
+from inkstream.model.evaluation.paper import overlaps, read_page, ruled_report, wills_report
+from inkstream.model.evaluation.report import Report, document, figures
+from tests.helpers.paper_folder import WIDTH, write_pages, write_wills
+
+SHAPE = (400, 800)
+
+
+def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)
+
+
+def line(left: float, top: float, right: float, bottom: float, baseline: float) -> RuledLine:
+    """Return a written line with a straight baseline."""
+    ends = np.array([(left, baseline), (right, baseline)], np.float64)
+    return RuledLine("a", box(left, top, right, bottom), ends)
+
+
+class Copyist:
+    """A baseline that knows the texts of the made-up pages and wills."""
+
+    name, sees, page_method = "Copyist 1.0", "nothing", "what it was told"
+    renderings: Mapping[Kind, Rendering] = {}
+
+    def read(self, images: Sequence[Grey], kind: Kind, characters: str | None) -> list[str]:
+        assert (kind, characters) == ("text", None)
+        return ["Né à" if image.shape[1] % 2 == 0 else "Mme abc" for image in images]
+
+    def read_page(self, image: Colour) -> list[FoundLine]:
+        assert image.shape == (220, WIDTH, 3)
+        texts = {60: "abc abc", 120: "cab ca", 180: "bca"}
+        return [FoundLine(text, box(40, y - 30, 360, y)) for y, text in texts.items()]
+
+
+def test_a_line_overlaps_by_its_polygon_or_along_its_baseline() -> None:
+    written = line(100, 100, 500, 140, baseline=132)
+    found = {
+        "equal": box(100, 100, 500, 140),
+        "half as wide": box(100, 100, 300, 140),
+        "four times as high": box(100, 40, 500, 200),  # still all of the baseline is inside
+        "above the baseline": box(100, 84, 500, 124),
+        "elsewhere": box(100, 200, 500, 240),
+    }
+    lines = [FoundLine("", corners) for corners in found.values()]
+    (row,) = overlaps(lines, [written], SHAPE)
+    shares = dict(zip(found, row, strict=True))
+    assert shares["equal"] == 1
+    assert shares["half as wide"] == pytest.approx(0.5, abs=0.02)
+    assert shares["four times as high"] == 1
+    assert shares["above the baseline"] == pytest.approx(24 / 56, abs=0.03)
+    assert shares["elsewhere"] == 0
+
+
+def test_a_box_around_two_lines_is_one_line_found() -> None:
+    written = [line(100, 100, 500, 140, 132), line(100, 160, 500, 200, 192)]
+    rows = overlaps([FoundLine("", box(100, 100, 500, 200))], written, SHAPE)
+    assert [len(row) for row in rows] == [1, 1]
+    assert min(row[0] for row in rows) == 1
+
+
+def test_a_written_line_outside_the_image_is_not_found() -> None:
+    written = line(900, 500, 990, 540, baseline=530)
+    assert max(overlaps([FoundLine("", box(100, 100, 500, 200))], [written], SHAPE)[0]) == 0
+
+
+def test_the_cer_of_a_page_folds_accents_and_leaves_out_what_is_crossed_out(
+    tmp_path: Path,
+) -> None:
+    write_pages(tmp_path)
+    page = load_pages(tmp_path).pages[0]
+    read = read_page(lambda image: Copyist().read_page(np.stack([image] * 3, 2)), page)
+    assert (read.label, read.cer) == ("abc abc cab ca bca", 0)
+    assert read.hits == {0: 0, 1: 1, 2: 2}
+    accented = read_page(lambda _: [FoundLine("àbc abç cab ca bca", box(0, 0, 9, 9))], page)
+    assert (accented.cer, accented.hits) == (0, {})
+    struck = read_page(lambda _: [FoundLine("abc abc cab ba ca bca", box(0, 0, 9, 9))], page)
+    assert struck.cer == pytest.approx(3 / 18)
+
+
+@pytest.fixture(scope="module")
+def ruled(tiny_lines: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    folder = tmp_path_factory.mktemp("paper") / "paper"
+    write_pages(folder)
+    return ruled_report(
+        tiny_lines,
+        load_pages(folder),
+        part="validation",
+        baselines=[Copyist()],
+        overlays=folder / "overlays",
+    )
+
+
+def test_all_recognisers_read_the_pages_of_the_part(ruled: Report) -> None:
+    contents = json.loads(json.dumps(ruled.contents))
+    assert contents == ruled.contents
+    assert (contents["pages"], contents["copies"], contents["lines"]) == (3, 2, 9)
+    ours, theirs = contents["readers"]["inkstream"], contents["readers"]["Copyist 1.0"]
+    assert theirs["written"]["cer"] == theirs["folded"]["cer"] == 0
+    assert theirs["found"]["f1"] == 1
+    assert theirs["ratio"]["ratio"] == 0
+    assert ours["folded"]["cer"] > 0.5  # random weights
+    assert ours["found"]["f1"] == 1  # and yet it finds the lines
+    assert (ours["ratio"], ours["seconds"]["n"]) == (None, 3)
+
+
+def test_the_report_on_pages_publishes_excerpts_alone(ruled: Report, tmp_path: Path) -> None:
+    folder, path = tmp_path / "reports" / "ruled", tmp_path / "ruled.md"
+    ruled.save(folder, path)
+    contents = json.loads((folder / "report.json").read_text())
+    assert path.read_text() == document("ruled", contents, "reports/ruled")
+    assert (folder / "figures.md").read_text() == figures("ruled", contents)
+    assert "| Copyist 1.0 | 0.0% | 0.0% |" in path.read_text()
+    assert "CC BY 4.0" in path.read_text()
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "excerpts.jpg",
+        "figures.md",
+        "report.json",
+    ]
+
+
+def test_whole_pages_are_drawn_where_it_is_asked_for_worst_first(
+    tiny_lines: Checkpoint, tmp_path: Path
+) -> None:
+    write_pages(tmp_path)
+    overlays = tmp_path / "overlays"
+    part = load_pages(tmp_path)
+    ruled_report(tiny_lines, part, part="validation", overlays=overlays).save(tmp_path / "out")
+    names = sorted(path.name for path in overlays.iterdir())
+    assert [name[:3] for name in names] == ["000", "001", "002"]
+    errors = [float(name.split()[1]) for name in names]
+    assert errors == sorted(errors, reverse=True)
+    with Image.open(overlays / names[0]) as drawn:
+        assert drawn.size == (round(1.6 * WIDTH), 220)
+
+
+def test_a_limit_takes_pages_from_all_of_the_part(tiny_lines: Checkpoint, tmp_path: Path) -> None:
+    write_pages(tmp_path, (2, 4, 6, 8))
+    contents = ruled_report(tiny_lines, load_pages(tmp_path), part="validation", limit=2).contents
+    assert (contents["pages"], contents["copies"]) == (2, 2)
+
+
+def test_wills_are_compared_with_accents_folded(tiny_lines: Checkpoint, tmp_path: Path) -> None:
+    write_wills(tmp_path)
+    wills = load_wills(tmp_path)
+    report = wills_report(tiny_lines, wills, part="validation", baselines=[Copyist()])
+    contents = json.loads(json.dumps(report.contents))
+    assert contents["lines"] == len(wills.part("validation")) > 0
+    assert contents["left_out"] == 1
+    theirs = contents["readers"]["Copyist 1.0"]["folded"]
+    assert theirs["cer"] == pytest.approx(1 / 11)  # its capital N is wrong
+    assert theirs["exact_match"] == 0.5
+    assert "| Copyist 1.0 | 9.1% |" in report.table()
