@@ -92,6 +92,32 @@ def error_ratios(theirs: Mapping[str, Figures], ours: Mapping[str, Figures]) -> 
     return found
 
 
+def cer_difference(theirs: Figures, ours: Figures) -> Figures:
+    """Return by how much another CER exceeds ours, from `bootstrap`s of both, and its interval.
+
+    As for `error_ratios`, a sample has the same writers for both.
+    """
+    more = [other - own for other, own in zip(theirs["wrong"], ours["wrong"], strict=True)]
+    characters = ours["characters"]
+    interval = _interval(_sampled(more) / _sampled(characters))
+    return {"difference": sum(more) / sum(characters), "interval": interval}
+
+
+def accuracy_difference(theirs: NDArray[np.bool_], ours: NDArray[np.bool_]) -> Figures:
+    """Return by how much another accuracy exceeds ours, and its bootstrap interval over images.
+
+    Both are [N], whether each answer is right. Only images that one of them has right alone count,
+    so the numbers of these are sampled, and not the images.
+    """
+    n_images = len(ours)
+    gained, lost = int((theirs & ~ours).sum()), int((ours & ~theirs).sum())
+    shares = np.array([gained, lost, n_images - gained - lost]) / n_images
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    counts = rng.multinomial(n_images, shares, BOOTSTRAP_SAMPLES)
+    interval = _interval((counts[:, 0] - counts[:, 1]) / n_images)
+    return {"difference": (gained - lost) / n_images, "interval": interval}
+
+
 def _sampled(values: Sequence[int]) -> Indices:
     """Return sums over the writers of each sample: the same writers for as many values."""
     equal = np.full(len(values), 1 / len(values))

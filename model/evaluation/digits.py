@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from inkstream.model.checkpoint import Checkpoint, read
 from inkstream.model.data.images import Dataset
+from inkstream.model.data.sources import mnist
+from inkstream.model.data.split import Part
 from inkstream.model.decoding.classifier import ClassifierDecoder
 from inkstream.model.evaluation import plots
 from inkstream.model.evaluation.report import Report
 from inkstream.model.metrics import Figures, expected_calibration_error
 from inkstream.model.runtime import Runtime
+from inkstream.model.training.config import DigitsConfig
+from inkstream.model.training.digits import SPLIT_SEED
 
 AFTER: Final = (8, 12, 16, 20, 24, 28)  # columns after which figures are given
 BLANKS: Final = (4, 10)  # blank columns before, and after, the digit
@@ -42,6 +46,17 @@ def predictor(checkpoint: Checkpoint) -> Predictor:
         return np.stack(found)
 
     return predict
+
+
+def images(part: Part, folder: Path | None = None) -> Dataset:
+    """Load MNIST's test images, or the training images that `train digits` holds out.
+
+    `folder` is as for `mnist.load`. Raises `DataError` for images that cannot be read.
+    """
+    if part == "test":
+        return mnist.load("t10k", folder)
+    training, held_out = mnist.load("train", folder).split(DigitsConfig().held_out, SPLIT_SEED)
+    return held_out if part == "validation" else training
 
 
 def measure(predict: Predictor, dataset: Dataset) -> tuple[Figures, NDArray[np.float32]]:
@@ -82,8 +97,11 @@ def _with_blanks(predict: Predictor, dataset: Dataset, *, before: bool) -> dict[
     return accuracies
 
 
-def report(checkpoints: Sequence[Path], dataset: Dataset) -> Report:
-    """Measure checkpoints: the first in full; the others are further seeds of its recipe."""
+def report(checkpoints: Sequence[Path], dataset: Dataset, part: Part = "test") -> Report:
+    """Measure checkpoints: the first in full; the others are further seeds of its recipe.
+
+    `part` says which images `dataset` has.
+    """
     nets = [read(path, "classifier") for path in checkpoints]
     seeds, probabilities = zip(*(measure(predictor(net), dataset) for net in nets), strict=True)
     metadata = nets[0].metadata
@@ -95,6 +113,7 @@ def report(checkpoints: Sequence[Path], dataset: Dataset) -> Report:
         "config_digest": metadata.config_digest,
         "data": dataset.name,
         "data_digest": dataset.digest,
+        "part": part,
         **seeds[0],
         "seeds": _seeds(seeds),
     }

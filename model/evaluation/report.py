@@ -63,6 +63,13 @@ def ratio(figures: Contents | None) -> str:
     return f"{figures['ratio']:.2f} ({low:.2f} to {high:.2f})"
 
 
+def difference(figures: Contents, digits: int = 1) -> str:
+    """Return the difference of two shares in points, with its bounds."""
+    points = (100 * value for value in (figures["difference"], *figures["interval"]))
+    value, low, high = (f"{point:+.{digits}f}" for point in points)
+    return f"{value} ({low} to {high})"
+
+
 def latency(figures: Contents) -> str:
     """Return the median and the 90 % quantile of a latency in columns."""
     return f"{number(figures['median'], 0)} / {number(figures['90 %'], 0)}"
@@ -78,7 +85,9 @@ def increase(error: float, reference: float) -> str:
     return percent(error / reference - 1 if reference else None)
 
 
-FILTERS: Final = (percent, number, thousands, errors, interval, ratio, latency, change, increase)
+FILTERS: Final = (
+    percent, number, thousands, errors, interval, ratio, difference, latency, change, increase
+)  # fmt: skip
 TEMPLATES: Final = Environment(
     loader=PackageLoader("inkstream.model.evaluation"),
     autoescape=select_autoescape(),  # of HTML alone
@@ -108,7 +117,7 @@ def document(kind: str, contents: Contents, plots: str) -> str:
 class Report:
     """What was measured; `contents` is plain JSON."""
 
-    kind: str  # digits, lines, pages, ruled, wills, language or ink
+    kind: str  # digits, lines, pages, ruled, wills, language, ink or rough
     contents: dict[str, Any]
     draw: Callable[[Path], None] | None = None  # writes the plots into a folder
 

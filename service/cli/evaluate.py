@@ -13,18 +13,21 @@ from inkstream.service.cli import LINES, PATH, Command, add_options, outcome
 if TYPE_CHECKING:
     from inkstream.model.checkpoint import Checkpoint
     from inkstream.model.data.ink_set import InkSet
+    from inkstream.model.data.split import Part
     from inkstream.model.evaluation.report import Report
 
 REPORTS: Final = Path("runs/evaluate")
+ROUGH_FOLDER: Final = "rough"
 COUNT: Final = click.IntRange(1)
+PART: Final = click.option(
+    "--part",
+    type=click.Choice(("validation", "test")),
+    default="test",
+    help="whose writing is read; choose by validation, report test",
+)
 OF_PART: Final = (
     click.option("--checkpoint", default=LINES, help="name or path of a model"),
-    click.option(
-        "--part",
-        type=click.Choice(("validation", "test")),
-        default="test",
-        help="whose writing is read; choose by validation, report test",
-    ),
+    PART,
 )
 ON_PART: Final = add_options(OF_PART)
 ON_UNIPEN: Final = add_options(
@@ -43,9 +46,20 @@ LIMIT: Final = click.option(
 BASELINES: Final = click.option(
     "--baselines", is_flag=True, help="also read with RapidOCR and Tesseract"
 )
+ROUGH: Final = click.option(
+    "--rough",
+    is_flag=True,
+    help="read columns that are changed as scanners and cameras change them, and write that report"
+    f" alone, into the folder {ROUGH_FOLDER} of --out",
+)
 DOCUMENT: Final = click.option(
     "--document", type=PATH, help="Markdown file of the report  [default: a file in --out]"
 )
+NOT_ROUGH: Final = {
+    "baselines": "--baselines",
+    "n_writers": "--adaptation",
+    "reference": "--bidirectional",
+}
 MARGINS: Final = (0, 4, 8, 12)  # columns
 
 
@@ -73,25 +87,35 @@ def evaluate() -> None:
     "--checkpoint",
     multiple=True,
     default=("digits",),
-    help="name or path; the first is reported in full, others as further seeds",
+    help="name or path; the first is reported in full, others as further seeds, not with --rough",
 )
 @click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [default: downloaded once]")
+@PART
+@ROUGH
 @out_option("digits", "folder for JSON and plots")
-def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> None:
+def digits(
+    *, checkpoint: tuple[str, ...], data: Path | None, part: "Part", rough: bool, out: Path
+) -> None:
     """Accuracy after each column, calibration, confusion and the worst mistakes, on MNIST's test.
 
     \b
     Examples:
       inkstream evaluate digits
       inkstream evaluate digits --checkpoint runs/a/digits.onnx --checkpoint runs/b/digits.onnx
+      inkstream evaluate digits --rough --part validation
     """
-    from inkstream.model.checkpoint import find
-    from inkstream.model.data.sources import mnist
-    from inkstream.model.evaluation.digits import report
+    from inkstream.model.checkpoint import find, read
+    from inkstream.model.evaluation.digits import images, report
+    from inkstream.model.evaluation.rough import digits_report
 
+    out = out / ROUGH_FOLDER if rough else out
     out.mkdir(parents=True, exist_ok=True)
     with outcome("the report") as result:
-        made = report([find(name) for name in checkpoint], mnist.load("t10k", data))
+        nets, dataset = [find(name) for name in checkpoint], images(part, data)
+        if rough:
+            made = digits_report(read(nets[0], "classifier"), dataset, part=part)
+        else:
+            made = report(nets, dataset, part=part)
         made.save(out)
         click.echo(f"{made.heading()}\n{made.table()}")
         result.complete(out, next_command=_serve(checkpoint[0]))
@@ -103,6 +127,7 @@ def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> None:
     "--mnist", type=PATH, help="a folder of MNIST's IDX files  [default: downloaded once]"
 )
 @LIMIT
+@ROUGH
 @BASELINES
 @click.option(
     "--adaptation",
@@ -116,7 +141,9 @@ def digits(checkpoint: tuple[str, ...], data: Path | None, out: Path) -> None:
 )
 @out_option("lines", "folder for JSON and plots")
 @DOCUMENT
-def lines(*, mnist: Path | None, out: Path, document: Path | None, **options: Any) -> None:
+def lines(
+    *, mnist: Path | None, out: Path, document: Path | None, rough: bool, **options: Any
+) -> None:
     """Measure CER, letter ends, latency and calibration on the test writers.
 
     Baselines, adaptation and a bidirectional reference model are measured where they are asked for,
@@ -127,9 +154,17 @@ def lines(*, mnist: Path | None, out: Path, document: Path | None, **options: An
       inkstream evaluate lines
       inkstream evaluate lines --baselines --adaptation 12 --bidirectional runs/both
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part validation --limit 300
+      inkstream evaluate lines --rough --part validation
     """
     from inkstream.model.data.sources import mnist as digits
     from inkstream.model.evaluation.lines import contents_of, report
+    from inkstream.model.evaluation.rough import words_report
+
+    if rough:
+        if unused := [flag for name, flag in NOT_ROUGH.items() if options.pop(name)]:
+            raise click.UsageError(f"--rough excludes {', '.join(unused)}")
+        _evaluate(words_report, out=out / ROUGH_FOLDER, **options)
+        return
 
     def measure(net: "Checkpoint", ink: "InkSet", **chosen: Any) -> "Report":
         images = digits.load("t10k", mnist)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from inkstream.model.metrics import (
+    accuracy_difference,
     bootstrap,
     calibration,
+    cer_difference,
     character_f1,
     confusions,
     count_pairs,
@@ -154,6 +156,26 @@ def test_error_ratios_are_computed_on_the_same_samples_of_writers() -> None:
 def test_there_is_no_ratio_if_a_sample_has_no_errors() -> None:
     net_errors = {"all": {"wrong": [0, 5], "characters": [9, 9]}}
     assert error_ratios({"all": {"wrong": [1, 5], "characters": [9, 9]}}, net_errors) == {}
+
+
+def test_a_difference_of_cer_is_computed_on_the_same_samples_of_writers() -> None:
+    ours = {"wrong": [1, 20, 3, 7], "characters": [50] * 4}
+    theirs = {"wrong": [6, 25, 8, 12], "characters": [50] * 4}
+    found = cer_difference(theirs, ours)
+    assert found == {"difference": pytest.approx(0.1), "interval": pytest.approx([0.1, 0.1])}
+    low, high = cer_difference(theirs | {"wrong": [11, 20, 8, 12]}, ours)["interval"]
+    assert 0 <= low < 0.1 < high <= 0.2
+
+
+def test_the_interval_of_an_accuracy_difference_is_that_of_sampled_images() -> None:
+    random = np.random.default_rng(0)
+    ours, theirs = random.random(1000) < 0.95, random.random(1000) < 0.9
+    found = accuracy_difference(theirs, ours)
+    assert found["difference"] == pytest.approx(theirs.mean() - ours.mean())
+    each = theirs.astype(int) - ours
+    sampled = [each[random.integers(1000, size=1000)].mean() for _ in range(4000)]
+    assert found["interval"] == pytest.approx(np.quantile(sampled, [0.025, 0.975]), abs=0.003)
+    assert accuracy_difference(ours, ours) == {"difference": 0, "interval": [0, 0]}
 
 
 def test_calibrated_confidence_has_no_calibration_error() -> None:

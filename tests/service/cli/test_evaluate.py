@@ -37,6 +37,36 @@ def test_evaluating_lines_prints_the_figures_and_writes_the_report(
     assert document.read_text().startswith("# How well lines are read")
 
 
+def test_rough_columns_are_measured_in_a_folder_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
+    monkeypatch.setattr(
+        "inkstream.model.data.sources.mnist.load", lambda part, folder: builders.excerpt(4)
+    )
+    nets = {
+        "lines": builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path,
+        "digits": builders.checkpoint(tmp_path / "digits.onnx").path,
+    }
+    for kind, options in (("lines", ["--part", "validation", "--limit", "3"]), ("digits", [])):
+        out = tmp_path / kind
+        command = ["evaluate", kind, "--rough", "--checkpoint", str(nets[kind]), "--out", str(out)]
+        result = CliRunner().invoke(cli, [*command, *options])
+        assert result.exception is None, result.output
+        assert (out / "rough" / "figures.md").read_text() in result.output
+        assert (
+            "thicker, 3x3 maximum"
+            in json.loads((out / "rough" / "report.json").read_text())["changes"]
+        )
+        assert [path.name for path in out.iterdir()] == ["rough"]
+
+
+def test_rough_excludes_the_parts_of_the_report_that_need_other_things() -> None:
+    options = ["--rough", "--baselines", "--adaptation", "2"]
+    result = CliRunner().invoke(cli, ["evaluate", "lines", *options])
+    assert "--rough excludes --baselines, --adaptation" in result.output
+
+
 @pytest.mark.parametrize("kind", ["language", "pages"])
 def test_the_options_of_a_report_are_those_of_its_function(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
