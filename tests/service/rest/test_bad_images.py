@@ -4,13 +4,10 @@ Each gets the correct answer or a 4xx error; none disturbs the stream or the ser
 """
 
 import io
-import json
 import struct
-import subprocess
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,9 +20,9 @@ from PIL import Image
 from inkstream.model.runtime import Runtime
 from inkstream.service.client import connect_sync
 from tests.helpers import builders
-from tests.helpers.command_line import INKSTREAM, ROOT
 from tests.helpers.http import PNG, client_of, error
 from tests.helpers.running_server import Running, server
+from tests.helpers.serving_process import serving_process
 from tests.helpers.single_session import uninterrupted
 
 DIGIT: Final = np.asarray(Image.open(PNG))  # [28, 28], ink is light
@@ -259,31 +256,6 @@ def test_a_decompression_bomb_is_refused_by_its_header(client: httpx.Client, nam
 # Memory
 
 
-@contextmanager
-def serving_process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a server in a process of its own; yield the process and the server's URL."""
-    builders.checkpoint(folder / "tiny.onnx")
-    command = [*INKSTREAM, "serve", "--port", "0", "--models", "tiny"]
-    command += ["--weights", str(folder), "--log-format", "json"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        try:
-            line = json.loads(process.stderr.readline())
-            assert line["event"] == "serving", line
-            yield process, line["url"]
-        finally:
-            process.terminate()
-            process.stderr.read()
-
-
-def memory(pid: int, name: str) -> int:
-    """Return a value of /proc/PID/status, in bytes."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(name):
-            return int(line.split()[1]) * 1024
-    raise AssertionError(name)
-
-
 def noise(mode: str, width: int, height: int) -> Image.Image:
     """Return an image of random strips that repeat: it compresses badly."""
     rng = np.random.default_rng(0)
@@ -316,17 +288,21 @@ HEAVY: Final[dict[str, Callable[[], bytes]]] = {
 
 @pytest.mark.slow
 def test_no_image_takes_more_than_100_mb(tmp_path: Path) -> None:
-    with serving_process(tmp_path) as (process, url), httpx.Client(base_url=url) as client:
+    builders.checkpoint(tmp_path / "tiny.onnx")
+    with (
+        serving_process("tiny", tmp_path) as serving,
+        httpx.Client(base_url=serving.url) as client,
+    ):
         client.post("/v1/recognize", content=PNG_FILE)
         for name, make in HEAVY.items():
             data = make()
-            before = memory(process.pid, "VmRSS")
-            Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # resets the peak (proc(5))
+            before = serving.resident_bytes
+            serving.reset_peak()
             if name == "a large multipart":
                 answer = client.post("/v1/recognize", files={"file": data}, timeout=60)
             else:
                 answer = client.post("/v1/recognize", content=data, timeout=60)
-            growth = memory(process.pid, "VmHWM") - before
+            growth = serving.peak_bytes - before
             assert answer.status_code in (200, 413, 415), (name, answer.text)
             assert growth < MAX_GROWTH_BYTES, (name, growth)
 
@@ -334,15 +310,14 @@ def test_no_image_takes_more_than_100_mb(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_many_large_images_at_once_are_decoded_a_few_at_a_time(tmp_path: Path) -> None:
     data = HEAVY["16 megapixels of colour"]()
-    with serving_process(tmp_path) as (process, url), ThreadPoolExecutor() as pool:
-        httpx.post(f"{url}/v1/recognize", content=PNG_FILE)
-        before = memory(process.pid, "VmRSS")
-        Path(f"/proc/{process.pid}/clear_refs").write_text("5")
-        requests = [
-            pool.submit(httpx.post, f"{url}/v1/recognize", content=data, timeout=100)
-            for _ in range(6)
-        ]
+    builders.checkpoint(tmp_path / "tiny.onnx")
+    with serving_process("tiny", tmp_path) as serving, ThreadPoolExecutor() as pool:
+        url = f"{serving.url}/v1/recognize"
+        httpx.post(url, content=PNG_FILE)
+        before = serving.resident_bytes
+        serving.reset_peak()
+        requests = [pool.submit(httpx.post, url, content=data, timeout=100) for _ in range(6)]
         statuses = {answer.result().status_code for answer in requests}
-        growth = memory(process.pid, "VmHWM") - before
+        growth = serving.peak_bytes - before
     assert statuses <= {200, 413, 415}
     assert growth < 3 * MAX_GROWTH_BYTES

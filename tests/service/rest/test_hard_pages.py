@@ -1,0 +1,38 @@
+"""Images that are no pages of writing over REST: each is answered, or refused with a reason."""
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.typing import NDArray
+
+from inkstream.service.pages import PageTranscription
+from tests.helpers.hard_pages import PAGES
+from tests.helpers.http import error
+from tests.helpers.running_server import Running
+from tools.pages import encoded
+
+pytestmark = pytest.mark.slow
+
+PAGE = "/v1/recognize?page=true"
+REFUSALS = {"over_limit": 413, "bad_image": 415}  # and never `unreadable`
+TIMEOUT_S = 120  # far more than any takes; `python -m tools.hard_pages` measures how much it is
+
+
+def check(answer: httpx.Response, image: NDArray[np.uint8]) -> None:
+    """Check that a page was read, or refused with a reason."""
+    if answer.status_code != 200:
+        code = answer.json()["error"]["code"]
+        assert code in REFUSALS, answer.text
+        error(answer, REFUSALS[code], code)
+        return
+    page = PageTranscription.model_validate(answer.json())
+    assert (page.height, page.width) == image.shape
+
+
+@given(image=PAGES)
+def test_any_image_is_answered_or_refused_with_a_reason(
+    running: Running, image: NDArray[np.uint8]
+) -> None:
+    url = f"http://127.0.0.1:{running.port}{PAGE}"
+    check(httpx.post(url, content=encoded(image, "PNG"), timeout=TIMEOUT_S), image)
