@@ -189,10 +189,11 @@ def read_page(recognise: Recognise, page: RuledPage) -> ReadPage:
 def overlaps(
     found: Sequence[FoundLine], lines: Sequence[RuledLine], shape: tuple[int, ...]
 ) -> list[list[float]]:
-    """Return how far each found line covers each written one: a row for each written one.
+    """Return how well each found line covers each written one: a row for each written one.
 
-    It is the intersection over union of the polygons or, where that is more, of the pixels along
-    the baseline: in the found box lies how much of the baseline, or of its own width.
+    It is the intersection over union of the polygons or, where that is more, of the columns of the
+    baseline and of the found box: in the box lies how much of the baseline, less what lies in it of
+    other baselines, over the width of both.
 
     Args:
         found: n lines.
@@ -202,17 +203,19 @@ def overlaps(
     masks = [_filled(line.box, shape) for line in found]
     boxes = np.array(masks, np.uint8).reshape(len(found), *_blank(shape).shape)  # [n, h, w]
     areas, columns = boxes.sum((1, 2)), boxes.any(1)
-    rows = []
-    for line in lines:
+    polygons, along, width = (np.zeros((len(lines), len(found))) for _ in range(3))
+    for index, line in enumerate(lines):
         polygon, baseline = _filled(line.polygon, shape), _drawn(line.baseline, shape)
         near = np.flatnonzero((polygon | baseline).any(1))
-        own = slice(near[0], near[-1] + 1)
-        shared = (boxes[:, own] & polygon[own]).sum((1, 2))
-        along = (boxes[:, own] & baseline[own]).any(1).sum(1)
-        of_polygon = shared / (areas + polygon.sum() - shared)
-        of_baseline = along / (columns | baseline.any(0)).sum(1)
-        rows.append(np.maximum(of_polygon, of_baseline).tolist())
-    return rows
+        rows = slice(near[0], near[-1] + 1)
+        shared = (boxes[:, rows] & polygon[rows]).sum((1, 2))
+        polygons[index] = shared / (areas + polygon.sum() - shared)
+        along[index] = (boxes[:, rows] & baseline[rows]).any(1).sum(1)
+        width[index] = (columns | baseline.any(0)).sum(1)
+    others = along.sum(0) - along
+    baselines = (along - others) / np.maximum(width, 1)
+    best: list[list[float]] = np.maximum(polygons, baselines).tolist()
+    return best
 
 
 def _filled(corners: Points, shape: tuple[int, ...]) -> Mask:
