@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.sources.paper import (
     Grey,
+    Half,
     Points,
     RuledLine,
     RuledPage,
@@ -83,7 +84,7 @@ def ruled_report(
     checkpoint: Checkpoint,
     ruled: RuledPages,
     *,
-    part: Any = "test",
+    part: Half = "test",
     limit: int | None = None,
     baselines: Sequence[Baseline] = (),
     overlays: Path | None = None,
@@ -93,7 +94,7 @@ def ruled_report(
     Args:
         checkpoint: of the net.
         ruled: all pages.
-        part: "validation" or "test".
+        part: whose pages are read.
         limit: pages at most, spread over the part; None is all.
         baselines: other recognisers, which find lines by themselves.
         overlays: folder to draw every page in, with what our net found; None draws excerpts alone.
@@ -126,7 +127,7 @@ def wills_report(
     checkpoint: Checkpoint,
     wills: Wills,
     *,
-    part: Any = "test",
+    part: Half = "test",
     limit: int | None = None,
     baselines: Sequence[Baseline] = (),
 ) -> Report:

@@ -34,6 +34,7 @@ from inkstream.model.data.split import Part, part_of_one
 from inkstream.model.errors import DataError
 
 Grey = NDArray[np.uint8]  # [h, w], 0 = black
+Half = Literal["validation", "test"]
 Row = TypeVar("Row")
 Points = NDArray[np.float64]  # [n, 2], x right, y down, in pixels
 
@@ -43,7 +44,7 @@ PAGE_FORM: Final = (
     '{"page": "name with the number of its text", '
     '"lines": [{"text": "text", "polygon": [x, y, ...], "baseline": [x, y, ...]}, ...]}'
 )
-REMAINDER: Final = {"validation": 0, "test": 1}  # of a text's number divided by 2
+REMAINDER: Final[dict[Half, int]] = {"validation": 0, "test": 1}  # of a text's number divided by 2
 LINE_FORM: Final = '{"image": "path", "text": "text", "writer": "name"}'
 FOLDED: Final = str.maketrans(  # what NFKD leaves beyond ASCII
     {
@@ -144,7 +145,7 @@ class RuledPages:
     pages: list[RuledPage]
     digest: str  # SHA-256 of all files
 
-    def part(self, name: Literal["validation", "test"]) -> list[RuledPage]:
+    def part(self, name: Half) -> list[RuledPage]:
         """Return the pages with even text numbers for validation, with odd ones for the test."""
         return [each for each in self.pages if each.text_number % 2 == REMAINDER[name]]
 
