@@ -10,7 +10,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Final, TypeVar
 
@@ -20,6 +20,7 @@ from PIL import Image
 
 from inkstream.model.config import STEP_COLUMNS
 from inkstream.model.data.augmentation import Frame, InkAugmentation, Points, fit, frame_of
+from inkstream.model.data.degradation import Degradation
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.ink_set import CATEGORIES, InkLine, InkSet
 from inkstream.model.data.statistics import donors
@@ -33,10 +34,13 @@ Indices = NDArray[np.int64]
 SOURCES: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": ("7",), "text": ("8",)}
 MADE: Final = "made"
 IMAGES: Final = "images"
+SCANS: Final = "scans"
 
 FLUSH_COLUMNS: Final = 16  # blank columns after every line, in which its last letter is decided
 LEAD_COLUMNS: Final = (0, 32)  # blank columns before it, at least and at most
 USUAL_LEAD: Final = 4  # of two lines in three, at most
+AFTER: Final = 0.3  # share of the degraded lines with blank columns behind their ink
+MOST_AFTER: Final = 32  # of them
 WIDEST: Final = 1500  # columns; few lines are wider, and their gradients take as much as 20 words
 LEAST_WIDTH: Final = 2.2  # columns of a letter: a narrower one is ink that lacks some of its label
 WINDOW: Final = 0.02  # share of the pieces, sorted by width, that a batch is drawn from
@@ -221,6 +225,24 @@ class LineBatches:
         return drawn
 
 
+def degraded(
+    lines: Sequence[LineSample], share: float, random: np.random.Generator
+) -> list[LineSample]:
+    """Give a share of lines the looks of paper, scanners and cameras; the others stay plain.
+
+    Some get blank columns behind their ink first, since a sheet goes on where its writing ends.
+    """
+    degradation, neighbours = Degradation(), [line.columns for line in lines]
+    looks = []
+    for line in lines:
+        if random.random() < share:
+            after = int(random.integers(MOST_AFTER)) if random.random() < AFTER else 0
+            columns = np.pad(line.columns, ((0, after), (0, 0)))
+            line = replace(line, columns=degradation(columns, random, neighbours))
+        looks.append(line)
+    return looks
+
+
 def width(line: LineSample) -> int:
     """Return the columns of a line with the blank columns that it needs after it."""
     return len(line.columns) + FLUSH_COLUMNS
@@ -242,6 +264,8 @@ NARROWEST_DIGITS, WIDEST_DIGITS = 0.75, 1.35  # times the width
 SHEAR_DEG: Final = 12.0  # to both sides; MNIST's own digits slant already
 DIGIT_GAP: Final = (0.02, 0.35)  # heights between two digits
 DIGIT_LEAD: Final = (2, 20)  # columns before the first
+STEEP: Final = 0.6  # share of the numbers with edges as sharp as those of drawn ink
+STEEPEST: Final = 6.0  # times the contrast at their middle tone, at most
 
 
 def draw_number(digits: Dataset, column_height: int, random: np.random.Generator) -> LineSample:
@@ -250,12 +274,13 @@ def draw_number(digits: Dataset, column_height: int, random: np.random.Generator
     top = int(random.integers(column_height - rows + 1))
     wider = math.exp(random.uniform(math.log(NARROWEST_DIGITS), math.log(WIDEST_DIGITS)))
     shear = math.tan(math.radians(random.uniform(-SHEAR_DEG, SHEAR_DEG)))
+    steep = random.uniform(1, STEEPEST) if random.random() < STEEP else 1.0
     chosen = random.integers(len(digits), size=random.integers(1, MOST_DIGITS + 1))
     right = int(random.integers(*DIGIT_LEAD))
     parts: list[tuple[int, NDArray[np.uint8]]] = []
     ends: list[int] = []
     for index in chosen:
-        digit = _scaled(digits.columns[index].T, rows, wider, shear)
+        digit = _steepened(_scaled(digits.columns[index].T, rows, wider, shear), steep)
         left = right + round(rows * random.uniform(*DIGIT_GAP)) if ends else right
         right = left + digit.shape[1]
         parts.append((left, digit))
@@ -265,6 +290,11 @@ def draw_number(digits: Dataset, column_height: int, random: np.random.Generator
         columns[left : left + digit.shape[1], top : top + rows] = digit.T
     label = "".join(digits.labels[digits.answers[index]] for index in chosen)
     return LineSample(columns, label, np.array(ends, np.float32))
+
+
+def _steepened(image: NDArray[np.uint8], steep: float) -> NDArray[np.uint8]:
+    """Return an image [rows, width] with so many times the contrast at its middle tone."""
+    return ((image - np.float32(127.5)) * steep + 127.5).clip(0, 255).astype(np.uint8)
 
 
 def _scaled(image: NDArray[np.uint8], rows: int, wider: float, shear: float) -> NDArray[np.uint8]:

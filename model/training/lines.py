@@ -38,6 +38,7 @@ from inkstream.model.data.batches import (
     LineSample,
     SampleSource,
     collate,
+    degraded,
     draw_number,
     draw_piece,
     prefetched,
@@ -46,7 +47,7 @@ from inkstream.model.data.batches import (
 )
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import ink_files, mnist, unipen
-from inkstream.model.data.synthesis.composition import LineComposer
+from inkstream.model.data.synthesis.composition import LineComposer, Recipe
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import ConfigError, DataError
 from inkstream.model.metrics import errors
@@ -358,11 +359,14 @@ class LinesTask:
     def _bucket(self, number: int) -> Sequence[LineBatch]:
         """Return the parts of several steps; those of one step have neighbouring widths."""
         rng = np.random.default_rng((self.config.seed, number))
-        framewise = self._framewise(number * BUCKET_STEPS) == 1
-        source, share = ("characters", FRAMEWISE_SHARE) if framewise else (None, 1.0)
+        weight = self._framewise(number * BUCKET_STEPS)
+        framewise = weight > 0
+        source, share = ("characters", FRAMEWISE_SHARE) if weight == 1 else (None, 1.0)
         lines: list[LineSample] = []
         for _ in range(BUCKET_STEPS):
             lines += self.batches.draw(rng, source, share)
+        if not framewise:  # which finds a character's first ink in its columns
+            lines = degraded(lines, self.config.rough, rng)
         parts = split_by_width(lines, N_SHARDS * BUCKET_STEPS)
         order = rng.permutation(BUCKET_STEPS)
         return [parts[N_SHARDS * index + shard] for index in order for shard in range(N_SHARDS)]
@@ -432,7 +436,7 @@ def synthetic_sources(
     sources: dict[str, SampleSource] = {}
     if config.made:
         try:
-            composer = LineComposer(data.ink, data.training)
+            composer = LineComposer(data.ink, data.training, Recipe(french=config.french))
         except DataError as error:
             tqdm.write(f"made is left out: {error}")
         else:

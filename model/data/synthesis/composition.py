@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import InkLine, InkSet, expand
 from inkstream.model.data.synthesis.glyphs import GlyphRun, Glyphs, WriterStyle, collect
-from inkstream.model.data.synthesis.texts import DIGITS, WordSampler, english, marks, number
+from inkstream.model.data.synthesis.texts import (
+    DIGITS,
+    WeightedChoice,
+    WordSampler,
+    english,
+    french,
+    marks,
+    number,
+)
 from inkstream.model.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -140,7 +148,8 @@ class Recipe:
     most_random: int = 14  # characters of a random text
     random_space: float = 0.15  # share of places between them that are a space
     new: float = 0.2  # share of spelt words that are made up, like those of labels
-    english: float = 0.4  # share of spelt words that are English, whether a label has them or not
+    of_language: float = 0.4  # share of spelt words of a language, whether a label has them or not
+    french: float = 0.0  # share of these that are French, their accents left out; others are English
     capital: float = 0.12  # share of spelt words that are given a capital
     capitals: float = 0.05  # share of those that are all capitals
     block: float = 0.2  # share of texts in block capitals, of writers who have enough of them
@@ -162,6 +171,7 @@ class LineComposer:
         self._recipe = recipe or Recipe()
         labels = (ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
         self._words = WordSampler(labels, english())
+        self._french = WeightedChoice((word, share**0.5) for word, share in french().items())
         self._glyphs = collect(ink, indices)
         styles = self._glyphs.styles
         self._characters = {writer: frozenset(style.letters) for writer, style in styles.items()}
@@ -298,8 +308,9 @@ class LineComposer:
         for new, case in random.random((TRIES, 2)).tolist():
             if new < recipe.new:
                 word = self._words.new(random)
-            elif new < recipe.new + recipe.english:
-                word = self._words.of_language(random.random())
+            elif new < recipe.new + recipe.of_language:
+                is_french = random.random() < recipe.french
+                word = (self._french if is_french else self._words.of_language)(random.random())
             else:
                 word = self._words.known(random.random())
             if block or case < recipe.capitals:

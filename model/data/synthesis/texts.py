@@ -7,6 +7,7 @@ sentences are made of words drawn by their frequency, with the marks and numbers
 
 import re
 import string
+import unicodedata
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -73,6 +74,36 @@ def english(most: int = MOST_ENGLISH, longest: int = LONGEST) -> Mapping[str, fl
     frequencies = get_frequency_dict("en", wordlist="large")  # the most frequent first
     words = (word for word in frequencies if len(word) <= longest and WORD.fullmatch(word))
     return {word: frequencies[word] for word in islice(words, most)}
+
+
+ELIDED: Final = ("l'", "d'", "qu'", "s'", "n'")  # before a vowel
+ELISION: Final = 0.1  # of each, as a share of how often a word with a vowel at its start comes
+
+
+@cache
+def french() -> Mapping[str, float]:
+    """Return frequent words of French as `english` does, their accents left out, some elided.
+
+    Source: wordfreq's large list of French, see `ENGLISH_SOURCE`.
+    """
+    words: dict[str, float] = defaultdict(float)
+    for word, frequency in islice(get_frequency_dict("fr", wordlist="large").items(), MOST_ENGLISH):
+        folded = without_accents(word)
+        if len(folded) <= LONGEST and WORD.fullmatch(folded):
+            words[folded] += frequency
+            if folded[0] in "aeiou":
+                for elided in ELIDED:
+                    words[elided + folded] += ELISION * frequency
+    return words
+
+
+LIGATURES: Final = str.maketrans({"\u0153": "oe", "\u0152": "OE", "\u00e6": "ae", "\u00c6": "AE"})
+
+
+def without_accents(text: str) -> str:
+    """Return a text whose letters have no accents, ligatures of o and a with e taken apart."""
+    parts = unicodedata.normalize("NFKD", text.translate(LIGATURES))
+    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 class WordSampler:
