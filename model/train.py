@@ -37,7 +37,7 @@ from inkstream.model.training.config import (
 )
 from inkstream.model.training.digits import DigitsTask, TeacherTask, generator
 from inkstream.model.training.initial import InitialNet, initial_net
-from inkstream.model.training.lines import LinesTask, load_ink
+from inkstream.model.training.lines import LinesTask, load_data
 from inkstream.model.training.run_folder import STATE, TEACHER_FOLDER, RunFolder, keep_options
 
 THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run divides them
@@ -125,7 +125,7 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     """Load the data and make the net, with random weights or the initial ones of the options."""
     if isinstance(config, LinesConfig):
         initial = None if options.init is None else initial_net(options.init, "lines")
-        data = load_ink(options.data)
+        data = load_data(options.data, options.paper)
         torch.manual_seed(generator(config.seed).initial_seed())
         return LinesTask(config, data, initial)
     assert isinstance(config, DigitsConfig)

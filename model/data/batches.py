@@ -26,6 +26,8 @@ from inkstream.model.data.ink_set import CATEGORIES, InkLine, InkSet
 from inkstream.model.data.statistics import donors
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.errors import DataError
+from inkstream.model.preprocess.columns import strip_columns
+from inkstream.model.preprocess.image import Grey
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 
 Indices = NDArray[np.int64]
@@ -34,7 +36,7 @@ Indices = NDArray[np.int64]
 SOURCES: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": ("7",), "text": ("8",)}
 MADE: Final = "made"
 IMAGES: Final = "images"
-SCANS: Final = "scans"
+WILLS: Final = "wills"
 
 FLUSH_COLUMNS: Final = 16  # blank columns after every line, in which its last letter is decided
 LEAD_COLUMNS: Final = (0, 32)  # blank columns before it, at least and at most
@@ -290,6 +292,41 @@ def draw_number(digits: Dataset, column_height: int, random: np.random.Generator
         columns[left : left + digit.shape[1], top : top + rows] = digit.T
     label = "".join(digits.labels[digits.answers[index]] for index in chosen)
     return LineSample(columns, label, np.array(ends, np.float32))
+
+
+# Lines cut from real paper: each is turned into columns anew, as the line of a page is.
+MOST_CUT: Final = 0.06  # of its height, at either end
+MOST_ADDED: Final = 0.3  # of its height, in all: neighbours' rows are not always cut away
+SCAN_SHEAR_DEG: Final = 12.0
+SCAN_WIDER: Final = (0.75, 1.3)  # times the width
+SCAN_SLOPE: Final = 0.12  # heights that one end lies above the other, at most
+
+
+def draw_scan(
+    image: Grey, text: str, column_height: int, random: np.random.Generator
+) -> LineSample:
+    """Distort the grey image [h, w] of a line, and return its columns; its letters' ends are open.
+
+    What lies outside of the image has the tones of its edge.
+    """
+    height, width = image.shape
+    added = random.uniform(0, MOST_ADDED)
+    above = height * (random.uniform(-MOST_CUT, 0) + added * random.random())
+    below = height * (random.uniform(-MOST_CUT, 0) + added / 2)
+    rows = max(2, round(height + above + below))
+    shear = math.tan(math.radians(random.uniform(-SCAN_SHEAR_DEG, SCAN_SHEAR_DEG)))
+    wider = math.exp(random.uniform(*np.log(SCAN_WIDER)))
+    slope = random.uniform(-1, 1) * min(0.05, SCAN_SLOPE * height / width)
+    margin = math.ceil(height * abs(shear)) + height // 2
+    padded = Image.fromarray(np.pad(image, (height // 2, margin), mode="edge"))
+    size = max(2, round((width + margin) * wider)), rows
+    # Pillow asks for where each pixel comes from: x' = a x + b y + c, y' = d x + e y + f.
+    left = margin / 2 - shear * rows / 2
+    top = height // 2 - above - slope * width / 2
+    matrix = (1 / wider, shear, left, slope / wider, 1.0, top)
+    moved = padded.transform(size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    columns = strip_columns(np.asarray(moved), column_height)
+    return LineSample(columns, text, np.full(len(text), np.nan, np.float32))
 
 
 def _steepened(image: NDArray[np.uint8], steep: float) -> NDArray[np.uint8]:

@@ -67,6 +67,11 @@ FLAT_STROKES: Final = 5.0  # strokes: what is less high, a dash or a dot, is no 
 DUST_SHARE: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
 LINE_CELLS: Final = 32  # from top to bottom of the image, that separate components
 
+# Strips of pages.
+STRIP_PAPER: Final = 75.0  # percentile of the tones that is the paper's
+STRIP_NOISE: Final = 2.0  # deviations of the paper's noise that count as paper
+STRIP_DARK: Final = 75.0  # percentile of the ink that is a stroke's body
+
 SHIPPED: Final[dict[Kind, str]] = {"classifier": "digits", "transcriber": "lines"}
 
 # Width / height of what holds a line: photos have up to 16 / 9. In a narrower picture a border
@@ -138,6 +143,45 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     cell = math.ceil(len(ink) / LINE_CELLS)
     ink = _without_specks(ink, cell, lambda _: DUST_SHARE * dot)
     return to_columns(_in_rows(ink, column_height))
+
+
+def strip_columns(grey: Grey, column_height: int) -> NDArray[np.uint8]:
+    """Return columns of a straight strip of paper, dark on light, cut about a line of writing.
+
+    Nothing is erased: rules and what reaches in of other lines stay, for the net has learned to
+    look past them, and letters that stand on a rule keep their feet.
+
+    Args:
+        grey: [h, w], 0 = black, as high as the writing with its tall letters and tails, about.
+        column_height: H, pixels.
+
+    Returns:
+        [T, H], 0 = paper, 255 = the body of a stroke, with T as the scale of the rows makes it.
+    """
+    height, width = grey.shape
+    absorbed = 1 - np.minimum(grey / np.maximum(_paper_along(grey), 1), 1)
+    size = max(1, round(width * column_height / height)), column_height
+    image = Image.fromarray(absorbed.astype(np.float32))
+    ink = np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32)
+    paper = float(np.median(ink))
+    noise = 1.4826 * float(np.median(abs(ink[ink <= paper] - paper)))
+    low = paper + STRIP_NOISE * noise
+    inked = ink[ink > low + MIN_CONTRAST / 255]
+    if not len(inked):
+        return np.zeros(size, np.uint8)
+    dark = float(np.percentile(inked, STRIP_DARK))
+    return to_columns(np.rint(((ink - low) / (dark - low)).clip(0, 1) * 255).astype(np.uint8))
+
+
+def _paper_along(grey: Grey) -> Ink:
+    """Return the tone of a strip's paper [1, w]: the light pixels around each column."""
+    height, width = grey.shape
+    n_parts = max(1, round(width / height / 2))
+    edges = np.linspace(0, width, n_parts + 1).astype(int)
+    parts = zip(edges[:-1], edges[1:], strict=True)
+    tones = [float(np.percentile(grey[:, left:right], STRIP_PAPER)) for left, right in parts]
+    middles = (edges[:-1] + edges[1:]) / 2
+    return np.interp(np.arange(width), middles, tones).astype(np.float32)[None]
 
 
 def kind_for(image: ImageSource | None) -> Kind:

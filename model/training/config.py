@@ -116,6 +116,7 @@ class LinesConfig(TrainingConfig):
     text: float = number(9, 0, 100, "share of lines")
     made: float = number(9, 0, 100, "share of made-up words and lines")
     images: float = number(1.5, 0, 100, "share of numbers made of MNIST's images")
+    wills: float = number(6, 0, 100, "share of lines of wills on real paper, where there are some")
     french: float = number(0.3, 0, 1, "share of French among the words of languages in made-up lines")
 
     def __post_init__(self) -> None:
@@ -152,6 +153,7 @@ class RunOptions:
 
     run: Path  # the run folder
     data: Path | None = None  # the user's images or ink; None is the data of the shipped models
+    paper: Path | None = None  # lines of wills, for a transcriber
     teachers: tuple[Path, ...] = ()  # run folders of teachers, of a classifier
     init: Path | None = None  # a run folder or a checkpoint with the initial weights
     minutes: float | None = None  # stop and save after so long

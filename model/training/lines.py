@@ -31,6 +31,7 @@ from inkstream.model.data.batches import (
     IMAGES,
     MADE,
     SOURCES,
+    WILLS,
     AugmentedRenderer,
     InkPieces,
     LineBatch,
@@ -41,17 +42,21 @@ from inkstream.model.data.batches import (
     degraded,
     draw_number,
     draw_piece,
+    draw_scan,
     prefetched,
     render_composed,
     split_by_width,
+    width,
 )
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import ink_files, mnist, unipen
+from inkstream.model.data.sources.paper import Wills, load_wills
 from inkstream.model.data.synthesis.composition import LineComposer, Recipe
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import ConfigError, DataError
 from inkstream.model.metrics import errors
 from inkstream.model.network import LineLSTM
+from inkstream.model.preprocess.columns import strip_columns
 from inkstream.model.reader import Reader, batches
 from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.initial import InitialNet
@@ -74,6 +79,8 @@ LABELLED_STEPS: Final = 2  # after a letter's end, whose framewise label is its 
 BLANK_WEIGHT: Final = 0.15  # of a blank step in the framewise loss: most steps are blank
 IGNORED: Final = -100  # as a target
 VALIDATED: Final = {"characters": 600, "words": 400, "text": 60}  # pieces
+ROUGH: Final = "rough"  # validation words with the looks of real paper
+NO_ENDS: Final = np.empty(0, np.float32)  # of a line whose letters' ends are not known
 VALIDATION_SEED: Final = 0
 VALIDATION_COLUMNS: Final = 20_000  # of a batch
 
@@ -93,6 +100,13 @@ class LineData:
     validation: NDArray[np.int64]
     characters: tuple[str, ...]  # of its labels, in order
     skipped: Mapping[str, int] = field(default_factory=dict)  # pieces that it lacks, by reason
+    wills: Wills | None = None
+
+
+def load_data(source: Path | None, wills: Path | None = None) -> LineData:
+    """Load ink, see `load_ink`, and lines of wills if there are some."""
+    data = load_ink(source)
+    return data if wills is None else replace(data, wills=load_wills(wills))
 
 
 def load_ink(source: Path | None) -> LineData:
@@ -311,12 +325,13 @@ class LinesTask:
         self._framewise_steps = 0 if initial else framewise_steps(config, data)
         renderer = AugmentedRenderer(config.column_height, config.strength)
         sources = synthetic_sources(config, data, self.labels, renderer)
-        shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES)}
+        shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES, WILLS)}
         pieces = InkPieces(data.ink, data.training, self.labels)
         self.batches = LineBatches(pieces, renderer, shares, config.columns, sources)
         self._buckets = prefetched(self._bucket)
         validated = InkPieces(data.ink, data.validation, self.labels)
         self.validation = validation_samples(validated, config.column_height)
+        self.validation |= rough_samples(self.validation, data.wills, config.column_height)
         left_out = {**data.skipped, **self.batches.left_out}
         if any(left_out.values()):
             counts = (f"{count} {reason}" for reason, count in left_out.items() if count)
@@ -328,6 +343,7 @@ class LinesTask:
         return {
             "data": self.data.name,
             "data_digest": self.data.ink.digest,
+            "wills_digest": self.data.wills.digest if self.data.wills else "",
             "labels": list(self.labels),
             "init": self.init,
         }
@@ -450,6 +466,15 @@ def synthetic_sources(
             tqdm.write(f"images is left out: numbers need all digits, {data.name} has no {digits}")
         else:
             sources[IMAGES] = partial(draw_number, mnist.load("train"), config.column_height)
+    if config.wills and data.wills:
+        known, own = set(labels), data.wills
+        lines = [at for at in own.part("train").tolist() if known.issuperset(own.texts[at])]
+
+        def draw_will(random: np.random.Generator) -> LineSample:
+            at = lines[int(random.integers(len(lines)))]
+            return draw_scan(own.images[at], own.texts[at], config.column_height, random)
+
+        sources[WILLS] = draw_will
     return sources
 
 
@@ -464,6 +489,20 @@ def validation_samples(pieces: InkPieces, column_height: int) -> dict[str, list[
             chosen.sort(key=lambda index: float(pieces.aspect[index]))
             samples[name] = [draw_piece(pieces, index, column_height) for index in chosen]
     return samples
+
+
+def rough_samples(
+    plain: Mapping[str, Sequence[LineSample]], wills: Wills | None, column_height: int
+) -> dict[str, list[LineSample]]:
+    """Return the plain validation words with the looks of real paper, and lines of wills."""
+    rng = np.random.default_rng(VALIDATION_SEED)
+    samples = {ROUGH: degraded(plain.get("words", []), 1, rng)}
+    if wills:
+        samples[WILLS] = [
+            LineSample(strip_columns(wills.images[at], column_height), wills.texts[at], NO_ENDS)
+            for at in wills.part("validation").tolist()[::2]
+        ]
+    return {name: sorted(own, key=width) for name, own in samples.items() if own}
 
 
 def transcribe(

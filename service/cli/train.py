@@ -130,6 +130,7 @@ def teacher(**options: Any) -> int:
 
 @train.command()
 @click.option("--init", type=PATH, help=INIT)
+@click.option("--paper", type=PATH, help="lines of wills on real paper: wills.tar or its folder")
 @run_options(
     "lines", f"{INK}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]"
 )
