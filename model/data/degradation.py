@@ -34,7 +34,7 @@ class Degradation:
     Lengths are in pixels of a column, tones are shares of full ink.
     """
 
-    thicker: float = 0.12
+    thicker: float = 0.18
     thinner: float = 0.06
     uneven: float = 0.2  # ink that runs dry, pencil
     unevenness: Range = (0.1, 0.6)

@@ -285,7 +285,7 @@ def resumed(
         )
     if "cycles" in given:
         before = dataclasses.replace(before, cycles=config.cycles)
-    for name in ("data", "init"):
+    for name in ("data", "paper", "init"):
         if found.get(name) is not None:
             found[name] = Path(found[name])
     if "teachers" in found:
