@@ -235,14 +235,14 @@ def degraded(
     Some get blank columns behind their ink first, since a sheet goes on where its writing ends.
     """
     degradation, neighbours = Degradation(), [line.columns for line in lines]
-    looks = []
+    drawn = []
     for line in lines:
+        columns = line.columns
         if random.random() < share:
             after = int(random.integers(MOST_AFTER)) if random.random() < AFTER else 0
-            columns = np.pad(line.columns, ((0, after), (0, 0)))
-            line = replace(line, columns=degradation(columns, random, neighbours))
-        looks.append(line)
-    return looks
+            columns = degradation(np.pad(columns, ((0, after), (0, 0))), random, neighbours)
+        drawn.append(replace(line, columns=columns))
+    return drawn
 
 
 def width(line: LineSample) -> int:

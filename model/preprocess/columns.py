@@ -14,6 +14,7 @@ follow this one rule.
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -178,7 +179,7 @@ def _paper_along(grey: Grey) -> Ink:
     height, width = grey.shape
     n_parts = max(1, round(width / height / 2))
     edges = np.linspace(0, width, n_parts + 1).astype(int)
-    parts = zip(edges[:-1], edges[1:], strict=True)
+    parts = pairwise(edges)
     tones = [float(np.percentile(grey[:, left:right], STRIP_PAPER)) for left, right in parts]
     middles = (edges[:-1] + edges[1:]) / 2
     return np.interp(np.arange(width), middles, tones).astype(np.float32)[None]

@@ -148,8 +148,8 @@ class Recipe:
     most_random: int = 14  # characters of a random text
     random_space: float = 0.15  # share of places between them that are a space
     new: float = 0.2  # share of spelt words that are made up, like those of labels
-    of_language: float = 0.4  # share of spelt words of a language, whether a label has them or not
-    french: float = 0.0  # share of these that are French, their accents left out; others are English
+    of_language: float = 0.4  # share of spelt words of a language, whether labels have them or not
+    french: float = 0.0  # share of these that are French, without accents; others are English
     capital: float = 0.12  # share of spelt words that are given a capital
     capitals: float = 0.05  # share of those that are all capitals
     block: float = 0.2  # share of texts in block capitals, of writers who have enough of them

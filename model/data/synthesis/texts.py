@@ -7,7 +7,6 @@ sentences are made of words drawn by their frequency, with the marks and numbers
 
 import re
 import string
-import unicodedata
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -18,6 +17,7 @@ from typing import Final
 import numpy as np
 from wordfreq import get_frequency_dict
 
+from inkstream.model.data.sources.paper import fold
 from inkstream.model.errors import DataError
 
 WORD: Final = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
@@ -88,22 +88,13 @@ def french() -> Mapping[str, float]:
     """
     words: dict[str, float] = defaultdict(float)
     for word, frequency in islice(get_frequency_dict("fr", wordlist="large").items(), MOST_ENGLISH):
-        folded = without_accents(word)
+        folded = fold(word)
         if len(folded) <= LONGEST and WORD.fullmatch(folded):
             words[folded] += frequency
             if folded[0] in "aeiou":
                 for elided in ELIDED:
                     words[elided + folded] += ELISION * frequency
     return words
-
-
-LIGATURES: Final = str.maketrans({"\u0153": "oe", "\u0152": "OE", "\u00e6": "ae", "\u00c6": "AE"})
-
-
-def without_accents(text: str) -> str:
-    """Return a text whose letters have no accents, ligatures of o and a with e taken apart."""
-    parts = unicodedata.normalize("NFKD", text.translate(LIGATURES))
-    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 class WordSampler:
