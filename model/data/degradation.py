@@ -71,7 +71,7 @@ class Degradation:
         `neighbours` are columns of other lines, of the same height; parts of them appear at the
         upper and lower rows of some lines.
         """
-        tone = columns.astype(np.float32) / 255
+        tone: Tone = columns.astype(np.float32) / np.float32(255)
         tone = self._ink(tone, random)
         if neighbours and random.random() < self.neighbour:
             tone = np.maximum(tone, self._neighbour(tone.shape, random, neighbours))
@@ -174,7 +174,8 @@ class Degradation:
         if random.random() < self.paper:
             paper = random.uniform(*self.paper_tone) * np.ones(tone.shape, np.float32)
             if random.random() < 0.5:  # light that falls off to one side
-                paper *= np.linspace(*random.uniform(0.2, 1.5, 2), len(tone))[:, None]
+                first, last = random.uniform(0.2, 1.5, 2).tolist()
+                paper *= np.linspace(first, last, len(tone), dtype=np.float32)[:, None]
             rough = random.uniform(*self.texture)
             paper += rough * _clouds(tone.shape, float(random.uniform(1, BACKGROUND_CELL)), random)
             tone = _over(tone, paper.clip(0, 1).astype(np.float32))

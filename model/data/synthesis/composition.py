@@ -309,7 +309,7 @@ class LineComposer:
             if new < recipe.new:
                 word = self._words.new(random)
             elif new < recipe.new + recipe.of_language:
-                is_french = random.random() < recipe.french
+                is_french = recipe.french > 0 and random.random() < recipe.french
                 word = (self._french if is_french else self._words.of_language)(random.random())
             else:
                 word = self._words.known(random.random())

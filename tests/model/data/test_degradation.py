@@ -1,0 +1,90 @@
+"""Degraded columns look like those of scanners and cameras, and stay columns of their line."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inkstream.model.data.batches import LineSample, degraded
+from inkstream.model.data.degradation import Degradation
+
+CHANCES = (
+    *("thicker", "thinner", "uneven", "neighbour", "rule", "vertical", "paper", "specks", "blur"),
+    *("paler", "noise", "two_tones", "jpeg"),
+)
+NOTHING = Degradation(**dict.fromkeys(CHANCES, 0.0))  # type: ignore[arg-type]
+
+
+def strokes(n_columns: int = 60) -> NDArray[np.uint8]:
+    """Return columns [T, 32] with a stroke every ten columns, soft at its right edge."""
+    columns = np.zeros((n_columns, 32), np.uint8)
+    columns[5::10, 8:26] = 255
+    columns[6::10, 8:26] = 130
+    return columns
+
+
+def only(change: str, seed: int, **bounds: tuple[float, float]) -> NDArray[np.uint8]:
+    """Return strokes with one change."""
+    look = replace(NOTHING, **{change: 1.0}, **bounds)  # type: ignore[arg-type]
+    return look(strokes(), np.random.default_rng(seed), [strokes(200)])
+
+
+def test_without_changes_columns_stay_equal() -> None:
+    columns = strokes()
+    assert np.array_equal(NOTHING(columns, np.random.default_rng(0)), columns)
+
+
+def test_all_chances_of_changes_are_tested() -> None:
+    shares = {"neighbour_share", "broken", "rule_askew", "least_contrast"}
+    chances = {each.name for each in fields(Degradation) if isinstance(each.default, float)}
+    assert chances - shares == set(CHANCES)
+
+
+@pytest.mark.parametrize("change", CHANCES)
+def test_each_change_alone_changes_some_lines_and_keeps_their_shape(change: str) -> None:
+    looks = [only(change, seed) for seed in range(8)]
+    assert all(look.shape == (60, 32) and look.dtype == np.uint8 for look in looks)
+    assert any(not np.array_equal(look, strokes()) for look in looks)
+
+
+@pytest.mark.parametrize("change", CHANCES)
+def test_ink_stays_darker_than_the_paper_beside_it(change: str) -> None:
+    for seed in range(8):
+        look = only(change, seed).astype(float)
+        ink = strokes() > 0
+        assert look[ink].mean() > look[~ink].mean()
+
+
+def test_the_same_random_numbers_give_the_same_look() -> None:
+    look, again = (Degradation()(strokes(), np.random.default_rng(7), [strokes()]) for _ in "ab")
+    assert np.array_equal(look, again)
+
+
+def test_a_rule_runs_along_the_whole_line() -> None:
+    look = only("rule", 1, rule_tone=(1.0, 1.0), rule_width=(2.0, 2.0))
+    assert (look.max(1) > 100).mean() > 0.9
+
+
+def test_paler_ink_keeps_its_shape() -> None:
+    look = only("paler", 3)
+    assert 0 < look.max() < 255
+    assert np.array_equal(look > 0, strokes() > 0)
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 3, 17])
+def test_lines_of_few_columns_are_degraded(n_columns: int) -> None:
+    for seed in range(50):
+        look = Degradation()(strokes(n_columns), np.random.default_rng(seed), [strokes(1)])
+        assert look.shape == (n_columns, 32)
+
+
+def test_only_a_share_of_the_lines_is_degraded_and_labels_stay() -> None:
+    ends = np.array([5.0], np.float32)
+    lines = [LineSample(strokes(), str(number), ends) for number in range(300)]
+    drawn = degraded(lines, 0.5, np.random.default_rng(0))
+    assert [line.label for line in drawn] == [line.label for line in lines]
+    assert all(np.array_equal(line.ends, ends) for line in drawn)
+    same = sum(np.array_equal(line.columns, strokes()) for line in drawn)
+    assert 140 < same < 240  # half of them, and those of the others to which nothing happened
+    assert degraded(lines, 0, np.random.default_rng(0))[0].columns is lines[0].columns
