@@ -158,7 +158,7 @@ def test_spelt_words_are_those_of_the_labels_or_new_ones_by_their_share() -> Non
 
     assert words() == known
     assert words(new=1.0) - known >= {"withe", "fiver"}
-    of_language = words(english=1.0)
+    of_language = words(of_language=1.0)
     assert len(of_language - known) > 30
     assert {word for word in of_language if len(word) > 1} <= english().keys()
 
