@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from inkstream.model.data.synthesis.texts import NUMBERS, WordSampler, english, marks, number
+from inkstream.model.data.synthesis.texts import (
+    NUMBERS,
+    WordSampler,
+    english,
+    french,
+    marks,
+    number,
+)
 from inkstream.model.errors import DataError
 
 LABELS = ("The canal's 14 well-known bananas.", "canals, and a bandana", "Alabama, Panama; PAN")
@@ -32,6 +39,13 @@ def test_words_of_the_language_have_the_root_of_their_frequency() -> None:
     words, rng = WordSampler(LABELS, ENGLISH), random()
     words_drawn = [words.of_language(rng.random()) for _ in range(3000)]
     assert words_drawn.count("the") / words_drawn.count("canal") == pytest.approx(3, rel=0.15)
+
+
+def test_french_words_have_no_accents_and_some_are_elided() -> None:
+    words = french()
+    assert all(word.isascii() for word in words)
+    assert {"etait", "francais", "soeur", "l'ecole", "qu'il"} <= words.keys()
+    assert words["l'ecole"] < words["ecole"]
 
 
 def test_english_words_are_sorted_by_frequency() -> None:

@@ -28,7 +28,7 @@ from tests.helpers.small_writers import (
 
 def test_block_capitals_without_small_letters_fill_the_frame() -> None:
     renderer, random = AugmentedRenderer(32, strength=0.0), np.random.default_rng(0)
-    composer = only(USED, spelt=1.0, block=0.5, single=1.0, english=0.0)
+    composer = only(USED, spelt=1.0, block=0.5, single=1.0, of_language=0.0)
     lines = [render_composed(composer, renderer, random) for _ in range(150)]
 
     def fill_rows(labels: str) -> list[bool]:
