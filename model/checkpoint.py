@@ -175,7 +175,7 @@ def read(path: Path, kind: Kind | None = None, threads: int = 1) -> Checkpoint:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     try:
         _verify(content)
-        session = _load(content, threads)
+        session = load_graph(content, threads)
         properties = session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in properties:
             raise CheckpointError(f"its metadata lacks {METADATA_KEY!r}")
@@ -208,7 +208,7 @@ def sealed(body: bytes) -> bytes:
     return body + _SEAL + hashlib.sha256(body).hexdigest().encode()
 
 
-def _load(content: bytes, threads: int) -> ort.InferenceSession:
+def load_graph(content: bytes, threads: int) -> ort.InferenceSession:
     """Load a graph; raise `CheckpointError` if ONNX Runtime cannot.
 
     One thread by default and no spinning: the event loop shares the machine with the net. Without

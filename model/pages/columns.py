@@ -1,40 +1,72 @@
-"""The lines of an upright page -> columns, as the picture of a line becomes columns.
+"""The lines of a page -> columns: each is straightened along its course, nothing is taken away.
 
-Each line is straightened along its own course, and only its own ink is drawn. Needs the `scan`
-extra.
+Rules stay, for letters stand on them; they only do not count where a line's ink is measured.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
-from inkstream.model.pages import PageLine, Points
-from inkstream.model.pages.clean import PageInk, page_ink
-from inkstream.model.pages.lines import FoundLine, Labels, find_lines
-from inkstream.model.preprocess.columns import (
-    FINE,
-    LEAST_STROKE,
-    LINE_MARGIN,
-    MAX_LINE_COLUMNS,
-    stroke_width,
-)
+from inkstream.model.pages.detector import TextMap, text_map
+from inkstream.model.pages.lines import FoundLine, FoundLines, find_lines
+from inkstream.model.preprocess.columns import LINE_SHARE, MAX_LINE_COLUMNS, components
 
 Grey = NDArray[np.uint8]  # [h, w]
+Mask = NDArray[np.bool_]  # [h, w]
+Points = NDArray[np.float64]  # [n, 2], x right, y down, in pixels of the image
 
-MOST_INK: Final = 0.22  # of the area around all ink; writing covers 0.17 at most, a cat's fur more
-FEW_LINES: Final = 3  # so many may be cut out as tightly as one likes
+N_PIXELS: Final = 1 << 18  # of the text map
+STRIP_HEIGHT: Final = 96  # pixels: the page is reduced until its strips are not twice as high
+STRIP: Final = 1.5  # heights of the text that a strip is high
+PIECE: Final = 0.5  # heights: a strip is composed of pieces as long
+ROOM: Final = 0.6  # of the way to the next line: what lies beyond is not looked at
+ENDS: Final = 0.5  # heights that the ink of a line goes on beyond the ends of its course
+CELL: Final = 4  # pixels of the map: the paper's tone is that of the brightest in such a square
+PAPER_REACH: Final = 0.6  # heights around a pixel in which paper is seen
+
+LEAST_INK: Final = 24  # of 255: less contrast to the paper is none
+INK_SHARE: Final = 0.5  # of the body of a stroke: less is no ink
+RULE_LENGTH: Final = 1.0  # of the strip's height: a level run as long is a rule
+RULE_COVER: Final = 0.75  # of it is dark
+MARGIN: Final = 0.05  # of the strip's height, before and behind a line's ink
+STRIP_CELLS: Final = 24  # from top to bottom of a strip, that separate components of ink
+OUTSIDE: Final = 0.004  # of a line's ink that may lie above its frame, and below
 USUAL_HEIGHT: Final = 0.7  # quantile of a page's lines: of one with tall letters and tails
-LEAST_SHARE: Final = 1.0  # of that: a line's frame is as high at least
-MOST_SHARE: Final = 1.8  # of that, at most: what is higher is a neighbour's tail
-ROWS_SHARE: Final = 1.0  # of the rows that the frame fills
-RIM: Final = 2  # pixels around a line's ink where its strokes fade
-BLUR: Final = 1.0  # pixels over which a lens spreads ink, about
-SHARPER: Final = 0.7  # how much of what it takes from a stroke's edge is given back
-DARK_PERCENTILE: Final = 90.0  # of the tones of a line's ink: the body of a stroke
-DARK_SHARES: Final = (0.15, 0.6)  # of that: paper up to there, the body of a stroke from there on
+MOST_SHARE: Final = 1.6  # of that height that a frame has at most
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PageLine:
+    """One line, straightened, and the band of the image that it was."""
+
+    columns: NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
+    upper: Points  # [T + 1, 2], where the upper end of each column's left edge lies
+    lower: Points  # [T + 1, 2], and the lower end
+    block: int  # which block of text it stands in, from 0 as they are read
+
+    @property
+    def box(self) -> Points:
+        """The corners of the line [4, 2], clockwise from the writing's upper left."""
+        return self.box_of(0, len(self.columns))
+
+    def box_of(self, start: int, end: int) -> Points:
+        """Return the corners of columns `start` to `end`."""
+        end = max(start + 1, min(end, len(self.columns)))
+        return np.stack([self.upper[start], self.upper[end], self.lower[end], self.lower[start]])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strip:
+    """A line, straightened, with what lies above and below it."""
+
+    grey: Grey  # [h, w], white paper
+    left: float  # where its first column begins, in pixels of the upright map
+    per_pixel: float  # pixels of the map
+    bounds: tuple[int, int, int, int]  # top, bottom, left, right of its ink
 
 
 def page_lines(grey: Grey, column_height: int, scale: Points) -> list[PageLine]:
@@ -42,106 +74,156 @@ def page_lines(grey: Grey, column_height: int, scale: Points) -> list[PageLine]:
 
     `scale` is [2], pixels of the whole image, in which they are placed, for each of `grey`.
     """
-    ink = page_ink(grey)
-    if ink is None:
+    text, map_scale = text_map(grey, N_PIXELS)
+    found = find_lines(text)
+    if not found.lines:
         return []
-    found, owners = find_lines(ink.mask)
-    if len(found) > FEW_LINES and _covered(ink.mask) > MOST_INK:
+    height = float(np.median([line.height for line in found.lines]))
+    reduction = max(1, int(STRIP * height / map_scale / STRIP_HEIGHT))
+    page = _evened(Image.fromarray(grey).reduce(reduction), text, height)
+    strips = [_strip(page, found, line, height) for line in found.lines]
+    inked = [(line, strip) for line, strip in zip(found.lines, strips, strict=True) if strip]
+    if not inked:
         return []
-    back = np.asarray(cv2.invertAffineTransform(ink.turn), np.float64)
+    heights = [strip.bounds[1] - strip.bounds[0] for _, strip in inked]
+    usual = float(np.quantile(heights, USUAL_HEIGHT))
+    image_scale = scale * np.array(grey.shape[::-1]) / np.array(text.shape[::-1])
     lines = []
-    for line, (top, bottom) in zip(found, _frames(found, owners), strict=True):
-        drawn = _drawn(ink, owners, line, (top, bottom), column_height)
-        if drawn is not None:
-            columns, left, per_pixel = drawn
-            x = left + np.arange(len(columns) + 1) / per_pixel
-            y = line.course.y(x)
-            edges = (np.stack([x, y + end], 1) for end in (top, bottom))
-            upper, lower = ((edge @ back[:, :2].T + back[:, 2]) * scale for edge in edges)
+    for line, strip in inked:
+        top, bottom = _frame(strip, usual)
+        left, right = strip.bounds[2:]
+        columns = strip_columns(strip.grey[top:bottom, left:right], column_height)
+        if len(columns) <= MAX_LINE_COLUMNS:
+            x = strip.left + strip.per_pixel * np.linspace(left, right, len(columns) + 1)
+            middle = line.course.y(x) - len(strip.grey) / 2 * strip.per_pixel
+            upper = found.placed(x, middle + top * strip.per_pixel) * image_scale
+            lower = found.placed(x, middle + bottom * strip.per_pixel) * image_scale
             lines.append(PageLine(columns, upper, lower, line.block))
     return lines
 
 
-def _covered(mask: NDArray[np.bool_]) -> float:
-    """Return the share of the area around all ink that is ink."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return float(mask.sum()) / float((np.ptp(rows) + 1) * (np.ptp(columns) + 1))
+def _frame(strip: Strip, usual: float) -> tuple[int, int]:
+    """Return first and last row of a line's frame: of its ink, but as high as others."""
+    top, bottom = strip.bounds[:2]
+    height = min(max(bottom - top, usual), MOST_SHARE * usual) / LINE_SHARE
+    middle = (top + bottom) / 2
+    first = max(0, round(middle - height / 2))
+    return first, max(first + 1, min(len(strip.grey), round(middle + height / 2)))
 
 
-def _frames(lines: list[FoundLine], owners: Labels) -> list[tuple[float, float]]:
-    """Return top and bottom of each line's frame, from its course, at a common height."""
-    own = []
-    for line in lines:  # how far its ink reaches
-        left, top, right, bottom = line.bounds
-        y, x = np.nonzero(owners[top:bottom, left:right] == line.number)
-        away = y + top + 0.5 - line.course.y(x + left + 0.5)
-        own.append((float(away.min()) - 0.5, float(away.max()) + 0.5))
-    if not own:
-        return []
-    usual = float(np.quantile([below - above for above, below in own], USUAL_HEIGHT))
-    frames = []
-    for above, below in own:
-        height = min(max(below - above, LEAST_SHARE * usual), MOST_SHARE * usual)
-        middle = (above + below) / 2
-        frames.append((middle - height / 2, middle + height / 2))
-    return frames
+def _evened(page: Image.Image, text: TextMap, height: float) -> Image.Image:
+    """Return the page with its paper white and its writing darker.
+
+    `height` is that of its lines in pixels of the map.
+    """
+    small = page.resize(text.shape[::-1], Image.Resampling.BOX)
+    around = np.asarray(small.filter(ImageFilter.BoxBlur(height)), np.float32)
+    tone = np.asarray(small, np.float32) - around
+    if float((tone * text).sum()) > 0:  # chalk on a board
+        small, page = (Image.eval(each, lambda tone: 255 - tone) for each in (small, page))
+    reach = math.ceil(PAPER_REACH * height / CELL)
+    paper = Image.fromarray(_largest(np.asarray(small), CELL))
+    for kind in [ImageFilter.MaxFilter] * reach + [ImageFilter.MinFilter] * reach:
+        paper = paper.filter(kind(3))
+    paper = paper.filter(ImageFilter.GaussianBlur(reach)).resize(page.size)
+    light = np.maximum(np.asarray(paper, np.float32), 1)
+    even = np.asarray(page, np.float32) * (255 / light)
+    return Image.fromarray(np.minimum(even, 255).astype(np.uint8))
 
 
-def _drawn(
-    ink: PageInk, owners: Labels, line: FoundLine, frame: tuple[float, float], height: int
-) -> tuple[NDArray[np.uint8], float, float] | None:
-    """Draw one line: its columns, where the first begins, and columns per pixel; None for dust."""
-    top, bottom = frame
-    scale = ROWS_SHARE * height / (bottom - top)
-    left, _, right, _ = line.bounds
-    n_columns = math.ceil((right - left) * scale) + 2 * LINE_MARGIN
-    if n_columns > MAX_LINE_COLUMNS:
+def _largest(image: Grey, side: int) -> Grey:
+    """Return the largest value of each square of `side` pixels a side."""
+    height, width = image.shape
+    padded = np.pad(image, ((0, -height % side), (0, -width % side)), mode="edge")
+    rows, columns = (length // side for length in padded.shape)
+    largest: Grey = padded.reshape(rows, side, columns, side).max((1, 3))
+    return largest
+
+
+def _strip(page: Image.Image, found: FoundLines, line: FoundLine, height: float) -> Strip | None:
+    """Straighten a line; return None if it has no ink. `height` is that of the page's lines."""
+    ratio = np.array(page.size) / np.array(found.map_shape[::-1])  # pixels of it for one of the map
+    left, right = line.course.left - ENDS * height, line.course.right + ENDS * height
+    n_pieces = math.ceil((right - left) / (PIECE * height))
+    width = max(1, round((right - left) / n_pieces * float(ratio[0])))
+    per_pixel = (right - left) / (n_pieces * width)
+    n_rows = max(1, round(STRIP * height / per_pixel))
+    x = np.linspace(left, right, n_pieces + 1)
+    y, reach = line.course.y(x), n_rows * per_pixel / 2
+    upper, lower = found.placed(x, y - reach) * ratio, found.placed(x, y + reach) * ratio
+    corners = np.concatenate([upper[:-1], lower[:-1], lower[1:], upper[1:]], 1)  # [n_pieces, 8]
+    boxes = [(width * piece, 0, width * (piece + 1), n_rows) for piece in range(n_pieces)]
+    drawn = page.transform(
+        (width * n_pieces, n_rows),
+        Image.Transform.MESH,
+        list(zip(boxes, corners.tolist(), strict=True)),
+        Image.Resampling.BILINEAR,
+        fillcolor=255,
+    )
+    strip = np.asarray(drawn)
+    room = np.array([-line.above, line.below]) * ROOM / per_pixel + n_rows / 2
+    first, last = np.rint(room.clip(0, n_rows)).astype(int).tolist()
+    bounds = _ink_bounds(strip, first, last)
+    return None if bounds is None else Strip(strip, left, per_pixel, bounds)
+
+
+def _ink_bounds(strip: Grey, first: int, last: int) -> tuple[int, int, int, int] | None:
+    """Return top, bottom, left and right of a strip's ink, which rules are none of.
+
+    Only rows from `first` to before `last` count.
+    """
+    ink = 255 - strip
+    if not (ink > LEAST_INK).any():
         return None
-    begin = left - LINE_MARGIN / scale
-    own, tone = _own(ink, owners, line)
-    fine = FINE * scale
-    x = begin + (np.arange(n_columns * FINE, dtype=np.float32) + 0.5) / fine
-    y = line.course.y(x)
-    margin = (height / scale - (bottom - top)) / 2
-    rows = top - margin + (np.arange(height * FINE, dtype=np.float32) + 0.5) / fine
-    places_x = np.broadcast_to((x - own[0] - 0.5).astype(np.float32), (len(rows), len(x)))
-    places_y = (y[None] + rows[:, None] - own[1] - 0.5).astype(np.float32)
-    places_x = np.ascontiguousarray(places_x)
-    straight = np.asarray(cv2.remap(tone, places_x, places_y, cv2.INTER_CUBIC), np.float32)
-    straight = straight.clip(0, 1)
-    if not straight.any():
+    dark = ink > max(LEAST_INK, INK_SHARE * float(np.percentile(ink[ink > LEAST_INK], 90)))
+    mask = dark & ~_rules(dark, round(RULE_LENGTH * len(strip))) & ~_rules(dark.T, len(strip)).T
+    mask &= _own(mask)
+    mask[:first], mask[last:] = False, False
+    rows = np.cumsum(mask.sum(1))
+    if not rows[-1]:
         return None
-    return _in_rows(straight, height), begin, scale
+    top, bottom = np.searchsorted(rows, np.array([OUTSIDE, 1 - OUTSIDE]) * rows[-1])
+    columns = np.flatnonzero(mask[top : bottom + 1].any(0))
+    margin = round(MARGIN * len(strip))
+    left, right = max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin
+    return int(top), int(bottom) + 1, left, min(strip.shape[1], right)
 
 
-def _own(
-    ink: PageInk, owners: Labels, line: FoundLine
-) -> tuple[tuple[int, int], NDArray[np.float32]]:
-    """Return the place and the tones, 0..1, of the part of the page with a line's own ink."""
-    h, w = ink.tone.shape
-    left, top, right, bottom = line.bounds
-    left, top = max(0, left - RIM), max(0, top - RIM)
-    right, bottom = min(w, right + RIM), min(h, bottom + RIM)
-    owners, tone = owners[top:bottom, left:right], ink.tone[top:bottom, left:right]
-    own = (owners == line.number).astype(np.uint8)
-    dark = float(np.percentile(tone[own > 0], DARK_PERCENTILE))
-    soft = np.asarray(cv2.GaussianBlur(tone, (0, 0), BLUR), np.float32)
-    tone = tone + np.float32(SHARPER) * (tone - soft)
-    low, high = (share * dark for share in DARK_SHARES)
-    grown = np.asarray(cv2.dilate(own, np.ones((3, 3), np.uint8), iterations=RIM)) > 0
-    grown &= (owners == line.number) | (owners == 0)
-    body = ((tone - low) / (high - low)).clip(0, 1)
-    return (left, top), np.where(grown, body, 0).astype(np.float32)
+def _own(mask: Mask) -> Mask:
+    """Mark all but the ink that comes in from above or below and ends before the strip's middle."""
+    side = max(1, len(mask) // STRIP_CELLS)
+    cells = _largest(mask.astype(np.uint8), side) > 0
+    numbers = components(cells)
+    rows = np.broadcast_to(np.arange(len(cells))[:, None], cells.shape)
+    first, last = np.full(numbers.size + 1, len(cells)), np.zeros(numbers.size + 1, np.int64)
+    np.minimum.at(first, numbers, rows)
+    np.maximum.at(last, numbers, rows)
+    middle, end = len(cells) / 2, len(cells) - 1
+    foreign = ((first == 0) & (last < middle)) | ((last == end) & (first > middle))
+    own = np.kron(~foreign[numbers], np.ones((side, side), bool))
+    return own[: mask.shape[0], : mask.shape[1]]
 
 
-def _in_rows(fine: NDArray[np.float32], height: int) -> NDArray[np.uint8]:
-    """Return columns [T, H] of a line drawn so many times finer, none of its strokes too thin."""
-    missing = FINE * LEAST_STROKE - stroke_width(fine)
-    margin = max(0, round(missing / 2))
-    if margin:
-        square = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
-        fine = np.asarray(cv2.dilate(fine, square))
-    size = (fine.shape[1] // FINE, height)
-    drawn = np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA))
-    columns: Grey = np.rint(drawn * (255 / drawn.max())).astype(np.uint8).T
-    return np.ascontiguousarray(columns)
+def _rules(dark: Mask, length: int) -> Mask:
+    """Mark what belongs to a nearly level run of at least `length` dark pixels."""
+    thick = np.pad(dark, ((1, 1), (0, 0)))
+    thick = thick[:-2] | thick[1:-1] | thick[2:]
+    walked = np.cumsum(np.pad(thick, ((0, 0), (length, 0))), 1, dtype=np.int32)
+    runs = walked[:, length:] - walked[:, :-length] >= RULE_COVER * length  # ending there
+    grown = np.cumsum(np.pad(runs, ((0, 0), (0, length))), 1, dtype=np.int32)
+    before = np.pad(grown, ((0, 0), (1, 0)))
+    marked: Mask = grown[:, length - 1 : -1] > before[:, : dark.shape[1]]
+    return marked
+
+
+def strip_columns(strip: Grey, column_height: int) -> Grey:
+    """Return columns [T, H] of a strip [h, w] of white paper with writing."""
+    height, width = strip.shape
+    size = max(1, round(width * column_height / height)), column_height
+    drawn = Image.fromarray(strip).resize(size, Image.Resampling.BICUBIC)
+    ink = 255 - np.asarray(drawn, np.float32)
+    least = 24.0
+    if not (ink > least).any():
+        return np.zeros(size, np.uint8)
+    dark = max(2 * least, float(np.percentile(ink[ink > least], 90)))
+    return np.ascontiguousarray((ink * (255 / (0.8 * dark))).clip(0, 255).astype(np.uint8).T)

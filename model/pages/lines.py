@@ -1,97 +1,53 @@
-"""Where the lines of a page run, which ink is whose, and in which order they are read.
+"""A text map -> where the lines of the page run, and in which order they are read.
 
-The connected components of the ink are parted into blocks of text by corridors without ink. In a
-block, ink blurred far along the lines and little across them has a ridge on each line (Bukhari,
-Shafait and Breuel, ICDAR 2009); ridges are linked into lines, and every piece of ink goes to the
-line that it is nearest to. Needs the `scan` extra.
+Each connected component of the map is a line, or a part of one where its words stand far apart.
+The parts are turned upright together, divided into blocks of text by corridors without text, and in
+a block those that continue each other are linked.
 """
 
+import math
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
-from inkstream.model.pages.clean import FEW_LETTERS, LEAST_HEIGHT
+from inkstream.model.pages.detector import TextMap
+from inkstream.model.preprocess.columns import components
 
-Mask = NDArray[np.bool_]  # [h, w], or [n] of components
-Labels = NDArray[np.int32]  # [h, w]
+Places = NDArray[np.float64]  # [n, 2], x right, y down
 Curve = NDArray[np.float64]  # coefficients of a polynomial, as `np.polyval` takes them
 
-LARGEST_SHARE: Final = 0.25  # of the page's longer side: a higher piece is no writing
-TALLEST: Final = 2.5  # of the others' height, a piece of a lone word, if most ink is in lower ones
-SPECK: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
-LARGE: Final = 5.0  # of it too: a smaller piece is a dot, or dirt
-LONG_DASH: Final = 2.0  # heights: a longer piece is the remainder of a rule
-THIN_DASH: Final = 0.12  # of its length, if it is no higher
+LEVELS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # probabilities, see `_pixels`
+ALONG: Final = 2.0  # thicknesses to each side over which the map is blurred along the lines
+THICK: Final = 1.7  # of the usual thickness: a thicker part holds two lines
+LINE_HEIGHT: Final = 2.4  # thicknesses: from the tops of tall letters to the ends of tails
+LEAST_THICKNESS: Final = 2.0  # pixels of the map
+LEAST_WIDTH: Final = 0.3  # thicknesses
+LEAST_CONFIDENCE: Final = 0.6  # mean probability of a part
+MOST_PARTS: Final = 1000  # of a page: what has more is no writing
 
-CORRIDOR: Final = 1.1  # heights that a corridor between blocks is wide at least
-CORRIDOR_TALL: Final = 2.5  # heights that both its blocks are high at least
+STEEPEST: Final = math.pi / 4  # of the page's skew
+LEVEL: Final = 100 * 255.0**2 / 4  # edges of 100 pixels, level: a lone word tells too little
+
+CORRIDOR: Final = 1.0  # heights that a corridor between blocks is wide at least
+CORRIDOR_TALL: Final = 1.5  # heights that both its blocks are high at least
 CORRIDOR_ROWS: Final = 3  # lines on each side of it, at least
-ROW_GAP: Final = 0.35  # heights between the middles of components that stand in two rows
-CORRIDOR_INK: Final = 0.12  # of all ink that stands on each side
+ROW_GAP: Final = 0.3  # heights between the middles of parts that stand in two rows
+CORRIDOR_INK: Final = 0.12  # of all text that stands on each side
 CORRIDOR_TILTS: Final = np.arange(-0.12, 0.121, 0.02)  # columns that it moves aside, a row
 
-DOT_GAP: Final = 1.0  # heights from a dot to the line that it belongs to
-SCALE: Final = 14.0  # pixels that the writing is high where ridges are looked for
-
-FILLED: Final = 0.5  # heights between two strokes, one above the other, that are filled in
-ALONG: Final = 1.3  # heights of the writing that ink is blurred along the lines
-ACROSS: Final = 0.3  # and across them
-RIDGE: Final = 0.12  # of the ridges' usual ink that a ridge has at least
-LEAST_RIDGE: Final = 0.3  # heights that a ridge is long
-MOST_LINES: Final = 500  # of a page: what has more is no writing
-MOST_RIDGES: Final = 1000  # of a block, which has a few for each line
 LINK_GAP: Final = 4.0  # heights between two parts of a line, at most
-LINK_STEP: Final = 0.6  # heights that one part lies above the other there
-SLOPE_LENGTH: Final = 4.0  # heights: a shorter line is taken to be level, as the page is
-BEND_LENGTH: Final = 12.0  # heights: a line as long may bend
-LEAST_PITCH: Final = 0.55  # heights from a line to the next
-FAR: Final = 2.5  # heights from a line's middle to a piece of ink that is none of it: dirt
-SHORT: Final = 3.5  # heights: a line as short may be a letter of another one, a large or a low one
-SHORT_PITCH: Final = 1.1  # heights from that line, if it is none
-SHORT_REACH: Final = 1.0  # heights beside it in which it is looked for
-LEAST_INK: Final = 0.1  # of a usual line's ink for each of its columns
-
-
-class Components:
-    """The connected components of the ink that are writing and not dirt."""
-
-    def __init__(self, mask: Mask) -> None:
-        _, labels, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-        self.labels: Labels = np.asarray(labels, np.int32)
-        self.left, self.top, self.width, self.tall, self.ink = np.asarray(stats).T
-        self.x, self.y = np.asarray(centres).T
-        usual = self._usual(mask)
-        high = usual & (self.tall >= LEAST_HEIGHT)
-        self.height = weighted_median(self.tall[high], self.width[high])
-        inner = np.asarray(cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)))
-        outline = int(mask.sum()) - int(inner.sum())
-        dot = (2 * float(mask.sum()) / max(1, outline)) ** 2  # of the mean width of a stroke
-        self.kept = usual & (self.ink >= SPECK * dot)
-        self.large = self.ink >= LARGE * dot
-        level = (self.width >= LONG_DASH * self.height) & (self.tall <= THIN_DASH * self.width)
-        self.kept &= ~level
-
-    def _usual(self, mask: Mask) -> Mask:
-        """Mark the components no larger than writing: on a page, or in the image of a word."""
-        low: Mask = self.tall <= LARGEST_SHARE * max(mask.shape)
-        low[0] = False
-        high = low & (self.tall >= LEAST_HEIGHT)
-        if high.sum() > FEW_LETTERS:
-            return low
-        usual = np.ones_like(low)
-        if self.ink[low].sum() >= self.ink[1:].sum() / 2:
-            most = TALLEST * weighted_median(self.tall[high], self.ink[high])
-            usual = low | (self.tall <= most)
-        usual[0] = False
-        return usual
+LINK_STEP: Final = 0.35  # heights that one part lies above the other there
+SLOPE_LENGTH: Final = 2.5  # heights: a shorter line is taken to be level, as the page is
+BEND_LENGTH: Final = 8.0  # heights: a line as long may bend
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
-    """Where a line runs, as far as its ink tells: the middle of its small letters."""
+    """Where a line runs: the middle of its text."""
 
     curve: Curve  # y by x
     left: float
@@ -103,31 +59,74 @@ class Course:
         slope = np.polyval(np.polyder(self.curve), inside)
         return np.polyval(self.curve, inside) + slope * (x - inside)
 
+    @property
+    def middle(self) -> float:
+        """The line's y at half of its length."""
+        return float(self.y((self.left + self.right) / 2))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundLine:
-    """One line on the upright page."""
+    """One line on the page turned upright, in pixels of the map."""
 
     course: Course
-    number: int  # from 1
+    height: float  # of its text, from the tops of tall letters to the ends of tails
     block: int
-    bounds: tuple[int, int, int, int]  # left, top, right, bottom of its ink
+    above: float  # how far away the next line is, infinity if there is none
+    below: float
 
 
-def find_lines(mask: Mask) -> tuple[list[FoundLine], Labels]:
-    """Return the lines of an upright page's ink, as they are read, and whose ink each pixel is.
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundLines:
+    """The lines of a page, as they are read."""
 
-    The latter is the number of the line [h, w], 0 where there is none.
-    """
-    components = Components(mask)
+    skew: float  # radians, clockwise
+    map_shape: tuple[int, ...]  # height, width
+    size: tuple[int, int]  # width, height, of the map turned upright
+    lines: list[FoundLine]
+
+    def placed(self, x: Any, y: Any) -> Places:
+        """Return the places [n, 2] on the map of places on the page turned upright."""
+        x, y = x - self.size[0] / 2, y - self.size[1] / 2
+        across, down = math.cos(self.skew), math.sin(self.skew)
+        height, width = self.map_shape
+        turned = x * across - y * down + width / 2, x * down + y * across + height / 2
+        return np.stack(turned, 1)
+
+
+class Parts:
+    """Parts of lines, on the page turned upright."""
+
+    def __init__(self, pixels: list[Places]) -> None:
+        self.pixels = pixels
+        self.x, self.y = np.array([own.mean(0) for own in self.pixels]).reshape(-1, 2).T
+        self.left = np.array([own[:, 0].min() for own in self.pixels])
+        self.width = np.array([np.ptp(own[:, 0]) + 1 for own in self.pixels])
+        self.area = np.array([len(own) for own in self.pixels])
+        self.height = LINE_HEIGHT * weighted_median(self.area / self.width, self.width)
+
+
+def find_lines(text: TextMap) -> FoundLines:
+    """Return the lines of a page from its text map [h, w]."""
+    skew = _skew(text)
+    upright = Image.fromarray(text).rotate(
+        math.degrees(skew), Image.Resampling.BILINEAR, expand=True
+    )
+    pixels = _pixels(upright)
+    if not 0 < len(pixels) <= MOST_PARTS:
+        return FoundLines(skew, text.shape, upright.size, [])
+    parts = Parts(pixels)
     lines: list[FoundLine] = []
-    owners = np.zeros(mask.shape, np.int32)
-    if components.height:
-        for number, block in enumerate(blocks_of(components)):
-            lines += _lines_of(components, block, number, owners, len(lines))
-            if len(lines) > MOST_LINES:
-                return [], owners
-    return lines, owners
+    for number, block in enumerate(_blocks(parts)):
+        linked = _linked([parts.pixels[place] for place in block], parts.height)
+        courses = [_course(own, parts.height) for own in linked]
+        heights = [LINE_HEIGHT * len(own) / np.unique(own[:, 0]).size for own in linked]
+        found = zip(courses, heights, _distances(courses), strict=True)
+        lines += [
+            FoundLine(course, height, number, *distances)
+            for course, height, distances in sorted(found, key=lambda each: each[0].middle)
+        ]
+    return FoundLines(skew, text.shape, upright.size, lines)
 
 
 def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
@@ -139,45 +138,112 @@ def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
     return float(values[order][np.searchsorted(walked, walked[-1] / 2)])
 
 
-def blocks_of(components: Components) -> list[Mask]:
-    """Split the components into blocks of text, from left to right."""
-    waiting, done = [components.kept], []
+def _skew(text: TextMap) -> float:
+    """Return the angle of the page's lines in radians, clockwise.
+
+    It is that to which the map's gradients are perpendicular: the edges of lines are long (Bigun
+    and Granlund, ICCV 1987).
+    """
+    down, across = np.gradient(text.astype(np.float32)) if min(text.shape) > 1 else (0, 0)
+    crossed = 2 * np.sum(across * down)
+    straight = np.sum(down * down) - np.sum(across * across) + LEVEL
+    skew = -0.5 * math.atan2(crossed, straight)
+    return skew if abs(skew) <= STEEPEST else 0.0
+
+
+def _pixels(upright: Image.Image) -> list[Places]:
+    """Return the pixels of each part, each [n, 2]: connected, sure enough, and of one line.
+
+    Where lines touch, what is blurred along them is cut at rising probabilities.
+    """
+    text = np.asarray(upright)
+    waiting = _connected(text, text > LEVELS[0] * 255)
+    if not waiting:
+        return []
+    usual = _usual_thickness(text > LEVELS[0] * 255)
+    blurred = np.asarray(upright.filter(ImageFilter.BoxBlur((ALONG * usual, 0))))
+    done = []
+    for level in (*LEVELS[1:], None):
+        thick = [level is not None and _thickness(own) > THICK * usual for own in waiting]
+        done += [own for own, is_thick in zip(waiting, thick, strict=True) if not is_thick]
+        mask = np.zeros(text.shape, bool)
+        for own in compress(waiting, thick):
+            mask[own[:, 1], own[:, 0]] = True
+        waiting = _connected(text, mask & (blurred > level * 255)) if level else []
+    return [own.astype(np.float64) + 0.5 for own in done]
+
+
+def _usual_thickness(mask: NDArray[np.bool_]) -> float:
+    """Return how many pixels usually follow each other downwards."""
+    edges = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
+    lengths = np.nonzero(edges < 0)[1] - np.nonzero(edges > 0)[1]
+    return weighted_median(lengths, lengths)
+
+
+def _thickness(pixels: NDArray[np.int64]) -> float:
+    """Return the usual number of pixels above each other."""
+    counts = np.bincount(pixels[:, 0] - pixels[:, 0].min())
+    return float(np.percentile(counts[counts > 0], 75))
+
+
+def _connected(text: TextMap, mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Return the pixels of each component of a mask that is large and sure enough, each [n, 2]."""
+    y, x = np.nonzero(mask)
+    if not len(y):
+        return []
+    _, own = np.unique(components(mask)[y, x], return_inverse=True)
+    order = np.argsort(own, kind="stable")
+    cuts = np.cumsum(np.bincount(own))[:-1]
+    parts = np.split(np.stack([x, y], 1)[order], cuts)
+    return [part for part in parts if _is_text(part, text)]
+
+
+def _is_text(pixels: NDArray[np.int64], text: TextMap) -> bool:
+    thickness = len(pixels) / (np.ptp(pixels[:, 0]) + 1)
+    return bool(
+        thickness >= LEAST_THICKNESS
+        and len(pixels) >= LEAST_WIDTH * thickness**2
+        and text[pixels[:, 1], pixels[:, 0]].mean() >= LEAST_CONFIDENCE * 255
+    )
+
+
+def _blocks(parts: Parts) -> list[NDArray[np.int64]]:
+    """Divide the parts into blocks of text, from left to right."""
+    waiting, done = [np.arange(len(parts.pixels))], []
     while waiting:
         block = waiting.pop(0)
-        parts = _parted(components, block)
-        if parts is None:
+        sides = _divided(parts, block)
+        if sides is None:
             done.append(block)
         else:
-            waiting = [*parts, *waiting]
+            waiting = [*sides, *waiting]
     return done
 
 
-def _parted(components: Components, block: Mask) -> tuple[Mask, Mask] | None:
-    """Split a block at its widest corridor; return None if it has none."""
-    places = np.flatnonzero(block)
-    if not len(places):
-        return None
-    ink, y = components.ink[places], components.y[places]
-    best, parts = CORRIDOR * components.height, None
+def _divided(
+    parts: Parts, block: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Divide a block at its widest corridor; return None if it has none."""
+    area, y = parts.area[block], parts.y[block]
+    best, sides = CORRIDOR * parts.height, None
     for tilt in CORRIDOR_TILTS.tolist():
-        shift = tilt * (y - y.mean())
-        left = components.left[places] - shift
-        right = left + components.width[places]
+        left = parts.left[block] - tilt * (y - y.mean())
+        right = left + parts.width[block]
         order = np.argsort(left)
         reached = np.maximum.accumulate(right[order])[:-1]
         gaps = left[order][1:] - reached
         for at in np.flatnonzero(gaps > best).tolist():
             aside = left <= reached[at]
-            if _are_blocks(ink, y, aside, components.height):
-                best, cut = float(gaps[at]), np.zeros_like(block)
-                cut[places[aside]] = True
-                parts = cut, block & ~cut
-    return parts
+            if _are_blocks(area, y, aside, parts.height):
+                best, sides = float(gaps[at]), (block[aside], block[~aside])
+    return sides
 
 
-def _are_blocks(ink: NDArray[Any], y: NDArray[Any], aside: Mask, height: float) -> bool:
+def _are_blocks(
+    area: NDArray[Any], y: NDArray[Any], aside: NDArray[np.bool_], height: float
+) -> bool:
     """Tell whether the sides of a corridor are high, side by side, and full enough."""
-    share = float(ink[aside].sum() / ink.sum())
+    share = float(area[aside].sum() / area.sum())
     if not CORRIDOR_INK <= share <= 1 - CORRIDOR_INK:
         return False
     one, other = y[aside], y[~aside]
@@ -188,70 +254,9 @@ def _are_blocks(ink: NDArray[Any], y: NDArray[Any], aside: Mask, height: float) 
     return all(int(own.sum()) + 1 >= CORRIDOR_ROWS for own in gaps)
 
 
-def _lines_of(
-    components: Components, block: Mask, number: int, owners: Labels, n_before: int
-) -> list[FoundLine]:
-    """Return the lines of one block, from the top down; marks their ink in `owners`."""
-    mask = block[components.labels]
-    scale = min(1.0, SCALE / components.height)
-    size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
-    small = np.asarray(
-        cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32
-    )
-    height = components.height * scale
-    ridges = _ridges(small, height)
-    if not 0 < len(ridges) <= MOST_RIDGES:
-        return []
-    courses = [_scaled(course, 1 / scale) for course in _linked(ridges, height)]
-    courses = _apart(courses, components.height)
-    courses = _with_enough_ink(courses, components, block)
-    courses.sort(key=lambda each: float(each.y((each.left + each.right) / 2)))
-    _assign(components, block, courses, owners, n_before)
-    found = []
-    for place, course in enumerate(courses, n_before + 1):
-        bounds = _bounds(owners == place)
-        if bounds is not None:
-            found.append(FoundLine(course, place, number, bounds))
-    return found
-
-
-def _scaled(course: Course, factor: float) -> Course:
-    """Scale a course to a larger page."""
-    powers = np.arange(len(course.curve) - 1, -1, -1, dtype=np.float64)  # of each coefficient
-    curve = course.curve * factor ** (1 - powers)
-    return Course(curve, course.left * factor, course.right * factor)
-
-
-def _ridges(ink: NDArray[np.float32], height: float) -> list[NDArray[np.int64]]:
-    """Return the ridges of blurred ink, each [n, 2]: x and y of its pixels."""
-    filled = np.ones((max(1, round(FILLED * height)), 1), np.uint8)
-    ink = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, filled))
-    blurred = np.asarray(
-        cv2.GaussianBlur(
-            ink, (0, 0), ALONG * height, sigmaY=ACROSS * height, borderType=cv2.BORDER_CONSTANT
-        )
-    )
-    top = np.zeros(ink.shape, bool)
-    inner = blurred[1:-1]
-    top[1:-1] = (inner > blurred[:-2]) & (inner >= blurred[2:])
-    if not top.any():
-        return []
-    usual = float(np.percentile(blurred[top], 75))
-    top &= blurred > RIDGE * usual
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(top.astype(np.uint8))
-    long = np.asarray(stats)[:, cv2.CC_STAT_WIDTH] >= LEAST_RIDGE * height
-    long[0] = False
-    y, x = np.nonzero(top)
-    own = np.asarray(labels)[y, x]
-    order = np.argsort(own, kind="stable")
-    cuts = np.searchsorted(own[order], np.arange(1, len(long)))
-    parts = np.split(np.stack([x, y], 1)[order], cuts)[1:]
-    return [part for part, is_long in zip(parts, long[1:], strict=True) if is_long]
-
-
-def _linked(ridges: list[NDArray[np.int64]], height: float) -> list[Course]:
-    """Link ridges that continue each other into lines, the longest first."""
-    lines = sorted(ridges, key=lambda ridge: -len(ridge))
+def _linked(parts: list[Places], height: float) -> list[Places]:
+    """Link parts that continue each other into lines, the longest first."""
+    lines = sorted(parts, key=lambda part: -len(part))
     linked = True
     while linked:
         linked = False
@@ -269,7 +274,7 @@ def _linked(ridges: list[NDArray[np.int64]], height: float) -> list[Course]:
                 lines[other] = lines[other][:0]
                 linked = True
         lines = [line for line in lines if len(line)]
-    return [_course(line, height) for line in lines]
+    return lines
 
 
 def _close(courses: list[Course], height: float) -> list[tuple[int, int]]:
@@ -286,12 +291,12 @@ def _close(courses: list[Course], height: float) -> list[tuple[int, int]]:
     return list(zip(one.tolist(), other.tolist(), strict=True))
 
 
-def _course(points: NDArray[np.int64], height: float) -> Course:
-    """Fit a curve through points; its degree grows with their extent."""
-    x, y = points.T.astype(np.float64)
+def _course(pixels: Places, height: float) -> Course:
+    """Fit a curve through the pixels of a line; its degree grows with their extent."""
+    x, y = pixels.T
     left, right = float(x.min()), float(x.max())
-    n_bends = (right - left) / height
-    degree = 0 if n_bends < SLOPE_LENGTH else 1 if n_bends < BEND_LENGTH else 2
+    length = (right - left) / height
+    degree = 0 if length < SLOPE_LENGTH else 1 if length < BEND_LENGTH else 2
     return Course(np.polyfit(x, y, degree), left, right)
 
 
@@ -310,102 +315,17 @@ def _step(one: Course, other: Course, height: float) -> float | None:
     return step / height + max(gap, 0) / (LINK_GAP * height)
 
 
-def _apart(courses: list[Course], height: float) -> list[Course]:
-    """Remove short lines that run through the letters of others, such as crossbars and tails."""
-    kept: list[Course] = []
-    for course in sorted(courses, key=lambda each: each.left - each.right):
-        is_short = course.right - course.left < SHORT * height
-        least, reach = (SHORT_PITCH, SHORT_REACH) if is_short else (LEAST_PITCH, 0.0)
-        if all(_pitch(course, other, reach * height) >= least * height for other in kept):
-            kept.append(course)
-    return kept
-
-
-def _pitch(one: Course, other: Course, reach: float) -> float:
-    """Return the distance of two lines where they overlap; infinity where they do not.
-
-    `reach` is how far the first one is taken to go on beyond its ends.
-    """
-    left, right = max(one.left - reach, other.left), min(one.right + reach, other.right)
-    if left >= right:
-        return np.inf
-    x = np.linspace(left, right, 5)
-    return float(np.abs(one.y(x) - other.y(x)).mean())
-
-
-def _with_enough_ink(courses: list[Course], components: Components, block: Mask) -> list[Course]:
-    """Remove lines that hardly any ink is nearest to, such as a row of descenders."""
-    while len(courses) > 1:
-        nearest, _ = _nearest(courses, components.x, components.y)
-        ink = np.bincount(nearest[block], components.ink[block], len(courses))
-        density = ink / np.array([c.right - c.left + components.height for c in courses])
-        usual = float(np.median(density))
-        worst = int(density.argmin())
-        if density[worst] >= LEAST_INK * usual:
-            break
-        del courses[worst]
-    return courses
-
-
-def _nearest(
-    courses: list[Course], x: NDArray[Any], y: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the line nearest to each place, and its distance, larger beyond the line's ends."""
-    distances = []
-    for course in courses:
-        beyond = np.maximum(course.left - x, 0) + np.maximum(x - course.right, 0)
-        distances.append(np.abs(course.y(x) - y) + 0.3 * beyond)
-    nearest: NDArray[np.int64] = np.argmin(distances, 0)
-    return nearest, np.min(distances, 0)
-
-
-def _assign(
-    components: Components, block: Mask, courses: list[Course], owners: Labels, n_before: int
-) -> None:
-    """Give each piece to its nearest line; one that hangs together with two is cut between them."""
-    owner = np.zeros(len(components.kept), np.int32)
-    nearest, away = _nearest(courses, components.x[block], components.y[block])
-    owner[block] = np.where(away > FAR * components.height, 0, 1 + n_before + nearest)
-    for number in range(1 + n_before, 1 + n_before + len(courses)):
-        owner[_alone(components, owner == number)] = 0
-    owned = owner[components.labels]
-    np.maximum(owners, owned, out=owners)
-    tall = block & (components.tall > 1.7 * components.height)
-    for place in np.flatnonzero(tall).tolist():
-        left, top = int(components.left[place]), int(components.top[place])
-        box = np.s_[top : top + components.tall[place], left : left + components.width[place]]
-        x = components.x[place]
-        crossed = [
-            number
-            for number, course in enumerate(courses)
-            if course.left - components.height <= x <= course.right + components.height
-            and top + 0.2 * components.height
-            < course.y(x)
-            < top + components.tall[place] - 0.2 * components.height
+def _distances(courses: list[Course]) -> list[tuple[float, float]]:
+    """Return how far the next course above each one is, and the next one below; or infinity."""
+    found = []
+    for own in courses:
+        x = np.linspace(own.left, own.right, 9)
+        beside = [(other.left <= x) & (x <= other.right) for other in courses]
+        away = [
+            float(np.mean(other.y(x[at]) - own.y(x[at])))
+            for other, at in zip(courses, beside, strict=True)
+            if other is not own and at.any()
         ]
-        if len(crossed) < 2:
-            continue
-        y, x_inside = np.nonzero(components.labels[box] == place)
-        nearest, _ = _nearest([courses[n] for n in crossed], x_inside + left, y + top)
-        owners[y + top, x_inside + left] = 1 + n_before + np.array(crossed)[nearest]
-
-
-def _alone(components: Components, own: Mask) -> Mask:
-    """Mark the dots of a line far beyond its first or last letter: dirt."""
-    large: Mask = own & components.large
-    small: Mask = own & ~components.large
-    if not large.any():
-        return small
-    left = components.left[large].min()
-    right = (components.left[large] + components.width[large]).max()
-    beyond = np.maximum(left - components.x, components.x - right)
-    alone: Mask = small & (beyond > DOT_GAP * components.height)
-    return alone
-
-
-def _bounds(mask: Mask) -> tuple[int, int, int, int] | None:
-    """Return left, top, right and bottom of the pixels that are set."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return None
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+        above = min((-each for each in away if each < 0), default=math.inf)
+        found.append((above, min((each for each in away if each > 0), default=math.inf)))
+    return found

@@ -332,16 +332,16 @@ def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float])
     padded = np.zeros((height * cell, width * cell), np.float32)
     padded[: ink.shape[0], : ink.shape[1]] = ink
     cells = padded.reshape(height, cell, width, cell)
-    components = _components(cells.max((1, 3)) > 0.5)
-    mass = np.bincount(components.ravel(), cells.sum((1, 3)).ravel())
+    own = components(cells.max((1, 3)) > 0.5)
+    mass = np.bincount(own.ravel(), cells.sum((1, 3)).ravel())
     mass[0] = 0
-    kept = (mass >= least(mass))[components].astype(np.int64)
+    kept = (mass >= least(mass))[own].astype(np.int64)
     kept = _dilated(kept)  # the faint rim of a stroke may lie in the next cell
     whole = np.kron(kept, np.ones((cell, cell)))[: ink.shape[0], : ink.shape[1]]
     return np.where(whole > 0, ink, np.float32(0))
 
 
-def _components(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+def components(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return a number for each connected component of `mask`, corners connect; 0 outside.
 
     Each number gives way to the largest that it touches, and that one to its own (Shiloach and
@@ -434,7 +434,7 @@ def _widened(ink: Image.Image) -> Image.Image:
 
 def stroke_width(ink: Ink) -> float:
     """Return the mean stroke width in pixels: twice the area over the length of the outline."""
-    padded = np.pad(ink, 1)
+    padded = np.pad(ink.astype(np.float32), 1)
     across, down = np.diff(padded, axis=1)[1:], np.diff(padded, axis=0)[:, 1:]
     return 2 * float(ink.sum()) / float(np.hypot(across, down).sum())
 

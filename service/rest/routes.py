@@ -28,7 +28,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inkstream.model.config import Kind
-from inkstream.model.pages import reads_pages
 from inkstream.service import installed_version, pages
 from inkstream.service.http_errors import (
     REQUEST_ID_HEADER,
@@ -175,7 +174,7 @@ class Models(BaseModel):
     models: list[ModelInfo]
     """The first is the default."""
     pages: bool
-    """Whether whole pages are read, for which the server needs the `scan` extra."""
+    """Whether whole pages are read."""
 
 
 class Status(BaseModel):
@@ -259,7 +258,7 @@ def _recognition_router(service: Service) -> APIRouter:
     async def models(_query: Annotated[NoParameters, Query()]) -> Models:
         """List the models that this server runs."""
         infos = [running.info for running in service.models.values()]
-        return Models(version=installed_version(), models=infos, pages=reads_pages())
+        return Models(version=installed_version(), models=infos, pages=True)
 
     return router
 

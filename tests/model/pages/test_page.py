@@ -1,7 +1,5 @@
 """Pages: lines are found at any angle, become columns, and keep their boxes."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from inkstream.model.data.synthesis.paper import Look, Sheet
 from inkstream.model.evaluation.pages import match_boxes, overlap
 from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.pages import Page, find_page
-from inkstream.model.pages.clean import without_rules
 from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.preprocess.image import upright_size
 from inkstream.model.recognizer import Recognizer, load
@@ -147,18 +144,6 @@ def test_a_word_on_squared_paper_is_found_without_the_squares() -> None:
     assert overlap(line.box, np.array([[207, 98], [342, 98], [342, 162], [207, 162]])) > 0.8
 
 
-def test_removing_rules_keeps_bars_and_stems() -> None:
-    tone = np.zeros((200, 400), np.float32)
-    tone[20::30] = 0.3  # rules
-    ruled = tone > 0
-    tone[95:99, 180:215] = 0.8  # the bar of a t
-    tone[88:146, 196:200] = 0.8  # the stem of the t, across two rules
-    writing = tone > 0.5
-    cleaned = without_rules(tone, 0.01)
-    assert (cleaned[writing] > 0.4).all()
-    assert cleaned[ruled & ~writing].max() < 0.25
-
-
 @pytest.mark.slow
 def test_boxes_are_those_of_the_image_before_reduction() -> None:
     made_page = page()
@@ -186,45 +171,6 @@ def test_a_file_and_its_pixels_are_the_same_page() -> None:
     first, second = find_page(image, H), find_page(encoded(image, "PNG"), H)
     for line, same in zip(first.lines, second.lines, strict=True):
         assert (line.columns == same.columns).all()
-
-
-WITHOUT_OPENCV = """
-import sys
-sys.modules["cv2"] = None
-sys.path.insert(0, ".")
-import inkstream, inkstream.service.cli.main, inkstream.service.app
-from inkstream.model.pages import find_page
-from inkstream.model.errors import ConfigError
-import numpy as np
-try:
-    find_page(np.zeros((9, 9), np.uint8), 32)
-except ConfigError as error:
-    print(error)
-"""
-
-
-@pytest.mark.slow
-def test_without_opencv_only_pages_fail_with_one_sentence() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_OPENCV],
-        cwd=EXAMPLES.parent, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert (
-        done.stdout
-        == "cv2 is not installed, which pages need: pip install opencv-python-headless\n"
-    )
-
-
-@pytest.mark.slow
-def test_the_service_does_not_import_opencv_at_start() -> None:
-    script = (
-        "import sys, inkstream.service.app, inkstream.service.cli.main; print('cv2' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=EXAMPLES.parent, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.slow
