@@ -181,7 +181,7 @@ def _bodies(handwriting: Handwriting) -> Iterator[Request]:
 
 
 def _pages() -> Iterator[Request]:
-    """Yield pages, which need the `scan` extra."""
+    """Yield pages."""
     page = (EXAMPLES / "page.jpg").read_bytes(), {"Content-Type": "image/jpeg"}
     line = (EXAMPLES / "hello.png").read_bytes(), PNG
     page_of_lines = {"page": "true", "model": "lines"}

@@ -198,20 +198,6 @@ def test_a_page_whose_reading_fails_is_refused_and_the_cause_is_logged(
     assert len(client.post(PAGE, content=picture).json()["lines"]) == 8
 
 
-def test_the_error_without_opencv_names_the_package_to_install(
-    client: httpx.Client, picture: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "cv2", None)
-    monkeypatch.delitem(__import__("sys").modules, "inkstream.model.pages.columns", raising=False)
-    for name in (
-        "inkstream.model.pages.clean",
-        "inkstream.model.pages.lines",
-    ):
-        monkeypatch.delitem(__import__("sys").modules, name, raising=False)
-    text = error(client.post(PAGE, content=picture), 422, "bad_value")
-    assert "pip install opencv-python-headless" in text
-
-
 def test_the_list_of_models_states_whether_pages_are_read(client: httpx.Client) -> None:
     assert client.get("/v1/models").json()["pages"] is True
 
