@@ -120,6 +120,11 @@ class Pad:
             mouse.up()
         return left + size * float(max(stroke[:, 0].max() for stroke in strokes))
 
+    def choose_speed(self, speed: str) -> None:
+        """Choose the speed of images, also while the player is hidden."""
+        choose = "(list, speed) => { list.value = speed; list.dispatchEvent(new Event('change')); }"
+        self.page.locator("#speed").evaluate(choose, speed)
+
     def settle(self) -> None:
         """Wait until the flush after the newest ink is answered and the answer is shown."""
         for _ in range(DEADLINE_MS // 50):

@@ -2,25 +2,36 @@
 
 import { InkstreamError } from "../client/inkstream.js";
 
+const LINE_SHARE = 0.5; // of an image's height: it shows nothing but a line that is as high
+
+/** @typedef {{ box: [number, number][], columns: string }} PageLine */
+
 /**
- * Have the server convert an image into the columns of its lines. A page has many, another image one.
+ * Have the server convert an image into the columns of its lines. A page may have many; the image of a
+ * line or a digit is converted as one, even if it looks like a page of one line.
  *
  * @param {Blob} file
- * @param {{ model: string, isPage: boolean }} options the model that will read the columns; whether to
- *   search for lines
+ * @param {{ model: string, mayBePage: boolean }} options the model that will read the columns; whether
+ *   to search for lines
  * @param {Record<string, string>} headers of the request
  * @returns {Promise<Uint8Array[]>} each line's columns, oldest first, each from top to bottom: 0 = paper,
  *   255 = ink
  * @throws {InkstreamError} the server's error, or "no_connection"
  */
-export async function imageLines(file, { model, isPage }, headers) {
-  if (isPage) {
+export async function imageLines(file, { model, mayBePage }, headers) {
+  if (mayBePage) {
     const body = await request(file, { model, page: "true" }, headers);
-    /** @type {{ lines: { columns: string }[] }} */
-    const page = JSON.parse(new TextDecoder().decode(body));
-    if (page.lines.length > 1) return page.lines.map(({ columns }) => decodeBase64(columns));
+    /** @type {{ height: number, lines: PageLine[] }} */
+    const { height, lines } = JSON.parse(new TextDecoder().decode(body));
+    const isPage = lines.length > 1 || lines.some((line) => lineHeight(line) < LINE_SHARE * height);
+    if (isPage) return lines.map(({ columns }) => decodeBase64(columns));
   }
   return [await request(file, { model }, headers)];
+}
+
+/** Return the height of a line in pixels of the image. @param {PageLine} line */
+function lineHeight({ box: [upperLeft = [0, 0], , , lowerLeft = [0, 0]] }) {
+  return Math.hypot(lowerLeft[0] - upperLeft[0], lowerLeft[1] - upperLeft[1]);
 }
 
 /** @param {string} base64 */

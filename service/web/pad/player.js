@@ -6,6 +6,7 @@
 import { element } from "./dom.js";
 
 const UNLIMITED = "all"; // the speed at which all columns are played at once
+const LINE_SPEED = "60"; // of a single line, where none was chosen; a page would take minutes
 
 /**
  * @typedef {object} Listener
@@ -32,6 +33,7 @@ export class Player {
   #imageButton = element("image", HTMLElement);
   #nPreparing = 0; // images that the server is converting
   #isPlaying = false;
+  #isSpeedChosen = false; // by the user
   #due = 0; // columns that should have been played by now, with the fraction
   #lastTick = 0; // milliseconds
 
@@ -44,6 +46,7 @@ export class Player {
       this.#takeFirst(file.files);
       file.value = ""; // else choosing the same file again would raise no event
     });
+    this.#speed.addEventListener("change", () => (this.#isSpeedChosen = true));
     this.#playButton.addEventListener("click", () => {
       if (this.nPlayed === this.#nColumns) listener.onReplay();
       else if (this.#isPlaying) this.pause();
@@ -91,6 +94,7 @@ export class Player {
     this.lineIndex = lineIndex;
     this.columnHeight = columnHeight;
     this.nPlayed = 0;
+    if (!this.#isSpeedChosen) this.#speed.value = lines.length > 1 ? UNLIMITED : LINE_SPEED;
     this.#start();
   }
 

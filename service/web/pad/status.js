@@ -11,6 +11,7 @@ const ADVICE = {
   server_full: "The server has no free session. This page connects again by itself.",
   too_many_sessions: "You have too many of these pages open. Close one and reload this one.",
   unknown_model: "The server does not have this model: choose the other one.",
+  unreadable: "The server cannot read this image. Another photo or scan of the same paper may help.",
   forbidden_origin: "The server does not accept pages of this address. Its setting `origins` allows others.",
 };
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image, ImageChops, ImageDraw
 from playwright.sync_api import Route, expect
 
+from inkstream.service.rest import bodies
 from tests.helpers.command_line import EXAMPLES
-from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
+from tests.helpers.pad_page import CHROMIUM, DEADLINE_MS, HELLO, Pad, recognize_at_once
 from tests.helpers.running_server import Running
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
@@ -41,12 +43,25 @@ def transfer(pad: Pad, image: Path, kind: str) -> None:
     pad.page.evaluate(TRANSFER, [image.name, "image/png", data, kind])
 
 
+def paper_with_a_line(path: Path) -> Path:
+    """Write an image of a line that takes a small part of ruled paper; return its path."""
+    line = Image.open(LINE).convert("L")
+    paper = Image.new("L", (800, 1000), 235)
+    pen = ImageDraw.Draw(paper)
+    for y in range(100, 1000, 80):
+        pen.line((0, y, 800, y), fill=170, width=2)
+    place = (100, 120, 100 + line.width, 120 + line.height)
+    paper.paste(ImageChops.darker(line, paper.crop(place)), place)
+    paper.save(path)
+    return path
+
+
 def played(pad: Pad) -> bytes:
     return b"".join(each["pixels"] for each in pad.sent if each["type"] == "columns")
 
 
 def test_a_played_line_has_the_text_of_the_whole_image(running: Running, pad: Pad) -> None:
-    pad.page.evaluate("document.querySelector('#speed').value = 'all'")
+    pad.choose_speed("all")
     transfer(pad, LINE, "drop")
     expected = answer(running, LINE, "lines")
     expect(pad.page.locator("#text")).to_have_text(str(expected["text"]))
@@ -64,7 +79,7 @@ def test_an_image_of_a_digit_can_be_pasted(running: Running, pad: Pad) -> None:
 
 
 def test_playing_can_be_paused_stepped_and_resumed(pad: Pad) -> None:
-    pad.page.evaluate("document.querySelector('#speed').value = '5'")
+    pad.choose_speed("5")
     pad.page.locator("#file").set_input_files(LINE)
     play, step = pad.page.locator("#play"), pad.page.locator("#step")
     expect(play).to_have_text("Pause")
@@ -154,10 +169,10 @@ def test_a_page_is_played_line_by_line(running: Running, pad: Pad) -> None:
     url = f"http://127.0.0.1:{running.port}/v1/recognize?model=lines&page=true"
     lines = httpx.post(url, content=PAGE.read_bytes(), timeout=60).json()["lines"]
     assert len(lines) > 3
-    pad.page.evaluate("document.querySelector('#speed').value = 'all'")
     pad.page.locator("#file").set_input_files(PAGE)
     before, last = lines[:-1], lines[-1]
-    expect(pad.page.locator("#lines li")).to_have_text([each["text"] for each in before])
+    texts = [each["text"] for each in before]
+    expect(pad.page.locator("#lines li")).to_have_text(texts, timeout=DEADLINE_MS)
     expect(pad.page.locator("#text")).to_have_text(last["text"])
     position, n = pad.page.locator("#position"), last["columns"]
     expect(position).to_have_text(f"Line {len(lines)} of {len(lines)}, {n} of {n} columns")
@@ -166,9 +181,45 @@ def test_a_page_is_played_line_by_line(running: Running, pad: Pad) -> None:
     expect(pad.page.locator("#lines li")).to_have_count(2 * len(before))
 
 
+def test_a_line_that_takes_a_small_part_of_its_paper_is_read_as_a_page(
+    running: Running, pad: Pad, tmp_path: Path
+) -> None:
+    paper = paper_with_a_line(tmp_path / "paper.png")
+    url = f"http://127.0.0.1:{running.port}/v1/recognize?model=lines&page=true"
+    (line,) = httpx.post(url, content=paper.read_bytes(), timeout=60).json()["lines"]
+    pad.choose_speed("all")
+    transfer(pad, paper, "drop")
+    expect(pad.page.locator("#text")).to_have_text(line["text"])
+    assert line["text"] == "hello, world!"
+    assert len(played(pad)) == 32 * line["columns"]
+
+
+def test_a_page_is_played_at_once_and_a_line_at_a_speed_to_look_at(pad: Pad) -> None:
+    speed = pad.page.locator("#speed")
+    pad.page.locator("#file").set_input_files(PAGE)
+    expect(pad.page.locator("#lines li").first).not_to_have_text("")
+    expect(speed).to_have_value("all")
+    pad.page.locator("#file").set_input_files(LINE)
+    expect(speed).to_have_value("60")
+
+
+def test_an_image_that_the_server_cannot_read_is_explained(
+    pad: Pad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("internal secret")
+
+    monkeypatch.setattr(bodies, "find_page", fail)
+    pad.page.locator("#file").set_input_files(PAGE)
+    expect(pad.page.locator("#error")).to_contain_text("cannot read this image")
+    pad.console_texts = [
+        each for each in pad.console_texts if "422" not in each
+    ]  # the browser's own
+
+
 def test_writing_stops_the_playing_of_a_page(pad: Pad) -> None:
     expect(pad.page.locator("#version")).not_to_have_text("–")
-    pad.page.evaluate("document.querySelector('#speed').value = '200'")
+    pad.choose_speed("200")
     pad.page.locator("#file").set_input_files(PAGE)
     expect(pad.page.locator("#position")).to_contain_text("Line 1 of ")
     match = re.search(r"Line 1 of (\d+)", pad.page.locator("#position").inner_text())

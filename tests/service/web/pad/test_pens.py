@@ -68,7 +68,7 @@ class Pointer:
 
 def test_ink_that_replaces_a_scrolled_image_is_at_the_pen(browser: Browser, url: str) -> None:
     pad = Pad(browser, url, viewport={"width": 600, "height": 800})
-    pad.page.locator("#speed").evaluate("speed => speed.value = 'all'")
+    pad.choose_speed("all")
     pad.page.locator("#file").set_input_files(EXAMPLES / "hello.png")
     expect(pad.page.locator("#play")).to_have_text("Replay")
     draw(pad, 60)
