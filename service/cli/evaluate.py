@@ -243,7 +243,7 @@ def pages(
     document: Path | None,
     **options: Any,
 ) -> None:
-    """Errors of pages, and lines found (scan extra too).
+    """Errors of pages, and lines found.
 
     Made-up pages of UNIPEN's ink are compared with the same ink as strokes. Of real pages, those
     with even text numbers are for validation, those with odd ones for the test.

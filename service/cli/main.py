@@ -29,10 +29,11 @@ COMMANDS: Final = {  # each is a module of this package and a function in it
     "data": "Read labelled ink and look at it (train extra).",
     "bench": "Measure how fast the service is on this machine.",
 }
-# What the extra `train` brings, each by the name by which Python and pip know it.
+# What the extra `train` brings, each by the name by which Python knows it.
 TRAIN: Final = (
-    "jinja2", "matplotlib", "onnx", "rapidfuzz", "safetensors", "torch", "tqdm", "wordfreq",
+    "cv2", "jinja2", "matplotlib", "onnx", "rapidfuzz", "safetensors", "torch", "tqdm", "wordfreq",
 )  # fmt: skip
+PIP_NAMES: Final = {"cv2": "opencv-python-headless"}  # where pip knows it by another name
 CPU_TORCH: Final = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
 INTERRUPTED: Final = 130  # what shells expect after Ctrl-C: 128 + SIGINT
 
@@ -90,7 +91,8 @@ def _install_hint(package: str) -> str:
     Packages are named, not the extra: no index has inkstream, so pip would not find it there.
     """
     missing = [name for name in TRAIN if name == package or find_spec(name) is None]
-    hint = f"{package} is not installed, which this command needs: pip install {' '.join(missing)}"
+    names = " ".join(PIP_NAMES.get(name, name) for name in missing)
+    hint = f"{package} is not installed, which this command needs: pip install {names}"
     if "torch" in missing:
         hint += f" (first {CPU_TORCH}, unless you want CUDA's gigabytes)"
     return hint

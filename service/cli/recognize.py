@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--model", help="name or path of a model  [default: by the file, see above]")
 @add_options(HINTS)
-@click.option("--page", is_flag=True, help="each image is a page of many lines (scan extra)")
+@click.option("--page", is_flag=True, help="each image is a page of many lines")
 @click.option("--json", "forms", flag_value="json", multiple=True, help="one JSON object a line")
 @click.option(
     "--csv", "forms", flag_value="csv", multiple=True, help="comma-separated values with a header"

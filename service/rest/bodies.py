@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from inkstream.model.errors import ConfigError, ImageError, InkstreamError, InputError
+from inkstream.model.errors import ImageError, InkstreamError, InputError
 from inkstream.model.pages import Page, find_page
 from inkstream.model.preprocess.columns import image_columns, ink_hint, kind_for
 from inkstream.model.preprocess.ink import stroke_columns
@@ -100,10 +100,7 @@ class BodyReader:
                 raise ValueRefusedError(f"page=true needs an image, {JSON} came")
             return bounded(find_page(data, model.info.column_height, most_pixels))
 
-        try:
-            page = await self._decoded(request, find, self._pages)
-        except ConfigError as error:
-            raise ValueRefusedError(f"page=true came, no pages are read here: {error}") from error
+        page = await self._decoded(request, find, self._pages)
         for line in page.lines:
             self._bounded(line.columns)
         return page

@@ -173,8 +173,6 @@ class Models(BaseModel):
     """Of the server."""
     models: list[ModelInfo]
     """The first is the default."""
-    pages: bool
-    """Whether whole pages are read."""
 
 
 class Status(BaseModel):
@@ -258,7 +256,7 @@ def _recognition_router(service: Service) -> APIRouter:
     async def models(_query: Annotated[NoParameters, Query()]) -> Models:
         """List the models that this server runs."""
         infos = [running.info for running in service.models.values()]
-        return Models(version=installed_version(), models=infos, pages=True)
+        return Models(version=installed_version(), models=infos)
 
     return router
 

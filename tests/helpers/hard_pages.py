@@ -148,7 +148,7 @@ PAGES: Final = st.builds(  # of any kind and any size, the long sides apart
 def few_words_on_a_ruled_sheet() -> Grey:
     """Return a sheet of three written lines, and twenty empty rules that are nearly level.
 
-    Its rules are so flat that, read as lines, they have more columns than OpenCV's `remap` takes.
+    Its rules are so flat that, read as lines, they would have tens of thousands of columns.
     """
     image = np.full((3500, 2255), 235, np.uint8)
     writing = Image.fromarray(page(n_lines=3).image).convert("L").resize((1176, 1032))

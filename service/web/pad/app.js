@@ -250,7 +250,7 @@ async function loadImage(file) {
   const own = connectionNumber;
   player.countPreparing(1);
   try {
-    const options = { model: name, mayBePage: kind === "transcriber" && metrics.readsPages };
+    const options = { model: name, mayBePage: kind === "transcriber" };
     const lines = await imageLines(file, options, credentials());
     if (own === connectionNumber) playLine(lines, column_height, 0); // else another model was chosen
   } catch (error) {

@@ -17,8 +17,6 @@ const CAPTIONS = {
 /** @typedef {"version" | "model" | "measured" | "round-trip" | "rate" | "latency"} Field */
 
 export class Metrics {
-  /** Whether the server finds the lines of a page. */
-  readsPages = false;
   #elementOf;
   /** @type {{ name: string, kind: string, metrics: Record<string, number> }[]} */
   #models = []; // of the server
@@ -75,7 +73,6 @@ export class Metrics {
       .catch(() => undefined);
     if (listing === undefined) return name;
     this.#models = listing.models;
-    this.readsPages = listing.pages;
     this.#set("version", listing.version);
     const kind = name === "digits" ? "classifier" : "transcriber";
     const ofKind = this.#models.filter((model) => model.kind === kind);

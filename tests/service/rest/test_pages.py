@@ -198,10 +198,6 @@ def test_a_page_whose_reading_fails_is_refused_and_the_cause_is_logged(
     assert len(client.post(PAGE, content=picture).json()["lines"]) == 8
 
 
-def test_the_list_of_models_states_whether_pages_are_read(client: httpx.Client) -> None:
-    assert client.get("/v1/models").json()["pages"] is True
-
-
 def test_options_apply_to_every_line_of_a_page(client: httpx.Client, picture: bytes) -> None:
     answer = client.post(f"{PAGE}&characters=ab", content=picture).json()
     assert set(answer["text"]) <= set("ab \n")
