@@ -7,15 +7,17 @@ from hypothesis import given
 from numpy.typing import NDArray
 
 from inkstream.service.pages import PageTranscription
-from tests.helpers.hard_pages import PAGES
+from tests.helpers.hard_pages import EXTREME, PAGES
 from tests.helpers.http import error
 from tests.helpers.running_server import Running
+from tests.helpers.serving_process import serving_process
 from tools.pages import encoded
 
 pytestmark = pytest.mark.slow
 
 PAGE = "/v1/recognize?page=true"
 REFUSALS = {"over_limit": 413, "bad_image": 415}  # and never `unreadable`
+MAX_GROWTH_BYTES = 400_000_000  # of the server, for one page
 TIMEOUT_S = 120  # far more than any takes; `python -m tools.hard_pages` measures how much it is
 
 
@@ -36,3 +38,19 @@ def test_any_image_is_answered_or_refused_with_a_reason(
 ) -> None:
     url = f"http://127.0.0.1:{running.port}{PAGE}"
     check(httpx.post(url, content=encoded(image, "PNG"), timeout=TIMEOUT_S), image)
+
+
+def test_the_largest_and_the_longest_pages_take_limited_memory() -> None:
+    with (
+        serving_process("lines") as serving,
+        httpx.Client(base_url=serving.url, timeout=TIMEOUT_S) as client,
+    ):
+        small = np.full((100, 100), 255, np.uint8)
+        check(client.post(PAGE, content=encoded(small, "PNG")), small)
+        for name, draw in EXTREME.items():
+            image = draw()
+            content = encoded(image, "PNG")
+            before = serving.resident_bytes
+            serving.reset_peak()
+            check(client.post(PAGE, content=content), image)
+            assert serving.peak_bytes - before < MAX_GROWTH_BYTES, name
