@@ -33,6 +33,7 @@ from inkstream.model.evaluation.pages import FOUND, JOINT, MISSED, NO_LINE, OVER
 from inkstream.model.evaluation.report import Report
 from inkstream.model.metrics import Figures, bootstrap, error_ratios, errors, f1, quantiles
 from inkstream.model.pages import find_page
+from inkstream.model.preprocess.columns import strip_columns
 from inkstream.model.recognizer import Recognizer
 
 OURS: Final = "inkstream"
@@ -140,7 +141,8 @@ def wills_report(
     labels = [wills.texts[index] for index in indices]
     writers = [wills.writers[index] for index in indices]
     recognizer = Recognizer(checkpoint)
-    read = {OURS: [recognizer.recognize(image).text for image in images]}
+    columns = [strip_columns(image, recognizer.column_height) for image in images]
+    read = {OURS: [each.text for each in recognizer.read_all(columns)] if columns else []}
     for baseline in baselines:
         read[baseline.name] = baseline.read(images, "text", None)
     readers = {
