@@ -233,9 +233,9 @@ def compare(
     for side, (category, kind) in SIDES.items():
         indices = pieces.indices(category)
         images = [render(pieces, index, baseline.renderings[kind]) for index in indices]
-        begun_s = _processor_s()
+        begun_s = processor_s()
         texts = baseline.read(images, kind, "".join(labels)) if images else []
-        spent_s += _processor_s() - begun_s
+        spent_s += processor_s() - begun_s
         own = pieces.errors(indices, texts)
         found[side] = own | {"ratios": error_ratios(own["bootstrap"], ours[side]["bootstrap"])}
     found["us_per_column"] = 1e6 * spent_s / n_columns if n_columns else None
@@ -256,7 +256,7 @@ def render(pieces: EvaluationSet, index: int, rendering: Rendering) -> Grey:
     return np.ascontiguousarray(PAPER - np.pad(columns, margins).T)
 
 
-def _processor_s() -> float:
+def processor_s() -> float:
     """Return the processor time of this process and its children, in seconds."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system

@@ -4,12 +4,10 @@ Our net and the baselines read the same images in the same run. Ruled pages are 
 found too; wills are cut into lines already.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Final
 
 import cv2
@@ -28,7 +26,7 @@ from inkstream.model.data.sources.paper import (
     Wills,
     fold,
 )
-from inkstream.model.evaluation.baselines import Baseline, FoundLine, plain_text
+from inkstream.model.evaluation.baselines import Baseline, FoundLine, plain_text, processor_s
 from inkstream.model.evaluation.pages import FOUND, JOINT, MISSED, NO_LINE, OVERLAP, match
 from inkstream.model.evaluation.report import Report
 from inkstream.model.metrics import Figures, bootstrap, error_ratios, errors, f1, quantiles
@@ -62,7 +60,7 @@ class ReadPage:
     page: RuledPage
     found: list[FoundLine]
     hits: dict[int, int]  # index of the found line by that of the written one
-    seconds: float
+    seconds: float  # of processor time
 
     @property
     def text(self) -> str:
@@ -117,7 +115,6 @@ def ruled_report(
         "copies": len({page.copy for page in pages}),
         "lines": sum(len(page.lines) for page in pages),
         "overlap": OVERLAP,
-        "cores": os.cpu_count(),
         "attribution": ATTRIBUTION,
         "readers": _compared(readers),
     }
@@ -183,9 +180,9 @@ def _their_lines(baseline: Baseline, image: Grey) -> list[FoundLine]:
 def read_page(recognise: Recognise, page: RuledPage) -> ReadPage:
     """Read one page and match the lines that were found with those that are written."""
     image = page.image()
-    begun_s = perf_counter()
+    begun_s = processor_s()
     found = recognise(image)
-    seconds = perf_counter() - begun_s
+    seconds = processor_s() - begun_s
     return ReadPage(page, found, match(overlaps(found, page.lines, image.shape)), seconds)
 
 
