@@ -46,9 +46,11 @@ FULL: Final = "100%"  # the size that all other figures are of
 CUT_OUT: Final = "cut out"  # a size: the ink of each piece fills the rows
 LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # the longest labels of their groups
 CONFUSIONS: Final = 25
-OPTIONAL: Final = ("bidirectional", "adaptation", "baselines")  # measured where they are asked for
+# Measured where they are asked for; the first are of nets other than the one that is reported.
+OTHER_NETS: Final = ("bidirectional", "baselines")
+OPTIONAL: Final = (*OTHER_NETS, "adaptation")
 LEAST_WORDS: Final = 100  # of a writer to whom the net is adapted
-SAME: Final = ("checkpoint_sha256", "data_digest", "split_digest", "part", "limit")
+SAME_PIECES: Final = ("data_digest", "split_digest", "part", "limit")
 
 
 def contents_of(folder: Path) -> Contents | None:
@@ -85,7 +87,7 @@ def report(
         n_writers: writers for whom the net is adapted, one by one.
         reference: run folder of a bidirectional reference model.
         earlier: contents of a report; optional measurements that are not asked for now are kept
-            from it, if it is of the same net, ink and pieces.
+            from it, if it is of the same ink and pieces, and where they need it of the same net.
     """
     reader = Reader(checkpoint)
     pieces = EvaluationSet(ink, part, reader.config.labels, reader.config.column_height, limit)
@@ -141,11 +143,15 @@ def report(
 
 
 def _kept(contents: Contents, earlier: Contents) -> Figures:
-    """Return the optional measurements that `contents` lacks, from a report of the same kind."""
-    same = all(contents[key] == earlier.get(key) for key in SAME)
-    kept = {
-        key: earlier[key] for key in OPTIONAL if same and not contents[key] and earlier.get(key)
-    }
+    """Return the optional measurements that `contents` lacks, from a report on the same pieces.
+
+    Those of other nets read the same pieces whatever the weights of ours are.
+    """
+    if any(contents[key] != earlier.get(key) for key in SAME_PIECES):
+        return {"kept": []}
+    same_net = contents["checkpoint_sha256"] == earlier.get("checkpoint_sha256")
+    usable = OPTIONAL if same_net else OTHER_NETS
+    kept = {key: earlier[key] for key in usable if not contents[key] and earlier.get(key)}
     return kept | {"kept": sorted(kept)}
 
 

@@ -228,21 +228,25 @@ def test_a_repeated_report_differs_only_in_its_times(net: Checkpoint, lines_repo
 
 
 @pytest.mark.slow
-def test_missing_sections_are_kept_from_an_earlier_report_on_the_same_net(
+def test_missing_sections_are_kept_from_an_earlier_report_on_the_same_pieces(
     net: Checkpoint, lines_report: Report, tmp_path: Path
 ) -> None:
     options = {"part": "validation", "limit": 2}
     lines_report.save(tmp_path, tmp_path / "accuracy.md")
-    earlier = dict(contents_of(tmp_path) or {}) | options | {"adaptation": {"all": 1}}
+    earlier = dict(contents_of(tmp_path) or {}) | options
+    earlier |= {"adaptation": {"all": 1}, "bidirectional": {"words": 1}}
     digits = builders.excerpt(12)
     again = report(net, ink(), digits, part="validation", limit=2, earlier=earlier)
     assert again.contents["adaptation"] == {"all": 1}
-    assert again.contents["kept"] == ["adaptation"]
-    assert "kept: ['adaptation']" in again.heading()
+    assert again.contents["kept"] == ["adaptation", "bidirectional"]
+    assert "kept: ['adaptation', 'bidirectional']" in again.heading()
     of_other_net = earlier | {"checkpoint_sha256": "another"}
     new = report(net, ink(), digits, part="validation", limit=2, earlier=of_other_net)
-    assert (new.contents["adaptation"], new.contents["kept"]) == ({}, [])
-    assert "kept" not in new.heading()
+    assert (new.contents["adaptation"], new.contents["kept"]) == ({}, ["bidirectional"])
+    of_other_ink = earlier | {"data_digest": "another"}
+    none = report(net, ink(), digits, part="validation", limit=2, earlier=of_other_ink)
+    assert none.contents["kept"] == []
+    assert "kept" not in none.heading()
 
 
 def test_a_missing_report_is_none_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
