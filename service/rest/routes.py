@@ -173,6 +173,8 @@ class Models(BaseModel):
     """Of the server."""
     models: list[ModelInfo]
     """The first is the default."""
+    pages: Literal[True] = True
+    """Whole pages are read: always, for clients that look here before they send one."""
 
 
 class Status(BaseModel):

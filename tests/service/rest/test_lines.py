@@ -167,7 +167,9 @@ def test_a_line_beyond_the_limit_is_refused(line_weights: Path) -> None:
 
 
 def test_both_models_are_listed_and_the_first_is_the_default(client: httpx.Client) -> None:
-    first, second = client.get("/v1/models").json()["models"]
+    listing = client.get("/v1/models").json()
+    assert listing["pages"] is True
+    first, second = listing["models"]
     assert (first["name"], first["kind"]) == ("tiny", "classifier")
     assert (second["name"], second["kind"], second["column_height"]) == (
         "tiny_lines",
