@@ -37,6 +37,7 @@ Random = np.random.Generator
 Change = Callable[[Columns, Random], Columns]
 
 INK: Final = 255
+SPECKS: Final = (128, INK)  # darkness of a speck; a paler one is noise
 RULE: Final = 160  # darkness of vertical rules
 RULE_EVERY: Final = 24  # columns
 NEIGHBOUR_ROWS: Final = 3
@@ -68,8 +69,9 @@ def noisy(columns: Columns, random: Random, *, deviation: float) -> Columns:
 
 
 def specked(columns: Columns, random: Random, *, share: float) -> Columns:
-    """Put ink on a share of the pixels."""
-    return np.where(random.random(columns.shape) < share, np.uint8(INK), columns)
+    """Make a share of the pixels at least as dark as a tone that is drawn from `SPECKS`."""
+    tones = random.integers(*SPECKS, columns.shape, np.uint8, endpoint=True)
+    return np.where(random.random(columns.shape) < share, np.maximum(columns, tones), columns)
 
 
 def black_and_white(columns: Columns, random: Random, *, threshold: int) -> Columns:

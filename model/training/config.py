@@ -83,6 +83,9 @@ class DigitsConfig(TrainingConfig):
     blank_share: float = number(
         0.25, 0, 1, "share of batches with blank columns before or after a digit"
     )
+    rough: float = number(
+        0.5, 0, 1, "share of images with the looks of paper, scanners and cameras"
+    )
     # loss
     teacher_share: float = number(0.5, 0, 1, "weight of the teacher's loss against the label's")
     temperature: float = number(
@@ -127,7 +130,7 @@ class LinesConfig(TrainingConfig):
 
 TEACHER: Final = DigitsConfig(
     task="teacher", epochs=16, learning_rate=2e-3, weight_decay=2e-2, blank_share=0.0,
-    teacher_share=0.0,
+    teacher_share=0.0, rough=0.0,
 )  # fmt: skip
 LINES: Final = LinesConfig(
     layers=4, units=320, dropout=0.2, optimiser="muon", learning_rate=1.5e-3, weight_decay=5e-2,

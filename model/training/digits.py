@@ -21,6 +21,7 @@ from torch.nn import functional
 from inkstream.model.calibration import columns_since_ink, fit_temperatures
 from inkstream.model.config import ModelConfig
 from inkstream.model.data.augmentation import blank_columns, distorted
+from inkstream.model.data.degradation import Degradation
 from inkstream.model.data.images import Dataset
 from inkstream.model.errors import DataError
 from inkstream.model.network import ColumnLSTM
@@ -32,6 +33,7 @@ WIDTH: Final = 32  # channels of the teacher's first block; they double with eac
 TEACHER_DROPOUT: Final = 0.3
 
 SPLIT_SEED: Final = 0  # the validation images are the same for every seed of training
+VALIDATION_SEED: Final = 0  # of the looks of validation images
 LAST_COLUMNS: Final = 4  # half of the loss lies on these, where a whole digit is answered
 MOST_BLANK: Final = 12  # blank columns before or after a digit in training
 CALM_DISTORTION: Final = 1 / 3  # of the strength, in the last steps: test images have none
@@ -168,6 +170,16 @@ class TeacherTask(ImageTask):
         return folder.path / NETWORK
 
 
+def degraded(columns: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Return images [N, T, H] with the looks of paper, scanners and cameras, drawn at random.
+
+    Some images have rows of others as neighbours.
+    """
+    random, degradation, neighbours = np.random.default_rng(seed), Degradation(), list(columns)
+    looks = [degradation(own, random, neighbours) for own in columns]
+    return np.array(looks, np.uint8).reshape(columns.shape)
+
+
 class LastAnswer(nn.Module):
     """A causal net as a teacher: its answer after all columns."""
 
@@ -206,6 +218,7 @@ class DigitsTask(ImageTask):
         network = ColumnLSTM(self.model_config, config.dropout)
         super().__init__(config, dataset, network)
         self.init = "" if initial is None else initial.digest
+        self._rough_validation = degraded(self.validation.columns, VALIDATION_SEED)
         self.teachers = nn.ModuleList()
         self.teacher_digests = []
         for path in teachers:
@@ -233,6 +246,8 @@ class DigitsTask(ImageTask):
         before = blank_columns(MOST_BLANK, self.config.blank_share, rng)
         after = blank_columns(MOST_BLANK, self.config.blank_share, rng)
         columns = functional.pad(columns, (0, 0, before, after))  # [B, T, H]
+        seen = ((columns.amax(2) > 0).cumsum(1) > 0).float()  # [B, T], 1 from the first ink on
+        columns = self._degraded(columns, rng)
         scores = self.network(columns)[0].float()  # [B, T, K]
         loss = -(targets.unsqueeze(1) * scores.log_softmax(2)).sum(2)  # [B, T]
         if softened is not None:
@@ -240,10 +255,19 @@ class DigitsTask(ImageTask):
             soft = -(softened.unsqueeze(1) * (scores / temperature).log_softmax(2)).sum(2)
             # The square keeps the gradient's size whatever the temperature: Hinton et al., 2015.
             loss = (1 - share) * loss + share * temperature**2 * soft
-        seen = ((columns.amax(2) > 0).cumsum(1) > 0).float()  # [B, T], 1 from the first ink on
         running = (loss * seen).sum(1) / seen.sum(1).clamp(min=1)
         mean: Tensor = 0.5 * (loss[:, -LAST_COLUMNS:].mean() + running.mean())
         return mean
+
+    def _degraded(self, columns: Tensor, rng: torch.Generator) -> Tensor:
+        """Give a share of the images [B, T, H] the looks of paper, scanners and cameras."""
+        chosen = torch.rand(len(columns), generator=rng) < self.config.rough
+        seed = int(torch.randint(2**62, (), generator=rng))
+        plain = (columns * 255).round().byte().cpu().numpy()
+        rough = degraded(plain[chosen.numpy()], seed)
+        mixed = columns.clone()
+        mixed[chosen] = torch.from_numpy(rough).to(columns.device).float() / 255
+        return mixed
 
     @torch.no_grad()
     def _softened(self, columns: Tensor) -> Tensor | None:
@@ -261,6 +285,13 @@ class DigitsTask(ImageTask):
         scores: Tensor = network(columns)[0].float()
         return scores
 
+    def validate(self, network: nn.Module) -> dict[str, Any]:
+        """Return the errors of the validation images, after all columns of rough ones too."""
+        figures = super().validate(network)
+        answers = self.scores(network, self._rough_validation)[:, -1].argmax(1)
+        figures["held_out"]["rough"] = float((answers != self.validation.answers).mean())
+        return figures
+
     def finish(self, folder: RunFolder) -> Path:
         """Calibrate the net on the validation images and export it; return the checkpoint's path.
 
@@ -271,13 +302,14 @@ class DigitsTask(ImageTask):
         network.load_state_dict(network_weights(folder.path))
         network.eval()
         images, answers = self.validation.columns, self.validation.answers
-        columns = np.pad(images, ((0, 0), (0, BLANKS_AFTER), (0, 0)))
-        scores = self.scores(network, columns)  # [N, T + BLANKS_AFTER, K]
-        right = scores[:, images.shape[1] - 1].argmax(1) == answers
+        plain = np.pad(images, ((0, 0), (0, BLANKS_AFTER), (0, 0)))
+        columns = np.concatenate([plain, degraded(plain, VALIDATION_SEED)])
+        scores = self.scores(network, columns)  # [2 N, T + BLANKS_AFTER, K]
+        right = scores[: len(images), images.shape[1] - 1].argmax(1) == answers
         temperatures = fit_temperatures(
             scores.reshape(-1, scores.shape[2]),
             columns_since_ink(columns).ravel(),
-            np.repeat(answers, columns.shape[1]),
+            np.tile(answers, 2).repeat(columns.shape[1]),
         )
         metrics = {"held_out_accuracy": float(right.mean())}
         return folder.export(self.config.task, self.model_config, metrics, temperatures)

@@ -35,8 +35,9 @@ SMALL = DigitsConfig(
 )
 # Learns from little data within seconds.
 QUICK = dataclasses.replace(
-    SMALL, batch=16, learning_rate=0.01, dropout=0.0, distortion=0.3, ema=0.9, blank_share=0.1
-)
+    SMALL, batch=16, learning_rate=0.01, dropout=0.0, distortion=0.3, ema=0.9, blank_share=0.1,
+    rough=0.0,
+)  # fmt: skip
 
 
 def trainer(run: Path, config: DigitsConfig = SMALL, **options: object) -> training.Trainer:
