@@ -306,10 +306,13 @@ class DigitsTask(ImageTask):
         columns = np.concatenate([plain, degraded(plain, VALIDATION_SEED)])
         scores = self.scores(network, columns)  # [2 N, T + BLANKS_AFTER, K]
         right = scores[: len(images), images.shape[1] - 1].argmax(1) == answers
+        counts = columns_since_ink(columns)
+        # Before its first ink there is nothing to read in a rough image either.
+        known = np.concatenate([np.ones_like(counts[: len(images)]), columns_since_ink(plain)]) > 0
         temperatures = fit_temperatures(
-            scores.reshape(-1, scores.shape[2]),
-            columns_since_ink(columns).ravel(),
-            np.tile(answers, 2).repeat(columns.shape[1]),
+            scores[known],
+            counts[known],
+            np.tile(answers, 2).repeat(columns.shape[1])[known.ravel()],
         )
         metrics = {"held_out_accuracy": float(right.mean())}
         return folder.export(self.config.task, self.model_config, metrics, temperatures)
