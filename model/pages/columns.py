@@ -13,7 +13,12 @@ from PIL import Image, ImageFilter
 
 from inkstream.model.pages.detector import TextMap, text_map
 from inkstream.model.pages.lines import FoundLine, FoundLines, find_lines
-from inkstream.model.preprocess.columns import LINE_SHARE, MAX_LINE_COLUMNS, components
+from inkstream.model.preprocess.columns import (
+    LINE_SHARE,
+    MAX_LINE_COLUMNS,
+    components,
+    strip_columns,
+)
 
 Grey = NDArray[np.uint8]  # [h, w]
 Mask = NDArray[np.bool_]  # [h, w]
@@ -214,16 +219,3 @@ def _rules(dark: Mask, length: int) -> Mask:
     before = np.pad(grown, ((0, 0), (1, 0)))
     marked: Mask = grown[:, length - 1 : -1] > before[:, : dark.shape[1]]
     return marked
-
-
-def strip_columns(strip: Grey, column_height: int) -> Grey:
-    """Return columns [T, H] of a strip [h, w] of white paper with writing."""
-    height, width = strip.shape
-    size = max(1, round(width * column_height / height)), column_height
-    drawn = Image.fromarray(strip).resize(size, Image.Resampling.BICUBIC)
-    ink = 255 - np.asarray(drawn, np.float32)
-    least = 24.0
-    if not (ink > least).any():
-        return np.zeros(size, np.uint8)
-    dark = max(2 * least, float(np.percentile(ink[ink > least], 90)))
-    return np.ascontiguousarray((ink * (255 / (0.8 * dark))).clip(0, 255).astype(np.uint8).T)

@@ -39,7 +39,7 @@ ROW_GAP: Final = 0.3  # heights between the middles of parts that stand in two r
 CORRIDOR_INK: Final = 0.12  # of all text that stands on each side
 CORRIDOR_TILTS: Final = np.arange(-0.12, 0.121, 0.02)  # columns that it moves aside, a row
 
-LINK_GAP: Final = 4.0  # heights between two parts of a line, at most
+LINK_GAP: Final = 2.5  # heights between two parts of a line, at most
 LINK_STEP: Final = 0.35  # heights that one part lies above the other there
 SLOPE_LENGTH: Final = 2.5  # heights: a shorter line is taken to be level, as the page is
 BEND_LENGTH: Final = 8.0  # heights: a line as long may bend
