@@ -35,11 +35,13 @@ PAPER_REACH: Final = 0.6  # heights around a pixel in which paper is seen
 
 LEAST_INK: Final = 24  # of 255: less contrast to the paper is none
 INK_SHARE: Final = 0.5  # of the body of a stroke: less is no ink
+RULE_SHARE: Final = 0.25  # of it, that a rule has at least
 RULE_LENGTH: Final = 1.0  # of the strip's height: a level run as long is a rule
 RULE_COVER: Final = 0.75  # of it is dark
 MARGIN: Final = 0.05  # of the strip's height, before and behind a line's ink
 STRIP_CELLS: Final = 24  # from top to bottom of a strip, that separate components of ink
-OUTSIDE: Final = 0.004  # of a line's ink that may lie above its frame, and below
+EMPTIEST: Final = 20.0  # percentile of the rows' ink: so much of upright rules is in each
+OUTSIDE: Final = 0.006  # of a line's ink that may lie above its frame, and below
 USUAL_HEIGHT: Final = 0.7  # quantile of a page's lines: of one with tall letters and tails
 MOST_SHARE: Final = 1.6  # of that height that a frame has at most
 
@@ -180,11 +182,15 @@ def _ink_bounds(strip: Grey, first: int, last: int) -> tuple[int, int, int, int]
     ink = 255 - strip
     if not (ink > LEAST_INK).any():
         return None
-    dark = ink > max(LEAST_INK, INK_SHARE * float(np.percentile(ink[ink > LEAST_INK], 90)))
-    mask = dark & ~_rules(dark, round(RULE_LENGTH * len(strip))) & ~_rules(dark.T, len(strip)).T
+    body = float(np.percentile(ink[ink > LEAST_INK], 90))
+    pale = ink > max(LEAST_INK, RULE_SHARE * body)
+    rules = _rules(pale, round(RULE_LENGTH * len(strip))) | _rules(pale.T, len(strip)).T
+    mask = (ink > max(LEAST_INK, INK_SHARE * body)) & ~rules
     mask &= _own(mask)
-    mask[:first], mask[last:] = False, False
-    rows = np.cumsum(mask.sum(1))
+    counts = mask.sum(1).astype(np.float64)
+    counts = np.maximum(counts - np.percentile(counts, EMPTIEST), 0)
+    counts[:first], counts[last:] = 0, 0
+    rows = np.cumsum(counts)
     if not rows[-1]:
         return None
     top, bottom = np.searchsorted(rows, np.array([OUTSIDE, 1 - OUTSIDE]) * rows[-1])

@@ -26,7 +26,8 @@ THICK: Final = 1.7  # of the usual thickness: a thicker part holds two lines
 LINE_HEIGHT: Final = 2.4  # thicknesses: from the tops of tall letters to the ends of tails
 LEAST_THICKNESS: Final = 2.0  # pixels of the map
 LEAST_WIDTH: Final = 0.3  # thicknesses
-LEAST_CONFIDENCE: Final = 0.6  # mean probability of a part
+LEAST_CONFIDENCE: Final = 0.75  # mean probability of a part: real lines have 0.8, rules 0.9 at most
+UNSURE: Final = 0.6  # the same where lines may still touch
 MOST_PARTS: Final = 1000  # of a page: what has more is no writing
 
 STEEPEST: Final = math.pi / 4  # of the page's skew
@@ -170,7 +171,13 @@ def _pixels(upright: Image.Image) -> list[Places]:
         for own in compress(waiting, thick):
             mask[own[:, 1], own[:, 0]] = True
         waiting = _connected(text, mask & (blurred > level * 255)) if level else []
-    return [own.astype(np.float64) + 0.5 for own in done]
+    sure = (own for own in done if _confidence(own, text) >= LEAST_CONFIDENCE)
+    return [own.astype(np.float64) + 0.5 for own in sure]
+
+
+def _confidence(pixels: NDArray[np.int64], text: TextMap) -> float:
+    """Return the mean probability of pixels [n, 2]."""
+    return float(text[pixels[:, 1], pixels[:, 0]].mean()) / 255
 
 
 def _usual_thickness(mask: NDArray[np.bool_]) -> float:
@@ -199,12 +206,10 @@ def _connected(text: TextMap, mask: NDArray[np.bool_]) -> list[NDArray[np.int64]
 
 
 def _is_text(pixels: NDArray[np.int64], text: TextMap) -> bool:
+    """Tell whether pixels [n, 2] can be a part of a line, or of several."""
     thickness = len(pixels) / (np.ptp(pixels[:, 0]) + 1)
-    return bool(
-        thickness >= LEAST_THICKNESS
-        and len(pixels) >= LEAST_WIDTH * thickness**2
-        and text[pixels[:, 1], pixels[:, 0]].mean() >= LEAST_CONFIDENCE * 255
-    )
+    is_large = thickness >= LEAST_THICKNESS and len(pixels) >= LEAST_WIDTH * thickness**2
+    return bool(is_large) and _confidence(pixels, text) >= UNSURE
 
 
 def _blocks(parts: Parts) -> list[NDArray[np.int64]]:
