@@ -30,7 +30,7 @@ Corner = tuple[float, float]
 Box = tuple[Corner, Corner, Corner, Corner]
 
 MAX_LINES: Final = 256  # of a page: A4 holds 40, or two columns of as many
-MAX_COLUMNS: Final = 1 << 16  # of all lines together: 60 of A4 in very small writing
+MAX_COLUMNS: Final = 3 << 14  # of all lines together: 50 of A4 in very small writing
 DECIMALS: Final = 6  # of probabilities, as in the stream
 PIXEL_DECIMALS: Final = 1
 

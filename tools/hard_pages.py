@@ -40,7 +40,6 @@ def main() -> int:
         serving_process("lines") as serving,
         httpx.Client(base_url=serving.url, timeout=TIMEOUT_S) as client,
     ):
-        client.post(PAGE, content=encoded(drawn("written", 0, 500, 500), "PNG"))  # to be ready
         idle_bytes = serving.resident_bytes
         for name, draw in pages.items():
             content = encoded(draw(), "PNG")

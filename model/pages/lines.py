@@ -44,6 +44,7 @@ LINK_GAP: Final = 2.5  # heights between two parts of a line, at most
 LINK_STEP: Final = 0.35  # heights that one part lies above the other there
 SLOPE_LENGTH: Final = 2.5  # heights: a shorter line is taken to be level, as the page is
 BEND_LENGTH: Final = 8.0  # heights: a line as long may bend
+N_COEFFICIENTS: Final = 3  # of a curve that bends
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -322,15 +323,18 @@ def _step(one: Course, other: Course, height: float) -> float | None:
 
 def _distances(courses: list[Course]) -> list[tuple[float, float]]:
     """Return how far the next course above each one is, and the next one below; or infinity."""
+    curves = np.array([np.pad(own.curve, (N_COEFFICIENTS - len(own.curve), 0)) for own in courses])
+    left, right = (
+        np.array(ends)[:, None] for ends in zip(*((c.left, c.right) for c in courses), strict=True)
+    )
     found = []
-    for own in courses:
+    for number, own in enumerate(courses):
         x = np.linspace(own.left, own.right, 9)
-        beside = [(other.left <= x) & (x <= other.right) for other in courses]
-        away = [
-            float(np.mean(other.y(x[at]) - own.y(x[at])))
-            for other, at in zip(courses, beside, strict=True)
-            if other is not own and at.any()
-        ]
-        above = min((-each for each in away if each < 0), default=math.inf)
-        found.append((above, min((each for each in away if each > 0), default=math.inf)))
+        beside = (left <= x) & (x <= right)  # [n, 9]
+        beside[number] = False
+        away = (curves - curves[number]) @ np.vander(x, N_COEFFICIENTS).T  # [n, 9]
+        n_beside = np.maximum(beside.sum(1), 1)
+        means = (away * beside).sum(1) / n_beside
+        above = float(-means[means < 0].max(initial=-math.inf))
+        found.append((above, float(means[means > 0].min(initial=math.inf))))
     return found

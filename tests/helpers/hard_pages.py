@@ -113,10 +113,7 @@ def shapes(_random: Random, height: int, width: int) -> Grey:
 def written(random: Random, height: int, width: int) -> Grey:
     """Return three lines of writing, and rules that are not quite straight below them."""
     image = np.full((height, width), 235, np.uint8)
-    writing = Image.fromarray(page(n_lines=3).image).convert("L")
-    scale = int(random.integers(1, 4))
-    writing = writing.resize((scale * writing.width, scale * writing.height))
-    part = np.asarray(writing)[:height, :width]
+    part = scaled_writing(float(random.integers(1, 4)))[:height, :width]
     image[: part.shape[0], : part.shape[1]] = part
     gap, x = int(random.integers(30, 110)), np.arange(width)
     thickness, tone = int(random.integers(1, 5)), int(random.integers(0, 160))
@@ -126,10 +123,28 @@ def written(random: Random, height: int, width: int) -> Grey:
     return image
 
 
+def scaled_writing(scale: float) -> Grey:
+    """Return the image of three written lines, so many times as large as they are drawn."""
+    writing = Image.fromarray(page(n_lines=3).image).convert("L")
+    return np.asarray(writing.resize((int(scale * writing.width), int(scale * writing.height))))
+
+
+def dense(random: Random, height: int, width: int) -> Grey:
+    """Return a page that is full of writing, from very small to large."""
+    return tiled_writing(random.choice([0.2, 0.4, 0.7, 1.0]), height, width)
+
+
+def tiled_writing(scale: float, height: int, width: int) -> Grey:
+    """Return a page that is full of writing of one size."""
+    part = scaled_writing(scale)
+    down, across = height // len(part) + 1, width // part.shape[1] + 1
+    return np.ascontiguousarray(np.tile(part, (down, across))[:height, :width])
+
+
 DRAWN: Final[dict[str, Draw]] = {
     draw.__name__: draw
     for draw in (
-        blank, rules, squares, noise, specks, checkerboard, gradient, dot, shapes, written,
+        blank, rules, squares, noise, specks, checkerboard, gradient, dot, shapes, written, dense,
     )
 }  # fmt: skip
 
@@ -151,8 +166,7 @@ def few_words_on_a_ruled_sheet() -> Grey:
     Its rules are so flat that, read as lines, they would have tens of thousands of columns.
     """
     image = np.full((3500, 2255), 235, np.uint8)
-    writing = Image.fromarray(page(n_lines=3).image).convert("L").resize((1176, 1032))
-    image[:1032, 100:1276] = np.asarray(writing)
+    image[:1032, 100:1276] = scaled_writing(3)
     for number in range(20):
         y = 1081 + 98 * number + 4 * np.sin(6 * np.arange(2255) / 2255 + number)
         draw_rule(image, y, thickness=2, tone=8)

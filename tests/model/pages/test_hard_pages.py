@@ -6,10 +6,13 @@ from hypothesis import given
 from numpy.typing import NDArray
 
 from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.pages import find_page
+from inkstream.model.pages.detector import text_map
+from inkstream.model.pages.lines import find_lines
 from inkstream.model.preprocess.columns import MAX_LINE_COLUMNS
 from inkstream.model.recognizer import Recognizer, load
-from tests.helpers.hard_pages import PAGES, few_words_on_a_ruled_sheet
+from tests.helpers.hard_pages import PAGES, few_words_on_a_ruled_sheet, tiled_writing
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +31,16 @@ def test_the_lines_of_any_image_can_be_read(reader: Recognizer, image: NDArray[n
         assert np.isfinite(line.box).all()
         (reading,) = reader.read_all([line.columns])
         assert reading.columns == len(line.columns)
+
+
+@pytest.mark.slow
+def test_the_time_to_find_lines_is_about_linear_in_the_size_of_a_full_page() -> None:
+    small, large = (
+        text_map(tiled_writing(0.4, *size), n_pixels=1 << 23)[0]
+        for size in ((1000, 600), (4000, 1200))
+    )
+    assert len(find_lines(large).lines) > 5 * len(find_lines(small).lines) > 250
+    assert least_s(lambda: find_lines(large)) < 2 * 8 * least_s(lambda: find_lines(small))
 
 
 @pytest.mark.slow
