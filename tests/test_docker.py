@@ -166,6 +166,15 @@ def test_a_line_is_read_in_a_language(container: Container) -> None:
         assert stream.flush().text == "hello, world!"
 
 
+def test_a_page_is_read(container: Container) -> None:
+    url = f"http://127.0.0.1:{container.port}/v1/recognize?page=true"
+    page = (ROOT / "examples/page.jpg").read_bytes()
+    request = urllib.request.Request(url, page, {"content-type": "image/jpeg"})
+    with urllib.request.urlopen(request, timeout=START_TIMEOUT_S) as answer:
+        lines = json.load(answer)["text"].splitlines()
+    assert lines[:2] == ["hello, world!", "hello, hello, world!"]
+
+
 def test_the_writing_pad_is_served(container: Container) -> None:
     assert container.get("/") == (WEB / "pad" / "index.html").read_bytes()
     for file in (path for kind in ("js", "css", "svg") for path in WEB.glob(f"*/*.{kind}")):
