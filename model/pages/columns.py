@@ -24,7 +24,8 @@ Grey = NDArray[np.uint8]  # [h, w]
 Mask = NDArray[np.bool_]  # [h, w]
 Points = NDArray[np.float64]  # [n, 2], x right, y down, in pixels of the image
 
-N_PIXELS: Final = 1 << 18  # of the text map
+N_PIXELS: Final = (3 << 16, 3 << 18)  # of the text map, and of a second one for low lines
+LEAST_HEIGHT: Final = 12.5  # pixels of the first map: lower lines grow together
 STRIP_HEIGHT: Final = 96  # pixels: the page is reduced until its strips are not twice as high
 STRIP: Final = 1.5  # heights of the text that a strip is high
 PIECE: Final = 0.5  # heights: a strip is composed of pieces as long
@@ -33,6 +34,7 @@ ENDS: Final = 0.5  # heights that the ink of a line goes on beyond the ends of i
 CELL: Final = 4  # pixels of the map: the paper's tone is that of the brightest in such a square
 PAPER_REACH: Final = 0.6  # heights around a pixel in which paper is seen
 
+COARSE_HEIGHT: Final = 40  # pixels that a strip is high at least where its ink is measured
 LEAST_INK: Final = 24  # of 255: less contrast to the paper is none
 INK_SHARE: Final = 0.5  # of the body of a stroke: less is no ink
 RULE_SHARE: Final = 0.25  # of it, that a rule has at least
@@ -81,11 +83,14 @@ def page_lines(grey: Grey, column_height: int, scale: Points) -> list[PageLine]:
 
     `scale` is [2], pixels of the whole image, in which they are placed, for each of `grey`.
     """
-    text, map_scale = text_map(grey, N_PIXELS)
-    found = find_lines(text)
-    if not found.lines:
-        return []
-    height = float(np.median([line.height for line in found.lines]))
+    for n_pixels in N_PIXELS:
+        text, map_scale = text_map(grey, n_pixels)
+        found = find_lines(text)
+        if not found.lines:
+            return []
+        height = float(np.median([line.height for line in found.lines]))
+        if height >= LEAST_HEIGHT or map_scale == 1:
+            break
     reduction = max(1, int(STRIP * height / map_scale / STRIP_HEIGHT))
     page = _evened(Image.fromarray(grey).reduce(reduction), text, height)
     strips = [_strip(page, found, line, height) for line in found.lines]
@@ -168,10 +173,15 @@ def _strip(page: Image.Image, found: FoundLines, line: FoundLine, height: float)
         fillcolor=255,
     )
     strip = np.asarray(drawn)
-    room = np.array([-line.above, line.below]) * ROOM / per_pixel + n_rows / 2
-    first, last = np.rint(room.clip(0, n_rows)).astype(int).tolist()
-    bounds = _ink_bounds(strip, first, last)
-    return None if bounds is None else Strip(strip, left, per_pixel, bounds)
+    coarse = max(1, n_rows // COARSE_HEIGHT)
+    small = np.asarray(drawn.reduce(coarse))
+    room = np.array([-line.above, line.below]) * ROOM / (coarse * per_pixel) + len(small) / 2
+    bounds = _ink_bounds(small, *np.rint(room.clip(0, len(small))).astype(int).tolist())
+    if bounds is None:
+        return None
+    top, bottom, first, last = (np.array(bounds) * coarse).tolist()
+    ink = top, min(bottom, n_rows), first, min(last, strip.shape[1])
+    return Strip(strip, left, per_pixel, ink)
 
 
 def _ink_bounds(strip: Grey, first: int, last: int) -> tuple[int, int, int, int] | None:
