@@ -243,6 +243,13 @@ def test_the_report_on_pages_is_of_the_shipped_weights() -> None:
     assert (report["part"], report["limit"]) == ("test", None)
 
 
+@pytest.mark.parametrize("name", figures.ROUGH)
+def test_the_reports_on_rough_columns_are_of_the_shipped_weights(name: str) -> None:
+    report = json.loads((REPORTS / name / "rough" / "report.json").read_text())
+    weights = (ROOT / "model" / "weights" / f"{name}.onnx").read_bytes()
+    assert report["checkpoint_sha256"] == hashlib.sha256(weights).hexdigest()
+
+
 @pytest.mark.parametrize("name", ["digits", "lines"])
 def test_the_reports_are_of_the_shipped_weights(name: str) -> None:
     report = json.loads((REPORTS / name / "report.json").read_text())

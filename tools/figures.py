@@ -17,11 +17,12 @@ from inkstream.service.settings import Settings
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "docs" / "reports"
 SIDES = ("words", "lines")
+ROUGH = ("digits", "lines")  # models that are also measured on rough columns
 KINDS = ("digits", "lines", "pages", "language", "ink")
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "model" / "weights" / "MODEL_CARD.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("digits", "language", "pad", "speed")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("digits", "language", "pad", "rough", "speed")),
 )
 
 
@@ -43,6 +44,10 @@ def figures() -> dict[str, str]:
         "lines": f"\n{(REPORTS / 'lines' / 'figures.md').read_text()}",
         "pad": f"\n{_pad()}",
         "language": f"\n{(REPORTS / 'language' / 'figures.md').read_text()}",
+        **{
+            f"rough {name}": f"\n{(REPORTS / name / 'rough' / 'figures.md').read_text()}"
+            for name in ROUGH
+        },
         "document": f"{document['test_accuracy']:.2%}",
         "bench": f"\n{_ratios()}",
     }
@@ -219,6 +224,10 @@ def rendered() -> dict[Path, str]:
     """Return what the reports' JSON renders to: tables of figures and documents, by path."""
     contents = {kind: _load(f"{kind}/report.json") for kind in KINDS}
     tables = {REPORTS / kind / "figures.md": report.figures(kind, contents[kind]) for kind in KINDS}
+    for name in ROUGH:
+        folder = REPORTS / name / "rough"
+        rough = _load(f"{name}/rough/report.json")
+        tables[folder / "figures.md"] = report.figures("rough", rough)
     return tables | {
         ROOT / "docs" / f"{name}.md": report.document(kind, contents[kind], f"reports/{kind}")
         for kind, name in (("lines", "accuracy"), ("pages", "pages"))

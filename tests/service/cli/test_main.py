@@ -136,7 +136,7 @@ def test_the_shipped_model_reads_every_example(capsys: pytest.CaptureFixture[str
     assert cli.run(["recognize", str(DIGITS), "--json"]) == 0
     for line in map(json.loads, capsys.readouterr().out.splitlines()):
         assert line["label"] == Path(line["image"]).stem
-        assert line["probabilities"][line["label"]] > 0.9
+        assert line["probabilities"][line["label"]] > 0.8
 
 
 def test_recognize_reads_folders_and_patterns(

@@ -1,0 +1,66 @@
+"""The shipped nets stay within bounds on rough columns, of few pieces."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from inkstream.model.checkpoint import find, read
+from inkstream.model.data.batches import LineSample
+from inkstream.model.evaluation.evaluation_set import NO_ENDS, SEED, digit_lines
+from inkstream.model.evaluation.rough import changes, digits_report
+from inkstream.model.preprocess.columns import line_columns
+from inkstream.model.reader import Reader, reading_errors
+from tests.helpers import builders
+
+EXCERPT = builders.excerpt(400)
+LEAST_ACCURACY: Mapping[str, float] = {
+    "paler x 0.5": 0.99,
+    "paler x 0.3": 0.985,
+    "blur of 1 pixel": 0.985,
+    "thicker, 3x3 maximum": 0.985,
+    "noise of 30": 0.985,
+    "specks, 1 %": 0.985,
+    "black and white at 128": 0.985,
+    "rule in row 24, 160": 0.98,
+    "vertical rules each 24 columns, 160": 0.96,
+    "grey paper, 30": 0.985,
+}
+MOST_CALIBRATION_ERROR = 0.03
+N_DIGITS = 100  # that are read as lines
+HELLO = Path(__file__).parents[3] / "examples" / "hello.png"
+MOST_CER = 0.04  # of the example and the digits together
+READ_LINES = (
+    "thicker, 3x3 maximum",
+    "noise of 15",
+    "rule at the baseline, 80",
+    "up 2 rows",
+    "down 2 rows",
+    "width x 0.8",
+    "width x 1.25",
+    "grey paper, 30",
+)
+
+
+def test_the_shipped_net_for_digits_reads_rough_images() -> None:
+    contents = digits_report(read(find("digits")), EXCERPT).contents
+    assert contents["plain"]["value"] >= 0.995
+    found = {name: contents["changes"][name]["value"] for name in LEAST_ACCURACY}
+    assert {name: value for name, value in found.items() if value < LEAST_ACCURACY[name]} == {}
+    assert contents["plain"]["expected_calibration_error"] <= MOST_CALIBRATION_ERROR
+    assert contents["calibration_error_of_all"] <= MOST_CALIBRATION_ERROR
+
+
+def test_the_shipped_net_for_lines_reads_rough_lines() -> None:
+    reader = Reader(read(find("lines")))
+    height = reader.config.column_height
+    hello = LineSample(line_columns(HELLO, height), "hello, world!", NO_ENDS)
+    plain = [hello, *digit_lines(EXCERPT.take(np.arange(N_DIGITS)), height)]
+    found = {}
+    for name, change in changes([line.columns for line in plain]).items():
+        random = np.random.default_rng(SEED)
+        lines = [replace(line, columns=change(line.columns, random)) for line in plain]
+        readings = [*reader.read(lines[:1]), *reader.read(lines[1:], "0123456789")]
+        found[name] = reading_errors(readings)["cer"]
+    assert {name: found[name] for name in READ_LINES if found[name] > MOST_CER} == {}
