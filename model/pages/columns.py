@@ -30,7 +30,7 @@ STRIP_HEIGHT: Final = 96  # pixels: the page is reduced until its strips are not
 STRIP: Final = 1.5  # heights of the text that a strip is high
 PIECE: Final = 0.5  # heights: a strip is composed of pieces as long
 ROOM: Final = 0.6  # of the way to the next line: what lies beyond is not looked at
-ENDS: Final = 0.5  # heights that the ink of a line goes on beyond the ends of its course
+ENDS: Final = 0.65  # heights that the ink of a line goes on beyond the ends of its course
 CELL: Final = 4  # pixels of the map: the paper's tone is that of the brightest in such a square
 PAPER_REACH: Final = 0.6  # heights around a pixel in which paper is seen
 

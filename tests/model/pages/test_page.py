@@ -1,5 +1,6 @@
 """Pages: lines are found at any angle, become columns, and keep their boxes."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from inkstream.model.data.synthesis.paper import Look, Sheet
 from inkstream.model.evaluation.pages import match_boxes, overlap
 from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.pages import Page, find_page
+from inkstream.model.pages.detector import DETECTOR
 from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.preprocess.image import upright_size
 from inkstream.model.recognizer import Recognizer, load
@@ -142,6 +144,28 @@ def test_a_word_on_squared_paper_is_found_without_the_squares() -> None:
     paper[90:170, 200:350] = np.minimum(paper[90:170, 200:350], word)
     (line,) = find_page(paper, H).lines
     assert overlap(line.box, np.array([[207, 98], [342, 98], [342, 162], [207, 162]])) > 0.8
+
+
+def test_a_rule_under_a_word_keeps_its_feet_and_does_not_stretch_its_box() -> None:
+    word = np.asarray(Image.open(EXAMPLES / "hello.png").convert("L"))[:, :150]
+    paper = np.full((400, 900), 255, np.uint8)
+    paper[60::64] = 90
+    paper[61::64] = 90
+    paper[200:280, 300:450] = np.minimum(paper[200:280, 300:450], word)
+    (line,) = find_page(paper, H).lines
+    assert overlap(line.box, np.array([[307, 208], [442, 208], [442, 272], [307, 272]])) > 0.7
+    assert (line.columns > 50).any(1).mean() > 0.95  # the rule is seen all along the line
+
+
+def test_the_detector_is_the_file_whose_licence_and_digest_are_stated() -> None:
+    digest = hashlib.sha256(DETECTOR.read_bytes()).hexdigest()
+    assert f"`{digest}`" in (DETECTOR.parent / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_lines_of_a_page_of_very_small_writing_are_found() -> None:
+    tile = np.pad(np.asarray(Image.fromarray(page().image).convert("L")), 20, mode="edge")
+    assert len(find_page(np.tile(tile, (8, 6)), H).lines) == 8 * 6 * 5
 
 
 @pytest.mark.slow
