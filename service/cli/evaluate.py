@@ -161,7 +161,9 @@ def lines(
     from inkstream.model.evaluation.rough import words_report
 
     if rough:
-        if unused := [flag for name, flag in NOT_ROUGH.items() if options.pop(name)]:
+        unused = [flag for name, flag in NOT_ROUGH.items() if options.pop(name)]
+        unused += ["--document"] if document else []
+        if unused:
             raise click.UsageError(f"--rough excludes {', '.join(unused)}")
         _evaluate(words_report, out=out / ROUGH_FOLDER, **options)
         return

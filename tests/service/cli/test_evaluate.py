@@ -62,9 +62,9 @@ def test_rough_columns_are_measured_in_a_folder_of_their_own(
 
 
 def test_rough_excludes_the_parts_of_the_report_that_need_other_things() -> None:
-    options = ["--rough", "--baselines", "--adaptation", "2"]
+    options = ["--rough", "--baselines", "--adaptation", "2", "--document", "a.md"]
     result = CliRunner().invoke(cli, ["evaluate", "lines", *options])
-    assert "--rough excludes --baselines, --adaptation" in result.output
+    assert "--rough excludes --baselines, --adaptation, --document" in result.output
 
 
 @pytest.mark.parametrize("kind", ["language", "pages"])
