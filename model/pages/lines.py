@@ -36,7 +36,7 @@ LEVEL: Final = 100 * 255.0**2 / 4  # edges of 100 pixels, level: a lone word tel
 CORRIDOR: Final = 1.0  # heights that a corridor between blocks is wide at least
 CORRIDOR_TALL: Final = 1.5  # heights that both its blocks are high at least
 CORRIDOR_ROWS: Final = 3  # lines on each side of it, at least
-ROW_GAP: Final = 0.3  # heights between the middles of parts that stand in two rows
+ROW_GAP: Final = 0.3  # heights between the middles of what stands in two rows
 CORRIDOR_INK: Final = 0.12  # of all text that stands on each side
 CORRIDOR_TILTS: Final = np.arange(-0.12, 0.121, 0.02)  # columns that it moves aside, a row
 
@@ -101,11 +101,11 @@ class Parts:
 
     def __init__(self, pixels: list[Places]) -> None:
         self.pixels = pixels
-        self.x, self.y = np.array([own.mean(0) for own in self.pixels]).reshape(-1, 2).T
+        self.y = np.array([own[:, 1].mean() for own in self.pixels])
         self.left = np.array([own[:, 0].min() for own in self.pixels])
         self.width = np.array([np.ptp(own[:, 0]) + 1 for own in self.pixels])
         self.area = np.array([len(own) for own in self.pixels])
-        self.height = LINE_HEIGHT * weighted_median(self.area / self.width, self.width)
+        self.height = LINE_HEIGHT * _weighted_median(self.area / self.width, self.width)
 
 
 def find_lines(text: TextMap) -> FoundLines:
@@ -123,15 +123,15 @@ def find_lines(text: TextMap) -> FoundLines:
         linked = _linked([parts.pixels[place] for place in block], parts.height)
         courses = [_course(own, parts.height) for own in linked]
         heights = [LINE_HEIGHT * len(own) / np.unique(own[:, 0]).size for own in linked]
-        found = zip(courses, heights, _distances(courses), strict=True)
+        distances = _distances(courses)
         lines += [
-            FoundLine(course, height, number, *distances)
-            for course, height, distances in sorted(found, key=lambda each: each[0].middle)
+            FoundLine(courses[at], heights[at], number, *distances[at])
+            for at in _in_order(courses, parts.height)
         ]
     return FoundLines(skew, text.shape, upright.size, lines)
 
 
-def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
+def _weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
     """Return the weighted median, or 0 of no values."""
     if not len(values):
         return 0.0
@@ -185,7 +185,7 @@ def _usual_thickness(mask: NDArray[np.bool_]) -> float:
     """Return how many pixels usually follow each other downwards."""
     edges = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
     lengths = np.nonzero(edges < 0)[1] - np.nonzero(edges > 0)[1]
-    return weighted_median(lengths, lengths)
+    return _weighted_median(lengths, lengths)
 
 
 def _thickness(pixels: NDArray[np.int64]) -> float:
@@ -319,6 +319,15 @@ def _step(one: Course, other: Course, height: float) -> float | None:
     if step > LINK_STEP * height:
         return None
     return step / height + max(gap, 0) / (LINK_GAP * height)
+
+
+def _in_order(courses: list[Course], height: float) -> list[int]:
+    """Return the indices of a block's lines from the top down, in a row from left to right."""
+    y = np.array([course.middle for course in courses])
+    order = np.argsort(y)
+    rows = np.zeros(len(y), np.int64)
+    rows[order[1:]] = np.cumsum(np.diff(y[order]) > ROW_GAP * height)
+    return sorted(range(len(y)), key=lambda at: (rows[at], courses[at].left))
 
 
 def _distances(courses: list[Course]) -> list[tuple[float, float]]:

@@ -55,6 +55,15 @@ def test_two_blocks_are_read_one_after_the_other() -> None:
     assert [line.block for line in lines.lines] == [0] * 5 + [1] * 5
 
 
+def test_words_far_apart_in_a_row_are_read_from_left_to_right() -> None:
+    picture = np.asarray(Image.open(EXAMPLES / "hello.png").convert("L"))
+    paper = np.full((300, 1400), 255, np.uint8)
+    paper[96:176, 60:210] = picture[:, :150]
+    paper[92:172, 1100:1277] = picture[:, 165:342]  # a little higher
+    first, second = find_page(paper, H).lines
+    assert first.box[1, 0] < second.box[0, 0]
+
+
 def test_light_writing_on_dark_is_read_like_ink() -> None:
     made_page = page()
     dark, light = find_page(made_page.image, H), find_page(255 - made_page.image, H)
