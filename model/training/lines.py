@@ -340,10 +340,11 @@ class LinesTask:
     @property
     def description(self) -> dict[str, Any]:
         """What decides the result beside the configuration."""
+        wills = self.data.wills
         return {
-            "data": self.data.name,
+            "data": f"{self.data.name}, {wills.name}" if wills else self.data.name,
             "data_digest": self.data.ink.digest,
-            "wills_digest": self.data.wills.digest if self.data.wills else "",
+            "wills_digest": wills.digest if wills else "",
             "labels": list(self.labels),
             "init": self.init,
         }

@@ -77,6 +77,7 @@ class Wills:
     writers: list[str]
     n_left_out: int  # lines with something crossed out, unreadable or beyond ASCII
     digest: str  # SHA-256 of all files that were read
+    name: str = "CREMMA-AN-TestamentsDePoilus"
 
     def part(self, name: Part) -> NDArray[np.int64]:
         """Return the indices of the lines by the writers of a part, ascending."""
