@@ -282,7 +282,7 @@ def draw_number(digits: Dataset, column_height: int, random: np.random.Generator
     parts: list[tuple[int, NDArray[np.uint8]]] = []
     ends: list[int] = []
     for index in chosen:
-        digit = _steepened(_scaled(digits.columns[index].T, rows, wider, shear), steep)
+        digit = _scaled(digits.columns[index].T, rows, wider, shear, steep)
         left = right + round(rows * random.uniform(*DIGIT_GAP)) if ends else right
         right = left + digit.shape[1]
         parts.append((left, digit))
@@ -329,13 +329,11 @@ def draw_scan(
     return LineSample(columns, text, np.full(len(text), np.nan, np.float32))
 
 
-def _steepened(image: NDArray[np.uint8], steep: float) -> NDArray[np.uint8]:
-    """Return an image [rows, width] with so many times the contrast at its middle tone."""
-    return ((image - np.float32(127.5)) * steep + 127.5).clip(0, 255).astype(np.uint8)
+def _scaled(image: Grey, rows: int, wider: float, shear: float, steep: float) -> Grey:
+    """Crop an image to its ink, shear it, and scale it to so many rows: [rows, width].
 
-
-def _scaled(image: NDArray[np.uint8], rows: int, wider: float, shear: float) -> NDArray[np.uint8]:
-    """Crop an image to its ink, shear it, and scale it to so many rows: [rows, width]."""
+    `steep` is how many times the contrast at its middle tone is raised.
+    """
     down, across = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
     top, bottom, left, right = down[0], down[-1] + 1, across[0], across[-1] + 1
     scale = (bottom - top) / rows
@@ -349,9 +347,10 @@ def _scaled(image: NDArray[np.uint8], rows: int, wider: float, shear: float) -> 
     moved = Image.fromarray(np.ascontiguousarray(image)).transform(
         (width, rows), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
     )
-    pixels = np.asarray(moved)
+    tones = (np.asarray(moved) - np.float32(127.5)) * steep + 127.5
+    pixels = tones.clip(0, 255).astype(np.uint8)
     inked = np.flatnonzero(pixels.any(0))
-    scaled: NDArray[np.uint8] = pixels[:, inked[0] : inked[-1] + 1]
+    scaled: Grey = pixels[:, inked[0] : inked[-1] + 1]
     return scaled
 
 

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageOps
 from inkstream.model.data.synthesis.paper import Look, Sheet
 from inkstream.model.evaluation.pages import match_boxes, overlap
 from inkstream.model.evaluation.streaming import least_s
+from inkstream.model.metrics import errors
 from inkstream.model.pages import Page, find_page
 from inkstream.model.pages.detector import DETECTOR
 from inkstream.model.preprocess.columns import line_columns
@@ -72,11 +73,12 @@ def test_light_writing_on_dark_is_read_like_ink() -> None:
         assert overlap(first.box, second.box) > 0.8
 
 
-def test_a_page_is_read_correctly(recognizer: Recognizer) -> None:
+def test_a_page_is_read_with_few_errors(recognizer: Recognizer) -> None:
     made_page = page(Look("photo", "ruled", "blue", True, 6.0), n_lines=6, seed=4)
     lines = find_page(made_page.image, H).lines
     texts = [each.text.lower() for each in recognizer.read_all([line.columns for line in lines])]
-    assert texts == [line.label for line in made_page.lines]
+    assert len(texts) == 6
+    assert errors(texts, [line.label for line in made_page.lines])["cer"] <= 0.03
 
 
 def test_a_line_of_a_page_is_prepared_like_an_image_of_the_line(
