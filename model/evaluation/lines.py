@@ -32,7 +32,15 @@ from inkstream.model.evaluation.evaluation_set import (
     digit_lines,
 )
 from inkstream.model.evaluation.report import REPORT, Contents, Report
-from inkstream.model.metrics import Figures, character_f1, confusions, errors, errors_by, is_mark
+from inkstream.model.metrics import (
+    Figures,
+    character_f1,
+    confusions,
+    error_ratios,
+    errors,
+    errors_by,
+    is_mark,
+)
 from inkstream.model.network import LineLSTM
 from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.train import train
@@ -152,6 +160,10 @@ def _kept(contents: Contents, earlier: Contents) -> Figures:
     same_net = contents["checkpoint_sha256"] == earlier.get("checkpoint_sha256")
     usable = OPTIONAL if same_net else OTHER_NETS
     kept = {key: earlier[key] for key in usable if not contents[key] and earlier.get(key)}
+    for found in kept.get("baselines", {}).values():
+        for side in SIDES:
+            ours = contents[side]["bootstrap"]
+            found[side]["ratios"] = error_ratios(found[side]["bootstrap"], ours)
     return kept | {"kept": sorted(kept)}
 
 

@@ -243,6 +243,11 @@ def test_missing_sections_are_kept_from_an_earlier_report_on_the_same_pieces(
     of_other_net = earlier | {"checkpoint_sha256": "another"}
     new = report(net, ink(), digits, part="validation", limit=2, earlier=of_other_net)
     assert (new.contents["adaptation"], new.contents["kept"]) == ({}, ["bidirectional"])
+    ours = {side: {"bootstrap": new.contents[side]["bootstrap"]} for side in ("words", "text")}
+    compared = of_other_net | {"baselines": {"as good": ours}}
+    new = report(net, ink(), digits, part="validation", limit=2, earlier=compared)
+    ratios = new.contents["baselines"]["as good"]["words"]["ratios"]
+    assert all(each["ratio"] == 1 for each in ratios.values())
     of_other_ink = earlier | {"data_digest": "another"}
     none = report(net, ink(), digits, part="validation", limit=2, earlier=of_other_ink)
     assert none.contents["kept"] == []
