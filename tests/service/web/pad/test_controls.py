@@ -93,11 +93,11 @@ def test_a_correction_stays_while_more_is_written(pad: Pad) -> None:
 
 def test_going_back_to_the_page_resets_the_model_and_its_control(pad: Pad) -> None:
     pad.page.get_by_label("A digit").check()
-    expect(pad.page.locator("#model")).to_have_text("digits 1")
+    expect(pad.page.locator("#model")).to_have_text(re.compile(r"^digits \d+$"))
     pad.page.goto(f"{pad.page.url}docs")
     pad.page.go_back()
     pad.requested_urls = []  # the other page's are not tested here
-    expect(pad.page.locator("#model")).to_have_text("lines 1")
+    expect(pad.page.locator("#model")).to_have_text(re.compile(r"^lines \d+$"))
     expect(pad.page.get_by_label("Words")).to_be_checked()
 
 
@@ -147,7 +147,7 @@ def test_all_strokes_of_a_digit_are_sent_again_to_a_restarted_server(
         port = first.port
         pad = Pad(browser, f"http://127.0.0.1:{port}/")
         pad.page.get_by_label("A digit").check()
-        expect(pad.page.locator("#model")).to_have_text("digits 1")
+        expect(pad.page.locator("#model")).to_have_text(re.compile(r"^digits \d+$"))
         pad.write([[60.0, 20.0], [120.0, 20.0], [80.0, 155.0]], [[70.0, 80.0], [120.0, 85.0]])
         pad.settle()
     expect(pad.page.locator("#error")).to_be_visible()
