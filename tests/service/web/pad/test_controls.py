@@ -74,8 +74,11 @@ def test_a_correction_stays_while_more_is_written(pad: Pad) -> None:
     assert text.startswith(before)
     assert len(text) > len(before) > 1
     expect(field).to_have_value(f"Ju{text[1:]}")
+    index = len(text)
     for letter in reversed(pad.page.locator("#letters > span > button").all()):
-        index = text.rindex(letter.inner_text())
+        index = text.rindex(letter.inner_text(), 0, index)
+        if index > len(text) - 3:  # the stroke that is undone below is one of theirs
+            continue
         letter.press("Enter")
         other = pad.page.locator("[popover] button").first
         if other.count():
