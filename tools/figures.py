@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "docs" / "reports"
 SIDES = ("words", "lines")
 ROUGH = ("digits", "lines")  # models that are also measured on rough columns
-KINDS = ("digits", "lines", "pages", "language", "ink")
+KINDS = ("digits", "lines", "pages", "ruled", "wills", "language", "ink")
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "model" / "weights" / "MODEL_CARD.md",
@@ -85,7 +85,9 @@ def _summary() -> str:
     language, pages = _load("language/report.json"), _load("pages/report.json")
     footprint = _load("footprint.json")
     baseline, baseline_errors = next(iter(lines["baselines"].items()))
-    writers = lines["adaptation"]["all"]
+    ruled = {
+        name: each["folded"]["cer"] for name, each in _load("ruled/report.json")["readers"].items()
+    }
     ratios = {name: f"{median(values):.2f}" for name, _, values in _bench().ratios()}
 
     def cer(figures: dict[str, Any]) -> str:
@@ -119,9 +121,9 @@ def _summary() -> str:
             "`inkstream evaluate lines --baselines`",
         ),
         (
-            "CER of one writer's words before; after fine-tuning to that writer",
-            f"{writers['before']['cer']:.1%}; {writers['after']['cer']:.1%}",
-            "`inkstream evaluate lines --adaptation 12`",
+            f"CER of real pages on ruled paper, accents folded; of {baseline}",
+            f"{ruled['inkstream']:.1%}; {ruled[baseline]:.1%}",
+            "`inkstream evaluate pages --real FOLDER --baselines`",
         ),
         (
             "CER of scanned and photographed pages; of the same ink as strokes",
@@ -230,7 +232,7 @@ def rendered() -> dict[Path, str]:
         tables[folder / "figures.md"] = report.figures("rough", rough)
     return tables | {
         ROOT / "docs" / f"{name}.md": report.document(kind, contents[kind], f"reports/{kind}")
-        for kind, name in (("lines", "accuracy"), ("pages", "pages"))
+        for kind, name in (("lines", "accuracy"), ("pages", "pages"), ("ruled", "ruled"))
     }
 
 
