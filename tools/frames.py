@@ -9,8 +9,8 @@ import numpy as np
 
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.augmentation import fit
-from inkstream.model.data.batches import LineSample
-from inkstream.model.evaluation.evaluation_set import NO_ENDS, SEED, TEXT, WORDS, EvaluationSet
+from inkstream.model.data.batches import NO_ENDS, LineSample
+from inkstream.model.evaluation.evaluation_set import SEED, TEXT, WORDS, EvaluationSet
 from inkstream.model.evaluation.report import percent
 from inkstream.model.metrics import errors
 from inkstream.model.preprocess.ink import flatten, misfit, rasterise

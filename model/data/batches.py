@@ -75,6 +75,8 @@ class LineSample:
     ends: NDArray[np.float32]  # [letters], column where the ink of each ends; NaN = not known
 
 
+NO_ENDS: Final = np.empty(0, np.float32)  # of a line whose letters' ends are not known
+
 SampleSource = Callable[[np.random.Generator], LineSample]
 
 
@@ -294,7 +296,7 @@ def draw_number(digits: Dataset, column_height: int, random: np.random.Generator
     return LineSample(columns, label, np.array(ends, np.float32))
 
 
-# Lines cut from real paper: each is turned into columns anew, as the line of a page is.
+# Lines cut from real paper. They become columns as the lines of a page do, after each distortion.
 MOST_CUT: Final = 0.06  # of its height, at either end
 MOST_ADDED: Final = 0.3  # of its height, in all: neighbours' rows are not always cut away
 SCAN_SHEAR_DEG: Final = 12.0

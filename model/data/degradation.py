@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from inkstream.model.data.synthesis.paper import clouds
+
 Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
 Tone = NDArray[np.float32]  # [T, H], 0 = paper, 1 = ink
 Random = np.random.Generator
@@ -91,9 +93,9 @@ class Degradation:
         elif draw < self.thicker + self.thinner:
             tone = _extreme(tone, np.minimum, np.float32(random.uniform(0.2, 0.6)))
         if random.random() < self.uneven:
-            clouds = _clouds(tone.shape, float(random.uniform(1.5, 8)), random)
+            dryness = clouds(tone.shape, float(random.uniform(1.5, 8)), random)
             amount = np.float32(random.uniform(*self.unevenness))
-            tone = tone * (1 - amount * (0.5 + 0.5 * clouds)).clip(0, 1)
+            tone = tone * (1 - amount * (0.5 + 0.5 * dryness)).clip(0, 1)
         return tone
 
     def _neighbour(
@@ -147,8 +149,8 @@ class Degradation:
             period = int(random.integers(2, 16))
             dash = int(random.integers(1, period))
             return (np.arange(n_columns) % period < dash).astype(np.float32)
-        clouds = _clouds((n_columns, 1), float(random.uniform(4, 40)), random)[:, 0]
-        return (0.6 + 1.5 * clouds).clip(0, 1).astype(np.float32)
+        wear = clouds((n_columns, 1), float(random.uniform(4, 40)), random)[:, 0]
+        return (0.6 + 1.5 * wear).clip(0, 1).astype(np.float32)
 
     def _verticals(self, shape: tuple[int, int], random: Random) -> Tone:
         """Return vertical rules: those of squared paper, or a margin alone."""
@@ -177,7 +179,7 @@ class Degradation:
                 first, last = random.uniform(0.2, 1.5, 2).tolist()
                 paper *= np.linspace(first, last, len(tone), dtype=np.float32)[:, None]
             rough = random.uniform(*self.texture)
-            paper += rough * _clouds(tone.shape, float(random.uniform(1, BACKGROUND_CELL)), random)
+            paper += rough * clouds(tone.shape, float(random.uniform(1, BACKGROUND_CELL)), random)
             tone = _over(tone, paper.clip(0, 1).astype(np.float32))
         if random.random() < self.specks:
             share = random.uniform(*self.speck_share)
@@ -231,14 +233,6 @@ def _extreme(tone: Tone, of: np.ufunc, amount: np.float32) -> Tone:
     square = of(of(across[:, :-2], across[:, 1:-1]), across[:, 2:])
     mixed: Tone = tone + amount * (square - tone)
     return mixed
-
-
-def _clouds(shape: tuple[int, int], size: float, random: Random) -> Tone:
-    """Draw smooth noise of about -1..1 with structures so many pixels wide."""
-    knots = tuple(math.ceil(length / size) + 1 for length in shape)
-    small = random.normal(0, 0.5, knots).astype(np.float32)
-    image = Image.fromarray(small).resize(shape[::-1], Image.Resampling.BILINEAR)
-    return np.asarray(image, np.float32)
 
 
 def _blurred(tone: Tone, deviation: float) -> Tone:

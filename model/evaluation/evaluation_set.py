@@ -11,7 +11,7 @@ from PIL import Image
 
 from inkstream.model.data import split
 from inkstream.model.data.augmentation import fit
-from inkstream.model.data.batches import InkPieces, LineSample, draw_piece
+from inkstream.model.data.batches import NO_ENDS, InkPieces, LineSample, draw_piece
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.ink_set import CATEGORIES, STYLES, InkSet, Piece
 from inkstream.model.metrics import Figures, bootstrap, errors, errors_by
@@ -26,7 +26,6 @@ CHARACTERS: Final = {  # labels that are allowed in the categories of single cha
 
 SEED: Final = 0  # of samples, positions and portions
 GAP: Final = 0.6  # of the rows, between pieces that are concatenated: about the gap of words
-NO_ENDS: Final = np.empty(0, np.float32)
 
 
 class EvaluationSet:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.config import STEP_COLUMNS
 from inkstream.model.data.augmentation import fit, frame_of
-from inkstream.model.data.batches import MADE_FRAME, LineSample
+from inkstream.model.data.batches import MADE_FRAME, NO_ENDS, LineSample
 from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.split import Part, parts
 from inkstream.model.data.synthesis.composition import ComposedLine, LineComposer, Recipe
@@ -25,7 +25,7 @@ from inkstream.model.decoding.beam import SWIFT, BeamDecoder
 from inkstream.model.decoding.hints import NO_HINTS, Hints
 from inkstream.model.decoding.ngrams import Language, LanguageGuide
 from inkstream.model.errors import ConfigError
-from inkstream.model.evaluation.evaluation_set import NO_ENDS, SEED, TEXT, WORDS, EvaluationSet
+from inkstream.model.evaluation.evaluation_set import SEED, TEXT, WORDS, EvaluationSet
 from inkstream.model.evaluation.report import Report
 from inkstream.model.evaluation.streaming import latency, least_s, letter_calibration
 from inkstream.model.metrics import Figures

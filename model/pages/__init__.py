@@ -1,7 +1,7 @@
 """A scanned or photographed page -> its lines as columns, and where these lie on the page.
 
 A small net finds the lines (`detector.py`, `lines.py`); each is straightened and gives columns
-(`columns.py`), which are read like those of the picture of one line, in a stream of its own.
+(`columns.py`), which are read like those of the image of one line.
 """
 
 from collections.abc import Sequence

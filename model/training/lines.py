@@ -30,6 +30,7 @@ from inkstream.model.data.batches import (
     FLUSH_COLUMNS,
     IMAGES,
     MADE,
+    NO_ENDS,
     SOURCES,
     WILLS,
     AugmentedRenderer,
@@ -80,7 +81,6 @@ BLANK_WEIGHT: Final = 0.15  # of a blank step in the framewise loss: most steps 
 IGNORED: Final = -100  # as a target
 VALIDATED: Final = {"characters": 600, "words": 400, "text": 60}  # pieces
 ROUGH: Final = "rough"  # validation words with the looks of real paper
-NO_ENDS: Final = np.empty(0, np.float32)  # of a line whose letters' ends are not known
 VALIDATION_SEED: Final = 0
 VALIDATION_COLUMNS: Final = 20_000  # of a batch
 

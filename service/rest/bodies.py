@@ -110,7 +110,7 @@ class BodyReader:
     ) -> T:
         """Receive a body of an allowed content type and decode it in a thread, when turns allow.
 
-        A failure that has no error of its own is the body's too: the next one may be read.
+        Where decoding fails unexpectedly, this body alone is refused, with `UnreadableError`.
         """
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not content_type.startswith("image/") and content_type not in TYPES:

@@ -1,4 +1,4 @@
-"""Images of pages that nobody has written by hand: rules, noise, grids, and very long sides.
+"""Images that are hard to read as pages: rules, noise, grids, and very long sides.
 
 They are sent as pages, and each must be answered or refused with an error that says why.
 """

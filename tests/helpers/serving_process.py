@@ -1,4 +1,4 @@
-"""A server in a process of its own, whose memory can be measured."""
+"""A server in another process, whose memory can be measured."""
 
 import json
 import subprocess

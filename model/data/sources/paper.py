@@ -54,7 +54,7 @@ FOLDED: Final = str.maketrans(  # what NFKD leaves beyond ASCII
     }
 )  # fmt: skip
 LINE_KEYS: Final = ("image", "text", "writer")
-RAISED: Final = "^"  # before raised letters, as in M^me; nobody wrote it
+RAISED: Final = "^"  # before raised letters, as in M^me; the transcribers added it
 MARKED: Final = re.compile(r">[^<>]*<")  # crossed out or unreadable
 
 

@@ -51,7 +51,7 @@ def photographed(
     shape = ink.shape
     tone = np.array(PAPERS[int(random.integers(len(PAPERS)))], np.float32)
     texture = 1 + random.uniform(0.005, 0.02) * (
-        _clouds(shape, 3, random) + _clouds(shape, 40, random)
+        clouds(shape, 3, random) + clouds(shape, 40, random)
     )
     colour = tone * texture[:, :, None]
     if rules is not None:
@@ -61,7 +61,7 @@ def photographed(
     pen = np.array(PENS[look.pen], np.float32)
     colour = colour * (1 - ink[:, :, None]) + pen * ink[:, :, None]
     if paper is not None:
-        desk = np.array(DESK, np.float32) * (1 + 0.15 * _clouds(shape, 25, random))[:, :, None]
+        desk = np.array(DESK, np.float32) * (1 + 0.15 * clouds(shape, 25, random))[:, :, None]
         colour = colour * paper[:, :, None] + desk * (1 - paper[:, :, None])
     if look.take == "photo":
         colour = colour * _light(shape, random)[:, :, None]
@@ -74,7 +74,7 @@ def photographed(
     return noisy
 
 
-def _clouds(shape: tuple[int, ...], size: float, random: np.random.Generator) -> Tone:
+def clouds(shape: tuple[int, ...], size: float, random: np.random.Generator) -> Tone:
     """Draw smooth noise of about -1..1 with structures so many pixels wide."""
     height, width = shape
     small = random.normal(0, 0.5, (math.ceil(height / size) + 2, math.ceil(width / size) + 2))

@@ -31,7 +31,7 @@ def line(left: float, top: float, right: float, bottom: float, baseline: float) 
 class Copyist:
     """A baseline that knows the texts of the made-up pages and wills."""
 
-    name, sees, page_method = "Copyist 1.0", "nothing", "what it was told"
+    name, sees, page_method = "Copyist 1.0", "nothing", "knows the texts"
     renderings: Mapping[Kind, Rendering] = {}
 
     def read(self, images: Sequence[Grey], kind: Kind, characters: str | None) -> list[str]:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from inkstream.model.checkpoint import find, read
-from inkstream.model.data.batches import LineSample
-from inkstream.model.evaluation.evaluation_set import NO_ENDS, SEED, digit_lines
+from inkstream.model.data.batches import NO_ENDS, LineSample
+from inkstream.model.evaluation.evaluation_set import SEED, digit_lines
 from inkstream.model.evaluation.rough import changes, digits_report
 from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.reader import Reader, reading_errors
