@@ -36,16 +36,18 @@ class Degradation:
     Lengths are in pixels of a column, tones are shares of full ink.
     """
 
-    thicker: float = 0.18
+    thicker: float = 0.25
+    thickness: Range = (0.3, 1.6)  # of the step to each pixel's darkest neighbour; 1 at most
     thinner: float = 0.06
     uneven: float = 0.2  # ink that runs dry, pencil
     unevenness: Range = (0.1, 0.6)
     neighbour: float = 0.2  # rows of the line above or below
     neighbour_share: float = 0.16  # of the rows, at most, at either end
     rule: float = 0.35
-    rule_tone: Range = (0.08, 1.0)
+    rule_tone: Range = (0.08, 1.3)  # 1 at most: a quarter of the rules is as dark as ink
     rule_width: Range = (0.5, 3.0)
     rule_askew: float = 1.5  # rows that one end is higher than the other, at most
+    sharp: float = 0.3  # share of the rules that cover whole rows, as a program draws them
     broken: float = 0.25  # share of the rules that are dashed, dotted or worn
     vertical: float = 0.15  # of the lines have vertical rules
     vertical_pitch: Range = (6.0, 60.0)
@@ -89,7 +91,8 @@ class Degradation:
         """Widen or narrow strokes, and let ink run dry."""
         draw = random.random()
         if draw < self.thicker:
-            tone = _extreme(tone, np.maximum, np.float32(random.uniform(0.3, 1)))
+            amount = min(1, random.uniform(*self.thickness))
+            tone = _extreme(tone, np.maximum, np.float32(amount))
         elif draw < self.thicker + self.thinner:
             tone = _extreme(tone, np.minimum, np.float32(random.uniform(0.2, 0.6)))
         if random.random() < self.uneven:
@@ -128,8 +131,10 @@ class Degradation:
         along = np.linspace(-0.5, 0.5, n_columns, dtype=np.float32)
         askew = random.uniform(-self.rule_askew, self.rule_askew) * min(1, n_columns / 200)
         width = random.uniform(*self.rule_width)
-        tone = random.uniform(*self.rule_tone)
+        tone = min(1, random.uniform(*self.rule_tone))
         place = height * (random.uniform(0.5, 1.0) if random.random() < 0.75 else random.random())
+        if random.random() < self.sharp:
+            askew, place, width = 0, round(place), float(max(1, round(width)))
         places = [place]
         if random.random() < 0.25:  # an exercise book's: several at one pitch
             pitch = random.uniform(0.12, 0.9) * height
@@ -157,7 +162,7 @@ class Degradation:
         n_columns, height = shape
         seen = np.zeros(shape, np.float32)
         width = random.uniform(0.5, 2)
-        tone = random.uniform(*self.rule_tone)
+        tone = min(1, random.uniform(*self.rule_tone))
         pitch = random.uniform(*self.vertical_pitch)
         places = np.arange(random.uniform(0, pitch), n_columns, pitch)
         if random.random() < 0.25:
