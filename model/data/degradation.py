@@ -91,8 +91,8 @@ class Degradation:
         """Widen or narrow strokes, and let ink run dry."""
         draw = random.random()
         if draw < self.thicker:
-            amount = min(1, random.uniform(*self.thickness))
-            tone = _extreme(tone, np.maximum, np.float32(amount))
+            amount = np.float32(min(1, random.uniform(*self.thickness)))
+            tone = _extreme(tone, np.maximum, amount)
         elif draw < self.thicker + self.thinner:
             tone = _extreme(tone, np.minimum, np.float32(random.uniform(0.2, 0.6)))
         if random.random() < self.uneven:

@@ -36,7 +36,7 @@ def test_without_changes_columns_stay_equal() -> None:
 
 
 def test_all_chances_of_changes_are_tested() -> None:
-    shares = {"neighbour_share", "broken", "rule_askew", "least_contrast"}
+    shares = {"neighbour_share", "broken", "rule_askew", "sharp", "least_contrast"}
     chances = {each.name for each in fields(Degradation) if isinstance(each.default, float)}
     assert chances - shares == set(CHANCES)
 
@@ -54,6 +54,15 @@ def test_ink_stays_darker_than_the_paper_beside_it(change: str) -> None:
         look = only(change, seed).astype(float)
         ink = strokes() > 0
         assert look[ink].mean() > look[~ink].mean()
+
+
+def test_sharp_rules_cover_whole_rows() -> None:
+    look = replace(NOTHING, rule=1.0, sharp=1.0, broken=0.0, rule_tone=(1.3, 1.3))
+    blank = np.zeros((40, 32), np.uint8)
+    for seed in range(8):
+        rows = look(blank, np.random.default_rng(seed)).T
+        assert all(len(set(row.tolist())) == 1 for row in rows)
+        assert 255 in rows  # the darkest rule is as dark as ink
 
 
 def test_the_same_random_numbers_give_the_same_look() -> None:
