@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint, Metadata, write_whole
 from inkstream.model.decoding import ngrams as languages
-from inkstream.model.decoding.base import Decoder, Event, Letter, Word
+from inkstream.model.decoding.base import Decoder, Event, Letter, Word, decode_line
 from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.errors import InputError
 from inkstream.model.preprocess.columns import image_columns, ink_hint
@@ -165,9 +166,13 @@ class Stream(Iterator[Result]):
         A transcriber holds its last letters back until it has seen what follows. Columns may
         follow: a new word begins with them.
         """
-        events, row = _flush(self._runtime, self._decoder, self.state.row)
-        self._go_on(row, self.state.columns)
-        return events
+        if self._decoder.settled:
+            return ()
+        blank = _blank(self._decoder, self._runtime.config.column_height)
+        scores, after = self._runtime.run(blank[:, None], self.state.row[None])
+        events = self._decoder.flush(scores[:, 0])
+        self._go_on(after[0], self.state.columns)
+        return tuple(events)
 
     @property
     def text(self) -> str:
@@ -182,8 +187,13 @@ class Recognizer:
     """A loaded net. Its streams are independent of each other and may run in several threads."""
 
     def __init__(
-        self, checkpoint: Checkpoint, hints: Hints = NO_HINTS, characters: str | None = None
+        self,
+        checkpoint: Checkpoint,
+        hints: Hints = NO_HINTS,
+        characters: str | None = None,
+        threads: int = 1,  # that read lines side by side
     ) -> None:
+        self._threads = threads
         self._runtime = Runtime(checkpoint)
         self._digest = checkpoint.digest
         self._decoder = new_decoder(self._runtime.config, hints, characters)
@@ -238,21 +248,45 @@ class Recognizer:
         """Read several lines side by side; `InputError` unless each is [T, H] uint8, T > 0."""
         if wrong := {str(line.dtype) for line in lines} - {"uint8"}:
             raise InputError(f"columns hold {', '.join(sorted(wrong))}, expected uint8")
-        scores, states = self._runtime.run_ragged(lines, self._runtime.initial_state(len(lines)))
-        return [self._recognition(*own) for own in zip(lines, scores, states, strict=True)]
+        for shape in (line.shape for line in lines):
+            if len(shape) != 2 or not shape[0] or shape[1] != self.column_height:
+                raise InputError(
+                    f"columns have shape {shape}, expected (T, {self.column_height}), T at least 1"
+                )
+        # Lines of about one length are run together, and each thread gets its share of all lengths.
+        order = sorted(range(len(lines)), key=lambda place: len(lines[place]))
+        n_groups = max(1, min(self._threads, len(lines)))
+        groups = [order[first::n_groups] for first in range(n_groups)]
+        answers: list[Any] = [None] * len(lines)
 
-    def _recognition(
-        self, columns: NDArray[np.uint8], scores: NDArray[np.float32], state: NDArray[np.float32]
-    ) -> Recognition:
-        """Return the answer for columns [T, H], their scores [T, S] and the state after, [D]."""
-        decoder = self._decoder.copy()
-        curve = decoder.probabilities(scores)  # [T, K]
-        events = decoder.step(scores, columns).events
-        events += _flush(self._runtime, decoder, state)[0]
+        def read(group: list[int]) -> None:
+            found = self._read_together([lines[place] for place in group])
+            for place, answer in zip(group, found, strict=True):
+                answers[place] = answer
+
+        if n_groups == 1:
+            read(order)
+        else:
+            with ThreadPoolExecutor(n_groups) as pool:
+                list(pool.map(read, groups))
+        return answers
+
+    def _read_together(self, lines: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
+        """Read lines in one batch, each with the blank columns that flush it behind it."""
+        blank = _blank(self._decoder, self.column_height)
+        ended = [np.concatenate([line, blank]) for line in lines]
+        scores, _ = self._runtime.run_ragged(ended, self._runtime.initial_state(len(lines)))
+        return [self._recognition(*own) for own in zip(lines, scores, strict=True)]
+
+    def _recognition(self, columns: NDArray[np.uint8], scores: NDArray[np.float32]) -> Recognition:
+        """Return the answer for columns [T, H] and their scores [T + flush_columns, S]."""
+        decoder, n_columns = self._decoder.copy(), len(columns)
+        curve = decoder.probabilities(scores[:n_columns])  # [T, K]
+        events = decode_line(decoder, scores, columns)
         return Recognition(
             _answer(decoder),
             _named(self.labels, curve[-1]),
-            len(columns),
+            n_columns,
             curve,
             tuple(event for event in events if isinstance(event, Letter)),
             tuple(event for event in events if isinstance(event, Word)),
@@ -289,7 +323,7 @@ def load(
 
     Args:
         name_or_path: of the net.
-        threads: that it may use.
+        threads: that it may use; several lines are then read side by side.
         language: name or path of a language model, which a net that reads lines then follows.
         characters: only what these spell is answered, by any net; None is every label.
         known: what else is known of the lines that it will read, as of `Hints`: `words` that they
@@ -302,7 +336,7 @@ def load(
     """
     checkpoint = checkpoints.read(checkpoints.find(name_or_path), threads=threads)
     model = None if language is None else languages.load(language)
-    return Recognizer(checkpoint, Hints(model, **known), characters)
+    return Recognizer(checkpoint, Hints(model, **known), characters, threads)
 
 
 def _pixels(column: ArrayLike, height: int) -> NDArray[np.uint8]:
@@ -320,15 +354,9 @@ def _pixels(column: ArrayLike, height: int) -> NDArray[np.uint8]:
     return pixels.astype(np.uint8)
 
 
-def _flush(
-    runtime: Runtime, decoder: Decoder, row: NDArray[np.float32]
-) -> tuple[tuple[Event, ...], NDArray[np.float32]]:
-    """Flush a decoder with the net's scores of blank columns; return events and state after."""
-    if decoder.settled:
-        return (), row
-    blank = np.zeros((decoder.flush_columns, 1, runtime.config.column_height), np.uint8)
-    scores, after = runtime.run(blank, row[None])
-    return tuple(decoder.flush(scores[:, 0])), after[0]
+def _blank(decoder: Decoder, height: int) -> NDArray[np.uint8]:
+    """Return the blank columns that a decoder is flushed with."""
+    return np.zeros((decoder.flush_columns, height), np.uint8)
 
 
 def _answer(decoder: Decoder) -> str:

@@ -117,7 +117,8 @@ def report(
     """
     config = checkpoint.metadata.config
     pieces = EvaluationSet(ink, part, config.labels, config.column_height)
-    recognizer, reader = Recognizer(checkpoint), Reader(checkpoint)
+    recognizer = Recognizer(checkpoint, threads=os.cpu_count() or 1)
+    reader = Reader(checkpoint)
     read = [read_page(recognizer, reader, each) for each in islice(pages(pieces), limit)]
     contents: dict[str, Any] = {
         "model": checkpoint.metadata.name,

@@ -1,5 +1,6 @@
 """`inkstream recognize`: read images and ink here, without a server."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -100,7 +101,9 @@ def recognize(
     arguments = load_arguments(**hints)
     if model is None and (page or need_lines(arguments)):
         model = LINES
-    reader = offline.Reader(model, arguments, page)
+    # The lines of a page share the cores, unless each core has a page.
+    threads = os.cpu_count() or 1 if page and jsonl is None else 1
+    reader = offline.Reader(model, arguments | {"threads": threads}, page)
     if jsonl is None:
         all_read = offline.read(paths, reader, form, show)
     else:

@@ -165,6 +165,16 @@ def test_columns_of_other_types_than_bytes_are_refused(
         recognizer.read(np.ones((5, recognizer.column_height), kind))
 
 
+@pytest.mark.parametrize("shape", [(0, 32), (5, 31), (5,), (2, 5, 32)])
+def test_columns_of_other_shapes_are_refused(
+    recognizer: Recognizer, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(
+        InputError, match=r"columns have shape .*, expected \(T, \d+\), T at least 1"
+    ):
+        recognizer.read(np.ones(shape, np.uint8))
+
+
 # Lines
 
 

@@ -91,9 +91,12 @@ def test_a_line_of_a_page_is_prepared_like_an_image_of_the_line(
     assert recognizer.read(line.columns).text == recognizer.read(expected).text == "hello, world!"
 
 
-def test_lines_read_in_a_batch_are_read_like_single_lines(recognizer: Recognizer) -> None:
+@pytest.mark.parametrize("threads", [1, 2, 100])
+def test_lines_read_in_a_batch_are_read_like_single_lines(
+    threads: int, recognizer: Recognizer
+) -> None:
     lines = [line.columns for line in find_page(page().image, H).lines]
-    together = recognizer.read_all(lines)
+    together = load("lines", threads=threads).read_all(lines)
     for columns, reading in zip(lines, together, strict=True):
         expected = recognizer.read(columns)
         assert (reading.text, reading.columns) == (expected.text, len(columns))
