@@ -41,14 +41,14 @@ class Degradation:
     thinner: float = 0.06
     uneven: float = 0.2  # ink that runs dry, pencil
     unevenness: Range = (0.1, 0.6)
-    neighbour: float = 0.2  # rows of the line above or below
-    neighbour_share: float = 0.16  # of the rows, at most, at either end
-    rule: float = 0.35
+    neighbour: float = 0.3  # rows of the line above or below
+    neighbour_share: float = 0.25  # of the rows, at most, at either end
+    rule: float = 0.45
     rule_tone: Range = (0.08, 1.3)  # 1 at most: a quarter of the rules is as dark as ink
     rule_width: Range = (0.5, 3.0)
     rule_askew: float = 1.5  # rows that one end is higher than the other, at most
     sharp: float = 0.3  # share of the rules that cover whole rows, as a program draws them
-    broken: float = 0.25  # share of the rules that are dashed, dotted or worn
+    broken: float = 0.35  # share of the rules that are dashed, dotted or worn
     vertical: float = 0.15  # of the lines have vertical rules
     vertical_pitch: Range = (6.0, 60.0)
     paper: float = 0.25
@@ -150,7 +150,7 @@ class Degradation:
 
     def _gaps(self, n_columns: int, random: Random) -> NDArray[np.float32]:
         """Return which columns a broken rule covers: dashes, dots, or worn at random."""
-        if random.random() < 0.5:
+        if random.random() < 0.65:
             period = int(random.integers(2, 16))
             dash = int(random.integers(1, period))
             return (np.arange(n_columns) % period < dash).astype(np.float32)

@@ -118,7 +118,9 @@ class LinesConfig(TrainingConfig):
     made: float = number(9, 0, 100, "share of made-up words and lines")
     images: float = number(1.5, 0, 100, "share of numbers made of MNIST's images")
     wills: float = number(6, 0, 100, "share of lines of wills on real paper, where there are some")
-    french: float = number(0.3, 0, 1, "share of French in the word lists of made-up lines")
+    french: float = number(
+        0.3, 0, 1, "share of French in the word lists of made-up lines; 0 draws no accents either"
+    )
 
     def __post_init__(self) -> None:
         TrainingConfig.__post_init__(self)  # not by super(): slots make another class of this one

@@ -78,6 +78,7 @@ FADE: Final = 0.6  # share of the framewise steps after which CTC comes in
 FRAMEWISE_SHARE: Final = 0.4  # of a batch's columns: single characters are many in few columns
 LABELLED_STEPS: Final = 2  # after a letter's end, whose framewise label is its symbol
 BLANK_WEIGHT: Final = 0.15  # of a blank step in the framewise loss: most steps are blank
+ACCENTED: Final = 0.35  # share of made-up lines with accents drawn, which labels leave out
 IGNORED: Final = -100  # as a target
 VALIDATED: Final = {"characters": 600, "words": 400, "text": 60}  # pieces
 ROUGH: Final = "rough"  # validation words with the looks of real paper
@@ -457,7 +458,8 @@ def synthetic_sources(
         except DataError as error:
             tqdm.write(f"made is left out: {error}")
         else:
-            sources[MADE] = partial(render_composed, composer, renderer)
+            accents = ACCENTED if config.french else 0.0
+            sources[MADE] = partial(render_composed, composer, renderer, accents=accents)
             if composer.missing:
                 missing = ", ".join(composer.missing)
                 tqdm.write(f"made is without {missing}: no writer has enough ink")
