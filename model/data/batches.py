@@ -261,7 +261,7 @@ def render_composed(
 ) -> LineSample:
     """Compose a line, augment and draw it; a share of the lines gets `accents`."""
     line = composer.draw(random)
-    if random.random() < accents:
+    if accents and random.random() < accents:
         line = accented(line, random)
     block = line.label == line.label.upper() and random.random() < BLOCK
     return renderer(line, frame_of(line.points, BLOCK_FRAME if block else MADE_FRAME), random)

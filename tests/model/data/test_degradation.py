@@ -95,5 +95,5 @@ def test_only_a_share_of_the_lines_is_degraded_and_labels_stay() -> None:
     assert [line.label for line in drawn] == [line.label for line in lines]
     assert all(np.array_equal(line.ends, ends) for line in drawn)
     same = sum(np.array_equal(line.columns, strokes()) for line in drawn)
-    assert 140 < same < 240  # half of them, and those of the others to which nothing happened
+    assert 120 < same < 200  # half of them, and those of the others to which nothing happened
     assert degraded(lines, 0, np.random.default_rng(0))[0].columns is lines[0].columns
