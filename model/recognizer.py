@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -253,23 +254,16 @@ class Recognizer:
                 raise InputError(
                     f"columns have shape {shape}, expected (T, {self.column_height}), T at least 1"
                 )
-        # Lines of about one length are run together, and each thread gets its share of all lengths.
-        order = sorted(range(len(lines)), key=lambda place: len(lines[place]))
-        n_groups = max(1, min(self._threads, len(lines)))
-        groups = [order[first::n_groups] for first in range(n_groups)]
-        answers: list[Any] = [None] * len(lines)
-
-        def read(group: list[int]) -> None:
-            found = self._read_together([lines[place] for place in group])
-            for place, answer in zip(group, found, strict=True):
-                answers[place] = answer
-
-        if n_groups == 1:
-            read(order)
-        else:
-            with ThreadPoolExecutor(n_groups) as pool:
-                list(pool.map(read, groups))
-        return answers
+        n_groups = min(self._threads, len(lines))
+        if n_groups < 2:
+            return self._read_together(lines)
+        by_length = sorted(range(len(lines)), key=lambda place: len(lines[place]))
+        groups = [by_length[first::n_groups] for first in range(n_groups)]  # alike in length
+        with ThreadPoolExecutor(n_groups) as pool:
+            parts = [[lines[place] for place in group] for group in groups]
+            read = zip(chain(*groups), chain(*pool.map(self._read_together, parts)), strict=True)
+            answers = dict(read)
+        return [answers[place] for place in range(len(lines))]
 
     def _read_together(self, lines: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
         """Read lines in one batch, each with the blank columns that flush it behind it."""
