@@ -35,7 +35,7 @@ OPTIONS: Final = "options.json"
 KEPT: Final = ("data", "paper", "teachers", "init", "device", "threads")  # of `RunOptions`
 TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
 MAX_SHOWN: Final = 60  # characters of a value in a message
-VERSION: Final = "2"  # of the recipe; a retrained net with other figures gets another one
+VERSION: Final = "3"  # of the recipe; a retrained net with other figures gets another one
 LICENCE: Final = "Apache-2.0"
 
 
