@@ -110,16 +110,16 @@ class LinesConfig(TrainingConfig):
     )
     end_share: float = number(0.15, 0, 10, "weight of the loss on letter ends against CTC's")
     strength: float = number(1.0, 0, 1, "augmentation strength")
-    rough: float = number(0.7, 0, 1, "share of lines with the looks of paper, scanners and cameras")
+    rough: float = number(0.55, 0, 1, "share of lines with the looks of paper, scanners and cameras")
     keep: float = number(0, 0, 1, "share of the initial weights in the result (WiSE-FT)")
     characters: float = number(7, 0, 100, "share of single characters")
     words: float = number(14, 0, 100, "share of words")
     text: float = number(9, 0, 100, "share of lines")
     made: float = number(9, 0, 100, "share of made-up words and lines")
     images: float = number(1.5, 0, 100, "share of numbers made of MNIST's images")
-    wills: float = number(6, 0, 100, "share of lines of wills on real paper, where there are some")
+    wills: float = number(8, 0, 100, "share of lines of wills on real paper, where there are some")
     french: float = number(
-        0.3, 0, 1, "share of French in the word lists of made-up lines; 0 draws no accents either"
+        0.25, 0, 1, "share of French in the word lists of made-up lines; 0 draws no accents either"
     )
 
     def __post_init__(self) -> None:
