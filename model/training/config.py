@@ -110,7 +110,7 @@ class LinesConfig(TrainingConfig):
     )
     end_share: float = number(0.15, 0, 10, "weight of the loss on letter ends against CTC's")
     strength: float = number(1.0, 0, 1, "augmentation strength")
-    rough: float = number(0.55, 0, 1, "share of lines with the looks of paper, scanners and cameras")
+    rough: float = number(0.55, 0, 1, "share of lines with looks of paper, scanners and cameras")
     keep: float = number(0, 0, 1, "share of the initial weights in the result (WiSE-FT)")
     characters: float = number(7, 0, 100, "share of single characters")
     words: float = number(14, 0, 100, "share of words")
