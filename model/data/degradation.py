@@ -26,6 +26,7 @@ Range = tuple[float, float]
 
 BACKGROUND_CELL: Final = 12  # pixels of the finest structure of a paper's tone
 BLOCK: Final = 2  # pixels a side of a large speck
+INKED: Final = 128  # of 255: a pixel of drawn ink that is as dark belongs to a stroke
 LEAST_TONE: Final = 1e-3  # of ink, below which there is none
 
 
@@ -63,7 +64,7 @@ class Degradation:
     noise: float = 0.3
     noise_tone: Range = (0.01, 0.14)
     two_tones: float = 0.1
-    two_tones_at: Range = (0.2, 0.65)
+    two_tones_at: Range = (0.2, 0.65)  # of the way from paper to ink
     jpeg: float = 0.08
     jpeg_quality: Range = (15.0, 80.0)
 
@@ -85,7 +86,7 @@ class Degradation:
             tone = _over(tone, self._verticals(tone.shape, random))
         tone = self._paper(tone, random)
         tone = self._optics(tone, random)
-        return self._sensor(tone, random)
+        return self._sensor(tone, _contrast(tone, columns), random)
 
     def _ink(self, tone: Tone, random: Random) -> Tone:
         """Widen or narrow strokes, and let ink run dry."""
@@ -208,21 +209,35 @@ class Degradation:
             tone = tone * np.float32(math.exp(random.uniform(math.log(self.least_contrast), 0)))
         return tone
 
-    def _sensor(self, tone: Tone, random: Random) -> Columns:
-        """Add noise, and write the bytes as a file would keep them."""
+    def _sensor(self, tone: Tone, contrast: tuple[float, float], random: Random) -> Columns:
+        """Add noise, and write the bytes as a file would keep them.
+
+        Neither hides the ink: a line whose label cannot be seen teaches a net to read blank paper.
+        `contrast` is the tone of the paper, and how much darker the ink is.
+        """
+        paper, ink = contrast
         if random.random() < self.noise:
-            deviation = random.uniform(*self.noise_tone)
+            deviation = random.uniform(*self.noise_tone) * min(1, 2 * ink)
             grain = random.standard_normal(tone.shape, np.float32) * np.float32(deviation)
             if random.random() < 0.3:
                 grain = _blurred(grain, 0.7) * 2
             tone = tone + grain
         draw = random.random()
         if draw < self.two_tones:
-            tone = (tone > random.uniform(*self.two_tones_at)).astype(np.float32)
+            tone = (tone > paper + ink * random.uniform(*self.two_tones_at)).astype(np.float32)
         seen: Columns = np.rint(tone.clip(0, 1) * 255).astype(np.uint8)
         if self.two_tones <= draw < self.two_tones + self.jpeg and len(seen):
             seen = _jpeg(seen, round(random.uniform(*self.jpeg_quality)))
         return seen
+
+
+def _contrast(tone: Tone, columns: Columns) -> tuple[float, float]:
+    """Return the tone of the paper, and how much darker the ink of `columns` is on it."""
+    ink, paper = tone[columns >= INKED], tone[columns == 0]
+    if not ink.size or not paper.size:
+        return 0.0, 1.0
+    below = float(np.median(paper))
+    return below, max(0.0, float(np.median(ink)) - below)
 
 
 def _over(below: Tone, above: Tone) -> Tone:

@@ -56,6 +56,14 @@ def test_ink_stays_darker_than_the_paper_beside_it(change: str) -> None:
         assert look[ink].mean() > look[~ink].mean()
 
 
+def test_two_tones_keep_the_ink_of_pale_and_thin_strokes() -> None:
+    changes = {"two_tones": 1.0, "paler": 1.0, "thinner": 1.0, "uneven": 1.0, "blur": 1.0}
+    look = replace(NOTHING, **changes)  # type: ignore[arg-type]
+    for seed in range(40):
+        seen = look(strokes(), np.random.default_rng(seed))
+        assert (seen[strokes() == 255] > 0).mean() > 0.3
+
+
 def test_sharp_rules_cover_whole_rows() -> None:
     look = replace(NOTHING, rule=1.0, sharp=1.0, broken=0.0, rule_tone=(1.3, 1.3))
     blank = np.zeros((40, 32), np.uint8)
