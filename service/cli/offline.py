@@ -83,7 +83,7 @@ class Reader:
                     answer = read_page(path, model) if self.page else model.recognize(path)
             except InkstreamError as error:
                 answer = error
-            except Exception as error:  # of whatever one file causes, the others know nothing
+            except Exception as error:  # any: the other files are read all the same
                 answer = UnreadableError(f"reading it failed: {type(error).__name__}: {error}")
             yield name, answer
 
