@@ -37,18 +37,18 @@ class Degradation:
     Lengths are in pixels of a column, tones are shares of full ink.
     """
 
-    thicker: float = 0.25
-    thickness: Range = (0.3, 1.6)  # of the step to each pixel's darkest neighbour; 1 at most
+    thicker: float = 0.4
+    thickness: Range = (0.3, 2.0)  # of the step to each pixel's darkest neighbour; 1 at most
     thinner: float = 0.06
     uneven: float = 0.2  # ink that runs dry, pencil
     unevenness: Range = (0.1, 0.6)
     neighbour: float = 0.3  # rows of the line above or below
     neighbour_share: float = 0.25  # of the rows, at most, at either end
     rule: float = 0.45
-    rule_tone: Range = (0.08, 1.3)  # 1 at most: a quarter of the rules is as dark as ink
+    rule_tone: Range = (0.08, 1.5)  # 1 at most: a third of the rules is as dark as ink
     rule_width: Range = (0.5, 3.0)
     rule_askew: float = 1.5  # rows that one end is higher than the other, at most
-    sharp: float = 0.3  # share of the rules that cover whole rows, as a program draws them
+    sharp: float = 0.4  # share of the rules that cover whole rows, as a program draws them
     broken: float = 0.35  # share of the rules that are dashed, dotted or worn
     vertical: float = 0.15  # of the lines have vertical rules
     vertical_pitch: Range = (6.0, 60.0)

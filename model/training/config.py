@@ -111,7 +111,7 @@ class LinesConfig(TrainingConfig):
     end_share: float = number(0.15, 0, 10, "weight of the loss on letter ends against CTC's")
     strength: float = number(1.0, 0, 1, "augmentation strength")
     rough: float = number(0.55, 0, 1, "share of lines with looks of paper, scanners and cameras")
-    keep: float = number(0, 0, 1, "share of the initial weights in the result (WiSE-FT)")
+    keep: float = number(0, 0, 1, "share of earlier weights in the result (WiSE-FT)")
     characters: float = number(7, 0, 100, "share of single characters")
     words: float = number(14, 0, 100, "share of words")
     text: float = number(9, 0, 100, "share of lines")
@@ -159,6 +159,7 @@ class RunOptions:
     paper: Path | None = None  # lines of wills, for a transcriber
     teachers: tuple[Path, ...] = ()  # run folders of teachers, of a classifier
     init: Path | None = None  # a run folder or a checkpoint with the initial weights
+    keep_of: Path | None = None  # likewise, with the weights of `keep`; None is `init`
     minutes: float | None = None  # stop and save after so long
     resume: bool = False  # continue the run in the folder
     device: Device = "auto"

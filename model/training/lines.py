@@ -197,7 +197,7 @@ def initialise(network: LineLSTM, initial: InitialNet) -> None:
         asked = network.config.layers, units
         names = f"{', '.join(sorted(wrong)[:SHOWN])}{', ...' if len(wrong) > SHOWN else ''}"
         raise DataError(
-            "the net to begin with has other dimensions (layers, units): "
+            "the given net has other dimensions (layers, units): "
             f"{has}, asked for: {asked}; weights that do not fit: {names}"
         )
     network.load_state_dict(weights)
@@ -295,6 +295,38 @@ def framewise_loss(
     )
 
 
+def earlier_weights(
+    share: float, network: LineLSTM, initial: InitialNet | None, keep_of: InitialNet | None
+) -> dict[str, Tensor]:
+    """Return the weights that are mixed into the result: of `keep_of`, or of the initial net.
+
+    Args:
+        share: of them in the result; with 0 there are none.
+        network: the net with its initial weights.
+        initial: where those come from; None if they are random.
+        keep_of: another net of these dimensions, all of whose labels `network` has.
+
+    Raises:
+        ConfigError: a share without such a net, or the net without a share.
+        DataError: `keep_of` does not fit.
+    """
+    if not share:
+        if keep_of is not None:
+            raise ConfigError("keep is 0, so no weights are taken of --keep-of")
+        return {}
+    if initial is None and keep_of is None:
+        raise ConfigError(f"keep is {share:g}, but there are no weights to begin with")
+    other = copy.deepcopy(network)
+    if keep_of is not None:
+        known = network.config.labels
+        if other_labels := [repr(label) for label in keep_of.labels if label not in known]:
+            raise DataError(
+                f"the net of --keep-of has labels that this one lacks: {', '.join(other_labels)}"
+            )
+        initialise(other, keep_of)
+    return other.state_dict()
+
+
 # Training
 
 
@@ -305,9 +337,20 @@ class LinesTask:
     round_steps = ROUND_STEPS
 
     def __init__(
-        self, config: LinesConfig, data: LineData, initial: InitialNet | None = None
+        self,
+        config: LinesConfig,
+        data: LineData,
+        initial: InitialNet | None = None,
+        keep_of: InitialNet | None = None,
     ) -> None:
-        """Make a net with random weights, or those of `initial`, whose labels it keeps."""
+        """Make a net with random weights, or those of `initial`, whose labels it keeps.
+
+        The result has a share of the weights of `keep_of`, or else of `initial`: `config.keep`.
+
+        Raises:
+            ConfigError: a share without such a net, or the net without a share.
+            DataError: the dimensions or labels of the nets do not fit.
+        """
         self.config, self.data = config, data
         self.cycle_steps = config.steps
         known = () if initial is None else initial.labels
@@ -316,11 +359,10 @@ class LinesTask:
         network = LineLSTM(self.model_config, config.dropout, bidirectional=config.bidirectional)
         if initial is not None:
             initialise(network, initial)
-        elif config.keep:
-            raise ConfigError(f"keep is {config.keep:g}, but there are no weights to begin with")
         self.network: nn.Module = network
         self.init = "" if initial is None else initial.digest
-        self._initial_weights = copy.deepcopy(network.state_dict()) if config.keep else {}
+        self.keep_of = "" if keep_of is None else keep_of.digest
+        self._earlier_weights = earlier_weights(config.keep, network, initial, keep_of)
         of_labels, of_ends = UNCHANGED if initial is None else initial.temperatures
         self._temperatures = (of_labels, of_ends)
         self._framewise_steps = 0 if initial else framewise_steps(config, data)
@@ -348,6 +390,7 @@ class LinesTask:
             "wills_digest": wills.digest if wills else "",
             "labels": list(self.labels),
             "init": self.init,
+            "keep_of": self.keep_of,
         }
 
     def loss(self, step: int, shard: int) -> Tensor:
@@ -397,7 +440,7 @@ class LinesTask:
 
     @torch.no_grad()
     def final_network(self, average: nn.Module) -> nn.Module:
-        """Return the EMA weights, or an interpolation with the initial weights (WiSE-FT).
+        """Return the EMA weights, or an interpolation with earlier weights (WiSE-FT).
 
         A few words teach their letters, and let a net forget those that they lack: between the two
         nets lies one that knows both (Wortsman et al., CVPR 2022).
@@ -406,7 +449,7 @@ class LinesTask:
             return average
         between = copy.deepcopy(average)
         for name, value in between.state_dict().items():
-            value.lerp_(self._initial_weights[name].to(value.device), self.config.keep)
+            value.lerp_(self._earlier_weights[name].to(value.device), self.config.keep)
         return between
 
     @torch.no_grad()

@@ -32,7 +32,7 @@ NETWORK: Final = "network.safetensors"
 METRICS: Final = "metrics.jsonl"
 CURVE: Final = "curve.png"
 OPTIONS: Final = "options.json"
-KEPT: Final = ("data", "paper", "teachers", "init", "device", "threads")  # of `RunOptions`
+KEPT: Final = ("data", "paper", "teachers", "init", "keep_of", "device", "threads")  # of `RunOptions`
 TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
 MAX_SHOWN: Final = 60  # characters of a value in a message
 VERSION: Final = "3"  # of the recipe; a retrained net with other figures gets another one
@@ -285,7 +285,7 @@ def resumed(
         )
     if "cycles" in given:
         before = dataclasses.replace(before, cycles=config.cycles)
-    for name in ("data", "paper", "init"):
+    for name in ("data", "paper", "init", "keep_of"):
         if found.get(name) is not None:
             found[name] = Path(found[name])
     if "teachers" in found:
