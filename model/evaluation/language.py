@@ -47,7 +47,7 @@ N_OWN: Final = 100  # words of a user's list
 LEAST_OWN: Final = 3  # letters of each
 KINDS: Final = {"words": WORDS, "lines": TEXT}
 LETTERS: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
-LAGS: Final = (4, 8, 12, 20, 40)  # steps after which a letter is final at the latest
+LAGS: Final = (4, 8, 12, 20, 30, 40)  # steps after which a letter is final at the latest
 TIMED: Final = 200  # pieces that are decoded against the clock
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
-from rapidfuzz.distance import Levenshtein
 
 from inkstream.model.data.synthesis.paper import Look, Sheet
 from inkstream.model.evaluation.pages import match_boxes, overlap
@@ -79,7 +78,7 @@ def test_a_page_is_read_with_few_errors(recognizer: Recognizer) -> None:
     lines = find_page(made_page.image, H).lines
     texts = [each.text.lower() for each in recognizer.read_all([line.columns for line in lines])]
     assert len(texts) == 6
-    assert errors(texts, [line.label for line in made_page.lines])["cer"] <= 0.04
+    assert errors(texts, [line.label for line in made_page.lines])["cer"] <= 0.03
 
 
 def test_a_line_of_a_page_is_prepared_like_an_image_of_the_line(
@@ -149,8 +148,7 @@ def test_an_image_of_a_line_or_a_word_is_a_page_of_one_line(
     image = ImageOps.expand(image, margin, fill=255)
     image = image.resize((scale * image.width, scale * image.height), Image.Resampling.BICUBIC)
     (line,) = find_page(image, H).lines
-    read = recognizer.read(line.columns).text.lower()
-    assert Levenshtein.distance(read, text) <= len(text) // 6
+    assert recognizer.read(line.columns).text.lower() == text
 
 
 def test_a_word_on_squared_paper_is_found_without_the_squares() -> None:

@@ -299,7 +299,7 @@ def test_a_run_keeps_a_share_of_the_weights_of_another_net() -> None:
     with pytest.raises(ConfigError, match="keep is 0, so no weights are taken of --keep-of"):
         LinesTask(SMALL, data, start, other)
     foreign = dataclasses.replace(other, labels=(*other.labels[:-1], "ß"))
-    with pytest.raises(DataError, match="--keep-of has labels that this one lacks: 'ß'$"):
+    with pytest.raises(DataError, match=r"--keep-of has labels that this one lacks: 'ß'$"):
         LinesTask(config, data, start, foreign)
 
 
