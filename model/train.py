@@ -124,10 +124,8 @@ def train_teacher(config: TrainingConfig, options: RunOptions) -> RunOptions | N
 def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     """Load the data and make the net, with random weights or the initial ones of the options."""
     if isinstance(config, LinesConfig):
-        initial, keep_of = (
-            None if source is None else initial_net(source, "lines")
-            for source in (options.init, options.keep_of)
-        )
+        initial = None if options.init is None else initial_net(options.init, "lines")
+        keep_of = [initial_net(source, "lines") for source in options.keep_of]
         data = load_data(options.data, options.paper)
         torch.manual_seed(generator(config.seed).initial_seed())
         return LinesTask(config, data, initial, keep_of)

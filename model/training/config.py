@@ -159,7 +159,7 @@ class RunOptions:
     paper: Path | None = None  # lines of wills, for a transcriber
     teachers: tuple[Path, ...] = ()  # run folders of teachers, of a classifier
     init: Path | None = None  # a run folder or a checkpoint with the initial weights
-    keep_of: Path | None = None  # likewise, with the weights of `keep`; None is `init`
+    keep_of: tuple[Path, ...] = ()  # likewise, with the weights of `keep`; none is `init`
     minutes: float | None = None  # stop and save after so long
     resume: bool = False  # continue the run in the folder
     device: Device = "auto"

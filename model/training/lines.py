@@ -296,35 +296,37 @@ def framewise_loss(
 
 
 def earlier_weights(
-    share: float, network: LineLSTM, initial: InitialNet | None, keep_of: InitialNet | None
+    share: float, network: LineLSTM, initial: InitialNet | None, keep_of: Sequence[InitialNet]
 ) -> dict[str, Tensor]:
-    """Return the weights that are mixed into the result: of `keep_of`, or of the initial net.
+    """Return the weights that are mixed into the result: the mean of `keep_of`, or initial ones.
 
     Args:
         share: of them in the result; with 0 there are none.
         network: the net with its initial weights.
         initial: where those come from; None if they are random.
-        keep_of: another net of these dimensions, all of whose labels `network` has.
+        keep_of: other nets of these dimensions, all of whose labels `network` has.
 
     Raises:
-        ConfigError: a share without such a net, or the net without a share.
-        DataError: `keep_of` does not fit.
+        ConfigError: a share without such a net, or the nets without a share.
+        DataError: a net of `keep_of` does not fit.
     """
     if not share:
-        if keep_of is not None:
+        if keep_of:
             raise ConfigError("keep is 0, so no weights are taken of --keep-of")
         return {}
-    if initial is None and keep_of is None:
+    if initial is None and not keep_of:
         raise ConfigError(f"keep is {share:g}, but there are no weights to begin with")
-    other = copy.deepcopy(network)
-    if keep_of is not None:
+    nets = []
+    for net in keep_of:
         known = network.config.labels
-        if other_labels := [repr(label) for label in keep_of.labels if label not in known]:
+        if others := [repr(label) for label in net.labels if label not in known]:
             raise DataError(
-                f"the net of --keep-of has labels that this one lacks: {', '.join(other_labels)}"
+                f"the net of --keep-of has labels that this one lacks: {', '.join(others)}"
             )
-        initialise(other, keep_of)
-    return other.state_dict()
+        nets.append(copy.deepcopy(network))
+        initialise(nets[-1], net)
+    found = [net.state_dict() for net in nets or [copy.deepcopy(network)]]
+    return {name: torch.stack([own[name] for own in found]).mean(0) for name in found[0]}
 
 
 # Training
@@ -341,11 +343,12 @@ class LinesTask:
         config: LinesConfig,
         data: LineData,
         initial: InitialNet | None = None,
-        keep_of: InitialNet | None = None,
+        keep_of: Sequence[InitialNet] = (),
     ) -> None:
         """Make a net with random weights, or those of `initial`, whose labels it keeps.
 
-        The result has a share of the weights of `keep_of`, or else of `initial`: `config.keep`.
+        The result has a share of the weights of `keep_of`, in equal parts, or else of `initial`:
+        `config.keep`.
 
         Raises:
             ConfigError: a share without such a net, or the net without a share.
@@ -361,7 +364,7 @@ class LinesTask:
             initialise(network, initial)
         self.network: nn.Module = network
         self.init = "" if initial is None else initial.digest
-        self.keep_of = "" if keep_of is None else keep_of.digest
+        self.keep_of = [net.digest for net in keep_of]
         self._earlier_weights = earlier_weights(config.keep, network, initial, keep_of)
         of_labels, of_ends = UNCHANGED if initial is None else initial.temperatures
         self._temperatures = (of_labels, of_ends)

@@ -35,7 +35,7 @@ OPTIONS: Final = "options.json"
 KEPT: Final = ("data", "paper", "teachers", "init", "keep_of", "device", "threads")  # run options
 TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
 MAX_SHOWN: Final = 60  # characters of a value in a message
-VERSION: Final = "3"  # of the recipe; a retrained net with other figures gets another one
+VERSION: Final = "4"  # of the recipe; a retrained net with other figures gets another one
 LICENCE: Final = "Apache-2.0"
 
 
@@ -285,11 +285,12 @@ def resumed(
         )
     if "cycles" in given:
         before = dataclasses.replace(before, cycles=config.cycles)
-    for name in ("data", "paper", "init", "keep_of"):
+    for name in ("data", "paper", "init"):
         if found.get(name) is not None:
             found[name] = Path(found[name])
-    if "teachers" in found:
-        found["teachers"] = tuple(map(Path, found["teachers"]))
+    for name in ("teachers", "keep_of"):
+        if name in found:
+            found[name] = tuple(map(Path, found[name]))
     return before, dataclasses.replace(run, **found)
 
 

@@ -30,7 +30,9 @@ IMAGES: Final = (
     " of MNIST's IDX files  [default: MNIST, downloaded once]"
 )
 INIT: Final = "initial weights: a run folder, a model's name or a path"
-KEEP_OF: Final = "net whose weights --keep mixes into the result  [default: that of --init]"
+KEEP_OF: Final = (
+    "net whose weights --keep mixes into the result; may be repeated  [default: that of --init]"
+)
 INK: Final = "your own labelled ink: .jsonl, .inkml or a folder of them"
 NEXT: Final = {  # what one does with what was made
     "digits": "inkstream evaluate digits --checkpoint {made}",
@@ -131,7 +133,7 @@ def teacher(**options: Any) -> int:
 
 @train.command()
 @click.option("--init", type=PATH, help=INIT)
-@click.option("--keep-of", type=PATH, help=KEEP_OF)
+@click.option("--keep-of", type=PATH, multiple=True, help=KEEP_OF)
 @click.option("--paper", type=PATH, help="lines of wills on real paper: wills.tar or its folder")
 @run_options(
     "lines", f"{INK}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]"
@@ -153,7 +155,7 @@ def lines(**options: Any) -> int:
 
 @train.command()
 @click.option("--init", type=PATH, default="lines", help=INIT)
-@click.option("--keep-of", type=PATH, help=KEEP_OF)
+@click.option("--keep-of", type=PATH, multiple=True, help=KEEP_OF)
 @run_options("hand", INK)
 def hand(**options: Any) -> int:
     """Adapt a model to one person's handwriting: some minutes, and a hundred words or more.

@@ -282,25 +282,26 @@ def test_a_run_keeps_a_share_of_its_initial_weights() -> None:
         LinesTask(dataclasses.replace(SMALL, keep=0.25), data)
 
 
-def test_a_run_keeps_a_share_of_the_weights_of_another_net() -> None:
+def test_a_run_keeps_a_share_of_the_weights_of_other_nets() -> None:
     data = line_data.own_ink("ink", ink())
-    nets = {name: LinesTask(SMALL, data) for name in ("start", "other")}  # random weights differ
-    start, other = (
+    nets = {name: LinesTask(SMALL, data) for name in ("start", "a", "b")}  # random weights differ
+    start, *others = (
         InitialNet(task.labels, task.network.state_dict(), name) for name, task in nets.items()
     )
     config = dataclasses.replace(SMALL, keep=0.25)
-    task = LinesTask(config, data, start, other)
-    assert (task.description["init"], task.description["keep_of"]) == ("start", "other")
+    task = LinesTask(config, data, start, others)
+    assert (task.description["init"], task.description["keep_of"]) == ("start", ["a", "b"])
     trained = LinesTask(SMALL, data).network
     for name, value in task.final_network(trained).state_dict().items():
-        expected = 0.25 * other.weights[name] + 0.75 * trained.state_dict()[name]
+        earlier = (others[0].weights[name] + others[1].weights[name]) / 2
+        expected = 0.25 * earlier + 0.75 * trained.state_dict()[name]
         torch.testing.assert_close(value, expected)
         assert torch.equal(task.network.state_dict()[name], start.weights[name])
     with pytest.raises(ConfigError, match="keep is 0, so no weights are taken of --keep-of"):
-        LinesTask(SMALL, data, start, other)
-    foreign = dataclasses.replace(other, labels=(*other.labels[:-1], "ß"))
+        LinesTask(SMALL, data, start, others)
+    foreign = dataclasses.replace(others[0], labels=(*others[0].labels[:-1], "ß"))
     with pytest.raises(DataError, match=r"--keep-of has labels that this one lacks: 'ß'$"):
-        LinesTask(config, data, start, foreign)
+        LinesTask(config, data, start, [foreign])
 
 
 def test_initial_weights_of_other_dimensions_are_refused() -> None:
