@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -261,16 +261,23 @@ def _results(
             yield _results_of(path, reader, known[str(path)])
         return
     # Spawned, not forked: the runtime's threads do not survive a fork.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"))
+    pool, others = ProcessPoolExecutor(processes, get_context("spawn")), active_children()
     try:
-        with _interrupts_blocked():
-            # No name for the list: each future, and what it holds, is let go once it is yielded.
-            finished = as_completed(
-                [pool.submit(_results_of, path, reader, known[str(path)]) for path in paths]
-            )
+        try:
+            with _interrupts_blocked():
+                # No name for the list: a future, and what it holds, is let go once it is yielded.
+                finished = as_completed(
+                    [pool.submit(_results_of, path, reader, known[str(path)]) for path in paths]
+                )
+        except (OSError, ValueError) as error:  # one was killed while the next one was starting
+            raise BrokenProcessPool from error
         for future in finished:
             yield future.result()
     except BrokenProcessPool as error:
+        # The pool ends the processes that it knows, and waits for one that was just starting too.
+        for process in active_children():
+            if process not in others:
+                process.kill()
         raise InkstreamError(
             "a process that reads was killed, perhaps for want of memory: what was read before is"
             f" kept; go on with fewer than {processes} --processes"

@@ -282,7 +282,7 @@ def page_image(tmp_path: Path) -> Path:
 def test_a_page_is_read_line_by_line(page_image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["recognize", str(page_image), "--page"]) == 0
     text = capsys.readouterr().out
-    assert errors([text.lower()], ["hello, world!\nworld!\nworld! hello,\n"])["cer"] < 0.05
+    assert errors([text.lower()], ["hello, world!\nworld!\nworld! hello,\n"])["cer"] < 0.1
     assert len(text.splitlines()) == 3
     assert cli.run(["recognize", str(page_image), str(page_image), "--page"]) == 0
     output = capsys.readouterr().out

@@ -256,7 +256,7 @@ def test_a_client_that_streams_a_page_gets_one_line_after_another(tmp_path: Path
                 texts[result.epoch] = result.text.lower()
     assert len(texts) == 3
     labels = [line.label for line in page_with_text.lines]
-    assert errors(list(texts.values()), labels)["cer"] < 0.05
+    assert errors(list(texts.values()), labels)["cer"] < 0.1
 
 
 def test_an_image_file_of_any_kind_is_a_page(client: httpx.Client, picture: bytes) -> None:
