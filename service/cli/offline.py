@@ -12,7 +12,7 @@ import signal
 import sys
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence, Set
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -263,15 +263,8 @@ def _results(
     # Spawned, not forked: the runtime's threads do not survive a fork.
     pool, others = ProcessPoolExecutor(processes, get_context("spawn")), active_children()
     try:
-        try:
-            with _interrupts_blocked():
-                # No name for the list: a future, and what it holds, is let go once it is yielded.
-                finished = as_completed(
-                    [pool.submit(_results_of, path, reader, known[str(path)]) for path in paths]
-                )
-        except (OSError, ValueError) as error:  # one was killed while the next one was starting
-            raise BrokenProcessPool from error
-        for future in finished:
+        # No name for the list: each future, and what it holds, is let go once it is yielded.
+        for future in as_completed(_submitted(pool, paths, reader, known)):
             yield future.result()
     except BrokenProcessPool as error:
         # The pool ends the processes that it knows, and waits for one that was just starting too.
@@ -284,6 +277,20 @@ def _results(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _submitted(
+    pool: ProcessPoolExecutor, paths: Sequence[Path], reader: Reader, known: Mapping[str, Set[str]]
+) -> list[Future[list[Fields]]]:
+    """Have a pool read files; raise `BrokenProcessPool` if it breaks meanwhile."""
+    try:
+        with _interrupts_blocked():
+            return [pool.submit(_results_of, path, reader, known[str(path)]) for path in paths]
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # one was killed, and the pool closed while another began
+        raise BrokenProcessPool from error
 
 
 def _results_of(path: Path, reader: Reader, known: Set[str]) -> list[Fields]:
