@@ -35,14 +35,14 @@ from inkstream.model.preprocess.image import ImageSource
 from inkstream.model.preprocess.ink import stroke_columns
 from inkstream.model.runtime import Runtime
 
-_MAGIC: Final = b"inkstream state 3"  # first line of a state's file
+_MAGIC: Final = b"inkstream state 4"  # first line of a state's file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
     """All that a stream knows. It never changes, so any number of streams may go on from it."""
 
-    row: NDArray[np.float32] = field(repr=False)  # [D], of the net: see `Runtime`
+    row: NDArray[np.uint8] = field(repr=False)  # [D], of the net: see `Runtime`
     columns: int  # read so far
     model: str  # digest of the checkpoint that it belongs to
     decoder: Mapping[str, Any] = field(default_factory=dict, repr=False)  # see `Decoder.to_dict`
@@ -50,11 +50,10 @@ class State:
     def save(self, path: str | Path) -> None:
         """Write the state to a file; raise `OSError` if that fails.
 
-        Lines: the format, the SHA-256 of all that follows, the values as JSON; then the row's
-        float32 numbers, little-endian.
+        Lines: the format, the SHA-256 of all that follows, the values as JSON; then the row.
         """
         known = {"model": self.model, "columns": self.columns, "decoder": self.decoder}
-        content = json.dumps(known).encode() + b"\n" + self.row.astype("<f4").tobytes()
+        content = json.dumps(known).encode() + b"\n" + self.row.tobytes()
         write_whole(Path(path), b"\n".join([_MAGIC, _digest(content), content]))
 
     @classmethod
@@ -69,7 +68,7 @@ class State:
             raise InputError(f"{path} is a damaged state: its digest does not match")
         head, _, numbers = content.partition(b"\n")
         try:
-            row = _frozen(np.frombuffer(numbers, "<f4").astype(np.float32))
+            row = _frozen(np.frombuffer(numbers, np.uint8).copy())
             state = cls(row, **json.loads(head))
         except (ValueError, TypeError, RecursionError) as error:
             raise InputError(f"{path} is a damaged state: {error}") from error
@@ -83,7 +82,7 @@ def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
 
 
-def _frozen(row: NDArray[np.float32]) -> NDArray[np.float32]:
+def _frozen(row: NDArray[np.uint8]) -> NDArray[np.uint8]:
     row.flags.writeable = False
     return row
 
@@ -180,7 +179,7 @@ class Stream(Iterator[Result]):
         """All that a transcriber has read; of a classifier the label, "" before any column."""
         return _answer(self._decoder)
 
-    def _go_on(self, row: NDArray[np.float32], columns: int) -> None:
+    def _go_on(self, row: NDArray[np.uint8], columns: int) -> None:
         self.state = State(_frozen(row), columns, self.state.model, self._decoder.to_dict())
 
 

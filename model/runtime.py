@@ -1,5 +1,7 @@
 """Run a net with ONNX Runtime: columns and states in, scores and states out.
 
+A stream's state is a row of bytes: one behind the other all that the graph takes beside columns.
+
 A transcriber takes two columns a step, but a stream's columns come one at a time, so one may wait
 for its partner. A stream's state therefore holds, behind the net's own: the newest scores, [S]; the
 column that waits, [H]; whether one waits; and whether there were scores before. The first column
@@ -7,7 +9,8 @@ of a pair repeats the scores before it; before any step all is blank.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +19,26 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import CheckpointError, InputError
 
 Scores = NDArray[np.float32]  # [T, B, S], see `Runtime.run`
-States = NDArray[np.float32]  # [B, D]
+States = NDArray[np.uint8]  # [B, D]
 Columns = NDArray[np.uint8]  # [T, B, H], 0 = paper, 255 = ink
 
 IMPROBABLE: Final = -30.0  # log-probability of all but the blank before the first step
 
-_OUTPUTS: Final = ["scores", "state_after"]
+_TYPES: Final[dict[str, np.dtype[Any]]] = {
+    "tensor(uint8)": np.dtype(np.uint8),
+    "tensor(float)": np.dtype(np.float32),
+}
 _WAITS: Final = -2  # place in a state of whether a column waits
 _ANSWERED: Final = -1  # place of whether there were scores before
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a stream's state that the graph takes as an input of its own."""
+
+    name: str  # of the input; the output is called `{name}_after`
+    kind: np.dtype[Any]
+    place: slice  # of its bytes in a state
 
 
 class Runtime:
@@ -37,34 +52,45 @@ class Runtime:
         self.metadata = checkpoint.metadata
         self.config = config = checkpoint.metadata.config
         self._session = checkpoint.session
-        self._net_size = own = self._checked_state_size(checkpoint.path.name)
+        self._parts = self._checked_parts(checkpoint.path.name)
+        self._outputs = ["scores", *(f"{part.name}_after" for part in self._parts)]
+        own = self._parts[-1].place.stop
         self.state_size = own  # D
         if config.step_columns > 1:
-            self._newest = slice(own, own + config.n_scores)
-            self._held = slice(own + config.n_scores, own + config.n_scores + config.column_height)
+            self._newest = slice(own, own + 4 * config.n_scores)
+            self._held = slice(self._newest.stop, self._newest.stop + config.column_height)
             self.state_size = self._held.stop + 2
             self._before_any = np.full(config.n_scores, IMPROBABLE, np.float32)
             self._before_any[0] = 0  # blank, and no letter's end
 
-    def _checked_state_size(self, name: str) -> int:
-        """Return the size of the net's state; raise `CheckpointError` for another graph."""
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        found = {value.name: (value.type, list(value.shape)) for value in (*inputs, *outputs)}
+    def _checked_parts(self, name: str) -> list[_Part]:
+        """Return the parts of the net's state; raise `CheckpointError` for another graph."""
         config = self.config
-        size = inputs[-1].shape[-1] if inputs else None
+        found, given = (
+            {value.name: (value.type, list(value.shape)) for value in values}
+            for values in (self._session.get_inputs(), self._session.get_outputs())
+        )
         expected = {
             "columns": ("tensor(uint8)", ["T", "B", config.step_columns * config.column_height]),
-            "state": ("tensor(float)", ["B", size]),
             "scores": ("tensor(float)", ["T", "B", config.n_scores]),
-            "state_after": ("tensor(float)", ["B", size]),
         }
-        if found != expected or not isinstance(size, int):
-            raise CheckpointError(f"{name}: the graph takes and gives {found}, expected {expected}")
-        return size
+        states = {part: value for part, value in found.items() if part != "columns"}
+        parts, start = [], 0
+        for part, (kind, shape) in states.items():
+            expected |= {part: (kind, ["B", shape[-1]]), f"{part}_after": (kind, ["B", shape[-1]])}
+            if kind in _TYPES and isinstance(shape[-1], int):
+                stop = start + shape[-1] * _TYPES[kind].itemsize
+                parts.append(_Part(part, _TYPES[kind], slice(start, stop)))
+                start = stop
+        if found | given != expected or not parts or len(parts) < len(states):
+            raise CheckpointError(
+                f"{name}: the graph takes and gives {found | given}, expected {expected}"
+            )
+        return parts
 
     def initial_state(self, batch: int) -> States:
         """Return states before any column, [B, D]: all zeros."""
-        return np.zeros((batch, self.state_size), np.float32)
+        return np.zeros((batch, self.state_size), np.uint8)
 
     def run(self, columns: Columns, state: States) -> tuple[Scores, States]:
         """Read T columns in each of B streams.
@@ -92,7 +118,18 @@ class Runtime:
             )
         if self.config.step_columns > 1:
             return self._run_strided(columns, state)
-        scores, after = self._session.run(_OUTPUTS, {"columns": columns, "state": state})
+        return self._run_net(columns, state)
+
+    def _run_net(self, columns: Columns, state: States) -> tuple[Scores, States]:
+        """Read steps [T, B, .] in each of B streams; what is in a state beside the net's stays."""
+        inputs: dict[str, NDArray[Any]] = {
+            part.name: np.ascontiguousarray(state[:, part.place]).view(part.kind)
+            for part in self._parts
+        }
+        scores, *parts = self._session.run(self._outputs, {"columns": columns, **inputs})
+        after = state.copy()
+        for part, values in zip(self._parts, parts, strict=True):
+            after[:, part.place] = values.view(np.uint8)
         return scores, after
 
     def run_ragged(
@@ -151,26 +188,46 @@ class Runtime:
     ) -> tuple[Scores, States]:
         """Read columns of streams that all have a column waiting, or none."""
         n_columns, batch, height = columns.shape
-        stride, own = self.config.step_columns, self._net_size
-        after = state.copy()
+        stride = self.config.step_columns
         if waiting:
-            held = state[:, self._held].astype(np.uint8)
-            columns = np.concatenate([held[None], columns])  # [T + 1, B, H]
+            columns = np.concatenate([state[None, :, self._held], columns])  # [T + 1, B, H]
         n_steps, rest = divmod(len(columns), stride)
-        before = np.where(state[:, _ANSWERED:] > 0, state[:, self._newest], self._before_any)
-        answers = before[None]  # [1 + n_steps, B, S]
         if n_steps:
             whole = columns[: n_steps * stride].reshape(n_steps, stride, batch, height)
             steps = whole.swapaxes(1, 2).reshape(n_steps, batch, stride * height)
-            inputs = {"columns": steps, "state": np.ascontiguousarray(state[:, :own])}
-            new, after[:, :own] = self._session.run(_OUTPUTS, inputs)
-            answers = np.concatenate([answers, new])
-            after[:, self._newest] = new[-1]
+            answers, after = self._run_net(steps, state)  # [n_steps, B, S]
+            after[:, self._newest] = np.ascontiguousarray(answers[-1]).view(np.uint8)
             after[:, _ANSWERED] = 1
+        else:
+            answers, after = np.empty((0, batch, self.config.n_scores), np.float32), state.copy()
         after[:, self._held] = columns[-1] if rest else 0
         after[:, _WAITS] = rest
-        step_of_column = (np.arange(n_columns) + waiting + 1) // stride
+        if waiting and n_columns == 1:
+            return answers, after
+        if not waiting:  # the first column repeats the scores before it
+            answers = np.concatenate([self._newest_scores(state)[None], answers])
+        step_of_column = (np.arange(n_columns) + (not waiting)) // stride
         return answers[step_of_column], after
+
+    def _newest_scores(self, state: States) -> Scores:
+        """Return the scores [B, S] of the newest step of each stream."""
+        newest = np.ascontiguousarray(state[:, self._newest]).view(np.float32)
+        return np.where(state[:, _ANSWERED:] > 0, newest, self._before_any)
+
+    def begins_step(self, state: NDArray[np.uint8]) -> bool:
+        """Whether the next column of a stream with this state [D] only waits for its partner."""
+        return self.config.step_columns > 1 and not state[_WAITS]
+
+    def hold(self, column: NDArray[np.uint8], state: NDArray[np.uint8]) -> Scores:
+        """Read one column [H] that begins a step, which needs no run of the net.
+
+        `state` [D] becomes that after the column. Returns the scores [1, S]: those before it.
+        """
+        state[self._held] = column
+        state[_WAITS] = 1
+        if state[_ANSWERED]:
+            return state[self._newest].copy().view(np.float32)[None]
+        return self._before_any[None]
 
 
 def _side_by_side(columns: Sequence[NDArray[np.uint8]]) -> Columns:

@@ -37,8 +37,8 @@ class Degradation:
     Lengths are in pixels of a column, tones are shares of full ink.
     """
 
-    thicker: float = 0.4
-    thickness: Range = (0.3, 2.0)  # of the step to each pixel's darkest neighbour; 1 at most
+    thicker: float = 0.5
+    thickness: Range = (0.5, 2.5)  # of the step to each pixel's darkest neighbour; 1 at most
     thinner: float = 0.06
     uneven: float = 0.2  # ink that runs dry, pencil
     unevenness: Range = (0.1, 0.6)

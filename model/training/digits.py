@@ -9,6 +9,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,14 @@ from inkstream.model.errors import DataError
 from inkstream.model.network import ColumnLSTM
 from inkstream.model.training.config import DigitsConfig
 from inkstream.model.training.initial import InitialNet
-from inkstream.model.training.run_folder import NETWORK, RunFolder, finished_run, network_weights
+from inkstream.model.training.ranges import measured_ranges
+from inkstream.model.training.run_folder import (
+    FLOAT32_FOLDER,
+    NETWORK,
+    RunFolder,
+    finished_run,
+    network_weights,
+)
 
 WIDTH: Final = 32  # channels of the teacher's first block; they double with each block
 TEACHER_DROPOUT: Final = 0.3
@@ -39,6 +47,7 @@ MOST_BLANK: Final = 12  # blank columns before or after a digit in training
 CALM_DISTORTION: Final = 1 / 3  # of the strength, in the last steps: test images have none
 EVALUATION_BATCH: Final = 500
 VALIDATED_AFTER: Final = (12, 16, 20)  # columns; and after all of them
+RANGE_IMAGES: Final = 5_000  # of the training images, by which 8 bits are set
 BLANKS_AFTER: Final = 10  # columns, so that answers stay calibrated when nothing more comes
 
 
@@ -315,7 +324,11 @@ class DigitsTask(ImageTask):
             np.tile(answers, 2).repeat(columns.shape[1])[known.ravel()],
         )
         metrics = {"held_out_accuracy": float(right.mean())}
-        return folder.export(self.config.task, self.model_config, metrics, temperatures)
+        plain = self.columns[:RANGE_IMAGES].numpy()
+        ranges = measured_ranges(network, [plain, degraded(plain, VALIDATION_SEED)])
+        release = partial(folder.export, self.config.task, self.model_config, metrics, temperatures)
+        release(None, to=folder.path / FLOAT32_FOLDER)
+        return release(ranges)
 
 
 def initialise(network: ColumnLSTM, initial: InitialNet) -> None:

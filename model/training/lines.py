@@ -61,7 +61,13 @@ from inkstream.model.preprocess.columns import strip_columns
 from inkstream.model.reader import Reader, batches
 from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.initial import InitialNet
-from inkstream.model.training.run_folder import NETWORK, RunFolder
+from inkstream.model.training.ranges import measured_ranges
+from inkstream.model.training.run_folder import (
+    FLOAT32_FOLDER,
+    NETWORK,
+    RunFolder,
+    network_weights,
+)
 
 ASCII: Final = tuple(map(chr, range(32, 127)))  # printable: the characters of UNIPEN's labels
 UNIPEN: Final = "UNIPEN train_r01_v07"
@@ -474,12 +480,20 @@ class LinesTask:
             return folder.path / NETWORK
         held_out = folder.newest()["held_out"]
         metrics = {f"held_out_{name}_error": float(error) for name, error in held_out.items()}
+        network = LineLSTM(self.model_config)
+        network.load_state_dict(network_weights(folder.path))
+        bucket = self._bucket(self.config.cycles * self.config.steps // BUCKET_STEPS)
+        ranges = measured_ranges(network.eval(), [batch.columns for batch in bucket])
         release = partial(folder.export, self.config.task, self.model_config, metrics)
         with TemporaryDirectory() as scratch:
-            reader = Reader(read(release(UNCHANGED, Path(scratch))))
-        samples = list(chain.from_iterable(self.validation.values()))
+            reader = Reader(read(release(UNCHANGED, ranges, to=Path(scratch))))
+        # Wills are read with twice the errors: they would make the letters of ink less confident.
+        ink = [own for name, own in self.validation.items() if name != WILLS]
+        samples = list(chain.from_iterable(ink))
         scores, before = reader.scores(samples), self._temperatures
-        return release(fit_line_temperatures(scores, samples, self.model_config, before))
+        temperatures = fit_line_temperatures(scores, samples, self.model_config, before)
+        release(temperatures, None, to=folder.path / FLOAT32_FOLDER)
+        return release(temperatures, ranges)
 
 
 def framewise_steps(config: LinesConfig, data: LineData) -> int:

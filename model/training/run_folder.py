@@ -24,6 +24,7 @@ from inkstream.model.checkpoint import SUFFIX, Metadata, write_whole
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import DataError
 from inkstream.model.export import export
+from inkstream.model.graphs.int8 import Ranges
 from inkstream.model.training.config import RunOptions, TrainingConfig
 
 CONFIGURATION: Final = "config.json"
@@ -33,9 +34,10 @@ METRICS: Final = "metrics.jsonl"
 CURVE: Final = "curve.png"
 OPTIONS: Final = "options.json"
 KEPT: Final = ("data", "paper", "teachers", "init", "keep_of", "device", "threads")  # run options
+FLOAT32_FOLDER: Final = "float32"  # of the same net in 32-bit numbers, the reference
 TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
 MAX_SHOWN: Final = 60  # characters of a value in a message
-VERSION: Final = "4"  # of the recipe; a retrained net with other figures gets another one
+VERSION: Final = "5"  # of the recipe; a retrained net with other figures gets another one
 LICENCE: Final = "Apache-2.0"
 
 
@@ -131,9 +133,14 @@ class RunFolder:
         config: ModelConfig,
         metrics: Mapping[str, float],
         temperatures: tuple[float, ...],
+        ranges: Ranges | None,
+        *,
         to: Path | None = None,
     ) -> Path:
-        """Export the run's net as a checkpoint into the folder, or another; return its path."""
+        """Export the run's net as a checkpoint into the folder, or another; return its path.
+
+        `ranges` are those of 8 bits; None exports a net of 32-bit numbers.
+        """
         configuration = _configuration(self.path)
         weights = network_weights(self.path)
         metadata = Metadata(
@@ -148,8 +155,10 @@ class RunFolder:
             parameters=sum(weight.numel() for weight in weights.values()),
             temperatures=temperatures,
         )
-        path = (to or self.path) / f"{name}{SUFFIX}"
-        export(path, {key: value.numpy() for key, value in weights.items()}, metadata)
+        folder = to or self.path
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{name}{SUFFIX}"
+        export(path, {key: value.numpy() for key, value in weights.items()}, metadata, ranges)
         return path
 
 

@@ -28,7 +28,7 @@ from inkstream.service.session import (
     Restore,
     Session,
     SessionModel,
-    probabilities_shown,
+    shown_of,
 )
 from tests.helpers import builders
 
@@ -102,7 +102,7 @@ class SessionClient:
             scores, next_state = self._runtime.run(columns[:, None], self._state)
         self._state = next_state.copy()
         effects = step_alone(self.session, scores[:, 0], next_state[0])
-        next_state.fill(np.nan)  # the session must keep copies only
+        next_state.fill(255)  # the session must keep copies only
         self.apply(effects)
         return True
 
@@ -134,15 +134,15 @@ class SessionClient:
         self.drain()
         return self.new_messages()
 
-    def _restore(self, state: NDArray[np.float32] | None) -> None:
+    def _restore(self, state: NDArray[np.uint8] | None) -> None:
         self._state = self._runtime.initial_state(1) if state is None else state[None].copy()
 
 
 def step_alone(
-    session: Session, scores: NDArray[np.float32], state: NDArray[np.float32]
+    session: Session, scores: NDArray[np.float32], state: NDArray[np.uint8]
 ) -> list[Effect]:
     """Step a session whose columns were run without those of others; return the effects."""
-    (shown,) = probabilities_shown([session], [scores])
+    (shown,) = shown_of([session], [scores])
     return session.step(scores, state, shown)
 
 

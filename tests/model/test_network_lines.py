@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.config import ModelConfig
+from inkstream.model.config import STEP_COLUMNS, ModelConfig
 from inkstream.model.errors import ConfigError
 from inkstream.model.export import export
-from inkstream.model.network import LineLSTM
+from inkstream.model.network import LineLSTM, empty_net
 from inkstream.model.runtime import IMPROBABLE, Runtime
 from tests.helpers import builders
 
@@ -91,7 +91,8 @@ def test_torch_in_pieces_torch_at_once_and_the_graph_column_by_column_agree(
         scores, state = runtime.run(column[None, None], state)
         served.append(scores[0, 0])
     np.testing.assert_allclose(np.array(served), by_torch(runtime.config, columns), atol=1e-5)
-    np.testing.assert_allclose(state[:, : net.state_size], at_once[2].numpy(), atol=1e-5)
+    own = state[:, : 4 * net.state_size].view(np.float32)
+    np.testing.assert_allclose(own, at_once[2].numpy(), atol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)
@@ -106,7 +107,10 @@ def test_portions_of_any_length_give_the_scores_of_the_whole_line(
         scores, state = runtime.run(part[:, None], state)
         portions.append(scores)
     np.testing.assert_allclose(np.concatenate(portions), at_once, atol=1e-5)
-    np.testing.assert_allclose(state, end, atol=1e-5)
+    size = 4 * (empty_net(runtime.config).state_size + runtime.config.n_scores)
+    numbers, of_line = state[:, :size].view(np.float32), end[:, :size].view(np.float32)
+    np.testing.assert_allclose(numbers, of_line, atol=1e-5)
+    np.testing.assert_array_equal(state[:, size:], end[:, size:])  # the column that waits
 
 
 @settings(max_examples=30, deadline=None)
@@ -121,6 +125,27 @@ def test_streams_with_and_without_a_waiting_column_share_a_run(
     for head, rest, ragged_scores in zip(heads, rests, scores, strict=True):
         separate, _ = runtime.run(np.concatenate([head, rest])[:, None], runtime.initial_state(1))
         np.testing.assert_allclose(ragged_scores, separate[len(head) :, 0], atol=1e-5)
+
+
+@given(n_columns=st.integers(1, 12), seed=st.integers(0, 99))
+def test_a_column_that_begins_a_step_is_answered_without_a_run_as_by_one(
+    runtime: Runtime, n_columns: int, seed: int
+) -> None:
+    columns = random_columns(n_columns, seed)
+    _, state = runtime.run(columns[:, None], runtime.initial_state(1))
+    next_column = random_columns(1, seed + 1)
+    assert runtime.begins_step(state[0]) == (n_columns % STEP_COLUMNS == 0)
+    if runtime.begins_step(state[0]):
+        expected_scores, expected_state = runtime.run(next_column[:, None], state)
+        np.testing.assert_array_equal(runtime.hold(next_column[0], state[0]), expected_scores[0])
+        np.testing.assert_array_equal(state, expected_state)
+
+
+def test_the_first_column_of_all_is_answered_without_a_run_as_by_one(runtime: Runtime) -> None:
+    column, state = random_columns(1, 0), runtime.initial_state(1)
+    expected_scores, expected_state = runtime.run(column[:, None], state)
+    np.testing.assert_array_equal(runtime.hold(column[0], state[0]), expected_scores[0])
+    np.testing.assert_array_equal(state, expected_state)
 
 
 def test_a_column_changes_no_answer_before_it(runtime: Runtime) -> None:

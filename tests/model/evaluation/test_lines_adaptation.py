@@ -1,6 +1,7 @@
 """Adaptation to one writer: training on one half of the words, reading the other."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from inkstream.model.evaluation.lines import adaptation
 from inkstream.model.evaluation.report import document
 from inkstream.model.metrics import errors
 from inkstream.model.reader import Reader
-from inkstream.model.training.config import HAND
+from inkstream.model.train import train
+from inkstream.model.training.config import HAND, LinesConfig, RunOptions
+from inkstream.model.training.run_folder import FLOAT32_FOLDER
 from tests.helpers import builders
 from tests.helpers.small_ink_set import HEIGHT, Builder
 
@@ -55,6 +58,12 @@ def ink() -> InkSet:
 def test_second_halves_are_read_before_and_after_adaptation(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def train_in_32_bits(config: LinesConfig, options: RunOptions) -> Path | None:
+        path = train(config, options)
+        return path and path.parent / FLOAT32_FOLDER / path.name
+
+    # Like the net before: then the same weights give the same answers.
+    monkeypatch.setattr(report_on_lines, "train", train_in_32_bits)
     monkeypatch.setattr(report_on_lines, "LEAST_WORDS", N_WORDS)
     evaluation_set = EvaluationSet(ink(), "test", builders.LETTERS, HEIGHT)
     found = adaptation(checkpoint, evaluation_set, 2, FROZEN)
