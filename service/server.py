@@ -1,26 +1,23 @@
 """Run the application on uvicorn until a signal stops it: sockets, connections, drain.
 
-A request must arrive in time (uvicorn would wait for its headers for ever), and a WebSocket is not
-closed for a pong that waits behind columns which are not read yet; it reads and writes short
-messages itself. What a client does not take is bounded by the kernel: see `listen`. The internals
-of uvicorn and websockets that are used here are named by a test, and pyproject.toml bounds their
-versions.
+A request must arrive in time (uvicorn would wait for its headers for ever). What a client does not
+take is bounded by the kernel: see `listen`. The internals of uvicorn and websockets that are used
+here are named by a test, and pyproject.toml bounds their versions.
 """
 
 import asyncio
 import gc
+import logging
 import resource
 import socket
-from collections.abc import Callable
-from http import HTTPStatus
+from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the mask in C
-from websockets.http11 import Request
-from websockets.protocol import State
 
 from inkstream.model.errors import ConfigError
 from inkstream.service import logs
@@ -30,10 +27,15 @@ from inkstream.service.settings import Settings
 from inkstream.service.websocket import DIRECT
 
 CLOSING_S: Final = 2  # for closing handshakes, after the sessions had their time
-REPLY_S: Final = 1.0  # of these, for the client's reply to a close
+REPLY_S: Final = 1.0  # of these, for the clients' replies to a close
+CLIENT_FAULTS: Final = {  # which uvicorn logs as errors of the application
+    "ASGI callable returned without completing handshake.",  # it refused the client
+    "Invalid UTF-8 sequence received from client.",
+}
+TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # whole frames: RFC 6455, 5.2
+OPCODES: Final = {0x0, 0x1, 0x2, 0x8, 0x9, 0xA}
 SHORT_HEADER_BYTES: Final = 6  # of a client's frame up to 125 bytes long: kind, length, mask
-LONGEST_SIZE_BYTES: Final = 10  # of a frame: kind, length, and eight bytes of a larger length
-LOST: Final = -1
+MASK_BYTES: Final = 4
 REFUSAL: Final = "HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 TOO_LATE: Final = "408 Request Timeout"
 TOO_LARGE: Final = "431 Request Header Fields Too Large"
@@ -120,8 +122,7 @@ class Config(uvicorn.Config):
             http=HttpConnection,
             ws=WebSocketConnection,
             ws_max_size=settings.max_frame_bytes,
-            ws_ping_interval=settings.ping_interval_s,
-            ws_ping_timeout=settings.ping_timeout_s,
+            ws_ping_interval=None,  # our connection pings
             ws_per_message_deflate=False,  # columns are small: it costs more than it saves
             lifespan="on",
             interface="asgi3",
@@ -133,6 +134,7 @@ class Config(uvicorn.Config):
             timeout_graceful_shutdown=CLOSING_S,
         )
         self.settings = settings
+        logging.getLogger("uvicorn.error").addFilter(lambda it: it.msg not in CLIENT_FAULTS)
 
 
 class Server(uvicorn.Server):
@@ -166,6 +168,12 @@ class Server(uvicorn.Server):
         while not drain.done() and not self.force_exit:
             await asyncio.wait([drain], timeout=SIGNAL_CHECK_S)
         drain.cancel()
+        # uvicorn would close WebSockets at once, and a client that is just sending something would
+        # lose the last messages (RFC 1122, 4.2.2.13): leave it time to reply to the close.
+        for _ in range(round(REPLY_S / SIGNAL_CHECK_S)):
+            kinds = map(type, self.server_state.connections)
+            if WebSocketsSansIOProtocol in kinds and not self.force_exit:
+                await asyncio.sleep(SIGNAL_CHECK_S)
         await super().shutdown(sockets)
         if self.force_exit:  # uvicorn would skip it, and the application would fail
             await self.lifespan.shutdown()
@@ -229,142 +237,133 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.close()
 
 
-class WebSocketConnection(WebSocketsSansIOProtocol):
-    """A WebSocket for many small messages, a `DirectConnection` of `websocket`.
+class WebSocketConnection(asyncio.Protocol):
+    """A `DirectConnection` of `websocket`, between a socket and uvicorn's own WebSocket protocol.
 
-    uvicorn queues each message, wakes a task and pauses reading for it. A `listener` is called with
-    each message at once instead, and pauses reading itself.
+    That one passes each message on through a parser, a queue and a task. Here a message of one
+    frame goes to the listener at once. Left to uvicorn are the handshake, control frames, what
+    RFC 6455 forbids, and from the first fragment on all messages, which then keep their order.
     """
 
     listener: Callable[[str | bytes], None] | None = None
-    _ahead = 0  # bytes to come until the next frame begins; LOST if that is not known
+    _is_simple = True  # no fragment has come, and no fault
+    _may_write = True
 
-    def data_received(self, data: bytes) -> None:
-        """Decode one whole short binary message here; leave all else to websockets.
+    def __init__(self, config: Config, server_state: ServerState, app_state: Any) -> None:
+        state = {**app_state, DIRECT: self}  # the application finds it in its scope
+        self._uvicorn = WebSocketsSansIOProtocol(config, server_state, state)
+        self._settings, self._most_bytes = config.settings, config.settings.max_frame_bytes
+        self._unread = bytearray()  # the beginning of a frame
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(self._settings.ping_interval_s, self._ping)
 
-        One column is such a message, and websockets' parser would take a fifth of its whole time.
-        """
-        state = self.conn.state
-        if self._ahead == 0 and state is State.OPEN and self.listener and not self.frames:
-            message = short_message(data)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._uvicorn.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        self._uvicorn.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._may_write = False
+        self._uvicorn.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._may_write = True
+        self._uvicorn.resume_writing()
+
+    def data_received(self, data: bytes | bytearray) -> None:
+        if self._unread:
+            self._unread += data
+            data = self._unread
+        rest = self._take_frames(data)
+        if not self.listener:
+            self._uvicorn.data_received(bytes(data[rest:]))
+            rest = len(data)
+        if data is self._unread:
+            del self._unread[:rest]
+        elif rest < len(data):
+            self._unread += data[rest:]
+
+    def _take_frames(self, data: bytes | bytearray) -> int:
+        """Take whole frames, as RFC 6455 describes them in 5.2; return where the rest begins."""
+        start = 0
+        while self.listener and len(data) >= start + 2:
+            kind, length = data[start], data[start + 1] - 0x80  # below 0 without a mask
+            payload = start + SHORT_HEADER_BYTES
+            if length >= 126:
+                payload += 2 if length == 126 else 8
+                if len(data) < payload - MASK_BYTES:
+                    break
+                length = int.from_bytes(data[start + 2 : payload - MASK_BYTES])
+            end = payload + length
+            if kind & 0x0F not in OPCODES or not 0 <= length <= self._most_bytes:
+                self._is_simple, end = False, len(data)  # uvicorn refuses the frame by its header
+            elif end > len(data):
+                break
+            message = None
+            if self._is_simple and kind in (TEXT, BINARY):
+                mask = data[payload - MASK_BYTES : payload]
+                message = read_message(kind, apply_mask(data[payload:end], mask))
             if message is not None:
                 self.listener(message)
-                return
-        if state is not State.CONNECTING:
-            self._ahead = next_frame(data, self._ahead)
-        elif self.handshake_initiated:  # frames before our answer to the handshake
-            self._ahead = LOST
-        super().data_received(data)
+            else:
+                self._uvicorn.data_received(bytes(data[start:end]))
+                if self.transport.is_closing():
+                    return len(data)
+                self._is_simple &= kind in (PING, PONG)
+                if kind == PONG:
+                    self._wait(self._settings.ping_interval_s, self._ping)
+            start = end
+        return start
 
-    def handle_connect(self, event: Request) -> None:
-        super().handle_connect(event)
-        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            extensions = cast(dict[str, Any], self.scope["extensions"])
-            extensions[DIRECT] = self
-
-    def send_receive_event_to_app(self) -> None:
-        """Call the listener with a message that is complete."""
-        if self.listener is None or self.close_sent:
-            super().send_receive_event_to_app()
-            return
-        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
-        self.frames = []
-        if self.curr_msg_data_type == "bytes":
-            self.listener(data)
-            return
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            # uvicorn does the same, but logs the client's fault as an error of the server.
-            self.conn.fail(CloseCode.INVALID_DATA)
-            self.handle_parser_exception()
-        else:
-            self.listener(text)
-
-    async def send(self, message: Any) -> None:
-        """Send an ASGI event of the application."""
-        await super().send(message)
-        if self.initial_response is not None and self.close_sent:
-            self.handshake_complete = True  # by a refusal; uvicorn would log that none was sent
-
-    def shutdown(self) -> None:
-        """Stop, but leave a client that was sent a close time to reply.
-
-        uvicorn would close the connection at once, and a client that is just sending something
-        would lose the last messages (RFC 1122, 4.2.2.13).
-        """
-        if self.close_timer is None:
-            super().shutdown()
-        else:
-            self.close_timer.cancel()
-            self.close_timer = self.loop.call_later(REPLY_S, self.transport.close)
-
-    def send_now(self, text: str) -> bool:
-        """Write a text as one frame (RFC 6455, 5.2), unless writing has to wait."""
-        if (
-            self.conn.state is not State.OPEN
-            or not self.writable.is_set()
-            or self.transport.is_closing()
-        ):
+    def send_now(self, texts: Iterable[str]) -> bool:
+        """Write texts, a frame for each, all at once, unless writing has to wait."""
+        if not self._may_write or self.transport.is_closing():
             return False
-        data = text.encode()
-        self.transport.write(_text_header(len(data)) + data)
+        self.transport.write(b"".join([frame(TEXT, text.encode()) for text in texts]))
         return True
 
-    def pause_reading(self) -> None:
-        """Read nothing more from the client."""
-        if not self.read_paused and not self.transport.is_closing():
-            self.read_paused = True
-            self.transport.pause_reading()
+    def _wait(self, seconds: float, call: Callable[[], None]) -> None:
+        self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, call)
 
-    def resume_reading(self) -> None:
-        """Read from the client again."""
-        if self.read_paused and not self.transport.is_closing():
-            self.read_paused = False
-            self.transport.resume_reading()
+    def _ping(self) -> None:
+        """Ask whether the client is still there, if a session is open."""
+        if self.listener and not self.transport.is_closing():
+            self.transport.write(frame(PING, b""))
+            self._wait(self._settings.ping_timeout_s, self._miss_pong)
+        else:
+            self._wait(self._settings.ping_interval_s, self._ping)
 
-    def keepalive_timeout(self) -> None:
-        """Wait for a pong again if reading is paused: pongs are not read then either.
+    def _miss_pong(self) -> None:
+        """Close, or wait again while reading is paused: pongs are not read either.
 
         That ends, because the engine reaches the columns of every session, and the kernel cuts off
         a client that does not read.
         """
-        if self.read_paused and self.ping_timeout is not None:
-            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+        if self.listener and self.transport.is_reading():
+            reason = CloseCode.INTERNAL_ERROR.to_bytes(2) + b"keepalive ping timeout"
+            self.transport.write(frame(CLOSE, reason))
+            self.transport.close()
         else:
-            super().keepalive_timeout()
+            self._wait(self._settings.ping_timeout_s, self._miss_pong)
 
 
-def short_message(data: bytes) -> bytes | None:
-    """Return the payload of one whole binary frame of a client of up to 125 bytes, else None."""
-    length = len(data) - SHORT_HEADER_BYTES
-    if not 0 <= length <= 125 or data[0] != 0x82 or data[1] != 0x80 | length:
+def read_message(kind: int, data: bytes) -> str | bytes | None:
+    """Return the message of a text or binary frame, None for text that is not UTF-8."""
+    try:
+        return data.decode() if kind == TEXT else data
+    except UnicodeDecodeError:
         return None
-    return apply_mask(data[SHORT_HEADER_BYTES:], data[2:SHORT_HEADER_BYTES])
 
 
-def next_frame(data: bytes, ahead: int) -> int:
-    """Return how many bytes after `data` the next frame begins; `ahead` is that before `data`.
-
-    LOST if `data` ends within the first bytes of a frame, which give its length.
-    """
-    position, end = ahead, len(data)
-    while 0 <= position < end:
-        header = data[position : position + LONGEST_SIZE_BYTES]
-        length = header[1] & 0x7F if len(header) > 1 else 0
-        size_bytes = {126: 2, 127: 8}.get(length, 0)  # that follow, RFC 6455, 5.2
-        if len(header) < 2 + size_bytes:
-            return LOST
-        if size_bytes:
-            length = int.from_bytes(header[2 : 2 + size_bytes])
-        position += SHORT_HEADER_BYTES + size_bytes + length
-    return position - end if position >= 0 else LOST
-
-
-def _text_header(length: int) -> bytes:
-    """Return the header of one whole unmasked text frame of so many bytes."""
+def frame(kind: int, payload: bytes) -> bytes:
+    """Return one whole frame of a server (RFC 6455, 5.2); `kind` is its first byte."""
+    length = len(payload)
     if length < 126:
-        return bytes((0x81, length))
+        return bytes((kind, length)) + payload
     if length < 65_536:
-        return b"\x81\x7e" + length.to_bytes(2)
-    return b"\x81\x7f" + length.to_bytes(8)
+        return bytes((kind, 126)) + length.to_bytes(2) + payload
+    return bytes((kind, 127)) + length.to_bytes(8) + payload

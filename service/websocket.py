@@ -10,7 +10,7 @@ and no message is lost.
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import ExitStack
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
@@ -38,7 +38,7 @@ from inkstream.service.protocol.server_messages import (
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import Close, Effect, Restore
 
-DIRECT: Final = "inkstream.direct"  # the ASGI extension that offers a `DirectConnection`
+DIRECT: Final = "inkstream.direct"  # name of a `DirectConnection` in the state of ASGI's scope
 PAUSE_FROM: Final = 512  # messages in the outbox: from here on the client is paused
 MERGE_FROM: Final = 256  # from here on a result takes the place of a result before it
 REQUEST_ID_BYTES: Final = 8
@@ -54,16 +54,11 @@ log = get_logger()
 class DirectConnection(Protocol):
     """A connection that is read and written without the queues and tasks of ASGI."""
 
-    listener: Callable[[str | bytes], None] | None  # once set, called with each message
+    transport: asyncio.Transport
+    listener: Callable[[str | bytes], None] | None  # while set, called with each message
 
-    def send_now(self, text: str) -> bool:
-        """Send a text if that needs no waiting; return whether it was sent."""
-
-    def pause_reading(self) -> None:
-        """Read nothing more from the client."""
-
-    def resume_reading(self) -> None:
-        """Read from the client again."""
+    def send_now(self, texts: Iterable[str]) -> bool:
+        """Send texts in one write if that needs no waiting; return whether they were sent."""
 
 
 class Stream:
@@ -92,7 +87,7 @@ class Stream:
         self._session = self._model.new_session(session_id)
         self._member = self._engine.attach(self._session, self._deliver)
         self._opened_s = self._received_s = self._loop.time()
-        self._connection = scope.get("extensions", {}).get(DIRECT)
+        self._connection = scope.get("state", {}).get(DIRECT)
         subprotocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None
         try:
             await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
@@ -126,6 +121,8 @@ class Stream:
             self._timer.cancel()
             writer.cancel()
             reader.cancel()
+            if self._connection is not None:
+                self._connection.listener = None
 
     # In
 
@@ -154,7 +151,7 @@ class Stream:
         if self._may_read.is_set() and self._is_behind(self._max_waiting, PAUSE_FROM):
             self._may_read.clear()
             if self._connection is not None:
-                self._connection.pause_reading()
+                self._connection.transport.pause_reading()
 
     def _is_behind(self, n_columns: int, n_messages: int) -> bool:
         """Whether so many columns wait for the engine, or so many messages for the client."""
@@ -165,23 +162,25 @@ class Stream:
         if self._close is not None or not self._is_behind(self._max_waiting // 2, PAUSE_FROM // 2):
             self._may_read.set()
             if self._connection is not None:
-                self._connection.resume_reading()
+                self._connection.transport.resume_reading()
 
     # Out
 
     def _deliver(self, effects: list[Effect]) -> None:
         """Send what the session has for the client, at once where that needs no waiting."""
+        messages: list[ServerMessage] = []
         for effect in effects:
             if isinstance(effect, Close):
                 self._close = effect
             elif not isinstance(effect, Restore):
+                messages.append(effect)
                 if isinstance(effect, Error):
                     self._metrics.error(effect.code)
-                writer_idle = self._posted is not None and not self._outbox
-                direct = self._connection if writer_idle else None
-                if direct is None or not direct.send_now(encode(effect)):
-                    self._post(effect)
         idle = self._posted
+        direct = self._connection if idle is not None and not self._outbox else None
+        if direct is None or not direct.send_now([encode(message) for message in messages]):
+            for message in messages:
+                self._post(message)
         if idle is not None and (self._outbox or self._close) and not idle.done():
             idle.set_result(None)
         if not self._may_read.is_set():

@@ -2,18 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.service.access import Access, Sessions
-from inkstream.service.engine import Engine
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
 from inkstream.service.websocket import StreamEndpoint
-from tests.helpers.engine_sessions import DEADLINE_S, Net, RecordingMetrics
+from tests.helpers.engine_sessions import (
+    DEADLINE_S,
+    Net,
+    PausableEngine,
+    RecordingMetrics,
+)
 
 Event = MutableMapping[str, Any]
 
@@ -28,6 +32,7 @@ class AsgiClient:
         headers: Sequence[tuple[str, str]] = (),
         subprotocols: Sequence[str] = (),
         client: str = "192.0.2.1",
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         self.events: list[Event] = []
         self.may_send = asyncio.Event()  # cleared: the client reads nothing
@@ -43,6 +48,7 @@ class AsgiClient:
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in headers],
             "subprotocols": list(subprotocols),
+            "state": dict(state or {}),
         }
         self._incoming.put_nowait({"type": "websocket.connect"})
         self.task = asyncio.ensure_future(StreamEndpoint(service)(scope, self._receive, self._send))
@@ -108,18 +114,17 @@ class AsgiClient:
 @asynccontextmanager
 async def serving(
     checkpoint: Checkpoint, metrics: RecordingMetrics | None = None, **settings: Any
-) -> AsyncIterator[tuple[Service, Net]]:
-    """Run a service of one model while the block runs; yield it and its net."""
+) -> AsyncIterator[tuple[Service, PausableEngine]]:
+    """Run a service of one model while the block runs; yield it and its engine."""
     metrics = metrics or RecordingMetrics()
     net, chosen = Net(checkpoint), Settings.load(**settings)
-    engine = Engine(net, max_batch=8, max_columns=64, metrics=metrics)
+    engine = PausableEngine(net, max_batch=8, max_columns=64, metrics=metrics)
     model = SessionModel.of(net.metadata, chosen.limits)
     models = {"tiny": RunningModel(model, engine)}
     sessions = Sessions(chosen.limits, metrics)
     service = Service(chosen, chosen.limits, models, sessions, Access(chosen), metrics)
     engine.start()
     try:
-        yield service, net
+        yield service, engine
     finally:
-        net.may_run.set()
         engine.stop()

@@ -1,53 +1,57 @@
-"""Short messages are decoded directly, with the same result as by websockets' parser."""
+"""Messages that pass uvicorn by: the same comes in and goes out as through uvicorn alone."""
 
 import asyncio
 import itertools
 import logging
-import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
+from websockets.frames import Frame
 from websockets.protocol import State
 from websockets.sync.client import connect
+from websockets.uri import parse_uri
 
-from inkstream.service.server import (
-    LOST,
-    Config,
-    WebSocketConnection,
-    next_frame,
-    short_message,
-)
+from inkstream.service.server import Config, WebSocketConnection
 from inkstream.service.settings import Settings
-from tests.helpers.raw_websocket import BINARY, TEXT, RawClient, frame
+from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.raw_websocket import BINARY, CLOSE, TEXT, RawClient, frame
 from tests.helpers.running_server import server
 
-CONTINUATION, PING = 0x80, 0x89
+CONTINUATION, PING, PONG = 0x80, 0x89, 0x8A
+MOST = 1024  # bytes of a message in these tests
+LOOP_TURNS = 100  # enough for an application to receive ten messages
 HANDSHAKE = (
     b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 
 
-class NullTransport(asyncio.Transport):
+class RecordingTransport(asyncio.Transport):
     """A transport that keeps what is written and sends nothing."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.written = b""
+        self.writes: list[bytes] = []
+        self._closing = False
 
     def write(self, data: Any) -> None:
-        self.written += data
+        self.writes.append(bytes(data))
 
     def is_closing(self) -> bool:
-        return False
+        return self._closing
 
     def close(self) -> None:
-        pass
+        self._closing = True
 
     def pause_reading(self) -> None:
         pass
@@ -56,84 +60,127 @@ class NullTransport(asyncio.Transport):
         pass
 
 
-async def open_connection(received: list[str | bytes]) -> WebSocketConnection:
-    """Return an accepted connection; its messages are added to `received`."""
+@dataclass
+class Peer:
+    """A connection after its handshake, what its application got, and what it wrote."""
+
+    connection: Any
+    transport: RecordingTransport
+    received: list[str | bytes] = field(default_factory=list)
+
+    async def feed(self, chunks: list[bytes]) -> None:
+        """Let chunks come until the connection closes; return when the application has all."""
+        for chunk in chunks:
+            if not self.transport.is_closing():
+                self.connection.data_received(chunk)
+        for _ in range(LOOP_TURNS):
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def opened(kind: type, direct: bool) -> AsyncIterator[Peer]:
+    """Open a connection; its application listens directly, or receives by ASGI."""
     accepted = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope["extensions"]["inkstream.direct"].listener = received.append
         await receive()
         await send({"type": "websocket.accept"})
+        if direct:
+            scope["state"]["inkstream.direct"].listener = peer.received.append
         accepted.set()
-        while (await receive())["type"] != "websocket.disconnect":
-            raise AssertionError("a message was not delivered directly")
+        while (event := await receive())["type"] != "websocket.disconnect":
+            peer.received.append(event["bytes"] if "bytes" in event else event["text"])
 
-    config = Config(app, Settings.load())
+    config = Config(app, Settings.load(max_frame_bytes=MOST))
     config.load()
-    state = type("State", (), {"connections": set(), "tasks": set(), "default_headers": []})()
-    connection = WebSocketConnection(config, state, {})
-    connection.connection_made(NullTransport())
-    connection.data_received(HANDSHAKE)
-    await accepted.wait()
-    return connection
+    transport = RecordingTransport()
+    peer = Peer(kind(config=config, server_state=ServerState(), app_state={}), transport)
+    peer.connection.connection_made(transport)
+    peer.connection.data_received(HANDSHAKE)
+    async with asyncio.timeout(DEADLINE_S):
+        await accepted.wait()
+    transport.writes.clear()
+    yield peer
+    peer.connection.connection_lost(None)
+    await asyncio.sleep(0)
 
 
-messages = st.one_of(
+masks = st.binary(min_size=4, max_size=4)
+payloads = st.one_of(
     st.binary(max_size=130),
-    st.binary(min_size=65_530, max_size=65_540),
-    st.text(max_size=40),
-    st.just(PING),
-    st.lists(st.binary(max_size=40), min_size=2, max_size=3),  # fragments
+    st.binary(min_size=MOST - 2, max_size=MOST + 2),
+    st.text(max_size=40).map(str.encode),
+)
+first_bytes = st.one_of(
+    st.sampled_from([TEXT, BINARY, PING, PONG, CLOSE, CONTINUATION, TEXT & 15, BINARY & 15, 0]),
+    st.integers(0, 255),
+)
+any_frames = st.builds(frame, payloads, first_bytes, masks)
+not_masked = payloads.map(lambda payload: bytes([BINARY, len(payload) & 127]) + payload)
+messages = st.one_of(
+    st.builds(frame, payloads, st.sampled_from([BINARY, PING]), masks),
+    st.builds(frame, st.text(max_size=40).map(str.encode), st.just(TEXT), masks),
 )
 
 
-def frames_of(message: Any, mask: bytes) -> list[bytes]:
-    if message == PING:
-        return [frame(b"are you there?", PING, mask)]
-    if isinstance(message, str):
-        return [frame(message.encode(), TEXT, mask)]
-    if isinstance(message, bytes):
-        return [frame(message, BINARY, mask)]
-    first, *middle, last = message
-    return [
-        frame(first, BINARY & 0x7F, mask),
-        *(frame(part, CONTINUATION & 0x7F, mask) for part in middle),
-        frame(last, CONTINUATION, mask),
-    ]
+def cut(draw: st.DataObject, stream: bytes) -> list[bytes]:
+    """Cut a stream of bytes at any places."""
+    cuts = sorted(draw.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
+    return [stream[a:b] for a, b in itertools.pairwise([0, *cuts, len(stream)]) if a < b]
 
 
-@given(sent=st.lists(messages, max_size=8), data=st.data())
+@given(
+    frames=st.lists(messages, max_size=6),
+    others=st.lists(st.one_of(any_frames, messages, not_masked), max_size=4),
+    data=st.data(),
+)
 @pytest.mark.slow
-async def test_messages_do_not_depend_on_how_frames_are_cut_into_chunks(
-    sent: list[Any], data: st.DataObject
+async def test_any_bytes_have_the_same_effect_as_through_uvicorn_alone(
+    frames: list[bytes], others: list[bytes], data: st.DataObject
 ) -> None:
-    received: list[str | bytes] = []
-    connection = await open_connection(received)
-    chunks: list[bytes] = []
-    for message in sent:
-        chunks += frames_of(message, data.draw(st.binary(min_size=4, max_size=4)))
-    if data.draw(st.booleans(), label="cut"):
-        stream = b"".join(chunks)
-        cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
-        edges = [0, *cuts, len(stream)]
-        chunks = [stream[a:b] for a, b in itertools.pairwise(edges) if a < b]
-    for chunk in chunks:
-        connection.data_received(chunk)
-    expected = [b"".join(each) if isinstance(each, list) else each for each in sent if each != PING]
-    assert received == expected
-    connection.connection_lost(None)
+    stream = b"".join(frames + others)
+    async with (
+        opened(WebSocketConnection, direct=True) as ours,
+        opened(WebSocketsSansIOProtocol, direct=False) as uvicorns,
+    ):
+        await ours.feed(cut(data, stream))
+        await uvicorns.feed([bytes([byte]) for byte in stream])  # it drops what a fault comes with
+        assert ours.received == uvicorns.received
+        assert b"".join(ours.transport.writes) == b"".join(uvicorns.transport.writes)
+        assert ours.transport.is_closing() == uvicorns.transport.is_closing()
 
 
-async def test_a_short_message_after_a_long_one_is_decoded_directly(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    received: list[str | bytes] = []
-    connection = await open_connection(received)
-    connection.data_received(frame(b"text", TEXT))
-    monkeypatch.setattr(connection, "conn", SimpleNamespace(state=State.OPEN))  # no parser
-    connection.data_received(frame(b"short"))
-    assert received == ["text", b"short"]
-    connection.connection_lost(None)
+async def test_whole_messages_are_handed_over_before_data_received_returns() -> None:
+    async with opened(WebSocketConnection, direct=True) as peer:
+        stream = (
+            frame(b"one") + frame(b"", PING) + frame("zwölf".encode(), TEXT) + frame(b"x" * 200)
+        )
+        peer.connection.data_received(stream[:-1])
+        assert peer.received == [b"one", "zwölf"]
+        peer.connection.data_received(stream[-1:])
+        assert peer.received == [b"one", "zwölf", b"x" * 200]
+
+
+async def test_texts_are_written_at_once_as_one_frame_each() -> None:
+    texts = ["", "ü", *("x" * length for length in (125, 126, 65_535, 65_536))]
+    async with opened(WebSocketConnection, direct=True) as peer:
+        assert peer.connection.send_now(texts)
+        (written,) = peer.transport.writes
+    client = ClientProtocol(parse_uri("ws://x"), state=State.OPEN, max_size=None)
+    client.receive_data(written)
+    frames = [event for event in client.events_received() if isinstance(event, Frame)]
+    assert [bytes(each.data).decode() for each in frames] == texts
+
+
+async def test_nothing_is_written_at_once_while_writing_has_to_wait() -> None:
+    async with opened(WebSocketConnection, direct=True) as peer:
+        peer.connection.pause_writing()
+        assert not peer.connection.send_now(["late"])
+        peer.connection.resume_writing()
+        assert peer.connection.send_now(["in time"])
+        peer.transport.close()
+        assert not peer.connection.send_now(["too late"])
+        assert len(peer.transport.writes) == 1
 
 
 def test_client_errors_are_not_logged_as_warnings(
@@ -150,43 +197,3 @@ def test_client_errors_are_not_logged_as_warnings(
             connect(f"{running.url}?model=nosuch")
         running.wait_until_empty()
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
-
-
-@pytest.mark.parametrize("length", [0, 1, 28, 125])
-def test_a_short_message_is_one_whole_binary_frame(length: int) -> None:
-    payload = os.urandom(length)
-    data = frame(payload, BINARY, b"\x01\x80\xff\x00")
-    assert short_message(data) == payload
-    assert short_message(data + b"\x82") is None
-    assert short_message(data[:-1]) is None
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\x82",
-        frame(b"{}", TEXT, b"abcd"),
-        frame(b"", PING, b"abcd"),
-        frame(b"x", BINARY & 0x7F, b"abcd"),  # not the last fragment
-        b"\xc2" + frame(b"x", BINARY, b"abcd")[1:],  # compressed
-        b"\x82\x05hello",  # not masked
-        frame(bytes(126), BINARY, b"abcd"),
-    ],
-)
-def test_other_data_is_not_a_short_message(data: bytes) -> None:
-    assert short_message(data) is None
-
-
-@given(lengths=st.lists(st.sampled_from([0, 5, 125, 126, 400, 65_535, 65_536]), max_size=5))
-@pytest.mark.slow
-def test_the_next_frame_is_found_if_its_header_is_complete(lengths: list[int]) -> None:
-    frames = [frame(bytes(length), BINARY, b"abcd") for length in lengths]
-    assert next_frame(b"".join(frames), 0) == 0
-    for data in frames:
-        for cut in {1, 2, 5, min(10, len(data)), len(data) - 1}:
-            next_start = next_frame(data[:cut], 0)
-            if next_start != LOST:
-                assert next_start == len(data) - cut
-                assert next_frame(data[cut:] + data, next_start) == 0
-    assert next_frame(b"anything", LOST) == LOST

@@ -9,8 +9,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from inkstream.model.checkpoint import Checkpoint
-from tests.helpers.engine_sessions import DEADLINE_S, Net
-from tests.helpers.raw_websocket import RawClient, frame
+from tests.helpers.engine_sessions import DEADLINE_S, PausableEngine
+from tests.helpers.raw_websocket import BINARY, RawClient, frame
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import INK, message
 
@@ -81,7 +81,7 @@ QUICK_PINGS = {"ping_interval_s": 0.05, "ping_timeout_s": 0.05}
 
 
 def test_a_paused_session_is_not_closed_for_a_missing_pong(
-    tiny: Checkpoint, nets: list[Net]
+    tiny: Checkpoint, engines: list[PausableEngine]
 ) -> None:
     folder = tiny.path.parent
     with (
@@ -89,28 +89,30 @@ def test_a_paused_session_is_not_closed_for_a_missing_pong(
         connect(running.url, ping_interval=None) as stream,
     ):
         stream.recv()
-        nets[0].may_run.clear()
+        engines[0].pause()
         for _ in range(50):
             stream.send(INK)
-        assert nets[0].entered.acquire(timeout=DEADLINE_S)
+        assert engines[0].has_work.wait(DEADLINE_S)
         with RawClient(running.port) as silent:  # cut off after one interval and one timeout
             silent.read_to_the_end()
-        nets[0].may_run.set()
+        engines[0].resume()
         results = [json.loads(stream.recv())["column"] for _ in range(50)]
     assert results == list(range(50))
 
 
-def test_a_paused_client_that_disconnects_is_removed(tiny: Checkpoint, nets: list[Net]) -> None:
+def test_a_paused_client_that_disconnects_is_removed(
+    tiny: Checkpoint, engines: list[PausableEngine]
+) -> None:
     with server(tiny.path.parent, **FEW_WAITING) as running, connect(running.url) as healthy:
         healthy.recv()
         with RawClient(running.port) as paused:
             paused.read()
-            nets[0].may_run.clear()
+            engines[0].pause()
             paused.send(frame(INK) * 50)
-            assert nets[0].entered.acquire(timeout=DEADLINE_S)
+            assert engines[0].has_work.wait(DEADLINE_S)
             healthy.send(INK)
             paused.reset()
-        nets[0].may_run.set()
+        engines[0].resume()
         assert json.loads(healthy.recv())["type"] == "result"
         healthy.send(message("end"))
         assert [json.loads(text)["type"] for text in healthy] == ["flushed", "done"]
@@ -119,6 +121,19 @@ def test_a_paused_client_that_disconnects_is_removed(tiny: Checkpoint, nets: lis
 
 def test_a_client_that_answers_no_ping_is_disconnected(tiny: Checkpoint) -> None:
     with server(tiny.path.parent, **QUICK_PINGS) as running, RawClient(running.port) as silent:
+        silent.read_to_the_end()
+        running.wait_until_empty()
+
+
+def test_a_client_that_answers_no_ping_is_disconnected_after_fragments_too(
+    tiny: Checkpoint,
+) -> None:
+    with server(tiny.path.parent, **QUICK_PINGS) as running, RawClient(running.port) as silent:
+        silent.read()
+        silent.send(frame(INK[:9], BINARY & 0x7F) + frame(INK[9:], 0x80) + frame(INK))
+        n_results = 0
+        while n_results < 2:  # beside pings
+            n_results += b'"result"' in silent.read()
         silent.read_to_the_end()
         running.wait_until_empty()
 

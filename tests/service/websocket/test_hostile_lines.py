@@ -16,7 +16,7 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Configured, Done, Flushed, Rewound
 from inkstream.service.session import Close, Restore
 from tests.helpers import builders
-from tests.helpers.engine_sessions import DEADLINE_S, Net
+from tests.helpers.engine_sessions import DEADLINE_S, PausableEngine
 from tests.helpers.raw_websocket import CLOSE, TEXT, RawClient, frame
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import (
@@ -119,7 +119,7 @@ def test_resets_of_empty_lines_restore_no_state(line_net: Runtime) -> None:
 
 
 @pytest.fixture
-def running(nets: list[Net], line_weights: Path) -> Iterator[Running]:
+def running(engines: list[PausableEngine], line_weights: Path) -> Iterator[Running]:
     with server(line_weights, models="tiny_lines") as running:
         yield running
 
@@ -167,18 +167,18 @@ def test_a_flood_is_closed_and_another_session_goes_on(
 
 
 def test_a_connection_lost_during_a_flush_affects_no_other_session(
-    running: Running, nets: list[Net], reader: Recognizer
+    running: Running, engines: list[PausableEngine], reader: Recognizer
 ) -> None:
     def vanish() -> None:
         with RawClient(running.port, LINES) as client:
             client.send(frame(line(20)))
             while json.loads(client.read()).get("column") != 19:
                 pass
-            nets[0].may_run.clear()
+            engines[0].pause()
             client.send(text_frame(message("flush")) + frame(line(20)) + text_frame(message("end")))
-            assert nets[0].entered.acquire(timeout=DEADLINE_S)
+            assert engines[0].has_work.wait(DEADLINE_S)
             client.reset()
-            nets[0].may_run.set()
+            engines[0].resume()
 
     assert text_beside(running, vanish) == reader.read(COLUMNS).text
     running.wait_until_empty()

@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.service.websocket import MERGE_FROM, PAUSE_FROM
+from inkstream.model.runtime import Runtime
+from inkstream.service.websocket import DIRECT, MERGE_FROM, PAUSE_FROM
 from tests.helpers import builders
 from tests.helpers.asgi_websocket import AsgiClient, serving
-from tests.helpers.engine_sessions import RecordingMetrics
+from tests.helpers.engine_sessions import DEADLINE_S, RecordingMetrics
 from tests.helpers.single_session import INK, message, uninterrupted
 
 # A session
@@ -21,7 +23,7 @@ async def test_a_stream_begins_with_ready_answers_every_column_and_ends_after_en
     tiny: Checkpoint,
 ) -> None:
     columns = builders.columns(9, seed=1)
-    async with serving(tiny) as (service, net):
+    async with serving(tiny) as (service, _):
         client = AsgiClient(service)
         client.send(*(column.tobytes() for column in columns), message("end"))
         assert await client.wait_for_end() == 1000
@@ -29,7 +31,7 @@ async def test_a_stream_begins_with_ready_answers_every_column_and_ends_after_en
     assert ready["type"] == "ready"
     assert ready["limits"]["max_sessions"] == service.limits.max_sessions
     probabilities = np.array([list(result["probabilities"].values()) for result in results])
-    assert np.abs(probabilities - uninterrupted(net, columns.tobytes())).max() < 1e-5
+    assert np.abs(probabilities - uninterrupted(Runtime(tiny), columns.tobytes())).max() < 1e-5
     assert (flushed["columns"], done["columns"]) == (9, 9)
 
 
@@ -195,23 +197,61 @@ async def test_sessions_are_counted_for_each_client(tiny: Checkpoint) -> None:
         assert len(service.sessions) == 0
 
 
+# A direct connection
+
+
+class RecordingConnection:
+    """A `DirectConnection` that keeps what is sent: a list of texts for each write."""
+
+    def __init__(self) -> None:
+        self.transport = asyncio.Transport()
+        self.listener: Callable[[str | bytes], None] | None = None
+        self.writes: list[list[str]] = []
+        self.may_write = True
+
+    def send_now(self, texts: Iterable[str]) -> bool:
+        if self.may_write:
+            self.writes.append(list(texts))
+        return self.may_write
+
+
+async def test_all_that_one_run_has_for_a_client_is_one_write(tiny: Checkpoint) -> None:
+    connection, metrics = RecordingConnection(), RecordingMetrics()
+    async with serving(tiny, metrics) as (service, _):
+        client = AsgiClient(service, state={DIRECT: connection})
+        await client.wait_for(0)
+        assert connection.listener is not None
+        connection.listener(INK * 3)
+        await metrics.wait_until(3)
+        connection.may_write = False
+        connection.listener(INK * 2)
+        messages = await client.wait_for(2)
+        client.vanish()
+        await client.wait_for_end()
+    (texts,) = connection.writes
+    assert [json.loads(text)["column"] for text in texts] == [0, 1, 2]
+    assert [each["column"] for each in messages] == [3, 4]
+    assert connection.listener is None
+
+
 # Back pressure
 
 
 async def test_a_client_that_is_far_ahead_is_paused_and_loses_nothing(tiny: Checkpoint) -> None:
     columns = builders.columns(40, seed=2)
-    async with serving(tiny, max_waiting_columns=8, max_message_columns=8) as (service, net):
-        net.may_run.clear()
+    async with serving(tiny, max_waiting_columns=8, max_message_columns=8) as (service, engine):
+        engine.pause()
         client = AsgiClient(service)
         client.send(*(column.tobytes() for column in columns))
-        await net.hold()
-        assert client.n_receives < 20  # connect, what is being run, and the 8 that may wait
-        net.may_run.set()
+        assert await asyncio.to_thread(engine.has_work.wait, DEADLINE_S)
+        await asyncio.sleep(0)  # reads all that may be read
+        assert client.n_receives < 20  # connect, and the 8 that may wait
+        engine.resume()
         messages = await client.wait_for(40)
         client.vanish()
         await client.wait_for_end()
     probabilities = np.array([list(result["probabilities"].values()) for result in messages])
-    assert np.abs(probabilities - uninterrupted(net, columns.tobytes())).max() < 1e-5
+    assert np.abs(probabilities - uninterrupted(Runtime(tiny), columns.tobytes())).max() < 1e-5
 
 
 async def test_results_for_a_slow_reader_are_merged_but_answers_are_not(tiny: Checkpoint) -> None:

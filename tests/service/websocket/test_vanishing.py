@@ -5,7 +5,6 @@ import gc
 import json
 import resource
 import socket
-import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service.websocket import Stream
 from tests.helpers import builders
-from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.engine_sessions import DEADLINE_S, PausableEngine
 from tests.helpers.http import client_of, wait_for_no_sessions
 from tests.helpers.raw_websocket import TEXT, RawClient, frame
 from tests.helpers.running_server import Running, server
@@ -130,26 +129,24 @@ async def test_a_client_that_never_writes_is_closed_with_a_reason(tiny: Checkpoi
 
 
 def test_a_client_that_disconnects_cancels_its_recognition(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engines: list[PausableEngine]
 ) -> None:
-    started, left, runs = threading.Event(), threading.Event(), []
+    runs = []
 
-    def wait(*args: Any) -> Any:
+    def run_and_pause(*args: Any) -> Any:
         runs.append(args)
-        started.set()
-        assert left.wait(DEADLINE_S)
+        engines[0].pause()
         return run(*args)
 
+    run = Runtime.run_ragged
     body = json.dumps({"columns": [[9] * 28] * 10_000}).encode()
     head = f"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
     with server(tmp_path) as running, client_of(running) as client:
-        run = Runtime.run_ragged
-        monkeypatch.setattr(Runtime, "run_ragged", wait)
-        try:
-            with socket.create_connection(("127.0.0.1", running.port)) as leaving:
-                leaving.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
-                assert started.wait(DEADLINE_S)
-            wait_for_no_sessions(client)
-        finally:
-            left.set()
+        monkeypatch.setattr(Runtime, "run_ragged", run_and_pause)
+        with socket.create_connection(("127.0.0.1", running.port)) as leaving:
+            leaving.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+            assert engines[0].has_work.wait(DEADLINE_S)
+        wait_for_no_sessions(client)
+        engines[0].resume()
+        assert client.get("/healthz").status_code == 200
     assert len(runs) == 1
