@@ -27,14 +27,14 @@ class Metrics:
         self._sessions = Gauge(
             PREFIX + "sessions", "Sessions connected now.", registry=self.registry
         )
-        self._columns = self._counter("columns", "Columns answered by the net.")
+        self._columns = self._counter("columns", "Columns answered.")
         self._errors = self._counter("errors", "Errors sent to clients, by code.", "code")
         self._refused = self._counter("refused", "Visitors turned away, by reason.", "reason")
         self._batch_sessions = self._histogram(
             "batch_sessions", "Sessions that shared one run of the net.", BATCH_SESSIONS
         )
         self._run_seconds = self._histogram(
-            "run_seconds", "Time of one run of the net, in its thread.", RUN_SECONDS
+            "run_seconds", "Time of one run of the net.", RUN_SECONDS
         )
         self._wait_seconds = self._histogram(
             "queue_wait_seconds", "Wait of the oldest session of a run for its turn.", WAIT_SECONDS
@@ -59,6 +59,10 @@ class Metrics:
         self._columns.inc(columns)
         self._run_seconds.observe(run_s)
         self._wait_seconds.observe(wait_s)
+
+    def held(self) -> None:
+        """Count a column that waits for its partner, and so was answered without a run."""
+        self._columns.inc()
 
     def requested(self, status: int, request_s: float) -> None:
         """Count a request for recognition that was answered by REST."""

@@ -87,7 +87,7 @@ class ServerSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged: debug, info, warning or error."""
 
-    max_batch: int = Field(24, ge=1, le=4096)
+    max_batch: int = Field(64, ge=1, le=4096)
     """Sessions that share one run of the net."""
     max_run_columns: int = Field(512, ge=1, le=65_536)
     """Columns in one run of the net, of all its sessions together."""

@@ -1,14 +1,13 @@
 """Count the function calls of one message: `python -m tools.calls`.
 
 Sessions in an engine each send one column a message, all at once, and wait for their results; every
-result is encoded as JSON. The calls of the event loop and the worker from the message to its JSON
-are counted, calls within libraries too. WebSocket and HTTP are left out.
+result is encoded as JSON. The calls from the message to its JSON are counted, those within
+libraries too. WebSocket and HTTP are left out.
 """
 
 import asyncio
 import json
 import sys
-import threading
 import time
 from collections import Counter
 from types import FrameType
@@ -62,9 +61,7 @@ async def count_calls(name: str, sessions: int) -> dict[str, float]:
                 if not n_missing:
                     all_answered.set()
 
-    threading.setprofile(calls)  # for the worker, which starts now
     engine.start()
-    threading.setprofile(None)
     members = [engine.attach(Session(str(i), model), deliver) for i in range(sessions)]
     for number, column in enumerate(columns):
         if number == WARM_UP_MESSAGES:

@@ -15,7 +15,7 @@ from inkstream.service.session import (
     Restore,
     Session,
     SessionModel,
-    probabilities_shown,
+    shown_of,
 )
 from tests.helpers.single_session import LIMITS
 
@@ -85,7 +85,7 @@ def column_us(kind: Kind) -> float:
     info = ModelInfo("speed", "1", kind, labels, height)
     model = SessionModel(info, config, limits, {})
     scores = np.full((N_COLUMNS, 10), -2.3, np.float32) if classifier else line()[0]
-    state, column = np.zeros(1000, np.float32), bytes([0, 9, 200, 255] * (height // 4))
+    state, column = np.zeros(1000, np.uint8), bytes([0, 9, 200, 255] * (height // 4))
 
     def serve() -> None:
         session = Session("speed", model)
@@ -94,7 +94,7 @@ def column_us(kind: Kind) -> float:
             session.receive(column, 0.0)
             session.take(1)
             column_scores = scores[index : index + 1]
-            (shown,) = probabilities_shown([session], [column_scores])
+            (shown,) = shown_of([session], [column_scores])
             for effect in session.step(column_scores, state, shown):
                 assert not isinstance(effect, Restore | Close)
                 encode(effect)

@@ -33,7 +33,7 @@ from inkstream.service.session import (
     Restore,
     Session,
     SessionModel,
-    probabilities_shown,
+    shown_of,
 )
 from inkstream.service.settings import Settings
 
@@ -60,7 +60,7 @@ class LocalSession:
         sent = self._apply(self._session.receive(json.dumps(message), self._now_s))
         while (columns := self._session.take(RUN_COLUMNS)) is not None:
             scores, self._state = self._runtime.run(columns[:, None], self._state)
-            (shown,) = probabilities_shown([self._session], [scores[:, 0]])
+            (shown,) = shown_of([self._session], [scores[:, 0]])
             sent += self._apply(self._session.step(scores[:, 0], self._state[0], shown))
         assert all(each.type != "error" for each in sent), sent
         return sent

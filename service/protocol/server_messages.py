@@ -4,13 +4,12 @@
 made from these models and from `client_messages`. The protocol in words: docs/protocol.md.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from inkstream.model.config import Kind
@@ -364,6 +363,7 @@ ServerMessage = (
     | Error
     | Done
 )
+_RESULTS: Final = msgspec.json.Encoder()  # a tenth of the time that pydantic takes
 SERVER: Final[TypeAdapter[ServerMessage]] = TypeAdapter(
     Annotated[ServerMessage, Field(discriminator="type")]
 )
@@ -378,12 +378,9 @@ def parse_server(text: str | bytes) -> ServerMessage:
 
 
 def encode(message: ServerMessage) -> str:
-    """Return the JSON text of a message; probabilities have six decimals."""
+    """Return the JSON text of a message."""
     if isinstance(message, Result):
-        if message.text is not None:
-            return _transcribed(message, message.text)
-        labels = message.probabilities
-        return _result_template(tuple(labels)) % (message.epoch, message.column, *labels.values())
+        return _RESULTS.encode(_fields(message)).decode()
     if isinstance(message, Rewound | Flushed | Done):
         absent = {"text" if message.text is None else "label"}
         if isinstance(message, Rewound) and message.frame is None:
@@ -392,23 +389,15 @@ def encode(message: ServerMessage) -> str:
     return message.model_dump_json()
 
 
-@lru_cache(maxsize=1024)  # `top_k` brings its labels in many orders
-def _result_template(labels: tuple[str, ...]) -> str:
-    """Return a format string for results of `labels`: epoch, column, probabilities."""
-    places = ",".join(_key(label).replace("%", "%%") + "%.6f" for label in labels)
-    return '{"type":"result","epoch":%d,"column":%d,"probabilities":{' + places + "}}"
-
-
-@lru_cache(maxsize=1024)
-def _key(label: str) -> str:
-    return f"{json.dumps(label)}:"
-
-
-def _transcribed(result: Result, text: str) -> str:
-    """Return the JSON text of a transcriber's result."""
-    named = ",".join([f"{_key(label)}{p:.6f}" for label, p in result.probabilities.items()])
-    return (
-        f'{{"type":"result","epoch":{result.epoch},"column":{result.column},'
-        f'"probabilities":{{{named}}},"letter_end":{result.letter_end:.6f},'
-        f'"text":{json.dumps(text)}}}'
-    )
+def _fields(result: Result) -> dict[str, Any]:
+    """Return what is sent of a result."""
+    fields: dict[str, Any] = {
+        "type": "result",
+        "epoch": result.epoch,
+        "column": result.column,
+        "probabilities": result.probabilities,
+    }
+    if result.text is not None:
+        fields["letter_end"] = result.letter_end
+        fields["text"] = result.text
+    return fields

@@ -17,7 +17,7 @@ from inkstream.service.session.outputs import (
     Effect,
     Restore,
     message_of,
-    probabilities_shown,
+    shown_of,
 )
 from inkstream.service.session.session import Session
 
@@ -28,5 +28,5 @@ __all__ = [
     "Session",
     "SessionModel",
     "message_of",
-    "probabilities_shown",
+    "shown_of",
 ]

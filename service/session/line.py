@@ -24,7 +24,7 @@ from inkstream.model.decoding.base import Allowed, Decoded, Decoder, Event
 SNAPSHOT_SPACING: Final = 32
 
 Scores = NDArray[np.float32]  # [n, S]
-State = NDArray[np.float32]  # [D]
+State = NDArray[np.uint8]  # [D]
 
 
 @dataclass(frozen=True, slots=True)

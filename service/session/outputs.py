@@ -3,11 +3,10 @@
 A session returns effects, for its surroundings to carry out: a message is to be sent to the client,
 a `Close` closes the WebSocket, and a `Restore` puts a state back into the engine.
 
-All sessions of one run share the numpy calls that their results need (`probabilities_shown`): with
+All sessions of one run share the numpy calls that their results need (`shown_of`): with
 one column a message and 64 sessions a call for each of them would take longer than the net.
 """
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from inkstream.service.protocol.server_messages import (
     Character,
     Event,
     Letter,
+    ModelInfo,
     Punctuation,
     Result,
     ServerMessage,
@@ -38,7 +38,15 @@ if TYPE_CHECKING:
 DECIMALS: Final = 6  # of probabilities
 
 Scores = NDArray[np.float32]  # [n, S]
-Shown = dict[str, float]  # the probabilities in one result, by label
+Probabilities = dict[str, float]  # by label, as a result shows them
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a result shows of the scores of its column."""
+
+    probabilities: Probabilities
+    letter_end: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +61,13 @@ class Close:
 class Restore:
     """Put `state` [D] into the session's slot before its next run; None is the start of a line."""
 
-    state: NDArray[np.float32] | None
+    state: NDArray[np.uint8] | None
 
 
 Effect = ServerMessage | Close | Restore
 
 
-def probabilities_shown(
-    sessions: Sequence["Session"], scores: Sequence[Scores]
-) -> list[list[Shown]]:
+def shown_of(sessions: Sequence["Session"], scores: Sequence[Scores]) -> list[list[Shown]]:
     """Return what the results of sessions show: for each session a list, one item a result.
 
     Args:
@@ -87,43 +93,64 @@ def probabilities_shown(
                 options.append(session.options)
             places.append(place)
         found.append((newest, places))
-    named: list[Shown] = []
-    if rows:
-        logs = np.concatenate(rows).reshape(len(rows), -1)
-        if info.kind == "classifier":
-            probabilities = np.exp(logs)  # they sum to 1 unless some labels are not allowed
-            for i, mask in enumerate(masks):
-                if mask is not None:
-                    probabilities[i] = label_probabilities(logs[i : i + 1], mask)
-        else:
-            labels = logs[:, 1:-1]  # no blank, no letter end
-            for i, mask in enumerate(masks):
-                if mask is not None:
-                    labels[i] += mask
-            probabilities = label_probabilities(labels, None)
-        named = _named(probabilities, options, info.labels)
+    new = _shown(np.concatenate(rows).reshape(len(rows), -1), masks, options, info) if rows else []
     shown: list[list[Shown]] = []
     for session, (newest, places) in zip(sessions, found, strict=True):
-        shown.append([named[i] if i >= 0 else session.newest_shown for i in places])
+        shown.append([new[i] if i >= 0 else session.newest_shown for i in places])
         if places:
             session.newest_row, session.newest_shown = newest, shown[-1][-1]
     return shown
 
 
-def _named(probabilities: Scores, options: Sequence[Options], labels: Sequence[str]) -> list[Shown]:
+def _shown(
+    scores: Scores, masks: Sequence[Allowed], options: Sequence[Options], info: ModelInfo
+) -> list[Shown]:
+    """Return what results show of scores [N, S], each row with a mask and options of its own."""
+    is_line = info.kind == "transcriber"
+    logs = scores[:, 1:-1] if is_line else scores  # of labels: no blank, no letter end
+    if is_line:
+        for i, mask in enumerate(masks):
+            if mask is not None:
+                logs[i] += mask
+        probabilities = label_probabilities(logs, None)
+    else:
+        probabilities = np.exp(logs)  # they sum to 1 unless some labels are not allowed
+        for i, mask in enumerate(masks):
+            if mask is not None:
+                probabilities[i] = label_probabilities(logs[i : i + 1], mask)
+    named = _named(probabilities, options, info.labels)
+    if not is_line:
+        return [Shown(own) for own in named]
+    ends = _rounded(np.exp(scores[:, -1]))
+    return [Shown(own, end) for own, end in zip(named, ends, strict=True)]
+
+
+def _rounded(probabilities: Scores) -> Any:
+    """Return probabilities as Python's numbers, in lists."""
+    return probabilities.astype(np.float64).round(DECIMALS).tolist()
+
+
+def _named(
+    probabilities: Scores, options: Sequence[Options], labels: Sequence[str]
+) -> list[Probabilities]:
     """Return probabilities [N, K] by their labels, as the options of each row say."""
     most = [own.in_force.top_k for own in options]
-    values = probabilities.tolist() if None in most else []
+    values = _rounded(probabilities) if None in most else []
     if n_best := max([n or 0 for n in most], default=0):
-        order = (-probabilities).argsort(1, kind="stable")[:, :n_best]
-        best = probabilities[np.arange(len(order))[:, None], order].tolist()
-        best_labels = [[labels[k] for k in ks] for ks in order.tolist()]
-    named: list[Shown] = []
+        found = (-probabilities).argpartition(n_best - 1, 1)[:, :n_best]
+        found.sort(1)  # among equals the first label comes first
+        best = np.take_along_axis(probabilities, found, 1)
+        order = (-best).argsort(1, kind="stable")
+        best_values = _rounded(np.take_along_axis(best, order, 1))
+        best_labels = [
+            [labels[k] for k in ks] for ks in np.take_along_axis(found, order, 1).tolist()
+        ]
+    named: list[Probabilities] = []
     for i, n in enumerate(most):
         allowed = options[i].decoder.allowed
         if n is not None:
             n_shown = n if allowed is None else min(n, int((allowed == 0).sum()))
-            named.append(dict(zip(best_labels[i][:n_shown], best[i], strict=False)))
+            named.append(dict(zip(best_labels[i][:n_shown], best_values[i], strict=False)))
         elif allowed is None:
             named.append(dict(zip(labels, values[i], strict=True)))
         else:
@@ -132,21 +159,20 @@ def _named(probabilities: Scores, options: Sequence[Options], labels: Sequence[s
 
 
 def results(
-    session: "Session", first: int, scores: Scores, decoded: Decoded, shown: Sequence[Shown]
+    session: "Session", first: int, decoded: Decoded, shown: Sequence[Shown]
 ) -> list[Effect]:
     """Return the results and events that follow from new columns, in the order of the columns.
 
     `first` is the number of the first of these columns.
     """
-    epoch, picked = session.line.epoch, session.picked
-    if session.model.info.kind == "classifier":
-        return [Result(epoch, first + i, own) for i, own in zip(picked, shown, strict=True)]
-    texts, events = decoded.texts, deque(event_messages(decoded.events, session.ink))
+    epoch, texts = session.line.epoch, decoded.texts
     effects: list[Effect] = []
-    for i, own in zip(picked, shown, strict=True):
+    events = deque(event_messages(decoded.events, session.ink))
+    for i, own in zip(session.picked, shown, strict=True):
         while events and events[0].column <= first + i:
             effects.append(events.popleft())
-        effects.append(Result(epoch, first + i, own, math.exp(scores[i, -1]), texts[i]))
+        text = texts[i] if texts else None
+        effects.append(Result(epoch, first + i, own.probabilities, own.letter_end, text))
     effects += events
     return effects
 

@@ -73,8 +73,8 @@ class Session:
         self.ink = LineInk(model)
         self.line = Line(self.options.decoder.copy(), info.column_height, limits.max_rewind_columns)
         self.picked: Sequence[int] = ()  # which of the columns being run get a result
-        self.newest_row = b""  # the scores whose probabilities were shown last
-        self.newest_shown: Shown = {}  # and these
+        self.newest_row = b""  # the scores that were shown last
+        self.newest_shown = Shown({})  # and what was shown
         self.state: State = NEW
         self._inbox = Inbox(info.column_height)
         self._revisions = Revisions(limits.max_rewind_columns)
@@ -205,11 +205,11 @@ class Session:
         return data if self.ink.has_strokes else options.with_high_ink(data)
 
     def step(
-        self, scores: NDArray[np.float32], state: NDArray[np.float32], shown: Sequence[Shown]
+        self, scores: NDArray[np.float32], state: NDArray[np.uint8], shown: Sequence[Shown]
     ) -> list[Effect]:
         """Take the scores [n, S] of the columns that were run, and the state [D] after them.
 
-        `shown` are the probabilities of the `picked` columns, of `probabilities_shown`.
+        `shown` is what the results of the `picked` columns show, of `shown_of`.
         """
         if self.state is not RUNNING:
             return self._step_piece(scores)
@@ -218,7 +218,7 @@ class Session:
         line = self.line
         first = line.column
         decoded = line.read(scores, state, self._in_flight)
-        effects = results(self, first, scores, decoded, shown)
+        effects = results(self, first, decoded, shown)
         self.picked = ()
         if self.ink.has_strokes:
             effects = self._revisions.filter(effects, line.column)

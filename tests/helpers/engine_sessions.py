@@ -1,9 +1,10 @@
-"""Clients of an engine, and a net that a test can pause or make fail."""
+"""Clients of an engine, an engine that a test can pause, and a net that it can make fail."""
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ DEADLINE_S = 20.0  # far longer than anything here takes on a busy machine
 POISON = bytes([13] * 28)  # a column on which the net fails
 LINE_POISON = bytes([13] * 16)  # the same, of the small transcriber
 
-Answer = tuple[list[NDArray[np.float32]], NDArray[np.float32]]
+Answer = tuple[list[NDArray[np.float32]], NDArray[np.uint8]]
 
 
 class RecordingMetrics(Metrics):
@@ -58,22 +59,15 @@ class RecordingMetrics(Metrics):
 
 
 class Net(Runtime):
-    """The net of a server; a test controls when it fails and when it may run."""
+    """A net that a test makes fail."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint)
         self.failures = 0  # shared runs that will fail, besides any with poison
-        self.may_run = threading.Event()
-        self.may_run.set()
-        self.entered = threading.Semaphore(0)  # released at the start of each run
         self.threads: set[int] = set()
 
-    def run_ragged(
-        self, columns: Sequence[NDArray[np.uint8]], state: NDArray[np.float32]
-    ) -> Answer:
+    def run_ragged(self, columns: Sequence[NDArray[np.uint8]], state: NDArray[np.uint8]) -> Answer:
         self.threads.add(threading.get_ident())
-        self.entered.release()
-        assert self.may_run.wait(DEADLINE_S)
         if self.failures and len(columns) > 1:
             self.failures -= 1
             raise RuntimeError("the run was made to fail")
@@ -81,9 +75,31 @@ class Net(Runtime):
             raise RuntimeError("poison")
         return super().run_ragged(columns, state)
 
-    async def hold(self) -> None:
-        """Wait until the next run has begun; it continues when `may_run` is set."""
-        assert await asyncio.to_thread(self.entered.acquire, timeout=DEADLINE_S)
+
+class PausableEngine(Engine):
+    """An engine that a test in any thread can pause between two runs."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.has_work = threading.Event()  # whether columns have waited since the pause began
+        self._may_run = True
+
+    def pause(self) -> None:
+        """Start no run from now on."""
+        self.has_work.clear()
+        self._may_run = False
+
+    def resume(self) -> None:
+        """Run what has waited."""
+        self._may_run = True
+        self._loop.call_soon_threadsafe(self._run_soon)
+
+    def _wake(self) -> None:
+        if self._may_run:
+            super()._wake()
+        else:
+            self._waking = False
+            self.has_work.set()
 
 
 class EngineClient:

@@ -4,6 +4,7 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.recognizer import Recognizer, load
 from inkstream.model.runtime import Runtime
-from tests.helpers.engine_sessions import Net
+from tests.helpers.engine_sessions import PausableEngine
 from tests.helpers.http import client_of
 from tests.helpers.running_server import Running, server
 
@@ -55,15 +56,15 @@ def client(running: Running) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def nets(monkeypatch: pytest.MonkeyPatch) -> list[Net]:
-    """Return the nets of the servers that the test starts; a test can pause them."""
-    made: list[Net] = []
+def engines(monkeypatch: pytest.MonkeyPatch) -> list[PausableEngine]:
+    """Return the engines of the servers that the test starts."""
+    made: list[PausableEngine] = []
 
-    def net(checkpoint: Checkpoint) -> Net:
-        made.append(Net(checkpoint))
+    def engine(*args: Any, **kwargs: Any) -> PausableEngine:
+        made.append(PausableEngine(*args, **kwargs))
         return made[-1]
 
-    monkeypatch.setattr("inkstream.service.app.Runtime", net)
+    monkeypatch.setattr("inkstream.service.app.Engine", engine)
     return made
 
 

@@ -7,10 +7,19 @@ import weakref
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from inkstream.model import checkpoint
 from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.runtime import Runtime
 from inkstream.service.engine import StateTable
-from inkstream.service.protocol.server_messages import Error, Flushed, Rewound, ServerMessage
+from inkstream.service.protocol.server_messages import (
+    Error,
+    Flushed,
+    Rewound,
+    ServerMessage,
+    encode,
+)
 from inkstream.service.session import Effect
 from tests.helpers import builders
 from tests.helpers.engine_sessions import POISON, EngineClient, Net, RecordingMetrics, running
@@ -61,14 +70,41 @@ async def test_sessions_that_share_runs_do_not_affect_each_other(net: Net) -> No
         check_results(received, net, line(12, seed))
 
 
-async def test_the_net_runs_in_one_thread_beside_the_event_loop(net: Net) -> None:
+@pytest.mark.parametrize("name", ["digits", "lines"])
+async def test_a_session_is_answered_alone_and_among_63_others_to_the_bit(name: str) -> None:
+    net = Runtime(checkpoint.read(checkpoint.find(name)))
+    height, rng = net.config.column_height, np.random.default_rng(0)
+    lines = [builders.columns(24, seed, height) for seed in range(64)]
+
+    def frames(columns: NDArray[np.uint8]) -> list[bytes]:
+        """Return columns in messages of one to five."""
+        cuts = np.cumsum(rng.integers(1, 6, 24))
+        return [part.tobytes() for part in np.split(columns, cuts[cuts < 24])]
+
+    async with running(net) as engine:
+        alone = EngineClient(engine, net)
+        alone.send(lines[0].tobytes())
+        expected = await alone.wait_for(24)
+    async with running(net, max_columns=200) as engine:
+        clients = [EngineClient(engine, net) for _ in lines]
+        waiting = [frames(columns) for columns in lines]
+        while any(waiting):
+            for client, own in zip(clients, waiting, strict=True):
+                if own and rng.random() < 0.7:
+                    client.send(own.pop(0))
+            await asyncio.sleep(0)
+        received = await clients[0].wait_for(24)
+    assert [encode(message) for message in received] == [encode(message) for message in expected]
+    assert clients[0].session.newest_row == alone.session.newest_row  # scores, not rounded
+
+
+async def test_the_net_runs_on_the_event_loop(net: Net) -> None:
     async with running(net) as engine:
         for seed in range(3):
             client = EngineClient(engine, net)
             client.send(line(3, seed))
             await client.wait_for(3)
-    assert len(net.threads) == 1
-    assert threading.get_ident() not in net.threads
+    assert net.threads == {threading.get_ident()}
 
 
 async def test_a_rewind_goes_on_from_an_earlier_state(net: Net) -> None:
@@ -93,19 +129,17 @@ async def test_an_idle_engine_answers_one_column_at_once(net: Net) -> None:
     assert metrics.runs == [(1, 1)]
 
 
-async def test_while_a_run_is_under_way_the_next_batch_collects(net: Net) -> None:
+async def test_sessions_whose_columns_come_in_one_turn_of_the_event_loop_share_a_run(
+    net: Net,
+) -> None:
     metrics = RecordingMetrics()
-    net.may_run.clear()
     async with running(net, metrics=metrics) as engine:
-        first, *others = [EngineClient(engine, net) for _ in range(6)]
-        first.send(INK)
-        await net.hold()
-        for client in others:
+        clients = [EngineClient(engine, net) for _ in range(5)]
+        for client in clients:
             client.send(INK)
-        net.may_run.set()
-        for client in others:
+        for client in clients:
             await client.wait_for(1)
-    assert metrics.runs == [(1, 1), (5, 5)]
+    assert metrics.runs == [(5, 5)]
 
 
 async def test_a_run_takes_no_more_sessions_than_its_limit_and_the_oldest_first(net: Net) -> None:
@@ -116,19 +150,27 @@ async def test_a_run_takes_no_more_sessions_than_its_limit_and_the_oldest_first(
         await client.wait_for(1)
         answered.append(client)
 
-    net.may_run.clear()
     async with running(net, max_batch=2, metrics=metrics) as engine:
-        first, *others = [EngineClient(engine, net) for _ in range(6)]
-        first.send(INK)
-        await net.hold()
-        for client in others:
+        clients = [EngineClient(engine, net) for _ in range(5)]
+        waiting = [asyncio.create_task(wait(client)) for client in clients]
+        for client in clients:
             client.send(INK)
-        waiting = asyncio.gather(*map(wait, others))
-        await asyncio.sleep(0)  # all of them wait before the first is answered
-        net.may_run.set()
-        await waiting
-    assert answered == others
-    assert metrics.runs == [(1, 1), (2, 2), (2, 2), (1, 1)]
+        await asyncio.gather(*waiting)
+    assert answered == clients
+    assert metrics.runs == [(2, 2), (2, 2), (1, 1)]
+
+
+async def test_other_callbacks_get_their_turn_between_two_runs(net: Net) -> None:
+    metrics = RecordingMetrics()
+    seen: list[int] = []
+    async with running(net, max_batch=1, metrics=metrics) as engine:
+        clients = [EngineClient(engine, net) for _ in range(3)]
+        for client in clients:
+            client.send(INK)
+        while len(metrics.runs) < 3:
+            seen.append(len(metrics.runs))
+            await asyncio.sleep(0)
+    assert {0, 1, 2} <= {*seen}
 
 
 async def test_a_run_takes_no_more_columns_than_its_limit(net: Net) -> None:
@@ -157,19 +199,6 @@ async def test_a_session_with_many_columns_delays_no_other_session(net: Net) -> 
         await busy.wait_for(900)
     assert shared
     assert max(shared) == 5  # as many of the busy session as of each other one
-
-
-async def test_columns_that_come_during_a_run_wait_for_the_next_one(net: Net) -> None:
-    net.may_run.clear()
-    async with running(net) as engine:
-        client = EngineClient(engine, net)
-        client.send(line(5, seed=3)[:28])
-        await net.hold()
-        client.send(line(5, seed=3)[28:], message("flush", id=1))
-        net.may_run.set()
-        messages = await client.wait_for(6)
-    assert types_of(messages) == ["result"] * 5 + ["flushed"]
-    check_results(messages, net, line(5, seed=3))
 
 
 # Failures
@@ -252,36 +281,37 @@ async def test_the_engine_survives_a_receiver_that_raises(net: Net) -> None:
 # Leaving
 
 
-async def test_a_session_that_leaves_during_its_run_gets_no_messages_and_affects_no_other(
+async def test_a_session_that_leaves_before_its_run_gets_no_messages_and_affects_no_other(
     net: Net,
 ) -> None:
-    net.may_run.clear()
     async with running(net) as engine:
         leaving, staying = EngineClient(engine, net), EngineClient(engine, net)
         leaving.send(line(3, seed=1))
         staying.send(line(3, seed=2))
-        await net.hold()
         leaving.leave()
         newcomer = EngineClient(engine, net)  # takes over the row in the state table
         newcomer.send(line(3, seed=3))
-        net.may_run.set()
         messages = [await staying.wait_for(3), await newcomer.wait_for(3)]
     assert len(leaving.received) == 1
     check_results(messages[0], net, line(3, seed=2))
     check_results(messages[1], net, line(3, seed=3))
 
 
-async def test_a_session_that_leaves_before_its_retry_is_not_run(net: Net) -> None:
-    net.may_run.clear()
-    net.failures = 1
+async def test_a_session_that_leaves_while_others_are_answered_gets_no_messages(net: Net) -> None:
     async with running(net) as engine:
         staying, leaving = EngineClient(engine, net), EngineClient(engine, net)
-        staying.send(INK)
-        leaving.send(INK)
-        await net.hold()
-        leaving.leave()
-        net.may_run.set()
-        assert results(await staying.wait_for(1))
+        receive = staying.member.deliver
+
+        def leave(effects: list[Effect]) -> None:
+            leaving.leave()
+            receive(effects)
+
+        staying.member.deliver = leave
+        for failures in (0, 1):  # of the run that both share
+            net.failures = failures
+            staying.send(INK)
+            leaving.send(INK)
+            assert results(await staying.wait_for(1 + failures))
     assert len(leaving.received) == 1
 
 
@@ -352,13 +382,10 @@ async def test_a_closed_session_is_run_no_more(net: Net) -> None:
     assert metrics.runs == [(1, 1), (1, 1)]
 
 
-async def test_an_engine_stops_within_a_run_and_sends_no_answers_afterwards(net: Net) -> None:
-    net.may_run.clear()
+async def test_an_engine_that_has_stopped_sends_no_answers(net: Net) -> None:
     async with running(net) as engine:
         client = EngineClient(engine, net)
         client.send(INK)
-        await net.hold()
-        net.may_run.set()
         engine.stop()
         await asyncio.sleep(0)  # lets callbacks of the event loop run
         assert len(client.received) == 1

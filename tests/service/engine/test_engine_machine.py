@@ -184,7 +184,7 @@ class EngineMachine(RuleBasedStateMachine):
     def break_off(self, data: st.DataObject) -> None:
         """Make the net fail on this session's columns, however often they are tried."""
         if pair := self.pick(data):
-            pair.send(self.poison)
+            pair.send(2 * self.poison)  # a single one of a transcriber may wait for its partner
             pair.poisoned = True
 
     @rule()
