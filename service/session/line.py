@@ -23,6 +23,10 @@ from inkstream.model.decoding.base import Allowed, Decoded, Decoder, Event
 # rewind may go back 512 columns keeps 95 kB, and a rewind costs at most one run of 32 columns.
 SNAPSHOT_SPACING: Final = 32
 
+# Ink goes back often, and seldom far: the pen returns for a crossbar or a dot, or a loop reaches
+# back. So a line of ink keeps the ends of its newest runs too.
+MOST_BETWEEN: Final = 8  # snapshots between those of the spacing
+
 Scores = NDArray[np.float32]  # [n, S]
 State = NDArray[np.uint8]  # [D]
 
@@ -105,20 +109,29 @@ class Line:
                 pieces.pop()  # a client may change them any number of times between two columns
             pieces.append(AllowLabels(allowed))
 
-    def read(self, scores: Scores, state: State, data: bytes) -> Decoded:
+    def read(
+        self, scores: Scores, state: State, data: bytes, *, goes_back_often: bool = False
+    ) -> Decoded:
         """Take the scores of new columns, whose pixels are `data`, and the state after them."""
         decoded = self._decode(scores, data)
-        pieces = self._snapshots[-1].pieces
-        if pieces and isinstance(pieces[-1], bytes):
-            pieces[-1] += data
-        else:
-            pieces.append(data)
-        if not self.column % SNAPSHOT_SPACING:
-            copies = state.copy(), self.ink_end, self.decoder.copy()
-            self._snapshots.append(Snapshot(self.column, *copies))
-            while len(self._snapshots) > 1 and self._snapshots[1].column < self.oldest:
-                self._snapshots.pop(0)
+        _add_columns(self._snapshots[-1].pieces, data)
+        if goes_back_often or not self.column % SNAPSHOT_SPACING:
+            self.keep(state)
         return decoded
+
+    def keep(self, state: State) -> None:
+        """Keep a snapshot of the line as it is, and drop those that are no longer needed."""
+        own = self._snapshots
+        if own[-1].column == self.column:
+            return
+        own.append(Snapshot(self.column, state.copy(), self.ink_end, self.decoder.copy()))
+        between = [i for i, each in enumerate(own) if each.column % SNAPSHOT_SPACING]
+        if len(between) > MOST_BETWEEN:
+            first, *others = own.pop(between[0]).pieces
+            _add_columns(own[between[0] - 1].pieces, first)
+            own[between[0] - 1].pieces += others
+        while len(own) > 1 and own[1].column < self.oldest:
+            own.pop(0)
 
     def _decode(self, scores: Scores, data: bytes) -> Decoded:
         ink_bytes = len(data.rstrip(b"\0"))
@@ -202,3 +215,11 @@ class Line:
         while self._pieces and isinstance(mark := self._pieces[0], AllowLabels):
             self.decoder.allowed = mark.allowed
             self._pieces.popleft()
+
+
+def _add_columns(pieces: list[Piece], more: Piece) -> None:
+    """Add columns to pieces: one piece with the columns right before them."""
+    if pieces and isinstance(pieces[-1], bytes) and isinstance(more, bytes):
+        pieces[-1] += more
+    else:
+        pieces.append(more)

@@ -212,12 +212,12 @@ class Session:
         `shown` is what the results of the `picked` columns show, of `shown_of`.
         """
         if self.state is not RUNNING:
-            return self._step_piece(scores)
+            return self._step_piece(scores, state)
         self.state = TRANSITIONS[RUNNING][STEP]
         self._bad_in_a_row = 0
         line = self.line
         first = line.column
-        decoded = line.read(scores, state, self._in_flight)
+        decoded = line.read(scores, state, self._in_flight, goes_back_often=self.ink.has_strokes)
         effects = results(self, first, decoded, shown)
         self.picked = ()
         if self.ink.has_strokes:
@@ -226,7 +226,7 @@ class Session:
             effects += self._flush(PendingFlush(None, "new line"))
         return effects + self._advance()
 
-    def _step_piece(self, scores: NDArray[np.float32]) -> list[Effect]:
+    def _step_piece(self, scores: NDArray[np.float32], state: NDArray[np.uint8]) -> list[Effect]:
         """The same, for columns of a rewind or a flush."""
         line = self.line
         last = not line.piece_columns
@@ -235,6 +235,8 @@ class Session:
             return []
         events = line.read_piece(scores, self._in_flight)
         effects: list[Effect] = []
+        if last and isinstance(self._pending, PendingRewind):
+            line.keep(state)  # the next rewind may well go back here again
         if isinstance(self._pending, PendingFlush):  # an earlier flush's events were sent before
             effects = self._revisions.filter([*event_messages(events, self.ink)], line.column)
         return [*effects, *self._complete(), *self._advance()] if last else effects
