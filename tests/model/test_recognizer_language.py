@@ -85,8 +85,9 @@ def test_a_flush_between_two_letters_adds_and_removes_no_space(
             for column in part:
                 stream.push(column)
             stream.flush()
-        assert stream.text.count(" ") == 1, index
-        assert language or stream.text.lower() == "hello, world!", index
+        words = stream.text.lower().split(" ")
+        assert [len(word) for word in words] == [6, 6], index
+        assert language or words[0] == "hello,", index
 
 
 @pytest.mark.parametrize("n_blank", [100, 1_200])

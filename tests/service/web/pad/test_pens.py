@@ -39,6 +39,18 @@ def draw(pad: Pad, x: float, *, key: str = "") -> None:
     pad.page.mouse.up()
 
 
+def write_v(pad: Pad, x: float) -> None:
+    """Write the letter V as one stroke."""
+    box = pad.page.locator("#pad").bounding_box()
+    assert box is not None
+    left, top = box["x"] + 1 + x, box["y"] + 20
+    pad.page.mouse.move(left, top)
+    pad.page.mouse.down()
+    pad.page.mouse.move(left + 30, top + 126, steps=7)
+    pad.page.mouse.move(left + 60, top, steps=7)
+    pad.page.mouse.up()
+
+
 @pytest.fixture
 def touched(browser: Browser, url: str) -> Iterator[Pad]:
     opened = Pad(browser, url, has_touch=True, viewport={"width": 900, "height": 800})
@@ -133,7 +145,7 @@ def test_a_stroke_too_far_back_for_a_rewind_can_be_undone(browser: Browser, tmp_
             browser, f"http://127.0.0.1:{running.port}/", viewport={"width": 1100, "height": 800}
         )
         for x in (50, 400, 700):
-            draw(pad, x)
+            write_v(pad, x)
             pad.settle()
         for left in (2, 1, 0):
             pad.page.keyboard.press("Control+z")
