@@ -34,7 +34,7 @@ _ANSWERED: Final = -1  # place of whether there were scores before
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of a stream's state that the graph takes as an input of its own."""
+    """A part of a stream's state: one input of the graph."""
 
     name: str  # of the input; the output is called `{name}_after`
     kind: np.dtype[Any]

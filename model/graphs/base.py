@@ -1,7 +1,7 @@
 """ONNX graphs in the making, operator by operator.
 
-A graph may have bodies, as `Scan` and `If` take them: a body has nodes of its own, and shares the
-initialisers and the names of the graph that it belongs to.
+`Scan` and `If` contain graphs, which ONNX calls bodies. A body has separate nodes, but uses the
+initialisers of the graph around it, and no name twice.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from inkstream.model.config import OPSET
+from inkstream.model.config import OPSET, STEP_COLUMNS, ModelConfig
 
 IR_VERSION: Final = 9  # of the file; ONNX Runtime 1.16 and newer read it
 TO_THE_END: Final = np.iinfo(np.int64).max
@@ -119,6 +119,39 @@ class Graph:
         )
         onnx.checker.check_model(model)
         return model
+
+
+def convolution_windows(
+    graph: Graph, config: ModelConfig, index: int, shifted: Sequence[str], paper: str
+) -> str:
+    """Return what a transcriber's convolution multiplies, [T, B, rows / 2, 4 * steps * C].
+
+    A window is four rows and begins at every second one: two pairs of rows, one behind the other.
+
+    Args:
+        graph: to which the operators are added.
+        config: of the net.
+        index: of the convolution.
+        shifted: what each step sees, [T, B, .] each, oldest first.
+        paper: the number that stands for no ink, which goes around the rows.
+    """
+    rows = config.column_height >> index
+    if index == 0:  # two columns a step: pixels of a row, in the order of their columns
+        apart = [graph.reshape(step, 0, 0, STEP_COLUMNS, rows) for step in shifted]
+        seen = [graph.add("Transpose", step, perm=(0, 1, 3, 2)) for step in apart]
+    else:
+        seen = [graph.reshape(step, 0, 0, rows, -1) for step in shifted]
+    around = graph.add("Concat", *seen, axis=3)  # [T, B, rows, columns or steps * C]
+    around = graph.add("Pad", around, graph.integers(1, 1), paper, graph.integers(2))
+    pairs = graph.reshape(around, 0, 0, rows // 2 + 1, -1)
+    upper, lower = graph.slice(pairs, 0, -1, 2), graph.slice(pairs, 1, rows, 2)
+    return graph.add("Concat", upper, lower, axis=3)
+
+
+def convolution_matrix(graph: Graph, config: ModelConfig, index: int) -> str:
+    """Return a convolution's weight [C after, C, 4, steps] as a matrix [4 * steps * C, C after]."""
+    turned = graph.add("Transpose", f"convolutions.{index}.weight", perm=(2, 3, 1, 0))
+    return graph.reshape(turned, -1, config.channels[index])
 
 
 def columns_since_ink(graph: Graph, pixels: str, before: str) -> tuple[str, str]:

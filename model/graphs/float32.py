@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from inkstream.model.config import STEP_COLUMNS, ModelConfig
-from inkstream.model.graphs.base import NORM_EPSILON, Graph, columns_since_ink
+from inkstream.model.graphs.base import (
+    NORM_EPSILON,
+    Graph,
+    columns_since_ink,
+    convolution_matrix,
+    convolution_windows,
+)
 from inkstream.model.network import empty_net
 
 GATES: Final = (0, 3, 1, 2)  # ONNX's input, output, forget, cell among torch's i, f, cell, o
@@ -157,24 +163,10 @@ def _transcriber(graph: _FloatGraph, temperatures: Sequence[float]) -> onnx.Mode
 def _convolution(graph: _FloatGraph, index: int, shifted: list[str]) -> str:
     """Return one convolution of what each step sees, a list of [T, B, .], oldest first.
 
-    It is one matrix product over all streams and rows. A window is four rows and begins at every
-    second one: two pairs of rows, one behind the other.
+    It is one matrix product over all streams and rows.
     """
-    rows = graph.config.column_height >> index
-    if index == 0:  # two columns a step: pixels of a row, in the order of their columns
-        apart = [graph.reshape(step, 0, 0, STEP_COLUMNS, rows) for step in shifted]
-        seen = [graph.add("Transpose", step, perm=(0, 1, 3, 2)) for step in apart]
-    else:
-        seen = [graph.reshape(step, 0, 0, rows, -1) for step in shifted]
-    around = graph.add("Concat", *seen, axis=3)  # [T, B, rows, columns or steps * C]
-    around = graph.add("Pad", around, graph.integers(1, 1), graph.constant(0.0), graph.integers(2))
-    pairs = graph.reshape(around, 0, 0, rows // 2 + 1, -1)
-    upper, lower = graph.slice(pairs, 0, -1, 2), graph.slice(pairs, 1, rows, 2)
-    windows = graph.add("Concat", upper, lower, axis=3)  # [T, B, rows / 2, 4 * steps * C]
-    # Weight [C after, C, 4, steps] as matrix [4 * steps * C, C after].
-    name, channels = f"convolutions.{index}", graph.config.channels[index]
-    matrix = graph.reshape(
-        graph.add("Transpose", f"{name}.weight", perm=(2, 3, 1, 0)), -1, channels
-    )
-    maps = graph.add("Relu", graph.product(windows, matrix, name))
-    return graph.reshape(maps, 0, 0, rows // 2 * channels)
+    config = graph.config
+    windows = convolution_windows(graph, config, index, shifted, graph.constant(0.0))
+    matrix = convolution_matrix(graph, config, index)
+    maps = graph.add("Relu", graph.product(windows, matrix, f"convolutions.{index}"))
+    return graph.reshape(maps, 0, 0, (config.column_height >> index) // 2 * config.channels[index])

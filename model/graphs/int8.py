@@ -31,9 +31,17 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from inkstream.model.config import STEP_COLUMNS, ModelConfig
+from inkstream.model.config import ModelConfig
 from inkstream.model.errors import ConfigError
-from inkstream.model.graphs.base import CONTRIBUTED, NORM_EPSILON, Graph, Value, columns_since_ink
+from inkstream.model.graphs.base import (
+    CONTRIBUTED,
+    NORM_EPSILON,
+    Graph,
+    Value,
+    columns_since_ink,
+    convolution_matrix,
+    convolution_windows,
+)
 from inkstream.model.network import empty_net
 
 WEIGHT_LIMIT: Final = 63  # of a weight's integer, either way
@@ -387,25 +395,13 @@ class _Transcriber(_Net):
     def _convolution(self, index: int, shifted: list[str], before: _Bytes, shape: str) -> _Bytes:
         """Return one convolution of what each step sees, a list of [T, B, .], oldest first.
 
-        It is one matrix product over all steps, streams and rows. A window is four rows and begins
-        at every second one: two pairs of rows, one behind the other.
+        It is one matrix product over all steps, streams and rows.
         """
         graph, rows = self.graph, self.config.column_height >> index
-        if index == 0:  # two columns a step: pixels of a row, in the order of their columns
-            apart = [graph.reshape(step, 0, 0, STEP_COLUMNS, rows) for step in shifted]
-            seen = [graph.add("Transpose", step, perm=(0, 1, 3, 2)) for step in apart]
-        else:
-            seen = [graph.reshape(step, 0, 0, rows, -1) for step in shifted]
-        around = graph.add("Concat", *seen, axis=3)  # [T, B, rows, columns or steps * C]
-        paper = graph.constant(np.uint8(before.zero))
-        around = graph.add("Pad", around, graph.integers(1, 1), paper, graph.integers(2))
-        pairs = graph.reshape(around, 0, 0, rows // 2 + 1, -1)
-        upper, lower = graph.slice(pairs, 0, -1, 2), graph.slice(pairs, 1, rows, 2)
-        windows = graph.add("Concat", upper, lower, axis=3)  # [T, B, rows / 2, 4 * steps * C]
-        # Weight [C after, C, 4, steps] as matrix [4 * steps * C, C after].
         name, channels = f"convolutions.{index}", self.config.channels[index]
-        weight = f"{name}.weight"
-        matrix = graph.reshape(graph.add("Transpose", weight, perm=(2, 3, 1, 0)), -1, channels)
+        paper = graph.constant(np.uint8(before.zero))
+        windows = convolution_windows(graph, self.config, index, shifted, paper)
+        matrix = convolution_matrix(graph, self.config, index)
         flat = graph.add("Flatten", windows, axis=3)  # [T * B * rows / 2, .]
         inputs = _Bytes(flat, before.scale, before.zero)
         maps = self.rectified(

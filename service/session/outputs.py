@@ -105,7 +105,7 @@ def shown_of(sessions: Sequence["Session"], scores: Sequence[Scores]) -> list[li
 def _shown(
     scores: Scores, masks: Sequence[Allowed], options: Sequence[Options], info: ModelInfo
 ) -> list[Shown]:
-    """Return what results show of scores [N, S], each row with a mask and options of its own."""
+    """Return what results show of scores [N, S]; each row has one of the masks and options."""
     is_line = info.kind == "transcriber"
     logs = scores[:, 1:-1] if is_line else scores  # of labels: no blank, no letter end
     if is_line:
