@@ -25,6 +25,8 @@ ALL_WORKERS = $(shell echo $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )))
 NPM_INSTALL := npm install --prefix $(VENV)/npm --no-save --no-audit --no-fund --silent
 BASE := $(VENV)/.base-installed
 FULL := $(VENV)/.full-installed
+PEERS := $(VENV)/peers
+PEERS_INSTALLED := $(VENV)/.peers-installed
 
 .DEFAULT_GOAL := help
 .PHONY: run lint check test train evaluate bench footprint pad figures docker docker-test clean help
@@ -68,8 +70,17 @@ train: $(FULL) ## Train the digits model (ARGS="--minutes 30 --device cuda")
 evaluate: $(FULL) ## Measure the digits model: report.json and plots
 	$(BIN)/inkstream evaluate digits --out docs/reports/digits $(ARGS)
 
-bench: $(FULL) ## Measure speed beside other servers and bounds, in one run
-	$(BIN)/inkstream bench --json docs/reports/bench.json --plot docs/reports/bench.png $(ARGS)
+# Servers of models have an environment of their own: their packages pin other versions than ours.
+bench: $(FULL) $(PEERS_INSTALLED) ## Measure speed beside other servers and bounds, and count writers
+	folder=docs/reports/bench/$$($(BIN)/inkstream --version | cut -d' ' -f2); \
+	measure() { $(BIN)/inkstream bench $$2 --json $$folder/$$1.json --plot $$folder/$$1.png; }; \
+	mkdir -p $$folder \
+	&& measure compare 'compare --peers $(PEERS)/bin/python $(ARGS)' \
+	&& measure writers-lines 'writers' \
+	&& measure writers-lines-english 'writers --language english' \
+	&& measure writers-lines-columns 'writers --columns' \
+	&& measure writers-digits 'writers --model digits' \
+	&& $(BIN)/inkstream bench history docs/reports/bench --out docs/reports/bench/history.png
 
 footprint: $(FULL) ## Measure the base install, the idle server's memory, its start
 	$(BIN)/python -m tools.footprint
@@ -108,4 +119,11 @@ $(FULL): $(BASE) service/web/client/package.json
 	@$(INSTALL) --editable '.[train,test]'
 	@if command -v npm >/dev/null; then $(NPM_INSTALL) 'typescript@^7.0' '@types/node@>=22' \
 	    'axe-core@>=4.10' || echo 'Types and accessibility of the web pages go unchecked'; fi
+	@touch $@
+
+$(PEERS_INSTALLED): $(BASE)
+	@echo 'Installing servers to compare with into $(PEERS) (once)'
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet \
+	    . litserve bentoml 'ray[serve]'
 	@touch $@

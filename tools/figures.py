@@ -9,13 +9,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from inkstream.model.checkpoint import FIGURES, find, read
 from inkstream.model.evaluation import report
-from inkstream.service.bench.compare import TITLES, Report
+from inkstream.service import installed_version
+from inkstream.service.bench import compare, history, writers
+from inkstream.service.bench.pens import PENS
 from inkstream.service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "docs" / "reports"
+BENCH = REPORTS / "bench" / installed_version()
 SIDES = ("words", "lines")
 ROUGH = ("digits", "lines")  # models that are also measured on rough columns
 KINDS = ("digits", "lines", "pages", "ruled", "wills", "language", "ink")
@@ -50,6 +55,9 @@ def figures() -> dict[str, str]:
         },
         "document": f"{document['test_accuracy']:.2%}",
         "bench": f"\n{_ratios()}",
+        "server cpu": f"\n{_server_cpu()}",
+        "writers": f"\n{_writers()}",
+        "pens": _pens(),
     }
 
 
@@ -58,8 +66,15 @@ def _load(name: str) -> dict[str, Any]:
     return loaded
 
 
-def _bench() -> Report:
-    return Report.model_validate_json((REPORTS / "bench.json").read_text())
+def _bench() -> compare.Report:
+    return compare.Report.model_validate_json((BENCH / history.COMPARE).read_text())
+
+
+def _counts() -> list[writers.Report]:
+    """Return how many writers there may be, for ink before columns and without language first."""
+    texts = [path.read_text() for path in BENCH.glob(history.WRITERS)]
+    counts = [writers.Report.model_validate_json(text) for text in texts]
+    return sorted(counts, key=lambda count: (count.model, count.sent != "ink", count.language))
 
 
 def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -70,13 +85,40 @@ def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def _ratios() -> str:
     """Return the ratios of a bench as a table."""
     rows = []
-    for name, _, values in _bench().ratios():
-        above, _, below = name.partition(" / ")
-        figures_of_ratio = (
-            f"{figure:.2f}" for figure in (median(values), min(values), max(values))
+    for model, figures_of_model in _bench().models.items():
+        for ratio, values in figures_of_model.ratios():
+            shown = (f"{figure:.2f}" for figure in (median(values), min(values), max(values)))
+            rows.append((f"`{model}`: {ratio.title}", *shown))
+    return table(("ratio, paired by round", "median", "from", "to"), rows)
+
+
+def _server_cpu() -> str:
+    """Return the servers' CPU time for a column as a table."""
+    models = _bench().models
+    names = [name for name in compare.TITLES if any(name in of.server_us for of in models.values())]
+    rows = [
+        (compare.TITLES[name], *(f"{median(of.server_us[name]):.0f}" for of in models.values()))
+        for name in names
+    ]
+    return table(("server CPU, microseconds a column", *(f"`{name}`" for name in models)), rows)
+
+
+def _writers() -> str:
+    """Return how many writers there may be as a table."""
+    rows = []
+    for count in _counts():
+        found = count.writers
+        cpu = [trial.measured.server_us for trial in count.trials if trial.is_in_time]
+        rows.append(
+            (
+                f"`{count.model}`" + (f" with `{count.language}`" if count.language else ""),
+                count.sent,
+                *(f"{value:.0f}" for value in (median(found), min(found), max(found))),
+                f"{median(us for us in cpu if us is not None):.0f}",
+            )
         )
-        rows.append((f"{TITLES[above]} / {TITLES[below]}", *figures_of_ratio))
-    return table(("ratio of columns a second, paired by round", "median", "from", "to"), rows)
+    heads = ("writers of", "who send", "median", "from", "to", "server CPU, us a message")
+    return table(heads, rows)
 
 
 def _summary() -> str:
@@ -88,7 +130,11 @@ def _summary() -> str:
     ruled = {
         name: each["folded"]["cer"] for name, each in _load("ruled/report.json")["readers"].items()
     }
-    ratios = {name: f"{median(values):.2f}" for name, _, values in _bench().ratios()}
+    speeds = [
+        {ratio.name: f"{median(values):.2f} times" for ratio, values in of.ratios()}
+        for of in _bench().models.values()
+    ]
+    counts = [count for count in _counts() if count.sent == "ink"]
 
     def cer(figures: dict[str, Any]) -> str:
         low, high = figures["bootstrap"]["all"]["interval"]
@@ -136,8 +182,19 @@ def _summary() -> str:
             "`inkstream evaluate lines`",
         ),
         (
-            "columns a second, 64 WebSockets: of a FastAPI echo; of a simple torch server",
-            f"{ratios['stream_1 / echo_1']} times; {ratios['stream_1 / afternoon_1']} times",
+            f"columns a second of a FastAPI echo, 64 WebSockets: {'; '.join(_bench().models)}",
+            "; ".join(of["stream_1 / echo_1"] for of in speeds),
+            "`make bench`",
+        ),
+        (
+            f"of a simple torch server: {'; '.join(_bench().models)}",
+            "; ".join(of["stream_1 / afternoon_1"] for of in speeds),
+            "`make bench`",
+        ),
+        (
+            f"people who can write at once on {_bench().machine['cores']} cores, answers within "
+            f"{writers.LIMIT_MS:.0f} ms (99 %): {'; '.join(map(_of_whom, counts))}",
+            "; ".join(f"{median(count.writers):.0f}" for count in counts),
             "`make bench`",
         ),
         (
@@ -148,6 +205,25 @@ def _summary() -> str:
         ),
     ]
     return table(("what", "measured", "command"), rows)
+
+
+def _pens() -> str:
+    """Return what the bench's pens are like: medians, and between which tenths they lie."""
+    pens = json.loads(PENS.read_text())
+    points_per_s, rows_per_s = zip(*pens["pens"], strict=True)
+    parts = []
+    for values, unit, digits in (
+        (points_per_s, "points a second", 0),
+        (rows_per_s, "rows a second on paper, of the frame's 32", 0),
+        (pens["gaps_s"], "s between strokes", 2),
+    ):
+        low, middle, high = (f"{each:.{digits}f}" for each in np.quantile(values, (0.1, 0.5, 0.9)))
+        parts.append(f"{middle} {unit} ({low} to {high})")
+    return f"{len(points_per_s)} pens; median and 10 to 90 %: {'; '.join(parts)}"
+
+
+def _of_whom(count: writers.Report) -> str:
+    return f"{count.model} with {count.language}" if count.language else count.model
 
 
 def _pad() -> str:

@@ -4,64 +4,107 @@ Everything is measured in rounds, so that other load hits all alike.
 """
 
 import json
-import os
-import platform
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import click
 from pydantic import BaseModel
 
 from inkstream.model import checkpoint
-from inkstream.service.bench.kernels import ENDLESS_COLUMNS
+from inkstream.model.checkpoint import Metadata
+from inkstream.model.config import Kind
+from inkstream.service import installed_version
+from inkstream.service.bench.kernels import MESSAGE_COLUMNS
 from inkstream.service.bench.load import Load, LoadError, Measured
+from inkstream.service.bench.processes import (
+    Server,
+    child,
+    describe_machine,
+    put,
+    serving,
+    serving_peer,
+)
 
-START_TIMEOUT_S: Final = 60.0  # torch alone takes seconds to import on a busy machine
-STOP_TIMEOUT_S: Final = 10.0
-POLL_S: Final = 0.05
-MAX_SESSIONS: Final = 1000  # of one client, of the server under test
-DIGIT_COLUMNS: Final = 28
-NO_TORCH: Final = "The simple PyTorch server was left out: torch is not installed."
+NO_TORCH: Final = "The afternoon server was left out: torch is not installed."
+NOT_INSTALLED: Final = "{} was left out: not installed for {} (--peers names an interpreter)."
 ONE_RESULT: Final = '{"type":"configure","every":"message"}'
+SEVERAL: Final = {"n_columns": MESSAGE_COLUMNS}
 # What clients send to a server, and what it answers: the server, and fields of `Load`.
 WORKLOADS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "stream_1": ("inkstream", {}),
-    "stream_28": ("inkstream", {"n_columns": DIGIT_COLUMNS, "n_results": DIGIT_COLUMNS}),
-    "stream_28_message": ("inkstream", {"n_columns": DIGIT_COLUMNS, "configure": ONE_RESULT}),
+    "stream_16": ("inkstream", SEVERAL | {"n_results": MESSAGE_COLUMNS}),
+    "stream_16_message": ("inkstream", SEVERAL | {"configure": ONE_RESULT}),
+    "before_1": ("before", {}),
     "echo_1": ("echo", {}),
     "afternoon_1": ("afternoon", {}),
-    "afternoon_28": ("afternoon", {"n_columns": DIGIT_COLUMNS}),
+    "afternoon_16": ("afternoon", SEVERAL),
+    "litserve_1": ("litserve", {"protocol": "http"}),
+    "bentoml_1": ("bentoml", {}),
+    "ray_1": ("ray", {}),
 }
+EXISTING: Final = {"litserve": "LitServe", "bentoml": "BentoML", "ray": "Ray Serve"}
+PACED: Final = ("stream_1", "before_1", "echo_1", "afternoon_1")  # whose latency is measured
 TITLES: Final[Mapping[str, str]] = {
-    "product": "matrix products of the step alone",
+    "product": "32-bit matrix products of the step",
     "runtime": "ONNX Runtime alone",
     "engine_1": "engine alone, 1 column a message",
-    "engine_28": "engine alone, 28 columns a message",
+    "engine_16": "engine alone, 16 columns, 16 results",
+    "engine_16_message": "engine alone, 16 columns, 1 result",
     "stream_1": "WebSocket, 1 column a message",
-    "stream_28": "WebSocket, 28 columns, 28 results",
-    "stream_28_message": "WebSocket, 28 columns, 1 result",
+    "stream_16": "WebSocket, 16 columns, 16 results",
+    "stream_16_message": "WebSocket, 16 columns, 1 result",
+    "before_1": "earlier version, 1 column",
     "echo_1": "echo through FastAPI, 1 column",
     "afternoon_1": "afternoon server, 1 column",
-    "afternoon_28": "afternoon server, 28 columns, 1 result",
+    "afternoon_16": "afternoon server, 16 columns, 1 result",
+    "litserve_1": "LitServe, 1 column",
+    "bentoml_1": "BentoML, 1 column",
+    "ray_1": "Ray Serve, 1 column",
+    "existing_1": "best of LitServe, BentoML, Ray Serve",
 }
-RATIOS: Final = (  # what is divided by what, and the least that it should be where that is said
-    ("engine_1", "product", "0.6"),
-    ("engine_28", "product", "0.6"),
-    ("stream_1", "echo_1", "0.5"),
-    ("stream_1", "afternoon_1", "5"),
-    ("stream_28_message", "afternoon_28", ""),
-)
-PACKAGES: Final = ("inkstream", "numpy", "onnxruntime", "fastapi", "uvicorn", "uvloop", "torch")
 OURS: Final = ("engine", "stream")  # how names of what this project runs begin
+
+Series = Literal["rates", "server_us"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """What is divided by what, and what it should be by kind of model, where that is said."""
+
+    above: str
+    below: str
+    goals: Mapping[Kind, str] = field(default_factory=dict)
+    of: Series = "rates"
+
+    @property
+    def name(self) -> str:
+        """Name in figures."""
+        return f"{self.above} / {self.below}" + (" CPU" if self.of == "server_us" else "")
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        title = f"{TITLES[self.above]} / {TITLES[self.below]}"
+        return f"server CPU: {title}" if self.of == "server_us" else title
+
+
+RATIOS: Final = (
+    Ratio("engine_1", "product", {"transcriber": "> 1.6"}),
+    Ratio("stream_1", "echo_1", {"classifier": "> 0.6", "transcriber": "> 0.35"}),
+    Ratio("stream_16_message", "engine_16_message", {"transcriber": "> 0.75"}),
+    Ratio("stream_1", "afternoon_1", {"classifier": "> 30", "transcriber": "> 30"}),
+    Ratio("stream_16_message", "afternoon_16"),
+    Ratio("stream_1", "existing_1", {"classifier": "> 4", "transcriber": "> 4"}),
+    Ratio("stream_1", "before_1"),
+    Ratio("stream_1", "before_1", {"classifier": "< 0.5", "transcriber": "< 0.33"}, "server_us"),
+)
 
 
 class Latency(Measured):
@@ -70,225 +113,245 @@ class Latency(Measured):
     offered_per_s: float  # columns of all sessions together, one a message
 
 
+class Figures(BaseModel):
+    """The figures of one model; lists have one value for each round."""
+
+    model: str
+    kind: Kind
+    rates: dict[str, list[float]] = {}  # columns a second by name
+    server_us: dict[str, list[float]] = {}  # CPU time of a server a column by name
+    latencies: dict[str, list[Latency]] = {}  # by name
+
+    def ratios(self) -> Iterator[tuple[Ratio, list[float]]]:
+        """Yield each ratio with its value in each round."""
+        for ratio in RATIOS:
+            values: dict[str, list[float]] = getattr(self, ratio.of)
+            if ratio.above in values and ratio.below in values:
+                pairs = zip(values[ratio.above], values[ratio.below], strict=True)
+                yield ratio, [a / b for a, b in pairs]
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """Yield the rows of a table for a terminal."""
+        yield (self.model,)
+        yield ("median of the rounds", "columns/s", "us/column", "server CPU us")
+        for name, rates in self.rates.items():
+            rate, cpu = median(rates), self.server_us.get(name)
+            shown = f"{median(cpu):.1f}" if cpu else ""
+            yield (f"  {TITLES[name]}", f"{rate:,.0f}", f"{1e6 / rate:.1f}", shown)
+        yield ("",)
+        yield ("ratio, paired by round", "median", "from", "to", "goal")
+        for ratio, values in self.ratios():
+            figures = (median(values), min(values), max(values))
+            goal = ratio.goals.get(self.kind, "")
+            yield (f"  {ratio.name}", *(f"{figure:.2f}" for figure in figures), goal)
+        yield ("",)
+        yield ("latency, 1 column a message", "offered/s", "answered/s", "p50 ms", "p99 ms")
+        for name, rounds in self.latencies.items():
+            fields = ("offered_per_s", "answered_per_s", "p50_ms", "p99_ms")
+            of = [median(getattr(each, field) for each in rounds) for field in fields]
+            yield (f"  {TITLES[name]}", *(f"{value:,.0f}" for value in of[:2]),
+                   *(f"{value:.2f}" for value in of[2:]))  # fmt: skip
+
+
 class Report(BaseModel):
     """All figures of one run."""
 
+    version: str
     machine: dict[str, str]
-    model: str
     sessions: int
     seconds: float  # of each measurement
-    rates: dict[str, list[float]]  # columns a second by name, one for each round
-    latencies: dict[str, list[Latency]]  # by name, one for each round
-    skipped: str = ""  # what was not measured, and why
-
-    def ratios(self) -> Iterator[tuple[str, str, list[float]]]:
-        """Yield each ratio's name, its floor if it has one, and its value in each round."""
-        for above, below, floor in RATIOS:
-            if below in self.rates:
-                pairs = zip(self.rates[above], self.rates[below], strict=True)
-                yield f"{above} / {below}", floor, [a / b for a, b in pairs]
+    rounds: int
+    models: dict[str, Figures]  # by the name of the model
+    skipped: list[str] = []  # what was not measured, and why
 
     def text(self) -> str:
         """Return the whole report for a terminal."""
-        n_rounds = len(self.rates["product"])
-        title = (
-            f"{self.model}, {self.sessions} sessions, {n_rounds} rounds of {self.seconds:g} s each"
-        )
-        machine = ", ".join(f"{name} {value}" for name, value in self.machine.items())
-        rows: list[tuple[str, ...]] = [("median of the rounds", "columns/s", "us/column")]
-        for name, rates in self.rates.items():
-            rate = median(rates)
-            rows.append((f"  {TITLES[name]}", f"{rate:,.0f}", f"{1e6 / rate:.1f}"))
-        rows += [("",), ("ratio, paired by round", "median", "from", "to", "floor")]
-        for name, floor, values in self.ratios():
-            figures = (median(values), min(values), max(values))
-            rows.append((f"  {name}", *(f"{figure:.2f}" for figure in figures), floor))
-        rows.append(("",))
-        rows.append(("latency, 1 column a message", "offered/s", "answered/s", "p50 ms", "p99 ms"))
-        for name, rounds in self.latencies.items():
-            of = {
-                field: median(getattr(each, field) for each in rounds)
-                for field in Latency.model_fields
-            }
-            rates_shown = (f"{of[field]:,.0f}" for field in ("offered_per_s", "answered_per_s"))
-            times_shown = (f"{of[field]:.2f}" for field in ("p50_ms", "p99_ms"))
-            rows.append((f"  {TITLES[name]}", *rates_shown, *times_shown))
-        rows += [("",), (self.skipped,)]
-        lines = (f"{name:<44}" + "".join(f"{cell:>12}" for cell in cells) for name, *cells in rows)
-        return "\n".join([title, machine, "", *(line.rstrip() for line in lines)]).rstrip()
-
-
-def describe_machine() -> dict[str, str]:
-    """Return what the figures depend on: processor, cores, system and versions."""
-    processor = platform.machine()
-    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-        if line.startswith("model name"):
-            processor = line.partition(":")[2].strip()
-    found = {
-        "processor": processor,
-        "cores": str(len(os.sched_getaffinity(0))),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-    }
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "none"
-    return found
+        title = f"{self.sessions} sessions, {self.rounds} rounds of {self.seconds:g} s each"
+        lines = [title, ", ".join(f"{name} {value}" for name, value in self.machine.items())]
+        for figures in self.models.values():
+            lines.append("")
+            for name, *cells in figures.rows():
+                lines.append((f"{name:<44}" + "".join(f"{cell:>15}" for cell in cells)).rstrip())
+        return "\n".join([*lines, "", *self.skipped]).rstrip()
 
 
 def compare(
-    *, model: str, sessions: int, seconds: float, rounds: int, paced_per_s: float
+    *,
+    models: Sequence[str],
+    sessions: int,
+    seconds: float,
+    rounds: int,
+    paced_per_s: float,
+    before: Path | None = None,
+    peers: str = sys.executable,
 ) -> Report:
     """Measure everything for `seconds`, `rounds` times; raise `LoadError` if a server fails.
 
-    `sessions` is also the batch of what runs without WebSockets; for the latency each session sends
-    `paced_per_s` columns.
+    Args:
+        models: names or paths; one is measured after the other.
+        sessions: of every server, and the batch of what runs without WebSockets.
+        seconds: of each measurement.
+        rounds: each measures everything once.
+        paced_per_s: columns a second of each session where latency is measured.
+        before: folder of a checkout of an earlier version, which is measured too.
+        peers: the interpreter that runs servers of models.
     """
-    metadata = checkpoint.read(checkpoint.find(model)).metadata
-    names = ["inkstream", "echo"]
-    if find_spec("torch") is not None:
+    if before is not None and not (before / "inkstream").is_dir():
+        raise LoadError(f"{before} has no folder inkstream, expected a checkout")
+    installed, skipped = _installed(peers)
+    names = ["inkstream", *(["before"] if before else []), "echo"]
+    if find_spec("torch") is None:
+        skipped.insert(0, NO_TORCH)
+    else:
         names.append("afternoon")
-    rates: dict[str, list[float]] = {}
-    latencies: dict[str, list[Latency]] = {}
-    with ExitStack() as stack:
-        ports = {name: stack.enter_context(serving(name, model)) for name in names}
-        loads = {
-            name: Load(
-                port=ports[server],
-                connections=sessions,
-                column_height=metadata.config.column_height,
-                seconds=seconds,
-                **fields,
-            )
-            for name, (server, fields) in WORKLOADS.items()
-            if server in ports
-        }
-        offered_per_s = paced_per_s * sessions
-        paced = {
-            name: load.model_copy(update={"messages_per_s": offered_per_s})
-            for name, load in loads.items()
-            if load.n_columns == 1
-        }
-        bar = click.progressbar(
-            length=rounds * (1 + len(loads) + len(paced)), label="measuring", file=sys.stderr
-        )
-        stack.enter_context(bar)
-        for _ in range(rounds):
-            bounds: dict[str, float] = json.loads(_child("kernels", model, sessions, seconds))
-            for name, rate in bounds.items():
-                rates.setdefault(name, []).append(rate)
-            bar.update(1)
-            for name, load in loads.items():
-                rates.setdefault(name, []).append(_put(load).answered_per_s)
-                bar.update(1)
-            for name, load in paced.items():
-                measured = Latency(offered_per_s=offered_per_s, **_put(load).model_dump())
-                latencies.setdefault(name, []).append(measured)
-                bar.update(1)
+    measured: dict[str, Figures] = {}
+    for model in models:
+        metadata = checkpoint.read(checkpoint.find(model)).metadata
+        run = _Run(model, metadata, sessions, seconds, paced_per_s, before, peers)
+        measured[metadata.name] = run.measure(names, list(installed), rounds)
     return Report(
-        machine=describe_machine(),
-        model=f"{metadata.name} {metadata.version} ({metadata.parameters:,} parameters)",
+        version=installed_version(),
+        machine=describe_machine() | installed,
         sessions=sessions,
         seconds=seconds,
-        rates=rates,
-        latencies=latencies,
-        skipped="" if "afternoon" in ports else NO_TORCH,
+        rounds=rounds,
+        models=measured,
+        skipped=skipped,
     )
 
 
-def _put(load: Load) -> Measured:
-    return Measured.model_validate_json(_child("load", load.model_dump_json()))
-
-
-def _child(name: str, *arguments: object) -> str:
-    """Run a module of this package in a new process, and return its output."""
-    module = f"inkstream.service.bench.{name}"
-    done = subprocess.run(  # noqa: S603 - this package's own module
-        [sys.executable, "-m", module, *map(str, arguments)],
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        _, _, reason = done.stderr.rstrip().rpartition("\n")
-        raise LoadError(f"{module}: {reason}")
-    return done.stdout
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment with one thread a process, and without settings of the service."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("INKSTREAM_")}
-    return own | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-
-@contextmanager
-def serving(name: str, model: str) -> Iterator[int]:
-    """Start a server, wait until it listens, yield its port, and stop it at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    arguments = ["inkstream.service.bench.peers", name, model, str(port)]
-    if name == "inkstream":
-        flags = {
-            "port": port,
-            "models": model,
-            "log-level": "warning",
-            "max-line-columns": ENDLESS_COLUMNS,
-            "max-sessions-per-client": MAX_SESSIONS,
-        }
-        arguments = [name, "serve", *(f"--{flag}={value}" for flag, value in flags.items())]
-    process = subprocess.Popen(  # noqa: S603 - this package's own modules
-        [sys.executable, "-m", *arguments], env=_environment()
+def _installed(python: str) -> tuple[dict[str, str], list[str]]:
+    """Return the versions of the servers of models that an interpreter has, and what it lacks."""
+    script = (
+        "import json, sys; from importlib.metadata import distributions;"
+        "print(json.dumps({d.name.lower(): d.version for d in distributions()}))"
     )
     try:
-        _wait_for(process, name, port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(STOP_TIMEOUT_S)
+        output = subprocess.check_output([python, "-c", script], text=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LoadError(f"{python} is no Python interpreter that runs: {error}") from None
+    packages: dict[str, str] = json.loads(output)
+    found = {name: packages[name] for name in EXISTING if name in packages}
+    missing = [title for name, title in EXISTING.items() if name not in found]
+    return found, [NOT_INSTALLED.format(title, python) for title in missing]
 
 
-def _wait_for(process: subprocess.Popen[bytes], name: str, port: int) -> None:
-    deadline_s = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        if process.poll() is not None:
-            raise LoadError(f"{name} ended with {process.returncode} before it listened")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(POLL_S)
-    raise LoadError(f"{name} does not listen after {START_TIMEOUT_S:g} s")
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Measures one model."""
+
+    model: str
+    metadata: Metadata
+    sessions: int
+    seconds: float
+    paced_per_s: float  # columns of each session
+    before: Path | None
+    peers: str
+
+    def measure(self, names: list[str], existing: list[str], rounds: int) -> Figures:
+        """Measure everything in each round.
+
+        `names` are servers that run all the time; `existing` run only while they are measured,
+        because some of them are never idle.
+        """
+        metadata = self.metadata
+        title = f"{metadata.name} {metadata.version} ({metadata.parameters:,} parameters)"
+        figures = Figures(model=title, kind=metadata.config.kind)
+        with ExitStack() as stack:
+            servers = {name: stack.enter_context(self._serving(name)) for name in names}
+            closed = [name for name, (server, _) in WORKLOADS.items() if server in servers]
+            paced = [name for name in PACED if name in closed]
+            length = rounds * (1 + len(closed) + len(paced) + len(existing))
+            label = f"measuring {metadata.name}"
+            bar = click.progressbar(length=length, label=label, file=sys.stderr)
+            stack.enter_context(bar)
+            for _ in range(rounds):
+                bounds = child("kernels", self.model, self.sessions, self.seconds)
+                for name, rate in json.loads(bounds).items():
+                    figures.rates.setdefault(name, []).append(rate)
+                bar.update(1)
+                for name in closed:
+                    self._put_closed(name, servers[WORKLOADS[name][0]], figures)
+                    bar.update(1)
+                for name in paced:
+                    self._put_paced(name, servers[WORKLOADS[name][0]], figures)
+                    bar.update(1)
+                for name in existing:
+                    with self._serving(name) as server:
+                        self._put_closed(f"{name}_1", server, figures)
+                    bar.update(1)
+        if existing:
+            rates = [figures.rates[f"{name}_1"] for name in existing]
+            figures.rates["existing_1"] = [max(each) for each in zip(*rates, strict=True)]
+        return figures
+
+    def _serving(self, name: str) -> AbstractContextManager[Server]:
+        if name == "inkstream":
+            return serving(self.model)
+        if name == "before" and self.before is not None:
+            return serving(self.model, root=self.before)
+        python = self.peers if name in EXISTING else sys.executable
+        return serving_peer(name, self.model, python)
+
+    def _load(self, name: str, server: Server) -> Load:
+        return Load(
+            port=server.port,
+            connections=self.sessions,
+            column_height=self.metadata.config.column_height,
+            seconds=self.seconds,
+            # The others have several processes, which take turns.
+            server_pid=None if WORKLOADS[name][0] in EXISTING else server.pid,
+            **WORKLOADS[name][1],
+        )
+
+    def _put_closed(self, name: str, server: Server, figures: Figures) -> None:
+        measured = put(self._load(name, server))
+        figures.rates.setdefault(name, []).append(measured.answered_per_s)
+        if measured.server_us is not None:
+            figures.server_us.setdefault(name, []).append(measured.server_us)
+
+    def _put_paced(self, name: str, server: Server, figures: Figures) -> None:
+        offered_per_s = self.paced_per_s * self.sessions
+        load = self._load(name, server).model_copy(update={"messages_per_s": offered_per_s})
+        measured = Latency(offered_per_s=offered_per_s, **put(load).model_dump())
+        figures.latencies.setdefault(name, []).append(measured)
 
 
 def draw(report: Report, path: Path) -> None:
-    """Draw rates and latencies as bars; this needs matplotlib."""
+    """Draw rates and latencies of each model as bars; this needs matplotlib."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - optional
 
-    figure = Figure(figsize=(10, 7), layout="constrained")
+    figure = Figure(figsize=(10 * len(report.models), 8), layout="constrained")
     figure.suptitle(
-        f"{report.model}: {report.sessions} sessions, "
-        f"{report.machine['cores']} cores of {report.machine['processor']}"
+        f"{report.sessions} sessions, {report.machine['cores']} cores of "
+        f"{report.machine['processor']}"
     )
-    heights = [len(report.rates), 2 * len(report.latencies)]
-    rates, latencies = figure.subplots(2, 1, height_ratios=heights)
-    names = list(reversed(report.rates))
-    values = [median(report.rates[name]) for name in names]
+    parts = figure.subfigures(1, len(report.models), squeeze=False)[0]
+    for part, figures in zip(parts, report.models.values(), strict=True):
+        heights = [len(figures.rates), 2 * len(figures.latencies)]
+        _draw_model(figures, *part.subplots(2, 1, height_ratios=heights))
+    figure.savefig(path, dpi=120)
+
+
+def _draw_model(figures: Figures, rates: Any, latencies: Any) -> None:
+    """Draw one model into two axes."""
+    names = list(reversed(figures.rates))
+    values = [median(figures.rates[name]) for name in names]
     colours = ["tab:blue" if name.startswith(OURS) else "tab:gray" for name in names]
     bars = rates.barh([TITLES[name] for name in names], values, color=colours)
     rates.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
-    rates.set(xlabel="columns a second (logarithmic); blue is ours, grey bounds and peers")
-    names = list(reversed(report.latencies))
+    rates.set(
+        title=figures.model, xlabel="columns a second (logarithmic); blue is ours, grey the others"
+    )
+    names = list(reversed(figures.latencies))
     shown: list[float] = []
-    for offset, field, colour in ((0.2, "p50_ms", "tab:cyan"), (-0.2, "p99_ms", "tab:blue")):
-        times = [median(getattr(each, field) for each in report.latencies[name]) for name in names]
+    for offset, field_name, colour in ((0.2, "p50_ms", "tab:cyan"), (-0.2, "p99_ms", "tab:blue")):
+        times = [median(getattr(each, field_name) for each in figures.latencies[n]) for n in names]
         places = [place + offset for place in range(len(names))]
-        bars = latencies.barh(places, times, 0.4, color=colour, label=field.removesuffix("_ms"))
+        bars = latencies.barh(places, times, 0.4, color=colour, label=field_name[:3])
         latencies.bar_label(bars, [f"{time:.2f}" for time in times], padding=3)
         shown += times
-    offered_per_s = report.latencies["stream_1"][0].offered_per_s
+    offered_per_s = figures.latencies["stream_1"][0].offered_per_s
     latencies.set_yticks(range(len(names)), [TITLES[name] for name in names])
     latencies.set(
         xlabel=f"milliseconds to the result (logarithmic), at {offered_per_s:,.0f} columns/s"
@@ -296,4 +359,3 @@ def draw(report: Report, path: Path) -> None:
     latencies.legend(loc="upper right")
     for axes, drawn in ((rates, values), (latencies, shown)):  # with room for the numbers
         axes.set(xscale="log", xlim=(min(drawn) / 2, max(drawn) * 4))
-    figure.savefig(path, dpi=120)

@@ -19,7 +19,7 @@ import uvloop
 from numpy.typing import NDArray
 
 from inkstream.model import checkpoint
-from inkstream.model.config import ModelConfig
+from inkstream.model.config import KERNEL_ROWS, KERNEL_STEPS, STEP_COLUMNS, ModelConfig
 from inkstream.model.runtime import Runtime
 from inkstream.service.bench.load import ink
 from inkstream.service.engine import Engine
@@ -30,6 +30,7 @@ from inkstream.service.settings import Settings
 
 WARM_UP_STEPS: Final = 20
 WARM_UP_S: Final = 0.2
+MESSAGE_COLUMNS: Final = 16  # of a message with several
 ENDLESS_COLUMNS: Final = 10**9  # a line of the bench ends with the bench
 
 
@@ -37,18 +38,39 @@ Product = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]  
 
 
 def products(config: ModelConfig, batch: int) -> list[Product]:
-    """Return the matrix products of one step of the net: convolution, LSTM layers, head."""
-    inputs = [config.context * config.column_height, config.features + config.units]
-    inputs += [2 * config.units] * (config.layers - 1) + [config.units]
-    outputs = [config.features] + [4 * config.units] * config.layers + [len(config.labels)]
+    """Return the matrix products of one step of the net, in 32-bit numbers.
+
+    A classifier's step reads one column: convolution, LSTM layers, head. A transcriber's reads two:
+    each convolution, as one product over all rows, features, LSTM layers, both heads.
+    """
+    lstm = [(2 * config.units, 4 * config.units)] * (config.layers - 1)
+    if config.kind == "classifier":
+        shapes = [
+            (batch, config.context * config.column_height, config.features),
+            (batch, config.features + config.units, 4 * config.units),
+            *((batch, *shape) for shape in lstm),
+            (batch, config.units, len(config.labels)),
+        ]
+    else:
+        shapes, seen, rows = [], STEP_COLUMNS * (KERNEL_STEPS - 1), config.column_height
+        for channels in config.channels:
+            rows //= 2
+            shapes.append((batch * rows, KERNEL_ROWS * seen, channels))
+            seen = KERNEL_STEPS * channels
+        shapes += [
+            (batch, config.channels[-1] * rows, config.features),
+            (batch, config.features + config.units, 4 * config.units),
+            *((batch, *shape) for shape in lstm),
+            (batch, config.units, config.n_scores),
+        ]
     rng = np.random.default_rng(0)
 
     def random(*shape: int) -> NDArray[np.float32]:
         return rng.standard_normal(shape, np.float32)
 
     return [
-        (random(batch, rows), random(rows, columns), random(batch, columns))
-        for rows, columns in zip(inputs, outputs, strict=True)
+        (random(height, depth), random(depth, width), random(height, width))
+        for height, depth, width in shapes
     ]
 
 
@@ -65,10 +87,13 @@ def rate(step: Callable[[], None], columns: int, seconds: float) -> float:
     return steps * columns / elapsed_s
 
 
-async def engine_rate(runtime: Runtime, sessions: int, n_columns: int, seconds: float) -> float:
+async def engine_rate(
+    runtime: Runtime, sessions: int, n_columns: int, every: str, seconds: float
+) -> float:
     """Return the columns a second of an engine without sockets.
 
-    Each session gets its next message of `n_columns` columns when the one before is answered.
+    Each session gets its next message of `n_columns` columns when the one before is answered, with
+    one result for `every` column or message.
     """
     settings = Settings.load(max_line_columns=ENDLESS_COLUMNS)
     engine = Engine(
@@ -79,21 +104,23 @@ async def engine_rate(runtime: Runtime, sessions: int, n_columns: int, seconds: 
     )
     model = SessionModel.of(runtime.metadata, settings.limits)
     message = ink(n_columns, runtime.config.column_height)
-    answered = 0  # columns
+    n_results = n_columns if every == "column" else 1
+    answered = 0  # messages
 
     def begin(session_id: str) -> None:
-        missing = n_columns
+        missing = n_results
 
         def deliver(effects: list[Effect]) -> None:
             nonlocal answered, missing
-            results = sum(isinstance(effect, Result) for effect in effects)
-            answered += results
-            missing -= results
+            missing -= sum(isinstance(effect, Result) for effect in effects)
             if not missing:
-                missing = n_columns
+                answered += 1
+                missing = n_results
                 engine.receive(member, message, time.monotonic())
 
         member = engine.attach(Session(session_id, model), deliver)
+        configure = {"type": "configure", "every": every}
+        engine.receive(member, json.dumps(configure), time.monotonic())
         engine.receive(member, message, time.monotonic())
 
     engine.start()
@@ -102,7 +129,7 @@ async def engine_rate(runtime: Runtime, sessions: int, n_columns: int, seconds: 
     await asyncio.sleep(WARM_UP_S)
     before, started_s = answered, time.perf_counter()
     await asyncio.sleep(seconds)
-    columns_per_s = (answered - before) / (time.perf_counter() - started_s)
+    columns_per_s = (answered - before) * n_columns / (time.perf_counter() - started_s)
     engine.stop()
     return columns_per_s
 
@@ -111,8 +138,9 @@ def measure(model: str, batch: int, seconds: float) -> dict[str, float]:
     """Return each rate by its name; each is measured for `seconds`."""
     runtime = Runtime(checkpoint.read(checkpoint.find(model)))
     factors = products(runtime.config, batch)
-    height = runtime.config.column_height
-    columns = np.frombuffer(ink(batch, height), np.uint8).reshape(1, batch, height)
+    n_columns, height = runtime.config.step_columns, runtime.config.column_height
+    columns = np.frombuffer(ink(n_columns * batch, height), np.uint8)
+    columns = columns.reshape(n_columns, batch, height)
     state = runtime.initial_state(batch)
 
     def multiply() -> None:
@@ -123,12 +151,17 @@ def measure(model: str, batch: int, seconds: float) -> dict[str, float]:
         nonlocal state
         _, state = runtime.run(columns, state)
 
-    return {
-        "product": rate(multiply, batch, seconds),
-        "runtime": rate(run, batch, seconds),
-        "engine_1": uvloop.run(engine_rate(runtime, batch, 1, seconds)),
-        "engine_28": uvloop.run(engine_rate(runtime, batch, 28, seconds)),
+    rates = {
+        "product": rate(multiply, n_columns * batch, seconds),
+        "runtime": rate(run, n_columns * batch, seconds),
     }
+    for name, n_message, every in (
+        ("engine_1", 1, "column"),
+        ("engine_16", MESSAGE_COLUMNS, "column"),
+        ("engine_16_message", MESSAGE_COLUMNS, "message"),
+    ):
+        rates[name] = uvloop.run(engine_rate(runtime, batch, n_message, every, seconds))
+    return rates
 
 
 if __name__ == "__main__":

@@ -1,35 +1,55 @@
-"""Put a load of WebSockets on a server, from one process that costs less than the server.
+"""Put a load of connections on a server, from one process that costs less than the server.
 
 A client library costs more a message than the server under test. So this is the part of RFC 6455
-that a client needs to repeat one binary message and count text answers; the mask is a constant, so
-the message is masked once.
+that a client needs to send messages and count answers; the mask is a constant, so that each message
+is framed once. Servers that have no WebSockets get the same messages by HTTP.
+
+A load is closed, each connection's next message follows its answer, or open: messages are sent when
+they are due, whatever the server does. A time is counted from when a message was due, not from when
+it was sent, and a message without an answer counts too: else a server that stalls would be asked
+less, and would look faster than it is (coordinated omission: Tene, "How NOT to Measure Latency").
 
 Run as a module it takes a `Load` as JSON, puts it on a server, and prints a `Measured` as JSON.
 """
 
 import asyncio
 import base64
+import gc
+import heapq
 import itertools
+import json
+import os
 import secrets
 import sys
 import time
+from abc import abstractmethod
 from collections import deque
-from typing import Any, Final, cast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 import uvloop
 from pydantic import BaseModel
 
+from inkstream.model.config import Kind
 from inkstream.model.errors import InkstreamError
+from inkstream.service.bench.pens import Sent, column_messages, ink_messages
 from inkstream.service.protocol.server_messages import PATH
 
 RESULT: Final = b'{"type":"result"'
+PONG_MESSAGE: Final = b'{"type":"pong"'
 ERROR: Final = b'{"type":"error"'
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # whole frames: RFC 6455, 5.2
 MASK: Final = bytes(4)  # zeros: the masked message is the message
 WARM_UP_S: Final = 0.3  # connections, caches and batches settle before anything is counted
-CONNECT_TIMEOUT_S: Final = 10.0
+GRACE_S: Final = 0.2  # answers to measured messages may come so long after the end
+CONNECT_TIMEOUT_S: Final = 60.0  # some servers listen before they have loaded the net
 MAX_PAYLOAD: Final = 0xFFFF  # bytes whose length fits the frame header's two-byte form
+TICK_S: Final = 0.001  # writers' messages are sent so late at most: to wake for each costs more
+SCRIPTS: Final = 100  # writers beyond so many write what another one writes, at other times
+MAX_BURST_S: Final = 0.002  # of sending without a look at the answers
+CLOCK_TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class LoadError(InkstreamError):
@@ -43,41 +63,90 @@ class Load(BaseModel):
 
     port: int
     connections: int = 64
+    protocol: Literal["websocket", "http"] = "websocket"
     n_columns: int = 1  # in one message
     column_height: int = 28
     n_results: int = 1  # that answer one message
     configure: str = ""  # text that each connection sends before its first message
+    warm_up_s: float = WARM_UP_S
     seconds: float = 2.0
     messages_per_s: float | None = None  # in all; None: each connection's next follows its answer
+    writers: Literal["", "ink", "columns"] = ""  # each connection is a writer, see `pens`
+    kind: Kind = "classifier"  # of the model that writers write for
+    server_pid: int | None = None  # of the process whose CPU time is measured
 
 
 class Measured(BaseModel):
     """The answers to a load, without the warm-up."""
 
-    answered_per_s: float  # columns
-    p50_ms: float  # from the write of a message to its last result
+    answered_per_s: float  # columns; of writers messages
+    p50_ms: float  # from when a message was due to its last result
     p99_ms: float
+    load_cores: float  # CPU time a second of the process that makes the load
+    server_us: float | None = None  # CPU time of the server a column; of writers a message
 
 
 class Connection(asyncio.Protocol):
-    """One WebSocket that repeats one message.
+    """One connection that sends messages and counts their answers.
 
-    `open` is done after the upgrade; `failure`, of all connections, gets the first error.
+    `open` is done when it may send; `failure`, of all connections, gets the first error.
     """
 
     def __init__(self, load: Load, message: bytes, failure: asyncio.Future[None]) -> None:
         self.open = asyncio.get_running_loop().create_future()
-        self.times_ms: list[float] = []  # of each answered message
+        self.waiting: deque[float] = deque()  # when each message on its way was due
+        self.answered: list[tuple[float, float]] = []  # when due, and when answered
         self._load = load
-        self._message = message
+        self._message = message  # of a closed load
         self._failure = failure
+        self._is_closed_loop = load.messages_per_s is None and not load.writers
         self._missing = load.n_results  # of the oldest message on its way
-        self._sent_s: deque[float] = deque()
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the upgrade."""
+        """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
+
+    @abstractmethod
+    def data_received(self, data: bytes) -> None:
+        """Count the answers in what came."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Fail: the server should not close a connection before the load ends."""
+        self._fail(f"the server closed the connection ({error or 'no error'})")
+
+    def send(self, due_s: float, data: bytes | None = None, answered: bool = True) -> None:
+        """Send bytes that were due at `due_s`; None is the message of this connection."""
+        if answered:
+            self.waiting.append(due_s)
+        self._transport.write(self._message if data is None else data)
+
+    def close(self) -> None:
+        """Close the connection; what comes later does not count."""
+        self._transport.abort()
+
+    def _count(self) -> None:
+        self._missing -= 1
+        if self._missing:
+            return
+        self._missing = self._load.n_results
+        now_s = time.perf_counter()
+        self.answered.append((self.waiting.popleft(), now_s))
+        if self._is_closed_loop:
+            self.send(now_s)
+
+    def _fail(self, message: str) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(LoadError(message))
+
+
+class WebSocketConnection(Connection):
+    """A WebSocket; results answer its messages, pongs those of ink."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the upgrade."""
+        super().connection_made(transport)
+        self._answer = PONG_MESSAGE if self._load.writers == "ink" else RESULT
         key = base64.b64encode(secrets.token_bytes(16)).decode()
         self._transport.write(
             f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{self._load.port}\r\n"
@@ -96,19 +165,6 @@ class Connection(asyncio.Protocol):
             self._upgraded(head)
         self._rest = data[self._frames(data) :]
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """Fail: the server should not close a connection before the load ends."""
-        self._fail(f"the server closed the connection ({error or 'no error'})")
-
-    def send(self) -> None:
-        """Send the message once."""
-        self._sent_s.append(time.perf_counter())
-        self._transport.write(self._message)
-
-    def close(self) -> None:
-        """Close the connection; what comes later does not count."""
-        self._transport.abort()
-
     def _upgraded(self, head: bytes) -> None:
         status = head.partition(b"\r\n")[0].decode("latin-1")
         if " 101 " not in status:
@@ -121,7 +177,7 @@ class Connection(asyncio.Protocol):
     def _frames(self, data: bytes) -> int:
         """Handle the whole frames in `data`; return the position of the unfinished rest.
 
-        `ready` and `configured` need nothing.
+        Other messages than answers and errors need nothing.
         """
         position = 0
         while len(data) - position >= 2:
@@ -135,7 +191,7 @@ class Connection(asyncio.Protocol):
                 length = int.from_bytes(data[start - n_bytes : start])
             if len(data) < start + length:
                 break
-            if data.startswith(RESULT, start):
+            if data.startswith(self._answer, start):
                 self._count()
             elif data[position] == PING:
                 self._transport.write(frame(PONG, data[start : start + length]))
@@ -145,18 +201,32 @@ class Connection(asyncio.Protocol):
             position = start + length
         return position
 
-    def _count(self) -> None:
-        self._missing -= 1
-        if self._missing:
-            return
-        self._missing = self._load.n_results
-        self.times_ms.append(1000 * (time.perf_counter() - self._sent_s.popleft()))
-        if self._load.messages_per_s is None:
-            self.send()
 
-    def _fail(self, message: str) -> None:
-        if not self._failure.done():
-            self._failure.set_exception(LoadError(message))
+class HttpConnection(Connection):
+    """A connection of HTTP/1.1 that is kept open; each response answers a request."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: nothing comes before the first request."""
+        super().connection_made(transport)
+        self.open.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Count the responses in what came."""
+        data = self._rest + data
+        head, end, body = data.partition(b"\r\n\r\n")
+        while end and not self._failure.done():
+            status, *fields = head.decode("latin-1").lower().split("\r\n")
+            headers = dict(field.split(": ", 1) for field in fields)
+            length = int(headers["content-length"])
+            if len(body) < length:
+                break
+            if " 200 " not in f"{status} ":
+                self._fail(f"the server answered {status!r}, expected 200")
+                break
+            self._count()
+            data = body[length:]
+            head, end, body = data.partition(b"\r\n\r\n")
+        self._rest = data
 
 
 def frame(kind: int, payload: bytes) -> bytes:
@@ -175,24 +245,40 @@ def ink(n_columns: int, column_height: int) -> bytes:
     return (rng.integers(1, 256, drawn.shape, np.uint8) * drawn).tobytes()
 
 
+def request(load: Load, session: int) -> bytes:
+    """Return the HTTP request of a message: JSON, as servers of models take it by default."""
+    columns = base64.b64encode(ink(load.n_columns, load.column_height)).decode()
+    body = json.dumps({"session": session, "columns": columns})
+    return (
+        f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{load.port}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    )
+
+
+def _connection(load: Load, number: int, failure: asyncio.Future[None]) -> Connection:
+    if load.protocol == "http":
+        return HttpConnection(load, request(load, number), failure)
+    message = frame(BINARY, ink(load.n_columns, load.column_height))
+    return WebSocketConnection(load, message, failure)
+
+
 async def put(load: Load) -> Measured:
     """Put a load on a server and measure the answers; raise `LoadError` if it fails."""
     loop = asyncio.get_running_loop()
     failure: asyncio.Future[None] = loop.create_future()
-    message = frame(BINARY, ink(load.n_columns, load.column_height))
+    due = list(_due(load))  # before the load begins, which then costs less
     connections: list[Connection] = []
     try:
-        for _ in range(load.connections):
-            made = loop.create_connection(
-                lambda: Connection(load, message, failure), "127.0.0.1", load.port
-            )
-            connections.append((await made)[1])
+        for number in range(load.connections):
+            connection = _connection(load, number, failure)
+            await loop.create_connection(lambda: connection, "127.0.0.1", load.port)  # noqa: B023
+            connections.append(connection)
         opened = asyncio.gather(*(connection.open for connection in connections))
         await _wait(failure, CONNECT_TIMEOUT_S, opened)
         if not opened.done():
             text = f"not all {load.connections} were let in within {CONNECT_TIMEOUT_S:g} s"
             raise LoadError(text)
-        return await _measure(load, connections, failure)
+        return await _measure(load, connections, due, failure)
     except OSError as error:
         raise LoadError(f"no connection to port {load.port}: {error.strerror}") from error
     finally:
@@ -201,41 +287,104 @@ async def put(load: Load) -> Measured:
         failure.cancel()
 
 
+Due = tuple[float, int, bytes | None, bool]  # seconds from the start, connection, data, answered
+
+
+def _due(load: Load) -> Iterator[Due]:
+    """Yield all that an open load sends, in the order in which it is due."""
+    end_s = load.warm_up_s + load.seconds + GRACE_S
+    if load.messages_per_s is not None:
+        for sent in range(int(end_s * load.messages_per_s)):
+            yield sent / load.messages_per_s, sent % load.connections, None, True
+    if load.writers:
+        n_scripts = min(load.connections, SCRIPTS)
+        scripts = [list(_script(load, number, end_s)) for number in range(n_scripts)]
+        rng = np.random.default_rng(0)
+        late_s = rng.uniform(0, load.warm_up_s, load.connections)
+        yield from heapq.merge(
+            *(
+                [(late_s[i] + due_s, i, data, answered) for due_s, data, answered in script]
+                for i, script in zip(range(load.connections), itertools.cycle(scripts))
+            )
+        )
+
+
+def _script(load: Load, number: int, end_s: float) -> Iterator[tuple[float, bytes, bool]]:
+    """Yield the frames of a writer; a ping behind each message of ink asks for its answer."""
+    ping = frame(TEXT, b'{"type":"ping"}') if load.writers == "ink" else b""
+    sent: Iterator[Sent]
+    if load.writers == "ink":
+        sent = ink_messages(number, load.kind)
+    else:
+        sent = column_messages(number, load.kind, load.column_height)
+    for each in itertools.takewhile(lambda each: each.due_s < end_s, sent):
+        if isinstance(each.data, str):
+            data = frame(TEXT, each.data.encode()) + ping
+        else:
+            data = frame(BINARY, each.data)
+        yield each.due_s, data, each.answered
+
+
 async def _measure(
-    load: Load, connections: list[Connection], failure: asyncio.Future[None]
+    load: Load, connections: list[Connection], due: list[Due], failure: asyncio.Future[None]
 ) -> Measured:
-    sending = asyncio.ensure_future(_send(load, connections))
-    try:
-        await _wait(failure, WARM_UP_S)
+    start_s = time.perf_counter()
+    unsent = iter(due)
+    tick_s = TICK_S if load.writers else 0.0
+    sending = asyncio.ensure_future(_send(start_s, connections, unsent, tick_s))
+    if not due:
         for connection in connections:
-            connection.times_ms.clear()
-        started_s = time.perf_counter()
+            connection.send(start_s)
+    try:
+        await _wait(failure, load.warm_up_s)
+        begin_s, load_s, server_s = time.perf_counter(), time.process_time(), _cpu_s(load)
         await _wait(failure, load.seconds)
-        elapsed_s = time.perf_counter() - started_s
+        end_s = time.perf_counter()
+        load_s = time.process_time() - load_s
+        server_s = max(_cpu_s(load) - server_s, CLOCK_TICK_S)  # less cannot be told
+        await _wait(failure, GRACE_S)
     finally:
         sending.cancel()
-    times_ms = [time_ms for connection in connections for time_ms in connection.times_ms]
+    now_s = time.perf_counter()
+    answered = [pair for connection in connections for pair in connection.answered]
+    # What has no answer yet is late by the time that it has waited; so is what could not be sent.
+    missing = [due_s for connection in connections for due_s in connection.waiting]
+    missing += [start_s + due_s for due_s, _, _, is_answered in unsent if is_answered]
+    pairs = answered + [(due_s, now_s) for due_s in missing]
+    times_ms = [1000 * (then_s - due_s) for due_s, then_s in pairs if begin_s <= due_s < end_s]
+    n_answered = sum(begin_s <= then_s < end_s for _, then_s in answered)
     if not times_ms:
         raise LoadError(f"no message was answered within {load.seconds:g} s")
+    n_columns = n_answered * load.n_columns
     p50_ms, p99_ms = np.percentile(times_ms, [50, 99])
     return Measured(
-        answered_per_s=len(times_ms) * load.n_columns / elapsed_s,
+        answered_per_s=n_columns / (end_s - begin_s),
         p50_ms=float(p50_ms),
         p99_ms=float(p99_ms),
+        load_cores=load_s / (end_s - begin_s),
+        server_us=1e6 * server_s / n_columns if load.server_pid and n_columns else None,
     )
 
 
-async def _send(load: Load, connections: list[Connection]) -> None:
-    """Send the first message of each connection, or all messages at their pace, in turn."""
-    if load.messages_per_s is None:
-        for connection in connections:
-            connection.send()
-        return
-    loop = asyncio.get_running_loop()
-    started_s = loop.time()
-    for sent in itertools.count():
-        await asyncio.sleep(started_s + sent / load.messages_per_s - loop.time())
-        connections[sent % len(connections)].send()
+def _cpu_s(load: Load) -> float:
+    """Return the CPU time of the server's process with all its threads, in seconds."""
+    if load.server_pid is None:
+        return 0.0
+    fields = Path(f"/proc/{load.server_pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * CLOCK_TICK_S  # user and system time: proc(5)
+
+
+async def _send(
+    start_s: float, connections: list[Connection], unsent: Iterator[Due], tick_s: float
+) -> None:
+    """Send each message when it is due, or with those that are due up to `tick_s` after it."""
+    woken_s = start_s
+    for due_s, connection, data, is_answered in unsent:
+        now_s = time.perf_counter()
+        if now_s < start_s + due_s or now_s > woken_s + MAX_BURST_S:  # else answers are not read
+            await asyncio.sleep(max(start_s + due_s + tick_s - now_s, 0.0))
+            woken_s = time.perf_counter()
+        connections[connection].send(start_s + due_s, data, is_answered)
 
 
 async def _wait(
@@ -250,6 +399,7 @@ async def _wait(
 
 def main(argument: str) -> None:
     """Put a `Load` on its server, and print a `Measured`."""
+    gc.disable()  # it would stop for all that is waiting to be sent
     try:
         measured = uvloop.run(put(Load.model_validate_json(argument)))
     except LoadError as error:

@@ -1,18 +1,60 @@
 """`inkstream bench`: measure the service on this machine, beside its bounds and other servers."""
 
+import signal
+import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import click
 
-from inkstream.service.cli import outcome, this_command
+from inkstream.service.cli import LINES, add_options, outcome, this_command
 
 FILE: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
+FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
+RESULTS: Final = add_options(
+    (
+        click.option("--json", "json_path", type=FILE, help="JSON file for all figures"),
+        click.option(
+            "--plot", "plot_path", type=FILE, help="image file for a plot (needs matplotlib)"
+        ),
+    )
+)
 
 
-@click.command()
-@click.option("--model", default="digits", help="name or path of a model")
+class Report(Protocol):
+    """What both measurements return."""
+
+    def text(self) -> str:
+        """Return the figures for a terminal."""
+
+    def model_dump_json(self, *, indent: int) -> str:
+        """Return the figures as JSON."""
+
+
+AnyReport = TypeVar("AnyReport", bound=Report)
+
+
+@click.group()
+def bench() -> None:
+    """Measure how fast the service is on this machine.
+
+    \b
+    Examples:
+      inkstream bench compare     columns a second, beside bounds and other servers
+      inkstream bench writers     how many people can write at once
+    """
+
+
+@bench.command()
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    default=("digits", LINES),
+    help="name or path of a model; several times for several",
+)
 @click.option("--sessions", default=64, type=click.IntRange(1, 1000), help="number of WebSockets")
 @click.option(
     "--seconds", default=2.0, type=click.FloatRange(0.1, 60), help="seconds of each measurement"
@@ -27,26 +69,98 @@ FILE: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
     type=click.FloatRange(0.1, 10_000),
     help="columns a second of each session where latency is measured",
 )
-@click.option("--json", "json_path", type=FILE, help="JSON file for all figures")
-@click.option("--plot", "plot_path", type=FILE, help="image file for a plot (needs matplotlib)")
-def bench(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None:
+@click.option("--before", type=FOLDER, help="checkout of an earlier version, to measure it too")
+@click.option(
+    "--peers",
+    default=sys.executable,
+    show_default="this one",
+    help="Python with inkstream's packages and litserve, bentoml and ray[serve], or some of these",
+)
+@RESULTS
+def compare(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None:
     """Measure the service beside its bounds and other servers, all in one run.
 
     Bounds: the matrix products of a step, ONNX Runtime, the engine without sockets. Other servers:
-    an echo through FastAPI on the same uvicorn, and a simple server with PyTorch, if that is
-    installed.
+    an echo through FastAPI on the same uvicorn, a simple server with PyTorch, LitServe, BentoML and
+    Ray Serve. What is not installed is left out.
 
     \b
     Examples:
-      inkstream bench
-      inkstream bench --rounds 5 --json bench.json --plot bench.png
+      inkstream bench compare
+      inkstream bench compare --model lines --rounds 5 --json bench.json --plot bench.png
+      inkstream bench compare --peers peers/bin/python --before ../inkstream-0.1
     """
-    if plot_path is not None and find_spec("matplotlib") is None:
-        raise click.UsageError("--plot needs matplotlib: pip install matplotlib")
+    _check_plot(plot_path)
     from inkstream.service.bench.compare import compare, draw
 
+    _show(lambda: compare(**plan), json_path, plot_path, draw)
+
+
+@bench.command()
+@click.option("--model", default=LINES, help="name or path of a model")
+@click.option("--language", default="", help="name of a language model that each session chooses")
+@click.option(
+    "--columns",
+    "sent",
+    flag_value="columns",
+    default="ink",
+    help="send columns, 60 to 200 a second, instead of ink",
+)
+@click.option(
+    "--seconds", default=5.0, type=click.FloatRange(0.1, 600), help="seconds of each trial"
+)
+@click.option("--repeats", default=3, type=click.IntRange(1, 100), help="searches, each alone")
+@RESULTS
+def writers(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None:
+    """Find how many people can write at once, with answers within 50 ms at the 99th percentile.
+
+    Writers have the pens of UNIPEN's donors: their speed, their points a second, their pauses. They
+    send ink as the writing pad does. A time counts from when a message was due.
+
+    \b
+    Examples:
+      inkstream bench writers
+      inkstream bench writers --language english --json writers.json --plot writers.png
+      inkstream bench writers --model digits --columns
+    """
+    _check_plot(plot_path)
+    from inkstream.service.bench.writers import count, draw
+
+    _show(lambda: count(**plan), json_path, plot_path, draw)
+
+
+@bench.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--out", type=FILE, required=True, help="image file")
+def history(folder: Path, out: Path) -> None:
+    """Draw the figures of all versions in FOLDER: VERSION/compare.json, VERSION/writers*.json.
+
+    \b
+    Example:
+      inkstream bench history reports/ --out history.png
+    """
+    from inkstream.service.bench.history import draw
+
+    _check_plot(out)
+    draw(folder, out)
+    click.echo(f"written: {out}")
+
+
+def _check_plot(path: Path | None) -> None:
+    if path is not None and find_spec("matplotlib") is None:
+        raise click.UsageError("a plot needs matplotlib: pip install matplotlib")
+
+
+def _show(
+    measure: Callable[[], AnyReport],
+    json_path: Path | None,
+    plot_path: Path | None,
+    draw: Callable[[AnyReport, Path], None],
+) -> None:
+    """Measure, show the figures and write the files."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops the servers, as Ctrl-C does
     with outcome("the figures") as result:
-        report = compare(**plan)
+        report = measure()
         click.echo(report.text())
         if json_path is not None:
             json_path.write_text(report.model_dump_json(indent=2) + "\n", "utf-8")

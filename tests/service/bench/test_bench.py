@@ -1,18 +1,41 @@
-"""The bench reports every measurement, and a load counts complete results only."""
+"""The bench reports every measurement, and a load counts complete and late answers."""
 
 import asyncio
+import itertools
 import json
+import math
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from inkstream.service.bench import compare, kernels
+from inkstream.model.config import Kind
+from inkstream.model.export import weight_shapes
+from inkstream.model.runtime import Runtime
+from inkstream.service.bench import compare, history, kernels, writers
 from inkstream.service.bench.compare import Report
-from inkstream.service.bench.load import MASK, Connection, Load, LoadError, frame, ink, put
+from inkstream.service.bench.load import (
+    MASK,
+    Connection,
+    HttpConnection,
+    Load,
+    LoadError,
+    Measured,
+    WebSocketConnection,
+    frame,
+    ink,
+    put,
+)
+from inkstream.service.bench.pens import Sent, column_messages, ink_messages
+from inkstream.service.bench.processes import ROOT, serving_peer
 from inkstream.service.cli.main import cli
+from inkstream.service.protocol.server_messages import Error, Flushed
+from inkstream.service.settings import Settings
 from tests.helpers import builders
+from tests.helpers.single_session import SessionClient
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +64,7 @@ def text_frame(payload: bytes) -> bytes:
 
 def connected(load: Load) -> tuple[Connection, RecordingTransport, asyncio.Future[None]]:
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    connection = Connection(load, b"message", failure)
+    connection = WebSocketConnection(load, b"message", failure)
     transport = RecordingTransport()
     connection.connection_made(transport)
     return connection, transport, failure
@@ -67,20 +90,86 @@ def test_ink_is_the_same_every_time_and_mostly_paper() -> None:
 @pytest.mark.parametrize("n_bytes", [1, 7, 100_000])
 async def test_results_are_counted_in_chunks_of_any_size(n_bytes: int) -> None:
     connection, transport, failure = connected(Load(port=1, n_results=2))
-    connection.send()
+    connection.send(0.0)
     stream = UPGRADED + text_frame(b'{"type":"ready"}') + 4 * text_frame(RESULT)
     for start in range(0, len(stream), n_bytes):
         connection.data_received(stream[start : start + n_bytes])
-    assert len(connection.times_ms) == 2
+    assert len(connection.answered) == 2
     assert transport.written[1:] == [b"message"] * 3  # the first, and one after each answered pair
     assert not failure.done()
 
 
 async def test_a_paced_connection_sends_nothing_by_itself() -> None:
     connection, transport, _ = connected(Load(port=1, messages_per_s=10.0))
-    connection.send()
+    connection.send(0.0)
     connection.data_received(UPGRADED + text_frame(RESULT))
     assert transport.written[1:] == [b"message"]
+
+
+async def test_pongs_answer_the_ink_of_a_writer() -> None:
+    connection, _, _ = connected(Load(port=1, writers="ink"))
+    connection.data_received(UPGRADED)
+    connection.send(1.0, b"ink")
+    connection.data_received(text_frame(RESULT))
+    assert not connection.answered
+    connection.data_received(text_frame(b'{"type":"pong","id":null}'))
+    assert [due_s for due_s, _ in connection.answered] == [1.0]
+
+
+@pytest.mark.parametrize("n_bytes", [1, 100_000])
+async def test_responses_of_http_are_counted_in_chunks_of_any_size(n_bytes: int) -> None:
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    connection = HttpConnection(Load(port=1, protocol="http"), b"request", failure)
+    transport = RecordingTransport()
+    connection.connection_made(transport)
+    connection.send(0.0)
+    stream = 2 * b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    for start in range(0, len(stream), n_bytes):
+        connection.data_received(stream[start : start + n_bytes])
+    assert len(connection.answered) == 2
+    assert transport.written == [b"request"] * 3
+    connection.data_received(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n")
+    with pytest.raises(LoadError, match="500"):
+        failure.result()
+
+
+async def stalling_server(stall_s: float) -> asyncio.Server:
+    """Answer each message of a WebSocket, but once stop for a while for all of them."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(UPGRADED)
+        with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            for number in itertools.count():
+                await reader.readexactly(len(frame(0x82, bytes(28))))
+                if number == 40:
+                    await asyncio.sleep(stall_s)
+                writer.write(text_frame(RESULT))
+        writer.close()
+
+    return await asyncio.start_server(answer, "127.0.0.1", 0)
+
+
+async def test_a_stall_of_the_server_makes_all_messages_late_that_were_due_in_it() -> None:
+    server = await stalling_server(0.7)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        load = Load(port=port, connections=1, warm_up_s=0.1, seconds=1.0, messages_per_s=100.0)
+        measured = await put(load)
+    # Most of the time was a stall. Were times counted from the sending that waits for an answer,
+    # one message of a hundred would be late.
+    assert measured.p50_ms > 100
+    assert measured.p99_ms > 300
+
+
+async def test_messages_without_an_answer_are_late() -> None:
+    server = await stalling_server(60.0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        load = Load(port=port, connections=1, warm_up_s=0.1, seconds=1.0, messages_per_s=100.0)
+        measured = await put(load)
+    assert measured.answered_per_s < 60
+    assert measured.p99_ms > 300
 
 
 async def test_a_ping_is_answered_with_its_own_payload() -> None:
@@ -119,6 +208,48 @@ async def test_a_port_without_a_server_is_named() -> None:
             await put(Load(port=port))
 
 
+# Pens
+
+
+def sent(messages: Iterator[Sent], seconds: float) -> list[Sent]:
+    return list(itertools.takewhile(lambda each: each.due_s < seconds, messages))
+
+
+@pytest.mark.parametrize("kind", ["classifier", "transcriber"])
+def test_a_writer_sends_valid_ink_in_order_and_repeatably(kind: Kind, tmp_path: Path) -> None:
+    ink = sent(ink_messages(3, kind), 20)
+    assert ink == sent(ink_messages(3, kind), 20)
+    assert ink != sent(ink_messages(4, kind), 20)
+    times_s = [each.due_s for each in ink]
+    assert times_s == sorted(times_s)
+    assert 5 < len(ink) / 20 < 100
+    make = builders.checkpoint if kind == "classifier" else builders.line_checkpoint
+    client = SessionClient(Runtime(make(tmp_path / "tiny.onnx")), Settings.load().limits)
+    for each in ink:
+        client.send(each.data)
+        client.drain()
+    assert not [message for message in client.received if isinstance(message, Error)]
+    assert [message for message in client.received if isinstance(message, Flushed)]
+
+
+def test_pens_pause_between_strokes_and_flush_at_the_end_of_a_line() -> None:
+    messages = [json.loads(each.data) for each in sent(ink_messages(0, "transcriber"), 60)]
+    types = [message["type"] for message in messages]
+    assert types.count("flush") == types.count("reset") > 0
+    strokes = [stroke for message in messages for stroke in message.get("strokes", ())]
+    assert any(stroke["last"] for stroke in strokes)
+    assert any(message.get("pause") for message in messages)
+    first = strokes[0]
+    assert len(first["points"]) == 1  # at once when the pen comes down
+
+
+def test_columns_of_a_writer_come_one_by_one_at_an_even_pace() -> None:
+    columns = [each for each in sent(column_messages(0, "transcriber", 32), 4) if each.answered]
+    assert {len(each.data) for each in columns} == {32}
+    assert any(any(each.data) for each in columns)
+    assert 60 <= len(columns) / 4 <= 200
+
+
 # Kernels
 
 
@@ -128,47 +259,152 @@ def test_matrix_products_of_a_step_are_those_of_the_net() -> None:
     assert shapes == [(3 * 28, 12), (12 + 16, 4 * 16), (2 * 16, 4 * 16), (16, 10)]
 
 
+def test_matrix_products_of_a_transcriber_are_as_large_as_its_weights() -> None:
+    config = builders.line_config(layers=2)
+    products = kernels.products(config, batch=3)
+    weights = {
+        name: shape for name, shape in weight_shapes(config).items() if len(shape) > 1
+    }  # without biases
+    assert sum(right.size for _, right, _ in products) == sum(map(math.prod, weights.values()))
+    rows = [len(left) // 3 for left, _, _ in products]
+    assert rows == [8, 4, 1, 1, 1, 1]  # both convolutions halve the 16 rows
+
+
 # Compare
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Run one short bench of a tiny net."""
+    """Run one short bench of a tiny net and of the shipped one for lines."""
     folder = tmp_path_factory.mktemp("bench")
     path = builders.checkpoint(folder / "tiny.onnx").path
-    options = ["--model", str(path), "--sessions", "2", "--seconds", "0.2", "--rounds", "1"]
+    options = ["--model", str(path), "--model", "lines", "--before", str(ROOT)]
+    options += ["--sessions", "8", "--seconds", "0.2", "--rounds", "1"]
     options += ["--json", str(folder / "bench.json"), "--plot", str(folder / "bench.png")]
-    result = CliRunner().invoke(cli, ["bench", *options])
+    result = CliRunner().invoke(cli, ["bench", "compare", *options])
     assert result.exit_code == 0, result.output
     figures = json.loads((folder / "bench.json").read_text("utf-8"))
     return Report(**figures), result.output, folder
 
 
 def test_every_measurement_is_in_figures_and_text(report: Bench) -> None:
-    figures, text, _ = report
-    assert set(figures.rates) == {"product", "runtime", "engine_1", "engine_28", *compare.WORKLOADS}
-    assert all(rate > 0 for rates in figures.rates.values() for rate in rates)
-    assert set(figures.latencies) == {"stream_1", "echo_1", "afternoon_1"}
+    whole, text, _ = report
+    existing = {f"{name}_1" for name in compare.EXISTING} | {"existing_1"}
+    assert len(whole.models) == 2
+    for figures in whole.models.values():
+        assert set(figures.rates) == set(compare.TITLES) - existing
+        assert all(rate > 0 for rates in figures.rates.values() for rate in rates)
+        assert set(figures.server_us) == set(compare.WORKLOADS) - existing
+        assert set(figures.latencies) == set(compare.PACED)
     assert "stream_1 / echo_1" in text
-    assert figures.machine["cores"] in text
+    assert "stream_1 / before_1 CPU" in text
+    assert whole.machine["cores"] in text
 
 
 def test_the_plot_is_a_picture(report: Bench) -> None:
     assert (report[2] / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_torch_the_afternoon_server_is_skipped_with_a_note(
-    report: Bench,
-) -> None:
-    rates = {name: v for name, v in report[0].rates.items() if not name.startswith("afternoon")}
-    without = report[0].model_copy(update={"rates": rates, "skipped": compare.NO_TORCH})
-    assert "torch is not installed" in without.text()
-    assert not [name for name, _, _ in without.ratios() if "afternoon" in name]
+def test_servers_that_are_not_installed_are_named(report: Bench) -> None:
+    assert "LitServe was left out: not installed" in report[1]
+
+
+def test_the_best_existing_server_is_found_in_each_round() -> None:
+    rates = {"stream_1": [40.0, 40.0], "existing_1": [10.0, 20.0]}
+    figures = compare.Figures(model="tiny", kind="classifier", rates=rates)
+    assert [(ratio.name, values) for ratio, values in figures.ratios()] == [
+        ("stream_1 / existing_1", [4.0, 2.0])
+    ]
 
 
 def test_a_server_that_cannot_start_ends_the_bench(tmp_path: Path) -> None:
     with (
-        pytest.raises(LoadError, match="echo ended with 1 before it listened"),
-        compare.serving("echo", str(tmp_path / "absent.onnx")),
+        pytest.raises(LoadError, match=r"echo ended with 1 before it listened: .*absent\.onnx"),
+        serving_peer("echo", str(tmp_path / "absent.onnx")),
     ):
         pass
+
+
+def test_an_interpreter_that_is_none_is_refused() -> None:
+    result = CliRunner().invoke(cli, ["bench", "compare", "--peers", "/absent/python"])
+    assert isinstance(result.exception, LoadError)
+    assert "/absent/python is no Python interpreter" in str(result.exception)
+
+
+def test_the_service_is_faster_than_an_afternoon_server(report: Bench) -> None:
+    """The bounds are generous: other tests run at the same time."""
+    ratios = {ratio.name: values[0] for ratio, values in report[0].models["lines"].ratios()}
+    assert ratios["engine_1 / product"] > 0.1
+    assert ratios["stream_1 / afternoon_1"] > 1.5
+
+
+# Writers
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 63, 64, 65, 500, 1234])
+@pytest.mark.parametrize("first", [1, 64])
+def test_the_largest_number_in_time_is_found(most: int, first: int) -> None:
+    tried: list[int] = []
+
+    def is_in_time(writers: int) -> bool:
+        tried.append(writers)
+        return writers <= most
+
+    found = writers.largest(is_in_time, first)
+    assert most / writers.PRECISION - 1 <= found <= most
+    assert len(tried) == len(set(tried)) <= 20
+
+
+def test_writers_are_counted_and_drawn(tmp_path: Path) -> None:
+    path = builders.line_checkpoint(tmp_path / "small.onnx").path
+    options = ["--model", str(path), "--seconds", "0.3", "--repeats", "1"]
+    options += ["--json", str(tmp_path / "writers.json"), "--plot", str(tmp_path / "writers.png")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writers, "FIRST", 1)
+        patch.setattr(writers, "PRECISION", 4.0)
+        result = CliRunner().invoke(cli, ["bench", "writers", *options])
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "writers.json").read_text("utf-8"))
+    counted = writers.Report(**figures)
+    assert counted.title in result.output
+    assert [trial.writers for trial in counted.trials if trial.is_in_time][-1:]
+    assert (tmp_path / "writers.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_load_that_takes_most_of_a_core_is_warned_of() -> None:
+    measured = Measured(answered_per_s=1, p50_ms=1, p99_ms=1, load_cores=0.9, server_us=1)
+    trial = writers.Trial(repeat=1, writers=8, measured=measured)
+    counted = writers.Report(
+        version="1",
+        machine={},
+        model="lines",
+        language="english",
+        sent="ink",
+        seconds=1,
+        writers=[8],
+        trials=[trial],
+    )
+    assert "the load took 90% of a core" in counted.text()
+    assert "8 writers of lines with english" in counted.text()
+
+
+# History
+
+
+def test_the_history_draws_every_version(report: Bench, tmp_path: Path) -> None:
+    for version in ("0.9.0", "0.10.0"):
+        (tmp_path / version).mkdir()
+        whole = report[0].model_copy(update={"version": version})
+        (tmp_path / version / "compare.json").write_text(whole.model_dump_json(), "utf-8")
+    ratios, _ = history.read(tmp_path)
+    line = next(iter(ratios.values()))
+    assert list(line) == ["0.9.0", "0.10.0"]
+    out = tmp_path / "history.png"
+    result = CliRunner().invoke(cli, ["bench", "history", str(tmp_path), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_without_reports_has_no_history(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="has no reports"):
+        history.read(tmp_path)

@@ -29,6 +29,7 @@ HELP_COMMANDS: Final = [  # every command with a help of its own
     *(["train", name] for name in ("digits", "teacher", "lines", "hand", "language", "document")),
     *(["evaluate", name] for name in ("digits", "lines", "ink", "language", "pages")),
     *(["data"], ["data", "unipen"], ["data", "ink"]),
+    *(["bench", name] for name in ("compare", "writers", "history")),
 ]
 
 

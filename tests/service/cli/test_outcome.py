@@ -6,15 +6,21 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from inkstream.service.cli import main as cli
 from tests.helpers.command_line import INKSTREAM, ROOT
 
 
-def assert_interrupted(process: subprocess.Popen[str], words: list[str], missing: str) -> None:
+def assert_interrupted(
+    process: subprocess.Popen[str],
+    words: list[str],
+    missing: str,
+    number: signal.Signals = signal.SIGINT,
+) -> None:
     """Interrupt a running command and check its last lines and its exit code."""
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == cli.INTERRUPTED
     assert stderr.strip().splitlines()[-3:] == [
@@ -50,9 +56,16 @@ def test_a_command_that_is_interrupted_says_what_is_missing_and_what_comes_next(
 
 
 @pytest.mark.slow
-def test_a_benchmark_that_is_interrupted_says_so_too() -> None:
-    words = ["bench", "--rounds", "1", "--seconds", "60"]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_benchmark_that_is_interrupted_says_so_and_stops_its_servers(
+    number: signal.Signals,
+) -> None:
+    words = ["bench", "compare", "--rounds", "1", "--seconds", "60"]
     with start(words) as process:
         assert process.stderr is not None
-        assert process.stderr.readline() == "measuring\n"
-        assert_interrupted(process, words, "the figures")
+        assert process.stderr.readline() == "measuring digits\n"
+        children = psutil.Process(process.pid).children()
+        servers = [each for each in children if any("port" in word for word in each.cmdline())]
+        assert servers
+        assert_interrupted(process, words, "the figures", number)
+        assert not any(server.is_running() for server in servers)

@@ -1,0 +1,68 @@
+"""Draw how the figures of `compare` and `writers` changed from version to version."""
+
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from pydantic import ValidationError
+
+from inkstream.service.bench import compare, writers
+from inkstream.service.bench.load import LoadError
+
+COMPARE: Final = "compare.json"
+WRITERS: Final = "writers*.json"
+
+Lines = dict[str, dict[str, float]]  # value by version, by name of a line
+
+
+def read(folder: Path) -> tuple[Lines, Lines]:
+    """Return ratios and writers of all versions in a folder with a folder for each.
+
+    Raises `LoadError` when there is none, or a file is no report of this version of the bench.
+    """
+    ratios: Lines = {}
+    numbers: Lines = {}
+    folders = sorted((path.parent for path in folder.glob(f"*/{COMPARE}")), key=_version)
+    if not folders:
+        raise LoadError(f"{folder} has no reports, expected VERSION/{COMPARE} in it")
+    for own in folders:
+        try:
+            report = compare.Report.model_validate_json((own / COMPARE).read_text("utf-8"))
+            counts = [
+                writers.Report.model_validate_json(path.read_text("utf-8"))
+                for path in sorted(own.glob(WRITERS))
+            ]
+        except ValidationError as error:
+            raise LoadError(f"a report in {own} is not readable: {error}") from error
+        for name, figures in report.models.items():
+            for ratio, values in figures.ratios():
+                if "before_1" not in (ratio.above, ratio.below):  # which is another one each time
+                    line = ratios.setdefault(f"{name}: {ratio.title}", {})
+                    line[report.version] = median(values)
+        for count in counts:
+            name = " ".join(filter(None, (count.model, count.language, count.sent)))
+            line = numbers.setdefault(name, {})
+            line[count.version] = median(count.writers)
+    return ratios, numbers
+
+
+def _version(folder: Path) -> list[tuple[int, str]]:
+    """Return what versions are sorted by: numbers as numbers."""
+    return [(int(part) if part.isdigit() else 0, part) for part in folder.name.split(".")]
+
+
+def draw(folder: Path, path: Path) -> None:
+    """Draw all versions' ratios and writers; this needs matplotlib."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - optional
+
+    charts = list(zip(("ratio", "writers in time"), read(folder), strict=True))
+    charts = [(label, lines) for label, lines in charts if lines]
+    figure = Figure(figsize=(14, 5 * len(charts)), layout="constrained")
+    for (label, lines), (axes,) in zip(
+        charts, figure.subplots(len(charts), squeeze=False), strict=True
+    ):
+        for name, values in lines.items():
+            axes.plot(list(values), list(values.values()), "o-", label=name)
+        axes.set(ylabel=f"{label} (logarithmic)", yscale="log")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+    figure.savefig(path, dpi=120)

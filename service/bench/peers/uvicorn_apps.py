@@ -1,0 +1,100 @@
+"""`echo` and `afternoon`, on the service's own uvicorn."""
+
+import sys
+from contextlib import suppress
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+
+from inkstream.model import checkpoint
+from inkstream.model.config import ModelConfig
+from inkstream.service.protocol.server_messages import PATH, Result, encode
+
+
+def echo(config: ModelConfig) -> FastAPI:
+    """Return a server that answers every message with one result, of the size of the model's."""
+    answer = encode(_result(config))
+    app = FastAPI()
+
+    @app.websocket(PATH)
+    async def stream(socket: WebSocket) -> None:
+        await socket.accept()
+        with suppress(WebSocketDisconnect):
+            while True:
+                await socket.receive_bytes()
+                await socket.send_text(answer)
+
+    return app
+
+
+def _result(config: ModelConfig) -> Result:
+    """Return a result as the model's are: all labels, or the five most probable and a text."""
+    if config.kind == "classifier":
+        return Result(epoch=0, column=1000, probabilities=dict.fromkeys(config.labels, 0.123456))
+    probabilities = dict.fromkeys(config.labels[:5], 0.123456)
+    return Result(
+        epoch=0, column=1000, probabilities=probabilities, letter_end=0.123456, text="Hello, world!"
+    )
+
+
+def afternoon(config: ModelConfig) -> FastAPI:
+    """Return a server that runs PyTorch for each message; random weights take as long."""
+    import torch  # noqa: PLC0415 - the only peer that needs it, and it is optional
+
+    from inkstream.model.network import ColumnLSTM, LineLSTM  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    is_classifier = config.kind == "classifier"
+    net = (ColumnLSTM if is_classifier else LineLSTM)(config).eval()
+    labels = config.labels if is_classifier else ("", *config.labels)  # the blank first
+    app = FastAPI()
+
+    @app.websocket(PATH)
+    async def stream(socket: WebSocket) -> None:
+        await socket.accept()
+        state, n_columns = None, 0
+        waiting = torch.empty(0, config.column_height)
+        probabilities = [0.0] * len(labels)
+        with suppress(WebSocketDisconnect):
+            while True:
+                data = bytearray(await socket.receive_bytes())
+                columns = torch.frombuffer(data, dtype=torch.uint8) / 255
+                columns = torch.cat([waiting, columns.view(-1, config.column_height)])
+                n_whole = len(columns) - len(columns) % config.step_columns
+                waiting, columns = columns[n_whole:], columns[:n_whole]
+                if n_whole:  # a step of the model for lines reads two columns
+                    with torch.inference_mode():
+                        scores, *_, state = net(columns[None], state)
+                        probabilities = torch.softmax(scores[0, -1], 0).tolist()
+                n_columns += n_whole
+                await socket.send_json(
+                    {
+                        "type": "result",
+                        "column": n_columns + len(waiting) - 1,
+                        "probabilities": dict(zip(labels, probabilities, strict=True)),
+                    }
+                )
+
+    return app
+
+
+APPS: Final = {"echo": echo, "afternoon": afternoon}
+
+
+def main(name: str, model: str, port: str) -> None:
+    """Serve one of `APPS` for the dimensions of a model."""
+    config = checkpoint.read(checkpoint.find(model)).metadata.config
+    uvicorn.run(
+        APPS[name](config),
+        port=int(port),
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        log_level="warning",
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

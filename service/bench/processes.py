@@ -1,0 +1,180 @@
+"""Servers under test and loads, each in a process of its own with one thread for its arithmetic."""
+
+import os
+import platform
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, Final
+
+import inkstream
+from inkstream.service.bench.kernels import ENDLESS_COLUMNS
+from inkstream.service.bench.load import Load, LoadError, Measured
+
+START_TIMEOUT_S: Final = 120.0  # torch alone takes seconds to import on a busy machine
+STOP_TIMEOUT_S: Final = 20.0
+POLL_S: Final = 0.05
+MAX_SESSIONS: Final = 10_000  # of the server under test
+PACKAGES: Final = ("inkstream", "numpy", "onnxruntime", "fastapi", "uvicorn", "uvloop", "torch")
+PEERS: Final = {  # the module of each in `peers`, with its first arguments
+    "echo": ("uvicorn_apps", "echo"),
+    "afternoon": ("uvicorn_apps", "afternoon"),
+    "litserve": ("litserve_api",),
+    "bentoml": ("bentoml_service",),
+    "ray": ("ray_deployment",),
+}
+ISOLATED: Final = ("-P",)  # the package is that of PYTHONPATH, not one in the working folder
+ROOT: Final = Path(inkstream.__file__).parent.parent  # where Python finds this package
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that listens."""
+
+    port: int
+    pid: int
+
+
+def describe_machine() -> dict[str, str]:
+    """Return what the figures depend on: processor, cores, system and versions."""
+    processor = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            processor = line.partition(":")[2].strip()
+    found = {
+        "processor": processor,
+        "cores": str(len(os.sched_getaffinity(0))),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "none"
+    return found
+
+
+def allow_connections() -> None:
+    """Let processes that are started from now on open as many sockets as the system allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def put(load: Load) -> Measured:
+    """Put a load on its server, from a new process; raise `LoadError` if that fails."""
+    return Measured.model_validate_json(child("load", load.model_dump_json()))
+
+
+def child(name: str, *arguments: object) -> str:
+    """Run a module of this package in a new process, and return its output."""
+    module = f"inkstream.service.bench.{name}"
+    done = subprocess.run(  # noqa: S603 - this package's own module
+        [sys.executable, *ISOLATED, "-m", module, *map(str, arguments)],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        _, _, reason = done.stderr.rstrip().rpartition("\n")
+        raise LoadError(f"{module}: {reason}")
+    return done.stdout
+
+
+def _environment(root: Path = ROOT) -> dict[str, str]:
+    """Return an environment with one thread a process, and without settings of the service.
+
+    `root` is the folder of the package `inkstream`, for any interpreter.
+    """
+    own = {name: value for name, value in os.environ.items() if not name.startswith("INKSTREAM_")}
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return own | one_thread | {"PYTHONPATH": str(root)}
+
+
+@contextmanager
+def serving(model: str, *, root: Path = ROOT, languages: str = "") -> Iterator[Server]:
+    """Start our own server, wait until it listens, and stop it at the end.
+
+    `root` is the folder of a checkout whose server is started, by default this one.
+    """
+    flags = {
+        "models": model,
+        "languages": languages,
+        "log-level": "warning",
+        "max-line-columns": ENDLESS_COLUMNS,
+        "max-sessions": MAX_SESSIONS,
+        "max-sessions-per-client": MAX_SESSIONS,
+    }
+    port = _free_port()
+    arguments = [f"--{flag}={value}" for flag, value in flags.items()]
+    command = [sys.executable, *ISOLATED, "-m", "inkstream", "serve", f"--port={port}", *arguments]
+    with _running("inkstream", command, port, root) as server:
+        yield server
+
+
+@contextmanager
+def serving_peer(name: str, model: str, python: str = sys.executable) -> Iterator[Server]:
+    """Start one of `PEERS` with an interpreter, wait until it listens, and stop it at the end."""
+    port = _free_port()
+    module, *arguments = PEERS[name]
+    command = [python, *ISOLATED, "-m", f"inkstream.service.bench.peers.{module}", *arguments]
+    with _running(name, [*command, model, str(port)], port, ROOT) as server:
+        yield server
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _running(name: str, command: list[str], port: int, root: Path) -> Iterator[Server]:
+    """Run a server, which may start further processes, in a process group of its own."""
+    with tempfile.TemporaryFile() as errors:  # some write many lines that nobody asked for
+        process = subprocess.Popen(  # noqa: S603 - this package's own modules
+            command,
+            env=_environment(root),
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            _wait_for(process, name, port, errors)
+            yield Server(port, process.pid)
+        finally:
+            _signal(process, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_TIMEOUT_S)
+            _signal(process, signal.SIGKILL)
+            process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    with suppress(ProcessLookupError):  # none of its processes is left
+        os.killpg(process.pid, number)
+
+
+def _wait_for(process: subprocess.Popen[bytes], name: str, port: int, errors: IO[bytes]) -> None:
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        if process.poll() is not None:
+            errors.seek(0)
+            reason = errors.read().decode("utf-8", "replace").rstrip().rpartition("\n")[2]
+            raise LoadError(f"{name} ended with {process.returncode} before it listened: {reason}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(POLL_S)
+    raise LoadError(f"{name} does not listen after {START_TIMEOUT_S:g} s")

@@ -1,0 +1,207 @@
+"""Find how many people can write at once on this machine, each with the pen of `pens`.
+
+The number is the largest whose answers come within 50 ms at the 99th percentile, found by bisection
+and measured several times. The server and the load run on the same machine.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Final, Literal
+
+import click
+from pydantic import BaseModel
+
+from inkstream.model import checkpoint
+from inkstream.service import installed_version
+from inkstream.service.bench.load import Load, Measured
+from inkstream.service.bench.processes import (
+    allow_connections,
+    describe_machine,
+    put,
+    serving,
+)
+
+LIMIT_MS: Final = 50.0  # at the 99th percentile: an answer that comes later is seen to be late
+FIRST: Final = 64  # writers
+PRECISION: Final = 1.05  # most that too many are more than enough
+WARM_UP_S: Final = 2.0
+LOAD_LIMIT: Final = 0.8  # of a core: above, the load itself may be what is late
+
+
+class Trial(BaseModel):
+    """One load of writers and its answers."""
+
+    repeat: int
+    writers: int
+    measured: Measured
+
+    @property
+    def is_in_time(self) -> bool:
+        """Whether the answers came within the limit."""
+        return self.measured.p99_ms < LIMIT_MS
+
+
+class Report(BaseModel):
+    """All figures of one run."""
+
+    version: str
+    machine: dict[str, str]
+    model: str
+    language: str  # "" for none
+    sent: Literal["ink", "columns"]
+    seconds: float  # of each trial
+    writers: list[int]  # the largest number in time, one for each repeat
+    trials: list[Trial]
+
+    @property
+    def title(self) -> str:
+        """What was measured, in a line."""
+        language = f" with {self.language}" if self.language else ""
+        by = " column by column" if self.sent == "columns" else ""
+        low, high = min(self.writers), max(self.writers)
+        return (
+            f"this machine: {median(self.writers):.0f} writers of {self.model}{language}{by}"
+            f" ({low} to {high}), 99 % of the answers within {LIMIT_MS:g} ms"
+        )
+
+    def text(self) -> str:
+        """Return the whole report for a terminal."""
+        heads = ("repeat", "writers", "messages/s", "p50 ms", "p99 ms", "server us", "load cores")
+        rows = [heads]
+        for trial in self.trials:
+            of = trial.measured
+            rows.append(
+                (
+                    f"{trial.repeat}",
+                    f"{trial.writers}",
+                    f"{of.answered_per_s:,.0f}",
+                    f"{of.p50_ms:.1f}",
+                    f"{of.p99_ms:.1f}",
+                    "" if of.server_us is None else f"{of.server_us:.0f}",
+                    f"{of.load_cores:.2f}",
+                )
+            )
+        lines = ["".join(f"{cell:>12}" for cell in row) for row in rows]
+        machine = ", ".join(f"{name} {value}" for name, value in self.machine.items())
+        return "\n".join([machine, "", *lines, "", *self.warnings(), self.title])
+
+    def warnings(self) -> list[str]:
+        """Return a warning if the load may have been the limit, not the server."""
+        cores = max(trial.measured.load_cores for trial in self.trials)
+        if cores < LOAD_LIMIT:
+            return []
+        return [
+            f"warning: the load took {cores:.0%} of a core, so the server may serve more writers"
+            " than this: fewer cores for the server, or another machine for the load, would tell"
+        ]
+
+
+def count(
+    *,
+    model: str,
+    language: str,
+    sent: Literal["ink", "columns"],
+    seconds: float,
+    repeats: int,
+) -> Report:
+    """Find how many writers are answered in time; raise `LoadError` if the server fails.
+
+    Args:
+        model: name or path.
+        language: name of the language model that each session chooses; "" is none.
+        sent: ink as the pad sends it, or columns one by one.
+        seconds: of each trial.
+        repeats: the search is done so often, each on its own.
+    """
+    metadata = checkpoint.read(checkpoint.find(model)).metadata
+    config = metadata.config
+    allow_connections()
+    trials: list[Trial] = []
+    with (
+        serving(model, languages=language) as server,
+        click.progressbar(length=repeats, label="counting writers", file=sys.stderr) as bar,
+    ):
+        load = Load(
+            port=server.port,
+            column_height=config.column_height,
+            configure=_configure(language),
+            warm_up_s=WARM_UP_S,
+            seconds=seconds,
+            writers=sent,
+            kind=config.kind,
+            server_pid=server.pid,
+        )
+        found: list[int] = []
+        for repeat in range(1, repeats + 1):
+
+            def is_in_time(writers: int, repeat: int = repeat) -> bool:
+                measured = put(load.model_copy(update={"connections": writers}))
+                trials.append(Trial(repeat=repeat, writers=writers, measured=measured))
+                return trials[-1].is_in_time
+
+            found.append(largest(is_in_time, found[-1] if found else FIRST))
+            bar.update(1)
+    return Report(
+        version=installed_version(),
+        machine=describe_machine(),
+        model=metadata.name,
+        language=language,
+        sent=sent,
+        seconds=seconds,
+        writers=found,
+        trials=trials,
+    )
+
+
+def _configure(language: str) -> str:
+    return f'{{"type":"configure","language_model":"{language}"}}' if language else ""
+
+
+def largest(is_in_time: Callable[[int], bool], first: int) -> int:
+    """Return the largest number that is in time, found from `first` on; 0 if not even 1 is.
+
+    The bounds are moved apart by doubling and halving, then bisected to within `PRECISION`.
+    """
+    enough, too_many = (first, 0) if is_in_time(first) else (0, first)
+    while not too_many:
+        if is_in_time(2 * enough):
+            enough *= 2
+        else:
+            too_many = 2 * enough
+    while not enough and too_many > 1:
+        if is_in_time(too_many // 2):
+            enough = too_many // 2
+        else:
+            too_many //= 2
+    while enough and too_many > max(PRECISION * enough, enough + 1):
+        middle = round((enough * too_many) ** 0.5)
+        if is_in_time(middle):
+            enough = middle
+        else:
+            too_many = middle
+    return enough
+
+
+def draw(report: Report, path: Path) -> None:
+    """Draw p50 and p99 against the number of writers; this needs matplotlib."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - optional
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    trials = sorted(report.trials, key=lambda trial: trial.writers)
+    writers = [trial.writers for trial in trials]
+    axes.plot(writers, [trial.measured.p50_ms for trial in trials], "o", label="median")
+    axes.plot(writers, [trial.measured.p99_ms for trial in trials], "o", label="99 %")
+    axes.axhline(LIMIT_MS, color="tab:gray", linestyle="--", label="limit")
+    axes.axvline(median(report.writers), color="tab:gray", linestyle=":", label="writers in time")
+    axes.set(
+        title=report.title,
+        xlabel="writers",
+        ylabel="milliseconds from the message to its answer",
+        yscale="log",
+    )
+    axes.title.set_fontsize(10)
+    axes.legend()
+    figure.savefig(path, dpi=120)
