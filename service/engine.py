@@ -1,10 +1,10 @@
 """The batching loop: columns of all sessions -> one run of the net -> scores back to the sessions.
 
 A session with columns stands in one queue, oldest first. Once the event loop has read all sockets
-that have something, the engine takes sessions from the head of the queue, runs the net once for all
-of them, and hands the scores out. What comes meanwhile waits in the sockets for the next turn. An
-idle server answers at once, a loaded one batches by itself, and there is no timer, no sleep, no
-poll, no thread and no lock.
+that have something, the engine draws all strokes that came, takes sessions from the head of the
+queue, runs the net once for all of them, and hands the scores out. What comes meanwhile waits in
+the sockets for the next turn. An idle server answers at once, a loaded one batches by itself, and
+there is no timer, no sleep, no poll, no thread and no lock.
 
 The net runs on the event loop: a run takes less time than handing its columns to a thread and
 waiting for the interpreter again. `max_columns` bounds a run, and so how long the loop stands
@@ -25,7 +25,7 @@ from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import Metrics
-from inkstream.service.session import Effect, Restore, Session, shown_of
+from inkstream.service.session import INK_DUE, Effect, Restore, Session, drawn_of, shown_of
 
 INITIAL_CAPACITY: Final = 16  # rows of the state table, which doubles whenever it is full
 
@@ -61,7 +61,7 @@ class EngineSession:
     deliver: Deliver  # gets the session's effects but `Restore`
     row: int  # of its state in the table
     gone: bool = False  # whether the session has left
-    queued: bool = False  # whether it is in the queue or in a run
+    queued: bool = False  # whether it waits for the engine, or is in a run
     ready_columns: int = 0  # when it entered the queue
     queued_s: float = 0.0  # when that was
 
@@ -87,6 +87,7 @@ class Engine:
         self._metrics = metrics
         self._states = StateTable(runtime.state_size)
         self._queue: deque[EngineSession] = deque()
+        self._inked: list[EngineSession] = []  # with strokes to draw
         self._waking = False  # whether a run will start once the event loop has read all sockets
         self._stopped = False
 
@@ -135,7 +136,12 @@ class Engine:
             self._enqueue(member)
 
     def _enqueue(self, member: EngineSession) -> None:
-        """Put a session into the queue if it has columns that need the net, else answer at once."""
+        """Let a session wait for the engine if it needs it; answer a column that needs no run."""
+        if member.session.state is INK_DUE and not member.gone and not self._stopped:
+            member.queued = True
+            self._inked.append(member)
+            self._run_soon()
+            return
         member.ready_columns = member.session.ready_columns
         if not member.ready_columns or member.gone or self._stopped:
             return
@@ -166,11 +172,35 @@ class Engine:
         self._waking = False
         if self._stopped:
             return
+        if self._inked:
+            self._draw()
         members, columns = self._next_batch()
         if members:
             self._run(members, columns)
-        if self._queue:
+        if self._queue or self._inked:
             self._run_soon()
+
+    def _draw(self) -> None:
+        """Draw the strokes of all sessions, and hand their ink out."""
+        members = [member for member in self._inked if not member.gone]
+        self._inked = []
+        height = self._runtime.config.column_height
+        due = [member.session.ink_due for member in members]
+        try:
+            drawn = drawn_of(due, height)
+        except Exception as error:  # of one session, whose own turn finds it again
+            log.error("strokes failed together", sessions=len(members), exc_info=error)
+            drawn = []
+        for i, member in enumerate(members):
+            if member.gone:
+                continue
+            try:
+                its = drawn[i] if drawn else drawn_of([due[i]], height)[0]
+                effects = member.session.draw(its)
+                member.queued = False
+                self.apply(member, effects)
+            except Exception as error:
+                self._end(member, error)
 
     def _next_batch(self) -> tuple[list[EngineSession], Columns]:
         """Return the sessions at the head of the queue, and their columns."""

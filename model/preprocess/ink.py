@@ -1,7 +1,7 @@
 """Pen points -> columns: what training, the server, whole files of ink and the writing pad see.
 
-`rasterise` draws points in pixels, `Canvas` does so while a line is being written, and
-`stroke_columns` also places whole strokes in the rows, with or without a known frame.
+`rasterise` draws points in pixels, `draw_apart` and `Canvas` do so while a line is being written,
+and `stroke_columns` also places whole strokes in the rows, with or without a known frame.
 
 A stroke's ink is everything that is nearer than half the pen's width to one of its segments: a
 union of capsules. The edge is a ramp one pixel wide around that, so a pixel is
@@ -13,9 +13,10 @@ downwards and row r covers r <= y < r + 1. Ink above and below the rows and left
 off.
 """
 
-import copy
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +26,8 @@ from inkstream.model.config import ModelConfig
 from inkstream.model.errors import InputError
 from inkstream.model.preprocess.columns import BOX_SHARE, LINE_SHARE, digit_columns
 
-Points = NDArray[np.float64]  # [P, 2], x to the right, y downwards
+Point = tuple[float, float]  # x to the right, y downwards
+Points = NDArray[np.float64]  # [P, 2]
 Floats = NDArray[np.float32]
 Places = NDArray[np.floating[Any]]  # float64 where points are: float32 would round far ones
 Boxes = tuple[Places, NDArray[np.uint8]]  # lowest column and row [2, n], ink [box, box, n]
@@ -107,15 +109,52 @@ def rasterise(
     return columns
 
 
-def touched(points: NDArray[Any]) -> tuple[int, int]:
-    """Return the first column that a pen at these points [P, 2] touches, and the last, plus 1.
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """The ink of a stroke by itself."""
 
-    (0, 0) where there are none.
+    first: int  # the first column that the pen touches
+    ink: NDArray[np.uint8]  # [n, H], of this column and those after it, up to the last one touched
+    pen: int  # the first column that the pen still touches at the stroke's end
+
+
+def draw_apart(strokes: Sequence[Sequence[Point]], column_height: int) -> list[Drawn]:
+    """Draw strokes of at least one point, each by itself: all at once is far cheaper than in turn.
+
+    Raises `InputError` where `rasterise` does.
     """
-    if not len(points):
-        return 0, 0
-    x = points[:, 0]
-    return max(0, _touched(float(x.min()), PEN_WIDTH)[0]), _touched(float(x.max()), PEN_WIDTH)[1]
+    if not strokes:
+        return []
+    lengths = [len(stroke) for stroke in strokes]
+    starts = np.array([0, *itertools.accumulate(lengths)])
+    places = np.array(list(itertools.chain.from_iterable(strokes))).T.copy()  # [2, P]
+    _checked(places)
+    reach = (PEN_WIDTH + 1) / 2
+    margin = _margin(reach)
+    x = places[0]
+    left = np.minimum.reduceat(x, starts[:-1])
+    right = np.maximum.reduceat(x, starts[:-1])
+    edges = np.floor(np.stack([left, x[starts[1:] - 1], -right]) - PEN_WIDTH / 2).astype(np.intp)
+    first, pen, end = np.maximum(edges[0], 0), edges[1], -edges[2]
+    sizes = end - first
+    places_of = np.cumsum(sizes + margin) - sizes  # in a field where they lie side by side
+    shift = np.repeat(places_of - first, lengths)
+    field = np.zeros(
+        (int(places_of[-1]) + int(sizes[-1]) + margin, column_height + 2 * margin), np.uint8
+    )
+    _lay(field, places, starts, shift, reach)
+    rows = field[:, margin:-margin]
+    return [
+        Drawn(column, rows[place : place + size], last)
+        for column, place, size, last in zip(
+            first.tolist(), places_of.tolist(), sizes.tolist(), pen.tolist(), strict=True
+        )
+    ]
+
+
+def touched(left: float, right: float) -> tuple[int, int]:
+    """Return the first column that a pen between two x touches, and the last, plus 1."""
+    return max(0, _touched(left, PEN_WIDTH)[0]), _touched(right, PEN_WIDTH)[1]
 
 
 class Canvas:
@@ -130,7 +169,7 @@ class Canvas:
         """Prepare; columns are given once the pen is `margin` columns beyond them."""
         self._margin = margin
         self._first = 0  # columns before this one are forgotten
-        self._columns = np.zeros((0, column_height), np.uint8)  # never written to: copies share it
+        self._columns = np.zeros((0, column_height), np.uint8)
         self._behind = 0  # columns that the pen has left behind
         self.n_taken = 0  # columns that the stream has, as they are now
 
@@ -139,27 +178,24 @@ class Canvas:
         """One more than the last column that has been touched."""
         return self._first + len(self._columns)
 
-    def draw(self, points: NDArray[Any], stroke_starts: NDArray[Any]) -> None:
-        """Draw strokes, as `rasterise` takes them; to go on with one, start at its last point.
+    def draw(self, drawn: Drawn) -> None:
+        """Lay the ink of a stroke, or of a piece of one that begins where the pen was, on the rest.
 
-        Raises `InputError`, and changes nothing, where `rasterise` does, and when a column would
-        change that is forgotten.
+        Raises `InputError`, and changes nothing, when a column would change that is forgotten.
         """
-        first, ink = _draw(points, stroke_starts, self._columns.shape[1], PEN_WIDTH)
-        if not len(ink):
-            return
-        self._check_known(first)
-        end = max(first + len(ink), self.n_columns)
-        columns = np.zeros((end - self._first, ink.shape[1]), np.uint8)
-        columns[: len(self._columns)] = self._columns
-        here = columns[first - self._first :][: len(ink)]
-        changed = np.flatnonzero((ink > here).any(1))
+        first, ink = drawn.first, drawn.ink
+        self.check_known(first)
+        missing = first + len(ink) - self.n_columns
+        if missing > 0:
+            more = np.zeros((missing, ink.shape[1]), np.uint8)
+            self._columns = np.concatenate([self._columns, more])
+        here = self._columns[first - self._first :][: len(ink)]
+        if first < self.n_taken:
+            changed = (ink > here).any(1)
+            if changed.any():
+                self.n_taken = min(self.n_taken, first + int(changed.argmax()))
         np.maximum(here, ink, out=here)
-        self._columns = columns
-        if len(changed):
-            self.n_taken = min(self.n_taken, first + int(changed[0]))
-        pen = _touched(float(points[-1, 0]), PEN_WIDTH)[0]
-        self._behind = max(self._behind, pen - self._margin)
+        self._behind = max(self._behind, drawn.pen - self._margin)
 
     def redraw(
         self, first: int, end: int, n_columns: int, strokes: Iterable[tuple[NDArray[Any], float]]
@@ -174,7 +210,7 @@ class Canvas:
 
         Raises `InputError`, and changes nothing, when a column would change that is forgotten.
         """
-        self._check_known(first)
+        self.check_known(first)
         n_columns = max(n_columns, self._first)  # what is forgotten stands
         ink = np.zeros((end - first, self._columns.shape[1]), np.uint8)
         for points, wiped_from in strokes:
@@ -193,7 +229,7 @@ class Canvas:
             self.n_taken = min(self.n_taken, first + int(changed[0]))
         self._behind, self.n_taken = min(self._behind, n_columns), min(self.n_taken, n_columns)
 
-    def _check_known(self, first: int) -> None:
+    def check_known(self, first: int) -> None:
         """Raise `InputError` if this column is forgotten."""
         if first < self._first:
             raise InputError(f"ink reaches back to column {first}, allowed: from {self._first} on")
@@ -202,7 +238,8 @@ class Canvas:
         """Take what the stream lacks: the column to rewind to, and all columns [n, H] from there.
 
         The first number is what the stream has had of columns that still stand. Columns that the
-        pen still touches are kept back unless `everything` is asked for.
+        pen still touches are kept back unless `everything` is asked for. The columns are a view,
+        which the next stroke may change.
         """
         if everything:
             self._behind = self.n_columns
@@ -221,10 +258,6 @@ class Canvas:
         """Erase the ink on this column and all after it; columns before it must still be held."""
         self._columns = self._columns[: max(0, column - self._first)]
         self._behind, self.n_taken = min(self._behind, column), min(self.n_taken, column)
-
-    def copy(self) -> "Canvas":
-        """Return an independent canvas with the same ink."""
-        return copy.copy(self)
 
 
 def stroke_columns(
@@ -344,23 +377,41 @@ def _draw(
     left, right = _checked(places)
     first, end = max(0, _touched(left, pen_width)[0]), _touched(right, pen_width)[1]
     reach = (pen_width + 1) / 2
-    margin = math.ceil(PART + 2 * reach)  # on all sides, for what is cut off: as wide as a box
+    margin = _margin(reach)
     field = np.zeros((max(0, end - first) + 2 * margin, column_height + 2 * margin), np.uint8)
     if places.dtype != np.float64:
         places = places.astype(np.float32)
-    at_once = max(1, PIXELS // margin**2)
-    for part in _parts(len(points), at_once):
-        _stamp(field, margin, first, *_dots(places[:, part], reach))
-    cell, middle, half = _cut_segments(places, stroke_starts)
-    for part in _parts(cell.shape[1], at_once):
-        _stamp(field, margin, first, *_bodies(cell[:, part], middle[:, part], half[:, part], reach))
+    _lay(field, places, stroke_starts, np.full(len(points), margin - first), reach)
     return first, field[margin:-margin, margin:-margin]
+
+
+def _margin(reach: float) -> int:
+    """Return how wide a field's margin is, for what is cut off: as wide as a box."""
+    return math.ceil(PART + 2 * reach)
+
+
+def _lay(
+    field: NDArray[np.uint8],
+    places: Places,
+    stroke_starts: NDArray[Any],
+    shift: NDArray[np.intp],
+    reach: float,
+) -> None:
+    """Lay strokes with points [2, P] on a field, by so many columns [P] further to the right."""
+    margin = _margin(reach)
+    at_once = max(1, PIXELS // margin**2)
+    for part in _parts(places.shape[1], at_once):
+        _stamp(field, margin, shift[part], *_dots(places[:, part], reach))
+    of, cell, middle, half = _cut_segments(places, stroke_starts)
+    for part in _parts(len(of), at_once):
+        boxes = _bodies(cell[:, part], middle[:, part], half[:, part], reach)
+        _stamp(field, margin, shift[of[part]], *boxes)
 
 
 def _touched(x: float, pen_width: float) -> tuple[int, int]:
     """Return the first column that a pen at `x` touches, and one past the last."""
-    reach = (pen_width + 1) / 2
-    return math.floor(x - reach + 0.5), math.ceil(x + reach - 0.5)
+    reach = pen_width / 2
+    return math.floor(x - reach), math.ceil(x + reach)
 
 
 def _checked(places: NDArray[Any]) -> tuple[float, float]:
@@ -368,13 +419,18 @@ def _checked(places: NDArray[Any]) -> tuple[float, float]:
     if places.shape[1] > MAX_POINTS:
         raise InputError(f"ink has {places.shape[1]} points, at most {MAX_POINTS}")
     (left, top), (right, bottom) = places.min(1).tolist(), places.max(1).tolist()
+    check_bounds(left, top, right, bottom)
+    return left, right
+
+
+def check_bounds(left: float, top: float, right: float, bottom: float) -> None:
+    """Raise `InputError` if points between these cannot be drawn."""
     if not (left >= 0 and right <= MAX_COLUMNS):
         raise InputError(f"x is from {left:g} to {right:g}, allowed: 0 to {MAX_COLUMNS} columns")
     if not (top >= -MAX_COLUMNS and bottom <= MAX_COLUMNS):
         raise InputError(
             f"y is from {top:g} to {bottom:g}, allowed: {-MAX_COLUMNS} to {MAX_COLUMNS} rows"
         )
-    return left, right
 
 
 def _parts_near(points: NDArray[Any], first: int, end: int) -> Iterator[NDArray[Any]]:
@@ -394,12 +450,15 @@ def _parts(n: int, at_once: int) -> Iterator[slice]:
     return (slice(start, start + at_once) for start in range(0, n, at_once))
 
 
-def _cut_segments(start: Places, stroke_starts: NDArray[Any]) -> tuple[Places, Floats, Floats]:
+def _cut_segments(
+    start: Places, stroke_starts: NDArray[Any]
+) -> tuple[NDArray[np.intp], Places, Floats, Floats]:
     """Return the segments that start at [2, P], cut into n parts.
 
     Returns:
-        Each [2, n], x and y: the corner of the pixel that the middle of the segment lies in, the
-        middle of the part from there, and half of the vector from its start to its end.
+        Of which segment each part is, [n]; then each [2, n], x and y: the corner of the pixel that
+        the middle of the segment lies in, the middle of the part from there, and half of the vector
+        from its start to its end.
     """
     ends = np.asarray(stroke_starts)[1:]
     following = np.arange(1, start.shape[1] + 1)
@@ -417,7 +476,7 @@ def _cut_segments(start: Places, stroke_starts: NDArray[Any]) -> tuple[Places, F
     half = way.take(of, 1) / (2 * counts[of]).astype(np.float32)
     halves = (2 * number + 1 - counts[of]).astype(np.float32)  # from the segment's middle
     middles = middle.take(of, 1) + halves * half
-    return cell.take(of, 1), middles.astype(np.float32), half.astype(np.float32)
+    return of, cell.take(of, 1), middles.astype(np.float32), half.astype(np.float32)
 
 
 def _dots(places: Places, reach: float) -> Boxes:
@@ -458,13 +517,21 @@ def _ink(distance: Floats, reach: float) -> NDArray[np.uint8]:
 
 
 def _stamp(
-    field: NDArray[np.uint8], margin: int, first: int, corner: Places, ink: NDArray[np.uint8]
+    field: NDArray[np.uint8],
+    margin: int,
+    shift: NDArray[np.intp],
+    corner: Places,
+    ink: NDArray[np.uint8],
 ) -> None:
-    """Lay boxes of ink on the field, whose column `first` and row 0 lie `margin` inside it."""
-    size = np.array(field.shape)[:, None] - 2 * margin
+    """Lay boxes of ink on the field, so many columns [n] further to the right.
+
+    Row 0 lies `margin` inside the field.
+    """
     place = corner.astype(np.intp)
-    place[0] -= first
-    column, row = np.minimum(np.maximum(place, -margin), size) + margin
+    place[0] += shift
+    place[1] += margin
+    most = np.array(field.shape)[:, None] - margin
+    column, row = np.minimum(np.maximum(place, 0), most)
     box = np.arange(len(ink))
     inside = (box * field.shape[1])[:, None] + box
     pixels = inside[:, :, None] + (column * field.shape[1] + row)  # [box, box, n]

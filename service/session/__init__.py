@@ -11,6 +11,7 @@ session -> inbox, states   messages in their order, and what is allowed when
 The engine and the endpoints import the names below and nothing further in.
 """
 
+from inkstream.service.session.ink import drawn_of
 from inkstream.service.session.model import SessionModel
 from inkstream.service.session.outputs import (
     Close,
@@ -20,13 +21,16 @@ from inkstream.service.session.outputs import (
     shown_of,
 )
 from inkstream.service.session.session import Session
+from inkstream.service.session.states import INK_DUE
 
 __all__ = [
+    "INK_DUE",
     "Close",
     "Effect",
     "Restore",
     "Session",
     "SessionModel",
+    "drawn_of",
     "message_of",
     "shown_of",
 ]

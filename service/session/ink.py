@@ -1,19 +1,35 @@
 """The ink of one line: strokes of the pen in, columns out, drawn as in training.
 
 A message of ink is handled in two steps: `changes` finds out what it changes and what that costs,
-`draw` draws it. Nothing is changed if either raises an error.
+`draw` lays its strokes, which are drawn in between, on the columns. Nothing is changed if either
+raises an error.
+
+A message has few points, so numbers of Python are faster here than arrays.
 """
 
 import math
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from itertools import islice
+from struct import Struct
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.errors import InputError
-from inkstream.model.preprocess.ink import MAX_COLUMNS, Canvas, flatten, misfit, touched
+from inkstream.model.preprocess.ink import (
+    MAX_COLUMNS,
+    Canvas,
+    Drawn,
+    Point,
+    check_bounds,
+    draw_apart,
+    flatten,
+    misfit,
+    touched,
+)
 from inkstream.service.protocol.client_messages import Ink
 from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quoted
 from inkstream.service.protocol.server_messages import Frame, Span
@@ -28,6 +44,7 @@ MESSAGE_PATH: Final = 4096
 POINT_PATH: Final = 8
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
 MAX_KEPT_PATH: Final = 24 * MAX_PATH
+POINT: Final = Struct("2f")  # x and y
 SAME_FRAME: Final = 1e-3  # of a frame's height: frames that differ by less are the same
 MAX_SPANS: Final = 16  # of a stroke in one letter; if there are more, one span covers them all
 
@@ -35,32 +52,78 @@ Points = NDArray[np.float64]  # [n, 2], pixels
 StrokeKey = int | str | tuple[int]  # a stroke's id; those without one are numbered
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class KeptStroke:
     """A stroke, or the part of it that has come."""
 
-    points: NDArray[np.float32]  # [n, 2], pixels
-    complete: bool  # whether no more of them may come
+    coordinates: bytes  # x and y of each point, pixels, in 32 bits
+    path: float  # length of the pen's, pixels
+    columns: tuple[int, int]  # the first that its ink touches, and the one after the last
+    complete: bool  # whether no more of it may come
     wiped_from: float = math.inf  # the first column from which a rewind wiped its ink
 
-    @cached_property
-    def columns(self) -> tuple[int, int]:
-        """The first column that its ink touches, and the one after the last."""
-        first, end = touched(self.points)
-        return first, int(min(end, self.wiped_from))
+    @property
+    def points(self) -> NDArray[np.float32]:
+        """The points [n, 2], pixels."""
+        return np.frombuffer(self.coordinates, np.float32).reshape(-1, 2)
 
-    @cached_property
+    @property
+    def n_points(self) -> int:
+        """How many points there are."""
+        return len(self.coordinates) // POINT.size
+
+    @property
     def cost(self) -> float:
         """What it costs to draw, in pixels."""
-        return _path(self.points) + POINT_PATH * len(self.points)
+        return self.path + POINT_PATH * self.n_points
+
+    def continued(self, piece: "Piece", complete: bool) -> "KeptStroke":
+        """Return the stroke with a piece more; its columns are known if that can be drawn."""
+        first, end = piece.columns
+        if self.coordinates:
+            first, end = min(first, self.columns[0]), max(end, self.columns[1])
+        coordinates = self.coordinates + piece.coordinates
+        return KeptStroke(coordinates, self.path + piece.path, (first, end), complete)
 
     def wiped(self, column: int) -> "KeptStroke":
         """Return the stroke, complete, without its ink on this column and all after it."""
-        is_cut = column < self.columns[1]
-        return replace(self, complete=True, wiped_from=column if is_cut else self.wiped_from)
+        first, end = self.columns
+        if column >= end:
+            return replace(self, complete=True)
+        return replace(self, complete=True, columns=(first, column), wiped_from=column)
 
 
-NEW: Final = KeptStroke(np.zeros((0, 2), np.float32), complete=False)
+NEW: Final = KeptStroke(b"", 0.0, (0, 0), complete=False)
+
+
+class Piece:
+    """New points of a stroke, and the way to them from where its pen stood, in pixels."""
+
+    def __init__(self, before: KeptStroke, more: Sequence[Point]) -> None:
+        """Measure the way from the end of `before` through at least one point more."""
+        self.coordinates = array("f", [value for point in more for value in point]).tobytes()
+        last = before.coordinates[-POINT.size :]
+        self.points: Sequence[Point] = [POINT.unpack(last), *more] if last else more
+        x, y = left, top = right, bottom = self.points[0]
+        path = 0.0
+        for next_x, next_y in self.points[1:]:
+            path += max(abs(next_x - x), abs(next_y - y))
+            x, y = next_x, next_y
+            left, right = min(left, x), max(right, x)
+            top, bottom = min(top, y), max(bottom, y)
+        self.path = path  # its length
+        self.bounds = left, top, right, bottom
+
+    @property
+    def cost(self) -> float:
+        """What it costs to draw, in pixels."""
+        return self.path + POINT_PATH * len(self.points)
+
+    @property
+    def columns(self) -> tuple[int, int]:
+        """The first column that the ink touches, and the one after the last; 0, 0 if too far."""
+        left, _, right, _ = self.bounds
+        return touched(left, right) if left >= 0 and right <= MAX_COLUMNS else (0, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,25 +132,51 @@ class InkChanges:
 
     ink: Ink
     strokes: dict[StrokeKey, KeptStroke]  # all of the line, once this is drawn
-    pieces: list[Points]  # to draw: new points, each from where its stroke stood
+    pieces: list[Piece]  # to draw
     undone: KeptStroke | None
     frame: Frame | None  # of the line; None before any ink
     refits: bool  # whether the frame is a new one, so that all strokes are drawn again
 
-    @property
-    def cost(self) -> int:
-        """As how many messages it counts; raises `InkError` if the pen's path is too long."""
-        path = sum(map(_path, self.pieces))
+    def check(self) -> None:
+        """Raise `InkError` if the pen's path is too long, or reaches where nothing is drawn."""
+        path = sum([piece.path for piece in self.pieces])
         if not path <= MAX_PATH:  # false for "not a number" too
             got = f"the pen goes {path:g} pixels"
             raise InkError(f"{got}, allowed in one message: {MAX_PATH}", self.ink.id)
-        path += POINT_PATH * sum(map(len, self.pieces))
+        try:
+            for piece in self.pieces:
+                check_bounds(*piece.bounds)
+        except InputError as error:
+            raise InkError(str(error), self.ink.id) from error
+
+    @property
+    def cost(self) -> int:
+        """As how many messages it counts."""
+        path = sum([piece.cost for piece in self.pieces])
         if self.ink.fit:  # the frame is computed from all of them
-            n_points = sum([len(stroke.points) for stroke in self.strokes.values()])
+            n_points = sum([stroke.n_points for stroke in self.strokes.values()])
             path += n_points + POINT_PATH * len(self.strokes)
         if self.undone is not None:  # strokes that cross it are drawn again
             path += sum([stroke.cost for stroke in self.strokes.values()])
         return 1 + int(min(path, MAX_KEPT_PATH)) // MESSAGE_PATH
+
+
+def drawn_of(due: Sequence[InkChanges | None], column_height: int) -> list[list[Drawn]]:
+    """Return the ink of the pieces of several changes, for each change a list.
+
+    Many are drawn in one pass, but no more than one message may bring: that bounds the memory.
+    """
+    pieces = [piece for changes in due if changes is not None for piece in changes.pieces]
+    drawn: list[Drawn] = []
+    start, cost = 0, 0.0
+    for i, piece in enumerate(pieces):
+        cost += piece.cost
+        if cost > MAX_PATH or i == len(pieces) - 1:
+            strokes = [piece.points for piece in pieces[start : i + 1]]
+            drawn += draw_apart(strokes, column_height)
+            start, cost = i + 1, 0.0
+    rest = iter(drawn)
+    return [list(islice(rest, 0 if each is None else len(each.pieces))) for each in due]
 
 
 class LineInk:
@@ -121,12 +210,13 @@ class LineInk:
     def changes(self, ink: Ink, oldest: int, read: int) -> InkChanges:
         """Return what a message changes; nothing is drawn yet. For the numbers see `draw`.
 
-        Raises `InkError` if columns of the line came as such, for strokes that cannot go on, or for
-        an `undo` of a stroke that may no longer change.
+        Raises `InkError` if columns of the line came as such, for strokes that cannot go on or be
+        drawn, or for an `undo` of a stroke that may no longer change.
         """
         if read and not self.has_strokes:
             raise InkError("ink in a line of columns, allowed: after a reset", ink.id)
-        strokes, undone, pieces = dict(self._strokes), None, []
+        strokes, undone = dict(self._strokes), None
+        pieces: list[Piece] = []
         if ink.undo is not None:
             undone = strokes.pop(ink.undo, None)
             if undone is None:
@@ -140,14 +230,16 @@ class LineInk:
             before = strokes.get(key, NEW)
             if before.complete:
                 raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
-            with np.errstate(over="ignore", invalid="ignore"):  # `cost` refuses what is too large
-                more = self._in_pixels(stroke.points, frame)
-                points = np.concatenate([before.points, more.astype(np.float32)])
-            strokes[key] = KeptStroke(points, stroke.last)
-            if len(more):
-                pieces.append(np.concatenate([before.points[-1:], more]))
+            if frame is not None and stroke.points:
+                pieces.append(Piece(before, self._in_pixels(stroke.points, frame)))
+                strokes[key] = before.continued(pieces[-1], stroke.last)
+            else:
+                strokes[key] = replace(before, complete=stroke.last)
         changes = InkChanges(ink, strokes, pieces, undone, frame, refits=False)
-        return self._fitted(changes) if ink.fit and not oldest else changes
+        if ink.fit and not oldest:
+            changes = self._fitted(changes)
+        changes.check()
+        return changes
 
     def _frame_of(self, ink: Ink) -> Frame | None:
         """Return the frame of a message's points; raise `InkError` for a missing or new height."""
@@ -161,13 +253,10 @@ class LineInk:
             return Frame(top=0.0, height=ink.height)
         return self._frame
 
-    def _in_pixels(self, points: Any, frame: Frame | None) -> Points:
+    def _in_pixels(self, points: Sequence[Point], frame: Frame) -> list[Point]:
         """Return points, in the client's units, as pixels of the frame."""
-        places = np.array(points, np.float64).reshape(-1, 2)
-        if frame is None:
-            return places
-        rows = np.float64(self._model.info.column_height)
-        return (places - (0, frame.top)) * (rows / frame.height)
+        top, scale = frame.top, self._model.info.column_height / frame.height
+        return [(x * scale, (y - top) * scale) for x, y in points]
 
     def _fitted(self, changes: InkChanges) -> InkChanges:
         """Return the changes with all strokes in the frame that suits them, if that is a new one.
@@ -179,7 +268,7 @@ class LineInk:
         height = changes.ink.height or self._height
         if old is None or height is None or any(s.wiped_from < math.inf for s in strokes.values()):
             return changes
-        written = {key: stroke for key, stroke in strokes.items() if len(stroke.points)}
+        written = {key: stroke for key, stroke in strokes.items() if stroke.coordinates}
         points, starts = flatten([stroke.points.astype(np.float64) for stroke in written.values()])
         if not _is_drawable(points):
             return changes
@@ -187,15 +276,17 @@ class LineInk:
         if abs(new.height - old.height) + abs(new.top - old.top) < SAME_FRAME * old.height:
             return changes
         points = _moved(points, old, new, rows)
+        if not _is_drawable(points):
+            return changes
+        parts = np.split(points, starts[1:-1]) if written else []
+        pieces = [Piece(NEW, [(x, y) for x, y in part.tolist()]) for part in parts]
         limits = self._model.limits
         most = min(limits.max_message_columns, limits.max_line_columns)
-        pieces = np.split(points, starts[1:-1]) if written else []
-        if not _is_drawable(points) or touched(points)[1] > most:
-            return changes
-        if sum(map(_path, pieces)) > MAX_PATH:
+        end = max([piece.columns[1] for piece in pieces], default=0)
+        if end > most or sum([piece.path for piece in pieces]) > MAX_PATH:
             return changes
         moved = {
-            key: replace(stroke, points=piece.astype(np.float32))
+            key: NEW.continued(piece, stroke.complete)
             for (key, stroke), piece in zip(written.items(), pieces, strict=True)
         }
         return InkChanges(changes.ink, strokes | moved, pieces, None, frame=new, refits=True)
@@ -218,11 +309,14 @@ class LineInk:
         new = Frame(top=top, height=named.height / zoom)
         return new if math.isfinite(new.top) and math.isfinite(new.height) else frame
 
-    def draw(self, changes: InkChanges, oldest: int, read: int) -> tuple[int, bytes]:
-        """Draw what the newest message changes.
+    def draw(
+        self, changes: InkChanges, drawn: Sequence[Drawn], oldest: int, read: int
+    ) -> tuple[int, bytes]:
+        """Lay what the newest message changes on the columns.
 
         Args:
             changes: of that message.
+            drawn: the ink of its pieces.
             oldest: the first column that may still change.
             read: columns of the line that were read before.
 
@@ -232,13 +326,14 @@ class LineInk:
         Raises:
             InkError: it cannot be drawn; nothing is changed.
         """
-        ink = changes.ink
-        canvas = self._blank_canvas() if changes.refits else self._canvas.copy()
+        ink, undone = changes.ink, changes.undone
+        canvas = self._blank_canvas() if changes.refits else self._canvas
         canvas.forget(oldest)
+        firsts = [piece.first for piece in drawn]
+        if undone is not None and undone.columns[0] < undone.columns[1]:
+            firsts.append(undone.columns[0])
         try:
-            canvas.draw(*flatten(changes.pieces))
-            if changes.undone is not None:
-                _undraw(changes.undone, changes.strokes, canvas)
+            canvas.check_known(min(firsts, default=oldest))
         except InputError as error:
             raise InkError(str(error), ink.id) from error
         strokes = {
@@ -246,7 +341,12 @@ class LineInk:
             for key, stroke in changes.strokes.items()
             if stroke.columns[1] > oldest or not stroke.complete
         }
-        self._check(canvas.n_columns, read, strokes, ink)
+        ends = [piece.first + len(piece.ink) for piece in drawn]
+        self._check(max([canvas.n_columns, *ends]), read, strokes, ink)
+        for piece in drawn:
+            canvas.draw(piece)
+        if undone is not None:
+            _undraw(undone, changes.strokes, canvas)
         self._canvas, self._strokes = canvas, strokes
         self._n_pieces += len(ink.strokes)
         if ink.strokes:  # else nothing is written, and the line's frame is still open
@@ -265,7 +365,7 @@ class LineInk:
         most = limits.max_line_columns
         if n_columns > most:
             raise InkError(f"ink reaches column {n_columns - 1}, allowed: 0..{most - 1}", ink.id)
-        n_points = sum([len(stroke.points) for stroke in strokes.values()])
+        n_points = sum([stroke.n_points for stroke in strokes.values()])
         cost = sum([stroke.cost for stroke in strokes.values()])
         for name, got, most in (
             ("ink brings {} new columns", n_columns - read, limits.max_message_columns),
@@ -320,12 +420,6 @@ def _moved(points: Points, old: Frame, new: Frame, rows: int) -> Points:
 def _is_drawable(points: NDArray[Any]) -> bool:
     """Return whether a canvas takes points [n, 2]; it takes no "not a number"."""
     return bool((abs(points) <= MAX_COLUMNS).all() and (points[:, 0] >= 0).all())
-
-
-def _path(points: NDArray[Any]) -> float:
-    """Return the length of the pen's path along points [n, 2], in pixels."""
-    with np.errstate(over="ignore", invalid="ignore"):  # infinity is refused as too long
-        return float(abs(np.diff(points, axis=0)).max(1, initial=0).sum())
 
 
 def _undraw(undone: KeptStroke, strokes: dict[StrokeKey, KeptStroke], canvas: Canvas) -> None:

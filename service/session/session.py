@@ -1,14 +1,15 @@
 """One client's stream as a state machine without I/O: frames in, effects out.
 
 All that a client sends waits in one inbox, faulty messages included. `_advance` processes the
-control messages at its head until columns are there. Those wait for the engine, which takes them
-(`take`), runs the net and hands their scores back (`step`). So every message is answered in the
-order of the messages, and no clock, lock or task is needed. What is allowed when: `states.py`.
+control messages at its head until columns or strokes are there. Those wait for the engine, which
+draws strokes (`draw`), takes columns (`take`), runs the net and hands their scores back (`step`),
+for many sessions at once. So every message is answered in the order of the messages, and no clock,
+lock or task is needed. What is allowed when: `states.py`.
 
 A session is plain data beside its model: it can be copied and compared at any time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -16,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.errors import InkstreamError, InputError
+from inkstream.model.preprocess.ink import Drawn
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import errors
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import parse_client
 from inkstream.service.protocol.errors import MEANINGS, MessageError, Ref, ValueRefusedError
 from inkstream.service.session.inbox import Control, Fault, HeldColumns, Inbox, TokenBucket
-from inkstream.service.session.ink import LineInk
+from inkstream.service.session.ink import InkChanges, LineInk
 from inkstream.service.session.line import SNAPSHOT_SPACING, Line
 from inkstream.service.session.model import SessionModel
 from inkstream.service.session.options import Options
@@ -30,6 +32,7 @@ from inkstream.service.session.outputs import Close, Effect, Restore, Shown, eve
 from inkstream.service.session.revisions import Revisions
 from inkstream.service.session.states import (
     CLOSED,
+    INK_DUE,
     NEW,
     OPEN,
     PIECES_DUE,
@@ -81,6 +84,7 @@ class Session:
         self._in_flight = b""  # the columns being run
         self._ends_line = False  # whether the line ends with them
         self._pending: PendingFlush | PendingRewind | None = None
+        self._ink_due: tuple[Control, InkChanges] | None = None  # a message, and what it changes
         self._next_index = 0  # of the client's messages
         self._bad_in_a_row = 0
         self._rate_limit = TokenBucket(limits.max_control_per_s)
@@ -104,6 +108,11 @@ class Session:
         if self.state is PIECES_DUE:
             return self.line.piece_columns
         return 0
+
+    @property
+    def ink_due(self) -> InkChanges | None:
+        """The change of ink whose strokes are to be drawn now."""
+        return self._ink_due[1] if self._ink_due and self.state is INK_DUE else None
 
     # From the client and the server
 
@@ -147,7 +156,7 @@ class Session:
 
     def goaway(self, time_left_s: float) -> list[Effect]:
         """Tell the client that the server is about to stop."""
-        self.state = TRANSITIONS[self.state][Transition.NOTIFY]
+        self.state = TRANSITIONS[self.state][RECEIVE]
         if self.closed:
             return []
         reason = "the server is about to stop"
@@ -241,6 +250,15 @@ class Session:
             effects = self._revisions.filter([*event_messages(events, self.ink)], line.column)
         return [*effects, *self._complete(), *self._advance()] if last else effects
 
+    def draw(self, drawn: Sequence[Drawn]) -> list[Effect]:
+        """Take the ink of the strokes of `ink_due`."""
+        self.state = TRANSITIONS[self.state][Transition.DRAW]
+        due, self._ink_due = self._ink_due, None
+        if due is None or self.closed:
+            return []
+        control, changes = due
+        return self._try(control, lambda: self._insert_ink(changes, drawn)) + self._advance()
+
     # Control messages
 
     def _advance(self) -> list[Effect]:
@@ -256,10 +274,15 @@ class Session:
 
     def _answer(self, control: Control) -> list[Effect]:
         """Carry out one control message, or send what is wrong with it."""
+        message = control.message
+        if isinstance(message, Fault):
+            return self._refuse(message, control.index)
+        return self._try(control, lambda: self._carry_out(control, message))
+
+    def _try(self, control: Control, carry_out: Callable[[], list[Effect]]) -> list[Effect]:
+        """Do what a control message asks for, or send what is wrong with it."""
         try:
-            if isinstance(control.message, Fault):
-                return self._refuse(control.message, control.index)
-            effects = self._carry_out(control, control.message)
+            effects = carry_out()
         except InputError as error:
             return self._refuse(Fault(error.code, str(error), control.message.id), control.index)
         self._bad_in_a_row = 0
@@ -272,12 +295,7 @@ class Session:
         effects: list[Effect] = []
         match message:
             case requests.Ink():
-                oldest, read = self.line.oldest, self.line.column
-                changes = self.ink.changes(message, oldest, read)
-                if not self._rate_limit.spend(self._newest_s, changes.cost - 1):
-                    return self._fail_over_rate(control)
-                start, data = self.ink.draw(changes, oldest, read)
-                effects = self._insert_columns(start, data, changes.refits)
+                effects = self._take_ink(control, message)
             case HeldColumns():
                 self.ink.check_columns(message.id)
                 self._inbox.insert(message.data)
@@ -307,6 +325,22 @@ class Session:
             case _:
                 effects = self._flush(PendingFlush(None, "end"))
         return effects
+
+    def _take_ink(self, control: Control, ink: requests.Ink) -> list[Effect]:
+        """Have the strokes of a message drawn."""
+        changes = self.ink.changes(ink, self.line.oldest, self.line.column)
+        if not self._rate_limit.spend(self._newest_s, changes.cost - 1):
+            return self._fail_over_rate(control)
+        if not changes.pieces:
+            return self._insert_ink(changes, [])
+        self.state = TRANSITIONS[self.state][Transition.WRITE]
+        self._ink_due = control, changes
+        return []
+
+    def _insert_ink(self, changes: InkChanges, drawn: Sequence[Drawn]) -> list[Effect]:
+        """Let the columns be read next that a change of ink brings."""
+        start, data = self.ink.draw(changes, drawn, self.line.oldest, self.line.column)
+        return self._insert_columns(start, data, changes.refits)
 
     def _insert_columns(self, start: int, data: bytes, refits: bool = False) -> list[Effect]:
         """Let columns of ink be read next; those from `start` on replace columns that were read."""
@@ -401,6 +435,6 @@ class Session:
         return self.fail(errors.TooManyControlError(text), control)
 
     def _close(self, code: int, reason: str) -> list[Effect]:
-        self.state = TRANSITIONS[self.state][Transition.CLOSE]
+        self.state = CLOSED
         self._inbox.clear()
         return [Close(code, reason)]

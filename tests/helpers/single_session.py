@@ -23,11 +23,13 @@ from inkstream.service.protocol.server_messages import (
     Word,
 )
 from inkstream.service.session import (
+    INK_DUE,
     Close,
     Effect,
     Restore,
     Session,
     SessionModel,
+    drawn_of,
     shown_of,
 )
 from tests.helpers import builders
@@ -121,6 +123,9 @@ class SessionClient:
                 self.close = effect
             else:
                 self.received.append(effect)
+        if self.session.state is INK_DUE:
+            height = self.model.info.column_height
+            self.apply(self.session.draw(drawn_of([self.session.ink_due], height)[0]))
 
     def new_messages(self) -> list[ServerMessage]:
         """Return the messages that came since the last call."""

@@ -15,6 +15,7 @@ from inkstream.model.preprocess.ink import (
     MAX_LENGTH,
     MAX_POINTS,
     Canvas,
+    draw_apart,
     flatten,
     rasterise,
 )
@@ -191,7 +192,26 @@ def test_strokes_that_are_not_lists_of_points_are_refused(stroke: object) -> Non
         flatten([[(0, 0)], stroke])  # type: ignore[list-item]
 
 
+# Strokes apart
+
+
+@given(st.lists(any_stroke, max_size=5))
+def test_strokes_that_are_drawn_apart_have_the_pixels_of_each_alone(strokes: list[Stroke]) -> None:
+    for stroke, drawn in zip(strokes, draw_apart(strokes, HEIGHT), strict=True):
+        alone = rasterised([stroke])
+        assert len(alone) == drawn.first + len(drawn.ink)
+        assert not alone[: drawn.first].any()
+        assert np.array_equal(alone[drawn.first :], drawn.ink)
+        assert drawn.pen == np.floor(stroke[-1][0] - 1)
+
+
 # Ink in portions
+
+
+def draw(canvas: Canvas, *strokes: Stroke) -> None:
+    """Draw strokes apart, and lay them on a canvas."""
+    for drawn in draw_apart(strokes, HEIGHT):
+        canvas.draw(drawn)
 
 
 def update(stream: list[list[int]], canvas: Canvas, everything: bool = False) -> int:
@@ -219,7 +239,7 @@ def test_ink_in_portions_gives_the_columns_of_all_at_once(
 ) -> None:
     canvas, stream = Canvas(HEIGHT), list[list[int]]()
     for portion in portions(strokes, data):
-        canvas.draw(*flatten([portion]))
+        draw(canvas, portion)
         if data.draw(st.booleans()):
             update(stream, canvas, everything=data.draw(st.booleans()))
     update(stream, canvas, everything=True)
@@ -231,7 +251,7 @@ def test_ink_in_portions_gives_the_columns_of_all_at_once(
 def test_points_one_at_a_time_give_the_columns_of_all_at_once(stroke: Stroke) -> None:
     canvas, stream = Canvas(HEIGHT), list[list[int]]()
     for before, point in zip([stroke[0], *stroke], stroke, strict=False):
-        canvas.draw(*flatten([[before, point]]))
+        draw(canvas, [before, point])
         update(stream, canvas)
     update(stream, canvas, everything=True)
     assert stream == rasterised([stroke]).tolist()
@@ -241,7 +261,7 @@ def test_points_one_at_a_time_give_the_columns_of_all_at_once(stroke: Stroke) ->
 def test_columns_behind_the_pen_are_final(stroke: Stroke) -> None:
     canvas, stream = Canvas(HEIGHT), list[list[int]]()
     for point in sorted(stroke):
-        canvas.draw(*flatten([[point]]))
+        draw(canvas, [point])
         n_before = len(stream)
         assert update(stream, canvas) == n_before
         assert len(stream) == max(0, int(np.floor(point[0] - 1)))
@@ -249,35 +269,35 @@ def test_columns_behind_the_pen_are_final(stroke: Stroke) -> None:
 
 def test_a_late_dot_rewinds_to_the_first_column_that_it_changes() -> None:
     canvas, stream = Canvas(HEIGHT), list[list[int]]()
-    canvas.draw(*flatten([[(5, 8), (5, 18)], [(12, 8), (12, 18)], [(30, 8), (40, 18)]]))
+    draw(canvas, [(5, 8), (5, 18)], [(12, 8), (12, 18)], [(30, 8), (40, 18)])
     update(stream, canvas)
     assert len(stream) == 39
-    canvas.draw(*flatten([[(12, 4)]]))
+    draw(canvas, [(12, 4)])
     assert update(stream, canvas, everything=True) == 11
     assert len(stream) == 41
 
 
 def test_late_ink_gives_all_columns_again_that_were_taken() -> None:
     canvas, stream = Canvas(HEIGHT), list[list[int]]()
-    canvas.draw(*flatten([[(12, 8), (12, 18)], [(30, 8), (40, 18)]]))
+    draw(canvas, [(12, 8), (12, 18)], [(30, 8), (40, 18)])
     update(stream, canvas)
-    canvas.draw(*flatten([[(12, 4)]]))
+    draw(canvas, [(12, 4)])
     assert update(stream, canvas) == 11
     assert len(stream) == 39
     update(stream, canvas, everything=True)
-    canvas.draw(*flatten([[(12, 2)]]))
+    draw(canvas, [(12, 2)])
     assert update(stream, canvas) == 11
     assert len(stream) == canvas.n_taken == 41
 
 
 def test_cut_ink_leaves_no_trace() -> None:
     canvas, stream = Canvas(HEIGHT), list[list[int]]()
-    canvas.draw(*flatten([[(5, 8), (40, 18)]]))
+    draw(canvas, [(5, 8), (40, 18)])
     update(stream, canvas)
     canvas.cut(20)
     del stream[20:]
     assert canvas.n_columns == 20
-    canvas.draw(*flatten([[(25, 4), (30, 4)]]))
+    draw(canvas, [(25, 4), (30, 4)])
     assert update(stream, canvas, everything=True) == 20
     expected = rasterised([[(25, 4), (30, 4)]])
     expected[:20] = rasterised([[(5, 8), (40, 18)]])[:20]
@@ -286,9 +306,9 @@ def test_cut_ink_leaves_no_trace() -> None:
 
 def test_ink_over_ink_rewinds_nothing() -> None:
     canvas = Canvas(HEIGHT)
-    canvas.draw(*flatten([[(5, 8), (50, 8)]]))
+    draw(canvas, [(5, 8), (50, 8)])
     canvas.take(everything=True)
-    canvas.draw(*flatten([[(20, 8), (21, 8)]]))
+    draw(canvas, [(20, 8), (21, 8)])
     start, columns = canvas.take(everything=True)
     assert start == 51
     assert not len(columns)
@@ -296,27 +316,14 @@ def test_ink_over_ink_rewinds_nothing() -> None:
 
 def test_a_canvas_forgets_the_columns_before_a_limit() -> None:
     canvas = Canvas(HEIGHT)
-    canvas.draw(*flatten([[(5, 8), (50, 8)]]))
+    draw(canvas, [(5, 8), (50, 8)])
     canvas.forget(30)  # no columns have been taken yet
     assert canvas.take()[1].shape == (49, HEIGHT)
     canvas.forget(30)
     with pytest.raises(InputError, match="ink reaches back to column 29, allowed: from 30 on"):
-        canvas.draw(*flatten([[(30, 3)]]))
-    canvas.draw(*flatten([[(31, 3)]]))
+        draw(canvas, [(30, 3)])
+    draw(canvas, [(31, 3)])
     start, columns = canvas.take(everything=True)
     complete = rasterised([[(5, 8), (50, 8)], [(31, 3)]])
     assert start == 30
     assert np.array_equal(columns, complete[30:])
-
-
-def test_a_copied_canvas_is_independent() -> None:
-    canvas = Canvas(HEIGHT)
-    canvas.draw(*flatten([[(5, 8), (9, 8)]]))
-    copied = canvas.copy()
-    copied.draw(*flatten([[(5, 12), (30, 8)]]))
-    copied.take()
-    copied.forget(5)
-    assert canvas.n_columns == 10
-    start, columns = canvas.take(everything=True)
-    assert start == 0
-    assert np.array_equal(columns, rasterised([[(5, 8), (9, 8)]]))

@@ -6,21 +6,25 @@ import numpy as np
 import pytest
 
 from inkstream.model.errors import InkstreamError
+from inkstream.model.preprocess.ink import draw_apart
 from inkstream.model.runtime import Runtime
 from inkstream.service.session import Session
 from inkstream.service.session.states import TRANSITIONS, IllegalTransitionError, State, Transition
 from tests.helpers.single_session import LINE_INK, SessionClient, message, only, step_alone
 
+STROKE = [(3.0, 4.0), (9.0, 8.0)]
+
 # States: every cell of the table
 
 TABLE = """
-                OPEN RECEIVE       TAKE          STEP       FINISH INSERT     NOTIFY        CLOSE
-  NEW           OPEN -             -             -          -      -          -             CLOSED
-  OPEN          -    OPEN          RUNNING       -          -      PIECES_DUE OPEN          CLOSED
-  RUNNING       -    RUNNING       -             OPEN       -      -          RUNNING       CLOSED
-  PIECES_DUE    -    PIECES_DUE    PIECE_RUNNING -          -      -          PIECES_DUE    CLOSED
-  PIECE_RUNNING -    PIECE_RUNNING -             PIECES_DUE OPEN   -          PIECE_RUNNING CLOSED
-  CLOSED        -    CLOSED        CLOSED        CLOSED     CLOSED -          CLOSED        CLOSED
+                OPEN RECEIVE       TAKE          STEP       FINISH INSERT     WRITE   DRAW
+  NEW           OPEN -             -             -          -      -          -       -
+  OPEN          -    OPEN          RUNNING       -          -      PIECES_DUE INK_DUE -
+  RUNNING       -    RUNNING       -             OPEN       -      -          -       -
+  PIECES_DUE    -    PIECES_DUE    PIECE_RUNNING -          -      -          -       -
+  PIECE_RUNNING -    PIECE_RUNNING -             PIECES_DUE OPEN   -          -       -
+  INK_DUE       -    INK_DUE       -             -          -      -          -       OPEN
+  CLOSED        -    CLOSED        CLOSED        CLOSED     CLOSED -          -       CLOSED
 """
 HEADER, *ROWS = [line.split() for line in TABLE.strip().splitlines()]
 CELLS = [
@@ -28,16 +32,21 @@ CELLS = [
     for row in ROWS
     for event, cell in zip(HEADER, row[1:], strict=True)
 ]
-CALLS: dict[Transition, Callable[[Session, Runtime], object]] = {
-    Transition.OPEN: lambda session, net: session.open(),
-    Transition.RECEIVE: lambda session, net: session.receive(LINE_INK, 0.0),
-    Transition.TAKE: lambda session, net: session.take(1),
-    Transition.STEP: lambda session, net: step_alone(
-        session, np.zeros((1, 7), np.float32), net.initial_state(1)[0]
+INK = message("ink", strokes=[{"points": STROKE}], height=16.0)
+DRAWN = draw_apart([STROKE], 16)
+CALLS: list[tuple[Transition, Callable[[Session, Runtime], object]]] = [
+    (Transition.OPEN, lambda session, net: session.open()),
+    (Transition.RECEIVE, lambda session, net: session.receive(LINE_INK, 0.0)),
+    (Transition.RECEIVE, lambda session, net: session.goaway(1.0)),
+    (Transition.TAKE, lambda session, net: session.take(1)),
+    (
+        Transition.STEP,
+        lambda session, net: step_alone(
+            session, np.zeros((1, 7), np.float32), net.initial_state(1)[0]
+        ),
     ),
-    Transition.NOTIFY: lambda session, net: session.goaway(1.0),
-    Transition.CLOSE: lambda session, net: session.fail(InkstreamError("no luck")),
-}
+    (Transition.DRAW, lambda session, net: session.draw(DRAWN)),
+]
 
 
 def in_state(state: State, net: Runtime, insert: str = message("flush")) -> Session:
@@ -62,6 +71,9 @@ def in_state(state: State, net: Runtime, insert: str = message("flush")) -> Sess
             client.ask(LINE_INK * 9)
             client.send(insert)
             session.take(1)
+        case State.INK_DUE:
+            session.receive(INK, 0.0)
+            session.receive(LINE_INK, 0.0)
         case State.CLOSED:
             session.fail(InkstreamError("no luck"))
     assert session.state is state
@@ -85,19 +97,32 @@ def test_every_cell_of_the_table_holds(state: State, event: Transition, then: St
 
 
 @pytest.mark.parametrize("insert", [message("flush"), message("rewind", column=7)])
-@pytest.mark.parametrize(("state", "event", "then"), [cell for cell in CELLS if cell[1] in CALLS])
+@pytest.mark.parametrize(("state", "event", "then"), CELLS)
 def test_every_call_in_every_state_follows_the_table(
     line_net: Runtime, state: State, event: Transition, then: State | None, insert: str
 ) -> None:
-    session = in_state(state, line_net, insert)
-    waiting = session.waiting_columns
+    for call in [call for own, call in CALLS if own is event]:
+        check_call(call, in_state(state, line_net, insert), line_net, then)
+
+
+def check_call(
+    call: Callable[[Session, Runtime], object], session: Session, net: Runtime, then: State | None
+) -> None:
+    before = session.state, session.waiting_columns
     if then is None:
         with pytest.raises(IllegalTransitionError):
-            CALLS[event](session, line_net)
-        assert (session.state, session.waiting_columns) == (state, waiting)
+            call(session, net)
+        assert (session.state, session.waiting_columns) == before
     else:
-        CALLS[event](session, line_net)
+        call(session, net)
         assert session.state is then
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_may_be_closed(line_net: Runtime, state: State) -> None:
+    session = in_state(state, line_net)
+    session.fail(InkstreamError("no luck"))
+    assert session.state is State.CLOSED
 
 
 def test_a_replay_in_two_runs_waits_between_them(line_net: Runtime) -> None:
