@@ -151,36 +151,76 @@ class Runtime:
             raise InputError(
                 f"{len(columns)} streams, {len(state)} states: expected one each, not 0"
             )
-        lengths = [len(own) for own in columns]
-        if len(set(lengths)) == 1:
+        lengths = {len(own) for own in columns}
+        if 0 in lengths:
+            raise InputError("a stream has 0 columns, expected at least 1")
+        if len(lengths) == 1:
             scores, after = self.run(_side_by_side(columns), state)
             return [scores[:, i] for i in range(len(columns))], after
-        parts: list[list[NDArray[np.float32]]] = [[] for _ in columns]
+        if self.config.step_columns > 1:
+            return self._run_ragged_strided(columns, state)
+        return self._run_steps(columns, state)
+
+    def _run_steps(
+        self, steps: Sequence[NDArray[np.uint8]], state: States
+    ) -> tuple[list[NDArray[np.float32]], States]:
+        """Read steps [n_i, .] in each of B streams, n_i at least 0; return scores [n_i, S] each."""
+        lengths = [len(own) for own in steps]
+        parts: list[list[NDArray[np.float32]]] = [[] for _ in steps]
         after = state.copy()
         start = 0
-        for end in sorted(set(lengths)):
+        for end in sorted({*lengths} - {0}):
             running = [i for i, length in enumerate(lengths) if length >= end]
-            together = _side_by_side([columns[i][start:end] for i in running])
-            scores, after[running] = self.run(together, after[running])
+            together = _side_by_side([steps[i][start:end] for i in running])
+            scores, after[running] = self._run_net(together, after[running])
             for place, i in enumerate(running):
                 parts[i].append(scores[:, place])
             start = end
-        return [np.concatenate(own) for own in parts], after
+        none = np.empty((0, self.config.n_scores), np.float32)
+        return [np.concatenate([none, *own]) for own in parts], after
 
     # The stride adapter: columns one by one for a net that takes several a step
 
     def _run_strided(self, columns: Columns, state: States) -> tuple[Scores, States]:
-        """Read columns as `run` does: the streams that have a column waiting, and the others."""
+        """Read columns as `run` does: streams with a column waiting, or without, or both."""
         waits = state[:, _WAITS] > 0
         if waits.all() or not waits.any():
             return self._run_alike(columns, state, waiting=bool(waits[0]))
-        scores = np.empty((*columns.shape[:2], self.config.n_scores), np.float32)
-        after = np.empty_like(state)
-        for waiting in (False, True):
-            chosen = np.flatnonzero(waits == waiting)
-            scores[:, chosen], after[chosen] = self._run_alike(
-                columns[:, chosen], state[chosen], waiting=waiting
-            )
+        scores, after = self._run_ragged_strided(list(columns.swapaxes(0, 1)), state)
+        return np.stack(scores, 1), after
+
+    def _run_ragged_strided(
+        self, columns: Sequence[NDArray[np.uint8]], state: States
+    ) -> tuple[list[NDArray[np.float32]], States]:
+        """Read columns as `run_ragged` does: all streams take their first step together, and so on.
+
+        Columns that wait go before those of their streams.
+        """
+        stride = self.config.step_columns
+        waits = (state[:, _WAITS] > 0).tolist()
+        whole = [
+            np.concatenate([row[None, self._held], own]) if waiting else own
+            for own, row, waiting in zip(columns, state, waits, strict=True)
+        ]
+        n_steps = [len(own) // stride for own in whole]
+        steps = [
+            own[: n * stride].reshape(n, stride * own.shape[1])
+            for own, n in zip(whole, n_steps, strict=True)
+        ]
+        answers, after = self._run_steps(steps, state)
+        newest = self._newest_scores(state)
+        scores = []
+        for i, (own, n, answered) in enumerate(zip(whole, n_steps, answers, strict=True)):
+            rest = len(own) - n * stride
+            after[i, self._held] = own[-1] if rest else 0
+            after[i, _WAITS] = rest
+            if n:
+                after[i, self._newest] = answered[-1:].view(np.uint8)
+                after[i, _ANSWERED] = 1
+            # The first column of a step repeats the scores before it.
+            known = np.concatenate([newest[i : i + 1], answered])
+            first = 1 if waits[i] else 0  # of these columns among `whole`
+            scores.append(known[(np.arange(first, len(own)) + 1) // stride])
         return scores, after
 
     def _run_alike(
