@@ -34,7 +34,6 @@ class HeldColumns:
     """Columns that came after ink: whether they are allowed is known once the ink is drawn."""
 
     data: bytes
-    n_columns: int
     id: Ref
 
 
@@ -53,29 +52,13 @@ class Control:
 
     index: int  # of all messages of this client, from 0
     message: ClientMessage | HeldColumns | Fault
-
-    @property
-    def weight(self) -> int:
-        """As how many columns it counts while it waits: one for each point or character."""
-        match self.message:
-            case HeldColumns() as held:
-                return held.n_columns
-            case Ink() as ink:
-                return n_points(ink)
-            case Configure() as chosen:
-                return n_hint_characters(chosen) + len(chosen.characters or "")
-        return 0
+    weight: int = 0  # as how many columns it counts while it waits
 
 
 def n_hint_characters(chosen: Configure) -> int:
     """Return the characters of the hints together; an empty word counts as one."""
     words = sum([len(word) or 1 for word in chosen.words])
     return words + len(chosen.context) + len(chosen.pattern or "")
-
-
-def n_points(ink: Ink) -> int:
-    """Return the points of all strokes of a message; an empty stroke counts as one."""
-    return sum([len(stroke.points) or 1 for stroke in ink.strokes])
 
 
 class Inbox:
@@ -100,30 +83,36 @@ class Inbox:
         data = unpack_columns(rows, self._column_height, limits.max_message_columns, ref)
         n_columns = len(data) // self._column_height
         if self._after_ink:
-            self.add_control(Control(index, HeldColumns(data, n_columns, ref)))
+            self.add_control(Control(index, HeldColumns(data, ref), n_columns))
             return
         self._queue.append(data)
         self.waiting_columns += n_columns
         if not self.n_controls:
             self.head_columns += n_columns
 
-    def check(self, message: ClientMessage, limits: Limits) -> None:
-        """Check a control message before it is queued, and note whether ink has come.
+    def checked(self, index: int, message: ClientMessage, limits: Limits) -> Control:
+        """Return a control message as it is queued, and note whether ink has come.
 
-        Raises `InkError` for too many points, `ValueRefusedError` for too many hints.
+        It weighs a column for each point or character. Raises `InkError` for too many points,
+        `ValueRefusedError` for too many hints.
         """
-        if isinstance(message, Reset):
-            self._after_ink = False
-        elif isinstance(message, Ink):
-            if n_points(message) > limits.max_message_points:
-                got = f"{n_points(message)} points in one message"
+        weight = 0
+        if isinstance(message, Ink):
+            # An empty stroke counts as one point.
+            weight = sum([len(stroke.points) or 1 for stroke in message.strokes])
+            if weight > limits.max_message_points:
+                got = f"{weight} points in one message"
                 raise InkError(f"{got}, allowed: up to {limits.max_message_points}", message.id)
             self._after_ink = self._ping_is_free = True
+        elif isinstance(message, Reset):
+            self._after_ink = False
         elif isinstance(message, Configure):
             n, most = n_hint_characters(message), limits.max_hint_characters
             if n > most:
                 got = f"words, context and pattern have {n} characters"
                 raise ValueRefusedError(f"{got}, allowed: up to {most}", message.id)
+            weight = n + len(message.characters or "")
+        return Control(index, message, weight)
 
     def cost(self, control: Control) -> int:
         """Return as how many messages it counts now; ink counts again when it is drawn.
@@ -151,8 +140,10 @@ class Inbox:
         self._queue.popleft()
         self.n_controls -= 1
         self.waiting_columns -= head.weight
-        messages = takewhile(lambda message: isinstance(message, bytes), self._queue)
-        self.head_columns = sum(map(len, cast(Iterator[bytes], messages))) // self._column_height
+        if self._queue:
+            messages = takewhile(lambda message: isinstance(message, bytes), self._queue)
+            size = sum(map(len, cast(Iterator[bytes], messages)))
+            self.head_columns = size // self._column_height
         return head
 
     def put_back(self, control: Control) -> None:

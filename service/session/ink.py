@@ -57,7 +57,8 @@ class KeptStroke:
     """A stroke, or the part of it that has come."""
 
     coordinates: bytes  # x and y of each point, pixels, in 32 bits
-    path: float  # length of the pen's, pixels
+    n_points: int
+    cost: float  # what it costs to draw, pixels
     columns: tuple[int, int]  # the first that its ink touches, and the one after the last
     complete: bool  # whether no more of it may come
     wiped_from: float = math.inf  # the first column from which a rewind wiped its ink
@@ -67,23 +68,18 @@ class KeptStroke:
         """The points [n, 2], pixels."""
         return np.frombuffer(self.coordinates, np.float32).reshape(-1, 2)
 
-    @property
-    def n_points(self) -> int:
-        """How many points there are."""
-        return len(self.coordinates) // POINT.size
-
-    @property
-    def cost(self) -> float:
-        """What it costs to draw, in pixels."""
-        return self.path + POINT_PATH * self.n_points
-
     def continued(self, piece: "Piece", complete: bool) -> "KeptStroke":
         """Return the stroke with a piece more; its columns are known if that can be drawn."""
         first, end = piece.columns
         if self.coordinates:
             first, end = min(first, self.columns[0]), max(end, self.columns[1])
-        coordinates = self.coordinates + piece.coordinates
-        return KeptStroke(coordinates, self.path + piece.path, (first, end), complete)
+        return KeptStroke(
+            self.coordinates + piece.coordinates,
+            self.n_points + piece.n_points,
+            self.cost + piece.path + POINT_PATH * piece.n_points,
+            (first, end),
+            complete,
+        )
 
     def wiped(self, column: int) -> "KeptStroke":
         """Return the stroke, complete, without its ink on this column and all after it."""
@@ -93,7 +89,7 @@ class KeptStroke:
         return replace(self, complete=True, columns=(first, column), wiped_from=column)
 
 
-NEW: Final = KeptStroke(b"", 0.0, (0, 0), complete=False)
+NEW: Final = KeptStroke(b"", 0, 0.0, (0, 0), complete=False)
 
 
 class Piece:
@@ -101,6 +97,7 @@ class Piece:
 
     def __init__(self, before: KeptStroke, more: Sequence[Point]) -> None:
         """Measure the way from the end of `before` through at least one point more."""
+        self.n_points = len(more)
         self.coordinates = array("f", [value for point in more for value in point]).tobytes()
         last = before.coordinates[-POINT.size :]
         self.points: Sequence[Point] = [POINT.unpack(last), *more] if last else more
@@ -365,8 +362,10 @@ class LineInk:
         most = limits.max_line_columns
         if n_columns > most:
             raise InkError(f"ink reaches column {n_columns - 1}, allowed: 0..{most - 1}", ink.id)
-        n_points = sum([stroke.n_points for stroke in strokes.values()])
-        cost = sum([stroke.cost for stroke in strokes.values()])
+        n_points, cost = 0, 0.0
+        for stroke in strokes.values():
+            n_points += stroke.n_points
+            cost += stroke.cost
         for name, got, most in (
             ("ink brings {} new columns", n_columns - read, limits.max_message_columns),
             ("{} strokes may still change", len(strokes), limits.max_ink_strokes),

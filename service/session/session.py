@@ -144,8 +144,7 @@ class Session:
             if isinstance(message, COLUMNS):
                 self._inbox.add_columns(index, message, limits)
                 return self._advance()
-            self._inbox.check(message, limits)
-            control = Control(index, message)
+            control = self._inbox.checked(index, message, limits)
         except MessageError as error:
             control = Control(index, Fault(error.code, str(error), error.ref))
         self._newest_s = now_s
