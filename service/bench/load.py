@@ -310,7 +310,7 @@ def _due(load: Load) -> Iterator[Due]:
 
 
 def _script(load: Load, number: int, end_s: float) -> Iterator[tuple[float, bytes, bool]]:
-    """Yield the frames of a writer; a ping behind each message of ink asks for its answer."""
+    """Yield the frames of a writer; a ping behind ink whose answer is measured asks for it."""
     ping = frame(TEXT, b'{"type":"ping"}') if load.writers == "ink" else b""
     sent: Iterator[Sent]
     if load.writers == "ink":
@@ -319,7 +319,7 @@ def _script(load: Load, number: int, end_s: float) -> Iterator[tuple[float, byte
         sent = column_messages(number, load.kind, load.column_height)
     for each in itertools.takewhile(lambda each: each.due_s < end_s, sent):
         if isinstance(each.data, str):
-            data = frame(TEXT, each.data.encode()) + ping
+            data = frame(TEXT, each.data.encode()) + (ping if each.answered else b"")
         else:
             data = frame(BINARY, each.data)
         yield each.due_s, data, each.answered
@@ -355,7 +355,9 @@ async def _measure(
     n_answered = sum(begin_s <= then_s < end_s for _, then_s in answered)
     if not times_ms:
         raise LoadError(f"no message was answered within {load.seconds:g} s")
-    n_columns = n_answered * load.n_columns
+    asked = sum(is_answered for *_, is_answered in due)
+    n_messages = n_answered * (len(due) / asked if asked else 1)  # those without answer too
+    n_columns = n_messages * load.n_columns
     p50_ms, p99_ms = np.percentile(times_ms, [50, 99])
     return Measured(
         answered_per_s=n_columns / (end_s - begin_s),

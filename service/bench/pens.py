@@ -9,6 +9,7 @@ Everything follows from the writer's number.
 A message is due when its last point is written: its answer is late by all that follows.
 """
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ COLUMNS_PER_S: Final = (60.0, 200.0)  # of a writer whose columns come one by on
 INK_SHARE: Final = {"transcriber": 29 / 32, "classifier": 20 / 28}  # of the frame, by kind of model
 MAX_TEXTS: Final = 3  # in a line
 SPACE: Final = 0.4  # between two texts, in heights of the ink
+ASKED: Final = 4  # one message of ink in so many asks for its answer: clients seldom do
 PAUSE_S: Final = 0.35  # from lifting the pen to `pause`, as on the pad
 FLUSH_S: Final = 1.2  # from lifting the pen to `flush`, as on the pad
 
@@ -74,6 +76,7 @@ def ink_messages(number: int, kind: Kind) -> Iterator[Sent]:
     now_s = rng.uniform(0, interval_s)
     line = _line(pens, rng, kind)
     line = line[rng.integers(len(line)) :]  # no two writers begin at the same place
+    asks = itertools.cycle([True] + [False] * (ASKED - 1))
     while True:
         for name, stroke in enumerate(line):
             points, times_s = _sampled(stroke, speed, points_per_s)
@@ -81,15 +84,15 @@ def ink_messages(number: int, kind: Kind) -> Iterator[Sent]:
                 last = stop == len(points)
                 piece = {"id": name, "points": points[start:stop].round(1).tolist(), "last": last}
                 message = {"type": "ink", "strokes": [piece], "height": round(height, 1)}
-                yield Sent(now_s + float(times_s[stop - 1]), json.dumps(message))
+                yield Sent(now_s + float(times_s[stop - 1]), json.dumps(message), next(asks))
             now_s += float(times_s[-1])
             lifted_s, gap_s = now_s, float(rng.choice(pens.gaps_s))
             if gap_s > PAUSE_S:
-                yield Sent(lifted_s + PAUSE_S, '{"type":"ink","pause":true}')
+                yield Sent(lifted_s + PAUSE_S, '{"type":"ink","pause":true}', next(asks))
             now_s += gap_s
         now_s = max(now_s, lifted_s + FLUSH_S)
-        yield Sent(now_s, '{"type":"flush"}')
-        yield Sent(now_s, '{"type":"reset"}')
+        yield Sent(now_s, '{"type":"flush"}', next(asks))
+        yield Sent(now_s, '{"type":"reset"}', next(asks))
         line = _line(pens, rng, kind)
 
 
