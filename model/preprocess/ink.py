@@ -109,7 +109,7 @@ def rasterise(
     return columns
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Drawn:
     """The ink of a stroke by itself."""
 

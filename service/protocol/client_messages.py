@@ -5,6 +5,7 @@ what is allowed. `columns` checks columns, which come in binary frames too. The 
 docs/protocol.md.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -185,11 +186,13 @@ CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
     ]
 )
 
+_validate_json: Final[Callable[[str | bytes], ClientMessage]] = CLIENT.validator.validate_json
+
 
 def parse_client(text: str | bytes) -> ClientMessage:
     """Read one text frame; raise a `MessageError` that says what came and what is allowed."""
     try:
-        return CLIENT.validate_json(text)
+        return _validate_json(text)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
     try:

@@ -52,7 +52,7 @@ Points = NDArray[np.float64]  # [n, 2], pixels
 StrokeKey = int | str | tuple[int]  # a stroke's id; those without one are numbered
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class KeptStroke:
     """A stroke, or the part of it that has come."""
 
@@ -101,15 +101,12 @@ class Piece:
         self.coordinates = array("f", [value for point in more for value in point]).tobytes()
         last = before.coordinates[-POINT.size :]
         self.points: Sequence[Point] = [POINT.unpack(last), *more] if last else more
-        x, y = left, top = right, bottom = self.points[0]
-        path = 0.0
-        for next_x, next_y in self.points[1:]:
-            path += max(abs(next_x - x), abs(next_y - y))
-            x, y = next_x, next_y
-            left, right = min(left, x), max(right, x)
-            top, bottom = min(top, y), max(bottom, y)
-        self.path = path  # its length
-        self.bounds = left, top, right, bottom
+        x, y = zip(*self.points, strict=True)
+        self.bounds = min(x), min(y), max(x), max(y)
+        steps = zip(x, x[1:], y, y[1:], strict=False)
+        self.path: float = sum(
+            [max(abs(x2 - x1), abs(y2 - y1)) for x1, x2, y1, y2 in steps]
+        )  # its length
 
     @property
     def cost(self) -> float:
@@ -123,7 +120,7 @@ class Piece:
         return touched(left, right) if left >= 0 and right <= MAX_COLUMNS else (0, 0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class InkChanges:
     """What one message of ink changes."""
 

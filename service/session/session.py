@@ -295,6 +295,8 @@ class Session:
         match message:
             case requests.Ink():
                 effects = self._take_ink(control, message)
+            case requests.Ping():
+                effects = [messages.Pong(id=message.id)]
             case HeldColumns():
                 self.ink.check_columns(message.id)
                 self._inbox.insert(message.data)
@@ -314,8 +316,6 @@ class Session:
             case requests.Reset():
                 effects = self._begin_line()
                 effects.append(messages.ResetDone(id=message.id, epoch=self.line.epoch))
-            case requests.Ping():
-                effects = [messages.Pong(id=message.id)]
             case _ if self.ink.holds_back:
                 self._inbox.put_back(control)  # behind the columns that it must wait for
                 effects = self._insert_columns(*self.ink.rest())
@@ -328,7 +328,8 @@ class Session:
     def _take_ink(self, control: Control, ink: requests.Ink) -> list[Effect]:
         """Have the strokes of a message drawn."""
         changes = self.ink.changes(ink, self.line.oldest, self.line.column)
-        if not self._rate_limit.spend(self._newest_s, changes.cost - 1):
+        more = changes.cost - 1
+        if more and not self._rate_limit.spend(self._newest_s, more):
             return self._fail_over_rate(control)
         if not changes.pieces:
             return self._insert_ink(changes, [])
