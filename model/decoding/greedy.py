@@ -12,14 +12,13 @@ the ink behind the end of the one before: `LetterStart`.
 All that a decoder knows is small and never changed in place, so a copy costs next to nothing.
 """
 
-import dataclasses
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +112,7 @@ class GreedyDecoder(Decoder):
         known["_odds"] = self._odds.tolist()
         known["_run"] = run and [run.symbol, run.step, run.weights.tolist()]
         known["_word"] = word and [word.start, word.end, word.spellings]
-        known["_start"] = dataclasses.astuple(self._start)
+        known["_start"] = tuple(self._start)
         return known
 
     def restore(self, known: Mapping[str, Any]) -> None:
@@ -419,8 +418,7 @@ LAST_TAIL_COLUMNS: Final = 12
 SPACE_COLUMNS: Final = 7
 
 
-@dataclass(frozen=True, slots=True)
-class LetterStart:
+class LetterStart(NamedTuple):
     """What is known of where the next letter starts.
 
     Ink right behind a letter's end may be the rest of that letter.

@@ -10,7 +10,7 @@ one column a message and 64 sessions a call for each of them would take longer t
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,7 @@ Scores = NDArray[np.float32]  # [n, S]
 Probabilities = dict[str, float]  # by label, as a result shows them
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """What a result shows of the scores of its column."""
 
     probabilities: Probabilities
