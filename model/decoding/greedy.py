@@ -167,14 +167,14 @@ class GreedyDecoder(Decoder):
         self._columns += len(scores)
         if inked := _inked(columns, first):
             self._ink = self._ink + inked
-        has_steps = first // STEP_COLUMNS != self._columns // STEP_COLUMNS
-        events, changes = self._advance(scores, first) if has_steps else ([], [])
-        texts: list[str] = []
-        for column, changed in changes:
-            texts += [text] * (column - first - len(texts))
-            text = changed
-        texts += [text] * (len(scores) - len(texts))
-        self._start = self._start.after_looking(self._ink, self._columns)
+        events: list[Event] = []
+        texts = [text] * len(scores)
+        if first // STEP_COLUMNS != self._columns // STEP_COLUMNS:
+            events, changes = self._advance(scores, first)
+            for column, changed in changes:
+                texts[column - first :] = [changed] * (self._columns - column)
+        if self._start.ink is None:
+            self._start = self._start.after_looking(self._ink, self._columns)
         oldest = self._columns - self.recent_columns
         if self._ink and self._ink[0] < oldest:
             self._ink = self._ink[bisect_left(self._ink, oldest) :]
@@ -206,12 +206,11 @@ class GreedyDecoder(Decoder):
         """
         events: list[Event] = []
         changes: list[tuple[int, str]] = []
-        symbols = self._new_steps(scores, first)  # [m, 1 + K]
-        blanks = symbols[:, BLANK].tolist()
         step = first // STEP_COLUMNS - 1
-        for row, best, blank in zip(symbols, symbols.argmax(1).tolist(), blanks, strict=True):
+        for row in self._new_steps(scores, first):
             step += 1
-            is_clear = best != BLANK or blank > QUIET
+            best = int(row.argmax())
+            is_clear = best != BLANK or row[BLANK] > QUIET
             symbol, odds = (best, None) if is_clear else self._sum_odds(row)
             if symbol == self._symbol and self._run is None:  # most steps: nothing happens
                 continue
