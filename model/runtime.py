@@ -127,9 +127,11 @@ class Runtime:
             for part in self._parts
         }
         scores, *parts = self._session.run(self._outputs, {"columns": columns, **inputs})
-        after = state.copy()
+        after = np.empty_like(state)
         for part, values in zip(self._parts, parts, strict=True):
             after[:, part.place] = values.view(np.uint8)
+        own = self._parts[-1].place.stop
+        after[:, own:] = state[:, own:]
         return scores, after
 
     def run_ragged(
@@ -250,24 +252,24 @@ class Runtime:
         return answers[step_of_column], after
 
     def _newest_scores(self, state: States) -> Scores:
-        """Return the scores [B, S] of the newest step of each stream."""
-        newest = np.ascontiguousarray(state[:, self._newest]).view(np.float32)
-        return np.where(state[:, _ANSWERED:] > 0, newest, self._before_any)
+        """Return the scores [..., S] of the newest step of each stream."""
+        newest = np.ascontiguousarray(state[..., self._newest]).view(np.float32)
+        return np.where(state[..., _ANSWERED:] > 0, newest, self._before_any)
 
-    def begins_step(self, state: NDArray[np.uint8]) -> bool:
-        """Whether the next column of a stream with this state [D] only waits for its partner."""
-        return self.config.step_columns > 1 and not state[_WAITS]
+    def begins_step(self, state: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Whether the next columns of streams, states [..., D], only wait for their partners."""
+        begins: NDArray[np.bool_] = (state[..., _WAITS] == 0) & (self.config.step_columns > 1)
+        return begins
 
     def hold(self, column: NDArray[np.uint8], state: NDArray[np.uint8]) -> Scores:
-        """Read one column [H] that begins a step, which needs no run of the net.
+        """Read one column of each stream, [..., H], which begins a step: that takes no run.
 
-        `state` [D] becomes that after the column. Returns the scores [1, S]: those before it.
+        `state` [..., D] becomes that after the column. Returns the scores [..., 1, S]: those
+        before it.
         """
-        state[self._held] = column
-        state[_WAITS] = 1
-        if state[_ANSWERED]:
-            return state[self._newest].copy().view(np.float32)[None]
-        return self._before_any[None]
+        state[..., self._held] = column
+        state[..., _WAITS] = 1
+        return self._newest_scores(state)[..., None, :]
 
 
 def _side_by_side(columns: Sequence[NDArray[np.uint8]]) -> Columns:

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -136,31 +137,21 @@ class Engine:
             self._enqueue(member)
 
     def _enqueue(self, member: EngineSession) -> None:
-        """Let a session wait for the engine if it needs it; answer a column that needs no run."""
-        if member.session.state is INK_DUE and not member.gone and not self._stopped:
+        """Let a session wait for the engine if it has strokes or columns."""
+        if member.gone or self._stopped:
+            return
+        if member.session.state is INK_DUE:
             member.queued = True
             self._inked.append(member)
             self._run_soon()
             return
         member.ready_columns = member.session.ready_columns
-        if not member.ready_columns or member.gone or self._stopped:
-            return
-        state = self._states.rows[member.row]
-        if member.ready_columns == 1 and self._runtime.begins_step(state):
-            self._answer_at_once(member, state)
+        if not member.ready_columns:
             return
         member.queued = True
         member.queued_s = time.perf_counter()
         self._queue.append(member)
         self._run_soon()
-
-    def _answer_at_once(self, member: EngineSession, state: NDArray[np.uint8]) -> None:
-        """Answer a session's only column, which waits in `state` [D] for its partner."""
-        columns = self._take(member, 1)
-        if columns is not None:
-            scores = self._runtime.hold(columns[0], state)
-            self._metrics.held()
-            self._hand_out([member], [scores], state[None])
 
     def _run_soon(self) -> None:
         """Start a run once the event loop has read all sockets: their columns share it."""
@@ -175,8 +166,13 @@ class Engine:
         if self._inked:
             self._draw()
         members, columns = self._next_batch()
-        if members:
-            self._run(members, columns)
+        begins = self._runtime.begins_step(self._states.rows)[[member.row for member in members]]
+        holds = [len(own) == 1 and begin for own, begin in zip(columns, begins, strict=True)]
+        if any(holds):
+            self._hold([*compress(members, holds)], [*compress(columns, holds)])
+        others = [not hold and not member.gone for member, hold in zip(members, holds, strict=True)]
+        if any(others):
+            self._run([*compress(members, others)], [*compress(columns, others)])
         if self._queue or self._inked:
             self._run_soon()
 
@@ -201,6 +197,15 @@ class Engine:
                 self.apply(member, effects)
             except Exception as error:
                 self._end(member, error)
+
+    def _hold(self, members: list[EngineSession], columns: Columns) -> None:
+        """Answer columns that only wait for their partners: that takes no run of the net."""
+        rows = [member.row for member in members]
+        states = self._states.rows[rows]
+        scores = self._runtime.hold(np.concatenate(columns), states)
+        self._states.rows[rows] = states
+        self._metrics.held(len(members))
+        self._hand_out(members, [*scores], states)
 
     def _next_batch(self) -> tuple[list[EngineSession], Columns]:
         """Return the sessions at the head of the queue, and their columns."""

@@ -60,9 +60,9 @@ class Metrics:
         self._run_seconds.observe(run_s)
         self._wait_seconds.observe(wait_s)
 
-    def held(self) -> None:
-        """Count a column that waits for its partner, and so was answered without a run."""
-        self._columns.inc()
+    def held(self, columns: int) -> None:
+        """Count columns that wait for their partners, and so were answered without a run."""
+        self._columns.inc(columns)
 
     def requested(self, status: int, request_s: float) -> None:
         """Count a request for recognition that was answered by REST."""

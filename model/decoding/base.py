@@ -9,7 +9,7 @@ probable they are: a language model, a list of words, a regular expression.
 import copy
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +63,7 @@ class Word:
 Event = Letter | Word
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """What follows from n columns."""
 
     events: list[Event]  # in the order of their decision

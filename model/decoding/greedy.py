@@ -12,14 +12,13 @@ the ink behind the end of the one before: `LetterStart`.
 All that a decoder knows is small and never changed in place, so a copy costs next to nothing.
 """
 
-import dataclasses
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +112,7 @@ class GreedyDecoder(Decoder):
         known["_odds"] = self._odds.tolist()
         known["_run"] = run and [run.symbol, run.step, run.weights.tolist()]
         known["_word"] = word and [word.start, word.end, word.spellings]
-        known["_start"] = dataclasses.astuple(self._start)
+        known["_start"] = tuple(self._start)
         return known
 
     def restore(self, known: Mapping[str, Any]) -> None:
@@ -168,14 +167,14 @@ class GreedyDecoder(Decoder):
         self._columns += len(scores)
         if inked := _inked(columns, first):
             self._ink = self._ink + inked
-        has_steps = first // STEP_COLUMNS != self._columns // STEP_COLUMNS
-        events, changes = self._advance(scores, first) if has_steps else ([], [])
-        texts: list[str] = []
-        for column, changed in changes:
-            texts += [text] * (column - first - len(texts))
-            text = changed
-        texts += [text] * (len(scores) - len(texts))
-        self._start = self._start.after_looking(self._ink, self._columns)
+        events: list[Event] = []
+        texts = [text] * len(scores)
+        if first // STEP_COLUMNS != self._columns // STEP_COLUMNS:
+            events, changes = self._advance(scores, first)
+            for column, changed in changes:
+                texts[column - first :] = [changed] * (self._columns - column)
+        if self._start.ink is None:
+            self._start = self._start.after_looking(self._ink, self._columns)
         oldest = self._columns - self.recent_columns
         if self._ink and self._ink[0] < oldest:
             self._ink = self._ink[bisect_left(self._ink, oldest) :]
@@ -207,12 +206,11 @@ class GreedyDecoder(Decoder):
         """
         events: list[Event] = []
         changes: list[tuple[int, str]] = []
-        symbols = self._new_steps(scores, first)  # [m, 1 + K]
-        blanks = symbols[:, BLANK].tolist()
         step = first // STEP_COLUMNS - 1
-        for row, best, blank in zip(symbols, symbols.argmax(1).tolist(), blanks, strict=True):
+        for row in self._new_steps(scores, first):
             step += 1
-            is_clear = best != BLANK or blank > QUIET
+            best = int(row.argmax())
+            is_clear = best != BLANK or row[BLANK] > QUIET
             symbol, odds = (best, None) if is_clear else self._sum_odds(row)
             if symbol == self._symbol and self._run is None:  # most steps: nothing happens
                 continue
@@ -419,8 +417,7 @@ LAST_TAIL_COLUMNS: Final = 12
 SPACE_COLUMNS: Final = 7
 
 
-@dataclass(frozen=True, slots=True)
-class LetterStart:
+class LetterStart(NamedTuple):
     """What is known of where the next letter starts.
 
     Ink right behind a letter's end may be the rest of that letter.

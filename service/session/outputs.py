@@ -7,21 +7,20 @@ All sessions of one run share the numpy calls that their results need (`shown_of
 one column a message and 64 sessions a call for each of them would take longer than the net.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding import base as decoding
-from inkstream.model.decoding.base import Allowed, Decoded, label_probabilities
+from inkstream.model.decoding.base import Decoded, label_probabilities
 from inkstream.service.protocol.server_messages import (
     Character,
     Event,
     Letter,
-    ModelInfo,
     Punctuation,
     Result,
     ServerMessage,
@@ -41,8 +40,7 @@ Scores = NDArray[np.float32]  # [n, S]
 Probabilities = dict[str, float]  # by label, as a result shows them
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """What a result shows of the scores of its column."""
 
     probabilities: Probabilities
@@ -77,23 +75,21 @@ def shown_of(sessions: Sequence["Session"], scores: Sequence[Scores]) -> list[li
     A transcriber scores two columns at a time, so most rows come twice in a row. What the newest
     row shows is kept in the session.
     """
-    info = sessions[0].model.info
     rows: list[Scores] = []  # each [S]
-    masks: list[Allowed] = []
-    options: list[Options] = []
+    of_rows: list[Session] = []
     # Of each session its newest row, and the places of its results in `rows`; -1 is the kept row.
     found: list[tuple[bytes, list[int]]] = []
     for session, own in zip(sessions, scores, strict=True):
         newest, place, places = session.newest_row, -1, []
         for i in session.picked:
-            if (row := own[i].tobytes()) != newest:
-                newest, place = row, len(rows)
-                rows.append(own[i])
-                masks.append(session.line.decoder.mask)
-                options.append(session.options)
+            row = own[i]
+            if (data := row.tobytes()) != newest:
+                newest, place = data, len(rows)
+                rows.append(row)
+                of_rows.append(session)
             places.append(place)
         found.append((newest, places))
-    new = _shown(np.concatenate(rows).reshape(len(rows), -1), masks, options, info) if rows else []
+    new = _shown(np.concatenate(rows).reshape(len(rows), -1), of_rows) if rows else []
     shown: list[list[Shown]] = []
     for session, (newest, places) in zip(sessions, found, strict=True):
         shown.append([new[i] if i >= 0 else session.newest_shown for i in places])
@@ -102,10 +98,10 @@ def shown_of(sessions: Sequence["Session"], scores: Sequence[Scores]) -> list[li
     return shown
 
 
-def _shown(
-    scores: Scores, masks: Sequence[Allowed], options: Sequence[Options], info: ModelInfo
-) -> list[Shown]:
-    """Return what results show of scores [N, S]; each row has one of the masks and options."""
+def _shown(scores: Scores, sessions: Sequence["Session"]) -> list[Shown]:
+    """Return what results show of scores [N, S]; each row is of one of the sessions."""
+    info = sessions[0].model.info
+    masks = [session.line.decoder.mask for session in sessions]
     is_line = info.kind == "transcriber"
     logs = scores[:, 1:-1] if is_line else scores  # of labels: no blank, no letter end
     if is_line:
@@ -118,7 +114,7 @@ def _shown(
         for i, mask in enumerate(masks):
             if mask is not None:
                 probabilities[i] = label_probabilities(logs[i : i + 1], mask)
-    named = _named(probabilities, options, info.labels)
+    named = _named(probabilities, [session.options for session in sessions], info.labels)
     if not is_line:
         return [Shown(own) for own in named]
     ends = _rounded(np.exp(scores[:, -1]))
@@ -166,14 +162,13 @@ def results(
     `first` is the number of the first of these columns.
     """
     epoch, texts = session.line.epoch, decoded.texts
-    effects: list[Effect] = []
-    events = deque(event_messages(decoded.events, session.ink))
-    for i, own in zip(session.picked, shown, strict=True):
-        while events and events[0].column <= first + i:
-            effects.append(events.popleft())
-        text = texts[i] if texts else None
-        effects.append(Result(epoch, first + i, own.probabilities, own.letter_end, text))
-    effects += events
+    effects: list[Effect] = [
+        Result(epoch, first + i, *own, texts[i] if texts else None)
+        for i, own in zip(session.picked, shown, strict=True)
+    ]
+    if decoded.events:  # each comes before the result of its column
+        effects = [*event_messages(decoded.events, session.ink), *effects]
+        effects.sort(key=attrgetter("column"))
     return effects
 
 
