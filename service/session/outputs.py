@@ -76,7 +76,7 @@ def shown_of(sessions: Sequence["Session"], scores: Sequence[Scores]) -> list[li
     row shows is kept in the session.
     """
     rows: list[Scores] = []  # each [S]
-    of_rows: list["Session"] = []
+    of_rows: list[Session] = []
     # Of each session its newest row, and the places of its results in `rows`; -1 is the kept row.
     found: list[tuple[bytes, list[int]]] = []
     for session, own in zip(sessions, scores, strict=True):
