@@ -251,25 +251,25 @@ class Runtime:
         step_of_column = (np.arange(n_columns) + (not waiting)) // stride
         return answers[step_of_column], after
 
-    def _newest_scores(self, state: States) -> Scores:
+    def _newest_scores(self, state: States, rows: Any = ...) -> Scores:
         """Return the scores [..., S] of the newest step of each stream."""
-        newest = np.ascontiguousarray(state[..., self._newest]).view(np.float32)
-        return np.where(state[..., _ANSWERED:] > 0, newest, self._before_any)
+        newest = np.ascontiguousarray(state[rows, self._newest]).view(np.float32)
+        return np.where(state[rows, _ANSWERED:] > 0, newest, self._before_any)
 
     def begins_step(self, state: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Whether the next columns of streams, states [..., D], only wait for their partners."""
         begins: NDArray[np.bool_] = (state[..., _WAITS] == 0) & (self.config.step_columns > 1)
         return begins
 
-    def hold(self, column: NDArray[np.uint8], state: NDArray[np.uint8]) -> Scores:
+    def hold(self, column: NDArray[np.uint8], state: NDArray[np.uint8], rows: Any = ...) -> Scores:
         """Read one column of each stream, [..., H], which begins a step: that takes no run.
 
-        `state` [..., D] becomes that after the column. Returns the scores [..., 1, S]: those
-        before it.
+        `state` [..., D], or its `rows`, become those after the column. Returns the scores
+        [..., 1, S]: those before it.
         """
-        state[..., self._held] = column
-        state[..., _WAITS] = 1
-        return self._newest_scores(state)[..., None, :]
+        state[rows, self._held] = column
+        state[rows, _WAITS] = 1
+        return self._newest_scores(state, rows)[..., None, :]
 
 
 def _side_by_side(columns: Sequence[NDArray[np.uint8]]) -> Columns:

@@ -14,7 +14,7 @@ still.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Final
@@ -33,6 +33,7 @@ INITIAL_CAPACITY: Final = 16  # rows of the state table, which doubles whenever 
 Deliver = Callable[[list[Effect]], None]
 Columns = list[NDArray[np.uint8]]  # [n_i, H] of each session in a run
 Scores = NDArray[np.float32]  # [n_i, S] of one session
+State = NDArray[np.uint8]  # [D]
 
 log = get_logger()
 
@@ -200,12 +201,10 @@ class Engine:
 
     def _hold(self, members: list[EngineSession], columns: Columns) -> None:
         """Answer columns that only wait for their partners: that takes no run of the net."""
-        rows = [member.row for member in members]
-        states = self._states.rows[rows]
-        scores = self._runtime.hold(np.concatenate(columns), states)
-        self._states.rows[rows] = states
+        states, rows = self._states.rows, [member.row for member in members]
+        scores = self._runtime.hold(np.concatenate(columns), states, rows)
         self._metrics.held(len(members))
-        self._hand_out(members, [*scores], states)
+        self._hand_out(members, [*scores], [states[row] for row in rows])
 
     def _next_batch(self) -> tuple[list[EngineSession], Columns]:
         """Return the sessions at the head of the queue, and their columns."""
@@ -275,7 +274,7 @@ class Engine:
         return scores, after
 
     def _hand_out(
-        self, members: list[EngineSession], scores: list[Scores], states: NDArray[np.uint8]
+        self, members: list[EngineSession], scores: list[Scores], states: Iterable[State]
     ) -> None:
         """Give the sessions that are still there their scores, and apply their effects."""
         try:

@@ -135,12 +135,10 @@ def _named(
     if n_best := max([n or 0 for n in most], default=0):
         found = (-probabilities).argpartition(n_best - 1, 1)[:, :n_best]
         found.sort(1)  # among equals the first label comes first
-        best = np.take_along_axis(probabilities, found, 1)
-        order = (-best).argsort(1, kind="stable")
-        best_values = _rounded(np.take_along_axis(best, order, 1))
-        best_labels = [
-            [labels[k] for k in ks] for ks in np.take_along_axis(found, order, 1).tolist()
-        ]
+        rows = np.arange(len(found))[:, None]
+        found = found[rows, (-probabilities[rows, found]).argsort(1, kind="stable")]
+        best_values = _rounded(probabilities[rows, found])
+        best_labels = [[labels[k] for k in ks] for ks in found.tolist()]
     named: list[Probabilities] = []
     for i, n in enumerate(most):
         allowed = options[i].decoder.allowed
