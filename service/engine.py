@@ -157,10 +157,11 @@ class Engine:
         if self._stopped:
             return
         members, columns = self._next_batch()
-        begins = self._runtime.begins_step(self._states.rows)[[member.row for member in members]]
-        holds = [len(own) == 1 and begin for own, begin in zip(columns, begins, strict=True)]
-        for hold in (True, False):  # what takes no run of the net does not wait for one
-            own = [it == hold and not each.gone for it, each in zip(holds, members, strict=True)]
+        begins = self._runtime.begins_step(self._states.rows).tolist()
+        single = [len(own) == 1 for own in columns]
+        holds = [one and begins[each.row] for one, each in zip(single, members, strict=True)]
+        for hold in sorted({*holds}, reverse=True):  # what takes no run of the net goes first
+            own = [it is hold and not each.gone for it, each in zip(holds, members, strict=True)]
             if any(own):
                 self._run([*compress(members, own)], [*compress(columns, own)], hold=hold)
         if self._queue:
