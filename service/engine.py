@@ -167,13 +167,13 @@ class Engine:
         if self._inked:
             self._draw()
         members, columns = self._next_batch()
-        begins = self._runtime.begins_step(self._states.rows)[[member.row for member in members]]
-        holds = [len(own) == 1 and begin for own, begin in zip(columns, begins, strict=True)]
-        if any(holds):
-            self._hold([*compress(members, holds)], [*compress(columns, holds)])
-        others = [not hold and not member.gone for member, hold in zip(members, holds, strict=True)]
-        if any(others):
-            self._run([*compress(members, others)], [*compress(columns, others)])
+        begins = self._runtime.begins_step(self._states.rows).tolist()
+        single = [len(own) == 1 for own in columns]
+        holds = [one and begins[each.row] for one, each in zip(single, members, strict=True)]
+        for hold in sorted({*holds}, reverse=True):  # what takes no run of the net goes first
+            own = [it is hold and not each.gone for it, each in zip(holds, members, strict=True)]
+            if any(own):
+                self._run([*compress(members, own)], [*compress(columns, own)], hold=hold)
         if self._queue or self._inked:
             self._run_soon()
 
@@ -198,13 +198,6 @@ class Engine:
                 self.apply(member, effects)
             except Exception as error:
                 self._end(member, error)
-
-    def _hold(self, members: list[EngineSession], columns: Columns) -> None:
-        """Answer columns that only wait for their partners: that takes no run of the net."""
-        states, rows = self._states.rows, [member.row for member in members]
-        scores = self._runtime.hold(np.concatenate(columns), states, rows)
-        self._metrics.held(len(members))
-        self._hand_out(members, [*scores], [states[row] for row in rows])
 
     def _next_batch(self) -> tuple[list[EngineSession], Columns]:
         """Return the sessions at the head of the queue, and their columns."""
@@ -240,35 +233,39 @@ class Engine:
         median = ready[len(ready) // 2] if ready else 0
         return max(1, min(median, self._max_columns // max(1, len(members))))
 
-    def _run(self, members: list[EngineSession], columns: Columns) -> None:
-        """Run the net and hand the scores out; after a failure try each session once alone."""
+    def _run(self, members: list[EngineSession], columns: Columns, *, hold: bool) -> None:
+        """Get scores and hand them out; after a failure try each session once alone."""
         try:
-            scores, states = self._scores(members, columns)
+            scores, states = self._scores(members, columns, hold)
         except Exception as error:
             log.error("run failed", sessions=len(members), exc_info=error)
             for member, own in zip(members, columns, strict=True):
                 if not member.gone:  # since another one was answered
-                    self._run_alone(member, own)
+                    self._run_alone(member, own, hold)
         else:
             self._hand_out(members, scores, states)
 
-    def _run_alone(self, member: EngineSession, columns: NDArray[np.uint8]) -> None:
-        """Run the net for one session; close it if that fails."""
+    def _run_alone(self, member: EngineSession, columns: NDArray[np.uint8], hold: bool) -> None:
+        """Do so for one session; close it if that fails."""
         try:
-            scores, states = self._scores([member], [columns])
+            scores, states = self._scores([member], [columns], hold)
         except Exception as error:
             self._end(member, error)
         else:
             self._hand_out([member], scores, states)
 
     def _scores(
-        self, members: list[EngineSession], columns: Columns
-    ) -> tuple[list[Scores], NDArray[np.uint8]]:
-        """Run the net; states change only if the run succeeds."""
+        self, members: list[EngineSession], columns: Columns, hold: bool
+    ) -> tuple[list[Scores], Iterable[State]]:
+        """Run the net, or `hold` single columns for their partners; a failure changes no state."""
         started_s = time.perf_counter()
-        rows = [member.row for member in members]
-        scores, after = self._runtime.run_ragged(columns, self._states.rows[rows])
-        self._states.rows[rows] = after
+        states, rows = self._states.rows, [member.row for member in members]
+        if hold:
+            held = self._runtime.hold(np.concatenate(columns), states, rows)
+            self._metrics.held(len(members))
+            return [*held], [states[row] for row in rows]
+        scores, after = self._runtime.run_ragged(columns, states[rows])
+        states[rows] = after
         run_s, wait_s = time.perf_counter() - started_s, started_s - members[0].queued_s
         self._metrics.ran(len(members), sum(map(len, columns)), run_s, wait_s)
         return scores, after
