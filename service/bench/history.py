@@ -53,7 +53,8 @@ def _version(folder: Path) -> list[tuple[int, str]]:
 
 def draw(folder: Path, path: Path) -> None:
     """Draw all versions' ratios and writers; this needs matplotlib."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - optional
+    from matplotlib import colormaps  # noqa: PLC0415 - optional
+    from matplotlib.figure import Figure  # noqa: PLC0415
 
     charts = list(zip(("ratio", "writers in time"), read(folder), strict=True))
     charts = [(label, lines) for label, lines in charts if lines]
@@ -61,6 +62,7 @@ def draw(folder: Path, path: Path) -> None:
     for (label, lines), (axes,) in zip(
         charts, figure.subplots(len(charts), squeeze=False), strict=True
     ):
+        axes.set_prop_cycle(color=colormaps["tab20"].colors)
         for name, values in lines.items():
             axes.plot(list(values), list(values.values()), "o-", label=name)
         axes.set(ylabel=f"{label} (logarithmic)", yscale="log")
