@@ -62,7 +62,7 @@ def draw(folder: Path, path: Path) -> None:
     for (label, lines), (axes,) in zip(
         charts, figure.subplots(len(charts), squeeze=False), strict=True
     ):
-        axes.set_prop_cycle(color=colormaps["tab20"].colors)
+        axes.set_prop_cycle(color=colormaps["tab20"](range(20)))
         for name, values in lines.items():
             axes.plot(list(values), list(values.values()), "o-", label=name)
         axes.set(ylabel=f"{label} (logarithmic)", yscale="log")
