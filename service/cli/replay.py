@@ -28,11 +28,13 @@ from inkstream.model.plots import new_axes, save
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Letter, Punctuation, Rewound, ServerMessage
 from inkstream.service.session import (
+    INK_DUE,
     Close,
     Effect,
     Restore,
     Session,
     SessionModel,
+    drawn_of,
     shown_of,
 )
 from inkstream.service.settings import Settings
@@ -72,7 +74,11 @@ class LocalSession:
                 self._state = self._runtime.initial_state(1)
                 if effect.state is not None:
                     self._state[0] = effect.state
-        return [effect for effect in effects if not isinstance(effect, Restore | Close)]
+        sent = [effect for effect in effects if not isinstance(effect, Restore | Close)]
+        if self._session.state is INK_DUE:
+            (drawn,) = drawn_of([self._session.ink_due], self._runtime.config.column_height)
+            sent += self._apply(self._session.draw(drawn))
+        return sent
 
 
 @dataclass(frozen=True, slots=True)
