@@ -29,7 +29,7 @@ PEERS := $(VENV)/peers
 PEERS_INSTALLED := $(VENV)/.peers-installed
 
 .DEFAULT_GOAL := help
-.PHONY: run lint check test train evaluate bench footprint pad figures docker docker-test clean help
+.PHONY: run lint check test train evaluate bench hostile footprint pad figures docker docker-test clean help
 
 # Another server on this port would answer in the place of ours, so the port must be free. Ours has a
 # session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
@@ -59,10 +59,10 @@ lint: $(FULL) ## Lint, check types
 	$(BIN)/mypy --strict
 
 check: lint ## Lint, check types, run the fast tests
-	$(PYTEST) -m 'not slow' $(ARGS)
+	$(PYTEST) -m 'not slow and not hostile' $(ARGS)
 
 test: lint ## Lint, check types, run all tests
-	$(PYTEST) --numprocesses $(ALL_WORKERS) $(ARGS)
+	$(PYTEST) --numprocesses $(ALL_WORKERS) -m 'not hostile' $(ARGS)
 
 train: $(FULL) ## Train the digits model (ARGS="--minutes 30 --device cuda")
 	$(BIN)/inkstream train digits $(ARGS)
@@ -81,6 +81,9 @@ bench: $(FULL) $(PEERS_INSTALLED) ## Measure speed beside other servers and boun
 	&& measure writers-lines-columns 'writers --columns' \
 	&& measure writers-digits 'writers --model digits' \
 	&& $(BIN)/inkstream bench history docs/reports/bench --out docs/reports/bench/history.png
+
+hostile: $(FULL) ## Attack a server: each kind of attack, and for 15 minutes messages that are nearly right
+	HOSTILE_S=$(or $(SECONDS),450) $(BIN)/pytest -n 0 -s tests/hostile $(ARGS)
 
 footprint: $(FULL) ## Measure the base install, the idle server's memory, its start
 	$(BIN)/python -m tools.footprint

@@ -19,8 +19,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from inkstream.model.config import OPSET, Kind, ModelConfig
 from inkstream.model.errors import CheckpointError, ConfigError
+from inkstream.model.files import read_whole
 
 # ONNX Runtime sends usage data to its maker unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -35,6 +38,7 @@ SUFFIX: Final = ".onnx"
 WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
 FIGURES: Final = WEIGHTS_FOLDER / "figures.json"
 METADATA_KEY: Final = "inkstream"
+MOST_BYTES: Final = (1 << 31) - 1  # of a file: protobuf holds no more
 
 _PRODUCER: Final = b"\x12\x09inkstream"  # field 2 of a ModelProto
 _DIGEST_LENGTH: Final = 64
@@ -42,8 +46,12 @@ _DIGEST_LENGTH: Final = 64
 # bytes whose field 1 is the key, of 16 bytes, and whose field 2 is the digest, of 64.
 _SEAL: Final = b"\x72\x54\x0a\x10inkstream.sha256\x12\x40"
 
+NO_FOLDER: Final = os.devnull + "/none"
+MOST_METADATA: Final = 1 << 20  # characters
+MOST_SHOWN: Final = 300  # characters of an error of ONNX Runtime
+FATAL: Final = 4  # of ONNX Runtime's log, which goes to standard error
 # What ONNX Runtime raises for a model that it cannot run; they share no base but Exception.
-_MODEL_ERRORS: Final = (
+MODEL_ERRORS: Final = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -84,16 +92,19 @@ class Metadata:
     def from_json(cls, text: str) -> "Metadata":
         """Read `to_json`'s text; raise `CheckpointError` if it is anything else."""
         try:
-            values = json.loads(text)
+            if len(text) > MOST_METADATA:
+                raise ValueError(f"{len(text)} characters, allowed: up to {MOST_METADATA}")
+            values = msgspec.json.decode(text)
             for name, readable in (("format", FORMAT), ("opset", OPSET)):
                 if values[name] != readable:
                     raise CheckpointError(
                         f"{name} is {values[name]!r}, this version reads {readable}"
                     )
-            config = ModelConfig.from_dict(values.pop("config"))
-            temperatures = tuple(map(float, values.pop("temperatures")))
-            return cls(config=config, temperatures=temperatures, **values)
-        except (ValueError, TypeError, KeyError, AttributeError, ConfigError) as error:
+            config = ModelConfig.from_dict(values["config"])
+            return msgspec.convert(values | {"config": config}, cls)
+        except (
+            ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError,
+        ) as error:  # fmt: skip
             raise CheckpointError(f"its metadata cannot be read: {error}") from error
 
 
@@ -170,7 +181,7 @@ def read(path: Path, kind: Kind | None = None, threads: int = 1) -> Checkpoint:
         CheckpointError: it says what is wrong with the file.
     """
     try:
-        content = path.read_bytes()
+        content = read_whole(path, MOST_BYTES)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     try:
@@ -222,23 +233,22 @@ def load_graph(content: bytes, threads: int) -> ort.InferenceSession:
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # The digest covers no other file, so weights may not lie in one.
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", NO_FOLDER
+    )
+    options.log_severity_level = FATAL  # what else it writes, the error says too
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except _MODEL_ERRORS as error:
-        raise CheckpointError(f"ONNX Runtime {ort.__version__} refuses it: {error}") from error
+    except MODEL_ERRORS as error:
+        raise CheckpointError(
+            f"ONNX Runtime {ort.__version__} refuses it: {one_line(error)}"
+        ) from error
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write, flush to the disk, rename: `path` holds the old bytes or the new, never a part."""
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def one_line(error: Exception) -> str:
+    """Return what an error of ONNX Runtime says, without its line breaks and shortened."""
+    return " ".join(str(error).split())[:MOST_SHOWN]
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:

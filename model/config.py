@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+import msgspec
+
 from inkstream.model.errors import ConfigError
 
 Kind = Literal["classifier", "transcriber"]
@@ -98,13 +100,13 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
-        """Build from the values of a file; raise `ConfigError` for unknown or missing names."""
+        """Build from the values of a file.
+
+        Raises `ConfigError` for unknown or missing names, `ValueError` for a wrong type.
+        """
         names = {field.name for field in dataclasses.fields(cls)}
         if unknown := values.keys() - names:
             raise ConfigError(f"unknown dimensions: {', '.join(sorted(unknown))}")
         if missing := names - values.keys() - _OPTIONAL:
             raise ConfigError(f"missing dimensions: {', '.join(sorted(missing))}")
-        tuples: dict[str, Any] = {
-            name: tuple(values[name]) for name in ("labels", "channels") if name in values
-        }
-        return cls(**values | tuples)
+        return msgspec.convert(values, cls)

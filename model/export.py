@@ -19,9 +19,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from inkstream.model.checkpoint import METADATA_KEY, Checkpoint, Metadata, sealed, write_whole
+from inkstream.model.checkpoint import METADATA_KEY, Checkpoint, Metadata, sealed
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import CheckpointError
+from inkstream.model.files import write_whole
 from inkstream.model.graphs.float32 import float32_model
 from inkstream.model.graphs.int8 import Ranges, dequantised, int8_model
 from inkstream.model.network import empty_net

@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inkstream.model import checkpoint as checkpoints
-from inkstream.model.checkpoint import Checkpoint, Metadata, write_whole
+from inkstream.model.checkpoint import Checkpoint, Metadata
 from inkstream.model.decoding import ngrams as languages
 from inkstream.model.decoding.base import Decoder, Event, Letter, Word, decode_line
 from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.errors import InputError
+from inkstream.model.files import write_whole
 from inkstream.model.preprocess.columns import image_columns, ink_hint
 from inkstream.model.preprocess.image import ImageSource
 from inkstream.model.preprocess.ink import stroke_columns

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.checkpoint import MODEL_ERRORS, Checkpoint, one_line
 from inkstream.model.errors import CheckpointError, InputError
 
 Scores = NDArray[np.float32]  # [T, B, S], see `Runtime.run`
@@ -62,6 +62,7 @@ class Runtime:
             self.state_size = self._held.stop + 2
             self._before_any = np.full(config.n_scores, IMPROBABLE, np.float32)
             self._before_any[0] = 0  # blank, and no letter's end
+        self._try(checkpoint.path.name)
 
     def _checked_parts(self, name: str) -> list[_Part]:
         """Return the parts of the net's state; raise `CheckpointError` for another graph."""
@@ -87,6 +88,19 @@ class Runtime:
                 f"{name}: the graph takes and gives {found | given}, expected {expected}"
             )
         return parts
+
+    def _try(self, name: str) -> None:
+        """Run a step on paper; raise `CheckpointError` if that fails, or gives no finite scores."""
+        config = self.config
+        columns = np.zeros((1, 1, config.step_columns * config.column_height), np.uint8)
+        try:
+            scores, _ = self._run_net(columns, self.initial_state(1))
+        except MODEL_ERRORS as error:
+            raise CheckpointError(f"{name}: it cannot be run: {one_line(error)}") from error
+        if scores.shape != (1, 1, config.n_scores) or not np.isfinite(scores).all():
+            raise CheckpointError(
+                f"{name}: its scores of one column are no {config.n_scores} numbers"
+            )
 
     def initial_state(self, batch: int) -> States:
         """Return states before any column, [B, D]: all zeros."""

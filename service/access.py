@@ -1,39 +1,73 @@
-"""Which clients are admitted, by WebSocket and REST: keys, web origins, and how many at once."""
+"""Which clients are admitted, by WebSocket and REST: names, keys, origins, and how many at once."""
 
 import asyncio
 import hashlib
 import hmac
+import ipaddress
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 from inkstream.service.metrics import Metrics
 from inkstream.service.protocol.errors import (
     ClientFullError,
+    ForwardedError,
+    HostError,
     OriginError,
     ServerFullError,
     StoppingError,
     UnauthorizedError,
 )
 from inkstream.service.protocol.server_messages import Limits
-from inkstream.service.settings import Settings
+from inkstream.service.settings import Settings, host_name, is_loopback
 
 BEARER: Final = "bearer "
 KEY_SUBPROTOCOL: Final = "key."
 ID_BYTES: Final = 9  # 72 random bits: ids of a server's whole life do not collide
-CLOSING_S: Final = 1.0  # for the last messages and the close
+CLOSING_S: Final = 0.25  # for the last messages and the close, or the answer to a request
 
 SendGoaway = Callable[[float], None]  # called with the seconds that are left; 0: end now
 
 
 class Access:
-    """Check credentials and origins. Keys are kept as digests and compared in constant time."""
+    """Check names, keys and origins. Keys are kept as digests and compared in constant time."""
 
     def __init__(self, settings: Settings) -> None:
         self._digests = [_digest(key.get_secret_value()) for key in settings.api_keys]
         self._origins = frozenset(settings.origins)
+        self._hosts = frozenset(settings.allowed_hosts)
+        self._domains = tuple(host[1:] for host in self._hosts if host.startswith("*."))
+        self._behind_proxy = bool(settings.trusted_proxies)
+
+    def check_addresses(self, host: str | None, client: str | None) -> None:
+        """Raise unless the server is called by a name of its own, and the client has an address.
+
+        A web page of another site whose name was made to lead here (DNS rebinding) is of the origin
+        that it calls, for the browser and for `check_origin`. Only the name tells it apart.
+
+        Args:
+            host: the header of that name; only old programs send none, and no browser.
+            client: its address, which a trusted proxy has forwarded.
+
+        Raises:
+            HostError: the name is not allowed.
+            ForwardedError: what was forwarded is no address.
+        """
+        if host is not None and not self._is_own(host_name(host)):
+            raise HostError(
+                f"host {host[:100]} is not allowed; INKSTREAM_HOSTS lists those that are"
+            )
+        if self._behind_proxy and client is not None and not _is_address(client):
+            raise ForwardedError(f"X-Forwarded-For is {client[:100]}, expected an address")
+
+    def _is_own(self, name: str | None) -> bool:
+        if "*" in self._hosts:
+            return True
+        if name is None:
+            return False
+        return is_loopback(name) or name in self._hosts or name.endswith(self._domains)
 
     def check_key(self, authorization: str | None, subprotocols: Iterable[str] = ()) -> None:
         """Raise `UnauthorizedError` unless one of the keys came, or none is needed.
@@ -79,6 +113,29 @@ class Access:
         )
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one client: an IPv4 address, a /64 network of IPv6 (RFC 6177).
+
+    A text that is no address, of a proxy for example, is returned as it is.
+    """
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address):
+        mapped = found.ipv4_mapped
+        return str(mapped or ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
+    return str(found)
+
+
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
@@ -103,13 +160,14 @@ class Sessions:
         return len(self._open)
 
     @contextmanager
-    def admit(self, client: str, send_goaway: SendGoaway = lambda _: None) -> Iterator[str]:
+    def admit(self, client: str, send_goaway: SendGoaway) -> Iterator[str]:
         """Count one session of the address `client` while the block runs; yield its id.
 
-        `send_goaway` is called when the server is about to stop, and again when it stops; a request
-        needs none, since the server waits for its answer. Raises `ServerFullError`,
-        `ClientFullError` or `StoppingError`; then nothing is counted.
+        The addresses of a network are one client. `send_goaway` is called when the server is about
+        to stop, and again when it stops. Raises `ServerFullError`, `ClientFullError` or
+        `StoppingError`; then nothing is counted.
         """
+        client = network_of(client)
         if self.stopping:
             raise StoppingError("the server is about to stop")
         if len(self) >= self._limits.max_sessions:
@@ -132,6 +190,28 @@ class Sessions:
             if not self._open:
                 self._empty.set()
             self._metrics.sessions(len(self))
+
+    @asynccontextmanager
+    async def admit_request(self, client: str) -> AsyncIterator[None]:
+        """Count one request as a session while the block runs.
+
+        Raises as `admit` does, and `StoppingError` out of the block when the server stops, which
+        has let it run for the drain timeout.
+        """
+        try:
+            async with asyncio.timeout(None) as until_stopped:
+                loop = asyncio.get_running_loop()
+
+                def end_if_stopped(time_left_s: float) -> None:
+                    if time_left_s <= 0:
+                        until_stopped.reschedule(loop.time())
+
+                with self.admit(client, end_if_stopped):
+                    yield
+        except TimeoutError:
+            if not until_stopped.expired():
+                raise
+            raise StoppingError("the server has stopped") from None
 
     async def emptied(self) -> None:
         """Wait until no session is open."""

@@ -14,12 +14,15 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
 from inkstream.service.metrics import Metrics
+from inkstream.service.rest import work
 from inkstream.service.rest.routes import ABOUT, add_rest
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
+from inkstream.service.watchdog import Watchdog
 from inkstream.service.web import add_pages
 from inkstream.service.websocket import StreamEndpoint
+from inkstream.service.workers import Workers
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -37,13 +40,18 @@ def create_app(settings: Settings) -> FastAPI:
             raise ConfigError(f"two of the models are called {model.info.name!r}")
         models[model.info.name] = model
     sessions, access = Sessions(limits, metrics), Access(settings)
-    service = Service(settings, limits, models, sessions, access, metrics)
+    workers = Workers(work.__name__, settings)
+    service = Service(settings, limits, models, sessions, access, metrics, workers)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        watchdog = Watchdog(metrics)
+        watchdog.start()
         for model in models.values():
             model.engine.start()
         yield
+        watchdog.stop()
+        workers.stop()
         for model in models.values():
             model.engine.stop()
 

@@ -1,22 +1,22 @@
 """The batching loop: columns of all sessions -> one run of the net -> scores back to the sessions.
 
-A session with columns stands in one queue, oldest first. Once the event loop has read all sockets
-that have something, the engine draws all strokes that came, takes sessions from the head of the
-queue, runs the net once for all of them, and hands the scores out. What comes meanwhile waits in
-the sockets for the next turn. An idle server answers at once, a loaded one batches by itself, and
-there is no timer, no sleep, no poll, no thread and no lock.
+A session with columns waits in a queue, in which clients take turns. Once the event loop has read
+all sockets that have something, the engine draws strokes that came, takes sessions from the head of
+the queue, runs the net once for all of them, and hands the scores out. What comes meanwhile waits
+in the sockets for the next turn. An idle server answers at once, a loaded one batches by itself,
+and there is no timer, no sleep, no poll, no thread and no lock.
 
 The net runs on the event loop: a run takes less time than handing its columns to a thread and
-waiting for the interpreter again. `max_columns` bounds a run, and so how long the loop stands
-still.
+waiting for the interpreter again. A turn takes some milliseconds: it draws a portion of ink, runs
+`max_columns` at most, and hands scores out for `ANSWERING_S`; what is left waits for the next turn.
 """
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, repeat
 from typing import Final
 
 import numpy as np
@@ -26,9 +26,21 @@ from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import Metrics
-from inkstream.service.session import INK_DUE, Effect, Restore, Session, drawn_of, shown_of
+from inkstream.service.session import (
+    INK_DUE,
+    PORTION_PATH,
+    Effect,
+    InkChanges,
+    Restore,
+    Session,
+    Shown,
+    draw_due,
+    shown_of,
+)
 
 INITIAL_CAPACITY: Final = 16  # rows of the state table, which doubles whenever it is full
+ANSWERING_S: Final = 0.003  # for handing scores out, in one turn
+CHEAP: Final = 64  # columns without hints, whose scores are handed out well within that time
 
 Deliver = Callable[[list[Effect]], None]
 Columns = list[NDArray[np.uint8]]  # [n_i, H] of each session in a run
@@ -55,6 +67,12 @@ class StateTable:
         return row
 
 
+# What a run found for a session: its scores, the state after them, and what results show of them;
+# None: this is found out when it is handed out.
+Answer = tuple[Scores, State, list[Shown] | None]
+NO_ANSWER: Final[Answer] = (np.zeros((0, 0), np.float32), np.zeros(0, np.uint8), None)
+
+
 @dataclass(slots=True, eq=False)
 class EngineSession:
     """One session in the engine."""
@@ -62,10 +80,28 @@ class EngineSession:
     session: Session
     deliver: Deliver  # gets the session's effects but `Restore`
     row: int  # of its state in the table
+    client: str  # whose it is
+    answer: Answer = NO_ANSWER  # to be handed out
     gone: bool = False  # whether the session has left
     queued: bool = False  # whether it waits for the engine, or is in a run
     ready_columns: int = 0  # when it entered the queue
     queued_s: float = 0.0  # when that was
+
+
+def in_turns(members: Sequence[EngineSession], costs: Iterable[float]) -> list[EngineSession]:
+    """Return sessions in the order in which they would be ready if each client had an equal share.
+
+    Args:
+        members: the sessions that wait, those of each client in the order in which it is served.
+        costs: the time that each will take, in any unit.
+    """
+    spent: dict[str, float] = {}
+    ready: list[tuple[float, int]] = []
+    for i, (member, cost) in enumerate(zip(members, costs, strict=True)):
+        spent[member.client] = time = spent.get(member.client, 0.0) + cost
+        ready.append((time, i))
+    ready.sort()
+    return [members[i] for _, i in ready]
 
 
 class Engine:
@@ -88,8 +124,9 @@ class Engine:
         self._max_columns = max_columns
         self._metrics = metrics
         self._states = StateTable(runtime.state_size)
-        self._queue: deque[EngineSession] = deque()
+        self._queue: list[EngineSession] = []  # with columns
         self._inked: list[EngineSession] = []  # with strokes to draw
+        self._answered: list[EngineSession] = []  # with scores to be handed out
         self._waking = False  # whether a run will start once the event loop has read all sockets
         self._stopped = False
 
@@ -101,9 +138,12 @@ class Engine:
         """Run nothing more; sessions get no more scores. It may be called twice."""
         self._stopped = True
 
-    def attach(self, session: Session, deliver: Deliver) -> EngineSession:
-        """Add a session that was not opened yet; `deliver` gets its effects, on the loop."""
-        member = EngineSession(session, deliver, self._states.add())
+    def attach(self, session: Session, deliver: Deliver, client: str = "") -> EngineSession:
+        """Add a session that was not opened yet; `deliver` gets its effects, on the loop.
+
+        The sessions of one `client`, an address, share its turns.
+        """
+        member = EngineSession(session, deliver, self._states.add(), client)
         self.apply(member, session.open())
         return member
 
@@ -166,6 +206,41 @@ class Engine:
             return
         if self._inked:
             self._draw()
+        if self._queue:
+            self._run_batch()
+        self._hand_out()
+        if self._queue or self._inked or self._answered:
+            self._run_soon()
+
+    def _draw(self) -> None:
+        """Draw a portion of the strokes that wait, and hand complete ink out."""
+        due: dict[EngineSession, InkChanges] = {}
+        for member in self._inked:
+            member.queued = False
+            if not member.gone and (changes := member.session.ink_due):
+                due[member] = changes
+        self._inked = []
+        members, costs = [*due], [changes.due_cost for changes in due.values()]
+        if sum(costs) > PORTION_PATH:
+            members = in_turns(members, costs)
+        height, alone = self._runtime.config.column_height, False
+        try:
+            draw_due([due[member] for member in members], height)
+        except Exception as error:  # of one session, whose own turn finds it again
+            log.error("strokes failed together", sessions=len(members), exc_info=error)
+            alone = True
+        for member, changes in due.items():
+            if member.gone:
+                continue
+            try:
+                if alone:
+                    draw_due([changes], height)
+                self.apply(member, member.session.draw() if changes.is_drawn else [])
+            except Exception as error:
+                self._end(member, error)
+
+    def _run_batch(self) -> None:
+        """Run the net for the sessions at the head of the queue."""
         members, columns = self._next_batch()
         begins = self._runtime.begins_step(self._states.rows).tolist()
         single = [len(own) == 1 for own in columns]
@@ -174,44 +249,23 @@ class Engine:
             own = [it is hold and not each.gone for it, each in zip(holds, members, strict=True)]
             if any(own):
                 self._run([*compress(members, own)], [*compress(columns, own)], hold=hold)
-        if self._queue or self._inked:
-            self._run_soon()
-
-    def _draw(self) -> None:
-        """Draw the strokes of all sessions, and hand their ink out."""
-        members = [member for member in self._inked if not member.gone]
-        self._inked = []
-        height = self._runtime.config.column_height
-        due = [member.session.ink_due for member in members]
-        try:
-            drawn = drawn_of(due, height)
-        except Exception as error:  # of one session, whose own turn finds it again
-            log.error("strokes failed together", sessions=len(members), exc_info=error)
-            drawn = []
-        for i, member in enumerate(members):
-            if member.gone:
-                continue
-            try:
-                its = drawn[i] if drawn else drawn_of([due[i]], height)[0]
-                effects = member.session.draw(its)
-                member.queued = False
-                self.apply(member, effects)
-            except Exception as error:
-                self._end(member, error)
 
     def _next_batch(self) -> tuple[list[EngineSession], Columns]:
         """Return the sessions at the head of the queue, and their columns."""
-        waiting: list[EngineSession] = []
-        while self._queue and len(waiting) < self._max_batch:
-            member = self._queue.popleft()
+        waiting, self._queue = [each for each in self._queue if not each.gone], []
+        if len(waiting) > self._max_batch:
+            costs = [min(each.ready_columns, self._max_columns) for each in waiting]
+            first = in_turns(waiting, costs)[: self._max_batch]
+            chosen = {*first}
+            self._queue = [each for each in waiting if each not in chosen]
+            waiting = first
+        for member in waiting:
             member.queued = False
-            if not member.gone:
-                waiting.append(member)
         most = self._columns_each(waiting)
         members: list[EngineSession] = []
         columns: Columns = []
         for member in waiting:
-            own = self._take(member, most)
+            own = self._take(member, most[member.client])
             if own is not None:
                 members.append(member)
                 columns.append(own)
@@ -227,14 +281,20 @@ class Engine:
         member.queued = columns is not None  # until its scores are handed out
         return columns
 
-    def _columns_each(self, members: Sequence[EngineSession]) -> int:
-        """Return how many columns each may bring: the median, so no flood delays the others."""
+    def _columns_each(self, members: Sequence[EngineSession]) -> dict[str, int]:
+        """Return how many columns each session may bring, by its client.
+
+        That is the median, so no flood delays the others; all sessions of a client together have
+        its share of the run.
+        """
         ready = sorted([member.ready_columns for member in members])
         median = ready[len(ready) // 2] if ready else 0
-        return max(1, min(median, self._max_columns // max(1, len(members))))
+        sessions = Counter([member.client for member in members])
+        share = self._max_columns // max(1, len(sessions))
+        return {client: max(1, min(median, share // n)) for client, n in sessions.items()}
 
     def _run(self, members: list[EngineSession], columns: Columns, *, hold: bool) -> None:
-        """Get scores and hand them out; after a failure try each session once alone."""
+        """Get the scores of sessions; after a failure try each session once alone."""
         try:
             scores, states = self._scores(members, columns, hold)
         except Exception as error:
@@ -243,7 +303,7 @@ class Engine:
                 if not member.gone:  # since another one was answered
                     self._run_alone(member, own, hold)
         else:
-            self._hand_out(members, scores, states)
+            self._answer(members, scores, states)
 
     def _run_alone(self, member: EngineSession, columns: NDArray[np.uint8], hold: bool) -> None:
         """Do so for one session; close it if that fails."""
@@ -252,7 +312,7 @@ class Engine:
         except Exception as error:
             self._end(member, error)
         else:
-            self._hand_out([member], scores, states)
+            self._answer([member], scores, states)
 
     def _scores(
         self, members: list[EngineSession], columns: Columns, hold: bool
@@ -270,25 +330,48 @@ class Engine:
         self._metrics.ran(len(members), sum(map(len, columns)), run_s, wait_s)
         return scores, after
 
-    def _hand_out(
+    def _answer(
         self, members: list[EngineSession], scores: list[Scores], states: Iterable[State]
     ) -> None:
-        """Give the sessions that are still there their scores, and apply their effects."""
+        """Let the scores of sessions be handed out."""
+        shown: Iterable[list[Shown] | None]
         try:
             shown = shown_of([member.session for member in members], scores)
         except Exception as error:  # of one session, whose own turn finds it again
             log.error("shared outputs failed", sessions=len(members), exc_info=error)
-            shown = []
-        for i, (member, own, state) in enumerate(zip(members, scores, states, strict=True)):
-            if member.gone:
-                continue
-            try:
-                its = shown[i] if shown else shown_of([member.session], [own])[0]
-                effects = member.session.step(own, state, its)
-                member.queued = False
-                self.apply(member, effects)
-            except Exception as error:
-                self._end(member, error)
+            shown = repeat(None, len(members))
+        for member, found in zip(members, zip(scores, states, shown, strict=True), strict=True):
+            member.answer = found
+        self._answered += members
+
+    def _hand_out(self) -> None:
+        """Give sessions their scores, until the time for that is over in this turn."""
+        end_s = time.perf_counter() + ANSWERING_S
+        members = [member for member in self._answered if not member.gone]
+        costs = [len(each.answer[0]) * each.session.line.decoder.column_cost for each in members]
+        if sum(costs) > CHEAP:
+            members = in_turns(members, costs)
+        for n_answered, member in enumerate(members):
+            if n_answered and time.perf_counter() > end_s:
+                rest = {*members[n_answered:]}
+                self._answered = [each for each in self._answered if each in rest]
+                return
+            self._hand_out_to(member)
+        self._answered = []
+
+    def _hand_out_to(self, member: EngineSession) -> None:
+        """Give a session that is still there its scores, and apply the effects."""
+        (scores, state, shown), member.answer = member.answer, NO_ANSWER
+        if member.gone:
+            return
+        try:
+            if shown is None:
+                shown = shown_of([member.session], [scores])[0]
+            effects = member.session.step(scores, state, shown)
+            member.queued = False
+            self.apply(member, effects)
+        except Exception as error:
+            self._end(member, error)
 
     def _end(self, member: EngineSession, error: Exception) -> None:
         """Close a session for a fault of ours, which the log tells; all others go on."""

@@ -2,12 +2,17 @@
 
 In a terminal the lines are for people; `json` writes one object a line for machines. uvicorn's
 warnings are written in the same format. Traffic is not logged, and neither are pixels and keys:
-the last processor shortens values and removes secrets.
+the last processor shortens values and removes secrets. A server has its lines written by a thread,
+so that it never waits for who reads them.
 """
 
 import logging
+import os
+import queue
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, suppress
+from logging.handlers import QueueHandler, QueueListener
 from typing import Any, Final, Literal, TextIO
 
 import structlog
@@ -17,6 +22,8 @@ Logger = structlog.stdlib.BoundLogger
 
 SECRET_WORDS: Final = ("key", "token", "authorization", "secret", "password", "cookie")
 MAX_TEXT: Final = 300  # characters: a name or an error fits, an image in base 64 does not
+MAX_WAITING: Final = 4096  # lines that wait to be written: a few MB
+FLUSH_S: Final = 0.25  # for lines that wait when a server ends
 
 
 def protect(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -92,3 +99,60 @@ def configure(
     for logger in (uvicorn, logging.getLogger("uvicorn.error")):
         logger.handlers = []
         logger.propagate = True
+
+
+def dropped_lines() -> int:
+    """Return how many lines of this process were dropped because too many waited."""
+    return _Queue.dropped
+
+
+@contextmanager
+def in_background() -> Iterator[None]:
+    """Let a thread write the lines while the block runs, to the stream given to `configure`.
+
+    Whoever logs does not wait: if `MAX_WAITING` lines wait for their reader, the next is dropped
+    and counted. Lines keep their order. At the end what waits has `FLUSH_S` to be written; after
+    that the thread is left as it is, and does not keep the process from ending.
+    """
+    (direct,) = logging.root.handlers
+    assert isinstance(direct, logging.StreamHandler)
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_WAITING)
+    handler = _Queue(lines)
+    handler.setFormatter(direct.formatter)
+    writer = _Writer(lines, direct.stream.fileno())
+    writer.start()
+    logging.root.handlers = [handler]
+    try:
+        yield
+    finally:
+        with lines.all_tasks_done:
+            written = lines.all_tasks_done.wait_for(lambda: not lines.unfinished_tasks, FLUSH_S)
+        if written:
+            writer.stop()
+            logging.root.handlers = [direct]
+
+
+class _Queue(QueueHandler):
+    """Leaves formatted lines to the writer, as many as may wait."""
+
+    dropped = 0  # of all queues of the process
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            super().enqueue(record)
+        except queue.Full:
+            _Queue.dropped += 1
+
+
+class _Writer(QueueListener):
+    """Writes lines to a descriptor itself: Python's end would wait for the lock of a stream."""
+
+    def __init__(self, lines: "queue.Queue[logging.LogRecord]", descriptor: int) -> None:
+        super().__init__(lines)
+        self._descriptor = descriptor
+
+    def handle(self, record: logging.LogRecord) -> None:
+        rest = f"{record.getMessage()}\n".encode(errors="backslashreplace")
+        with suppress(OSError):  # its reader is gone
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]

@@ -3,11 +3,15 @@
 Each app has its own registry, so that two apps in a process (tests) never share a count.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from inkstream.service.logs import dropped_lines
 
 PREFIX: Final = "inkstream_"
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -16,7 +20,16 @@ BATCH_SESSIONS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # From one step of a small net (40 us measured) to a full batch of a large one on a busy machine.
 RUN_SECONDS: Final = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5)
 WAIT_SECONDS: Final = (1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0, 5.0)
+STALL_SECONDS: Final = (5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5)
 REQUEST_SECONDS: Final = (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class _DroppedLines(Collector):
+    """Counts the lines of the log that were dropped, which belong to the process and to no app."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        text = "Lines of the log that were dropped because nobody read those before them."
+        yield CounterMetricFamily(PREFIX + "log_lines_dropped", text, value=dropped_lines())
 
 
 class Metrics:
@@ -24,6 +37,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.registry.register(_DroppedLines())
         self._sessions = Gauge(
             PREFIX + "sessions", "Sessions connected now.", registry=self.registry
         )
@@ -38,6 +52,11 @@ class Metrics:
         )
         self._wait_seconds = self._histogram(
             "queue_wait_seconds", "Wait of the oldest session of a run for its turn.", WAIT_SECONDS
+        )
+        self._stall_seconds = self._histogram(
+            "loop_stall_seconds",
+            "Time for which the event loop stood still and computed, 5 ms and longer.",
+            STALL_SECONDS,
         )
         self._requests = self._histogram(
             "request_seconds", "Time of an image by REST, by status.", REQUEST_SECONDS, "status"
@@ -63,6 +82,10 @@ class Metrics:
     def held(self, columns: int) -> None:
         """Count columns that wait for their partners, and so were answered without a run."""
         self._columns.inc(columns)
+
+    def stalled(self, stall_s: float) -> None:
+        """Count a time in which the event loop stood still."""
+        self._stall_seconds.observe(stall_s)
 
     def requested(self, status: int, request_s: float) -> None:
         """Count a request for recognition that was answered by REST."""

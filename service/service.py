@@ -11,6 +11,7 @@ from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedErr
 from inkstream.service.protocol.server_messages import Limits, ModelInfo
 from inkstream.service.session import Session, SessionModel
 from inkstream.service.settings import Settings
+from inkstream.service.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Service:
     sessions: Sessions
     access: Access
     metrics: Metrics
+    workers: Workers
 
     def model(self, name: str | None, kind: Kind | None = None) -> RunningModel:
         """Return the model of that name, or where none is named, the first of the kind.

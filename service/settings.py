@@ -9,6 +9,7 @@ import difflib
 import ipaddress
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,6 +40,7 @@ TOKEN_CHARACTERS: Final = frozenset(  # of a subprotocol, RFC 9110, 5.6.2
     "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 MASK: Final = "***"
+_HOST: Final = re.compile(r"([a-z0-9._-]*[a-z0-9_-]|\[[0-9a-f:.]+\])\.?(?::\d*)?")
 
 
 def _split_commas(value: object) -> object:
@@ -77,6 +79,8 @@ class ServerSettings(BaseSettings):
     """Keys, one of which each client must send; without keys all clients are allowed."""
     metrics_need_key: bool = False
     """Require a key at /metrics too."""
+    hosts: Names = ()
+    """Names of the server beside localhost, such as ink.example or *.ink.example; * for any."""
     origins: Names = ()
     """Web origins that are allowed beside the server's own, or * for all."""
     trusted_proxies: Names = ()
@@ -92,6 +96,16 @@ class ServerSettings(BaseSettings):
     max_run_columns: int = Field(512, ge=1, le=65_536)
     """Columns in one run of the net, of all its sessions together."""
 
+    spare_connections_per_client: int = Field(128, ge=1, le=65_536)
+    """Connections of one client address (/64 for IPv6) beyond max_sessions_per_client."""
+
+    workers: int = Field(2, ge=1, le=64)
+    """Processes that read pages and large bodies; they start when they are needed."""
+    worker_cpu_s: int = Field(10, ge=1)
+    """Processor time in seconds that one of them may take for a body; beyond it comes 413."""
+    worker_memory_bytes: int = Field(768 * 1024 * 1024, ge=256 * 1024 * 1024)
+    """Memory that one of them may allocate; beyond it comes 413."""
+
     ping_interval_s: Seconds = 20.0
     """Time between WebSocket pings."""
     ping_timeout_s: Seconds = 20.0
@@ -101,7 +115,7 @@ class ServerSettings(BaseSettings):
     body_timeout_s: Seconds = 30.0
     """Time for a request's body; after four fifths of it 408 is answered."""
     stall_timeout_s: Seconds = 30.0
-    """Time after which a client that takes none of what is sent to it is cut off."""
+    """Time after which a client that does not take what is sent to it is cut off."""
     drain_timeout_s: Seconds = 5.0
     """Time that sessions have to end when the server is stopped."""
 
@@ -191,6 +205,20 @@ class Settings(Limits, ServerSettings):
             raise ValueError("expected each language model once")
         return languages
 
+    @field_validator("hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if (
+                host != "*"
+                and host_name(host.removeprefix("*.")) != host.removeprefix("*.").lower()
+            ):
+                raise ValueError(
+                    f"{host!r} is no name such as ink.example.org or *.example.org,"
+                    " no address such as 192.0.2.1 or [2001:db8::1], nor *"
+                )
+        return tuple(host.lower() for host in hosts)
+
     @field_validator("origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -215,12 +243,24 @@ class Settings(Limits, ServerSettings):
         return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
 
     @property
+    def most_connections_of_client(self) -> int:
+        """The connections that one client address may have, with a session or without."""
+        return self.max_sessions_per_client + self.spare_connections_per_client
+
+    @property
+    def most_connections(self) -> int:
+        """All connections: the sessions of all, beside one client that has none of them."""
+        return self.max_sessions + self.most_connections_of_client
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """Names by which clients may address the server beside those of loopback; * is any."""
+        return self.hosts or (() if self.on_loopback else ("*",))
+
+    @property
     def on_loopback(self) -> bool:
         """Whether only this machine can connect."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
     def render(self) -> str:
         """Return the settings as a TOML file, each with its description; keys are masked."""
@@ -233,6 +273,29 @@ class Settings(Limits, ServerSettings):
             lines.append(f"# {field.description}")
             lines.append(f"# {name} =" if value is None or name == "config" else f"{name} = {text}")
         return "\n".join(lines) + "\n"
+
+
+def environment_without_settings() -> dict[str, str]:
+    """Return the environment for another program, which is to see no setting, and so no key."""
+    return {name: text for name, text in os.environ.items() if not name.upper().startswith(PREFIX)}
+
+
+def host_name(host: str) -> str | None:
+    """Return the name or address in a Host header, without its port; None if there is none.
+
+    An address of IPv6 keeps its brackets (RFC 9110, 7.2). Names are in lower case, without the dot
+    that may end them.
+    """
+    found = _HOST.fullmatch(host.lower())
+    return found[1] if found else None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a name or an address always means this machine (RFC 6761, 6.3)."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _read_toml(path: Path, names: Iterable[str]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from inkstream.service.protocol.server_messages import (
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import Close, Effect, Restore
 
-DIRECT: Final = "inkstream.direct"  # name of a `DirectConnection` in the state of ASGI's scope
+DIRECT: Final = "inkstream.direct"  # in the state of ASGI's scope: weak, of a `DirectConnection`
 PAUSE_FROM: Final = 512  # messages in the outbox: from here on the client is paused
 MERGE_FROM: Final = 256  # from here on a result takes the place of a result before it
 REQUEST_ID_BYTES: Final = 8
@@ -56,6 +56,12 @@ class DirectConnection(Protocol):
 
     transport: asyncio.Transport
     listener: Callable[[str | bytes], None] | None  # while set, called with each message
+
+    def pause_reading(self) -> None:
+        """Read no more."""
+
+    def resume_reading(self) -> None:
+        """Read on."""
 
     def send_now(self, texts: Iterable[str]) -> bool:
         """Send texts in one write if that needs no waiting; return whether they were sent."""
@@ -85,9 +91,10 @@ class Stream:
     async def run(self, session_id: str, scope: AsgiEvent, client: str) -> None:
         """Serve the session until either side closes."""
         self._session = self._model.new_session(session_id)
-        self._member = self._engine.attach(self._session, self._deliver)
+        self._member = self._engine.attach(self._session, self._deliver, client)
         self._opened_s = self._received_s = self._loop.time()
-        self._connection = scope.get("state", {}).get(DIRECT)
+        direct = scope.get("state", {}).get(DIRECT)
+        self._connection = direct() if direct is not None else None
         subprotocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None
         try:
             await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
@@ -151,7 +158,7 @@ class Stream:
         if self._may_read.is_set() and self._is_behind(self._max_waiting, PAUSE_FROM):
             self._may_read.clear()
             if self._connection is not None:
-                self._connection.transport.pause_reading()
+                self._connection.pause_reading()
 
     def _is_behind(self, n_columns: int, n_messages: int) -> bool:
         """Whether so many columns wait for the engine, or so many messages for the client."""
@@ -162,7 +169,7 @@ class Stream:
         if self._close is not None or not self._is_behind(self._max_waiting // 2, PAUSE_FROM // 2):
             self._may_read.set()
             if self._connection is not None:
-                self._connection.transport.resume_reading()
+                self._connection.resume_reading()
 
     # Out
 
@@ -202,11 +209,13 @@ class Stream:
 
     async def _write(self) -> None:
         """Send what is in the outbox whenever there is something, and in the end the close."""
-        send, outbox = self._send, self._outbox
+        outbox = self._outbox
         try:
             while self._close is None or outbox:
                 if outbox:
-                    await send({"type": "websocket.send", "text": encode(outbox.popleft())})
+                    await self._send_event(
+                        {"type": "websocket.send", "text": encode(outbox.popleft())}
+                    )
                     if not self._may_read.is_set():
                         self._resume()
                 else:
@@ -214,10 +223,22 @@ class Stream:
                     await self._posted
                     self._posted = None
             close = {"code": self._close.code, "reason": self._close.reason}
-            await send({"type": "websocket.close", **close})
+            await self._send_event({"type": "websocket.close", **close})
         except OSError:  # the client is gone: let the reader receive the disconnect
             self._close = Close(ABNORMAL, "")
             self._resume()
+
+    async def _send_event(self, event: AsgiEvent) -> None:
+        """Send by ASGI; raise `ConnectionError` where the server has closed by itself meanwhile.
+
+        uvicorn does so for a frame that is not allowed, and then calls all that is sent a fault.
+        """
+        try:
+            await self._send(event)
+        except RuntimeError:
+            if self._connection is None or not self._connection.transport.is_closing():
+                raise
+            raise ConnectionError from None
 
     def _check_deadlines(self) -> None:
         """Close the session at its deadline; until then, check again when it may be due."""
@@ -249,7 +270,7 @@ class StreamEndpoint:
             try:
                 model = self._choose_model(scope)
                 stream = Stream(model, self._service, receive, send)
-                client = scope["client"][0] if scope["client"] else "unknown"
+                client = _address(scope) or "unknown"
                 session_id = stack.enter_context(
                     self._service.sessions.admit(client, stream.send_goaway)
                 )
@@ -260,11 +281,14 @@ class StreamEndpoint:
 
     def _choose_model(self, scope: AsgiEvent) -> RunningModel:
         """Return the model that is asked for; raise an `InkstreamError` if access is refused."""
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        access = self._service.access
+        access.check_addresses(
+            headers.get(b"host"), scope["client"][0] if scope["client"] else None
+        )
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path != PATH:
             raise PathUnknownError(f"no WebSocket is at {path[:100]}, expected {PATH}")
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        access = self._service.access
         access.check_origin(headers.get(b"origin"), headers.get(b"host"))
         access.check_key(headers.get(b"authorization"), scope["subprotocols"])
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -292,3 +316,7 @@ class StreamEndpoint:
             head = {"status": response.status_code, "headers": response.raw_headers}
             await send({"type": "websocket.http.response.start", **head})
             await send({"type": "websocket.http.response.body", "body": response.body})
+
+
+def _address(scope: AsgiEvent) -> str | None:
+    return str(scope["client"][0]) if scope["client"] else None

@@ -12,8 +12,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.checkpoint import write_whole
 from inkstream.model.errors import DataError
+from inkstream.model.files import write_whole
 
 CATEGORIES: Final = ("1a", "1b", "1c", "1d", "3", "7", "8")
 CATEGORY_NAMES: Final = {  # UNIPEN's codes in words

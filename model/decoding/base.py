@@ -77,6 +77,7 @@ class Decoder(Protocol):
     """
 
     allowed: Allowed = None  # labels that may be answered from now on
+    column_cost: int = 1  # the time that a column takes, in those of a greedy decoder
     flush_columns: int = 0  # blank ones whose scores a flush takes: then the net holds nothing back
     letters: int = 0  # letters and marks that were decided
     words: int = 0  # that were decided

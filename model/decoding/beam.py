@@ -82,6 +82,7 @@ class _WordAlternative(NamedTuple):
 class BeamDecoder(GreedyDecoder):
     """Follows one line with a guide."""
 
+    column_cost = 16
     recent_steps = 96  # more than `PATIENT` waits for
     recent_columns = STEP_COLUMNS * recent_steps
     _alternatives: tuple[_WordAlternative, ...]  # the most probable rejected texts of the word

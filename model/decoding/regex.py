@@ -2,20 +2,18 @@
 
 The expression becomes its position automaton (Glushkov, 1961): each character that it names is a
 position, and a state is the set of positions at which a text may stand, as the bits of one number.
-States are made when a text reaches them, so no expression is expensive.
+States are made when a text reaches them. A repeated part is read once, and its positions are
+copied; an optional copy follows the copy before it alone. So no expression is expensive.
 """
 
 import re
-from collections.abc import Callable, Iterable
+import string
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, reduce
 from operator import or_
 from typing import Final, NamedTuple
 
-import greenery  # type: ignore[import-untyped]
 import numpy as np
-from greenery.charclass import Charclass  # type: ignore[import-untyped]
-from greenery.parse import NoMatch  # type: ignore[import-untyped]
-from greenery.rxelems import Conc, Mult, Pattern  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from inkstream.model.decoding.base import MAX_SHOWN, NEVER, Allowed, mask_of
@@ -25,8 +23,25 @@ Row = NDArray[np.float32]  # [K]
 
 LONGEST: Final = 256  # characters of an expression
 MOST_POSITIONS: Final = 256  # in it, each repetition counted
+DEEPEST: Final = 32  # groups in one another
 KEPT: Final = 256  # states whose rows are kept
 BEGINNING: Final = 1  # the state before any character: position 0
+
+SPECIAL: Final = frozenset("\\[]|().?*+{}")  # outside of classes; escaped, each stands for itself
+SETS: Final = {
+    "d": frozenset(string.digits),
+    "s": frozenset(string.whitespace),
+    "w": frozenset(string.ascii_letters + string.digits + "_"),
+}
+CONTROLS: Final = dict(zip("tnvfr", "\t\n\v\f\r", strict=True))
+
+# The pieces of an expression.
+CHARACTER: Final = r"(?:\\x[0-9A-Fa-f]{2}|\\.|[^\\])"
+ONE: Final = re.compile(CHARACTER, re.DOTALL)
+CLASS: Final = re.compile(r"\[(\^?)((?:\\.|[^\\\]])*)\]", re.DOTALL)
+IN_CLASS: Final = re.compile(f"({CHARACTER})(?:-({CHARACTER}))?", re.DOTALL)
+GROUP: Final = re.compile(r"\((?:\?:|\?P<\w+>)?")
+TIMES: Final = re.compile(r"(?:([?*+])|\{([0-9]+)(?:(,)([0-9]*))?\})\??")
 
 
 class _Part(NamedTuple):
@@ -43,63 +58,172 @@ NOTHING: Final = _Part(empty=True, first=0, last=0)
 class _Positions:
     """The positions of an expression, and which may follow which."""
 
-    def __init__(self) -> None:
-        self.spelt: list[Charclass] = [Charclass()]  # by position; nothing stands at 0
+    def __init__(self, expression: str, labels: Sequence[str]) -> None:
+        """Prepare to `read` the expression; labels are what a text consists of."""
+        self.spelt: list[int] = [0]  # by position, labels as bits; nothing stands at 0
         self.after: list[int] = [0]  # positions, as bits, that may follow each
+        self._expression = expression
+        self._read = 0  # characters of it
+        self._labels = {label: 1 << i for i, label in enumerate(labels)}
+        self._all = (1 << len(labels)) - 1
 
-    def add(self, spelt: Charclass) -> _Part:
-        place = len(self.spelt)
-        if place > MOST_POSITIONS:
-            raise InputError(
-                f"pattern names more than {MOST_POSITIONS} characters, repeated ones too"
-            )
-        self.spelt.append(spelt)
-        self.after.append(0)
-        return _Part(empty=False, first=1 << place, last=1 << place)
+    def read(self) -> _Part:
+        """Read all of it; raise `InputError` if it is too large, `ValueError` for bad syntax."""
+        self._skip("^")
+        whole = self._choice(DEEPEST)
+        if self._read < len(self._expression):
+            raise ValueError(self._expression[self._read])
+        return whole
 
     def follow(self, before: int, after: int) -> None:
+        """Let the positions `after` follow each of those `before`."""
         for place in bits(before):
             self.after[place] |= after
 
-    def pattern(self, pattern: Pattern) -> _Part:
-        parts = [self.conc(conc) for conc in sorted(pattern.concs, key=str)]
+    def at(self) -> list[int]:
+        """Return the positions at which each label may stand, [K]."""
+        places: dict[int, int] = {}  # by what they spell: few are different
+        for place, spelt in enumerate(self.spelt):
+            places[spelt] = places.get(spelt, 0) | 1 << place
+        found = [0] * len(self._labels)
+        for spelt, here in places.items():
+            for label in bits(spelt):
+                found[label] |= here
+        return found
+
+    def _skip(self, text: str) -> bool:
+        is_next = self._expression.startswith(text, self._read)
+        self._read += len(text) * is_next
+        return is_next
+
+    def _found(self, piece: re.Pattern[str]) -> re.Match[str] | None:
+        """Return the piece that is next, and skip it; None if none is."""
+        found = piece.match(self._expression, self._read)
+        if found is not None:
+            self._read = found.end()
+        return found
+
+    def _choice(self, depth: int) -> _Part:
+        """Read alternatives, in which `depth` groups may lie in one another."""
+        if depth < 0:
+            raise InputError(f"pattern is nested too deep, allowed: {DEEPEST} groups")
+        parts = [self._sequence(depth)]
+        while self._skip("|"):
+            parts.append(self._sequence(depth))
         return _Part(
             any(part.empty for part in parts),
             _union(part.first for part in parts),
             _union(part.last for part in parts),
         )
 
-    def conc(self, conc: Conc) -> _Part:
+    def _sequence(self, depth: int) -> _Part:
         whole = NOTHING
-        for mult in conc.mults:
-            whole = self.joined(whole, self.mult(mult))
+        while self._expression[self._read :] not in ("", "$"):
+            if self._expression[self._read] in "|)":
+                return whole
+            start = len(self.after)
+            other = self._repeated(self._single(depth), start)
+            self.follow(whole.last, other.first)
+            whole = _Part(
+                whole.empty and other.empty,
+                whole.first | other.first * whole.empty,
+                other.last | whole.last * other.empty,
+            )
+        self._skip("$")
         return whole
 
-    def joined(self, one: _Part, other: _Part) -> _Part:
-        self.follow(one.last, other.first)
-        return _Part(
-            one.empty and other.empty,
-            one.first | other.first * one.empty,
-            other.last | one.last * other.empty,
-        )
+    def _single(self, depth: int) -> _Part:
+        """Read a group, a class or a character."""
+        if self._found(GROUP):
+            part = self._choice(depth - 1)
+            if not self._skip(")"):
+                raise ValueError("a group without end")
+            return part
+        if found := self._found(CLASS):
+            spelt = self._of_class(found[2])
+            spelt = ~spelt & self._all if found[1] else spelt
+        elif self._skip("."):
+            spelt = self._all
+        else:
+            found = self._found(ONE)
+            if found is None or found[0] in SPECIAL:
+                raise ValueError("a character that must be escaped")
+            spelt = self._of_one(found[0])
+        self._check(1)
+        self.spelt.append(spelt)
+        self.after.append(0)
+        place = 1 << len(self.after) - 1
+        return _Part(empty=False, first=place, last=place)
 
-    def mult(self, mult: Mult) -> _Part:
-        """Add a part so many times, each with its own positions; an endless last one loops."""
-        least, most = mult.multiplier.min.v, mult.multiplier.max.v
-        endless = most is None
-        times = max(least, 1) if endless else most
-        whole = NOTHING
-        for time in range(times):
-            piece = mult.multiplicand
-            part = self.add(piece) if isinstance(piece, Charclass) else self.pattern(piece)
-            if not part.first:  # nothing, however often
-                return part
-            if endless and time == times - 1:
-                self.follow(part.last, part.first)
-            if time >= least:
-                part = part._replace(empty=True)
-            whole = self.joined(whole, part)
+    def _of_class(self, text: str) -> int:
+        """Return the labels of a class."""
+        spelt = 0
+        for one, other in IN_CLASS.findall(text):
+            if not other:
+                spelt |= self._of_one(one)
+                continue
+            first, last = _character(one), _character(other)
+            if first > last:
+                raise ValueError("a range that ends before it begins")
+            spelt |= _union(bit for label, bit in self._labels.items() if first <= label <= last)
+        return spelt
+
+    def _of_one(self, piece: str) -> int:
+        r"""Return the labels of a character, or of a set such as \d."""
+        known = SETS.get(piece[1:].lower())
+        if known is None:
+            return self._labels.get(_character(piece), 0)
+        spelt = _union(self._labels.get(character, 0) for character in known)
+        return ~spelt & self._all if piece[1].isupper() else spelt
+
+    def _repeated(self, part: _Part, start: int) -> _Part:
+        """Read how often a part comes, whose positions begin at `start`, and add its copies."""
+        found = self._found(TIMES)
+        if found is None:
+            return part
+        sign, low, comma, high = found.groups()
+        least = int(low or sign == "+")
+        is_endless = sign in ("*", "+") or (comma and not high)
+        most = None if is_endless else int(high or low or 1)
+        if most is not None and most < least:
+            raise ValueError("a part that comes at most less often than at least")
+        return self._copied(part, start, least, most)
+
+    def _copied(self, part: _Part, start: int, least: int, most: int | None) -> _Part:
+        """Return a part `least` to `most` times in a row; None is any number of times.
+
+        Each copy has positions of its own. It follows the one before it and no other, since what a
+        text leaves out may as well be the copies at the end. Any number of times is a loop.
+        """
+        if most == 0:
+            del self.spelt[start:], self.after[start:]
+            return NOTHING
+        if not part.first:  # nothing, however often
+            return part
+        least = 0 if part.empty else least
+        times = most or max(least, 1)
+        size = len(self.after) - start
+        self._check((times - 1) * size)
+        spelt, after = self.spelt[start:], self.after[start:]
+        whole = _Part(least == 0, part.first, part.last if least < 2 else 0)
+        for copy in range(1, times):
+            shift = copy * size
+            self.spelt += spelt
+            self.after += [following << shift for following in after]
+            self.follow(part.last << shift - size, part.first << shift)
+            if copy + 1 >= least:
+                whole = whole._replace(last=whole.last | part.last << shift)
+        if most is None:
+            shift = (times - 1) * size
+            self.follow(part.last << shift, part.first << shift)
         return whole
+
+    def _check(self, more: int) -> None:
+        """Raise `InputError` if so many positions more are too many."""
+        if len(self.after) + more > MOST_POSITIONS + 1:
+            raise InputError(
+                f"pattern names more than {MOST_POSITIONS} characters, repeated ones too"
+            )
 
 
 class PatternGuide:
@@ -111,14 +235,11 @@ class PatternGuide:
         Raises `InputError` for one that cannot be understood, is too large, or describes no text
         that the labels can spell.
         """
-        positions, whole = _parsed(expression)
+        positions, whole = _parsed(expression, labels)
         positions.follow(BEGINNING, whole.first)
         self._after = positions.after
         self._ends = whole.last | BEGINNING * whole.empty
-        self._at = [  # [K], positions at which a label may stand
-            sum(1 << i for i, spelt in enumerate(positions.spelt) if i and spelt.accepts(label))
-            for label in labels
-        ]
+        self._at = positions.at()  # [K], positions at which a label may stand
         useful = self._useful(_union(self._at))
         self._at = [here & useful for here in self._at]
         if not self.can_be(np.zeros(len(labels), np.float32)):
@@ -133,14 +254,13 @@ class PatternGuide:
 
     def _useful(self, spelt: int) -> int:
         """Return the positions, of those that can be spelt, from which an end is reached."""
-        useful = self._ends & spelt
-        while True:
-            more = useful | _union(
-                1 << place for place in bits(spelt) if self._after[place] & useful
-            )
-            if more == useful:
-                return useful
-            useful = more
+        useful, before = 0, -1
+        while useful != before:
+            before = useful
+            for place in reversed(bits(spelt & ~useful)):  # most ways lead to later positions
+                if (self._ends >> place) & 1 or self._after[place] & useful:
+                    useful |= 1 << place
+        return useful
 
     def can_be(self, allowed: Row) -> bool:
         """Whether an end is reached from the beginning over such labels."""
@@ -177,43 +297,29 @@ class PatternGuide:
         return 0.0 if state & self._ends else NEVER
 
 
-def _parsed(expression: str) -> tuple[_Positions, _Part]:
+def _parsed(expression: str, labels: Sequence[str]) -> tuple[_Positions, _Part]:
     """Return the positions of an expression; raise `InputError` as `PatternGuide` does."""
-    shown = expression[:MAX_SHOWN]
     if not 0 < len(expression) <= LONGEST:
         raise InputError(f"pattern has {len(expression)} characters, allowed: 1..{LONGEST}")
-    positions = _Positions()
+    positions = _Positions(expression, labels)
     try:
-        return positions, positions.pattern(greenery.parse(_plain(expression)))
-    except RecursionError:
-        raise InputError(f"pattern {shown!r} is nested too deep") from None
-    except (NoMatch, ValueError, IndexError) as error:  # the others: {3,2}, and an end too early
+        return positions, positions.read()
+    except ValueError as error:
         raise InputError(
-            f"pattern {shown!r} cannot be understood, allowed: characters, classes like [0-9] or "
-            r"\d, groups, |, ?, *, + and {2,4}"
+            f"pattern {expression[:MAX_SHOWN]!r} cannot be understood, allowed: characters, "
+            r"classes like [0-9] or \d, groups, |, ?, *, + and {2,4}"
         ) from error
 
 
-def _plain(expression: str) -> str:
-    """Return an expression as greenery wants it, without what changes nothing.
-
-    `^` and `$` are implied, as in a browser's forms; marks may be escaped that need not be, and a
-    hyphen at either end of a class stands for itself.
-    """
-    expression = re.sub(r"^\^|(?<!\\)\$$", "", expression)
-    written, in_class = "", False
-    pieces = re.findall(r"\\?.", expression, re.DOTALL)
-    for piece, following in zip(pieces, [*pieces[1:], ""], strict=True):
-        special = Charclass.classSpecial if in_class else Charclass.allSpecial
-        at_edge = following == "]" or re.search(r"(?<!\\)\[\^?$", written)
-        if in_class and piece == "-" and at_edge:
-            written += "\\-"
-        elif len(piece) == 2 and not piece[1].isalnum() and piece[1] not in special:
-            written += piece[1]
-        else:
-            written += piece
-        in_class = piece == "[" if piece in ("[", "]") else in_class
-    return written
+def _character(piece: str) -> str:
+    """Return the character that a piece of an expression stands for."""
+    if len(piece) == 4:  # \x41
+        return chr(int(piece[2:], 16))
+    if len(piece) == 2:
+        if piece[1].isalnum() and piece[1] not in CONTROLS:
+            raise ValueError("a letter or digit that may not be escaped")
+        return CONTROLS.get(piece[1], piece[1])
+    return piece
 
 
 def bits(number: int) -> list[int]:

@@ -43,7 +43,7 @@ def find_page(image: ImageSource, column_height: int, max_pixels: int = MAX_PIXE
         ImageError: this is no image.
     """
     grey = read_image(image, max_pixels, PAGE_SIDE, PAGE_KEPT)
-    width, height = upright_size(image)
+    width, height = upright_size(image, max_pixels)
     shares = np.array([width / grey.shape[1], height / grey.shape[0]])
     lines = page_lines(grey, column_height, shares)
     return Page(width, height, lines)

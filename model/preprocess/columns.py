@@ -185,16 +185,16 @@ def _paper_along(grey: Grey) -> Ink:
     return np.interp(np.arange(width), middles, tones).astype(np.float32)[None]
 
 
-def kind_for(image: ImageSource | None) -> Kind:
+def kind_for(image: ImageSource | None, max_pixels: int = MAX_PIXELS) -> Kind:
     """Return the kind of model that reads an image, or ink where `image` is None.
 
-    Only the image's header is looked at; what is no image gets "classifier", whose reading of it
-    raises the error that explains it.
+    Only the image's size is looked at; what is no image, or has more than `max_pixels`, gets
+    "classifier", whose reading of it raises the error that explains it.
     """
     if image is None:
         return "transcriber"
     try:
-        width, height = upright_size(image)
+        width, height = upright_size(image, max_pixels)
     except ImageError:
         return "classifier"
     return "transcriber" if width >= WIDE * height else "classifier"

@@ -31,8 +31,10 @@ FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 DECODING_BYTES: Final = 80_000_000
 BYTES_PER_PIXEL: Final = {"WEBP": 18}
 STORED_BYTES_PER_PIXEL: Final = 4  # Pillow's own, in most of its modes
+STORED_BYTES_PER_ROW: Final = 8  # and a pointer to each row
 SLOW_BYTES_PER_PIXEL: Final = 80  # a codec that Pillow runs in Python: a megapixel takes a second
 SLOW_CODECS: Final = ("ppm", "ppm_plain", "bmp_rle")
+PPM_HEADER_BYTES: Final = 4096  # with its comments, which Pillow reads byte by byte
 STRIP_PIXELS: Final = 1 << 18
 SIXTEEN_BITS: Final = (1 << 16) - 1  # the largest number of a pixel
 HOT_SHARE: Final = 1e-4  # of the pixels at either end may be the sensor's faults
@@ -88,26 +90,24 @@ def read_image(
         _check_size(*source.size, max_pixels)
         return _decoded(source, max_side, max_kept)
     with _opened(source, max_pixels) as image:
-        try:
-            width, height, cost = _demand(image)
-        except _DECODING_ERRORS as error:
-            raise ImageError(f"image is damaged: {error}") from error
-        _check_size(width, height, min(max_pixels, DECODING_BYTES // cost))
+        _check_demand(image, max_pixels)
         image.draft("L", (max_side, max_side))  # JPEG can decode at an eighth
         return _decoded(image, max_side, max_kept)
 
 
-def upright_size(source: ImageSource) -> tuple[int, int]:
+def upright_size(source: ImageSource, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Return width and height in pixels of an image as `read_image` sees it, before it is reduced.
 
-    Raises `ImageError` if it is none.
+    A PNG is decoded for that where its orientation may stand at its end. Raises as `read_image`
+    does.
     """
     if isinstance(source, np.ndarray):
         source = _from_array(source)
     try:
         with contextlib.ExitStack() as opened:
             if not isinstance(source, Image.Image):
-                source = opened.enter_context(_opened(source, MAX_PIXELS))
+                source = opened.enter_context(_opened(source, max_pixels))
+                _check_demand(source, max_pixels)
             width, height = source.size
             is_turned = source.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
     except _DECODING_ERRORS as error:
@@ -118,6 +118,8 @@ def upright_size(source: ImageSource) -> tuple[int, int]:
 def _opened(source: str | Path | bytes, max_pixels: int) -> Image.Image:
     """Return the image with its header read and nothing decoded."""
     try:
+        if isinstance(source, bytes) and source.startswith(b"P"):
+            Image.open(io.BytesIO(source[:PPM_HEADER_BYTES]), "r", ("PPM",)).close()
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, "r", FORMATS)
     except UnidentifiedImageError as error:
         raise ImageError(f"not an image that is read; expected {', '.join(FORMATS)}") from error
@@ -167,6 +169,16 @@ def _demand(image: Image.Image) -> tuple[int, int, int]:
         height = max(height, tags.get(TiffImagePlugin.TILELENGTH, 1))
         return width, height, math.ceil(bits / 8) + STORED_BYTES_PER_PIXEL
     return width, height, BYTES_PER_PIXEL.get(str(image.format), STORED_BYTES_PER_PIXEL)
+
+
+def _check_demand(image: Image.Image, max_pixels: int) -> None:
+    """Raise `ImageSizeError` for an opened image that is too large to be decoded."""
+    try:
+        width, height, cost = _demand(image)
+    except _DECODING_ERRORS as error:
+        raise ImageError(f"image is damaged: {error}") from error
+    cost += STORED_BYTES_PER_ROW // max(1, width)
+    _check_size(width, height, min(max_pixels, DECODING_BYTES // cost))
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:

@@ -15,7 +15,7 @@ off.
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -197,29 +197,12 @@ class Canvas:
         np.maximum(here, ink, out=here)
         self._behind = max(self._behind, drawn.pen - self._margin)
 
-    def redraw(
-        self, first: int, end: int, n_columns: int, strokes: Iterable[tuple[NDArray[Any], float]]
-    ) -> None:
-        """Draw columns `first` to `end` again, for a stroke that was taken back.
+    def replace(self, first: int, ink: NDArray[np.uint8], n_columns: int) -> None:
+        """Put other ink [n, H] on the columns from `first` on, for a stroke that was taken back.
 
-        Args:
-            first: the first of them; none before it may be forgotten.
-            end: the one behind the last of them.
-            n_columns: how many columns are touched from now on.
-            strokes: all that stand: points [P, 2], and the column from which on they are wiped out.
-
-        Raises `InputError`, and changes nothing, when a column would change that is forgotten.
+        None of them may be forgotten. `n_columns` is how many columns are touched from now on.
         """
-        self.check_known(first)
         n_columns = max(n_columns, self._first)  # what is forgotten stands
-        ink = np.zeros((end - first, self._columns.shape[1]), np.uint8)
-        for points, wiped_from in strokes:
-            for part in _parts_near(points, first, end):
-                start, drawn = _draw(part, np.array([0, len(part)]), ink.shape[1], PEN_WIDTH)
-                low, high = max(first, start), min(end, start + len(drawn), wiped_from)
-                if low < high:
-                    here = ink[low - first : int(high) - first]
-                    np.maximum(here, drawn[low - start :][: len(here)], out=here)
         columns = self._columns.copy()
         here = columns[first - self._first :][: len(ink)]
         changed = np.flatnonzero((ink[: len(here)] != here).any(1))
@@ -433,17 +416,35 @@ def check_bounds(left: float, top: float, right: float, bottom: float) -> None:
         )
 
 
-def _parts_near(points: NDArray[Any], first: int, end: int) -> Iterator[NDArray[Any]]:
-    """Yield the parts of a stroke [P, 2] that may leave ink on columns `first` to `end`."""
-    if len(points) == 1:
-        yield points
-        return
+def parts_near(
+    points: NDArray[Any], starts: NDArray[np.intp], first: int, end: int
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the parts of strokes that may leave ink on columns `first` to `end`, as strokes.
+
+    Points are [P, 2]; `starts` [S + 1] says where each stroke starts, and P. The same is returned.
+    """
     x, reach = points[:, 0], PEN_WIDTH / 2 + 1
-    right = np.maximum(x[:-1], x[1:]) > first - reach
-    near = right & (np.minimum(x[:-1], x[1:]) < end + reach)
-    edges = np.flatnonzero(np.diff(near, prepend=False, append=False))
-    for start, stop in edges.reshape(-1, 2).tolist():
-        yield points[start : stop + 1]
+    following = np.arange(1, len(x) + 1)
+    following[starts[1:] - 1] -= 1  # a stroke's last point goes nowhere
+    ways_on = np.maximum(x, x[following]) > first - reach
+    ways_on &= np.minimum(x, x[following]) < end + reach
+    ways_on[starts[1:] - 1] &= np.diff(starts) == 1  # of these a dot alone leaves ink
+    comes = np.roll(ways_on, 1)
+    comes[starts[:-1]] = False
+    begins = np.flatnonzero((ways_on & ~comes)[ways_on | comes])
+    parts = points[ways_on | comes]
+    return parts, np.append(begins, len(parts))
+
+
+def draw_union(
+    points: NDArray[Any], starts: NDArray[np.intp], first: int, ink: NDArray[np.uint8]
+) -> None:
+    """Lay strokes on the ink [n, H] of the columns from `first` on; what is beyond is cut off."""
+    start, drawn = _draw(points, starts, ink.shape[1], PEN_WIDTH)
+    low, high = max(first, start), min(first + len(ink), start + len(drawn))
+    if low < high:
+        here = ink[low - first : high - first]
+        np.maximum(here, drawn[low - start :][: len(here)], out=here)
 
 
 def _parts(n: int, at_once: int) -> Iterator[slice]:

@@ -36,6 +36,7 @@ BITS: Final = 7  # of a character in a key
 MOST_CHARACTERS: Final = (1 << BITS) - 1
 MOST_ORDER: Final = 63 // BITS
 LEAST: Final = 1e-9  # probability mass, in a numerator or a denominator of a back-off weight
+LOWEST: Final = float(np.finfo(NODE["log_p"]).min)  # log-probability that a file can hold
 SPACES: Final = ("<space>", "\u2581", "|")  # names of the space, by priority
 LEFT_OUT: Final = frozenset({"<s>", "</s>", "<unk>"})
 HEADING: Final = re.compile(r"\\(\d+)-grams:")
@@ -238,7 +239,7 @@ def trie(levels: list[Level]) -> NDArray[Any]:
     for length, level in enumerate(levels):
         own = nodes[offsets[length] : offsets[length + 1]]
         own["character"] = (level.keys & MOST_CHARACTERS) - 1
-        own["log_p"] = level.log_p
+        own["log_p"] = np.maximum(level.log_p, LOWEST)
         if length:
             lower = levels[length - 1]
             places = np.searchsorted(lower.keys, _suffixes(level.keys))

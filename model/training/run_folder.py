@@ -20,10 +20,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from inkstream.model import plots
-from inkstream.model.checkpoint import SUFFIX, Metadata, write_whole
+from inkstream.model.checkpoint import SUFFIX, Metadata
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import DataError
 from inkstream.model.export import export
+from inkstream.model.files import write_whole
 from inkstream.model.graphs.int8 import Ranges
 from inkstream.model.training.config import RunOptions, TrainingConfig
 

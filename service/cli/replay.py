@@ -28,13 +28,12 @@ from inkstream.model.plots import new_axes, save
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Letter, Punctuation, Rewound, ServerMessage
 from inkstream.service.session import (
-    INK_DUE,
     Close,
     Effect,
     Restore,
     Session,
     SessionModel,
-    drawn_of,
+    draw_due,
     shown_of,
 )
 from inkstream.service.settings import Settings
@@ -75,9 +74,10 @@ class LocalSession:
                 if effect.state is not None:
                     self._state[0] = effect.state
         sent = [effect for effect in effects if not isinstance(effect, Restore | Close)]
-        if self._session.state is INK_DUE:
-            (drawn,) = drawn_of([self._session.ink_due], self._runtime.config.column_height)
-            sent += self._apply(self._session.draw(drawn))
+        if changes := self._session.ink_due:
+            while not changes.is_drawn:
+                draw_due([changes], self._runtime.config.column_height)
+            sent += self._apply(self._session.draw())
         return sent
 
 

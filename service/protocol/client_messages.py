@@ -39,6 +39,7 @@ MAX_REF: Final = 2**53 - 1  # the largest whole number that a browser keeps exac
 ID_ALLOWED: Final = (
     f"a whole number up to 2**53 - 1, a text of at most {MAX_REF_CHARACTERS} characters, or null"
 )
+MOST_PARTS: Final = 16_384  # arrays and objects of one message, where no limits are known
 ALLOWED: Final = {  # in each field but columns and strokes
     "id": ID_ALLOWED,
     "undo": ID_ALLOWED,
@@ -139,7 +140,7 @@ class Configure(ClientMessage):
     """How many blank columns after ink end a line; 0 is never."""
     language_model: StrictStr | None = None
     """The language model for the next lines, one of the `languages` of `ready`; null is none."""
-    words: tuple[StrictStr, ...] = ()
+    words: Annotated[tuple[StrictStr, ...], FailFast()] = ()
     """Words that are likely in the next lines: names, terms."""
     context: StrictStr = ""
     """The text before the next line, for a language model."""
@@ -189,16 +190,22 @@ CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
 _validate_json: Final[Callable[[str | bytes], ClientMessage]] = CLIENT.validator.validate_json
 
 
-def parse_client(text: str | bytes) -> ClientMessage:
-    """Read one text frame; raise a `MessageError` that says what came and what is allowed."""
+def parse_client(text: str, most_parts: int = MOST_PARTS) -> ClientMessage:
+    """Read one text frame; raise a `MessageError` that says what came and what is allowed.
+
+    More arrays and objects than `most_parts` are refused before they are read: each takes far
+    longer than the three bytes in which it comes.
+    """
+    n_parts = text.count("[") + text.count("{")
+    if n_parts > most_parts:
+        raise MessageError(f"{n_parts} arrays and objects in one message, allowed: {most_parts}")
     try:
         return _validate_json(text)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
-    try:
-        message = from_json(text)
-    except ValueError as broken:
-        raise JsonError(f"text frame is not JSON: {broken}") from None
+    if fault["type"] == "json_invalid":
+        raise JsonError(f"text frame is not JSON: {fault['ctx']['error']}")
+    message = from_json(text)
     if not isinstance(message, dict):
         raise JsonError(f"message is {described(message)}, expected an object with a type")
     try:

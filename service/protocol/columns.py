@@ -20,13 +20,20 @@ def unpack_columns(
     message: bytes | list[list[int]], height: int, most: int, ref: Ref = None
 ) -> bytes:
     """Return the columns of one message of a stream, from 1 to `most`."""
-    data = message if isinstance(message, bytes) else json_columns(message, height, ref)
-    n_columns, rest = divmod(len(data), height)
-    if rest or not data:
-        raise ColumnsError(f"{len(data)} bytes, expected {height} for each column", ref)
+    if not isinstance(message, bytes):
+        if isinstance(message, list):
+            _check_number(len(message), most, ref)  # before any of them
+        return json_columns(message, height, ref)
+    n_columns, rest = divmod(len(message), height)
+    if rest or not message:
+        raise ColumnsError(f"{len(message)} bytes, expected {height} for each column", ref)
+    _check_number(n_columns, most, ref)
+    return message
+
+
+def _check_number(n_columns: int, most: int, ref: Ref) -> None:
     if n_columns > most:
         raise ColumnsError(f"{n_columns} columns in one message, allowed: 1..{most}", ref)
-    return data
 
 
 def json_columns(columns: Any, height: int, ref: Ref = None) -> bytes:

@@ -94,6 +94,14 @@ class OriginError(ServiceError, code="forbidden_origin", closing=4403, http=403)
     """A web page of an origin that is not allowed."""
 
 
+class HostError(ServiceError, code="forbidden_host", closing=4421, http=421):
+    """The server is addressed by a name that is not allowed."""
+
+
+class ForwardedError(ServiceError, code="bad_forwarded", closing=4400, http=400):
+    """A proxy that is believed gives no address of the client."""
+
+
 class PathUnknownError(ServiceError, code="not_found", closing=4404, http=404):
     """There is nothing at this path."""
 

@@ -18,6 +18,7 @@ from inkstream.service.protocol.errors import JsonError, described
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
 PATH: Final = "/v1/stream"  # of the WebSocket
+PARTS_OF_A_MESSAGE: Final = 64  # arrays and objects beside columns, strokes and texts
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -73,13 +74,13 @@ class Limits(BaseModel):
     max_control_per_s: Count = 100
     """Messages other than columns, in the long run; more, or too much ink, close with 4429."""
     max_hint_characters: Count = 4096
-    """Characters of `words`, `context` and `pattern` in one `configure`."""
+    """Characters of `words`, `context`, `pattern` and `characters` in one `configure`."""
     max_message_points: Count = 8192
     """Points of the pen in one message."""
     ink_margin_columns: Annotated[int, Field(ge=0, le=256)] = 8
     """How far the pen must be beyond a column for a transcriber to read it."""
     max_ink_strokes: Count = 1024
-    """Strokes that a rewind may still reach."""
+    """Strokes that a rewind may still reach, and strokes in one message."""
     max_ink_points: Count = 65_536
     """Points of these strokes together."""
     max_bad_messages: Count = 16
@@ -96,6 +97,14 @@ class Limits(BaseModel):
     """Bytes of one REST request's body; JSON has at most 2097152."""
     max_image_pixels: Count = 16_000_000
     """Pixels of one image, by its header."""
+
+    @property
+    def most_parts(self) -> int:
+        """Arrays and objects in one text message: enough for all that one may bring."""
+        strokes = 2 * self.max_ink_strokes  # an object, and the array of its points
+        texts = self.max_hint_characters  # which may hold brackets
+        columns_or_points = self.max_message_columns + self.max_message_points
+        return PARTS_OF_A_MESSAGE + columns_or_points + strokes + texts
 
 
 class ServedModel(Message):

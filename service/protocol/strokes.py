@@ -16,6 +16,7 @@ Point = Annotated[tuple[Coordinate, Coordinate], FailFast()]
 Points = Annotated[list[Point], FailFast()]
 Height = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
+MAX_STROKES: Final = 8192  # of one body: twenty pages, and read in good time
 HEIGHT_ALLOWED: Final = "a number above 0, or null"
 _STROKES: Final = TypeAdapter(Annotated[list[Points], FailFast()])
 _HEIGHT: Final = TypeAdapter(Height | None)
@@ -32,6 +33,8 @@ def json_strokes(body: dict[str, Any]) -> tuple[list[list[tuple[float, float]]],
         got = f"height is {described(body['height'])}"
         raise ValueRefusedError(f"{got}, allowed: {HEIGHT_ALLOWED}") from None
     strokes: Any = body.get("strokes")
+    if isinstance(strokes, list) and len(strokes) > MAX_STROKES:
+        raise InkError(f"{len(strokes)} strokes, allowed: up to {MAX_STROKES}")
     try:
         return _STROKES.validate_python(strokes), height
     except ValidationError as error:

@@ -39,8 +39,9 @@ _STATUSES: Final = {  # what each means here
     403: "A web page of an origin that is not allowed.",
     404: "No such model.",
     408: "The body came too slowly.",
-    413: "The body or the image is too large.",
+    413: "The body or the image is too large, or takes too long to read.",
     415: "Not an image that is read here.",
+    421: "A name of the server that is not allowed.",
     422: "Columns or values of a wrong shape or range, or a body whose reading fails.",
     429: "This client has as many sessions as it is allowed; see Retry-After.",
     500: "The service failed; its log says more under the request id.",
@@ -51,8 +52,10 @@ _MESSAGES: Final = {  # an example of each code
     "bad_json": "the body is not JSON: expected value at line 1 column 1",
     "unauthorized": "the key that came is not one of this server's",
     "forbidden_origin": "origin https://elsewhere.example is not allowed",
+    "forbidden_host": "host elsewhere.example is not allowed; INKSTREAM_HOSTS lists those that are",
+    "bad_forwarded": "X-Forwarded-For is unknown, expected an address",
     "unknown_model": "no model 'nosuch', served: digits",
-    "idle": "the body took more than 24 s",
+    "idle": "512 bytes of the body came in 5.0 s, expected all of it in 24 s, and ...",
     "over_limit": "the body has 99999999 bytes, allowed: up to 16777216",
     "bad_image": "content type is text/plain, allowed: image/*, ...",
     "bad_columns": "column 3 has 27 pixels, expected 28",
@@ -241,7 +244,7 @@ COLUMNS: Final[Extra] = {
 }
 MODELS: Final[Extra] = {
     "tags": ["images"],
-    "responses": _errors(401, 403, 500)
+    "responses": _errors(400, 401, 403, 421, 500)
     | {
         422: _error(
             422,
@@ -250,8 +253,8 @@ MODELS: Final[Extra] = {
         )
     },
 }
-HEALTH: Final[Extra] = {"tags": ["operators"], "responses": _errors(500)}
-READINESS: Final[Extra] = {"tags": ["operators"], "responses": _errors(500, 503)}
+HEALTH: Final[Extra] = {"tags": ["operators"], "responses": _errors(400, 421, 500)}
+READINESS: Final[Extra] = {"tags": ["operators"], "responses": _errors(400, 421, 500, 503)}
 METRICS: Final[Extra] = {
     "tags": ["operators"],
     "response_class": PlainTextResponse,
@@ -261,5 +264,5 @@ METRICS: Final[Extra] = {
             "content": {"text/plain": {"schema": {"type": "string"}}},
         }
     }
-    | {status: _named(answer) for status, answer in _errors(401, 500).items()},
+    | {status: _named(answer) for status, answer in _errors(400, 401, 421, 500).items()},
 }

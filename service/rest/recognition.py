@@ -7,24 +7,31 @@ and no more.
 import asyncio
 import json
 import time
-from collections.abc import Coroutine, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from starlette.requests import ClientDisconnect, Request
 
 from inkstream.model.pages import Page, PageLine
-from inkstream.service.pages import PageTranscription, ReadLine, read_line, transcription
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import StoppingError, error_of
+from inkstream.service.rest.encoding import Encoder, encoded_event
 from inkstream.service.service import RunningModel
 from inkstream.service.session import Close, Effect
 
 FLUSH: Final = '{"type":"flush"}'
 LINES_AT_ONCE: Final = 8  # of one page: a third of a batch of the engine
 
-T = TypeVar("T")
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LineReading:
+    """What a session read of one line of a page."""
+
+    text: str
+    events: bytes  # a JSON array
 
 
 class Answers:
@@ -60,7 +67,11 @@ class Answers:
 
 
 async def recognize(
-    model: RunningModel, session_id: str, columns: NDArray[np.uint8], options: Mapping[str, Any]
+    model: RunningModel,
+    session_id: str,
+    client: str,
+    columns: NDArray[np.uint8],
+    options: Mapping[str, Any],
 ) -> Answers:
     """Read columns [n, H] by a new session, under the options of a `configure`.
 
@@ -68,7 +79,7 @@ async def recognize(
     sends as an error.
     """
     answers = Answers()
-    member = model.engine.attach(model.new_session(session_id), answers.deliver)
+    member = model.engine.attach(model.new_session(session_id), answers.deliver, client)
     try:
         messages: list[str | bytes] = [json.dumps({"type": "configure", **options})]
         step = model.session_model.limits.max_message_columns
@@ -82,43 +93,27 @@ async def recognize(
 
 
 async def recognize_page(
-    model: RunningModel, request_id: str, page: Page, options: Mapping[str, Any]
-) -> PageTranscription:
+    model: RunningModel,
+    request_id: str,
+    client: str,
+    page: Page,
+    options: Mapping[str, Any],
+    *,
+    encoder: Encoder,
+) -> list[LineReading]:
     """Read the lines of a page; raise what `recognize` raises for the first that fails."""
     turns = asyncio.Semaphore(LINES_AT_ONCE)
 
-    async def read(number: int, line: PageLine) -> ReadLine:
+    async def read(number: int, line: PageLine) -> LineReading:
         async with turns:
             session_id = f"{request_id}.{number}"
-            answers = await recognize(model, session_id, line.columns, options)
-        return read_line(line, answers.text or "", answers.events)
+            answers = await recognize(model, session_id, client, line.columns, options)
+        events = await encoder.encode(answers.events, encoded_event)
+        return LineReading(answers.text or "", msgspec.json.encode(events))
 
     try:
         async with asyncio.TaskGroup() as group:
             reading = [group.create_task(read(n, line)) for n, line in enumerate(page.lines)]
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
-    return transcription(page, [task.result() for task in reading])
-
-
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` for a request whose body was read; cancel it when the client disconnects.
-
-    Raises `ClientDisconnect` then.
-    """
-
-    async def disconnected() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    leaving = asyncio.create_task(disconnected())
-    working = asyncio.create_task(work)
-    try:
-        await asyncio.wait([leaving, working], return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        leaving.cancel()
-        working.cancel()
-        await asyncio.wait([leaving, working])  # nothing is being read any more
+    return [task.result() for task in reading]

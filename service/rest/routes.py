@@ -28,20 +28,33 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inkstream.model.config import Kind
+from inkstream.model.errors import InkstreamError
 from inkstream.service import installed_version, pages
 from inkstream.service.http_errors import (
     REQUEST_ID_HEADER,
     UNKNOWN_PARAMETER,
     add_error_handlers,
+    error_response,
     request_id_of,
 )
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import CONTENT_TYPE, Metrics
-from inkstream.service.protocol.errors import StoppingError, ValueRefusedError
-from inkstream.service.protocol.server_messages import Letter, ModelInfo, Punctuation, Word
+from inkstream.service.protocol.errors import MEANINGS, StoppingError, ValueRefusedError
+from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest import openapi
-from inkstream.service.rest.bodies import JSON, BodyReader, Input
-from inkstream.service.rest.recognition import Answers, recognize, recognize_page, while_connected
+from inkstream.service.rest.answers import (
+    MEDIA_TYPES,
+    PageForm,
+    Recognition,
+    Rendering,
+    Transcription,
+    answer_json,
+)
+from inkstream.service.rest.bodies import BodyReader
+from inkstream.service.rest.encoding import Encoder
+from inkstream.service.rest.inputs import JSON, Input
+from inkstream.service.rest.recognition import recognize, recognize_page
+from inkstream.service.rest.requests import address_of, while_connected
 from inkstream.service.service import RunningModel, Service
 
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
@@ -52,8 +65,6 @@ RECOGNIZE: Final = "/v1/recognize"
 
 # Describes the header; `Access` reads it.
 _BEARER: Final = HTTPBearer(auto_error=False, description="An API key, where keys are set.")
-
-PageForm = Literal["json", "hocr", "alto"]
 
 log = get_logger()
 
@@ -127,40 +138,6 @@ class RecognizeParameters(ColumnsParameters):
         return fields | {"every": "column" if self.curve else "message"}
 
 
-class Recognition(BaseModel):
-    """What a classifier read in an image, columns or strokes."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    label: str
-    """The most probable label."""
-    probabilities: dict[str, float]
-    """The probability of each label, after the last column."""
-    columns: int
-    """How many columns were read."""
-    curve: list[dict[str, float]] | None = None
-    """With `curve=true`: the probabilities after every column."""
-    hint: str | None = None
-    """Where the input looks like a line or a page: what to try. Else left out."""
-
-
-class Transcription(BaseModel):
-    """What a transcriber read in an image, columns or strokes."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    text: str
-    """All that is written."""
-    letters: list[Letter | Punctuation]
-    """Its letters and marks, in the order of the line."""
-    words: list[Word]
-    """Its words."""
-    columns: int
-    """How many columns were read."""
-    hint: str | None = None
-    """Where the input looks like a page: what to try. Else left out."""
-
-
 ANSWER: Final = Recognition | Transcription | pages.PageTranscription
 
 
@@ -197,6 +174,7 @@ def add_rest(app: FastAPI, service: Service) -> None:
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
         )
+    app.add_middleware(AddressCheck, service=service)
     app.add_middleware(RequestLog, metrics=service.metrics)  # the outermost: it sees every answer
 
 
@@ -207,7 +185,7 @@ def _recognition_router(service: Service) -> APIRouter:
         service.access.check_key(headers.get("authorization"))
 
     router = APIRouter(dependencies=[Depends(check_access), Depends(_BEARER)])
-    bodies = BodyReader(service)
+    bodies, encoder = BodyReader(service), Encoder()
 
     def input_of(
         request: Request, query: ColumnsParameters, model: RunningModel
@@ -225,24 +203,29 @@ def _recognition_router(service: Service) -> APIRouter:
             service.require_kind(model, "classifier", "curve=true")
         if query.form != "json" and not query.page:
             raise ValueRefusedError(f"format={query.form} needs page=true")
-        with service.sessions.admit(_address(request)):
+        client = address_of(request)
+        async with service.sessions.admit_request(client):
             session_id = request_id_of(request)
             if query.page:
                 page = await bodies.page(request, model)
-                reading = recognize_page(model, session_id, page, query.options)
-                read = await while_connected(request, reading)
-                return await asyncio.to_thread(_page_answer, read, query.form)
+                reading = recognize_page(
+                    model, session_id, client, page, query.options, encoder=encoder
+                )
+                lines = await while_connected(request, reading)
+                text = await bodies.rendered(request, Rendering(query.form, page, lines))
+                return Response(text, media_type=MEDIA_TYPES[query.form])
             came = await input_of(request, query, model)
-            work = recognize(came.model, session_id, came.columns, query.options)
+            model = service.models[came.model]
+            work = recognize(model, session_id, client, came.columns, query.options)
             answers = await while_connected(request, work)
-            body = await asyncio.to_thread(_answer, answers, came, query.curve)
+            body = await answer_json(answers, came, query.curve, encoder)
         return Response(body, media_type=JSON)
 
     @router.post("/v1/columns", response_class=Response, **openapi.COLUMNS)
     async def columns(request: Request, query: Annotated[ColumnsParameters, Query()]) -> Response:
         """Give the columns that an image or strokes become, as a stream takes them."""
         model = service.model(query.model, query.kind)
-        with service.sessions.admit(_address(request)):
+        async with service.sessions.admit_request(address_of(request)):
             if query.page:
                 page = await bodies.page(request, model)
                 height = model.info.column_height
@@ -251,7 +234,7 @@ def _recognition_router(service: Service) -> APIRouter:
                 )
                 return Response(body, media_type=JSON)
             came = await input_of(request, query, model)
-        headers = {MODEL_HEADER: came.model.info.name}
+        headers = {MODEL_HEADER: came.model}
         return Response(came.columns.tobytes(), 200, headers, "application/octet-stream")
 
     @router.get("/v1/models", **openapi.MODELS)
@@ -261,44 +244,6 @@ def _recognition_router(service: Service) -> APIRouter:
         return Models(version=installed_version(), models=infos)
 
     return router
-
-
-def _answer(answers: Answers, came: Input, with_curve: bool) -> str:
-    """Return an answer as JSON; a long one takes a while, so call this in a thread."""
-    n_columns = len(came.columns)
-    if answers.text is not None:
-        return Transcription(
-            text=answers.text,
-            letters=[event for event in answers.events if not isinstance(event, Word)],
-            words=[event for event in answers.events if isinstance(event, Word)],
-            columns=n_columns,
-            hint=came.hint,
-        ).model_dump_json(exclude=set() if came.hint else {"hint"})
-    last = answers.results[-1].probabilities
-    shown = [
-        {label: round(p, pages.DECIMALS) for label, p in result.probabilities.items()}
-        for result in answers.results
-    ]
-    return Recognition(
-        label=max(last, key=last.__getitem__),
-        probabilities=shown[-1],
-        columns=n_columns,
-        curve=shown if with_curve else None,
-        hint=came.hint,
-    ).model_dump_json(exclude_none=True)
-
-
-def _page_answer(page: pages.PageTranscription, form: PageForm) -> Response:
-    """Return a page in the form that is asked for; this takes a while too."""
-    if form == "json":
-        return Response(page.model_dump_json(), media_type=JSON)
-    if form == "hocr":
-        return Response(pages.hocr(page), media_type=pages.HOCR_TYPE)
-    return Response(pages.alto(page), media_type=pages.ALTO_TYPE)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
 
 
 def _add_operators(app: FastAPI, service: Service) -> None:
@@ -337,6 +282,29 @@ def _add_stream(app: FastAPI) -> None:
         """Explain that this path is a WebSocket."""
         text = "this is a WebSocket, ask for an upgrade; /asyncapi.json describes it"
         raise HTTPException(HTTPStatus.UPGRADE_REQUIRED, text, {"upgrade": "websocket"})
+
+
+class AddressCheck:
+    """Refuse requests that call the server by a name that is not its own, before anything else."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request = Request(scope)
+            client = request.client.host if request.client else None
+            try:
+                self._service.access.check_addresses(request.headers.get("host"), client)
+            except InkstreamError as error:
+                self._service.metrics.refused(error.code)
+                scope["state"]["failure"] = {"code": error.code}
+                status, request_id = MEANINGS[error.code].http, request_id_of(request)
+                response = error_response(status, error.code, str(error), request_id)
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class RequestLog:

@@ -11,12 +11,13 @@ session -> inbox, states   messages in their order, and what is allowed when
 The engine and the endpoints import the names below and nothing further in.
 """
 
-from inkstream.service.session.ink import drawn_of
+from inkstream.service.session.ink import PORTION_PATH, InkChanges, draw_due
 from inkstream.service.session.model import SessionModel
 from inkstream.service.session.outputs import (
     Close,
     Effect,
     Restore,
+    Shown,
     message_of,
     shown_of,
 )
@@ -25,12 +26,15 @@ from inkstream.service.session.states import INK_DUE
 
 __all__ = [
     "INK_DUE",
+    "PORTION_PATH",
     "Close",
     "Effect",
+    "InkChanges",
     "Restore",
     "Session",
     "SessionModel",
-    "drawn_of",
+    "Shown",
+    "draw_due",
     "message_of",
     "shown_of",
 ]

@@ -27,6 +27,7 @@ from inkstream.service.protocol.server_messages import Limits
 
 BURST_S: Final = 5  # tokens of so many seconds may be spent at once
 PATTERN_COST: Final = 25  # ordinary messages that take as long as the dearest pattern
+POINT_WEIGHT: Final = 4  # columns that take the memory of a point
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,10 @@ class Control:
 
 
 def n_hint_characters(chosen: Configure) -> int:
-    """Return the characters of the hints together; an empty word counts as one."""
+    """Return the characters that are given together; an empty word counts as one."""
     words = sum([len(word) or 1 for word in chosen.words])
-    return words + len(chosen.context) + len(chosen.pattern or "")
+    texts = chosen.context, chosen.pattern or "", chosen.characters or ""
+    return words + sum(map(len, texts))
 
 
 class Inbox:
@@ -93,8 +95,8 @@ class Inbox:
     def checked(self, index: int, message: ClientMessage, limits: Limits) -> Control:
         """Return a control message as it is queued, and note whether ink has come.
 
-        It weighs a column for each point or character. Raises `InkError` for too many points,
-        `ValueRefusedError` for too many hints.
+        It weighs a column for each character and four for each point. Raises `InkError` for too
+        many points or strokes, `ValueRefusedError` for too many hints.
         """
         weight = 0
         if isinstance(message, Ink):
@@ -103,15 +105,19 @@ class Inbox:
             if weight > limits.max_message_points:
                 got = f"{weight} points in one message"
                 raise InkError(f"{got}, allowed: up to {limits.max_message_points}", message.id)
+            if len(message.strokes) > limits.max_ink_strokes:
+                got = f"{len(message.strokes)} strokes in one message"
+                raise InkError(f"{got}, allowed: up to {limits.max_ink_strokes}", message.id)
+            weight *= POINT_WEIGHT
             self._after_ink = self._ping_is_free = True
         elif isinstance(message, Reset):
             self._after_ink = False
         elif isinstance(message, Configure):
             n, most = n_hint_characters(message), limits.max_hint_characters
             if n > most:
-                got = f"words, context and pattern have {n} characters"
+                got = f"words, context, pattern and characters have {n} characters"
                 raise ValueRefusedError(f"{got}, allowed: up to {most}", message.id)
-            weight = n + len(message.characters or "")
+            weight = n
         return Control(index, message, weight)
 
     def cost(self, control: Control) -> int:

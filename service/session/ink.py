@@ -1,17 +1,18 @@
 """The ink of one line: strokes of the pen in, columns out, drawn as in training.
 
-A message of ink is handled in two steps: `changes` finds out what it changes and what that costs,
-`draw` lays its strokes, which are drawn in between, on the columns. Nothing is changed if either
-raises an error.
+A message of ink is handled in three steps: `changes` finds out what it changes and what that costs,
+`draw_due` draws its strokes, a portion at a time, and `draw` lays them on the columns. Nothing is
+changed if any of them raises an error.
 
 A message has few points, so numbers of Python are faster here than arrays.
 """
 
 import math
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice, pairwise
+from operator import attrgetter
 from struct import Struct
 from typing import Any, Final
 
@@ -26,8 +27,10 @@ from inkstream.model.preprocess.ink import (
     Point,
     check_bounds,
     draw_apart,
+    draw_union,
     flatten,
     misfit,
+    parts_near,
     touched,
 )
 from inkstream.service.protocol.client_messages import Ink
@@ -35,18 +38,21 @@ from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quote
 from inkstream.service.protocol.server_messages import Frame, Span
 from inkstream.service.session.model import SessionModel
 
-# Length of the pen's path in one message, pixels: forty words, drawn in 15 ms while all sessions
-# wait.
+# Length of the pen's path in one message, pixels: forty words.
 MAX_PATH: Final = 65_536
+# So much is drawn at once, while all sessions wait: 3 ms.
+PORTION_PATH: Final = 16_384
 # So many pixels count as one message, and a point as so many pixels: drawing takes 0.1 us a pixel
 # and 0.4 to 0.9 us a point. At 100 messages a second that is 1/25 of the time.
 MESSAGE_PATH: Final = 4096
 POINT_PATH: Final = 8
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
 MAX_KEPT_PATH: Final = 24 * MAX_PATH
+CHUNK_PATH: Final = 2048  # pixels that are drawn in the time that a chunk of strokes takes anyway
 POINT: Final = Struct("2f")  # x and y
 SAME_FRAME: Final = 1e-3  # of a frame's height: frames that differ by less are the same
 MAX_SPANS: Final = 16  # of a stroke in one letter; if there are more, one span covers them all
+MAX_SPANNED: Final = 128  # strokes that one event names: twice as many as a long word has
 
 Points = NDArray[np.float64]  # [n, 2], pixels
 StrokeKey = int | str | tuple[int]  # a stroke's id; those without one are numbered
@@ -107,11 +113,13 @@ class Piece:
         self.path: float = sum(
             [max(abs(x2 - x1), abs(y2 - y1)) for x1, x2, y1, y2 in steps]
         )  # its length
+        self.cost = self.path + POINT_PATH * len(self.points)  # what it costs to draw, pixels
 
-    @property
-    def cost(self) -> float:
-        """What it costs to draw, in pixels."""
-        return self.path + POINT_PATH * len(self.points)
+    def runs(self) -> list[Sequence[Point]]:
+        """Return its points in runs, each of which ends where the next one begins; see `_runs`."""
+        if self.cost <= PORTION_PATH:  # the usual case, without arrays
+            return [self.points]
+        return [self.points[run] for run in _runs(np.array(self.points))]
 
     @property
     def columns(self) -> tuple[int, int]:
@@ -120,9 +128,47 @@ class Piece:
         return touched(left, right) if left >= 0 and right <= MAX_COLUMNS else (0, 0)
 
 
+def _runs(points: NDArray[Any]) -> list[slice]:
+    """Return runs of points [n, 2]: each costs a portion at most, unless a single way costs more.
+
+    The last point of a run is the first one of the next.
+    """
+    costs = abs(np.diff(points, axis=0, append=points[-1:])).max(1) + POINT_PATH
+    cuts = np.flatnonzero(np.diff(costs.cumsum() // PORTION_PATH)) + 1
+    edges = [0, *cuts.tolist(), len(points)]
+    return [slice(i, j + 1) for i, j in pairwise(edges)]
+
+
+@dataclass(slots=True, eq=False)
+class Chunk:
+    """Strokes, or runs of them, that are drawn again at once around one that is undone."""
+
+    wiped_from: float  # see `KeptStroke`
+    runs: list[NDArray[np.float32]] = field(default_factory=list)  # each [n, 2], pixels
+    cost: float = CHUNK_PATH  # of drawing it
+
+
+def _chunks(strokes: Iterable[KeptStroke], first: int, end: int) -> list[Chunk]:
+    """Return all ink that strokes may leave on columns `first` to `end`."""
+    chunks: list[Chunk] = []
+    near = [own for own in strokes if own.columns[0] < end and first < own.columns[1]]
+    for stroke in sorted(near, key=attrgetter("wiped_from")):
+        runs, points = [slice(None)], stroke.points
+        if stroke.cost > PORTION_PATH:
+            runs = _runs(points)
+        cost = stroke.cost / len(runs)
+        for run in runs:
+            is_room = chunks and chunks[-1].cost + cost <= PORTION_PATH
+            if not is_room or chunks[-1].wiped_from != stroke.wiped_from:
+                chunks.append(Chunk(stroke.wiped_from))
+            chunks[-1].runs.append(points[run])
+            chunks[-1].cost += cost
+    return chunks
+
+
 @dataclass(slots=True, eq=False)
 class InkChanges:
-    """What one message of ink changes."""
+    """What one message of ink changes, and how much of it is drawn: see `draw_due`."""
 
     ink: Ink
     strokes: dict[StrokeKey, KeptStroke]  # all of the line, once this is drawn
@@ -130,6 +176,63 @@ class InkChanges:
     undone: KeptStroke | None
     frame: Frame | None  # of the line; None before any ink
     refits: bool  # whether the frame is a new one, so that all strokes are drawn again
+    due_cost: float = 0.0  # of drawing what is not drawn yet, pixels
+    runs: list[Sequence[Point]] = field(default_factory=list)  # of the pieces
+    costs: list[float] = field(default_factory=list)  # of drawing each, pixels
+    drawn: list[Drawn] = field(default_factory=list)  # the ink of the first of them
+    chunks: list[Chunk] | None = None  # to be drawn again; None: no stroke is undone
+    beneath: NDArray[np.uint8] | None = None  # ink of others on the undone stroke's columns
+
+    def prepare(self, column_height: int) -> None:
+        """Find out what is to be drawn."""
+        for piece in self.pieces:
+            runs = piece.runs()
+            self.runs += runs
+            self.costs += [piece.cost / len(runs)] * len(runs)
+            self.due_cost += piece.cost
+        if self.undone is not None and self.undone.columns[0] < self.undone.columns[1]:
+            first, end = self.undone.columns
+            self.chunks = _chunks(self.strokes.values(), first, end)
+            self.due_cost += sum([chunk.cost for chunk in self.chunks])
+            self.beneath = np.zeros((end - first, column_height), np.uint8)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether all ink is there."""
+        return len(self.drawn) == len(self.runs) and not self.chunks
+
+    def runs_within(self, cost: float) -> list[Sequence[Point]]:
+        """Return the next runs to draw, of this cost together; one may go beyond it."""
+        start = len(self.drawn)
+        if self.due_cost <= cost:
+            return self.runs[start:] if start else self.runs
+        total = 0.0
+        for i in range(start, len(self.runs)):
+            if total >= cost:
+                return self.runs[start:i]
+            total += self.costs[i]
+        return self.runs[start:]
+
+    def take(self, drawn: Iterable[Drawn]) -> None:
+        """Keep the ink of the next runs."""
+        start = len(self.drawn)
+        self.drawn += drawn
+        self.due_cost -= sum(self.costs[start : len(self.drawn)])
+
+    def draw_again(self, cost: float) -> float:
+        """Draw the next chunks, of this cost together; return what they cost, which may be more."""
+        left = cost
+        while self.chunks and left > 0 and self.undone is not None and self.beneath is not None:
+            chunk = self.chunks[-1]
+            first, end = self.undone.columns
+            end = int(min(end, chunk.wiped_from))
+            starts = np.cumsum([0, *map(len, chunk.runs)])
+            points, starts = parts_near(np.concatenate(chunk.runs), starts, first, end)
+            draw_union(points, starts, first, self.beneath[: max(0, end - first)])
+            self.chunks.pop()
+            left -= chunk.cost
+        self.due_cost -= cost - left
+        return cost - left
 
     def check(self) -> None:
         """Raise `InkError` if the pen's path is too long, or reaches where nothing is drawn."""
@@ -155,22 +258,25 @@ class InkChanges:
         return 1 + int(min(path, MAX_KEPT_PATH)) // MESSAGE_PATH
 
 
-def drawn_of(due: Sequence[InkChanges | None], column_height: int) -> list[list[Drawn]]:
-    """Return the ink of the pieces of several changes, for each change a list.
+def draw_due(due: Sequence[InkChanges], column_height: int) -> None:
+    """Draw the next strokes of changes, about a portion: `is_drawn` says which have all their ink.
 
-    Many are drawn in one pass, but no more than one message may bring: that bounds the memory.
+    The strokes of many are drawn in one pass; those of the first changes come first.
     """
-    pieces = [piece for changes in due if changes is not None for piece in changes.pieces]
-    drawn: list[Drawn] = []
-    start, cost = 0, 0.0
-    for i, piece in enumerate(pieces):
-        cost += piece.cost
-        if cost > MAX_PATH or i == len(pieces) - 1:
-            strokes = [piece.points for piece in pieces[start : i + 1]]
-            drawn += draw_apart(strokes, column_height)
-            start, cost = i + 1, 0.0
-    rest = iter(drawn)
-    return [list(islice(rest, 0 if each is None else len(each.pieces))) for each in due]
+    runs: list[Sequence[Point]] = []
+    numbers: list[int] = []  # of runs, of each of the changes
+    room = float(PORTION_PATH)
+    for changes in due:
+        own = changes.runs_within(room) if room > 0 else []
+        runs += own
+        numbers.append(len(own))
+        start = len(changes.drawn)
+        room -= sum(changes.costs[start : start + len(own)])
+        if changes.chunks and room > 0:
+            room -= changes.draw_again(room)
+    drawn = iter(draw_apart(runs, column_height))
+    for changes, n_runs in zip(due, numbers, strict=True):
+        changes.take(islice(drawn, n_runs))
 
 
 class LineInk:
@@ -303,14 +409,11 @@ class LineInk:
         new = Frame(top=top, height=named.height / zoom)
         return new if math.isfinite(new.top) and math.isfinite(new.height) else frame
 
-    def draw(
-        self, changes: InkChanges, drawn: Sequence[Drawn], oldest: int, read: int
-    ) -> tuple[int, bytes]:
+    def draw(self, changes: InkChanges, oldest: int, read: int) -> tuple[int, bytes]:
         """Lay what the newest message changes on the columns.
 
         Args:
-            changes: of that message.
-            drawn: the ink of its pieces.
+            changes: of that message, with their ink.
             oldest: the first column that may still change.
             read: columns of the line that were read before.
 
@@ -320,7 +423,7 @@ class LineInk:
         Raises:
             InkError: it cannot be drawn; nothing is changed.
         """
-        ink, undone = changes.ink, changes.undone
+        ink, undone, drawn = changes.ink, changes.undone, changes.drawn
         canvas = self._blank_canvas() if changes.refits else self._canvas
         canvas.forget(oldest)
         firsts = [piece.first for piece in drawn]
@@ -339,8 +442,9 @@ class LineInk:
         self._check(max([canvas.n_columns, *ends]), read, strokes, ink)
         for piece in drawn:
             canvas.draw(piece)
-        if undone is not None:
-            _undraw(undone, changes.strokes, canvas)
+        if undone is not None and changes.beneath is not None:
+            n_columns = max([stroke.columns[1] for stroke in changes.strokes.values()], default=0)
+            canvas.replace(undone.columns[0], changes.beneath, n_columns)
         self._canvas, self._strokes = canvas, strokes
         self._n_pieces += len(ink.strokes)
         if ink.strokes:  # else nothing is written, and the line's frame is still open
@@ -393,9 +497,13 @@ class LineInk:
         if not self.has_strokes:
             return None
         spans: list[Span] = []
+        n_strokes = 0
         for key, stroke in self._strokes.items():
             first, after = stroke.columns
+            if n_strokes == MAX_SPANNED:
+                break
             if first < end and start < after and isinstance(key, int | str):
+                n_strokes += 1
                 places = np.floor(stroke.points[:, 0])
                 inside = (places >= start) & (places < min(end, stroke.wiped_from))
                 edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).tolist()
@@ -416,12 +524,3 @@ def _moved(points: Points, old: Frame, new: Frame, rows: int) -> Points:
 def _is_drawable(points: NDArray[Any]) -> bool:
     """Return whether a canvas takes points [n, 2]; it takes no "not a number"."""
     return bool((abs(points) <= MAX_COLUMNS).all() and (points[:, 0] >= 0).all())
-
-
-def _undraw(undone: KeptStroke, strokes: dict[StrokeKey, KeptStroke], canvas: Canvas) -> None:
-    """Remove the ink of a stroke from the canvas, and leave that of the others."""
-    first, end = undone.columns
-    if first < end:
-        n_columns = max([stroke.columns[1] for stroke in strokes.values()], default=0)
-        others = [(stroke.points, stroke.wiped_from) for stroke in strokes.values()]
-        canvas.redraw(first, end, n_columns, others)

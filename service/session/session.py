@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.errors import InkstreamError, InputError
-from inkstream.model.preprocess.ink import Drawn
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import errors
 from inkstream.service.protocol import server_messages as messages
@@ -43,6 +42,7 @@ from inkstream.service.session.states import (
 )
 
 COLUMNS: Final = (bytes, requests.Columns)  # the two ways in which columns come
+COST_AT_ONCE: Final = 256  # of columns that are run at once: a beam takes 16 of them, in 6 ms
 NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
 
 # Looking up a member of an Enum takes 50 ns; these are needed for every column.
@@ -140,7 +140,7 @@ class Session:
         if not index:
             self._started_s = now_s
         try:
-            message = frame if isinstance(frame, bytes) else parse_client(frame)
+            message = frame if isinstance(frame, bytes) else parse_client(frame, limits.most_parts)
             if isinstance(message, COLUMNS):
                 self._inbox.add_columns(index, message, limits)
                 return self._advance()
@@ -174,9 +174,11 @@ class Session:
     def take(self, max_columns: int) -> NDArray[np.uint8] | None:
         """Return columns to run now, [n, H] and read-only, n at most `max_columns`; None if none.
 
-        They end where a snapshot is due, where a line ends, and before a control message.
+        They end where a snapshot is due, where a line ends, and before a control message, and are
+        no more than their decoder reads in good time.
         """
         state = TRANSITIONS[self.state][TAKE]
+        max_columns = min(max_columns, COST_AT_ONCE // self.line.decoder.column_cost)
         if state is RUNNING:
             data = self._take_new(max_columns)
         else:
@@ -249,14 +251,14 @@ class Session:
             effects = self._revisions.filter([*event_messages(events, self.ink)], line.column)
         return [*effects, *self._complete(), *self._advance()] if last else effects
 
-    def draw(self, drawn: Sequence[Drawn]) -> list[Effect]:
-        """Take the ink of the strokes of `ink_due`."""
+    def draw(self) -> list[Effect]:
+        """Take the ink of `ink_due`, which is drawn."""
         self.state = TRANSITIONS[self.state][Transition.DRAW]
         due, self._ink_due = self._ink_due, None
         if due is None or self.closed:
             return []
         control, changes = due
-        return self._try(control, lambda: self._insert_ink(changes, drawn)) + self._advance()
+        return self._try(control, lambda: self._insert_ink(changes)) + self._advance()
 
     # Control messages
 
@@ -331,15 +333,16 @@ class Session:
         more = changes.cost - 1
         if more and not self._rate_limit.spend(self._newest_s, more):
             return self._fail_over_rate(control)
-        if not changes.pieces:
-            return self._insert_ink(changes, [])
+        changes.prepare(self.model.info.column_height)
+        if changes.is_drawn:
+            return self._insert_ink(changes)
         self.state = TRANSITIONS[self.state][Transition.WRITE]
         self._ink_due = control, changes
         return []
 
-    def _insert_ink(self, changes: InkChanges, drawn: Sequence[Drawn]) -> list[Effect]:
+    def _insert_ink(self, changes: InkChanges) -> list[Effect]:
         """Let the columns be read next that a change of ink brings."""
-        start, data = self.ink.draw(changes, drawn, self.line.oldest, self.line.column)
+        start, data = self.ink.draw(changes, self.line.oldest, self.line.column)
         return self._insert_columns(start, data, changes.refits)
 
     def _insert_columns(self, start: int, data: bytes, refits: bool = False) -> list[Effect]:

@@ -2,15 +2,16 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from inkstream.model import checkpoint as checkpoints
-from inkstream.model.checkpoint import Checkpoint, Metadata
+from inkstream.model.checkpoint import Checkpoint, Metadata, sealed
 from inkstream.model.config import ModelConfig
 from inkstream.model.data.images import Dataset
 from inkstream.model.export import export, weight_shapes
@@ -121,3 +122,12 @@ def shipped_report(kind: str) -> dict[str, Any]:
     """Return the contents of a shipped report."""
     contents: dict[str, Any] = json.loads((REPORTS / kind / "report.json").read_text())
     return contents
+
+
+def with_graph(of: Checkpoint, path: Path, change: Callable[[onnx.GraphProto], None]) -> Path:
+    """Write a checkpoint with another graph and a valid digest."""
+    model = onnx.load_from_string(of.content)
+    change(model.graph)
+    del model.metadata_props[1]  # the digest
+    path.write_bytes(sealed(model.SerializeToString()))
+    return path

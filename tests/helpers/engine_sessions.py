@@ -105,13 +105,15 @@ class PausableEngine(Engine):
 class EngineClient:
     """A client of a session in an engine."""
 
-    def __init__(self, engine: Engine, net: Runtime, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, engine: Engine, net: Runtime, limits: Limits = LIMITS, client: str = ""
+    ) -> None:
         self.session = Session("test", SessionModel.of(net.metadata, limits))
         self.received: list[ServerMessage] = []  # in order
         self.close: Close | None = None
         self._engine = engine
         self._changed = asyncio.Event()
-        self.member = engine.attach(self.session, self._deliver)
+        self.member = engine.attach(self.session, self._deliver, client)
 
     def send(self, *frames: str | bytes) -> None:
         """Send frames."""

@@ -29,8 +29,15 @@ def frame(payload: bytes, kind: int = BINARY, mask: bytes = MASK) -> bytes:
 class RawClient:
     """A connection that has been upgraded."""
 
-    def __init__(self, port: int, query: str = "", receive_buffer_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        port: int,
+        query: str = "",
+        receive_buffer_bytes: int = 0,
+        address: str = "127.0.0.1",  # the client's own
+    ) -> None:
         self.socket = socket.socket()
+        self.socket.bind((address, 0))
         self.socket.settimeout(DEADLINE_S)
         if receive_buffer_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)

@@ -25,6 +25,7 @@ class Running:
     port: int
     service: Service
     server: Server
+    thread: threading.Thread
     loop: asyncio.AbstractEventLoop
 
     def wait_until_empty(self, within_s: float = DEADLINE_S) -> None:
@@ -57,7 +58,8 @@ def server(folder: Path, **options: Any) -> Iterator[Running]:
     thread.start()
     try:
         loop = started.result(DEADLINE_S)
-        yield Running(listeners[0].getsockname()[1], app.state.service, http_server, loop)
+        port = listeners[0].getsockname()[1]
+        yield Running(port, app.state.service, http_server, thread, loop)
     finally:
         http_server.should_exit = True
         thread.join(DEADLINE_S)

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tests.helpers.command_line import INKSTREAM, ROOT
 
 
 @dataclass(frozen=True)
 class ServingProcess:
-    """A server's process and its URL."""
+    """A server's process and its URL; its memory is counted with that of its workers."""
 
     pid: int
     url: str
@@ -29,13 +31,19 @@ class ServingProcess:
 
     def reset_peak(self) -> None:
         """Let the peak begin with the present memory."""
-        Path(f"/proc/{self.pid}/clear_refs").write_text("5")  # proc(5)
+        for pid in self._pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # proc(5)
+
+    def _pids(self) -> list[int]:
+        return [self.pid, *(each.pid for each in psutil.Process(self.pid).children())]
 
     def _bytes(self, name: str) -> int:
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith(name):
-                return int(line.split()[1]) * 1024
-        raise AssertionError(name)
+        total = 0
+        for pid in self._pids():
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith(name):  # a process that has just ended has none
+                    total += int(line.split()[1]) * 1024
+        return total
 
 
 @contextmanager

@@ -23,13 +23,12 @@ from inkstream.service.protocol.server_messages import (
     Word,
 )
 from inkstream.service.session import (
-    INK_DUE,
     Close,
     Effect,
     Restore,
     Session,
     SessionModel,
-    drawn_of,
+    draw_due,
     shown_of,
 )
 from tests.helpers import builders
@@ -123,9 +122,10 @@ class SessionClient:
                 self.close = effect
             else:
                 self.received.append(effect)
-        if self.session.state is INK_DUE:
-            height = self.model.info.column_height
-            self.apply(self.session.draw(drawn_of([self.session.ink_due], height)[0]))
+        if changes := self.session.ink_due:
+            while not changes.is_drawn:
+                draw_due([changes], self.model.info.column_height)
+            self.apply(self.session.draw())
 
     def new_messages(self) -> list[ServerMessage]:
         """Return the messages that came since the last call."""

@@ -1,5 +1,6 @@
 """The checkpoint file: it is read as it was written, and damaged files are refused."""
 
+import contextlib
 import dataclasses
 import os
 import subprocess
@@ -128,9 +129,20 @@ def test_the_error_for_a_file_of_another_version_names_both_versions(
     ("old", "new", "text"),
     [
         ('"labels"', '"letters"', "unknown dimensions: letters"),
-        ('"licence"', '"license"', "license"),
+        ('"licence"', '"license"', "missing required field `licence`"),
+        ('"licence": "', '"licence": 5, "x": "', "Expected `str`, got `int`"),
+        ('"parameters": ', '"parameters": "many", "x": ', "Expected `int`, got `str`"),
+        ('"metrics": {', '"metrics": [1], "x": {', "Expected `object`, got `array`"),
+        ('"metrics": {', '"metrics": {"share": NaN}, "x": {', "invalid"),
+        ('"units": 16', '"units": 16.5', "Expected `int`, got `float`"),
+        ('"units": 16', '"units": true', "Expected `int`, got `bool`"),
+        ('"column_height": 28', '"column_height": "28"', "Expected `int`, got `str`"),
+        ('"labels": ["0"', '"labels": [0', "Expected `str`, got `int`"),
+        ('"labels": ["0"', '"labels": ["\\ud800"', "surrogate"),
+        ('{"name"', " " * (1 << 20) + '{"name"', "characters, allowed: up to 1048576"),
+        ('{"name"', "[" * 100_000 + '{"name"', "recursion"),
         ('"temperatures": [1.5', '"temperatures": [-1.5', "positive"),
-        ('"temperatures": [', '"temperatures": ["warm", ', "warm"),
+        ('"temperatures": [', '"temperatures": ["warm", ', "Expected `float`, got `str`"),
         ('"units": 16', '"units": 0', "units is 0"),
         ('{"name"', '["name"', "cannot be read"),
     ],
@@ -143,12 +155,54 @@ def test_invalid_metadata_is_refused(
 
 
 def test_a_graph_that_onnx_runtime_cannot_run_is_refused(tiny: Checkpoint, tmp_path: Path) -> None:
-    model = onnx.load_from_string(tiny.content)
-    model.graph.node[0].op_type = "Teleport"
-    del model.metadata_props[1]  # the digest
-    (tmp_path / "net.onnx").write_bytes(sealed(model.SerializeToString()))
+    def misname(graph: onnx.GraphProto) -> None:
+        graph.node[0].op_type = "Teleport"
+
     with pytest.raises(CheckpointError, match=r"net\.onnx: ONNX Runtime .* refuses it"):
-        checkpoints.read(tmp_path / "net.onnx")
+        checkpoints.read(builders.with_graph(tiny, tmp_path / "net.onnx", misname))
+
+
+def test_weights_in_another_file_are_refused(tiny: Checkpoint, tmp_path: Path) -> None:
+    def refer(graph: onnx.GraphProto) -> None:
+        weights = graph.initializer[0]
+        Path("weights.bin").write_bytes(weights.raw_data)
+        weights.ClearField("raw_data")
+        weights.data_location = TensorProto.EXTERNAL
+        weights.external_data.add(key="location", value="weights.bin")
+
+    with contextlib.chdir(tmp_path):
+        builders.with_graph(tiny, Path("net.onnx"), refer)
+        with pytest.raises(CheckpointError, match=r"refuses it: .*External data path"):
+            checkpoints.read(Path("net.onnx"))
+
+
+def test_an_error_about_a_graph_is_one_line_and_nothing_else_is_written(
+    tiny: Checkpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def declare(graph: onnx.GraphProto) -> None:
+        graph.initializer[0].dims[:] = [1 << 40]
+
+    with pytest.raises(CheckpointError) as caught:
+        checkpoints.read(builders.with_graph(tiny, tmp_path / "net.onnx", declare))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "large"])
+def test_what_is_no_regular_file_of_a_possible_size_is_not_read(tmp_path: Path, kind: str) -> None:
+    path, text = tmp_path / "net.onnx", "it is no regular file"
+    if kind == "folder":
+        path.mkdir()
+        text = "Is a directory"
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.touch()
+        os.truncate(path, 1 << 40)
+        text = "it has 1099511627776 bytes, allowed: up to 2147483647"
+    with pytest.raises(CheckpointError, match=f"cannot be read: {text}"):
+        checkpoints.read(path)
 
 
 def test_a_model_without_metadata_is_refused(tiny: Checkpoint, tmp_path: Path) -> None:

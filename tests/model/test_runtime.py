@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 
 from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint
@@ -233,6 +235,30 @@ def test_a_graph_with_other_labels_than_its_metadata_is_refused(
     mixed = Checkpoint(other.path, other.metadata, tiny.content, tiny.session)
     with pytest.raises(CheckpointError, match=r"\['T', 'B', 10\].*expected.*\['T', 'B', 3\]"):
         Runtime(mixed)
+
+
+@pytest.mark.parametrize(
+    ("n_numbers", "text"),
+    [
+        (1, "its scores of one column are no 10 numbers"),
+        (1 << 40, "it cannot be run: .*bad_alloc"),
+    ],
+)
+def test_a_graph_that_gives_no_numbers_or_needs_terabytes_is_refused(
+    tiny: Checkpoint, tmp_path: Path, n_numbers: int, text: str
+) -> None:
+    def add_no_numbers(graph: onnx.GraphProto) -> None:
+        (last,) = [node for node in graph.node if "scores" in node.output]
+        last.output[0] = "before"
+        graph.initializer.append(numpy_helper.from_array(np.full(1, np.nan, np.float32), "nan"))
+        graph.initializer.append(numpy_helper.from_array(np.array([n_numbers]), "shape"))
+        graph.node.append(helper.make_node("Expand", ["nan", "shape"], ["nans"]))
+        graph.node.append(helper.make_node("ReduceSum", ["nans"], ["sum"], keepdims=0))
+        graph.node.append(helper.make_node("Add", ["before", "sum"], ["scores"]))
+
+    path = builders.with_graph(tiny, tmp_path / "net.onnx", add_no_numbers)
+    with pytest.raises(CheckpointError, match=f"net.onnx: {text}"):
+        Runtime(checkpoints.read(path))
 
 
 def test_a_checkpoint_read_twice_runs_the_same(tiny: Checkpoint, runtime: Runtime) -> None:

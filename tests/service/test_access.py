@@ -7,6 +7,8 @@ import pytest
 from inkstream.service.access import Access, Sessions
 from inkstream.service.protocol.errors import (
     ClientFullError,
+    ForwardedError,
+    HostError,
     OriginError,
     ServerFullError,
     StoppingError,
@@ -88,6 +90,56 @@ def test_other_origins_are_refused(origin: str, host: str | None) -> None:
 
 def test_a_star_allows_all_origins() -> None:
     access(origins="*").check_origin("null", None)
+
+
+# Names and addresses
+
+LOOPBACK = ["localhost", "LOCALHOST:8000", "a.localhost", "127.0.0.1", "127.8.0.1:80", "[::1]:8000"]
+
+
+@pytest.mark.parametrize("host", [*LOOPBACK, "localhost.", None])
+def test_names_of_this_machine_are_always_allowed(host: str | None) -> None:
+    access().check_addresses(host, None)
+    access(hosts="ink.example").check_addresses(host, None)
+    access(host="0.0.0.0", hosts="ink.example").check_addresses(host, None)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example", "192.0.2.1", "[2001:db8::1]", "localhost.evil.example", "evillocalhost",
+        "127.0.0.1.evil.example", "", ":8000", "[::1", "local host", "localhost@evil.example",
+        "localhost/", "localhost:80:80", "a" * 60_000, "." * 60_000, "a." * 30_000,
+    ],
+)  # fmt: skip
+def test_other_names_are_refused_on_loopback(host: str) -> None:
+    with pytest.raises(HostError, match="is not allowed; INKSTREAM_HOSTS lists"):
+        access().check_addresses(host, None)
+
+
+def test_listed_names_and_those_below_listed_domains_are_allowed() -> None:
+    listed = access(host="0.0.0.0", hosts="ink.example,*.Pad.example,192.0.2.1,[2001:db8::1]")
+    for host in ("ink.example:80", "INK.example.", "a.b.pad.example", "192.0.2.1", "[2001:DB8::1]"):
+        listed.check_addresses(host, None)
+    for host in ("a.ink.example", "pad.example", "evilpad.example", "192.0.2.2", "*.pad.example"):
+        with pytest.raises(HostError):
+            listed.check_addresses(host, None)
+
+
+@pytest.mark.parametrize("settings", [{"host": "0.0.0.0"}, {"hosts": "ink.example,*"}])
+def test_any_name_is_allowed_off_loopback_and_by_a_star(settings: dict[str, str]) -> None:
+    access(**settings).check_addresses("evil.example", None)
+
+
+@pytest.mark.parametrize("client", ["192.0.2.1", "2001:db8::1", "fe80::1%eth0", None])
+def test_addresses_of_clients_are_accepted_from_a_proxy(client: str | None) -> None:
+    access(trusted_proxies="10.0.0.0/8").check_addresses(None, client)
+
+
+@pytest.mark.parametrize("client", ["evil", "", "1.2.3.4.5", "x" * 10_000, "[::1", "unknown"])
+def test_a_proxy_that_forwards_no_address_is_refused(client: str) -> None:
+    with pytest.raises(ForwardedError, match="expected an address"):
+        access(trusted_proxies="10.0.0.0/8").check_addresses(None, client)
 
 
 # Admission

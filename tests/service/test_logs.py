@@ -3,13 +3,18 @@
 import io
 import json
 import logging
+import os
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from inkstream.service import logs
+from inkstream.service.metrics import Metrics
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +115,47 @@ def test_lines_of_uvicorn_with_query_strings_are_not_written(name: str) -> None:
 def test_nothing_is_printed_before_logs_are_configured(capsys: pytest.CaptureFixture[str]) -> None:
     logs.get_logger(session="s1").info("session opened")
     assert capsys.readouterr() == ("", "")
+
+
+# In the background
+
+
+def test_lines_are_written_in_order_by_a_thread_and_all_of_them_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("w") as stream:
+        logs.configure("json", stream=stream)
+        with logs.in_background():
+            for number in range(500):
+                logs.get_logger(session="s1").info("numbered", number=number)
+        logs.get_logger().info("afterwards")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["number"] for line in lines[:-1]] == list(range(500))
+    assert lines[-1]["event"] == "afterwards"
+
+
+def test_lines_that_nobody_reads_are_dropped_and_counted_and_nobody_waits() -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    before = logs.dropped_lines()
+    with os.fdopen(write_end, "w") as stream:
+        logs.configure("json", stream=stream)
+        start_s = time.monotonic()
+        with logs.in_background():
+            for number in range(2 * logs.MAX_WAITING):
+                logs.get_logger().info("numbered", number=number)
+            logged_s = time.monotonic()
+        assert logged_s - start_s < 10.0
+        assert time.monotonic() - logged_s < logs.FLUSH_S + 1.0
+        n_dropped = logs.dropped_lines() - before
+        # The pipe holds the first lines, the queue those behind them.
+        assert 0 < n_dropped < logs.MAX_WAITING
+        text = b""
+        while len(text.splitlines()) < 2 * logs.MAX_WAITING - n_dropped:
+            with suppress(BlockingIOError):
+                text += os.read(read_end, 1 << 20)
+    os.close(read_end)
+    numbers = [json.loads(line)["number"] for line in text.splitlines()]
+    assert numbers == list(range(2 * logs.MAX_WAITING - n_dropped))
+    assert f"inkstream_log_lines_dropped_total {float(before + n_dropped)}" in (
+        Metrics().render().decode()
+    )

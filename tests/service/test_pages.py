@@ -13,6 +13,7 @@ from inkstream.model.recognizer import load
 from inkstream.service import pages
 from inkstream.service.cli.offline import read_page
 from inkstream.service.pages import PageTranscription, transcription
+from inkstream.service.protocol.errors import OverLimitError
 from tools.pages import encoded, page
 
 DATA: Final = Path(__file__).parents[1] / "data"
@@ -135,3 +136,18 @@ def test_lines_on_which_nothing_was_read_are_left_out_of_both() -> None:
     assert "TextLine" not in pages.alto(unread)
     assert 'ocr_line"' not in pages.hocr(unread)
     assert unread.text == "\n\n"
+
+
+def test_a_page_with_too_many_lines_or_columns_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = find_page(encoded(page(n_blocks=2, n_lines=4).image, "PNG"), 16)
+    assert pages.bounded(found) is found
+    for name, text in (
+        ("MAX_LINES", "the page has 8 lines, allowed: up to 7"),
+        ("MAX_COLUMNS", "columns in all lines, allowed: up to 7"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(pages, name, 7)
+            with pytest.raises(OverLimitError, match=text):
+                pages.bounded(found)

@@ -19,9 +19,9 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.checkpoint import write_whole
 from inkstream.model.data.images import Dataset
 from inkstream.model.errors import DataError
+from inkstream.model.files import write_whole
 
 SHA256: Final = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

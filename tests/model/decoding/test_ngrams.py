@@ -1,16 +1,17 @@
 """Character n-grams: probabilities sum to 1, seen texts are more probable, files keep the model."""
 
-import json
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inkstream.model.decoding import ngrams as languages
-from inkstream.model.decoding.ngrams import ALIGNMENT, NODE, ROOT, About, Language
+from inkstream.model.decoding.ngrams import FORMAT, NODE, ROOT, About, Language
 from inkstream.model.errors import DataError
 from inkstream.model.training.ngrams import build
 from tests.helpers.languages import log_p
@@ -131,42 +132,88 @@ def test_a_saved_model_is_loaded_unchanged(language: Language, tmp_path: Path) -
     assert len(found) == len(language)
     for text in ("abc", "dab c", "a"):
         assert log_p(found, text) == log_p(language, text)
-    start = (tmp_path / "little.ngrams").read_bytes().index(b"\n") + 1
-    assert start + -start % ALIGNMENT < start + ALIGNMENT
 
 
-def with_nodes(data: bytes, name: str, index: int, value: int) -> bytes:
+def sealed(about: bytes, nodes: bytes) -> bytes:
+    """Return a file with any description and nodes, and a valid digest."""
+    content = about + b"\n" + nodes
+    return FORMAT + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
+def with_nodes(data: bytes, name: str, index: int, value: float) -> bytes:
     """Return the file with another value in one of its nodes."""
-    line = data.index(b"\n") + 1
-    start = line + -line % ALIGNMENT
-    nodes = np.frombuffer(data[start:], NODE).copy()
+    _, _, about, stored = data.split(b"\n", 3)
+    nodes = np.frombuffer(stored, NODE).copy()
     nodes[name][index] = value
-    return data[:start] + nodes.tobytes()
+    return sealed(about, nodes.tobytes())
+
+
+def with_about(data: bytes, old: bytes, new: bytes) -> bytes:
+    """Return the file with another text in its description."""
+    _, _, about, nodes = data.split(b"\n", 3)
+    assert old in about
+    return sealed(about.replace(old, new), nodes)
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "text"),
     [
-        lambda data: b"",
-        lambda data: b"text\n" + data,
-        lambda data: data[: len(data) // 2],
-        lambda data: data[: -NODE.itemsize] + bytes(NODE.itemsize),  # the last node is empty
-        lambda data: with_nodes(data, "suffix", 7, 7),  # a circle
-        lambda data: with_nodes(data, "children", 5, 1),
-        lambda data: with_nodes(data, "character", 3, 200),
-        lambda data: data.replace(b"language 1", b"language 9"),
-        lambda data: b"[1]\n" + data,
-        lambda data: json.dumps({"format": "inkstream language 1"}).encode() + b"\n" + data,
+        (lambda data: b"", "starts with b''"),
+        (lambda data: b"text\n" + data, "starts with b'text"),
+        (lambda data: data.replace(b"language 2", b"language 9"), "starts with b'inkstream langu"),
+        (lambda data: b'{"format": "inkstream language 1", ' + data, "build it again by"),
+        (lambda data: data[: len(data) // 2], "it is damaged"),
+        (lambda data: data[: len(FORMAT)], "it is damaged"),
+        (lambda data: sealed(b"", b""), "truncated"),
+        (lambda data: sealed(b" " * 70_000, b""), "description has more than 65536"),
+        (lambda data: sealed(b'{"x":' + b"[" * 60_000, b""), "recursion"),
+        (lambda data: sealed(b"[1]", b""), "Expected `object`"),
+        (lambda data: sealed(data.split(b"\n")[2], b""), "not in their order"),
+        (lambda data: sealed(data.split(b"\n")[2], bytes(NODE.itemsize)), "not in their order"),
+        (lambda data: sealed(data.split(b"\n")[2], bytes(5)), "multiple of element size"),
+        (lambda data: with_about(data, b'"order":4', b'"order":"4"'), "Expected `int`"),
+        (lambda data: with_about(data, b'"order":4', b'"order":1000'), "order is 1000, allowed: "),
+        (lambda data: with_about(data, b'"order":4', b'"order":3'), "more than 3 characters"),
+        (lambda data: with_about(data, b'"name"', b'"nam"'), "missing required field `name`"),
+        (lambda data: with_about(data, b'["ours"]', b"[1]"), "Expected `str`"),
+        (lambda data: with_about(data, b" abcd", b" abca"), "characters are not distinct"),
+        (lambda data: with_nodes(data, "suffix", 7, 7), "one character shorter"),  # a circle
+        (lambda data: with_nodes(data, "suffix", -2, 1), "one character shorter"),
+        (lambda data: with_nodes(data, "children", 5, 1), "not in their order"),
+        (lambda data: with_nodes(data, "children", -1, 1 << 31), "not in their order"),
+        (lambda data: with_nodes(data, "character", 3, 200), "the alphabet lacks"),
+        (lambda data: with_nodes(data, "log_p", 3, np.nan), "no finite number"),
+        (lambda data: with_nodes(data, "back_off", 3, np.inf), "no finite number"),
     ],
 )
 def test_a_file_that_is_no_language_model_is_refused(
-    language: Language, tmp_path: Path, damage: Callable[[bytes], bytes]
+    language: Language, tmp_path: Path, damage: Callable[[bytes], bytes], text: str
 ) -> None:
     path = tmp_path / "bad.ngrams"
     language.save(path)
     path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=f"bad.ngrams is no language model of ours: .*({text})"):
+        Language.load(path)
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_flipped_bit_is_found(language: Language, tmp_path: Path, data: st.DataObject) -> None:
+    path = tmp_path / "flipped.ngrams"
+    language.save(path)
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
     with pytest.raises(DataError, match="is no language model of ours"):
         Language.load(path)
+
+
+def test_a_model_outlives_what_happens_to_its_file(language: Language, tmp_path: Path) -> None:
+    path = tmp_path / "little.ngrams"
+    language.save(path)
+    found = Language.load(path)
+    os.truncate(path, 0)
+    assert log_p(found, "dab c") == log_p(language, "dab c")
 
 
 def test_a_missing_file_is_refused_with_the_known_names(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import string
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from inkstream.model.decoding.base import allowed_labels
@@ -50,6 +50,31 @@ def test_a_pattern_matches_what_pythons_expressions_match(
     similar = st.text(used + "ab1.", max_size=8)
     matching = st.from_regex(re.compile(expression, re.ASCII), fullmatch=True)
     text = data.draw(similar | matching.filter(lambda text: text.isprintable() and text.isascii()))
+    assert matches(guide, text) == bool(re.fullmatch(expression, text))
+
+
+def repeated(part: str) -> st.SearchStrategy[str]:
+    times = st.sampled_from(["", "?", "*", "+", "{2}", "{0,2}", "{1,3}", "{2,}", "{0}", "*?"])
+    return times.map(lambda how_often: f"({part}){how_often}")
+
+
+NESTED = st.recursive(
+    st.sampled_from(["a", "b", "[ab]", "[^a]", ".", r"\w", ""]),
+    lambda parts: (
+        parts.flatmap(repeated)
+        | st.lists(parts, min_size=2, max_size=3).map("".join)
+        | st.lists(parts, min_size=2, max_size=3).map(lambda own: f"({'|'.join(own)})")
+    ),
+    max_leaves=6,
+)
+
+
+@given(NESTED, st.text("ab", max_size=6))
+def test_parts_may_be_nested_in_any_way(expression: str, text: str) -> None:
+    try:
+        guide = PatternGuide(f"{expression}|z", PRINTABLE)
+    except InputError:  # too large with its repetitions
+        reject()
     assert matches(guide, text) == bool(re.fullmatch(expression, text))
 
 
@@ -104,7 +129,12 @@ def test_any_text_is_a_pattern_or_is_refused(expression: str) -> None:
         ("[0-9]{2}é", "describes no text"),
         ("é[0-9]{2}", "describes no text"),
         ("é*", "describes no text"),
-        ("(" * 125 + "a" + ")" * 125, "nested too deep"),
+        ("(" * 33 + "a" + ")" * 33, "nested too deep, allowed: 32 groups"),
+        (r"\q", "cannot be understood"),
+        ("[z-a]", "cannot be understood"),
+        ("[\\d-z]", "cannot be understood"),
+        ("a**", "cannot be understood"),
+        ("a)", "cannot be understood"),
     ],
 )
 def test_an_invalid_pattern_is_refused_with_a_reason(expression: str, reason: str) -> None:
@@ -132,12 +162,30 @@ def test_a_pattern_may_be_possible_with_some_characters(
     assert PatternGuide(expression, PRINTABLE).can_be(allowed.astype(np.float32)) == possible
 
 
-@pytest.mark.parametrize("expression", ["a{256}", "(a?){256}", "[ab]{0,256}", "(a|b?)*a{200}"])
-def test_checking_a_pattern_costs_a_fraction_of_compiling_it(expression: str) -> None:
+SCATTERED = "".join(map(chr, range(0x21, 0x400, 3))).translate(dict.fromkeys(map(ord, r"\[]^-")))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        f"[{SCATTERED[:240]}]{{256}}",
+        f"[^{SCATTERED[:240]}]{{256}}",
+        "." * 256,
+        r"\W" * 128,
+        "(a?){256}",
+        "a?" * 127,
+        "(" + "a*" * 120 + ")*",
+        "((" + "|".join("ab" * 30) + ")*){4}",
+        "(" + "()" * 120 + "a){256}",
+        "(" + "|" * 240 + "a){256}",
+        "(" * 31 + "a?" + ")?" * 30 + "){256}",
+    ],
+)
+def test_no_pattern_takes_long_to_prepare_or_to_check(expression: str) -> None:
     guide = PatternGuide(expression, PRINTABLE)
-    compile_s = least_s(lambda: PatternGuide(expression, PRINTABLE))
+    assert least_s(lambda: PatternGuide(expression, PRINTABLE)) < 0.01
     allowed = np.zeros(len(PRINTABLE), np.float32)
-    assert least_s(lambda: guide.can_be(allowed)) < compile_s / 4
+    assert least_s(lambda: guide.can_be(allowed)) < 0.002
 
 
 def test_an_expression_with_a_huge_automaton_costs_no_more_than_usual() -> None:

@@ -3,6 +3,7 @@
 import struct
 import subprocess
 import sys
+import time
 import warnings
 import zlib
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from inkstream.model.errors import ImageError, ImageSizeError
-from inkstream.model.preprocess.image import MAX_PIXELS, MAX_SIDE, read_image
+from inkstream.model.preprocess.image import MAX_PIXELS, MAX_SIDE, read_image, upright_size
 from tests.helpers.image_files import encoded, picture, png_without_pixels
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning:PIL")]
@@ -126,6 +127,24 @@ def test_a_tile_larger_than_its_image_counts_with_the_images_size() -> None:
     file = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + data
     with pytest.raises(ImageSizeError, match="8192 x 8192 pixels"):
         read_image(file)
+
+
+def test_narrow_images_may_have_fewer_pixels_because_each_row_costs_a_pointer() -> None:
+    with pytest.raises(ImageSizeError, match=r"1 x 16000000 pixels, .*; at most 6666666"):
+        read_image(png_without_pixels(1, 16_000_000))
+    with pytest.raises(ImageSizeError, match=r"1 x 100 pixels, .*; at most 99"):
+        read_image(png_without_pixels(1, 100), max_pixels=99)
+    with pytest.raises(ImageSizeError):  # before it is decoded for its orientation
+        upright_size(png_without_pixels(1, 16_000_000))
+    assert read_image(encoded(Image.new("L", (16_000, 1000)), "PNG")).size
+
+
+def test_a_ppm_with_a_long_header_is_refused_at_once() -> None:
+    assert read_image(b"P5\n#" + b"a" * 4000 + b"\n1 1\n255\n\0").shape == (1, 1)
+    started_s = time.process_time()
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(b"P5\n#" + b"a" * 15_000_000 + b"\n1 1\n255\n\0")
+    assert time.process_time() - started_s < 0.5  # all of the header would take seconds
 
 
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 import weakref
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from inkstream.model import checkpoint
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service.engine import StateTable
+from inkstream.service.engine import EngineSession, StateTable, in_turns
 from inkstream.service.protocol.server_messages import (
     Error,
     Flushed,
@@ -20,7 +21,7 @@ from inkstream.service.protocol.server_messages import (
     ServerMessage,
     encode,
 )
-from inkstream.service.session import Effect
+from inkstream.service.session import Effect, Session
 from tests.helpers import builders
 from tests.helpers.engine_sessions import POISON, EngineClient, Net, RecordingMetrics, running
 from tests.helpers.single_session import (
@@ -400,3 +401,46 @@ async def test_a_flush_of_a_fresh_session_needs_no_run(net: Net) -> None:
     assert isinstance(messages[0], Flushed)
     assert (messages[0].id, messages[0].columns, messages[0].label) == (7, 0, None)
     assert metrics.runs == []
+
+
+# Clients
+
+
+async def test_a_client_with_many_sessions_delays_no_other_client(net: Net) -> None:
+    metrics = RecordingMetrics()
+    async with running(net, max_batch=8, max_columns=32, metrics=metrics) as engine:
+        flood = [EngineClient(engine, net, client="flood") for _ in range(40)]
+        paced = EngineClient(engine, net, client="paced")
+        for client in flood:
+            client.send(line(30, seed=1))
+        for n in range(1, 6):
+            runs = len(metrics.runs)
+            paced.send(INK)
+            await paced.wait_for(n)
+            assert len(metrics.runs) <= runs + 2  # the one that began before, and its own
+    assert max(columns for _, columns in metrics.runs[1:5]) <= 16 + 1  # the flood has half of it
+
+
+async def test_scores_that_a_turn_has_no_time_for_wait_for_the_next(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkstream.service.engine.ANSWERING_S", 0.0)
+    monkeypatch.setattr("inkstream.service.engine.CHEAP", 0)
+    async with running(net) as engine:
+        clients = [EngineClient(engine, net, client=str(i % 2)) for i in range(5)]
+        for seed, client in enumerate(clients):
+            client.send(line(6, seed))
+        clients[3].leave()
+        for seed, client in enumerate(clients):
+            if seed != 3:
+                check_results(await client.wait_for(6), net, line(6, seed))
+    assert len(clients[3].received) == 1
+
+
+def test_clients_take_turns_by_the_time_that_their_sessions_need() -> None:
+    def member(client: str) -> EngineSession:
+        return EngineSession(cast(Session, None), lambda _: None, 0, client)
+
+    dear, cheap = [member("a") for _ in range(3)], [member("b") for _ in range(5)]
+    order = in_turns([*dear, *cheap], [2.0] * 3 + [1.0] * 5)
+    assert order == [cheap[0], dear[0], cheap[1], cheap[2], dear[1], cheap[3], cheap[4], dear[2]]

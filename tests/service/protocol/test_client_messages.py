@@ -1,12 +1,14 @@
 """Client messages: valid ones are parsed, and others are refused with an error."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkstream.model.evaluation.streaming import least_s
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import (
@@ -27,7 +29,7 @@ from inkstream.service.protocol.errors import (
 from inkstream.service.protocol.server_messages import encode
 
 
-def error_of(text: str | bytes) -> MessageError:
+def error_of(text: str) -> MessageError:
     with pytest.raises(MessageError) as caught:
         parse_client(text)
     return caught.value
@@ -40,10 +42,6 @@ def test_a_message_is_read_into_the_model_of_its_type() -> None:
     assert parse_client('{"type":"rewind","column":12,"id":"r1"}') == requests.Rewind(
         type="rewind", column=12, id="r1"
     )
-
-
-def test_bytes_are_read_like_text() -> None:
-    assert parse_client(b'{"type":"ping","id":7}') == requests.Ping(type="ping", id=7)
 
 
 def test_unknown_fields_are_ignored() -> None:
@@ -94,16 +92,15 @@ def test_an_id_may_have_128_characters() -> None:
         ("{'type': 'ping'}", "key must be a string"),
         ('{"type":"ping"} and more', "trailing characters"),
         ('{"type":"ping",}', "trailing comma"),
-        ("[" * 50_000, "recursion limit exceeded"),
-        ('{"type":"ping","x":' + "[" * 50_000 + "]" * 50_000 + "}", "recursion limit exceeded"),
-        ('{"type":' * 50_000, "recursion limit exceeded"),
+        ("[" * 5_000, "recursion limit exceeded"),
+        ('{"type":"ping","x":' + "[" * 5_000 + "]" * 5_000 + "}", "recursion limit exceeded"),
+        ('{"type":' * 5_000, "recursion limit exceeded"),
         ('{"type":"rewind","column":' + "9" * 5_000 + "}", "number out of range"),
         ('{"type":"ping","id":"\\ud800"}', "hex escape"),
-        (b'{"type":"ping","id":"\xff"}', "invalid unicode"),
         ("\x00", "expected value"),
     ],
 )
-def test_the_error_of_broken_json_names_the_fault(text: str | bytes, reason: str) -> None:
+def test_the_error_of_broken_json_names_the_fault(text: str, reason: str) -> None:
     error = error_of(text)
     assert type(error) is JsonError
     assert str(error).startswith("text frame is not JSON: ")
@@ -310,6 +307,39 @@ def test_an_id_is_kept_as_it_is(ref: int | str | None) -> None:
     assert parse_client(json.dumps({"type": "ping", "id": ref})).id == ref
 
 
+# Messages that are as dear as possible
+
+N_PARTS = 16_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"configure","words":[' + "0," * 120_000 + "0]}",
+        '{"type":"ink","strokes":[' + "0," * 120_000 + "0]}",
+        '{"type":"ink","strokes":[{"points":[' + "0," * 120_000 + "0]}]}",
+        '{"type":"columns","columns":[' + "0," * 120_000 + "0]}",
+        '{"type":"ping","id":[' + "{}," * N_PARTS + "{}]}",
+        '{"type":"ink","strokes":[' + '{"points":[]},' * (N_PARTS // 2) + "{}]}",
+        '{"type":"ink","strokes":[' + "[]," * 85_000 + "{}]}",
+        '{"type":"sing","notes":[' + "{}," * 85_000 + "{}]}",
+    ],
+)
+def test_no_message_takes_long_to_read(text: str) -> None:
+    def read() -> None:
+        with suppress(MessageError):
+            parse_client(text)
+
+    assert least_s(read) < 0.015
+
+
+def test_more_arrays_and_objects_than_allowed_are_refused() -> None:
+    text = '{"type":"ping","x":[[],{}]}'
+    assert parse_client(text, 4) == requests.Ping(type="ping")
+    with pytest.raises(MessageError, match="4 arrays and objects in one message, allowed: 3"):
+        parse_client(text, 3)
+
+
 # Any text
 
 VALUES = st.recursive(
@@ -326,8 +356,8 @@ ALMOST_MESSAGES = st.fixed_dictionaries(
 )
 
 
-@given(text=st.text() | st.binary() | VALUES.map(json.dumps) | ALMOST_MESSAGES.map(json.dumps))
-def test_any_text_gives_a_message_or_an_error(text: str | bytes) -> None:
+@given(text=st.text() | VALUES.map(json.dumps) | ALMOST_MESSAGES.map(json.dumps))
+def test_any_text_gives_a_message_or_an_error(text: str) -> None:
     answer: requests.ClientMessage | messages.Error
     try:
         answer = parse_client(text)

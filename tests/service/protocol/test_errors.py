@@ -12,7 +12,7 @@ from inkstream.service.protocol.errors import MEANINGS, MessageError, ServiceErr
 MODULES = (app, cli, client, session)  # importing them defines every error
 NOT_ON_THE_WIRE = {"no_connection", "bench_failed"}  # the client's own, and the bench's
 NORMAL = {1001, 1011, 1013}  # RFC 6455, and the IANA registry of closing codes
-OWN = {4400, 4401, 4403, 4404, 4408, 4413, 4429, 4440}
+OWN = {4400, 4401, 4403, 4404, 4408, 4413, 4421, 4429, 4440}
 
 
 def subclasses(root: type[InkstreamError]) -> Iterator[type[InkstreamError]]:
@@ -35,7 +35,7 @@ def test_closing_codes_and_http_statuses_agree() -> None:
     for code, meaning in MEANINGS.items():
         is_internal = code in ("internal", "bad_config", "bad_data", "bad_checkpoint")
         assert (meaning.http == 500) == (meaning.closing == 1011) == is_internal
-        if 4401 <= meaning.closing <= 4404 or meaning.closing in (4413, 4429):
+        if 4401 <= meaning.closing <= 4404 or meaning.closing in (4413, 4421, 4429):
             assert meaning.closing - 4000 == meaning.http
 
 

@@ -267,6 +267,8 @@ def noise(mode: str, width: int, height: int) -> Image.Image:
     return image
 
 
+ON_A_WORKER: Final = encode(LARGE.resize((500, 500)))  # too large for the server's threads
+
 HEAVY: Final[dict[str, Callable[[], bytes]]] = {
     "16 megapixels of grey": lambda: encode(noise("L", 4_000, 4_000), compress_level=1),
     "16 megapixels of colour": lambda: encode(
@@ -293,9 +295,9 @@ def test_no_image_takes_more_than_100_mb(tmp_path: Path) -> None:
         serving_process("tiny", tmp_path) as serving,
         httpx.Client(base_url=serving.url) as client,
     ):
-        client.post("/v1/recognize", content=PNG_FILE)
         for name, make in HEAVY.items():
             data = make()
+            client.post("/v1/recognize", content=ON_A_WORKER)
             before = serving.resident_bytes
             serving.reset_peak()
             if name == "a large multipart":
@@ -313,7 +315,7 @@ def test_many_large_images_at_once_are_decoded_a_few_at_a_time(tmp_path: Path) -
     builders.checkpoint(tmp_path / "tiny.onnx")
     with serving_process("tiny", tmp_path) as serving, ThreadPoolExecutor() as pool:
         url = f"{serving.url}/v1/recognize"
-        httpx.post(url, content=PNG_FILE)
+        httpx.post(url, content=ON_A_WORKER)
         before = serving.resident_bytes
         serving.reset_peak()
         requests = [pool.submit(httpx.post, url, content=data, timeout=100) for _ in range(6)]

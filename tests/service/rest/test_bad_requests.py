@@ -3,6 +3,7 @@
 import json
 import select
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from inkstream.service.rest import bodies
 from tests.helpers.http import AS_PNG, PNG, client_of, error, wait_for_no_sessions
 from tests.helpers.running_server import Running, server
 
@@ -218,7 +220,9 @@ def test_a_body_over_the_limit_is_refused_by_its_announced_length(client: httpx.
 
 def test_a_body_over_the_limit_is_refused_while_it_comes_in_chunks(running: Running) -> None:
     with socket.create_connection(("127.0.0.1", running.port), 10) as raw:
-        raw.sendall(b"POST /v1/recognize HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        raw.sendall(
+            b"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
         sent = 0
         while not select.select([raw], [], [], 0)[0]:
             assert sent < 100_000_000
@@ -247,18 +251,34 @@ def test_more_columns_than_a_line_may_have_are_refused(tmp_path: Path) -> None:
 
 
 def test_simultaneous_large_bodies_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
-    head = b"POST /v1/recognize HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
+    head = b"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ncontent-length: 100000\r\n\r\n"
     with server(tmp_path, max_body_bytes=100_000) as running, client_of(running) as client:
         with ExitStack() as stack:
-            address = ("127.0.0.1", running.port)
-            sockets = [stack.enter_context(socket.create_connection(address)) for _ in range(5)]
-            for raw in sockets:
-                raw.sendall(head + bytes(99_999))
-            refused, _, _ = select.select(sockets, [], [], 10)
-            assert len(refused) == 1  # the server still waits for the others
-            answer = refused[0].recv(1000)
-            assert b"503" in answer.splitlines()[0]
-            assert b"retry-after" in answer.lower()
+
+            def begin(*hosts: str) -> list[socket.socket]:
+                """Send a large body from each address, but for its end; return those refused."""
+                there = ("127.0.0.1", running.port)
+                made = [
+                    stack.enter_context(socket.create_connection(there, 10, (host, 0)))
+                    for host in hosts
+                ]
+                for raw in made:
+                    raw.sendall(head + bytes(99_999))
+                time.sleep(1)
+                return select.select(made, [], [], 0)[0]
+
+            for hosts, text in (
+                (["127.0.0.2"] * 3, b"bodies of 127.0.0.2 at once"),  # two of one client wait
+                (["127.0.0.3"], b""),
+                (["127.0.0.4", "127.0.0.5"], b"too many large bodies at once"),  # four of all
+            ):
+                refused = begin(*hosts)
+                assert len(refused) == bool(text)
+                for raw in refused:
+                    answer = raw.recv(1000)
+                    assert b"503" in answer.splitlines()[0]
+                    assert b"retry-after" in answer.lower()
+                    assert text in answer
         wait_for_no_sessions(client)
         assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
 
@@ -269,24 +289,36 @@ def test_a_client_that_disconnects_within_its_body_is_no_longer_counted(
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", running.port)) as raw:
             raw.sendall(
-                b"POST /v1/recognize HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n12345"
+                b"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ncontent-length: 1000\r\n\r\n12345"
             )
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     wait_for_no_sessions(client)
     assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
 
 
-def test_a_body_that_comes_too_slowly_is_a_408(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        (9, b"1 bytes of the body came in 1.6 s, expected all of it in 1.6 s"),
+        (900_000, b"and 16384 bytes every 0.5 s"),
+    ],
+)
+def test_a_body_that_comes_too_slowly_is_a_408(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, text: bytes
+) -> None:
+    monkeypatch.setattr(bodies, "PACE_S", 5.0 if length == 9 else 0.5)
+    head = f"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ncontent-length: {length}\r\n\r\n"
     with (
         server(tmp_path, body_timeout_s=2) as running,
         socket.create_connection(("127.0.0.1", running.port), 10) as raw,
     ):
-        raw.sendall(b"POST /v1/recognize HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx")
+        raw.sendall(head.encode() + bytes(length // 9))
         answer = b""
         while b"}}" not in answer and (more := raw.recv(10_000)):
             answer += more
     assert b" 408 " in answer.splitlines()[0]
     assert b'"code":"idle"' in answer
+    assert text in answer
 
 
 # Other media, routes and methods

@@ -9,7 +9,7 @@ import pytest
 from inkstream.service.pages import PageColumns, PageTranscription
 from inkstream.service.protocol.errors import MEANINGS
 from inkstream.service.protocol.server_messages import ModelInfo
-from inkstream.service.rest.routes import Recognition, Transcription
+from inkstream.service.rest.answers import Recognition, Transcription
 from tests.helpers.running_server import Running, server
 
 # Codes that no request gets: they belong to streams, or stop a server before it listens.

@@ -7,7 +7,6 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
@@ -18,10 +17,11 @@ from inkstream.model.checkpoint import WEIGHTS_FOLDER
 from inkstream.model.metrics import errors
 from inkstream.model.pages import find_page
 from inkstream.model.recognizer import Recognizer
-from inkstream.service import logs, pages
+from inkstream.service import logs
 from inkstream.service.client import connect_sync
 from inkstream.service.pages import ALTO_TYPE, HOCR_TYPE, PageColumns, PageTranscription
-from inkstream.service.rest import bodies
+from inkstream.service.rest import work
+from tests.helpers import failing_worker
 from tests.helpers.http import client_of, error
 from tests.helpers.running_server import Running, server
 from tools.pages import encoded, page, textured
@@ -155,9 +155,7 @@ def test_a_page_that_is_no_image_is_refused(client: httpx.Client, content: bytes
     error(client.post(PAGE, content=content), 415, "bad_image")
 
 
-def test_pages_beyond_the_limits_are_refused(
-    line_weights: Path, picture: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_beyond_the_limits_are_refused(line_weights: Path, picture: bytes) -> None:
     with (
         server(line_weights, models="tiny_lines", max_image_pixels=1000) as running,
         client_of(running) as client,
@@ -168,35 +166,23 @@ def test_pages_beyond_the_limits_are_refused(
         client_of(running) as client,
     ):
         assert "allowed: up to 20" in error(client.post(PAGE, content=picture), 413, "over_limit")
-    for name, text in (
-        ("MAX_LINES", "the page has 8 lines, allowed: up to 7"),
-        ("MAX_COLUMNS", "columns in all lines, allowed: up to 7"),
-    ):
-        with monkeypatch.context() as patch, server(line_weights, models="tiny_lines") as running:
-            patch.setattr(pages, name, 7)
-            with client_of(running) as client:
-                assert text in error(client.post(PAGE, content=picture), 413, "over_limit")
 
 
 @pytest.mark.parametrize("path", [PAGE, COLUMNS])
 def test_a_page_whose_reading_fails_is_refused_and_the_cause_is_logged(
-    client: httpx.Client,
+    line_weights: Path,
     picture: bytes,
     path: str,
     monkeypatch: pytest.MonkeyPatch,
     log: io.StringIO,
 ) -> None:
-    def fail(*_: Any) -> Any:
-        raise RuntimeError("internal secret")
-
     logs.configure("json", stream=log)
-    with monkeypatch.context() as patch:
-        patch.setattr(bodies, "find_page", fail)
+    monkeypatch.setattr(work, "__name__", failing_worker.__name__)
+    with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
         answer = client.post(path, content=picture)
-    assert "secret" not in error(answer, 422, "unreadable")
-    (line,) = [line for line in log.getvalue().splitlines() if "internal secret" in line]
-    assert json.loads(line)["request"] == answer.headers["x-request-id"]
-    assert len(client.post(PAGE, content=picture).json()["lines"]) == 8
+        assert "secret" not in error(answer, 422, "unreadable")
+        (line,) = [line for line in log.getvalue().splitlines() if failing_worker.SECRET in line]
+        assert json.loads(line)["request"] == answer.headers["x-request-id"]
 
 
 def test_options_apply_to_every_line_of_a_page(client: httpx.Client, picture: bytes) -> None:

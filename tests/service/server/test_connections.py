@@ -1,6 +1,7 @@
 """Messages that pass uvicorn by: the same comes in and goes out as through uvicorn alone."""
 
 import asyncio
+import gc
 import itertools
 import logging
 from collections.abc import AsyncIterator
@@ -21,19 +22,19 @@ from websockets.protocol import State
 from websockets.sync.client import connect
 from websockets.uri import parse_uri
 
-from inkstream.service.server import Config, WebSocketConnection
+from inkstream.service.connections import Connections
+from inkstream.service.frames import MAX_FRAGMENTS, WebSocketConnection
+from inkstream.service.metrics import Metrics
+from inkstream.service.server import Config
 from inkstream.service.settings import Settings
 from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.raw_http import HANDSHAKE
 from tests.helpers.raw_websocket import BINARY, CLOSE, TEXT, RawClient, frame
 from tests.helpers.running_server import server
 
 CONTINUATION, PING, PONG = 0x80, 0x89, 0x8A
 MOST = 1024  # bytes of a message in these tests
 LOOP_TURNS = 100  # enough for an application to receive ten messages
-HANDSHAKE = (
-    b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 
 
 class RecordingTransport(asyncio.Transport):
@@ -42,7 +43,8 @@ class RecordingTransport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
-        self._closing = False
+        self.paused = self._closing = False
+        self.aborted = asyncio.Event()
 
     def write(self, data: Any) -> None:
         self.writes.append(bytes(data))
@@ -53,11 +55,15 @@ class RecordingTransport(asyncio.Transport):
     def close(self) -> None:
         self._closing = True
 
+    def abort(self) -> None:
+        self._closing = True
+        self.aborted.set()
+
     def pause_reading(self) -> None:
-        pass
+        self.paused = True
 
     def resume_reading(self) -> None:
-        pass
+        self.paused = False
 
 
 @dataclass
@@ -78,7 +84,7 @@ class Peer:
 
 
 @asynccontextmanager
-async def opened(kind: type, direct: bool) -> AsyncIterator[Peer]:
+async def opened(kind: type, direct: bool, **options: Any) -> AsyncIterator[Peer]:
     """Open a connection; its application listens directly, or receives by ASGI."""
     accepted = asyncio.Event()
 
@@ -86,15 +92,16 @@ async def opened(kind: type, direct: bool) -> AsyncIterator[Peer]:
         await receive()
         await send({"type": "websocket.accept"})
         if direct:
-            scope["state"]["inkstream.direct"].listener = peer.received.append
+            scope["state"]["inkstream.direct"]().listener = peer.received.append
         accepted.set()
         while (event := await receive())["type"] != "websocket.disconnect":
             peer.received.append(event["bytes"] if "bytes" in event else event["text"])
 
-    config = Config(app, Settings.load(max_frame_bytes=MOST))
+    config = Config(app, Settings.load(max_frame_bytes=MOST, **options))
     config.load()
     transport = RecordingTransport()
     peer = Peer(kind(config=config, server_state=ServerState(), app_state={}), transport)
+    peer.connection.peer = Connections(config.settings, Metrics()).admit("127.0.0.1")
     peer.connection.connection_made(transport)
     peer.connection.data_received(HANDSHAKE)
     async with asyncio.timeout(DEADLINE_S):
@@ -150,7 +157,10 @@ async def test_any_bytes_have_the_same_effect_as_through_uvicorn_alone(
         assert ours.transport.is_closing() == uvicorns.transport.is_closing()
 
 
-async def test_whole_messages_are_handed_over_before_data_received_returns() -> None:
+async def test_whole_messages_are_handed_over_before_data_received_returns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("inkstream.service.connections.TURN_S", 3600.0)
     async with opened(WebSocketConnection, direct=True) as peer:
         stream = (
             frame(b"one") + frame(b"", PING) + frame("zwölf".encode(), TEXT) + frame(b"x" * 200)
@@ -181,6 +191,115 @@ async def test_nothing_is_written_at_once_while_writing_has_to_wait() -> None:
         peer.transport.close()
         assert not peer.connection.send_now(["too late"])
         assert len(peer.transport.writes) == 1
+
+
+async def test_only_the_newest_ping_is_answered_once_writing_need_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("inkstream.service.connections.TURN_S", 3600.0)
+    async with opened(WebSocketConnection, direct=True) as peer:
+        peer.connection.pause_writing()
+        peer.connection.data_received(frame(b"one", PING) * 1000 + frame(b"two", PING))
+        assert peer.transport.writes == []
+        peer.connection.resume_writing()
+        assert peer.transport.writes == [bytes((PONG, 3)) + b"two"]
+
+
+async def test_frames_beyond_the_time_of_a_turn_wait_for_the_next_and_keep_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("inkstream.service.connections.TURN_S", 0.0)
+    sent = [bytes([number]) for number in range(50)]
+    async with opened(WebSocketConnection, direct=True) as peer:
+        peer.connection.data_received(b"".join(map(frame, sent[:40])) + frame(sent[40])[:3])
+        assert peer.received == sent[:1]
+        assert peer.transport.paused
+        peer.connection.data_received(frame(sent[40])[3:] + b"".join(map(frame, sent[41:])))
+        assert peer.received == sent[:1]
+        for _ in range(2 * len(sent)):
+            await asyncio.sleep(0)
+        assert peer.received == sent
+        assert not peer.transport.paused
+
+
+async def test_frames_wait_while_the_session_is_paused() -> None:
+    async with opened(WebSocketConnection, direct=True) as peer:
+
+        def take(message: str | bytes) -> None:
+            peer.received.append(message)
+            peer.connection.pause_reading()
+
+        peer.connection.listener = take
+        peer.connection.data_received(frame(b"one") + frame(b"two"))
+        await asyncio.sleep(0)
+        assert peer.received == [b"one"]
+        peer.connection.resume_reading()
+        await asyncio.sleep(0)
+        assert peer.received == [b"one", b"two"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (frame(b"", BINARY & 15) + frame(b"", 0) * MAX_FRAGMENTS, b"too_many_fragments"),
+        (frame(bytes(MOST))[:-1], b"too_much_unread"),
+    ],
+)
+async def test_what_uses_too_much_memory_is_closed_with_1008(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, reason: bytes
+) -> None:
+    monkeypatch.setattr("inkstream.service.connections.MAX_HELD_BYTES", MOST // 2)
+    monkeypatch.setattr("inkstream.service.connections.TURN_S", 3600.0)
+    async with opened(WebSocketConnection, direct=True) as peer:
+        peer.connection.data_received(sent)
+        assert peer.transport.is_closing()
+        assert b"".join(peer.transport.writes)[2:] == (1008).to_bytes(2) + reason
+
+
+async def test_a_connection_without_a_session_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = {"ping_interval_s": 0.01, "ping_timeout_s": 0.01}
+    async with opened(WebSocketConnection, direct=True, **quick) as peer:
+        peer.connection.listener = None
+        async with asyncio.timeout(DEADLINE_S):
+            await peer.transport.aborted.wait()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_fault_behind_the_end_of_a_session_is_no_fault_of_ours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, waits: bool
+) -> None:
+    end = frame(b'{"type":"end"}', TEXT)
+    with server(tmp_path) as running:
+        for _ in range(20):
+            with RawClient(running.port) as client:
+                client.read()
+                client.send((frame(bytes(28)) if waits else b"") + end + b"\xff\xff\xff")
+                client.read_to_the_end()
+        running.wait_until_empty()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_session_that_ended_leaves_nothing_to_the_garbage_collector(tmp_path: Path) -> None:
+    with server(tmp_path) as running:
+
+        def one_session() -> None:
+            with RawClient(running.port) as client:
+                client.read()
+                client.send(frame(bytes(28)))
+                client.read()
+                client.reset()
+            running.wait_until_empty()
+            for _ in range(3):  # the tasks' last steps
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), running.loop).result()
+
+        one_session()
+        gc.collect()
+        gc.disable()
+        try:
+            one_session()
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
 
 
 def test_client_errors_are_not_logged_as_warnings(

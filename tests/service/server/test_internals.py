@@ -9,19 +9,26 @@ from typing import Any
 import pytest
 import uvicorn
 import websockets.frames
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from inkstream.service.server import CLIENT_FAULTS, Config, HttpConnection, Server
+from inkstream.service.http_connection import HttpConnection
+from inkstream.service.server import CLIENT_FAULTS, Config, Server
 from inkstream.service.settings import Settings
 
 METHODS: list[tuple[Any, str, list[str]]] = [  # overridden, with the names of their parameters
     (HttpToolsProtocol, "connection_made", ["transport"]),
     (HttpToolsProtocol, "data_received", ["data"]),
+    (HttpToolsProtocol, "eof_received", []),
     (HttpToolsProtocol, "on_message_begin", []),
     (HttpToolsProtocol, "on_headers_complete", []),
+    (HttpToolsProtocol, "on_body", ["body"]),
     (HttpToolsProtocol, "on_message_complete", []),
+    (HttpToolsProtocol, "send_400_response", ["msg"]),
+    (HttpToolsProtocol, "handle_websocket_upgrade", []),
+    (HttpToolsProtocol, "pause_writing", []),
+    (HttpToolsProtocol, "resume_writing", []),
     (HttpToolsProtocol, "connection_lost", ["exc"]),
     (uvicorn.Server, "startup", ["sockets"]),
     (uvicorn.Server, "shutdown", ["sockets"]),
@@ -40,7 +47,15 @@ async def test_an_http_connection_has_the_attributes_that_are_used() -> None:
     config = Config(lambda _: None, Settings.load())
     config.load()
     connection = HttpConnection(config, ServerState(), {})
-    assert set(dir(connection)) >= {"config", "loop", "transport"}
+    used = {"config", "cycle", "headers", "loop", "parser", "pipeline", "transport"}
+    assert set(dir(connection)) >= used
+    assert {"keep_alive", "more_body", "response_complete"} <= set(
+        inspect.getsource(RequestResponseCycle.__init__).replace("self.", " ").split()
+    )
+    websocket = WebSocketsSansIOProtocol(config, ServerState(), {})
+    assert set(dir(websocket)) >= {"conn", "connections", "handshake_initiated"}
+    assert hasattr(websocket.conn, "handshake_exc")
+    assert hasattr(websocket.conn.parser, "close")
 
 
 def test_a_server_has_the_attributes_that_are_used() -> None:
@@ -60,7 +75,7 @@ def test_our_classes_override_only_the_methods_named_here() -> None:
 
 
 def test_uvicorn_logs_the_faults_of_clients_in_the_words_that_are_left_out() -> None:
-    source = inspect.getsource(WebSocketsSansIOProtocol)
+    source = inspect.getsource(WebSocketsSansIOProtocol) + inspect.getsource(HttpToolsProtocol)
     assert all(f'"{text}"' in source for text in CLIENT_FAULTS)
 
 

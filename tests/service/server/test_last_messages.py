@@ -2,8 +2,13 @@
 
 import contextlib
 import json
+import time
 from pathlib import Path
 
+import pytest
+
+from tests.helpers.engine_sessions import DEADLINE_S, PausableEngine
+from tests.helpers.raw_http import connected, read_all
 from tests.helpers.raw_websocket import CLOSE, RawClient, frame
 from tests.helpers.running_server import server
 
@@ -36,3 +41,40 @@ def test_a_client_that_does_not_reply_to_the_close_is_not_waited_for_long(tmp_pa
             client.read_to_the_end()
             assert client.kind == CLOSE
             assert client.socket.recv(1) == b""
+
+
+def test_a_request_that_outlasts_the_drain_is_a_503(
+    tmp_path: Path, engines: list[PausableEngine], caplog: pytest.LogCaptureFixture
+) -> None:
+    body = json.dumps({"columns": [[9] * 28]}).encode()
+    head = f"POST /v1/recognize HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n"
+    with server(tmp_path, drain_timeout_s=0.2) as running, connected(running.port) as client:
+        engines[0].pause()
+        client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+        assert engines[0].has_work.wait(DEADLINE_S)
+        running.server.should_exit = True
+        answer = read_all(client)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"code":"stopping"' in answer
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_clients_that_take_nothing_do_not_delay_the_stop(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = json.dumps({"columns": [[0] * 28] * 8000}).encode()
+    head = (
+        f"POST /v1/recognize?curve=true HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n"
+    )
+    with contextlib.ExitStack() as stack:
+        running = stack.enter_context(server(tmp_path, drain_timeout_s=0.01))
+        for _ in range(3):
+            stack.enter_context(RawClient(running.port)).send(frame(COLUMNS))
+            client = stack.enter_context(connected(running.port))
+            client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+        time.sleep(1.0)  # the answers come
+        start_s = time.monotonic()
+        running.server.should_exit = True
+        running.thread.join(DEADLINE_S)
+        assert time.monotonic() - start_s < 2.0
+    assert [record for record in caplog.records if record.exc_info] == []

@@ -2,7 +2,8 @@
 
 import json
 import socket
-from contextlib import suppress
+import time
+from contextlib import ExitStack, suppress
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -10,6 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from inkstream.model.checkpoint import Checkpoint
 from tests.helpers.engine_sessions import DEADLINE_S, PausableEngine
+from tests.helpers.raw_http import BAD_HANDSHAKES, connected, read_all
 from tests.helpers.raw_websocket import BINARY, RawClient, frame
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import INK, message
@@ -17,47 +19,38 @@ from tests.helpers.single_session import INK, message
 # Requests that come slowly, or too large
 
 
-def http(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port))
-    connection.settimeout(DEADLINE_S)
-    return connection
-
-
-def read_all(connection: socket.socket) -> bytes:
-    """Read until the server hangs up."""
-    data = b""
-    with suppress(ConnectionResetError):
-        while chunk := connection.recv(65_536):
-            data += chunk
-    return data
-
-
-@pytest.mark.parametrize("head", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+@pytest.mark.parametrize("head", [b"", b"G", b"GET / HTTP/1.1\r\nHost: [::1]\r\nX-Slow: "])
 def test_headers_that_do_not_arrive_in_time_are_a_408(tiny: Checkpoint, head: bytes) -> None:
-    with server(tiny.path.parent, headers_timeout_s=0.1) as running, http(running.port) as slow:
+    with (
+        server(tiny.path.parent, headers_timeout_s=0.1) as running,
+        connected(running.port) as slow,
+    ):
         slow.sendall(head)
         assert read_all(slow).startswith(b"HTTP/1.1 408 ")
 
 
 def test_slow_headers_of_a_second_request_are_a_408(tiny: Checkpoint) -> None:
-    with server(tiny.path.parent, headers_timeout_s=0.3) as running, http(running.port) as slow:
-        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal")
+    with (
+        server(tiny.path.parent, headers_timeout_s=0.3) as running,
+        connected(running.port) as slow,
+    ):
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\n\r\nGET /heal")
         answers = read_all(slow)
     assert answers.startswith(b"HTTP/1.1 200 ")
     assert b"HTTP/1.1 408 " in answers
 
 
 def test_a_body_that_does_not_arrive_in_time_is_refused(tiny: Checkpoint) -> None:
-    with server(tiny.path.parent, body_timeout_s=0.1) as running, http(running.port) as slow:
+    with server(tiny.path.parent, body_timeout_s=0.1) as running, connected(running.port) as slow:
         slow.sendall(
-            b"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"POST /v1/recognize HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\n"
             b"Content-Length: 100\r\n\r\n{"
         )
         assert b" 200 " not in read_all(slow)
 
 
 def test_headers_without_end_are_refused(tiny: Checkpoint) -> None:
-    with server(tiny.path.parent) as running, http(running.port) as greedy:
+    with server(tiny.path.parent) as running, connected(running.port) as greedy:
         with suppress(ConnectionError):
             greedy.sendall(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 1_000_000)
         assert read_all(greedy)[:13] in (b"HTTP/1.1 431 ", b"")
@@ -67,10 +60,155 @@ def test_a_quiet_session_outlasts_the_deadlines_of_requests(tiny: Checkpoint) ->
     limits = {"headers_timeout_s": 0.1, "body_timeout_s": 0.1}
     with server(tiny.path.parent, **limits) as running, RawClient(running.port) as client:
         client.read()
-        with http(running.port) as slow:  # its deadline passes meanwhile
+        with connected(running.port) as slow:  # its deadline passes meanwhile
             read_all(slow)
         client.send(frame(INK))
         assert json.loads(client.read())["type"] == "result"
+
+
+def refused(running: Running, reason: str) -> float:
+    name = f'inkstream_refused_total{{reason="{reason}"}} '
+    rendered = running.service.metrics.render().decode()
+    return sum(float(line.split()[1]) for line in rendered.splitlines() if line.startswith(name))
+
+
+CHUNKED = b"GET /v1/models HTTP/1.1\r\nHost: [::1]\r\nTransfer-Encoding: chunked\r\n\r\n"
+TOO_LARGE = {
+    "headers in one write": b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\nX-A: " + b"y" * 120_000,
+    "many headers": b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\n" + b"A: b\r\n" * 2000 + b"\r\n",
+    "trailers": CHUNKED + b"0\r\nX-A: " + b"y" * 120_000,
+    "many trailers": CHUNKED + b"0\r\n" + b"A: b\r\n" * 2000,
+    "chunk extensions": CHUNKED + (b"1;" + b"e" * 1000 + b"\r\nx\r\n") * 120,
+    "blank lines": b"\r\n" * 60_000,
+}
+
+
+@pytest.mark.parametrize("keys", ["", "hush"])
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_what_is_no_body_is_bounded_in_every_state(tiny: Checkpoint, name: str, keys: str) -> None:
+    with server(tiny.path.parent, api_keys=keys) as running, connected(running.port) as greedy:
+        with suppress(ConnectionError):
+            greedy.sendall(TOO_LARGE[name])
+        assert b"HTTP/1.1 431 " in read_all(greedy)
+        assert refused(running, "headers_too_large") == 1
+
+
+def test_each_request_of_a_connection_has_its_own_budget(tiny: Checkpoint) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\nX-A: " + b"y" * 40_000 + b"\r\n\r\n"
+    with server(tiny.path.parent) as running, connected(running.port) as client:
+        for _ in range(4):
+            client.sendall(request)
+            assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_may_come_in_small_chunks(tiny: Checkpoint) -> None:
+    body = json.dumps({"columns": [[255] * 28] * 3000}).encode()
+    chunks = b"".join(
+        b"40\r\n" + body[i : i + 64].ljust(64) + b"\r\n" for i in range(0, len(body), 64)
+    )
+    head = CHUNKED.replace(b"GET /v1/models", b"POST /v1/recognize")
+    head = head.replace(b"Host", b"Content-Type: application/json\r\nConnection: close\r\nHost")
+    with server(tiny.path.parent) as running, connected(running.port) as client:
+        client.sendall(head + chunks + b"0\r\n\r\n")
+        assert read_all(client).startswith(b"HTTP/1.1 200 ")
+
+
+def test_blank_lines_do_not_keep_a_connection_open(tiny: Checkpoint) -> None:
+    with (
+        server(tiny.path.parent, headers_timeout_s=0.3) as running,
+        connected(running.port) as idle,
+    ):
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\n\r\n")
+        assert idle.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        idle.sendall(b"\r\n")
+        assert b"HTTP/1.1 408 " in read_all(idle)
+        assert refused(running, "slow_headers") == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\n", b"400"),
+        (b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\nHost: y\r\n", b"400"),
+        (b"GET /healthz HTTP/1.0\r\nHost: [::1]\r\nHost: [::1]\r\n", b"400"),
+        (b"GET /healthz HTTP/1.0\r\n", b"200"),
+    ],
+)
+def test_a_request_names_its_host_once(tiny: Checkpoint, head: bytes, status: bytes) -> None:
+    with server(tiny.path.parent) as running, connected(running.port) as client:
+        client.sendall(head + b"Connection: close\r\n\r\n")
+        assert read_all(client)[9:12] == status
+
+
+def test_few_requests_may_wait_for_an_earlier_answer(tiny: Checkpoint) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\n\r\n"
+    with server(tiny.path.parent) as running:
+        for n_requests, answered in ((5, True), (50, False)):
+            with connected(running.port) as client:
+                client.sendall(request * (n_requests - 1))
+                client.sendall(request.replace(b"Host", b"Connection: close\r\nHost"))
+                assert (read_all(client).count(b"HTTP/1.1 200 ") == n_requests) is answered
+        assert refused(running, "bad_request") == 1
+
+
+def test_a_client_that_closes_its_own_side_is_answered(tiny: Checkpoint) -> None:
+    with server(tiny.path.parent) as running, connected(running.port) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client).startswith(b"HTTP/1.1 200 ")
+
+
+def ask_for_much(running: Running) -> socket.socket:
+    """Ask for an answer of some 3 MB."""
+    body = json.dumps({"columns": [[0] * 28] * 8000}).encode()
+    head = (
+        f"POST /v1/recognize?curve=true HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n"
+    )
+    client = connected(running.port)
+    client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+    return client
+
+
+def test_a_client_that_does_not_take_its_answer_is_cut_off(tiny: Checkpoint) -> None:
+    with server(tiny.path.parent, stall_timeout_s=0.5) as running, ask_for_much(running) as client:
+        time.sleep(0.6)
+        data = b"".join(iter(lambda: drip(client), b""))
+        assert len(data) < 2_000_000
+        assert refused(running, "stalled") == 1
+
+
+def drip(client: socket.socket) -> bytes:
+    """Take a little, now and then: the kernel sees a client that reads."""
+    time.sleep(0.01)
+    with suppress(ConnectionError):
+        return client.recv(4096)
+    return b""
+
+
+def test_answers_that_a_client_does_not_take_are_bounded_together(
+    tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkstream.service.connections.MAX_HELD_BYTES", 300_000)
+    with server(tiny.path.parent) as running, ExitStack() as clients:
+        for _ in range(4):
+            clients.enter_context(ask_for_much(running))
+        end_s = time.monotonic() + DEADLINE_S
+        while refused(running, "stalled") < 2 and time.monotonic() < end_s:
+            time.sleep(0.01)
+        assert refused(running, "stalled") >= 2
+
+
+# Handshakes
+
+
+@pytest.mark.parametrize("name", BAD_HANDSHAKES)
+def test_a_handshake_that_websockets_does_not_parse_is_answered(
+    tiny: Checkpoint, name: str
+) -> None:
+    with server(tiny.path.parent) as running, connected(running.port) as client:
+        client.sendall(BAD_HANDSHAKES[name])
+        assert read_all(client)[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 431")
+        assert refused(running, "bad_handshake") == 1
 
 
 # Paused WebSockets

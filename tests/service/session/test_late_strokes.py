@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -243,3 +244,31 @@ def test_strokes_in_any_order_and_any_pieces_end_in_the_same_columns_text_and_ev
         del event["strokes"]  # those that existed when it was decided
         del event["confidence"], event["alternatives"]  # their last digits depend on the batch
     assert ours == theirs
+
+
+# Portions
+
+
+def test_ink_is_the_same_in_whatever_portions_it_is_drawn(
+    line_net: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strokes = np.random.default_rng(0).uniform((0, 0), (300, 100), (40, 9, 2)).tolist()
+    texts = []
+    for portion in (16_384, 40):
+        monkeypatch.setattr("inkstream.service.session.ink.PORTION_PATH", portion)
+        client = SessionClient(line_net)
+        client.ask(*(ink(piece(number, points)) for number, points in enumerate(strokes)))
+        client.ask(message("rewind", column=20), ink(piece("more", strokes[0])))
+        client.ask(message("ink", undo=7), message("ink", undo=30))
+        columns = client.session.ink._canvas._columns.tobytes()
+        texts.append((flush(client).text, columns))
+    assert texts[0] == texts[1]
+
+
+def test_an_event_names_no_more_strokes_than_allowed(line_net: Runtime) -> None:
+    limits = LIMITS.model_copy(update={"max_ink_strokes": 600})
+    client = SessionClient(line_net, limits)
+    client.send(ink(*(piece(number, WAVE) for number in range(200))), interval_s=99.0)
+    client.drain()
+    events = events_in([*client.new_messages(), *client.ask(message("flush"))])
+    assert max(len({span.id for span in event.strokes or ()}) for event in events) == 128

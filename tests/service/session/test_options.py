@@ -131,8 +131,8 @@ def test_after_a_rewind_a_line_goes_on_as_if_nothing_else_had_come(
         ({"pattern": "x+"}, "pattern 'x+' describes no text of the characters  abc."),
         ({"pattern": ""}, "pattern has 0 characters, allowed: 1..256"),
         ({"pattern": 3}, "pattern"),
-        ({"context": "a" * 61}, "words, context and pattern have 61 characters, allowed: up to 60"),
-        ({"words": ["ab"] * 31}, "have 62 characters, allowed: up to 60"),
+        ({"context": "a" * 59}, "words, context, pattern and characters have 61 characters"),
+        ({"words": ["ab"] * 31}, "have 64 characters, allowed: up to 60"),
     ],
 )
 def test_invalid_options_are_refused_and_change_nothing(

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from inkstream.model.errors import InkstreamError
-from inkstream.model.preprocess.ink import draw_apart
 from inkstream.model.runtime import Runtime
 from inkstream.service.session import Session
 from inkstream.service.session.states import TRANSITIONS, IllegalTransitionError, State, Transition
@@ -33,7 +32,6 @@ CELLS = [
     for event, cell in zip(HEADER, row[1:], strict=True)
 ]
 INK = message("ink", strokes=[{"points": STROKE}], height=16.0)
-DRAWN = draw_apart([STROKE], 16)
 CALLS: list[tuple[Transition, Callable[[Session, Runtime], object]]] = [
     (Transition.OPEN, lambda session, net: session.open()),
     (Transition.RECEIVE, lambda session, net: session.receive(LINE_INK, 0.0)),
@@ -45,7 +43,7 @@ CALLS: list[tuple[Transition, Callable[[Session, Runtime], object]]] = [
             session, np.zeros((1, 7), np.float32), net.initial_state(1)[0]
         ),
     ),
-    (Transition.DRAW, lambda session, net: session.draw(DRAWN)),
+    (Transition.DRAW, lambda session, net: session.draw()),
 ]
 
 

@@ -169,3 +169,12 @@ def test_scribbles_that_would_take_long_to_draw_again_are_refused(line_net: Runt
     assert all(each.type != "error" for each in client.new_messages())
     error = error_in(client.ask(ink(piece(24, scribble))))
     assert error.message.endswith("pixels of strokes may still change, allowed: up to 1572864")
+
+
+def test_a_message_of_too_many_strokes_is_refused_before_they_are_drawn(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    error = error_in(client.ask(ink(*(piece(number, DOT) for number in range(51)))))
+    assert (error.code, error.message) == (
+        "bad_ink",
+        "51 strokes in one message, allowed: up to 50",
+    )

@@ -88,8 +88,9 @@ MESSAGES = [
     ('{"type":7}', "unknown_type", "type is 7, allowed: columns"),
     ('{"type":"sing"}', "unknown_type", 'type is "sing", allowed: columns'),
     (message("ink", strokes=[], height=28), "bad_ink", "ink in a line of columns"),
-    ("[" * 50_000, "bad_json", "text frame is not JSON"),
-    ("[" * 50_000 + "]" * 50_000, "bad_json", "text frame is not JSON"),
+    ("[" * 5_000, "bad_json", "text frame is not JSON"),
+    ("[" * 5_000 + "]" * 5_000, "bad_json", "text frame is not JSON"),
+    ("[" * 50_000, "bad_message", "50000 arrays and objects in one message, allowed: 16448"),
     (
         columns_json("300"),
         "bad_columns",

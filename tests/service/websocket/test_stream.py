@@ -85,6 +85,7 @@ async def test_an_internal_error_ends_only_its_session(
 REFUSALS = [
     ("unknown_model", 404, 4404, {"query": "model=klingon"}, {}),
     ("unknown_session", 404, 4404, {"query": "session=abc&epoch=0"}, {}),
+    ("forbidden_host", 421, 4421, {"headers": [("host", "evil.example")]}, {}),
     ("forbidden_origin", 403, 4403, {"headers": [("origin", "https://evil.example")]}, {}),
     ("unauthorized", 401, 4401, {}, {"api_keys": "good"}),
     ("too_many_sessions", 429, 4429, {}, {"max_sessions_per_client": 1}),
@@ -146,8 +147,8 @@ async def test_a_stopping_server_refuses_clients(tiny: Checkpoint) -> None:
         {"headers": [("origin", "https://a.example"), ("authorization", "Bearer one")]},
         {
             "headers": [
-                ("origin", "http://ink.local:8000"),
-                ("host", "ink.local:8000"),
+                ("origin", "http://ink.localhost:8000"),
+                ("host", "ink.localhost:8000"),
                 ("authorization", "Bearer one"),
             ]
         },
@@ -218,7 +219,7 @@ class RecordingConnection:
 async def test_all_that_one_run_has_for_a_client_is_one_write(tiny: Checkpoint) -> None:
     connection, metrics = RecordingConnection(), RecordingMetrics()
     async with serving(tiny, metrics) as (service, _):
-        client = AsgiClient(service, state={DIRECT: connection})
+        client = AsgiClient(service, state={DIRECT: lambda: connection})
         await client.wait_for(0)
         assert connection.listener is not None
         connection.listener(INK * 3)

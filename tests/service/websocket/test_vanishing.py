@@ -140,7 +140,7 @@ def test_a_client_that_disconnects_cancels_its_recognition(
 
     run = Runtime.run_ragged
     body = json.dumps({"columns": [[9] * 28] * 10_000}).encode()
-    head = f"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    head = f"POST /v1/recognize HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n"
     with server(tmp_path) as running, client_of(running) as client:
         monkeypatch.setattr(Runtime, "run_ragged", run_and_pause)
         with socket.create_connection(("127.0.0.1", running.port)) as leaving:

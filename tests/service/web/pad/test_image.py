@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw
 from playwright.sync_api import Route, expect
 
-from inkstream.service.rest import bodies
+from inkstream.service.protocol.errors import UnreadableError
+from inkstream.service.rest.bodies import BodyReader
 from tests.helpers.command_line import EXAMPLES
 from tests.helpers.pad_page import CHROMIUM, DEADLINE_MS, HELLO, Pad, recognize_at_once
 from tests.helpers.running_server import Running
@@ -206,10 +207,10 @@ def test_a_page_is_played_at_once_and_a_line_at_a_speed_to_look_at(pad: Pad) -> 
 def test_an_image_that_the_server_cannot_read_is_explained(
     pad: Pad, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("internal secret")
+    async def fail(*_: object) -> None:
+        raise UnreadableError("internal")
 
-    monkeypatch.setattr(bodies, "find_page", fail)
+    monkeypatch.setattr(BodyReader, "page", fail)
     pad.page.locator("#file").set_input_files(PAGE)
     expect(pad.page.locator("#error")).to_contain_text("cannot read this image")
     pad.console_texts = [

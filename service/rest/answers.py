@@ -1,0 +1,115 @@
+"""What was read of a body -> the text of the answer, without a long step on the event loop.
+
+The answer about a page takes the longest, and a worker renders it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from inkstream.model.pages import Page
+from inkstream.service import pages
+from inkstream.service.protocol.server_messages import Event, Letter, Punctuation, Result, Word
+from inkstream.service.rest.encoding import Encoder, encoded_event
+from inkstream.service.rest.inputs import JSON, Input
+from inkstream.service.rest.recognition import Answers, LineReading
+
+PageForm = Literal["json", "hocr", "alto"]
+
+MEDIA_TYPES: Final = MappingProxyType(
+    {"json": JSON, "hocr": pages.HOCR_TYPE, "alto": pages.ALTO_TYPE}
+)
+_EVENTS: Final = TypeAdapter(list[Event])
+
+
+class Recognition(BaseModel):
+    """What a classifier read in an image, columns or strokes."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    label: str
+    """The most probable label."""
+    probabilities: dict[str, float]
+    """The probability of each label, after the last column."""
+    columns: int
+    """How many columns were read."""
+    curve: list[dict[str, float]] | None = None
+    """With `curve=true`: the probabilities after every column."""
+    hint: str | None = None
+    """Where the input looks like a line or a page: what to try. Else left out."""
+
+
+class Transcription(BaseModel):
+    """What a transcriber read in an image, columns or strokes."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    text: str
+    """All that is written."""
+    letters: list[Letter | Punctuation]
+    """Its letters and marks, in the order of the line."""
+    words: list[Word]
+    """Its words."""
+    columns: int
+    """How many columns were read."""
+    hint: str | None = None
+    """Where the input looks like a page: what to try. Else left out."""
+
+
+async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: Encoder) -> bytes:
+    """Return a `Transcription` or a `Recognition` as JSON."""
+    about: dict[str, Any]
+    if answers.text is not None:
+        words = [event for event in answers.events if isinstance(event, Word)]
+        others = [event for event in answers.events if not isinstance(event, Word)]
+        about = {
+            "text": answers.text,
+            "letters": await encoder.encode(others, encoded_event),
+            "words": await encoder.encode(words, encoded_event),
+            "columns": len(came.columns),
+        }
+    else:
+        last = answers.results[-1]
+        about = {
+            "label": max(last.probabilities, key=last.probabilities.__getitem__),
+            "probabilities": msgspec.Raw(_probabilities(last)),
+            "columns": len(came.columns),
+        }
+        if with_curve:
+            about["curve"] = await encoder.encode(answers.results, _probabilities)
+    if came.hint:
+        about["hint"] = came.hint
+    return msgspec.json.encode(about)
+
+
+def _probabilities(result: Result) -> bytes:
+    shown = {label: round(p, pages.DECIMALS) for label, p in result.probabilities.items()}
+    return msgspec.json.encode(shown)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rendering:
+    """A page and what was read of its lines: a worker makes the answer of it."""
+
+    form: PageForm
+    page: Page
+    lines: list[LineReading]
+
+
+def render(rendering: Rendering) -> str:
+    """Return the answer about a page."""
+    lines = [
+        pages.read_line(line, read.text, _EVENTS.validate_json(read.events))
+        for line, read in zip(rendering.page.lines, rendering.lines, strict=True)
+    ]
+    page = pages.transcription(rendering.page, lines)
+    forms: dict[PageForm, Callable[[pages.PageTranscription], str]] = {
+        "json": pages.PageTranscription.model_dump_json,
+        "hocr": pages.hocr,
+        "alto": pages.alto,
+    }
+    return forms[rendering.form](page)

@@ -1,0 +1,161 @@
+"""A request's body -> the columns or the page that it holds.
+
+`read` does so, in a worker process or, for a small body, on the server's event loop.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic_core import from_json
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from inkstream.model.config import Kind, ModelConfig
+from inkstream.model.errors import InputError
+from inkstream.model.pages import Page, find_page
+from inkstream.model.preprocess.columns import image_columns, ink_hint, kind_for
+from inkstream.model.preprocess.ink import stroke_columns
+from inkstream.service.pages import bounded
+from inkstream.service.protocol.columns import json_columns
+from inkstream.service.protocol.errors import (
+    InkError,
+    JsonError,
+    MessageError,
+    OverLimitError,
+    ValueRefusedError,
+    described,
+)
+from inkstream.service.protocol.strokes import json_strokes
+
+FORM: Final = "multipart/form-data"
+JSON: Final = "application/json"
+MAX_FIELDS: Final = 16  # of a multipart body, beside its file
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """How to read a body."""
+
+    content_type: str  # with its parameters
+    is_page: bool  # whether it is an image of many lines
+    models: dict[str, ModelConfig]  # by name, from which the input chooses; at least one
+    max_pixels: int  # of an image
+    max_columns: int  # of a line
+
+    def choose(self, kind: Kind | None) -> tuple[str, ModelConfig]:
+        """Return the first model of a kind, or the first of all where there is none."""
+        suitable = (item for item in self.models.items() if item[1].kind == kind)
+        return next(suitable, next(iter(self.models.items())))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Input:
+    """The columns that a body became, and the model that they are for."""
+
+    model: str
+    columns: NDArray[np.uint8]  # [n, H]
+    hint: str | None = None  # what to try if the input looks like something else
+
+
+def media_type(content_type: str) -> str:
+    """Return a content type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def read(task: Task, body: bytes | bytearray) -> Input | Page:
+    """Return what a body holds, a `Page` for a task with `is_page`.
+
+    Raises an `InkstreamError` that says what came and what is allowed.
+    """
+    kind = media_type(task.content_type)
+    if kind == JSON:
+        if task.is_page:
+            raise ValueRefusedError(f"page=true needs an image, {JSON} came")
+        return _from_json(task, body)
+    data = file_of_form(task.content_type, body) if kind == FORM else bytes(body)
+    if not task.is_page:
+        return _from_image(task, data)
+    _, config = task.choose("transcriber")
+    page = bounded(find_page(data, config.column_height, task.max_pixels))
+    for line in page.lines:
+        _bounded(task, line.columns)
+    return page
+
+
+def _from_image(task: Task, data: bytes) -> Input:
+    name, config = task.choose(kind_for(data, task.max_pixels))
+    columns, hint = image_columns(data, config, task.max_pixels)
+    if config.kind == "transcriber":
+        columns = _bounded(task, columns)
+    return Input(name, columns, hint)
+
+
+def _from_json(task: Task, data: bytes | bytearray) -> Input:
+    """Turn `{"columns": [...]}` or `{"strokes": [...]}` into columns."""
+    try:
+        message: Any = from_json(data)
+    except ValueError as error:
+        raise JsonError(f"the body is not JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise JsonError(f"the body is {described(message)}, expected an object")
+    if "strokes" in message and "columns" in message:
+        raise ValueRefusedError("the body has columns and strokes, allowed: one of them")
+    if "strokes" in message:
+        strokes, height = json_strokes(message)
+        name, config = task.choose(kind_for(None))
+        try:
+            columns = _bounded(task, stroke_columns(strokes, config, height))
+        except InputError as error:
+            raise InkError(str(error)) from error
+        return Input(name, columns, ink_hint(strokes, config.kind))
+    if "columns" not in message:
+        raise ValueRefusedError("the body has neither columns nor strokes")
+    name, config = task.choose(None)
+    joined = json_columns(message["columns"], config.column_height)
+    columns = np.frombuffer(joined, np.uint8).reshape(-1, config.column_height)
+    return Input(name, _bounded(task, columns))
+
+
+def _bounded(task: Task, columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the columns; raise `OverLimitError` for more than a line may have."""
+    if len(columns) > task.max_columns:
+        raise OverLimitError(f"a line of {len(columns)} columns, allowed: up to {task.max_columns}")
+    return columns
+
+
+def file_of_form(content_type: str, body: bytes | bytearray) -> bytes:
+    """Return the part `file` of a multipart body, held in memory alone; raise `MessageError`.
+
+    It runs an event loop of its own, so it is called in a worker.
+    """
+
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield bytes(body)
+
+    async def parsed() -> bytes:
+        headers = Headers({"content-type": content_type})
+        parser = MultiPartParser(headers, whole(), max_files=1, max_fields=MAX_FIELDS)
+        parser.spool_max_size = len(body) + 1  # the disk may be read-only, and is slower
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            text = f"the multipart body cannot be read: {error.message}"
+            raise MessageError(text) from None
+        try:
+            file = form.get("file")
+            if not isinstance(file, UploadFile):
+                came = ", ".join(map(repr, form)) or "nothing"
+                text = f"the multipart body holds {came:.100}, expected a part 'file'"
+                raise MessageError(text)
+            data = await file.read()
+            if not data:
+                raise MessageError("the file is empty, expected an image")
+            return data
+        finally:
+            await form.close()
+
+    return asyncio.run(parsed())

@@ -1,0 +1,83 @@
+"""What a worker does for REST: read a body, or render the answer about a page.
+
+Run as a module, this is the worker.
+"""
+
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inkstream.model.errors import InkstreamError
+from inkstream.model.pages import Page
+from inkstream.service.protocol.errors import OverLimitError
+from inkstream.service.rest.answers import Rendering, render
+from inkstream.service.rest.inputs import Input, Task, read
+from inkstream.service.worker import serve
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What a worker is to do: one of these."""
+
+    task: Task | None = None  # with a body
+    rendering: Rendering | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a worker answers: one of these."""
+
+    input: Input | None = None
+    page: Page | None = None
+    text: str | None = None  # of a rendering
+    refusal: tuple[str, str] | None = None  # code and message of an error
+    failure: str | None = None  # traceback of a failure that no error of ours names
+
+
+def pack(job: Job) -> bytes:
+    """Return a job as the worker gets it."""
+    return msgspec.msgpack.encode(job, enc_hook=_packed)
+
+
+def unpack(outcome: bytes) -> Outcome:
+    """Return the outcome that a worker sent."""
+    return msgspec.msgpack.decode(outcome, type=Outcome, dec_hook=_unpacked)
+
+
+def work(job: bytes, body: bytes) -> bytes:
+    """Return the outcome of a job, packed."""
+    try:
+        outcome = _outcome(msgspec.msgpack.decode(job, type=Job, dec_hook=_unpacked), body)
+    except InkstreamError as error:
+        outcome = Outcome(refusal=(error.code, str(error)))
+    except MemoryError:
+        text = "this takes more memory than is allowed"
+        outcome = Outcome(refusal=(OverLimitError.code, text))
+    except Exception:
+        outcome = Outcome(failure=traceback.format_exc())
+    return msgspec.msgpack.encode(outcome, enc_hook=_packed)
+
+
+def _outcome(job: Job, body: bytes) -> Outcome:
+    if job.rendering is not None:
+        return Outcome(text=render(job.rendering))
+    assert job.task is not None
+    found = read(job.task, body)
+    return Outcome(page=found) if isinstance(found, Page) else Outcome(input=found)
+
+
+def _packed(array: NDArray[Any]) -> tuple[str, tuple[int, ...], bytes]:
+    return array.dtype.str, array.shape, array.tobytes()
+
+
+def _unpacked(_kind: type, packed: tuple[str, tuple[int, ...], bytes]) -> NDArray[Any]:
+    dtype, shape, data = packed
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+if __name__ == "__main__":
+    serve(work)

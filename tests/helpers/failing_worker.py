@@ -1,0 +1,18 @@
+"""A worker whose page reading fails: `python -m tests.helpers.failing_worker`."""
+
+from typing import Any, Final
+from unittest import mock
+
+from inkstream.service.rest.work import work
+from inkstream.service.worker import serve
+
+SECRET: Final = "internal secret"
+
+
+def fail(*_: Any) -> Any:
+    raise RuntimeError(SECRET)
+
+
+if __name__ == "__main__":
+    with mock.patch("inkstream.service.rest.inputs.find_page", fail):
+        serve(work)

@@ -1,0 +1,82 @@
+"""A server under attack: what it may take, and what its neighbours may notice.
+
+Times and memory are measured, so these tests are run by `make hostile`, on a machine that does
+nothing else. Those without `Unnoticed`, which measure nothing, are run by `make test` too.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.helpers.neighbours import Neighbours
+from tests.helpers.target import Target
+
+# What an attack may cost on two cores.
+MAX_P99_MS = 25.0  # of a neighbour's column
+MAX_STALL_S = "0.02"  # a bucket of inkstream_loop_stall_seconds
+MAX_BYTES = 200 << 20  # above what the server took before
+MAX_BYTES_AFTER = 30 << 20
+
+
+class Unnoticed:
+    """Runs a block as an attack on a server, and checks that nobody notices it."""
+
+    def __init__(self, target: Target, neighbours: Neighbours) -> None:
+        self.target = target
+        self._neighbours = neighbours
+
+    @contextmanager
+    def attack(self, *, settle_s: float = 1.0, max_bytes: int = MAX_BYTES) -> Iterator[Target]:
+        """Attack in the block, beside neighbours; afterwards check all figures.
+
+        Their texts must be those of a line that nobody disturbs, and no traceback may be logged.
+        `settle_s` is how long the server has to give memory back, that of its workers included.
+        """
+        target = self.target
+        stalls, logged = target.stalls(MAX_STALL_S), len(target.log)
+        before = target.memory.resident_bytes
+        target.memory.reset_peak()
+        start_s = time.monotonic()
+        yield target
+        end_s = time.monotonic()
+        p99_ms = self._neighbours.p99_ms(start_s, end_s)
+        peak = target.memory.peak_bytes
+        target.sleep(settle_s)
+        print(
+            f"p99 {p99_ms:.1f} ms, memory {(peak - before) >> 20} MB more at most,"
+            f" {(target.memory.resident_bytes - before) >> 20} MB afterwards"
+        )
+        tracebacks = [line for line in target.log[logged:] if "exception" in line or "text" in line]
+        assert not tracebacks
+        assert len(self._neighbours.lines) <= 1
+        assert target.stalls(MAX_STALL_S) == stalls
+        assert p99_ms < MAX_P99_MS
+        assert peak - before < max_bytes
+        assert target.memory.resident_bytes - before < MAX_BYTES_AFTER
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that measure."""
+    for item in items:
+        if "unnoticed" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.hostile)
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Target]:
+    """Serve the shipped models with default settings."""
+    with Target("--models", "lines,digits", "--languages", "english") as target:
+        yield target
+
+
+@pytest.fixture(scope="module")
+def unnoticed(target: Target) -> Iterator[Unnoticed]:
+    """Return what runs an attack and checks that nobody notices it."""
+    neighbours = Neighbours(target.url)
+    try:
+        neighbours.wait()
+        yield Unnoticed(target, neighbours)
+    finally:
+        neighbours.close()

@@ -1,0 +1,85 @@
+"""Messages and requests that are nearly right, many of them: everything is answered or closed.
+
+`HOSTILE_S` says for how many seconds each kind is sent, `HOSTILE_SEED` with
+which seed. Both print how many there were.
+"""
+
+import os
+import socket
+import time
+
+import pytest
+
+from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.mutations import Mutator, client_frame
+from tests.helpers.raw_websocket import CLOSE, TEXT, RawClient
+from tests.hostile.conftest import Unnoticed
+
+pytestmark = pytest.mark.slow
+
+SECONDS = float(os.environ.get("HOSTILE_S", "5"))
+SEED = int(os.environ.get("HOSTILE_SEED", "0"))
+AT_ONCE = 8  # messages in one write, and a ping behind them
+PING = client_frame(TEXT, b'{"type":"ping","id":"answer"}')
+RESERVED = {500, 502, 504}  # statuses that a fault of ours would have
+
+
+def write_until_closed(port: int, mutator: Mutator, end_s: float) -> int:
+    """Send mutated messages over one WebSocket until it is closed; return how many."""
+    sent = 0
+    model = mutator.random.choice(["lines", "digits"])
+    with RawClient(port, f"?model={model}") as client:
+        while time.monotonic() < end_s:
+            client.send(b"".join(mutator.frames() for _ in range(AT_ONCE)) + PING)
+            sent += AT_ONCE
+            while True:
+                try:
+                    answer = client.read()
+                except (EOFError, ConnectionError):
+                    return sent
+                if client.kind == CLOSE:
+                    return sent
+                if b'"type":"pong"' in answer and b'"answer"' in answer:
+                    break
+    return sent
+
+
+def test_every_mutated_message_is_answered(unnoticed: Unnoticed) -> None:
+    mutator, sent, connections = Mutator(SEED), 0, 0
+    with unnoticed.attack() as target:
+        end_s = time.monotonic() + SECONDS
+        while time.monotonic() < end_s:
+            sent += write_until_closed(target.port, mutator, end_s)
+            connections += 1
+    print(f"seed {SEED}: {sent:,} messages over {connections:,} connections")
+    assert sent > 50 * SECONDS
+
+
+def answer_to(port: int, request: bytes) -> bytes:
+    """Send a request, then nothing more; return all that comes back until the server closes."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), DEADLINE_S) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        while data := connection.recv(65_536):
+            answer += data
+    return answer
+
+
+def test_every_mutated_request_is_answered(unnoticed: Unnoticed) -> None:
+    mutator, sent, answered = Mutator(SEED), 0, 0
+    with unnoticed.attack() as target:
+        end_s = time.monotonic() + SECONDS
+        while time.monotonic() < end_s:
+            request = mutator.request()
+            try:
+                answer = answer_to(target.port, request)
+            except ConnectionError:
+                answer = b""
+            sent += 1
+            if answer:
+                answered += 1
+                status = int(answer.split()[1])
+                assert status not in RESERVED, (request, answer)
+    print(f"seed {SEED}: {sent:,} requests, {answered:,} answered")
+    assert sent > 20 * SECONDS

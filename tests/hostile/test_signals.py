@@ -1,0 +1,121 @@
+"""Signals: SIGHUP ends nothing, SIGTERM ends the server in its time whatever runs."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+import pytest
+
+from inkstream.model.errors import InkstreamError
+from inkstream.service.client import connect_sync
+from inkstream.service.server import LAST_S
+from tests.helpers import builders
+from tests.helpers.command_line import ROOT
+from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.target import Target
+
+pytestmark = pytest.mark.slow
+
+DRAIN_S = 1.0
+FLAGS = ("--models", "digits", "--languages", "", "--drain-timeout-s", str(DRAIN_S))
+
+
+def test_a_hang_up_is_logged_and_ends_nothing() -> None:
+    with Target(*FLAGS) as target, connect_sync(target.url) as stream:
+        for _ in range(3):
+            logged = len(target.log)
+            target.process.send_signal(signal.SIGHUP)
+            target.wait_for("hang-up ignored", logged)
+        assert len(list(stream.send(builders.columns(20)))) == 20
+        stream.end()
+        assert target.stop()[0] == 0
+
+
+def test_a_stop_with_open_sessions_keeps_its_time() -> None:
+    with Target(*FLAGS) as target, ExitStack() as stack:
+        for _ in range(50):
+            stack.enter_context(connect_sync(target.url))
+        code, seconds = target.stop()
+    assert code == 0
+    assert DRAIN_S < seconds < DRAIN_S + 1.0
+
+
+@contextmanager
+def flood(target: Target) -> Iterator[None]:
+    """Have threads send lines and images as fast as they can while the block runs."""
+    ended = threading.Event()
+
+    def stream() -> None:
+        while not ended.is_set():
+            with suppress(InkstreamError, OSError), connect_sync(target.url) as client:
+                while not ended.is_set():
+                    for _ in client.send(builders.columns(200)):
+                        pass
+                    client.flush()
+                    client.reset()
+
+    def ask() -> None:
+        body = builders.columns(2000).tobytes()
+        headers = {"content-type": "application/octet-stream"}
+        url = f"{target.http}/v1/recognize"
+        while not ended.is_set():
+            with suppress(OSError):
+                request = urllib.request.Request(url, body, headers)
+                urllib.request.urlopen(request, timeout=DEADLINE_S).read()
+
+    threads = [threading.Thread(target=work) for work in [stream] * 8 + [ask] * 8]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_stop_under_a_flood_keeps_its_time() -> None:
+    with Target(*FLAGS) as target, flood(target):
+        target.sleep(2.0)
+        code, seconds = target.stop()
+    assert code == 0
+    assert seconds < DRAIN_S + LAST_S
+    assert not [line for line in target.log if "exception" in line or "text" in line]
+
+
+BLOCKED = """
+import asyncio, sys, time
+from inkstream.service import server
+from inkstream.service.settings import Settings
+
+class Blocked(server.Server):
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        asyncio.get_running_loop().call_later(0.2, time.sleep, 60)
+
+server.Server = Blocked
+settings = Settings.load(port=0, models="digits", languages="", drain_timeout_s=1)
+server.serve(settings.model_copy(update={"log_format": "json"}))
+"""
+
+
+def test_a_server_whose_loop_does_not_go_on_is_ended_in_time() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", BLOCKED], cwd=ROOT, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        try:
+            assert json.loads(process.stderr.readline())["event"] == "serving"
+            time.sleep(0.5)
+            start_s = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(DEADLINE_S) == -signal.SIGALRM
+            assert time.monotonic() - start_s < 1.0 + LAST_S + 1.0
+        finally:
+            process.kill()

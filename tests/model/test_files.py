@@ -1,0 +1,33 @@
+"""Whole files: what may not end or is too large is not read, and nothing is written in part."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from inkstream.model.files import read_whole
+
+
+def test_a_file_is_read_up_to_the_size_that_is_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert read_whole(path, 5) == b"12345"
+    with pytest.raises(OSError, match="it has 5 bytes, allowed: up to 4"):
+        read_whole(path, 4)
+
+
+def test_the_size_of_a_file_is_checked_before_memory_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    os.truncate(path, 1 << 42)
+    with pytest.raises(OSError, match="it has 4398046511104 bytes"):
+        read_whole(path, 1 << 20)
+
+
+def test_pipes_devices_and_folders_are_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="no regular file"):
+            read_whole(path, 1 << 20)
+    with pytest.raises(IsADirectoryError):
+        read_whole(tmp_path, 1 << 20)

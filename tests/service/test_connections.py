@@ -1,0 +1,132 @@
+"""Connections from `accept` on: limits of a client and of all, what is held, turns, the log."""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from inkstream.service import connections
+from inkstream.service.access import network_of
+from inkstream.service.connections import (
+    MAX_HELD_BYTES,
+    MAX_HELD_CLIENTS,
+    MAX_LOGGED,
+    STEPS_A_TURN,
+    Connections,
+    Peer,
+)
+from inkstream.service.metrics import Metrics
+from inkstream.service.settings import Settings
+
+
+def some(**options: Any) -> Connections:
+    return Connections(Settings.load(**options), Metrics())
+
+
+def admitted(opened: Connections, address: str = "192.0.2.1") -> Peer:
+    peer = opened.admit(address)
+    assert isinstance(peer, Peer)
+    return peer
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_a_client_is_an_address_or_a_network_of_ipv6(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def test_a_client_has_its_sessions_and_some_connections_more() -> None:
+    opened = some(max_sessions=10, max_sessions_per_client=2, spare_connections_per_client=1)
+    peers = [admitted(opened, f"2001:db8::{number}") for number in range(3)]
+    assert opened.admit("2001:db8::9") == HTTPStatus.TOO_MANY_REQUESTS
+    admitted(opened, "2001:db8:0:1::9")
+    peers[0].left()
+    admitted(opened, "2001:db8::9")
+    assert len(opened) == 4
+
+
+def test_all_connections_are_bounded_beyond_the_sessions() -> None:
+    opened = some(max_sessions=2, max_sessions_per_client=1, spare_connections_per_client=1)
+    for number in range(4):
+        admitted(opened, f"192.0.2.{number}")
+    assert opened.admit("192.0.2.9") == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def test_a_trusted_proxy_stands_for_many_clients() -> None:
+    proxies = {"trusted_proxies": "192.0.2.0/24"}
+    opened = some(max_sessions_per_client=1, spare_connections_per_client=1, **proxies)
+    for _ in range(10):
+        admitted(opened)
+    assert admitted(opened).hold(MAX_HELD_BYTES + 1)
+
+
+def test_what_a_client_may_hold_is_bounded_and_so_is_what_all_may_hold() -> None:
+    opened = some()
+    peers = [admitted(opened, f"192.0.2.{number}") for number in range(MAX_HELD_CLIENTS + 1)]
+    assert peers[0].hold(MAX_HELD_BYTES)
+    assert not peers[0].hold(1)
+    assert peers[0].hold(-1)
+    assert all(peer.hold(MAX_HELD_BYTES) for peer in peers[1:-1])
+    assert not peers[-1].hold(1)
+
+
+def test_a_reason_is_counted_each_time_and_logged_once_for_each_client(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = Metrics()
+    opened = Connections(Settings.load(), metrics)
+    for _ in range(3):
+        for number in range(MAX_LOGGED + 1):
+            opened.refused("stalled", f"192.0.2.{number}")
+    assert len(caplog.records) == MAX_LOGGED
+    counted = f'inkstream_refused_total{{reason="stalled"}} {3 * (MAX_LOGGED + 1)}.0'
+    assert counted in metrics.render().decode()
+    monkeypatch.setattr(connections, "LOG_EVERY_S", 0.0)
+    opened.refused("stalled", "192.0.2.0")
+    assert len(caplog.records) == MAX_LOGGED + 1
+
+
+async def test_steps_are_run_a_few_a_turn_in_order_and_of_all_clients_by_turns() -> None:
+    opened = some()
+    first, second = admitted(opened), admitted(opened, "192.0.2.2")
+    done: list[tuple[str, int]] = []
+
+    def step(name: str, number: int) -> Callable[[], None]:
+        return lambda: done.append((name, number))
+
+    for number in range(STEPS_A_TURN + 4):
+        first.run(step("first", number))
+    second.run(step("second", 0))
+    assert len(done) == STEPS_A_TURN
+    await asyncio.sleep(0)
+    assert len(done) == 2 * STEPS_A_TURN
+    for _ in range(3):
+        await asyncio.sleep(0)
+    numbers = [number for name, number in done if name == "first"]
+    assert numbers == sorted(numbers)
+    assert done.index(("second", 0)) == STEPS_A_TURN + 1
+    first.run(step("first", -1))
+    assert done[-1] == ("first", -1)
+
+
+async def test_the_time_of_a_turn_is_shared_by_the_connections_of_a_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = some()
+    peer, other = admitted(opened), admitted(opened, "192.0.2.2")
+    assert peer.has_time()
+    monkeypatch.setattr(connections, "TURN_S", 0.0)
+    assert not other.has_time()
+    assert peer.has_time()
+    await asyncio.sleep(0)
+    assert not peer.has_time()

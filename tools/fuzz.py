@@ -1,0 +1,187 @@
+"""Feed bytes, chosen by the branches that they take, to what reads bytes of strangers.
+
+    python -m tools.fuzz messages --seconds 3600
+
+A target may raise an `InkstreamError` and nothing else. Bytes that make it raise another error, or
+take longer than a second, are kept in the folder of findings. This needs Atheris, which is no
+dependency of ours: `pip install atheris`.
+"""
+
+import asyncio
+import contextlib
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import click
+
+SLOW_S: Final = 1  # libFuzzer counts whole seconds
+MOST_BYTES: Final = 65_536
+LABELS: Final = tuple("abcdefghijklmnopqrstuvwxyz .,")
+INKML: Final = b"""<ink xmlns="http://www.w3.org/2003/InkML">
+<traceFormat><channel name="X" type="decimal"/><channel name="Y" type="decimal"/></traceFormat>
+<annotation type="writer">w</annotation><trace id="a">1 2, 3 4, '1 '1</trace>
+<traceGroup><annotation type="truth">x</annotation><traceView traceDataRef="#a"/></traceGroup></ink>
+"""
+
+Target = Callable[[bytes], object]
+Fuzzed = tuple[Target, list[bytes]]  # and what to begin with
+
+
+def messages() -> Fuzzed:
+    """Text frames of clients."""
+    from inkstream.service.protocol.client_messages import parse_client
+
+    return lambda data: parse_client(data.decode("utf-8", "replace")), _texts()
+
+
+def _texts() -> list[bytes]:
+    from tests.helpers.mutations import MESSAGES
+
+    return [json.dumps(message).encode() for message in MESSAGES]
+
+
+def ink() -> Fuzzed:
+    """Text frames to a session, which carries out and draws what they say."""
+    from inkstream.model import checkpoint
+    from inkstream.model.runtime import Runtime
+    from tests.helpers.single_session import SessionClient, message
+
+    runtime = Runtime(checkpoint.read(checkpoint.find("lines")))
+    first = message(
+        "ink", strokes=[{"id": 1, "points": [[3, 4], [9, 20]], "last": False}], height=32
+    )
+
+    def send(data: bytes) -> None:
+        client = SessionClient(runtime)
+        for text in (first, *data.decode("utf-8", "replace").split("\n")[:8]):
+            if client.close is None:
+                client.ask(text)
+
+    texts = _texts()
+    return send, [b"\n".join(texts[i : i + 4]) for i in range(len(texts))]
+
+
+def frames() -> Fuzzed:
+    """Bytes on a WebSocket after its handshake."""
+    from inkstream.service.frames import WebSocketConnection
+    from tests.helpers.mutations import Mutator
+    from tests.service.server.test_connections import opened
+
+    loop = asyncio.new_event_loop()
+
+    async def feed(data: bytes) -> None:
+        async with opened(WebSocketConnection, direct=True) as peer:
+            await peer.feed([data[:7], data[7:]])
+
+    mutator = Mutator(0)
+    return lambda data: loop.run_until_complete(feed(data)), [mutator.frames() for _ in range(50)]
+
+
+def inkml() -> Fuzzed:
+    """Files of ink."""
+    from inkstream.model.data.sources import inkml
+
+    return inkml.read, [INKML]
+
+
+def images() -> Fuzzed:
+    """Image files, up to their pixels."""
+    from PIL import Image
+
+    from inkstream.model.preprocess.image import read_image
+
+    drawn = Image.new("L", (9, 7), 255)
+    drawn.putpixel((3, 3), 0)
+    seeds = []
+    for form in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"):
+        drawn.save(file := io.BytesIO(), form)
+        seeds.append(file.getvalue())
+
+    def read(data: bytes) -> object:
+        return read_image(data, max_pixels=1 << 20, max_side=2048, max_kept=1 << 20)
+
+    return read, seeds
+
+
+def patterns() -> Fuzzed:
+    """Regular expressions of a field."""
+    from inkstream.model.decoding.regex import PatternGuide
+
+    seeds = [b"[a-z]{3}", b"(a|b)*c?", b"\\d+[.,]\\d{2}", b"a.*(b|cd)+[^x]{2,5}", b"(?:ab){1,64}"]
+    return lambda data: PatternGuide(data.decode("utf-8", "replace"), LABELS), seeds
+
+
+def language() -> Fuzzed:
+    """Language models."""
+    from inkstream.model.decoding.ngrams import Language
+    from tests.helpers.single_session import LITTLE
+
+    path = Path(tempfile.mkdtemp()) / "fuzzed.ngrams"
+    LITTLE.save(path)
+
+    def load(data: bytes) -> object:
+        path.write_bytes(data)
+        return Language.load(path)
+
+    return load, [path.read_bytes()]
+
+
+def metadata() -> Fuzzed:
+    """What a checkpoint says of itself."""
+    from inkstream.model.checkpoint import Metadata, find, read
+
+    known = [read(find(name)).metadata.to_json().encode() for name in ("digits", "lines")]
+    return lambda data: Metadata.from_json(data.decode("utf-8", "replace")), known
+
+
+TARGETS: Final = {
+    made.__name__: made
+    for made in (messages, ink, frames, inkml, images, patterns, language, metadata)
+}
+
+
+@click.command()
+@click.argument("name", type=click.Choice(sorted(TARGETS)))
+@click.option("--seconds", default=60, type=click.IntRange(1), help="how long")
+@click.option("--seed", default=1, type=click.IntRange(1), help="of the random numbers")
+@click.option("--findings", default="findings", help="folder for inputs that fail")
+def fuzz(name: str, seconds: int, seed: int, findings: str) -> None:
+    """Fuzz the target NAME."""
+    import atheris  # type: ignore[import-untyped]  # it has no types
+
+    from inkstream.model.errors import InkstreamError
+
+    with atheris.instrument_imports(include=["inkstream"]):
+        target, seeds = TARGETS[name]()
+
+    def run(data: bytes) -> None:
+        with contextlib.suppress(InkstreamError):
+            target(data)
+
+    found = Path(findings) / name
+    found.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, seed_bytes in enumerate(seeds):
+            (Path(corpus) / f"{number}").write_bytes(seed_bytes)
+        arguments = [
+            sys.argv[0],
+            f"-max_total_time={seconds}",
+            f"-seed={seed}",
+            f"-timeout={SLOW_S}",
+            f"-max_len={MOST_BYTES}",
+            f"-artifact_prefix={found}/",
+            "-rss_limit_mb=1024",
+            "-print_final_stats=1",
+            corpus,
+        ]
+        atheris.Setup(arguments, run)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    fuzz()
