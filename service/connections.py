@@ -1,6 +1,6 @@
 """Connections from `accept` on: how many a client may have, and what they may hold together.
 
-A client is one address, of IPv6 a /64 network, since whoever has one address there has them all
+A client is one IPv4 address, or one /64 network of IPv6: a provider gives each customer that many
 (RFC 6177). A proxy that is trusted stands for many clients: only the bounds of all hold for it.
 """
 

@@ -1,8 +1,8 @@
 """HTTP connections on uvicorn's protocol, with what it leaves unbounded: headers, trailers, time.
 
-uvicorn and httptools keep headers and trailers of any size and wait for them for ever, write
-answers that nobody reads, and leave a WebSocket handshake that websockets' parser refuses without
-an answer. docs/decisions/serving.md names the versions.
+uvicorn and httptools keep headers and trailers of any size and wait for them for ever. They keep
+answers that the client does not read, and give no answer to a WebSocket handshake that websockets'
+parser refuses. docs/decisions/serving.md names the versions.
 """
 
 import asyncio

@@ -50,7 +50,7 @@ log = logs.get_logger()
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C; a hang-up (SIGHUP) ends nothing.
+    """Serve until SIGTERM or Ctrl-C; a hang-up (SIGHUP) is only logged.
 
     Raises an `InkstreamError` if it cannot start: a port in use, a model that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Signals: SIGHUP ends nothing, SIGTERM ends the server in its time whatever runs."""
+"""Signals: SIGHUP is only logged, SIGTERM ends the server in its time whatever runs."""
 
 import json
 import signal
