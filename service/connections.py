@@ -22,8 +22,9 @@ from inkstream.service.settings import Settings
 ACCEPTS_A_TURN: Final = 16  # connections accepted before others get their turn of the event loop
 ACCEPT_AGAIN_S: Final = 0.5  # after the system has had no descriptor for one
 NO_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # accept(2)
-STEPS_A_TURN: Final = 4  # requests, ends of connections, frames that waited: 0.2 ms each or more
-TURN_S: Final = 0.002  # for all frames of a client but the first of each read, in one turn
+STEPS_S: Final = 0.002  # for requests, ends of connections, frames that waited, in one turn
+FRAMES_S: Final = 0.001  # for the frames of a client but the first of each read, in one turn
+FIRST_FRAMES_S: Final = 0.003  # for those too
 MAX_HELD_BYTES: Final = 32 * 1024 * 1024  # of a client: parts of frames, and answers not taken
 MAX_HELD_CLIENTS: Final = 4  # times as much is held for all
 LOG_EVERY_S: Final = 60.0  # the same reason of the same client is logged once in this time
@@ -39,7 +40,7 @@ def refusal(status: HTTPStatus) -> bytes:
 
 
 class Peer:
-    """One client: how many connections it has, what they hold, the time it has in this turn."""
+    """One client: how many connections it has, what they hold, its time in this turn."""
 
     def __init__(self, name: str, connections: "Connections", *, is_proxy: bool) -> None:
         self.name = name
@@ -47,7 +48,7 @@ class Peer:
         self.n_connections = 0
         self._connections = connections
         self._held_bytes = 0
-        self._turn_end_s: float | None = None
+        self._turn_start_s: float | None = None
 
     def refused(self, reason: str) -> None:
         """Count that this client was refused or disconnected, and log it once in a while."""
@@ -64,13 +65,13 @@ class Peer:
             return n_bytes <= 0
         return self.is_proxy or self._held_bytes <= MAX_HELD_BYTES
 
-    def has_time(self) -> bool:
-        """Whether more of what has come from this client may be done in this turn of the loop."""
+    def has_time(self, seconds: float) -> bool:
+        """Whether it is no longer since this client's first frame in this turn of the loop."""
         now_s = time.monotonic()
-        if self._turn_end_s is None:
-            self._turn_end_s = now_s + TURN_S
+        if self._turn_start_s is None:
+            self._turn_start_s = now_s
             asyncio.get_running_loop().call_soon(self._end_turn)
-        return now_s < self._turn_end_s
+        return now_s < self._turn_start_s + seconds
 
     def run(self, step: Callable[[], None]) -> None:
         """Run a costly step now, or in a later turn of the loop if too many came; order is kept."""
@@ -85,22 +86,19 @@ class Peer:
         self._connections.left(self)
 
     def _end_turn(self) -> None:
-        self._turn_end_s = None
+        self._turn_start_s = None
 
 
 class Turns:
-    """Costly steps: a few in each turn of the event loop, and of all clients by turns."""
+    """Costly steps: for some time in each turn of the event loop, and of all clients by turns."""
 
     def __init__(self) -> None:
-        self._left = STEPS_A_TURN
-        self._is_due = False  # whether the next turn has been asked for
+        self._turn_end_s: float | None = None  # None before the first step of a turn
         self._waiting: dict[Peer, deque[Callable[[], None]]] = {}  # the next client comes first
 
     def run(self, peer: Peer, step: Callable[[], None]) -> None:
         """Run a step now, or after those that wait."""
-        if self._left and not self._waiting:
-            self._await_turn()
-            self._left -= 1
+        if not self._waiting and self._has_time():
             step()
         else:
             self.run_later(peer, step)
@@ -108,28 +106,27 @@ class Turns:
     def run_later(self, peer: Peer, step: Callable[[], None]) -> None:
         """Run a step in a later turn, after those that wait."""
         self._waiting.setdefault(peer, deque()).append(step)
-        self._await_turn()
+        self._has_time()
 
-    def _await_turn(self) -> None:
-        if not self._is_due:
-            self._is_due = True
+    def _has_time(self) -> bool:
+        """Whether steps may still be run in this turn; the next one will come."""
+        now_s = time.monotonic()
+        if self._turn_end_s is None:
+            self._turn_end_s = now_s + STEPS_S
             asyncio.get_running_loop().call_soon(self._next_turn)
+        return now_s < self._turn_end_s
 
     def _next_turn(self) -> None:
-        self._is_due = False
-        if not self._waiting:
-            self._left = STEPS_A_TURN
-            return
-        self._left = 0
-        self._await_turn()
-        for _ in range(STEPS_A_TURN):
-            if self._waiting:
-                peer, steps = next(iter(self._waiting.items()))
-                step = steps.popleft()
-                del self._waiting[peer]
-                if steps:
-                    self._waiting[peer] = steps
-                step()
+        self._turn_end_s = None
+        while self._waiting:
+            peer, steps = next(iter(self._waiting.items()))
+            step = steps.popleft()
+            del self._waiting[peer]
+            if steps:
+                self._waiting[peer] = steps
+            step()
+            if not self._has_time():
+                break
 
 
 class Connections:

@@ -40,6 +40,7 @@ from inkstream.service.session import (
 
 INITIAL_CAPACITY: Final = 16  # rows of the state table, which doubles whenever it is full
 ANSWERING_S: Final = 0.003  # for handing scores out, in one turn
+MOST_BESIDE: Final = 64  # columns that a client brings to a run where others have sessions: 2 ms
 CHEAP: Final = 64  # columns without hints, whose scores are handed out well within that time
 
 Deliver = Callable[[list[Effect]], None]
@@ -127,6 +128,7 @@ class Engine:
         self._queue: list[EngineSession] = []  # with columns
         self._inked: list[EngineSession] = []  # with strokes to draw
         self._answered: list[EngineSession] = []  # with scores to be handed out
+        self._clients: Counter[str] = Counter()  # how many sessions each has
         self._waking = False  # whether a run will start once the event loop has read all sockets
         self._stopped = False
 
@@ -144,6 +146,7 @@ class Engine:
         The sessions of one `client`, an address, share its turns.
         """
         member = EngineSession(session, deliver, self._states.add(), client)
+        self._clients[client] += 1
         self.apply(member, session.open())
         return member
 
@@ -155,6 +158,9 @@ class Engine:
         # The receiver holds `member`: without the way back both are freed at once.
         member.deliver = lambda _effects: None
         self._states.free.append(member.row)
+        self._clients[member.client] -= 1
+        if not self._clients[member.client]:
+            del self._clients[member.client]
 
     def receive(self, member: EngineSession, frame: str | bytes, now_s: float) -> None:
         """Hand one frame of the client to its session and carry out what follows."""
@@ -285,12 +291,14 @@ class Engine:
         """Return how many columns each session may bring, by its client.
 
         That is the median, so no flood delays the others; all sessions of a client together have
-        its share of the run.
+        its share of the run, which is short where another client may come with a column meanwhile.
         """
         ready = sorted([member.ready_columns for member in members])
         median = ready[len(ready) // 2] if ready else 0
         sessions = Counter([member.client for member in members])
         share = self._max_columns // max(1, len(sessions))
+        if len(self._clients) > 1:
+            share = min(share, MOST_BESIDE)
         return {client: max(1, min(median, share // n)) for client, n in sessions.items()}
 
     def _run(self, members: list[EngineSession], columns: Columns, *, hold: bool) -> None:

@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 from websockets.exceptions import InvalidMessage
 from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the mask in C
 
-from inkstream.service.connections import Peer
+from inkstream.service.connections import FIRST_FRAMES_S, FRAMES_S, Peer
 from inkstream.service.settings import Settings
 from inkstream.service.websocket import DIRECT
 
@@ -121,6 +121,11 @@ class WebSocketConnection(asyncio.Protocol):
             data = self._unread
             if self._paused or self._waits:
                 return
+        elif self.listener and not self.peer.has_time(FIRST_FRAMES_S):
+            self._unread += data
+            self._go_on_later()
+            self._hold()
+            return
         rest = self._take_frames(data)
         if not self.listener:
             rest = self._pass_on(data, rest)
@@ -193,7 +198,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _must_wait(self) -> bool:
         """Whether what is left of a read has to wait: it is paused, or others have their turn."""
-        if not self._paused and self.peer.has_time():
+        if not self._paused and self.peer.has_time(FRAMES_S):
             return False
         if not self._paused:
             self._go_on_later()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Final
 
-NICENESS: Final = 5  # the event loop goes first
+NICENESS: Final = 10  # the event loop goes first
 
 
 def serve(answer: Callable[[bytes, bytes], bytes]) -> None:

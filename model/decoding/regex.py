@@ -22,7 +22,7 @@ from inkstream.model.errors import InputError
 Row = NDArray[np.float32]  # [K]
 
 LONGEST: Final = 256  # characters of an expression
-MOST_POSITIONS: Final = 256  # in it, each repetition counted
+MOST_POSITIONS: Final = 128  # in it, each repetition counted
 DEEPEST: Final = 32  # groups in one another
 KEPT: Final = 256  # states whose rows are kept
 BEGINNING: Final = 1  # the state before any character: position 0

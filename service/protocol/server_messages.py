@@ -79,7 +79,7 @@ class Limits(BaseModel):
     """Points of the pen in one message."""
     ink_margin_columns: Annotated[int, Field(ge=0, le=256)] = 8
     """How far the pen must be beyond a column for a transcriber to read it."""
-    max_ink_strokes: Count = 1024
+    max_ink_strokes: Count = 512
     """Strokes that a rewind may still reach, and strokes in one message."""
     max_ink_points: Count = 65_536
     """Points of these strokes together."""
@@ -101,10 +101,13 @@ class Limits(BaseModel):
     @property
     def most_parts(self) -> int:
         """Arrays and objects in one text message: enough for all that one may bring."""
-        strokes = 2 * self.max_ink_strokes  # an object, and the array of its points
-        texts = self.max_hint_characters  # which may hold brackets
         columns_or_points = self.max_message_columns + self.max_message_points
-        return PARTS_OF_A_MESSAGE + columns_or_points + strokes + texts
+        return self.most_objects + columns_or_points + self.max_ink_strokes
+
+    @property
+    def most_objects(self) -> int:
+        """Objects in one text message: strokes, and braces in its texts."""
+        return PARTS_OF_A_MESSAGE + self.max_ink_strokes + self.max_hint_characters
 
 
 class ServedModel(Message):

@@ -34,6 +34,7 @@ from inkstream.service.protocol.strokes import json_strokes
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
 MAX_FIELDS: Final = 16  # of a multipart body, beside its file
+CHUNK_BYTES: Final = 65_536  # parsed at once: the parser keeps each line end in it as an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +134,13 @@ def file_of_form(content_type: str, body: bytes | bytearray) -> bytes:
     It runs an event loop of its own, so it is called in a worker.
     """
 
-    async def whole() -> AsyncGenerator[bytes, None]:
-        yield bytes(body)
+    async def in_chunks() -> AsyncGenerator[bytes, None]:
+        for start in range(0, len(body), CHUNK_BYTES):
+            yield bytes(body[start : start + CHUNK_BYTES])
 
     async def parsed() -> bytes:
         headers = Headers({"content-type": content_type})
-        parser = MultiPartParser(headers, whole(), max_files=1, max_fields=MAX_FIELDS)
+        parser = MultiPartParser(headers, in_chunks(), max_files=1, max_fields=MAX_FIELDS)
         parser.spool_max_size = len(body) + 1  # the disk may be read-only, and is slower
         try:
             form = await parser.parse()

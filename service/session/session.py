@@ -140,7 +140,7 @@ class Session:
         if not index:
             self._started_s = now_s
         try:
-            message = frame if isinstance(frame, bytes) else parse_client(frame, limits.most_parts)
+            message = frame if isinstance(frame, bytes) else self._parsed(frame)
             if isinstance(message, COLUMNS):
                 self._inbox.add_columns(index, message, limits)
                 return self._advance()
@@ -152,6 +152,10 @@ class Session:
             return self._fail_over_rate(control)
         self._inbox.add_control(control)
         return self._advance()
+
+    def _parsed(self, frame: str) -> requests.ClientMessage:
+        limits = self.model.limits
+        return parse_client(frame, limits.most_parts, limits.most_objects)
 
     def goaway(self, time_left_s: float) -> list[Effect]:
         """Tell the client that the server is about to stop."""

@@ -24,7 +24,7 @@ TIMEOUT_S = 60
 
 def test_stalled_bodies_of_one_client_delay_nobody_else(unnoticed: Unnoticed) -> None:
     head = f"POST /v1/recognize HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {LARGEST}\r\n\r\n"
-    with unnoticed.attack() as target, ExitStack() as stack:
+    with unnoticed.attack(settle_s=12) as target, ExitStack() as stack:
         for _ in range(6):
             there = ("127.0.0.1", target.port)
             raw = stack.enter_context(socket.create_connection(there, DEADLINE_S))

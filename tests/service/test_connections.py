@@ -13,7 +13,6 @@ from inkstream.service.connections import (
     MAX_HELD_BYTES,
     MAX_HELD_CLIENTS,
     MAX_LOGGED,
-    STEPS_A_TURN,
     Connections,
     Peer,
 )
@@ -96,7 +95,9 @@ def test_a_reason_is_counted_each_time_and_logged_once_for_each_client(
     assert len(caplog.records) == MAX_LOGGED + 1
 
 
-async def test_steps_are_run_a_few_a_turn_in_order_and_of_all_clients_by_turns() -> None:
+async def test_steps_are_run_for_some_time_a_turn_in_order_and_of_all_clients_by_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     opened = some()
     first, second = admitted(opened), admitted(opened, "192.0.2.2")
     done: list[tuple[str, int]] = []
@@ -104,29 +105,30 @@ async def test_steps_are_run_a_few_a_turn_in_order_and_of_all_clients_by_turns()
     def step(name: str, number: int) -> Callable[[], None]:
         return lambda: done.append((name, number))
 
-    for number in range(STEPS_A_TURN + 4):
+    first.run(step("first", 0))
+    assert done == [("first", 0)]
+    monkeypatch.setattr(connections, "STEPS_S", 0.0)  # for one step a turn
+    await asyncio.sleep(0)
+    for number in range(1, 5):
         first.run(step("first", number))
     second.run(step("second", 0))
-    assert len(done) == STEPS_A_TURN
-    await asyncio.sleep(0)
-    assert len(done) == 2 * STEPS_A_TURN
-    for _ in range(3):
+    assert done == [("first", 0)]
+    for turn in range(2, 7):
         await asyncio.sleep(0)
-    numbers = [number for name, number in done if name == "first"]
-    assert numbers == sorted(numbers)
-    assert done.index(("second", 0)) == STEPS_A_TURN + 1
-    first.run(step("first", -1))
-    assert done[-1] == ("first", -1)
+        assert len(done) == turn
+    assert [number for name, number in done if name == "first"] == [0, 1, 2, 3, 4]
+    assert done.index(("second", 0)) == 2
+    monkeypatch.setattr(connections, "STEPS_S", 3600.0)
+    await asyncio.sleep(0)
+    first.run(step("first", 5))
+    assert done[-1] == ("first", 5)
 
 
-async def test_the_time_of_a_turn_is_shared_by_the_connections_of_a_client(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_the_time_of_a_turn_is_shared_by_the_connections_of_a_client() -> None:
     opened = some()
     peer, other = admitted(opened), admitted(opened, "192.0.2.2")
-    assert peer.has_time()
-    monkeypatch.setattr(connections, "TURN_S", 0.0)
-    assert not other.has_time()
-    assert peer.has_time()
+    assert peer.has_time(3600.0)
+    assert not peer.has_time(0.0)
+    assert other.has_time(3600.0)
     await asyncio.sleep(0)
-    assert not peer.has_time()
+    assert peer.has_time(3600.0)

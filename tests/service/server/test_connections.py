@@ -160,7 +160,7 @@ async def test_any_bytes_have_the_same_effect_as_through_uvicorn_alone(
 async def test_whole_messages_are_handed_over_before_data_received_returns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("inkstream.service.connections.TURN_S", 3600.0)
+    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
     async with opened(WebSocketConnection, direct=True) as peer:
         stream = (
             frame(b"one") + frame(b"", PING) + frame("zwölf".encode(), TEXT) + frame(b"x" * 200)
@@ -196,7 +196,7 @@ async def test_nothing_is_written_at_once_while_writing_has_to_wait() -> None:
 async def test_only_the_newest_ping_is_answered_once_writing_need_not_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("inkstream.service.connections.TURN_S", 3600.0)
+    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
     async with opened(WebSocketConnection, direct=True) as peer:
         peer.connection.pause_writing()
         peer.connection.data_received(frame(b"one", PING) * 1000 + frame(b"two", PING))
@@ -208,7 +208,7 @@ async def test_only_the_newest_ping_is_answered_once_writing_need_not_wait(
 async def test_frames_beyond_the_time_of_a_turn_wait_for_the_next_and_keep_their_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("inkstream.service.connections.TURN_S", 0.0)
+    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 0.0)
     sent = [bytes([number]) for number in range(50)]
     async with opened(WebSocketConnection, direct=True) as peer:
         peer.connection.data_received(b"".join(map(frame, sent[:40])) + frame(sent[40])[:3])
@@ -238,6 +238,21 @@ async def test_frames_wait_while_the_session_is_paused() -> None:
         assert peer.received == [b"one", b"two"]
 
 
+async def test_a_read_that_comes_late_in_a_turn_waits_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("inkstream.service.frames.FIRST_FRAMES_S", 0.0)
+    async with opened(WebSocketConnection, direct=True) as peer:
+        peer.connection.data_received(frame(b"one"))
+        peer.connection.data_received(frame(b"two"))
+        assert peer.received == []
+        assert peer.transport.paused
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert peer.received == [b"one", b"two"]
+        assert not peer.transport.paused
+
+
 @pytest.mark.parametrize(
     ("sent", "reason"),
     [
@@ -249,7 +264,7 @@ async def test_what_uses_too_much_memory_is_closed_with_1008(
     monkeypatch: pytest.MonkeyPatch, sent: bytes, reason: bytes
 ) -> None:
     monkeypatch.setattr("inkstream.service.connections.MAX_HELD_BYTES", MOST // 2)
-    monkeypatch.setattr("inkstream.service.connections.TURN_S", 3600.0)
+    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
     async with opened(WebSocketConnection, direct=True) as peer:
         peer.connection.data_received(sent)
         assert peer.transport.is_closing()

@@ -90,7 +90,7 @@ MESSAGES = [
     (message("ink", strokes=[], height=28), "bad_ink", "ink in a line of columns"),
     ("[" * 5_000, "bad_json", "text frame is not JSON"),
     ("[" * 5_000 + "]" * 5_000, "bad_json", "text frame is not JSON"),
-    ("[" * 50_000, "bad_message", "50000 arrays and objects in one message, allowed: 16448"),
+    ("[" * 50_000, "bad_message", "50000 arrays and objects in one message, allowed: 15424"),
     (
         columns_json("300"),
         "bad_columns",
