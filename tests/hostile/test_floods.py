@@ -55,17 +55,17 @@ def flood(target: Target, data: bytes, options: Sequence[str] = (), query: str =
 
 @pytest.mark.parametrize("data", [ONE_A_MESSAGE, MANY_A_MESSAGE], ids=["single", "many"])
 def test_columns(unnoticed: Unnoticed, data: bytes) -> None:
-    with unnoticed.attack() as target:
+    with unnoticed.attack(settle_s=12) as target:
         flood(target, data, query="?model=lines")
 
 
 def test_columns_read_with_hints(unnoticed: Unnoticed) -> None:
     words = [f"{a}{b}{c}" for a in "abcdefgh" for b in "abcdefgh" for c in "abcdefgh"]
     hints = {"type": "configure", "language_model": "english", "words": words}
-    with unnoticed.attack() as target:
+    with unnoticed.attack(settle_s=12) as target:
         flood(target, ONE_A_MESSAGE, [json.dumps(hints)], query="?model=lines")
 
 
 def test_ink(unnoticed: Unnoticed) -> None:
-    with unnoticed.attack() as target:
+    with unnoticed.attack(settle_s=12) as target:
         flood(target, INK, query="?model=lines")
