@@ -41,6 +41,15 @@ class RawClient:
         self.socket.settimeout(DEADLINE_S)
         if receive_buffer_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        self.kind = 0  # first byte of the newest frame
+        self._unread = b""
+        try:
+            self._open(port, query)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def _open(self, port: int, query: str) -> None:
         self.socket.connect(("127.0.0.1", port))
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(
@@ -48,10 +57,10 @@ class RawClient:
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
         )
-        self.kind = 0  # first byte of the newest frame
-        self._unread = b""
         while b"\r\n\r\n" not in self._unread:
-            self._unread += self.socket.recv(65_536)
+            if not (data := self.socket.recv(65_536)):
+                raise EOFError
+            self._unread += data
         head, _, self._unread = self._unread.partition(b"\r\n\r\n")
         assert b" 101 " in head, head
 

@@ -41,6 +41,11 @@ NESTED = {
 }
 
 
+def configured(pattern: str) -> str:
+    """Return the message that asks for a pattern."""
+    return json.dumps({"type": "configure", "pattern": pattern})
+
+
 def send(target: Target, *texts: str) -> None:
     """Send messages in one write, as a new client, and wait until they are answered.
 
@@ -65,9 +70,8 @@ def attack(target: Target, *texts: str) -> None:
 
 
 def test_dear_patterns_in_one_write(unnoticed: Unnoticed) -> None:
-    texts = [json.dumps({"type": "configure", "pattern": pattern}) for pattern in PATTERNS]
     with unnoticed.attack() as target:
-        attack(target, *(3 * texts))
+        attack(target, *(3 * [configured(pattern) for pattern in PATTERNS]))
 
 
 @pytest.mark.parametrize("name", NESTED)

@@ -1,23 +1,26 @@
 """Messages and requests that are nearly right, many of them: everything is answered or closed.
 
-`HOSTILE_S` says for how many seconds each kind is sent, `HOSTILE_SEED` with
-which seed. Both print how many there were.
+`HOSTILE_S` says for how many seconds each kind is sent beside others who must not notice,
+`HOSTILE_SEED` with which seed. All print how many there were.
 """
 
 import os
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
 
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.mutations import Mutator, client_frame
 from tests.helpers.raw_websocket import CLOSE, TEXT, RawClient
+from tests.helpers.target import Target
 from tests.hostile.conftest import Unnoticed
 
 pytestmark = pytest.mark.slow
 
 SECONDS = float(os.environ.get("HOSTILE_S", "5"))
+SHORT_S = 5.0  # where nothing is measured
 SEED = int(os.environ.get("HOSTILE_SEED", "0"))
 AT_ONCE = 8  # messages in one write, and a ping behind them
 PING = client_frame(TEXT, b'{"type":"ping","id":"answer"}')
@@ -44,15 +47,15 @@ def write_until_closed(port: int, mutator: Mutator, end_s: float) -> int:
     return sent
 
 
-def test_every_mutated_message_is_answered(unnoticed: Unnoticed) -> None:
+def send_messages(target: Target, seconds: float) -> None:
+    """Send mutated messages for a time, over as many connections as that takes."""
     mutator, sent, connections = Mutator(SEED), 0, 0
-    with unnoticed.attack() as target:
-        end_s = time.monotonic() + SECONDS
-        while time.monotonic() < end_s:
-            sent += write_until_closed(target.port, mutator, end_s)
-            connections += 1
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        sent += write_until_closed(target.port, mutator, end_s)
+        connections += 1
     print(f"seed {SEED}: {sent:,} messages over {connections:,} connections")
-    assert sent > 50 * SECONDS
+    assert sent > 50 * seconds
 
 
 def answer_to(port: int, request: bytes) -> bytes:
@@ -66,20 +69,36 @@ def answer_to(port: int, request: bytes) -> bytes:
     return answer
 
 
-def test_every_mutated_request_is_answered(unnoticed: Unnoticed) -> None:
+def send_requests(target: Target, seconds: float) -> None:
+    """Send mutated requests for a time; fail for an answer that would be a fault of ours."""
     mutator, sent, answered = Mutator(SEED), 0, 0
-    with unnoticed.attack() as target:
-        end_s = time.monotonic() + SECONDS
-        while time.monotonic() < end_s:
-            request = mutator.request()
-            try:
-                answer = answer_to(target.port, request)
-            except ConnectionError:
-                answer = b""
-            sent += 1
-            if answer:
-                answered += 1
-                status = int(answer.split()[1])
-                assert status not in RESERVED, (request, answer)
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        request = mutator.request()
+        try:
+            answer = answer_to(target.port, request)
+        except ConnectionError:
+            answer = b""
+        sent += 1
+        if answer:
+            answered += 1
+            status = int(answer.split()[1])
+            assert status not in RESERVED, (request, answer)
     print(f"seed {SEED}: {sent:,} requests, {answered:,} answered")
-    assert sent > 20 * SECONDS
+    assert sent > 20 * seconds
+
+
+SENDERS = [send_messages, send_requests]
+
+
+@pytest.mark.parametrize("send", SENDERS)
+def test_all_that_is_mutated_is_answered(target: Target, send: Callable[..., None]) -> None:
+    logged = len(target.log)
+    send(target, SHORT_S)
+    assert not [line for line in target.log[logged:] if "exception" in line or "text" in line]
+
+
+@pytest.mark.parametrize("send", SENDERS)
+def test_nobody_notices_what_is_mutated(unnoticed: Unnoticed, send: Callable[..., None]) -> None:
+    with unnoticed.attack() as target:
+        send(target, SECONDS)

@@ -8,7 +8,9 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 import pytest
 
@@ -19,6 +21,9 @@ from tests.helpers import builders
 from tests.helpers.command_line import ROOT
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.target import Target
+from tests.hostile import test_floods as floods
+from tests.hostile import test_messages as messages
+from tests.hostile import test_mutations as mutations
 
 pytestmark = pytest.mark.slow
 
@@ -84,6 +89,30 @@ def test_a_stop_under_a_flood_keeps_its_time() -> None:
     with Target(*FLAGS) as target, flood(target):
         target.sleep(2.0)
         code, seconds = target.stop()
+    assert code == 0
+    assert seconds < DRAIN_S + LAST_S
+    assert not [line for line in target.log if "exception" in line or "text" in line]
+
+
+ATTACKS = {
+    "columns": partial(floods.flood, data=floods.MANY_A_MESSAGE),
+    "ink": partial(floods.flood, data=floods.INK),
+    "patterns": lambda target: messages.attack(
+        target, *map(messages.configured, messages.PATTERNS)
+    ),
+    "messages": partial(mutations.send_messages, seconds=floods.FLOOD_S),
+    "requests": partial(mutations.send_requests, seconds=floods.FLOOD_S),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_stop_under_an_attack_keeps_its_time(name: str) -> None:
+    flags = ("--models", "lines", *FLAGS[2:])
+    with Target(*flags) as target, ThreadPoolExecutor(1) as pool:
+        attacked = pool.submit(ATTACKS[name], target)
+        target.sleep(2.0)
+        code, seconds = target.stop()
+        attacked.exception()  # once the attacker has noticed
     assert code == 0
     assert seconds < DRAIN_S + LAST_S
     assert not [line for line in target.log if "exception" in line or "text" in line]
