@@ -12,7 +12,6 @@ A stream can be left and taken up again: `Stream.state` is all that it knows.
 
 import dataclasses
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
+from msgspec import msgpack
 from numpy.typing import ArrayLike, NDArray
 
 from inkstream.model import checkpoint as checkpoints
@@ -36,7 +37,8 @@ from inkstream.model.preprocess.image import ImageSource
 from inkstream.model.preprocess.ink import stroke_columns
 from inkstream.model.runtime import Runtime
 
-_MAGIC: Final = b"inkstream state 4"  # first line of a state's file
+_MAGIC: Final = b"inkstream state 5"  # first line of a state's file
+_SAVED: Final = tuple[bytes, int, str, dict[str, Any]]  # what follows in it: see `State`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,10 +53,10 @@ class State:
     def save(self, path: str | Path) -> None:
         """Write the state to a file; raise `OSError` if that fails.
 
-        Lines: the format, the SHA-256 of all that follows, the values as JSON; then the row.
+        Lines: the format, the SHA-256 of all that follows; then the values as MessagePack.
         """
-        known = {"model": self.model, "columns": self.columns, "decoder": self.decoder}
-        content = json.dumps(known).encode() + b"\n" + self.row.tobytes()
+        values = [self.row.tobytes(), self.columns, self.model, self.decoder]
+        content = msgpack.encode(values)
         write_whole(Path(path), b"\n".join([_MAGIC, _digest(content), content]))
 
     @classmethod
@@ -67,16 +69,14 @@ class State:
         digest, _, content = rest.partition(b"\n")
         if digest != _digest(content):
             raise InputError(f"{path} is a damaged state: its digest does not match")
-        head, _, numbers = content.partition(b"\n")
         try:
-            row = _frozen(np.frombuffer(numbers, np.uint8).copy())
-            state = cls(row, **json.loads(head))
-        except (ValueError, TypeError, RecursionError) as error:
+            row, columns, model, decoder = msgpack.decode(content, type=_SAVED)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise InputError(f"{path} is a damaged state: {error}") from error
-        if not (isinstance(state.columns, int) and state.columns >= 0):
-            got = f"columns is {state.columns!r}"
+        if columns < 0:
+            got = f"columns is {columns}"
             raise InputError(f"{path} is a damaged state: {got}, expected a number from 0 on")
-        return state
+        return cls(_frozen(np.frombuffer(row, np.uint8)), columns, model, decoder)
 
 
 def _digest(content: bytes) -> bytes:

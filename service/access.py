@@ -69,15 +69,18 @@ class Access:
             return False
         return is_loopback(name) or name in self._hosts or name.endswith(self._domains)
 
-    def check_key(self, authorization: str | None, subprotocols: Iterable[str] = ()) -> None:
-        """Raise `UnauthorizedError` unless one of the keys came, or none is needed.
+    def check_key(self, authorization: str | None, subprotocols: Iterable[str] = ()) -> bytes:
+        """Return the digest of the key that came, or nothing where none is needed.
 
         Args:
             authorization: the header of that name; `Bearer KEY` counts.
             subprotocols: those offered for a WebSocket; `key.KEY` counts, for browsers.
+
+        Raises:
+            UnauthorizedError: no key came, or another one.
         """
         if not self._digests:
-            return
+            return b""
         keys = [
             name.removeprefix(KEY_SUBPROTOCOL)
             for name in subprotocols
@@ -92,10 +95,14 @@ class Access:
             )
         digests = [_digest(key) for key in keys]
         matches = [
-            hmac.compare_digest(digest, known) for digest in digests for known in self._digests
+            digest
+            for digest in digests
+            for known in self._digests
+            if hmac.compare_digest(digest, known)
         ]
-        if not any(matches):  # after all were compared
+        if not matches:  # after all were compared
             raise UnauthorizedError("the key that came is not one of this server's")
+        return matches[0]
 
     def check_origin(self, origin: str | None, host: str | None) -> None:
         """Raise `OriginError` for a web page of an origin that is not allowed.

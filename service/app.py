@@ -16,6 +16,7 @@ from inkstream.service.engine import Engine
 from inkstream.service.metrics import Metrics
 from inkstream.service.rest import work
 from inkstream.service.rest.routes import ABOUT, add_rest
+from inkstream.service.sealing import Sealer, SnapshotSealer, random_key
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
@@ -32,10 +33,11 @@ def create_app(settings: Settings) -> FastAPI:
     cannot be served.
     """
     metrics, limits = Metrics(), settings.limits
-    languages = _languages(settings)
+    languages, keys = _languages(settings), settings.resume_keys
+    sealer = Sealer([key.get_secret_value() for key in keys] or [random_key()], "snapshot")
     models: dict[str, RunningModel] = {}
     for name in settings.models:
-        model = _load(name, settings, metrics, languages)
+        model = _load(name, settings, metrics, languages, sealer)
         if model.info.name in models:
             raise ConfigError(f"two of the models are called {model.info.name!r}")
         models[model.info.name] = model
@@ -75,7 +77,11 @@ def _languages(settings: Settings) -> dict[str, Language]:
 
 
 def _load(
-    name: str, settings: Settings, metrics: Metrics, languages: Mapping[str, Language]
+    name: str,
+    settings: Settings,
+    metrics: Metrics,
+    languages: Mapping[str, Language],
+    sealer: Sealer,
 ) -> RunningModel:
     checkpoint = checkpoints.read(
         checkpoints.find(name, settings.weights), threads=settings.threads
@@ -83,7 +89,14 @@ def _load(
     metadata = checkpoint.metadata
     if metadata.config.kind == "classifier":
         languages = {}
-    model = SessionModel.of(metadata, settings.limits, languages, checkpoint.metrics)
+    known = [metadata.name, checkpoint.digest, *(own.digest for own in languages.values())]
+    model = SessionModel.of(
+        metadata,
+        settings.limits,
+        languages,
+        checkpoint.metrics,
+        SnapshotSealer(sealer, "\n".join(known).encode()),
+    )
     runtime = Runtime(checkpoint)
     engine = Engine(
         runtime, max_batch=settings.max_batch, max_columns=settings.max_run_columns, metrics=metrics

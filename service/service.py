@@ -26,9 +26,9 @@ class RunningModel:
         """What clients may know of it."""
         return self.session_model.info
 
-    def new_session(self, session_id: str) -> Session:
-        """Return a session of this model, not opened yet."""
-        return Session(session_id, self.session_model)
+    def new_session(self, session_id: str, client: bytes = b"") -> Session:
+        """Return a session of this model, not opened yet, for a client with this credential."""
+        return Session(session_id, self.session_model, client)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ TOKEN_CHARACTERS: Final = frozenset(  # of a subprotocol, RFC 9110, 5.6.2
     "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 MASK: Final = "***"
+SECRETS: Final = ("api_keys", "resume_keys")  # settings that are never shown
+LEAST_CHARACTERS: Final = 32  # of a key that seals: 32 random bytes, as text, have more
 _HOST: Final = re.compile(r"([a-z0-9._-]*[a-z0-9_-]|\[[0-9a-f:.]+\])\.?(?::\d*)?")
 
 
@@ -77,6 +79,8 @@ class ServerSettings(BaseSettings):
 
     api_keys: Secrets = ()
     """Keys, one of which each client must send; without keys all clients are allowed."""
+    resume_keys: Secrets = ()
+    """Keys that seal what clients resume with: the first seals, all open; without, a random one."""
     metrics_need_key: bool = False
     """Require a key at /metrics too."""
     hosts: Names = ()
@@ -184,6 +188,22 @@ class Settings(Limits, ServerSettings):
                 )
         return keys
 
+    @field_validator("resume_keys")
+    @classmethod
+    def _check_resume_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for number, key in enumerate(keys, 1):
+            text = key.get_secret_value()
+            if text == MASK:
+                raise ValueError(
+                    f"key {number} was masked when it was printed: write the key itself"
+                )
+            if len(text) < LEAST_CHARACTERS:
+                raise ValueError(
+                    f"key {number} has {len(text)} characters, expected at least"
+                    f" {LEAST_CHARACTERS}: `openssl rand -base64 32` makes one"
+                )
+        return keys
+
     @field_validator("trusted_proxies")
     @classmethod
     def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
@@ -267,7 +287,7 @@ class Settings(Limits, ServerSettings):
         lines = []
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            if name == "api_keys":
+            if name in SECRETS:
                 value = (MASK,) * len(value)
             text = json.dumps(value, ensure_ascii=False, default=str)
             lines.append(f"# {field.description}")
@@ -327,6 +347,6 @@ def _explain(error: ValidationError) -> str:
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
         message = fault["msg"].removeprefix("Value error, ")
-        shown = "" if name in ("", "api_keys") else f" is {fault['input']!r}"
+        shown = "" if name in ("", *SECRETS) else f" is {fault['input']!r}"
         parts.append(f"{name}{shown}: {message}" if name else message)
     return "; ".join(parts)

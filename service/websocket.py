@@ -88,9 +88,9 @@ class Stream:
         self._may_read = asyncio.Event()  # cleared while the client is paused
         self._may_read.set()
 
-    async def run(self, session_id: str, scope: AsgiEvent, client: str) -> None:
+    async def run(self, session_id: str, scope: AsgiEvent, client: str, credential: bytes) -> None:
         """Serve the session until either side closes."""
-        self._session = self._model.new_session(session_id)
+        self._session = self._model.new_session(session_id, credential)
         self._member = self._engine.attach(self._session, self._deliver, client)
         self._opened_s = self._received_s = self._loop.time()
         direct = scope.get("state", {}).get(DIRECT)
@@ -268,6 +268,7 @@ class StreamEndpoint:
         await receive()  # websocket.connect
         with ExitStack() as stack:
             try:
+                credential = self._check_access(scope)
                 model = self._choose_model(scope)
                 stream = Stream(model, self._service, receive, send)
                 client = _address(scope) or "unknown"
@@ -277,10 +278,10 @@ class StreamEndpoint:
             except InkstreamError as error:
                 await self._refuse(scope, send, error)
                 return
-            await stream.run(session_id, scope, client)
+            await stream.run(session_id, scope, client, credential)
 
-    def _choose_model(self, scope: AsgiEvent) -> RunningModel:
-        """Return the model that is asked for; raise an `InkstreamError` if access is refused."""
+    def _check_access(self, scope: AsgiEvent) -> bytes:
+        """Return the client's credential; raise an `InkstreamError` if access is refused."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         access = self._service.access
         access.check_addresses(
@@ -290,10 +291,13 @@ class StreamEndpoint:
         if path != PATH:
             raise PathUnknownError(f"no WebSocket is at {path[:100]}, expected {PATH}")
         access.check_origin(headers.get(b"origin"), headers.get(b"host"))
-        access.check_key(headers.get(b"authorization"), scope["subprotocols"])
+        return access.check_key(headers.get(b"authorization"), scope["subprotocols"])
+
+    def _choose_model(self, scope: AsgiEvent) -> RunningModel:
+        """Return the model that is asked for; raise an `InkstreamError` if there is none."""
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if "session" in query:
-            raise SessionUnknownError("this server does not offer to resume sessions")
+            raise SessionUnknownError("a line is resumed by the message `resume`, not by a session")
         return self._service.model(query["model"][-1] if "model" in query else None)
 
     async def _refuse(self, scope: AsgiEvent, send: SendEvent, error: InkstreamError) -> None:

@@ -26,6 +26,8 @@ Text frames are JSON objects with a `type`; binary frames are columns. The order
 answers, closing codes, limits and credentials are described in docs/protocol.md.
 """
 
+BLOB: Final = "AbzvbGZFCnkAAAAAaq0..."  # the beginning of one
+
 PROBABILITIES: Final = dict(zip("0123456789", [0.002] * 7 + [0.982, 0.002, 0.002], strict=True))
 
 FROM_CLIENT: Final[dict[str, ClientMessage]] = {
@@ -41,6 +43,9 @@ FROM_CLIENT: Final[dict[str, ClientMessage]] = {
     "reset": requests.Reset(type="reset", id=8),
     "ping": requests.Ping(type="ping", id="p1"),
     "end": requests.End(type="end"),
+    "resume": requests.Resume(
+        type="resume", id="go on", blob=BLOB, columns=640, letters=41, words=7
+    ),
 }
 FROM_SERVER: Final[dict[str, ServerMessage]] = {
     "ready": messages.Ready(
@@ -49,6 +54,7 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
         labels=tuple("0123456789"),
         column_height=28,
         limits=Limits(),
+        resume=messages.Resuming(lifetime_s=3600.0),
     ),
     "result": messages.Result(epoch=0, column=27, probabilities=PROBABILITIES),
     "letter": messages.Letter(
@@ -77,7 +83,19 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
     "flushed": messages.Flushed(id=7, epoch=1, columns=28, label="7"),
     "reset_done": messages.ResetDone(id=8, epoch=2),
     "pong": messages.Pong(id="p1"),
-    "goaway": messages.Goaway(reason="the server is about to stop", time_left_ms=5000),
+    "goaway": messages.Goaway(
+        reason="the server is about to stop", time_left_ms=5000, resumable=True
+    ),
+    "snapshot": messages.Snapshot(
+        epoch=0,
+        column=512,
+        messages=32,
+        letters=33,
+        words=5,
+        blob=BLOB,
+        lifetime_s=3600.0,
+    ),
+    "resumed": messages.Resumed(id="go on", epoch=0, column=640, letters=41, words=7),
     "error": messages.Error(
         code="bad_columns",
         message="column 3 has 27 pixels, expected 28",

@@ -139,9 +139,32 @@ def metadata() -> Fuzzed:
     return lambda data: Metadata.from_json(data.decode("utf-8", "replace")), known
 
 
+def snapshot() -> Fuzzed:
+    """Blobs that clients bring back to resume, and what is sealed in them."""
+    from inkstream.model import checkpoint
+    from inkstream.model.errors import InkstreamError
+    from inkstream.model.runtime import Runtime
+    from inkstream.service.session.snapshot import decode
+    from tests.helpers.resuming import SEALS, SnapshotClient
+    from tests.helpers.single_session import line
+
+    client = SnapshotClient(Runtime(checkpoint.read(checkpoint.find("lines"))))
+    client.ask(line(40) * 2)
+    known = client.snapshot()
+    assert known is not None
+    content = SEALS.open(known.blob, b"")
+
+    def read(data: bytes) -> None:
+        with contextlib.suppress(InkstreamError):
+            SEALS.open(data.decode("latin-1"), b"")
+        decode(data)
+
+    return read, [known.blob.encode(), content]
+
+
 TARGETS: Final = {
     made.__name__: made
-    for made in (messages, ink, frames, inkml, images, patterns, language, metadata)
+    for made in (messages, ink, frames, inkml, images, patterns, language, metadata, snapshot)
 }
 
 

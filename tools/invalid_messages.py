@@ -88,4 +88,14 @@ _INKS: Final = [
     *_with("ink", "fit", [None, 0, True]),
 ]
 
-INVALID_MESSAGES: Final = (*_JSON, *_IDS, *_REWINDS, *_COLUMNS, *_CONFIGURES, *_INKS)
+_RESUMES: Final = [
+    message("resume", id="twice"),
+    message("resume", blob="A" * 99, columns=5, letters=1, words=1),
+    *_with("resume", "blob", [5, [], True, {}]),
+    *_with("resume", "columns", [None, -1, "3", 1.0, 2**53, [[0]]]),
+    *_with("resume", "letters", [None, -1, True]),
+    *_with("resume", "words", [None, ["a"], 0.5]),
+    *_with("configure", "snapshot_columns", [63, -1, None, True, 64.0, 2**53]),
+]
+
+INVALID_MESSAGES: Final = (*_JSON, *_IDS, *_REWINDS, *_COLUMNS, *_CONFIGURES, *_INKS, *_RESUMES)

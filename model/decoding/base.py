@@ -128,7 +128,10 @@ class Decoder(Protocol):
         return self.copy()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all that it knows of the line, in plain values for JSON; {} is nothing."""
+        """Return all that it knows of the line, in plain values for MessagePack; {} is nothing.
+
+        What guides it, and which labels are allowed, is no part of that.
+        """
         return {}
 
     def restore(self, known: Mapping[str, Any]) -> None:

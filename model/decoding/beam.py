@@ -65,7 +65,6 @@ NARROW: Final = math.log(1e-4)  # a symbol that is so much less probable than th
 MOST_SYMBOLS: Final = 8  # tried at a step
 MOST_REJECTED: Final = 4  # hypotheses that a decided symbol names
 WIDE: Final = 12.0  # nats by which a hypothesis may be worse than the best
-FAR: Final = 1e6  # nats: stands for infinity, which JSON lacks
 
 
 # The decoder
@@ -297,7 +296,8 @@ class Beam:
         self._open: list[tuple[BeamSymbol, ...]] = [()]
         self._texts = [""]  # the same as characters, to find one
         self._last = np.array([space])  # symbol of each: a space stands before any
-        self._states: list[Any] = [guide.begin(text)]
+        self._decided: Any = guide.begin(text)  # the guide's state behind what is decided
+        self._states = [self._decided]  # and behind each hypothesis
         self._guided = np.zeros(1)  # what the guide added to each
         self._blank = np.zeros(1)  # weight of the ways that end in a blank
         self._label = np.full(1, NEVER)  # and in the newest symbol
@@ -307,35 +307,48 @@ class Beam:
         return Beam(self._guide, self._space, self._width, text)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all that it knows, in plain values for JSON; `restored` takes them back."""
+        """Return all that it knows, in plain values; `restored` takes them back.
+
+        What the guide said to each symbol follows from the guide itself.
+        """
         shared = {id(symbol): symbol for each in self._open for symbol in each}
         numbers = {key: number for number, key in enumerate(shared)}
+        scores = {id(each.scores): each.scores for each in shared.values()}
+        rows = {key: number for number, key in enumerate(scores)}
         return {
+            "scores": [row.tobytes() for row in scores.values()],
             "symbols": [
-                [each.symbol, each.step, each.scores.tolist(), each.guided.tolist()]
-                for each in shared.values()
+                [each.symbol, each.step, rows[id(each.scores)]] for each in shared.values()
             ],
             "open": [[numbers[id(symbol)] for symbol in each] for each in self._open],
+            "decided": self._decided,
             "last": self._last.tolist(),
-            "states": self._states,
-            "guided": self._guided.tolist(),
-            "blank": np.maximum(self._blank, -FAR).tolist(),
-            "label": np.maximum(self._label, -FAR).tolist(),
+            "weights": np.stack([self._guided, self._blank, self._label]).tobytes(),
         }
 
     def restored(self, known: Mapping[str, Any]) -> "Beam":
         """Return a beam with the same guide in a state that `to_dict` returned."""
         made = self.restarted()
-        symbols = [
-            BeamSymbol(int(symbol), int(step), *(np.array(row, np.float32) for row in rows))
-            for symbol, step, *rows in known["symbols"]
-        ]
-        made._open = [tuple(symbols[number] for number in each) for each in known["open"]]
+        rows = [np.frombuffer(row, np.float32) for row in known["scores"]]
+        symbols = [(symbol, step, rows[row]) for symbol, step, row in known["symbols"]]
+        shared: dict[tuple[Any, int], BeamSymbol] = {}  # by the state before it, and its number
+        made._decided = _hashable(known["decided"])
+        made._open, made._states = [], []
+        for numbers in known["open"]:
+            own, state = [], made._decided
+            for number in numbers:
+                if (state, number) not in shared:
+                    symbol, step, scores = symbols[number]
+                    row = self._guide.row(state)
+                    shared[state, number] = BeamSymbol(symbol, step, scores, row)
+                own.append(shared[state, number])
+                state = self._guide.follow(state, own[-1].symbol - 1)
+            made._open.append((*own,))
+            made._states.append(state)
         made._texts = ["".join(chr(each.symbol) for each in own) for own in made._open]
-        made._states = [_hashable(state) for state in known["states"]]
         made._last = np.array(known["last"])
-        for name in ("guided", "blank", "label"):
-            setattr(made, f"_{name}", np.array(known[name], np.float64))
+        weights = np.frombuffer(known["weights"], np.float64).reshape(3, len(made._open))
+        made._guided, made._blank, made._label = weights
         return made
 
     @property
@@ -434,6 +447,7 @@ class Beam:
                     break
                 rejected = self._rejected(agree, shares)
             found.append(DecidedSymbol(first, share, rejected))
+            self._decided = self._guide.follow(self._decided, first.symbol - 1)
             self._keep([i for i, own in enumerate(agree) if own])
             self._open = [own[1:] for own in self._open]
             self._texts = [text[1:] for text in self._texts]
@@ -471,7 +485,7 @@ class Beam:
 
 
 def _hashable(state: Any) -> Hashable:
-    """Return a guide's state as it was before JSON made lists of its tuples."""
+    """Return a guide's state as it was before a file made lists of its tuples."""
     return tuple(_hashable(part) for part in state) if isinstance(state, list) else state
 
 

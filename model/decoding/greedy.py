@@ -109,10 +109,11 @@ class GreedyDecoder(Decoder):
     def to_dict(self) -> dict[str, Any]:
         known = {name: getattr(self, name) for name in _KNOWN}
         run, word = self._run, self._word
-        known["_odds"] = self._odds.tolist()
-        known["_run"] = run and [run.symbol, run.step, run.weights.tolist()]
+        known["_odds"] = self._odds.tobytes()
+        known["_run"] = run and [run.symbol, run.step, run.weights.tobytes()]
         known["_word"] = word and [word.start, word.end, word.spellings]
         known["_start"] = tuple(self._start)
+        known["_ends"] = np.array(self._ends, np.float32).tobytes()  # they came in 32 bits
         return known
 
     def restore(self, known: Mapping[str, Any]) -> None:
@@ -126,9 +127,10 @@ class GreedyDecoder(Decoder):
         """Return the attributes of which `to_dict` made `known`; any error if it did not."""
         values = {name: known[name] for name in _KNOWN}
         values["_start"] = LetterStart(*values["_start"])
-        values["_odds"] = np.array(values["_odds"], np.float32)
+        values["_odds"] = np.frombuffer(values["_odds"], np.float32)
+        values["_ends"] = np.frombuffer(values["_ends"], np.float32).tolist()
         if run := values["_run"]:
-            values["_run"] = SymbolRun(run[0], run[1], np.array(run[2], np.float32))
+            values["_run"] = SymbolRun(run[0], run[1], np.frombuffer(run[2], np.float32))
         if word := values["_word"]:
             values["_word"] = OpenWord(word[0], word[1], tuple((t, p) for t, p in word[2]))
         if more := set(known) - {*_KNOWN}:

@@ -90,8 +90,16 @@ class Language:
 
     def save(self, path: Path) -> None:
         """Write the file; raise `OSError` if that fails."""
-        content = msgspec.json.encode(self.about) + b"\n" + self._nodes.tobytes()
+        content = self._content()
         write_whole(path, FORMAT + _digest(content) + b"\n" + content)
+
+    def _content(self) -> bytes:
+        return msgspec.json.encode(self.about) + b"\n" + self._nodes.tobytes()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that it holds, in hexadecimal: it names this very model."""
+        return _digest(self._content()).decode()
 
     def __len__(self) -> int:
         """Return how many n-grams it holds."""

@@ -237,6 +237,30 @@ class Canvas:
             self._columns = self._columns[before - self._first :].copy()
             self._first = before
 
+    @property
+    def waiting(self) -> NDArray[np.uint8]:
+        """The columns [n, H] that the stream lacks, as they are now."""
+        return self._columns[self.n_taken - self._first :]
+
+    def saved(self) -> tuple[int, int]:
+        """Return what `resume` needs beside columns: the first one known, those left behind."""
+        return self._first, self._behind
+
+    def resume(
+        self, first: int, behind: int, taken: NDArray[np.uint8], waiting: NDArray[np.uint8]
+    ) -> None:
+        """Go on where another canvas was.
+
+        Args:
+            first: columns before this one are forgotten.
+            behind: columns that the pen has left behind.
+            taken: [n, H], the columns from `first` on that the stream has.
+            waiting: [n, H], those behind them that it lacks.
+        """
+        self._first, self._behind = first, behind
+        self._columns = np.concatenate([taken, waiting])
+        self.n_taken = first + len(taken)
+
     def cut(self, column: int) -> None:
         """Erase the ink on this column and all after it; columns before it must still be held."""
         self._columns = self._columns[: max(0, column - self._first)]

@@ -33,12 +33,16 @@ from inkstream.service.protocol.errors import (
 )
 from inkstream.service.protocol.strokes import HEIGHT_ALLOWED, Height, Points, strokes_fault
 
-CLIENT_TYPES: Final = ("columns", "ink", "configure", "rewind", "flush", "reset", "ping", "end")
+CLIENT_TYPES: Final = (
+    *("columns", "ink", "configure", "rewind", "flush", "reset", "ping", "end", "resume"),
+)
 MAX_REF_CHARACTERS: Final = 128  # an id is echoed: it stays far smaller than a message
 MAX_REF: Final = 2**53 - 1  # the largest whole number that a browser keeps exactly
 ID_ALLOWED: Final = (
     f"a whole number up to 2**53 - 1, a text of at most {MAX_REF_CHARACTERS} characters, or null"
 )
+WHOLE_ALLOWED: Final = "a whole number from 0 to 2**53 - 1"
+LEAST_SPACING: Final = 64  # columns between two snapshots: each takes as long as some columns
 MOST_PARTS: Final = 16_384  # arrays and objects of one message, where no limits are known
 MOST_OBJECTS: Final = 4096  # among them: an object takes four times as long to read
 ALLOWED: Final = {  # in each field but columns and strokes
@@ -47,16 +51,24 @@ ALLOWED: Final = {  # in each field but columns and strokes
     "pause": "true or false",
     "fit": "true or false",
     "height": HEIGHT_ALLOWED,
-    "column": "a whole number from 0 to 2**53 - 1",
+    "column": WHOLE_ALLOWED,
     "every": '"column" or "message"',
     "top_k": "a whole number from 1 to 2**53 - 1, or null",
     "polarity": '"ink-high" or "ink-low"',
     "characters": "a text of at least 1 character, or null",
-    "line_end_columns": "a whole number from 0 to 2**53 - 1",
+    "line_end_columns": WHOLE_ALLOWED,
     "language_model": "a text, or null",
     "words": "an array of texts",
     "context": "a text",
     "pattern": "a text, or null",
+    "snapshot_columns": f"0, or a whole number from {LEAST_SPACING} to 2**53 - 1",
+}
+IN_RESUME: Final = {  # in the fields of `resume`
+    "id": ID_ALLOWED,
+    "blob": "the blob of a snapshot, or null",
+    "columns": WHOLE_ALLOWED,
+    "letters": WHOLE_ALLOWED,
+    "words": WHOLE_ALLOWED,
 }
 
 SCHEMA: Final = ConfigDict(
@@ -73,6 +85,10 @@ Id = (
     | None
 )
 ID: Final[TypeAdapter[Ref]] = TypeAdapter(Id)
+Spacing = (
+    Annotated[int, Field(strict=True, ge=0, le=0)]
+    | Annotated[int, Field(strict=True, ge=LEAST_SPACING, le=MAX_REF)]
+)
 Every = Literal["column", "message"]
 Polarity = Literal["ink-high", "ink-low"]
 
@@ -147,6 +163,8 @@ class Configure(ClientMessage):
     """The text before the next line, for a language model."""
     pattern: StrictStr | None = None
     """A regular expression that the next lines match completely; null is none."""
+    snapshot_columns: Spacing = 0
+    """How many columns of a line lie between two snapshots at least; 0 is no snapshots."""
 
 
 class Rewind(ClientMessage):
@@ -181,9 +199,23 @@ class End(ClientMessage):
     type: Literal["end"]
 
 
+class Resume(ClientMessage):
+    """Go on with the line of another session; allowed before any message but `ping`."""
+
+    type: Literal["resume"]
+    blob: StrictStr | None = None
+    """The newest snapshot's; null: the line follows from its beginning."""
+    columns: Whole = 0
+    """Columns of the line whose results were heard: those before are read without results."""
+    letters: Whole = 0
+    """Letters and marks of the line that were heard."""
+    words: Whole = 0
+    """Words of the line that were heard."""
+
+
 CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
     Annotated[
-        Columns | Ink | Configure | Rewind | Flush | Reset | Ping | End,
+        Columns | Ink | Configure | Rewind | Flush | Reset | Ping | End | Resume,
         Field(discriminator="type"),
     ]
 )
@@ -238,4 +270,5 @@ def _field_error(
         return ValueRefusedError(
             f"word {word} is {described(message[name][word])}, allowed: a text", ref
         )
-    return ValueRefusedError(f"{name} is {described(message[name])}, allowed: {ALLOWED[name]}", ref)
+    allowed = (IN_RESUME if message["type"] == "resume" else ALLOWED)[name]
+    return ValueRefusedError(f"{name} is {described(message[name])}, allowed: {allowed}", ref)

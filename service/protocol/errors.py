@@ -82,6 +82,10 @@ class ValueRefusedError(MessageError, code="bad_value", closing=4400, http=422):
     """A field is missing or beyond what is allowed."""
 
 
+class NotResumableError(MessageError, code="not_resumable", closing=4400, http=422):
+    """A snapshot from which this server cannot go on: the line follows from its beginning."""
+
+
 class ServiceError(CodedError, code="internal", closing=1011, http=500):
     """A session or request is refused or ended, but not because of a malformed message."""
 

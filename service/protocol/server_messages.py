@@ -93,6 +93,8 @@ class Limits(BaseModel):
     """Longest silence of a client before it is closed with 4408."""
     max_session_s: Seconds = 6 * 3600.0
     """Longest session; then it is closed with 4440."""
+    resume_lifetime_s: Seconds = 3600.0
+    """For how long a snapshot can be resumed."""
     max_body_bytes: Count = 16 * 1024 * 1024
     """Bytes of one REST request's body; JSON has at most 2097152."""
     max_image_pixels: Count = 16_000_000
@@ -118,6 +120,13 @@ class ServedModel(Message):
     kind: Kind
 
 
+class Resuming(Message):
+    """What a client may rely on when it resumes."""
+
+    lifetime_s: float
+    """For how long a snapshot can be resumed, in seconds."""
+
+
 class Ready(Message):
     """The first message of a stream."""
 
@@ -135,8 +144,8 @@ class Ready(Message):
     limits: Limits
     next_column: int = 0
     """The number that the next column will have."""
-    resume: None = None
-    """Resuming is not offered."""
+    resume: Resuming | None = None
+    """How a line can be resumed; null: it cannot."""
 
 
 @dataclass(slots=True)
@@ -251,6 +260,7 @@ class Configured(Message):
     words: tuple[str, ...] = ()
     context: str = ""
     pattern: str | None = None
+    snapshot_columns: int = 0
 
 
 _EITHER: Final = SCHEMA | ConfigDict(json_schema_extra=_label_or_text)
@@ -322,8 +332,42 @@ class Goaway(Message):
     type: Literal["goaway"] = "goaway"
     reason: str
     time_left_ms: int
-    """Time that is left to send `end`."""
+    """Time that is left to go over to another connection, or to send `end`."""
     resumable: bool = False
+    """Whether a snapshot follows, with which the line can be resumed on another connection."""
+
+
+class Snapshot(Message):
+    """The session as it was after its first `messages` messages, for `resume`."""
+
+    type: Literal["snapshot"] = "snapshot"
+    epoch: int
+    column: int
+    """Columns of the line that were read."""
+    messages: int
+    """How many of the client's messages it covers, columns included: those with a lower index."""
+    letters: int
+    """Letters and marks of the line that were decided."""
+    words: int
+    """Words of the line that were decided."""
+    blob: str
+    """The state, sealed: only servers with its key can read it."""
+    lifetime_s: float
+    """For how long it can be resumed, in seconds."""
+
+
+class Resumed(Message):
+    """The line goes on: what was heard has been read again."""
+
+    type: Literal["resumed"] = "resumed"
+    id: Id = None
+    epoch: int
+    column: int
+    """Columns of the line that are read now: the next result is about this column."""
+    letters: int
+    """How many letters and marks stand: ids from this number on are sent, again or newly."""
+    words: int
+    """How many words stand: ids from this number on are sent, again or newly."""
 
 
 class Error(Message):
@@ -372,6 +416,8 @@ ServerMessage = (
     | ResetDone
     | Pong
     | Goaway
+    | Snapshot
+    | Resumed
     | Error
     | Done
 )

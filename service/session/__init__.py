@@ -6,13 +6,15 @@ session -> inbox, states   messages in their order, and what is allowed when
         -> line            a line's columns and decoder, its snapshots, rewind and flush
         -> outputs         scores and decisions as results, events and other effects
         -> revisions       which events ink changed after they were sent
+        -> snapshot        what a client keeps to go on elsewhere
+        -> resuming        what it heard before, which is read again in silence
         -> model           what all sessions of a model share
 
 The engine and the endpoints import the names below and nothing further in.
 """
 
 from inkstream.service.session.ink import PORTION_PATH, InkChanges, draw_due
-from inkstream.service.session.model import SessionModel
+from inkstream.service.session.model import Seals, SessionModel
 from inkstream.service.session.outputs import (
     Close,
     Effect,
@@ -31,6 +33,7 @@ __all__ = [
     "Effect",
     "InkChanges",
     "Restore",
+    "Seals",
     "Session",
     "SessionModel",
     "Shown",

@@ -16,6 +16,7 @@ from inkstream.service.protocol.client_messages import (
     Ink,
     Ping,
     Reset,
+    Resume,
 )
 from inkstream.service.protocol.columns import unpack_columns
 from inkstream.service.protocol.errors import (
@@ -70,11 +71,21 @@ class Inbox:
         self.taken = 0  # columns taken, ever
         self.waiting_columns = 0  # not taken yet, wherever they stand
         self.head_columns = 0  # at the head, up to the next control message
+        self.begun_columns = 0  # of these, the rest of a message of which some were taken
         self._queue: deque[bytes | Control] = deque()  # columns of one message, or another message
         self.n_controls = 0  # control messages in the queue
         self._after_ink = False  # whether ink has come since the newest reset
         self._ping_is_free = False  # whether ink has come since the newest ping
         self._column_height = column_height
+
+    @property
+    def n_messages(self) -> int:
+        """Messages in the queue, where none is begun."""
+        return len(self._queue)
+
+    def resume(self, taken: int, after_ink: bool) -> None:
+        """Go on where another inbox was, which had taken so many columns."""
+        self.taken, self._after_ink = taken, after_ink
 
     def add_columns(self, index: int, message: bytes | Columns, limits: Limits) -> None:
         """Queue the columns of one message; raise `ColumnsError` for bad ones.
@@ -128,6 +139,8 @@ class Inbox:
         match control.message:
             case Configure() as chosen if chosen.pattern is not None:
                 return PATTERN_COST
+            case Resume():  # which may bring a pattern
+                return PATTERN_COST
             case Ping() if self._ping_is_free:
                 self._ping_is_free = False
                 return 0
@@ -167,6 +180,7 @@ class Inbox:
         self._queue.appendleft(data)
         self.waiting_columns += n_columns
         self.head_columns += n_columns
+        self.begun_columns = n_columns
 
     def peek(self, n_columns: int) -> bytes:
         """Return the first columns, at most `head_columns` of them, and leave them in the queue."""
@@ -176,6 +190,17 @@ class Inbox:
             if len(data) == size:
                 break
         return data
+
+    def up_to_message(self, n_columns: int) -> int:
+        """Return so many columns, or fewer that end with a message; at most `head_columns`."""
+        size, end = n_columns * self._column_height, 0
+        for message in cast(Iterator[bytes], iter(self._queue)):
+            if end + len(message) > size:
+                break
+            end += len(message)
+            if end == size:
+                break
+        return end // self._column_height or n_columns
 
     def take(self, n_columns: int) -> tuple[bytes, list[int]]:
         """Remove and return the first columns, at most `head_columns` of them.
@@ -188,6 +213,7 @@ class Inbox:
         size = n_columns * self._column_height
         data = self._queue.popleft()
         assert isinstance(data, bytes)
+        self.begun_columns = 0
         if len(data) == size:  # the usual case: one message of one column
             return data, [n_columns - 1]
         last = []
@@ -200,12 +226,13 @@ class Inbox:
             last.append(n_columns - 1)
         else:
             self._queue.appendleft(data[size:])
+            self.begun_columns = len(data) // self._column_height - n_columns
         return data[:size], last
 
     def clear(self) -> None:
         """Remove everything."""
         self._queue.clear()
-        self.waiting_columns = self.head_columns = self.n_controls = 0
+        self.waiting_columns = self.head_columns = self.begun_columns = self.n_controls = 0
 
 
 class TokenBucket:

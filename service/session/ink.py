@@ -37,6 +37,14 @@ from inkstream.service.protocol.client_messages import Ink
 from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quoted
 from inkstream.service.protocol.server_messages import Frame, Span
 from inkstream.service.session.model import SessionModel
+from inkstream.service.session.snapshot import (
+    SavedInk,
+    SavedStroke,
+    pack_pixels,
+    pack_points,
+    unpack_pixels,
+    unpack_points,
+)
 
 # Length of the pen's path in one message, pixels: forty words.
 MAX_PATH: Final = 65_536
@@ -489,6 +497,56 @@ class LineInk:
         """Return what `draw` returns, for the columns that were held back."""
         start, columns = self._canvas.take(everything=True)
         return start, columns.tobytes()
+
+    def saved(self) -> SavedInk | None:
+        """Return the line's ink, if it has some; all columns that were taken were read."""
+        if not self.has_strokes:
+            return None
+        first, behind = self._canvas.saved()
+        waiting, frame = self._canvas.waiting, self._frame
+        return SavedInk(
+            height=self._height,
+            frame=None if frame is None else (frame.top, frame.height),
+            is_fitted=self.fitted is not None,
+            n_pieces=self._n_pieces,
+            strokes=[
+                SavedStroke(key, own.n_points, own.cost, own.columns, own.complete, own.wiped_from)
+                for key, own in self._strokes.items()
+            ],
+            points=pack_points(b"".join(own.coordinates for own in self._strokes.values())),
+            first=first,
+            behind=behind,
+            waiting=pack_pixels(waiting.tobytes()),
+        )
+
+    def resume(self, saved: SavedInk, start: int, columns: bytes) -> None:
+        """Begin a line with ink that was `saved`; `columns` are those read, from `start` on."""
+        self.begin()
+        self.has_strokes, self._height, self._n_pieces = True, saved.height, saved.n_pieces
+        if saved.frame is not None:
+            top, height = saved.frame
+            self._frame = Frame(top=top, height=height)
+        self.fitted = self._frame if saved.is_fitted else None
+        coordinates, place = unpack_points(saved.points), 0
+        for own in saved.strokes:
+            end = place + own.n_points * POINT.size
+            self._strokes[own.key] = KeptStroke(
+                coordinates[place:end],
+                own.n_points,
+                own.cost,
+                own.columns,
+                own.complete,
+                own.wiped_from,
+            )
+            place = end
+        rows = self._model.info.column_height
+        first = max(saved.first, start)  # what was read before `start` can change no more
+        self._canvas.resume(
+            first,
+            saved.behind,
+            np.frombuffer(columns, np.uint8).reshape(-1, rows)[first - start :],
+            np.frombuffer(unpack_pixels(saved.waiting), np.uint8).reshape(-1, rows),
+        )
 
     def wipe(self, column: int) -> None:
         """Remove the ink on this column and all after it; no stroke goes on from there."""

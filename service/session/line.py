@@ -3,6 +3,8 @@
 New columns are taken by `read`. Two kinds of pieces are run before them: columns that a rewind
 keeps, and the blank columns of a flush.
 
+What is run is noted behind the newest snapshot, new columns and pieces alike.
+
 The net's state cannot be computed backwards. So it is copied every `SNAPSHOT_SPACING` columns, with
 the decoder; the columns since then are kept too, and where between them the line was flushed or the
 labels that may be answered were changed. A rewind restores the nearest snapshot before its column
@@ -18,6 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding.base import Allowed, Decoded, Decoder, Event
+from inkstream.service.session.snapshot import (
+    SavedBlank,
+    SavedColumns,
+    SavedLabels,
+    SavedLine,
+    pack,
+    pack_pixels,
+    unpack,
+    unpack_pixels,
+)
 
 # A state of the digits net takes 4.3 kB, 150 times its column. At one in 32 columns a session whose
 # rewind may go back 512 columns keeps 95 kB, and a rewind costs at most one run of 32 columns.
@@ -93,7 +105,8 @@ class Line:
     @property
     def oldest(self) -> int:
         """The first column that a rewind may go back to."""
-        return max(0, max(self.column, self._furthest) - self._reach)
+        # A line that was resumed may have begun with a server where rewinds go back less far.
+        return max(self._snapshots[0].column, max(self.column, self._furthest) - self._reach)
 
     def allow(self, allowed: Allowed) -> None:
         """Change which labels may be answered from the next column on."""
@@ -125,7 +138,7 @@ class Line:
         if own[-1].column == self.column:
             return
         own.append(Snapshot(self.column, state.copy(), self.ink_end, self.decoder.copy()))
-        between = [i for i, each in enumerate(own) if each.column % SNAPSHOT_SPACING]
+        between = [i for i, each in enumerate(own) if i and each.column % SNAPSHOT_SPACING]
         if len(between) > MOST_BETWEEN:
             first, *others = own.pop(between[0]).pieces
             _add_columns(own[between[0] - 1].pieces, first)
@@ -145,9 +158,7 @@ class Line:
 
     def flush(self) -> None:
         """Add the blank columns that make the net give all that it holds back."""
-        blank = BlankColumns(self.decoder.flush_columns)
-        self._pieces.append(blank)
-        self._snapshots[-1].pieces.append(blank)
+        self._pieces.append(BlankColumns(self.decoder.flush_columns))
 
     def rewind(self, column: int) -> State | None:
         """Forget `column` and all after it, which must be within reach.
@@ -158,18 +169,23 @@ class Line:
         while self._snapshots[-1].column > column:
             self._snapshots.pop()
         snapshot = self._snapshots[-1]
-        pieces, left = snapshot.pieces, (column - snapshot.column) * self._column_height
-        snapshot.pieces = []
-        for piece in pieces:
+        left = (column - snapshot.column) * self._column_height
+        kept: list[Piece] = []
+        for piece in snapshot.pieces:
             if not isinstance(piece, bytes):
-                snapshot.pieces.append(piece)
+                kept.append(piece)
                 continue
             if left:
-                snapshot.pieces.append(piece[:left])
+                kept.append(piece[:left])
             left -= len(piece)
             if left < 0:
                 break
-        self._pieces = deque(snapshot.pieces)
+        return self._go_on_from(snapshot, kept)
+
+    def _go_on_from(self, snapshot: Snapshot, pieces: list[Piece]) -> State | None:
+        """Let pieces be run from a snapshot on, the newest now; return its state."""
+        snapshot.pieces = []
+        self._pieces = deque(pieces)
         self.column, self.ink_end = snapshot.column, snapshot.ink_end
         self.decoder = snapshot.decoder.copy()
         self._apply_marks()
@@ -188,6 +204,8 @@ class Line:
     def take_piece(self, max_columns: int) -> bytes:
         """Remove and return the first columns of the pieces, of which there is one at least."""
         n_columns = min(self.piece_columns, max_columns)
+        if isinstance(self._pieces[0], bytes):
+            n_columns = min(n_columns, SNAPSHOT_SPACING - self.column % SNAPSHOT_SPACING)
         size, rest = n_columns * self._column_height, self.piece_columns - n_columns
         piece = self._pieces.popleft()
         if isinstance(piece, bytes):
@@ -200,13 +218,15 @@ class Line:
             self._pieces.appendleft(BlankColumns(rest))
         return bytes(size)
 
-    def read_piece(self, scores: Scores, data: bytes) -> list[Event]:
-        """Take the scores of the columns of a piece; return the events that a flush decided."""
-        events: list[Event] = []
+    def read_piece(self, scores: Scores, state: State, data: bytes) -> list[Event]:
+        """Take the scores of columns of a piece, and the state after them; return the events."""
         if self._blank_left is None:
-            self._decode(scores, data)
+            events = self.read(scores, state, data).events
         else:
-            events = self.decoder.flush(scores, last=not self._blank_left)
+            is_last = not self._blank_left
+            events = self.decoder.flush(scores, last=is_last)
+            if is_last:
+                self._snapshots[-1].pieces.append(BlankColumns(self.decoder.flush_columns))
         self._apply_marks()
         return events
 
@@ -214,7 +234,72 @@ class Line:
         """Allow the labels again that were allowed at this place of the line."""
         while self._pieces and isinstance(mark := self._pieces[0], AllowLabels):
             self.decoder.allowed = mark.allowed
+            self._snapshots[-1].pieces.append(mark)
             self._pieces.popleft()
+
+    # To go on elsewhere
+
+    def saved(self) -> SavedLine:
+        """Return the line as its oldest snapshot and all that came since; nothing is being run."""
+        first = self._snapshots[0]
+        pieces = [piece for snapshot in self._snapshots for piece in snapshot.pieces]
+        columns = [piece for piece in pieces if isinstance(piece, bytes)]
+        return SavedLine(
+            epoch=self.epoch,
+            letters_before=self.letters_before,
+            words_before=self.words_before,
+            furthest=self._furthest,
+            column=first.column,
+            ink_end=first.ink_end,
+            state=None if first.state is None else pack(first.state.tobytes()),
+            decoder=first.decoder.to_dict(),
+            labels=_saved_labels(first.decoder.allowed),
+            pieces=[self._saved_piece(piece) for piece in pieces],
+            pixels=pack_pixels(b"".join(columns)),
+        )
+
+    def _saved_piece(self, piece: Piece) -> SavedColumns | SavedBlank | SavedLabels:
+        if isinstance(piece, bytes):
+            return SavedColumns(len(piece) // self._column_height)
+        if isinstance(piece, BlankColumns):
+            return SavedBlank(piece.n_columns)
+        return _saved_labels(piece.allowed)
+
+    def resume(self, saved: SavedLine, decoder: Decoder) -> State | None:
+        """Begin a line as it was `saved`, with its decoder.
+
+        Returns the state from which its pieces are run.
+        """
+        decoder.allowed = _allowed(saved.labels)
+        self.epoch, self._furthest = saved.epoch, saved.furthest
+        self.letters_before, self.words_before = saved.letters_before, saved.words_before
+        state = None if saved.state is None else np.frombuffer(unpack(saved.state), np.uint8)
+        snapshot = Snapshot(saved.column, state, saved.ink_end, decoder)
+        self._snapshots = [snapshot]
+        return self._go_on_from(snapshot, self._resumed_pieces(saved))
+
+    def _resumed_pieces(self, saved: SavedLine) -> list[Piece]:
+        """Return the pieces of a line that was saved."""
+        pieces: list[Piece] = []
+        pixels, start = unpack_pixels(saved.pixels), 0
+        for piece in saved.pieces:
+            if isinstance(piece, SavedColumns):
+                stop = start + piece.n_columns * self._column_height
+                _add_columns(pieces, pixels[start:stop])
+                start = stop
+            elif isinstance(piece, SavedBlank):
+                pieces.append(BlankColumns(piece.n_columns))
+            else:
+                pieces.append(AllowLabels(_allowed(piece)))
+        return pieces
+
+
+def _saved_labels(allowed: Allowed) -> SavedLabels:
+    return SavedLabels(None if allowed is None else allowed.tobytes())
+
+
+def _allowed(saved: SavedLabels) -> Allowed:
+    return None if saved.allowed is None else np.frombuffer(saved.allowed, np.float32)
 
 
 def _add_columns(pieces: list[Piece], more: Piece) -> None:

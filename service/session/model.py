@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from inkstream.model.checkpoint import Metadata
 from inkstream.model.config import ModelConfig
@@ -11,6 +11,16 @@ from inkstream.model.decoding.ngrams import Language
 from inkstream.service.protocol.server_messages import Limits, ModelInfo
 
 NOTHING: Final = MappingProxyType[str, Any]({})
+
+
+class Seals(Protocol):
+    """Makes texts of snapshots that only servers with the same keys can read."""
+
+    def seal(self, content: bytes, client: bytes, lifetime_s: float) -> str:
+        """Return a snapshot for a client, by its credential, as a text."""
+
+    def open(self, blob: str, client: bytes) -> bytes:
+        """Return the content of such a text; raise `NotResumableError` with the reason."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,6 +31,7 @@ class SessionModel:
     config: ModelConfig
     limits: Limits
     languages: Mapping[str, Language]  # by name
+    seals: Seals | None = None  # None: sessions cannot be resumed
 
     @classmethod
     def of(
@@ -29,8 +40,17 @@ class SessionModel:
         limits: Limits,
         languages: Mapping[str, Language] = NOTHING,
         metrics: Mapping[str, float] = NOTHING,
+        seals: Seals | None = None,
     ) -> "SessionModel":
-        """Return what sessions need of a net; `metrics` are figures that clients are shown."""
+        """Return what sessions need of a net.
+
+        Args:
+            metadata: of the net.
+            limits: of each session.
+            languages: language models, by name.
+            metrics: figures that clients are shown.
+            seals: of snapshots; None: sessions cannot be resumed.
+        """
         config = metadata.config
         info = ModelInfo(
             name=metadata.name,
@@ -44,7 +64,7 @@ class SessionModel:
             metrics=metrics,
             languages=tuple(languages),
         )
-        return cls(info, config, limits, languages)
+        return cls(info, config, limits, languages, seals)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SessionModel":
         """Return the same object: a copy of a session has the same model."""

@@ -1,7 +1,9 @@
 """What a client chose by `configure`, and how it bears on columns and results."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from pydantic import ValidationError
 
 from inkstream.model.decoding.base import MAX_SHOWN, Decoder, allowed_labels
 from inkstream.model.decoding.hints import Hints, new_decoder
@@ -27,10 +29,26 @@ class Options:
     @classmethod
     def first(cls, model: SessionModel) -> "Options":
         """Return the options of a session before any `configure`."""
-        info = model.info
-        most = min(TRANSCRIBERS_TOP_K, len(info.labels)) if info.kind == "transcriber" else None
-        in_force = Configured(top_k=most)
+        in_force = first_in_force(model)
         return cls(in_force, decoder_for(model, in_force))
+
+    @classmethod
+    def resumed(cls, saved: dict[str, Any], model: SessionModel) -> "Options":
+        """Return the options that were `saved`; raise `InputError` if they are not allowed here."""
+        try:
+            message = Configure.model_validate({"type": "configure", **saved})
+        except ValidationError as error:
+            raise InputError(f"the options {saved} are not allowed") from error
+        return cls.first(model).changed(message, model)
+
+    def saved(self, model: SessionModel) -> dict[str, Any]:
+        """Return the options that are not as at first."""
+        first = first_in_force(model)
+        return {
+            name: value
+            for name, value in self.in_force
+            if name not in ("type", "id") and value != getattr(first, name)
+        }
 
     def changed(self, message: Configure, model: SessionModel) -> "Options":
         """Return the options after a `configure`; raise `ValueRefusedError` if it is refused."""
@@ -83,6 +101,13 @@ class Options:
             elif 0 < ink_end <= column - blank:
                 return end // column_height, True
         return len(data) // column_height, False
+
+
+def first_in_force(model: SessionModel) -> Configured:
+    """Return the values of a session before any `configure`."""
+    info = model.info
+    most = min(TRANSCRIBERS_TOP_K, len(info.labels)) if info.kind == "transcriber" else None
+    return Configured(top_k=most)
 
 
 def decoder_for(model: SessionModel, chosen: Configured) -> Decoder:

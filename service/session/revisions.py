@@ -6,11 +6,13 @@ they have been read again. Then an event is sent if it differs from the one with
 text, its columns or strokes, or its confidence. An id that has no event any more is withdrawn.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from inkstream.service.protocol.server_messages import Decided, Event, Rewound, Word
+from inkstream.service.protocol.server_messages import Decided, Event, Rewound, Span, Word
 from inkstream.service.session.outputs import Effect
+from inkstream.service.session.snapshot import SavedSpans
 
 NEGLIGIBLE: Final = 0.01  # of a confidence: in batches of other sizes its last digits differ
 
@@ -39,6 +41,30 @@ class Revisions:
         """Begin a new line."""
         self._sent: dict[Key, Event] = {}  # in the order in which they were decided
         self._rereading: Rereading | None = None
+
+    @property
+    def is_rereading(self) -> bool:
+        """Whether effects are held until columns are read again."""
+        return self._rereading is not None
+
+    def saved(self) -> list[SavedSpans]:
+        """Return what the events that may still be withdrawn say of strokes.
+
+        The rest of them comes out again when their columns are read again.
+        """
+        return [
+            SavedSpans(*key, [(own.id, own.start, own.end) for own in event.strokes or ()])
+            for key, event in self._sent.items()
+        ]
+
+    def resume(self, events: Iterable[Event], saved: Sequence[SavedSpans]) -> None:
+        """Take events that were sent and are decided again, with what they said of strokes."""
+        strokes = {
+            (own.is_word, own.id): tuple(Span(id=i, start=j, end=k) for i, j, k in own.spans)
+            for own in saved
+        }
+        for key, event in _events([*events]).items():
+            self._sent[key] = event.model_copy(update={"strokes": strokes.get(key, ())})
 
     def rewind(self, rewound: Rewound, until: int) -> list[Effect]:
         """Return `rewound` to send now, or keep it until columns up to `until` are read again."""

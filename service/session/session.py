@@ -9,6 +9,7 @@ lock or task is needed. What is allowed when: `states.py`.
 A session is plain data beside its model: it can be copied and compared at any time.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -26,9 +27,25 @@ from inkstream.service.session.inbox import Control, Fault, HeldColumns, Inbox, 
 from inkstream.service.session.ink import InkChanges, LineInk
 from inkstream.service.session.line import SNAPSHOT_SPACING, Line
 from inkstream.service.session.model import SessionModel
-from inkstream.service.session.options import Options
-from inkstream.service.session.outputs import Close, Effect, Restore, Shown, event_messages, results
+from inkstream.service.session.options import HINTS, Options, decoder_for
+from inkstream.service.session.outputs import (
+    Close,
+    Effect,
+    Restore,
+    Shown,
+    event_messages,
+    message_of,
+    results,
+)
+from inkstream.service.session.resuming import Silence
 from inkstream.service.session.revisions import Revisions
+from inkstream.service.session.snapshot import (
+    SavedSession,
+    SavedSpans,
+    decode,
+    encode,
+    unpack_pixels,
+)
 from inkstream.service.session.states import (
     CLOSED,
     INK_DUE,
@@ -44,6 +61,9 @@ from inkstream.service.session.states import (
 COLUMNS: Final = (bytes, requests.Columns)  # the two ways in which columns come
 COST_AT_ONCE: Final = 256  # of columns that are run at once: a beam takes 16 of them, in 6 ms
 NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
+# What is read or answered before `resumed`.
+IN_SILENCE: Final = (requests.Ink, HeldColumns, requests.Ping, requests.Resume)
+RESUME_BYTES: Final = 1024  # of a message `resume` beside its blob
 
 # Looking up a member of an Enum takes 50 ns; these are needed for every column.
 RECEIVE, TAKE, STEP = Transition.RECEIVE, Transition.TAKE, Transition.STEP
@@ -65,10 +85,18 @@ class PendingRewind:
     until: int  # what changed is sent once columns up to here are read again
 
 
+@dataclass(frozen=True, slots=True)
+class PendingResume:
+    """A line that is taken up again and waits for the columns that it runs again."""
+
+    spans: list[SavedSpans]  # of the events of ink that were sent
+
+
 class Session:
     """One stream: `open` it, then frames go in by `receive` and columns out by `take`."""
 
-    def __init__(self, session_id: str, model: SessionModel) -> None:
+    def __init__(self, session_id: str, model: SessionModel, client: bytes = b"") -> None:
+        """Prepare; `client` is its credential: what it is given to resume is for it alone."""
         info, limits = model.info, model.limits
         self.session_id = session_id
         self.model = model
@@ -83,9 +111,15 @@ class Session:
         self._revisions = Revisions(limits.max_rewind_columns)
         self._in_flight = b""  # the columns being run
         self._ends_line = False  # whether the line ends with them
-        self._pending: PendingFlush | PendingRewind | None = None
+        self._pending: PendingFlush | PendingRewind | PendingResume | None = None
         self._ink_due: tuple[Control, InkChanges] | None = None  # a message, and what it changes
         self._next_index = 0  # of the client's messages
+        self._client = client
+        self._read_with = self.options.in_force  # whose hints the line's decoder has
+        self._resume_index = 0  # of the message that may be `resume`: pings alone came before
+        self._silence: Silence | None = None  # until what was heard is read again
+        self._newest_snapshot = 0  # columns that had been taken then
+        self._snapshot_from = math.inf  # columns taken, from which on a snapshot is due
         self._bad_in_a_row = 0
         self._rate_limit = TokenBucket(limits.max_control_per_s)
         self._started_s = self._newest_s = 0.0  # when the first and the newest message came
@@ -127,6 +161,7 @@ class Session:
             column_height=info.column_height,
             languages=info.languages,
             limits=self.model.limits,
+            resume=messages.Resuming(lifetime_s=self._lifetime_s) if self.model.seals else None,
         )
         return [ready]
 
@@ -158,12 +193,17 @@ class Session:
         return parse_client(frame, limits.most_parts, limits.most_objects)
 
     def goaway(self, time_left_s: float) -> list[Effect]:
-        """Tell the client that the server is about to stop."""
+        """Tell the client that the server is about to stop; a snapshot follows soon."""
         self.state = TRANSITIONS[self.state][RECEIVE]
         if self.closed:
             return []
-        reason = "the server is about to stop"
-        return [messages.Goaway(reason=reason, time_left_ms=round(time_left_s * 1000))]
+        goaway = messages.Goaway(
+            reason="the server is about to stop",
+            time_left_ms=round(time_left_s * 1000),
+            resumable=self.model.seals is not None,
+        )
+        self._snapshot_from = 0
+        return [goaway, *self._advance()]
 
     def fail(self, error: InkstreamError, control: Control | None = None) -> list[Effect]:
         """Close the session, and send why; `control` is the message at fault, where one is."""
@@ -195,6 +235,8 @@ class Session:
     def _take_new(self, max_columns: int) -> bytes:
         """Remove and return the next columns of the line; note which of them get a result."""
         line, inbox, options = self.line, self._inbox, self.options
+        if self._silence is not None:  # `resumed` comes right behind them
+            max_columns = min(max_columns, self._silence.columns - line.column)
         n_columns = min(
             inbox.head_columns,
             max_columns,
@@ -203,6 +245,8 @@ class Session:
         )
         if n_columns <= 0:
             return b""
+        if inbox.taken + n_columns >= self._snapshot_from:  # which needs a message's end
+            n_columns = inbox.up_to_message(n_columns)
         self._ends_line = False
         # Blank columns do not end a line of ink, and the client's polarity is not its matter.
         if options.in_force.line_end_columns and not self.ink.has_strokes:
@@ -236,7 +280,9 @@ class Session:
         self.picked = ()
         if self.ink.has_strokes:
             effects = self._revisions.filter(effects, line.column)
+        effects = self._heard(effects)
         if self._ends_line:
+            effects += self._end_silence()
             effects += self._flush(PendingFlush(None, "new line"))
         return effects + self._advance()
 
@@ -247,13 +293,16 @@ class Session:
         self.state = TRANSITIONS[self.state][Transition.FINISH if last else STEP]
         if self.closed:
             return []
-        events = line.read_piece(scores, self._in_flight)
+        events = line.read_piece(scores, state, self._in_flight)
         effects: list[Effect] = []
-        if last and isinstance(self._pending, PendingRewind):
-            line.keep(state)  # the next rewind may well go back here again
-        if isinstance(self._pending, PendingFlush):  # an earlier flush's events were sent before
-            effects = self._revisions.filter([*event_messages(events, self.ink)], line.column)
-        return [*effects, *self._complete(), *self._advance()] if last else effects
+        match self._pending:
+            case PendingRewind() if last:
+                line.keep(state)  # the next rewind may well go back here again
+            case PendingFlush():  # an earlier flush's events were sent before
+                effects = self._revisions.filter([*event_messages(events, self.ink)], line.column)
+            case PendingResume(spans) if self.ink.has_strokes:
+                self._revisions.resume(map(message_of, events), spans)
+        return self._heard([*effects, *self._complete()]) + self._advance() if last else effects
 
     def draw(self) -> list[Effect]:
         """Take the ink of `ink_due`, which is drawn."""
@@ -262,15 +311,25 @@ class Session:
         if due is None or self.closed:
             return []
         control, changes = due
-        return self._try(control, lambda: self._insert_ink(changes)) + self._advance()
+        effects = self._try(control, lambda: self._insert_ink(changes))
+        return self._heard(effects) + self._advance()
 
     # Control messages
 
     def _advance(self) -> list[Effect]:
-        """Process control messages at the inbox's head; close where a line becomes too long."""
+        """Process control messages at the inbox's head; close where a line becomes too long.
+
+        Between two messages, say what is due there: `resumed`, a snapshot.
+        """
         effects: list[Effect] = []
         inbox = self._inbox
-        while inbox.n_controls and self.state is OPEN and (control := inbox.next_control()):
+        while self.state is OPEN:
+            if self._silence is not None and self.line.column >= self._silence.columns:
+                effects += self._end_silence()
+            if inbox.taken >= self._snapshot_from:
+                effects += self._take_snapshot()
+            if not inbox.n_controls or (control := inbox.next_control()) is None:
+                break
             effects += self._answer(control)
         most = self.model.limits.max_line_columns
         if self.line.column >= most and self.state is OPEN and inbox.head_columns:
@@ -281,8 +340,11 @@ class Session:
         """Carry out one control message, or send what is wrong with it."""
         message = control.message
         if isinstance(message, Fault):
-            return self._refuse(message, control.index)
-        return self._try(control, lambda: self._carry_out(control, message))
+            return [*self._end_silence(), *self._refuse(message, control.index)]
+        if isinstance(message, IN_SILENCE):
+            return self._heard(self._try(control, lambda: self._carry_out(control, message)))
+        before = self._end_silence()
+        return before + self._try(control, lambda: self._carry_out(control, message))
 
     def _try(self, control: Control, carry_out: Callable[[], list[Effect]]) -> list[Effect]:
         """Do what a control message asks for, or send what is wrong with it."""
@@ -302,6 +364,7 @@ class Session:
             case requests.Ink():
                 effects = self._take_ink(control, message)
             case requests.Ping():
+                self._resume_index += control.index == self._resume_index
                 effects = [messages.Pong(id=message.id)]
             case HeldColumns():
                 self.ink.check_columns(message.id)
@@ -311,7 +374,9 @@ class Session:
                 self.newest_row = b""
                 if not self.line.column:
                     self.line.set_decoder(self.options.decoder.copy())
+                    self._read_with = self.options.in_force
                 self.line.allow(self.options.decoder.allowed)
+                self._plan_snapshot()
                 effects = [self.options.in_force]
             case requests.Rewind():
                 column, oldest, newest = message.column, self.line.oldest, self.line.column
@@ -322,6 +387,8 @@ class Session:
             case requests.Reset():
                 effects = self._begin_line()
                 effects.append(messages.ResetDone(id=message.id, epoch=self.line.epoch))
+            case requests.Resume():
+                effects = self._resume(control.index, message)
             case _ if self.ink.holds_back:
                 self._inbox.put_back(control)  # behind the columns that it must wait for
                 effects = self._insert_columns(*self.ink.rest())
@@ -381,6 +448,8 @@ class Session:
     def _complete(self) -> list[Effect]:
         """Return the effects of the flush or rewind for which the columns have now been run."""
         pending, self._pending = self._pending, None
+        if isinstance(pending, PendingResume):
+            return []
         line, decoder = self.line, self.line.decoder
         if isinstance(pending, PendingRewind):
             line.allow(self.options.decoder.allowed)
@@ -422,7 +491,116 @@ class Session:
         self.ink.begin()
         self._revisions.begin()
         self.newest_row = b""
+        self._read_with = self.options.in_force
         return [Restore(None)] if self.line.begin(self.options.decoder.copy()) else []
+
+    # To go on elsewhere
+
+    @property
+    def _lifetime_s(self) -> float:
+        return self.model.limits.resume_lifetime_s
+
+    def _plan_snapshot(self) -> None:
+        """Let the next snapshot be due when the client wants it, unless one is due now."""
+        if self._snapshot_from > 0:
+            spacing = self.options.in_force.snapshot_columns
+            self._snapshot_from = self._newest_snapshot + spacing if spacing else math.inf
+
+    def _take_snapshot(self) -> list[Effect]:
+        """Return a snapshot that is due, unless a message is begun; none if it is too large."""
+        inbox, seals = self._inbox, self.model.seals
+        if inbox.begun_columns or self._silence is not None or self._revisions.is_rereading:
+            return []
+        self._newest_snapshot, self._snapshot_from = inbox.taken, math.inf
+        self._plan_snapshot()
+        if seals is None:
+            return []
+        blob = seals.seal(encode(self._saved()), self._client, self._lifetime_s)
+        if len(blob) > self.model.limits.max_frame_bytes - RESUME_BYTES:
+            return []
+        snapshot = messages.Snapshot(
+            epoch=self.line.epoch,
+            column=self.line.column,
+            messages=self._next_index - inbox.n_messages,
+            letters=self.line.decoder.letters,
+            words=self.line.decoder.words,
+            blob=blob,
+            lifetime_s=self._lifetime_s,
+        )
+        return [snapshot]
+
+    def _saved(self) -> SavedSession:
+        """Return all that later messages depend on; no message is begun."""
+        in_force, read_with = self.options.in_force, self._read_with
+        hints = {name: getattr(read_with, name) for name in HINTS}
+        return SavedSession(
+            options=self.options.saved(self.model),
+            hints={
+                name: value for name, value in hints.items() if value != getattr(in_force, name)
+            },
+            taken=self._inbox.taken,
+            age_s=self._newest_s - self._started_s,
+            line=self.line.saved(),
+            ink=self.ink.saved(),
+            spans=self._revisions.saved() if self.ink.has_strokes else [],
+        )
+
+    def _resume(self, index: int, message: requests.Resume) -> list[Effect]:
+        """Go on from a snapshot, or with a line that comes from its beginning."""
+        if index != self._resume_index:
+            raise ValueRefusedError(
+                "resume came after other messages, allowed: before all but ping", message.id
+            )
+        self._resume_index = index + 1
+        letters, words, effects = 0, 0, list[Effect]()
+        if message.blob is not None:
+            effects = self._take_up(message.blob)
+            letters, words = message.letters, message.words
+        self._resume_index = -1  # not again
+        self._silence = Silence(message.id, message.columns, letters, words)
+        return effects
+
+    def _take_up(self, blob: str) -> list[Effect]:
+        """Go on from a snapshot; raise `NotResumableError` if it is refused."""
+        model, seals = self.model, self.model.seals
+        if seals is None:
+            raise errors.NotResumableError("this server has no snapshots")
+        saved = decode(seals.open(blob, self._client))
+        try:
+            options = Options.resumed(saved.options, model)
+            read_with = options.in_force.model_copy(update=saved.hints)
+            decoder = decoder_for(model, read_with)
+            decoder.restore(saved.line.decoder)
+        except InputError as error:
+            raise errors.NotResumableError(f"the blob cannot be used: {error}") from error
+        self.options, self._read_with = options, read_with
+        self._inbox.resume(saved.taken, after_ink=saved.ink is not None)
+        self._newest_snapshot = saved.taken
+        self._plan_snapshot()
+        self._started_s = self._newest_s - saved.age_s
+        restore = Restore(self.line.resume(saved.line, decoder))
+        if saved.ink is not None:
+            self.ink.resume(saved.ink, saved.line.column, unpack_pixels(saved.line.pixels))
+        self._pending = PendingResume(saved.spans)
+        if not self.line.piece_columns:
+            return [restore, *self._complete()]
+        self.state = TRANSITIONS[self.state][Transition.INSERT]
+        return [restore]
+
+    # Silence
+
+    def _heard(self, effects: list[Effect]) -> list[Effect]:
+        """Return effects; in silence those that are no news of the line, errors after `resumed`."""
+        if self._silence is None:
+            return effects
+        others = self._silence.keep(effects)
+        is_refused = any(isinstance(each, messages.Error) for each in others)
+        return self._end_silence() + others if is_refused else others
+
+    def _end_silence(self) -> list[Effect]:
+        """Return `resumed`, and what follows it, if it is still to come."""
+        silence, self._silence = self._silence, None
+        return [] if silence is None else silence.end(self.line)
 
     # Errors and the end
 

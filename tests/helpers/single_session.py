@@ -26,6 +26,7 @@ from inkstream.service.session import (
     Close,
     Effect,
     Restore,
+    Seals,
     Session,
     SessionModel,
     draw_due,
@@ -75,9 +76,11 @@ class SessionClient:
         runtime: Runtime,
         limits: Limits = LIMITS,
         languages: Mapping[str, Language] = MappingProxyType({}),
+        seals: Seals | None = None,
+        credential: bytes = b"",
     ) -> None:
-        self.model = SessionModel.of(runtime.metadata, limits, languages)
-        self.session = Session("test", self.model)
+        self.model = SessionModel.of(runtime.metadata, limits, languages, seals=seals)
+        self.session = Session("test", self.model, credential)
         self.received: list[ServerMessage] = []  # in order
         self.close: Close | None = None
         self._runtime = runtime

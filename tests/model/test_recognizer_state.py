@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import msgpack
 
 from inkstream import State
 from inkstream.model.errors import InputError
@@ -44,15 +45,12 @@ def test_a_state_with_a_changed_or_missing_byte_is_refused(tmp_path: Path) -> No
     [
         b"",
         b'{"columns": 3}\n',
-        b'{"columns": -1, "model": "a"}\n',
-        b'{"columns": "x", "model": "a"}\n',
-        b"[]\n",
-        b'{"a": 1}\n',
-        b"[" * 100_000,
+        *map(msgpack.encode, [[b"", -1, "a", {}], [b"", "x", "a", {}], [], {"a": 1}, [b"", 1]]),
+        b"\x91" * 100_000,
     ],
 )
 def test_a_state_with_wrong_contents_is_refused(tmp_path: Path, content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest().encode()
-    (tmp_path / "state").write_bytes(b"inkstream state 4\n" + digest + b"\n" + content)
+    (tmp_path / "state").write_bytes(b"inkstream state 5\n" + digest + b"\n" + content)
     with pytest.raises(InputError, match="damaged state"):
         State.load(tmp_path / "state")

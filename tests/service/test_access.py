@@ -1,6 +1,7 @@
 """API keys, origins, and admission: exact counts of sessions, and `goaway` to each of them."""
 
 import asyncio
+import hashlib
 
 import pytest
 
@@ -26,14 +27,15 @@ def access(**settings: str) -> Access:
 
 
 def test_without_keys_all_clients_are_allowed() -> None:
-    access().check_key(None)
-    access().check_key("Bearer whatever", ["key.whatever"])
+    assert access().check_key(None) == b""
+    assert access().check_key("Bearer whatever", ["key.whatever"]) == b""
 
 
 @pytest.mark.parametrize("key", ["one", "two"])
 def test_each_of_the_keys_is_accepted(key: str) -> None:
-    access(api_keys="one,two").check_key(f"Bearer {key}")
-    access(api_keys="one,two").check_key(None, ["inkstream.v1", f"key.{key}"])
+    by_header = access(api_keys="one,two").check_key(f"Bearer {key}")
+    by_subprotocol = access(api_keys="two,one").check_key(None, ["inkstream.v1", f"key.{key}"])
+    assert by_header == by_subprotocol == hashlib.sha256(key.encode()).digest()
 
 
 @pytest.mark.parametrize(

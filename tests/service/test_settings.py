@@ -147,6 +147,8 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
 # Keys
 
+RESUME_KEY = "0123456789abcdefghijklmnopqrstuv"  # 32 characters
+
 
 @pytest.mark.parametrize("key", ["with space", "sl/ash", "umläut"])
 def test_a_key_that_no_browser_could_send_is_refused_and_not_repeated(key: str) -> None:
@@ -157,11 +159,25 @@ def test_a_key_that_no_browser_could_send_is_refused_and_not_repeated(key: str) 
 
 
 def test_printed_settings_hold_all_and_mask_keys() -> None:
-    text = Settings.load(api_keys="hush-hush,two", port=9000, weights="/srv/weights").render()
+    keys = {"api_keys": "hush-hush,two", "resume_keys": RESUME_KEY}
+    text = Settings.load(**keys, port=9000, weights="/srv/weights").render()
     assert "port = 9000\n" in text
     assert 'weights = "/srv/weights"\n' in text
     assert f'api_keys = ["{MASK}", "{MASK}"]\n' in text
+    assert f'resume_keys = ["{MASK}"]\n' in text
     assert "hush-hush" not in text
+    assert RESUME_KEY not in text
+
+
+def test_a_key_that_seals_has_32_characters_and_is_not_repeated() -> None:
+    assert len(Settings.load(resume_keys=f"{RESUME_KEY},{RESUME_KEY[::-1]}").resume_keys) == 2
+    with pytest.raises(
+        ConfigError, match="key 2 has 31 characters, expected at least 32"
+    ) as caught:
+        Settings.load(resume_keys=f"{RESUME_KEY},{RESUME_KEY[1:]}")
+    assert RESUME_KEY[1:] not in str(caught.value)
+    with pytest.raises(ConfigError, match="key 1 was masked"):
+        Settings.load(resume_keys=MASK)
 
 
 def test_printed_settings_are_a_file_with_the_same_settings(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ export interface SessionOptions {
   context?: string;
   /** A regular expression that the line's text matches. */
   pattern?: string | null;
+  /** How many columns lie between two snapshots at least: 0 (none), or at least 64. */
+  snapshot_columns?: number;
 }
 
 export interface Limits {
@@ -46,6 +48,7 @@ export interface Limits {
   max_sessions_per_client: number;
   idle_timeout_s: number;
   max_session_s: number;
+  resume_lifetime_s: number;
   max_body_bytes: number;
   max_image_pixels: number;
 }
@@ -60,7 +63,7 @@ export interface Ready {
   languages: string[];
   limits: Limits;
   next_column: number;
-  resume: null;
+  resume: { lifetime_s: number } | null;
 }
 
 export interface Result {
@@ -150,6 +153,28 @@ export interface Goaway {
   resumable: boolean;
 }
 
+/** The session after the first `messages` messages of the client; `blob` is for `resume`. */
+export interface Snapshot {
+  type: "snapshot";
+  epoch: number;
+  column: number;
+  messages: number;
+  letters: number;
+  words: number;
+  blob: string;
+  lifetime_s: number;
+}
+
+/** The line goes on: `letters` and `words` stand, and ids from there on come. */
+export interface Resumed {
+  type: "resumed";
+  id: Id;
+  epoch: number;
+  column: number;
+  letters: number;
+  words: number;
+}
+
 export interface ErrorMessage {
   type: "error";
   code: string;
@@ -178,5 +203,7 @@ export type ServerMessage =
   | ResetDone
   | Pong
   | Goaway
+  | Snapshot
+  | Resumed
   | ErrorMessage
   | Done;

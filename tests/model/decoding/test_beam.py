@@ -2,13 +2,13 @@
 
 import copy
 import itertools
-import json
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import msgpack
 from numpy.typing import NDArray
 
 from inkstream.model.decoding.base import Guide
@@ -138,7 +138,7 @@ def test_decided_symbols_stay_and_copies_are_independent(
     assert all(before != SPACE or after != SPACE for before, after in itertools.pairwise(complete))
     if saved is not None:
         copied, decided_before = saved
-        restored = copied.restored(json.loads(json.dumps(copied.to_dict())))
+        restored = copied.restored(msgpack.decode(msgpack.encode(copied.to_dict())))
         for other in (copied, restored):
             text = list(decided_before)
             for step, log_p in enumerate(scores[cut:], cut):

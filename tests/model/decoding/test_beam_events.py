@@ -1,12 +1,12 @@
 """Beam search with a language model: its effect, and what holds for every decoder."""
 
 import itertools
-import json
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import msgpack
 
 from inkstream.model.config import ModelConfig
 from inkstream.model.decoding.base import Event, Letter, Word, allowed_labels
@@ -98,7 +98,7 @@ def test_events_do_not_depend_on_portions_copies_or_saved_states(
             # This must not affect the copy.
             original.step(random_scores(random, 7), np.ones((7, 1), np.uint8))
         else:
-            state = json.loads(json.dumps(reader.to_dict()))
+            state = msgpack.decode(msgpack.encode(reader.to_dict()))
             reader = beam_decoder()
             reader.restore(state)
         decoded = reader.step(scores[start:end], columns[start:end])
@@ -226,7 +226,7 @@ def test_a_word_that_never_ends_keeps_no_more_than_a_short_one() -> None:
         reader.step(random_scores(random, 400), np.ones((400, 1), np.uint8))
         state = reader.to_dict()
         assert len(state["alternatives"]) <= 8
-        sizes.append(len(json.dumps(state["beam"])))
+        sizes.append(len(msgpack.encode(state["beam"])))
     assert max(sizes[3:]) < 3 * max(sizes[:3])
 
 

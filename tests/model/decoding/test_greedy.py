@@ -1,10 +1,10 @@
 """Greedy decoding: letters, marks and words are emitted once, as soon as they are certain."""
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import msgpack
 
 from inkstream.model.decoding.base import Letter, Word, allowed_labels
 from inkstream.model.decoding.greedy import SURE, GreedyDecoder
@@ -282,14 +282,14 @@ def test_the_space_after_a_flush_is_in_the_text_before_its_letter_is_decided() -
 # Saved state
 
 
-def test_the_state_can_be_saved_as_json_at_any_column() -> None:
+def test_the_state_can_be_saved_at_any_column() -> None:
     steps, unsure = "-aab-bb-- cc-a", "    cc  a  "
     uninterrupted, restored = decoder(), decoder()
     scores = line(steps, unsure)
     expected = [uninterrupted.step(scores[i : i + 1], ink(1)) for i in range(len(scores))]
     for i, decoded in enumerate(expected):
         next_decoder = decoder()
-        next_decoder.restore(json.loads(json.dumps(restored.to_dict())))
+        next_decoder.restore(msgpack.decode(msgpack.encode(restored.to_dict())))
         restored = next_decoder
         assert restored.step(scores[i : i + 1], ink(1)) == decoded
     assert flush(restored) == flush(uninterrupted)

@@ -15,6 +15,7 @@ from inkstream.service.protocol.client_messages import (
     ALLOWED,
     CLIENT_TYPES,
     ID_ALLOWED,
+    IN_RESUME,
     parse_client,
 )
 from inkstream.service.protocol.columns import unpack_columns
@@ -65,16 +66,18 @@ def test_messages_cannot_be_changed() -> None:
 
 
 def test_the_types_named_in_errors_are_those_that_are_read() -> None:
-    fields = {"column": 0, "columns": [[1]], "strokes": [], "height": 9}
+    fields = {"column": 0, "strokes": [], "height": 9}
     for kind in CLIENT_TYPES:
-        message = parse_client(json.dumps({"type": kind, **fields}))
+        columns = 1 if kind == "resume" else [[1]]
+        message = parse_client(json.dumps({"type": kind, "columns": columns, **fields}))
         assert type(message).__name__.lower() == kind
 
 
 def test_every_field_has_a_text_about_allowed_values() -> None:
-    kinds = requests.ClientMessage.__subclasses__()
+    kinds = {*requests.ClientMessage.__subclasses__()} - {requests.Resume}
     fields = {name for kind in kinds for name in kind.model_fields}
     assert ALLOWED.keys() == fields - {"type", "columns", "strokes"}
+    assert IN_RESUME.keys() == requests.Resume.model_fields.keys() - {"type"}
 
 
 def test_an_id_may_have_128_characters() -> None:
@@ -142,7 +145,7 @@ def test_json_that_is_no_object_is_refused(text: str, value: str) -> None:
 def test_a_missing_or_unknown_type_lists_the_known_ones(message: object, value: str) -> None:
     error = error_of(json.dumps(message))
     assert type(error) is TypeUnknownError
-    known = "columns, ink, configure, rewind, flush, reset, ping, end"
+    known = "columns, ink, configure, rewind, flush, reset, ping, end, resume"
     assert str(error) == f"{value}, allowed: {known}"
 
 
@@ -245,6 +248,21 @@ def test_the_error_of_a_faulty_pixel_or_column_names_its_index(columns: str, rea
         ({"type": "configure", "words": ["one", 2]}, "word 1 is 2, allowed: a text"),
         ({"type": "configure", "context": None}, "context is null, allowed: a text"),
         ({"type": "configure", "pattern": []}, "pattern is an array, allowed: a text, or null"),
+        *(
+            (
+                {"type": "configure", "snapshot_columns": given},
+                f"snapshot_columns is {shown}, allowed: 0, or a whole number from 64 to 2**53 - 1",
+            )
+            for given, shown in [(63, "63"), (False, "false"), (0.0, "0.0"), (None, "null")]
+        ),
+        ({"type": "resume", "blob": 3}, "blob is 3, allowed: the blob of a snapshot, or null"),
+        *(
+            (
+                {"type": "resume", name: ["a"]},
+                f"{name} is an array, allowed: a whole number from 0 to 2**53 - 1",
+            )
+            for name in ("columns", "letters", "words")
+        ),
         ({"type": "ink", "height": 0}, "height is 0, allowed: a number above 0, or null"),
     ],
 )

@@ -28,7 +28,7 @@ def test_every_message_of_both_sides_has_an_example() -> None:
     shown = {match for _, text in EXAMPLES for match in re.findall(r'^\{"type":"(\w+)"', text)}
     answers = {"ready", "result", "configured", "rewound", "flushed", "reset_done", "pong"}
     answers |= {"letter", "punctuation", "word"}
-    assert shown == {*CLIENT_TYPES, *answers, "goaway", "error", "done"}
+    assert shown == {*CLIENT_TYPES, *answers, "goaway", "snapshot", "resumed", "error", "done"}
 
 
 def test_every_code_is_in_the_table_with_closing_code_and_status() -> None:

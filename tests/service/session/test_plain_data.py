@@ -1,7 +1,6 @@
 """A session is plain data beside its model: it can be copied, and a copy goes on alone."""
 
 import copy
-import json
 from collections import deque
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -11,53 +10,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import msgpack
 from pydantic import BaseModel
 
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.runtime import Runtime
 from inkstream.service.session import SessionModel
-from tests.helpers.single_session import (
-    LANGUAGES,
-    LINE_BLANK,
-    LINE_INK,
-    SessionClient,
-    line,
-    message,
-)
+from tests.helpers.frames import FRAMES
+from tests.helpers.single_session import LANGUAGES, SessionClient, message
 
 pytestmark = pytest.mark.slow
 
 PLAIN = (bool, int, float, str, bytes, bytearray, type(None), range, np.ndarray, Enum)
-HINTS = {"language_model": "little", "words": ["cab"], "pattern": "[abc. ]*", "characters": "abc "}
-
-
-def ink(name: int, x: float, **fields: Any) -> str:
-    """Return a message with a stroke across the rows, a few columns wide, and a short one."""
-    points = [[x + step, 3.0 + 2 * step] for step in range(5)]
-    strokes = [{"id": name, "points": points}, {"points": points[:2]}]
-    return message("ink", height=16, strokes=strokes, **fields)
-
-
-FRAMES: dict[str, str | bytes] = {
-    "columns": line(9),
-    "many columns": line(90, seed=3),
-    "blank columns": LINE_BLANK * 4,
-    "JSON columns": message("columns", columns=[list(LINE_INK)]),
-    "flush": message("flush", id="f"),
-    "rewind": message("rewind", column=5),
-    "far rewind": message("rewind", column=40),
-    "configure": message("configure", every="message", top_k=2, line_end_columns=3),
-    "hints": message("configure", **HINTS),
-    "no hints": message("configure", language_model=None, words=[], pattern=None),
-    "ink": ink(1, 2.0),
-    "ink with a pause": ink(2, 20.0, pause=True),
-    "late ink": ink(3, 4.0, fit=True),
-    "undo": message("ink", undo=1),
-    "reset": message("reset"),
-    "ping": message("ping", id=1),
-    "no JSON": "nonsense",
-    "half a column": b"x",
-}
 
 
 def client_after(net: Runtime, names: list[str], n_runs: int) -> SessionClient:
@@ -107,7 +71,7 @@ def test_the_state_holds_numbers_texts_arrays_and_no_function(
 ) -> None:
     session = client_after(line_net, before, n_runs).session
     data_of(session)
-    json.dumps(session.line.decoder.to_dict())
+    msgpack.encode(session.line.decoder.to_dict())
 
 
 def test_a_classifiers_session_is_plain_data_too(net: Runtime) -> None:

@@ -15,6 +15,7 @@ from inkstream.service.session.line import (
 )
 
 BLANK_COLUMNS = 4  # of a flush
+STATE = np.zeros(3, np.uint8)  # after pieces; no rewind here goes back to one
 NARROW = np.array([0, -np.inf], np.float32)  # allows the first label alone
 
 
@@ -40,7 +41,7 @@ def pixels(start: int, end: int) -> bytes:
 
 def flush(line: Line) -> None:
     line.flush()
-    line.read_piece(scores(BLANK_COLUMNS), line.take_piece(BLANK_COLUMNS))
+    line.read_piece(scores(BLANK_COLUMNS), STATE, line.take_piece(BLANK_COLUMNS))
 
 
 def columns_of(pieces: Iterable[Piece]) -> bytes:
@@ -56,7 +57,7 @@ def run_again(line: Line, column: int) -> list[bytes | int | Allowed]:
         is_flush = isinstance(line._pieces[0], BlankColumns)
         data = line.take_piece(10**6)
         happened.append(len(data) // 2 if is_flush else data)
-        line.read_piece(scores(len(data) // 2), data)
+        line.read_piece(scores(len(data) // 2), STATE, data)
         if line.decoder.allowed is not allowed:
             allowed = line.decoder.allowed
             happened.append(allowed)
@@ -75,6 +76,15 @@ def test_every_column_within_reach_is_found_again(n_columns: int, reach: int) ->
         assert columns_of(line._pieces) == pixels(line.column, column)
         assert column - line.column < SNAPSHOT_SPACING
         assert line.column == 0 if state is None else (state == line.column).all()
+
+
+def test_a_line_of_ink_that_goes_back_little_is_found_again() -> None:
+    for column in range(152, 197):
+        line = begun(45)
+        for start in range(0, 196, 7):
+            line.read(scores(7), STATE, pixels(start, start + 7), goes_back_often=True)
+        line.rewind(column)
+        assert columns_of(line._pieces) == pixels(line.column, column)
 
 
 def test_the_oldest_column_within_reach_stays_through_rewinds() -> None:
