@@ -161,10 +161,17 @@ class Sessions:
         self._per_client: Counter[str] = Counter()
         self._empty = asyncio.Event()
         self._empty.set()
-        self.stopping = False
+        self.stopping = False  # it drains: sessions that come now are told so at once
+        self.stopped = False  # no session is admitted
+        self._end_s = 0.0  # of the drain, on the loop's clock
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def check_room(self) -> None:
+        """Raise `ServerFullError` if no session more is allowed."""
+        if len(self) >= self._limits.max_sessions:
+            raise ServerFullError(f"{len(self)} sessions are connected, all that are allowed")
 
     @contextmanager
     def admit(self, client: str, send_goaway: SendGoaway) -> Iterator[str]:
@@ -175,10 +182,9 @@ class Sessions:
         `StoppingError`; then nothing is counted.
         """
         client = network_of(client)
-        if self.stopping:
-            raise StoppingError("the server is about to stop")
-        if len(self) >= self._limits.max_sessions:
-            raise ServerFullError(f"{len(self)} sessions are connected, all that are allowed")
+        if self.stopped:
+            raise StoppingError("the server has stopped")
+        self.check_room()
         own = self._per_client[client]
         if own >= self._limits.max_sessions_per_client:
             raise ClientFullError(f"{own} sessions of {client} are connected, all that are allowed")
@@ -187,6 +193,8 @@ class Sessions:
         self._per_client[client] += 1
         self._empty.clear()
         self._metrics.sessions(len(self))
+        if self.stopping:  # its connection was accepted before
+            asyncio.get_running_loop().call_soon(self._send_late_goaway, session_id)
         try:
             yield session_id
         finally:
@@ -225,14 +233,22 @@ class Sessions:
         await self._empty.wait()
 
     async def drain(self, time_left_s: float) -> None:
-        """Admit no more sessions and send `goaway` to all; return when they have ended.
+        """Send `goaway` to all sessions; return when they have ended.
 
-        Sessions that are still open when the time is up are ended then.
+        Sessions that are still open when the time is up are ended then. A session that comes before
+        gets its `goaway` at once: its client asked when this server still took connections.
         """
         self.stopping = True
+        self._end_s = asyncio.get_running_loop().time() + time_left_s
         for left_s, patience_s in ((time_left_s, time_left_s), (0.0, CLOSING_S)):
+            self.stopped = not left_s
             for send_goaway in list(self._open.values()):
                 send_goaway(left_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
                     await self.emptied()
+
+    def _send_late_goaway(self, session_id: str) -> None:
+        if session_id in self._open:
+            left_s = self._end_s - asyncio.get_running_loop().time()
+            self._open[session_id](max(left_s, 0.0))

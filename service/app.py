@@ -14,6 +14,7 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
 from inkstream.service.metrics import Metrics
+from inkstream.service.page_workers import PageWorkers
 from inkstream.service.rest import work
 from inkstream.service.rest.routes import ABOUT, add_rest
 from inkstream.service.sealing import Sealer, SnapshotSealer, random_key
@@ -23,7 +24,6 @@ from inkstream.service.settings import Settings
 from inkstream.service.watchdog import Watchdog
 from inkstream.service.web import add_pages
 from inkstream.service.websocket import StreamEndpoint
-from inkstream.service.workers import Workers
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -42,8 +42,8 @@ def create_app(settings: Settings) -> FastAPI:
             raise ConfigError(f"two of the models are called {model.info.name!r}")
         models[model.info.name] = model
     sessions, access = Sessions(limits, metrics), Access(settings)
-    workers = Workers(work.__name__, settings)
-    service = Service(settings, limits, models, sessions, access, metrics, workers)
+    page_workers = PageWorkers(work.__name__, settings)
+    service = Service(settings, limits, models, sessions, access, metrics, page_workers)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
             model.engine.start()
         yield
         watchdog.stop()
-        workers.stop()
+        page_workers.stop()
         for model in models.values():
             model.engine.stop()
 

@@ -9,14 +9,31 @@
             print(result.column, result.text, result.events)
         print(stream.flush().text)
 
+A connection that breaks is replaced, and the line goes on where it was, perhaps on another server:
+no result and no event is missing or comes twice. With `reconnect=False` an error is raised instead.
+
 `conversation` holds the protocol; here are the two streams that wait for sockets. They need
-websockets and pydantic; numpy arrays are accepted, numpy is not needed.
+websockets, pydantic and tenacity; numpy arrays are accepted, numpy is not needed.
 """
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Generic, TypeVar
 
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_exception,
+    stop_before_delay,
+    wait_random_exponential,
+)
 from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as open_async
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -26,6 +43,7 @@ from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.conversation import (
+    LOSSES,
     Answer,
     Conversation,
     Done,
@@ -40,16 +58,30 @@ from inkstream.service.conversation import (
 from inkstream.service.protocol import server_messages as messages
 
 Socket = TypeVar("Socket")
+ANSWER_S: Final = 10.0  # how long each answer may take while a connection is opened
 OPTIONS: Final[dict[str, Any]] = {  # of both kinds of connection
     "subprotocols": [Subprotocol(messages.PROTOCOL)],
     "compression": None,  # deflate takes longer than it saves on so few bytes
-    "open_timeout": 10.0,  # seconds
+    "open_timeout": ANSWER_S,
 }
+FIRST_WAIT_S: Final = 0.05  # at most, before the second attempt to reconnect; then doubled
+LONGEST_WAIT_S: Final = 5.0  # at most, unless the server asks for more
+GAP_S: Final = 60.0  # from the loss of a connection to the last attempt
+RETRIED: Final = LOSSES | {"too_many_sessions"}  # the lost one may still be counted
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """What a program may know of a connection that was replaced."""
+
+    reason: InkstreamError  # why
+    attempts: int
+    seconds: float  # from the loss to the answers that the connection owed
 
 
 @asynccontextmanager
 async def connect(
-    url: str, *, model: str | None = None, key: str | None = None
+    url: str, *, model: str | None = None, key: str | None = None, reconnect: bool = True
 ) -> AsyncIterator["AsyncStream"]:
     """Open a stream for the `async with` block.
 
@@ -57,31 +89,51 @@ async def connect(
         url: the server, as `ws://host:port` or `https://host/below/a/path`.
         model: which of its models; None takes its first.
         key: API key, where the server wants one.
+        reconnect: whether the line goes on, on another connection, when this one breaks. For a
+            minute the client tries to open one; then a call raises `NoConnectionError`.
 
     Raises `NoConnectionError` if no server answers; the server's refusal as a typed error
     (`UnauthorizedError`, `ServerFullError`, ...).
     """
-    with _explained(url):
-        socket = await open_async(
-            stream_url(url, model), additional_headers=_headers(key), **OPTIONS
-        )
-    async with socket:
+    address = stream_url(url, model)
+
+    async def open_socket() -> AsyncConnection:
+        with _explained(url):
+            return await open_async(address, additional_headers=_headers(key), **OPTIONS)
+
+    async with await open_socket() as socket:
         with _explained(url):
             first = await socket.recv()
-        yield AsyncStream(socket, Conversation(first))
+        stream = AsyncStream(socket, Conversation(first, reconnect=reconnect), open_socket)
+        try:
+            await stream._begin()
+            yield stream
+        finally:
+            await stream._socket.close()
 
 
 @contextmanager
 def connect_sync(
-    url: str, *, model: str | None = None, key: str | None = None
+    url: str, *, model: str | None = None, key: str | None = None, reconnect: bool = True
 ) -> Iterator["Stream"]:
     """Open a stream for the `with` block; see `connect`."""
-    with _explained(url):
-        socket = open_sync(stream_url(url, model), additional_headers=_headers(key), **OPTIONS)
-    with socket:
+    address = stream_url(url, model)
+
+    def open_socket() -> SyncConnection:
+        with _explained(url):
+            socket: SyncConnection = open_sync(address, additional_headers=_headers(key), **OPTIONS)
+        socket.__enter__()  # websockets warns of connections that are not entered
+        return socket
+
+    with open_socket() as socket:
         with _explained(url):
             first = socket.recv()
-        yield Stream(socket, Conversation(first))
+        stream = Stream(socket, Conversation(first, reconnect=reconnect), open_socket)
+        try:
+            stream._begin()
+            yield stream
+        finally:
+            stream._socket.close()
 
 
 def _headers(key: str | None) -> dict[str, str]:
@@ -109,12 +161,78 @@ def error_of_close(closed: ConnectionClosed) -> InkstreamError:
     return error_of_closing(closed.rcvd.code, closed.rcvd.reason)
 
 
+@contextmanager
+def _ended(timeout_s: float | None) -> Iterator[None]:
+    """Raise the end of a connection as a typed error, silence too."""
+    try:
+        yield
+    except ConnectionClosed as closed:
+        raise error_of_close(closed) from closed
+    except TimeoutError as error:
+        raise NoConnectionError(f"the server sent nothing for {timeout_s:g} s") from error
+
+
+def _attempts() -> dict[str, Any]:
+    """Return when another attempt to reconnect follows: exponential backoff with full jitter."""
+    return {
+        "retry": retry_if_exception(lambda error: getattr(error, "code", None) in RETRIED),
+        "wait": _wait_s,
+        "stop": stop_before_delay(GAP_S),
+    }
+
+
+def _wait_s(state: RetryCallState) -> float:
+    """Return how long to wait before the next attempt; longer if the server asks for it."""
+    backoff = wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)(state)
+    error = state.outcome.exception() if state.outcome else None
+    refusal = None if error is None else error.__cause__
+    if not isinstance(refusal, InvalidStatus):
+        return backoff
+    return max(backoff, retry_after_s(refusal.response.headers.get("Retry-After", "")))
+
+
+def retry_after_s(value: str) -> float:
+    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3); 0 for one that says none."""
+    if value.isdecimal():
+        return float(value)
+    try:
+        then = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    return (then.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
+
+
+def _given_up(reason: InkstreamError, failed: RetryError) -> NoConnectionError:
+    """Return the error for a line that no attempt could continue."""
+    newest = failed.last_attempt
+    tried = f"tried {newest.attempt_number} times in {GAP_S:g} s to go on elsewhere"
+    return NoConnectionError(f"{reason}; {tried}, at last: {newest.exception()}")
+
+
 class _Stream(Generic[Socket]):
     """What both streams know of the server beside its answers."""
 
-    def __init__(self, socket: Socket, conversation: Conversation) -> None:
+    def __init__(
+        self,
+        socket: Socket,
+        conversation: Conversation,
+        open_socket: Callable[[], Any] | None = None,
+    ) -> None:
         self._socket = socket
         self._conversation = conversation
+        self._open_socket = open_socket
+        self._reconnected: Reconnected | None = None
+
+    def _opener(self, error: InkstreamError) -> Callable[[], Any]:
+        """Return what opens another connection; raise `error` if the line cannot go on after it."""
+        if self._open_socket is None or not self._conversation.can_resume(error):
+            raise error
+        return self._open_socket
+
+    @property
+    def reconnected(self) -> Reconnected | None:
+        """The newest replacement of a broken connection, once one was; the line went on."""
+        return self._reconnected
 
     @property
     def ready(self) -> messages.Ready:
@@ -228,10 +346,58 @@ class AsyncStream(_Stream[AsyncConnection]):
             await self._socket.send(data)
 
     async def _read(self) -> messages.ServerMessage:
+        while (message := self._conversation.take()) is None:
+            try:
+                await self._receive(self._socket, self._conversation.patience_s)
+            except InkstreamError as error:
+                await self._reconnect(error)
+        return message
+
+    async def _receive(
+        self, socket: AsyncConnection, timeout_s: float | None
+    ) -> messages.ServerMessage:
+        with _ended(timeout_s):
+            async with asyncio.timeout(timeout_s):
+                text = await socket.recv()
+        return self._conversation.read(text)
+
+    async def _begin(self) -> None:
+        if (opening := self._conversation.opening) is not None:
+            await self._write(opening)
+
+    async def _reconnect(self, reason: InkstreamError) -> None:
+        """Replace the connection, and go on with the line on the new one."""
+        open_socket, since_s = self._opener(reason), time.monotonic()
         try:
-            return self._conversation.read(await self._socket.recv())
-        except ConnectionClosed as closed:
-            raise error_of_close(closed) from closed
+            async for attempt in AsyncRetrying(**_attempts()):
+                with attempt:
+                    socket = await self._resume(await open_socket())
+        except RetryError as failed:
+            raise _given_up(reason, failed) from reason
+        lost, self._socket = self._socket, socket
+        await lost.close()
+        attempts, seconds = attempt.retry_state.attempt_number, time.monotonic() - since_s
+        self._reconnected = Reconnected(reason, attempts, seconds)
+
+    async def _resume(self, socket: AsyncConnection) -> AsyncConnection:
+        """Go on with the line on another connection, and return it."""
+        try:
+            with _ended(ANSWER_S):
+                async with asyncio.timeout(ANSWER_S):
+                    first = await socket.recv()
+            exchange, message = self._conversation.resume(first), None
+            with suppress(StopIteration):
+                while True:
+                    step, message = exchange.send(message), None
+                    if step is None:
+                        message = await self._receive(socket, ANSWER_S)
+                    else:
+                        with suppress(ConnectionClosed):
+                            await socket.send(step)
+        except BaseException:
+            await socket.close()
+            raise
+        return socket
 
 
 class Stream(_Stream[SyncConnection]):
@@ -298,7 +464,51 @@ class Stream(_Stream[SyncConnection]):
             self._socket.send(data)
 
     def _read(self) -> messages.ServerMessage:
+        while (message := self._conversation.take()) is None:
+            try:
+                self._receive(self._socket, self._conversation.patience_s)
+            except InkstreamError as error:
+                self._reconnect(error)
+        return message
+
+    def _receive(self, socket: SyncConnection, timeout_s: float | None) -> messages.ServerMessage:
+        with _ended(timeout_s):
+            text = socket.recv(timeout_s)
+        return self._conversation.read(text)
+
+    def _begin(self) -> None:
+        if (opening := self._conversation.opening) is not None:
+            self._write(opening)
+
+    def _reconnect(self, reason: InkstreamError) -> None:
+        """Replace the connection, and go on with the line on the new one."""
+        open_socket, since_s = self._opener(reason), time.monotonic()
         try:
-            return self._conversation.read(self._socket.recv())
-        except ConnectionClosed as closed:
-            raise error_of_close(closed) from closed
+            for attempt in Retrying(**_attempts()):
+                with attempt:
+                    socket = self._resume(open_socket())
+        except RetryError as failed:
+            raise _given_up(reason, failed) from reason
+        lost, self._socket = self._socket, socket
+        lost.close()
+        attempts, seconds = attempt.retry_state.attempt_number, time.monotonic() - since_s
+        self._reconnected = Reconnected(reason, attempts, seconds)
+
+    def _resume(self, socket: SyncConnection) -> SyncConnection:
+        """Go on with the line on another connection, and return it."""
+        try:
+            with _ended(ANSWER_S):
+                first = socket.recv(ANSWER_S)
+            exchange, message = self._conversation.resume(first), None
+            with suppress(StopIteration):
+                while True:
+                    step, message = exchange.send(message), None
+                    if step is None:
+                        message = self._receive(socket, ANSWER_S)
+                    else:
+                        with suppress(ConnectionClosed):
+                            socket.send(step)
+        except BaseException:
+            socket.close()
+            raise
+        return socket

@@ -15,11 +15,13 @@ from http import HTTPStatus
 from typing import Final
 
 from inkstream.service.access import network_of
+from inkstream.service.balance import Balance
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import Metrics
 from inkstream.service.settings import Settings
 
 ACCEPTS_A_TURN: Final = 16  # connections accepted before others get their turn of the event loop
+YIELD_S: Final = 0.005  # for which a connection is left to workers that have fewer
 ACCEPT_AGAIN_S: Final = 0.5  # after the system has had no descriptor for one
 NO_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # accept(2)
 STEPS_S: Final = 0.002  # for requests, ends of connections, frames that waited, in one turn
@@ -130,10 +132,13 @@ class Turns:
 
 
 class Connections:
-    """The open connections of one server."""
+    """The open connections of one server, whose number `balance` gets."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, balance: Balance | None = None
+    ) -> None:
         self._metrics = metrics
+        self.balance = balance or Balance()
         self._most_of_one = settings.most_connections_of_client
         self._most = settings.most_connections
         self._proxies = [ipaddress.ip_network(each) for each in settings.trusted_proxies]
@@ -160,12 +165,14 @@ class Connections:
         self._peers[name] = peer
         peer.n_connections += 1
         self._count += 1
+        self.balance.set(self._count)
         return peer
 
     def left(self, peer: Peer) -> None:
         """Count one connection of a client less."""
         peer.n_connections -= 1
         self._count -= 1
+        self.balance.set(self._count)
         if not peer.n_connections:
             del self._peers[peer.name]
 
@@ -205,15 +212,22 @@ class Acceptor:
         self._opening: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_opening(self) -> bool:
+        """Whether a connection is accepted that is not open yet."""
+        return bool(self._opening)
+
     def start(self) -> None:
         """Begin to accept."""
         self._timer = None
+        self._connections.balance.join(len(self._connections))
         for listener in self._listeners:
             listener.setblocking(False)
             self._loop.add_reader(listener.fileno(), self._accept, listener)
 
     def stop(self) -> None:
         """Accept no more; the listeners are closed."""
+        self._connections.balance.leave()
         self._pause()
         for listener in self._listeners:
             listener.close()
@@ -227,24 +241,41 @@ class Acceptor:
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(ACCEPTS_A_TURN):
-            try:
-                accepted, address = listener.accept()
-            except BlockingIOError:
+            if not self._connections.balance.is_even():
+                self._pause()
+                self._timer = self._loop.call_later(YIELD_S, self._accept_what_is_left)
                 return
-            except OSError as error:
-                if error.errno in NO_RESOURCES:
-                    log.warning("connections have to wait", reason=error.strerror)
-                    self._pause()
-                    self._timer = self._loop.call_later(ACCEPT_AGAIN_S, self.start)
-                    return
-                continue  # this one is gone already
-            peer = self._connections.admit(address[0])
-            if isinstance(peer, Peer):
-                task = self._loop.create_task(self._open(accepted, peer))
-                self._opening.add(task)
-                task.add_done_callback(self._opening.discard)
-            else:
-                _refuse(accepted, peer)
+            if not self._accept_one(listener):
+                return
+
+    def _accept_what_is_left(self) -> None:
+        """Accept a connection that waits although other workers had time to, and go on."""
+        self.start()
+        for listener in self._listeners:
+            self._accept_one(listener)
+
+    def _accept_one(self, listener: socket.socket) -> bool:
+        """Accept a connection; return False if none waits, or none can be accepted now."""
+        try:
+            accepted, address = listener.accept()
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_RESOURCES:
+                return True  # this one is gone already
+            log.warning("connections have to wait", reason=error.strerror)
+            self._connections.balance.leave()
+            self._pause()
+            self._timer = self._loop.call_later(ACCEPT_AGAIN_S, self.start)
+            return False
+        peer = self._connections.admit(address[0])
+        if isinstance(peer, Peer):
+            task = self._loop.create_task(self._open(accepted, peer))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+        else:
+            _refuse(accepted, peer)
+        return True
 
     async def _open(self, accepted: socket.socket, peer: Peer) -> None:
         accepted.setblocking(False)

@@ -2,19 +2,29 @@
 
 `Conversation` keeps what was sent and what is still to be answered. Sending columns or ink is an
 `Exchange`, a generator that the clients in `client` drive: they send what it yields, receive where
-it yields None, and pass results on. This module needs pydantic alone.
+it yields None, and pass results on. So is `resume`, which goes on with the line on another
+connection, with what `line_log` keeps. This module needs pydantic alone.
 """
 
 import json
+from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from inkstream.model.errors import InkstreamError
+from inkstream.service.line_log import OWN_ID, LineLog
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.columns import python_columns, shortened
-from inkstream.service.protocol.errors import MEANINGS, ServiceError, ValueRefusedError, error_of
+from inkstream.service.protocol.errors import (
+    MEANINGS,
+    NotResumableError,
+    ServiceError,
+    StoppingError,
+    ValueRefusedError,
+    error_of,
+)
 from inkstream.service.protocol.strokes import python_strokes
 
 SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -26,6 +36,10 @@ CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the rest is sti
 WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills
 POINT_BYTES: Final = 54  # as JSON at most: two numbers of 24, brackets, commas and blanks
 FRAME_BYTES: Final = 2048  # at most, of a message of ink without its strokes; nearly all for `undo`
+MOVE_S: Final = 1.0  # how long after `goaway` the snapshot may take to come
+LOSSES: Final = frozenset(  # codes of what ends a connection, and not the line
+    ("no_connection", "stopping", "server_full", "internal", "idle", "session_expired")
+)
 
 
 class NoConnectionError(ServiceError, code="no_connection"):
@@ -59,8 +73,10 @@ class Done(messages.Done):
 
 
 Answer = TypeVar("Answer", bound=messages.ServerMessage)
+Frame = TypeVar("Frame", str, bytes)
 # Yields what to send, None to receive the server's next message, and results for the program.
 Exchange: TypeAlias = Generator[str | bytes | Result | None, messages.ServerMessage | None]
+Resumption: TypeAlias = Generator[str | bytes | None, messages.ServerMessage | None]
 
 
 class Conversation:
@@ -70,8 +86,11 @@ class Conversation:
     early is recognised as such.
     """
 
-    def __init__(self, first: str | bytes) -> None:
-        """Begin with the server's first message, `ready`; raise the error that came instead."""
+    def __init__(self, first: str | bytes, *, reconnect: bool = False) -> None:
+        """Begin with the server's first message, `ready`; raise the error that came instead.
+
+        With `reconnect` the line is kept as far as the server offers to resume it.
+        """
         self.going_away: messages.Goaway | None = None
         self.ended_line: Flushed | None = None  # the newest that ended by itself, or at the end
         self.rewound: messages.Rewound | None = None  # the newest rewind that ink caused
@@ -79,24 +98,65 @@ class Conversation:
         self.sent = 0  # columns, less those taken back by a rewind
         self.line_start = 0  # the count at column 0 of this line
         self.newest_id = 0  # of this client's messages
+        self._end_id: int | None = None  # of its `end`
         self._events: list[messages.Event] = []  # that no result has been given with yet
-        ready = self.read(first)
-        if not isinstance(ready, messages.Ready):
-            raise NoConnectionError(f"the server began with {ready.type}, expected ready")
-        self.ready = ready
+        self._inbox: deque[messages.ServerMessage] = deque()  # read and not taken
+        self._text = ""  # of the line, as the newest message has it
+        self.ready = _ready(first)
+        keeps = reconnect and self.ready.resume is not None
+        self._log = LineLog(self.ready.column_height) if keeps else None
+
+    @property
+    def opening(self) -> str | None:
+        """What is sent before everything else, if anything."""
+        return None if self._log is None else self._log.options()
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long the server may send nothing before the client leaves it; None is for ever."""
+        return MOVE_S if self._is_leaving else None
+
+    @property
+    def _is_leaving(self) -> bool:
+        return self.going_away is not None and self._log is not None and self._log.can_resume
 
     def read(self, text: str | bytes) -> messages.ServerMessage:
-        """Read one of the server's messages; raise the error that ends the stream."""
-        message = messages.parse_server(text)
+        """Read one of the server's messages, for `take`.
+
+        Raises the error that ends the stream or, where the line can be resumed, `StoppingError`
+        once all is there that it takes to leave a server that stops.
+        """
+        message = _parsed(text)
+        self._complete_text(message)
+        if isinstance(message, messages.Goaway):
+            self.going_away = message
+        else:
+            self._inbox += [message] if self._log is None else self._log.receive(message)
+        going_away = self.going_away if self._is_leaving else None
+        if going_away and (isinstance(message, messages.Snapshot) or not going_away.resumable):
+            raise StoppingError(going_away.reason)
+        return message
+
+    def _complete_text(self, message: messages.ServerMessage) -> None:
+        """Put the text of a result together that has the end of it alone."""
+        if isinstance(message, messages.Result):
+            if message.stable is not None and message.text is not None:
+                message.text = self._text[: message.stable] + message.text
+                message.stable = None
+            self._text = message.text or ""
+        elif isinstance(message, messages.Rewound | messages.Flushed):
+            self._text = message.text or ""
+
+    def take(self) -> messages.ServerMessage | None:
+        """Take the oldest message that was read; None if there is none."""
+        if not self._inbox:
+            return None
+        message = self._inbox.popleft()
         if isinstance(message, messages.Result):
             return message
-        if isinstance(message, messages.Error) and message.fatal:
-            raise error_of(message.code, message.message)
         match message:
             case messages.Decided():
                 self._events.append(message)
-            case messages.Goaway():
-                self.going_away = message
             case messages.Pong(id=self.barrier):
                 self.barrier = None
             case messages.ResetDone():
@@ -111,7 +171,7 @@ class Conversation:
                     self.rewound = message
             case messages.Flushed():
                 message = Flushed.model_construct(events=self._take_events(), **dict(message))
-                if message.id is None:
+                if message.id in (None, self._end_id):
                     self.ended_line = message
                     self.line_start += message.columns
             case messages.Done() if self.ended_line is not None:
@@ -147,7 +207,8 @@ class Conversation:
         while answered < end:
             while self.sent < end and self.sent - answered < WINDOW_COLUMNS:
                 first, self.sent = self.sent, min(self.sent + chunk, end)
-                yield data[(first - start) * height : (self.sent - start) * height]
+                frame = data[(first - start) * height : (self.sent - start) * height]
+                yield self._keep("columns", frame)
             message = yield None
             if isinstance(message, messages.Error) and message.ref is None:
                 self.sent = answered  # the columns behind the faulty ones are refused too
@@ -204,7 +265,16 @@ class Conversation:
         if unknown:
             raise ValueRefusedError(f"{unknown[0]} came, allowed: {', '.join(OPTIONS)}")
         self.newest_id += 1
-        return json.dumps({"type": kind, "id": self.newest_id, **fields})
+        if kind == "end":
+            self._end_id = self.newest_id
+        frame = json.dumps({"type": kind, "id": self.newest_id, **fields})
+        return self._keep(kind, frame, self.newest_id)
+
+    def _keep(self, kind: str, frame: Frame, message_id: int | None = None) -> Frame:
+        """Return what is sent; the log keeps it."""
+        if self._log is not None:
+            self._log.add(kind, frame, message_id)
+        return frame
 
     def answers(self, message: messages.ServerMessage, expected: type[Answer]) -> Answer | None:
         """Return the message if it is the answer to the newest `ask`, else None.
@@ -213,14 +283,90 @@ class Conversation:
         """
         if isinstance(message, messages.Error) and message.ref == self.newest_id:
             raise error_of(message.code, message.message)
-        own_id = getattr(message, "id", self.newest_id)  # `done` has none
-        if not isinstance(message, expected) or own_id != self.newest_id:
+        if not isinstance(message, expected) or getattr(message, "id", None) != self.newest_id:
             return None
         if isinstance(message, messages.Rewound):
             self.sent = self.line_start + message.column
         if isinstance(message, messages.ResetDone):
             self.line_start = self.sent
         return message
+
+    # Another connection
+
+    def can_resume(self, error: InkstreamError) -> bool:
+        """Whether the line can go on elsewhere after this error."""
+        return error.code in LOSSES and self._log is not None and self._log.can_resume
+
+    def resume(self, first: str | bytes) -> Resumption:
+        """Go on with the line on another connection, whose first message came.
+
+        Sends what the session there lacks, and receives until it has answered all of it. Raises
+        `NotResumableError` if the line is too long to be read again and the server refuses its
+        snapshot, or if the server has a model for other columns.
+        """
+        log = self._log
+        assert log is not None
+        ready = _ready(first)
+        if ready.resume is None or ready.column_height != self.ready.column_height:
+            raise NotResumableError("the server that answers now cannot go on with this line")
+        self.ready, self.going_away = ready, None
+        log.begin_again()
+        if log.snapshot is not None:
+            yield log.resume()
+            try:
+                yield from self._barrier_passed(log)
+            except NotResumableError:
+                log.forget_snapshot()
+        if log.snapshot is None:
+            if not log.is_whole:
+                raise NotResumableError(
+                    "the server refuses the snapshot of a line that is too long"
+                )
+            yield log.options()
+            yield log.resume()
+        n_bytes = 0
+        for frame in log.newer():
+            yield frame
+            n_bytes += len(frame)
+            if n_bytes >= WINDOW_COLUMNS * ready.column_height:
+                yield from self._barrier_passed(log)
+                n_bytes = 0
+        yield from self._barrier_passed(log)
+        self._inbox += log.catch_up()
+
+    def _barrier_passed(self, log: LineLog) -> Resumption:
+        """Receive until all is answered that was sent; raise the error about a message of ours.
+
+        Nothing is answered after `done`.
+        """
+        yield log.ping()
+        refusal: messages.Error | None = None
+        while True:
+            message = yield None
+            if isinstance(message, messages.Error) and message.ref == OWN_ID:
+                refusal = message
+            if isinstance(message, messages.Done) or (
+                isinstance(message, messages.Pong) and message.id == OWN_ID
+            ):
+                break
+        if refusal is not None:
+            raise error_of(refusal.code, refusal.message)
+
+
+def _parsed(text: str | bytes) -> messages.ServerMessage:
+    """Read one of the server's messages; raise the error that ends the stream."""
+    message = messages.parse_server(text)
+    if isinstance(message, messages.Error) and message.fatal:
+        raise error_of(message.code, message.message)
+    return message
+
+
+def _ready(text: str | bytes) -> messages.Ready:
+    """Read the server's first message; raise the error that came instead."""
+    message = _parsed(text)
+    if not isinstance(message, messages.Ready):
+        raise NoConnectionError(f"the server began with {message.type}, expected ready")
+    return message
 
 
 def stream_url(url: str, model: str | None) -> str:

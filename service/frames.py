@@ -7,6 +7,7 @@ left wait for the next turn, and nothing is read meanwhile.
 """
 
 import asyncio
+import codecs
 import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -23,6 +24,7 @@ from inkstream.service.websocket import DIRECT
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # whole frames: RFC 6455, 5.2
 FRAGMENTS: Final = (0x0, 0x1, 0x2)  # frames that do not end their message
+TEXT_FRAGMENT: Final = 0x1  # the first of a text
 OPCODES: Final = {0x0, 0x1, 0x2, 0x8, 0x9, 0xA}
 SHORT_HEADER_BYTES: Final = 6  # of a client's frame up to 125 bytes long: kind, length, mask
 MASK_BYTES: Final = 4
@@ -39,6 +41,7 @@ class WebSocketConnection(asyncio.Protocol):
     _is_simple = True  # no fragment has come, and no fault
     _may_write = True
     _fragments = 0  # of the message that is not complete
+    _decoder: codecs.IncrementalDecoder | None = None  # of that message, if it is a text
     _held_bytes = 0
     _pong: bytes | None = None  # to be written once the client has taken what was written
     _waits = False  # for its turn to go on with frames that have come
@@ -165,7 +168,7 @@ class WebSocketConnection(asyncio.Protocol):
             elif kind == PONG and 0 <= length <= MAX_CONTROL_BYTES:
                 self._wait(self._settings.ping_interval_s, self._ping)
             else:
-                self._leave_to_uvicorn(kind, bytes(data[start:end]))
+                self._leave_to_uvicorn(kind, bytes(data[start:end]), payload - start)
                 if self.transport.is_closing():
                     return len(data)
             start = end
@@ -173,16 +176,33 @@ class WebSocketConnection(asyncio.Protocol):
                 break
         return start
 
-    def _leave_to_uvicorn(self, kind: int, data: bytes) -> None:
-        """Hand uvicorn a frame; close where a message has more fragments than memory is for."""
+    def _leave_to_uvicorn(self, kind: int, data: bytes, payload: int) -> None:
+        """Hand uvicorn a frame, whose payload begins at `payload`, and check a fragment."""
+        if kind == CLOSE:  # it may come amid the fragments of a message
+            self._uvicorn.conn.current_size = None
         self._uvicorn.data_received(data)
         self._is_simple = False
-        if kind in FRAGMENTS:
-            self._fragments += 1
-            if self._fragments > MAX_FRAGMENTS:
-                self._close(CloseCode.POLICY_VIOLATION, "too_many_fragments")
-        else:
+        if kind not in FRAGMENTS:
             self._fragments = 0
+        elif not self.transport.is_closing():
+            self._check_fragment(
+                kind, apply_mask(data[payload:], data[payload - MASK_BYTES : payload])
+            )
+
+    def _check_fragment(self, kind: int, payload: bytes) -> None:
+        """Close where a text is not UTF-8, or a message has more fragments than memory is for."""
+        self._fragments += 1
+        if kind:
+            is_text = kind == TEXT_FRAGMENT
+            self._decoder = codecs.getincrementaldecoder("utf-8")() if is_text else None
+        try:
+            if self._decoder is not None:
+                self._decoder.decode(payload)
+        except UnicodeDecodeError:
+            self._write_close(CloseCode.INVALID_DATA, "")
+            return
+        if self._fragments > MAX_FRAGMENTS:
+            self._close(CloseCode.POLICY_VIOLATION, "too_many_fragments")
 
     def _pass_on(self, data: bytes | bytearray, start: int) -> int:
         """Hand uvicorn what comes before and after the session; return where the rest begins."""
@@ -279,6 +299,9 @@ class WebSocketConnection(asyncio.Protocol):
     def _close(self, code: CloseCode, reason: str) -> None:
         """Close by a rule of ours, which is counted."""
         self.peer.refused(reason)
+        self._write_close(code, reason)
+
+    def _write_close(self, code: CloseCode, reason: str) -> None:
         self.transport.write(frame(CLOSE, code.to_bytes(2) + reason.encode()))
         self.transport.close()
 

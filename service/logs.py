@@ -10,7 +10,7 @@ import logging
 import os
 import queue
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from logging.handlers import QueueHandler, QueueListener
 from typing import Any, Final, Literal, TextIO
@@ -65,7 +65,10 @@ def get_logger(**context: object) -> Logger:
 
 
 def configure(
-    log_format: Format = "terminal", level: str = "info", stream: TextIO | None = None
+    log_format: Format = "terminal",
+    level: str = "info",
+    stream: TextIO | None = None,
+    worker: int | None = None,
 ) -> None:
     """Send all logs of the process to `stream` in one format.
 
@@ -73,6 +76,7 @@ def configure(
         log_format: "terminal" (colours only where a terminal reads them) or "json".
         level: the least level that is written: debug, info, warning, error.
         stream: where to; None is standard error, so that output stays clean.
+        worker: number of this process among those that serve, which each line then has.
     """
     target = stream or sys.stderr
     renderers: list[structlog.typing.Processor] = [
@@ -82,6 +86,8 @@ def configure(
     ]
     if log_format == "json":
         renderers = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    if worker is not None:
+        renderers.insert(0, lambda _logger, _method, event: {**event, "worker": worker})
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -101,23 +107,18 @@ def configure(
         logger.propagate = True
 
 
-def dropped_lines() -> int:
-    """Return how many lines of this process were dropped because too many waited."""
-    return _Queue.dropped
-
-
 @contextmanager
-def in_background() -> Iterator[None]:
+def in_background(on_drop: Callable[[], None]) -> Iterator[None]:
     """Let a thread write the lines while the block runs, to the stream given to `configure`.
 
-    Whoever logs does not wait: if `MAX_WAITING` lines wait for their reader, the next is dropped
-    and counted. Lines keep their order. At the end what waits has `FLUSH_S` to be written; after
-    that the thread is left as it is, and does not keep the process from ending.
+    Whoever logs does not wait: if `MAX_WAITING` lines wait for their reader, the next is dropped,
+    and `on_drop` is called. Lines keep their order. At the end what waits has `FLUSH_S` to be
+    written; after that the thread is left as it is, and does not keep the process from ending.
     """
     (direct,) = logging.root.handlers
     assert isinstance(direct, logging.StreamHandler)
     lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_WAITING)
-    handler = _Queue(lines)
+    handler = _Queue(lines, on_drop)
     handler.setFormatter(direct.formatter)
     writer = _Writer(lines, direct.stream.fileno())
     writer.start()
@@ -135,13 +136,17 @@ def in_background() -> Iterator[None]:
 class _Queue(QueueHandler):
     """Leaves formatted lines to the writer, as many as may wait."""
 
-    dropped = 0  # of all queues of the process
+    def __init__(
+        self, lines: "queue.Queue[logging.LogRecord]", on_drop: Callable[[], None]
+    ) -> None:
+        super().__init__(lines)
+        self._on_drop = on_drop
 
     def enqueue(self, record: logging.LogRecord) -> None:
         try:
             super().enqueue(record)
         except queue.Full:
-            _Queue.dropped += 1
+            self._on_drop()
 
 
 class _Writer(QueueListener):

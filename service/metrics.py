@@ -3,17 +3,17 @@
 Each app has its own registry, so that two apps in a process (tests) never share a count.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import CounterMetricFamily
-from prometheus_client.registry import Collector
-
-from inkstream.service.logs import dropped_lines
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 PREFIX: Final = "inkstream_"
+FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks for it
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
 BATCH_SESSIONS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -24,12 +24,19 @@ STALL_SECONDS: Final = (5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5)
 REQUEST_SECONDS: Final = (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
-class _DroppedLines(Collector):
-    """Counts the lines of the log that were dropped, which belong to the process and to no app."""
+def share(folder: Path, number: int) -> None:
+    """Keep the metrics that are made from now on in files of a folder that all workers share.
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        text = "Lines of the log that were dropped because nobody read those before them."
-        yield CounterMetricFamily(PREFIX + "log_lines_dropped", text, value=dropped_lines())
+    Each of them then renders the sums. `number` tells the workers that live at the same time apart;
+    a worker goes on with the counts of an earlier one of its number.
+    """
+    os.environ[FOLDER] = str(folder)
+    values.ValueClass = values.MultiProcessValue(lambda: number)
+
+
+def forget_gauges(folder: Path, number: int) -> None:
+    """Remove what a worker that has ended had at that moment; its counts are kept."""
+    mark_process_dead(number, str(folder))
 
 
 class Metrics:
@@ -37,13 +44,15 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_DroppedLines())
-        self._sessions = Gauge(
-            PREFIX + "sessions", "Sessions connected now.", registry=self.registry
-        )
+        self._sessions = self._gauge("sessions", "Sessions connected now.")
+        self._workers = self._gauge("workers", "Processes that accept connections.")
         self._columns = self._counter("columns", "Columns answered.")
         self._errors = self._counter("errors", "Errors sent to clients, by code.", "code")
         self._refused = self._counter("refused", "Visitors turned away, by reason.", "reason")
+        self._lines_dropped = self._counter(
+            "log_lines_dropped",
+            "Lines of the log that were dropped because nobody read those before them.",
+        )
         self._batch_sessions = self._histogram(
             "batch_sessions", "Sessions that shared one run of the net.", BATCH_SESSIONS
         )
@@ -62,6 +71,9 @@ class Metrics:
             "request_seconds", "Time of an image by REST, by status.", REQUEST_SECONDS, "status"
         )
 
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(PREFIX + name, text, registry=self.registry, multiprocess_mode="livesum")
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(PREFIX + name, text, labels, registry=self.registry)
 
@@ -71,6 +83,10 @@ class Metrics:
     def sessions(self, count: int) -> None:
         """Set how many sessions are open; a state and no difference, so that it cannot drift."""
         self._sessions.set(count)
+
+    def accepts(self, is_accepting: bool) -> None:
+        """Set whether this process accepts connections."""
+        self._workers.set(is_accepting)
 
     def ran(self, sessions: int, columns: int, run_s: float, wait_s: float) -> None:
         """Count a run of the net; its oldest session had waited `wait_s` seconds."""
@@ -99,6 +115,14 @@ class Metrics:
         """Count a session or request that was refused before it began."""
         self._refused.labels(reason).inc()
 
+    def line_dropped(self) -> None:
+        """Count a line of the log that was dropped."""
+        self._lines_dropped.inc()
+
     def render(self) -> bytes:
-        """Return the registry in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """Return the metrics, those of all workers together, in Prometheus' text format."""
+        if FOLDER not in os.environ:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+        return generate_latest(registry)

@@ -1,36 +1,36 @@
-"""Run the application on uvicorn until a signal stops it: sockets, connections, drain.
+"""Run the application on uvicorn until a signal stops it: connections and the drain.
 
-What a client does not take is bounded by the kernel too: see `listen`. The internals of uvicorn and
-websockets that are used here and in `http_connection` and `frames` are named by a test, and
-pyproject.toml bounds their versions.
+The internals of uvicorn and websockets that are used here and in `http_connection` and `frames` are
+named by a test, and pyproject.toml bounds their versions.
 """
 
 import asyncio
 import ctypes
 import gc
 import logging
-import resource
 import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from inkstream.model.errors import ConfigError
 from inkstream.service import logs
 from inkstream.service.app import create_app
+from inkstream.service.balance import Balance
 from inkstream.service.connections import Acceptor, Connections, Peer
 from inkstream.service.frames import WebSocketConnection
 from inkstream.service.http_connection import HttpConnection
+from inkstream.service.listeners import listen, raise_descriptor_limit, warn_if_open_to_all
 from inkstream.service.service import Service
 from inkstream.service.settings import Settings
 
+FIRST_REQUEST_S: Final = 0.25  # for the first requests of connections that were just accepted
 REPLY_S: Final = 0.5  # for the clients' replies to a close, after the sessions had their time
 FLUSH_S: Final = 0.3  # for what is written then; connections that remain are cut off
-LAST_S: Final = 2.0  # after the sessions' time: then the kernel ends the process, whatever it does
 CLOSING_S: Final = 2  # until tasks are cancelled that do not end without their connections
 CLIENT_FAULTS: Final = {  # which uvicorn logs as errors of the application; they are counted
     "ASGI callable returned without completing handshake.",  # it refused the client
@@ -38,9 +38,8 @@ CLIENT_FAULTS: Final = {  # which uvicorn logs as errors of the application; the
     "Invalid HTTP request received.",
     "Unsupported upgrade request.",
 }
-BACKLOG: Final = 2048  # connections that the kernel keeps until we accept them
-BUFFER_BYTES: Final = 128 * 1024  # of the kernel, each way of a connection: bounds a flood
 SIGNAL_CHECK_S: Final = 0.1  # a signal only sets a flag, which uvicorn checks as often
+FIRST_CHECK_S: Final = 0.02
 COLLECT_EVERY_S: Final = 10  # with few sessions open, else
 COLLECT_AT_LEAST_S: Final = 600.0
 FEW_SESSIONS: Final = 32  # whose objects are walked over in about 1 ms
@@ -56,64 +55,24 @@ def serve(settings: Settings) -> None:
 
     Raises an `InkstreamError` if it cannot start: a port in use, a model that cannot be read.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logs.configure(settings.log_format, settings.log_level)
-    with logs.in_background():
-        listeners = listen(settings)
-        app = create_app(settings)
+    warn_if_open_to_all(settings)
+    run(settings, listen(settings), Server)
+
+
+def run(
+    settings: Settings,
+    listeners: Sequence[socket.socket],
+    new_server: "Callable[[Config, Service], Server]",
+) -> None:
+    """Serve on these sockets until a signal comes; raise an `InkstreamError` if that fails."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    app = create_app(settings)
+    service: Service = app.state.service
+    with logs.in_background(service.metrics.line_dropped):
         raise_descriptor_limit(settings.most_connections + SPARE_DESCRIPTORS)
-        if not settings.on_loopback and not settings.api_keys:
-            log.warning(
-                "no API keys are set: anyone who reaches this server may use it",
-                set="INKSTREAM_API_KEYS",
-            )
-        Server(Config(app, settings), app.state.service).run(sockets=listeners)
+        new_server(Config(app, settings), service).run(sockets=list(listeners))
     signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def listen(settings: Settings) -> list[socket.socket]:
-    """Listen on every address of the host; raise `ConfigError` if that fails.
-
-    Connections inherit TCP_USER_TIMEOUT: the kernel cuts off a client that takes nothing of what is
-    sent to it for so long, alive or not (tcp(7)).
-    """
-    host, port = settings.host, settings.port
-    listeners: list[socket.socket] = []
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            listener = socket.socket(family, kind, protocol)
-            listeners.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-            timeout_ms = round(settings.stall_timeout_s * 1000)
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind((address[0], port, *address[2:]))
-            listener.listen(BACKLOG)
-            port = listener.getsockname()[1]  # where any port would do, all take the same
-    except OSError as error:
-        for listener in listeners:
-            listener.close()
-        reason = error.strerror or str(error)
-        raise ConfigError(f"cannot listen on {host} port {port}: {reason}") from None
-    return listeners
-
-
-def raise_descriptor_limit(needed: int) -> None:
-    """Allow this process the open descriptors that it needs, or warn if that is not possible."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft == unlimited or soft >= needed:
-        return
-    allowed = needed if hard == unlimited else min(needed, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < needed:
-        log.warning(
-            "too few descriptors: some clients may have to wait", allowed=allowed, needed=needed
-        )
 
 
 class Config(uvicorn.Config):
@@ -147,9 +106,10 @@ class Config(uvicorn.Config):
 class Server(uvicorn.Server):
     """uvicorn's server that drains: when it stops, it sends goaway and lets sessions end."""
 
-    def __init__(self, config: Config, service: Service) -> None:
+    def __init__(self, config: Config, service: Service, balance: Balance | None = None) -> None:
         super().__init__(config)
         self._service = service
+        self._balance = balance
         config.callback_notify = self._collect
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -161,9 +121,10 @@ class Server(uvicorn.Server):
         self._thresholds = gc.get_threshold()
         gc.set_threshold(*self._thresholds[:2], NEVER)
         self._collected_s = time.monotonic()
-        connections = Connections(self._service.settings, self._service.metrics)
+        connections = Connections(self._service.settings, self._service.metrics, self._balance)
         self._acceptor = Acceptor(sockets or [], connections, self._new_connection)
         self._acceptor.start()
+        self._service.metrics.accepts(True)
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
             name = f"[{host}]" if ":" in host else host
@@ -197,14 +158,17 @@ class Server(uvicorn.Server):
         If that fails, because a step of the loop does not end, SIGALRM ends the process.
         """
         if not self.should_exit:
-            last_s = self._service.settings.drain_timeout_s + LAST_S
-            signal.setitimer(signal.ITIMER_REAL, last_s)
+            signal.setitimer(signal.ITIMER_REAL, self._service.settings.stop_within_s)
         self.force_exit = self.should_exit
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more connections, let the sessions end, then close the other connections."""
         self._acceptor.stop()
+        self._service.metrics.accepts(False)
+        await self._wait_for_first_requests()
+        for connection in self._http_connections():
+            connection.shutdown()  # now, or with the answer to its request
         time_left_s = self._service.settings.drain_timeout_s
         drain = asyncio.ensure_future(self._service.sessions.drain(time_left_s))
         while not drain.done() and not self.force_exit:
@@ -221,6 +185,19 @@ class Server(uvicorn.Server):
         await super().shutdown()
         if self.force_exit:  # uvicorn would skip it, and the application would fail
             await self.lifespan.shutdown()
+
+    async def _wait_for_first_requests(self) -> None:
+        """Let who was accepted at the last moment ask: a client that is hung up on was refused."""
+        end_s = time.monotonic() + FIRST_REQUEST_S
+        while not self.force_exit and time.monotonic() < end_s:
+            silent = (connection.cycle is None for connection in self._http_connections())
+            if not self._acceptor.is_opening and not any(silent):
+                break
+            await asyncio.sleep(FIRST_CHECK_S)
+
+    def _http_connections(self) -> list[HttpConnection]:
+        opened = list(self.server_state.connections)
+        return [connection for connection in opened if isinstance(connection, HttpConnection)]
 
     def _cut_off(self) -> None:
         """Hang up on the clients that take nothing, so that the requests' tasks end."""

@@ -7,11 +7,11 @@ from inkstream.model.config import Kind
 from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
 from inkstream.service.metrics import Metrics
+from inkstream.service.page_workers import PageWorkers
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits, ModelInfo
 from inkstream.service.session import Session, SessionModel
 from inkstream.service.settings import Settings
-from inkstream.service.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Service:
     sessions: Sessions
     access: Access
     metrics: Metrics
-    workers: Workers
+    page_workers: PageWorkers
 
     def model(self, name: str | None, kind: Kind | None = None) -> RunningModel:
         """Return the model of that name, or where none is named, the first of the kind.

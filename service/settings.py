@@ -36,6 +36,7 @@ from inkstream.model.errors import ConfigError
 from inkstream.service.protocol.server_messages import Limits, Seconds
 
 PREFIX: Final = "INKSTREAM_"
+LAST_S: Final = 2.0  # after the sessions' time: then the kernel ends the process, whatever it does
 TOKEN_CHARACTERS: Final = frozenset(  # of a subprotocol, RFC 9110, 5.6.2
     "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
@@ -76,6 +77,8 @@ class ServerSettings(BaseSettings):
     """Language models that lines may be read with, by name or path."""
     threads: int = Field(1, ge=1, le=64)
     """Threads that one run of a net may use."""
+    workers: int = Field(1, ge=1, le=64)
+    """Processes that serve. Each has the limits of sessions and connections for itself."""
 
     api_keys: Secrets = ()
     """Keys, one of which each client must send; without keys all clients are allowed."""
@@ -103,11 +106,11 @@ class ServerSettings(BaseSettings):
     spare_connections_per_client: int = Field(128, ge=1, le=65_536)
     """Connections of one client address (/64 for IPv6) beyond max_sessions_per_client."""
 
-    workers: int = Field(2, ge=1, le=64)
+    page_workers: int = Field(2, ge=1, le=64)
     """Processes that read pages and large bodies; they start when they are needed."""
-    worker_cpu_s: int = Field(10, ge=1)
+    page_worker_cpu_s: int = Field(10, ge=1)
     """Processor time in seconds that one of them may take for a body; beyond it comes 413."""
-    worker_memory_bytes: int = Field(768 * 1024 * 1024, ge=256 * 1024 * 1024)
+    page_worker_memory_bytes: int = Field(768 * 1024 * 1024, ge=256 * 1024 * 1024)
     """Memory that one of them may allocate; beyond it comes 413."""
 
     ping_interval_s: Seconds = 20.0
@@ -273,6 +276,11 @@ class Settings(Limits, ServerSettings):
         return self.max_sessions + self.most_connections_of_client
 
     @property
+    def stop_within_s(self) -> float:
+        """The time after which a server that was told to stop is ended, whatever it does."""
+        return self.drain_timeout_s + LAST_S
+
+    @property
     def allowed_hosts(self) -> tuple[str, ...]:
         """Names by which clients may address the server beside those of loopback; * is any."""
         return self.hosts or (() if self.on_loopback else ("*",))
@@ -281,6 +289,11 @@ class Settings(Limits, ServerSettings):
     def on_loopback(self) -> bool:
         """Whether only this machine can connect."""
         return is_loopback(self.host)
+
+    def export(self) -> str:
+        """Return all settings as JSON, with their keys, for `load` in another process of ours."""
+        values = self.model_dump(exclude={"config"})  # its file has been read
+        return json.dumps(values, default=_plain)
 
     def render(self) -> str:
         """Return the settings as a TOML file, each with its description; keys are masked."""
@@ -293,6 +306,10 @@ class Settings(Limits, ServerSettings):
             lines.append(f"# {field.description}")
             lines.append(f"# {name} =" if value is None or name == "config" else f"{name} = {text}")
         return "\n".join(lines) + "\n"
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def environment_without_settings() -> dict[str, str]:

@@ -87,6 +87,7 @@ class Stream:
         self._close: Close | None = None  # once set, it is the last to be sent
         self._may_read = asyncio.Event()  # cleared while the client is paused
         self._may_read.set()
+        self._pause_timer: asyncio.TimerHandle | None = None  # while too many messages came
 
     async def run(self, session_id: str, scope: AsgiEvent, client: str, credential: bytes) -> None:
         """Serve the session until either side closes."""
@@ -126,6 +127,7 @@ class Stream:
             return await reader
         finally:
             self._timer.cancel()
+            self._stop_pause_timer()
             writer.cancel()
             reader.cancel()
             if self._connection is not None:
@@ -155,21 +157,36 @@ class Stream:
             self._engine.apply(
                 self._member, self._session.fail(InkstreamError("the service failed"))
             )
-        if self._may_read.is_set() and self._is_behind(self._max_waiting, PAUSE_FROM):
+        owes = self._session.paused_until_s > self._received_s
+        if self._may_read.is_set() and (owes or self._is_behind(self._max_waiting, PAUSE_FROM)):
             self._may_read.clear()
             if self._connection is not None:
                 self._connection.pause_reading()
+            self._resume()
 
     def _is_behind(self, n_columns: int, n_messages: int) -> bool:
         """Whether so many columns wait for the engine, or so many messages for the client."""
         return self._session.waiting_columns >= n_columns or len(self._outbox) >= n_messages
 
     def _resume(self) -> None:
-        """Let a paused client go on once half of what waited is gone, or the session is over."""
-        if self._close is not None or not self._is_behind(self._max_waiting // 2, PAUSE_FROM // 2):
-            self._may_read.set()
-            if self._connection is not None:
-                self._connection.resume_reading()
+        """Let a paused client go on once half of what waited is gone, or the session is over.
+
+        One that sent too many messages is looked at again when they are paid.
+        """
+        if self._close is None:
+            if self._session.paused_until_s > self._loop.time():
+                self._stop_pause_timer()
+                self._pause_timer = self._loop.call_at(self._session.paused_until_s, self._resume)
+                return
+            if self._is_behind(self._max_waiting // 2, PAUSE_FROM // 2):
+                return
+        self._may_read.set()
+        if self._connection is not None:
+            self._connection.resume_reading()
+
+    def _stop_pause_timer(self) -> None:
+        if self._pause_timer is not None:
+            self._pause_timer.cancel()
 
     # Out
 
@@ -203,7 +220,8 @@ class Stream:
             place = len(outbox) - 1
             while place and isinstance(outbox[place], Decided):
                 place -= 1
-            if type(outbox[place]) is Result:
+            if type(before := outbox[place]) is Result:
+                message = message.after(before)
                 del outbox[place]
         outbox.append(message)
 

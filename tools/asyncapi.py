@@ -42,7 +42,7 @@ FROM_CLIENT: Final[dict[str, ClientMessage]] = {
     "flush": requests.Flush(type="flush", id=7),
     "reset": requests.Reset(type="reset", id=8),
     "ping": requests.Ping(type="ping", id="p1"),
-    "end": requests.End(type="end"),
+    "end": requests.End(type="end", id=9),
     "resume": requests.Resume(
         type="resume", id="go on", blob=BLOB, columns=640, letters=41, words=7
     ),
@@ -102,7 +102,7 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
         fatal=False,
         index=5,
     ),
-    "done": messages.Done(columns=56, label="7", seconds=1.25),
+    "done": messages.Done(id=9, columns=56, label="7", seconds=1.25),
 }
 # A classifier answers with a label, a transcriber with a text; the other examples are of digits.
 OF_A_TRANSCRIBER: Final[dict[str, ServerMessage]] = {
@@ -115,7 +115,7 @@ OF_A_TRANSCRIBER: Final[dict[str, ServerMessage]] = {
     ),
     "rewound": messages.Rewound(id="r1", epoch=1, column=70, text="Hell", letters=4, words=0),
     "flushed": messages.Flushed(id=7, epoch=1, columns=83, text="Hello,"),
-    "done": messages.Done(columns=196, letters=6, words=1, text="Hello,", seconds=3.5),
+    "done": messages.Done(id=9, columns=196, letters=6, words=1, text="Hello,", seconds=3.5),
 }
 
 BINARY: Final[Document] = {

@@ -102,10 +102,13 @@ def _environment(root: Path = ROOT) -> dict[str, str]:
 
 
 @contextmanager
-def serving(model: str, *, root: Path = ROOT, languages: str = "") -> Iterator[Server]:
+def serving(
+    model: str, *, root: Path = ROOT, languages: str = "", workers: int = 1
+) -> Iterator[Server]:
     """Start our own server, wait until it listens, and stop it at the end.
 
-    `root` is the folder of a checkout whose server is started, by default this one.
+    `root` is the folder of a checkout whose server is started, by default this one. Several workers
+    may still be starting then.
     """
     flags = {
         "models": model,
@@ -115,6 +118,8 @@ def serving(model: str, *, root: Path = ROOT, languages: str = "") -> Iterator[S
         "max-sessions": MAX_SESSIONS,
         "max-sessions-per-client": MAX_SESSIONS,
     }
+    if workers > 1:  # an earlier version has no such flag
+        flags["workers"] = workers
     port = _free_port()
     arguments = [f"--{flag}={value}" for flag, value in flags.items()]
     command = [sys.executable, *ISOLATED, "-m", "inkstream", "serve", f"--port={port}", *arguments]

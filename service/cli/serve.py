@@ -41,6 +41,7 @@ def serve(print_settings: bool, **flags: str | bool | None) -> None:
     Examples:
       inkstream serve --port 9000 --log-format json
       inkstream serve --models lines,runs/hand
+      inkstream serve --workers 4
       INKSTREAM_API_KEYS=one,two inkstream serve --host 0.0.0.0
       inkstream serve --print-settings > inkstream.toml
     """
@@ -55,6 +56,11 @@ def serve(print_settings: bool, **flags: str | bool | None) -> None:
     if print_settings:
         click.echo(settings.render(), nl=False)
         return
-    from inkstream.service.server import serve as serve_until_stopped
+    if settings.workers == 1:
+        from inkstream.service.server import serve as serve_until_stopped
 
-    serve_until_stopped(settings)
+        serve_until_stopped(settings)
+    else:
+        from inkstream.service.supervisor import supervise
+
+        supervise(lambda: Settings.load(**given))

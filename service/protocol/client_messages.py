@@ -61,6 +61,8 @@ ALLOWED: Final = {  # in each field but columns and strokes
     "words": "an array of texts",
     "context": "a text",
     "pattern": "a text, or null",
+    "text": '"full", "tail" or "none"',
+    "results": '"all" or "events"',
     "snapshot_columns": f"0, or a whole number from {LEAST_SPACING} to 2**53 - 1",
 }
 IN_RESUME: Final = {  # in the fields of `resume`
@@ -91,6 +93,8 @@ Spacing = (
 )
 Every = Literal["column", "message"]
 Polarity = Literal["ink-high", "ink-low"]
+Text = Literal["full", "tail", "none"]
+Results = Literal["all", "events"]
 
 
 class Message(BaseModel):
@@ -163,6 +167,10 @@ class Configure(ClientMessage):
     """The text before the next line, for a language model."""
     pattern: StrictStr | None = None
     """A regular expression that the next lines match completely; null is none."""
+    text: Text = "full"
+    """What a transcriber's results have of the text: all, what follows `stable`, or nothing."""
+    results: Results = "all"
+    """All results and events, or events alone."""
     snapshot_columns: Spacing = 0
     """How many columns of a line lie between two snapshots at least; 0 is no snapshots."""
 
@@ -200,7 +208,7 @@ class End(ClientMessage):
 
 
 class Resume(ClientMessage):
-    """Go on with the line of another session; allowed before any message but `ping`."""
+    """Go on with the line of another session; allowed before all but `configure` and `ping`."""
 
     type: Literal["resume"]
     blob: StrictStr | None = None

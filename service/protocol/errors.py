@@ -126,10 +126,6 @@ class OverLimitError(ServiceError, code="over_limit", closing=4413, http=413):
     """More came than one of the announced limits allows."""
 
 
-class TooManyControlError(ServiceError, code="too_many_messages", closing=4429, http=429):
-    """Control messages came too fast for too long."""
-
-
 class ClientFullError(ServiceError, code="too_many_sessions", closing=4429, http=429):
     """This client has as many sessions as one client is allowed."""
 

@@ -5,20 +5,31 @@ made from these models and from `client_messages`. The protocol in words: docs/p
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from inkstream.model.config import Kind
-from inkstream.service.protocol.client_messages import SCHEMA, Every, Id, Message, Polarity
+from inkstream.service.protocol.client_messages import (
+    SCHEMA,
+    Every,
+    Id,
+    Message,
+    Polarity,
+    Results,
+    Text,
+)
 from inkstream.service.protocol.errors import JsonError, described
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
 PATH: Final = "/v1/stream"  # of the WebSocket
+FRAME_BYTES: Final = 1024  # of a message of columns beside these: its type, and an id in escapes
+PIXEL_BYTES: Final = 5  # of a pixel as JSON at most: three digits, a comma and a blank
 PARTS_OF_A_MESSAGE: Final = 64  # arrays and objects beside columns, strokes and texts
+NEGLIGIBLE: Final = 0.01  # of a confidence: it tells no other reading
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -42,7 +53,9 @@ class ModelInfo:
 
 def _some_of_a_transcriber(schema: dict[str, Any]) -> None:
     """Make the fields optional that a classifier's results lack."""
-    schema["required"] = [n for n in schema["required"] if n not in ("letter_end", "text")]
+    schema["required"] = [
+        n for n in schema["required"] if n not in ("letter_end", "text", "stable")
+    ]
 
 
 def _label_or_text(schema: dict[str, Any]) -> None:
@@ -61,18 +74,18 @@ class Limits(BaseModel):
         json_schema_serialization_defaults_required=True,  # the server always sends every field
     )
 
-    max_frame_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024
+    max_frame_bytes: Annotated[int, Field(ge=1024)] = 336 * 1024
     """Bytes of one message; beyond it the WebSocket is closed with 1009."""
     max_message_columns: Count = 2048
-    """Columns in one message."""
+    """Columns in one message; of a model fewer if they do not fit into max_frame_bytes as JSON."""
     max_waiting_columns: Count = 4096
     """Columns received and not yet read; beyond it the server takes no more until it has room."""
     max_line_columns: Count = 100_000
     """Columns of one line; one more closes with 4413."""
     max_rewind_columns: Count = 512
     """How far a rewind may go back from the furthest column of the line."""
-    max_control_per_s: Count = 100
-    """Messages other than columns, in the long run; more, or too much ink, close with 4429."""
+    max_control_per_s: Count = 250
+    """Messages other than columns, in the long run; the server reads more, or more ink, later."""
     max_hint_characters: Count = 4096
     """Characters of `words`, `context`, `pattern` and `characters` in one `configure`."""
     max_message_points: Count = 8192
@@ -99,6 +112,12 @@ class Limits(BaseModel):
     """Bytes of one REST request's body; JSON has at most 2097152."""
     max_image_pixels: Count = 16_000_000
     """Pixels of one image, by its header."""
+
+    def of_columns(self, column_height: int) -> Self:
+        """Return the limits of a model: a message has no more columns than fit into it as JSON."""
+        fitting = (self.max_frame_bytes - FRAME_BYTES) // (PIXEL_BYTES * column_height + 2)
+        most = max(1, min(self.max_message_columns, fitting))
+        return self.model_copy(update={"max_message_columns": most})
 
     @property
     def most_parts(self) -> int:
@@ -169,8 +188,17 @@ class Result:
     letter_end: float | None = None
     """A transcriber's: the probability that a letter has just ended."""
     text: str | None = None
-    """A transcriber's: the whole text so far, including what may still change."""
+    """A transcriber's: the text so far, with what may still change; with `stable`, what follows."""
+    stable: int | None = None
+    """How many characters of the text before `text` stand, where `configure` asks for the tail."""
     type: Literal["result"] = "result"
+
+    def after(self, before: "Result") -> "Result":
+        """Return the result as it is where the one right before it is not sent."""
+        if self.stable is None or self.text is None or before.stable is None or before.text is None:
+            return self
+        stood = before.text[: self.stable - before.stable]
+        return replace(self, stable=before.stable, text=stood + self.text)
 
 
 class Character(Message):
@@ -246,6 +274,13 @@ class Word(Decided):
 Event = Letter | Punctuation | Word
 
 
+def is_like(before: Event, after: Event) -> bool:
+    """Return whether an event need not be told in place of the one that had its id."""
+    ignored = {"confidence": 0.0, "alternatives": ()}
+    is_close = abs(before.confidence - after.confidence) < NEGLIGIBLE
+    return is_close and before.model_copy(update=ignored) == after.model_copy(update=ignored)
+
+
 class Configured(Message):
     """The values in force after a `configure`."""
 
@@ -260,6 +295,8 @@ class Configured(Message):
     words: tuple[str, ...] = ()
     context: str = ""
     pattern: str | None = None
+    text: Text = "full"
+    results: Results = "all"
     snapshot_columns: int = 0
 
 
@@ -296,7 +333,7 @@ class Rewound(Message):
 
 
 class Flushed(Message):
-    """The answer for the line: after a `flush`, at `end`, or (then without id) at a line's end."""
+    """The answer for the line: after `flush` or `end`, or (then without id) at a line's end."""
 
     model_config = _EITHER
 
@@ -392,6 +429,7 @@ class Done(Message):
     model_config = _EITHER
 
     type: Literal["done"] = "done"
+    id: Id = None
     columns: int
     """Columns read in the whole session, including those of rewinds."""
     letters: int = 0
@@ -455,7 +493,10 @@ def _fields(result: Result) -> dict[str, Any]:
         "column": result.column,
         "probabilities": result.probabilities,
     }
-    if result.text is not None:
+    if result.letter_end is not None:
         fields["letter_end"] = result.letter_end
+    if result.stable is not None:
+        fields["stable"] = result.stable
+    if result.text is not None:
         fields["text"] = result.text
     return fields

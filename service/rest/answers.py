@@ -1,6 +1,6 @@
 """What was read of a body -> the text of the answer, without a long step on the event loop.
 
-The answer about a page takes the longest, and a worker renders it.
+The answer about a page takes the longest, and a page worker renders it.
 """
 
 from collections.abc import Callable
@@ -93,7 +93,7 @@ def _probabilities(result: Result) -> bytes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rendering:
-    """A page and what was read of its lines: a worker makes the answer of it."""
+    """A page and what was read of its lines: a page worker makes the answer of it."""
 
     form: PageForm
     page: Page

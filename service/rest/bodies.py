@@ -1,8 +1,8 @@
-"""Receive a request's body, and have it read by a worker, or read it where it is small.
+"""Receive a request's body, and have it read by a page worker, or read it where it is small.
 
 A body is received under a limit, whether its length was announced or not, and bodies together under
 others, of each client and of all, so that they are refused before they fill the memory. What comes
-too slowly is ended. What may take long or much memory is read in a worker process, which is killed
+too slowly is ended. What may take long or much memory is read in a page worker, which is killed
 when it does or when the client leaves; a small body is read at once.
 """
 
@@ -19,6 +19,7 @@ from inkstream.model.config import Kind, ModelConfig
 from inkstream.model.errors import ImageError, ImageSizeError, InkstreamError
 from inkstream.model.pages import Page
 from inkstream.service.logs import get_logger
+from inkstream.service.page_workers import UNREADABLE
 from inkstream.service.protocol.errors import (
     IdleError,
     MessageError,
@@ -34,7 +35,6 @@ from inkstream.service.rest.requests import address_of, while_connected
 from inkstream.service.rest.work import Job, Outcome, pack, unpack
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.turns import Turns
-from inkstream.service.workers import UNREADABLE
 
 BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies together may take
 BODIES_EACH: Final = 2  # the same of one client
@@ -44,7 +44,7 @@ PACE_BYTES: Final = 16 * 1024
 PACE_S: Final = 5.0
 # JSON takes up to 25 times its size once it is parsed (`[],` is 3 bytes and 64 in memory).
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
-# What is read on the event loop, within a millisecond or two; a worker would be started for it.
+# What is read on the event loop, within a millisecond or two; a process would be started for it.
 SMALL_BYTES: Final = 4 * 1024
 SMALL_PIXELS: Final = 32 * 32
 
@@ -60,7 +60,7 @@ class BodyReader:
     def __init__(self, service: Service) -> None:
         limits = service.limits
         self._service = service
-        self._workers = service.workers
+        self._page_workers = service.page_workers
         self._timeout_s = TIME_SHARE * service.settings.body_timeout_s
         self._free_bytes = BODIES_AT_ONCE * limits.max_body_bytes
         self._held_bytes: Counter[str] = Counter()  # by client
@@ -124,16 +124,16 @@ class BodyReader:
             return found
 
     async def rendered(self, request: Request, rendering: Rendering) -> str:
-        """Return the answer about a page, made by a worker; raises as `columns` does."""
+        """Return the answer about a page, made by a page worker; raises as `columns` does."""
         outcome = await self._work(request, Job(rendering=rendering), has_begun=True)
         return outcome.text or ""
 
     async def _work(
         self, request: Request, job: Job, body: bytes | bytearray = b"", *, has_begun: bool = False
     ) -> Outcome:
-        """Have a worker do a job while the client is connected; raise its error."""
+        """Have a page worker do a job while the client is connected; raise its error."""
         asked = [pack(job), body]
-        work = self._workers.run(address_of(request), asked, has_begun=has_begun)
+        work = self._page_workers.run(address_of(request), asked, has_begun=has_begun)
         outcome = unpack(await while_connected(request, work))
         if outcome.refusal is not None:
             raise error_of(*outcome.refusal)

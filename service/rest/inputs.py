@@ -1,6 +1,6 @@
 """A request's body -> the columns or the page that it holds.
 
-`read` does so, in a worker process or, for a small body, on the server's event loop.
+`read` does so, in a page worker or, for a small body, on the server's event loop.
 """
 
 import asyncio
@@ -131,7 +131,7 @@ def _bounded(task: Task, columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def file_of_form(content_type: str, body: bytes | bytearray) -> bytes:
     """Return the part `file` of a multipart body, held in memory alone; raise `MessageError`.
 
-    It runs an event loop of its own, so it is called in a worker.
+    It runs an event loop of its own, so it is called in a page worker.
     """
 
     async def in_chunks() -> AsyncGenerator[bytes, None]:

@@ -256,9 +256,10 @@ def _add_operators(app: FastAPI, service: Service) -> None:
     @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", **openapi.READINESS)
     async def readyz() -> Status:
-        """Say whether the models are loaded and sessions are accepted; 503 if not."""
+        """Say whether the models are loaded and a session more is accepted; 503 if not."""
         if service.sessions.stopping:
             raise StoppingError("the server is about to stop")
+        service.sessions.check_room()
         return Status(status="ready")
 
     @app.get("/metrics", **openapi.METRICS)

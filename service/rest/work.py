@@ -1,6 +1,6 @@
-"""What a worker does for REST: read a body, or render the answer about a page.
+"""What a page worker does for REST: read a body, or render the answer about a page.
 
-Run as a module, this is the worker.
+Run as a module, this is the page worker.
 """
 
 import traceback
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from inkstream.model.errors import InkstreamError
 from inkstream.model.pages import Page
+from inkstream.service.page_worker import serve
 from inkstream.service.protocol.errors import OverLimitError
 from inkstream.service.rest.answers import Rendering, render
 from inkstream.service.rest.inputs import Input, Task, read
-from inkstream.service.worker import serve
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """What a worker is to do: one of these."""
+    """What a page worker is to do: one of these."""
 
     task: Task | None = None  # with a body
     rendering: Rendering | None = None
@@ -29,7 +29,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What a worker answers: one of these."""
+    """What a page worker answers: one of these."""
 
     input: Input | None = None
     page: Page | None = None
@@ -39,12 +39,12 @@ class Outcome:
 
 
 def pack(job: Job) -> bytes:
-    """Return a job as the worker gets it."""
+    """Return a job as the page worker gets it."""
     return msgspec.msgpack.encode(job, enc_hook=_packed)
 
 
 def unpack(outcome: bytes) -> Outcome:
-    """Return the outcome that a worker sent."""
+    """Return the outcome that a page worker sent."""
     return msgspec.msgpack.decode(outcome, type=Outcome, dec_hook=_unpacked)
 
 

@@ -27,7 +27,7 @@ from inkstream.service.protocol.errors import (
 from inkstream.service.protocol.server_messages import Limits
 
 BURST_S: Final = 5  # tokens of so many seconds may be spent at once
-PATTERN_COST: Final = 25  # ordinary messages that take as long as the dearest pattern
+PATTERN_COST: Final = 50  # ordinary messages that take as long as the dearest pattern
 POINT_WEIGHT: Final = 4  # columns that take the memory of a point
 
 
@@ -73,6 +73,7 @@ class Inbox:
         self.head_columns = 0  # at the head, up to the next control message
         self.begun_columns = 0  # of these, the rest of a message of which some were taken
         self._queue: deque[bytes | Control] = deque()  # columns of one message, or another message
+        self._refs: deque[tuple[int, Ref]] = deque()  # index and id of messages of columns in JSON
         self.n_controls = 0  # control messages in the queue
         self._after_ink = False  # whether ink has come since the newest reset
         self._ping_is_free = False  # whether ink has come since the newest ping
@@ -98,10 +99,22 @@ class Inbox:
         if self._after_ink:
             self.add_control(Control(index, HeldColumns(data, ref), n_columns))
             return
+        if ref is not None:
+            while self._refs and self._refs[0][0] < index - len(self._queue):
+                self._refs.popleft()  # it was read
+            self._refs.append((index, ref))
         self._queue.append(data)
         self.waiting_columns += n_columns
         if not self.n_controls:
             self.head_columns += n_columns
+
+    def head(self, next_index: int) -> tuple[int, Ref]:
+        """Return the index and the id of the message of columns that is at the head.
+
+        Every message from there on is in the queue; `next_index` is that of the one to come.
+        """
+        index = next_index - len(self._queue)
+        return index, dict(self._refs).get(index)
 
     def checked(self, index: int, message: ClientMessage, limits: Limits) -> Control:
         """Return a control message as it is queued, and note whether ink has come.
@@ -236,21 +249,20 @@ class Inbox:
 
 
 class TokenBucket:
-    """Holds tokens, of which `rate_per_s` a second come; at first those of `BURST_S` seconds."""
+    """Holds tokens, of which `rate_per_s` a second come, up to those of `BURST_S` seconds.
+
+    More may be spent: then `paid_s` says when what is owed will have come.
+    """
 
     def __init__(self, rate_per_s: int) -> None:
-        self.rate_per_s = rate_per_s
-        self._tokens = float(BURST_S * rate_per_s)
-        self._newest_s: float | None = None  # when tokens were last spent
+        self._rate_per_s = rate_per_s
+        self._full_s = 0.0  # when the bucket is full, if no more is spent
 
-    def spend(self, now_s: float, cost: int) -> bool:
-        """Spend `cost` tokens; return False if the bucket is overdrawn.
+    @property
+    def paid_s(self) -> float:
+        """When no tokens are owed."""
+        return self._full_s - BURST_S
 
-        A full bucket allows one message of any cost.
-        """
-        since_s = 0.0 if self._newest_s is None else now_s - self._newest_s
-        self._newest_s = now_s
-        capacity = BURST_S * self.rate_per_s
-        refilled = min(self._tokens + since_s * self.rate_per_s, capacity)
-        self._tokens = refilled - min(cost, capacity - 1)
-        return self._tokens >= 0
+    def spend(self, now_s: float, cost: int) -> None:
+        """Spend `cost` tokens at `now_s`."""
+        self._full_s = max(now_s, self._full_s) + cost / self._rate_per_s

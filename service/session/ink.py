@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from struct import Struct
 from typing import Any, Final
 
@@ -51,8 +51,8 @@ MAX_PATH: Final = 65_536
 # So much is drawn at once, while all sessions wait: 2 ms.
 PORTION_PATH: Final = 8192
 # So many pixels count as one message, and a point as so many pixels: drawing takes 0.1 us a pixel
-# and 0.4 to 0.9 us a point. At 100 messages a second that is 1/25 of the time.
-MESSAGE_PATH: Final = 4096
+# and 0.4 to 0.9 us a point. At 250 messages a second that is 1/20 of the time.
+MESSAGE_PATH: Final = 2048
 POINT_PATH: Final = 8
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
 MAX_KEPT_PATH: Final = 24 * MAX_PATH
@@ -81,6 +81,10 @@ class KeptStroke:
     def points(self) -> NDArray[np.float32]:
         """The points [n, 2], pixels."""
         return np.frombuffer(self.coordinates, np.float32).reshape(-1, 2)
+
+    def may_change(self, oldest: int) -> bool:
+        """Whether it may go on or be undone where the columns from `oldest` on may change."""
+        return not self.complete or self.columns[1] > oldest
 
     def continued(self, piece: "Piece", complete: bool) -> "KeptStroke":
         """Return the stroke with a piece more; its columns are known if that can be drawn."""
@@ -331,7 +335,7 @@ class LineInk:
         pieces: list[Piece] = []
         if ink.undo is not None:
             undone = strokes.pop(ink.undo, None)
-            if undone is None:
+            if undone is None or not undone.may_change(oldest):
                 got = f"undo is {quoted(ink.undo)}"
                 raise InkError(f"{got}, allowed: the id of a stroke that may still change", ink.id)
         frame = self._frame_of(ink)
@@ -340,6 +344,8 @@ class LineInk:
                 raise InkError(f"stroke {number} has no id, and is not complete", ink.id)
             key: StrokeKey = (self._n_pieces + number,) if stroke.id is None else stroke.id
             before = strokes.get(key, NEW)
+            if not before.may_change(oldest):
+                before = NEW  # the id is free again
             if before.complete:
                 raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
             if frame is not None and stroke.points:
@@ -446,9 +452,7 @@ class LineInk:
         except InputError as error:
             raise InkError(str(error), ink.id) from error
         strokes = {
-            key: stroke
-            for key, stroke in changes.strokes.items()
-            if stroke.columns[1] > oldest or not stroke.complete
+            key: stroke for key, stroke in changes.strokes.items() if stroke.may_change(oldest)
         }
         ends = [piece.first + len(piece.ink) for piece in drawn]
         self._check(max([canvas.n_columns, *ends]), read, strokes, ink)
@@ -549,32 +553,41 @@ class LineInk:
         )
 
     def wipe(self, column: int) -> None:
-        """Remove the ink on this column and all after it; no stroke goes on from there."""
+        """Remove the ink on this column and all after it; no stroke goes on from there.
+
+        A line of which nothing remains may become one of columns.
+        """
+        if not column:
+            self.begin()
+            return
         self._canvas.cut(column)
         wiped = {key: stroke.wiped(column) for key, stroke in self._strokes.items()}
         self._strokes = {key: own for key, own in wiped.items() if own.columns[0] < own.columns[1]}
 
     def spans(self, start: int, end: int) -> tuple[Span, ...] | None:
-        """Return the parts of strokes on columns `start` to `end`; None in a line of columns."""
+        """Return the parts of strokes on columns `start` to `end`; None in a line of columns.
+
+        Strokes come by their first columns, and those of one column by their ids, numbers first:
+        not in the order in which they were written or came.
+        """
         if not self.has_strokes:
             return None
+        near = [
+            (stroke.columns[0], isinstance(key, str), key, stroke)
+            for key, stroke in self._strokes.items()
+            if stroke.columns[0] < end and start < stroke.columns[1] and not isinstance(key, tuple)
+        ]
+        near.sort(key=itemgetter(slice(3)))
         spans: list[Span] = []
-        n_strokes = 0
-        for key, stroke in self._strokes.items():
-            first, after = stroke.columns
-            if n_strokes == MAX_SPANNED:
-                break
-            if first < end and start < after and isinstance(key, int | str):
-                n_strokes += 1
-                places = np.floor(stroke.points[:, 0])
-                inside = (places >= start) & (places < min(end, stroke.wiped_from))
-                edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).tolist()
-                if len(edges) > 2 * MAX_SPANS:
-                    edges = [edges[0], edges[-1]]
-                spans += [
-                    Span(id=key, start=i, end=j)
-                    for i, j in zip(edges[::2], edges[1::2], strict=True)
-                ]
+        for _, _, key, stroke in near[:MAX_SPANNED]:
+            places = np.floor(stroke.points[:, 0])
+            inside = (places >= start) & (places < min(end, stroke.wiped_from))
+            edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).tolist()
+            if len(edges) > 2 * MAX_SPANS:
+                edges = [edges[0], edges[-1]]
+            spans += [
+                Span(id=key, start=i, end=j) for i, j in zip(edges[::2], edges[1::2], strict=True)
+            ]
         return tuple(spans)
 
 

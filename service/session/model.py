@@ -64,7 +64,7 @@ class SessionModel:
             metrics=metrics,
             languages=tuple(languages),
         )
-        return cls(info, config, limits, languages, seals)
+        return cls(info, config, limits.of_columns(config.column_height), languages, seals)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SessionModel":
         """Return the same object: a copy of a session has the same model."""

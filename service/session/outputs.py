@@ -159,9 +159,12 @@ def results(
 
     `first` is the number of the first of these columns.
     """
-    epoch, texts = session.line.epoch, decoded.texts
+    epoch, texts, form = session.line.epoch, decoded.texts, session.options.in_force.text
+    stable = session.stable if texts and form == "tail" else None
+    if form == "none":
+        texts = []
     effects: list[Effect] = [
-        Result(epoch, first + i, *own, texts[i] if texts else None)
+        Result(epoch, first + i, *own, texts[i][stable:] if texts else None, stable)
         for i, own in zip(session.picked, shown, strict=True)
     ]
     if decoded.events:  # each comes before the result of its column

@@ -8,13 +8,17 @@ text, its columns or strokes, or its confidence. An id that has no event any mor
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from inkstream.service.protocol.server_messages import Decided, Event, Rewound, Span, Word
+from inkstream.service.protocol.server_messages import (
+    Decided,
+    Event,
+    Rewound,
+    Span,
+    Word,
+    is_like,
+)
 from inkstream.service.session.outputs import Effect
 from inkstream.service.session.snapshot import SavedSpans
-
-NEGLIGIBLE: Final = 0.01  # of a confidence: in batches of other sizes its last digits differ
 
 Key = tuple[bool, int]  # whether an event is a word, and its id: words have their own ids
 
@@ -104,7 +108,7 @@ class Revisions:
         stand = new.keys() & withdrawn.keys()
         words = sum(is_word for is_word, _ in stand)
         stands = {"letters": rewound.letters + len(stand) - words, "words": rewound.words + words}
-        unchanged = {id(new[key]) for key in stand if _is_like(withdrawn[key], new[key])}
+        unchanged = {id(new[key]) for key in stand if is_like(withdrawn[key], new[key])}
         changed = [each for each in rereading.effects if id(each) not in unchanged]
         return [rewound.model_copy(update=stands), *changed]
 
@@ -112,10 +116,3 @@ class Revisions:
 def _events(effects: list[Effect]) -> dict[Key, Event]:
     """Return the events among effects."""
     return {(isinstance(e, Word), e.id): e for e in effects if isinstance(e, Decided)}
-
-
-def _is_like(before: Event, after: Event) -> bool:
-    """Return whether an event need not be sent in place of the one that had its id."""
-    ignored = {"confidence": 0.0, "alternatives": ()}
-    is_close = abs(before.confidence - after.confidence) < NEGLIGIBLE
-    return is_close and before.model_copy(update=ignored) == after.model_copy(update=ignored)

@@ -63,6 +63,7 @@ COST_AT_ONCE: Final = 256  # of columns that are run at once: a beam takes 16 of
 NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
 # What is read or answered before `resumed`.
 IN_SILENCE: Final = (requests.Ink, HeldColumns, requests.Ping, requests.Resume)
+BEFORE_RESUME: Final = (requests.Configure, requests.Ping)
 RESUME_BYTES: Final = 1024  # of a message `resume` beside its blob
 
 # Looking up a member of an Enum takes 50 ns; these are needed for every column.
@@ -106,6 +107,7 @@ class Session:
         self.picked: Sequence[int] = ()  # which of the columns being run get a result
         self.newest_row = b""  # the scores that were shown last
         self.newest_shown = Shown({})  # and what was shown
+        self.stable = 0  # characters of the text that stand, of those that the client was sent
         self.state: State = NEW
         self._inbox = Inbox(info.column_height)
         self._revisions = Revisions(limits.max_rewind_columns)
@@ -116,7 +118,9 @@ class Session:
         self._next_index = 0  # of the client's messages
         self._client = client
         self._read_with = self.options.in_force  # whose hints the line's decoder has
-        self._resume_index = 0  # of the message that may be `resume`: pings alone came before
+        self._resume_index = (
+            0  # of the message that may be `resume`: only `configure` and pings came
+        )
         self._silence: Silence | None = None  # until what was heard is read again
         self._newest_snapshot = 0  # columns that had been taken then
         self._snapshot_from = math.inf  # columns taken, from which on a snapshot is due
@@ -133,6 +137,14 @@ class Session:
     def waiting_columns(self) -> int:
         """Columns received and not yet taken; at the limit, stop reading from the client."""
         return self._inbox.waiting_columns
+
+    @property
+    def paused_until_s(self) -> float:
+        """Until when to read nothing from the client, who sent more than `max_control_per_s`.
+
+        On the clock of `receive`; in the past if reading may go on.
+        """
+        return self._rate_limit.paid_s
 
     @property
     def ready_columns(self) -> int:
@@ -183,8 +195,7 @@ class Session:
         except MessageError as error:
             control = Control(index, Fault(error.code, str(error), error.ref))
         self._newest_s = now_s
-        if not self._rate_limit.spend(now_s, self._inbox.cost(control)):
-            return self._fail_over_rate(control)
+        self._rate_limit.spend(now_s, self._inbox.cost(control))
         self._inbox.add_control(control)
         return self._advance()
 
@@ -205,11 +216,12 @@ class Session:
         self._snapshot_from = 0
         return [goaway, *self._advance()]
 
-    def fail(self, error: InkstreamError, control: Control | None = None) -> list[Effect]:
-        """Close the session, and send why; `control` is the message at fault, where one is."""
+    def fail(
+        self, error: InkstreamError, index: int | None = None, ref: Ref = None
+    ) -> list[Effect]:
+        """Close the session, and send why; `index` and `ref` name the message at fault, if any."""
         if self.closed:
             return []
-        index, ref = (None, None) if control is None else (control.index, control.message.id)
         sent = messages.Error(code=error.code, message=str(error), fatal=True, index=index, ref=ref)
         return [sent, *self._close(MEANINGS[error.code].closing, error.code)]
 
@@ -256,7 +268,9 @@ class Session:
             )
         data, message_ends = inbox.take(n_columns)
         self.picked = range(n_columns)
-        if options.in_force.every == "message":
+        if options.in_force.results == "events":
+            self.picked = ()
+        elif options.in_force.every == "message":
             self.picked = message_ends
             if self._ends_line and n_columns - 1 not in message_ends[-1:]:
                 self.picked = [*message_ends, n_columns - 1]
@@ -277,6 +291,8 @@ class Session:
         first = line.column
         decoded = line.read(scores, state, self._in_flight, goes_back_often=self.ink.has_strokes)
         effects = results(self, first, decoded, shown)
+        if len(scores) - 1 in self.picked[-1:]:
+            self.stable = line.decoder.stable
         self.picked = ()
         if self.ink.has_strokes:
             effects = self._revisions.filter(effects, line.column)
@@ -333,7 +349,8 @@ class Session:
             effects += self._answer(control)
         most = self.model.limits.max_line_columns
         if self.line.column >= most and self.state is OPEN and inbox.head_columns:
-            effects += self.fail(errors.OverLimitError(f"a line has {most} columns at most"))
+            error = errors.OverLimitError(f"a line has {most} columns at most")
+            effects += self.fail(error, *inbox.head(self._next_index))
         return effects
 
     def _answer(self, control: Control) -> list[Effect]:
@@ -341,6 +358,8 @@ class Session:
         message = control.message
         if isinstance(message, Fault):
             return [*self._end_silence(), *self._refuse(message, control.index)]
+        if isinstance(message, BEFORE_RESUME):
+            self._resume_index += control.index == self._resume_index
         if isinstance(message, IN_SILENCE):
             return self._heard(self._try(control, lambda: self._carry_out(control, message)))
         before = self._end_silence()
@@ -364,14 +383,13 @@ class Session:
             case requests.Ink():
                 effects = self._take_ink(control, message)
             case requests.Ping():
-                self._resume_index += control.index == self._resume_index
                 effects = [messages.Pong(id=message.id)]
             case HeldColumns():
                 self.ink.check_columns(message.id)
                 self._inbox.insert(message.data)
             case requests.Configure():
                 self.options = self.options.changed(message, self.model)
-                self.newest_row = b""
+                self.newest_row, self.stable = b"", 0
                 if not self.line.column:
                     self.line.set_decoder(self.options.decoder.copy())
                     self._read_with = self.options.in_force
@@ -395,15 +413,13 @@ class Session:
             case requests.Flush():
                 effects = self._flush(PendingFlush(message.id, "go on"))
             case _:
-                effects = self._flush(PendingFlush(None, "end"))
+                effects = self._flush(PendingFlush(message.id, "end"))
         return effects
 
     def _take_ink(self, control: Control, ink: requests.Ink) -> list[Effect]:
         """Have the strokes of a message drawn."""
         changes = self.ink.changes(ink, self.line.oldest, self.line.column)
-        more = changes.cost - 1
-        if more and not self._rate_limit.spend(self._newest_s, more):
-            return self._fail_over_rate(control)
+        self._rate_limit.spend(self._newest_s, changes.cost - 1)
         changes.prepare(self.model.info.column_height)
         if changes.is_drawn:
             return self._insert_ink(changes)
@@ -453,6 +469,7 @@ class Session:
         line, decoder = self.line, self.line.decoder
         if isinstance(pending, PendingRewind):
             line.allow(self.options.decoder.allowed)
+            self.stable = decoder.stable
             rewound = messages.Rewound(
                 id=pending.ref,
                 epoch=line.epoch,
@@ -475,6 +492,7 @@ class Session:
             effects += self._begin_line()
         elif pending.then == "end":
             done = messages.Done(
+                id=pending.ref,
                 columns=self._inbox.taken,
                 letters=line.letters_before + decoder.letters,
                 words=line.words_before + decoder.words,
@@ -490,7 +508,7 @@ class Session:
         """Begin a new line; return the effect that sets the net's state back, if it must be."""
         self.ink.begin()
         self._revisions.begin()
-        self.newest_row = b""
+        self.newest_row, self.stable = b"", 0
         self._read_with = self.options.in_force
         return [Restore(None)] if self.line.begin(self.options.decoder.copy()) else []
 
@@ -549,7 +567,8 @@ class Session:
         """Go on from a snapshot, or with a line that comes from its beginning."""
         if index != self._resume_index:
             raise ValueRefusedError(
-                "resume came after other messages, allowed: before all but ping", message.id
+                "resume came after other messages, allowed: before all but configure and ping",
+                message.id,
             )
         self._resume_index = index + 1
         letters, words, effects = 0, 0, list[Effect]()
@@ -612,12 +631,6 @@ class Session:
             code=fault.code, message=fault.text, fatal=fatal, index=index, ref=fault.id
         )
         return [error, *self._close(MEANINGS[fault.code].closing, fault.code)] if fatal else [error]
-
-    def _fail_over_rate(self, control: Control) -> list[Effect]:
-        """Close the session because the client is over the rate limit."""
-        rate = self._rate_limit.rate_per_s
-        text = f"too many messages other than columns or too much ink, allowed: {rate} a second"
-        return self.fail(errors.TooManyControlError(text), control)
 
     def _close(self, code: int, reason: str) -> list[Effect]:
         self.state = CLOSED

@@ -8,12 +8,12 @@ from typing import Any
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.service.access import Access, Sessions
+from inkstream.service.page_workers import PageWorkers
 from inkstream.service.rest import work
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
 from inkstream.service.websocket import StreamEndpoint
-from inkstream.service.workers import Workers
 from tests.helpers.engine_sessions import (
     DEADLINE_S,
     Net,
@@ -124,9 +124,9 @@ async def serving(
     model = SessionModel.of(net.metadata, chosen.limits)
     models = {"tiny": RunningModel(model, engine)}
     sessions = Sessions(chosen.limits, metrics)
-    workers = Workers(work.__name__, chosen)
+    page_workers = PageWorkers(work.__name__, chosen)
     access = Access(chosen)
-    service = Service(chosen, chosen.limits, models, sessions, access, metrics, workers)
+    service = Service(chosen, chosen.limits, models, sessions, access, metrics, page_workers)
     engine.start()
     try:
         yield service, engine

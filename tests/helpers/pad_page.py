@@ -87,16 +87,21 @@ class Pad:
         steps: int = 1,
     ) -> None:
         """Write strokes of the example with the mouse, in `steps` moves from point to point."""
-        box = self.page.locator("#pad").bounding_box()
-        assert box is not None
-        size = scale * box["height"] / EXAMPLE_HEIGHT
         for stroke in strokes:
-            for number, (x, y) in enumerate(stroke):
-                position = box["x"] + left + size * x, box["y"] + 8 + size * y
+            for number, position in enumerate(self.positions(stroke, left=left, scale=scale)):
                 self.page.mouse.move(*position, steps=steps if number else 1)
                 if not number:
                     self.page.mouse.down()
             self.page.mouse.up()
+
+    def positions(
+        self, stroke: list[list[float]], left: float = LEFT, scale: float = 0.85
+    ) -> list[tuple[float, float]]:
+        """Return where the mouse is for each point of a stroke of the example."""
+        box = self.page.locator("#pad").bounding_box()
+        assert box is not None
+        size = scale * box["height"] / EXAMPLE_HEIGHT
+        return [(box["x"] + left + size * x, box["y"] + 8 + size * y) for x, y in stroke]
 
     def write_at_speed(
         self, strokes: Sequence[NDArray[np.float32]], rows: int, left: float = LEFT

@@ -35,34 +35,36 @@ class RawClient:
         query: str = "",
         receive_buffer_bytes: int = 0,
         address: str = "127.0.0.1",  # the client's own
+        headers: str = "",  # more of them, each with its line end
     ) -> None:
         self.socket = socket.socket()
         self.socket.bind((address, 0))
         self.socket.settimeout(DEADLINE_S)
         if receive_buffer_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a packet for each write
         self.kind = 0  # first byte of the newest frame
         self._unread = b""
         try:
-            self._open(port, query)
+            self._open(port, query, headers)
         except BaseException:
             self.socket.close()
             raise
 
-    def _open(self, port: int, query: str) -> None:
+    def _open(self, port: int, query: str, headers: str) -> None:
         self.socket.connect(("127.0.0.1", port))
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(
             f"GET /v1/stream{query} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
+            f"Sec-WebSocket-Key: {key}\r\n{headers}\r\n".encode()
         )
         while b"\r\n\r\n" not in self._unread:
             if not (data := self.socket.recv(65_536)):
                 raise EOFError
             self._unread += data
-        head, _, self._unread = self._unread.partition(b"\r\n\r\n")
-        assert b" 101 " in head, head
+        self.head, _, self._unread = self._unread.partition(b"\r\n\r\n")
+        assert b" 101 " in self.head, self.head
 
     def __enter__(self) -> "RawClient":
         return self

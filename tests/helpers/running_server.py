@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from inkstream.service.app import create_app
-from inkstream.service.server import Config, Server, listen
+from inkstream.service.listeners import listen
+from inkstream.service.server import Config, Server
 from inkstream.service.service import Service
 from inkstream.service.settings import Settings
 from tests.helpers import builders

@@ -14,7 +14,7 @@ from tests.helpers.command_line import INKSTREAM, ROOT
 
 @dataclass(frozen=True)
 class ServingProcess:
-    """A server's process and its URL; its memory is counted with that of its workers."""
+    """A server's process and its URL; its memory is counted with that of its page workers."""
 
     pid: int
     url: str

@@ -157,11 +157,11 @@ class Oracle(ABC):
         self._good()
         self.expected.append({"type": "pong", "id": ref})
 
-    def end(self) -> None:
+    def end(self, ref: int) -> None:
         """End the session."""
         self._good()
-        self._flush(None)
-        done = {"type": "done", "columns": self._total, **self._answer}
+        self._flush(ref)
+        done = {"type": "done", "id": ref, "columns": self._total, **self._answer}
         self.expected.append(done | self._counts_with(self._earlier))
         self.close = 1000
 
@@ -186,8 +186,8 @@ class Oracle(ABC):
         self._expect("flushed", id=ref, columns=self.n_columns, **self._answer)
 
     def _fail(self, code: str, closing: int) -> None:
-        fields = {"type": "error", "fatal": True, "code": code, "index": None, "ref": None}
-        self.expected.append(fields)
+        error = {"type": "error", "fatal": True, "code": code, "index": self._index, "ref": None}
+        self.expected.append(error)
         self.close = closing
 
     def _new_line(self) -> None:
@@ -292,9 +292,8 @@ class SessionMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "client"):
             if self.ends and is_open(self):
-                self.send("end")
+                self.oracle.end(self.send("end"))
                 self.send("ping")  # too late
-                self.oracle.end()
             self.drain()
             close = self.client.close
             assert (close.code if isinstance(close, Close) else None) == self.oracle.close

@@ -46,7 +46,7 @@ class Unnoticed:
         """Attack in the block, beside neighbours; afterwards check all figures.
 
         Their texts must be those of a line that nobody disturbs, and no traceback may be logged.
-        `settle_s` is how long the server has to give memory back, that of its workers included.
+        `settle_s` is how long the server has to give back its memory and that of its page workers.
         """
         target = self.target
         stalls, logged = target.stalls(MAX_STALL_S), len(target.log)

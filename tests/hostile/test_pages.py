@@ -27,7 +27,7 @@ HEAD = (
     "POST {} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: image/png\r\ncontent-length: {}\r\n\r\n"
 )
 TIMEOUT_S = 120
-MAX_BYTES = 700 << 20  # of the server and two workers, each of which holds the detector
+MAX_BYTES = 700 << 20  # of the server and two page workers, each of which holds the detector
 
 
 @cache
@@ -53,7 +53,7 @@ def full() -> bytes:
     return encoded(tiled_writing(0.6, 2339, 1654), "PNG")
 
 
-def workers(target: Target) -> list[psutil.Process]:
+def page_workers(target: Target) -> list[psutil.Process]:
     return psutil.Process(target.process.pid).children()
 
 
@@ -105,9 +105,9 @@ def test_a_client_that_hangs_up_ends_its_work(unnoticed: Unnoticed) -> None:
         for _ in range(5):
             with asked(target, words(), 3):
                 time.sleep(1)
-                assert workers(target)
+                assert page_workers(target)
         time.sleep(0.5)
-        assert not [each for each in workers(target) if each.cpu_percent(0.2) > 20]
+        assert not [each for each in page_workers(target) if each.cpu_percent(0.2) > 20]
 
 
 def test_more_pages_than_may_wait_get_503_and_retry_after(unnoticed: Unnoticed) -> None:
@@ -124,7 +124,7 @@ def test_sigterm_ends_the_work_in_the_announced_time() -> None:
         wait = pool.submit(httpx.post, target.http + PAGE, content=words(), timeout=TIMEOUT_S)
         with asked(target, words(), 4, "127.0.0.2"):
             time.sleep(1)
-            running = workers(target)
+            running = page_workers(target)
             assert running
             code, seconds = target.stop(signal.SIGTERM)
             assert code == 0

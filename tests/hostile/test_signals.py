@@ -16,7 +16,7 @@ import pytest
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.client import connect_sync
-from inkstream.service.server import LAST_S
+from inkstream.service.settings import LAST_S
 from tests.helpers import builders
 from tests.helpers.command_line import ROOT
 from tests.helpers.engine_sessions import DEADLINE_S

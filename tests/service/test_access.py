@@ -219,18 +219,35 @@ def test_all_clients_together_have_no_more_sessions_than_the_limit() -> None:
         assert len(sessions) == 3
 
 
-async def test_a_drain_refuses_sessions_and_ends_when_all_have_ended() -> None:
+async def test_a_drain_ends_when_all_sessions_have_ended_and_then_none_is_admitted() -> None:
     sessions, client = Sessions(FEW, RecordingMetrics()), GoawayClient()
     with sessions.admit("a", client.goaway):
         drain = asyncio.create_task(sessions.drain(3600))
         await asyncio.sleep(0)
         assert sessions.stopping
-        with pytest.raises(StoppingError):
-            sessions.admit("b", ignore).__enter__()
         assert not drain.done()
     async with asyncio.timeout(DEADLINE_S):
         await drain
     assert client.times_left_s == [3600]
+    with pytest.raises(StoppingError):
+        sessions.admit("b", ignore).__enter__()
+
+
+async def test_a_session_that_comes_while_others_end_gets_its_goaway_at_once() -> None:
+    sessions, late = Sessions(FEW, RecordingMetrics()), GoawayClient()
+    with sessions.admit("a", ignore):
+        drain = asyncio.create_task(sessions.drain(3600))
+        await asyncio.sleep(0)
+        with sessions.admit("b", late.goaway):
+            await asyncio.sleep(0)
+            (left_s,) = late.times_left_s
+            assert 3590 < left_s <= 3600
+        with sessions.admit("c", late.goaway):
+            pass
+        await asyncio.sleep(0)  # nobody is left to be told
+    async with asyncio.timeout(DEADLINE_S):
+        await drain
+    assert late.times_left_s == [left_s]
 
 
 async def test_sessions_that_stay_get_a_second_goaway_without_time_left() -> None:

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from inkstream.service import logs
-from inkstream.service.metrics import Metrics
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +123,7 @@ def test_lines_are_written_in_order_by_a_thread_and_all_of_them_at_the_end(tmp_p
     path = tmp_path / "log"
     with path.open("w") as stream:
         logs.configure("json", stream=stream)
-        with logs.in_background():
+        with logs.in_background(lambda: None):
             for number in range(500):
                 logs.get_logger(session="s1").info("numbered", number=number)
         logs.get_logger().info("afterwards")
@@ -136,17 +135,17 @@ def test_lines_are_written_in_order_by_a_thread_and_all_of_them_at_the_end(tmp_p
 def test_lines_that_nobody_reads_are_dropped_and_counted_and_nobody_waits() -> None:
     read_end, write_end = os.pipe()
     os.set_blocking(read_end, False)
-    before = logs.dropped_lines()
+    dropped: list[None] = []
     with os.fdopen(write_end, "w") as stream:
         logs.configure("json", stream=stream)
         start_s = time.monotonic()
-        with logs.in_background():
+        with logs.in_background(lambda: dropped.append(None)):
             for number in range(2 * logs.MAX_WAITING):
                 logs.get_logger().info("numbered", number=number)
             logged_s = time.monotonic()
         assert logged_s - start_s < 10.0
         assert time.monotonic() - logged_s < logs.FLUSH_S + 1.0
-        n_dropped = logs.dropped_lines() - before
+        n_dropped = len(dropped)
         # The pipe holds the first lines, the queue those behind them.
         assert 0 < n_dropped < logs.MAX_WAITING
         text = b""
@@ -156,6 +155,10 @@ def test_lines_that_nobody_reads_are_dropped_and_counted_and_nobody_waits() -> N
     os.close(read_end)
     numbers = [json.loads(line)["number"] for line in text.splitlines()]
     assert numbers == list(range(2 * logs.MAX_WAITING - n_dropped))
-    assert f"inkstream_log_lines_dropped_total {float(before + n_dropped)}" in (
-        Metrics().render().decode()
-    )
+
+
+def test_each_line_of_a_worker_has_its_number(log: io.StringIO) -> None:
+    logs.configure("json", stream=log, worker=3)
+    logs.get_logger().info("ours")
+    logging.getLogger("other").warning("another package's")
+    assert [json.loads(line)["worker"] for line in log.getvalue().splitlines()] == [3, 3]

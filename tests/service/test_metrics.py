@@ -60,3 +60,9 @@ def test_two_apps_in_one_process_count_apart() -> None:
     first, second = Metrics(), Metrics()
     first.error("bad_input")
     assert "inkstream_errors_total{code=bad_input}" not in samples(second)
+
+
+def test_dropped_lines_of_the_log_are_counted() -> None:
+    metrics = Metrics()
+    metrics.line_dropped()
+    assert samples(metrics)["inkstream_log_lines_dropped_total"] == 1

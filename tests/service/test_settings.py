@@ -1,5 +1,6 @@
 """Settings: three sources, one object; misspelt names are refused, and keys are not shown."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,15 @@ def test_printed_settings_are_a_file_with_the_same_settings(tmp_path: Path) -> N
     )
     again = Settings.load(config=toml(tmp_path, settings.render()))
     assert again.model_dump(exclude={"config"}) == settings.model_dump(exclude={"config"})
+
+
+def test_exported_settings_are_the_same_in_another_process(tmp_path: Path) -> None:
+    path = toml(tmp_path, 'host = "::1"\n')
+    settings = Settings.load(config=path, api_keys="hush-hush,two", weights="/srv/weights")
+    path.unlink()
+    again = Settings.load(**json.loads(settings.export()))
+    assert again == settings.model_copy(update={"config": None})
+    assert [key.get_secret_value() for key in again.api_keys] == ["hush-hush", "two"]
 
 
 def test_a_key_that_was_masked_is_no_key(tmp_path: Path) -> None:

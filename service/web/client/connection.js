@@ -1,14 +1,16 @@
 /**
- * The WebSocket of a stream: queues messages while the socket's buffer is full, and reconnects.
+ * The WebSocket of a stream: queues messages while the socket's buffer is full or the connection is lost,
+ * and connects again.
  *
- * @import { Ready, ServerMessage } from "./protocol.d.ts"
+ * @import { Id, Ready, ServerMessage } from "./protocol.d.ts"
  */
 
 const OPEN_TIMEOUT_MS = 10_000;
 const MAX_BUFFERED_BYTES = 1 << 16; // in the WebSocket; above it the next message waits
 const DRAIN_INTERVAL_MS = 5; // no event reports that a WebSocket's buffer has drained
-const FIRST_RETRY_MS = 250; // delay before the first attempt to reconnect; doubled each time
-const MAX_RETRY_MS = 15_000;
+const FIRST_RETRY_MS = 50; // longest delay before the first attempt to reconnect; doubled each time
+const MAX_RETRY_MS = 5000;
+const MOVE_MS = 1000; // how long after `goaway` the snapshot may take to come
 const NORMAL_CLOSURE = 1000; // RFC 6455, 7.4.1
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/; // RFC 9110, 5.6.2
 
@@ -25,10 +27,12 @@ const ERROR_CODES = new Map([
   [4404, "unknown_model"],
   [4408, "idle"],
   [4413, "over_limit"],
-  [4429, "too_many_messages"],
+  [4429, "too_many_sessions"],
   [4440, "session_expired"],
 ]);
-const RETRIED_CODES = new Set(["no_connection", "stopping", "server_full", "internal", "session_expired"]);
+/** Codes of what ends a connection, and not the line. */
+const LOSSES = new Set(["no_connection", "stopping", "server_full", "internal", "session_expired"]);
+const RETRIED_CODES = new Set([...LOSSES, "too_many_sessions"]); // the lost session may still be counted
 
 /** An error of the server or of the connection. */
 export class InkstreamError extends Error {
@@ -46,16 +50,29 @@ export class InkstreamError extends Error {
 /**
  * @typedef {object} Listener
  * @property {(message: ServerMessage) => void} onMessage a message other than `ready` has come
+ * @property {(message: QueuedMessage) => void} onSend a message is in the WebSocket's buffer now
  * @property {() => boolean} isAwaitingAnswer return whether a request is still unanswered
- * @property {(error: InkstreamError) => void} onLost the connection is lost; reject the open requests
+ * @property {() => boolean} canResume return whether the line can go on over another connection
+ * @property {(error: InkstreamError) => void} onLost the connection is lost
  * @property {(error: InkstreamError, delayMs: number) => void} onRetry connect again after the delay
- * @property {(ready: Ready) => void} onReconnect a new session has begun
+ * @property {(ready: Ready) => Promise<void>} onReconnect go on with the line over a new connection
  * @property {(error: InkstreamError | undefined) => void} onEnd the connection has ended for good
+ */
+
+/**
+ * The loss of a connection.
+ *
+ * @typedef {object} Loss
+ * @property {InkstreamError} error
+ * @property {number} attempts to replace it, so far
+ * @property {number} endMs when the last one may begin
  */
 
 /**
  * @typedef {object} QueuedMessage
  * @property {string | Uint8Array<ArrayBuffer>} data
+ * @property {string} type
+ * @property {Id} id
  * @property {() => void} resolve called when the message is in the WebSocket's buffer
  * @property {(error: InkstreamError) => void} reject called when the message cannot be sent
  */
@@ -63,7 +80,7 @@ export class InkstreamError extends Error {
 export class Connection {
   #url;
   #protocols;
-  #reconnect;
+  #reconnectMs;
   #answerTimeoutMs;
   #listener;
   /** @type {WebSocket | undefined} */
@@ -74,25 +91,28 @@ export class Connection {
   #timer; // for the next look at the buffer, or for the next attempt to reconnect
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #answerTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #leaveTimer;
   #lastBufferedBytes = 0;
   /** @type {InkstreamError | undefined} */
   #fatalError; // from the server's last message before it closed the connection
+  #isResuming = false; // messages wait until the line goes on
   #ended = false;
 
   /**
    * @param {string} url
    * @param {string[]} protocols
-   * @param {boolean} reconnect
+   * @param {number} reconnectMs for how long to try to replace a lost connection
    * @param {number} answerTimeoutMs how long the server may send nothing while an answer is due
    * @param {Listener} listener
    */
-  constructor(url, protocols, reconnect, answerTimeoutMs, listener) {
+  constructor(url, protocols, reconnectMs, answerTimeoutMs, listener) {
     if (!protocols.every((name) => TOKEN.test(name))) {
       throw new InkstreamError("bad_value", "key has other characters than letters, digits and !#$%&'*+.^_`|~-");
     }
     this.#url = url;
     this.#protocols = protocols;
-    this.#reconnect = reconnect;
+    this.#reconnectMs = reconnectMs;
     this.#answerTimeoutMs = answerTimeoutMs;
     this.#listener = listener;
   }
@@ -144,13 +164,28 @@ export class Connection {
    * Send a message as soon as the buffer has room, in the order of the calls.
    *
    * @param {string | Uint8Array<ArrayBuffer>} data
+   * @param {string} type
+   * @param {Id} [id]
    * @returns {Promise<void>} resolves when the message is in the WebSocket's buffer
    */
-  send(data) {
+  send(data, type, id = null) {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ data, resolve, reject });
+      this.#queue.push({ data, type, id, resolve, reject });
       this.#drain();
     });
+  }
+
+  /** Send a message at once, before those that wait. @param {string | Uint8Array<ArrayBuffer>} data */
+  sendNow(data) {
+    this.#socket?.send(data);
+    this.startAnswerTimer();
+  }
+
+  /** Leave a server that is about to stop, after a moment or now. @param {string} reason @param {boolean} now */
+  leave(reason, now) {
+    clearTimeout(this.#leaveTimer);
+    if (now) this.#abandon(new InkstreamError("stopping", reason));
+    else this.#leaveTimer = setTimeout(() => this.leave(reason, true), MOVE_MS);
   }
 
   /**
@@ -159,7 +194,8 @@ export class Connection {
    */
   startAnswerTimer() {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
-    this.#answerTimer ??= setTimeout(() => this.#abandon(), this.#answerTimeoutMs);
+    const silence = `the server sent nothing for ${this.#answerTimeoutMs / 1000} s`;
+    this.#answerTimer ??= setTimeout(() => this.#abandon(noConnection(silence)), this.#answerTimeoutMs);
   }
 
   /** Close the connection at once. */
@@ -170,10 +206,8 @@ export class Connection {
 
   #drain() {
     const socket = this.#socket;
-    if (socket?.readyState !== WebSocket.OPEN) {
-      this.#rejectQueue(noConnection("the stream is not connected"));
-      return;
-    }
+    if (this.#ended) return this.#rejectQueue(noConnection("the stream has ended"));
+    if (socket?.readyState !== WebSocket.OPEN || this.#isResuming) return;
     clearTimeout(this.#timer);
     while (socket.bufferedAmount < MAX_BUFFERED_BYTES) {
       const next = this.#queue.shift();
@@ -182,6 +216,7 @@ export class Connection {
         return;
       }
       socket.send(next.data);
+      this.#listener.onSend(next);
       next.resolve();
     }
     if (socket.bufferedAmount < this.#lastBufferedBytes) this.#stopAnswerTimer(); // the network is alive
@@ -195,59 +230,75 @@ export class Connection {
     for (const { reject } of this.#queue.splice(0)) reject(error);
   }
 
+  #stopTimers() {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#leaveTimer);
+    this.#stopAnswerTimer();
+  }
+
   #stopAnswerTimer() {
     clearTimeout(this.#answerTimer);
     this.#answerTimer = undefined;
   }
 
-  /** Give the socket up without waiting for its closing handshake. */
-  #abandon() {
-    const socket = /** @type {WebSocket} */ (this.#socket);
+  /** Give the socket up without waiting for its closing handshake. @param {InkstreamError} error */
+  #abandon(error) {
+    this.#dropSocket();
+    this.#handleClose(this.#fatalError ?? error);
+  }
+
+  #dropSocket() {
+    const socket = this.#socket;
+    if (socket === undefined) return;
     socket.onmessage = socket.onclose = null;
-    socket.close();
-    const seconds = this.#answerTimeoutMs / 1000;
-    this.#handleClose(this.#fatalError ?? noConnection(`the server sent nothing for ${seconds} s`));
+    socket.close(NORMAL_CLOSURE);
   }
 
   /** Reconnect or end after an open connection has closed. @param {InkstreamError | undefined} error */
   #handleClose(error) {
-    this.#stopAnswerTimer();
-    const reason = error ?? noConnection("the stream has ended");
-    this.#rejectQueue(reason);
-    this.#listener.onLost(reason);
-    if (this.#ended) return;
-    if (error !== undefined && this.#reconnect && RETRIED_CODES.has(error.code)) {
-      this.#retry(error, FIRST_RETRY_MS);
-    } else {
-      this.#end(error);
-    }
+    this.#stopTimers();
+    this.#listener.onLost(error ?? noConnection("the stream has ended"));
+    if (this.#ended || this.#isResuming) return; // the attempt that is under way fails
+    if (error === undefined || !LOSSES.has(error.code) || !this.#listener.canResume()) return this.#end(error);
+    this.#isResuming = true;
+    this.#retry({ error, attempts: 0, endMs: performance.now() + this.#reconnectMs }, error);
   }
 
-  /** Connect again after a delay. @param {InkstreamError} error @param {number} maxDelayMs */
-  #retry(error, maxDelayMs) {
-    const delayMs = Math.round(maxDelayMs * (0.5 + Math.random() / 2)); // spreads the clients' attempts
+  /** Connect again after a delay. @param {Loss} loss @param {InkstreamError} error the newest */
+  #retry(loss, error) {
+    const maxDelayMs = Math.min(FIRST_RETRY_MS * 2 ** loss.attempts, MAX_RETRY_MS);
+    const delayMs = Math.round(maxDelayMs * Math.random()); // spreads the clients' attempts
+    if (performance.now() + delayMs >= loss.endMs) {
+      const tried = `tried ${loss.attempts} times in ${this.#reconnectMs / 1000} s to go on elsewhere`;
+      return this.#end(noConnection(`${loss.error.message}; ${tried}, at last: ${error.message}`));
+    }
+    loss.attempts += 1;
     this.#listener.onRetry(error, delayMs);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(async () => {
-      try {
-        const ready = await this.open();
-        if (this.#ended) this.#socket?.close(NORMAL_CLOSURE);
-        else this.#listener.onReconnect(ready);
-      } catch (problem) {
-        const next = /** @type {InkstreamError} */ (problem);
-        if (this.#ended) return;
-        if (RETRIED_CODES.has(next.code)) this.#retry(next, Math.min(2 * maxDelayMs, MAX_RETRY_MS));
-        else this.#end(next);
-      }
-    }, delayMs);
+    this.#timer = setTimeout(() => this.#attempt(loss), delayMs);
+  }
+
+  /** @param {Loss} loss */
+  async #attempt(loss) {
+    try {
+      const ready = await this.open();
+      if (this.#ended) return this.#dropSocket();
+      await this.#listener.onReconnect(ready);
+      this.#isResuming = false;
+      this.#drain();
+    } catch (problem) {
+      this.#dropSocket();
+      const error = /** @type {InkstreamError} */ (problem);
+      if (this.#ended) return;
+      if (RETRIED_CODES.has(error.code)) this.#retry(loss, error);
+      else this.#end(error);
+    }
   }
 
   /** End the connection for good. @param {InkstreamError | undefined} error */
   #end(error) {
     if (this.#ended) return;
     this.#ended = true;
-    clearTimeout(this.#timer);
-    this.#stopAnswerTimer();
+    this.#stopTimers();
     this.#rejectQueue(error ?? noConnection("the stream has ended"));
     this.#listener.onEnd(error);
   }

@@ -70,19 +70,18 @@ export async function queryHandwritingRecognizer({ languages }) {
  * Create a recognizer that uses an inkstream server.
  *
  * @param {Constraint} constraint
- * @param {{ url: string | URL, model?: string, key?: string }} server
+ * @param {{ url: string | URL, model?: string, key?: string, reconnect?: boolean }} server
  * @returns {Promise<HandwritingRecognizer>}
  * @throws {DOMException} "NotSupportedError" if a language is not supported
  * @throws {import("./inkstream.js").InkstreamError} the server's error, or "no_connection"
  */
-export async function createHandwritingRecognizer({ languages }, { url, model = "lines", key }) {
+export async function createHandwritingRecognizer({ languages }, { url, model = "lines", ...options }) {
   const unsupported = languages.find((language) => !isSupported(language));
   if (unsupported !== undefined) {
     const allowed = LANGUAGES.join(", ");
     throw new DOMException(`language is ${unsupported}, allowed: ${allowed}`, "NotSupportedError");
   }
-  const stream = await connect(url, { model, ...(key !== undefined && { key }) });
-  return new HandwritingRecognizer(stream);
+  return new HandwritingRecognizer(await connect(url, { model, ...options }));
 }
 
 /** @param {string} language a BCP 47 tag */

@@ -9,15 +9,17 @@
  *     }
  *
  * Messages are sent in the order of the calls. Await each call if you send much: it resolves when the
- * message is on its way, so it slows you down when the network or the server is behind. Messages of the
+ * message is on its way, so it slows you down when the network or the server is behind. A lost connection
+ * is replaced, and the line goes on where it was: no message is missing or comes twice. Messages of the
  * server wait until you iterate over them. If more than 255 wait, a newer result replaces an older one;
  * no other message is left out. docs/protocol.md describes the messages.
  *
- * @import { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
+ * @import { Configured, Done, Flushed, Goaway, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
  *   Stroke } from "./protocol.d.ts"
  */
 
 import { Connection, InkstreamError } from "./connection.js";
+import { LineLog, OWN_ID } from "./line_log.js";
 
 export { InkstreamError };
 
@@ -26,6 +28,8 @@ export const PROTOCOL = "inkstream.v1";
 const PATH = "/v1/stream";
 const SCHEMES = new Map(Object.entries({ "http:": "ws:", "https:": "wss:", "ws:": "ws:", "wss:": "wss:" }));
 const ANSWER_TIMEOUT_MS = 20_000;
+const RECONNECT_TIMEOUT_MS = 60_000;
+const WINDOW_COLUMNS = 128; // sent again before an answer is awaited: no queue on the way ever fills
 // Upper bounds of the size of an `ink` message as JSON:
 const POINT_BYTES = 54; // a point: two numbers of 25 characters, brackets and commas
 const ENVELOPE_BYTES = 2048; // the message without its strokes; nearly all of it for `undo`
@@ -36,7 +40,9 @@ const MERGE_FROM = 256; // waiting messages; above this number results are merge
  * @typedef {object} ConnectOptions
  * @property {string} [model] name of the model; by default the server's first one
  * @property {string} [key] API key, if the server requires one
- * @property {boolean} [reconnect] whether to replace a lost connection by a new session
+ * @property {boolean} [reconnect] whether the line goes on over another connection if this one is lost; by
+ *   default true
+ * @property {number} [reconnect_timeout_ms] for how long to try that; by default 60,000
  * @property {number} [answer_timeout_ms] after this time without a message a server that owes an answer
  *   counts as lost; by default 20,000
  */
@@ -47,7 +53,7 @@ const MERGE_FROM = 256; // waiting messages; above this number results are merge
  */
 
 /**
- * A new session has begun. It has neither the writing nor the options of the session before.
+ * The line goes on over another connection, with all that was written; `ready` is the first message there.
  * @typedef {{ type: "reconnected", ready: Ready }} Reconnected
  */
 
@@ -94,25 +100,40 @@ export class Stream {
   /** @type {Ready} */
   #ready;
   #connection;
+  #reconnect;
+  /** @type {LineLog | undefined} */
+  #log; // if the line can go on over another connection
+  /** @type {PendingRequest | undefined} */
+  #resuming; // waits for the answer to the log's ping
   /** @type {Map<Id, PendingRequest>} */
   #pending = new Map();
   #lastId = 0;
+  /** @type {Id | undefined} */
+  #endId; // of `end`, which `flushed` and then `done` answer
   /** @type {Message[]} */
   #inbox = [];
+  /** @type {Goaway | undefined} */
+  #goaway; // of the server of this connection
+  #text = ""; // of the line, as the newest message has it
   #wake = () => {};
   /** @type {InkstreamError | undefined} */
   #error; // why the stream ended, unless the client ended it
   #ended = false;
 
   /** Use `connect` instead. @param {string} url @param {ConnectOptions} options */
-  constructor(url, { key, reconnect = false, answer_timeout_ms = ANSWER_TIMEOUT_MS }) {
+  constructor(url, options) {
+    const { key, reconnect = true, reconnect_timeout_ms, answer_timeout_ms } = options;
     const protocols = key === undefined ? [PROTOCOL] : [PROTOCOL, `key.${key}`];
-    this.#connection = new Connection(url, protocols, reconnect, answer_timeout_ms, {
-      onMessage: (message) => this.#receive(message),
-      isAwaitingAnswer: () => this.#pending.size > 0,
-      onLost: (error) => this.#rejectPending(error),
+    const reconnectMs = reconnect_timeout_ms ?? RECONNECT_TIMEOUT_MS;
+    this.#reconnect = reconnect;
+    this.#connection = new Connection(url, protocols, reconnectMs, answer_timeout_ms ?? ANSWER_TIMEOUT_MS, {
+      onMessage: (message) => this.#filter(message),
+      onSend: ({ data, type, id }) => this.#log?.add(data, type, id),
+      isAwaitingAnswer: () => this.#pending.size > 0 || this.#resuming !== undefined,
+      canResume: () => this.#log?.canResume ?? false,
+      onLost: (error) => this.#resuming?.reject(error),
       onRetry: (error, retry_ms) => this.#enqueue({ type: "disconnected", error, retry_ms }),
-      onReconnect: (ready) => this.#restart(ready),
+      onReconnect: (ready) => this.#resume(ready),
       onEnd: (error) => this.#finish(error),
     });
     this.#ready = /** @type {any} */ (undefined); // until `_open` has set it
@@ -121,6 +142,9 @@ export class Stream {
   /** Connect, and wait for `ready`. */
   async _open() {
     this.#ready = await this.#connection.open();
+    if (!this.#reconnect || this.#ready.resume === null) return;
+    this.#log = new LineLog(this.#ready.column_height);
+    this.#connection.sendNow(this.#log.options());
   }
 
   /** The server's first message: session, model, labels, column height, limits. */
@@ -148,7 +172,7 @@ export class Stream {
     const size = maxColumns * column_height;
     const copy = new Uint8Array(pixels); // the caller may change its array meanwhile
     for (let start = 0; start < copy.length; start += size) {
-      await this.#connection.send(copy.subarray(start, start + size));
+      await this.#connection.send(copy.subarray(start, start + size), "columns");
     }
   }
 
@@ -214,7 +238,9 @@ export class Stream {
 
   /** Flush and end the session; iterating then stops after `done`. @returns {Promise<Done>} */
   end() {
-    return this.#request("end");
+    const done = this.#request("end");
+    this.#endId = this.#lastId;
+    return done;
   }
 
   /** Close the connection at once and reject all unanswered requests. */
@@ -226,7 +252,7 @@ export class Stream {
   /** @param {string} type @param {object} fields @returns {Promise<void>} */
   #send(type, fields) {
     this.#lastId += 1;
-    return this.#connection.send(JSON.stringify({ type, id: this.#lastId, ...fields }));
+    return this.#connection.send(JSON.stringify({ type, id: this.#lastId, ...fields }), type, this.#lastId);
   }
 
   /** @param {string} type @param {object} [fields] @returns {Promise<any>} the answer */
@@ -257,6 +283,35 @@ export class Stream {
     }
   }
 
+  /** Receive a message unless it was received over an earlier connection. @param {ServerMessage} message */
+  #filter(message) {
+    this.#completeText(message);
+    const log = this.#log;
+    if (log === undefined) return this.#receive(message);
+    if (message.type === "error" && message.ref === OWN_ID) {
+      this.#resuming?.reject(new InkstreamError(message.code, message.message));
+    }
+    const isAnswered = message.type === "done" || (message.type === "pong" && message.id === OWN_ID);
+    if (isAnswered) this.#resuming?.resolve(message); // nothing is answered after `done`
+    for (const each of log.receive(message)) this.#receive(each);
+    if (message.type === "goaway") this.#goaway = message;
+    if (this.#goaway === undefined || !log.canResume) return;
+    this.#connection.leave(this.#goaway.reason, message.type === "snapshot" || !this.#goaway.resumable);
+  }
+
+  /** Put the text of a result together that has the end of it alone. @param {ServerMessage} message */
+  #completeText(message) {
+    if (message.type === "result") {
+      if (message.stable !== undefined) {
+        message.text = [...this.#text].slice(0, message.stable).join("") + message.text; // code points
+        delete message.stable;
+      }
+      this.#text = message.text ?? "";
+    } else if (message.type === "rewound" || message.type === "flushed") {
+      this.#text = message.text ?? "";
+    }
+  }
+
   /** @param {ServerMessage} message */
   #receive(message) {
     switch (message.type) {
@@ -269,10 +324,10 @@ export class Stream {
       case "pong":
         this.#takePending(message.id)?.resolve(message);
         return;
-      case "done":
-        this.#takePending([...this.#pending.keys()][0] ?? null)?.resolve(message); // the oldest is `end`
-        break;
       case "flushed":
+        if (message.id !== this.#endId) this.#takePending(message.id)?.resolve(message);
+        break;
+      case "done":
       case "reset_done":
       case "rewound":
       case "configured":
@@ -303,14 +358,65 @@ export class Stream {
     this.#pending.clear();
   }
 
-  /** @param {Ready} ready */
-  #restart(ready) {
+  // Another connection
+
+  /**
+   * Go on with the line: send what the new session lacks, and wait until all of it is answered.
+   *
+   * @param {Ready} ready
+   * @throws {InkstreamError} "not_resumable" if the server refuses the snapshot of a line that is too long
+   *   to be sent again, or has a model for other columns
+   */
+  async #resume(ready) {
+    const log = /** @type {LineLog} */ (this.#log);
+    if (ready.resume === null || ready.column_height !== this.#ready.column_height) {
+      throw new InkstreamError("not_resumable", "the server that answers now cannot go on with this line");
+    }
     this.#ready = ready;
+    this.#goaway = undefined;
+    log.beginAgain();
+    if (log.hasSnapshot) {
+      this.#connection.sendNow(log.resume());
+      await this.#untilAnswered(log).catch((error) => {
+        if (error.code !== "not_resumable") throw error;
+        log.forgetSnapshot();
+      });
+    }
+    if (!log.hasSnapshot) {
+      if (!log.isWhole) {
+        throw new InkstreamError("not_resumable", "the server refuses the snapshot of a line that is too long");
+      }
+      this.#connection.sendNow(log.options());
+      this.#connection.sendNow(log.resume());
+    }
+    let nBytes = 0;
+    for (const data of log.newer()) {
+      this.#connection.sendNow(data);
+      nBytes += data.length;
+      if (nBytes < WINDOW_COLUMNS * ready.column_height) continue;
+      await this.#untilAnswered(log);
+      nBytes = 0;
+    }
+    await this.#untilAnswered(log);
+    for (const message of log.catchUp()) this.#receive(message);
     this.#enqueue({ type: "reconnected", ready });
+  }
+
+  /**
+   * Wait until the server has answered everything that was sent.
+   *
+   * @param {LineLog} log
+   * @throws {InkstreamError} the error about a message of the log itself, or about a lost connection
+   */
+  async #untilAnswered(log) {
+    const answered = new Promise((resolve, reject) => (this.#resuming = { resolve, reject }));
+    this.#connection.sendNow(log.ping());
+    await answered.finally(() => (this.#resuming = undefined));
   }
 
   /** @param {InkstreamError | undefined} error */
   #finish(error) {
+    this.#rejectPending(error ?? new InkstreamError("no_connection", "the stream has ended"));
     this.#ended = true;
     this.#error = error;
     this.#wake();

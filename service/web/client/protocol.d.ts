@@ -27,6 +27,10 @@ export interface SessionOptions {
   context?: string;
   /** A regular expression that the line's text matches. */
   pattern?: string | null;
+  /** What results of a transcriber have of the text. The client asks for "tail" and puts the text together. */
+  text?: "full" | "tail" | "none";
+  /** "events": events are sent, and no results. */
+  results?: "all" | "events";
   /** How many columns lie between two snapshots at least: 0 (none), or at least 64. */
   snapshot_columns?: number;
 }
@@ -75,6 +79,8 @@ export interface Result {
   letter_end?: number;
   /** Only from a transcriber. */
   text?: string;
+  /** How many characters of the text before stand, which `text` follows. The client puts the text together. */
+  stable?: number;
 }
 
 /** Part of a stroke: its points from `start` to `end`, which is not included. */
@@ -186,6 +192,7 @@ export interface ErrorMessage {
 
 export interface Done extends Recognized {
   type: "done";
+  id: Id;
   columns: number;
   letters: number;
   words: number;

@@ -28,6 +28,8 @@ import { Status } from "./status.js";
 const METRICS_INTERVAL_MS = 2000;
 const RETRY_MS = 2000;
 const ANSWER_TIMEOUT_MS = 10_000;
+/** Codes of errors after which a new session gets all that is on the pad. */
+const ENDS_OF_SESSIONS = new Set(["no_connection", "stopping", "server_full", "idle", "not_resumable"]);
 
 const line = new Line();
 const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), line);
@@ -84,7 +86,6 @@ async function run() {
     try {
       const opened = await connect(new URL(".", location.href), {
         model: await metrics.chooseModel(model, credentials()),
-        reconnect: true,
         answer_timeout_ms: ANSWER_TIMEOUT_MS,
         ...(key !== undefined && { key }),
       });
@@ -101,7 +102,7 @@ async function run() {
       if (own !== connectionNumber) return;
       if (error.code === "unauthorized") return status.askForKey(key !== undefined);
       status.showError(error);
-      isRefused = !["no_connection", "server_full", "idle"].includes(error.code);
+      isRefused = !ENDS_OF_SESSIONS.has(error.code);
       if (isRefused) return status.showClosed();
       status.showWaiting("reconnecting");
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -158,7 +159,8 @@ function handleMessage(message) {
     status.showError(message.error);
     status.showWaiting("reconnecting");
   } else if (message.type === "reconnected") {
-    startSession(message.ready);
+    status.showConnected();
+    metrics.showModel(message.ready.model);
   } else if (message.type === "goaway") {
     status.showWaiting("the server is about to stop");
   } else if (message.type === "error") {

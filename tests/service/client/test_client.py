@@ -224,7 +224,7 @@ def test_an_address_without_a_server_is_an_error_of_one_line() -> None:
             pass
 
 
-def test_the_client_needs_only_websockets_and_pydantic() -> None:
+def test_the_client_needs_only_websockets_pydantic_and_tenacity() -> None:
     loaded = subprocess.run(
         [
             sys.executable,

@@ -31,7 +31,13 @@ from inkstream.service.protocol.errors import (
     ValueRefusedError,
     error_of,
 )
-from inkstream.service.protocol.server_messages import Ready, ServedModel, encode
+from inkstream.service.protocol.server_messages import (
+    Flushed,
+    Ready,
+    Result,
+    ServedModel,
+    encode,
+)
 from inkstream.service.settings import Settings
 
 
@@ -136,6 +142,21 @@ def test_a_close_without_an_error_message_is_a_typed_error(
     assert type(error_of_closing(closing_code, "")) is kind
 
 
+def test_the_text_of_results_that_have_the_end_of_it_is_put_together() -> None:
+    conversation = Conversation(READY)
+    flushed = Flushed(epoch=0, columns=3, text="l\U0001f58bd")
+    for message in (
+        Result(0, 0, {}, 0.0, "l\U0001f58b", 0),
+        Result(0, 1, {}, 0.0, "p", 2),
+        flushed,
+        Result(0, 3, {}, 0.0, "e", 3),
+    ):
+        conversation.read(encode(message))
+    taken = [conversation.take() for _ in range(4)]
+    texts = [message.text for message in taken if isinstance(message, Result)]
+    assert texts == ["l\U0001f58b", "l\U0001f58bp", "l\U0001f58bde"]
+
+
 LIMITS = Settings.load().limits
 LONG: Final = (-1.2345678901234567e-300, -1.2345678901234567e-300)  # the longest point as JSON
 
@@ -155,7 +176,8 @@ def test_ink_is_split_into_messages_within_the_limits(
         while True:
             message, answer = exchange.send(answer), None
             if message is None:
-                answer = conversation.read(f'{{"type":"pong","id":{conversation.newest_id}}}')
+                conversation.read(f'{{"type":"pong","id":{conversation.newest_id}}}')
+                answer = conversation.take()
             else:
                 assert isinstance(message, str)
                 sent.append(message)

@@ -7,9 +7,33 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from inkstream.service.protocol import server_messages as messages
+from inkstream.service.protocol.client_messages import MAX_REF_CHARACTERS
 from inkstream.service.protocol.errors import JsonError
-from inkstream.service.protocol.server_messages import Result, ServerMessage, encode, parse_server
+from inkstream.service.protocol.server_messages import (
+    Limits,
+    Result,
+    ServerMessage,
+    encode,
+    parse_server,
+)
 from tools.asyncapi import FROM_SERVER, OF_A_TRANSCRIBER
+
+
+@pytest.mark.parametrize("column_height", [1, 16, 28, 32, 64, 500])
+@pytest.mark.parametrize("max_frame_bytes", [2048, 65_536, Limits().max_frame_bytes])
+def test_as_many_columns_as_a_message_may_have_fit_into_it_as_json(
+    column_height: int, max_frame_bytes: int
+) -> None:
+    limits = Limits(max_frame_bytes=max_frame_bytes).of_columns(column_height)
+    n_columns = limits.max_message_columns
+    columns = [[255] * column_height] * n_columns
+    text = json.dumps({"type": "columns", "id": "\0" * MAX_REF_CHARACTERS, "columns": columns})
+    assert len(text) <= max_frame_bytes or n_columns == 1
+
+
+def test_with_default_limits_2048_columns_of_the_served_models_fit() -> None:
+    for column_height in (28, 32):
+        assert Limits().of_columns(column_height).max_message_columns == 2048
 
 
 def test_a_result_of_a_classifier_is_sent_without_letter_end_and_text() -> None:
@@ -30,7 +54,7 @@ def test_a_transcribers_result_adds_letter_end_and_text() -> None:
 
 
 def test_pydantic_writes_a_result_as_we_do_but_for_the_order_of_its_fields() -> None:
-    result = Result(1, 7, {"a": 0.75, "ß": 1e-6}, letter_end=0.5, text="ß")
+    result = Result(1, 7, {"a": 0.75, "ß": 1e-6}, letter_end=0.5, text="ß", stable=3)
     assert json.loads(TypeAdapter(Result).dump_json(result)) == json.loads(encode(result))
 
 

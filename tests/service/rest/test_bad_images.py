@@ -267,7 +267,7 @@ def noise(mode: str, width: int, height: int) -> Image.Image:
     return image
 
 
-ON_A_WORKER: Final = encode(LARGE.resize((500, 500)))  # too large for the server's threads
+ON_A_PAGE_WORKER: Final = encode(LARGE.resize((500, 500)))  # too large for the server's threads
 
 HEAVY: Final[dict[str, Callable[[], bytes]]] = {
     "16 megapixels of grey": lambda: encode(noise("L", 4_000, 4_000), compress_level=1),
@@ -297,7 +297,7 @@ def test_no_image_takes_more_than_100_mb(tmp_path: Path) -> None:
     ):
         for name, make in HEAVY.items():
             data = make()
-            client.post("/v1/recognize", content=ON_A_WORKER)
+            client.post("/v1/recognize", content=ON_A_PAGE_WORKER)
             before = serving.resident_bytes
             serving.reset_peak()
             if name == "a large multipart":
@@ -315,7 +315,7 @@ def test_many_large_images_at_once_are_decoded_a_few_at_a_time(tmp_path: Path) -
     builders.checkpoint(tmp_path / "tiny.onnx")
     with serving_process("tiny", tmp_path) as serving, ThreadPoolExecutor() as pool:
         url = f"{serving.url}/v1/recognize"
-        httpx.post(url, content=ON_A_WORKER)
+        httpx.post(url, content=ON_A_PAGE_WORKER)
         before = serving.resident_bytes
         serving.reset_peak()
         requests = [pool.submit(httpx.post, url, content=data, timeout=100) for _ in range(6)]

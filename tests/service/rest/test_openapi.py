@@ -15,9 +15,9 @@ from tests.helpers.running_server import Running, server
 # Codes that no request gets: they belong to streams, or stop a server before it listens.
 NOT_OF_REQUESTS = {
     "unknown_type",
-    "too_many_messages",
     "not_found",
     "unknown_session",
+    "not_resumable",
     "session_expired",
     "bad_config",
     "bad_data",

@@ -21,7 +21,7 @@ from inkstream.service import logs
 from inkstream.service.client import connect_sync
 from inkstream.service.pages import ALTO_TYPE, HOCR_TYPE, PageColumns, PageTranscription
 from inkstream.service.rest import work
-from tests.helpers import failing_worker
+from tests.helpers import failing_page_worker
 from tests.helpers.http import client_of, error
 from tests.helpers.running_server import Running, server
 from tools.pages import encoded, page, textured
@@ -177,11 +177,13 @@ def test_a_page_whose_reading_fails_is_refused_and_the_cause_is_logged(
     log: io.StringIO,
 ) -> None:
     logs.configure("json", stream=log)
-    monkeypatch.setattr(work, "__name__", failing_worker.__name__)
+    monkeypatch.setattr(work, "__name__", failing_page_worker.__name__)
     with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
         answer = client.post(path, content=picture)
         assert "secret" not in error(answer, 422, "unreadable")
-        (line,) = [line for line in log.getvalue().splitlines() if failing_worker.SECRET in line]
+        (line,) = [
+            line for line in log.getvalue().splitlines() if failing_page_worker.SECRET in line
+        ]
         assert json.loads(line)["request"] == answer.headers["x-request-id"]
 
 

@@ -151,7 +151,7 @@ def test_health_and_readiness_are_answered(client: httpx.Client) -> None:
 
 def test_a_server_about_to_stop_is_alive_but_not_ready(tmp_path: Path) -> None:
     with server(tmp_path) as running, client_of(running) as client:
-        running.service.sessions.stopping = True
+        running.service.sessions.stopping = running.service.sessions.stopped = True
         error(client.get("/readyz"), 503, "stopping")
         response = client.post("/v1/recognize", content=PNG.read_bytes())
         error(response, 503, "stopping")
@@ -281,6 +281,16 @@ def test_a_failing_net_is_a_500_without_internal_details(
             response = client.post("/v1/recognize", content=PNG.read_bytes())
         assert "secret" not in error(response, 500, "internal")
         assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
+
+
+def test_a_full_server_is_alive_but_not_ready(tmp_path: Path) -> None:
+    with server(tmp_path, max_sessions=1) as running, client_of(running) as client:
+        with running.service.sessions.admit("192.0.2.1", lambda _: None):
+            response = client.get("/readyz")
+            assert error(response, 503, "server_full")
+            assert int(response.headers["retry-after"]) > 0
+            assert client.get("/healthz").status_code == 200
+        assert client.get("/readyz").status_code == 200
 
 
 def test_a_crash_is_a_500_whose_traceback_is_in_the_log_with_its_id(

@@ -54,7 +54,7 @@ async def test_an_http_connection_has_the_attributes_that_are_used() -> None:
     )
     websocket = WebSocketsSansIOProtocol(config, ServerState(), {})
     assert set(dir(websocket)) >= {"conn", "connections", "handshake_initiated"}
-    assert hasattr(websocket.conn, "handshake_exc")
+    assert {"handshake_exc", "current_size"} <= set(dir(websocket.conn))
     assert hasattr(websocket.conn.parser, "close")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.engine_sessions import DEADLINE_S, PausableEngine
-from tests.helpers.raw_http import connected, read_all
+from tests.helpers.raw_http import HANDSHAKE, connected, read_all
 from tests.helpers.raw_websocket import CLOSE, RawClient, frame
 from tests.helpers.running_server import server
 
@@ -78,3 +78,21 @@ def test_clients_that_take_nothing_do_not_delay_the_stop(
         running.thread.join(DEADLINE_S)
         assert time.monotonic() - start_s < 2.0
     assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_a_client_that_was_accepted_before_the_stop_may_still_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkstream.service.server.FIRST_REQUEST_S", DEADLINE_S)
+    with server(tmp_path, drain_timeout_s=0.3) as running, contextlib.ExitStack() as stack:
+        asking, streaming = (stack.enter_context(connected(running.port)) for _ in range(2))
+        running.server.should_exit = True
+        with contextlib.suppress(ConnectionRefusedError):
+            while True:  # until the server accepts no more
+                connected(running.port).close()
+        asking.sendall(b"GET /v1/models HTTP/1.1\r\nHost: [::1]\r\n\r\n")
+        streaming.sendall(HANDSHAKE)
+        answer, messages = read_all(asking), read_all(streaming)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert messages.startswith(b"HTTP/1.1 101 ")
+    assert b'"type":"goaway"' in messages

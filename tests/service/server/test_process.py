@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import ConfigError
-from inkstream.service.server import listen, raise_descriptor_limit
+from inkstream.service.listeners import listen, raise_descriptor_limit
 from inkstream.service.settings import Settings
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.single_session import INK, message

@@ -1,11 +1,15 @@
 """Ends of a session other than `end`: limits, failures, and the server's own reasons."""
 
+import math
+import os
+
 import numpy as np
+import pytest
 
 from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.errors import StoppingError
-from inkstream.service.protocol.server_messages import Error, Goaway
+from inkstream.service.protocol.server_messages import Error, Goaway, Limits
 from inkstream.service.session import Close
 from tests.helpers.single_session import (
     INK,
@@ -18,6 +22,7 @@ from tests.helpers.single_session import (
     types_of,
 )
 
+PEN_MINUTES = int(os.environ.get("PEN_MINUTES", "1"))  # ten take two minutes
 STOPPING = StoppingError("no more time")
 
 # Consecutive bad messages, and too many messages of any kind
@@ -47,28 +52,55 @@ def test_refused_values_count_as_bad_messages(net: Runtime) -> None:
     assert client.close == Close(4400, "bad_value")
 
 
-def test_too_many_control_messages_for_too_long_close(net: Runtime) -> None:
+def test_a_client_that_sends_too_many_control_messages_is_paused_and_loses_nothing(
+    net: Runtime,
+) -> None:
     client = SessionClient(net)
-    client.send(*[message("ping", id=n) for n in range(51)], interval_s=0.0)
-    assert types_of(client.new_messages()).count("pong") == 50  # ten a second, for five seconds
-    assert client.close == Close(4429, "too_many_messages")
+    client.send(*[message("ping", id=n) for n in range(50)], interval_s=0.0)
+    assert client.paused_s == 0  # ten a second, for five seconds
+    client.send(message("ping"), "{", interval_s=0.0)
+    assert client.paused_s == pytest.approx(0.2)
+    client.send(INK, interval_s=0.2)
+    assert client.paused_s == 0
+    client.drain()
+    assert types_of(client.new_messages()) == ["ready", *["pong"] * 51, "error", "result"]
+    assert client.close is None
 
 
-def test_too_many_control_messages_close_at_once_even_while_columns_wait(net: Runtime) -> None:
+def test_a_client_that_was_silent_may_send_those_of_five_seconds_again(net: Runtime) -> None:
     client = SessionClient(net)
-    client.new_messages()
-    client.send(INK, *["{"] * 51, interval_s=0.0)
-    error = error_in(client.new_messages())
-    assert (error.code, error.fatal, error.index) == ("too_many_messages", True, 51)
-    assert error.message == (
-        "too many messages other than columns or too much ink, allowed: 10 a second"
-    )
-    assert client.close == Close(4429, "too_many_messages")
+    client.send(*[message("ping")] * 60, interval_s=0.0)
+    client.send(message("ping"), interval_s=1000.0)
+    client.send(*[message("ping")] * 48, interval_s=0.0)
+    assert client.paused_s == 0
+    client.send(*[message("ping")] * 2, interval_s=0.0)
+    assert client.paused_s == pytest.approx(0.1)
 
 
-def test_control_messages_at_the_allowed_rate_never_close(net: Runtime) -> None:
+def test_control_messages_at_the_allowed_rate_never_pause(net: Runtime) -> None:
     client = SessionClient(net)
-    client.send(*[message("ping")] * 1000, interval_s=0.1)
+    for _ in range(1000):
+        client.send(message("ping"), interval_s=0.1)
+        assert client.paused_s == 0
+
+
+@pytest.mark.slow
+def test_a_pen_that_sends_a_point_a_message_200_times_a_second_is_never_paused(
+    line_net: Runtime,
+) -> None:
+    client = SessionClient(line_net, Limits())
+    errors = 0
+    for n_points in range(PEN_MINUTES * 60 * 200):
+        if n_points % 4000 == 0:  # a line in 20 s, in strokes of a quarter of a second
+            client.send(message("reset"), interval_s=0.0)
+        x, y = n_points % 4000 / 4, 8 + 6 * math.sin(n_points / 9)
+        stroke = {"id": n_points // 50, "points": [[x, y]], "last": n_points % 50 == 49}
+        client.send(message("ink", strokes=[stroke], height=16), interval_s=1 / 200)
+        client.drain()
+        assert client.paused_s == 0
+        errors += sum(isinstance(each, Error) for each in client.new_messages())
+    assert errors == 0
+    assert client.session.line.column > 900
     assert client.close is None
 
 

@@ -224,6 +224,30 @@ def test_a_reset_begins_an_empty_line(line_net: Runtime) -> None:
     assert results(messages)[0].column == 0
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(ink(DOWN, WAVE, id=1), LINE_INK), (LINE_INK * 40, ink(DOWN, WAVE, height=99.0))],
+    ids=["ink, then columns", "columns, then ink"],
+)
+@pytest.mark.parametrize("steps", [0, 9])
+def test_after_a_rewind_to_column_0_a_line_of_either_kind_may_follow(
+    line_net: Runtime, first: str | bytes, second: str | bytes, steps: int
+) -> None:
+    client, fresh = SessionClient(line_net), SessionClient(line_net)
+    for frame in (first, message("rewind", column=0), second, message("flush")):
+        client.send(frame)
+        for _ in range(steps):
+            client.step(8)
+    client.drain()
+    messages = client.new_messages()
+    assert not any(isinstance(each, Error) for each in messages)
+    expected = fresh.ask(second, message("flush"))
+    assert text_of(messages) == text_of(expected)
+    assert [each.probabilities for each in results(messages)][-len(results(expected)) :] == [
+        each.probabilities for each in results(expected)
+    ]
+
+
 # What is refused
 
 

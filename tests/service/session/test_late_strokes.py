@@ -138,7 +138,7 @@ def test_an_ink_margin_delays_columns(line_net: Runtime) -> None:
 
 def test_events_name_the_points_on_their_columns(line_net: Runtime) -> None:
     client = SessionClient(line_net)
-    strokes: dict[int | str, Stroke] = {"w": WAVE, 5: FAR, 6: BAR}
+    strokes: dict[int | str, Stroke] = {"w": WAVE, 6: BAR, 5: FAR}  # by their first columns
     pieces = [piece(name, stroke) for name, stroke in strokes.items()]
     messages = client.ask(ink(*pieces, piece(None, DOT)))
     messages += client.ask(message("flush"))

@@ -176,11 +176,10 @@ def test_a_classifier_takes_no_options_of_lines(net: Runtime, options: dict[str,
 def test_patterns_spend_more_of_the_rate_limit_than_other_messages(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     n_taken = 0
-    while client.close is None:
+    while client.paused_s == 0:
         client.send(message("configure", pattern="a" * (1 + n_taken)), interval_s=0.0)
         n_taken += 1
-    assert client.close.reason == "too_many_messages"
     patient = SessionClient(line_net)
     for _ in range(3 * n_taken):
         patient.send(message("configure", words=["ab"]), interval_s=0.0)
-    assert patient.close is None
+    assert patient.paused_s == 0

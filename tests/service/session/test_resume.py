@@ -343,3 +343,13 @@ def test_resume_is_refused_after_other_messages(net: Runtime) -> None:
         error = error_in(client.ask(late))
         assert (error.code, error.ref) == ("bad_value", "late")
         assert "allowed: before all but ping" in error.message
+
+
+def test_options_may_be_set_before_a_line_comes_from_its_beginning(line_net: Runtime) -> None:
+    client = SnapshotClient(line_net)
+    client.send(message("configure", top_k=1), message("ping"), message("resume", columns=2))
+    client.send(line(3))
+    client.drain()
+    types = types_of(client.new_messages())
+    assert types[:3] == ["configured", "pong", "resumed"]
+    assert types.count("result") == 1  # of the third column

@@ -135,6 +135,19 @@ def test_one_column_too_many_in_a_line_is_fatal_after_all_its_results(net: Runti
     assert client.close == Close(4413, "over_limit")
 
 
+@pytest.mark.parametrize("ref", [None, 7, "c"])
+def test_the_error_about_a_line_that_is_too_long_names_its_message(
+    net: Runtime, ref: int | str | None
+) -> None:
+    client = SessionClient(net, LIMITS.model_copy(update={"max_line_columns": 50}))
+    column = [*INK[:28]]
+    first = [message("columns", columns=[column] * 10, id=f"before {n}") for n in range(4)]
+    too_many = message("columns", columns=[column] * 20, id=ref)
+    error = client.ask(*first, message("ping"), too_many, message("ping"), INK)[-1]
+    assert isinstance(error, Error)
+    assert (error.code, error.index, error.ref) == ("over_limit", 5, ref)
+
+
 def test_a_reset_before_the_limit_allows_another_line(net: Runtime) -> None:
     client = SessionClient(net, LIMITS.model_copy(update={"max_line_columns": 50}))
     messages = client.ask(INK * 50, message("reset"), INK * 50)
@@ -300,11 +313,11 @@ def test_reset_starts_at_column_0_with_a_higher_epoch(net: Runtime) -> None:
 
 def test_end_flushes_sums_up_and_closes(net: Runtime) -> None:
     client = SessionClient(net)
-    messages = client.ask(INK * 3, message("reset"), INK * 2, message("end"))
+    messages = client.ask(INK * 3, message("reset"), INK * 2, message("end", id="e"))
     label = str(uninterrupted(net, INK * 2)[-1].argmax())
     assert messages[-2:] == [
-        Flushed(epoch=1, columns=2, label=label),
-        Done(columns=5, label=label, seconds=3.0),
+        Flushed(id="e", epoch=1, columns=2, label=label),
+        Done(id="e", columns=5, label=label, seconds=3.0),
     ]
     assert client.close == Close(1000, "end")
     assert client.session.closed

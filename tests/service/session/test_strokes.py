@@ -11,6 +11,8 @@ from inkstream.service.protocol.server_messages import Flushed, Rewound
 from tests.helpers.single_session import LIMITS, SessionClient, error_in, message, results
 from tests.helpers.strokes import BAR, DOT, FAR, WAVE, final_events, flush, ink, piece, rasterised
 
+PRICED = LIMITS.model_copy(update={"max_control_per_s": 20})
+
 # Parts
 
 
@@ -56,16 +58,45 @@ def test_a_stroke_that_cannot_go_on_is_refused_and_changes_nothing(
     assert client.ask(ink(piece(2, FAR))) != []  # of the refused message nothing was kept
 
 
+def test_the_id_of_a_stroke_that_can_no_longer_change_is_free(line_net: Runtime) -> None:
+    client = SessionClient(line_net, LIMITS.model_copy(update={"max_rewind_columns": 20}))
+    client.ask(ink(piece(1, DOT), piece(2, WAVE)))
+    assert client.ask(ink(piece(1, [(x + 300, y) for x, y in FAR]))) != []
+    error = error_in(client.ask(ink(piece(1, FAR))))
+    assert error.message == "stroke 1 is complete, allowed: a new id"
+    at_once = SessionClient(line_net)
+    at_once.ask(ink(piece(1, DOT), piece(2, WAVE), piece(3, [(x + 300, y) for x, y in FAR])))
+    assert flush(client).text == flush(at_once).text
+
+
+def test_the_id_of_a_stroke_that_was_undone_is_free(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(ink(piece(1, WAVE)), message("ink", undo=1))
+    assert client.ask(ink(piece(1, FAR))) != []
+
+
 def test_the_distance_to_a_part_of_a_stroke_counts_towards_the_rate_limit(
     line_net: Runtime,
 ) -> None:
-    client = SessionClient(line_net)
+    client = SessionClient(line_net, PRICED)
     client.send(ink(piece(1, [(0, 0)], last=False)))
     for number in range(6):  # each goes nearly as far as one message may
         y = 600_000.0 * (number % 2 == 0)
         client.send(ink(piece(1, [(0, y)], last=False)), interval_s=0.0)
-    assert client.close is not None
-    assert client.close.reason == "too_many_messages"
+    assert client.paused_s > 0
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
+def test_the_order_of_strokes_in_an_event_is_that_of_their_columns_and_ids(
+    line_net: Runtime, order: tuple[int, ...]
+) -> None:
+    pieces = [piece(9, WAVE), piece("a", WAVE), piece("b", WAVE), piece(1, BAR)]
+    client = SessionClient(line_net)
+    messages = client.ask(*[ink(pieces[number]) for number in order], message("flush"))
+    listed = [[span["id"] for span in event["strokes"]] for event in final_events(messages)]
+    once = [list(dict.fromkeys(ids)) for ids in listed]
+    assert all(ids == [name for name in (9, "a", "b", 1) if name in ids] for ids in once)
+    assert [9, "a", "b", 1] in once
 
 
 # Undo
@@ -147,17 +178,16 @@ def test_a_stroke_too_far_back_cannot_be_undone(line_net: Runtime) -> None:
 
 def test_undo_counts_the_points_that_are_drawn_again(line_net: Runtime) -> None:
     scribble = [(100.0, 160_000.0 * (i % 2)) for i in range(5)]  # 64,000 pixels
-    client = SessionClient(line_net)  # 50 messages at once
+    client = SessionClient(line_net, PRICED)  # 100 messages at once
     for number in range(6):
         client.send(ink(piece(number, DOT)), message("ink", undo=number), interval_s=0.0)
         client.drain()
-    assert client.close is None
+    assert client.paused_s == 0
     client.send(ink(piece("s", scribble)), interval_s=9.0)
     for number in range(6, 9):
         client.send(ink(piece(number, DOT)), message("ink", undo=number), interval_s=0.0)
         client.drain()
-    assert client.close is not None
-    assert client.close.reason == "too_many_messages"
+    assert client.paused_s > 0
 
 
 def test_scribbles_that_would_take_long_to_draw_again_are_refused(line_net: Runtime) -> None:

@@ -170,18 +170,6 @@ async def test_too_many_bad_messages_close_the_stream(running: Running, tiny: Ch
         assert await closing_code_of(stream) == 4400
 
 
-async def test_too_many_control_messages_close_the_stream(
-    running: Running, tiny: Checkpoint
-) -> None:
-    async with beside_a_healthy_session(running, tiny), session(running) as stream:
-        for _ in range(20 * running.service.limits.max_control_per_s):
-            try:
-                await stream.send(message("ping"))
-            except ConnectionClosed:
-                break
-        assert await closing_code_of(stream) == 4429
-
-
 # Faults that the WebSocket layer closes
 
 

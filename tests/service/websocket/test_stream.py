@@ -255,6 +255,36 @@ async def test_a_client_that_is_far_ahead_is_paused_and_loses_nothing(tiny: Chec
     assert np.abs(probabilities - uninterrupted(Runtime(tiny), columns.tobytes())).max() < 1e-5
 
 
+async def test_a_client_that_sends_too_many_messages_is_read_later_and_gets_all_answers(
+    tiny: Checkpoint,
+) -> None:
+    async with serving(tiny, max_control_per_s=100) as (service, _):
+        client, other = AsgiClient(service), AsgiClient(service)
+        await client.wait_for(0)
+        client.send(*(message("ping", id=number) for number in range(520)))
+        await client.wait_for(500)
+        first = client.n_receives
+        assert first <= 503  # connect, those of five seconds, and the one that is too many
+        other.send(message("ping", id="other"))
+        assert (await other.wait_for(1))[0]["id"] == "other"
+        pongs = await client.wait_for(520)
+        for each in (client, other):
+            each.vanish()
+            await each.wait_for_end()
+    assert [pong["id"] for pong in pongs] == list(range(520))
+
+
+async def test_a_client_that_is_paused_for_its_messages_can_be_told_that_the_server_stops(
+    tiny: Checkpoint,
+) -> None:
+    async with serving(tiny, max_control_per_s=1) as (service, _):
+        client = AsgiClient(service)
+        client.send(*[message("ping")] * 6)
+        await client.wait_for(6)
+        await service.sessions.drain(0.01)
+        assert await client.wait_for_end() == 1001
+
+
 async def test_results_for_a_slow_reader_are_merged_but_answers_are_not(tiny: Checkpoint) -> None:
     n_columns = 3 * MERGE_FROM
     columns = builders.columns(n_columns, seed=3).tobytes()

@@ -90,15 +90,16 @@ export declare function queryHandwritingRecognizer({ languages }: Constraint): P
  * Create a recognizer that uses an inkstream server.
  *
  * @param {Constraint} constraint
- * @param {{ url: string | URL, model?: string, key?: string }} server
+ * @param {{ url: string | URL, model?: string, key?: string, reconnect?: boolean }} server
  * @returns {Promise<HandwritingRecognizer>}
  * @throws {DOMException} "NotSupportedError" if a language is not supported
  * @throws {import("./inkstream.js").InkstreamError} the server's error, or "no_connection"
  */
-export declare function createHandwritingRecognizer({ languages }: Constraint, { url, model, key }: {
+export declare function createHandwritingRecognizer({ languages }: Constraint, { url, model, ...options }: {
     url: string | URL;
     model?: string;
     key?: string;
+    reconnect?: boolean;
 }): Promise<HandwritingRecognizer>;
 export declare class HandwritingStroke {
     #private;

@@ -9,11 +9,12 @@
  *     }
  *
  * Messages are sent in the order of the calls. Await each call if you send much: it resolves when the
- * message is on its way, so it slows you down when the network or the server is behind. Messages of the
+ * message is on its way, so it slows you down when the network or the server is behind. A lost connection
+ * is replaced, and the line goes on where it was: no message is missing or comes twice. Messages of the
  * server wait until you iterate over them. If more than 255 wait, a newer result replaces an older one;
  * no other message is left out. docs/protocol.md describes the messages.
  *
- * @import { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
+ * @import { Configured, Done, Flushed, Goaway, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
  *   Stroke } from "./protocol.d.ts"
  */
 import type { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions, Stroke } from "./protocol.d.ts";
@@ -30,9 +31,14 @@ export type ConnectOptions = {
      */
     key?: string;
     /**
-     * whether to replace a lost connection by a new session
+     * whether the line goes on over another connection if this one is lost; by
+     * default true
      */
     reconnect?: boolean;
+    /**
+     * for how long to try that; by default 60,000
+     */
+    reconnect_timeout_ms?: number;
     /**
      * after this time without a message a server that owes an answer
      * counts as lost; by default 20,000
@@ -57,7 +63,9 @@ export type PendingRequest = {
  * @typedef {object} ConnectOptions
  * @property {string} [model] name of the model; by default the server's first one
  * @property {string} [key] API key, if the server requires one
- * @property {boolean} [reconnect] whether to replace a lost connection by a new session
+ * @property {boolean} [reconnect] whether the line goes on over another connection if this one is lost; by
+ *   default true
+ * @property {number} [reconnect_timeout_ms] for how long to try that; by default 60,000
  * @property {number} [answer_timeout_ms] after this time without a message a server that owes an answer
  *   counts as lost; by default 20,000
  */
@@ -66,7 +74,7 @@ export type PendingRequest = {
  * @typedef {{ type: "disconnected", error: InkstreamError, retry_ms: number }} Disconnected
  */
 /**
- * A new session has begun. It has neither the writing nor the options of the session before.
+ * The line goes on over another connection, with all that was written; `ready` is the first message there.
  * @typedef {{ type: "reconnected", ready: Ready }} Reconnected
  */
 /** @typedef {ServerMessage | Disconnected | Reconnected} Message */
@@ -88,7 +96,7 @@ export declare function connect(url: string | URL, options?: ConnectOptions): Pr
 export declare class Stream {
     #private;
     /** Use `connect` instead. @param {string} url @param {ConnectOptions} options */
-    constructor(url: string, { key, reconnect, answer_timeout_ms }: ConnectOptions);
+    constructor(url: string, options: ConnectOptions);
     /** Connect, and wait for `ready`. */
     _open(): Promise<void>;
     /** The server's first message: session, model, labels, column height, limits. */

@@ -8,6 +8,8 @@ import { Connection } from "../../../../service/web/client/connection.js";
 /** @import { InkstreamError } from "../../../../service/web/client/connection.js" */
 
 const ANSWER_TIMEOUT_MS = 1000;
+const RECONNECT_MS = 60_000;
+const FIRST_RETRY_MS = 50;
 const READY = { type: "ready" };
 
 /** Fakes a WebSocket; the test acts as the network and the server. */
@@ -59,10 +61,16 @@ class Recorder {
   errors = [];
   /** @type {number[]} */
   delays = [];
-  onReconnect = mock.fn();
+  onReconnect = mock.fn(async () => {});
   onEnd = mock.fn((/** @type {InkstreamError | undefined} */ _) => undefined);
 
+  resumable = true;
+  /** @type {unknown[]} */
+  sent = [];
+
   isAwaitingAnswer = () => this.awaiting;
+  canResume = () => this.resumable;
+  onSend = (/** @type {{ data: unknown }} */ { data }) => void this.sent.push(data);
   onMessage = (/** @type {unknown} */ message) => void this.messages.push(message);
   onLost = (/** @type {InkstreamError} */ error) => void this.errors.push(error);
   onRetry = (/** @type {InkstreamError} */ _, /** @type {number} */ ms) => void this.delays.push(ms);
@@ -86,10 +94,11 @@ function socket() {
   return /** @type {FakeSocket} */ (FakeSocket.all.at(-1));
 }
 
-/** Open a connection. */
+/** Open a connection. @param {boolean} reconnect whether the line can go on over another */
 async function opened(reconnect = false) {
   const recorder = new Recorder();
-  const connection = new Connection("ws://pad.test", [], reconnect, ANSWER_TIMEOUT_MS, recorder);
+  recorder.resumable = reconnect;
+  const connection = new Connection("ws://pad.test", [], RECONNECT_MS, ANSWER_TIMEOUT_MS, recorder);
   const opening = connection.open();
   socket().deliver(READY);
   await opening;
@@ -109,10 +118,10 @@ async function settled() {
 describe("sending", () => {
   test("keeps the order, and waits until the buffer has room", async () => {
     const { connection } = await opened();
-    await connection.send("first");
+    await connection.send("first", "ping");
     socket().bufferedAmount = 1 << 16;
-    const second = connection.send("second");
-    const third = connection.send("third");
+    const second = connection.send("second", "ping");
+    const third = connection.send("third", "ping");
     mock.timers.tick(20);
     assert.deepEqual(socket().sent, ["first"]);
     socket().bufferedAmount = 0;
@@ -121,24 +130,28 @@ describe("sending", () => {
     assert.deepEqual(socket().sent, ["first", "second", "third"]);
   });
 
-  test("fails while reconnecting, and the message is not sent later", async () => {
+  test("waits while reconnecting, and comes after what the line needs", async () => {
     const { connection, recorder } = await opened(true);
+    recorder.onReconnect.mock.mockImplementation(async () => connection.sendNow("again"));
+    await connection.send("before", "ping");
     socket().end(1006);
-    mock.timers.tick(250);
+    mock.timers.tick(FIRST_RETRY_MS);
     assert.equal(FakeSocket.all.length, 2);
-    await assert.rejects(connection.send("early"), { code: "no_connection" });
-    socket().deliver(READY);
+    const early = connection.send("early", "ping");
     await settled();
-    assert.equal(recorder.onReconnect.mock.callCount(), 1);
-    await connection.send("late");
-    assert.deepEqual(socket().sent, ["late"]);
+    assert.deepEqual(socket().sent, []);
+    socket().deliver(READY);
+    await early;
+    await connection.send("late", "ping");
+    assert.deepEqual(socket().sent, ["again", "early", "late"]);
+    assert.deepEqual(recorder.sent, ["before", "early", "late"]);
   });
 });
 
 describe("the answer timeout", () => {
   test("ends a connection if an answer is due", async () => {
     const { connection, recorder } = await opened();
-    await connection.send("question");
+    await connection.send("question", "ping");
     connection.startAnswerTimer();
     mock.timers.tick(ANSWER_TIMEOUT_MS - 1);
     assert.deepEqual(recorder.errors, []);
@@ -163,7 +176,7 @@ describe("the answer timeout", () => {
   test("does not end a slow connection before its buffer stops draining", async () => {
     const { connection, recorder } = await opened();
     socket().bufferedAmount = 1 << 20;
-    const waiting = connection.send("much");
+    const waiting = connection.send("much", "ping");
     for (let second = 0; second < 10; second += 1) {
       socket().bufferedAmount -= 1;
       advance(ANSWER_TIMEOUT_MS - 10);
@@ -184,25 +197,71 @@ describe("the answer timeout", () => {
 });
 
 describe("reconnecting", () => {
-  test("waits twice as long after each failure, up to 15 seconds", async () => {
+  test("waits up to twice as long after each failure, up to 5 seconds, and ends after a minute", async () => {
     const { recorder } = await opened(true);
+    let nowMs = 0;
+    mock.method(performance, "now", () => nowMs);
     socket().end(1012);
-    for (let attempt = 0; attempt < 9; attempt += 1) {
-      mock.timers.tick(/** @type {number} */ (recorder.delays.at(-1)));
+    for (let ended = false; !ended; ended = recorder.onEnd.mock.callCount() > 0) {
+      const ms = /** @type {number} */ (recorder.delays.at(-1));
+      nowMs += ms;
+      mock.timers.tick(ms);
       socket().end(1006);
       await settled();
     }
-    assert.equal(FakeSocket.all.length, 10);
+    mock.restoreAll();
     for (const [attempt, ms] of recorder.delays.entries()) {
-      const most = Math.min(250 * 2 ** attempt, 15_000);
-      assert.ok(most / 2 <= ms && ms <= most, `${ms} ms before attempt ${attempt}`);
+      const most = Math.min(FIRST_RETRY_MS * 2 ** attempt, 5000);
+      assert.ok(0 <= ms && ms <= most, `${ms} ms before attempt ${attempt}`);
+    }
+    assert.ok(55_000 - FIRST_RETRY_MS <= nowMs && nowMs < 60_000, `${nowMs} ms`);
+    const error = recorder.onEnd.mock.calls[0]?.arguments[0];
+    assert.equal(error?.code, "no_connection");
+    const tried = `tried ${recorder.delays.length} times in 60 s to go on elsewhere, at last: the connection is lost`;
+    assert.ok(error?.message.includes(tried), error?.message);
+  });
+
+  test("is tried again if the connection is lost before the line goes on", async () => {
+    const { connection, recorder } = await opened(true);
+    let lose = (/** @type {unknown} */ _) => {};
+    recorder.onReconnect.mock.mockImplementationOnce(() => new Promise((_, reject) => (lose = reject)));
+    recorder.onLost = (error) => void lose(error);
+    socket().end(1006);
+    mock.timers.tick(FIRST_RETRY_MS);
+    socket().deliver(READY);
+    await settled();
+    const waiting = connection.send("early", "ping");
+    socket().end(1011);
+    await settled();
+    mock.timers.tick(2 * FIRST_RETRY_MS);
+    socket().deliver(READY);
+    await waiting;
+    assert.equal(FakeSocket.all.length, 3);
+    assert.equal(recorder.onReconnect.mock.callCount(), 2);
+    assert.deepEqual(socket().sent, ["early"]);
+  });
+
+  test("is not attempted after an error that would occur again, or if the line cannot go on", async () => {
+    for (const [code, reconnect] of /** @type {const} */ ([[4429, true], [1006, false]])) {
+      const { recorder } = await opened(reconnect);
+      socket().end(code);
+      assert.deepEqual(recorder.delays, []);
+      assert.equal(recorder.onEnd.mock.callCount(), 1);
     }
   });
 
-  test("is not attempted after an error that would occur again", async () => {
-    const { recorder } = await opened(true);
-    socket().end(4429);
-    assert.deepEqual(recorder.delays, []);
-    assert.equal(recorder.onEnd.mock.calls[0]?.arguments[0]?.code, "too_many_messages");
+  test("leaves a server that is about to stop, now or after a second", async () => {
+    for (const [now, ms] of /** @type {const} */ ([[true, 0], [false, 1000]])) {
+      const { connection, recorder } = await opened(true);
+      const left = socket();
+      connection.leave("a deploy", now);
+      mock.timers.tick(ms);
+      assert.equal(left.readyState, 3);
+      mock.timers.tick(FIRST_RETRY_MS);
+      socket().deliver(READY);
+      await settled();
+      assert.equal(recorder.onReconnect.mock.callCount(), 1);
+      assert.notEqual(socket(), left);
+    }
   });
 });

@@ -158,7 +158,7 @@ describe("a recognizer", () => {
 
   test("throws if its server is gone", async () => {
     const { url, stop } = await serve(await freePort());
-    const recognizer = await createHandwritingRecognizer(ENGLISH, { url });
+    const recognizer = await createHandwritingRecognizer(ENGLISH, { url, reconnect: false });
     const drawing = recognizer.startDrawing();
     for (const stroke of hello) drawing.addStroke(stroke);
     await drawing.getPrediction();

@@ -243,69 +243,130 @@ describe("failures", () => {
 
   test("without `reconnect` a lost connection ends the stream", async () => {
     const { url, stop } = await serve(await freePort());
-    const stream = await connect(url);
+    const stream = await connect(url, { reconnect: false });
     await stop("SIGKILL");
     await assert.rejects(untilEnd(stream), { code: "no_connection" });
     await assert.rejects(stream.columns(new Uint8Array(28)), { code: "no_connection" });
   });
 
-  test("with `reconnect` a new session begins when the server is back", async () => {
+  test("a closed stream does not reconnect", async () => {
+    const { url, stop } = await serve(await freePort());
+    const stream = await connect(url);
+    await stop("SIGKILL");
+    await until(stream, "disconnected");
+    stream.close();
+    await untilEnd(stream);
+  });
+
+  test("after `reconnect_timeout_ms` the stream ends, and the error says what was tried", async () => {
+    const { url, stop } = await serve(await freePort());
+    const stream = await connect(url, { reconnect_timeout_ms: 300 });
+    await stream.ping();
+    await stop("SIGKILL");
+    const message = /tried \d+ times in 0\.3 s to go on elsewhere, at last: cannot reach/;
+    await assert.rejects(stream.flush(), { code: "no_connection", message });
+    await assert.rejects(untilEnd(stream), { code: "no_connection", message });
+  });
+});
+
+describe("another connection", () => {
+  const PARTS = [WAVE.slice(0, 80), WAVE.slice(80, 140), WAVE.slice(140)];
+
+  /**
+   * Write the wave in parts, and a bar through it, and end.
+   *
+   * @param {Stream} stream
+   * @param {(part: number) => Promise<unknown>} between called after each part
+   */
+  async function write(stream, between) {
+    for (const [part, points] of PARTS.entries()) {
+      await stream.ink([{ id: "w", points, last: part === PARTS.length - 1 }], HEIGHT);
+      await between(part);
+    }
+    await stream.ink([{ id: "b", points: BAR }], HEIGHT, { pause: true });
+    const done = await stream.end();
+    const messages = await untilEnd(stream);
+    const told = messages.filter(({ type }) => type !== "disconnected" && type !== "reconnected");
+    return { told: told.map((each) => ("seconds" in each ? { ...each, seconds: 0 } : each)), messages, done };
+  }
+
+  /** @returns {Promise<Message[]>} what a stream is told whose connection stays */
+  async function undisturbed() {
+    const stream = await connect(server.url, { model: "lines" });
+    return (await write(stream, () => stream.ping())).told;
+  }
+
+  for (const [signal, what] of /** @type {const} */ ([["SIGKILL", "is killed"], ["SIGTERM", "stops"]])) {
+    test(`takes the line on when the server ${what}, and the messages are those of a lone run`, async () => {
+      const port = await freePort();
+      let running = await serve(port);
+      const stream = await connect(running.url, { model: "lines" });
+      const { told, messages } = await write(stream, async (part) => {
+        await stream.ping();
+        if (part === 2) return;
+        await running.stop(signal);
+        running = await serve(port);
+      });
+      await running.stop();
+      assert.equal(only(messages, "reconnected").length, 2);
+      for (const { retry_ms } of only(messages, "disconnected")) assert.ok(retry_ms >= 0);
+      assert.deepEqual(told.filter(({ type }) => type !== "goaway"), await undisturbed());
+    });
+  }
+
+  test("answers the requests that were made meanwhile", async () => {
     const port = await freePort();
     const first = await serve(port);
-    const stream = await connect(first.url, { reconnect: true });
-    const session = stream.ready.session;
+    const stream = await connect(first.url, { model: "digits" });
+    await stream.configure({ top_k: 2 });
+    await stream.columns(new Uint8Array(28 * 10));
+    await stream.ping();
     await first.stop("SIGKILL");
-    await until(stream, "disconnected");
-    await assert.rejects(stream.ping(), { code: "no_connection" });
+    const answers = Promise.all([stream.rewind(4), stream.columns(new Uint8Array(28)), stream.flush()]);
     const second = await serve(port);
-    const messages = await until(stream, "reconnected");
-    for (const { retry_ms } of only(messages, "disconnected")) assert.ok(retry_ms > 0);
-    assert.notEqual(stream.ready.session, session);
-    await stream.columns(new Uint8Array(28));
-    assert.equal((await stream.flush()).columns, 1);
+    const [rewound, , flushed] = await answers;
+    assert.equal(rewound.epoch, 1);
+    assert.equal(flushed.columns, 5);
+    const results = only(await until(stream, "flushed"), "result");
+    assert.deepEqual(results.map(({ column }) => column), [...Array(10).keys(), 4]);
+    for (const { probabilities } of results) assert.equal(Object.keys(probabilities).length, 2);
     stream.close();
     await second.stop();
   });
 
-  test("with `reconnect` an expired session is replaced by a new one", async () => {
-    const { url, stop } = await serve(await freePort(), "--max-session-s", "0.5");
-    const stream = await connect(url, { reconnect: true });
+  test("takes on a session that has expired", async () => {
+    const { url, stop } = await serve(await freePort(), "--max-session-s", "1");
+    const stream = await connect(url);
+    await stream.columns(new Uint8Array(28));
     const [disconnected] = only(await until(stream, "reconnected"), "disconnected");
     assert.equal(disconnected?.error.code, "session_expired");
+    assert.equal((await stream.flush()).columns, 1);
     stream.close();
     await stop();
   });
 
-  test("a server that does not answer in time counts as lost", async () => {
+  test("replaces that to a server that does not answer in time", async () => {
     const { url, signal, stop } = await serve(await freePort());
     const answer_timeout_ms = 300;
     const [steady, other] = await Promise.all([
-      connect(url, { reconnect: true, answer_timeout_ms }),
       connect(url, { answer_timeout_ms }),
+      connect(url, { reconnect: false, answer_timeout_ms }),
     ]);
     await new Promise((resolve) => setTimeout(resolve, 2 * answer_timeout_ms)); // no answer is due
     assert.ok((await steady.ping()) > 0);
     signal("SIGSTOP");
+    const pinging = steady.ping();
     const message = /sent nothing for 0\.3 s/;
-    await assert.rejects(steady.ping(), { code: "no_connection", message });
     const sending = other.columns(new Uint8Array(28 * 500_000)); // more than the network buffers
     await assert.rejects(sending, { code: "no_connection", message });
     await assert.rejects(untilEnd(other), { code: "no_connection", message });
     signal("SIGCONT");
     const messages = await until(steady, "reconnected");
     assert.equal(messages[0]?.type, "disconnected");
+    assert.ok((await pinging) > 0);
     await steady.columns(new Uint8Array(28));
     assert.equal((await steady.flush()).columns, 1);
     steady.close();
     await stop();
-  });
-
-  test("a closed stream does not reconnect", async () => {
-    const { url, stop } = await serve(await freePort());
-    const stream = await connect(url, { reconnect: true });
-    await stop("SIGKILL");
-    await until(stream, "disconnected");
-    stream.close();
-    await untilEnd(stream);
   });
 });

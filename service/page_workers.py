@@ -1,9 +1,9 @@
 """Processes for work that can run away: each has limits of time and memory, and can be killed.
 
-A worker is a Python process of its own that runs one module, which calls `worker.serve`. It is
-started when it is needed and ends when it was idle for a while, so an idle server has none. It does
-not inherit the settings in the environment, and so no keys; what it sends is bytes, and nothing of
-it is unpickled.
+A page worker is a Python process of its own that runs one module, which calls `page_worker.serve`.
+It is started when it is needed and ends when it was idle for a while, so an idle server has none.
+It does not inherit the settings in the environment, and so no keys; what it sends is bytes, and
+nothing of it is unpickled.
 """
 
 import asyncio
@@ -30,19 +30,21 @@ UNREADABLE: Final = "this body cannot be read; the server's log says why under t
 log = get_logger()
 
 
-class Workers:
-    """A few workers for the requests of all clients; used on one event loop."""
+class PageWorkers:
+    """A few page workers for the requests of all clients; used on one event loop."""
 
     def __init__(self, module: str, settings: Settings) -> None:
-        """Prepare; no worker is started yet. `module` names the module that calls `worker.serve`.
+        """Prepare; no worker is started yet. `module` calls `page_worker.serve`.
 
-        A request may take `worker_cpu_s` seconds of processor time. After `PATIENCE` times as long
-        its worker is killed, however little the machine let it compute.
+        A request may take `page_worker_cpu_s` seconds of processor time. After `PATIENCE` times as
+        long its worker is killed, however little the machine let it compute.
         """
-        self._cpu_s = settings.worker_cpu_s
-        limits = map(str, (settings.worker_memory_bytes, self._cpu_s))
+        self._cpu_s = settings.page_worker_cpu_s
+        limits = map(str, (settings.page_worker_memory_bytes, self._cpu_s))
         self._command = [sys.executable, "-P", "-m", module, *limits]
-        self._turns = Turns(settings.workers, most_waiting=WAITING, most_waiting_each=WAITING_EACH)
+        self._turns = Turns(
+            settings.page_workers, most_waiting=WAITING, most_waiting_each=WAITING_EACH
+        )
         self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []  # the one that was used last at the end
         self._stopped = False
@@ -94,7 +96,7 @@ class Workers:
         if exit_code == -signal.SIGXCPU:
             most = f"{self._cpu_s} s of processor time"
             return OverLimitError(f"reading this body takes more than {most}, the most allowed")
-        log.error("worker ended without an answer", exit_code=exit_code, reason=str(error))
+        log.error("page worker ended without an answer", exit_code=exit_code, reason=str(error))
         return UnreadableError(UNREADABLE)
 
     def _take(self) -> "_Worker":

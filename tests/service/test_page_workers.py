@@ -1,4 +1,4 @@
-"""Worker processes: what they answer, their limits, and how they end."""
+"""Page workers: what they answer, their limits, and how they end."""
 
 import asyncio
 import io
@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service import logs, workers
+from inkstream.service import logs, page_workers
+from inkstream.service.page_workers import PageWorkers
 from inkstream.service.protocol.errors import (
     OverLimitError,
     ServerFullError,
@@ -19,34 +20,33 @@ from inkstream.service.protocol.errors import (
     UnreadableError,
 )
 from inkstream.service.settings import Settings
-from inkstream.service.workers import Workers
-from tests.helpers import odd_worker
+from tests.helpers import odd_page_worker
 from tests.helpers.engine_sessions import DEADLINE_S
 
 MB = 1 << 20
 
 
-def made(**settings: int) -> Workers:
-    return Workers(odd_worker.__name__, Settings.load(**settings))
+def made(**settings: int) -> PageWorkers:
+    return PageWorkers(odd_page_worker.__name__, Settings.load(**settings))
 
 
 @pytest.fixture
-async def some() -> AsyncIterator[Workers]:
+async def some() -> AsyncIterator[PageWorkers]:
     some = made()
     yield some
     some.stop()
 
 
-async def ask(some: Workers, order: bytes, body: bytes = b"", client: str = "a") -> bytes:
+async def ask(some: PageWorkers, order: bytes, body: bytes = b"", client: str = "a") -> bytes:
     return await some.run(client, [order, body])
 
 
 def children() -> list[psutil.Process]:
-    """Return the workers that run."""
+    """Return the page workers that run."""
     found = []
     for each in psutil.Process().children():
         with suppress(psutil.Error):  # it ends just now
-            if odd_worker.__name__ in each.cmdline():
+            if odd_page_worker.__name__ in each.cmdline():
                 found.append(each)
     return found
 
@@ -57,14 +57,16 @@ async def wait_for_children(count: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_worker_answers_again_and_again(some: Workers) -> None:
+async def test_a_page_worker_answers_again_and_again(some: PageWorkers) -> None:
     assert not children()  # before there is something to do
     for body in (b"", b"one", bytes(20 * MB)):
         assert await ask(some, b"echo", body) == body
     assert len({await ask(some, b"number") for _ in range(3)}) == 1
 
 
-async def test_a_worker_sees_no_setting(some: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_worker_sees_no_setting(
+    some: PageWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("INKSTREAM_API_KEYS", "secret")
     monkeypatch.setenv("OTHER", "1")
     names = (await ask(some, b"environment")).split()
@@ -72,15 +74,15 @@ async def test_a_worker_sees_no_setting(some: Workers, monkeypatch: pytest.Monke
     assert b"INKSTREAM_API_KEYS" not in names
 
 
-async def test_a_worker_gets_no_more_memory_than_is_allowed() -> None:
-    some = made(worker_memory_bytes=256 * MB)
+async def test_a_page_worker_gets_no_more_memory_than_is_allowed() -> None:
+    some = made(page_worker_memory_bytes=256 * MB)
     assert await ask(some, b"allocate", str(100 * MB).encode()) == b""
     assert await ask(some, b"allocate", str(300 * MB).encode()) == b"refused"
     some.stop()
 
 
 async def test_what_computes_too_long_is_killed_and_refused() -> None:
-    some = made(worker_cpu_s=1)
+    some = made(page_worker_cpu_s=1)
     text = "takes more than 1 s of processor time, the most allowed"
     with pytest.raises(OverLimitError, match=text):
         await ask(some, b"compute")
@@ -90,8 +92,8 @@ async def test_what_computes_too_long_is_killed_and_refused() -> None:
 
 
 async def test_what_waits_too_long_is_killed_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "PATIENCE", 1)
-    some = made(worker_cpu_s=1)
+    monkeypatch.setattr(page_workers, "PATIENCE", 1)
+    some = made(page_worker_cpu_s=1)
     with pytest.raises(OverLimitError, match="takes longer than 1 s"):
         await ask(some, b"wait")
     await wait_for_children(0)
@@ -99,26 +101,26 @@ async def test_what_waits_too_long_is_killed_and_refused(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("order", "reason"), [(b"exit", "EOFError"), (b"answer much", "OSError")])
-async def test_a_worker_that_fails_is_replaced_and_logged(
-    some: Workers, log: io.StringIO, order: bytes, reason: str
+async def test_a_page_worker_that_fails_is_replaced_and_logged(
+    some: PageWorkers, log: io.StringIO, order: bytes, reason: str
 ) -> None:
     logs.configure("json", stream=log)
     with pytest.raises(UnreadableError, match="the server's log says why"):
-        await ask(some, order, str(workers.MAX_ANSWER_BYTES + 1).encode())
+        await ask(some, order, str(page_workers.MAX_ANSWER_BYTES + 1).encode())
     line = json.loads(log.getvalue().splitlines()[-1])
-    assert line["event"] == "worker ended without an answer"
+    assert line["event"] == "page worker ended without an answer"
     assert reason in line["reason"]
     await wait_for_children(0)
     assert await ask(some, b"echo", b"next") == b"next"
 
 
-async def test_an_idle_worker_that_was_killed_is_replaced(some: Workers) -> None:
+async def test_an_idle_page_worker_that_was_killed_is_replaced(some: PageWorkers) -> None:
     psutil.Process(int(await ask(some, b"number"))).kill()
     await wait_for_children(0)
     assert await ask(some, b"echo", b"next") == b"next"
 
 
-async def test_a_worker_is_killed_when_its_client_leaves(some: Workers) -> None:
+async def test_a_page_worker_is_killed_when_its_client_leaves(some: PageWorkers) -> None:
     work = asyncio.create_task(ask(some, b"compute"))
     await wait_for_children(1)
     work.cancel()
@@ -126,14 +128,14 @@ async def test_a_worker_is_killed_when_its_client_leaves(some: Workers) -> None:
     assert await ask(some, b"echo", b"next") == b"next"
 
 
-async def test_an_idle_worker_ends(some: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "IDLE_S", 0.1)
+async def test_an_idle_page_worker_ends(some: PageWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_workers, "IDLE_S", 0.1)
     await ask(some, b"echo")
     assert len(children()) == 1
     await wait_for_children(0)
 
 
-async def test_all_workers_are_killed_when_the_server_stops(some: Workers) -> None:
+async def test_all_page_workers_are_killed_when_the_server_stops(some: PageWorkers) -> None:
     orders = [asyncio.create_task(ask(some, b"compute", client=client)) for client in "aab"]
     idle = asyncio.create_task(ask(some, b"echo", client="c"))
     await wait_for_children(2)
@@ -147,8 +149,10 @@ async def test_all_workers_are_killed_when_the_server_stops(some: Workers) -> No
         await ask(some, b"echo")
 
 
-async def test_a_client_with_a_long_queue_delays_no_other(some: Workers) -> None:
-    flood = [asyncio.create_task(ask(some, b"compute")) for _ in range(2 * workers.WAITING_EACH)]
+async def test_a_client_with_a_long_queue_delays_no_other(some: PageWorkers) -> None:
+    flood = [
+        asyncio.create_task(ask(some, b"compute")) for _ in range(2 * page_workers.WAITING_EACH)
+    ]
     await wait_for_children(1)
     for _ in range(3):
         assert await asyncio.wait_for(ask(some, b"echo", b"mine", "b"), DEADLINE_S) == b"mine"
@@ -156,5 +160,5 @@ async def test_a_client_with_a_long_queue_delays_no_other(some: Workers) -> None
         work.cancel()
     results = await asyncio.gather(*flood, return_exceptions=True)
     refused = [each for each in results if isinstance(each, InkstreamError)]
-    assert len(refused) == workers.WAITING_EACH - 1
+    assert len(refused) == page_workers.WAITING_EACH - 1
     assert all(isinstance(each, ServerFullError) for each in refused)

@@ -1,10 +1,10 @@
-"""A worker whose page reading fails: `python -m tests.helpers.failing_worker`."""
+"""A page worker whose page reading fails: `python -m tests.helpers.failing_page_worker`."""
 
 from typing import Any, Final
 from unittest import mock
 
+from inkstream.service.page_worker import serve
 from inkstream.service.rest.work import work
-from inkstream.service.worker import serve
 
 SECRET: Final = "internal secret"
 

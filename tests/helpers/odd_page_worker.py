@@ -1,9 +1,9 @@
-"""A worker that does what a test tells it: `python -m tests.helpers.odd_worker`."""
+"""A page worker that does what a test tells it: `python -m tests.helpers.odd_page_worker`."""
 
 import os
 import time
 
-from inkstream.service.worker import serve
+from inkstream.service.page_worker import serve
 
 
 def obey(order: bytes, body: bytes) -> bytes:

@@ -1,0 +1,251 @@
+"""The Python clients when connections break and servers refuse: when they try again, how long."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import cast
+
+import pytest
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from inkstream.service import client, conversation
+from inkstream.service.client import connect, connect_sync, retry_after_s
+from inkstream.service.conversation import Conversation, NoConnectionError
+from inkstream.service.protocol.errors import NotResumableError, StoppingError, UnauthorizedError
+from inkstream.service.protocol.server_messages import (
+    Configured,
+    Done,
+    Error,
+    Goaway,
+    Pong,
+    Ready,
+    Resumed,
+    Resuming,
+    ServedModel,
+    Snapshot,
+    encode,
+)
+from inkstream.service.settings import Settings
+
+Script = Callable[[ServerConnection], object]
+READY = Ready(
+    session="s",
+    model=ServedModel(name="m", version="1", kind="classifier"),
+    labels=("a", "b"),
+    column_height=28,
+    limits=Settings.load().limits,
+    resume=Resuming(lifetime_s=60.0),
+)
+GOAWAY = Goaway(reason="a deploy", time_left_ms=5000, resumable=True)
+SNAPSHOT = Snapshot(epoch=0, column=0, messages=1, letters=0, words=0, blob="b", lifetime_s=60.0)
+
+
+def answer(socket: ServerConnection, n_messages: int = 1000) -> list[str]:
+    """Say `ready`, and answer so many messages as a session without ink; return their types."""
+    socket.send(encode(READY))
+    kinds: list[str] = []
+    for frame in socket:
+        message = json.loads(frame)
+        kinds.append(message["type"])
+        match message["type"]:
+            case "ping":
+                socket.send(encode(Pong(id=message["id"])))
+            case "resume":
+                resumed = Resumed(id=message["id"], epoch=0, column=0, letters=0, words=0)
+                socket.send(encode(resumed))
+            case "configure":
+                socket.send(encode(Configured(id=message["id"])))
+        if len(kinds) == n_messages:
+            break
+    return kinds
+
+
+def vanish(socket: ServerConnection) -> None:
+    """Answer the first two messages, then close the connection without a word."""
+    answer(socket, 2)
+    socket.socket.close()
+
+
+@contextmanager
+def scripted(*scripts: Script | Response) -> Iterator[str]:
+    """Serve one script, or refusal of the handshake, to each connection; yield the address.
+
+    The last is for all connections that follow.
+    """
+    left = list(scripts)
+
+    def begin(_socket: ServerConnection, _request: Request) -> Response | None:
+        if not isinstance(left[0], Response):
+            return None
+        return cast(Response, left.pop(0))
+
+    def run(socket: ServerConnection) -> None:
+        script = left.pop(0) if len(left) > 1 else left[0]
+        assert not isinstance(script, Response)
+        script(socket)
+
+    protocols = [Subprotocol("inkstream.v1")]
+    server = serve(run, "127.0.0.1", 0, subprotocols=protocols, process_request=begin)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+def refusal(status: int, **headers: str) -> Response:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, "", Headers(**names, connection="close"), b"")
+
+
+def test_a_broken_connection_is_replaced_and_the_call_answered() -> None:
+    with scripted(vanish, answer) as url, connect_sync(url) as stream:
+        stream.ping()
+        assert stream.reconnected is None
+        stream.ping()
+        assert stream.reconnected is not None
+        assert isinstance(stream.reconnected.reason, NoConnectionError)
+        assert stream.reconnected.attempts == 1
+
+
+async def test_the_asynchronous_client_does_the_same() -> None:
+    with scripted(vanish, answer) as url:
+        async with connect(url) as stream:
+            await stream.ping()
+            await stream.ping()
+            assert stream.reconnected is not None
+
+
+def test_nothing_is_answered_after_done() -> None:
+    talk = Conversation(encode(READY), reconnect=True)
+    talk.ask("end")
+    exchange = talk.resume(encode(READY))
+    sent = [json.loads(str(step))["type"] for step in iter(lambda: next(exchange), None)]
+    assert sent == ["configure", "resume", "end", "ping"]
+    done = Done(id=1, columns=0, letters=0, words=0, label=None, seconds=1.0)
+    talk.read(encode(done))
+    with pytest.raises(StopIteration):
+        exchange.send(done)
+    assert isinstance(talk.take(), Done)
+
+
+def test_without_reconnect_the_error_is_raised() -> None:
+    with scripted(vanish, answer) as url, connect_sync(url, reconnect=False) as stream:
+        stream.ping()
+        stream.ping()
+        with pytest.raises(NoConnectionError, match="broke off"):
+            stream.ping()
+
+
+def test_a_server_that_asks_for_a_pause_gets_it() -> None:
+    busy = refusal(503, retry_after="1"), refusal(502)
+    with scripted(vanish, *busy, answer) as url, connect_sync(url) as stream:
+        stream.ping()
+        stream.ping()
+        assert stream.reconnected is not None
+        assert stream.reconnected.attempts == 3
+        assert 1 <= stream.reconnected.seconds < 5
+
+
+def test_a_server_that_is_full_is_asked_again() -> None:
+    def refuse(socket: ServerConnection) -> None:
+        socket.send(encode(Error(code="server_full", message="full", fatal=True)))
+        socket.close(1013)
+
+    with scripted(vanish, refuse, refuse, answer) as url, connect_sync(url) as stream:
+        stream.ping()
+        stream.ping()
+        assert stream.reconnected is not None
+        assert stream.reconnected.attempts == 3
+
+
+def test_after_the_longest_gap_the_error_says_what_was_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "GAP_S", 0.3)
+    with scripted(vanish, *[refusal(503)] * 99) as url, connect_sync(url) as stream:
+        stream.ping()
+        said = r"broke off; tried \d+ times in 0\.3 s to go on elsewhere, at last: .* status 503"
+        with pytest.raises(NoConnectionError, match=said):
+            stream.ping()
+
+
+def test_a_session_that_fails_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(socket: ServerConnection) -> None:
+        answer(socket, 2)
+        socket.close(1011)  # also where it fails because of the message that is sent again
+
+    monkeypatch.setattr(client, "GAP_S", 0.3)
+    with scripted(crash) as url, connect_sync(url) as stream:
+        stream.ping()
+        with pytest.raises(NoConnectionError, match="tried"):
+            stream.ping()
+
+
+def test_a_refusal_that_would_come_again_is_raised_at_once() -> None:
+    def refuse(socket: ServerConnection) -> None:
+        socket.send(encode(Error(code="unauthorized", message="no key", fatal=True)))
+        socket.close(4401)
+
+    with scripted(vanish, refuse) as url, connect_sync(url) as stream:
+        stream.ping()
+        with pytest.raises(UnauthorizedError):
+            stream.ping()
+
+
+def test_a_server_with_a_model_for_other_columns_cannot_go_on() -> None:
+    def other(socket: ServerConnection) -> None:
+        socket.send(encode(READY.model_copy(update={"column_height": 32})))
+        socket.recv()
+
+    with scripted(vanish, other) as url, connect_sync(url) as stream:
+        stream.ping()
+        with pytest.raises(NotResumableError):
+            stream.ping()
+
+
+@pytest.mark.parametrize("sends_snapshot", [True, False])
+def test_a_server_that_is_about_to_stop_is_left_before_it_stops(
+    monkeypatch: pytest.MonkeyPatch, sends_snapshot: bool
+) -> None:
+    monkeypatch.setattr(conversation, "MOVE_S", 0.1)
+    closed: list[int | None] = []
+    resumed: list[str] = []
+
+    def leave(socket: ServerConnection) -> None:
+        answer(socket, 2)
+        socket.send(encode(GOAWAY))
+        if sends_snapshot:
+            socket.send(encode(SNAPSHOT))
+        for _ in socket:
+            pass
+        closed.append(socket.close_code)
+
+    def follow(socket: ServerConnection) -> None:
+        resumed.extend(answer(socket))
+
+    with scripted(leave, follow) as url, connect_sync(url) as stream:
+        stream.ping()
+        stream.ping()
+        assert stream.reconnected is not None
+        assert isinstance(stream.reconnected.reason, StoppingError | NoConnectionError)
+        assert stream.going_away is None
+    assert closed == [1000]
+    begun = [] if sends_snapshot else ["configure"]
+    assert [kind for kind in resumed if kind != "ping"] == [*begun, "resume"]
+
+
+def test_retry_after_is_a_number_or_a_date() -> None:
+    assert retry_after_s("7") == 7
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    assert 55 < retry_after_s(soon) <= 60
+    for none in ("", "soon", "-3"):
+        assert retry_after_s(none) == 0

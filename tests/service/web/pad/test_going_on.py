@@ -1,0 +1,114 @@
+"""The writing pad while its server goes away and comes back: no stroke is lost."""
+
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import pytest
+from playwright.sync_api import Browser, expect
+
+from inkstream.model.checkpoint import sealed
+from tests.helpers.command_line import INKSTREAM, ROOT
+from tests.helpers.pad_page import CHROMIUM, DEADLINE_MS, HELLO, Pad
+from tests.helpers.running_server import Running, server
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
+
+LINES = ROOT / "model" / "weights" / "lines.onnx"
+HALF = len(HELLO) // 2
+KEYS = "for this test alone: 32 characters"
+
+
+@contextmanager
+def process(port: int, weights: Path) -> Iterator[subprocess.Popen[str]]:
+    """Serve `lines` of a folder of weights in another process."""
+    options = ["--port", str(port), "--models", "lines", "--weights", str(weights)]
+    command = [*INKSTREAM, "serve", *options, "--log-format", "json", "--resume-keys", KEYS]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as serving:
+        assert serving.stderr is not None
+        try:
+            assert json.loads(serving.stderr.readline())["event"] == "serving"
+            yield serving
+        finally:
+            serving.kill()
+            serving.stderr.read()
+
+
+def other_weights(folder: Path) -> Path:
+    """Return a folder with a net that reads the same, of another digest: no snapshot fits it."""
+    net = onnx.load(LINES)
+    net.doc_string = "another version"
+    del net.metadata_props[-1]  # the seal
+    folder.mkdir()
+    (folder / "lines.onnx").write_bytes(sealed(net.SerializeToString()))
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the text that the page shows if its server stays."""
+    with server(tmp_path_factory.mktemp("weights"), models="lines") as running:
+        pad = Pad(browser, address(running), viewport={"width": 1100, "height": 800})
+        pad.write(*HELLO, scale=0.6)
+        pad.settle()
+        text = pad.text
+        pad.page.close()
+    return text
+
+
+def address(running: Running) -> str:
+    return f"http://127.0.0.1:{running.port}/"
+
+
+@pytest.mark.parametrize(
+    ("how", "same"),
+    [(signal.SIGKILL, True), (signal.SIGTERM, True), (signal.SIGTERM, False)],
+    ids=["killed", "stopped", "replaced by another version"],
+)
+def test_a_word_is_finished_after_its_server_went_away(
+    browser: Browser, tmp_path: Path, undisturbed: str, how: signal.Signals, same: bool
+) -> None:
+    port, after = free_port(), LINES.parent if same else other_weights(tmp_path / "other")
+    with process(port, LINES.parent) as first:
+        pad = Pad(browser, f"http://127.0.0.1:{port}/", viewport={"width": 1100, "height": 800})
+        pad.write(*HELLO[:HALF], scale=0.6)
+        expect(pad.page.locator("#text")).not_to_have_text("")
+        _begin_stroke(pad, HELLO[HALF])
+        first.send_signal(how)
+        first.wait()
+    expect(pad.page.locator("#state-words")).to_have_text("reconnecting")
+    _end_stroke(pad, HELLO[HALF])
+    pad.write(*HELLO[HALF + 1 :], scale=0.6)
+    with process(port, after):
+        expect(pad.page.locator("#state-words")).to_have_text("connected", timeout=DEADLINE_MS)
+        pad.settle()
+        assert pad.text == undisturbed != ""
+        letters = pad.page.locator("#letters button").all_inner_texts()
+        assert pad.text.replace(" ", "") == "".join(letters)
+        expect(pad.page.locator("#error")).to_be_hidden()
+        pad.page.close()
+
+
+def _begin_stroke(pad: Pad, stroke: list[list[float]]) -> None:
+    """Write the first half of a stroke, and leave the pen on the paper."""
+    for number, position in enumerate(pad.positions(stroke, scale=0.6)[: len(stroke) // 2]):
+        pad.page.mouse.move(*position)
+        if not number:
+            pad.page.mouse.down()
+
+
+def _end_stroke(pad: Pad, stroke: list[list[float]]) -> None:
+    for position in pad.positions(stroke, scale=0.6)[len(stroke) // 2 :]:
+        pad.page.mouse.move(*position)
+    pad.page.mouse.up()

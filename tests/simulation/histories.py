@@ -1,0 +1,198 @@
+"""One history: a program on a service with faults, compared with the same program alone.
+
+What must hold, whatever breaks where:
+
+- every step is answered as it is alone, and every result comes once and in order;
+- the events that stand after a step are those that stand alone, each with its last revision;
+- where other weights were deployed, a line's answer is the one that these weights give alone.
+"""
+
+import contextlib
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any, Final
+from unittest.mock import patch
+
+import tenacity
+
+from inkstream.model.runtime import Runtime
+from inkstream.service import client, engine, websocket
+from inkstream.service.settings import Settings
+from tests.helpers import builders
+from tests.simulation.clock import SimulatedLoop
+from tests.simulation.net import ExactNet
+from tests.simulation.network import Faults
+from tests.simulation.programs import Heard, Program, Step, columns_program, ink_program
+from tests.simulation.workers import HEALTHY, Cluster
+
+URL: Final = "ws://ink.example"
+N_VERSIONS: Final = 2
+WITHIN_S: Final = 4.0  # while things befall the service
+SETTINGS: Final = [
+    Settings.load(resume_lifetime_s=lifetime_s, drain_timeout_s=drain_s)
+    for lifetime_s in (3600.0, 0.5)
+    for drain_s in (1.0, 0.02)
+]
+
+
+class HistoryError(AssertionError):
+    """A program heard something else than alone."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a history did."""
+
+    connections: int
+    steps: int
+    digest: bytes  # of all that was heard
+
+
+def nets() -> list[Runtime]:
+    """Return a net for each version of the weights."""
+    with TemporaryDirectory() as folder:
+        checkpoint = builders.line_checkpoint(Path(folder) / "lines.onnx")
+        return [ExactNet(checkpoint, seed) for seed in range(N_VERSIONS)]
+
+
+def run(seed: int, nets: Sequence[Runtime]) -> Outcome:
+    """Run the history of a seed; raise `HistoryError` if something is lost, doubled or changed."""
+    rng = Random(seed)
+    is_ink = rng.random() < 0.4
+    steps = (ink_program if is_ink else columns_program)(rng)
+    n_events = rng.choice((0, 0, 1, 2, 4))
+    faults = Faults(
+        refused=rng.choice((0.0, 0.0, 0.3)),
+        breaks=rng.choice((0.0, 0.002, 0.01, 0.05)),
+        damaged=rng.choice((0.0, 0.0, 0.3)),
+        delay_s=rng.choice((0.0, 0.005, 0.2)),
+        notice_s=rng.choice((0.0, 0.5, 3.0)),
+    )
+    world = _World(Cluster(nets, rng, rng.choice(SETTINGS)), seed)
+    heard, versions = world.hears(steps, faults, n_events)
+    alone = {}
+    for version in sorted({*versions}):
+        own = Cluster(nets[version : version + 1], Random(seed), SETTINGS[0], n_workers=1)
+        alone[version], _ = _World(own, seed).hears(steps)
+    of_one = len({*world.cluster.versions}) == 1
+    try:
+        for place, (now, version) in enumerate(zip(heard, versions, strict=True)):
+            _compare(now, alone[version][place], of_one=of_one)
+    except HistoryError as error:
+        raise HistoryError(f"seed {seed}, step {place} ({now.step}): {error}") from None
+    digest = sha256(repr(heard).encode()).digest()
+    return Outcome(len(world.cluster.versions), len(steps), digest)
+
+
+class _World:
+    """A cluster and a client of it, whose time and chance are simulated."""
+
+    def __init__(self, cluster: Cluster, seed: int) -> None:
+        self.cluster = cluster
+        self._seed = seed
+
+    def hears(
+        self, steps: list[Step], faults: Faults = HEALTHY, n_events: int = 0
+    ) -> tuple[list[Heard], list[int]]:
+        """Return what a program hears of each step, and the version that answered it."""
+        loop = SimulatedLoop()
+        with contextlib.closing(loop), _simulated(loop, self._seed) as errors:
+            found = loop.run_until_complete(self._run(steps, faults, n_events))
+        if errors:
+            raise HistoryError(f"seed {self._seed}: the service logged {errors[:3]}")
+        return found
+
+    async def _run(
+        self, steps: list[Step], faults: Faults, n_events: int
+    ) -> tuple[list[Heard], list[int]]:
+        cluster, program = self.cluster, Program(steps)
+        cluster.start()
+        heard, versions = [], []
+        try:
+            with patch.object(client, "open_async", cluster.open_async):
+                async with client.connect(URL) as stream:
+                    cluster.begin(faults, n_events, WITHIN_S)
+                    async for step in program.run(stream):
+                        heard.append(step)
+                        socket: Any = stream._socket
+                        versions.append(socket.version)
+        finally:
+            await cluster.stop()
+        return heard, versions
+
+
+@contextlib.contextmanager
+def _simulated(loop: SimulatedLoop, seed: int) -> Iterator[list[Any]]:
+    """Let the client's and the engine's time and chance be simulated; yield logged errors.
+
+    Results for a client that reads slowly may be merged: not here, where each is compared.
+    """
+    errors: list[Any] = []
+    chance = Random(seed)
+
+    def tick() -> float:
+        return loop.time() + chance.choice((0.0, 0.0, 0.001, 0.01))
+
+    def note(event: str, **fields: Any) -> None:
+        errors.append((event, fields))
+
+    log = SimpleNamespace(info=lambda *_, **__: None, error=note, exception=note)
+    clock = SimpleNamespace(perf_counter=tick, monotonic=loop.time, time=loop.time)
+    state = random.getstate()
+    random.seed(seed)
+    with (
+        patch.object(engine, "time", clock),
+        patch.object(client, "time", clock),
+        patch.object(tenacity, "time", clock),
+        patch.object(engine, "log", log),
+        patch.object(websocket, "log", log),
+        patch.object(websocket, "MERGE_FROM", websocket.PAUSE_FROM + 1),
+    ):
+        yield errors
+    random.setstate(state)
+
+
+def _compare(heard: Heard, alone: Heard, *, of_one: bool) -> None:
+    """Raise `HistoryError` where a step was heard otherwise than alone.
+
+    With several versions of the weights, only what the newest one decides in the end is compared.
+    """
+    _equal("columns of results", *[[r.column for r in it.results] for it in (heard, alone)])
+    places = [(result.epoch, result.column) for result in heard.results]
+    _equal("order of results", places, sorted({*places}))
+    is_end = heard.step in ("flush", "end")
+    if of_one:
+        _equal("results", *[[_shown(result) for result in it.results] for it in (heard, alone)])
+        _equal("answer", heard.answer, alone.answer)
+        _equal("lines that ended", heard.ended, alone.ended)
+    elif is_end:
+        _equal("text", heard.answer["text"], alone.answer["text"])
+    if of_one or is_end:
+        _equal("events", heard.events, alone.events)
+
+
+def _shown(result: Any) -> Any:
+    events = [event.model_dump() for event in result.events]
+    return result.column, result.text, result.letter_end, result.probabilities, events
+
+
+def _equal(name: str, heard: Any, alone: Any) -> None:
+    if heard != alone:
+        if isinstance(heard, list):
+            place = next(
+                (i for i, (a, b) in enumerate(zip(heard, alone, strict=False)) if a != b),
+                min(len(heard), len(alone)),
+            )
+            name = f"{name}, from number {place} on ({len(heard)} against {len(alone)})"
+            heard, alone = heard[place : place + 2], alone[place : place + 2]
+        raise HistoryError(
+            f"{name}:\n  heard {json.dumps(heard, default=str)}\n"
+            f"  alone {json.dumps(alone, default=str)}"
+        )

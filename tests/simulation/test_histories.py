@@ -1,0 +1,59 @@
+"""Whatever breaks where, a program hears what it hears alone: 2,000 histories of it.
+
+`python -m tools.simulate --seed SEED --histories 1` runs one again; more of them: `make simulate`.
+"""
+
+from collections.abc import Sequence
+
+import pytest
+
+from inkstream.model.runtime import Runtime
+from inkstream.service.line_log import LineLog
+from tests.simulation import histories, network
+from tests.simulation.histories import HistoryError
+
+PER_TEST = 100
+
+
+@pytest.fixture(scope="module")
+def nets() -> Sequence[Runtime]:
+    return histories.nets()
+
+
+@pytest.mark.parametrize("first", range(0, 2000, PER_TEST))
+def test_histories_are_heard_as_alone(nets: Sequence[Runtime], first: int) -> None:
+    outcomes = [histories.run(seed, nets) for seed in range(first, first + PER_TEST)]
+    connections = sum(outcome.connections for outcome in outcomes)
+    assert connections > 2 * PER_TEST  # faults do happen
+
+
+def test_a_history_runs_again_as_it_did(nets: Sequence[Runtime]) -> None:
+    for seed in range(10):
+        assert histories.run(seed, nets) == histories.run(seed, nets)
+
+
+def test_columns_in_another_order_are_found(
+    nets: Sequence[Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = network.Connection.send_to_server
+
+    def turn(connection: network.Connection, data: str | bytes) -> None:
+        is_alone = connection.worker.service.settings is histories.SETTINGS[0]
+        send(connection, data[::-1] if isinstance(data, bytes) and not is_alone else data)
+
+    monkeypatch.setattr(network.Connection, "send_to_server", turn)
+    with pytest.raises(HistoryError):
+        run_some(nets, 20)
+
+
+def test_what_comes_twice_is_found(
+    nets: Sequence[Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LineLog, "begin_again", lambda _: None)
+    with pytest.raises(HistoryError):
+        run_some(nets, 100)
+
+
+def run_some(nets: Sequence[Runtime], n_histories: int) -> None:
+    for seed in range(n_histories):
+        histories.run(seed, nets)
