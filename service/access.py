@@ -21,10 +21,12 @@ from inkstream.service.protocol.errors import (
     UnauthorizedError,
 )
 from inkstream.service.protocol.server_messages import Limits
+from inkstream.service.sealing import Sealer, SealError
 from inkstream.service.settings import Settings, host_name, is_loopback
 
 BEARER: Final = "bearer "
 KEY_SUBPROTOCOL: Final = "key."
+SEAL_PREFIX: Final = "token."
 ID_BYTES: Final = 9  # 72 random bits: ids of a server's whole life do not collide
 CLOSING_S: Final = 0.25  # for the last messages and the close, or the answer to a request
 
@@ -34,7 +36,10 @@ SendGoaway = Callable[[float], None]  # called with the seconds that are left; 0
 class Access:
     """Check names, keys and origins. Keys are kept as digests and compared in constant time."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tokens: Sealer) -> None:
+        """Prepare; `tokens` seals them."""
+        self._tokens = tokens
+        self._token_lifetime_s = settings.token_lifetime_s
         self._digests = [_digest(key.get_secret_value()) for key in settings.api_keys]
         self._origins = frozenset(settings.origins)
         self._hosts = frozenset(settings.allowed_hosts)
@@ -69,12 +74,19 @@ class Access:
             return False
         return is_loopback(name) or name in self._hosts or name.endswith(self._domains)
 
-    def check_key(self, authorization: str | None, subprotocols: Iterable[str] = ()) -> bytes:
+    def check_key(
+        self,
+        authorization: str | None,
+        subprotocols: Iterable[str] = (),
+        *,
+        tokens: bool = True,
+    ) -> bytes:
         """Return the digest of the key that came, or nothing where none is needed.
 
         Args:
             authorization: the header of that name; `Bearer KEY` counts.
             subprotocols: those offered for a WebSocket; `key.KEY` counts, for browsers.
+            tokens: whether a token counts as the key that it stands for.
 
         Raises:
             UnauthorizedError: no key came, or another one.
@@ -94,6 +106,8 @@ class Access:
                 " or the WebSocket subprotocols `inkstream.v1, key.KEY`"
             )
         digests = [_digest(key) for key in keys]
+        if tokens:
+            digests += [self._key_of(key) for key in keys if key.startswith(SEAL_PREFIX)]
         matches = [
             digest
             for digest in digests
@@ -103,6 +117,22 @@ class Access:
         if not matches:  # after all were compared
             raise UnauthorizedError("the key that came is not one of this server's")
         return matches[0]
+
+    def new_token(self, credential: bytes) -> tuple[str, float]:
+        """Return a token for whoever has no key, and for how many seconds it is good.
+
+        It stands for the key whose digest `credential` is, and is void once that key is.
+        """
+        seal = self._tokens.seal(credential, {}, self._token_lifetime_s)
+        return SEAL_PREFIX + seal.rstrip("="), self._token_lifetime_s
+
+    def _key_of(self, token: str) -> bytes:
+        """Return the digest of the key that a token stands for; raise `UnauthorizedError`."""
+        seal = token.removeprefix(SEAL_PREFIX)
+        try:
+            return self._tokens.open(seal + "=" * (-len(seal) % 4), {})
+        except SealError as error:
+            raise UnauthorizedError(f"the token that came cannot be used: {error}") from error
 
     def check_origin(self, origin: str | None, host: str | None) -> None:
         """Raise `OriginError` for a web page of an origin that is not allowed.

@@ -33,15 +33,16 @@ def create_app(settings: Settings) -> FastAPI:
     cannot be served.
     """
     metrics, limits = Metrics(), settings.limits
-    languages, keys = _languages(settings), settings.resume_keys
-    sealer = Sealer([key.get_secret_value() for key in keys] or [random_key()], "snapshot")
+    languages = _languages(settings)
+    keys = [key.get_secret_value() for key in settings.resume_keys] or [random_key()]
+    sealer = Sealer(keys, "snapshot")
     models: dict[str, RunningModel] = {}
     for name in settings.models:
         model = _load(name, settings, metrics, languages, sealer)
         if model.info.name in models:
             raise ConfigError(f"two of the models are called {model.info.name!r}")
         models[model.info.name] = model
-    sessions, access = Sessions(limits, metrics), Access(settings)
+    sessions, access = Sessions(limits, metrics), Access(settings, Sealer(keys, "token"))
     page_workers = PageWorkers(work.__name__, settings)
     service = Service(settings, limits, models, sessions, access, metrics, page_workers)
 

@@ -324,7 +324,10 @@ class AsyncStream(_Stream[AsyncConnection]):
         return await self._ask(messages.Rewound, "rewind", column=column)
 
     async def configure(self, **values: Any) -> messages.Configured:
-        """Change options of the protocol's `configure`, such as `every` or `language_model`."""
+        """Change options of the protocol's `configure`, such as `every` or `language_model`.
+
+        With `results="events"` nothing is yielded: `flush`, `end` and `ended_line` have the events.
+        """
         return await self._ask(messages.Configured, "configure", **values)
 
     async def ping(self) -> messages.Pong:
@@ -442,7 +445,10 @@ class Stream(_Stream[SyncConnection]):
         return self._ask(messages.Rewound, "rewind", column=column)
 
     def configure(self, **values: Any) -> messages.Configured:
-        """Change options of the protocol's `configure`, such as `every` or `language_model`."""
+        """Change options of the protocol's `configure`, such as `every` or `language_model`.
+
+        With `results="events"` nothing is yielded: `flush`, `end` and `ended_line` have the events.
+        """
         return self._ask(messages.Configured, "configure", **values)
 
     def ping(self) -> messages.Pong:

@@ -12,6 +12,7 @@ waiting for the interpreter again. A turn takes some milliseconds: it draws a po
 """
 
 import asyncio
+import contextvars
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -20,11 +21,12 @@ from itertools import compress, repeat
 from typing import Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
-from inkstream.service.logs import get_logger
+from inkstream.service.logs import Logger, get_logger
 from inkstream.service.metrics import Metrics
 from inkstream.service.session import (
     INK_DUE,
@@ -82,6 +84,7 @@ class EngineSession:
     deliver: Deliver  # gets the session's effects but `Restore`
     row: int  # of its state in the table
     client: str  # whose it is
+    log: Logger  # its lines name the session, its trace, and the request that it is of
     answer: Answer = NO_ANSWER  # to be handed out
     gone: bool = False  # whether the session has left
     queued: bool = False  # whether it waits for the engine, or is in a run
@@ -131,6 +134,7 @@ class Engine:
         self._clients: Counter[str] = Counter()  # how many sessions each has
         self._waking = False  # whether a run will start once the event loop has read all sockets
         self._stopped = False
+        self._context = contextvars.Context()
 
     def start(self) -> None:
         """Begin to serve on the running loop."""
@@ -145,7 +149,9 @@ class Engine:
 
         The sessions of one `client`, an address, share its turns.
         """
-        member = EngineSession(session, deliver, self._states.add(), client)
+        context = structlog.contextvars.get_contextvars()
+        own_log = get_logger(session=session.session_id, **context)
+        member = EngineSession(session, deliver, self._states.add(), client, own_log)
         self._clients[client] += 1
         self.apply(member, session.open())
         return member
@@ -204,7 +210,8 @@ class Engine:
         """Start a run once the event loop has read all sockets: their columns share it."""
         if not self._waking:
             self._waking = True
-            self._loop.call_soon(self._wake)
+            # Not in the context of the session that comes first: its trace is not that of others.
+            self._loop.call_soon(self._wake, context=self._context)
 
     def _wake(self) -> None:
         self._waking = False
@@ -383,10 +390,10 @@ class Engine:
 
     def _end(self, member: EngineSession, error: Exception) -> None:
         """Close a session for a fault of ours, which the log tells; all others go on."""
-        log.error("session failed", session=member.session.session_id, exc_info=error)
+        member.log.error("session failed", exc_info=error)
         member.queued = False
         fault = InkstreamError("the net could not read these columns")
         try:
             self.apply(member, member.session.fail(fault))
         except Exception:
-            log.exception("session could not be closed", session=member.session.session_id)
+            member.log.exception("session could not be closed")

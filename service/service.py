@@ -8,9 +8,10 @@ from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
 from inkstream.service.metrics import Metrics
 from inkstream.service.page_workers import PageWorkers
+from inkstream.service.protocol.client_messages import options_in
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits, ModelInfo
-from inkstream.service.session import Session, SessionModel
+from inkstream.service.session import Options, Session, SessionModel, check_hints
 from inkstream.service.settings import Settings
 
 
@@ -26,9 +27,17 @@ class RunningModel:
         """What clients may know of it."""
         return self.session_model.info
 
-    def new_session(self, session_id: str, client: bytes = b"") -> Session:
+    def options_of(self, query: Mapping[str, str]) -> Options:
+        """Return the options that a stream's query gives; raise as `configure` is refused."""
+        chosen = options_in(query)
+        check_hints(chosen, self.session_model.limits)
+        return Options.first(self.session_model).changed(chosen, self.session_model)
+
+    def new_session(
+        self, session_id: str, client: bytes = b"", options: Options | None = None
+    ) -> Session:
         """Return a session of this model, not opened yet, for a client with this credential."""
-        return Session(session_id, self.session_model, client)
+        return Session(session_id, self.session_model, client, options)
 
 
 @dataclass(frozen=True, slots=True)

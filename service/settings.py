@@ -84,6 +84,8 @@ class ServerSettings(BaseSettings):
     """Keys, one of which each client must send; without keys all clients are allowed."""
     resume_keys: Secrets = ()
     """Keys that seal what clients resume with: the first seals, all open; without, a random one."""
+    token_lifetime_s: Seconds = 300.0
+    """For how long a token of POST /v1/tokens is good."""
     metrics_need_key: bool = False
     """Require a key at /metrics too."""
     hosts: Names = ()

@@ -10,10 +10,12 @@ and no message is lost.
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import ExitStack
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
+
+import structlog
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.http_errors import error_response
@@ -36,7 +38,8 @@ from inkstream.service.protocol.server_messages import (
     encode,
 )
 from inkstream.service.service import RunningModel, Service
-from inkstream.service.session import Close, Effect, Restore
+from inkstream.service.session import Close, Effect, Options, Restore
+from inkstream.service.tracing import TRACEPARENT, trace_of
 
 DIRECT: Final = "inkstream.direct"  # in the state of ASGI's scope: weak, of a `DirectConnection`
 PAUSE_FROM: Final = 512  # messages in the outbox: from here on the client is paused
@@ -71,9 +74,15 @@ class Stream:
     """One connected session."""
 
     def __init__(
-        self, model: RunningModel, service: Service, receive: Receive, send: SendEvent
+        self,
+        model: RunningModel,
+        options: Options,
+        service: Service,
+        receive: Receive,
+        send: SendEvent,
     ) -> None:
         self._model = model
+        self._options = options
         self._engine = model.engine
         self._limits = service.limits
         self._max_waiting = service.limits.max_waiting_columns
@@ -91,7 +100,7 @@ class Stream:
 
     async def run(self, session_id: str, scope: AsgiEvent, client: str, credential: bytes) -> None:
         """Serve the session until either side closes."""
-        self._session = self._model.new_session(session_id, credential)
+        self._session = self._model.new_session(session_id, credential, self._options)
         self._member = self._engine.attach(self._session, self._deliver, client)
         self._opened_s = self._received_s = self._loop.time()
         direct = scope.get("state", {}).get(DIRECT)
@@ -99,12 +108,12 @@ class Stream:
         subprotocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None
         try:
             await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
-            log.info("session opened", session=session_id, client=client)
+            self._member.log.info("session opened", client=client)
             code = await self._exchange()
         finally:
             self._engine.detach(self._member)
         seconds = round(self._loop.time() - self._opened_s, 3)
-        log.info("session closed", session=session_id, code=code, seconds=seconds)
+        self._member.log.info("session closed", code=code, seconds=seconds)
 
     def send_goaway(self, time_left_s: float) -> None:
         """Tell the client that the server is about to stop; close now if no time is left."""
@@ -153,7 +162,7 @@ class Stream:
         try:
             self._engine.receive(self._member, message, self._received_s)
         except Exception:
-            log.exception("session failed", session=self._session.session_id)
+            self._member.log.exception("session failed")
             self._engine.apply(
                 self._member, self._session.fail(InkstreamError("the service failed"))
             )
@@ -284,11 +293,20 @@ class StreamEndpoint:
 
     async def __call__(self, scope: AsgiEvent, receive: Receive, send: SendEvent) -> None:
         await receive()  # websocket.connect
-        with ExitStack() as stack:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        query = {
+            name: values[-1]
+            for name, values in parse_qs(
+                scope["query_string"].decode("latin-1"), keep_blank_values=True
+            ).items()
+        }
+        trace = trace_of(headers.get(TRACEPARENT.encode()), query.get(TRACEPARENT))
+        with structlog.contextvars.bound_contextvars(**trace), ExitStack() as stack:
             try:
-                credential = self._check_access(scope)
-                model = self._choose_model(scope)
-                stream = Stream(model, self._service, receive, send)
+                credential = self._check_access(scope, headers)
+                model = self._choose_model(query)
+                options = model.options_of(query)
+                stream = Stream(model, options, self._service, receive, send)
                 client = _address(scope) or "unknown"
                 session_id = stack.enter_context(
                     self._service.sessions.admit(client, stream.send_goaway)
@@ -298,9 +316,8 @@ class StreamEndpoint:
                 return
             await stream.run(session_id, scope, client, credential)
 
-    def _check_access(self, scope: AsgiEvent) -> bytes:
+    def _check_access(self, scope: AsgiEvent, headers: Mapping[bytes, str]) -> bytes:
         """Return the client's credential; raise an `InkstreamError` if access is refused."""
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         access = self._service.access
         access.check_addresses(
             headers.get(b"host"), scope["client"][0] if scope["client"] else None
@@ -311,12 +328,11 @@ class StreamEndpoint:
         access.check_origin(headers.get(b"origin"), headers.get(b"host"))
         return access.check_key(headers.get(b"authorization"), scope["subprotocols"])
 
-    def _choose_model(self, scope: AsgiEvent) -> RunningModel:
+    def _choose_model(self, query: Mapping[str, str]) -> RunningModel:
         """Return the model that is asked for; raise an `InkstreamError` if there is none."""
-        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if "session" in query:
             raise SessionUnknownError("a line is resumed by the message `resume`, not by a session")
-        return self._service.model(query["model"][-1] if "model" in query else None)
+        return self._service.model(query.get("model"))
 
     async def _refuse(self, scope: AsgiEvent, send: SendEvent, error: InkstreamError) -> None:
         """Refuse by an error message where our subprotocol is offered, else by HTTP as REST does.

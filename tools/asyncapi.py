@@ -127,6 +127,21 @@ BINARY: Final[Document] = {
 }
 
 
+SECURITY: Final[Document] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key or a token of `POST /v1/tokens`, where keys are set.",
+    },
+    "subprotocol": {
+        "type": "httpApiKey",
+        "in": "header",
+        "name": "Sec-WebSocket-Protocol",
+        "description": "The same for browsers, as `inkstream.v1, key.KEY`.",
+    },
+}
+
+
 def document() -> Document:
     """Return the description as plain values for JSON."""
     schemas: Document = {}
@@ -150,6 +165,7 @@ def document() -> Document:
                 "host": "127.0.0.1:8000",
                 "protocol": "ws",
                 "description": "Where `inkstream serve` listens by default.",
+                "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in SECURITY],
             }
         },
         "channels": {"stream": _channel(messages)},
@@ -159,7 +175,11 @@ def document() -> Document:
             ),
             "answer": _operation("send", "The messages of the server.", FROM_SERVER),
         },
-        "components": {"messages": messages, "schemas": schemas},
+        "components": {
+            "messages": messages,
+            "schemas": schemas,
+            "securitySchemes": SECURITY,
+        },
     }
 
 
@@ -198,6 +218,7 @@ def _payload(example: ClientMessage | ServerMessage) -> Document:
 
 
 def _channel(messages: Document) -> Document:
+    options = requests.Configure.model_json_schema()["properties"]
     return {
         "address": "/v1/stream",
         "title": "A stream of one writer",
@@ -212,7 +233,12 @@ def _channel(messages: Document) -> Document:
                             "type": "string",
                             "description": "Name of a served model; absent: the first.",
                             "examples": ["digits"],
-                        }
+                        },
+                        **{name: options[name] for name in requests.PLAIN_OPTIONS},
+                        "traceparent": {
+                            "type": "string",
+                            "description": "W3C Trace Context, for the server's log.",
+                        },
                     },
                 },
                 "headers": {
@@ -222,7 +248,11 @@ def _channel(messages: Document) -> Document:
                             "type": "string",
                             "description": "Optional; browsers add their key as `key.KEY`.",
                             "examples": [PROTOCOL, f"{PROTOCOL}, key.KEY"],
-                        }
+                        },
+                        "traceparent": {
+                            "type": "string",
+                            "description": "The same as in the query; it goes first.",
+                        },
                     },
                 },
             }

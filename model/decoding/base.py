@@ -26,6 +26,7 @@ SPACE: Final = " "
 NEVER: Final = -np.inf  # log-probability of what is impossible
 N_ALTERNATIVES: Final = 4  # of a letter, and of a word
 LEAST_ALTERNATIVE: Final = 0.001  # probability: what is less probable is no alternative
+PAPER: Final = bytes(range(8))  # pixels that count as paper: a column of them alone is blank
 MAX_SHOWN: Final = 40  # characters of a text that an error quotes
 
 
@@ -159,6 +160,9 @@ class Guide(Protocol):
     """Weighs what may follow a text; its states are small, plain and never changed."""
 
     spells: Allowed = None  # the labels that some text of it holds; None is all
+    is_form: bool = (
+        False  # whether it says what a text looks like, and nothing of how probable it is
+    )
 
     def can_be(self, allowed: NDArray[np.float32]) -> bool:
         """Whether a text, and not the empty one, can be of labels alone whose `allowed` is 0."""

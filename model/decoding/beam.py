@@ -33,7 +33,7 @@ from inkstream.model.decoding.base import (
     Spelling,
     Word,
 )
-from inkstream.model.decoding.greedy import BLANK, QUIET, GreedyDecoder, SymbolRun
+from inkstream.model.decoding.greedy import BLANK, LEAST, QUIET, GreedyDecoder, SymbolRun
 from inkstream.model.errors import InputError
 
 StepScores = NDArray[np.float32]  # [1 + K], log-probabilities of blank and labels at a step
@@ -146,16 +146,32 @@ class BeamDecoder(GreedyDecoder):
         events: list[Event] = []
         changes: list[tuple[int, str]] = []
         step = first // STEP_COLUMNS - 1
-        for row in self._new_steps(scores, first):
+        fits = self._fits(scores, first)
+        for row, fit in zip(self._new_steps(scores, first), fits, strict=True):
             step += 1
             column = min(STEP_COLUMNS * (step + 1), self._columns) - 1
-            changed = self._beam.step(row, step)
+            changed = self._beam.step(row, step, fit)
             decided = self._beam.decided(self._search.agreed, step - self._search.latest)
             events += self._emit_all(decided, step, column)
             if changed or decided:
                 changes.append((column, self._text_at(column)))
         self._forget_ends()
         return events, changes
+
+    def _fits(self, scores: Scores, first: int) -> list[float]:
+        """Return, of each new step, the share of its letters' probability that texts may have."""
+        steps = scores[(first + 1) % STEP_COLUMNS :: STEP_COLUMNS, 1:-1]
+        mask = self.mask
+        if mask is None or not self._guide.is_form:
+            return [1.0] * len(steps)
+        letters = np.arange(1, steps.shape[1] + 1) != self._space
+        possible = letters if self.allowed is None else letters & (self.allowed == 0)
+        probabilities = np.exp(steps, dtype=np.float64)
+        whole = probabilities[:, possible].sum(1)
+        fits: list[float] = (
+            probabilities[:, possible & (mask == 0)].sum(1) / np.maximum(whole, LEAST)
+        ).tolist()
+        return fits
 
     def _finish(self) -> list[Event]:
         step, column = (self._columns + self._beyond) // STEP_COLUMNS, self._columns - 1
@@ -173,16 +189,18 @@ class BeamDecoder(GreedyDecoder):
                 known.sort(key=lambda alternative: -alternative.share)
                 self._alternatives = tuple(known[:MOST_ALTERNATIVES])
             self._share *= share
-            run = SymbolRun(symbol.symbol, symbol.step, symbol.weights)
+            weights = symbol.fitting if self._guide.is_form else symbol.weights
+            run = SymbolRun(symbol.symbol, symbol.step, weights)
             events += self._emit(run, symbol.symbol, min(step, symbol.step + END_STEPS), column)
         return events
 
-    def _label_weights(self, run: SymbolRun) -> NDArray[np.float32]:
-        return run.weights[1:]  # by what was allowed at its step
+    def _shares(self, run: SymbolRun) -> NDArray[np.float32]:
+        weights = run.weights[1:]  # by what was allowed at its step
+        return weights if self._guide.is_form else weights / weights.sum()
 
     def _confidence(self, run: SymbolRun, symbol: int) -> tuple[float, tuple[Spelling, ...]]:
         confidence, others = super()._confidence(run, symbol)
-        if confidence >= AGAINST:
+        if confidence >= AGAINST or self._guide.is_form:
             return confidence, others
         share = (1 - AGAINST) / (1 - confidence)
         return AGAINST, tuple((char, share * p) for char, p in others)
@@ -208,7 +226,9 @@ class BeamDecoder(GreedyDecoder):
         """Return the word with the texts that the beam rejected and those its letters spell."""
         share, alternatives = self._share, self._alternatives
         self._open_word()
-        words = (replace(word, confidence=share) for word in super()._close_word(column))
+        words = super()._close_word(column)
+        if not self._guide.is_form:
+            words = [replace(word, confidence=share) for word in words]
         return [replace(word, alternatives=_others(word, alternatives)) for word in words]
 
 
@@ -235,6 +255,7 @@ class BeamSymbol:
     step: int  # at which it was first seen
     scores: StepScores  # of the step at which it was most probable since
     guided: NDArray[np.float32]  # [K], what the guide added to each label
+    fit: float  # share of the letters' probability at that step that texts of the guide may have
 
     @property
     def weights(self) -> NDArray[np.float32]:
@@ -244,6 +265,15 @@ class BeamSymbol:
         weights: NDArray[np.float32] = np.exp(logits - logits.max())
         weights /= weights.sum()
         return weights
+
+    @property
+    def fitting(self) -> NDArray[np.float32]:
+        """Probabilities [1 + K] of the labels there by the net alone; 0 for what may not follow."""
+        shares: NDArray[np.float32] = np.exp(self.scores)
+        shares[BLANK] = 0
+        shares *= self.fit / shares.sum()
+        shares[1:][self.guided == NEVER] = 0
+        return shares
 
 
 class Rejected(NamedTuple):
@@ -268,6 +298,7 @@ class _Extensions:
 
     step: int
     scores: StepScores
+    fit: float
     symbols: NDArray[np.int64]  # [C], with which it may go on
     rows: NDArray[np.float32]  # [B, K], of the guide
     longer: NDArray[Any]  # [B, C], weight of all ways that end in a new symbol
@@ -275,7 +306,8 @@ class _Extensions:
     label: Floats  # and in the newest symbol
 
     def symbol(self, hypothesis: int, place: int) -> BeamSymbol:
-        return BeamSymbol(int(self.symbols[place]), self.step, self.scores, self.rows[hypothesis])
+        symbol, row = int(self.symbols[place]), self.rows[hypothesis]
+        return BeamSymbol(symbol, self.step, self.scores, row, self.fit)
 
 
 class Beam:
@@ -318,7 +350,8 @@ class Beam:
         return {
             "scores": [row.tobytes() for row in scores.values()],
             "symbols": [
-                [each.symbol, each.step, rows[id(each.scores)]] for each in shared.values()
+                [each.symbol, each.step, each.fit, rows[id(each.scores)]]
+                for each in shared.values()
             ],
             "open": [[numbers[id(symbol)] for symbol in each] for each in self._open],
             "decided": self._decided,
@@ -330,7 +363,7 @@ class Beam:
         """Return a beam with the same guide in a state that `to_dict` returned."""
         made = self.restarted()
         rows = [np.frombuffer(row, np.float32) for row in known["scores"]]
-        symbols = [(symbol, step, rows[row]) for symbol, step, row in known["symbols"]]
+        symbols = [(symbol, step, fit, rows[row]) for symbol, step, fit, row in known["symbols"]]
         shared: dict[tuple[Any, int], BeamSymbol] = {}  # by the state before it, and its number
         made._decided = _hashable(known["decided"])
         made._open, made._states = [], []
@@ -338,9 +371,9 @@ class Beam:
             own, state = [], made._decided
             for number in numbers:
                 if (state, number) not in shared:
-                    symbol, step, scores = symbols[number]
+                    symbol, step, fit, scores = symbols[number]
                     row = self._guide.row(state)
-                    shared[state, number] = BeamSymbol(symbol, step, scores, row)
+                    shared[state, number] = BeamSymbol(symbol, step, scores, row, fit)
                 own.append(shared[state, number])
                 state = self._guide.follow(state, own[-1].symbol - 1)
             made._open.append((*own,))
@@ -356,8 +389,11 @@ class Beam:
         """The most probable hypothesis beyond what is decided."""
         return self._open[0]
 
-    def step(self, scores: StepScores, step: int) -> bool:
-        """Take the scores of one step; return whether the best hypothesis may have changed."""
+    def step(self, scores: StepScores, step: int, fit: float = 1.0) -> bool:
+        """Take the scores of one step; return whether the best hypothesis may have changed.
+
+        `fit` is the share of the letters' probability that texts of the guide may have.
+        """
         either = np.logaddexp(self._blank, self._label)
         label = self._label + scores[self._last]  # the space before any is never repeated
         blank = either + scores[BLANK]
@@ -375,18 +411,18 @@ class Beam:
             spaced = self._last == self._space
             blank[spaced] = np.logaddexp(blank[spaced], longer[spaced, place])
             longer[spaced, place] = NEVER
-        extensions = _Extensions(step, scores, symbols, rows, longer, blank, label)
-        self._keep_clearest(scores)
+        extensions = _Extensions(step, scores, fit, symbols, rows, longer, blank, label)
+        self._keep_clearest(scores, fit)
         self._merge(extensions)
         self._keep_best(extensions)
         return True
 
-    def _keep_clearest(self, scores: StepScores) -> None:
+    def _keep_clearest(self, scores: StepScores, fit: float) -> None:
         """Keep these scores for the newest symbols that were never as probable before."""
         self._open = list(self._open)  # copies share it
         for i, own in enumerate(self._open):
             if own and scores[own[-1].symbol] > own[-1].scores[own[-1].symbol]:
-                self._open[i] = (*own[:-1], replace(own[-1], scores=scores))
+                self._open[i] = (*own[:-1], replace(own[-1], scores=scores, fit=fit))
 
     def _merge(self, extensions: _Extensions) -> None:
         """Add the ways that lead from one hypothesis to another one to those of the other."""

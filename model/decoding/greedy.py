@@ -27,6 +27,7 @@ from inkstream.model.config import END_DELAY, STEP_COLUMNS
 from inkstream.model.decoding.base import (
     LEAST_ALTERNATIVE,
     N_ALTERNATIVES,
+    PAPER,
     SPACE,
     Columns,
     Decoded,
@@ -299,15 +300,16 @@ class GreedyDecoder(Decoder):
             weights[self._space - 1] = 0
         return int(weights.argmax()) + 1 if run.symbol != self._space and weights.any() else BLANK
 
-    def _label_weights(self, run: SymbolRun) -> NDArray[np.float32]:
-        """Return the weights [K] of the allowed labels in a run."""
+    def _shares(self, run: SymbolRun) -> NDArray[np.float32]:
+        """Return the probabilities [K] of the allowed labels in a run."""
         mask = self.mask
-        return run.weights[1:] if mask is None else run.weights[1:] * (mask == 0)
+        weights = run.weights[1:] if mask is None else run.weights[1:] * (mask == 0)
+        shares: NDArray[np.float32] = weights / weights.sum()
+        return shares
 
     def _confidence(self, run: SymbolRun, symbol: int) -> tuple[float, tuple[Spelling, ...]]:
         """Return how probable the symbol of a run is among all labels, and which others are."""
-        shares = self._label_weights(run)
-        shares = shares / shares.sum()
+        shares = self._shares(run)
         best = np.argsort(-shares)[: N_ALTERNATIVES + 2].tolist()  # with itself and the space
         others = [
             (self._labels[k], float(shares[k]))
@@ -359,8 +361,8 @@ class GreedyDecoder(Decoder):
 def _inked(columns: Columns, first: int) -> list[int]:
     """Return the numbers of those columns that have ink, if the first one has number `first`."""
     if len(columns) == 1:  # the usual case, at a tenth of numpy's time
-        return [first] if columns.tobytes().strip(b"\0") else []
-    inked: list[int] = (np.logical_or.reduce(columns, axis=1).nonzero()[0] + first).tolist()
+        return [first] if columns.tobytes().strip(PAPER) else []
+    inked: list[int] = (np.flatnonzero((columns > PAPER[-1]).any(1)) + first).tolist()
     return inked
 
 

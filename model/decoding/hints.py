@@ -1,6 +1,6 @@
 """What is known of a text before it is written, and the decoder that follows from it."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ def new_decoder(
 
     Raises:
         InputError: a classifier got hints, `guide_of` refuses them, `allowed_labels` refuses the
-            characters, or they leave no text that the hints allow.
+            characters, they leave no text that the hints allow, or cannot spell one of the words.
     """
     decoder: Decoder
     if config.kind == "classifier":
@@ -59,11 +59,22 @@ def new_decoder(
     else:
         decoder = GreedyDecoder(config.labels, config.flush_columns)
     decoder.allowed = allowed_labels(config.labels, characters)
+    check_words(hints.words, characters)
     if characters is not None and not decoder.can_read(decoder.allowed):
         raise InputError(
             f"no text of the pattern or lexicon is of the characters {characters[:MAX_SHOWN]}"
         )
     return decoder
+
+
+def check_words(words: Iterable[str], characters: str | None) -> None:
+    """Raise `InputError` for a word with other characters than these; None allows all."""
+    for word in words:
+        if characters is not None and not set(word) <= set(characters):
+            raise InputError(
+                f"word {word[:MAX_SHOWN]!r} cannot be read, allowed: one or more of the characters "
+                f"{characters[:MAX_SHOWN]}"
+            )
 
 
 def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
@@ -101,6 +112,7 @@ class CombinedGuide(Guide):
         self._guides = tuple(guides)
         masks = [guide.spells for guide in guides if guide.spells is not None]
         self.spells = sum(masks[1:], masks[0]) if masks else None
+        self.is_form = any(guide.is_form for guide in guides)
 
     def can_be(self, allowed: Row) -> bool:
         """Whether each of them alone can be, which is no promise that all can be together."""

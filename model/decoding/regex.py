@@ -27,7 +27,7 @@ DEEPEST: Final = 32  # groups in one another
 KEPT: Final = 256  # states whose rows are kept
 BEGINNING: Final = 1  # the state before any character: position 0
 
-SPECIAL: Final = frozenset("\\[]|().?*+{}")  # outside of classes; escaped, each stands for itself
+SPECIAL: Final = frozenset("\\[]|().?*+{}^$")  # outside of classes; escaped, each stands for itself
 SETS: Final = {
     "d": frozenset(string.digits),
     "s": frozenset(string.whitespace),
@@ -41,6 +41,7 @@ ONE: Final = re.compile(CHARACTER, re.DOTALL)
 CLASS: Final = re.compile(r"\[(\^?)((?:\\.|[^\\\]])*)\]", re.DOTALL)
 IN_CLASS: Final = re.compile(f"({CHARACTER})(?:-({CHARACTER}))?", re.DOTALL)
 GROUP: Final = re.compile(r"\((?:\?:|\?P<\w+>)?")
+END: Final = re.compile(r"\$(?=\||\Z)")  # before an alternative or nothing
 TIMES: Final = re.compile(r"(?:([?*+])|\{([0-9]+)(?:(,)([0-9]*))?\})\??")
 
 
@@ -69,7 +70,6 @@ class _Positions:
 
     def read(self) -> _Part:
         """Read all of it; raise `InputError` if it is too large, `ValueError` for bad syntax."""
-        self._skip("^")
         whole = self._choice(DEEPEST)
         if self._read < len(self._expression):
             raise ValueError(self._expression[self._read])
@@ -117,10 +117,13 @@ class _Positions:
         )
 
     def _sequence(self, depth: int) -> _Part:
-        whole = NOTHING
-        while self._expression[self._read :] not in ("", "$"):
-            if self._expression[self._read] in "|)":
-                return whole
+        """Read parts, one after another; around an outermost sequence anchors change nothing."""
+        whole, is_outermost = NOTHING, depth == DEEPEST
+        if is_outermost:
+            self._skip("^")
+        while self._read < len(self._expression):
+            if self._expression[self._read] in "|)" or (is_outermost and self._found(END)):
+                break
             start = len(self.after)
             other = self._repeated(self._single(depth), start)
             self.follow(whole.last, other.first)
@@ -129,7 +132,6 @@ class _Positions:
                 whole.first | other.first * whole.empty,
                 other.last | whole.last * other.empty,
             )
-        self._skip("$")
         return whole
 
     def _single(self, depth: int) -> _Part:
@@ -229,6 +231,8 @@ class _Positions:
 class PatternGuide:
     """Allows only texts that a regular expression matches from end to end."""
 
+    is_form = True
+
     def __init__(self, expression: str, labels: tuple[str, ...]) -> None:
         """Prepare the expression for labels.
 
@@ -307,7 +311,7 @@ def _parsed(expression: str, labels: Sequence[str]) -> tuple[_Positions, _Part]:
     except ValueError as error:
         raise InputError(
             f"pattern {expression[:MAX_SHOWN]!r} cannot be understood, allowed: characters, "
-            r"classes like [0-9] or \d, groups, |, ?, *, + and {2,4}"
+            r"classes like [0-9] or \d, groups, |, ?, *, + and {2,4}, ^ and $ around all"
         ) from error
 
 

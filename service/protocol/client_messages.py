@@ -5,7 +5,9 @@ what is allowed. `columns` checks columns, which come in binary frames too. The 
 docs/protocol.md.
 """
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -80,9 +82,10 @@ SCHEMA: Final = ConfigDict(
     json_schema_serialization_defaults_required=True,  # the server always sends every field
 )
 
-Whole = Annotated[int, Field(strict=True, ge=0, le=MAX_REF)]
+WRITTEN: Final = "Written without fraction and exponent: 1.0 is refused."  # no schema can say it
+Whole = Annotated[int, Field(strict=True, ge=0, le=MAX_REF, description=WRITTEN)]
 Id = (
-    Annotated[int, Field(strict=True, ge=-MAX_REF, le=MAX_REF)]
+    Annotated[int, Field(strict=True, ge=-MAX_REF, le=MAX_REF, description=WRITTEN)]
     | Annotated[str, Field(strict=True, max_length=MAX_REF_CHARACTERS)]
     | None
 )
@@ -95,6 +98,31 @@ Every = Literal["column", "message"]
 Polarity = Literal["ink-high", "ink-low"]
 Text = Literal["full", "tail", "none"]
 Results = Literal["all", "events"]
+
+
+def _some_columns(schema: dict[str, Any]) -> None:
+    """Say in a schema that there is a column at least, and a pixel in each."""
+    columns = schema["properties"]["columns"]
+    columns["minItems"] = columns["items"]["minItems"] = 1
+
+
+def _with_height(schema: dict[str, Any]) -> None:
+    """Say in a schema that strokes need the height of their frame."""
+    schema["if"] = {"required": ["strokes"], "properties": {"strokes": {"minItems": 1}}}
+    schema["then"] = {"required": ["height"], "properties": {"height": {"type": "number"}}}
+
+
+def _with_id(schema: dict[str, Any]) -> None:
+    """Say in a schema that a stroke that goes on needs an id."""
+    schema["if"] = {"required": ["last"], "properties": {"last": {"const": False}}}
+    schema["then"] = {"required": ["id"], "properties": {"id": {"type": ["integer", "string"]}}}
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """Say in a schema that absent fields have no defaults: they stay as they are."""
+    for name, field in schema["properties"].items():
+        if name != "id":
+            field.pop("default", None)
 
 
 class Message(BaseModel):
@@ -113,6 +141,8 @@ class ClientMessage(Message):
 class Columns(ClientMessage):
     """Columns, oldest first, for clients that speak JSON only."""
 
+    model_config = SCHEMA | ConfigDict(json_schema_extra=_some_columns)
+
     type: Literal["columns"]
     columns: Annotated[Rows, SkipValidation()]  # `unpack_columns` checks them, as those of REST
     """Columns of `column_height` pixels, top to bottom, 0 = paper, 255 = ink."""
@@ -120,6 +150,8 @@ class Columns(ClientMessage):
 
 class Stroke(Message):
     """What the pen wrote from touching the paper to leaving it, or a piece of that."""
+
+    model_config = SCHEMA | ConfigDict(json_schema_extra=_with_id)
 
     id: Id = None
     """Names the stroke, so that more points can be added, `undo` and events can refer to it."""
@@ -131,6 +163,8 @@ class Stroke(Message):
 
 class Ink(ClientMessage):
     """Strokes of a pen, which the server turns into columns."""
+
+    model_config = SCHEMA | ConfigDict(json_schema_extra=_with_height)
 
     type: Literal["ink"]
     strokes: Annotated[list[Stroke], FailFast()] = []
@@ -147,6 +181,8 @@ class Ink(ClientMessage):
 
 class Configure(ClientMessage):
     """Change options from the next column on; an option that is absent stays as it is."""
+
+    model_config = SCHEMA | ConfigDict(json_schema_extra=_without_defaults)
 
     type: Literal["configure"]
     every: Every = "column"
@@ -229,6 +265,29 @@ CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
 )
 
 _validate_json: Final[Callable[[str | bytes], ClientMessage]] = CLIENT.validator.validate_json
+
+
+NUMBERS: Final = ("top_k", "line_end_columns", "snapshot_columns")  # null is none, of the first
+NUMBER: Final = re.compile("null|-?[0-9]{1,17}")
+PLAIN_OPTIONS: Final = tuple(
+    name for name in Configure.model_fields if name not in ("type", "id", "words")
+)
+
+
+def options_in(query: Mapping[str, str]) -> Configure:
+    """Return the `configure` with the options that a query has, each a text; ignore the rest.
+
+    Raises `ValueRefusedError` for a value that a message may not have either.
+    """
+    fields: dict[str, Any] = {"type": "configure"}
+    for name in PLAIN_OPTIONS:
+        if name in query:
+            text = query[name]
+            is_number = name in NUMBERS and NUMBER.fullmatch(text)  # others are refused, and quoted
+            fields[name] = (None if text == "null" else int(text)) if is_number else text
+    message = parse_client(json.dumps(fields))
+    assert isinstance(message, Configure)
+    return message
 
 
 def parse_client(

@@ -22,7 +22,7 @@ from inkstream.service.protocol.client_messages import (
     Results,
     Text,
 )
-from inkstream.service.protocol.errors import JsonError, described
+from inkstream.service.protocol.errors import MEANINGS, JsonError, described
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
 PATH: Final = "/v1/stream"  # of the WebSocket
@@ -407,8 +407,15 @@ class Resumed(Message):
     """How many words stand: ids from this number on are sent, again or newly."""
 
 
+def _known_codes(schema: dict[str, Any]) -> None:
+    """List the codes of errors in a schema."""
+    schema["properties"]["code"]["enum"] = sorted(MEANINGS)
+
+
 class Error(Message):
     """A message was refused, or the stream ends: what came and what is allowed."""
+
+    model_config = SCHEMA | ConfigDict(json_schema_extra=_known_codes)
 
     type: Literal["error"] = "error"
     code: str

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse
 
 from inkstream.service import installed_version
 from inkstream.service.http_errors import ErrorBody
+from inkstream.service.pages import PageColumns
 from inkstream.service.protocol.errors import MEANINGS
 
 Responses = dict[int | str, dict[str, Any]]
@@ -108,6 +109,23 @@ def _named(answer: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's schema with the schemas of its parts in their places."""
+    parts = schema.pop("$defs", {})
+
+    def whole(node: Any) -> Any:
+        if isinstance(node, list):
+            return [whole(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return whole(parts[node["$ref"].rpartition("/")[2]])
+        return {name: whole(each) for name, each in node.items()}
+
+    inlined: dict[str, Any] = whole(schema)
+    return inlined
+
+
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _COLUMNS: Final = {
     "type": "array",
@@ -172,7 +190,7 @@ _BODY: Final = {
     },
 }
 
-_SPAN: Final = {"id": 0, "start": 2, "end": 9, "column": 11, "confidence": 0.957}
+_SPAN: Final = {"id": 0, "start": 2, "end": 9, "column": 11, "confidence": 0.957, "strokes": None}
 _LETTER: Final = {
     "type": "letter",
     "char": "I",
@@ -199,18 +217,25 @@ _ANSWERS: Final[dict[str, Any]] = {
     "transcriber": {"text": "I", "letters": [_LETTER], "words": [_WORD], "columns": 12},
     "page": {"text": "I", **_PAGE, "lines": [_LINE]},
 }
+_EXAMPLES: Final = {name: {"value": answer} for name, answer in _ANSWERS.items()}
 _READ: Final[Responses] = {
     200: {
         "description": "What was read; a page in the format that was asked for.",
         "content": {
-            "application/json": {
-                "examples": {name: {"value": answer} for name, answer in _ANSWERS.items()}
-            },
+            "application/json": {"examples": _EXAMPLES},
             "text/vnd.hocr+html": _TEXT,
             "application/xml": _TEXT,
         },
     }
 }
+
+
+def with_nulls(description: dict[str, Any]) -> dict[str, Any]:
+    """Return FastAPI's description with the nulls in examples, which FastAPI leaves out."""
+    read = description["paths"]["/v1/recognize"]["post"]["responses"]["200"]
+    read["content"]["application/json"]["examples"] = _EXAMPLES
+    return description
+
 
 RECOGNIZE: Final[Extra] = {
     "tags": ["images"],
@@ -235,7 +260,8 @@ COLUMNS: Final[Extra] = {
             "content": {
                 "application/octet-stream": _BINARY,
                 "application/json": {
-                    "example": {**_PAGE, "column_height": 8, "lines": [_LINE_COLUMNS]}
+                    "schema": _inlined(PageColumns.model_json_schema(mode="serialization")),
+                    "example": {**_PAGE, "column_height": 8, "lines": [_LINE_COLUMNS]},
                 },
             },
         }
@@ -251,6 +277,20 @@ MODELS: Final[Extra] = {
             "A query parameter, of which there are none.",
             {"bad_value": "modle is no parameter of this route, allowed: none"},
         )
+    },
+}
+TOKENS: Final[Extra] = {
+    "tags": ["tokens"],
+    "responses": MODELS["responses"]
+    | {
+        200: {
+            "description": "The token.",
+            "content": {
+                "application/json": {
+                    "example": {"token": "token.AV8yZcQAAAAAaStrokes", "expires_s": 300.0}
+                }
+            },
+        }
     },
 }
 HEALTH: Final[Extra] = {"tags": ["operators"], "responses": _errors(400, 421, 500)}

@@ -9,6 +9,7 @@ their own, and no answer depends on them.
 
 import asyncio
 import difflib
+import json
 import secrets
 import time
 from collections.abc import Awaitable
@@ -19,7 +20,7 @@ from typing import Annotated, Any, Final, Literal
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import HTTPException
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -56,6 +57,7 @@ from inkstream.service.rest.inputs import JSON, Input
 from inkstream.service.rest.recognition import recognize, recognize_page
 from inkstream.service.rest.requests import address_of, while_connected
 from inkstream.service.service import RunningModel, Service
+from inkstream.service.tracing import TRACEPARENT, trace_of
 
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | {"docs_url": None, "redoc_url": None}
 REQUEST_ID_BYTES: Final = 8
@@ -64,7 +66,9 @@ ASYNCAPI: Final = Path(__file__).with_name("asyncapi.json")  # made by tools/asy
 RECOGNIZE: Final = "/v1/recognize"
 
 # Describes the header; `Access` reads it.
-_BEARER: Final = HTTPBearer(auto_error=False, description="An API key, where keys are set.")
+_BEARER: Final = HTTPBearer(
+    auto_error=False, description="An API key or a token, where keys are set."
+)
 
 log = get_logger()
 
@@ -78,6 +82,7 @@ class NoParameters(BaseModel):
     @classmethod
     def _refuse_unknown(cls, values: dict[str, Any]) -> dict[str, Any]:
         names = [field.alias or name for name, field in cls.model_fields.items()]
+        values = {name: value for name, value in values.items() if name != TRACEPARENT}
         for name in values.keys() - set(names):
             allowed = ", ".join(names) or "none"
             close = difflib.get_close_matches(name, names, n=1)
@@ -154,6 +159,17 @@ class Models(BaseModel):
     """Whole pages are read: always, for clients that look here before they send one."""
 
 
+class Token(BaseModel):
+    """What a web page sends in the place of a key."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    token: str
+    """Goes where a key goes, for streams and for all calls but this one."""
+    expires_s: float
+    """For how many seconds streams and calls may begin with it."""
+
+
 class Status(BaseModel):
     """A sign of life."""
 
@@ -166,6 +182,7 @@ def add_rest(app: FastAPI, service: Service) -> None:
     app.include_router(_recognition_router(service))
     _add_operators(app, service)
     _add_stream(app)
+    app.openapi = lambda: openapi.with_nulls(FastAPI.openapi(app))  # type: ignore[method-assign]
     if service.settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -243,6 +260,17 @@ def _recognition_router(service: Service) -> APIRouter:
         infos = [running.info for running in service.models.values()]
         return Models(version=installed_version(), models=infos)
 
+    @router.post("/v1/tokens", **openapi.TOKENS)
+    async def token(
+        request: Request, response: Response, _query: Annotated[NoParameters, Query()]
+    ) -> Token:
+        """Give a token that stands for the key of this call, for web pages: for a few minutes."""
+        authorization = request.headers.get("authorization")
+        credential = service.access.check_key(authorization, tokens=False)
+        response.headers["cache-control"] = "no-store"
+        text, lifetime_s = service.access.new_token(credential)
+        return Token(token=text, expires_s=lifetime_s)
+
     return router
 
 
@@ -273,10 +301,22 @@ def _add_operators(app: FastAPI, service: Service) -> None:
 def _add_stream(app: FastAPI) -> None:
     """Add the routes that describe the WebSocket."""
 
+    document: dict[str, Any] = json.loads(ASYNCAPI.read_bytes())
+    local = document["servers"].pop("local")
+
     @app.get("/asyncapi.json", include_in_schema=False)
-    async def stream_description(_query: Annotated[NoParameters, Query()]) -> FileResponse:
-        """Describe the WebSocket's messages by AsyncAPI 3."""
-        return FileResponse(ASYNCAPI)
+    async def stream_description(
+        request: Request, _query: Annotated[NoParameters, Query()]
+    ) -> JSONResponse:
+        """Describe the WebSocket's messages by AsyncAPI 3, and where this server is."""
+        url = request.base_url
+        this = {
+            "host": url.netloc,
+            "pathname": url.path,
+            "protocol": "wss" if url.is_secure else "ws",
+            "description": "This server, as it was called.",
+        }
+        return JSONResponse({**document, "servers": {"this": local | this}})
 
     @app.get("/v1/stream", include_in_schema=False)
     async def stream() -> None:
@@ -334,7 +374,9 @@ class RequestLog:
 
         path = scope["path"].removeprefix(scope.get("root_path", ""))  # a mount changes both
         started_s = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(request=request_id):
+        request = Request(scope)
+        trace = trace_of(request.headers.get(TRACEPARENT), request.query_params.get(TRACEPARENT))
+        with structlog.contextvars.bound_contextvars(request=request_id, **trace):
             try:
                 await self._app(scope, receive, send_with_id)
             finally:

@@ -13,8 +13,10 @@ session -> inbox, states   messages in their order, and what is allowed when
 The engine and the endpoints import the names below and nothing further in.
 """
 
+from inkstream.service.session.inbox import check_hints
 from inkstream.service.session.ink import PORTION_PATH, InkChanges, draw_due
 from inkstream.service.session.model import Seals, SessionModel
+from inkstream.service.session.options import Options
 from inkstream.service.session.outputs import (
     Close,
     Effect,
@@ -32,11 +34,13 @@ __all__ = [
     "Close",
     "Effect",
     "InkChanges",
+    "Options",
     "Restore",
     "Seals",
     "Session",
     "SessionModel",
     "Shown",
+    "check_hints",
     "draw_due",
     "message_of",
     "shown_of",

@@ -57,11 +57,18 @@ class Control:
     weight: int = 0  # as how many columns it counts while it waits
 
 
-def n_hint_characters(chosen: Configure) -> int:
-    """Return the characters that are given together; an empty word counts as one."""
+def check_hints(chosen: Configure, limits: Limits) -> int:
+    """Return the characters that are given together; an empty word counts as one.
+
+    Raises `ValueRefusedError` for too many.
+    """
     words = sum([len(word) or 1 for word in chosen.words])
     texts = chosen.context, chosen.pattern or "", chosen.characters or ""
-    return words + sum(map(len, texts))
+    n, most = words + sum(map(len, texts)), limits.max_hint_characters
+    if n > most:
+        got = f"words, context, pattern and characters have {n} characters"
+        raise ValueRefusedError(f"{got}, allowed: up to {most}", chosen.id)
+    return n
 
 
 class Inbox:
@@ -137,11 +144,7 @@ class Inbox:
         elif isinstance(message, Reset):
             self._after_ink = False
         elif isinstance(message, Configure):
-            n, most = n_hint_characters(message), limits.max_hint_characters
-            if n > most:
-                got = f"words, context, pattern and characters have {n} characters"
-                raise ValueRefusedError(f"{got}, allowed: up to {most}", message.id)
-            weight = n
+            weight = check_hints(message, limits)
         return Control(index, message, weight)
 
     def cost(self, control: Control) -> int:

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import Allowed, Decoded, Decoder, Event
+from inkstream.model.decoding.base import PAPER, Allowed, Decoded, Decoder, Event
 from inkstream.service.session.snapshot import (
     SavedBlank,
     SavedColumns,
@@ -147,7 +147,7 @@ class Line:
             own.pop(0)
 
     def _decode(self, scores: Scores, data: bytes) -> Decoded:
-        ink_bytes = len(data.rstrip(b"\0"))
+        ink_bytes = len(data.rstrip(PAPER))
         if ink_bytes:
             self.ink_end = self.column + -(-ink_bytes // self._column_height)  # rounded up
         self.column += len(scores)

@@ -64,7 +64,8 @@ class SessionModel:
             metrics=metrics,
             languages=tuple(languages),
         )
-        return cls(info, config, limits.of_columns(config.column_height), languages, seals)
+        own = limits.of_columns(config.column_height)
+        return cls(info, config, own, languages, seals)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SessionModel":
         """Return the same object: a copy of a session has the same model."""

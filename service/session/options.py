@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from inkstream.model.decoding.base import MAX_SHOWN, Decoder, allowed_labels
-from inkstream.model.decoding.hints import Hints, new_decoder
+from inkstream.model.decoding.base import MAX_SHOWN, PAPER, Decoder, allowed_labels
+from inkstream.model.decoding.hints import Hints, check_words, new_decoder
 from inkstream.model.errors import InputError
 from inkstream.service.protocol.client_messages import Configure
 from inkstream.service.protocol.errors import ValueRefusedError
@@ -63,10 +63,11 @@ class Options:
         try:
             if chosen.characters != self.in_force.characters:
                 allowed = allowed_labels(labels, chosen.characters)
+            if any(getattr(chosen, name) != getattr(self.in_force, name) for name in HINTS):
+                decoder = decoder_for(model, chosen)
+            check_words(chosen.words, chosen.characters)
         except InputError as error:
             raise ValueRefusedError(str(error)) from error
-        if any(getattr(chosen, name) != getattr(self.in_force, name) for name in HINTS):
-            decoder = decoder_for(model, chosen)
         if not decoder.can_read(allowed):
             pattern, characters = chosen.pattern or "", chosen.characters or ""
             raise ValueRefusedError(
@@ -96,7 +97,7 @@ class Options:
         blank = self.in_force.line_end_columns
         for end in range(column_height, len(data) + 1, column_height):
             column += 1
-            if any(data[end - column_height : end]):
+            if data[end - column_height : end].strip(PAPER):
                 ink_end = column
             elif 0 < ink_end <= column - blank:
                 return end // column_height, True

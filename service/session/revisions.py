@@ -104,12 +104,14 @@ class Revisions:
     def _differences(self, rereading: Rereading) -> list[Effect]:
         """Return what to send about columns that were read again: `rewound`, then what differs."""
         rewound, withdrawn, new = rereading.rewound, rereading.withdrawn, _events(rereading.effects)
-        self._sent |= new
         stand = new.keys() & withdrawn.keys()
         words = sum(is_word for is_word, _ in stand)
         stands = {"letters": rewound.letters + len(stand) - words, "words": rewound.words + words}
-        unchanged = {id(new[key]) for key in stand if is_like(withdrawn[key], new[key])}
-        changed = [each for each in rereading.effects if id(each) not in unchanged]
+        unchanged = {key for key in stand if is_like(withdrawn[key], new[key])}
+        # What the client has: else small differences of many revisions would add up.
+        self._sent |= {key: (withdrawn if key in unchanged else new)[key] for key in new}
+        left_out = {id(new[key]) for key in unchanged}
+        changed = [each for each in rereading.effects if id(each) not in left_out]
         return [rewound.model_copy(update=stands), *changed]
 
 

@@ -96,12 +96,25 @@ class PendingResume:
 class Session:
     """One stream: `open` it, then frames go in by `receive` and columns out by `take`."""
 
-    def __init__(self, session_id: str, model: SessionModel, client: bytes = b"") -> None:
-        """Prepare; `client` is its credential: what it is given to resume is for it alone."""
+    def __init__(
+        self,
+        session_id: str,
+        model: SessionModel,
+        client: bytes = b"",
+        options: Options | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            session_id: names it in logs.
+            model: which reads.
+            client: its credential: what it is given to resume is for it alone.
+            options: those in force at first; None is before any `configure`.
+        """
         info, limits = model.info, model.limits
         self.session_id = session_id
         self.model = model
-        self.options = Options.first(model)
+        self.options = options or Options.first(model)
         self.ink = LineInk(model)
         self.line = Line(self.options.decoder.copy(), info.column_height, limits.max_rewind_columns)
         self.picked: Sequence[int] = ()  # which of the columns being run get a result
@@ -619,6 +632,7 @@ class Session:
     def _end_silence(self) -> list[Effect]:
         """Return `resumed`, and what follows it, if it is still to come."""
         silence, self._silence = self._silence, None
+        self.stable = 0  # the next result has the whole text
         return [] if silence is None else silence.end(self.line)
 
     # Errors and the end

@@ -10,6 +10,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.service.access import Access, Sessions
 from inkstream.service.page_workers import PageWorkers
 from inkstream.service.rest import work
+from inkstream.service.sealing import Sealer, random_key
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
@@ -125,7 +126,7 @@ async def serving(
     models = {"tiny": RunningModel(model, engine)}
     sessions = Sessions(chosen.limits, metrics)
     page_workers = PageWorkers(work.__name__, chosen)
-    access = Access(chosen)
+    access = Access(chosen, Sealer([random_key()], "token"))
     service = Service(chosen, chosen.limits, models, sessions, access, metrics, page_workers)
     engine.start()
     try:

@@ -145,3 +145,22 @@ def test_characters_apply_together_with_hints() -> None:
 def test_unusable_characters_are_refused(net: str, hints: dict[str, Any], text: str) -> None:
     with pytest.raises(InputError, match=text):
         load(net, **hints)
+
+
+def test_confidence_under_a_pattern_says_how_well_it_fits() -> None:
+    plain = load("lines").recognize(HELLO)
+    assert plain.text == "hello, world!"
+    fitting = load("lines", pattern="[a-z]+, [a-z]+!").recognize(HELLO)
+    assert fitting.text == plain.text
+    for letter, own in zip(fitting.letters, plain.letters, strict=True):
+        assert letter.confidence == pytest.approx(own.confidence, abs=0.2)
+    digits = load("lines", pattern=r"\d+, \d+!").recognize(HELLO)
+    drawn = [letter for letter in digits.letters if letter.char.isdigit()]
+    assert len(drawn) > 4
+    assert sum(letter.confidence for letter in drawn) < 0.3 * len(drawn)
+    for word in digits.words:
+        assert word.confidence < 0.2
+    for letter in [*fitting.letters, *drawn]:
+        total = letter.confidence + sum(p for _, p in letter.alternatives)
+        assert total <= 1 + 1e-5
+    assert all(char.isdigit() for letter in drawn for char, _ in letter.alternatives)

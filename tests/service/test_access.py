@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 
 import pytest
 
@@ -15,15 +16,19 @@ from inkstream.service.protocol.errors import (
     StoppingError,
     UnauthorizedError,
 )
-from inkstream.service.settings import Settings
+from inkstream.service.sealing import Sealer
+from inkstream.service.settings import TOKEN_CHARACTERS, Settings
 from tests.helpers.engine_sessions import DEADLINE_S, RecordingMetrics
 from tests.helpers.single_session import LIMITS
 
 FEW = LIMITS.model_copy(update={"max_sessions": 3, "max_sessions_per_client": 2})
 
 
+KEY = "of the server, thirty-two characters"
+
+
 def access(**settings: str) -> Access:
-    return Access(Settings.load(**settings))
+    return Access(Settings.load(**settings), Sealer([KEY], "token"))
 
 
 def test_without_keys_all_clients_are_allowed() -> None:
@@ -51,6 +56,68 @@ def test_a_key_is_never_repeated_in_an_error() -> None:
         access(api_keys="right").check_key("Bearer wrong-key", ["key.another"])
     assert "wrong-key" not in str(caught.value)
     assert "another" not in str(caught.value)
+
+
+# Tokens
+
+
+def access_at(now_s: float, api_keys: str, sealing: Sequence[str] = (KEY,)) -> Access:
+    """Return the access of a server that is asked at a time, with its keys."""
+    return Access(Settings.load(api_keys=api_keys), Sealer(sealing, "token", lambda: now_s))
+
+
+def test_a_token_counts_as_the_key_that_made_it() -> None:
+    one = access(api_keys="one,two")
+    credential = one.check_key("Bearer two", tokens=False)
+    token, lifetime_s = one.new_token(credential)
+    assert lifetime_s == 300
+    assert one.check_key(f"Bearer {token}") == credential
+    assert one.check_key(None, ["inkstream.v1", f"key.{token}"]) == credential
+    assert set(token) <= TOKEN_CHARACTERS  # so it may be a subprotocol
+    assert "two" not in token
+
+
+def test_a_token_makes_no_tokens() -> None:
+    one = access(api_keys="one")
+    token, _ = one.new_token(one.check_key("Bearer one"))
+    with pytest.raises(UnauthorizedError):
+        one.check_key(f"Bearer {token}", tokens=False)
+
+
+def test_a_token_expires() -> None:
+    token, _ = access_at(1000.0, "one").new_token(access_at(1000.0, "one").check_key("Bearer one"))
+    access_at(1298.0, "one").check_key(f"Bearer {token}")
+    with pytest.raises(UnauthorizedError, match="it has expired"):
+        access_at(1301.0, "one").check_key(f"Bearer {token}")
+
+
+def test_a_token_is_void_once_its_key_is() -> None:
+    before = access_at(0.0, "old,new")
+    token, _ = before.new_token(before.check_key("Bearer old"))
+    with pytest.raises(UnauthorizedError):
+        access_at(1.0, "new").check_key(f"Bearer {token}")
+
+
+def test_tokens_outlast_a_rotation_of_the_sealing_keys_until_the_old_one_is_gone() -> None:
+    other = "another one, thirty-two characters"
+    token, _ = access_at(0.0, "one").new_token(access_at(0.0, "one").check_key("Bearer one"))
+    access_at(1.0, "one", [other, KEY]).check_key(f"Bearer {token}")
+    with pytest.raises(UnauthorizedError, match="a key that this server does not have"):
+        access_at(1.0, "one", [other]).check_key(f"Bearer {token}")
+
+
+def test_forged_tokens_are_refused() -> None:
+    one = access(api_keys="one")
+    token, _ = one.new_token(one.check_key("Bearer one"))
+    snapshot = Sealer([KEY], "snapshot").seal(one.check_key("Bearer one"), {}, 300)
+    for forged in (
+        *(f"{token[:i]}{'A' if token[i] != 'A' else 'B'}{token[i + 1 :]}" for i in range(6, 60)),
+        *("token.", "token.x", "token." + "A" * 200, "token.ü", token + "A", token[:-4]),
+        "token." + snapshot.rstrip("="),
+    ):
+        with pytest.raises(UnauthorizedError) as caught:
+            one.check_key(f"Bearer {forged}")
+        assert len(forged) < 20 or forged[6:] not in str(caught.value)
 
 
 def test_bytes_that_are_no_text_are_a_wrong_key() -> None:

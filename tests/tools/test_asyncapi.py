@@ -16,6 +16,7 @@ OPTIONAL_FIELDS = {
     "label",
     "text",
     "letter_end",
+    "stable",
     "frame",
 }  # fields that other models or lines leave out
 FILE = Path(__file__).parents[2] / "service" / "rest" / "asyncapi.json"

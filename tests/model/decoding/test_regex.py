@@ -32,6 +32,11 @@ EXPRESSIONS = [
     r"(ab?){0,2}c\$",
     r"\[x\]",
     r"(?:ab)+",
+    r"^ab|^c{2}$|d$",
+    r"\w\W\s?\D",
+    r"(?P<day>\d\d)[\w.]",
+    r"\x41b*?",
+    r"[$^]+\^",
 ]
 
 
@@ -135,6 +140,12 @@ def test_any_text_is_a_pattern_or_is_refused(expression: str) -> None:
         ("[\\d-z]", "cannot be understood"),
         ("a**", "cannot be understood"),
         ("a)", "cannot be understood"),
+        ("a^b", "cannot be understood"),
+        ("a$b", "cannot be understood"),
+        ("(^a)", "cannot be understood"),
+        ("(a$)", "cannot be understood"),
+        ("^^a", "cannot be understood"),
+        (r"a\b", "cannot be understood"),
     ],
 )
 def test_an_invalid_pattern_is_refused_with_a_reason(expression: str, reason: str) -> None:

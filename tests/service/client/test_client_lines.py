@@ -356,3 +356,27 @@ def test_recognize_reads_images_of_lines(line_weights: Path, picture: Path) -> N
     assert line.keys() == {"image", "text", "letters", "words", "columns"}
     assert [each["char"] for each in line["letters"]] == [each.char for each in answer.letters]
     assert [each["text"] for each in line["words"]] == [each.text for each in answer.words]
+
+
+def test_texts_are_whole_although_the_server_sends_their_ends_alone(
+    stream: Stream, reader: Recognizer
+) -> None:
+    columns = builders.columns(120, 3, 16)
+    results = list(stream.send(columns))
+    assert stream.configure().text == "tail"
+    assert max(result.stable or 0 for result in results) > 3
+    stream.reset()
+    stream.configure(text="full")
+    assert [each.text for each in stream.send(columns)] == [each.text for each in results]
+    assert stream.flush().text == reader.read(columns).text
+
+
+def test_without_results_the_flush_has_all_events(stream: Stream, reader: Recognizer) -> None:
+    columns = builders.columns(300, 3, 16)
+    stream.configure(results="events")
+    assert list(stream.send(columns)) == []
+    flushed = stream.flush()
+    assert flushed.text == reader.read(columns).text
+    assert spans([e for e in flushed.events if e.type != "word"]) == expected(reader, columns)
+    stream.configure(results="all")
+    assert len(list(stream.send(columns[:9]))) == 9

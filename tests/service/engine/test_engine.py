@@ -14,6 +14,7 @@ from inkstream.model import checkpoint
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service.engine import EngineSession, StateTable, in_turns
+from inkstream.service.logs import get_logger
 from inkstream.service.protocol.server_messages import (
     Error,
     Flushed,
@@ -439,7 +440,7 @@ async def test_scores_that_a_turn_has_no_time_for_wait_for_the_next(
 
 def test_clients_take_turns_by_the_time_that_their_sessions_need() -> None:
     def member(client: str) -> EngineSession:
-        return EngineSession(cast(Session, None), lambda _: None, 0, client)
+        return EngineSession(cast(Session, None), lambda _: None, 0, client, get_logger())
 
     dear, cheap = [member("a") for _ in range(3)], [member("b") for _ in range(5)]
     order = in_turns([*dear, *cheap], [2.0] * 3 + [1.0] * 5)

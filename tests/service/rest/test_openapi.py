@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 
 from inkstream.service.pages import PageColumns, PageTranscription
 from inkstream.service.protocol.errors import MEANINGS
@@ -55,6 +56,7 @@ def test_every_route_is_described(description: dict[str, Any]) -> None:
         ("/v1/recognize", "post"),
         ("/v1/columns", "post"),
         ("/v1/models", "get"),
+        ("/v1/tokens", "post"),
         ("/healthz", "get"),
         ("/readyz", "get"),
         ("/metrics", "get"),
@@ -104,6 +106,42 @@ def test_the_described_bodies_are_those_that_are_accepted(
     assert examples.keys() == {"columns", "strokes"}
     for example in examples.values():
         assert client.post("/v1/recognize", json=example["value"]).status_code == 200
+
+
+def examples_of(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Yield the name, the schema and the value of each example of a body or an answer."""
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            answers = operation["responses"]
+            bodies = {"body": operation["requestBody"]} if "requestBody" in operation else {}
+            for of, described in (bodies | answers).items():
+                for kind, media in described.get("content", {}).items():
+                    named = {"example": {"value": media["example"]}} if "example" in media else {}
+                    for name, example in {**media.get("examples", {}), **named}.items():
+                        where = f"{method} {path} {of} {kind} {name}"
+                        yield where, media.get("schema", {}), example["value"]
+
+
+def test_all_examples_are_as_their_schemas_say(description: dict[str, Any]) -> None:
+    n_examples = 0
+    for name, schema, value in examples_of(description):
+        n_examples += 1
+        assert schema, f"{name} has no schema"
+        whole = {**schema, "components": description["components"]}
+        faults = [*Draft202012Validator(whole).iter_errors(value)]
+        assert not faults, f"{name}: {faults[0].message}"
+    assert n_examples > 50
+
+
+def test_the_stream_is_described_with_the_address_of_this_server(
+    running: Running, client: httpx.Client
+) -> None:
+    (this,) = client.get("/asyncapi.json").json()["servers"].values()
+    assert (this["host"], this["pathname"], this["protocol"]) == (
+        f"127.0.0.1:{running.port}",
+        "/",
+        "ws",
+    )
 
 
 def test_examples_of_answers_are_valid_answers(

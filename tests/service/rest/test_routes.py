@@ -293,6 +293,25 @@ def test_a_full_server_is_alive_but_not_ready(tmp_path: Path) -> None:
         assert client.get("/readyz").status_code == 200
 
 
+@pytest.mark.parametrize("in_query", [False, True])
+def test_the_log_line_of_a_request_names_its_trace(
+    tmp_path: Path, log: io.StringIO, in_query: bool
+) -> None:
+    trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    given = {"traceparent": f"00-{trace}-{span}-01"}
+    params, headers = (given, None) if in_query else (None, given)
+    logs.configure("json", stream=log)
+    with server(tmp_path) as running, client_of(running) as client:
+        content = PNG.read_bytes()
+        client.post("/v1/recognize", content=content, params=params, headers=headers)
+        client.post("/v1/recognize", content=content)
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    traced, other = (line for line in lines if line["event"] == "request")
+    assert traced["status"] == other["status"] == 200
+    assert (traced["trace_id"], traced["span_id"]) == (trace, span)
+    assert "trace_id" not in other
+
+
 def test_a_crash_is_a_500_whose_traceback_is_in_the_log_with_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:

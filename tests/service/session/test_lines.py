@@ -3,10 +3,12 @@
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import (
     Configured,
@@ -194,3 +196,20 @@ def test_done_counts_all_lines_without_withdrawn_events(line_net: Runtime) -> No
     assert done.words == counted[1] + len(words_in(last))
     assert (done.text, done.columns) == (flushed.text, 140)
     assert client.close == Close(1000, "end")
+
+
+def test_columns_of_next_to_no_ink_are_paper_for_letters_too(line_net: Runtime) -> None:
+    pixels = np.frombuffer(line(200), np.uint8)
+    faint = np.where(pixels > 99, pixels, 0).reshape(-1, 16)
+    marked = faint.copy()
+    marked[~faint.any(1)] = 7
+    spans, texts = [], []
+    for columns in (faint, marked):
+        decoder = GreedyDecoder(line_net.config.labels, line_net.config.flush_columns)
+        scores, _ = line_net.run(faint[:, None], line_net.initial_state(1))
+        events = decoder.step(scores[:, 0], columns).events
+        spans.append([(event.start, event.end) for event in events])
+        texts.append(decoder.text)
+    assert spans[0] == spans[1]
+    assert texts[0] == texts[1]
+    assert len(spans[0]) > 5

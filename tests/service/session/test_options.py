@@ -148,6 +148,22 @@ def test_invalid_options_are_refused_and_change_nothing(
     assert texts(client.ask(line(60))) == read_by_decoder(line_net, line(60), hints)[0]
 
 
+def test_words_that_the_characters_cannot_spell_are_refused(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    for first, second in (("characters", "words"), ("words", "characters")):
+        options = {"characters": "ac ", "words": ["ca", "cab"]}
+        client.ask(message("configure", **{first: options[first]}))
+        error = error_in(client.ask(message("configure", **{second: options[second]})))
+        assert (error.code, error.message) == (
+            "bad_value",
+            "word 'cab' cannot be read, allowed: one or more of the characters ac ",
+        )
+        client.ask(message("configure", characters=None, words=[]))
+    assert only(client.ask(message("configure", characters="bac", words=["cab"]))) == Configured(
+        top_k=5, characters="bac", words=("cab",)
+    )
+
+
 @pytest.mark.parametrize("pattern", ["[ab]+", "c+b", "bc+", "a|b c"])
 def test_a_pattern_that_no_text_of_the_characters_fulfils_is_refused(
     line_net: Runtime, pattern: str

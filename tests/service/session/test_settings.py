@@ -125,6 +125,20 @@ def test_blank_columns_after_ink_end_a_line(net: Runtime) -> None:
     )
 
 
+@pytest.mark.parametrize(("pixel", "is_blank"), [(1, True), (7, True), (8, False), (255, False)])
+@pytest.mark.parametrize("polarity", ["ink-high", "ink-low"])
+def test_a_column_of_next_to_no_ink_is_blank(
+    net: Runtime, pixel: int, is_blank: bool, polarity: str
+) -> None:
+    client = SessionClient(net)
+    client.ask(message("configure", line_end_columns=3, polarity=polarity))
+    faint = bytes([0] * 27 + [pixel]) * 3
+    columns = INK * 2 + faint
+    if polarity == "ink-low":
+        columns = bytes(255 - each for each in columns)
+    assert types_of(client.ask(columns)) == ["result"] * 5 + ["flushed"] * is_blank
+
+
 def test_blank_columns_are_counted_over_messages_and_from_before_the_configure(
     net: Runtime,
 ) -> None:

@@ -1,6 +1,7 @@
 """A session's WebSocket: refusals, the order of answers, back pressure, deadlines, the end."""
 
 import asyncio
+import io
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
+from inkstream.service import logs
 from inkstream.service.websocket import DIRECT, MERGE_FROM, PAUSE_FROM
 from tests.helpers import builders
 from tests.helpers.asgi_websocket import AsgiClient, serving
-from tests.helpers.engine_sessions import DEADLINE_S, RecordingMetrics
+from tests.helpers.engine_sessions import DEADLINE_S, POISON, RecordingMetrics
 from tests.helpers.single_session import INK, message, uninterrupted
 
 # A session
@@ -79,11 +81,108 @@ async def test_an_internal_error_ends_only_its_session(
     assert healthy.received[-1]["type"] == "pong"
 
 
+# Options at the connection
+
+
+async def test_options_at_the_connection_are_those_of_a_configure(tiny: Checkpoint) -> None:
+    query = "every=message&top_k=2&polarity=ink-low&characters=0123&line_end_columns=7&text=tail"
+    async with serving(tiny) as (service, _):
+        client, plain = AsgiClient(service, query + "&utm_source=x"), AsgiClient(service)
+        client.send(INK * 3, message("configure", id=1))
+        plain.send(
+            message(
+                "configure",
+                **{"every": "message", "top_k": 2, "polarity": "ink-low", "characters": "0123"},
+                **{"line_end_columns": 7, "text": "tail"},
+            ),
+            *(INK * 3, message("configure", id=1)),
+        )
+        messages = await client.wait_for(2)
+        expected = await plain.wait_for(3)
+        for each in (client, plain):
+            each.vanish()
+            await each.wait_for_end()
+    assert messages == expected[1:]
+    assert [each["type"] for each in messages] == ["result", "configured"]
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("top_k=0", "top_k is 0, allowed: a whole number from 1 to 2**53 - 1, or null"),
+        ("top_k=3.5", 'top_k is "3.5", allowed: a whole number from 1 to 2**53 - 1, or null'),
+        ("top_k=99", "top_k is 99, allowed: 1..10"),
+        ("every=", 'every is "", allowed: "column" or "message"'),
+        ("every=column&every=row", 'every is "row", allowed: "column" or "message"'),
+        ("characters=", 'characters is "", allowed: a text of at least 1 character, or null'),
+        ("characters=x", "characters holds 'x', allowed: those of the labels 0 1 2 3 4 5 6 7 8 9"),
+        ("language_model=english", "language_model is 'english', allowed: null"),
+        ("pattern=7", "pattern came, allowed: of a transcriber alone"),
+        (
+            "context=" + "x" * 5000,
+            "words, context, pattern and characters have 5000 characters, allowed: up to 4096",
+        ),
+    ],
+)
+async def test_an_option_at_the_connection_is_refused_as_configure_refuses_it(
+    tiny: Checkpoint, query: str, text: str
+) -> None:
+    async with serving(tiny) as (service, _):
+        client = AsgiClient(service, query, subprotocols=["inkstream.v1"])
+        assert await client.wait_for_end() == 4400
+    (error,) = client.received
+    assert (error["code"], error["message"], error["fatal"]) == ("bad_value", text, True)
+
+
+# Traces
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    "visit",
+    [
+        {"headers": [("traceparent", PARENT)]},
+        {"query": f"traceparent={PARENT}"},
+        {"headers": [("traceparent", PARENT)], "query": "traceparent=" + "1" * 55},
+    ],
+)
+async def test_all_log_lines_of_a_session_name_its_trace(
+    tiny: Checkpoint, visit: dict[str, Any], log: io.StringIO
+) -> None:
+    logs.configure("json", stream=log)
+    async with serving(tiny) as (service, _):
+        traced, other, refused = (
+            AsgiClient(service, **visit),
+            AsgiClient(service),
+            AsgiClient(service, **visit, client="not admitted", subprotocols=["key.x"]),
+        )
+        for client in (traced, other):
+            client.send(INK, POISON)
+            assert await client.wait_for_end() == 1011
+        refused.vanish()
+        await refused.wait_for_end()
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    session, other_session = (each.received[0]["session"] for each in (traced, other))
+    of_traced = [line for line in lines if line.get("session") == session]
+    assert [each["event"] for each in of_traced] == [
+        *("session opened", "session failed", "session closed"),
+    ]
+    for line in of_traced:
+        assert (line["trace_id"], line["span_id"]) == (TRACE, "b7ad6b7169203331")
+    for line in lines:
+        assert "trace_id" not in line or line.get("session") != other_session
+        assert line["event"] != "run failed" or "trace_id" not in line
+
+
 # Refusals: by HTTP, or by a message for clients that offer our subprotocol
 
 
 REFUSALS = [
     ("unknown_model", 404, 4404, {"query": "model=klingon"}, {}),
+    ("bad_value", 422, 4400, {"query": "top_k=none"}, {}),
     ("unknown_session", 404, 4404, {"query": "session=abc&epoch=0"}, {}),
     ("forbidden_host", 421, 4421, {"headers": [("host", "evil.example")]}, {}),
     ("forbidden_origin", 403, 4403, {"headers": [("origin", "https://evil.example")]}, {}),
@@ -258,20 +357,23 @@ async def test_a_client_that_is_far_ahead_is_paused_and_loses_nothing(tiny: Chec
 async def test_a_client_that_sends_too_many_messages_is_read_later_and_gets_all_answers(
     tiny: Checkpoint,
 ) -> None:
-    async with serving(tiny, max_control_per_s=100) as (service, _):
+    loop = asyncio.get_running_loop()
+    async with serving(tiny, max_control_per_s=20) as (service, _):
         client, other = AsgiClient(service), AsgiClient(service)
         await client.wait_for(0)
-        client.send(*(message("ping", id=number) for number in range(520)))
-        await client.wait_for(500)
-        first = client.n_receives
-        assert first <= 503  # connect, those of five seconds, and the one that is too many
+        start_s = loop.time()
+        client.send(*(message("ping", id=number) for number in range(110)))
+        await client.wait_for(100)
+        # Connect, those of five seconds, the one that is too many, and those that were paid since.
+        assert client.n_receives <= 102 + 20 * (loop.time() - start_s) + 1
         other.send(message("ping", id="other"))
         assert (await other.wait_for(1))[0]["id"] == "other"
-        pongs = await client.wait_for(520)
+        pongs = await client.wait_for(110)
         for each in (client, other):
             each.vanish()
             await each.wait_for_end()
-    assert [pong["id"] for pong in pongs] == list(range(520))
+        assert loop.time() - start_s > 0.4
+    assert [pong["id"] for pong in pongs] == list(range(110))
 
 
 async def test_a_client_that_is_paused_for_its_messages_can_be_told_that_the_server_stops(
