@@ -194,7 +194,7 @@ class Recognizer:
         characters: str | None = None,
         threads: int = 1,  # that read lines side by side
     ) -> None:
-        self._threads = threads
+        self.threads = threads
         self._runtime = Runtime(checkpoint)
         self._digest = checkpoint.digest
         self._decoder = new_decoder(self._runtime.config, hints, characters)
@@ -254,7 +254,7 @@ class Recognizer:
                 raise InputError(
                     f"columns have shape {shape}, expected (T, {self.column_height}), T at least 1"
                 )
-        n_groups = min(self._threads, len(lines))
+        n_groups = min(self.threads, len(lines))
         if n_groups < 2:
             return self._read_together(lines)
         by_length = sorted(range(len(lines)), key=lambda place: len(lines[place]))

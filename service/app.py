@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 
-from inkstream.model import checkpoint as checkpoints
+from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding.ngrams import Language
-from inkstream.model.decoding.ngrams import load as load_language
 from inkstream.model.errors import ConfigError
 from inkstream.model.runtime import Runtime
 from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
+from inkstream.service.loading import Loading
 from inkstream.service.metrics import Metrics
 from inkstream.service.page_workers import PageWorkers
 from inkstream.service.rest import work
@@ -26,19 +26,27 @@ from inkstream.service.web import add_pages
 from inkstream.service.websocket import StreamEndpoint
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
     """Return the application; `app.state.service` holds its parts.
 
-    The engines run while the application does. Raises `CheckpointError` or `DataError` if a model
-    cannot be served.
+    The engines run while the application does. `loading` has begun to load what the settings name;
+    None begins now. Raises `CheckpointError` or `DataError` if a model cannot be served.
     """
     metrics, limits = Metrics(), settings.limits
-    languages = _languages(settings)
+    loading = loading or Loading(settings)
+    languages = _languages(loading)
     keys = [key.get_secret_value() for key in settings.resume_keys] or [random_key()]
     sealer = Sealer(keys, "snapshot")
     models: dict[str, RunningModel] = {}
-    for name in settings.models:
-        model = _load(name, settings, metrics, languages, sealer)
+    for checkpoint, runtime in loading.nets():
+        model = _served(
+            checkpoint,
+            runtime,
+            settings=settings,
+            metrics=metrics,
+            languages=languages,
+            sealer=sealer,
+        )
         if model.info.name in models:
             raise ConfigError(f"two of the models are called {model.info.name!r}")
         models[model.info.name] = model
@@ -66,27 +74,26 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _languages(settings: Settings) -> dict[str, Language]:
+def _languages(loading: Loading) -> dict[str, Language]:
     """Return the language models by name; raise `DataError` for one that cannot be used."""
     languages: dict[str, Language] = {}
-    for name in settings.languages:
-        language = load_language(name)
+    for language in loading.languages():
         if language.about.name in languages:
             raise ConfigError(f"two of the language models are called {language.about.name!r}")
         languages[language.about.name] = language
     return languages
 
 
-def _load(
-    name: str,
+def _served(
+    checkpoint: Checkpoint,
+    runtime: Runtime,
+    *,
     settings: Settings,
     metrics: Metrics,
     languages: Mapping[str, Language],
     sealer: Sealer,
 ) -> RunningModel:
-    checkpoint = checkpoints.read(
-        checkpoints.find(name, settings.weights), threads=settings.threads
-    )
+    """Return a model with its engine; a classifier has no languages."""
     metadata = checkpoint.metadata
     if metadata.config.kind == "classifier":
         languages = {}
@@ -98,7 +105,6 @@ def _load(
         checkpoint.metrics,
         SnapshotSealer(sealer, "\n".join(known).encode()),
     )
-    runtime = Runtime(checkpoint)
     engine = Engine(
         runtime, max_batch=settings.max_batch, max_columns=settings.max_run_columns, metrics=metrics
     )

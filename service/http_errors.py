@@ -15,6 +15,7 @@ from starlette.responses import Response
 from inkstream.model.errors import InkstreamError
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import Metrics
+from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS
 
 Headers = Mapping[str, str]
@@ -33,7 +34,7 @@ log = get_logger()
 class ErrorDetail(BaseModel):
     """What went wrong."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(json_schema_extra=describe)
 
     code: str
     """Stable; compare this one."""

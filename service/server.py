@@ -25,6 +25,7 @@ from inkstream.service.connections import Acceptor, Connections, Peer
 from inkstream.service.frames import WebSocketConnection
 from inkstream.service.http_connection import HttpConnection
 from inkstream.service.listeners import listen, raise_descriptor_limit, warn_if_open_to_all
+from inkstream.service.loading import Loading
 from inkstream.service.service import Service
 from inkstream.service.settings import Settings
 
@@ -50,24 +51,28 @@ SPARE_DESCRIPTORS: Final = 64  # beside connections: files, listeners, connectio
 log = logs.get_logger()
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C; a hang-up (SIGHUP) is only logged.
+def serve(settings: Settings, loading: Loading) -> None:
+    """Serve what is being loaded until SIGTERM or Ctrl-C; a hang-up (SIGHUP) is only logged.
 
     Raises an `InkstreamError` if it cannot start: a port in use, a model that cannot be read.
     """
     logs.configure(settings.log_format, settings.log_level)
     warn_if_open_to_all(settings)
-    run(settings, listen(settings), Server)
+    run(settings, listen(settings), Server, loading)
 
 
 def run(
     settings: Settings,
     listeners: Sequence[socket.socket],
     new_server: "Callable[[Config, Service], Server]",
+    loading: Loading | None = None,
 ) -> None:
-    """Serve on these sockets until a signal comes; raise an `InkstreamError` if that fails."""
+    """Serve on these sockets until a signal comes; raise an `InkstreamError` if that fails.
+
+    `loading` has begun to load what the settings name.
+    """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    app = create_app(settings)
+    app = create_app(settings, loading)
     service: Service = app.state.service
     with logs.in_background(service.metrics.line_dropped):
         raise_descriptor_limit(settings.most_connections + SPARE_DESCRIPTORS)

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from inkstream.model.pages.columns import PageLine, page_lines
+from inkstream.model.pages.detector import THREADS
 from inkstream.model.preprocess.image import MAX_PIXELS, ImageSource, read_image, upright_size
 
 __all__ = ["Page", "PageLine", "find_page"]
@@ -28,13 +29,16 @@ class Page:
     lines: Sequence[PageLine]  # as they are read
 
 
-def find_page(image: ImageSource, column_height: int, max_pixels: int = MAX_PIXELS) -> Page:
+def find_page(
+    image: ImageSource, column_height: int, max_pixels: int = MAX_PIXELS, threads: int = THREADS
+) -> Page:
     """Return the lines of a page, as they are read: block after block, each from the top down.
 
     Args:
         image: anything that `read_image` reads, dark on light or light on dark.
         column_height: H, of the net that will read them.
         max_pixels: an image with more is refused before it is decoded.
+        threads: that the net may use which finds the text.
 
     Returns:
         A page without lines where no writing is found.
@@ -45,5 +49,5 @@ def find_page(image: ImageSource, column_height: int, max_pixels: int = MAX_PIXE
     grey = read_image(image, max_pixels, PAGE_SIDE, PAGE_KEPT)
     width, height = upright_size(image, max_pixels)
     shares = np.array([width / grey.shape[1], height / grey.shape[0]])
-    lines = page_lines(grey, column_height, shares)
+    lines = page_lines(grey, column_height, shares, threads)
     return Page(width, height, lines)

@@ -78,13 +78,14 @@ class Strip:
     bounds: tuple[int, int, int, int]  # top, bottom, left, right of its ink
 
 
-def page_lines(grey: Grey, column_height: int, scale: Points) -> list[PageLine]:
+def page_lines(grey: Grey, column_height: int, scale: Points, threads: int) -> list[PageLine]:
     """Return all lines of a page's image [h, w], as they are read.
 
-    `scale` is [2], pixels of the whole image, in which they are placed, for each of `grey`.
+    `scale` is [2], pixels of the whole image, in which they are placed, for each of `grey`. The
+    text map takes so many `threads`.
     """
     for n_pixels in N_PIXELS:
-        text, map_scale = text_map(grey, n_pixels)
+        text, map_scale = text_map(grey, n_pixels, threads)
         found = find_lines(text)
         if not found.lines:
             return []

@@ -21,9 +21,12 @@ TextMap = NDArray[np.uint8]  # [h, w], probability of the middle of a line of te
 DETECTOR: Final = Path(__file__).parent / "detector.onnx"
 STRIDE: Final = 32  # pixels: the sides of what the net reads are multiples of it
 MARGIN: Final = 16  # pixels of paper around the page, for text at its edge
+THREADS: Final = 2  # of a run, where nothing else is asked for
 
 
-def text_map(grey: NDArray[np.uint8], n_pixels: int) -> tuple[TextMap, float]:
+def text_map(
+    grey: NDArray[np.uint8], n_pixels: int, threads: int = THREADS
+) -> tuple[TextMap, float]:
     """Return the text map of an image [h, w], reduced to at most `n_pixels`, and its scale.
 
     The scale is pixels of the map for one of the image, at most 1.
@@ -36,12 +39,12 @@ def text_map(grey: NDArray[np.uint8], n_pixels: int) -> tuple[TextMap, float]:
     ends = [(MARGIN, each) for each in behind]
     padded = np.pad(small, ends, constant_values=np.float32(np.median(small)))
     planes = np.broadcast_to(padded / 127.5 - 1, (1, 3, *padded.shape))
-    (found,) = _session().run(None, {"x": np.ascontiguousarray(planes)})
+    (found,) = _session(threads).run(None, {"x": np.ascontiguousarray(planes)})
     inner = np.s_[MARGIN : MARGIN + size[1], MARGIN : MARGIN + size[0]]
     return np.rint(found[0, 0][inner] * 255).astype(np.uint8), scale
 
 
 @cache
-def _session() -> Any:
+def _session(threads: int) -> Any:
     """Return the net, loaded when the first page is read."""
-    return load_graph(DETECTOR.read_bytes(), threads=2)
+    return load_graph(DETECTOR.read_bytes(), threads)

@@ -266,7 +266,7 @@ class _Run:
             bar = click.progressbar(length=length, label=label, file=sys.stderr)
             stack.enter_context(bar)
             for _ in range(rounds):
-                bounds = child("kernels", self.model, self.sessions, self.seconds)
+                bounds = child("bench.kernels", self.model, self.sessions, self.seconds)
                 for name, rate in json.loads(bounds).items():
                     figures.rates.setdefault(name, []).append(rate)
                 bar.update(1)

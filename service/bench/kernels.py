@@ -37,40 +37,37 @@ ENDLESS_COLUMNS: Final = 10**9  # a line of the bench ends with the bench
 Product = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]  # left, right, out
 
 
-def products(config: ModelConfig, batch: int) -> list[Product]:
-    """Return the matrix products of one step of the net, in 32-bit numbers.
+def product_sizes(config: ModelConfig) -> list[tuple[int, int, int]]:
+    """Return rows, depth and width of each matrix product of one step of the net, for one stream.
 
     A classifier's step reads one column: convolution, LSTM layers, head. A transcriber's reads two:
     each convolution, as one product over all rows, features, LSTM layers, both heads.
     """
-    lstm = [(2 * config.units, 4 * config.units)] * (config.layers - 1)
+    of_layers = [
+        (1, config.features + config.units, 4 * config.units),
+        *[(1, 2 * config.units, 4 * config.units)] * (config.layers - 1),
+        (1, config.units, config.n_scores),
+    ]
     if config.kind == "classifier":
-        shapes = [
-            (batch, config.context * config.column_height, config.features),
-            (batch, config.features + config.units, 4 * config.units),
-            *((batch, *shape) for shape in lstm),
-            (batch, config.units, len(config.labels)),
-        ]
-    else:
-        shapes, seen, rows = [], STEP_COLUMNS * (KERNEL_STEPS - 1), config.column_height
-        for channels in config.channels:
-            rows //= 2
-            shapes.append((batch * rows, KERNEL_ROWS * seen, channels))
-            seen = KERNEL_STEPS * channels
-        shapes += [
-            (batch, config.channels[-1] * rows, config.features),
-            (batch, config.features + config.units, 4 * config.units),
-            *((batch, *shape) for shape in lstm),
-            (batch, config.units, config.n_scores),
-        ]
+        return [(1, config.context * config.column_height, config.features), *of_layers]
+    sizes, seen, rows = [], STEP_COLUMNS * (KERNEL_STEPS - 1), config.column_height
+    for channels in config.channels:
+        rows //= 2
+        sizes.append((rows, KERNEL_ROWS * seen, channels))
+        seen = KERNEL_STEPS * channels
+    return [*sizes, (1, config.channels[-1] * rows, config.features), *of_layers]
+
+
+def products(config: ModelConfig, batch: int) -> list[Product]:
+    """Return the matrix products of one step of the net for `batch` streams, in 32-bit numbers."""
     rng = np.random.default_rng(0)
 
     def random(*shape: int) -> NDArray[np.float32]:
         return rng.standard_normal(shape, np.float32)
 
     return [
-        (random(height, depth), random(depth, width), random(height, width))
-        for height, depth, width in shapes
+        (random(batch * rows, depth), random(depth, width), random(batch * rows, width))
+        for rows, depth, width in product_sizes(config)
     ]
 
 
@@ -134,26 +131,33 @@ async def engine_rate(
     return columns_per_s
 
 
-def measure(model: str, batch: int, seconds: float) -> dict[str, float]:
-    """Return each rate by its name; each is measured for `seconds`."""
-    runtime = Runtime(checkpoint.read(checkpoint.find(model)))
-    factors = products(runtime.config, batch)
+def step_of(runtime: Runtime, batch: int) -> Callable[[], None]:
+    """Return what runs one step of a net for `batch` streams."""
     n_columns, height = runtime.config.step_columns, runtime.config.column_height
     columns = np.frombuffer(ink(n_columns * batch, height), np.uint8)
     columns = columns.reshape(n_columns, batch, height)
     state = runtime.initial_state(batch)
 
-    def multiply() -> None:
-        for left, right, out in factors:
-            np.matmul(left, right, out)
-
     def run() -> None:
         nonlocal state
         _, state = runtime.run(columns, state)
 
+    return run
+
+
+def measure(model: str, batch: int, seconds: float) -> dict[str, float]:
+    """Return each rate by its name; each is measured for `seconds`."""
+    runtime = Runtime(checkpoint.read(checkpoint.find(model)))
+    factors = products(runtime.config, batch)
+    n_columns = runtime.config.step_columns * batch
+
+    def multiply() -> None:
+        for left, right, out in factors:
+            np.matmul(left, right, out)
+
     rates = {
-        "product": rate(multiply, n_columns * batch, seconds),
-        "runtime": rate(run, n_columns * batch, seconds),
+        "product": rate(multiply, n_columns, seconds),
+        "runtime": rate(step_of(runtime, batch), n_columns, seconds),
     }
     for name, n_message, every in (
         ("engine_1", 1, "column"),

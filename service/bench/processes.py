@@ -72,15 +72,15 @@ def allow_connections() -> None:
 
 def put(load: Load) -> Measured:
     """Put a load on its server, from a new process; raise `LoadError` if that fails."""
-    return Measured.model_validate_json(child("load", load.model_dump_json()))
+    return Measured.model_validate_json(child("bench.load", load.model_dump_json()))
 
 
 def child(name: str, *arguments: object) -> str:
-    """Run a module of this package in a new process, and return its output."""
-    module = f"inkstream.service.bench.{name}"
+    """Run a module of the service, such as "bench.load", in a new process; return its output."""
+    module = f"inkstream.service.{name}"
     done = subprocess.run(  # noqa: S603 - this package's own module
         [sys.executable, *ISOLATED, "-m", module, *map(str, arguments)],
-        env=_environment(),
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -91,14 +91,16 @@ def child(name: str, *arguments: object) -> str:
     return done.stdout
 
 
-def _environment(root: Path = ROOT) -> dict[str, str]:
-    """Return an environment with one thread a process, and without settings of the service.
+def environment(root: Path = ROOT, *, one_thread: bool = True) -> dict[str, str]:
+    """Return an environment without settings of the service, and with one thread a process.
 
-    `root` is the folder of the package `inkstream`, for any interpreter.
+    `root` is the folder of the package `inkstream`, for any interpreter. Without `one_thread` a
+    process has the threads that it has anywhere.
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith("INKSTREAM_")}
-    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return own | one_thread | {"PYTHONPATH": str(root)}
+    if one_thread:
+        own |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return own | {"PYTHONPATH": str(root)}
 
 
 @contextmanager
@@ -150,7 +152,7 @@ def _running(name: str, command: list[str], port: int, root: Path) -> Iterator[S
     with tempfile.TemporaryFile() as errors:  # some write many lines that nobody asked for
         process = subprocess.Popen(  # noqa: S603 - this package's own modules
             command,
-            env=_environment(root),
+            env=environment(root),
             stdout=subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,

@@ -4,6 +4,7 @@ These are options, and the end of a long command: it says what was made, what is
 command comes next.
 """
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -103,6 +104,15 @@ def outcome(missing: str) -> Iterator[Outcome]:
         result.show()
         raise
     result.show()
+
+
+def use_one_thread() -> None:
+    """Keep numpy, and that of all processes begun later, from starting a thread for each core.
+
+    Nothing large is multiplied where the nets are run, and each thread takes memory. To be called
+    before numpy is imported.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def complain(text: str) -> None:

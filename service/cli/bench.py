@@ -9,22 +9,27 @@ from typing import Any, Final, Protocol, TypeVar
 
 import click
 
-from inkstream.service.cli import LINES, add_options, outcome, this_command
+from inkstream.service.cli import LINES, PATH, outcome, this_command
 
 FILE: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
 FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
-RESULTS: Final = add_options(
-    (
-        click.option("--json", "json_path", type=FILE, help="JSON file for all figures"),
-        click.option(
-            "--plot", "plot_path", type=FILE, help="image file for a plot (needs matplotlib)"
-        ),
-    )
+JSON: Final = click.option("--json", "json_path", type=FILE, help="JSON file for all figures")
+PLOT: Final = click.option(
+    "--plot", "plot_path", type=FILE, help="image file for a plot (needs matplotlib)"
+)
+SESSIONS: Final = click.option(
+    "--sessions", default=64, type=click.IntRange(1, 1000), help="number of streams at once"
+)
+SECONDS: Final = click.option(
+    "--seconds", default=2.0, type=click.FloatRange(0.1, 60), help="seconds of each measurement"
+)
+ROUNDS: Final = click.option(
+    "--rounds", default=3, type=click.IntRange(1, 100), help="rounds; each measures everything once"
 )
 
 
 class Report(Protocol):
-    """What both measurements return."""
+    """What each measurement returns."""
 
     def text(self) -> str:
         """Return the figures for a terminal."""
@@ -44,6 +49,9 @@ def bench() -> None:
     Examples:
       inkstream bench compare     columns a second, beside bounds and other servers
       inkstream bench writers     how many people can write at once
+      inkstream bench archive     pages a second, over all cores
+      inkstream bench sizes       what a larger net would cost
+      inkstream bench training    columns a second of the trainer
     """
 
 
@@ -55,13 +63,9 @@ def bench() -> None:
     default=("digits", LINES),
     help="name or path of a model; several times for several",
 )
-@click.option("--sessions", default=64, type=click.IntRange(1, 1000), help="number of WebSockets")
-@click.option(
-    "--seconds", default=2.0, type=click.FloatRange(0.1, 60), help="seconds of each measurement"
-)
-@click.option(
-    "--rounds", default=3, type=click.IntRange(1, 100), help="rounds; each measures everything once"
-)
+@SESSIONS
+@SECONDS
+@ROUNDS
 @click.option(
     "--pace",
     "paced_per_s",
@@ -76,7 +80,8 @@ def bench() -> None:
     show_default="this one",
     help="Python with inkstream's packages and litserve, bentoml and ray[serve], or some of these",
 )
-@RESULTS
+@JSON
+@PLOT
 def compare(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None:
     """Measure the service beside its bounds and other servers, all in one run.
 
@@ -110,7 +115,8 @@ def compare(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None
     "--seconds", default=5.0, type=click.FloatRange(0.1, 600), help="seconds of each trial"
 )
 @click.option("--repeats", default=3, type=click.IntRange(1, 100), help="searches, each alone")
-@RESULTS
+@JSON
+@PLOT
 def writers(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None:
     """Find how many people can write at once, with answers within 50 ms at the 99th percentile.
 
@@ -127,6 +133,65 @@ def writers(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None
     from inkstream.service.bench.writers import count, draw
 
     _show(lambda: count(**plan), json_path, plot_path, draw)
+
+
+@bench.command()
+@click.option("--folder", type=FOLDER, help="folder of pages  [default: made-up ones]")
+@click.option(
+    "--pages", "n_pages", default=24, type=click.IntRange(1, 1000), help="number of made-up pages"
+)
+@click.option("--language", default="", help="name of a language model to read with")
+@ROUNDS
+@JSON
+def archive(json_path: Path | None, **plan: Any) -> None:
+    """Measure how many pages a second are read over all cores, beside the sum of the parts.
+
+    \b
+    Examples:
+      inkstream bench archive
+      inkstream bench archive --folder scans/ --language english --json archive.json
+    """
+    from inkstream.service.cli.archive import measure
+
+    _show(lambda: measure(**plan), json_path)
+
+
+@bench.command()
+@click.option("--model", default=LINES, help="name or path of a model")
+@SESSIONS
+@SECONDS
+@ROUNDS
+@JSON
+def sizes(json_path: Path | None, **plan: Any) -> None:
+    """Measure what nets with 2 and 4 times the parameters would take a column (train extra).
+
+    \b
+    Example:
+      inkstream bench sizes --model digits
+    """
+    from inkstream.service.bench.sizes import measure
+
+    _show(lambda: measure(**plan), json_path)
+
+
+@bench.command()
+@click.option("--data", type=PATH, help="your own labelled ink  [default: UNIPEN]")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="to compute on"
+)
+@ROUNDS
+@JSON
+def training(json_path: Path | None, **plan: Any) -> None:
+    """Measure how fast lines are trained, beside the bare matrix products (train extra).
+
+    \b
+    Examples:
+      inkstream bench training
+      inkstream bench training --data ink.jsonl --device cuda
+    """
+    from inkstream.service.bench.training import measure
+
+    _show(lambda: measure(**plan), json_path)
 
 
 @bench.command()
@@ -154,8 +219,8 @@ def _check_plot(path: Path | None) -> None:
 def _show(
     measure: Callable[[], AnyReport],
     json_path: Path | None,
-    plot_path: Path | None,
-    draw: Callable[[AnyReport, Path], None],
+    plot_path: Path | None = None,
+    draw: Callable[[AnyReport, Path], None] | None = None,
 ) -> None:
     """Measure, show the figures and write the files."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops the servers, as Ctrl-C does
@@ -164,7 +229,7 @@ def _show(
         click.echo(report.text())
         if json_path is not None:
             json_path.write_text(report.model_dump_json(indent=2) + "\n", "utf-8")
-        if plot_path is not None:
+        if draw is not None and plot_path is not None:
             draw(report, plot_path)
         made = [path for path in (json_path, plot_path) if path is not None]
         more = "" if made else " --json bench.json"

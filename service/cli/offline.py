@@ -90,7 +90,7 @@ class Reader:
 
 def read_page(path: Path, model: Recognizer) -> pages.PageTranscription:
     """Read the image of a page; raise an `InkstreamError` if it cannot be read."""
-    page = pages.bounded(find_page(path, model.column_height))
+    page = pages.bounded(find_page(path, model.column_height, threads=model.threads))
     answers = model.read_all([line.columns for line in page.lines]) if page.lines else []
     lines = []
     for line, answer in zip(page.lines, answers, strict=True):

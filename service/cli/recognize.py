@@ -14,6 +14,7 @@ from inkstream.service.cli import (
     complain,
     load_arguments,
     need_lines,
+    use_one_thread,
 )
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def recognize(
         _refuse("--show, --hocr and --alto are for pages: add --page")
     if jsonl is not None and (show or form != "text"):
         _refuse("--jsonl excludes --show and other forms")
+    use_one_thread()
     from inkstream.service.cli import offline
     from inkstream.service.cli.files import IMAGE_SUFFIXES, SUFFIXES, expand
 

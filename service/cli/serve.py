@@ -1,8 +1,11 @@
 """`inkstream serve`: start the server."""
 
+import gc
 from typing import Any
 
 import click
+
+from inkstream.service.cli import use_one_thread
 
 
 class SettingsCommand(click.Command):
@@ -56,11 +59,18 @@ def serve(print_settings: bool, **flags: str | bool | None) -> None:
     if print_settings:
         click.echo(settings.render(), nl=False)
         return
-    if settings.workers == 1:
-        from inkstream.service.server import serve as serve_until_stopped
-
-        serve_until_stopped(settings)
-    else:
+    if settings.workers > 1:
         from inkstream.service.supervisor import supervise
 
         supervise(lambda: Settings.load(**given))
+        return
+    use_one_thread()
+    gc.disable()  # it would walk over what is imported and stays, again and again
+    from inkstream.service.loading import Loading
+
+    loading = Loading(settings)  # while the server is imported
+    from inkstream.service.server import serve as serve_until_stopped
+
+    gc.freeze()
+    gc.enable()
+    serve_until_stopped(settings, loading)

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from inkstream.service.protocol.columns import Rows
+from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import (
     InkError,
     JsonError,
@@ -78,7 +79,7 @@ IN_RESUME: Final = {  # in the fields of `resume`
 SCHEMA: Final = ConfigDict(
     frozen=True,
     extra="ignore",
-    use_attribute_docstrings=True,
+    json_schema_extra=describe,
     json_schema_serialization_defaults_required=True,  # the server always sends every field
 )
 

@@ -22,6 +22,7 @@ from inkstream.service.protocol.client_messages import (
     Results,
     Text,
 )
+from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS, JsonError, described
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
@@ -51,15 +52,17 @@ class ModelInfo:
     languages: tuple[str, ...] = ()  # language models that its lines can be read with
 
 
-def _some_of_a_transcriber(schema: dict[str, Any]) -> None:
+def _some_of_a_transcriber(schema: dict[str, Any], model: type) -> None:
     """Make the fields optional that a classifier's results lack."""
+    describe(schema, model)
     schema["required"] = [
         n for n in schema["required"] if n not in ("letter_end", "text", "stable")
     ]
 
 
-def _label_or_text(schema: dict[str, Any]) -> None:
+def _label_or_text(schema: dict[str, Any], model: type) -> None:
     """Require either `label`, of a classifier, or `text`, of a transcriber."""
+    describe(schema, model)
     names = ("label", "text")
     schema["required"] = [n for n in schema["required"] if n not in (*names, "frame")]
     schema["oneOf"] = [{"required": [name]} for name in names]
@@ -174,7 +177,6 @@ class Result:
     # Made once a column: a plain dataclass takes a tenth of the time of a model, and if it were
     # frozen three times as long. pydantic reads it too. It is never changed.
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
-        use_attribute_docstrings=True,
         json_schema_serialization_defaults_required=True,
         json_schema_extra=_some_of_a_transcriber,
     )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from inkstream.model.pages import Page
 from inkstream.service import pages
+from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.server_messages import Event, Letter, Punctuation, Result, Word
 from inkstream.service.rest.encoding import Encoder, encoded_event
 from inkstream.service.rest.inputs import JSON, Input
@@ -29,7 +30,7 @@ _EVENTS: Final = TypeAdapter(list[Event])
 class Recognition(BaseModel):
     """What a classifier read in an image, columns or strokes."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(json_schema_extra=describe)
 
     label: str
     """The most probable label."""
@@ -46,7 +47,7 @@ class Recognition(BaseModel):
 class Transcription(BaseModel):
     """What a transcriber read in an image, columns or strokes."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(json_schema_extra=describe)
 
     text: str
     """All that is written."""

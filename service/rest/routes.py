@@ -40,6 +40,7 @@ from inkstream.service.http_errors import (
 )
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import CONTENT_TYPE, Metrics
+from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS, StoppingError, ValueRefusedError
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest import openapi
@@ -149,7 +150,7 @@ ANSWER: Final = Recognition | Transcription | pages.PageTranscription
 class Models(BaseModel):
     """This server and its models."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(json_schema_extra=describe)
 
     version: str
     """Of the server."""

@@ -1,10 +1,12 @@
 """The bench reports every measurement, and a load counts complete and late answers."""
 
 import asyncio
+import dataclasses
 import itertools
 import json
 import math
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +17,8 @@ from click.testing import CliRunner
 from inkstream.model.config import Kind
 from inkstream.model.export import weight_shapes
 from inkstream.model.runtime import Runtime
-from inkstream.service.bench import compare, history, kernels, writers
+from inkstream.model.training.config import LINES
+from inkstream.service.bench import compare, history, kernels, sizes, training, writers
 from inkstream.service.bench.compare import Report
 from inkstream.service.bench.load import (
     MASK,
@@ -29,8 +32,10 @@ from inkstream.service.bench.load import (
     ink,
     put,
 )
+from inkstream.service.bench.parts import Parts
 from inkstream.service.bench.pens import Sent, column_messages, ink_messages
 from inkstream.service.bench.processes import ROOT, serving_peer
+from inkstream.service.cli import archive
 from inkstream.service.cli.main import cli
 from inkstream.service.protocol.server_messages import Error, Flushed
 from inkstream.service.settings import Settings
@@ -386,6 +391,103 @@ def test_a_load_that_takes_most_of_a_core_is_warned_of() -> None:
     )
     assert "the load took 90% of a core" in counted.text()
     assert "8 writers of lines with english" in counted.text()
+
+
+# Parts, archives
+
+
+def test_what_a_part_spends_in_another_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now_s)
+
+    class Work:
+        def outer(self) -> None:
+            nonlocal now_s
+            now_s += 1
+            self.inner()
+            now_s += 2
+
+        def inner(self) -> None:
+            nonlocal now_s
+            now_s += 10
+
+    parts = Parts()
+    parts.add("outer", Work, "outer")
+    parts.add("inner", Work, "inner")
+    Work().outer()
+    Work().outer()
+    assert parts.seconds == {"inner": 20, "outer": 6}
+
+
+def test_an_archive_is_read_over_all_cores_and_part_by_part(tmp_path: Path) -> None:
+    folder, out = tmp_path / "pages", tmp_path / "archive.json"
+    archive.make_pages(folder, 2)
+    options = ["--folder", str(folder), "--rounds", "1", "--json", str(out)]
+    result = CliRunner().invoke(cli, ["bench", "archive", *options])
+    assert result.exit_code == 0, result.output
+    report = archive.Report(**json.loads(out.read_text("utf-8")))
+    assert report.pages == 2
+    assert report.parts_s.keys() == archive.TITLES.keys()
+    assert all(seconds > 0 for (seconds,) in report.parts_s.values())
+    whole_s, parts_s = report.all_cores_s[0], sum(s for (s,) in report.parts_s.values())
+    assert report.ratios[0] >= whole_s / parts_s
+    assert f"{2 / whole_s:.2f} pages a second" in result.output
+
+
+def test_a_folder_without_pages_is_an_error(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["bench", "archive", "--folder", str(tmp_path)])
+    assert isinstance(result.exception, LoadError)
+    assert "no image" in str(result.exception)
+
+
+# Larger nets, training
+
+
+@pytest.mark.parametrize("kind", ["classifier", "transcriber"])
+def test_larger_nets_have_more_parameters_and_are_measured(kind: Kind, tmp_path: Path) -> None:
+    path, out = tmp_path / "small.onnx", tmp_path / "sizes.json"
+    if kind == "classifier":
+        builders.checkpoint(path, units=32)
+    else:
+        builders.line_checkpoint(path, units=32, features=32, channels=(16, 32, 32))
+    options = ["--model", str(path), "--sessions", "4", "--seconds", "0.1", "--rounds", "2"]
+    result = CliRunner().invoke(cli, ["bench", "sizes", *options, "--json", str(out)])
+    assert result.exit_code == 0, result.output
+    report = sizes.Report(**json.loads(out.read_text("utf-8")))
+    first, *others = report.nets
+    for factor, net in zip(sizes.FACTORS[1:], others, strict=True):
+        assert 0.6 < net.parameters / first.parameters / factor < 1.3
+        assert f"{net.parameters:,}" in result.output
+    for net in report.nets:
+        assert net.column_us.keys() == {1, 4}
+        assert all(us > 0 for rounds in net.column_us.values() for us in rounds)
+        assert len(net.column_us[4]) == 2
+
+
+def test_the_trainer_is_measured_beside_its_products(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = dataclasses.replace(
+        LINES, layers=1, units=16, channels=4, column_height=16, columns=300, made=0, images=0
+    )
+    monkeypatch.setattr(training, "LINES", small)
+    ink, out = tmp_path / "ink.jsonl", tmp_path / "training.json"
+    zigzag = [[20 * x, 30 * (x % 2)] for x in range(12)]
+    pieces = [
+        {"strokes": [[[x + n, y + n % 7] for x, y in zigzag]], "label": "ab" * (1 + n % 3)}
+        for n in range(40)
+    ]
+    ink.write_text("\n".join(map(json.dumps, pieces)), "utf-8")
+    options = ["--data", str(ink), "--rounds", "1", "--json", str(out)]
+    result = CliRunner().invoke(cli, ["bench", "training", *options])
+    assert result.exit_code == 0, result.output
+    report = training.Report(**json.loads(out.read_text("utf-8")))
+    assert report.rounds.keys() == {"float32", "bfloat16"}
+    assert report.loader_s > 0
+    for (measured,) in report.rounds.values():
+        assert 0 < measured.columns_per_s < measured.products_per_s
+        assert 0.3 < measured.useful < 1
+        assert 0 <= measured.waited < 1
 
 
 # History

@@ -105,7 +105,8 @@ def test_a_page_that_fails_is_a_line_with_an_error_and_the_others_are_read(
     for name in "abc":
         (folder / f"{name}.png").write_bytes(encoded(page(n_lines=3).image, "PNG"))
 
-    def find(path: Path, column_height: int) -> Page:
+    def find(path: Path, column_height: int, threads: int) -> Page:
+        assert threads == (1 if jsonl else os.cpu_count())  # each core has a page, or a part of one
         if path.name == "b.png":
             raise RuntimeError("a side of 40000 pixels")
         return find_page(path, column_height)

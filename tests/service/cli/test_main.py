@@ -29,7 +29,10 @@ HELP_COMMANDS: Final = [  # every command with a help of its own
     *(["train", name] for name in ("digits", "teacher", "lines", "hand", "language", "document")),
     *(["evaluate", name] for name in ("digits", "lines", "ink", "language", "pages")),
     *(["data"], ["data", "unipen"], ["data", "ink"]),
-    *(["bench", name] for name in ("compare", "writers", "history")),
+    *(
+        ["bench", name]
+        for name in ("compare", "writers", "archive", "sizes", "training", "history")
+    ),
 ]
 
 

@@ -238,6 +238,7 @@ def test_serving_imports_no_training_packages(tiny: Checkpoint) -> None:
 import os, signal, sys, threading
 from websockets.sync.client import connect
 from inkstream.service import server
+from inkstream.service.loading import Loading
 from inkstream.service.settings import Settings
 
 def stream(port):
@@ -250,7 +251,7 @@ listeners = server.listen(settings)
 port = listeners[0].getsockname()[1]
 server.listen = lambda _: listeners
 threading.Thread(target=stream, args=[port]).start()
-server.serve(settings)
+server.serve(settings, Loading(settings))
 heavy = {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "pytest"}
 print(sorted(heavy & sys.modules.keys()))
 """

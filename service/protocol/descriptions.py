@@ -1,0 +1,42 @@
+"""Describe the fields of messages in their JSON schemas, by the text below each in the source."""
+
+import ast
+import inspect
+import sys
+from functools import cache
+from itertools import pairwise
+from typing import Any, Final
+
+PACKAGE: Final = __name__.partition(".")[0]
+
+
+def describe(schema: dict[str, Any], model: type) -> None:
+    """Add the descriptions of a model's fields to its schema.
+
+    A schema is asked for now and then. pydantic itself would look the texts up whenever a class is
+    made (`use_attribute_docstrings`), and that is a good part of the time to import the service.
+    """
+    fields = schema.get("properties", {})
+    for own in reversed(model.__mro__):
+        if own.__module__.partition(".")[0] == PACKAGE:
+            texts = _texts(own.__module__).get(own.__name__, {})
+            for name in fields.keys() & texts.keys():
+                fields[name]["description"] = texts[name]
+
+
+@cache
+def _texts(module: str) -> dict[str, dict[str, str]]:
+    """Return the texts below the fields of a module's classes, by class and field."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {
+        own.name: {
+            field.target.id: inspect.cleandoc(str(text.value.value))
+            for field, text in pairwise(own.body)
+            if isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        }
+        for own in tree.body
+        if isinstance(own, ast.ClassDef)
+    }
