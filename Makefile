@@ -29,7 +29,7 @@ PEERS := $(VENV)/peers
 PEERS_INSTALLED := $(VENV)/.peers-installed
 
 .DEFAULT_GOAL := help
-.PHONY: run lint check test train evaluate bench hostile simulate footprint pad figures docker docker-test clean help
+.PHONY: run lint check test train evaluate bench hostile simulate chaos footprint pad figures docker docker-test clean help
 
 # Another server on this port would answer in the place of ours, so the port must be free. Ours has a
 # session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
@@ -87,6 +87,9 @@ hostile: $(FULL) ## Attack a server: each kind of attack, and for 15 minutes mes
 
 simulate: $(FULL) ## Run 100,000 simulated histories of broken connections and servers
 	$(BIN)/python -m tools.simulate --histories 100000 $(ARGS)
+
+chaos: $(FULL) ## Let 200 writers write while workers are deployed and killed: report.json, gaps.png
+	$(BIN)/python -m tools.chaos $(ARGS)
 
 footprint: $(FULL) ## Measure the base install, the idle server's memory, its start
 	$(BIN)/python -m tools.footprint

@@ -109,7 +109,7 @@ async def connect(
             await stream._begin()
             yield stream
         finally:
-            await stream._socket.close()
+            await stream._close()
 
 
 @contextmanager
@@ -261,6 +261,15 @@ class _Stream(Generic[Socket]):
 class AsyncStream(_Stream[AsyncConnection]):
     """A stream for asyncio; `connect` opens one."""
 
+    def __init__(
+        self,
+        socket: AsyncConnection,
+        conversation: Conversation,
+        open_socket: Callable[[], Any] | None = None,
+    ) -> None:
+        super().__init__(socket, conversation, open_socket)
+        self._closing: set[asyncio.Task[None]] = set()  # of connections that were replaced
+
     def send(self, columns: Any) -> AsyncIterator[Result]:
         """Send columns; yield their results as they come.
 
@@ -364,6 +373,9 @@ class AsyncStream(_Stream[AsyncConnection]):
                 text = await socket.recv()
         return self._conversation.read(text)
 
+    async def _close(self) -> None:
+        await asyncio.gather(self._socket.close(), *self._closing)
+
     async def _begin(self) -> None:
         if (opening := self._conversation.opening) is not None:
             await self._write(opening)
@@ -377,8 +389,10 @@ class AsyncStream(_Stream[AsyncConnection]):
                     socket = await self._resume(await open_socket())
         except RetryError as failed:
             raise _given_up(reason, failed) from reason
-        lost, self._socket = self._socket, socket
-        await lost.close()
+        closing = asyncio.create_task(self._socket.close())  # nobody need wait for it
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        self._socket = socket
         attempts, seconds = attempt.retry_state.attempt_number, time.monotonic() - since_s
         self._reconnected = Reconnected(reason, attempts, seconds)
 

@@ -102,6 +102,7 @@ class Conversation:
         self._events: list[messages.Event] = []  # that no result has been given with yet
         self._inbox: deque[messages.ServerMessage] = deque()  # read and not taken
         self._text = ""  # of the line, as the newest message has it
+        self._has_results = True  # whether `configure` leaves them
         self.ready = _ready(first)
         keeps = reconnect and self.ready.resume is not None
         self._log = LineLog(self.ready.column_height) if keeps else None
@@ -161,6 +162,8 @@ class Conversation:
                 self.barrier = None
             case messages.ResetDone():
                 self._events = []
+            case messages.Configured():
+                self._has_results = message.results == "all"
             case messages.Rewound():
                 self._events = [
                     event
@@ -202,6 +205,9 @@ class Conversation:
         height, limits = self.ready.column_height, self.ready.limits
         data = python_columns(columns, height)
         chunk = min(CHUNK_COLUMNS, limits.max_message_columns, limits.max_frame_bytes // height)
+        if not self._has_results:
+            yield from self._without_results(data, chunk * height)
+            return
         start = answered = self.sent
         end = start + len(data) // height
         while answered < end:
@@ -218,6 +224,20 @@ class Conversation:
                 if count > answered:
                     answered = count
                     yield self._with_events(message)
+
+    def _without_results(self, data: bytes, chunk_bytes: int) -> Exchange:
+        """Send columns; after each message wait for the answer to a ping, not to fill queues."""
+        height = self.ready.column_height
+        for start in range(0, len(data), chunk_bytes):
+            frame = data[start : start + chunk_bytes]
+            yield self._keep("columns", frame)
+            yield self.ask("ping")
+            own = self.barrier = self.newest_id
+            while self.barrier == own:
+                message = yield None
+                if isinstance(message, messages.Error) and message.ref is None:
+                    raise error_of(message.code, message.message)
+            self.sent += len(frame) // height
 
     def ink(
         self,

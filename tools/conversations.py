@@ -498,6 +498,8 @@ class Generator:
                 [None, "0123456789", "1274", "7", *(["abcdefghijklmnopqrstuvwxyz ", "aeiou "] * 2)]
             ),
             "line_end_columns": self._random.choice([0, 0, 0, 4, 12]),
+            "text": self._random.choice(["full", "tail", "none"]),
+            "results": self._random.choice(["all", "all", "all", "events"]),
         }
         names = self._random.sample(sorted(options), self._random.randint(0, 3))
         return [message("configure", id=self._id(), **{name: options[name] for name in names})]

@@ -58,6 +58,7 @@ def figures() -> dict[str, str]:
         "server cpu": f"\n{_server_cpu()}",
         "writers": f"\n{_writers()}",
         "pens": _pens(),
+        "workers": _workers(),
     }
 
 
@@ -205,6 +206,18 @@ def _summary() -> str:
         ),
     ]
     return table(("what", "measured", "command"), rows)
+
+
+def _workers() -> str:
+    """Return what one and two workers read, and the load's share of a core."""
+    found = _load("workers.json")
+    one, two = found["medians"].values()
+    return (
+        f"two workers read {found['ratio']:.2f} times as many columns as one on "
+        f"{found['machine']['cores']} cores ({two['answered_per_s']:,.0f} and "
+        f"{one['answered_per_s']:,.0f} a second; the load, on the same cores, takes "
+        f"{two['load_cores']:.2f} and {one['load_cores']:.2f} of a core)"
+    )
 
 
 def _pens() -> str:

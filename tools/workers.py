@@ -62,10 +62,11 @@ def main() -> None:
         }
         for workers in WORKERS
     }
-    one, two = (found[str(workers)]["answered_per_s"] for workers in WORKERS)
-    report = {"ratio": two / one, "medians": found, "rounds": rounds, "machine": describe_machine()}
+    rates = [each["answered_per_s"] for each in rounds]
+    ratio = median(two / one for one, two in zip(rates[::2], rates[1::2], strict=True))
+    report = {"ratio": ratio, "medians": found, "rounds": rounds, "machine": describe_machine()}
     REPORT.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(found, indent=2), f"ratio {two / one:.2f}", sep="\n")
+    print(json.dumps(found, indent=2), f"ratio, median of the rounds: {ratio:.2f}", sep="\n")
 
 
 if __name__ == "__main__":

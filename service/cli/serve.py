@@ -59,12 +59,12 @@ def serve(print_settings: bool, **flags: str | bool | None) -> None:
     if print_settings:
         click.echo(settings.render(), nl=False)
         return
+    use_one_thread()
     if settings.workers > 1:
         from inkstream.service.supervisor import supervise
 
         supervise(lambda: Settings.load(**given))
         return
-    use_one_thread()
     gc.disable()  # it would walk over what is imported and stays, again and again
     from inkstream.service.loading import Loading
 

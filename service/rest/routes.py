@@ -163,7 +163,7 @@ class Models(BaseModel):
 class Token(BaseModel):
     """What a web page sends in the place of a key."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(json_schema_extra=describe)
 
     token: str
     """Goes where a key goes, for streams and for all calls but this one."""

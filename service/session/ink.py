@@ -344,8 +344,8 @@ class LineInk:
                 raise InkError(f"stroke {number} has no id, and is not complete", ink.id)
             key: StrokeKey = (self._n_pieces + number,) if stroke.id is None else stroke.id
             before = strokes.get(key, NEW)
-            if not before.may_change(oldest):
-                before = NEW  # the id is free again
+            if before is self._strokes.get(key) and not before.may_change(oldest):
+                before = NEW  # it came earlier: the id is free again
             if before.complete:
                 raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
             if frame is not None and stroke.points:

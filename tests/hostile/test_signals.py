@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -94,7 +94,7 @@ def test_a_stop_under_a_flood_keeps_its_time() -> None:
     assert not [line for line in target.log if "exception" in line or "text" in line]
 
 
-ATTACKS = {
+ATTACKS: dict[str, Callable[[Target], None]] = {
     "columns": partial(floods.flood, data=floods.MANY_A_MESSAGE),
     "ink": partial(floods.flood, data=floods.INK),
     "patterns": lambda target: messages.attack(
@@ -121,6 +121,7 @@ def test_a_stop_under_an_attack_keeps_its_time(name: str) -> None:
 BLOCKED = """
 import asyncio, sys, time
 from inkstream.service import server
+from inkstream.service.loading import Loading
 from inkstream.service.settings import Settings
 
 class Blocked(server.Server):
@@ -129,8 +130,10 @@ class Blocked(server.Server):
         asyncio.get_running_loop().call_later(0.2, time.sleep, 60)
 
 server.Server = Blocked
-settings = Settings.load(port=0, models="digits", languages="", drain_timeout_s=1)
-server.serve(settings.model_copy(update={"log_format": "json"}))
+settings = Settings.load(
+    port=0, models="digits", languages="", drain_timeout_s=1, log_format="json"
+)
+server.serve(settings, Loading(settings))
 """
 
 

@@ -12,7 +12,7 @@ from inkstream.service.line_log import LineLog
 from tests.simulation import histories, network
 from tests.simulation.histories import HistoryError
 
-PER_TEST = 100
+PER_TEST = 10  # so that pytest-xdist begins with this file, as one of many tests
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +20,12 @@ def nets() -> Sequence[Runtime]:
     return histories.nets()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 2000, PER_TEST))
 def test_histories_are_heard_as_alone(nets: Sequence[Runtime], first: int) -> None:
     outcomes = [histories.run(seed, nets) for seed in range(first, first + PER_TEST)]
     connections = sum(outcome.connections for outcome in outcomes)
-    assert connections > 2 * PER_TEST  # faults do happen
+    assert connections > PER_TEST  # faults do happen
 
 
 def test_a_history_runs_again_as_it_did(nets: Sequence[Runtime]) -> None:

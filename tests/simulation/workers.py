@@ -48,7 +48,7 @@ class Worker:
             limits,
             {model.info.name: RunningModel(model, self._engine)},
             Sessions(limits, METRICS),
-            Access(settings),
+            Access(settings, Sealer(keys, "token")),
             METRICS,
             PageWorkers(work.__name__, settings),
         )

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from multiprocessing import active_children
 from pathlib import Path
@@ -77,6 +79,26 @@ def test_files_that_failed_are_read_again_and_others_are_not(
     before = out.read_bytes()
     assert read_into(out, paths, reader, processes=1)
     assert out.read_bytes() == before
+
+
+@pytest.mark.skipif(offline.MALLOPT is None, reason="not glibc")
+def test_memory_that_a_page_frees_is_kept_for_the_next() -> None:
+    script = """
+import resource
+import numpy as np
+from inkstream.service.cli.offline import keep_memory
+
+def read():
+    blocks = [np.ones(2 << 20) for _ in range(8)]  # 16 MB each
+
+keep_memory()
+read()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+read()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    output = subprocess.check_output([sys.executable, "-c", script], text=True)
+    assert int(output) < 1000  # else 4,000 and more, by the size of the pages
 
 
 def test_pages_are_read_in_folders_too(tmp_path: Path, tiny_lines: Checkpoint) -> None:

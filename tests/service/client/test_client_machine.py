@@ -49,7 +49,7 @@ class SessionSocket:
     def send(self, frame: str | bytes) -> None:
         self.client.send(frame)
 
-    def recv(self) -> str:
+    def recv(self, timeout: float | None = None) -> str:
         while not self._received:
             self._received += self.client.new_messages()
             if not self._received:

@@ -109,11 +109,10 @@ def test_an_invalid_url_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "model", "stream_address"),
     [
-        ("ws://h:1", None, "ws://h:1/v1/stream?text=tail"),
-        ("http://h:1/", "digits", "ws://h:1/v1/stream?text=tail&model=digits"),
-        ("https://h/below", None, "wss://h/below/v1/stream?text=tail"),
-        ("ws://h?text=full&every=message", None, "ws://h/v1/stream?text=full&every=message"),
-        ("wss://h/v1/stream?model=a", "b c", "wss://h/v1/stream?text=tail&model=b+c"),
+        ("ws://h:1", None, "ws://h:1/v1/stream"),
+        ("http://h:1/", "digits", "ws://h:1/v1/stream?model=digits"),
+        ("https://h/below", None, "wss://h/below/v1/stream"),
+        ("wss://h/v1/stream?model=a", "b c", "wss://h/v1/stream?model=b+c"),
     ],
 )
 def test_a_short_address_is_completed(url: str, model: str | None, stream_address: str) -> None:

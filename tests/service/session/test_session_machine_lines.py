@@ -87,6 +87,12 @@ class LineOracle(Oracle):
         assert message.items() >= expected.items(), (message, expected)
 
     def configure(self, ref: int, changes: Message) -> None:
+        words, characters = (
+            changes.get(name, getattr(self._settings, name)) for name in ("words", "characters")
+        )
+        if characters is not None and not set("".join(words)) <= set(characters):
+            self.bad("bad_value", ref)
+            return
         super().configure(ref, changes)
         if not self._items:
             self._line_settings = self._settings

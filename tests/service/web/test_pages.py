@@ -12,7 +12,7 @@ from tests.helpers.running_server import Running, server
 
 pytestmark = pytest.mark.slow
 
-MAX_BYTES = 100_000  # of all that the page loads
+MAX_BYTES = 120_000  # of all that the page loads
 CONTENT_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 PAGE = WEB / "pad" / "index.html"
 

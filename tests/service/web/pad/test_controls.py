@@ -119,7 +119,7 @@ def test_a_model_of_another_name_is_used(browser: Browser, tmp_path: Path) -> No
 
 
 def test_a_new_line_connects_again_after_a_fatal_error(browser: Browser, tmp_path: Path) -> None:
-    with server(tmp_path, models="lines", max_control_per_s=2) as running:
+    with server(tmp_path, models="lines", max_line_columns=60, max_bad_messages=1) as running:
         pad = Pad(browser, f"http://127.0.0.1:{running.port}/")
         pad.write(*HELLO)
         expect(pad.page.locator("#state-words")).to_have_text("not connected")
