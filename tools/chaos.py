@@ -30,11 +30,10 @@ import psutil
 
 from inkstream.model.plots import ACCENT, WRONG, new_axes, save
 from inkstream.service.bench.pens import Sent, ink_messages
-from inkstream.service.bench.processes import describe_machine, serving
+from inkstream.service.bench.processes import await_workers, describe_machine, serving
 from inkstream.service.client import AsyncStream, connect
 from inkstream.service.protocol.errors import StoppingError
 from inkstream.service.protocol.server_messages import Event, Rewound, Word, is_like
-from tools.workers import await_workers
 
 REPORT: Final = Path(__file__).parent.parent / "docs" / "reports" / "chaos"
 MODEL: Final = "lines"
@@ -252,7 +251,6 @@ def main(writers: int, deploys: int, kills: int, interval_s: float) -> None:
             group.create_task(disturb(pid, port, [kind for _, kind in kinds], interval_s))
 
     with serving(MODEL, workers=N_WORKERS) as server:
-        await_workers(server.port, N_WORKERS)
         asyncio.run(run(f"ws://127.0.0.1:{server.port}", server.pid, server.port))
     with serving(MODEL) as server:
         alone = asyncio.run(read_again(f"ws://127.0.0.1:{server.port}", heard.lines))

@@ -114,11 +114,20 @@ def _writers() -> str:
             (
                 f"`{count.model}`" + (f" with `{count.language}`" if count.language else ""),
                 count.sent,
+                f"{count.workers}",
                 *(f"{value:.0f}" for value in (median(found), min(found), max(found))),
                 f"{median(us for us in cpu if us is not None):.0f}",
             )
         )
-    heads = ("writers of", "who send", "median", "from", "to", "server CPU, us a message")
+    heads = (
+        "writers of",
+        "who send",
+        "workers",
+        "median",
+        "from",
+        "to",
+        "server CPU, us a message",
+    )
     return table(heads, rows)
 
 

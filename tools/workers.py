@@ -6,8 +6,6 @@ workers are measured in turn, so that other load hits both alike.
 """
 
 import json
-import time
-import urllib.request
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,18 +21,6 @@ MODEL = "lines"
 WORKERS = (1, 2)
 N_ROUNDS = 7
 SECONDS = 4.0
-READY_S = 60.0
-
-
-def await_workers(port: int, count: int) -> None:
-    """Wait until so many workers accept connections; raise `TimeoutError` if they do not."""
-    end_s = time.monotonic() + READY_S
-    while time.monotonic() < end_s:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=READY_S) as answer:
-            if f"\ninkstream_workers {count:.1f}\n" in answer.read().decode():
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"not all of {count} workers accepted connections within {READY_S:g} s")
 
 
 def main() -> None:
@@ -44,7 +30,6 @@ def main() -> None:
     for _ in range(N_ROUNDS):
         for workers in WORKERS:
             with serving(MODEL, workers=workers) as server:
-                await_workers(server.port, workers)
                 load = Load(
                     port=server.port,
                     n_columns=MESSAGE_COLUMNS,

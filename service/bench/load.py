@@ -73,7 +73,7 @@ class Load(BaseModel):
     messages_per_s: float | None = None  # in all; None: each connection's next follows its answer
     writers: Literal["", "ink", "columns"] = ""  # each connection is a writer, see `pens`
     kind: Kind = "classifier"  # of the model that writers write for
-    server_pid: int | None = None  # of the process whose CPU time is measured
+    server_pid: int | None = None  # of the process whose CPU time is measured, with its workers
 
 
 class Measured(BaseModel):
@@ -369,11 +369,15 @@ async def _measure(
 
 
 def _cpu_s(load: Load) -> float:
-    """Return the CPU time of the server's process with all its threads, in seconds."""
+    """Return the CPU time of the server's processes with all their threads, in seconds."""
     if load.server_pid is None:
         return 0.0
-    fields = Path(f"/proc/{load.server_pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * CLOCK_TICK_S  # user and system time: proc(5)
+    children = Path(f"/proc/{load.server_pid}/task/{load.server_pid}/children").read_text("utf-8")
+    ticks = 0
+    for pid in (str(load.server_pid), *children.split()):
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])  # user and system time: proc(5)
+    return ticks * CLOCK_TICK_S
 
 
 async def _send(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -107,10 +108,9 @@ def environment(root: Path = ROOT, *, one_thread: bool = True) -> dict[str, str]
 def serving(
     model: str, *, root: Path = ROOT, languages: str = "", workers: int = 1
 ) -> Iterator[Server]:
-    """Start our own server, wait until it listens, and stop it at the end.
+    """Start our own server, wait until it listens, with all workers, and stop it at the end.
 
-    `root` is the folder of a checkout whose server is started, by default this one. Several workers
-    may still be starting then.
+    `root` is the folder of a checkout whose server is started, by default this one.
     """
     flags = {
         "models": model,
@@ -126,7 +126,21 @@ def serving(
     arguments = [f"--{flag}={value}" for flag, value in flags.items()]
     command = [sys.executable, *ISOLATED, "-m", "inkstream", "serve", f"--port={port}", *arguments]
     with _running("inkstream", command, port, root) as server:
+        if workers > 1:
+            await_workers(port, workers)
         yield server
+
+
+def await_workers(port: int, count: int) -> None:
+    """Wait until so many workers accept connections."""
+    end_s = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < end_s:
+        url = f"http://127.0.0.1:{port}/metrics"
+        with urllib.request.urlopen(url, timeout=START_TIMEOUT_S) as answer:
+            if f"\ninkstream_workers {count:.1f}\n" in answer.read().decode():
+                return
+        time.sleep(0.05)
+    raise LoadError(f"not all of {count} workers accept connections after {START_TIMEOUT_S:g} s")
 
 
 @contextmanager

@@ -51,6 +51,7 @@ class Report(BaseModel):
     model: str
     language: str  # "" for none
     sent: Literal["ink", "columns"]
+    workers: int = 1  # processes that served
     seconds: float  # of each trial
     writers: list[int]  # the largest number in time, one for each repeat
     trials: list[Trial]
@@ -61,8 +62,9 @@ class Report(BaseModel):
         language = f" with {self.language}" if self.language else ""
         by = " column by column" if self.sent == "columns" else ""
         low, high = min(self.writers), max(self.writers)
+        served = "1 worker" if self.workers == 1 else f"{self.workers} workers"
         return (
-            f"this machine: {median(self.writers):.0f} writers of {self.model}{language}{by}"
+            f"this machine, {served}: {median(self.writers):.0f} writers of {self.model}{language}{by}"
             f" ({low} to {high}), 99 % of the answers within {LIMIT_MS:g} ms"
         )
 
@@ -103,6 +105,7 @@ def count(
     model: str,
     language: str,
     sent: Literal["ink", "columns"],
+    workers: int,
     seconds: float,
     repeats: int,
 ) -> Report:
@@ -112,6 +115,7 @@ def count(
         model: name or path.
         language: name of the language model that each session chooses; "" is none.
         sent: ink as the pad sends it, or columns one by one.
+        workers: processes that serve.
         seconds: of each trial.
         repeats: the search is done so often, each on its own.
     """
@@ -120,7 +124,7 @@ def count(
     allow_connections()
     trials: list[Trial] = []
     with (
-        serving(model, languages=language) as server,
+        serving(model, languages=language, workers=workers) as server,
         click.progressbar(length=repeats, label="counting writers", file=sys.stderr) as bar,
     ):
         load = Load(
@@ -149,6 +153,7 @@ def count(
         model=metadata.name,
         language=language,
         sent=sent,
+        workers=workers,
         seconds=seconds,
         writers=found,
         trials=trials,

@@ -1,5 +1,6 @@
 """`inkstream bench`: measure the service on this machine, beside its bounds and other servers."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -110,6 +111,13 @@ def compare(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None
     flag_value="columns",
     default="ink",
     help="send columns, 60 to 200 a second, instead of ink",
+)
+@click.option(
+    "--workers",
+    default=os.cpu_count() or 1,
+    show_default="one a core",
+    type=click.IntRange(1, 64),
+    help="processes that serve",
 )
 @click.option(
     "--seconds", default=5.0, type=click.FloatRange(0.1, 600), help="seconds of each trial"
