@@ -64,8 +64,8 @@ class Report(BaseModel):
         low, high = min(self.writers), max(self.writers)
         served = "1 worker" if self.workers == 1 else f"{self.workers} workers"
         return (
-            f"this machine, {served}: {median(self.writers):.0f} writers of {self.model}{language}{by}"
-            f" ({low} to {high}), 99 % of the answers within {LIMIT_MS:g} ms"
+            f"this machine, {served}: {median(self.writers):.0f} writers of"
+            f" {self.model}{language}{by} ({low} to {high}), 99 % of the answers within {LIMIT_MS:g} ms"
         )
 
     def text(self) -> str:
