@@ -65,7 +65,8 @@ class Report(BaseModel):
         served = "1 worker" if self.workers == 1 else f"{self.workers} workers"
         return (
             f"this machine, {served}: {median(self.writers):.0f} writers of"
-            f" {self.model}{language}{by} ({low} to {high}), 99 % of the answers within {LIMIT_MS:g} ms"
+            f" {self.model}{language}{by} ({low} to {high}),"
+            f" 99 % of the answers within {LIMIT_MS:g} ms"
         )
 
     def text(self) -> str:
