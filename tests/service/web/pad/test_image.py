@@ -196,9 +196,10 @@ def test_a_line_that_takes_a_small_part_of_its_paper_is_read_as_a_page(
 
 
 def test_a_page_is_played_at_once_and_a_line_at_a_speed_to_look_at(pad: Pad) -> None:
+    expect(pad.page.locator("#version")).not_to_have_text("–")  # the page has the list of models
     speed = pad.page.locator("#speed")
     pad.page.locator("#file").set_input_files(PAGE)
-    expect(pad.page.locator("#lines li").first).not_to_have_text("")
+    expect(pad.page.locator("#lines li").first).not_to_have_text("", timeout=DEADLINE_MS)
     expect(speed).to_have_value("all")
     pad.page.locator("#file").set_input_files(LINE)
     expect(speed).to_have_value("60")
