@@ -304,12 +304,13 @@ class Session:
         first = line.column
         decoded = line.read(scores, state, self._in_flight, goes_back_often=self.ink.has_strokes)
         effects = results(self, first, decoded, shown)
-        if len(scores) - 1 in self.picked[-1:]:
+        if self.picked and self.picked[-1] == len(scores) - 1:
             self.stable = line.decoder.stable
         self.picked = ()
         if self.ink.has_strokes:
             effects = self._revisions.filter(effects, line.column)
-        effects = self._heard(effects)
+        if self._silence is not None:
+            effects = self._heard(effects)
         if self._ends_line:
             effects += self._end_silence()
             effects += self._flush(PendingFlush(None, "new line"))
