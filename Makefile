@@ -73,13 +73,17 @@ evaluate: $(FULL) ## Measure the digits model: report.json and plots
 # Servers of models have an environment of their own: their packages pin other versions than ours.
 bench: $(FULL) $(PEERS_INSTALLED) ## Measure speed beside other servers and bounds, and count writers
 	folder=docs/reports/bench/$$($(BIN)/inkstream --version | cut -d' ' -f2); \
-	measure() { $(BIN)/inkstream bench $$2 --json $$folder/$$1.json --plot $$folder/$$1.png; }; \
+	measure() { $(BIN)/inkstream bench $$2 --json $$folder/$$1.json; }; \
+	measure_and_draw() { measure $$1 "$$2 --plot $$folder/$$1.png"; }; \
 	mkdir -p $$folder \
-	&& measure compare 'compare --peers $(PEERS)/bin/python $(ARGS)' \
-	&& measure writers-lines 'writers' \
-	&& measure writers-lines-english 'writers --language english' \
-	&& measure writers-lines-columns 'writers --columns' \
-	&& measure writers-digits 'writers --model digits' \
+	&& measure_and_draw compare 'compare --peers $(PEERS)/bin/python $(ARGS)' \
+	&& measure_and_draw writers-lines 'writers' \
+	&& measure_and_draw writers-lines-english 'writers --language english' \
+	&& measure_and_draw writers-lines-columns 'writers --columns' \
+	&& measure_and_draw writers-digits 'writers --model digits' \
+	&& measure archive 'archive' \
+	&& measure sizes-lines 'sizes' \
+	&& measure sizes-digits 'sizes --model digits' \
 	&& $(BIN)/inkstream bench history docs/reports/bench --out docs/reports/bench/history.png
 
 hostile: $(FULL) ## Attack a server: each kind of attack, and for 15 minutes messages that are nearly right

@@ -14,8 +14,9 @@ import numpy as np
 from inkstream.model.checkpoint import FIGURES, find, read
 from inkstream.model.evaluation import report
 from inkstream.service import installed_version
-from inkstream.service.bench import compare, history, writers
+from inkstream.service.bench import compare, history, sizes, training, writers
 from inkstream.service.bench.pens import PENS
+from inkstream.service.cli import archive
 from inkstream.service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -45,6 +46,8 @@ def figures() -> dict[str, str]:
             f"{footprint['both_resident_mb']:.0f} MB when idle, "
             f"{footprint['both_ready_s']:.2f} s from start to ready"
         ),
+        "install parts": f"\n{_install_parts()}",
+        "start parts": f"\n{_start_parts()}",
         "figures": f"\n{(REPORTS / 'digits' / 'figures.md').read_text()}",
         "lines": f"\n{(REPORTS / 'lines' / 'figures.md').read_text()}",
         "pad": f"\n{_pad()}",
@@ -59,6 +62,11 @@ def figures() -> dict[str, str]:
         "writers": f"\n{_writers()}",
         "pens": _pens(),
         "workers": _workers(),
+        "archive": _archive(),
+        "archive parts": f"\n{_archive_parts()}",
+        "sizes": f"\n{_sizes()}",
+        "training": _training(),
+        "training rounds": f"\n{_training_rounds()}",
     }
 
 
@@ -129,6 +137,90 @@ def _writers() -> str:
         "server CPU, us a message",
     )
     return table(heads, rows)
+
+
+def _archive() -> str:
+    """Return how fast an archive is read."""
+    report = archive.Report.model_validate_json((BENCH / "archive.json").read_text())
+    rates = [report.pages / seconds for seconds in report.all_cores_s]
+    low, middle, high = min(report.ratios), median(report.ratios), max(report.ratios)
+    return (
+        f"{median(rates):.1f} pages of {archive.LINES_OF_A_PAGE} lines a second with"
+        f" {median(report.busy_cores):.2f} of {report.machine['cores']} cores busy:"
+        f" {middle:.2f} times ({low:.2f} to {high:.2f}) as long as the parts divided by the cores"
+    )
+
+
+def _archive_parts() -> str:
+    """Return the parts of reading a page as a table."""
+    report = archive.Report.model_validate_json((BENCH / "archive.json").read_text())
+    rows = [
+        (archive.TITLES[part], f"{1000 * median(seconds) / report.pages:.1f}")
+        for part, seconds in report.parts_s.items()
+    ]
+    return table(("part, in one process", "ms a page"), rows)
+
+
+def _sizes() -> str:
+    """Return what larger nets would take as a table."""
+    rows = []
+    for name in ROUGH:
+        report = sizes.Report.model_validate_json((BENCH / f"sizes-{name}.json").read_text())
+        for net in report.nets:
+            times = (f"{median(rounds):.1f}" for rounds in net.column_us.values())
+            rows.append(
+                (f"`{name}`", f"{net.units}", f"{net.parameters:,}", f"{net.file_mb:.1f}", *times)
+            )
+    streams = (f"us a column, {batch} at once" for batch in report.nets[0].column_us)
+    return table(("kind of", "units", "parameters", "MB", *streams), rows)
+
+
+def _training() -> str:
+    """Return what the trainer was measured with."""
+    report = training.Report.model_validate_json((BENCH / "training.json").read_text())
+    return (
+        f"{report.machine['cores']} cores of {report.machine['processor']}; a run takes"
+        f" {report.chosen} there by itself, and the loader alone takes {report.loader_s:.2f} s a"
+        " step"
+    )
+
+
+def _training_rounds() -> str:
+    """Return how fast the trainer is as a table."""
+    report = training.Report.model_validate_json((BENCH / "training.json").read_text())
+    rows = []
+    for precision, rounds in report.rounds.items():
+        ratio = median(each.columns_per_s / each.products_per_s for each in rounds)
+        rows.append(
+            (
+                precision,
+                f"{median(each.step_s for each in rounds):.2f}",
+                f"{median(each.columns_per_s for each in rounds):,.0f}",
+                f"{median(each.products_per_s for each in rounds):,.0f}",
+                f"{ratio:.2f}",
+                f"{median(each.waited for each in rounds):.1%}",
+                f"{median(each.useful for each in rounds):.0%}",
+            )
+        )
+    heads = (
+        "precision", "s a step", "useful columns a second", "through the bare products", "ratio",
+        "waits for the loader", "of its columns useful",
+    )  # fmt: skip
+    return table(heads, rows)
+
+
+def _install_parts() -> str:
+    parts = _load("footprint.json")["install_parts_mb"]
+    rows = [(part, f"{parts[part]:.1f}") for part in reversed(parts)]
+    return table(("part of the install", "MB"), rows)
+
+
+def _start_parts() -> str:
+    parts = _load("footprint.json")["start_parts"].items()
+    rows = [(part, f"{milliseconds}", f"{mb:.1f}") for part, (milliseconds, mb) in parts]
+    sums = [sum(values) for values in zip(*(values for _, values in parts), strict=True)]
+    rows.append(("all, one after the other", f"{sums[0]}", f"{sums[1]:.1f}"))
+    return table(("part of the start", "ms", "MB of memory"), rows)
 
 
 def _summary() -> str:

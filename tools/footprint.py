@@ -31,6 +31,7 @@ INSTALLED: dict[
     "Pillow": ("PIL", "pillow"),
     "uvloop": "uvloop",
     "pydantic": "pydantic",
+    "cryptography": ("cryptography", "cffi", "_cffi"),
     "the detector of text": "inkstream/model/pages/detector.onnx",
     "`lines`": "inkstream/model/weights/lines.onnx",
     "`digits`": "inkstream/model/weights/digits.onnx",

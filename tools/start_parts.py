@@ -26,6 +26,7 @@ IMPORTS = {
     "ONNX Runtime": "onnxruntime",
     "FastAPI": "fastapi",
     "uvicorn, uvloop, websockets": "uvicorn.protocols.websockets.websockets_sansio_impl",
+    "cryptography": "cryptography.hazmat.primitives.ciphers.aead",
     "the rest of the service": "inkstream.service.server",
 }
 
