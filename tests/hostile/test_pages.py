@@ -112,7 +112,7 @@ def test_a_client_that_hangs_up_ends_its_work(unnoticed: Unnoticed) -> None:
 
 def test_more_pages_than_may_wait_get_503_and_retry_after(unnoticed: Unnoticed) -> None:
     with unnoticed.attack(settle_s=12, max_bytes=MAX_BYTES) as target, asked(target, words(), 9):
-        time.sleep(0.5)
+        time.sleep(1.5)
         answer = httpx.post(target.http + PAGE, content=words(), timeout=TIMEOUT_S)
         assert answer.status_code == 503
         assert answer.json()["error"]["code"] == "server_full"
