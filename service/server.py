@@ -145,6 +145,7 @@ class Server(uvicorn.Server):
         is_few = len(self._service.sessions) <= FEW_SESSIONS
         if is_few or now_s >= self._collected_s + COLLECT_AT_LEAST_S:
             gc.collect()
+            await asyncio.sleep(0)  # others have their turn between the two
             if TRIM is not None:
                 TRIM(0)
             self._collected_s = now_s
