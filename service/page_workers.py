@@ -64,23 +64,26 @@ class PageWorkers:
             StoppingError: the server is stopping.
         """
         async with self._turns.turn(client, has_begun=has_begun):
-            worker = self._take()
-            try:
-                async with asyncio.timeout(PATIENCE * self._cpu_s):
-                    answer = await asyncio.to_thread(worker.ask, request)
-            except TimeoutError:
-                self._kill(worker)
-                raise OverLimitError(
-                    f"reading this body takes longer than {PATIENCE * self._cpu_s} s"
-                ) from None
-            except ChildProcessError as error:
-                self._kill(worker)
-                raise self._reason(worker, error) from None
-            except asyncio.CancelledError:
-                self._kill(worker)
-                raise
-            self._give_back(worker)
-            return answer
+            while True:
+                worker = self._take()
+                try:
+                    async with asyncio.timeout(PATIENCE * self._cpu_s):
+                        answer = await asyncio.to_thread(worker.ask, request)
+                except TimeoutError:
+                    self._kill(worker)
+                    raise OverLimitError(
+                        f"reading this body takes longer than {PATIENCE * self._cpu_s} s"
+                    ) from None
+                except ChildProcessError as error:
+                    self._kill(worker)
+                    if worker.was_idle and isinstance(error.__cause__, ConnectionError):
+                        continue  # it was ending and has not read the request
+                    raise self._reason(worker, error) from None
+                except asyncio.CancelledError:
+                    self._kill(worker)
+                    raise
+                self._give_back(worker)
+                return answer
 
     def stop(self) -> None:
         """Kill all workers, whatever they do; what waits for them fails with `StoppingError`."""
@@ -116,6 +119,7 @@ class PageWorkers:
     def _give_back(self, worker: "_Worker") -> None:
         if self._stopped:  # and so it was killed
             return
+        worker.was_idle = True
         self._idle.append(worker)
         loop = asyncio.get_running_loop()
         worker.idle_timer = loop.call_later(IDLE_S, self._kill, worker)
@@ -133,6 +137,7 @@ class _Worker:
     """One process, seen from the server."""
 
     idle_timer: asyncio.TimerHandle
+    was_idle = False  # it has answered before
 
     def __init__(self, command: list[str]) -> None:
         self._connection, far_end = Pipe()
@@ -149,7 +154,8 @@ class _Worker:
     def ask(self, request: Sequence[bytes | bytearray]) -> bytes:
         """Return the answer to a request; it blocks, so call it in a thread.
 
-        Raises `ChildProcessError` when the process has ended, or answers too much.
+        Raises `ChildProcessError` when the process has ended, or answers too much. Its cause is a
+        `ConnectionError` when the process has ended before it had read the whole request.
         """
         try:
             for part in request:
@@ -158,4 +164,4 @@ class _Worker:
         except (EOFError, OSError) as error:
             self.process.kill()  # where it answers too much; nothing happens if it has ended
             self.process.wait()
-            raise ChildProcessError(repr(error)) from None
+            raise ChildProcessError(repr(error)) from error

@@ -26,6 +26,7 @@ BROWSER_ARGS: Final = (
 )
 
 DEADLINE_MS: Final = 20_000
+expect.set_options(timeout=DEADLINE_MS)
 HELLO: Final[list[list[list[float]]]] = json.loads((EXAMPLES / "hello.jsonl").read_text())[
     "strokes"
 ]

@@ -120,6 +120,17 @@ async def test_an_idle_page_worker_that_was_killed_is_replaced(some: PageWorkers
     assert await ask(some, b"echo", b"next") == b"next"
 
 
+async def test_an_idle_page_worker_that_dies_before_it_reads_a_request_is_replaced(
+    some: PageWorkers,
+) -> None:
+    worker = psutil.Process(int(await ask(some, b"number")))
+    worker.suspend()
+    answer = asyncio.create_task(ask(some, b"echo", b"next"))
+    await asyncio.sleep(0.2)  # the request has been sent
+    worker.kill()
+    assert await answer == b"next"
+
+
 async def test_a_page_worker_is_killed_when_its_client_leaves(some: PageWorkers) -> None:
     work = asyncio.create_task(ask(some, b"compute"))
     await wait_for_children(1)

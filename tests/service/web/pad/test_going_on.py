@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from inkstream.model.checkpoint import sealed
 from tests.helpers.command_line import INKSTREAM, ROOT
-from tests.helpers.pad_page import CHROMIUM, DEADLINE_MS, HELLO, Pad
+from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
 from tests.helpers.running_server import Running, server
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
@@ -91,7 +91,7 @@ def test_a_word_is_finished_after_its_server_went_away(
     _end_stroke(pad, HELLO[HALF])
     pad.write(*HELLO[HALF + 1 :], scale=0.6)
     with process(port, after):
-        expect(pad.page.locator("#state-words")).to_have_text("connected", timeout=DEADLINE_MS)
+        expect(pad.page.locator("#state-words")).to_have_text("connected")
         pad.settle()
         assert pad.text == undisturbed != ""
         letters = pad.page.locator("#letters button").all_inner_texts()

@@ -12,7 +12,7 @@ from playwright.sync_api import Route, expect
 from inkstream.service.protocol.errors import UnreadableError
 from inkstream.service.rest.bodies import BodyReader
 from tests.helpers.command_line import EXAMPLES
-from tests.helpers.pad_page import CHROMIUM, DEADLINE_MS, HELLO, Pad, recognize_at_once
+from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.helpers.running_server import Running
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
@@ -173,7 +173,7 @@ def test_a_page_is_played_line_by_line(running: Running, pad: Pad) -> None:
     pad.page.locator("#file").set_input_files(PAGE)
     before, last = lines[:-1], lines[-1]
     texts = [each["text"] for each in before]
-    expect(pad.page.locator("#lines li")).to_have_text(texts, timeout=DEADLINE_MS)
+    expect(pad.page.locator("#lines li")).to_have_text(texts)
     expect(pad.page.locator("#text")).to_have_text(last["text"])
     position, n = pad.page.locator("#position"), last["columns"]
     expect(position).to_have_text(f"Line {len(lines)} of {len(lines)}, {n} of {n} columns")
@@ -199,7 +199,7 @@ def test_a_page_is_played_at_once_and_a_line_at_a_speed_to_look_at(pad: Pad) -> 
     expect(pad.page.locator("#version")).not_to_have_text("–")  # the page has the list of models
     speed = pad.page.locator("#speed")
     pad.page.locator("#file").set_input_files(PAGE)
-    expect(pad.page.locator("#lines li").first).not_to_have_text("", timeout=DEADLINE_MS)
+    expect(pad.page.locator("#lines li").first).not_to_have_text("")
     expect(speed).to_have_value("all")
     pad.page.locator("#file").set_input_files(LINE)
     expect(speed).to_have_value("60")
