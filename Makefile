@@ -29,7 +29,7 @@ PEERS := $(VENV)/peers
 PEERS_INSTALLED := $(VENV)/.peers-installed
 
 .DEFAULT_GOAL := help
-.PHONY: run lint check test train evaluate bench hostile simulate chaos footprint pad figures docker docker-test clean help
+.PHONY: run lint check test train evaluate bench hostile simulate chaos footprint pad figures release docker docker-test clean help
 
 # Another server on this port would answer in the place of ours, so the port must be free. Ours has a
 # session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
@@ -103,6 +103,9 @@ pad: $(FULL) ## Measure the writing pad in a browser, and take its pictures
 
 figures: $(FULL) ## Put the reports' figures into README and the model card
 	$(BIN)/python -m tools.figures
+
+release: $(FULL) ## Build the wheel and the source archive, with a bill of materials (SBOM) and digests
+	$(BIN)/python -m tools.release
 
 docker: ## Build the container image
 	$(DOCKER) build $(DOCKER_BUILD) --file docker/Dockerfile --tag inkstream .
