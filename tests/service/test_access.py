@@ -3,10 +3,11 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pytest
 
-from inkstream.service.access import Access, Sessions
+from inkstream.service.access import GOAWAY_EVERY_S, Access, Sessions
 from inkstream.service.protocol.errors import (
     ClientFullError,
     ForwardedError,
@@ -295,7 +296,7 @@ async def test_a_drain_ends_when_all_sessions_have_ended_and_then_none_is_admitt
         assert not drain.done()
     async with asyncio.timeout(DEADLINE_S):
         await drain
-    assert client.times_left_s == [3600]
+    assert client.times_left_s == pytest.approx([3600], abs=1)
     with pytest.raises(StoppingError):
         sessions.admit("b", ignore).__enter__()
 
@@ -322,4 +323,29 @@ async def test_sessions_that_stay_get_a_second_goaway_without_time_left() -> Non
     with sessions.admit("a", client.goaway):
         await sessions.drain(0.01)
         assert len(sessions) == 1
-    assert client.times_left_s == [0.01, 0.0]
+    assert client.times_left_s == pytest.approx([0.01, 0.0], abs=0.01)
+
+
+async def test_goaways_come_one_after_the_other_within_a_share_of_the_time() -> None:
+    limits = FEW.model_copy(update={"max_sessions": 8, "max_sessions_per_client": 8})
+    sessions, clients = Sessions(limits, RecordingMetrics()), [GoawayClient() for _ in range(8)]
+    with ExitStack() as stack:
+        for client in clients:
+            stack.enter_context(sessions.admit("a", client.goaway))
+        await sessions.drain(0.4)
+    first = [client.times_left_s[0] for client in clients]
+    assert first == sorted(first, reverse=True)
+    assert len({*first}) == 8
+    assert all(client.times_left_s[1:] == [0.0] for client in clients)
+
+
+async def test_a_session_that_has_ended_gets_no_goaway() -> None:
+    sessions, clients = Sessions(FEW, RecordingMetrics()), [GoawayClient(), GoawayClient()]
+    with sessions.admit("a", clients[0].goaway):
+        with sessions.admit("b", clients[1].goaway):
+            drain = asyncio.create_task(sessions.drain(3600))
+            await asyncio.sleep(0)
+        await asyncio.sleep(2 * GOAWAY_EVERY_S)
+    async with asyncio.timeout(DEADLINE_S):
+        await drain
+    assert [len(client.times_left_s) for client in clients] == [1, 0]
