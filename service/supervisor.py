@@ -28,6 +28,7 @@ from pydantic import SecretStr
 
 from inkstream.model.errors import ConfigError, InkstreamError
 from inkstream.service import logs
+from inkstream.service.access import GOAWAY_SHARE
 from inkstream.service.balance import MOST_WORKERS, Balance
 from inkstream.service.listeners import listen, warn_if_open_to_all
 from inkstream.service.metrics import forget_gauges
@@ -132,6 +133,8 @@ class Supervisor:
             self._has_served = True
         for worker in serving[: max(0, len(serving) - self._settings.workers)]:
             worker.drain(self._settings.stop_within_s)
+            # To start a worker takes time from those that take lines over: first all clients move.
+            self._start_at_s = time.monotonic() + GOAWAY_SHARE * self._settings.drain_timeout_s
         if was_replacing and not self._is_replacing:
             log.info("workers replaced", workers=self._settings.workers)
 
