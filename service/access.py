@@ -27,6 +27,7 @@ from inkstream.service.settings import Settings, host_name, is_loopback
 BEARER: Final = "bearer "
 KEY_SUBPROTOCOL: Final = "key."
 SEAL_PREFIX: Final = "token."
+TO_BASE64URL: Final = str.maketrans("+/", "-_", "=")  # as a subprotocol needs
 ID_BYTES: Final = 9  # 72 random bits: ids of a server's whole life do not collide
 CLOSING_S: Final = 0.25  # for the last messages and the close, or the answer to a request
 # A client that goes on elsewhere has the server there read up to 512 columns again: 45 ms.
@@ -127,7 +128,7 @@ class Access:
         It stands for the key whose digest `credential` is, and is void once that key is.
         """
         seal = self._tokens.seal(credential, {}, self._token_lifetime_s)
-        return SEAL_PREFIX + seal.rstrip("="), self._token_lifetime_s
+        return SEAL_PREFIX + seal.translate(TO_BASE64URL), self._token_lifetime_s
 
     def _key_of(self, token: str) -> bytes:
         """Return the digest of the key that a token stands for; raise `UnauthorizedError`."""

@@ -1,6 +1,6 @@
 """Sealed texts: clients keep them, only servers with the same keys can read or make them.
 
-A seal is the base64url text of a header and of an AES-256-GCM ciphertext (NIST SP 800-38D), which
+A seal is the base64 text of a header and of an AES-256-GCM ciphertext (NIST SP 800-38D), which
 authenticates both. The header holds the format, the number of the key, the time of expiry and the
 nonce. In the ciphertext the digests of what the seal is bound to come first, then the content. The
 AES keys are derived from the operator's texts by HKDF-SHA256 (RFC 5869), for each purpose its own.
@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import struct
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -61,10 +61,10 @@ class Sealer:
         header = HEADER.pack(FORMAT, self._first, int(self._clock() + lifetime_s), nonce)
         cipher = self._ciphers[self._first]
         sealed = cipher.encrypt(nonce, _digests(bound) + content, header)
-        return urlsafe_b64encode(header + sealed).decode()
+        return b64encode(header + sealed).decode()
 
     def open(self, text: str, bound: Bound) -> bytes:
-        """Return the content of a seal; raise `SealError` for any other text."""
+        """Return the content of a seal, also in base64url; raise `SealError` for any other text."""
         if len(text) > MOST_CHARACTERS:
             raise SealError(f"it has {len(text)} characters, allowed: {MOST_CHARACTERS}")
         try:

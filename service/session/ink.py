@@ -57,6 +57,7 @@ POINT_PATH: Final = 8
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
 MAX_KEPT_PATH: Final = 24 * MAX_PATH
 CHUNK_PATH: Final = 2048  # pixels that are drawn in the time that a chunk of strokes takes anyway
+NEVER_WIPED: Final = MAX_COLUMNS + 1  # no ink comes so far
 POINT: Final = Struct("2f")  # x and y
 SAME_FRAME: Final = 1e-3  # of a frame's height: frames that differ by less are the same
 MAX_SPANS: Final = 16  # of a stroke in one letter; if there are more, one span covers them all
@@ -75,7 +76,7 @@ class KeptStroke:
     cost: float  # what it costs to draw, pixels
     columns: tuple[int, int]  # the first that its ink touches, and the one after the last
     complete: bool  # whether no more of it may come
-    wiped_from: float = math.inf  # the first column from which a rewind wiped its ink
+    wiped_from: int = NEVER_WIPED  # the first column from which a rewind wiped its ink
 
     @property
     def points(self) -> NDArray[np.float32]:
@@ -161,7 +162,7 @@ def _runs(points: NDArray[Any]) -> list[NDArray[Any]]:
 class Chunk:
     """Strokes, or runs of them, that are drawn again at once around one that is undone."""
 
-    wiped_from: float  # see `KeptStroke`
+    wiped_from: int  # see `KeptStroke`
     runs: list[NDArray[np.float32]] = field(default_factory=list)  # each [n, 2], pixels
     cost: float = CHUNK_PATH  # of drawing it
 
@@ -241,7 +242,7 @@ class InkChanges:
         while self.chunks and left > 0 and self.undone is not None and self.beneath is not None:
             chunk = self.chunks[-1]
             first, end = self.undone.columns
-            end = int(min(end, chunk.wiped_from))
+            end = min(end, chunk.wiped_from)
             starts = np.cumsum([0, *map(len, chunk.runs)])
             points, starts = parts_near(np.concatenate(chunk.runs), starts, first, end)
             draw_union(points, starts, first, self.beneath[: max(0, end - first)])
@@ -384,7 +385,8 @@ class LineInk:
         """
         strokes, old, rows = changes.strokes, changes.frame, self._model.info.column_height
         height = changes.ink.height or self._height
-        if old is None or height is None or any(s.wiped_from < math.inf for s in strokes.values()):
+        is_wiped = any(stroke.wiped_from < NEVER_WIPED for stroke in strokes.values())
+        if old is None or height is None or is_wiped:
             return changes
         written = {key: stroke for key, stroke in strokes.items() if stroke.coordinates}
         points, starts = flatten([stroke.points.astype(np.float64) for stroke in written.values()])
@@ -514,7 +516,9 @@ class LineInk:
             is_fitted=self.fitted is not None,
             n_pieces=self._n_pieces,
             strokes=[
-                SavedStroke(key, own.n_points, own.cost, own.columns, own.complete, own.wiped_from)
+                SavedStroke(
+                    key, own.n_points, round(own.cost), *own.columns, own.complete, own.wiped_from
+                )
                 for key, own in self._strokes.items()
             ],
             points=pack_points(b"".join(own.coordinates for own in self._strokes.values())),
@@ -531,14 +535,15 @@ class LineInk:
             top, height = saved.frame
             self._frame = Frame(top=top, height=height)
         self.fitted = self._frame if saved.is_fitted else None
-        coordinates, place = unpack_points(saved.points), 0
+        n_points = sum([own.n_points for own in saved.strokes])
+        coordinates, place = unpack_points(saved.points, n_points), 0
         for own in saved.strokes:
             end = place + own.n_points * POINT.size
             self._strokes[own.key] = KeptStroke(
                 coordinates[place:end],
                 own.n_points,
                 own.cost,
-                own.columns,
+                (own.first, own.end),
                 own.complete,
                 own.wiped_from,
             )

@@ -14,6 +14,7 @@ length of the line.
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -25,9 +26,8 @@ from inkstream.service.session.snapshot import (
     SavedColumns,
     SavedLabels,
     SavedLine,
-    pack,
+    SavedPiece,
     pack_pixels,
-    unpack,
     unpack_pixels,
 )
 
@@ -242,8 +242,7 @@ class Line:
     def saved(self) -> SavedLine:
         """Return the line as its oldest snapshot and all that came since; nothing is being run."""
         first = self._snapshots[0]
-        pieces = [piece for snapshot in self._snapshots for piece in snapshot.pieces]
-        columns = [piece for piece in pieces if isinstance(piece, bytes)]
+        pieces, pixels = self._saved_pieces()
         return SavedLine(
             epoch=self.epoch,
             letters_before=self.letters_before,
@@ -251,19 +250,30 @@ class Line:
             furthest=self._furthest,
             column=first.column,
             ink_end=first.ink_end,
-            state=None if first.state is None else pack(first.state.tobytes()),
+            state=None if first.state is None else first.state.tobytes(),
             decoder=first.decoder.to_dict(),
             labels=_saved_labels(first.decoder.allowed),
-            pieces=[self._saved_piece(piece) for piece in pieces],
-            pixels=pack_pixels(b"".join(columns)),
+            pieces=pieces,
+            pixels=pack_pixels(pixels),
         )
 
-    def _saved_piece(self, piece: Piece) -> SavedColumns | SavedBlank | SavedLabels:
-        if isinstance(piece, bytes):
-            return SavedColumns(len(piece) // self._column_height)
-        if isinstance(piece, BlankColumns):
-            return SavedBlank(piece.n_columns)
-        return _saved_labels(piece.allowed)
+    def _saved_pieces(self) -> tuple[list[SavedPiece], bytes]:
+        """Return what came since the oldest snapshot, and the pixels of all columns in it."""
+        pieces: list[SavedPiece] = []
+        pixels: list[bytes] = []
+        for piece in chain.from_iterable([snapshot.pieces for snapshot in self._snapshots]):
+            if isinstance(piece, BlankColumns):
+                pieces.append(SavedBlank(piece.n_columns))
+            elif isinstance(piece, AllowLabels):
+                pieces.append(_saved_labels(piece.allowed))
+            else:
+                pixels.append(piece)
+                n_columns = len(piece) // self._column_height
+                if pieces and isinstance(pieces[-1], SavedColumns):
+                    pieces[-1].n_columns += n_columns
+                else:
+                    pieces.append(SavedColumns(n_columns))
+        return pieces, b"".join(pixels)
 
     def resume(self, saved: SavedLine, decoder: Decoder) -> State | None:
         """Begin a line as it was `saved`, with its decoder.
@@ -273,7 +283,7 @@ class Line:
         decoder.allowed = _allowed(saved.labels)
         self.epoch, self._furthest = saved.epoch, saved.furthest
         self.letters_before, self.words_before = saved.letters_before, saved.words_before
-        state = None if saved.state is None else np.frombuffer(unpack(saved.state), np.uint8)
+        state = None if saved.state is None else np.frombuffer(saved.state, np.uint8)
         snapshot = Snapshot(saved.column, state, saved.ink_end, decoder)
         self._snapshots = [snapshot]
         return self._go_on_from(snapshot, self._resumed_pieces(saved))

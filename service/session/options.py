@@ -25,40 +25,33 @@ class Options:
 
     in_force: Configured
     decoder: Decoder  # of the next line, before its first column; copies of it are stepped
+    given: dict[str, Any]  # what all `configure` messages chose, the newest of each option
 
     @classmethod
     def first(cls, model: SessionModel) -> "Options":
         """Return the options of a session before any `configure`."""
         in_force = first_in_force(model)
-        return cls(in_force, decoder_for(model, in_force))
+        return cls(in_force, decoder_for(model, in_force), {})
 
     @classmethod
-    def resumed(cls, saved: dict[str, Any], model: SessionModel) -> "Options":
-        """Return the options that were `saved`; raise `InputError` if they are not allowed here."""
+    def resumed(cls, given: dict[str, Any], model: SessionModel) -> "Options":
+        """Return the options that were `given`; raise `InputError` if they are not allowed here."""
         try:
-            message = Configure.model_validate({"type": "configure", **saved})
+            message = Configure.model_validate({"type": "configure", **given})
         except ValidationError as error:
-            raise InputError(f"the options {saved} are not allowed") from error
+            raise InputError(f"the options {given} are not allowed") from error
         return cls.first(model).changed(message, model)
-
-    def saved(self, model: SessionModel) -> dict[str, Any]:
-        """Return the options that are not as at first."""
-        first = first_in_force(model)
-        return {
-            name: value
-            for name, value in self.in_force
-            if name not in ("type", "id") and value != getattr(first, name)
-        }
 
     def changed(self, message: Configure, model: SessionModel) -> "Options":
         """Return the options after a `configure`; raise `ValueRefusedError` if it is refused."""
         labels = model.info.labels
         if (message.top_k or 0) > len(labels):
             raise ValueRefusedError(f"top_k is {message.top_k}, allowed: 1..{len(labels)}")
-        given = {name: getattr(message, name) for name in message.model_fields_set - {"type"}}
+        names = message.model_fields_set - {"type", "id"}
+        given = {name: getattr(message, name) for name in names}
         if message.characters is not None:  # each once: what is kept and echoed stays short
             given["characters"] = "".join(dict.fromkeys(message.characters))
-        chosen = self.in_force.model_copy(update={"id": None} | given)
+        chosen = self.in_force.model_copy(update=given | {"id": message.id})
         decoder, allowed = self.decoder.copy(), self.decoder.allowed
         try:
             if chosen.characters != self.in_force.characters:
@@ -75,7 +68,7 @@ class Options:
                 f"{characters[:MAX_SHOWN]}"
             )
         decoder.allowed = allowed
-        return Options(chosen, decoder)
+        return Options(chosen, decoder, {**self.given, **given})
 
     def with_high_ink(self, data: bytes) -> bytes:
         """Return columns, which came in the client's polarity, with ink as 255."""

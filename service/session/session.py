@@ -566,7 +566,7 @@ class Session:
         in_force, read_with = self.options.in_force, self._read_with
         hints = {name: getattr(read_with, name) for name in HINTS}
         return SavedSession(
-            options=self.options.saved(self.model),
+            options=self.options.given,
             hints={
                 name: value for name, value in hints.items() if value != getattr(in_force, name)
             },

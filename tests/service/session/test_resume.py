@@ -28,6 +28,7 @@ from inkstream.service.protocol.server_messages import (
     Snapshot,
 )
 from inkstream.service.sealing import SnapshotSealer
+from inkstream.service.session.snapshot import FORMAT
 from tests.helpers.frames import FRAMES
 from tests.helpers.resuming import (
     PATIENT,
@@ -317,11 +318,12 @@ def test_a_snapshot_of_another_client_or_model_is_refused(net: Runtime) -> None:
     [
         (b"", "of another version"),
         (b"\x00", "of another version"),
-        (b"\x01", "of another version"),
-        (b"\x01\xc0", "of another version"),
-        (b"\x01" + bytes(99), "of another version"),
-        (b"\x01" + b"\x91" * 5000, "of another version"),
-        (b"\x01\x96\x81\xa1\xf8", "of another version"),  # a text that is not UTF-8
+        (bytes([FORMAT - 1]) + bytes(99), "of another version"),
+        (bytes([FORMAT]), "of another version"),
+        (bytes([FORMAT]) + b"\xc0", "of another version"),
+        (bytes([FORMAT]) + bytes(99), "of another version"),
+        (bytes([FORMAT]) + b"\x91" * 5000, "of another version"),
+        (bytes([FORMAT]) + b"\x96\x81\xa1\xf8", "of another version"),  # not UTF-8
     ],
 )
 def test_sealed_content_of_another_version_is_refused(
