@@ -242,24 +242,21 @@ class Canvas:
         """The columns [n, H] that the stream lacks, as they are now."""
         return self._columns[self.n_taken - self._first :]
 
-    def saved(self) -> tuple[int, int]:
-        """Return what `resume` needs beside columns: the first one known, those left behind."""
-        return self._first, self._behind
+    def saved(self) -> tuple[int, int, int]:
+        """Return what `resume` takes before the columns."""
+        return self._first, self._behind, self.n_taken
 
-    def resume(
-        self, first: int, behind: int, taken: NDArray[np.uint8], waiting: NDArray[np.uint8]
-    ) -> None:
+    def resume(self, first: int, behind: int, n_taken: int, columns: NDArray[np.uint8]) -> None:
         """Go on where another canvas was.
 
         Args:
             first: columns before this one are forgotten.
             behind: columns that the pen has left behind.
-            taken: [n, H], the columns from `first` on that the stream has.
-            waiting: [n, H], those behind them that it lacks.
+            n_taken: columns that the stream has.
+            columns: [n, H], from `first` on; they become its own.
         """
         self._first, self._behind = first, behind
-        self._columns = np.concatenate([taken, waiting])
-        self.n_taken = first + len(taken)
+        self._columns, self.n_taken = columns, n_taken
 
     def cut(self, column: int) -> None:
         """Erase the ink on this column and all after it; columns before it must still be held."""

@@ -40,9 +40,7 @@ from inkstream.service.session.model import SessionModel
 from inkstream.service.session.snapshot import (
     SavedInk,
     SavedStroke,
-    pack_pixels,
     pack_points,
-    unpack_pixels,
     unpack_points,
 )
 
@@ -499,6 +497,11 @@ class LineInk:
         """Whether columns are held back because the pen may still touch them."""
         return self._canvas.n_taken < self._canvas.n_columns
 
+    @property
+    def waiting(self) -> bytes:
+        """The pixels of columns that were not read yet, as they are now."""
+        return self._canvas.waiting.tobytes()
+
     def rest(self) -> tuple[int, bytes]:
         """Return what `draw` returns, for the columns that were held back."""
         start, columns = self._canvas.take(everything=True)
@@ -508,8 +511,8 @@ class LineInk:
         """Return the line's ink, if it has some; all columns that were taken were read."""
         if not self.has_strokes:
             return None
-        first, behind = self._canvas.saved()
-        waiting, frame = self._canvas.waiting, self._frame
+        first, behind, n_taken = self._canvas.saved()
+        frame = self._frame
         return SavedInk(
             height=self._height,
             frame=None if frame is None else (frame.top, frame.height),
@@ -524,11 +527,11 @@ class LineInk:
             points=pack_points(b"".join(own.coordinates for own in self._strokes.values())),
             first=first,
             behind=behind,
-            waiting=pack_pixels(waiting.tobytes()),
+            n_taken=n_taken,
         )
 
     def resume(self, saved: SavedInk, start: int, columns: bytes) -> None:
-        """Begin a line with ink that was `saved`; `columns` are those read, from `start` on."""
+        """Begin a line with ink that was `saved`; `columns` are all from `start` on."""
         self.begin()
         self.has_strokes, self._height, self._n_pieces = True, saved.height, saved.n_pieces
         if saved.frame is not None:
@@ -553,8 +556,8 @@ class LineInk:
         self._canvas.resume(
             first,
             saved.behind,
-            np.frombuffer(columns, np.uint8).reshape(-1, rows)[first - start :],
-            np.frombuffer(unpack_pixels(saved.waiting), np.uint8).reshape(-1, rows),
+            saved.n_taken,
+            np.frombuffer(columns, np.uint8).reshape(-1, rows)[first - start :].copy(),
         )
 
     def wipe(self, column: int) -> None:

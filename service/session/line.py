@@ -27,8 +27,6 @@ from inkstream.service.session.snapshot import (
     SavedLabels,
     SavedLine,
     SavedPiece,
-    pack_pixels,
-    unpack_pixels,
 )
 
 # A state of the digits net takes 4.3 kB, 150 times its column. At one in 32 columns a session whose
@@ -143,7 +141,7 @@ class Line:
             first, *others = own.pop(between[0]).pieces
             _add_columns(own[between[0] - 1].pieces, first)
             own[between[0] - 1].pieces += others
-        while len(own) > 1 and own[1].column < self.oldest:
+        while len(own) > 1 and own[1].column <= self.oldest:
             own.pop(0)
 
     def _decode(self, scores: Scores, data: bytes) -> Decoded:
@@ -239,26 +237,12 @@ class Line:
 
     # To go on elsewhere
 
-    def saved(self) -> SavedLine:
-        """Return the line as its oldest snapshot and all that came since; nothing is being run."""
-        first = self._snapshots[0]
-        pieces, pixels = self._saved_pieces()
-        return SavedLine(
-            epoch=self.epoch,
-            letters_before=self.letters_before,
-            words_before=self.words_before,
-            furthest=self._furthest,
-            column=first.column,
-            ink_end=first.ink_end,
-            state=None if first.state is None else first.state.tobytes(),
-            decoder=first.decoder.to_dict(),
-            labels=_saved_labels(first.decoder.allowed),
-            pieces=pieces,
-            pixels=pack_pixels(pixels),
-        )
+    def saved(self) -> tuple[SavedLine, bytes]:
+        """Return the line as its oldest snapshot and all that came since; nothing is being run.
 
-    def _saved_pieces(self) -> tuple[list[SavedPiece], bytes]:
-        """Return what came since the oldest snapshot, and the pixels of all columns in it."""
+        The pixels of all columns that came since are apart from the rest.
+        """
+        first = self._snapshots[0]
         pieces: list[SavedPiece] = []
         pixels: list[bytes] = []
         for piece in chain.from_iterable([snapshot.pieces for snapshot in self._snapshots]):
@@ -273,10 +257,22 @@ class Line:
                     pieces[-1].n_columns += n_columns
                 else:
                     pieces.append(SavedColumns(n_columns))
-        return pieces, b"".join(pixels)
+        saved = SavedLine(
+            epoch=self.epoch,
+            letters_before=self.letters_before,
+            words_before=self.words_before,
+            furthest=self._furthest,
+            column=first.column,
+            ink_end=first.ink_end,
+            state=None if first.state is None else first.state.tobytes(),
+            decoder=first.decoder.to_dict(),
+            labels=_saved_labels(first.decoder.allowed),
+            pieces=pieces,
+        )
+        return saved, b"".join(pixels)
 
-    def resume(self, saved: SavedLine, decoder: Decoder) -> State | None:
-        """Begin a line as it was `saved`, with its decoder.
+    def resume(self, saved: SavedLine, pixels: bytes, decoder: Decoder) -> State | None:
+        """Begin a line as it was `saved`, with the pixels of its columns and its decoder.
 
         Returns the state from which its pieces are run.
         """
@@ -286,12 +282,12 @@ class Line:
         state = None if saved.state is None else np.frombuffer(saved.state, np.uint8)
         snapshot = Snapshot(saved.column, state, saved.ink_end, decoder)
         self._snapshots = [snapshot]
-        return self._go_on_from(snapshot, self._resumed_pieces(saved))
+        return self._go_on_from(snapshot, self._resumed_pieces(saved, pixels))
 
-    def _resumed_pieces(self, saved: SavedLine) -> list[Piece]:
+    def _resumed_pieces(self, saved: SavedLine, pixels: bytes) -> list[Piece]:
         """Return the pieces of a line that was saved."""
         pieces: list[Piece] = []
-        pixels, start = unpack_pixels(saved.pixels), 0
+        start = 0
         for piece in saved.pieces:
             if isinstance(piece, SavedColumns):
                 stop = start + piece.n_columns * self._column_height

@@ -6,8 +6,9 @@ they have been read again. Then an event is sent if it differs from the one with
 text, its columns or strokes, or its confidence. An id that has no event any more is withdrawn.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from inkstream.service.protocol.server_messages import (
     Decided,
@@ -21,6 +22,13 @@ from inkstream.service.session.outputs import Effect
 from inkstream.service.session.snapshot import SavedSpans
 
 Key = tuple[bool, int]  # whether an event is a word, and its id: words have their own ids
+
+
+class Sent(NamedTuple):
+    """An event that the client has."""
+
+    event: Event
+    saved: SavedSpans  # made once: a server that stops has all its sessions saved at the same time
 
 
 @dataclass(slots=True)
@@ -43,7 +51,7 @@ class Revisions:
 
     def begin(self) -> None:
         """Begin a new line."""
-        self._sent: dict[Key, Event] = {}  # in the order in which they were decided
+        self._sent: dict[Key, Sent] = {}  # in the order in which they were decided
         self._rereading: Rereading | None = None
 
     @property
@@ -56,10 +64,7 @@ class Revisions:
 
         The rest of them comes out again when their columns are read again.
         """
-        return [
-            SavedSpans(*key, [(own.id, own.start, own.end) for own in event.strokes or ()])
-            for key, event in self._sent.items()
-        ]
+        return [sent.saved for sent in self._sent.values()]
 
     def resume(self, events: Iterable[Event], saved: Sequence[SavedSpans]) -> None:
         """Take events that were sent and are decided again, with what they said of strokes."""
@@ -67,15 +72,25 @@ class Revisions:
             (own.is_word, own.id): tuple(Span(id=i, start=j, end=k) for i, j, k in own.spans)
             for own in saved
         }
-        for key, event in _events([*events]).items():
-            self._sent[key] = event.model_copy(update={"strokes": strokes.get(key, ())})
+        self._add(
+            {
+                key: event.model_copy(update={"strokes": strokes.get(key, ())})
+                for key, event in _events([*events]).items()
+            }
+        )
+
+    def _add(self, events: Mapping[Key, Event]) -> None:
+        """Note events that the client has from now on."""
+        for key, event in events.items():
+            spans = [(own.id, own.start, own.end) for own in event.strokes or ()]
+            self._sent[key] = Sent(event, SavedSpans(*key, spans))
 
     def rewind(self, rewound: Rewound, until: int) -> list[Effect]:
         """Return `rewound` to send now, or keep it until columns up to `until` are read again."""
         withdrawn: dict[Key, Event] = {}
-        for key, event in [*self._sent.items()]:
-            if event.id >= (rewound.words if isinstance(event, Word) else rewound.letters):
-                withdrawn[key] = self._sent.pop(key)
+        for is_word, number in [*self._sent]:
+            if number >= (rewound.words if is_word else rewound.letters):
+                withdrawn[is_word, number] = self._sent.pop((is_word, number)).event
         if until <= rewound.column:
             return [rewound]
         self._rereading = Rereading(rewound, until, withdrawn, [])
@@ -89,9 +104,9 @@ class Revisions:
         rereading = self._rereading
         if rereading is None:
             if new := _events(effects):
-                self._sent |= new
-                for key, event in [*self._sent.items()]:
-                    if event.column >= column - self._reach:
+                self._add(new)
+                for key, sent in [*self._sent.items()]:
+                    if sent.event.column >= column - self._reach:
                         break
                     del self._sent[key]  # no rewind withdraws it
             return effects
@@ -109,7 +124,7 @@ class Revisions:
         stands = {"letters": rewound.letters + len(stand) - words, "words": rewound.words + words}
         unchanged = {key for key in stand if is_like(withdrawn[key], new[key])}
         # What the client has: else small differences of many revisions would add up.
-        self._sent |= {key: (withdrawn if key in unchanged else new)[key] for key in new}
+        self._add({key: (withdrawn if key in unchanged else new)[key] for key in new})
         left_out = {id(new[key]) for key in unchanged}
         changed = [each for each in rereading.effects if id(each) not in left_out]
         return [rewound.model_copy(update=stands), *changed]

@@ -44,6 +44,7 @@ from inkstream.service.session.snapshot import (
     SavedSpans,
     decode,
     encode,
+    pack_pixels,
     unpack_pixels,
 )
 from inkstream.service.session.states import (
@@ -565,6 +566,7 @@ class Session:
         """Return all that later messages depend on; no message is begun."""
         in_force, read_with = self.options.in_force, self._read_with
         hints = {name: getattr(read_with, name) for name in HINTS}
+        line, pixels = self.line.saved()
         return SavedSession(
             options=self.options.given,
             hints={
@@ -572,8 +574,9 @@ class Session:
             },
             taken=self._inbox.taken,
             age_s=self._newest_s - self._started_s,
-            line=self.line.saved(),
+            line=line,
             ink=self.ink.saved(),
+            pixels=pack_pixels(pixels + self.ink.waiting),
             spans=self._revisions.saved() if self.ink.has_strokes else [],
         )
 
@@ -611,9 +614,10 @@ class Session:
         self._newest_snapshot = saved.taken
         self._plan_snapshot()
         self._started_s = self._newest_s - saved.age_s
-        restore = Restore(self.line.resume(saved.line, decoder))
+        pixels = unpack_pixels(saved.pixels)
+        restore = Restore(self.line.resume(saved.line, pixels, decoder))
         if saved.ink is not None:
-            self.ink.resume(saved.ink, saved.line.column, unpack_pixels(saved.line.pixels))
+            self.ink.resume(saved.ink, saved.line.column, pixels)
         self._pending = PendingResume(saved.spans)
         if not self.line.piece_columns:
             return [restore, *self._complete()]

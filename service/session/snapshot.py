@@ -23,7 +23,7 @@ FORMAT: Final = 2  # rises with every change of these classes, or of what decode
 
 
 class SavedColumns(msgspec.Struct, array_like=True, tag="columns"):
-    """So many columns, whose pixels come next in those of the line."""
+    """So many columns, whose pixels come next in those of the session."""
 
     n_columns: int
 
@@ -56,7 +56,6 @@ class SavedLine(msgspec.Struct, array_like=True):
     decoder: dict[str, Any]  # see `Decoder.to_dict`
     labels: SavedLabels
     pieces: list[SavedPiece]
-    pixels: bytes  # of all the columns of the pieces, packed
 
 
 class SavedStroke(msgspec.Struct, array_like=True):
@@ -82,7 +81,7 @@ class SavedInk(msgspec.Struct, array_like=True):
     points: bytes  # of all of them, packed
     first: int  # columns before this one are forgotten
     behind: int  # columns that the pen has left behind
-    waiting: bytes  # packed, the columns that were not read yet
+    n_taken: int  # columns that were read
 
 
 class SavedSpans(msgspec.Struct, array_like=True):
@@ -102,6 +101,7 @@ class SavedSession(msgspec.Struct, array_like=True):
     age_s: float
     line: SavedLine
     ink: SavedInk | None
+    pixels: bytes  # packed, of the line's columns and, behind them, of those of ink to be read yet
     spans: list[SavedSpans]  # of the events of ink that may still be withdrawn
 
 
@@ -127,21 +127,24 @@ def decode(content: bytes) -> SavedSession:
 
 
 def pack_pixels(pixels: bytes) -> bytes:
-    """Return pixels as fewer bytes: without eight of paper in a row, then without any paper."""
+    """Return pixels as fewer bytes: without eight of paper in a row, any paper, and full ink."""
     padded = pixels + bytes(-len(pixels) % RUN)
     are_inked, runs = _without_zeros(np.frombuffer(padded, np.uint64))
     is_inked, inked = _without_zeros(runs.view(np.uint8))
-    return b"".join((len(pixels).to_bytes(SIZE_BYTES), are_inked, is_inked, inked.tobytes()))
+    is_grey, greys = _without_zeros(~inked)
+    size = len(pixels).to_bytes(SIZE_BYTES)
+    return b"".join((size, are_inked, is_inked, is_grey, greys.tobytes()))
 
 
 def unpack_pixels(packed: bytes) -> bytes:
     """Return the pixels that `pack_pixels` packed."""
     size = int.from_bytes(packed[:SIZE_BYTES])
     are_inked, rest = _places(packed[SIZE_BYTES:], -(-size // RUN))
-    is_inked, inked = _places(rest, RUN * int(are_inked.sum()))
-    pixels = np.zeros((len(are_inked), RUN), np.uint8)
-    pixels[are_inked] = _with_zeros(is_inked, inked).reshape(-1, RUN)
-    return pixels.tobytes()[:size]
+    is_inked, rest = _places(rest, RUN * int(are_inked.sum()))
+    is_grey, greys = _places(rest, int(is_inked.sum()))
+    inked = ~_with_zeros(is_grey, np.frombuffer(greys, np.uint8))
+    runs = _with_zeros(is_inked, inked).view(np.uint64)
+    return _with_zeros(are_inked, runs).tobytes()[:size]
 
 
 def pack_points(coordinates: bytes) -> bytes:
@@ -162,7 +165,8 @@ def unpack_points(packed: bytes, n_points: int) -> bytes:
     size = 4 * n_points  # bytes of all lower halves, and of all higher ones
     halves = np.empty(size, np.uint16)
     halves[::2] = np.frombuffer(packed[:size], np.uint16)
-    halves[1::2] = _with_zeros(*_places(packed[size:], size)).view(np.uint16)
+    places, values = _places(packed[size:], size)
+    halves[1::2] = _with_zeros(places, np.frombuffer(values, np.uint8)).view(np.uint16)
     coordinates: bytes = np.bitwise_xor.accumulate(halves.view(np.uint64)).tobytes()
     return coordinates
 
@@ -180,8 +184,8 @@ def _places(packed: bytes, n: int) -> tuple[NDArray[np.bool], bytes]:
     return np.unpackbits(bits, count=n).view(bool), packed[end:]
 
 
-def _with_zeros(places: NDArray[np.bool], kept: bytes) -> NDArray[np.uint8]:
-    """Return bytes of which those at these places were kept."""
-    values = np.zeros(len(places), np.uint8)
-    values[places] = np.frombuffer(kept, np.uint8)
+def _with_zeros(places: NDArray[np.bool], kept: NDArray[Any]) -> NDArray[Any]:
+    """Return values of which those at these places were kept."""
+    values = np.zeros(len(places), kept.dtype)
+    values[places] = kept
     return values

@@ -142,6 +142,12 @@ def test_of_consecutive_changes_the_last_is_kept() -> None:
     assert line.decoder.allowed is NARROW
 
 
+def test_a_line_begins_at_a_snapshot_of_its_oldest_column() -> None:
+    line = begun(3 * SNAPSHOT_SPACING)
+    read(line, 10 * SNAPSHOT_SPACING)
+    assert line._snapshots[0].column == line.oldest == 7 * SNAPSHOT_SPACING
+
+
 def test_memory_is_bounded_by_the_reach_and_not_by_the_line() -> None:
     line = begun(100)
     for _ in range(0, 20_000, 10):
