@@ -5,8 +5,7 @@ since then are run again: the net is deterministic, so its state, the decoder's 
 may still change come out as they were, and a rewind reaches as far back as before.
 
 The bytes are a number for the format, then MessagePack of the classes below. Pixels and points are
-packed so simply that it takes next to no time: where bits say that there are zeros, they are left
-out.
+packed in a few passes of numpy: zeros are left out, and bits say where they were.
 """
 
 from typing import Any, Final
@@ -150,7 +149,7 @@ def unpack_pixels(packed: bytes) -> bytes:
 def pack_points(coordinates: bytes) -> bytes:
     """Return x and y of points, in 32 bits, as fewer bytes: what changes from one to the next.
 
-    In the higher half of a number that is little: bytes of it that are 0 are left out.
+    The higher half of a number changes little: bytes of these changes that are 0 are left out.
     """
     points = np.frombuffer(coordinates, np.uint64)  # x and y as one
     changes = points.copy()
