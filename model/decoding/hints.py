@@ -1,8 +1,9 @@
 """What is known of a text before it is written, and the decoder that follows from it."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ class Hints:
 
 
 NO_HINTS: Final = Hints()
+
+_GUIDES: Final = WeakValueDictionary[tuple[Hashable, ...], Guide]()  # those in use
 
 
 def new_decoder(
@@ -92,17 +95,28 @@ def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
     if hints.language is not None:
         guides.append(LanguageGuide(hints.language, labels, hints.context))
     if hints.words:
-        guides.append(WordsGuide(hints.words, labels))
+        guides.append(_in_use(WordsGuide, tuple(hints.words), labels))
     if hints.lexicon:
-        guides.append(LexiconGuide(hints.lexicon, labels))
+        guides.append(_in_use(LexiconGuide, tuple(hints.lexicon), labels))
     if hints.pattern is not None:
-        guides.append(PatternGuide(hints.pattern, labels))
+        guides.append(_in_use(PatternGuide, hints.pattern, labels))
     if len(guides) < 2:
         return next(iter(guides), None)
     combined = CombinedGuide(guides)
     if combined.spells is not None and not combined.can_be(combined.spells):
         raise InputError("no text of the pattern is made of words of the lexicon")
     return combined
+
+
+def _in_use(kind: Callable[..., Guide], *given: Hashable) -> Guide:
+    """Return the guide of this kind and content that a decoder has, or else a new one.
+
+    To make one takes up to some milliseconds, and clients may change one hint of several often.
+    """
+    guide = _GUIDES.get((kind, *given))
+    if guide is None:
+        guide = _GUIDES[kind, *given] = kind(*given)
+    return guide
 
 
 class CombinedGuide(Guide):

@@ -29,6 +29,7 @@ from inkstream.service.protocol.server_messages import Limits
 BURST_S: Final = 5  # tokens of so many seconds may be spent at once
 PATTERN_COST: Final = 50  # ordinary messages that take as long as the dearest pattern
 POINT_WEIGHT: Final = 4  # columns that take the memory of a point
+CONTROL_WEIGHT: Final = 64  # columns, for each message: all that wait may be answered at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Control:
 
     index: int  # of all messages of this client, from 0
     message: ClientMessage | HeldColumns | Fault
-    weight: int = 0  # as how many columns it counts while it waits
+    weight: int = CONTROL_WEIGHT  # as how many columns it counts while it waits
 
 
 def check_hints(chosen: Configure, limits: Limits) -> int:
@@ -126,8 +127,8 @@ class Inbox:
     def checked(self, index: int, message: ClientMessage, limits: Limits) -> Control:
         """Return a control message as it is queued, and note whether ink has come.
 
-        It weighs a column for each character and four for each point. Raises `InkError` for too
-        many points or strokes, `ValueRefusedError` for too many hints.
+        It weighs a column more for each character and four for each point. Raises `InkError` for
+        too many points or strokes, `ValueRefusedError` for too many hints.
         """
         weight = 0
         if isinstance(message, Ink):
@@ -145,7 +146,7 @@ class Inbox:
             self._after_ink = False
         elif isinstance(message, Configure):
             weight = check_hints(message, limits)
-        return Control(index, message, weight)
+        return Control(index, message, CONTROL_WEIGHT + weight)
 
     def cost(self, control: Control) -> int:
         """Return as how many messages it counts now; ink counts again when it is drawn.

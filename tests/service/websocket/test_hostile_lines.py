@@ -11,15 +11,19 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
+from inkstream.model.decoding.lexicon import WordsGuide
+from inkstream.model.decoding.regex import PatternGuide
 from inkstream.model.recognizer import Recognizer
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.server_messages import Configured, Done, Flushed, Rewound
+from inkstream.service.protocol.server_messages import Configured, Done, Flushed, Limits, Rewound
 from inkstream.service.session import Restore
+from inkstream.service.session.inbox import CONTROL_WEIGHT
 from tests.helpers import builders
 from tests.helpers.engine_sessions import DEADLINE_S, PausableEngine
 from tests.helpers.raw_websocket import CLOSE, TEXT, RawClient, frame
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import (
+    LANGUAGES,
     LIMITS,
     SessionClient,
     error_in,
@@ -97,9 +101,33 @@ def test_long_options_count_as_waiting_until_they_are_applied(
 ) -> None:
     client = SessionClient(line_net)
     client.send(line(20), message("configure", **options))
-    assert client.session.waiting_columns == 20 + weight
+    assert client.session.waiting_columns == 20 + CONTROL_WEIGHT + weight
     client.drain()
     assert client.session.waiting_columns == 0
+
+
+def test_few_messages_wait_behind_columns(line_net: Runtime) -> None:
+    limits = Limits()
+    client = SessionClient(line_net, limits)
+    client.send(line(1), *64 * ['{"type":"reset"}'])  # all are answered in one turn of the loop
+    assert client.session.waiting_columns >= limits.max_waiting_columns
+
+
+def test_a_hint_that_stays_is_not_prepared_again(
+    line_net: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = SessionClient(line_net, languages=LANGUAGES)
+    client.send(message("configure", pattern="[abc. ]*", words=["abba", "cab"]))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a hint is prepared again")
+
+    for kind in (PatternGuide, WordsGuide):
+        monkeypatch.setattr(kind, "__init__", refuse)
+    for language in ("little", None):
+        answer = only(client.ask(message("configure", language_model=language)))
+        assert isinstance(answer, Configured)
+        assert answer.language_model == language
 
 
 def test_repeated_characters_are_kept_and_echoed_once(line_net: Runtime) -> None:
