@@ -177,15 +177,17 @@ class Engine:
             self._enqueue(member)
 
     def apply(self, member: EngineSession, effects: list[Effect]) -> None:
-        """Carry out a session's effects: restore its state here, deliver all others."""
+        """Carry out a session's effects: restore its state here, deliver all others.
+
+        They are delivered even if there are none: fewer columns wait now.
+        """
         delivered = effects
         for effect in effects:
             if isinstance(effect, Restore):
                 if not member.gone:  # its row may be another session's
                     self._states.rows[member.row] = 0 if effect.state is None else effect.state
                 delivered = [effect for effect in delivered if not isinstance(effect, Restore)]
-        if delivered:
-            member.deliver(delivered)
+        member.deliver(delivered)
         if not member.queued:
             self._enqueue(member)
 

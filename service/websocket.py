@@ -210,7 +210,7 @@ class Stream:
                 if isinstance(effect, Error):
                     self._metrics.error(effect.code)
         idle = self._posted
-        direct = self._connection if idle is not None and not self._outbox else None
+        direct = self._connection if messages and idle is not None and not self._outbox else None
         if direct is None or not direct.send_now([encode(message) for message in messages]):
             for message in messages:
                 self._post(message)

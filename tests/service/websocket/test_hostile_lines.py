@@ -241,3 +241,22 @@ def test_a_client_that_sends_all_and_then_reads_gets_every_answer_in_order(
     ]
     texts = [each["text"] for each in messages if each["type"] in ("rewound", "flushed", "done")]
     assert texts == [each.text for each in expected if isinstance(each, Rewound | Flushed | Done)]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [message("configure", results="events"), message("resume", columns=100_000)],
+    ids=["events", "silence"],
+)
+def test_a_client_that_is_paused_without_results_goes_on(
+    running: Running, engines: list[PausableEngine], first: str
+) -> None:
+    with RawClient(running.port, LINES) as client:
+        client.read()
+        client.send(text_frame(first))
+        engines[0].pause()
+        client.send(4 * frame(bytes(2048 * 16)) + text_frame(message("ping", id="read")))
+        assert engines[0].has_work.wait(DEADLINE_S)
+        engines[0].resume()
+        while json.loads(client.read()).get("id") != "read":
+            pass
