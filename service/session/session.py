@@ -132,9 +132,7 @@ class Session:
         self._next_index = 0  # of the client's messages
         self._client = client
         self._read_with = self.options.in_force  # whose hints the line's decoder has
-        self._resume_index = (
-            0  # of the message that may be `resume`: only `configure` and pings came
-        )
+        self._resume_index = 0  # of the message that may be `resume`, after `configure` and pings
         self._silence: Silence | None = None  # until what was heard is read again
         self._newest_snapshot = 0  # columns that had been taken then
         self._snapshot_from = math.inf  # columns taken, from which on a snapshot is due
@@ -200,6 +198,7 @@ class Session:
         self._next_index = index + 1
         if not index:
             self._started_s = now_s
+        self._newest_s = now_s
         try:
             message = frame if isinstance(frame, bytes) else self._parsed(frame)
             if isinstance(message, COLUMNS):
@@ -208,7 +207,6 @@ class Session:
             control = self._inbox.checked(index, message, limits)
         except MessageError as error:
             control = Control(index, Fault(error.code, str(error), error.ref))
-        self._newest_s = now_s
         self._rate_limit.spend(now_s, self._inbox.cost(control))
         self._inbox.add_control(control)
         return self._advance()

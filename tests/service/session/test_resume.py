@@ -15,6 +15,7 @@ from inkstream.model.decoding.ngrams import load
 from inkstream.model.runtime import Runtime
 from inkstream.service.bench.pens import Pens
 from inkstream.service.protocol.server_messages import (
+    Done,
     Flushed,
     Goaway,
     Limits,
@@ -266,6 +267,16 @@ def test_snapshots_come_after_so_many_columns_at_the_end_of_a_message(net: Runti
     before = [each.column for each in messages[:place] if isinstance(each, Result)]
     assert before == [*range(100)]
     assert client.ask(message("configure", snapshot_columns=0), INK * 200)[-1].type == "result"
+
+
+def test_the_time_goes_on_from_that_of_the_snapshot(net: Runtime) -> None:
+    first, second = SnapshotClient(net), SnapshotClient(net)
+    first.ask(INK, INK, INK)  # a second apart
+    snapshot = first.snapshot()
+    assert snapshot is not None
+    done = second.ask(resume(snapshot.blob, Heard([])), message("end"))[-1]
+    assert isinstance(done, Done)
+    assert done.seconds == 2 + 1
 
 
 def test_no_snapshot_is_larger_than_a_message_may_be(net: Runtime) -> None:
