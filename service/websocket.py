@@ -119,8 +119,16 @@ class Stream:
         """Tell the client that the server is about to stop; close now if no time is left."""
         session = self._session
         stopping = StoppingError("the server has stopped")
-        effects = session.goaway(time_left_s) if time_left_s > 0 else session.fail(stopping)
-        self._engine.apply(self._member, effects)
+        try:
+            effects = session.goaway(time_left_s) if time_left_s > 0 else session.fail(stopping)
+            self._engine.apply(self._member, effects)
+        except Exception:  # any: the other sessions are told too
+            self._fail()
+
+    def _fail(self) -> None:
+        """Close the session for a fault of ours, which the log tells."""
+        self._member.log.exception("session failed")
+        self._engine.apply(self._member, self._session.fail(InkstreamError("the service failed")))
 
     async def _exchange(self) -> int:
         """Read and write until either side closes; return the closing code."""
@@ -162,10 +170,7 @@ class Stream:
         try:
             self._engine.receive(self._member, message, self._received_s)
         except Exception:
-            self._member.log.exception("session failed")
-            self._engine.apply(
-                self._member, self._session.fail(InkstreamError("the service failed"))
-            )
+            self._fail()
         owes = self._session.paused_until_s > self._received_s
         if self._may_read.is_set() and (owes or self._is_behind(self._max_waiting, PAUSE_FROM)):
             self._may_read.clear()

@@ -12,6 +12,7 @@ import pytest
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service import logs
+from inkstream.service.session import Effect, Session
 from inkstream.service.websocket import DIRECT, MERGE_FROM, PAUSE_FROM
 from tests.helpers import builders
 from tests.helpers.asgi_websocket import AsgiClient, serving
@@ -79,6 +80,26 @@ async def test_an_internal_error_ends_only_its_session(
         await healthy.wait_for_end()
     assert broken.received[-1]["code"] == "internal"
     assert healthy.received[-1]["type"] == "pong"
+
+
+async def test_a_session_that_fails_when_the_server_stops_keeps_no_other_from_its_goaway(
+    tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goaway = Session.goaway
+
+    def failing(session: Session, time_left_s: float) -> list[Effect]:
+        if session.session_id == broken.received[0]["session"]:
+            raise RuntimeError("made to fail")
+        return goaway(session, time_left_s)
+
+    monkeypatch.setattr(Session, "goaway", failing)
+    async with serving(tiny) as (service, _):
+        broken, healthy = AsgiClient(service), AsgiClient(service)
+        await broken.wait_for(0)
+        await healthy.wait_for(0)
+        await service.sessions.drain(0.01)
+        assert [await each.wait_for_end() for each in (broken, healthy)] == [1011, 1001]
+    assert [each["type"] for each in healthy.received[1:]] == ["goaway", "error"]
 
 
 # Options at the connection
