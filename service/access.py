@@ -109,18 +109,21 @@ class Access:
                 "no key came, expected the header `Authorization: Bearer KEY`"
                 " or the WebSocket subprotocols `inkstream.v1, key.KEY`"
             )
-        digests = [_digest(key) for key in keys]
-        if tokens:
-            digests += [self._key_of(key) for key in keys if key.startswith(SEAL_PREFIX)]
-        matches = [
+        matches = self._known(_digest(key) for key in keys)
+        if tokens and not matches:
+            matches = self._known(self._key_of(key) for key in keys if key.startswith(SEAL_PREFIX))
+        if not matches:
+            raise UnauthorizedError("the key that came is not one of this server's")
+        return matches[0]
+
+    def _known(self, digests: Iterable[bytes]) -> list[bytes]:
+        """Return the digests that are of this server's keys; each is compared with all of them."""
+        return [
             digest
             for digest in digests
             for known in self._digests
             if hmac.compare_digest(digest, known)
         ]
-        if not matches:  # after all were compared
-            raise UnauthorizedError("the key that came is not one of this server's")
-        return matches[0]
 
     def new_token(self, credential: bytes) -> tuple[str, float]:
         """Return a token for whoever has no key, and for how many seconds it is good.

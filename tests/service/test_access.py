@@ -37,10 +37,12 @@ def test_without_keys_all_clients_are_allowed() -> None:
     assert access().check_key("Bearer whatever", ["key.whatever"]) == b""
 
 
-@pytest.mark.parametrize("key", ["one", "two"])
+@pytest.mark.parametrize("key", ["one", "two", "token.three"])
 def test_each_of_the_keys_is_accepted(key: str) -> None:
-    by_header = access(api_keys="one,two").check_key(f"Bearer {key}")
-    by_subprotocol = access(api_keys="two,one").check_key(None, ["inkstream.v1", f"key.{key}"])
+    by_header = access(api_keys="one,two,token.three").check_key(f"Bearer {key}")
+    by_subprotocol = access(api_keys="token.three,two,one").check_key(
+        None, ["inkstream.v1", f"key.{key}"]
+    )
     assert by_header == by_subprotocol == hashlib.sha256(key.encode()).digest()
 
 
