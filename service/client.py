@@ -222,12 +222,28 @@ class _Stream(Generic[Socket]):
         self._conversation = conversation
         self._open_socket = open_socket
         self._reconnected: Reconnected | None = None
+        self._loss: InkstreamError | None = None  # why the socket is to be replaced, if it is
 
     def _opener(self, error: InkstreamError) -> Callable[[], Any]:
         """Return what opens another connection; raise `error` if the line cannot go on after it."""
         if self._open_socket is None or not self._conversation.can_resume(error):
             raise error
+        self._loss = error
         return self._open_socket
+
+    def _check_loss(self) -> None:
+        """Raise the loss of a connection that no other has replaced, as where that was cancelled.
+
+        What may still come over it is no part of the conversation any more.
+        """
+        if self._loss is not None:
+            raise self._loss
+
+    def _replace(self, socket: Socket, attempts: int, seconds: float) -> None:
+        """Go on over another connection."""
+        assert self._loss is not None
+        self._socket = socket
+        self._reconnected, self._loss = Reconnected(self._loss, attempts, seconds), None
 
     @property
     def reconnected(self) -> Reconnected | None:
@@ -360,6 +376,7 @@ class AsyncStream(_Stream[AsyncConnection]):
     async def _read(self) -> messages.ServerMessage:
         while (message := self._conversation.take()) is None:
             try:
+                self._check_loss()
                 await self._receive(self._socket, self._conversation.patience_s)
             except InkstreamError as error:
                 await self._reconnect(error)
@@ -392,9 +409,7 @@ class AsyncStream(_Stream[AsyncConnection]):
         closing = asyncio.create_task(self._socket.close())  # nobody need wait for it
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
-        self._socket = socket
-        attempts, seconds = attempt.retry_state.attempt_number, time.monotonic() - since_s
-        self._reconnected = Reconnected(reason, attempts, seconds)
+        self._replace(socket, attempt.retry_state.attempt_number, time.monotonic() - since_s)
 
     async def _resume(self, socket: AsyncConnection) -> AsyncConnection:
         """Go on with the line on another connection, and return it."""
@@ -486,6 +501,7 @@ class Stream(_Stream[SyncConnection]):
     def _read(self) -> messages.ServerMessage:
         while (message := self._conversation.take()) is None:
             try:
+                self._check_loss()
                 self._receive(self._socket, self._conversation.patience_s)
             except InkstreamError as error:
                 self._reconnect(error)
@@ -509,10 +525,9 @@ class Stream(_Stream[SyncConnection]):
                     socket = self._resume(open_socket())
         except RetryError as failed:
             raise _given_up(reason, failed) from reason
-        lost, self._socket = self._socket, socket
+        lost = self._socket
+        self._replace(socket, attempt.retry_state.attempt_number, time.monotonic() - since_s)
         lost.close()
-        attempts, seconds = attempt.retry_state.attempt_number, time.monotonic() - since_s
-        self._reconnected = Reconnected(reason, attempts, seconds)
 
     def _resume(self, socket: SyncConnection) -> SyncConnection:
         """Go on with the line on another connection, and return it."""

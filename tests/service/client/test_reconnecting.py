@@ -1,5 +1,6 @@
 """The Python clients when connections break and servers refuse: when they try again, how long."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ from inkstream.service.protocol.server_messages import (
     encode,
 )
 from inkstream.service.settings import Settings
+from tests.helpers.engine_sessions import DEADLINE_S
 
 Script = Callable[[ServerConnection], object]
 READY = Ready(
@@ -241,6 +243,32 @@ def test_a_server_that_is_about_to_stop_is_left_before_it_stops(
     assert closed == [1000]
     begun = [] if sends_snapshot else ["configure"]
     assert [kind for kind in resumed if kind != "ping"] == [*begun, "resume"]
+
+
+async def test_a_cancelled_move_to_another_server_begins_again() -> None:
+    def leave(socket: ServerConnection) -> None:
+        answer(socket, 2)
+        socket.send(encode(GOAWAY))
+        socket.send(encode(SNAPSHOT))
+        for frame in socket:
+            socket.send(encode(Pong(id=json.loads(frame)["id"])))
+
+    def hang(socket: ServerConnection) -> None:
+        socket.send(encode(READY))
+        for _ in socket:
+            pass
+
+    with scripted(leave, hang, answer) as url:
+        async with connect(url) as stream:
+            await stream.ping()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await stream.ping()
+            assert stream.reconnected is None
+            async with asyncio.timeout(DEADLINE_S):
+                await stream.ping()
+            assert stream.reconnected is not None
+            assert isinstance(stream.reconnected.reason, StoppingError)
 
 
 def test_retry_after_is_a_number_or_a_date() -> None:
