@@ -18,6 +18,7 @@ from inkstream.service.frames import WebSocketConnection
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
 MAX_HEADERS: Final = 256  # with trailers
+MAX_PARAMETERS: Final = 5000  # of a query: room for max_hint_characters words, and read in 4 ms
 CHUNK_SHARE: Final = 8  # a body's chunks take an eighth of its bytes more, and no client's do
 MAX_PIPELINED: Final = 8  # requests that wait for the answer to an earlier one
 PIECE_BYTES: Final = 4096  # parsed at once: what is refused has been kept in memory so far
@@ -82,6 +83,8 @@ class HttpConnection(HttpToolsProtocol):
         n_hosts = sum(name == b"host" for name, _ in self.headers)
         if n_hosts > 1 or (not n_hosts and self.parser.get_http_version() != "1.0"):
             raise ValueError("one Host is required")  # RFC 9112, 3.2
+        if self.url.count(b"&") >= MAX_PARAMETERS:
+            raise ValueError("too many parameters")
         self._in_headers = False
         self._allow(self.config.settings.body_timeout_s)
         super().on_headers_complete()

@@ -140,6 +140,16 @@ def test_a_request_names_its_host_once(tiny: Checkpoint, head: bytes, status: by
         assert read_all(client)[9:12] == status
 
 
+@pytest.mark.parametrize(("n_parameters", "status"), [(4200, b"200"), (30_000, b"400")])
+def test_a_query_has_few_parameters(tiny: Checkpoint, n_parameters: int, status: bytes) -> None:
+    query = b"&".join(n_parameters * [b"x"])
+    with server(tiny.path.parent) as running, connected(running.port) as client:
+        client.sendall(
+            b"GET /healthz?" + query + b" HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n"
+        )
+        assert read_all(client)[9:12] == status
+
+
 def test_few_requests_may_wait_for_an_earlier_answer(tiny: Checkpoint) -> None:
     request = b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\n\r\n"
     with server(tiny.path.parent) as running:
