@@ -81,7 +81,7 @@ class EngineSession:
     """One session in the engine."""
 
     session: Session
-    deliver: Deliver  # gets the session's effects but `Restore`
+    deliver: Deliver  # gets the session's effects; those of `Restore` are carried out
     row: int  # of its state in the table
     client: str  # whose it is
     log: Logger  # its lines name the session, its trace, and the request that it is of
@@ -177,17 +177,14 @@ class Engine:
             self._enqueue(member)
 
     def apply(self, member: EngineSession, effects: list[Effect]) -> None:
-        """Carry out a session's effects: restore its state here, deliver all others.
+        """Carry out a session's effects: restore its state here, and deliver all.
 
         They are delivered even if there are none: fewer columns wait now.
         """
-        delivered = effects
         for effect in effects:
-            if isinstance(effect, Restore):
-                if not member.gone:  # its row may be another session's
-                    self._states.rows[member.row] = 0 if effect.state is None else effect.state
-                delivered = [effect for effect in delivered if not isinstance(effect, Restore)]
-        member.deliver(delivered)
+            if isinstance(effect, Restore) and not member.gone:  # else its row may be another's
+                self._states.rows[member.row] = 0 if effect.state is None else effect.state
+        member.deliver(effects)
         if not member.queued:
             self._enqueue(member)
 

@@ -178,15 +178,21 @@ class Settings(Limits, ServerSettings):
             raise ValueError("true and false are not allowed")
         return value
 
+    @field_validator(*SECRETS)
+    @classmethod
+    def _check_masks(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for number, key in enumerate(keys, 1):
+            if key.get_secret_value() == MASK:
+                raise ValueError(
+                    f"key {number} was masked when it was printed: write the key itself"
+                )
+        return keys
+
     @field_validator("api_keys")
     @classmethod
     def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for number, key in enumerate(keys, 1):
             text = key.get_secret_value()
-            if text == MASK:
-                raise ValueError(
-                    f"key {number} was masked when it was printed: write the key itself"
-                )
             if not text or not TOKEN_CHARACTERS.issuperset(text):
                 raise ValueError(
                     f"key {number} has other characters than letters, digits and !#$%&'*+-.^_`|~"
@@ -198,10 +204,6 @@ class Settings(Limits, ServerSettings):
     def _check_resume_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for number, key in enumerate(keys, 1):
             text = key.get_secret_value()
-            if text == MASK:
-                raise ValueError(
-                    f"key {number} was masked when it was printed: write the key itself"
-                )
             if len(text) < LEAST_CHARACTERS:
                 raise ValueError(
                     f"key {number} has {len(text)} characters, expected at least"

@@ -324,9 +324,7 @@ class StreamEndpoint:
     def _check_access(self, scope: AsgiEvent, headers: Mapping[bytes, str]) -> bytes:
         """Return the client's credential; raise an `InkstreamError` if access is refused."""
         access = self._service.access
-        access.check_addresses(
-            headers.get(b"host"), scope["client"][0] if scope["client"] else None
-        )
+        access.check_addresses(headers.get(b"host"), _address(scope))
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path != PATH:
             raise PathUnknownError(f"no WebSocket is at {path[:100]}, expected {PATH}")

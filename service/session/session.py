@@ -477,7 +477,7 @@ class Session:
     def _complete(self) -> list[Effect]:
         """Return the effects of the flush or rewind for which the columns have now been run."""
         pending, self._pending = self._pending, None
-        if isinstance(pending, PendingResume):
+        if pending is None or isinstance(pending, PendingResume):
             return []
         line, decoder = self.line, self.line.decoder
         if isinstance(pending, PendingRewind):
@@ -494,8 +494,6 @@ class Session:
                 frame=self.ink.fitted,
             )
             return self._revisions.rewind(rewound, pending.until)
-        if pending is None:
-            return []
         label, text = decoder.label, decoder.text
         flushed = messages.Flushed(
             id=pending.ref, epoch=line.epoch, columns=line.column, label=label, text=text
