@@ -268,8 +268,9 @@ CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
 _validate_json: Final[Callable[[str | bytes], ClientMessage]] = CLIENT.validator.validate_json
 
 
-NUMBERS: Final = ("top_k", "line_end_columns", "snapshot_columns")  # null is none, of the first
-NUMBER: Final = re.compile("null|-?[0-9]{1,17}")
+NUMBERS: Final = ("top_k", "line_end_columns", "snapshot_columns")
+NUMBER: Final = re.compile("-?[0-9]{1,17}")
+MAY_BE_NULL: Final = ("top_k", "characters", "language_model", "pattern")
 PLAIN_OPTIONS: Final = tuple(
     name for name in Configure.model_fields if name not in ("type", "id", "words")
 )
@@ -283,9 +284,11 @@ def options_in(query: Mapping[str, str]) -> Configure:
     fields: dict[str, Any] = {"type": "configure"}
     for name in PLAIN_OPTIONS:
         if name in query:
-            text = query[name]
-            is_number = name in NUMBERS and NUMBER.fullmatch(text)  # others are refused, and quoted
-            fields[name] = (None if text == "null" else int(text)) if is_number else text
+            fields[name] = text = query[name]
+            if text == "null" and name in MAY_BE_NULL:
+                fields[name] = None
+            elif name in NUMBERS and NUMBER.fullmatch(text):  # others are refused, and quoted
+                fields[name] = int(text)
     message = parse_client(json.dumps(fields))
     assert isinstance(message, Configure)
     return message

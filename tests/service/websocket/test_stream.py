@@ -127,12 +127,32 @@ async def test_options_at_the_connection_are_those_of_a_configure(tiny: Checkpoi
     assert [each["type"] for each in messages] == ["result", "configured"]
 
 
+async def test_null_at_the_connection_is_null(tiny_lines: Checkpoint) -> None:
+    query = "top_k=null&characters=null&language_model=null&pattern=null&context=null"
+    async with serving(tiny_lines) as (service, _):
+        client = AsgiClient(service, query)
+        client.send(message("configure"))
+        (configured,) = await client.wait_for(1)
+        client.vanish()
+        await client.wait_for_end()
+    assert {name: configured[name] for name in ("top_k", "characters", "language_model")} == {
+        "top_k": None,
+        "characters": None,
+        "language_model": None,
+    }
+    assert (configured["pattern"], configured["context"]) == (None, "null")
+
+
 @pytest.mark.parametrize(
     ("query", "text"),
     [
         ("top_k=0", "top_k is 0, allowed: a whole number from 1 to 2**53 - 1, or null"),
         ("top_k=3.5", 'top_k is "3.5", allowed: a whole number from 1 to 2**53 - 1, or null'),
         ("top_k=99", "top_k is 99, allowed: 1..10"),
+        (
+            "line_end_columns=null",
+            'line_end_columns is "null", allowed: a whole number from 0 to 2**53 - 1',
+        ),
         ("every=", 'every is "", allowed: "column" or "message"'),
         ("every=column&every=row", 'every is "row", allowed: "column" or "message"'),
         ("characters=", 'characters is "", allowed: a text of at least 1 character, or null'),
