@@ -139,6 +139,7 @@ class Session:
         self._bad_in_a_row = 0
         self._rate_limit = TokenBucket(limits.max_control_per_s)
         self._started_s = self._newest_s = 0.0  # when the first and the newest message came
+        self._plan_snapshot()
 
     @property
     def closed(self) -> bool:

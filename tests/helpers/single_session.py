@@ -12,6 +12,7 @@ from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.decoding.ngrams import About, Language
 from inkstream.model.runtime import Runtime
 from inkstream.model.training.ngrams import build
+from inkstream.service.protocol.client_messages import options_in
 from inkstream.service.protocol.server_messages import (
     Error,
     Event,
@@ -25,6 +26,7 @@ from inkstream.service.protocol.server_messages import (
 from inkstream.service.session import (
     Close,
     Effect,
+    Options,
     Restore,
     Seals,
     Session,
@@ -78,9 +80,11 @@ class SessionClient:
         languages: Mapping[str, Language] = MappingProxyType({}),
         seals: Seals | None = None,
         credential: bytes = b"",
+        options: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.model = SessionModel.of(runtime.metadata, limits, languages, seals=seals)
-        self.session = Session("test", self.model, credential)
+        first = Options.first(self.model).changed(options_in(options), self.model)
+        self.session = Session("test", self.model, credential, first)
         self.received: list[ServerMessage] = []  # in order
         self.close: Close | None = None
         self._runtime = runtime

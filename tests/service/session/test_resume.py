@@ -279,6 +279,12 @@ def test_the_time_goes_on_from_that_of_the_snapshot(net: Runtime) -> None:
     assert done.seconds == 2 + 1
 
 
+def test_snapshots_can_be_asked_for_at_the_connection(net: Runtime) -> None:
+    client = SessionClient(net, seals=SEALS, options={"snapshot_columns": "64"})
+    found = [each for each in client.ask(*[INK * 50] * 4) if isinstance(each, Snapshot)]
+    assert [(each.column, each.messages) for each in found] == [(100, 2), (200, 4)]
+
+
 def test_no_snapshot_is_larger_than_a_message_may_be(net: Runtime) -> None:
     client = SnapshotClient(net, PATIENT.model_copy(update={"max_frame_bytes": 2048}))
     client.ask(*[bytes([0, 9, 200, 255] * 7) * 5] * 20)
