@@ -39,6 +39,7 @@ MODULE: Final = "inkstream.service.worker"
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 START_S: Final = 120.0  # for a worker to serve; it takes about a second on an idle machine
 KILL_S: Final = 0.5  # after the time in which a worker ends by itself
+EXIT_S: Final = 5.0  # for a process to end when all is done: long on a busy machine
 STEADY_S: Final = 10.0  # a worker that ends sooner is replaced after a pause
 PAUSES_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # after so many of these
 
@@ -299,10 +300,11 @@ class _Worker:
         self.process.kill()
 
     def wait(self) -> int:
-        """Return the exit code of a worker that has closed its connection."""
+        """Return the exit code of a worker that has closed its connection, and so ends now."""
         self.connection.close()
+        left_s = self.deadline_s - time.monotonic()
         try:
-            return self.process.wait(KILL_S)
+            return self.process.wait(min(max(KILL_S, left_s), EXIT_S))
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
