@@ -12,46 +12,31 @@ message during which its connection was replaced. Writes `report.json` and `gaps
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import random
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import numpy as np
-import psutil
 
 from inkstream.model.plots import ACCENT, WRONG, new_axes, save
 from inkstream.service.bench.pens import Sent, ink_messages
 from inkstream.service.bench.processes import await_workers, describe_machine, serving
 from inkstream.service.client import AsyncStream, connect
 from inkstream.service.protocol.errors import StoppingError
-from inkstream.service.protocol.server_messages import Event, Rewound, Word, is_like
+from tools.writing import RESET, Line, Writer, compare, differences, workers_of
 
 REPORT: Final = Path(__file__).parent.parent / "docs" / "reports" / "chaos"
 MODEL: Final = "lines"
 N_WORKERS: Final = 3
-WORKER: Final = "inkstream.service.worker"  # the module that a worker's process runs
 AT_ONCE: Final = 16  # writers that are read again together
-Key = tuple[bool, int]  # whether an event is a word, and its id
-
-
-@dataclass
-class Line:
-    """One line of a writer: what was sent, and what was heard."""
-
-    messages: list[dict[str, Any]]
-    columns: int = 0
-    text: str = ""
-    events: dict[Key, Event] = field(default_factory=dict)  # that stand
-    n_twice: int = 0  # events that came although they stood already
 
 
 @dataclass
@@ -63,62 +48,21 @@ class Heard:
     gaps_ms: dict[str, list[float]] = field(default_factory=lambda: {"deploy": [], "kill": []})
 
 
-class Writer:
-    """Writes lines, one message after the other."""
-
-    def __init__(self, stream: AsyncStream, heard: Heard) -> None:
-        self._stream = stream
-        self._heard = heard
-        self._line = Line([])
-        self._rewound: Rewound | None = None
-
-    async def write(self, sent: Sequence[Sent], start_s: float) -> None:
-        """Send messages when they are due, the next once the one before is answered."""
-        for each in sent:
-            due_s = start_s + each.due_s
-            await asyncio.sleep(max(due_s - time.monotonic(), 0))
-            before = self._stream.reconnected
-            await self.send(json.loads(each.data))
-            late_ms = 1000 * (time.monotonic() - due_s)
-            self._heard.late_ms.append(late_ms)
-            after = self._stream.reconnected
-            if after is not None and after is not before:
-                is_move = isinstance(after.reason, StoppingError)
-                self._heard.gaps_ms["deploy" if is_move else "kill"].append(late_ms)
-
-    async def send(self, message: dict[str, Any]) -> None:
-        """Send one message and take its answers."""
-        line = self._line
-        line.messages.append(message)
-        match message["type"]:
-            case "ink":
-                fields = {name: message[name] for name in ("height", "pause") if name in message}
-                results = self._stream._results(
-                    self._stream._conversation.ink(message.get("strokes", ()), **fields)
-                )
-                async for result in results:
-                    self._add(result.events)
-            case "flush":
-                flushed = await self._stream.flush()
-                self._add(flushed.events)
-                line.columns, line.text = flushed.columns, flushed.text or ""
-            case _:
-                await self._stream.reset()
-                line.messages.pop()
-                self._heard.lines.append(line)
-                self._line = Line([])
-
-    def _add(self, events: Sequence[Event]) -> None:
-        standing, rewound = self._line.events, self._stream.rewound
-        if rewound is not None and rewound is not self._rewound:
-            self._rewound = rewound
-            for is_word, number in [*standing]:
-                if number >= (rewound.words if is_word else rewound.letters):
-                    del standing[is_word, number]
-        for event in events:
-            key = isinstance(event, Word), event.id
-            self._line.n_twice += standing.get(key) == event
-            standing[key] = event
+async def write(stream: AsyncStream, sent: Sequence[Sent], start_s: float, heard: Heard) -> None:
+    """Send messages when they are due, the next once the one before is answered."""
+    writer = Writer(stream)
+    for each in sent:
+        due_s = start_s + each.due_s
+        await asyncio.sleep(max(due_s - time.monotonic(), 0))
+        before = stream.reconnected
+        if (line := await writer.send(each.data)) is not None:
+            heard.lines.append(line)
+        late_ms = 1000 * (time.monotonic() - due_s)
+        heard.late_ms.append(late_ms)
+        after = stream.reconnected
+        if after is not None and after is not before:
+            is_move = isinstance(after.reason, StoppingError)
+            heard.gaps_ms["deploy" if is_move else "kill"].append(late_ms)
 
 
 def messages_of(number: int, seconds: float) -> list[Sent]:
@@ -134,13 +78,13 @@ def messages_of(number: int, seconds: float) -> list[Sent]:
 async def write_all(url: str, n_writers: int, seconds: float, heard: Heard) -> None:
     """Let all writers write."""
 
-    async def write(number: int) -> None:
+    async def write_as(number: int) -> None:
         async with connect(url, model=MODEL) as stream:
-            await Writer(stream, heard).write(messages_of(number, seconds), time.monotonic())
+            await write(stream, messages_of(number, seconds), time.monotonic(), heard)
 
     async with asyncio.TaskGroup() as group:
         for number in range(n_writers):
-            group.create_task(write(number))
+            group.create_task(write_as(number))
 
 
 async def read_again(url: str, lines: Sequence[Line]) -> list[Line]:
@@ -149,46 +93,15 @@ async def read_again(url: str, lines: Sequence[Line]) -> list[Line]:
 
     async def read(numbers: range) -> None:
         async with connect(url, model=MODEL, reconnect=False) as stream:
+            writer = Writer(stream)
             for number in numbers:
-                heard = Heard()
-                writer = Writer(stream, heard)
-                for message in [*lines[number].messages, {"type": "reset"}]:
-                    await writer.send(message)
-                (again[number],) = heard.lines
+                for message in [*lines[number].messages, RESET]:
+                    again[number] = await writer.send(message)
 
     async with asyncio.TaskGroup() as group:
         for first in range(AT_ONCE):
             group.create_task(read(range(first, len(lines), AT_ONCE)))
     return [line for line in again if line is not None]
-
-
-def compare(lines: Sequence[Line], alone: Sequence[Line]) -> dict[str, int]:
-    """Return how many lines and events differ."""
-    pairs = list(zip(lines, alone, strict=True))
-    return {
-        "lines": len(lines),
-        "events": sum(len(own.events) for own in lines),
-        "columns_lost": sum(abs(own.columns - other.columns) for own, other in pairs),
-        "texts_different": sum(own.text != other.text for own, other in pairs),
-        "events_twice": sum(own.n_twice for own in lines),
-        "events_missing": sum(len(other.events.keys() - own.events.keys()) for own, other in pairs),
-        "events_too_many": sum(
-            len(own.events.keys() - other.events.keys()) for own, other in pairs
-        ),
-        "events_different": sum(
-            not is_like(own.events[key], other.events[key])
-            for own, other in pairs
-            for key in own.events.keys() & other.events.keys()
-        ),
-    }
-
-
-def workers_of(pid: int) -> Iterator[psutil.Process]:
-    """Yield the workers of a supervisor."""
-    for process in psutil.Process(pid).children():
-        with contextlib.suppress(psutil.Error):
-            if WORKER in process.cmdline():
-                yield process
 
 
 async def disturb(pid: int, port: int, kinds: Sequence[str], interval_s: float) -> None:
@@ -268,8 +181,7 @@ def main(writers: int, deploys: int, kills: int, interval_s: float) -> None:
     (REPORT / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     plot(heard.gaps_ms)
     print(json.dumps(report, indent=2))
-    wrong = [name for name, n in found.items() if n and name not in ("lines", "events")]
-    sys.exit(bool(wrong))
+    sys.exit(bool(differences(found)))
 
 
 if __name__ == "__main__":

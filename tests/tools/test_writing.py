@@ -1,0 +1,36 @@
+"""What runs that disturb a server count: columns, texts and events beside those of lines alone."""
+
+from inkstream.service.protocol.server_messages import Event, Letter
+from tools.writing import Line, compare, differences
+
+
+def letter(number: int, char: str = "a", confidence: float = 0.9) -> Letter:
+    return Letter(
+        id=number, start=0, end=1, column=2, confidence=confidence, char=char, alternatives=()
+    )
+
+
+def line(*letters: Letter, columns: int = 9, text: str = "ab", n_twice: int = 0) -> Line:
+    events: dict[tuple[bool, int], Event] = {(False, each.id): each for each in letters}
+    return Line([], columns, text, events, n_twice)
+
+
+def test_equal_lines_differ_in_nothing() -> None:
+    own, alone = line(letter(0), letter(1)), line(letter(0), letter(1, confidence=0.901))
+    found = compare([own], [alone])
+    assert (found["lines"], found["events"]) == (1, 2)
+    assert not differences(found)
+
+
+def test_every_difference_is_counted() -> None:
+    own = line(letter(0), letter(1, "b"), letter(3), columns=7, text="a", n_twice=1)
+    assert compare([own], [line(letter(0), letter(1), letter(2))]) == {
+        "lines": 1,
+        "events": 3,
+        "columns_lost": 2,
+        "texts_different": 1,
+        "events_twice": 1,
+        "events_missing": 1,
+        "events_too_many": 1,
+        "events_different": 1,
+    }
