@@ -46,6 +46,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._sessions = self._gauge("sessions", "Sessions connected now.")
         self._workers = self._gauge("workers", "Processes that accept connections.")
+        self._tasks = self._gauge("tasks", "Tasks of asyncio that have not ended.")
         self._columns = self._counter("columns", "Columns answered.")
         self._errors = self._counter("errors", "Errors sent to clients, by code.", "code")
         self._refused = self._counter("refused", "Visitors turned away, by reason.", "reason")
@@ -87,6 +88,10 @@ class Metrics:
     def accepts(self, is_accepting: bool) -> None:
         """Set whether this process accepts connections."""
         self._workers.set(is_accepting)
+
+    def tasks(self, count: int) -> None:
+        """Set how many tasks the event loop has."""
+        self._tasks.set(count)
 
     def ran(self, sessions: int, columns: int, run_s: float, wait_s: float) -> None:
         """Count a run of the net; its oldest session had waited `wait_s` seconds."""

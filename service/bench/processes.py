@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -106,11 +106,17 @@ def environment(root: Path = ROOT, *, one_thread: bool = True) -> dict[str, str]
 
 @contextmanager
 def serving(
-    model: str, *, root: Path = ROOT, languages: str = "", workers: int = 1
+    model: str,
+    *,
+    root: Path = ROOT,
+    languages: str = "",
+    workers: int = 1,
+    log: IO[bytes] | None = None,
 ) -> Iterator[Server]:
     """Start our own server, wait until it listens, with all workers, and stop it at the end.
 
-    `root` is the folder of a checkout whose server is started, by default this one.
+    `root` is the folder of a checkout whose server is started, by default this one. `log` is a file
+    for its warnings and errors.
     """
     flags = {
         "models": model,
@@ -125,7 +131,7 @@ def serving(
     port = _free_port()
     arguments = [f"--{flag}={value}" for flag, value in flags.items()]
     command = [sys.executable, *ISOLATED, "-m", "inkstream", "serve", f"--port={port}", *arguments]
-    with _running("inkstream", command, port, root) as server:
+    with _running("inkstream", command, port, root, log) as server:
         if workers > 1:
             await_workers(port, workers)
         yield server
@@ -136,10 +142,13 @@ def await_workers(port: int, count: int) -> None:
     end_s = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < end_s:
         url = f"http://127.0.0.1:{port}/metrics"
-        with urllib.request.urlopen(url, timeout=START_TIMEOUT_S) as answer:
+        with (
+            suppress(OSError),  # the worker that was asked has just been killed
+            urllib.request.urlopen(url, timeout=START_TIMEOUT_S) as answer,
+        ):
             if f"\ninkstream_workers {count:.1f}\n" in answer.read().decode():
                 return
-        time.sleep(0.05)
+        time.sleep(POLL_S)
     raise LoadError(f"not all of {count} workers accept connections after {START_TIMEOUT_S:g} s")
 
 
@@ -161,9 +170,12 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(name: str, command: list[str], port: int, root: Path) -> Iterator[Server]:
+def _running(
+    name: str, command: list[str], port: int, root: Path, log: IO[bytes] | None = None
+) -> Iterator[Server]:
     """Run a server, which may start further processes, in a process group of its own."""
-    with tempfile.TemporaryFile() as errors:  # some write many lines that nobody asked for
+    # Some write many lines that nobody asked for.
+    with tempfile.TemporaryFile() if log is None else nullcontext(log) as errors:
         process = subprocess.Popen(  # noqa: S603 - this package's own modules
             command,
             env=environment(root),

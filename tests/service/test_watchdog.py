@@ -1,4 +1,4 @@
-"""The watchdog counts what stops the event loop, and nothing else."""
+"""The watchdog counts what stops the event loop, and the loop's tasks."""
 
 import asyncio
 import io
@@ -6,9 +6,10 @@ import time
 
 import pytest
 
-from inkstream.service import logs
+from inkstream.service import logs, watchdog
 from inkstream.service.metrics import Metrics
 from inkstream.service.watchdog import Watchdog
+from tests.helpers.engine_sessions import DEADLINE_S
 
 
 def computing(seconds: float) -> None:
@@ -63,3 +64,23 @@ async def test_short_steps_are_no_stalls(stop_s: float) -> None:
     metrics = Metrics()
     await watched(metrics, stop_s)
     assert stalls(metrics, "0.02") == 0
+
+
+async def test_tasks_are_counted_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "COUNT_EVERY_S", 0.01)
+    metrics = Metrics()
+    watching = Watchdog(metrics)
+
+    async def wait_until_counted(count: int) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while f"\ninkstream_tasks {count:.1f}\n" not in metrics.render().decode():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    watching.start()
+    others = [asyncio.create_task(asyncio.sleep(DEADLINE_S)) for _ in range(3)]
+    await wait_until_counted(len(asyncio.all_tasks()))
+    for other in others:
+        other.cancel()
+    await asyncio.wait(others)
+    await wait_until_counted(len(asyncio.all_tasks()))
+    watching.stop()
