@@ -29,7 +29,7 @@ PEERS := $(VENV)/peers
 PEERS_INSTALLED := $(VENV)/.peers-installed
 
 .DEFAULT_GOAL := help
-.PHONY: run lint check test train evaluate bench hostile simulate chaos footprint pad figures release docker docker-test clean help
+.PHONY: run lint check test train evaluate bench hostile simulate chaos soak footprint pad figures release docker docker-test clean help
 
 # Another server on this port would answer in the place of ours, so the port must be free. Ours has a
 # session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
@@ -94,6 +94,9 @@ simulate: $(FULL) ## Run 100,000 simulated histories of broken connections and s
 
 chaos: $(FULL) ## Let 200 writers write while workers are deployed and killed: report.json, gaps.png
 	$(BIN)/python -m tools.chaos $(ARGS)
+
+soak: $(FULL) ## Two hours of mixed load on two workers: nothing may grow; report.json, soak.png
+	$(BIN)/python -m tools.soak $(ARGS)
 
 footprint: $(FULL) ## Measure the base install, the idle server's memory, its start
 	$(BIN)/python -m tools.footprint

@@ -3,11 +3,11 @@
     python -m tools.soak --minutes 120 --workers 2 --seed 0
 
 `inkstream serve` runs on this machine under the load of `mixed_load`, with the load generator
-beside it. In the middle third of the time, in turn, all workers are replaced (SIGHUP) and one
-worker, drawn at random, is killed (SIGKILL); connections are cut all the time. What every process
-takes is sampled at equal intervals. New workers have new memory, so memory is judged for each
-process that lives long enough, after its warm-up: the workers of the first third, those of the last
-third, and the supervisor.
+beside it. In the middle third of the time, in turn, one worker, drawn at random, is killed
+(SIGKILL) and all workers are replaced (SIGHUP); connections are cut all the time. What every
+process takes is sampled at equal intervals. New workers have new memory, so memory is judged for
+each process that lives long enough, after its warm-up: the workers of the first third, those of the
+last third, and the supervisor.
 
 Writes `report.json` and `soak.png` into `docs/reports/soak`. The exit code is 1 if anything is
 wrong: memory that grows, descriptors, tasks, sessions or processes that do not come back to what
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ import click
 from matplotlib.figure import Figure
 
 from inkstream.model import checkpoint
+from inkstream.model.decoding import ngrams
 from inkstream.model.plots import ACCENT, GREY, SECOND, WRONG, save
 from inkstream.service.bench.processes import (
     START_TIMEOUT_S,
@@ -105,9 +106,9 @@ async def soak(
 async def disturb(
     server: Server, workers: int, seconds: float, rng: random.Random, soaked: Soaked
 ) -> None:
-    """Deploy and kill by turns in the middle third of the time."""
+    """Kill and deploy by turns in the middle third of the time."""
     interval_s = max(DISTURB_EVERY_S, seconds / 3 / MOST_DISTURBANCES)
-    kind, due_s, end_s = "kill", soaked.start_s + seconds / 3, soaked.start_s + 2 * seconds / 3
+    kind, due_s, end_s = "deploy", soaked.start_s + seconds / 3, soaked.start_s + 2 * seconds / 3
     while max(due_s, time.monotonic()) < end_s:
         await asyncio.sleep(due_s - time.monotonic())
         kind = "kill" if kind == "deploy" else "deploy"
@@ -176,8 +177,8 @@ def faults(soaked: Soaked, tally: Tally, seconds: float) -> Iterator[str]:
     for status, n in tally.statuses.items():
         if status >= 500:
             yield f"answers with status {status}: {n}"
-    internal = soaked.metrics.get('inkstream_errors_total{code="internal"}', 0)
-    if internal or tally.errors["internal"]:
+    counted_there = soaked.metrics.get('inkstream_errors_total{code="internal"}', 0.0)
+    if internal := max(counted_there, tally.errors["internal"]):
         yield f"internal errors: {internal:.0f}"
     tracebacks, errors = logged(soaked.log)
     if tracebacks:
@@ -200,7 +201,7 @@ def report_of(soaked: Soaked, tally: Tally, seconds: float) -> dict[str, Any]:
         "deploys": soaked.count("deploy"),
         "kills": soaked.count("kill"),
         "samples": len(soaked.samples),
-        "load": asdict(tally),
+        "load": vars(tally),
         "levels": {
             "before": soaked.idle,
             "most": {name: max(levels[name] for levels in every) for name in soaked.idle},
@@ -291,13 +292,14 @@ def main(minutes: float, workers: int, writers: int, pace: float, seed: int) -> 
     seconds = 60 * minutes
     soaked, tally = run(seconds=seconds, workers=workers, writers=writers, pace=pace, seed=seed)
     digests = {name: checkpoint.read(checkpoint.find(name)).digest for name in MODELS}
+    digests |= {LANGUAGE: ngrams.load(LANGUAGE).digest, "sent": digest(scripts(writers, seed))}
     report = {
         "minutes": minutes,
         "workers": workers,
         "writers": writers,
         "pace": pace,
         "seed": seed,
-        "digests": digests | {"sent": digest(scripts(writers, seed))},
+        "digests": digests,
         **report_of(soaked, tally, seconds),
         "machine": describe_machine(),
     }
