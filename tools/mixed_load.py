@@ -278,7 +278,7 @@ class Load:
             await step()
 
     async def _pause(self) -> None:
-        await asyncio.sleep(self._rng.uniform(0, LONGEST_PAUSE_S / self._pace))
+        await asyncio.sleep(self._rng.uniform(0, LONGEST_PAUSE_S))
 
     async def _write(self, script: Script, alone: Sequence[Line], end_s: float) -> None:
         """Write the lines again and again; one that has begun is ended."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inkstream.service.bench.processes import Server
 from tools.writing import workers_of
 
-TIMEOUT_S: Final = 10.0
+TIMEOUT_S: Final = 60.0  # for an answer of a busy server
 SUPERVISOR: Final = "supervisor"
 
 
