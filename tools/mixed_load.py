@@ -102,7 +102,7 @@ class Tally:
     lines_resumed: int = 0  # during which the connection was replaced
     connections_cut: int = 0  # by us
     statuses: Counter[int] = field(default_factory=Counter)  # of REST
-    answers_different: int = 0  # of REST
+    answers_different: Counter[str] = field(default_factory=Counter)  # of REST
     requests_broken: int = 0  # without an answer
     errors: Counter[str] = field(default_factory=Counter)  # that invalid messages got, by code
     strangers: int = 0
@@ -323,7 +323,9 @@ class Load:
                     self.tally.requests_broken += 1
                 else:
                     self.tally.statuses[answer.status_code] += 1
-                    self.tally.answers_different += _essence(answer) != expected
+                    if (got := _essence(answer)) != expected:
+                        name = f"{request.method} {request.target}: {got}, alone: {expected}"
+                        self.tally.answers_different[name] += 1
 
     async def _send_invalid_messages(self) -> None:
         """Send some on a connection of their own, and an end; read until the server hangs up."""

@@ -51,6 +51,7 @@ LANGUAGE: Final = "english"
 MOST_BYTES_PER_H: Final = 8 << 20  # that the memory of a process may grow
 LEAST_BYTES: Final = 4 << 20  # growth that cannot be told from what an allocator moves
 PART: Final = 1 / 12  # of the time: the warm-up of a process, and for how long it then must live
+LEAST_WARM_UP_S: Final = 30.0
 SAMPLES: Final = 720  # in the time of the load
 SHORTEST_S: Final = 0.5  # between two samples
 DISTURB_EVERY_S: Final = 20.0  # at most as often
@@ -139,7 +140,8 @@ def too_high(soaked: Soaked) -> list[str]:
 def growths_of(soaked: Soaked, seconds: float) -> list[Growth]:
     """Return how fast memory grew under the whole load."""
     samples = soaked.during(soaked.start_s, soaked.start_s + seconds)
-    return growths(samples, warm_up_s=PART * seconds, least_s=PART * seconds)
+    warm_up_s = max(PART * seconds, LEAST_WARM_UP_S)
+    return growths(samples, warm_up_s=warm_up_s, least_s=PART * seconds)
 
 
 def most_bytes_per_h(growth: Growth) -> float:
@@ -165,9 +167,10 @@ def faults(soaked: Soaked, tally: Tally, seconds: float) -> Iterator[str]:
     for code, n in tally.failures.items():
         if code != "no_connection" or not kills:  # to a worker that is killed just then
             yield f"streams of writers that failed with {code}: {n}"
+    for name, n in tally.answers_different.items():
+        yield f"answers that differ: {n} to {name}"
     counted = {
         "lines": (tally.written["lines"], tally.written["lines"] == 0),
-        "answers that differ": (tally.answers_different, tally.answers_different > 0),
         "requests without answer": (tally.requests_broken, tally.requests_broken > kills),
         "invalid messages refused": (tally.errors.total(), not tally.errors),
     }
@@ -183,13 +186,14 @@ def faults(soaked: Soaked, tally: Tally, seconds: float) -> Iterator[str]:
     tracebacks, errors = logged(soaked.log)
     if tracebacks:
         yield f"tracebacks in the server's log: {tracebacks}"
-    if errors != kills:
-        yield f"errors in the server's log: {errors}, killed workers: {kills}"
+    if len(errors) != kills:
+        yield f"errors in the server's log: {len(errors)}, killed workers: {kills}"
 
 
-def logged(log: str) -> tuple[int, int]:
-    """Return the number of tracebacks and of lines with errors in a log."""
-    return log.count("Traceback (most recent call last)"), log.count("[error")
+def logged(log: str) -> tuple[int, list[str]]:
+    """Return the number of tracebacks in a log, and the lines with errors."""
+    errors = [line for line in log.splitlines() if "[error" in line]
+    return log.count("Traceback (most recent call last)"), errors
 
 
 def report_of(soaked: Soaked, tally: Tally, seconds: float) -> dict[str, Any]:

@@ -73,7 +73,9 @@ WRONG: dict[str, Callable[[Tally], object]] = {
         {"events_missing": 1}
     ),
     "streams of writers that failed with internal: 1": lambda it: it.failures.update(["internal"]),
-    "answers that differ: 1, killed workers: 1": lambda it: vars(it).update(answers_different=1),
+    "answers that differ: 1 to GET /readyz": lambda it: it.answers_different.update(
+        ["GET /readyz"]
+    ),
     "requests without answer: 2, killed workers: 1": lambda it: vars(it).update(requests_broken=2),
     "answers with status 503: 1": lambda it: it.statuses.update([503]),
     "internal errors: 1": lambda it: it.errors.update(["internal"]),
