@@ -78,8 +78,9 @@ def take(server: Server) -> Sample:
         with suppress(psutil.Error):  # it ends just now
             with each.oneshot():
                 name = SUPERVISOR if each is supervisor else "worker"
-                memory = each.memory_info().rss
-                found.append(Process(each.pid, name, memory, each.num_fds(), each.num_threads()))
+                taken = each.memory_info().rss, each.num_fds(), each.num_threads()
+            if taken[0]:  # a killed process has none until its parent knows of its end
+                found.append(Process(each.pid, name, *taken))
             n_page_workers += len(each.children()) if each is not supervisor else 0
     metrics = read_metrics(server.port)
     return Sample(

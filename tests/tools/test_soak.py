@@ -102,9 +102,9 @@ def test_a_time_too_short_to_judge_memory_is_a_fault() -> None:
 
 @pytest.mark.slow
 def test_a_soak_of_some_seconds_with_a_killed_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(soak, "IDLE_S", 2.2)
-    seconds = 2.0
-    seen, counts = soak.run(seconds=seconds, workers=2, writers=len(KINDS), pace=20.0, seed=0)
+    monkeypatch.setattr(soak, "IDLE_S", 1.0)
+    seconds, seed = 2.0, 16  # of writers with short lines
+    seen, counts = soak.run(seconds=seconds, workers=2, writers=len(KINDS), pace=10.0, seed=seed)
     report = report_of(seen, counts, seconds)
     assert not [fault for fault in report["faults"] if "memory" not in fault]  # too short for it
     assert report["kills"] == 1
