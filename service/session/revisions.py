@@ -28,7 +28,7 @@ class Sent(NamedTuple):
     """An event that the client has."""
 
     event: Event
-    saved: SavedSpans  # made once: a server that stops has all its sessions saved at the same time
+    saved: SavedSpans  # made once: while a snapshot is made, no other session is served
 
 
 @dataclass(slots=True)
