@@ -278,11 +278,14 @@ class Sessions:
         loop = asyncio.get_running_loop()
         self.stopping = True
         self._end_s = loop.time() + time_left_s
+        due_s = loop.time()
         pause_s = min(GOAWAY_EVERY_S, GOAWAY_SHARE * time_left_s / max(1, len(self)))
         for session_id in list(self._open):
             if session_id in self._open:
                 self._send_goaway(session_id)
-                await asyncio.sleep(pause_s)
+                due_s += pause_s
+                if (early_s := due_s - loop.time()) > 0:  # else the loop is busy
+                    await asyncio.sleep(early_s)
         await self._emptied_within(self._end_s - loop.time())
         self.stopped = True
         for send_goaway in list(self._open.values()):

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -339,6 +340,24 @@ async def test_goaways_come_one_after_the_other_within_a_share_of_the_time() -> 
     assert first == sorted(first, reverse=True)
     assert len({*first}) == 8
     assert all(client.times_left_s[1:] == [0.0] for client in clients)
+
+
+async def test_goaways_are_not_late_because_the_event_loop_is_busy() -> None:
+    limits = FEW.model_copy(update={"max_sessions": 8, "max_sessions_per_client": 8})
+    sessions, clients = Sessions(limits, RecordingMetrics()), [GoawayClient() for _ in range(8)]
+
+    async def work() -> None:
+        while True:
+            time.sleep(0.05)  # noqa: ASYNC251 - as a flood takes the loop
+            await asyncio.sleep(0)
+
+    busy = asyncio.create_task(work())
+    with ExitStack() as stack:
+        for client in clients:
+            stack.enter_context(sessions.admit("a", client.goaway))
+        await sessions.drain(0.4)
+    busy.cancel()
+    assert all(client.times_left_s[0] > 0.2 for client in clients)
 
 
 async def test_a_session_that_has_ended_gets_no_goaway() -> None:
