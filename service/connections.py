@@ -25,6 +25,9 @@ YIELD_S: Final = 0.005  # for which a connection is left to workers that have fe
 ACCEPT_AGAIN_S: Final = 0.5  # after the system has had no descriptor for one
 NO_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # accept(2)
 STEPS_S: Final = 0.002  # for requests, ends of connections, frames that waited, in one turn
+# About what the application takes in later turns, which counts as such a step's time.
+REQUEST_S: Final = 0.0007  # to answer a request or to open a session
+END_S: Final = 0.0003  # to end a session
 FRAMES_S: Final = 0.001  # for the frames of a client but the first of each read, in one turn
 FIRST_FRAMES_S: Final = 0.003  # for those too
 MAX_HELD_BYTES: Final = 32 * 1024 * 1024  # of a client: parts of frames, and answers not taken
@@ -83,6 +86,10 @@ class Peer:
         """Run a costly step in a later turn of the loop."""
         self._connections.turns.run_later(self, step)
 
+    def spend(self, seconds: float) -> None:
+        """Count time that a step will take the application, whose tasks run later."""
+        self._connections.turns.spend(seconds)
+
     def left(self) -> None:
         """Count one connection less."""
         self._connections.left(self)
@@ -109,6 +116,12 @@ class Turns:
         """Run a step in a later turn, after those that wait."""
         self._waiting.setdefault(peer, deque()).append(step)
         self._has_time()
+
+    def spend(self, seconds: float) -> None:
+        """Take time from the steps of this turn."""
+        self._has_time()
+        assert self._turn_end_s is not None
+        self._turn_end_s -= seconds
 
     def _has_time(self) -> bool:
         """Whether steps may still be run in this turn; the next one will come."""

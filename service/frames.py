@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 from websockets.exceptions import InvalidMessage
 from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the mask in C
 
-from inkstream.service.connections import FIRST_FRAMES_S, FRAMES_S, Peer
+from inkstream.service.connections import END_S, FIRST_FRAMES_S, FRAMES_S, Peer
 from inkstream.service.settings import Settings
 from inkstream.service.websocket import DIRECT
 
@@ -85,6 +85,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _end(self, exc: Exception | None) -> None:
         """Let uvicorn end the connection, and break its reference cycles."""
+        self.peer.spend(END_S)
         self._uvicorn.connection_lost(exc)
         self._uvicorn.transport = self.transport
         self._uvicorn.conn.parser.close()

@@ -13,7 +13,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.exceptions import InvalidMessage
 
-from inkstream.service.connections import Peer, refusal
+from inkstream.service.connections import REQUEST_S, Peer, refusal
 from inkstream.service.frames import WebSocketConnection
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
@@ -87,6 +87,7 @@ class HttpConnection(HttpToolsProtocol):
             raise ValueError("too many parameters")
         self._in_headers = False
         self._allow(self.config.settings.body_timeout_s)
+        self.peer.spend(REQUEST_S)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -135,6 +136,8 @@ class HttpConnection(HttpToolsProtocol):
         self._cancel_deadline()
         self._release()
         self.peer.left()
+        if self.cycle is not None:  # its answer may be written before what follows is run
+            self.cycle.disconnected = True
         self.peer.run(partial(super().connection_lost, exc))
 
     def _is_idle(self) -> bool:

@@ -14,9 +14,19 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import (
+    ExifTags,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401 - else the first image has Pillow import all of its formats
+)
 
 from inkstream.model.errors import ImageError, ImageSizeError
+
+Image.preinit()  # the other formats that are read: 10 ms, which no request is to wait for
 
 Grey = NDArray[np.uint8]  # [h, w]
 ImageSource = str | Path | bytes | Image.Image | NDArray[Any]

@@ -3,6 +3,7 @@
 import json
 import random
 import struct
+from copy import deepcopy
 from typing import Any, Final
 
 from tests.helpers.raw_websocket import BINARY, TEXT
@@ -97,7 +98,7 @@ class Mutator:
             if not isinstance(value[key], dict | list) or not value[key] or rng.random() < 0.3:
                 most = 1 + 20_000 // len(json.dumps(value[key]))  # a frame stays below 64 KiB
                 many = [value[key]] * rng.randrange(min(300, most))
-                value[key] = many if rng.random() < 0.3 else rng.choice(VALUES)
+                value[key] = many if rng.random() < 0.3 else deepcopy(rng.choice(VALUES))
                 return
             value = value[key]
 
@@ -130,4 +131,6 @@ def client_frame(kind: int, payload: bytes) -> bytes:
     length = len(payload)
     if length < 126:
         return struct.pack("!BBI", kind, 0x80 | length, 0) + payload
-    return struct.pack("!BBHI", kind, 0xFE, length, 0) + payload
+    if length < 65_536:
+        return struct.pack("!BBHI", kind, 0xFE, length, 0) + payload
+    return struct.pack("!BBQI", kind, 0xFF, length, 0) + payload

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -122,6 +123,23 @@ async def test_steps_are_run_for_some_time_a_turn_in_order_and_of_all_clients_by
     await asyncio.sleep(0)
     first.run(step("first", 5))
     assert done[-1] == ("first", 5)
+
+
+async def test_what_steps_begin_takes_time_of_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STEPS_S", 3600.0)
+    peer, done = admitted(some()), list[int]()
+
+    def begin(number: int) -> None:
+        peer.spend(1200.0)
+        done.append(number)
+
+    for number in range(8):
+        peer.run(partial(begin, number))
+    assert done == [0, 1, 2]
+    await asyncio.sleep(0)
+    assert done == [0, 1, 2, 3, 4, 5]
+    await asyncio.sleep(0)
+    assert done == [*range(8)]
 
 
 async def test_the_time_of_a_turn_is_shared_by_the_connections_of_a_client() -> None:
