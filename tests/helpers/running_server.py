@@ -52,8 +52,7 @@ def server(folder: Path, **options: Any) -> Iterator[Running]:
     class AnnouncingServer(Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            loop = asyncio.get_running_loop()
-            loop.call_soon(started.set_result, loop)  # a stop before that would not drain
+            started.set_result(asyncio.get_running_loop())
 
     http_server = AnnouncingServer(Config(app, settings), app.state.service)
     thread = threading.Thread(target=http_server.run, args=[listeners])

@@ -86,8 +86,10 @@ def test_a_client_that_was_accepted_before_the_stop_may_still_ask(
     monkeypatch.setattr("inkstream.service.server.FIRST_REQUEST_S", DEADLINE_S)
     with server(tmp_path, drain_timeout_s=0.3) as running, contextlib.ExitStack() as stack:
         asking, streaming = (stack.enter_context(connected(running.port)) for _ in range(2))
+        while len(running.server.server_state.connections) < 2:
+            time.sleep(0.01)
         running.server.should_exit = True
-        with contextlib.suppress(ConnectionRefusedError):
+        with contextlib.suppress(ConnectionRefusedError, ConnectionResetError):
             while True:  # until the server accepts no more
                 connected(running.port).close()
         asking.sendall(b"GET /v1/models HTTP/1.1\r\nHost: [::1]\r\n\r\n")
