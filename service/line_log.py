@@ -144,7 +144,9 @@ class LineLog:
         message = self._numbered(message)
         match message:
             case messages.Snapshot():
-                if self._is_resumed:  # else it is of the empty line of a new session
+                # Before `resumed` it is of the empty line of a new session. If it covers no
+                # message, it lacks the options that were sent first.
+                if self._is_resumed and message.messages:
                     self.snapshot = message
                     self._n_covered += sum(
                         entry.index < message.messages for entry in self._entries[self._n_covered :]

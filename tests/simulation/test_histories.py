@@ -28,6 +28,13 @@ def test_histories_are_heard_as_alone(nets: Sequence[Runtime], first: int) -> No
     assert connections > PER_TEST  # faults do happen
 
 
+@pytest.mark.parametrize("seed", [6373, 11618])
+def test_a_history_that_was_wrong_once_is_heard_as_alone(
+    nets: Sequence[Runtime], seed: int
+) -> None:
+    histories.run(seed, nets)
+
+
 def test_a_history_runs_again_as_it_did(nets: Sequence[Runtime]) -> None:
     for seed in range(10):
         assert histories.run(seed, nets) == histories.run(seed, nets)

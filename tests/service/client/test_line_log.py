@@ -260,6 +260,15 @@ def test_a_snapshot_before_resumed_is_of_an_empty_line_and_not_kept() -> None:
     assert resumed(log)["blob"] == "after 1"
 
 
+def test_a_snapshot_without_the_options_that_were_sent_first_is_not_kept() -> None:
+    log = LineLog(H)
+    log.options()
+    told(log, snapshot(0))  # the server is about to stop, and has not read them yet
+    assert log.snapshot is None
+    told(log, snapshot(1))
+    assert log.snapshot is not None
+
+
 def test_a_snapshot_covers_no_message_that_was_not_sent_on_its_connection() -> None:
     log = LineLog(H)
     for number in range(3):
