@@ -180,35 +180,13 @@ class Settings(Limits, ServerSettings):
 
     @field_validator(*SECRETS)
     @classmethod
-    def _check_masks(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    def _check_keys(
+        cls, keys: tuple[SecretStr, ...], info: ValidationInfo
+    ) -> tuple[SecretStr, ...]:
         for number, key in enumerate(keys, 1):
-            if key.get_secret_value() == MASK:
-                raise ValueError(
-                    f"key {number} was masked when it was printed: write the key itself"
-                )
-        return keys
-
-    @field_validator("api_keys")
-    @classmethod
-    def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for number, key in enumerate(keys, 1):
-            text = key.get_secret_value()
-            if not text or not TOKEN_CHARACTERS.issuperset(text):
-                raise ValueError(
-                    f"key {number} has other characters than letters, digits and !#$%&'*+-.^_`|~"
-                )
-        return keys
-
-    @field_validator("resume_keys")
-    @classmethod
-    def _check_resume_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for number, key in enumerate(keys, 1):
-            text = key.get_secret_value()
-            if len(text) < LEAST_CHARACTERS:
-                raise ValueError(
-                    f"key {number} has {len(text)} characters, expected at least"
-                    f" {LEAST_CHARACTERS}: `openssl rand -base64 32` makes one"
-                )
+            fault = _fault_of_key(key.get_secret_value(), seals=info.field_name == "resume_keys")
+            if fault is not None:
+                raise ValueError(f"key {number} {fault}")
         return keys
 
     @field_validator("trusted_proxies")
@@ -314,6 +292,22 @@ class Settings(Limits, ServerSettings):
 
 def _plain(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _fault_of_key(key: str, *, seals: bool) -> str | None:
+    """Return what is wrong with a key for the API, or with one that seals snapshots."""
+    if key == MASK:
+        return "was masked when it was printed: write the key itself"
+    if seals:
+        if len(key) >= LEAST_CHARACTERS:
+            return None
+        return (
+            f"has {len(key)} characters, expected at least {LEAST_CHARACTERS}:"
+            " `openssl rand -base64 32` makes one"
+        )
+    if key and TOKEN_CHARACTERS.issuperset(key):
+        return None
+    return "has other characters than letters, digits and !#$%&'*+-.^_`|~"
 
 
 def environment_without_settings() -> dict[str, str]:

@@ -122,7 +122,7 @@ class Stream:
         try:
             effects = session.goaway(time_left_s) if time_left_s > 0 else session.fail(stopping)
             self._engine.apply(self._member, effects)
-        except Exception:  # any: the other sessions are told too
+        except Exception:  # of any kind: the other sessions must get their goaway
             self._fail()
 
     def _fail(self) -> None:

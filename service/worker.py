@@ -4,8 +4,8 @@ Its arguments are its number, the folder that all workers share, the descriptor 
 supervisor, and those of the listening sockets. It gets its settings from the supervisor.
 
 To import the server and to load its models takes most of a second of a core that the workers beside
-it need. So a thread of low priority does it: on Linux each thread has a niceness of its own (see
-sched(7)), and a process without privileges could not raise its priority again.
+it need. So a thread of low priority does this. Linux sets priorities for each thread (sched(7)); a
+process that has lowered its own may not raise it again without privileges.
 """
 
 import gc

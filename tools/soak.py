@@ -49,7 +49,7 @@ REPORT: Final = Path(__file__).parent.parent / "docs" / "reports" / "soak"
 MODELS: Final = ("lines", "digits")
 LANGUAGE: Final = "english"
 MOST_BYTES_PER_H: Final = 8 << 20  # that the memory of a process may grow
-LEAST_BYTES: Final = 4 << 20  # growth that cannot be told from what an allocator moves
+LEAST_BYTES: Final = 4 << 20  # less growth may be memory that the allocator keeps
 PART: Final = 1 / 12  # of the time: the warm-up of a process, and for how long it then must live
 LEAST_WARM_UP_S: Final = 30.0
 SAMPLES: Final = 720  # in the time of the load
@@ -145,7 +145,7 @@ def growths_of(soaked: Soaked, seconds: float) -> list[Growth]:
 
 
 def most_bytes_per_h(growth: Growth) -> float:
-    """Return how fast this memory may grow: a short time allows only a faster growth to be told."""
+    """Return how fast this memory may grow; in a short time only fast growth can be detected."""
     return max(MOST_BYTES_PER_H, 3600 * LEAST_BYTES / (growth.to_s - growth.from_s))
 
 

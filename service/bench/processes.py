@@ -174,7 +174,7 @@ def _running(
     name: str, command: list[str], port: int, root: Path, log: IO[bytes] | None = None
 ) -> Iterator[Server]:
     """Run a server, which may start further processes, in a process group of its own."""
-    # Some write many lines that nobody asked for.
+    # Some log so much that a pipe would be full, and they would wait.
     with tempfile.TemporaryFile() if log is None else nullcontext(log) as errors:
         process = subprocess.Popen(  # noqa: S603 - this package's own modules
             command,

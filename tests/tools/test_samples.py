@@ -1,4 +1,4 @@
-"""Growth is told from samples whatever single requests take."""
+"""The growth of memory, computed from samples, does not depend on a few high ones."""
 
 import numpy as np
 import pytest

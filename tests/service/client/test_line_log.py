@@ -263,9 +263,9 @@ def test_a_snapshot_before_resumed_is_of_an_empty_line_and_not_kept() -> None:
 def test_a_snapshot_without_the_options_that_were_sent_first_is_not_kept() -> None:
     log = LineLog(H)
     log.options()
-    told(log, snapshot(0))  # the server is about to stop, and has not read them yet
+    log.receive(snapshot(0))  # made before the server has read them
     assert log.snapshot is None
-    told(log, snapshot(1))
+    log.receive(snapshot(1))
     assert log.snapshot is not None
 
 
