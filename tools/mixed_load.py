@@ -37,12 +37,7 @@ from tools.writing import RESET, Line, Writer, compare
 EXAMPLES: Final = Path(__file__).parents[1] / "examples"
 N_LINES: Final = {"lines": 2, "digits": 12}  # of a writer, which it repeats
 AT_ONCE: Final = 8  # invalid messages on one connection; many more in a row close it
-HELD_S: Final = (
-    0.1,
-    1.0,
-    15.0,
-    60.0,
-)  # how long a silent connection stays open, at most
+HELD_S: Final = (0.1, 1.0, 15.0, 60.0)  # for which a silent connection stays open
 TIMEOUT_S: Final = 60.0  # of a request
 PNG: Final = {"Content-Type": "image/png"}
 JSON: Final = {"Content-Type": "application/json"}
