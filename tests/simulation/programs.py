@@ -23,7 +23,7 @@ MAX_COLUMNS: Final = 70  # of one step
 MAX_PAUSE_S: Final = 0.6
 
 Step = tuple[str, dict[str, Any]]  # what is done, with what
-Events = dict[tuple[bool, int], dict[str, Any]]  # by whether they are words, and ids
+Events = dict[tuple[bool, int], Event]  # by whether they are words, and ids
 
 
 @dataclass
@@ -33,8 +33,8 @@ class Heard:
     step: str
     results: list[Result] = field(default_factory=list)
     answer: dict[str, Any] = field(default_factory=dict)
-    events: list[dict[str, Any]] = field(default_factory=list)  # that stand, of the line
-    ended: list[tuple[int, str, list[dict[str, Any]]]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)  # that stand, of the line
+    ended: list[tuple[int, str, list[Event]]] = field(default_factory=list)
     """Lines that ended by themselves: their columns, texts and events."""
 
 
@@ -206,7 +206,7 @@ class Program:
 
     def _add(self, events: tuple[Event, ...]) -> None:
         for event in events:
-            self._events[isinstance(event, Word), event.id] = event.model_dump()
+            self._events[isinstance(event, Word), event.id] = event
 
     def _withdraw(self, rewound: Rewound) -> None:
         self._events = {
