@@ -13,6 +13,7 @@ waiting for the interpreter again. A turn takes some milliseconds: it draws a po
 
 import asyncio
 import contextvars
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +44,7 @@ from inkstream.service.session import (
 INITIAL_CAPACITY: Final = 16  # rows of the state table, which doubles whenever it is full
 ANSWERING_S: Final = 0.003  # for handing scores out, in one turn
 MOST_BESIDE: Final = 64  # columns that a client brings to a run where others have sessions: 2 ms
-CHEAP: Final = 64  # columns without hints, whose scores are handed out well within that time
+CHEAP: Final = 64  # columns without hints, whose scores are handed out in one turn
 
 Deliver = Callable[[list[Effect]], None]
 Columns = list[NDArray[np.uint8]]  # [n_i, H] of each session in a run
@@ -363,7 +364,9 @@ class Engine:
         end_s = time.perf_counter() + ANSWERING_S
         members = [member for member in self._answered if not member.gone]
         costs = [len(each.answer[0]) * each.session.line.decoder.column_cost for each in members]
-        if sum(costs) > CHEAP:
+        if sum(costs) <= CHEAP:
+            end_s = math.inf
+        else:
             members = in_turns(members, costs)
         for n_answered, member in enumerate(members):
             if n_answered and time.perf_counter() > end_s:

@@ -362,7 +362,7 @@ class Session:
                 break
             effects += self._answer(control)
         most = self.model.limits.max_line_columns
-        if self.line.column >= most and self.state is OPEN and inbox.head_columns:
+        if inbox.head_columns and self.line.column >= most and self.state is OPEN:
             error = errors.OverLimitError(f"a line has {most} columns at most")
             effects += self.fail(error, *inbox.head(self._next_index))
         return effects
