@@ -60,6 +60,7 @@ POINT: Final = Struct("2f")  # x and y
 SAME_FRAME: Final = 1e-3  # of a frame's height: frames that differ by less are the same
 MAX_SPANS: Final = 16  # of a stroke in one letter; if there are more, one span covers them all
 MAX_SPANNED: Final = 128  # strokes that one event names: twice as many as a long word has
+BEGUN_AGAIN: Final = "after a reset or a rewind to column 0"  # when the other kind may follow
 
 Points = NDArray[np.float64]  # [n, 2], pixels
 StrokeKey = int | str | tuple[int]  # a stroke's id; those without one are numbered
@@ -320,7 +321,7 @@ class LineInk:
     def check_columns(self, ref: Ref) -> None:
         """Raise `ColumnsError` if columns that come in a message `ref` are not allowed here."""
         if self.has_strokes:
-            raise ColumnsError("columns in a line of ink, allowed: after a reset", ref)
+            raise ColumnsError(f"columns in a line of ink, allowed: {BEGUN_AGAIN}", ref)
 
     def changes(self, ink: Ink, oldest: int, read: int) -> InkChanges:
         """Return what a message changes; nothing is drawn yet. For the numbers see `draw`.
@@ -329,7 +330,7 @@ class LineInk:
         drawn, or for an `undo` of a stroke that may no longer change.
         """
         if read and not self.has_strokes:
-            raise InkError("ink in a line of columns, allowed: after a reset", ink.id)
+            raise InkError(f"ink in a line of columns, allowed: {BEGUN_AGAIN}", ink.id)
         strokes, undone = dict(self._strokes), None
         pieces: list[Piece] = []
         if ink.undo is not None:
