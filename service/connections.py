@@ -80,15 +80,15 @@ class Peer:
 
     def run(self, step: Callable[[], None]) -> None:
         """Run a costly step now, or in a later turn of the loop if too many came; order is kept."""
-        self._connections.turns.run(self, step)
+        self._connections.steps.run(self, step)
 
     def run_later(self, step: Callable[[], None]) -> None:
         """Run a costly step in a later turn of the loop."""
-        self._connections.turns.run_later(self, step)
+        self._connections.steps.run_later(self, step)
 
     def spend(self, seconds: float) -> None:
         """Count time that a step will take the application, whose tasks run later."""
-        self._connections.turns.spend(seconds)
+        self._connections.steps.spend(seconds)
 
     def left(self) -> None:
         """Count one connection less."""
@@ -98,7 +98,7 @@ class Peer:
         self._turn_start_s = None
 
 
-class Turns:
+class StepQueue:
     """Costly steps: for some time in each turn of the event loop, and of all clients by turns."""
 
     def __init__(self) -> None:
@@ -158,7 +158,7 @@ class Connections:
         self._peers: dict[str, Peer] = {}
         self._count = 0
         self.held_bytes = 0
-        self.turns = Turns()
+        self.steps = StepQueue()
         self._logged: set[tuple[str, str]] = set()
         self._logged_from_s = time.monotonic()
 
