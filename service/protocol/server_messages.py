@@ -82,7 +82,7 @@ class Limits(BaseModel):
     max_message_columns: Count = 2048
     """Columns in one message; of a model fewer if they do not fit into max_frame_bytes as JSON."""
     max_waiting_columns: Count = 4096
-    """Columns received and not yet read; beyond it the server takes no more until it has room."""
+    """Columns that wait, and 64 or more for each other message; then the server takes no more."""
     max_line_columns: Count = 100_000
     """Columns of one line; one more closes with 4413."""
     max_rewind_columns: Count = 512

@@ -8,6 +8,7 @@ import pytest
 from inkstream.service.protocol.client_messages import CLIENT_TYPES, parse_client
 from inkstream.service.protocol.errors import MEANINGS
 from inkstream.service.protocol.server_messages import Limits, encode, parse_server
+from inkstream.service.session.inbox import CONTROL_WEIGHT, POINT_WEIGHT
 
 TEXT = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^([<>]) (\{.*\})$", TEXT, re.MULTILINE)
@@ -46,3 +47,9 @@ def test_every_code_is_in_the_table_with_closing_code_and_status() -> None:
 def test_every_limit_is_in_the_table() -> None:
     named = {name for names, _, _ in ROWS for name in re.findall(r"`(\w+)`", names)}
     assert Limits.model_fields.keys() <= named
+
+
+def test_waiting_messages_count_as_the_limit_says() -> None:
+    assert f"counts as {CONTROL_WEIGHT} columns, with {POINT_WEIGHT} more for each point" in TEXT
+    limit = Limits.model_json_schema()["properties"]["max_waiting_columns"]
+    assert f"{CONTROL_WEIGHT} or more for each other message" in limit["description"]
