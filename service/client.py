@@ -59,10 +59,12 @@ from inkstream.service.protocol import server_messages as messages
 
 Socket = TypeVar("Socket")
 ANSWER_S: Final = 10.0  # how long each answer may take while a connection is opened
+CLOSE_S: Final = 1.0  # how long the server may take to close too: a lost connection never does
 OPTIONS: Final[dict[str, Any]] = {  # of both kinds of connection
     "subprotocols": [Subprotocol(messages.PROTOCOL)],
     "compression": None,  # deflate takes longer than it saves on so few bytes
     "open_timeout": ANSWER_S,
+    "close_timeout": CLOSE_S,
 }
 FIRST_WAIT_S: Final = 0.05  # at most, before the second attempt to reconnect; then doubled
 LONGEST_WAIT_S: Final = 5.0  # at most, unless the server asks for more

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,7 @@ from typing import cast
 import pytest
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
@@ -27,6 +30,7 @@ from inkstream.service.protocol.server_messages import (
     Pong,
     Ready,
     Resumed,
+    Result,
     Resuming,
     ServedModel,
     Snapshot,
@@ -100,6 +104,29 @@ def scripted(*scripts: Script | Response) -> Iterator[str]:
         yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
     finally:
         server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def falling_silent() -> Iterator[str]:
+    """Serve a connection that takes and says nothing more after `ready`, and stays open."""
+    is_over = threading.Event()
+
+    def run(listener: socket.socket) -> None:
+        with listener.accept()[0] as accepted:
+            server = ServerProtocol(subprotocols=[Subprotocol("inkstream.v1")])
+            server.receive_data(accepted.recv(65_536))
+            (request,) = server.events_received()
+            server.send_response(server.accept(cast(Request, request)))
+            server.send_text(encode(READY).encode())
+            accepted.sendall(b"".join(server.data_to_send()))
+            is_over.wait(DEADLINE_S)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=run, args=[listener])
+        thread.start()
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
+        is_over.set()
         thread.join()
 
 
@@ -273,6 +300,35 @@ async def test_a_cancelled_move_to_another_server_begins_again() -> None:
                 await stream.ping()
             assert stream.reconnected is not None
             assert isinstance(stream.reconnected.reason, StoppingError)
+
+
+def test_a_connection_that_has_fallen_silent_is_closed_in_about_a_second() -> None:
+    with falling_silent() as url:
+        with connect_sync(url):
+            begun_s = time.monotonic()
+        assert time.monotonic() - begun_s < 5
+
+
+def test_a_connection_with_unread_results_is_closed_as_fast() -> None:
+    def say_much(socket: ServerConnection) -> None:
+        answer(socket, 2)
+        for column in range(100):  # more than are read ahead: the server's close is behind them
+            socket.send(encode(Result(0, column, {"a": 1.0})))
+        for _ in socket:
+            pass
+
+    with scripted(say_much) as url:
+        with connect_sync(url) as stream:
+            stream.ping()
+            begun_s = time.monotonic()
+        assert time.monotonic() - begun_s < 5
+
+
+async def test_the_asynchronous_client_closes_a_silent_connection_as_fast() -> None:
+    with falling_silent() as url:
+        async with connect(url):
+            begun_s = time.monotonic()
+        assert time.monotonic() - begun_s < 5
 
 
 def test_retry_after_is_a_number_or_a_date() -> None:
