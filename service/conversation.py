@@ -19,7 +19,9 @@ from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.columns import python_columns, shortened
 from inkstream.service.protocol.errors import (
     MEANINGS,
+    MessageError,
     NotResumableError,
+    OverLimitError,
     ServiceError,
     StoppingError,
     ValueRefusedError,
@@ -37,13 +39,31 @@ WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ev
 POINT_BYTES: Final = 54  # as JSON at most: two numbers of 24, brackets, commas and blanks
 FRAME_BYTES: Final = 2048  # at most, of a message of ink without its strokes; nearly all for `undo`
 MOVE_S: Final = 1.0  # how long after `goaway` the snapshot may take to come
-LOSSES: Final = frozenset(  # codes of what ends a connection, and not the line
-    ("no_connection", "stopping", "server_full", "internal", "idle", "session_expired")
-)
 
 
 class NoConnectionError(ServiceError, code="no_connection"):
     """The server cannot be reached, or the connection broke off."""
+
+
+class StreamEndedError(NoConnectionError, code="stream_ended"):
+    """The stream has ended as the client asked."""
+
+
+CLOSINGS: Final = {  # closing codes beside those of `MEANINGS`; RFC 6455, 7.4.1
+    1000: StreamEndedError,
+    1002: MessageError,
+    1007: MessageError,
+    1008: OverLimitError,
+    1009: OverLimitError,
+    1012: StoppingError,
+}
+RESUMED_CLOSINGS: Final = frozenset((1001, 1011, 1012, 1013, 4408, 4440))
+LOSSES: Final = frozenset(  # codes of errors that end a connection, and not the line
+    (
+        "no_connection",
+        *(code for code, each in MEANINGS.items() if each.closing in RESUMED_CLOSINGS),
+    )
+)
 
 
 @dataclass(slots=True)
@@ -418,10 +438,9 @@ def error_of_http(status: int, body: bytes | bytearray) -> InkstreamError:
 
 def error_of_closing(closing: int, reason: str) -> InkstreamError:
     """Return the typed error of a closing code that no `error` message explained."""
-    for code, meaning in MEANINGS.items():
-        if meaning.closing == closing:
-            return error_of(code, reason or f"the server closed the stream ({closing})")
-    return NoConnectionError(f"the stream ended ({closing}{': ' * bool(reason)}{reason})")
+    kinds = {each.closing: each.kind for each in reversed(MEANINGS.values())} | CLOSINGS
+    kind = kinds.get(closing, NoConnectionError)
+    return kind(f"the server closed the stream ({closing}{': ' * bool(reason)}{reason})")
 
 
 def _height(height: Any) -> float:

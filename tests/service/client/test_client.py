@@ -13,10 +13,11 @@ import pytest
 from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
 from inkstream.service.client import connect, connect_sync
-from inkstream.service.conversation import WINDOW_COLUMNS, NoConnectionError
+from inkstream.service.conversation import WINDOW_COLUMNS, NoConnectionError, StreamEndedError
 from inkstream.service.protocol.errors import (
     ClientFullError,
     ModelUnknownError,
+    OverLimitError,
     ServerFullError,
     UnauthorizedError,
     ValueRefusedError,
@@ -163,6 +164,21 @@ def test_ping_and_end_are_answered(running: Running) -> None:
         list(stream.send(builders.columns(5)))
         done = stream.end()
     assert done.columns == 5
+
+
+def test_after_the_end_a_call_is_refused_at_once(running: Running) -> None:
+    with connect_sync(running.url) as stream:
+        stream.end()
+        with pytest.raises(StreamEndedError, match="1000"):
+            stream.ping()
+        assert stream.reconnected is None
+
+
+def test_a_message_that_is_too_long_is_not_sent_again(running: Running) -> None:
+    with connect_sync(running.url) as stream:
+        with pytest.raises(OverLimitError, match="exceeds limit"):
+            stream.configure(words=["word"] * 100_000)
+        assert stream.reconnected is None
 
 
 async def test_the_asynchronous_client_has_the_same_methods(running: Running) -> None:

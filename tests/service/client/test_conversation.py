@@ -16,6 +16,7 @@ from inkstream.service.client import connect_sync
 from inkstream.service.conversation import (
     Conversation,
     NoConnectionError,
+    StreamEndedError,
     error_of_closing,
     stream_url,
 )
@@ -132,7 +133,12 @@ def test_every_code_has_its_class_and_an_unknown_code_is_kept() -> None:
         (1013, ServerFullError),
         (4401, UnauthorizedError),
         (4413, OverLimitError),
-        (1000, NoConnectionError),
+        (1000, StreamEndedError),
+        (1007, MessageError),
+        (1009, OverLimitError),
+        (1011, ServiceError),
+        (1012, StoppingError),
+        (1014, NoConnectionError),
         (4999, NoConnectionError),
     ],
 )

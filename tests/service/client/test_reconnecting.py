@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -18,10 +20,17 @@ from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
+from inkstream.model.errors import InkstreamError
 from inkstream.service import client, conversation
 from inkstream.service.client import connect, connect_sync, retry_after_s
 from inkstream.service.conversation import Conversation, NoConnectionError
-from inkstream.service.protocol.errors import NotResumableError, StoppingError, UnauthorizedError
+from inkstream.service.protocol.errors import (
+    MEANINGS,
+    NotResumableError,
+    StoppingError,
+    UnauthorizedError,
+    error_of,
+)
 from inkstream.service.protocol.server_messages import (
     Configured,
     Done,
@@ -50,6 +59,12 @@ READY = Ready(
 )
 GOAWAY = Goaway(reason="a deploy", time_left_ms=5000, resumable=True)
 SNAPSHOT = Snapshot(epoch=0, column=0, messages=1, letters=0, words=0, blob="b", lifetime_s=60.0)
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text("utf-8")
+(listed,) = re.findall(r"is closed with ([\d, or]+)\s+a code", DOCUMENT)
+LISTED = {int(code) for code in re.findall(r"\d{4}", listed)}
+DOCUMENTED = {1000, 1002, 1007, 1008, 1009, 1012, *(each.closing for each in MEANINGS.values())}
+CLOSINGS = DOCUMENTED | {1014, 4999}
 
 
 def answer(socket: ServerConnection, n_messages: int = 1000) -> list[str]:
@@ -164,6 +179,28 @@ def test_nothing_is_answered_after_done() -> None:
     with pytest.raises(StopIteration):
         exchange.send(done)
     assert isinstance(talk.take(), Done)
+
+
+@pytest.mark.parametrize("closing", sorted(CLOSINGS))
+def test_a_close_is_followed_by_another_connection_as_the_document_says(closing: int) -> None:
+    def close(socket: ServerConnection) -> None:
+        answer(socket, 2)
+        socket.close(closing)
+
+    with scripted(close, answer) as url, connect_sync(url) as stream:
+        stream.ping()
+        if closing in LISTED or closing not in DOCUMENTED:
+            stream.ping()
+            assert stream.reconnected is not None
+        else:
+            with pytest.raises(InkstreamError):
+                stream.ping()
+
+
+@pytest.mark.parametrize("code", MEANINGS)
+def test_an_error_is_followed_by_another_connection_like_its_close(code: str) -> None:
+    talk = Conversation(encode(READY), reconnect=True)
+    assert talk.can_resume(error_of(code, "x")) == (MEANINGS[code].closing in LISTED)
 
 
 def test_without_reconnect_the_error_is_raised() -> None:
