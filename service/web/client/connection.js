@@ -8,7 +8,7 @@
 const OPEN_TIMEOUT_MS = 10_000;
 const MAX_BUFFERED_BYTES = 1 << 16; // in the WebSocket; above it the next message waits
 const DRAIN_INTERVAL_MS = 5; // no event reports that a WebSocket's buffer has drained
-const FIRST_RETRY_MS = 50; // longest delay before the first attempt to reconnect; doubled each time
+const FIRST_RETRY_MS = 50; // longest delay before the second attempt to reconnect; doubled each time
 const MAX_RETRY_MS = 5000;
 const MOVE_MS = 1000; // how long after `goaway` the snapshot may take to come
 const NORMAL_CLOSURE = 1000; // RFC 6455, 7.4.1
@@ -17,6 +17,9 @@ const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/; // RFC 9110, 5.6.2
 /** Error code of each closing code, for closures without an `error` message. @type {Map<number, string>} */
 const ERROR_CODES = new Map([
   [1001, "stopping"],
+  [1002, "bad_message"],
+  [1007, "bad_message"],
+  [1008, "over_limit"],
   [1009, "over_limit"],
   [1011, "internal"],
   [1012, "stopping"],
@@ -27,11 +30,22 @@ const ERROR_CODES = new Map([
   [4404, "unknown_model"],
   [4408, "idle"],
   [4413, "over_limit"],
+  [4421, "forbidden_host"],
   [4429, "too_many_sessions"],
   [4440, "session_expired"],
 ]);
 /** Codes of what ends a connection, and not the line. */
-const LOSSES = new Set(["no_connection", "stopping", "server_full", "internal", "session_expired"]);
+const LOSSES = new Set([
+  "no_connection",
+  "stopping",
+  "server_full",
+  "internal",
+  "bad_config",
+  "bad_data",
+  "bad_checkpoint",
+  "idle",
+  "session_expired",
+]);
 const RETRIED_CODES = new Set([...LOSSES, "too_many_sessions"]); // the lost session may still be counted
 
 /** An error of the server or of the connection. */
@@ -97,6 +111,8 @@ export class Connection {
   /** @type {InkstreamError | undefined} */
   #fatalError; // from the server's last message before it closed the connection
   #isResuming = false; // messages wait until the line goes on
+  /** @type {InkstreamError | undefined} */
+  #idleError; // why there is no connection until there is something to send
   #ended = false;
 
   /**
@@ -171,6 +187,7 @@ export class Connection {
   send(data, type, id = null) {
     return new Promise((resolve, reject) => {
       this.#queue.push({ data, type, id, resolve, reject });
+      if (this.#idleError !== undefined) this.#replace(this.#idleError);
       this.#drain();
     });
   }
@@ -261,12 +278,20 @@ export class Connection {
     if (this.#ended || this.#isResuming) return; // the attempt that is under way fails
     if (error === undefined || !LOSSES.has(error.code) || !this.#listener.canResume()) return this.#end(error);
     this.#isResuming = true;
+    const isWaiting = this.#queue.length > 0 || this.#listener.isAwaitingAnswer();
+    if (error.code === "idle" && !isWaiting) this.#idleError = error;
+    else this.#replace(error);
+  }
+
+  /** Connect again. @param {InkstreamError} error why */
+  #replace(error) {
+    this.#idleError = undefined;
     this.#retry({ error, attempts: 0, endMs: performance.now() + this.#reconnectMs }, error);
   }
 
   /** Connect again after a delay. @param {Loss} loss @param {InkstreamError} error the newest */
   #retry(loss, error) {
-    const maxDelayMs = Math.min(FIRST_RETRY_MS * 2 ** loss.attempts, MAX_RETRY_MS);
+    const maxDelayMs = loss.attempts === 0 ? 0 : Math.min(FIRST_RETRY_MS * 2 ** (loss.attempts - 1), MAX_RETRY_MS);
     const delayMs = Math.round(maxDelayMs * Math.random()); // spreads the clients' attempts
     if (performance.now() + delayMs >= loss.endMs) {
       const tried = `tried ${loss.attempts} times in ${this.#reconnectMs / 1000} s to go on elsewhere`;
@@ -298,6 +323,7 @@ export class Connection {
   #end(error) {
     if (this.#ended) return;
     this.#ended = true;
+    this.#idleError = undefined;
     this.#stopTimers();
     this.#rejectQueue(error ?? noConnection("the stream has ended"));
     this.#listener.onEnd(error);

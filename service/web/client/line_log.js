@@ -163,7 +163,9 @@ export class LineLog {
   receive(message) {
     if ("epoch" in message) message.epoch += this.#earlierEpochs;
     if (message.type === "snapshot") {
-      if (!this.#isResumed) return []; // it is of the empty line of a new session
+      // Before `resumed` it is of the empty line of a new session. If it covers no message, it lacks the
+      // options that were sent first.
+      if (!this.#isResumed || message.messages === 0) return [];
       this.#snapshot = message;
       const newer = this.#entries.slice(this.#nCovered);
       this.#nCovered += newer.filter(({ index }) => index < message.messages).length;

@@ -1,6 +1,7 @@
 /** The connection with a fake WebSocket, because no real network is slow or silent on demand. */
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, mock, test } from "node:test";
 
 import { Connection } from "../../../../service/web/client/connection.js";
@@ -11,6 +12,7 @@ const ANSWER_TIMEOUT_MS = 1000;
 const RECONNECT_MS = 60_000;
 const FIRST_RETRY_MS = 50;
 const READY = { type: "ready" };
+const DOCUMENT = new URL("../../../../docs/protocol.md", import.meta.url);
 
 /** Fakes a WebSocket; the test acts as the network and the server. */
 class FakeSocket {
@@ -197,7 +199,7 @@ describe("the answer timeout", () => {
 });
 
 describe("reconnecting", () => {
-  test("waits up to twice as long after each failure, up to 5 seconds, and ends after a minute", async () => {
+  test("is tried at once, then after up to 0.05, 0.1 ... 5 seconds, and ends after a minute", async () => {
     const { recorder } = await opened(true);
     let nowMs = 0;
     mock.method(performance, "now", () => nowMs);
@@ -211,7 +213,7 @@ describe("reconnecting", () => {
     }
     mock.restoreAll();
     for (const [attempt, ms] of recorder.delays.entries()) {
-      const most = Math.min(FIRST_RETRY_MS * 2 ** attempt, 5000);
+      const most = attempt === 0 ? 0 : Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), 5000);
       assert.ok(0 <= ms && ms <= most, `${ms} ms before attempt ${attempt}`);
     }
     assert.ok(55_000 - FIRST_RETRY_MS <= nowMs && nowMs < 60_000, `${nowMs} ms`);
@@ -248,6 +250,49 @@ describe("reconnecting", () => {
       assert.deepEqual(recorder.delays, []);
       assert.equal(recorder.onEnd.mock.callCount(), 1);
     }
+  });
+
+  test("follows the closes that the document lists, and errors as their closes", async () => {
+    const document = await readFile(DOCUMENT, "utf8");
+    const [, list = ""] = document.match(/is closed with ([\d, or]+)\s+a code/) ?? [];
+    const listed = (list.match(/\d{4}/g) ?? []).map(Number);
+    assert.equal(listed.length, 6);
+    /** @type {[string | undefined, number][]} */
+    const ends = [1002, 1007, 1008, 1009, 1012].map((closing) => [undefined, closing]);
+    for (const [, names = "", closing] of document.matchAll(/^\| (`\w+`.*) \| (\d{4}) \| \d{3} \|/gm)) {
+      ends.push([undefined, Number(closing)]);
+      for (const [, code] of names.matchAll(/`(\w+)`/g)) ends.push([code, Number(closing)]);
+    }
+    assert.ok(ends.length > 50);
+    for (const [code, closing] of ends) {
+      const { connection, recorder } = await opened(true);
+      if (code !== undefined) socket().deliver({ type: "error", code, message: "", fatal: true });
+      socket().end(closing);
+      assert.equal(recorder.delays.length, Number(listed.includes(closing)), `${code} ${closing}`);
+      connection.close();
+    }
+    const { recorder } = await opened(true);
+    socket().end(4999);
+    assert.equal(recorder.delays.length, 1);
+  });
+
+  test("waits for a message if none came for so long that the server closed", async () => {
+    const { connection, recorder } = await opened(true);
+    recorder.awaiting = false;
+    socket().deliver({ type: "error", code: "idle", message: "no message for 60 s", fatal: true });
+    socket().end(4408);
+    mock.timers.tick(60 * 60_000);
+    assert.equal(FakeSocket.all.length, 1);
+    assert.equal(recorder.onEnd.mock.callCount(), 0);
+    const sending = connection.send("later", "ping");
+    mock.timers.tick(1);
+    socket().deliver(READY);
+    await sending;
+    assert.deepEqual(socket().sent, ["later"]);
+    socket().end(4408);
+    connection.close();
+    await assert.rejects(connection.send("too late", "ping"), { code: "no_connection" });
+    assert.equal(FakeSocket.all.length, 2);
   });
 
   test("leaves a server that is about to stop, now or after a second", async () => {

@@ -345,6 +345,20 @@ describe("another connection", () => {
     await stop();
   });
 
+  test("is opened when something is written after a pause that was too long for the server", async () => {
+    const { url, stop } = await serve(await freePort(), "--idle-timeout-s", "0.5");
+    const stream = await connect(url);
+    await stream.columns(new Uint8Array(28));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await stream.columns(new Uint8Array(28));
+    assert.equal((await stream.flush()).columns, 2);
+    const messages = await until(stream, "flushed");
+    assert.deepEqual(only(messages, "disconnected").map(({ error }) => error.code), ["idle"]);
+    assert.deepEqual(only(messages, "result").map(({ column }) => column), [0, 1]);
+    stream.close();
+    await stop();
+  });
+
   test("replaces that to a server that does not answer in time", async () => {
     const { url, signal, stop } = await serve(await freePort());
     const answer_timeout_ms = 300;

@@ -69,6 +69,16 @@ describe("messages", () => {
     assert.deepEqual([...log.newer()], [column(3)]);
   });
 
+  test("are all sent again if the snapshot lacks the options that were sent first", () => {
+    const log = new LineLog(H);
+    log.options();
+    log.add(column(0), "columns", null);
+    told(log, snapshot(0));
+    assert.equal(log.hasSnapshot, false);
+    assert.equal(resume(log).blob, null);
+    assert.deepEqual([...log.newer()], [column(0)]);
+  });
+
   test("of the whole line are sent without a snapshot, with the options at its beginning", () => {
     const log = new LineLog(H);
     ask(log, "reset", 1);
@@ -156,7 +166,7 @@ describe("what was heard", () => {
 
   test("is told once all is answered, if it was decided and not heard", () => {
     const log = new LineLog(H);
-    told(log, letter(0), snapshot(0));
+    told(log, letter(0), snapshot(1));
     resume(log, 1);
     assert.deepEqual(told(log, letter(1)), []);
     assert.deepEqual(log.catchUp(), [letter(1)]);
