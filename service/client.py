@@ -362,7 +362,7 @@ class AsyncStream(_Stream[AsyncConnection]):
         return await self._ask(messages.Pong, "ping")
 
     async def end(self) -> Done:
-        """End the stream; return its summary."""
+        """End the stream; return its summary. A call after it raises `StreamEndedError`."""
         return await self._ask(Done, "end")
 
     async def _ask(self, expected: type[Answer], kind: str, **fields: Any) -> Answer:
@@ -487,7 +487,7 @@ class Stream(_Stream[SyncConnection]):
         return self._ask(messages.Pong, "ping")
 
     def end(self) -> Done:
-        """End the stream; return its summary."""
+        """End the stream; return its summary. A call after it raises `StreamEndedError`."""
         return self._ask(Done, "end")
 
     def _ask(self, expected: type[Answer], kind: str, **fields: Any) -> Answer:
