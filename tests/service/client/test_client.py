@@ -16,6 +16,7 @@ from inkstream.service.client import connect, connect_sync
 from inkstream.service.conversation import WINDOW_COLUMNS, NoConnectionError, StreamEndedError
 from inkstream.service.protocol.errors import (
     ClientFullError,
+    IdleError,
     ModelUnknownError,
     OverLimitError,
     ServerFullError,
@@ -172,6 +173,19 @@ def test_after_the_end_a_call_is_refused_at_once(running: Running) -> None:
         with pytest.raises(StreamEndedError, match="1000"):
             stream.ping()
         assert stream.reconnected is None
+
+
+def test_a_line_goes_on_after_a_pause_that_was_too_long_for_the_server(tmp_path: Path) -> None:
+    columns = builders.columns(6, 1)
+    with (
+        server(tmp_path, idle_timeout_s=0.2) as running,
+        connect_sync(running.url) as stream,
+    ):
+        assert len(list(stream.send(columns[:3]))) == 3
+        running.wait_until_empty()
+        assert [result.column for result in stream.send(columns[3:])] == [3, 4, 5]
+        assert stream.reconnected is not None
+        assert isinstance(stream.reconnected.reason, IdleError)
 
 
 def test_a_message_that_is_too_long_is_not_sent_again(running: Running) -> None:
