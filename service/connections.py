@@ -28,6 +28,7 @@ STEPS_S: Final = 0.002  # for requests, ends of connections, frames that waited,
 # About what the application takes in later turns, which counts as such a step's time.
 REQUEST_S: Final = 0.0007  # to answer a request or to open a session
 END_S: Final = 0.0003  # to end a session
+WRITING_S: Final = 0.002  # to write the messages of a client that has begun to read again
 FRAMES_S: Final = 0.001  # for the frames of a client but the first of each read, in one turn
 FIRST_FRAMES_S: Final = 0.003  # for those too
 MAX_HELD_BYTES: Final = 32 * 1024 * 1024  # of a client: parts of frames, and answers not taken
@@ -78,9 +79,12 @@ class Peer:
             asyncio.get_running_loop().call_soon(self._end_turn)
         return now_s < self._turn_start_s + seconds
 
-    def run(self, step: Callable[[], None]) -> None:
-        """Run a costly step now, or in a later turn of the loop if too many came; order is kept."""
-        self._connections.steps.run(self, step)
+    def run(self, step: Callable[[], None]) -> bool:
+        """Run a costly step now, or in a later turn of the loop if too many came; order is kept.
+
+        Returns whether it was run now.
+        """
+        return self._connections.steps.run(self, step)
 
     def run_later(self, step: Callable[[], None]) -> None:
         """Run a costly step in a later turn of the loop."""
@@ -105,12 +109,13 @@ class StepQueue:
         self._turn_end_s: float | None = None  # None before the first step of a turn
         self._waiting: dict[Peer, deque[Callable[[], None]]] = {}  # the next client comes first
 
-    def run(self, peer: Peer, step: Callable[[], None]) -> None:
-        """Run a step now, or after those that wait."""
+    def run(self, peer: Peer, step: Callable[[], None]) -> bool:
+        """Run a step now, or after those that wait; return whether it was run now."""
         if not self._waiting and self._has_time():
             step()
-        else:
-            self.run_later(peer, step)
+            return True
+        self.run_later(peer, step)
+        return False
 
     def run_later(self, peer: Peer, step: Callable[[], None]) -> None:
         """Run a step in a later turn, after those that wait."""
@@ -133,6 +138,8 @@ class StepQueue:
 
     def _next_turn(self) -> None:
         self._turn_end_s = None
+        if self._waiting:
+            self._has_time()  # it begins now
         while self._waiting:
             peer, steps = next(iter(self._waiting.items()))
             step = steps.popleft()

@@ -8,6 +8,7 @@ left wait for the next turn, and nothing is read meanwhile.
 
 import asyncio
 import codecs
+import socket
 import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -18,7 +19,7 @@ from uvicorn.server import ServerState
 from websockets.exceptions import InvalidMessage
 from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the mask in C
 
-from inkstream.service.connections import END_S, FIRST_FRAMES_S, FRAMES_S, Peer
+from inkstream.service.connections import END_S, FIRST_FRAMES_S, FRAMES_S, WRITING_S, Peer
 from inkstream.service.settings import Settings
 from inkstream.service.websocket import DIRECT
 
@@ -29,6 +30,8 @@ OPCODES: Final = {0x0, 0x1, 0x2, 0x8, 0x9, 0xA}
 SHORT_HEADER_BYTES: Final = 6  # of a client's frame up to 125 bytes long: kind, length, mask
 MASK_BYTES: Final = 4
 MAX_CONTROL_BYTES: Final = 125  # RFC 6455, 5.5
+# The system takes it twice, and lets a client send so much ahead: what one turn may have to read.
+RECEIVE_BYTES: Final = 16 * 1024
 MAX_FRAGMENTS: Final = 1024  # of one message: an empty one takes memory too
 PIECE_BYTES: Final = 512  # handed to uvicorn at once: less than 100 frames
 
@@ -73,6 +76,8 @@ class WebSocketConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        connected = transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         self._uvicorn.connection_made(cast(asyncio.Transport, UvicornTransport(self)))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -102,7 +107,13 @@ class WebSocketConnection(asyncio.Protocol):
         if self._pong is not None:
             self.transport.write(frame(PONG, self._pong))
             self._pong = None
-        self._uvicorn.resume_writing()
+        self.peer.run(self._go_on_writing)
+
+    def _go_on_writing(self) -> None:
+        """Let the session write what waits."""
+        if self._may_write:
+            self.peer.spend(WRITING_S)
+            self._uvicorn.resume_writing()
 
     def pause_reading(self, user: str = "session") -> None:
         """Read no more until each user that has paused reading resumes it."""
@@ -120,16 +131,20 @@ class WebSocketConnection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def data_received(self, data: bytes | bytearray) -> None:
-        if self._unread:
+        is_late = self.listener is not None and not self.peer.has_time(FIRST_FRAMES_S)
+        if self._unread or self._paused or is_late:
             self._unread += data
             data = self._unread
-            if self._paused or self._waits:
-                return
-        elif self.listener and not self.peer.has_time(FIRST_FRAMES_S):
-            self._unread += data
+        if self._paused or self._waits:
+            return
+        if is_late:
             self._go_on_later()
             self._hold()
-            return
+        else:
+            self._work_off(data)
+
+    def _work_off(self, data: bytes | bytearray) -> None:
+        """Take the frames of what has come, and keep the rest."""
         rest = self._take_frames(data)
         if not self.listener:
             rest = self._pass_on(data, rest)
@@ -237,7 +252,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._waits = False
         if self._paused or self.transport.is_closing():
             return
-        self.data_received(b"")
+        self._work_off(self._unread)
         if not self._paused and not self._waits and not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -251,9 +266,14 @@ class WebSocketConnection(asyncio.Protocol):
         if not self.peer.hold(grown) and not self._paused and not self._waits:
             self._close(CloseCode.POLICY_VIOLATION, "too_much_unread")
 
+    @property
+    def may_write(self) -> bool:
+        """Whether writing need not wait."""
+        return self._may_write and not self.transport.is_closing()
+
     def send_now(self, texts: Iterable[str]) -> bool:
         """Write texts, a frame for each, all at once, unless writing has to wait."""
-        if not self._may_write or self.transport.is_closing():
+        if not self.may_write:
             return False
         self.transport.write(b"".join([frame(TEXT, text.encode()) for text in texts]))
         return True

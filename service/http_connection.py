@@ -45,7 +45,8 @@ class HttpConnection(HttpToolsProtocol):
         if self._deadline is None and self._is_idle():
             self._in_headers = True
             self._allow(self.config.settings.headers_timeout_s)
-        self.peer.run(partial(self._parse, data))
+        if not self.peer.run(partial(self._parse, data)):
+            self.transport.pause_reading()  # else more and more reads would wait
 
     def _parse(self, data: bytes) -> None:
         """Parse what has come, in pieces, and refuse it when it is too much."""
@@ -62,6 +63,8 @@ class HttpConnection(HttpToolsProtocol):
             if beside_body > allowed or len(self.headers or ()) > MAX_HEADERS:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
                 return
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
         """Leave an answer a moment: a client may close its own side, or hang up, by the same."""
@@ -119,6 +122,7 @@ class HttpConnection(HttpToolsProtocol):
             self._refuse(HTTPStatus.BAD_REQUEST if is_invalid else status, "bad_handshake")
         else:
             self.parser = None  # type: ignore[assignment]  # else it and this form a cycle
+            connection.resume_reading()  # which stops while a request waits for its turn
 
     def pause_writing(self) -> None:
         super().pause_writing()

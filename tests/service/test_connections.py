@@ -142,6 +142,25 @@ async def test_what_steps_begin_takes_time_of_their_turn(monkeypatch: pytest.Mon
     assert done == [*range(8)]
 
 
+async def test_the_first_step_of_a_turn_takes_of_its_time_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr(connections.time, "monotonic", lambda: now_s)
+    peer, done = admitted(some()), list[int]()
+
+    def step(number: int) -> None:
+        nonlocal now_s
+        now_s += connections.STEPS_S
+        done.append(number)
+
+    for number in range(3):
+        peer.run_later(partial(step, number))
+    for turn in range(1, 4):
+        await asyncio.sleep(0)
+        assert done == [*range(turn)]
+
+
 async def test_the_time_of_a_turn_is_shared_by_the_connections_of_a_client() -> None:
     opened = some()
     peer, other = admitted(opened), admitted(opened, "192.0.2.2")

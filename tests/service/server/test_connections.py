@@ -4,6 +4,7 @@ import asyncio
 import gc
 import itertools
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ from websockets.sync.client import connect
 from websockets.uri import parse_uri
 
 from inkstream.service.connections import Connections
-from inkstream.service.frames import MAX_FRAGMENTS, WebSocketConnection
+from inkstream.service.frames import MAX_FRAGMENTS, RECEIVE_BYTES, WebSocketConnection
+from inkstream.service.http_connection import HttpConnection
 from inkstream.service.metrics import Metrics
 from inkstream.service.server import Config
 from inkstream.service.settings import Settings
@@ -41,9 +43,11 @@ class RecordingTransport(asyncio.Transport):
     """A transport that keeps what is written and sends nothing."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.socket = socket.socket()
+        super().__init__({"socket": self.socket})
         self.writes: list[bytes] = []
         self.paused = self._closing = False
+        self.protocol: Any = None
         self.aborted = asyncio.Event()
 
     def write(self, data: Any) -> None:
@@ -64,6 +68,12 @@ class RecordingTransport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self.paused = False
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def get_protocol(self) -> Any:
+        return self.protocol
 
 
 @dataclass
@@ -109,6 +119,7 @@ async def opened(kind: type, direct: bool, **options: Any) -> AsyncIterator[Peer
     transport.writes.clear()
     yield peer
     peer.connection.connection_lost(None)
+    transport.socket.close()
     await asyncio.sleep(0)
 
 
@@ -238,12 +249,15 @@ async def test_frames_wait_while_the_session_is_paused() -> None:
         assert peer.received == [b"one", b"two"]
 
 
+@pytest.mark.parametrize("n_early", [0, 3])
 async def test_a_read_that_comes_late_in_a_turn_waits_for_the_next(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, n_early: int
 ) -> None:
-    monkeypatch.setattr("inkstream.service.frames.FIRST_FRAMES_S", 0.0)
+    one = frame(b"one")
     async with opened(WebSocketConnection, direct=True) as peer:
-        peer.connection.data_received(frame(b"one"))
+        peer.connection.data_received(one[:n_early])
+        monkeypatch.setattr("inkstream.service.frames.FIRST_FRAMES_S", 0.0)
+        peer.connection.data_received(one[n_early:])
         peer.connection.data_received(frame(b"two"))
         assert peer.received == []
         assert peer.transport.paused
@@ -251,6 +265,60 @@ async def test_a_read_that_comes_late_in_a_turn_waits_for_the_next(
         await asyncio.sleep(0)
         assert peer.received == [b"one", b"two"]
         assert not peer.transport.paused
+
+
+async def test_the_system_lets_a_session_send_little_ahead() -> None:
+    async with opened(WebSocketConnection, direct=True) as peer:
+        received = peer.transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert received == 2 * RECEIVE_BYTES
+
+
+@pytest.mark.parametrize("request_sent", [b"GET / HTTP/1.1\r\n", HANDSHAKE])
+async def test_a_connection_whose_request_waits_for_its_turn_is_not_read(
+    monkeypatch: pytest.MonkeyPatch, request_sent: bytes
+) -> None:
+    monkeypatch.setattr("inkstream.service.connections.STEPS_S", 0.0)
+
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+
+    config = Config(app, Settings.load())
+    config.load()
+    transport = RecordingTransport()
+    connection: Any = HttpConnection(config, ServerState(), {})
+    connection.peer = Connections(config.settings, Metrics()).admit("127.0.0.1")
+    transport.set_protocol(connection)
+    connection.connection_made(transport)
+    connection.data_received(request_sent)
+    assert transport.paused
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not transport.paused
+    transport.protocol.connection_lost(None)
+    transport.socket.close()
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
+
+
+async def test_clients_that_read_again_are_written_to_by_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("inkstream.service.connections.STEPS_S", 3600.0)
+    monkeypatch.setattr("inkstream.service.frames.WRITING_S", 3600.0)
+    async with (
+        opened(WebSocketConnection, direct=True) as first,
+        opened(WebSocketConnection, direct=True) as second,
+    ):
+        await asyncio.sleep(0)
+        second.connection.peer = first.connection.peer
+        both = [each.connection for each in (first, second)]
+        for connection in both:
+            connection.pause_writing()
+        for connection in both:
+            connection.resume_writing()
+        assert [each._uvicorn.writable.is_set() for each in both] == [True, False]
+        await asyncio.sleep(0)
+        assert [each._uvicorn.writable.is_set() for each in both] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 A version that changes one of them fails here; pyproject.toml bounds the versions.
 """
 
+import asyncio
 import inspect
 from typing import Any
 
 import pytest
 import uvicorn
 import websockets.frames
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -47,8 +49,9 @@ async def test_an_http_connection_has_the_attributes_that_are_used() -> None:
     config = Config(lambda _: None, Settings.load())
     config.load()
     connection = HttpConnection(config, ServerState(), {})
-    used = {"config", "cycle", "headers", "loop", "parser", "pipeline", "transport"}
+    used = {"config", "cycle", "flow", "headers", "loop", "parser", "pipeline", "transport"}
     assert set(dir(connection)) >= used
+    assert "read_paused" in vars(FlowControl(asyncio.Transport()))
     assert {"keep_alive", "more_body", "response_complete"} <= set(
         inspect.getsource(RequestResponseCycle.__init__).replace("self.", " ").split()
     )

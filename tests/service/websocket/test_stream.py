@@ -13,7 +13,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service import logs
 from inkstream.service.session import Effect, Session
-from inkstream.service.websocket import DIRECT, MERGE_FROM, PAUSE_FROM
+from inkstream.service.websocket import AT_ONCE, DIRECT, MERGE_FROM, PAUSE_FROM
 from tests.helpers import builders
 from tests.helpers.asgi_websocket import AsgiClient, serving
 from tests.helpers.engine_sessions import DEADLINE_S, POISON, RecordingMetrics
@@ -348,7 +348,7 @@ class RecordingConnection:
         self.transport = asyncio.Transport()
         self.listener: Callable[[str | bytes], None] | None = None
         self.writes: list[list[str]] = []
-        self.may_write = True
+        self.may_write = False
 
     def send_now(self, texts: Iterable[str]) -> bool:
         if self.may_write:
@@ -362,6 +362,7 @@ async def test_all_that_one_run_has_for_a_client_is_one_write(tiny: Checkpoint) 
         client = AsgiClient(service, state={DIRECT: lambda: connection})
         await client.wait_for(0)
         assert connection.listener is not None
+        connection.may_write = True
         connection.listener(INK * 3)
         await metrics.wait_until(3)
         connection.may_write = False
@@ -373,6 +374,26 @@ async def test_all_that_one_run_has_for_a_client_is_one_write(tiny: Checkpoint) 
     assert [json.loads(text)["column"] for text in texts] == [0, 1, 2]
     assert [each["column"] for each in messages] == [3, 4]
     assert connection.listener is None
+
+
+async def test_many_messages_that_waited_for_the_client_are_one_write(tiny: Checkpoint) -> None:
+    connection, metrics = RecordingConnection(), RecordingMetrics()
+    async with serving(tiny, metrics) as (service, _):
+        client = AsgiClient(service, state={DIRECT: lambda: connection})
+        await client.wait_for(0)
+        client.may_send.clear()
+        assert connection.listener is not None
+        connection.listener(INK * (AT_ONCE + 10))
+        await metrics.wait_until(AT_ONCE + 10)
+        connection.may_write = True
+        client.may_send.set()
+        (message,) = await client.wait_for(1)
+        client.vanish()
+        await client.wait_for_end()
+    assert message["column"] == 0
+    assert [len(texts) for texts in connection.writes] == [AT_ONCE, 9]
+    sent = [json.loads(text)["column"] for texts in connection.writes for text in texts]
+    assert sent == [*range(1, AT_ONCE + 10)]
 
 
 # Back pressure
