@@ -7,8 +7,9 @@ in the sockets for the next turn. An idle server answers at once, a loaded one b
 and there is no timer, no sleep, no poll, no thread and no lock.
 
 The net runs on the event loop: a run takes less time than handing its columns to a thread and
-waiting for the interpreter again. A turn takes some milliseconds: it draws a portion of ink, runs
-`max_columns` at most, and hands scores out for `ANSWERING_S`; what is left waits for the next turn.
+waiting for the interpreter again. A turn takes some milliseconds: it draws a portion of ink, hands
+ink out for `INKING_S`, runs `max_columns` at most, and hands scores out for `ANSWERING_S`; what is
+left waits for the next turn.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from inkstream.service.logs import Logger, get_logger
 from inkstream.service.metrics import Metrics
 from inkstream.service.session import (
     INK_DUE,
+    MESSAGE_PATH,
     PORTION_PATH,
     Effect,
     InkChanges,
@@ -42,6 +44,7 @@ from inkstream.service.session import (
 )
 
 INITIAL_CAPACITY: Final = 16  # rows of the state table, which doubles whenever it is full
+INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
 ANSWERING_S: Final = 0.003  # for handing scores out, in one turn
 MOST_BESIDE: Final = 64  # columns that a client brings to a run where others have sessions: 2 ms
 CHEAP: Final = 64  # columns without hints, whose scores are handed out in one turn
@@ -229,11 +232,12 @@ class Engine:
         """Draw a portion of the strokes that wait, and hand complete ink out."""
         due: dict[EngineSession, InkChanges] = {}
         for member in self._inked:
-            member.queued = False
             if not member.gone and (changes := member.session.ink_due):
                 due[member] = changes
+            else:
+                member.queued = False
         self._inked = []
-        members, costs = [*due], [changes.due_cost for changes in due.values()]
+        members, costs = [*due], [changes.due_cost + MESSAGE_PATH for changes in due.values()]
         if sum(costs) > PORTION_PATH:
             members = in_turns(members, costs)
         height, alone = self._runtime.config.column_height, False
@@ -242,15 +246,26 @@ class Engine:
         except Exception as error:  # of one session, whose own turn finds it again
             log.error("strokes failed together", sessions=len(members), exc_info=error)
             alone = True
-        for member, changes in due.items():
-            if member.gone:
-                continue
-            try:
-                if alone:
-                    draw_due([changes], height)
-                self.apply(member, member.session.draw() if changes.is_drawn else [])
-            except Exception as error:
-                self._end(member, error)
+        end_s = time.perf_counter() + INKING_S
+        for n_done, member in enumerate(members):
+            if n_done and time.perf_counter() > end_s:
+                self._inked[:0] = members[n_done:]
+                break
+            member.queued = False
+            if not member.gone:
+                self._hand_ink_out(member, due[member], alone)
+
+    def _hand_ink_out(self, member: EngineSession, changes: InkChanges, alone: bool) -> None:
+        """Give a session its ink if it is complete, after drawing a portion of it if `alone`."""
+        try:
+            if alone:
+                draw_due([changes], self._runtime.config.column_height)
+            if changes.is_drawn:
+                self.apply(member, member.session.draw())
+            else:
+                self._enqueue(member)
+        except Exception as error:
+            self._end(member, error)
 
     def _run_batch(self) -> None:
         """Run the net for the sessions at the head of the queue."""

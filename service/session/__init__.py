@@ -14,7 +14,7 @@ The engine and the endpoints import the names below and nothing further in.
 """
 
 from inkstream.service.session.inbox import check_hints
-from inkstream.service.session.ink import PORTION_PATH, InkChanges, draw_due
+from inkstream.service.session.ink import MESSAGE_PATH, PORTION_PATH, InkChanges, draw_due
 from inkstream.service.session.model import Seals, SessionModel
 from inkstream.service.session.options import Options
 from inkstream.service.session.outputs import (
@@ -30,6 +30,7 @@ from inkstream.service.session.states import INK_DUE
 
 __all__ = [
     "INK_DUE",
+    "MESSAGE_PATH",
     "PORTION_PATH",
     "Close",
     "Effect",

@@ -438,6 +438,27 @@ async def test_scores_that_a_turn_has_no_time_for_wait_for_the_next(
     assert len(clients[3].received) == 1
 
 
+async def test_ink_that_a_turn_has_no_time_for_waits_for_the_next(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkstream.service.engine.INKING_S", 0.0)
+    ink = message("ink", height=28, strokes=[{"points": [[5, 5], [9, 20]]}])
+    async with running(net) as engine:
+        flood = [EngineClient(engine, net, client="flood") for _ in range(4)]
+        paced = EngineClient(engine, net, client="paced")
+        clients = [*flood, paced]
+        for client in clients:
+            client.send(ink, ink, message("flush"))
+        for turn in range(1, 5):
+            await asyncio.sleep(0)
+            assert sum(client.session.ink.has_strokes for client in clients) <= turn
+        assert paced.session.ink.has_strokes
+        for client in clients:
+            await client.wait_for_last(lambda message: isinstance(message, Flushed))
+    sent = {"".join(encode(message) for message in client.received[1:]) for client in clients}
+    assert len(sent) == 1
+
+
 def test_clients_take_turns_by_the_time_that_their_sessions_need() -> None:
     def member(client: str) -> EngineSession:
         return EngineSession(cast(Session, None), lambda _: None, 0, client, get_logger())
