@@ -118,16 +118,16 @@ class Drawn:
     pen: int  # the first column that the pen still touches at the stroke's end
 
 
-def draw_apart(strokes: Sequence[Sequence[Point]], column_height: int) -> list[Drawn]:
+def draw_apart(strokes: Sequence[Points], column_height: int) -> list[Drawn]:
     """Draw strokes of at least one point, each by itself: all at once is far cheaper than in turn.
 
-    Raises `InputError` where `rasterise` does.
+    Strokes are points [n, 2] each, pixels. Raises `InputError` where `rasterise` does.
     """
     if not strokes:
         return []
     lengths = [len(stroke) for stroke in strokes]
     starts = np.array([0, *itertools.accumulate(lengths)])
-    places = np.array(list(itertools.chain.from_iterable(strokes))).T.copy()  # [2, P]
+    places = np.concatenate(strokes).T.copy()  # [2, P]
     _checked(places)
     reach = (PEN_WIDTH + 1) / 2
     margin = _margin(reach)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, cast
 
+import msgspec
+
 from inkstream.service.protocol.client_messages import (
     ClientMessage,
     Columns,
@@ -41,6 +43,29 @@ class HeldColumns:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldInk:
+    """Ink whose points are packed: as numbers of Python they would take seven times the memory.
+
+    That memory would come in small pieces, and after a flood be kept for the few still in use.
+    """
+
+    ink: Ink  # its strokes have no points
+    packed: bytes
+
+    @property
+    def id(self) -> Ref:
+        """The message's id."""
+        return self.ink.id
+
+    def points(self) -> list[list[tuple[float, float]]]:
+        """Return the points of each stroke."""
+        return _POINTS.decode(self.packed)
+
+
+_POINTS: Final = msgspec.msgpack.Decoder(list[list[tuple[float, float]]])
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong with a message that cannot be used."""
 
@@ -51,10 +76,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A message other than columns, columns that are held, or the fault of a message."""
+    """A message other than columns, columns or ink that is held, or the fault of a message."""
 
     index: int  # of all messages of this client, from 0
-    message: ClientMessage | HeldColumns | Fault
+    message: ClientMessage | HeldColumns | HeldInk | Fault
     weight: int = CONTROL_WEIGHT  # as how many columns it counts while it waits
 
 
@@ -131,9 +156,10 @@ class Inbox:
         too many points or strokes, `ValueRefusedError` for too many hints.
         """
         weight = 0
+        held: ClientMessage | HeldInk = message
         if isinstance(message, Ink):
-            # An empty stroke counts as one point.
-            weight = sum([len(stroke.points) or 1 for stroke in message.strokes])
+            points = [stroke.points for stroke in message.strokes]
+            weight = sum([len(own) or 1 for own in points])  # an empty stroke counts as one point
             if weight > limits.max_message_points:
                 got = f"{weight} points in one message"
                 raise InkError(f"{got}, allowed: up to {limits.max_message_points}", message.id)
@@ -141,12 +167,15 @@ class Inbox:
                 got = f"{len(message.strokes)} strokes in one message"
                 raise InkError(f"{got}, allowed: up to {limits.max_ink_strokes}", message.id)
             weight *= POINT_WEIGHT
+            held = HeldInk(message, msgspec.msgpack.encode(points))
+            for own in points:
+                own.clear()
             self._after_ink = self._ping_is_free = True
         elif isinstance(message, Reset):
             self._after_ink = False
         elif isinstance(message, Configure):
             weight = check_hints(message, limits)
-        return Control(index, message, CONTROL_WEIGHT + weight)
+        return Control(index, held, CONTROL_WEIGHT + weight)
 
     def cost(self, control: Control) -> int:
         """Return as how many messages it counts now; ink counts again when it is drawn.

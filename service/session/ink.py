@@ -118,20 +118,21 @@ class Piece:
         self.n_points = len(more)
         self.coordinates = array("f", [value for point in more for value in point]).tobytes()
         last = before.coordinates[-POINT.size :]
-        self.points: Sequence[Point] = [POINT.unpack(last), *more] if last else more
-        x, y = zip(*self.points, strict=True)
+        points: Sequence[Point] = [POINT.unpack(last), *more] if last else more
+        # While they wait to be drawn numbers of Python would take seven times the memory.
+        self._points = array("d", [value for point in points for value in point])
+        x, y = zip(*points, strict=True)
         self.bounds = min(x), min(y), max(x), max(y)
         steps = zip(x, x[1:], y, y[1:], strict=False)
         self.path: float = sum(
             [max(abs(x2 - x1), abs(y2 - y1)) for x1, x2, y1, y2 in steps]
         )  # its length
-        self.cost = self.path + POINT_PATH * len(self.points)  # what it costs to draw, pixels
+        self.cost = self.path + POINT_PATH * len(points)  # what it costs to draw, pixels
 
-    def runs(self) -> list[Sequence[Point]]:
+    def runs(self) -> list[Points]:
         """Return its points in runs, each of which ends where the next one begins; see `_runs`."""
-        if self.cost <= PORTION_PATH:  # the usual case, without arrays
-            return [self.points]
-        return [run.tolist() for run in _runs(np.array(self.points))]
+        points = np.frombuffer(self._points).reshape(-1, 2)
+        return [points] if self.cost <= PORTION_PATH else _runs(points)
 
     @property
     def columns(self) -> tuple[int, int]:
@@ -193,7 +194,7 @@ class InkChanges:
     frame: Frame | None  # of the line; None before any ink
     refits: bool  # whether the frame is a new one, so that all strokes are drawn again
     due_cost: float = 0.0  # of drawing what is not drawn yet, pixels
-    runs: list[Sequence[Point]] = field(default_factory=list)  # of the pieces
+    runs: list[Points] = field(default_factory=list)  # of the pieces
     costs: list[float] = field(default_factory=list)  # of drawing each, pixels
     drawn: list[Drawn] = field(default_factory=list)  # the ink of the first of them
     chunks: list[Chunk] | None = None  # to be drawn again; None: no stroke is undone
@@ -217,7 +218,7 @@ class InkChanges:
         """Whether all ink is there."""
         return len(self.drawn) == len(self.runs) and not self.chunks
 
-    def runs_within(self, cost: float) -> list[Sequence[Point]]:
+    def runs_within(self, cost: float) -> list[Points]:
         """Return the next runs to draw, of this cost together; one may go beyond it."""
         start = len(self.drawn)
         if self.due_cost <= cost:
@@ -279,7 +280,7 @@ def draw_due(due: Sequence[InkChanges], column_height: int) -> None:
 
     The strokes of many are drawn in one pass; those of the first changes come first.
     """
-    runs: list[Sequence[Point]] = []
+    runs: list[Points] = []
     numbers: list[int] = []  # of runs, of each of the changes
     room = float(PORTION_PATH)
     for changes in due:
@@ -323,8 +324,12 @@ class LineInk:
         if self.has_strokes:
             raise ColumnsError(f"columns in a line of ink, allowed: {BEGUN_AGAIN}", ref)
 
-    def changes(self, ink: Ink, oldest: int, read: int) -> InkChanges:
+    def changes(
+        self, ink: Ink, points: Sequence[Sequence[Point]], oldest: int, read: int
+    ) -> InkChanges:
         """Return what a message changes; nothing is drawn yet. For the numbers see `draw`.
+
+        `points` are those of its strokes.
 
         Raises `InkError` if columns of the line came as such, for strokes that cannot go on or be
         drawn, or for an `undo` of a stroke that may no longer change.
@@ -339,7 +344,7 @@ class LineInk:
                 got = f"undo is {quoted(ink.undo)}"
                 raise InkError(f"{got}, allowed: the id of a stroke that may still change", ink.id)
         frame = self._frame_of(ink)
-        for number, stroke in enumerate(ink.strokes):
+        for number, (stroke, own) in enumerate(zip(ink.strokes, points, strict=True)):
             if stroke.id is None and not stroke.last:
                 raise InkError(f"stroke {number} has no id, and is not complete", ink.id)
             key: StrokeKey = (self._n_pieces + number,) if stroke.id is None else stroke.id
@@ -348,8 +353,8 @@ class LineInk:
                 before = NEW  # it came earlier: the id is free again
             if before.complete:
                 raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
-            if frame is not None and stroke.points:
-                pieces.append(Piece(before, self._in_pixels(stroke.points, frame)))
+            if frame is not None and own:
+                pieces.append(Piece(before, self._in_pixels(own, frame)))
                 strokes[key] = before.continued(pieces[-1], stroke.last)
             else:
                 strokes[key] = replace(before, complete=stroke.last)

@@ -197,7 +197,8 @@ def test_strokes_that_are_not_lists_of_points_are_refused(stroke: object) -> Non
 
 @given(st.lists(any_stroke, max_size=5))
 def test_strokes_that_are_drawn_apart_have_the_pixels_of_each_alone(strokes: list[Stroke]) -> None:
-    for stroke, drawn in zip(strokes, draw_apart(strokes, HEIGHT), strict=True):
+    apart = draw_apart([np.array(stroke, float) for stroke in strokes], HEIGHT)
+    for stroke, drawn in zip(strokes, apart, strict=True):
         alone = rasterised([stroke])
         assert len(alone) == drawn.first + len(drawn.ink)
         assert not alone[: drawn.first].any()
@@ -210,7 +211,7 @@ def test_strokes_that_are_drawn_apart_have_the_pixels_of_each_alone(strokes: lis
 
 def draw(canvas: Canvas, *strokes: Stroke) -> None:
     """Draw strokes apart, and lay them on a canvas."""
-    for drawn in draw_apart(strokes, HEIGHT):
+    for drawn in draw_apart([np.array(stroke, float) for stroke in strokes], HEIGHT):
         canvas.draw(drawn)
 
 

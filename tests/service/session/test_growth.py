@@ -1,6 +1,7 @@
 """The memory of a session: many lines need no more than one, a long line keeps only its text."""
 
 import sys
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,22 @@ def test_one_very_long_line_keeps_no_more_than_its_text(line_net: Runtime) -> No
         n_texts = limits.max_rewind_columns // SNAPSHOT_SPACING + 4
         sizes.append(_size(client.session) - n_texts * len(text))
     assert sizes[-1] <= sizes[0]
+
+
+def test_ink_that_waits_takes_little_memory(line_net: Runtime) -> None:
+    warm, session = SessionClient(line_net).session, SessionClient(line_net).session
+    points = np.random.default_rng(0).uniform(0, 16, (400, 2)).tolist()
+    ink = message("ink", height=16, strokes=[{"points": points}])
+    warm.receive(ink, 0.0)
+    tracemalloc.start()
+    try:
+        session.receive(ink, 0.0)  # it waits to be drawn
+        session.receive(ink, 0.0)
+        n_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert session.ink_due is not None
+    assert n_bytes < 64 * 2 * len(points)
 
 
 def _size(value: Any, seen: set[int] | None = None) -> int:
