@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Final, cast
+from typing import Final, Self, cast
 
 import msgspec
 
@@ -19,6 +19,7 @@ from inkstream.service.protocol.client_messages import (
     Ping,
     Reset,
     Resume,
+    Stroke,
 )
 from inkstream.service.protocol.columns import unpack_columns
 from inkstream.service.protocol.errors import (
@@ -43,29 +44,6 @@ class HeldColumns:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldInk:
-    """Ink whose points are packed: as numbers of Python they would take seven times the memory.
-
-    That memory would come in small pieces, and after a flood be kept for the few still in use.
-    """
-
-    ink: Ink  # its strokes have no points
-    packed: bytes
-
-    @property
-    def id(self) -> Ref:
-        """The message's id."""
-        return self.ink.id
-
-    def points(self) -> list[list[tuple[float, float]]]:
-        """Return the points of each stroke."""
-        return _POINTS.decode(self.packed)
-
-
-_POINTS: Final = msgspec.msgpack.Decoder(list[list[tuple[float, float]]])
-
-
-@dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong with a message that cannot be used."""
 
@@ -76,11 +54,46 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A message other than columns, columns or ink that is held, or the fault of a message."""
+    """A message other than columns, columns that are held, or the fault of a message."""
 
     index: int  # of all messages of this client, from 0
-    message: ClientMessage | HeldColumns | HeldInk | Fault
+    message: ClientMessage | HeldColumns | Fault
     weight: int = CONTROL_WEIGHT  # as how many columns it counts while it waits
+
+
+_POINTS: Final = msgspec.msgpack.Decoder(list[list[tuple[float, float]]])
+
+
+@dataclass(frozen=True, slots=True)
+class PackedInk:
+    """Ink that waits behind other messages: as numbers of Python it would take seven times as much.
+
+    That memory would come in small pieces, and after a flood be kept for the few still in use.
+    """
+
+    control: Control  # its strokes have no points
+    strokes: tuple[Stroke, ...]
+    points: bytes
+
+    @classmethod
+    def of(cls, control: Control, ink: Ink) -> Self:
+        """Pack the points of the strokes of `ink`, which is the control's message."""
+        points = [stroke.points for stroke in ink.strokes]
+        packed = msgspec.msgpack.encode(points)
+        for own in points:
+            own.clear()
+        return cls(control, tuple(ink.strokes), packed)
+
+    @property
+    def weight(self) -> int:
+        """As how many columns it counts while it waits."""
+        return self.control.weight
+
+    def unpacked(self) -> Control:
+        """Return the message as it came."""
+        for stroke, points in zip(self.strokes, _POINTS.decode(self.points), strict=True):
+            stroke.points.extend(points)
+        return self.control
 
 
 def check_hints(chosen: Configure, limits: Limits) -> int:
@@ -105,7 +118,8 @@ class Inbox:
         self.waiting_columns = 0  # not taken yet, wherever they stand
         self.head_columns = 0  # at the head, up to the next control message
         self.begun_columns = 0  # of these, the rest of a message of which some were taken
-        self._queue: deque[bytes | Control] = deque()  # columns of one message, or another message
+        # Columns of one message, or another message.
+        self._queue: deque[bytes | Control | PackedInk] = deque()
         self._refs: deque[tuple[int, Ref]] = deque()  # index and id of messages of columns in JSON
         self.n_controls = 0  # control messages in the queue
         self._after_ink = False  # whether ink has come since the newest reset
@@ -156,10 +170,9 @@ class Inbox:
         too many points or strokes, `ValueRefusedError` for too many hints.
         """
         weight = 0
-        held: ClientMessage | HeldInk = message
         if isinstance(message, Ink):
-            points = [stroke.points for stroke in message.strokes]
-            weight = sum([len(own) or 1 for own in points])  # an empty stroke counts as one point
+            # An empty stroke counts as one point.
+            weight = sum([len(stroke.points) or 1 for stroke in message.strokes])
             if weight > limits.max_message_points:
                 got = f"{weight} points in one message"
                 raise InkError(f"{got}, allowed: up to {limits.max_message_points}", message.id)
@@ -167,15 +180,12 @@ class Inbox:
                 got = f"{len(message.strokes)} strokes in one message"
                 raise InkError(f"{got}, allowed: up to {limits.max_ink_strokes}", message.id)
             weight *= POINT_WEIGHT
-            held = HeldInk(message, msgspec.msgpack.encode(points))
-            for own in points:
-                own.clear()
             self._after_ink = self._ping_is_free = True
         elif isinstance(message, Reset):
             self._after_ink = False
         elif isinstance(message, Configure):
             weight = check_hints(message, limits)
-        return Control(index, held, CONTROL_WEIGHT + weight)
+        return Control(index, message, CONTROL_WEIGHT + weight)
 
     def cost(self, control: Control) -> int:
         """Return as how many messages it counts now; ink counts again when it is drawn.
@@ -192,15 +202,18 @@ class Inbox:
                 return 0
         return 1
 
-    def add_control(self, control: Control) -> None:
-        """Queue a control message."""
-        self._queue.append(control)
+    def add_control(self, control: Control, *, waits: bool = True) -> None:
+        """Queue a control message; ink is packed if it `waits`, or others are before it."""
+        if isinstance(control.message, Ink) and (waits or self._queue):
+            self._queue.append(PackedInk.of(control, control.message))
+        else:
+            self._queue.append(control)
         self.n_controls += 1
         self.waiting_columns += control.weight
 
     def next_control(self) -> Control | None:
         """Remove and return the control message at the head, if one is there."""
-        if not self.n_controls or not isinstance(head := self._queue[0], Control):
+        if not self.n_controls or isinstance(head := self._queue[0], bytes):
             return None
         self._queue.popleft()
         self.n_controls -= 1
@@ -209,7 +222,7 @@ class Inbox:
             messages = takewhile(lambda message: isinstance(message, bytes), self._queue)
             size = sum(map(len, cast(Iterator[bytes], messages)))
             self.head_columns = size // self._column_height
-        return head
+        return head.unpacked() if isinstance(head, PackedInk) else head
 
     def put_back(self, control: Control) -> None:
         """Put the control message that was removed last back at the head."""

@@ -324,12 +324,8 @@ class LineInk:
         if self.has_strokes:
             raise ColumnsError(f"columns in a line of ink, allowed: {BEGUN_AGAIN}", ref)
 
-    def changes(
-        self, ink: Ink, points: Sequence[Sequence[Point]], oldest: int, read: int
-    ) -> InkChanges:
+    def changes(self, ink: Ink, oldest: int, read: int) -> InkChanges:
         """Return what a message changes; nothing is drawn yet. For the numbers see `draw`.
-
-        `points` are those of its strokes.
 
         Raises `InkError` if columns of the line came as such, for strokes that cannot go on or be
         drawn, or for an `undo` of a stroke that may no longer change.
@@ -344,7 +340,7 @@ class LineInk:
                 got = f"undo is {quoted(ink.undo)}"
                 raise InkError(f"{got}, allowed: the id of a stroke that may still change", ink.id)
         frame = self._frame_of(ink)
-        for number, (stroke, own) in enumerate(zip(ink.strokes, points, strict=True)):
+        for number, stroke in enumerate(ink.strokes):
             if stroke.id is None and not stroke.last:
                 raise InkError(f"stroke {number} has no id, and is not complete", ink.id)
             key: StrokeKey = (self._n_pieces + number,) if stroke.id is None else stroke.id
@@ -353,8 +349,8 @@ class LineInk:
                 before = NEW  # it came earlier: the id is free again
             if before.complete:
                 raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
-            if frame is not None and own:
-                pieces.append(Piece(before, self._in_pixels(own, frame)))
+            if frame is not None and stroke.points:
+                pieces.append(Piece(before, self._in_pixels(stroke.points, frame)))
                 strokes[key] = before.continued(pieces[-1], stroke.last)
             else:
                 strokes[key] = replace(before, complete=stroke.last)

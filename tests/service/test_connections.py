@@ -146,7 +146,7 @@ async def test_the_first_step_of_a_turn_takes_of_its_time_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now_s = 0.0
-    monkeypatch.setattr(connections.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr("inkstream.service.connections.time.monotonic", lambda: now_s)
     peer, done = admitted(some()), list[int]()
 
     def step(number: int) -> None:
