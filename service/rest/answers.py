@@ -1,30 +1,24 @@
 """What was read of a body -> the text of the answer, without a long step on the event loop.
 
-The answer about a page takes the longest, and a page worker renders it.
+The answer about a page takes the longest, and a page worker makes it: see `rendering`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
-from inkstream.model.pages import Page
 from inkstream.service import pages
 from inkstream.service.protocol.descriptions import describe
-from inkstream.service.protocol.server_messages import Event, Letter, Punctuation, Result, Word
+from inkstream.service.protocol.server_messages import Letter, Punctuation, Result, Word
 from inkstream.service.rest.encoding import Encoder, encoded_event
 from inkstream.service.rest.inputs import JSON, Input
-from inkstream.service.rest.recognition import Answers, LineReading
-
-PageForm = Literal["json", "hocr", "alto"]
+from inkstream.service.rest.recognition import Answers
 
 MEDIA_TYPES: Final = MappingProxyType(
     {"json": JSON, "hocr": pages.HOCR_TYPE, "alto": pages.ALTO_TYPE}
 )
-_EVENTS: Final = TypeAdapter(list[Event])
 
 
 class Recognition(BaseModel):
@@ -90,27 +84,3 @@ async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: 
 def _probabilities(result: Result) -> bytes:
     shown = {label: round(p, pages.DECIMALS) for label, p in result.probabilities.items()}
     return msgspec.json.encode(shown)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rendering:
-    """A page and what was read of its lines: a page worker makes the answer of it."""
-
-    form: PageForm
-    page: Page
-    lines: list[LineReading]
-
-
-def render(rendering: Rendering) -> str:
-    """Return the answer about a page."""
-    lines = [
-        pages.read_line(line, read.text, _EVENTS.validate_json(read.events))
-        for line, read in zip(rendering.page.lines, rendering.lines, strict=True)
-    ]
-    page = pages.transcription(rendering.page, lines)
-    forms: dict[PageForm, Callable[[pages.PageTranscription], str]] = {
-        "json": pages.PageTranscription.model_dump_json,
-        "hocr": pages.hocr,
-        "alto": pages.alto,
-    }
-    return forms[rendering.form](page)

@@ -29,8 +29,8 @@ from inkstream.service.protocol.errors import (
     error_of,
 )
 from inkstream.service.rest import inputs
-from inkstream.service.rest.answers import Rendering
 from inkstream.service.rest.inputs import FORM, JSON, Input, Task, media_type
+from inkstream.service.rest.rendering import Rendering
 from inkstream.service.rest.requests import address_of, while_connected
 from inkstream.service.rest.work import Job, Outcome, pack, unpack
 from inkstream.service.service import RunningModel, Service

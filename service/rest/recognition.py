@@ -8,7 +8,6 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -19,19 +18,12 @@ from inkstream.model.pages import Page, PageLine
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import StoppingError, error_of
 from inkstream.service.rest.encoding import Encoder, encoded_event
+from inkstream.service.rest.rendering import LineReading
 from inkstream.service.service import RunningModel
 from inkstream.service.session import Close, Effect
 
 FLUSH: Final = '{"type":"flush"}'
 LINES_AT_ONCE: Final = 8  # of one page: a third of a batch of the engine
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LineReading:
-    """What a session read of one line of a page."""
-
-    text: str
-    events: bytes  # a JSON array
 
 
 class Answers:

@@ -46,9 +46,7 @@ from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest import openapi
 from inkstream.service.rest.answers import (
     MEDIA_TYPES,
-    PageForm,
     Recognition,
-    Rendering,
     Transcription,
     answer_json,
 )
@@ -56,6 +54,7 @@ from inkstream.service.rest.bodies import BodyReader
 from inkstream.service.rest.encoding import Encoder
 from inkstream.service.rest.inputs import JSON, Input
 from inkstream.service.rest.recognition import recognize, recognize_page
+from inkstream.service.rest.rendering import PageForm, Rendering
 from inkstream.service.rest.requests import address_of, while_connected
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.tracing import TRACEPARENT, trace_of

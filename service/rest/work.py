@@ -15,8 +15,8 @@ from inkstream.model.errors import InkstreamError
 from inkstream.model.pages import Page
 from inkstream.service.page_worker import serve
 from inkstream.service.protocol.errors import OverLimitError
-from inkstream.service.rest.answers import Rendering, render
 from inkstream.service.rest.inputs import Input, Task, read
+from inkstream.service.rest.rendering import Rendering, render
 
 
 @dataclass(frozen=True, slots=True, eq=False)
