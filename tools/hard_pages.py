@@ -40,7 +40,7 @@ def main() -> int:
         serving_process("lines") as serving,
         httpx.Client(base_url=serving.url, timeout=TIMEOUT_S) as client,
     ):
-        idle_bytes = serving.resident_bytes
+        idle_bytes = serving.own_bytes
         for name, draw in pages.items():
             content = encoded(draw(), "PNG")
             serving.reset_peak()

@@ -4,7 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -14,36 +14,55 @@ from tests.helpers.command_line import INKSTREAM, ROOT
 
 @dataclass(frozen=True)
 class ServingProcess:
-    """A server's process and its URL; its memory is counted with that of its page workers."""
+    """A server's process and its URL; its memory is counted with that of its page workers.
+
+    Pages of files are not counted: programs and libraries are in the machine's memory once, however
+    many processes map them, and the system drops them when it needs room. Each page worker maps
+    50 MB that the server maps too. Proportional shares (PSS) divide them, but by all processes of
+    the machine, and the kernel keeps no peak of them. It does of all that is resident (proc(5)).
+    """
 
     pid: int
     url: str
+    _file_bytes: dict[int, int] = field(default_factory=dict)  # by process, at `reset_peak`
 
     @property
-    def resident_bytes(self) -> int:
+    def own_bytes(self) -> int:
         """Return the memory that it takes now."""
-        return self._bytes("VmRSS")
+        return sum(
+            status["VmRSS"] - status["RssFile"] for status in map(_status, self._pids()) if status
+        )
 
     @property
     def peak_bytes(self) -> int:
-        """Return the most memory that it took since `reset_peak`."""
-        return self._bytes("VmHWM")
+        """Return at least the most memory that it took since `reset_peak`.
+
+        That is the peak of each process that still runs, less the pages of files that it had all
+        the time. A page worker that was started later had nearly all when its first request came.
+        """
+        total = 0
+        for pid in self._pids():
+            if status := _status(pid):
+                now = status["RssFile"]
+                total += status["VmHWM"] - min(now, self._file_bytes.get(pid, now))
+        return total
 
     def reset_peak(self) -> None:
         """Let the peak begin with the present memory."""
+        self._file_bytes.clear()
         for pid in self._pids():
-            Path(f"/proc/{pid}/clear_refs").write_text("5")  # proc(5)
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+            self._file_bytes[pid] = _status(pid).get("RssFile", 0)
 
     def _pids(self) -> list[int]:
         return [self.pid, *(each.pid for each in psutil.Process(self.pid).children())]
 
-    def _bytes(self, name: str) -> int:
-        total = 0
-        for pid in self._pids():
-            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-                if line.startswith(name):  # a process that has just ended has none
-                    total += int(line.split()[1]) * 1024
-        return total
+
+def _status(pid: int) -> dict[str, int]:
+    """Return the kinds of memory of a process in bytes; nothing of one that has just ended."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    pairs = [line.split(":", 1) for line in lines if line.endswith(" kB")]
+    return {name: int(value.split()[0]) * 1024 for name, value in pairs}
 
 
 @contextmanager

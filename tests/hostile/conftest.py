@@ -50,7 +50,7 @@ class Unnoticed:
         """
         target = self.target
         stalls, logged = target.stalls(MAX_STALL_S), len(target.log)
-        before = target.memory.resident_bytes
+        before = target.memory.own_bytes
         target.memory.reset_peak()
         start_s = time.monotonic()
         with self._at_lowest_priority():
@@ -61,7 +61,7 @@ class Unnoticed:
         target.sleep(settle_s)
         print(
             f"p99 {p99_ms:.1f} ms, memory {(peak - before) >> 20} MB more at most,"
-            f" {(target.memory.resident_bytes - before) >> 20} MB afterwards"
+            f" {(target.memory.own_bytes - before) >> 20} MB afterwards"
         )
         tracebacks = [line for line in target.log[logged:] if "exception" in line or "text" in line]
         assert not tracebacks
@@ -69,7 +69,7 @@ class Unnoticed:
         assert target.stalls(MAX_STALL_S) == stalls
         assert p99_ms < MAX_P99_MS
         assert peak - before < max_bytes
-        assert target.memory.resident_bytes - before < MAX_BYTES_AFTER
+        assert target.memory.own_bytes - before < MAX_BYTES_AFTER
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

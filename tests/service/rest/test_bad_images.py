@@ -298,7 +298,7 @@ def test_no_image_takes_more_than_100_mb(tmp_path: Path) -> None:
         for name, make in HEAVY.items():
             data = make()
             client.post("/v1/recognize", content=ON_A_PAGE_WORKER)
-            before = serving.resident_bytes
+            before = serving.own_bytes
             serving.reset_peak()
             if name == "a large multipart":
                 answer = client.post("/v1/recognize", files={"file": data}, timeout=60)
@@ -316,7 +316,7 @@ def test_many_large_images_at_once_are_decoded_a_few_at_a_time(tmp_path: Path) -
     with serving_process("tiny", tmp_path) as serving, ThreadPoolExecutor() as pool:
         url = f"{serving.url}/v1/recognize"
         httpx.post(url, content=ON_A_PAGE_WORKER)
-        before = serving.resident_bytes
+        before = serving.own_bytes
         serving.reset_peak()
         requests = [pool.submit(httpx.post, url, content=data, timeout=100) for _ in range(6)]
         statuses = {answer.result().status_code for answer in requests}
