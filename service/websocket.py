@@ -101,6 +101,7 @@ class Stream:
         self._close: Close | None = None  # once set, it is the last to be sent
         self._may_read = asyncio.Event()  # cleared while the client is paused
         self._may_read.set()
+        self._timer: asyncio.TimerHandle | None = None  # of the deadlines
         self._pause_timer: asyncio.TimerHandle | None = None  # while too many messages came
 
     async def run(self, session_id: str, scope: AsgiEvent, client: str, credential: bytes) -> None:
@@ -148,7 +149,8 @@ class Stream:
                 writer.result()  # raises a fault of ours
             return await reader
         finally:
-            self._timer.cancel()
+            if self._timer is not None:  # else a deadline had passed before anything was read
+                self._timer.cancel()
             self._stop_pause_timer()
             writer.cancel()
             reader.cancel()

@@ -509,12 +509,13 @@ async def test_a_paused_client_whose_connection_is_lost_is_removed(tiny: Checkpo
 # Deadlines
 
 
-async def test_a_silent_client_is_closed(tiny: Checkpoint) -> None:
-    async with serving(tiny, idle_timeout_s=0.02) as (service, _):
+@pytest.mark.parametrize("idle_s", [0.02, 1e-9])  # the second is over before anything is read
+async def test_a_silent_client_is_closed(tiny: Checkpoint, idle_s: float) -> None:
+    async with serving(tiny, idle_timeout_s=idle_s) as (service, _):
         client = AsgiClient(service)
         assert await client.wait_for_end() == 4408
     assert (client.received[-1]["code"], client.received[-1]["fatal"]) == ("idle", True)
-    assert client.received[-1]["message"] == "no message for 0.02 s, the longest allowed"
+    assert client.received[-1]["message"] == f"no message for {idle_s:g} s, the longest allowed"
 
 
 async def test_a_busy_session_ends_after_the_longest_time_allowed(tiny: Checkpoint) -> None:
