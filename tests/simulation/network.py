@@ -278,9 +278,14 @@ class ServerSocket:
 
     # To the client
 
+    @property
+    def may_write(self) -> bool:
+        """Whether the client takes what is sent."""
+        return not self._connection.to_client.is_full and not self.is_over
+
     def send_now(self, texts: Iterable[str]) -> bool:
         """Send texts unless the client is slow."""
-        if self._connection.to_client.is_full or self.is_over:
+        if not self.may_write:
             return False
         for text in texts:
             self._connection.send_to_client(text)
