@@ -117,9 +117,11 @@ async def opened(kind: type, direct: bool, **options: Any) -> AsyncIterator[Peer
     async with asyncio.timeout(DEADLINE_S):
         await accepted.wait()
     transport.writes.clear()
-    yield peer
-    peer.connection.connection_lost(None)
-    transport.socket.close()
+    try:
+        yield peer
+        peer.connection.connection_lost(None)
+    finally:  # Hypothesis ends examples by exceptions too
+        transport.socket.close()
     await asyncio.sleep(0)
 
 
