@@ -1,7 +1,7 @@
 """A page and what was read of its lines -> the text of the answer, in a page worker.
 
-It is a module of its own because a page worker needs nothing of what reads the lines: its imports
-would take 13 MB of each.
+It is apart from `answers` so that page workers need not import the engine and the sessions, which
+would take 13 MB in each.
 """
 
 from collections.abc import Callable

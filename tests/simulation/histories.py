@@ -164,8 +164,8 @@ def _simulated(loop: SimulatedLoop, seed: int) -> Iterator[list[Any]]:
 def _compare(heard: Heard, alone: Heard, *, of_one: bool) -> None:
     """Raise `HistoryError` where a step was heard otherwise than alone.
 
-    With several versions of the weights, only what the newest one decides in the end is compared:
-    an event that is like the one which another version has told need not be told again.
+    With several versions of the weights, only what the newest one decides in the end is compared.
+    A server does not send an event again if only its confidence is slightly different.
     """
     _equal("columns of results", *[[r.column for r in it.results] for it in (heard, alone)])
     places = [(result.epoch, result.column) for result in heard.results]

@@ -41,8 +41,8 @@ function ask(log, type, id, fields = {}) {
   return data;
 }
 
-/** Return what the program is told. @param {LineLog} log @param {ServerMessage[]} messages */
-function told(log, ...messages) {
+/** Return what the log passes on to the program. @param {LineLog} log @param {ServerMessage[]} messages */
+function passedOn(log, ...messages) {
   return messages.flatMap((message) => log.receive(structuredClone(message)));
 }
 
@@ -50,7 +50,7 @@ function told(log, ...messages) {
 function resume(log, letters = 0) {
   log.beginAgain();
   const asked = JSON.parse(log.resume());
-  assert.deepEqual(told(log, { type: "resumed", id: "resume", epoch: 0, column: 0, letters, words: 0 }), []);
+  assert.deepEqual(passedOn(log, { type: "resumed", id: "resume", epoch: 0, column: 0, letters, words: 0 }), []);
   return asked;
 }
 
@@ -60,11 +60,11 @@ describe("messages", () => {
     log.options(); // the first message of the connection
     for (let number = 0; number < 4; number += 1) log.add(column(number), "columns", null);
     const heard = [result(0), result(1), result(2)];
-    assert.deepEqual(told(log, result(0), result(1), snapshot(3), result(2)), heard);
+    assert.deepEqual(passedOn(log, result(0), result(1), snapshot(3), result(2)), heard);
     const { blob, columns } = resume(log);
     assert.deepEqual([blob, columns], ["3", 3]);
     assert.deepEqual([...log.newer()], [column(2), column(3)]);
-    told(log, snapshot(2)); // `resume` and one of the two
+    passedOn(log, snapshot(2)); // `resume` and one of the two
     resume(log);
     assert.deepEqual([...log.newer()], [column(3)]);
   });
@@ -73,7 +73,7 @@ describe("messages", () => {
     const log = new LineLog(H);
     log.options();
     log.add(column(0), "columns", null);
-    told(log, snapshot(0));
+    passedOn(log, snapshot(0));
     assert.equal(log.hasSnapshot, false);
     assert.equal(resume(log).blob, null);
     assert.deepEqual([...log.newer()], [column(0)]);
@@ -84,7 +84,7 @@ describe("messages", () => {
     ask(log, "reset", 1);
     log.add(column(1), "columns", null);
     const later = ask(log, "configure", 2, { top_k: 1 });
-    told(log, { type: "reset_done", id: 1, epoch: 1 });
+    passedOn(log, { type: "reset_done", id: 1, epoch: 1 });
     assert.equal(resume(log).blob, null);
     assert.equal(JSON.parse(log.options()).top_k, undefined);
     assert.deepEqual([...log.newer()], [column(1), later]);
@@ -97,7 +97,7 @@ describe("messages", () => {
     log.add(column(0), "columns", null);
     const stays = ask(log, "ping", 3);
     const error = { type: /** @type {const} */ ("error"), code: "bad_ink", message: "", fatal: false };
-    told(log, { type: "pong", id: 1 }, { ...error, index: 1, ref: 2 }, { ...error, index: 2, ref: null });
+    passedOn(log, { type: "pong", id: 1 }, { ...error, index: 1, ref: 2 }, { ...error, index: 2, ref: null });
     resume(log);
     assert.deepEqual([...log.newer()], [stays]);
   });
@@ -107,9 +107,9 @@ describe("messages", () => {
     const pixels = Uint8Array.from({ length: 10 * H }, (_, i) => i);
     log.add(pixels.slice(0, 6 * H), "columns", null);
     ask(log, "rewind", 1, { column: 4 });
-    told(log, rewound(1, 1, 4));
+    passedOn(log, rewound(1, 1, 4));
     log.add(pixels, "columns", null);
-    told(log, snapshot(2), { type: "flushed", id: null, epoch: 1, columns: 7, text: "" });
+    passedOn(log, snapshot(2), { type: "flushed", id: null, epoch: 1, columns: 7, text: "" });
     assert.equal(resume(log).blob, null);
     assert.deepEqual([...log.newer()], [pixels.slice(3 * H)]);
   });
@@ -119,56 +119,56 @@ describe("messages", () => {
     const much = new Uint8Array(3 << 20);
     for (let number = 0; number < 3; number += 1) log.add(much, "columns", null);
     assert.equal(log.canResume, false);
-    told(log, snapshot(2));
+    passedOn(log, snapshot(2));
     assert.deepEqual([log.isWhole, log.canResume], [false, true]);
     assert.equal([...log.newer()].length, 1);
   });
 });
 
 describe("what was heard", () => {
-  test("is not told again, and epochs go on", () => {
+  test("is not passed on again, and epochs go on", () => {
     const log = new LineLog(H);
     ask(log, "reset", 1);
-    told(log, { type: "reset_done", id: 1, epoch: 4 });
-    told(log, letter(0), result(0, 4));
+    passedOn(log, { type: "reset_done", id: 1, epoch: 4 });
+    passedOn(log, letter(0), result(0, 4));
     ask(log, "rewind", 3, { column: 0 });
     resume(log);
-    assert.deepEqual(told(log, letter(0), result(0)), []);
-    assert.deepEqual(told(log, rewound(3, 1, 0), result(0, 1)), [rewound(3, 5, 0), result(0, 5)]);
+    assert.deepEqual(passedOn(log, letter(0), result(0)), []);
+    assert.deepEqual(passedOn(log, rewound(3, 1, 0), result(0, 1)), [rewound(3, 5, 0), result(0, 5)]);
   });
 
   test("includes results that were merged away", () => {
     const log = new LineLog(H);
-    told(log, result(3), letter(0, "a", 9));
+    passedOn(log, result(3), letter(0, "a", 9));
     resume(log);
-    assert.deepEqual(told(log, result(4), result(8), letter(0, "a", 9), result(9)), [result(9)]);
+    assert.deepEqual(passedOn(log, result(4), result(8), letter(0, "a", 9), result(9)), [result(9)]);
   });
 
   test("and comes out differently is told as revisions are", () => {
     const log = new LineLog(H);
-    told(log, letter(0, "l"), letter(1, "a"), letter(2, "p"), result(9, 0, "lap"));
+    passedOn(log, letter(0, "l"), letter(1, "a"), letter(2, "p"), result(9, 0, "lap"));
     resume(log);
-    assert.deepEqual(told(log, letter(0, "l", 0, 0.899), letter(1, "o"), result(9, 0, "lo")), []);
+    assert.deepEqual(passedOn(log, letter(0, "l", 0, 0.899), letter(1, "o"), result(9, 0, "lo")), []);
     const back = { ...rewound(null, 0, 10, 2), text: "lo" };
-    assert.deepEqual(told(log, result(10, 0, "lo")), [back, letter(1, "o"), result(10, 0, "lo")]);
+    assert.deepEqual(passedOn(log, result(10, 0, "lo")), [back, letter(1, "o"), result(10, 0, "lo")]);
   });
 
   test("and is replaced after a rewind that was heard needs no other rewind", () => {
     const log = new LineLog(H);
     const back = rewound(null, 1, 3, 1);
     const heard = [letter(0, "l", 5), result(6), back, result(3, 1), result(4, 1)];
-    told(log, ...heard);
+    passedOn(log, ...heard);
     resume(log);
-    assert.deepEqual(told(log, ...heard), []);
+    assert.deepEqual(passedOn(log, ...heard), []);
     const news = [letter(0, "t", 5), result(5, 1)];
-    assert.deepEqual(told(log, ...news), news);
+    assert.deepEqual(passedOn(log, ...news), news);
   });
 
   test("is told once all is answered, if it was decided and not heard", () => {
     const log = new LineLog(H);
-    told(log, letter(0), snapshot(1));
+    passedOn(log, letter(0), snapshot(1));
     resume(log, 1);
-    assert.deepEqual(told(log, letter(1)), []);
+    assert.deepEqual(passedOn(log, letter(1)), []);
     assert.deepEqual(log.catchUp(), [letter(1)]);
     assert.deepEqual(log.catchUp(), []);
   });
@@ -176,9 +176,9 @@ describe("what was heard", () => {
   test("is summed up at the end", () => {
     const log = new LineLog(H);
     ask(log, "reset", 1);
-    told(log, result(4), letter(0), { type: "reset_done", id: 1, epoch: 1 }, result(2, 1), rewound(null, 2, 0));
+    passedOn(log, result(4), letter(0), { type: "reset_done", id: 1, epoch: 1 }, result(2, 1), rewound(null, 2, 0));
     resume(log);
     const done = { type: /** @type {const} */ ("done"), id: null, columns: 7, letters: 2, words: 1, text: "", seconds: 1 };
-    assert.deepEqual(told(log, done), [{ ...done, columns: 12, letters: 3 }]);
+    assert.deepEqual(passedOn(log, done), [{ ...done, columns: 12, letters: 3 }]);
   });
 });
