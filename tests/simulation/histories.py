@@ -165,7 +165,8 @@ def _compare(heard: Heard, alone: Heard, *, of_one: bool) -> None:
     """Raise `HistoryError` where a step was heard otherwise than alone.
 
     With several versions of the weights, only what the newest one decides in the end is compared.
-    A server does not send an event again if only its confidence is slightly different.
+    A client does not pass an event on again if little more than its confidence has changed, and
+    that by less than 0.01.
     """
     _equal("columns of results", *[[r.column for r in it.results] for it in (heard, alone)])
     places = [(result.epoch, result.column) for result in heard.results]
