@@ -25,6 +25,27 @@ PIECE_BYTES: Final = 4096  # parsed at once: what is refused has been kept in me
 HALF_CLOSED_S: Final = 1.0  # for an answer whose client has closed its side
 
 
+class AnswerTransport(asyncio.Transport):
+    """The transport that answers are written to: nothing is written once it is closing.
+
+    asyncio's transports leave such writes out; uvloop's raise, until `connection_lost` is called.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self._transport.close()
+
+
 class HttpConnection(HttpToolsProtocol):
     """HTTP whose requests are bounded, and must arrive in time (against slow loris)."""
 
@@ -92,6 +113,8 @@ class HttpConnection(HttpToolsProtocol):
         self._allow(self.config.settings.body_timeout_s)
         self.peer.spend(REQUEST_S)
         super().on_headers_complete()
+        if self.cycle is not None:  # the request is no WebSocket handshake
+            self.cycle.transport = AnswerTransport(self.transport)
 
     def on_body(self, body: bytes) -> None:
         if self.pipeline:  # it would be kept until the earlier answers are sent
@@ -140,8 +163,6 @@ class HttpConnection(HttpToolsProtocol):
         self._cancel_deadline()
         self._release()
         self.peer.left()
-        if self.cycle is not None:  # its answer may be written before what follows is run
-            self.cycle.disconnected = True
         self.peer.run(partial(super().connection_lost, exc))
 
     def _is_idle(self) -> bool:

@@ -302,6 +302,36 @@ async def test_a_connection_whose_request_waits_for_its_turn_is_not_read(
         await asyncio.sleep(0)
 
 
+@pytest.mark.parametrize("body", [b"", b"answer"])
+async def test_an_answer_to_a_closed_connection_is_left_out(body: bytes) -> None:
+    ended = asyncio.Event()
+
+    class ClosedTransport(RecordingTransport):
+        def write(self, data: Any) -> None:
+            assert not self.is_closing(), "uvloop raises here"
+            super().write(data)
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        transport.close()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body, "more_body": bool(body)})
+        ended.set()
+
+    config = Config(app, Settings.load())
+    config.load()
+    transport = ClosedTransport()
+    connection: Any = HttpConnection(config, ServerState(), {})
+    connection.peer = Connections(config.settings, Metrics()).admit("127.0.0.1")
+    connection.connection_made(transport)
+    connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+    async with asyncio.timeout(DEADLINE_S):
+        await ended.wait()
+    assert not transport.writes
+    connection.connection_lost(None)
+    transport.socket.close()
+
+
 async def test_clients_that_read_again_are_written_to_by_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

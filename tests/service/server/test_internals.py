@@ -52,7 +52,7 @@ async def test_an_http_connection_has_the_attributes_that_are_used() -> None:
     used = {"config", "cycle", "flow", "headers", "loop", "parser", "pipeline", "transport"}
     assert set(dir(connection)) >= used
     assert "read_paused" in vars(FlowControl(asyncio.Transport()))
-    assert {"keep_alive", "more_body", "response_complete"} <= set(
+    assert {"keep_alive", "more_body", "response_complete", "transport"} <= set(
         inspect.getsource(RequestResponseCycle.__init__).replace("self.", " ").split()
     )
     websocket = WebSocketsSansIOProtocol(config, ServerState(), {})
