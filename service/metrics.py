@@ -49,6 +49,7 @@ class Metrics:
         self._tasks = self._gauge("tasks", "Tasks of asyncio that have not ended.")
         self._columns = self._counter("columns", "Columns answered.")
         self._errors = self._counter("errors", "Errors sent to clients, by code.", "code")
+        self._errors.labels("internal")  # 0 from the start: an alert sees the first one
         self._refused = self._counter("refused", "Visitors turned away, by reason.", "reason")
         self._lines_dropped = self._counter(
             "log_lines_dropped",

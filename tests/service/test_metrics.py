@@ -47,6 +47,10 @@ def test_errors_are_counted_by_code_and_refusals_by_reason() -> None:
     assert found["inkstream_refused_total{reason=full}"] == 1
 
 
+def test_internal_errors_are_0_from_the_start_so_that_the_first_one_is_an_increase() -> None:
+    assert samples(Metrics())["inkstream_errors_total{code=internal}"] == 0
+
+
 def test_requests_are_timed_by_status() -> None:
     metrics = Metrics()
     metrics.requested(200, 0.004)
