@@ -27,9 +27,10 @@ BASE := $(VENV)/.base-installed
 FULL := $(VENV)/.full-installed
 PEERS := $(VENV)/peers
 PEERS_INSTALLED := $(VENV)/.peers-installed
+RAY_INSTALLED := $(VENV)/.ray-installed
 
 .DEFAULT_GOAL := help
-.PHONY: run lint check test train evaluate bench hostile simulate chaos soak footprint pad figures release docker docker-test clean help
+.PHONY: run lint check test test-ray train evaluate bench hostile region simulate chaos soak footprint pad figures release docker docker-test clean help
 
 # Another server on this port would answer in the place of ours, so the port must be free. Ours has a
 # session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
@@ -59,10 +60,13 @@ lint: $(FULL) ## Lint, check types
 	$(BIN)/mypy --strict
 
 check: lint ## Lint, check types, run the fast tests
-	$(PYTEST) -m 'not slow and not hostile' $(ARGS)
+	$(PYTEST) -m 'not slow and not hostile and not ray' $(ARGS)
 
 test: lint ## Lint, check types, run all tests
-	$(PYTEST) --numprocesses $(ALL_WORKERS) -m 'not hostile' $(ARGS)
+	$(PYTEST) --numprocesses $(ALL_WORKERS) -m 'not hostile and not ray' $(ARGS)
+
+test-ray: $(RAY_INSTALLED) ## Run the tests on a cluster of Ray on this machine
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 0 -s -m ray tests/ray $(ARGS)
 
 train: $(FULL) ## Train the digits model (ARGS="--minutes 30 --device cuda")
 	$(BIN)/inkstream train digits $(ARGS)
@@ -88,6 +92,9 @@ bench: $(FULL) $(PEERS_INSTALLED) ## Measure speed beside other servers and boun
 
 hostile: $(FULL) ## Attack a server: each kind of attack, and for 15 minutes messages that are nearly right
 	HOSTILE_S=$(or $(SECONDS),450) $(BIN)/pytest -n 0 -s tests/hostile $(ARGS)
+
+region: $(FULL) ## Simulate a region's day: waits, refusals, machines; report.json, region.png
+	$(BIN)/python -m tools.region $(ARGS)
 
 simulate: $(FULL) ## Run 100,000 simulated histories of broken connections and servers
 	$(BIN)/python -m tools.simulate --histories 100000 $(ARGS)
@@ -138,6 +145,11 @@ $(FULL): $(BASE) service/web/client/package.json
 	@$(INSTALL) --editable '.[train,test]'
 	@if command -v npm >/dev/null; then $(NPM_INSTALL) 'typescript@^7.0' '@types/node@>=22' \
 	    'axe-core@>=4.10' || echo 'Types and accessibility of the web pages go unchecked'; fi
+	@touch $@
+
+$(RAY_INSTALLED): $(FULL)
+	@echo 'Installing Ray into $(VENV) (once)'
+	@$(INSTALL) --editable '.[ray]'
 	@touch $@
 
 $(PEERS_INSTALLED): $(BASE)

@@ -17,8 +17,11 @@ BUFFER_BYTES: Final = 128 * 1024  # of the kernel, each way of a connection: bou
 log = get_logger()
 
 
-def listen(settings: Settings) -> list[socket.socket]:
+def listen(settings: Settings, *, shared: bool = False) -> list[socket.socket]:
     """Listen on every address of the host; raise `ConfigError` if that fails.
+
+    Where it is `shared`, other processes of this user may listen on the same port, and the kernel
+    deals connections to all of them.
 
     Connections inherit TCP_USER_TIMEOUT: the kernel cuts off a client that takes nothing of what is
     sent to it for so long, alive or not (tcp(7)).
@@ -31,6 +34,7 @@ def listen(settings: Settings) -> list[socket.socket]:
             listener = socket.socket(family, kind, protocol)
             listeners.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
             timeout_ms = round(settings.stall_timeout_s * 1000)

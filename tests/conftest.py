@@ -28,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(there): deselect the test unless `there` is true")
     config.addinivalue_line("markers", "slow: leave the test out of `make check`")
     config.addinivalue_line("markers", "hostile: an attack with times, of `make hostile` alone")
+    config.addinivalue_line("markers", "ray: needs Ray; of `make test-ray` alone")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled")  # before it is imported
 
 import numpy as np
-import ray  # type: ignore[import-not-found]
+import ray
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from numpy.typing import NDArray
 from ray import serve

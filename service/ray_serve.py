@@ -1,0 +1,220 @@
+"""Serve on a cluster of Ray: Serve starts, checks, scales and replaces replicas of our server.
+
+    INKSTREAM_HOST=0.0.0.0 serve run inkstream.service.ray_serve:app replicas=3 most_replicas=12
+
+Each replica of `app` is our own server and listens on its node's port itself, so a message costs
+what it costs without Ray. A load balancer in front lists the nodes. Replicas of one node share the
+port (SO_REUSEPORT: socket(7)). `proxied` is the same application behind Serve's own proxy.
+docs/decisions/serving.md has what each costs.
+
+The settings are read where `serve` builds the application, and handed to all replicas.
+"""
+
+import asyncio
+import json
+import math
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI
+from pydantic import BaseModel, Field, SecretStr
+from ray import serve
+
+from inkstream.model.errors import InkstreamError
+from inkstream.service import logs
+from inkstream.service.app import create_app
+from inkstream.service.listeners import listen, raise_descriptor_limit, warn_if_open_to_all
+from inkstream.service.sealing import random_key
+from inkstream.service.server import SPARE_DESCRIPTORS, Config, Server
+from inkstream.service.service import Service
+from inkstream.service.settings import Settings
+
+START_S: Final = 60.0  # for a replica to load its nets, on a busy machine too
+HEALTH_S: Final = 5.0  # within which the event loop must have its turn
+MARGIN_S: Final = 5.0  # after the drain, before Serve kills the replica
+SESSIONS: Final = "sessions"
+WAIT: Final = "queue_wait_s"
+QUEUE_WAIT: Final = "inkstream_queue_wait_seconds"
+
+
+class Arguments(BaseModel, extra="forbid"):
+    """What `serve run` takes behind the application, as `name=value`."""
+
+    replicas: int = Field(default=1, ge=1)
+    """Replicas at least."""
+    most_replicas: int = Field(default=1, ge=1)
+    """Replicas at most; fewer than `replicas` counts as these."""
+    sessions: float = Field(default=40, gt=0)
+    """Open sessions of a replica that the number of replicas aims at."""
+    queue_wait_s: float = Field(default=0.02, gt=0)
+    """Mean wait for a run of the net, from which on one replica more is wanted."""
+    cpus: float = Field(default=1, gt=0)
+    """Cores that Ray sets aside for a replica."""
+    upscale_delay_s: float = Field(default=15, ge=0)
+    """For how long more replicas must be wanted until they start."""
+    downscale_delay_s: float = Field(default=300, ge=0)
+    """For how long fewer replicas must be wanted until one drains."""
+
+
+def app(arguments: Arguments) -> Any:
+    """Return the application whose replicas listen themselves, for `serve run`.
+
+    Raises `ConfigError` for a setting that is refused.
+    """
+    settings = _settings()
+    deployment = serve.deployment(Replica).options(
+        **_options(arguments, settings),
+        autoscaling_config={
+            **_autoscaling(arguments),
+            "policy": {
+                "policy_function": f"{__name__}:{SessionsAndWait.__name__}",
+                "policy_kwargs": {
+                    "sessions": arguments.sessions,
+                    "queue_wait_s": arguments.queue_wait_s,
+                },
+            },
+        },
+    )
+    return deployment.bind(settings.export())
+
+
+def proxied(arguments: Arguments) -> Any:
+    """Return the application behind Serve's proxy, for `serve run`.
+
+    A session or a request is an ongoing request of Serve, by whose number it scales; the wait for
+    the net is not looked at.
+    """
+    settings = _settings()
+    exported = settings.export()
+
+    def build() -> FastAPI:
+        return create_app(Settings.load(**json.loads(exported)))
+
+    deployment = serve.deployment(serve.ingress(build)()).options(
+        **_options(arguments, settings),
+        max_ongoing_requests=settings.max_sessions,
+        autoscaling_config={
+            **_autoscaling(arguments),
+            "target_ongoing_requests": arguments.sessions,
+        },
+    )
+    return deployment.bind()
+
+
+class SessionsAndWait:
+    """Serve's policy for the number of replicas: by open sessions, and by the wait for the net."""
+
+    def __init__(self, sessions: float, queue_wait_s: float) -> None:
+        """Keep what a replica should have at most."""
+        self._sessions = sessions
+        self._queue_wait_s = queue_wait_s
+
+    def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
+        """Return the replicas that are wanted, and no state; `context` is `AutoscalingContext`."""
+        metrics = context.aggregated_metrics or {}
+        wanted = self.wanted(
+            context.current_num_replicas,
+            [*metrics.get(SESSIONS, {}).values()],
+            [*metrics.get(WAIT, {}).values()],
+        )
+        least, most = context.capacity_adjusted_min_replicas, context.capacity_adjusted_max_replicas
+        return min(max(wanted, least), most), {}
+
+    def wanted(self, current: int, sessions: list[float], waits_s: list[float]) -> int:
+        """Return how many replicas are wanted, by the sessions and waits of those that told any."""
+        wanted = math.ceil(sum(sessions) / self._sessions)
+        if waits_s and sum(waits_s) / len(waits_s) > self._queue_wait_s:
+            wanted = max(wanted, current + 1)
+        return wanted
+
+
+class Replica:
+    """Our server, in a thread of the process that Serve keeps for it."""
+
+    def __init__(self, exported: str) -> None:
+        """Load and listen; raise an `InkstreamError` if that fails. `exported` are the settings."""
+        settings = Settings.load(**json.loads(exported))
+        logs.configure(settings.log_format, settings.log_level)
+        warn_if_open_to_all(settings)
+        raise_descriptor_limit(settings.most_connections + SPARE_DESCRIPTORS)
+        application = create_app(settings)
+        self._service: Service = application.state.service
+        self._stop_within_s = settings.stop_within_s
+        self._waited = (0.0, 0.0)  # runs, and their waits in s, when they were last asked for
+        self._server = ThreadServer(Config(application, settings), self._service)
+        self._thread = threading.Thread(
+            target=self._run, args=(listen(settings, shared=True),), name="inkstream", daemon=True
+        )
+        self._thread.start()
+        deadline_s = time.monotonic() + START_S
+        while not self._server.serves.wait(0.1):
+            if not self._thread.is_alive() or time.monotonic() >= deadline_s:
+                raise InkstreamError("the server of this replica did not start; its log says why")
+
+    def _run(self, listeners: list[socket.socket]) -> None:
+        with logs.in_background(self._service.metrics.line_dropped):
+            self._server.run(sockets=listeners)
+
+    def check_health(self) -> None:
+        """Raise unless the event loop of the server has its turns; Serve then replaces us."""
+        if not self._thread.is_alive():
+            raise InkstreamError("the server has ended")
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._server.loop).result(HEALTH_S)
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Return the open sessions, and the mean wait for the net since the last call."""
+        sample = self._service.metrics.registry.get_sample_value
+        runs, waits_s = sample(f"{QUEUE_WAIT}_count") or 0.0, sample(f"{QUEUE_WAIT}_sum") or 0.0
+        (runs_before, waits_before_s), self._waited = self._waited, (runs, waits_s)
+        mean_s = (waits_s - waits_before_s) / max(runs - runs_before, 1.0)
+        return {SESSIONS: float(len(self._service.sessions)), WAIT: mean_s}
+
+    def __del__(self) -> None:
+        """Drain: Serve calls this when the replica is to end, and waits for it."""
+        if "_thread" in vars(self):  # else it could not start
+            self._server.should_exit = True
+            self._thread.join(self._stop_within_s)
+
+
+class ThreadServer(Server):
+    """A server that runs in a thread, which gets no signals."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(self, config: Config, service: Service) -> None:
+        super().__init__(config, service)
+        self.serves = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, and say so."""
+        await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
+        self.serves.set()
+
+
+def _settings() -> Settings:
+    """Return the settings of all replicas: each must open what another one has sealed."""
+    settings = Settings.load()
+    keys = settings.resume_keys or (SecretStr(random_key()),)
+    return settings.model_copy(update={"resume_keys": keys})
+
+
+def _autoscaling(arguments: Arguments) -> Mapping[str, Any]:
+    return {
+        "min_replicas": arguments.replicas,
+        "max_replicas": max(arguments.replicas, arguments.most_replicas),
+        "upscale_delay_s": arguments.upscale_delay_s,
+        "downscale_delay_s": arguments.downscale_delay_s,
+    }
+
+
+def _options(arguments: Arguments, settings: Settings) -> Mapping[str, Any]:
+    return {
+        "name": "inkstream",
+        "ray_actor_options": {"num_cpus": arguments.cpus},
+        "graceful_shutdown_timeout_s": settings.stop_within_s + MARGIN_S,
+        "health_check_timeout_s": 2 * HEALTH_S,
+    }

@@ -1,0 +1,145 @@
+"""Writers write while replicas are killed, a node is lost and new weights are rolled out."""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from inkstream.model.checkpoint import find
+from inkstream.service.bench.processes import serving
+from tests.helpers.command_line import ROOT
+from tools.chaos import MODEL, Heard, read_again, write_all
+from tools.writing import compare, differences
+
+WRITERS = int(os.environ.get("RAY_TEST_WRITERS", "100"))
+WRITE_S = 90.0
+PATIENCE_S = float(os.environ.get("RAY_TEST_PATIENCE_S", "60"))
+REPLICAS = 2
+KEYS = "a key of these tests, of 32 characters"
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Return a port that is free, on which all replicas listen."""
+    from tools.local_ray import free_port
+
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def cluster(port: int) -> Iterator[Any]:
+    """Run Ray with two nodes; no process of it remains."""
+    from ray import serve
+
+    from tools.local_ray import local_ray
+
+    settings = {
+        "INKSTREAM_PORT": str(port),
+        "INKSTREAM_MODELS": MODEL,
+        "INKSTREAM_LANGUAGES": "",
+        "INKSTREAM_LOG_LEVEL": "warning",
+        "INKSTREAM_RESUME_KEYS": KEYS,
+        "INKSTREAM_DRAIN_TIMEOUT_S": "3",
+        "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    with local_ray(settings, cores=1, nodes=2) as cluster:
+        serve.start(proxy_location="Disabled")
+        yield cluster
+
+
+def deploy(weights: Path | None = None) -> None:
+    """Deploy, or replace what is deployed."""
+    from ray import serve
+
+    from inkstream.service.ray_serve import Arguments, app
+
+    if weights is not None:
+        os.environ["INKSTREAM_WEIGHTS"] = str(weights)
+    arguments = Arguments(
+        replicas=REPLICAS,
+        most_replicas=REPLICAS + 1,
+        sessions=WRITERS / (REPLICAS + 0.5),
+        queue_wait_s=10,  # here other load makes the net wait
+        cpus=0.25,
+        upscale_delay_s=1,
+        downscale_delay_s=5,
+    )
+    serve.run(app(arguments), route_prefix=None)
+
+
+def replicas() -> list[psutil.Process]:
+    """Return the processes of the replicas."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or [""]
+        if "ServeReplica:default:inkstream" in command[0]:
+            found.append(process)
+    return found
+
+
+def n_running() -> int:
+    """Return how many replicas serve, as Serve knows it."""
+    from ray import serve
+
+    deployment = serve.status().applications["default"].deployments["inkstream"]
+    return int(deployment.replica_states.get("RUNNING", 0))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until it holds; raise `TimeoutError` if that takes too long."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - of other processes
+            await asyncio.sleep(0.5)
+
+
+async def disturb(cluster: Any, weights: Path) -> list[str]:
+    """Do all that happens to a cluster, one after the other; return what was seen."""
+    seen = []
+    await until(lambda: n_running() > REPLICAS)
+    seen.append("scaled up")
+    replicas()[0].kill()
+    await until(lambda: n_running() <= REPLICAS)
+    await until(lambda: n_running() > REPLICAS)
+    seen.append("replaced a killed replica")
+    (node,) = cluster.worker_nodes
+    await asyncio.to_thread(cluster.remove_node, node, allow_graceful=False)
+    await until(lambda: n_running() > REPLICAS)
+    seen.append("replaced the replicas of a lost node")
+    before = {process.pid for process in replicas()}
+    await asyncio.to_thread(deploy, weights)
+    await until(lambda: not before & {process.pid for process in replicas()})
+    seen.append("rolled new weights")
+    return seen
+
+
+async def test_writers_lose_nothing_by_deaths_a_lost_node_and_new_weights(
+    cluster: Any, port: int, tmp_path: Path
+) -> None:
+    url = f"ws://127.0.0.1:{port}"
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    shutil.copy(find(MODEL), weights)
+    deploy()
+    heard, began_s = Heard(), time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(write_all(url, WRITERS, WRITE_S, heard))
+        disturbed = group.create_task(disturb(cluster, weights))
+    seen = disturbed.result()
+    seconds = time.monotonic() - began_s
+    await until(lambda: n_running() == REPLICAS)
+    seen.append("scaled down")
+    with serving(MODEL) as server:
+        alone = await read_again(f"ws://127.0.0.1:{server.port}", heard.lines)
+    found = compare(heard.lines, alone)
+    gaps = sum(map(len, heard.gaps_ms.values()))
+    print(f"{seen}; {WRITERS} writers in {seconds:.0f} s, {gaps} connections replaced; {found}")
+    assert differences(found) == {}
+    assert found["lines"] >= WRITERS
+    assert gaps > WRITERS / 2
