@@ -126,7 +126,7 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     if isinstance(config, LinesConfig):
         initial = None if options.init is None else initial_net(options.init, "lines")
         keep_of = [initial_net(source, "lines") for source in options.keep_of]
-        data = load_data(options.data, options.paper)
+        data = load_data(options.data, options.paper, western=config.western > 0)
         torch.manual_seed(generator(config.seed).initial_seed())
         return LinesTask(config, data, initial, keep_of)
     assert isinstance(config, DigitsConfig)

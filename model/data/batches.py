@@ -24,7 +24,6 @@ from inkstream.model.data.degradation import Degradation
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.ink_set import CATEGORIES, InkLine, InkSet
 from inkstream.model.data.statistics import donors
-from inkstream.model.data.synthesis.accents import accented
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.errors import DataError
 from inkstream.model.preprocess.columns import strip_columns
@@ -254,15 +253,10 @@ def width(line: LineSample) -> int:
 
 
 def render_composed(
-    composer: LineComposer,
-    renderer: AugmentedRenderer,
-    random: np.random.Generator,
-    accents: float = 0.0,
+    composer: LineComposer, renderer: AugmentedRenderer, random: np.random.Generator
 ) -> LineSample:
-    """Compose a line, augment and draw it; a share of the lines gets `accents`."""
+    """Compose a line, augment and draw it."""
     line = composer.draw(random)
-    if accents and random.random() < accents:
-        line = accented(line, random)
     block = line.label == line.label.upper() and random.random() < BLOCK
     return renderer(line, frame_of(line.points, BLOCK_FRAME if block else MADE_FRAME), random)
 

@@ -118,9 +118,10 @@ class LinesConfig(TrainingConfig):
     made: float = number(9, 0, 100, "share of made-up words and lines")
     images: float = number(1.5, 0, 100, "share of numbers made of MNIST's images")
     wills: float = number(8, 0, 100, "share of lines of wills on real paper, where there are some")
-    french: float = number(
-        0.25, 0, 1, "share of French in the word lists of made-up lines; 0 draws no accents either"
-    )
+    western: float = number(
+        0.4, 0, 1, "share of made-up texts in languages of western Europe beside English; 0 leaves"
+        " a net of UNIPEN the labels of ASCII",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         TrainingConfig.__post_init__(self)  # not by super(): slots make another class of this one

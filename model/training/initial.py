@@ -1,5 +1,6 @@
 """Load the weights that a training run begins with: of an earlier run, or of a checkpoint."""
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -13,6 +14,20 @@ from inkstream.model.export import weights_of
 from inkstream.model.training.run_folder import CONFIGURATION, finished_run
 
 KINDS: Final[dict[str, Kind]] = {"digits": "classifier", "lines": "transcriber"}  # of a task's net
+
+
+# Labels that look like others, beside letters with accents, which look like those without.
+LIKE: Final = {
+    "ß": "B", "æ": "a", "Æ": "A", "œ": "o", "Œ": "O", "ø": "o", "Ø": "O", "«": "<", "»": ">",
+    "„": '"', "¡": "!", "¿": "?", "°": "o", "º": "o", "ª": "a", "·": ".", "€": "E", "£": "L",
+    "§": "S",
+}  # fmt: skip
+RARER: Final = 4.0  # nats by which a new label is less likely than its like at first
+
+
+def like_of(label: str) -> str:
+    """Return the label that one looks like: `e` for `é`; itself where there is none."""
+    return LIKE.get(label, unicodedata.normalize("NFD", label)[:1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from inkstream.model.alphabet import ASCII, WESTERN
 from inkstream.model.calibration import fit_line_temperatures
 from inkstream.model.checkpoint import read
 from inkstream.model.config import END_DELAY, STEP_COLUMNS, ModelConfig
@@ -52,6 +53,7 @@ from inkstream.model.data.batches import (
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import ink_files, mnist, unipen
 from inkstream.model.data.sources.paper import Wills, load_wills
+from inkstream.model.data.synthesis.accents import COMPOSED
 from inkstream.model.data.synthesis.composition import LineComposer, Recipe
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import ConfigError, DataError
@@ -60,7 +62,7 @@ from inkstream.model.network import LineLSTM
 from inkstream.model.preprocess.columns import strip_columns
 from inkstream.model.reader import Reader, batches
 from inkstream.model.training.config import LinesConfig
-from inkstream.model.training.initial import InitialNet
+from inkstream.model.training.initial import RARER, InitialNet, like_of
 from inkstream.model.training.ranges import measured_ranges
 from inkstream.model.training.run_folder import (
     FLOAT32_FOLDER,
@@ -69,7 +71,6 @@ from inkstream.model.training.run_folder import (
     network_weights,
 )
 
-ASCII: Final = tuple(map(chr, range(32, 127)))  # printable: the characters of UNIPEN's labels
 UNIPEN: Final = "UNIPEN train_r01_v07"
 
 BACKWARDS: Final = "backwards."  # prefixes of the weights of layers that read from the end
@@ -84,7 +85,6 @@ FADE: Final = 0.6  # share of the framewise steps after which CTC comes in
 FRAMEWISE_SHARE: Final = 0.4  # of a batch's columns: single characters are many in few columns
 LABELLED_STEPS: Final = 2  # after a letter's end, whose framewise label is its symbol
 BLANK_WEIGHT: Final = 0.15  # of a blank step in the framewise loss: most steps are blank
-ACCENTED: Final = 0.35  # share of made-up lines with accents drawn, which labels leave out
 IGNORED: Final = -100  # as a target
 VALIDATED: Final = {"characters": 600, "words": 400, "text": 60}  # pieces
 ROUGH: Final = "rough"  # validation words with the looks of real paper
@@ -105,14 +105,19 @@ class LineData:
     ink: InkSet
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
-    characters: tuple[str, ...]  # of its labels, in order
+    characters: tuple[str, ...]  # of its labels, or composed of these, in order
     skipped: Mapping[str, int] = field(default_factory=dict)  # pieces that it lacks, by reason
     wills: Wills | None = None
 
 
-def load_data(source: Path | None, wills: Path | None = None) -> LineData:
-    """Load ink, see `load_ink`, and lines of wills if there are some."""
+def load_data(source: Path | None, wills: Path | None = None, *, western: bool = False) -> LineData:
+    """Load ink, see `load_ink`, and lines of wills if there are some.
+
+    If `western`, UNIPEN's characters are all of `WESTERN`, since its glyphs compose them.
+    """
     data = load_ink(source)
+    if western and data.name == UNIPEN:
+        data = replace(data, characters=WESTERN)
     return data if wills is None else replace(data, wills=load_wills(wills))
 
 
@@ -172,7 +177,10 @@ def model_config(config: LinesConfig, labels: Sequence[str]) -> ModelConfig:
 
 
 def initialise(network: LineLSTM, initial: InitialNet) -> None:
-    """Load the initial weights; the rows of labels that the initial net lacks stay random.
+    """Load the initial weights.
+
+    A label that the initial net lacks begins as its like there, see `LIKE`, but rarer; without one
+    its row of the head stays random.
 
     Layers that read from the end, which the initial net may lack, add nothing at first: the larger
     net reads as the smaller one did (Chen et al., Net2Net, ICLR 2016).
@@ -181,6 +189,12 @@ def initialise(network: LineLSTM, initial: InitialNet) -> None:
     """
     own = network.state_dict()
     rows = [0, *(1 + network.config.labels.index(label) for label in initial.labels)]  # 0: blank
+    places = {label: row for row, label in enumerate(initial.labels, 1)}
+    likes = {
+        row: places[like]
+        for row, label in enumerate(network.config.labels, 1)
+        if label not in places and (like := like_of(label)) in places
+    }
     units = network.config.units
     weights = {}
     for name, value in own.items():
@@ -192,6 +206,10 @@ def initialise(network: LineLSTM, initial: InitialNet) -> None:
         if name in weights and weights[name].shape[1:] == own[name].shape[1:]:
             widened = own[name].clone()
             widened[rows] = weights[name]
+            for row, of_like in likes.items():
+                widened[row] = weights[name][of_like]
+                if name == "head.bias":
+                    widened[row] -= RARER
             weights[name] = widened
     wrong = [
         name for name in own.keys() | weights.keys()
@@ -383,7 +401,9 @@ class LinesTask:
         self._buckets = prefetched(self._bucket)
         validated = InkPieces(data.ink, data.validation, self.labels)
         self.validation = validation_samples(validated, config.column_height)
-        self.validation |= rough_samples(self.validation, data.wills, config.column_height)
+        self.validation |= rough_samples(
+            self.validation, data.wills, config.column_height, self.labels
+        )
         left_out = {**data.skipped, **self.batches.left_out}
         if any(left_out.values()):
             counts = (f"{count} {reason}" for reason, count in left_out.items() if count)
@@ -514,12 +534,12 @@ def synthetic_sources(
     sources: dict[str, SampleSource] = {}
     if config.made:
         try:
-            composer = LineComposer(data.ink, data.training, Recipe(french=config.french))
+            western = config.western if not COMPOSED.isdisjoint(labels) else 0.0
+            composer = LineComposer(data.ink, data.training, Recipe(western=western), labels)
         except DataError as error:
             tqdm.write(f"made is left out: {error}")
         else:
-            accents = ACCENTED if config.french else 0.0
-            sources[MADE] = partial(render_composed, composer, renderer, accents=accents)
+            sources[MADE] = partial(render_composed, composer, renderer)
             if composer.missing:
                 missing = ", ".join(composer.missing)
                 tqdm.write(f"made is without {missing}: no writer has enough ink")
@@ -530,12 +550,12 @@ def synthetic_sources(
         else:
             sources[IMAGES] = partial(draw_number, mnist.load("train"), config.column_height)
     if config.wills and data.wills:
-        known, own = set(labels), data.wills
-        lines = [at for at in own.part("train").tolist() if known.issuperset(own.texts[at])]
+        known, own, texts = set(labels), data.wills, data.wills.texts_in(labels)
+        lines = [at for at in own.part("train").tolist() if known.issuperset(texts[at])]
 
         def draw_will(random: np.random.Generator) -> LineSample:
             at = lines[int(random.integers(len(lines)))]
-            return draw_scan(own.images[at], own.texts[at], config.column_height, random)
+            return draw_scan(own.images[at], texts[at], config.column_height, random)
 
         sources[WILLS] = draw_will
     return sources
@@ -555,14 +575,21 @@ def validation_samples(pieces: InkPieces, column_height: int) -> dict[str, list[
 
 
 def rough_samples(
-    plain: Mapping[str, Sequence[LineSample]], wills: Wills | None, column_height: int
+    plain: Mapping[str, Sequence[LineSample]],
+    wills: Wills | None,
+    column_height: int,
+    labels: Sequence[str],
 ) -> dict[str, list[LineSample]]:
-    """Return the plain validation words with the looks of real paper, and lines of wills."""
+    """Return the plain validation words with the looks of real paper, and lines of wills.
+
+    The texts of wills have accents if `labels` have them.
+    """
     rng = np.random.default_rng(VALIDATION_SEED)
     samples = {ROUGH: degraded(plain.get("words", []), 1, rng)}
     if wills:
+        texts = wills.texts_in(labels)
         samples[WILLS] = [
-            LineSample(strip_columns(wills.images[at], column_height), wills.texts[at], NO_ENDS)
+            LineSample(strip_columns(wills.images[at], column_height), texts[at], NO_ENDS)
             for at in wills.part("validation").tolist()[::2]
         ]
     return {name: sorted(own, key=width) for name, own in samples.items() if own}

@@ -11,8 +11,8 @@ validate, those with odd numbers test.
 
 In transcriptions `>word<` is crossed out and `><` is unreadable; those of wills have `^` before
 raised letters. What is crossed out or unreadable is no part of a page's text: any recogniser that
-reads it makes an error. Lines of wills that have some are left out. Texts of wills are folded to
-the letters of ASCII, since the nets spell no others.
+reads it makes an error. Lines of wills that have some are left out. Texts of wills are kept with
+their accents, and folded to the letters of ASCII for nets that spell no others.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import json
 import re
 import tarfile
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from inkstream.model.alphabet import LETTERS, plain
 from inkstream.model.data.split import Part, part_of_one
 from inkstream.model.errors import DataError
 
@@ -68,16 +69,31 @@ def fold(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def spelt(text: str) -> str:
+    """Return a text with its accents, in plain marks and single spaces."""
+    return " ".join(plain(text).split())
+
+
+def knows_accents(labels: Iterable[str]) -> bool:
+    """Tell whether all letters of western Europe are among these labels."""
+    return set(labels).issuperset(LETTERS)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Wills:
-    """Lines of wills, their folded texts and their writers, N each."""
+    """Lines of wills, their texts and their writers, N each."""
 
     images: list[Grey]
-    texts: list[str]
+    texts: list[str]  # folded
+    spelt: list[str]  # with accents
     writers: list[str]
     n_left_out: int  # lines with something crossed out, unreadable or beyond ASCII
     digest: str  # SHA-256 of all files that were read
     name: str = "CREMMA-AN-TestamentsDePoilus"
+
+    def texts_in(self, labels: Iterable[str]) -> list[str]:
+        """Return the texts with their accents if `labels` have all accents, else folded."""
+        return self.spelt if knows_accents(labels) else self.texts
 
     def part(self, name: Part) -> NDArray[np.int64]:
         """Return the indices of the lines by the writers of a part, ascending."""
@@ -93,19 +109,21 @@ def load_wills(path: Path) -> Wills:
     read = _reader(path)
     listed = read(LINES)
     digest = hashlib.sha256(listed)
-    images, texts, writers, n_left_out = [], [], [], 0
+    images, texts, with_accents, writers, n_left_out = [], [], [], [], 0
     rows = _rows(path, listed, LINE_FORM, lambda row: [_string(row, key) for key in LINE_KEYS])
     for name, text, writer in rows:
         content = read(name)
         digest.update(content)
-        folded = fold(text.replace(RAISED, ""))
+        unmarked = text.replace(RAISED, "")
+        folded = fold(unmarked)
         if MARKED.search(text) or not folded.isascii():
             n_left_out += 1
             continue
         images.append(_decoded(content, f"{name} in {path}"))
         texts.append(folded)
+        with_accents.append(spelt(unmarked))
         writers.append(writer)
-    return Wills(images, texts, writers, n_left_out, digest.hexdigest())
+    return Wills(images, texts, with_accents, writers, n_left_out, digest.hexdigest())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

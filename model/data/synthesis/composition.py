@@ -5,26 +5,26 @@ are in x-heights of the writer, so all writers have one size; `model.data.augmen
 into rows like any other ink.
 """
 
-import string
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, pairwise
 from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.alphabet import WESTERN
 from inkstream.model.data.ink_set import InkLine, InkSet, expand
-from inkstream.model.data.synthesis.glyphs import GlyphRun, Glyphs, WriterStyle, collect
-from inkstream.model.data.synthesis.texts import (
-    DIGITS,
-    WeightedChoice,
-    WordSampler,
-    english,
-    french,
-    marks,
-    number,
+from inkstream.model.data.synthesis.accents import (
+    LETTER_BENEATH,
+    PARTS,
+    accent_strokes,
+    completed,
+    composable,
 )
+from inkstream.model.data.synthesis.glyphs import WHOLE, GlyphRun, Glyphs, WriterStyle, collect
+from inkstream.model.data.synthesis.texts import DIGITS, ENGLISH, WordSampler, marks, number
 from inkstream.model.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -58,7 +58,7 @@ def lay_out(
 ) -> ComposedLine:
     """Set the runs of words side by side, as far apart as the writer does, with a little chance.
 
-    Each run ends further right than all before it.
+    Each run ends further right than all before it, but for parts of one character.
     """
     runs = [run for word in words for run in word]
     first = np.array([run.first for run in runs], np.int64)
@@ -66,15 +66,26 @@ def lay_out(
     left = np.minimum.reduceat(glyphs.sides[rows, 0], row_starts[:-1])
     right = np.maximum.reduceat(glyphs.sides[rows, 1], row_starts[:-1])
     size, rise = np.clip(random.standard_normal((2, len(runs))), -2, 2)
+    parts = {at: run.part for at, run in enumerate(runs) if run.part is not WHOLE}
+    of_parts = list(parts)
     scale = (1 + SIZE_JITTER * size) / glyphs.x_height[first]
+    scale[of_parts] *= [part.size for part in parts.values()]
+    rise = BASELINE_JITTER * rise
+    rise[of_parts] -= [part.rise for part in parts.values()]
     width = (right - left) * scale
     runs_of_word = [len(word) for word in words]
     gap = _gaps(glyphs.styles[writer], runs_of_word, width, random)
+    for at, part in parts.items():
+        if part.centred:
+            gap[at] = -(width[at - 1] + width[at]) / 2
+        elif part.gap is not None:
+            gap[at] = part.gap
     x = np.cumsum(gap + width) - width - left * scale
-    y = BASELINE_JITTER * rise - glyphs.baseline[first] * scale
+    y = rise - glyphs.baseline[first] * scale
     run = np.repeat(np.arange(len(runs)), np.diff(row_starts))
     lengths = np.array([len(run.text) for run in runs], np.int64)
     place = np.cumsum(lengths) - lengths + np.repeat(np.arange(len(words)), runs_of_word)
+    place[lengths == 0] -= 1  # a further part of the character before
     letter = place[run] + np.arange(len(rows)) - row_starts[run]  # place in the text
     letter = np.where(glyphs.is_letter[rows], letter, -1)
     ink = _moved(glyphs, rows, run, letter, np.stack([scale, x, y]))
@@ -126,6 +137,7 @@ def _moved(
     return placed, np.append(starts[:-1][new], len(points)), letter_of_point
 
 
+PARTED: Final = "\0"  # stands for a character of several parts, which no run holds
 TRIES: Final = 30  # words drawn until the writer has all letters of one
 
 # What a writer must have for a kind.
@@ -149,7 +161,9 @@ class Recipe:
     random_space: float = 0.15  # share of places between them that are a space
     new: float = 0.2  # share of spelt words that are made up, like those of labels
     of_language: float = 0.4  # share of spelt words of a language, whether labels have them or not
-    french: float = 0.0  # share of these that are French, without accents; others are English
+    western: float = 0.0  # share of spelt texts in other languages than English
+    rare: float = 0.6  # share of their words that hold a character drawn of those beyond ASCII
+    composed: float = 0.45  # share of the characters of random texts that are composed
     capital: float = 0.12  # share of spelt words that are given a capital
     capitals: float = 0.05  # share of those that are all capitals
     block: float = 0.2  # share of texts in block capitals, of writers who have enough of them
@@ -160,21 +174,35 @@ class Recipe:
 class LineComposer:
     """Makes up words and lines from pieces of ink."""
 
-    def __init__(self, ink: InkSet, indices: NDArray[np.int64], recipe: Recipe | None = None):
+    def __init__(
+        self,
+        ink: InkSet,
+        indices: NDArray[np.int64],
+        recipe: Recipe | None = None,
+        labels: Sequence[str] = WESTERN,
+    ):
         """Take ink and words from the pieces at `indices` alone: seconds for all of UNIPEN.
 
         A kind that no writer has enough ink for is never drawn: `missing` names those that the
-        recipe asks for.
+        recipe asks for. With `western` in the recipe each writer also has those of `labels` that
+        can be composed of the writer's characters.
 
         Raises `DataError` when the recipe asks for nothing else, or no label has a word.
         """
         self._recipe = recipe or Recipe()
-        labels = (ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
-        self._words = WordSampler(labels, english())
-        self._french = WeightedChoice((word, share**0.5) for word, share in french().items())
+        texts = (ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
+        self._words = WordSampler(texts, self._recipe.western)
         self._glyphs = collect(ink, indices)
         styles = self._glyphs.styles
-        self._characters = {writer: frozenset(style.letters) for writer, style in styles.items()}
+        allowed = frozenset(labels) if self._recipe.western else frozenset()
+        self._native = {writer: frozenset(style.letters) for writer, style in styles.items()}
+        self._composed = {
+            writer: sorted(composable(own) & allowed) for writer, own in self._native.items()
+        }
+        self._characters = {
+            writer: own.union(self._composed[writer]) for writer, own in self._native.items()
+        }
+        self._accents = cache(lambda writer: accent_strokes(self._glyphs, styles[writer]))
         self._capitals = {
             writer: [word for word in style.words if word.text[0].isupper()]
             for writer, style in styles.items()
@@ -206,17 +234,25 @@ class LineComposer:
         if not writers:
             raise DataError(f"no writer has enough ink to make up {kind!r}")
         writer = writers[_drawn(amounts, random)]
-        return lay_out(self._glyphs, writer, self._compose[kind](writer, random), kind, random)
+        return self._laid_out(writer, self._compose[kind](writer, random), kind, random)
 
     def writers(self, characters: Set[str]) -> list[int]:
-        """Return the writers who wrote each of these characters at least once."""
+        """Return the writers who have each of these characters, written or composed."""
         return [writer for writer, own in sorted(self._characters.items()) if characters <= own]
 
     def write(self, text: str, writer: int, random: np.random.Generator) -> ComposedLine:
         """Compose a text by a writer, who must have all its characters."""
         style = self._glyphs.styles[writer]
         words = [spell(style, word, random, self._recipe.long_runs) for word in text.split()]
-        return lay_out(self._glyphs, writer, words, "spelt", random)
+        return self._laid_out(writer, words, "spelt", random)
+
+    def _laid_out(
+        self, writer: int, words: WordRuns, kind: Kind, random: np.random.Generator
+    ) -> ComposedLine:
+        line = lay_out(self._glyphs, writer, words, kind, random)
+        if not self._composed[writer]:
+            return line
+        return completed(line, self._native[writer], self._accents(writer), random)
 
     def _able(self, kind: Kind) -> tuple[list[int], NDArray[np.float64]]:
         """Return the writers with enough glyphs, and running sums of the roots of their amounts."""
@@ -231,11 +267,10 @@ class LineComposer:
         return writers, np.cumsum(np.sqrt(amounts))
 
     def _has_enough(self, writer: int, kind: Kind) -> bool:
-        characters = self._characters[writer]
+        characters = self._native[writer]
         match kind:
             case "spelt":
-                alphabets = (string.ascii_lowercase, string.ascii_uppercase)
-                return any(_have(characters, alphabet) for alphabet in alphabets)
+                return _have(characters, str.islower) or _have(characters, str.isupper)
             case "words":
                 return len(self._glyphs.styles[writer].words) >= ENOUGH_WORDS
             case "numbers":
@@ -245,12 +280,15 @@ class LineComposer:
 
     def _spelt(self, writer: int, random: np.random.Generator) -> list[list[GlyphRun]]:
         characters = self._characters[writer]
-        block = random.random() < self._recipe.block and _have(characters, string.ascii_uppercase)
-        words = [self._word(characters, random, block=block) for _ in range(self._n_words(random))]
+        language = self._words.language(random)
+        block = random.random() < self._recipe.block and _have(self._native[writer], str.isupper)
+        words = [
+            self._word(writer, language, random, block=block) for _ in range(self._n_words(random))
+        ]
         begun = words[0][0].upper() + words[0][1:]
         if len(words) > 1 and random.random() < self._recipe.sentence and characters >= set(begun):
             words[0] = begun
-        return self._with_marks(writer, words, random)
+        return self._with_marks(writer, words, random, language)
 
     def _lined_up(self, writer: int, random: np.random.Generator) -> list[list[GlyphRun]]:
         known, capitals = self._glyphs.styles[writer].words, self._capitals[writer]
@@ -269,32 +307,46 @@ class LineComposer:
         return [spell(style, word, random, self._recipe.long_runs) for word in words]
 
     def _random(self, writer: int, random: np.random.Generator) -> list[list[GlyphRun]]:
-        style, characters = self._glyphs.styles[writer], sorted(self._characters[writer])
+        style, native = self._glyphs.styles[writer], sorted(self._native[writer])
+        composed = self._composed[writer]
         n = int(random.integers(1, self._recipe.most_random + 1))
-        text = "".join(characters[at] for at in random.integers(len(characters), size=n))
+        share = self._recipe.composed if composed else 0.0
+        chosen = [composed if kind < share else native for kind in random.random(n).tolist()]
+        text = "".join(own[int(random.integers(len(own)))] for own in chosen)
         spaces = np.flatnonzero(random.random(n - 1) < self._recipe.random_space) + 1
         cuts = pairwise([0, *spaces.tolist(), n])
         return [spell(style, text[start:stop], random) for start, stop in cuts]
 
     def _with_marks(
-        self, writer: int, words: Sequence[str | GlyphRun], random: np.random.Generator
+        self,
+        writer: int,
+        words: Sequence[str | GlyphRun],
+        random: np.random.Generator,
+        language: str = ENGLISH,
     ) -> list[list[GlyphRun]]:
-        """Join words, spelt or whole, with marks between them."""
-        style, long_runs = self._glyphs.styles[writer], self._recipe.long_runs
-        characters = self._characters[writer]
-        around = marks(len(words), characters, random)
+        """Join words, spelt or whole, with the marks of a language between them."""
+        style, characters = self._glyphs.styles[writer], self._characters[writer]
         written: list[list[GlyphRun]] = [[]]
-        for word, (before, after, spaced) in zip(words, around, strict=True):
-            close, _, dash = after.partition(" ")
+
+        def add(text: str) -> None:
+            for at, part in enumerate(text.split(" ")):
+                if at:
+                    written.append([])
+                written[-1].extend(spell(style, part, random, self._recipe.long_runs))
+
+        around = marks(len(words), characters, random, language)
+        for word, (before, usual, spaced) in zip(words, around, strict=True):
             text = word if isinstance(word, str) else word.text
-            if text.isupper() and characters >= set(close.upper()):  # DOG'S
-                close = close.upper()
+            in_capitals = text.isupper() and characters >= set(usual.upper()) - {" "}
+            after = usual.upper() if in_capitals else usual  # DOG'S
             if isinstance(word, str):
-                written[-1] += spell(style, before + word + close, random, long_runs)
+                add(before + word + after)
             else:
-                written[-1] += [*spell(style, before, random), word, *spell(style, close, random)]
-            written += [spell(style, dash, random)] if dash else []
-            written += [[]] if spaced else []
+                add(before)
+                written[-1].append(word)
+                add(after)
+            if spaced:
+                written.append([])
         return [runs for runs in written if runs]
 
     def _n_words(self, random: np.random.Generator) -> int:
@@ -302,15 +354,22 @@ class LineComposer:
             return 1
         return int(random.integers(2, self._recipe.most_words + 1))
 
-    def _word(self, characters: frozenset[str], random: np.random.Generator, *, block: bool) -> str:
-        """Draw a word that the writer has the letters for, in block capitals or not."""
-        recipe = self._recipe
-        for new, case in random.random((TRIES, 2)).tolist():
-            if new < recipe.new:
+    def _word(self, writer: int, language: str, random: np.random.Generator, *, block: bool) -> str:
+        """Draw a word that the writer has the characters for, in block capitals or not."""
+        recipe, characters = self._recipe, self._characters[writer]
+        for kind, case in random.random((TRIES, 2)).tolist():
+            if language != ENGLISH:
+                if kind < recipe.rare and (composed := self._composed[writer]):
+                    char = composed[int(random.integers(len(composed)))]
+                    word = self._words.holding(char, random)
+                    if characters >= set(word):
+                        return word
+                    continue
+                word = self._words.of_language(random.random(), language)
+            elif kind < recipe.new:
                 word = self._words.new(random)
-            elif new < recipe.new + recipe.of_language:
-                is_french = recipe.french > 0 and random.random() < recipe.french
-                word = (self._french if is_french else self._words.of_language)(random.random())
+            elif kind < recipe.new + recipe.of_language:
+                word = self._words.of_language(random.random())
             else:
                 word = self._words.known(random.random())
             if block or case < recipe.capitals:
@@ -320,33 +379,54 @@ class LineComposer:
             for cased in (word, word.lower(), word.upper()):
                 if characters >= set(cased):
                     return cased
-        letters = sorted(characters & set(string.ascii_letters))
+        letters = sorted(filter(str.isalpha, self._native[writer]))
         return letters[int(random.integers(len(letters)))]
 
 
-def _have(characters: frozenset[str], alphabet: str) -> bool:
+def _have(characters: frozenset[str], of_alphabet: Callable[[str], bool]) -> bool:
     """Tell whether enough letters of an alphabet are there to spell words."""
-    return len(characters & set(alphabet)) >= ENOUGH_LETTERS
+    return sum(map(of_alphabet, characters)) >= ENOUGH_LETTERS
 
 
 def spell(
     style: WriterStyle, text: str, random: np.random.Generator, long_runs: float = 0.0
 ) -> list[GlyphRun]:
-    """Choose runs and letters that spell a text without spaces; the writer must have all of them.
+    """Choose runs and letters that spell a text without spaces.
+
+    The writer must have all its characters, or those that they are composed of: then the runs have
+    the letters beneath the accents, and the parts of a character follow each other.
 
     `long_runs` is the share of runs that are as long as the writer has them; the rest has any
     length.
     """
     runs = []
+    composed = {char for char in text if char not in style.letters}
+    beneath = "".join(
+        char if char not in composed else LETTER_BENEATH.get(char, PARTED) for char in text
+    )
     place = 0
     while place < len(text):
+        if beneath[place] == PARTED:
+            runs += _parts(style, text[place], random)
+            place += 1
+            continue
         length = 1
-        while place + length < len(text) and text[place : place + length + 1] in style.runs:
+        while place + length < len(text) and beneath[place : place + length + 1] in style.runs:
             length += 1
         if length > 1 and random.random() >= long_runs:
             length = int(random.integers(1, length + 1))
-        runs.append(_run(style, text[place : place + length], random))
+        run = _run(style, beneath[place : place + length], random)
+        runs.append(run._replace(text=text[place : place + length]))
         place += length
+    return runs
+
+
+def _parts(style: WriterStyle, char: str, random: np.random.Generator) -> list[GlyphRun]:
+    """Choose letters for the parts of a character."""
+    runs = []
+    for at, part in enumerate(PARTS[char]):
+        base = next(base for base in part.bases if base in style.letters)
+        runs.append(GlyphRun("" if at else char, *_run(style, base, random)[1:3], part))
     return runs
 
 

@@ -8,6 +8,7 @@ Lengths are x-heights: the height of an `x`, from the baseline, y down. The usua
 of 25,000 letters that 94 of UNIPEN's training writers wrote in lines.
 """
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,8 @@ _SHAPES: Final = {
 }
 _SHAPE_OF: Final = {character: shape for key, shape in _SHAPES.items() for character in key}
 _OTHER: Final = (-1.75, 0.0, 1)
+_ACCENT: Final = 0.6  # x-heights by which an accent rises above its letter
+_CEDILLA: Final = 0.5  # and by which one hangs below it
 
 # Characters whose height shows the size of the writing, and whose bottom shows its baseline.
 OF_KNOWN_HEIGHT: Final = frozenset("abcdeghklmnopqrstuvwxyzABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
@@ -67,9 +70,18 @@ def shapes_of(texts: Sequence[str]) -> Floats:
     """Return the usual shape of each text [n, 3]; a word has that of all its letters."""
     known = {}
     for text in set(texts):
-        tops, bottoms, anchors = zip(*(_SHAPE_OF.get(one, _OTHER) for one in text), strict=True)
+        tops, bottoms, anchors = zip(*map(_shape_of, text), strict=True)
         known[text] = (min(tops), max(bottoms), anchors[0] if len(text) == 1 else 1)
     return np.array([known[text] for text in texts], np.float64).reshape(-1, 3)
+
+
+def _shape_of(character: str) -> tuple[float, float, float]:
+    """Return the usual shape of a character; one with an accent has that of its letter and it."""
+    decomposed = unicodedata.normalize("NFD", character)
+    top, bottom, anchor = _SHAPE_OF.get(decomposed[0], _OTHER)
+    if decomposed[1:] == "\N{COMBINING CEDILLA}":
+        return top, bottom + _CEDILLA, 0
+    return (min(top, -1.0) - _ACCENT, bottom, 1) if decomposed[1:] else (top, bottom, anchor)
 
 
 def local_baselines(bottom: Floats, group: Indices) -> Floats:
@@ -225,12 +237,26 @@ STRAY: Final = 1.0  # x-heights from its usual place: a letter that does not sha
 NEXT_ROW: Final = 4.0  # x-heights back to the left: another row of writing
 
 
+class Part(NamedTuple):
+    """How a glyph is placed that is a part of a character, as `<` is of `«`."""
+
+    bases: str  # characters that can be this part, the best first
+    size: float = 1.0
+    rise: float = 0.0  # x-heights
+    gap: float | None = None  # x-heights behind the glyph before; None is the writer's gap
+    centred: bool = False  # above or below the part before
+
+
+WHOLE: Final = Part("")
+
+
 class GlyphRun(NamedTuple):
     """Consecutive glyphs, used as they were written."""
 
-    text: str
+    text: str  # none of a part that belongs to the character of the run before
     first: int
     length: int  # glyphs
+    part: Part = WHOLE
 
 
 @dataclass(slots=True)

@@ -9,21 +9,24 @@ import re
 import string
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from typing import Final
 
 import numpy as np
 from wordfreq import get_frequency_dict
 
-from inkstream.model.data.sources.paper import fold
+from inkstream.model.alphabet import SMALL
+from inkstream.model.data.synthesis.accents import LETTER_BENEATH
+from inkstream.model.data.synthesis.word_lists import LANGUAGES, words_of
 from inkstream.model.errors import DataError
 
-WORD: Final = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
+WORD: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 LONGEST: Final = 14  # letters of a new word, which ends there at the latest
 MOST_ENGLISH: Final = 60_000  # words in made-up lines: then come more names and typing errors
 
+ENGLISH: Final = "en"  # by its code in ISO 639-1
 DIGITS: Final = frozenset(string.digits)
 
 # Numbers, dates, times, prices and the like, each with its marks; a 0 stands for any digit.
@@ -33,6 +36,7 @@ _NUMBERS: Final = (
     *("$0", "$00", "$0.00", "$00.00", "$0,000", "$000.00", "00.-"),
     *("0/00/00", "00/00/00", "00/00/0000", "00.0.0000", "00.00.00", "0000-00-00", "00-00-00"),
     *("0:00", "00:00", "00:00:00", "000-0000", "(000) 000-0000", "00-00", "0000-0000", "'00"),
+    *("0€", "00,00 €", "€00", "€0.00", "£00", "£0.00", "00°", "-0°", "0º", "§00", "00·00"),
     *("0/0", "0 + 0 = 0", "00 - 0 = 0", "0 * 0 = 00", "0 = 00", "0 < 00", "00 > 0", "(0)", "[00]"),
 )
 NUMBERS: Final = {form: frozenset(form) - {"0", " "} for form in _NUMBERS}
@@ -43,6 +47,12 @@ WITHIN: Final = {",": 0.1, ";": 0.015, ":": 0.015, ".": 0.03, "!": 0.01, "?": 0.
 AT_END: Final = {".": 0.4, "?": 0.1, "!": 0.07, ",": 0.08, ":": 0.02, ";": 0.02}
 EMBRACING: Final = {'""': 0.07, "()": 0.05, "''": 0.02, "[]": 0.01}
 GENITIVE: Final = 0.03
+# What other languages embrace words in beside that, half before them and half after them.
+QUOTES: Final = {
+    "fr": {"«  »": 0.1, "«»": 0.05}, "de": {'„"': 0.12, "»«": 0.04}, "nl": {'„"': 0.05},
+    **{code: {"«»": 0.08} for code in ("es", "it", "pt", "nb")}, "da": {"»«": 0.06},
+}  # fmt: skip
+OPENING: Final = {"?": "¿", "!": "¡"}  # in Spanish
 HYPHEN: Final = 0.04
 DASH: Final = 0.02
 
@@ -72,50 +82,96 @@ def english(most: int = MOST_ENGLISH, longest: int = LONGEST) -> Mapping[str, fl
     So many of them, none with more letters than `longest`. Source: `ENGLISH_SOURCE`.
     """
     frequencies = get_frequency_dict("en", wordlist="large")  # the most frequent first
-    words = (word for word in frequencies if len(word) <= longest and WORD.fullmatch(word))
+    words = (
+        word for word in frequencies
+        if word.isascii() and len(word) <= longest and WORD.fullmatch(word)
+    )  # fmt: skip
     return {word: frequencies[word] for word in islice(words, most)}
 
 
-ELIDED: Final = ("l'", "d'", "qu'", "s'", "n'")  # before a vowel
-ELISION: Final = 0.1  # of each, as a share of how often a word with a vowel at its start comes
+MOST_OTHERS: Final = 25_000  # words of each other language
+LEAST_HOLDING: Final = 40  # words that hold a letter: of a rarer one some are made up
 
-
-@cache
-def french() -> Mapping[str, float]:
-    """Return frequent words of French as `english` does, their accents left out, some elided.
-
-    Source: wordfreq's large list of French, see `ENGLISH_SOURCE`.
-    """
-    words: dict[str, float] = defaultdict(float)
-    for word, frequency in islice(get_frequency_dict("fr", wordlist="large").items(), MOST_ENGLISH):
-        folded = fold(word)
-        if len(folded) <= LONGEST and WORD.fullmatch(folded):
-            words[folded] += frequency
-            if folded[0] in "aeiou":
-                for elided in ELIDED:
-                    words[elided + folded] += ELISION * frequency
-    return words
+# Short texts that hold marks beyond ASCII: `w` stands for a word, a 0 for any digit.
+MARKED: Final = {
+    "¡": ("¡w!",), "¿": ("¿w?",), "«": ("«w»",), "»": ("«w»",), "„": ('„w"', "„w"),
+    "°": ("00°", "0°", "0°C", "n°0", "00,0°"), "º": ("0º", "nº0", "00º"), "ª": ("0ª", "00ª", "Mª"),
+    "·": ("w·w", "0·0", "·w"), "€": ("00€", "€00", "0,00€", "€0.00"), "£": ("£0", "£00", "£0.00"),
+    "§": ("§0", "§00", "§000"),
+}  # fmt: skip
 
 
 class WordSampler:
-    """Draws `known` words of labels, words `of_language`, and `new` ones.
+    """Draws `known` words of labels, words `of_language`, `new` ones, and words `holding` a letter.
 
     The first two are drawn in proportion to the root of how often they stand there.
     """
 
-    def __init__(self, labels: Iterable[str], language: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        labels: Iterable[str],
+        western: float = 0.0,
+        words_of: Callable[[str, int, int], Mapping[str, float]] = words_of,
+    ) -> None:
+        """Count the words of labels, and read lists of words.
+
+        Args:
+            labels: any texts.
+            western: share of the languages of `LANGUAGES` beside English, in equal parts.
+            words_of: a language's words and their frequencies, see `word_lists.words_of`.
+
+        Raises:
+            DataError: no label has a word.
+        """
         counts = Counter(word for label in labels for word in WORD.findall(label))
         if not counts:
-            raise DataError("no label has a word of a to z, and made-up text is made of some")
+            raise DataError("no label has a word, and made-up text is made of some")
         weights = {word: count**0.5 for word, count in sorted(counts.items())}
         self.known = WeightedChoice(weights.items())
-        self.of_language = WeightedChoice((word, share**0.5) for word, share in language.items())
+        self._western = western
+        self._others = [code for code in LANGUAGES if code != ENGLISH] if western else []
+        lists = {code: words_of(code, MOST_OTHERS, LONGEST) for code in self._others}
+        lists[ENGLISH] = words_of(ENGLISH, MOST_ENGLISH, LONGEST)
+        self._of_language = {
+            code: WeightedChoice((word, share**0.5) for word, share in words.items())
+            for code, words in lists.items()
+        }
+        self._holding = _words_by_letter([lists[code] for code in self._others])
         following: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for word, weight in weights.items():
             text = f"  {word} "
             for place in range(len(word) + 1):
                 following[text[place : place + 2]][text[place + 2]] += weight
         self._following = {pair: WeightedChoice(third.items()) for pair, third in following.items()}
+
+    def language(self, random: np.random.Generator) -> str:
+        """Draw the language of a text."""
+        if not self._western or random.random() >= self._western:
+            return ENGLISH
+        return self._others[int(random.integers(len(self._others)))]
+
+    def of_language(self, chance: float, language: str = ENGLISH) -> str:
+        """Return the word at the share `chance`, from 0 up to 1, of a language's words."""
+        return self._of_language[language](chance)
+
+    def holding(self, char: str, random: np.random.Generator) -> str:
+        """Draw a word, or another short text, that holds a character beyond ASCII."""
+        if char in MARKED:
+            forms = MARKED[char]
+            form = forms[int(random.integers(len(forms)))]
+            filled = ""
+            for one in form:
+                if one == "w":
+                    filled += self.new(random)
+                else:
+                    filled += str(random.integers(10)) if one == "0" else one
+            return filled
+        small = char.lower()
+        words = self._holding[small]
+        word = words[int(random.integers(len(words)))]
+        if char == small:
+            return word
+        return char + word[1:] if word.startswith(small) else word.upper()
 
     def new(self, random: np.random.Generator) -> str:
         """Draw a word from a Markov chain of second order over characters."""
@@ -125,6 +181,23 @@ class WordSampler:
             if text[-1] == " ":
                 break
         return text.strip()
+
+
+def _words_by_letter(lists: Sequence[Mapping[str, float]]) -> dict[str, list[str]]:
+    """Return words that hold each small letter beyond ASCII, from all lists of words.
+
+    Where there are few, other words get the letter in place of the one beneath its accent.
+    """
+    found: dict[str, list[str]] = {char: [] for char in (*SMALL, "ß")}
+    for word in chain.from_iterable(lists):
+        for char in found.keys() & set(word):
+            found[char].append(word)
+    for char, words in found.items():
+        letter = LETTER_BENEATH.get(char)
+        if lists and letter and len(words) < LEAST_HOLDING:
+            others = (word for own in lists for word in own if letter in word)
+            words += [word.replace(letter, char, 1) for word in islice(others, LEAST_HOLDING)]
+    return found
 
 
 def number(characters: Set[str], random: np.random.Generator) -> str:
@@ -139,23 +212,25 @@ def number(characters: Set[str], random: np.random.Generator) -> str:
 
 
 def marks(
-    n_words: int, characters: Set[str], random: np.random.Generator
+    n_words: int, characters: Set[str], random: np.random.Generator, language: str = ENGLISH
 ) -> list[tuple[str, str, bool]]:
-    """Draw punctuation for the words of a line, out of these characters.
+    """Draw punctuation for the words of a line in a language, out of these characters.
 
     Returns:
         For each word: what stands before it, what after it, and whether a space follows. A dash
-        stands after a space.
+        and some quotes are set apart by a space.
     """
     chances = random.random((n_words + 1, 4)).tolist()
     *ends, embraces, _ = chances.pop()
     first, last = sorted(int(chance * n_words) for chance in ends)
-    pair = _one_of(EMBRACING, embraces, characters)
+    pair = _one_of(QUOTES.get(language, {}) | EMBRACING, embraces, characters)
+    half = len(pair) // 2
     found = []
     for place, (genitive, hyphen, dash, mark) in enumerate(chances):
-        before = pair[:1] if place == first else ""
-        after = "'s" if genitive < GENITIVE and characters >= {"'", "s"} else ""
-        after += pair[1:] if place == last else ""
+        before = pair[:half] if place == first else ""
+        has_genitive = language == ENGLISH and genitive < GENITIVE and characters >= {"'", "s"}
+        after = "'s" if has_genitive else ""
+        after += pair[half:] if place == last else ""
         spaced = True
         if place == n_words - 1:
             after += _one_of(AT_END, mark, characters)
@@ -166,6 +241,9 @@ def marks(
         else:
             after += _one_of(WITHIN, mark, characters)
         found.append((before, after, spaced))
+    opening = OPENING.get(found[-1][1][-1:], "")
+    if language == "es" and opening in characters:
+        found[0] = (opening + found[0][0], *found[0][1:])
     return found
 
 
@@ -174,7 +252,7 @@ def _one_of(shares: dict[str, float], chance: float, characters: Set[str]) -> st
     for text, share in shares.items():
         chance -= share
         if chance < 0:
-            return text if characters >= set(text) else ""
+            return text if characters >= set(text) - {" "} else ""
     return ""
 
 

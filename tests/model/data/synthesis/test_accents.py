@@ -1,64 +1,151 @@
-"""Accents are drawn at letters that can have some, and change nothing else of a line."""
+"""Letters with accents and marks beyond ASCII are composed of a writer's glyphs."""
+
+import unicodedata
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from inkstream.model.data.synthesis.accents import GAP, HEIGHT, LETTERS, accented
-from inkstream.model.data.synthesis.composition import ComposedLine
-from tests.helpers.small_writers import composed, ink_of
+from inkstream.model.alphabet import ASCII, LETTERS, MARKS, WESTERN
+from inkstream.model.data.synthesis.accents import (
+    BEYOND,
+    COMPOSED,
+    LETTER_BENEATH,
+    AccentStrokes,
+    accent_strokes,
+    completed,
+    composable,
+)
+from inkstream.model.data.synthesis.composition import ComposedLine, lay_out, spell
+from inkstream.model.data.synthesis.glyphs import collect
+from tests.helpers.small_writers import INK, N_POINTS, USED, Glyph, ink_set
+from tests.helpers.small_writers import LETTERS as WRITER
 
-LINES = composed(60, "spelt")
-
-
-def with_accents(line: ComposedLine, seed: int = 0) -> ComposedLine:
-    return accented(line, np.random.default_rng(seed))
-
-
-def test_labels_and_the_ink_of_letters_stay_as_they_are() -> None:
-    for line in LINES:
-        drawn = with_accents(line)
-        assert drawn.label == line.label
-        shift = drawn.points[0, 0] - line.points[0, 0]
-        assert 0 <= shift < 1  # an accent may begin left of the first letter
-        for place in range(len(line.label)):
-            assert np.allclose(
-                ink_of(drawn, place), ink_of(line, place) + np.array([shift, 0]), atol=1e-5
-            )
-
-
-def test_accents_belong_to_no_letter() -> None:
-    counts = [len(with_accents(line).points) - len(line.points) for line in LINES]
-    assert sum(count > 0 for count in counts) > len(LINES) / 4
-    for line, count in zip(LINES, counts, strict=True):
-        assert (with_accents(line).letter_of_point[len(line.points) :] == -1).all()
-        assert count >= 0
+GLYPHS = collect(INK, USED)
+STYLE = GLYPHS.styles[WRITER]
+OWN = accent_strokes(GLYPHS, STYLE)
+WITH_ACCENT = sorted(char for char in LETTER_BENEATH if len(unicodedata.normalize("NFD", char)) > 1)
 
 
-def test_strokes_of_accents_follow_those_of_letters() -> None:
-    for line in LINES:
-        drawn = with_accents(line)
-        n_strokes = len(line.stroke_starts)
-        assert np.array_equal(drawn.stroke_starts[:n_strokes], line.stroke_starts)
-        assert (np.diff(drawn.stroke_starts) > 0).all()
-        assert drawn.stroke_starts[-1] == len(drawn.points) == len(drawn.letter_of_point)
+def beneath(text: str, seed: int = 0) -> ComposedLine:
+    """Return a text laid out without its accents."""
+    random = np.random.default_rng(seed)
+    words = [spell(STYLE, word, random) for word in text.split()]
+    return lay_out(GLYPHS, WRITER, words, "spelt", random)
 
 
-def test_a_line_without_vowels_stays_as_it_is() -> None:
-    lines = [line for line in composed(400) if not set(line.label.lower()) & set(LETTERS)]
-    assert lines
-    for line in lines:
-        assert with_accents(line) is line
+def written(text: str, seed: int = 0, own: AccentStrokes = OWN) -> ComposedLine:
+    line = beneath(text, seed)
+    return completed(line, frozenset(STYLE.letters), own, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_accents_stand_close_to_the_ink(seed: int) -> None:
-    far = GAP[1] + HEIGHT[1] + 0.5
-    for line in LINES:
-        drawn = with_accents(line, seed).points
-        assert drawn[:, 1].min() > line.points[:, 1].min() - far
-        assert drawn[:, 1].max() < line.points[:, 1].max() + far
+def points_of(line: ComposedLine, place: int) -> NDArray[np.float32]:
+    points: NDArray[np.float32] = line.points[line.letter_of_point == place]
+    return points
+
+
+def test_a_writer_of_ascii_can_write_all_characters() -> None:
+    assert composable(frozenset(ASCII)) == COMPOSED == set(WESTERN) - set(ASCII)
+    assert composable(frozenset(WESTERN)) == set()
+
+
+@pytest.mark.parametrize(
+    ("own", "missing"),
+    [("e", "éèêë"), ("c", "ç"), ("?", "¿"), ("o", "øœöº"), ("C", "€"), (".", "·")],
+)
+def test_a_character_needs_the_glyphs_that_it_is_composed_of(own: str, missing: str) -> None:
+    assert not composable(frozenset(ASCII) - {own}) & set(missing)
+
+
+@pytest.mark.parametrize("char", LETTERS + tuple(MARKS))
+def test_a_composed_character_has_one_label_and_all_of_its_ink(char: str) -> None:
+    line = written(f"n{char}n")
+    assert line.label == f"n{char}n"
+    assert {*line.letter_of_point.tolist()} == {0, 1, 2}
+    assert line.stroke_starts[-1] == len(line.points) == len(line.letter_of_point)
+    assert (np.diff(line.stroke_starts) > 0).all()
+    assert line.points[:, 0].min() == 0
+
+
+@pytest.mark.parametrize("char", WITH_ACCENT)
+@pytest.mark.parametrize("own", [OWN, AccentStrokes()])
+def test_an_accent_stands_close_above_its_letter_or_hangs_below(
+    char: str, own: AccentStrokes
+) -> None:
+    for seed in range(8):
+        plain, line = (
+            points_of(beneath(f"n{char}n", seed), 1),
+            points_of(written(f"n{char}n", seed, own), 1),
+        )
+        added = line[len(plain) :]
+        assert len(added) > 0
+        if char in "çÇ":
+            assert -0.15 < added[:, 1].min() - plain[:, 1].max() < 0.1
+            assert added[:, 1].max() - plain[:, 1].max() < 0.8
+        else:
+            assert 0 < plain[:, 1].min() - added[:, 1].max() < 0.75
+            assert plain[:, 1].min() - added[:, 1].min() < 2.0
+        assert line[:, 0].max() <= plain[:, 0].max() + BEYOND + 1.0
+
+
+def test_accents_follow_their_letter_or_its_word() -> None:
+    behind_letter = behind_word = 0
+    for seed in range(60):
+        letters = written("né mn", seed).letter_of_point.tolist()
+        last = len(letters) - 1 - letters[::-1].index(1)
+        behind_word += last > letters.index(1) + N_POINTS[WRITER]
+        assert last < letters.index(3)
+        letters = written("ém", seed).letter_of_point.tolist()
+        behind_letter += letters == sorted(letters)
+    assert 15 < behind_letter < 45
+    assert behind_word == 60
+
+
+def test_an_i_loses_its_dot_to_an_accent() -> None:
+    n = N_POINTS[WRITER]
+    body = np.stack([np.full(n, 50), np.linspace(0, 100, n)], 1)
+    dot = np.stack([np.full(n, 50), np.linspace(-65, -60, n)], 1)
+    glyph = Glyph("i", np.concatenate([body, dot]).astype(np.int64), np.zeros(2 * n, np.int64), n)
+    pieces = [(WRITER, "1c", glyph)] + [
+        (WRITER, "1c", Glyph(char, body.astype(np.int64), np.zeros(n, np.int64), n))
+        for char in "nmu"
+    ]
+    glyphs = collect(ink_set(pieces), np.arange(4))
+    style, random = glyphs.styles[WRITER], np.random.default_rng(0)
+    own = accent_strokes(glyphs, style)
+    assert len(own.dots) == 1
+    for char, n_strokes in (("ï", 3), ("î", 2), ("í", 2)):
+        line = lay_out(glyphs, WRITER, [spell(style, char, random)], "spelt", random)
+        found = completed(line, frozenset(style.letters), AccentStrokes(), random)
+        assert len(found.strokes) in {n_strokes, 2}  # both dots of ï may be one flat stroke
+        assert len(found.strokes[0]) == n
+        assert found.points[n:, 1].max() < line.points[:n, 1].min()
+
+
+def test_a_turned_mark_is_set_lower() -> None:
+    plain, turned = beneath("?"), written("¿")
+    assert turned.points[:, 1].max() > plain.points[:, 1].max() + 0.3
+    assert np.ptp(turned.points, 0) == pytest.approx(np.ptp(plain.points, 0), rel=0.25)
+
+
+def test_ligatures_run_together_and_take_one_place() -> None:
+    for text, pair in (("nœn", "noen"), ("næn", "naen")):
+        assert written(text).points[:, 0].max() < beneath(pair).points[:, 0].max() - 0.1
+        ends = [points_of(written(text), place)[:, 0].max() for place in range(3)]
+        assert ends == sorted(ends)
+
+
+def test_what_the_writer_wrote_with_its_accent_stays_as_it_is() -> None:
+    line = beneath("nén")
+    same = completed(line, frozenset(STYLE.letters) | {"é"}, OWN, np.random.default_rng(0))
+    assert same is line
+    ascii_line = beneath("nan")
+    assert (
+        completed(ascii_line, frozenset(STYLE.letters), OWN, np.random.default_rng(0)) is ascii_line
+    )
 
 
 def test_the_same_random_numbers_give_the_same_accents() -> None:
-    one, other = (with_accents(LINES[0], 3).points for _ in "ab")
-    assert np.array_equal(one, other)
+    one, other, third = written("élève", 3), written("élève", 3), written("élève", 4)
+    assert np.array_equal(one.points, other.points)
+    assert not np.array_equal(one.points, third.points)

@@ -9,7 +9,7 @@ import pytest
 
 from inkstream.model.data.synthesis.composition import KINDS, Kind, LineComposer, Recipe
 from inkstream.model.data.synthesis.glyphs import collect
-from inkstream.model.data.synthesis.texts import english, french
+from inkstream.model.data.synthesis.texts import english
 from tests.helpers.small_writers import (
     CHARACTERS,
     INK,
@@ -161,10 +161,6 @@ def test_spelt_words_are_those_of_the_labels_or_new_ones_by_their_share() -> Non
     of_language = words(of_language=1.0)
     assert len(of_language - known) > 30
     assert {word for word in of_language if len(word) > 1} <= english().keys()
-    of_french = words(of_language=1.0, french=1.0)
-    assert len(of_french - known - english().keys()) > 30
-    folded = {part for word in french() for part in word.split("'")}
-    assert {word for word in of_french if len(word) > 1} <= folded
 
 
 def test_lines_of_words_hold_the_writers_words_and_marks() -> None:

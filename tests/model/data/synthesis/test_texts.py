@@ -1,23 +1,36 @@
 """Texts for composed lines: known words, new words, numbers and marks of allowed characters."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
 
+from inkstream.model.alphabet import ASCII, WESTERN
 from inkstream.model.data.synthesis.texts import (
     NUMBERS,
     WordSampler,
     english,
-    french,
     marks,
     number,
 )
+from inkstream.model.data.synthesis.word_lists import LANGUAGES
 from inkstream.model.errors import DataError
 
 LABELS = ("The canal's 14 well-known bananas.", "canals, and a bandana", "Alabama, Panama; PAN")
 KNOWN = {"The", "canal's", "well-known", "bananas", "canals", "and", "a", "bandana"}
 KNOWN |= {"Alabama", "Panama", "PAN"}
-ENGLISH = {"the": 0.09, "canal": 0.01}
-ALL = set(map(chr, range(33, 127)))
+LISTS: Mapping[str, Mapping[str, float]] = {
+    "en": {"the": 0.09, "canal": 0.01},
+    "fr": {"été": 0.04, "lisse": 0.01},
+    "de": {"Straße": 0.02, "über": 0.02},
+}
+ALL = set(map(chr, range(33, 127))) | set("€£°º§·")
+
+
+def sampler(labels: Sequence[str], western: float = 0.0) -> WordSampler:
+    """Return a sampler of short lists of words; other languages have none."""
+    return WordSampler(labels, western, lambda code, most, longest: LISTS.get(code, {"e": 1.0}))
 
 
 def random(seed: int = 0) -> np.random.Generator:
@@ -25,27 +38,48 @@ def random(seed: int = 0) -> np.random.Generator:
 
 
 def test_known_words_are_those_of_the_labels_without_their_marks() -> None:
-    words, rng = WordSampler(LABELS, ENGLISH), random()
+    words, rng = sampler(LABELS), random()
     assert {words.known(rng.random()) for _ in range(2000)} == KNOWN
 
 
 def test_the_frequency_of_a_word_is_the_root_of_its_count() -> None:
-    words, rng = WordSampler(["one two two two two"] * 4, ENGLISH), random()
+    words, rng = sampler(["one two two two two"] * 4), random()
     words_drawn = [words.known(rng.random()) for _ in range(3000)]
     assert words_drawn.count("two") / words_drawn.count("one") == pytest.approx(2, rel=0.15)
 
 
 def test_words_of_the_language_have_the_root_of_their_frequency() -> None:
-    words, rng = WordSampler(LABELS, ENGLISH), random()
+    words, rng = sampler(LABELS), random()
     words_drawn = [words.of_language(rng.random()) for _ in range(3000)]
     assert words_drawn.count("the") / words_drawn.count("canal") == pytest.approx(3, rel=0.15)
 
 
-def test_french_words_have_no_accents_and_some_are_elided() -> None:
-    words = french()
-    assert all(word.isascii() for word in words)
-    assert {"etait", "francais", "soeur", "l'ecole", "qu'il"} <= words.keys()
-    assert words["l'ecole"] < words["ecole"]
+def test_so_many_texts_are_in_other_languages_in_equal_parts() -> None:
+    rng, words = random(), sampler(LABELS, 0.4)
+    languages = Counter(words.language(rng) for _ in range(5000))
+    assert languages.pop("en") == pytest.approx(3000, abs=120)
+    assert set(languages) == set(LANGUAGES) - {"en"}
+    assert max(languages.values()) < 1.5 * min(languages.values())
+    english_alone = sampler(LABELS)
+    assert {english_alone.language(rng) for _ in range(100)} == {"en"}
+
+
+def test_words_are_of_the_language_that_was_drawn() -> None:
+    rng, words = random(), sampler(LABELS, 0.4)
+    french = [words.of_language(rng.random(), "fr") for _ in range(3000)]
+    assert set(french) == {"été", "lisse"}
+    assert french.count("été") / french.count("lisse") == pytest.approx(2, rel=0.15)
+
+
+@pytest.mark.parametrize("char", sorted(set(WESTERN) - set(ASCII)))
+def test_a_text_can_be_drawn_that_holds_any_character(char: str) -> None:
+    rng = random()
+    lists = {"fr": {"cœur": 1.0}, "da": {"ære": 1.0, "øre": 1.0}, "de": {"Straße": 1.0}}
+    letters = {"en": {"canal": 1.0}, "nl": {"canyeuisoz": 1.0}} | lists
+    words = WordSampler(LABELS, 0.4, lambda code, *_: letters.get(code, {"e": 1.0}))
+    for text in (words.holding(char, rng) for _ in range(20)):
+        assert char in text
+        assert " " not in text
 
 
 def test_english_words_are_sorted_by_frequency() -> None:
@@ -57,7 +91,7 @@ def test_english_words_are_sorted_by_frequency() -> None:
 
 
 def test_new_words_consist_of_the_trigrams_of_known_words() -> None:
-    words, rng = WordSampler(LABELS, ENGLISH), random()
+    words, rng = sampler(LABELS), random()
     triples = {
         f"  {word} "[start : start + 3] for word in KNOWN for start in range(len(word) + 1)
     }  # fmt: skip
@@ -70,7 +104,7 @@ def test_new_words_consist_of_the_trigrams_of_known_words() -> None:
 
 def test_text_without_words_is_refused() -> None:
     with pytest.raises(DataError, match="no label has a word"):
-        WordSampler(["12", "?"], ENGLISH)
+        sampler(["12", "?"])
 
 
 def test_numbers_have_all_forms_and_only_available_characters() -> None:
@@ -100,3 +134,21 @@ def test_marks_are_available_characters_and_brackets_are_closed() -> None:
         for _ in range(500)
         for before, after, _ in marks(3, {",", "(", ")"}, rng)
     )
+
+
+def test_french_german_and_spanish_have_their_own_marks() -> None:
+    rng, characters = random(), ALL | set("«»„¿¡")
+
+    def drawn(language: str) -> list[str]:
+        marked = (marks(3, characters, rng, language) for _ in range(1500))
+        return [" ".join(before + "w" + after for before, after, _ in own) for own in marked]
+
+    assert {mark for mark in "«»„¿¡" if any(mark in text for text in drawn("en"))} == set()
+    assert any(text.startswith("« w") and " »" in text for text in drawn("fr"))
+    assert any("„w" in text and 'w"' in text for text in drawn("de"))
+    for text in drawn("es"):
+        assert text.startswith("¿") == text.endswith("?")
+        assert text.startswith("¡") == text.endswith("!")
+    assert not any("'s" in text for text in drawn("fr"))
+    plain = [marks(3, ALL, rng, "fr") for _ in range(500)]
+    assert not any("«" in before for own in plain for before, _, _ in own)

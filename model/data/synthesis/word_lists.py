@@ -1,0 +1,206 @@
+"""Read the frequent words of a language, as texts of made-up lines and n-gram models need them.
+
+All are of wordfreq's lists (`SOURCE`). wordfreq has no Irish: its letters are among those of the
+other languages, but no list shows its words. Of Danish it has a small list, of 29,000 words. Its
+lists hold small letters alone, ss for ß, split French and some Italian words at an apostrophe, and
+all words at a hyphen: here elided words are put together again, and German words get ß and nouns
+their capitals.
+"""
+
+import gzip
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from wordfreq import available_languages, get_frequency_dict
+
+from inkstream.model.alphabet import LETTERS, plain
+from inkstream.model.errors import DataError
+
+SOURCE: Final = (
+    "wordfreq 3.1, {list} {name} list (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0)"
+)
+LANGUAGES: Final = {  # by their codes in ISO 639-1; `alphabet.WESTERN` holds all their letters
+    "en": "english", "fr": "french", "de": "german", "es": "spanish", "it": "italian",
+    "pt": "portuguese", "nl": "dutch", "da": "danish", "nb": "norwegian", "sv": "swedish",
+    "fi": "finnish",
+}  # fmt: skip
+FURTHER: Final = {  # in Latin letters that `alphabet.WESTERN` lacks in part
+    "ca": "catalan", "cs": "czech", "fil": "filipino", "hu": "hungarian", "id": "indonesian",
+    "is": "icelandic", "lt": "lithuanian", "lv": "latvian", "ms": "malay", "pl": "polish",
+    "ro": "romanian", "sh": "serbo-croatian", "sk": "slovak", "sl": "slovenian", "tr": "turkish",
+    "vi": "vietnamese",
+}  # fmt: skip
+MOST: Final = 60_000  # words in made-up lines: then come more names and typing errors
+LONGEST: Final = 14  # letters
+
+# Words of letters, with an apostrophe or a hyphen within.
+ENGLISH_WORD: Final = re.compile("[A-Za-z]+(?:['-][A-Za-z]+)*")
+WESTERN_WORD: Final = re.compile("[A-Za-z{0}]+(?:['-][A-Za-z{0}]+)*".format("".join(LETTERS)))
+LATIN_WORD: Final = re.compile("[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+(?:['-][A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Elision:
+    """A word that loses its last letter before a vowel, and how often."""
+
+    of: str  # the word of the list whose frequency says how often
+    share: float = 1.0  # of that frequency
+    before: frozenset[str] = frozenset()  # these words alone; none: any with a vowel
+    never: frozenset[str] = frozenset()  # not before these
+
+
+# French words are split at the apostrophe, so that the list has the part before it as a word; of
+# Italian ones this holds for some parts alone, and of the others the unelided word says how often.
+_JOINING = frozenset({"et", "ou", "à", "au", "aux", "avec"})
+_IS = frozenset({"est", "a", "ai", "avait", "était", "ont"})
+ELIDED: Final[Mapping[str, Mapping[str, Elision]]] = {
+    "fr": {
+        "l": Elision("l", never=_JOINING | {"est"}),
+        "d": Elision("d", never=_JOINING | _IS),
+        "c": Elision("c", before=frozenset({"est", "était", "étaient", "en", "eût"})),
+        **{part: Elision(part, never=_JOINING) for part in ("qu", "j", "n", "s", "m", "t")},
+    },
+    "it": {
+        **{part: Elision(part) for part in ("l", "d")},
+        "c": Elision("c", before=frozenset({"è", "era", "erano"})),
+        "un": Elision("una", 0.15),
+        **{part: Elision(part + "a", 0.5) for part in ("dell", "all", "nell", "dall", "sull")},
+    },
+}
+WORDS_OF_THEIR_OWN: Final = frozenset({"un"})  # also without an apostrophe
+VOWELS: Final = frozenset("aeiouœæ")  # beneath their accents
+# Before these a French h is mute: l'heure, but le haut.
+MUTE_H: Final = re.compile(
+    "hab[ix]|herb|hés|heur[eet]|hi[sv]|hier|homm|hon[no]|h[ôo]p|hôt|horl|horr|huil|hum[aeio]|hyp"
+)
+
+# wordfreq folds ß to ss. It is ß after two vowels, and after the long vowel of these stems.
+SHARP_S: Final = re.compile(
+    "([ae]i|[aeä]u|ie|gr[oöuü]|st[oö]|bl[oö]|bes[aä]|gesä|gefä|f[uü](?!ss(?:el|i))"
+    "|str[aä](?=ss[eb])|s[üo](?=ss(?:[eliw]|$))|sp[aä](?=ss(?:[eitv]|$))|erma(?=ssen)|anma"
+    "|^s?a(?=ss(?:en|t)?$)|kl[oö](?=sse?n?$)|bü(?=ss[et])|mü(?=ssig)|gemä"
+    "|bu(?=ssg)|m[aä](?=ss(?:ig|ge|st[aä]|nahm|lich|voll|los|$)))ss"
+)
+NO_SHARP_S: Final = re.compile(".*(ssance|suisse|^isses|neuss|[dk]r?eiss[tp]|preiss|diesseit)")
+OUT: Final = re.compile("(.*aus)(s(?!er|en).+)")  # aus-sehen, but außer and außen
+
+# Nouns of the German Wiktionary (CC BY-SA 4.0): `tools/german_nouns.py` makes the list. Behind some
+# stands a question mark: they are other words too, and so often nouns (an estimate).
+GERMAN_NOUNS: Final = Path(__file__).parent / "german_nouns.txt.gz"
+NOUN_OR_OTHER: Final = 0.3
+SHORTEST_LAST: Final = 5  # letters of the last part of a compound noun
+SHORTEST_FIRST: Final = 3
+# A word with one of these endings is a noun, if it is no form of an adjective.
+NOUN: Final = re.compile(
+    ".{2,}(ung|heit|keit|schaft|tion|sion|tät|nis|ling|ismus|"
+    "ungen|heiten|keiten|schaften|tionen|sionen|täten|nisse|linge)s?"
+)
+
+
+@cache
+def words_of(code: str, most: int = MOST, longest: int = LONGEST) -> Mapping[str, float]:
+    """Return the most frequent words of a language and how frequent each is, as shares of all.
+
+    They are in NFC, of letters with hyphens and apostrophes within, and in small letters but for
+    German nouns. A language of `LANGUAGES` has letters of `alphabet.WESTERN` alone, English those
+    of ASCII; a language of `FURTHER` has any Latin letters.
+
+    Args:
+        code: of the language, as in `LANGUAGES` and `FURTHER`.
+        most: words that are returned.
+        longest: characters of a word.
+
+    Raises:
+        DataError: the language is none of these.
+    """
+    if code not in LANGUAGES and code not in FURTHER:
+        known = ", ".join(f"{own} {name}" for own, name in sorted((LANGUAGES | FURTHER).items()))
+        raise DataError(f"no words of language {code[:20]!r}, allowed: {known}")
+    form = LATIN_WORD
+    if code in LANGUAGES:
+        form = ENGLISH_WORD if code == "en" else WESTERN_WORD
+    words: dict[str, float] = defaultdict(float)
+    for given, frequency in get_frequency_dict(code, wordlist="best").items():
+        word = _with_sharp_s(plain(given)) if code == "de" else plain(given)
+        if len(word) <= longest and form.fullmatch(word):
+            words[word] += frequency
+    if code in ELIDED:
+        _elide(words, ELIDED[code], longest)
+    if code == "de":
+        _capitalise(words)
+    best = sorted(words.items(), key=lambda item: -item[1])  # stable: English stays as it is listed
+    return dict(islice(best, most))
+
+
+def source(code: str) -> str:
+    """Return where the words of a language come from, with their licence."""
+    size = "large" if code in available_languages("large") else "small"
+    return SOURCE.format(list=size, name=(LANGUAGES | FURTHER)[code].title())
+
+
+def _elide(words: dict[str, float], elisions: Mapping[str, Elision], longest: int) -> None:
+    """Add the words before which each elided one may stand, in proportion to their frequency."""
+    vowels = {word: share for word, share in words.items() if _begins_with_vowel(word)}
+    rates = {part: own.share * words.get(own.of, 0) for part, own in elisions.items()}
+    for part in elisions.keys() - WORDS_OF_THEIR_OWN:
+        words.pop(part, None)
+    for part, own in elisions.items():
+        behind = (own.before & vowels.keys() or vowels.keys()) - own.never
+        total = sum(vowels[word] for word in behind)
+        for word in sorted(behind):
+            together = f"{part}'{word}"
+            if len(together) <= longest:
+                words[together] += rates[part] * vowels[word] / total
+
+
+def _begins_with_vowel(word: str) -> bool:
+    first = unicodedata.normalize("NFD", word)[0]
+    return first in VOWELS or word == "y" or MUTE_H.match(word) is not None
+
+
+def _with_sharp_s(word: str) -> str:
+    """Return a German word with ß where its spelling has it."""
+    if "ss" not in word or NO_SHARP_S.match(word):
+        return word
+    if out := OUT.fullmatch(word):
+        return out[1] + _with_sharp_s(out[2])
+    return SHARP_S.sub(r"\1ß", word)
+
+
+@cache
+def _german_nouns() -> Mapping[str, float]:
+    """Return the German nouns in small letters, each with how often its word is one."""
+    lines = gzip.decompress(GERMAN_NOUNS.read_bytes()).decode().splitlines()
+    shares = {True: NOUN_OR_OTHER, False: 1.0}
+    return {line.rstrip("?").lower(): shares[line.endswith("?")] for line in lines}
+
+
+def _noun_share(word: str) -> float:
+    """Return how often a German word is a noun, as a share."""
+    nouns = _german_nouns()
+    if word in nouns or NOUN.fullmatch(word):
+        return nouns.get(word, 1.0)
+    parts = range(SHORTEST_FIRST, len(word) - SHORTEST_LAST + 1)
+    return float(any(nouns.get(word[at:]) == 1 and _begins(word[:at]) for at in parts))
+
+
+def _begins(part: str) -> bool:
+    """Whether this is the first part of a compound noun: a noun, perhaps with an s behind it."""
+    return part in _german_nouns() or part.removesuffix("s") in _german_nouns()
+
+
+def _capitalise(words: dict[str, float]) -> None:
+    """Give the share of each word's frequency in which it is a noun to the word with a capital."""
+    for word, frequency in list(words.items()):
+        if share := _noun_share(word):
+            words[word[0].upper() + word[1:]] += share * frequency
+            words[word] -= share * frequency
+            if share == 1:
+                del words[word]
