@@ -119,7 +119,7 @@ class LinesConfig(TrainingConfig):
     images: float = number(1.5, 0, 100, "share of numbers made of MNIST's images")
     wills: float = number(8, 0, 100, "share of lines of wills on real paper, where there are some")
     western: float = number(
-        0.4, 0, 1, "share of made-up texts in languages of western Europe beside English; 0 leaves"
+        0.5, 0, 1, "share of made-up texts in languages of western Europe beside English; 0 leaves"
         " a net of UNIPEN the labels of ASCII",
     )  # fmt: skip
 

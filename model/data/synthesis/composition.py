@@ -19,6 +19,7 @@ from inkstream.model.data.ink_set import InkLine, InkSet, expand
 from inkstream.model.data.synthesis.accents import (
     LETTER_BENEATH,
     PARTS,
+    TURNED,
     accent_strokes,
     completed,
     composable,
@@ -202,6 +203,11 @@ class LineComposer:
         self._characters = {
             writer: own.union(self._composed[writer]) for writer, own in self._native.items()
         }
+        # Small letters are more frequent in texts than capitals; few writers wrote ! and ?.
+        self._rare = {
+            writer: [*own, *(char for char in own if char.islower() or char in TURNED)]
+            for writer, own in self._composed.items()
+        }
         self._accents = cache(lambda writer: accent_strokes(self._glyphs, styles[writer]))
         self._capitals = {
             writer: [word for word in style.words if word.text[0].isupper()]
@@ -359,8 +365,8 @@ class LineComposer:
         recipe, characters = self._recipe, self._characters[writer]
         for kind, case in random.random((TRIES, 2)).tolist():
             if language != ENGLISH:
-                if kind < recipe.rare and (composed := self._composed[writer]):
-                    char = composed[int(random.integers(len(composed)))]
+                if kind < recipe.rare and (rare := self._rare[writer]):
+                    char = rare[int(random.integers(len(rare)))]
                     word = self._words.holding(char, random)
                     if characters >= set(word):
                         return word
