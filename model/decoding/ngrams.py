@@ -12,8 +12,8 @@ which would end the server.
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding.base import SPACE, Guide
-from inkstream.model.errors import DataError
+from inkstream.model.errors import DataError, InputError
 from inkstream.model.files import read_whole, write_whole
 
 Row = NDArray[np.float32]  # [A]
-Following = NDArray[np.int64]  # [A]
+Following = NDArray[np.int32]  # [A]
 
 WEIGHTS: Final = Path(__file__).parents[1] / "weights"
 SUFFIX: Final = ".ngrams"
@@ -36,7 +36,7 @@ FORMAT_1: Final = b'{"format": "inkstream language 1"'  # it had no digest
 DIGEST_LENGTH: Final = 64
 MOST_ABOUT_BYTES: Final = 1 << 16
 MOST_BYTES: Final = 1 << 28  # of a file: twenty million n-grams
-CACHED: Final = 4096  # nodes whose rows are kept: 3 MB for a hundred characters
+CACHED: Final = 4096  # nodes whose rows are kept: 4 MB for 130 characters
 
 NODE: Final = np.dtype(
     [
@@ -58,6 +58,15 @@ class About:
     characters: str  # the alphabet; the space separates words
     order: int  # characters of the longest n-grams
     sources: tuple[str, ...]  # what it was counted in, each with its licence
+    letters: str = ""  # beyond ASCII, that its texts need; absent in the file if there are none
+
+    def lacking(self, labels: Iterable[str]) -> str:
+        """Return the letters that the language needs and that a net with these labels lacks.
+
+        Such a net would read its words with wrong letters, so it does not read in this language.
+        Other characters of the language may be missing: they are never read.
+        """
+        return "".join(sorted(set(self.letters) - set(labels)))
 
 
 class Language:
@@ -94,7 +103,10 @@ class Language:
         write_whole(path, FORMAT + _digest(content) + b"\n" + content)
 
     def _content(self) -> bytes:
-        return msgspec.json.encode(self.about) + b"\n" + self._nodes.tobytes()
+        about = asdict(self.about)
+        if not self.about.letters:
+            del about["letters"]
+        return msgspec.json.encode(about) + b"\n" + self._nodes.tobytes()
 
     @property
     def digest(self) -> str:
@@ -111,7 +123,7 @@ class Language:
         children = self._nodes[int(here["children"]) : end]
         if node == ROOT:
             log_p = np.full(len(self.index), -np.inf, np.float32)
-            following = np.zeros(len(self.index), np.int64)
+            following = np.zeros(len(self.index), np.int32)
         else:
             log_p, following = self.rows(int(here["suffix"]))
             log_p, following = log_p + np.float32(here["back_off"]), following.copy()
@@ -186,39 +198,48 @@ def load(name_or_path: str | Path) -> Language:
 WEIGHT: Final = 0.5  # of the language's log-probabilities, against the net's
 BONUS: Final = 1.4  # for each character, without which short texts would win
 LEAST: Final = -9.0  # log-probability of a character, at the least: nothing is impossible
-MOST_ROWS: Final = 20_000  # kept: 25 MB
-MOST_LANGUAGES: Final = 8  # whose rows are kept
+MOST_ROWS: Final = 20_000  # kept, of all languages together: 27 MB for 170 labels
+MOST_LANGUAGES: Final = 32  # for each net, whose labels are mapped to characters
 LONGEST_BEFORE: Final = 64  # characters before a text that are looked at: more than any n-gram has
 
 
-@lru_cache(MOST_LANGUAGES)
-def _label_rows(
-    language: Language, labels: tuple[str, ...]
-) -> Callable[[int], tuple[Row, Following]]:
-    """Return what maps a node to the weights of labels [K] there and the nodes [K] behind them.
+class _Spelling:
+    """The labels of a net as characters of a language."""
 
-    All lines that follow the language share the rows that it keeps.
+    def __init__(self, language: Language, labels: tuple[str, ...]) -> None:
+        self.language = language
+        self.own = np.array([language.index.get(label, -1) for label in labels])  # [K]
+        self.known = self.own >= 0
+
+
+_spelling = lru_cache(MOST_LANGUAGES)(_Spelling)
+
+
+@lru_cache(MOST_ROWS)
+def _label_row(spelling: _Spelling, node: int) -> tuple[Row, Following]:
+    """Return the weights of labels [K] at a node and the nodes [K] behind them.
+
+    All lines that are read in the language share what is kept.
     """
-    own = np.array([language.index.get(label, -1) for label in labels])  # [K]
-    known = own >= 0
-
-    @lru_cache(MOST_ROWS)
-    def at(node: int) -> tuple[Row, Following]:
-        log_p, following = language.rows(node)
-        log_p = np.where(known, np.maximum(log_p[own], LEAST), LEAST)
-        nodes = np.where(known, following[own], ROOT)
-        return (WEIGHT * log_p + BONUS).astype(np.float32), nodes
-
-    return at
+    log_p, following = spelling.language.rows(node)
+    log_p = np.where(spelling.known, np.maximum(log_p[spelling.own], LEAST), LEAST)
+    nodes = np.where(spelling.known, following[spelling.own], ROOT).astype(np.int32)
+    return (WEIGHT * log_p + BONUS).astype(np.float32), nodes
 
 
 class LanguageGuide(Guide):
     """Weighs the labels of a net by a language; a state is a node of the language's trie."""
 
     def __init__(self, language: Language, labels: tuple[str, ...], context: str = "") -> None:
-        """Follow a language; `context` is the text before a line."""
+        """Follow a language; `context` is the text before a line.
+
+        Raises `InputError` if the labels lack letters that the language needs.
+        """
+        if lacking := language.about.lacking(labels):
+            needed = " ".join(lacking)
+            raise InputError(f"{language.about.name} needs {needed}, which the net cannot read")
         self._language = language
-        self._at = _label_rows(language, labels)
+        self._spelling = _spelling(language, labels)
         self._space = labels.index(SPACE)
         self._context = context
 
@@ -229,11 +250,11 @@ class LanguageGuide(Guide):
 
     def row(self, state: int) -> Row:
         """Return what is added to each label's log-probability."""
-        return self._at(state)[0]
+        return _label_row(self._spelling, state)[0]
 
     def follow(self, state: int, label: int) -> int:
         """Return the node behind a label."""
-        return int(self._at(state)[1][label])
+        return int(_label_row(self._spelling, state)[1][label])
 
     def end(self, state: int) -> float:
         """Return what is added where a word ends."""

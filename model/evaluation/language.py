@@ -19,7 +19,8 @@ from inkstream.model.data.batches import MADE_FRAME, NO_ENDS, LineSample
 from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.split import Part, parts
 from inkstream.model.data.synthesis.composition import ComposedLine, LineComposer, Recipe
-from inkstream.model.data.synthesis.texts import DIGITS, english
+from inkstream.model.data.synthesis.texts import DIGITS
+from inkstream.model.data.synthesis.word_lists import words_of
 from inkstream.model.decoding.base import Decoder, Scores, decode_line
 from inkstream.model.decoding.beam import SWIFT, BeamDecoder
 from inkstream.model.decoding.hints import NO_HINTS, Hints
@@ -71,7 +72,7 @@ def report(
         "sources": language.about.sources,
         "part": part,
     }
-    known = english(MOST_WORDS, LONGEST)
+    known = words_of("en", MOST_WORDS, LONGEST)
     for kind, category in KINDS.items():
         indices = pieces.indices(category)
         groups = {
@@ -169,7 +170,7 @@ def closed(written: Sequence[str], labels: Sequence[str], size: int) -> tuple[st
     if len(written) > size:
         raise ConfigError(f"a list of {size} words cannot hold {len(written)}")
     spelt = set(labels)
-    frequent = (word for word in english(MOST_WORDS, LONGEST) if spelt.issuperset(word))
+    frequent = (word for word in words_of("en", MOST_WORDS, LONGEST) if spelt.issuperset(word))
     return tuple(dict.fromkeys([*written, *frequent]))[:size]
 
 

@@ -15,6 +15,7 @@ import hashlib
 import math
 import re
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -24,17 +25,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.synthesis.texts import CHARACTERS, ENGLISH_SOURCE, texts
-from inkstream.model.data.synthesis.texts import english as english_words
+from inkstream.model.alphabet import plain
+from inkstream.model.data.synthesis.texts import CHARACTERS, characters_of, texts
+from inkstream.model.data.synthesis.word_lists import sources as sources_of
+from inkstream.model.data.synthesis.word_lists import words_of
 from inkstream.model.decoding.base import SPACE
 from inkstream.model.decoding.ngrams import NODE, About, Language
 from inkstream.model.errors import ConfigError, DataError
 
 Keys = NDArray[np.int64]
 Floats = NDArray[np.float64]
-BITS: Final = 7  # of a character in a key
-MOST_CHARACTERS: Final = (1 << BITS) - 1
-MOST_ORDER: Final = 63 // BITS
+KEY_BITS: Final = 63  # of all characters of an n-gram together
+MOST_CHARACTERS: Final = 255  # a node holds its character's number in a byte
+NEEDED: Final = 1e-4  # of all characters: from that share on a language needs a letter
 LEAST: Final = 1e-9  # probability mass, in a numerator or a denominator of a back-off weight
 LOWEST: Final = float(np.finfo(NODE["log_p"]).min)  # log-probability that a file can hold
 SPACES: Final = ("<space>", "\u2581", "|")  # names of the space, by priority
@@ -48,14 +51,14 @@ N_SENTENCES: Final = 100_000
 
 
 def train_language(
-    files: Sequence[Path], weight: float, *, english: bool, order: int, most: int, out: Path
+    files: Sequence[Path], weight: float, *, code: str | None, order: int, most: int, out: Path
 ) -> str:
     """Build a model, write it to `out`, and return a summary.
 
     Args:
         files: of text, each line of which has the weight `weight`.
         weight: of a line; a word that is used once in a million has the weight 1.
-        english: whether words and made-up sentences of English are counted too.
+        code: of a language whose words and made-up sentences are counted too; None: of none.
         order: characters of the longest n-grams.
         most: n-grams that are kept.
         out: the file to write.
@@ -71,17 +74,19 @@ def train_language(
     sources = list(map(_named, files))
     characters = CHARACTERS | {SPACE} | set("".join(lines))
     counted: Iterator[tuple[str, float]] = ((line, weight) for line in lines)
-    if english:
-        sources.insert(0, ENGLISH_SOURCE)
-        counted = chain(texts(english_words(MOST_WORDS, LONGEST), N_SENTENCES), counted)
+    if code is not None:
+        sources = [*sources_of(code), *sources]
+        words = words_of(code, MOST_WORDS, LONGEST)
+        characters |= characters_of(code) | {*"".join(words)} | {*"".join(words).upper()}
+        counted = chain(texts(words, N_SENTENCES, code), counted)
     alphabet = "".join(sorted(characters))
     return _save(out, alphabet, order, build(counted, alphabet, order, most), sources)
 
 
 def _text_lines(file: Path) -> list[str]:
-    """Return the lines of a text, white space as single spaces; raise `DataError`."""
+    """Return the lines of a text by `plain`, white space as single spaces; raise `DataError`."""
     try:
-        lines = [" ".join(line.split()) for line in file.read_text("utf-8-sig").splitlines()]
+        lines = [" ".join(line.split()) for line in plain(file.read_text("utf-8-sig")).splitlines()]
     except OSError as error:
         raise DataError(f"cannot read text {file}: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -105,16 +110,32 @@ def _named(file: Path) -> str:
 
 def _save(out: Path, alphabet: str, order: int, nodes: NDArray[Any], sources: Sequence[str]) -> str:
     """Write a model to `out`, and return a summary."""
-    language = Language(About(out.stem, alphabet, order, tuple(sources)), nodes)
+    about = About(out.stem, alphabet, order, tuple(sources), _needed(alphabet, nodes))
+    language = Language(about, nodes)
     language.save(out)
     summary = f"{out}: {len(language):,} n-grams of up to {order} characters, of"
     return "\n  ".join([summary, *sources])
+
+
+def _needed(alphabet: str, nodes: NDArray[Any]) -> str:
+    """Return the letters beyond ASCII that are frequent in a language, small and capital together.
+
+    `nodes` begins with the root and all single characters, as `trie` returns it.
+    """
+    shares: dict[str, float] = defaultdict(float)
+    singles = nodes[1 : 1 + len(alphabet)]
+    for number, log_p in zip(singles["character"], singles["log_p"], strict=True):
+        character = alphabet[number]
+        if character.isalpha() and not character.isascii():
+            shares[character.lower()] += math.exp(log_p)
+    return "".join(sorted(letter for letter, share in shares.items() if share > NEEDED))
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """N-grams of one length, in the order of their keys."""
 
+    bits: int  # of a character in a key
     keys: Keys  # characters, the newest lowest; 0 is none
     weights: Floats  # how often each was seen
     log_p: Floats  # probability of its last character after the others
@@ -138,12 +159,15 @@ def build(
     if " " not in characters or not 2 <= len(set(characters)) <= MOST_CHARACTERS:
         got = f"{len(set(characters))} characters"
         raise DataError(f"{got}, expected 2..{MOST_CHARACTERS} with the space among them")
-    if not 2 <= order <= MOST_ORDER:
-        raise DataError(f"order is {order}, allowed: 2..{MOST_ORDER}")
+    bits = _bits(len(characters))
+    if not 2 <= order <= KEY_BITS // bits:
+        raise DataError(
+            f"order is {order}, allowed with {len(characters)} characters: 2..{KEY_BITS // bits}"
+        )
     codes, weights, places = _encoded(texts, characters)
     levels: list[Level] = []
     for length in range(1, order + 1):
-        keys, seen = _counted(codes, weights, places, length)
+        keys, seen = _counted(codes, weights, places, length, bits)
         if not len(keys):  # no text is so long
             break
         lower = levels[-1] if levels else None
@@ -151,8 +175,14 @@ def build(
             every = np.zeros(len(characters))
             every[keys - 1] = seen
             keys, seen = np.arange(1, len(characters) + 1), every
-        levels.append(Level(keys, seen, np.log(_smoothed(keys, seen, lower, len(characters)))))
+        smoothed = _smoothed(keys, seen, lower, len(characters), bits)
+        levels.append(Level(bits, keys, seen, np.log(smoothed)))
     return trie(_pruned(levels, most))
+
+
+def _bits(n_characters: int) -> int:
+    """Return the bits of a character in a key: 7 for up to 127 characters, so that order 9 fits."""
+    return max(7, n_characters.bit_length())
 
 
 def _encoded(
@@ -180,33 +210,35 @@ def _encoded(
 
 
 def _counted(
-    codes: Keys, weights: Floats, places: NDArray[np.int64], length: int
+    codes: Keys, weights: Floats, places: NDArray[np.int64], length: int, bits: int
 ) -> tuple[Keys, Floats]:
     """Return the n-grams of a length and their counts; a text's first space is only a context."""
     ends = np.flatnonzero((places >= max(1, length - 1)) & (codes > 0))
     keys = np.zeros(len(ends), np.int64)
     for back in range(length - 1, -1, -1):
-        keys = (keys << BITS) | codes[ends - back]
+        keys = (keys << bits) | codes[ends - back]
     found, index = np.unique(keys, return_inverse=True)
     return found, np.bincount(index, weights[ends], len(found)).astype(np.float64)
 
 
-def _smoothed(keys: Keys, seen: Floats, lower: Level | None, n_characters: int) -> Floats:
+def _smoothed(
+    keys: Keys, seen: Floats, lower: Level | None, n_characters: int, bits: int
+) -> Floats:
     """Return the probability of each n-gram's last character after the others."""
-    contexts, index = np.unique(keys >> BITS, return_inverse=True)
+    contexts, index = np.unique(keys >> bits, return_inverse=True)
     totals = np.bincount(index, seen, len(contexts))[index]
     kinds = np.bincount(index, seen > 0, len(contexts))[index]
     if lower is None:
         below: Any = 1 / n_characters
     else:
-        below = np.exp(lower.log_p[np.searchsorted(lower.keys, _suffixes(keys))])
+        below = np.exp(lower.log_p[np.searchsorted(lower.keys, _suffixes(keys, bits))])
     smoothed: Floats = (seen + kinds * below) / (totals + kinds)
     return smoothed
 
 
-def _suffixes(keys: Keys) -> Keys:
+def _suffixes(keys: Keys, bits: int) -> Keys:
     """Return n-grams without their first characters."""
-    top = BITS * ((int(keys[-1]).bit_length() - 1) // BITS)
+    top = bits * ((int(keys[-1]).bit_length() - 1) // bits)
     return keys & ((1 << top) - 1)
 
 
@@ -221,7 +253,7 @@ def _pruned(levels: list[Level], most: int) -> list[Level]:
     pruned = [levels[0]]
     for level in levels[1:]:
         keep = level.weights >= least
-        pruned.append(Level(level.keys[keep], level.weights[keep], level.log_p[keep]))
+        pruned.append(Level(level.bits, level.keys[keep], level.weights[keep], level.log_p[keep]))
     return pruned
 
 
@@ -238,23 +270,23 @@ def trie(levels: list[Level]) -> NDArray[Any]:
     nodes["children"][0] = 1
     for length, level in enumerate(levels):
         own = nodes[offsets[length] : offsets[length + 1]]
-        own["character"] = (level.keys & MOST_CHARACTERS) - 1
+        own["character"] = (level.keys & ((1 << level.bits) - 1)) - 1
         own["log_p"] = np.maximum(level.log_p, LOWEST)
         if length:
             lower = levels[length - 1]
-            places = np.searchsorted(lower.keys, _suffixes(level.keys))
+            places = np.searchsorted(lower.keys, _suffixes(level.keys, level.bits))
             own["suffix"] = offsets[length - 1] + places
             parents = nodes[offsets[length - 1] : offsets[length]]
             _back_off(parents, level, lower, places)
         if length + 1 < len(levels):
-            first = np.searchsorted(levels[length + 1].keys, level.keys << BITS)
+            first = np.searchsorted(levels[length + 1].keys, level.keys << level.bits)
             own["children"] = offsets[length + 1] + first
     return nodes
 
 
 def _back_off(parents: NDArray[Any], level: Level, lower: Level, places: Keys) -> None:
     """Set the back-off weights of the nodes of one level."""
-    index = np.searchsorted(lower.keys, level.keys >> BITS)
+    index = np.searchsorted(lower.keys, level.keys >> level.bits)
     own = np.bincount(index, _as_stored(level.log_p), len(parents))
     below = np.bincount(index, _as_stored(lower.log_p[places]), len(parents))
     parents["back_off"] = np.log(np.maximum(1 - own, LEAST) / np.maximum(1 - below, LEAST))
@@ -282,10 +314,11 @@ def read_arpa(path: Path) -> tuple[str, int, NDArray[Any]]:
     words = [token for token, character in characters.items() if len(character) != 1]
     if words:
         raise DataError(f"{path} has the token {words[0][:MAX_SHOWN]!r}, expected characters")
-    if not 2 <= len(tokens) <= MOST_CHARACTERS or len(levels) > MOST_ORDER:
+    most_order = KEY_BITS // _bits(len(tokens))
+    if not 2 <= len(tokens) <= MOST_CHARACTERS or len(levels) > most_order:
         raise DataError(
             f"{path} has {len(tokens)} characters and n-grams of up to {len(levels)}, "
-            f"allowed: 2..{MOST_CHARACTERS} and up to {MOST_ORDER}"
+            f"allowed: 2..{MOST_CHARACTERS} and, with so many, up to {most_order}"
         )
     alphabet = "".join(sorted(characters.values()))
     codes = {token: 1 + alphabet.index(character) for token, character in characters.items()}
@@ -328,6 +361,7 @@ def _ngram(path: Path, number: int, line: str, length: int) -> tuple[tuple[str, 
 
 def _keyed(path: Path, levels: list[Ngrams], codes: dict[str, int]) -> list[Level]:
     """Return the same n-grams in the order of their keys."""
+    bits = _bits(len(codes))
     keyed: list[Level] = []
     before: Ngrams = {}
     for level in levels:
@@ -337,9 +371,11 @@ def _keyed(path: Path, levels: list[Ngrams], codes: dict[str, int]) -> list[Leve
                 raise DataError(f"{path} has {' '.join(ngram)!r} but not both of its parts")
             key = 0
             for token in ngram:
-                key = key << BITS | codes[token]
+                key = key << bits | codes[token]
             values[key] = log_p
         keys = np.array(sorted(values), np.int64)
-        keyed.append(Level(keys, np.ones(len(keys)), np.array([values[k] for k in keys.tolist()])))
+        keyed.append(
+            Level(bits, keys, np.ones(len(keys)), np.array([values[k] for k in keys.tolist()]))
+        )
         before = level
     return keyed

@@ -241,33 +241,48 @@ def _interruptible() -> Iterator[None]:
     "--text-weight", "weight", type=float, default=10.0, help="weight of the lines of --text"
 )
 @click.option(
-    "--english/--no-english",
-    default=True,
-    show_default=False,
-    help="also count English words and made-up sentences",
+    "--language",
+    "name",
+    default="english",
+    help="language whose words and made-up sentences are counted, by name or code: french, pl, ...",
 )
+@click.option("--no-words", is_flag=True, help="count the lines of --text alone")
 @click.option("--order", type=click.IntRange(2, 9), default=6, help="characters in an n-gram")
 @click.option("--most", type=click.IntRange(1000), default=600_000, help="n-grams to keep")
-@click.option("--out", type=PATH, default=RUNS / "english.ngrams")
-def language(*, files: tuple[Path, ...], arpa: Path | None, out: Path, **options: Any) -> None:
+@click.option("--out", type=PATH, help="  [default: runs/LANGUAGE.ngrams]")
+def language(
+    *,
+    files: tuple[Path, ...],
+    arpa: Path | None,
+    name: str,
+    no_words: bool,
+    out: Path | None,
+    **options: Any,
+) -> None:
     """Count the characters of a language, for a model that reads lines.
 
     \b
     Examples:
       inkstream train language
+      inkstream train language --language french --most 120000
+      inkstream train language --language pl --out runs/polish.ngrams
       inkstream train language --text letters.txt --out runs/mine.ngrams
       inkstream train language --arpa kenlm.arpa.gz --out runs/kenlm.ngrams
       inkstream recognize line.png --language runs/mine.ngrams
     """
+    from inkstream.model.data.synthesis.word_lists import FURTHER, LANGUAGES, code_of
     from inkstream.model.training.ngrams import convert_arpa, train_language
 
+    code = code_of(name)
+    out = out or RUNS / f"{(LANGUAGES | FURTHER)[code]}.ngrams"
     if arpa is not None and files:
         raise click.UsageError("--arpa and --text exclude each other")
     with outcome(f"the language model {out}") as result:
         if arpa is not None:
             click.echo(convert_arpa(arpa, out))
         else:
-            click.echo(train_language(files, out=out, **options))
+            code_or_none = None if no_words else code
+            click.echo(train_language(files, code=code_or_none, out=out, **options))
         following = f"inkstream recognize line.png --language {shlex.quote(str(out))}"
         result.complete(out, next_command=following)
 

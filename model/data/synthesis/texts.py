@@ -10,14 +10,12 @@ import string
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from functools import cache
 from itertools import accumulate, chain, islice
 from typing import Final
 
 import numpy as np
-from wordfreq import get_frequency_dict
 
-from inkstream.model.alphabet import SMALL
+from inkstream.model.alphabet import MARKS, SMALL
 from inkstream.model.data.synthesis.accents import LETTER_BENEATH
 from inkstream.model.data.synthesis.word_lists import LANGUAGES, words_of
 from inkstream.model.errors import DataError
@@ -68,25 +66,6 @@ class WeightedChoice:
     def __call__(self, chance: float) -> str:
         """Return the text at the share `chance`, from 0 up to 1, of the sum of all weights."""
         return self._texts[bisect_right(self._sums, chance * self._sums[-1])]
-
-
-ENGLISH_SOURCE: Final = (
-    "wordfreq 3.1, large English list (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0)"
-)
-
-
-@cache
-def english(most: int = MOST_ENGLISH, longest: int = LONGEST) -> Mapping[str, float]:
-    """Return the most frequent words of English, in small letters, and how frequent each is.
-
-    So many of them, none with more letters than `longest`. Source: `ENGLISH_SOURCE`.
-    """
-    frequencies = get_frequency_dict("en", wordlist="large")  # the most frequent first
-    words = (
-        word for word in frequencies
-        if word.isascii() and len(word) <= longest and WORD.fullmatch(word)
-    )  # fmt: skip
-    return {word: frequencies[word] for word in islice(words, most)}
 
 
 MOST_OTHERS: Final = 25_000  # words of each other language
@@ -265,42 +244,57 @@ CAPITALS: Final = 0.02
 SENTENCE: Final = 0.7  # of sentences, which begin with a capital
 CASES: Final = {"small": 0.8, "capital": 0.15, "capitals": 0.05}
 MOST_WORDS: Final = 9  # of a sentence
+APART: Final = 0.5  # of French sentences, in which a space stands before these marks
+APART_MARKS: Final = re.compile("(?<=\\w)([;:!?])")
 
 PER_MILLION: Final = 1e6
 LEAST: Final = 0.3  # what a rare word counts, in a million words
 
 
-def texts(words: Mapping[str, float], n_sentences: int) -> Iterator[tuple[str, float]]:
+def texts(
+    words: Mapping[str, float], n_sentences: int, language: str = ENGLISH
+) -> Iterator[tuple[str, float]]:
     """Yield texts, each with how much it counts: words in all cases, then made-up sentences.
 
-    `words` are in small letters, each with its frequency.
+    Args:
+        words: each with its frequency; those without a capital are counted with one too.
+        n_sentences: made-up sentences.
+        language: its code, for the marks.
     """
     for word, frequency in words.items():
         weight = max(PER_MILLION * frequency, LEAST)
         for case, share in CASES.items():
-            yield _cased(word, case), share * weight
+            yield _cased(word, case, language), share * weight
     random, choice = np.random.default_rng(0), WeightedChoice(words.items())
     for _ in range(n_sentences):
-        yield _sentence(choice, random), 1.0
+        yield _sentence(choice, random, language), 1.0
 
 
-def _sentence(words: WeightedChoice, random: np.random.Generator) -> str:
+def characters_of(language: str) -> Set[str]:
+    """Return the marks and digits of made-up sentences, and all letters of ASCII."""
+    return CHARACTERS if language == ENGLISH else CHARACTERS | set(MARKS)
+
+
+def _sentence(words: WeightedChoice, random: np.random.Generator, language: str) -> str:
     n_words = int(random.integers(2, MOST_WORDS + 1))
-    drawn = []
+    characters, drawn = characters_of(language), []
     for kind, case, at in random.random((n_words, 3)).tolist():
-        word = number(CHARACTERS, random) if kind < ENGLISH_NUMBERS else words(at)
+        word = number(characters, random) if kind < ENGLISH_NUMBERS else words(at)
         if case < CAPITALS + CAPITAL:
-            word = _cased(word, "capitals" if case < CAPITALS else "capital")
+            word = _cased(word, "capitals" if case < CAPITALS else "capital", language)
         drawn.append(word)
     if random.random() < SENTENCE:
-        drawn[0] = _cased(drawn[0], "capital")
-    text, around = "", marks(n_words, CHARACTERS, random)
+        drawn[0] = _cased(drawn[0], "capital", language)
+    text, around = "", marks(n_words, characters, random, language)
     for word, (before, after, spaced) in zip(drawn, around, strict=True):
         text += before + word + after + (" " if spaced else "")
+    if language == "fr" and random.random() < APART:
+        text = APART_MARKS.sub(r" \1", text)
     return text.strip()
 
 
-def _cased(word: str, case: str) -> str:
+def _cased(word: str, case: str, language: str) -> str:
     if case == "capitals":
         return word.upper()
-    return word[0].upper() + word[1:] if case == "capital" else word
+    n_letters = 2 if language == "nl" and word.startswith("ij") else 1  # IJsland
+    return word[:n_letters].upper() + word[n_letters:] if case == "capital" else word

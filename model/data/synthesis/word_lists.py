@@ -26,6 +26,9 @@ from inkstream.model.errors import DataError
 SOURCE: Final = (
     "wordfreq 3.1, {list} {name} list (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0)"
 )
+NOUNS_SOURCE: Final = (
+    "german-nouns 1.2.5, nouns of the German Wiktionary (Gregor Weichbrodt, 2023; CC BY-SA 4.0)"
+)
 LANGUAGES: Final = {  # by their codes in ISO 639-1; `alphabet.WESTERN` holds all their letters
     "en": "english", "fr": "french", "de": "german", "es": "spanish", "it": "italian",
     "pt": "portuguese", "nl": "dutch", "da": "danish", "nb": "norwegian", "sv": "swedish",
@@ -113,16 +116,14 @@ def words_of(code: str, most: int = MOST, longest: int = LONGEST) -> Mapping[str
     of ASCII; a language of `FURTHER` has any Latin letters.
 
     Args:
-        code: of the language, as in `LANGUAGES` and `FURTHER`.
+        code: of the language, as in `LANGUAGES` and `FURTHER`, or its name.
         most: words that are returned.
         longest: characters of a word.
 
     Raises:
         DataError: the language is none of these.
     """
-    if code not in LANGUAGES and code not in FURTHER:
-        known = ", ".join(f"{own} {name}" for own, name in sorted((LANGUAGES | FURTHER).items()))
-        raise DataError(f"no words of language {code[:20]!r}, allowed: {known}")
+    code = code_of(code)
     form = LATIN_WORD
     if code in LANGUAGES:
         form = ENGLISH_WORD if code == "en" else WESTERN_WORD
@@ -139,10 +140,21 @@ def words_of(code: str, most: int = MOST, longest: int = LONGEST) -> Mapping[str
     return dict(islice(best, most))
 
 
-def source(code: str) -> str:
-    """Return where the words of a language come from, with their licence."""
+def sources(code: str) -> tuple[str, ...]:
+    """Return where the words of a language come from, each with its licence."""
     size = "large" if code in available_languages("large") else "small"
-    return SOURCE.format(list=size, name=(LANGUAGES | FURTHER)[code].title())
+    of_words = SOURCE.format(list=size, name=(LANGUAGES | FURTHER)[code].title())
+    return (of_words, NOUNS_SOURCE) if code == "de" else (of_words,)
+
+
+def code_of(name: str) -> str:
+    """Return the code of a language by its name or code; raise `DataError` for an unknown one."""
+    known = LANGUAGES | FURTHER
+    codes = {own: code for code, own in known.items()} | {code: code for code in known}
+    if name not in codes:
+        listed = ", ".join(f"{code} {own}" for code, own in sorted(known.items()))
+        raise DataError(f"no words of language {name[:20]!r}, allowed: {listed}")
+    return codes[name]
 
 
 def _elide(words: dict[str, float], elisions: Mapping[str, Elision], longest: int) -> None:

@@ -33,12 +33,10 @@ def test_sentences_have_capitals_marks_and_numbers_and_are_repeatable() -> None:
     assert all(text == " ".join(text.split()) for text in sentences)
 
 
-def train(folder: Path, *lines: str, english: bool = False, order: int = 4) -> Language:
+def train(folder: Path, *lines: str, code: str | None = None, order: int = 4) -> Language:
     (folder / "text.txt").write_text("\n".join(lines), "utf-8")
     out = folder / "made" / "mine.ngrams"
-    report = train_language(
-        [folder / "text.txt"], 10.0, english=english, order=order, most=5000, out=out
-    )
+    report = train_language([folder / "text.txt"], 10.0, code=code, order=order, most=5000, out=out)
     assert str(out) in report
     assert "text.txt, sha256 " in report
     return Language.load(out)
@@ -62,15 +60,13 @@ def test_an_invalid_weight_is_refused(tmp_path: Path, weight: float) -> None:
     (tmp_path / "text.txt").write_text("hello, world!")
     files, out = [tmp_path / "text.txt"], tmp_path / "x"
     with pytest.raises(ConfigError, match=f"text weight is {weight}, allowed: above 0"):
-        train_language(files, weight, english=False, order=3, most=100, out=out)
+        train_language(files, weight, code=None, order=3, most=100, out=out)
 
 
 def test_the_error_of_an_unreadable_text_names_the_reason(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for name, text in (("nosuch", "cannot read text"), ("binary", "is not UTF-8")):
         with pytest.raises(DataError, match=text):
-            train_language(
-                [tmp_path / name], 1.0, english=False, order=3, most=100, out=tmp_path / "x"
-            )
+            train_language([tmp_path / name], 1.0, code=None, order=3, most=100, out=tmp_path / "x")
     with pytest.raises(DataError, match="no text"):
-        train_language([], 1.0, english=False, order=3, most=100, out=tmp_path / "x")
+        train_language([], 1.0, code=None, order=3, most=100, out=tmp_path / "x")

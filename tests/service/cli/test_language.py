@@ -19,7 +19,7 @@ def test_a_language_model_is_trained_and_used(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("hello, world!\n")
     out = tmp_path / "mine.ngrams"
     done = run_here(
-        "train", "language", "--no-english", "--text", tmp_path / "text.txt", "--out", out
+        "train", "language", "--no-words", "--text", tmp_path / "text.txt", "--out", out
     )
     assert done.returncode == 0
     assert "n-grams of up to 6 characters" in done.stdout
@@ -59,7 +59,7 @@ def test_a_byte_order_mark_at_the_start_of_a_list_is_ignored(
 
 @pytest.mark.slow
 def test_the_error_of_training_without_text_is_one_line(tmp_path: Path) -> None:
-    done = run_here("train", "language", "--no-english", "--out", tmp_path / "x")
+    done = run_here("train", "language", "--no-words", "--out", tmp_path / "x")
     assert done.returncode == 1
     assert "no text" in one_line(done.stderr)
 

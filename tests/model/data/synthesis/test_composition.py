@@ -9,7 +9,7 @@ import pytest
 
 from inkstream.model.data.synthesis.composition import KINDS, Kind, LineComposer, Recipe
 from inkstream.model.data.synthesis.glyphs import collect
-from inkstream.model.data.synthesis.texts import english
+from inkstream.model.data.synthesis.word_lists import words_of
 from tests.helpers.small_writers import (
     CHARACTERS,
     INK,
@@ -160,7 +160,7 @@ def test_spelt_words_are_those_of_the_labels_or_new_ones_by_their_share() -> Non
     assert words(new=1.0) - known >= {"withe", "fiver"}
     of_language = words(of_language=1.0)
     assert len(of_language - known) > 30
-    assert {word for word in of_language if len(word) > 1} <= english().keys()
+    assert {word for word in of_language if len(word) > 1} <= words_of("en").keys()
 
 
 def test_lines_of_words_hold_the_writers_words_and_marks() -> None:

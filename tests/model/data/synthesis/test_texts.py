@@ -10,11 +10,10 @@ from inkstream.model.alphabet import ASCII, WESTERN
 from inkstream.model.data.synthesis.texts import (
     NUMBERS,
     WordSampler,
-    english,
     marks,
     number,
 )
-from inkstream.model.data.synthesis.word_lists import LANGUAGES
+from inkstream.model.data.synthesis.word_lists import LANGUAGES, words_of
 from inkstream.model.errors import DataError
 
 LABELS = ("The canal's 14 well-known bananas.", "canals, and a bandana", "Alabama, Panama; PAN")
@@ -83,7 +82,7 @@ def test_a_text_can_be_drawn_that_holds_any_character(char: str) -> None:
 
 
 def test_english_words_are_sorted_by_frequency() -> None:
-    words = english()
+    words = words_of("en")
     assert len(words) == 60_000
     assert list(words.values()) == sorted(words.values(), reverse=True)
     assert {"the", "don't", "hydroponic", "well-known"} - words.keys() <= {"well-known"}
