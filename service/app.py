@@ -7,12 +7,12 @@ from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.decoding.ngrams import Language
+from inkstream.model.decoding.ngrams import LanguageFile
 from inkstream.model.errors import ConfigError
 from inkstream.model.runtime import Runtime
 from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
-from inkstream.service.loading import Loading
+from inkstream.service.loading import LanguagesOnDemand, Loading
 from inkstream.service.metrics import Metrics
 from inkstream.service.page_workers import PageWorkers
 from inkstream.service.rest import work
@@ -20,7 +20,7 @@ from inkstream.service.rest.routes import ABOUT, add_rest
 from inkstream.service.sealing import Sealer, SnapshotSealer, random_key
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
-from inkstream.service.settings import Settings
+from inkstream.service.settings import ALL, Settings
 from inkstream.service.watchdog import Watchdog
 from inkstream.service.web import add_pages
 from inkstream.service.websocket import StreamEndpoint
@@ -50,6 +50,8 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
         if model.info.name in models:
             raise ConfigError(f"two of the models are called {model.info.name!r}")
         models[model.info.name] = model
+    if settings.languages != ALL:
+        _check_languages(languages, models)
     sessions, access = Sessions(limits, metrics), Access(settings, Sealer(keys, "token"))
     page_workers = PageWorkers(work.__name__, settings)
     service = Service(settings, limits, models, sessions, access, metrics, page_workers)
@@ -74,14 +76,26 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
     return app
 
 
-def _languages(loading: Loading) -> dict[str, Language]:
+def _languages(loading: Loading) -> dict[str, LanguageFile]:
     """Return the language models by name; raise `DataError` for one that cannot be used."""
-    languages: dict[str, Language] = {}
+    languages: dict[str, LanguageFile] = {}
     for language in loading.languages():
         if language.about.name in languages:
             raise ConfigError(f"two of the language models are called {language.about.name!r}")
         languages[language.about.name] = language
     return languages
+
+
+def _check_languages(
+    languages: Mapping[str, LanguageFile], models: Mapping[str, RunningModel]
+) -> None:
+    """Raise `ConfigError` for a language that none of the transcribers can read in."""
+    labels = [model.info.labels for model in models.values() if model.info.kind == "transcriber"]
+    for name, language in languages.items():
+        lacking = [language.about.lacking(own) for own in labels]
+        if lacking and all(lacking):
+            needed = " ".join(lacking[0])
+            raise ConfigError(f"{name} needs {needed}, which no served model can read")
 
 
 def _served(
@@ -90,18 +104,22 @@ def _served(
     *,
     settings: Settings,
     metrics: Metrics,
-    languages: Mapping[str, Language],
+    languages: Mapping[str, LanguageFile],
     sealer: Sealer,
 ) -> RunningModel:
-    """Return a model with its engine; a classifier has no languages."""
+    """Return a model with its engine, and the languages whose letters it has; a classifier none."""
     metadata = checkpoint.metadata
-    if metadata.config.kind == "classifier":
+    config = metadata.config
+    if config.kind == "classifier":
         languages = {}
+    languages = {
+        name: own for name, own in languages.items() if not own.about.lacking(config.labels)
+    }
     known = [metadata.name, checkpoint.digest, *(own.digest for own in languages.values())]
     model = SessionModel.of(
         metadata,
         settings.limits,
-        languages,
+        LanguagesOnDemand(languages),
         checkpoint.metrics,
         SnapshotSealer(sealer, "\n".join(known).encode()),
     )

@@ -1,18 +1,18 @@
-"""Load the nets and the languages of a server in a thread, while the rest of it is imported.
+"""Load the nets and check the languages of a server in a thread, while the rest is imported.
 
 ONNX Runtime and hashlib let other threads run while they compute. One thread is enough, and has one
 heap: what more of them leave free in theirs is 17 MB.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding import ngrams
-from inkstream.model.decoding.ngrams import Language
+from inkstream.model.decoding.ngrams import Language, LanguageFile
 from inkstream.model.runtime import Runtime
-from inkstream.service.settings import Settings
+from inkstream.service.settings import ALL, Settings
 
 
 class Loading:
@@ -26,9 +26,15 @@ class Loading:
             checkpoint = checkpoints.read(path, threads=settings.threads)
             return checkpoint, Runtime(checkpoint)
 
+        named = settings.languages != ALL
+
+        def language(name: str) -> LanguageFile:
+            return LanguageFile(ngrams.find(name), keep=named)
+
         thread = ThreadPoolExecutor(1)
         self._nets = [thread.submit(net, name) for name in settings.models]
-        self._languages = [thread.submit(ngrams.load, name) for name in settings.languages]
+        names = settings.languages if named else ngrams.shipped()
+        self._languages = [thread.submit(language, name) for name in names]
         thread.shutdown(wait=False)
 
     def nets(self) -> Iterator[tuple[Checkpoint, Runtime]]:
@@ -36,7 +42,24 @@ class Loading:
         while self._nets:
             yield self._nets.pop(0).result()
 
-    def languages(self) -> Iterator[Language]:
-        """Yield each language when it is loaded; raise `DataError` for one that cannot be."""
+    def languages(self) -> Iterator[LanguageFile]:
+        """Yield each language when it is checked; raise `DataError` for one that cannot be used."""
         while self._languages:
             yield self._languages.pop(0).result()
+
+
+class LanguagesOnDemand(Mapping[str, Language]):
+    """The language models that a net reads with, each read when it is first used."""
+
+    def __init__(self, files: Mapping[str, LanguageFile]) -> None:
+        self._files = files
+
+    def __getitem__(self, name: str) -> Language:
+        """Return a model; raise `DataError` if its file has changed since the start."""
+        return self._files[name].language
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)

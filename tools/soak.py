@@ -296,7 +296,8 @@ def main(minutes: float, workers: int, writers: int, pace: float, seed: int) -> 
     seconds = 60 * minutes
     soaked, tally = run(seconds=seconds, workers=workers, writers=writers, pace=pace, seed=seed)
     digests = {name: checkpoint.read(checkpoint.find(name)).digest for name in MODELS}
-    digests |= {LANGUAGE: ngrams.load(LANGUAGE).digest, "sent": digest(scripts(writers, seed))}
+    language = ngrams.LanguageFile(ngrams.find(LANGUAGE), keep=False)
+    digests |= {LANGUAGE: language.digest, "sent": digest(scripts(writers, seed))}
     report = {
         "minutes": minutes,
         "workers": workers,

@@ -87,9 +87,9 @@ def main() -> None:
         laps.skip()
         kept.append(Runtime(loaded))
         laps.end(f"{name}: trial step")
-    for name in settings.languages:
+    for name in ngrams.shipped():
         laps.skip()
-        kept.append(ngrams.load(name))
+        ngrams.LanguageFile(ngrams.find(name), keep=False)
         laps.end(f"{name}: read, digest, checks")
     loading = Loading(settings)
     for thread in threading.enumerate():

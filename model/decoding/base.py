@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.alphabet import plain
 from inkstream.model.errors import InputError
 
 Scores = NDArray[np.float32]  # [n, S], log-probabilities of n columns: see `Runtime.run`
@@ -182,12 +183,13 @@ class Guide(Protocol):
 
 
 def allowed_labels(labels: Sequence[str], characters: str | None) -> Allowed:
-    """Return which labels [K] `characters` can spell; None allows all.
+    """Return which labels [K] `characters`, as `plain` writes them, can spell; None allows all.
 
     Raises `InputError` if a character is in no label or no label is left.
     """
     if characters is None:
         return None
+    characters = plain(characters)
     if unknown := set(characters) - set("".join(labels)):
         raise InputError(
             f"characters holds {''.join(sorted(unknown))[:MAX_SHOWN]!r}, "

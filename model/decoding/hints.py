@@ -8,12 +8,13 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.alphabet import plain
 from inkstream.model.config import ModelConfig
 from inkstream.model.decoding.base import MAX_SHOWN, SPACE, Decoder, Guide, allowed_labels
 from inkstream.model.decoding.beam import BeamDecoder
 from inkstream.model.decoding.classifier import ClassifierDecoder
 from inkstream.model.decoding.greedy import GreedyDecoder
-from inkstream.model.decoding.lexicon import LexiconGuide, WordsGuide
+from inkstream.model.decoding.lexicon import LexiconGuide, WordsGuide, check_word
 from inkstream.model.decoding.ngrams import Language, LanguageGuide
 from inkstream.model.decoding.regex import PatternGuide
 from inkstream.model.errors import InputError
@@ -23,7 +24,7 @@ Row = NDArray[np.float32]  # [K]
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """All that may be known; nothing is at first."""
+    """All that may be known; nothing is at first. Texts may be in any spelling: see `plain`."""
 
     language: Language | None = None  # that it is written in
     context: str = ""  # the text before it, which a language goes on from
@@ -72,12 +73,10 @@ def new_decoder(
 
 def check_words(words: Iterable[str], characters: str | None) -> None:
     """Raise `InputError` for a word with other characters than these; None allows all."""
-    for word in words:
-        if characters is not None and not set(word) <= set(characters):
-            raise InputError(
-                f"word {word[:MAX_SHOWN]!r} cannot be read, allowed: one or more of the characters "
-                f"{characters[:MAX_SHOWN]}"
-            )
+    if characters is not None:
+        allowed = set(plain(characters))
+        for word in words:
+            check_word(plain(word), allowed)
 
 
 def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:

@@ -1,13 +1,14 @@
 """Lists of words as guides: a closed one (a lexicon), and a user's own words, which gain weight."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.alphabet import plain
 from inkstream.model.decoding.base import MAX_SHOWN, NEVER, SPACE, Guide, mask_of
 from inkstream.model.errors import InputError
 
@@ -26,20 +27,16 @@ class WordListGuide(Guide):
     """Follows sorted words: those that begin alike stand side by side."""
 
     def __init__(self, words: Iterable[str], labels: tuple[str, ...]) -> None:
-        """Keep each word once.
+        """Keep each word once, as `plain` writes it.
 
         Raises `InputError` if there is none, or one that the labels cannot spell.
         """
-        self._words = sorted(set(words))
+        self._words = sorted(set(map(plain, words)))
         self._labels = {label: i for i, label in enumerate(labels)}
         self._space = self._labels[SPACE]
         spelt = self._labels.keys() - {SPACE}
         for word in self._words:
-            if not word or not spelt.issuperset(word):
-                raise InputError(
-                    f"word {word[:MAX_SHOWN]!r} cannot be read, "
-                    f"allowed: one or more of {''.join(sorted(spelt))}"
-                )
+            check_word(word, spelt)
         if not self._words:
             raise InputError("a list of words has none, expected at least one")
         self._start = (0, len(self._words), 0)
@@ -65,6 +62,16 @@ class WordListGuide(Guide):
             found[self._labels[begun[-1]]] = (first, after, length + 1)
             first = after
         return found
+
+
+def check_word(word: str, allowed: Set[str]) -> None:
+    """Raise `InputError` for a word that is empty or holds a character that is not allowed."""
+    if not word or not allowed >= set(word):
+        unknown = ", ".join(map(repr, sorted(set(word) - allowed))) or "no character"
+        raise InputError(
+            f"word {word[:MAX_SHOWN]!r} cannot be read, it holds {unknown[:MAX_SHOWN]}, "
+            f"allowed: one or more of {''.join(sorted(allowed))}"
+        )
 
 
 class LexiconGuide(WordListGuide):

@@ -8,7 +8,8 @@ of a text is one node, the longest n-gram at its end, and so a number: copied fo
 The file has three lines: the format, the SHA-256 of all that follows, `About` as JSON; behind them
 lie the nodes as one array, level by level, the children of a node side by side. It is read whole
 and checked: 30 ms for 7.6 MB. A mapped file could be changed or cut off while the server runs,
-which would end the server.
+which would end the server. A server checks all models at the start. It keeps those that its
+settings name; another shipped one it reads again when it is first used, and compares the digest.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.alphabet import plain
 from inkstream.model.decoding.base import SPACE, Guide
 from inkstream.model.errors import DataError, InputError
 from inkstream.model.files import read_whole, write_whole
@@ -82,36 +84,15 @@ class Language:
     @classmethod
     def load(cls, path: Path) -> "Language":
         """Read a file; raise `DataError` if it is no language model of ours, or a damaged one."""
-        try:
-            content = read_whole(path, MOST_BYTES)
-            about_start = _verify(content)
-            end = content.find(b"\n", about_start, about_start + MOST_ABOUT_BYTES)
-            if end < 0:
-                raise ValueError(f"its description has more than {MOST_ABOUT_BYTES} bytes")
-            about = msgspec.json.decode(content[about_start:end], type=About)
-            nodes = np.frombuffer(content, NODE, offset=end + 1)
-            _check(nodes, about)
-        except OSError as error:
-            raise DataError(f"cannot read language model {path}: {error.strerror}") from None
-        except (ValueError, RecursionError, msgspec.DecodeError) as error:
-            raise DataError(f"{path} is no language model of ours: {error}") from None
-        return cls(about, nodes)
+        return _read(path)[0]
 
     def save(self, path: Path) -> None:
         """Write the file; raise `OSError` if that fails."""
-        content = self._content()
-        write_whole(path, FORMAT + _digest(content) + b"\n" + content)
-
-    def _content(self) -> bytes:
         about = asdict(self.about)
         if not self.about.letters:
             del about["letters"]
-        return msgspec.json.encode(about) + b"\n" + self._nodes.tobytes()
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all that it holds, in hexadecimal: it names this very model."""
-        return _digest(self._content()).decode()
+        content = msgspec.json.encode(about) + b"\n" + self._nodes.tobytes()
+        write_whole(path, FORMAT + _digest(content) + b"\n" + content)
 
     def __len__(self) -> int:
         """Return how many n-grams it holds."""
@@ -139,12 +120,36 @@ class Language:
         return node
 
 
+def _read(path: Path, checked: str | None = None) -> tuple[Language, str]:
+    """Return the model in a file, and its digest; raise `DataError` as `Language.load`.
+
+    `checked` is the digest of the model that was found good before: another one is refused.
+    """
+    try:
+        content = read_whole(path, MOST_BYTES)
+        about_start, digest = _verify(content)
+        if checked not in (None, digest):
+            raise ValueError("it is another one than at the start: restart the server")
+        end = content.find(b"\n", about_start, about_start + MOST_ABOUT_BYTES)
+        if end < 0:
+            raise ValueError(f"its description has more than {MOST_ABOUT_BYTES} bytes")
+        about = msgspec.json.decode(content[about_start:end], type=About)
+        nodes = np.frombuffer(content, NODE, offset=end + 1)
+        if checked is None:
+            _check(nodes, about)
+    except OSError as error:
+        raise DataError(f"cannot read language model {path}: {error.strerror}") from None
+    except (ValueError, RecursionError, msgspec.DecodeError) as error:
+        raise DataError(f"{path} is no language model of ours: {error}") from None
+    return Language(about, nodes), digest
+
+
 def _digest(content: bytes | memoryview) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
 
 
-def _verify(content: bytes) -> int:
-    """Return where a file's description begins; raise `ValueError` unless its digest is right."""
+def _verify(content: bytes) -> tuple[int, str]:
+    """Return where a file's description begins, and its digest, which is right; or `ValueError`."""
     if content.startswith(FORMAT_1):
         raise ValueError(
             "its format is 1, which had no digest: build it again by `inkstream train language`"
@@ -154,7 +159,7 @@ def _verify(content: bytes) -> int:
     end = len(FORMAT) + DIGEST_LENGTH
     if content[len(FORMAT) : end + 1] != _digest(memoryview(content)[end + 1 :]) + b"\n":
         raise ValueError("it is damaged, its SHA-256 is another: copy or build it again")
-    return end + 1
+    return end + 1, content[len(FORMAT) : end].decode()
 
 
 def _check(nodes: NDArray[Any], about: About) -> None:
@@ -182,16 +187,47 @@ def _check(nodes: NDArray[Any], about: About) -> None:
         raise ValueError("a node has a probability that is no finite number")
 
 
-def load(name_or_path: str | Path) -> Language:
-    """Return a shipped model by name, or one by its path; raise `DataError` if there is none."""
+class LanguageFile:
+    """A language model's file, checked, and the model in it."""
+
+    def __init__(self, path: Path, *, keep: bool) -> None:
+        """Read and check the file; raise `DataError` as `Language.load`.
+
+        The model is kept, or is let go and read again when it is first used.
+        """
+        self._path = path
+        language, self.digest = _read(path)
+        self.about = language.about
+        self._language = language if keep else None
+
+    @property
+    def language(self) -> Language:
+        """The model; raises `DataError` if it is not kept and its file has changed."""
+        if self._language is None:
+            self._language, _ = _read(self._path, self.digest)
+        return self._language
+
+
+def shipped() -> list[str]:
+    """Return the names of the models that come with this package."""
+    return sorted(found.stem for found in WEIGHTS.glob(f"*{SUFFIX}"))
+
+
+def find(name_or_path: str | Path) -> Path:
+    """Return the file of a shipped model by name, or of any by path; raise `DataError` for none."""
     path = Path(name_or_path)
-    shipped = WEIGHTS / f"{name_or_path}{SUFFIX}"
-    if not path.is_file() and shipped.is_file():
-        path = shipped
+    of_ours = WEIGHTS / f"{name_or_path}{SUFFIX}"
+    if not path.is_file() and of_ours.is_file():
+        path = of_ours
     if not path.is_file():
-        names = ", ".join(sorted(found.stem for found in WEIGHTS.glob(f"*{SUFFIX}"))) or "none"
+        names = ", ".join(shipped()) or "none"
         raise DataError(f"no language model {name_or_path}; a file, or one of these: {names}")
-    return Language.load(path)
+    return path
+
+
+def load(name_or_path: str | Path) -> Language:
+    """Return a model by name or path, see `find`; raise `DataError` as that or `Language.load`."""
+    return Language.load(find(name_or_path))
 
 
 # Chosen on the validation writers: `docs/experiments.md`.
@@ -241,7 +277,7 @@ class LanguageGuide(Guide):
         self._language = language
         self._spelling = _spelling(language, labels)
         self._space = labels.index(SPACE)
-        self._context = context
+        self._context = plain(context)
 
     def begin(self, text: str) -> int:
         """Return the node behind a text and a space."""

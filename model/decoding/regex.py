@@ -1,14 +1,16 @@
-"""A regular expression as a guide: only texts that match it are read.
+r"""A regular expression as a guide: only texts that match it are read.
 
 The expression becomes its position automaton (Glushkov, 1961): each character that it names is a
 position, and a state is the set of positions at which a text may stand, as the bits of one number.
+\d, \w and \s are those labels of the net that Unicode calls decimal digits, letters, digits and
+the underscore, and white space; other characters are taken as `plain` writes them.
 States are made when a text reaches them. A repeated part is read once, and its positions are
 copied; an optional copy follows the copy before it alone. So no expression is expensive.
 """
 
 import re
-import string
-from collections.abc import Callable, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, reduce
 from operator import or_
 from typing import Final, NamedTuple
@@ -16,6 +18,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.alphabet import plain
 from inkstream.model.decoding.base import MAX_SHOWN, NEVER, Allowed, mask_of
 from inkstream.model.errors import InputError
 
@@ -28,11 +31,9 @@ KEPT: Final = 256  # states whose rows are kept
 BEGINNING: Final = 1  # the state before any character: position 0
 
 SPECIAL: Final = frozenset("\\[]|().?*+{}^$")  # outside of classes; escaped, each stands for itself
-SETS: Final = {
-    "d": frozenset(string.digits),
-    "s": frozenset(string.whitespace),
-    "w": frozenset(string.ascii_letters + string.digits + "_"),
-}
+SETS: Final[Mapping[str, Callable[[str], bool]]] = {
+    "d": str.isdecimal, "s": str.isspace, "w": lambda label: label.isalnum() or label == "_",
+}  # fmt: skip
 CONTROLS: Final = dict(zip("tnvfr", "\t\n\v\f\r", strict=True))
 
 # The pieces of an expression.
@@ -63,7 +64,8 @@ class _Positions:
         """Prepare to `read` the expression; labels are what a text consists of."""
         self.spelt: list[int] = [0]  # by position, labels as bits; nothing stands at 0
         self.after: list[int] = [0]  # positions, as bits, that may follow each
-        self._expression = expression
+        self.unknown: set[str] = set()  # characters that the expression names and no label is
+        self._expression = unicodedata.normalize("NFC", expression)
         self._read = 0  # characters of it
         self._labels = {label: 1 << i for i, label in enumerate(labels)}
         self._all = (1 << len(labels)) - 1
@@ -150,12 +152,33 @@ class _Positions:
             found = self._found(ONE)
             if found is None or found[0] in SPECIAL:
                 raise ValueError("a character that must be escaped")
+            if found[0][1:].lower() not in SETS:
+                return self._literal(_character(found[0]))
             spelt = self._of_one(found[0])
+        return self._position(spelt)
+
+    def _literal(self, text: str) -> _Part:
+        """Return what a character is that `plain` writes as a text, of one character mostly."""
+        whole = NOTHING
+        for character in text:
+            part = self._position(self._labelled(character))
+            self.follow(whole.last, part.first)
+            whole = part if whole is NOTHING else whole._replace(last=part.last)
+        return whole
+
+    def _position(self, spelt: int) -> _Part:
+        """Return a new position, at which these labels may stand."""
         self._check(1)
         self.spelt.append(spelt)
         self.after.append(0)
         place = 1 << len(self.after) - 1
         return _Part(empty=False, first=place, last=place)
+
+    def _labelled(self, character: str) -> int:
+        """Return the label that a character is, or none."""
+        if character not in self._labels:
+            self.unknown.add(character)
+        return self._labels.get(character, 0)
 
     def _of_class(self, text: str) -> int:
         """Return the labels of a class."""
@@ -172,10 +195,10 @@ class _Positions:
 
     def _of_one(self, piece: str) -> int:
         r"""Return the labels of a character, or of a set such as \d."""
-        known = SETS.get(piece[1:].lower())
-        if known is None:
-            return self._labels.get(_character(piece), 0)
-        spelt = _union(self._labels.get(character, 0) for character in known)
+        is_in_set = SETS.get(piece[1:].lower())
+        if is_in_set is None:
+            return _union(map(self._labelled, _character(piece)))
+        spelt = _union(bit for label, bit in self._labels.items() if is_in_set(label))
         return ~spelt & self._all if piece[1].isupper() else spelt
 
     def _repeated(self, part: _Part, start: int) -> _Part:
@@ -247,9 +270,10 @@ class PatternGuide:
         useful = self._useful(_union(self._at))
         self._at = [here & useful for here in self._at]
         if not self.can_be(np.zeros(len(labels), np.float32)):
+            unknown = "".join(sorted(positions.unknown))[:MAX_SHOWN]
             raise InputError(
                 f"pattern {expression[:MAX_SHOWN]!r} describes no text of the characters "
-                f"{''.join(labels)}"
+                f"{''.join(labels)}" + (f"; it holds {unknown}" if unknown else "")
             )
         self.spells: Allowed = mask_of(map(bool, self._at))
         self._labels = labels
@@ -316,14 +340,14 @@ def _parsed(expression: str, labels: Sequence[str]) -> tuple[_Positions, _Part]:
 
 
 def _character(piece: str) -> str:
-    """Return the character that a piece of an expression stands for."""
+    """Return the text that a piece of an expression stands for: a character, written plainly."""
     if len(piece) == 4:  # \x41
         return chr(int(piece[2:], 16))
     if len(piece) == 2:
         if piece[1].isalnum() and piece[1] not in CONTROLS:
             raise ValueError("a letter or digit that may not be escaped")
-        return CONTROLS.get(piece[1], piece[1])
-    return piece
+        return CONTROLS.get(piece[1], plain(piece[1]))
+    return plain(piece)
 
 
 def bits(number: int) -> list[int]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkstream.model.alphabet import WESTERN
 from inkstream.model.decoding.base import Guide
 from inkstream.model.decoding.beam import BeamDecoder
 from inkstream.model.decoding.hints import CombinedGuide, Hints, guide_of
@@ -99,9 +100,9 @@ def test_combined_guides_add_their_weights() -> None:
 @pytest.mark.parametrize(
     ("lexicon", "text"),
     [
-        (["né"], "word 'né' cannot be read"),
+        (["cà"], "word 'cà' cannot be read, it holds 'à', allowed: one or more of '-abc"),
         (["a b"], "word 'a b' cannot be read"),
-        (["ab", ""], "word '' cannot be read"),
+        (["ab", ""], "word '' cannot be read, it holds no character"),
         ([], "expected at least one"),
     ],
 )
@@ -110,3 +111,13 @@ def test_a_list_with_a_word_that_the_labels_cannot_spell_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=re.escape(text)):
         LexiconGuide(lexicon, CHARACTERS)
+
+
+def test_words_may_have_decomposed_letters_and_typographic_marks() -> None:
+    plain, other = ("l'été", "a-b"), ("l\u2019e\u0301te\u0301", "a\u2011b")
+    labels = tuple(WESTERN)
+    for kind in (LexiconGuide, WordsGuide):
+        for text in ("l'été", "a-b", "ete"):
+            found = [weight(kind(words, labels), labels, text) for words in (plain, other)]
+            assert found[0] == found[1]
+    assert weight(LexiconGuide(other, labels), labels, "l'été") == 0

@@ -10,9 +10,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inkstream.model.alphabet import WESTERN
 from inkstream.model.decoding import ngrams as languages
-from inkstream.model.decoding.ngrams import FORMAT, NODE, ROOT, About, Language
-from inkstream.model.errors import DataError
+from inkstream.model.decoding.ngrams import (
+    FORMAT,
+    NODE,
+    ROOT,
+    About,
+    Language,
+    LanguageFile,
+    LanguageGuide,
+)
+from inkstream.model.errors import DataError, InputError
 from inkstream.model.training.ngrams import build
 from tests.helpers.languages import log_p
 
@@ -231,3 +240,80 @@ def test_the_shipped_language_model_finds_english_words_more_probable() -> None:
     assert log_p(english, "Hello, ", at_start) > -40
     assert set(map(chr, range(32, 127))) == set(english.about.characters)
     assert "CC BY-SA" in english.about.sources[0]
+
+
+# Letters that a net lacks
+
+
+LATIN_LETTERS = tuple(" abcdefghijklmnopqrstuvwxyz")
+
+
+def french(folder: Path) -> Path:
+    """Return the file of a small model of French, whose name is `french`."""
+    texts = [("été", 5.0), ("ça et là", 3.0)]
+    alphabet = " " + "".join(sorted(set("étéçaetlàw")))
+    path = folder / "french.ngrams"
+    about = About("french", alphabet, 3, ("ours",), "àçé")
+    Language(about, build(texts, alphabet, 3, 1000)).save(path)
+    return path
+
+
+def test_a_file_says_which_letters_its_language_needs(tmp_path: Path) -> None:
+    assert Language.load(french(tmp_path)).about.letters == "àçé"
+    assert languages.load("english").about.letters == ""
+
+
+def test_a_net_reads_in_a_language_if_it_has_the_letters_that_it_needs(tmp_path: Path) -> None:
+    language = Language.load(french(tmp_path))
+    for labels, lacking in ((WESTERN, ""), (LATIN_LETTERS, "àçé"), (("é", "à", " "), "ç")):
+        assert language.about.lacking(labels) == lacking
+    assert languages.load("english").about.lacking(LATIN_LETTERS) == ""
+    LanguageGuide(language, WESTERN)
+    with pytest.raises(InputError, match="french needs à ç é, which the net cannot read"):
+        LanguageGuide(language, LATIN_LETTERS)
+
+
+def test_letters_that_the_language_lacks_are_never_impossible(tmp_path: Path) -> None:
+    guide = LanguageGuide(Language.load(french(tmp_path)), WESTERN)
+    row = guide.row(guide.begin("ç"))
+    assert row.shape == (len(WESTERN),)
+    assert np.isfinite(row).all()
+    assert row[WESTERN.index("é")] > row[WESTERN.index("ñ")]
+    assert guide.follow(guide.begin("ç"), WESTERN.index("ñ")) == ROOT
+
+
+def test_the_context_may_be_decomposed_or_typographic(tmp_path: Path) -> None:
+    language = Language.load(french(tmp_path))
+    plain, other = (LanguageGuide(language, WESTERN, text) for text in ("ça", "c\u0327a"))
+    assert plain.begin("") == other.begin("")
+
+
+# Files that are read when they are first used
+
+
+def test_a_model_that_is_not_kept_is_read_once_when_it_is_used(tmp_path: Path) -> None:
+    path = french(tmp_path)
+    file = LanguageFile(path, keep=False)
+    assert (file.about.name, len(file.digest)) == ("french", 64)
+    found = file.language
+    path.unlink()
+    assert file.language is found
+    assert log_p(found, "été") > log_p(found, "éàé")
+
+
+def test_a_model_that_is_kept_needs_its_file_no_more(tmp_path: Path) -> None:
+    path = french(tmp_path)
+    file = LanguageFile(path, keep=True)
+    path.unlink()
+    assert file.language.about.name == "french"
+
+
+def test_a_model_whose_file_has_changed_since_it_was_checked_is_refused(tmp_path: Path) -> None:
+    path = french(tmp_path)
+    file = LanguageFile(path, keep=False)
+    build_language().save(path)
+    with pytest.raises(DataError, match=r"french.ngrams .* another one than at the start"):
+        _ = file.language
+    path.unlink()
+    with pytest.raises(DataError, match="cannot read language model"):
+        _ = file.language

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
+from inkstream.model.alphabet import ASCII, WESTERN
 from inkstream.model.decoding.base import allowed_labels
 from inkstream.model.decoding.beam import BeamDecoder
 from inkstream.model.decoding.hints import Hints, guide_of
@@ -242,3 +243,40 @@ def test_characters_and_pattern_apply_together(characters: str) -> None:
     flush(reader)
     assert set(reader.text) <= set(characters)
     assert re.fullmatch("[ab]*c?", reader.text)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [r"\w+", r"\W+", r"\d\D", r"[^\W\d_]+", "[à-ÿ]", "[àé]?b", "«.+»", r"[\w']+ °", "é{2}|ß"],
+)
+@given(text=st.text(WESTERN, max_size=4) | st.sampled_from(["éé", "«là»", "ß", "l'été °", "7é"]))
+def test_letters_and_digits_beyond_ascii_are_those_of_unicode(expression: str, text: str) -> None:
+    assert matches(PatternGuide(expression, WESTERN), text) == bool(re.fullmatch(expression, text))
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        ("e\u0301te\u0301", "été"),  # decomposed
+        ("l\u2019[e\u0301]", "l'é"),
+        ("[a\u2013c]{3}", "a-c"),  # a dash in a class is no range
+        ("\u201eja\u201d", '„ja"'),
+        ("\\d+\u2026", "7..."),
+        ("(\u2026a){2}", "...a...a"),
+        ("ja\u00addoch", "jadoch"),
+        ("\\\u2026", "..."),
+    ],
+)
+def test_typographic_and_decomposed_characters_are_taken_as_plain_ones(
+    expression: str, text: str
+) -> None:
+    guide = PatternGuide(expression, WESTERN)
+    assert matches(guide, text)
+    assert not matches(guide, text.replace("-", "b").replace(".", "x") + "x")
+
+
+def test_the_error_names_the_characters_that_no_label_is() -> None:
+    with pytest.raises(
+        InputError, match=r"'é' describes no text of the characters .*; it holds é$"
+    ):
+        PatternGuide("e\u0301", ASCII)

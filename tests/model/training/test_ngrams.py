@@ -1,10 +1,12 @@
 """Training of language models: English texts, and a user's own files."""
 
+import re
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from inkstream.model.alphabet import LETTERS
 from inkstream.model.data.synthesis.texts import texts
 from inkstream.model.decoding.ngrams import Language
 from inkstream.model.errors import ConfigError, DataError
@@ -33,6 +35,26 @@ def test_sentences_have_capitals_marks_and_numbers_and_are_repeatable() -> None:
     assert all(text == " ".join(text.split()) for text in sentences)
 
 
+def test_french_sentences_have_the_marks_of_french() -> None:
+    text = " ".join(text for text, _ in texts({"été": 0.05, "là": 0.01}, 600, "fr"))
+    assert {"«", "»", "€", "É"} <= {*text}
+    assert re.search(r"\w [;:!?]", text)
+    assert "'s" not in text
+    english = " ".join(text for text, _ in texts(WORDS, 600))
+    assert not re.search(r"\w [;:!?]|[^ -~]", english)
+
+
+@pytest.mark.parametrize(("language", "marks"), [("es", "¿¡"), ("de", "„"), ("it", "«»")])
+def test_sentences_have_the_marks_of_their_language(language: str, marks: str) -> None:
+    text = " ".join(text for text, _ in texts({"a": 0.05, "b": 0.01}, 900, language))
+    assert {*marks} <= {*text}
+
+
+def test_a_dutch_ij_has_two_capitals() -> None:
+    forms = {text for text, _ in texts({"ijs": 0.1}, 0, "nl")}
+    assert forms == {"ijs", "IJs", "IJS"}
+
+
 def train(folder: Path, *lines: str, code: str | None = None, order: int = 4) -> Language:
     (folder / "text.txt").write_text("\n".join(lines), "utf-8")
     out = folder / "made" / "mine.ngrams"
@@ -46,9 +68,28 @@ def test_a_users_own_text_is_learnt_with_its_characters(tmp_path: Path) -> None:
     language = train(tmp_path, "Grüße aus  Köln", "", "Grüße aus Bonn")
     assert language.about.name == "mine"
     assert {*"üßö~"} <= {*language.about.characters}
+    assert language.about.letters == "ßöü"
     at_start = language.after(" ")
     assert log_p(language, "Grüße ", at_start) > log_p(language, "Gruse ", at_start) + 5
     assert log_p(language, "aus K", at_start) > -6
+
+
+def test_a_text_is_counted_in_plain_spelling(tmp_path: Path) -> None:
+    language = train(tmp_path, "l\u2019e\u0301te\u0301 \u2013 l\u2019e\u0301te\u0301")
+    assert not {*"\u2019\u2013\u0301"} & {*language.about.characters}
+    assert log_p(language, "l'été - l", language.after(" ")) > -12
+
+
+@pytest.mark.slow
+def test_a_model_of_a_language_holds_its_words_marks_and_sources(tmp_path: Path) -> None:
+    report = train_language([], 1.0, code="fr", order=4, most=20_000, out=tmp_path / "fr.ngrams")
+    french = Language.load(tmp_path / "fr.ngrams")
+    assert set("àâçèéêîôùû") <= set(french.about.letters) < set(LETTERS)
+    assert {*"«»éÉœ~"} <= {*french.about.characters}
+    at_start = french.after(" ")
+    assert log_p(french, "français ", at_start) > log_p(french, "francais ", at_start) + 2
+    assert "large French list" in french.about.sources[0]
+    assert french.about.sources[0] in report
 
 
 def test_a_byte_order_mark_is_not_a_character(tmp_path: Path) -> None:

@@ -122,13 +122,16 @@ def test_after_a_rewind_a_line_goes_on_as_if_nothing_else_had_come(
     ("options", "reason"),
     [
         ({"language_model": "latin"}, "language_model is 'latin', allowed: null, little"),
-        ({"words": ["né"]}, "word 'né' cannot be read, allowed: one or more of .abc"),
+        (
+            {"words": ["né"]},
+            "word 'né' cannot be read, it holds 'n', 'é', allowed: one or more of .abc",
+        ),
         ({"words": ["a b"]}, "word 'a b' cannot be read"),
         ({"words": [""]}, "word '' cannot be read"),
         ({"words": "ab"}, "words"),
         ({"words": [3]}, "word 0 is 3, allowed: a text"),
         ({"pattern": "["}, "pattern '[' cannot be understood"),
-        ({"pattern": "x+"}, "pattern 'x+' describes no text of the characters  abc."),
+        ({"pattern": "x+"}, "pattern 'x+' describes no text of the characters  abc.; it holds x"),
         ({"pattern": ""}, "pattern has 0 characters, allowed: 1..256"),
         ({"pattern": 3}, "pattern"),
         ({"context": "a" * 59}, "words, context, pattern and characters have 61 characters"),
@@ -156,7 +159,7 @@ def test_words_that_the_characters_cannot_spell_are_refused(line_net: Runtime) -
         error = error_in(client.ask(message("configure", **{second: options[second]})))
         assert (error.code, error.message) == (
             "bad_value",
-            "word 'cab' cannot be read, allowed: one or more of the characters ac ",
+            "word 'cab' cannot be read, it holds 'b', allowed: one or more of  ac",
         )
         client.ask(message("configure", characters=None, words=[]))
     assert only(client.ask(message("configure", characters="bac", words=["cab"]))) == Configured(
