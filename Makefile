@@ -30,7 +30,7 @@ PEERS_INSTALLED := $(VENV)/.peers-installed
 RAY_INSTALLED := $(VENV)/.ray-installed
 
 .DEFAULT_GOAL := help
-.PHONY: run lint check test test-ray train evaluate bench hostile region simulate chaos soak footprint pad figures release docker docker-test clean help
+.PHONY: run lint check test test-ray train evaluate bench hostile region simulate chaos soak footprint languages pad figures release docker docker-test clean help
 
 # Another server on this port would answer in the place of ours, so the port must be free. Ours has a
 # session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
@@ -98,6 +98,15 @@ region: $(FULL) ## Simulate a region's day: waits, refusals, machines; report.js
 
 simulate: $(FULL) ## Run 100,000 simulated histories of broken connections and servers
 	$(BIN)/python -m tools.simulate --histories 100000 $(ARGS)
+
+# 110,000 n-grams each: all languages together stay under 22 MB. English, the first, has more.
+LANGUAGES := french german spanish italian portuguese dutch danish norwegian swedish finnish
+languages: $(FULL) ## Build the language models that are shipped, in six minutes
+	$(BIN)/inkstream train language --out model/weights/english.ngrams
+	for language in $(LANGUAGES); do \
+	    $(BIN)/inkstream train language --language $$language --most 110000 \
+	        --out model/weights/$$language.ngrams || exit; \
+	done
 
 chaos: $(FULL) ## Let 200 writers write while workers are deployed and killed: report.json, gaps.png
 	$(BIN)/python -m tools.chaos $(ARGS)

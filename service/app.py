@@ -20,7 +20,7 @@ from inkstream.service.rest.routes import ABOUT, add_rest
 from inkstream.service.sealing import Sealer, SnapshotSealer, random_key
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
-from inkstream.service.settings import ALL, Settings
+from inkstream.service.settings import Settings
 from inkstream.service.watchdog import Watchdog
 from inkstream.service.web import add_pages
 from inkstream.service.websocket import StreamEndpoint
@@ -50,8 +50,7 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
         if model.info.name in models:
             raise ConfigError(f"two of the models are called {model.info.name!r}")
         models[model.info.name] = model
-    if settings.languages != ALL:
-        _check_languages(languages, models)
+    _check_languages(languages, models)
     sessions, access = Sessions(limits, metrics), Access(settings, Sealer(keys, "token"))
     page_workers = PageWorkers(work.__name__, settings)
     service = Service(settings, limits, models, sessions, access, metrics, page_workers)
@@ -89,11 +88,11 @@ def _languages(loading: Loading) -> dict[str, LanguageFile]:
 def _check_languages(
     languages: Mapping[str, LanguageFile], models: Mapping[str, RunningModel]
 ) -> None:
-    """Raise `ConfigError` for a language that none of the transcribers can read in."""
+    """Raise `ConfigError` for a language that the settings name and no transcriber can read in."""
     labels = [model.info.labels for model in models.values() if model.info.kind == "transcriber"]
     for name, language in languages.items():
         lacking = [language.about.lacking(own) for own in labels]
-        if lacking and all(lacking):
+        if language.kept and lacking and all(lacking):
             needed = " ".join(lacking[0])
             raise ConfigError(f"{name} needs {needed}, which no served model can read")
 

@@ -26,15 +26,16 @@ class Loading:
             checkpoint = checkpoints.read(path, threads=settings.threads)
             return checkpoint, Runtime(checkpoint)
 
-        named = settings.languages != ALL
-
-        def language(name: str) -> LanguageFile:
+        def language(name: str, *, named: bool) -> LanguageFile:
             return LanguageFile(ngrams.find(name), keep=named)
 
         thread = ThreadPoolExecutor(1)
         self._nets = [thread.submit(net, name) for name in settings.models]
-        names = settings.languages if named else ngrams.shipped()
-        self._languages = [thread.submit(language, name) for name in names]
+        self._languages = [
+            thread.submit(language, name, named=given != ALL)
+            for given in settings.languages
+            for name in (ngrams.shipped() if given == ALL else [given])
+        ]
         thread.shutdown(wait=False)
 
     def nets(self) -> Iterator[tuple[Checkpoint, Runtime]]:

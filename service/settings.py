@@ -52,7 +52,7 @@ def _split_commas(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-ALL: Final = ("*",)
+ALL: Final = "*"  # of `languages`
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_commas)]
 
@@ -74,8 +74,8 @@ class ServerSettings(BaseSettings):
     """Models to serve, by name or path; the first is the default."""
     weights: Path | None = None
     """Folder in which models are looked up first."""
-    languages: Names = ALL
-    """Language models that lines may be read with, by name or path, or * for all shipped ones."""
+    languages: Names = (ALL,)
+    """Language models that lines may be read with, by name or path; * for all shipped ones."""
     threads: int = Field(1, ge=1, le=64)
     """Threads that one run of a net may use."""
     workers: int = Field(1, ge=1, le=64)

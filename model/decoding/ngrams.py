@@ -84,7 +84,7 @@ class Language:
     @classmethod
     def load(cls, path: Path) -> "Language":
         """Read a file; raise `DataError` if it is no language model of ours, or a damaged one."""
-        return _read(path)[0]
+        return cls(*_read(path)[:2])
 
     def save(self, path: Path) -> None:
         """Write the file; raise `OSError` if that fails."""
@@ -120,8 +120,8 @@ class Language:
         return node
 
 
-def _read(path: Path, checked: str | None = None) -> tuple[Language, str]:
-    """Return the model in a file, and its digest; raise `DataError` as `Language.load`.
+def _read(path: Path, checked: str | None = None) -> tuple[About, NDArray[Any], str]:
+    """Return what a file holds, and its digest; raise `DataError` as `Language.load`.
 
     `checked` is the digest of the model that was found good before: another one is refused.
     """
@@ -141,7 +141,7 @@ def _read(path: Path, checked: str | None = None) -> tuple[Language, str]:
         raise DataError(f"cannot read language model {path}: {error.strerror}") from None
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise DataError(f"{path} is no language model of ours: {error}") from None
-    return Language(about, nodes), digest
+    return about, nodes, digest
 
 
 def _digest(content: bytes | memoryview) -> bytes:
@@ -169,13 +169,13 @@ def _check(nodes: NDArray[Any], about: About) -> None:
         raise ValueError("its characters are not distinct")
     if not 1 <= about.order < LONGEST_BEFORE:
         raise ValueError(f"its order is {about.order}, allowed: 1..{LONGEST_BEFORE - 1}")
-    places, first = np.arange(len(nodes)), nodes["children"].astype(np.int64)
-    ordered = len(nodes) > 1 and (np.diff(first) >= 0).all() and first[-1] == len(nodes) - 1
-    if not ordered or (first[:-1] <= places[:-1]).any():
+    first = nodes["children"]  # not copied to wider numbers: the heap would keep their memory
+    ordered = len(nodes) > 1 and (first[1:] >= first[:-1]).all() and first[-1] == len(nodes) - 1
+    if not ordered or (first[:-1] <= np.arange(len(nodes) - 1, dtype=np.uint32)).any():
         raise ValueError("its nodes are not in their order")
     start, end = ROOT, ROOT + 1  # of the n-grams of one length
     for _ in range(about.order):
-        longer = nodes["suffix"][end : first[end]]
+        longer = nodes["suffix"][end : int(first[end])]
         if (longer < start).any() or (longer >= end).any():
             raise ValueError("a node's suffix is not one character shorter")
         start, end = end, int(first[end])
@@ -196,15 +196,16 @@ class LanguageFile:
         The model is kept, or is let go and read again when it is first used.
         """
         self._path = path
-        language, self.digest = _read(path)
-        self.about = language.about
-        self._language = language if keep else None
+        self.kept = keep
+        self.about, nodes, self.digest = _read(path)
+        # A model and its cache hold each other: one that is let go would stay until it is collected.
+        self._language = Language(self.about, nodes) if keep else None
 
     @property
     def language(self) -> Language:
         """The model; raises `DataError` if it is not kept and its file has changed."""
         if self._language is None:
-            self._language, _ = _read(self._path, self.digest)
+            self._language = Language(*_read(self._path, self.digest)[:2])
         return self._language
 
 

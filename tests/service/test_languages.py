@@ -26,10 +26,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def german(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a language model that needs an umlaut."""
-    path = tmp_path_factory.mktemp("languages") / "german.ngrams"
-    about = About("german", " adefghü", 3, ("ours",), "ü")
+    path = tmp_path_factory.mktemp("languages") / "own.ngrams"
+    about = About("own", " adefghü", 3, ("ours",), "ü")
     Language(about, build([("über", 1.0)], about.characters, 3, 1000)).save(path)
     return path
 
@@ -51,16 +51,21 @@ def test_a_server_offers_the_shipped_languages_whose_letters_a_net_has(weights: 
 
 
 def test_a_named_language_is_offered_by_the_nets_that_have_its_letters(
-    weights: Path, german: Path
+    weights: Path, own: Path
 ) -> None:
-    found = served(weights, "ascii,western,digits", languages=str(german))
-    assert found == {"ascii": (), "western": ("german",), "digits": ()}
+    found = served(weights, "ascii,western,digits", languages=str(own))
+    assert found == {"ascii": (), "western": ("own",), "digits": ()}
 
 
-def test_a_named_language_that_no_net_can_read_is_refused(weights: Path, german: Path) -> None:
-    with pytest.raises(ConfigError, match="german needs ü, which no served model can read"):
-        served(weights, "ascii,digits", languages=str(german))
-    assert served(weights, "digits", languages=str(german)) == {"digits": ()}
+def test_a_named_language_may_stand_beside_all_shipped_ones(weights: Path, own: Path) -> None:
+    found = served(weights, "western", languages=f"*,{own}")
+    assert found["western"] == (*ngrams.shipped(), "own")
+
+
+def test_a_named_language_that_no_net_can_read_is_refused(weights: Path, own: Path) -> None:
+    with pytest.raises(ConfigError, match="own needs ü, which no served model can read"):
+        served(weights, "ascii,digits", languages=str(own))
+    assert served(weights, "digits", languages=str(own)) == {"digits": ()}
 
 
 def test_languages_are_read_when_they_are_first_used(weights: Path) -> None:

@@ -12,9 +12,9 @@
  */
 
 import { connect } from "./inkstream.js";
+import { CODES, modelOf } from "./languages.js";
 
-const LANGUAGES = ["en"]; // the languages of the model's training data
-const LANGUAGE_MODEL = "english"; // used if the server has it
+const ANY_SERVER = "english"; // every server reads English, with its language model or without
 const FRAME_HEIGHT = 1.1; // in heights of the drawing, so that no ink touches the frame
 // If the strokes together are at most `FLAT_LENGTH` times as long as the drawing is wide, it is a dash
 // or a dot. Its height does not show how large the writing is, so its width gives the frame's height.
@@ -53,7 +53,7 @@ const ALTERNATIVES = 3;
  * @returns {Promise<object | null>} null if one of the languages is not supported
  */
 export async function queryHandwritingRecognizer({ languages }) {
-  if (!languages.every(isSupported)) return null;
+  if (!languages.every(modelOf)) return null;
   return {
     textAlternatives: true,
     textSegmentation: true,
@@ -67,7 +67,7 @@ export async function queryHandwritingRecognizer({ languages }) {
 }
 
 /**
- * Create a recognizer that uses an inkstream server.
+ * Create a recognizer that uses an inkstream server. The first of the languages is expected.
  *
  * @param {Constraint} constraint
  * @param {{ url: string | URL, model?: string, key?: string, reconnect?: boolean }} server
@@ -76,17 +76,29 @@ export async function queryHandwritingRecognizer({ languages }) {
  * @throws {import("./inkstream.js").InkstreamError} the server's error, or "no_connection"
  */
 export async function createHandwritingRecognizer({ languages }, { url, model = "lines", ...options }) {
-  const unsupported = languages.find((language) => !isSupported(language));
-  if (unsupported !== undefined) {
-    const allowed = LANGUAGES.join(", ");
-    throw new DOMException(`language is ${unsupported}, allowed: ${allowed}`, "NotSupportedError");
+  checkLanguages(languages, Object.keys(CODES));
+  const stream = await connect(url, { model, ...options });
+  try {
+    checkLanguages(languages, [ANY_SERVER, ...stream.ready.languages]);
+  } catch (error) {
+    stream.close();
+    throw error;
   }
-  return new HandwritingRecognizer(await connect(url, { model, ...options }));
+  return new HandwritingRecognizer(stream, languages[0]);
 }
 
-/** @param {string} language a BCP 47 tag */
-function isSupported(language) {
-  return LANGUAGES.includes(language.toLowerCase().split("-")[0] ?? "");
+/**
+ * Throw "NotSupportedError" for a language without a model among these.
+ *
+ * @param {readonly string[]} languages BCP 47 tags
+ * @param {readonly string[]} models
+ */
+function checkLanguages(languages, models) {
+  const unsupported = languages.find((language) => !models.includes(modelOf(language) ?? ""));
+  if (unsupported === undefined) return;
+  const codes = new Set(models.flatMap((model) => CODES[model] ?? []));
+  const allowed = [...codes].join(", ");
+  throw new DOMException(`language is ${unsupported}, allowed: ${allowed}`, "NotSupportedError");
 }
 
 export class HandwritingStroke {
@@ -109,13 +121,20 @@ export class HandwritingStroke {
 
 export class HandwritingRecognizer {
   #stream;
+  #languageModel;
   /** @type {Promise<unknown>} */
   #lastRecognition = Promise.resolve(); // the next one waits for it: the session has one line
   #finished = false;
 
-  /** Use `createHandwritingRecognizer` instead. @param {import("./inkstream.js").Stream} stream */
-  constructor(stream) {
+  /**
+   * Use `createHandwritingRecognizer` instead.
+   * @param {import("./inkstream.js").Stream} stream
+   * @param {string} [language] a BCP 47 tag
+   */
+  constructor(stream, language = "en") {
     this.#stream = stream;
+    const model = modelOf(language);
+    this.#languageModel = model !== undefined && stream.ready.languages.includes(model) ? model : null;
   }
 
   /** @param {Hints} [hints] @returns {HandwritingDrawing} */
@@ -149,7 +168,7 @@ export class HandwritingRecognizer {
     const stream = this.#stream;
     const { moved, height } = fitFrame(strokes);
     const requests = Promise.all([
-      stream.configure({ every: "message", ...sessionOptions(hints, stream.ready) }),
+      stream.configure({ every: "message", ...sessionOptions(hints, stream.ready, this.#languageModel) }),
       stream.reset(),
       stream.ink(moved.map((points, id) => ({ id, points })), height),
       stream.flush(),
@@ -219,13 +238,13 @@ export class HandwritingDrawing {
  *
  * @param {Hints} hints
  * @param {Ready} ready
+ * @param {string | null} language_model
  * @returns {SessionOptions}
  */
-function sessionOptions({ recognitionType, textContext = "" }, { labels, languages, limits }) {
+function sessionOptions({ recognitionType, textContext = "" }, { labels, limits }, language_model) {
   if (recognitionType === "per-character") {
     return { characters: labels.filter((label) => label !== " ").join(""), language_model: null };
   }
-  const language_model = languages.includes(LANGUAGE_MODEL) ? LANGUAGE_MODEL : null;
   const context = [...textContext].slice(-limits.max_hint_characters).join("");
   return { characters: null, language_model, context };
 }

@@ -87,7 +87,7 @@ export type Prediction = {
  */
 export declare function queryHandwritingRecognizer({ languages }: Constraint): Promise<object | null>;
 /**
- * Create a recognizer that uses an inkstream server.
+ * Create a recognizer that uses an inkstream server. The first of the languages is expected.
  *
  * @param {Constraint} constraint
  * @param {{ url: string | URL, model?: string, key?: string, reconnect?: boolean }} server
@@ -114,8 +114,12 @@ export declare class HandwritingStroke {
 }
 export declare class HandwritingRecognizer {
     #private;
-    /** Use `createHandwritingRecognizer` instead. @param {import("./inkstream.js").Stream} stream */
-    constructor(stream: import("./inkstream.js").Stream);
+    /**
+     * Use `createHandwritingRecognizer` instead.
+     * @param {import("./inkstream.js").Stream} stream
+     * @param {string} [language] a BCP 47 tag
+     */
+    constructor(stream: import("./inkstream.js").Stream, language?: string);
     /** @param {Hints} [hints] @returns {HandwritingDrawing} */
     startDrawing(hints?: Hints): HandwritingDrawing;
     /** Close the connection. The recognizer and its drawings cannot be used afterwards. */

@@ -149,11 +149,26 @@ describe("a drawing", () => {
 
 describe("a recognizer", () => {
   test("is described for supported languages only", async () => {
-    assert.ok(await queryHandwritingRecognizer({ languages: ["en", "en-US"] }));
+    for (const languages of [["en", "en-US"], ["fr-CA", "de"], ["no"], []]) {
+      assert.ok(await queryHandwritingRecognizer({ languages }));
+    }
     assert.equal(await queryHandwritingRecognizer({ languages: ["en", "ja"] }), null);
     await assert.rejects(createHandwritingRecognizer({ languages: ["ja"] }, { url: server.url }), {
       name: "NotSupportedError",
     });
+  });
+
+  test("is refused a language that the server has no model of", async () => {
+    const { url, stop } = await serve(await freePort(), "--languages", "english");
+    try {
+      await assert.rejects(createHandwritingRecognizer({ languages: ["en", "fr-CA"] }, { url }), {
+        name: "NotSupportedError",
+        message: "language is fr-CA, allowed: en",
+      });
+      (await createHandwritingRecognizer({ languages: ["en"] }, { url })).finish();
+    } finally {
+      await stop();
+    }
   });
 
   test("throws if its server is gone", async () => {
