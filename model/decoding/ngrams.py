@@ -198,7 +198,7 @@ class LanguageFile:
         self._path = path
         self.kept = keep
         self.about, nodes, self.digest = _read(path)
-        # A model and its cache hold each other: one that is let go would stay until it is collected.
+        # A model and its cache hold each other, and what is loaded at the start is never collected.
         self._language = Language(self.about, nodes) if keep else None
 
     @property
