@@ -1,7 +1,8 @@
 """Measure how real paper is read: `inkstream evaluate pages --real` and `inkstream evaluate wills`.
 
 Our net and the baselines read the same images in the same run. Ruled pages are whole, so lines are
-found too; wills are cut into lines already.
+found too; wills are cut into lines already. Accents are folded; of a net that knows them, all
+recognisers are measured with accents too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,17 +26,31 @@ from inkstream.model.data.sources.paper import (
     RuledPages,
     Wills,
     fold,
+    knows_accents,
+    spelt,
 )
+from inkstream.model.decoding.hints import Hints
+from inkstream.model.decoding.ngrams import Language
 from inkstream.model.evaluation.baselines import Baseline, FoundLine, plain_text, processor_s
 from inkstream.model.evaluation.pages import FOUND, JOINT, MISSED, NO_LINE, OVERLAP, match
 from inkstream.model.evaluation.report import Report
-from inkstream.model.metrics import Figures, bootstrap, error_ratios, errors, f1, quantiles
+from inkstream.model.metrics import (
+    Figures,
+    bootstrap,
+    character_f1,
+    error_ratios,
+    errors,
+    f1,
+    quantiles,
+)
 from inkstream.model.pages import find_page
 from inkstream.model.preprocess.columns import strip_columns
 from inkstream.model.recognizer import Recognizer
 
 OURS: Final = "inkstream"
-OUR_METHOD: Final = "its own lines and recognition, no language model"
+OUR_METHOD: Final = "its own lines and recognition, {} language model"
+ACCENTED: Final = "éèêàçôîûïëüöäñß"  # letters whose F1 is reported where they are written
+ALL_ACCENTED: Final = "all"
 SCALE: Final = 0.5  # of the pixels on which overlaps are counted
 # Drawings
 EXCERPTS: Final = {"best": 0.0, "median": 0.5, "worst": 1.0}  # place among the pages by their CER
@@ -85,6 +100,7 @@ def ruled_report(
     *,
     part: Half = "test",
     limit: int | None = None,
+    language: Language | None = None,
     baselines: Sequence[Baseline] = (),
     overlays: Path | None = None,
 ) -> Report:
@@ -95,20 +111,36 @@ def ruled_report(
         ruled: all pages.
         part: whose pages are read.
         limit: pages at most, spread over the part; None is all.
+        language: that our net reads the pages in once more.
         baselines: other recognisers, which find lines by themselves.
-        overlays: folder to draw every page in, with what our net found; None draws excerpts alone.
+        overlays: folder to draw every page in, with what our net found without a language; None
+            draws excerpts alone.
+
+    Raises `InputError` for a language with letters that the net lacks.
     """
     pages = _spread(ruled.part(part), limit)
-    recognizer = Recognizer(checkpoint)
-    ours = [read_page(partial(_our_lines, recognizer), page) for page in pages]
-    readers = {OURS: _page_figures(OUR_METHOD, ours)}
+    recognisers = {OURS: (OUR_METHOD.format("no"), partial(_our_lines, Recognizer(checkpoint)))}
+    if language is not None:
+        guided = partial(_our_lines, Recognizer(checkpoint, Hints(language)))
+        name = language.about.name
+        recognisers[f"{OURS} with {name}"] = (OUR_METHOD.format(f"the {name}"), guided)
     for baseline in baselines:
-        theirs = [read_page(partial(_their_lines, baseline), page) for page in pages]
-        readers[baseline.name] = _page_figures(baseline.page_method, theirs)
+        recognisers[baseline.name] = (baseline.page_method, partial(_their_lines, baseline))
+    read = {
+        name: [read_page(recognise, page) for page in pages]
+        for name, (_, recognise) in recognisers.items()
+    }
+    accents = knows_accents(checkpoint.metadata.config.labels)
+    readers = {
+        name: _page_figures(method, read[name], accents=accents)
+        for name, (method, _) in recognisers.items()
+    }
     contents = {
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,
         "data_digest": ruled.digest,
+        "language": None if language is None else language.about.name,
+        "language_digest": None if language is None else language.digest,
         "part": part,
         "limit": limit,
         "pages": len(pages),
@@ -118,7 +150,7 @@ def ruled_report(
         "attribution": ATTRIBUTION,
         "readers": _compared(readers),
     }
-    return Report("ruled", contents, partial(_draw, ours, overlays))
+    return Report("ruled", contents, partial(_draw, read[OURS], overlays))
 
 
 def wills_report(
@@ -142,8 +174,11 @@ def wills_report(
     read = {OURS: [each.text for each in recognizer.read_all(columns)] if columns else []}
     for baseline in baselines:
         read[baseline.name] = baseline.read(images, "text", None)
+    with_accents = [wills.spelt[index] for index in indices]
+    accents = knows_accents(recognizer.labels)
     readers = {
         name: {"folded": _errors([fold(text) for text in texts], labels, writers)}
+        | (accent_figures(texts, with_accents, writers) if accents else {})
         for name, texts in read.items()
     }
     contents = {
@@ -242,8 +277,8 @@ def _reduced(points: Points, mask: Mask) -> NDArray[np.int32]:
     return np.clip((points * SCALE).round(), 0, (width - 1, height - 1)).astype(np.int32)
 
 
-def _page_figures(method: str, read: Sequence[ReadPage]) -> Figures:
-    """Return errors, lines found and seconds a page of one recogniser."""
+def _page_figures(method: str, read: Sequence[ReadPage], *, accents: bool) -> Figures:
+    """Return errors, also with `accents`, lines found and seconds a page of one recogniser."""
     texts, labels = [each.text for each in read], [each.label for each in read]
     copies = [each.page.copy for each in read]
     n_hits, n_found = sum(len(each.hits) for each in read), sum(len(each.found) for each in read)
@@ -251,8 +286,28 @@ def _page_figures(method: str, read: Sequence[ReadPage]) -> Figures:
         "method": method,
         "written": _errors(list(map(plain_text, texts)), list(map(plain_text, labels)), copies),
         "folded": _errors(list(map(fold, texts)), list(map(fold, labels)), copies),
+        **(accent_figures(texts, labels, copies) if accents else {}),
         "found": f1(n_hits, n_found, sum(len(each.page.lines) for each in read)),
         "seconds": quantiles(np.array([each.seconds for each in read])),
+    }
+
+
+def accent_figures(texts: Sequence[str], labels: Sequence[str], writers: Sequence[str]) -> Figures:
+    """Return the errors if accents count, and the F1 of letters with accents.
+
+    Quotation marks, dashes and spaces are plain in both, see `alphabet.plain`.
+
+    Returns:
+        `cer_accents`: errors with their bootstrap over writers; `letters`: the F1 of each of
+        `ACCENTED` that is written, and of all of these letters together.
+    """
+    read, written = list(map(spelt, texts)), list(map(spelt, labels))
+    there = [letter for letter in ACCENTED if any(letter in label for label in written)]
+    f1_of = partial(character_f1, read, written)
+    return {
+        "cer_accents": _errors(read, written, writers),
+        "letters": {letter: f1_of(letter.__eq__) for letter in there}
+        | {ALL_ACCENTED: f1_of(frozenset(ACCENTED).__contains__)},
     }
 
 

@@ -232,6 +232,9 @@ def language(*, language: str, **options: Any) -> None:
     "--overlays", type=PATH, help="folder to draw every page of --real in, the worst first"
 )
 @click.option(
+    "--language", help="name or path of a language that the pages of --real are also read in"
+)
+@click.option(
     "--out",
     type=PATH,
     help=f"folder for JSON and pictures  [default: {REPORTS}/pages, or {REPORTS}/ruled]",
@@ -241,6 +244,7 @@ def pages(
     *,
     real: Path | None,
     overlays: Path | None,
+    language: str | None,
     out: Path | None,
     document: Path | None,
     **options: Any,
@@ -254,14 +258,17 @@ def pages(
     Examples:
       inkstream evaluate pages --baselines
       inkstream evaluate pages --part validation --limit 20
-      inkstream evaluate pages --real paper/ --part validation --baselines
+      inkstream evaluate pages --real paper/ --part validation --baselines --language french
     """
     from inkstream.model.data.sources import paper
+    from inkstream.model.decoding import ngrams
     from inkstream.model.evaluation.pages import report
     from inkstream.model.evaluation.paper import ruled_report
 
     if overlays and not real:
         raise click.UsageError("--overlays draws the pages of --real, which is missing")
+    if language and not real:
+        raise click.UsageError("--language reads the pages of --real, which is missing")
     out = out or REPORTS / ("ruled" if real else "pages")
     options |= {
         "out": out,
@@ -269,6 +276,7 @@ def pages(
         "next_command": "inkstream recognize page.jpg --page",
     }
     if real:
+        options["language"] = ngrams.load(language) if language else None
         load = partial(paper.load_pages, real)
         _evaluate(ruled_report, load=load, overlays=overlays, **options)
     else:
@@ -282,7 +290,9 @@ def pages(
 @BASELINES
 @out_option("wills", "folder for JSON and table")
 def wills(*, source: Path, **options: Any) -> None:
-    """Errors of lines cut from French wills of 1898-1918, accents folded.
+    """Errors of lines cut from French wills of 1898-1918.
+
+    Accents are folded; if the model knows them, errors with accents are measured too.
 
     PATH is their archive wills.tar, or the folder with its lines.jsonl and lines/.
 

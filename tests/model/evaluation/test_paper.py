@@ -8,11 +8,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inkstream.model.alphabet import WESTERN
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.sources.paper import RuledLine, load_pages, load_wills
+from inkstream.model.decoding import ngrams
 from inkstream.model.evaluation.baselines import Colour, FoundLine, Grey, Kind, Rendering
-from inkstream.model.evaluation.paper import overlaps, read_page, ruled_report, wills_report
+from inkstream.model.evaluation.paper import (
+    accent_figures,
+    overlaps,
+    read_page,
+    ruled_report,
+    wills_report,
+)
 from inkstream.model.evaluation.report import Report, document, figures
+from tests.helpers import builders
 from tests.helpers.paper_folder import WIDTH, write_pages, write_wills
 
 SHAPE = (400, 800)
@@ -94,6 +103,79 @@ def test_the_cer_of_a_page_folds_accents_and_leaves_out_what_is_crossed_out(
     assert struck.cer == pytest.approx(3 / 18)
 
 
+# Accents
+
+
+def test_accents_count_and_each_letter_has_its_f1() -> None:
+    labels = ["l’été à Noël", "où ça", "eau"]
+    texts = ["l'e\u0301té  a Noel", "où ca", "èau"]
+    found = accent_figures(texts, labels, ["one", "one", "other"])
+    # Wrong are à, ë and ç, and the è that is no e; the quotation mark and the spaces are right.
+    assert found["cer_accents"]["characters"] == 20
+    assert found["cer_accents"]["cer"] == pytest.approx(4 / 20)
+    assert found["cer_accents"]["bootstrap"]["wrong"] == [3, 1]
+    f1_of_letters = {letter: own["f1"] for letter, own in found["letters"].items()}
+    assert f1_of_letters == {"é": 1, "à": 0, "ç": 0, "ë": 0, "all": 2 * 2 / (3 + 5)}
+    assert found["letters"]["é"]["wanted"] == 2
+    assert found["letters"]["all"]["precision"] == pytest.approx(2 / 3)
+    assert found["letters"]["all"]["recall"] == pytest.approx(2 / 5)
+
+
+def test_texts_without_accents_have_no_f1_of_letters() -> None:
+    letters = accent_figures(["eau"], ["eau"], ["one"])["letters"]
+    assert letters == {
+        "all": {"f1": None, "precision": None, "recall": None, "found": 0, "wanted": 0}
+    }
+
+
+@pytest.fixture(scope="module")
+def western(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """Return a checkpoint with random weights that knows accents."""
+    path = tmp_path_factory.mktemp("weights") / "western.onnx"
+    return builders.line_checkpoint(path, labels=WESTERN)
+
+
+def test_all_recognisers_are_measured_with_accents_where_the_net_knows_them(
+    western: Checkpoint, tmp_path: Path
+) -> None:
+    write_wills(tmp_path)
+    report = wills_report(western, load_wills(tmp_path), part="validation", baselines=[Copyist()])
+    readers = json.loads(json.dumps(report.contents))["readers"]
+    assert readers["Copyist 1.0"]["cer_accents"]["cer"] == pytest.approx(1 / 11)
+    letters = readers["Copyist 1.0"]["letters"]
+    assert list(letters) == list(readers["inkstream"]["letters"]) == ["é", "à", "all"]
+    assert letters["é"]["f1"] == letters["à"]["f1"] == 1
+    assert letters["all"]["wanted"] == 2 * letters["é"]["wanted"] > 0
+    table = report.table()
+    assert "| CER, accents count | 95 % interval | CER, accents folded |" in table
+    assert "| Copyist 1.0 | 9.1% | " in table
+    (row,) = (line for line in table.splitlines() if line.startswith("| é |"))
+    assert row.startswith(f"| é | {letters['é']['wanted']} | ")
+    assert row.endswith(" | 1.000 |")
+
+
+def test_pages_are_also_read_in_a_language(western: Checkpoint, tmp_path: Path) -> None:
+    write_pages(tmp_path)
+    language = ngrams.load("english")
+    report = ruled_report(
+        western, load_pages(tmp_path), part="validation", limit=1, language=language
+    )
+    contents = json.loads(json.dumps(report.contents))
+    assert (contents["language"], contents["language_digest"]) == ("english", language.digest)
+    alone, guided = (contents["readers"][f"inkstream{own}"] for own in ("", " with english"))
+    assert guided["method"] == "its own lines and recognition, the english language model"
+    assert guided["found"] == alone["found"]
+    assert guided["cer_accents"]["cer"] != alone["cer_accents"]["cer"]
+    assert guided["ratio"]["ratio"] == pytest.approx(
+        guided["folded"]["cer"] / alone["folded"]["cer"], rel=1e-6
+    )
+    report.save(tmp_path / "out", tmp_path / "ruled.md")
+    text = (tmp_path / "ruled.md").read_text()
+    assert "\n| inkstream with english | " in text
+    assert f"| language model english | `{language.digest}` |" in text
+    assert "as our net has no accents" not in text
+
+
 @pytest.fixture(scope="module")
 def ruled(tiny_lines: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Report:
     folder = tmp_path_factory.mktemp("paper") / "paper"
@@ -118,6 +200,8 @@ def test_all_recognisers_read_the_pages_of_the_part(ruled: Report) -> None:
     assert ours["folded"]["cer"] > 0.5  # random weights
     assert ours["found"]["f1"] == 1  # and yet it finds the lines
     assert (ours["ratio"], ours["seconds"]["n"]) == (None, 3)
+    assert list(contents["readers"]) == ["inkstream", "Copyist 1.0"]  # in no language
+    assert not {"cer_accents", "letters"} & ours.keys()  # its net knows no accents
 
 
 def test_the_report_on_pages_publishes_excerpts_alone(ruled: Report, tmp_path: Path) -> None:

@@ -91,19 +91,27 @@ def test_evaluating_real_pages_needs_no_unipen(tmp_path: Path) -> None:
     write_pages(tmp_path / "paper")
     out = tmp_path / "ruled"
     real = ["--real", str(tmp_path / "paper"), "--overlays", str(tmp_path / "overlays")]
-    options = ["--checkpoint", str(net), "--part", "validation", "--out", str(out)]
-    result = CliRunner().invoke(cli, ["evaluate", "pages", *real, *options])
+    options = ["--checkpoint", str(net), "--part", "validation", "--language", "english"]
+    result = CliRunner().invoke(cli, ["evaluate", "pages", *real, *options, "--out", str(out)])
     assert result.exception is None, result.output
+    assert "| inkstream with english |" in result.output
     assert (out / "figures.md").read_text() in result.output
     assert (out / "ruled.md").read_text().startswith("# How well pages on ruled paper are read")
     assert json.loads((out / "report.json").read_text())["pages"] == 3
     assert len(list((tmp_path / "overlays").iterdir())) == 3
 
 
-def test_overlays_are_refused_without_real_pages() -> None:
-    result = CliRunner().invoke(cli, ["evaluate", "pages", "--overlays", "folder"])
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ("--overlays", "--overlays draws the pages of --real"),
+        ("--language", "--language reads the pages of --real"),
+    ],
+)
+def test_what_is_for_real_pages_is_refused_without_them(option: str, problem: str) -> None:
+    result = CliRunner().invoke(cli, ["evaluate", "pages", option, "english"])
     assert result.exit_code == 2
-    assert "--overlays draws the pages of --real" in result.output
+    assert problem in result.output
 
 
 def test_evaluating_wills_reads_the_lines_of_the_part(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inkstream.model.data.sources.paper import fold, load_pages, load_wills
+from inkstream.model.alphabet import ASCII, LETTERS, WESTERN
+from inkstream.model.data.sources.paper import fold, load_pages, load_wills, spelt
 from inkstream.model.errors import DataError
 from tests.helpers.paper_folder import TEXTS, write_pages, write_wills
 
@@ -25,6 +26,21 @@ from tests.helpers.paper_folder import TEXTS, write_pages, write_wills
 )
 def test_accents_and_typographic_signs_are_folded(text: str, folded: str) -> None:
     assert fold(text) == folded
+
+
+@pytest.mark.parametrize(
+    ("text", "with_accents"),
+    [
+        ("ne\u0301 à Noël", "né à Noël"),
+        ("« l’an » – “dix”…", '« l\'an » - "dix"...'),
+        ("  two\u00a0 spaces ", "two spaces"),
+        ("cœur, 1°", "cœur, 1°"),
+    ],
+)
+def test_texts_with_accents_have_plain_marks_and_single_spaces(
+    text: str, with_accents: str
+) -> None:
+    assert spelt(text) == with_accents
 
 
 def test_even_text_numbers_validate_and_odd_ones_test(tmp_path: Path) -> None:
@@ -62,6 +78,14 @@ def test_wills_are_folded_and_those_with_marks_left_out(tmp_path: Path) -> None:
     assert wills.writers == ["w0", "w0", "w1", "w1", "w2", "w2"]
     assert wills.n_left_out == 1
     assert [image.shape for image in wills.images] == [(80, 200 + number) for number in range(6)]
+
+
+def test_texts_of_wills_have_accents_for_labels_that_have_all_letters(tmp_path: Path) -> None:
+    write_wills(tmp_path, n_writers=2)
+    wills = load_wills(tmp_path)
+    assert wills.spelt == ["né à", "Mme abc"] * 2
+    assert wills.texts_in(WESTERN) == wills.texts_in(ASCII + LETTERS) == wills.spelt
+    assert wills.texts_in(ASCII) == wills.texts_in(ASCII + LETTERS[1:]) == wills.texts
 
 
 def test_no_writer_of_wills_is_in_two_parts_and_every_line_in_one(tmp_path: Path) -> None:
