@@ -1,0 +1,64 @@
+"""New labels begin as the labels that they look like."""
+
+import pytest
+import torch
+
+from inkstream.model.alphabet import ASCII, WESTERN
+from inkstream.model.network import LineLSTM
+from inkstream.model.training.initial import LIKE, RARER, InitialNet, like_of
+from inkstream.model.training.lines import initialise
+from tests.helpers import builders
+
+KNOWN = tuple(" Beo")
+NEW = ("é", "ß", "ø", "€", "x")  # the net knows nothing like the last two
+
+
+def network(labels: tuple[str, ...], seed: int) -> LineLSTM:
+    torch.manual_seed(seed)
+    return LineLSTM(builders.line_config(labels))
+
+
+@pytest.mark.parametrize("label", sorted(set(WESTERN) - set(ASCII)))
+def test_each_label_beyond_ascii_has_a_like_in_it(label: str) -> None:
+    assert like_of(label) in ASCII
+
+
+def test_the_like_of_a_letter_with_an_accent_is_the_letter_beneath() -> None:
+    assert [like_of(label) for label in "éÜçñåž"] == ["e", "U", "c", "n", "a", "z"]
+    assert [like_of(label) for label in "ße"] == ["B", "e"]
+    assert LIKE.keys() <= set(WESTERN)
+
+
+def test_a_new_label_begins_as_its_like_but_rarer() -> None:
+    small, large = network(KNOWN, 0), network((*KNOWN, *NEW), 1)
+    before = {name: value.clone() for name, value in large.state_dict().items()}
+    initialise(large, InitialNet(KNOWN, small.state_dict(), "digest"))
+    start, loaded = small.state_dict(), large.state_dict()
+    n_known = 1 + len(KNOWN)
+    for name in ("head.weight", "head.bias"):
+        assert torch.equal(loaded[name][:n_known], start[name])
+        assert torch.equal(loaded[name][-2:], before[name][-2:])  # random, since nothing is like it
+    for place, like in enumerate("eBo"):
+        row, of_like = n_known + place, 1 + KNOWN.index(like)
+        assert torch.equal(loaded["head.weight"][row], start["head.weight"][of_like])
+        assert loaded["head.bias"][row] == start["head.bias"][of_like] - RARER
+
+
+def test_known_labels_keep_their_scores_beside_new_ones() -> None:
+    small, large = network(KNOWN, 0), network((*KNOWN, *NEW), 1)
+    initialise(large, InitialNet(KNOWN, small.state_dict(), "digest"))
+    columns = torch.rand(2, 40, builders.line_config().column_height)
+    with torch.no_grad():
+        scores, ends, _ = large.eval()(columns)
+        known_scores, known_ends, _ = small.eval()(columns)
+    torch.testing.assert_close(scores[..., : 1 + len(KNOWN)], known_scores)
+    torch.testing.assert_close(ends, known_ends)
+
+
+def test_labels_in_another_order_keep_their_rows() -> None:
+    small, large = network(KNOWN, 0), network(("é", *KNOWN[::-1]), 1)
+    initialise(large, InitialNet(KNOWN, small.state_dict(), "digest"))
+    loaded, start = large.state_dict()["head.bias"], small.state_dict()["head.bias"]
+    assert torch.equal(loaded[2:].flip(0), start[1:])
+    assert loaded[0] == start[0]
+    assert loaded[1] == start[1 + KNOWN.index("e")] - RARER
