@@ -27,4 +27,6 @@ _PLAIN: Final = str.maketrans(
 
 def plain(text: str) -> str:
     """Return a text in NFC, with plain quotes, dashes, dots and spaces for the typographic ones."""
+    if text.isascii():
+        return text
     return unicodedata.normalize("NFC", text).translate(_PLAIN)

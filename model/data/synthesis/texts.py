@@ -169,8 +169,9 @@ def _words_by_letter(lists: Sequence[Mapping[str, float]]) -> dict[str, list[str
     """
     found: dict[str, list[str]] = {char: [] for char in (*SMALL, "ß")}
     for word in chain.from_iterable(lists):
-        for char in found.keys() & set(word):
-            found[char].append(word)
+        if not word.isascii():
+            for char in found.keys() & set(word):
+                found[char].append(word)
     for char, words in found.items():
         letter = LETTER_BENEATH.get(char)
         if lists and letter and len(words) < LEAST_HOLDING:

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from wordfreq import available_languages, get_frequency_dict
+from wordfreq import available_languages, cB_to_freq, read_cBpack
 
 from inkstream.model.alphabet import LETTERS, plain
 from inkstream.model.errors import DataError
@@ -42,6 +42,7 @@ FURTHER: Final = {  # in Latin letters that `alphabet.WESTERN` lacks in part
 }  # fmt: skip
 MOST: Final = 60_000  # words in made-up lines: then come more names and typing errors
 LONGEST: Final = 14  # letters
+LISTED: Final = 4  # times as many words of a list are read as are returned: the rest is too rare
 
 # Words of letters, with an apostrophe or a hyphen within.
 ENGLISH_WORD: Final = re.compile("[A-Za-z]+(?:['-][A-Za-z]+)*")
@@ -128,7 +129,12 @@ def words_of(code: str, most: int = MOST, longest: int = LONGEST) -> Mapping[str
     if code in LANGUAGES:
         form = ENGLISH_WORD if code == "en" else WESTERN_WORD
     words: dict[str, float] = defaultdict(float)
-    for given, frequency in get_frequency_dict(code, wordlist="best").items():
+    listed = (  # the most frequent first; wordfreq's own functions keep all lists: 1 GB
+        (given, cB_to_freq(-index))
+        for index, bucket in enumerate(read_cBpack(available_languages("best")[code]))
+        for given in bucket
+    )
+    for given, frequency in islice(listed, LISTED * most):
         word = _with_sharp_s(plain(given)) if code == "de" else plain(given)
         if len(word) <= longest and form.fullmatch(word):
             words[word] += frequency
@@ -164,9 +170,9 @@ def _elide(words: dict[str, float], elisions: Mapping[str, Elision], longest: in
     for part in elisions.keys() - WORDS_OF_THEIR_OWN:
         words.pop(part, None)
     for part, own in elisions.items():
-        behind = (own.before & vowels.keys() or vowels.keys()) - own.never
-        total = sum(vowels[word] for word in behind)
-        for word in sorted(behind):
+        behind = sorted((own.before & vowels.keys() or vowels.keys()) - own.never)
+        total = sum(vowels[word] for word in behind)  # in order: the same number in each process
+        for word in behind:
             together = f"{part}'{word}"
             if len(together) <= longest:
                 words[together] += rates[part] * vowels[word] / total

@@ -1,5 +1,8 @@
 """Texts for composed lines: known words, new words, numbers and marks of allowed characters."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -87,6 +90,23 @@ def test_english_words_are_sorted_by_frequency() -> None:
     assert list(words.values()) == sorted(words.values(), reverse=True)
     assert {"the", "don't", "hydroponic", "well-known"} - words.keys() <= {"well-known"}
     assert not {word for word in words if not word.isascii() or word != word.lower()}
+
+
+def test_words_and_their_frequencies_are_the_same_in_each_process() -> None:
+    listed = "from inkstream.model.data.synthesis.word_lists import words_of\n"
+    listed += "print(words_of('fr', 2000))"
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", listed],
+            env={**os.environ, "PYTHONHASHSEED": seed},  # in which order sets are
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(printed) == 1
+    assert "l'homme" in printed.pop()
 
 
 def test_new_words_consist_of_the_trigrams_of_known_words() -> None:
