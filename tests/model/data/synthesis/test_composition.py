@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from inkstream.model.alphabet import ASCII, WESTERN
 from inkstream.model.data.synthesis.composition import KINDS, Kind, LineComposer, Recipe
 from inkstream.model.data.synthesis.glyphs import collect
 from inkstream.model.data.synthesis.word_lists import words_of
@@ -129,6 +130,33 @@ def test_a_word_with_a_large_gap_is_not_used() -> None:
     pieces = [(WORDS, "7", complete), (WORDS, "7", torn)]
     words = collect(ink_set(pieces), np.arange(2)).styles[WORDS].words
     assert [(word.text, word.first) for word in words] == [("ale", 0)]
+
+
+# Characters beyond ASCII
+
+
+def western_labels(n_lines: int, western: float) -> list[str]:
+    """Return labels of lines by a writer of all of ASCII, of whom no other character is known."""
+    glyphs = [(LETTERS, "1c", letter_glyph(character, LETTERS)) for character in ASCII[1:]]
+    ink = ink_set([*glyphs, (LETTERS, "8", line_glyph(TEXTS[0], LETTERS))])
+    composer = LineComposer(ink, np.arange(len(ink)), Recipe(western=western))
+    random = np.random.default_rng(0)
+    return [composer.draw(random).label for _ in range(n_lines)]
+
+
+def test_each_letter_and_mark_of_western_europe_is_in_many_made_up_lines() -> None:
+    n_lines = 2000
+    counts = Counter(character for label in western_labels(n_lines, 0.5) for character in {*label})
+    beyond = {character: counts[character] for character in set(WESTERN) - set(ASCII)}
+    assert len(beyond) == 75
+    # About 25 of the rarest: the bound leaves room for another draw.
+    assert min(beyond.values()) >= n_lines / 200, sorted(beyond.items(), key=lambda own: own[1])[:5]
+    assert max(beyond.values()) < counts["e"]
+    assert set(counts) == set(WESTERN)
+
+
+def test_without_other_languages_lines_are_of_ascii() -> None:
+    assert {*"".join(western_labels(100, 0.0))} <= set(ASCII)
 
 
 # Kinds
