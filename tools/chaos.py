@@ -18,7 +18,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -48,7 +48,7 @@ class Heard:
     gaps_ms: dict[str, list[float]] = field(default_factory=lambda: {"deploy": [], "kill": []})
 
 
-async def write(stream: AsyncStream, sent: Sequence[Sent], start_s: float, heard: Heard) -> None:
+async def write(stream: AsyncStream, sent: Iterable[Sent], start_s: float, heard: Heard) -> None:
     """Send messages when they are due, the next once the one before is answered."""
     writer = Writer(stream)
     for each in sent:
@@ -87,8 +87,8 @@ async def write_all(url: str, n_writers: int, seconds: float, heard: Heard) -> N
             group.create_task(write_as(number))
 
 
-async def read_again(url: str, lines: Sequence[Line]) -> list[Line]:
-    """Return lines as a server reads them that nothing disturbs."""
+async def read_again(url: str, lines: Sequence[Line], at_once: int = AT_ONCE) -> list[Line]:
+    """Return lines as a server reads them that nothing disturbs, by so many sessions."""
     again: list[Line | None] = [None] * len(lines)
 
     async def read(numbers: range) -> None:
@@ -99,8 +99,8 @@ async def read_again(url: str, lines: Sequence[Line]) -> list[Line]:
                     again[number] = await writer.send(message)
 
     async with asyncio.TaskGroup() as group:
-        for first in range(AT_ONCE):
-            group.create_task(read(range(first, len(lines), AT_ONCE)))
+        for first in range(at_once):
+            group.create_task(read(range(first, len(lines), at_once)))
     return [line for line in again if line is not None]
 
 

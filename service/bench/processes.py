@@ -128,7 +128,7 @@ def serving(
     }
     if workers > 1:  # an earlier version has no such flag
         flags["workers"] = workers
-    port = _free_port()
+    port = free_port()
     arguments = [f"--{flag}={value}" for flag, value in flags.items()]
     command = [sys.executable, *ISOLATED, "-m", "inkstream", "serve", f"--port={port}", *arguments]
     with _running("inkstream", command, port, root, log) as server:
@@ -155,14 +155,15 @@ def await_workers(port: int, count: int) -> None:
 @contextmanager
 def serving_peer(name: str, model: str, python: str = sys.executable) -> Iterator[Server]:
     """Start one of `PEERS` with an interpreter, wait until it listens, and stop it at the end."""
-    port = _free_port()
+    port = free_port()
     module, *arguments = PEERS[name]
     command = [python, *ISOLATED, "-m", f"inkstream.service.bench.peers.{module}", *arguments]
     with _running(name, [*command, model, str(port)], port, ROOT) as server:
         yield server
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that no program listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
