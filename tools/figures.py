@@ -18,6 +18,7 @@ from inkstream.service.bench import compare, history, sizes, training, writers
 from inkstream.service.bench.pens import PENS
 from inkstream.service.cli import archive
 from inkstream.service.settings import Settings
+from tools import scaling
 
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "docs" / "reports"
@@ -28,7 +29,10 @@ KINDS = ("digits", "lines", "pages", "ruled", "wills", "language", "ink")
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "model" / "weights" / "MODEL_CARD.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("digits", "language", "pad", "rough", "speed")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("digits", "language", "pad", "rough", "scaling", "speed")
+    ),
 )
 
 
@@ -67,6 +71,8 @@ def figures() -> dict[str, str]:
         "sizes": f"\n{_sizes()}",
         "training": _training(),
         "training rounds": f"\n{_training_rounds()}",
+        "scaling figures": f"\n{scaling.figures_table(scaling.Measured.read())}",
+        "scaling needs": f"\n{scaling.needs_table(scaling.Measured.read())}",
     }
 
 
