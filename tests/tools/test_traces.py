@@ -1,0 +1,59 @@
+"""Traces by OpenTelemetry's own command: a span for each connection and request."""
+
+import json
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inkstream.service.client import connect_sync
+from tests.helpers.engine_sessions import DEADLINE_S
+from tools.balancers import LOOPBACK
+from tools.traces import COMMAND, IMAGE, TRACED, serving
+
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+MESSAGES = 5
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs(Path(COMMAND).exists())]
+
+
+def spans(path: Path) -> list[dict[str, Any]]:
+    """Return the spans that the exporter has printed."""
+    text, found = path.read_text().lstrip(), []
+    while text:
+        try:
+            span, end = json.JSONDecoder().raw_decode(text)
+        except ValueError:  # it is being written
+            break
+        found.append(span)
+        text = text[end:].lstrip()
+    return found
+
+
+def test_connections_and_requests_have_a_span_and_messages_have_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")  # ms
+    path = tmp_path / "spans"
+    with path.open("wb") as output, serving(TRACED, output) as replica:
+        with connect_sync(f"ws://{LOOPBACK}:{replica.port}") as stream:
+            for _ in range(MESSAGES):
+                list(stream.send(bytes(28)))
+        request = urllib.request.Request(
+            f"http://{LOOPBACK}:{replica.port}/v1/recognize",
+            IMAGE.read_bytes(),
+            {"content-type": "image/png", "traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"},
+        )
+        urllib.request.urlopen(request, timeout=DEADLINE_S).close()
+        end_s = time.monotonic() + DEADLINE_S
+        while len(servers := [s for s in spans(path) if s["kind"] == "SpanKind.SERVER"]) < 2:
+            assert time.monotonic() < end_s
+            time.sleep(0.05)
+    session, recognition = sorted(servers, key=lambda span: span["start_time"])
+    assert session["attributes"]["http.scheme"] == "ws"
+    parts = [span for span in spans(path) if span["parent_id"] == session["context"]["span_id"]]
+    assert len(parts) < MESSAGES  # accepting, and the end
+    assert recognition["name"] == "POST /v1/recognize"
+    assert recognition["context"]["trace_id"] == f"0x{TRACE_ID}"
