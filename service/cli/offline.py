@@ -220,7 +220,7 @@ def read_into(
     """
     for path in paths:
         reader.model_for(path)  # here, so that a missing model is one error
-    known = _known(out)
+    known = known_images(out)
     left = [path for path in paths if str(path) not in known]
     known_of: dict[str, set[str]] = defaultdict(set)  # pieces of ink, by their file
     for name in known:
@@ -242,8 +242,11 @@ def read_into(
     return not n_errors
 
 
-def _known(out: Path) -> set[str]:
-    """Return the names in a file of results; remove errors and a broken last line from it."""
+def known_images(out: Path) -> set[str]:
+    """Return the names in a file of results; remove errors and a broken last line from it.
+
+    Raises `InkstreamError` if the file holds something else.
+    """
     if not out.exists():
         return set()
     content = out.read_bytes()

@@ -18,6 +18,7 @@ from inkstream.service.cli import (
 )
 
 if TYPE_CHECKING:
+    from inkstream.service.cli import offline
     from inkstream.service.cli.offline import Form
 
 
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
 @click.option(
     "--processes",
     type=click.IntRange(1),
-    help="processes for --jsonl  [default: one for each core]",
+    help="processes for --jsonl and --ray  [default: one for each core]",
 )
+@click.option("--ray", "by_ray", is_flag=True, help="read pages over the machines of Ray's cluster")
+@click.option("--parquet", type=PATH, help="folder for Parquet, of --ray; resumable")
 def recognize(
     *,
     images: tuple[str, ...],
@@ -48,6 +51,8 @@ def recognize(
     show: Path | None,
     jsonl: Path | None,
     processes: int | None,
+    by_ray: bool,
+    parquet: Path | None,
     **hints: Any,
 ) -> int:
     """Read images of one digit, one line of writing or one page each, here, without a server.
@@ -69,6 +74,10 @@ def recognize(
 
     With --jsonl a run that was broken off goes on: what stands in the file is not read again.
 
+    With --ray pages are read over the cluster of RAY_ADDRESS, or on this machine, into --jsonl or
+    --parquet. IMAGE may then be an address in an object store, of an image or a folder. This needs
+    `pip install 'inkstream[ray]'`.
+
     \b
     Examples:
       inkstream recognize digit.png
@@ -79,6 +88,7 @@ def recognize(
       inkstream recognize page.jpg --page --show shown.png
       inkstream recognize page.jpg --page --alto > page.xml
       inkstream recognize scans/ --page --jsonl scans.jsonl
+      inkstream recognize s3://archive/scans --page --ray --parquet scans
       inkstream recognize scans/ --csv > scans.csv
       inkstream recognize 'scans/**/*.jpg' --json | jq '.label // .text'
     """
@@ -87,14 +97,20 @@ def recognize(
     form: Form = forms[0] if forms else "text"  # type: ignore[assignment]  # click's flag values
     if not page and (show or form in ("hocr", "alto")):
         _refuse("--show, --hocr and --alto are for pages: add --page")
-    if jsonl is not None and (show or form != "text"):
-        _refuse("--jsonl excludes --show and other forms")
+    if (jsonl or parquet) and (show or form != "text"):
+        _refuse("--jsonl and --parquet exclude --show and other forms")
+    if by_ray and not (page and (jsonl is None) != (parquet is None)):
+        _refuse("--ray reads pages into one place: add --page, and --jsonl or --parquet")
+    if parquet and not by_ray:
+        _refuse("--parquet is of --ray")
     use_one_thread()
     from inkstream.service.cli import offline
     from inkstream.service.cli.files import IMAGE_SUFFIXES, SUFFIXES, expand
 
-    paths, missing = expand(images, IMAGE_SUFFIXES if page else SUFFIXES, jsonl)
-    if not paths:
+    objects = [image for image in images if by_ray and "://" in image]
+    files = [image for image in images if image not in objects]
+    paths, missing = expand(files, IMAGE_SUFFIXES if page else SUFFIXES, jsonl)
+    if not paths and not objects:
         raise click.BadParameter(missing[0], param_hint="IMAGE")
     if len(paths) > 1 and (show or form in ("hocr", "alto")):
         _refuse(f"--show, --hocr and --alto take one image, {len(paths)} came")
@@ -104,13 +120,37 @@ def recognize(
     if model is None and (page or need_lines(arguments)):
         model = LINES
     # The lines of a page share the cores, unless each core has a page.
-    threads = os.cpu_count() or 1 if page and jsonl is None else 1
+    threads = os.cpu_count() or 1 if page and not (jsonl or parquet) else 1
     reader = offline.Reader(model, arguments | {"threads": threads}, page)
-    if jsonl is None:
+    if by_ray:
+        out = jsonl or parquet
+        assert out is not None  # as was checked
+        places = {str(path): str(path.absolute()) for path in paths}
+        all_read = _read_by_ray(places, objects, reader, out, processes)
+    elif jsonl is None:
         all_read = offline.read(paths, reader, form, show)
     else:
         all_read = offline.read_into(jsonl, paths, reader, processes)
     return 0 if all_read and not missing else 1
+
+
+def _read_by_ray(
+    places: dict[str, str],
+    objects: list[str],
+    reader: "offline.Reader",
+    out: Path,
+    processes: int | None,
+) -> bool:
+    """Read files and objects over Ray's cluster; return whether all could be read."""
+    try:
+        from inkstream.service.cli import ray_archive
+    except ModuleNotFoundError as error:
+        _refuse(f"--ray needs {error.name}: pip install 'inkstream[ray]'")
+    is_parquet = click.get_current_context().params["parquet"] is not None
+    rows: ray_archive.Rows = ray_archive.Parquet(out) if is_parquet else ray_archive.JsonLines(out)
+    for uri in objects:
+        places |= {found: found for found in ray_archive.objects_of(uri)}
+    return ray_archive.read_by_ray(rows, places, reader, processes)
 
 
 def _refuse(message: str) -> NoReturn:

@@ -346,7 +346,10 @@ def test_page_formats_go_to_standard_output(
         (["--hocr"], "add --page"),
         (["--show", "x.png"], "add --page"),
         (["--page", "--hocr", "--alto"], "--hocr and --alto exclude each other"),
-        (["--page", "--jsonl", "x.jsonl", "--alto"], "--jsonl excludes"),
+        (["--page", "--jsonl", "x.jsonl", "--alto"], "--jsonl and --parquet exclude"),
+        (["--page", "--ray"], "add --page, and --jsonl or --parquet"),
+        (["--ray", "--jsonl", "x.jsonl"], "add --page, and --jsonl or --parquet"),
+        (["--page", "--parquet", "x"], "--parquet is of --ray"),
     ],
 )
 def test_flags_that_exclude_each_other_are_one_line_and_code_2(
