@@ -35,6 +35,7 @@ from inkstream.service.settings import Settings
 START_S: Final = 60.0  # for a replica to load its nets, on a busy machine too
 HEALTH_S: Final = 5.0  # within which the event loop must have its turn
 MARGIN_S: Final = 5.0  # after the drain, before Serve kills the replica
+SURGE_PERCENT: Final = 20  # of the replicas are new at a time, and start before old ones drain
 SESSIONS: Final = "sessions"
 WAIT: Final = "queue_wait_s"
 QUEUE_WAIT: Final = "inkstream_queue_wait_seconds"
@@ -217,4 +218,5 @@ def _options(arguments: Arguments, settings: Settings) -> Mapping[str, Any]:
         "ray_actor_options": {"num_cpus": arguments.cpus},
         "graceful_shutdown_timeout_s": settings.stop_within_s + MARGIN_S,
         "health_check_timeout_s": 2 * HEALTH_S,
+        "max_surge_percent": SURGE_PERCENT,
     }

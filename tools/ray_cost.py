@@ -27,7 +27,7 @@ from tools.local_ray import free_port, local_ray, raylet_of
 
 REPORT: Final = Path(__file__).parent.parent / "docs" / "reports" / "ray.json"
 MODEL: Final = "lines"
-KEYS: Final = {"INKSTREAM_RESUME_KEYS": "a key of the measurement, of 32 characters"}
+KEYS: Final = {"INKSTREAM_RESUME_KEYS": "a key of this measurement with 32 characters"}
 
 
 def measure(ways: Mapping[str, tuple[int, int]], seconds: float) -> dict[str, Any]:

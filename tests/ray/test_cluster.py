@@ -21,7 +21,7 @@ WRITERS = int(os.environ.get("RAY_TEST_WRITERS", "100"))
 WRITE_S = 90.0
 PATIENCE_S = float(os.environ.get("RAY_TEST_PATIENCE_S", "60"))
 REPLICAS = 2
-KEYS = "a key of these tests, of 32 characters"
+KEYS = "a key of these tests with 32 characters"
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,11 @@ def replicas() -> list[psutil.Process]:
     return found
 
 
+def pids() -> set[int]:
+    """Return the ids of the processes of the replicas."""
+    return {process.pid for process in replicas()}
+
+
 def n_running() -> int:
     """Return how many replicas serve, as Serve knows it."""
     from ray import serve
@@ -101,6 +106,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def disturb(cluster: Any, weights: Path) -> list[str]:
     """Do all that happens to a cluster, one after the other; return what was seen."""
+    from tools.local_ray import raylet_of
+
     seen = []
     await until(lambda: n_running() > REPLICAS)
     seen.append("scaled up")
@@ -109,12 +116,14 @@ async def disturb(cluster: Any, weights: Path) -> list[str]:
     await until(lambda: n_running() > REPLICAS)
     seen.append("replaced a killed replica")
     (node,) = cluster.worker_nodes
+    lost = {process.pid for process in replicas() if process.ppid() == raylet_of(node)}
+    assert lost
     await asyncio.to_thread(cluster.remove_node, node, allow_graceful=False)
-    await until(lambda: n_running() > REPLICAS)
+    await until(lambda: not lost & pids() and n_running() > REPLICAS)
     seen.append("replaced the replicas of a lost node")
-    before = {process.pid for process in replicas()}
+    before = pids()
     await asyncio.to_thread(deploy, weights)
-    await until(lambda: not before & {process.pid for process in replicas()})
+    await until(lambda: not before & pids())
     seen.append("rolled new weights")
     return seen
 
