@@ -16,8 +16,6 @@ PATIENCE: Final = {  # of Ray, on a machine that has other work
     "RAY_worker_register_timeout_seconds": "600",
     "RAY_raylet_start_wait_time_s": "300",
     "RAY_agent_register_timeout_ms": "300000",
-    "RAY_health_check_timeout_ms": "120000",
-    "RAY_health_check_initial_delay_ms": "120000",
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "300",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "120",
 }
