@@ -54,7 +54,8 @@ def local_ray(settings: Mapping[str, str], cores: int = 2, nodes: int = 1) -> It
                 include_dashboard=False,
                 **ports,
             )
-        ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)
+            if not ray.is_initialized():  # on the first node: with its own, a program is lost too
+                ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)
         yield cluster
 
 

@@ -18,7 +18,7 @@ from tools.chaos import MODEL, Heard, read_again, write_all
 from tools.writing import compare, differences
 
 WRITERS = int(os.environ.get("RAY_TEST_WRITERS", "100"))
-WRITE_S = 100.0
+WRITE_S = 90.0
 PATIENCE_S = float(os.environ.get("RAY_TEST_PATIENCE_S", "60"))
 REPLICAS = 2
 KEYS = "a key of these tests with 32 characters"
