@@ -374,8 +374,8 @@ def test_a_run_learns_to_read_words_and_another_run_continues_from_its_checkpoin
     again = training.train(short, RunOptions(run=tmp_path / "more", init=path, threads=1))
     assert again is not None
     assert read(again).metadata.metrics["held_out_words_error"] == pytest.approx(
-        metadata.metrics["held_out_words_error"], abs=0.02
-    )
+        metadata.metrics["held_out_words_error"], abs=0.06
+    )  # three of 54 characters: the checkpoint's weights are of 8 bits
 
 
 @pytest.mark.parametrize("enough", [10, 1_000])
