@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -57,12 +58,15 @@ EXCERPTS: Final = {"best": 0.0, "median": 0.5, "worst": 1.0}  # place among the 
 EXCERPT_LINES: Final = 4
 MARGIN: Final = 20  # pixels about them
 TITLE: Final = 50  # pixels above each excerpt
-FONT: Final = 30
+FONT_SIZE: Final = 30
 READINGS: Final = 0.6  # of a page's width, for what was read, beside it
 QUALITY: Final = 80
 ATTRIBUTION: Final = (
     "Excerpts of Copiste d'un jour (BAnQ, 2024), CC BY 4.0; boxes and readings are added."
 )
+
+# Pillow's own font has ASCII alone.
+FONT: Final = ImageFont.truetype(Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), FONT_SIZE)
 
 Mask = NDArray[np.uint8]  # [h, w], 0 or 1
 Recognise = Callable[[Grey], list[FoundLine]]
@@ -344,13 +348,13 @@ def _draw(read: Sequence[ReadPage], overlays: Path | None, folder: Path) -> None
     for excerpt in excerpts:
         sheet.paste(excerpt, (0, top))
         top += excerpt.height
-    ImageDraw.Draw(sheet).text((MARGIN, top), ATTRIBUTION, "black", ImageFont.load_default(FONT))
+    ImageDraw.Draw(sheet).text((MARGIN, top), ATTRIBUTION, "black", FONT)
     sheet.save(folder / "excerpts.jpg", quality=QUALITY)
     if overlays is not None:
         overlays.mkdir(parents=True, exist_ok=True)
         for place, each in enumerate(reversed(ordered)):
             name = f"{place:03} {each.cer:.3f} {each.page.path.stem}.jpg"
-            _overlay(each).save(overlays / name, quality=QUALITY)
+            overlay(each).save(overlays / name, quality=QUALITY)
 
 
 def _excerpt(read: ReadPage, title: str) -> Image.Image:
@@ -358,16 +362,16 @@ def _excerpt(read: ReadPage, title: str) -> Image.Image:
     middle = max(0, (len(read.page.lines) - EXCERPT_LINES) // 2)
     polygons = [line.polygon for line in read.page.lines[middle : middle + EXCERPT_LINES]]
     y = np.concatenate(polygons)[:, 1]
-    image = _overlay(read)
+    image = overlay(read)
     top, bottom = max(0, int(y.min()) - MARGIN), min(image.height, int(y.max()) + MARGIN)
     excerpt = Image.new("RGB", (image.width, bottom - top + TITLE), "white")
     excerpt.paste(image.crop((0, top, image.width, bottom)), (0, TITLE))
     text = f"{title}: {read.page.path.stem}, CER {read.cer:.1%}"
-    ImageDraw.Draw(excerpt).text((MARGIN, 5), text, "black", ImageFont.load_default(FONT))
+    ImageDraw.Draw(excerpt).text((MARGIN, 5), text, "black", FONT)
     return excerpt
 
 
-def _overlay(read: ReadPage) -> Image.Image:
+def overlay(read: ReadPage) -> Image.Image:
     """Return a page with the lines that were found, missed, and found where there is none.
 
     What was read stands to the right of the page.
@@ -375,7 +379,7 @@ def _overlay(read: ReadPage) -> Image.Image:
     page = Image.fromarray(read.page.image())
     image = Image.new("RGB", (round(page.width * (1 + READINGS)), page.height), "white")
     image.paste(page)
-    pen, font = ImageDraw.Draw(image), ImageFont.load_default(FONT)
+    pen = ImageDraw.Draw(image)
     for index, line in enumerate(read.page.lines):
         if index not in read.hits:
             _outline(pen, line.polygon, MISSED)
@@ -383,7 +387,7 @@ def _overlay(read: ReadPage) -> Image.Image:
         colour = FOUND if number in read.hits.values() else NO_LINE
         _outline(pen, found.box, colour)
         middle = (page.width + MARGIN, float(found.box[:, 1].mean()))
-        pen.text(middle, found.text, colour, font, anchor="lm")
+        pen.text(middle, found.text, colour, FONT, anchor="lm")
     return image
 
 

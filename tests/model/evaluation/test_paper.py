@@ -16,6 +16,7 @@ from inkstream.model.evaluation.baselines import Colour, FoundLine, Grey, Kind, 
 from inkstream.model.evaluation.paper import (
     accent_figures,
     overlaps,
+    overlay,
     read_page,
     ruled_report,
     wills_report,
@@ -126,6 +127,16 @@ def test_texts_without_accents_have_no_f1_of_letters() -> None:
     assert letters == {
         "all": {"f1": None, "precision": None, "recall": None, "found": 0, "wanted": 0}
     }
+
+
+def test_a_page_is_drawn_with_the_accents_that_were_read(tmp_path: Path) -> None:
+    write_pages(tmp_path)
+    page = load_pages(tmp_path).pages[0]
+
+    def drawn(text: str) -> bytes:
+        return overlay(read_page(lambda _: [FoundLine(text, box(40, 30, 360, 60))], page)).tobytes()
+
+    assert len({drawn(text) for text in "eéèêëß€"}) == 7
 
 
 @pytest.fixture(scope="module")
