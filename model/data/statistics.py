@@ -218,7 +218,9 @@ def document(counts: Statistics, digest: str) -> str:
             f"Written by `{COMMAND}`; nothing in it is typed by hand. The rules were found by"
             " looking at the ink of training writers alone, and hold for all. What was read is"
             f" {sum(counts.pieces.values()):,} pieces, SHA-256 `{digest}`. A donor is an"
-            " institution that gave ink to UNIPEN, under its abbreviation there.\n",
+            " institution that gave ink to UNIPEN, under its abbreviation there. All labels are"
+            " ASCII: [training.md](training.md#letters-beyond-ascii) says how other letters are"
+            " composed.\n",
             "## What is changed\n",
             *_table("rule", counts.changed, CHANGES),
             "\n## What is left out\n",
