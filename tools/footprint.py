@@ -36,6 +36,9 @@ INSTALLED: dict[
     "`lines`": "inkstream/model/weights/lines.onnx",
     "`digits`": "inkstream/model/weights/digits.onnx",
     "`english`": "inkstream/model/weights/english.ngrams",
+    "the other languages": tuple(
+        f"inkstream/model/weights/{file.name}" for file in (ROOT / "model/weights").glob("*.ngrams")
+    ),
     "API documentation": "inkstream/service/web/docs",
     "the rest of inkstream": "inkstream",
 }

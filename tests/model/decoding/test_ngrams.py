@@ -233,6 +233,37 @@ def test_a_missing_file_is_refused_with_the_known_names(tmp_path: Path) -> None:
         languages.load("nosuch")
 
 
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("french", "été ", "ete "),
+        ("german", "für ", "fur "),
+        ("german", "Zeit ", "zeit "),
+        ("spanish", "también ", "tambien "),
+        ("italian", "perché ", "perche "),
+        ("portuguese", "não ", "nao "),
+        ("dutch", "zijn ", "zign "),
+        ("danish", "være ", "vaere "),
+        ("norwegian", "også ", "ogsa "),
+        ("swedish", "människor ", "manniskor "),
+        ("finnish", "että ", "etta "),
+    ],
+)
+def test_a_shipped_language_prefers_its_own_spelling(name: str, right: str, wrong: str) -> None:
+    language = languages.load(name)
+    at_start = language.after(" ")
+    assert log_p(language, right, at_start) > log_p(language, wrong, at_start)
+    assert not language.about.lacking(WESTERN)
+    assert language.about.lacking(map(chr, range(127)))
+    assert all("CC BY-SA 4.0" in source for source in language.about.sources)
+
+
+def test_all_shipped_languages_together_are_small() -> None:
+    sizes = [languages.find(name).stat().st_size for name in languages.shipped()]
+    assert len(sizes) == 11
+    assert sum(sizes) < 22_000_000
+
+
 def test_the_shipped_language_model_finds_english_words_more_probable() -> None:
     english = languages.load("english")
     at_start = english.after(" ")
