@@ -11,8 +11,12 @@ from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding import ngrams
 from inkstream.model.decoding.ngrams import Language, LanguageFile
+from inkstream.model.errors import DataError, InkstreamError
 from inkstream.model.runtime import Runtime
+from inkstream.service.logs import get_logger
 from inkstream.service.settings import ALL, Settings
+
+log = get_logger()
 
 
 class Loading:
@@ -56,8 +60,13 @@ class LanguagesOnDemand(Mapping[str, Language]):
         self._files = files
 
     def __getitem__(self, name: str) -> Language:
-        """Return a model; raise `DataError` if its file has changed since the start."""
-        return self._files[name].language
+        """Return a model; raise `InkstreamError` if its file has changed since the start."""
+        file = self._files[name]
+        try:
+            return file.language
+        except DataError as error:
+            log.error("language not read", language=name, reason=str(error))
+            raise InkstreamError(f"language {name} cannot be read at present") from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)

@@ -129,7 +129,7 @@ def _read(path: Path, checked: str | None = None) -> tuple[About, NDArray[Any], 
         content = read_whole(path, MOST_BYTES)
         about_start, digest = _verify(content)
         if checked not in (None, digest):
-            raise ValueError("it is another one than at the start: restart the server")
+            raise ValueError("it is another one than at the start")
         end = content.find(b"\n", about_start, about_start + MOST_ABOUT_BYTES)
         if end < 0:
             raise ValueError(f"its description has more than {MOST_ABOUT_BYTES} bytes")

@@ -2,17 +2,21 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
 
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.decoding import ngrams
 from inkstream.model.decoding.ngrams import About, Language
-from inkstream.model.errors import ConfigError
+from inkstream.model.errors import ConfigError, InkstreamError
 from inkstream.model.training.ngrams import build
 from inkstream.service.app import create_app
+from inkstream.service.client import connect_sync
 from inkstream.service.loading import LanguagesOnDemand, Loading
 from inkstream.service.settings import Settings
 from tests.helpers import builders
+from tests.helpers.http import client_of, error
+from tests.helpers.running_server import server
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +78,29 @@ def test_languages_are_read_when_they_are_first_used(weights: Path) -> None:
     assert list(languages) == ngrams.shipped()
     assert languages["english"] is languages["english"]
     assert languages.get("latin") is None
+
+
+def test_a_server_outlives_a_change_of_a_shipped_language(
+    line_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ngrams, "WEIGHTS", tmp_path)
+    for name in ("used", "changed"):
+        about = About(name, " abc", 3, ("ours",))
+        path = tmp_path / f"{name}.ngrams"
+        Language(about, build([("abba", 1.0)], about.characters, 3, 1000)).save(path)
+    with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
+
+        def recognize(language: str) -> httpx.Response:
+            ink = {"strokes": [[[10, 10], [10, 100]], [[40, 10], [90, 90]]], "height": 120}
+            return client.post("/v1/recognize", params={"language_model": language}, json=ink)
+
+        before = recognize("used").json()
+        assert before["text"]
+        for path in tmp_path.iterdir():
+            path.write_bytes(b"changed")
+        assert recognize("used").json() == before
+        reason = error(recognize("changed"), 500, "internal")
+        assert reason == "language changed cannot be read at present"
+        with connect_sync(running.url) as stream, pytest.raises(InkstreamError):
+            stream.configure(language_model="changed")
+        assert client.get("/readyz").status_code == 200
