@@ -31,7 +31,7 @@ from inkstream.model.data.sources.paper import (
     spelt,
 )
 from inkstream.model.decoding.hints import Hints
-from inkstream.model.decoding.ngrams import Language
+from inkstream.model.decoding.ngrams import LanguageFile
 from inkstream.model.evaluation.baselines import Baseline, FoundLine, plain_text, processor_s
 from inkstream.model.evaluation.pages import FOUND, JOINT, MISSED, NO_LINE, OVERLAP, match
 from inkstream.model.evaluation.report import Report
@@ -104,7 +104,7 @@ def ruled_report(
     *,
     part: Half = "test",
     limit: int | None = None,
-    language: Language | None = None,
+    language: LanguageFile | None = None,
     baselines: Sequence[Baseline] = (),
     overlays: Path | None = None,
 ) -> Report:
@@ -125,7 +125,7 @@ def ruled_report(
     pages = _spread(ruled.part(part), limit)
     recognisers = {OURS: (OUR_METHOD.format("no"), partial(_our_lines, Recognizer(checkpoint)))}
     if language is not None:
-        guided = partial(_our_lines, Recognizer(checkpoint, Hints(language)))
+        guided = partial(_our_lines, Recognizer(checkpoint, Hints(language.language)))
         name = language.about.name
         recognisers[f"{OURS} with {name}"] = (OUR_METHOD.format(f"the {name}"), guided)
     for baseline in baselines:

@@ -276,7 +276,8 @@ def pages(
         "next_command": "inkstream recognize page.jpg --page",
     }
     if real:
-        options["language"] = ngrams.load(language) if language else None
+        file = ngrams.LanguageFile(ngrams.find(language), keep=True) if language else None
+        options["language"] = file
         load = partial(paper.load_pages, real)
         _evaluate(ruled_report, load=load, overlays=overlays, **options)
     else:

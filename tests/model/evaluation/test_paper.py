@@ -167,7 +167,7 @@ def test_all_recognisers_are_measured_with_accents_where_the_net_knows_them(
 
 def test_pages_are_also_read_in_a_language(western: Checkpoint, tmp_path: Path) -> None:
     write_pages(tmp_path)
-    language = ngrams.load("english")
+    language = ngrams.LanguageFile(ngrams.find("english"), keep=True)
     report = ruled_report(
         western, load_pages(tmp_path), part="validation", limit=1, language=language
     )
