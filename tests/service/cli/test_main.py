@@ -287,9 +287,10 @@ def test_models_lists_language_models_too(capsys: pytest.CaptureFixture[str]) ->
     start = f"english: language model of {len(english.about.characters)} characters, "
     assert start + f"{len(english):,} n-grams" in capsys.readouterr().out
     assert cli.run(["models", "--json"]) == 0
-    last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert last["n_grams"] == len(english)
-    assert tuple(last["sources"]) == english.about.sources
+    listed = map(json.loads, capsys.readouterr().out.splitlines())
+    found = next(each for each in listed if each["name"] == "english")
+    assert found["n_grams"] == len(english)
+    assert tuple(found["sources"]) == english.about.sources
 
 
 def test_a_folder_without_models_is_an_error(
