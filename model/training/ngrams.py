@@ -16,7 +16,7 @@ import math
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -72,15 +72,32 @@ def train_language(
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
     lines = [line for file in files for line in _text_lines(file)]
     sources = list(map(_named, files))
-    characters = CHARACTERS | {SPACE} | set("".join(lines))
+    characters: Set[str] = CHARACTERS | {SPACE} | set("".join(lines))
     counted: Iterator[tuple[str, float]] = ((line, weight) for line in lines)
     if code is not None:
         sources = [*sources_of(code), *sources]
         words = words_of(code, MOST_WORDS, LONGEST)
-        characters |= characters_of(code) | {*"".join(words)} | {*"".join(words).upper()}
+        characters = _with_letters(characters | characters_of(code), words)
         counted = chain(texts(words, N_SENTENCES, code), counted)
     alphabet = "".join(sorted(characters))
     return _save(out, alphabet, order, build(counted, alphabet, order, most), sources)
+
+
+def _with_letters(characters: Set[str], words: Mapping[str, float]) -> Set[str]:
+    """Return the characters with those of words, of which the rarest are left out if need be.
+
+    `words` are given with their frequencies. A list has foreign words, and Catalan 288 characters.
+    """
+    shares: dict[str, float] = defaultdict(float)
+    for word, frequency in words.items():
+        for character in word:
+            shares[character] += frequency
+    for character in sorted(shares, key=lambda each: -shares[each]):
+        more = characters | {character, *character.upper()}
+        if len(more) > MOST_CHARACTERS:
+            break
+        characters = more
+    return characters
 
 
 def _text_lines(file: Path) -> list[str]:

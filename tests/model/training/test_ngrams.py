@@ -92,6 +92,14 @@ def test_a_model_of_a_language_holds_its_words_marks_and_sources(tmp_path: Path)
     assert french.about.sources[0] in report
 
 
+@pytest.mark.slow
+def test_a_language_with_too_many_characters_keeps_the_most_frequent(tmp_path: Path) -> None:
+    train_language([], 1.0, code="ca", order=3, most=5000, out=tmp_path / "ca.ngrams")
+    catalan = Language.load(tmp_path / "ca.ngrams")
+    assert len(catalan.about.characters) <= 255
+    assert set("àçèéíòóúü·Ç~") <= {*catalan.about.characters}
+
+
 def test_a_byte_order_mark_is_not_a_character(tmp_path: Path) -> None:
     assert "\ufeff" not in train(tmp_path, "\ufeffhello, world!").about.characters
 
