@@ -36,6 +36,7 @@ def proxy(port: int, path: str) -> Iterator[str]:
             pass  # the client has gone
         finally:
             upstream[1].close()
+            writer.close()
             await copying
 
     async def start() -> asyncio.Server:
@@ -58,7 +59,8 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await writer.drain()
     except ConnectionError:
         pass
-    writer.close()
+    finally:
+        writer.close()
 
 
 async def _shut(server: asyncio.Server) -> None:
@@ -68,3 +70,4 @@ async def _shut(server: asyncio.Server) -> None:
     for task in serving:
         task.cancel()
     await asyncio.gather(*serving, return_exceptions=True)
+    await asyncio.sleep(0)  # transports end in the next turn of the loop
