@@ -125,7 +125,7 @@ class SessionsAndWait:
         return min(max(wanted, least), most), {}
 
     def wanted(self, current: int, sessions: list[float], waits_s: list[float]) -> int:
-        """Return how many replicas are wanted, by the sessions and waits of those that told any."""
+        """Return how many replicas are wanted, by the sessions and waits that were reported."""
         wanted = math.ceil(sum(sessions) / self._sessions)
         if waits_s and sum(waits_s) / len(waits_s) > self._queue_wait_s:
             wanted = max(wanted, current + 1)

@@ -117,7 +117,7 @@ def impatient(certificate: Path) -> Iterator[Site]:
 @pytest.mark.slow
 async def test_nothing_is_lost_or_comes_twice_while_replicas_are_restarted(site: Site) -> None:
     heard = await restart_all([site.url(name) for name in TESTED], site.replicas, WRITERS)
-    assert len(heard.gaps_ms["deploy"]) >= WRITERS / 2  # told by goaway
+    assert len(heard.gaps_ms["deploy"]) >= WRITERS / 2  # after goaway
     found = compare(heard.lines, await read_again(site.alone, heard.lines, at_once=2))
     assert found["lines"] >= WRITERS
     assert found["events"] > WRITERS
