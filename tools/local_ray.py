@@ -1,7 +1,6 @@
 """Ray on this machine, of one or several nodes, for measurements and tests."""
 
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -9,6 +8,8 @@ from typing import Any, Final
 import psutil
 import ray
 from ray import serve
+
+from inkstream.service.bench.processes import free_port
 
 STORE_BYTES: Final = 100 * 1024 * 1024
 PATIENCE: Final = {  # of Ray, on a machine that has other work
@@ -25,14 +26,6 @@ PORTS: Final = (
     "dashboard_agent_listen_port",
     "runtime_env_agent_port",
 )
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -86,7 +79,7 @@ def _processes_ended() -> Iterator[set[int]]:
     finally:
         ours = _started(before)
         if ray.is_initialized():
-            with suppress(Exception):  # of any kind: what is left is killed below
+            with suppress(Exception):  # of any kind: the processes that remain are killed below
                 serve.shutdown()
             ray.shutdown()
         for process in ours:

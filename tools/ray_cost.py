@@ -21,9 +21,9 @@ from ray import serve
 from inkstream.model.checkpoint import find, read
 from inkstream.service.bench.kernels import ENDLESS_COLUMNS
 from inkstream.service.bench.load import Load
-from inkstream.service.bench.processes import describe_machine, put, serving
+from inkstream.service.bench.processes import describe_machine, free_port, put, serving
 from inkstream.service.ray_serve import Arguments, app, proxied
-from tools.local_ray import free_port, local_ray, raylet_of
+from tools.local_ray import local_ray, raylet_of
 
 REPORT: Final = Path(__file__).parent.parent / "docs" / "reports" / "ray.json"
 MODEL: Final = "lines"

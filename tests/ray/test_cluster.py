@@ -27,7 +27,7 @@ KEYS = "a key of these tests with 32 characters"
 @pytest.fixture(scope="module")
 def port() -> int:
     """Return a port that is free, on which all replicas listen."""
-    from tools.local_ray import free_port
+    from inkstream.service.bench.processes import free_port
 
     return free_port()
 

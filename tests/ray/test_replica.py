@@ -17,7 +17,7 @@ def settings(port: int, **values: object) -> str:
 @pytest.fixture
 def port() -> int:
     """Return a port that is free."""
-    from tools.local_ray import free_port
+    from inkstream.service.bench.processes import free_port
 
     return free_port()
 
