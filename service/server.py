@@ -41,7 +41,7 @@ CLIENT_FAULTS: Final = {  # which uvicorn logs as errors of the application; the
 }
 SIGNAL_CHECK_S: Final = 0.1  # a signal only sets a flag, which uvicorn checks as often
 FIRST_CHECK_S: Final = 0.02
-COLLECT_EVERY_S: Final = 10  # with few sessions open, else
+COLLECT_EVERY_S: Final = 2  # with few sessions open, else
 COLLECT_AT_LEAST_S: Final = 600.0
 FEW_SESSIONS: Final = 32  # whose objects are walked over in about 1 ms
 NEVER: Final = 1_000_000_000

@@ -163,19 +163,30 @@ def wills_report(
     *,
     part: Half = "test",
     limit: int | None = None,
+    language: LanguageFile | None = None,
     baselines: Sequence[Baseline] = (),
 ) -> Report:
     """Measure a transcriber, and baselines, on lines of wills by the writers of a part.
 
-    `limit` is the number of lines at most, spread over the part; None is all.
+    `limit` is the number of lines at most, spread over the part; None is all. With a `language` our
+    net reads the lines in it once more.
+
+    Raises `InputError` for a language with letters that the net lacks.
     """
     indices = _spread(wills.part(part).tolist(), limit)
     images = [wills.images[index] for index in indices]
     labels = [wills.texts[index] for index in indices]
     writers = [wills.writers[index] for index in indices]
     recognizer = Recognizer(checkpoint)
+    recognizers = {OURS: recognizer}
+    if language is not None:
+        guided = Recognizer(checkpoint, Hints(language.language))
+        recognizers[f"{OURS} with {language.about.name}"] = guided
     columns = [strip_columns(image, recognizer.column_height) for image in images]
-    read = {OURS: [each.text for each in recognizer.read_all(columns)] if columns else []}
+    read = {
+        name: [each.text for each in own.read_all(columns)] if columns else []
+        for name, own in recognizers.items()
+    }
     for baseline in baselines:
         read[baseline.name] = baseline.read(images, "text", None)
     with_accents = [wills.spelt[index] for index in indices]
@@ -189,6 +200,8 @@ def wills_report(
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,
         "data_digest": wills.digest,
+        "language": None if language is None else language.about.name,
+        "language_digest": None if language is None else language.digest,
         "part": part,
         "limit": limit,
         "writers": len(set(writers)),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from inkstream.model.checkpoint import Checkpoint
     from inkstream.model.data.ink_set import InkSet
     from inkstream.model.data.split import Part
+    from inkstream.model.decoding.ngrams import LanguageFile
     from inkstream.model.evaluation.report import Report
 
 REPORTS: Final = Path("runs/evaluate")
@@ -261,7 +262,6 @@ def pages(
       inkstream evaluate pages --real paper/ --part validation --baselines --language french
     """
     from inkstream.model.data.sources import paper
-    from inkstream.model.decoding import ngrams
     from inkstream.model.evaluation.pages import report
     from inkstream.model.evaluation.paper import ruled_report
 
@@ -276,8 +276,7 @@ def pages(
         "next_command": "inkstream recognize page.jpg --page",
     }
     if real:
-        file = ngrams.LanguageFile(ngrams.find(language), keep=True) if language else None
-        options["language"] = file
+        options["language"] = _language_file(language)
         load = partial(paper.load_pages, real)
         _evaluate(ruled_report, load=load, overlays=overlays, **options)
     else:
@@ -289,8 +288,9 @@ def pages(
 @ON_PART
 @LIMIT
 @BASELINES
+@click.option("--language", help="name or path of a language that the lines are also read in")
 @out_option("wills", "folder for JSON and table")
-def wills(*, source: Path, **options: Any) -> None:
+def wills(*, source: Path, language: str | None, **options: Any) -> None:
     """Errors of lines cut from French wills of 1898-1918.
 
     Accents are folded; if the model knows them, errors with accents are measured too.
@@ -299,12 +299,20 @@ def wills(*, source: Path, **options: Any) -> None:
 
     \b
     Example:
-      inkstream evaluate wills paper/wills.tar --part validation --baselines
+      inkstream evaluate wills paper/wills.tar --part validation --baselines --language french
     """
     from inkstream.model.data.sources import paper
     from inkstream.model.evaluation.paper import wills_report
 
+    options["language"] = _language_file(language)
     _evaluate(wills_report, load=partial(paper.load_wills, source), **options)
+
+
+def _language_file(name_or_path: str | None) -> "LanguageFile | None":
+    """Open the language model of `--language`, if that is given."""
+    from inkstream.model.decoding import ngrams
+
+    return ngrams.LanguageFile(ngrams.find(name_or_path), keep=True) if name_or_path else None
 
 
 def _evaluate(

@@ -165,6 +165,18 @@ def test_all_recognisers_are_measured_with_accents_where_the_net_knows_them(
     assert row.endswith(" | 1.000 |")
 
 
+def test_wills_are_also_read_in_a_language(western: Checkpoint, tmp_path: Path) -> None:
+    write_wills(tmp_path)
+    language = ngrams.LanguageFile(ngrams.find("english"), keep=True)
+    report = wills_report(western, load_wills(tmp_path), part="validation", language=language)
+    contents = json.loads(json.dumps(report.contents))
+    assert (contents["language"], contents["language_digest"]) == ("english", language.digest)
+    alone, guided = (contents["readers"][f"inkstream{own}"] for own in ("", " with english"))
+    assert guided["cer_accents"]["cer"] != alone["cer_accents"]["cer"]
+    assert guided["cer_accents"]["characters"] == alone["cer_accents"]["characters"] > 0
+    assert "\n| inkstream with english | " in report.table()
+
+
 def test_pages_are_also_read_in_a_language(western: Checkpoint, tmp_path: Path) -> None:
     write_pages(tmp_path)
     language = ngrams.LanguageFile(ngrams.find("english"), keep=True)
