@@ -66,9 +66,12 @@ def distorted(columns: Tensor, strength: float, random: torch.Generator) -> Tens
 
 
 def blank_columns(most: int, share: float, random: torch.Generator) -> int:
-    """Draw the blank columns at one end of a batch: 1..most in `share` of the draws, else 0."""
+    """Draw the blank columns at one end of a batch: 1..most in `share` of the draws, else 0.
+
+    Their logarithm is uniform: as many draws lie between 1 and 10 as between 10 and 100.
+    """
     chance, size = torch.rand(2, generator=random).tolist()
-    return math.ceil(size * most) if chance < share else 0
+    return math.floor((most + 1) ** size) if chance < share else 0
 
 
 Points = NDArray[np.float32]  # [P, 2], x right, y down

@@ -25,7 +25,8 @@ from inkstream.model.training.config import DigitsConfig
 from inkstream.model.training.digits import SPLIT_SEED
 
 AFTER: Final = (8, 12, 16, 20, 24, 28)  # columns after which figures are given
-BLANKS: Final = (4, 10)  # blank columns before, and after, the digit
+BLANKS_BEFORE: Final = (4, 10)  # blank columns
+BLANKS_AFTER: Final = (4, 10, 100, 500)
 BATCH: Final = 64
 
 # Columns [N, T, H] to probabilities [N, T, K].
@@ -90,7 +91,7 @@ def measure(predict: Predictor, dataset: Dataset) -> tuple[Figures, NDArray[np.f
 def _with_blanks(predict: Predictor, dataset: Dataset, *, before: bool) -> dict[str, float]:
     """Return the accuracy at the last column with blank ones before, or after, each digit."""
     accuracies = {}
-    for blanks in BLANKS:
+    for blanks in BLANKS_BEFORE if before else BLANKS_AFTER:
         margin = (blanks, 0) if before else (0, blanks)
         answers = predict(np.pad(dataset.columns, ((0, 0), margin, (0, 0))))[:, -1].argmax(1)
         accuracies[str(blanks)] = float((answers == dataset.answers).mean())

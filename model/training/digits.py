@@ -43,7 +43,8 @@ TEACHER_DROPOUT: Final = 0.3
 SPLIT_SEED: Final = 0  # the validation images are the same for every seed of training
 VALIDATION_SEED: Final = 0  # of the looks of validation images
 LAST_COLUMNS: Final = 4  # half of the loss lies on these, where a whole digit is answered
-MOST_BLANK: Final = 12  # blank columns before or after a digit in training
+MOST_BEFORE: Final = 12  # blank columns before a digit in training
+MOST_AFTER: Final = 250  # after it: an answer must stay when nothing more is written
 CALM_DISTORTION: Final = 1 / 3  # of the strength, in the last steps: test images have none
 EVALUATION_BATCH: Final = 500
 VALIDATED_AFTER: Final = (12, 16, 20)  # columns; and after all of them
@@ -252,8 +253,8 @@ class DigitsTask(ImageTask):
     def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
         targets = functional.one_hot(answers, len(self.model_config.labels)).float()
         softened = self._softened(columns)
-        before = blank_columns(MOST_BLANK, self.config.blank_share, rng)
-        after = blank_columns(MOST_BLANK, self.config.blank_share, rng)
+        before = blank_columns(MOST_BEFORE, self.config.blank_share, rng)
+        after = blank_columns(MOST_AFTER, self.config.blank_share, rng)
         columns = functional.pad(columns, (0, 0, before, after))  # [B, T, H]
         seen = ((columns.amax(2) > 0).cumsum(1) > 0).float()  # [B, T], 1 from the first ink on
         columns = self._degraded(columns, rng)
