@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Response
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.sources import unipen
 from inkstream.model.evaluation.evaluation_set import WORDS, EvaluationSet
-from tests.helpers.pad_page import Pad, chromium, recognize_at_once
+from tests.helpers.pad_page import ROW_HEIGHT, Pad, chromium, recognize_at_once
 from tests.helpers.running_server import Running, server
 from tools import pad_pictures
 
@@ -36,9 +36,7 @@ N_WORDS: Final = 50
 N_LATE: Final = 30
 MAX_COLUMNS: Final = 170  # of a word: the width of the pad
 MIN_BACKWARD: Final = 10.0  # columns between the furthest ink and the start of a late stroke
-MAX_SHORT_COLUMNS: Final = 90  # of a word in the long line
-WORD_GAP: Final = 40.0  # CSS pixels between the words of the long line
-LONG_COLUMNS: Final = 2000  # of the line in which frames are counted
+N_LINES: Final = 20  # on the page on which frames are counted
 TRACE_CATEGORIES: Final = ["disabled-by-default-devtools.timeline.frame", "devtools.timeline.frame"]
 
 
@@ -89,6 +87,7 @@ def first_answer_ms(browser: Browser, url: str, strokes: Strokes, rows: int) -> 
     times = []
     for _ in range(5):
         pad = Pad(browser, url, PROBE, viewport=SCREEN)
+        pad.see()
         pad.write_at_speed(strokes, rows)
         times.append(pad.page.evaluate("latencies[0]"))
         pad.page.close()
@@ -98,27 +97,31 @@ def first_answer_ms(browser: Browser, url: str, strokes: Strokes, rows: int) -> 
 def frame_rate(
     browser: Browser, pad: Pad, ink_of_words: Iterator[Strokes], rows: int
 ) -> dict[str, float]:
-    """Measure the frames per second while a long line is being written, by the browser's trace."""
+    """Measure the frames per second while a full page is being written, by the browser's trace."""
     pad.page.get_by_role("button", name="Clear").click()
-    width, end_x = float(pad.page.evaluate("document.querySelector('#pad').clientWidth")), 0.0
-    while (column := pad.column) < LONG_COLUMNS:
-        end_x = pad.write_at_speed(next(ink_of_words), rows, end_x + WORD_GAP)
-        if end_x > 0.8 * width:  # the paper scrolls after the flush
-            pad.settle()
-            end_x = 0.4 * width
+    for number in range(N_LINES):
+        if number:
+            pad.page.get_by_role("button", name="New line").click()
+        pad.write_at_speed(next(ink_of_words), rows, row=row_in_view(pad, number))
     pad.settle()
     pad.page.evaluate(
         "(function each() { requestAnimationFrame(each); })()"
     )  # asks for frames in pauses too
+    pad.page.get_by_role("button", name="New line").click()
     browser.start_tracing(page=pad.page, categories=TRACE_CATEGORIES)
-    pad.write_at_speed(next(ink_of_words), rows, end_x + WORD_GAP)
+    pad.write_at_speed(next(ink_of_words), rows, row=row_in_view(pad, N_LINES))
     events = json.loads(browser.stop_tracing())["traceEvents"]
     frame_times = sorted(event["ts"] for event in events if event["name"] == "BeginMainThreadFrame")
-    assert pad.column > column
     return {
         "frames_per_s": 1e6 * (len(frame_times) - 1) / (frame_times[-1] - frame_times[0]),
-        "at_column": column,
+        "at_lines": N_LINES,
     }
+
+
+def row_in_view(pad: Pad, row: int) -> int:
+    """Return how many rows lie above a row of the paper in the part that is in view."""
+    scrolled = float(pad.page.evaluate("document.querySelector('#paper').scrollTop"))
+    return row - int(scrolled // ROW_HEIGHT)
 
 
 def page_size(browser: Browser, url: str) -> dict[str, int]:
@@ -170,12 +173,8 @@ def measure(running: Running, browser: Browser) -> dict[str, Any]:
     evaluation_set, ink_of_words = words()
     rows, url = evaluation_set.column_height, url_of(running)
     late = [strokes for strokes in ink_of_words if goes_back(strokes)][:N_LATE]
-    short = [
-        each
-        for each in ink_of_words
-        if max(stroke[:, 0].max() for stroke in each) < MAX_SHORT_COLUMNS
-    ]
     pad = Pad(browser, url, PROBE, viewport=SCREEN)
+    pad.see()
     found: dict[str, Any] = {
         "model_digest": read(find("lines")).digest,
         "data_digest": evaluation_set.pieces.ink.digest,
@@ -185,7 +184,11 @@ def measure(running: Running, browser: Browser) -> dict[str, Any]:
         "late": len(late),
         "late_same": count_same_text(running, pad, late, rows),
     }
-    found |= latencies(pad) | frame_rate(browser, pad, iter(short), rows) | page_size(browser, url)
+    found |= (
+        latencies(pad)
+        | frame_rate(browser, pad, iter(ink_of_words), rows)
+        | page_size(browser, url)
+    )
     found["first_answer_ms"] = first_answer_ms(browser, url, ink_of_words[0], rows)
     found |= {"violations": count_violations(pad), "console_errors": len(pad.console_texts)}
     pad.page.close()

@@ -19,7 +19,7 @@ from tests.helpers.pad_page import EXAMPLE_HEIGHT, HELLO, Pad
 
 WIDE: Final = {"width": 1000, "height": 640}
 PHONE: Final = {"width": 360, "height": 740}
-RECORDED: Final = {"width": 900, "height": 430}
+RECORDED: Final = {"width": 900, "height": 560}
 EVERY_NTH_FRAME: Final = 4  # of the browser is recorded
 UPSAMPLING: Final = 3  # points of the recorded pen for each of the example
 LAST_FRAME_MS: Final = 3000  # how long the recording shows its last frame
@@ -50,18 +50,32 @@ def unfinished_line(browser: Browser, url: str) -> Pad:
 
 
 def alternatives(browser: Browser, url: str) -> Pad:
-    """Return the page with the alternatives of a letter."""
+    """Return the page with the alternatives of a word."""
     pad = flushed_line(browser, url)
-    pad.page.locator("#letters button").nth(7).hover()
-    expect(pad.page.locator("[popover] p")).to_be_visible()
+    pad.page.locator("#text button").first.click()
+    expect(pad.page.locator("#word")).to_be_visible()
     return pad
+
+
+def seen(browser: Browser, url: str) -> Pad:
+    """Return the page with a line as the model sees it."""
+    pad = Pad(browser, url, viewport=WIDE)
+    pad.see()
+    pad.write(*HELLO, scale=0.65, steps=3)
+    pad.settle()
+    return pad
+
+
+def empty(browser: Browser, url: str) -> Pad:
+    """Return the page before the first stroke."""
+    return Pad(browser, url, viewport=WIDE, reduced_motion="reduce")
 
 
 def digit(browser: Browser, url: str) -> Pad:
     """Return the page with a digit."""
     pad = Pad(browser, url, viewport=WIDE)
-    pad.page.get_by_label("A digit").check()
-    expect(pad.page.locator("#model")).to_have_text(re.compile(r"^digits \d+$"))
+    pad.see()
+    pad.read_as("A digit")
     pad.write(*SEVEN, steps=8)
     pad.settle()
     return pad
@@ -83,6 +97,8 @@ STATES: Final[dict[str, Callable[[Browser, str], Pad]]] = {
     "written_dark": lambda browser, url: flushed_line(browser, url, color_scheme="dark"),
     "phone": lambda browser, url: flushed_line(browser, url, 0.4, viewport=PHONE),
     "explained": alternatives,
+    "empty": empty,
+    "seen": seen,
     "digit": digit,
     "image": image,
 }
@@ -91,6 +107,7 @@ STATES: Final[dict[str, Callable[[Browser, str], Pad]]] = {
 def record(browser: Browser, url: str, path: Path) -> None:
     """Record the writing of a line as a GIF."""
     pad = Pad(browser, url, viewport=RECORDED)
+    pad.see()
     taken: list[tuple[float, bytes]] = []  # seconds, PNG
 
     def add_frame(frame: dict[str, Any]) -> None:

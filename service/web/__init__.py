@@ -15,7 +15,8 @@ from starlette.staticfiles import StaticFiles
 WEB: Final = Path(__file__).resolve().parent
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    " manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
 )
 NO_CACHE: Final = {"cache-control": "no-cache"}  # files of two versions do not fit together
 HEADERS: Final = {"content-security-policy": POLICY} | NO_CACHE
@@ -40,6 +41,11 @@ def add_pages(app: FastAPI) -> None:
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def pad() -> FileResponse:
         return FileResponse(WEB / "pad" / "index.html", headers=HEADERS)
+
+    # Beside the page, because a service worker serves only what lies below its own address.
+    @app.api_route("/service_worker.js", methods=["GET", "HEAD"], include_in_schema=False)
+    async def service_worker() -> FileResponse:
+        return FileResponse(WEB / "pad" / "service_worker.js", headers=HEADERS)
 
     @app.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
     async def docs() -> FileResponse:

@@ -3,13 +3,13 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, WebSocket, expect, sync_playwright
 
 from inkstream.service.client import connect_sync
 from tests.helpers.command_line import EXAMPLES
@@ -34,6 +34,8 @@ POINTS_PER_S: Final = 100  # of a pen
 LIFT_S: Final = 0.1  # from a stroke's end to the next one's beginning
 LEFT: Final = 20.0  # CSS pixels from the pad's left side
 EXAMPLE_HEIGHT: Final = 175.0  # of the strokes of `HELLO`, in their units
+ROW_HEIGHT: Final = 96.0  # of a line of the paper, CSS pixels
+HINTS: Final = ("language_model", "words", "characters", "pattern")  # options of `configure`
 
 
 @contextmanager
@@ -50,29 +52,53 @@ class Pad:
 
     def __init__(self, browser: Browser, url: str, script: str = "", **options: Any) -> None:
         """Open the page; run `script` before the page's own scripts."""
+        # Requests that pass a service worker cannot be changed by tests.
+        options.setdefault("service_workers", "block")
         self.page: Page = browser.new_page(**options)
         self.page.add_init_script(script)
         self.console_texts: list[str] = []  # with uncaught errors
         self.requested_urls: list[str] = []
-        self.sent: list[dict[str, Any]] = []  # messages of the newest stream
-        self.received: list[dict[str, Any]] = []
-        self.page.on("console", lambda message: self.console_texts.append(message.text))
+        self.streams: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []
+        self.page.on("console", lambda message: self._log(message.text))
         self.page.on("pageerror", lambda error: self.console_texts.append(str(error)))
         self.page.on("request", lambda request: self.requested_urls.append(request.url))
         self.page.on("websocket", self._opened)
         self.page.goto(url)
         expect(self.page.locator("#state-words")).to_have_text("connected")
+        expect(self.page.locator("#paper")).not_to_have_attribute("inert", "")
+
+    def _log(self, text: str) -> None:
+        """Keep a text of the console, unless it says that the browser's driver blocks workers."""
+        if not text.startswith("Service Worker registration blocked"):
+            self.console_texts.append(text)
 
     def _opened(self, socket: WebSocket) -> None:
         self.requested_urls.append(socket.url)
-        self.sent.clear()
-        self.received.clear()
-        socket.on("framesent", lambda payload: self.sent.append(_message(payload)))
-        socket.on("framereceived", lambda payload: self.received.append(json.loads(payload)))
+        sent: list[dict[str, Any]] = []
+        received: list[dict[str, Any]] = []
+        self.streams.append((sent, received))
+        socket.on("framesent", lambda payload: sent.append(_message(payload)))
+        socket.on("framereceived", lambda payload: received.append(json.loads(payload)))
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        """The messages that the newest stream has sent."""
+        return self.streams[-1][0]
+
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        """The messages that the newest stream has received."""
+        return self.streams[-1][1]
 
     @property
     def text(self) -> str:
-        return self.page.locator("#text").inner_text()
+        """The text of the line that was written in last."""
+        return " ".join(self.page.locator("#text [data-active]").all_inner_texts())
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of all lines."""
+        return self.page.locator("#text li").all_inner_texts()
 
     @property
     def column(self) -> int:
@@ -86,45 +112,61 @@ class Pad:
         left: float = LEFT,
         scale: float = 0.85,
         steps: int = 1,
+        row: int = 0,
     ) -> None:
         """Write strokes of the example with the mouse, in `steps` moves from point to point."""
         for stroke in strokes:
-            for number, position in enumerate(self.positions(stroke, left=left, scale=scale)):
+            for number, position in enumerate(self.positions(stroke, left, scale, row)):
                 self.page.mouse.move(*position, steps=steps if number else 1)
                 if not number:
                     self.page.mouse.down()
             self.page.mouse.up()
 
     def positions(
-        self, stroke: list[list[float]], left: float = LEFT, scale: float = 0.85
+        self, stroke: list[list[float]], left: float = LEFT, scale: float = 0.85, row: int = 0
     ) -> list[tuple[float, float]]:
-        """Return where the mouse is for each point of a stroke of the example."""
+        """Return where the mouse is for each point of a stroke of the example, in a row in view."""
         box = self.page.locator("#pad").bounding_box()
         assert box is not None
-        size = scale * box["height"] / EXAMPLE_HEIGHT
-        return [(box["x"] + left + size * x, box["y"] + 8 + size * y) for x, y in stroke]
+        size, top = scale * ROW_HEIGHT / EXAMPLE_HEIGHT, box["y"] + row * ROW_HEIGHT + 4
+        return [(box["x"] + left + size * x, top + size * y) for x, y in stroke]
 
     def write_at_speed(
-        self, strokes: Sequence[NDArray[np.float32]], rows: int, left: float = LEFT
+        self, strokes: Sequence[NDArray[np.float32]], rows: int, left: float = LEFT, row: int = 0
     ) -> float:
         """Write strokes, each [n, 2] in units of columns of `rows` rows, as fast as a person does.
 
-        They begin `left` CSS pixels from the pad's left side. Return where they end.
+        They begin `left` CSS pixels from the pad's left side, in a row in view. Return where they
+        end.
         """
         box = self.page.locator("#pad").bounding_box()
         assert box is not None
-        size, mouse = (box["height"] - 2) / rows, self.page.mouse
+        size, mouse = ROW_HEIGHT / rows, self.page.mouse
         due_s = time.perf_counter()
         for stroke in strokes:
             due_s = max(due_s, time.perf_counter()) + LIFT_S
             for number, (x, y) in enumerate(stroke.tolist()):
                 time.sleep(max(0.0, due_s - time.perf_counter()))
                 due_s += 1 / POINTS_PER_S
-                mouse.move(box["x"] + left + size * x, box["y"] + 1 + size * y)
+                mouse.move(box["x"] + left + size * x, box["y"] + row * ROW_HEIGHT + size * y)
                 if not number:
                     mouse.down()
             mouse.up()
         return left + size * float(max(stroke[:, 0].max() for stroke in strokes))
+
+    def see(self) -> None:
+        """Switch on how the model sees the ink."""
+        self.set("#sees-switch", lambda switch: switch.check())
+
+    def read_as(self, kind: str) -> None:
+        """Choose what is read: "Text", "A digit", "Numbers" or "A date"."""
+        self.set("#reads", lambda menu: menu.select_option(kind))
+
+    def set(self, control: str, act: Callable[[Locator], object]) -> None:
+        """Change one of the settings."""
+        self.page.get_by_role("button", name="Settings").click()
+        act(self.page.locator(control))
+        self.page.keyboard.press("Escape")
 
     def choose_speed(self, speed: str) -> None:
         """Choose the speed of images, also while the player is hidden."""
@@ -135,12 +177,20 @@ class Pad:
         """Wait until the flush after the newest ink is answered and the answer is shown."""
         for _ in range(DEADLINE_MS // 50):
             self.page.wait_for_timeout(50)
-            relevant = [each for each in self.sent if each["type"] in ("ink", "flush")]
-            answered = {m["id"] for m in self.received if m["type"] == "flushed"}
-            if relevant and relevant[-1]["type"] == "flush" and relevant[-1]["id"] in answered:
+            if self._is_settled():
                 self.page.wait_for_timeout(100)  # a frame or two
                 return
         raise AssertionError("the ink was not flushed in time")
+
+    def _is_settled(self) -> bool:
+        """Return whether the newest stream with ink has flushed all of it."""
+        for sent, received in reversed(self.streams):
+            relevant = [each for each in sent if each["type"] in ("ink", "flush")]
+            if len(relevant) > 1:
+                before, last = relevant[-2:]
+                answered = {m["id"] for m in received if m["type"] == "flushed"}
+                return "fit" in before and last["type"] == "flush" and last["id"] in answered
+        return False
 
     def wait_to_send(self, field: str) -> None:
         """Wait until a message with this field is recorded: the browser reports frames late."""
@@ -166,6 +216,14 @@ class Pad:
                     stroke["points"] += part["points"]
         return list(strokes.values()), height
 
+    def hints(self) -> dict[str, Any]:
+        """Return the options that the page has set for this line."""
+        found: dict[str, Any] = {}
+        for message in self.sent:
+            if message["type"] == "configure":
+                found |= {name: message[name] for name in HINTS if name in message}
+        return found
+
 
 def _message(payload: str | bytes) -> dict[str, Any]:
     if isinstance(payload, bytes):
@@ -175,10 +233,10 @@ def _message(payload: str | bytes) -> dict[str, Any]:
 
 
 def recognize_at_once(running: Running, pad: Pad, model: str = "lines", **options: Any) -> str:
-    """Return the text that the Python client gets for the same ink, with options of `configure`."""
+    """Return the text that the Python client gets for the same ink and options of `configure`."""
     strokes, height = pad.strokes()
     with connect_sync(running.url, model=model) as stream:
-        stream.configure(**options)
+        stream.configure(**pad.hints() | options)
         list(stream.ink(strokes, height, pause=True, fit=True))
         flushed = stream.flush()
     return flushed.text if flushed.text is not None else str(flushed.label)

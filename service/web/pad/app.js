@@ -1,292 +1,221 @@
 /**
- * The page: sends the ink of the pad to the server, and shows the server's messages.
+ * The page: the document, what reads it, and what shows it.
  *
- * @import { Letter, Ready, Stroke } from "../client/protocol.d.ts"
- * @import { Message, Stream } from "../client/inkstream.js"
- * @import { PadStroke } from "./pad.js"
+ * @import { Letter } from "../client/protocol.d.ts"
+ * @import { Stream } from "../client/inkstream.js"
+ * @import { DocumentLine } from "./document.js"
+ * @import { Kind, LineReader, Source } from "./reader.js"
  */
 
-import { InkstreamError, connect } from "../client/inkstream.js";
+import { connect } from "../client/inkstream.js";
 import { Bars } from "./bars.js";
-import { Correction } from "./correction.js";
 import { Curve } from "./curve.js";
-import { element, setText } from "./dom.js";
-import { imageLines } from "./image.js";
-import { LanguageMenu } from "./languages.js";
+import { PadDocument, ROW_HEIGHT } from "./document.js";
+import { element } from "./dom.js";
+import { Example, exampleStrokes } from "./example.js";
+import { drawingSize, exported, svg } from "./export.js";
+import { readInk } from "./import.js";
+import { ImageView } from "./image_view.js";
+import { chooseLanguage, fillMenu } from "./languages.js";
 import { Letters } from "./letters.js";
 import { Line } from "./line.js";
 import { Metrics } from "./metrics.js";
-import { Pad } from "./pad.js";
-import { PauseTimer } from "./pause_timer.js";
-import { Picture } from "./picture.js";
-import { Player } from "./player.js";
+import { Paper } from "./paper.js";
+import { Reader } from "./reader.js";
 import { Ribbon } from "./ribbon.js";
-import { Samples } from "./samples.js";
 import { addShortcuts } from "./shortcuts.js";
 import { Status } from "./status.js";
+import { Store } from "./store.js";
+import { TextView } from "./text_view.js";
 
 const METRICS_INTERVAL_MS = 2000;
-const RETRY_MS = 2000;
 const ANSWER_TIMEOUT_MS = 10_000;
-/** Codes of errors after which a new session gets all that is on the pad. */
-const ENDS_OF_SESSIONS = new Set(["no_connection", "stopping", "server_full", "idle", "not_resumable"]);
+const EXAMPLE_LEFT = 24; // CSS pixels from the paper's left side to the example
+const COPIED_MS = 1500; // for which the button says so
+const HOLD_MS = 1000; // in which another window may let a document go: the page before a reload, for instance
+const NUMBERS = "0123456789.,:+-/% "; // characters of a line of numbers
+const DATE = "[0-9]{1,2}[./-] ?[0-9]{1,2}[./-] ?([0-9]{2}|[0-9]{4})|[0-9]{4}-[0-9]{2}-[0-9]{2}";
+/** Keys of `localStorage`, followed by the page's path. */
+const OPEN = `inkstream open ${location.pathname}`; // id of the document that is open
+const WORDS = `inkstream words ${location.pathname}`; // that were learned, one a line
+const SEES = `inkstream sees ${location.pathname}`; // whether `How it sees` is on
 
-const line = new Line();
-const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), line);
-const letters = new Letters(element("letters", HTMLElement), line, correctLetter);
-const correction = new Correction(element("correct", HTMLInputElement));
-const hint = element("hint", HTMLElement);
-const bars = new Bars(element("bars", HTMLElement));
-const curve = new Curve(element("curve", HTMLCanvasElement), line);
-const metrics = new Metrics((field) => element(field, HTMLElement));
-const samples = new Samples(element("download", HTMLButtonElement));
-const pad = new Pad(element("pad", HTMLCanvasElement), { onInk, onLift: startPauseTimer, onPalm: undo });
 const status = new Status();
-const languages = new LanguageMenu(
-  element("language-label", HTMLElement),
-  element("language", HTMLSelectElement),
-  recognizeAgain,
-);
-const pauseTimer = new PauseTimer({
-  onPause: () => stream?.pause().catch(() => {}),
-  onFlush() {
-    void flush();
-    pad.scroll();
-    align();
-  },
-});
-const player = new Player({
-  onImage: (file) => void loadImage(file),
-  onColumns: (pixels) => stream?.columns(pixels).catch(() => {}),
-  onAdvance: showPicture,
-  onLineEnd: () => void finishImageLine(),
-  onReplay: () => playLine(player.lines, player.columnHeight, 0),
-});
-
-/** @type {Stream | undefined} */
-let stream;
+const store = new Store();
+let pad = new PadDocument("");
+/** Language models of the server. @type {string[]} */
+let languages = [];
+/** @type {readonly string[]} */
+let labels = [];
 /** @type {string | undefined} */
 let key;
-let model = "lines";
-let connectionNumber = 0; // messages of an earlier connection are ignored
+let letGo = () => {}; // ends the hold on the document
 let isRedrawPending = false;
-let isDigitDone = false; // a digit was flushed, so the next stroke begins another one
-let isRefused = false; // the server's error has ended the session; a new line connects again
-let isUndone = false; // a stroke was undone, perhaps one that is too far back for the server to rewind
+let areLettersAligned = false;
 
-// Connection
+const shownLine = new Line(); // where no stream reads the active line
+const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), shownLine);
+const letters = new Letters(element("letters", HTMLElement), shownLine, correctLetter);
+const bars = new Bars(element("bars", HTMLElement));
+const curve = new Curve(element("curve", HTMLCanvasElement), shownLine);
+const metrics = new Metrics((field) => element(field, HTMLElement));
+let line = shownLine; // that is shown in `How it sees`
 
-async function run() {
-  const own = ++connectionNumber;
-  stream?.close();
-  stream = undefined;
-  isRefused = false;
-  status.showWaiting("connecting");
-  while (own === connectionNumber) {
-    try {
-      const opened = await connect(new URL(".", location.href), {
-        model: await metrics.chooseModel(model, credentials()),
-        answer_timeout_ms: ANSWER_TIMEOUT_MS,
-        ...(key !== undefined && { key }),
-      });
-      if (own !== connectionNumber) return opened.close();
-      stream = opened;
-      startSession(opened.ready);
-      for await (const message of opened) {
-        if (own !== connectionNumber) return;
-        handleMessage(message);
-      }
-      return;
-    } catch (error) {
-      if (!(error instanceof InkstreamError)) throw error;
-      if (own !== connectionNumber) return;
-      if (error.code === "unauthorized") return status.askForKey(key !== undefined);
-      status.showError(error);
-      isRefused = !ENDS_OF_SESSIONS.has(error.code);
-      if (isRefused) return status.showClosed();
-      status.showWaiting("reconnecting");
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
-  }
-}
-
-/** Begin a session, and send it what is on the pad. @param {Ready} ready */
-function startSession(ready) {
-  line.begin();
-  status.showConnected();
-  if (model === "digits") bars.setLabels(ready.labels);
-  metrics.showModel(ready.model);
-  languages.setLanguages(ready.languages);
-  if (languages.chosen !== null) sendLanguage();
-  sendAll();
-}
-
-/** Send everything that is on the pad to a new session, or after a reset. */
-function sendAll() {
-  isDigitDone = false;
-  align();
-  if (pad.picture !== undefined) {
-    stream?.columns(player.playedPixels).catch(() => {});
-    if (player.nPlayed === pad.picture.nColumns) void finishImageLine();
-  }
-  sendAllInk();
-  startPauseTimer();
-}
-
-function sendAllInk() {
-  const strokes = pad.takeAll();
-  if (strokes.length > 0) onInk(strokes, performance.now());
-}
-
-/** Set the language model, from the next line on. */
-function sendLanguage() {
-  stream?.configure({ language_model: languages.chosen }).catch(() => {});
-}
-
-/** Recognize what is on the pad again, with the language model that is chosen now. */
-function recognizeAgain() {
-  isUndone = false;
-  if (stream === undefined) return;
-  sendLanguage();
-  stream.reset().catch(() => {});
-  line.begin(true);
-  sendAll();
-}
-
-/** @param {Message} message */
-function handleMessage(message) {
-  if (message.type === "disconnected") {
-    status.showError(message.error);
-    status.showWaiting("reconnecting");
-  } else if (message.type === "reconnected") {
-    status.showConnected();
-    metrics.showModel(message.ready.model);
-  } else if (message.type === "goaway") {
-    status.showWaiting("the server is about to stop");
-  } else if (message.type === "error") {
-    if (!line.isCurrent) return;
-    if (isUndone && message.code === "bad_ink") recognizeAgain();
-    else status.showError(message);
-  } else if (line.update(message)) {
-    if (message.type === "result") metrics.recordResult();
-    if (message.type === "rewound" && message.frame !== undefined) align();
-    if (message.type === "flushed") isDigitDone = model === "digits";
+const paper = new Paper(
+  {
+    scroller: element("paper", HTMLElement),
+    canvas: element("pad", HTMLCanvasElement),
+    sheet: element("sheet", HTMLElement),
+  },
+  {
+    lines: () => pad.lines,
+    onBegin(row, x) {
+      showIntro();
+      return { id: pad.takeId(), line: pad.lineAt(row, x)?.id ?? pad.takeId() };
+    },
+    onInk(since) {
+      metrics.recordInk(since);
+      reader.update();
+    },
+    onEnd({ id, line: lineId, row, points, pressures }) {
+      pad.addStroke({ id, points, pressures }, { id: lineId, row });
+      changed();
+    },
+    onCancel: changed,
+    onErase(ids) {
+      if (pad.erase(ids)) changed();
+    },
+  },
+);
+const text = new TextView(
+  {
+    list: element("text", HTMLElement),
+    popover: element("word", HTMLElement),
+    field: element("correct", HTMLInputElement),
+    choices: element("choices", HTMLElement),
+    form: element("word-form", HTMLFormElement),
+    remove: element("remove-word", HTMLElement),
+    learn: element("learn", HTMLElement),
+  },
+  {
+    onText(id, changedText) {
+      if (pad.setText(id, changedText)) changed();
+    },
+    onLearn(word) {
+      const words = element("words", HTMLTextAreaElement);
+      if (!learnedWords().includes(word)) words.value = [...learnedWords(), word].join("\n");
+      localStorage.setItem(WORDS, words.value);
+    },
+    onSelect(id) {
+      const row = pad.line(id)?.row;
+      if (row === undefined) return;
+      paper.activeRow = row;
+      paper.show(row);
+      paper.draw();
+      redraw();
+    },
+  },
+);
+const example = new Example((strokes, shown) => {
+  paper.showExample(strokes);
+  element("example-text", HTMLElement).textContent = shown;
+});
+const reader = new Reader(connectTo, ROW_HEIGHT, {
+  sources,
+  options,
+  onReading(id, reading) {
+    if (pad.line(id) === undefined && paper.live?.line !== id) return;
+    pad.setReading(id, reading);
+    if (reading.of !== "") save();
     redraw();
-  }
+  },
+  onMessage(worker, message) {
+    if (message.type === "result") metrics.recordResult();
+    if (message.type === "rewound" && message.frame !== undefined) areLettersAligned = false;
+    if (message.type === "reset_done") areLettersAligned = false;
+    if (message.type === "goaway") status.showWaiting("the server is about to stop");
+    redraw();
+  },
+  onOpen(worker) {
+    const ready = worker.stream?.ready;
+    if (ready === undefined) return;
+    metrics.showModel(ready.model);
+    if (worker.kind === "classifier") return bars.setLabels(ready.labels);
+    ({ languages, labels } = ready);
+    fillMenu(element("language", HTMLSelectElement), languages, pad.settings.language);
+  },
+  onError(error) {
+    if (error.code === "unauthorized") status.askForKey(key !== undefined);
+    else status.showError(error);
+  },
+  onState() {
+    if (reader.state === "open") status.showConnected();
+    else if (reader.state === "waiting") status.showWaiting(hasConnected ? "reconnecting" : "connecting");
+    else status.showClosed();
+    hasConnected ||= reader.state === "open";
+  },
+});
+let hasConnected = false;
+new ImageView({
+  connect: () => connectTo(pad.settings.reads === "digit" ? "classifier" : "transcriber"),
+  headers: credentials,
+  onTexts(texts) {
+    if (pad.addTexts(texts)) changed();
+  },
+  onError: (error) => status.showError(error),
+});
+
+// Reading
+
+/** @param {Kind} kind @returns {Promise<Stream>} */
+async function connectTo(kind) {
+  return connect(new URL(".", location.href), {
+    model: await metrics.chooseModel(kind === "classifier" ? "digits" : "lines", credentials()),
+    answer_timeout_ms: ANSWER_TIMEOUT_MS,
+    ...(key !== undefined && { key }),
+  });
 }
 
-// Ink
-
-/** @param {Stroke[]} strokes @param {number} since */
-function onInk(strokes, since) {
-  pauseTimer.stop();
-  hint.hidden = true;
-  metrics.recordInk(since);
-  if (isDigitDone || pad.picture !== undefined) newLine(pad.strokes.at(-1));
-  else stream?.ink(strokes, pad.height).catch(() => {}); // iterating over the messages reports errors
+/** Return the lines as they are to be read, the active one first. @returns {Source[]} */
+function sources() {
+  const { live } = paper;
+  const lines = pad.lines;
+  const isNew = live !== undefined && pad.line(live.line) === undefined;
+  if (isNew) lines.push({ id: live.line, row: live.row, reads: pad.settings.reads, strokes: [], correction: null });
+  const found = lines.map((each) => {
+    const strokes = each.strokes.map(({ id, points }) => ({ id, points, isDone: true }));
+    const isWriting = live?.line === each.id;
+    if (isWriting) strokes.push({ id: live.id, points: live.points, isDone: false });
+    return {
+      id: each.id,
+      name: pad.nameOf(each),
+      settings: `${pad.settingsOf(each)} ${learnedWords().join(" ")}`,
+      reads: each.reads,
+      strokes,
+      isRead: pad.isRead(each) && !isWriting,
+      isWriting,
+      isActive: isWriting || each.row === paper.activeRow,
+    };
+  });
+  return found.sort((one, other) => Number(other.isActive) - Number(one.isActive));
 }
 
-function startPauseTimer() {
-  if (pad.strokes.length > 0) pauseTimer.start();
-  else pauseTimer.stop();
+/** Return the options of the session for a line. @param {Source} source */
+function options({ reads }) {
+  if (reads === "digit") return {};
+  const isText = reads === "text";
+  const known = new Set(labels);
+  return {
+    language_model: isText ? chooseLanguage(pad.settings.language, languages, navigator.languages) : null,
+    words: isText ? learnedWords().filter((word) => [...word].every((char) => known.has(char))) : [],
+    characters: reads === "number" ? NUMBERS : null,
+    pattern: reads === "date" ? DATE : null,
+  };
 }
 
-/** Decide the whole line; ink in the frame that fits it. */
-function flush() {
-  if (pad.strokes.length > 0) stream?.pause({ fit: true }).catch(() => {});
-  return stream?.flush().catch(() => undefined);
-}
-
-function undo() {
-  const id = pad.undo();
-  if (id === undefined) return;
-  isUndone = true;
-  isDigitDone = false;
-  align(); // the paper may have scrolled back
-  stream?.undo(id).catch(() => {});
-  startPauseTimer();
-}
-
-/** Clear the pad and begin a new line. @param {PadStroke} [first] a stroke that is already written */
-function newLine(first) {
-  isDigitDone = false;
-  status.hideError();
-  player.pause();
-  pad.clear(first);
-  document.body.dataset["shows"] = "ink";
-  hint.hidden = pad.strokes.length > 0;
-  stream?.reset().catch(() => {});
-  line.begin(stream !== undefined);
-  correction.clear();
-  align();
-  sendAllInk();
-  redraw();
-  if (isRefused) void run();
-}
-
-/** Begin a new line, and list the finished one. @param {string} [label] its text, if it was corrected */
-async function nextLine(label) {
-  if (pad.strokes.length === 0 && pad.picture === undefined) return;
-  pauseTimer.stop();
-  const { text } = line;
-  const flushing = flush();
-  newLine(); // before the answer, so that the user can write on
-  const flushed = await flushing;
-  listFinished(label ?? flushed?.text ?? flushed?.label ?? text);
-}
-
-/** @param {string} text */
-function listFinished(text) {
-  if (text === "") return;
-  const item = document.createElement("li");
-  item.textContent = text;
-  element("lines", HTMLElement).append(item);
-}
-
-// Images
-
-/** Have the server convert an image into columns, and play them. @param {Blob} file */
-async function loadImage(file) {
-  if (stream === undefined) return; // the status already says that the page is not connected
-  const { model: { name, kind }, column_height } = stream.ready;
-  const own = connectionNumber;
-  player.countPreparing(1);
-  try {
-    const options = { model: name, mayBePage: kind === "transcriber" };
-    const lines = await imageLines(file, options, credentials());
-    if (own === connectionNumber) playLine(lines, column_height, 0); // else another model was chosen
-  } catch (error) {
-    if (!(error instanceof InkstreamError)) throw error;
-    status.showError(error);
-  } finally {
-    player.countPreparing(-1);
-  }
-}
-
-/** @param {Uint8Array[]} lines columns of each @param {number} columnHeight @param {number} lineIndex */
-function playLine(lines, columnHeight, lineIndex) {
-  newLine();
-  hint.hidden = true;
-  document.body.dataset["shows"] = "image";
-  player.load(lines, columnHeight, lineIndex);
-  pad.picture = new Picture(player.pixels, columnHeight);
-  showPicture();
-}
-
-/** Flush a line of an image that was played; if others follow, list it and play the next one. */
-async function finishImageLine() {
-  const { picture } = pad;
-  const flushed = await flush();
-  if (pad.picture !== picture || flushed === undefined || player.isLastLine) return;
-  listFinished(flushed.text ?? "");
-  playLine(player.lines, player.columnHeight, player.lineIndex + 1);
-}
-
-function showPicture() {
-  if (pad.picture === undefined) return;
-  const { offset } = pad;
-  pad.show(pad.picture, player.nPlayed);
-  if (pad.offset !== offset) align();
+/** @returns {string[]} */
+function learnedWords() {
+  return element("words", HTMLTextAreaElement).value.split(/\s+/u).filter((word) => word !== "");
 }
 
 /** Return the request headers that carry the key. @returns {Record<string, string>} */
@@ -294,70 +223,325 @@ function credentials() {
   return key === undefined ? {} : { authorization: `Bearer ${key}` };
 }
 
+// The document
+
+/** Show and store a change of the document, and have it read. */
+function changed() {
+  status.hideError();
+  save();
+  paper.fitSheet();
+  paper.draw();
+  reader.open(pad.settings.reads === "digit" ? "classifier" : "transcriber");
+  reader.update();
+  showIntro();
+  redraw();
+}
+
+function save() {
+  const saved = pad;
+  if (saved.isEmpty && !saved.canUndo && !saved.canRedo) return;
+  store.save(() => ({ ...saved.toData(), title: saved.wholeText.split("\n", 1)[0] ?? "" }));
+}
+
+/**
+ * Open a document; a new one if there is none with this id.
+ *
+ * @param {string | undefined} id
+ * @returns {Promise<boolean>} false if another window has it open, whose changes would be lost
+ */
+async function open(id = newId()) {
+  if (id !== pad.id && !(await hold(id))) return false;
+  pad = new PadDocument(id, await store.load(id));
+  localStorage.setItem(OPEN, pad.id);
+  paper.activeRow = pad.lines.at(-1)?.row ?? 0;
+  element("reads", HTMLSelectElement).value = pad.settings.reads;
+  fillMenu(element("language", HTMLSelectElement), languages, pad.settings.language);
+  changed();
+  paper.resize();
+  paper.show(paper.activeRow);
+  return true;
+}
+
+/** Hold a document for this window, and let the one before go. @param {string} id @returns {Promise<boolean>} */
+function hold(id) {
+  if (navigator.locks === undefined) return Promise.resolve(true); // a page that is not of https
+  return new Promise((resolve) => {
+    const keep = () =>
+      new Promise((release) => {
+        letGo();
+        letGo = () => release(undefined);
+        resolve(true);
+      });
+    const options = { signal: AbortSignal.timeout(HOLD_MS) };
+    navigator.locks.request(`inkstream ${location.pathname} ${id}`, options, keep).catch(() => resolve(false));
+  });
+}
+
+/** Return an id that no document has. (`crypto.randomUUID` is for pages of https alone.) */
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
+}
+
+async function listDocuments() {
+  const items = (await store.list()).map(({ id, changed: when, title }) => {
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = title || new Date(when).toLocaleString();
+    if (id === pad.id) button.ariaCurrent = "true";
+    button.addEventListener("click", async () => {
+      element("documents", HTMLElement).hidePopover();
+      if (await open(id)) return;
+      status.showError({ code: "open", message: "This document is open in another window." });
+    });
+    item.append(button);
+    return item;
+  });
+  element("document-list", HTMLElement).replaceChildren(...items);
+}
+
+/** @param {"undo" | "redo"} direction */
+function step(direction) {
+  if (!pad[direction]()) return;
+  element("reads", HTMLSelectElement).value = pad.settings.reads;
+  element("language", HTMLSelectElement).value = pad.settings.language;
+  changed();
+}
+
+/** Begin the next line; an empty one is inserted if there is ink below. */
+function nextLine() {
+  const row = paper.activeRow + 1;
+  if (pad.lines.some((each) => each.row === row)) pad.insertRow(row);
+  paper.activeRow = row;
+  changed();
+  paper.show(row);
+}
+
 // Display
+
+/** Show the example while there is nothing else. */
+function showIntro() {
+  const isEmpty = pad.isEmpty && paper.live === undefined;
+  element("intro", HTMLElement).hidden = !isEmpty;
+  if (isEmpty) example.start(exampleInk());
+  else example.stop();
+}
+
+/** Return the ink of the example for the paper as it is. */
+function exampleInk() {
+  return exampleStrokes(ROW_HEIGHT, EXAMPLE_LEFT, element("paper", HTMLElement).clientWidth);
+}
 
 /** Align the ribbon and the letters with the ink. */
 function align() {
-  const { column_height } = stream?.ready ?? { column_height: 32 };
-  const pixelsPerColumn = (line.height ?? pad.height) / column_height;
-  ribbon.align(pixelsPerColumn, pad.offset);
-  letters.align(pixelsPerColumn, pad.offset);
+  const columnHeight = reader.workers.find((worker) => worker.line === line)?.stream?.ready.column_height ?? 32;
+  const pixelsPerColumn = (line.height ?? ROW_HEIGHT) / columnHeight;
+  ribbon.align(pixelsPerColumn, paper.offset);
+  letters.align(pixelsPerColumn, paper.offset);
 }
 
-/** Draw the line in the next animation frame. */
+/** Draw the text and how it is seen in the next animation frame. */
 function redraw() {
   if (isRedrawPending) return;
   isRedrawPending = true;
   requestAnimationFrame(() => {
     isRedrawPending = false;
-    ribbon.draw();
-    letters.draw();
-    bars.draw(line.results.at(-1));
-    if (model === "digits") curve.draw();
-    const [decided, tentative] = model === "digits" ? [line.text, ""] : line.parts;
-    setText(element("decided", HTMLElement), decided);
-    setText(element("tentative", HTMLElement), tentative);
-    correction.update(line.text);
+    element("undo", HTMLButtonElement).disabled = !pad.canUndo;
+    element("redo", HTMLButtonElement).disabled = !pad.canRedo;
+    element("copy", HTMLButtonElement).disabled = pad.isEmpty;
+    text.draw(pad, paper.activeRow);
+    if (!element("sees", HTMLElement).hidden) drawSees();
   });
+}
+
+function drawSees() {
+  const worker = activeWorker();
+  const wanted = worker?.line ?? shownLine;
+  document.body.dataset["reads"] = pad.settings.reads;
+  if (wanted !== line || !areLettersAligned) {
+    line = wanted;
+    for (const view of [ribbon, letters, curve]) view.show(line);
+    areLettersAligned = true;
+    align();
+  }
+  ribbon.draw();
+  letters.draw();
+  bars.draw(line.results.at(-1));
+  if (pad.settings.reads === "digit") curve.draw();
+}
+
+/** Return the stream that reads the active line. @returns {LineReader | undefined} */
+function activeWorker() {
+  const ofRow = pad.lines.filter(({ row }) => row === paper.activeRow).map(({ id }) => id);
+  const ids = paper.live === undefined ? ofRow : [paper.live.line];
+  return reader.workers
+    .filter(({ lineId }) => lineId !== undefined && ids.includes(lineId))
+    .sort((one, other) => other.usedAt - one.usedAt)[0];
 }
 
 /** @param {Letter} letter @param {string} char */
 function correctLetter(letter, char) {
+  const lineId = activeWorker()?.lineId;
+  const read = lineId === undefined ? undefined : pad.line(lineId);
+  if (read === undefined) return;
   const index = [...line.text.matchAll(/\S/gu)][letter.id]?.index;
-  if (index !== undefined) correction.replace(line.text, index, letter.char, char);
+  const { text: shown, origins } = pad.corrected(read);
+  const at = index === undefined ? -1 : origins.indexOf(index);
+  if (at < 0) return;
+  const corrected = shown.slice(0, at) + char + shown.slice(at + letter.char.length);
+  if (pad.setText(read.id, corrected)) changed();
 }
 
-setInterval(
-  async () => metrics.show(await stream?.ping().catch(() => undefined)),
-  METRICS_INTERVAL_MS,
-);
+setInterval(async () => {
+  const stream = reader.workers.find(({ state }) => state === "open")?.stream;
+  metrics.show(await stream?.ping().catch(() => undefined));
+}, METRICS_INTERVAL_MS);
+
+// Export
+
+/** @param {string} format */
+async function saveAs(format) {
+  if (format === "print") return print();
+  if (format === "png") return download("document.png", await png());
+  const { name, type, text: content } = exported(pad, format);
+  download(name, new Blob([content], { type }));
+}
+
+/** Return the ink as an image, dark on white. @returns {Promise<Blob>} */
+async function png() {
+  const { width, height } = drawingSize(pad);
+  const canvas = new OffscreenCanvas(2 * width, 2 * height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.scale(2, 2);
+  context.translate(16, 16);
+  context.lineWidth = 2.2;
+  context.lineCap = context.lineJoin = "round";
+  context.strokeStyle = "#1b2430";
+  for (const [, path] of svg(pad).matchAll(/<path d="(.+?)"/gu)) context.stroke(new Path2D(path));
+  return canvas.convertToBlob();
+}
+
+/** @param {string} name @param {Blob} content */
+function download(name, content) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+/** Copy a text to the clipboard. @param {string} copied */
+async function copy(copied) {
+  if (navigator.clipboard !== undefined) return navigator.clipboard.writeText(copied);
+  const field = document.createElement("textarea"); // a page that is not of https
+  field.value = copied;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}
 
 // Controls
 
-element("undo", HTMLElement).addEventListener("click", undo);
-element("clear", HTMLElement).addEventListener("click", () => newLine());
-element("next", HTMLElement).addEventListener("click", () => void nextLine());
-element("models", HTMLElement).addEventListener("change", ({ target }) => {
-  if (!(target instanceof HTMLInputElement)) return;
-  model = target.value;
-  document.body.dataset["model"] = model;
-  newLine();
-  void run();
+/** @param {string} id @param {() => unknown} act */
+function onClick(id, act) {
+  element(id, HTMLElement).addEventListener("click", () => void act());
+}
+
+onClick("undo", () => step("undo"));
+onClick("redo", () => step("redo"));
+onClick("next", nextLine);
+onClick("clear", () => {
+  if (pad.clear()) changed();
+  paper.activeRow = 0;
+  paper.show(0);
 });
+onClick("eraser", () => {
+  paper.isErasing = !paper.isErasing;
+  element("eraser", HTMLElement).ariaPressed = String(paper.isErasing);
+});
+onClick("new-document", () => {
+  element("documents", HTMLElement).hidePopover();
+  return open();
+});
+onClick("example", () => {
+  pad.addInk([exampleInk()]);
+  paper.activeRow = 0;
+  changed();
+});
+onClick("import", () => element("import-file", HTMLInputElement).click());
+element("import-file", HTMLInputElement).addEventListener("change", async ({ target }) => {
+  const field = /** @type {HTMLInputElement} */ (target);
+  const [file] = field.files ?? [];
+  const content = await file?.text();
+  field.value = ""; // else choosing the same file again would raise no event
+  if (content === undefined) return;
+  element("documents", HTMLElement).hidePopover();
+  try {
+    if (pad.addInk(readInk(content))) changed();
+  } catch {
+    status.showError({ code: "bad_ink", message: "This file has no ink that can be read: JSON lines or InkML." });
+  }
+});
+onClick("copy", async () => {
+  const button = element("copy", HTMLButtonElement);
+  await copy(pad.wholeText);
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
+});
+element("export", HTMLElement).addEventListener("click", ({ target }) => {
+  const format = target instanceof HTMLElement ? target.dataset["format"] : undefined;
+  if (format !== undefined) void saveAs(format);
+});
+element("documents", HTMLElement).addEventListener("toggle", () => void listDocuments());
+element("reads", HTMLSelectElement).addEventListener("change", ({ target }) => {
+  const reads = /** @type {DocumentLine["reads"]} */ (/** @type {HTMLSelectElement} */ (target).value);
+  if (pad.set({ reads })) changed();
+});
+element("language", HTMLSelectElement).addEventListener("change", ({ target }) => {
+  if (pad.set({ language: /** @type {HTMLSelectElement} */ (target).value })) changed();
+});
+const words = element("words", HTMLTextAreaElement);
+words.value = localStorage.getItem(WORDS) ?? "";
+words.addEventListener("change", () => localStorage.setItem(WORDS, words.value));
+const sees = element("sees-switch", HTMLInputElement);
+sees.checked = localStorage.getItem(SEES) !== null;
+function showSees() {
+  element("sees", HTMLElement).hidden = !sees.checked;
+  if (sees.checked) localStorage.setItem(SEES, "");
+  else localStorage.removeItem(SEES);
+  areLettersAligned = false;
+  redraw();
+}
+sees.addEventListener("change", showSees);
+showSees();
 element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   key = element("key", HTMLInputElement).value;
-  void run();
+  reader.restart();
 });
-element("correct-form", HTMLFormElement).addEventListener("submit", (event) => {
-  event.preventDefault();
-  const { text } = correction;
-  if (text === "" || pad.strokes.length === 0) return;
-  samples.add(pad.strokes.map(({ points }) => points), pad.height, text);
-  void nextLine(text);
+element("paper", HTMLElement).addEventListener("scroll", () => {
+  areLettersAligned = false;
+  redraw();
 });
-element("pad", HTMLElement).addEventListener("pointerdown", () => correction.blur());
-addShortcuts({ undo, clear: newLine, nextLine: () => void nextLine() });
-addEventListener("resize", align);
+addShortcuts({ undo: () => step("undo"), redo: () => step("redo"), nextLine });
+addEventListener("pagehide", () => paper.finish());
 
-void run();
+// The page opens without a server once the service worker has its files.
+if ("serviceWorker" in navigator) {
+  navigator.serviceWorker
+    .register("service_worker.js")
+    .then(() => navigator.serviceWorker.ready)
+    .then(({ active }) => {
+      const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+      active?.postMessage([new URL(".", location.href).href, ...loaded]);
+    })
+    .catch(() => {}); // the browser forbids it
+}
+
+reader.open("transcriber"); // which takes no less long than the browser's documents
+await store.open(location.pathname);
+if (!(await open(localStorage.getItem(OPEN) ?? undefined))) await open();
+element("paper", HTMLElement).inert = false; // what is written belongs to the document that is open now

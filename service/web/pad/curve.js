@@ -4,7 +4,7 @@
  * @import { Line } from "./line.js"
  */
 
-import { scaleCanvas } from "./pad.js";
+import { scaleCanvas } from "./paper.js";
 import { labelColour } from "./ribbon.js";
 
 const MIN_NAMED = 0.15; // probability from which on a label is written at the end of its curve
@@ -24,6 +24,12 @@ export class Curve {
     this.#line = line;
     new ResizeObserver(() => this.draw()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+  }
+
+  /** Show another line. @param {Line} line */
+  show(line) {
+    this.#line = line;
+    this.draw();
   }
 
   draw() {

@@ -1,39 +1,52 @@
-/** The menu of language models, which is hidden if the server has none. */
+/** The language that text is expected in. */
 
-import { CODES } from "../client/languages.js";
+import { CODES, modelOf } from "../client/languages.js";
 
-export class LanguageMenu {
-  #label;
-  #select;
+/** Setting that stands for the browser's language, where the server has a model of it. */
+export const AUTOMATIC = "auto";
 
-  /** @param {HTMLElement} label @param {HTMLSelectElement} select @param {() => void} onChange */
-  constructor(label, select, onChange) {
-    this.#label = label;
-    this.#select = select;
-    select.addEventListener("change", onChange);
-  }
-
-  /** The chosen language model, or null. */
-  get chosen() {
-    return this.#select.value || null;
-  }
-
-  /** Set the menu's language models; keep the choice if it is among them. @param {string[]} names */
-  setLanguages(names) {
-    const { chosen } = this;
-    const options = names.map(option);
-    this.#select.replaceChildren(new Option("none", ""), ...options);
-    this.#select.value = chosen !== null && names.includes(chosen) ? chosen : "";
-    this.#label.hidden = names.length === 0;
-  }
+/**
+ * Return the language model for a setting: one of those of the server, or null.
+ *
+ * @param {string} setting a language model, "" for none, or `AUTOMATIC`
+ * @param {readonly string[]} models of the server
+ * @param {readonly string[]} languages of the browser, the preferred one first: BCP 47 tags
+ * @returns {string | null}
+ */
+export function chooseLanguage(setting, models, languages) {
+  if (setting !== AUTOMATIC) return models.includes(setting) ? setting : null;
+  const model = modelOf(languages[0] ?? "");
+  return model !== undefined && models.includes(model) ? model : null;
 }
 
-/** Return the option of a language model, with the language's name in that language. @param {string} name */
+/**
+ * Fill the menu with the server's language models.
+ *
+ * @param {HTMLSelectElement} menu
+ * @param {readonly string[]} models
+ * @param {string} chosen setting
+ */
+export function fillMenu(menu, models, chosen) {
+  const automatic = chooseLanguage(AUTOMATIC, models, navigator.languages);
+  const options = [
+    new Option(`Automatic: ${automatic === null ? "no language" : titled(automatic)}`, AUTOMATIC),
+    ...models.map(option),
+    new Option("No language", ""),
+  ];
+  menu.replaceChildren(...options);
+  menu.value = options.some(({ value }) => value === chosen) ? chosen : AUTOMATIC;
+}
+
+/** Return the option of a language model. @param {string} name */
 function option(name) {
+  const made = new Option(titled(name), name);
+  if (CODES[name]) made.lang = CODES[name];
+  return made;
+}
+
+/** Return the language's name in that language. @param {string} name */
+function titled(name) {
   const code = CODES[name];
-  const own = code && new Intl.DisplayNames(code, { type: "language" }).of(code);
-  const text = own || name;
-  const found = new Option(text.slice(0, 1).toUpperCase() + text.slice(1), name);
-  if (code) found.lang = code;
-  return found;
+  const own = (code && new Intl.DisplayNames(code, { type: "language" }).of(code)) || name;
+  return own.charAt(0).toUpperCase() + own.slice(1);
 }

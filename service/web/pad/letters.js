@@ -33,6 +33,13 @@ export class Letters {
     this.#popover.addEventListener("pointerleave", () => this.#hideSoon());
   }
 
+  /** Show another line. @param {Line} line */
+  show(line) {
+    this.#line = line;
+    line.lettersChanged = true;
+    this.draw();
+  }
+
   /** Align the letters with the pad. @param {number} pixelsPerColumn @param {number} offset CSS pixels */
   align(pixelsPerColumn, offset) {
     this.#pixelsPerColumn = pixelsPerColumn;

@@ -1,32 +1,30 @@
 /**
- * Timers that start when the pen is lifted: after a short pause the columns that the pen still touches
- * are read, after a longer one the line is flushed.
+ * Timers that start when the pen is lifted: soon the columns that the pen still touches are read, then all
+ * that is undecided is decided, and after a longer rest the line is read in the frame that fits it, which
+ * half a word would not show.
  */
 
-const PAUSE_MS = 350;
-const FLUSH_MS = 1200;
+const PAUSE_MS = 250;
+const FLUSH_MS = 500;
+const FIT_MS = 1200;
 
 export class PauseTimer {
-  #listener;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #pauseTimer;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #flushTimer;
+  #acts;
+  /** @type {ReturnType<typeof setTimeout>[]} */
+  #timers = [];
 
-  /** @param {{ onPause: () => void, onFlush: () => void }} listener */
-  constructor(listener) {
-    this.#listener = listener;
+  /** @param {{ onPause: () => void, onFlush: () => void, onFit: () => void }} listener */
+  constructor({ onPause, onFlush, onFit }) {
+    this.#acts = /** @type {const} */ ([[onPause, PAUSE_MS], [onFlush, FLUSH_MS], [onFit, FIT_MS]]);
   }
 
-  /** Start both timers, again if they run. */
+  /** Start all timers, again if they run. */
   start() {
     this.stop();
-    this.#pauseTimer = setTimeout(this.#listener.onPause, PAUSE_MS);
-    this.#flushTimer = setTimeout(this.#listener.onFlush, FLUSH_MS);
+    this.#timers = this.#acts.map(([act, wait]) => setTimeout(act, wait));
   }
 
   stop() {
-    clearTimeout(this.#pauseTimer);
-    clearTimeout(this.#flushTimer);
+    for (const timer of this.#timers) clearTimeout(timer);
   }
 }

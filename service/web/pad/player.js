@@ -101,7 +101,7 @@ export class Player {
   /** Change the number of images that the server is converting. @param {1 | -1} change */
   countPreparing(change) {
     this.#nPreparing += change;
-    this.#imageButton.textContent = this.#nPreparing > 0 ? "Preparing …" : "Read an image";
+    this.#imageButton.textContent = this.#nPreparing > 0 ? "Preparing …" : "Image";
   }
 
   pause() {

@@ -6,11 +6,13 @@
  * @import { Line } from "./line.js"
  */
 
-import { scaleCanvas } from "./pad.js";
+import { scaleCanvas } from "./paper.js";
 
 const LETTER_ENDS = 0.22; // of the height: the part at the top that shows letter ends
 const MIN_NAMED = 0.5; // probability from which on a label is written into the chart
 const MIN_OPACITY = 0.35; // at probability 0; it is 1 at probability 1
+const N_HUES = 26; // a colour for each letter
+const HUE_STEP = 11; // colours between two neighbours in the alphabet
 
 export class Ribbon {
   #canvas;
@@ -32,6 +34,12 @@ export class Ribbon {
   align(pixelsPerColumn, offset) {
     this.#pixelsPerColumn = pixelsPerColumn;
     this.#offset = offset;
+    this.drawAll();
+  }
+
+  /** Show another line. @param {Line} line */
+  show(line) {
+    this.#line = line;
     this.drawAll();
   }
 
@@ -98,14 +106,20 @@ export class Ribbon {
    */
   #drawLabels(start, end, columnWidth, height) {
     const context = this.#context;
-    context.fillStyle = "#fff";
+    const style = getComputedStyle(this.#canvas);
+    context.fillStyle = style.getPropertyValue("--ink");
+    context.strokeStyle = style.getPropertyValue("--paper");
+    context.lineWidth = 4; // an outline in the colour of the paper: the letter is legible on any bar
+    context.lineJoin = "round";
     context.font = "600 13px ui-monospace, monospace";
     context.textAlign = "center";
     for (let first = start, next; first < end; first = next) {
       const label = this.#labelAt(first);
       for (next = first + 1; next < end && this.#labelAt(next) === label; ) next += 1;
       if (label === undefined || label === " " || (next - first) * columnWidth < 12) continue;
-      context.fillText(label, ((first + next) / 2) * columnWidth - this.#offset, height - 6);
+      const x = ((first + next) / 2) * columnWidth - this.#offset;
+      context.strokeText(label, x, height - 6);
+      context.fillText(label, x, height - 6);
     }
   }
 
@@ -140,8 +154,8 @@ function mostProbable(result) {
   );
 }
 
-/** Return a colour for a label; neighbours in the alphabet differ. @param {string} label */
+/** Return a colour for a label; neighbours in the alphabet differ, and so do e and r. @param {string} label */
 export function labelColour(label) {
   const code = label.codePointAt(0) ?? 0;
-  return label === " " ? "#8884" : `hsl(${(code * 137.5) % 360} 55% 50%)`;
+  return label === " " ? "#8884" : `hsl(${((code * HUE_STEP) % N_HUES) * (360 / N_HUES)} 55% 50%)`;
 }

@@ -1,13 +1,15 @@
 /** Keyboard shortcuts. */
 
-/** @param {{ undo: () => void, clear: () => void, nextLine: () => void }} actions */
-export function addShortcuts({ undo, clear, nextLine }) {
+/** @param {{ undo: () => void, redo: () => void, nextLine: () => void }} actions */
+export function addShortcuts({ undo, redo, nextLine }) {
   addEventListener("keydown", (event) => {
-    const { target } = event;
-    if (target instanceof Element && target.closest("a, input, button, select") !== null) return;
-    if (event.key === "z" && (event.ctrlKey || event.metaKey)) undo();
-    else if (event.key === "Escape" && !document.querySelector(":popover-open")) clear();
-    else if (event.key === "Enter") nextLine();
+    const { target, key, ctrlKey, metaKey, shiftKey } = event;
+    if (target instanceof Element && target.closest("input, textarea, select") !== null) return;
+    const isButton = target instanceof Element && target.closest("a, button") !== null;
+    const isCommand = ctrlKey || metaKey;
+    if (isCommand && key.toLowerCase() === "z") (shiftKey ? redo : undo)();
+    else if (isCommand && key.toLowerCase() === "y") redo();
+    else if (key === "Enter" && !isButton) nextLine();
     else return;
     event.preventDefault();
   });

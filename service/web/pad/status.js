@@ -6,9 +6,9 @@ import { element } from "./dom.js";
 
 /** What the user can do about an error; for other errors its message is shown. @type {Record<string, string>} */
 const ADVICE = {
-  no_connection: "The server does not answer. Is it running? This page connects again by itself.",
-  stopping: "The server is stopping. This page connects again by itself.",
-  server_full: "The server has no free session. This page connects again by itself.",
+  no_connection: "The server does not answer. Your writing is kept here, and read as soon as it does.",
+  stopping: "The server is stopping. Your writing is kept here, and read as soon as it is back.",
+  server_full: "The server is busy. Your writing is kept here, and read as soon as it has time.",
   too_many_sessions: "You have too many of these pages open. Close one and reload this one.",
   unknown_model: "The server does not have this model: choose the other one.",
   unreadable: "The server cannot read this image. Another photo or scan of the same paper may help.",

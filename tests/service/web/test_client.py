@@ -47,7 +47,7 @@ def test_the_javascript_tests_pass(file: Path) -> None:
     command = [str(NODE), *NODE_OPTIONS, "--test", "--test-reporter=tap", str(file)]
     output = run(command, cwd=ROOT, env={"INKSTREAM": " ".join(INKSTREAM), "PATH": "/usr/bin:/bin"})
     (passed,) = re.findall(r"^# pass (\d+)$", output, re.MULTILINE)
-    assert int(passed) > 5
+    assert int(passed) > 0
     for kind in ("fail", "cancelled", "skipped", "todo"):
         assert f"\n# {kind} 0\n" in output
 
@@ -65,7 +65,9 @@ def test_the_declarations_match_the_code(tmp_path: Path) -> None:
     run([str(NODE), str(TSC), "--project", str(DECLARATIONS), *options])
     for file in tmp_path.iterdir():
         assert (DECLARATIONS / file.name).read_text() == file.read_text()
-    assert {"inkstream.d.ts", "handwriting.d.ts"} <= {file.name for file in tmp_path.iterdir()}
+    assert {"inkstream.d.ts", "handwriting.d.ts", "ink_pad.d.ts"} <= {
+        file.name for file in tmp_path.iterdir()
+    }
 
 
 def declared(name: str) -> dict[str, str]:

@@ -13,7 +13,12 @@ from tests.helpers.running_server import Running, server
 pytestmark = pytest.mark.slow
 
 MAX_BYTES = 80_000  # of all that the page loads, as sent
-CONTENT_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+CONTENT_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
 PAGE = WEB / "pad" / "index.html"
 
 
@@ -74,6 +79,13 @@ def test_the_page_is_small_and_compressed(url: str) -> None:
         with httpx.stream("GET", f"{url}/{path}") as answer:
             sent += sum(map(len, answer.iter_raw()))
     assert sent < min(MAX_BYTES, size / 2)
+
+
+def test_the_service_worker_is_served_beside_the_page(url: str) -> None:
+    answer = httpx.get(f"{url}/service_worker.js")
+    assert answer.text == (PAGE.parent / "service_worker.js").read_text()
+    assert answer.headers["content-type"].split(";")[0] == "text/javascript"
+    assert answer.headers["cache-control"] == "no-cache"
 
 
 def test_the_page_names_no_other_server_and_has_no_inline_code() -> None:

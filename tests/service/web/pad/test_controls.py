@@ -1,6 +1,6 @@
-"""The writing pad's controls: shortcuts, corrections, models, errors."""
+"""The writing pad's controls: corrections, undo, settings, models, errors."""
 
-import re
+import json
 import shutil
 from pathlib import Path
 
@@ -13,95 +13,205 @@ from tests.helpers.running_server import server
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
+HALF = len(HELLO) // 2
+
+
+def correct(pad: Pad, word: int, text: str) -> None:
+    """Replace a word of the text by another one."""
+    pad.page.locator("#text button").nth(word).click()
+    pad.page.get_by_label("Correct text").fill(text)
+    pad.page.get_by_role("button", name="Change").click()
+
 
 def test_escape_closes_the_popover_and_keeps_the_line(pad: Pad) -> None:
     pad.write(*HELLO, scale=0.6)
     pad.settle()
     before = pad.text
-    pad.page.locator("#letters button").first.hover()
-    popover = pad.page.locator("[popover]")
-    expect(popover).to_be_visible()
+    pad.page.locator("#text button").first.click()
+    expect(pad.page.locator("#word")).to_be_visible()
     pad.page.keyboard.press("Escape")
-    expect(popover).to_be_hidden()
+    expect(pad.page.locator("#word")).to_be_hidden()
     assert pad.text == before != ""
 
 
-def test_the_keyboard_reaches_the_alternatives_of_a_letter(pad: Pad) -> None:
+def test_the_keyboard_reaches_the_alternatives_of_a_word_and_one_changes_the_text_at_once(
+    pad: Pad,
+) -> None:
     pad.write(*HELLO, scale=0.6)
     pad.settle()
-    for letter in pad.page.locator("#letters > span > button").all():
-        letter.press("Enter")
-        other = pad.page.locator("[popover] button").first
-        if other.count():
-            break
-    char = other.inner_text().split()[0]
-    pad.page.keyboard.press("Tab")
-    expect(other).to_be_focused()
-    pad.page.keyboard.press("Enter")
-    field = pad.page.get_by_label("Correct text")
-    expect(field).to_be_focused()
-    assert char in field.input_value()
+    before = pad.text.split()
+    pad.page.locator("#text button").first.press("Enter")
+    other = pad.page.locator("#choices button").first
+    chosen = other.inner_text()
+    other.press("Enter")
+    expect(pad.page.locator("#word")).to_be_hidden()
+    expect(pad.page.locator("#text li")).to_have_text(" ".join([chosen, *before[1:]]))
 
 
-def test_enter_on_a_link_follows_it(pad: Pad) -> None:
-    pad.page.get_by_role("link").press("Enter")
-    pad.page.wait_for_url("**/docs")
-    pad.requested_urls = []  # the other page's are not tested here
+def test_a_correction_stays_while_more_is_written_and_on_a_new_line(pad: Pad) -> None:
+    pad.write(*HELLO[:HALF], scale=0.6)
+    pad.settle()
+    correct(pad, 0, "Jupiter")
+    expect(pad.page.locator("#text button").first).to_have_text("Jupiter")
+    pad.write(*HELLO[HALF:], scale=0.6)
+    pad.settle()
+    assert pad.text.startswith("Jupiter")
+    assert len(pad.text) > len("Jupiter")
+    text = pad.text
+    pad.page.get_by_role("button", name="New line").click()
+    assert pad.texts == [text]
 
 
-def test_only_lines_with_a_text_are_kept_and_they_are_listed_as_corrected(pad: Pad) -> None:
+def test_what_is_typed_into_the_field_survives_a_new_line(pad: Pad) -> None:
     pad.write(*HELLO, scale=0.6)
     pad.settle()
-    field, keep = pad.page.get_by_label("Correct text"), pad.page.get_by_text("Keep this line")
-    field.fill("  ")
-    keep.click()
-    expect(pad.page.locator("#download")).to_have_text("Download 0 lines")
-    field.fill(" Hello ")
-    keep.click()
-    expect(pad.page.locator("#download")).to_have_text("Download 1 line")
-    expect(pad.page.locator("#lines li")).to_have_text(["Hello"])
+    rest = pad.text.split()[1:]
+    pad.page.locator("#text button").first.click()
+    pad.page.get_by_label("Correct text").fill("Howdy")
+    pad.page.get_by_role("heading").click()  # the popover closes
+    pad.page.get_by_role("button", name="New line").click()
+    expect(pad.page.locator("#text li")).to_have_text(" ".join(["Howdy", *rest]))
+    pad.page.locator("#text button").first.click()
+    pad.page.get_by_label("Correct text").fill("dropped")
+    pad.page.keyboard.press("Escape")
+    pad.page.wait_for_timeout(100)
+    assert pad.texts == [" ".join(["Howdy", *rest])]
 
 
-def test_a_correction_stays_while_more_is_written(pad: Pad) -> None:
-    field, half = pad.page.get_by_label("Correct text"), len(HELLO) // 2
-    pad.write(*HELLO[:half], scale=0.6)
+def test_a_word_can_be_deleted_and_brought_back(pad: Pad) -> None:
+    pad.write(*HELLO, scale=0.6)
     pad.settle()
-    before = pad.text
-    field.fill(f"Ju{before[1:]}")
-    pad.write(*HELLO[half:], scale=0.6)
+    words = pad.text.split()
+    assert len(words) > 1
+    pad.page.locator("#text button").first.click()
+    pad.page.get_by_role("button", name="Delete").click()
+    expect(pad.page.locator("#text li")).to_have_text(" ".join(words[1:]))
+    pad.page.get_by_role("button", name="Undo").click()
+    expect(pad.page.locator("#text li")).to_have_text(" ".join(words))
+
+
+def test_a_learned_word_is_kept_and_sent(pad: Pad) -> None:
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    pad.page.locator("#text button").first.click()
+    pad.page.get_by_label("Correct text").fill("Zschage")
+    pad.page.get_by_role("button", name="Learn this word").click()
+    pad.page.reload()
+    expect(pad.page.locator("#text button").first).to_have_text("Zschage")
+    pad.write(*HELLO[:2], row=1)
+    pad.settle()
+    assert pad.hints()["words"] == ["Zschage"]
+
+
+def test_clear_and_everything_else_can_be_undone_and_done_again(pad: Pad) -> None:
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    correct(pad, 0, "Howdy")
+    text = pad.text
+    pad.page.get_by_role("button", name="Clear").click()
+    expect(pad.page.locator("#text li")).to_have_count(0)
+    pad.page.keyboard.press("Control+z")
+    expect(pad.page.locator("#text li")).to_have_text(text)
+    pad.page.keyboard.press("Control+z")
+    assert "Howdy" not in pad.text
+    pad.page.keyboard.press("Control+y")
+    expect(pad.page.locator("#text li")).to_have_text(text)
+
+
+def test_the_document_outlives_a_reload_with_its_undo(pad: Pad) -> None:
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    correct(pad, 0, "Howdy")
+    pad.read_as("Numbers")
+    text = pad.text
+    pad.page.wait_for_timeout(300)  # until the browser has stored it
+    pad.page.reload()
+    expect(pad.page.locator("#text li")).to_have_text(text)
+    assert pad.page.locator("#reads").input_value() == "number"
+    pad.page.keyboard.press("Control+z")
+    assert pad.page.locator("#reads").input_value() == "text"
+    pad.page.keyboard.press("Control+z")
+    assert "Howdy" not in pad.text
+
+
+def test_documents_are_listed_and_opened_again(pad: Pad) -> None:
+    pad.write(*HELLO, scale=0.6)
     pad.settle()
     text = pad.text
-    assert text.startswith(before)
-    assert len(text) > len(before) > 1
-    expect(field).to_have_value(f"Ju{text[1:]}")
-    index = len(text)
-    for letter in reversed(pad.page.locator("#letters > span > button").all()):
-        index = text.rindex(letter.inner_text(), 0, index)
-        if index > len(text) - 3:  # the stroke that is undone below is one of theirs
-            continue
-        letter.press("Enter")
-        other = pad.page.locator("[popover] button").first
-        if other.count():
-            break
-    assert index > 0
-    char = other.inner_text().split()[0]
-    other.click()
-    expect(field).to_have_value(f"Ju{text[1:index]}{char}{text[index + 1 :]}")
-    pad.page.get_by_role("button", name="Undo stroke").click()
+    pad.page.get_by_role("button", name="Documents").click()
+    pad.page.get_by_role("button", name="New document").click()
+    expect(pad.page.locator("#text li")).to_have_count(0)
+    expect(pad.page.locator("#intro")).to_be_visible()
+    pad.page.get_by_role("button", name="Documents").click()
+    pad.page.locator("#document-list button").first.click()
+    expect(pad.page.locator("#text li")).to_have_text(text)
+
+
+def test_a_document_that_is_open_in_another_window_is_not_opened_again(pad: Pad) -> None:
+    pad.write(*HELLO[:6], scale=0.6)
     pad.settle()
-    expect(field).to_have_value(re.compile(f"^Ju{before[1]}"))
-    pad.page.get_by_role("button", name="Clear").click()
-    expect(field).to_have_value("")
+    text = pad.text
+    with pad.page.expect_popup() as popup:
+        pad.page.evaluate("void open(location.href)")
+    other = popup.value
+    expect(other.locator("#intro")).to_be_visible()
+    other.get_by_role("button", name="Documents").click()
+    other.get_by_role("button", name=text).click()
+    expect(other.locator("#error")).to_contain_text("another window")
+    pad.page.goto("about:blank")
+    other.get_by_role("button", name="Documents").click()
+    other.get_by_role("button", name=text).click()
+    expect(other.locator("#text li")).to_have_text(text)
+    other.close()
 
 
-def test_going_back_to_the_page_resets_the_model_and_its_control(pad: Pad) -> None:
-    pad.page.get_by_label("A digit").check()
-    expect(pad.page.locator("#model")).to_have_text(re.compile(r"^digits \d+$"))
+def test_the_text_is_copied(browser: Browser, url: str) -> None:
+    pad = Pad(browser, url, permissions=["clipboard-read", "clipboard-write"])
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    pad.page.get_by_role("button", name="Copy").click()
+    expect(pad.page.locator("#copy")).to_have_text("Copied")
+    assert pad.page.evaluate("navigator.clipboard.readText()") == pad.text != ""
+    pad.page.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "ending", "part"),
+    [
+        ("Text", "txt", "hello"),
+        ("Markdown", "md", "hello"),
+        ("Drawing (SVG)", "svg", "<path d="),
+        ("Ink (InkML)", "inkml", "<trace>"),
+        ("Training data (JSON lines)", "jsonl", '"strokes"'),
+    ],
+)
+def test_the_document_is_exported(
+    pad: Pad, tmp_path: Path, name: str, ending: str, part: str
+) -> None:
+    pad.page.get_by_role("button", name="Try an example").click()
+    expect(pad.page.locator("#text li")).to_have_text("hello, world!")
+    pad.page.get_by_role("button", name="Export").click()
+    with pad.page.expect_download() as download:
+        pad.page.get_by_role("button", name=name, exact=True).click()
+    assert download.value.suggested_filename.endswith(f".{ending}")
+    download.value.save_as(tmp_path / "file")
+    assert part in (tmp_path / "file").read_text()
+
+
+def test_going_back_to_the_page_keeps_what_is_read(pad: Pad) -> None:
+    pad.read_as("A digit")
+    pad.page.wait_for_timeout(300)  # until the browser has stored it
     pad.page.goto(f"{pad.page.url}docs")
     pad.page.go_back()
     pad.requested_urls = []  # the other page's are not tested here
-    expect(pad.page.locator("#model")).to_have_text(re.compile(r"^lines \d+$"))
-    expect(pad.page.get_by_label("Words")).to_be_checked()
+    expect(pad.page.locator("#reads")).to_have_value("digit")
+
+
+def test_numbers_are_read_as_numbers(pad: Pad) -> None:
+    pad.read_as("Numbers")
+    pad.write(*HELLO[:6], scale=0.6)
+    pad.settle()
+    assert not any(char.isalpha() for char in pad.text)
 
 
 def test_a_model_of_another_name_is_used(browser: Browser, tmp_path: Path) -> None:
@@ -111,10 +221,8 @@ def test_a_model_of_another_name_is_used(browser: Browser, tmp_path: Path) -> No
         pad.write(*HELLO[:4])
         pad.settle()
         assert pad.text != ""
-        expect(pad.page.locator("#measured")).to_contain_text("%")
-        pad.page.get_by_label("A digit").check()
-        expect(pad.page.locator("#state-words")).to_have_text("not connected")
-        expect(pad.page.locator("#error")).to_contain_text("choose the other one")
+        pad.read_as("A digit")
+        expect(pad.page.locator("#error")).to_contain_text("does not have this model")
         pad.page.close()
 
 
@@ -130,7 +238,7 @@ def test_a_new_line_connects_again_after_a_fatal_error(browser: Browser, tmp_pat
         pad.page.close()
 
 
-def test_a_new_line_removes_the_error_of_a_full_line(browser: Browser, tmp_path: Path) -> None:
+def test_clearing_removes_the_error_of_a_full_line(browser: Browser, tmp_path: Path) -> None:
     with server(tmp_path, models="lines", max_line_columns=60) as running:
         pad = Pad(browser, f"http://127.0.0.1:{running.port}/")
         pad.write(*HELLO)
@@ -143,20 +251,40 @@ def test_a_new_line_removes_the_error_of_a_full_line(browser: Browser, tmp_path:
         pad.page.close()
 
 
-def test_all_strokes_of_a_digit_are_sent_again_to_a_restarted_server(
+def test_what_is_written_while_the_server_is_gone_is_read_when_it_is_back(
     browser: Browser, tmp_path: Path
 ) -> None:
     with server(tmp_path, models="lines,digits") as first:
         port = first.port
         pad = Pad(browser, f"http://127.0.0.1:{port}/")
-        pad.page.get_by_label("A digit").check()
-        expect(pad.page.locator("#model")).to_have_text(re.compile(r"^digits \d+$"))
-        pad.write([[60.0, 20.0], [120.0, 20.0], [80.0, 155.0]], [[70.0, 80.0], [120.0, 85.0]])
+        pad.write(*HELLO, scale=0.6)
         pad.settle()
+        text = pad.text
+    top = "document.querySelector('#pad').getBoundingClientRect().top"
+    before = pad.page.evaluate(top)
     expect(pad.page.locator("#error")).to_be_visible()
-    with server(tmp_path, models="lines,digits", port=port) as second:
+    assert pad.page.evaluate(top) == before  # the error does not move the paper
+    pad.page.get_by_role("button", name="New line").click()
+    pad.write(*HELLO, scale=0.6, row=1)
+    pad.page.get_by_role("button", name="New line").click()
+    pad.write(*HELLO[:6], scale=0.6, row=2)
+    assert pad.texts[0] == text
+    with server(tmp_path, models="lines,digits", port=port):
         expect(pad.page.locator("#state-words")).to_have_text("connected", timeout=20_000)
-        pad.settle()
-        assert len(pad.strokes()[0]) == 2
-        assert pad.text == recognize_at_once(second, pad, "digits")
+        expect(pad.page.locator("#text li").nth(1)).to_have_text(text)
+        expect(pad.page.locator("#text li").nth(2)).not_to_have_text("")
         pad.page.close()
+
+
+def test_the_training_data_have_the_corrected_text(pad: Pad, tmp_path: Path) -> None:
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    correct(pad, 0, "Howdy,")
+    text = pad.text
+    pad.page.get_by_role("button", name="Export").click()
+    with pad.page.expect_download() as download:
+        pad.page.locator("#download").click()
+    download.value.save_as(tmp_path / "lines.jsonl")
+    (line,) = (tmp_path / "lines.jsonl").read_text().splitlines()
+    assert json.loads(line)["label"] == text
+    assert len(json.loads(line)["strokes"]) == len(HELLO)

@@ -83,7 +83,7 @@ def test_a_word_is_finished_after_its_server_went_away(
     with process(port, LINES.parent) as first:
         pad = Pad(browser, f"http://127.0.0.1:{port}/", viewport={"width": 1100, "height": 800})
         pad.write(*HELLO[:HALF], scale=0.6)
-        expect(pad.page.locator("#text")).not_to_have_text("")
+        expect(pad.page.locator("#text button").first).to_be_visible()
         _begin_stroke(pad, HELLO[HALF])
         first.send_signal(how)
         first.wait()
@@ -94,9 +94,30 @@ def test_a_word_is_finished_after_its_server_went_away(
         expect(pad.page.locator("#state-words")).to_have_text("connected")
         pad.settle()
         assert pad.text == undisturbed != ""
+        pad.see()
         letters = pad.page.locator("#letters button").all_inner_texts()
         assert pad.text.replace(" ", "") == "".join(letters)
         expect(pad.page.locator("#error")).to_be_hidden()
+        pad.page.close()
+
+
+def test_the_page_opens_and_is_written_on_without_a_server(
+    browser: Browser, tmp_path: Path, undisturbed: str
+) -> None:
+    kept = "caches.match('web/pad/app.js').then((file) => file !== undefined)"
+    with server(tmp_path, models="lines") as first:
+        port = first.port
+        pad = Pad(browser, address(first), service_workers="allow")
+        while not pad.page.evaluate(kept):
+            pad.page.wait_for_timeout(100)
+    pad.page.reload()
+    expect(pad.page.locator("#intro")).to_be_visible()
+    pad.write(*HELLO, scale=0.6)
+    pad.page.wait_for_timeout(300)  # until the browser has stored it
+    pad.page.reload()
+    expect(pad.page.locator("#undo")).to_be_enabled()
+    with server(tmp_path, models="lines", port=port):
+        expect(pad.page.locator("#text li")).to_have_text(undisturbed)
         pad.page.close()
 
 

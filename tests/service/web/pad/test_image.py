@@ -1,18 +1,17 @@
 """Images on the writing pad: their columns are played to the stream, as by a line scanner."""
 
 import base64
-import re
 from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image, ImageChops, ImageDraw
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from inkstream.service.protocol.errors import UnreadableError
 from inkstream.service.rest.bodies import BodyReader
 from tests.helpers.command_line import EXAMPLES
-from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
+from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
 from tests.helpers.running_server import Running
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
@@ -65,18 +64,19 @@ def test_a_played_line_has_the_text_of_the_whole_image(running: Running, pad: Pa
     pad.choose_speed("all")
     transfer(pad, LINE, "drop")
     expected = answer(running, LINE, "lines")
-    expect(pad.page.locator("#text")).to_have_text(str(expected["text"]))
+    expect(pad.page.locator("#image-text")).to_have_text(str(expected["text"]))
     assert len(played(pad)) == 32 * int(str(expected["columns"]))
     n = expected["columns"]
     expect(pad.page.locator("#position")).to_have_text(f"{n} of {n} columns")
 
 
 def test_an_image_of_a_digit_can_be_pasted(running: Running, pad: Pad) -> None:
-    pad.page.get_by_label("A digit").check()
-    expect(pad.page.locator("#model")).to_have_text(re.compile(r"^digits \d+$"))
+    pad.read_as("A digit")
     transfer(pad, DIGIT, "paste")
     expect(pad.page.locator("#position")).to_have_text("28 of 28 columns")
-    expect(pad.page.locator("#text")).to_have_text(str(answer(running, DIGIT, "digits")["label"]))
+    expect(pad.page.locator("#image-text")).to_have_text(
+        str(answer(running, DIGIT, "digits")["label"])
+    )
 
 
 def test_playing_can_be_paused_stepped_and_resumed(pad: Pad) -> None:
@@ -96,7 +96,7 @@ def test_playing_can_be_paused_stepped_and_resumed(pad: Pad) -> None:
     play.click()
     expect(play).to_have_text("Replay")
     expect(step).to_be_disabled()
-    text = pad.page.locator("#text")
+    text = pad.page.locator("#image-text")
     expect(text).not_to_have_text("")
     pad.page.wait_for_timeout(300)
     first = text.inner_text()
@@ -114,37 +114,32 @@ def test_an_error_of_a_proxy_is_shown(pad: Pad) -> None:
     ]  # the browser's own
 
 
-def test_an_image_for_a_model_that_is_no_longer_chosen_is_not_played(pad: Pad) -> None:
-    image = pad.page.locator("#image")
-
-    def late(route: Route) -> None:
-        expect(image).to_have_text("Preparing …")
-        pad.page.get_by_label("A digit").check()
-        expect(pad.page.locator("#model")).to_have_text(re.compile(r"^digits \d+$"))
-        route.continue_()
-
-    pad.page.route("**/v1/columns*", late)
-    with pad.page.expect_response("**/v1/columns*"):
-        pad.page.locator("#file").set_input_files(LINE)
-    expect(image).to_have_text("Read an image")
-    pad.page.wait_for_timeout(300)
-    expect(pad.page.locator("#player")).to_be_hidden()
-    assert not played(pad)
-
-
-def test_writing_removes_the_image(running: Running, pad: Pad) -> None:
+def test_writing_goes_on_beside_an_image(pad: Pad) -> None:
+    pad.choose_speed("5")
     pad.page.locator("#file").set_input_files(LINE)
     expect(pad.page.locator("#player")).to_be_visible()
-    pad.write(*HELLO)
+    pad.write(*HELLO, scale=0.6)
+    expect(pad.page.locator("#text li")).to_have_text("hello, world!")
+    expect(pad.page.locator("#player")).to_be_visible()
+
+
+def test_a_closed_image_is_not_played_on(pad: Pad) -> None:
+    pad.choose_speed("20")
+    pad.page.locator("#file").set_input_files(LINE)
+    expect(pad.page.locator("#position")).to_contain_text("columns")
+    pad.page.locator("#close-image").click()
     expect(pad.page.locator("#player")).to_be_hidden()
-    pad.settle()
-    assert pad.text == recognize_at_once(running, pad) != ""
+    pad.page.wait_for_timeout(300)
+    n = len(played(pad))
+    pad.page.wait_for_timeout(300)
+    assert len(played(pad)) == n
+    expect(pad.page.locator("#text li")).to_have_count(0)
 
 
 def test_a_file_that_is_not_an_image_causes_an_error_and_keeps_the_line(
     pad: Pad, tmp_path: Path
 ) -> None:
-    pad.write(*HELLO)
+    pad.write(*HELLO, scale=0.6)
     pad.settle()
     before = pad.text
     (tmp_path / "no.png").write_text("text")
@@ -165,21 +160,17 @@ def test_a_dropped_file_that_is_not_an_image_causes_an_error(pad: Pad) -> None:
     ]  # the browser's own
 
 
-def test_a_page_is_played_line_by_line(running: Running, pad: Pad) -> None:
-    expect(pad.page.locator("#version")).not_to_have_text("–")  # the page has the list of models
+def test_all_lines_of_a_page_enter_the_document(running: Running, pad: Pad) -> None:
     url = f"http://127.0.0.1:{running.port}/v1/recognize?model=lines&page=true"
     lines = httpx.post(url, content=PAGE.read_bytes(), timeout=60).json()["lines"]
     assert len(lines) > 3
     pad.page.locator("#file").set_input_files(PAGE)
-    before, last = lines[:-1], lines[-1]
-    texts = [each["text"] for each in before]
-    expect(pad.page.locator("#lines li")).to_have_text(texts)
-    expect(pad.page.locator("#text")).to_have_text(last["text"])
-    position, n = pad.page.locator("#position"), last["columns"]
+    expect(pad.page.locator("#text li")).to_have_text([each["text"] for each in lines])
+    position, n = pad.page.locator("#position"), lines[-1]["columns"]
     expect(position).to_have_text(f"Line {len(lines)} of {len(lines)}, {n} of {n} columns")
     assert len(played(pad)) == 32 * sum(each["columns"] for each in lines)
-    pad.page.locator("#play").click()
-    expect(pad.page.locator("#lines li")).to_have_count(2 * len(before))
+    pad.page.get_by_role("button", name="Undo").click()
+    expect(pad.page.locator("#text li")).to_have_count(0)
 
 
 def test_a_line_that_takes_a_small_part_of_its_paper_is_read_as_a_page(
@@ -190,16 +181,15 @@ def test_a_line_that_takes_a_small_part_of_its_paper_is_read_as_a_page(
     (line,) = httpx.post(url, content=paper.read_bytes(), timeout=60).json()["lines"]
     pad.choose_speed("all")
     transfer(pad, paper, "drop")
-    expect(pad.page.locator("#text")).to_have_text(line["text"])
+    expect(pad.page.locator("#image-text")).to_have_text(line["text"])
     assert line["text"] == "hello, world!"
     assert len(played(pad)) == 32 * line["columns"]
 
 
 def test_a_page_is_played_at_once_and_a_line_at_a_speed_to_look_at(pad: Pad) -> None:
-    expect(pad.page.locator("#version")).not_to_have_text("–")  # the page has the list of models
     speed = pad.page.locator("#speed")
     pad.page.locator("#file").set_input_files(PAGE)
-    expect(pad.page.locator("#lines li").first).not_to_have_text("")
+    expect(pad.page.locator("#text li").first).not_to_have_text("")
     expect(speed).to_have_value("all")
     pad.page.locator("#file").set_input_files(LINE)
     expect(speed).to_have_value("60")
@@ -217,20 +207,3 @@ def test_an_image_that_the_server_cannot_read_is_explained(
     pad.console_texts = [
         each for each in pad.console_texts if "422" not in each
     ]  # the browser's own
-
-
-def test_writing_stops_the_playing_of_a_page(pad: Pad) -> None:
-    expect(pad.page.locator("#version")).not_to_have_text("–")
-    pad.choose_speed("200")
-    pad.page.locator("#file").set_input_files(PAGE)
-    expect(pad.page.locator("#position")).to_contain_text("Line 1 of ")
-    match = re.search(r"Line 1 of (\d+)", pad.page.locator("#position").inner_text())
-    assert match
-    pad.write(*HELLO[:2])
-    pad.settle()
-    expect(pad.page.locator("#player")).to_be_hidden()
-    text, read = pad.text, pad.page.locator("#lines li").count()
-    assert read < int(match[1])
-    pad.page.wait_for_timeout(500)
-    assert pad.text == text
-    expect(pad.page.locator("#lines li")).to_have_count(read)

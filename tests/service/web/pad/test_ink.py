@@ -1,6 +1,5 @@
 """Ink on the writing pad in a real browser."""
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from inkstream.model.data.sources import ink_files
 from inkstream.service import installed_version
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.helpers.path_proxy import proxy
@@ -20,7 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
 
 def test_the_page_shows_the_text_that_the_python_client_gets(running: Running, pad: Pad) -> None:
-    pad.write(*HELLO, scale=0.6)  # so that the paper need not move
+    pad.see()
+    pad.write(*HELLO, scale=0.6)
     pad.settle()
     assert pad.text == recognize_at_once(running, pad) != ""
     letters = pad.page.locator("#letters button").all_inner_texts()
@@ -39,33 +38,26 @@ def test_a_late_stroke_changes_the_text_and_undoing_it_restores_the_text(
     pad.write(bar)
     pad.settle()
     assert pad.text == recognize_at_once(running, pad)
-    pad.page.get_by_role("button", name="Undo stroke").click()
+    pad.page.get_by_role("button", name="Undo").click()
     pad.settle()
     assert pad.text == before
 
 
-def test_choosing_a_language_model_recognizes_the_ink_again(running: Running, pad: Pad) -> None:
-    choice = pad.page.get_by_label("Language model")
+def test_choosing_a_language_recognizes_the_ink_again(running: Running, pad: Pad) -> None:
     pad.write(*HELLO, scale=0.6)
     pad.settle()
-    as_written = pad.text
-    choice.select_option("English")
-    pad.settle()
-    assert pad.text == recognize_at_once(running, pad, language_model="english")
-    choice.select_option("none")
-    pad.settle()
-    assert pad.text == as_written
-    choice.select_option("English")
-    pad.page.get_by_label("A digit").check()
-    expect(choice).to_be_hidden()
-    pad.page.get_by_label("Words").check()
-    expect(choice).to_be_visible()
-    pad.write(*HELLO[:1])
-    pad.settle()
+    assert pad.hints()["language_model"] == "english"  # the browser's language
+    in_english = pad.text
+    in_no_language = recognize_at_once(running, pad, language_model=None)
+    pad.set("#language", lambda menu: menu.select_option("No language"))
+    expect(pad.page.locator("#text li")).to_have_text(in_no_language)
+    pad.page.keyboard.press("Control+z")
+    expect(pad.page.locator("#text li")).to_have_text(in_english)
 
 
 def test_small_writing_gets_its_own_frame_and_its_letters_stay_aligned(pad: Pad) -> None:
-    pad.write(*HELLO, scale=0.3, left=200)
+    pad.see()
+    pad.write(*HELLO, scale=0.4, left=200)
     pad.settle()
     assert pad.text == "hello, world!"
     ink = [x for stroke in pad.strokes()[0] for x, _ in stroke["points"]]
@@ -78,50 +70,62 @@ def test_small_writing_gets_its_own_frame_and_its_letters_stay_aligned(pad: Pad)
     assert right["x"] + right["width"] - box["x"] == pytest.approx(max(ink), abs=25)
 
 
-def test_a_new_line_lists_the_finished_one(running: Running, pad: Pad) -> None:
-    pad.write(*HELLO)
-    pad.page.get_by_role("button", name="New line").click()
-    expect(pad.page.locator("#lines li")).to_have_count(1)
-    expect(pad.page.locator("#text")).to_have_text("")
-    pad.write(*HELLO[:2])
-    pad.settle()
-    assert pad.text == recognize_at_once(running, pad)
-    pad.page.get_by_role("button", name="Clear").click()
-    expect(pad.page.locator("#text")).to_have_text("")
-    expect(pad.page.locator("#lines li")).to_have_count(1)
-
-
-def test_a_corrected_line_is_downloaded_as_training_data(pad: Pad, tmp_path: Path) -> None:
-    pad.write(*HELLO)
-    pad.settle()
-    pad.page.locator("#letters button").last.click()
-    expect(pad.page.locator("[popover] p")).to_contain_text("sure")
-    pad.page.keyboard.press("Escape")
-    pad.page.get_by_label("Correct text").fill("Hello")
-    pad.page.get_by_role("button", name="Keep this line").click()
-    with pad.page.expect_download() as download:
-        pad.page.get_by_role("button", name="Download 1 line").click()
-    download.value.save_as(tmp_path / "my_hand.jsonl")
-    ink = ink_files.read(tmp_path / "my_hand.jsonl").ink
-    assert list(ink.labels) == ["Hello"]
-    assert len(ink.piece(0).strokes) == len(HELLO)
-
-
-def test_a_digit_has_bars_and_the_next_stroke_begins_a_new_digit(
+def test_lines_have_streams_of_their_own_and_can_be_gone_back_to(
     running: Running, pad: Pad
 ) -> None:
-    pad.page.get_by_label("A digit").check()
-    expect(pad.page.locator("#model")).to_have_text(re.compile(r"^digits \d+$"))
+    half = len(HELLO) // 2
+    pad.write(*HELLO[:half], scale=0.6)
+    pad.settle()
+    first = pad.text
+    pad.write(*HELLO, scale=0.6, row=1)
+    pad.settle()
+    second = pad.text
+    assert second == recognize_at_once(running, pad) != ""
+    assert pad.texts == [first, second]
+    pad.page.wait_for_timeout(1500)  # after which a stroke begins the line that it lies in
+    pad.write(*HELLO[half:], scale=0.6)
+    expect(pad.page.locator("#text li").first).to_have_text(second)
+    expect(pad.page.locator("#text li").nth(1)).to_have_text(second)
+
+
+def test_a_new_line_between_two_moves_the_ink_below_down(pad: Pad) -> None:
+    pad.write(*HELLO[:6], scale=0.6)
+    pad.write(*HELLO, scale=0.6, row=1)
+    pad.settle()
+    pad.page.locator("#text button").first.click()
+    pad.page.keyboard.press("Escape")
+    pad.page.get_by_role("button", name="New line").click()
+    first, last = pad.texts
+    pad.page.wait_for_timeout(1500)  # after which a stroke begins the line that it lies in
+    pad.write(*HELLO[:2], scale=0.6, row=1)
+    expect(pad.page.locator("#text li")).to_have_count(3)
+    assert [pad.texts[0], pad.texts[2]] == [first, last]
+
+
+def test_the_eraser_removes_strokes(pad: Pad) -> None:
+    pad.write(*HELLO[:3], scale=0.85)
+    pad.settle()
+    x, y = pad.positions(HELLO[0])[0]
+    pad.page.get_by_role("button", name="Eraser").click()
+    pad.page.mouse.click(x, y)
+    pad.wait_to_send("undo")
+    assert len(pad.strokes()[0]) == 2
+    pad.page.get_by_role("button", name="Undo").click()
+    pad.page.wait_for_timeout(100)
+    assert len(pad.strokes()[0]) == 3
+
+
+def test_a_digit_has_bars_and_one_beside_it_is_another_digit(running: Running, pad: Pad) -> None:
+    pad.see()
+    pad.read_as("A digit")
     one = [[90.0, 20.0], [88.0, 90.0], [86.0, 155.0]]
     pad.write(one)
     pad.settle()
     assert pad.text == recognize_at_once(running, pad, "digits")
     assert pad.page.locator("#bars [data-best] b").inner_text() == pad.text
-    pad.write(one)
-    pad.settle()
-    strokes, _ = pad.strokes()
-    assert len(strokes) == 1
-    assert pad.text == recognize_at_once(running, pad, "digits")
+    pad.write(one, left=200)
+    expect(pad.page.locator("#text li")).to_have_count(2)
+    assert len(pad.strokes()[0]) == 1
 
 
 def test_the_ink_is_sent_again_to_a_restarted_server(browser: Browser, tmp_path: Path) -> None:
@@ -132,7 +136,6 @@ def test_the_ink_is_sent_again_to_a_restarted_server(browser: Browser, tmp_path:
         pad.settle()
         before = pad.text
     expect(pad.page.locator("#error")).to_be_visible()
-    pad.page.locator("#clear").focus()
     with server(tmp_path, models="lines", port=port):
         expect(pad.page.locator("#state-words")).to_have_text("connected", timeout=20_000)
         expect(pad.page.locator("#error")).to_be_hidden()
@@ -173,18 +176,15 @@ def test_the_page_asks_for_the_api_key_of_a_server(browser: Browser, tmp_path: P
         page.close()
 
 
-def test_undo_new_line_and_clear_have_keyboard_shortcuts(pad: Pad) -> None:
+def test_undo_and_new_line_have_keyboard_shortcuts(pad: Pad) -> None:
     pad.write(*HELLO[:3])
-    pad.page.locator("#pad").focus()
+    pad.page.locator("#paper").focus()
     pad.page.keyboard.press("Control+z")
     pad.wait_to_send("undo")
-    assert [m["undo"] for m in pad.sent if m["type"] == "ink" and "undo" in m] == [3]
+    assert len(pad.strokes()[0]) == 2
     pad.page.keyboard.press("Enter")
-    expect(pad.page.locator("#lines li")).to_have_count(1)
-    pad.write(*HELLO[:1])
-    pad.page.locator("#pad").focus()
-    pad.page.keyboard.press("Escape")
-    expect(pad.page.locator("#text")).to_have_text("")
+    pad.write(*HELLO[:1], row=1)
+    expect(pad.page.locator("#text li")).to_have_count(2)
 
 
 @pytest.fixture(params=["light", "dark"])

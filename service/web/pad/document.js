@@ -1,0 +1,333 @@
+/**
+ * A document of handwriting: lines of ink on ruled paper, the corrections of their text, and the settings,
+ * with undo and redo. It knows neither the page nor the server, and is plain data when it is stored.
+ *
+ * @import { Letter, Point, Word } from "../client/protocol.d.ts"
+ * @import { Correction } from "./merge.js"
+ */
+
+import { correct } from "./merge.js";
+
+export const VERSION = 1; // of the stored data
+/** Height of a line of the paper, which is the frame of its writing; CSS pixels without zoom. */
+export const ROW_HEIGHT = 96;
+const MAX_UNDO = 1000; // operations
+const DIGIT_GAP = 0.25; // of the row's height: ink further from a digit than this belongs to another one
+
+/** What a line is read as. @typedef {"text" | "digit" | "number" | "date"} Reads */
+
+/** A finished stroke; y counts from the top of its line. @typedef {{ id: number, points: readonly Point[], pressures: readonly number[] }} InkStroke */
+
+/**
+ * @typedef {object} DocumentLine
+ * @property {number} id
+ * @property {number} row of the paper, from 0
+ * @property {Reads} reads
+ * @property {readonly InkStroke[]} strokes in the order of writing
+ * @property {Correction | null} correction
+ */
+
+/** @typedef {{ reads: Reads, language: string }} DocumentSettings language "": none; "auto": the browser's */
+
+/**
+ * What was read of a line. `of` names the ink and the settings that were read: another name means that the
+ * line has to be read again.
+ * @typedef {{ of: string, text: string, letters: Letter[], words: Word[] }} Reading
+ */
+
+/**
+ * One step of undo: lines before and after it (null: there was none), and the settings.
+ * @typedef {object} Operation
+ * @property {[before: DocumentLine | null, after: DocumentLine | null][]} lines
+ * @property {[before: DocumentSettings, after: DocumentSettings] | null} settings
+ */
+
+/**
+ * @typedef {object} DocumentData
+ * @property {number} version
+ * @property {string} id
+ * @property {number} changed milliseconds since 1970
+ * @property {number} nextId
+ * @property {DocumentSettings} settings
+ * @property {DocumentLine[]} lines
+ * @property {Operation[]} past
+ * @property {Operation[]} future
+ * @property {[number, Reading][]} readings by the id of the line
+ */
+
+/** @type {DocumentSettings} */
+const FIRST_SETTINGS = { reads: "text", language: "auto" };
+
+export class PadDocument {
+  /** @type {string} */
+  id;
+  /** When the document was changed; milliseconds since 1970. @type {number} */
+  changed;
+  /** @type {DocumentSettings} */
+  settings;
+  /** @type {Map<number, DocumentLine>} */
+  #lines;
+  /** @type {Operation[]} */
+  #past;
+  /** @type {Operation[]} */
+  #future;
+  /** @type {Map<number, Reading>} */
+  #readings;
+  /** @type {WeakMap<DocumentLine, { settings: string, name: string }>} */
+  #names = new WeakMap(); // they are long, and asked for with each point
+  #nextId;
+
+  /** @param {string} id @param {Partial<DocumentData>} [data] from `toData` */
+  constructor(id, { changed, nextId, settings, lines, past, future, readings } = {}) {
+    this.id = id;
+    this.changed = changed ?? 0;
+    this.settings = settings ?? FIRST_SETTINGS;
+    this.#nextId = nextId ?? 1;
+    this.#lines = new Map(lines?.map((line) => [line.id, line]));
+    this.#past = past ?? [];
+    this.#future = future ?? [];
+    this.#readings = new Map(readings);
+  }
+
+  /** Return the document as plain data. @returns {DocumentData} */
+  toData() {
+    return {
+      version: VERSION,
+      id: this.id,
+      changed: this.changed,
+      nextId: this.#nextId,
+      settings: this.settings,
+      lines: [...this.#lines.values()],
+      past: [...this.#past],
+      future: [...this.#future],
+      readings: [...this.#readings],
+    };
+  }
+
+  // Queries
+
+  /** The lines from top to bottom; those of one row from left to right. @returns {DocumentLine[]} */
+  get lines() {
+    return [...this.#lines.values()].sort(
+      (one, other) => one.row - other.row || left(one) - left(other) || one.id - other.id,
+    );
+  }
+
+  get isEmpty() {
+    return this.#lines.size === 0;
+  }
+
+  get canUndo() {
+    return this.#past.length > 0;
+  }
+
+  get canRedo() {
+    return this.#future.length > 0;
+  }
+
+  /** @param {number} id */
+  line(id) {
+    return this.#lines.get(id);
+  }
+
+  /** Return the line that a stroke in a row belongs to, if there is one. @param {number} row @param {number} x */
+  lineAt(row, x) {
+    const { reads } = this.settings;
+    return this.lines.find((line) => {
+      if (line.row !== row || (line.reads === "digit") !== (reads === "digit")) return false;
+      const gap = DIGIT_GAP * ROW_HEIGHT;
+      return reads !== "digit" || (left(line) - gap <= x && x <= right(line) + gap);
+    });
+  }
+
+  /** Return what was read of a line, which may be out of date. @param {number} id */
+  reading(id) {
+    return this.#readings.get(id);
+  }
+
+  /** Whether what was read of a line is up to date. @param {DocumentLine} line */
+  isRead(line) {
+    return line.strokes.length === 0 || this.#readings.get(line.id)?.of === this.nameOf(line);
+  }
+
+  /** Name the settings that a line is read with. @param {DocumentLine} line */
+  settingsOf({ reads }) {
+    return `${reads} ${reads === "text" ? this.settings.language : ""}`;
+  }
+
+  /** Name the ink of a line and the settings that it is read with. @param {DocumentLine} line */
+  nameOf(line) {
+    const settings = this.settingsOf(line);
+    const known = this.#names.get(line);
+    if (known?.settings === settings) return known.name;
+    const name = [settings, ...line.strokes.map(({ id }) => id)].join();
+    this.#names.set(line, { settings, name });
+    return name;
+  }
+
+  /** Return the text of a line, with its corrections. @param {DocumentLine} line */
+  text(line) {
+    return this.corrected(line).text;
+  }
+
+  /** Return the text of a line, with the places that its characters have in what was read. @param {DocumentLine} line */
+  corrected({ id, strokes, correction }) {
+    const recognized = strokes.length === 0 ? "" : (this.#readings.get(id)?.text ?? "");
+    return correct(correction, recognized);
+  }
+
+  /** The text of the document: a line for each row that has text. */
+  get wholeText() {
+    /** @type {Map<number, string[]>} */
+    const rows = new Map();
+    for (const line of this.lines) {
+      const text = this.text(line);
+      if (text !== "") rows.set(line.row, [...(rows.get(line.row) ?? []), text]);
+    }
+    return [...rows.values()].map((texts) => texts.join(" ")).join("\n");
+  }
+
+  // Operations
+
+  /** Return an id that no line and no stroke has. */
+  takeId() {
+    return this.#nextId++;
+  }
+
+  /**
+   * Add a stroke to a line, or to a new line of a row.
+   *
+   * @param {InkStroke} stroke
+   * @param {{ id: number, row: number }} where the id of the line; the row for a new line
+   */
+  addStroke(stroke, { id, row }) {
+    const before = this.#lines.get(id) ?? null;
+    const line = before ?? { id, row, reads: this.settings.reads, strokes: [], correction: null };
+    this.#commit([[before, { ...line, strokes: [...line.strokes, stroke] }]]);
+  }
+
+  /** Erase strokes; a line that keeps none is removed. @param {ReadonlySet<number>} ids @returns {boolean} whether there were any */
+  erase(ids) {
+    /** @type {Operation["lines"]} */
+    const changes = [];
+    for (const line of this.#lines.values()) {
+      const strokes = line.strokes.filter(({ id }) => !ids.has(id));
+      if (strokes.length === line.strokes.length) continue;
+      changes.push([line, strokes.length === 0 ? null : { ...line, strokes }]);
+    }
+    return this.#commit(changes);
+  }
+
+  /** Remove all lines. */
+  clear() {
+    return this.#commit([...this.#lines.values()].map((line) => [line, null]));
+  }
+
+  /** Remove a line. @param {number} id */
+  remove(id) {
+    const line = this.#lines.get(id);
+    return line !== undefined && this.#commit([[line, null]]);
+  }
+
+  /** Set the text of a line. @param {number} id @param {string} text */
+  setText(id, text) {
+    const line = this.#lines.get(id);
+    if (line === undefined || text === this.text(line)) return false;
+    if (text === "" && line.strokes.length === 0) return this.remove(id);
+    const base = line.strokes.length === 0 ? "" : (this.#readings.get(id)?.text ?? "");
+    return this.#commit([[line, { ...line, correction: { base, text } }]]);
+  }
+
+  /** Add lines of text without ink below all others. @param {readonly string[]} texts */
+  addTexts(texts) {
+    return this.#addBelow(texts.map((text) => ({ strokes: [], correction: { base: "", text } })));
+  }
+
+  /** Add lines of ink below all others. @param {readonly (readonly (readonly Point[])[])[]} lines strokes of each */
+  addInk(lines) {
+    const stroke = (/** @type {readonly Point[]} */ points) => ({
+      id: this.takeId(),
+      points,
+      pressures: points.map(() => 0.5),
+    });
+    return this.#addBelow(lines.map((strokes) => ({ strokes: strokes.map(stroke), correction: null })));
+  }
+
+  /** @param {Pick<DocumentLine, "strokes" | "correction">[]} lines */
+  #addBelow(lines) {
+    const last = Math.max(-1, ...[...this.#lines.values()].map(({ row }) => row));
+    return this.#commit(
+      lines.map((line, i) => [null, { id: this.takeId(), row: last + 1 + i, reads: "text", ...line }]),
+    );
+  }
+
+  /** Move all lines from a row on down by one: an empty line is inserted there. @param {number} row */
+  insertRow(row) {
+    const below = [...this.#lines.values()].filter((line) => line.row >= row);
+    return this.#commit(below.map((line) => [line, { ...line, row: line.row + 1 }]));
+  }
+
+  /** Change settings. @param {Partial<DocumentSettings>} changes */
+  set(changes) {
+    const after = { ...this.settings, ...changes };
+    const isSame = after.reads === this.settings.reads && after.language === this.settings.language;
+    if (isSame) return false;
+    return this.#commit([], [this.settings, after]);
+  }
+
+  /** Take the newest operation back. @returns {boolean} whether there was one */
+  undo() {
+    const operation = this.#past.pop();
+    if (operation === undefined) return false;
+    this.#apply(operation, 0);
+    this.#future.push(operation);
+    return true;
+  }
+
+  /** Do the operation again that was taken back last. @returns {boolean} whether there was one */
+  redo() {
+    const operation = this.#future.pop();
+    if (operation === undefined) return false;
+    this.#apply(operation, 1);
+    this.#past.push(operation);
+    return true;
+  }
+
+  /** Keep what was read of a line. It is no operation: undo does not touch it. @param {number} id @param {Reading} reading */
+  setReading(id, reading) {
+    this.#readings.set(id, reading);
+    this.changed = Date.now();
+  }
+
+  /** @param {Operation["lines"]} lines @param {Operation["settings"]} settings */
+  #commit(lines, settings = null) {
+    if (lines.length === 0 && settings === null) return false;
+    const operation = { lines, settings };
+    this.#apply(operation, 1);
+    this.#past.push(operation);
+    if (this.#past.length > MAX_UNDO) this.#past.shift();
+    this.#future = [];
+    return true;
+  }
+
+  /** @param {Operation} operation @param {0 | 1} side 0: as it was before; 1: as it is after */
+  #apply({ lines, settings }, side) {
+    for (const change of lines) {
+      const [line, other] = [change[side], change[1 - side]];
+      if (line !== null && line !== undefined) this.#lines.set(line.id, line);
+      else if (other !== null && other !== undefined) this.#lines.delete(other.id);
+    }
+    if (settings !== null) this.settings = settings[side];
+    this.changed = Date.now();
+  }
+}
+
+/** Return the left end of a line's ink. @param {DocumentLine} line */
+export function left({ strokes }) {
+  return strokes.reduce((least, { points }) => points.reduce((x, point) => Math.min(x, point[0]), least), Infinity);
+}
+
+/** Return the right end of a line's ink. @param {DocumentLine} line */
+export function right({ strokes }) {
+  return strokes.reduce((most, { points }) => points.reduce((x, point) => Math.max(x, point[0]), most), -Infinity);
+}

@@ -1,0 +1,132 @@
+/**
+ * Images of a digit, a line or a page: the server converts them into columns, which are played to a stream of
+ * their own. What was read of them enters the document.
+ *
+ * @import { Stream } from "../client/inkstream.js"
+ */
+
+import { InkstreamError } from "../client/inkstream.js";
+import { element, setText } from "./dom.js";
+import { imageLines } from "./image.js";
+import { Line } from "./line.js";
+import { scaleCanvas } from "./paper.js";
+import { Picture } from "./picture.js";
+import { Player } from "./player.js";
+
+const SHOWN_UNTIL = 0.8; // of the canvas's width: beyond it, the picture is scrolled
+
+/**
+ * @typedef {object} Listener
+ * @property {() => Promise<Stream>} connect
+ * @property {() => Record<string, string>} headers of requests, with the key
+ * @property {(texts: string[]) => void} onTexts an image was read: a text for each of its lines
+ * @property {(error: { code: string, message: string }) => void} onError
+ */
+
+export class ImageView {
+  #section = element("player", HTMLElement);
+  #canvas = element("picture", HTMLCanvasElement);
+  #context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
+  #text = element("image-text", HTMLElement);
+  #listener;
+  #line = new Line();
+  /** @type {Stream | undefined} */
+  #stream;
+  /** @type {Picture | undefined} */
+  #picture;
+  /** @type {string[]} */
+  #texts = []; // of the lines before the one that is played
+  #number = 0; // of the image: messages and answers for an earlier one are ignored
+  #player = new Player({
+    onImage: (file) => void this.#load(file),
+    onColumns: (pixels) => this.#stream?.columns(pixels).catch(() => {}),
+    onAdvance: () => this.#draw(),
+    onLineEnd: () => void this.#finishLine(),
+    onReplay: () => this.#play(this.#player.lines, this.#player.columnHeight, 0),
+  });
+
+  /** @param {Listener} listener */
+  constructor(listener) {
+    this.#listener = listener;
+    element("close-image", HTMLElement).addEventListener("click", () => this.#close());
+    new ResizeObserver(() => this.#draw()).observe(this.#canvas);
+  }
+
+  #close() {
+    this.#number += 1;
+    this.#player.pause();
+    this.#section.hidden = true;
+    this.#stream?.close();
+    this.#stream = undefined;
+  }
+
+  /** Have the server convert an image into columns, and play them. @param {Blob} file */
+  async #load(file) {
+    this.#close();
+    const number = this.#number;
+    this.#player.countPreparing(1);
+    try {
+      const stream = await this.#listener.connect();
+      const { model: { name, kind }, column_height } = stream.ready;
+      const options = { model: name, mayBePage: kind === "transcriber" };
+      const lines = await imageLines(file, options, this.#listener.headers());
+      if (number !== this.#number) return stream.close();
+      this.#stream = stream;
+      void this.#receive(stream);
+      this.#play(lines, column_height, 0);
+    } catch (error) {
+      if (!(error instanceof InkstreamError)) throw error;
+      this.#listener.onError(error);
+    } finally {
+      this.#player.countPreparing(-1);
+    }
+  }
+
+  /** @param {Stream} stream */
+  async #receive(stream) {
+    try {
+      for await (const message of stream) {
+        if (this.#line.update(message)) setText(this.#text, this.#line.text);
+      }
+    } catch (error) {
+      if (!(error instanceof InkstreamError)) throw error;
+      if (stream === this.#stream) this.#listener.onError(error);
+    }
+  }
+
+  /** @param {Uint8Array[]} lines columns of each @param {number} columnHeight @param {number} lineIndex */
+  #play(lines, columnHeight, lineIndex) {
+    if (lines.length === 0) return this.#listener.onError({ code: "no_lines", message: "No writing was found in this image." });
+    if (lineIndex === 0) this.#texts = [];
+    this.#section.hidden = false;
+    this.#stream?.reset().catch(() => {});
+    this.#line.begin(true);
+    setText(this.#text, "");
+    this.#player.load(lines, columnHeight, lineIndex);
+    this.#picture = new Picture(this.#player.pixels, columnHeight);
+    this.#draw();
+  }
+
+  /** Flush a line that was played, and play the next one; after the last one, pass all texts on. */
+  async #finishLine() {
+    const number = this.#number;
+    const picture = this.#picture;
+    const flushed = await this.#stream?.flush().catch(() => undefined);
+    if (number !== this.#number || picture !== this.#picture || flushed === undefined) return;
+    this.#texts.push(flushed.text ?? flushed.label ?? "");
+    const { lines, columnHeight, lineIndex, isLastLine } = this.#player;
+    if (isLastLine) this.#listener.onTexts(this.#texts.filter((text) => text !== ""));
+    else this.#play(lines, columnHeight, lineIndex + 1);
+  }
+
+  #draw() {
+    if (this.#picture === undefined || this.#section.hidden) return;
+    const { clientWidth, clientHeight: height } = this.#canvas;
+    scaleCanvas(this.#canvas, this.#context);
+    const nRead = this.#player.nPlayed;
+    const right = nRead * this.#picture.columnWidth(height);
+    const offset = Math.max(0, right - SHOWN_UNTIL * clientWidth);
+    const colour = getComputedStyle(this.#canvas).getPropertyValue("--ink");
+    this.#picture.draw(this.#context, { height, offset, nRead, colour });
+  }
+}

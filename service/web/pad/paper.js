@@ -1,0 +1,366 @@
+/**
+ * The paper: ruled lines to write on. It turns pointer events into strokes and draws the document's ink.
+ *
+ * @import { DocumentLine } from "./document.js"
+ * @import { Point } from "../client/protocol.d.ts"
+ */
+
+import { ROW_HEIGHT } from "./document.js";
+
+const SEND_INTERVAL_MS = 12; // at least; points that come meanwhile are read together
+const PEN_WIDTH = 2.2; // CSS pixels at half pressure
+const WIDTH_STEP = 0.25; // CSS pixels between two widths of a stroke
+const BASELINE = 0.72; // of the height of a line
+const SPARE_ROWS = 2; // below the last line with ink
+const SAME_LINE_MS = 1500; // so soon after a stroke one beside it belongs to its line even if it begins
+const SAME_LINE_MARGIN = 0.35; // so far above or below the line, in heights of a line
+const SAME_LINE_GAP = 0.5; // and so far to the left or right of that stroke, the same
+const ERASER_RADIUS = 10; // CSS pixels
+const PAN_MS = 200; // a second finger that comes so soon after the first one moves the paper
+
+/**
+ * The stroke that is being written.
+ * @typedef {{ id: number, line: number, row: number, points: Point[], pressures: number[] }} LiveStroke
+ */
+
+/**
+ * @typedef {object} Listener
+ * @property {() => DocumentLine[]} lines
+ * @property {(row: number, x: number) => { id: number, line: number }} onBegin a stroke begins: returns its
+ *   id and that of its line
+ * @property {(since: number) => void} onInk points came; when the first of them was written
+ * @property {(stroke: LiveStroke) => void} onEnd the pen has left the paper
+ * @property {() => void} onCancel the stroke came from the palm, or moved the paper
+ * @property {(ids: Set<number>) => void} onErase
+ */
+
+export class Paper {
+  /** @type {LiveStroke | undefined} */
+  live;
+  /** Row that was written in last. */
+  activeRow = 0;
+  isErasing = false;
+
+  #scroller;
+  #canvas;
+  #sheet;
+  #context;
+  #listener;
+  /** @type {number | undefined} */
+  #pointerId; // of the pointer that is writing
+  #penSeen = false; // if true, a touch is a palm
+  #liftedAt = -Infinity; // when the pen left the paper last
+  /** The ends of the newest stroke. @type {[left: number, right: number]} */
+  #newest = [0, 0];
+  #beganAt = 0; // when the live stroke was begun
+  /** Fingers that move the paper: where each was last. @type {Map<number, { x: number, y: number }>} */
+  #fingers = new Map();
+  #isPanning = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #unsentSince = 0; // when the first point came that was not passed on yet
+  #lastSent = 0; // when points were passed on last
+  #isDrawPending = false;
+  /** Example ink that is shown while the paper is empty. @type {readonly (readonly Point[])[]} */
+  #example = [];
+
+  /**
+   * @param {{ scroller: HTMLElement, canvas: HTMLCanvasElement, sheet: HTMLElement }} elements
+   * @param {Listener} listener
+   */
+  constructor({ scroller, canvas, sheet }, listener) {
+    this.#scroller = scroller;
+    this.#canvas = canvas;
+    this.#sheet = sheet;
+    this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    this.#listener = listener;
+    canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    canvas.addEventListener("pointerup", (event) => this.#up(event));
+    canvas.addEventListener("pointercancel", (event) => this.#up(event));
+    scroller.addEventListener("scroll", () => this.draw());
+    new ResizeObserver(() => this.resize()).observe(scroller);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+  }
+
+  /** How far the paper has been moved to the left, CSS pixels. */
+  get offset() {
+    return this.#scroller.scrollLeft;
+  }
+
+  /** Pass on the points that wait, and end the stroke: the page is about to go. */
+  finish() {
+    if (this.live !== undefined) this.#lift();
+  }
+
+  /** Fit the canvas and the sheet into the page. */
+  resize() {
+    this.fitSheet();
+    scaleCanvas(this.#canvas, this.#context);
+    this.#drawNow();
+  }
+
+  /** Make the sheet as large as its ink. */
+  fitSheet() {
+    const { clientWidth, clientHeight } = this.#scroller;
+    let right = 0;
+    let rows = Math.max(Math.floor(clientHeight / ROW_HEIGHT), this.activeRow + 1 + SPARE_ROWS);
+    for (const { row, strokes } of this.#listener.lines()) {
+      rows = Math.max(rows, row + 1 + SPARE_ROWS);
+      for (const { points } of strokes) for (const [x] of points) right = Math.max(right, x);
+    }
+    this.#sheet.style.width = `${right > clientWidth ? right + ROW_HEIGHT : clientWidth}px`;
+    this.#sheet.style.height = `${Math.max(clientHeight, rows * ROW_HEIGHT)}px`;
+  }
+
+  /** Scroll to a line, with the next one in view. @param {number} row */
+  show(row) {
+    const { scrollTop, clientHeight } = this.#scroller;
+    const [top, bottom] = [row * ROW_HEIGHT, (row + 2) * ROW_HEIGHT];
+    const least = Math.ceil((bottom - clientHeight) / ROW_HEIGHT) * ROW_HEIGHT;
+    if (top < scrollTop) this.#scroller.scrollTo({ top });
+    else if (bottom > scrollTop + clientHeight) this.#scroller.scrollTo({ top: least });
+  }
+
+  /** Show ink that is not in the document. @param {readonly (readonly Point[])[]} strokes */
+  showExample(strokes) {
+    this.#example = strokes;
+    this.draw();
+  }
+
+  /** Draw everything in the next animation frame. */
+  draw() {
+    if (this.#isDrawPending) return;
+    this.#isDrawPending = true;
+    requestAnimationFrame(() => {
+      this.#isDrawPending = false;
+      this.#drawNow();
+    });
+  }
+
+  // Pointers
+
+  /** @param {PointerEvent} event @returns {Point} where it is on the paper */
+  #position({ clientX, clientY }) {
+    const box = this.#canvas.getBoundingClientRect();
+    const { scrollLeft, scrollTop } = this.#scroller;
+    return [Math.max(0, clientX - box.left + scrollLeft), clientY - box.top + scrollTop];
+  }
+
+  /** @param {PointerEvent} event */
+  #down(event) {
+    const isPen = event.pointerType === "pen";
+    if (isPen && !this.#penSeen && this.#pointerId !== undefined) this.#cancel();
+    this.#penSeen ||= isPen;
+    if (event.pointerType === "touch" && this.#holdFinger(event)) return;
+    if (this.#pointerId !== undefined || event.button > 0) return;
+    this.#pointerId = event.pointerId;
+    this.#canvas.setPointerCapture(event.pointerId);
+    if (this.isErasing || event.buttons === 32) return this.#erase(event);
+    const [x, y] = this.#position(event);
+    const row = this.#rowAt(x, y);
+    this.live = { ...this.#listener.onBegin(row, x), row, points: [], pressures: [] };
+    this.#beganAt = event.timeStamp;
+    this.activeRow = row;
+    this.#addPoints([event]);
+  }
+
+  /** Return the row that a stroke belongs to. @param {number} x @param {number} y where it begins on the paper */
+  #rowAt(x, y) {
+    const [left, right] = this.#newest;
+    const gap = SAME_LINE_GAP * ROW_HEIGHT;
+    const isBeside = left - gap <= x && x <= right + gap;
+    const top = this.activeRow * ROW_HEIGHT;
+    const margin = SAME_LINE_MARGIN * ROW_HEIGHT;
+    const isNear = top - margin <= y && y < top + ROW_HEIGHT + margin;
+    if (isNear && isBeside && performance.now() - this.#liftedAt < SAME_LINE_MS) return this.activeRow;
+    return Math.max(0, Math.floor(y / ROW_HEIGHT));
+  }
+
+  /**
+   * Follow a finger if it moves the paper: beside a pen, or with another finger.
+   *
+   * @param {PointerEvent} event
+   * @returns {boolean} whether the finger does not write
+   */
+  #holdFinger({ pointerId, clientX, clientY, timeStamp }) {
+    const isSecond = this.live !== undefined && timeStamp - this.#beganAt < PAN_MS && !this.#penSeen;
+    this.#fingers.set(pointerId, { x: clientX, y: clientY });
+    if (isSecond) {
+      this.#cancel();
+      this.#isPanning = true;
+    }
+    return this.#penSeen || this.#isPanning;
+  }
+
+  /** @param {PointerEvent} event */
+  #move(event) {
+    const finger = this.#fingers.get(event.pointerId);
+    if (finger !== undefined && this.#isPanning) {
+      const share = 1 / this.#fingers.size;
+      this.#scroller.scrollBy((finger.x - event.clientX) * share, (finger.y - event.clientY) * share);
+      this.#fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    }
+    if (event.pointerId !== this.#pointerId) return;
+    if (this.live === undefined) return this.#erase(event);
+    const coalesced = event.getCoalescedEvents?.() ?? [];
+    this.#addPoints(coalesced.length > 0 ? coalesced : [event]);
+  }
+
+  /** @param {PointerEvent} event */
+  #up(event) {
+    this.#fingers.delete(event.pointerId);
+    if (this.#fingers.size === 0) this.#isPanning = false;
+    if (event.pointerId !== this.#pointerId) return;
+    if (this.live === undefined) this.#pointerId = undefined;
+    else if (event.type === "pointercancel" && event.pointerType === "touch") this.#cancel();
+    else this.#lift();
+  }
+
+  #lift() {
+    const stroke = /** @type {LiveStroke} */ (this.live);
+    this.#stopTimer();
+    this.#pointerId = this.live = undefined;
+    this.#liftedAt = performance.now();
+    const xs = stroke.points.map(([x]) => x);
+    this.#newest = [Math.min(...xs), Math.max(...xs)];
+    this.#listener.onEnd(stroke);
+  }
+
+  #cancel() {
+    this.#stopTimer();
+    this.#pointerId = this.live = undefined;
+    this.#listener.onCancel();
+    this.draw();
+  }
+
+  /** @param {readonly PointerEvent[]} events */
+  #addPoints(events) {
+    const { live } = this;
+    if (live === undefined) return;
+    const firstNew = live.points.length;
+    for (const event of events) {
+      const [x, y] = this.#position(event);
+      live.points.push([x, y - live.row * ROW_HEIGHT]);
+      live.pressures.push(event.pressure || 0.5);
+    }
+    this.#setColour();
+    this.#drawStroke(live, live.row, firstNew);
+    if (this.#timer !== undefined) return;
+    this.#unsentSince = performance.now();
+    const wait = this.#lastSent + SEND_INTERVAL_MS - this.#unsentSince;
+    if (wait <= 0) this.#passOn();
+    else this.#timer = setTimeout(() => this.#passOn(), wait);
+  }
+
+  #passOn() {
+    this.#stopTimer();
+    this.#lastSent = performance.now();
+    this.#listener.onInk(this.#unsentSince);
+  }
+
+  #stopTimer() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Erase the strokes under a pointer. @param {PointerEvent} event */
+  #erase(event) {
+    const [x, y] = this.#position(event);
+    const ids = new Set(
+      this.#listener.lines().flatMap(({ row, strokes }) => {
+        const at = /** @type {Point} */ ([x, y - row * ROW_HEIGHT]);
+        return strokes.filter(({ points }) => distance(at, points) < ERASER_RADIUS).map(({ id }) => id);
+      }),
+    );
+    if (ids.size > 0) this.#listener.onErase(ids);
+  }
+
+  // Drawing
+
+  #drawNow() {
+    const { clientWidth, clientHeight } = this.#canvas;
+    const { scrollTop } = this.#scroller;
+    const context = this.#context;
+    context.clearRect(0, 0, clientWidth, clientHeight);
+    const style = getComputedStyle(this.#canvas);
+    const first = Math.floor(scrollTop / ROW_HEIGHT);
+    const last = Math.floor((scrollTop + clientHeight) / ROW_HEIGHT);
+    context.lineWidth = 1;
+    for (let row = first; row <= last; row += 1) {
+      const isActive = row === this.activeRow;
+      context.strokeStyle = style.getPropertyValue(isActive ? "--rule-active" : "--rule");
+      const y = Math.round((row + BASELINE) * ROW_HEIGHT - scrollTop) + 0.5;
+      context.beginPath();
+      context.moveTo(0, y);
+      context.lineTo(clientWidth, y);
+      context.stroke();
+    }
+    this.#setColour();
+    for (const { row, strokes } of this.#listener.lines()) {
+      if (row < first - 1 || row > last + 1) continue;
+      for (const stroke of strokes) this.#drawStroke(stroke, row, 0);
+    }
+    if (this.live !== undefined) this.#drawStroke(this.live, this.live.row, 0);
+    context.strokeStyle = style.getPropertyValue("--soft");
+    for (const points of this.#example) this.#drawStroke({ points, pressures: [] }, 0, 0);
+  }
+
+  #setColour() {
+    this.#context.strokeStyle = getComputedStyle(this.#canvas).getPropertyValue("--ink");
+  }
+
+  /**
+   * Draw a stroke from one of its points on, through the middles between its points. Parts of equal
+   * pressure are one path each, because edges get darker where paths overlap.
+   *
+   * @param {{ points: readonly Point[], pressures: readonly number[] }} stroke
+   * @param {number} row
+   * @param {number} first
+   */
+  #drawStroke({ points, pressures }, row, first) {
+    const context = this.#context;
+    const { scrollLeft, scrollTop } = this.#scroller;
+    const top = row * ROW_HEIGHT - scrollTop;
+    context.lineCap = context.lineJoin = "round";
+    const width = (/** @type {number} */ i) =>
+      Math.round((PEN_WIDTH * (0.6 + 0.8 * (pressures[i] ?? 0.5))) / WIDTH_STEP) * WIDTH_STEP;
+    for (let i = first, next; i < points.length; i = next) {
+      context.lineWidth = width(i);
+      context.beginPath();
+      for (next = Math.max(0, i - 1); next < points.length; next += 1) {
+        if (next > i && width(next) !== context.lineWidth) break;
+        const [x, y] = /** @type {Point} */ (points[next]);
+        context.lineTo(x - scrollLeft, y + top);
+        if (points.length === 1) context.lineTo(x - scrollLeft + 0.01, y + top); // makes a dot visible
+      }
+      context.stroke();
+    }
+  }
+}
+
+/** Return how far a point is from a stroke. @param {Point} at @param {readonly Point[]} points */
+function distance([x, y], points) {
+  let least = Infinity;
+  points.forEach(([toX, toY], i) => {
+    const [fromX, fromY] = points[i - 1] ?? [toX, toY];
+    const [dx, dy] = [toX - fromX, toY - fromY];
+    const share = ((x - fromX) * dx + (y - fromY) * dy) / (dx * dx + dy * dy) || 0;
+    const nearest = Math.min(1, Math.max(0, share));
+    least = Math.min(least, Math.hypot(x - fromX - nearest * dx, y - fromY - nearest * dy));
+  });
+  return least;
+}
+
+/**
+ * Clear a canvas and give it one pixel for each pixel of the screen, with CSS pixels as coordinates.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {CanvasRenderingContext2D} context
+ */
+export function scaleCanvas(canvas, context) {
+  const scale = devicePixelRatio;
+  canvas.width = Math.round(canvas.clientWidth * scale);
+  canvas.height = Math.round(canvas.clientHeight * scale);
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+}

@@ -1,0 +1,355 @@
+/**
+ * Reads the lines of a document: a stream of the server for each line that is written in. A stream that has
+ * read its line serves the next one. The document is only looked at: what a lost server has not read is read
+ * when one answers.
+ *
+ * @import { Letter, Stroke } from "../client/protocol.d.ts"
+ * @import { ConnectOptions, Message, Stream } from "../client/inkstream.js"
+ * @import { Reading, Reads } from "./document.js"
+ */
+
+import { InkstreamError } from "../client/inkstream.js";
+import { Line } from "./line.js";
+import { PauseTimer } from "./pause_timer.js";
+
+const MAX_STREAMS = 3; // of each kind of model
+const MAX_UNDONE = 8; // strokes: if more are gone, the line is read from its beginning
+const RETRY_MS = 2000;
+/** Codes of errors after which another stream reads the line. */
+const ENDS_OF_SESSIONS = new Set(["no_connection", "stopping", "server_full", "idle", "not_resumable"]);
+
+/**
+ * A line as it is to be read.
+ * @typedef {object} Source
+ * @property {number} id
+ * @property {string} name of the ink and the settings, see `PadDocument.nameOf`
+ * @property {string} settings another text means other settings
+ * @property {Reads} reads
+ * @property {readonly SourceStroke[]} strokes
+ * @property {boolean} isRead whether the document has its text
+ * @property {boolean} isWriting whether the pen is writing in it
+ * @property {boolean} isActive whether it is the line that was written in last
+ */
+
+/** @typedef {{ id: number, points: readonly (readonly [number, number])[], isDone: boolean }} SourceStroke */
+
+/** @typedef {"classifier" | "transcriber"} Kind */
+
+/**
+ * @typedef {object} Listener
+ * @property {() => Source[]} sources the lines of the document, the active one first
+ * @property {(source: Source) => object} options of `configure` for a line
+ * @property {(id: number, reading: Reading) => void} onReading a line was read
+ * @property {(worker: LineReader, message: Message) => void} onMessage
+ * @property {(worker: LineReader) => void} onOpen
+ * @property {(error: { code: string, message: string }) => void} onError
+ * @property {() => void} onState the state of a connection has changed
+ */
+
+export class Reader {
+  /** @type {LineReader[]} */
+  workers = [];
+  #connect;
+  #listener;
+  #height;
+
+  /**
+   * @param {(kind: Kind) => Promise<Stream>} connect
+   * @param {number} height of a line, in the units of the points
+   * @param {Listener} listener
+   */
+  constructor(connect, height, listener) {
+    this.#connect = connect;
+    this.#height = height;
+    this.#listener = listener;
+  }
+
+  /** The worst state of the connections. @returns {LineReader["state"]} */
+  get state() {
+    if (this.workers.some(({ state }) => state === "closed")) return "closed";
+    return this.workers.some(({ state }) => state === "waiting") ? "waiting" : "open";
+  }
+
+  /** Keep a stream open, so that the first stroke need not wait. @param {Kind} kind */
+  open(kind) {
+    if (!this.workers.some((worker) => worker.kind === kind)) this.#add(kind);
+  }
+
+  /** Bring all streams up to the document. */
+  update() {
+    const sources = this.#listener.sources();
+    for (const worker of this.workers) {
+      const { refused } = worker;
+      if (refused !== "" && sources.every(({ name }) => name !== refused)) this.#replace(worker);
+    }
+    for (const worker of this.workers) {
+      if (!sources.some(({ id }) => id === worker.lineId)) worker.release();
+    }
+    for (const source of sources) {
+      const worker = this.#workerFor(source);
+      worker?.sync(source);
+    }
+  }
+
+  /** Open another stream in the place of one whose ink was refused. @param {LineReader} worker */
+  #replace(worker) {
+    this.workers = this.workers.filter((other) => other !== worker);
+    this.open(worker.kind);
+  }
+
+  /** Read all lines again, with a key for instance. */
+  restart() {
+    const kinds = new Set(this.workers.map(({ kind }) => kind));
+    for (const worker of this.workers) worker.close();
+    this.workers = [];
+    for (const kind of kinds) this.open(kind);
+    this.update();
+  }
+
+  /** Return the stream that reads a line now, if one does. @param {number | undefined} lineId */
+  workerOf(lineId) {
+    return this.workers.find((worker) => worker.lineId === lineId && lineId !== undefined);
+  }
+
+  /** @param {Source} source */
+  #workerFor(source) {
+    const kind = source.reads === "digit" ? "classifier" : "transcriber";
+    const own = this.workers.find((worker) => worker.lineId === source.id && worker.kind === kind);
+    if (own !== undefined) return own;
+    if (source.isRead || source.strokes.length === 0) return undefined;
+    const ofKind = this.workers.filter((worker) => worker.kind === kind);
+    const free = ofKind.find(({ lineId }) => lineId === undefined);
+    if (free !== undefined) return free;
+    if (ofKind.length < MAX_STREAMS && ofKind.every(({ state }) => state === "open")) return this.#add(kind);
+    return ofKind.filter(({ isFinished }) => isFinished).sort((one, other) => one.usedAt - other.usedAt)[0];
+  }
+
+  /** @param {Kind} kind */
+  #add(kind) {
+    const worker = new LineReader(kind, this.#connect, this.#height, this.#listener, () => this.update());
+    this.workers.push(worker);
+    void worker.run();
+    return worker;
+  }
+}
+
+/** A stream, and the line that it reads. */
+export class LineReader {
+  kind;
+  /** The line that is read. @type {number | undefined} */
+  lineId;
+  /** What the server has sent about it. */
+  line = new Line();
+  /** @type {"open" | "waiting" | "closed"} */
+  state = "waiting";
+  /** Name of the ink after which the server has ended the session for good; "" while it has not. */
+  refused = "";
+  /** When the line was written in. */
+  usedAt = 0;
+  /** @type {Stream | undefined} */
+  stream;
+
+  #connect;
+  #height;
+  #listener;
+  #onFree;
+  #isClosed = false;
+  /** Points of each stroke that were sent; one more for its end. @type {Map<number, number>} */
+  #sent = new Map();
+  #settings = "";
+  #name = ""; // of the ink that was sent
+  #isPublished = false; // the document has the text of this ink
+  #isCatchingUp = false; // ink that was read before is read again: the document's text stays until it is
+  #isUndone = false; // a stroke was undone, perhaps one that is too far back for the server to rewind
+  #version = 0; // of what was sent, counted
+  /** Flushes that are not answered: of which version, and whether in the frame that fits. @type {{ version: number, isFitted: boolean }[]} */
+  #flushes = [];
+  #timer;
+
+  /**
+   * @param {Kind} kind
+   * @param {(kind: Kind) => Promise<Stream>} connect
+   * @param {number} height
+   * @param {Listener} listener
+   * @param {() => void} onFree the line was read
+   */
+  constructor(kind, connect, height, listener, onFree) {
+    this.kind = kind;
+    this.#connect = connect;
+    this.#height = height;
+    this.#listener = listener;
+    this.#onFree = onFree;
+    this.#timer = new PauseTimer({
+      onPause: () => this.stream?.pause().catch(() => {}),
+      onFlush: () => this.#flush(false),
+      onFit: () => this.#flush(true),
+    });
+  }
+
+  /** Whether the stream may read another line. */
+  get isFinished() {
+    return this.lineId === undefined || this.#isPublished;
+  }
+
+  /** Connect, receive messages, and connect again when the stream ends. */
+  async run() {
+    while (!this.#isClosed) {
+      try {
+        this.stream = await this.#connect(this.kind);
+        if (this.#isClosed) return this.stream.close();
+        this.release();
+        this.line.begin(); // the server before owes no answers any more
+        this.#setState("open");
+        this.#listener.onOpen(this);
+        this.#onFree();
+        for await (const message of this.stream) {
+          if (this.#isClosed) return;
+          this.#receive(message);
+        }
+        return;
+      } catch (error) {
+        if (!(error instanceof InkstreamError)) throw error;
+        if (this.#isClosed) return;
+        this.stream = undefined;
+        const name = this.lineId === undefined ? "" : this.#name;
+        this.release();
+        this.#listener.onError(error);
+        if (!ENDS_OF_SESSIONS.has(error.code)) {
+          this.refused = name;
+          return this.#setState("closed");
+        }
+        this.#setState("waiting");
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  close() {
+    this.#isClosed = true;
+    this.#timer.stop();
+    this.stream?.close();
+  }
+
+  /** Have no line. */
+  release() {
+    this.lineId = undefined;
+    this.#timer.stop();
+    this.#sent.clear();
+    this.#settings = "";
+  }
+
+  /** Send what the stream lacks of a line. @param {Source} source */
+  sync(source) {
+    if (this.stream === undefined) return;
+    const isOther = source.id !== this.lineId || source.settings !== this.#settings;
+    if (!isOther && source.name === this.#name && !source.isWriting && this.#sentAll(source)) return;
+    const wanted = new Set(source.strokes.map(({ id }) => id));
+    const gone = [...this.#sent.keys()].filter((id) => !wanted.has(id));
+    if (isOther || gone.length > MAX_UNDONE) this.#begin(source);
+    else for (const id of gone) this.#undo(id);
+    this.#name = source.name;
+    this.#isPublished = false;
+    this.#version += 1;
+    this.usedAt = performance.now();
+    const unsent = this.#takeUnsent(source);
+    if (unsent.length > 0) this.stream.ink(unsent, this.#height).catch(() => {}); // messages report errors
+    if (source.isWriting) this.#timer.stop();
+    else if (this.#isCatchingUp) this.#flush(true);
+    else this.#timer.start();
+  }
+
+  /** @param {Source} source */
+  #begin(source) {
+    const { stream } = this;
+    this.lineId = source.id;
+    this.#settings = source.settings;
+    this.#sent.clear();
+    this.#isUndone = false;
+    this.#flushes = [];
+    this.#timer.stop();
+    this.#isCatchingUp = source.strokes.some(({ isDone }) => isDone);
+    stream?.configure(this.#listener.options(source)).catch(() => {});
+    stream?.reset().catch(() => {});
+    this.line.begin(true);
+  }
+
+  /** @param {number} id */
+  #undo(id) {
+    this.#sent.delete(id);
+    this.#isUndone = true;
+    this.stream?.undo(id).catch(() => {});
+  }
+
+  /** @param {Source} source */
+  #sentAll({ strokes }) {
+    return (
+      strokes.length === this.#sent.size &&
+      strokes.every(({ id, points, isDone }) => this.#sent.get(id) === points.length + Number(isDone))
+    );
+  }
+
+  /** @param {Source} source @returns {Stroke[]} */
+  #takeUnsent({ strokes }) {
+    const unsent = [];
+    for (const { id, points, isDone } of strokes) {
+      const nSent = this.#sent.get(id) ?? 0;
+      const nToSend = points.length + Number(isDone); // the end is sent too
+      if (nSent >= nToSend) continue;
+      unsent.push({ id, points: points.slice(nSent), last: isDone });
+      this.#sent.set(id, nToSend);
+    }
+    return unsent;
+  }
+
+  /** Decide the whole line. @param {boolean} isFitted in the frame that fits it */
+  #flush(isFitted) {
+    const { stream } = this;
+    if (stream === undefined) return;
+    if (this.#sent.size > 0) stream.pause({ fit: isFitted }).catch(() => {});
+    this.#flushes.push({ version: this.#version, isFitted });
+    stream.flush().catch(() => {});
+  }
+
+  /** @param {Message} message */
+  #receive(message) {
+    if (message.type === "disconnected") {
+      this.#setState("waiting");
+      this.#listener.onError(message.error);
+    } else if (message.type === "reconnected") {
+      this.#setState("open");
+      this.#listener.onOpen(this);
+    } else if (message.type === "error") {
+      if (!this.line.isCurrent) return;
+      if (this.#isUndone && message.code === "bad_ink") this.#readAgain();
+      else this.#listener.onError(message);
+    } else if (this.line.update(message)) {
+      const flush = message.type === "flushed" ? this.#flushes.shift() : undefined;
+      this.#publish(flush !== undefined && flush.isFitted && flush.version === this.#version);
+    }
+    this.#listener.onMessage(this, message);
+  }
+
+  /** Read the line from its beginning. */
+  #readAgain() {
+    this.release();
+    this.#onFree();
+  }
+
+  /** Pass on what was read. @param {boolean} isFinal whether all ink was decided */
+  #publish(isFinal) {
+    if (this.lineId === undefined) return;
+    if (this.#isCatchingUp && !isFinal) return;
+    const { text, letters, words } = this.line;
+    this.#isCatchingUp = false;
+    this.#isPublished = isFinal;
+    const of = isFinal ? this.#name : "";
+    this.#listener.onReading(this.lineId, { of, text, letters: [...letters], words: [...words] });
+    if (isFinal) this.#onFree();
+  }
+
+  /** @param {LineReader["state"]} state */
+  #setState(state) {
+    this.state = state;
+    this.#listener.onState();
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The documents of this browser, in IndexedDB: they outlive a reload, a crash, a week. Where the browser
+ * has no IndexedDB, documents are kept until the page is closed.
+ *
+ * @import { DocumentData } from "./document.js"
+ */
+
+const DOCUMENTS = "documents";
+const VERSION = 1;
+
+/** What a list of documents shows. @typedef {{ id: string, changed: number, title: string }} Entry */
+
+export class Store {
+  /** @type {IDBDatabase | undefined} */
+  #database;
+  /** @type {Map<string, DocumentData & { title: string }>} */
+  #unstored = new Map(); // where there is no database
+  /** @type {(() => DocumentData & { title: string }) | undefined} */
+  #waiting; // the newest state, while an older one is being written
+  #isWriting = false;
+
+  /** Open the documents of an address: pages below other paths have others. @param {string} path */
+  async open(path) {
+    this.#database = await new Promise((resolve) => {
+      try {
+        const request = indexedDB.open(`inkstream ${path}`, VERSION);
+        request.onupgradeneeded = () => request.result.createObjectStore(DOCUMENTS, { keyPath: "id" });
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => resolve(undefined);
+        request.onblocked = () => resolve(undefined);
+      } catch {
+        resolve(undefined); // the browser forbids it
+      }
+    });
+  }
+
+  /**
+   * Write a document. While one is being written, only the newest state waits.
+   *
+   * @param {() => DocumentData & { title: string }} take returns the state to be written
+   */
+  save(take) {
+    this.#waiting = take;
+    if (!this.#isWriting) void this.#write();
+  }
+
+  async #write() {
+    this.#isWriting = true;
+    for (let take; (take = this.#waiting) !== undefined; ) {
+      this.#waiting = undefined;
+      const data = take();
+      if (this.#database === undefined) this.#unstored.set(data.id, data);
+      else await this.#run("readwrite", (documents) => documents.put(data)).catch(() => {});
+    }
+    this.#isWriting = false;
+  }
+
+  /** @param {string} id @returns {Promise<DocumentData | undefined>} */
+  async load(id) {
+    return this.#database ? this.#run("readonly", (documents) => documents.get(id)) : this.#unstored.get(id);
+  }
+
+  /** @param {string} id */
+  async remove(id) {
+    if (this.#database) await this.#run("readwrite", (documents) => documents.delete(id));
+    else this.#unstored.delete(id);
+  }
+
+  /** Return all documents, the one that was changed last first. @returns {Promise<Entry[]>} */
+  async list() {
+    /** @type {Entry[]} */
+    const entries = this.#database
+      ? await this.#run("readonly", (documents) => documents.getAll())
+      : [...this.#unstored.values()];
+    return entries
+      .map(({ id, changed, title }) => ({ id, changed, title }))
+      .sort((one, other) => other.changed - one.changed);
+  }
+
+  /**
+   * @param {IDBTransactionMode} mode
+   * @param {(documents: IDBObjectStore) => IDBRequest} act
+   * @returns {Promise<any>} the result
+   */
+  #run(mode, act) {
+    const database = /** @type {IDBDatabase} */ (this.#database);
+    return new Promise((resolve, reject) => {
+      const transaction = database.transaction(DOCUMENTS, mode);
+      const request = act(transaction.objectStore(DOCUMENTS));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(transaction.error);
+    });
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The text of the document beside its ink: a paragraph for each line, a button for each word, and a popover
+ * with what the word may be.
+ *
+ * @import { DocumentLine, PadDocument } from "./document.js"
+ */
+
+const MIN_SHOWN = 0.005; // probability from which on an alternative is shown
+const MAX_ALTERNATIVES = 6;
+const WORDS = /[\p{L}\p{N}](?:\S*[\p{L}\p{N}])?/gu; // without the marks around them
+
+/**
+ * A word of the text: where it is in the text, and which characters of what was read it comes from.
+ * @typedef {{ start: number, end: number, text: string, from: number | undefined, to: number | undefined }} Token
+ */
+
+/**
+ * @typedef {object} Listener
+ * @property {(lineId: number, text: string) => void} onText a line's text was changed by the user
+ * @property {(word: string) => void} onLearn
+ * @property {(lineId: number) => void} onSelect a line was chosen
+ */
+
+export class TextView {
+  #list;
+  #popover;
+  #field;
+  #choices;
+  #listener;
+  /** @type {PadDocument | undefined} */
+  #document;
+  /** The word whose popover is open. @type {{ line: number, token: Token } | undefined} */
+  #open;
+
+  /**
+   * @param {{ list: HTMLElement, popover: HTMLElement, field: HTMLInputElement, choices: HTMLElement,
+   *   form: HTMLFormElement, remove: HTMLElement, learn: HTMLElement }} elements
+   * @param {Listener} listener
+   */
+  constructor({ list, popover, field, choices, form, remove, learn }, listener) {
+    this.#list = list;
+    this.#popover = popover;
+    this.#field = field;
+    this.#choices = choices;
+    this.#listener = listener;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#replace(field.value.trim());
+    });
+    remove.addEventListener("click", () => this.#replace(""));
+    // What was typed is kept however the popover is closed, unless by Escape.
+    popover.addEventListener("keydown", ({ key }) => {
+      if (key === "Escape") this.#open = undefined;
+    });
+    popover.addEventListener("toggle", () => {
+      const typed = field.value.trim();
+      if (!this.isOpen && typed !== "" && typed !== this.#open?.token.text) this.#replace(typed);
+    });
+    learn.addEventListener("click", () => {
+      this.#replace(field.value.trim());
+      for (const word of field.value.match(WORDS) ?? []) listener.onLearn(word);
+    });
+  }
+
+  /** Whether the user is correcting a word. */
+  get isOpen() {
+    return this.#popover.matches(":popover-open");
+  }
+
+  /** Show a document. @param {PadDocument} document @param {number} activeRow */
+  draw(document, activeRow) {
+    this.#document = document;
+    const lines = document.lines;
+    const items = [...this.#list.children];
+    const known = new Map(items.map((item) => [/** @type {HTMLElement} */ (item).dataset["line"], item]));
+    const wanted = lines.map((line) => {
+      const item = /** @type {HTMLElement} */ (known.get(String(line.id)) ?? this.#createItem(line));
+      this.#fill(item, line);
+      item.toggleAttribute("data-active", line.row === activeRow);
+      return item;
+    });
+    const isSame = wanted.length === items.length && wanted.every((item, i) => item === items[i]);
+    if (!isSame) this.#list.replaceChildren(...wanted);
+  }
+
+  /** @param {DocumentLine} line */
+  #createItem(line) {
+    const item = document.createElement("li");
+    item.dataset["line"] = String(line.id);
+    return item;
+  }
+
+  /** @param {HTMLElement} item @param {DocumentLine} line */
+  #fill(item, line) {
+    const pad = /** @type {PadDocument} */ (this.#document);
+    const { text, origins } = pad.corrected(line);
+    const nDecided = decidedLength(pad, line);
+    const key = `${text}\n${nDecided}`;
+    if (item.dataset["key"] === key) return;
+    item.dataset["key"] = key;
+    /** @type {(Node | string)[]} */
+    const parts = [];
+    let position = 0;
+    for (const token of tokensOf(text, origins)) {
+      parts.push(text.slice(position, token.start), this.#createWord(line.id, token, nDecided));
+      position = token.end;
+    }
+    item.replaceChildren(...parts, text.slice(position));
+  }
+
+  /** @param {number} lineId @param {Token} token @param {number} nDecided */
+  #createWord(lineId, token, nDecided) {
+    const button = document.createElement("button");
+    button.type = "button";
+    const decided = token.from === undefined ? token.text.length : Math.max(0, nDecided - token.from);
+    const tentative = document.createElement("span");
+    tentative.textContent = token.text.slice(decided);
+    button.append(token.text.slice(0, decided), ...(tentative.textContent === "" ? [] : [tentative]));
+    if (token.from === undefined) button.dataset["typed"] = "";
+    button.addEventListener("click", () => this.#show(lineId, token, button));
+    return button;
+  }
+
+  /** @param {number} lineId @param {Token} token @param {HTMLElement} button */
+  #show(lineId, token, button) {
+    const line = this.#document?.line(lineId);
+    if (line === undefined || this.#document === undefined) return;
+    this.#open = { line: lineId, token };
+    this.#listener.onSelect(lineId);
+    this.#field.value = token.text;
+    const choices = alternatives(this.#document, line, token).map((text) => {
+      const choice = document.createElement("button");
+      choice.type = "button";
+      choice.textContent = text;
+      choice.addEventListener("click", () => this.#replace(text));
+      return choice;
+    });
+    this.#choices.replaceChildren(...choices);
+    this.#popover.showPopover();
+    const box = button.getBoundingClientRect();
+    const { offsetWidth, offsetHeight } = this.#popover;
+    const top = box.bottom + 4 + offsetHeight < innerHeight ? box.bottom + 4 : box.top - 4 - offsetHeight;
+    this.#popover.style.left = `${Math.max(8, Math.min(box.left, innerWidth - offsetWidth - 8))}px`;
+    this.#popover.style.top = `${Math.max(8, top)}px`;
+  }
+
+  /** Replace the word whose popover is open. @param {string} replacement */
+  #replace(replacement) {
+    const open = this.#open;
+    this.#open = undefined;
+    this.#popover.hidePopover();
+    const line = open && this.#document?.line(open.line);
+    if (open === undefined || line === undefined || this.#document === undefined) return;
+    const text = this.#document.text(line);
+    const at = placeOf(text, open.token);
+    if (at < 0) return;
+    const [before, after] = [text.slice(0, at), text.slice(at + open.token.text.length)];
+    const isRemoved = replacement === "";
+    this.#listener.onText(open.line, isRemoved ? (before.trimEnd() + after).trim() : before + replacement + after);
+  }
+}
+
+/** Find a word again in a text that may have changed since. @param {string} text @param {Token} token */
+function placeOf(text, token) {
+  if (text.slice(token.start, token.end) === token.text) return token.start;
+  return text.indexOf(token.text);
+}
+
+/** Return how many code units of what was read are decided. @param {PadDocument} pad @param {DocumentLine} line */
+function decidedLength(pad, line) {
+  const reading = pad.reading(line.id);
+  if (reading === undefined || reading.of !== "") return Infinity;
+  let end = 0;
+  for (let n = 0; n < reading.letters.length && end < reading.text.length; end += 1) {
+    if (reading.text[end] !== " ") n += 1;
+  }
+  return end;
+}
+
+/** Return the words of a text. @param {string} text @param {readonly number[]} origins @returns {Token[]} */
+export function tokensOf(text, origins) {
+  return [...text.matchAll(/\S+/gu)].map((match) => {
+    const start = match.index;
+    const end = start + match[0].length;
+    const read = origins.slice(start, end).filter((origin) => origin >= 0);
+    return { start, end, text: match[0], from: read[0], to: (read.at(-1) ?? -1) + 1 };
+  });
+}
+
+/**
+ * Return other texts that a word may have, the most probable first.
+ *
+ * @param {PadDocument} pad
+ * @param {DocumentLine} line
+ * @param {Token} token
+ * @returns {string[]}
+ */
+export function alternatives(pad, line, { text, from, to }) {
+  const reading = pad.reading(line.id);
+  if (reading === undefined || from === undefined) return [];
+  const asRead = reading.text.slice(from, to);
+  /** @type {Map<string, number>} */
+  const found = new Map([[asRead, 1]]);
+  const add = (/** @type {string} */ other, /** @type {number} */ p) => {
+    if (p >= MIN_SHOWN) found.set(other, Math.max(p, found.get(other) ?? 0));
+  };
+  const isBefore = reading.text.slice(0, from).match(/\S/gu)?.length ?? 0;
+  for (const word of reading.words) {
+    if (word.text === asRead) for (const other of word.alternatives) add(other.text, other.p);
+  }
+  [...asRead].forEach((char, i) => {
+    const letter = reading.letters[isBefore + i];
+    if (letter?.char !== char) return;
+    for (const other of letter.alternatives) {
+      add([...asRead].with(i, other.char).join(""), other.p / letter.confidence);
+    }
+  });
+  const isLower = asRead === asRead.toLowerCase();
+  add(isLower ? asRead.charAt(0).toUpperCase() + asRead.slice(1) : asRead.toLowerCase(), MIN_SHOWN);
+  return [...found]
+    .sort(([, one], [, other]) => other - one)
+    .map(([other]) => other)
+    .filter((other) => other !== text)
+    .slice(0, MAX_ALTERNATIVES);
+}

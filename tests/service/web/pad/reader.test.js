@@ -1,0 +1,243 @@
+/** The reader reads all lines of a document in the end, whatever is written, undone and lost meanwhile. */
+
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+
+import { InkstreamError } from "../../../../service/web/client/inkstream.js";
+import { PadDocument } from "../../../../service/web/pad/document.js";
+import { Reader } from "../../../../service/web/pad/reader.js";
+
+/** @import { Source } from "../../../../service/web/pad/reader.js" */
+
+const N_SEQUENCES = 200;
+const ANSWER_MS = 20; // from a message to its answer
+const N_STEPS = 30;
+const MAX_TURNS = 60; // until all is read
+
+/** Return a generator of numbers from 0 to 1 (mulberry32). @param {number} seed */
+function randomNumbers(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** @param {number} id */
+const letterOf = (id) => String.fromCharCode(97 + (id % 26));
+
+/** A server that reads each finished stroke as a letter; a connection is lost when it is told so. */
+class Server {
+  isThere = true;
+  /** @type {Set<FakeStream>} */
+  streams = new Set();
+
+  /** @returns {Promise<any>} */
+  async connect() {
+    if (!this.isThere) throw new InkstreamError("no_connection", "the server does not answer");
+    const stream = new FakeStream(this);
+    this.streams.add(stream);
+    return stream;
+  }
+
+  lose() {
+    this.isThere = false;
+    for (const stream of this.streams) stream.end(new InkstreamError("no_connection", "lost"));
+    this.streams.clear();
+  }
+}
+
+class FakeStream {
+  ready = { column_height: 32 };
+  /** @type {Map<number, { points: number, isDone: boolean }>} */
+  #strokes = new Map();
+  /** @type {object[]} */
+  #inbox = [];
+  #wake = () => {};
+  /** @type {InkstreamError | undefined} */
+  #error;
+  #server;
+
+  /** @param {Server} server */
+  constructor(server) {
+    this.#server = server;
+  }
+
+  /** @param {InkstreamError} error */
+  end(error) {
+    this.#error = error;
+    this.#wake();
+  }
+
+  /** Answer later, unless the connection is lost until then. @param {object} message */
+  async #answer(message) {
+    if (this.#error !== undefined) throw this.#error;
+    setTimeout(() => {
+      if (this.#error !== undefined) return;
+      this.#inbox.push(message);
+      this.#wake();
+    }, ANSWER_MS);
+  }
+
+  get #text() {
+    return [...this.#strokes.keys()].map(letterOf).join("");
+  }
+
+  async configure() {}
+
+  reset() {
+    this.#strokes.clear();
+    return this.#answer({ type: "reset_done" });
+  }
+
+  /** @param {{ id: number, points: unknown[], last: boolean }[]} strokes */
+  ink(strokes) {
+    for (const { id, points, last } of strokes) {
+      const known = this.#strokes.get(id) ?? { points: 0, isDone: false };
+      assert.ok(!known.isDone, `stroke ${id} was complete`);
+      this.#strokes.set(id, { points: known.points + points.length, isDone: last });
+    }
+    return this.#answer({ type: "result", column: 0, text: this.#text, probabilities: {} });
+  }
+
+  /** @param {number} id */
+  undo(id) {
+    assert.ok(this.#strokes.delete(id), `stroke ${id} was not sent`);
+    return this.#answer({ type: "rewound", column: 0, letters: 0, words: 0, text: this.#text });
+  }
+
+  async pause() {}
+
+  flush() {
+    return this.#answer({ type: "flushed", text: this.#text });
+  }
+
+  close() {
+    this.#server.streams.delete(this);
+  }
+
+  async *[Symbol.asyncIterator]() {
+    for (;;) {
+      for (let next; (next = this.#inbox.shift()) !== undefined; ) yield next;
+      if (this.#error !== undefined) throw this.#error;
+      await new Promise((wake) => (this.#wake = () => wake(undefined)));
+    }
+  }
+}
+
+/** Let everything happen that waits for nothing but its turn. */
+async function turn() {
+  for (let i = 0; i < 10; i += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** @param {number} seed */
+async function runSequence(seed) {
+  const random = randomNumbers(seed);
+  const below = (/** @type {number} */ n) => Math.floor(random() * n);
+  const server = new Server();
+  const pad = new PadDocument("a");
+  /** @type {{ id: number, line: number, row: number, points: [number, number][] } | undefined} */
+  let live;
+  const reader = new Reader(() => server.connect(), 96, {
+    sources: () => sourcesOf(pad, live),
+    options: () => ({}),
+    onReading: (id, reading) => pad.line(id) && pad.setReading(id, reading),
+    onMessage() {},
+    onOpen() {},
+    onError() {},
+    onState() {},
+  });
+  reader.open("transcriber");
+  const lift = () => {
+    if (live === undefined) return;
+    const { id, line, row, points } = live;
+    live = undefined;
+    pad.addStroke({ id, points, pressures: [] }, { id: line, row });
+  };
+  for (let step = 0; step < N_STEPS; step += 1) {
+    switch (below(10)) {
+      case 0:
+      case 1:
+      case 2:
+      case 3: {
+        lift();
+        const row = below(5);
+        live = { id: pad.takeId(), line: pad.lineAt(row, 0)?.id ?? pad.takeId(), row, points: [[0, 1]] };
+        break;
+      }
+      case 4:
+        live?.points.push([step, step]);
+        break;
+      case 5:
+        lift();
+        break;
+      case 6:
+        if (random() < 0.3) pad.clear();
+        else pad.undo();
+        break;
+      case 7:
+        pad.redo();
+        break;
+      case 8:
+        pad.set({ language: ["", "english"][below(2)] ?? "" });
+        break;
+      default:
+        if (server.isThere) server.lose();
+        else server.isThere = true;
+    }
+    reader.update();
+    await turn();
+    if (random() < 0.3) {
+      mock.timers.tick(below(3000));
+      await turn();
+    }
+  }
+  lift();
+  server.isThere = true;
+  reader.update();
+  for (let i = 0; i < MAX_TURNS && !pad.lines.every((line) => pad.isRead(line)); i += 1) {
+    mock.timers.tick(500);
+    await turn();
+  }
+  for (const line of pad.lines) {
+    assert.ok(pad.isRead(line), `seed ${seed}: a line is not read`);
+    const expected = line.strokes.map(({ id }) => letterOf(id)).sort();
+    assert.deepEqual([...pad.text(line)].sort(), expected, `seed ${seed}`);
+  }
+  for (const worker of reader.workers) worker.close();
+}
+
+/**
+ * @param {PadDocument} pad
+ * @param {{ id: number, line: number, row: number, points: [number, number][] } | undefined} live
+ * @returns {Source[]}
+ */
+function sourcesOf(pad, live) {
+  const lines = pad.lines;
+  if (live !== undefined && pad.line(live.line) === undefined) {
+    lines.push({ id: live.line, row: live.row, reads: "text", strokes: [], correction: null });
+  }
+  return lines.map((line) => {
+    const strokes = line.strokes.map(({ id, points }) => ({ id, points, isDone: true }));
+    const isWriting = live?.line === line.id;
+    if (isWriting) strokes.push({ id: live.id, points: live.points, isDone: false });
+    return {
+      id: line.id,
+      name: pad.nameOf(line),
+      settings: pad.settingsOf(line),
+      reads: line.reads,
+      strokes,
+      isRead: pad.isRead(line) && !isWriting,
+      isWriting,
+      isActive: isWriting,
+    };
+  });
+}
+
+test("all lines are read in the end", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  for (let seed = 0; seed < N_SEQUENCES; seed += 1) await runSequence(seed);
+  mock.timers.reset();
+});

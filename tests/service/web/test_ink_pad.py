@@ -1,0 +1,96 @@
+"""The element `<ink-pad>` in a page of another origin, under a strict content security policy."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.helpers.pad_page import CHROMIUM, EXAMPLE_HEIGHT, HELLO
+from tests.helpers.running_server import server
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
+
+HEIGHT = 118.0  # of the field without its border
+
+
+@contextmanager
+def foreign_page(inkstream: str, listening: ThreadingHTTPServer) -> Iterator[str]:
+    """Serve a page with the element of the server at `inkstream`; yield the page's address."""
+    body = (
+        f'<!doctype html><script type="module" src="{inkstream}/web/client/ink_pad.js"></script>'
+        f'<ink-pad server="{inkstream}"></ink-pad>'
+    ).encode()
+    socket = inkstream.replace("http", "ws")
+    policy = f"default-src 'none'; script-src {inkstream}; connect-src {socket}"
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/" else 404)
+            self.send_header("content-type", "text/html")
+            self.send_header("content-security-policy", policy)
+            self.end_headers()
+            self.wfile.write(body if self.path == "/" else b"")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Log nothing: the test's output is no place for requests."""
+
+    listening.RequestHandlerClass = Handler
+    thread = threading.Thread(target=listening.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.server_port}/"
+    finally:
+        listening.shutdown()
+        thread.join()
+
+
+def write(page: Page) -> None:
+    """Write the example into the field."""
+    box = page.locator("ink-pad").bounding_box()
+    assert box is not None
+    size = 0.8 * HEIGHT / EXAMPLE_HEIGHT
+    for stroke in HELLO:
+        for number, (x, y) in enumerate(stroke):
+            page.mouse.move(box["x"] + 20 + size * x, box["y"] + 6 + size * y)
+            if not number:
+                page.mouse.down()
+        page.mouse.up()
+
+
+def test_a_foreign_page_embeds_the_element(browser: Browser, tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as listening:
+        origin = f"http://127.0.0.1:{listening.server_port}"
+        with (
+            server(tmp_path, models="lines", origins=(origin,)) as running,
+            foreign_page(f"http://127.0.0.1:{running.port}", listening) as address,
+        ):
+            page = browser.new_page()
+            violations: list[str] = []
+            page.on("console", lambda message: violations.append(message.text))
+            page.goto(address)
+            expect(page.locator("ink-pad canvas")).to_be_visible()
+            page.evaluate(
+                """() => {
+                  window.events = [];
+                  const pad = document.querySelector("ink-pad");
+                  for (const kind of ["input", "change"]) {
+                    pad.addEventListener(kind, () => {
+                      events.push([kind, pad.text]);
+                      pad.dataset[kind] = "";
+                    });
+                  }
+                }"""
+            )
+            write(page)
+            expect(page.locator("ink-pad[data-change]")).to_be_visible()
+            kinds = {kind for kind, _ in page.evaluate("events")}
+            assert kinds == {"input", "change"}
+            assert page.evaluate("document.querySelector('ink-pad').text") == "hello, world!"
+            page.evaluate("document.querySelector('ink-pad').clear()")
+            assert page.evaluate("document.querySelector('ink-pad').text") == ""
+            assert [each for each in violations if "favicon" not in each] == []
+            page.close()
