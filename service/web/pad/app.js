@@ -192,9 +192,11 @@ function sources() {
       settings: `${pad.settingsOf(each)} ${learnedWords().join(" ")}`,
       reads: each.reads,
       strokes,
+      hasText: pad.reading(each.id) !== undefined,
       isRead: pad.isRead(each) && !isWriting,
       isWriting,
       isActive: isWriting || each.row === paper.activeRow,
+      restedMs: each.row === paper.activeRow ? paper.restedMs : Infinity,
     };
   });
   return found.sort((one, other) => Number(other.isActive) - Number(one.isActive));
@@ -513,7 +515,7 @@ function showSees() {
   if (sees.checked) localStorage.setItem(SEES, "");
   else localStorage.removeItem(SEES);
   areLettersAligned = false;
-  redraw();
+  if (sees.checked) drawSees();
 }
 sees.addEventListener("change", showSees);
 showSees();
@@ -527,7 +529,10 @@ element("paper", HTMLElement).addEventListener("scroll", () => {
   redraw();
 });
 addShortcuts({ undo: () => step("undo"), redo: () => step("redo"), nextLine });
-addEventListener("pagehide", () => paper.finish());
+addEventListener("pagehide", () => {
+  paper.finish();
+  store.finish();
+});
 
 // The page opens without a server once the service worker has its files.
 if ("serviceWorker" in navigator) {

@@ -88,6 +88,11 @@ export class Paper {
     return this.#scroller.scrollLeft;
   }
 
+  /** For how long the pen has rested, milliseconds. */
+  get restedMs() {
+    return performance.now() - this.#liftedAt;
+  }
+
   /** Pass on the points that wait, and end the stroke: the page is about to go. */
   finish() {
     if (this.live !== undefined) this.#lift();
@@ -173,7 +178,7 @@ export class Paper {
     const top = this.activeRow * ROW_HEIGHT;
     const margin = SAME_LINE_MARGIN * ROW_HEIGHT;
     const isNear = top - margin <= y && y < top + ROW_HEIGHT + margin;
-    if (isNear && isBeside && performance.now() - this.#liftedAt < SAME_LINE_MS) return this.activeRow;
+    if (isNear && isBeside && this.restedMs < SAME_LINE_MS) return this.activeRow;
     return Math.max(0, Math.floor(y / ROW_HEIGHT));
   }
 

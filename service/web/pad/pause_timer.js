@@ -6,7 +6,7 @@
 
 const PAUSE_MS = 250;
 const FLUSH_MS = 500;
-const FIT_MS = 1200;
+export const FIT_MS = 1200;
 
 export class PauseTimer {
   #acts;

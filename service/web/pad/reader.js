@@ -10,7 +10,7 @@
 
 import { InkstreamError } from "../client/inkstream.js";
 import { Line } from "./line.js";
-import { PauseTimer } from "./pause_timer.js";
+import { FIT_MS, PauseTimer } from "./pause_timer.js";
 
 const MAX_STREAMS = 3; // of each kind of model
 const MAX_UNDONE = 8; // strokes: if more are gone, the line is read from its beginning
@@ -26,9 +26,11 @@ const ENDS_OF_SESSIONS = new Set(["no_connection", "stopping", "server_full", "i
  * @property {string} settings another text means other settings
  * @property {Reads} reads
  * @property {readonly SourceStroke[]} strokes
- * @property {boolean} isRead whether the document has its text
+ * @property {boolean} hasText whether the document has a text of it, which may be out of date
+ * @property {boolean} isRead whether this text is that of all its ink
  * @property {boolean} isWriting whether the pen is writing in it
  * @property {boolean} isActive whether it is the line that was written in last
+ * @property {number} restedMs for how long the pen has rested since it wrote in the line
  */
 
 /** @typedef {{ id: number, points: readonly (readonly [number, number])[], isDone: boolean }} SourceStroke */
@@ -245,7 +247,8 @@ export class LineReader {
     if (!isOther && source.name === this.#name && !source.isWriting && this.#sentAll(source)) return;
     const wanted = new Set(source.strokes.map(({ id }) => id));
     const gone = [...this.#sent.keys()].filter((id) => !wanted.has(id));
-    if (isOther || gone.length > MAX_UNDONE) this.#begin(source);
+    const isBegun = isOther || gone.length > MAX_UNDONE;
+    if (isBegun) this.#begin(source);
     else for (const id of gone) this.#undo(id);
     this.#name = source.name;
     this.#isPublished = false;
@@ -253,8 +256,9 @@ export class LineReader {
     this.usedAt = performance.now();
     const unsent = this.#takeUnsent(source);
     if (unsent.length > 0) this.stream.ink(unsent, this.#height).catch(() => {}); // messages report errors
+    // Where the pen has just left the line, more of the word may come: half a word would be decided.
     if (source.isWriting) this.#timer.stop();
-    else if (this.#isCatchingUp) this.#flush(true);
+    else if (isBegun && source.restedMs >= FIT_MS) this.#flush(true);
     else this.#timer.start();
   }
 
@@ -267,7 +271,7 @@ export class LineReader {
     this.#isUndone = false;
     this.#flushes = [];
     this.#timer.stop();
-    this.#isCatchingUp = source.strokes.some(({ isDone }) => isDone);
+    this.#isCatchingUp = source.hasText;
     stream?.configure(this.#listener.options(source)).catch(() => {});
     stream?.reset().catch(() => {});
     this.line.begin(true);

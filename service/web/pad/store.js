@@ -44,15 +44,23 @@ export class Store {
     if (!this.#isWriting) void this.#write();
   }
 
+  /** Hand the state that waits to the browser at once: the page is about to go. */
+  finish() {
+    if (this.#waiting !== undefined) void this.#writeNewest();
+  }
+
   async #write() {
     this.#isWriting = true;
-    for (let take; (take = this.#waiting) !== undefined; ) {
-      this.#waiting = undefined;
-      const data = take();
-      if (this.#database === undefined) this.#unstored.set(data.id, data);
-      else await this.#run("readwrite", (documents) => documents.put(data)).catch(() => {});
-    }
+    while (this.#waiting !== undefined) await this.#writeNewest();
     this.#isWriting = false;
+  }
+
+  async #writeNewest() {
+    const data = this.#waiting?.();
+    this.#waiting = undefined;
+    if (data === undefined) return;
+    if (this.#database === undefined) this.#unstored.set(data.id, data);
+    else await this.#run("readwrite", (documents) => documents.put(data)).catch(() => {});
   }
 
   /** @param {string} id @returns {Promise<DocumentData | undefined>} */
@@ -87,6 +95,7 @@ export class Store {
     return new Promise((resolve, reject) => {
       const transaction = database.transaction(DOCUMENTS, mode);
       const request = act(transaction.objectStore(DOCUMENTS));
+      transaction.commit(); // else it would be lost with a page that goes before the answer
       transaction.oncomplete = () => resolve(request.result);
       transaction.onabort = () => reject(transaction.error);
     });

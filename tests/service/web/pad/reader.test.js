@@ -31,6 +31,7 @@ const letterOf = (id) => String.fromCharCode(97 + (id % 26));
 /** A server that reads each finished stroke as a letter; a connection is lost when it is told so. */
 class Server {
   isThere = true;
+  nFlushes = 0;
   /** @type {Set<FakeStream>} */
   streams = new Set();
 
@@ -111,6 +112,7 @@ class FakeStream {
   async pause() {}
 
   flush() {
+    this.#server.nFlushes += 1;
     return this.#answer({ type: "flushed", text: this.#text });
   }
 
@@ -140,8 +142,10 @@ async function runSequence(seed) {
   const pad = new PadDocument("a");
   /** @type {{ id: number, line: number, row: number, points: [number, number][] } | undefined} */
   let live;
+  /** @type {number | undefined} */
+  let restedRow;
   const reader = new Reader(() => server.connect(), 96, {
-    sources: () => sourcesOf(pad, live),
+    sources: () => sourcesOf(pad, live, restedRow),
     options: () => ({}),
     onReading: (id, reading) => pad.line(id) && pad.setReading(id, reading),
     onMessage() {},
@@ -154,6 +158,7 @@ async function runSequence(seed) {
     if (live === undefined) return;
     const { id, line, row, points } = live;
     live = undefined;
+    restedRow = random() < 0.5 ? row : undefined;
     pad.addStroke({ id, points, pressures: [] }, { id: line, row });
   };
   for (let step = 0; step < N_STEPS; step += 1) {
@@ -212,9 +217,10 @@ async function runSequence(seed) {
 /**
  * @param {PadDocument} pad
  * @param {{ id: number, line: number, row: number, points: [number, number][] } | undefined} live
+ * @param {number | undefined} restedRow row that the pen has just left
  * @returns {Source[]}
  */
-function sourcesOf(pad, live) {
+function sourcesOf(pad, live, restedRow) {
   const lines = pad.lines;
   if (live !== undefined && pad.line(live.line) === undefined) {
     lines.push({ id: live.line, row: live.row, reads: "text", strokes: [], correction: null });
@@ -229,9 +235,11 @@ function sourcesOf(pad, live) {
       settings: pad.settingsOf(line),
       reads: line.reads,
       strokes,
+      hasText: pad.reading(line.id) !== undefined,
       isRead: pad.isRead(line) && !isWriting,
       isWriting,
       isActive: isWriting,
+      restedMs: line.row === restedRow ? 0 : Infinity,
     };
   });
 }
@@ -239,5 +247,37 @@ function sourcesOf(pad, live) {
 test("all lines are read in the end", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   for (let seed = 0; seed < N_SEQUENCES; seed += 1) await runSequence(seed);
+  mock.timers.reset();
+});
+
+test("a word that is being written while its stream opens is not decided by halves", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const server = new Server();
+  const pad = new PadDocument("a");
+  const reader = new Reader(() => server.connect(), 96, {
+    sources: () => sourcesOf(pad, undefined, 0),
+    options: () => ({}),
+    onReading: (id, reading) => pad.setReading(id, reading),
+    onMessage() {},
+    onOpen() {},
+    onError() {},
+    onState() {},
+  });
+  const write = (/** @type {number} */ id) => {
+    pad.addStroke({ id, points: [[id, 1]], pressures: [] }, { id: 1, row: 0 });
+    reader.update();
+  };
+  write(2);
+  reader.open("transcriber");
+  await turn();
+  write(3);
+  await turn();
+  assert.equal(server.nFlushes, 0);
+  mock.timers.tick(1200);
+  await turn();
+  mock.timers.tick(ANSWER_MS);
+  await turn();
+  assert.ok(pad.lines.every((line) => pad.isRead(line)));
+  for (const worker of reader.workers) worker.close();
   mock.timers.reset();
 });

@@ -14,6 +14,12 @@ from tests.helpers.running_server import server
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
 HALF = len(HELLO) // 2
+# A browser that takes a second to write a document.
+SLOW_DISK = """const of = IDBTransaction.prototype;
+const { set } = Object.getOwnPropertyDescriptor(of, "oncomplete");
+Object.defineProperty(of, "oncomplete", {
+  set(handle) { set.call(this, (event) => setTimeout(() => handle(event), 1000)); },
+});"""
 
 
 def correct(pad: Pad, word: int, text: str) -> None:
@@ -101,6 +107,21 @@ def test_a_learned_word_is_kept_and_sent(pad: Pad) -> None:
     pad.write(*HELLO[:2], row=1)
     pad.settle()
     assert pad.hints()["words"] == ["Zschage"]
+
+
+def test_what_is_done_just_before_a_reload_is_kept_though_the_disk_is_slow(
+    browser: Browser, url: str
+) -> None:
+    pad = Pad(browser, url, SLOW_DISK, viewport={"width": 1100, "height": 800})
+    pad.write(*HELLO[:4], scale=0.6)
+    with pad.page.expect_navigation():
+        pad.page.evaluate(
+            "() => { for (let i = 0; i < 4; i += 1) document.querySelector('#undo').click();"
+            " location.reload(); }"
+        )
+    expect(pad.page.locator("#redo")).to_be_enabled()
+    expect(pad.page.locator("#undo")).to_be_disabled()
+    pad.page.close()
 
 
 def test_clear_and_everything_else_can_be_undone_and_done_again(pad: Pad) -> None:
