@@ -7,7 +7,7 @@ import { PadDocument } from "../../../../service/web/pad/document.js";
 
 /** @import { DocumentData, Reads } from "../../../../service/web/pad/document.js" */
 
-const N_SEQUENCES = 2000;
+const N_SEQUENCES = 10_000;
 const N_STEPS = 30;
 
 /** Return a generator of numbers from 0 to 1 (mulberry32). @param {number} seed */

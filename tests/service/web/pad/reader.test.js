@@ -1,4 +1,7 @@
-/** The reader reads all lines of a document in the end, whatever is written, undone and lost meanwhile. */
+/**
+ * Whatever is written, undone, corrected, reloaded and lost meanwhile: in the end the document is what its model
+ * holds, and all its lines are read.
+ */
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
@@ -9,7 +12,7 @@ import { Reader } from "../../../../service/web/pad/reader.js";
 
 /** @import { Source } from "../../../../service/web/pad/reader.js" */
 
-const N_SEQUENCES = 200;
+const N_SEQUENCES = 2000;
 const ANSWER_MS = 20; // from a message to its answer
 const N_STEPS = 30;
 const MAX_TURNS = 60; // until all is read
@@ -134,35 +137,66 @@ async function turn() {
   for (let i = 0; i < 10; i += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** What the document should hold: rows, strokes and typed texts of the lines. @typedef {Record<number, ModelLine>} Model */
+
+/** @typedef {{ row: number, strokes: number[], typed: string | null }} ModelLine */
+
+/** @param {PadDocument} pad @returns {Model} */
+function contentOf(pad) {
+  const lines = pad.lines.map(({ id, row, strokes, correction }) => [
+    id,
+    { row, strokes: strokes.map((stroke) => stroke.id), typed: correction?.text ?? null },
+  ]);
+  return Object.fromEntries(lines);
+}
+
 /** @param {number} seed */
 async function runSequence(seed) {
   const random = randomNumbers(seed);
   const below = (/** @type {number} */ n) => Math.floor(random() * n);
   const server = new Server();
-  const pad = new PadDocument("a");
+  let pad = new PadDocument("a");
+  /** @type {Model} */
+  let now = {};
+  /** @type {Model[]} */
+  let past = [];
+  /** @type {Model[]} */
+  let future = [];
+  const commit = (/** @type {Model} */ next) => {
+    past.push(now);
+    now = next;
+    future = [];
+  };
   /** @type {{ id: number, line: number, row: number, points: [number, number][] } | undefined} */
   let live;
   /** @type {number | undefined} */
   let restedRow;
-  const reader = new Reader(() => server.connect(), 96, {
-    sources: () => sourcesOf(pad, live, restedRow),
-    options: () => ({}),
-    onReading: (id, reading) => pad.line(id) && pad.setReading(id, reading),
-    onMessage() {},
-    onOpen() {},
-    onError() {},
-    onState() {},
-  });
-  reader.open("transcriber");
+  const newReader = () => {
+    const made = new Reader(() => server.connect(), 96, {
+      sources: () => sourcesOf(pad, live, restedRow),
+      options: () => ({}),
+      onReading: (id, reading) => pad.line(id) && pad.setReading(id, reading),
+      onMessage() {},
+      onOpen() {},
+      onError() {},
+      onState() {},
+    });
+    made.open("transcriber");
+    return made;
+  };
+  let reader = newReader();
   const lift = () => {
     if (live === undefined) return;
     const { id, line, row, points } = live;
     live = undefined;
     restedRow = random() < 0.5 ? row : undefined;
     pad.addStroke({ id, points, pressures: [] }, { id: line, row });
+    const next = structuredClone(now);
+    (next[line] ??= { row, strokes: [], typed: null }).strokes.push(id);
+    commit(next);
   };
   for (let step = 0; step < N_STEPS; step += 1) {
-    switch (below(10)) {
+    switch (below(13)) {
       case 0:
       case 1:
       case 2:
@@ -178,15 +212,43 @@ async function runSequence(seed) {
       case 5:
         lift();
         break;
-      case 6:
-        if (random() < 0.3) pad.clear();
-        else pad.undo();
+      case 6: {
+        const before = past.pop();
+        assert.equal(pad.undo(), before !== undefined);
+        if (before === undefined) break;
+        future.push(now);
+        now = before;
         break;
-      case 7:
-        pad.redo();
+      }
+      case 7: {
+        const after = future.pop();
+        assert.equal(pad.redo(), after !== undefined);
+        if (after === undefined) break;
+        past.push(now);
+        now = after;
         break;
+      }
       case 8:
-        pad.set({ language: ["", "english"][below(2)] ?? "" });
+        if (pad.set({ language: ["", "english"][below(2)] ?? "" })) commit(now);
+        break;
+      case 9:
+        if (random() < 0.3 && pad.clear()) commit({});
+        break;
+      case 10: {
+        const id = pad.lines[below(pad.lines.length)]?.id;
+        const typed = `typed ${below(100)}`;
+        if (id === undefined || !pad.setText(id, typed)) break;
+        const next = structuredClone(now);
+        /** @type {ModelLine} */ (next[id]).typed = typed;
+        commit(next);
+        break;
+      }
+      case 11:
+        lift(); // as a page does that is about to go
+        for (const worker of reader.workers) worker.close();
+        pad = new PadDocument("a", JSON.parse(JSON.stringify(pad.toData()))); // a reload
+        restedRow = undefined;
+        reader = newReader();
         break;
       default:
         if (server.isThere) server.lose();
@@ -206,8 +268,10 @@ async function runSequence(seed) {
     mock.timers.tick(500);
     await turn();
   }
+  assert.deepEqual(contentOf(pad), now, `seed ${seed}`);
   for (const line of pad.lines) {
     assert.ok(pad.isRead(line), `seed ${seed}: a line is not read`);
+    if (line.correction !== null) continue;
     const expected = line.strokes.map(({ id }) => letterOf(id)).sort();
     assert.deepEqual([...pad.text(line)].sort(), expected, `seed ${seed}`);
   }
@@ -244,7 +308,7 @@ function sourcesOf(pad, live, restedRow) {
   });
 }
 
-test("all lines are read in the end", async () => {
+test("the document is what its model holds, and all lines are read in the end", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   for (let seed = 0; seed < N_SEQUENCES; seed += 1) await runSequence(seed);
   mock.timers.reset();
