@@ -19,10 +19,12 @@ import { ImageView } from "./image_view.js";
 import { chooseLanguage, fillMenu } from "./languages.js";
 import { Letters } from "./letters.js";
 import { Line } from "./line.js";
+import { t, translatePage } from "./messages.js";
 import { Metrics } from "./metrics.js";
 import { Paper } from "./paper.js";
 import { Reader } from "./reader.js";
 import { Ribbon } from "./ribbon.js";
+import { scratchedOut } from "./scratch.js";
 import { addShortcuts } from "./shortcuts.js";
 import { Status } from "./status.js";
 import { Store } from "./store.js";
@@ -39,7 +41,10 @@ const DATE = "[0-9]{1,2}[./-] ?[0-9]{1,2}[./-] ?([0-9]{2}|[0-9]{4})|[0-9]{4}-[0-
 const OPEN = `inkstream open ${location.pathname}`; // id of the document that is open
 const WORDS = `inkstream words ${location.pathname}`; // that were learned, one a line
 const SEES = `inkstream sees ${location.pathname}`; // whether `How it sees` is on
+const LEFT_HANDED = `inkstream left-handed ${location.pathname}`;
+const OPEN_ELSEWHERE = { code: "open", message: t("This document is open in another window.") };
 
+translatePage();
 const status = new Status();
 const store = new Store();
 let pad = new PadDocument("");
@@ -78,12 +83,21 @@ const paper = new Paper(
       reader.update();
     },
     onEnd({ id, line: lineId, row, points, pressures }) {
+      const scratched = scratchedOut(points, row, pad.lines);
       pad.addStroke({ id, points, pressures }, { id: lineId, row });
+      if (scratched.size > 0) pad.erase(scratched.add(id)); // an operation of its own: undo brings the stroke back
       changed();
     },
     onCancel: changed,
     onErase(ids) {
       if (pad.erase(ids)) changed();
+    },
+    onZoom(zoom) {
+      const button = element("zoom", HTMLElement);
+      button.hidden = zoom === 1;
+      button.textContent = `${Math.round(100 * zoom)} %`;
+      areLettersAligned = false;
+      redraw();
     },
   },
 );
@@ -133,7 +147,7 @@ const reader = new Reader(connectTo, ROW_HEIGHT, {
     if (message.type === "result") metrics.recordResult();
     if (message.type === "rewound" && message.frame !== undefined) areLettersAligned = false;
     if (message.type === "reset_done") areLettersAligned = false;
-    if (message.type === "goaway") status.showWaiting("the server is about to stop");
+    if (message.type === "goaway") status.showWaiting(t("the server is about to stop"));
     redraw();
   },
   onOpen(worker) {
@@ -150,7 +164,7 @@ const reader = new Reader(connectTo, ROW_HEIGHT, {
   },
   onState() {
     if (reader.state === "open") status.showConnected();
-    else if (reader.state === "waiting") status.showWaiting(hasConnected ? "reconnecting" : "connecting");
+    else if (reader.state === "waiting") status.showWaiting(hasConnected ? t("reconnecting") : t("connecting"));
     else status.showClosed();
     hasConnected ||= reader.state === "open";
   },
@@ -211,7 +225,7 @@ function options({ reads }) {
     language_model: isText ? chooseLanguage(pad.settings.language, languages, navigator.languages) : null,
     words: isText ? learnedWords().filter((word) => [...word].every((char) => known.has(char))) : [],
     characters: reads === "number" ? NUMBERS : null,
-    pattern: reads === "date" ? DATE : null,
+    pattern: reads === "date" ? DATE : reads === "pattern" ? pad.settings.pattern || null : null,
   };
 }
 
@@ -256,8 +270,7 @@ async function open(id = newId()) {
   pad = new PadDocument(id, await store.load(id));
   localStorage.setItem(OPEN, pad.id);
   paper.activeRow = pad.lines.at(-1)?.row ?? 0;
-  element("reads", HTMLSelectElement).value = pad.settings.reads;
-  fillMenu(element("language", HTMLSelectElement), languages, pad.settings.language);
+  showSettings();
   changed();
   paper.resize();
   paper.show(paper.activeRow);
@@ -279,6 +292,12 @@ function hold(id) {
   });
 }
 
+/** Return whether no window has a document open. @param {string} id @returns {Promise<boolean>} */
+async function isFree(id) {
+  if (navigator.locks === undefined) return true;
+  return navigator.locks.request(`inkstream ${location.pathname} ${id}`, { ifAvailable: true }, (lock) => lock !== null);
+}
+
 /** Return an id that no document has. (`crypto.randomUUID` is for pages of https alone.) */
 function newId() {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
@@ -293,21 +312,58 @@ async function listDocuments() {
     if (id === pad.id) button.ariaCurrent = "true";
     button.addEventListener("click", async () => {
       element("documents", HTMLElement).hidePopover();
-      if (await open(id)) return;
-      status.showError({ code: "open", message: "This document is open in another window." });
+      if (!(await open(id))) status.showError(OPEN_ELSEWHERE);
     });
-    item.append(button);
+    const remove = document.createElement("button");
+    remove.type = "button";
+    remove.textContent = t("Delete");
+    remove.ariaLabel = t("Delete {title}", { title: button.textContent });
+    remove.addEventListener("click", () => removeDocument(id, button, remove));
+    item.append(button, remove);
     return item;
   });
   element("document-list", HTMLElement).replaceChildren(...items);
 }
 
+/**
+ * Delete a document. Until the list is closed, the button that did it brings it back.
+ *
+ * @param {string} id
+ * @param {HTMLButtonElement} opens
+ * @param {HTMLButtonElement} remove
+ */
+async function removeDocument(id, opens, remove) {
+  const isOpen = id === pad.id;
+  if (!isOpen && !(await isFree(id))) return status.showError(OPEN_ELSEWHERE);
+  await store.finish();
+  const data = await store.load(id);
+  if (isOpen) await open();
+  await store.remove(id);
+  opens.disabled = true;
+  const back = document.createElement("button");
+  back.type = "button";
+  back.textContent = t("Bring back");
+  back.addEventListener("click", async () => {
+    if (data !== undefined) await store.put(data);
+    await listDocuments();
+  });
+  remove.replaceWith(back);
+  back.focus();
+}
+
 /** @param {"undo" | "redo"} direction */
 function step(direction) {
   if (!pad[direction]()) return;
-  element("reads", HTMLSelectElement).value = pad.settings.reads;
-  element("language", HTMLSelectElement).value = pad.settings.language;
+  showSettings();
   changed();
+}
+
+function showSettings() {
+  const { reads, language, pattern } = pad.settings;
+  element("reads", HTMLSelectElement).value = reads;
+  fillMenu(element("language", HTMLSelectElement), languages, language);
+  element("pattern", HTMLInputElement).value = pattern;
+  element("pattern-label", HTMLElement).hidden = reads !== "pattern";
 }
 
 /** Begin the next line; an empty one is inserted if there is ink below. */
@@ -331,13 +387,13 @@ function showIntro() {
 
 /** Return the ink of the example for the paper as it is. */
 function exampleInk() {
-  return exampleStrokes(ROW_HEIGHT, EXAMPLE_LEFT, element("paper", HTMLElement).clientWidth);
+  return exampleStrokes(ROW_HEIGHT, EXAMPLE_LEFT, element("paper", HTMLElement).clientWidth / paper.zoom);
 }
 
 /** Align the ribbon and the letters with the ink. */
 function align() {
   const columnHeight = reader.workers.find((worker) => worker.line === line)?.stream?.ready.column_height ?? 32;
-  const pixelsPerColumn = (line.height ?? ROW_HEIGHT) / columnHeight;
+  const pixelsPerColumn = (paper.zoom * (line.height ?? ROW_HEIGHT)) / columnHeight;
   ribbon.align(pixelsPerColumn, paper.offset);
   letters.align(pixelsPerColumn, paper.offset);
 }
@@ -464,6 +520,7 @@ onClick("eraser", () => {
   paper.isErasing = !paper.isErasing;
   element("eraser", HTMLElement).ariaPressed = String(paper.isErasing);
 });
+onClick("zoom", () => paper.zoomTo(1));
 onClick("new-document", () => {
   element("documents", HTMLElement).hidePopover();
   return open();
@@ -484,14 +541,15 @@ element("import-file", HTMLInputElement).addEventListener("change", async ({ tar
   try {
     if (pad.addInk(readInk(content))) changed();
   } catch {
-    status.showError({ code: "bad_ink", message: "This file has no ink that can be read: JSON lines or InkML." });
+    const message = t("This file has no ink that can be read. It has to be JSON lines or InkML.");
+    status.showError({ code: "bad_ink", message });
   }
 });
 onClick("copy", async () => {
   const button = element("copy", HTMLButtonElement);
   await copy(pad.wholeText);
-  button.textContent = "Copied";
-  setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
+  button.textContent = t("Copied");
+  setTimeout(() => (button.textContent = t("Copy")), COPIED_MS);
 });
 element("export", HTMLElement).addEventListener("click", ({ target }) => {
   const format = target instanceof HTMLElement ? target.dataset["format"] : undefined;
@@ -501,6 +559,10 @@ element("documents", HTMLElement).addEventListener("toggle", () => void listDocu
 element("reads", HTMLSelectElement).addEventListener("change", ({ target }) => {
   const reads = /** @type {DocumentLine["reads"]} */ (/** @type {HTMLSelectElement} */ (target).value);
   if (pad.set({ reads })) changed();
+  showSettings();
+});
+element("pattern", HTMLInputElement).addEventListener("change", ({ target }) => {
+  if (pad.set({ pattern: /** @type {HTMLInputElement} */ (target).value.trim() })) changed();
 });
 element("language", HTMLSelectElement).addEventListener("change", ({ target }) => {
   if (pad.set({ language: /** @type {HTMLSelectElement} */ (target).value })) changed();
@@ -519,6 +581,15 @@ function showSees() {
 }
 sees.addEventListener("change", showSees);
 showSees();
+const leftHanded = element("left-handed", HTMLInputElement);
+leftHanded.checked = localStorage.getItem(LEFT_HANDED) !== null;
+function showHand() {
+  document.body.toggleAttribute("data-left-handed", leftHanded.checked);
+  if (leftHanded.checked) localStorage.setItem(LEFT_HANDED, "");
+  else localStorage.removeItem(LEFT_HANDED);
+}
+leftHanded.addEventListener("change", showHand);
+showHand();
 element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   key = element("key", HTMLInputElement).value;
@@ -531,7 +602,7 @@ element("paper", HTMLElement).addEventListener("scroll", () => {
 addShortcuts({ undo: () => step("undo"), redo: () => step("redo"), nextLine });
 addEventListener("pagehide", () => {
   paper.finish();
-  store.finish();
+  void store.finish();
 });
 
 // The page opens without a server once the service worker has its files.

@@ -14,7 +14,7 @@ export const ROW_HEIGHT = 96;
 const MAX_UNDO = 1000; // operations
 const DIGIT_GAP = 0.25; // of the row's height: ink further from a digit than this belongs to another one
 
-/** What a line is read as. @typedef {"text" | "digit" | "number" | "date"} Reads */
+/** What a line is read as. @typedef {"text" | "digit" | "number" | "date" | "pattern"} Reads */
 
 /** A finished stroke; y counts from the top of its line. @typedef {{ id: number, points: readonly Point[], pressures: readonly number[] }} InkStroke */
 
@@ -27,7 +27,12 @@ const DIGIT_GAP = 0.25; // of the row's height: ink further from a digit than th
  * @property {Correction | null} correction
  */
 
-/** @typedef {{ reads: Reads, language: string }} DocumentSettings language "": none; "auto": the browser's */
+/**
+ * @typedef {object} DocumentSettings
+ * @property {Reads} reads what new lines are read as
+ * @property {string} language "": none; "auto": the browser's
+ * @property {string} pattern of the lines that are read by one, see docs/protocol.md
+ */
 
 /**
  * What was read of a line. `of` names the ink and the settings that were read: another name means that the
@@ -56,7 +61,7 @@ const DIGIT_GAP = 0.25; // of the row's height: ink further from a digit than th
  */
 
 /** @type {DocumentSettings} */
-const FIRST_SETTINGS = { reads: "text", language: "auto" };
+const FIRST_SETTINGS = { reads: "text", language: "auto", pattern: "" };
 
 export class PadDocument {
   /** @type {string} */
@@ -81,7 +86,7 @@ export class PadDocument {
   constructor(id, { changed, nextId, settings, lines, past, future, readings } = {}) {
     this.id = id;
     this.changed = changed ?? 0;
-    this.settings = settings ?? FIRST_SETTINGS;
+    this.settings = { ...FIRST_SETTINGS, ...settings };
     this.#nextId = nextId ?? 1;
     this.#lines = new Map(lines?.map((line) => [line.id, line]));
     this.#past = past ?? [];
@@ -152,7 +157,8 @@ export class PadDocument {
 
   /** Name the settings that a line is read with. @param {DocumentLine} line */
   settingsOf({ reads }) {
-    return `${reads} ${reads === "text" ? this.settings.language : ""}`;
+    const { language, pattern } = this.settings;
+    return `${reads} ${reads === "text" ? language : reads === "pattern" ? pattern : ""}`;
   }
 
   /** Name the ink of a line and the settings that it is read with. @param {DocumentLine} line */
@@ -270,8 +276,8 @@ export class PadDocument {
   /** Change settings. @param {Partial<DocumentSettings>} changes */
   set(changes) {
     const after = { ...this.settings, ...changes };
-    const isSame = after.reads === this.settings.reads && after.language === this.settings.language;
-    if (isSame) return false;
+    const names = /** @type {(keyof DocumentSettings)[]} */ (Object.keys(after));
+    if (names.every((name) => after[name] === this.settings[name])) return false;
     return this.#commit([], [this.settings, after]);
   }
 

@@ -1,10 +1,21 @@
 /** Conversion of images into columns, done by the server. */
 
 import { InkstreamError } from "../client/inkstream.js";
+import { t } from "./messages.js";
 
 const LINE_SHARE = 0.5; // of an image's height: it shows nothing but a line that is as high
 
-/** @typedef {{ box: [number, number][], columns: string }} PageLine */
+/** @typedef {{ box: Box, columns: string }} PageLine */
+
+/** Four corners in pixels of the image, clockwise from the writing's upper left. @typedef {[number, number][]} Box */
+
+/**
+ * An image as columns.
+ * @typedef {object} Converted
+ * @property {Uint8Array[]} lines each line's columns, oldest first, each from top to bottom: 0 = paper, 255 = ink
+ * @property {{ width: number, height: number, boxes: Box[] } | undefined} page size and lines of the image, in
+ *   its pixels, if it is a page
+ */
 
 /**
  * Have the server convert an image into the columns of its lines. A page may have many; the image of a
@@ -14,19 +25,21 @@ const LINE_SHARE = 0.5; // of an image's height: it shows nothing but a line tha
  * @param {{ model: string, mayBePage: boolean }} options the model that will read the columns; whether
  *   to search for lines
  * @param {Record<string, string>} headers of the request
- * @returns {Promise<Uint8Array[]>} each line's columns, oldest first, each from top to bottom: 0 = paper,
- *   255 = ink
+ * @returns {Promise<Converted>}
  * @throws {InkstreamError} the server's error, or "no_connection"
  */
 export async function imageLines(file, { model, mayBePage }, headers) {
   if (mayBePage) {
     const body = await request(file, { model, page: "true" }, headers);
-    /** @type {{ height: number, lines: PageLine[] }} */
-    const { height, lines } = JSON.parse(new TextDecoder().decode(body));
+    /** @type {{ width: number, height: number, lines: PageLine[] }} */
+    const { width, height, lines } = JSON.parse(new TextDecoder().decode(body));
     const isPage = lines.length > 1 || lines.some((line) => lineHeight(line) < LINE_SHARE * height);
-    if (isPage) return lines.map(({ columns }) => decodeBase64(columns));
+    if (isPage) {
+      const page = { width, height, boxes: lines.map(({ box }) => box) };
+      return { lines: lines.map(({ columns }) => decodeBase64(columns)), page };
+    }
   }
-  return [await request(file, { model }, headers)];
+  return { lines: [await request(file, { model }, headers)], page: undefined };
 }
 
 /** Return the height of a line in pixels of the image. @param {PageLine} line */
@@ -60,6 +73,6 @@ function parseError(text, status) {
     const { code, message } = JSON.parse(text).error;
     return new InkstreamError(code, message);
   } catch {
-    return new InkstreamError("internal", `The server's answer was ${status}. Try again later.`);
+    return new InkstreamError("internal", t("The server's answer was {status}. Try again later.", { status }));
   }
 }

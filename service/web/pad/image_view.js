@@ -9,6 +9,8 @@ import { InkstreamError } from "../client/inkstream.js";
 import { element, setText } from "./dom.js";
 import { imageLines } from "./image.js";
 import { Line } from "./line.js";
+import { t } from "./messages.js";
+import { PageView } from "./page_view.js";
 import { scaleCanvas } from "./paper.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
@@ -36,6 +38,7 @@ export class ImageView {
   #picture;
   /** @type {string[]} */
   #texts = []; // of the lines before the one that is played
+  #page = new PageView(element("page", HTMLElement), (index) => this.#showLine(index));
   #number = 0; // of the image: messages and answers for an earlier one are ignored
   #player = new Player({
     onImage: (file) => void this.#load(file),
@@ -69,9 +72,10 @@ export class ImageView {
       const stream = await this.#listener.connect();
       const { model: { name, kind }, column_height } = stream.ready;
       const options = { model: name, mayBePage: kind === "transcriber" };
-      const lines = await imageLines(file, options, this.#listener.headers());
+      const { lines, page } = await imageLines(file, options, this.#listener.headers());
       if (number !== this.#number) return stream.close();
       this.#stream = stream;
+      void this.#page.show(file, page);
       void this.#receive(stream);
       this.#play(lines, column_height, 0);
     } catch (error) {
@@ -96,7 +100,9 @@ export class ImageView {
 
   /** @param {Uint8Array[]} lines columns of each @param {number} columnHeight @param {number} lineIndex */
   #play(lines, columnHeight, lineIndex) {
-    if (lines.length === 0) return this.#listener.onError({ code: "no_lines", message: "No writing was found in this image." });
+    if (lines.length === 0) {
+      return this.#listener.onError({ code: "no_lines", message: t("No writing was found in this image.") });
+    }
     if (lineIndex === 0) this.#texts = [];
     this.#section.hidden = false;
     this.#stream?.reset().catch(() => {});
@@ -113,20 +119,31 @@ export class ImageView {
     const picture = this.#picture;
     const flushed = await this.#stream?.flush().catch(() => undefined);
     if (number !== this.#number || picture !== this.#picture || flushed === undefined) return;
-    this.#texts.push(flushed.text ?? flushed.label ?? "");
+    const text = flushed.text ?? flushed.label ?? "";
+    this.#page.setText(this.#texts.length, text);
+    this.#texts.push(text);
     const { lines, columnHeight, lineIndex, isLastLine } = this.#player;
     if (isLastLine) this.#listener.onTexts(this.#texts.filter((text) => text !== ""));
     else this.#play(lines, columnHeight, lineIndex + 1);
   }
 
-  #draw() {
+  /** Show a line of a page that was read. @param {number} index */
+  #showLine(index) {
+    const { lines, columnHeight } = this.#player;
+    this.#player.pause();
+    this.#picture = new Picture(/** @type {Uint8Array} */ (lines[index]), columnHeight);
+    setText(this.#text, this.#texts[index] ?? "");
+    this.#draw(0, this.#picture.nColumns);
+  }
+
+  /** @param {number} [offset] CSS pixels @param {number} [nRead] columns */
+  #draw(offset, nRead = this.#player.nPlayed) {
     if (this.#picture === undefined || this.#section.hidden) return;
     const { clientWidth, clientHeight: height } = this.#canvas;
     scaleCanvas(this.#canvas, this.#context);
-    const nRead = this.#player.nPlayed;
     const right = nRead * this.#picture.columnWidth(height);
-    const offset = Math.max(0, right - SHOWN_UNTIL * clientWidth);
+    const scrolled = offset ?? Math.max(0, right - SHOWN_UNTIL * clientWidth);
     const colour = getComputedStyle(this.#canvas).getPropertyValue("--ink");
-    this.#picture.draw(this.#context, { height, offset, nRead, colour });
+    this.#picture.draw(this.#context, { height, offset: scrolled, nRead, colour });
   }
 }

@@ -1,6 +1,7 @@
 /** The language that text is expected in. */
 
 import { CODES, modelOf } from "../client/languages.js";
+import { t } from "./messages.js";
 
 /** Setting that stands for the browser's language, where the server has a model of it. */
 export const AUTOMATIC = "auto";
@@ -29,9 +30,9 @@ export function chooseLanguage(setting, models, languages) {
 export function fillMenu(menu, models, chosen) {
   const automatic = chooseLanguage(AUTOMATIC, models, navigator.languages);
   const options = [
-    new Option(`Automatic: ${automatic === null ? "no language" : titled(automatic)}`, AUTOMATIC),
+    new Option(automatic === null ? t("Automatic: no language") : t("Automatic: {language}", { language: titled(automatic) }), AUTOMATIC),
     ...models.map(option),
-    new Option("No language", ""),
+    new Option(t("No language"), ""),
   ];
   menu.replaceChildren(...options);
   menu.value = options.some(({ value }) => value === chosen) ? chosen : AUTOMATIC;

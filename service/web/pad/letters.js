@@ -5,6 +5,8 @@
  * @import { Line } from "./line.js"
  */
 
+import { t } from "./messages.js";
+
 const SURE = 0.8; // confidence below which a letter is marked
 const MIN_SHOWN = 0.005; // probability from which on an alternative is shown
 const LEAVE_MS = 250; // until the popover closes: time for the mouse to reach it
@@ -80,7 +82,8 @@ export class Letters {
     button.type = "button";
     button.textContent = letter.char;
     button.dataset["id"] = String(letter.id);
-    button.ariaLabel = `${letter.char}, ${percent(letter.confidence)} sure; show alternatives`;
+    const values = { letter: letter.char, confidence: percent(letter.confidence) };
+    button.ariaLabel = t("{letter}, {confidence} sure; show alternatives", values);
     if (letter.confidence < SURE) button.dataset["unsure"] = "";
     this.#setPosition(button, letter.start, letter.end);
     button.addEventListener("click", () => this.#showAlternatives(letter, button));
@@ -113,8 +116,11 @@ export class Letters {
       return choice;
     });
     const text = document.createElement("p");
-    const heading = choices.length > 0 ? " Alternatives:" : "";
-    text.textContent = `${letter.char}: ${percent(letter.confidence)} sure.${heading}`;
+    const values = { letter: letter.char, confidence: percent(letter.confidence) };
+    text.textContent =
+      choices.length > 0
+        ? t("{letter}: {confidence} sure. Alternatives:", values)
+        : t("{letter}: {confidence} sure.", values);
     this.#popover.replaceChildren(text, ...choices);
     button.after(this.#popover); // so that the Tab key moves from the letter into the popover
     const { left, bottom } = button.getBoundingClientRect();

@@ -4,14 +4,16 @@
  * @import { Ready } from "../client/protocol.d.ts"
  */
 
+import { t } from "./messages.js";
+
 const MEDIAN_OF = 50; // latest latencies
 const RATE_OF = 50; // latest columns
 
 /** Captions of the metrics in `v1/models` that are shown. @type {Record<string, string>} */
 const CAPTIONS = {
-  held_out_accuracy: "of validation images correct",
-  held_out_words_error: "CER on words of validation writers",
-  held_out_text_error: "on their lines",
+  held_out_accuracy: t("of validation images correct"),
+  held_out_words_error: t("CER on words of validation writers"),
+  held_out_text_error: t("on their lines"),
 };
 
 /** @typedef {"version" | "model" | "measured" | "round-trip" | "rate" | "latency"} Field */
@@ -54,8 +56,9 @@ export class Metrics {
   show(roundTrip) {
     const median = this.#latencies.toSorted((one, other) => one - other)[this.#latencies.length >> 1];
     const seconds = ((this.#times.at(-1) ?? 0) - (this.#times[0] ?? 0)) / 1000;
-    const rate = seconds > 0 ? ` (${Math.round((this.#times.length - 1) / seconds)} per second)` : "";
-    this.#set("rate", `${this.#nColumns.toLocaleString()}${rate}`);
+    const number = this.#nColumns.toLocaleString();
+    const rate = Math.round((this.#times.length - 1) / seconds);
+    this.#set("rate", seconds > 0 ? t("{number} ({rate} per second)", { number, rate }) : number);
     this.#set("latency", median === undefined ? "–" : `${Math.round(median)} ms`);
     this.#set("round-trip", roundTrip === undefined ? "–" : `${roundTrip.toFixed(1)} ms`);
   }

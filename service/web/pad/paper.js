@@ -17,6 +17,9 @@ const SAME_LINE_MARGIN = 0.35; // so far above or below the line, in heights of 
 const SAME_LINE_GAP = 0.5; // and so far to the left or right of that stroke, the same
 const ERASER_RADIUS = 10; // CSS pixels
 const PAN_MS = 200; // a second finger that comes so soon after the first one moves the paper
+const MIN_ZOOM = 0.5;
+const MAX_ZOOM = 4;
+const WHEEL_ZOOM = 0.002; // of one pixel of a wheel, as a power of e
 
 /**
  * The stroke that is being written.
@@ -32,6 +35,7 @@ const PAN_MS = 200; // a second finger that comes so soon after the first one mo
  * @property {(stroke: LiveStroke) => void} onEnd the pen has left the paper
  * @property {() => void} onCancel the stroke came from the palm, or moved the paper
  * @property {(ids: Set<number>) => void} onErase
+ * @property {(zoom: number) => void} onZoom
  */
 
 export class Paper {
@@ -40,6 +44,8 @@ export class Paper {
   /** Row that was written in last. */
   activeRow = 0;
   isErasing = false;
+  /** CSS pixels on the screen for each of the paper. */
+  zoom = 1;
 
   #scroller;
   #canvas;
@@ -79,11 +85,12 @@ export class Paper {
     canvas.addEventListener("pointerup", (event) => this.#up(event));
     canvas.addEventListener("pointercancel", (event) => this.#up(event));
     scroller.addEventListener("scroll", () => this.draw());
+    scroller.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     new ResizeObserver(() => this.resize()).observe(scroller);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
-  /** How far the paper has been moved to the left, CSS pixels. */
+  /** How far the paper has been moved to the left, CSS pixels of the screen. */
   get offset() {
     return this.#scroller.scrollLeft;
   }
@@ -108,23 +115,47 @@ export class Paper {
   /** Make the sheet as large as its ink. */
   fitSheet() {
     const { clientWidth, clientHeight } = this.#scroller;
+    const rowHeight = this.zoom * ROW_HEIGHT;
     let right = 0;
-    let rows = Math.max(Math.floor(clientHeight / ROW_HEIGHT), this.activeRow + 1 + SPARE_ROWS);
+    let rows = Math.max(Math.floor(clientHeight / rowHeight), this.activeRow + 1 + SPARE_ROWS);
     for (const { row, strokes } of this.#listener.lines()) {
       rows = Math.max(rows, row + 1 + SPARE_ROWS);
       for (const { points } of strokes) for (const [x] of points) right = Math.max(right, x);
     }
-    this.#sheet.style.width = `${right > clientWidth ? right + ROW_HEIGHT : clientWidth}px`;
-    this.#sheet.style.height = `${Math.max(clientHeight, rows * ROW_HEIGHT)}px`;
+    const width = this.zoom * right > clientWidth ? this.zoom * right + rowHeight : 0;
+    const least = Math.max(1, this.zoom); // views
+    this.#sheet.style.width = `${Math.max(width, least * clientWidth)}px`;
+    this.#sheet.style.height = `${Math.max(least * clientHeight, rows * rowHeight)}px`;
   }
 
   /** Scroll to a line, with the next one in view. @param {number} row */
   show(row) {
     const { scrollTop, clientHeight } = this.#scroller;
-    const [top, bottom] = [row * ROW_HEIGHT, (row + 2) * ROW_HEIGHT];
-    const least = Math.ceil((bottom - clientHeight) / ROW_HEIGHT) * ROW_HEIGHT;
+    const rowHeight = this.zoom * ROW_HEIGHT;
+    const [top, bottom] = [row * rowHeight, (row + 2) * rowHeight];
+    const least = Math.ceil((bottom - clientHeight) / rowHeight) * rowHeight;
     if (top < scrollTop) this.#scroller.scrollTo({ top });
     else if (bottom > scrollTop + clientHeight) this.#scroller.scrollTo({ top: least });
+  }
+
+  /**
+   * Show the paper larger or smaller.
+   *
+   * @param {number} zoom
+   * @param {{ x: number, y: number }} [centre] what stays where it is, CSS pixels from the upper left of the view
+   */
+  zoomTo(zoom, centre = { x: 0, y: 0 }) {
+    const after = Math.min(MAX_ZOOM, Math.max(MIN_ZOOM, zoom));
+    const change = after / this.zoom;
+    const { scrollLeft, scrollTop } = this.#scroller;
+    this.zoom = after;
+    this.fitSheet();
+    this.#scroller.scrollTo({
+      left: (scrollLeft + centre.x) * change - centre.x,
+      top: (scrollTop + centre.y) * change - centre.y,
+    });
+    this.draw();
+    this.#listener.onZoom(after);
   }
 
   /** Show ink that is not in the document. @param {readonly (readonly Point[])[]} strokes */
@@ -149,7 +180,7 @@ export class Paper {
   #position({ clientX, clientY }) {
     const box = this.#canvas.getBoundingClientRect();
     const { scrollLeft, scrollTop } = this.#scroller;
-    return [Math.max(0, clientX - box.left + scrollLeft), clientY - box.top + scrollTop];
+    return [Math.max(0, clientX - box.left + scrollLeft) / this.zoom, (clientY - box.top + scrollTop) / this.zoom];
   }
 
   /** @param {PointerEvent} event */
@@ -200,16 +231,44 @@ export class Paper {
 
   /** @param {PointerEvent} event */
   #move(event) {
-    const finger = this.#fingers.get(event.pointerId);
-    if (finger !== undefined && this.#isPanning) {
-      const share = 1 / this.#fingers.size;
-      this.#scroller.scrollBy((finger.x - event.clientX) * share, (finger.y - event.clientY) * share);
-      this.#fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    }
+    const isPanning = this.#isPanning || (this.#penSeen && this.#pointerId === undefined); // else it is the palm
+    if (isPanning && this.#fingers.has(event.pointerId)) this.#followFinger(event);
     if (event.pointerId !== this.#pointerId) return;
     if (this.live === undefined) return this.#erase(event);
     const coalesced = event.getCoalescedEvents?.() ?? [];
     this.#addPoints(coalesced.length > 0 ? coalesced : [event]);
+  }
+
+  /** Move the paper with the middle of the fingers, and zoom it with the distance of two. @param {PointerEvent} event */
+  #followFinger({ pointerId, clientX, clientY }) {
+    const before = this.#grip();
+    this.#fingers.set(pointerId, { x: clientX, y: clientY });
+    const after = this.#grip();
+    this.#scroller.scrollBy(before.x - after.x, before.y - after.y);
+    if (before.distance > 0 && after.distance > 0) {
+      this.zoomTo((this.zoom * after.distance) / before.distance, after);
+    }
+  }
+
+  /** Return the middle of the fingers, in CSS pixels of the view, and the distance of two. */
+  #grip() {
+    const box = this.#canvas.getBoundingClientRect();
+    const fingers = [...this.#fingers.values()];
+    const [one, other] = fingers;
+    return {
+      x: fingers.reduce((sum, { x }) => sum + x, 0) / fingers.length - box.left,
+      y: fingers.reduce((sum, { y }) => sum + y, 0) / fingers.length - box.top,
+      distance: fingers.length === 2 && one && other ? Math.hypot(one.x - other.x, one.y - other.y) : 0,
+    };
+  }
+
+  /** Zoom by a wheel with Ctrl, which is how browsers report a touchpad's pinch. @param {WheelEvent} event */
+  #wheel(event) {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    const box = this.#canvas.getBoundingClientRect();
+    const centre = { x: event.clientX - box.left, y: event.clientY - box.top };
+    this.zoomTo(this.zoom * Math.exp(-WHEEL_ZOOM * event.deltaY), centre);
   }
 
   /** @param {PointerEvent} event */
@@ -275,7 +334,7 @@ export class Paper {
     const ids = new Set(
       this.#listener.lines().flatMap(({ row, strokes }) => {
         const at = /** @type {Point} */ ([x, y - row * ROW_HEIGHT]);
-        return strokes.filter(({ points }) => distance(at, points) < ERASER_RADIUS).map(({ id }) => id);
+        return strokes.filter(({ points }) => distance(at, points) < ERASER_RADIUS / this.zoom).map(({ id }) => id);
       }),
     );
     if (ids.size > 0) this.#listener.onErase(ids);
@@ -289,13 +348,14 @@ export class Paper {
     const context = this.#context;
     context.clearRect(0, 0, clientWidth, clientHeight);
     const style = getComputedStyle(this.#canvas);
-    const first = Math.floor(scrollTop / ROW_HEIGHT);
-    const last = Math.floor((scrollTop + clientHeight) / ROW_HEIGHT);
+    const rowHeight = this.zoom * ROW_HEIGHT;
+    const first = Math.floor(scrollTop / rowHeight);
+    const last = Math.floor((scrollTop + clientHeight) / rowHeight);
     context.lineWidth = 1;
     for (let row = first; row <= last; row += 1) {
       const isActive = row === this.activeRow;
       context.strokeStyle = style.getPropertyValue(isActive ? "--rule-active" : "--rule");
-      const y = Math.round((row + BASELINE) * ROW_HEIGHT - scrollTop) + 0.5;
+      const y = Math.round((row + BASELINE) * rowHeight - scrollTop) + 0.5;
       context.beginPath();
       context.moveTo(0, y);
       context.lineTo(clientWidth, y);
@@ -326,18 +386,19 @@ export class Paper {
   #drawStroke({ points, pressures }, row, first) {
     const context = this.#context;
     const { scrollLeft, scrollTop } = this.#scroller;
-    const top = row * ROW_HEIGHT - scrollTop;
+    const { zoom } = this;
+    const top = row * zoom * ROW_HEIGHT - scrollTop;
     context.lineCap = context.lineJoin = "round";
     const width = (/** @type {number} */ i) =>
-      Math.round((PEN_WIDTH * (0.6 + 0.8 * (pressures[i] ?? 0.5))) / WIDTH_STEP) * WIDTH_STEP;
+      Math.round((zoom * PEN_WIDTH * (0.6 + 0.8 * (pressures[i] ?? 0.5))) / WIDTH_STEP) * WIDTH_STEP;
     for (let i = first, next; i < points.length; i = next) {
       context.lineWidth = width(i);
       context.beginPath();
       for (next = Math.max(0, i - 1); next < points.length; next += 1) {
         if (next > i && width(next) !== context.lineWidth) break;
         const [x, y] = /** @type {Point} */ (points[next]);
-        context.lineTo(x - scrollLeft, y + top);
-        if (points.length === 1) context.lineTo(x - scrollLeft + 0.01, y + top); // makes a dot visible
+        context.lineTo(zoom * x - scrollLeft, zoom * y + top);
+        if (points.length === 1) context.lineTo(zoom * x - scrollLeft + 0.01, zoom * y + top); // makes a dot visible
       }
       context.stroke();
     }

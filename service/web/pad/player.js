@@ -4,6 +4,7 @@
  */
 
 import { element } from "./dom.js";
+import { t } from "./messages.js";
 
 const UNLIMITED = "all"; // the speed at which all columns are played at once
 const LINE_SPEED = "60"; // of a single line, where none was chosen; a page would take minutes
@@ -101,7 +102,7 @@ export class Player {
   /** Change the number of images that the server is converting. @param {1 | -1} change */
   countPreparing(change) {
     this.#nPreparing += change;
-    this.#imageButton.textContent = this.#nPreparing > 0 ? "Preparing …" : "Image";
+    this.#imageButton.textContent = this.#nPreparing > 0 ? t("Preparing …") : t("Image");
   }
 
   pause() {
@@ -148,9 +149,17 @@ export class Player {
 
   #show() {
     const isEnd = this.nPlayed === this.#nColumns;
-    this.#playButton.textContent = isEnd ? "Replay" : this.#isPlaying ? "Pause" : "Play";
+    this.#playButton.textContent = isEnd ? t("Replay") : this.#isPlaying ? t("Pause") : t("Play");
     this.#stepButton.disabled = isEnd;
-    const line = this.lines.length > 1 ? `Line ${this.lineIndex + 1} of ${this.lines.length}, ` : "";
-    element("position", HTMLElement).textContent = `${line}${this.nPlayed} of ${this.#nColumns} columns`;
+    const values = {
+      line: this.lineIndex + 1,
+      lines: this.lines.length,
+      played: this.nPlayed,
+      columns: this.#nColumns,
+    };
+    element("position", HTMLElement).textContent =
+      this.lines.length > 1
+        ? t("Line {line} of {lines}, {played} of {columns} columns", values)
+        : t("{played} of {columns} columns", values);
   }
 }

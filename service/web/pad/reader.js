@@ -272,7 +272,9 @@ export class LineReader {
     this.#flushes = [];
     this.#timer.stop();
     this.#isCatchingUp = source.hasText;
-    stream?.configure(this.#listener.options(source)).catch(() => {});
+    stream?.configure(this.#listener.options(source)).catch((error) => {
+      if (!ENDS_OF_SESSIONS.has(error.code)) this.#listener.onError(error); // a pattern that is none, for instance
+    });
     stream?.reset().catch(() => {});
     this.line.begin(true);
   }

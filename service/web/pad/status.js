@@ -3,16 +3,17 @@
  */
 
 import { element } from "./dom.js";
+import { t } from "./messages.js";
 
 /** What the user can do about an error; for other errors its message is shown. @type {Record<string, string>} */
 const ADVICE = {
-  no_connection: "The server does not answer. Your writing is kept here, and read as soon as it does.",
-  stopping: "The server is stopping. Your writing is kept here, and read as soon as it is back.",
-  server_full: "The server is busy. Your writing is kept here, and read as soon as it has time.",
-  too_many_sessions: "You have too many of these pages open. Close one and reload this one.",
-  unknown_model: "The server does not have this model: choose the other one.",
-  unreadable: "The server cannot read this image. Another photo or scan of the same paper may help.",
-  forbidden_origin: "The server does not accept pages of this address. Its setting `origins` allows others.",
+  no_connection: t("The server does not answer. Your writing is kept here, and read as soon as it does."),
+  stopping: t("The server is stopping. Your writing is kept here, and read as soon as it is back."),
+  server_full: t("The server is busy. Your writing is kept here, and read as soon as it has time."),
+  too_many_sessions: t("You have too many of these pages open. Close one and reload this one."),
+  unknown_model: t("The server does not have this model: choose the other one."),
+  unreadable: t("The server cannot read this image. Another photo or scan of the same paper may help."),
+  forbidden_origin: t("The server does not accept pages of this address. Its setting `origins` allows others."),
 };
 
 export class Status {
@@ -21,7 +22,7 @@ export class Status {
   #keyForm = element("key-form", HTMLElement);
 
   showConnected() {
-    this.#show("open", "connected");
+    this.#show("open", t("connected"));
     this.#keyForm.hidden = true;
     this.hideError();
   }
@@ -33,7 +34,7 @@ export class Status {
 
   /** Show that the page is not connected and does not try again. */
   showClosed() {
-    this.#show("closed", "not connected");
+    this.#show("closed", t("not connected"));
   }
 
   /** @param {{ code: string, message: string }} error */
@@ -49,7 +50,7 @@ export class Status {
 
   /** Show the form for an API key. @param {boolean} wasRefused whether the server refused a key */
   askForKey(wasRefused) {
-    this.#error.textContent = wasRefused ? "The server does not accept this key." : "This server requires an API key.";
+    this.#error.textContent = wasRefused ? t("The server does not accept this key.") : t("This server requires an API key.");
     this.#error.hidden = this.#keyForm.hidden = false;
     this.showClosed();
   }

@@ -44,9 +44,9 @@ export class Store {
     if (!this.#isWriting) void this.#write();
   }
 
-  /** Hand the state that waits to the browser at once: the page is about to go. */
-  finish() {
-    if (this.#waiting !== undefined) void this.#writeNewest();
+  /** Hand the state that waits to the browser at once: the page or the document is about to go. */
+  async finish() {
+    if (this.#waiting !== undefined) await this.#writeNewest();
   }
 
   async #write() {
@@ -59,11 +59,16 @@ export class Store {
     const data = this.#waiting?.();
     this.#waiting = undefined;
     if (data === undefined) return;
-    if (this.#database === undefined) this.#unstored.set(data.id, data);
-    else await this.#run("readwrite", (documents) => documents.put(data)).catch(() => {});
+    await this.put(data).catch(() => {});
   }
 
-  /** @param {string} id @returns {Promise<DocumentData | undefined>} */
+  /** Write a document that was deleted. @param {DocumentData & { title: string }} data */
+  async put(data) {
+    if (this.#database) await this.#run("readwrite", (documents) => documents.put(data));
+    else this.#unstored.set(data.id, data);
+  }
+
+  /** @param {string} id @returns {Promise<(DocumentData & { title: string }) | undefined>} */
   async load(id) {
     return this.#database ? this.#run("readonly", (documents) => documents.get(id)) : this.#unstored.get(id);
   }

@@ -1,6 +1,7 @@
 """The writing pad's controls: corrections, undo, settings, models, errors."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -226,6 +227,67 @@ def test_going_back_to_the_page_keeps_what_is_read(pad: Pad) -> None:
     pad.page.go_back()
     pad.requested_urls = []  # the other page's are not tested here
     expect(pad.page.locator("#reads")).to_have_value("digit")
+
+
+def test_a_deleted_document_can_be_brought_back_until_the_list_is_closed(pad: Pad) -> None:
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    text = pad.text
+    documents = pad.page.get_by_role("button", name="Documents")
+    documents.click()
+    pad.page.get_by_role("button", name=f"Delete {text}").click()
+    expect(pad.page.locator("#text li")).to_have_count(0)
+    pad.page.get_by_role("button", name="Bring back").click()
+    pad.page.get_by_role("button", name=text, exact=True).click()
+    expect(pad.page.locator("#text li")).to_have_text(text)
+    documents.click()
+    pad.page.get_by_role("button", name=f"Delete {text}").click()
+    expect(pad.page.get_by_role("button", name="Bring back")).to_be_visible()
+    pad.page.reload()
+    expect(pad.page.locator("#paper")).not_to_have_attribute("inert", "")
+    documents.click()
+    expect(pad.page.get_by_role("button", name="New document")).to_be_visible()
+    expect(pad.page.get_by_role("button", name=text, exact=True)).to_have_count(0)
+
+
+def test_a_document_that_is_open_in_another_window_is_not_deleted(
+    browser: Browser, url: str
+) -> None:
+    with browser.new_context(service_workers="block") as context:
+        first, second = context.new_page(), context.new_page()
+        first.goto(url)
+        expect(first.locator("#state-words")).to_have_text("connected")
+        first.get_by_role("button", name="Try an example").click()
+        expect(first.locator("#text li")).not_to_have_text("")
+        second.goto(url)
+        expect(second.locator("#intro")).to_be_visible()
+        second.get_by_role("button", name="Documents").click()
+        second.get_by_role("button", name="Delete").click()
+        expect(second.locator("#error")).to_contain_text("open in another window")
+        second.get_by_role("button", name="New document").click()
+        second.get_by_role("button", name="Documents").click()
+        expect(second.locator("#document-list li")).to_have_count(1)
+
+
+def test_a_pattern_of_ones_own_is_sent_and_a_wrong_one_is_explained(pad: Pad) -> None:
+    pad.read_as("My own pattern")
+    pad.set("#pattern", lambda field: field.fill("[a-z]{2} [0-9]{3}"))
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    assert pad.hints()["pattern"] == "[a-z]{2} [0-9]{3}"
+    assert re.fullmatch("[a-z]{2} [0-9]{3}", pad.text)
+    pad.set("#pattern", lambda field: field.fill("[a-z"))
+    expect(pad.page.locator("#error")).to_contain_text("pattern")
+
+
+def test_the_tools_of_left_handers_are_on_the_other_side_and_stay_there(pad: Pad) -> None:
+    left = "document.querySelector('#undo').getBoundingClientRect().left"
+    assert pad.page.evaluate(left) < 100
+    pad.set("#left-handed", lambda switch: switch.check())
+    assert pad.page.evaluate(left) > 900
+    pad.page.reload()
+    expect(pad.page.locator("#paper")).not_to_have_attribute("inert", "")
+    assert pad.page.evaluate(left) > 900
 
 
 def test_numbers_are_read_as_numbers(pad: Pad) -> None:

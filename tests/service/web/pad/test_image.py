@@ -173,6 +173,30 @@ def test_all_lines_of_a_page_enter_the_document(running: Running, pad: Pad) -> N
     expect(pad.page.locator("#text li")).to_have_count(0)
 
 
+def test_a_page_is_shown_with_a_box_around_each_line_which_shows_its_text(
+    running: Running, pad: Pad
+) -> None:
+    url = f"http://127.0.0.1:{running.port}/v1/recognize?model=lines&page=true"
+    page = httpx.post(url, content=PAGE.read_bytes(), timeout=60).json()
+    pad.page.locator("#file").set_input_files(PAGE)
+    boxes = pad.page.locator("#page button")
+    expect(boxes).to_have_count(len(page["lines"]))
+    expect(boxes.last).to_be_enabled()
+    second, canvas = boxes.nth(1).bounding_box(), pad.page.locator("#page canvas").bounding_box()
+    assert second is not None
+    assert canvas is not None
+    corners = page["lines"][1]["box"]
+    scale = canvas["width"] / page["width"]
+    assert second["y"] - canvas["y"] == pytest.approx(scale * min(y for _, y in corners), abs=1)
+    assert second["width"] == pytest.approx(
+        scale * (max(x for x, _ in corners) - min(x for x, _ in corners)), abs=1
+    )
+    boxes.nth(1).click()
+    expect(pad.page.locator("#image-text")).to_have_text(page["lines"][1]["text"])
+    pad.page.locator("#file").set_input_files(LINE)
+    expect(pad.page.locator("#page")).to_be_hidden()
+
+
 def test_a_line_that_takes_a_small_part_of_its_paper_is_read_as_a_page(
     running: Running, pad: Pad, tmp_path: Path
 ) -> None:

@@ -173,3 +173,63 @@ def test_two_fingers_move_the_paper_and_write_nothing(touched: Pad) -> None:
     devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     assert touched.page.evaluate("document.querySelector('#paper').scrollTop") > 50
     expect(touched.page.locator("#text li")).to_have_count(1)
+
+
+def test_two_fingers_zoom_the_paper_and_the_ink_stays_as_it_was_written(
+    running: Running, touched: Pad
+) -> None:
+    devtools = touched.page.context.new_cdp_session(touched.page)
+    for kind, apart in (("Start", 100), ("Move", 150), ("Move", 200)):
+        points = [
+            {"x": 400 + side * apart / 2, "y": 200, "id": n} for n, side in enumerate((-1, 1))
+        ]
+        event: dict[str, Any] = {"type": f"touch{kind}", "touchPoints": points}
+        devtools.send("Input.dispatchTouchEvent", event)
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    zoom = touched.page.locator("#zoom")
+    expect(zoom).to_have_text("200 %")
+    touched.page.evaluate("document.querySelector('#paper').scrollTo(0, 0)")
+    touched.page.wait_for_timeout(100)
+    touched.write(*HELLO[:2], scale=1.2)
+    touched.settle()
+    box = touched.page.locator("#pad").bounding_box()
+    assert box is not None
+    x, y = touched.positions(HELLO[0], scale=1.2)[0]
+    assert touched.strokes()[0][0]["points"][0] == pytest.approx(
+        [(x - box["x"]) / 2, (y - box["y"]) / 2], abs=0.5
+    )
+    assert touched.text == recognize_at_once(running, touched)
+    zoom.click()
+    expect(zoom).to_be_hidden()
+
+
+def test_a_pinch_of_a_touchpad_zooms_around_the_pointer(pad: Pad) -> None:
+    box = pad.page.locator("#pad").bounding_box()
+    assert box is not None
+    pad.page.mouse.move(box["x"] + 300, box["y"] + 200)
+    pad.page.keyboard.down("Control")
+    pad.page.mouse.wheel(0, -500)
+    pad.page.keyboard.up("Control")
+    expect(pad.page.locator("#zoom")).to_be_visible()
+    zoom = float(pad.page.locator("#zoom").inner_text().split()[0]) / 100
+    assert zoom > 1.5
+    scrolled = pad.page.evaluate("document.querySelector('#paper').scrollTop")
+    assert scrolled == pytest.approx(200 * (zoom - 1), abs=3)
+
+
+def test_what_is_scratched_out_is_gone_and_can_be_brought_back(pad: Pad) -> None:
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    text = pad.text
+    box = pad.page.locator("#pad").bounding_box()
+    assert box is not None
+    pad.page.mouse.move(box["x"] + 10, box["y"] + 8)
+    pad.page.mouse.down()
+    for turn in range(1, 10):
+        x = box["x"] + (700 if turn % 2 else 10)
+        pad.page.mouse.move(x, box["y"] + 8 + 9 * turn, steps=8)
+    pad.page.mouse.up()
+    expect(pad.page.locator("#text li")).to_have_count(0)
+    pad.page.keyboard.press("Control+z")
+    pad.page.keyboard.press("Control+z")
+    expect(pad.page.locator("#text li")).to_have_text(text)
