@@ -173,6 +173,7 @@ let hasConnected = false;
 new ImageView({
   connect: () => connectTo(pad.settings.reads === "digit" ? "classifier" : "transcriber"),
   headers: credentials,
+  onToggle: showIntro,
   onTexts(texts) {
     if (pad.addTexts(texts)) changed();
   },
@@ -379,7 +380,7 @@ function nextLine() {
 
 /** Show the example while there is nothing else. */
 function showIntro() {
-  const isEmpty = pad.isEmpty && paper.live === undefined;
+  const isEmpty = pad.isEmpty && paper.live === undefined && element("player", HTMLElement).hidden;
   element("intro", HTMLElement).hidden = !isEmpty;
   if (isEmpty) example.start(exampleInk());
   else example.stop();

@@ -21,6 +21,7 @@ const SHOWN_UNTIL = 0.8; // of the canvas's width: beyond it, the picture is scr
  * @typedef {object} Listener
  * @property {() => Promise<Stream>} connect
  * @property {() => Record<string, string>} headers of requests, with the key
+ * @property {() => void} onToggle an image is shown, or no longer
  * @property {(texts: string[]) => void} onTexts an image was read: a text for each of its lines
  * @property {(error: { code: string, message: string }) => void} onError
  */
@@ -36,6 +37,7 @@ export class ImageView {
   #stream;
   /** @type {Picture | undefined} */
   #picture;
+  #isWholeShown = false; // a line of a page was chosen: it does not scroll as one that is played
   /** @type {string[]} */
   #texts = []; // of the lines before the one that is played
   #page = new PageView(element("page", HTMLElement), (index) => this.#showLine(index));
@@ -59,6 +61,7 @@ export class ImageView {
     this.#number += 1;
     this.#player.pause();
     this.#section.hidden = true;
+    this.#listener.onToggle();
     this.#stream?.close();
     this.#stream = undefined;
   }
@@ -105,11 +108,13 @@ export class ImageView {
     }
     if (lineIndex === 0) this.#texts = [];
     this.#section.hidden = false;
+    this.#listener.onToggle();
     this.#stream?.reset().catch(() => {});
     this.#line.begin(true);
     setText(this.#text, "");
     this.#player.load(lines, columnHeight, lineIndex);
     this.#picture = new Picture(this.#player.pixels, columnHeight);
+    this.#isWholeShown = false;
     this.#draw();
   }
 
@@ -130,20 +135,26 @@ export class ImageView {
   /** Show a line of a page that was read. @param {number} index */
   #showLine(index) {
     const { lines, columnHeight } = this.#player;
-    this.#player.pause();
+    this.#player.pauseAt(index);
     this.#picture = new Picture(/** @type {Uint8Array} */ (lines[index]), columnHeight);
+    this.#isWholeShown = true;
     setText(this.#text, this.#texts[index] ?? "");
-    this.#draw(0, this.#picture.nColumns);
+    this.#draw();
   }
 
-  /** @param {number} [offset] CSS pixels @param {number} [nRead] columns */
-  #draw(offset, nRead = this.#player.nPlayed) {
-    if (this.#picture === undefined || this.#section.hidden) return;
-    const { clientWidth, clientHeight: height } = this.#canvas;
+  #draw() {
+    const picture = this.#picture;
+    if (picture === undefined || this.#section.hidden) return;
+    const { clientWidth, clientHeight } = this.#canvas;
     scaleCanvas(this.#canvas, this.#context);
-    const right = nRead * this.#picture.columnWidth(height);
-    const scrolled = offset ?? Math.max(0, right - SHOWN_UNTIL * clientWidth);
     const colour = getComputedStyle(this.#canvas).getPropertyValue("--ink");
-    this.#picture.draw(this.#context, { height, offset: scrolled, nRead, colour });
+    if (this.#isWholeShown) {
+      const height = Math.min(clientHeight, clientWidth / (picture.nColumns * picture.columnWidth(1)));
+      return picture.draw(this.#context, { height, offset: 0, nRead: picture.nColumns, colour });
+    }
+    const nRead = this.#player.nPlayed;
+    const right = nRead * picture.columnWidth(clientHeight);
+    const offset = Math.max(0, right - SHOWN_UNTIL * clientWidth);
+    picture.draw(this.#context, { height: clientHeight, offset, nRead, colour });
   }
 }

@@ -110,6 +110,13 @@ export class Player {
     this.#show();
   }
 
+  /** Pause, and say that another line is shown, which was played. @param {number} lineIndex */
+  pauseAt(lineIndex) {
+    this.pause();
+    const nColumns = /** @type {Uint8Array} */ (this.lines[lineIndex]).length / this.columnHeight;
+    this.#showPosition(lineIndex, nColumns, nColumns);
+  }
+
   /** @param {FileList | null | undefined} files */
   #takeFirst(files) {
     const [file] = files ?? [];
@@ -151,12 +158,12 @@ export class Player {
     const isEnd = this.nPlayed === this.#nColumns;
     this.#playButton.textContent = isEnd ? t("Replay") : this.#isPlaying ? t("Pause") : t("Play");
     this.#stepButton.disabled = isEnd;
-    const values = {
-      line: this.lineIndex + 1,
-      lines: this.lines.length,
-      played: this.nPlayed,
-      columns: this.#nColumns,
-    };
+    this.#showPosition(this.lineIndex, this.nPlayed, this.#nColumns);
+  }
+
+  /** @param {number} lineIndex @param {number} played @param {number} columns */
+  #showPosition(lineIndex, played, columns) {
+    const values = { line: lineIndex + 1, lines: this.lines.length, played, columns };
     element("position", HTMLElement).textContent =
       this.lines.length > 1
         ? t("Line {line} of {lines}, {played} of {columns} columns", values)

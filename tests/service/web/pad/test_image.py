@@ -193,6 +193,7 @@ def test_a_page_is_shown_with_a_box_around_each_line_which_shows_its_text(
     )
     boxes.nth(1).click()
     expect(pad.page.locator("#image-text")).to_have_text(page["lines"][1]["text"])
+    expect(pad.page.locator("#position")).to_contain_text(f"Line 2 of {len(page['lines'])}")
     pad.page.locator("#file").set_input_files(LINE)
     expect(pad.page.locator("#page")).to_be_hidden()
 
