@@ -174,10 +174,11 @@ class Pad:
         self.page.locator("#speed").evaluate(choose, speed)
 
     def settle(self) -> None:
-        """Wait until the flush after the newest ink is answered and the answer is shown."""
+        """Wait until the flush after the newest ink is answered and all lines show what was read."""
         for _ in range(DEADLINE_MS // 50):
             self.page.wait_for_timeout(50)
-            if self._is_settled():
+            busy = self.page.locator("#text").get_attribute("aria-busy")
+            if busy == "false" and self._is_settled():
                 self.page.wait_for_timeout(100)  # a frame or two
                 return
         raise AssertionError("the ink was not flushed in time")

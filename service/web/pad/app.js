@@ -250,8 +250,13 @@ function changed() {
   paper.draw();
   reader.open(pad.settings.reads === "digit" ? "classifier" : "transcriber");
   reader.update();
+  if (isReading()) element("text", HTMLElement).ariaBusy = "true"; // screen readers wait for the text that is decided
   showIntro();
   redraw();
+}
+
+function isReading() {
+  return pad.lines.some((each) => !pad.isRead(each));
 }
 
 function save() {
@@ -409,6 +414,7 @@ function redraw() {
     element("redo", HTMLButtonElement).disabled = !pad.canRedo;
     element("copy", HTMLButtonElement).disabled = pad.isEmpty;
     text.draw(pad, paper.activeRow);
+    element("text", HTMLElement).ariaBusy = String(isReading());
     if (!element("sees", HTMLElement).hidden) drawSees();
   });
 }

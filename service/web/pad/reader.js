@@ -14,6 +14,7 @@ import { FIT_MS, PauseTimer } from "./pause_timer.js";
 
 const MAX_STREAMS = 3; // of each kind of model
 const MAX_UNDONE = 8; // strokes: if more are gone, the line is read from its beginning
+const BEHIND = 0.5; // of a line's height: ink further to the left of what was sent has columns read again
 const RETRY_MS = 2000;
 /** Codes of errors after which another stream reads the line. */
 const ENDS_OF_SESSIONS = new Set(["no_connection", "stopping", "server_full", "idle", "not_resumable"]);
@@ -158,10 +159,15 @@ export class LineReader {
   #isClosed = false;
   /** Points of each stroke that were sent; one more for its end. @type {Map<number, number>} */
   #sent = new Map();
+  /** Ink to the left of what was read, which waits until the pen rests: columns are read again once. @type {Stroke[]} */
+  #held = [];
   #settings = "";
   #name = ""; // of the ink that was sent
   #isPublished = false; // the document has the text of this ink
   #isCatchingUp = false; // ink that was read before is read again: the document's text stays until it is
+  /** How many columns have to be read again before the text is as long as it was; it stays until then. */
+  #nToReadAgain = 0;
+  #keepsText = true; // while columns are read again, unless because a stroke was undone
   #isUndone = false; // a stroke was undone, perhaps one that is too far back for the server to rewind
   #version = 0; // of what was sent, counted
   /** Flushes that are not answered: of which version, and whether in the frame that fits. @type {{ version: number, isFitted: boolean }[]} */
@@ -182,7 +188,10 @@ export class LineReader {
     this.#listener = listener;
     this.#onFree = onFree;
     this.#timer = new PauseTimer({
-      onPause: () => this.stream?.pause().catch(() => {}),
+      onPause: () => {
+        this.#sendHeld();
+        this.stream?.pause().catch(() => {});
+      },
       onFlush: () => this.#flush(false),
       onFit: () => this.#flush(true),
     });
@@ -237,6 +246,7 @@ export class LineReader {
     this.lineId = undefined;
     this.#timer.stop();
     this.#sent.clear();
+    this.#held = [];
     this.#settings = "";
   }
 
@@ -254,8 +264,9 @@ export class LineReader {
     this.#isPublished = false;
     this.#version += 1;
     this.usedAt = performance.now();
-    const unsent = this.#takeUnsent(source);
-    if (unsent.length > 0) this.stream.ink(unsent, this.#height).catch(() => {}); // messages report errors
+    const isBehind = this.#isBehind(source);
+    for (const stroke of this.#takeUnsent(source)) this.#hold(stroke);
+    if (!isBehind) this.#sendHeld();
     // Where the pen has just left the line, more of the word may come: half a word would be decided.
     if (source.isWriting) this.#timer.stop();
     else if (isBegun && source.restedMs >= FIT_MS) this.#flush(true);
@@ -268,6 +279,8 @@ export class LineReader {
     this.lineId = source.id;
     this.#settings = source.settings;
     this.#sent.clear();
+    this.#held = [];
+    this.#nToReadAgain = 0;
     this.#isUndone = false;
     this.#flushes = [];
     this.#timer.stop();
@@ -281,8 +294,11 @@ export class LineReader {
 
   /** @param {number} id */
   #undo(id) {
+    this.#sendHeld();
     this.#sent.delete(id);
     this.#isUndone = true;
+    this.#keepsText = false;
+    this.#nToReadAgain = 0;
     this.stream?.undo(id).catch(() => {});
   }
 
@@ -292,6 +308,34 @@ export class LineReader {
       strokes.length === this.#sent.size &&
       strokes.every(({ id, points, isDone }) => this.#sent.get(id) === points.length + Number(isDone))
     );
+  }
+
+  /** Return whether all ink that was not sent yet is to the left of what was. @param {Source} source */
+  #isBehind({ strokes }) {
+    const nSentOf = (/** @type {SourceStroke} */ { id }) => this.#sent.get(id) ?? 0;
+    const xs = (/** @type {SourceStroke["points"]} */ points) => points.map(([x]) => x);
+    const right = Math.max(...strokes.map((stroke) => Math.max(...xs(stroke.points.slice(0, nSentOf(stroke))))));
+    const isHeld = (/** @type {SourceStroke} */ { id }) => this.#held.some((held) => held.id === id);
+    return strokes
+      .filter((stroke) => nSentOf(stroke) < stroke.points.length)
+      .every((stroke) => {
+        const left = Math.min(...xs(stroke.points.slice(nSentOf(stroke))));
+        return isHeld(stroke) || left < right - BEHIND * this.#height;
+      });
+  }
+
+  /** Have a part of a stroke wait. @param {Stroke} part */
+  #hold(part) {
+    const last = this.#held.at(-1);
+    if (last?.id !== part.id || last === undefined) this.#held.push(part);
+    else this.#held[this.#held.length - 1] = { ...part, points: [...last.points, ...part.points] };
+  }
+
+  #sendHeld() {
+    if (this.#held.length === 0) return;
+    this.#keepsText = true;
+    this.stream?.ink(this.#held, this.#height).catch(() => {}); // messages report errors
+    this.#held = [];
   }
 
   /** @param {Source} source @returns {Stroke[]} */
@@ -311,6 +355,7 @@ export class LineReader {
   #flush(isFitted) {
     const { stream } = this;
     if (stream === undefined) return;
+    this.#sendHeld();
     if (this.#sent.size > 0) stream.pause({ fit: isFitted }).catch(() => {});
     this.#flushes.push({ version: this.#version, isFitted });
     stream.flush().catch(() => {});
@@ -318,6 +363,7 @@ export class LineReader {
 
   /** @param {Message} message */
   #receive(message) {
+    const nColumns = this.line.results.length; // before this message
     if (message.type === "disconnected") {
       this.#setState("waiting");
       this.#listener.onError(message.error);
@@ -329,10 +375,20 @@ export class LineReader {
       if (this.#isUndone && message.code === "bad_ink") this.#readAgain();
       else this.#listener.onError(message);
     } else if (this.line.update(message)) {
+      this.#countToReadAgain(message, nColumns);
       const flush = message.type === "flushed" ? this.#flushes.shift() : undefined;
       this.#publish(flush !== undefined && flush.isFitted && flush.version === this.#version);
     }
     this.#listener.onMessage(this, message);
+  }
+
+  /** @param {Message} message @param {number} nColumns that were read before it */
+  #countToReadAgain(message, nColumns) {
+    if (message.type === "rewound" && message.frame !== undefined) this.#nToReadAgain = Infinity; // it has other columns
+    else if (message.type === "rewound" && this.#keepsText) {
+      this.#nToReadAgain = Math.max(this.#nToReadAgain, nColumns);
+    }
+    if (message.type === "flushed" || this.line.results.length >= this.#nToReadAgain) this.#nToReadAgain = 0;
   }
 
   /** Read the line from its beginning. */
@@ -344,7 +400,7 @@ export class LineReader {
   /** Pass on what was read. @param {boolean} isFinal whether all ink was decided */
   #publish(isFinal) {
     if (this.lineId === undefined) return;
-    if (this.#isCatchingUp && !isFinal) return;
+    if ((this.#isCatchingUp && !isFinal) || this.#nToReadAgain > 0) return;
     const { text, letters, words } = this.line;
     this.#isCatchingUp = false;
     this.#isPublished = isFinal;

@@ -35,6 +35,8 @@ const letterOf = (id) => String.fromCharCode(97 + (id % 26));
 class Server {
   isThere = true;
   nFlushes = 0;
+  /** The ids of the strokes of each message. @type {number[][]} */
+  inks = [];
   /** @type {Set<FakeStream>} */
   streams = new Set();
 
@@ -85,6 +87,12 @@ class FakeStream {
     }, ANSWER_MS);
   }
 
+  /** Send a message at once. @param {object} message */
+  push(message) {
+    this.#inbox.push(message);
+    this.#wake();
+  }
+
   get #text() {
     return [...this.#strokes.keys()].map(letterOf).join("");
   }
@@ -98,6 +106,7 @@ class FakeStream {
 
   /** @param {{ id: number, points: unknown[], last: boolean }[]} strokes */
   ink(strokes) {
+    this.#server.inks.push(strokes.map(({ id }) => id));
     for (const { id, points, last } of strokes) {
       const known = this.#strokes.get(id) ?? { points: 0, isDone: false };
       assert.ok(!known.isDone, `stroke ${id} was complete`);
@@ -314,34 +323,97 @@ test("the document is what its model holds, and all lines are read in the end", 
   mock.timers.reset();
 });
 
-test("a word that is being written while its stream opens is not decided by halves", async () => {
-  mock.timers.enable({ apis: ["setTimeout"] });
+/** Return a server, a document with a reader, and a function that writes a stroke. */
+function opened() {
   const server = new Server();
   const pad = new PadDocument("a");
+  /** @type {string[]} */
+  const texts = [];
   const reader = new Reader(() => server.connect(), 96, {
     sources: () => sourcesOf(pad, undefined, 0),
     options: () => ({}),
-    onReading: (id, reading) => pad.setReading(id, reading),
+    onReading(id, reading) {
+      pad.setReading(id, reading);
+      texts.push(reading.text);
+    },
     onMessage() {},
     onOpen() {},
     onError() {},
     onState() {},
   });
-  const write = (/** @type {number} */ id) => {
-    pad.addStroke({ id, points: [[id, 1]], pressures: [] }, { id: 1, row: 0 });
+  const write = (/** @type {number} */ id, /** @type {number} */ x) => {
+    pad.addStroke({ id, points: [[x, 1]], pressures: [] }, { id: 1, row: 0 });
     reader.update();
   };
-  write(2);
+  return { server, pad, texts, reader, write };
+}
+
+/** Let time pass. @param {number} ms */
+async function pass(ms) {
+  await turn();
+  mock.timers.tick(ms);
+  await turn();
+}
+
+test("a word that is being written while its stream opens is not decided by halves", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const { server, pad, reader, write } = opened();
+  write(2, 2);
   reader.open("transcriber");
   await turn();
-  write(3);
+  write(3, 3);
   await turn();
   assert.equal(server.nFlushes, 0);
-  mock.timers.tick(1200);
-  await turn();
-  mock.timers.tick(ANSWER_MS);
-  await turn();
+  await pass(1200);
+  await pass(ANSWER_MS);
   assert.ok(pad.lines.every((line) => pad.isRead(line)));
+  for (const worker of reader.workers) worker.close();
+  mock.timers.reset();
+});
+
+test("strokes to the left of what was read are sent in one message when the pen rests", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const { server, pad, reader, write } = opened();
+  reader.open("transcriber");
+  await turn();
+  write(2, 0);
+  write(3, 500);
+  write(4, 250);
+  write(5, 260);
+  assert.deepEqual(server.inks, [[2], [3]]);
+  await pass(250);
+  assert.deepEqual(server.inks, [[2], [3], [4, 5]]);
+  write(6, 240);
+  write(7, 510); // ahead again: what waits is sent with it
+  assert.deepEqual(server.inks.slice(3), [[6, 7]]);
+  await pass(1200);
+  await pass(ANSWER_MS);
+  assert.ok(pad.lines.every((line) => pad.isRead(line)));
+  for (const worker of reader.workers) worker.close();
+  mock.timers.reset();
+});
+
+test("the text stays as it is while columns are read again", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const { server, texts, reader, write } = opened();
+  reader.open("transcriber");
+  await turn();
+  write(2, 0);
+  await pass(ANSWER_MS);
+  const [stream] = server.streams;
+  assert.ok(stream);
+  const result = (/** @type {number} */ column, /** @type {string} */ text) =>
+    stream.push({ type: "result", column, text, probabilities: {} });
+  for (const [column, text] of ["", "a", "ab"].entries()) result(column, text);
+  await turn();
+  texts.length = 0;
+  stream.push({ type: "rewound", column: 1, letters: 0, words: 0, text: "" });
+  result(1, "x");
+  await turn();
+  assert.deepEqual(texts, []);
+  result(2, "xb");
+  await turn();
+  assert.deepEqual(texts, ["xb"]);
   for (const worker of reader.workers) worker.close();
   mock.timers.reset();
 });
