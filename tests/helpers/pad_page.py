@@ -174,7 +174,7 @@ class Pad:
         self.page.locator("#speed").evaluate(choose, speed)
 
     def settle(self) -> None:
-        """Wait until the flush after the newest ink is answered and all lines show what was read."""
+        """Wait until the newest ink is flushed and all lines show what was read."""
         for _ in range(DEADLINE_MS // 50):
             self.page.wait_for_timeout(50)
             busy = self.page.locator("#text").get_attribute("aria-busy")
