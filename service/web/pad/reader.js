@@ -264,7 +264,8 @@ export class LineReader {
     this.#isPublished = false;
     this.#version += 1;
     this.usedAt = performance.now();
-    const isBehind = this.#isBehind(source);
+    const isWritten = source.isWriting || source.restedMs < FIT_MS; // else it was undone and done again, for instance
+    const isBehind = isWritten && this.#isBehind(source);
     for (const stroke of this.#takeUnsent(source)) this.#hold(stroke);
     if (!isBehind) this.#sendHeld();
     // Where the pen has just left the line, more of the word may come: half a word would be decided.
@@ -400,7 +401,8 @@ export class LineReader {
   /** Pass on what was read. @param {boolean} isFinal whether all ink was decided */
   #publish(isFinal) {
     if (this.lineId === undefined) return;
-    if ((this.#isCatchingUp && !isFinal) || this.#nToReadAgain > 0) return;
+    // What comes after the final text is about the same ink: a new connection repeats it.
+    if (((this.#isCatchingUp || this.#isPublished) && !isFinal) || this.#nToReadAgain > 0) return;
     const { text, letters, words } = this.line;
     this.#isCatchingUp = false;
     this.#isPublished = isFinal;

@@ -178,11 +178,11 @@ def test_a_document_that_is_open_in_another_window_is_not_opened_again(pad: Pad)
     other = popup.value
     expect(other.locator("#intro")).to_be_visible()
     other.get_by_role("button", name="Documents").click()
-    other.get_by_role("button", name=text).click()
+    other.get_by_role("button", name=text, exact=True).click()
     expect(other.locator("#error")).to_contain_text("another window")
     pad.page.goto("about:blank")
     other.get_by_role("button", name="Documents").click()
-    other.get_by_role("button", name=text).click()
+    other.get_by_role("button", name=text, exact=True).click()
     expect(other.locator("#text li")).to_have_text(text)
     other.close()
 
@@ -278,6 +278,21 @@ def test_a_pattern_of_ones_own_is_sent_and_a_wrong_one_is_explained(pad: Pad) ->
     assert re.fullmatch("[a-z]{2} [0-9]{3}", pad.text)
     pad.set("#pattern", lambda field: field.fill("[a-z"))
     expect(pad.page.locator("#error")).to_contain_text("pattern")
+
+
+def test_colours_can_be_chosen_and_are_kept(pad: Pad) -> None:
+    colour = "getComputedStyle(document.body).backgroundColor"
+    light = pad.page.evaluate(colour)
+    pad.set("#colours", lambda menu: menu.select_option("Dark"))
+    dark = pad.page.evaluate(colour)
+    assert dark != light
+    pad.page.emulate_media(color_scheme="dark")
+    assert pad.page.evaluate(colour) == dark
+    pad.page.reload()
+    expect(pad.page.locator("#paper")).not_to_have_attribute("inert", "")
+    assert pad.page.evaluate(colour) == dark
+    pad.set("#colours", lambda menu: menu.select_option("Light"))
+    assert pad.page.evaluate(colour) == light
 
 
 def test_the_tools_of_left_handers_are_on_the_other_side_and_stay_there(pad: Pad) -> None:

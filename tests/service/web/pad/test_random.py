@@ -1,0 +1,161 @@
+"""Random use of the writing pad in a browser: in the end its document is what its model holds."""
+
+import random
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.helpers.pad_page import CHROMIUM, ROW_HEIGHT, Pad
+from tests.helpers.running_server import server
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
+
+N_STEPS = 20
+N_ROWS = 3
+Lines = dict[int, dict[str, Any]]  # by row: how many strokes, and the text if it was typed
+
+
+def copied(lines: Lines) -> Lines:
+    return {row: dict(line) for row, line in lines.items()}
+
+
+class Model:
+    """What the document should hold, with undo."""
+
+    def __init__(self) -> None:
+        self.now: Lines = {}
+        self.past: list[Lines] = []
+        self.future: list[Lines] = []
+        self.numbers = count()
+
+    def commit(self, after: Lines) -> None:
+        self.past.append(self.now)
+        self.now, self.future = after, []
+
+    def undo(self) -> None:
+        if self.past:
+            self.future.append(self.now)
+            self.now = self.past.pop()
+
+    def redo(self) -> None:
+        if self.future:
+            self.past.append(self.now)
+            self.now = self.future.pop()
+
+
+def reload(pad: Pad) -> None:
+    pad.page.reload()
+    expect(pad.page.locator("#paper")).not_to_have_attribute("inert", "")
+
+
+def write(pad: Pad, model: Model, rng: random.Random) -> None:
+    row = rng.randrange(N_ROWS)
+    n = model.now.get(row, {"strokes": 0})["strokes"]
+    scrolled = float(pad.page.evaluate("document.querySelector('#paper').scrollTop"))
+    box = pad.page.locator("#pad").bounding_box()
+    assert box is not None
+    # From the middle of the row down: such a stroke never belongs to the row above or below.
+    x, y = box["x"] + 20 + 40 * n, box["y"] + row * ROW_HEIGHT + 48 - scrolled
+    pad.page.mouse.move(x, y)
+    pad.page.mouse.down()
+    pad.page.mouse.move(x + 4, y + 40, steps=6)
+    pad.page.mouse.up()
+    after = copied(model.now)
+    after.setdefault(row, {"strokes": 0, "typed": None})["strokes"] += 1
+    model.commit(after)
+
+
+def correct(pad: Pad, model: Model, rng: random.Random) -> None:
+    """Type another text for a line, if it has just one word."""
+    expect(pad.page.locator("#text")).to_have_attribute("aria-busy", "false")
+    if not model.now:
+        return
+    index = rng.randrange(len(model.now))
+    words = pad.page.locator("#text li").nth(index).locator("button")
+    if words.count() != 1:
+        return
+    typed = f"word{next(model.numbers)}"
+    words.click()
+    pad.page.get_by_label("Correct text").fill(typed)
+    pad.page.get_by_role("button", name="Change").click()
+    after = copied(model.now)
+    after[sorted(after)[index]]["typed"] = typed
+    model.commit(after)
+
+
+def step(pad: Pad, model: Model, rng: random.Random) -> None:
+    """Do one random thing on the page and in the model."""
+    kind = rng.choice(
+        ["write"] * 5 + ["undo", "undo", "redo", "correct", "clear", "reload", "scroll"]
+    )
+    if kind == "write":
+        write(pad, model, rng)
+    elif kind == "correct":
+        correct(pad, model, rng)
+    elif kind == "clear":
+        pad.page.get_by_role("button", name="Clear").click()
+        if model.now:
+            model.commit({})
+    elif kind == "reload":
+        reload(pad)
+    elif kind == "scroll":
+        pad.page.locator("#paper").hover()
+        pad.page.mouse.wheel(0, rng.choice([-40, 40]))
+    else:
+        pad.page.locator("#paper").press("Control+z" if kind == "undo" else "Control+y")
+        (model.undo if kind == "undo" else model.redo)()
+
+
+def stored(pad: Pad) -> Lines:
+    """Return the document that is open, as the browser has stored it."""
+    pad.page.wait_for_timeout(300)  # until it is written
+    data = pad.page.evaluate(
+        """() => new Promise((resolve) => {
+          indexedDB.open(`inkstream ${location.pathname}`).onsuccess = ({ target }) => {
+            const documents = target.result.transaction("documents").objectStore("documents");
+            const id = localStorage.getItem(`inkstream open ${location.pathname}`);
+            documents.get(id).onsuccess = (event) => resolve(event.target.result ?? { lines: [] });
+          };
+        })"""
+    )
+    return {
+        line["row"]: {
+            "strokes": len(line["strokes"]),
+            "typed": line["correction"] and line["correction"]["text"],
+        }
+        for line in data["lines"]
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_document_is_what_its_model_holds(browser: Browser, tmp_path: Path, seed: int) -> None:
+    rng, model = random.Random(seed), Model()
+    port = None
+    pad = None
+    for _ in range(3):  # the server goes and comes back
+        with server(
+            tmp_path, models="lines", **({} if port is None else {"port": port})
+        ) as running:
+            port = running.port
+            if pad is None:
+                pad = Pad(
+                    browser, f"http://127.0.0.1:{port}/", viewport={"width": 1100, "height": 800}
+                )
+            expect(pad.page.locator("#state-words")).to_have_text("connected")
+            for _ in range(N_STEPS // 3):
+                step(pad, model, rng)
+        write(pad, model, rng)
+        pad.page.keyboard.press("Control+z")
+        model.undo()
+        write(pad, model, rng)
+        assert stored(pad) == model.now
+    with server(tmp_path, models="lines", port=port) as running:
+        expect(pad.page.locator("#text")).to_have_attribute("aria-busy", "false")
+        reload(pad)
+        assert stored(pad) == model.now
+        for item in pad.page.locator("#text li").all():
+            expect(item).not_to_have_text("")
+        pad.page.close()
