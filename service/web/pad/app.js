@@ -42,6 +42,7 @@ const OPEN = `inkstream open ${location.pathname}`; // id of the document that i
 const WORDS = `inkstream words ${location.pathname}`; // that were learned, one a line
 const SEES = `inkstream sees ${location.pathname}`; // whether `How it sees` is on
 const LEFT_HANDED = `inkstream left-handed ${location.pathname}`;
+const COLOURS = `inkstream colours ${location.pathname}`; // "light" or "dark", if not automatic
 const OPEN_ELSEWHERE = { code: "open", message: t("This document is open in another window.") };
 
 translatePage();
@@ -597,6 +598,18 @@ function showHand() {
 }
 leftHanded.addEventListener("change", showHand);
 showHand();
+const colours = element("colours", HTMLSelectElement);
+colours.value = localStorage.getItem(COLOURS) ?? "";
+function showColours() {
+  document.documentElement.dataset["colours"] = colours.value;
+  if (colours.value !== "") localStorage.setItem(COLOURS, colours.value);
+  else localStorage.removeItem(COLOURS);
+  paper.draw();
+  line.changedFrom = 0;
+  redraw();
+}
+colours.addEventListener("change", showColours);
+showColours();
 element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   key = element("key", HTMLInputElement).value;

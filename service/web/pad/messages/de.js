@@ -69,6 +69,9 @@ export default {
   "A language helps with its words. Names, codes and other languages may be read worse with it.":
     "Eine Sprache hilft bei ihren Wörtern. Namen, Codes und andere Sprachen werden mit ihr vielleicht schlechter gelesen.",
   "Words it should know": "Wörter, die es kennen soll",
+  Colours: "Farben",
+  Light: "Hell",
+  Dark: "Dunkel",
   "Left-handed": "Linkshändig",
   "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line, a page or a digit.":
     "Zurück: Strg+Z. Wieder: Strg+Y. Neue Zeile: Eingabe. Ein Bild einer Zeile, einer Seite oder einer Ziffer kann auch hierher gezogen oder eingefügt werden.",

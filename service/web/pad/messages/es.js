@@ -67,6 +67,9 @@ export default {
   "A language helps with its words. Names, codes and other languages may be read worse with it.":
     "Un idioma ayuda con sus palabras. Los nombres, los códigos y otros idiomas pueden leerse peor con él.",
   "Words it should know": "Palabras que debe conocer",
+  Colours: "Colores",
+  Light: "Claros",
+  Dark: "Oscuros",
   "Left-handed": "Para zurdos",
   "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line, a page or a digit.":
     "Deshacer: Ctrl+Z. Rehacer: Ctrl+Y. Nueva línea: Intro. También puedes soltar o pegar una imagen de una línea, una página o una cifra.",

@@ -68,6 +68,9 @@ export default {
   "A language helps with its words. Names, codes and other languages may be read worse with it.":
     "Une langue aide pour ses mots. Les noms, les codes et les autres langues sont parfois moins bien lus avec elle.",
   "Words it should know": "Mots à connaître",
+  Colours: "Couleurs",
+  Light: "Claires",
+  Dark: "Sombres",
   "Left-handed": "Pour gauchers",
   "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line, a page or a digit.":
     "Annuler : Ctrl+Z. Rétablir : Ctrl+Y. Nouvelle ligne : Entrée. Vous pouvez aussi déposer ou coller l’image d’une ligne, d’une page ou d’un chiffre.",

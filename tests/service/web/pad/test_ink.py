@@ -192,7 +192,7 @@ def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=[360, 1400])
+@pytest.fixture(params=[320, 360, 1400, 2560])
 def screen(
     request: pytest.FixtureRequest, browser: Browser, url: str, scheme: str
 ) -> Iterator[Pad]:
