@@ -372,12 +372,24 @@ def _pad() -> str:
             f"{ink['words']['ahead_median']:.0f}; {ink['lines']['ahead_median']:.0f}",
         ),
         (
+            "from the end of a word's ink until its text stands, decided: median; 90 %",
+            f"{pad['last_letter_ms'] / 1000:.2f} s; {pad['last_letter_ms_90'] / 1000:.2f} s",
+        ),
+        (
+            f"the same of a word between two others, {pad['inserted']} times",
+            f"{pad['inserted_ms'] / 1000:.2f} s; {pad['inserted_ms_90'] / 1000:.2f} s",
+        ),
+        (
+            "letters shown as decided that changed, of 100",
+            f"{pad['changed_per_100']:.1f}",
+        ),
+        (
             "from a pen point to the probabilities on the screen: median; 90 %",
             f"{pad['ribbon_ms']:.0f} ms; {pad['ribbon_ms_90']:.0f} ms",
         ),
         ("from the first ink to the first answer", f"{pad['first_answer_ms']:.0f} ms"),
         (
-            f"frames a second while writing beyond column {pad['at_column']:,}",
+            f"frames a second while writing on a page of {pad['at_lines']} lines",
             f"{pad['frames_per_s']:.0f}",
         ),
         (
@@ -385,7 +397,12 @@ def _pad() -> str:
             f"{pad['page_bytes'] / 1000:.0f} kB; {pad['page_bytes_sent'] / 1000:.0f} kB",
         ),
         (
-            "requests to other servers; console errors; violations that axe-core finds",
+            "layout shift (CLS) of the whole session",
+            f"{pad['layout_shift']:.4f}",
+        ),
+        (
+            f"requests to other servers; console errors; violations that axe-core finds in "
+            f"{pad['states']} states",
             f"{pad['requests_elsewhere']}; {pad['console_errors']}; {pad['violations']}",
         ),
     ]

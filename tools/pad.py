@@ -1,18 +1,19 @@
 """Measure the writing pad with words of test writers: `make pad`.
 
 A mouse writes the words on the page, in a browser on this machine, as the writers' pens moved. The
-page's text is compared with that of the Python client for the same ink, latency and frame
-rate are measured, and the pictures of the page for the documents are taken. This needs UNIPEN,
-converted once by `inkstream data unipen`.
+page's text is compared with that of the Python client for the same ink, latencies, changes of the
+text, frame rate and layout shifts are measured, and the pictures of the page for the documents are
+taken. This needs UNIPEN, converted once by `inkstream data unipen`.
 """
 
 import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import pairwise, takewhile
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 import numpy as np
@@ -32,10 +33,13 @@ REPORT: Final = Path(__file__).parent.parent / "docs" / "reports" / "pad"
 PROBE: Final = Path(__file__).with_name("pad_probe.js").read_text()
 AXE: Final = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 SCREEN: Final = {"width": 1100, "height": 800}
-N_WORDS: Final = 50
-N_LATE: Final = 30
+N_WORDS: Final = 30
+N_LATE: Final = 20
 MAX_COLUMNS: Final = 170  # of a word: the width of the pad
 MIN_BACKWARD: Final = 10.0  # columns between the furthest ink and the start of a late stroke
+N_INSERTED: Final = 10
+MAX_INSERTED_COLUMNS: Final = 80  # of each of three words that stand in one line
+GAP: Final = 32.0  # CSS pixels between them
 N_LINES: Final = 20  # on the page on which frames are counted
 TRACE_CATEGORIES: Final = ["disabled-by-default-devtools.timeline.frame", "devtools.timeline.frame"]
 
@@ -64,15 +68,82 @@ def goes_back(strokes: Strokes) -> bool:
     return False
 
 
-def count_same_text(running: Running, pad: Pad, ink_of_words: Sequence[Strokes], rows: int) -> int:
-    """Count the words for which the page and the Python client have the same text."""
-    n_same = 0
+class Written(NamedTuple):
+    """What the page showed of words that were written on it."""
+
+    n_same: int  # words with the text that the Python client gets
+    n_letters: int  # of the final texts
+    n_changed: int  # letters that were shown as decided and changed afterwards
+    last_letter_ms: list[float]  # from the end of each word's ink until its text stood, decided
+
+
+def write_words(running: Running, pad: Pad, ink_of_words: Sequence[Strokes], rows: int) -> Written:
+    """Write words, each on an empty page, and record what the page shows."""
+    n_same = n_letters = n_changed = 0
+    last_letter_ms = []
     for strokes in ink_of_words:
         pad.page.get_by_role("button", name="Clear").click()
+        pad.page.evaluate("texts.length = 0")
         pad.write_at_speed(strokes, rows)
         pad.settle()
         n_same += pad.text == recognize_at_once(running, pad)
-    return n_same
+        n_letters += len(pad.text.replace(" ", ""))
+        shown = pad.page.evaluate("texts")
+        for before, after in pairwise(shown):
+            n_changed += count_changed(before["decided"], after["decided"])
+        last_letter_ms.append(settled_after_ms(pad))
+    return Written(n_same, n_letters, n_changed, last_letter_ms)
+
+
+def count_changed(before: str, after: str) -> int:
+    """Count the letters of a text that another one lacks, other letters at its end aside.
+
+    This is the least number of edits that make a prefix of `after` of `before` (Levenshtein).
+    """
+    edits = list(range(len(after) + 1))  # from the empty text to each prefix of `after`
+    for n_read, char in enumerate(before, 1):
+        row = [n_read]
+        for index, other in enumerate(after):
+            row.append(min(edits[index] + (char != other), edits[index + 1] + 1, row[-1] + 1))
+        edits = row
+    return min(edits)
+
+
+def settled_after_ms(pad: Pad) -> float:
+    """Return the milliseconds from the pen's lift until the page showed its final text, decided."""
+    shown = pad.page.evaluate("texts")
+    final = shown[-1]["text"]
+    settled = list(takewhile(lambda each: each["decided"] == final, shown[::-1]))
+    return max(0.0, float(settled[-1]["at"] - pad.page.evaluate("pen.liftedAt")))
+
+
+def insertion(
+    running: Running, pad: Pad, ink_of_words: Sequence[Strokes], rows: int
+) -> dict[str, Any]:
+    """Measure the milliseconds from the end of a word between two others to the right text."""
+    short = [
+        each
+        for each in ink_of_words
+        if max(stroke[:, 0].max() for stroke in each) < MAX_INSERTED_COLUMNS
+    ]
+    times, n_same = [], 0
+    for first, between, last in zip(*[iter(short[: 3 * N_INSERTED])] * 3, strict=True):
+        pad.page.get_by_role("button", name="Clear").click()
+        room = ROW_HEIGHT / rows * float(max(stroke[:, 0].max() for stroke in between))
+        start = pad.write_at_speed(first, rows) + GAP
+        pad.write_at_speed(last, rows, left=start + room + GAP)
+        pad.settle()
+        pad.page.evaluate("texts.length = 0")
+        pad.write_at_speed(between, rows, left=start)
+        pad.settle()
+        n_same += pad.text == recognize_at_once(running, pad)
+        times.append(settled_after_ms(pad))
+    return {
+        "inserted": N_INSERTED,
+        "inserted_same": n_same,
+        "inserted_ms": median(times),
+        "inserted_ms_90": float(np.quantile(times, 0.9)),
+    }
 
 
 def latencies(pad: Pad) -> dict[str, float]:
@@ -140,10 +211,15 @@ def page_size(browser: Browser, url: str) -> dict[str, int]:
     return found
 
 
-def count_violations(pad: Pad) -> int:
-    """Count the accessibility violations that axe-core finds on the page."""
-    pad.page.evaluate(AXE.read_text())
-    return len(pad.page.evaluate("axe.run()")["violations"])
+def count_violations(browser: Browser, url: str) -> dict[str, int]:
+    """Count the accessibility violations that axe-core finds in all states of the pictures."""
+    n_violations = 0
+    for state in pad_pictures.STATES.values():
+        page = state(browser, url).page
+        page.evaluate(AXE.read_text())
+        n_violations += len(page.evaluate("axe.run()")["violations"])
+        page.close()
+    return {"states": len(pad_pictures.STATES), "violations": n_violations}
 
 
 @click.command()
@@ -175,22 +251,28 @@ def measure(running: Running, browser: Browser) -> dict[str, Any]:
     late = [strokes for strokes in ink_of_words if goes_back(strokes)][:N_LATE]
     pad = Pad(browser, url, PROBE, viewport=SCREEN)
     pad.see()
+    written = write_words(running, pad, ink_of_words[:N_WORDS], rows)
     found: dict[str, Any] = {
         "model_digest": read(find("lines")).digest,
         "data_digest": evaluation_set.pieces.ink.digest,
         "browser": browser.version,
         "words": N_WORDS,
-        "words_same": count_same_text(running, pad, ink_of_words[:N_WORDS], rows),
+        "words_same": written.n_same,
+        "changed_per_100": 100 * written.n_changed / written.n_letters,
+        "last_letter_ms": median(written.last_letter_ms),
+        "last_letter_ms_90": float(np.quantile(written.last_letter_ms, 0.9)),
         "late": len(late),
-        "late_same": count_same_text(running, pad, late, rows),
+        "late_same": write_words(running, pad, late, rows).n_same,
     }
     found |= (
         latencies(pad)
+        | insertion(running, pad, ink_of_words, rows)
         | frame_rate(browser, pad, iter(ink_of_words), rows)
+        | {"layout_shift": pad.page.evaluate("shifts"), "console_errors": len(pad.console_texts)}
         | page_size(browser, url)
+        | count_violations(browser, url)
     )
     found["first_answer_ms"] = first_answer_ms(browser, url, ink_of_words[0], rows)
-    found |= {"violations": count_violations(pad), "console_errors": len(pad.console_texts)}
     pad.page.close()
     return found
 

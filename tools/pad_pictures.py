@@ -22,6 +22,7 @@ PHONE: Final = {"width": 360, "height": 740}
 RECORDED: Final = {"width": 900, "height": 560}
 EVERY_NTH_FRAME: Final = 4  # of the browser is recorded
 UPSAMPLING: Final = 3  # points of the recorded pen for each of the example
+LANDSCAPE: Final = {"width": 740, "height": 360}
 LAST_FRAME_MS: Final = 3000  # how long the recording shows its last frame
 SEVEN: Final = [[[50.0, 40.0], [110.0, 40.0], [80.0, 145.0]], [[62.0, 95.0], [112.0, 92.0]]]
 
@@ -91,6 +92,29 @@ def image(browser: Browser, url: str) -> Pad:
     return pad
 
 
+def page(browser: Browser, url: str) -> Pad:
+    """Return the page with the photo of a page that was read."""
+    pad = Pad(browser, url, viewport=WIDE | {"height": 900})
+    pad.page.locator("#file").set_input_files(EXAMPLES / "page.jpg")
+    expect(pad.page.locator("#page button").last).to_be_enabled()
+    pad.page.locator("#page button").nth(1).click()
+    return pad
+
+
+def opened(browser: Browser, url: str, button: str, **options: Any) -> Pad:
+    """Return the page with a line and one of its menus."""
+    pad = flushed_line(browser, url, **options)
+    pad.page.get_by_role("button", name=button, exact=True).click()
+    return pad
+
+
+def documents(browser: Browser, url: str) -> Pad:
+    """Return the page with the list of documents."""
+    pad = opened(browser, url, "Documents")
+    expect(pad.page.locator("#document-list li")).to_have_count(1)
+    return pad
+
+
 STATES: Final[dict[str, Callable[[Browser, str], Pad]]] = {
     "writing": unfinished_line,
     "written": flushed_line,
@@ -101,6 +125,18 @@ STATES: Final[dict[str, Callable[[Browser, str], Pad]]] = {
     "seen": seen,
     "digit": digit,
     "image": image,
+    "page": page,
+    "settings": lambda browser, url: opened(browser, url, "Settings"),
+    "documents": documents,
+    "export": lambda browser, url: opened(browser, url, "Export", color_scheme="dark"),
+    "landscape": lambda browser, url: flushed_line(browser, url, 0.4, viewport=LANDSCAPE),
+    "phone_settings": lambda browser, url: opened(
+        browser, url, "Settings", scale=0.4, viewport=PHONE
+    ),
+    "landscape_empty": lambda browser, url: Pad(
+        browser, url, viewport=LANDSCAPE, reduced_motion="reduce"
+    ),
+    "phone_empty": lambda browser, url: Pad(browser, url, viewport=PHONE, reduced_motion="reduce"),
 }
 
 
