@@ -13,7 +13,8 @@ from tests.helpers.running_server import server
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
-N_STEPS = 20
+N_STEPS = 18
+N_SERVERS = 3  # one after the other
 N_ROWS = 3
 Lines = dict[int, dict[str, Any]]  # by row: how many strokes, and the text if it was typed
 
@@ -130,29 +131,35 @@ def stored(pad: Pad) -> Lines:
     }
 
 
+def use(pad: Pad, model: Model, rng: random.Random) -> None:
+    """Do random things while the server is there."""
+    expect(pad.page.locator("#state-words")).to_have_text("connected")
+    for _ in range(N_STEPS // N_SERVERS):
+        step(pad, model, rng)
+
+
+def use_without_server(pad: Pad, model: Model, rng: random.Random) -> None:
+    """Write, undo and write while the server is gone."""
+    write(pad, model, rng)
+    pad.page.keyboard.press("Control+z")
+    model.undo()
+    write(pad, model, rng)
+    assert stored(pad) == model.now
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_document_is_what_its_model_holds(browser: Browser, tmp_path: Path, seed: int) -> None:
     rng, model = random.Random(seed), Model()
-    port = None
-    pad = None
-    for _ in range(3):  # the server goes and comes back
-        with server(
-            tmp_path, models="lines", **({} if port is None else {"port": port})
-        ) as running:
-            port = running.port
-            if pad is None:
-                pad = Pad(
-                    browser, f"http://127.0.0.1:{port}/", viewport={"width": 1100, "height": 800}
-                )
-            expect(pad.page.locator("#state-words")).to_have_text("connected")
-            for _ in range(N_STEPS // 3):
-                step(pad, model, rng)
-        write(pad, model, rng)
-        pad.page.keyboard.press("Control+z")
-        model.undo()
-        write(pad, model, rng)
-        assert stored(pad) == model.now
-    with server(tmp_path, models="lines", port=port) as running:
+    with server(tmp_path, models="lines") as running:
+        port = running.port
+        pad = Pad(browser, f"http://127.0.0.1:{port}/", viewport={"width": 1100, "height": 800})
+        use(pad, model, rng)
+    use_without_server(pad, model, rng)
+    for _ in range(N_SERVERS - 1):
+        with server(tmp_path, models="lines", port=port):
+            use(pad, model, rng)
+        use_without_server(pad, model, rng)
+    with server(tmp_path, models="lines", port=port):
         expect(pad.page.locator("#text")).to_have_attribute("aria-busy", "false")
         reload(pad)
         assert stored(pad) == model.now
