@@ -122,6 +122,10 @@ class LinesConfig(TrainingConfig):
         0.5, 0, 1, "share of made-up texts in languages of western Europe beside English; 0 leaves"
         " a net of UNIPEN the labels of ASCII",
     )  # fmt: skip
+    western_bonus: float = number(
+        0, 0, 10, "nats that labels beyond ASCII get in the result: made-up texts have fewer of"
+        " them than most languages",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         TrainingConfig.__post_init__(self)  # not by super(): slots make another class of this one

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -176,11 +176,11 @@ def model_config(config: LinesConfig, labels: Sequence[str]) -> ModelConfig:
     )
 
 
-def initialise(network: LineLSTM, initial: InitialNet) -> None:
+def initialise(network: LineLSTM, initial: InitialNet, *, likes: bool = True) -> None:
     """Load the initial weights.
 
-    A label that the initial net lacks begins as its like there, see `LIKE`, but rarer; without one
-    its row of the head stays random.
+    A label that the initial net lacks begins as its like there, see `LIKE`, but rarer; without one,
+    or without `likes`, its row of the head stays as it is.
 
     Layers that read from the end, which the initial net may lack, add nothing at first: the larger
     net reads as the smaller one did (Chen et al., Net2Net, ICLR 2016).
@@ -190,10 +190,10 @@ def initialise(network: LineLSTM, initial: InitialNet) -> None:
     own = network.state_dict()
     rows = [0, *(1 + network.config.labels.index(label) for label in initial.labels)]  # 0: blank
     places = {label: row for row, label in enumerate(initial.labels, 1)}
-    likes = {
+    like_rows = {
         row: places[like]
         for row, label in enumerate(network.config.labels, 1)
-        if label not in places and (like := like_of(label)) in places
+        if likes and label not in places and (like := like_of(label)) in places
     }
     units = network.config.units
     weights = {}
@@ -206,7 +206,7 @@ def initialise(network: LineLSTM, initial: InitialNet) -> None:
         if name in weights and weights[name].shape[1:] == own[name].shape[1:]:
             widened = own[name].clone()
             widened[rows] = weights[name]
-            for row, of_like in likes.items():
+            for row, of_like in like_rows.items():
                 widened[row] = weights[name][of_like]
                 if name == "head.bias":
                     widened[row] -= RARER
@@ -319,10 +319,10 @@ def framewise_loss(
     )
 
 
-def earlier_weights(
+def earlier_nets(
     share: float, network: LineLSTM, initial: InitialNet | None, keep_of: Sequence[InitialNet]
-) -> dict[str, Tensor]:
-    """Return the weights that are mixed into the result: the mean of `keep_of`, or initial ones.
+) -> Sequence[InitialNet]:
+    """Return the nets whose weights are mixed into the result: `keep_of`, or else `initial`.
 
     Args:
         share: of them in the result; with 0 there are none.
@@ -337,20 +337,32 @@ def earlier_weights(
     if not share:
         if keep_of:
             raise ConfigError("keep is 0, so no weights are taken of --keep-of")
-        return {}
+        return []
     if initial is None and not keep_of:
         raise ConfigError(f"keep is {share:g}, but there are no weights to begin with")
-    nets = []
     for net in keep_of:
         known = network.config.labels
         if others := [repr(label) for label in net.labels if label not in known]:
             raise DataError(
                 f"the net of --keep-of has labels that this one lacks: {', '.join(others)}"
             )
-        nets.append(copy.deepcopy(network))
-        initialise(nets[-1], net)
-    found = [net.state_dict() for net in nets or [copy.deepcopy(network)]]
-    return {name: torch.stack([own[name] for own in found]).mean(0) for name in found[0]}
+        initialise(copy.deepcopy(network), net)
+    return keep_of or [net for net in [initial] if net is not None]
+
+
+def mixed(network: LineLSTM, nets: Sequence[InitialNet], share: float) -> LineLSTM:
+    """Return an interpolation between a net and the mean of others, which have `share` of it.
+
+    It is another net. A label that one of the others lacks keeps the weights of `network`.
+    """
+    others = []
+    for net in nets:
+        others.append(copy.deepcopy(network))
+        initialise(others[-1], net, likes=False)
+    between = copy.deepcopy(network)
+    for name, value in between.state_dict().items():
+        value.lerp_(torch.stack([other.state_dict()[name] for other in others]).mean(0), share)
+    return between
 
 
 # Training
@@ -389,7 +401,7 @@ class LinesTask:
         self.network: nn.Module = network
         self.init = "" if initial is None else initial.digest
         self.keep_of = [net.digest for net in keep_of]
-        self._earlier_weights = earlier_weights(config.keep, network, initial, keep_of)
+        self._earlier = earlier_nets(config.keep, network, initial, keep_of)
         of_labels, of_ends = UNCHANGED if initial is None else initial.temperatures
         self._temperatures = (of_labels, of_ends)
         self._framewise_steps = 0 if initial else framewise_steps(config, data)
@@ -473,13 +485,18 @@ class LinesTask:
 
         A few words teach their letters, and let a net forget those that they lack: between the two
         nets lies one that knows both (Wortsman et al., CVPR 2022).
+
+        Letters beyond ASCII then get their bonus: with other shares of a letter than in training,
+        its probability changes by their ratio (Saerens et al., Neural Computation, 2002).
         """
-        if not self.config.keep:
-            return average
-        between = copy.deepcopy(average)
-        for name, value in between.state_dict().items():
-            value.lerp_(self._earlier_weights[name].to(value.device), self.config.keep)
-        return between
+        network = cast(LineLSTM, average)
+        if self.config.keep:
+            network = mixed(network, self._earlier, self.config.keep)
+        if self.config.western_bonus:
+            network = copy.deepcopy(network)
+            rows = [row for row, label in enumerate(self.labels, 1) if not label.isascii()]
+            network.head.bias[rows] += self.config.western_bonus
+        return network
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, Any]:

@@ -304,6 +304,32 @@ def test_a_run_keeps_a_share_of_the_weights_of_other_nets() -> None:
         LinesTask(config, data, start, [foreign])
 
 
+def test_a_label_that_an_earlier_net_lacks_keeps_the_weights_of_the_run() -> None:
+    data = line_data.own_ink("ink", ink())
+    earlier = InitialNet((" ", "o"), LinesTask(SMALL, data).network.state_dict(), "earlier")
+    full = LinesTask(SMALL, data)
+    assert full.labels == (" ", "l", "o", "z")
+    rows = [0, 1, 3]  # the blank, " " and "o"
+    for name in ("head.weight", "head.bias"):
+        earlier.weights[name] = earlier.weights[name][rows]
+    start = InitialNet(full.labels, full.network.state_dict(), "start")
+    task = LinesTask(dataclasses.replace(SMALL, keep=0.25), data, start, [earlier])
+    head = task.final_network(full.network).state_dict()["head.weight"]
+    assert torch.equal(head[[2, 4]], start.weights["head.weight"][[2, 4]])
+    expected = 0.25 * earlier.weights["head.weight"] + 0.75 * start.weights["head.weight"][rows]
+    torch.testing.assert_close(head[rows], expected)
+
+
+def test_letters_beyond_ascii_get_their_bonus_in_the_result(tmp_path: Path) -> None:
+    data = line_data.load_ink(write_json_lines(tmp_path / "mine.jsonl", {"z": "ß"}))
+    task = LinesTask(dataclasses.replace(SMALL, western_bonus=1.5), data)
+    before = task.network.state_dict()["head.bias"].clone()
+    after = task.final_network(task.network).state_dict()["head.bias"]
+    torch.testing.assert_close(after - before, torch.tensor([0.0] * len(task.labels) + [1.5]))
+    assert task.labels[-1] == "ß"
+    assert torch.equal(task.network.state_dict()["head.bias"], before)
+
+
 def test_initial_weights_of_other_dimensions_are_refused() -> None:
     data = line_data.own_ink("ink", ink())
     small = LinesTask(SMALL, data)
